@@ -1,0 +1,24 @@
+// Time as the engine sees it; tests hand in a clock of their own.
+
+export interface Clock {
+  /** Monotonic milliseconds; never steps back, unaffected by the wall clock. */
+  monoMs(): number;
+  /** Epoch milliseconds; may jump. */
+  wallMs(): number;
+  /** Calls once after `delayMs`; returns what cancels it. Real timers of an idle engine do not keep a process alive. */
+  after(delayMs: number, call: () => void): () => void;
+  /** Calls once at the end of this turn of the event loop. */
+  endOfTurn(call: () => void): void;
+}
+
+export const systemClock: Clock = {
+  monoMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(delayMs, call) {
+    const timer = setTimeout(call, delayMs);
+    return () => clearTimeout(timer);
+  },
+  endOfTurn(call) {
+    setImmediate(call);
+  },
+};

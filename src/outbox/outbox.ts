@@ -1,0 +1,121 @@
+// The outbox's contract: a numbered log of what was taken and is not yet settled, with one reader.
+//
+// Rows are numbered in the order in which they were taken. The engine appends, reads pages in order (one cursor
+// per lane), and says in one commit what has ended. A store keeps rows until it is told; it never decides.
+
+/** Rows with a removal are read ahead of the others, so that a buyer does not wait behind viewers. */
+export type Lane = 'add' | 'removal';
+export const lanes: readonly Lane[] = ['removal', 'add'];
+
+/**
+ * - `waiting`: taken, not ended.
+ * - `shield`: ended, kept because something older of the same user is still unread or unsettled: it tells whoever
+ *   reads the older row that a newer one has gone ahead. Never sent, never counted again.
+ * - `repeat`: ended and reported, but to be sent once more (after a lost request that may still run). Read in
+ *   order like a waiting row; never counted again.
+ */
+export type RowState = 'waiting' | 'shield' | 'repeat';
+
+/** Which node took an entry, through which account: both are needed to report and to send it after a restart. */
+export interface Source {
+  readonly node: string;
+  readonly account: string;
+}
+
+export interface NewRow {
+  /** Number in the log, handed out by the engine: strictly increasing, continuing after `Opened.lastSeq`. */
+  readonly seq: number;
+  readonly lane: Lane;
+  /** 53-bit hash of the user key; equal keys have equal hashes, the reverse is checked on the body. */
+  readonly userHash: number;
+  readonly source: Source;
+  /** When the event happened, in epoch ms (used after a restart). */
+  readonly bornWallMs: number;
+  /** The same by the process's monotonic clock, in ms (used within the process). */
+  readonly bornMonoMs: number;
+  /** When it was taken, in epoch ms, for the age of the oldest. */
+  readonly takenWallMs: number;
+  /** The entry as JSON text. */
+  readonly body: string;
+}
+
+export interface Row extends NewRow {
+  readonly state: RowState;
+}
+
+/** Users whose request may have been on its way: hashes of their keys. */
+export interface FlightMark {
+  /** Number of the post within the engine's life; unique among open marks. */
+  readonly post: number;
+  readonly userHashes: readonly number[];
+}
+
+/** One transaction. Every part is optional; an empty commit does nothing. */
+export interface Commit {
+  readonly append?: readonly NewRow[];
+  /** Ended rows to delete. Unknown numbers are ignored. */
+  readonly remove?: readonly number[];
+  /** Ended rows to keep as shields. */
+  readonly shield?: readonly number[];
+  /** Rows that are to be sent once more. */
+  readonly repeat?: readonly number[];
+  /** Deletes every shield with seq <= this. */
+  readonly dropShieldsThrough?: number;
+  /** Posts about to leave. */
+  readonly depart?: readonly FlightMark[];
+  /** Posts whose outcome is known: their marks are deleted. */
+  readonly arrive?: readonly number[];
+  /** Posts that ended without a reply of the service's own: may run until `untilWallMs` (epoch ms). */
+  readonly lost?: readonly { readonly post: number; readonly untilWallMs: number }[];
+}
+
+/** What a store found when it was opened. */
+export interface Opened {
+  /** Highest number ever used, 0 in a new outbox. Survives the deletion of all rows. */
+  readonly lastSeq: number;
+  /** Rows that are `waiting`. */
+  readonly waiting: number;
+  /** Sum of the body lengths of all rows, in characters. */
+  readonly bodyChars: number;
+  /** Marks left over: posts whose outcome nobody recorded (`untilWallMs` null) or that were lost. */
+  readonly flights: readonly { readonly userHashes: readonly number[]; readonly untilWallMs: number | null }[];
+  /** Oldest `takenWallMs` of the waiting rows, or null. */
+  readonly oldestTakenWallMs: number | null;
+}
+
+/** A page of rows in order of their numbers, with the shields that any of their users have. */
+export interface Page {
+  readonly rows: readonly Row[];
+  /** Shields (any lane) whose userHash occurs in `rows` and whose seq is above the smallest seq in `rows`. */
+  readonly shields: readonly Row[];
+}
+
+/**
+ * A store. Calls are carried out in the order in which they were made, and their results arrive in that order, so
+ * that a page never misses a shield whose commit resolved before it.
+ */
+export interface Outbox {
+  /** Whether what a resolved commit wrote survives kill -9. */
+  readonly durable: boolean;
+  open(): Promise<Opened>;
+  /** Resolves when the commit is durable; rejects with an OutboxError and has then changed nothing. */
+  commit(commit: Commit): Promise<void>;
+  /** The first `limit` rows of a lane with seq > `afterSeq` and seq <= `throughSeq`, shields excepted. */
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page>;
+  /** Small values that outlive a restart, such as authentication times. Null when never set. */
+  getMeta(key: string): Promise<string | null>;
+  setMeta(key: string, value: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Why a store cannot work. `code` is stable; `message` says what, where and what to do. */
+export class OutboxError extends Error {
+  constructor(
+    readonly code: 'damaged' | 'readonly' | 'full' | 'locked' | 'newer_version' | 'unavailable' | 'closed' | 'failed',
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = 'OutboxError';
+  }
+}
