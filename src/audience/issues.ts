@@ -1,4 +1,4 @@
-// What can be wrong with an entry: a stable code, where, and the words for it.
+// What can be wrong with an entry, with what a message holds, or with a builder: a stable code, where, and the words.
 
 /** One thing that is wrong, in a form that nodes can put into the editor's language. */
 export interface Issue {
@@ -9,12 +9,149 @@ export interface Issue {
   readonly params: Readonly<Record<string, string | number>>;
 }
 
-/**
- * English sentences by code, with `__name__` placeholders as Node-RED's own words have them. `__path__` is
- * always available. The locales of the nodes translate them; a test holds the two together.
- */
-export const issueSentences = {
-  not_an_entry: '__path__ is __got__; expected an object with user_id and seg_block',
+/** An issue whose place its caller knows. */
+export type Problem = Omit<Issue, 'path'>;
+
+/** What can be wrong with one entry (spec sections 3 and 6). `__path__` is always available. */
+export const entrySentences = {
+  not_an_entry: 'This is __got__; expected an object with user_id and seg_block',
+  unreadable: 'This could not be read: __reason__',
+  unknown_key: '__path__ is no key of the service and would be ignored; leave it out (known here: __known__)',
+  misspelt_key: '__path__ is no key of the service and would be ignored; did you mean __meant__?',
+  text_type: '__path__ is __got__; pass a string',
+  text_empty: '__path__ is an empty string; give it a value or leave it out',
+  text_white_space:
+    '__path__ __got__ starts or ends with white space; remove it before, since the service compares ids and codes as they are',
+  text_broken:
+    '__path__ __got__ holds half of a character (a lone surrogate) and cannot be sent; it was probably cut or decoded wrongly',
+  user_id_missing: 'user_id is missing or empty; pass the user’s id as a string',
+  user_id_type: 'user_id is __got__; pass the user’s id as a string',
+  user_id_digits_lost:
+    'user_id is the number __got__, which is beyond 2^53−1: its last digits are already wrong. Pass the id as a string (in JSON: in quotes)',
+  user_id_not_whole: 'user_id is the number __got__; an id has only digits. Pass the id as a string',
+  user_id_zero:
+    'user_id is 0, which stands for an opted-out user or a missing cookie; there is nobody to add',
+  user_id_all_zero:
+    'user_id __got__ is all zeros, which a device reports when tracking is limited; there is nobody to add',
+  user_id_not_uuid:
+    'user_id is __got__; the domain __domain__ needs a UUID such as 1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13',
+  user_id_not_hex: 'user_id is __got__; the domain __domain__ needs exactly __digits__ hexadecimal digits',
+  domain_type:
+    'domain is __got__; pass a string such as "idfa", or null for the platform’s own and mapped ids',
+  domain_empty:
+    'domain is an empty string; pass null (or leave it out) for the platform’s own and mapped ids',
+  domain_retired: 'domain __got__ was retired by the service in 2019; use another kind of id',
+  domain_case: 'domain is __got__; write it as "__meant__"',
+  domain_unknown:
+    'domain __got__ is not one of __known__; if the service has agreed to another one with you, allow a custom domain',
+  custom_domain_type: 'custom_domain is __got__; pass true or false',
+  event_time_type:
+    'event_time is __got__; pass milliseconds since 1970 as a number, or an ISO 8601 text such as 2026-01-31T12:00:00Z',
+  event_time_invalid:
+    'event_time __got__ is no valid time; pass milliseconds since 1970 as a number, or an ISO 8601 text such as 2026-01-31T12:00:00Z',
+  event_time_no_zone: 'event_time __got__ has no time zone; end it with Z or an offset such as +01:00',
+  event_time_unit:
+    'event_time __got__ does not look like milliseconds since 1970 (today has 13 digits); convert seconds, micro- or nanoseconds first',
+  seg_block_missing: 'seg_block is missing; pass an array with a segment in it',
+  seg_block_type: 'seg_block is __got__; pass an array of segments',
+  seg_block_empty: 'seg_block is empty; name at least one segment',
+  seg_block_too_long:
+    'seg_block has __got__ segments; __max__ is the most for one entry. Split it into several entries',
+  block_type: '__path__ is __got__; expected an object with seg_id, or with seg_code and member_id',
+  segment_missing: '__path__ names no segment; pass seg_id, or seg_code with member_id',
+  segment_twice: '__path__ has both seg_id and seg_code; name the segment by one of them',
+  seg_id_with_member_id:
+    '__path__ has both seg_id and member_id; leave member_id out, it belongs to seg_code',
+  member_id_missing:
+    '__path__ has seg_code without member_id; pass the id of the member that owns the segment',
+  seg_code_missing: '__path__ has member_id without seg_code; pass the segment’s code, or seg_id alone',
+  number_as_text: '__path__ is the text __got__; pass a number (without quotes)',
+  number_type: '__path__ is __got__; pass a whole number',
+  number_range: '__path__ is __got__; allowed are whole numbers from __min__ to __max__',
+  expiration_range:
+    '__path__ is __got__; allowed are whole minutes from 1 to __max__, 0 (never expires) and -1 (removes the user)',
+  too_large: '__path__ makes a request of __got__ bytes on its own; the service takes less than __max__',
 } as const satisfies Record<string, string>;
 
+/** What can be wrong with what a message holds in place of entries; `__path__` is the property. */
+export const inputSentences = {
+  input_missing: '__path__ does not exist; expected an entry, an array of entries or {rt_segment: […]}',
+  input_null: '__path__ is null; expected an entry, an array of entries or {rt_segment: […]}',
+  input_json_text: '__path__ is JSON text, not yet an object; put a JSON node before this one',
+  input_text: '__path__ is the text __got__; expected an entry, an array of entries or {rt_segment: […]}',
+  input_number: '__path__ is the number __got__; expected an entry, an array of entries or {rt_segment: […]}',
+  input_boolean: '__path__ is __got__; expected an entry, an array of entries or {rt_segment: […]}',
+  input_buffer:
+    '__path__ is a Buffer of __got__ bytes; turn it into text and put a JSON node before this one',
+  input_other: '__path__ is __got__; expected an entry, an array of entries or {rt_segment: […]}',
+  input_empty: '__path__ is an empty array; there is nothing to send',
+  rt_segment_type: '__path__ is __got__; expected an array of entries',
+  rt_segment_empty: '__path__ is an empty array; there is nothing to send',
+  rt_segment_mixed: '__path__ has both rt_segment and __got__; put every entry into rt_segment',
+} as const satisfies Record<string, string>;
+
+/** What can be wrong with a builder's saved properties, or with what they give for a message. */
+export const builderSentences = {
+  config_choice: '__path__ is __got__; choose one of __known__',
+  config_empty: '__path__ is empty; fill it in',
+  config_type: '__path__ is __got__; expected __expected__',
+  config_no_segments: 'No segment is chosen; add a row to the list of segments',
+  config_item:
+    '__path__ takes a field of the item, but the node makes one entry a message; choose another type',
+  config_invalid: '__path__ cannot be used: __reason__',
+  items_not_array: '__path__ is __got__; expected an array of items (a database result, for example)',
+  nothing_there:
+    '__path__: __source__ gives nothing (undefined); check its spelling, or pass null to leave the key out',
+  not_evaluated: '__path__: __source__ could not be evaluated: __reason__',
+  action_unknown: '__path__: __source__ is __got__; expected add or remove, true or false, 1 or 0',
+} as const satisfies Record<string, string>;
+
+/** English sentences by code, with `__name__` placeholders as Node-RED's own words have them. */
+export const issueSentences = { ...entrySentences, ...inputSentences, ...builderSentences } as const;
+
 export type IssueCode = keyof typeof issueSentences;
+
+/** The issue as an English sentence. One pass, so that a value which looks like a placeholder stays as it is. */
+export function sentence(issue: Issue): string {
+  return issueSentences[issue.code].replace(/__(\w+?)__/g, (placeholder, name: string) =>
+    name === 'path' ? issue.path : String(issue.params[name] ?? placeholder),
+  );
+}
+
+const readableLength = 48;
+
+/** A value in few words, for a sentence: `"abc"`, `1.5`, `an object`-like names are JavaScript's own (`object`). */
+export function shorten(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return value.length <= readableLength
+        ? JSON.stringify(value)
+        : `${JSON.stringify(value.slice(0, readableLength))}… (${value.length})`;
+    case 'number':
+    case 'boolean':
+    case 'undefined':
+      return String(value);
+    case 'bigint':
+      return shortenDigits(String(value));
+    case 'object':
+      return shortenObject(value);
+    case 'symbol':
+    case 'function':
+      return typeof value;
+  }
+}
+
+function shortenDigits(digits: string): string {
+  return digits.length <= readableLength ? digits : `${digits.slice(0, readableLength)}… (${digits.length})`;
+}
+
+function shortenObject(value: object | null): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `array[${value.length}]`;
+  if (ArrayBuffer.isView(value)) return `Buffer[${value.byteLength}]`;
+  return Object.prototype.toString
+    .call(value)
+    .slice('[object '.length, -1)
+    .toLowerCase()
+    .slice(0, readableLength);
+}

@@ -35,7 +35,7 @@ export interface NewRow {
   readonly bornMonoMs: number;
   /** When it was taken, in epoch ms, for the age of the oldest. */
   readonly takenWallMs: number;
-  /** The entry as JSON text. */
+  /** The entry as JSON text (so without lone surrogates, which not every store can keep). */
   readonly body: string;
 }
 
@@ -45,28 +45,40 @@ export interface Row extends NewRow {
 
 /** Users whose request may have been on its way: hashes of their keys. */
 export interface FlightMark {
-  /** Number of the post within the engine's life; unique among open marks. */
+  /** Number of the post within the engine's life, from 1 up; unique among open marks. */
   readonly post: number;
   readonly userHashes: readonly number[];
 }
 
-/** One transaction. Every part is optional; an empty commit does nothing. */
+/**
+ * One transaction. Every part is optional; an empty commit does nothing. Parts take effect in the order in which
+ * they stand here, so that a row may be appended and ended in one commit. Unknown numbers are ignored everywhere.
+ */
 export interface Commit {
   readonly append?: readonly NewRow[];
-  /** Ended rows to delete. Unknown numbers are ignored. */
-  readonly remove?: readonly number[];
   /** Ended rows to keep as shields. */
   readonly shield?: readonly number[];
   /** Rows that are to be sent once more. */
   readonly repeat?: readonly number[];
+  /** Ended rows to delete. Runs of successive numbers are deleted at once. */
+  readonly remove?: readonly number[];
   /** Deletes every shield with seq <= this. */
   readonly dropShieldsThrough?: number;
-  /** Posts about to leave. */
+  /** Posts about to leave. A post that is on its way already makes the commit fail. */
   readonly depart?: readonly FlightMark[];
-  /** Posts whose outcome is known: their marks are deleted. */
-  readonly arrive?: readonly number[];
   /** Posts that ended without a reply of the service's own: may run until `untilWallMs` (epoch ms). */
   readonly lost?: readonly { readonly post: number; readonly untilWallMs: number }[];
+  /** Posts whose outcome is known: their marks are deleted. Takes the numbers of `Opened.flights` too. */
+  readonly arrive?: readonly number[];
+}
+
+/** The mark of a post that an earlier process left behind. */
+export interface LeftFlight {
+  /** Below 0: `open` renumbers what it finds, so that a new process may count its posts from 1. */
+  readonly post: number;
+  readonly userHashes: readonly number[];
+  /** Until when it may run (epoch ms); null when nobody recorded any outcome. */
+  readonly untilWallMs: number | null;
 }
 
 /** What a store found when it was opened. */
@@ -77,16 +89,16 @@ export interface Opened {
   readonly waiting: number;
   /** Sum of the body lengths of all rows, in characters. */
   readonly bodyChars: number;
-  /** Marks left over: posts whose outcome nobody recorded (`untilWallMs` null) or that were lost. */
-  readonly flights: readonly { readonly userHashes: readonly number[]; readonly untilWallMs: number | null }[];
-  /** Oldest `takenWallMs` of the waiting rows, or null. */
+  /** Marks left over, oldest first. Each stays until a commit says `arrive` with its number. */
+  readonly flights: readonly LeftFlight[];
+  /** `takenWallMs` of the waiting row with the lowest number, or null. */
   readonly oldestTakenWallMs: number | null;
 }
 
 /** A page of rows in order of their numbers, with the shields that any of their users have. */
 export interface Page {
   readonly rows: readonly Row[];
-  /** Shields (any lane) whose userHash occurs in `rows` and whose seq is above the smallest seq in `rows`. */
+  /** Shields (any lane) whose userHash occurs in `rows` and whose seq is above the smallest seq in `rows`, in order. */
   readonly shields: readonly Row[];
 }
 
@@ -97,21 +109,31 @@ export interface Page {
 export interface Outbox {
   /** Whether what a resolved commit wrote survives kill -9. */
   readonly durable: boolean;
+  /** Rejects with an OutboxError; may then be called again. Also after `close`. */
   open(): Promise<Opened>;
-  /** Resolves when the commit is durable; rejects with an OutboxError and has then changed nothing. */
+  /**
+   * Resolves when the commit is durable; rejects with an OutboxError and has then changed nothing. Once the cause
+   * of a failure is gone the next commit works, except after `damaged`: then every call fails until `open`.
+   */
   commit(commit: Commit): Promise<void>;
-  /** The first `limit` rows of a lane with seq > `afterSeq` and seq <= `throughSeq`, shields excepted. */
+  /**
+   * The first `limit` rows of a lane with seq > `afterSeq` and seq <= `throughSeq`, shields excepted. Fewer than
+   * `limit` means that the lane has no more up to `throughSeq`: read on after `throughSeq`, as the rows in between
+   * would be passed over again.
+   */
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page>;
   /** Small values that outlive a restart, such as authentication times. Null when never set. */
   getMeta(key: string): Promise<string | null>;
   setMeta(key: string, value: string): Promise<void>;
+  /** Carries out what was called before; later calls fail with `closed`. */
   close(): Promise<void>;
 }
 
 /** Why a store cannot work. `code` is stable; `message` says what, where and what to do. */
 export class OutboxError extends Error {
   constructor(
-    readonly code: 'damaged' | 'readonly' | 'full' | 'locked' | 'newer_version' | 'unavailable' | 'closed' | 'failed',
+    readonly code:
+      'damaged' | 'readonly' | 'full' | 'locked' | 'newer_version' | 'unavailable' | 'closed' | 'failed',
     message: string,
     options?: ErrorOptions,
   ) {

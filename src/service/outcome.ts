@@ -36,7 +36,19 @@ export type AuthOutcome =
   | { readonly kind: 'loginRefused'; readonly code: LoginRefusal; readonly message: string }
   | { readonly kind: 'rateLimited'; readonly retryAfterMs: number; readonly message: string }
   | { readonly kind: 'configuration'; readonly code: string; readonly message: string }
-  | { readonly kind: 'passing'; readonly code: string; readonly message: string };
+  | {
+      readonly kind: 'passing';
+      /** False when it certainly gave no token; absent or true, it may have, and counts towards the limit. */
+      readonly ambiguous?: boolean;
+      readonly code: string;
+      readonly message: string;
+    };
+
+/** Why a read (segments, usage) gave nothing; `bodyRefused` speaks of the query then. */
+export type ReadFailure = Exclude<PostOutcome, { readonly kind: 'accepted' }>;
+
+/** What a read came to. */
+export type ReadOutcome<T> = { readonly kind: 'read'; readonly value: T } | ReadFailure;
 
 /** What a token source has to say when a post wants a token. */
 export type TokenOutcome =

@@ -1,0 +1,56 @@
+// What the limits of an account mean, in figures that a person can picture.
+
+/** What the service documents for a member, as the account's defaults. */
+export const documentedLimits = { posts: 100, users: 1000, concurrent: 15 } as const;
+
+/** Users that the service takes in one call. */
+const usersPerCall = 1000;
+
+export interface Limits {
+  readonly posts: number;
+  readonly users: number;
+  readonly concurrent: number;
+}
+
+/** The values of the sentence's placeholders, written for the reader's language. */
+export interface Meaning {
+  readonly users: string;
+  readonly day: string;
+  readonly perCall: string;
+  readonly replyMs: string;
+}
+
+/** `language` is a BCP 47 tag such as `en-US`. */
+export function meaningOf(limits: Limits, language: string): Meaning {
+  const users = Math.min(limits.users, limits.posts * usersPerCall);
+  const plain = new Intl.NumberFormat(language);
+  const rough = new Intl.NumberFormat(language, {
+    notation: 'compact',
+    compactDisplay: 'long',
+    maximumSignificantDigits: 2,
+  });
+  return {
+    users: plain.format(users),
+    day: rough.format(users * 86_400),
+    perCall: plain.format(Math.ceil(users / limits.posts)),
+    replyMs: plain.format(Math.floor((limits.concurrent / limits.posts) * 1000)),
+  };
+}
+
+/** The documented limits, written for the reader's language. */
+export function documentedWords(language: string): Record<keyof Limits, string> {
+  const plain = new Intl.NumberFormat(language);
+  return {
+    posts: plain.format(documentedLimits.posts),
+    users: plain.format(documentedLimits.users),
+    concurrent: plain.format(documentedLimits.concurrent),
+  };
+}
+
+export function exceedsDocumented(limits: Limits): boolean {
+  return (
+    limits.posts > documentedLimits.posts ||
+    limits.users > documentedLimits.users ||
+    limits.concurrent > documentedLimits.concurrent
+  );
+}

@@ -1,0 +1,178 @@
+// The segment builder's runtime: reads its saved properties, hands messages to src/audience, sends what comes back.
+import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
+import { compileBuilder, type Builder, type BuildResult } from '../../src/audience/build';
+import type { Issue } from '../../src/audience/issues';
+import { InOrder } from '../shared/in-order';
+import { typedInputsOf } from '../shared/typed-input';
+import { issueText, joinSentences, rejection, textOr, type Rejection } from '../shared/words';
+
+const prefix = 'segment-builder';
+
+type Message = NodeMessageInFlow & Record<string, unknown>;
+type Send = (messages: (NodeMessage | null)[]) => void;
+type Done = (error?: Error) => void;
+
+interface SegmentBuilderDef extends NodeDef {
+  source?: unknown;
+  output?: unknown;
+  outputType?: unknown;
+}
+
+/** Node-RED gives every node its wires; `@types/node-red` does not say so. */
+type WiredNode = Node & { readonly wires?: readonly (readonly string[])[] };
+
+/** Puts the built entries into the message; false when the place cannot be made. */
+type Place = (message: Message, value: unknown) => boolean;
+
+export = (RED: NodeAPI): void => {
+  function SegmentBuilder(this: Node, config: SegmentBuilderDef): void {
+    RED.nodes.createNode(this, config);
+    const place = placeOf(RED, config);
+    const compiled = compileBuilder(config, typedInputsOf(RED, this));
+    const issues = [...(compiled.ok ? [] : compiled.issues), ...(typeof place === 'function' ? [] : [place])];
+    if (compiled.ok && typeof place === 'function') {
+      this.status({});
+      serve(RED, this, compiled.builder, config.source === 'items', place);
+    } else {
+      refuseEverything(RED, this, issues);
+    }
+  }
+
+  RED.nodes.registerType('instant-audience-segment-builder', SegmentBuilder);
+};
+
+/** Where the entries go: a property of the message, or what is wrong with the saved one. */
+function placeOf(RED: NodeAPI, config: SegmentBuilderDef): Place | Issue {
+  const { output, outputType } = config;
+  if (outputType !== 'msg') {
+    return { code: 'config_choice', path: 'output', params: { got: String(outputType), known: 'msg' } };
+  }
+  if (typeof output !== 'string' || output === '')
+    return { code: 'config_empty', path: 'output', params: {} };
+  try {
+    if (RED.util.normalisePropertyExpression(output).length === 1) {
+      return (message, value) => {
+        message[output] = value;
+        return true;
+      };
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'not a property';
+    return { code: 'config_invalid', path: 'output', params: { reason } };
+  }
+  return (message, value) => RED.util.setMessageProperty(message, output, value, true);
+}
+
+/** A node that is not usable says so once, in its status, and to every message. */
+function refuseEverything(RED: NodeAPI, node: Node, issues: readonly Issue[]): void {
+  const reasons = joinSentences(issues.map((issue) => issueText(RED, prefix, issue)));
+  const text = textOr(
+    RED,
+    `${prefix}.error.misconfigured`,
+    { reasons },
+    () => `The segment builder is not set up: ${reasons}`,
+  );
+  const status = textOr(RED, `${prefix}.status.misconfigured`, {}, () => 'not set up');
+  node.status({ fill: 'red', shape: 'ring', text: status });
+  node.error(text);
+  node.on('input', (_message, _send, done) => done(new Error(text)));
+}
+
+function serve(RED: NodeAPI, node: Node, builder: Builder, items: boolean, place: Place): void {
+  const inOrder = new InOrder();
+  node.on('input', (incoming, send, done) => {
+    const message = incoming as Message;
+    const delivery = new Delivery(RED, node, items, place, message, send, done);
+    inOrder.deliver(buildSafely(builder, message), (result) => delivery.finish(result));
+  });
+}
+
+/** A message can hold objects whose getters throw; that is this message's fault alone. */
+function buildSafely(builder: Builder, message: Message): BuildResult | Error | Promise<BuildResult | Error> {
+  try {
+    const result = builder.build(message);
+    return result instanceof Promise ? result.catch(toError) : result;
+  } catch (error) {
+    return toError(error);
+  }
+}
+
+/** What becomes of one message: it ends with exactly one `done`. */
+class Delivery {
+  constructor(
+    private readonly RED: NodeAPI,
+    private readonly node: WiredNode,
+    private readonly items: boolean,
+    private readonly place: Place,
+    private readonly message: Message,
+    private readonly send: Send,
+    private readonly done: Done,
+  ) {}
+
+  finish(result: BuildResult | Error): void {
+    let error: Error | undefined;
+    try {
+      error = result instanceof Error ? result : this.distribute(result);
+    } catch (thrown) {
+      error = toError(thrown);
+    }
+    if (error === undefined) this.done();
+    else this.done(error);
+  }
+
+  /** Sends the message on; returns the error that it ends with, if any. */
+  private distribute(result: BuildResult): Error | undefined {
+    if (result.kind === 'refused') {
+      return this.reject(this.message, [rejection(this.RED, prefix, 0, null, [result.issue])], 1);
+    }
+    const rejected = this.rejectionsOf(result);
+    const entries = result.items.flatMap((item) => (item.ok ? [item.entry] : []));
+    const total = result.items.length;
+    // An empty list has nothing to build and nothing wrong: a query that found nobody.
+    if (total === 0) return undefined;
+    if (entries.length === 0) return this.reject(this.message, rejected, total);
+    const wrong =
+      rejected.length > 0 && this.rejectsWired() ? this.RED.util.cloneMessage(this.message) : this.message;
+    if (!this.place(this.message, this.items ? entries : entries[0])) return this.noPlace();
+    this.send([this.message, null]);
+    return rejected.length === 0 ? undefined : this.reject(wrong, rejected, total);
+  }
+
+  private rejectionsOf(result: BuildResult & { kind: 'items' }): Rejection[] {
+    return result.items.flatMap((item, index) =>
+      item.ok ? [] : [rejection(this.RED, prefix, index, item.item, item.issues)],
+    );
+  }
+
+  /** Out of the second output, or an error where nobody listens there. */
+  private reject(message: Message, rejected: readonly Rejection[], total: number): Error | undefined {
+    if (!this.rejectsWired()) return this.rejectedError(rejected, total);
+    const before = message.audience;
+    message.audience = { ...(typeof before === 'object' && before !== null ? before : {}), rejected };
+    this.send([null, message]);
+    return undefined;
+  }
+
+  private rejectsWired(): boolean {
+    return (this.node.wires?.[1]?.length ?? 0) > 0;
+  }
+
+  private rejectedError(rejected: readonly Rejection[], total: number): Error {
+    const first = rejected[0]!;
+    if (!this.items) return new Error(first.message);
+    const params = { rejected: rejected.length, total, index: first.index, message: first.message };
+    const english = (): string =>
+      `${params.rejected} of ${total} items cannot be used. Item ${params.index}: ${params.message}`;
+    return new Error(textOr(this.RED, `${prefix}.error.items`, params, english));
+  }
+
+  private noPlace(): Error {
+    const english = (): string =>
+      'The entries cannot be put into the message: a part of the output property is no object';
+    return new Error(textOr(this.RED, `${prefix}.error.place`, {}, english));
+  }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

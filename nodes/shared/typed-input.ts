@@ -1,0 +1,133 @@
+// Typed inputs as Node-RED's forms save them, compiled once for a node.
+import type { Node, NodeAPI } from 'node-red';
+import { Later, type BuildContext, type CompiledInput, type ResolveProperty } from '../../src/audience/build';
+import { compilePath, type PathPart } from '../../src/audience/property-path';
+
+/** What `@types/node-red` lacks of `RED.util`: expressions are evaluated with a callback only. */
+interface ExpressionUtil {
+  prepareJSONataExpression(value: string, node: Node): unknown;
+  evaluateJSONataExpression(
+    expression: unknown,
+    message: unknown,
+    callback: (error: unknown, value?: unknown) => void,
+  ): void;
+  parseContextStore(key: string): { key: string; store?: string };
+}
+
+interface ContextStore {
+  get(key: string, store: string | undefined, callback: (error: unknown, value?: unknown) => void): void;
+}
+
+/** Compiles the types msg, flow, global, str, num, env, jsonata and item (a field of an element). */
+export function typedInputsOf(RED: NodeAPI, node: Node): ResolveProperty {
+  return (value, type) => {
+    switch (type) {
+      case 'msg':
+        return messageInput(RED, value);
+      case 'item':
+        return itemInput(RED, value);
+      case 'flow':
+      case 'global':
+        return contextInput(RED, node, value, type);
+      case 'jsonata':
+        return expressionInput(RED, node, value);
+      case 'env':
+        return constant(environmentValue(RED, node, value));
+      case 'num':
+        return constant(Number(value));
+      case 'str':
+        return constant(value);
+      default:
+        throw new Error(`the type ${type} is not known`);
+    }
+  };
+}
+
+function constant(value: unknown): CompiledInput {
+  return () => value;
+}
+
+function messageInput(RED: NodeAPI, path: string): CompiledInput {
+  const read = compilePath(partsOf(RED, path.startsWith('msg.') ? path.slice('msg.'.length) : path));
+  return ({ message }) => read(message, message);
+}
+
+function itemInput(RED: NodeAPI, path: string): CompiledInput {
+  if (path === '') return ({ item }) => item;
+  const read = compilePath(partsOf(RED, path));
+  return ({ item, message }) => read(item, message);
+}
+
+/** Without a message Node-RED leaves nested paths as parts; its types only know the other case. */
+function partsOf(RED: NodeAPI, path: string): readonly PathPart[] {
+  return RED.util.normalisePropertyExpression(path);
+}
+
+/** An environment variable that is not set reads as '' in Node-RED; here it is nothing. */
+function environmentValue(RED: NodeAPI, node: Node, name: string): unknown {
+  const value: unknown = RED.util.evaluateNodeProperty(name, 'env', node, {});
+  return value === '' ? undefined : value;
+}
+
+/** Reads the whole variable by its name, then the path within it, so that the path is split only here. */
+function contextInput(RED: NodeAPI, node: Node, value: string, type: 'flow' | 'global'): CompiledInput {
+  const util = RED.util as unknown as ExpressionUtil;
+  const { key, store } = util.parseContextStore(value);
+  const parts = partsOf(RED, key);
+  const [name, ...rest] = parts;
+  const context = (): ContextStore => node.context()[type];
+  if (typeof name !== 'string' || !/^[a-z_$][\w$]*$/i.test(name) || name === '$parent') {
+    return ({ message }) => fromStore(context(), dynamicKey(RED, key, message), store);
+  }
+  const read = compilePath(rest);
+  return ({ message }) => {
+    const found = fromStore(context(), name, store);
+    return found instanceof Later
+      ? new Later(found.value.then((each) => read(each, message)))
+      : read(found, message);
+  };
+}
+
+function dynamicKey(RED: NodeAPI, key: string, message: BuildContext['message']): string {
+  return key.includes('[msg') ? RED.util.normalisePropertyExpression(key, message, true) : key;
+}
+
+/** Stores in memory answer at once, others later; both through the callback. */
+function fromStore(context: ContextStore, key: string, store: string | undefined): unknown {
+  const answers: { readonly error: unknown; readonly value: unknown }[] = [];
+  let wake = (): void => undefined;
+  context.get(key, store, (error, value) => {
+    answers.push({ error, value });
+    wake();
+  });
+  const read = (): unknown => {
+    const [answer] = answers;
+    if (answer?.error) throw toError(answer.error);
+    return answer?.value;
+  };
+  return answers.length > 0 ? read() : new Later(new Promise<void>((resolve) => (wake = resolve)).then(read));
+}
+
+/** An expression sees the message, and the element of the list as `item`. */
+function expressionInput(RED: NodeAPI, node: Node, value: string): CompiledInput {
+  const util = RED.util as unknown as ExpressionUtil;
+  const expression = util.prepareJSONataExpression(value, node);
+  return ({ message, item }) => {
+    const input = item === undefined ? message : { ...message, item };
+    return new Later(
+      new Promise((resolve, reject) => {
+        util.evaluateJSONataExpression(expression, input, (error, result) => {
+          if (error) reject(toError(error));
+          else resolve(result);
+        });
+      }),
+    );
+  };
+}
+
+/** JSONata reports plain objects. */
+function toError(error: unknown): Error {
+  if (error instanceof Error) return error;
+  const message = (error as { message?: unknown } | null)?.message;
+  return new Error(typeof message === 'string' ? message : 'unknown error');
+}

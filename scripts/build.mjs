@@ -1,0 +1,136 @@
+// npm run build: the package from its sources, into dist/.
+//
+// tsc emits the runtime. Node-RED reads a node's editor part from one HTML file beside its .js, so form and bundled
+// editor script are written together; help and words come from locales/<language>/ beside it, icons from icons/.
+import { chmod, cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build as bundle } from 'esbuild';
+import { marked } from 'marked';
+import { must, node, root, seconds, tsc } from './tools.mjs';
+
+const dist = path.join(root, 'dist');
+const sources = path.join(root, 'nodes');
+
+/** What package.json says: `nodes/out` ↔ `instant-audience-out`. */
+async function readTypes() {
+  const { 'node-red': nodeRed, bin } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
+  const types = Object.entries(nodeRed.nodes).map(([type, file]) => ({ type, name: path.basename(file, '.js') }));
+  return { types, bins: Object.values(bin) };
+}
+
+/** A `</script` inside a script would end it; in a string or a regular expression `<\/script` is the same text. */
+const insideScript = (code) => code.replaceAll(/<\/script/gi, (tag) => tag.replace('/', '\\/'));
+
+/**
+ * The editor's script, not minified. Palette search and the public catalogue look for the call that registers
+ * the type as text, in single quotes, which a bundler is free to change: put it back, and make sure of it.
+ */
+async function editorScript(name, type) {
+  const result = await bundle({
+    entryPoints: [path.join(sources, name, 'editor.ts')],
+    bundle: true,
+    write: false,
+    format: 'iife',
+    target: 'es2020',
+    charset: 'utf8',
+    legalComments: 'none',
+    logLevel: 'silent',
+    absWorkingDir: root,
+  });
+  const code = result.outputFiles[0].text.replaceAll(
+    /RED\.nodes\.registerType\(\s*"([^"]+)",\s*\{/g,
+    "RED.nodes.registerType('$1', {",
+  );
+  if (!code.includes(`RED.nodes.registerType('${type}', {`)) {
+    throw new Error(
+      `nodes/${name}/editor.ts does not contain RED.nodes.registerType('${type}', {…}) with the type and the ` +
+        `definition written out, which is what the palette's search and the public catalogue read.`,
+    );
+  }
+  return insideScript(code);
+}
+
+async function writeTemplate(name, type) {
+  const [script, form] = await Promise.all([
+    editorScript(name, type),
+    readFile(path.join(sources, name, 'form.html'), 'utf8'),
+  ]);
+  await writeFile(
+    path.join(dist, 'nodes', name, `${name}.html`),
+    `<script type="text/javascript">\n${script.trimEnd()}\n</script>\n` +
+      `<script type="text/html" data-template-name="${type}">\n${form.trimEnd()}\n</script>\n`,
+  );
+}
+
+/** Node-RED looks for help in the user's language, then `xx` of `xx-YY`, then en-US, always beside the words. */
+async function writeHelp(name, type) {
+  const folder = path.join(sources, name, 'help');
+  for (const file of await readdir(folder)) {
+    const html = await marked(await readFile(path.join(folder, file), 'utf8'));
+    const target = path.join(dist, 'nodes', name, 'locales', path.basename(file, '.md'), `${name}.html`);
+    await mkdir(path.dirname(target), { recursive: true });
+    await writeFile(target, `<script type="text/html" data-help-name="${type}">\n${html.trimEnd()}\n</script>\n`);
+  }
+}
+
+/**
+ * Icons are looked up by package, not by node, and the editor's icon picker lists every copy. So each goes to one
+ * folder: the first node that names it, or the first node of all.
+ */
+async function copyIcons(types) {
+  const icons = (await readdir(path.join(root, 'icons'))).filter((file) => file.endsWith('.svg'));
+  const editors = await Promise.all(
+    types.map(async ({ name }) => ({ name, code: await readFile(path.join(sources, name, 'editor.ts'), 'utf8') })),
+  );
+  for (const icon of icons) {
+    const owner = editors.find(({ code }) => code.includes(icon)) ?? editors[0];
+    if (owner) {
+      await cp(path.join(root, 'icons', icon), path.join(dist, 'nodes', owner.name, 'icons', icon));
+    }
+  }
+}
+
+async function writeEditorParts(types) {
+  await Promise.all(
+    types.map(async ({ name, type }) => {
+      await cp(path.join(sources, name, 'locales'), path.join(dist, 'nodes', name, 'locales'), { recursive: true });
+      await Promise.all([writeTemplate(name, type), writeHelp(name, type)]);
+    }),
+  );
+  await copyIcons(types);
+}
+
+/** Builds everything; type errors of the runtime and of the editor fail it. */
+export async function build() {
+  const { types, bins } = await readTypes();
+  const withEditor = types.filter(({ name }) => existsSync(path.join(sources, name, 'editor.ts')));
+  await rm(dist, { recursive: true, force: true });
+  await Promise.all([
+    must(node, [tsc, '-p', 'tsconfig.json']),
+    withEditor.length > 0 && must(node, [tsc, '-p', 'tsconfig.editor.json']),
+    writeEditorParts(withEditor),
+  ]);
+  for (const file of bins.filter((bin) => existsSync(path.join(root, bin)))) {
+    await chmod(path.join(root, file), 0o755);
+  }
+  for (const { name, type } of types) {
+    for (const file of [`${name}.js`, `${name}.html`]) {
+      if (!existsSync(path.join(dist, 'nodes', name, file))) {
+        throw new Error(`package.json names ${type}, but the build has no nodes/${name}/${file}.`);
+      }
+    }
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const started = performance.now();
+  try {
+    await build();
+    console.log(`built dist/ in ${seconds(started)}`);
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,105 @@
+// npm test: the checks, the build, and every test once; the last line is the totals.
+//
+// npm test -- --grep words, or npm test -- test/outbox/**/*.test.ts, runs mocha on a part, without the checks.
+import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { node, root, run, seconds, tool, tsc } from './tools.mjs';
+
+const inCi = Boolean(process.env.CI) && process.env.CI !== 'false';
+const mocha = tool('mocha', 'bin/mocha.js');
+const scratch = path.join(root, '.test');
+/** Longer than the whole suite may take; only a test run that hangs gets there. */
+const hangMs = 15 * 60_000;
+
+const checks = [
+  { name: 'build', command: ['scripts/build.mjs'] },
+  { name: 'lint', command: [tool('eslint', 'bin/eslint.js'), '.'] },
+  { name: 'types of the tests', command: [tsc, '-p', 'test/tsconfig.json'] },
+  { name: 'format', command: [tool('prettier', 'bin/prettier.cjs'), '--check', '.', '--log-level', 'warn'] },
+];
+
+/** Runs the checks, as many at a time as there are cores, and returns the names of those that failed. */
+async function runChecks() {
+  const waiting = [...checks];
+  const failed = [];
+  const worker = async () => {
+    for (let check = waiting.shift(); check; check = waiting.shift()) {
+      const started = performance.now();
+      const { code, output } = await run(node, check.command);
+      console.log(`  ${code === 0 ? 'ok' : 'x '}  ${check.name} (${seconds(started)})`);
+      if (code !== 0) {
+        failed.push(check.name);
+        console.log(output);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
+  return failed;
+}
+
+/** A real Node-RED waits more than it computes, so its tests run beside all the others. */
+function splitByArea(files) {
+  const isPackage = (file) => file.split(path.sep).includes('package');
+  return [files.filter((file) => !isPackage(file)), files.filter(isPackage)].filter((part) => part.length > 0);
+}
+
+/** One mocha process. One that ends without having written its totals counts as a failure. */
+async function runMocha(args, index, env) {
+  const totals = path.join(scratch, `totals-${index}.json`);
+  await rm(totals, { force: true });
+  const strict = inCi ? ['--forbid-pending', '--forbid-only'] : [];
+  const child = spawn(
+    node,
+    [mocha, '--reporter', path.join(root, 'scripts', 'mocha-reporter.cjs'), ...strict, ...args],
+    { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...env, MOCHA_TOTALS: totals } },
+  );
+  const hung = setTimeout(() => child.kill('SIGKILL'), hangMs);
+  const code = await new Promise((resolve) => child.once('exit', (exit, signal) => resolve(exit ?? signal)));
+  clearTimeout(hung);
+  try {
+    return JSON.parse(await readFile(totals, 'utf8'));
+  } catch {
+    const report = `A test run ended (${code}) without its totals: ${args.join(' ')}`;
+    return { passed: 0, failed: 1, skipped: 0, report };
+  }
+}
+
+function sumUp(results) {
+  for (const { report } of results) {
+    if (report) console.log(report);
+  }
+  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+  return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
+}
+
+async function runAll() {
+  const started = performance.now();
+  console.log('Checks');
+  const failed = await runChecks();
+  let totals = { passed: 0, failed: 0, skipped: 0 };
+  if (!failed.includes('build')) {
+    console.log('Tests');
+    const parts = splitByArea(globSync('test/**/*.test.ts', { cwd: root }).sort());
+    // The package was built a moment ago: the tests need not do it again.
+    totals = sumUp(await Promise.all(parts.map((files, index) => runMocha(files, index, { PACKAGE_BUILT: '1' }))));
+  }
+  if (failed.length > 0) console.log(`Failed checks: ${failed.join(', ')}`);
+  console.log(`All of it took ${seconds(started)}.`);
+  return { totals, ok: failed.length === 0 };
+}
+
+async function runPart(args) {
+  const named = args.some((arg) => arg.endsWith('.ts') || arg.startsWith('test'));
+  return { totals: sumUp([await runMocha(named ? args : [...args, 'test/**/*.test.ts'], 0, {})]), ok: true };
+}
+
+await mkdir(scratch, { recursive: true });
+const args = process.argv.slice(2);
+const { totals, ok } = args.length > 0 ? await runPart(args) : await runAll();
+const ran = totals.passed + totals.failed > 0;
+if (!ran) console.log('No test ran.');
+console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+process.exitCode = ok && ran && totals.failed === 0 ? 0 : 1;

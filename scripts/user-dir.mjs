@@ -1,0 +1,101 @@
+// A Node-RED user directory with the package in it as a user has it: packed, and installed by npm.
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { must, npmCommand, root, run } from './tools.mjs';
+
+/** `npm pack` of what is in dist/ now. The same content gives the same hash. */
+export async function pack(destination) {
+  await mkdir(destination, { recursive: true });
+  const [command, args] = npmCommand(['pack', '--json', '--ignore-scripts', '--pack-destination', destination]);
+  const printed = await must(command, args);
+  const packed = Object.values(JSON.parse(printed.slice(printed.search(/^[[{]/m))))[0];
+  const tarball = path.join(destination, path.basename(packed.filename));
+  const hash = createHash('sha256').update(await readFile(tarball)).digest('hex').slice(0, 16);
+  return { tarball, hash, files: packed.files.map((file) => file.path) };
+}
+
+/**
+ * Installs a packed tarball into a user directory, as `npm install` in it does. Without a registry the tarball is
+ * unpacked there and its dependencies are linked from this repository; `how` says which it was.
+ */
+export async function installInto(userDir, tarball) {
+  await mkdir(userDir, { recursive: true });
+  const manifest = path.join(userDir, 'package.json');
+  if (!existsSync(manifest)) {
+    const content = { name: 'node-red-project', description: 'A Node-RED Project', version: '0.0.1', private: true };
+    await writeFile(manifest, `${JSON.stringify(content, null, 2)}\n`);
+  }
+  const [command, args] = npmCommand(
+    'install --prefer-offline --no-audit --no-fund --omit=dev --fetch-retries=1 --fetch-timeout=30000'.split(' '),
+  );
+  const { code, output } = await run(command, [...args, path.resolve(tarball)], { cwd: userDir });
+  if (code === 0) {
+    return { how: 'npm' };
+  }
+  if (!/E(NOTFOUND|AI_AGAIN|CONNREFUSED|CONNRESET|TIMEDOUT|NETUNREACH|HOSTUNREACH)|ERR_SOCKET_TIMEOUT/.test(output)) {
+    throw new Error(`npm install of the packed tarball failed:\n${output}`);
+  }
+  await unpackInto(userDir, tarball);
+  return { how: 'linked', output };
+}
+
+async function unpackInto(userDir, tarball) {
+  const { name, dependencies } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
+  const modules = path.join(userDir, 'node_modules');
+  const unpacked = path.join(userDir, 'package');
+  await must('tar', ['-xzf', path.resolve(tarball), '-C', userDir]);
+  await rm(path.join(modules, name), { recursive: true, force: true });
+  await mkdir(path.dirname(path.join(modules, name)), { recursive: true });
+  await rename(unpacked, path.join(modules, name));
+  for (const dependency of Object.keys(dependencies)) {
+    const link = path.join(modules, dependency);
+    await mkdir(path.dirname(link), { recursive: true });
+    await rm(link, { recursive: true, force: true });
+    await symlink(path.join(root, 'node_modules', dependency), link, 'junction');
+  }
+  const manifest = path.join(userDir, 'package.json');
+  const content = JSON.parse(await readFile(manifest, 'utf8'));
+  content.dependencies = { ...content.dependencies, [name]: `file:${path.resolve(tarball)}` };
+  await writeFile(manifest, `${JSON.stringify(content, null, 2)}\n`);
+}
+
+/** The same, once for each content of the tarball: a directory to copy from, left complete or not at all. */
+export async function installedTemplate(folder, { tarball, hash }) {
+  const template = path.join(folder, `user-dir-${hash}`);
+  if (!existsSync(template)) {
+    const partial = `${template}.${process.pid}`;
+    const { how } = await installInto(partial, tarball);
+    await rename(partial, template).catch((error) => {
+      if (!existsSync(template)) throw error; // Another process was faster.
+    });
+    await rm(partial, { recursive: true, force: true });
+    return { template, how };
+  }
+  return { template, how: 'kept' };
+}
+
+/** A fresh user directory, copied from the template. */
+export async function copyTemplate(template, userDir) {
+  await cp(template, userDir, { recursive: true, verbatimSymlinks: true });
+}
+
+/**
+ * The settings that all of ours have: no prompt, no tour, nothing sent anywhere, only this machine can reach it.
+ * `more` is what one start adds or changes.
+ */
+export function settingsFile(more) {
+  const settings = {
+    uiHost: '127.0.0.1',
+    flowFile: 'flows.json',
+    flowFilePretty: true,
+    lang: 'en-US',
+    telemetry: { enabled: false, updateNotification: false },
+    editorTheme: { tours: false, projects: { enabled: false }, multiplayer: { enabled: false } },
+    diagnostics: { enabled: true, ui: true },
+    runtimeState: { enabled: true, ui: false },
+    ...more,
+  };
+  return `// Written at every start; changes here do not last.\nmodule.exports = ${JSON.stringify(settings, null, 2)};\n`;
+}

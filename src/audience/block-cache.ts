@@ -1,0 +1,62 @@
+// Serialised blocks, made once: a flow adds thousands of users to the same few segments.
+import type { Block } from './entry';
+import { isPlain } from './identifiers';
+
+interface Known {
+  readonly member: number | null;
+  readonly value: number | null;
+  readonly block: Block;
+}
+
+const maxSegments = 2048;
+const maxPerSegment = 8;
+const maxCodeLength = 128;
+
+/** Known blocks by segment; bounded by starting over, so that a stream of ever new segments costs no memory. */
+const knownBlocks = new Map<number | string, Known[]>();
+
+/** The block of a segment, by id or by code and member. Blocks are shared between entries: never change one. */
+export function blockOf(
+  segment: number | string,
+  member: number | null,
+  value: number | null,
+  expiration: number | null,
+): Block {
+  const known = knownBlocks.get(segment);
+  if (known !== undefined) {
+    for (const each of known) {
+      if (each.value === value && each.block.expiration === expiration && each.member === member)
+        return each.block;
+    }
+  }
+  const block = makeBlock(segment, member, value, expiration);
+  remember(segment, { member, value, block }, known);
+  return block;
+}
+
+function remember(segment: number | string, entry: Known, known: Known[] | undefined): void {
+  if (typeof segment === 'string' && segment.length > maxCodeLength) return;
+  if (known === undefined) {
+    if (knownBlocks.size >= maxSegments) knownBlocks.clear();
+    knownBlocks.set(segment, [entry]);
+    return;
+  }
+  if (known.length >= maxPerSegment) known.shift();
+  known.push(entry);
+}
+
+function makeBlock(
+  segment: number | string,
+  member: number | null,
+  value: number | null,
+  expiration: number | null,
+): Block {
+  const valuePart = value === null ? '' : `,"value":${value}`;
+  if (typeof segment === 'number') {
+    const head = `{"seg_id":${segment}${valuePart}`;
+    return { key: `i${segment}`, kind: 'id', head, headBytes: head.length, expiration };
+  }
+  const head = `{"seg_code":${JSON.stringify(segment)},"member_id":${member}${valuePart}`;
+  const headBytes = isPlain(segment) ? head.length : Buffer.byteLength(head);
+  return { key: `c${member}:${segment.toLowerCase()}`, kind: 'code', head, headBytes, expiration };
+}

@@ -1,0 +1,146 @@
+// The segment builder's core: entries built from a message or from each of its items, and checked.
+import { checkBuilderConfig, type BuilderConfig } from './builder-config';
+import { checkEntry } from './check';
+import { compilePlan, draftOf, ValueReader, type Plan } from './draft';
+import type { Entry } from './entry';
+import { shorten, type Issue } from './issues';
+import {
+  evaluateInput,
+  Failed,
+  failedIssue,
+  Inputs,
+  Later,
+  settle,
+  type BuildContext,
+  type Input,
+  type ResolveProperty,
+} from './typed-inputs';
+
+export { Later, type BuildContext, type CompiledInput, type ResolveProperty } from './typed-inputs';
+
+export type BuiltItem =
+  | { readonly ok: true; readonly entry: Entry }
+  /** `item` is the element, or the message's user id when there is no element. */
+  | { readonly ok: false; readonly item: unknown; readonly issues: readonly Issue[] };
+
+/** What one message gave: an item each, in order, or an issue that concerns the whole message. */
+export type BuildResult =
+  | { readonly kind: 'items'; readonly items: readonly BuiltItem[] }
+  | { readonly kind: 'refused'; readonly issue: Issue };
+
+export interface Builder {
+  /** Never throws and never rejects. Synchronous unless an input is not. */
+  build(message: Readonly<Record<string, unknown>>): BuildResult | Promise<BuildResult>;
+}
+
+export type CompileResult =
+  | { readonly ok: true; readonly builder: Builder }
+  | { readonly ok: false; readonly issues: readonly Issue[] };
+
+/** Compiles a builder from its saved properties, or says everything that is wrong with them. */
+export function compileBuilder(saved: unknown, resolveProperty: ResolveProperty): CompileResult {
+  const issues = checkBuilderConfig(saved);
+  if (issues.length > 0) return { ok: false, issues };
+  const config = saved as BuilderConfig;
+  const inputs = new Inputs(resolveProperty);
+  const compiled = compilePlan(config, inputs);
+  const items = config.source === 'items' ? inputs.single('items', config.items, config.itemsType) : null;
+  if (inputs.issues.length > 0) return { ok: false, issues: inputs.issues };
+  const buildItem = (context: BuildContext): BuiltItem | Promise<BuiltItem> =>
+    buildOne(inputs, compiled, context);
+  const builder: Builder = {
+    build: (message) =>
+      items === null ? buildMessage(buildItem, message) : buildItems(buildItem, items, message),
+  };
+  return { ok: true, builder };
+}
+
+type BuildItem = (context: BuildContext) => BuiltItem | Promise<BuiltItem>;
+
+function buildMessage(
+  buildItem: BuildItem,
+  message: BuildContext['message'],
+): BuildResult | Promise<BuildResult> {
+  const built = buildItem({ message, item: undefined });
+  return built instanceof Promise
+    ? built.then((item) => ({ kind: 'items', items: [item] }))
+    : itemsResult([built]);
+}
+
+function buildItems(
+  buildItem: BuildItem,
+  input: Input,
+  message: BuildContext['message'],
+): BuildResult | Promise<BuildResult> {
+  const value = evaluateInput(input, { message, item: undefined });
+  if (value instanceof Later)
+    return Promise.resolve(settle(value)).then((list) => buildList(buildItem, input, message, list));
+  return buildList(buildItem, input, message, value);
+}
+
+function buildList(
+  buildItem: BuildItem,
+  input: Input,
+  message: BuildContext['message'],
+  list: unknown,
+): BuildResult | Promise<BuildResult> {
+  if (list instanceof Failed) return { kind: 'refused', issue: failedIssue(input, list) };
+  if (!Array.isArray(list)) {
+    return {
+      kind: 'refused',
+      issue: { code: 'items_not_array', path: input.source, params: { got: shorten(list) } },
+    };
+  }
+  return buildFrom(buildItem, message, list, []);
+}
+
+/** Builds the rest of a list; goes on asynchronously from the first item that has to wait. */
+function buildFrom(
+  buildItem: BuildItem,
+  message: BuildContext['message'],
+  list: readonly unknown[],
+  items: BuiltItem[],
+): BuildResult | Promise<BuildResult> {
+  while (items.length < list.length) {
+    const built = buildItem({ message, item: list[items.length] });
+    if (built instanceof Promise) return buildRest(buildItem, message, list, items, built);
+    items.push(built);
+  }
+  return itemsResult(items);
+}
+
+async function buildRest(
+  buildItem: BuildItem,
+  message: BuildContext['message'],
+  list: readonly unknown[],
+  items: BuiltItem[],
+  pending: Promise<BuiltItem>,
+): Promise<BuildResult> {
+  items.push(await pending);
+  while (items.length < list.length) items.push(await buildItem({ message, item: list[items.length] }));
+  return itemsResult(items);
+}
+
+function itemsResult(items: readonly BuiltItem[]): BuildResult {
+  return { kind: 'items', items };
+}
+
+function buildOne(inputs: Inputs, plan: Plan, context: BuildContext): BuiltItem | Promise<BuiltItem> {
+  const values = inputs.evaluate(context);
+  return values instanceof Promise
+    ? values.then((settled) => assemble(inputs, plan, settled, context))
+    : assemble(inputs, plan, values, context);
+}
+
+/** One entry from the values of all inputs; checked as the out node would, so that nothing it refuses goes out. */
+function assemble(inputs: Inputs, plan: Plan, values: readonly unknown[], context: BuildContext): BuiltItem {
+  const reader = new ValueReader(inputs.list, values);
+  const entry = draftOf(plan, reader);
+  const issues = [...reader.issues];
+  // The fields that gave no value have their issue already; the check looks at the others too.
+  const result = checkEntry(entry);
+  if (!result.ok) issues.push(...result.issues.filter((issue) => !reader.covers(issue)));
+  if (issues.length > 0)
+    return { ok: false, item: context.item === undefined ? entry : context.item, issues };
+  return { ok: true, entry: { ...(entry as unknown as Entry), user_id: String(entry.user_id) } };
+}

@@ -1,0 +1,288 @@
+// Checks an entry by the service's rules (spec sections 3 and 6) and makes it ready to be queued and packed.
+//
+// Written by hand rather than with a schema: it runs for every entry of every message.
+import { blockOf } from './block-cache';
+import type { Block, CheckedEntry } from './entry';
+import { readEventTime } from './event-time';
+import { isPlain, readDomain, readUserId, textProblem, userIdProblem } from './identifiers';
+import { shorten, type Issue, type IssueCode, type Problem } from './issues';
+import { userKeyOf } from './keys';
+
+/** A request's body stays under this many bytes (spec section 3, "Limits"). */
+export const maxBodyBytes = 1_000_000;
+/** Blocks in one entry. The engine spreads more than 100 over requests; this only bounds one entry's memory. */
+export const maxBlocks = 10_000;
+/** The largest `value` and `expiration`: the service's int. */
+export const maxInt = 2_147_483_647;
+/** An entry with ten thousand bad blocks is told about the first of them. */
+export const maxIssues = 20;
+
+/** What a body adds to one user's head and one block's head: the envelope and the widest expiration. */
+const bodyFrameBytes = '{"rt_segment":[]}]}}'.length + `,"expiration":${maxInt}`.length;
+
+export interface CheckOptions {
+  /** Lets a domain outside the service's list pass even if the entry does not say `custom_domain`. */
+  readonly allowCustomDomain?: boolean;
+}
+
+export type CheckResult =
+  | { readonly ok: true; readonly entry: CheckedEntry }
+  | { readonly ok: false; readonly issues: readonly Issue[] };
+
+class Findings {
+  readonly issues: Issue[] = [];
+  count = 0;
+
+  add(code: IssueCode, path: string, params: Issue['params'] = {}): void {
+    this.count++;
+    if (this.issues.length < maxIssues) this.issues.push({ code, path, params });
+  }
+
+  addProblem(problem: Problem, path: string): void {
+    this.add(problem.code, path, problem.params);
+  }
+
+  get full(): boolean {
+    return this.issues.length >= maxIssues;
+  }
+}
+
+/**
+ * Reads one entry of unknown shape. Never throws: what cannot be read (a throwing getter) is an issue too.
+ * Reports up to `maxIssues` issues, each with its path. Keys that are null or undefined count as absent.
+ */
+export function checkEntry(input: unknown, options: CheckOptions = {}): CheckResult {
+  const findings = new Findings();
+  try {
+    const entry = readEntry(input, options.allowCustomDomain === true, findings);
+    return entry === null ? { ok: false, issues: findings.issues } : { ok: true, entry };
+  } catch (error) {
+    findings.add('unreadable', '', { reason: shorten(error instanceof Error ? error.message : error) });
+    return { ok: false, issues: findings.issues };
+  }
+}
+
+const entryKeys = ['user_id', 'domain', 'seg_block', 'event_time', 'custom_domain'];
+const blockKeys = ['seg_id', 'seg_code', 'member_id', 'value', 'expiration'];
+
+function readEntry(input: unknown, allowCustom: boolean, findings: Findings): CheckedEntry | null {
+  if (!isObject(input)) {
+    findings.add('not_an_entry', '', { got: shorten(input) });
+    return null;
+  }
+  let rawId: unknown, rawDomain: unknown, rawBlocks: unknown, rawTime: unknown, rawCustom: unknown;
+  for (const key of Object.keys(input)) {
+    const value = input[key];
+    if (value === undefined) continue;
+    if (key === 'user_id') rawId = value;
+    else if (key === 'domain') rawDomain = value;
+    else if (key === 'seg_block') rawBlocks = value;
+    else if (key === 'event_time') rawTime = value;
+    else if (key === 'custom_domain') rawCustom = value;
+    else unknownKey(key, key, entryKeys, findings);
+  }
+  const custom = readFlag(rawCustom, findings) || allowCustom;
+  const user = readUser(rawId, rawDomain, custom, findings);
+  const eventTime = readEventTime(rawTime);
+  if (isProblem(eventTime)) findings.addProblem(eventTime, 'event_time');
+  const blocks = readBlocks(rawBlocks, findings);
+  if (user === null || blocks === null || findings.count > 0) return null;
+  if (!fits(user, blocks, findings)) return null;
+  return { ...user, blocks, removes: blocks.some(isRemoval), eventTimeMs: eventTime as number | null };
+}
+
+type User = Pick<CheckedEntry, 'userKey' | 'spelling' | 'userHead' | 'userHeadBytes'>;
+
+function readUser(rawId: unknown, rawDomain: unknown, allowCustom: boolean, findings: Findings): User | null {
+  const domain = readDomain(rawDomain, allowCustom);
+  const id = readUserId(rawId);
+  if (isProblem(domain)) findings.addProblem(domain, 'domain');
+  if (isProblem(id)) findings.addProblem(id, 'user_id');
+  if (isProblem(domain) || isProblem(id)) return null;
+  const problem = userIdProblem(id, domain);
+  if (problem !== null) {
+    findings.addProblem(problem, 'user_id');
+    return null;
+  }
+  const { userKey, spelling } = userKeyOf(domain, id);
+  const plain = isPlain(id);
+  const domainPart = domain === null ? '' : `,"domain":${JSON.stringify(domain)}`;
+  const userHead = `{"user_id":${plain ? `"${id}"` : JSON.stringify(id)}${domainPart},"seg_block":[`;
+  const ascii = plain && (domain === null || isPlain(domain));
+  return {
+    userKey,
+    spelling,
+    userHead,
+    userHeadBytes: ascii ? userHead.length : Buffer.byteLength(userHead),
+  };
+}
+
+function readFlag(raw: unknown, findings: Findings): boolean {
+  if (raw === undefined || raw === null) return false;
+  if (typeof raw !== 'boolean') findings.add('custom_domain_type', 'custom_domain', { got: shorten(raw) });
+  return raw === true;
+}
+
+function readBlocks(raw: unknown, findings: Findings): Block[] | null {
+  if (raw === undefined || raw === null) findings.add('seg_block_missing', 'seg_block');
+  else if (!Array.isArray(raw)) findings.add('seg_block_type', 'seg_block', { got: shorten(raw) });
+  else if (raw.length === 0) findings.add('seg_block_empty', 'seg_block');
+  else if (raw.length > maxBlocks)
+    findings.add('seg_block_too_long', 'seg_block', { got: raw.length, max: maxBlocks });
+  else return readEachBlock(raw, findings);
+  return null;
+}
+
+function readEachBlock(raw: readonly unknown[], findings: Findings): Block[] {
+  const blocks: Block[] = [];
+  for (let index = 0; index < raw.length && !findings.full; index++) {
+    const block = readBlock(raw[index], index, findings);
+    if (block !== null) blocks.push(block);
+  }
+  return blocks;
+}
+
+function readBlock(input: unknown, index: number, findings: Findings): Block | null {
+  if (!isObject(input)) {
+    findings.add('block_type', blockPath(index), { got: shorten(input) });
+    return null;
+  }
+  const before = findings.count;
+  let rawId: unknown, rawCode: unknown, rawMember: unknown, rawValue: unknown, rawExpiration: unknown;
+  for (const key of Object.keys(input)) {
+    const value = input[key];
+    if (value === undefined) continue;
+    if (key === 'seg_id') rawId = value;
+    else if (key === 'seg_code') rawCode = value;
+    else if (key === 'member_id') rawMember = value;
+    else if (key === 'value') rawValue = value;
+    else if (key === 'expiration') rawExpiration = value;
+    else unknownKey(key, blockPath(index, key), blockKeys, findings);
+  }
+  const id = readWhole(rawId, 1, Number.MAX_SAFE_INTEGER, index, 'seg_id', findings);
+  const code = readCode(rawCode, index, findings);
+  const member = readWhole(rawMember, 1, Number.MAX_SAFE_INTEGER, index, 'member_id', findings);
+  const value = readWhole(rawValue, 0, maxInt, index, 'value', findings);
+  const expiration = readWhole(rawExpiration, -1, maxInt, index, 'expiration', findings);
+  if (findings.count > before) return null;
+  const problem = identityProblem(id, code, member);
+  if (problem !== null) {
+    findings.add(problem, blockPath(index));
+    return null;
+  }
+  return blockOf((id ?? code)!, member, value, expiration);
+}
+
+/** A segment is named by its id alone, or by its code together with the member that owns it. */
+function identityProblem(id: number | null, code: string | null, member: number | null): IssueCode | null {
+  if (id !== null) {
+    if (code !== null) return 'segment_twice';
+    return member === null ? null : 'seg_id_with_member_id';
+  }
+  if (code !== null) return member === null ? 'member_id_missing' : null;
+  return member === null ? 'segment_missing' : 'seg_code_missing';
+}
+
+function readCode(raw: unknown, index: number, findings: Findings): string | null {
+  if (raw === undefined || raw === null) return null;
+  const path = 'seg_code';
+  if (typeof raw !== 'string') {
+    findings.add('text_type', blockPath(index, path), { got: shorten(raw) });
+    return null;
+  }
+  const problem = textProblem(raw);
+  if (problem !== null) findings.addProblem(problem, blockPath(index, path));
+  return raw;
+}
+
+/** A whole number from `min` to `max`, or null when absent or (with a finding) wrong. */
+function readWhole(
+  raw: unknown,
+  min: number,
+  max: number,
+  index: number,
+  key: string,
+  findings: Findings,
+): number | null {
+  if (raw === undefined || raw === null) return null;
+  // Adding 0 turns -0 into 0.
+  if (typeof raw === 'number' && Number.isInteger(raw) && raw >= min && raw <= max) return raw + 0;
+  const problem = wholeProblem(raw, key);
+  findings.add(problem, blockPath(index, key), { got: shorten(raw), min, max });
+  return null;
+}
+
+function wholeProblem(raw: unknown, key: string): IssueCode {
+  if (typeof raw === 'string' && raw.trim() !== '' && Number.isFinite(Number(raw))) return 'number_as_text';
+  if (key === 'expiration') return 'expiration_range';
+  return typeof raw === 'number' && Number.isFinite(raw) ? 'number_range' : 'number_type';
+}
+
+/** Whether each block fits into a request with its user and nothing else. */
+function fits(user: User, blocks: readonly Block[], findings: Findings): boolean {
+  const room = maxBodyBytes - bodyFrameBytes - user.userHeadBytes;
+  if (room <= 0) {
+    findings.add('too_large', 'user_id', { got: user.userHeadBytes + bodyFrameBytes, max: maxBodyBytes });
+    return false;
+  }
+  for (let index = 0; index < blocks.length; index++) {
+    const { headBytes } = blocks[index]!;
+    if (headBytes >= room) {
+      const got = headBytes + user.userHeadBytes + bodyFrameBytes;
+      findings.add('too_large', blockPath(index), { got, max: maxBodyBytes });
+    }
+  }
+  return findings.count === 0;
+}
+
+/** Unknown keys are refused: the service ignores them, and a misspelt `expirations` would cost money. */
+function unknownKey(key: string, path: string, known: readonly string[], findings: Findings): void {
+  const meant = known.find((each) => looksLike(key, each));
+  const place = shortenPath(path);
+  if (meant !== undefined) findings.add('misspelt_key', place, { meant });
+  else findings.add('unknown_key', place, { known: known.join(', ') });
+}
+
+/** Whether one name is the other but for case, separators and at most two letters added, missing or changed. */
+function looksLike(key: string, known: string): boolean {
+  const left = key
+    .slice(0, 24)
+    .toLowerCase()
+    .replace(/[_\- ]/g, '');
+  const right = known.replace(/_/g, '');
+  if (Math.abs(left.length - right.length) > 2) return false;
+  return distance(left, right) <= 2;
+}
+
+function distance(left: string, right: string): number {
+  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= left.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= right.length; j++) {
+      const change = left[i - 1] === right[j - 1] ? 0 : 1;
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + change));
+    }
+    row = next;
+  }
+  return row[right.length]!;
+}
+
+function blockPath(index: number, key?: string): string {
+  return key === undefined ? `seg_block[${index}]` : `seg_block[${index}].${key}`;
+}
+
+function shortenPath(path: string): string {
+  return path.length <= 80 ? path : `${path.slice(0, 80)}…`;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isProblem(value: unknown): value is Problem {
+  return typeof value === 'object' && value !== null;
+}
+
+function isRemoval(block: Block): boolean {
+  return block.expiration === -1;
+}

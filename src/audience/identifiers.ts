@@ -1,0 +1,120 @@
+// User ids and their domains: which the service knows, and which are worth refusing before they are sent.
+import { shorten, type Problem } from './issues';
+
+/** What the service documents about one kind of device id (spec sections 3 and 6). */
+interface DeviceDomain {
+  /** The name under which ids of this kind meet: `sh1udid` and `sha1udid` are one kind. */
+  readonly canonical: string;
+  readonly format: 'uuid' | 'hex';
+  readonly digits: number;
+}
+
+const deviceDomains: ReadonlyMap<string, DeviceDomain> = new Map<string, DeviceDomain>([
+  ['idfa', { canonical: 'idfa', format: 'uuid', digits: 32 }],
+  ['aaid', { canonical: 'aaid', format: 'uuid', digits: 32 }],
+  ['sh1udid', { canonical: 'sha1udid', format: 'hex', digits: 40 }],
+  ['sha1udid', { canonical: 'sha1udid', format: 'hex', digits: 40 }],
+  ['md5udid', { canonical: 'md5udid', format: 'hex', digits: 32 }],
+  ['openudid', { canonical: 'openudid', format: 'hex', digits: 40 }],
+]);
+
+/** The domains of the service's list, as they are written on the wire. */
+export const knownDomains: readonly string[] = [...deviceDomains.keys()];
+
+const retiredDomain = 'sha1mac';
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const hex32 = /^[0-9a-f]{32}$/i;
+const hex40 = /^[0-9a-f]{40}$/i;
+const plainText = /^[\w.:-]+$/;
+const loneSurrogate = /\p{Surrogate}/u;
+const whiteSpaceAround = /^\s|\s$/u;
+const zeros = /^0+$/;
+const zerosAndHyphens = /^[0-]*0[0-]*$/;
+
+/** The name under which a device domain's ids meet, or null for the platform's own and custom domains. */
+export function deviceDomainOf(domain: string | null): string | null {
+  return domain === null ? null : (deviceDomains.get(domain)?.canonical ?? null);
+}
+
+/** Whether an id has a form that is compared without case wherever it occurs: a UUID, or 32 or 40 hex digits. */
+export function ignoresCase(id: string): boolean {
+  return (
+    (id.length === 36 && uuid.test(id)) ||
+    (id.length === 32 && hex32.test(id)) ||
+    (id.length === 40 && hex40.test(id))
+  );
+}
+
+/** Whether a text consists of letters, digits and `_.:-`: needs no escape in JSON, and one byte a character. */
+export function isPlain(text: string): boolean {
+  return plainText.test(text);
+}
+
+/**
+ * What is wrong with a text that is sent as it is. White space around it is refused rather than trimmed: a mapped
+ * id or a code may differ by it at the service, so that trimming could name another user or segment.
+ */
+export function textProblem(text: string): Problem | null {
+  if (isPlain(text)) return null;
+  if (text === '') return { code: 'text_empty', params: {} };
+  if (whiteSpaceAround.test(text)) return { code: 'text_white_space', params: { got: shorten(text) } };
+  if (loneSurrogate.test(text)) return { code: 'text_broken', params: { got: shorten(text) } };
+  return null;
+}
+
+/** The domain as it is sent (null: the platform's own and mapped ids), or what is wrong with it. */
+export function readDomain(raw: unknown, allowCustom: boolean): string | null | Problem {
+  if (raw === undefined || raw === null) return null;
+  if (typeof raw !== 'string') return { code: 'domain_type', params: { got: shorten(raw) } };
+  if (deviceDomains.has(raw)) return raw;
+  return unlistedDomain(raw, allowCustom);
+}
+
+function unlistedDomain(domain: string, allowCustom: boolean): string | Problem {
+  if (domain === '') return { code: 'domain_empty', params: {} };
+  const folded = domain.trim().toLowerCase();
+  if (folded === retiredDomain) return { code: 'domain_retired', params: { got: shorten(domain) } };
+  // Also where custom domains are allowed: a known name in another case is a slip, not an agreement.
+  if (deviceDomains.has(folded))
+    return { code: 'domain_case', params: { got: shorten(domain), meant: folded } };
+  if (!allowCustom)
+    return { code: 'domain_unknown', params: { got: shorten(domain), known: knownDomains.join(', ') } };
+  return textProblem(domain) ?? domain;
+}
+
+/** The user id as the text that is sent, or what is wrong with it whatever its domain. */
+export function readUserId(raw: unknown): string | Problem {
+  if (typeof raw === 'string')
+    return raw === '' ? { code: 'user_id_missing', params: {} } : (textProblem(raw) ?? raw);
+  if (raw === undefined || raw === null) return { code: 'user_id_missing', params: {} };
+  if (typeof raw === 'number') return digitsOf(raw);
+  // A database may give exact 64-bit numbers.
+  if (typeof raw === 'bigint' && raw >= 0n) return String(raw);
+  return { code: 'user_id_type', params: { got: shorten(raw) } };
+}
+
+function digitsOf(number: number): string | Problem {
+  if (Number.isSafeInteger(number) && number >= 0) return String(number);
+  const lost = Number.isFinite(number) && Math.abs(number) > Number.MAX_SAFE_INTEGER;
+  return { code: lost ? 'user_id_digits_lost' : 'user_id_not_whole', params: { got: shorten(number) } };
+}
+
+/** What is wrong with an id of this domain, or null. */
+export function userIdProblem(id: string, domain: string | null): Problem | null {
+  const device = domain === null ? undefined : deviceDomains.get(domain);
+  if (device === undefined) {
+    if (zeros.test(id)) return { code: 'user_id_zero', params: {} };
+    return uuid.test(id) && zerosAndHyphens.test(id) ? allZero(id) : null;
+  }
+  if (zerosAndHyphens.test(id)) return allZero(id);
+  if (device.format === 'uuid') {
+    return uuid.test(id) ? null : { code: 'user_id_not_uuid', params: { got: shorten(id), domain: domain! } };
+  }
+  if ((device.digits === 32 ? hex32 : hex40).test(id)) return null;
+  return { code: 'user_id_not_hex', params: { got: shorten(id), domain: domain!, digits: device.digits } };
+}
+
+function allZero(id: string): Problem {
+  return { code: 'user_id_all_zero', params: { got: shorten(id) } };
+}

@@ -1,0 +1,54 @@
+// What a message holds: one entry, an array of entries, or the service's own {rt_segment: […]}.
+import { shorten, type Issue, type IssueCode } from './issues';
+
+export type ReadResult =
+  { readonly ok: true; readonly entries: readonly unknown[] } | { readonly ok: false; readonly issue: Issue };
+
+/**
+ * The entries in `payload`, unchecked and in order. `path` names the property for the sentences. A `domain` beside
+ * `rt_segment` occurs in the service's own samples and has no meaning (spec section 3).
+ */
+export function readEntries(payload: unknown, path = 'msg.payload'): ReadResult {
+  if (Array.isArray(payload)) {
+    return payload.length === 0 ? refuse('input_empty', path) : { ok: true, entries: payload };
+  }
+  if (typeof payload !== 'object' || payload === null) return refusePrimitive(payload, path);
+  if (ArrayBuffer.isView(payload)) return refuse('input_buffer', path, payload.byteLength);
+  if (Object.hasOwn(payload, 'rt_segment')) return readEnvelope(payload as Record<string, unknown>, path);
+  return { ok: true, entries: [payload] };
+}
+
+function readEnvelope(envelope: Record<string, unknown>, path: string): ReadResult {
+  for (const key of ['user_id', 'seg_block']) {
+    if (Object.hasOwn(envelope, key)) return refuse('rt_segment_mixed', path, key);
+  }
+  const entries = envelope.rt_segment;
+  if (!Array.isArray(entries)) return refuse('rt_segment_type', `${path}.rt_segment`, shorten(entries));
+  return entries.length === 0 ? refuse('rt_segment_empty', `${path}.rt_segment`) : { ok: true, entries };
+}
+
+function refusePrimitive(payload: unknown, path: string): ReadResult {
+  if (payload === undefined) return refuse('input_missing', path);
+  if (payload === null) return refuse('input_null', path);
+  switch (typeof payload) {
+    case 'string':
+      return looksLikeJson(payload)
+        ? refuse('input_json_text', path)
+        : refuse('input_text', path, shorten(payload));
+    case 'number':
+      return refuse('input_number', path, shorten(payload));
+    case 'boolean':
+      return refuse('input_boolean', path, shorten(payload));
+    default:
+      return refuse('input_other', path, shorten(payload));
+  }
+}
+
+/** By its ends alone: parsing megabytes only to say that somebody else should parse them would be a waste. */
+function looksLikeJson(text: string): boolean {
+  return /^\s*(\{[^]*\}|\[[^]*\])\s*$/.test(text);
+}
+
+function refuse(code: IssueCode, path: string, got?: string | number): ReadResult {
+  return { ok: false, issue: { code, path, params: got === undefined ? {} : { got } } };
+}

@@ -1,0 +1,42 @@
+// A checked entry as text: how the outbox keeps it, and how it is read back.
+import { checkEntry } from './check';
+import type { Block, CheckedEntry } from './entry';
+import { sentence } from './issues';
+
+/** What closes a user after its blocks. */
+export const userTail = ']}';
+
+/** One block as JSON with this expiration (minutes; null leaves the key out). */
+export function blockText(block: Block, expiration: number | null): string {
+  return expiration === null ? `${block.head}}` : `${block.head},"expiration":${expiration}}`;
+}
+
+/**
+ * The entry as JSON in the service's own form, expirations as given. The time of the event is not in it: the
+ * outbox keeps that beside the body.
+ */
+export function entryBody(entry: CheckedEntry): string {
+  let body = entry.userHead;
+  for (let index = 0; index < entry.blocks.length; index++) {
+    const block = entry.blocks[index]!;
+    body += index === 0 ? blockText(block, block.expiration) : `,${blockText(block, block.expiration)}`;
+  }
+  return body + userTail;
+}
+
+/**
+ * Reads back what `entryBody` wrote; equal to the original but for `eventTimeMs`, which is null. Throws an Error
+ * that says what is wrong when the text is not such a body (a damaged or foreign outbox).
+ */
+export function parseBody(body: string): CheckedEntry {
+  let input: unknown;
+  try {
+    input = JSON.parse(body);
+  } catch {
+    throw new Error('A queued entry is damaged: it is not JSON any more');
+  }
+  // Whether a custom domain was meant had been decided when the entry was taken.
+  const result = checkEntry(input, { allowCustomDomain: true });
+  if (!result.ok) throw new Error(`A queued entry is damaged: ${result.issues.map(sentence).join('; ')}`);
+  return result.entry;
+}

@@ -1,0 +1,101 @@
+// Typed inputs: compiled once, evaluated together for each message or item, with their failures as issues.
+import { isUnset } from './builder-config';
+import { shorten, type Issue, type IssueCode } from './issues';
+
+/** What typed inputs are evaluated against; `item` is undefined unless the source is `items`. */
+export interface BuildContext {
+  readonly message: Readonly<Record<string, unknown>>;
+  readonly item: unknown;
+}
+
+/** A typed input, compiled. May return a `Later`; what it throws becomes an issue of its field. */
+export type CompiledInput = (context: BuildContext) => unknown;
+
+/** Compiles one typed input; throws an Error with a readable message if its value cannot be used. */
+export type ResolveProperty = (value: string, type: string) => CompiledInput;
+
+/** A value that is not there yet (an expression, an asynchronous context store). */
+export class Later {
+  constructor(readonly value: Promise<unknown>) {}
+}
+
+/** One typed input, with what its sentences need. */
+export interface Input {
+  readonly path: string;
+  /** As a flow author would write it: `msg.payload.user`. */
+  readonly source: string;
+  readonly get: CompiledInput;
+}
+
+/** What an input gave when it could not be evaluated. */
+export class Failed {
+  constructor(readonly reason: string) {}
+}
+
+/** All inputs of a builder, evaluated together: slot by slot, so that those which take time are awaited at once. */
+export class Inputs {
+  readonly list: Input[] = [];
+  readonly issues: Issue[] = [];
+
+  constructor(private readonly resolveProperty: ResolveProperty) {}
+
+  /** The slot of an input, or null when it was left empty. */
+  add(path: string, value: string, type: string): number | null {
+    if (isUnset(value, type)) return null;
+    this.list.push(this.single(path, value, type));
+    return this.list.length - 1;
+  }
+
+  single(path: string, value: string, type: string): Input {
+    // A file may hold a number where the form saves a text.
+    const text = value;
+    try {
+      return { path, source: sourceOf(text, type), get: this.resolveProperty(text, type) };
+    } catch (error) {
+      this.issues.push({ code: 'config_invalid', path, params: { reason: reasonOf(error) } });
+      return { path, source: '', get: () => undefined };
+    }
+  }
+
+  evaluate(context: BuildContext): unknown[] | Promise<unknown[]> {
+    const values = this.list.map((input) => evaluateInput(input, context));
+    return values.some((value) => value instanceof Later) ? Promise.all(values.map(settle)) : values;
+  }
+}
+
+export function evaluateInput(input: Input, context: BuildContext): unknown {
+  try {
+    return input.get(context);
+  } catch (error) {
+    return new Failed(reasonOf(error));
+  }
+}
+
+export function settle(value: unknown): unknown {
+  return value instanceof Later ? value.value.catch((error: unknown) => new Failed(reasonOf(error))) : value;
+}
+
+function sourceOf(value: string, type: string): string {
+  if (type === 'jsonata') return shortText(value);
+  if (type === 'env') return `$\{${shortText(value)}}`;
+  if (type === 'str' || type === 'num') return shorten(value);
+  const path = value.startsWith('msg.') ? value.slice('msg.'.length) : value;
+  return path === '' ? type : `${type}.${shortText(path)}`;
+}
+
+function shortText(text: string): string {
+  return text.length <= 60 ? text : `${text.slice(0, 60)}…`;
+}
+
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : (error as { message?: unknown } | null)?.message;
+  return shortText(typeof message === 'string' ? message : shorten(error));
+}
+
+export function issueOf(code: IssueCode, input: Input, params: Issue['params']): Issue {
+  return { code, path: input.path, params: { source: input.source, ...params } };
+}
+
+export function failedIssue(input: Input, failed: Failed): Issue {
+  return issueOf('not_evaluated', input, { reason: failed.reason });
+}

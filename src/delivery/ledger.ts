@@ -1,0 +1,133 @@
+// The post quota: what may leave now, so that no one-second window at the service ever sees more than its limits.
+//
+// A grant is freed one second after its reply *settled*. The service acts between send and settle, so two actions
+// of one slot are always at least a second apart, whatever the latency or the wall clock (design section 2).
+
+export interface Limits {
+  readonly postsPerSecond: number;
+  readonly usersPerSecond: number;
+  /** Calls in flight at a time. */
+  readonly maxConcurrent: number;
+}
+
+/** One post's share of the quota. */
+export interface Grant {
+  readonly users: number;
+}
+
+interface Cooling {
+  readonly freeAtMs: number;
+  readonly users: number;
+  readonly calls: number;
+}
+
+/** Added to the second after a settle, against clocks that differ in their last digits. */
+export const settleMarginMs = 5;
+
+/** All times are monotonic milliseconds. */
+export class Ledger {
+  private usedPosts = 0;
+  private usedUsers = 0;
+  private calls = 0;
+  private readonly settled = new CoolingQueue();
+  private readonly lost = new CoolingQueue();
+
+  /** After a start one second counts as used: what an earlier process sent is not known. */
+  constructor(
+    private limits: Limits,
+    private readonly lateMarginMs: number,
+    nowMs: number,
+  ) {
+    this.usedPosts = limits.postsPerSecond;
+    this.usedUsers = limits.usersPerSecond;
+    this.settled.push({ freeAtMs: nowMs + 1000 + settleMarginMs, users: this.usedUsers, calls: 0 }, this.usedPosts);
+  }
+
+  setLimits(limits: Limits): void {
+    this.limits = limits;
+  }
+
+  /** What may leave at `nowMs`. */
+  free(nowMs: number): { posts: number; users: number; calls: number } {
+    this.thaw(nowMs);
+    return {
+      posts: Math.max(0, this.limits.postsPerSecond - this.usedPosts),
+      users: Math.max(0, this.limits.usersPerSecond - this.usedUsers),
+      calls: Math.max(0, this.limits.maxConcurrent - this.calls),
+    };
+  }
+
+  /** Takes one post with that many users; the caller has asked `free` before. */
+  take(users: number): Grant {
+    this.usedPosts += 1;
+    this.usedUsers += users;
+    this.calls += 1;
+    return { users };
+  }
+
+  /**
+   * The service replied at `nowMs`. `floorMs` is the part of the delay that is the network's own and can be
+   * earned back (0 when unknown).
+   */
+  settle(grant: Grant, nowMs: number, floorMs: number): void {
+    this.calls -= 1;
+    this.settled.push({ freeAtMs: nowMs + 1000 + settleMarginMs - floorMs, users: grant.users, calls: 0 }, 1);
+  }
+
+  /** No reply of the service's own: the request may still run until `lateMarginMs` have passed, then a second. */
+  lose(grant: Grant, nowMs: number): void {
+    this.lost.push(
+      { freeAtMs: nowMs + this.lateMarginMs + 1000 + settleMarginMs, users: grant.users, calls: 1 },
+      1,
+    );
+  }
+
+  /** The request never left. */
+  cancel(grant: Grant): void {
+    this.usedPosts -= 1;
+    this.usedUsers -= grant.users;
+    this.calls -= 1;
+  }
+
+  /** When the next part of the quota becomes free, or Infinity. */
+  nextFreeAtMs(): number {
+    return Math.min(this.settled.headMs(), this.lost.headMs());
+  }
+
+  private thaw(nowMs: number): void {
+    for (const queue of [this.settled, this.lost]) {
+      for (let due = queue.shift(nowMs); due !== null; due = queue.shift(nowMs)) {
+        this.usedPosts -= due.posts;
+        this.usedUsers -= due.users;
+        this.calls -= due.calls;
+      }
+    }
+  }
+}
+
+/** First in, first free: times never step back, so the head is always the next. */
+class CoolingQueue {
+  private items: (Cooling & { posts: number })[] = [];
+  private head = 0;
+  private lastMs = -Infinity;
+
+  push(cooling: Cooling, posts: number): void {
+    this.lastMs = Math.max(this.lastMs, cooling.freeAtMs);
+    this.items.push({ ...cooling, freeAtMs: this.lastMs, posts });
+  }
+
+  headMs(): number {
+    return this.items[this.head]?.freeAtMs ?? Infinity;
+  }
+
+  shift(nowMs: number): (Cooling & { posts: number }) | null {
+    const first = this.items[this.head];
+    if (first === undefined || first.freeAtMs > nowMs) return null;
+    this.head += 1;
+    if (this.head > 1024 && this.head * 2 > this.items.length) {
+      this.items = this.items.slice(this.head);
+      this.head = 0;
+    }
+    return first;
+  }
+}

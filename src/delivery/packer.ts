@@ -1,0 +1,86 @@
+// Assembles the body of one request from pieces that were serialised once. Its size is known before it is built.
+
+import { sentExpiration, type Selection, type User, type Cell } from './user';
+
+/** The service takes 1 MB; spec section 3 says to stay under this. */
+export const maxBodyBytes = 1_000_000;
+
+export interface PackedUser {
+  readonly user: User;
+  readonly selection: Selection;
+}
+
+const open = '{"rt_segment":[';
+const close = ']}';
+
+export class Packer {
+  readonly users: PackedUser[] = [];
+  private readonly parts: string[] = [];
+  private bytes = open.length + close.length;
+
+  constructor(
+    private readonly nowMonoMs: number,
+    private readonly limitBytes = maxBodyBytes,
+  ) {}
+
+  get size(): number {
+    return this.users.length;
+  }
+
+  /** Bytes of the body as it stands. */
+  get bodyBytes(): number {
+    return this.bytes;
+  }
+
+  /**
+   * Adds one user with as many of the blocks as fit, and says how many those were; 0 when none fits. Removes
+   * nothing that was added before.
+   */
+  add(user: User, selection: Selection): number {
+    const fitting = this.fit(selection.cells);
+    if (fitting === 0) return 0;
+    const cells = fitting === selection.cells.length ? selection.cells : selection.cells.slice(0, fitting);
+    const { userHead, userHeadBytes } = cells[cells.length - 1]!.item.entry;
+    let text = this.users.length === 0 ? userHead : `,${userHead}`;
+    let bytes = userHeadBytes + close.length + (this.users.length === 0 ? 0 : 1);
+    for (let i = 0; i < cells.length; i += 1) {
+      const cell = cells[i]!;
+      const slot = expirationSlot(cell, this.nowMonoMs);
+      cell.sentExpired = slot.expired;
+      text += i === 0 ? cell.block.head : `,${cell.block.head}`;
+      text += slot.text;
+      bytes += cell.block.headBytes + slot.text.length + (i === 0 ? 0 : 1);
+    }
+    this.parts.push(text, close);
+    this.bytes += bytes;
+    this.users.push({ user, selection: { ...selection, cells } });
+    return fitting;
+  }
+
+  /** The finished body. Throws when its size is not what was counted: then a limit could be broken unseen. */
+  body(): string {
+    const body = open + this.parts.join('') + close;
+    const bytes = Buffer.byteLength(body);
+    if (bytes !== this.bytes) throw new Error(`packed ${this.bytes} bytes, built ${bytes}`);
+    return body;
+  }
+
+  /** How many of the first cells fit into what is left. */
+  private fit(cells: readonly Cell[]): number {
+    let left = this.limitBytes - 1 - this.bytes - close.length - (this.users.length === 0 ? 0 : 1);
+    let headBytes = 0;
+    for (let i = 0; i < cells.length; i += 1) {
+      const cell = cells[i]!;
+      headBytes = Math.max(headBytes, cell.item.entry.userHeadBytes);
+      left -= cell.block.headBytes + expirationSlot(cell, this.nowMonoMs).text.length + (i === 0 ? 0 : 1);
+      if (left < headBytes) return i;
+    }
+    return cells.length;
+  }
+}
+
+function expirationSlot(cell: Cell, nowMonoMs: number): { text: string; expired: boolean } {
+  const minutes = sentExpiration(cell, nowMonoMs);
+  if (minutes === null) return { text: '}', expired: false };
+  return { text: `,"expiration":${minutes}}`, expired: minutes === -1 && cell.block.expiration !== -1 };
+}

@@ -1,0 +1,127 @@
+// Which part of the log is in memory. Per lane one cursor: every row up to it was loaded, the rest is on disk only.
+//
+// While a lane has unread rows, its new entries go to disk only and are read back in order, so that nothing
+// overtakes. The lanes may overtake each other: shields tell the slower one what went ahead (see outbox.ts).
+
+import { lanes, type Lane, type Opened, type Outbox, type Page } from '../outbox/outbox';
+
+interface LaneState {
+  /** Every row of the lane with seq <= cursor has been loaded. */
+  cursor: number;
+  /** Highest seq of the lane that went to disk only. */
+  written: number;
+  unread: boolean;
+  reading: boolean;
+  /** Entries of the lane in memory. */
+  loaded: number;
+}
+
+export interface ReadPage {
+  readonly lane: Lane;
+  readonly page: Page;
+  readonly throughSeq: number;
+  readonly full: boolean;
+}
+
+export class Pager {
+  private readonly states: Record<Lane, LaneState> = { add: newLane(), removal: newLane() };
+  /** Every row up to it is committed. */
+  private tail = 0;
+
+  constructor(
+    private readonly outbox: Outbox,
+    /** Entries of one lane kept in memory. */
+    private readonly memoryMark: number,
+    private readonly pageRows: number,
+  ) {}
+
+  /** After opening everything is unread. */
+  opened(opened: Opened): void {
+    this.tail = opened.lastSeq;
+    for (const lane of lanes) {
+      const state = this.states[lane];
+      state.written = opened.lastSeq;
+      state.unread = opened.lastSeq > 0;
+    }
+  }
+
+  /** Decides for a new entry: true when it stays in memory, false when it goes to disk only. */
+  admits(lane: Lane, seq: number): boolean {
+    const state = this.states[lane];
+    if (!state.unread && state.loaded < this.memoryMark) {
+      state.cursor = seq;
+      state.loaded += 1;
+      return true;
+    }
+    state.unread = true;
+    state.written = seq;
+    return false;
+  }
+
+  /** A commit made every row up to `seq` readable. */
+  committed(seq: number): void {
+    this.tail = Math.max(this.tail, seq);
+  }
+
+  loaded(lane: Lane): void {
+    this.states[lane].loaded += 1;
+  }
+
+  unloaded(lane: Lane): void {
+    this.states[lane].loaded -= 1;
+  }
+
+  /** Whether a row with this number, now ended, may still be older than the news of something unread. */
+  hasUnreadBefore(seq: number): boolean {
+    return lanes.some((lane) => this.states[lane].unread && this.states[lane].cursor < seq);
+  }
+
+  /** Shields up to here have nothing unread below them. */
+  shieldFloor(lastSeq: number): number {
+    let floor = lastSeq;
+    for (const lane of lanes) if (this.states[lane].unread) floor = Math.min(floor, this.states[lane].cursor);
+    return floor;
+  }
+
+  get readingAny(): boolean {
+    return lanes.some((lane) => this.states[lane].reading);
+  }
+
+  get unreadAny(): boolean {
+    return lanes.some((lane) => this.states[lane].unread);
+  }
+
+  /** Starts the reads that are due. A failed read is given to `failed` and may be tried again. */
+  request(arrived: (read: ReadPage) => void, failed: (error: unknown) => void): void {
+    for (const lane of lanes) {
+      const state = this.states[lane];
+      if (!state.unread || state.reading || state.loaded > this.memoryMark / 2) continue;
+      const throughSeq = this.tail;
+      if (throughSeq <= state.cursor) continue;
+      state.reading = true;
+      this.outbox.read(lane, state.cursor, throughSeq, this.pageRows).then(
+        (page) => {
+          state.reading = false;
+          arrived({ lane, page, throughSeq, full: page.rows.length >= this.pageRows });
+        },
+        (error: unknown) => {
+          state.reading = false;
+          failed(error);
+        },
+      );
+    }
+  }
+
+  /** The rows of a page are in memory now. */
+  admitted(read: ReadPage): void {
+    const state = this.states[read.lane];
+    const last = read.page.rows.at(-1);
+    state.cursor = read.full && last !== undefined ? last.seq : read.throughSeq;
+    // Rows may have been written since the page was asked for.
+    state.unread = read.full || state.written > read.throughSeq;
+  }
+}
+
+function newLane(): LaneState {
+  return { cursor: 0, written: 0, unread: false, reading: false, loaded: 0 };
+}

@@ -1,0 +1,145 @@
+// Messages that wait for the outcome of their entries.
+
+import type { Item } from './user';
+
+/** What became of a message's entries; counts of entries, except `associations` (user–segment pairs). */
+export interface Summary {
+  readonly entries: number;
+  /** Distinct users named. */
+  readonly users: number;
+  readonly associations: number;
+  readonly accepted: number;
+  readonly superseded: number;
+  readonly expired: number;
+  /** Warnings that the service attached to accepted entries. */
+  readonly warnings: readonly string[];
+}
+
+export interface Rejection {
+  /** Position in the input. */
+  readonly index: number;
+  readonly code: string;
+  /** English, or the service's own words; safe to show. */
+  readonly message: string;
+}
+
+/** How a message ends. Called exactly once. */
+export type TicketEnd =
+  /** Every entry has ended. */
+  | { readonly kind: 'settled'; readonly summary: Summary; readonly rejections: readonly Rejection[] }
+  /** Durably queued; whatever comes of it leaves as `recovered`. */
+  | { readonly kind: 'queued'; readonly summary: Summary; readonly reason: 'asked' | 'tooManyOpen' }
+  /** Not taken, or given up: `code` is stable. */
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly params: Params }
+  /** The node closes; the entries stay in the durable queue. */
+  | { readonly kind: 'parked' };
+
+export type Params = Readonly<Record<string, string | number>>;
+
+/** One message on its way. */
+export class Ticket {
+  firstSeq = 0;
+  lastSeq = 0;
+  private open: number;
+  private accepted = 0;
+  private superseded = 0;
+  private expired = 0;
+  private readonly rejections: Rejection[] = [];
+  private readonly warnings: string[] = [];
+  private ended = false;
+
+  constructor(
+    readonly node: string,
+    private readonly counts: { readonly entries: number; readonly users: number; readonly associations: number },
+    /** Position in the input of each entry handed in, null when they are the same. */
+    private readonly indexes: readonly number[] | null,
+    private readonly onEnd: (end: TicketEnd) => void,
+  ) {
+    this.open = counts.entries;
+  }
+
+  get isOpen(): boolean {
+    return !this.ended;
+  }
+
+  /** One of its entries has ended. */
+  entryEnded(item: Item): void {
+    const place = item.seq - this.firstSeq;
+    const index = this.indexes === null ? place : (this.indexes[place] ?? place);
+    if (item.rejection !== null) this.rejections.push({ index, ...item.rejection });
+    else if (item.expiredBlocks > 0) this.expired += 1;
+    else if (item.acceptedBlocks > 0) this.accepted += 1;
+    else this.superseded += 1;
+    if (item.warnings !== null && this.warnings.length < 10) this.warnings.push(...item.warnings);
+    this.open -= 1;
+    if (this.open === 0) {
+      this.end({ kind: 'settled', summary: this.summary(), rejections: this.rejections });
+    }
+  }
+
+  /** Ends the message early; nothing further is reported to it. */
+  endEarly(end: Extract<TicketEnd, { kind: 'parked' | 'failed' }>): void {
+    this.end(end);
+  }
+
+  /** Ends the message as durably queued. */
+  endQueued(reason: 'asked' | 'tooManyOpen'): void {
+    this.end({ kind: 'queued', summary: this.summary(), reason });
+  }
+
+  private end(end: TicketEnd): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.onEnd(end);
+  }
+
+  private summary(): Summary {
+    const { accepted, superseded, expired } = this;
+    return { ...this.counts, accepted, superseded, expired, warnings: [...new Set(this.warnings)].slice(0, 10) };
+  }
+}
+
+/** The open tickets, found by the number of an entry that was read back from the log. */
+export class TicketBook {
+  private tickets: Ticket[] = [];
+  private dead = 0;
+
+  get open(): number {
+    return this.tickets.length - this.dead;
+  }
+
+  /** Tickets come in order of their numbers. */
+  add(ticket: Ticket): void {
+    this.tickets.push(ticket);
+  }
+
+  /** Say so once when a ticket in the book has ended. */
+  closed(): void {
+    this.dead += 1;
+    if (this.dead > 1024 && this.dead * 2 > this.tickets.length) this.compact();
+  }
+
+  /** The open ticket whose entries include `seq`, or null. */
+  find(seq: number): Ticket | null {
+    let low = 0;
+    let high = this.tickets.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const ticket = this.tickets[middle]!;
+      if (seq < ticket.firstSeq) high = middle - 1;
+      else if (seq > ticket.lastSeq) low = middle + 1;
+      else return ticket.isOpen ? ticket : null;
+    }
+    return null;
+  }
+
+  /** Open tickets of one node. */
+  ofNode(node: string): readonly Ticket[] {
+    return this.tickets.filter((ticket) => ticket.isOpen && ticket.node === node);
+  }
+
+  private compact(): void {
+    this.tickets = this.tickets.filter((ticket) => ticket.isOpen);
+    this.dead = 0;
+  }
+}

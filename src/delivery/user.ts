@@ -1,0 +1,322 @@
+// One user's entries in memory: merging, what may go in the next request, and what must stay known after it went.
+//
+// Pure: no clock, no queue. The rules (design section 4, promises 1, 2 and 8):
+// - Per segment the newest block counts; older ones that were not sent are absorbed by it and share its end.
+// - Blocks by id and blocks by code may name the same segment, and so may two spellings of one user: such
+//   groups never share a request and go in the order in which they came.
+// - An ended entry stays known while an older one of the same user has not ended, since the older one may still
+//   be sent and must not undo it.
+
+import type { Block, BlockKind, CheckedEntry } from '../audience/entry';
+import type { RowState, Source } from '../outbox/outbox';
+import type { Ticket } from './tickets';
+
+/** How a block ended. `superseded` blocks end with the block that covers them. */
+export type End = 'accepted' | 'superseded' | 'expired' | 'rejected';
+
+export type CellState = 'waiting' | 'inFlight' | 'absorbed' | 'ended';
+
+/** One block of one entry on its way. */
+export class Cell {
+  state: CellState = 'waiting';
+  /** Ended and reported before; whatever happens now is not counted again. */
+  again = false;
+  /** Ended, to be sent once more when a lost request can no longer run. */
+  due = false;
+  /** Older cells that share this one's end. */
+  absorbed: Cell[] | null = null;
+  /** Count of acceptances of the engine when a body with this block was first refused; -1 never. */
+  refusedAtAcceptance = -1;
+  /** As last sent: as a removal because its time had passed. */
+  sentExpired = false;
+  /** Ended by the service's refusal: it changed nothing there, so it covers nothing. */
+  rejected = false;
+
+  constructor(
+    readonly item: Item,
+    readonly index: number,
+    readonly block: Block,
+  ) {}
+}
+
+/** One entry in memory. */
+export class Item {
+  readonly cells: readonly Cell[];
+  /** Cells that have not ended for the first time. */
+  open: number;
+  /** Its blocks that were sent before their time had passed, and those that were not. */
+  acceptedBlocks = 0;
+  expiredBlocks = 0;
+  rejection: { readonly code: string; readonly message: string } | null = null;
+  warnings: string[] | null = null;
+
+  constructor(
+    readonly seq: number,
+    readonly entry: CheckedEntry,
+    readonly source: Source,
+    /** Monotonic ms of the event; its age counts from here. */
+    readonly bornMonoMs: number,
+    readonly takenWallMs: number,
+    /** The row's state in the outbox; null once it is to be removed. */
+    public row: RowState | null,
+    public ticket: Ticket | null,
+  ) {
+    const blocks = entry.blocks;
+    const cells = new Array<Cell>(blocks.length);
+    for (let i = 0; i < blocks.length; i += 1) cells[i] = new Cell(this, i, blocks[i]!);
+    this.cells = cells;
+    this.open = blocks.length;
+    if (row !== 'waiting') this.markReported();
+  }
+
+  /** An entry that was reported in an earlier life: a shield ends here, a repeat is sent once more uncounted. */
+  private markReported(): void {
+    this.open = 0;
+    for (const cell of this.cells) {
+      cell.again = true;
+      if (this.row === 'shield') cell.state = 'ended';
+    }
+  }
+
+  /** Whether nothing of it is to be sent any more. */
+  get settled(): boolean {
+    return this.cells.every((cell) => cell.state === 'ended' && !cell.due);
+  }
+}
+
+/** What goes into one request for one user. */
+export interface Selection {
+  readonly cells: readonly Cell[];
+  readonly account: string;
+}
+
+/** A lost request that may still run until `untilMs`: what it held, to tell a newer state from a mere retry. */
+interface Suspect {
+  readonly cell: Cell;
+  readonly sentExpired: boolean;
+  readonly untilMs: number;
+}
+
+export class User {
+  /** In order of their numbers. */
+  items: Item[] = [];
+  /** Cells of the request in flight, or null. */
+  flight: readonly Cell[] | null = null;
+  /** Monotonic ms before which nothing of this user is sent (after a failure). */
+  notBeforeMs = 0;
+  /** Failures in a row. */
+  failures = 0;
+  /** At most so many blocks in the next request: halved when a body of this user alone was refused. */
+  blockLimit = Infinity;
+  /** Held in a group that is being searched for what the service refused. */
+  isolated = false;
+  /** The ready queue that holds this user; a stale place in another queue is skipped. */
+  queue: unknown = null;
+  private suspects: Suspect[] = [];
+  /** A lost request of an earlier process, of which only the user is known, may run until then. */
+  private suspectAllUntilMs = -Infinity;
+
+  constructor(
+    readonly key: string,
+    readonly hash: number,
+  ) {}
+
+  /** Adds an entry in its place; rows read from disk may be older than what is here. */
+  add(item: Item): void {
+    const items = this.items;
+    let at = items.length;
+    while (at > 0 && items[at - 1]!.seq > item.seq) at -= 1;
+    if (at === items.length) items.push(item);
+    else items.splice(at, 0, item);
+  }
+
+  has(seq: number): boolean {
+    return this.items.some((item) => item.seq === seq);
+  }
+
+  /** Whether a removal waits. */
+  get removes(): boolean {
+    return this.items.some((item) => item.entry.removes && item.cells.some((cell) => cell.state === 'waiting'));
+  }
+
+  get waits(): boolean {
+    return this.items.some((item) => item.cells.some((cell) => cell.state === 'waiting'));
+  }
+
+  /**
+   * Lets newer blocks absorb older ones that wait, and wakes ended ones that an older block of the other kind
+   * would undo. Returns cells that ended by it (covered by a block that ended before they were sent).
+   */
+  merge(): readonly Cell[] {
+    const only = this.items[0];
+    if (only === undefined || (this.items.length === 1 && only.cells.length === 1)) return none;
+    const newest = new Map<string, Cell>();
+    const covered: Cell[] = [];
+    for (const item of this.items) {
+      for (const cell of item.cells) {
+        if (cell.state === 'absorbed' || cell.rejected) continue;
+        const key = cellKey(cell);
+        const older = newest.get(key);
+        if (older?.state === 'waiting') absorb(older, cell, covered);
+        else if (older !== undefined) older.due = false;
+        newest.set(key, cell);
+      }
+    }
+    this.wakeUndone(newest);
+    return covered;
+  }
+
+  /** An older block of another kind is about to go: what went ahead of it goes again, after it. */
+  private wakeUndone(newest: ReadonlyMap<string, Cell>): void {
+    const waitingKinds = new Set<string>();
+    for (const cell of inOrder(newest.values())) {
+      const kind = orderKind(cell);
+      const undone = waitingKinds.size > (waitingKinds.has(kind) ? 1 : 0);
+      if (cell.state === 'ended' && undone) wake(cell);
+      if (cell.state === 'waiting') waitingKinds.add(kind);
+    }
+  }
+
+  /**
+   * The blocks of the next request, removals first, all of one kind and spelling and of one account, at most
+   * `limit`. `login` names the account whose login serves an entry's account now, or null while there is none.
+   * Call `merge` before. Null when nothing can go.
+   */
+  select(limit: number, login: (account: string) => string | null, nowMonoMs: number): Selection | null {
+    const waiting = this.firstRun();
+    let account: string | null = null;
+    let cells: Cell[] = [];
+    for (const cell of waiting) {
+      const its = login(cell.item.source.account);
+      account ??= its;
+      if (its !== null && its === account) cells.push(cell);
+    }
+    if (account === null) return null;
+    const most = Math.min(limit, this.blockLimit);
+    if (cells.length > most) {
+      const removal = (cell: Cell): boolean => sentExpiration(cell, nowMonoMs) === -1;
+      cells = [...cells.filter(removal), ...cells.filter((cell) => !removal(cell))].slice(0, most);
+    }
+    return { cells, account };
+  }
+
+  /** Waiting cells up to the first of another kind. */
+  private firstRun(): Cell[] {
+    const run: Cell[] = [];
+    let kind: string | null = null;
+    for (const item of this.items) {
+      for (const cell of item.cells) {
+        if (cell.state !== 'waiting') continue;
+        kind ??= orderKind(cell);
+        if (orderKind(cell) !== kind) return run;
+        run.push(cell);
+      }
+    }
+    return run;
+  }
+
+  /** The request in flight ended without a reply of the service's own: it may run until `untilMs`. */
+  suspect(cells: readonly Cell[], untilMs: number): void {
+    for (const cell of cells) this.suspects.push({ cell, sentExpired: cell.sentExpired, untilMs });
+  }
+
+  /** The same for a request of which only the user is known. */
+  suspectAll(untilMs: number): void {
+    this.suspectAllUntilMs = Math.max(this.suspectAllUntilMs, untilMs);
+  }
+
+  /** Monotonic ms until which a lost request may run, -Infinity when there is none. */
+  get suspectUntilMs(): number {
+    let untilMs = this.suspectAllUntilMs;
+    for (const suspect of this.suspects) untilMs = Math.max(untilMs, suspect.untilMs);
+    return untilMs;
+  }
+
+  /** Whether a lost request may still undo `cell`, which was sent at `sentMs` and accepted. */
+  mayBeUndone(cell: Cell, sentMs: number): boolean {
+    if (sentMs < this.suspectAllUntilMs) return true;
+    return this.suspects.some(
+      (lost) =>
+        sentMs < lost.untilMs &&
+        (cellKey(lost.cell) === cellKey(cell)
+          ? lost.cell !== cell || lost.sentExpired !== cell.sentExpired
+          : orderKind(lost.cell) !== orderKind(cell)),
+    );
+  }
+
+  /** The lost requests can no longer run: forgets them and wakes what is to be repeated. */
+  clearSuspects(nowMs: number): void {
+    this.suspects = this.suspects.filter((lost) => lost.untilMs > nowMs);
+    if (this.suspectAllUntilMs <= nowMs) this.suspectAllUntilMs = -Infinity;
+    if (this.suspectUntilMs > nowMs) return;
+    for (const item of this.items) {
+      for (const cell of item.cells) {
+        if (cell.due) wake(cell);
+      }
+    }
+  }
+
+  /** Takes the entries off that no longer matter: the settled ones before the first that is not. */
+  takeRetired(): readonly Item[] {
+    const items = this.items;
+    let count = 0;
+    while (count < items.length && items[count]!.settled) count += 1;
+    if (count === 0) return none;
+    if (count === items.length) {
+      this.items = [];
+      return items;
+    }
+    return items.splice(0, count);
+  }
+
+  /** Nothing left to know about this user. */
+  get idle(): boolean {
+    return this.items.length === 0 && this.flight === null && this.suspectUntilMs === -Infinity;
+  }
+}
+
+const none: readonly never[] = [];
+
+/** Minutes to send: aged, -1 for what has passed, null to leave the key out. */
+export function sentExpiration(cell: Cell, nowMonoMs: number): number | null {
+  const given = cell.block.expiration;
+  if (given === null || given <= 0) return given;
+  const waitedMinutes = Math.floor(Math.max(0, nowMonoMs - cell.item.bornMonoMs) / 60_000);
+  const left = given - waitedMinutes;
+  return left >= 1 ? left : -1;
+}
+
+/** By which two blocks of a user meet. */
+function cellKey(cell: Cell): string {
+  const spelling = cell.item.entry.spelling;
+  return spelling === '' ? cell.block.key : `${spelling}\n${cell.block.key}`;
+}
+
+/** Cells of different order kinds may mean the same membership without showing it. */
+function orderKind(cell: Cell): string {
+  const kind: BlockKind = cell.block.kind;
+  const spelling = cell.item.entry.spelling;
+  return spelling === '' ? kind : `${kind}\n${spelling}`;
+}
+
+function inOrder(cells: Iterable<Cell>): Cell[] {
+  return [...cells].sort((a, b) => a.item.seq - b.item.seq || a.index - b.index);
+}
+
+function wake(cell: Cell): void {
+  cell.state = 'waiting';
+  cell.again = true;
+  cell.due = false;
+}
+
+function absorb(older: Cell, newer: Cell, covered: Cell[]): void {
+  if (newer.state === 'ended') {
+    covered.push(older, ...(older.absorbed ?? []));
+    older.absorbed = null;
+    return;
+  }
+  newer.absorbed ??= [];
+  newer.absorbed.push(older, ...(older.absorbed ?? []));
+  older.absorbed = null;
+  older.state = 'absorbed';
+}

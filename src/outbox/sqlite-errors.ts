@@ -1,0 +1,78 @@
+// What SQLite and the file system say, as an OutboxError with a sentence for the person who runs Node-RED.
+
+import { OutboxError } from './outbox';
+
+type Code = OutboxError['code'];
+
+/** SQLite's primary result codes (https://sqlite.org/rescode.html) that have a meaning of their own here. */
+const byResultCode: Readonly<Record<number, Code>> = {
+  3: 'readonly', // SQLITE_PERM
+  5: 'locked', // SQLITE_BUSY
+  6: 'locked', // SQLITE_LOCKED
+  8: 'readonly', // SQLITE_READONLY
+  11: 'damaged', // SQLITE_CORRUPT
+  13: 'full', // SQLITE_FULL
+  14: 'readonly', // SQLITE_CANTOPEN
+  26: 'damaged', // SQLITE_NOTADB
+};
+const ioErrorCorruptFilesystem = 10 | (33 << 8);
+const ioErrorShortRead = 10 | (2 << 8);
+const readonlyFileMoved = 8 | (4 << 8);
+
+const byErrno: Readonly<Record<string, Code>> = {
+  EACCES: 'readonly',
+  EPERM: 'readonly',
+  EROFS: 'readonly',
+  EISDIR: 'readonly',
+  ENOTDIR: 'readonly',
+  EEXIST: 'readonly',
+  ENOSPC: 'full',
+  EDQUOT: 'full',
+};
+
+/** OutboxErrors pass unchanged. `path` is the queue's file. */
+export function toOutboxError(error: unknown, path: string): OutboxError {
+  if (error instanceof OutboxError) return error;
+  const detail = error instanceof Error ? error.message : String(error);
+  return outboxError(codeOf(error), path, detail, error);
+}
+
+export function outboxError(code: Code, path: string, detail: string, cause?: unknown): OutboxError {
+  return new OutboxError(code, sentences[code](path, detail), { cause });
+}
+
+function codeOf(error: unknown): Code {
+  if (!(error instanceof Error)) return 'failed';
+  if ('errcode' in error && typeof error.errcode === 'number') return codeOfResult(error.errcode);
+  if ('code' in error && typeof error.code === 'string') return byErrno[error.code] ?? 'failed';
+  return 'failed';
+}
+
+function codeOfResult(result: number): Code {
+  if (result === ioErrorCorruptFilesystem || result === ioErrorShortRead) return 'damaged';
+  if (result === readonlyFileMoved) return 'failed';
+  return byResultCode[result & 0xff] ?? 'failed';
+}
+
+const sentences: Readonly<Record<Code, (path: string, detail: string) => string>> = {
+  damaged: (path, detail) =>
+    `The queue file ${path} is damaged (${detail}). It is left as it is, and nothing is taken or sent from it. ` +
+    'Stop Node-RED, move this file (and the one of the same name ending in -wal, if there) to a safe place, and ' +
+    'start again: from a backup of it, or with an empty queue.',
+  readonly: (path, detail) =>
+    `The queue file ${path} cannot be written (${detail}). Give the user that runs Node-RED write access to the ` +
+    'file and its folder, and make sure that the path is not a folder and its disk is not read-only.',
+  full: (path, detail) =>
+    `The disk of the queue file ${path} is full (${detail}). What was taken before is kept; free some space, and ` +
+    'new entries are taken again.',
+  locked: (path, detail) =>
+    `The queue file ${path} is in use by another process (${detail}), most likely a second Node-RED with the same ` +
+    'user directory, or one that is still stopping. Stop it, or give each its own user directory.',
+  newer_version: (path, detail) =>
+    `The queue file ${path} was written by a newer version of this package (${detail}). It is left as it is. ` +
+    'Install that version again, or move the file to a safe place to start with an empty queue.',
+  unavailable: (path, detail) => `The queue file ${path} cannot be used by this Node.js (${detail}).`,
+  closed: (path) => `The queue file ${path} is closed.`,
+  failed: (path, detail) =>
+    `The queue file ${path} could not be used (${detail}). Nothing was changed; check the disk and its log.`,
+};

@@ -1,0 +1,436 @@
+// The log on disk, synchronous: every call is carried out before it returns. One handle, one process.
+
+import { statSync } from 'node:fs';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+
+import { checkAppend, isEmpty, runsOf } from './commit-parts';
+import type { Commit, FlightMark, Lane, LeftFlight, NewRow, Opened, OutboxError } from './outbox';
+import type { Page, Row, RowState, Source } from './outbox';
+import { outboxError, toOutboxError } from './sqlite-errors';
+import { openDatabase, pragma } from './sqlite-schema';
+
+const laneCodes: Readonly<Record<Lane, number>> = { add: 0, removal: 1 };
+const lanesByCode: readonly Lane[] = ['add', 'removal'];
+const stateCodes: Readonly<Record<Exclude<RowState, 'waiting'>, number>> = { shield: 1, repeat: 2 };
+const statesByCode: readonly RowState[] = ['waiting', 'shield', 'repeat'];
+
+/** Rows per INSERT: measured, a third faster than one by one, and no faster with more. */
+const rowsPerInsert = 40;
+const columnsPerRow = 9;
+/** Free pages (of 8 KiB) that are kept for what comes next. */
+const sparePages = 1024;
+const largeWalBytes = 1_048_576;
+/** How long one `tidy` may take; its steps grow and shrink with what the last one took. */
+const tidyForMs = 4;
+
+interface Totals {
+  lastSeq: number;
+  waiting: number;
+  bodyChars: number;
+  commits: number;
+}
+
+interface EntryRecord {
+  seq: number;
+  lane: number;
+  state: number;
+  user: number;
+  source: number;
+  born_wall: number;
+  born_mono: number;
+  taken_wall: number;
+  body: string;
+}
+
+/** Throws OutboxErrors. */
+export function openLog(path: string, monoMs?: () => number): SqliteLog {
+  return new SqliteLog(openDatabase(path), path, monoMs);
+}
+
+export class SqliteLog {
+  readonly #statements: ReturnType<typeof prepareAll>;
+  readonly #sources: Sources;
+  #totals: Totals;
+  /** Once the file is found damaged nothing more is read from or written to it. */
+  #damage: OutboxError | null = null;
+  #isOpen = true;
+  #vacuumPages = 16;
+
+  /** Takes over a handle from `openDatabase`, and closes it when the content makes no sense. */
+  constructor(
+    private readonly db: DatabaseSync,
+    private readonly path: string,
+    private readonly monoMs: () => number = () => performance.now(),
+  ) {
+    try {
+      this.#statements = prepareAll(db);
+      this.#sources = new Sources(db);
+      this.#totals = this.#readTotals();
+    } catch (error) {
+      db.close();
+      throw toOutboxError(error, path);
+    }
+  }
+
+  /** Commits that changed something, ever: tells after a crash of the thread whether the last one was made. */
+  get commits(): number {
+    return this.#totals.commits;
+  }
+
+  /** Once per process, before anything else: gives left-over flights numbers below 0. */
+  takeOver(): Opened {
+    return this.#guard(() => ({
+      lastSeq: this.#totals.lastSeq,
+      waiting: this.#totals.waiting,
+      bodyChars: this.#totals.bodyChars,
+      flights: this.#takeOverFlights(),
+      oldestTakenWallMs: (this.#statements.oldest.get()?.taken_wall as number | undefined) ?? null,
+    }));
+  }
+
+  /** Returns `commits` after it. On any error nothing has changed. */
+  commit(commit: Commit): number {
+    return this.#guard(() => {
+      if (isEmpty(commit)) return this.#totals.commits;
+      checkAppend(commit, this.#totals.lastSeq);
+      const totals = { ...this.#totals, commits: this.#totals.commits + 1 };
+      this.#transaction(() => {
+        this.#apply(commit, totals);
+        this.#statements.setTotals.run(totals.lastSeq, totals.waiting, totals.bodyChars, totals.commits);
+      });
+      this.#totals = totals;
+      return totals.commits;
+    });
+  }
+
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Page {
+    return this.#guard(() => {
+      const statement = lane === 'add' ? this.#statements.readAdds : this.#statements.readRemovals;
+      const found = statement.all(afterSeq, throughSeq, Math.min(limit, Number.MAX_SAFE_INTEGER));
+      const rows = found.map((record) => this.#rowOf(record));
+      return { rows, shields: this.#shieldsOf(rows) };
+    });
+  }
+
+  getMeta(key: string): string | null {
+    return this.#guard(() => (this.#statements.getMeta.get(key)?.value as string | undefined) ?? null);
+  }
+
+  setMeta(key: string, value: string): void {
+    this.#guard(() => this.#statements.setMeta.run(key, value));
+  }
+
+  /**
+   * Gives free pages back to the disk, a few at a time. `idle` gives back more, and empties a large -wal file at
+   * the end. Returns whether there is more to do.
+   */
+  tidy(idle: boolean): boolean {
+    return this.#guard(() => {
+      const spare = idle ? sparePages : Math.max(sparePages, Math.floor(pragma(this.db, 'page_count') / 4));
+      const surplus = pragma(this.db, 'freelist_count') - spare;
+      if (surplus > 0) this.#vacuum(surplus);
+      else if (idle && this.#walBytes() > largeWalBytes) this.db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      return surplus > 0;
+    });
+  }
+
+  /** Empties and removes the -wal file. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.db.close();
+  }
+
+  #guard<T>(call: () => T): T {
+    if (!this.#isOpen) throw outboxError('closed', this.path, '');
+    if (this.#damage !== null) throw this.#damage;
+    try {
+      return call();
+    } catch (error) {
+      const mapped = toOutboxError(error, this.path);
+      if (mapped.code === 'damaged') this.#damage = mapped;
+      throw mapped;
+    }
+  }
+
+  #walBytes(): number {
+    return statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  #transaction(work: () => void): void {
+    try {
+      this.db.exec('BEGIN IMMEDIATE');
+      work();
+      this.db.exec('COMMIT');
+      this.#sources.keep();
+    } catch (error) {
+      this.#sources.forget();
+      this.#rollback();
+      throw error;
+    }
+  }
+
+  #rollback(): void {
+    try {
+      this.db.exec('ROLLBACK');
+    } catch {
+      // SQLite rolls back by itself on some errors, and then has no transaction left.
+    }
+  }
+
+  #readTotals(): Totals {
+    const found = this.db.prepare('SELECT last_seq, waiting, chars, commits FROM total').get();
+    if (found === undefined) throw outboxError('damaged', this.path, 'its totals are missing');
+    const highest = this.db.prepare('SELECT max(seq) AS seq FROM entry').get()?.seq as number | null;
+    const totals = {
+      lastSeq: found.last_seq as number,
+      waiting: found.waiting as number,
+      bodyChars: found.chars as number,
+      commits: found.commits as number,
+    };
+    if ((highest ?? 0) > totals.lastSeq || (highest === null && totals.waiting > 0)) {
+      throw outboxError('damaged', this.path, 'its entries do not match its totals');
+    }
+    return totals;
+  }
+
+  #apply(commit: Commit, totals: Totals): void {
+    if (commit.append !== undefined) this.#append(commit.append, totals);
+    if (commit.shield !== undefined) this.#setState(commit.shield, 'shield', totals);
+    if (commit.repeat !== undefined) this.#setState(commit.repeat, 'repeat', totals);
+    if (commit.remove !== undefined) this.#remove(commit.remove, totals);
+    if (commit.dropShieldsThrough !== undefined) this.#dropShields(commit.dropShieldsThrough, totals);
+    for (const mark of commit.depart ?? []) this.#statements.depart.run(mark.post, blobOf(mark));
+    for (const { post, untilWallMs } of commit.lost ?? []) this.#statements.lost.run(untilWallMs, post);
+    for (const post of commit.arrive ?? []) this.#statements.arrive.run(post);
+  }
+
+  #append(rows: readonly NewRow[], totals: Totals): void {
+    const whole = rows.length - (rows.length % rowsPerInsert);
+    const values = new Array<number | string>(rowsPerInsert * columnsPerRow);
+    for (let from = 0; from < whole; from += rowsPerInsert) {
+      for (let at = 0; at < rowsPerInsert; at++) this.#fill(values, at * columnsPerRow, rows[from + at]!);
+      this.#statements.insertMany.run(...values);
+    }
+    values.length = columnsPerRow;
+    for (let at = whole; at < rows.length; at++) {
+      this.#fill(values, 0, rows[at]!);
+      this.#statements.insertOne.run(...values);
+    }
+    for (const row of rows) totals.bodyChars += row.body.length;
+    totals.waiting += rows.length;
+    totals.lastSeq = rows.at(-1)?.seq ?? totals.lastSeq;
+  }
+
+  #fill(values: (number | string)[], at: number, row: NewRow): void {
+    values[at] = row.seq;
+    values[at + 1] = laneCodes[row.lane];
+    values[at + 2] = row.userHash;
+    values[at + 3] = this.#sources.idOf(row.source);
+    values[at + 4] = row.body.length;
+    values[at + 5] = row.bornWallMs;
+    values[at + 6] = row.bornMonoMs;
+    values[at + 7] = row.takenWallMs;
+    values[at + 8] = row.body;
+  }
+
+  #setState(seqs: readonly number[], state: Exclude<RowState, 'waiting'>, totals: Totals): void {
+    for (const [first, last] of runsOf(seqs)) {
+      totals.waiting -= Number(this.#statements.endWaiting.run(stateCodes[state], first, last).changes);
+      this.#statements.changeEnded.run(stateCodes[state], first, last, stateCodes[state]);
+    }
+  }
+
+  #remove(seqs: readonly number[], totals: Totals): void {
+    for (const [first, last] of runsOf(seqs)) {
+      const sum = this.#statements.sumRun.get(first, last) as { waiting: number; chars: number };
+      totals.waiting -= sum.waiting;
+      totals.bodyChars -= sum.chars;
+      this.#statements.removeRun.run(first, last);
+    }
+  }
+
+  #dropShields(through: number, totals: Totals): void {
+    const sum = this.#statements.sumShields.get(through) as { count: number; chars: number };
+    if (sum.count === 0) return;
+    totals.bodyChars -= sum.chars;
+    this.#statements.dropShields.run(through);
+  }
+
+  #shieldsOf(rows: readonly Row[]): Row[] {
+    const first = rows[0];
+    if (first === undefined || this.#statements.anyShield.get() === undefined) return [];
+    const users = new Set(rows.map((row) => row.userHash));
+    return [...users]
+      .flatMap((user) => this.#statements.shieldsOf.all(user, first.seq))
+      .map((record) => this.#rowOf(record))
+      .sort((a, b) => a.seq - b.seq);
+  }
+
+  #rowOf(record: object): Row {
+    const entry = record as EntryRecord;
+    const source = this.#sources.get(entry.source);
+    const lane = lanesByCode[entry.lane];
+    const state = statesByCode[entry.state];
+    if (source === undefined || lane === undefined || state === undefined) {
+      throw outboxError('damaged', this.path, `entry ${entry.seq} makes no sense`);
+    }
+    return {
+      seq: entry.seq,
+      lane,
+      state,
+      userHash: entry.user,
+      source,
+      bornWallMs: entry.born_wall,
+      bornMonoMs: entry.born_mono,
+      takenWallMs: entry.taken_wall,
+      body: entry.body,
+    };
+  }
+
+  #takeOverFlights(): LeftFlight[] {
+    const lowest = this.db.prepare('SELECT min(post) AS post FROM flight').get()?.post as number | null;
+    const fresh = this.db.prepare('SELECT post FROM flight WHERE post > 0 ORDER BY post').all();
+    if (fresh.length > 0) {
+      const renumber = this.db.prepare('UPDATE flight SET post = ? WHERE post = ?');
+      let next = Math.min(lowest ?? 0, 0);
+      this.#transaction(() => {
+        for (const { post } of fresh) renumber.run(--next, post as number);
+      });
+    }
+    return this.db
+      .prepare('SELECT post, users, until_wall FROM flight ORDER BY post DESC')
+      .all()
+      .map(flightOf);
+  }
+
+  /** Needs no sync of its own: should it be lost in a power cut, the pages are merely free again. */
+  #vacuum(surplus: number): void {
+    const started = this.monoMs();
+    this.db.exec('PRAGMA synchronous = NORMAL');
+    try {
+      this.db.exec(`PRAGMA incremental_vacuum(${Math.min(surplus, this.#vacuumPages)})`);
+    } finally {
+      this.db.exec('PRAGMA synchronous = FULL');
+    }
+    const tookMs = this.monoMs() - started;
+    if (tookMs < tidyForMs / 2) this.#vacuumPages = Math.min(this.#vacuumPages * 2, 4096);
+    else if (tookMs > tidyForMs) this.#vacuumPages = Math.max(1, Math.floor(this.#vacuumPages / 2));
+  }
+}
+
+/** Sources by number; new ones are written in the transaction of their first row. */
+class Sources {
+  readonly #byId = new Map<number, Source>();
+  readonly #idByKey = new Map<string, number>();
+  readonly #insert: StatementSync;
+  #added: number[] = [];
+  #last: { readonly source: Source; readonly id: number } | null = null;
+
+  constructor(db: DatabaseSync) {
+    this.#insert = db.prepare('INSERT INTO source (id, node, account) VALUES (?, ?, ?)');
+    for (const { id, node, account } of db.prepare('SELECT id, node, account FROM source').all()) {
+      this.#learn(id as number, { node: node as string, account: account as string });
+    }
+  }
+
+  get(id: number): Source | undefined {
+    return this.#byId.get(id);
+  }
+
+  idOf(source: Source): number {
+    if (this.#last?.source === source) return this.#last.id;
+    const id = this.#idByKey.get(keyOf(source)) ?? this.#add(source);
+    this.#last = { source, id };
+    return id;
+  }
+
+  /** After a commit. */
+  keep(): void {
+    this.#added.length = 0;
+  }
+
+  /** After a rollback. */
+  forget(): void {
+    for (const id of this.#added) {
+      this.#idByKey.delete(keyOf(this.#byId.get(id)!));
+      this.#byId.delete(id);
+    }
+    this.#added = [];
+    this.#last = null;
+  }
+
+  #add(source: Source): number {
+    const id = this.#byId.size + 1;
+    this.#insert.run(id, source.node, source.account);
+    this.#added.push(id);
+    this.#learn(id, { node: source.node, account: source.account });
+    return id;
+  }
+
+  #learn(id: number, source: Source): void {
+    this.#byId.set(id, source);
+    this.#idByKey.set(keyOf(source), id);
+  }
+}
+
+function keyOf(source: Source): string {
+  return JSON.stringify([source.node, source.account]);
+}
+
+function blobOf(mark: FlightMark): Uint8Array {
+  const view = new DataView(new ArrayBuffer(mark.userHashes.length * 8));
+  mark.userHashes.forEach((hash, at) => view.setFloat64(at * 8, hash, true));
+  return new Uint8Array(view.buffer);
+}
+
+function flightOf(record: Record<string, unknown>): LeftFlight {
+  const users = record.users as Uint8Array;
+  const view = new DataView(users.buffer, users.byteOffset, users.byteLength);
+  return {
+    post: record.post as number,
+    userHashes: Array.from({ length: users.byteLength / 8 }, (_, at) => view.getFloat64(at * 8, true)),
+    untilWallMs: record.until_wall as number | null,
+  };
+}
+
+/** Literal lanes and states, so that the partial indexes are used. */
+function prepareAll(db: DatabaseSync) {
+  const columns = 'seq, lane, state, user, source, born_wall, born_mono, taken_wall, body';
+  const insert =
+    'INSERT INTO entry (seq, lane, state, user, source, chars, born_wall, born_mono, taken_wall, body)';
+  const values = '(?, ?, 0, ?, ?, ?, ?, ?, ?, ?)';
+  const page = 'state <> 1 AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?';
+  return {
+    insertOne: db.prepare(`${insert} VALUES ${values}`),
+    insertMany: db.prepare(`${insert} VALUES ${new Array(rowsPerInsert).fill(values).join(', ')}`),
+    endWaiting: db.prepare('UPDATE entry SET state = ? WHERE seq BETWEEN ? AND ? AND state = 0'),
+    changeEnded: db.prepare('UPDATE entry SET state = ? WHERE seq BETWEEN ? AND ? AND state NOT IN (0, ?)'),
+    sumRun: db.prepare(
+      'SELECT count(*) FILTER (WHERE state = 0) AS waiting, coalesce(sum(chars), 0) AS chars FROM entry WHERE seq BETWEEN ? AND ?',
+    ),
+    removeRun: db.prepare('DELETE FROM entry WHERE seq BETWEEN ? AND ?'),
+    // By number, not by the index of shields: below this number hardly anything but shields is left.
+    sumShields: db.prepare(
+      'SELECT count(*) AS count, coalesce(sum(chars), 0) AS chars FROM entry NOT INDEXED WHERE seq <= ? AND state = 1',
+    ),
+    dropShields: db.prepare('DELETE FROM entry NOT INDEXED WHERE seq <= ? AND state = 1'),
+    readAdds: db.prepare(`SELECT ${columns} FROM entry NOT INDEXED WHERE lane = 0 AND ${page}`),
+    readRemovals: db.prepare(
+      `SELECT ${columns} FROM entry INDEXED BY entry_removal WHERE lane = 1 AND ${page}`,
+    ),
+    anyShield: db.prepare('SELECT 1 FROM entry INDEXED BY entry_shield WHERE state = 1 LIMIT 1'),
+    shieldsOf: db.prepare(
+      `SELECT ${columns} FROM entry INDEXED BY entry_shield WHERE state = 1 AND user = ? AND seq > ?`,
+    ),
+    oldest: db.prepare('SELECT taken_wall FROM entry NOT INDEXED WHERE state = 0 ORDER BY seq LIMIT 1'),
+    setTotals: db.prepare('UPDATE total SET last_seq = ?, waiting = ?, chars = ?, commits = ?'),
+    depart: db.prepare('INSERT INTO flight (post, users) VALUES (?, ?)'),
+    lost: db.prepare('UPDATE flight SET until_wall = ? WHERE post = ?'),
+    arrive: db.prepare('DELETE FROM flight WHERE post = ?'),
+    getMeta: db.prepare('SELECT value FROM meta WHERE key = ?'),
+    setMeta: db.prepare(
+      'INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+    ),
+  };
+}

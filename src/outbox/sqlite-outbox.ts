@@ -1,0 +1,239 @@
+// The outbox on disk: runs the log in this thread while it is quick, and in a thread of its own once it is not.
+
+import { HoldMeter } from './hold-meter';
+import { InlineHost } from './log-host';
+import type { LogCall, LogHost, LogMethod, LogResult, PendingCall } from './log-host';
+import type { Commit, Lane, Opened, Outbox, OutboxError, Page } from './outbox';
+import { outboxError, toOutboxError } from './sqlite-errors';
+import { startThread } from './thread-host';
+
+/** Time as the outbox sees it; part of the engine's clock. */
+export interface OutboxClock {
+  /** Monotonic milliseconds. */
+  monoMs(): number;
+  /** Calls once after `delayMs`; returns what cancels it. */
+  after(delayMs: number, call: () => void): () => void;
+}
+
+export interface SqliteOutboxOptions {
+  /** Where the log runs. `auto`: in this thread until commits hold it up, then in one of its own. */
+  readonly mode?: 'auto' | 'inline' | 'worker';
+  readonly clock?: OutboxClock;
+}
+
+type CallOf<M extends LogMethod> = Extract<LogCall, { readonly method: M }>;
+
+/** After a commit, until free space is looked at; and between two steps of giving it back. */
+const tidyAfterMs = 500;
+const tidyAgainMs = 50;
+
+const systemClock: OutboxClock = {
+  monoMs: () => performance.now(),
+  after(delayMs, call) {
+    const timer = setTimeout(call, delayMs).unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+export class SqliteOutbox implements Outbox {
+  readonly durable = true;
+  readonly #mode: 'auto' | 'inline' | 'worker';
+  readonly #clock: OutboxClock;
+  #isOpen = false;
+  #host: LogHost | null = null;
+  /** While the log is being opened elsewhere, calls wait here in order. */
+  #moving: Promise<void> | null = null;
+  #waiting: PendingCall[] = [];
+  /** What a dead thread left without results. */
+  #left: readonly PendingCall[] = [];
+  #inThread: boolean;
+  #threadsWork = true;
+  /** Commits made in this file as far as results tell. */
+  #commits = 0;
+  #meter = new HoldMeter();
+  #cancelTidy: (() => void) | null = null;
+  #committedSinceTidy = false;
+  #closed: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly path: string,
+    options: SqliteOutboxOptions = {},
+  ) {
+    this.#mode = options.mode ?? 'auto';
+    this.#clock = options.clock ?? systemClock;
+    this.#inThread = this.#mode === 'worker';
+  }
+
+  async open(): Promise<Opened> {
+    await this.#closed;
+    if (this.#isOpen) throw outboxError('failed', this.path, 'it is open already');
+    this.#isOpen = true;
+    try {
+      return await this.#call('takeOver', []);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  commit(commit: Commit): Promise<void> {
+    return this.#call('commit', [commit], (commits) => {
+      this.#commits = commits;
+      this.#committedSinceTidy = true;
+      this.#tidyIn(tidyAfterMs);
+    });
+  }
+
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
+    return this.#call('read', [lane, afterSeq, throughSeq, limit]);
+  }
+
+  getMeta(key: string): Promise<string | null> {
+    return this.#call('getMeta', [key]);
+  }
+
+  setMeta(key: string, value: string): Promise<void> {
+    return this.#call('setMeta', [key, value], () => undefined);
+  }
+
+  close(): Promise<void> {
+    if (this.#isOpen) {
+      this.#isOpen = false;
+      this.#cancelTidy?.();
+      this.#cancelTidy = null;
+      this.#closed = this.#finish();
+    }
+    return this.#closed;
+  }
+
+  /** Where the log runs just now. */
+  get runsIn(): 'this thread' | 'its own thread' {
+    return this.#inThread ? 'its own thread' : 'this thread';
+  }
+
+  #call<M extends LogMethod>(method: M, args: CallOf<M>['args']): Promise<LogResult<M>>;
+  #call<M extends LogMethod, T>(
+    method: M,
+    args: CallOf<M>['args'],
+    take: (result: LogResult<M>) => T,
+  ): Promise<T>;
+  #call(method: LogMethod, args: LogCall['args'], take: (result: never) => unknown = (result) => result) {
+    if (!this.#isOpen) return Promise.reject(outboxError('closed', this.path, ''));
+    return new Promise((resolve, reject) => {
+      const call = { method, args } as LogCall;
+      this.#send({ call, resolve: (value) => resolve(take(value as never)), reject });
+    });
+  }
+
+  #send(pending: PendingCall): void {
+    if (this.#host !== null) {
+      this.#host.call(pending);
+      return;
+    }
+    this.#waiting.push(pending);
+    this.#moving ??= this.#move(null);
+  }
+
+  /** Opens the log where it is to run, after closing it where it ran; then carries out what waits. */
+  async #move(from: LogHost | null): Promise<void> {
+    await from?.close();
+    try {
+      const host = await this.#start();
+      this.#settleLeft(host.commits);
+      this.#commits = host.commits;
+      this.#host = host;
+    } catch (error) {
+      this.#refuse(toOutboxError(error, this.path));
+    }
+    this.#moving = null;
+    this.#drain();
+  }
+
+  async #start(): Promise<LogHost> {
+    if (this.#inThread) {
+      try {
+        return await startThread(this.path, (left) => this.#threadDied(left));
+      } catch (error) {
+        if (this.#mode === 'worker') throw error;
+        // No thread to be had: slow in this one is better than not at all.
+        this.#threadsWork = false;
+        this.#inThread = false;
+      }
+    }
+    this.#meter = new HoldMeter();
+    return new InlineHost(this.path, this.#clock, (forMs) => this.#held(forMs));
+  }
+
+  /** Stops when a call on the way makes the log move again. */
+  #drain(): void {
+    while (this.#host !== null) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#host.call(next);
+    }
+  }
+
+  #refuse(error: OutboxError): void {
+    const refused = [...this.#left, ...this.#waiting];
+    this.#left = [];
+    this.#waiting = [];
+    for (const pending of refused) pending.reject(error);
+  }
+
+  #held(forMs: number): void {
+    if (!this.#meter.tooLong(forMs) || this.#mode !== 'auto' || !this.#threadsWork || this.#host === null)
+      return;
+    const from = this.#host;
+    this.#host = null;
+    this.#inThread = true;
+    this.#moving = this.#move(from);
+  }
+
+  #threadDied(left: readonly PendingCall[]): void {
+    this.#host = null;
+    this.#left = left;
+    this.#moving = this.#move(null);
+  }
+
+  /** Only the first can have been carried out: results of those before it have arrived. */
+  #settleLeft(commits: number): void {
+    const left = this.#left;
+    this.#left = [];
+    const error = outboxError('failed', this.path, 'its thread ended; it was opened again');
+    left.forEach(({ call, resolve, reject }, at) => {
+      if (at === 0 && call.method === 'commit' && commits > this.#commits) resolve(commits);
+      else reject(error);
+    });
+  }
+
+  async #finish(): Promise<void> {
+    for (;;) {
+      while (this.#moving !== null) await this.#moving;
+      const host = this.#host;
+      if (host === null) return;
+      await host.close();
+      if (this.#host === host) this.#host = null;
+    }
+  }
+
+  #tidyIn(delayMs: number): void {
+    if (!this.#isOpen) return;
+    this.#cancelTidy ??= this.#clock.after(delayMs, () => {
+      this.#cancelTidy = null;
+      void this.#tidy();
+    });
+  }
+
+  /** An error here is not told: the next commit meets the same cause, and tells. */
+  async #tidy(): Promise<void> {
+    const idle = !this.#committedSinceTidy;
+    this.#committedSinceTidy = false;
+    try {
+      const more = await this.#call('tidy', [idle]);
+      if (more) this.#tidyIn(tidyAgainMs);
+      else if (!idle) this.#tidyIn(tidyAfterMs);
+    } catch {
+      return;
+    }
+  }
+}

@@ -1,0 +1,181 @@
+// The queue's file: made once with its pages, rights and tables, brought up to date, never replaced.
+
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+} from 'node:fs';
+import { renameSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import { threadId } from 'node:worker_threads';
+
+import { outboxError, toOutboxError } from './sqlite-errors';
+import { sqliteModule } from './sqlite-module';
+
+/** Marks the file as ours ("iaso"), so that some other program's database is never taken for a queue. */
+const applicationId = 0x6961736f;
+
+/** What brings a file from version n to n + 1, at index n. Released ones never change. */
+export type Migration = (db: DatabaseSync) => void;
+export const migrations: readonly Migration[] = [
+  (db) =>
+    db.exec(`
+      -- lane: 0 add, 1 removal; state: 0 waiting, 1 shield, 2 repeat; chars: length of body in UTF-16 units.
+      CREATE TABLE entry (
+        seq INTEGER PRIMARY KEY,
+        lane INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        user INTEGER NOT NULL,
+        source INTEGER NOT NULL,
+        chars INTEGER NOT NULL,
+        born_wall REAL NOT NULL,
+        born_mono REAL NOT NULL,
+        taken_wall REAL NOT NULL,
+        body TEXT NOT NULL
+      ) STRICT;
+      CREATE INDEX entry_removal ON entry (lane) WHERE lane = 1 AND state <> 1;
+      CREATE INDEX entry_shield ON entry (user) WHERE state = 1;
+      CREATE TABLE source (
+        id INTEGER PRIMARY KEY,
+        node TEXT NOT NULL,
+        account TEXT NOT NULL
+      ) STRICT;
+      -- users: hashes as 64-bit floats, little-endian; post below 0: left by an earlier process.
+      CREATE TABLE flight (post INTEGER PRIMARY KEY, users BLOB NOT NULL, until_wall REAL) STRICT;
+      CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+      -- Running totals, one row: counting a million rows at the start would take seconds.
+      CREATE TABLE total (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        last_seq INTEGER NOT NULL,
+        waiting INTEGER NOT NULL,
+        chars INTEGER NOT NULL,
+        commits INTEGER NOT NULL
+      ) STRICT;
+      INSERT INTO total VALUES (1, 0, 0, 0, 0);
+    `),
+];
+
+/**
+ * Opens the file for this process alone, making it when there is none. Throws OutboxErrors, and has then neither
+ * changed nor kept open an existing file.
+ */
+export function openDatabase(path: string, steps: readonly Migration[] = migrations): DatabaseSync {
+  const sqlite = sqliteModule();
+  try {
+    if (!existsSync(path)) create(path, steps);
+    checkAccess(path);
+    return open(sqlite, path, (db) => {
+      checkIdentity(db, path, steps.length);
+      db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+      // Moderate: a checkpoint is part of the commit that reaches it, and holds the event loop as long.
+      db.exec('PRAGMA wal_autocheckpoint = 512; PRAGMA journal_size_limit = 8388608');
+      migrate(db, steps);
+    });
+  } catch (error) {
+    throw toOutboxError(error, path);
+  }
+}
+
+function open(
+  sqlite: ReturnType<typeof sqliteModule>,
+  path: string,
+  prepare: (db: DatabaseSync) => void,
+): DatabaseSync {
+  const db = new sqlite.DatabaseSync(path);
+  try {
+    // Exclusive: a second process is told so at its first look, instead of sending the same entries twice.
+    db.exec('PRAGMA busy_timeout = 100; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -8192');
+    prepare(db);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/**
+ * Makes the whole file under another name first. So a file of the right name always was a queue: an empty one is
+ * damage, and never taken for a new queue.
+ */
+function create(path: string, steps: readonly Migration[]): void {
+  if (existsSync(`${path}-wal`)) throw outboxError('damaged', path, 'only its -wal file is left');
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const draft = `${path}.new-${process.pid}-${threadId}`;
+  rmSync(draft, { force: true });
+  closeSync(openSync(draft, 'wx', 0o600));
+  try {
+    open(sqliteModule(), draft, (db) => {
+      // Both only take effect before the first table.
+      db.exec('PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL');
+      db.exec(
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA application_id = ${applicationId}`,
+      );
+      migrate(db, steps);
+    }).close();
+    giveName(draft, path);
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+/** Never over a file that another process made meanwhile. */
+function giveName(draft: string, path: string): void {
+  try {
+    linkSync(draft, path);
+  } catch {
+    // There already, or a disk without hard links.
+    if (!existsSync(path)) renameSync(draft, path);
+  }
+  syncDirectory(dirname(path));
+}
+
+/** So that the name survives a power cut as the content does. Windows has no such call and needs none. */
+function syncDirectory(directory: string): void {
+  if (process.platform === 'win32') return;
+  const handle = openSync(directory, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/**
+ * Looks at the file by its name only: opening and closing it here would drop the locks that SQLite holds on it
+ * elsewhere in this process (https://sqlite.org/howtocorrupt.html, section 2.2).
+ */
+function checkAccess(path: string): void {
+  accessSync(path, constants.R_OK | constants.W_OK);
+  accessSync(dirname(path), constants.W_OK);
+  const found = statSync(path);
+  if (found.isFile() && found.size === 0) throw outboxError('damaged', path, 'the file is empty');
+}
+
+function checkIdentity(db: DatabaseSync, path: string, current: number): void {
+  const version = pragma(db, 'user_version');
+  if (pragma(db, 'application_id') !== applicationId) {
+    throw outboxError('damaged', path, 'it is a database of something else');
+  }
+  if (version > current) {
+    throw outboxError('newer_version', path, `format ${version}, this version knows up to ${current}`);
+  }
+}
+
+/** All missing steps in one transaction. */
+function migrate(db: DatabaseSync, steps: readonly Migration[]): void {
+  const version = pragma(db, 'user_version');
+  if (version >= steps.length) return;
+  db.exec('BEGIN IMMEDIATE');
+  for (const step of steps.slice(version)) step(db);
+  db.exec(`PRAGMA user_version = ${steps.length}; COMMIT`);
+}
+
+export function pragma(db: DatabaseSync, name: string): number {
+  return Number(Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]);
+}

@@ -1,0 +1,89 @@
+// A log in a thread of its own, seen from the thread that uses it.
+
+import { Worker } from 'node:worker_threads';
+
+import type { LogCall, LogHost, PendingCall } from './log-host';
+import { OutboxError } from './outbox';
+
+export type ThreadRequest = LogCall | 'close';
+export type ThreadReply =
+  | { readonly kind: 'opened'; readonly commits: number }
+  | { readonly kind: 'refused'; readonly code: OutboxError['code']; readonly message: string }
+  | { readonly kind: 'done'; readonly value: unknown }
+  | { readonly kind: 'failed'; readonly code: OutboxError['code']; readonly message: string };
+
+/** Takes the calls that a dead thread leaves without results, in order. The first may have been carried out. */
+export type OnDeath = (left: readonly PendingCall[]) => void;
+
+/** Resolves once the thread has opened the log; rejects with an OutboxError, and the thread has then ended. */
+export function startThread(path: string, onDeath: OnDeath): Promise<LogHost> {
+  const worker = newWorker(path);
+  return new Promise((resolve, reject) => {
+    let reason = 'it ended';
+    worker.once('error', (error: Error) => (reason = error.message));
+    worker.once('message', (reply: ThreadReply) => {
+      if (reply.kind === 'opened') resolve(new ThreadHost(worker, reply.commits, onDeath));
+      else if (reply.kind === 'refused')
+        worker.once('exit', () => reject(new OutboxError(reply.code, reply.message)));
+    });
+    // Last of the listeners of 'exit' where the thread refused, and of no effect where it opened.
+    worker.once('exit', () =>
+      setImmediate(() => reject(new OutboxError('failed', startFailed(path, reason)))),
+    );
+  });
+}
+
+/** From source, as tests run it, the thread needs the loader for TypeScript that its parent has. */
+function newWorker(path: string): Worker {
+  const file: string = require.resolve('./sqlite-worker');
+  const execArgv = file.endsWith('.ts') ? ['--require', require.resolve('tsx/cjs')] : [];
+  return new Worker(file, { workerData: { path }, execArgv });
+}
+
+function startFailed(path: string, reason: string): string {
+  return `The thread for the queue file ${path} did not start (${reason}).`;
+}
+
+class ThreadHost implements LogHost {
+  /** Without results yet, oldest first: results arrive in the order of the calls. */
+  readonly #pending: PendingCall[] = [];
+  readonly #gone: Promise<void>;
+  #closing = false;
+
+  constructor(
+    private readonly worker: Worker,
+    readonly commits: number,
+    onDeath: OnDeath,
+  ) {
+    this.#gone = new Promise((resolve) => {
+      worker.once('exit', () => {
+        if (!this.#closing || this.#pending.length > 0) onDeath(this.#pending);
+        resolve();
+      });
+    });
+    // 'exit' follows and tells the owner; unheard, this would end the process.
+    worker.on('error', () => undefined);
+    worker.on('message', (reply: ThreadReply) => this.#settle(reply));
+    worker.unref();
+  }
+
+  call(pending: PendingCall): void {
+    this.worker.postMessage(pending.call satisfies ThreadRequest);
+    // An idle queue does not keep a process alive, a commit on its way does.
+    if (this.#pending.push(pending) === 1) this.worker.ref();
+  }
+
+  close(): Promise<void> {
+    this.#closing = true;
+    this.worker.ref();
+    this.worker.postMessage('close' satisfies ThreadRequest);
+    return this.#gone;
+  }
+
+  #settle(reply: ThreadReply): void {
+    const pending = this.#pending.shift();
+    if (this.#pending.length === 0 && !this.#closing) this.worker.unref();
+    if (reply.kind === 'done') pending?.resolve(reply.value);
+    else if (reply.kind === 'failed') pending?.reject(new OutboxError(reply.code, reply.message));
+  }
+}

@@ -1,0 +1,157 @@
+// The sandbox's own routes: looking into it, scripting faults, starting over. For this machine only.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Fault, FaultState } from './faults';
+import { isObject, parseJson } from './json';
+import type { Membership } from './memberships';
+import type { Peaks } from './quota';
+import { errorReply, jsonReply, type Reply } from './reply';
+import { readBody, send } from './wire';
+
+/** Which segments and members to show; without either, only the segments with their counts. */
+export interface MembersQuery {
+  /** A segment's id, `member:code`, or the code of a listed segment. */
+  readonly segment?: string;
+  /** A user id in any domain; device ids in either case. */
+  readonly user?: string;
+  /** At most so many members of each segment; 1000 unless said. */
+  readonly limit?: number;
+}
+
+export interface SegmentMembers {
+  readonly segment: string;
+  /** Code and name of a listed segment, else null. */
+  readonly code: string | null;
+  readonly name: string | null;
+  /** All members, also those that are not shown. */
+  readonly count: number;
+  readonly members?: Membership[];
+}
+
+/** What the admin routes look into; a running sandbox is one. */
+export interface Inspected {
+  members(query: MembersQuery): SegmentMembers[];
+  memberships(): Iterable<Membership>;
+  peaks(): Peaks;
+  reset(): void;
+  readonly faults: { set(faults: readonly Fault[], seed?: number): void; list(): FaultState[] };
+}
+
+const about = `This is the sandbox of @instant-audience/node-red-xandr: the Instant Audience Service in miniature,
+for trying and testing without an account. Nothing that is posted here reaches a real audience.
+
+  POST /auth, POST /v2/auth/jwt      get a token
+  POST /rt-segment                   add users to segments, and remove them
+  GET  /rt-segment-processed         usage statistics
+  GET  /segment                      segments to choose from
+
+  GET  /sandbox/members              who is in which segment: ?segment=10001 or ?user=...
+  GET  /sandbox/state                all memberships
+  GET  /sandbox/peaks                the most that was asked of it in any second
+  GET  /sandbox/faults               scripted faults; PUT replaces them
+  DELETE /sandbox/state              forget memberships and counts
+`;
+
+const ownHost = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i;
+
+export class Admin {
+  constructor(private readonly sandbox: Inspected) {}
+
+  serves(url: URL): boolean {
+    return url.pathname === '/' || url.pathname.startsWith('/sandbox/');
+  }
+
+  handle(url: URL, request: IncomingMessage, response: ServerResponse): void {
+    readBody(request, 1_000_000, (body) => {
+      if (body === null) return;
+      const refusal = refuseStranger(request);
+      if (refusal) {
+        send(response, refusal);
+        return;
+      }
+      if (`${request.method} ${url.pathname}` === 'GET /sandbox/state') {
+        this.#sendState(response);
+        return;
+      }
+      send(response, this.#answer(`${request.method} ${url.pathname}`, url.searchParams, body.text));
+    });
+  }
+
+  #answer(route: string, query: URLSearchParams, body: string): Reply {
+    switch (route) {
+      case 'GET /':
+        return { status: 200, body: about, headers: { 'content-type': 'text/plain; charset=utf-8' } };
+      case 'GET /sandbox/members':
+        return jsonReply({ segments: this.sandbox.members(readMembersQuery(query)) });
+      case 'GET /sandbox/peaks':
+        return jsonReply(this.sandbox.peaks());
+      case 'GET /sandbox/faults':
+        return jsonReply({ faults: this.sandbox.faults.list() });
+      case 'PUT /sandbox/faults':
+        return this.#setFaults(parseJson(body));
+      case 'DELETE /sandbox/state':
+        this.sandbox.reset();
+        return jsonReply({ status: 'OK' });
+      default:
+        return errorReply(404, 'SYNTAX', `There is no ${route} here; GET / says what there is`);
+    }
+  }
+
+  /** Takes `[faults…]` or `{"seed":1,"faults":[…]}`. */
+  #setFaults(body: unknown): Reply {
+    const { faults, seed } = isObject(body) ? body : { faults: body, seed: undefined };
+    if (seed !== undefined && !Number.isSafeInteger(seed))
+      return errorReply(400, 'SYNTAX', 'seed must be an integer');
+    try {
+      this.sandbox.faults.set(faults as Fault[], seed as number | undefined);
+    } catch (error) {
+      return errorReply(400, 'SYNTAX', error instanceof Error ? error.message : 'These are not faults');
+    }
+    return jsonReply({ faults: this.sandbox.faults.list() });
+  }
+
+  /** Streamed: a million memberships as one text would hold up everything else. */
+  #sendState(response: ServerResponse): void {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    // Fails only when the client goes away, which is its own affair.
+    pipeline(Readable.from(jsonLines(this.sandbox.memberships())), response).catch(() => undefined);
+  }
+}
+
+/**
+ * Other names for this host mean that a page of the web has found its way here (DNS rebinding), and an Origin
+ * that a page wants to act: neither may.
+ */
+function refuseStranger(request: IncomingMessage): Reply | null {
+  if (!ownHost.test(request.headers.host ?? '')) {
+    return errorReply(403, 'UNAUTH', 'The sandbox answers only to 127.0.0.1 and localhost');
+  }
+  if (request.method !== 'GET' && request.headers.origin !== undefined) {
+    return errorReply(403, 'UNAUTH', 'Pages of the web may not change the sandbox');
+  }
+  return null;
+}
+
+function readMembersQuery(query: URLSearchParams): MembersQuery {
+  const [segment, user, limit] = [query.get('segment'), query.get('user'), query.get('limit')];
+  return {
+    ...(segment === null ? {} : { segment }),
+    ...(user === null ? {} : { user }),
+    ...(limit !== null && /^\d{1,9}$/.test(limit) ? { limit: Number(limit) } : {}),
+  };
+}
+
+/** A JSON array, a row a line, some thousand rows a chunk. */
+function* jsonLines(rows: Iterable<unknown>): Generator<string> {
+  let chunk = '[';
+  let separator = '\n';
+  for (const row of rows) {
+    chunk += separator + JSON.stringify(row);
+    separator = ',\n';
+    if (chunk.length < 200_000) continue;
+    yield chunk;
+    chunk = '';
+  }
+  yield `${chunk}\n]\n`;
+}

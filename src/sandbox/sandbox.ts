@@ -1,0 +1,212 @@
+// The Instant Audience Service in miniature on a loopback port, for trying and testing without an account.
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Admin, type Inspected, type MembersQuery, type SegmentMembers } from './admin';
+import { Auth } from './auth';
+import { Catalogue, sampleSegments, type Segment, type SegmentKey } from './catalogue';
+import { systemClock, type SandboxClock } from './clock';
+import { Faults, type Fault } from './faults';
+import { HttpFront } from './http';
+import { Memberships, type Membership } from './memberships';
+import { OperationLog, type Operation } from './operations';
+import { documentedLimits, Quota, type Limits, type Peaks } from './quota';
+import type { RateLimitStyle } from './reply';
+import { Service } from './service';
+import { Usage } from './usage';
+
+export type { MembersQuery, SegmentMembers } from './admin';
+export type { Segment } from './catalogue';
+export type { SandboxClock } from './clock';
+export type { Fault, Faults, FaultState } from './faults';
+export type { Membership } from './memberships';
+export type { Operation } from './operations';
+export { documentedLimits, type Limits, type Peaks } from './quota';
+
+const loopback = '127.0.0.1';
+/** Calls that are being answered when the sandbox closes get this long. */
+const closeGraceMs = 500;
+
+export interface SandboxOptions {
+  /** 0 or absent takes a free one. */
+  readonly port?: number;
+  /** The member whose service this is; 1 unless said. Posts for segments of any member are taken. */
+  readonly member?: number;
+  /** Passwords by user name; without it any name and password are let in that are not empty. */
+  readonly users?: Readonly<Record<string, string>>;
+  /** RSA public keys (PEM) by name, for signed tokens; without it any well-formed RS256 token is let in. */
+  readonly keys?: Readonly<Record<string, string>>;
+  /** Successful authentications of one login in five minutes; 10 unless said, Infinity lifts it. */
+  readonly authLimit?: number;
+  /** Those not named stay as documented; Infinity lifts one. */
+  readonly limits?: Partial<Limits>;
+  /** How calls over quota are refused; 429 with `Retry-After` 1 and 2 unless said. */
+  readonly rateLimit?: Partial<RateLimitStyle>;
+  readonly faults?: readonly Fault[];
+  /** Of the dice that faults throw; 1 unless said. */
+  readonly seed?: number;
+  /** What `GET /segment` lists; samples unless said. */
+  readonly segments?: readonly Segment[];
+  /** False takes only listed segments, as the real service does; the others show in the usage statistics. */
+  readonly acceptUnlistedSegments?: boolean;
+  /** Minutes that a block without an expiration holds; 43,200 (30 days) unless said, 0 for ever. */
+  readonly defaultExpirationMinutes?: number;
+  /** The state of an earlier sandbox, to go on from. */
+  readonly memberships?: Iterable<Membership>;
+  /** How many of the last applied operations are kept for `operations()`; 100,000 unless said. */
+  readonly operationLimit?: number;
+  readonly clock?: SandboxClock;
+}
+
+export interface Sandbox {
+  /** Such as `http://127.0.0.1:8080`: both the authentication's and the service's address. */
+  readonly url: string;
+  readonly port: number;
+  readonly faults: Faults;
+  /** All memberships that have not expired, sorted by segment, domain and user id. */
+  state(): Membership[];
+  members(query?: MembersQuery): SegmentMembers[];
+  peaks(): Peaks;
+  /** The last applied operations, in the order in which they took effect. */
+  operations(): Operation[];
+  /** Forgets memberships, operations, statistics and peaks; tokens and faults stay. */
+  reset(): void;
+  /** Answers what it can, then ends all connections: done within a second. The state can still be read. */
+  close(): Promise<void>;
+}
+
+/** Rejects with a sentence when the port is taken or a key is not one. */
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  const running = new Running(options);
+  const port = await listen(running.server, options.port ?? 0);
+  return running.at(port);
+}
+
+/** The parts of one sandbox, put together. */
+class Running implements Inspected {
+  readonly server: Server;
+  readonly faults: Faults;
+  readonly #clock: SandboxClock;
+  readonly #service: Service;
+  readonly #front: HttpFront;
+
+  constructor(options: SandboxOptions) {
+    const clock = (this.#clock = options.clock ?? systemClock);
+    const member = options.member ?? 1;
+    const { users, keys, authLimit = 10 } = options;
+    const auth = new Auth({ clock, member, users, keys, authLimit });
+    this.faults = new Faults(() => auth.killTokens(), options.seed ?? 1);
+    this.faults.set(options.faults ?? []);
+    const quota = new Quota({ ...documentedLimits, ...options.limits }, clock);
+    const target = {
+      catalogue: new Catalogue(
+        options.segments ?? sampleSegments(member),
+        member,
+        options.acceptUnlistedSegments ?? true,
+      ),
+      memberships: new Memberships(),
+      operations: new OperationLog(options.operationLimit ?? 100_000),
+      usage: new Usage(),
+      quota,
+      defaultExpirationMinutes: options.defaultExpirationMinutes ?? 43_200,
+    };
+    target.memberships.restore(options.memberships ?? [], clock.wallMs());
+    const rateLimit: RateLimitStyle = { form: '429', retryAfterSeconds: [1, 2], ...options.rateLimit };
+    this.#service = new Service({ clock, quota, auth, faults: this.faults, target, rateLimit });
+    this.#front = new HttpFront(this.#service, new Admin(this));
+    this.server = createServer((request, response) => this.#front.handle(request, response));
+  }
+
+  at(port: number): Sandbox {
+    return {
+      url: `http://${loopback}:${port}`,
+      port,
+      faults: this.faults,
+      state: () => [...this.memberships()],
+      members: (query = {}) => this.members(query),
+      peaks: () => this.peaks(),
+      operations: () => this.#service.parts.target.operations.list(),
+      reset: () => this.reset(),
+      close: () => this.#close(),
+    };
+  }
+
+  memberships(): Iterable<Membership> {
+    return this.#service.parts.target.memberships.all(this.#clock.wallMs());
+  }
+
+  members(query: MembersQuery): SegmentMembers[] {
+    const { catalogue, memberships } = this.#service.parts.target;
+    const nowWallMs = this.#clock.wallMs();
+    const wanted = query.segment === undefined ? null : catalogue.keyOfText(query.segment);
+    return memberships
+      .counts(nowWallMs)
+      .filter(({ segment }) => wanted === null || segment === wanted)
+      .map(({ segment, count }) => {
+        const listed = catalogue.listed(segment);
+        const shown = this.#shownMembers(segment, query, nowWallMs);
+        return {
+          segment: String(segment),
+          code: listed?.code ?? null,
+          name: listed?.short_name ?? null,
+          count,
+          ...(shown === null ? {} : { members: shown }),
+        };
+      })
+      .filter(({ members }) => query.user === undefined || (members ?? []).length > 0);
+  }
+
+  peaks(): Peaks {
+    const { quota, auth } = this.#service.parts;
+    return quota.peaks(auth.counts());
+  }
+
+  reset(): void {
+    const { quota, auth, target } = this.#service.parts;
+    target.memberships.clear();
+    target.operations.clear();
+    target.usage.clear();
+    quota.reset();
+    auth.reset();
+  }
+
+  #shownMembers(segment: SegmentKey, query: MembersQuery, nowWallMs: number): Membership[] | null {
+    const { memberships } = this.#service.parts.target;
+    if (query.user !== undefined) return [...memberships.membershipsOf(segment, query.user, nowWallMs)];
+    if (query.segment === undefined) return null;
+    return memberships.firstMembers(segment, query.limit ?? 1000, nowWallMs);
+  }
+
+  async #close(): Promise<void> {
+    if (!this.server.listening) return;
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    // Sockets live by real time, whatever clock the sandbox was given.
+    const grace = setTimeout(() => {
+      this.#front.stop();
+      this.server.closeAllConnections();
+    }, closeGraceMs);
+    await closed;
+    clearTimeout(grace);
+    this.#front.stop();
+  }
+}
+
+async function listen(server: Server, port: number): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, port)));
+    server.listen(port, loopback, () => resolve());
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+function explain(error: NodeJS.ErrnoException, port: number): Error {
+  const where = `Port ${port} of ${loopback}`;
+  if (error.code === 'EADDRINUSE') {
+    return new Error(`${where} is taken by another program; choose another port, or 0 for a free one`, {
+      cause: error,
+    });
+  }
+  if (error.code === 'EACCES') {
+    return new Error(`${where} may not be used by this user; choose one above 1023`, { cause: error });
+  }
+  return new Error(`${where} cannot be used: ${error.message}`, { cause: error });
+}

@@ -1,0 +1,39 @@
+// `GET /segment`: the listed segments, a page at a time (spec section 5).
+import type { Segment } from './catalogue';
+import { errorReply, jsonReply, type Reply } from './reply';
+
+const mostElements = 100;
+
+/**
+ * Answers `start_element`, `num_elements` (more than 100 is cut silently), `id` (several with commas), `code`
+ * (several too, without regard to case), `search` (in code and name) and `state`. One hit comes as `segment`.
+ */
+export function listSegments(segments: readonly Segment[], query: URLSearchParams): Reply {
+  const start = readCount(query.get('start_element'), 0);
+  const asked = readCount(query.get('num_elements'), mostElements);
+  if (start === null || asked === null) {
+    return errorReply(400, 'SYNTAX', 'start_element and num_elements must be numbers of at least 0');
+  }
+  const hits = segments.filter((segment) => matches(segment, query));
+  const elements = Math.min(asked, mostElements);
+  const page = hits.slice(start, start + elements);
+  const found = hits.length === 1 && page.length === 1 ? { segment: page[0] } : { segments: page };
+  const numbers = { count: hits.length, start_element: start, num_elements: elements };
+  return jsonReply({ response: { status: 'OK', ...numbers, ...found } });
+}
+
+function matches(segment: Segment, query: URLSearchParams): boolean {
+  const ids = query.get('id');
+  const codes = query.get('code');
+  const state = query.get('state');
+  const search = query.get('search')?.toLowerCase();
+  if (ids !== null && !ids.split(',').some((id) => id.trim() === String(segment.id))) return false;
+  if (codes !== null && !codes.toLowerCase().split(',').includes(segment.code.toLowerCase())) return false;
+  if (state !== null && state !== segment.state) return false;
+  return search === undefined || `${segment.code}\n${segment.short_name}`.toLowerCase().includes(search);
+}
+
+function readCount(text: string | null, otherwise: number): number | null {
+  if (text === null) return otherwise;
+  return /^\d{1,9}$/.test(text) ? Number(text) : null;
+}

@@ -1,0 +1,273 @@
+// `POST /rt-segment`: what a request says, what of it is applied, and the reply with its warnings (spec section 3).
+import type { Catalogue, SegmentKey } from './catalogue';
+import { isObject, parseJson, type JsonObject } from './json';
+import { foldedDomain, foldedUserId, isNobody, type Memberships } from './memberships';
+import type { OperationLog } from './operations';
+import type { Quota } from './quota';
+import { errorReply, type Reply } from './reply';
+import { sample, type Usage, type UsageHour } from './usage';
+
+/** Where posts take effect. */
+export interface PostTarget {
+  readonly catalogue: Catalogue;
+  readonly memberships: Memberships;
+  readonly operations: OperationLog;
+  readonly usage: Usage;
+  readonly quota: Quota;
+  /** Minutes that a block without an expiration holds; 0 for ever. */
+  readonly defaultExpirationMinutes: number;
+}
+
+/** A body, read as far as JSON goes. */
+export interface PostRequest {
+  /** Undefined when it is not a JSON object. */
+  readonly root: JsonObject | undefined;
+  /** Empty when there is no `rt_segment` array. */
+  readonly entries: readonly unknown[];
+}
+
+export function readPost(body: string): PostRequest {
+  const root = parseJson(body);
+  if (!isObject(root)) return { root: undefined, entries: [] };
+  const entries = root.rt_segment;
+  return { root, entries: Array.isArray(entries) ? (entries as unknown[]) : [] };
+}
+
+/** Whether the request speaks of any of these user ids, as they are spelled. */
+export function mentions(request: PostRequest, userIds: ReadonlySet<string>): boolean {
+  return request.entries.some((entry) => isObject(entry) && userIds.has(entry.user_id as string));
+}
+
+/** Applies a request and answers it. What the documents have no warning for refuses the body as a whole (SYNTAX). */
+export function applyPost(request: PostRequest, target: PostTarget, post: number, nowWallMs: number): Reply {
+  if (!request.root) return errorReply(400, 'SYNTAX', 'The body is not a JSON object');
+  const most = target.quota.limits.usersPerCall;
+  const problem = findSyntaxProblem(request.entries, most);
+  if (problem !== null) return errorReply(400, 'SYNTAX', problem);
+  target.memberships.sweepNowAndThen(nowWallMs);
+  const application = new Application(target, post, nowWallMs);
+  const read = Math.min(request.entries.length, most);
+  for (let index = 0; index < read; index += 1) application.entry(request.entries[index] as JsonObject);
+  for (const entry of request.entries.slice(read))
+    application.warn('Too many user_ids in request.', bare(entry));
+  return application.reply(request.root);
+}
+
+/** One request on its way through: what was applied, what was not, and why. */
+class Application {
+  readonly #warnings: string[] = [];
+  readonly #hour: UsageHour;
+  readonly #usersSeen = new Set<string>();
+  readonly #segmentsSeen = new Set<SegmentKey>();
+  #users = 0;
+  #segments = 0;
+  #byCodeOnly = true;
+
+  constructor(
+    private readonly target: PostTarget,
+    private readonly post: number,
+    private readonly nowWallMs: number,
+  ) {
+    this.#hour = target.usage.hour(nowWallMs);
+  }
+
+  /** `entity` repeats what was sent; null keys are left out. */
+  warn(message: string, entity: unknown): void {
+    this.#warnings.push(JSON.stringify({ message, entity }, withoutNulls));
+    this.#hour.otherErrors += 1;
+  }
+
+  entry(entry: JsonObject): void {
+    const userId = entry.user_id;
+    const blocks = entry.seg_block;
+    if (typeof userId !== 'string' || userId === '') {
+      this.warn("'user_id' is required and cannot be empty", bare(entry));
+    } else if (!Array.isArray(blocks) || blocks.length === 0) {
+      this.warn("'seg_block' is required", bare(entry));
+    } else {
+      this.#user(entry, userId, blocks as JsonObject[]);
+    }
+  }
+
+  reply(root: JsonObject): Reply {
+    if (this.#users === 0) {
+      this.warn('No valid rt_segment in request.', bare(root));
+      return { status: 200, body: `{"status":"OK",${this.#message()},${this.#warningList()}}` };
+    }
+    if (this.#byCodeOnly && this.#warnings.length === 0) {
+      return { status: 200, body: `{"response":{"status":"OK",${this.#counts()}}}` };
+    }
+    return { status: 200, body: `{"response":{"status":"OK",${this.#message()},${this.#warningList()}}}` };
+  }
+
+  #user(entry: JsonObject, userId: string, blocks: readonly JsonObject[]): void {
+    const domain = foldedDomain(entry.domain as string | null | undefined);
+    const user = foldedUserId(domain, userId);
+    const nobody = isNobody(domain, user);
+    this.#countUser(domain, user, nobody);
+    this.target.quota.noteSegments(blocks.length);
+    this.#segmentsSeen.clear();
+    const most = this.target.quota.limits.segmentsPerUser;
+    let valid = 0;
+    for (let index = 0; index < blocks.length && index < most; index += 1) {
+      const block = blocks[index]!;
+      const segment = this.#segmentOf(block);
+      if (segment === null) {
+        this.warn("'seg_id' or 'seg_code' and 'member_id' are required", block);
+        continue;
+      }
+      valid += 1;
+      if (!nobody) this.#change(segment, domain, user, block);
+    }
+    if (blocks.length > most) this.warn(`Too many segments for user_id: ${userId}.`, bare(entry));
+    if (valid === 0) this.warn(`No valid segments for user_id: ${userId}.`, bare(entry));
+    else this.#users += 1;
+    this.#segments += valid;
+  }
+
+  /** Statistics count a user once within a request, and know those that are nobody. */
+  #countUser(domain: string, user: string, nobody: boolean): void {
+    const before = this.#usersSeen.size;
+    this.#usersSeen.add(domain === '' ? user : `${domain}\n${user}`);
+    if (this.#usersSeen.size === before) {
+      this.target.quota.totals.repeatedUsers += 1;
+    } else if (nobody) {
+      this.#hour.invalidUsers += 1;
+      sample(this.#hour.samples.inactiveUsers, () => user);
+    } else {
+      this.#hour.validUsers += 1;
+      sample(this.#hour.samples.validUsers, () => user);
+    }
+  }
+
+  /** Null for a block that names no segment, or two. */
+  #segmentOf(block: JsonObject): SegmentKey | null {
+    const id = block.seg_id as number | null | undefined;
+    const code = block.seg_code as string | null | undefined;
+    const member = block.member_id as number | null | undefined;
+    if (typeof id === 'number') {
+      this.#byCodeOnly = false;
+      return typeof code === 'string' ? null : id;
+    }
+    if (typeof code !== 'string' || code === '' || typeof member !== 'number') return null;
+    return this.target.catalogue.keyOfCode(member, code);
+  }
+
+  #change(segment: SegmentKey, domain: string, user: string, block: JsonObject): void {
+    const before = this.#segmentsSeen.size;
+    this.#segmentsSeen.add(segment);
+    if (this.#segmentsSeen.size === before) this.target.quota.totals.repeatedSegments += 1;
+    if (!this.#mayChange(segment)) return;
+    const value = (block.value as number | null | undefined) ?? null;
+    const expiration = (block.expiration as number | null | undefined) ?? null;
+    const { memberships, operations } = this.target;
+    const samples = this.#hour.samples;
+    const form = () => `(${user}, ${segment}, ${expiration ?? this.target.defaultExpirationMinutes})`;
+    operations.record(this.post, this.nowWallMs, segment, domain, user, value, expiration);
+    if (expiration === -1) {
+      memberships.remove(segment, domain, user);
+      this.#hour.validRemoves += 1;
+      sample(samples.removals, form);
+    } else {
+      memberships.put(segment, domain, user, value, this.#expiry(expiration));
+      this.#hour.validAdds += 1;
+      sample(samples.additions, form);
+    }
+  }
+
+  /** Segments that are not to be filled are never warned about: only the statistics know. */
+  #mayChange(segment: SegmentKey): boolean {
+    const { catalogue } = this.target;
+    const samples = this.#hour.samples;
+    switch (catalogue.standing(segment)) {
+      case 'valid':
+        sample(samples.validSegments, () => catalogue.logForm(segment));
+        return true;
+      case 'inactive':
+        this.#hour.inactiveSegments += 1;
+        sample(samples.inactiveSegments, () => catalogue.logForm(segment));
+        return false;
+      case 'invalid':
+        this.#hour.invalidSegments += 1;
+        sample(samples.invalidSegments, () => catalogue.logForm(segment));
+        return false;
+      case 'unauthorized':
+        this.#hour.unauthorizedSegments += 1;
+        sample(samples.unauthorizedSegments, () => catalogue.logForm(segment));
+        return false;
+    }
+  }
+
+  /** Epoch ms, counted from now, when the service reads it. */
+  #expiry(expiration: number | null): number {
+    const minutes = expiration ?? this.target.defaultExpirationMinutes;
+    return minutes === 0 ? Infinity : this.nowWallMs + minutes * 60_000;
+  }
+
+  #counts(): string {
+    return `"users_in_request":${this.#users},"segments_in_request":${this.#segments}`;
+  }
+
+  #message(): string {
+    return `"message":{${this.#counts()}}`;
+  }
+
+  #warningList(): string {
+    return `"warnings":[${this.#warnings.join(',')}]`;
+  }
+}
+
+/** As the documented entities repeat it: without the domain, which stands on entries and, astray, on the request. */
+function bare(sent: unknown): unknown {
+  if (!isObject(sent)) return sent;
+  const { domain: _domain, rt_segment: entries, ...rest } = sent;
+  return Array.isArray(entries) ? { ...rest, rt_segment: entries.map(bare) } : { ...rest };
+}
+
+function withoutNulls(_key: string, value: unknown): unknown {
+  return value === null ? undefined : value;
+}
+
+/** The first thing of a wrong type or out of range, as a sentence; null when there is none. */
+function findSyntaxProblem(entries: readonly unknown[], most: number): string | null {
+  for (let index = 0; index < entries.length && index < most; index += 1) {
+    const entry = entries[index];
+    if (!isObject(entry)) return `rt_segment[${index}] must be an object`;
+    const domain = entry.domain;
+    if (domain != null && typeof domain !== 'string')
+      return `rt_segment[${index}].domain must be a string or null`;
+    const problem = findBlockProblem(entry.seg_block);
+    if (problem !== null) return `rt_segment[${index}].${problem}`;
+  }
+  return null;
+}
+
+function findBlockProblem(blocks: unknown): string | null {
+  if (!Array.isArray(blocks)) return null;
+  for (let index = 0; index < blocks.length; index += 1) {
+    const block: unknown = blocks[index];
+    const problem = isObject(block) ? findFieldProblem(block) : ' must be an object';
+    if (problem !== null) return `seg_block[${index}]${problem}`;
+  }
+  return null;
+}
+
+function findFieldProblem(block: JsonObject): string | null {
+  const code = block.seg_code;
+  if (code != null && typeof code !== 'string') return '.seg_code must be a string';
+  return (
+    integerProblem(block, 'seg_id', 1) ??
+    integerProblem(block, 'member_id', 1) ??
+    integerProblem(block, 'value', 0) ??
+    integerProblem(block, 'expiration', -1)
+  );
+}
+
+const largestInt = 2_147_483_647;
+
+function integerProblem(block: JsonObject, field: string, least: number): string | null {
+  const value = block[field];
+  if (value == null) return null;
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= largestInt) return null;
+  return `.${field} must be an integer from ${least} to ${largestInt}`;
+}

@@ -1,0 +1,145 @@
+// Usage statistics: what became of the posts, hour by hour, and `GET /rt-segment-processed` (spec section 4).
+import { errorReply, jsonReply, type Reply } from './reply';
+
+const hourMs = 3_600_000;
+const twoWeeksMs = 14 * 24 * hourMs;
+/** The log lines are samples. */
+const mostSamples = 200;
+
+/** What was counted in one hour. The applier of posts writes it. */
+export class UsageHour {
+  validUsers = 0;
+  invalidUsers = 0;
+  validAdds = 0;
+  validRemoves = 0;
+  unauthorizedSegments = 0;
+  inactiveSegments = 0;
+  invalidSegments = 0;
+  otherErrors = 0;
+  readonly samples = {
+    validUsers: new Set<string>(),
+    validSegments: new Set<string>(),
+    additions: new Set<string>(),
+    removals: new Set<string>(),
+    inactiveUsers: new Set<string>(),
+    inactiveSegments: new Set<string>(),
+    invalidSegments: new Set<string>(),
+    unauthorizedSegments: new Set<string>(),
+  };
+
+  constructor(readonly startWallMs: number) {}
+}
+
+/** Keeps a text for the log lines; `form` is asked only while there is room, so that full logs cost nothing. */
+export function sample(samples: Set<string>, form: () => string): void {
+  if (samples.size < mostSamples) samples.add(form());
+}
+
+export class Usage {
+  readonly #hours: UsageHour[] = [];
+
+  /** The hour to count in. Hours older than two weeks are dropped. */
+  hour(nowWallMs: number): UsageHour {
+    const startWallMs = Math.floor(nowWallMs / hourMs) * hourMs;
+    const last = this.#hours.at(-1);
+    if (last?.startWallMs === startWallMs) return last;
+    const known = this.#hours.find((hour) => hour.startWallMs === startWallMs);
+    if (known) return known;
+    const fresh = new UsageHour(startWallMs);
+    this.#hours.push(fresh);
+    this.#hours.sort((a, b) => a.startWallMs - b.startWallMs);
+    while (this.#hours[0]!.startWallMs < nowWallMs - twoWeeksMs - hourMs) this.#hours.shift();
+    return fresh;
+  }
+
+  clear(): void {
+    this.#hours.length = 0;
+  }
+
+  /** Answers `member_id`, `start`, `end` and `agg`; the sandbox has one member and answers to any id. */
+  report(query: URLSearchParams, ownMember: number, nowWallMs: number): Reply {
+    const memberText = query.get('member_id') ?? String(ownMember);
+    if (!/^\d+$/.test(memberText)) return errorReply(400, 'SYNTAX', 'member_id must be a number');
+    const start = readTime(query.get('start'), nowWallMs - twoWeeksMs);
+    const end = readTime(query.get('end'), nowWallMs);
+    if (start === null || end === null) {
+      return errorReply(400, 'SYNTAX', 'start and end must look like 2015-11-01+01:00:00');
+    }
+    const firstHour = Math.floor(start / hourMs) * hourMs;
+    const hours = this.#hours.filter((hour) => hour.startWallMs >= firstHour && hour.startWallMs <= end);
+    const member = Number(memberText);
+    const report =
+      query.get('agg') === 'true'
+        ? { ...counts(sum(hours, end), member), error_log_lines: null, segment_log_lines: null }
+        : hours.map((hour) => ({ ...counts(hour, member), ...logLines(hour) }));
+    return jsonReply({ response: { status: 'OK', report } });
+  }
+}
+
+function counts(hour: UsageHour, member: number): Record<string, unknown> {
+  const users = hour.validUsers + hour.invalidUsers;
+  return {
+    processed_hour: new Date(hour.startWallMs).toISOString().slice(0, 19).replace('T', ' '),
+    member_id: member,
+    match_rate: users === 0 ? 0 : Math.round((hour.validUsers / users) * 1000) / 10,
+    num_valid_users: hour.validUsers,
+    num_valid_adds: hour.validAdds,
+    num_valid_removes: hour.validRemoves,
+    num_invalid_users: hour.invalidUsers,
+    num_unauth_segments: hour.unauthorizedSegments,
+    num_inactive_segments: hour.inactiveSegments,
+    num_invalid_segments: hour.invalidSegments,
+    num_other_errors: hour.otherErrors,
+  };
+}
+
+/** One sum, dated by its last hour as the documents show it. */
+function sum(hours: readonly UsageHour[], endWallMs: number): UsageHour {
+  const total = new UsageHour(hours.at(-1)?.startWallMs ?? Math.floor(endWallMs / hourMs) * hourMs);
+  for (const hour of hours) {
+    total.validUsers += hour.validUsers;
+    total.invalidUsers += hour.invalidUsers;
+    total.validAdds += hour.validAdds;
+    total.validRemoves += hour.validRemoves;
+    total.unauthorizedSegments += hour.unauthorizedSegments;
+    total.inactiveSegments += hour.inactiveSegments;
+    total.invalidSegments += hour.invalidSegments;
+    total.otherErrors += hour.otherErrors;
+  }
+  return total;
+}
+
+function logLines({ samples }: UsageHour): { error_log_lines: string; segment_log_lines: string } {
+  const segment = '(id, code, segment owner member id)';
+  const change = '(user id, segment id, expiration)';
+  return {
+    error_log_lines: lines([
+      ['Inactive users', samples.inactiveUsers],
+      [`Inactive segments ${segment}`, samples.inactiveSegments],
+      [`Invalid segments ${segment}`, samples.invalidSegments],
+      [`Unauthorized segments ${segment}`, samples.unauthorizedSegments],
+    ]),
+    segment_log_lines: lines([
+      ['Valid users', samples.validUsers],
+      [`Valid segments ${segment}`, samples.validSegments],
+      [`Valid additions ${change}`, samples.additions],
+      [`Valid removals ${change}`, samples.removals],
+    ]),
+  };
+}
+
+function lines(kinds: readonly (readonly [string, Iterable<string>])[]): string {
+  return kinds
+    .map(([title, samples]) => [title, [...samples].join(', ')])
+    .filter(([, text]) => text !== '')
+    .map(([title, text]) => `${title}: ${text}`)
+    .join('\n');
+}
+
+/** Epoch ms of `2015-11-01+01:00:00` (a `+` in a query is a space), null when it is something else. */
+function readTime(text: string | null, otherwise: number): number | null {
+  if (text === null) return otherwise;
+  const parts = /^(\d{4}-\d\d-\d\d)[ +](\d\d:\d\d:\d\d)$/.exec(text);
+  const time = parts ? Date.parse(`${parts[1]}T${parts[2]}Z`) : NaN;
+  return Number.isNaN(time) ? null : time;
+}

@@ -1,0 +1,129 @@
+// One HTTP exchange over undici: a request out, a whole reply in, or how it failed and whether it had left.
+import type { Dispatcher } from 'undici';
+import { CLOSED, REPLY_TOO_LARGE, TIMED_OUT, type NetworkPhase } from './network-errors';
+import type { ReplyHeaders } from './retry-after';
+
+export interface ExchangeRequest {
+  readonly origin: string;
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+}
+
+export interface ExchangeLimits {
+  /** For everything: connection, request, headers and body. */
+  readonly timeoutMs: number;
+  readonly maxReplyBytes: number;
+}
+
+export type ExchangeResult =
+  | { readonly kind: 'reply'; readonly status: number; readonly headers: ReplyHeaders; readonly body: string }
+  | { readonly kind: 'failed'; readonly phase: NetworkPhase; readonly error: unknown };
+
+/** What the client cuts off itself, told apart from what the network did by its code. */
+class CutOff extends Error {
+  constructor(readonly code: string) {
+    super(code);
+  }
+}
+
+/**
+ * Never rejects. Written on `dispatch`, below `request`: only there can one see whether the request had left when
+ * it failed, and end one at its deadline that still waits for a connection.
+ *
+ * @param onReplyMs called with the time from departure to the reply's headers, in ms
+ */
+export function exchange(
+  dispatcher: Dispatcher,
+  request: ExchangeRequest,
+  limits: ExchangeLimits,
+  onReplyMs: (ms: number) => void,
+): Promise<ExchangeResult> {
+  return new Promise((resolve) => {
+    const handler = new ExchangeHandler(limits, onReplyMs, resolve);
+    try {
+      dispatcher.dispatch({ ...request, headersTimeout: 0, bodyTimeout: 0 }, handler);
+    } catch (error) {
+      handler.onResponseError(undefined, error);
+    }
+  });
+}
+
+class ExchangeHandler implements Dispatcher.DispatchHandler {
+  readonly #maxReplyBytes: number;
+  readonly #onReplyMs: (ms: number) => void;
+  readonly #timer: NodeJS.Timeout;
+  readonly #chunks: Buffer[] = [];
+  #resolve: ((result: ExchangeResult) => void) | null;
+  #controller: Dispatcher.DispatchController | null = null;
+  #departedMs = 0;
+  #bytes = 0;
+  #status = 0;
+  #headers: ReplyHeaders = {};
+
+  constructor(
+    { timeoutMs, maxReplyBytes }: ExchangeLimits,
+    onReplyMs: (ms: number) => void,
+    resolve: (result: ExchangeResult) => void,
+  ) {
+    this.#maxReplyBytes = maxReplyBytes;
+    this.#onReplyMs = onReplyMs;
+    this.#resolve = resolve;
+    this.#timer = setTimeout(() => this.#cutOff(TIMED_OUT), timeoutMs);
+  }
+
+  /** The connection stands and the next step writes the request. */
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#resolve === null) {
+      controller.abort(new CutOff(TIMED_OUT));
+      return;
+    }
+    this.#controller = controller;
+    this.#departedMs = performance.now();
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ReplyHeaders): void {
+    if (status < 200) return;
+    this.#status = status;
+    this.#headers = headers;
+    this.#onReplyMs(performance.now() - this.#departedMs);
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#maxReplyBytes) this.#cutOff(REPLY_TOO_LARGE);
+    else this.#chunks.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    const [first] = this.#chunks;
+    const whole = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
+    this.#settle({ kind: 'reply', status: this.#status, headers: this.#headers, body: whole.toString('utf8') });
+  }
+
+  onRequestUpgrade(controller: Dispatcher.DispatchController): void {
+    controller.abort(new CutOff(CLOSED));
+  }
+
+  onResponseError(_controller: unknown, error: unknown): void {
+    this.#settle({ kind: 'failed', phase: this.#phase(), error });
+  }
+
+  #phase(): NetworkPhase {
+    return this.#controller === null ? 'connecting' : 'departed';
+  }
+
+  #cutOff(code: string): void {
+    const error = new CutOff(code);
+    this.#settle({ kind: 'failed', phase: this.#phase(), error });
+    this.#controller?.abort(error);
+  }
+
+  #settle(result: ExchangeResult): void {
+    clearTimeout(this.#timer);
+    this.#chunks.length = 0;
+    this.#resolve?.(result);
+    this.#resolve = null;
+  }
+}

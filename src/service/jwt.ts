@@ -1,0 +1,75 @@
+// The signed token of the JWT login (spec section 2): RS256, with a private key as people paste it.
+import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
+
+export type JwtOutcome =
+  | { readonly kind: 'jwt'; readonly jwt: string }
+  /** `message` says what is wrong with the key and never holds any of it. */
+  | { readonly kind: 'badKey'; readonly message: string };
+
+export interface JwtLogin {
+  readonly username: string;
+  readonly keyName: string;
+  /** RSA private key as PEM (PKCS#1 or PKCS#8); line breaks may be lost or written as `\n`. */
+  readonly privateKey: string;
+}
+
+/** Header `kid`, `typ`; claims `sub`, `iat` in whole seconds; no `exp`, as the service documents it. */
+export function signJwt({ username, keyName, privateKey }: JwtLogin, wallMs: number): JwtOutcome {
+  const key = readKey(privateKey);
+  if (typeof key === 'string') return { kind: 'badKey', message: key };
+  const header = base64url({ alg: 'RS256', typ: 'JWT', kid: keyName });
+  const claims = base64url({ sub: username, iat: Math.floor(wallMs / 1000) });
+  try {
+    const signature = sign('sha256', Buffer.from(`${header}.${claims}`), key).toString('base64url');
+    return { kind: 'jwt', jwt: `${header}.${claims}.${signature}` };
+  } catch {
+    return { kind: 'badKey', message: sentences.unusable };
+  }
+}
+
+const sentences = {
+  notPem:
+    'The private key is not one in PEM form: paste the whole text, from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----.',
+  encrypted:
+    'The private key is protected by a passphrase: paste it without one (openssl pkey -in key.pem -out plain.pem).',
+  publicKey: 'This is the public half: register it at the service, and paste the private key here.',
+  certificate: 'This is a certificate: paste the private key that belongs to it.',
+  openssh: 'The private key has OpenSSH form: convert it to PEM (ssh-keygen -p -m PEM -f key).',
+  notRsa: 'The private key is not an RSA key: the service needs RSA, so make a new pair and register its public half.',
+  unusable: 'The private key is damaged or incomplete: paste the whole text once more.',
+} as const;
+
+/** The key, or a sentence that says why it is none. */
+function readKey(text: string): KeyObject | string {
+  const pem = /-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----/s.exec(unescaped(text));
+  const [, label, body] = pem ?? [];
+  if (label === undefined || body === undefined) return sentences.notPem;
+  if (label.startsWith('ENCRYPTED') || body.includes('ENCRYPTED')) return sentences.encrypted;
+  if (label.includes('PUBLIC KEY')) return sentences.publicKey;
+  if (label.includes('CERTIFICATE')) return sentences.certificate;
+  if (label === 'OPENSSH PRIVATE KEY') return sentences.openssh;
+  if (label === 'EC PRIVATE KEY' || label === 'DSA PRIVATE KEY' || label === 'EC PARAMETERS') return sentences.notRsa;
+  return parseKey(`-----BEGIN ${label}-----\n${wrapped(body)}\n-----END ${label}-----\n`);
+}
+
+function parseKey(pem: string): KeyObject | string {
+  try {
+    const key = createPrivateKey(pem);
+    return key.asymmetricKeyType === 'rsa' ? key : sentences.notRsa;
+  } catch {
+    return sentences.unusable;
+  }
+}
+
+/** Line breaks written as two characters, as environment variables and JSON bring them. */
+function unescaped(text: string): string {
+  return text.replace(/\\r/g, '').replace(/\\n/g, '\n');
+}
+
+function wrapped(body: string): string {
+  return (body.replace(/\s+/g, '').match(/.{1,64}/g) ?? []).join('\n');
+}
+
+function base64url(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}

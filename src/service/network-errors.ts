@@ -1,0 +1,137 @@
+// What a failed exchange means when there is no reply at all (spec section 3, last rows of "Refusals").
+import type { PostOutcome } from './outcome';
+
+/** `connecting`: not one byte of the request had left. `departed`: it may have arrived, in part or whole. */
+export type NetworkPhase = 'connecting' | 'departed';
+
+/** Codes of our own, for what the client itself cuts off. */
+export const TIMED_OUT = 'timed_out';
+export const REPLY_TOO_LARGE = 'reply_too_large';
+export const CLOSED = 'closed';
+
+export type NetworkFailure = Extract<PostOutcome, { readonly kind: 'configuration' | 'passing' }>;
+
+/**
+ * Certificates and host names that do not match are configuration; all the rest passes. `ambiguous` is true as
+ * soon as the request may have left.
+ *
+ * @param host what was called, in the reader's terms, such as `streaming-data.appnexus.com`
+ */
+export function readNetworkError(error: unknown, phase: NetworkPhase, host: string): NetworkFailure {
+  const code = codeOf(error);
+  const certificate = certificateSentence(code, phase, host);
+  if (certificate !== null) return { kind: 'configuration', code: 'tls', message: certificate };
+  const proxyStatus = proxyStatusOf(error);
+  if (proxyStatus !== null && phase === 'connecting') return readProxyRefusal(proxyStatus, host);
+  const ambiguous = phase === 'departed';
+  const [ourCode, sentence] = describe(code, phase, host);
+  return { kind: 'passing', ambiguous, code: ourCode, message: sentence };
+}
+
+/** The first code along an error, its causes and the attempts gathered in an AggregateError. */
+function codeOf(error: unknown, depth = 0): string {
+  if (typeof error !== 'object' || error === null || depth > 3) return '';
+  const { code, cause, errors } = error as { code?: unknown; cause?: unknown; errors?: unknown };
+  if (code === 'UND_ERR_PRX_TLS' && cause !== undefined) return codeOf(cause, depth + 1);
+  if (typeof code === 'string') return code;
+  const inner: unknown = Array.isArray(errors) ? errors[0] : cause;
+  return codeOf(inner, depth + 1);
+}
+
+const WRONG_HOST = new Set(['ERR_TLS_CERT_ALTNAME_INVALID', 'HOSTNAME_MISMATCH']);
+const UNTRUSTED = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'CERT_UNTRUSTED',
+  'CERT_REJECTED',
+  'CERT_REVOKED',
+  'CERT_CHAIN_TOO_LONG',
+  'CERT_SIGNATURE_FAILURE',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+]);
+const OUT_OF_DATE = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
+/** Own certificate or key that cannot be read, found before anything is sent. */
+const OWN_KEY = /^ERR_OSSL_|^ERR_CRYPTO_/;
+/** The peer's verdict on our certificate may come after the request has left (TLS 1.3). */
+const PEER_ALERT = /^ERR_SSL_.*ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA|HANDSHAKE|ACCESS_DENIED|UNSUPPORTED)/;
+
+function certificateSentence(code: string, phase: NetworkPhase, host: string): string | null {
+  if (WRONG_HOST.has(code)) {
+    return `The certificate of ${host} is for another host name: check the URL in the account, or the server name of its TLS configuration.`;
+  }
+  if (UNTRUSTED.has(code)) {
+    return `The certificate of ${host} is not trusted (${code}): if it is your own, add its CA to the TLS configuration.`;
+  }
+  if (OUT_OF_DATE.has(code)) {
+    return `The certificate of ${host} is out of date (${code}): check this machine's clock first.`;
+  }
+  if (PEER_ALERT.test(code)) {
+    return `${host} refused our side of the TLS connection (${code}): check certificate and key of the TLS configuration.`;
+  }
+  if (phase === 'departed') return null;
+  if (OWN_KEY.test(code)) {
+    return `The certificate or key of the TLS configuration for ${host} cannot be read (${code}).`;
+  }
+  if (code.startsWith('ERR_SSL_') || code === 'EPROTO') {
+    return `${host} does not speak TLS as we do (${code}): check https or http, and the port, in the URL.`;
+  }
+  return null;
+}
+
+/** undici tells of a proxy that refuses a tunnel in the text only. */
+function proxyStatusOf(error: unknown): number | null {
+  const message = error instanceof Error ? error.message : '';
+  const status = /^Proxy response \((\d{3})\)/.exec(message)?.[1];
+  return status === undefined ? null : Number(status);
+}
+
+function readProxyRefusal(status: number, host: string): NetworkFailure {
+  if (status === 407) {
+    return { kind: 'configuration', code: 'http_407', message: `The proxy on the way to ${host} wants a login (HTTP 407): check the proxy's user name and password.` };
+  }
+  if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
+    return { kind: 'configuration', code: 'proxy', message: `The proxy refuses to connect to ${host} (HTTP ${status}): ask whoever runs it.` };
+  }
+  return { kind: 'passing', ambiguous: false, code: 'proxy', message: `The proxy could not reach ${host} (HTTP ${status}).` };
+}
+
+function describe(code: string, phase: NetworkPhase, host: string): [code: string, sentence: string] {
+  switch (code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+    case 'EAI_NODATA':
+    case 'EAI_NONAME':
+    case 'EAI_FAIL':
+      return ['dns', `The name of ${host} cannot be resolved (${code}): check the network, and the URL in the account.`];
+    case 'ECONNREFUSED':
+      return ['refused', `${host} refuses the connection: nothing listens there, or a firewall is in between.`];
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'ENETDOWN':
+    case 'EADDRNOTAVAIL':
+      return ['unreachable', `There is no way to ${host} (${code}): check the network.`];
+    case TIMED_OUT:
+    case 'UND_ERR_CONNECT_TIMEOUT':
+    case 'ETIMEDOUT':
+    case 'ERR_SOCKET_CONNECTION_TIMEOUT':
+    case 'UND_ERR_HEADERS_TIMEOUT':
+    case 'UND_ERR_BODY_TIMEOUT':
+      return phase === 'connecting'
+        ? ['connect_timeout', `No connection to ${host} came about in time.`]
+        : ['timeout', `${host} did not answer in time.`];
+    case REPLY_TOO_LARGE:
+      return [REPLY_TOO_LARGE, `The reply of ${host} is too large to be the service's, and was cut off.`];
+    case CLOSED:
+    case 'UND_ERR_DESTROYED':
+    case 'UND_ERR_CLOSED':
+      return [CLOSED, 'The account was closed before the service answered.'];
+    default:
+      return phase === 'connecting'
+        ? ['connect', `The connection to ${host} failed (${code === '' ? 'no reason given' : code}).`]
+        : ['reset', `The connection to ${host} broke before the whole answer was there (${code === '' ? 'no reason given' : code}).`];
+  }
+}

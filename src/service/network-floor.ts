@@ -1,0 +1,68 @@
+// The part of a round trip that is certainly the network's: what the quota ledger may free earlier (design section 2).
+
+const WINDOW_MS = 600_000;
+const BUCKET_MS = 10_000;
+const MIN_CONNECTS = 5;
+const SHARE = 0.8;
+
+/** The smallest figures of ten seconds; times are not kept one by one, so memory stays flat. */
+interface Bucket {
+  readonly index: number;
+  connects: number;
+  fastestConnectMs: number;
+  fastestReplyMs: number;
+}
+
+/**
+ * `0.8 × min(fastest TCP connect, fastest reply)` of the last ten minutes, in ms; 0 with fewer than five connects to
+ * the same address, or without a reply. It starts over when the address changes. All times are monotonic ms.
+ */
+export class NetworkFloor {
+  #address: string | null = null;
+  #buckets: Bucket[] = [];
+
+  connected(address: string, connectMs: number, nowMs: number): void {
+    if (address !== this.#address) {
+      this.#address = address;
+      this.#buckets = [];
+    }
+    const bucket = this.#bucketAt(nowMs);
+    bucket.connects += 1;
+    bucket.fastestConnectMs = Math.min(bucket.fastestConnectMs, connectMs);
+  }
+
+  replied(replyMs: number, nowMs: number): void {
+    const bucket = this.#bucketAt(nowMs);
+    bucket.fastestReplyMs = Math.min(bucket.fastestReplyMs, replyMs);
+  }
+
+  floorMs(nowMs: number): number {
+    this.#forget(nowMs);
+    let connects = 0;
+    let fastestConnectMs = Infinity;
+    let fastestReplyMs = Infinity;
+    for (const bucket of this.#buckets) {
+      connects += bucket.connects;
+      fastestConnectMs = Math.min(fastestConnectMs, bucket.fastestConnectMs);
+      fastestReplyMs = Math.min(fastestReplyMs, bucket.fastestReplyMs);
+    }
+    if (connects < MIN_CONNECTS || fastestReplyMs === Infinity) return 0;
+    return SHARE * Math.max(0, Math.min(fastestConnectMs, fastestReplyMs));
+  }
+
+  /** A bucket counts only while all of it is inside the ten minutes. */
+  #forget(nowMs: number): void {
+    const oldest = Math.ceil((nowMs - WINDOW_MS) / BUCKET_MS);
+    while (this.#buckets[0] !== undefined && this.#buckets[0].index < oldest) this.#buckets.shift();
+  }
+
+  #bucketAt(nowMs: number): Bucket {
+    const index = Math.floor(nowMs / BUCKET_MS);
+    const last = this.#buckets.at(-1);
+    if (last !== undefined && last.index >= index) return last;
+    this.#forget(nowMs);
+    const bucket = { index, connects: 0, fastestConnectMs: Infinity, fastestReplyMs: Infinity };
+    this.#buckets.push(bucket);
+    return bucket;
+  }
+}

@@ -1,0 +1,201 @@
+// What a reply of the service means: every row of the spec's table of refusals (section 3) as an outcome.
+import type { AuthOutcome, LoginRefusal, PostOutcome, ReadFailure, ReadOutcome } from './outcome';
+import { quote } from './quote';
+import { headerValues, retryAfterMs, type ReplyHeaders } from './retry-after';
+import { asObject, authReplySchema, parseJson, postReplySchema, unwrap, type Envelope } from './schemas';
+
+/** A complete reply; the body as text, parsed whatever its content type says. */
+export interface HttpReply {
+  readonly status: number;
+  readonly headers: ReplyHeaders;
+  readonly body: string;
+  /** Token, password or key of the call: never quoted in a message. */
+  readonly secrets?: readonly string[];
+}
+
+/** Code of a post whose reply was OK while nothing in the request was valid. */
+export const NOTHING_VALID = 'no_valid_rt_segment';
+
+const ACCEPTED: PostOutcome = { kind: 'accepted', warnings: [] };
+const NOTHING_VALID_WARNING = /^No valid rt_segment in request\.?$/i;
+const RATE_SENTENCE = /rate limit exceeded\. you have exceeded your request limit/i;
+
+/**
+ * What one `POST /rt-segment` came to.
+ *
+ * `ambiguous` is false only where the service itself has answered, or nothing can have been sent; a 502 or 504,
+ * and every answer that cannot be shown to be the service's own, may hide a post that was or will be applied.
+ *
+ * @param wallMs epoch ms, for a Retry-After date in a reply without a `Date`
+ */
+export function readPostReply(reply: HttpReply, wallMs: number = Date.now()): PostOutcome {
+  const json = parseJson(reply.body);
+  const envelope = unwrap(json);
+  if (isSuccess(reply.status, envelope)) return readAcceptance(json, envelope);
+  return readRefusal(reply, envelope, wallMs);
+}
+
+/** What one authentication came to; a refused login is final until somebody changes it. */
+export function readAuthReply(reply: HttpReply, wallMs: number = Date.now()): AuthOutcome {
+  const json = parseJson(reply.body);
+  const envelope = unwrap(json);
+  if (!isSuccess(reply.status, envelope)) return asAuthOutcome(readRefusal(reply, envelope, wallMs));
+  const read = authReplySchema.safeParse(json);
+  if (read.success) return { kind: 'token', token: read.data.token };
+  return passing('no_token', true, 'The service accepted the login but its reply holds no usable token.');
+}
+
+/** What a read came to, its value read by `parse` (which says null for a shape it does not know). */
+export function readReply<T>(
+  reply: HttpReply,
+  parse: (json: unknown) => T | null,
+  wallMs: number = Date.now(),
+): ReadOutcome<T> {
+  const json = parseJson(reply.body);
+  const envelope = unwrap(json);
+  if (!isSuccess(reply.status, envelope)) return readRefusal(reply, envelope, wallMs);
+  const value = parse(json);
+  if (value !== null) return { kind: 'read', value };
+  return passing('unknown_reply', false, 'The service answered in a form that this version does not know.');
+}
+
+/** A call succeeded only if its body says so; a 200 with an `error_id` is a failure. */
+function isSuccess(status: number, envelope: Envelope | null): envelope is Envelope {
+  return status >= 200 && status < 300 && envelope?.status === 'OK' && textOf(envelope, 'error_id') === null;
+}
+
+function readAcceptance(json: unknown, envelope: Envelope): PostOutcome {
+  const { warnings } = envelope;
+  if (warnings === undefined || warnings === null || (Array.isArray(warnings) && warnings.length === 0)) {
+    return ACCEPTED;
+  }
+  const read = postReplySchema.safeParse(json);
+  // The status is OK, so what cannot be read is attached and not held against the entries.
+  if (!read.success) return { kind: 'accepted', warnings: [{ message: quote(JSON.stringify(warnings)), entity: warnings }] };
+  const list = read.data.warnings;
+  if (!list.some(({ message }) => NOTHING_VALID_WARNING.test(message.trim()))) {
+    return { kind: 'accepted', warnings: list };
+  }
+  const reasons = new Set(list.map(({ message }) => message.trim()).filter((one) => !NOTHING_VALID_WARNING.test(one)));
+  const shown = [...reasons].slice(0, 5).join(' · ');
+  return {
+    kind: 'bodyRefused',
+    code: NOTHING_VALID,
+    message: `The service found nothing valid in the request${shown === '' ? '.' : `: ${shown}`}`,
+  };
+}
+
+function readRefusal(reply: HttpReply, envelope: Envelope | null, wallMs: number): ReadFailure {
+  const { status } = reply;
+  const errorId = textOf(envelope, 'error_id');
+  const says = said(reply, envelope);
+  if (isRateLimited(reply, envelope)) {
+    const waitMs = retryAfterMs(reply.headers, wallMs);
+    const message = `The service limits the rate of calls${says}; next try in ${Math.ceil(waitMs / 1000)} s.`;
+    return { kind: 'rateLimited', retryAfterMs: waitMs, message };
+  }
+  if (errorId === 'NOAUTH_EXPIRED' || errorId === 'NOAUTH_DISABLED' || errorId === 'UNAUTH') {
+    return { kind: 'loginRefused', code: errorId, message: `${loginSentences[errorId]}${says}.` };
+  }
+  if (status === 401 || errorId === 'NOAUTH') {
+    return { kind: 'deadToken', message: `The service no longer accepts the token${says}.` };
+  }
+  return readStatus(status, says) ?? readErrorId(status, errorId, isOwnReply(envelope), says);
+}
+
+const loginSentences: Readonly<Record<LoginRefusal, string>> = {
+  NOAUTH: 'The service refused the login: check user name and password, or key name and private key, of the account',
+  NOAUTH_EXPIRED: 'The password has expired: set a new one at the service and enter it in the account',
+  NOAUTH_DISABLED: 'The service has switched this account off: ask its support',
+  UNAUTH: 'This login is not allowed to do this: ask the service for the permission',
+};
+
+/**
+ * 429; 503 with `x-ratelimit-code`; 405 or RATE_EXCEEDED; LIMIT; or the sentence. A SYNTAX or INTEGRITY reply may
+ * repeat what was sent, so there only a code or the beginning of the text counts: an entry with such a segment
+ * code must not pass for a rate limit for ever.
+ */
+function isRateLimited({ status, headers, body }: HttpReply, envelope: Envelope | null): boolean {
+  if (status === 429 || status === 405) return true;
+  if (status === 503 && headerValues(headers, 'x-ratelimit-code').length > 0) return true;
+  const codes = ['error_id', 'error_code', 'code'].map((key) => textOf(envelope, key));
+  if (codes.includes('RATE_EXCEEDED') || codes.includes('LIMIT')) return true;
+  if (codes[0] === 'SYNTAX' || codes[0] === 'INTEGRITY') {
+    const error = textOf(envelope, 'error') ?? '';
+    return error.search(RATE_SENTENCE) === 0 || /^\W*RATE_EXCEEDED\b/.test(error);
+  }
+  return RATE_SENTENCE.test(body) || /\bRATE_EXCEEDED\b/.test(body);
+}
+
+/** Statuses that speak for themselves, whatever the body says. */
+function readStatus(status: number, says: string): ReadFailure | null {
+  if (status >= 300 && status < 400) {
+    return configuration('redirect', `The service sends us elsewhere${says}: check the URL in the account. Redirects are not followed, since they would carry the token away.`);
+  }
+  if (status === 403) return configuration('http_403', `The service forbids this call${says}: check member, permissions and the allowed addresses.`);
+  if (status === 404) return configuration('http_404', `The service does not know this address${says}: check the URL in the account.`);
+  if (status === 407) return configuration('http_407', `The proxy wants a login${says}: check the proxy's user name and password.`);
+  // A gateway's word about a service that may be at work still.
+  if (status === 502 || status === 504) return passing(`http_${status}`, true, `A gateway got no answer from the service${says}.`);
+  return null;
+}
+
+function readErrorId(status: number, errorId: string | null, own: boolean, says: string): ReadFailure {
+  if (errorId === 'SYSTEM') return passing('SYSTEM', false, `The service has an inner error${says}.`);
+  if (status === 408 || status >= 500) return passing(`http_${status}`, !own, `The service could not answer${says}.`);
+  if (errorId === 'SYNTAX' || errorId === 'INTEGRITY') return bodyRefused(errorId, says);
+  if (status >= 400) return bodyRefused(`http_${status}`, says);
+  if (errorId !== null) return passing('unknown_error', false, `The service refused with an error that this version does not know${says}.`);
+  return passing('unreadable', true, `The reply is not one of the service's own${says}: something between may have answered.`);
+}
+
+function bodyRefused(code: string, says: string): ReadFailure {
+  return { kind: 'bodyRefused', code, message: `The service refused something in this request${says}.` };
+}
+
+function asAuthOutcome(failure: ReadFailure): AuthOutcome {
+  switch (failure.kind) {
+    case 'deadToken': {
+      const says = failure.message.replace(/^The service no longer accepts the token/, '');
+      return { kind: 'loginRefused', code: 'NOAUTH', message: `${loginSentences.NOAUTH}${says}` };
+    }
+    case 'bodyRefused':
+      return configuration(failure.code, failure.message.replace('something in this request', 'the form of the login'));
+    default:
+      return failure;
+  }
+}
+
+/** The service's own replies carry a status or an error id as text; a gateway's page does not. */
+function isOwnReply(envelope: Envelope | null): boolean {
+  return ['status', 'error_id', 'error_code'].some((key) => textOf(envelope, key) !== null);
+}
+
+/** ` (HTTP 503, SYSTEM: "its words")`. */
+function said({ status, body, secrets }: HttpReply, envelope: Envelope | null): string {
+  const code = textOf(envelope, 'error_id') ?? textOf(envelope, 'error_code');
+  const words = quote(
+    envelope === null ? wordsOf(body) : (textOf(envelope, 'error') ?? textOf(envelope, 'error_description')),
+    secrets,
+  );
+  const reason = [code === null ? '' : code.slice(0, 40), words].filter((part) => part !== '').join(': ');
+  return ` (HTTP ${status}${reason === '' ? '' : `, ${reason}`})`;
+}
+
+/** A page of a gateway without its tags. */
+function wordsOf(body: string): string {
+  return body.slice(0, 2000).replace(/<[^>]*>/g, ' ');
+}
+
+function textOf(envelope: Envelope | null, key: string): string | null {
+  const value = asObject(envelope)?.[key];
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+function configuration(code: string, message: string) {
+  return { kind: 'configuration', code, message } as const;
+}
+
+function passing(code: string, ambiguous: boolean, message: string) {
+  return { kind: 'passing', ambiguous, code, message } as const;
+}

@@ -1,0 +1,144 @@
+// The shapes of the service's replies (spec sections 2 to 5). Fields that are not listed are valid and ignored.
+import * as z from 'zod';
+import type { Warning } from './outcome';
+
+export type Envelope = Readonly<Record<string, unknown>>;
+
+/** A JSON object, or null for anything else. */
+export function asObject(value: unknown): Envelope | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Envelope) : null;
+}
+
+/** What a reply says, with or without its `response` envelope; null when the body is not a JSON object. */
+export function unwrap(json: unknown): Envelope | null {
+  const outer = asObject(json);
+  return outer === null ? null : (asObject(outer.response) ?? outer);
+}
+
+/** Parses a reply's body whatever its content type says; undefined when it is not JSON. */
+export function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body.charCodeAt(0) === 0xfeff ? body.slice(1) : body);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The service's ids come as numbers; a numeric string is read as one too. */
+const integer = z.union([z.number(), z.string().regex(/^-?\d+$/).transform(Number)]);
+const count = integer.nullish().transform((value) => value ?? 0);
+const text = z
+  .union([z.string(), z.number()])
+  .nullish()
+  .transform((value) => (value === null || value === undefined ? null : String(value)));
+
+/** One warning; a bare string and an object without a message are read too, so that nothing is dropped. */
+export const warningSchema: z.ZodType<Warning> = z.unknown().transform((value): Warning => {
+  if (typeof value === 'string') return { message: value, entity: undefined };
+  const warning = asObject(value);
+  if (typeof warning?.message === 'string') return { message: warning.message, entity: warning.entity };
+  return { message: `A warning without a message: ${JSON.stringify(value).slice(0, 200)}`, entity: value };
+});
+
+/** A missing or null list is an empty one. */
+export const warningsSchema = z
+  .union([z.array(warningSchema), z.null(), z.undefined()])
+  .transform((list): readonly Warning[] => list ?? []);
+
+const unwrapped = <T extends z.ZodType>(schema: T) => z.preprocess((json) => unwrap(json) ?? json, schema);
+
+/** An accepted post in any of its three shapes (spec section 3, "Replies"). */
+export const postReplySchema = unwrapped(
+  z.looseObject({ status: z.literal('OK'), error_id: z.null().optional(), warnings: warningsSchema }),
+);
+
+/** A successful authentication. A token with blanks or control characters could not go into a header. */
+export const authReplySchema = unwrapped(
+  z.looseObject({ status: z.literal('OK'), token: z.string().regex(/^[\x21-\x7e]+$/) }),
+);
+
+/** One segment as the list shows it (spec section 5). */
+export interface Segment {
+  readonly id: number;
+  readonly code: string | null;
+  readonly shortName: string | null;
+  readonly state: string | null;
+  readonly memberId: number | null;
+  readonly expireMinutes: number | null;
+  /** As the service writes it: `2015-11-08 01:00:00`, UTC. */
+  readonly lastModified: string | null;
+}
+
+const nullableInteger = integer.nullish().transform((value) => value ?? null);
+
+export const segmentSchema = z
+  .looseObject({
+    id: integer,
+    code: text,
+    short_name: text,
+    state: text,
+    member_id: nullableInteger.catch(null),
+    expire_minutes: nullableInteger.catch(null),
+    last_modified: text,
+  })
+  .transform(
+    (raw): Segment => ({
+      id: raw.id,
+      code: raw.code,
+      shortName: raw.short_name,
+      state: raw.state,
+      memberId: raw.member_id,
+      expireMinutes: raw.expire_minutes,
+      lastModified: raw.last_modified,
+    }),
+  );
+
+/**
+ * One page of segments: the list under `segments`, or one hit under `segment`. An element without an id is left
+ * out; `received` counts it, since paging goes by what came.
+ */
+export const segmentPageSchema = unwrapped(
+  z
+    .looseObject({
+      status: z.literal('OK'),
+      count: integer.nullish().catch(null),
+      segments: z.array(z.unknown()).nullish(),
+      segment: z.unknown(),
+    })
+    .transform((raw) => {
+      const list = raw.segments ?? [raw.segment].flat().filter((one) => one !== null && one !== undefined);
+      const segments = list.flatMap((one) => {
+        const read = segmentSchema.safeParse(one);
+        return read.success ? [read.data] : [];
+      });
+      return { count: raw.count ?? null, received: list.length, segments };
+    }),
+);
+
+/** One hour of usage, or the sum of a range (spec section 4), with the service's own field names. */
+export const usageRecordSchema = z.looseObject({
+  processed_hour: text,
+  member_id: nullableInteger,
+  match_rate: z
+    .union([z.number(), z.string().transform(Number)])
+    .nullish()
+    .transform((value) => value ?? null),
+  num_valid_users: count,
+  num_valid_adds: count,
+  num_valid_removes: count,
+  num_invalid_users: count,
+  num_unauth_segments: count,
+  num_inactive_segments: count,
+  num_invalid_segments: count,
+  num_other_errors: count,
+  error_log_lines: text,
+  segment_log_lines: text,
+});
+
+/** `report` is an array of hours, or one object with `agg=true`; none at all is an empty report. */
+export const usageReplySchema = unwrapped(
+  z.looseObject({
+    status: z.literal('OK'),
+    report: z.union([z.array(usageRecordSchema), usageRecordSchema, z.null(), z.undefined()]),
+  }),
+);

@@ -1,0 +1,71 @@
+// The list of segments, page by page (spec section 5).
+import type { ReadOutcome } from './outcome';
+import { segmentPageSchema, type Segment } from './schemas';
+
+export interface SegmentQuery {
+  readonly ids?: readonly number[];
+  readonly code?: string;
+  /** Part of a name or code. */
+  readonly search?: string;
+  readonly state?: 'active' | 'inactive';
+  /** At most so many, from the first; all of them when absent. */
+  readonly limit?: number;
+}
+
+export interface SegmentList {
+  readonly segments: readonly Segment[];
+  /** How many the service has for this query; null when it did not say. */
+  readonly total: number | null;
+}
+
+export interface SegmentPage {
+  readonly count: number | null;
+  readonly received: number;
+  readonly segments: readonly Segment[];
+}
+
+/** More is cut silently by the service. */
+const PAGE_SIZE = 100;
+
+export function segmentQueryString(query: SegmentQuery, start: number, size: number): string {
+  const params = new URLSearchParams();
+  if (query.ids !== undefined && query.ids.length > 0) params.set('id', query.ids.join(','));
+  if (query.code !== undefined) params.set('code', query.code);
+  if (query.search !== undefined) params.set('search', query.search);
+  if (query.state !== undefined) params.set('state', query.state);
+  params.set('start_element', String(start));
+  params.set('num_elements', String(size));
+  return `?${params.toString()}`;
+}
+
+/** Null for a reply that is not a list of segments. */
+export function parseSegmentPage(json: unknown): SegmentPage | null {
+  const read = segmentPageSchema.safeParse(json);
+  return read.success ? read.data : null;
+}
+
+/**
+ * Reads pages until all are there, or `limit`. A page that fails fails the whole: half a list would look like all
+ * of it. A segment that moves between pages is listed once.
+ *
+ * @param readPage reads the page of one query string
+ */
+export async function readSegments(
+  query: SegmentQuery,
+  readPage: (queryString: string) => Promise<ReadOutcome<SegmentPage>>,
+): Promise<ReadOutcome<SegmentList>> {
+  const limit = query.limit ?? Infinity;
+  const segments = new Map<number, Segment>();
+  let total: number | null = null;
+  for (let start = 0; start < limit; ) {
+    const size = Math.min(PAGE_SIZE, limit - start);
+    const page = await readPage(segmentQueryString(query, start, size));
+    if (page.kind !== 'read') return page;
+    for (const segment of page.value.segments) segments.set(segment.id, segment);
+    total = page.value.count ?? total;
+    start += page.value.received;
+    const isLast = total === null ? page.value.received < size : start >= total;
+    if (isLast || page.value.received === 0) break;
+  }
+  return { kind: 'read', value: { segments: [...segments.values()], total } };
+}

@@ -1,0 +1,175 @@
+// Usage statistics as typed data (spec section 4): the query, the hours, and what their log lines say.
+import * as z from 'zod';
+import { usageRecordSchema, usageReplySchema } from './schemas';
+
+export interface UsageQuery {
+  readonly memberId?: number;
+  /** Epoch ms; without a range the service answers for the last two weeks. */
+  readonly startMs?: number;
+  readonly endMs?: number;
+  /** One sum over the range instead of hours. */
+  readonly aggregate?: boolean;
+}
+
+/** `(id, code, owner)` of the log lines; an unknown segment has id 0. */
+export interface LoggedSegment {
+  readonly id: number;
+  readonly code: string;
+  readonly memberId: number;
+}
+
+/** `(user, segment, expiration)` of the log lines. User ids stay text: they are larger than a safe integer. */
+export interface LoggedAssociation {
+  readonly userId: string;
+  readonly segmentId: number;
+  readonly expirationMinutes: number;
+}
+
+/** The log lines are samples of at most 200 lines, not complete lists. */
+export interface UsageLog {
+  readonly validUsers: readonly string[];
+  readonly inactiveUsers: readonly string[];
+  readonly validSegments: readonly LoggedSegment[];
+  readonly inactiveSegments: readonly LoggedSegment[];
+  readonly invalidSegments: readonly LoggedSegment[];
+  readonly unauthorizedSegments: readonly LoggedSegment[];
+  readonly additions: readonly LoggedAssociation[];
+  readonly removals: readonly LoggedAssociation[];
+  /** Lines of a kind that this version does not know. */
+  readonly other: readonly string[];
+}
+
+export interface UsageHour {
+  /** As the service writes it: `2015-11-08 01:00:00`, UTC. */
+  readonly processedHour: string | null;
+  readonly processedHourMs: number | null;
+  readonly memberId: number | null;
+  /** Per cent; null when nothing was counted. */
+  readonly matchRate: number | null;
+  readonly validUsers: number;
+  readonly validAdds: number;
+  readonly validRemoves: number;
+  readonly invalidUsers: number;
+  readonly unauthorizedSegments: number;
+  readonly inactiveSegments: number;
+  readonly invalidSegments: number;
+  readonly otherErrors: number;
+  /** Null when aggregated. */
+  readonly log: UsageLog | null;
+  /** The record as it came. */
+  readonly raw: Readonly<Record<string, unknown>>;
+}
+
+export interface UsageReport {
+  readonly aggregated: boolean;
+  readonly hours: readonly UsageHour[];
+}
+
+/** The query string with its `?`, or ''. Times as the service documents them: `2015-11-01+01:00:00`. */
+export function usageQueryString({ memberId, startMs, endMs, aggregate }: UsageQuery): string {
+  const parts = [
+    memberId === undefined ? '' : `member_id=${memberId}`,
+    startMs === undefined ? '' : `start=${queryTime(startMs)}`,
+    endMs === undefined ? '' : `end=${queryTime(endMs)}`,
+    aggregate === true ? 'agg=true' : '',
+  ].filter((part) => part !== '');
+  return parts.length === 0 ? '' : `?${parts.join('&')}`;
+}
+
+function queryTime(epochMs: number): string {
+  return new Date(epochMs).toISOString().slice(0, 19).replace('T', '+');
+}
+
+/** Null for a reply that is not a usage report. */
+export function parseUsage(json: unknown): UsageReport | null {
+  const read = usageReplySchema.safeParse(json);
+  if (!read.success) return null;
+  const report = read.data.report ?? [];
+  const aggregated = !Array.isArray(report);
+  return { aggregated, hours: [report].flat().map(readHour) };
+}
+
+function readHour(record: z.infer<typeof usageRecordSchema>): UsageHour {
+  const lines = [record.error_log_lines, record.segment_log_lines].filter((one) => one !== null);
+  return {
+    processedHour: record.processed_hour,
+    processedHourMs: epochMsOf(record.processed_hour),
+    memberId: record.member_id,
+    matchRate: record.match_rate,
+    validUsers: record.num_valid_users,
+    validAdds: record.num_valid_adds,
+    validRemoves: record.num_valid_removes,
+    invalidUsers: record.num_invalid_users,
+    unauthorizedSegments: record.num_unauth_segments,
+    inactiveSegments: record.num_inactive_segments,
+    invalidSegments: record.num_invalid_segments,
+    otherErrors: record.num_other_errors,
+    log: lines.length === 0 ? null : readLog(lines.join('\n')),
+    raw: record,
+  };
+}
+
+function epochMsOf(hour: string | null): number | null {
+  const ms = hour === null ? NaN : Date.parse(`${hour.trim().replace(' ', 'T')}Z`);
+  return Number.isFinite(ms) ? ms : null;
+}
+
+/** Which list a line's heading feeds, and how its rest is read. */
+const headings = {
+  'valid users': { list: 'validUsers', read: readUsers },
+  'inactive users': { list: 'inactiveUsers', read: readUsers },
+  'valid segments': { list: 'validSegments', read: readSegments },
+  'inactive segments': { list: 'inactiveSegments', read: readSegments },
+  'invalid segments': { list: 'invalidSegments', read: readSegments },
+  'unauthorized segments': { list: 'unauthorizedSegments', read: readSegments },
+  'valid additions': { list: 'additions', read: readAssociations },
+  'valid removals': { list: 'removals', read: readAssociations },
+} as const;
+
+function readLog(text: string): UsageLog {
+  const log: Record<keyof UsageLog, unknown[]> = {
+    validUsers: [],
+    inactiveUsers: [],
+    validSegments: [],
+    inactiveSegments: [],
+    invalidSegments: [],
+    unauthorizedSegments: [],
+    additions: [],
+    removals: [],
+    other: [],
+  };
+  for (const line of text.split(/\r?\n/).filter((one) => one.trim() !== '')) {
+    const [, heading = '', rest = ''] = /^\s*([A-Za-z ]+?)\s*(?:\([^)]*\))?\s*:(.*)$/.exec(line) ?? [];
+    const name = heading.toLowerCase();
+    if (Object.hasOwn(headings, name)) {
+      const { list, read } = headings[name as keyof typeof headings];
+      for (const one of read(rest)) log[list].push(one);
+    } else log.other.push(line);
+  }
+  return log as unknown as UsageLog;
+}
+
+function readUsers(rest: string): string[] {
+  return rest
+    .split(',')
+    .map((id) => id.trim())
+    .filter((id) => id !== '');
+}
+
+function readSegments(rest: string): LoggedSegment[] {
+  const tuple = /\(\s*(-?\d+)\s*,\s*u?(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|None)\s*,\s*(-?\d+)\s*\)/g;
+  return [...rest.matchAll(tuple)].map(([, id, single, double, memberId]) => ({
+    id: Number(id),
+    code: (single ?? double ?? '').replace(/\\(.)/g, '$1'),
+    memberId: Number(memberId),
+  }));
+}
+
+function readAssociations(rest: string): LoggedAssociation[] {
+  const tuple = /\(\s*'?([^,()']+?)'?\s*,\s*(-?\d+)\s*,\s*(-?\d+)\s*\)/g;
+  return [...rest.matchAll(tuple)].map(([, userId = '', segmentId, expiration]) => ({
+    userId,
+    segmentId: Number(segmentId),
+    expirationMinutes: Number(expiration),
+  }));
+}

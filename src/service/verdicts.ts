@@ -1,0 +1,343 @@
+// What became of each sent entry, read from the warnings of an accepted post (spec section 3, "Replies").
+//
+// A warning repeats the entry, or the block alone, with or without null keys and `domain`. So each warning claims
+// the best match that no warning of its kind has claimed yet: by id, domain and blocks, then by less. Every lookup
+// moves on in its own list, which keeps the whole linear in entries plus warnings.
+import type { SegBlock } from '../audience/entry';
+import type { EntryVerdict, Warning } from './outcome';
+import { asObject, type Envelope } from './schemas';
+
+/** An entry of the posted body, as JSON.parse gives it. */
+export interface SentEntry {
+  readonly user_id: string;
+  readonly domain?: string | null;
+  readonly seg_block: readonly SegBlock[];
+}
+
+type WarningKind = 'again' | 'block' | 'entry' | 'nothing' | 'unknown' | 'unknownBlock';
+
+const known: readonly { readonly pattern: RegExp; readonly kind: WarningKind; readonly code: string }[] = [
+  { pattern: /^Too many user_ids/i, kind: 'again', code: 'too_many_users' },
+  { pattern: /^'seg_id' or 'seg_code' and 'member_id' are required/i, kind: 'block', code: 'segment_required' },
+  { pattern: /^No valid segments for user_id:/i, kind: 'entry', code: 'no_valid_segments' },
+  { pattern: /^'seg_block' is required/i, kind: 'entry', code: 'seg_block_required' },
+  { pattern: /^'user_id' is required/i, kind: 'entry', code: 'user_id_required' },
+  { pattern: /^No valid rt_segment in request/i, kind: 'nothing', code: 'no_valid_rt_segment' },
+];
+
+const ACCEPTED: EntryVerdict = { kind: 'accepted', warnings: [] };
+/** Warnings that name no entry are attached to every accepted one; more than these say nothing new. */
+const MAX_GENERAL = 5;
+
+interface Reason {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What the warnings say of one entry, gathered before the verdict. */
+interface Findings {
+  again: boolean;
+  rejected: Reason | null;
+  readonly blocks: Map<number, Reason>;
+  readonly notes: string[];
+}
+
+/**
+ * One verdict for each sent entry, in the order of `sent`. An unknown warning leaves its entry accepted and is
+ * attached to it. Linear in `sent` plus `warnings`.
+ */
+export function verdicts(sent: readonly SentEntry[], warnings: readonly Warning[]): EntryVerdict[] {
+  if (warnings.length === 0) return sent.map(() => ACCEPTED);
+  const reading = new Reading(sent);
+  // Whole entries first: they tell which of several equal blocks a warning about one block speaks of.
+  const [blocks, others] = partition(
+    warnings.map(classify),
+    ({ kind }) => kind === 'block' || kind === 'unknownBlock',
+  );
+  for (const warning of others) reading.readOther(warning);
+  reading.readBlocks(blocks);
+  return reading.verdicts();
+}
+
+interface Classified extends Reason {
+  readonly kind: WarningKind;
+  readonly entity: Envelope | null;
+}
+
+function classify({ message, entity: raw }: Warning): Classified {
+  const trimmed = message.trim();
+  const entity = asObject(raw);
+  const row = known.find(({ pattern }) => pattern.test(trimmed));
+  if (row !== undefined) return { kind: row.kind, code: row.code, message: trimmed, entity };
+  const isBlock = entity !== null && ('seg_id' in entity || 'seg_code' in entity);
+  return { kind: isBlock ? 'unknownBlock' : 'unknown', code: 'unknown', message: trimmed, entity };
+}
+
+function partition<T>(list: readonly T[], first: (one: T) => boolean): [T[], T[]] {
+  return [list.filter(first), list.filter((one) => !first(one))];
+}
+
+class Reading {
+  readonly #sent: readonly SentEntry[];
+  readonly #entries: Claims;
+  readonly #findings = new Map<number, Findings>();
+  readonly #general = new Set<string>();
+  #nothing: Reason | null = null;
+
+  constructor(sent: readonly SentEntry[]) {
+    this.#sent = sent;
+    this.#entries = new Claims(sent.map((entry) => entryKeys(asObject(entry) ?? {})));
+  }
+
+  readOther(warning: Classified): void {
+    if (warning.kind === 'nothing') {
+      this.#nothing = warning;
+      return;
+    }
+    const index = this.#claimEntry(warning);
+    if (index === null) {
+      this.#addGeneral(warning);
+      return;
+    }
+    const findings = this.#of(index);
+    if (warning.kind === 'again') findings.again = true;
+    else if (warning.kind === 'entry') findings.rejected ??= { code: warning.code, message: warning.message };
+    else findings.notes.push(warning.message);
+  }
+
+  /** Blocks of rejected entries explain their share of the warnings; what is left over goes to the others. */
+  readBlocks(warnings: readonly Classified[]): void {
+    if (warnings.length === 0) return;
+    const places = placesOf(this.#sent);
+    const all = new Claims(places.map(({ keys }) => keys));
+    const rejected = new Claims(places.map(({ entry, keys }) => (this.#isRejected(entry) ? keys : [])));
+    for (const warning of warnings) {
+      const at = claimPlace(all, rejected, warning);
+      if (at === null) {
+        this.#addGeneral(warning);
+        continue;
+      }
+      const { entry, block } = places[at]!;
+      const findings = this.#of(entry);
+      if (warning.kind === 'unknownBlock') findings.notes.push(warning.message);
+      else findings.blocks.set(block, { code: warning.code, message: warning.message });
+    }
+  }
+
+  verdicts(): EntryVerdict[] {
+    const general = [...this.#general];
+    const plain: EntryVerdict = general.length === 0 ? ACCEPTED : { kind: 'accepted', warnings: general };
+    return this.#sent.map((entry, index) => {
+      const findings = this.#findings.get(index);
+      if (findings?.again) return { kind: 'again' };
+      const blocks = blocksOf(entry.seg_block).length;
+      const rejected = findings === undefined ? this.#nothing : this.#rejection(findings, blocks);
+      if (rejected !== null) return { kind: 'rejected', code: rejected.code, message: rejected.message };
+      if (findings === undefined) return plain;
+      if (findings.blocks.size > 0) return { kind: 'partly', blocks: findings.blocks };
+      return { kind: 'accepted', warnings: [...findings.notes, ...general] };
+    });
+  }
+
+  /** Why nothing of an entry was applied, with the blocks that say more; null when something was. */
+  #rejection(findings: Findings, blockCount: number): Reason | null {
+    const [first] = findings.blocks.values();
+    const allBlocks = first !== undefined && findings.blocks.size >= blockCount ? first : null;
+    const reason = findings.rejected ?? allBlocks ?? this.#nothing;
+    if (reason === null || first === undefined) return reason;
+    const where = [...findings.blocks.keys()].slice(0, 5).map((at) => `seg_block[${at}]`);
+    const more = findings.blocks.size > where.length ? ', …' : '';
+    const detail = `${where.join(', ')}${more}: ${first.message}`;
+    return { code: reason.code, message: reason === first ? detail : `${reason.message} ${detail}` };
+  }
+
+  #claimEntry(warning: Classified): number | null {
+    const keys = lookupKeys(warning);
+    // Past the 1000th: the last ones were not applied, whatever the entity looks like. Again does no harm.
+    if (warning.kind === 'again') return this.#entries.claim(warning.code, [...keys, ANY], true);
+    return this.#entries.claim(laneOf(warning), keys) ?? this.#entries.first(keys);
+  }
+
+  #addGeneral({ message }: Classified): void {
+    if (this.#general.size < MAX_GENERAL) this.#general.add(message);
+  }
+
+  #isRejected(index: number): boolean {
+    return this.#findings.get(index)?.rejected != null;
+  }
+
+  #of(index: number): Findings {
+    const found = this.#findings.get(index);
+    if (found !== undefined) return found;
+    const findings: Findings = { again: false, rejected: null, blocks: new Map(), notes: [] };
+    this.#findings.set(index, findings);
+    return findings;
+  }
+}
+
+/** A block of the request: where it stands, and the keys by which a warning finds it. */
+interface Place {
+  readonly entry: number;
+  readonly block: number;
+  readonly keys: readonly string[];
+}
+
+function placesOf(sent: readonly SentEntry[]): Place[] {
+  return sent.flatMap(({ seg_block }, entry) =>
+    blocksOf(seg_block).map((block, at) => ({ entry, block: at, keys: blockKeys(block) })),
+  );
+}
+
+function claimPlace(all: Claims, rejected: Claims, warning: Classified): number | null {
+  const lane = laneOf(warning);
+  for (const key of blockKeys(warning.entity ?? {})) {
+    const place = rejected.claim(lane, [key]);
+    if (place !== null) {
+      all.take(lane, place);
+      return place;
+    }
+    const other = all.claim(lane, [key]);
+    if (other !== null) return other;
+  }
+  return null;
+}
+
+/** Warnings of one kind name an entry once; unknown ones are told apart by their words. */
+function laneOf({ code, message }: Classified): string {
+  return code === 'unknown' ? `unknown ${message}` : code;
+}
+
+/** Items under several keys each; a claim takes an item once per lane, by the first key that has one left. */
+class Claims {
+  readonly #lists = new Map<string, number[]>();
+  readonly #taken = new Map<string, Set<number>>();
+  /** How far each lane has come in a list. */
+  readonly #at = new Map<string, number>();
+
+  constructor(keys: readonly (readonly string[])[]) {
+    keys.forEach((ofItem, item) => {
+      for (const key of ofItem) {
+        const list = this.#lists.get(key);
+        if (list === undefined) this.#lists.set(key, [item]);
+        else if (list.at(-1) !== item) list.push(item);
+      }
+    });
+  }
+
+  /** The first item under the first key that has any, claimed or not. */
+  first(keys: readonly string[]): number | null {
+    for (const key of keys) {
+      const item = this.#lists.get(key)?.[0];
+      if (item !== undefined) return item;
+    }
+    return null;
+  }
+
+  take(lane: string, item: number): void {
+    this.#takenIn(lane).add(item);
+  }
+
+  claim(lane: string, keys: readonly string[], fromEnd = false): number | null {
+    const taken = this.#takenIn(lane);
+    for (const key of keys) {
+      const list = this.#lists.get(key) ?? [];
+      const pointer = `${lane} ${key}`;
+      let at = this.#at.get(pointer) ?? 0;
+      while (at < list.length && taken.has(itemAt(list, at, fromEnd))) at += 1;
+      this.#at.set(pointer, at);
+      if (at === list.length) continue;
+      const item = itemAt(list, at, fromEnd);
+      taken.add(item);
+      return item;
+    }
+    return null;
+  }
+
+  #takenIn(lane: string): Set<number> {
+    const found = this.#taken.get(lane);
+    if (found !== undefined) return found;
+    const taken = new Set<number>();
+    this.#taken.set(lane, taken);
+    return taken;
+  }
+}
+
+function itemAt(list: readonly number[], at: number, fromEnd: boolean): number {
+  return list[fromEnd ? list.length - 1 - at : at]!;
+}
+
+/** Key under which every entry stands. */
+const ANY = 'any';
+
+/** Keys of a sent entry. */
+function entryKeys(entry: Envelope): string[] {
+  const id = idOf(entry.user_id);
+  const domain = domainOf(entry);
+  const blocks = blocksKey(entry.seg_block);
+  const exact = [
+    key('idb', id, domain, blocks),
+    key('id', id, domain),
+    key('ib', id, blocks),
+    key('i', id),
+    key('f', id.toLowerCase()),
+  ];
+  return /^\d{16,}$/.test(id) ? [...exact, key('n', String(Number(id))), ANY] : [...exact, ANY];
+}
+
+/** The keys by which a warning finds its entry, best first. Without a domain the platform's own ids come first. */
+function lookupKeys({ entity, message }: Classified): string[] {
+  if (entity === null || 'rt_segment' in entity) return namedKeys(message);
+  if (!('user_id' in entity) && !('seg_block' in entity)) return namedKeys(message);
+  const id = idOf(entity.user_id);
+  const domain = domainOf(entity);
+  const blocks = blocksKey(entity.seg_block);
+  const keys = [key('idb', id, domain, blocks), key('ib', id, blocks), key('id', id, domain), key('i', id)];
+  // With a domain given, a user of another domain is somebody else, unless nothing else is left.
+  if (domain !== '') [keys[1], keys[2]] = [keys[2]!, keys[1]!];
+  // A number beyond 2^53 has lost its last digits on the way through JSON.
+  const number = typeof entity.user_id === 'number' ? [key('n', String(entity.user_id))] : [];
+  return [...keys, key('f', id.toLowerCase()), ...number];
+}
+
+/** `No valid segments for user_id: X.` names its user even where the entity does not. */
+function namedKeys(message: string): string[] {
+  const id = /for user_id: (.*?)\.?$/i.exec(message)?.[1];
+  return id === undefined ? [] : [key('i', id), key('f', id.toLowerCase())];
+}
+
+/** The whole block, then its identity alone. */
+function blockKeys(block: Envelope): string[] {
+  const identity = ['seg_id', 'seg_code', 'member_id'].map((name) => scalar(block[name]));
+  return [key('b', wholeBlock(block)), key('s', ...identity)];
+}
+
+function wholeBlock(block: Envelope): string {
+  return JSON.stringify(
+    ['seg_id', 'seg_code', 'member_id', 'value', 'expiration'].map((name) => scalar(block[name])),
+  );
+}
+
+function blocksKey(blocks: unknown): string {
+  return JSON.stringify(blocksOf(blocks).map(wholeBlock));
+}
+
+function blocksOf(blocks: unknown): Envelope[] {
+  return Array.isArray(blocks) ? blocks.map((block) => asObject(block) ?? {}) : [];
+}
+
+function idOf(value: unknown): string {
+  return scalar(value) ?? '';
+}
+
+function domainOf(entry: Envelope): string {
+  return scalar(entry.domain) ?? '';
+}
+
+/** Numbers and their digits as text are the same; null is the same as absent. */
+function scalar(value: unknown): string | null {
+  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : null;
+}
+
+function key(kind: string, ...parts: readonly (string | null)[]): string {
+  return kind + JSON.stringify(parts);
+}

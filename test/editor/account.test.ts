@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { checkAccount, numberProperties, ranges } from '../../nodes/account/checks';
+import { meaningOf, exceedsDocumented } from '../../nodes/account/editor/limits';
+import { load } from './bundle';
+
+const { type, definition, nodeWith, errorsOf } = load('account');
+const production = { environment: 'production', member: '1661' };
+const pem = (kind: string) => `-----BEGIN ${kind}-----\nMIIEvQIBADANBgkqhkiG9w0B\nAQEFAA==\n-----END ${kind}-----\n`;
+
+function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
+
+describe('the account node in the editor', () => {
+  it('saves every property of the design with its default', () => {
+    assert.equal(type, 'instant-audience-account');
+    const defaults = Object.entries(definition.defaults).map(([name, { value }]) => [name, value]);
+    assert.deepEqual(plain(Object.fromEntries(defaults)), {
+      name: '',
+      environment: 'sandbox',
+      authUrl: 'https://api.appnexus.com',
+      serviceUrl: 'https://streaming-data.appnexus.com',
+      member: '',
+      authMethod: 'password',
+      keyName: '',
+      postsPerSecond: 100,
+      usersPerSecond: 1000,
+      maxConcurrent: 15,
+      queue: 'disk',
+      queueMaxEntries: 5_000_000,
+      queueMaxMb: 2048,
+      warnAfterMinutes: 2,
+      encryptIds: false,
+      tls: '',
+      proxy: '',
+    });
+    assert.equal(definition.category, 'config');
+  });
+
+  it('keeps all secrets in credentials of the type password', () => {
+    const types = Object.entries(definition.credentials!).map(([name, credential]) => [name, credential.type]);
+    assert.deepEqual(plain(Object.fromEntries(types)), {
+      username: 'text',
+      password: 'password',
+      privateKey: 'password',
+      databaseUrl: 'password',
+    });
+  });
+
+  it("uses Node-RED's own nodes for TLS and proxy, both optional", () => {
+    assert.deepEqual(plain(definition.defaults.tls), { value: '', type: 'tls-config', required: false });
+    assert.deepEqual(plain(definition.defaults.proxy), { value: '', type: 'http proxy', required: false });
+  });
+
+  it('gives Node-RED validators of two parameters, without which a sentence counts as valid', () => {
+    for (const [name, { validate }] of Object.entries({ ...definition.defaults, ...definition.credentials })) {
+      assert.ok(validate === undefined || validate.length === 2, name);
+    }
+  });
+
+  it('is complete as it comes: the sandbox asks for nothing', () => {
+    assert.deepEqual(errorsOf(), []);
+    assert.deepEqual(errorsOf({ credentials: { username: '', has_password: false } }), []);
+  });
+
+  it('asks for a member outside the sandbox', () => {
+    assert.match(errorsOf({ environment: 'production' }).join(), /^Member id: needed outside the sandbox/);
+    assert.match(errorsOf({ environment: 'custom' }).join(), /^Member id: needed outside the sandbox/);
+    assert.match(errorsOf({ ...production, member: 'sixteen' }).join(), /^Member id: digits only/);
+    assert.match(errorsOf({ ...production, member: '0' }).join(), /^Member id: digits only/);
+    assert.deepEqual(errorsOf({ ...production, member: 1661 }), []);
+    assert.deepEqual(errorsOf({ ...production, member: '${MEMBER}' }), []);
+  });
+
+  it('asks for the login that the method needs, as far as the editor knows the credentials', () => {
+    const withCredentials = (credentials: object, authMethod = 'password') =>
+      errorsOf({ ...production, keyName: 'k', authMethod, credentials }).join();
+    assert.match(withCredentials({}), /^User name: needed/);
+    assert.match(withCredentials({ username: 'u' }), /^Password: needed/);
+    assert.equal(withCredentials({ username: 'u', has_password: true }), '');
+    assert.equal(withCredentials({ username: 'u', password: 'p' }), '');
+    assert.match(withCredentials({ username: 'u', has_password: true }, 'jwt'), /^Private key: needed/);
+    assert.equal(withCredentials({ username: 'u', has_privateKey: true }, 'jwt'), '');
+    assert.deepEqual(errorsOf(production), [], 'not loaded is not missing');
+  });
+
+  it('asks for the name of a key', () => {
+    assert.match(errorsOf({ ...production, authMethod: 'jwt' }).join(), /^Key name: needed/);
+    assert.deepEqual(errorsOf({ ...production, authMethod: 'password' }), []);
+  });
+
+  it('tells a private key from what people paste instead', () => {
+    const answer = (privateKey: string) =>
+      errorsOf({
+        ...production,
+        authMethod: 'jwt',
+        keyName: 'k',
+        credentials: { username: 'u', privateKey },
+      }).join();
+    assert.equal(answer(pem('PRIVATE KEY')), '');
+    assert.equal(answer(pem('RSA PRIVATE KEY')), '');
+    assert.equal(answer('${XANDR_KEY}'), '');
+    assert.match(answer(pem('PUBLIC KEY')), /public half/);
+    assert.match(answer(pem('ENCRYPTED PRIVATE KEY')), /passphrase/);
+    assert.match(answer('-----BEGIN PRIVATE KEY-----\nMIIE'), /not an RSA private key/);
+    assert.match(answer('ssh-rsa AAAA'), /not an RSA private key/);
+  });
+
+  it('takes only http and https addresses, without a login in them, and only looks when they are used', () => {
+    const custom = { environment: 'custom', member: '1' };
+    assert.deepEqual(errorsOf({ ...custom, authUrl: 'http://127.0.0.1:8080', serviceUrl: 'https://gate/x' }), []);
+    for (const bad of ['', 'api.appnexus.com', 'ftp://host', 'https://']) {
+      assert.match(errorsOf({ ...custom, authUrl: bad }).join(), /^Login and segments: an address/, bad);
+      assert.match(errorsOf({ ...custom, serviceUrl: bad }).join(), /^Audience posts: an address/, bad);
+      assert.deepEqual(errorsOf({ authUrl: bad, serviceUrl: bad }), []);
+    }
+    assert.match(errorsOf({ ...custom, authUrl: 'https://u:p@host' }).join(), /leave user name and password out/);
+  });
+
+  it('takes whole numbers within their range, as text or as number, and nothing else', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...numberProperties), fc.integer({ min: -10, max: 2_000_000_000 }), (name, n) => {
+        const inRange = n >= ranges[name].min && n <= ranges[name].max;
+        for (const value of [n, String(n)]) {
+          assert.equal(errorsOf({ [name]: value }).length, inRange ? 0 : 1);
+        }
+      }),
+    );
+    for (const name of numberProperties) {
+      for (const bad of ['', 'ten', '1.5', '1e2', '-1']) {
+        assert.match(errorsOf({ [name]: bad }).join(), /: a whole number from \d+ to \d+\.$/, `${name} ${bad}`);
+      }
+      assert.deepEqual(errorsOf({ [name]: '${LIMIT}' }), []);
+      assert.deepEqual(errorsOf({ [name]: undefined }), [], 'a property that is not saved takes its default');
+    }
+  });
+
+  it('refuses choices that do not exist', () => {
+    assert.match(errorsOf({ environment: 'staging' }).join(), /^Environment: choose/);
+    assert.match(errorsOf({ authMethod: 'oauth' }).join(), /^Log in with: choose/);
+    assert.match(errorsOf({ queue: 'tape' }).join(), /^Keep the queue: choose/);
+  });
+
+  it('asks for nothing that depends on an environment which only the runtime knows', () => {
+    assert.deepEqual(errorsOf({ environment: '${STAGE}', credentials: {} }), []);
+  });
+
+  it('is called by its name, its environment or its member', () => {
+    const label = (properties: object) => definition.label.call(nodeWith(properties));
+    assert.equal(label({ name: 'EU seat' }), 'EU seat');
+    assert.equal(label({}), 'sandbox');
+    assert.equal(label(production), 'member 1661');
+    assert.equal(label({ environment: 'production' }), 'production');
+    const custom = { environment: 'custom', serviceUrl: 'http://localhost:8080/x' };
+    assert.equal(label({ ...custom, member: '7' }), 'member 7 at localhost:8080');
+    assert.equal(label(custom), 'custom addresses at localhost:8080');
+    assert.equal(label({ ...custom, serviceUrl: '${URL}' }), 'custom addresses');
+  });
+});
+
+describe('the checks that form and runtime share', () => {
+  it('list everything that is wrong at once', () => {
+    const account: Record<string, string> = { environment: 'production', authMethod: 'jwt', queueMaxMb: 'x' };
+    assert.deepEqual(
+      checkAccount((name) => account[name]).map(({ key }) => key),
+      [
+        'error.member_missing',
+        'error.username_missing',
+        'error.key_name_missing',
+        'error.key_missing',
+        'error.queueMaxMb_range',
+      ],
+    );
+  });
+
+  it('find nothing in an empty configuration, which is the sandbox', () => {
+    assert.deepEqual(
+      checkAccount(() => undefined),
+      [],
+    );
+  });
+
+  it('ask for a database only where the queue is shared', () => {
+    const keys = (account: Record<string, string>) => checkAccount((name) => account[name]).map(({ key }) => key);
+    assert.deepEqual(keys({ queue: 'shared' }), ['error.database_url_missing']);
+    assert.deepEqual(keys({ queue: 'shared', databaseUrl: 'postgres://host/db' }), []);
+    assert.deepEqual(keys({ queue: 'disk' }), []);
+  });
+});
+
+describe('the sentence below the limits', () => {
+  const limits = { posts: 100, users: 1000, concurrent: 15 };
+
+  it('says what a second amounts to in a day', () => {
+    assert.deepEqual(meaningOf(limits, 'en-US'), {
+      users: '1,000',
+      day: '86 million',
+      perCall: '10',
+      replyMs: '150',
+    });
+  });
+
+  it("follows the reader's language", () => {
+    assert.equal(meaningOf(limits, 'de').day, '86 Millionen');
+    assert.match(meaningOf(limits, 'ja').day, /万/);
+  });
+
+  it('counts at most 1000 users in a call', () => {
+    assert.equal(meaningOf({ ...limits, posts: 1, users: 5000 }, 'en-US').users, '1,000');
+  });
+
+  it('warns above what the service documents, and only there', () => {
+    assert.equal(exceedsDocumented(limits), false);
+    for (const name of ['posts', 'users', 'concurrent'] as const) {
+      assert.equal(exceedsDocumented({ ...limits, [name]: limits[name] + 1 }), true, name);
+    }
+  });
+});

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { load } from './bundle';
+
+const accounts = {
+  good: { label: 'EU seat', valid: true },
+  fresh: { label: 'fresh' },
+  bad: { label: 'bad', valid: false },
+  off: { label: 'off', d: true },
+};
+const { type, definition, nodeWith, errorsOf } = load('out', accounts);
+
+describe('the out node in the editor', () => {
+  it('saves every property of the design with its default', () => {
+    assert.equal(type, 'instant-audience-out');
+    const defaults = Object.entries(definition.defaults).map(([name, { value }]) => [name, value]);
+    assert.deepEqual(JSON.parse(JSON.stringify(Object.fromEntries(defaults))), {
+      name: '',
+      account: '',
+      input: 'payload',
+      inputType: 'msg',
+      completeOn: 'accepted',
+      youngSegments: 'warn',
+      dryRun: false,
+    });
+    assert.equal(definition.defaults.account!.type, 'instant-audience-account');
+  });
+
+  it('gives Node-RED validators of two parameters, without which a sentence counts as valid', () => {
+    for (const [name, { validate }] of Object.entries(definition.defaults)) {
+      assert.ok(validate === undefined || validate.length === 2, name);
+    }
+  });
+
+  it('needs an account that exists, is enabled and is complete', () => {
+    assert.match(errorsOf().join(), /^Account: choose one/);
+    assert.match(errorsOf({ account: '_ADD_' }).join(), /^Account: choose one/);
+    assert.match(errorsOf({ account: 'deleted' }).join(), /^Account: .*no longer exists/);
+    assert.match(errorsOf({ account: 'off' }).join(), /^Account: .*disabled/);
+    assert.match(errorsOf({ account: 'bad' }).join(), /^Account: .*not complete/);
+    assert.deepEqual(errorsOf({ account: 'good' }), []);
+    assert.deepEqual(errorsOf({ account: 'fresh' }), [], 'not validated yet is not invalid');
+  });
+
+  it('needs to know where the entries are', () => {
+    const answer = (input: unknown) => errorsOf({ account: 'good', input }).join();
+    assert.match(answer(''), /^Entries are in: name the property/);
+    assert.match(answer('  '), /^Entries are in: name the property/);
+    assert.match(answer('pay load'), /^Entries are in: not the name of a property/);
+    assert.equal(answer('data.entries'), '');
+    assert.equal(answer(undefined), '');
+  });
+
+  it('knows only two ways for a message to be done', () => {
+    const answer = (completeOn: unknown) => errorsOf({ account: 'good', completeOn }).join();
+    assert.match(answer('delivered'), /^A message is done: choose/);
+    assert.equal(answer('queued'), '');
+    assert.equal(answer(undefined), '');
+  });
+
+  it('says on the canvas where it sends, and that a dry run sends nothing', () => {
+    const label = (properties: object) => definition.label.call(nodeWith(properties));
+    assert.equal(label({}), 'audience');
+    assert.equal(label({ account: 'good' }), 'audience → EU seat');
+    assert.equal(label({ account: 'good', name: 'viewers' }), 'viewers');
+    assert.equal(label({ account: 'good', name: 'viewers', dryRun: true }), 'viewers (dry run)');
+    assert.equal(label({ account: 'good', dryRun: true }), 'audience → EU seat (dry run)');
+  });
+
+  it('names its two outputs', () => {
+    assert.deepEqual(
+      [0, 1].map((index) => definition.outputLabels!.call(nodeWith(), index)),
+      ['accepted', 'rejected'],
+    );
+  });
+});

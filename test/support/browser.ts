@@ -1,0 +1,62 @@
+// A headless Chromium for the tests of the editor, found where machines have it.
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { chromium, type Browser, type Page } from 'playwright-core';
+
+const candidates = [
+  process.env.CHROMIUM_PATH,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+
+/** Where Chromium is, or undefined. `CHROMIUM_PATH` comes first. */
+export const chromiumPath = candidates.find((file) => file !== undefined && existsSync(file));
+
+/** For a suite that needs a browser: skips it where there is none, and says so. */
+export function needBrowser(test: Mocha.Context): void {
+  if (chromiumPath !== undefined) return;
+  console.log('      no Chromium found (CHROMIUM_PATH names one): the tests of the editor are skipped');
+  test.skip();
+}
+
+export async function openBrowser(): Promise<Browser> {
+  if (chromiumPath === undefined) throw new Error('No Chromium found; CHROMIUM_PATH can name one.');
+  return chromium.launch({
+    executablePath: chromiumPath,
+    args: [
+      '--no-sandbox',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--disable-gpu',
+    ],
+  });
+}
+
+/** The editor, loaded, with its palette complete and nothing over it. Page errors fail whoever reads `errors`. */
+export async function openEditor(
+  browser: Browser,
+  url: string,
+  size = { width: 1400, height: 800 },
+): Promise<{ page: Page; errors: Error[] }> {
+  const page = await browser.newPage({ viewport: size, locale: 'en-US' });
+  const errors: Error[] = [];
+  page.on('pageerror', (error) => errors.push(error));
+  await page.goto(url);
+  await page.waitForSelector('.red-ui-palette-node', { timeout: 30_000 });
+  await page.waitForSelector('#red-ui-loading-progress', { state: 'hidden', timeout: 30_000 });
+  return { page, errors };
+}
+
+/** A picture for the person who looks into a failed run: `.test/NAME.png`. */
+export async function picture(page: Page, name: string): Promise<string> {
+  const file = path.join(__dirname, '..', '..', '.test', `${name}.png`);
+  await mkdir(path.dirname(file), { recursive: true });
+  await page.screenshot({ path: file });
+  return file;
+}

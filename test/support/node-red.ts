@@ -1,0 +1,271 @@
+// A real Node-RED, 5 or 4.1, with the packed package in it as a user has it.
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { Packed } from '../../scripts/user-dir.mjs';
+
+export type NodeRedVersion = '5' | '4.1';
+export const nodeRedVersions: readonly NodeRedVersion[] = ['5', '4.1'];
+
+/** One object of a flow file. */
+export type FlowNode = { id: string; type: string } & Record<string, unknown>;
+
+export interface Start {
+  readonly version: NodeRedVersion;
+  readonly flows?: readonly FlowNode[];
+  /** By node id, as the credentials file has them. */
+  readonly credentials?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** A directory that an earlier start left; its flows are used unless `flows` is given. Kept at stop. */
+  readonly userDir?: string;
+}
+
+export interface Stopped {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly tookMs: number;
+}
+
+/** One thing that the runtime says to the editor. */
+export interface Comms {
+  readonly topic: string;
+  readonly data: unknown;
+}
+
+const root = path.join(__dirname, '..', '..');
+const scratch = path.join(root, '.test');
+const repositoryNode = path.join(root, 'node_modules', 'node', 'bin', 'node');
+/** The tests' own node is the repository's when npm runs them; the path is for an editor that runs them itself. */
+const nodeBinary = existsSync(repositoryNode) ? repositoryNode : process.execPath;
+const programs: Readonly<Record<NodeRedVersion, string>> = {
+  '5': path.join(root, 'node_modules', 'node-red', 'red.js'),
+  '4.1': path.join(root, 'node_modules', 'node-red-4', 'red.js'),
+};
+const startMs = 60_000;
+const killMs = 20_000;
+
+let packing: Promise<Packed & { template: string }> | undefined;
+
+/**
+ * The package's tarball, and a user directory with it installed, made once for all tests of a process. It is
+ * built first unless `npm test` has just done so.
+ */
+export function packedPackage(): Promise<Packed & { template: string }> {
+  packing ??= makePackage();
+  return packing;
+}
+
+async function makePackage(): Promise<Packed & { template: string }> {
+  const { pack, installedTemplate } = await import('../../scripts/user-dir.mjs');
+  if (process.env.PACKAGE_BUILT === undefined) {
+    await promisify(execFile)(nodeBinary, [path.join(root, 'scripts', 'build.mjs')]);
+  }
+  const packed = await pack(path.join(scratch, 'pack'));
+  await dropOldTemplates(packed.hash);
+  const { template, how } = await installedTemplate(scratch, packed);
+  if (how === 'linked') console.log('      no registry answered: the tarball was unpacked, its dependencies linked');
+  return { ...packed, template };
+}
+
+async function dropOldTemplates(hash: string): Promise<void> {
+  for (const name of await readdir(scratch)) {
+    if (name.startsWith('user-dir-') && !name.startsWith(`user-dir-${hash}`)) {
+      await rm(path.join(scratch, name), { recursive: true, force: true });
+    }
+  }
+}
+
+/** A running Node-RED. `stop()` it in the end, whatever happened. */
+export class NodeRed {
+  private log = '';
+
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly version: NodeRedVersion,
+    readonly userDir: string,
+    private readonly keepUserDir: boolean,
+  ) {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (chunk: string) => (this.log += chunk));
+    }
+  }
+
+  /** Resolves once flows have started and the admin API answers. */
+  static async start(start: Start): Promise<NodeRed> {
+    const userDir = start.userDir ?? (await freshUserDir());
+    await writeUserFiles(userDir, start);
+    const args = [programs[start.version], '--userDir', userDir, '--settings', path.join(userDir, 'settings.js')];
+    const child = spawn(nodeBinary, args, {
+      cwd: userDir,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NODE_OPTIONS: '', LANG: 'en_US.UTF-8', LC_ALL: '', ...start.env },
+    });
+    const nodeRed = new NodeRed(child, start.version, userDir, start.userDir !== undefined);
+    try {
+      await nodeRed.logged(/Started flows/, startMs);
+      await nodeRed.logged(/now running at/, startMs);
+    } catch (error) {
+      await nodeRed.stop();
+      throw error;
+    }
+    return nodeRed;
+  }
+
+  /** Everything that it printed so far. */
+  get output(): string {
+    return this.log;
+  }
+
+  /** Where the editor is, with a slash at the end. */
+  get url(): string {
+    const url = /now running at (http:\S+)/.exec(this.log)?.[1];
+    if (url === undefined) throw new Error('Node-RED has not said where it runs.');
+    return url;
+  }
+
+  /** Resolves when the log holds `pattern`; rejects with the log when it does not in time, or when it ended. */
+  async logged(pattern: RegExp, timeoutMs = 10_000): Promise<void> {
+    await until(() => pattern.test(this.log) || this.ended, timeoutMs, () => `${String(pattern)} in:\n${this.log}`);
+    if (!pattern.test(this.log)) throw new Error(`Node-RED ended before it said ${String(pattern)}:\n${this.log}`);
+  }
+
+  fetch(where: string, init?: RequestInit): Promise<Response> {
+    return fetch(new URL(where, this.url), init);
+  }
+
+  /** The text of an admin or flow route; anything but a 2xx is an error. */
+  async text(where: string, init?: RequestInit): Promise<string> {
+    const response = await this.fetch(where, init);
+    const body = await response.text();
+    if (!response.ok) throw new Error(`${init?.method ?? 'GET'} ${where}: ${response.status}\n${body}`);
+    return body;
+  }
+
+  async json(where: string, init?: RequestInit): Promise<any> {
+    const headers = { accept: 'application/json', ...(init?.headers as Record<string, string> | undefined) };
+    return JSON.parse(await this.text(where, { ...init, headers }));
+  }
+
+  /** Sends JSON and gives the status and the parsed reply. */
+  async post(where: string, body: unknown, headers: Record<string, string> = {}): Promise<{ status: number; body: any }> {
+    const init = { method: 'POST', headers: { 'content-type': 'application/json', ...headers } };
+    const response = await this.fetch(where, { ...init, body: JSON.stringify(body) });
+    const text = await response.text();
+    return { status: response.status, body: text === '' ? null : parsed(text) };
+  }
+
+  /** Deploys; a node's `credentials` property is taken as the editor sends it. Resolves when flows have started. */
+  async deploy(flows: readonly FlowNode[], type: 'full' | 'nodes' | 'flows' = 'full'): Promise<void> {
+    const started = (): number => this.log.split(/Started (?:modified )?(?:flows|nodes)/).length;
+    const before = started();
+    const headers = { 'Node-RED-API-Version': 'v2', 'Node-RED-Deployment-Type': type };
+    const reply = await this.post('flows', { flows }, headers);
+    if (reply.status !== 200) throw new Error(`The deploy was refused: ${JSON.stringify(reply)}`);
+    await until(() => started() > before, 30_000, () => `a started flow in:\n${this.log}`);
+  }
+
+  /** What the editor would be told from now on: statuses, debug messages, notifications. */
+  async comms(): Promise<CommsLog> {
+    return CommsLog.open(new URL('comms', this.url));
+  }
+
+  /**
+   * Asks it to end (SIGTERM) and waits. One that does not end in 20 s is killed, which is an error. The user
+   * directory is deleted unless the caller brought it.
+   */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Stopped> {
+    const started = performance.now();
+    if (!this.ended) {
+      const exited = once(this.child, 'exit');
+      this.child.kill(signal);
+      const inTime = await Promise.race([exited.then(() => true), sleep(killMs, false, { ref: false })]);
+      if (!inTime) {
+        this.child.kill('SIGKILL');
+        await exited;
+        throw new Error(`Node-RED did not end within ${killMs / 1000} s of ${signal}:\n${this.log}`);
+      }
+    }
+    if (!this.keepUserDir) await rm(this.userDir, { recursive: true, force: true, maxRetries: 3 });
+    return { code: this.child.exitCode, signal: this.child.signalCode, tookMs: performance.now() - started };
+  }
+
+  private get ended(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+}
+
+/** The editor's web socket: collects what arrives. */
+export class CommsLog {
+  readonly received: Comms[] = [];
+
+  private constructor(private readonly socket: WebSocket) {
+    socket.addEventListener('message', (event) => {
+      const said = JSON.parse(String(event.data)) as Comms | Comms[];
+      this.received.push(...(Array.isArray(said) ? said : [said]));
+    });
+  }
+
+  static async open(where: URL): Promise<CommsLog> {
+    where.protocol = 'ws:';
+    const socket = new WebSocket(where);
+    await new Promise((resolve, reject) => {
+      socket.addEventListener('open', resolve);
+      socket.addEventListener('error', () => reject(new Error(`No web socket at ${where.href}`)));
+    });
+    const log = new CommsLog(socket);
+    for (const topic of ['status/#', 'debug', 'notification/#']) socket.send(JSON.stringify({ subscribe: topic }));
+    return log;
+  }
+
+  /** What arrived on a topic: `debug`, or `status/ID`. */
+  on(topic: string): any[] {
+    return this.received.filter((said) => said.topic === topic).map((said) => said.data);
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+}
+
+/** Waits until `condition` holds, looking every 50 ms; `what` says in the error what was waited for. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs: number,
+  what: () => string,
+): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`Waited ${timeoutMs / 1000} s in vain for ${what()}`);
+    await sleep(50);
+  }
+}
+
+async function freshUserDir(): Promise<string> {
+  const { template } = await packedPackage();
+  const { copyTemplate } = await import('../../scripts/user-dir.mjs');
+  await mkdir(path.join(scratch, 'run'), { recursive: true });
+  const userDir = await mkdtemp(path.join(scratch, 'run', 'node-red-'));
+  await copyTemplate(template, userDir);
+  return userDir;
+}
+
+async function writeUserFiles(userDir: string, start: Start): Promise<void> {
+  const { settingsFile } = await import('../../scripts/user-dir.mjs');
+  const settings = settingsFile({ uiPort: 0, credentialSecret: false, ...start.settings });
+  await writeFile(path.join(userDir, 'settings.js'), settings);
+  if (start.flows) await writeFile(path.join(userDir, 'flows.json'), JSON.stringify(start.flows));
+  if (start.credentials) await writeFile(path.join(userDir, 'flows_cred.json'), JSON.stringify(start.credentials));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
