@@ -16,7 +16,10 @@ const sources = path.join(root, 'nodes');
 /** What package.json says: `nodes/out` ↔ `instant-audience-out`. */
 async function readTypes() {
   const { 'node-red': nodeRed, bin } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
-  const types = Object.entries(nodeRed.nodes).map(([type, file]) => ({ type, name: path.basename(file, '.js') }));
+  const types = Object.entries(nodeRed.nodes).map(([type, file]) => ({
+    type,
+    name: path.basename(file, '.js'),
+  }));
   return { types, bins: Object.values(bin) };
 }
 
@@ -71,7 +74,10 @@ async function writeHelp(name, type) {
     const html = await marked(await readFile(path.join(folder, file), 'utf8'));
     const target = path.join(dist, 'nodes', name, 'locales', path.basename(file, '.md'), `${name}.html`);
     await mkdir(path.dirname(target), { recursive: true });
-    await writeFile(target, `<script type="text/html" data-help-name="${type}">\n${html.trimEnd()}\n</script>\n`);
+    await writeFile(
+      target,
+      `<script type="text/html" data-help-name="${type}">\n${html.trimEnd()}\n</script>\n`,
+    );
   }
 }
 
@@ -82,7 +88,10 @@ async function writeHelp(name, type) {
 async function copyIcons(types) {
   const icons = (await readdir(path.join(root, 'icons'))).filter((file) => file.endsWith('.svg'));
   const editors = await Promise.all(
-    types.map(async ({ name }) => ({ name, code: await readFile(path.join(sources, name, 'editor.ts'), 'utf8') })),
+    types.map(async ({ name }) => ({
+      name,
+      code: await readFile(path.join(sources, name, 'editor.ts'), 'utf8'),
+    })),
   );
   for (const icon of icons) {
     const owner = editors.find(({ code }) => code.includes(icon)) ?? editors[0];
@@ -95,7 +104,9 @@ async function copyIcons(types) {
 async function writeEditorParts(types) {
   await Promise.all(
     types.map(async ({ name, type }) => {
-      await cp(path.join(sources, name, 'locales'), path.join(dist, 'nodes', name, 'locales'), { recursive: true });
+      await cp(path.join(sources, name, 'locales'), path.join(dist, 'nodes', name, 'locales'), {
+        recursive: true,
+      });
       await Promise.all([writeTemplate(name, type), writeHelp(name, type)]);
     }),
   );

@@ -2,8 +2,14 @@
 const { writeFileSync } = require('node:fs');
 const Mocha = require('mocha');
 
-const { EVENT_SUITE_BEGIN, EVENT_SUITE_END, EVENT_TEST_PASS, EVENT_TEST_FAIL, EVENT_TEST_PENDING, EVENT_RUN_END } =
-  Mocha.Runner.constants;
+const {
+  EVENT_SUITE_BEGIN,
+  EVENT_SUITE_END,
+  EVENT_TEST_PASS,
+  EVENT_TEST_FAIL,
+  EVENT_TEST_PENDING,
+  EVENT_RUN_END,
+} = Mocha.Runner.constants;
 
 class BriefReporter extends Mocha.reporters.Base {
   constructor(runner, options) {
@@ -44,11 +50,10 @@ function report(failures) {
   if (failures.length === 0) return '';
   const lines = [];
   const log = Mocha.reporters.Base.consoleLog;
-  Mocha.reporters.Base.consoleLog = (format, ...args) => lines.push(require('node:util').format(format, ...args));
+  Mocha.reporters.Base.consoleLog = (format, ...args) =>
+    lines.push(require('node:util').format(format, ...args));
   try {
-    Mocha.reporters.Base.list(
-      failures.map(({ test, error }) => Object.assign(test, { err: error })),
-    );
+    Mocha.reporters.Base.list(failures.map(({ test, error }) => Object.assign(test, { err: error })));
   } finally {
     Mocha.reporters.Base.consoleLog = log;
   }

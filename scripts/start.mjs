@@ -41,7 +41,10 @@ const answers = (port) =>
       socket.destroy();
       resolve(answer);
     };
-    socket.once('connect', () => end(true)).once('timeout', () => end(true)).once('error', () => end(false));
+    socket
+      .once('connect', () => end(true))
+      .once('timeout', () => end(true))
+      .once('error', () => end(false));
   });
 
 const canListen = (port) =>
@@ -55,7 +58,9 @@ async function checkPort(port) {
   const problem = (await answers(port)) ? 'EADDRINUSE' : await canListen(port);
   if (problem === 'EADDRINUSE') {
     const other = port === 65_535 ? 1881 : port + 1;
-    throw new Refusal(`Port ${port} is taken by another program. Choose another: npm start -- --port ${other}`);
+    throw new Refusal(
+      `Port ${port} is taken by another program. Choose another: npm start -- --port ${other}`,
+    );
   }
   if (problem) {
     throw new Refusal(`Port ${port} cannot be used (${problem}). Choose another: npm start -- --port 1881`);
@@ -102,7 +107,12 @@ async function prepare() {
 
 function whatToTry(port) {
   const origin = `http://${host}:${port}`;
-  const event = { user: '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13', idType: 'idfa', product: 'kitchen', event: 'viewed' };
+  const event = {
+    user: '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13',
+    idType: 'idfa',
+    product: 'kitchen',
+    event: 'viewed',
+  };
   return `
 Node-RED is running, with the quick-start flow and a sandbox in place of the service.
 
@@ -117,7 +127,15 @@ Post the event again with "bought" for "viewed", and the user is out at once. Ct
 
 /** Runs Node-RED until it ends; signals go to it, its exit code becomes ours. */
 function runNodeRed(port, settings) {
-  const args = [tool('node-red', 'red.js'), '--settings', settings, '--userDir', userDir, '--port', `${port}`];
+  const args = [
+    tool('node-red', 'red.js'),
+    '--settings',
+    settings,
+    '--userDir',
+    userDir,
+    '--port',
+    `${port}`,
+  ];
   const child = spawn(node, args, { cwd: userDir, stdio: ['ignore', 'pipe', 'inherit'] });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => child.kill(signal));

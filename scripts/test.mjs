@@ -43,7 +43,9 @@ async function runChecks() {
 /** A real Node-RED waits more than it computes, so its tests run beside all the others. */
 function splitByArea(files) {
   const isPackage = (file) => file.split(path.sep).includes('package');
-  return [files.filter((file) => !isPackage(file)), files.filter(isPackage)].filter((part) => part.length > 0);
+  return [files.filter((file) => !isPackage(file)), files.filter(isPackage)].filter(
+    (part) => part.length > 0,
+  );
 }
 
 /** One mocha process. One that ends without having written its totals counts as a failure. */
@@ -54,7 +56,11 @@ async function runMocha(args, index, env) {
   const child = spawn(
     node,
     [mocha, '--reporter', path.join(root, 'scripts', 'mocha-reporter.cjs'), ...strict, ...args],
-    { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...env, MOCHA_TOTALS: totals } },
+    {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...env, MOCHA_TOTALS: totals },
+    },
   );
   const hung = setTimeout(() => child.kill('SIGKILL'), hangMs);
   const code = await new Promise((resolve) => child.once('exit', (exit, signal) => resolve(exit ?? signal)));
@@ -84,7 +90,9 @@ async function runAll() {
     console.log('Tests');
     const parts = splitByArea(globSync('test/**/*.test.ts', { cwd: root }).sort());
     // The package was built a moment ago: the tests need not do it again.
-    totals = sumUp(await Promise.all(parts.map((files, index) => runMocha(files, index, { PACKAGE_BUILT: '1' }))));
+    totals = sumUp(
+      await Promise.all(parts.map((files, index) => runMocha(files, index, { PACKAGE_BUILT: '1' }))),
+    );
   }
   if (failed.length > 0) console.log(`Failed checks: ${failed.join(', ')}`);
   console.log(`All of it took ${seconds(started)}.`);

@@ -50,7 +50,9 @@ export function run(command, args, options = {}) {
 export async function must(command, args, options) {
   const { code, output } = await run(command, args, options);
   if (code !== 0) {
-    throw new Error(`${path.basename(command)} ${args.map((arg) => path.basename(arg)).join(' ')} failed:\n${output}`);
+    throw new Error(
+      `${path.basename(command)} ${args.map((arg) => path.basename(arg)).join(' ')} failed:\n${output}`,
+    );
   }
   return output;
 }

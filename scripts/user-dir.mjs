@@ -8,11 +8,20 @@ import { must, npmCommand, root, run } from './tools.mjs';
 /** `npm pack` of what is in dist/ now. The same content gives the same hash. */
 export async function pack(destination) {
   await mkdir(destination, { recursive: true });
-  const [command, args] = npmCommand(['pack', '--json', '--ignore-scripts', '--pack-destination', destination]);
+  const [command, args] = npmCommand([
+    'pack',
+    '--json',
+    '--ignore-scripts',
+    '--pack-destination',
+    destination,
+  ]);
   const printed = await must(command, args);
   const packed = Object.values(JSON.parse(printed.slice(printed.search(/^[[{]/m))))[0];
   const tarball = path.join(destination, path.basename(packed.filename));
-  const hash = createHash('sha256').update(await readFile(tarball)).digest('hex').slice(0, 16);
+  const hash = createHash('sha256')
+    .update(await readFile(tarball))
+    .digest('hex')
+    .slice(0, 16);
   return { tarball, hash, files: packed.files.map((file) => file.path) };
 }
 
@@ -24,17 +33,28 @@ export async function installInto(userDir, tarball) {
   await mkdir(userDir, { recursive: true });
   const manifest = path.join(userDir, 'package.json');
   if (!existsSync(manifest)) {
-    const content = { name: 'node-red-project', description: 'A Node-RED Project', version: '0.0.1', private: true };
+    const content = {
+      name: 'node-red-project',
+      description: 'A Node-RED Project',
+      version: '0.0.1',
+      private: true,
+    };
     await writeFile(manifest, `${JSON.stringify(content, null, 2)}\n`);
   }
   const [command, args] = npmCommand(
-    'install --prefer-offline --no-audit --no-fund --omit=dev --fetch-retries=1 --fetch-timeout=30000'.split(' '),
+    'install --prefer-offline --no-audit --no-fund --omit=dev --fetch-retries=1 --fetch-timeout=30000'.split(
+      ' ',
+    ),
   );
   const { code, output } = await run(command, [...args, path.resolve(tarball)], { cwd: userDir });
   if (code === 0) {
     return { how: 'npm' };
   }
-  if (!/E(NOTFOUND|AI_AGAIN|CONNREFUSED|CONNRESET|TIMEDOUT|NETUNREACH|HOSTUNREACH)|ERR_SOCKET_TIMEOUT/.test(output)) {
+  if (
+    !/E(NOTFOUND|AI_AGAIN|CONNREFUSED|CONNRESET|TIMEDOUT|NETUNREACH|HOSTUNREACH)|ERR_SOCKET_TIMEOUT/.test(
+      output,
+    )
+  ) {
     throw new Error(`npm install of the packed tarball failed:\n${output}`);
   }
   await unpackInto(userDir, tarball);

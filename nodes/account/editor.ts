@@ -1,4 +1,5 @@
 // The account node in the editor: its defaults, its validators, and a form that shows what its choices need.
+import type { EditorNode, EditorRed } from '../types/red-editor';
 import {
   checkProperty,
   isFromEnvironment,
@@ -9,25 +10,51 @@ import {
 } from './checks';
 import { documentedWords, exceedsDocumented, meaningOf, type Limits } from './editor/limits';
 
-/** Credentials as the editor knows them: texts, and for passwords only whether there is one. */
-type Credentials = Record<string, unknown>;
+declare const RED: EditorRed;
 
-interface Account {
-  _(key: string, params?: Readonly<Record<string, unknown>>): string;
-  readonly name?: string;
-  /** Absent until the form has been opened, and again after each deploy. */
-  readonly credentials?: Credentials;
+/** Saved properties; figures are text where they are `${ENV}`. */
+interface AccountProperties {
+  name: string;
+  environment: string;
+  authUrl: string;
+  serviceUrl: string;
+  member: string;
+  authMethod: string;
+  keyName: string;
+  postsPerSecond: number | string;
+  usersPerSecond: number | string;
+  maxConcurrent: number | string;
+  queue: string;
+  queueMaxEntries: number | string;
+  queueMaxMb: number | string;
+  warnAfterMinutes: number | string;
+  encryptIds: boolean;
+  tls: string;
+  proxy: string;
 }
 
-const credentialNames: ReadonlySet<string> = new Set([
-  'username',
-  'password',
-  'privateKey',
-  'databaseUrl',
-]);
+interface AccountCredentials {
+  username: string;
+  password: string;
+  privateKey: string;
+  databaseUrl: string;
+}
+
+type Account = EditorNode<AccountProperties>;
+
+type CredentialName = keyof AccountCredentials;
+const credentialNames: readonly CheckedProperty[] = ['username', 'password', 'privateKey', 'databaseUrl'];
+
+function isCredential(property: CheckedProperty): property is CredentialName {
+  return credentialNames.includes(property);
+}
 
 /** The account whose form is open: its validators read the fields, all others what was saved. */
 let open: Account | null = null;
+
+function setOpen(account: Account | null): void {
+  open = account;
+}
 
 function field(property: string): JQuery {
   return $(`#node-config-input-${property}`);
@@ -37,7 +64,8 @@ function asText(value: unknown): string | undefined {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 }
 
-function savedCredential(credentials: Credentials, name: string): string {
+/** The editor knows user names, and of a password only whether there is one. */
+function savedCredential(credentials: Record<string, unknown>, name: string): string {
   const stored = credentials[`has_${name}`] === true ? '__PWRD__' : '';
   return asText(credentials[name]) ?? stored;
 }
@@ -47,9 +75,9 @@ function readerOf(account: Account): Reader {
     if (account === open) {
       return asText(field(property).val());
     }
-    return credentialNames.has(property)
+    return isCredential(property)
       ? savedCredential(account.credentials ?? {}, property)
-      : asText((account as unknown as Record<string, unknown>)[property]);
+      : asText(account[property]);
   };
 }
 
@@ -97,7 +125,7 @@ function keepSelectable(property: string, saved: unknown, label: (text: string) 
   const known = field(property)
     .find('option')
     .toArray()
-    .some((option) => (option as HTMLOptionElement).value === text);
+    .some((option) => option.value === text);
   if (text !== undefined && text !== '' && !known) {
     field(property)
       .append($('<option>').val(text).text(label(text)))
@@ -159,7 +187,7 @@ function makeTabs(account: Account): void {
 }
 
 /** Figures are saved as numbers, whatever the fields hold; `${ENV}` stays the text that it is. */
-function saveNumbers(account: Record<string, unknown>): void {
+function saveNumbers(account: AccountProperties): void {
   for (const property of numberProperties) {
     const text = value(property);
     if (/^\d+$/.test(text)) {
@@ -168,26 +196,22 @@ function saveNumbers(account: Record<string, unknown>): void {
   }
 }
 
-interface Described {
-  _: Account['_'];
-  environment: string;
-  member: string;
-  serviceUrl: string;
-}
-
 /** What an account without a name is called: its environment, or the member it serves. */
-function describe({ _, environment, member, serviceUrl }: Described): string {
+function describe(account: Account): string {
+  const { environment, member, serviceUrl } = account;
   if (environment === 'sandbox') {
-    return _('account.sandbox');
+    return account._('account.sandbox');
   }
+  const seat = member ? account._('account.member', { member }) : null;
   if (environment === 'custom') {
-    const account = member ? _('account.member', { member }) : _('account.custom');
-    return URL.canParse(serviceUrl) ? _('account.at', { account, host: new URL(serviceUrl).host }) : account;
+    const words = seat ?? account._('account.custom');
+    const host = URL.canParse(serviceUrl) ? new URL(serviceUrl).host : null;
+    return host === null ? words : account._('account.at', { account: words, host });
   }
-  return member ? _('account.member', { member }) : _('account.production');
+  return seat ?? account._('account.production');
 }
 
-RED.nodes.registerType('instant-audience-account', {
+RED.nodes.registerType<AccountProperties, AccountCredentials>('instant-audience-account', {
   category: 'config',
   color: '#8FC1B5',
   icon: 'account.svg',
@@ -224,12 +248,15 @@ RED.nodes.registerType('instant-audience-account', {
     return this.name ? 'node_label_italic' : '';
   },
   oneditprepare: function () {
-    open = this;
+    setOpen(this);
     makeTabs(this);
     keepSelectable('environment', this.environment, (text) => text);
     keepSelectable('authMethod', this.authMethod, (text) => text);
     keepSelectable('queue', this.queue, (text) => (text === 'shared' ? this._('queue.shared') : text));
-    field('environment').add(field('authMethod')).add(field('queue')).on('change', () => showWhatApplies(this));
+    field('environment')
+      .add(field('authMethod'))
+      .add(field('queue'))
+      .on('change', () => showWhatApplies(this));
     field('postsPerSecond')
       .add(field('usersPerSecond'))
       .add(field('maxConcurrent'))
@@ -246,13 +273,13 @@ RED.nodes.registerType('instant-audience-account', {
     showWhatLimitsMean(this);
   },
   oneditsave: function () {
-    saveNumbers(this as unknown as Record<string, unknown>);
-    open = null;
+    saveNumbers(this);
+    setOpen(null);
   },
   oneditcancel: function () {
-    open = null;
+    setOpen(null);
   },
   oneditdelete: function () {
-    open = null;
+    setOpen(null);
   },
 });

@@ -1,19 +1,24 @@
 // The out node in the editor: its defaults, its validators, its label, and a form in words.
+import type { EditorNode, EditorRed } from '../types/red-editor';
 
-interface OutNode {
-  _(key: string, params?: Readonly<Record<string, unknown>>): string;
+declare const RED: EditorRed;
+
+interface OutProperties {
+  name: string;
+  account: string;
+  input: string;
+  inputType: string;
+  completeOn: string;
+  youngSegments: string;
+  dryRun: boolean;
 }
 
-interface SavedAccount {
-  readonly valid?: boolean;
-  /** Disabled in the editor. */
-  readonly d?: boolean;
-  readonly queue?: string;
-}
+type OutNode = EditorNode<OutProperties>;
+type SavedAccount = Readonly<Record<string, unknown>>;
 
 /** The account as the editor has it, also one that is not deployed yet. */
 function accountOf(id: unknown): SavedAccount | null {
-  return typeof id === 'string' && id !== '' ? (RED.nodes.node(id) as SavedAccount | null) : null;
+  return typeof id === 'string' && id !== '' ? RED.nodes.node(id) : null;
 }
 
 function validAccount(this: OutNode, value: unknown, _options: unknown): true | string {
@@ -24,6 +29,7 @@ function validAccount(this: OutNode, value: unknown, _options: unknown): true | 
   if (account === null) {
     return this._('invalid.account_gone');
   }
+  // Disabled in the editor.
   if (account.d === true) {
     return this._('invalid.account_off');
   }
@@ -37,7 +43,7 @@ function validInput(this: OutNode, value: unknown, _options: unknown): true | st
   if (typeof value !== 'string' || value.trim() === '') {
     return this._('invalid.input_missing');
   }
-  return RED.utils.validatePropertyExpression(value) === true ? true : this._('invalid.input_invalid');
+  return RED.utils.validatePropertyExpression(value) ? true : this._('invalid.input_invalid');
 }
 
 function validCompleteOn(this: OutNode, value: unknown, _options: unknown): true | string {
@@ -60,7 +66,7 @@ function completeOnHint(chosen: unknown, account: SavedAccount | null): string {
   return chosen === 'accepted' ? 'completeOn.acceptedHint' : 'completeOn.otherHint';
 }
 
-RED.nodes.registerType('instant-audience-out', {
+RED.nodes.registerType<OutProperties>('instant-audience-out', {
   category: 'audience',
   color: '#8FC1B5',
   icon: 'audience-out.svg',

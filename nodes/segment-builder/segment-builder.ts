@@ -68,11 +68,11 @@ function refuseEverything(RED: NodeAPI, node: Node, issues: readonly Issue[]): v
   const reasons = joinSentences(issues.map((issue) => issueText(RED, prefix, issue)));
   const text = textOr(
     RED,
-    `${prefix}.error.misconfigured`,
+    'segment-builder.error.misconfigured',
     { reasons },
     () => `The segment builder is not set up: ${reasons}`,
   );
-  const status = textOr(RED, `${prefix}.status.misconfigured`, {}, () => 'not set up');
+  const status = textOr(RED, 'segment-builder.status.misconfigured', {}, () => 'not set up');
   node.status({ fill: 'red', shape: 'ring', text: status });
   node.error(text);
   node.on('input', (_message, _send, done) => done(new Error(text)));
@@ -163,13 +163,13 @@ class Delivery {
     const params = { rejected: rejected.length, total, index: first.index, message: first.message };
     const english = (): string =>
       `${params.rejected} of ${total} items cannot be used. Item ${params.index}: ${params.message}`;
-    return new Error(textOr(this.RED, `${prefix}.error.items`, params, english));
+    return new Error(textOr(this.RED, 'segment-builder.error.items', params, english));
   }
 
   private noPlace(): Error {
     const english = (): string =>
       'The entries cannot be put into the message: a part of the output property is no object';
-    return new Error(textOr(this.RED, `${prefix}.error.place`, {}, english));
+    return new Error(textOr(this.RED, 'segment-builder.error.place', {}, english));
   }
 }
 

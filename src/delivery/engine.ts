@@ -155,6 +155,8 @@ export class Engine {
   private closed = false;
   private committing = false;
   private turnAsked = false;
+  /** Asked for while a commit was under way. */
+  private turnMissed = false;
   private cancelWake: (() => void) | null = null;
   private wakeAtMs = Infinity;
 
@@ -185,7 +187,7 @@ export class Engine {
   private shieldsMade = false;
   private shieldsWhileReading: Item[] = [];
   private nextAccount = 0;
-  private readonly leftovers: { post: number; atMs: number }[] = [];
+  private readonly leftovers: { post: number; atMs: number; users: number }[] = [];
   private readonly leftoverUsers = new Map<number, number>();
   private readonly abandoned = new Map<string, number>();
   private readonly recoveredListeners = new Map<string, (recovered: readonly Recovered[]) => void>();
@@ -255,9 +257,10 @@ export class Engine {
       for (const hash of flight.userHashes) {
         this.leftoverUsers.set(hash, Math.max(nowMs + leftMs, this.leftoverUsers.get(hash) ?? 0));
       }
-      this.leftovers.push({ post: flight.post, atMs: nowMs + leftMs });
+      this.leftovers.push({ post: flight.post, atMs: nowMs + leftMs, users: flight.userHashes.length });
     }
     this.leftovers.sort((a, b) => a.atMs - b.atMs);
+    for (const { users, atMs } of this.leftovers) this.ledger.inherit(users, atMs);
   }
 
   /** The smallest limits of the accounts that use this engine. */
@@ -439,7 +442,11 @@ export class Engine {
   }
 
   private turn(): void {
-    if (this.closed || this.committing) return;
+    if (this.closed) return;
+    if (this.committing) {
+      this.turnMissed = true;
+      return;
+    }
     if (!this.opened) {
       this.refuseIntake();
       return;
@@ -470,6 +477,8 @@ export class Engine {
     this.outbox.commit(commit).then(
       () => {
         this.committing = false;
+        // What waited for the outbox may go on.
+        if (this.outboxTrouble !== null) this.turnMissed = true;
         this.outboxTrouble = null;
         this.pager.committed(this.lastSeq);
         this.afterCommit();
@@ -500,7 +509,7 @@ export class Engine {
         (error) => this.outboxFailed(asOutboxError(error)),
       );
     }
-    if (this.intake.length > 0 || this.settledPosts.length > 0 || this.pages.length > 0) this.askTurn();
+    this.goOn();
     if (!this.busy) for (const waiter of this.idleWaiters.splice(0)) waiter();
     this.armWake();
   }
@@ -515,6 +524,7 @@ export class Engine {
       if (post.groupGrant !== null) this.isolation.quota.cancel(post.groupGrant);
       for (const packed of post.users) this.comeBack(packed);
       this.regroup(post, nowMs);
+      for (const { user } of post.users) this.settleUser(user, nowMs);
     }
     this.departing = [];
     const taken = this.taken;
@@ -528,9 +538,16 @@ export class Engine {
       ticket.endEarly(outboxEnd(error));
       void submission;
     }
-    // Their ends are said again by the next commit, and reported after it.
-    if (this.intake.length > 0) this.askTurn();
+    // What had ended is said again by the next commit, and reported after it.
+    this.goOn();
     this.armWake();
+  }
+
+  /** Another turn for what came up during the commit. */
+  private goOn(): void {
+    const more = this.turnMissed || this.intake.length > 0 || this.settledPosts.length > 0 || this.pages.length > 0;
+    this.turnMissed = false;
+    if (more) this.askTurn();
   }
 
   private outboxFailed(error: OutboxError): void {
@@ -577,7 +594,7 @@ export class Engine {
     const nowMs = this.clock.monoMs();
     if (!this.opened || this.committing) return Infinity;
     let atMs = Math.min(this.late.nextAtMs(), this.leftovers[0]?.atMs ?? Infinity);
-    if (this.outboxTrouble !== null) atMs = Math.min(atMs, Math.max(this.outboxRetryAtMs, nowMs));
+    if (this.outboxTrouble !== null) return Math.min(atMs, this.outboxRetryAtMs);
     if (this.parked || this.paused) return atMs;
     atMs = Math.min(atMs, this.delayed.nextAtMs(), this.logins.nextAtMs());
     if (this.someReady() || this.isolation.size > 0) atMs = Math.min(atMs, this.departAtMs(nowMs));
@@ -586,7 +603,7 @@ export class Engine {
 
   /** When what is ready may go, as far as a clock decides it. */
   private departAtMs(nowMs: number): number {
-    const blockedUntilMs = Math.max(this.rateLimitedUntilMs, this.gateUntilMs, this.outboxTrouble === null ? 0 : this.outboxRetryAtMs);
+    const blockedUntilMs = Math.max(this.rateLimitedUntilMs, this.gateUntilMs);
     const free = this.ledger.free(nowMs);
     const quotaAtMs = free.posts >= 1 && free.users >= 1 && free.calls >= 1 ? -Infinity : this.ledger.nextFreeAtMs();
     const heldAtMs = this.heldSinceMs === null ? -Infinity : Math.min(this.heldSinceMs + holdMs, this.ledger.nextFreeAtMs());
@@ -755,7 +772,7 @@ export class Engine {
       entry = parseBody(row.body);
     } catch (error) {
       this.log('error', `Entry ${row.seq} in the queue cannot be read and was set aside: ${String(error)}`);
-      this.journal.remove(row.seq);
+      this.journal.mark(row.seq, 'remove');
       if (row.state === 'waiting') {
         this.counters.waiting -= 1;
         this.counters.rejected += 1;
@@ -771,6 +788,8 @@ export class Engine {
 
   private takeDue(nowMs: number): void {
     this.logins.expireWaits(nowMs);
+    // Nothing is older than the first number, so this tells the outbox nothing; it only shows whether it works.
+    if (this.outboxTrouble !== null && nowMs >= this.outboxRetryAtMs) this.journal.dropShieldsThrough(1);
     if (this.flushAsked) this.endAllWaits(nowMs);
     for (let user = this.delayed.popDue(nowMs); user !== null; user = this.delayed.popDue(nowMs)) this.enqueue(user, nowMs);
     for (let user = this.late.popDue(nowMs); user !== null; user = this.late.popDue(nowMs)) {
@@ -834,17 +853,12 @@ export class Engine {
 
   private mayDepart(nowMs: number): boolean {
     if (this.parked || this.paused) return false;
-    if (this.outboxTrouble !== null && nowMs < this.outboxRetryAtMs) return false;
+    // A failing outbox must work again before anything leaves.
+    if (this.outboxTrouble !== null) return false;
     return nowMs >= this.rateLimitedUntilMs && nowMs >= this.gateUntilMs;
   }
 
   private depart(nowMs: number): void {
-    // A failing outbox is tried with what it still has to be told, before anything leaves again.
-    if (this.outboxTrouble !== null) {
-      // Nothing is older than the first number, so this tells the outbox nothing; it only shows whether it works.
-      this.journal.dropShieldsThrough(1);
-      return;
-    }
     for (;;) {
       const free = this.ledger.free(nowMs);
       if (free.posts < 1 || free.users < 1 || free.calls < 1) return;
@@ -1265,7 +1279,7 @@ export class Engine {
       if (item.open > 0 || item.row === 'repeat') continue;
       // Ended, but something older of this user is not: kept until that has ended too.
       item.row = 'repeat';
-      this.journal.repeat(item.seq);
+      this.journal.mark(item.seq, 'repeat');
     }
     if (user.idle) {
       this.users.delete(user.key);
@@ -1280,12 +1294,12 @@ export class Engine {
     if (item.row !== 'shield') this.queuedBytes -= bodyChars(item.entry);
     const changedNothing = item.cells.every((cell) => cell.rejected);
     if (changedNothing || !this.pager.hasUnreadBefore(item.seq)) {
-      this.journal.remove(item.seq);
+      this.journal.mark(item.seq, 'remove');
       return;
     }
     this.shieldsMade = true;
     if (this.pager.readingAny) this.shieldsWhileReading.push(shieldOf(item));
-    if (item.row !== 'shield') this.journal.shield(item.seq);
+    if (item.row !== 'shield') this.journal.mark(item.seq, 'shield');
   }
 
   private enqueue(user: User, nowMs: number): void {

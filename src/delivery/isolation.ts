@@ -60,8 +60,11 @@ export class Isolation {
     const free = this.ledger.free(nowMs);
     if (free.posts < 1) return null;
     const first = this.groups.peek();
-    if (first !== undefined && first.users.length > this.largest) this.split(this.groups.shift()!.users);
-    else if (first !== undefined && first.users.length <= Math.min(free.users, freeUsers)) {
+    if (first !== undefined && first.users.length > this.largest) {
+      this.split(this.groups.shift()!.users);
+      return this.next(nowMs, freeUsers, probesToo);
+    }
+    if (first !== undefined && first.users.length <= Math.min(free.users, freeUsers)) {
       return this.groups.shift() ?? null;
     }
     return probesToo && free.users >= 1 && freeUsers >= 1 ? this.probes.popDue(nowMs) : null;

@@ -2,11 +2,12 @@
 
 import type { Commit, FlightMark, NewRow } from '../outbox/outbox';
 
+/** What becomes of a row that has ended. Of several words about one row in one commit the last counts. */
+type Mark = 'remove' | 'shield' | 'repeat';
+
 export class Journal {
   private append: NewRow[] = [];
-  private removed: number[] = [];
-  private shielded: number[] = [];
-  private repeated: number[] = [];
+  private marks = new Map<number, Mark>();
   private departs: FlightMark[] = [];
   private arrived: number[] = [];
   private lostPosts: { post: number; untilWallMs: number }[] = [];
@@ -16,16 +17,8 @@ export class Journal {
     this.append.push(row);
   }
 
-  remove(seq: number): void {
-    this.removed.push(seq);
-  }
-
-  shield(seq: number): void {
-    this.shielded.push(seq);
-  }
-
-  repeat(seq: number): void {
-    this.repeated.push(seq);
+  mark(seq: number, mark: Mark): void {
+    this.marks.set(seq, mark);
   }
 
   depart(mark: FlightMark): void {
@@ -46,11 +39,13 @@ export class Journal {
 
   /** Everything since the last `take`, or null when there is nothing to say. */
   take(): Commit | null {
+    const marked: Record<Mark, number[]> = { remove: [], shield: [], repeat: [] };
+    for (const [seq, mark] of this.marks) marked[mark].push(seq);
     const commit: Commit = {
       ...(this.append.length > 0 && { append: this.append }),
-      ...(this.removed.length > 0 && { remove: this.removed }),
-      ...(this.shielded.length > 0 && { shield: this.shielded }),
-      ...(this.repeated.length > 0 && { repeat: this.repeated }),
+      ...(marked.remove.length > 0 && { remove: marked.remove }),
+      ...(marked.shield.length > 0 && { shield: marked.shield }),
+      ...(marked.repeat.length > 0 && { repeat: marked.repeat }),
       ...(this.departs.length > 0 && { depart: this.departs }),
       ...(this.arrived.length > 0 && { arrive: this.arrived }),
       ...(this.lostPosts.length > 0 && { lost: this.lostPosts }),
@@ -58,9 +53,7 @@ export class Journal {
     };
     if (Object.keys(commit).length === 0) return null;
     this.append = [];
-    this.removed = [];
-    this.shielded = [];
-    this.repeated = [];
+    this.marks = new Map();
     this.departs = [];
     this.arrived = [];
     this.lostPosts = [];
@@ -70,9 +63,12 @@ export class Journal {
 
   /** A commit failed: its ends must still be said, its new rows and departures are the caller's to refuse. */
   putBack(commit: Commit): void {
-    this.removed.unshift(...(commit.remove ?? []));
-    this.shielded.unshift(...(commit.shield ?? []));
-    this.repeated.unshift(...(commit.repeat ?? []));
+    const later = this.marks;
+    this.marks = new Map();
+    for (const mark of ['remove', 'shield', 'repeat'] as const) {
+      for (const seq of commit[mark] ?? []) this.marks.set(seq, mark);
+    }
+    for (const [seq, mark] of later) this.marks.set(seq, mark);
     this.arrived.unshift(...(commit.arrive ?? []));
     this.lostPosts.unshift(...(commit.lost ?? []));
     this.shieldFloor = Math.max(this.shieldFloor, commit.dropShieldsThrough ?? 0);

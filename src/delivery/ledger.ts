@@ -82,6 +82,11 @@ export class Ledger {
     );
   }
 
+  /** A request of an earlier process that may still run until `untilMs`. Call in order of that time. */
+  inherit(users: number, untilMs: number): void {
+    this.lost.push({ freeAtMs: untilMs + 1000 + settleMarginMs, users: this.take(users).users, calls: 1 }, 1);
+  }
+
   /** The request never left. */
   cancel(grant: Grant): void {
     this.usedPosts -= 1;

@@ -11,6 +11,7 @@ interface LaneState {
   /** Highest seq of the lane that went to disk only. */
   written: number;
   unread: boolean;
+  /** From the request until its page is in memory. */
   reading: boolean;
   /** Entries of the lane in memory. */
   loaded: number;
@@ -101,7 +102,6 @@ export class Pager {
       state.reading = true;
       this.outbox.read(lane, state.cursor, throughSeq, this.pageRows).then(
         (page) => {
-          state.reading = false;
           arrived({ lane, page, throughSeq, full: page.rows.length >= this.pageRows });
         },
         (error: unknown) => {
@@ -115,6 +115,7 @@ export class Pager {
   /** The rows of a page are in memory now. */
   admitted(read: ReadPage): void {
     const state = this.states[read.lane];
+    state.reading = false;
     const last = read.page.rows.at(-1);
     state.cursor = read.full && last !== undefined ? last.seq : read.throughSeq;
     // Rows may have been written since the page was asked for.

@@ -70,7 +70,7 @@ export class MemoryOutbox implements Outbox {
     return Promise.resolve();
   }
 
-  /** Places for rows that are held, for the test that a removed backlog gives its memory back. */
+  /** Places for rows that are held, used or not. */
   get slots(): number {
     return this.#lanes.add.slots + this.#lanes.removal.slots;
   }
@@ -78,11 +78,7 @@ export class MemoryOutbox implements Outbox {
   /** At once, so that calls are carried out in order; a throw becomes a rejection. */
   #carryOut<T>(call: () => T): Promise<T> {
     if (!this.#isOpen) return Promise.reject(new OutboxError('closed', 'The queue in memory is closed.'));
-    try {
-      return Promise.resolve(call());
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return new Promise((resolve) => resolve(call()));
   }
 
   #apply(commit: Commit): void {

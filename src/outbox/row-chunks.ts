@@ -2,11 +2,10 @@
 
 import type { NewRow, Row, RowState } from './outbox';
 
-const chunkRows = 1024;
 /** A chunk is repacked when fewer than a quarter of its rows are left. */
 const repackBelow = 0.25;
-/** Neighbours are packed into one chunk while together they hold no more than this. */
-const mergeUpTo = chunkRows / 2;
+/** Neighbours are packed into one chunk while together they fill no more than this of one. */
+const mergeUpTo = 0.5;
 
 const gone = 3;
 const stateCodes: Readonly<Record<RowState, number>> = { waiting: 0, shield: 1, repeat: 2 };
@@ -108,13 +107,14 @@ export class LaneRows {
   constructor(
     private readonly lane: Row['lane'],
     private readonly sources: readonly Row['source'][],
+    private readonly chunkRows = 1024,
   ) {}
 
   /** The row's number must be above every number of this lane. */
   push(row: NewRow, source: number): void {
     let last = this.#chunks.at(-1);
     if (last === undefined || last.length === last.capacity) {
-      last = new Chunk(chunkRows);
+      last = new Chunk(this.chunkRows);
       this.#chunks.push(last);
     }
     last.push(row, source);
@@ -188,7 +188,7 @@ export class LaneRows {
     return null;
   }
 
-  /** Bytes of columns held, for the test that a removed prefix gives its memory back. */
+  /** Places for rows that are held, used or not. */
   get slots(): number {
     return this.#chunks.reduce((sum, chunk) => sum + chunk.capacity, 0);
   }
@@ -207,7 +207,7 @@ export class LaneRows {
   }
 
   #giveBack(index: number, chunk: Chunk): void {
-    const filling = index === this.#chunks.length - 1 && chunk.capacity === chunkRows;
+    const filling = index === this.#chunks.length - 1 && chunk.capacity === this.chunkRows;
     if (chunk.live === 0) {
       // An idle queue empties with every message: keep the chunk that is being filled.
       if (filling) chunk.clear();
@@ -217,7 +217,7 @@ export class LaneRows {
 
   #repack(index: number, chunk: Chunk): void {
     const before = this.#chunks[index - 1];
-    const merge = before !== undefined && before.live + chunk.live <= mergeUpTo;
+    const merge = before !== undefined && before.live + chunk.live <= this.chunkRows * mergeUpTo;
     const packed = new Chunk(chunk.live + (merge ? before.live : 0));
     if (merge) packed.pushLive(before);
     packed.pushLive(chunk);

@@ -66,8 +66,8 @@ const sentences: Readonly<Record<Code, (path: string, detail: string) => string>
     `The disk of the queue file ${path} is full (${detail}). What was taken before is kept; free some space, and ` +
     'new entries are taken again.',
   locked: (path, detail) =>
-    `The queue file ${path} is in use by another process (${detail}), most likely a second Node-RED with the same ` +
-    'user directory, or one that is still stopping. Stop it, or give each its own user directory.',
+    `The queue file ${path} is in use already (${detail}), most likely by a second Node-RED with the same user ` +
+    'directory, or by one that is still stopping. Stop it, or give each its own user directory.',
   newer_version: (path, detail) =>
     `The queue file ${path} was written by a newer version of this package (${detail}). It is left as it is. ` +
     'Install that version again, or move the file to a safe place to start with an empty queue.',

@@ -20,6 +20,9 @@ const columnsPerRow = 9;
 /** Free pages (of 8 KiB) that are kept for what comes next. */
 const sparePages = 1024;
 const largeWalBytes = 1_048_576;
+const maxVacuumPages = 512;
+/** The file is cut by a checkpoint: often, as cutting hundreds of MB at once takes tens of ms. */
+const pagesPerCut = 2048;
 /** How long one `tidy` may take; its steps grow and shrink with what the last one took. */
 const tidyForMs = 4;
 
@@ -55,6 +58,7 @@ export class SqliteLog {
   #damage: OutboxError | null = null;
   #isOpen = true;
   #vacuumPages = 16;
+  #pagesToCut = 0;
 
   /** Takes over a handle from `openDatabase`, and closes it when the content makes no sense. */
   constructor(
@@ -128,9 +132,17 @@ export class SqliteLog {
     return this.#guard(() => {
       const spare = idle ? sparePages : Math.max(sparePages, Math.floor(pragma(this.db, 'page_count') / 4));
       const surplus = pragma(this.db, 'freelist_count') - spare;
-      if (surplus > 0) this.#vacuum(surplus);
-      else if (idle && this.#walBytes() > largeWalBytes) this.db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-      return surplus > 0;
+      if (this.#pagesToCut >= pagesPerCut || (surplus <= 0 && this.#pagesToCut > 0)) {
+        this.#cut();
+        return true;
+      }
+      if (surplus > 0) {
+        this.#vacuum(surplus);
+        // No fewer: somebody rebuilt the file without auto_vacuum. It works, but only grows.
+        return pragma(this.db, 'freelist_count') < surplus + spare;
+      }
+      if (idle && this.#walBytes() > largeWalBytes) this.db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      return false;
     });
   }
 
@@ -304,17 +316,24 @@ export class SqliteLog {
       .map(flightOf);
   }
 
+  #cut(): void {
+    this.db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    this.#pagesToCut = 0;
+  }
+
   /** Needs no sync of its own: should it be lost in a power cut, the pages are merely free again. */
   #vacuum(surplus: number): void {
     const started = this.monoMs();
+    const pages = Math.min(surplus, this.#vacuumPages);
     this.db.exec('PRAGMA synchronous = NORMAL');
     try {
-      this.db.exec(`PRAGMA incremental_vacuum(${Math.min(surplus, this.#vacuumPages)})`);
+      this.db.exec(`PRAGMA incremental_vacuum(${pages})`);
+      this.#pagesToCut += pages;
     } finally {
       this.db.exec('PRAGMA synchronous = FULL');
     }
     const tookMs = this.monoMs() - started;
-    if (tookMs < tidyForMs / 2) this.#vacuumPages = Math.min(this.#vacuumPages * 2, 4096);
+    if (tookMs < tidyForMs / 2) this.#vacuumPages = Math.min(this.#vacuumPages * 2, maxVacuumPages);
     else if (tookMs > tidyForMs) this.#vacuumPages = Math.max(1, Math.floor(this.#vacuumPages / 2));
   }
 }

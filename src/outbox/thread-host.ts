@@ -20,16 +20,14 @@ export function startThread(path: string, onDeath: OnDeath): Promise<LogHost> {
   const worker = newWorker(path);
   return new Promise((resolve, reject) => {
     let reason = 'it ended';
+    let refusal: OutboxError | null = null;
     worker.once('error', (error: Error) => (reason = error.message));
     worker.once('message', (reply: ThreadReply) => {
       if (reply.kind === 'opened') resolve(new ThreadHost(worker, reply.commits, onDeath));
-      else if (reply.kind === 'refused')
-        worker.once('exit', () => reject(new OutboxError(reply.code, reply.message)));
+      else if (reply.kind === 'refused') refusal = new OutboxError(reply.code, reply.message);
     });
-    // Last of the listeners of 'exit' where the thread refused, and of no effect where it opened.
-    worker.once('exit', () =>
-      setImmediate(() => reject(new OutboxError('failed', startFailed(path, reason)))),
-    );
+    // Without effect once it has opened.
+    worker.once('exit', () => reject(refusal ?? new OutboxError('failed', startFailed(path, reason))));
   });
 }
 

@@ -88,6 +88,7 @@ class Running implements Inspected {
   readonly #clock: SandboxClock;
   readonly #service: Service;
   readonly #front: HttpFront;
+  #closing: Promise<void> | undefined;
 
   constructor(options: SandboxOptions) {
     const clock = (this.#clock = options.clock ?? systemClock);
@@ -126,7 +127,7 @@ class Running implements Inspected {
       peaks: () => this.peaks(),
       operations: () => this.#service.parts.target.operations.list(),
       reset: () => this.reset(),
-      close: () => this.#close(),
+      close: () => (this.#closing ??= this.#close()),
     };
   }
 
@@ -177,7 +178,6 @@ class Running implements Inspected {
   }
 
   async #close(): Promise<void> {
-    if (!this.server.listening) return;
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     // Sockets live by real time, whatever clock the sandbox was given.
     const grace = setTimeout(() => {

@@ -220,8 +220,9 @@ class Application {
 /** As the documented entities repeat it: without the domain, which stands on entries and, astray, on the request. */
 function bare(sent: unknown): unknown {
   if (!isObject(sent)) return sent;
-  const { domain: _domain, rt_segment: entries, ...rest } = sent;
-  return Array.isArray(entries) ? { ...rest, rt_segment: entries.map(bare) } : { ...rest };
+  const { domain: _domain, ...rest } = sent;
+  const entries = rest.rt_segment;
+  return Array.isArray(entries) ? { ...rest, rt_segment: entries.map(bare) } : rest;
 }
 
 function withoutNulls(_key: string, value: unknown): unknown {

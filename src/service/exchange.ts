@@ -83,8 +83,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#departedMs = performance.now();
   }
 
+  /** May come twice, when an informational reply goes before. */
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ReplyHeaders): void {
-    if (status < 200) return;
     this.#status = status;
     this.#headers = headers;
     this.#onReplyMs(performance.now() - this.#departedMs);
@@ -99,7 +99,12 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     const [first] = this.#chunks;
     const whole = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
-    this.#settle({ kind: 'reply', status: this.#status, headers: this.#headers, body: whole.toString('utf8') });
+    this.#settle({
+      kind: 'reply',
+      status: this.#status,
+      headers: this.#headers,
+      body: whole.toString('utf8'),
+    });
   }
 
   onRequestUpgrade(controller: Dispatcher.DispatchController): void {

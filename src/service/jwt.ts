@@ -35,7 +35,8 @@ const sentences = {
   publicKey: 'This is the public half: register it at the service, and paste the private key here.',
   certificate: 'This is a certificate: paste the private key that belongs to it.',
   openssh: 'The private key has OpenSSH form: convert it to PEM (ssh-keygen -p -m PEM -f key).',
-  notRsa: 'The private key is not an RSA key: the service needs RSA, so make a new pair and register its public half.',
+  notRsa:
+    'The private key is not an RSA key: the service needs RSA, so make a new pair and register its public half.',
   unusable: 'The private key is damaged or incomplete: paste the whole text once more.',
 } as const;
 
@@ -48,7 +49,8 @@ function readKey(text: string): KeyObject | string {
   if (label.includes('PUBLIC KEY')) return sentences.publicKey;
   if (label.includes('CERTIFICATE')) return sentences.certificate;
   if (label === 'OPENSSH PRIVATE KEY') return sentences.openssh;
-  if (label === 'EC PRIVATE KEY' || label === 'DSA PRIVATE KEY' || label === 'EC PARAMETERS') return sentences.notRsa;
+  if (label === 'EC PRIVATE KEY' || label === 'DSA PRIVATE KEY' || label === 'EC PARAMETERS')
+    return sentences.notRsa;
   return parseKey(`-----BEGIN ${label}-----\n${wrapped(body)}\n-----END ${label}-----\n`);
 }
 

@@ -57,7 +57,8 @@ const OUT_OF_DATE = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
 /** Own certificate or key that cannot be read, found before anything is sent. */
 const OWN_KEY = /^ERR_OSSL_|^ERR_CRYPTO_/;
 /** The peer's verdict on our certificate may come after the request has left (TLS 1.3). */
-const PEER_ALERT = /^ERR_SSL_.*ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA|HANDSHAKE|ACCESS_DENIED|UNSUPPORTED)/;
+const PEER_ALERT =
+  /^ERR_SSL_.*ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA|HANDSHAKE|ACCESS_DENIED|UNSUPPORTED)/;
 
 function certificateSentence(code: string, phase: NetworkPhase, host: string): string | null {
   if (WRONG_HOST.has(code)) {
@@ -91,12 +92,25 @@ function proxyStatusOf(error: unknown): number | null {
 
 function readProxyRefusal(status: number, host: string): NetworkFailure {
   if (status === 407) {
-    return { kind: 'configuration', code: 'http_407', message: `The proxy on the way to ${host} wants a login (HTTP 407): check the proxy's user name and password.` };
+    return {
+      kind: 'configuration',
+      code: 'http_407',
+      message: `The proxy on the way to ${host} wants a login (HTTP 407): check the proxy's user name and password.`,
+    };
   }
   if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
-    return { kind: 'configuration', code: 'proxy', message: `The proxy refuses to connect to ${host} (HTTP ${status}): ask whoever runs it.` };
+    return {
+      kind: 'configuration',
+      code: 'proxy',
+      message: `The proxy refuses to connect to ${host} (HTTP ${status}): ask whoever runs it.`,
+    };
   }
-  return { kind: 'passing', ambiguous: false, code: 'proxy', message: `The proxy could not reach ${host} (HTTP ${status}).` };
+  return {
+    kind: 'passing',
+    ambiguous: false,
+    code: 'proxy',
+    message: `The proxy could not reach ${host} (HTTP ${status}).`,
+  };
 }
 
 function describe(code: string, phase: NetworkPhase, host: string): [code: string, sentence: string] {
@@ -106,9 +120,15 @@ function describe(code: string, phase: NetworkPhase, host: string): [code: strin
     case 'EAI_NODATA':
     case 'EAI_NONAME':
     case 'EAI_FAIL':
-      return ['dns', `The name of ${host} cannot be resolved (${code}): check the network, and the URL in the account.`];
+      return [
+        'dns',
+        `The name of ${host} cannot be resolved (${code}): check the network, and the URL in the account.`,
+      ];
     case 'ECONNREFUSED':
-      return ['refused', `${host} refuses the connection: nothing listens there, or a firewall is in between.`];
+      return [
+        'refused',
+        `${host} refuses the connection: nothing listens there, or a firewall is in between.`,
+      ];
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'ENETDOWN':
@@ -132,6 +152,9 @@ function describe(code: string, phase: NetworkPhase, host: string): [code: strin
     default:
       return phase === 'connecting'
         ? ['connect', `The connection to ${host} failed (${code === '' ? 'no reason given' : code}).`]
-        : ['reset', `The connection to ${host} broke before the whole answer was there (${code === '' ? 'no reason given' : code}).`];
+        : [
+            'reset',
+            `The connection to ${host} broke before the whole answer was there (${code === '' ? 'no reason given' : code}).`,
+          ];
   }
 }

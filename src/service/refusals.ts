@@ -71,12 +71,15 @@ function readAcceptance(json: unknown, envelope: Envelope): PostOutcome {
   }
   const read = postReplySchema.safeParse(json);
   // The status is OK, so what cannot be read is attached and not held against the entries.
-  if (!read.success) return { kind: 'accepted', warnings: [{ message: quote(JSON.stringify(warnings)), entity: warnings }] };
+  if (!read.success)
+    return { kind: 'accepted', warnings: [{ message: quote(JSON.stringify(warnings)), entity: warnings }] };
   const list = read.data.warnings;
   if (!list.some(({ message }) => NOTHING_VALID_WARNING.test(message.trim()))) {
     return { kind: 'accepted', warnings: list };
   }
-  const reasons = new Set(list.map(({ message }) => message.trim()).filter((one) => !NOTHING_VALID_WARNING.test(one)));
+  const reasons = new Set(
+    list.map(({ message }) => message.trim()).filter((one) => !NOTHING_VALID_WARNING.test(one)),
+  );
   const shown = [...reasons].slice(0, 5).join(' · ');
   return {
     kind: 'bodyRefused',
@@ -104,7 +107,8 @@ function readRefusal(reply: HttpReply, envelope: Envelope | null, wallMs: number
 }
 
 const loginSentences: Readonly<Record<LoginRefusal, string>> = {
-  NOAUTH: 'The service refused the login: check user name and password, or key name and private key, of the account',
+  NOAUTH:
+    'The service refused the login: check user name and password, or key name and private key, of the account',
   NOAUTH_EXPIRED: 'The password has expired: set a new one at the service and enter it in the account',
   NOAUTH_DISABLED: 'The service has switched this account off: ask its support',
   UNAUTH: 'This login is not allowed to do this: ask the service for the permission',
@@ -130,23 +134,49 @@ function isRateLimited({ status, headers, body }: HttpReply, envelope: Envelope 
 /** Statuses that speak for themselves, whatever the body says. */
 function readStatus(status: number, says: string): ReadFailure | null {
   if (status >= 300 && status < 400) {
-    return configuration('redirect', `The service sends us elsewhere${says}: check the URL in the account. Redirects are not followed, since they would carry the token away.`);
+    return configuration(
+      'redirect',
+      `The service sends us elsewhere${says}: check the URL in the account. Redirects are not followed, since they would carry the token away.`,
+    );
   }
-  if (status === 403) return configuration('http_403', `The service forbids this call${says}: check member, permissions and the allowed addresses.`);
-  if (status === 404) return configuration('http_404', `The service does not know this address${says}: check the URL in the account.`);
-  if (status === 407) return configuration('http_407', `The proxy wants a login${says}: check the proxy's user name and password.`);
+  if (status === 403)
+    return configuration(
+      'http_403',
+      `The service forbids this call${says}: check member, permissions and the allowed addresses.`,
+    );
+  if (status === 404)
+    return configuration(
+      'http_404',
+      `The service does not know this address${says}: check the URL in the account.`,
+    );
+  if (status === 407)
+    return configuration(
+      'http_407',
+      `The proxy wants a login${says}: check the proxy's user name and password.`,
+    );
   // A gateway's word about a service that may be at work still.
-  if (status === 502 || status === 504) return passing(`http_${status}`, true, `A gateway got no answer from the service${says}.`);
+  if (status === 502 || status === 504)
+    return passing(`http_${status}`, true, `A gateway got no answer from the service${says}.`);
   return null;
 }
 
 function readErrorId(status: number, errorId: string | null, own: boolean, says: string): ReadFailure {
   if (errorId === 'SYSTEM') return passing('SYSTEM', false, `The service has an inner error${says}.`);
-  if (status === 408 || status >= 500) return passing(`http_${status}`, !own, `The service could not answer${says}.`);
+  if (status === 408 || status >= 500)
+    return passing(`http_${status}`, !own, `The service could not answer${says}.`);
   if (errorId === 'SYNTAX' || errorId === 'INTEGRITY') return bodyRefused(errorId, says);
   if (status >= 400) return bodyRefused(`http_${status}`, says);
-  if (errorId !== null) return passing('unknown_error', false, `The service refused with an error that this version does not know${says}.`);
-  return passing('unreadable', true, `The reply is not one of the service's own${says}: something between may have answered.`);
+  if (errorId !== null)
+    return passing(
+      'unknown_error',
+      false,
+      `The service refused with an error that this version does not know${says}.`,
+    );
+  return passing(
+    'unreadable',
+    true,
+    `The reply is not one of the service's own${says}: something between may have answered.`,
+  );
 }
 
 function bodyRefused(code: string, says: string): ReadFailure {
@@ -160,15 +190,18 @@ function asAuthOutcome(failure: ReadFailure): AuthOutcome {
       return { kind: 'loginRefused', code: 'NOAUTH', message: `${loginSentences.NOAUTH}${says}` };
     }
     case 'bodyRefused':
-      return configuration(failure.code, failure.message.replace('something in this request', 'the form of the login'));
+      return configuration(
+        failure.code,
+        failure.message.replace('something in this request', 'the form of the login'),
+      );
     default:
       return failure;
   }
 }
 
-/** The service's own replies carry a status or an error id as text; a gateway's page does not. */
+/** The service's own refusals carry an error id or code as text; a gateway's page, or its JSON, does not. */
 function isOwnReply(envelope: Envelope | null): boolean {
-  return ['status', 'error_id', 'error_code'].some((key) => textOf(envelope, key) !== null);
+  return textOf(envelope, 'error_id') !== null || textOf(envelope, 'error_code') !== null;
 }
 
 /** ` (HTTP 503, SYSTEM: "its words")`. */

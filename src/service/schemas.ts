@@ -25,7 +25,13 @@ export function parseJson(body: string): unknown {
 }
 
 /** The service's ids come as numbers; a numeric string is read as one too. */
-const integer = z.union([z.number(), z.string().regex(/^-?\d+$/).transform(Number)]);
+const integer = z.union([
+  z.number(),
+  z
+    .string()
+    .regex(/^-?\d+$/)
+    .transform(Number),
+]);
 const count = integer.nullish().transform((value) => value ?? 0);
 const text = z
   .union([z.string(), z.number()])
@@ -42,7 +48,8 @@ export const warningSchema: z.ZodType<Warning> = z.unknown().transform((value): 
 
 /** A missing or null list is an empty one. */
 export const warningsSchema = z
-  .union([z.array(warningSchema), z.null(), z.undefined()])
+  .array(warningSchema)
+  .nullish()
   .transform((list): readonly Warning[] => list ?? []);
 
 const unwrapped = <T extends z.ZodType>(schema: T) => z.preprocess((json) => unwrap(json) ?? json, schema);
@@ -81,17 +88,15 @@ export const segmentSchema = z
     expire_minutes: nullableInteger.catch(null),
     last_modified: text,
   })
-  .transform(
-    (raw): Segment => ({
-      id: raw.id,
-      code: raw.code,
-      shortName: raw.short_name,
-      state: raw.state,
-      memberId: raw.member_id,
-      expireMinutes: raw.expire_minutes,
-      lastModified: raw.last_modified,
-    }),
-  );
+  .transform((raw): Segment => ({
+    id: raw.id,
+    code: raw.code,
+    shortName: raw.short_name,
+    state: raw.state,
+    memberId: raw.member_id,
+    expireMinutes: raw.expire_minutes,
+    lastModified: raw.last_modified,
+  }));
 
 /**
  * One page of segments: the list under `segments`, or one hit under `segment`. An element without an id is left
@@ -103,7 +108,7 @@ export const segmentPageSchema = unwrapped(
       status: z.literal('OK'),
       count: integer.nullish().catch(null),
       segments: z.array(z.unknown()).nullish(),
-      segment: z.unknown(),
+      segment: z.unknown().optional(),
     })
     .transform((raw) => {
       const list = raw.segments ?? [raw.segment].flat().filter((one) => one !== null && one !== undefined);
@@ -139,6 +144,6 @@ export const usageRecordSchema = z.looseObject({
 export const usageReplySchema = unwrapped(
   z.looseObject({
     status: z.literal('OK'),
-    report: z.union([z.array(usageRecordSchema), usageRecordSchema, z.null(), z.undefined()]),
+    report: z.union([z.array(usageRecordSchema), usageRecordSchema]).nullish(),
   }),
 );

@@ -57,7 +57,7 @@ export async function readSegments(
   const limit = query.limit ?? Infinity;
   const segments = new Map<number, Segment>();
   let total: number | null = null;
-  for (let start = 0; start < limit; ) {
+  for (let start = 0; start < limit;) {
     const size = Math.min(PAGE_SIZE, limit - start);
     const page = await readPage(segmentQueryString(query, start, size));
     if (page.kind !== 'read') return page;

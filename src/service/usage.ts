@@ -1,6 +1,7 @@
 // Usage statistics as typed data (spec section 4): the query, the hours, and what their log lines say.
-import * as z from 'zod';
-import { usageRecordSchema, usageReplySchema } from './schemas';
+import type * as z from 'zod';
+import type { usageRecordSchema } from './schemas';
+import { usageReplySchema } from './schemas';
 
 export interface UsageQuery {
   readonly memberId?: number;

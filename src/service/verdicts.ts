@@ -18,7 +18,11 @@ type WarningKind = 'again' | 'block' | 'entry' | 'nothing' | 'unknown' | 'unknow
 
 const known: readonly { readonly pattern: RegExp; readonly kind: WarningKind; readonly code: string }[] = [
   { pattern: /^Too many user_ids/i, kind: 'again', code: 'too_many_users' },
-  { pattern: /^'seg_id' or 'seg_code' and 'member_id' are required/i, kind: 'block', code: 'segment_required' },
+  {
+    pattern: /^'seg_id' or 'seg_code' and 'member_id' are required/i,
+    kind: 'block',
+    code: 'segment_required',
+  },
   { pattern: /^No valid segments for user_id:/i, kind: 'entry', code: 'no_valid_segments' },
   { pattern: /^'seg_block' is required/i, kind: 'entry', code: 'seg_block_required' },
   { pattern: /^'user_id' is required/i, kind: 'entry', code: 'user_id_required' },

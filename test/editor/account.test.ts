@@ -6,7 +6,8 @@ import { load } from './bundle';
 
 const { type, definition, nodeWith, errorsOf } = load('account');
 const production = { environment: 'production', member: '1661' };
-const pem = (kind: string) => `-----BEGIN ${kind}-----\nMIIEvQIBADANBgkqhkiG9w0B\nAQEFAA==\n-----END ${kind}-----\n`;
+const pem = (kind: string) =>
+  `-----BEGIN ${kind}-----\nMIIEvQIBADANBgkqhkiG9w0B\nAQEFAA==\n-----END ${kind}-----\n`;
 
 function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
@@ -39,7 +40,10 @@ describe('the account node in the editor', () => {
   });
 
   it('keeps all secrets in credentials of the type password', () => {
-    const types = Object.entries(definition.credentials!).map(([name, credential]) => [name, credential.type]);
+    const types = Object.entries(definition.credentials!).map(([name, credential]) => [
+      name,
+      credential.type,
+    ]);
     assert.deepEqual(plain(Object.fromEntries(types)), {
       username: 'text',
       password: 'password',
@@ -54,7 +58,10 @@ describe('the account node in the editor', () => {
   });
 
   it('gives Node-RED validators of two parameters, without which a sentence counts as valid', () => {
-    for (const [name, { validate }] of Object.entries({ ...definition.defaults, ...definition.credentials })) {
+    for (const [name, { validate }] of Object.entries({
+      ...definition.defaults,
+      ...definition.credentials,
+    })) {
       assert.ok(validate === undefined || validate.length === 2, name);
     }
   });
@@ -109,27 +116,41 @@ describe('the account node in the editor', () => {
 
   it('takes only http and https addresses, without a login in them, and only looks when they are used', () => {
     const custom = { environment: 'custom', member: '1' };
-    assert.deepEqual(errorsOf({ ...custom, authUrl: 'http://127.0.0.1:8080', serviceUrl: 'https://gate/x' }), []);
+    assert.deepEqual(
+      errorsOf({ ...custom, authUrl: 'http://127.0.0.1:8080', serviceUrl: 'https://gate/x' }),
+      [],
+    );
     for (const bad of ['', 'api.appnexus.com', 'ftp://host', 'https://']) {
       assert.match(errorsOf({ ...custom, authUrl: bad }).join(), /^Login and segments: an address/, bad);
       assert.match(errorsOf({ ...custom, serviceUrl: bad }).join(), /^Audience posts: an address/, bad);
       assert.deepEqual(errorsOf({ authUrl: bad, serviceUrl: bad }), []);
     }
-    assert.match(errorsOf({ ...custom, authUrl: 'https://u:p@host' }).join(), /leave user name and password out/);
+    assert.match(
+      errorsOf({ ...custom, authUrl: 'https://u:p@host' }).join(),
+      /leave user name and password out/,
+    );
   });
 
   it('takes whole numbers within their range, as text or as number, and nothing else', () => {
     fc.assert(
-      fc.property(fc.constantFrom(...numberProperties), fc.integer({ min: -10, max: 2_000_000_000 }), (name, n) => {
-        const inRange = n >= ranges[name].min && n <= ranges[name].max;
-        for (const value of [n, String(n)]) {
-          assert.equal(errorsOf({ [name]: value }).length, inRange ? 0 : 1);
-        }
-      }),
+      fc.property(
+        fc.constantFrom(...numberProperties),
+        fc.integer({ min: -10, max: 2_000_000_000 }),
+        (name, n) => {
+          const inRange = n >= ranges[name].min && n <= ranges[name].max;
+          for (const value of [n, String(n)]) {
+            assert.equal(errorsOf({ [name]: value }).length, inRange ? 0 : 1);
+          }
+        },
+      ),
     );
     for (const name of numberProperties) {
       for (const bad of ['', 'ten', '1.5', '1e2', '-1']) {
-        assert.match(errorsOf({ [name]: bad }).join(), /: a whole number from \d+ to \d+\.$/, `${name} ${bad}`);
+        assert.match(
+          errorsOf({ [name]: bad }).join(),
+          /: a whole number from \d+ to \d+\.$/,
+          `${name} ${bad}`,
+        );
       }
       assert.deepEqual(errorsOf({ [name]: '${LIMIT}' }), []);
       assert.deepEqual(errorsOf({ [name]: undefined }), [], 'a property that is not saved takes its default');
@@ -182,7 +203,8 @@ describe('the checks that form and runtime share', () => {
   });
 
   it('ask for a database only where the queue is shared', () => {
-    const keys = (account: Record<string, string>) => checkAccount((name) => account[name]).map(({ key }) => key);
+    const keys = (account: Record<string, string>) =>
+      checkAccount((name) => account[name]).map(({ key }) => key);
     assert.deepEqual(keys({ queue: 'shared' }), ['error.database_url_missing']);
     assert.deepEqual(keys({ queue: 'shared', databaseUrl: 'postgres://host/db' }), []);
     assert.deepEqual(keys({ queue: 'disk' }), []);

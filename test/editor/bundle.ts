@@ -44,7 +44,7 @@ export function lookUp(words: Words, key: string): string | undefined {
 
 /** Node-RED's `_` of one node: throws where a real one would show a raw key or an empty placeholder. */
 export function translate(words: Words) {
-  return (key: string, params: Record<string, unknown> = {}): string => {
+  return (key: string, params: Record<string, string | number> = {}): string => {
     const text = lookUp(words, key);
     if (text === undefined) {
       throw new Error(`no word for ${key}`);
@@ -89,7 +89,9 @@ export function load(node: string, configNodes: Record<string, object> = {}) {
     throw new Error(`${node} registered ${registered.length} types`);
   }
   const _ = translate(wordsOf(node));
-  const saved = Object.fromEntries(Object.entries(definition.defaults).map(([name, { value }]) => [name, value]));
+  const saved = Object.fromEntries(
+    Object.entries(definition.defaults).map(([name, { value }]) => [name, value]),
+  );
 
   /** A node as the canvas has it: the defaults, with some properties set. */
   const nodeWith = (properties: object = {}): Record<string, unknown> => ({ ...saved, ...properties, _ });

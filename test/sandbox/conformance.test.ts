@@ -1,3 +1,4 @@
+// The documented requests, sent over real HTTP: the sandbox's replies mean what the documented ones mean.
 import assert from 'node:assert/strict';
 import { normaliseReply } from '../../src/service/normalise';
 import { type Answer, call, caseFile, FakeClock, login, sandboxes } from './helpers';

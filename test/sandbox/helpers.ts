@@ -2,7 +2,12 @@
 import { request } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startSandbox, type Sandbox, type SandboxClock, type SandboxOptions } from '../../src/sandbox/sandbox';
+import {
+  startSandbox,
+  type Sandbox,
+  type SandboxClock,
+  type SandboxOptions,
+} from '../../src/sandbox/sandbox';
 
 export class FakeClock implements SandboxClock {
   #nowMs = 1_000_000;

@@ -1,3 +1,4 @@
+// Sliding windows against a count over all events.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Quota, documentedLimits } from '../../src/sandbox/quota';

@@ -68,7 +68,8 @@ async function makePackage(): Promise<Packed & { template: string }> {
   const packed = await pack(path.join(scratch, 'pack'));
   await dropOldTemplates(packed.hash);
   const { template, how } = await installedTemplate(scratch, packed);
-  if (how === 'linked') console.log('      no registry answered: the tarball was unpacked, its dependencies linked');
+  if (how === 'linked')
+    console.log('      no registry answered: the tarball was unpacked, its dependencies linked');
   return { ...packed, template };
 }
 
@@ -99,7 +100,13 @@ export class NodeRed {
   static async start(start: Start): Promise<NodeRed> {
     const userDir = start.userDir ?? (await freshUserDir());
     await writeUserFiles(userDir, start);
-    const args = [programs[start.version], '--userDir', userDir, '--settings', path.join(userDir, 'settings.js')];
+    const args = [
+      programs[start.version],
+      '--userDir',
+      userDir,
+      '--settings',
+      path.join(userDir, 'settings.js'),
+    ];
     const child = spawn(nodeBinary, args, {
       cwd: userDir,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -130,8 +137,13 @@ export class NodeRed {
 
   /** Resolves when the log holds `pattern`; rejects with the log when it does not in time, or when it ended. */
   async logged(pattern: RegExp, timeoutMs = 10_000): Promise<void> {
-    await until(() => pattern.test(this.log) || this.ended, timeoutMs, () => `${String(pattern)} in:\n${this.log}`);
-    if (!pattern.test(this.log)) throw new Error(`Node-RED ended before it said ${String(pattern)}:\n${this.log}`);
+    await until(
+      () => pattern.test(this.log) || this.ended,
+      timeoutMs,
+      () => `${String(pattern)} in:\n${this.log}`,
+    );
+    if (!pattern.test(this.log))
+      throw new Error(`Node-RED ended before it said ${String(pattern)}:\n${this.log}`);
   }
 
   fetch(where: string, init?: RequestInit): Promise<Response> {
@@ -152,7 +164,11 @@ export class NodeRed {
   }
 
   /** Sends JSON and gives the status and the parsed reply. */
-  async post(where: string, body: unknown, headers: Record<string, string> = {}): Promise<{ status: number; body: any }> {
+  async post(
+    where: string,
+    body: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; body: any }> {
     const init = { method: 'POST', headers: { 'content-type': 'application/json', ...headers } };
     const response = await this.fetch(where, { ...init, body: JSON.stringify(body) });
     const text = await response.text();
@@ -166,7 +182,11 @@ export class NodeRed {
     const headers = { 'Node-RED-API-Version': 'v2', 'Node-RED-Deployment-Type': type };
     const reply = await this.post('flows', { flows }, headers);
     if (reply.status !== 200) throw new Error(`The deploy was refused: ${JSON.stringify(reply)}`);
-    await until(() => started() > before, 30_000, () => `a started flow in:\n${this.log}`);
+    await until(
+      () => started() > before,
+      30_000,
+      () => `a started flow in:\n${this.log}`,
+    );
   }
 
   /** What the editor would be told from now on: statuses, debug messages, notifications. */
@@ -218,7 +238,8 @@ export class CommsLog {
       socket.addEventListener('error', () => reject(new Error(`No web socket at ${where.href}`)));
     });
     const log = new CommsLog(socket);
-    for (const topic of ['status/#', 'debug', 'notification/#']) socket.send(JSON.stringify({ subscribe: topic }));
+    for (const topic of ['status/#', 'debug', 'notification/#'])
+      socket.send(JSON.stringify({ subscribe: topic }));
     return log;
   }
 
@@ -259,7 +280,8 @@ async function writeUserFiles(userDir: string, start: Start): Promise<void> {
   const settings = settingsFile({ uiPort: 0, credentialSecret: false, ...start.settings });
   await writeFile(path.join(userDir, 'settings.js'), settings);
   if (start.flows) await writeFile(path.join(userDir, 'flows.json'), JSON.stringify(start.flows));
-  if (start.credentials) await writeFile(path.join(userDir, 'flows_cred.json'), JSON.stringify(start.credentials));
+  if (start.credentials)
+    await writeFile(path.join(userDir, 'flows_cred.json'), JSON.stringify(start.credentials));
 }
 
 function parsed(text: string): unknown {

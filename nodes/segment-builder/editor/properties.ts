@@ -1,0 +1,30 @@
+// The builder's saved properties as the editor sees them, and what a new node starts with.
+import type { BuilderConfig, SegmentRow } from '../../../src/audience/builder-config';
+
+export interface BuilderProperties extends BuilderConfig {
+  name: string;
+  account: string;
+  output: string;
+  outputType: string;
+}
+
+/** A new row: a user id and this row's segment are all that a new user has to fill in. */
+export function newRow(): SegmentRow {
+  return {
+    by: 'id',
+    segment: '',
+    segmentType: 'num',
+    member: '',
+    memberType: 'num',
+    value: '',
+    valueType: 'num',
+    expiration: '30',
+    expirationType: 'num',
+    expirationUnit: 'days',
+  };
+}
+
+/** Whether a row's time is a number of units; `never` and `default` are not. */
+export function takesTime(row: SegmentRow): boolean {
+  return row.expirationUnit !== 'never' && row.expirationUnit !== 'default';
+}

@@ -1,0 +1,43 @@
+// The types of value that the form offers; `item` is a field of an element and exists only where there are items.
+import type { EditorWidgetTypedInputType, EditorWidgetTypedInputTypeDefinition } from 'node-red';
+import type { EditorNode } from '../../types/red-editor';
+import type { BuilderProperties } from './properties';
+
+export type InputTypes = (EditorWidgetTypedInputType | EditorWidgetTypedInputTypeDefinition)[];
+
+/** Types in the order in which the form offers them; `constants` come first. */
+export function typesFor(
+  node: EditorNode<BuilderProperties>,
+  items: boolean,
+  constants: readonly EditorWidgetTypedInputType[] = [],
+): InputTypes {
+  const item: EditorWidgetTypedInputTypeDefinition = {
+    value: 'item',
+    label: node._('segment-builder.label.item'),
+    hasValue: true,
+  };
+  const sources: EditorWidgetTypedInputType[] = ['msg', 'flow', 'global', 'jsonata', 'env'];
+  return [...constants, ...(items ? [item] : []), ...sources];
+}
+
+/**
+ * Offers other types. When the source has just changed (`items` is not null) a property of the payload becomes the
+ * same field of the item, or the other way round, since `payload` is then the array.
+ */
+export function offerTypes(field: JQuery, types: InputTypes, items: boolean | null): void {
+  const type = field.typedInput('type');
+  const value = field.typedInput('value');
+  field.typedInput('types', types);
+  if (items === true && type === 'msg' && value.startsWith(payload)) {
+    setInput(field, 'item', value.slice(payload.length));
+  } else if (items === false && type === 'item') {
+    setInput(field, 'msg', value === '' ? 'payload' : payload + value);
+  }
+}
+
+const payload = 'payload.';
+
+function setInput(field: JQuery, type: string, value: string): void {
+  field.typedInput('type', type);
+  field.typedInput('value', value);
+}

@@ -1,0 +1,75 @@
+// What our forms use of the editor's `RED` and `@types/node-red` does not have: validators that return sentences.
+import type { EditorRED } from 'node-red';
+
+/** true, or what is wrong, as the editor shows it. */
+export type Verdict = true | string | string[];
+
+export interface PropertyDefinition<Props, Value> {
+  value: Value | '';
+  /** The type of config node that the property points to. */
+  type?: string;
+  required?: boolean;
+  label?: string;
+  /** Takes two arguments, or the editor takes any sentence for "valid". */
+  validate?: (this: EditorNode<Props>, value: Value, options: { label?: string }) => Verdict;
+}
+
+/** A node in the editor: its saved properties and the editor's own. */
+export type EditorNode<Props> = Props & {
+  readonly id: string;
+  readonly type: string;
+  name?: string;
+  /** Absent until the form has been opened, and again after each deploy. */
+  readonly credentials?: Readonly<Record<string, unknown>>;
+  _(key: string, params?: Record<string, unknown>): string;
+};
+
+export interface CredentialDefinition<Props> {
+  type: 'text' | 'password';
+  /** Asked while the form is open only; `value` is `__PWRD__` for a stored password. */
+  validate?: (this: EditorNode<Props>, value: string, options: { label?: string }) => Verdict;
+}
+
+export interface EditorDefinition<Props, Credentials = Record<string, never>> {
+  category: string;
+  color?: string;
+  defaults: { [Key in keyof Props]: PropertyDefinition<Props, Props[Key]> };
+  credentials?: { [Key in keyof Credentials]: CredentialDefinition<Props> };
+  inputs?: 0 | 1;
+  outputs?: number;
+  icon?: string;
+  align?: 'left' | 'right';
+  paletteLabel?: string | ((this: EditorNode<Props>) => string);
+  label?: string | ((this: EditorNode<Props>) => string);
+  labelStyle?: string | ((this: EditorNode<Props>) => string);
+  inputLabels?: string | ((this: EditorNode<Props>) => string);
+  outputLabels?: string[] | ((this: EditorNode<Props>, index: number) => string);
+  oneditprepare?: (this: EditorNode<Props>) => void;
+  oneditsave?: (this: EditorNode<Props>) => void;
+  oneditcancel?: (this: EditorNode<Props>) => void;
+  oneditdelete?: (this: EditorNode<Props>) => void;
+  oneditresize?: (this: EditorNode<Props>, size: { width: number; height: number }) => void;
+}
+
+/** The editor's global `RED`; declare it where it is used: `declare const RED: EditorRed`. */
+export type EditorRed = Omit<EditorRED, 'nodes' | 'tabs' | 'utils'> & {
+  nodes: {
+    registerType<Props, Credentials = Record<string, never>>(
+      type: string,
+      definition: EditorDefinition<Props, Credentials>,
+    ): void;
+    /** A node of the workspace with its saved properties, or null. */
+    node(id: string): Readonly<Record<string, unknown>> | null;
+  };
+  tabs: {
+    create(options: { id: string; onchange(tab: { id: string }): void }): {
+      addTab(tab: { id: string; label: string }): void;
+    };
+  };
+  utils: {
+    /** true, or what is wrong with a typed input's value. */
+    validateTypedProperty(value: unknown, type: string, options: { label?: string }): true | string;
+    validatePropertyExpression(expression: string): boolean;
+    getNodeLabel(node: object, fallback: string): string;
+  };
+};

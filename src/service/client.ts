@@ -1,0 +1,269 @@
+// The service's client: posts, authentication, segments and usage statistics over undici; outcomes, never rejections.
+import { Pool, ProxyAgent, type Dispatcher } from 'undici';
+import { CallGate } from './call-gate';
+import { systemServiceClock, type ServiceClock } from './clock';
+import { timingConnector } from './connect-timer';
+import { exchange, type ExchangeLimits, type ExchangeRequest } from './exchange';
+import { signJwt } from './jwt';
+import { missingInLogin, secretsOf, type Login } from './login';
+import { readNetworkError, type NetworkFailure } from './network-errors';
+import { NetworkFloor } from './network-floor';
+import type { AuthOutcome, PostOutcome, ReadOutcome } from './outcome';
+import { readAuthReply, readPostReply, readReply, type HttpReply } from './refusals';
+import { parseSegmentPage, readSegments, type SegmentList, type SegmentQuery } from './segments';
+import { parseUsage, usageQueryString, type UsageQuery, type UsageReport } from './usage';
+
+/** Authentication and segments (spec section 1). */
+export const DEFAULT_AUTH_URL = 'https://api.appnexus.com';
+/** Audience posts and usage statistics (spec section 1). */
+export const DEFAULT_SERVICE_URL = 'https://streaming-data.appnexus.com';
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_MAX_CONCURRENT = 15;
+const MAX_REPLY_BYTES = 8 * 1024 * 1024;
+/** Per member and second (spec section 3, "Limits"). */
+const READS_PER_SECOND = 1000;
+
+/** As Node's `tls.connect` takes them. */
+export interface ServiceTls {
+  readonly ca?: string | Buffer | (string | Buffer)[];
+  readonly cert?: string | Buffer;
+  readonly key?: string | Buffer;
+  readonly passphrase?: string;
+  readonly rejectUnauthorized?: boolean;
+  readonly servername?: string;
+}
+
+export interface ServiceClientOptions {
+  readonly authUrl: string;
+  readonly serviceUrl: string;
+  /** For one call as a whole: connection, headers and body. */
+  readonly requestTimeoutMs?: number;
+  /** Calls in flight at a time, of all kinds together. */
+  readonly maxConcurrent?: number;
+  readonly tls?: ServiceTls;
+  /** An HTTP(S) proxy; https goes through it as a tunnel, and so does http. */
+  readonly proxyUri?: string;
+  readonly proxyAuth?: { readonly username: string; readonly password: string };
+  readonly clock?: ServiceClock;
+}
+
+/** A URL of the account cannot be used; `message` is for its owner. */
+export class ServiceUrlError extends Error {
+  override readonly name = 'ServiceUrlError';
+}
+
+/** One host of the service. */
+interface Host {
+  readonly origin: string;
+  readonly basePath: string;
+  /** For messages. */
+  readonly label: string;
+  readonly dispatcher: Dispatcher;
+}
+
+/** @throws ServiceUrlError in the constructor, for a URL that cannot be used; nothing else throws or rejects. */
+export class ServiceClient {
+  readonly #auth: Host;
+  readonly #service: Host;
+  readonly #limits: ExchangeLimits;
+  readonly #gate: CallGate;
+  readonly #clock: ServiceClock;
+  readonly #floor = new NetworkFloor();
+  #throttle: Promise<Throttle> | null = null;
+
+  constructor(options: ServiceClientOptions) {
+    const { requestTimeoutMs = DEFAULT_TIMEOUT_MS, maxConcurrent = DEFAULT_MAX_CONCURRENT } = options;
+    this.#clock = options.clock ?? systemServiceClock;
+    this.#limits = { timeoutMs: requestTimeoutMs, maxReplyBytes: MAX_REPLY_BYTES };
+    this.#gate = new CallGate(maxConcurrent);
+    const authUrl = readUrl(options.authUrl, 'authentication URL');
+    const serviceUrl = readUrl(options.serviceUrl, 'service URL');
+    const proxyUrl = options.proxyUri === undefined ? null : readUrl(options.proxyUri, 'proxy URL');
+    const dispatcherFor = (origin: string, onConnect: OnConnect): Dispatcher =>
+      proxyUrl === null
+        ? directPool(origin, options.tls, maxConcurrent, requestTimeoutMs, onConnect)
+        : proxyAgent(proxyUrl, options, maxConcurrent, requestTimeoutMs);
+    const hostAt = (url: URL, onConnect: OnConnect): Host => ({
+      origin: url.origin,
+      basePath: url.pathname.replace(/\/+$/, ''),
+      label: proxyUrl === null ? url.host : `${url.host} (through the proxy ${proxyUrl.host})`,
+      dispatcher: dispatcherFor(url.origin, onConnect),
+    });
+    this.#auth = hostAt(authUrl, () => undefined);
+    this.#service = hostAt(serviceUrl, (address, connectMs) =>
+      this.#floor.connected(address, connectMs, this.#clock.monoMs()),
+    );
+  }
+
+  /**
+   * `POST /rt-segment` (spec section 3).
+   *
+   * @param body JSON text, ready to send
+   */
+  async post(body: string, token: string): Promise<PostOutcome> {
+    const request = {
+      method: 'POST',
+      path: '/rt-segment',
+      headers: { authorization: token, 'content-type': 'application/json' },
+      body,
+    } as const;
+    const onReply = (ms: number) => this.#floor.replied(ms, this.#clock.monoMs());
+    const reply = await this.#call(this.#service, request, [token], onReply);
+    return isFailure(reply) ? reply : readPostReply(reply, this.#clock.wallMs());
+  }
+
+  /** Spec section 2. A login that lacks something, or whose key is none, is told apart before anything is sent. */
+  async authenticate(login: Login): Promise<AuthOutcome> {
+    const missing = missingInLogin(login);
+    if (missing !== null) return { kind: 'configuration', code: 'login_incomplete', message: missing };
+    const request = authRequest(login, this.#clock.wallMs());
+    if ('kind' in request) return request;
+    const reply = await this.#call(this.#auth, request, secretsOf(login));
+    return isFailure(reply) ? reply : readAuthReply(reply, this.#clock.wallMs());
+  }
+
+  /** All segments that fit the query, read page by page (spec section 5). */
+  async segments(query: SegmentQuery, token: string): Promise<ReadOutcome<SegmentList>> {
+    return readSegments(query, (queryString) =>
+      this.#read(this.#auth, `/segment${queryString}`, token, parseSegmentPage),
+    );
+  }
+
+  /** Usage statistics (spec section 4). They may lag the posts by hours. */
+  async usage(query: UsageQuery, token: string): Promise<ReadOutcome<UsageReport>> {
+    return this.#read(this.#service, `/rt-segment-processed${usageQueryString(query)}`, token, parseUsage);
+  }
+
+  /** What the quota ledger may free earlier than a reply says, in ms (design section 2); 0 through a proxy. */
+  networkFloorMs(nowMs: number): number {
+    return this.#floor.floorMs(nowMs);
+  }
+
+  /** Ends what is in flight (as passing outcomes) and closes every connection. */
+  async close(): Promise<void> {
+    await Promise.all([this.#auth.dispatcher.destroy(), this.#service.dispatcher.destroy()]);
+  }
+
+  async #read<T>(
+    host: Host,
+    path: string,
+    token: string,
+    parse: (json: unknown) => T | null,
+  ): Promise<ReadOutcome<T>> {
+    const throttle = await (this.#throttle ??= loadThrottle());
+    const request = { method: 'GET', path, headers: { authorization: token }, body: null } as const;
+    const reply = await throttle(() => this.#call(host, request, [token]));
+    return isFailure(reply) ? reply : readReply(reply, parse, this.#clock.wallMs());
+  }
+
+  #call(
+    host: Host,
+    request: Omit<ExchangeRequest, 'origin'>,
+    secrets: readonly string[],
+    onReply: (ms: number) => void = () => undefined,
+  ): Promise<HttpReply | NetworkFailure> {
+    return this.#gate.run(async () => {
+      const path = host.basePath + request.path;
+      // Without this header any encoding would be a valid answer.
+      const headers = { ...request.headers, accept: 'application/json', 'accept-encoding': 'identity' };
+      const whole = { ...request, origin: host.origin, path, headers };
+      const result = await exchange(host.dispatcher, whole, this.#limits, onReply);
+      if (result.kind === 'reply') return { ...result, secrets };
+      return readNetworkError(result.error, result.phase, host.label);
+    });
+  }
+}
+
+type OnConnect = (address: string, connectMs: number) => void;
+type Throttle = <T>(call: () => Promise<T>) => Promise<T>;
+
+function isFailure(reply: HttpReply | NetworkFailure): reply is NetworkFailure {
+  return 'code' in reply;
+}
+
+/** p-throttle is an ES module, so it comes by a dynamic import, once. */
+async function loadThrottle(): Promise<Throttle> {
+  const { default: pThrottle } = await import('p-throttle');
+  const throttled = pThrottle({ limit: READS_PER_SECOND, interval: 1000, strict: true })(
+    (call: () => Promise<unknown>) => call(),
+  );
+  return (call) => throttled(call) as ReturnType<typeof call>;
+}
+
+type AuthRequest = Omit<ExchangeRequest, 'origin'>;
+
+function authRequest(
+  login: Login,
+  wallMs: number,
+): AuthRequest | Extract<AuthOutcome, { kind: 'configuration' }> {
+  if (login.method === 'password') {
+    const { username, password } = login;
+    return {
+      method: 'POST',
+      path: '/auth',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ auth: { username, password } }),
+    };
+  }
+  const signed = signJwt(login, wallMs);
+  if (signed.kind === 'badKey')
+    return { kind: 'configuration', code: 'private_key', message: signed.message };
+  return {
+    method: 'POST',
+    path: '/v2/auth/jwt',
+    headers: { 'content-type': 'text/plain' },
+    body: signed.jwt,
+  };
+}
+
+function directPool(
+  origin: string,
+  tls: ServiceTls | undefined,
+  connections: number,
+  timeout: number,
+  onConnect: OnConnect,
+): Dispatcher {
+  return new Pool(origin, {
+    connections,
+    pipelining: 1,
+    connect: timingConnector({ ...tls, timeout }, onConnect),
+  });
+}
+
+function proxyAgent(
+  proxyUrl: URL,
+  { tls, proxyAuth }: ServiceClientOptions,
+  connections: number,
+  timeout: number,
+): Dispatcher {
+  const basic = proxyAuth === undefined ? null : `${proxyAuth.username}:${proxyAuth.password}`;
+  return new ProxyAgent({
+    uri: proxyUrl.href,
+    ...(basic === null ? {} : { token: `Basic ${Buffer.from(basic).toString('base64')}` }),
+    connections,
+    pipelining: 1,
+    requestTls: { ...tls, timeout },
+    proxyTls: { timeout },
+    // A proxy that never answers CONNECT must not keep its connection for undici's five minutes.
+    clientFactory: (url, options) => new Pool(url, { ...options, headersTimeout: timeout }),
+  });
+}
+
+function readUrl(text: string, what: string): URL {
+  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    throw new ServiceUrlError(
+      `The ${what} is not a URL that starts with https:// or http://. Correct it in the account node.`,
+    );
+  }
+  if (
+    what !== 'proxy URL' &&
+    (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+  ) {
+    throw new ServiceUrlError(
+      `The ${what} may hold host, port and path only. Enter user names and passwords as the account's login.`,
+    );
+  }
+  return url;
+}

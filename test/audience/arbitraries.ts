@@ -1,0 +1,43 @@
+// Random entries for property tests: valid ones, and anything at all.
+import fc from 'fast-check';
+import type { Entry, SegBlock } from '../../src/audience/entry';
+
+const hex = (length: number): fc.Arbitrary<string> =>
+  fc
+    .array(fc.constantFrom(...'0123456789abcdefABCDEF'.split('')), {
+      minLength: length - 1,
+      maxLength: length - 1,
+    })
+    .map((digits) => `7${digits.join('')}`);
+
+const uuid = fc.uuid().filter((id) => /[1-9a-f]/.test(id));
+
+const text = fc
+  .string({ minLength: 1, maxLength: 30, unit: 'grapheme' })
+  .filter((each) => each.trim() === each && !/\p{Surrogate}/u.test(each) && !/^0+$/.test(each));
+
+export const user: fc.Arbitrary<Pick<Entry, 'user_id' | 'domain' | 'custom_domain'>> = fc.oneof(
+  fc.record({ user_id: fc.oneof(text, hex(32), hex(40), uuid), domain: fc.constant(null) }),
+  fc.record({ user_id: uuid, domain: fc.constantFrom('idfa', 'aaid') }),
+  fc.record({ user_id: hex(40), domain: fc.constantFrom('sh1udid', 'sha1udid', 'openudid') }),
+  fc.record({ user_id: hex(32), domain: fc.constant('md5udid') }),
+  fc.record({ user_id: text, domain: text.map((name) => `my ${name}`), custom_domain: fc.constant(true) }),
+);
+
+const int = fc.integer({ min: 0, max: 2_147_483_647 });
+const common = { value: int, expiration: fc.oneof(fc.constantFrom(-1, 0, 1440), int) };
+
+export const block: fc.Arbitrary<SegBlock> = fc.oneof(
+  fc.record(
+    { seg_id: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), ...common },
+    { requiredKeys: ['seg_id'] },
+  ),
+  fc.record(
+    { seg_code: text, member_id: fc.integer({ min: 1, max: 99_999 }), ...common },
+    { requiredKeys: ['seg_code', 'member_id'] },
+  ),
+);
+
+export const entry: fc.Arbitrary<Entry> = fc
+  .tuple(user, fc.array(block, { minLength: 1, maxLength: 12 }))
+  .map(([who, seg_block]) => ({ ...who, seg_block }));

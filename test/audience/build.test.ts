@@ -1,0 +1,366 @@
+// The builder's core, without Node-RED: what entries it makes of messages and items, and what it says otherwise.
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import {
+  compileBuilder,
+  Later,
+  type Builder,
+  type BuildResult,
+  type ResolveProperty,
+} from '../../src/audience/build';
+import { checkBuilderConfig, type BuilderConfig, type SegmentRow } from '../../src/audience/builder-config';
+import { checkEntry } from '../../src/audience/check';
+import { sentence } from '../../src/audience/issues';
+import { compilePath } from '../../src/audience/property-path';
+
+/** Stands in for Node-RED: dotted paths, constants, and `jsonata` as a path that takes a while. */
+const resolve: ResolveProperty = (value, type) => {
+  if (value === 'bad[') throw new Error('unterminated path');
+  const read = compilePath(value === '' ? [] : value.split('.'));
+  if (type === 'msg') return ({ message }) => read(message, message);
+  if (type === 'item') return ({ item }) => read(item, item);
+  if (type === 'jsonata') {
+    return ({ message, item }) =>
+      new Later(
+        new Promise((done, fail) => {
+          setImmediate(() => {
+            if (value === 'fails') fail(new Error('no such function'));
+            else done(read({ ...message, item }, message));
+          });
+        }),
+      );
+  }
+  return () => (type === 'num' ? Number(value) : value);
+};
+
+const row: SegmentRow = {
+  by: 'id',
+  segment: '10001',
+  segmentType: 'num',
+  member: '',
+  memberType: 'num',
+  value: '',
+  valueType: 'num',
+  expiration: '30',
+  expirationType: 'num',
+  expirationUnit: 'days',
+};
+
+const config: BuilderConfig = {
+  source: 'message',
+  items: 'payload',
+  itemsType: 'msg',
+  userId: 'user',
+  userIdType: 'msg',
+  domain: '',
+  domainType: 'str',
+  allowCustomDomain: false,
+  action: 'add',
+  actionProperty: 'event',
+  actionType: 'msg',
+  segments: [row],
+  eventTime: '',
+  eventTimeType: 'msg',
+};
+
+function builder(changes: Partial<BuilderConfig> = {}): Builder {
+  const result = compileBuilder({ ...config, ...changes }, resolve);
+  assert.ok(result.ok, JSON.stringify(result));
+  return result.builder;
+}
+
+function built(changes: Partial<BuilderConfig>, message: Record<string, unknown>): unknown {
+  return entriesOf(builder(changes).build(message) as BuildResult)[0];
+}
+
+function entriesOf(result: BuildResult): unknown[] {
+  assert.ok(result.kind === 'items', JSON.stringify(result));
+  return result.items.map((item) => (item.ok ? item.entry : item.issues.map(sentence).join('; ')));
+}
+
+const withRow = (changes: Partial<SegmentRow>): Partial<BuilderConfig> => ({
+  segments: [{ ...row, ...changes }],
+});
+
+describe('the builder', () => {
+  it('makes an entry from a message', () => {
+    assert.deepEqual(built({}, { user: '7' }), {
+      user_id: '7',
+      seg_block: [{ seg_id: 10001, expiration: 43200 }],
+    });
+  });
+
+  it('makes a block for each row, by id and by code', () => {
+    const rows: SegmentRow[] = [
+      { ...row, value: '5', expirationUnit: 'never' },
+      {
+        ...row,
+        by: 'code',
+        segment: 'kitchen',
+        segmentType: 'str',
+        member: '1661',
+        expirationUnit: 'default',
+      },
+    ];
+    assert.deepEqual(
+      built({ segments: rows, domain: 'idfa' }, { user: '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13' }),
+      {
+        user_id: '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13',
+        domain: 'idfa',
+        seg_block: [
+          { seg_id: 10001, value: 5, expiration: 0 },
+          { seg_code: 'kitchen', member_id: 1661 },
+        ],
+      },
+    );
+  });
+
+  it('converts hours and days to whole minutes, halves included', () => {
+    const minutes = (expiration: string, expirationUnit: SegmentRow['expirationUnit']): unknown =>
+      (built(withRow({ expiration, expirationUnit }), { user: '7' }) as any).seg_block[0].expiration;
+    assert.equal(minutes('90', 'minutes'), 90);
+    assert.equal(minutes('1.5', 'hours'), 90);
+    assert.equal(minutes('1.1', 'hours'), 66);
+    assert.equal(minutes('2', 'days'), 2880);
+    assert.equal(minutes('-1', 'days'), -1);
+    assert.equal(minutes('0', 'days'), 0);
+  });
+
+  it('refuses a time that comes to no whole minute', () => {
+    assert.match(
+      built(withRow({ expiration: '0.001', expirationUnit: 'hours' }), { user: '7' }) as string,
+      /0\.06/,
+    );
+  });
+
+  it('makes a block for each element when the segment gives an array', () => {
+    const changes = withRow({ segment: 'list', segmentType: 'msg', value: '2' });
+    assert.deepEqual((built(changes, { user: '7', list: [1, '2'] }) as any).seg_block, [
+      { seg_id: 1, value: 2, expiration: 43200 },
+      { seg_id: 2, value: 2, expiration: 43200 },
+    ]);
+  });
+
+  it('takes numbers as text, as databases and MQTT give them', () => {
+    const changes = withRow({
+      segment: 's',
+      segmentType: 'msg',
+      value: 'v',
+      valueType: 'msg',
+      expiration: 'e',
+      expirationType: 'msg',
+      expirationUnit: 'minutes',
+    });
+    assert.deepEqual((built(changes, { user: '7', s: '5', v: '6', e: ' 7 ' }) as any).seg_block, [
+      { seg_id: 5, value: 6, expiration: 7 },
+    ]);
+    const byCode = withRow({ by: 'code', segment: 's', segmentType: 'msg', member: 'm', memberType: 'msg' });
+    assert.deepEqual((built(byCode, { user: '7', s: 12, m: '1661' }) as any).seg_block, [
+      { seg_code: '12', member_id: 1661, expiration: 43200 },
+    ]);
+  });
+
+  it('removes from all rows without value or time, whatever these say', () => {
+    const rows = [
+      { ...row, value: 'missing', valueType: 'msg' },
+      { ...row, segment: '2' },
+    ];
+    assert.deepEqual((built({ action: 'remove', segments: rows }, { user: '7' }) as any).seg_block, [
+      { seg_id: 10001, expiration: -1 },
+      { seg_id: 2, expiration: -1 },
+    ]);
+  });
+
+  it('adds or removes as a property says', () => {
+    const expiration = (event: unknown): unknown =>
+      (built({ action: 'property' }, { user: '7', event }) as any).seg_block[0].expiration;
+    for (const add of ['add', ' ADD ', true, 'true', 'True', 1, 2, '1'])
+      assert.equal(expiration(add), 43200, String(add));
+    for (const remove of ['remove', 'REMOVE', false, 'false', 0, '0'])
+      assert.equal(expiration(remove), -1, String(remove));
+  });
+
+  it('neither adds nor removes when the property says something else, or nothing', () => {
+    for (const event of [undefined, null, '', 'removed', 'yes', {}, NaN]) {
+      assert.match(
+        built({ action: 'property' }, { user: '7', event }) as string,
+        /^actionProperty: msg\.event/,
+      );
+    }
+  });
+
+  it('says where a property is missing rather than leaving it out', () => {
+    const text = built(
+      { domain: 'payload.kind', domainType: 'msg', ...withRow({ value: 'v', valueType: 'msg' }) },
+      { user: '7' },
+    );
+    assert.match(text as string, /domain: msg\.payload\.kind gives nothing/);
+    assert.match(text as string, /segments\[0\]\.value: msg\.v gives nothing/);
+    assert.match(built({}, {}) as string, /userId: msg\.user gives nothing/);
+  });
+
+  it('takes null for "leave it out", as on the wire', () => {
+    const changes = {
+      domain: 'kind',
+      domainType: 'msg',
+      eventTime: 'at',
+      ...withRow({ value: 'v', valueType: 'msg', expiration: 'e', expirationType: 'msg' }),
+    };
+    assert.deepEqual(built(changes, { user: '7', kind: null, at: null, v: null, e: null }), {
+      user_id: '7',
+      seg_block: [{ seg_id: 10001 }],
+    });
+  });
+
+  it('puts the time of the event into the entry, as milliseconds', () => {
+    const at = Date.UTC(2026, 0, 31);
+    for (const given of [at, String(at), '2026-01-31T00:00:00Z', new Date(at)]) {
+      assert.equal((built({ eventTime: 'at' }, { user: '7', at: given }) as any).event_time, at);
+    }
+    assert.match(
+      built({ eventTime: 'at' }, { user: '7', at: 'noon' }) as string,
+      /event_time "noon" is no valid time/,
+    );
+  });
+
+  it('marks a custom domain that is allowed, and refuses one that is not', () => {
+    const changes = { domain: 'kind', domainType: 'msg' };
+    const message = { user: 'abc', kind: 'mine' };
+    assert.match(built(changes, message) as string, /domain "mine" is not one of/);
+    const entry = built({ ...changes, allowCustomDomain: true }, message) as any;
+    assert.equal(entry.custom_domain, true);
+    assert.ok(checkEntry(entry).ok);
+    const listed = built(
+      { ...changes, allowCustomDomain: true },
+      { user: 'a'.repeat(40), kind: 'openudid' },
+    ) as any;
+    assert.ok(!('custom_domain' in listed));
+  });
+
+  it('makes an entry of each item, in order, and keeps going after a bad one', () => {
+    const changes: Partial<BuilderConfig> = { source: 'items', userId: 'id', userIdType: 'item' };
+    const result = builder(changes).build({ payload: [{ id: '1' }, { id: 0 }, { id: 3 }] }) as BuildResult;
+    const [first, second, third] = entriesOf(result) as any[];
+    assert.equal(first.user_id, '1');
+    assert.match(second, /user_id is 0/);
+    assert.equal(third.user_id, '3');
+  });
+
+  it('takes an element itself as user id', () => {
+    const changes: Partial<BuilderConfig> = { source: 'items', userId: '', userIdType: 'item' };
+    const result = builder(changes).build({ payload: ['1', '2'] }) as BuildResult;
+    assert.deepEqual(
+      entriesOf(result).map((entry: any) => entry.user_id),
+      ['1', '2'],
+    );
+  });
+
+  it('refuses a message whose items are no array', () => {
+    const result = builder({ source: 'items' }).build({ payload: { rows: [] } }) as BuildResult;
+    assert.ok(result.kind === 'refused');
+    assert.match(sentence(result.issue), /msg\.payload is object; expected an array of items/);
+  });
+
+  it('waits for inputs that take time, and still builds items in order', async () => {
+    const changes: Partial<BuilderConfig> = { source: 'items', userId: 'item.id', userIdType: 'jsonata' };
+    const result = builder(changes).build({ payload: [{ id: '1' }, { id: '2' }] });
+    assert.ok(result instanceof Promise);
+    assert.deepEqual(
+      entriesOf(await result).map((entry: any) => entry.user_id),
+      ['1', '2'],
+    );
+  });
+
+  it('says which input failed', async () => {
+    const result = await builder({ userId: 'fails', userIdType: 'jsonata' }).build({});
+    assert.match(entriesOf(result)[0] as string, /userId: fails could not be evaluated: no such function/);
+  });
+
+  it('lets nothing out that the out node would refuse', () => {
+    const make = builder({
+      domain: 'domain',
+      domainType: 'msg',
+      eventTime: 'at',
+      ...withRow({
+        segment: 's',
+        segmentType: 'msg',
+        value: 'v',
+        valueType: 'msg',
+        expiration: 'e',
+        expirationType: 'msg',
+      }),
+    });
+    const value = fc.oneof(
+      fc.anything(),
+      fc.integer(),
+      fc.string(),
+      fc.constantFrom(null, '5', 'idfa', '', -1),
+    );
+    fc.assert(
+      fc.property(
+        fc.record({ user: value, domain: value, at: value, s: value, v: value, e: value }),
+        (message) => {
+          const result = make.build(message) as BuildResult;
+          assert.ok(result.kind === 'items');
+          for (const item of result.items) {
+            if (item.ok) assert.ok(checkEntry(item.entry).ok);
+            else assert.ok(item.issues.length > 0);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('checkBuilderConfig', () => {
+  const sentences = (changes: object): string =>
+    checkBuilderConfig({ ...config, ...changes })
+      .map(sentence)
+      .join('\n');
+
+  it('finds nothing wrong with what the form saves', () => {
+    assert.equal(sentences({}), '');
+    assert.equal(sentences({ source: 'items', userId: '', userIdType: 'item' }), '');
+  });
+
+  const wrong: (readonly [string, object, RegExp])[] = [
+    ['an unknown source', { source: 'both' }, /source is "both"; choose one of message, items/],
+    ['no user id', { userId: '' }, /userId is empty/],
+    ['an unknown type', { userIdType: 'date' }, /userId is "date"; choose one of msg/],
+    ['an object as user id', { userId: {} }, /userId is object; expected a text/],
+    ['a field of an item without items', { userIdType: 'item' }, /userId takes a field of the item/],
+    ['sha1mac', { domain: 'sha1mac' }, /retired/],
+    ['a custom domain that is not allowed', { domain: 'mine' }, /allow a custom domain/],
+    ['a flag that is a text', { allowCustomDomain: 'yes' }, /expected true or false/],
+    ['an unknown action', { action: 'delete' }, /action is "delete"/],
+    ['an action without its property', { action: 'property', actionProperty: '' }, /actionProperty is empty/],
+    ['no rows', { segments: [] }, /No segment is chosen/],
+    ['rows that are no list', { segments: 'a' }, /segments is "a"; expected a list/],
+    ['a row that is no object', { segments: [1] }, /segments\[0\] is 1/],
+    ['a row without segment', withRow({ segment: '' }), /segments\[0\]\.segment is empty/],
+    [
+      'an id that is no number',
+      withRow({ segment: 'abc', segmentType: 'str' }),
+      /segments\[0\]\.segment is "abc"/,
+    ],
+    ['a code without member', withRow({ by: 'code' }), /segments\[0\]\.member is empty/],
+    ['a negative value', withRow({ value: '-1' }), /segments\[0\]\.value is "-1"/],
+    ['a time that is a word', withRow({ expiration: 'soon' }), /segments\[0\]\.expiration is "soon"/],
+    ['a time below -1', withRow({ expiration: '-5' }), /segments\[0\]\.expiration is "-5"/],
+    ['an unknown unit', withRow({ expirationUnit: 'weeks' as 'days' }), /expirationUnit is "weeks"/],
+  ];
+  for (const [what, changes, words] of wrong) {
+    it(`tells ${what}`, () => assert.match(sentences(changes), words));
+  }
+
+  it('tells a configuration that is none', () => {
+    assert.equal(checkBuilderConfig(null).length, 1);
+    assert.ok(checkBuilderConfig({}).length > 3);
+  });
+
+  it('leaves paths to the compiler, which says which one cannot be read', () => {
+    const result = compileBuilder({ ...config, userId: 'bad[' }, resolve);
+    assert.ok(!result.ok);
+    assert.deepEqual(result.issues.map(sentence), ['userId cannot be used: unterminated path']);
+  });
+});

@@ -1,0 +1,198 @@
+// What an entry must be, and what it becomes once it is checked.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import fc from 'fast-check';
+import { checkEntry, maxBlocks, maxBodyBytes, maxIssues } from '../../src/audience/check';
+import type { CheckedEntry } from '../../src/audience/entry';
+import { entryBody } from '../../src/audience/serialise';
+import { entry } from './arbitraries';
+
+function accepted(input: unknown, allowCustomDomain = false): CheckedEntry {
+  const result = checkEntry(input, { allowCustomDomain });
+  assert.ok(result.ok, JSON.stringify(result));
+  return result.entry;
+}
+
+const block = { seg_id: 10001 };
+
+describe('checkEntry', () => {
+  it('takes every entry of the documented requests that the service takes', () => {
+    const folder = path.join(__dirname, '..', 'cases');
+    for (const file of readdirSync(folder).filter((name) => /^0[123]-/.test(name))) {
+      const { request } = JSON.parse(readFileSync(path.join(folder, file), 'utf8'));
+      for (const each of request.rt_segment) accepted(each);
+    }
+  });
+
+  it('makes the wire form: null keys left out, the expiration in a slot of its own', () => {
+    const checked = accepted({
+      user_id: '12345678900987654321',
+      domain: null,
+      seg_block: [{ seg_id: 10001, seg_code: null, value: 1, expiration: 1440, member_id: null }],
+    });
+    assert.deepEqual(checked, {
+      userKey: ':12345678900987654321',
+      spelling: '12345678900987654321',
+      userHead: '{"user_id":"12345678900987654321","seg_block":[',
+      userHeadBytes: 47,
+      blocks: [
+        { key: 'i10001', kind: 'id', head: '{"seg_id":10001,"value":1', headBytes: 25, expiration: 1440 },
+      ],
+      removes: false,
+      eventTimeMs: null,
+    });
+  });
+
+  it('makes blocks by code meet without regard to case, but sends the code as given', () => {
+    const [made] = accepted({ user_id: '7', seg_block: [{ seg_code: 'Küche', member_id: 1661 }] }).blocks;
+    assert.equal(made!.key, 'c1661:küche');
+    assert.equal(made!.kind, 'code');
+    assert.equal(made!.head, '{"seg_code":"Küche","member_id":1661');
+    assert.equal(made!.headBytes, Buffer.byteLength(made!.head));
+  });
+
+  it('keeps apart two blocks that differ only in member, value or expiration', () => {
+    const codes = [
+      { seg_code: 'a', member_id: 1, value: 1, expiration: 1 },
+      { seg_code: 'a', member_id: 2, value: 1, expiration: 1 },
+      { seg_code: 'a', member_id: 1, value: 2, expiration: 1 },
+      { seg_code: 'a', member_id: 1, expiration: 1 },
+      { seg_code: 'a', member_id: 1, value: 1 },
+      { seg_code: '12', member_id: 1 },
+      { seg_id: 12 },
+    ];
+    for (let round = 0; round < 2; round++) {
+      assert.deepEqual(JSON.parse(entryBody(accepted({ user_id: '7', seg_block: codes }))).seg_block, codes);
+    }
+  });
+
+  it('serialises as JSON.stringify would, with exact byte counts, for any valid entry', () => {
+    fc.assert(
+      fc.property(entry, (input) => {
+        const checked = accepted(input);
+        const { custom_domain: _, ...wire } = input;
+        if (wire.domain === null) delete wire.domain;
+        assert.deepEqual(JSON.parse(entryBody(checked)), JSON.parse(JSON.stringify(wire)));
+        assert.equal(checked.userHeadBytes, Buffer.byteLength(checked.userHead));
+        for (const each of checked.blocks) assert.equal(each.headBytes, Buffer.byteLength(each.head));
+        assert.equal(
+          checked.removes,
+          input.seg_block.some((each) => each.expiration === -1),
+        );
+      }),
+    );
+  });
+
+  it('neither throws nor takes anything else, whatever it is given', () => {
+    fc.assert(
+      fc.property(fc.anything({ withNullPrototype: true, withBigInt: true, withDate: true }), (input) => {
+        const result = checkEntry(input);
+        assert.ok(!result.ok);
+        assert.ok(result.issues.length > 0);
+      }),
+    );
+  });
+
+  it('takes objects without a prototype, as JSONata makes them', () => {
+    const bare = Object.assign(Object.create(null), { user_id: '7', seg_block: [block] });
+    accepted(bare);
+  });
+
+  it('takes a safe whole number and a BigInt as user id by their digits', () => {
+    assert.equal(accepted({ user_id: 4711, seg_block: [block] }).spelling, '4711');
+    assert.equal(
+      accepted({ user_id: 12345678900987654321n, seg_block: [block] }).spelling,
+      '12345678900987654321',
+    );
+  });
+
+  it('takes more than 100 segments, since they are spread over requests', () => {
+    const many = Array.from({ length: 250 }, (_, index) => ({ seg_id: index + 1 }));
+    assert.equal(accepted({ user_id: '7', seg_block: many }).blocks.length, 250);
+  });
+
+  it('takes a segment twice; the last one wins when they are merged', () => {
+    const twice = [
+      { seg_id: 1, expiration: 10 },
+      { seg_id: 1, expiration: -1 },
+    ];
+    assert.deepEqual(
+      accepted({ user_id: '7', seg_block: twice }).blocks.map((each) => each.expiration),
+      [10, -1],
+    );
+  });
+
+  it('reads the time of the event from a number, an ISO text with its zone, or a Date', () => {
+    const time = (event_time: unknown): number | null =>
+      accepted({ user_id: '7', event_time, seg_block: [block] }).eventTimeMs;
+    const noon = Date.UTC(2026, 0, 31, 12);
+    assert.equal(time(noon + 0.7), noon);
+    assert.equal(time('2026-01-31T12:00:00Z'), noon);
+    assert.equal(time('2026-01-31T13:00:00.000+01:00'), noon);
+    assert.equal(time(new Date(noon)), noon);
+    assert.equal(time('2026-01-31'), Date.UTC(2026, 0, 31));
+    assert.equal(time(null), null);
+  });
+
+  it('takes a custom domain only when the entry or the caller says so', () => {
+    const input = { user_id: 'abc', domain: 'my-ids', seg_block: [block] };
+    assert.equal(checkEntry(input).ok, false);
+    assert.equal(accepted(input, true).userHead, '{"user_id":"abc","domain":"my-ids","seg_block":[');
+    const said = accepted({ ...input, custom_domain: true });
+    assert.ok(!entryBody(said).includes('custom_domain'));
+    assert.equal(checkEntry({ ...input, custom_domain: false }).ok, false);
+  });
+
+  it('takes an entry just under the size of a request and refuses one just over it', () => {
+    const frame =
+      '{"rt_segment":[{"user_id":"7","seg_block":[{"seg_code":"","member_id":1,"expiration":2147483647}]}]}';
+    const fits = 'c'.repeat(maxBodyBytes - 1 - frame.length);
+    const input = (seg_code: string): unknown => ({ user_id: '7', seg_block: [{ seg_code, member_id: 1 }] });
+    accepted(input(fits));
+    const result = checkEntry(input(`${fits}c`));
+    assert.ok(!result.ok);
+    assert.deepEqual(result.issues, [
+      { code: 'too_large', path: 'seg_block[0]', params: { got: maxBodyBytes, max: maxBodyBytes } },
+    ]);
+  });
+
+  it('tells every issue of an entry with its path', () => {
+    const result = checkEntry({
+      user_id: 'x',
+      domain: 'idfa',
+      event_time: 'yesterday',
+      seg_block: [block, { seg_code: 'a' }, { seg_id: 1, value: -1, expiration: 'soon' }],
+    });
+    assert.ok(!result.ok);
+    assert.deepEqual(
+      result.issues.map(({ code, path: where }) => `${where}: ${code}`),
+      [
+        'user_id: user_id_not_uuid',
+        'event_time: event_time_invalid',
+        'seg_block[1]: member_id_missing',
+        'seg_block[2].value: number_range',
+        'seg_block[2].expiration: expiration_range',
+      ],
+    );
+  });
+
+  it('stops telling after the first issues of an entry with thousands', () => {
+    const result = checkEntry({ user_id: '7', seg_block: Array.from({ length: maxBlocks }, () => ({})) });
+    assert.ok(!result.ok);
+    assert.equal(result.issues.length, maxIssues);
+  });
+
+  it('forgets interned blocks rather than growing with every new segment', () => {
+    for (let segment = 1; segment <= 5000; segment++) {
+      const [made] = accepted({ user_id: '7', seg_block: [{ seg_id: segment, value: segment }] }).blocks;
+      assert.equal(made!.head, `{"seg_id":${segment},"value":${segment}`);
+    }
+  });
+
+  it('shares the block of a segment between entries', () => {
+    const one = accepted({ user_id: '7', seg_block: [{ seg_id: 5, value: 2, expiration: 60 }] });
+    const two = accepted({ user_id: '8', seg_block: [{ seg_id: 5, value: 2, expiration: 60 }] });
+    assert.equal(one.blocks[0], two.blocks[0]);
+  });
+});

@@ -1,0 +1,34 @@
+// Entries as text, for the outbox.
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { checkEntry } from '../../src/audience/check';
+import { blockText, entryBody, parseBody } from '../../src/audience/serialise';
+import { entry } from './arbitraries';
+
+describe('parseBody', () => {
+  it('reads back what entryBody wrote, but for the time of the event', () => {
+    fc.assert(
+      fc.property(entry, fc.option(fc.integer({ min: 1e12, max: 2e12 })), (input, event_time) => {
+        const result = checkEntry({ ...input, event_time });
+        assert.ok(result.ok);
+        assert.deepEqual(parseBody(entryBody(result.entry)), { ...result.entry, eventTimeMs: null });
+      }),
+    );
+  });
+
+  it('says that a body is damaged', () => {
+    assert.throws(() => parseBody('{"user_id":"7","seg_'), /damaged: it is not JSON/);
+    assert.throws(() => parseBody('{"user_id":"7"}'), /damaged: seg_block is missing/);
+    assert.throws(() => parseBody('null'), /damaged: This is null/);
+  });
+});
+
+describe('blockText', () => {
+  it('puts another expiration into the slot, or none', () => {
+    const result = checkEntry({ user_id: '7', seg_block: [{ seg_id: 5, value: 2, expiration: 60 }] });
+    assert.ok(result.ok);
+    const [block] = result.entry.blocks;
+    assert.equal(blockText(block!, 59), '{"seg_id":5,"value":2,"expiration":59}');
+    assert.equal(blockText(block!, null), '{"seg_id":5,"value":2}');
+  });
+});

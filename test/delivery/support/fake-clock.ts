@@ -1,0 +1,91 @@
+// A clock that tests own: nothing happens until it is advanced.
+import type { Clock } from '../../../src/delivery/clock';
+
+interface Timer {
+  atMs: number;
+  order: number;
+  call: (() => void) | null;
+}
+
+export class FakeClock implements Clock {
+  private nowMs = 1_000;
+  private wallOffsetMs = 1_700_000_000_000;
+  private timers: Timer[] = [];
+  private turn: (() => void)[] = [];
+  private order = 0;
+
+  monoMs(): number {
+    return this.nowMs;
+  }
+
+  wallMs(): number {
+    return Math.round(this.wallOffsetMs + this.nowMs);
+  }
+
+  /** The wall clock is set by an operator or NTP. */
+  jumpWall(byMs: number): void {
+    this.wallOffsetMs += byMs;
+  }
+
+  after(delayMs: number, call: () => void): () => void {
+    const timer: Timer = { atMs: this.nowMs + Math.max(0, delayMs), order: this.order++, call };
+    this.timers.push(timer);
+    return () => {
+      timer.call = null;
+    };
+  }
+
+  endOfTurn(call: () => void): void {
+    this.turn.push(call);
+  }
+
+  get pendingTimers(): number {
+    return this.timers.filter((timer) => timer.call !== null).length;
+  }
+
+  /** Runs everything that is due now, promises included. */
+  async settle(): Promise<void> {
+    let quiet = 0;
+    while (quiet < 2) {
+      await flushMicrotasks();
+      const calls = this.turn.splice(0);
+      quiet = calls.length === 0 ? quiet + 1 : 0;
+      for (const call of calls) call();
+    }
+  }
+
+  /** Moves on by `ms`, running what becomes due on the way, in order. */
+  async advance(ms: number): Promise<void> {
+    const untilMs = this.nowMs + ms;
+    await this.settle();
+    let atOnce = 0;
+    for (;;) {
+      this.timers = this.timers.filter((timer) => timer.call !== null);
+      let next: Timer | undefined;
+      for (const timer of this.timers) {
+        if (next === undefined || timer.atMs < next.atMs || (timer.atMs === next.atMs && timer.order < next.order)) {
+          next = timer;
+        }
+      }
+      if (next === undefined || next.atMs > untilMs) break;
+      atOnce = next.atMs > this.nowMs ? 0 : atOnce + 1;
+      if (atOnce > 500) throw new Error('timers spin: 500 in a row without time passing');
+      this.nowMs = Math.max(this.nowMs, next.atMs);
+      const call = next.call;
+      next.call = null;
+      call?.();
+      await this.settle();
+    }
+    this.nowMs = Math.max(this.nowMs, untilMs);
+    await this.settle();
+  }
+
+  /** The event loop is held: time passes, nothing runs. */
+  stall(ms: number): void {
+    this.nowMs += ms;
+  }
+}
+
+async function flushMicrotasks(): Promise<void> {
+  for (let i = 0; i < 12; i += 1) await Promise.resolve();
+}

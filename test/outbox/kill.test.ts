@@ -1,0 +1,84 @@
+// kill -9 of a process in the middle of its commits: what was reported is there, the rest wholly or not at all.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { compileOutbox, type Compiled } from './compiled';
+import { readAll, seqs, temporaryFolder } from './rows';
+
+const rowsPerCommit = 70;
+
+/** Commits 70 rows at a time, deleting the 10 before them, and prints the last number of each commit made. */
+function childScript(directory: string, path: string, mode: string): string {
+  return `
+    const { SqliteOutbox } = require(${JSON.stringify(join(directory, 'sqlite-outbox.js'))});
+    const { writeSync } = require('node:fs');
+    const outbox = new SqliteOutbox(${JSON.stringify(path)}, { mode: ${JSON.stringify(mode)} });
+    const source = { node: 'out', account: 'account' };
+    (async () => {
+      let { lastSeq } = await outbox.open();
+      for (;;) {
+        const append = Array.from({ length: ${rowsPerCommit} }, (_, at) => ({
+          seq: lastSeq + 1 + at, lane: at % 5 ? 'add' : 'removal', userHash: at, source,
+          bornWallMs: 1, bornMonoMs: 1, takenWallMs: 1, body: '{}' + ' '.repeat(at * 5),
+        }));
+        const remove = Array.from({ length: 10 }, (_, at) => lastSeq - at);
+        await outbox.commit({ append, remove });
+        lastSeq += ${rowsPerCommit};
+        writeSync(1, lastSeq + '\\n');
+      }
+    })();`;
+}
+
+async function runAndKill(script: string, afterMs: number): Promise<number> {
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
+  let printed = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  await once(child.stdout, 'data');
+  await wait(afterMs);
+  child.kill('SIGKILL');
+  await once(child, 'close');
+  const whole = printed.slice(0, printed.lastIndexOf('\n')).split('\n');
+  return Number(whole.at(-1));
+}
+
+/** The numbers that are there after `commits` whole commits. */
+function expected(lastSeq: number): number[] {
+  return seqs(1, lastSeq).filter((seq) => {
+    const at = (seq - 1) % rowsPerCommit;
+    return seq > lastSeq - rowsPerCommit || at < rowsPerCommit - 10;
+  });
+}
+
+describe('kill -9 in the middle of commits', () => {
+  let compiled: Compiled;
+  before(() => (compiled = compileOutbox()));
+  after(() => compiled.remove());
+
+  for (const mode of ['inline', 'worker']) {
+    it(`loses nothing that was reported and leaves no commit in parts, five times over (${mode})`, async () => {
+      const folder = temporaryFolder();
+      const path = join(folder.path, 'queue.db');
+      try {
+        for (const _round of seqs(1, 5)) {
+          const reported = await runAndKill(childScript(compiled.directory, path, mode), Math.random() * 60);
+          const outbox = new SqliteOutbox(path, { mode: 'inline' });
+          const { lastSeq, waiting } = await outbox.open();
+          const there = (await readAll(outbox)).map((row) => row.seq);
+          await outbox.close();
+          assert.ok(
+            lastSeq === reported || lastSeq === reported + rowsPerCommit,
+            `${lastSeq} after ${reported}`,
+          );
+          assert.deepEqual(there, expected(lastSeq));
+          assert.equal(waiting, there.length);
+        }
+      } finally {
+        folder.remove();
+      }
+    });
+  }
+});

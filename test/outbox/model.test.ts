@@ -1,0 +1,180 @@
+// The store on disk does what the store in memory does, for any commits, reads and re-openings.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+
+import fc from 'fast-check';
+
+import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import type { Commit, NewRow, Outbox, OutboxError } from '../../src/outbox/outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { compileOutbox, type Compiled } from './compiled';
+import { temporaryFolder } from './rows';
+
+interface Shape {
+  /** Distances between row numbers; 0 does not continue the log, so that the commit must fail. */
+  readonly append: readonly (Omit<NewRow, 'seq'> & { readonly step: number })[];
+  readonly commit: Omit<Commit, 'append'>;
+}
+type Step =
+  | ({ readonly kind: 'commit' } & Shape)
+  | { readonly kind: 'read'; readonly args: Parameters<Outbox['read']> }
+  | { readonly kind: 'meta'; readonly key: string; readonly value: string }
+  | { readonly kind: 'reopen' };
+
+const seq = fc.integer({ min: 0, max: 60 });
+const post = fc.integer({ min: -4, max: 8 });
+const userHash = fc.oneof(fc.integer({ min: 0, max: 5 }), fc.maxSafeNat());
+const time = fc.double({ min: 0, max: 2e12, noNaN: true });
+
+const append = fc.record({
+  step: fc.oneof(
+    { weight: 40, arbitrary: fc.integer({ min: 1, max: 2 }) },
+    { weight: 1, arbitrary: fc.constant(0) },
+  ),
+  lane: fc.constantFrom('add' as const, 'removal' as const),
+  userHash,
+  source: fc.constantFrom(
+    { node: 'a', account: 'x' },
+    { node: 'b', account: 'x' },
+    { node: 'a', account: 'ü"' },
+  ),
+  bornWallMs: time,
+  bornMonoMs: time,
+  takenWallMs: time,
+  body: fc.json(),
+});
+
+function optional<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
+  return fc.option(arbitrary, { nil: undefined, freq: 1 });
+}
+
+const numbers = fc.oneof(
+  fc.array(seq, { maxLength: 6 }),
+  fc
+    .tuple(seq, fc.integer({ min: 1, max: 30 }))
+    .map(([from, count]) => Array.from({ length: count }, (_, i) => from + i)),
+);
+
+const commitStep: fc.Arbitrary<Step> = fc
+  .record({
+    append: fc.oneof(fc.array(append, { maxLength: 4 }), {
+      weight: 1,
+      arbitrary: fc.array(append, { minLength: 30, maxLength: 50, size: 'max' }),
+    }),
+    remove: optional(numbers),
+    shield: optional(numbers),
+    repeat: optional(numbers),
+    dropShieldsThrough: optional(seq),
+    depart: optional(
+      fc.array(
+        fc.record({ post: fc.integer({ min: 1, max: 8 }), userHashes: fc.array(userHash, { maxLength: 4 }) }),
+        { maxLength: 2 },
+      ),
+    ),
+    arrive: optional(fc.array(post, { maxLength: 3 })),
+    lost: optional(fc.array(fc.record({ post, untilWallMs: time }), { maxLength: 2 })),
+  })
+  .map(({ append: rows, ...parts }) => {
+    const commit = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
+    return { kind: 'commit', append: rows, commit };
+  });
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: commitStep },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(
+        fc.constantFrom('add' as const, 'removal' as const),
+        seq,
+        fc.oneof(seq, fc.constant(Infinity)),
+        seq,
+      )
+      .map(([lane, after, through, limit]): Step => ({
+        kind: 'read',
+        args: [lane, after, through, limit + 1],
+      })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({ key: fc.constantFrom('a', 'b'), value: fc.json() })
+      .map((meta): Step => ({ kind: 'meta', ...meta })),
+  },
+  { weight: 1, arbitrary: fc.constant<Step>({ kind: 'reopen' }) },
+);
+
+/** What a call came to, errors as their codes. */
+async function resultOf(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call;
+  } catch (error) {
+    return { code: (error as OutboxError).code };
+  }
+}
+
+function callOf(outbox: Outbox, what: Step, lastSeq: number): Promise<unknown> {
+  switch (what.kind) {
+    case 'commit': {
+      let next = lastSeq;
+      const rows = what.append.map(({ step: by, ...row }) => ({ ...row, seq: (next += by) }));
+      return outbox.commit({ append: rows, ...what.commit });
+    }
+    case 'read':
+      return outbox.read(...what.args);
+    case 'meta':
+      return outbox
+        .getMeta(what.key)
+        .then((before) => outbox.setMeta(what.key, what.value).then(() => before));
+    case 'reopen':
+      return outbox.close().then(() => outbox.open());
+  }
+}
+
+async function compare(steps: readonly Step[], model: Outbox, real: Outbox): Promise<void> {
+  assert.deepEqual(await real.open(), await model.open());
+  let lastSeq = 0;
+  for (const what of steps) {
+    const expected = await resultOf(callOf(model, what, lastSeq));
+    assert.deepEqual(await resultOf(callOf(real, what, lastSeq)), expected, what.kind);
+    if (what.kind === 'commit' && expected === undefined) {
+      lastSeq += what.append.reduce((sum, row) => sum + row.step, 0);
+    }
+  }
+  const last: Step[] = [
+    { kind: 'reopen' },
+    { kind: 'read', args: ['add', 0, Infinity, Infinity] },
+    { kind: 'read', args: ['removal', 0, Infinity, Infinity] },
+  ];
+  for (const what of last) {
+    assert.deepEqual(await resultOf(callOf(real, what, 0)), await resultOf(callOf(model, what, 0)));
+  }
+  await real.close();
+}
+
+describe('the outbox on disk and the one in memory', () => {
+  let compiled: Compiled;
+  before(() => (compiled = compileOutbox()));
+  after(() => compiled.remove());
+
+  async function check(open: (path: string) => Outbox, numRuns: number): Promise<void> {
+    const folder = temporaryFolder();
+    let run = 0;
+    try {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), (steps) =>
+          compare(steps, new MemoryOutbox(), open(join(folder.path, `${run++}`, 'queue.db'))),
+        ),
+        { numRuns, endOnFailure: false },
+      );
+    } finally {
+      folder.remove();
+    }
+  }
+
+  it('give the same results for the same calls, in the thread of the caller', () =>
+    check((path) => new SqliteOutbox(path, { mode: 'inline' }), 60));
+
+  it('give the same results for the same calls, in a thread of its own', () =>
+    check((path) => new compiled.SqliteOutbox(path, { mode: 'worker' }), 8));
+});

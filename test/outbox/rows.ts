@@ -1,0 +1,55 @@
+// Rows and folders for the outbox's tests.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { NewRow, Outbox, OutboxError, Row } from '../../src/outbox/outbox';
+
+export function newRow(seq: number, more: Partial<NewRow> = {}): NewRow {
+  return {
+    seq,
+    lane: 'add',
+    userHash: seq * 1000,
+    source: { node: 'out', account: 'account' },
+    bornWallMs: 1_700_000_000_000 + seq,
+    bornMonoMs: seq + 0.25,
+    takenWallMs: 1_700_000_000_500 + seq,
+    body: `{"user_id":"${seq}"}`,
+    ...more,
+  };
+}
+
+export function newRows(first: number, last: number, more: Partial<NewRow> = {}): NewRow[] {
+  return seqs(first, last).map((seq) => newRow(seq, more));
+}
+
+export function seqs(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, at) => first + at);
+}
+
+export async function readAll(outbox: Outbox): Promise<Row[]> {
+  const pages = [
+    await outbox.read('add', 0, Infinity, Infinity),
+    await outbox.read('removal', 0, Infinity, Infinity),
+  ];
+  return pages.flatMap((page) => page.rows).sort((a, b) => a.seq - b.seq);
+}
+
+/** The code of the OutboxError that the call throws or rejects with; 'none' when it does neither. */
+export async function codeOf(call: () => unknown): Promise<OutboxError['code'] | 'none'> {
+  return (await errorOf(call))?.code ?? 'none';
+}
+
+export async function errorOf(call: () => unknown): Promise<OutboxError | null> {
+  try {
+    await call();
+    return null;
+  } catch (error) {
+    return error as OutboxError;
+  }
+}
+
+export function temporaryFolder(): { readonly path: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), 'outbox-'));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}

@@ -1,0 +1,274 @@
+// Where the log runs: order of results, the move to a thread, threads that die, and what is left after close.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
+
+import { openDurableOutbox } from '../../src/outbox/open-outbox';
+import type { Outbox } from '../../src/outbox/outbox';
+import { SqliteOutbox, type OutboxClock } from '../../src/outbox/sqlite-outbox';
+import { compileOutbox, type Compiled } from './compiled';
+import { codeOf, newRow, newRows, readAll, seqs, temporaryFolder } from './rows';
+
+/** A clock by which every commit takes `commitMs`, and whose timers are called by hand. */
+function handClock(commitMs: number): OutboxClock & { due(): number; run(): void } {
+  let nowMs = 0;
+  const calls = new Set<() => void>();
+  return {
+    monoMs: () => (nowMs += commitMs),
+    after(_delayMs, call) {
+      calls.add(call);
+      return () => calls.delete(call);
+    },
+    due: () => calls.size,
+    run() {
+      const due = [...calls];
+      calls.clear();
+      for (const call of due) call();
+    },
+  };
+}
+
+/** Makes many calls at once and tells the order in which their results arrived. */
+async function orderOfResults(outbox: Outbox, first: number, calls: number): Promise<string[]> {
+  const order: string[] = [];
+  const note = (call: Promise<unknown>, name: string) =>
+    call.then(
+      () => order.push(name),
+      () => order.push(`${name} failed`),
+    );
+  await Promise.all(
+    seqs(first, first + calls - 1).flatMap((seq) => [
+      note(outbox.commit({ append: [newRow(seq)] }), `commit ${seq}`),
+      note(outbox.read('add', 0, Infinity, 1), `read ${seq}`),
+      note(outbox.commit({ append: [newRow(seq)] }), `commit ${seq} again`),
+      note(outbox.setMeta('a', `${seq}`), `set ${seq}`),
+      note(outbox.getMeta('a'), `get ${seq}`),
+    ]),
+  );
+  return order;
+}
+
+function expectedOrder(first: number, calls: number): string[] {
+  return seqs(first, first + calls - 1).flatMap((seq) => [
+    `commit ${seq}`,
+    `read ${seq}`,
+    `commit ${seq} again failed`,
+    `set ${seq}`,
+    `get ${seq}`,
+  ]);
+}
+
+describe('the outbox on disk', () => {
+  let folder: ReturnType<typeof temporaryFolder>;
+  let path: string;
+  let compiled: Compiled;
+  /** Threads made by a test, to end them from outside. */
+  let threads: Worker[];
+  const watchThreads = (worker: Worker) => void threads.push(worker);
+  before(() => (compiled = compileOutbox()));
+  after(() => compiled.remove());
+  beforeEach(() => {
+    folder = temporaryFolder();
+    path = join(folder.path, 'queue.db');
+    threads = [];
+    process.on('worker', watchThreads);
+  });
+  afterEach(() => {
+    process.off('worker', watchThreads);
+    folder.remove();
+  });
+
+  for (const mode of ['inline', 'worker'] as const) {
+    it(`gives results in the order of the calls (${mode})`, async () => {
+      const outbox = new compiled.SqliteOutbox(path, { mode });
+      await outbox.open();
+      assert.deepEqual(await orderOfResults(outbox, 1, 50), expectedOrder(1, 50));
+      await outbox.close();
+    });
+
+    it(`carries out what was called before close, refuses what comes after, and opens again (${mode})`, async () => {
+      const outbox = new compiled.SqliteOutbox(path, { mode });
+      await outbox.open();
+      const last = outbox.commit({ append: newRows(1, 100) });
+      const closed = outbox.close();
+      assert.equal(await codeOf(() => outbox.commit({ append: [newRow(101)] })), 'closed');
+      await Promise.all([last, closed, outbox.close()]);
+      assert.equal((await outbox.open()).waiting, 100);
+      await outbox.close();
+    });
+
+    it(`leaves no thread, timer or lock after close (${mode})`, async () => {
+      const clock = handClock(0);
+      const resources = () => process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout');
+      const before = resources();
+      const outbox = new compiled.SqliteOutbox(path, { mode, clock });
+      await outbox.open();
+      await outbox.commit({ append: [newRow(1)] });
+      assert.equal(clock.due(), 1);
+      await outbox.close();
+      assert.equal(clock.due(), 0);
+      assert.deepEqual(resources(), before);
+      assert.ok(threads.every((thread) => thread.threadId === -1));
+      const other = new SqliteOutbox(path, { mode: 'inline' });
+      assert.equal((await other.open()).waiting, 1);
+      await other.close();
+    });
+
+    it(`can be opened after it was refused (${mode})`, async () => {
+      const first = new SqliteOutbox(path, { mode: 'inline' });
+      await first.open();
+      const second = new compiled.SqliteOutbox(path, { mode });
+      assert.equal(await codeOf(() => second.open()), 'locked');
+      await first.close();
+      assert.equal((await second.open()).lastSeq, 0);
+      await second.close();
+    });
+  }
+
+  it('runs its thread from source too', async () => {
+    const outbox = openDurableOutbox(path, { mode: 'worker' });
+    assert.equal(outbox.durable, true);
+    await outbox.open();
+    await outbox.commit({ append: newRows(1, 3) });
+    assert.equal((await readAll(outbox)).length, 3);
+    assert.equal(threads.length, 1);
+    await outbox.close();
+  });
+
+  describe('on a slow disk', () => {
+    it('moves to a thread of its own and keeps rows, order and results', async () => {
+      const outbox = new compiled.SqliteOutbox(path, { clock: handClock(11) });
+      await outbox.open();
+      assert.equal(outbox.runsIn, 'this thread');
+      assert.deepEqual(await orderOfResults(outbox, 1, 30), expectedOrder(1, 30));
+      assert.equal(outbox.runsIn, 'its own thread');
+      assert.deepEqual(await orderOfResults(outbox, 31, 10), expectedOrder(31, 10));
+      assert.deepEqual(
+        (await readAll(outbox)).map((row) => row.seq),
+        seqs(1, 40),
+      );
+      assert.equal(threads.length, 1);
+      await outbox.close();
+    });
+
+    it('does not renumber the marks of its own posts by moving', async () => {
+      const outbox = new compiled.SqliteOutbox(path, { clock: handClock(11) });
+      await outbox.open();
+      await outbox.commit({ depart: [{ post: 1, userHashes: [5] }] });
+      for (const seq of seqs(1, 5)) await outbox.commit({ append: [newRow(seq)] });
+      assert.equal(outbox.runsIn, 'its own thread');
+      await outbox.commit({ arrive: [1] });
+      await outbox.close();
+      assert.deepEqual((await outbox.open()).flights, []);
+      await outbox.close();
+    });
+
+    it('stays where it is while commits are quick, or when told to', async () => {
+      for (const options of [{ clock: handClock(9) }, { clock: handClock(11), mode: 'inline' as const }]) {
+        const outbox = new SqliteOutbox(path, options);
+        const { lastSeq } = await outbox.open();
+        for (const seq of seqs(lastSeq + 1, lastSeq + 30)) await outbox.commit({ append: [newRow(seq)] });
+        assert.equal(outbox.runsIn, 'this thread');
+        await outbox.close();
+      }
+      assert.equal(threads.length, 0);
+    });
+
+    it('stays in this thread when no thread can be started, and loses no call by trying', async () => {
+      const broken = compileOutbox();
+      writeFileSync(join(broken.directory, 'sqlite-worker.js'), 'throw new Error("no threads here")');
+      const outbox = new broken.SqliteOutbox(path, { clock: handClock(11) });
+      await outbox.open();
+      assert.deepEqual(await orderOfResults(outbox, 1, 30), expectedOrder(1, 30));
+      assert.equal(outbox.runsIn, 'this thread');
+      assert.equal(threads.length, 1);
+      await outbox.close();
+      broken.remove();
+    });
+  });
+
+  describe('whose thread dies', () => {
+    it('tells each pending commit truly whether it was made, and works on', async () => {
+      const outbox = new compiled.SqliteOutbox(path, { mode: 'worker' });
+      await outbox.open();
+      let next = 1;
+      for (const round of seqs(1, 6)) {
+        const made = new Set<number>();
+        const failed = new Set<number>();
+        const commits = seqs(next, next + 299).map((seq) =>
+          outbox.commit({ append: [newRow(seq)] }).then(
+            () => made.add(seq),
+            () => failed.add(seq),
+          ),
+        );
+        await Promise.all([...commits.slice(0, round * 10), threads.at(-1)!.terminate()]);
+        await Promise.all(commits);
+        const there = (await readAll(outbox)).map((row) => row.seq).filter((seq) => seq >= next);
+        assert.deepEqual(there, [...made]);
+        assert.equal(made.size + failed.size, 300);
+        next += 300;
+      }
+      assert.ok(threads.length > 1, 'no thread died');
+      await outbox.close();
+    });
+
+    for (const [when, made] of [
+      ['before', []],
+      ['after', [2]],
+    ] as const) {
+      it(`${when} it carried a commit out, but without a reply, has that commit told truly`, async () => {
+        const dying = compileOutbox();
+        const worker = join(dying.directory, 'sqlite-worker.js');
+        const end = 'if (request.args?.[0]?.append?.[0]?.seq === 2) process.exit();';
+        const code = readFileSync(worker, 'utf8');
+        const call = /\(0, import_log_host\.carryOut\)\(log, request\)/;
+        assert.match(code, call);
+        const wrapped =
+          made.length === 0
+            ? `(() => { ${end} return $& })()`
+            : `(() => { const done = $&; ${end} return done })()`;
+        writeFileSync(worker, code.replace(call, wrapped));
+        const outbox = new dying.SqliteOutbox(path, { mode: 'worker' });
+        await outbox.open();
+        const codes = await Promise.all(
+          seqs(1, 4).map((seq) => codeOf(() => outbox.commit({ append: [newRow(seq)] }))),
+        );
+        assert.deepEqual(codes, ['none', made.length === 0 ? 'failed' : 'none', 'failed', 'failed']);
+        assert.deepEqual(
+          (await readAll(outbox)).map((row) => row.seq),
+          [1, ...made],
+        );
+        await outbox.close();
+        dying.remove();
+      });
+    }
+
+    it('while it is idle is opened again for the next call', async () => {
+      const outbox = new compiled.SqliteOutbox(path, { mode: 'worker' });
+      await outbox.open();
+      await outbox.commit({ append: [newRow(1)] });
+      await threads[0]!.terminate();
+      await outbox.commit({ append: [newRow(2)] });
+      assert.equal((await readAll(outbox)).length, 2);
+      await outbox.close();
+    });
+  });
+
+  it('gives space back after the commits, and stops its timer when there is no more to do', async () => {
+    const clock = handClock(0);
+    const outbox = new SqliteOutbox(path, { mode: 'inline', clock });
+    await outbox.open();
+    await outbox.commit({ append: newRows(1, 60_000, { body: JSON.stringify('x'.repeat(300)) }) });
+    await outbox.commit({ remove: seqs(1, 60_000) });
+    let turns = 0;
+    while (clock.due() > 0 && turns < 5000) {
+      turns++;
+      clock.run();
+      await Promise.resolve();
+      await Promise.resolve();
+    }
+    assert.ok(turns > 3 && turns < 5000, `${turns} turns`);
+    await outbox.close();
+  });
+});

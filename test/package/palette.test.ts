@@ -1,0 +1,93 @@
+// The package in a real Node-RED: types, words, help, icons and examples as the editor gets them.
+import { strict as assert } from 'node:assert';
+import { NodeRed, nodeRedVersions } from '../support/node-red';
+import { manifest, quickStart, types } from './support';
+
+for (const version of nodeRedVersions) {
+  describe(`the package in the palette of Node-RED ${version}`, function () {
+    this.timeout(120_000);
+    let nodeRed: NodeRed;
+
+    before(async () => {
+      nodeRed = await NodeRed.start({ version });
+    });
+    after(() => nodeRed.stop());
+
+    const setPath = (type: string): string => `nodes/${manifest.name}/${type}`;
+    const htmlOf = (type: string, language = 'en-US'): Promise<string> =>
+      nodeRed.text(setPath(type), { headers: { accept: 'text/html', 'accept-language': language } });
+
+    it('registers every type without an error', async () => {
+      const sets = (await nodeRed.json('nodes')).filter((set: any) => set.module === manifest.name);
+      assert.deepEqual(sets.flatMap((set: any) => set.types).sort(), [...types].sort());
+      for (const set of sets) {
+        assert.equal(set.err, undefined);
+        assert.equal(set.enabled, true);
+        assert.equal(set.version, manifest.version);
+      }
+      assert.doesNotMatch(nodeRed.output, /\[(error|fatal)\]/);
+    });
+
+    it('gives the editor a form and help for each type', async () => {
+      for (const type of types) {
+        const html = await htmlOf(type);
+        const form = new RegExp(`data-template-name="${type}">([\\s\\S]*?)</script>`).exec(html)?.[1];
+        const help = new RegExp(`data-help-name="${type}">([\\s\\S]*?)</script>`).exec(html)?.[1];
+        assert.match(form ?? '', /<input/, `${type} has no form`);
+        assert.match(help ?? '', /<p>/, `${type} has no help`);
+        // Languages that have no help of their own get the English one.
+        assert.ok((await htmlOf(type, 'tlh')).includes(`data-help-name="${type}"`));
+      }
+    });
+
+    it('has the words of every key in the forms', async () => {
+      const own = new Map<string, string>();
+      for (const type of types) {
+        const words = await nodeRed.json(`locales/${manifest.name}/${type}?lng=en-US`);
+        const core = await nodeRed.json('locales/node-red?lng=en-US');
+        const keys = keysOf(await htmlOf(type));
+        assert.ok(keys.length > 0, `the form of ${type} has no words`);
+        for (const key of keys) {
+          const isCore = key.startsWith('node-red:');
+          const word = look(isCore ? core : words, isCore ? key.slice('node-red:'.length) : key);
+          if (typeof word !== 'string' || word === '') own.set(`${type}: ${key}`, 'missing');
+        }
+      }
+      assert.deepEqual([...own.keys()], []);
+    });
+
+    it('serves each node’s icon', async () => {
+      const listed = (await nodeRed.json('icons'))[manifest.name];
+      for (const type of types) {
+        const icon = /\bicon:\s*["']([^"']+)["']/.exec(await htmlOf(type))?.[1];
+        if (icon === undefined || icon.startsWith('font-awesome/')) continue;
+        assert.ok(listed.includes(icon), `${icon} of ${type} is not listed`);
+        const response = await nodeRed.fetch(`icons/${manifest.name}/${icon}`);
+        assert.match(response.headers.get('content-type') ?? '', /^image\/svg\+xml/);
+        const svg = await response.text();
+        assert.match(svg, /<svg/);
+        assert.doesNotMatch(svg, /inkscape|sodipodi/);
+      }
+    });
+
+    it('offers the quick start among the examples, as it is in the package', async () => {
+      assert.ok((await nodeRed.json('library/examples/flows/')).includes(manifest.name));
+      const list = await nodeRed.json(`library/examples/flows/${manifest.name}`);
+      assert.deepEqual(list, [{ fn: 'quick start' }]);
+      const flow = await nodeRed.json(`library/examples/flows/${manifest.name}/quick%20start`);
+      assert.deepEqual(flow, quickStart());
+    });
+  });
+}
+
+/** Every key that a form's `data-i18n` attributes name: `[placeholder]label.x;[title]label.y`. */
+function keysOf(html: string): string[] {
+  return [...html.matchAll(/data-i18n="([^"]+)"/g)]
+    .flatMap((match) => match[1]!.split(';'))
+    .map((key) => key.replace(/^\[[^\]]*\]/, '').trim())
+    .filter((key) => key !== '');
+}
+
+function look(words: unknown, key: string): unknown {
+  return key.split('.').reduce<any>((level, part) => level?.[part], words);
+}

@@ -1,0 +1,181 @@
+// The quick start, run as it is: a thousand events by HTTP, and the sandbox holds what they say.
+import { strict as assert } from 'node:assert';
+import { CommsLog, NodeRed, nodeRedVersions, until } from '../support/node-red';
+import { quickStart } from './support';
+
+interface Event {
+  user: string;
+  idType: 'idfa';
+  product: 'kitchen';
+  event: 'viewed' | 'bought';
+}
+
+const userCount = 200;
+const eventCount = 1000;
+const postersAtATime = 16;
+
+describe('the events of the quick-start test', () => {
+  it('leave some users in and some out, with several events for each', () => {
+    const byUser = eventsByUser();
+    const sizes = [...byUser.values()].map((events) => events.length);
+    assert.equal(
+      sizes.reduce((sum, size) => sum + size, 0),
+      eventCount,
+    );
+    assert.ok(Math.min(...sizes) > 1);
+    const inCount = expectedMembers(byUser).size;
+    assert.ok(inCount > 50 && inCount < 150, `${inCount} of ${userCount}`);
+  });
+});
+
+for (const version of nodeRedVersions) {
+  describe(`the quick start on Node-RED ${version}`, function () {
+    this.timeout(180_000);
+    const flow = quickStart();
+    const out = flow.find((node) => node.type === 'instant-audience-out')!;
+    const inject = flow.find((node) => node.type === 'inject')!;
+    let nodeRed: NodeRed;
+    let comms: CommsLog;
+    let stopped = false;
+
+    before(async () => {
+      nodeRed = await NodeRed.start({ version });
+      await nodeRed.deploy(flow);
+      comms = await nodeRed.comms();
+    });
+    after(async () => {
+      comms.close();
+      if (!stopped) await nodeRed.stop();
+    });
+
+    const members = async (): Promise<Set<string>> => {
+      const { segments } = await nodeRed.json('instant-audience/sandbox/members?segment=10001');
+      return new Set(
+        segments.flatMap((segment: any) =>
+          segment.members.map((member: any) => member.user_id.toLowerCase()),
+        ),
+      );
+    };
+    const debugs = (name: string): any[] => comms.on('debug').filter((said) => said.name === name);
+
+    it('ends with the membership that 1000 events say, each accepted once', async () => {
+      const byUser = eventsByUser();
+      await postAll(byUser, async (event) => {
+        const reply = await nodeRed.post('events', event);
+        assert.deepEqual(reply, { status: 202, body: { taken: true } });
+      });
+      await until(
+        () => debugs('accepted').length >= eventCount,
+        60_000,
+        () => `${debugs('accepted').length} accepted`,
+      );
+      assert.deepEqual(await members(), expectedMembers(byUser));
+      assert.equal(debugs('accepted').length, eventCount);
+      assert.deepEqual(debugs('rejected'), []);
+      for (const said of debugs('accepted')) assert.equal(JSON.parse(said.msg).status, 'accepted');
+    });
+
+    it('shows in the out node’s status that it is connected', () => {
+      const statuses = comms.on(`status/${out.id}`);
+      assert.ok(statuses.length > 0);
+      const last = statuses.at(-1);
+      assert.ok(last.text, 'the status has no text');
+      assert.equal(last.fill, 'green');
+    });
+
+    it('takes the button’s event like one that came by HTTP', async () => {
+      const event = JSON.parse(inject.payload as string) as Event;
+      assert.ok(!(await members()).has(event.user));
+      await nodeRed.text(`inject/${inject.id}`, { method: 'POST' });
+      await until(
+        async () => (await members()).has(event.user),
+        10_000,
+        () => 'the user of the button in the segment',
+      );
+      assert.equal((await nodeRed.post('events', { ...event, event: 'bought' })).status, 202);
+      await until(
+        async () => !(await members()).has(event.user),
+        10_000,
+        () => 'the buyer out of the segment',
+      );
+    });
+
+    it('refuses an event that it does not know, in a sentence', async () => {
+      const { user } = JSON.parse(inject.payload as string) as Event;
+      const post = (body: unknown): Promise<{ status: number; body: any }> => nodeRed.post('events', body);
+      assert.deepEqual(await post({ user, idType: 'idfa', product: 'kitchen', event: 'sold' }), {
+        status: 400,
+        body: { error: 'event is sold; it must be viewed or bought' },
+      });
+      assert.deepEqual(await post({ user, idType: 'idfa', product: 'bath', event: 'viewed' }), {
+        status: 400,
+        body: { error: 'product is bath; this flow has a segment for kitchen' },
+      });
+      assert.equal((await post({})).status, 400);
+      assert.equal((await post([])).status, 400);
+    });
+
+    it('answers a user id that cannot be one with the reason, and shows it as rejected', async () => {
+      const before = debugs('rejected').length;
+      const event = { user: 'not an id', idType: 'idfa', product: 'kitchen', event: 'viewed' };
+      const reply = await nodeRed.post('events', event);
+      assert.equal(reply.status, 400);
+      assert.match(reply.body.error, /user_id/);
+      await until(
+        () => debugs('rejected').length > before,
+        5000,
+        () => 'a rejected message in the debug sidebar',
+      );
+    });
+
+    it('stops cleanly and in time, with nothing in the log that should not be there', async () => {
+      stopped = true;
+      const { code, signal, tookMs } = await nodeRed.stop();
+      assert.equal(signal, null);
+      assert.equal(code, 0);
+      assert.ok(tookMs < 15_000, `it took ${Math.round(tookMs)} ms`);
+      assert.doesNotMatch(nodeRed.output, /\[(error|fatal)\]|Uncaught|UnhandledPromise|Error stopping node/);
+    });
+  });
+}
+
+/** The same events in every run: about five for each user, of both kinds, in an order that mixes the users. */
+function eventsByUser(): Map<string, Event[]> {
+  const byUser = new Map<string, Event[]>();
+  let state = 1;
+  const next = (below: number): number => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state % below;
+  };
+  for (let index = 0; index < eventCount; index += 1) {
+    const number = index < 2 * userCount ? index % userCount : next(userCount);
+    const user = `1ba98a6c-d1a5-49ef-ad1c-${String(number).padStart(12, '0')}`;
+    const event: Event = {
+      user,
+      idType: 'idfa',
+      product: 'kitchen',
+      event: next(2) === 0 ? 'viewed' : 'bought',
+    };
+    byUser.set(user, [...(byUser.get(user) ?? []), event]);
+  }
+  return byUser;
+}
+
+/** The last event of a user decides. */
+function expectedMembers(byUser: ReadonlyMap<string, readonly Event[]>): Set<string> {
+  return new Set([...byUser].filter(([, events]) => events.at(-1)!.event === 'viewed').map(([user]) => user));
+}
+
+/** Posts each user's events in order, several users at a time. */
+async function postAll(
+  byUser: ReadonlyMap<string, readonly Event[]>,
+  post: (event: Event) => Promise<void>,
+): Promise<void> {
+  const waiting = [...byUser.values()];
+  const poster = async (): Promise<void> => {
+    for (let events = waiting.shift(); events; events = waiting.shift()) {
+      for (const event of events) await post(event);
+    }
+  };
+  await Promise.all(Array.from({ length: postersAtATime }, poster));
+}

@@ -1,0 +1,115 @@
+// The sandbox as a program of its own, spawned for real.
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { call, entry, login, post, sandboxes } from './helpers';
+
+const cli = join(__dirname, '..', '..', 'src', 'sandbox', 'cli.ts');
+
+interface Run {
+  child: ChildProcess;
+  out: () => string;
+  err: () => string;
+  exit: Promise<number | null>;
+}
+
+describe('instant-audience-sandbox', () => {
+  const start = sandboxes();
+  const running: ChildProcess[] = [];
+  let folder: string;
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'sandbox-cli-'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+  afterEach(() => {
+    for (const child of running.splice(0)) child.kill('SIGKILL');
+  });
+
+  function run(...args: string[]): Run {
+    const child = spawn(process.execPath, ['--require', 'tsx/cjs', cli, ...args]);
+    running.push(child);
+    let [out, err] = ['', ''];
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+    const exit = new Promise<number | null>((resolve) => child.on('close', resolve));
+    return { child, out: () => out, err: () => err, exit };
+  }
+
+  async function address({ child, out, exit }: Run): Promise<string> {
+    const ended = exit.then((code) => Promise.reject(new Error(`ended with ${code}`)));
+    const said = new Promise<void>((resolve) => {
+      child.stdout!.on('data', () => {
+        if (out().includes('Stop it with')) resolve();
+      });
+    });
+    await Promise.race([said, ended]);
+    ended.catch(() => undefined);
+    return /http:\/\/127\.0\.0\.1:\d+/.exec(out())![0];
+  }
+
+  it('starts, says what to try, serves as its options say, and ends on SIGTERM', async () => {
+    const users = join(folder, 'users.json');
+    writeFileSync(users, '{"jane":"doe"}');
+    const script = '[{"kind":"status","status":503,"count":1}]';
+    const one = run(
+      '--port',
+      '0',
+      '--users',
+      users,
+      '--auth-limit',
+      '1',
+      '--faults',
+      script,
+      '--latency',
+      '0-2',
+    );
+    const url = await address(one);
+    assert.match(one.out(), /curl .*\/rt-segment/);
+    assert.doesNotMatch(one.out(), /jane|doe/, 'no login is printed');
+    const token = await login(url, 'jane', 'doe');
+    assert.equal(await login(url, 'jane', 'doe'), undefined, 'the second is past the limit');
+    assert.equal((await post(url, token, entry('1'))).status, 503);
+    assert.equal((await post(url, token, entry('1'))).status, 200);
+    assert.equal((await call(url, 'GET /sandbox/members')).json.segments[0].count, 1);
+    one.child.kill('SIGTERM');
+    assert.equal(await one.exit, 0);
+  });
+
+  it('ends with a sentence when the port is taken', async () => {
+    const { port } = await start();
+    const one = run('--port', String(port));
+    assert.equal(await one.exit, 1);
+    assert.match(
+      one.err(),
+      new RegExp(`^instant-audience-sandbox: Port ${port} of 127.0.0.1 is taken.*\\n$`),
+    );
+  });
+
+  it('shows its options, and says which one is wrong', async () => {
+    const [help, ...wrong] = [
+      run('--help'),
+      run('--port', 'http'),
+      run('--faults', '[{"kind":"drop","count":0}]'),
+      run('--users', join(folder, 'none.json')),
+      run('--colour'),
+    ];
+    assert.equal(await help.exit, 0);
+    for (const option of ['--port', '--auth-limit', '--latency', '--faults', '--users']) {
+      assert.ok(help.out().includes(option));
+    }
+    assert.deepEqual(await Promise.all(wrong.map(({ exit }) => exit)), [1, 1, 1, 1]);
+    const said = [
+      /--port must be/,
+      /--faults: faults\[0\]\.count/,
+      /none\.json cannot be read \(ENOENT\)/,
+      /--colour/,
+    ];
+    wrong.forEach(({ err }, index) => {
+      assert.match(err(), said[index]!);
+      assert.equal(err().trimEnd().split('\n').length, 1, 'one line, no stack');
+    });
+  });
+});

@@ -1,0 +1,204 @@
+// The documented replies (test/cases) as the client reads them, exactly. The sandbox answers the requests elsewhere.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { normaliseReply } from '../../src/service/normalise';
+import { readAuthReply, readPostReply } from '../../src/service/refusals';
+import { parseUsage } from '../../src/service/usage';
+import { verdicts, type SentEntry } from '../../src/service/verdicts';
+
+const folder = join(__dirname, '..', 'cases');
+const cases = new Map(
+  readdirSync(folder).map((file) => [file.slice(0, 2), JSON.parse(readFileSync(join(folder, file), 'utf8'))]),
+);
+const replyOf = (id: string) => cases.get(id).reply;
+const sentOf = (id: string): SentEntry[] => cases.get(id).request.rt_segment;
+const http = (reply: unknown, status = 200) => ({ status, headers: {}, body: JSON.stringify(reply) });
+
+describe('the documented cases, read by the client', () => {
+  it('are all twelve here', () => {
+    assert.deepEqual([...cases.keys()].sort(), [
+      '01',
+      '02',
+      '03',
+      '04',
+      '05',
+      '06',
+      '07',
+      '08',
+      '09',
+      '10',
+      '11',
+      '12',
+    ]);
+  });
+
+  for (const id of ['01', '02', '03']) {
+    it(`${id}: the post is accepted without warnings, for every entry`, () => {
+      assert.deepEqual(readPostReply(http(replyOf(id))), { kind: 'accepted', warnings: [] });
+      assert.deepEqual(verdicts(sentOf(id), []), [{ kind: 'accepted', warnings: [] }]);
+    });
+
+    it(`${id}: normalises to one shape`, () => {
+      const expected = {
+        status: 'OK',
+        users_in_request: 1,
+        segments_in_request: 2,
+        warnings: [],
+      };
+      assert.deepEqual(normaliseReply(replyOf(id)), expected);
+    });
+  }
+
+  it('04: a thousand are accepted, the two that were too many go again', () => {
+    const { reply, request_users: users, request_entry: entry } = cases.get('04');
+    const sent: SentEntry[] = Array.from({ length: users }, (_, index) => ({
+      ...entry,
+      user_id: index < 1000 ? `1${index}` : `2345678900987654321${index - 999}`,
+    }));
+    const outcome = readPostReply(http(reply));
+    assert.ok(outcome.kind === 'accepted');
+    assert.deepEqual(outcome.warnings, reply.response.warnings);
+    const kinds = verdicts(sent, outcome.warnings).map(({ kind }) => kind);
+    assert.deepEqual(kinds.slice(1000), ['again', 'again']);
+    assert.ok(kinds.slice(0, 1000).every((kind) => kind === 'accepted'));
+  });
+
+  const nothingValid: Record<string, string> = {
+    '05': "The service found nothing valid in the request: 'seg_id' or 'seg_code' and 'member_id' are required · No valid segments for user_id: 1.",
+    '06': "The service found nothing valid in the request: 'seg_block' is required",
+    '07': "The service found nothing valid in the request: 'user_id' is required and cannot be empty",
+  };
+  for (const [id, message] of Object.entries(nothingValid)) {
+    it(`${id}: an OK that applied nothing is a refused body, with the reasons`, () => {
+      assert.deepEqual(readPostReply(http(replyOf(id))), {
+        kind: 'bodyRefused',
+        code: 'no_valid_rt_segment',
+        message,
+      });
+    });
+
+    it(`${id}: its warnings reject the entry, too`, () => {
+      assert.deepEqual(
+        verdicts(sentOf(id), replyOf(id).warnings).map(({ kind }) => kind),
+        ['rejected'],
+      );
+    });
+  }
+
+  it('07: the null key of the documented entity makes no difference', () => {
+    const bare = structuredClone(replyOf('07'));
+    for (const { entity } of bare.warnings) {
+      for (const block of entity.seg_block ?? entity.rt_segment[0].seg_block) delete block.seg_code;
+    }
+    assert.notDeepEqual(bare, replyOf('07'));
+    assert.deepEqual(normaliseReply(bare), normaliseReply(replyOf('07')));
+  });
+
+  it('08: the token is read', () => {
+    assert.deepEqual(readAuthReply(http(replyOf('08'))), {
+      kind: 'token',
+      token: 'hbapi:123456:9876abcd54321:nym2',
+    });
+  });
+
+  it('09: wrong credentials are a refused login, also with HTTP 200', () => {
+    for (const status of [200, 401]) {
+      const outcome = readAuthReply(http(replyOf('09'), status));
+      assert.ok(outcome.kind === 'loginRefused');
+      assert.equal(outcome.code, 'NOAUTH');
+      assert.match(outcome.message, /"No match found for user\/pass"/);
+    }
+  });
+
+  it('10: aggregated usage is one record without log lines', () => {
+    const report = parseUsage(replyOf('10'));
+    assert.deepEqual(report, {
+      aggregated: true,
+      hours: [
+        {
+          processedHour: '2015-11-08 01:00:00',
+          processedHourMs: Date.UTC(2015, 10, 8, 1),
+          memberId: 123,
+          matchRate: 87.7,
+          validUsers: 179,
+          validAdds: 181,
+          validRemoves: 2,
+          invalidUsers: 25,
+          unauthorizedSegments: 0,
+          inactiveSegments: 0,
+          invalidSegments: 0,
+          otherErrors: 0,
+          log: null,
+          raw: replyOf('10').response.report,
+        },
+      ],
+    });
+  });
+
+  it('11: hourly usage tells users, segments, additions and removals apart', () => {
+    const report = parseUsage(replyOf('11'));
+    const segments = [
+      { id: 3737552, code: 'segment_3737552', memberId: 123 },
+      { id: 3737547, code: 'segment_3737547', memberId: 123 },
+    ];
+    const nothing = {
+      validUsers: [],
+      inactiveUsers: [],
+      validSegments: [],
+      inactiveSegments: [],
+      invalidSegments: [],
+      unauthorizedSegments: [],
+      additions: [],
+      removals: [],
+      other: [],
+    };
+    const userId = '1580557697843484206';
+    assert.equal(report?.aggregated, false);
+    assert.deepEqual(
+      report.hours.map(({ matchRate, validAdds, validRemoves }) => [matchRate, validAdds, validRemoves]),
+      [
+        [100, 2, 0],
+        [50, 0, 2],
+      ],
+    );
+    assert.deepEqual(
+      report.hours.map(({ log }) => log),
+      [
+        {
+          ...nothing,
+          validUsers: [userId],
+          validSegments: segments,
+          additions: [
+            { userId, segmentId: 3737552, expirationMinutes: 1440 },
+            { userId, segmentId: 3737547, expirationMinutes: 1440 },
+          ],
+        },
+        {
+          ...nothing,
+          validUsers: [userId],
+          inactiveUsers: ['15805576978434842'],
+          validSegments: segments,
+          inactiveSegments: [{ id: 321456, code: 'segment_312456', memberId: 123 }],
+          invalidSegments: [{ id: 0, code: 'segment_654321', memberId: 123 }],
+          unauthorizedSegments: [{ id: 0, code: 'segment_123456', memberId: 123 }],
+          removals: [
+            { userId, segmentId: 3737552, expirationMinutes: -1 },
+            { userId, segmentId: 3737547, expirationMinutes: -1 },
+          ],
+        },
+      ],
+    );
+    assert.deepEqual(report.hours[0]?.raw, replyOf('11').response.report[0]);
+  });
+
+  it('12: the larger of two Retry-After values counts', () => {
+    const { status, headers, error } = cases.get('12');
+    for (const body of [error, JSON.stringify({ error }), JSON.stringify({ response: { error } })]) {
+      const outcome = readPostReply({ status, headers, body });
+      assert.ok(outcome.kind === 'rateLimited');
+      assert.equal(outcome.retryAfterMs, 24_000);
+      assert.match(outcome.message, /request limit of 1000 reads/);
+    }
+  });
+});

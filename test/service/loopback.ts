@@ -1,0 +1,91 @@
+// Real servers on loopback for the client's tests: HTTP, HTTPS, bare TCP and a proxy.
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import net, { type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+
+export const fixture = (name: string) => readFileSync(join(__dirname, 'fixtures', name), 'utf8');
+
+export interface Running {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Whether the peer is there or gone, the server and all its sockets end with `close`. */
+export async function listen(server: net.Server, host = '127.0.0.1'): Promise<Running> {
+  const sockets = new Set<net.Socket>();
+  server.on('connection', (socket: net.Socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
+  });
+  server.listen(0, host);
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** What a server saw of one request, with its whole body. */
+export interface Seen {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: string;
+}
+
+type Answer = (seen: Seen, response: http.ServerResponse) => void;
+
+function collect(answer: Answer): http.RequestListener {
+  return (request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const { method = '', url = '', headers } = request;
+      answer({ method, url, headers, body: Buffer.concat(chunks).toString() }, response);
+    });
+  };
+}
+
+export const httpServer = (answer: Answer) => http.createServer(collect(answer));
+
+export const httpsServer = (
+  name: 'localhost' | 'elsewhere',
+  answer: Answer,
+  more: https.ServerOptions = {},
+) =>
+  https.createServer(
+    { key: fixture(`${name}-key.pem`), cert: fixture(`${name}-cert.pem`), ...more },
+    collect(answer),
+  );
+
+/** A proxy for tunnels; `asked` collects the headers of each CONNECT. `refuse` answers with a status instead. */
+export function proxyServer(asked: http.IncomingHttpHeaders[], refuse: () => number | null) {
+  const server = http.createServer();
+  server.on('connect', (request: http.IncomingMessage, client: net.Socket) => {
+    asked.push(request.headers);
+    const status = refuse();
+    if (status !== null) {
+      client.end(`HTTP/1.1 ${status} No\r\ncontent-length: 0\r\n\r\n`);
+      return;
+    }
+    const port = Number(request.url?.split(':')[1]);
+    const target = net.connect(port, '127.0.0.1', () => {
+      client.write('HTTP/1.1 200 OK\r\n\r\n');
+      target.pipe(client).pipe(target);
+    });
+    const end = () => {
+      target.destroy();
+      client.destroy();
+    };
+    target.on('error', end).on('close', end);
+    client.on('error', end).on('close', end);
+  });
+  return server;
+}

@@ -1,0 +1,147 @@
+// Segments page by page, and the words of the usage log.
+import assert from 'node:assert/strict';
+import {
+  parseSegmentPage,
+  readSegments,
+  segmentQueryString,
+  type SegmentPage,
+} from '../../src/service/segments';
+import { parseUsage, usageQueryString } from '../../src/service/usage';
+
+/** A service with `total` segments that gives at most `most` a page. */
+function listOf(total: number, most = 100, withCount = true) {
+  const asked: string[] = [];
+  const readPage = (query: string) => {
+    asked.push(query);
+    const params = new URLSearchParams(query);
+    const start = Number(params.get('start_element'));
+    const size = Math.min(Number(params.get('num_elements')), most, Math.max(0, total - start));
+    const segments = Array.from({ length: size }, (_, n) => ({
+      id: start + n + 1,
+      code: `c${start + n + 1}`,
+    }));
+    const page = parseSegmentPage({
+      response: { status: 'OK', ...(withCount && { count: total }), segments },
+    });
+    assert.ok(page !== null);
+    return Promise.resolve({ kind: 'read', value: page } as const);
+  };
+  return { asked, readPage };
+}
+
+describe('the list of segments', () => {
+  for (const [total, most, withCount, calls] of [
+    [0, 100, true, 1],
+    [1, 100, true, 1],
+    [100, 100, true, 1],
+    [250, 100, true, 3],
+    [250, 60, true, 5],
+    [250, 100, false, 3],
+    [200, 100, false, 3],
+  ] as const) {
+    it(`has all ${total} in ${calls} calls, ${most} a page, ${withCount ? 'with' : 'without'} a count`, async () => {
+      const { asked, readPage } = listOf(total, most, withCount);
+      const outcome = await readSegments({}, readPage);
+      assert.ok(outcome.kind === 'read');
+      assert.deepEqual(
+        outcome.value.segments.map(({ id }) => id),
+        Array.from({ length: total }, (_, n) => n + 1),
+      );
+      assert.equal(outcome.value.total, withCount ? total : null);
+      assert.equal(asked.length, calls);
+    });
+  }
+
+  it('stops at the limit', async () => {
+    const { asked, readPage } = listOf(1000);
+    const outcome = await readSegments({ limit: 150 }, readPage);
+    assert.ok(outcome.kind === 'read');
+    assert.equal(outcome.value.segments.length, 150);
+    assert.equal(outcome.value.total, 1000);
+    assert.deepEqual(asked.at(-1), '?start_element=100&num_elements=50');
+  });
+
+  it('ends when the count promises more than comes', async () => {
+    const empty: SegmentPage = { count: 10, received: 0, segments: [] };
+    const outcome = await readSegments({}, () => Promise.resolve({ kind: 'read', value: empty }));
+    assert.deepEqual(outcome, { kind: 'read', value: { segments: [], total: 10 } });
+  });
+
+  it('fails as a whole when a page fails', async () => {
+    const { readPage } = listOf(250);
+    const failure = { kind: 'deadToken', message: 'dead' } as const;
+    const outcome = await readSegments({}, (query) =>
+      query.includes('=200') ? Promise.resolve(failure) : readPage(query),
+    );
+    assert.deepEqual(outcome, failure);
+  });
+
+  it('reads one hit as `segment`, numbers as text, and leaves out what has no id', () => {
+    const one = {
+      id: '7',
+      code: null,
+      short_name: 'Seven',
+      member_id: '9',
+      state: 'active',
+      last_modified: null,
+    };
+    assert.deepEqual(parseSegmentPage({ response: { status: 'OK', count: 1, segment: one } }), {
+      count: 1,
+      received: 1,
+      segments: [
+        {
+          id: 7,
+          code: null,
+          shortName: 'Seven',
+          state: 'active',
+          memberId: 9,
+          expireMinutes: null,
+          lastModified: null,
+        },
+      ],
+    });
+    const page = parseSegmentPage({ status: 'OK', segments: [{ id: 1 }, { code: 'x' }, null] });
+    assert.deepEqual([page?.received, page?.segments.map(({ id }) => id)], [3, [1]]);
+    assert.equal(parseSegmentPage({ status: 'OK', segments: 'none' }), null);
+  });
+
+  it('asks in the documented words', () => {
+    const query = segmentQueryString({ ids: [1, 2], code: 'a&b', search: 'x y', state: 'active' }, 0, 100);
+    assert.equal(query, '?id=1%2C2&code=a%26b&search=x+y&state=active&start_element=0&num_elements=100');
+  });
+});
+
+describe('usage statistics', () => {
+  it('are asked for with times as documented', () => {
+    const startMs = Date.UTC(2015, 10, 1, 1);
+    assert.equal(
+      usageQueryString({ memberId: 123, startMs, endMs: startMs + 3_600_000, aggregate: true }),
+      '?member_id=123&start=2015-11-01+01:00:00&end=2015-11-01+02:00:00&agg=true',
+    );
+    assert.equal(usageQueryString({}), '');
+  });
+
+  it('keep codes with quotes and commas, and lines they do not know', () => {
+    const segment_log_lines = `Valid segments (id, code, segment owner member id): (1, 'a,\\'b', 2), (3, "it's (x)", 4), (5, None, 6)\nNew line: (1)`;
+    const report = parseUsage({ status: 'OK', report: { segment_log_lines } });
+    assert.deepEqual(report?.hours[0]?.log?.validSegments, [
+      { id: 1, code: "a,'b", memberId: 2 },
+      { id: 3, code: "it's (x)", memberId: 4 },
+      { id: 5, code: '', memberId: 6 },
+    ]);
+    assert.deepEqual(report.hours[0].log.other, ['New line: (1)']);
+  });
+
+  it('may be empty, and are null when the reply is something else', () => {
+    assert.deepEqual(parseUsage({ response: { status: 'OK', report: [] } }), {
+      aggregated: false,
+      hours: [],
+    });
+    assert.deepEqual(parseUsage({ response: { status: 'OK', report: null } }), {
+      aggregated: false,
+      hours: [],
+    });
+    assert.equal(parseUsage({ status: 'OK', report: 'x' }), null);
+    assert.equal(parseUsage(null), null);
+  });
+});
