@@ -21,7 +21,7 @@ export const entrySentences = {
   text_type: '__path__ is __got__; pass a string',
   text_empty: '__path__ is an empty string; give it a value or leave it out',
   text_white_space:
-    '__path__ __got__ starts or ends with white space; remove it before, since the service compares ids and codes as they are',
+    '__path__ __got__ starts or ends with white space, which would be sent as part of it; remove it before',
   text_broken:
     '__path__ __got__ holds half of a character (a lone surrogate) and cannot be sent; it was probably cut or decoded wrongly',
   user_id_missing: 'user_id is missing or empty; pass the user’s id as a string',

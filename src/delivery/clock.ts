@@ -5,7 +5,7 @@ export interface Clock {
   monoMs(): number;
   /** Epoch milliseconds; may jump. */
   wallMs(): number;
-  /** Calls once after `delayMs`; returns what cancels it. Real timers of an idle engine do not keep a process alive. */
+  /** Calls once after `delayMs`; returns what cancels it. A timer alone does not keep the process alive. */
   after(delayMs: number, call: () => void): () => void;
   /** Calls once at the end of this turn of the event loop. */
   endOfTurn(call: () => void): void;
@@ -15,7 +15,7 @@ export const systemClock: Clock = {
   monoMs: () => performance.now(),
   wallMs: () => Date.now(),
   after(delayMs, call) {
-    const timer = setTimeout(call, delayMs);
+    const timer = setTimeout(call, delayMs).unref();
     return () => clearTimeout(timer);
   },
   endOfTurn(call) {

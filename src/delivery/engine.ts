@@ -8,7 +8,15 @@
 import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
 import { entryBody, parseBody } from '../audience/serialise';
-import { OutboxError, type Commit, type NewRow, type Opened, type Outbox, type Row, type Source } from '../outbox/outbox';
+import {
+  OutboxError,
+  type Commit,
+  type NewRow,
+  type Opened,
+  type Outbox,
+  type Row,
+  type Source,
+} from '../outbox/outbox';
 import type { PostOutcome, TokenOutcome } from '../service/outcome';
 import { verdicts, type SentEntry } from '../service/verdicts';
 import { backoffMs } from './backoff';
@@ -82,7 +90,13 @@ export type EngineState =
   /** By an operator. */
   | { readonly kind: 'paused' }
   | { readonly kind: 'rateLimited'; readonly untilMs: number }
-  | { readonly kind: 'login'; readonly account: string; readonly final: boolean; readonly code: string; readonly message: string }
+  | {
+      readonly kind: 'login';
+      readonly account: string;
+      readonly final: boolean;
+      readonly code: string;
+      readonly message: string;
+    }
   | { readonly kind: 'trouble'; readonly code: string; readonly message: string }
   /** The service refuses bodies and has accepted nothing since. */
   | { readonly kind: 'refusing'; readonly message: string }
@@ -148,7 +162,8 @@ export class Engine {
 
   // Out of this turn, after its commit.
   private departing: Post[] = [];
-  private taken: { items: Item[]; submission: Submission; ticket: Ticket; rows: number; bytes: number }[] = [];
+  private taken: { items: Item[]; submission: Submission; ticket: Ticket; rows: number; bytes: number }[] =
+    [];
   private endedItems: Item[] = [];
 
   private opened = false;
@@ -276,6 +291,12 @@ export class Engine {
     this.askTurn();
   }
 
+  /** The account closes, perhaps only for a deploy: its entries wait. */
+  suspend(account: string): void {
+    this.logins.setState(account, { kind: 'away' });
+  }
+
+  /** The account is gone: its entries go with the login of another account of this member, if there is one. */
   detach(account: string): void {
     this.logins.detach(account);
     for (const user of this.ready.drain(account)) this.settleUser(user, this.clock.monoMs());
@@ -358,7 +379,8 @@ export class Engine {
 
   private giveUp(item: Item): void {
     for (const cell of item.cells) {
-      if (cell.state === 'waiting' || cell.state === 'absorbed') this.reject(cell, 'closed', 'The flow was stopped before this entry could be sent.');
+      if (cell.state === 'waiting' || cell.state === 'absorbed')
+        this.reject(cell, 'closed', 'The flow was stopped before this entry could be sent.');
     }
   }
 
@@ -387,7 +409,11 @@ export class Engine {
     const nowMs = this.clock.monoMs();
     const second = Math.floor(nowMs / 1000);
     const usersPerSecond =
-      this.rate.secondMs === second - 1 ? this.rate.users : this.rate.secondMs === second ? this.rate.last : 0;
+      this.rate.secondMs === second - 1
+        ? this.rate.users
+        : this.rate.secondMs === second
+          ? this.rate.last
+          : 0;
     return {
       state: this.state(nowMs),
       counters: { ...this.counters },
@@ -408,7 +434,8 @@ export class Engine {
     for (const account of this.logins.accounts()) {
       const state = this.logins.state(account);
       if (state?.kind === 'refused') return { ...state, kind: 'login', account, final: true };
-      if (state?.kind === 'wait') return { kind: 'login', account, final: false, code: state.code, message: state.message };
+      if (state?.kind === 'wait')
+        return { kind: 'login', account, final: false, code: state.code, message: state.message };
     }
     if (this.refusals >= refusalsOfEverything) return { kind: 'refusing', message: this.refusal };
     if (this.trouble !== null) return { kind: 'trouble', ...this.trouble };
@@ -427,7 +454,9 @@ export class Engine {
   }
 
   private get busy(): boolean {
-    return this.postsInFlight > 0 || this.committing || this.intake.length > 0 || this.settledPosts.length > 0;
+    return (
+      this.postsInFlight > 0 || this.committing || this.intake.length > 0 || this.settledPosts.length > 0
+    );
   }
 
   // ── The turn ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -545,7 +574,8 @@ export class Engine {
 
   /** Another turn for what came up during the commit. */
   private goOn(): void {
-    const more = this.turnMissed || this.intake.length > 0 || this.settledPosts.length > 0 || this.pages.length > 0;
+    const more =
+      this.turnMissed || this.intake.length > 0 || this.settledPosts.length > 0 || this.pages.length > 0;
     this.turnMissed = false;
     if (more) this.askTurn();
   }
@@ -605,10 +635,14 @@ export class Engine {
   private departAtMs(nowMs: number): number {
     const blockedUntilMs = Math.max(this.rateLimitedUntilMs, this.gateUntilMs);
     const free = this.ledger.free(nowMs);
-    const quotaAtMs = free.posts >= 1 && free.users >= 1 && free.calls >= 1 ? -Infinity : this.ledger.nextFreeAtMs();
-    const heldAtMs = this.heldSinceMs === null ? -Infinity : Math.min(this.heldSinceMs + holdMs, this.ledger.nextFreeAtMs());
+    const quotaAtMs =
+      free.posts >= 1 && free.users >= 1 && free.calls >= 1 ? -Infinity : this.ledger.nextFreeAtMs();
+    const heldAtMs =
+      this.heldSinceMs === null ? -Infinity : Math.min(this.heldSinceMs + holdMs, this.ledger.nextFreeAtMs());
     const freshAtMs = this.someReady() ? Math.max(heldAtMs, this.refusingUntilMs) : Infinity;
-    const groupAtMs = this.someLoginReady() ? this.isolation.nextAtMs(this.ledger.nextFreeAtMs(), this.probesFromMs()) : Infinity;
+    const groupAtMs = this.someLoginReady()
+      ? this.isolation.nextAtMs(this.ledger.nextFreeAtMs(), this.probesFromMs())
+      : Infinity;
     return Math.max(blockedUntilMs, quotaAtMs, Math.min(freshAtMs, groupAtMs));
   }
 
@@ -641,13 +675,30 @@ export class Engine {
 
   private refusalOf(submission: Submission): TicketEnd | null {
     const { queueMaxEntries, queueMaxBytes } = this.options;
-    if (this.counters.waiting + submission.entries.length > queueMaxEntries || this.queuedBytes > queueMaxBytes) {
-      const params = { waiting: this.counters.waiting, most: queueMaxEntries, mb: Math.round(queueMaxBytes / 1_000_000) };
-      return { kind: 'failed', code: 'queue_full', params, message: 'The queue is full; nothing of this message was taken.' };
+    if (
+      this.counters.waiting + submission.entries.length > queueMaxEntries ||
+      this.queuedBytes > queueMaxBytes
+    ) {
+      const params = {
+        waiting: this.counters.waiting,
+        most: queueMaxEntries,
+        mb: Math.round(queueMaxBytes / 1_000_000),
+      };
+      return {
+        kind: 'failed',
+        code: 'queue_full',
+        params,
+        message: 'The queue is full; nothing of this message was taken.',
+      };
     }
     if (!this.durable && this.tickets.open >= this.maxOpenMessages) {
       const params = { most: this.maxOpenMessages };
-      return { kind: 'failed', code: 'too_many_open_messages', params, message: 'Too many messages wait for their outcome.' };
+      return {
+        kind: 'failed',
+        code: 'too_many_open_messages',
+        params,
+        message: 'Too many messages wait for their outcome.',
+      };
     }
     return null;
   }
@@ -730,7 +781,10 @@ export class Engine {
         const user = this.admitRow(row, nowMs);
         if (user !== null) touched.add(user);
       }
-      const shields = [...read.page.shields.map((row) => this.itemOf(row, nowMs)), ...this.shieldsWhileReading];
+      const shields = [
+        ...read.page.shields.map((row) => this.itemOf(row, nowMs)),
+        ...this.shieldsWhileReading,
+      ];
       for (const shield of shields) {
         const user = shield === null ? undefined : this.users.get(shield.entry.userKey);
         if (shield === null || user === undefined || user.has(shield.seq)) continue;
@@ -780,8 +834,18 @@ export class Engine {
       return null;
     }
     const ofThisProcess = row.seq > this.startedWith;
-    const bornMonoMs = ofThisProcess ? row.bornMonoMs : nowMs - Math.max(0, this.clock.wallMs() - row.bornWallMs);
-    return new Item(row.seq, entry, row.source, bornMonoMs, row.takenWallMs, row.state, this.tickets.find(row.seq));
+    const bornMonoMs = ofThisProcess
+      ? row.bornMonoMs
+      : nowMs - Math.max(0, this.clock.wallMs() - row.bornWallMs);
+    return new Item(
+      row.seq,
+      entry,
+      row.source,
+      bornMonoMs,
+      row.takenWallMs,
+      row.state,
+      this.tickets.find(row.seq),
+    );
   }
 
   // ── What became due ─────────────────────────────────────────────────────────────────────────────────────────
@@ -791,14 +855,16 @@ export class Engine {
     // Nothing is older than the first number, so this tells the outbox nothing; it only shows whether it works.
     if (this.outboxTrouble !== null && nowMs >= this.outboxRetryAtMs) this.journal.dropShieldsThrough(1);
     if (this.flushAsked) this.endAllWaits(nowMs);
-    for (let user = this.delayed.popDue(nowMs); user !== null; user = this.delayed.popDue(nowMs)) this.enqueue(user, nowMs);
+    for (let user = this.delayed.popDue(nowMs); user !== null; user = this.delayed.popDue(nowMs))
+      this.enqueue(user, nowMs);
     for (let user = this.late.popDue(nowMs); user !== null; user = this.late.popDue(nowMs)) {
       // One in flight clears them when it comes back.
       if (user.flight !== null) continue;
       user.clearSuspects(nowMs);
       this.settleUser(user, nowMs);
     }
-    while (this.leftovers.length > 0 && this.leftovers[0]!.atMs <= nowMs) this.journal.arrive(this.leftovers.shift()!.post);
+    while (this.leftovers.length > 0 && this.leftovers[0]!.atMs <= nowMs)
+      this.journal.arrive(this.leftovers.shift()!.post);
     if (this.leftovers.length === 0) this.leftoverUsers.clear();
     for (const account of this.logins.accounts()) {
       if (this.logins.state(account)?.kind === 'unknown' && this.wantsLogin(account)) this.askToken(account);
@@ -839,7 +905,12 @@ export class Engine {
         break;
       case 'wait': {
         const untilMs = this.clock.monoMs() + outcome.retryAfterMs;
-        this.logins.setState(account, { kind: 'wait', untilMs, code: outcome.code, message: outcome.message });
+        this.logins.setState(account, {
+          kind: 'wait',
+          untilMs,
+          code: outcome.code,
+          message: outcome.message,
+        });
         break;
       }
       case 'loginRefused':
@@ -918,7 +989,9 @@ export class Engine {
       if (nowMs < this.refusingUntilMs) return null;
       this.refusingUntilMs = nowMs + this.refusingDelayMs();
     }
-    const accounts = this.logins.accounts().filter((account) => this.logins.isReady(account) && this.ready.size(account) > 0);
+    const accounts = this.logins
+      .accounts()
+      .filter((account) => this.logins.isReady(account) && this.ready.size(account) > 0);
     if (accounts.length === 0) {
       this.heldSinceMs = null;
       return null;
@@ -962,7 +1035,11 @@ export class Engine {
           this.ready.putBack(user, account);
           break;
         }
-        this.reject(selection.cells[0]!, 'too_large', 'This block is too large for any request of the service (1,000,000 bytes).');
+        this.reject(
+          selection.cells[0]!,
+          'too_large',
+          'This block is too large for any request of the service (1,000,000 bytes).',
+        );
         this.settleUser(user, nowMs);
       }
     }
@@ -984,7 +1061,16 @@ export class Engine {
     const number = ++this.lastPost;
     this.journal.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });
     const groupGrant = group === null ? null : this.isolation.quota.take(users.length);
-    return { number, account, body: packer.body(), users, grant: this.ledger.take(users.length), group, groupGrant, sentMs: 0 };
+    return {
+      number,
+      account,
+      body: packer.body(),
+      users,
+      grant: this.ledger.take(users.length),
+      group,
+      groupGrant,
+      sentMs: 0,
+    };
   }
 
   private launch(post: Post): void {
@@ -1056,7 +1142,12 @@ export class Engine {
         break;
       case 'configuration': {
         const untilMs = nowMs + configurationRetryMs * (0.5 + this.options.random() / 2);
-        this.logins.setState(post.account, { kind: 'wait', untilMs, code: outcome.code, message: outcome.message });
+        this.logins.setState(post.account, {
+          kind: 'wait',
+          untilMs,
+          code: outcome.code,
+          message: outcome.message,
+        });
         this.log('error', outcome.message);
         break;
       }
@@ -1082,11 +1173,16 @@ export class Engine {
   /** A group whose post proved nothing is tried again as it is. */
   private regroup(post: Post, nowMs: number): void {
     if (post.group === null) return;
-    if (post.group.probe) for (const user of post.group.users) this.isolation.probeAt(nowMs + this.probeDelayMs(user), user);
+    if (post.group.probe)
+      for (const user of post.group.users) this.isolation.probeAt(nowMs + this.probeDelayMs(user), user);
     else this.isolation.push(post.group);
   }
 
-  private failed(post: Post, outcome: { ambiguous: boolean; code: string; message: string }, nowMs: number): void {
+  private failed(
+    post: Post,
+    outcome: { ambiguous: boolean; code: string; message: string },
+    nowMs: number,
+  ): void {
     this.trouble = { code: outcome.code, message: outcome.message };
     if (post.sentMs >= this.gateSetMs) {
       this.failures += 1;
@@ -1106,7 +1202,11 @@ export class Engine {
     }
   }
 
-  private accepted(post: Post, warnings: readonly { message: string; entity: unknown }[], nowMs: number): void {
+  private accepted(
+    post: Post,
+    warnings: readonly { message: string; entity: unknown }[],
+    nowMs: number,
+  ): void {
     this.acceptances += 1;
     this.failures = 0;
     this.refusals = 0;
@@ -1129,7 +1229,8 @@ export class Engine {
         else if (verdict?.kind === 'partly' && verdict.blocks.has(index)) {
           const { code, message } = verdict.blocks.get(index)!;
           this.reject(cell, code, message);
-        } else this.acceptedCell(user, cell, post.sentMs, verdict?.kind === 'accepted' ? verdict.warnings : null);
+        } else
+          this.acceptedCell(user, cell, post.sentMs, verdict?.kind === 'accepted' ? verdict.warnings : null);
       });
     }
     for (const { user } of post.users) if (user.isolated) this.searchOn(user, nowMs);
@@ -1142,7 +1243,8 @@ export class Engine {
   }
 
   private acceptedCell(user: User, cell: Cell, sentMs: number, warnings: readonly string[] | null): void {
-    if (warnings !== null && warnings.length > 0) cell.item.warnings = [...(cell.item.warnings ?? []), ...warnings];
+    if (warnings !== null && warnings.length > 0)
+      cell.item.warnings = [...(cell.item.warnings ?? []), ...warnings];
     if (user.mayBeUndone(cell, sentMs)) cell.due = true;
     this.endCell(cell, cell.sentExpired ? 'expired' : 'accepted', null);
   }
@@ -1150,7 +1252,11 @@ export class Engine {
   private countRate(users: number, nowMs: number): void {
     const second = Math.floor(nowMs / 1000);
     if (this.rate.secondMs !== second) {
-      this.rate = { secondMs: second, users: 0, last: this.rate.secondMs === second - 1 ? this.rate.users : 0 };
+      this.rate = {
+        secondMs: second,
+        users: 0,
+        last: this.rate.secondMs === second - 1 ? this.rate.users : 0,
+      };
     }
     this.rate.users += users;
   }
@@ -1161,7 +1267,8 @@ export class Engine {
     this.refusals += 1;
     this.refusal = outcome.message;
     for (const { selection } of post.users) {
-      for (const cell of selection.cells) if (cell.refusedAtAcceptance < 0) cell.refusedAtAcceptance = this.acceptances;
+      for (const cell of selection.cells)
+        if (cell.refusedAtAcceptance < 0) cell.refusedAtAcceptance = this.acceptances;
     }
     const users = post.users.map(({ user }) => user);
     if (users.length > 1) {
@@ -1172,7 +1279,11 @@ export class Engine {
   }
 
   /** One user alone was refused: fewer of its blocks, or the one block that is left. */
-  private searchUser({ user, selection }: PackedUser, outcome: { code: string; message: string }, nowMs: number): void {
+  private searchUser(
+    { user, selection }: PackedUser,
+    outcome: { code: string; message: string },
+    nowMs: number,
+  ): void {
     const { cells } = selection;
     if (cells.length > 1) {
       user.blockLimit = Math.ceil(cells.length / 2);
@@ -1201,7 +1312,9 @@ export class Engine {
   }
 
   private refusingDelayMs(): number {
-    return 500 + backoffMs(Math.max(1, this.refusals - refusalsOfEverything), this.options.random, 500, 30_000);
+    return (
+      500 + backoffMs(Math.max(1, this.refusals - refusalsOfEverything), this.options.random, 500, 30_000)
+    );
   }
 
   // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -1266,8 +1379,15 @@ export class Engine {
 
   private logUnclaimed(node: string, recovered: readonly Recovered[]): void {
     const rejected = recovered.filter(({ end }) => end === 'rejected');
-    this.log('info', `${recovered.length - rejected.length} queued entries of the removed node ${node} were delivered.`);
-    for (const { rejection } of rejected) this.log('warn', `A queued entry of the removed node ${node} was rejected: ${rejection?.message ?? ''}`);
+    this.log(
+      'info',
+      `${recovered.length - rejected.length} queued entries of the removed node ${node} were delivered.`,
+    );
+    for (const { rejection } of rejected)
+      this.log(
+        'warn',
+        `A queued entry of the removed node ${node} was rejected: ${rejection?.message ?? ''}`,
+      );
   }
 
   // ── One user after a change ─────────────────────────────────────────────────────────────────────────────────
@@ -1315,7 +1435,12 @@ export class Engine {
   }
 }
 
-const gone: TokenOutcome = { kind: 'wait', retryAfterMs: 1000, code: 'no_account', message: 'The account is gone.' };
+const gone: TokenOutcome = {
+  kind: 'wait',
+  retryAfterMs: 1000,
+  code: 'no_account',
+  message: 'The account is gone.',
+};
 const closedEnd = {
   kind: 'failed',
   code: 'closed',
@@ -1323,7 +1448,12 @@ const closedEnd = {
   message: 'The flow was stopped before this message could be delivered.',
 } as const;
 
-function outboxEnd(error: OutboxError): { kind: 'failed'; code: string; message: string; params: { reason: string } } {
+function outboxEnd(error: OutboxError): {
+  kind: 'failed';
+  code: string;
+  message: string;
+  params: { reason: string };
+} {
   return { kind: 'failed', code: 'outbox', message: error.message, params: { reason: error.message } };
 }
 

@@ -40,7 +40,10 @@ export class Ledger {
   ) {
     this.usedPosts = limits.postsPerSecond;
     this.usedUsers = limits.usersPerSecond;
-    this.settled.push({ freeAtMs: nowMs + 1000 + settleMarginMs, users: this.usedUsers, calls: 0 }, this.usedPosts);
+    this.settled.push(
+      { freeAtMs: nowMs + 1000 + settleMarginMs, users: this.usedUsers, calls: 0 },
+      this.usedPosts,
+    );
   }
 
   setLimits(limits: Limits): void {

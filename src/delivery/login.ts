@@ -18,6 +18,8 @@ export type LoginState =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'asking' }
   | { readonly kind: 'ready' }
+  /** The account is being deployed; its entries wait for it for a while. */
+  | { readonly kind: 'away' }
   /** Monotonic ms. */
   | { readonly kind: 'wait'; readonly untilMs: number; readonly code: string; readonly message: string }
   | { readonly kind: 'refused'; readonly code: LoginRefusal; readonly message: string };
@@ -47,9 +49,10 @@ export class Logins {
     return this.attached.get(account)?.state ?? null;
   }
 
+  /** One that is away stays so until it is attached again. */
   setState(account: string, state: LoginState): void {
     const attached = this.attached.get(account);
-    if (attached !== undefined) attached.state = state;
+    if (attached !== undefined && attached.state.kind !== 'away') attached.state = state;
   }
 
   accounts(): string[] {
@@ -73,14 +76,16 @@ export class Logins {
   /** Lets waits that are over ask again. */
   expireWaits(nowMs: number): void {
     for (const attached of this.attached.values()) {
-      if (attached.state.kind === 'wait' && attached.state.untilMs <= nowMs) attached.state = { kind: 'unknown' };
+      if (attached.state.kind === 'wait' && attached.state.untilMs <= nowMs)
+        attached.state = { kind: 'unknown' };
     }
   }
 
   /** When the next wait is over, or Infinity. */
   nextAtMs(): number {
     let atMs = Infinity;
-    for (const { state } of this.attached.values()) if (state.kind === 'wait') atMs = Math.min(atMs, state.untilMs);
+    for (const { state } of this.attached.values())
+      if (state.kind === 'wait') atMs = Math.min(atMs, state.untilMs);
     return atMs;
   }
 

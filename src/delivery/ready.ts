@@ -23,7 +23,8 @@ class AccountQueue {
   }
 
   private dropStale(queue: Fifo<User>): void {
-    for (let head = queue.peek(); head !== undefined && head.queue !== queue; head = queue.peek()) queue.shift();
+    for (let head = queue.peek(); head !== undefined && head.queue !== queue; head = queue.peek())
+      queue.shift();
   }
 }
 

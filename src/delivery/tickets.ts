@@ -50,7 +50,11 @@ export class Ticket {
 
   constructor(
     readonly node: string,
-    private readonly counts: { readonly entries: number; readonly users: number; readonly associations: number },
+    private readonly counts: {
+      readonly entries: number;
+      readonly users: number;
+      readonly associations: number;
+    },
     /** Position in the input of each entry handed in, null when they are the same. */
     private readonly indexes: readonly number[] | null,
     private readonly onEnd: (end: TicketEnd) => void,
@@ -95,7 +99,13 @@ export class Ticket {
 
   private summary(): Summary {
     const { accepted, superseded, expired } = this;
-    return { ...this.counts, accepted, superseded, expired, warnings: [...new Set(this.warnings)].slice(0, 10) };
+    return {
+      ...this.counts,
+      accepted,
+      superseded,
+      expired,
+      warnings: [...new Set(this.warnings)].slice(0, 10),
+    };
   }
 }
 

@@ -136,7 +136,9 @@ export class User {
 
   /** Whether a removal waits. */
   get removes(): boolean {
-    return this.items.some((item) => item.entry.removes && item.cells.some((cell) => cell.state === 'waiting'));
+    return this.items.some(
+      (item) => item.entry.removes && item.cells.some((cell) => cell.state === 'waiting'),
+    );
   }
 
   get waits(): boolean {

@@ -13,7 +13,11 @@ const identity = fc.oneof(
 const expiration = fc.constantFrom(-1, -1, 0, undefined, 1, 2, 600);
 const block: fc.Arbitrary<Block> = fc
   .tuple(identity, expiration, fc.integer({ min: 0, max: 9 }))
-  .map(([who, minutes, value]) => ({ ...who, ...(minutes !== undefined && { expiration: minutes }), ...(minutes !== -1 && { value }) }));
+  .map(([who, minutes, value]) => ({
+    ...who,
+    ...(minutes !== undefined && { expiration: minutes }),
+    ...(minutes !== -1 && { value }),
+  }));
 
 type Step =
   | { readonly kind: 'add'; readonly user: string; readonly blocks: Block[] }
@@ -33,16 +37,37 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       blocks: fc.array(block, { minLength: 1, maxLength: 3 }),
     }),
   },
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 300 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 30_000 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('stall' as const), ms: fc.integer({ min: 0, max: 40 }) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('jump' as const), ms: fc.integer({ min: -3_600_000, max: 30_000 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 300 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 30_000 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('stall' as const), ms: fc.integer({ min: 0, max: 40 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('jump' as const),
+      ms: fc.integer({ min: -3_600_000, max: 30_000 }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('deploy' as const) }) },
 );
-const withKills = fc.oneof({ weight: 12, arbitrary: step }, { weight: 1, arbitrary: fc.constant({ kind: 'kill' } as Step) });
+const withKills = fc.oneof(
+  { weight: 12, arbitrary: step },
+  { weight: 1, arbitrary: fc.constant({ kind: 'kill' } as Step) },
+);
 const withFullDisk = fc.oneof(
   { weight: 12, arbitrary: step },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('diskFull' as const), ms: fc.integer({ min: 0, max: 3_000 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('diskFull' as const), ms: fc.integer({ min: 0, max: 3_000 }) }),
+  },
 );
 
 const faults: Partial<Record<Fate, number>> = {
@@ -91,7 +116,10 @@ async function play(world: World, steps: readonly Step[]): Promise<void> {
 
 const runs = Number(process.env['PROPERTY_RUNS'] ?? 150);
 
-function property(steps: fc.Arbitrary<Step>, options: Omit<ConstructorParameters<typeof World>[0], 'seed'>): Promise<void> {
+function property(
+  steps: fc.Arbitrary<Step>,
+  options: Omit<ConstructorParameters<typeof World>[0], 'seed'>,
+): Promise<void> {
   return fc.assert(
     fc.asyncProperty(fc.array(steps, { minLength: 1, maxLength: 60 }), fc.integer(), async (script, seed) => {
       const world = new World({ ...options, seed });
@@ -108,7 +136,8 @@ describe('the engine, whatever the network does', function () {
 
   it('leaves the service with the inputs applied in order', () => property(step, { fates: faults }));
 
-  it('does so when codes and ids name the same segment', () => property(step, { fates: faults, aliases: { x: 2, y: 3 } }));
+  it('does so when codes and ids name the same segment', () =>
+    property(step, { fates: faults, aliases: { x: 2, y: 3 } }));
 
   it('does so when nearly everything is on disk only', () =>
     property(step, { fates: faults, memoryMark: 2, pageRows: 2, commitMs: 20, aliases: { x: 2 } }));

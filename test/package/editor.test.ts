@@ -2,8 +2,8 @@
 import { strict as assert } from 'node:assert';
 import type { Browser, Page } from 'playwright-core';
 import { needBrowser, openBrowser, openEditor, picture } from '../support/browser';
-import { NodeRed, nodeRedVersions } from '../support/node-red';
-import { manifest } from './support';
+import { NodeRed, nodeRedVersions, type FlowNode } from '../support/node-red';
+import { manifest, types } from './support';
 
 for (const version of nodeRedVersions) {
   describe(`the package in the editor of Node-RED ${version}`, function () {
@@ -48,11 +48,7 @@ for (const version of nodeRedVersions) {
       await page.locator('#red-ui-clipboard-dialog-ok').click();
       await page.locator('#red-ui-workspace-tabs').getByText('quick start').click();
       await page.locator('.red-ui-flow-node-label', { hasText: 'kitchen viewers' }).waitFor();
-      const invalid = await page.evaluate(
-        "(() => { const bad = []; RED.nodes.eachNode((n) => { if (!n.valid) bad.push(n.type + ' ' + JSON.stringify(n.validationErrors)); });" +
-          ' RED.nodes.eachConfig((n) => { if (!n.valid) bad.push(n.type); }); return bad; })()',
-      );
-      assert.deepEqual(invalid, []);
+      assert.deepEqual(await page.evaluate(invalidNodes), []);
       await page.locator('#red-ui-header-button-deploy').click();
       await nodeRed!.logged(
         /Started modified nodes|Started nodes|Started flows[\s\S]*Started (modified )?(flows|nodes)/,
@@ -61,26 +57,57 @@ for (const version of nodeRedVersions) {
       await picture(page, `quick-start-${version}`);
     });
 
-    it('opens each of our forms with its fields and closes it without having changed anything', async () => {
-      for (const type of Object.keys(manifest['node-red'].nodes)) {
-        await page.evaluate(
-          `(() => { let id; RED.nodes.eachNode((n) => { if (n.type === '${type}') id = n; });` +
-            ` if (id) RED.editor.edit(id); else RED.nodes.eachConfig((n) => { if (n.type === '${type}') RED.editor.editConfig('', n.type, n.id); }); })()`,
-        );
-        const form = page.locator('.red-ui-tray').last().locator('form.dialog-form:visible').first();
-        await form.waitFor();
-        await page.waitForTimeout(400);
+    it('opens each of our forms with its words, and leaves the nodes as they were when it is closed', async () => {
+      await page.waitForFunction('!RED.nodes.dirty()');
+      const before = await savedNodes(page);
+      for (const type of types) {
+        await page.evaluate(editNodeOf, type);
+        const form = page.locator('.red-ui-tray form:visible').first();
+        await form.locator('input:visible').first().waitFor();
         assert.doesNotMatch(
           await form.innerText(),
-          /\b(label|form)\.[a-z]+\b/,
-          `a word is missing in ${type}`,
+          /\b[a-z]+\.[a-z]\w+\b(?!\.)/,
+          `${type} shows a key for a word`,
         );
         await picture(page, `form-${type}-${version}`);
-        await page.locator('.red-ui-tray').last().locator('#node-dialog-ok, #node-config-dialog-ok').click();
+        await page.locator('#node-dialog-ok:visible, #node-config-dialog-ok:visible').click();
         await page.locator('.red-ui-tray').waitFor({ state: 'detached' });
+        assert.deepEqual(await savedNodes(page), before, type);
       }
-      assert.equal(await page.evaluate('RED.nodes.dirty()'), false);
       assert.deepEqual(errors.map(String), []);
     });
   });
+}
+
+/** What a deploy would save now, of our nodes; the editor adds empty credentials to any node that has some. */
+async function savedNodes(page: Page): Promise<unknown> {
+  const all = (await page.evaluate('RED.nodes.createCompleteNodeSet()')) as FlowNode[];
+  return all
+    .filter((node) => types.includes(node.type))
+    .map((node) => Object.fromEntries(Object.entries(node).filter(([key]) => key !== 'credentials')));
+}
+
+/** Runs in the page: opens the form of the first node of a type. */
+function editNodeOf(type: string): void {
+  const { RED } = globalThis as any;
+  let found: any;
+  RED.nodes.eachNode((node: any) => (found ??= node.type === type ? node : undefined));
+  if (found) {
+    RED.editor.edit(found);
+    return;
+  }
+  RED.nodes.eachConfig((node: any) => (found ??= node.type === type ? node : undefined));
+  RED.editor.editConfig('', type, found.id);
+}
+
+/** Runs in the page: the nodes that their own validators refuse, with the reasons. */
+function invalidNodes(): string[] {
+  const { RED } = globalThis as any;
+  const invalid: string[] = [];
+  const look = (node: any): void => {
+    if (!node.valid) invalid.push(`${node.type}: ${JSON.stringify(node.validationErrors)}`);
+  };
+  RED.nodes.eachNode(look);
+  RED.nodes.eachConfig(look);
+  return invalid;
 }

@@ -47,6 +47,8 @@ export async function openEditor(
   const page = await browser.newPage({ viewport: size, locale: 'en-US' });
   const errors: Error[] = [];
   page.on('pageerror', (error) => errors.push(error));
+  // The compiler of the tests wraps functions in a call of this name, also those that are sent into the page.
+  await page.addInitScript('globalThis.__name = (call) => call');
   await page.goto(url);
   await page.waitForSelector('.red-ui-palette-node', { timeout: 30_000 });
   await page.waitForSelector('#red-ui-loading-progress', { state: 'hidden', timeout: 30_000 });

@@ -63,7 +63,11 @@ export class FakeClock implements Clock {
       this.timers = this.timers.filter((timer) => timer.call !== null);
       let next: Timer | undefined;
       for (const timer of this.timers) {
-        if (next === undefined || timer.atMs < next.atMs || (timer.atMs === next.atMs && timer.order < next.order)) {
+        if (
+          next === undefined ||
+          timer.atMs < next.atMs ||
+          (timer.atMs === next.atMs && timer.order < next.order)
+        ) {
           next = timer;
         }
       }

@@ -73,8 +73,9 @@ export class FakeService {
   post(body: string, token: string, account = ''): Promise<PostOutcome> {
     const { clock } = this.options;
     const sentMs = clock.monoMs();
-    const entries = (JSON.parse(body) as { rt_segment: { user_id: string; domain?: string; seg_block: Block[] }[] })
-      .rt_segment;
+    const entries = (
+      JSON.parse(body) as { rt_segment: { user_id: string; domain?: string; seg_block: Block[] }[] }
+    ).rt_segment;
     const users = entries.map((entry) => `${entry.domain ?? ''}:${entry.user_id.toLowerCase()}`);
     this.check(body, entries, users);
     const request: Request = { actedMs: null, arrivedMs: 0, sentMs, doneMs: Infinity, users, account };
@@ -94,7 +95,7 @@ export class FakeService {
   /** Acts up to `lateMs` after the client gave up: at its time-out, or when it died. */
   private actLate(timeoutMs: number, act: () => void): void {
     const { clock, random } = this.options;
-    const lateMs = (random() * ((this.options.lateMs ?? 20_000) - 1));
+    const lateMs = random() * ((this.options.lateMs ?? 20_000) - 1);
     const cancel = clock.after(timeoutMs + lateMs, act);
     const untilMs = clock.monoMs() + timeoutMs;
     this.whenDead.push(() => {
@@ -149,13 +150,17 @@ export class FakeService {
         clock.after(there, () => {
           if (random() < 0.5) act();
           else request.doneMs = clock.monoMs();
-          clock.after(back, () => answer({ kind: 'passing', ambiguous: true, code: 'reset', message: 'reset' }));
+          clock.after(back, () =>
+            answer({ kind: 'passing', ambiguous: true, code: 'reset', message: 'reset' }),
+          );
         });
         return;
       case 'garbage':
         clock.after(there, () => {
           act();
-          clock.after(back, () => answer({ kind: 'passing', ambiguous: true, code: 'garbage', message: 'not JSON' }));
+          clock.after(back, () =>
+            answer({ kind: 'passing', ambiguous: true, code: 'garbage', message: 'not JSON' }),
+          );
         });
         return;
       default:
@@ -170,7 +175,11 @@ export class FakeService {
     request.arrivedMs = request.actedMs = request.doneMs = this.options.clock.monoMs();
     switch (fate) {
       case 'rateLimited':
-        return { kind: 'rateLimited', retryAfterMs: 1000 + Math.round(this.options.random() * 3000), message: '429' };
+        return {
+          kind: 'rateLimited',
+          retryAfterMs: 1000 + Math.round(this.options.random() * 3000),
+          message: '429',
+        };
       case 'serverError':
         return { kind: 'passing', ambiguous: false, code: 'SYSTEM', message: 'SYSTEM' };
       case 'deadToken':
@@ -178,9 +187,14 @@ export class FakeService {
     }
   }
 
-  private act(entries: { user_id: string; domain?: string; seg_block: Block[] }[], token: string): PostOutcome {
+  private act(
+    entries: { user_id: string; domain?: string; seg_block: Block[] }[],
+    token: string,
+  ): PostOutcome {
     if (token !== this.validToken) return { kind: 'deadToken', message: 'NOAUTH' };
-    const bad = entries.some((entry) => entry.seg_block.some((block) => this.options.poison?.(entry.user_id, block)));
+    const bad = entries.some((entry) =>
+      entry.seg_block.some((block) => this.options.poison?.(entry.user_id, block)),
+    );
     if (bad) return { kind: 'bodyRefused', code: 'SYNTAX', message: 'SYNTAX' };
     for (const entry of entries) for (const block of entry.seg_block) this.apply(entry, block);
     return { kind: 'accepted', warnings: [] };
@@ -211,15 +225,20 @@ export class FakeService {
     for (const user of users) if (this.inFlightUsers.has(user)) this.problems.push(`${user} in flight twice`);
     for (const { seg_block: blocks } of entries) {
       if (blocks.length > 100) this.problems.push('over 100 blocks');
-      if (new Set(blocks.map((block) => block.seg_id === undefined)).size > 1) this.problems.push('ids and codes mixed');
-      const keys = blocks.map((block) => `${block.seg_id ?? ''}${block.member_id ?? ''}${block.seg_code?.toLowerCase() ?? ''}`);
+      if (new Set(blocks.map((block) => block.seg_id === undefined)).size > 1)
+        this.problems.push('ids and codes mixed');
+      const keys = blocks.map(
+        (block) => `${block.seg_id ?? ''}${block.member_id ?? ''}${block.seg_code?.toLowerCase() ?? ''}`,
+      );
       if (new Set(keys).size !== keys.length) this.problems.push('contradictory blocks');
     }
   }
 
   /** Worst counts in any half-open one-second window, by when the service acted. */
   worstSecond(): { posts: number; users: number; concurrent: number } {
-    const acted = this.requests.filter(({ actedMs }) => actedMs !== null).sort((a, b) => a.actedMs! - b.actedMs!);
+    const acted = this.requests
+      .filter(({ actedMs }) => actedMs !== null)
+      .sort((a, b) => a.actedMs! - b.actedMs!);
     let posts = 0;
     let users = 0;
     let sum = 0;
@@ -232,7 +251,14 @@ export class FakeService {
       posts = Math.max(posts, to - from + 1);
       users = Math.max(users, sum);
     }
-    const edges = this.requests.flatMap((r) => (r.actedMs === null ? [] : [{ atMs: r.sentMs, by: 1 }, { atMs: r.doneMs, by: -1 }]));
+    const edges = this.requests.flatMap((r) =>
+      r.actedMs === null
+        ? []
+        : [
+            { atMs: r.sentMs, by: 1 },
+            { atMs: r.doneMs, by: -1 },
+          ],
+    );
     edges.sort((a, b) => a.atMs - b.atMs || a.by - b.by);
     let concurrent = 0;
     let now = 0;

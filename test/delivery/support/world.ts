@@ -161,7 +161,9 @@ export class World {
   boot(): void {
     const life = ++this.lifeNumber;
     const { options } = this;
-    this.outbox = new KillableOutbox(this.store, this.clock, this.random, () => (this.calm ? 0 : (options.commitMs ?? 0)));
+    this.outbox = new KillableOutbox(this.store, this.clock, this.random, () =>
+      this.calm ? 0 : (options.commitMs ?? 0),
+    );
     this.engine = new Engine({
       outbox: this.outbox,
       clock: this.clock,
@@ -204,7 +206,14 @@ export class World {
   }
 
   add(user: string, blocks: readonly Block[], completeOn: 'accepted' | 'queued' = 'accepted'): Input {
-    const input: Input = { user, blocks, bornMs: this.clock.monoMs(), end: null, orphaned: false, taken: true };
+    const input: Input = {
+      user,
+      blocks,
+      bornMs: this.clock.monoMs(),
+      end: null,
+      orphaned: false,
+      taken: true,
+    };
     this.inputs.push(input);
     this.engine.submit({
       source: { node: 'n', account: 'a' },
@@ -242,7 +251,9 @@ export class World {
     }
     for (const [key, { options }] of expected) {
       if (!options.some((option) => this.holds(key, option))) {
-        found.push(`${key}: expected ${JSON.stringify(options.at(-1))}, service has ${JSON.stringify(this.service.state.get(key))}`);
+        found.push(
+          `${key}: expected ${JSON.stringify(options.at(-1))}, service has ${JSON.stringify(this.service.state.get(key))}`,
+        );
       }
     }
     for (const key of this.service.state.keys()) if (!expected.has(key)) found.push(`${key}: unexpected`);
@@ -263,7 +274,11 @@ export class World {
     }
     const untilMs = wanted.bornMs + wanted.expiration * 60_000;
     if (has === undefined) return untilMs <= this.clock.monoMs();
-    return has.value === wanted.value && has.expiration !== undefined && has.atMs + has.expiration * 60_000 <= untilMs + lateByMs;
+    return (
+      has.value === wanted.value &&
+      has.expiration !== undefined &&
+      has.atMs + has.expiration * 60_000 <= untilMs + lateByMs
+    );
   }
 
   /** Everything that must hold after `rest`, as sentences; empty when all does. */

@@ -1,0 +1,60 @@
+// npm run pictures: the pictures in docs/, taken of a real Node-RED 5 with the built package.
+//
+// Runs under tsx, because it uses what the tests use to start Node-RED and the browser.
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { openBrowser, openEditor } from '../test/support/browser.ts';
+import { NodeRed, until } from '../test/support/node-red.ts';
+import { quickStart } from '../test/package/support.ts';
+import { root } from './tools.mjs';
+
+const images = path.join(root, 'docs', 'images');
+
+/** A few visitors, so that the picture shows a flow that has worked. */
+async function postSomeEvents(nodeRed) {
+  for (let number = 1; number <= 20; number += 1) {
+    const user = `1ba98a6c-d1a5-49ef-ad1c-${String(number).padStart(12, '0')}`;
+    for (const event of number % 4 === 0 ? ['viewed', 'bought'] : ['viewed']) {
+      await nodeRed.post('events', { user, idType: 'idfa', product: 'kitchen', event });
+    }
+  }
+}
+
+async function quickStartPicture(nodeRed, browser) {
+  const flow = quickStart();
+  const out = flow.find((node) => node.type === 'instant-audience-out');
+  await nodeRed.deploy(flow);
+  const { page } = await openEditor(browser, nodeRed.url, { width: 1400, height: 620 });
+  const comms = await nodeRed.comms();
+  await postSomeEvents(nodeRed);
+  await until(
+    () => comms.on(`status/${out.id}`).length > 0,
+    10_000,
+    () => 'a status of the out node',
+  );
+  comms.close();
+  await page.locator('#red-ui-workspace-tabs').getByText('quick start').click();
+  await page.evaluate("RED.actions.invoke('core:toggle-right-sidebar')");
+  await page.evaluate(
+    "RED.palette && document.querySelector('[data-palette-type=instant-audience-out]').scrollIntoView()",
+  );
+  await page.evaluate("RED.actions.invoke('core:zoom-fit')");
+  // The animations of sidebar and zoom, and the out node's last status.
+  await page.waitForTimeout(2500);
+  const file = path.join(images, 'quick-start.png');
+  await page.screenshot({ path: file });
+  return file;
+}
+
+await mkdir(images, { recursive: true });
+const nodeRed = await NodeRed.start({ version: '5' });
+try {
+  const browser = await openBrowser();
+  try {
+    console.log(`wrote ${path.relative(root, await quickStartPicture(nodeRed, browser))}`);
+  } finally {
+    await browser.close();
+  }
+} finally {
+  await nodeRed.stop();
+}
