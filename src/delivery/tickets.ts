@@ -66,8 +66,8 @@ export class Ticket {
     return !this.ended;
   }
 
-  /** One of its entries has ended. */
-  entryEnded(item: Item): void {
+  /** One of its entries has ended. True when it was the last. */
+  entryEnded(item: Item): boolean {
     const place = item.seq - this.firstSeq;
     const index = this.indexes === null ? place : (this.indexes[place] ?? place);
     if (item.rejection !== null) this.rejections.push({ index, ...item.rejection });
@@ -76,9 +76,9 @@ export class Ticket {
     else this.superseded += 1;
     if (item.warnings !== null && this.warnings.length < 10) this.warnings.push(...item.warnings);
     this.open -= 1;
-    if (this.open === 0) {
-      this.end({ kind: 'settled', summary: this.summary(), rejections: this.rejections });
-    }
+    if (this.open > 0) return false;
+    this.end({ kind: 'settled', summary: this.summary(), rejections: this.rejections });
+    return true;
   }
 
   /** Ends the message early; nothing further is reported to it. */

@@ -1,0 +1,267 @@
+// Everybody with something in memory: entries come in, blocks end, and what no longer matters is forgotten.
+//
+// A row leaves the outbox only when nothing older of its user can still be sent: in memory that is the order of
+// the user's entries, on disk a shield tells it to whoever reads the older row (see outbox.ts).
+
+import type { CheckedEntry } from '../audience/entry';
+import type { Lane } from '../outbox/outbox';
+import { DueHeap } from './heap';
+import type { Journal } from './journal';
+import type { Logins } from './login';
+import type { Pager } from './pager';
+import { ReadyUsers } from './ready';
+import { closedCode, type Reports } from './reports';
+import { Item, User, type Cell, type End } from './user';
+
+/** Where an entry's lost requests of an earlier process are looked up: user hash → monotonic ms. */
+export type Leftovers = ReadonlyMap<number, number>;
+
+export class Crowd {
+  readonly ready = new ReadyUsers();
+  /** Sum of the body lengths of what waits, in characters. */
+  queuedChars = 0;
+  /** Whether rows may be shields. */
+  shieldsMade = false;
+  private readonly users = new Map<string, User>();
+  private readonly delayed = new DueHeap<User>();
+  /** Users of lost requests, due when these can no longer run. */
+  private readonly late = new DueHeap<User>();
+  private shieldsWhileReading: Item[] = [];
+
+  constructor(
+    private readonly journal: Journal,
+    private readonly pager: Pager,
+    private readonly reports: Reports,
+    private readonly logins: Logins,
+    private readonly leftovers: Leftovers,
+  ) {}
+
+  // ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Puts an entry into its user's hands. */
+  admit(item: Item, hash: number, nowMs: number): User {
+    const user = this.userOf(item.entry.userKey, hash);
+    user.add(item);
+    // A newer state does not wait for the backoff of an older one.
+    user.notBeforeMs = 0;
+    this.enqueue(user, nowMs);
+    return user;
+  }
+
+  private userOf(key: string, hash: number): User {
+    const found = this.users.get(key);
+    if (found !== undefined) return found;
+    const user = new User(key, hash);
+    this.users.set(key, user);
+    const untilMs = this.leftovers.get(hash);
+    if (untilMs !== undefined) {
+      user.suspectAll(untilMs);
+      this.late.push(untilMs, user);
+    }
+    return user;
+  }
+
+  /** An entry of a failed commit: as if it had never come. */
+  untake(item: Item, nowMs: number): void {
+    if (item.open === 0) this.reports.entryUnended(item);
+    this.queuedChars -= bodyChars(item.entry);
+    const user = this.users.get(item.entry.userKey);
+    if (user === undefined) return;
+    user.items = user.items.filter((other) => other !== item);
+    this.pager.unloaded(laneOf(item.entry));
+    for (const cell of item.cells) {
+      for (const older of cell.absorbed ?? []) older.state = 'waiting';
+      cell.absorbed = null;
+    }
+    this.settle(user, nowMs);
+  }
+
+  /** Rows of a page are in: their users learn of what went ahead of them. */
+  admitShields(shields: readonly Item[], touched: Set<User>, nowMs: number): void {
+    for (const shield of [...shields, ...this.shieldsWhileReading]) {
+      const user = this.users.get(shield.entry.userKey);
+      if (user === undefined || user.has(shield.seq)) continue;
+      user.add(shield);
+      this.pager.loaded(laneOf(shield.entry));
+      touched.add(user);
+    }
+    for (const user of touched) {
+      if (user.flight === null) this.merge(user);
+      this.settle(user, nowMs);
+    }
+  }
+
+  /** No page is on its way any more; shields below everything unread have done their work. */
+  pagesDone(lastSeq: number): void {
+    if (this.pager.readingAny) return;
+    this.shieldsWhileReading = [];
+    if (!this.shieldsMade) return;
+    const floor = this.pager.shieldFloor(lastSeq);
+    if (floor > 0) this.journal.dropShieldsThrough(floor);
+    if (!this.pager.unreadAny) this.shieldsMade = false;
+  }
+
+  // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  merge(user: User): void {
+    for (const cell of user.merge()) this.end(cell, 'superseded', null);
+  }
+
+  end(cell: Cell, end: End, rejection: { readonly code: string; readonly message: string } | null): void {
+    const { item } = cell;
+    cell.state = 'ended';
+    if (!cell.again) {
+      cell.again = true;
+      item.open -= 1;
+      if (end === 'accepted') item.acceptedBlocks += 1;
+      else if (end === 'expired') item.expiredBlocks += 1;
+      else if (end === 'rejected') item.rejection ??= rejection;
+      if (item.open === 0) this.reports.entryEnded(item);
+    }
+    const absorbed = cell.absorbed;
+    if (absorbed === null) return;
+    cell.absorbed = null;
+    for (const older of absorbed) {
+      older.rejected = end === 'rejected';
+      this.end(older, end === 'rejected' ? 'rejected' : 'superseded', rejection);
+    }
+  }
+
+  reject(cell: Cell, code: string, message: string): void {
+    cell.rejected = true;
+    const where = cell.item.cells.length > 1 ? `seg_block[${cell.index}]: ` : '';
+    this.end(cell, 'rejected', { code, message: where + message });
+  }
+
+  /** The entries of a node in memory are given up, except what is in flight. */
+  giveUpNode(node: string, nowMs: number): void {
+    for (const user of [...this.users.values()]) {
+      for (const item of user.items) if (item.source.node === node) this.giveUp(item);
+      this.settle(user, nowMs);
+    }
+  }
+
+  giveUp(item: Item): void {
+    for (const cell of item.cells) {
+      if (cell.state !== 'waiting' && cell.state !== 'absorbed') continue;
+      this.reject(cell, closedCode, 'The flow was stopped before this entry could be sent.');
+    }
+  }
+
+  // ── After a change ──────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Forgets what no longer matters and queues the user again when something waits. */
+  settle(user: User, nowMs: number): void {
+    for (const item of user.takeRetired()) this.retire(item);
+    for (const item of user.items) {
+      if (item.open > 0 || item.row === 'repeat') continue;
+      // Ended, but something older of this user is not: kept until that has ended too.
+      item.row = 'repeat';
+      this.journal.mark(item.seq, 'repeat');
+    }
+    if (user.idle) {
+      this.users.delete(user.key);
+      this.ready.forget(user);
+      return;
+    }
+    this.enqueue(user, nowMs);
+  }
+
+  private retire(item: Item): void {
+    this.pager.unloaded(laneOf(item.entry));
+    if (item.row !== 'shield') this.queuedChars -= bodyChars(item.entry);
+    const changedNothing = item.cells.every((cell) => cell.rejected);
+    if (changedNothing || !this.pager.hasUnreadBefore(item.seq)) {
+      this.journal.mark(item.seq, 'remove');
+      return;
+    }
+    this.shieldsMade = true;
+    if (this.pager.readingAny) this.shieldsWhileReading.push(shieldOf(item));
+    if (item.row !== 'shield') this.journal.mark(item.seq, 'shield');
+  }
+
+  /** Puts a user where it waits: to be sent, or for its backoff. One in flight or under search is elsewhere. */
+  enqueue(user: User, nowMs: number): void {
+    if (user.flight !== null || user.isolated || !user.waits) return;
+    if (user.notBeforeMs > nowMs) {
+      this.ready.forget(user);
+      this.delayed.push(user.notBeforeMs, user);
+      return;
+    }
+    const account = firstWaiting(user)!.item.source.account;
+    this.ready.put(user, this.logins.serving(account) ?? account);
+  }
+
+  /** The account is gone: its users wait for another one. */
+  requeue(account: string, nowMs: number): void {
+    for (const user of this.ready.drain(account)) this.enqueue(user, nowMs);
+  }
+
+  /** A request of these cells was lost and may run until `untilMs`. */
+  suspect(user: User, cells: readonly Cell[], untilMs: number): void {
+    user.suspect(cells, untilMs);
+    this.late.push(untilMs, user);
+  }
+
+  takeDue(nowMs: number): void {
+    for (let user = this.delayed.popDue(nowMs); user !== null; user = this.delayed.popDue(nowMs)) {
+      this.enqueue(user, nowMs);
+    }
+    for (let user = this.late.popDue(nowMs); user !== null; user = this.late.popDue(nowMs)) {
+      // One in flight clears them when it comes back.
+      if (user.flight !== null) continue;
+      user.clearSuspects(nowMs);
+      this.settle(user, nowMs);
+    }
+  }
+
+  /** Ends every backoff. */
+  endWaits(nowMs: number): void {
+    for (const user of this.users.values()) {
+      user.notBeforeMs = 0;
+      this.enqueue(user, nowMs);
+    }
+  }
+
+  /** When a backoff ends, or Infinity. */
+  nextRetryMs(): number {
+    return this.delayed.nextAtMs();
+  }
+
+  /** When a lost request can no longer run, or Infinity. */
+  nextLateMs(): number {
+    return this.late.nextAtMs();
+  }
+
+  /** Epoch ms at which the oldest waiting entry in memory was taken, or Infinity. */
+  oldestTakenWallMs(): number {
+    let oldestMs = Infinity;
+    for (const user of this.users.values()) {
+      for (const item of user.items) if (item.open > 0) oldestMs = Math.min(oldestMs, item.takenWallMs);
+    }
+    return oldestMs;
+  }
+}
+
+export function laneOf(entry: CheckedEntry): Lane {
+  return entry.removes ? 'removal' : 'add';
+}
+
+function firstWaiting(user: User): Cell | null {
+  for (const item of user.items) for (const cell of item.cells) if (cell.state === 'waiting') return cell;
+  return null;
+}
+
+function shieldOf(item: Item): Item {
+  return new Item(item.seq, item.entry, item.source, item.bornMonoMs, item.takenWallMs, 'shield', null);
+}
+
+/** Length of the entry's row body, without building it. */
+export function bodyChars(entry: CheckedEntry): number {
+  let chars = entry.userHead.length + ']}'.length + entry.blocks.length - 1;
+  for (const { head, expiration } of entry.blocks) {
+    chars += head.length + '}'.length;
+    if (expiration !== null) chars += ',"expiration":'.length + String(expiration).length;
+  }
+  return chars;
+}

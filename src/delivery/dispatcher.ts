@@ -1,0 +1,243 @@
+// Decides what leaves now: who goes into the next request, and when (promises 3, 6 and 7).
+
+import type { Clock } from './clock';
+import type { Crowd } from './crowd';
+import type { Gates } from './gates';
+import { Isolation, type Group } from './isolation';
+import { Ledger, type Limits } from './ledger';
+import type { Logins } from './login';
+import { Packer } from './packer';
+import type { Post } from './post';
+import type { User } from './user';
+
+const usersPerPost = 1000;
+export const blocksPerUser = 100;
+/** With less than half of the post grants free, users are gathered for at most that long. */
+const holdMs = 20;
+/** With a backlog one post takes at most this part of a second's users, so that the quota frees bit by bit. */
+const postsPerFullQuota = 10;
+
+interface Free {
+  readonly posts: number;
+  readonly users: number;
+}
+
+export class Dispatcher {
+  readonly ledger: Ledger;
+  readonly isolation: Isolation;
+  private heldSinceMs: number | null = null;
+  private nextAccount = 0;
+  private lastPost = 0;
+
+  constructor(
+    private limits: Limits,
+    lateMarginMs: number,
+    clock: Clock,
+    private readonly crowd: Crowd,
+    private readonly logins: Logins,
+    private readonly gates: Gates,
+  ) {
+    const nowMs = clock.monoMs();
+    this.ledger = new Ledger(limits, lateMarginMs, nowMs);
+    this.isolation = new Isolation(limits, lateMarginMs, nowMs);
+  }
+
+  setLimits(limits: Limits): void {
+    this.limits = limits;
+    this.ledger.setLimits(limits);
+    this.isolation.setLimits(limits);
+  }
+
+  /** Sends what is ready without gathering more. */
+  endHold(): void {
+    this.heldSinceMs = -Infinity;
+  }
+
+  /** Everything that may leave at `nowMs`. Their users are in flight, their quota is taken. */
+  depart(nowMs: number): Post[] {
+    const posts: Post[] = [];
+    while (nowMs >= this.gates.closedUntilMs) {
+      const free = this.ledger.free(nowMs);
+      if (free.posts < 1 || free.users < 1 || free.calls < 1) break;
+      const post = this.nextSearch(nowMs, free.users) ?? this.nextFresh(nowMs, free);
+      if (post === null) break;
+      posts.push(post);
+    }
+    return posts;
+  }
+
+  /** It never left: its users wait again, its quota is free. */
+  cancel(post: Post, nowMs: number): void {
+    this.ledger.cancel(post.grant);
+    if (post.search !== null) this.isolation.quota.cancel(post.search.grant);
+    for (const { user, selection } of post.users) {
+      for (const cell of selection.cells) if (cell.state === 'inFlight') cell.state = 'waiting';
+      user.flight = null;
+    }
+    this.searchAgain(post, nowMs);
+    for (const { user } of post.users) this.crowd.settle(user, nowMs);
+  }
+
+  /** A post of a search proved nothing: the same again. */
+  searchAgain(post: Post, nowMs: number): void {
+    if (post.search === null) return;
+    const { group } = post.search;
+    if (!group.probe) this.isolation.push(group);
+    else for (const user of group.users) this.isolation.probeAt(nowMs + 1000, user);
+  }
+
+  leaveSearch(user: User, nowMs: number): void {
+    user.isolated = false;
+    this.crowd.settle(user, nowMs);
+  }
+
+  /** When the clock alone lets something leave, or Infinity. */
+  nextAtMs(nowMs: number): number {
+    const someReady = this.accountsReady().length > 0;
+    if (!someReady && this.isolation.size === 0) return Infinity;
+    const free = this.ledger.free(nowMs);
+    const freeAtMs = this.ledger.nextFreeAtMs();
+    const quotaAtMs = free.posts >= 1 && free.users >= 1 && free.calls >= 1 ? -Infinity : freeAtMs;
+    const heldUntilMs = this.heldSinceMs === null ? -Infinity : Math.min(this.heldSinceMs + holdMs, freeAtMs);
+    const freshAtMs = someReady ? Math.max(heldUntilMs, this.gates.triesFromMs) : Infinity;
+    const searchAtMs = this.someLoginReady()
+      ? this.isolation.nextAtMs(freeAtMs, this.gates.triesFromMs)
+      : Infinity;
+    return Math.max(this.gates.closedUntilMs, quotaAtMs, Math.min(freshAtMs, searchAtMs));
+  }
+
+  // ── A group under search ────────────────────────────────────────────────────────────────────────────────────
+
+  private nextSearch(nowMs: number, freeUsers: number): Post | null {
+    if (this.isolation.size === 0 || !this.someLoginReady()) return null;
+    const probesToo = nowMs >= this.gates.triesFromMs;
+    for (;;) {
+      const group = this.isolation.next(nowMs, freeUsers, probesToo);
+      if (group === null) return null;
+      const post = this.packGroup(group, nowMs);
+      if (post === null) continue;
+      if (group.probe) this.gates.tried(nowMs);
+      return post;
+    }
+  }
+
+  private packGroup(group: Group, nowMs: number): Post | null {
+    const packer = new Packer(nowMs);
+    let account: string | null = null;
+    const left: User[] = [];
+    for (const user of group.users) {
+      this.crowd.merge(user);
+      const selection = user.flight === null ? this.select(user, nowMs) : null;
+      if (selection === null) {
+        this.leaveSearch(user, nowMs);
+        continue;
+      }
+      account ??= selection.account;
+      if (selection.account !== account || packer.add(user, selection) === 0) left.push(user);
+    }
+    if (left.length > 0) this.isolation.push({ users: left, probe: false });
+    if (packer.size === 0 || account === null) return null;
+    return this.makePost(packer, account, {
+      users: packer.users.map(({ user }) => user),
+      probe: group.probe,
+    });
+  }
+
+  // ── Everybody else ──────────────────────────────────────────────────────────────────────────────────────────
+
+  private nextFresh(nowMs: number, free: Free): Post | null {
+    if (nowMs < this.gates.triesFromMs) return null;
+    for (let accounts = this.accountsReady(); accounts.length > 0; accounts = this.accountsReady()) {
+      if (this.holds(accounts, nowMs, free)) return null;
+      this.nextAccount = (this.nextAccount + 1) % accounts.length;
+      const account = accounts[this.nextAccount]!;
+      const packer = this.fill(account, Math.min(free.users, usersPerPost, this.spread()), nowMs);
+      if (packer.size === 0) continue;
+      this.heldSinceMs = null;
+      if (this.gates.refusesEverything) this.gates.tried(nowMs);
+      return this.makePost(packer, account, null);
+    }
+    this.heldSinceMs = null;
+    return null;
+  }
+
+  /** Users that one post must carry for posts not to run out before users do. */
+  private usersPerGrant(): number {
+    return Math.max(1, Math.ceil(this.limits.usersPerSecond / this.limits.postsPerSecond));
+  }
+
+  private spread(): number {
+    return Math.max(this.usersPerGrant(), Math.ceil(this.limits.usersPerSecond / postsPerFullQuota));
+  }
+
+  /** Promise 6: at once while more than half of the post grants are free, else with enough users or in time. */
+  private holds(accounts: readonly string[], nowMs: number, free: Free): boolean {
+    if (free.posts * 2 > this.limits.postsPerSecond) return false;
+    let ready = 0;
+    for (const account of accounts) ready += this.crowd.ready.size(account);
+    if (Math.min(ready, free.users) >= this.usersPerGrant()) return false;
+    this.heldSinceMs ??= nowMs;
+    return nowMs < this.heldSinceMs + holdMs;
+  }
+
+  private fill(account: string, most: number, nowMs: number): Packer {
+    const { ready } = this.crowd;
+    const packer = new Packer(nowMs);
+    while (packer.size < most) {
+      const user = ready.shift(account);
+      if (user === null) break;
+      if (user.flight !== null || user.isolated) continue;
+      this.crowd.merge(user);
+      const selection = this.select(user, nowMs);
+      if (selection === null) this.crowd.settle(user, nowMs);
+      else if (selection.account !== account) ready.put(user, selection.account);
+      else if (packer.add(user, selection) === 0) {
+        if (packer.size > 0) {
+          ready.putBack(user, account);
+          break;
+        }
+        const text = 'This block is too large for any request of the service (1,000,000 bytes).';
+        this.crowd.reject(selection.cells[0]!, 'too_large', text);
+        this.crowd.settle(user, nowMs);
+      }
+    }
+    return packer;
+  }
+
+  private select(user: User, nowMs: number): ReturnType<User['select']> {
+    return user.select(blocksPerUser, (account) => this.readyLogin(account), nowMs);
+  }
+
+  /** The account that serves an entry's, when it can send now. */
+  private readyLogin(account: string): string | null {
+    const serving = this.logins.serving(account);
+    return serving !== null && this.logins.isReady(serving) ? serving : null;
+  }
+
+  private accountsReady(): string[] {
+    return this.logins
+      .accounts()
+      .filter((account) => this.logins.isReady(account) && this.crowd.ready.size(account) > 0);
+  }
+
+  private someLoginReady(): boolean {
+    return this.logins.accounts().some((account) => this.logins.isReady(account));
+  }
+
+  private makePost(packer: Packer, account: string, group: Group | null): Post {
+    const { users } = packer;
+    for (const { user, selection } of users) {
+      user.flight = selection.cells;
+      for (const cell of selection.cells) cell.state = 'inFlight';
+    }
+    return {
+      number: ++this.lastPost,
+      account,
+      body: packer.body(),
+      users,
+      grant: this.ledger.take(users.length),
+      search: group === null ? null : { group, grant: this.isolation.quota.take(users.length) },
+      sentMs: 0,
+    };
+  }
+}

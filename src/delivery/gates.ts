@@ -1,0 +1,83 @@
+// What holds all sending back for a while: a rate limit, an outage, a fault that hits everything.
+//
+// All times are monotonic milliseconds.
+
+import { backoffMs } from './backoff';
+
+/** Refusals in a row, nothing accepted between them, after which the fault is taken to hit everything. */
+const refusalsOfEverything = 4;
+
+export class Gates {
+  private rateLimitedUntilMs = -Infinity;
+  private failures = 0;
+  private failureGateMs = -Infinity;
+  private failureGateSetMs = -Infinity;
+  private refusals = 0;
+  private probesAgainMs = -Infinity;
+  /** The last passing failure since something was accepted. */
+  trouble: { readonly code: string; readonly message: string } | null = null;
+  /** Why the last body was refused. */
+  refusal = '';
+  /** How often something was accepted. */
+  acceptances = 0;
+
+  constructor(private readonly random: () => number) {}
+
+  /** Before that nothing leaves. */
+  get closedUntilMs(): number {
+    return Math.max(this.rateLimitedUntilMs, this.failureGateMs);
+  }
+
+  get rateLimitedUntil(): number {
+    return this.rateLimitedUntilMs;
+  }
+
+  /** Whether bodies are refused and nothing has been accepted for a while. */
+  get refusesEverything(): boolean {
+    return this.refusals >= refusalsOfEverything;
+  }
+
+  /** While everything is refused one body at a time is tried, again from then on; -Infinity when all is well. */
+  get triesFromMs(): number {
+    return this.refusesEverything ? this.probesAgainMs : -Infinity;
+  }
+
+  accepted(): void {
+    this.acceptances += 1;
+    this.failures = 0;
+    this.refusals = 0;
+    this.trouble = null;
+  }
+
+  rateLimited(untilMs: number): void {
+    this.rateLimitedUntilMs = Math.max(this.rateLimitedUntilMs, untilMs);
+  }
+
+  /** A passing failure of a post that left at `sentMs`. Posts of one outage count once. */
+  failed(trouble: { readonly code: string; readonly message: string }, sentMs: number, nowMs: number): void {
+    this.trouble = trouble;
+    if (sentMs < this.failureGateSetMs) return;
+    this.failures += 1;
+    // One lost reply among many is not yet an outage: its users wait, the others go on.
+    if (this.failures < 2) return;
+    this.failureGateSetMs = nowMs;
+    this.failureGateMs = nowMs + backoffMs(this.failures - 1, this.random);
+  }
+
+  refused(message: string): void {
+    this.refusals += 1;
+    this.refusal = message;
+  }
+
+  /** A body was let through although everything is refused: the next one waits. */
+  tried(nowMs: number): void {
+    const over = Math.max(1, this.refusals - refusalsOfEverything);
+    this.probesAgainMs = nowMs + 500 + backoffMs(over, this.random, 500, 30_000);
+  }
+
+  /** An operator wants everything tried now. A rate limit stays: it is the service's word. */
+  openNow(): void {
+    this.failureGateMs = -Infinity;
+    this.probesAgainMs = -Infinity;
+  }
+}

@@ -1,0 +1,242 @@
+// What comes into memory: messages of the nodes, and pages of the log that was too long for it.
+
+import type { CheckedEntry } from '../audience/entry';
+import { hashUserKey } from '../audience/keys';
+import { entryBody, parseBody } from '../audience/serialise';
+import type { NewRow, Opened, Row, Source } from '../outbox/outbox';
+import type { Clock } from './clock';
+import { laneOf, type Crowd } from './crowd';
+import type { Journal } from './journal';
+import type { Pager, ReadPage } from './pager';
+import type { Reports } from './reports';
+import { Ticket, type TicketBook, type TicketEnd } from './tickets';
+import { Item, type User } from './user';
+
+/** Entries of one message, at least one. */
+export interface Submission {
+  /** The node that reports, and the account that sends. */
+  readonly source: Source;
+  readonly entries: readonly CheckedEntry[];
+  /** Position in the input of each entry; null when they are the same. */
+  readonly indexes: readonly number[] | null;
+  /** When the message ends: with the outcome, or as soon as it is durably queued. */
+  readonly completeOn: 'accepted' | 'queued';
+  readonly onEnd: (end: TicketEnd) => void;
+}
+
+export interface Caps {
+  readonly queueMaxEntries: number;
+  readonly queueMaxBytes: number;
+  /** Messages that may wait for an outcome at a time. */
+  readonly maxOpenMessages: number;
+}
+
+/** A message whose entries are in the commit under way. */
+interface Taken {
+  readonly submission: Submission;
+  readonly ticket: Ticket;
+  /** Those that stay in memory. */
+  readonly items: readonly Item[];
+  /** Characters of those that are on disk only. */
+  readonly charsOnDisk: number;
+}
+
+/** What one turn takes; more waits for the next, so that no turn holds the event loop for long. */
+const rowsPerCommit = 1_000;
+
+export class Intake {
+  /** Number of the last row. */
+  lastSeq = 0;
+  /** Numbers above it were taken by this process. */
+  private startedWith = 0;
+  private waiting: Submission[] = [];
+  private taken: Taken[] = [];
+  /** Of nodes that closed without a durable outbox: the last number that is given up. */
+  private readonly abandoned = new Map<string, number>();
+
+  constructor(
+    private readonly durable: boolean,
+    private readonly caps: Caps,
+    private readonly clock: Clock,
+    private readonly journal: Journal,
+    private readonly pager: Pager,
+    private readonly crowd: Crowd,
+    private readonly tickets: TicketBook,
+    private readonly reports: Reports,
+    private readonly log: (level: 'error', text: string) => void,
+  ) {}
+
+  opened({ lastSeq, waiting, bodyChars }: Opened): void {
+    this.lastSeq = lastSeq;
+    this.startedWith = lastSeq;
+    this.reports.taken(waiting);
+    this.crowd.queuedChars += bodyChars;
+    this.crowd.shieldsMade = lastSeq > 0;
+  }
+
+  /** Messages for the next turns. */
+  get size(): number {
+    return this.waiting.length;
+  }
+
+  push(submission: Submission): void {
+    this.waiting.push(submission);
+  }
+
+  /** Ends what was not taken yet: of one node, or of all. */
+  refuse(end: TicketEnd, node: string | null = null): void {
+    const refused = this.waiting.filter(({ source }) => node === null || source.node === node);
+    this.waiting = this.waiting.filter(({ source }) => node !== null && source.node !== node);
+    for (const { onEnd } of refused) onEnd(end);
+  }
+
+  /** A node closed: its entries are given up, now and when they are read back. */
+  abandon(node: string, nowMs: number): void {
+    this.abandoned.set(node, this.lastSeq);
+    this.crowd.giveUpNode(node, nowMs);
+  }
+
+  // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  take(nowMs: number): void {
+    let rows = 0;
+    let count = 0;
+    while (count < this.waiting.length && rows < rowsPerCommit) {
+      const submission = this.waiting[count]!;
+      count += 1;
+      const refusal = this.refusalOf(submission);
+      if (refusal !== null) {
+        submission.onEnd(refusal);
+        continue;
+      }
+      this.takeOne(submission, nowMs);
+      rows += submission.entries.length;
+    }
+    this.waiting.splice(0, count);
+  }
+
+  private refusalOf(submission: Submission): TicketEnd | null {
+    const { queueMaxEntries: most, queueMaxBytes, maxOpenMessages } = this.caps;
+    const { waiting } = this.reports.counters;
+    if (waiting + submission.entries.length > most || this.crowd.queuedChars > queueMaxBytes) {
+      const params = { waiting, most, mb: Math.round(queueMaxBytes / 1_000_000) };
+      const message = 'The queue is full; nothing of this message was taken.';
+      return { kind: 'failed', code: 'queue_full', params, message };
+    }
+    if (!this.durable && this.tickets.open >= maxOpenMessages) {
+      const message = 'Too many messages wait for their outcome.';
+      return { kind: 'failed', code: 'too_many_open_messages', params: { most: maxOpenMessages }, message };
+    }
+    return null;
+  }
+
+  private takeOne(submission: Submission, nowMs: number): void {
+    const { entries, source } = submission;
+    const wallMs = this.clock.wallMs();
+    const ticket = ticketOf(submission);
+    const items: Item[] = [];
+    let charsOnDisk = 0;
+    ticket.firstSeq = this.lastSeq + 1;
+    for (const entry of entries) {
+      const row = this.rowOf(entry, source, nowMs, wallMs);
+      this.journal.appended(row);
+      this.crowd.queuedChars += row.body.length;
+      if (!this.pager.admits(row.lane, row.seq)) {
+        charsOnDisk += row.body.length;
+        continue;
+      }
+      const item = new Item(row.seq, entry, source, row.bornMonoMs, wallMs, 'waiting', ticket);
+      items.push(item);
+      this.crowd.admit(item, row.userHash, nowMs);
+    }
+    ticket.lastSeq = this.lastSeq;
+    this.tickets.add(ticket);
+    this.reports.taken(entries.length);
+    this.taken.push({ submission, ticket, items, charsOnDisk });
+  }
+
+  private rowOf(entry: CheckedEntry, source: Source, nowMs: number, wallMs: number): NewRow {
+    const ageMs = entry.eventTimeMs === null ? 0 : Math.max(0, wallMs - entry.eventTimeMs);
+    this.lastSeq += 1;
+    return {
+      seq: this.lastSeq,
+      lane: laneOf(entry),
+      userHash: hashUserKey(entry.userKey),
+      source,
+      bornWallMs: wallMs - ageMs,
+      bornMonoMs: nowMs - ageMs,
+      takenWallMs: wallMs,
+      body: entryBody(entry),
+    };
+  }
+
+  /** Durable now: messages that asked for no more than that end, and those that would be one too many. */
+  committed(): void {
+    for (const { submission, ticket } of this.taken.splice(0)) {
+      const asked = submission.completeOn === 'queued';
+      const tooMany = this.tickets.open > this.caps.maxOpenMessages;
+      if (!this.durable || !ticket.isOpen || (!asked && !tooMany)) continue;
+      ticket.endQueued(asked ? 'asked' : 'tooManyOpen');
+      this.tickets.closed();
+    }
+  }
+
+  /** The commit failed: nothing was taken, and every message of it is told why. */
+  uncommitted(end: Extract<TicketEnd, { kind: 'failed' }>, nowMs: number): void {
+    for (const { items, submission, ticket, charsOnDisk } of this.taken.splice(0)) {
+      for (const item of items) this.crowd.untake(item, nowMs);
+      this.reports.untaken(submission.entries.length);
+      this.crowd.queuedChars -= charsOnDisk;
+      if (ticket.isOpen) this.tickets.closed();
+      ticket.endEarly(end);
+    }
+  }
+
+  // ── Pages ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  takePage(read: ReadPage, nowMs: number): void {
+    const touched = new Set<User>();
+    for (const row of read.page.rows) {
+      const user = this.takeRow(row, nowMs);
+      if (user !== null) touched.add(user);
+    }
+    const shields = read.page.shields.map((row) => this.itemOf(row, nowMs)).filter((item) => item !== null);
+    this.pager.admitted(read);
+    this.crowd.admitShields(shields, touched, nowMs);
+  }
+
+  private takeRow(row: Row, nowMs: number): User | null {
+    const item = this.itemOf(row, nowMs);
+    if (item === null) return null;
+    this.pager.loaded(row.lane);
+    const user = this.crowd.admit(item, row.userHash, nowMs);
+    if (row.seq <= (this.abandoned.get(row.source.node) ?? 0)) this.crowd.giveUp(item);
+    return user;
+  }
+
+  /** An entry as it was taken, read back from its row. A damaged row is set aside as rejected. */
+  private itemOf(row: Row, nowMs: number): Item | null {
+    let entry: CheckedEntry;
+    try {
+      entry = parseBody(row.body);
+    } catch (error) {
+      this.log('error', `Entry ${row.seq} in the queue cannot be read and was set aside: ${String(error)}`);
+      this.journal.mark(row.seq, 'remove');
+      if (row.state === 'waiting') this.reports.setAside();
+      return null;
+    }
+    // The monotonic clock of another process says nothing here.
+    const ofThisProcess = row.seq > this.startedWith;
+    const agedMs = Math.max(0, this.clock.wallMs() - row.bornWallMs);
+    const bornMonoMs = ofThisProcess ? row.bornMonoMs : nowMs - agedMs;
+    const ticket = this.tickets.find(row.seq);
+    return new Item(row.seq, entry, row.source, bornMonoMs, row.takenWallMs, row.state, ticket);
+  }
+}
+
+function ticketOf({ source, entries, indexes, onEnd }: Submission): Ticket {
+  const users = entries.length === 1 ? 1 : new Set(entries.map(({ userKey }) => userKey)).size;
+  let associations = 0;
+  for (const { blocks } of entries) associations += blocks.length;
+  return new Ticket(source.node, { entries: entries.length, users, associations }, indexes, onEnd);
+}

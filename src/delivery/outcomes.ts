@@ -1,0 +1,235 @@
+// What the service's answer means for the users of a post (promise 9, and the spec's table of refusals).
+
+import type { PostOutcome, TokenOutcome, Warning } from '../service/outcome';
+import { verdicts, type SentEntry } from '../service/verdicts';
+import { backoffMs } from './backoff';
+import type { Clock } from './clock';
+import type { Crowd } from './crowd';
+import { blocksPerUser, type Dispatcher } from './dispatcher';
+import type { Gates } from './gates';
+import type { Journal } from './journal';
+import type { Logins } from './login';
+import type { PackedUser } from './packer';
+import type { Post, Settled } from './post';
+import type { Cell, User } from './user';
+
+/** Settings that stand in the way are tried again slowly. */
+const configurationRetryMs = 60_000;
+
+export class Outcomes {
+  /** Users accepted, by whole second, for a status. */
+  private rate = { second: 0, users: 0, before: 0 };
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly random: () => number,
+    private readonly lateMarginMs: number,
+    private readonly crowd: Crowd,
+    private readonly dispatcher: Dispatcher,
+    private readonly gates: Gates,
+    private readonly logins: Logins,
+    private readonly journal: Journal,
+    private readonly log: (level: 'error', text: string) => void,
+  ) {}
+
+  /** A post settled at `atMs`. */
+  settle(post: Post, outcome: Settled, atMs: number): void {
+    this.freeQuota(post, outcome, atMs);
+    for (const { user } of post.users) user.flight = null;
+    if (outcome.kind === 'accepted') this.accepted(post, outcome.warnings, atMs);
+    else this.notAccepted(post, outcome, atMs);
+    for (const { user } of post.users) {
+      if (user.suspectUntilMs <= atMs) user.clearSuspects(atMs);
+      this.crowd.settle(user, atMs);
+    }
+  }
+
+  /** A token was asked for. */
+  tokenCame(account: string, outcome: TokenOutcome): void {
+    switch (outcome.kind) {
+      case 'token':
+        this.logins.setState(account, { kind: 'ready' });
+        break;
+      case 'wait':
+        this.loginWaits(account, outcome.retryAfterMs, outcome);
+        break;
+      case 'loginRefused':
+        this.loginRefused(account, outcome);
+        break;
+    }
+  }
+
+  /** Users accepted in the last whole second. */
+  usersPerSecond(nowMs: number): number {
+    const behind = Math.floor(nowMs / 1000) - this.rate.second;
+    return behind === 0 ? this.rate.before : behind === 1 ? this.rate.users : 0;
+  }
+
+  private freeQuota(post: Post, outcome: Settled, atMs: number): void {
+    const lost = outcome.kind === 'passing' && outcome.ambiguous;
+    if (lost) this.journal.lose(post.number, this.clock.wallMs() + this.lateMarginMs);
+    else this.journal.arrive(post.number);
+    const floorMs = this.logins.get(post.account)?.networkFloorMs() ?? 0;
+    for (const [ledger, grant] of [
+      [this.dispatcher.ledger, post.grant] as const,
+      [this.dispatcher.isolation.quota, post.search?.grant ?? null] as const,
+    ]) {
+      if (grant === null) continue;
+      if (outcome.kind === 'notSent') ledger.cancel(grant);
+      else if (lost) ledger.lose(grant, atMs);
+      else ledger.settle(grant, atMs, floorMs);
+    }
+  }
+
+  // ── Accepted ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private accepted(post: Post, warnings: readonly Warning[], nowMs: number): void {
+    this.gates.accepted();
+    this.countRate(post.users.length, nowMs);
+    const told = warnings.length === 0 ? null : verdicts(sentEntries(post.body), warnings);
+    post.users.forEach((packed, index) => {
+      const verdict = told?.[index] ?? null;
+      if (verdict?.kind === 'again') {
+        waitAgain(packed);
+        return;
+      }
+      const { user, selection } = packed;
+      user.failures = 0;
+      user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
+      selection.cells.forEach((cell, place) => {
+        const refusal =
+          verdict?.kind === 'rejected'
+            ? verdict
+            : verdict?.kind === 'partly'
+              ? verdict.blocks.get(place)
+              : undefined;
+        if (refusal !== undefined) this.crowd.reject(cell, refusal.code, refusal.message);
+        else this.acceptedCell(user, cell, post.sentMs, verdict?.kind === 'accepted' ? verdict.warnings : []);
+      });
+    });
+    for (const { user } of post.users) if (user.isolated) this.searchOn(user, nowMs);
+  }
+
+  private acceptedCell(user: User, cell: Cell, sentMs: number, warnings: readonly string[]): void {
+    if (warnings.length > 0) cell.item.warnings = [...(cell.item.warnings ?? []), ...warnings];
+    // A lost request may still run after this one: then it is sent once more.
+    if (user.mayBeUndone(cell, sentMs)) cell.due = true;
+    this.crowd.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
+  }
+
+  private countRate(users: number, nowMs: number): void {
+    const second = Math.floor(nowMs / 1000);
+    const { rate } = this;
+    if (rate.second !== second)
+      this.rate = { second, users, before: rate.second === second - 1 ? rate.users : 0 };
+    else rate.users += users;
+  }
+
+  // ── Not accepted ────────────────────────────────────────────────────────────────────────────────────────────
+
+  private notAccepted(post: Post, outcome: Exclude<Settled, { kind: 'accepted' }>, nowMs: number): void {
+    for (const packed of post.users) waitAgain(packed);
+    switch (outcome.kind) {
+      case 'bodyRefused':
+        this.bodyRefused(post, outcome, nowMs);
+        return;
+      case 'rateLimited':
+        this.gates.rateLimited(nowMs + outcome.retryAfterMs);
+        break;
+      case 'passing':
+        this.failed(post, outcome, nowMs);
+        break;
+      case 'configuration':
+        this.loginWaits(post.account, configurationRetryMs * (0.5 + this.random() / 2), outcome);
+        this.log('error', outcome.message);
+        break;
+      case 'loginRefused':
+        this.loginRefused(post.account, outcome);
+        break;
+      case 'deadToken':
+        this.logins.setState(post.account, { kind: 'unknown' });
+        break;
+      case 'notSent':
+        this.tokenCame(post.account, outcome.token);
+        break;
+    }
+    this.dispatcher.searchAgain(post, nowMs);
+  }
+
+  private loginWaits(
+    account: string,
+    waitMs: number,
+    { code, message }: { code: string; message: string },
+  ): void {
+    this.logins.setState(account, { kind: 'wait', untilMs: this.clock.monoMs() + waitMs, code, message });
+  }
+
+  private loginRefused(
+    account: string,
+    { code, message }: Extract<PostOutcome, { kind: 'loginRefused' }>,
+  ): void {
+    this.logins.setState(account, { kind: 'refused', code, message });
+    this.log('error', message);
+  }
+
+  private failed(post: Post, outcome: Extract<PostOutcome, { kind: 'passing' }>, nowMs: number): void {
+    this.gates.failed(outcome, post.sentMs, nowMs);
+    for (const { user, selection } of post.users) {
+      user.failures += 1;
+      user.notBeforeMs = nowMs + backoffMs(user.failures, this.random);
+      if (outcome.ambiguous) this.crowd.suspect(user, selection.cells, nowMs + this.lateMarginMs);
+    }
+  }
+
+  // ── Refused bodies ──────────────────────────────────────────────────────────────────────────────────────────
+
+  private bodyRefused(post: Post, outcome: { code: string; message: string }, nowMs: number): void {
+    this.gates.refused(outcome.message);
+    for (const { selection } of post.users) {
+      for (const cell of selection.cells) {
+        if (cell.refusedAtAcceptance < 0) cell.refusedAtAcceptance = this.gates.acceptances;
+      }
+    }
+    if (post.users.length > 1) this.dispatcher.isolation.split(post.users.map(({ user }) => user));
+    else this.searchUser(post.users[0]!, outcome, nowMs);
+  }
+
+  /** One user alone was refused: fewer of its blocks, or the one block that is left. */
+  private searchUser(
+    { user, selection }: PackedUser,
+    outcome: { code: string; message: string },
+    nowMs: number,
+  ): void {
+    const { cells } = selection;
+    const only = cells[0]!;
+    if (cells.length > 1) {
+      user.blockLimit = Math.ceil(cells.length / 2);
+      this.dispatcher.isolation.push({ users: [user], probe: false });
+    } else if (this.gates.acceptances > only.refusedAtAcceptance) {
+      user.blockLimit = 1;
+      user.failures = 0;
+      this.crowd.reject(only, outcome.code, outcome.message);
+      this.searchOn(user, nowMs);
+    } else {
+      user.blockLimit = 1;
+      user.failures += 1;
+      const delayMs = 250 + backoffMs(user.failures, this.random, 500, 60_000);
+      this.dispatcher.isolation.probeAt(nowMs + delayMs, user);
+    }
+  }
+
+  /** A user under search goes on alone while some of its blocks have not been tried, else joins the others. */
+  private searchOn(user: User, nowMs: number): void {
+    if (user.blockLimit !== Infinity && user.waits)
+      this.dispatcher.isolation.push({ users: [user], probe: false });
+    else this.dispatcher.leaveSearch(user, nowMs);
+  }
+}
+
+function waitAgain({ selection }: PackedUser): void {
+  for (const cell of selection.cells) if (cell.state === 'inFlight') cell.state = 'waiting';
+}
+
+function sentEntries(body: string): SentEntry[] {
+  return (JSON.parse(body) as { rt_segment: SentEntry[] }).rt_segment;
+}

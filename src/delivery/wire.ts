@@ -1,0 +1,75 @@
+// Requests on their way and tokens asked for; what comes back waits for the next turn.
+
+import type { TokenOutcome } from '../service/outcome';
+import type { Clock } from './clock';
+import type { Logins } from './login';
+import type { Post, Settled } from './post';
+
+export interface Reply {
+  readonly post: Post;
+  readonly outcome: Settled;
+  /** Monotonic ms. */
+  readonly atMs: number;
+}
+
+export class Wire {
+  /** Posts that have left and not settled. */
+  inFlight = 0;
+  private replies: Reply[] = [];
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly logins: Logins,
+    private readonly tokenCame: (account: string, outcome: TokenOutcome) => void,
+    private readonly askTurn: () => void,
+  ) {}
+
+  /** Replies for the next turn. */
+  get size(): number {
+    return this.replies.length;
+  }
+
+  takeReplies(): Reply[] {
+    return this.replies.splice(0);
+  }
+
+  launch(post: Post): void {
+    this.inFlight += 1;
+    post.sentMs = this.clock.monoMs();
+    void this.send(post).then((outcome) => {
+      this.inFlight -= 1;
+      this.replies.push({ post, outcome, atMs: this.clock.monoMs() });
+      this.askTurn();
+    });
+  }
+
+  private async send(post: Post): Promise<Settled> {
+    const login = this.logins.get(post.account);
+    if (login === null) return { kind: 'notSent', token: accountGone };
+    const token = await login.token();
+    if (token.kind !== 'token') return { kind: 'notSent', token };
+    const outcome = await login.post(post.body, token.token);
+    if (outcome.kind === 'deadToken') login.refused(token.token);
+    return outcome;
+  }
+
+  /** Asks once for an account that has no token yet. */
+  askToken(account: string): void {
+    const login = this.logins.get(account);
+    if (login === null || this.logins.state(account)?.kind !== 'unknown') return;
+    this.logins.setState(account, { kind: 'asking' });
+    void login.token().then((outcome) => {
+      // Attached afresh meanwhile: then it asks for itself.
+      if (this.logins.get(account) !== login) return;
+      this.tokenCame(account, outcome);
+      this.askTurn();
+    });
+  }
+}
+
+const accountGone: TokenOutcome = {
+  kind: 'wait',
+  retryAfterMs: 1000,
+  code: 'no_account',
+  message: 'The account is gone.',
+};
