@@ -4,6 +4,7 @@
 // the user's entries, on disk a shield tells it to whoever reads the older row (see outbox.ts).
 
 import type { CheckedEntry } from '../audience/entry';
+import { hashUserKey } from '../audience/keys';
 import type { Lane } from '../outbox/outbox';
 import { DueHeap } from './heap';
 import type { Journal } from './journal';
@@ -11,7 +12,7 @@ import type { Logins } from './login';
 import type { Pager } from './pager';
 import { ReadyUsers } from './ready';
 import { closedCode, type Reports } from './reports';
-import { Item, User, type Cell, type End } from './user';
+import { Item, sentExpiration, User, type Cell, type End } from './user';
 
 /** Where an entry's lost requests of an earlier process are looked up: user hash → monotonic ms. */
 export type Leftovers = ReadonlyMap<number, number>;
@@ -59,6 +60,28 @@ export class Crowd {
       this.late.push(untilMs, user);
     }
     return user;
+  }
+
+  /**
+   * Sends a block that ended once more, alone: others of its entry may have newer ones. Not when its user is known
+   * here, since there is something newer then, or a lost request; nor when its time is nearly over, since it would
+   * go as a removal that nobody asked for.
+   */
+  sendAgain({ item, block }: Cell, nowMs: number): void {
+    const { entry, seq, source, bornMonoMs, takenWallMs } = item;
+    if (this.users.has(entry.userKey)) return;
+    const alone = { ...entry, blocks: [block], removes: block.expiration === -1 };
+    const again = new Item(seq, alone, source, bornMonoMs, takenWallMs, 'repeat', null);
+    if (block.expiration !== -1 && sentExpiration(again.cells[0]!, nowMs + 60_000) === -1) return;
+    this.pager.loaded(laneOf(alone));
+    this.queuedChars += bodyChars(alone);
+    this.admit(again, hashUserKey(alone.userKey), nowMs);
+  }
+
+  /** Whether anybody could be sent now who is not under search. */
+  get someReady(): boolean {
+    for (const account of this.ready.accounts()) if (this.ready.size(account) > 0) return true;
+    return false;
   }
 
   /** An entry of a failed commit: as if it had never come. */

@@ -17,6 +17,8 @@ import type { Cell, User } from './user';
 const configurationRetryMs = 60_000;
 
 export class Outcomes {
+  /** The block that was accepted last. */
+  private witness: Cell | null = null;
   /** Users accepted, by whole second, for a status. */
   private rate = { second: 0, users: 0, before: 0 };
 
@@ -115,6 +117,7 @@ export class Outcomes {
     // A lost request may still run after this one: then it is sent once more.
     if (user.mayBeUndone(cell, sentMs)) cell.due = true;
     this.crowd.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
+    if (!cell.sentExpired) this.witness = cell;
   }
 
   private countRate(users: number, nowMs: number): void {
@@ -215,7 +218,17 @@ export class Outcomes {
       user.failures += 1;
       const delayMs = 250 + backoffMs(user.failures, this.random, 500, 60_000);
       this.dispatcher.isolation.probeAt(nowMs + delayMs, user);
+      this.callWitness(nowMs);
     }
+  }
+
+  /**
+   * Whether a lone refused entry or the whole service is at fault shows only when something else is accepted. On
+   * an idle account nothing else comes, so what was accepted last is sent once more: it is still that user's last
+   * word, as long as nothing of that user has come since.
+   */
+  private callWitness(nowMs: number): void {
+    if (this.witness !== null && !this.crowd.someReady) this.crowd.sendAgain(this.witness, nowMs);
   }
 
   /** A user under search goes on alone while some of its blocks have not been tried, else joins the others. */
