@@ -1,5 +1,9 @@
 // A mocha reporter that says one line for each suite of a file, and leaves totals and failures in a file.
+const console = require('node:console');
 const { writeFileSync } = require('node:fs');
+const { performance } = require('node:perf_hooks');
+const process = require('node:process');
+const { format } = require('node:util');
 const Mocha = require('mocha');
 
 const {
@@ -50,8 +54,7 @@ function report(failures) {
   if (failures.length === 0) return '';
   const lines = [];
   const log = Mocha.reporters.Base.consoleLog;
-  Mocha.reporters.Base.consoleLog = (format, ...args) =>
-    lines.push(require('node:util').format(format, ...args));
+  Mocha.reporters.Base.consoleLog = (...args) => lines.push(format(...args));
   try {
     Mocha.reporters.Base.list(failures.map(({ test, error }) => Object.assign(test, { err: error })));
   } finally {

@@ -24,7 +24,7 @@ async function quickStartPicture(nodeRed, browser) {
   const flow = quickStart();
   const out = flow.find((node) => node.type === 'instant-audience-out');
   await nodeRed.deploy(flow);
-  const { page } = await openEditor(browser, nodeRed.url, { width: 1400, height: 620 });
+  const { page } = await openEditor(browser, nodeRed.url, { width: 1400, height: 560 });
   const comms = await nodeRed.comms();
   await postSomeEvents(nodeRed);
   await until(
@@ -39,6 +39,7 @@ async function quickStartPicture(nodeRed, browser) {
     "RED.palette && document.querySelector('[data-palette-type=instant-audience-out]').scrollIntoView()",
   );
   await page.evaluate("RED.actions.invoke('core:zoom-fit')");
+  await page.mouse.move(700, 500);
   // The animations of sidebar and zoom, and the out node's last status.
   await page.waitForTimeout(2500);
   const file = path.join(images, 'quick-start.png');

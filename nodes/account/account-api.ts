@@ -1,21 +1,28 @@
 // What an account node offers to the nodes that use it.
 
 import type { Node } from 'node-red';
-import type { Engine } from '../../src/delivery/engine';
+import type { Engine, Recovered } from '../../src/delivery/engine';
 import type { Problem } from './checks';
-import type { AccountCredentials } from './connection';
 
-/** What an out node gets from its account. */
+/** What an account tells a node that uses it. */
+export interface AccountUser {
+  /** Called once: with the engine, or with what is wrong (its words are in the account's file). */
+  ready(engine: Engine | Problem): void;
+  /** Entries of this node that ended without their message. */
+  recovered(entries: readonly Recovered[]): void;
+}
+
 export interface Account {
+  join(node: string, user: AccountUser): void;
   /**
-   * Joins; `ready` is called once, with the engine or with a sentence that says why there is none.
+   * The node closes. Resolves when what was in flight has had its time, and the node's open messages have ended.
+   *
+   * @param returns whether the node is only being deployed: what ends meanwhile waits for it
    */
-  join(node: string, ready: (engine: Engine | Problem) => void): void;
-  /** The node has closed: what was in flight has had its time, its open messages have ended. */
-  leave(node: string): Promise<void>;
+  leave(node: string, returns: boolean): Promise<void>;
   readonly accountName: string;
   /** The oldest entry may wait that long before the status says so. */
   readonly warnAfterMs: number;
 }
 
-export type AccountNode = Node<AccountCredentials> & Account;
+export type AccountNode = Node & Account;

@@ -1,35 +1,33 @@
-// The out node's runtime: hands a message's entries to the account's engine, and reports what became of them.
+// The out node's runtime: hands a message's entries to the account's engine, and ends each message once.
 
-import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
-import { evaluateInput, Later, type CompiledInput } from '../../src/audience/typed-inputs';
+import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { checkEntry } from '../../src/audience/check';
 import type { CheckedEntry } from '../../src/audience/entry';
+import { shorten } from '../../src/audience/issues';
 import { readEntries } from '../../src/audience/read-input';
-import { entryBody } from '../../src/audience/serialise';
+import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../src/audience/typed-inputs';
 import { dryRun } from '../../src/delivery/dry-run';
-import type { Engine, Recovered } from '../../src/delivery/engine';
-import type { Summary, TicketEnd } from '../../src/delivery/tickets';
+import type { Engine } from '../../src/delivery/engine';
 import type { AccountNode } from '../account/account-api';
 import type { Problem } from '../account/checks';
 import { InOrder } from '../shared/in-order';
 import { typedInputsOf } from '../shared/typed-input';
 import { issueText, rejection, textOr, type Rejection } from '../shared/words';
+import { Reporter, type Delivery, type Message } from './reporter';
 import { StatusLine } from './status-line';
+import { accountStatus } from './status-words';
 
-type Message = NodeMessageInFlow & Record<string, unknown>;
-type Send = (messages: (NodeMessage | null)[]) => void;
-type Done = (error?: Error) => void;
-type WiredNode = Node & { readonly wires?: readonly (readonly string[])[] };
+type Send = Delivery['send'];
+type Done = Delivery['done'];
 
+/** Saved properties; those from a file may be missing or of another type. */
 interface OutDef extends NodeDef {
-  account?: string;
-  input?: string;
-  inputType?: string;
-  completeOn?: string;
-  dryRun?: boolean | string;
+  account?: unknown;
+  input?: unknown;
+  inputType?: unknown;
+  completeOn?: unknown;
+  dryRun?: unknown;
 }
-
-const statusEveryMs = 1000;
 
 export = (RED: NodeAPI): void => {
   function Out(this: Node, config: OutDef): void {
@@ -40,71 +38,60 @@ export = (RED: NodeAPI): void => {
   RED.nodes.registerType('instant-audience-out', Out);
 };
 
-/** Where a message's end is told. */
-interface Delivery {
-  readonly message: Message;
-  readonly send: Send;
-  readonly done: Done;
-  /** What was in the message, for the rejected. */
-  readonly entries: readonly unknown[];
-  /** Rejected before anything was queued. */
-  readonly rejected: readonly Rejection[];
-}
-
 class OutNode {
   private readonly account: AccountNode | null;
   private readonly read: CompiledInput | Error;
+  /** What the entries are read from, as a flow author writes it. */
   private readonly path: string;
+  private readonly dryRun: boolean;
   private readonly inOrder = new InOrder();
   private readonly status: StatusLine;
+  private readonly reporter: Reporter;
   private engine: Engine | null = null;
   private problem: Problem | null = null;
+  private closed = false;
   /** What came before the account's engine was there. */
   private readonly early: (() => void)[] = [];
+  /** Messages that the engine has not seen yet. */
+  private readonly untaken = new Set<Done>();
 
   constructor(
     private readonly RED: NodeAPI,
-    private readonly node: WiredNode,
+    private readonly node: Node,
     private readonly config: OutDef,
   ) {
-    this.account = this.findAccount();
+    const { input, inputType, account } = config;
+    const property = typeof input === 'string' ? input : 'payload';
+    const type = typeof inputType === 'string' ? inputType : 'msg';
+    this.path = `${type}.${property}`;
+    this.read = this.compileInput(property, type);
+    this.dryRun = config.dryRun === true || config.dryRun === 'true';
+    this.account = this.findAccount(account);
     this.status = new StatusLine(RED, node, this.dryRun);
-    const { input = 'payload', inputType = 'msg' } = config;
-    this.path = `${inputType}.${input}`;
-    this.read = this.compileInput(input, inputType);
+    this.reporter = new Reporter(RED, node, this.account?.accountName ?? '', this.status);
   }
 
   start(): void {
-    const { node, account } = this;
-    node.on('input', (message, send, done) => this.input(message as Message, send, onceOnly(done)));
-    node.on('close', (done: () => void) => {
-      this.status.stop();
-      if (account === null) done();
-      else void account.leave(node.id).then(done, done);
-    });
-    if (this.read instanceof Error) {
-      this.fail({ key: 'error.input_invalid', params: { reason: this.read.message } });
-      return;
+    const { node, account, read } = this;
+    node.on('input', (message, send, done) => this.input(message, send, this.onceOnly(done)));
+    node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
+    if (read instanceof Error) {
+      this.fail({ key: 'error.input_invalid', params: { reason: read.message } }, 'input_invalid');
+    } else if (account === null) {
+      const key = this.config.account ? 'account_disabled_or_missing' : 'no_account';
+      this.fail({ key: `error.${key}` }, key);
+    } else {
+      this.status.connecting();
+      account.join(node.id, {
+        ready: (engine) => ('key' in engine ? this.accountFailed(engine) : this.ready(engine, account)),
+        recovered: (entries) => this.reporter.recovered(entries),
+      });
     }
-    if (account === null) {
-      this.fail({ key: this.config.account ? 'error.account_disabled_or_missing' : 'error.no_account' });
-      return;
-    }
-    this.status.connecting();
-    account.join(node.id, (ready) => {
-      if ('key' in ready) this.fail({ key: 'error.account', params: { reason: this.accountWords(ready) } });
-      else this.ready(ready, account);
-    });
   }
 
-  private get dryRun(): boolean {
-    return this.config.dryRun === true || this.config.dryRun === 'true';
-  }
-
-  private findAccount(): AccountNode | null {
-    const { account } = this.config;
-    if (account === undefined || account === '') return null;
-    const found = this.RED.nodes.getNode(account) as AccountNode | null | undefined;
+  private findAccount(id: unknown): AccountNode | null {
+    if (typeof id !== 'string' || id === '') return null;
+    const found = this.RED.nodes.getNode(id) as AccountNode | null | undefined;
     return typeof found?.join === 'function' ? found : null;
   }
 
@@ -116,248 +103,160 @@ class OutNode {
     }
   }
 
-  /** The account's words are in the account's own file. */
-  private accountWords(problem: Problem): string {
+  private accountFailed(problem: Problem): void {
+    // The account's words are in the account's own file.
     const key = `@instant-audience/node-red-xandr/instant-audience-account:${problem.key}`;
-    return textOr(this.RED, key, { ...problem.params }, () => problem.key);
+    const reason = textOr(this.RED, key, { ...problem.params }, () => problem.key);
+    this.fail({ key: 'error.account', params: { reason } }, accountStatus(problem.key));
   }
 
-  private fail(problem: Problem): void {
+  private fail(problem: Problem, status: string): void {
     this.problem = problem;
-    this.status.problem(problem.key.replace('error.', 'status.'));
-    this.node.error(this.words(problem.key, problem.params));
+    this.status.problem(status);
+    this.node.error(this.problemText(problem));
     for (const call of this.early.splice(0)) call();
+  }
+
+  private problemText({ key, params }: Problem): string {
+    return this.RED._(key, { ...params });
   }
 
   private ready(engine: Engine, account: AccountNode): void {
     this.engine = engine;
-    engine.onRecovered(this.node.id, (recovered) => this.recovered(recovered));
-    this.status.follow(() => engine.stats(), engine.durable, account.warnAfterMs, statusEveryMs);
+    this.status.follow(engine, account.id, account.warnAfterMs);
     for (const call of this.early.splice(0)) call();
   }
 
-  private words(key: string, params: Problem['params'] = {}): string {
-    return this.RED._(key, params);
+  /** Whatever the engine has seen ends through it; the rest is told that it was not taken. */
+  private async close(removed: boolean): Promise<void> {
+    this.status.stop();
+    await this.account?.leave(this.node.id, !removed);
+    this.closed = true;
+    for (const done of this.untaken) done(this.notTaken());
+  }
+
+  private notTaken(): Error {
+    return new Error(this.RED._('error.not_taken'));
   }
 
   // ── Input ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Whatever happens, a message is done once. */
+  private onceOnly(done: (error?: Error) => void): Done {
+    let called = false;
+    const once: Done = (error) => {
+      this.untaken.delete(once);
+      if (called) return;
+      called = true;
+      if (error === undefined) done();
+      else done(error);
+    };
+    return once;
+  }
+
   private input(message: Message, send: Send, done: Done): void {
+    this.guarded(done, () => {
+      if (this.closed) done(this.notTaken());
+      else if (this.problem !== null) done(new Error(this.problemText(this.problem)));
+      else if (this.engine === null) this.wait(done, () => this.input(message, send, done));
+      else if (message.control !== undefined) this.control(this.engine, message.control, done);
+      else this.takeMessage(this.engine, message, send, done);
+    });
+  }
+
+  private guarded(done: Done, act: () => void): void {
     try {
-      if (this.engine === null && this.problem === null)
-        this.early.push(() => this.input(message, send, done));
-      else if (this.problem !== null) done(new Error(this.words(this.problem.key, this.problem.params)));
-      else if (message['control'] !== undefined) this.control(message['control'], done);
-      else this.takeMessage(message, send, done);
+      act();
     } catch (error) {
-      done(this.unexpected(error));
+      done(new Error(this.RED._('error.unexpected', { reason: toError(error).message })));
     }
   }
 
-  private control(control: unknown, done: Done): void {
-    switch (control) {
-      case 'flush':
-        this.engine?.flush();
-        break;
-      case 'pause':
-        this.engine?.pause();
-        break;
-      case 'resume':
-        this.engine?.resume();
-        break;
-      default:
-        done(new Error(this.words('error.control_unknown', { control: String(control).slice(0, 40) })));
-        return;
+  private wait(done: Done, call: () => void): void {
+    this.untaken.add(done);
+    this.early.push(call);
+  }
+
+  private control(engine: Engine, control: unknown, done: Done): void {
+    if (control === 'flush') engine.flush();
+    else if (control === 'pause') engine.pause();
+    else if (control === 'resume') engine.resume();
+    else {
+      done(new Error(this.RED._('error.control_unknown', { control: shorten(control) })));
+      return;
     }
     this.status.refresh();
     done();
   }
 
-  private takeMessage(message: Message, send: Send, done: Done): void {
-    const read = this.read as CompiledInput;
-    const value = evaluateInput(
-      { path: this.path, source: this.path, get: read },
-      { message, item: undefined },
+  private takeMessage(engine: Engine, message: Message, send: Send, done: Done): void {
+    const input = { path: this.path, source: this.path, get: this.read as CompiledInput };
+    const value = evaluateInput(input, { message, item: undefined });
+    this.untaken.add(done);
+    // In a box, since a message may hold a promise, which is no entry and is not waited for.
+    const found = value instanceof Later ? boxed(value) : { value };
+    this.inOrder.deliver(found, (box) =>
+      this.guarded(done, () => this.takeValue(engine, box.value, message, send, done)),
     );
-    const found = value instanceof Later ? value.value : value;
-    this.inOrder.deliver<unknown>(found, (input) => {
-      try {
-        this.takeInput(input, message, send, done);
-      } catch (error) {
-        done(this.unexpected(error));
-      }
-    });
   }
 
-  private takeInput(input: unknown, message: Message, send: Send, done: Done): void {
-    const result = readEntries(input, this.path);
-    if (!result.ok) {
-      done(new Error(issueText(this.RED, 'out', result.issue)));
+  private takeValue(engine: Engine, value: unknown, message: Message, send: Send, done: Done): void {
+    this.untaken.delete(done);
+    if (this.closed) {
+      done(this.notTaken());
       return;
     }
-    const { entries } = result;
+    if (value instanceof Failed) {
+      done(new Error(this.RED._('error.input_failed', { path: this.path, reason: value.reason })));
+      return;
+    }
+    const read = readEntries(value, this.path);
+    if (read.ok) this.takeEntries(engine, read.entries, message, send, done);
+    else done(new Error(issueText(this.RED, 'out', read.issue)));
+  }
+
+  private takeEntries(
+    engine: Engine,
+    entries: readonly unknown[],
+    message: Message,
+    send: Send,
+    done: Done,
+  ): void {
     const valid: CheckedEntry[] = [];
     const indexes: number[] = [];
     const rejected: Rejection[] = [];
-    entries.forEach((entry, index) => {
-      const checked = checkEntry(entry);
+    // By index, since a hole in an array is a mistake too, and not nothing.
+    for (let index = 0; index < entries.length; index += 1) {
+      const checked = checkEntry(entries[index]);
       if (checked.ok) {
         valid.push(checked.entry);
         indexes.push(index);
-      } else rejected.push(rejection(this.RED, 'out', index, entry, checked.issues));
-    });
+      } else rejected.push(rejection(this.RED, 'out', index, entries[index], checked.issues));
+    }
     const delivery: Delivery = { message, send, done, entries, rejected };
-    if (valid.length === 0) this.finish(delivery, null, []);
-    else if (this.dryRun) this.finishDryRun(delivery, valid);
-    else this.submit(delivery, valid, rejected.length === 0 ? null : indexes);
+    if (valid.length === 0) this.reporter.finish(delivery, null, []);
+    else if (this.dryRun) this.reporter.dryRun(delivery, valid.length, dryRun(valid, Date.now()));
+    else this.submit(engine, delivery, valid, rejected.length === 0 ? null : indexes);
   }
 
   private submit(
+    engine: Engine,
     delivery: Delivery,
     entries: readonly CheckedEntry[],
     indexes: readonly number[] | null,
   ): void {
-    this.engine!.submit({
-      source: { node: this.node.id, account: this.config.account! },
+    engine.submit({
+      source: { node: this.node.id, account: this.account!.id },
       entries,
       indexes,
       completeOn: this.config.completeOn === 'queued' ? 'queued' : 'accepted',
-      onEnd: (end) => {
-        try {
-          this.ended(delivery, end);
-        } catch (error) {
-          delivery.done(this.unexpected(error));
-        }
-      },
+      onEnd: (end) => this.guarded(delivery.done, () => this.reporter.ended(delivery, end, engine.durable)),
     });
   }
-
-  // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  private ended(delivery: Delivery, end: TicketEnd): void {
-    switch (end.kind) {
-      case 'settled': {
-        const rejected = end.rejections.map(({ index, code, message }): Rejection => {
-          const text = textOr(this.RED, `rejection.${code}`, { message }, () => message);
-          return { index, entry: delivery.entries[index], code, message: text, issues: [] };
-        });
-        const accepted = end.summary.accepted + end.summary.superseded + end.summary.expired;
-        this.finish(delivery, accepted > 0 ? { ...end.summary, status: 'accepted' } : null, rejected);
-        return;
-      }
-      case 'queued':
-        this.status.completedQueued(end.reason);
-        this.finish(delivery, { ...end.summary, status: 'queued' }, []);
-        return;
-      case 'parked':
-        delivery.done();
-        return;
-      case 'failed': {
-        const params = { ...end.params, account: this.account?.accountName ?? '' };
-        delivery.done(new Error(textOr(this.RED, `error.${end.code}`, params, () => end.message)));
-      }
-    }
-  }
-
-  /** Ends a message: what went through on the first output, what was rejected on the second or as an error. */
-  private finish(
-    delivery: Delivery,
-    accepted: (Summary & { status: string }) | null,
-    later: readonly Rejection[],
-  ): void {
-    const { message, send, done } = delivery;
-    const rejected = [...delivery.rejected, ...later].sort((a, b) => a.index - b.index);
-    const wired = (this.node.wires?.[1]?.length ?? 0) > 0;
-    const refused =
-      rejected.length > 0 && wired ? this.rejectedMessage(message, accepted === null, rejected) : null;
-    if (accepted !== null) message['audience'] = accepted;
-    if (accepted !== null || refused !== null) send([accepted === null ? null : message, refused]);
-    if (rejected.length === 0 || wired) done();
-    else done(new Error(this.rejectedText(rejected, delivery.entries.length)));
-  }
-
-  /** The message itself when it goes out only here, else a clone. */
-  private rejectedMessage(message: Message, alone: boolean, rejected: readonly Rejection[]): Message {
-    const copy = alone ? message : this.RED.util.cloneMessage(message);
-    copy['audience'] = { status: 'rejected', rejected };
-    return copy;
-  }
-
-  private rejectedText(rejected: readonly Rejection[], total: number): string {
-    const first = rejected[0]!;
-    if (total === 1) return first.message;
-    const params = { rejected: rejected.length, total, index: first.index, reason: first.message };
-    return this.words('error.rejected', params);
-  }
-
-  private finishDryRun(delivery: Delivery, entries: readonly CheckedEntry[]): void {
-    const requests = dryRun(entries, Date.now());
-    const { message } = delivery;
-    const refused = delivery.rejected;
-    const wired = (this.node.wires?.[1]?.length ?? 0) > 0;
-    const copy = refused.length > 0 && wired ? this.rejectedMessage(message, false, refused) : null;
-    message['audience'] = { status: 'dry run', entries: entries.length, requests };
-    delivery.send([message, copy]);
-    if (refused.length === 0 || wired) delivery.done();
-    else delivery.done(new Error(this.rejectedText(refused, delivery.entries.length)));
-  }
-
-  /** Entries that ended without their message: after a restart, or when the message was done at queued. */
-  private recovered(recovered: readonly Recovered[]): void {
-    const accepted = recovered.filter(({ end }) => end !== 'rejected');
-    const rejected = recovered.filter(({ end }) => end === 'rejected');
-    if (accepted.length > 0) {
-      const count = (end: Recovered['end']): number => accepted.filter((each) => each.end === end).length;
-      const audience = {
-        status: 'accepted',
-        recovered: true,
-        entries: accepted.length,
-        users: new Set(accepted.map(({ entry }) => entry.userKey)).size,
-        associations: accepted.reduce((sum, { entry }) => sum + entry.blocks.length, 0),
-        accepted: count('accepted'),
-        superseded: count('superseded'),
-        expired: count('expired'),
-      };
-      this.node.send([{ payload: accepted.map(plainEntry), audience } as NodeMessage, null]);
-    }
-    if (rejected.length > 0) this.recoveredRejected(rejected);
-  }
-
-  private recoveredRejected(recovered: readonly Recovered[]): void {
-    const entries = recovered.map(plainEntry);
-    const rejected = recovered.map(({ rejection: reason }, index) => ({
-      index,
-      entry: entries[index],
-      code: reason?.code ?? '',
-      message: reason?.message ?? '',
-      issues: [],
-    }));
-    const message = {
-      payload: entries,
-      audience: { status: 'rejected', recovered: true, rejected },
-    } as NodeMessage;
-    if ((this.node.wires?.[1]?.length ?? 0) > 0) this.node.send([null, message]);
-    else this.node.error(this.rejectedText(rejected, rejected.length), message);
-  }
-
-  private unexpected(error: unknown): Error {
-    return new Error(this.words('error.unexpected', { reason: toError(error).message }));
-  }
 }
 
-function plainEntry({ entry }: Recovered): unknown {
-  return JSON.parse(entryBody(entry));
-}
-
-/** Whatever happens, a message is done once. */
-function onceOnly(done: Done): Done {
-  let called = false;
-  return (error) => {
-    if (called) return;
-    called = true;
-    if (error === undefined) done();
-    else done(error);
-  };
+async function boxed(later: Later): Promise<{ value: unknown }> {
+  return { value: await settle(later) };
 }
 
 function toError(error: unknown): Error {

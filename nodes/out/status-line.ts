@@ -1,7 +1,13 @@
 // The out node's status: at most one update a second, and only when it changed.
 
 import type { Node, NodeAPI } from 'node-red';
-import type { EngineState, EngineStats } from '../../src/delivery/engine';
+import type { Engine, EngineState, EngineStats } from '../../src/delivery/engine';
+import type { LoginState } from '../../src/delivery/login';
+import { loginRefusals, loginWait, networkCodes } from './status-words';
+
+const everyMs = 1000;
+/** How long the status tells of something that happened to a message. */
+const tellForMs = 10_000;
 
 type Look = 'idle' | 'working' | 'waiting' | 'stopped';
 
@@ -12,22 +18,28 @@ const looks: Record<Look, { fill: 'blue' | 'yellow' | 'green' | 'red'; shape: 'd
   stopped: { fill: 'red', shape: 'ring' },
 };
 
+/** `key` is below `status` of the words. */
 interface Line {
   readonly look: Look;
   readonly key: string;
-  readonly params?: Record<string, string | number>;
+  readonly params?: Readonly<Record<string, string | number>>;
 }
 
-/** How long the status tells that messages were done at queued because too many were open. */
-const tellTooManyMs = 10_000;
+interface Followed {
+  readonly engine: Engine;
+  readonly account: string;
+  readonly warnAfterMs: number;
+}
 
 export class StatusLine {
-  private timer: NodeJS.Timeout | null = null;
+  private followed: Followed | null = null;
+  private interval: NodeJS.Timeout | null = null;
+  private told: { readonly key: 'queuedOnly' | 'full'; readonly untilMs: number } | null = null;
   private shown = '';
-  private stats: (() => EngineStats) | null = null;
-  private durable = true;
-  private warnAfterMs = Infinity;
-  private tooManyUntil = 0;
+  private shownAtMs = -Infinity;
+  /** What is shown when the second is over. */
+  private next: Line | null = null;
+  private timer: NodeJS.Timeout | null = null;
 
   constructor(
     private readonly RED: NodeAPI,
@@ -39,116 +51,115 @@ export class StatusLine {
     this.show({ look: 'waiting', key: 'connecting' });
   }
 
+  /** Why the node cannot work: a key below `status`. */
   problem(key: string): void {
-    this.show({ look: 'stopped', key: key.replace('status.', '') });
+    this.show({ look: 'stopped', key });
   }
 
-  follow(stats: () => EngineStats, durable: boolean, warnAfterMs: number, everyMs: number): void {
-    this.stats = stats;
-    this.durable = durable;
-    this.warnAfterMs = warnAfterMs;
+  follow(engine: Engine, account: string, warnAfterMs: number): void {
+    this.followed = { engine, account, warnAfterMs };
     this.refresh();
-    this.timer = setInterval(() => this.refresh(), everyMs).unref();
+    this.interval = setInterval(() => this.refresh(), everyMs).unref();
   }
 
-  /** Messages ended at queued because too many waited for their outcome. */
-  completedQueued(reason: 'asked' | 'tooManyOpen'): void {
-    if (reason === 'tooManyOpen') this.tooManyUntil = performance.now() + tellTooManyMs;
+  /** Something happened to a message: told for a while. */
+  tell(key: 'queuedOnly' | 'full'): void {
+    this.told = { key, untilMs: performance.now() + tellForMs };
   }
 
   refresh(): void {
-    if (this.stats !== null) this.show(this.lineOf(this.stats()));
+    if (this.followed !== null) this.show(this.lineOf(this.followed));
   }
 
   stop(): void {
-    if (this.timer !== null) clearInterval(this.timer);
-    this.timer = null;
-    this.stats = null;
+    if (this.interval !== null) clearInterval(this.interval);
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.interval = this.timer = this.followed = null;
   }
 
   private show(line: Line): void {
-    const text = this.RED._(`status.${line.key}`, line.params ?? {});
-    const shown = `${line.look} ${text}`;
-    if (shown === this.shown) return;
-    this.shown = shown;
-    this.node.status({ ...looks[line.look], text });
+    this.next = line;
+    const waitMs = this.shownAtMs + everyMs - performance.now();
+    if (waitMs <= 0) this.showNext();
+    else this.timer ??= setTimeout(() => this.showNext(), waitMs).unref();
   }
 
-  private lineOf(stats: EngineStats): Line {
-    const queued = short(stats.counters.waiting);
+  private showNext(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    const { look, key, params } = this.next!;
+    const text = this.RED._(`status.${key}`, { ...params });
+    if (`${look} ${text}` === this.shown) return;
+    this.shown = `${look} ${text}`;
+    this.shownAtMs = performance.now();
+    this.node.status({ ...looks[look], text });
+  }
+
+  private lineOf({ engine, account, warnAfterMs }: Followed): Line {
     if (this.dryRun) return { look: 'idle', key: 'dryRun' };
-    const special = this.lineOfState(stats.state, queued);
+    const stats = engine.stats();
+    const { waiting } = stats.counters;
+    const queued = short(waiting);
+    const params = { queued };
+    const special = lineOfState(stats.state, queued) ?? lineOfLogin(engine.logins.state(account), queued);
     if (special !== null) return special;
-    if (stats.counters.waiting === 0) return { look: 'idle', key: this.durable ? 'idle' : 'idleMemory' };
-    if (stats.oldestMs > this.warnAfterMs) {
-      return {
-        look: 'waiting',
-        key: 'late',
-        params: { queued, minutes: Math.floor(stats.oldestMs / 60_000) },
-      };
+    const told = this.told !== null && this.told.untilMs > performance.now() ? this.told.key : null;
+    if (told === 'full') return { look: 'stopped', key: 'full', params };
+    if (waiting === 0) return { look: 'idle', key: engine.durable ? 'idle' : 'idleMemory' };
+    if (stats.oldestMs > warnAfterMs) {
+      const minutes = Math.floor(stats.oldestMs / 60_000);
+      return { look: 'waiting', key: 'late', params: { queued, minutes } };
     }
-    if (this.tooManyUntil > performance.now())
-      return { look: 'working', key: 'queuedOnly', params: { queued } };
-    return this.workingLine(stats, queued);
-  }
-
-  private workingLine(stats: EngineStats, queued: string): Line {
-    const rate = stats.usersPerSecond;
-    const left = rate > 0 ? clock(stats.counters.waiting / rate) : '…';
-    const key = this.durable ? 'working' : 'workingMemory';
-    return { look: 'working', key, params: { queued, rate, left } };
-  }
-
-  private lineOfState(state: EngineState, queued: string): Line | null {
-    switch (state.kind) {
-      case 'starting':
-        return { look: 'waiting', key: 'connecting' };
-      case 'outbox':
-        return { look: 'stopped', key: `outbox_${state.code}` };
-      case 'parked':
-        return { look: 'waiting', key: 'waiting', params: { queued } };
-      case 'paused':
-        return { look: 'waiting', key: 'pausedByFlow', params: { queued } };
-      case 'rateLimited': {
-        const seconds = Math.max(1, Math.ceil((state.untilMs - performance.now()) / 1000));
-        return { look: 'waiting', key: 'paused', params: { seconds } };
-      }
-      case 'login':
-        return { look: state.final ? 'stopped' : 'waiting', key: loginKeys[state.code] ?? 'configuration' };
-      case 'trouble':
-        return { look: 'waiting', key: 'trouble', params: { queued } };
-      case 'refusing':
-        return { look: 'stopped', key: 'refusing', params: { queued } };
-      case 'working':
-      case 'idle':
-        return null;
-    }
+    if (told === 'queuedOnly') return { look: 'working', key: 'queuedOnly', params };
+    return workingLine(stats, engine.durable);
   }
 }
 
-/** Words for why a login cannot send, by the engine's codes. */
-const loginKeys: Readonly<Record<string, string>> = {
-  NOAUTH: 'wrong_login',
-  NOAUTH_EXPIRED: 'password_expired',
-  NOAUTH_DISABLED: 'account_disabled',
-  UNAUTH: 'not_allowed',
-  tls: 'certificate',
-  private_key: 'key_invalid',
-  login_incomplete: 'login_missing',
-  dns: 'unreachable',
-  timeout: 'unreachable',
-  refused: 'unreachable',
-  reset: 'unreachable',
-  unreachable: 'unreachable',
-  authentication_limit: 'login_limit',
-  proxy: 'unreachable',
-};
+function workingLine({ usersPerSecond: rate, counters }: EngineStats, durable: boolean): Line {
+  const left = rate > 0 ? clock(counters.waiting / rate) : '…';
+  const params = { queued: short(counters.waiting), rate, left };
+  return { look: 'working', key: durable ? 'working' : 'workingMemory', params };
+}
+
+/** What holds the whole engine up; null when nothing does. */
+function lineOfState(state: EngineState, queued: string): Line | null {
+  const params = { queued };
+  switch (state.kind) {
+    case 'starting':
+      return { look: 'waiting', key: 'connecting' };
+    case 'outbox':
+      return { look: 'stopped', key: `outbox_${state.code}` };
+    case 'parked':
+      return { look: 'waiting', key: 'waiting', params };
+    case 'paused':
+      return { look: 'waiting', key: 'pausedByFlow', params };
+    case 'rateLimited': {
+      const seconds = Math.max(1, Math.ceil((state.untilMs - performance.now()) / 1000));
+      return { look: 'waiting', key: 'paused', params: { seconds } };
+    }
+    case 'trouble':
+      return { look: 'waiting', key: networkCodes.has(state.code) ? 'trouble' : 'failing', params };
+    case 'refusing':
+      return { look: 'stopped', key: 'refusing', params };
+    // Of any account; the node shows its own.
+    case 'login':
+    case 'working':
+    case 'idle':
+      return null;
+  }
+}
+
+/** What keeps this node's account from sending; null when nothing does. */
+function lineOfLogin(state: LoginState | null, queued: string): Line | null {
+  if (state?.kind === 'refused') return { look: 'stopped', key: loginRefusals[state.code] };
+  return state?.kind === 'wait' ? { ...loginWait(state.code), params: { queued } } : null;
+}
 
 /** 1234 as `1.2k`. */
-function short(count: number): string {
-  if (count < 1000) return String(count);
-  if (count < 1_000_000) return `${(count / 1000).toFixed(count < 10_000 ? 1 : 0)}k`;
-  return `${(count / 1_000_000).toFixed(1)}M`;
+function short(figure: number): string {
+  if (figure < 1000) return String(figure);
+  const [value, unit] = figure < 999_500 ? [figure / 1000, 'k'] : [figure / 1_000_000, 'M'];
+  return `${value < 9.95 ? value.toFixed(1) : value.toFixed(0)}${unit}`;
 }
 
 /** Seconds as `0:42` or `1:05:00`. */

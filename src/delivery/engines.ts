@@ -5,13 +5,17 @@
 
 import type { Outbox } from '../outbox/outbox';
 import type { ServiceClient } from '../service/client';
-import type { Login as ServiceLogin } from '../service/login';
+import { sameLogin, type Login as ServiceLogin } from '../service/login';
 import { TokenKeeper } from '../service/tokens';
+import { Absentees } from './absentees';
 import { systemClock, type Clock } from './clock';
-import { Engine, type EngineOptions } from './engine';
+import { Engine, type EngineOptions, type Recovered } from './engine';
 import type { Limits } from './ledger';
+import type { Login } from './login';
+import { TroubleLog } from './trouble-log';
 
 export type QueueKind = 'disk' | 'memory' | 'shared';
+type Log = NonNullable<EngineOptions['log']>;
 
 /** What an account asks for. */
 export interface LeaseRequest {
@@ -32,7 +36,7 @@ export interface LeaseRequest {
   readonly connect: () => ServiceClient;
   /** Called only when there is no engine yet. */
   readonly openOutbox: () => Outbox;
-  readonly log: NonNullable<EngineOptions['log']>;
+  readonly log: Log;
 }
 
 /** Two accounts of one member keep their queues in different places. */
@@ -43,31 +47,45 @@ export class QueueKindsDiffer extends Error {
   }
 }
 
-interface Connection {
-  readonly text: string;
-  readonly client: ServiceClient;
-  readonly keeper: TokenKeeper;
-}
-
-interface Held {
-  readonly engine: Engine;
-  readonly outbox: Outbox;
-  readonly queue: QueueKind;
-  readonly accounts: Map<string, LeaseRequest>;
-  readonly connections: Map<string, Connection>;
-  cancelDispose: (() => void) | null;
-}
-
 /** An account's hold on its engine. */
 export interface Lease {
   readonly engine: Engine;
   readonly client: ServiceClient;
   readonly keeper: TokenKeeper;
+  /** A node of the account is there: it gets what ends, or ended while it was away, without its message. */
+  listen(node: string, listener: (recovered: readonly Recovered[]) => void): void;
+  /** A node of the account closes, perhaps only for a deploy. Its open messages end. */
+  leave(node: string, returns: boolean): void;
   /** Ends the hold: resolves when what was in flight has ended, or after `maxMs`. */
   release(maxMs: number): Promise<void>;
 }
 
-/** How long a parked engine waits for its accounts to come back before it is closed. */
+/** A way to the service and a login for it, used by every account that has the same. */
+interface Connection {
+  readonly text: string;
+  readonly login: ServiceLogin;
+  readonly client: ServiceClient;
+  readonly keeper: TokenKeeper;
+  readonly trouble: TroubleLog;
+}
+
+/** An engine with those that use it, or will again. */
+interface Held {
+  readonly key: string;
+  readonly engine: Engine;
+  readonly absentees: Absentees;
+  readonly outbox: Outbox;
+  readonly queue: QueueKind;
+  /** Accounts that hold it now. */
+  readonly accounts: Map<string, LeaseRequest>;
+  readonly connections: Map<string, Connection>;
+  /** Accounts that may come back: cancels that they are forgotten. */
+  readonly away: Map<string, () => void>;
+  readonly log: { write: Log };
+  cancelDispose: (() => void) | null;
+}
+
+/** How long an account may be away before it counts as gone, and a parked engine is closed. */
 const keepParkedMs = 10_000;
 
 export class Engines {
@@ -82,122 +100,203 @@ export class Engines {
 
   /** @throws QueueKindsDiffer, ServiceUrlError, OutboxError (no such store on this machine) */
   acquire(request: LeaseRequest): Lease {
-    const key = `${request.origin} ${request.member}`;
-    const held = this.holdFor(key, request);
-    held.cancelDispose?.();
-    held.cancelDispose = null;
-    held.accounts.set(request.account, request);
-    const connection = this.connectionFor(held, request);
-    held.engine.setLimits(smallest(held.accounts.values()));
-    held.engine.attach({
-      account: request.account,
-      token: () => connection.keeper.token(),
-      refused: (token) => connection.keeper.refused(token),
-      post: (body, token) => connection.client.post(body, token),
-      networkFloorMs: () => connection.client.networkFloorMs(this.clock.monoMs()),
-    });
-    held.engine.unpark();
+    const held = this.holdFor(request);
+    const connection = this.connect(held, request);
+    const { engine, absentees } = held;
+    const { client, keeper } = connection;
+    this.stay(held, request);
+    engine.setLimits(smallest(held.accounts.values()));
+    engine.attach(this.loginOf(request.account, connection));
+    engine.unpark();
     return {
-      engine: held.engine,
-      client: connection.client,
-      keeper: connection.keeper,
-      release: (maxMs) => this.release(key, held, request, maxMs),
+      engine,
+      client,
+      keeper,
+      listen: (node, listener) => absentees.listen(node, listener),
+      leave: (node, returns) => absentees.leave(node, returns),
+      release: (maxMs) => this.release(held, request, maxMs),
     };
   }
 
-  private holdFor(key: string, request: LeaseRequest): Held {
+  private loginOf(account: string, { client, keeper, trouble }: Connection): Login {
+    return {
+      account,
+      token: async () => {
+        const outcome = await keeper.token();
+        trouble.token(outcome);
+        return outcome;
+      },
+      refused: (token) => keeper.refused(token),
+      post: async (body, token) => {
+        const outcome = await client.post(body, token);
+        trouble.post(outcome);
+        return outcome;
+      },
+      networkFloorMs: () => client.networkFloorMs(this.clock.monoMs()),
+    };
+  }
+
+  private stay(held: Held, request: LeaseRequest): void {
+    const { account, log } = request;
+    held.cancelDispose?.();
+    held.cancelDispose = null;
+    held.away.get(account)?.();
+    held.away.delete(account);
+    held.accounts.set(account, request);
+    // The node of an account that was there before may be closed.
+    held.log.write = log;
+  }
+
+  private holdFor(request: LeaseRequest): Held {
+    const key = `${request.origin} ${request.member}`;
     const found = this.held.get(key);
     if (found?.queue === request.queue) return found;
     if (found !== undefined) {
       const other = [...found.accounts.values()].find(({ account }) => account !== request.account);
       if (other !== undefined) throw new QueueKindsDiffer(other.accountName);
-      this.dispose(key, found);
+      tellLeftBehind(found, request);
+      this.dispose(found);
     }
-    const outbox = request.openOutbox();
-    const { limits, queueMaxEntries, queueMaxBytes, log } = request;
-    const { clock, random } = this;
-    const engine = new Engine({ outbox, clock, random, limits, queueMaxEntries, queueMaxBytes, log });
-    const held: Held = {
-      engine,
-      outbox,
-      queue: request.queue,
-      accounts: new Map(),
-      connections: new Map(),
-      cancelDispose: null,
-    };
+    const held = this.create(key, request);
     this.held.set(key, held);
-    const closing = this.closing.get(key);
-    if (closing === undefined) engine.start();
-    else void closing.then(() => engine.start());
+    void this.startAfterClosing(held);
     return held;
   }
 
-  /** The same account with the same connection keeps its client, its token and its count of authentications. */
-  private connectionFor(held: Held, request: LeaseRequest): Connection {
+  private create(key: string, request: LeaseRequest): Held {
+    const { queue, limits, queueMaxEntries, queueMaxBytes } = request;
+    const { clock, random } = this;
+    const outbox = request.openOutbox();
+    const log = { write: request.log };
+    const write: Log = (level, text) => log.write(level, text);
+    const options = { outbox, clock, random, limits, queueMaxEntries, queueMaxBytes, log: write };
+    const engine = new Engine(options);
+    return {
+      key,
+      engine,
+      absentees: new Absentees(engine, clock, write),
+      outbox,
+      queue,
+      accounts: new Map(),
+      connections: new Map(),
+      away: new Map(),
+      log,
+      cancelDispose: null,
+    };
+  }
+
+  private async startAfterClosing(held: Held): Promise<void> {
+    await this.closing.get(held.key);
+    // Disposed of before it began: an outbox opened now would never be closed.
+    if (this.held.get(held.key) === held) held.engine.start();
+  }
+
+  // ── Connections ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The same login over the same connection keeps its client, its token and its count of authentications. */
+  private connect(held: Held, request: LeaseRequest): Connection {
+    const same = [...held.connections.values()].find(
+      ({ text, login }) => text === request.connection && sameLogin(login, request.login),
+    );
+    const connection = same ?? this.openConnection(held, request);
+    // For the keeper, a deploy is a sign that a refusal may be over.
+    same?.keeper.replaceLogin(request.login);
     const before = held.connections.get(request.account);
-    if (before?.text === request.connection) {
-      before.keeper.replaceLogin(request.login);
-      return before;
-    }
-    if (before !== undefined) this.closeLater(before.client);
-    const client = request.connect();
-    const timesKey = `authentications of ${request.login.method} ${request.login.username}`;
+    held.connections.set(request.account, connection);
+    this.closeUnused(held, before);
+    return connection;
+  }
+
+  private openConnection(held: Held, { login, connection, connect }: LeaseRequest): Connection {
+    const client = this.clientOrDispose(held, connect);
+    const timesKey = `authentications of ${login.method} ${login.username}`;
     const keeper = new TokenKeeper({
-      login: request.login,
-      authenticate: (login) => client.authenticate(login),
+      login,
+      authenticate: (its) => client.authenticate(its),
       clock: this.clock,
       random: this.random,
       loadTimes: async () => readTimes(await held.outbox.getMeta(timesKey)),
       saveTimes: (times) => held.outbox.setMeta(timesKey, JSON.stringify(times)),
     });
-    const connection = { text: request.connection, client, keeper };
-    held.connections.set(request.account, connection);
-    return connection;
+    const trouble = new TroubleLog((level, text) => held.log.write(level, text));
+    return { text: connection, login, client, keeper, trouble };
   }
 
-  private async release(key: string, held: Held, request: LeaseRequest, maxMs: number): Promise<void> {
-    if (held.accounts.get(request.account) !== request) return;
-    held.accounts.delete(request.account);
-    held.engine.suspend(request.account);
+  /** An engine that was made for an account whose connection cannot be made is of no use. */
+  private clientOrDispose(held: Held, connect: () => ServiceClient): ServiceClient {
+    try {
+      return connect();
+    } catch (error) {
+      if (held.accounts.size === 0 && held.cancelDispose === null) this.dispose(held);
+      throw error;
+    }
+  }
+
+  private closeUnused(held: Held, connection: Connection | undefined): void {
+    if (connection === undefined || [...held.connections.values()].includes(connection)) return;
+    this.closeLater(connection.client);
+  }
+
+  /** Requests that are on their way may still end. */
+  private closeLater(client: ServiceClient): void {
+    this.clock.after(keepParkedMs, () => void client.close().catch(() => undefined));
+  }
+
+  // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async release(held: Held, request: LeaseRequest, maxMs: number): Promise<void> {
+    const { account } = request;
+    if (held.accounts.get(account) !== request) return;
+    held.accounts.delete(account);
+    held.engine.suspend(account);
+    held.away.set(
+      account,
+      this.clock.after(keepParkedMs, () => this.forget(held, account)),
+    );
     if (held.accounts.size > 0) {
       held.engine.setLimits(smallest(held.accounts.values()));
-      this.clock.after(keepParkedMs, () => this.forget(held, request.account));
       return;
     }
-    held.cancelDispose = this.clock.after(keepParkedMs, () => this.dispose(key, held));
+    held.cancelDispose = this.clock.after(keepParkedMs, () => this.dispose(held));
     await held.engine.park(maxMs);
   }
 
   /** The account did not come back. */
   private forget(held: Held, account: string): void {
-    if (held.accounts.has(account)) return;
+    held.away.delete(account);
     held.engine.detach(account);
     const connection = held.connections.get(account);
     held.connections.delete(account);
-    if (connection !== undefined) this.closeLater(connection.client);
+    this.closeUnused(held, connection);
   }
 
-  private dispose(key: string, held: Held): void {
+  private dispose(held: Held): void {
+    const { key, engine, connections, away } = held;
     held.cancelDispose?.();
+    for (const cancel of away.values()) cancel();
     this.held.delete(key);
-    const closed = held.engine.close().catch(() => undefined);
-    for (const { client } of held.connections.values()) this.closeLater(client);
-    this.closing.set(key, closed);
-    void closed.then(() => {
+    for (const { client } of new Set(connections.values())) this.closeLater(client);
+    const closed = Promise.all([this.closing.get(key), engine.close().catch(() => undefined)]).then(() => {
       if (this.closing.get(key) === closed) this.closing.delete(key);
     });
+    this.closing.set(key, closed);
   }
 
   /** Closes every engine that no account holds, now: for a process that ends or a test. */
   async closeParked(): Promise<void> {
-    for (const [key, held] of [...this.held]) if (held.accounts.size === 0) this.dispose(key, held);
+    for (const held of [...this.held.values()]) if (held.accounts.size === 0) this.dispose(held);
     await Promise.all(this.closing.values());
   }
+}
 
-  /** Requests that are on their way may still end. */
-  private closeLater(client: ServiceClient): void {
-    this.clock.after(keepParkedMs, () => void client.close());
-  }
+/** What waits on disk stays there until the queue is on disk again; nobody should find that out by chance. */
+function tellLeftBehind({ engine, queue }: Held, { accountName, log }: LeaseRequest): void {
+  const { waiting } = engine.counters;
+  if (queue !== 'disk' || waiting === 0) return;
+  log(
+    'warn',
+    `${waiting} entries of the account ${accountName} stay in its queue on disk and are not sent: choose that queue again and deploy to send them.`,
+  );
 }
 
 function smallest(requests: Iterable<LeaseRequest>): Limits {

@@ -7,7 +7,8 @@ const keepUnusedMs = 5_000;
 
 export class SharedSandbox {
   private running: Promise<Sandbox> | null = null;
-  private memberships: readonly Membership[] = [];
+  /** Of the sandbox before; settled before the next one starts. */
+  private memberships: Promise<readonly Membership[]> = Promise.resolve([]);
   private users = 0;
   private stopTimer: NodeJS.Timeout | null = null;
 
@@ -16,24 +17,25 @@ export class SharedSandbox {
     private readonly keepMs = keepUnusedMs,
   ) {}
 
-  /** Joins; the first user starts it. Rejects with a sentence when no port can be had. */
+  /** Joins; the first user starts it. Rejects with a sentence when no port can be had: then nobody has joined. */
   async join(): Promise<Sandbox> {
     this.users += 1;
-    if (this.stopTimer !== null) clearTimeout(this.stopTimer);
-    this.stopTimer = null;
-    this.running ??= startSandbox({ ...this.options, memberships: this.memberships });
+    this.cancelStop();
+    const running = (this.running ??= this.start());
     try {
-      return await this.running;
+      return await running;
     } catch (error) {
-      this.running = null;
+      this.users -= 1;
+      if (this.running === running) this.running = null;
       throw error;
     }
   }
 
+  /** Once for each successful join. */
   leave(): void {
     this.users -= 1;
-    if (this.users > 0 || this.running === null) return;
-    this.stopTimer = setTimeout(() => void this.stop(), this.keepMs).unref();
+    if (this.users > 0) return;
+    this.stopTimer = setTimeout(() => void this.stopUnused(), this.keepMs).unref();
   }
 
   /** The sandbox that runs, or null. */
@@ -41,13 +43,25 @@ export class SharedSandbox {
     return this.running;
   }
 
-  private async stop(): Promise<void> {
-    this.stopTimer = null;
-    const running = this.running;
+  /** Stops it now if nobody uses it: for a process that ends or a test. Its memberships are kept for the next. */
+  async stopUnused(): Promise<void> {
+    const { running } = this;
+    if (this.users > 0 || running === null) return;
+    this.cancelStop();
     this.running = null;
-    if (running === null) return;
-    const sandbox = await running;
-    this.memberships = sandbox.state();
-    await sandbox.close();
+    this.memberships = running.then(async (sandbox) => {
+      await sandbox.close();
+      return sandbox.state();
+    });
+    await this.memberships;
+  }
+
+  private async start(): Promise<Sandbox> {
+    return startSandbox({ ...this.options, memberships: await this.memberships });
+  }
+
+  private cancelStop(): void {
+    if (this.stopTimer !== null) clearTimeout(this.stopTimer);
+    this.stopTimer = null;
   }
 }

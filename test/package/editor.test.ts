@@ -1,27 +1,26 @@
 // The package in the editor, in a real browser: palette, examples menu, deploy.
 import { strict as assert } from 'node:assert';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { needBrowser, openBrowser, openEditor, picture } from '../support/browser';
+import { cleanUps } from '../support/clean-up';
 import { NodeRed, nodeRedVersions, type FlowNode } from '../support/node-red';
 import { manifest, types } from './support';
 
 for (const version of nodeRedVersions) {
   describe(`the package in the editor of Node-RED ${version}`, function () {
     this.timeout(120_000);
-    let nodeRed: NodeRed | undefined;
-    let browser: Browser | undefined;
+    const cleanUp = cleanUps();
+    let nodeRed: NodeRed;
     let page: Page;
     let errors: Error[];
 
     before(async function () {
       needBrowser(this);
       nodeRed = await NodeRed.start({ version });
-      browser = await openBrowser();
+      cleanUp(() => nodeRed.stop());
+      const browser = await openBrowser();
+      cleanUp(() => browser.close());
       ({ page, errors } = await openEditor(browser, nodeRed.url));
-    });
-    after(async () => {
-      await browser?.close();
-      await nodeRed?.stop();
     });
 
     it('shows both nodes in the palette under their names, with their icons', async () => {
@@ -50,10 +49,10 @@ for (const version of nodeRedVersions) {
       await page.locator('.red-ui-flow-node-label', { hasText: 'kitchen viewers' }).waitFor();
       assert.deepEqual(await page.evaluate(invalidNodes), []);
       await page.locator('#red-ui-header-button-deploy').click();
-      await nodeRed!.logged(
+      await nodeRed.logged(
         /Started modified nodes|Started nodes|Started flows[\s\S]*Started (modified )?(flows|nodes)/,
       );
-      assert.equal((await nodeRed!.post('events', {})).status, 400);
+      assert.equal((await nodeRed.post('events', {})).status, 400);
       await picture(page, `quick-start-${version}`);
     });
 
@@ -81,7 +80,7 @@ for (const version of nodeRedVersions) {
 
 /** What a deploy would save now, of our nodes; the editor adds empty credentials to any node that has some. */
 async function savedNodes(page: Page): Promise<unknown> {
-  const all = (await page.evaluate('RED.nodes.createCompleteNodeSet()')) as FlowNode[];
+  const all = await page.evaluate<FlowNode[]>('RED.nodes.createCompleteNodeSet()');
   return all
     .filter((node) => types.includes(node.type))
     .map((node) => Object.fromEntries(Object.entries(node).filter(([key]) => key !== 'credentials')));

@@ -1,17 +1,19 @@
 // The package in a real Node-RED: types, words, help, icons and examples as the editor gets them.
 import { strict as assert } from 'node:assert';
+import { cleanUps } from '../support/clean-up';
 import { NodeRed, nodeRedVersions } from '../support/node-red';
 import { manifest, quickStart, types } from './support';
 
 for (const version of nodeRedVersions) {
   describe(`the package in the palette of Node-RED ${version}`, function () {
     this.timeout(120_000);
+    const cleanUp = cleanUps();
     let nodeRed: NodeRed;
 
     before(async () => {
       nodeRed = await NodeRed.start({ version });
+      cleanUp(() => nodeRed.stop());
     });
-    after(() => nodeRed.stop());
 
     const setPath = (type: string): string => `nodes/${manifest.name}/${type}`;
     const htmlOf = (type: string, language = 'en-US'): Promise<string> =>

@@ -39,10 +39,6 @@ export class FakeClock implements Clock {
     this.turn.push(call);
   }
 
-  get pendingTimers(): number {
-    return this.timers.filter((timer) => timer.call !== null).length;
-  }
-
   /** Runs everything that is due now, promises included. */
   async settle(): Promise<void> {
     let quiet = 0;
@@ -92,4 +88,50 @@ export class FakeClock implements Clock {
 
 async function flushMicrotasks(): Promise<void> {
   for (let i = 0; i < 12; i += 1) await Promise.resolve();
+}
+
+/** The clock as one process sees it: after kill -9 nothing of that process runs any more. */
+export class ProcessClock implements Clock {
+  private alive = true;
+  private readonly pending = new Set<() => void>();
+
+  constructor(private readonly clock: FakeClock) {}
+
+  monoMs(): number {
+    return this.clock.monoMs();
+  }
+
+  wallMs(): number {
+    return this.clock.wallMs();
+  }
+
+  after(delayMs: number, call: () => void): () => void {
+    if (!this.alive) return () => undefined;
+    const cancel = this.clock.after(delayMs, () => {
+      this.pending.delete(cancel);
+      call();
+    });
+    this.pending.add(cancel);
+    return () => {
+      this.pending.delete(cancel);
+      cancel();
+    };
+  }
+
+  endOfTurn(call: () => void): void {
+    this.clock.endOfTurn(() => {
+      if (this.alive) call();
+    });
+  }
+
+  /** Timers that this process has set and that have not fired. */
+  get timers(): number {
+    return this.pending.size;
+  }
+
+  die(): void {
+    this.alive = false;
+    for (const cancel of this.pending) cancel();
+    this.pending.clear();
+  }
 }

@@ -1,7 +1,7 @@
 // A service that misbehaves on purpose, on the tests' clock. It records what it did and when, and holds the state
 // that a real one would hold.
 import type { Clock } from '../../../src/delivery/clock';
-import type { PostOutcome } from '../../../src/service/outcome';
+import type { AuthOutcome, PostOutcome, Warning } from '../../../src/service/outcome';
 
 /** What happens to one post. */
 export type Fate =
@@ -15,8 +15,12 @@ export type Fate =
   | 'reset'
   | 'rateLimited'
   | 'serverError'
+  /** 403 or a certificate error: settings stand in the way. */
+  | 'configuration'
   | 'deadToken'
   | 'garbage';
+
+export type Way = 'there' | 'back';
 
 export interface Block {
   seg_id?: number;
@@ -26,66 +30,128 @@ export interface Block {
   expiration?: number;
 }
 
+export interface SentEntry {
+  readonly user_id: string;
+  readonly domain?: string;
+  readonly seg_block: readonly Block[];
+}
+
 export interface Request {
   /** When the service acted on it, or null when it never did. */
   actedMs: number | null;
-  arrivedMs: number;
-  sentMs: number;
+  readonly sentMs: number;
   /** When the service was done with it. */
   doneMs: number;
-  users: string[];
-  account: string;
+  /** Whether it was applied. */
+  applied: boolean;
+  /** As the service knows them. */
+  readonly users: readonly string[];
+  readonly entries: readonly SentEntry[];
+  readonly account: string;
+  readonly bytes: number;
 }
 
 export interface Membership {
-  value: number | undefined;
+  readonly value: number | undefined;
   /** Minutes as sent; undefined is the member's default. */
-  expiration: number | undefined;
-  atMs: number;
+  readonly expiration: number | undefined;
+  readonly atMs: number;
+}
+
+export interface Applied {
+  readonly user: string;
+  readonly segment: string;
+  readonly expiration: number | undefined;
+  readonly removed: boolean;
+  readonly atMs: number;
+  readonly sentMs: number;
 }
 
 export interface ServiceOptions {
   readonly clock: Clock;
   readonly random: () => number;
-  readonly fate: () => Fate;
+  readonly fate: (entries: readonly SentEntry[], account: string) => Fate;
   /** One-way delay in ms, drawn for each way. */
-  readonly delayMs: () => number;
+  readonly delayMs: (way: Way) => number;
   readonly requestTimeoutMs?: number;
   readonly lateMs?: number;
   /** Users in whose presence a body is refused. */
-  readonly poison?: (user: string, block: Block) => boolean;
+  readonly poison?: ((user: string, block: Block) => boolean) | undefined;
+  /** Warnings with which a body is accepted. */
+  readonly warn?: ((entries: readonly SentEntry[]) => readonly Warning[]) | undefined;
   /** Codes that are really segments by id: `code → id`. */
-  readonly aliases?: Readonly<Record<string, number>>;
+  readonly aliases?: Readonly<Record<string, number>> | undefined;
+  /** Whether the platform's own ids that look like device ids are compared without case (nobody says so). */
+  readonly foldsPlatformIds?: boolean | undefined;
+  /** Keep the requests' entries; costs memory in long runs. */
+  readonly keepEntries?: boolean | undefined;
 }
 
 export class FakeService {
   readonly requests: Request[] = [];
   readonly state = new Map<string, Membership>();
   readonly problems: string[] = [];
-  readonly log: { user: string; segment: string; removed: boolean; atMs: number }[] = [];
-  validToken = 'token 1';
+  readonly log: Applied[] = [];
+  /** Accounts whose login is refused. */
+  readonly refusedLogins = new Set<string>();
+  /** Everything is refused with a 400, as with a disabled account or a changed API. */
+  refusesAll = false;
+  authentications: { readonly account: string; readonly atMs: number }[] = [];
+  /** An older token stays valid beside a new one. */
+  private readonly validTokens = new Set<string>();
   private life = 0;
   private readonly whenDead: (() => void)[] = [];
   private readonly inFlightUsers = new Set<string>();
 
   constructor(private readonly options: ServiceOptions) {}
 
-  post(body: string, token: string, account = ''): Promise<PostOutcome> {
+  /** A token lives until `killTokens`. */
+  authenticate(account: string): Promise<AuthOutcome> {
     const { clock } = this.options;
-    const sentMs = clock.monoMs();
-    const entries = (
-      JSON.parse(body) as { rt_segment: { user_id: string; domain?: string; seg_block: Block[] }[] }
-    ).rt_segment;
-    const users = entries.map((entry) => `${entry.domain ?? ''}:${entry.user_id.toLowerCase()}`);
-    this.check(body, entries, users);
-    const request: Request = { actedMs: null, arrivedMs: 0, sentMs, doneMs: Infinity, users, account };
+    return new Promise((resolve) => {
+      clock.after(this.options.delayMs('there') + this.options.delayMs('back'), () => {
+        if (this.refusedLogins.has(account)) {
+          resolve({ kind: 'loginRefused', code: 'NOAUTH', message: 'wrong password' });
+          return;
+        }
+        this.authentications.push({ account, atMs: clock.monoMs() });
+        const token = `${account} ${this.authentications.length}`;
+        this.validTokens.add(token);
+        resolve({ kind: 'token', token });
+      });
+    });
+  }
+
+  killTokens(account: string): void {
+    for (const token of this.validTokens) if (token.startsWith(`${account} `)) this.validTokens.delete(token);
+  }
+
+  post(body: string, token: string, account: string): Promise<PostOutcome> {
+    const { clock } = this.options;
+    const { rt_segment: entries } = JSON.parse(body) as { rt_segment: SentEntry[] };
+    const users = entries.map((entry) => this.userOf(entry));
+    const bytes = Buffer.byteLength(body);
+    this.check(bytes, entries);
+    const request: Request = {
+      actedMs: null,
+      sentMs: clock.monoMs(),
+      doneMs: Infinity,
+      applied: false,
+      users,
+      entries: this.options.keepEntries === false ? [] : entries,
+      account,
+      bytes,
+    };
     this.requests.push(request);
-    for (const user of users) this.inFlightUsers.add(user);
-    const fate = this.options.fate();
+    const folded = entries.map((entry) => this.cautiousUserOf(entry));
+    for (const user of folded) this.inFlightUsers.add(user);
+    const fate = this.options.fate(entries, account);
+    if (fate === 'deadToken') this.killTokens(account);
     const life = this.life;
     return new Promise((resolve) => {
       const answer = (outcome: PostOutcome): void => {
-        if (life === this.life) for (const user of users) this.inFlightUsers.delete(user);
+        if (life !== this.life) return;
+        for (const user of folded) this.inFlightUsers.delete(user);
         resolve(outcome);
       };
       this.play(fate, request, entries, token, answer);
@@ -115,22 +181,22 @@ export class FakeService {
   private play(
     fate: Fate,
     request: Request,
-    entries: { user_id: string; domain?: string; seg_block: Block[] }[],
+    entries: readonly SentEntry[],
     token: string,
     answer: (outcome: PostOutcome) => void,
   ): void {
     const { clock, random } = this.options;
     const timeoutMs = this.options.requestTimeoutMs ?? 10_000;
-    const there = Math.min(this.options.delayMs(), timeoutMs / 2);
-    const back = Math.min(this.options.delayMs(), timeoutMs / 2 - 1);
+    const there = Math.min(this.options.delayMs('there'), timeoutMs / 2);
+    const back = Math.min(this.options.delayMs('back'), timeoutMs / 2 - 1);
     const timeout = (): void => {
       clock.after(timeoutMs, () => {
         answer({ kind: 'passing', ambiguous: true, code: 'timeout', message: 'no reply' });
       });
     };
     const act = (): PostOutcome => {
-      request.arrivedMs = request.actedMs = request.doneMs = clock.monoMs();
-      return this.act(entries, token);
+      request.actedMs = request.doneMs = clock.monoMs();
+      return this.act(request, entries, token);
     };
     switch (fate) {
       case 'dropped':
@@ -171,8 +237,11 @@ export class FakeService {
     }
   }
 
-  private refuse(fate: 'rateLimited' | 'serverError' | 'deadToken', request: Request): PostOutcome {
-    request.arrivedMs = request.actedMs = request.doneMs = this.options.clock.monoMs();
+  private refuse(
+    fate: 'rateLimited' | 'serverError' | 'configuration' | 'deadToken',
+    request: Request,
+  ): PostOutcome {
+    request.actedMs = request.doneMs = this.options.clock.monoMs();
     switch (fate) {
       case 'rateLimited':
         return {
@@ -182,62 +251,91 @@ export class FakeService {
         };
       case 'serverError':
         return { kind: 'passing', ambiguous: false, code: 'SYSTEM', message: 'SYSTEM' };
+      case 'configuration':
+        return { kind: 'configuration', code: '403', message: 'forbidden' };
       case 'deadToken':
         return { kind: 'deadToken', message: 'NOAUTH' };
     }
   }
 
-  private act(
-    entries: { user_id: string; domain?: string; seg_block: Block[] }[],
-    token: string,
-  ): PostOutcome {
-    if (token !== this.validToken) return { kind: 'deadToken', message: 'NOAUTH' };
+  private act(request: Request, entries: readonly SentEntry[], token: string): PostOutcome {
+    if (!this.validTokens.has(token)) return { kind: 'deadToken', message: 'NOAUTH' };
     const bad = entries.some((entry) =>
       entry.seg_block.some((block) => this.options.poison?.(entry.user_id, block)),
     );
-    if (bad) return { kind: 'bodyRefused', code: 'SYNTAX', message: 'SYNTAX' };
-    for (const entry of entries) for (const block of entry.seg_block) this.apply(entry, block);
-    return { kind: 'accepted', warnings: [] };
+    if (bad || this.refusesAll) return { kind: 'bodyRefused', code: 'SYNTAX', message: 'SYNTAX' };
+    request.applied = true;
+    for (const entry of entries) {
+      for (const block of entry.seg_block) this.apply(entry, block, request.sentMs);
+    }
+    return { kind: 'accepted', warnings: this.options.warn?.(entries) ?? [] };
   }
 
-  private apply(entry: { user_id: string; domain?: string }, block: Block): void {
+  private apply(entry: SentEntry, block: Block, sentMs: number): void {
     const atMs = this.options.clock.monoMs();
-    const user = `${entry.domain ?? ''}:${entry.domain === undefined ? entry.user_id : entry.user_id.toLowerCase()}`;
+    const user = this.userOf(entry);
     const segment = this.segmentOf(block);
     const key = `${user} ${segment}`;
     const removed = block.expiration === -1;
-    this.log.push({ user, segment, removed, atMs });
+    this.log.push({ user, segment, expiration: block.expiration, removed, atMs, sentMs });
     if (removed) this.state.delete(key);
     else this.state.set(key, { value: block.value, expiration: block.expiration, atMs });
   }
 
-  private segmentOf(block: Block): string {
+  /** The service's own name for a user: device ids compare without case, and `sh1udid` is `sha1udid`. */
+  userOf({ user_id: id, domain }: { user_id: string; domain?: string | null }): string {
+    const kind = domain === 'sh1udid' ? 'sha1udid' : (domain ?? '');
+    const folds = kind === '' ? this.options.foldsPlatformIds === true && looksLikeDevice(id) : true;
+    return `${kind}:${folds ? id.toLowerCase() : id}`;
+  }
+
+  /** Whatever the service makes of two spellings, they must not meet in one request or be in flight together. */
+  private cautiousUserOf(entry: SentEntry): string {
+    const user = this.userOf(entry);
+    return looksLikeDevice(entry.user_id) ? user.toLowerCase() : user;
+  }
+
+  /** The service's own name for a segment. */
+  segmentOf(block: Block): string {
     if (block.seg_id !== undefined) return String(block.seg_id);
     const code = String(block.seg_code).toLowerCase();
     const alias = this.options.aliases?.[code];
     return alias === undefined ? `${block.member_id}:${code}` : String(alias);
   }
 
-  private check(body: string, entries: { seg_block: Block[] }[], users: string[]): void {
-    if (Buffer.byteLength(body) >= 1_000_000) this.problems.push('body over 1,000,000 bytes');
+  private check(bytes: number, entries: readonly SentEntry[]): void {
+    const users = entries.map((entry) => this.cautiousUserOf(entry));
+    if (bytes >= 1_000_000) this.problems.push('body over 1,000,000 bytes');
     if (users.length > 1000) this.problems.push('over 1000 users');
+    if (users.length === 0) this.problems.push('an empty request');
     if (new Set(users).size !== users.length) this.problems.push('a user twice in one request');
     for (const user of users) if (this.inFlightUsers.has(user)) this.problems.push(`${user} in flight twice`);
-    for (const { seg_block: blocks } of entries) {
-      if (blocks.length > 100) this.problems.push('over 100 blocks');
-      if (new Set(blocks.map((block) => block.seg_id === undefined)).size > 1)
-        this.problems.push('ids and codes mixed');
-      const keys = blocks.map(
-        (block) => `${block.seg_id ?? ''}${block.member_id ?? ''}${block.seg_code?.toLowerCase() ?? ''}`,
-      );
-      if (new Set(keys).size !== keys.length) this.problems.push('contradictory blocks');
+    for (const { seg_block: blocks } of entries) this.checkBlocks(blocks);
+  }
+
+  private checkBlocks(blocks: readonly Block[]): void {
+    if (blocks.length > 100) this.problems.push('over 100 blocks');
+    if (blocks.length === 0) this.problems.push('a user without blocks');
+    if (new Set(blocks.map((block) => block.seg_id === undefined)).size > 1)
+      this.problems.push('ids and codes mixed');
+    const keys = blocks.map(
+      (block) => `${block.seg_id ?? ''}${block.member_id ?? ''}${block.seg_code?.toLowerCase() ?? ''}`,
+    );
+    if (new Set(keys).size !== keys.length) this.problems.push('contradictory blocks');
+    for (const { expiration } of blocks) {
+      if (expiration !== undefined && (!Number.isInteger(expiration) || expiration < -1))
+        this.problems.push(`expiration ${expiration}`);
     }
   }
 
   /** Worst counts in any half-open one-second window, by when the service acted. */
-  worstSecond(): { posts: number; users: number; concurrent: number } {
+  worstSecond(which: (request: Request) => boolean = () => true): {
+    posts: number;
+    users: number;
+    concurrent: number;
+  } {
     const acted = this.requests
-      .filter(({ actedMs }) => actedMs !== null)
+      .filter((request) => request.actedMs !== null && which(request))
       .sort((a, b) => a.actedMs! - b.actedMs!);
     let posts = 0;
     let users = 0;
@@ -251,14 +349,10 @@ export class FakeService {
       posts = Math.max(posts, to - from + 1);
       users = Math.max(users, sum);
     }
-    const edges = this.requests.flatMap((r) =>
-      r.actedMs === null
-        ? []
-        : [
-            { atMs: r.sentMs, by: 1 },
-            { atMs: r.doneMs, by: -1 },
-          ],
-    );
+    const edges = acted.flatMap(({ sentMs, doneMs }) => [
+      { atMs: sentMs, by: 1 },
+      { atMs: doneMs, by: -1 },
+    ]);
     edges.sort((a, b) => a.atMs - b.atMs || a.by - b.by);
     let concurrent = 0;
     let now = 0;
@@ -268,4 +362,8 @@ export class FakeService {
     }
     return { posts, users, concurrent };
   }
+}
+
+function looksLikeDevice(id: string): boolean {
+  return id.length >= 32;
 }

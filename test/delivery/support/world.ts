@@ -4,10 +4,12 @@ import type { CheckedEntry } from '../../../src/audience/entry';
 import { Engine, type EngineOptions, type Recovered } from '../../../src/delivery/engine';
 import type { TicketEnd } from '../../../src/delivery/tickets';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
-import type { Commit, Outbox, Opened, Page, Lane } from '../../../src/outbox/outbox';
-import { OutboxError } from '../../../src/outbox/outbox';
-import { FakeClock } from './fake-clock';
-import { FakeService, type Block, type Fate } from './fake-service';
+import type { Outbox } from '../../../src/outbox/outbox';
+import type { PostOutcome, Warning } from '../../../src/service/outcome';
+import { TokenKeeper } from '../../../src/service/tokens';
+import { FakeClock, ProcessClock } from './fake-clock';
+import { FakeService, type Block, type Fate, type SentEntry, type Way } from './fake-service';
+import { KillableOutbox, type KillPoint } from './killable-outbox';
 
 /** Small, fast, seeded: mulberry32. */
 export function seeded(seed: number): () => number {
@@ -21,96 +23,72 @@ export function seeded(seed: number): () => number {
   };
 }
 
-/** Survives its engine, as a file does; a commit takes time, and a kill falls before or after it. */
-export class KillableOutbox implements Outbox {
-  readonly durable = true;
-  failing = false;
-  private killed = false;
-  private chain: Promise<unknown> = Promise.resolve();
-
-  constructor(
-    private readonly store: MemoryOutbox,
-    private readonly clock: FakeClock,
-    private readonly random: () => number,
-    private readonly commitMs: () => number,
-  ) {}
-
-  /** The process dies: what had not been carried out yet may or may not be. */
-  kill(): void {
-    this.killed = true;
-    void this.store.close();
-  }
-
-  open(): Promise<Opened> {
-    return this.store.open();
-  }
-
-  commit(commit: Commit): Promise<void> {
-    return this.next(() => {
-      if (this.failing) throw new OutboxError('full', 'disk full');
-      return this.store.commit(commit);
-    });
-  }
-
-  read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
-    return this.next(() => this.store.read(lane, after, through, limit));
-  }
-
-  getMeta(key: string): Promise<string | null> {
-    return this.store.getMeta(key);
-  }
-
-  setMeta(key: string, value: string): Promise<void> {
-    return this.store.setMeta(key, value);
-  }
-
-  close(): Promise<void> {
-    return this.next(() => this.store.close());
-  }
-
-  private next<T>(call: () => Promise<T>): Promise<T> {
-    const result = this.chain.then(async () => {
-      const beforeMs = this.commitMs();
-      if (beforeMs > 0) await this.sleep(beforeMs);
-      if (this.killed) return new Promise<T>(() => undefined);
-      const value = await call();
-      const afterMs = this.commitMs();
-      if (afterMs > 0) await this.sleep(afterMs);
-      if (this.killed) return new Promise<T>(() => undefined);
-      return value;
-    });
-    this.chain = result.catch(() => undefined);
-    return result;
-  }
-
-  private sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.clock.after(ms * this.random(), resolve));
-  }
-}
+export const documentedLimits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 } as const;
 
 export interface WorldOptions {
   readonly seed: number;
+  /** Probabilities; what is left is 'ok'. */
   readonly fates?: Partial<Record<Fate, number>>;
-  readonly delayMs?: () => number;
+  /** Decides before `fates` does; null leaves it to them. */
+  readonly fateOf?: (entries: readonly SentEntry[], account: string) => Fate | null;
+  /** One way, drawn for each way; the default is 1 to 41 ms. */
+  readonly delayMs?: (way: Way) => number;
   readonly commitMs?: number;
   readonly memoryMark?: number;
   readonly pageRows?: number;
   readonly limits?: EngineOptions['limits'];
   readonly aliases?: Readonly<Record<string, number>>;
   readonly poison?: (user: string, block: Block) => boolean;
+  readonly warn?: (entries: readonly SentEntry[]) => readonly Warning[];
+  readonly foldsPlatformIds?: boolean;
   readonly queueMaxEntries?: number;
+  readonly queueMaxBytes?: number;
   readonly maxOpenMessages?: number;
+  readonly accounts?: readonly string[];
+  /** What the accounts claim of the delay as the network's own. */
+  readonly networkFloorMs?: number;
+  /** False: the queue is in memory and nothing survives. */
+  readonly durable?: boolean;
+  /** Another store than the one in memory that survives kills. */
+  readonly outbox?: Outbox;
+  /** The first process dies there. */
+  readonly killAt?: KillPoint;
+  readonly keepEntries?: boolean;
 }
 
-interface Input {
+/** What one entry of a message says. */
+export interface Stated {
+  /** The id; a device id unless `domain` says otherwise. */
   readonly user: string;
+  /** `idfa` when absent; null for the platform's own and mapped ids. */
+  readonly domain?: string | null;
   readonly blocks: readonly Block[];
-  readonly bornMs: number;
+  /** The event happened so long before it was taken; below 0: its clock is ahead. */
+  readonly agoMs?: number;
+}
+
+export interface MessageOptions {
+  readonly completeOn?: 'accepted' | 'queued';
+  readonly account?: string;
+  readonly node?: string;
+}
+
+/** One message handed to an engine. */
+export interface Message {
+  readonly entries: readonly Stated[];
+  readonly node: string;
+  readonly life: number;
+  /** When it was handed in. */
+  readonly atMs: number;
   end: TicketEnd | null;
+  endMs: number;
   /** Of an engine that was killed before it said anything. */
   orphaned: boolean;
-  /** Whether it counts: refused input changes nothing. */
-  taken: boolean;
+}
+
+export interface RecoveredAt extends Recovered {
+  readonly life: number;
+  readonly node: string;
 }
 
 /** A minute of rounding, and what a lost request may run late (time-out and margin). */
@@ -121,15 +99,19 @@ export class World {
   readonly random: () => number;
   readonly service: FakeService;
   readonly store = new MemoryOutbox();
-  readonly inputs: Input[] = [];
-  readonly recovered: Recovered[] = [];
-  readonly doubleEnds: string[] = [];
+  readonly messages: Message[] = [];
+  readonly recovered: RecoveredAt[] = [];
+  readonly complaints: string[] = [];
+  readonly logged: string[] = [];
+  /** The service behaves and the disk is quick from now on. */
   calm = false;
   outbox!: KillableOutbox;
   engine!: Engine;
-  private token = 1;
-  private asked = 0;
-  private lifeNumber = 0;
+  processClock!: ProcessClock;
+  readonly keepers = new Map<string, TokenKeeper>();
+  life = 0;
+  private jumpedBackMs = 0;
+  private jumpedOnMs = 0;
 
   constructor(readonly options: WorldOptions) {
     this.random = seeded(options.seed);
@@ -137,96 +119,164 @@ export class World {
     this.service = new FakeService({
       clock: this.clock,
       random: this.random,
-      fate: () => this.fate(fates),
+      fate: (entries, account) => this.fate(fates, entries, account),
       delayMs: options.delayMs ?? ((): number => 1 + this.random() * 40),
-      ...(options.poison && { poison: options.poison }),
-      ...(options.aliases && { aliases: options.aliases }),
+      poison: options.poison,
+      warn: options.warn,
+      aliases: options.aliases,
+      foldsPlatformIds: options.foldsPlatformIds,
+      keepEntries: options.keepEntries,
     });
-    this.boot();
+    this.boot(options.killAt ?? null);
   }
 
-  private fate(fates: readonly [Fate, number][]): Fate {
+  private fate(
+    fates: readonly [Fate, number][],
+    entries: readonly SentEntry[],
+    account: string,
+  ): Fate {
+    const decided = this.options.fateOf?.(entries, account) ?? null;
+    if (decided !== null) return decided;
     if (this.calm) return 'ok';
     let draw = this.random();
     for (const [fate, probability] of fates) {
       draw -= probability;
-      if (draw < 0) {
-        if (fate === 'deadToken') this.service.validToken = `token ${++this.token}`;
-        return fate;
-      }
+      if (draw < 0) return fate;
     }
     return 'ok';
   }
 
-  boot(): void {
-    const life = ++this.lifeNumber;
+  get limits(): EngineOptions['limits'] {
+    return this.options.limits ?? documentedLimits;
+  }
+
+  private boot(killAt: KillPoint | null): void {
+    this.life += 1;
     const { options } = this;
-    this.outbox = new KillableOutbox(this.store, this.clock, this.random, () =>
-      this.calm ? 0 : (options.commitMs ?? 0),
-    );
-    this.engine = new Engine({
-      outbox: this.outbox,
+    this.processClock = new ProcessClock(this.clock);
+    this.outbox = new KillableOutbox({
+      store: this.store,
       clock: this.clock,
       random: this.random,
-      limits: options.limits ?? { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 },
+      commitMs: () => (this.calm ? 0 : (options.commitMs ?? 0)),
+      killAt,
+      onKill: () => this.kill(),
+    });
+    this.engine = new Engine({
+      outbox: options.outbox ?? (options.durable === false ? this.store : this.outbox),
+      clock: this.processClock,
+      random: this.random,
+      limits: this.limits,
       queueMaxEntries: options.queueMaxEntries ?? 1_000_000,
-      queueMaxBytes: 1e9,
+      queueMaxBytes: options.queueMaxBytes ?? 1e9,
       ...(options.memoryMark !== undefined && { memoryMark: options.memoryMark }),
       ...(options.pageRows !== undefined && { pageRows: options.pageRows }),
       ...(options.maxOpenMessages !== undefined && { maxOpenMessages: options.maxOpenMessages }),
+      log: (level, text) => this.logged.push(`${level}: ${text}`),
     });
-    let current = this.service.validToken;
-    this.engine.attach({
-      account: 'a',
-      token: () => {
-        this.asked += 1;
-        return Promise.resolve({ kind: 'token', token: current });
-      },
-      refused: (token) => {
-        if (token === current) current = this.service.validToken;
-      },
-      post: (body, token) => {
-        if (life !== this.lifeNumber) throw new Error('a dead engine posts');
-        return this.service.post(body, token);
-      },
-      networkFloorMs: () => 0,
-    });
-    this.engine.onRecovered('n', (list) => this.recovered.push(...list));
+    this.keepers.clear();
+    for (const account of options.accounts ?? ['a']) this.attach(account);
+    this.listen('n');
     this.engine.start();
+  }
+
+  attach(account: string): void {
+    const { life } = this;
+    const keeper = this.keepers.get(account) ?? this.keeperOf(account);
+    this.keepers.set(account, keeper);
+    this.engine.attach({
+      account,
+      token: () => keeper.token(),
+      refused: (token) => keeper.refused(token),
+      post: (body, token) => (life === this.life ? this.service.post(body, token, account) : this.ghost()),
+      networkFloorMs: () => this.options.networkFloorMs ?? 0,
+    });
+  }
+
+  private ghost(): Promise<PostOutcome> {
+    this.complaints.push('a dead process posts');
+    return new Promise(() => undefined);
+  }
+
+  private keeperOf(account: string): TokenKeeper {
+    return new TokenKeeper({
+      login: { method: 'password', username: account, password: 'secret' },
+      authenticate: () => this.service.authenticate(account),
+      clock: this.clock,
+      random: this.random,
+      loadTimes: () => Promise.resolve([]),
+      saveTimes: () => Promise.resolve(),
+    });
+  }
+
+  listen(node: string): void {
+    const { life } = this;
+    this.engine.onRecovered(node, (list) => {
+      this.recovered.push(...list.map((each) => ({ ...each, life, node })));
+    });
   }
 
   /** kill -9 and start again. */
   kill(): void {
     this.outbox.kill();
+    this.processClock.die();
     this.service.clientDied();
-    // A dead process runs nothing: its timers and promises must not touch the world any more.
-    (this.engine as unknown as { closed: boolean }).closed = true;
-    for (const input of this.inputs) if (input.end === null) input.orphaned = true;
-    this.boot();
+    for (const message of this.messages) if (message.end === null) message.orphaned = true;
+    this.boot(null);
   }
 
-  add(user: string, blocks: readonly Block[], completeOn: 'accepted' | 'queued' = 'accepted'): Input {
-    const input: Input = {
+  /** One entry as a message of its own. */
+  add(user: string, blocks: readonly Block[], options: MessageOptions & Omit<Stated, 'user' | 'blocks'> = {}): Message {
+    const { domain, agoMs } = options;
+    const stated = {
       user,
       blocks,
-      bornMs: this.clock.monoMs(),
-      end: null,
-      orphaned: false,
-      taken: true,
+      ...(domain !== undefined && { domain }),
+      ...(agoMs !== undefined && { agoMs }),
     };
-    this.inputs.push(input);
+    return this.submit([stated], options);
+  }
+
+  submit(entries: readonly Stated[], options: MessageOptions = {}): Message {
+    const message: Message = {
+      entries,
+      node: options.node ?? 'n',
+      life: this.life,
+      atMs: this.clock.monoMs(),
+      end: null,
+      endMs: Infinity,
+      orphaned: false,
+    };
+    this.messages.push(message);
+    let returned = false;
     this.engine.submit({
-      source: { node: 'n', account: 'a' },
-      entries: [entryOf(user, blocks)],
+      source: { node: message.node, account: options.account ?? 'a' },
+      entries: entries.map((stated) => this.checked(stated)),
       indexes: null,
-      completeOn,
+      completeOn: options.completeOn ?? 'accepted',
       onEnd: (end) => {
-        if (input.end !== null) this.doubleEnds.push(user);
-        input.end = end;
-        if (end.kind === 'failed') input.taken = false;
+        if (!returned) this.complaints.push('a message ended before submit returned');
+        if (message.end !== null) this.complaints.push(`a message ended twice: ${message.end.kind}, ${end.kind}`);
+        message.end = end;
+        message.endMs = this.clock.monoMs();
       },
     });
-    return input;
+    returned = true;
+    return message;
+  }
+
+  private checked({ user, domain, blocks, agoMs }: Stated): CheckedEntry {
+    return entryOf(user, blocks, {
+      domain: domain === undefined ? 'idfa' : domain,
+      ...(agoMs !== undefined && { event_time: this.clock.wallMs() - agoMs }),
+    });
+  }
+
+  /** The wall clock is set; after a restart it is all there is to tell how old an entry is. */
+  jumpWall(byMs: number): void {
+    this.clock.jumpWall(byMs);
+    if (byMs < 0) this.jumpedBackMs -= byMs;
+    else this.jumpedOnMs += byMs;
   }
 
   /** Lets everything come to rest under a service that behaves. */
@@ -235,21 +285,30 @@ export class World {
     await this.clock.advance(ms);
   }
 
-  /** Which entries of a killed engine made it into the outbox is only known afterwards; see `differences`. */
+  // ── What must hold ──────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Where the service's state differs from what the inputs, applied in order, give. Of a killed engine it is not
+   * known which entries made it into the outbox: each of those may count or not.
+   */
   differences(): string[] {
     const found: string[] = [];
-    const expected = new Map<string, { options: (Block & { bornMs: number })[] }>();
-    for (const input of this.inputs) {
-      if (!input.taken) continue;
-      for (const block of input.blocks) {
-        const key = `idfa:${input.user} ${this.segmentOf(block)}`;
-        const stated = { ...block, bornMs: input.bornMs };
-        // An entry of a killed engine may not have been taken: then the one before it still holds.
-        const before = input.orphaned ? (expected.get(key)?.options ?? [{ expiration: -1, bornMs: 0 }]) : [];
-        expected.set(key, { options: [...before, stated] });
-      }
+    const expected = new Map<string, (Block & { bornMs: number })[]>();
+    for (const message of this.messages) {
+      if (message.end?.kind === 'failed') continue;
+      const rejected = rejectedIndexes(message);
+      message.entries.forEach((stated, index) => {
+        if (rejected.has(index)) return;
+        const { domain = 'idfa', user, blocks, agoMs = 0 } = stated;
+        const id = this.service.userOf({ user_id: user, domain });
+        for (const block of blocks) {
+          const key = `${id} ${this.service.segmentOf(block)}`;
+          const before = message.orphaned ? (expected.get(key) ?? [{ expiration: -1, bornMs: 0 }]) : [];
+          expected.set(key, [...before, { ...block, bornMs: message.atMs - Math.max(0, agoMs) }]);
+        }
+      });
     }
-    for (const [key, { options }] of expected) {
+    for (const [key, options] of expected) {
       if (!options.some((option) => this.holds(key, option))) {
         found.push(
           `${key}: expected ${JSON.stringify(options.at(-1))}, service has ${JSON.stringify(this.service.state.get(key))}`,
@@ -260,12 +319,6 @@ export class World {
     return found;
   }
 
-  private segmentOf(block: Block): string {
-    if (block.seg_id !== undefined) return String(block.seg_id);
-    const alias = this.options.aliases?.[String(block.seg_code).toLowerCase()];
-    return alias === undefined ? `${block.member_id}:${String(block.seg_code).toLowerCase()}` : String(alias);
-  }
-
   private holds(key: string, wanted: Block & { bornMs: number }): boolean {
     const has = this.service.state.get(key);
     if (wanted.expiration === -1) return has === undefined;
@@ -273,35 +326,92 @@ export class World {
       return has !== undefined && has.expiration === wanted.expiration && has.value === wanted.value;
     }
     const untilMs = wanted.bornMs + wanted.expiration * 60_000;
-    if (has === undefined) return untilMs <= this.clock.monoMs();
+    const restarted = this.life > 1;
+    if (has === undefined) return untilMs <= this.clock.monoMs() + (restarted ? this.jumpedOnMs : 0);
     return (
       has.value === wanted.value &&
       has.expiration !== undefined &&
-      has.atMs + has.expiration * 60_000 <= untilMs + lateByMs
+      has.atMs + has.expiration * 60_000 <= untilMs + lateByMs + (restarted ? this.jumpedBackMs : 0)
     );
+  }
+
+  /** Where the quota was exceeded, counted at the service. */
+  overQuota(): string[] {
+    const { postsPerSecond, usersPerSecond, maxConcurrent } = this.limits;
+    const worst = this.service.worstSecond();
+    return [
+      ...(worst.posts > postsPerSecond ? [`${worst.posts} posts in one second`] : []),
+      ...(worst.users > usersPerSecond ? [`${worst.users} users in one second`] : []),
+      ...(worst.concurrent > maxConcurrent ? [`${worst.concurrent} calls in flight`] : []),
+    ];
+  }
+
+  /** Where the counters or the messages' own sums do not add up; call when nothing waits any more. */
+  miscounts(): string[] {
+    const found: string[] = [];
+    const { taken, accepted, superseded, expired, rejected, waiting } = this.engine.counters;
+    if (waiting !== 0) found.push(`${waiting} still waiting`);
+    if (accepted + superseded + expired + rejected + waiting !== taken)
+      found.push(`counters: ${JSON.stringify(this.engine.counters)}`);
+    const ends = { accepted: 0, superseded: 0, expired: 0, rejected: 0 };
+    for (const message of this.messages.filter(({ life }) => life === this.life)) {
+      if (message.end === null) found.push('a message without an end');
+      else if (message.end.kind === 'settled') found.push(...addUp(message, message.end, ends));
+    }
+    for (const { end, life } of this.recovered) if (life === this.life) ends[end] += 1;
+    const told = JSON.stringify(ends);
+    const counted = JSON.stringify({ accepted, superseded, expired, rejected });
+    if (told !== counted) found.push(`told ${told}, counted ${counted}`);
+    const handedIn = this.messages
+      .filter(({ life, end }) => life === this.life && end?.kind !== 'failed')
+      .reduce((sum, { entries }) => sum + entries.length, 0);
+    const before = this.options.durable === false ? 0 : (this.outbox.opened?.waiting ?? 0);
+    if (taken !== before + handedIn) found.push(`taken ${taken}, found ${before} and handed in ${handedIn}`);
+    return found;
   }
 
   /** Everything that must hold after `rest`, as sentences; empty when all does. */
   violations(): string[] {
-    const limits = this.options.limits ?? { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
-    const found = [...this.differences(), ...this.service.problems];
-    const worst = this.service.worstSecond();
-    if (worst.posts > limits.postsPerSecond) found.push(`${worst.posts} posts in one second`);
-    if (worst.users > limits.usersPerSecond) found.push(`${worst.users} users in one second`);
-    if (worst.concurrent > limits.maxConcurrent) found.push(`${worst.concurrent} calls in flight`);
-    const counters = this.engine.counters;
-    if (counters.waiting !== 0) found.push(`${counters.waiting} still waiting`);
-    const ends = counters.accepted + counters.superseded + counters.expired + counters.rejected;
-    if (ends !== counters.taken) found.push(`counters: ${JSON.stringify(counters)}`);
-    if (this.doubleEnds.length > 0) found.push(`ended twice: ${this.doubleEnds.join()}`);
-    const open = this.inputs.filter((input) => input.end === null && !input.orphaned);
-    if (open.length > 0) found.push(`${open.length} without an end`);
-    return found;
+    return [
+      ...this.differences(),
+      ...this.service.problems,
+      ...this.overQuota(),
+      ...this.miscounts(),
+      ...this.complaints,
+    ];
   }
 }
 
-export function entryOf(user: string, blocks: readonly Block[]): CheckedEntry {
-  const result = checkEntry({ user_id: user, domain: 'idfa', seg_block: blocks });
+/** Adds a settled message's ends to `ends`, and says where its own figures disagree. */
+function addUp(
+  message: Message,
+  { summary, rejections }: Extract<TicketEnd, { kind: 'settled' }>,
+  ends: Record<'accepted' | 'superseded' | 'expired' | 'rejected', number>,
+): string[] {
+  ends.accepted += summary.accepted;
+  ends.superseded += summary.superseded;
+  ends.expired += summary.expired;
+  ends.rejected += rejections.length;
+  const sum = summary.accepted + summary.superseded + summary.expired + rejections.length;
+  if (sum === message.entries.length && summary.entries === sum) return [];
+  return [`a message of ${message.entries.length} entries has ${sum} ends`];
+}
+
+function rejectedIndexes(message: Message): ReadonlySet<number> {
+  return new Set(message.end?.kind === 'settled' ? message.end.rejections.map(({ index }) => index) : []);
+}
+
+export function entryOf(
+  user: string,
+  blocks: readonly Block[],
+  rest: { domain?: string | null; event_time?: number } = { domain: 'idfa' },
+): CheckedEntry {
+  const result = checkEntry({ user_id: user, seg_block: blocks, ...rest });
   if (!result.ok) throw new Error(JSON.stringify(result.issues));
   return result.entry;
+}
+
+/** The device id with this number. */
+export function device(number: number): string {
+  return `${(number + 1).toString(16).padStart(8, '0')}-0000-4000-8000-000000000001`;
 }

@@ -1,0 +1,158 @@
+// The flows that are compared: the same source and the same function that makes an entry, then either core nodes
+// or our out node.
+
+export interface FlowNode {
+  readonly id: string;
+  readonly type: string;
+  readonly [property: string]: unknown;
+}
+
+export interface CoreFlow {
+  readonly url: string;
+  /** Users a post, or less when `joinSeconds` have passed. */
+  readonly usersPerPost: number;
+  readonly joinSeconds: number;
+  readonly postsPerSecond: number;
+}
+
+const tab: FlowNode = { id: 'bench-tab', type: 'tab', label: 'bench' };
+
+function functionNode(id: string, func: string, to: readonly string[], initialize = ''): FlowNode {
+  return { id, type: 'function', z: 'bench-tab', name: '', func, outputs: 1, initialize, wires: [to] };
+}
+
+/** Sends `{payload: {user}}` when the bench says so. */
+const source = functionNode(
+  'bench-source',
+  'return null;',
+  ['bench-entry'],
+  `global.get('bench').onSource((first, count) => {
+    for (let i = first; i < first + count; i += 1)
+      node.send({ payload: { user: '1' + String(i).padStart(18, '0') } }, false);
+  });`,
+);
+
+function entryNode(to: string): FlowNode {
+  return functionNode(
+    'bench-entry',
+    `msg.payload = { user_id: msg.payload.user, domain: null,
+      seg_block: [{ seg_id: 10001, value: 1, expiration: 1440 }] };
+    return msg;`,
+    [to],
+  );
+}
+
+/** Node-RED alone: what every flow of two functions costs. */
+export function bareFlow(): FlowNode[] {
+  return [
+    tab,
+    source,
+    entryNode('bench-count'),
+    functionNode('bench-count', `global.get('bench').count();`, []),
+  ];
+}
+
+/** What people build today: function, join, delay with a rate limit, http request. */
+export function coreFlow({ url, usersPerPost, joinSeconds, postsPerSecond }: CoreFlow): FlowNode[] {
+  return [
+    tab,
+    source,
+    entryNode('bench-join'),
+    {
+      id: 'bench-join',
+      type: 'join',
+      z: 'bench-tab',
+      mode: 'custom',
+      build: 'array',
+      property: 'payload',
+      propertyType: 'msg',
+      key: 'topic',
+      joiner: '',
+      joinerType: 'str',
+      accumulate: false,
+      timeout: String(joinSeconds),
+      count: String(usersPerPost),
+      wires: [['bench-body']],
+    },
+    functionNode(
+      'bench-body',
+      `msg.payload = { rt_segment: msg.payload };
+      msg.headers = { authorization: 'bench', 'content-type': 'application/json' };
+      return msg;`,
+      ['bench-delay'],
+    ),
+    {
+      id: 'bench-delay',
+      type: 'delay',
+      z: 'bench-tab',
+      pauseType: 'rate',
+      timeout: '5',
+      timeoutUnits: 'seconds',
+      rate: String(postsPerSecond),
+      nbRateUnits: '1',
+      rateUnits: 'second',
+      randomFirst: '1',
+      randomLast: '5',
+      randomUnits: 'seconds',
+      drop: false,
+      allowrate: false,
+      outputs: 1,
+      wires: [['bench-post']],
+    },
+    {
+      id: 'bench-post',
+      type: 'http request',
+      z: 'bench-tab',
+      method: 'POST',
+      ret: 'obj',
+      paytoqs: 'ignore',
+      url: `${url}/rt-segment`,
+      persist: true,
+      authType: '',
+      senderr: false,
+      headers: [],
+      wires: [['bench-reply']],
+    },
+    functionNode(
+      'bench-reply',
+      `if (msg.payload?.response?.status !== 'OK') node.error('refused', msg);`,
+      [],
+    ),
+  ];
+}
+
+/** Our out node, with the quota lifted. */
+export function ourFlow(url: string, queue: 'disk' | 'memory'): FlowNode[] {
+  return [
+    tab,
+    {
+      id: 'bench-account',
+      type: 'instant-audience-account',
+      name: 'bench',
+      environment: 'custom',
+      authUrl: url,
+      serviceUrl: url,
+      member: '958',
+      authMethod: 'password',
+      postsPerSecond: '10000',
+      usersPerSecond: '1000000',
+      maxConcurrent: '15',
+      queue,
+    },
+    source,
+    entryNode('bench-out'),
+    {
+      id: 'bench-out',
+      type: 'instant-audience-out',
+      z: 'bench-tab',
+      account: 'bench-account',
+      input: 'payload',
+      inputType: 'msg',
+      completeOn: 'accepted',
+      outputs: 2,
+      wires: [[], []],
+    },
+  ];
+}
+
+export const credentials = { 'bench-account': { username: 'bench', password: 'bench' } };

@@ -1,0 +1,23 @@
+// The package's compiled modules: what users run, not a bundle and not sources compiled on the fly. Only their
+// types come from the sources.
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import type * as checkModule from '../../src/audience/check';
+import type * as clockModule from '../../src/delivery/clock';
+import type * as engineModule from '../../src/delivery/engine';
+import type * as memoryModule from '../../src/outbox/memory-outbox';
+import type * as durableModule from '../../src/outbox/open-outbox';
+import type * as clientModule from '../../src/service/client';
+
+const require = createRequire(__filename);
+
+function load(file: string): unknown {
+  return require(path.join(process.env.BENCH_PACKAGE!, 'dist', 'src', `${file}.js`));
+}
+
+export const { checkEntry } = load('audience/check') as typeof checkModule;
+export const { systemClock } = load('delivery/clock') as typeof clockModule;
+export const { Engine } = load('delivery/engine') as typeof engineModule;
+export const { MemoryOutbox } = load('outbox/memory-outbox') as typeof memoryModule;
+export const { openDurableOutbox } = load('outbox/open-outbox') as typeof durableModule;
+export const { ServiceClient } = load('service/client') as typeof clientModule;

@@ -1,0 +1,135 @@
+// An account's saved properties as the runtime reads them: whole and with defaults, or the first that is wrong.
+//
+// They come from the form or from a file, with `${ENV}` in them, so any of them may be missing or of another type.
+
+import type { Limits } from '../../src/delivery/ledger';
+import { DEFAULT_AUTH_URL, DEFAULT_SERVICE_URL } from '../../src/service/client';
+import type { Login } from '../../src/service/login';
+import {
+  checkProperty,
+  isFromEnvironment,
+  numberProperties,
+  type CheckedProperty,
+  type NumberProperty,
+  type Problem,
+  type Reader,
+} from './checks';
+
+/** Properties and credentials as Node-RED hands them over. */
+export type Saved = Readonly<Record<string, unknown>>;
+
+export interface AccountSettings {
+  readonly isSandbox: boolean;
+  /** Where posts go, in one spelling: by it and the member accounts share an engine and an outbox. */
+  readonly origin: string;
+  readonly member: string;
+  readonly authUrl: string;
+  readonly serviceUrl: string;
+  readonly login: Login;
+  readonly limits: Limits;
+  readonly queue: 'disk' | 'memory';
+  readonly queueMaxEntries: number;
+  readonly queueMaxBytes: number;
+  /** Ids of Node-RED's own `tls-config` and `http proxy` nodes; '' for none. */
+  readonly tls: string;
+  readonly proxy: string;
+}
+
+/** Design section 3. */
+const defaults: Record<NumberProperty, number> = {
+  postsPerSecond: 100,
+  usersPerSecond: 1000,
+  maxConcurrent: 15,
+  queueMaxEntries: 5_000_000,
+  queueMaxMb: 2_048,
+  warnAfterMinutes: 2,
+};
+
+const checked: readonly CheckedProperty[] = [
+  'environment',
+  'authUrl',
+  'serviceUrl',
+  'member',
+  'authMethod',
+  'username',
+  'password',
+  'keyName',
+  'privateKey',
+  'queue',
+  'databaseUrl',
+  ...numberProperties,
+];
+
+/** Takes properties and credentials together. The words of a problem are in `account.json`. */
+export function readSettings(saved: Saved): AccountSettings | Problem {
+  const read: Reader = (property) => textOf(saved[property]);
+  const problem = problemOf(read);
+  if (problem !== null) return problem;
+  const text = (property: string, missing = ''): string => textOf(saved[property])?.trim() ?? missing;
+  const environment = text('environment', 'sandbox');
+  const isSandbox = environment === 'sandbox';
+  const authUrl = environment === 'custom' ? text('authUrl', DEFAULT_AUTH_URL) : DEFAULT_AUTH_URL;
+  const serviceUrl = environment === 'custom' ? text('serviceUrl', DEFAULT_SERVICE_URL) : DEFAULT_SERVICE_URL;
+  return {
+    isSandbox,
+    origin: isSandbox ? 'sandbox' : originOf(serviceUrl),
+    member: isSandbox ? '1' : text('member'),
+    authUrl,
+    serviceUrl,
+    login: isSandbox ? sandboxLogin : loginOf(saved),
+    limits: {
+      postsPerSecond: readNumber(saved, 'postsPerSecond'),
+      usersPerSecond: readNumber(saved, 'usersPerSecond'),
+      maxConcurrent: readNumber(saved, 'maxConcurrent'),
+    },
+    queue: text('queue') === 'memory' ? 'memory' : 'disk',
+    queueMaxEntries: readNumber(saved, 'queueMaxEntries'),
+    queueMaxBytes: readNumber(saved, 'queueMaxMb') * 1_000_000,
+    tls: text('tls'),
+    proxy: text('proxy'),
+  };
+}
+
+/** The figure as saved; its default when it is missing or none. */
+export function readNumber(saved: Saved, property: NumberProperty): number {
+  const text = textOf(saved[property]);
+  return text !== undefined && checkProperty(property, () => text) === null && !isFromEnvironment(text)
+    ? Number(text)
+    : defaults[property];
+}
+
+/** A variable that is not set leaves its `${NAME}` standing, which must not be sent as somebody's password. */
+function problemOf(read: Reader): Problem | null {
+  const isUnset = (property: CheckedProperty): boolean => isFromEnvironment(read(property)?.trim() ?? '');
+  const withoutUnset: Reader = (property) => (isUnset(property) ? '' : read(property));
+  for (const property of checked) {
+    const problem = checkProperty(property, withoutUnset);
+    if (problem === null) continue;
+    if (!isUnset(property)) return problem;
+    const name = read(property)!.trim().slice(2, -1);
+    return { key: 'error.variable_unset', params: { property, name } };
+  }
+  return read('queue') === 'shared' ? { key: 'error.queue_shared_later' } : null;
+}
+
+/** The sandbox lets anybody in. */
+const sandboxLogin: Login = { method: 'password', username: 'sandbox', password: 'sandbox' };
+
+function loginOf(saved: Saved): Login {
+  const username = textOf(saved.username)?.trim() ?? '';
+  if (textOf(saved.authMethod)?.trim() === 'jwt') {
+    const keyName = textOf(saved.keyName)?.trim() ?? '';
+    return { method: 'jwt', username, keyName, privateKey: textOf(saved.privateKey) ?? '' };
+  }
+  return { method: 'password', username, password: textOf(saved.password) ?? '' };
+}
+
+function originOf(serviceUrl: string): string {
+  const url = new URL(serviceUrl);
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+}

@@ -1,0 +1,168 @@
+// Tells the flow what became of a message's entries: on which output, with what in `msg.audience`, or as an error.
+
+import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
+import { entryBody } from '../../src/audience/serialise';
+import type { Recovered } from '../../src/delivery/engine';
+import type { Summary, TicketEnd } from '../../src/delivery/tickets';
+import { textOr, type Rejection } from '../shared/words';
+import type { StatusLine } from './status-line';
+
+export type Message = NodeMessageInFlow & Record<string, unknown>;
+type WiredNode = Node & { readonly wires?: readonly (readonly string[])[] };
+
+/** A message on its way, and where its end is told. */
+export interface Delivery {
+  readonly message: Message;
+  readonly send: (messages: (NodeMessage | null)[]) => void;
+  /** Counts once; later calls do nothing. */
+  readonly done: (error?: Error) => void;
+  /** What was in the message, for the rejected. */
+  readonly entries: readonly unknown[];
+  /** Rejected before anything was queued. */
+  readonly rejected: readonly Rejection[];
+}
+
+/** What goes into `msg.audience` of the first output. */
+type Accepted = Readonly<Record<string, unknown>> & { readonly status: string };
+type Refusal = Pick<Rejection, 'code' | 'message'>;
+
+export class Reporter {
+  constructor(
+    private readonly RED: NodeAPI,
+    private readonly node: WiredNode,
+    private readonly accountName: string,
+    private readonly status: StatusLine,
+  ) {}
+
+  private get rejectedIsWired(): boolean {
+    return (this.node.wires?.[1]?.length ?? 0) > 0;
+  }
+
+  /** `durable`: whether what was queued outlives this process. */
+  ended(delivery: Delivery, end: TicketEnd, durable: boolean): void {
+    switch (end.kind) {
+      case 'settled': {
+        const rejected = end.rejections.map(({ index, ...refusal }) =>
+          this.rejectionOf(index, delivery.entries[index], refusal),
+        );
+        const succeeded = end.summary.accepted + end.summary.superseded + end.summary.expired > 0;
+        this.finish(delivery, succeeded ? acceptedOf(end.summary, 'accepted') : null, rejected);
+        return;
+      }
+      case 'queued':
+        if (end.reason === 'tooManyOpen') this.status.tell('queuedOnly');
+        this.finish(delivery, acceptedOf(end.summary, 'queued'), []);
+        return;
+      case 'parked':
+        // Nothing leaves a node that closes, but what was refused before it was queued must not vanish.
+        if (delivery.rejected.length === 0) delivery.done();
+        else delivery.done(this.rejectedError(delivery.rejected, delivery.entries.length));
+        return;
+      case 'failed':
+        if (end.code === 'queue_full') this.status.tell('full');
+        delivery.done(this.failedError(end, durable));
+    }
+  }
+
+  /** Ends a message: what went through on the first output, what was rejected on the second or as an error. */
+  finish(delivery: Delivery, accepted: Accepted | null, later: readonly Rejection[]): void {
+    const { message, send, done } = delivery;
+    const rejected = [...delivery.rejected, ...later].sort((a, b) => a.index - b.index);
+    const wired = this.rejectedIsWired;
+    const refused =
+      rejected.length > 0 && wired ? this.rejectedMessage(message, accepted !== null, rejected) : null;
+    if (accepted !== null) message.audience = accepted;
+    if (accepted !== null || refused !== null) send([accepted === null ? null : message, refused]);
+    if (rejected.length === 0 || wired) done();
+    else done(this.rejectedError(rejected, delivery.entries.length));
+  }
+
+  /** `requests`: the bodies that would have gone out. */
+  dryRun(delivery: Delivery, entries: number, requests: readonly unknown[]): void {
+    this.finish(delivery, { status: 'dry run', entries, requests }, []);
+  }
+
+  /** Entries that ended without their message: after a restart, or when the message was done at queued. */
+  recovered(recovered: readonly Recovered[]): void {
+    try {
+      const rejected = recovered.filter(({ end }) => end === 'rejected');
+      const accepted = recovered.filter(({ end }) => end !== 'rejected');
+      if (accepted.length > 0) this.recoveredAccepted(accepted);
+      if (rejected.length > 0) this.recoveredRejected(rejected);
+    } catch (error) {
+      // The engine tells others after this.
+      this.node.error(this.RED._('error.unexpected', { reason: String(error) }));
+    }
+  }
+
+  private recoveredAccepted(recovered: readonly Recovered[]): void {
+    const count = (end: Recovered['end']): number => recovered.filter((each) => each.end === end).length;
+    const audience = {
+      status: 'accepted',
+      recovered: true,
+      entries: recovered.length,
+      users: new Set(recovered.map(({ entry }) => entry.userKey)).size,
+      associations: recovered.reduce((sum, { entry }) => sum + entry.blocks.length, 0),
+      accepted: count('accepted'),
+      superseded: count('superseded'),
+      expired: count('expired'),
+    };
+    this.node.send([{ payload: recovered.map(plainEntry), audience }, null]);
+  }
+
+  private recoveredRejected(recovered: readonly Recovered[]): void {
+    const entries = recovered.map(plainEntry);
+    const rejected = recovered.map(({ rejection }, index) =>
+      this.rejectionOf(index, entries[index], rejection ?? { code: '', message: '' }),
+    );
+    const message = {
+      payload: entries,
+      audience: { status: 'rejected', recovered: true, rejected },
+    } as NodeMessage;
+    if (this.rejectedIsWired) this.node.send([null, message]);
+    else this.node.error(this.rejectedText(rejected, rejected.length), message);
+  }
+
+  // ── Words ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What the service refused, in the editor's language where the reason is known. */
+  private rejectionOf(index: number, entry: unknown, { code, message }: Refusal): Rejection {
+    const text = textOr(this.RED, `rejection.${code}`, { message }, () => message);
+    return { index, entry, code, message: text, issues: [] };
+  }
+
+  /** A clone when the message goes out on the first output too: no two outputs share an object. */
+  private rejectedMessage(message: Message, clone: boolean, rejected: readonly Rejection[]): Message {
+    const { util } = this.RED;
+    const copy = clone ? util.cloneMessage(message) : message;
+    const audience = { status: 'rejected', rejected };
+    copy.audience = clone ? util.cloneMessage(audience as unknown as NodeMessageInFlow) : audience;
+    return copy;
+  }
+
+  private rejectedText(rejected: readonly Rejection[], total: number): string {
+    const first = rejected[0]!;
+    if (total === 1) return first.message;
+    const params = { rejected: rejected.length, total, index: first.index, reason: first.message };
+    return this.RED._('error.rejected', params);
+  }
+
+  private rejectedError(rejected: readonly Rejection[], total: number): Error {
+    return new Error(this.rejectedText(rejected, total));
+  }
+
+  private failedError(end: Extract<TicketEnd, { kind: 'failed' }>, durable: boolean): Error {
+    // What a queue on disk had not taken yet is not lost with the queue: it never was in it.
+    const key = end.code === 'closed' && durable ? 'not_taken' : end.code;
+    const params = { ...end.params, account: this.accountName };
+    return new Error(textOr(this.RED, `error.${key}`, params, () => end.message));
+  }
+}
+
+function acceptedOf(summary: Summary, status: string): Accepted {
+  return { ...summary, status };
+}
+
+function plainEntry({ entry }: Recovered): unknown {
+  return JSON.parse(entryBody(entry));
+}

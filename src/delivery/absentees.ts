@@ -1,0 +1,62 @@
+// Nodes that are being deployed: entries that end meanwhile wait for them, so that a node misses nothing of its own.
+
+import type { Clock } from './clock';
+import type { Recovered } from './reports';
+
+type Listener = (recovered: readonly Recovered[]) => void;
+
+/** What reports to nodes: the engine. */
+export interface Reporter {
+  onRecovered(node: string, listener: Listener): void;
+  release(node: string): void;
+}
+
+/** Node-RED gives a deploy 15 s to close its nodes. */
+const keepMs = 20_000;
+
+interface Absent {
+  readonly recovered: Recovered[];
+  readonly forget: () => void;
+}
+
+export class Absentees {
+  private readonly absent = new Map<string, Absent>();
+
+  constructor(
+    private readonly reporter: Reporter,
+    private readonly clock: Clock,
+    private readonly log: (level: 'info' | 'warn', text: string) => void,
+  ) {}
+
+  /** The node is there (again): it gets what ended while it was away, and then what ends. */
+  listen(node: string, listener: Listener): void {
+    this.reporter.onRecovered(node, listener);
+    const absent = this.absent.get(node);
+    this.absent.delete(node);
+    absent?.forget();
+    if (absent !== undefined && absent.recovered.length > 0) listener(absent.recovered);
+  }
+
+  /** The node closes: its open messages end. One that `returns` is waited for. */
+  leave(node: string, returns: boolean): void {
+    this.reporter.release(node);
+    if (!returns) return;
+    const recovered: Recovered[] = [];
+    const forget = this.clock.after(keepMs, () => this.forget(node));
+    this.absent.set(node, { recovered, forget });
+    this.reporter.onRecovered(node, (entries) => recovered.push(...entries));
+  }
+
+  /** It did not come back: what waits for it is logged, and what still comes is for the engine to log. */
+  private forget(node: string): void {
+    const recovered = this.absent.get(node)?.recovered ?? [];
+    this.absent.delete(node);
+    this.reporter.release(node);
+    const rejections = recovered.flatMap(({ rejection }) => (rejection === null ? [] : [rejection]));
+    const delivered = recovered.length - rejections.length;
+    if (delivered > 0)
+      this.log('info', `${delivered} queued entries of the node ${node}, which is gone, were delivered.`);
+    for (const { message } of rejections)
+      this.log('warn', `A queued entry of the node ${node}, which is gone, was rejected: ${message}`);
+  }
+}

@@ -1,0 +1,159 @@
+// Promises 2 to 4 across kill -9: at every commit of a script, before and after it takes effect, and for requests
+// that were on their way when the process died.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import type { KillPoint } from './support/killable-outbox';
+import { numRuns } from './support/runs';
+import { device, World, type WorldOptions } from './support/world';
+
+/** Adds, removals, merges, a lost request, a page on disk, a rejection and a deploy, one after the other. */
+async function script(world: World): Promise<void> {
+  const [one, two, three] = [device(1), device(2), device(3)];
+  world.add(one, [{ seg_id: 1 }], { completeOn: 'queued' });
+  world.add(two, [{ seg_id: 1, expiration: 60 }]);
+  await world.clock.advance(1_200);
+  world.add(one, [{ seg_id: 1, expiration: -1 }, { seg_id: 2 }], { completeOn: 'queued' });
+  world.add(one, [{ seg_id: 2, value: 7 }]);
+  world.add(three, [{ seg_code: 'x', member_id: 7 }, { seg_id: 9 }]);
+  await world.clock.advance(15);
+  world.submit([
+    { user: two, blocks: [{ seg_id: 1, expiration: -1 }] },
+    { user: two, blocks: [{ seg_id: 3 }] },
+    { user: three, blocks: [{ seg_id: 5, expiration: -1 }] },
+  ]);
+  await world.clock.advance(300);
+  void world.engine.park(200);
+  await world.clock.advance(100);
+  world.add(one, [{ seg_id: 4 }], { completeOn: 'queued' });
+  world.engine.unpark();
+  await world.clock.advance(11_000);
+  world.add(two, [{ seg_id: 3, expiration: -1 }]);
+  await world.clock.advance(30_000);
+}
+
+function scripted(options: Partial<WorldOptions>): World {
+  let posts = 0;
+  return new World({
+    seed: 7,
+    delayMs: () => 20,
+    // The second request of every run is lost and runs late.
+    fateOf: () => ((posts += 1) === 2 ? 'late' : null),
+    aliases: { x: 5 },
+    ...options,
+  });
+}
+
+describe('a process that is killed', function () {
+  this.timeout(0);
+
+  for (const [name, options] of [
+    ['with everything in memory', {}],
+    ['with nearly everything on disk only', { memoryMark: 1, pageRows: 1 }],
+  ] as const) {
+    it(`loses nothing and undoes nothing at any commit of a script, ${name}`, async () => {
+      const whole = scripted(options);
+      await script(whole);
+      const { commits } = whole.outbox;
+      assert.ok(commits > 15, `only ${commits} commits`);
+      const wrong: string[] = [];
+      for (let commit = 1; commit <= commits; commit += 1) {
+        for (const when of ['before', 'after'] as const) {
+          const killAt: KillPoint = { commit, when };
+          const world = scripted({ ...options, killAt });
+          await script(world);
+          assert.equal(world.life, 2, `${when} commit ${commit}: nothing was killed`);
+          await world.rest(60_000);
+          wrong.push(...world.violations().map((text) => `${when} commit ${commit}: ${text}`));
+        }
+      }
+      assert.deepEqual(wrong, []);
+    });
+  }
+
+  it('delivers what was said to be queued, and reports each entry once', async () => {
+    const world = new World({ seed: 1, memoryMark: 10, pageRows: 7 });
+    const messages = Array.from({ length: 200 }, (_, i) => world.add(device(i), [{ seg_id: 1 }], { completeOn: 'queued' }));
+    await world.clock.settle();
+    assert.ok(messages.every(({ end }) => end?.kind === 'queued'));
+    world.kill();
+    await world.rest(10_000);
+    assert.deepEqual(world.violations(), []);
+    assert.equal(world.recovered.length, 200);
+    assert.equal(new Set(world.recovered.map(({ entry }) => entry.userKey)).size, 200);
+    assert.ok(world.recovered.every(({ end, node }) => end === 'accepted' && node === 'n'));
+  });
+
+  it('sends a state once more when a request of the old process may still run after it', async () => {
+    const user = device(1);
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), fc.nat({ max: 12_000 }), fc.nat({ max: 15_000 }), async (seed, diesMs, waitMs) => {
+        let posts = 0;
+        const world: World = new World({ seed, fateOf: () => ((posts += 1) === 1 ? 'late' : null) });
+        world.add(user, [{ seg_id: 1, value: 1 }], { completeOn: 'queued' });
+        await world.clock.advance(1_500 + diesMs);
+        world.kill();
+        await world.clock.advance(waitMs);
+        world.add(user, [{ seg_id: 1, expiration: -1 }]);
+        await world.rest(60_000);
+        assert.deepEqual(world.violations(), []);
+      }),
+      { numRuns: numRuns(80) },
+    );
+  });
+
+  it('does so although the wall clock was set while nobody looked', async () => {
+    const user = device(1);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer(),
+        fc.constantFrom(-3_600_000, -10_000, 10_000, 3_600_000),
+        fc.integer({ min: 10_100, max: 12_000 }),
+        async (seed, jumpMs, diesMs) => {
+          let posts = 0;
+          const world: World = new World({ seed, fateOf: () => ((posts += 1) === 1 ? 'late' : null) });
+          world.add(user, [{ seg_id: 1, value: 1 }]);
+          await world.clock.advance(1_050 + diesMs);
+          world.jumpWall(jumpMs);
+          world.kill();
+          world.add(user, [{ seg_id: 1, expiration: -1 }]);
+          await world.rest(60_000);
+          assert.deepEqual(world.violations(), []);
+        },
+      ),
+      { numRuns: numRuns(80) },
+    );
+  });
+
+  it('keeps the quota of requests that may still run, although the wall clock was set', async () => {
+    const limits = { postsPerSecond: 3, usersPerSecond: 30, maxConcurrent: 15 };
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), fc.constantFrom(-3_600_000, 0, 3_600_000), async (seed, jumpMs) => {
+        let posts = 0;
+        const world: World = new World({ seed, limits, fateOf: () => ((posts += 1) <= 2 ? 'late' : null) });
+        world.add(device(1), [{ seg_id: 1 }]);
+        await world.clock.advance(1_400);
+        world.add(device(2), [{ seg_id: 1 }]);
+        await world.clock.advance(10_500);
+        world.jumpWall(jumpMs);
+        world.kill();
+        for (let i = 0; i < 600; i += 1) world.add(device(i), [{ seg_id: 2 }]);
+        await world.rest(60_000);
+        assert.deepEqual(world.violations(), []);
+      }),
+      { numRuns: numRuns(60) },
+    );
+  });
+
+  it('sends nothing in the first second of its successor', async () => {
+    const world = new World({ seed: 1, delayMs: () => 10 });
+    await world.clock.advance(1_100);
+    for (let i = 0; i < 300; i += 1) world.add(device(i), [{ seg_id: 1 }], { completeOn: 'queued' });
+    await world.clock.advance(100);
+    world.kill();
+    const bornMs = world.clock.monoMs();
+    await world.rest(10_000);
+    const first = world.service.requests.find(({ sentMs }) => sentMs >= bornMs);
+    assert.ok(first === undefined || first.sentMs >= bornMs + 1000, String(first?.sentMs));
+    assert.deepEqual(world.violations(), []);
+  });
+});

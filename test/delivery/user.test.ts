@@ -1,0 +1,209 @@
+// One user's entries: what absorbs what, what may share a request, and what must stay known.
+import { strict as assert } from 'node:assert';
+import { Item, User, type Cell } from '../../src/delivery/user';
+import type { Block } from './support/fake-service';
+import { device, entryOf } from './support/world';
+
+const key = device(1);
+
+function item(seq: number, blocks: readonly Block[], account = 'a', user = key, domain: string | null = 'idfa'): Item {
+  return new Item(seq, entryOf(user, blocks, { domain }), { node: 'n', account }, 0, 0, 'waiting', null);
+}
+
+function userOf(...items: Item[]): User {
+  const user = new User(key, 1);
+  for (const each of items) user.add(each);
+  return user;
+}
+
+const own = (account: string): string => account;
+const seqs = (cells: readonly Cell[]): number[] => cells.map((cell) => cell.item.seq);
+
+/** As the engine does when a request leaves, and when it is accepted. */
+function send(user: User, limit = 100): readonly Cell[] {
+  const { cells } = user.select(limit, own, 0)!;
+  for (const cell of cells) cell.state = 'inFlight';
+  user.flight = cells;
+  return cells;
+}
+
+function accept(user: User, cells: readonly Cell[]): void {
+  user.flight = null;
+  for (const cell of cells) {
+    cell.state = 'ended';
+    cell.again = true;
+  }
+}
+
+describe('one user', () => {
+  it('sends only the newest block of each segment; older ones share its end', () => {
+    const user = userOf(item(1, [{ seg_id: 1 }, { seg_id: 2 }]), item(2, [{ seg_id: 1, expiration: -1 }]), item(3, [{ seg_id: 1 }]));
+    assert.deepEqual(user.merge(), []);
+    const { cells } = user.select(100, own, 0)!;
+    assert.deepEqual(seqs(cells), [1, 3]);
+    assert.deepEqual(seqs(cells[1]!.absorbed!), [2, 1]);
+  });
+
+  it('does not absorb what is in flight', () => {
+    const user = userOf(item(1, [{ seg_id: 1 }]));
+    const first = send(user);
+    user.add(item(2, [{ seg_id: 1, expiration: -1 }]));
+    user.merge();
+    assert.equal(first[0]!.state, 'inFlight');
+    assert.deepEqual(seqs(user.select(100, own, 0)!.cells), [2]);
+  });
+
+  it('ends an older block that is read after a newer one has ended', () => {
+    const newer = item(5, [{ seg_id: 1, expiration: -1 }]);
+    const user = userOf(newer);
+    accept(user, send(user));
+    user.add(item(2, [{ seg_id: 1 }]));
+    assert.deepEqual(seqs(user.merge()), [2]);
+    assert.equal(user.select(100, own, 0)?.cells.length ?? 0, 1);
+  });
+
+  it('keeps entries in the order of their numbers, however they come', () => {
+    const user = userOf(item(3, [{ seg_id: 3 }]), item(1, [{ seg_id: 1 }]), item(2, [{ seg_id: 2 }]));
+    assert.deepEqual(user.items.map(({ seq }) => seq), [1, 2, 3]);
+    assert.ok(user.has(2) && !user.has(4));
+  });
+
+  it('sends blocks by id and by code in successive requests', () => {
+    const user = userOf(item(1, [{ seg_code: 'x', member_id: 7 }, { seg_id: 1 }]), item(2, [{ seg_id: 2 }]));
+    user.merge();
+    const first = send(user);
+    assert.deepEqual(first.map((cell) => cell.block.kind), ['code']);
+    accept(user, first);
+    user.merge();
+    assert.deepEqual(seqs(send(user)), [1, 2]);
+  });
+
+  it('sends two spellings of one id in successive requests', () => {
+    const id = 'ab'.repeat(16);
+    const user = userOf(item(1, [{ seg_id: 1 }], 'a', id, null), item(2, [{ seg_id: 1, expiration: -1 }], 'a', id.toUpperCase(), null));
+    user.merge();
+    const first = send(user);
+    assert.deepEqual(seqs(first), [1]);
+    accept(user, first);
+    user.merge();
+    assert.deepEqual(seqs(user.select(100, own, 0)!.cells), [2]);
+  });
+
+  it('repeats what an older block of the other kind may undo', () => {
+    const removal = item(5, [{ seg_id: 1, expiration: -1 }]);
+    const user = userOf(removal);
+    accept(user, send(user));
+    user.add(item(2, [{ seg_code: 'x', member_id: 7 }]));
+    user.merge();
+    assert.equal(removal.cells[0]!.state, 'waiting');
+    assert.deepEqual(seqs(user.select(100, own, 0)!.cells), [2]);
+  });
+
+  it('puts removals first when not everything fits', () => {
+    const user = userOf(item(1, [{ seg_id: 1 }, { seg_id: 2 }, { seg_id: 3, expiration: -1 }, { seg_id: 4, expiration: 1 }]));
+    user.merge();
+    const keys = (limit: number, nowMs: number): string[] =>
+      user.select(limit, own, nowMs)!.cells.map(({ block }) => block.key);
+    assert.deepEqual(keys(2, 0), ['i3', 'i1']);
+    // An add whose time has passed is a removal too.
+    assert.deepEqual(keys(2, 60_000), ['i3', 'i4']);
+    user.blockLimit = 1;
+    assert.deepEqual(keys(2, 0), ['i3']);
+  });
+
+  it('sends entries of different accounts apart, and only those whose login works', () => {
+    const user = userOf(item(1, [{ seg_id: 1 }], 'a'), item(2, [{ seg_id: 2 }], 'b'));
+    user.merge();
+    assert.deepEqual(user.select(100, own, 0), { account: 'a', cells: [user.items[0]!.cells[0]!] });
+    const onlyB = (account: string): string | null => (account === 'b' ? 'b' : null);
+    assert.deepEqual(user.select(100, onlyB, 0), { account: 'b', cells: [user.items[1]!.cells[0]!] });
+    assert.equal(user.select(100, () => null, 0), null);
+  });
+
+  describe('after a lost request', () => {
+    function lost(...blocks: Block[]): { user: User; cells: readonly Cell[] } {
+      const user = userOf(item(1, blocks));
+      const cells = send(user);
+      user.flight = null;
+      for (const cell of cells) cell.state = 'waiting';
+      user.suspect(cells, 1000);
+      return { user, cells };
+    }
+
+    it('repeats a newer state of the same segment, and not a mere retry', () => {
+      const { user, cells } = lost({ seg_id: 1 });
+      assert.equal(user.mayBeUndone(cells[0]!, 500), false);
+      const newer = item(2, [{ seg_id: 1, expiration: -1 }, { seg_id: 2 }]);
+      user.add(newer);
+      assert.equal(user.mayBeUndone(newer.cells[0]!, 500), true);
+      assert.equal(user.mayBeUndone(newer.cells[1]!, 500), false);
+      assert.equal(user.mayBeUndone(newer.cells[0]!, 1000), false);
+    });
+
+    it('repeats a retry that meanwhile became a removal', () => {
+      const { user, cells } = lost({ seg_id: 1, expiration: 1 });
+      cells[0]!.sentExpired = true;
+      assert.equal(user.mayBeUndone(cells[0]!, 500), true);
+    });
+
+    it('repeats every block of the other kind, which may be the same segment', () => {
+      const { user } = lost({ seg_id: 1 });
+      const newer = item(2, [{ seg_code: 'x', member_id: 7 }]);
+      user.add(newer);
+      assert.equal(user.mayBeUndone(newer.cells[0]!, 500), true);
+    });
+
+    it('repeats everything when only the user of the request is known', () => {
+      const user = userOf(item(1, [{ seg_id: 1 }]));
+      user.suspectAll(1000);
+      assert.equal(user.mayBeUndone(user.items[0]!.cells[0]!, 500), true);
+      assert.equal(user.suspectUntilMs, 1000);
+    });
+
+    it('wakes what is to be repeated only when the last lost request can no longer run', () => {
+      const { user, cells } = lost({ seg_id: 1 });
+      const newer = item(2, [{ seg_id: 1, expiration: -1 }]);
+      user.add(newer);
+      user.merge();
+      accept(user, send(user));
+      newer.cells[0]!.due = true;
+      user.suspect(cells, 1500);
+      user.clearSuspects(1000);
+      assert.equal(newer.cells[0]!.state, 'ended');
+      user.clearSuspects(1500);
+      assert.equal(newer.cells[0]!.state, 'waiting');
+      assert.equal(user.suspectUntilMs, -Infinity);
+    });
+
+    it('stays known until then', () => {
+      const { user, cells } = lost({ seg_id: 1 });
+      accept(user, cells);
+      assert.equal(user.takeRetired().length, 1);
+      assert.equal(user.idle, false);
+      user.clearSuspects(1000);
+      assert.equal(user.idle, true);
+    });
+  });
+
+  it('forgets ended entries only up to the first that has not ended', () => {
+    const [first, second, third] = [item(1, [{ seg_id: 1 }]), item(2, [{ seg_id: 2 }]), item(3, [{ seg_id: 3 }])];
+    const user = userOf(first, second, third);
+    accept(user, [...first.cells, ...third.cells]);
+    assert.deepEqual(user.takeRetired(), [first]);
+    assert.deepEqual(user.items, [second, third]);
+    accept(user, second.cells);
+    assert.deepEqual(user.takeRetired(), [second, third]);
+    assert.ok(user.idle);
+  });
+
+  it('does not send what ended in an earlier life as a shield, and sends a repeat once more', () => {
+    const entry = entryOf(key, [{ seg_id: 1 }]);
+    const source = { node: 'n', account: 'a' };
+    const shield = new Item(1, entry, source, 0, 0, 'shield', null);
+    const repeat = new Item(2, entry, source, 0, 0, 'repeat', null);
+    assert.ok(shield.settled && shield.open === 0);
+    assert.ok(!repeat.settled && repeat.open === 0 && repeat.cells[0]!.again);
+    assert.equal(userOf(shield).waits, false);
+    assert.equal(userOf(repeat).waits, true);
+  });
+});

@@ -1,0 +1,96 @@
+// kill −9 in the middle of a load, again and again: the service holds what was taken, in order.
+import { strict as assert } from 'node:assert';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Fault } from '../../src/sandbox/sandbox';
+import { AudienceSite, assertNothingEscaped } from '../support/audience-site';
+import { cleanUps } from '../support/clean-up';
+import { EventLoad } from '../support/event-load';
+import { ExpectedAudience } from '../support/expected-audience';
+import type { NodeRedVersion } from '../support/node-red';
+import { assertQuotaKept } from '../support/quota';
+import { StandAloneSandbox } from '../support/stand-alone-sandbox';
+import { count, since, tell } from './measured';
+
+export interface KillRounds {
+  readonly version: NodeRedVersion;
+  readonly rounds: number;
+  /** Kills once more while what the first kill left is being sent. */
+  readonly killTwice?: boolean;
+  /** Requests that lose their connection run so much later, instead of at once. */
+  readonly lateMs?: number;
+}
+
+const users = 300;
+/** Long enough for posts to be on their way: after a start one second of the quota counts as used. */
+const killAfterMs = { least: 1_300, most: 2_300 };
+const drainMs = 30_000;
+/** A request without a reply is taken to run no later than this; what it may have undone is repeated then. */
+const lateMarginMs = 20_000;
+
+/** One test a round, in one user directory. Not more than eight: ten logins in five minutes count across starts. */
+export function killRounds({ version, rounds, killTwice = false, lateMs }: KillRounds): void {
+  const expected = new ExpectedAudience();
+  const load = new EventLoad({ expected, users, delivery: 'once' });
+  const ends = cleanUps();
+  let sandbox: StandAloneSandbox;
+  let site: AudienceSite;
+
+  before(async () => {
+    sandbox = await StandAloneSandbox.start();
+    ends(() => sandbox.kill());
+    site = await AudienceSite.make({ version, serviceUrl: sandbox.url });
+    ends(() => site.close());
+    await site.start();
+    ends(() => load.giveUp());
+  });
+
+  const killUnderLoad = async (): Promise<void> => {
+    load.start(site.eventsUrl);
+    await sleep(killAfterMs.least + Math.random() * (killAfterMs.most - killAfterMs.least));
+    const { signal } = await site.stop('SIGKILL');
+    assert.equal(signal, 'SIGKILL', 'it ran until it was killed');
+    await load.stop();
+    await site.start();
+  };
+
+  for (let round = 1; round <= rounds; round += 1) {
+    it(`holds what was taken, in order, after kill ${round}`, async () => {
+      const startedMs = performance.now();
+      const before = { ...load.counts };
+      await sandbox.setFaults(faults(lateMs));
+      await killUnderLoad();
+      if (killTwice) await killUnderLoad();
+      await site.delivered(drainMs);
+      if (lateMs !== undefined) await sleep(lateMarginMs + drainMs / 6);
+      const state = await sandbox.state();
+      assert.deepEqual(expected.differences(state), []);
+      expected.settle(state);
+      tell(
+        `kill ${round}`,
+        count(load.counts.taken - before.taken, 'events taken'),
+        count(load.counts.unanswered - before.unanswered, 'unanswered'),
+        count(state.length, 'memberships as expected'),
+        since(startedMs),
+      );
+    });
+  }
+
+  it('kept the quota throughout, and its queue is empty in the end', async () => {
+    assert.equal((await site.stop()).code, 0);
+    assert.equal(await site.queued(), 0);
+    assert.deepEqual(expected.differences(await sandbox.state()), []);
+    assertQuotaKept(await sandbox.peaks());
+    assertNothingEscaped(site.log);
+  });
+}
+
+/** Slow replies, and a few that never come. */
+function faults(lateMs: number | undefined): Fault[] {
+  const latency: Fault = { kind: 'latency', beforeMs: [0, 40], afterMs: [0, 40] };
+  const lost: Fault =
+    lateMs === undefined
+      ? { kind: 'lostReply', probability: 0.2, count: 2 }
+      : { kind: 'lateApply', afterMs: lateMs, probability: 0.2, count: 2 };
+  return [latency, lost];
+}

@@ -1,0 +1,12 @@
+// The service gone for ten seconds, and hanging for a few; the long run has two minutes and more than a time-out.
+import { outage } from './outage';
+
+describe('a Node-RED whose service is gone', function () {
+  this.timeout(120_000);
+  outage({ version: '5', kind: 'gone', outageMs: 10_000, drainMs: 40_000 });
+});
+
+describe('a Node-RED whose service hangs', function () {
+  this.timeout(120_000);
+  outage({ version: '5', kind: 'hangs', outageMs: 4_000, drainMs: 40_000 });
+});
