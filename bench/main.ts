@@ -2,7 +2,7 @@
 //
 // npm run bench -- idle cpu      only these parts; results.md stays as it is
 // npm run bench -- --code DIR    measures the package in DIR (package.json and dist/) instead of building this one
-// BENCH_PROFILE=engine,node-red-memory   writes a CPU profile of these processes into the current folder
+// BENCH_PROFILE=engine,node-red-memory   writes CPU profiles of these processes into the temporary folder
 import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import path from 'node:path';

@@ -42,12 +42,12 @@ async function runChecks() {
   return failed;
 }
 
-/** A real Node-RED waits more than it computes, so its tests run beside all the others. */
+/** Areas whose tests start a real Node-RED: these wait more than they compute, so they run beside all the others. */
+const realNodeRed = new Set(['package', 'process', 'browser', 'examples']);
+
 function splitByArea(files) {
-  const isPackage = (file) => file.split(path.sep).includes('package');
-  return [files.filter((file) => !isPackage(file)), files.filter(isPackage)].filter(
-    (part) => part.length > 0,
-  );
+  const isReal = (file) => realNodeRed.has(file.split(path.sep)[1]);
+  return [files.filter((file) => !isReal(file)), files.filter(isReal)].filter((part) => part.length > 0);
 }
 
 /** One mocha process. One that ends without having written its totals counts as a failure. */

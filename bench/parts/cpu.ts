@@ -39,7 +39,7 @@ export const cpu: Part = async (bench) => {
     reached: of(name) <= 0.8 * of('core'),
   });
   const bare: Row = {
-    what: 'of it Node-RED itself (two function nodes)',
+    what: 'of it Node-RED itself (source and the function that makes the entry)',
     figure: us(of('bare')),
     against: `core nodes ${us(of('core'))}`,
   };

@@ -1,2 +1,73 @@
-import type { Part } from '../support/setting';
-export const network: Part = () => Promise.resolve({ title: 'x', rows: [] });
+// Users a second where the delay is the network's own, so that the ledger may earn part of it back.
+import { steadyRate } from '../support/figures';
+import { NoLink, openLink, type Link } from '../support/namespaces';
+import { perSecond, type Row } from '../support/report';
+import { documented, newFile, startEngine, startService, type Bench, type Part } from '../support/setting';
+import type { Report } from '../workers/service';
+
+const roundTripsMs = [5, 60, 200];
+const users = 7000;
+const possible = 1000;
+
+export const network: Part = async (bench) => {
+  const rows: Row[] = [];
+  for (const roundTripMs of roundTripsMs) {
+    try {
+      const link = await openLink(roundTripMs);
+      try {
+        rows.push(...rowsOf(roundTripMs, await overLink(bench, link), link.how));
+      } finally {
+        await link.close();
+      }
+    } catch (error) {
+      if (!(error instanceof NoLink)) throw error;
+      const what = `users/s over a network of ${roundTripMs} ms`;
+      rows.push({ what, figure: 'not measured', against: '', note: error.message });
+    }
+  }
+  return { title: "Users a second where the delay is the network's own (disk)", rows };
+};
+
+async function overLink(bench: Bench, link: Link): Promise<Report> {
+  const { service, url } = await startService(bench, link.host, { through: link.server });
+  await service.call('set', { distinct: true });
+  const engine = startEngine(bench, { through: link.client });
+  await engine.call('open', { url, file: newFile(bench), limits: documented });
+  const feed = {
+    first: 1,
+    users,
+    rounds: 1,
+    perMessage: 1,
+    completeOn: 'accepted',
+    outstanding: 50_000,
+  } as const;
+  await engine.call('feed', feed);
+  await engine.stop();
+  const report = await service.call('report');
+  await service.stop();
+  return report;
+}
+
+function rowsOf(roundTripMs: number, report: Report, how: string): Row[] {
+  const rate = steadyRate(report.arrivals, 1000, 'users');
+  const { worstPosts, worstUsers, mostInFlight, distinctUsers } = report;
+  const over = `over a network of ${roundTripMs} ms`;
+  return [
+    {
+      what: `users/s ${over}`,
+      figure: perSecond(rate),
+      against: perSecond(possible),
+      ratio: rate / possible,
+      goal: '≥ 0.99 ×',
+      reached: rate >= 0.99 * possible,
+      note: `The delay is made by ${how}.`,
+    },
+    {
+      what: `worst second at the service, calls in flight and users lost ${over}`,
+      figure: `${worstPosts} posts, ${worstUsers} users; ${mostInFlight}; ${users - distinctUsers}`,
+      against: 'limit 100, 1000; 15; 0',
+      goal: '≤ limit',
+      reached: worstPosts <= 100 && worstUsers <= 1000 && mostInFlight <= 15 && distinctUsers === users,
+    },
+  ];
+}

@@ -21,35 +21,30 @@ function functionNode(id: string, func: string, to: readonly string[], initializ
   return { id, type: 'function', z: 'bench-tab', name: '', func, outputs: 1, initialize, wires: [to] };
 }
 
-/** Sends `{payload: {user}}` when the bench says so. */
+/** Sends `{payload: {user}}` when the bench says so; the last message of each lot carries the lot's size. */
 const source = functionNode(
   'bench-source',
   'return null;',
   ['bench-entry'],
   `global.get('bench').onSource((first, count) => {
-    for (let i = first; i < first + count; i += 1)
-      node.send({ payload: { user: '1' + String(i).padStart(18, '0') } }, false);
+    for (let i = first; i < first + count; i += 1) {
+      const payload = { user: '1' + String(i).padStart(18, '0') };
+      node.send(i === first + count - 1 ? { payload, lot: count } : { payload }, false);
+    }
   });`,
 );
 
+const makeEntry = `msg.payload = { user_id: msg.payload.user, domain: null,
+      seg_block: [{ seg_id: 10001, value: 1, expiration: 1440 }] };`;
+
 function entryNode(to: string): FlowNode {
-  return functionNode(
-    'bench-entry',
-    `msg.payload = { user_id: msg.payload.user, domain: null,
-      seg_block: [{ seg_id: 10001, value: 1, expiration: 1440 }] };
-    return msg;`,
-    [to],
-  );
+  return functionNode('bench-entry', `${makeEntry} return msg;`, [to]);
 }
 
-/** Node-RED alone: what every flow of two functions costs. */
+/** Node-RED alone: what the source and the function that makes the entry cost. */
 export function bareFlow(): FlowNode[] {
-  return [
-    tab,
-    source,
-    entryNode('bench-count'),
-    functionNode('bench-count', `global.get('bench').count();`, []),
-  ];
+  const counting = `${makeEntry} if (msg.lot !== undefined) global.get('bench').count(msg.lot); return msg;`;
+  return [tab, source, functionNode('bench-entry', counting, [])];
 }
 
 /** What people build today: function, join, delay with a rate limit, http request. */

@@ -1,6 +1,7 @@
 // Processes of the bench: each serves a few named operations, which another process calls.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Operations } from '../workers/serve';
 import type { Workspace } from './workspace';
@@ -125,5 +126,5 @@ export function startWorker<Ops extends Operations>(
 /** Node's options for a process that BENCH_PROFILE names. */
 export function profiling(name: string): string[] {
   const profiled = process.env.BENCH_PROFILE?.split(',') ?? [];
-  return profiled.includes(name) ? ['--cpu-prof', `--cpu-prof-dir=${process.cwd()}`] : [];
+  return profiled.includes(name) ? ['--cpu-prof', `--cpu-prof-dir=${tmpdir()}`] : [];
 }

@@ -12,8 +12,8 @@ export const forFlow = {
   onSource(send: Source): void {
     source = send;
   },
-  count(): void {
-    counted += 1;
+  count(messages: number): void {
+    counted += messages;
   },
 };
 

@@ -193,6 +193,14 @@ export class Engines {
 
   // ── Connections ─────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** How an account that holds an engine now reaches the service, or null: for calls beside the engine's own. */
+  connectionOf(account: string): Pick<Connection, 'login' | 'client' | 'keeper'> | null {
+    for (const held of this.held.values()) {
+      if (held.accounts.has(account)) return held.connections.get(account) ?? null;
+    }
+    return null;
+  }
+
   /** The same login over the same connection keeps its client, its token and its count of authentications. */
   private connect(held: Held, request: LeaseRequest): Connection {
     const same = [...held.connections.values()].find(

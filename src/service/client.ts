@@ -10,6 +10,7 @@ import { readNetworkError, type NetworkFailure } from './network-errors';
 import { NetworkFloor } from './network-floor';
 import type { AuthOutcome, PostOutcome, ReadOutcome } from './outcome';
 import { readAuthReply, readPostReply, readReply, type HttpReply } from './refusals';
+import { headerValues, type ReplyHeaders } from './retry-after';
 import { parseSegmentPage, readSegments, type SegmentList, type SegmentQuery } from './segments';
 import { parseUsage, usageQueryString, type UsageQuery, type UsageReport } from './usage';
 
@@ -71,6 +72,7 @@ export class ServiceClient {
   readonly #clock: ServiceClock;
   readonly #floor = new NetworkFloor();
   #throttle: Promise<Throttle> | null = null;
+  #clockSkewMs: number | null = null;
 
   constructor(options: ServiceClientOptions) {
     const { requestTimeoutMs = DEFAULT_TIMEOUT_MS, maxConcurrent = DEFAULT_MAX_CONCURRENT } = options;
@@ -140,6 +142,14 @@ export class ServiceClient {
     return this.#floor.floorMs(nowMs);
   }
 
+  /**
+   * How far this machine's clock is ahead of the service's (negative: behind), to the second, by the `Date` of the
+   * last reply; null when none had one. A signed login is refused when it is far off.
+   */
+  get clockSkewMs(): number | null {
+    return this.#clockSkewMs;
+  }
+
   /** Ends what is in flight (as passing outcomes) and closes every connection. */
   async close(): Promise<void> {
     await Promise.all([this.#auth.dispatcher.destroy(), this.#service.dispatcher.destroy()]);
@@ -169,9 +179,17 @@ export class ServiceClient {
       const headers = { ...request.headers, accept: 'application/json', 'accept-encoding': 'identity' };
       const whole = { ...request, origin: host.origin, path, headers };
       const result = await exchange(host.dispatcher, whole, this.#limits, onReply);
-      if (result.kind === 'reply') return { ...result, secrets };
+      if (result.kind === 'reply') {
+        this.#noteClock(result.headers);
+        return { ...result, secrets };
+      }
       return readNetworkError(result.error, result.phase, host.label);
     });
+  }
+
+  #noteClock(headers: ReplyHeaders): void {
+    const theirs = Date.parse(headerValues(headers, 'date')[0] ?? '');
+    if (Number.isFinite(theirs)) this.#clockSkewMs = this.#clock.wallMs() - theirs;
   }
 }
 

@@ -44,7 +44,10 @@ for (const version of nodeRedVersions) {
       cleanUp(() => nodeRed.stop());
       await nodeRed.deploy(flow);
       comms = await nodeRed.comms();
-      cleanUp(async () => comms.close());
+      cleanUp(() => {
+        comms.close();
+        return Promise.resolve();
+      });
     });
 
     const members = async (): Promise<Set<string>> => {

@@ -298,10 +298,11 @@ export class World {
       if (message.end?.kind === 'failed') continue;
       const rejected = rejectedIndexes(message);
       message.entries.forEach((stated, index) => {
-        if (rejected.has(index)) return;
         const { domain = 'idfa', user, blocks, agoMs = 0 } = stated;
         const id = this.service.userOf({ user_id: user, domain });
         for (const block of blocks) {
+          // Of a rejected entry the other blocks still count.
+          if (rejected.has(index) && (this.options.poison?.(user, block) ?? true)) continue;
           const key = `${id} ${this.service.segmentOf(block)}`;
           const before = message.orphaned ? (expected.get(key) ?? [{ expiration: -1, bornMs: 0 }]) : [];
           expected.set(key, [...before, { ...block, bornMs: message.atMs - Math.max(0, agoMs) }]);

@@ -1,0 +1,103 @@
+// Two network namespaces with a link between them whose delay is the network's own.
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { root } from './workspace';
+
+const run = promisify(execFile);
+
+export interface Link {
+  /** Programs that run another one at an end of the link. */
+  readonly client: readonly string[];
+  readonly server: readonly string[];
+  /** The server end's address. */
+  readonly host: string;
+  readonly how: string;
+  close(): Promise<void>;
+}
+
+/** Why this machine cannot have such a link. */
+export class NoLink extends Error {}
+
+/** @throws NoLink */
+export async function openLink(roundTripMs: number): Promise<Link> {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0)
+    throw new NoLink('network namespaces need Linux and root');
+  const names = [`bench-a-${process.pid}`, `bench-b-${process.pid}`] as const;
+  const drop = async (): Promise<void> => {
+    for (const name of names) await run('ip', ['netns', 'del', name]).catch(() => undefined);
+  };
+  try {
+    for (const name of names) {
+      await run('ip', ['netns', 'add', name]);
+      await run('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
+    }
+    const { how, end } = await delay(names, roundTripMs / 2);
+    const close = async (): Promise<void> => {
+      await end();
+      await drop();
+    };
+    const inside = (name: string): string[] => ['ip', 'netns', 'exec', name];
+    return { client: inside(names[0]), server: inside(names[1]), host: '10.77.0.2', how, close };
+  } catch (error) {
+    await drop();
+    throw new NoLink(error instanceof Error ? error.message.trim() : String(error));
+  }
+}
+
+interface Delay {
+  readonly how: string;
+  readonly end: () => Promise<void>;
+}
+
+async function delay(names: readonly [string, string], eachWayMs: number): Promise<Delay> {
+  try {
+    return await netem(names, eachWayMs);
+  } catch (netemError) {
+    const reason = netemError instanceof Error ? netemError.message.split('\n').at(-1) : '';
+    const how = `a user-space packet relay between two TUN devices (this kernel has no netem: ${reason ?? ''})`;
+    return { how, end: await relay(names, eachWayMs) };
+  }
+}
+
+async function netem([a, b]: readonly [string, string], eachWayMs: number): Promise<Delay> {
+  await run('ip', 'link add bench-a type veth peer name bench-b'.split(' '));
+  try {
+    for (const [name, device, address] of [
+      [a, 'bench-a', '10.77.0.1/24'],
+      [b, 'bench-b', '10.77.0.2/24'],
+    ] as const) {
+      await run('ip', ['link', 'set', device, 'netns', name]);
+      await run('ip', ['-n', name, 'addr', 'add', address, 'dev', device]);
+      await run('ip', ['-n', name, 'link', 'set', device, 'up']);
+      await run(
+        'tc',
+        `-n ${name} qdisc add dev ${device} root netem delay ${eachWayMs}ms limit 100000`.split(' '),
+      );
+    }
+  } catch (error) {
+    // Wherever it is by now; the other end goes with it.
+    for (const place of [[], ['-n', a]])
+      await run('ip', [...place, 'link', 'del', 'bench-a']).catch(() => undefined);
+    const { stderr } = error as { stderr?: string };
+    throw new Error((stderr ?? String(error)).trim(), { cause: error });
+  }
+  return { how: 'netem', end: () => Promise.resolve() };
+}
+
+async function relay(names: readonly [string, string], eachWayMs: number): Promise<() => Promise<void>> {
+  const script = path.join(root, 'bench', 'support', 'delay-link.py');
+  const child = spawn('python3', [script, ...names, String(eachWayMs)], { stdio: ['pipe', 'pipe', 'pipe'] });
+  let printed = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  const ready = once(child.stdout, 'data').then(() => true);
+  const ended = once(child, 'exit').then(() => false);
+  const failed = once(child, 'error').then(() => false);
+  if (!(await Promise.race([ready, ended, failed])))
+    throw new NoLink(`no netem, and the relay failed: ${printed}`);
+  return async () => {
+    child.stdin.end();
+    await ended;
+  };
+}

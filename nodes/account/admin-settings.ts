@@ -1,0 +1,69 @@
+// An account as its form or the deployed flows have it, read by the same code as when it runs.
+
+import type { NodeAPI } from 'node-red';
+import { migrate } from '../shared/migrations';
+import type { Problem } from './checks';
+import { readSettings, type AccountSettings, type Saved } from './settings';
+
+export const accountType = 'instant-audience-account';
+
+/** What the editor shows, and sends, in place of a stored password. */
+const storedPassword = '__PWRD__';
+const secrets = ['password', 'privateKey', 'databaseUrl'];
+
+/** What our routes need of a deployed account. */
+interface DeployedNode {
+  readonly id: string;
+  readonly type: string;
+  readonly credentials?: Saved;
+}
+
+/** The settings of a deployed account; null when no such account is deployed (or it is disabled). */
+export function deployedSettings(RED: NodeAPI, id: string): AccountSettings | Problem | null {
+  const node = deployedNode(RED, id);
+  const saved = node === null ? null : savedProperties(RED, id);
+  if (node === null || saved === null) return null;
+  return readSettings({ ...withEnvironment(RED, node, migrate(accountType, saved)), ...node.credentials });
+}
+
+/**
+ * The settings that the open form describes. A password that was left as it is stored is the deployed account's;
+ * it is put in here and nowhere else, so that it never goes back to the browser.
+ *
+ * @param values properties and credentials as the fields hold them; anything that is no text is left out
+ */
+export function formSettings(RED: NodeAPI, id: string, values: Saved): AccountSettings | Problem {
+  const node = deployedNode(RED, id);
+  const stored = node?.credentials ?? {};
+  const texts = Object.entries(values).filter(([, value]) => typeof value === 'string');
+  const filled = texts.map(([name, value]): [string, unknown] =>
+    secrets.includes(name) && value === storedPassword ? [name, stored[name] ?? ''] : [name, value],
+  );
+  return readSettings(withEnvironment(RED, node, Object.fromEntries(filled)));
+}
+
+export function deployedNode(RED: NodeAPI, id: string): DeployedNode | null {
+  // Node-RED's types promise a node; a missing or disabled one is null.
+  const node = RED.nodes.getNode(id) as DeployedNode | null | undefined;
+  return node?.type === accountType ? node : null;
+}
+
+/** As they stand in the flow file. */
+function savedProperties(RED: NodeAPI, id: string): Saved | null {
+  const found: Saved[] = [];
+  RED.nodes.eachNode((node) => {
+    if (node.id === id) found.push(node as unknown as Saved);
+  });
+  return found[0] ?? null;
+}
+
+/** Node-RED does this with what it deploys: a property that is nothing but `${NAME}` becomes the variable's value. */
+function withEnvironment(RED: NodeAPI, node: DeployedNode | null, saved: Saved): Saved {
+  const value = (text: unknown): unknown => {
+    if (typeof text !== 'string' || !/^\$(\{[^}]+\}|\([^)]+\))$/.test(text)) return text;
+    const name = text.slice(2, -1);
+    const found: unknown = RED.util.evaluateNodeProperty(name, 'env', (node ?? {}) as never, {});
+    return found === '' ? text : found;
+  };
+  return Object.fromEntries(Object.entries(saved).map(([property, text]) => [property, value(text)]));
+}

@@ -1,0 +1,38 @@
+// What the editor's own widgets lack for keyboards and screen readers: names for typed inputs, buttons one can reach.
+import type { EditorRed } from '../../types/red-editor';
+
+declare const RED: EditorRed;
+
+/**
+ * Names a typed input, once it is made, by the label of its field. The widget puts fields of its own in front of the
+ * one that has the label, so that neither a click on the label nor a screen reader finds them.
+ *
+ * @param typeName the name of the button that chooses the type
+ */
+export function nameTypedInput(field: JQuery, name: string, typeName: string): void {
+  const container = field.next('.red-ui-typedInput-container');
+  const input = container.find('.red-ui-typedInput-input');
+  input.attr('aria-label', name);
+  const described = field.attr('aria-describedby');
+  if (described !== undefined) input.attr('aria-describedby', described);
+  const description = field.attr('aria-description');
+  if (description !== undefined) input.attr('aria-description', description);
+  container.find('.red-ui-typedInput-type-select').attr('aria-label', typeName);
+  const id = field.attr('id');
+  if (id !== undefined) $(`label[for="${id}"]`).on('click', () => void input.trigger('focus'));
+}
+
+/**
+ * The two buttons beside a list of configuration nodes are links without an address and without a text, which no
+ * keyboard reaches and no screen reader can name.
+ */
+export function reachConfigButtons(list: JQuery, type: string): void {
+  const buttons = list.parent().find('a.red-ui-button');
+  buttons.attr({ tabindex: '0', role: 'button' }).on('keydown', function (event) {
+    if (event.key !== 'Enter' && event.key !== ' ') return;
+    event.preventDefault();
+    $(this).trigger('click');
+  });
+  buttons.filter('[id$="-edit"]').attr('aria-label', RED._('editor:editor.editConfig', { type }));
+  buttons.filter('[id$="-add"]').attr('aria-label', RED._('editor:editor.addNewConfig', { type }));
+}

@@ -1,0 +1,57 @@
+// What is wrong with a field, as a sentence below it: seen without pointing at anything, and read out.
+
+/** A field, its validator, and what it holds now. */
+export interface Checked {
+  /** The field itself, or what stands for it; the sentence goes to the end of its row. */
+  readonly field: JQuery;
+  /** The name of the property. */
+  readonly name: string;
+  /** true, or what is wrong. */
+  verdict(): true | string | readonly string[];
+}
+
+const rowSelector = '.form-row';
+
+/** Keeps the sentences of a form true while somebody works in it. Returns what looks again at once. */
+export function showProblems(form: JQuery, checked: readonly Checked[]): () => void {
+  const look = (): void => {
+    for (const one of checked) show(one);
+  };
+  // The editor's own marks come with the same events; a field's problem may depend on any other field.
+  form.on('change keyup input', look);
+  look();
+  return look;
+}
+
+function show({ field, name, verdict }: Checked): void {
+  const found = verdict();
+  const sentences = found === true ? [] : typeof found === 'string' ? [found] : found;
+  const id = `instant-audience-problem-${name}`;
+  const place = placeOf(field, id);
+  const text = sentences.join('\n');
+  if (place.text() !== text) place.text(text);
+  place.toggle(text !== '');
+  const input = inputOf(field);
+  input.attr('aria-invalid', text === '' ? null : 'true');
+  describe(input, id, text !== '');
+}
+
+function placeOf(field: JQuery, id: string): JQuery {
+  const found = $(`#${id}`);
+  if (found.length > 0) return found;
+  return $('<div>', { id, class: 'instant-audience-problem', 'aria-live': 'polite' }).appendTo(
+    field.closest(rowSelector),
+  );
+}
+
+/** A typed input hides the field that it was made of. */
+function inputOf(field: JQuery): JQuery {
+  const typed = field.next('.red-ui-typedInput-container').find('.red-ui-typedInput-input');
+  return typed.length > 0 ? typed : field;
+}
+
+function describe(input: JQuery, id: string, wrong: boolean): void {
+  const others = (input.attr('aria-describedby') ?? '').split(' ').filter((one) => one !== '' && one !== id);
+  const ids = wrong ? [...others, id] : others;
+  input.attr('aria-describedby', ids.length === 0 ? null : ids.join(' '));
+}

@@ -1,0 +1,158 @@
+// Promise 8: late is not longer. What is sent is the expiration less the whole minutes waited, computed again at each
+// try; what has passed goes as a removal, so that an older, longer membership does not outlive it.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import type { Fate } from './support/fake-service';
+import { numRuns } from './support/runs';
+import { device, World, type WorldOptions } from './support/world';
+
+const minuteMs = 60_000;
+
+/** Minutes to be sent at `nowMs` for what was given at `bornMs`. */
+function due(given: number | undefined, bornMs: number, nowMs: number): number | undefined {
+  if (given === undefined || given <= 0) return given;
+  const left = given - Math.floor(Math.max(0, nowMs - bornMs) / minuteMs);
+  return left >= 1 ? left : -1;
+}
+
+const entry = fc.record({
+  given: fc.constantFrom(undefined, -1, 0, 1, 1, 2, 3, 5, 90, 2_147_483_647),
+  agoMs: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(0) },
+    { weight: 1, arbitrary: fc.integer({ min: -10 * minuteMs, max: 10 * minuteMs }) },
+  ),
+  waitMs: fc.constantFrom(0, 0, 500, 20_000),
+  jumpMs: fc.constantFrom(0, 0, 0, -3_600_000, 3_600_000, 86_400_000),
+});
+
+const slow: Partial<Record<Fate, number>> = { serverError: 0.4, dropped: 0.2, reset: 0.1 };
+
+async function agesRightly(options: Partial<WorldOptions>): Promise<Set<string>> {
+  const seen = new Set<string>();
+  await fc.assert(
+    fc.asyncProperty(fc.array(entry, { minLength: 1, maxLength: 25 }), fc.integer(), async (entries, seed) => {
+      const world = new World({ seed, fates: slow, ...options });
+      const given = new Map<string, { minutes: number | undefined; bornMs: number }>();
+      for (const [number, { given: minutes, agoMs, waitMs, jumpMs }] of entries.entries()) {
+        const bornMs = world.clock.monoMs() - Math.max(0, agoMs);
+        given.set(device(number), { minutes, bornMs });
+        world.add(device(number), [{ seg_id: 1, ...(minutes !== undefined && { expiration: minutes }) }], { agoMs });
+        if (number % 5 === 4) world.engine.pause();
+        if (number % 5 === 1) world.engine.resume();
+        await world.clock.advance(waitMs);
+        world.jumpWall(jumpMs);
+      }
+      world.engine.resume();
+      await world.clock.advance(5 * minuteMs);
+      await world.rest();
+      for (const { entries: sent, sentMs } of world.service.requests) {
+        for (const { user_id: user, seg_block: blocks } of sent) {
+          const { minutes, bornMs } = given.get(user)!;
+          const wanted = due(minutes, bornMs, sentMs);
+          assert.equal(blocks[0]!.expiration, wanted, `${minutes} after ${sentMs - bornMs} ms`);
+          if (wanted !== minutes) seen.add(wanted === -1 ? 'passed' : 'aged');
+        }
+      }
+      assert.deepEqual(world.violations(), []);
+      for (const message of world.messages) {
+        const { minutes } = given.get(message.entries[0]!.user)!;
+        const state = world.service.state.get(`idfa:${message.entries[0]!.user} 1`);
+        const passed = minutes !== undefined && minutes > 0 && state === undefined;
+        assert.equal(message.end?.kind === 'settled' && message.end.summary.expired, passed ? 1 : 0);
+      }
+    }),
+    { numRuns: numRuns(60) },
+  );
+  return seen;
+}
+
+describe('the expiration', function () {
+  this.timeout(0);
+
+  it('is aged by the minutes waited at every try, whatever the wall clock does', async () => {
+    assert.deepEqual([...(await agesRightly({}))].sort(), ['aged', 'passed']);
+  });
+
+  it('is aged so for entries that are on disk only', async () => {
+    assert.deepEqual([...(await agesRightly({ memoryMark: 1, pageRows: 2 }))].sort(), ['aged', 'passed']);
+  });
+
+  it('counts from the event, and an event in the future counts as now', async () => {
+    const world = new World({ seed: 1 });
+    world.add(device(1), [{ seg_id: 1, expiration: 90 }], { agoMs: 30 * minuteMs });
+    world.add(device(2), [{ seg_id: 1, expiration: 90 }], { agoMs: -30 * minuteMs });
+    await world.rest(5_000);
+    assert.equal(world.service.state.get(`idfa:${device(1)} 1`)?.expiration, 60);
+    assert.equal(world.service.state.get(`idfa:${device(2)} 1`)?.expiration, 90);
+  });
+
+  it('that has passed goes as a removal, ends a longer membership and is reported as expired', async () => {
+    const world = new World({ seed: 1 });
+    const user = device(1);
+    world.add(user, [{ seg_id: 1, expiration: 43_200 }, { seg_id: 2, expiration: 43_200 }]);
+    await world.clock.advance(3_000);
+    assert.equal(world.service.state.size, 2);
+    const message = world.add(user, [{ seg_id: 1, expiration: 5 }], { agoMs: 5 * minuteMs });
+    await world.rest(5_000);
+    assert.equal(world.service.state.has(`idfa:${user} 1`), false);
+    assert.equal(world.service.state.has(`idfa:${user} 2`), true);
+    assert.equal(message.end?.kind === 'settled' && message.end.summary.expired, 1);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('passes while the entry waits for its turn', async () => {
+    const world = new World({ seed: 1 });
+    const user = device(1);
+    world.add(user, [{ seg_id: 1, expiration: 43_200 }]);
+    await world.clock.advance(3_000);
+    world.engine.pause();
+    world.add(user, [{ seg_id: 1, expiration: 2 }]);
+    await world.clock.advance(3 * minuteMs);
+    world.engine.resume();
+    await world.rest(5_000);
+    assert.equal(world.service.state.size, 0);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  describe('across a restart', () => {
+    /** What is sent of 90 minutes that were taken, then the process dies and the wall clock moves. */
+    async function sentAfter(wallMovesMs: number, minutes = 90): Promise<number | undefined> {
+      const world = new World({ seed: 1 });
+      world.engine.pause();
+      world.add(device(1), [{ seg_id: 1, expiration: minutes }], { completeOn: 'queued' });
+      await world.clock.advance(1_000);
+      world.jumpWall(wallMovesMs);
+      world.kill();
+      await world.rest(3_000);
+      return world.service.log[0]?.expiration;
+    }
+
+    it('is aged by the wall clock', async () => {
+      assert.equal(await sentAfter(10 * minuteMs), 80);
+      assert.equal(await sentAfter(89 * minuteMs), 1);
+      assert.equal(await sentAfter(90 * minuteMs), -1);
+      assert.equal(await sentAfter(10 * minuteMs, 0), 0);
+      assert.equal(await sentAfter(10 * minuteMs, -1), -1);
+    });
+
+    it('is never aged below nothing when the wall clock was set back', async () => {
+      assert.equal(await sentAfter(-10 * minuteMs), 90);
+    });
+
+    it('goes on by the monotonic clock once it was read', async () => {
+      const world = new World({ seed: 1 });
+      world.engine.pause();
+      world.add(device(1), [{ seg_id: 1, expiration: 90 }], { completeOn: 'queued' });
+      await world.clock.advance(1_000);
+      world.jumpWall(10 * minuteMs);
+      world.kill();
+      world.engine.pause();
+      await world.clock.advance(1_000);
+      world.jumpWall(-3 * 60 * minuteMs);
+      await world.clock.advance(20 * minuteMs);
+      world.engine.resume();
+      await world.rest(3_000);
+      assert.equal(world.service.log[0]?.expiration, 60);
+    });
+  });
+});

@@ -1,0 +1,211 @@
+// Who sends, and who has to wait: one token for all posts of an account, accounts that do not hold each other up,
+// users who always fail and do not hold anybody up.
+import { strict as assert } from 'node:assert';
+import { device, World, type Message } from './support/world';
+
+const quick = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 50 };
+
+function addMany(world: World, count: number, from = 0, account = 'a'): Message[] {
+  return Array.from({ length: count }, (_, i) => world.add(device(from + i), [{ seg_id: 1 }], { account }));
+}
+
+const ended = (messages: readonly Message[]): number => messages.filter(({ end }) => end !== null).length;
+
+describe('a token', () => {
+  it('is asked for once for any number of posts that were refused with the last one', async () => {
+    const world = new World({ seed: 1, limits: quick, delayMs: () => 50 });
+    for (let round = 0; round < 3; round += 1) {
+      await world.clock.advance(2_500);
+      const before = world.service.authentications.length;
+      world.service.killTokens('a');
+      // One post each: the first is on its way before the next is handed in.
+      for (let i = 0; i < 20; i += 1) {
+        addMany(world, 1, 100 * round + i);
+        await world.clock.advance(1);
+      }
+      await world.clock.advance(2_000);
+      assert.equal(world.service.authentications.length - before, 1);
+      assert.ok(world.service.requests.length >= 20 * (round + 1));
+    }
+    await world.rest(10_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('that always dies at once costs ten authentications in five minutes at most, and loses nothing', async () => {
+    let sick = true;
+    const world = new World({ seed: 1, fateOf: () => (sick ? 'deadToken' : null) });
+    const messages = addMany(world, 50);
+    await world.clock.advance(1_200_000);
+    const times = world.service.authentications.map(({ atMs }) => atMs);
+    for (const fromMs of times) {
+      const inWindow = times.filter((atMs) => atMs >= fromMs && atMs < fromMs + 300_000).length;
+      assert.ok(inWindow <= 10, `${inWindow} authentications in five minutes`);
+    }
+    assert.equal(ended(messages), 0);
+    sick = false;
+    await world.rest(400_000);
+    assert.deepEqual(world.violations(), []);
+  });
+});
+
+describe('two accounts of one member', () => {
+  it('go on without each other when the login of one is refused, until it is mended', async () => {
+    const world = new World({ seed: 1, accounts: ['a', 'b'] });
+    world.service.refusedLogins.add('b');
+    const [ofA, ofB] = [addMany(world, 50, 0, 'a'), addMany(world, 50, 100, 'b')];
+    await world.clock.advance(60_000);
+    assert.equal(ended(ofA), 50);
+    assert.equal(ended(ofB), 0);
+    const state = world.engine.stats().state;
+    assert.ok(state.kind === 'login' && state.account === 'b' && state.final && state.code === 'NOAUTH');
+    world.service.refusedLogins.delete('b');
+    world.keepers.get('b')!.replaceLogin({ method: 'password', username: 'b', password: 'another' });
+    world.attach('b');
+    await world.rest(5_000);
+    assert.equal(ended(ofB), 50);
+    assert.deepEqual(world.violations(), []);
+    assert.ok(world.service.requests.every(({ account, users }) => (account === 'b') === users[0]! > `idfa:${device(99)}`));
+  });
+
+  it('each send their own entries, also of one user, in order', async () => {
+    const world = new World({ seed: 1, accounts: ['a', 'b'] });
+    const user = device(1);
+    world.add(user, [{ seg_id: 1 }], { account: 'b' });
+    world.add(user, [{ seg_id: 2 }], { account: 'a' });
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+    assert.deepEqual(new Set(world.service.requests.map(({ account }) => account)), new Set(['a', 'b']));
+  });
+
+  it('let a newer entry of one take the place of an older one of the other', async () => {
+    const world = new World({ seed: 1, accounts: ['a', 'b'] });
+    world.add(device(1), [{ seg_id: 1 }], { account: 'b' });
+    world.add(device(1), [{ seg_id: 1, expiration: -1 }], { account: 'a' });
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('take turns', async () => {
+    const world = new World({ seed: 1, accounts: ['a', 'b'], delayMs: () => 5 });
+    const entries = (from: number): { user: string; blocks: { seg_id: number }[] }[] =>
+      Array.from({ length: 4_000 }, (_, i) => ({ user: device(from + i), blocks: [{ seg_id: 1 }] }));
+    world.submit(entries(0), { account: 'a' });
+    world.submit(entries(10_000), { account: 'b' });
+    await world.clock.advance(4_500);
+    const ofB = world.service.requests.filter(({ account }) => account === 'b').length;
+    assert.ok(Math.abs(ofB / world.service.requests.length - 0.5) < 0.1);
+  });
+
+  it('go on when settings stand in the way of one, which is tried again slowly', async () => {
+    let sick = true;
+    const world = new World({
+      seed: 1,
+      accounts: ['a', 'b'],
+      fateOf: (_, account) => (sick && account === 'b' ? 'configuration' : null),
+    });
+    const [ofA, ofB] = [addMany(world, 20, 0, 'a'), addMany(world, 20, 100, 'b')];
+    await world.clock.advance(300_000);
+    assert.equal(ended(ofA), 20);
+    assert.equal(ended(ofB), 0);
+    const tries = world.service.requests.filter(({ account }) => account === 'b').length;
+    assert.ok(tries >= 4 && tries <= 12, `${tries} tries in five minutes`);
+    sick = false;
+    await world.rest(120_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('stand in for each other: what the removed one left goes with the other’s login', async () => {
+    const world = new World({ seed: 1, accounts: ['a', 'b'] });
+    world.engine.suspend('b');
+    const ofB = addMany(world, 20, 100, 'b');
+    await world.clock.advance(5_000);
+    assert.equal(ended(ofB), 0, 'a suspended account comes back');
+    world.engine.detach('b');
+    await world.rest(5_000);
+    assert.equal(ended(ofB), 20);
+    assert.deepEqual(world.violations(), []);
+  });
+});
+
+describe('entries whose account is gone', () => {
+  it('go with the login that is there when they are read', async () => {
+    const world = new World({ seed: 1, accounts: ['b'] });
+    const messages = addMany(world, 20, 0, 'gone');
+    await world.rest(5_000);
+    assert.equal(ended(messages), 20);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('go with a login that comes later', async () => {
+    const world = new World({ seed: 1, accounts: ['a'] });
+    world.engine.pause();
+    const messages = addMany(world, 20, 0, 'a');
+    await world.clock.advance(2_000);
+    world.engine.detach('a');
+    world.engine.resume();
+    await world.clock.advance(5_000);
+    assert.equal(ended(messages), 0);
+    world.attach('b');
+    await world.rest(5_000);
+    assert.equal(ended(messages), 20);
+    assert.deepEqual(world.violations(), []);
+  });
+});
+
+describe('nobody starves', function () {
+  this.timeout(0);
+
+  for (const fate of ['serverError', 'reset', 'dropped'] as const) {
+    it(`of a user whose posts always end in ${fate}: the others go on`, async () => {
+      let sick = true;
+      const victim = `idfa:${device(7)}`;
+      const world: World = new World({
+        seed: 3,
+        delayMs: () => 10,
+        fateOf: (entries) =>
+          sick && entries.some((entry) => world.service.userOf(entry) === victim) ? fate : null,
+      });
+      await world.clock.advance(1_100);
+      const lone = world.add(device(7), [{ seg_id: 1 }]);
+      const others: Message[] = [];
+      for (let round = 0; round < 600; round += 1) {
+        others.push(...addMany(world, 2, 100 + 2 * round));
+        await world.clock.advance(100);
+      }
+      // Those who shared a request with the victim wait for a time-out or a backoff, no longer.
+      const slow = others.filter(({ atMs, endMs }) => Math.min(endMs, world.clock.monoMs()) - atMs > 15_000).length;
+      assert.ok(slow <= 10, `${slow} of ${others.length} waited for more than 15 s`);
+      assert.ok(ended(others) > 1_100, `${ended(others)} of ${others.length} ended`);
+      assert.equal(lone.end, null);
+      sick = false;
+      await world.rest(120_000);
+      assert.deepEqual(world.violations(), []);
+    });
+  }
+
+  it('under a rate limit: everybody waits as long as the service says, and no post is tried before', async () => {
+    let limited = 1;
+    const world = new World({ seed: 3, delayMs: () => 10, fateOf: () => (limited-- > 0 ? 'rateLimited' : null) });
+    const messages = addMany(world, 30);
+    await world.rest(30_000);
+    const [first, second] = world.service.requests;
+    assert.ok(second!.sentMs - first!.actedMs! >= 1_000);
+    assert.equal(ended(messages), 30);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('after an outage: tries get rarer, and all is delivered when it ends', async () => {
+    let down = true;
+    const world = new World({ seed: 3, delayMs: () => 10, fateOf: () => (down ? 'reset' : null) });
+    const messages = addMany(world, 500);
+    await world.clock.advance(600_000);
+    const tries = world.service.requests.length;
+    assert.ok(tries < 150, `${tries} posts in ten minutes of outage`);
+    const state = world.engine.stats().state;
+    assert.equal(state.kind, 'trouble');
+    down = false;
+    await world.rest(200_000);
+    assert.equal(ended(messages), 500);
+    assert.deepEqual(world.violations(), []);
+  });
+});

@@ -1,0 +1,290 @@
+// Promise 9: a refused body is searched for what is bad, within a quarter of the quota; everything else gets through;
+// a fault that hits everything rejects nothing.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import type { Block, Fate } from './support/fake-service';
+import { numRuns } from './support/runs';
+import { device, World, type Message, type Stated } from './support/world';
+
+/** Segments that the service refuses, whoever the user is, as long as `sick` is true. */
+class Poison {
+  sick = true;
+  readonly isBad = (_user: string, block: Block): boolean => this.sick && (block.seg_id ?? 0) >= 900;
+}
+
+function good(user: number, segments = 1): Stated {
+  return { user: device(user), blocks: Array.from({ length: segments }, (_, i) => ({ seg_id: i + 1 })) };
+}
+
+function bad(user: number, among = 0): Stated {
+  const blocks: Block[] = [...good(user, among).blocks, { seg_id: 900 + (user % 50) }];
+  return { user: device(user), blocks };
+}
+
+function rejections(message: Message): readonly { index: number; code: string; message: string }[] {
+  return message.end?.kind === 'settled' ? message.end.rejections : [];
+}
+
+const faults: Partial<Record<Fate, number>> = {
+  dropped: 0.04,
+  replyLost: 0.04,
+  late: 0.06,
+  reset: 0.06,
+  rateLimited: 0.04,
+  serverError: 0.06,
+  deadToken: 0.03,
+};
+
+const crowd = fc.array(
+  fc.record({
+    isBad: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+    blocks: fc.constantFrom(0, 0, 1, 2, 7, 120),
+    waitMs: fc.constantFrom(0, 0, 0, 0, 30, 700),
+  }),
+  { minLength: 2, maxLength: 60 },
+);
+
+async function searches(fates: Partial<Record<Fate, number>>, limits?: World['limits']): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(crowd, fc.integer(), async (entries, seed) => {
+      const poison = new Poison();
+      const world = new World({ seed, fates, poison: poison.isBad, ...(limits && { limits }) });
+      const messages: { message: Message; isBad: boolean }[] = [];
+      for (const [number, { isBad, blocks, waitMs }] of entries.entries()) {
+        const stated = isBad ? bad(number, blocks) : good(number, blocks + 1);
+        messages.push({ message: world.submit([stated]), isBad });
+        if (waitMs > 0) await world.clock.advance(waitMs);
+      }
+      world.calm = true;
+      // Somebody else is accepted now and then, or nobody would know whether the service is at fault.
+      for (let i = 0; i < 60; i += 1) {
+        world.submit([good(1000 + i)]);
+        await world.clock.advance(5_000);
+      }
+      await world.rest(60_000);
+      assert.deepEqual(world.violations(), []);
+      for (const { message, isBad } of messages) {
+        assert.equal(message.end?.kind, 'settled');
+        assert.equal(rejections(message).length, isBad ? 1 : 0);
+      }
+    }),
+    { numRuns: numRuns(60) },
+  );
+}
+
+describe('a refused body', function () {
+  this.timeout(0);
+
+  it('is searched until exactly the bad entries are rejected and all the others accepted', () => searches({}));
+
+  it('is searched so whatever the network does meanwhile', () => searches(faults));
+
+  it('is searched so within a small quota', () =>
+    searches({}, { postsPerSecond: 8, usersPerSecond: 24, maxConcurrent: 3 }));
+
+  it('names the block that is bad, in the place in which it came, with the service’s word', async () => {
+    const world = new World({ seed: 1, poison: new Poison().isBad });
+    const message = world.submit([good(1), { ...bad(2, 3) }, good(3)]);
+    await world.rest(60_000);
+    assert.deepEqual(rejections(message), [{ index: 1, code: 'SYNTAX', message: 'seg_block[3]: SYNTAX' }]);
+    assert.equal(message.end?.kind === 'settled' && message.end.summary.accepted, 2);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('takes a quarter of the quota for the search, and the others go on', async () => {
+    const limits = { postsPerSecond: 40, usersPerSecond: 200, maxConcurrent: 15 };
+    const world = new World({ seed: 3, limits, poison: new Poison().isBad, delayMs: () => 10 });
+    await world.clock.advance(1_100);
+    for (let i = 0; i < 120; i += 1) world.submit([i % 6 === 0 ? bad(i) : good(i)]);
+    for (let i = 0; i < 300; i += 1) {
+      world.submit([good(1_000 + i)]);
+      await world.clock.advance(20);
+    }
+    await world.rest(30_000);
+    assert.deepEqual(world.violations(), []);
+    const suspects = new Set(Array.from({ length: 120 }, (_, i) => `idfa:${device(i)}`));
+    const firstRefusedMs = world.service.requests.find(({ applied }) => !applied)!.actedMs!;
+    const search = world.service.worstSecond(
+      ({ sentMs, users }) => sentMs > firstRefusedMs + 10 && users.every((user) => suspects.has(user)),
+    );
+    assert.ok(search.posts <= 10 && search.users <= 50, JSON.stringify(search));
+    assert.ok(search.posts >= 8, `${search.posts} posts in a second: the search was not at its limit`);
+    const others = world.messages.slice(120);
+    assert.ok(others.every(({ atMs, endMs }) => endMs - atMs < 3_000));
+  });
+
+  it('keeps everything when everything is bad, and delivers it once the fault is gone', async () => {
+    const poison = new Poison();
+    const world = new World({ seed: 4, poison: poison.isBad });
+    const messages = Array.from({ length: 300 }, (_, i) => world.submit([bad(i)]));
+    await world.clock.advance(600_000);
+    assert.ok(messages.every(({ end }) => end === null));
+    assert.equal(world.engine.stats().state.kind, 'refusing');
+    poison.sick = false;
+    await world.rest(400_000);
+    assert.ok(messages.every(({ end }) => end?.kind === 'settled'));
+    assert.deepEqual(messages.flatMap(rejections), []);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('rejects nothing when a fault hits everything in the middle of a load, and hardly posts until it is gone', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), fc.constantFrom(1, 40, 400), async (seed, jitterMs) => {
+        const world: World = new World({ seed, delayMs: () => 1 + jitterMs * world.random() });
+        const load = async (rounds: number): Promise<void> => {
+          for (let i = 0; i < rounds; i += 1) {
+            world.submit([good(world.messages.length % 700, 2)]);
+            await world.clock.advance(11);
+          }
+        };
+        await load(200);
+        world.service.refusesAll = true;
+        await load(200);
+        // What was under way is halved until each stands alone; then there is nothing left to find out.
+        await world.clock.advance(60_000);
+        const quietFrom = world.service.requests.length;
+        await load(1_000);
+        await world.clock.advance(49_000);
+        const posts = world.service.requests.length - quietFrom;
+        assert.ok(posts > 0 && posts < 60, `${posts} posts in a minute while everything was refused`);
+        world.service.refusesAll = false;
+        await world.rest(400_000);
+        assert.deepEqual(world.messages.flatMap(rejections), []);
+        assert.deepEqual(world.violations(), []);
+      }),
+      { numRuns: numRuns(9) },
+    );
+  });
+
+  it('rejects nothing because a reply that was under way already comes in late', async () => {
+    // The first post is accepted and its reply is slow; the second is refused at once, as everything is by then.
+    let posts = 0;
+    const world: World = new World({
+      seed: 1,
+      delayMs: (way) => (way === 'back' && posts === 1 ? 900 : 10),
+      fateOf: () => {
+        posts += 1;
+        if (posts === 2) world.service.refusesAll = true;
+        return null;
+      },
+    });
+    await world.clock.advance(1_100);
+    world.submit([good(1)]);
+    await world.clock.advance(50);
+    const refused = Array.from({ length: 10 }, (_, i) => world.submit([good(2 + i)]));
+    await world.clock.advance(300_000);
+    assert.deepEqual(refused.flatMap(rejections), []);
+    world.service.refusesAll = false;
+    await world.rest(400_000);
+    assert.deepEqual(world.messages.flatMap(rejections), []);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('of a lone bad entry does not hold others up, and ends it once they are accepted', async () => {
+    const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
+    await world.clock.advance(1_100);
+    const lone = world.submit([bad(1)]);
+    await world.clock.advance(60_000);
+    assert.equal(lone.end, null, 'nothing was accepted since, so it may be the service');
+    const other = world.submit([good(2)]);
+    await world.clock.advance(100);
+    assert.equal(other.end?.kind, 'settled');
+    await world.rest(120_000);
+    assert.equal(rejections(lone).length, 1);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('of a lone bad entry on an account that is idle otherwise is told apart by what was accepted before', async () => {
+    const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
+    await world.clock.advance(1_100);
+    world.submit([good(1)]);
+    await world.clock.advance(5_000);
+    const lone = world.submit([bad(2)]);
+    await world.clock.advance(120_000);
+    assert.equal(rejections(lone).length, 1);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('of a lone bad entry never brings back what a later, expired add has ended', async () => {
+    const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
+    const user = device(1);
+    await world.clock.advance(1_100);
+    world.add(user, [{ seg_id: 1 }]);
+    await world.clock.advance(2_000);
+    world.add(user, [{ seg_id: 1, expiration: 1 }], { agoMs: 120_000 });
+    await world.clock.advance(2_000);
+    assert.equal(world.service.state.size, 0);
+    const lone = world.submit([bad(2)]);
+    await world.clock.advance(300_000);
+    assert.equal(world.service.state.size, 0, 'the user is back in the segment');
+    world.submit([good(3)]);
+    await world.rest(300_000);
+    assert.equal(rejections(lone).length, 1);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('keeps taking news of a user under search, which may cure it', async () => {
+    const world = new World({ seed: 8, poison: new Poison().isBad, delayMs: () => 10 });
+    await world.clock.advance(1_100);
+    const first = world.submit([bad(1)]);
+    await world.clock.advance(3_000);
+    const removal = world.add(device(1), [{ seg_id: 5, expiration: -1 }]);
+    await world.rest(200_000);
+    assert.equal(rejections(first).length, 1);
+    assert.equal(removal.end?.kind, 'settled');
+    assert.deepEqual(rejections(removal), []);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('gives an entry that was superseded by a bad one the same end', async () => {
+    const world = new World({ seed: 9, poison: new Poison().isBad, delayMs: () => 10 });
+    const [older, newer] = [world.submit([bad(1)]), world.submit([bad(1)])];
+    world.submit([good(2)]);
+    await world.rest(200_000);
+    assert.deepEqual([...rejections(older), ...rejections(newer)].length, 2);
+    assert.deepEqual(world.violations(), []);
+  });
+});
+
+describe('a body accepted with warnings', () => {
+  const warning = (text: string, entity: unknown): { message: string; entity: unknown } => ({ message: text, entity });
+
+  it('rejects the entries and blocks that the service names, and no others', async () => {
+    const world = new World({
+      seed: 1,
+      warn: (entries) =>
+        entries
+          .filter(({ seg_block: [block] }) => block!.seg_id === 13)
+          .map((entry) => warning(`No valid segments for user_id: ${entry.user_id}.`, entry)),
+    });
+    const message = world.submit([good(1), { user: device(2), blocks: [{ seg_id: 13 }] }, good(3)]);
+    await world.rest(10_000);
+    assert.deepEqual(rejections(message).map(({ index, code }) => ({ index, code })), [{ index: 1, code: 'no_valid_segments' }]);
+    assert.deepEqual(world.miscounts(), []);
+  });
+
+  it('sends users again that were too many for it', async () => {
+    let once = true;
+    const world = new World({
+      seed: 1,
+      warn: (entries) => {
+        if (!once) return [];
+        once = false;
+        return [warning('Too many user_ids in request.', entries.at(-1))];
+      },
+    });
+    const message = world.submit([good(1), good(2), good(3)]);
+    await world.rest(10_000);
+    assert.deepEqual(world.service.requests.map(({ users }) => users.length), [3, 1]);
+    assert.equal(message.end?.kind === 'settled' && message.end.summary.accepted, 3);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('hands unknown warnings on with the accepted entries', async () => {
+    const world = new World({ seed: 1, warn: (entries) => [warning('Something new.', entries[0])] });
+    const message = world.submit([good(1)]);
+    await world.rest(10_000);
+    assert.deepEqual(message.end?.kind === 'settled' && message.end.summary.warnings, ['Something new.']);
+    assert.deepEqual(world.violations(), []);
+  });
+});

@@ -1,0 +1,165 @@
+// Promise 7: removals first, also past a backlog that is on disk only, and no older add ever undoes one.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import type { Fate } from './support/fake-service';
+import { numRuns } from './support/runs';
+import { device, World, type Stated, type WorldOptions } from './support/world';
+
+const quick = { postsPerSecond: 1000, usersPerSecond: 20_000, maxConcurrent: 50 };
+/** Nearly everything is on disk only. */
+const onDisk = { memoryMark: 50, pageRows: 20, commitMs: 3 };
+
+function adds(count: number, from = 0): Stated[] {
+  return Array.from({ length: count }, (_, i) => ({ user: device(from + i), blocks: [{ seg_id: 1, value: 1 }] }));
+}
+
+function submitAll(world: World, entries: readonly Stated[]): void {
+  for (let from = 0; from < entries.length; from += 1000) world.submit(entries.slice(from, from + 1000), { completeOn: 'queued' });
+}
+
+/** Where an older add was applied after the removal that came after it. */
+function undone(world: World, removedAt: ReadonlyMap<string, number>): string[] {
+  const gone = new Set<string>();
+  const found: string[] = [];
+  let at = 0;
+  for (const { user, removed } of world.service.log) {
+    at += 1;
+    if (removed) gone.add(user);
+    else if (gone.has(user) && removedAt.has(user)) found.push(`${user} is added again at ${at}`);
+  }
+  return found;
+}
+
+describe('a removal', function () {
+  this.timeout(0);
+
+  for (const [where, options] of [
+    ['in memory', { memoryMark: 50_000 }],
+    ['on disk', { memoryMark: 2_000, pageRows: 500, commitMs: 4 }],
+  ] as const) {
+    for (const wayMs of where === 'on disk' ? [2, 100] : [2]) {
+      it(`behind 20,000 adds ${where} reaches the service within 2 s, ${wayMs} ms away`, async () => {
+        const world = new World({ seed: 1, ...options, delayMs: () => wayMs, keepEntries: false });
+        submitAll(world, adds(20_000));
+        await world.clock.advance(3_300);
+        // Of somebody whose add is at the very end, of one whose add is about to go, and of a stranger.
+        for (const number of [19_999, 2_500, 500_000]) {
+          const user = device(number);
+          const atMs = world.clock.monoMs();
+          world.add(user, [{ seg_id: 1, expiration: -1 }]);
+          await world.clock.advance(2_000);
+          const applied = world.service.log.find((one) => one.user === `idfa:${user}` && one.removed);
+          assert.ok(applied !== undefined, `the removal of ${number} took more than 2 s`);
+          assert.ok(applied.atMs >= atMs);
+        }
+        assert.ok(world.engine.counters.waiting > 5_000, 'the backlog was gone before the removals');
+        await world.rest(30_000);
+        assert.deepEqual(world.violations(), []);
+      });
+    }
+  }
+
+  const script = fc.record({
+    users: fc.integer({ min: 10, max: 300 }),
+    removals: fc.integer({ min: 1, max: 80 }),
+    mark: fc.constantFrom(1, 7, 60),
+    rows: fc.constantFrom(1, 5, 40),
+    waitMs: fc.constantFrom(0, 2, 40),
+  });
+
+  async function neverUndone(options: Partial<WorldOptions>, strict: boolean): Promise<void> {
+    await fc.assert(
+      fc.asyncProperty(script, fc.integer(), async ({ users, removals, mark, rows, waitMs }, seed) => {
+        const world = new World({ seed, limits: quick, memoryMark: mark, pageRows: rows, commitMs: 3, ...options });
+        await world.clock.advance(1_100);
+        const removedAt = new Map<string, number>();
+        // Two adds for everybody, then removals of some, then strangers, so that the adds stay on disk for long.
+        submitAll(world, [...adds(users), ...adds(users)]);
+        await world.clock.advance(waitMs);
+        for (let i = 0; i < removals; i += 1) {
+          const user = device(Math.floor(world.random() * users));
+          world.add(user, [{ seg_id: 1, expiration: -1 }]);
+          removedAt.set(`idfa:${user}`, i);
+          if (i % 10 === 0) await world.clock.advance(waitMs);
+        }
+        submitAll(world, adds(users, 1_000));
+        if (options.killAt === undefined && seed % 3 === 0) world.kill();
+        await world.rest(120_000);
+        assert.deepEqual(world.violations(), []);
+        if (strict) assert.deepEqual(undone(world, removedAt), []);
+      }),
+      { numRuns: numRuns(50) },
+    );
+  }
+
+  it('overtakes a backlog on disk and is not undone for a moment', () => neverUndone({}, true));
+
+  const faults: Partial<Record<Fate, number>> = { dropped: 0.03, replyLost: 0.03, late: 0.05, reset: 0.05, serverError: 0.05 };
+
+  it('overtakes a backlog on disk and stays, whatever the network does', () => neverUndone({ fates: faults }, false));
+
+  it('is not undone when its user has older adds in memory, on disk and in flight', async () => {
+    const world = new World({ seed: 2, ...onDisk, delayMs: () => 40 });
+    await world.clock.advance(1_100);
+    const user = device(1);
+    world.add(user, [{ seg_id: 1, value: 1 }]);
+    // There has to be a token first; then the add is on its way.
+    await world.clock.advance(130);
+    world.add(user, [{ seg_id: 1, value: 2 }]);
+    submitAll(world, adds(3_000, 10));
+    world.add(user, [{ seg_id: 1, value: 3 }]);
+    world.add(user, [{ seg_id: 1, expiration: -1 }]);
+    await world.rest(30_000);
+    assert.deepEqual(world.violations(), []);
+    const ops = world.service.log.filter((one) => one.user === `idfa:${user}`);
+    assert.deepEqual(ops.map(({ removed }) => removed), [false, true]);
+  });
+
+  it('does not hold back a newer add of its user, which wins', async () => {
+    const world = new World({ seed: 2, ...onDisk });
+    const user = device(1);
+    submitAll(world, adds(2_000, 10));
+    world.add(user, [{ seg_id: 1, expiration: -1 }]);
+    world.add(user, [{ seg_id: 1, value: 9 }]);
+    await world.rest(30_000);
+    assert.deepEqual(world.violations(), []);
+    assert.equal(world.service.state.get(`idfa:${user} 1`)?.value, 9);
+  });
+});
+
+describe('a flood of removals', function () {
+  this.timeout(0);
+
+  for (const [where, options] of [
+    ['in memory', {}],
+    ['on disk', { memoryMark: 3_000, pageRows: 1_000 }],
+  ] as const) {
+    it(`leaves the adds a fifth of the quota and takes the rest, ${where}`, async () => {
+      const world = new World({ seed: 1, ...options, delayMs: () => 5, keepEntries: false });
+      submitAll(world, adds(9_000));
+      submitAll(
+        world,
+        Array.from({ length: 9_000 }, (_, i) => ({ user: device(20_000 + i), blocks: [{ seg_id: 1, expiration: -1 }] })),
+      );
+      await world.clock.advance(7_500);
+      const removals = world.service.log.filter(({ removed }) => removed).length;
+      const share = 1 - removals / world.service.log.length;
+      assert.ok(world.service.log.length > 5_000);
+      assert.ok(share >= 0.195 && share <= 0.21, `the adds got ${share}`);
+      await world.rest(20_000);
+      assert.deepEqual(world.violations(), []);
+    });
+  }
+
+  it('takes the whole quota when there are no adds, as adds do when there are no removals', async () => {
+    for (const expiration of [-1, 60]) {
+      const world = new World({ seed: 1, delayMs: () => 5, keepEntries: false });
+      submitAll(
+        world,
+        Array.from({ length: 8_000 }, (_, i) => ({ user: device(i), blocks: [{ seg_id: 1, expiration }] })),
+      );
+      await world.clock.advance(6_000);
+      assert.ok(world.service.log.length >= 4_800, String(world.service.log.length));
+    }
+  });
+});

@@ -1,0 +1,255 @@
+// A flow around out nodes in a real Node-RED runtime, with the real words: what leaves, what is caught, what shows.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { hooks, i18n } from '@node-red/util';
+import helper from 'node-red-node-test-helper';
+import accountNode from '../../nodes/account/account';
+import { engines, sandbox } from '../../nodes/account/process-wide';
+import outNode from '../../nodes/out/out';
+
+const nodesFolder = path.join(__dirname, '..', '..', 'nodes');
+const prefix = '@instant-audience/node-red-xandr/instant-audience-';
+const files = { account: 'account.json', out: 'out.json' } as const;
+type NodeSet = keyof typeof files;
+
+export function wordsOf(set: NodeSet): any {
+  const file = path.join(nodesFolder, set, 'locales', 'en-US', files[set]);
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+/** A key that is not there, or a placeholder without its value, in any text since the last look. */
+export const wordProblems: string[] = [];
+
+function lookUp(key: string, set: NodeSet): string | undefined {
+  const [full, own] = key.startsWith(prefix) ? key.slice(prefix.length).split(':') : [set, key];
+  let value = wordsOf(full as NodeSet);
+  for (const part of own!.split('.')) value = value?.[part];
+  return typeof value === 'string' ? value : undefined;
+}
+
+function checkWord(key: string, params: Record<string, unknown>, set: NodeSet): void {
+  const template = lookUp(key, set);
+  // A reason that the service gives is told in its own words when there are none.
+  if (template === undefined && !key.startsWith('rejection.')) wordProblems.push(`${key} is missing`);
+  for (const [, name] of (template ?? '').matchAll(/__(\w+?)__/g)) {
+    if (params[name!] === undefined) wordProblems.push(`${key}: ${name} has no value`);
+  }
+  if ('count' in params) wordProblems.push(`${key}: i18next takes count for a plural`);
+}
+
+let userDir = '';
+
+/** As Node-RED loads it: with its own words; and with files in a folder of the test. */
+function loaded(node: unknown, set: NodeSet): unknown {
+  return (red: any) =>
+    (node as (red: unknown) => void)(
+      Object.create(red, {
+        settings: { value: { userDir } },
+        _: {
+          value: (key: string, params: Record<string, unknown> = {}) => {
+            checkWord(key, params, set);
+            return i18n._(key.includes(':') ? key : `${prefix}${set}:${key}`, params as any);
+          },
+        },
+      }),
+    );
+}
+
+/** Starts and stops what the tests of a file need around them. */
+export function useNodeRed(): void {
+  before((done) => {
+    userDir = mkdtempSync(path.join(tmpdir(), 'instant-audience-'));
+    (i18n as any).init({ lang: 'en-US' });
+    const sets = Object.entries(files);
+    void Promise.all(
+      sets.map(([set, file]) =>
+        i18n.registerMessageCatalog(`${prefix}${set}`, path.join(nodesFolder, set, 'locales'), file),
+      ),
+    ).then(() => helper.startServer(done), done);
+    hooks.add('onComplete.test', onComplete);
+    (helper as any)._events.on('node-status', onStatus);
+  });
+  afterEach(() => {
+    const problems = wordProblems.splice(0);
+    if (problems.length > 0) throw new Error(problems.join('; '));
+  });
+  after(async () => {
+    hooks.remove('*.test');
+    (helper as any)._events.off('node-status', onStatus);
+    await engines.closeParked();
+    await sandbox.stopUnused();
+    rmSync(userDir, { recursive: true, force: true });
+    await new Promise<void>((done) => helper.stopServer(done));
+  });
+}
+
+export function unload(): Promise<void> {
+  return helper.unload();
+}
+
+/** As a process that ends and starts again: engines are closed, files stay. */
+export async function restart(): Promise<void> {
+  await helper.unload();
+  await engines.closeParked();
+}
+
+export interface Shown {
+  readonly text: string;
+  readonly fill: string;
+  readonly shape: string;
+  readonly atMs: number;
+}
+
+/** One out node, and what became of its messages. */
+export class Flow {
+  readonly accepted: any[] = [];
+  readonly rejected: any[] = [];
+  /** Messages that ended well. */
+  readonly completed: any[] = [];
+  /** Errors that ended a message, as texts. */
+  readonly errors: string[] = [];
+  readonly shown: Shown[] = [];
+  private sent = 0;
+
+  constructor(readonly out = 'out') {}
+
+  get node(): any {
+    return helper.getNode(this.out);
+  }
+
+  get status(): string | undefined {
+    return this.shown.at(-1)?.text;
+  }
+
+  /** The config of the out node and of what is wired to it. */
+  nodes(changes: object = {}): object[] {
+    const { out } = this;
+    const wires = [[`${out} accepted`], [`${out} rejected`]];
+    const config = [
+      { id: out, type: 'instant-audience-out', account: 'account', wires, ...changes },
+      ...['accepted', 'rejected'].map((end) => ({ id: `${out} ${end}`, type: 'helper', wires: [] })),
+    ];
+    // Without a place in the workspace a node counts as configuration.
+    return config.map((node) => ({ z: 'flow', x: 0, y: 0, ...node }));
+  }
+
+  /** After each start of the flow: its helper nodes are new. */
+  watch(): void {
+    for (const end of ['accepted', 'rejected'] as const) {
+      helper.getNode(`${this.out} ${end}`)?.on('input', (message: any) => this[end].push(message));
+    }
+  }
+
+  get ends(): number {
+    return this.completed.length + this.errors.length;
+  }
+
+  /** What came before is not looked at any more. */
+  forget(): void {
+    if (this.ends !== this.sent) throw new Error(`${this.sent} messages, ${this.ends} ends`);
+    this.sent = 0;
+    for (const list of [this.accepted, this.rejected, this.errors, this.completed]) list.length = 0;
+  }
+
+  /** Hands messages to the node; they end later. */
+  give(...messages: object[]): void {
+    this.sent += messages.length;
+    for (const message of messages) this.node.receive(message);
+  }
+
+  /** Hands messages to the node and waits until each has ended; then, that none ends twice. */
+  async send(...messages: object[]): Promise<void> {
+    this.give(...messages);
+    await this.allEnded();
+  }
+
+  async allEnded(): Promise<void> {
+    await until(() => this.ends >= this.sent, `${this.sent} messages end`);
+    await sleep(10);
+    if (this.ends !== this.sent) throw new Error(`${this.sent} messages, ${this.ends} ends`);
+  }
+
+  /** What the flow author reads in the last error. */
+  get error(): string {
+    return this.errors.at(-1) ?? '';
+  }
+}
+
+let flowsUnderTest: readonly Flow[] = [];
+
+function flowOf(id: string): Flow | undefined {
+  return flowsUnderTest.find(({ out }) => out === id);
+}
+
+interface Completion {
+  readonly msg: unknown;
+  readonly error?: Error;
+  readonly node: { readonly id: string };
+}
+
+function onComplete({ msg, error, node }: Completion): void {
+  const flow = flowOf(node.id);
+  if (error === undefined) flow?.completed.push(msg);
+  else flow?.errors.push(error.message);
+}
+
+function onStatus({ id, status }: { readonly id: string; readonly status?: Shown }): void {
+  if (status?.text !== undefined) flowOf(id)?.shown.push({ ...status, atMs: performance.now() });
+}
+
+const tab = { id: 'flow', type: 'tab', label: 'test' };
+
+export async function load(nodes: readonly object[], credentials: object, ...flows: Flow[]): Promise<void> {
+  flowsUnderTest = flows;
+  await helper.load([loaded(accountNode, 'account'), loaded(outNode, 'out')], [tab, ...nodes], credentials);
+  for (const flow of flows) flow.watch();
+}
+
+/** A deploy of the editor: waits until the flows run again. */
+export async function deploy(
+  nodes: readonly object[],
+  type: 'full' | 'flows' | 'nodes',
+  ...flows: Flow[]
+): Promise<void> {
+  const { _events: events, _redNodes: redNodes } = helper as any;
+  const started = new Promise((resolve) => events.once('flows:started', resolve));
+  await redNodes.setFlows([tab, ...nodes], null, type);
+  await started;
+  for (const flow of flows) flow.watch();
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+export async function until(condition: () => boolean, what: string, forMs = 8_000): Promise<void> {
+  const endMs = performance.now() + forMs;
+  while (!condition()) {
+    if (performance.now() > endMs) throw new Error(`${what}: did not happen`);
+    await sleep(5);
+  }
+}
+
+export const idfa = (number: number): string => `00000000-0000-4000-8000-${String(number).padStart(12, '0')}`;
+
+export function entry(number: number, expiration = 60, segment = 10001): any {
+  return { user_id: idfa(number), domain: 'idfa', seg_block: [{ seg_id: segment, expiration }] };
+}
+
+/** An account of a service, such as a sandbox, at this address. */
+export function customAccount(url: string, changes: object = {}): object {
+  return {
+    id: 'account',
+    type: 'instant-audience-account',
+    environment: 'custom',
+    authUrl: url,
+    serviceUrl: url,
+    member: '7',
+    ...changes,
+  };
+}
+
+export function login(password = 'secret', account = 'account'): object {
+  return { [account]: { username: 'me', password } };
+}

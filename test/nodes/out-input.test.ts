@@ -1,0 +1,263 @@
+// What an out node makes of bad input: what the flow author is told, that each message ends once, that all goes on.
+import assert from 'node:assert/strict';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import { customAccount, entry, Flow, idfa, load, login, unload, useNodeRed } from './out-flow';
+
+const block = { seg_id: 1 };
+const optedOut = { user_id: '0', seg_block: [block] };
+
+/** What is no entry at all, and what the flow author reads in the error. */
+const noEntries: readonly [name: string, message: object, told: RegExp][] = [
+  ['nothing', {}, /^msg\.payload does not exist; expected an entry/],
+  ['null', { payload: null }, /^msg\.payload is null; expected/],
+  ['a string', { payload: 'hello' }, /^msg\.payload is the text "hello"; expected/],
+  ['JSON text', { payload: '{"user_id":"1"}' }, /^msg\.payload is JSON text.*put a JSON node before/],
+  ['a number', { payload: 42 }, /^msg\.payload is the number 42/],
+  ['true', { payload: true }, /^msg\.payload is true/],
+  ['a Buffer', { payload: Buffer.from('abc') }, /^msg\.payload is a Buffer of 3 bytes/],
+  ['an empty array', { payload: [] }, /^msg\.payload is an empty array; there is nothing to send/],
+  ['an empty envelope', { payload: { rt_segment: [] } }, /^msg\.payload\.rt_segment is an empty array/],
+  ['a mixed envelope', { payload: { rt_segment: [entry(1)], user_id: '1' } }, /both rt_segment and user_id/],
+  ['an unknown control', { control: 'stop', payload: entry(1) }, /^msg\.control is "stop"; it can be flush/],
+  ['a control that is no text', { control: Object.create(null) }, /^msg\.control is object; it can be/],
+];
+
+/** Entries that are wrong: the stable code, and what the flow author reads. */
+const wrongEntries: readonly [name: string, entry: unknown, code: string, told: RegExp][] = [
+  ['what is no object', 5, 'not_an_entry', /^This is 5; expected an object/],
+  [
+    'seg_id with seg_code',
+    { user_id: '7', seg_block: [{ seg_id: 1, seg_code: 'a', member_id: 2 }] },
+    'segment_twice',
+    /seg_block\[0\] has both seg_id and seg_code/,
+  ],
+  [
+    'seg_code without member_id',
+    { user_id: '7', seg_block: [block, { seg_code: 'a' }] },
+    'member_id_missing',
+    /seg_block\[1\] has seg_code without member_id/,
+  ],
+  [
+    'a number beyond 2^53',
+    { user_id: 2 ** 53 + 2, seg_block: [block] },
+    'user_id_digits_lost',
+    /beyond 2\^53−1.*string/,
+  ],
+  [
+    'sha1mac',
+    { user_id: 'a'.repeat(40), domain: 'sha1mac', seg_block: [block] },
+    'domain_retired',
+    /"sha1mac" was retired/,
+  ],
+  [
+    'an all-zero IDFA',
+    { user_id: '00000000-0000-0000-0000-000000000000', domain: 'idfa', seg_block: [block] },
+    'user_id_all_zero',
+    /all zeros.*tracking is limited/,
+  ],
+  [
+    'expiration −5',
+    { user_id: '7', seg_block: [{ ...block, expiration: -5 }] },
+    'expiration_range',
+    /seg_block\[0\]\.expiration is -5; allowed are/,
+  ],
+  [
+    'expiration 1.5',
+    { user_id: '7', seg_block: [{ ...block, expiration: 1.5 }] },
+    'expiration_range',
+    /expiration is 1\.5/,
+  ],
+  [
+    'expiration "soon"',
+    { user_id: '7', seg_block: [{ ...block, expiration: 'soon' }] },
+    'expiration_range',
+    /expiration is "soon"/,
+  ],
+  [
+    'a __proto__ key',
+    JSON.parse('{"user_id":"7","__proto__":{"user_id":"8"},"seg_block":[{"seg_id":1}]}'),
+    'unknown_key',
+    /^__proto__ is no key of the service/,
+  ],
+  [
+    'a lone surrogate in an id',
+    { user_id: 'ab\ud800', seg_block: [block] },
+    'text_broken',
+    /half of a character/,
+  ],
+  [
+    'a lone surrogate in a code',
+    { user_id: '7', seg_block: [{ seg_code: '\udc00', member_id: 1 }] },
+    'text_broken',
+    /seg_block\[0\]\.seg_code .*half of a character/,
+  ],
+  [
+    '3 MB in one block',
+    { user_id: '7', seg_block: [{ seg_code: 'x'.repeat(3_000_000), member_id: 1 }] },
+    'too_large',
+    /^seg_block\[0\] makes a request of 30\d+ bytes on its own/,
+  ],
+];
+
+const indexes = (message: any): number[] => message.audience.rejected.map((each: any) => each.index);
+const segmentsOf = (sandbox: Sandbox, user: string): number =>
+  sandbox.state().filter(({ user_id }) => user_id === user).length;
+
+describe('the out node, given bad input', () => {
+  useNodeRed();
+  let sandbox: Sandbox;
+  // One engine for all, whose first second goes by once.
+  const main = new Flow();
+  const unwired = new Flow('unwired');
+  const elsewhere = new Flow('elsewhere');
+  const expression = new Flow('expression');
+  const failing = new Flow('failing');
+  const nameless = new Flow('nameless');
+  const misspelt = new Flow('misspelt');
+
+  before(async () => {
+    sandbox = await startSandbox({ faults: [{ kind: 'poison', userIds: [idfa(1_000_002)] }] });
+    const nodes = [
+      customAccount(sandbox.url),
+      ...main.nodes(),
+      ...unwired.nodes({ wires: [['unwired accepted'], []] }),
+      ...elsewhere.nodes({ input: 'data.entries' }),
+      ...expression.nodes({ input: 'payload.list', inputType: 'jsonata' }),
+      ...failing.nodes({ input: '$error("no luck")', inputType: 'jsonata' }),
+      ...nameless.nodes({ input: '' }),
+      ...misspelt.nodes({ input: 'a..b' }),
+    ];
+    await load(nodes, login(), main, unwired, elsewhere, expression, failing, nameless, misspelt);
+  });
+  after(async () => {
+    await unload();
+    await sandbox.close();
+  });
+  beforeEach(() => main.forget());
+
+  for (const [name, message, told] of noEntries) {
+    it(`ends ${name} with an error that says what was expected`, async () => {
+      await main.send(message);
+      assert.match(main.error, told);
+      assert.deepEqual([main.errors.length, main.completed.length], [1, 0]);
+      assert.equal(main.accepted.length + main.rejected.length, 0);
+    });
+  }
+
+  for (const [name, wrong, code, told] of wrongEntries) {
+    it(`rejects ${name}, and says why`, async () => {
+      const message: any = { payload: wrong === 5 ? [wrong] : wrong, topic: 'kept' };
+      await main.send(message);
+      const [refused] = main.rejected;
+      assert.equal(refused, message);
+      assert.equal(refused.audience.status, 'rejected');
+      const [first] = refused.audience.rejected;
+      assert.deepEqual([first.index, first.code], [0, code]);
+      assert.equal(first.entry, wrong);
+      assert.match(first.message, told);
+      assert.deepEqual([main.completed.length, main.errors.length, main.accepted.length], [1, 0, 0]);
+      assert.equal(sandbox.operations().length, 0);
+    });
+  }
+
+  it('does not wait for a promise in a message, nor fall over one that fails', async () => {
+    const broken = Promise.reject(new Error('never seen'));
+    broken.catch(() => undefined);
+    await main.send({ payload: broken });
+    assert.match(main.rejected[0].audience.rejected[0].message, /user_id is missing/);
+  });
+
+  it('sends the other 999 of a thousand, and tells the one by its place, in a message of its own', async () => {
+    const payload: unknown[] = Array.from({ length: 1000 }, (_, at) => entry(at));
+    payload[417] = { user_id: '', seg_block: [block] };
+    const message: any = { payload, topic: 'kept' };
+    await main.send(message);
+    const [accepted] = main.accepted;
+    assert.equal(accepted, message);
+    const counts = { entries: 999, users: 999, associations: 999, accepted: 999, superseded: 0, expired: 0 };
+    assert.deepEqual(accepted.audience, { status: 'accepted', ...counts, warnings: [] });
+    const [refused] = main.rejected;
+    assert.equal(refused.topic, 'kept');
+    assert.deepEqual(indexes(refused), [417]);
+    assert.deepEqual(refused.audience.rejected[0].entry, payload[417]);
+    // No object is in both messages.
+    assert.notEqual(refused.payload, payload);
+    assert.notEqual(refused.audience.rejected[0].entry, payload[417]);
+    assert.equal(sandbox.state().length, 999);
+    assert.deepEqual([main.completed.length, main.errors.length], [1, 0]);
+  });
+
+  it('takes a hole in an array for a mistake, not for nothing', async () => {
+    const payload = [entry(1)];
+    payload[2] = entry(3);
+    await main.send({ payload });
+    assert.equal(main.accepted[0].audience.entries, 2);
+    assert.deepEqual(indexes(main.rejected[0]), [1]);
+  });
+
+  it('spreads 3 MB, and 250 segments, of one user over as many calls as they need', async () => {
+    const code = (at: number): string => `${at}-${'y'.repeat(100_000)}`;
+    const large = Array.from({ length: 30 }, (_, at) => ({ seg_code: code(at), member_id: 1 }));
+    const many = Array.from({ length: 250 }, (_, at) => ({ seg_id: at + 1 }));
+    const payload = [
+      { user_id: '7', seg_block: large },
+      { user_id: '8', seg_block: many },
+    ];
+    await main.send({ payload });
+    assert.equal(main.accepted[0].audience.associations, 280);
+    assert.deepEqual([segmentsOf(sandbox, '7'), segmentsOf(sandbox, '8')], [30, 250]);
+  });
+
+  it('spreads 250 segments of one user that came in 250 messages', async () => {
+    const messages = Array.from({ length: 250 }, (_, at) => ({
+      payload: { user_id: '9', seg_block: [{ seg_id: at + 1 }] },
+    }));
+    await main.send(...messages);
+    assert.equal(segmentsOf(sandbox, '9'), 250);
+  });
+
+  it('makes rejections errors when the second output is not wired', async () => {
+    await unwired.send({ payload: optedOut });
+    assert.match(unwired.error, /^user_id is 0/);
+    await unwired.send({ payload: [entry(1), optedOut, entry(2)] });
+    assert.match(unwired.error, /^1 of 3 entries were rejected\. First: entry 1: user_id is 0/);
+    assert.equal(unwired.accepted[0].audience.entries, 2);
+    assert.equal(unwired.completed.length, 0);
+  });
+
+  it('tells what the service refused, by the place of the entry', async () => {
+    await main.send({ payload: [optedOut, entry(1), entry(1_000_002), entry(3)] });
+    const [refused] = main.rejected;
+    assert.deepEqual(indexes(refused), [0, 2]);
+    assert.match(refused.audience.rejected[1].message, /^The service refused/);
+    assert.deepEqual(refused.audience.rejected[1].entry, entry(1_000_002));
+    assert.equal(main.accepted[0].audience.entries, 3);
+  });
+
+  it('speaks of the property that it reads', async () => {
+    await elsewhere.send({ data: {} });
+    assert.match(elsewhere.error, /^msg\.data\.entries does not exist/);
+    await elsewhere.send({ data: { entries: [entry(1)] }, payload: 'kept' });
+    assert.equal(elsewhere.accepted[0].payload, 'kept');
+  });
+
+  it('says so at once, and for every message, when that property has no name', async () => {
+    for (const flow of [nameless, misspelt]) {
+      await flow.send({ payload: entry(1) }, { payload: entry(2) });
+      assert.match(flow.error, /^Entries are in: this is not the name of a property/);
+      assert.equal(flow.errors.length, 2);
+      assert.deepEqual(
+        flow.shown.map(({ text, fill, shape }) => `${fill} ${shape} ${text}`),
+        ['red ring input not valid'],
+      );
+    }
+  });
+
+  it('takes what an expression makes of a message, and ends each message when it fails', async () => {
+    await expression.send({ payload: { list: [entry(1), entry(2)] } });
+    assert.equal(expression.accepted[0].audience.accepted, 2);
+    await failing.send({ payload: 1 }, { payload: 2 });
+    assert.equal(failing.errors.length, 2);
+    assert.match(failing.error, /could not be read \(.*no luck.*\)/);
+  });
+});
