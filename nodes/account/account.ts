@@ -9,6 +9,7 @@ import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import { OutboxError, type Outbox } from '../../src/outbox/outbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
 import type { Account, AccountNode } from './account-api';
+import { serveAccountForms } from './admin';
 import type { Problem } from './checks';
 import { connectionOf } from './connection';
 import { Holder, type Hold } from './holder';
@@ -38,6 +39,7 @@ export = (RED: NodeAPI): void => {
   );
 
   serveSandboxMembers(RED, sandbox);
+  serveAccountForms(RED, engines, sandbox);
 };
 
 function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account {

@@ -46,7 +46,7 @@ type Check = (value: string, read: Reader) => Problem | null;
 
 const environments = ['sandbox', 'production', 'custom'];
 const authMethods = ['password', 'jwt'];
-const queues = ['disk', 'memory', 'shared'];
+const queues = ['disk', 'memory'];
 
 /** What the editor shows in place of a stored password. */
 const storedPassword = '__PWRD__';
@@ -132,6 +132,10 @@ const privateKey: Check = (value, read) => {
     : problem('key_invalid');
 };
 
+/** `shared` is a name that is taken, for a queue that this version does not have. */
+const queue: Check = (value) =>
+  value === 'shared' ? problem('queue_shared_later') : oneOf(queues, 'queue_unknown')(value, () => undefined);
+
 const checks: Record<CheckedProperty, Check> = {
   environment: oneOf(environments, 'environment_unknown'),
   authUrl: address('auth_url'),
@@ -142,7 +146,7 @@ const checks: Record<CheckedProperty, Check> = {
   password: filledIn(usesPassword, 'password_missing'),
   keyName: filledIn(usesKey, 'key_name_missing'),
   privateKey,
-  queue: oneOf(queues, 'queue_unknown'),
+  queue,
   databaseUrl: filledIn((read) => read('queue') === 'shared', 'database_url_missing'),
   postsPerSecond: wholeNumber('postsPerSecond'),
   usersPerSecond: wholeNumber('usersPerSecond'),

@@ -63,8 +63,7 @@ async function askService(subject: TestSubject, token: string, isKept: boolean):
   const read = await client.usage({ ...memberId, ...range }, token);
   switch (read.kind) {
     case 'read':
-    // The service took the token and did not like the question: the login works.
-    case 'bodyRefused':
+    case 'bodyRefused': // It took the token and did not like the question: the login works.
       return works(subject);
     case 'deadToken':
       return isKept ? withNewToken(subject, token) : bad('tokenRefused', { host: serviceHost });
@@ -151,7 +150,7 @@ const troubles: Readonly<Record<string, string>> = {
 function ofConfiguration(code: string, message: string, host: string): TestResult {
   switch (code) {
     case 'tls':
-      return bad('certificate', { host, code: /\(([A-Z][A-Z0-9_]+)\)/.exec(message)?.[1] ?? 'host name' });
+      return ofCertificate(message, host);
     case 'http_403':
       return bad('notAllowed', { host });
     case 'http_407':
@@ -163,6 +162,12 @@ function ofConfiguration(code: string, message: string, host: string): TestResul
     default:
       return bad('address', { host });
   }
+}
+
+/** The client's sentence names OpenSSL's code, except where the certificate is for another host. */
+function ofCertificate(message: string, host: string): TestResult {
+  const code = /\(([A-Z][A-Z0-9_]+)\)/.exec(message)?.[1];
+  return code === undefined ? bad('certificateHost', { host }) : bad('certificate', { host, code });
 }
 
 function loginLimit(retryAfterMs: number): TestResult {

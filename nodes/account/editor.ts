@@ -1,4 +1,10 @@
 // The account node in the editor: its defaults, its validators, and a form that shows what its choices need.
+import { reachConfigButtons } from '../shared/editor/accessible';
+import { keepSelectable } from '../shared/editor/choices';
+import { migrateOnLoad } from '../shared/editor/on-load';
+import { formClosed, formOpened, isFormOpen } from '../shared/editor/open-form';
+import { showProblems } from '../shared/editor/problems';
+import { useStyle } from '../shared/editor/style';
 import type { EditorNode, EditorRed } from '../types/red-editor';
 import {
   checkProperty,
@@ -9,6 +15,8 @@ import {
   type Reader,
 } from './checks';
 import { documentedWords, exceedsDocumented, meaningOf, type Limits } from './editor/limits';
+import { disagreeing } from './editor/neighbours';
+import { prepareTestButton } from './editor/test-button';
 
 declare const RED: EditorRed;
 
@@ -49,13 +57,6 @@ function isCredential(property: CheckedProperty): property is CredentialName {
   return credentialNames.includes(property);
 }
 
-/** The account whose form is open: its validators read the fields, all others what was saved. */
-let open: Account | null = null;
-
-function setOpen(account: Account | null): void {
-  open = account;
-}
-
 function field(property: string): JQuery {
   return $(`#node-config-input-${property}`);
 }
@@ -72,7 +73,7 @@ function savedCredential(credentials: Record<string, unknown>, name: string): st
 
 function readerOf(account: Account): Reader {
   return (property) => {
-    if (account === open) {
+    if (isFormOpen(account)) {
       return asText(field(property).val());
     }
     return isCredential(property)
@@ -102,7 +103,7 @@ function valid(property: CheckedProperty) {
  */
 function validLogin(this: Account, value: unknown, _options: unknown): true | string {
   const chosen = valid('authMethod').call(this, value, _options);
-  if (chosen !== true || this === open || this.credentials === undefined) {
+  if (chosen !== true || isFormOpen(this) || this.credentials === undefined) {
     return chosen;
   }
   const read = readerOf(this);
@@ -119,18 +120,22 @@ function value(property: string): string {
   return (asText(field(property).val()) ?? '').trim();
 }
 
-/** A value that the list does not offer, such as `${ENV}` from a file, must survive opening the form. */
-function keepSelectable(property: string, saved: unknown, label: (text: string) => string): void {
-  const text = asText(saved);
-  const known = field(property)
-    .find('option')
-    .toArray()
-    .some((option) => option.value === text);
-  if (text !== undefined && text !== '' && !known) {
-    field(property)
-      .append($('<option>').val(text).text(label(text)))
-      .val(text);
+/** Accounts that share a queue must agree on its place; the runtime would refuse the second one. */
+function validQueue(this: Account, value: unknown, options: unknown): true | string {
+  const chosen = valid('queue').call(this, value, options);
+  if (chosen !== true) {
+    return chosen;
   }
+  const others = readerOf(this);
+  const read = (property: CheckedProperty, otherwise: string): string =>
+    (others(property) ?? otherwise).trim();
+  const other = disagreeing(this.id, {
+    environment: read('environment', 'sandbox'),
+    serviceUrl: read('serviceUrl', ''),
+    member: read('member', ''),
+    queue: asText(value) ?? 'disk',
+  });
+  return other === null ? true : this._('error.queue_kinds_differ', { account: labelOf(this), other });
 }
 
 function showWhatApplies(account: Account): void {
@@ -211,6 +216,95 @@ function describe(account: Account): string {
   return seat ?? account._('account.production');
 }
 
+function labelOf(account: Account): string {
+  return account.name || describe(account);
+}
+
+const checkedFields: readonly CheckedProperty[] = [
+  'environment',
+  'authUrl',
+  'serviceUrl',
+  'member',
+  'authMethod',
+  'username',
+  'password',
+  'keyName',
+  'privateKey',
+  'queue',
+  'databaseUrl',
+  ...numberProperties,
+];
+
+/** What is wrong is said below the field, also in a tab that is not open yet. */
+function showAccountProblems(account: Account, form: JQuery): void {
+  const checked = checkedFields.map((name) => ({
+    name,
+    field: field(name),
+    verdict: () => {
+      const check = name === 'queue' ? validQueue : valid(name);
+      return check.call(account, field(name).val(), {});
+    },
+  }));
+  showProblems(form, checked);
+}
+
+const testedFields = [
+  'environment',
+  'authUrl',
+  'serviceUrl',
+  'member',
+  'authMethod',
+  'username',
+  'password',
+  'keyName',
+  'privateKey',
+  'tls',
+  'proxy',
+];
+
+/** What a test of the connection needs; the lists of configuration nodes say `_ADD_` for none. */
+function readConnection(): Record<string, string> {
+  const read = testedFields.map((name): [string, string] => [name, asText(field(name).val()) ?? '']);
+  return Object.fromEntries(read.filter(([, text]) => text !== '_ADD_'));
+}
+
+function prepareForm(account: Account): void {
+  const form = $('.instant-audience-account');
+  useStyle();
+  makeTabs(account);
+  keepSelectable(field('environment'), account.environment, (text) => text);
+  keepSelectable(field('authMethod'), account.authMethod, (text) => text);
+  keepSelectable(field('queue'), account.queue, (text) =>
+    text === 'shared' ? account._('queue.shared') : text,
+  );
+  field('environment')
+    .add(field('authMethod'))
+    .add(field('queue'))
+    .on('change', () => showWhatApplies(account));
+  field('postsPerSecond')
+    .add(field('usersPerSecond'))
+    .add(field('maxConcurrent'))
+    .on('change input', () => showWhatLimitsMean(account));
+  prepareKey();
+  showWhatApplies(account);
+  showWhatLimitsMean(account);
+  showAccountProblems(account, form);
+  prepareTestButton(account, form, readConnection);
+  reachConfigButtons(field('tls'), 'tls-config');
+  reachConfigButtons(field('proxy'), 'http proxy');
+}
+
+function prepareKey(): void {
+  // The editor validates at `paste` before the text has arrived.
+  field('privateKey').on('input', () => field('privateKey').trigger('change'));
+  // A stored key is shown as dots of no meaning: typing or pasting must replace all of them.
+  field('privateKey').on('focus', function () {
+    if (this instanceof HTMLTextAreaElement && this.value === '__PWRD__') {
+      this.select();
+    }
+  });
+}
+
 RED.nodes.registerType<AccountProperties, AccountCredentials>('instant-audience-account', {
   category: 'config',
   color: '#8FC1B5',
@@ -227,7 +321,7 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('instant-audience-
     postsPerSecond: { value: 100, validate: valid('postsPerSecond') },
     usersPerSecond: { value: 1000, validate: valid('usersPerSecond') },
     maxConcurrent: { value: 15, validate: valid('maxConcurrent') },
-    queue: { value: 'disk', validate: valid('queue') },
+    queue: { value: 'disk', validate: validQueue },
     queueMaxEntries: { value: 5000000, validate: valid('queueMaxEntries') },
     queueMaxMb: { value: 2048, validate: valid('queueMaxMb') },
     warnAfterMinutes: { value: 2, validate: valid('warnAfterMinutes') },
@@ -242,44 +336,21 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('instant-audience-
     databaseUrl: { type: 'password', validate: valid('databaseUrl') },
   },
   label: function () {
-    return this.name || describe(this);
+    return labelOf(this);
   },
   labelStyle: function () {
     return this.name ? 'node_label_italic' : '';
   },
   oneditprepare: function () {
-    setOpen(this);
-    makeTabs(this);
-    keepSelectable('environment', this.environment, (text) => text);
-    keepSelectable('authMethod', this.authMethod, (text) => text);
-    keepSelectable('queue', this.queue, (text) => (text === 'shared' ? this._('queue.shared') : text));
-    field('environment')
-      .add(field('authMethod'))
-      .add(field('queue'))
-      .on('change', () => showWhatApplies(this));
-    field('postsPerSecond')
-      .add(field('usersPerSecond'))
-      .add(field('maxConcurrent'))
-      .on('change input', () => showWhatLimitsMean(this));
-    // The editor validates at `paste` before the text has arrived.
-    field('privateKey').on('input', () => field('privateKey').trigger('change'));
-    // A stored key is shown as dots of no meaning: typing or pasting must replace all of them.
-    field('privateKey').on('focus', function () {
-      if (this instanceof HTMLTextAreaElement && this.value === '__PWRD__') {
-        this.select();
-      }
-    });
-    showWhatApplies(this);
-    showWhatLimitsMean(this);
+    formOpened(this);
+    prepareForm(this);
   },
   oneditsave: function () {
     saveNumbers(this);
-    setOpen(null);
+    formClosed();
   },
-  oneditcancel: function () {
-    setOpen(null);
-  },
-  oneditdelete: function () {
-    setOpen(null);
-  },
+  oneditcancel: formClosed,
+  oneditdelete: formClosed,
 });
+
+migrateOnLoad('instant-audience-account');

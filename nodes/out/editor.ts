@@ -1,4 +1,10 @@
 // The out node in the editor: its defaults, its validators, its label, and a form in words.
+import { nameTypedInput, reachConfigButtons } from '../shared/editor/accessible';
+import { keepSelectable } from '../shared/editor/choices';
+import { migrateOnLoad } from '../shared/editor/on-load';
+import { useOnlyAccount } from '../shared/editor/only-account';
+import { showProblems } from '../shared/editor/problems';
+import { useStyle } from '../shared/editor/style';
 import type { EditorNode, EditorRed } from '../types/red-editor';
 
 declare const RED: EditorRed;
@@ -52,18 +58,39 @@ function validCompleteOn(this: OutNode, value: unknown, _options: unknown): true
     : this._('invalid.completeOn_unknown');
 }
 
-/** A value that the list does not offer, such as `${ENV}` from a file, must survive opening the form. */
-function keepSelectable(select: JQuery, saved: unknown): void {
-  if (typeof saved === 'string' && saved !== '' && select.val() !== saved) {
-    select.append($('<option>').val(saved).text(saved)).val(saved);
-  }
-}
-
 function completeOnHint(chosen: unknown, account: SavedAccount | null): string {
   if (chosen === 'queued') {
     return account?.queue === 'memory' ? 'completeOn.memoryHint' : 'completeOn.queuedHint';
   }
   return chosen === 'accepted' ? 'completeOn.acceptedHint' : 'completeOn.otherHint';
+}
+
+function prepareForm(node: OutNode): void {
+  const input = $('#node-input-input');
+  const account = $('#node-input-account');
+  useStyle();
+  keepSelectable($('#node-input-completeOn'), node.completeOn, (text) => text);
+  input.typedInput({ default: 'msg', types: ['msg'], typeField: '#node-input-inputType' });
+  const label = node._('label.input');
+  nameTypedInput(input, label, node._('label.typeOf', { field: label }));
+  reachConfigButtons(account, 'instant-audience-account');
+  showHints(node, account);
+  showProblems($('.instant-audience-out'), [
+    { name: 'account', field: account, verdict: () => validAccount.call(node, account.val(), {}) },
+    { name: 'input', field: input, verdict: () => validInput.call(node, input.val(), {}) },
+  ]);
+}
+
+function showHints(node: OutNode, account: JQuery): void {
+  const completeOn = $('#node-input-completeOn');
+  const show = (): void => {
+    const hint = completeOnHint(completeOn.val(), accountOf(account.val()));
+    $('#instant-audience-complete-hint').text(node._(hint));
+  };
+  completeOn.on('change', show);
+  // The list of accounts is replaced after another one was added, which fires `change` too.
+  account.on('change', show);
+  show();
 }
 
 RED.nodes.registerType<OutProperties>('instant-audience-out', {
@@ -98,22 +125,12 @@ RED.nodes.registerType<OutProperties>('instant-audience-out', {
   labelStyle: function () {
     return this.name ? 'node_label_italic' : '';
   },
+  onadd: function () {
+    useOnlyAccount(this);
+  },
   oneditprepare: function () {
-    const completeOn = $('#node-input-completeOn');
-    const account = $('#node-input-account');
-    keepSelectable(completeOn, this.completeOn);
-    $('#node-input-input').typedInput({
-      default: 'msg',
-      types: ['msg'],
-      typeField: '#node-input-inputType',
-    });
-    const showHint = () =>
-      $('#instant-audience-complete-hint').text(
-        this._(completeOnHint(completeOn.val(), accountOf(account.val()))),
-      );
-    completeOn.on('change', showHint);
-    // The list of accounts is replaced after another one was added, which fires `change` too.
-    account.on('change', showHint);
-    showHint();
+    prepareForm(this);
   },
 });
+
+migrateOnLoad('instant-audience-out');

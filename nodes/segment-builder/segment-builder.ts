@@ -3,9 +3,13 @@ import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'nod
 import { compileBuilder, type Builder, type BuildResult } from '../../src/audience/build';
 import type { Issue } from '../../src/audience/issues';
 import { InOrder } from '../shared/in-order';
+import { migrate } from '../shared/migrations';
 import { typedInputsOf } from '../shared/typed-input';
 import { issueText, joinSentences, rejection, textOr, type Rejection } from '../shared/words';
+import { serveBuilderForms } from './admin';
+import { FormWatch, type MessageWatch } from './last-message';
 
+const type = 'instant-audience-segment-builder';
 const prefix = 'segment-builder';
 
 type Message = NodeMessageInFlow & Record<string, unknown>;
@@ -25,21 +29,37 @@ type WiredNode = Node & { readonly wires?: readonly (readonly string[])[] };
 type Place = (message: Message, value: unknown) => boolean;
 
 export = (RED: NodeAPI): void => {
-  function SegmentBuilder(this: Node, config: SegmentBuilderDef): void {
-    RED.nodes.createNode(this, config);
+  const watches = new Map<string, MessageWatch>();
+
+  function SegmentBuilder(this: Node, saved: SegmentBuilderDef & Record<string, unknown>): void {
+    RED.nodes.createNode(this, saved);
+    const config = migrate(type, saved);
     const place = placeOf(RED, config);
     const compiled = compileBuilder(config, typedInputsOf(RED, this));
     const issues = [...(compiled.ok ? [] : compiled.issues), ...(typeof place === 'function' ? [] : [place])];
+    const watch = watchOf(this, watches);
     if (compiled.ok && typeof place === 'function') {
       this.status({});
-      serve(RED, this, compiled.builder, config.source === 'items', place);
+      serve(RED, this, compiled.builder, config.source === 'items', place, watch);
     } else {
-      refuseEverything(RED, this, issues);
+      refuseEverything(RED, this, issues, watch);
     }
   }
 
-  RED.nodes.registerType('instant-audience-segment-builder', SegmentBuilder);
+  RED.nodes.registerType(type, SegmentBuilder);
+  serveBuilderForms(RED, watches);
 };
+
+/** For the form's preview; a node that is set up wrongly needs it most. */
+function watchOf(node: Node, watches: Map<string, MessageWatch>): MessageWatch {
+  const watch = new FormWatch();
+  watches.set(node.id, watch);
+  node.on('close', () => {
+    watch.close();
+    if (watches.get(node.id) === watch) watches.delete(node.id);
+  });
+  return watch;
+}
 
 /** Where the entries go: a property of the message, or what is wrong with the saved one. */
 function placeOf(RED: NodeAPI, config: SegmentBuilderDef): Place | Issue {
@@ -64,7 +84,7 @@ function placeOf(RED: NodeAPI, config: SegmentBuilderDef): Place | Issue {
 }
 
 /** A node that is not usable says so once, in its status, and to every message. */
-function refuseEverything(RED: NodeAPI, node: Node, issues: readonly Issue[]): void {
+function refuseEverything(RED: NodeAPI, node: Node, issues: readonly Issue[], watch: MessageWatch): void {
   const reasons = joinSentences(issues.map((issue) => issueText(RED, prefix, issue)));
   const text = textOr(
     RED,
@@ -75,13 +95,24 @@ function refuseEverything(RED: NodeAPI, node: Node, issues: readonly Issue[]): v
   const status = textOr(RED, 'segment-builder.status.misconfigured', {}, () => 'not set up');
   node.status({ fill: 'red', shape: 'ring', text: status });
   node.error(text);
-  node.on('input', (_message, _send, done) => done(new Error(text)));
+  node.on('input', (message, _send, done) => {
+    watch.see(message);
+    done(new Error(text));
+  });
 }
 
-function serve(RED: NodeAPI, node: Node, builder: Builder, items: boolean, place: Place): void {
+function serve(
+  RED: NodeAPI,
+  node: Node,
+  builder: Builder,
+  items: boolean,
+  place: Place,
+  watch: MessageWatch,
+): void {
   const inOrder = new InOrder();
   node.on('input', (incoming, send, done) => {
     const message = incoming as Message;
+    watch.see(message);
     const delivery = new Delivery(RED, node, items, place, message, send, done);
     inOrder.deliver(buildSafely(builder, message), (result) => delivery.finish(result));
   });

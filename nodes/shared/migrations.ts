@@ -38,7 +38,7 @@ const textProperties = ['segment', 'member', 'value', 'expiration'];
 function migrateRow(row: unknown): unknown {
   if (!isRecord(row)) return row;
   const whole = rowDefaults(row);
-  const typed = withDefaults({ segmentType: whole['by'] === 'code' ? 'str' : 'num' })(whole);
+  const typed = withDefaults({ segmentType: whole.by === 'code' ? 'str' : 'num' })(whole);
   const numbers = textProperties.filter((property) => typeof typed[property] === 'number');
   return numbers.length === 0
     ? typed
@@ -47,7 +47,7 @@ function migrateRow(row: unknown): unknown {
 
 /** Rows that are no list, or no rows, are left for the checks to tell. */
 const migrateRows: Step = (saved) => {
-  const rows = saved['segments'];
+  const rows = saved.segments;
   if (!Array.isArray(rows)) return saved;
   const migrated = rows.map(migrateRow);
   return migrated.every((row, index) => row === rows[index]) ? saved : { ...saved, segments: migrated };

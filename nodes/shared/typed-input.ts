@@ -2,6 +2,7 @@
 import type { Node, NodeAPI } from 'node-red';
 import { Later, type BuildContext, type CompiledInput, type ResolveProperty } from '../../src/audience/build';
 import { compilePath, type PathPart } from '../../src/audience/property-path';
+import { constantInput, itemInput, messageInput } from './message-inputs';
 
 /** What `@types/node-red` lacks of `RED.util`: expressions are evaluated with a callback only. */
 interface ExpressionUtil {
@@ -20,42 +21,27 @@ interface ContextStore {
 
 /** Compiles the types msg, flow, global, str, num, env, jsonata and item (a field of an element). */
 export function typedInputsOf(RED: NodeAPI, node: Node): ResolveProperty {
+  const parts = (path: string): readonly PathPart[] => partsOf(RED, path);
   return (value, type) => {
     switch (type) {
       case 'msg':
-        return messageInput(RED, value);
+        return messageInput(value, parts);
       case 'item':
-        return itemInput(RED, value);
+        return itemInput(value, parts);
       case 'flow':
       case 'global':
         return contextInput(RED, node, value, type);
       case 'jsonata':
         return expressionInput(RED, node, value);
       case 'env':
-        return constant(environmentValue(RED, node, value));
+        return constantInput(environmentValue(RED, node, value), 'env');
       case 'num':
-        return constant(Number(value));
       case 'str':
-        return constant(value);
+        return constantInput(value, type);
       default:
         throw new Error(`the type ${type} is not known`);
     }
   };
-}
-
-function constant(value: unknown): CompiledInput {
-  return () => value;
-}
-
-function messageInput(RED: NodeAPI, path: string): CompiledInput {
-  const read = compilePath(partsOf(RED, path.startsWith('msg.') ? path.slice('msg.'.length) : path));
-  return ({ message }) => read(message, message);
-}
-
-function itemInput(RED: NodeAPI, path: string): CompiledInput {
-  if (path === '') return ({ item }) => item;
-  const read = compilePath(partsOf(RED, path));
-  return ({ item, message }) => read(item, message);
 }
 
 /** Without a message Node-RED leaves nested paths as parts; its types only know the other case. */

@@ -44,6 +44,8 @@ export interface EditorDefinition<Props, Credentials = Record<string, never>> {
   labelStyle?: string | ((this: EditorNode<Props>) => string);
   inputLabels?: string | ((this: EditorNode<Props>) => string);
   outputLabels?: string[] | ((this: EditorNode<Props>, index: number) => string);
+  /** A node was dragged in (before the editor knows it), or imported. */
+  onadd?: (this: EditorNode<Props>) => void;
   oneditprepare?: (this: EditorNode<Props>) => void;
   oneditsave?: (this: EditorNode<Props>) => void;
   oneditcancel?: (this: EditorNode<Props>) => void;
@@ -52,7 +54,11 @@ export interface EditorDefinition<Props, Credentials = Record<string, never>> {
 }
 
 /** The editor's global `RED`; declare it where it is used: `declare const RED: EditorRed`. */
-export type EditorRed = Omit<EditorRED, 'nodes' | 'tabs' | 'utils'> & {
+export type EditorRed = Omit<EditorRED, 'nodes' | 'tabs' | 'utils' | 'events'> & {
+  /** Words of the editor itself, such as `editor:common.label.name`. */
+  _(key: string, params?: Record<string, unknown>): string;
+  /** Absent where a script is only read for its definition. */
+  events?: EditorRED['events'];
   nodes: {
     registerType<Props, Credentials = Record<string, never>>(
       type: string,
@@ -60,6 +66,8 @@ export type EditorRed = Omit<EditorRED, 'nodes' | 'tabs' | 'utils'> & {
     ): void;
     /** A node of the workspace with its saved properties, or null. */
     node(id: string): Readonly<Record<string, unknown>> | null;
+    /** Every configuration node of the workspace. */
+    eachConfig(see: (node: Readonly<Record<string, unknown>>) => void): void;
   };
   tabs: {
     create(options: { id: string; onchange(tab: { id: string }): void }): {
@@ -70,6 +78,13 @@ export type EditorRed = Omit<EditorRED, 'nodes' | 'tabs' | 'utils'> & {
     /** true, or what is wrong with a typed input's value. */
     validateTypedProperty(value: unknown, type: string, options: { label?: string }): true | string;
     validatePropertyExpression(expression: string): boolean;
+    /** The parts of a path; throws an Error that says what is wrong with it. */
+    normalisePropertyExpression(expression: string): readonly PropertyPart[];
+    /** Creates what is missing on the way; false when something on the way is no object. */
+    setMessageProperty(message: object, expression: string, value: unknown, createMissing: boolean): boolean;
     getNodeLabel(node: object, fallback: string): string;
   };
 };
+
+/** A part that is a list is a path within the message: `payload[msg.topic]`. */
+type PropertyPart = string | number | readonly PropertyPart[];

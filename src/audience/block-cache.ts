@@ -1,4 +1,5 @@
 // Serialised blocks, made once: a flow adds thousands of users to the same few segments.
+import { utf8Bytes } from './bytes';
 import type { Block } from './entry';
 import { isPlain } from './identifiers';
 
@@ -57,6 +58,6 @@ function makeBlock(
     return { key: `i${segment}`, kind: 'id', head, headBytes: head.length, expiration };
   }
   const head = `{"seg_code":${JSON.stringify(segment)},"member_id":${member}${valuePart}`;
-  const headBytes = isPlain(segment) ? head.length : Buffer.byteLength(head);
+  const headBytes = isPlain(segment) ? head.length : utf8Bytes(head);
   return { key: `c${member}:${segment.toLowerCase()}`, kind: 'code', head, headBytes, expiration };
 }

@@ -2,6 +2,7 @@
 //
 // Written by hand rather than with a schema: it runs for every entry of every message.
 import { blockOf } from './block-cache';
+import { utf8Bytes } from './bytes';
 import type { Block, CheckedEntry } from './entry';
 import { readEventTime } from './event-time';
 import { isPlain, readDomain, readUserId, textProblem, userIdProblem } from './identifiers';
@@ -113,7 +114,7 @@ function readUser(rawId: unknown, rawDomain: unknown, allowCustom: boolean, find
     userKey,
     spelling,
     userHead,
-    userHeadBytes: ascii ? userHead.length : Buffer.byteLength(userHead),
+    userHeadBytes: ascii ? userHead.length : utf8Bytes(userHead),
   };
 }
 

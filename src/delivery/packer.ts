@@ -1,5 +1,6 @@
 // Assembles the body of one request from pieces that were serialised once. Its size is known before it is built.
 
+import { utf8Bytes } from '../audience/bytes';
 import { sentExpiration, type Selection, type User, type Cell } from './user';
 
 /** The service takes 1 MB; spec section 3 says to stay under this. */
@@ -60,7 +61,7 @@ export class Packer {
   /** The finished body. Throws when its size is not what was counted: then a limit could be broken unseen. */
   body(): string {
     const body = open + this.parts.join('') + close;
-    const bytes = Buffer.byteLength(body);
+    const bytes = utf8Bytes(body);
     if (bytes !== this.bytes) throw new Error(`packed ${this.bytes} bytes, built ${bytes}`);
     return body;
   }

@@ -171,16 +171,16 @@ async function play(world: World, steps: readonly Step[]): Promise<void> {
         world.engine.resume();
         break;
       case 'diskFull':
-        world.outbox.failing = true;
+        world.diskFails = true;
         await world.clock.advance(step.ms);
-        world.outbox.failing = false;
+        world.diskFails = false;
         break;
       case 'kill':
         world.kill();
         break;
     }
   }
-  world.outbox.failing = false;
+  world.diskFails = false;
 }
 
 function property(steps: fc.Arbitrary<Step>, options: Omit<WorldOptions, 'seed'>): Promise<void> {

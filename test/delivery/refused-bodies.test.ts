@@ -223,6 +223,16 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
+  it('of more bad entries than memory holds does not hide the good ones behind them', async () => {
+    const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10, memoryMark: 5, pageRows: 5 });
+    const bads = Array.from({ length: 12 }, (_, i) => world.submit([bad(i)]));
+    const goods = Array.from({ length: 30 }, (_, i) => world.submit([good(100 + i)]));
+    await world.rest(1_800_000);
+    assert.equal(goods.filter(({ end }) => end?.kind === 'settled').length, 30);
+    assert.equal(bads.flatMap(rejections).length, 12);
+    assert.deepEqual(world.violations(), []);
+  });
+
   it('keeps taking news of a user under search, which may cure it', async () => {
     const world = new World({ seed: 8, poison: new Poison().isBad, delayMs: () => 10 });
     await world.clock.advance(1_100);

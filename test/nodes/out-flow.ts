@@ -1,5 +1,6 @@
 // A flow around out nodes in a real Node-RED runtime, with the real words: what leaves, what is caught, what shows.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { hooks, i18n } from '@node-red/util';
@@ -71,6 +72,7 @@ export function useNodeRed(): void {
     (helper as any)._events.on('node-status', onStatus);
   });
   afterEach(() => {
+    flowsUnderTest.forEach(checkStatuses);
     const problems = wordProblems.splice(0);
     if (problems.length > 0) throw new Error(problems.join('; '));
   });
@@ -110,12 +112,20 @@ export class Flow {
   /** Errors that ended a message, as texts. */
   readonly errors: string[] = [];
   readonly shown: Shown[] = [];
+  /** Where in `shown` each node instance begins. */
+  readonly starts: number[] = [];
+  private readonly watched = new WeakSet<object>();
   private sent = 0;
 
   constructor(readonly out = 'out') {}
 
   get node(): any {
     return helper.getNode(this.out);
+  }
+
+  /** Not between the stop and the start of a deploy. */
+  get isThere(): boolean {
+    return Boolean(this.node);
   }
 
   get status(): string | undefined {
@@ -134,10 +144,13 @@ export class Flow {
     return config.map((node) => ({ z: 'flow', x: 0, y: 0, ...node }));
   }
 
-  /** After each start of the flow: its helper nodes are new. */
+  /** After each start of the flow: its helper nodes may be new. */
   watch(): void {
     for (const end of ['accepted', 'rejected'] as const) {
-      helper.getNode(`${this.out} ${end}`)?.on('input', (message: any) => this[end].push(message));
+      const node = helper.getNode(`${this.out} ${end}`);
+      if (!node || this.watched.has(node)) continue;
+      this.watched.add(node);
+      node.on('input', (message: any) => this[end].push(message));
     }
   }
 
@@ -198,12 +211,52 @@ function onStatus({ id, status }: { readonly id: string; readonly status?: Shown
   if (status?.text !== undefined) flowOf(id)?.shown.push({ ...status, atMs: performance.now() });
 }
 
+/** New node instances may show something at once. */
+function begin(flows: readonly Flow[]): void {
+  flowsUnderTest = flows;
+  for (const flow of flows) flow.starts.push(flow.shown.length);
+}
+
+/** At most one status a second, and only when it changed (design section 5). */
+function checkStatuses({ out, shown, starts }: Flow): void {
+  shown.forEach((status, at) => {
+    const before = shown[at - 1];
+    if (before === undefined || starts.includes(at)) return;
+    if (status.atMs - before.atMs < 990)
+      throw new Error(`${out}: ${before.text} and ${status.text} within a second`);
+    if (status.text === before.text && status.fill === before.fill)
+      throw new Error(`${out}: ${status.text} twice`);
+  });
+}
+
+/** Node-RED's own configuration nodes that an account may use. */
+const ownNodes: unknown[] = ['05-tls', '06-httpproxy'].map(
+  (name) => createRequire(__filename)(`@node-red/nodes/core/network/${name}.js`) as unknown,
+);
 const tab = { id: 'flow', type: 'tab', label: 'test' };
 
-export async function load(nodes: readonly object[], credentials: object, ...flows: Flow[]): Promise<void> {
-  flowsUnderTest = flows;
-  await helper.load([loaded(accountNode, 'account'), loaded(outNode, 'out')], [tab, ...nodes], credentials);
+export function load(nodes: readonly object[], credentials: object, ...flows: Flow[]): Promise<void> {
+  return loadWith(loaded(accountNode, 'account'), nodes, credentials, ...flows);
+}
+
+/** With another account node in the place of ours. */
+export async function loadWith(
+  account: unknown,
+  nodes: readonly object[],
+  credentials: object,
+  ...flows: Flow[]
+): Promise<void> {
+  begin(flows);
+  await helper.load([account, loaded(outNode, 'out'), ...ownNodes], [tab, ...nodes], credentials);
   for (const flow of flows) flow.watch();
+}
+
+/** Everything that was logged since the flow was loaded. */
+export function logged(): string[] {
+  const spy = (helper as any).log();
+  return spy.args.map(([line]: [{ msg: unknown }]) =>
+    String((line.msg as Error | null)?.message ?? line.msg),
+  );
 }
 
 /** A deploy of the editor: waits until the flows run again. */
@@ -212,6 +265,7 @@ export async function deploy(
   type: 'full' | 'flows' | 'nodes',
   ...flows: Flow[]
 ): Promise<void> {
+  begin(flows);
   const { _events: events, _redNodes: redNodes } = helper as any;
   const started = new Promise((resolve) => events.once('flows:started', resolve));
   await redNodes.setFlows([tab, ...nodes], null, type);

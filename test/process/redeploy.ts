@@ -19,6 +19,8 @@ export interface Redeploys {
 const limits = { postsPerSecond: 20, usersPerSecond: 200, maxConcurrent: 4 };
 const sandboxLimits = { postsPerSecond: 20, usersPerSecond: 200 };
 const users = 300;
+/** What a deploy closes in the middle gets no answer, and is sent again after this. */
+const answerMs = 2_000;
 const everyMs = 1_000;
 const drainMs = 30_000;
 
@@ -32,7 +34,7 @@ const changes = [
 
 export function redeploys({ version, deploys }: Redeploys): void {
   const expected = new ExpectedAudience();
-  const load = new EventLoad({ expected, users, clients: 12, delivery: 'untilTaken', pauseMs: 30 });
+  const load = new EventLoad({ expected, users, clients: 12, pauseMs: 30, answerMs, delivery: 'untilTaken' });
   const ends = cleanUps();
   let sandbox: StandAloneSandbox;
   let site: AudienceSite;

@@ -11,9 +11,11 @@ export interface LoadOptions {
   readonly clients?: number;
   /** Between two messages of a client, in ms. */
   readonly pauseMs?: number;
+  /** How long a client waits for an answer, in ms. */
+  readonly answerMs?: number;
   /**
-   * What a client does with a message that nobody answered: goes on with the next (`once`; whether it was taken is
-   * open), or sends it again until it is taken (`untilTaken`).
+   * What a client does with a message that was not taken, or that nobody answered: gives up (`once`; without an
+   * answer it is open whether it was taken), or sends it again until it is taken (`untilTaken`).
    */
   readonly delivery: 'once' | 'untilTaken';
 }
@@ -35,12 +37,13 @@ interface Message {
 const segments = sampleSegments(1).slice(0, 4);
 const mostEvents = 5;
 const removalShare = 0.3;
-const answerMs = 2_000;
+const answerMs = 10_000;
 const retryMs = 30;
+/** Certainly not taken: the door is closed (it is before the house is), or the queue refuses. */
+const notTaken: ReadonlySet<number> = new Set([404, 503]);
 
 export class EventLoad {
   readonly counts: LoadCounts = { taken: 0, unanswered: 0, repeated: 0 };
-  private readonly random = seededRandom(7);
   private number = 0;
   private stopping = false;
   private givenUp = false;
@@ -64,7 +67,7 @@ export class EventLoad {
     this.working.catch(() => undefined);
   }
 
-  /** Resolves when no message is under way; rejects when one was refused. */
+  /** Resolves when no message is under way; rejects when one got an answer that it should not get. */
   async stop(): Promise<void> {
     this.stopping = true;
     await this.working;
@@ -88,14 +91,16 @@ export class EventLoad {
   private async deliver(url: string, { entries, changes }: Message): Promise<boolean> {
     const { expected, delivery } = this.options;
     for (;;) {
-      const answer = await send(url, entries);
+      const answer = await send(url, entries, this.options.answerMs ?? answerMs);
       if (answer === 'taken') {
         expected.taken(changes);
         this.counts.taken += changes.length;
         return true;
       }
+      if (answer !== 'none' && !notTaken.has(answer))
+        throw new Error(`A message was answered with ${answer}`);
       if (delivery === 'once' || this.givenUp) {
-        this.unanswered(answer, changes);
+        if (answer === 'none') this.unanswered(changes);
         return false;
       }
       this.counts.repeated += 1;
@@ -103,10 +108,7 @@ export class EventLoad {
     }
   }
 
-  /** The door is closed (404) before the house is: such a message was certainly not taken. */
-  private unanswered(answer: Answer, changes: readonly Change[]): void {
-    if (answer === 404) return;
-    if (answer !== 'none') throw new Error(`A message was answered with ${answer}`);
+  private unanswered(changes: readonly Change[]): void {
     this.options.expected.unanswered(changes);
     this.counts.unanswered += changes.length;
   }
@@ -121,7 +123,7 @@ export class EventLoad {
   private nextEvent(user: number): { entry: unknown; change: Change } {
     const value = (this.number += 1);
     const segment = segments[this.below(segments.length)]!;
-    const removal = this.random() < removalShare;
+    const removal = Math.random() < removalShare;
     const identity =
       value % 4 !== 0 ? { seg_id: segment.id } : { seg_code: segment.code, member_id: segment.member_id };
     const block = removal ? { ...identity, expiration: -1 } : { ...identity, value, expiration: 43_200 };
@@ -134,7 +136,7 @@ export class EventLoad {
   }
 
   private below(limit: number): number {
-    return Math.floor(this.random() * limit);
+    return Math.floor(Math.random() * limit);
   }
 }
 
@@ -147,28 +149,17 @@ function userOf(user: number): [id: string, domain: string | null] {
 /** `none` is no answer at all; a number is the status of one that is not 202. */
 type Answer = 'taken' | 'none' | number;
 
-async function send(url: string, entries: readonly unknown[]): Promise<Answer> {
+async function send(url: string, entries: readonly unknown[], timeoutMs: number): Promise<Answer> {
   try {
     const response = await fetch(url, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(entries),
-      signal: AbortSignal.timeout(answerMs),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     await response.arrayBuffer();
     return response.status === 202 ? 'taken' : response.status;
   } catch {
     return 'none';
   }
-}
-
-/** mulberry32: the same seed gives the same run. */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

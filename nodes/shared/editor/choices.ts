@@ -6,7 +6,7 @@ export function keepSelectable(list: JQuery, saved: unknown, label: (text: strin
   const known = list
     .find('option')
     .toArray()
-    .some((option) => (option as HTMLOptionElement).value === text);
+    .some((option) => option.value === text);
   if (text !== '' && !known) {
     list.append($('<option>').val(text).text(label(text))).val(text);
   }

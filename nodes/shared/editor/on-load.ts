@@ -11,7 +11,7 @@ declare const RED: EditorRed;
 export function migrateOnLoad(type: string): void {
   // Absent where the script is only read for its definition, as palette search does.
   RED.events?.on('nodes:add', (node: Saved) => {
-    if (node['type'] !== type) return;
+    if (node.type !== type) return;
     const migrated = migrate(type, node);
     for (const property of Object.keys(migrated)) {
       if (migrated[property] !== node[property]) {

@@ -7,7 +7,7 @@ export interface Checked {
   /** The name of the property. */
   readonly name: string;
   /** true, or what is wrong. */
-  verdict(): true | string | readonly string[];
+  readonly verdict: () => true | string | readonly string[];
 }
 
 const rowSelector = '.form-row';

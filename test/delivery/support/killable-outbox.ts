@@ -15,13 +15,14 @@ export interface KillableOptions {
   readonly random: () => number;
   /** Up to so long before a call takes effect, and again until its result is there. */
   readonly commitMs: () => number;
+  /** The disk is full, locked or gone, whatever is asked of it. */
+  readonly fails: () => boolean;
   readonly killAt: KillPoint | null;
   readonly onKill: () => void;
 }
 
 export class KillableOutbox implements Outbox {
   readonly durable = true;
-  failing = false;
   commits = 0;
   opened: Opened | null = null;
   private killed = false;
@@ -36,14 +37,14 @@ export class KillableOutbox implements Outbox {
   }
 
   async open(): Promise<Opened> {
-    if (this.failing) throw new OutboxError('locked', 'the file is locked by another process');
+    if (this.options.fails()) throw new OutboxError('locked', 'the file is locked by another process');
     this.opened = await this.options.store.open();
     return this.opened;
   }
 
   commit(commit: Commit): Promise<void> {
     return this.next(() => {
-      if (this.failing) throw new OutboxError('full', 'the disk is full');
+      if (this.options.fails()) throw new OutboxError('full', 'the disk is full');
       this.commits += 1;
       const { killAt, store, onKill } = this.options;
       if (killAt?.commit !== this.commits) return store.commit(commit);
@@ -55,7 +56,7 @@ export class KillableOutbox implements Outbox {
 
   read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
     return this.next(() => {
-      if (this.failing) throw new OutboxError('failed', 'the disk cannot be read');
+      if (this.options.fails()) throw new OutboxError('failed', 'the disk cannot be read');
       return this.options.store.read(lane, after, through, limit);
     });
   }

@@ -49,8 +49,12 @@ export interface WorldOptions {
   readonly networkFloorMs?: number;
   /** False: the queue is in memory and nothing survives. */
   readonly durable?: boolean;
+  /** One that the store knows too. */
+  readonly clock?: FakeClock;
   /** Another store than the one in memory that survives kills. */
   readonly outbox?: Outbox;
+  /** The first process finds its file locked. */
+  readonly lockedAtFirst?: boolean;
   /** The first process dies there. */
   readonly killAt?: KillPoint;
   readonly keepEntries?: boolean;
@@ -95,7 +99,7 @@ export interface RecoveredAt extends Recovered {
 const lateByMs = 60_000 + 10_000 + 20_000 + 100;
 
 export class World {
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
   readonly random: () => number;
   readonly service: FakeService;
   readonly store = new MemoryOutbox();
@@ -105,6 +109,8 @@ export class World {
   readonly logged: string[] = [];
   /** The service behaves and the disk is quick from now on. */
   calm = false;
+  /** Nothing can be written to the disk or read from it. */
+  diskFails = false;
   outbox!: KillableOutbox;
   engine!: Engine;
   processClock!: ProcessClock;
@@ -115,6 +121,8 @@ export class World {
 
   constructor(readonly options: WorldOptions) {
     this.random = seeded(options.seed);
+    this.clock = options.clock ?? new FakeClock();
+    this.diskFails = options.lockedAtFirst === true;
     const fates = Object.entries(options.fates ?? {}) as [Fate, number][];
     this.service = new FakeService({
       clock: this.clock,
@@ -159,6 +167,7 @@ export class World {
       clock: this.clock,
       random: this.random,
       commitMs: () => (this.calm ? 0 : (options.commitMs ?? 0)),
+      fails: () => this.diskFails,
       killAt,
       onKill: () => this.kill(),
     });

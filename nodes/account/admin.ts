@@ -1,0 +1,277 @@
+// What the forms ask of the runtime about an account: whether its login works, and which segments its member has.
+
+import { createHash } from 'node:crypto';
+import type { NodeAPI } from 'node-red';
+import type { Engines } from '../../src/delivery/engines';
+import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
+import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
+import { systemServiceClock } from '../../src/service/clock';
+import { sameLogin, type Login } from '../../src/service/login';
+import type { AuthOutcome, ReadOutcome } from '../../src/service/outcome';
+import type { SegmentList, SegmentQuery } from '../../src/service/segments';
+import { TokenKeeper } from '../../src/service/tokens';
+import { deployedSettings, formSettings } from './admin-settings';
+import type { Problem } from './checks';
+import { connectionOf } from './connection';
+import { ofFailure, testConnection, type TestResult } from './connection-test';
+import { SegmentDirectory, type ReadSegments } from './segment-directory';
+import { readSettings, type AccountSettings, type Saved } from './settings';
+
+/** What a route answers. */
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** A way to the service for a form's questions; `end` closes what was opened for it. */
+interface Way {
+  readonly connection: ServiceClientOptions;
+  readonly client: ServiceClient;
+  readonly authHost: string;
+  readonly serviceHost: string;
+  end(): void;
+}
+
+/** A login of a deployed account that no out node uses, with the token that the picker got for it. */
+interface OwnLogin {
+  readonly login: Login;
+  readonly keeper: TokenKeeper;
+  /** The last one that was asked over; the sandbox may have moved to another port. */
+  connection: ServiceClientOptions;
+}
+
+const mostOwnLogins = 10;
+
+/** Registers the routes; call it once. */
+export function serveAccountForms(RED: NodeAPI, engines: Engines, sandbox: SharedSandbox): void {
+  const forms = new AccountForms(RED, engines, sandbox);
+  // A test sends the stored password to the address in the form. Whoever may deploy can do that anyway; nobody else.
+  const mayTest = [
+    RED.auth.needsPermission('instant-audience.write'),
+    RED.auth.needsPermission('flows.write'),
+  ];
+  RED.httpAdmin.post('/instant-audience/account/test', ...mayTest, (request, response) => {
+    // A form of another site could send text, but not JSON, without the browser asking first.
+    const body: unknown = request.is('json') ? request.body : null;
+    void forms.test(body).then((answer) => response.status(answer.status).json(answer.body));
+  });
+  const mayRead = RED.auth.needsPermission('instant-audience.read');
+  RED.httpAdmin.get('/instant-audience/account/:id/segments', mayRead, (request, response) => {
+    const { id } = request.params as { id: string };
+    void forms.segments(id, request.query).then((answer) => response.status(answer.status).json(answer.body));
+  });
+}
+
+/** The routes without HTTP. None of them rejects. */
+export class AccountForms {
+  readonly #directory = new SegmentDirectory(() => systemServiceClock.monoMs());
+  readonly #ownLogins = new Map<string, OwnLogin>();
+
+  constructor(
+    private readonly RED: NodeAPI,
+    private readonly engines: Engines,
+    private readonly sandbox: SharedSandbox,
+  ) {}
+
+  /** @param body `{id, values}`: the account's node id, and what the fields of its form hold */
+  async test(body: unknown): Promise<Answer> {
+    if (!isRecord(body) || typeof body.id !== 'string' || !isRecord(body.values)) {
+      return { status: 400, body: { result: 'badRequest', level: 'bad', params: {} } };
+    }
+    const { id, values } = body as { id: string; values: Saved };
+    try {
+      const settings = formSettings(this.RED, id, values);
+      return { status: 200, body: 'key' in settings ? incomplete(settings) : await this.#test(id, settings) };
+    } catch (error) {
+      return { status: 200, body: unexpected(error) };
+    }
+  }
+
+  /**
+   * @param query `search`, `start`, and `environment=sandbox` for an account that is not deployed yet: the sandbox
+   *   has the same segments for everybody
+   */
+  async segments(id: string, query: Readonly<Record<string, unknown>>): Promise<Answer> {
+    const asked = query.environment === 'sandbox' ? readSettings({}) : deployedSettings(this.RED, id);
+    if (asked === null) return { status: 404, body: { result: 'notDeployed', level: 'bad', params: {} } };
+    if ('key' in asked) return { status: 409, body: incomplete(asked) };
+    const search = typeof query.search === 'string' ? query.search.slice(0, 200) : '';
+    const start = Number(query.start);
+    try {
+      return await this.#search(id, asked, search, Number.isSafeInteger(start) && start > 0 ? start : 0);
+    } catch (error) {
+      return { status: 502, body: unexpected(error) };
+    }
+  }
+
+  async #test(id: string, settings: AccountSettings): Promise<TestResult> {
+    const way = await this.#wayTo(settings);
+    if ('result' in way) return way;
+    try {
+      const { authHost, serviceHost } = way;
+      const { login, member } = settings;
+      const running = this.#running(id, settings);
+      const client = running?.client ?? way.client;
+      const keeper = running?.keeper ?? null;
+      return await testConnection({
+        client,
+        login,
+        member,
+        authHost,
+        serviceHost,
+        keeper,
+        wallMs: Date.now(),
+      });
+    } finally {
+      way.end();
+    }
+  }
+
+  async #search(id: string, settings: AccountSettings, search: string, start: number): Promise<Answer> {
+    const read: ReadSegments = (query) => this.#read(id, settings, query);
+    const outcome = await this.#directory.search(keyOf(settings), read, search, start);
+    if (outcome.kind === 'page') return { status: 200, body: outcome.page };
+    return { status: 502, body: ofFailure(outcome, hostOf(settings.authUrl)) };
+  }
+
+  /** One read with a token of the running account, or one that is kept for the forms. */
+  async #read(id: string, settings: AccountSettings, query: SegmentQuery): Promise<ReadOutcome<SegmentList>> {
+    const way = await this.#wayTo(settings);
+    if ('result' in way) return { kind: 'configuration', code: way.result, message: '' };
+    try {
+      const running = this.#running(id, settings);
+      // The running account's client counts this among the member's calls in flight.
+      const client = running?.client ?? way.client;
+      return await readWithToken(client, running?.keeper ?? this.#ownKeeper(settings, way), query);
+    } finally {
+      way.end();
+    }
+  }
+
+  /** The engine's connection, when the settings are those with which the account runs. */
+  #running(id: string, settings: AccountSettings): { client: ServiceClient; keeper: TokenKeeper } | null {
+    const running = this.engines.connectionOf(id);
+    const deployed = running === null ? null : deployedSettings(this.RED, id);
+    if (running === null || deployed === null || 'key' in deployed) return null;
+    const isSame = keyOf(deployed) === keyOf(settings) && sameLogin(running.login, settings.login);
+    return isSame ? running : null;
+  }
+
+  /** Its logins are counted in memory only: it is used where no engine counts them. */
+  #ownKeeper(settings: AccountSettings, { connection }: Way): TokenKeeper {
+    const key = keyOf(settings);
+    const kept = this.#ownLogins.get(key);
+    if (kept !== undefined && sameLogin(kept.login, settings.login)) {
+      kept.connection = connection;
+      return kept.keeper;
+    }
+    const keeper = new TokenKeeper({
+      login: settings.login,
+      authenticate: (login) => authenticateOnce(own.connection, login),
+      clock: systemServiceClock,
+      random: Math.random,
+      loadTimes: () => Promise.resolve([]),
+      saveTimes: () => Promise.resolve(),
+    });
+    const own: OwnLogin = { login: settings.login, keeper, connection };
+    if (this.#ownLogins.size >= mostOwnLogins) this.#ownLogins.delete(this.#ownLogins.keys().next().value!);
+    this.#ownLogins.set(key, own);
+    return keeper;
+  }
+
+  /** Joins the sandbox where it is meant. */
+  async #wayTo(settings: AccountSettings): Promise<Way | TestResult> {
+    if (!settings.isSandbox) return this.#wayBy(settings, null, () => undefined);
+    let url: string;
+    try {
+      ({ url } = await this.sandbox.join());
+    } catch (error) {
+      return unexpected(error);
+    }
+    return this.#wayBy(settings, url, () => this.sandbox.leave());
+  }
+
+  #wayBy(settings: AccountSettings, sandboxUrl: string | null, leave: () => void): Way | TestResult {
+    try {
+      const connection = connectionOf(this.RED, settings, sandboxUrl);
+      if ('key' in connection) {
+        leave();
+        return incomplete(connection);
+      }
+      return wayOver(connection, leave);
+    } catch (error) {
+      leave();
+      return unexpected(error);
+    }
+  }
+}
+
+function wayOver(connection: ServiceClientOptions, leave: () => void): Way {
+  const client = new ServiceClient(connection);
+  return {
+    connection,
+    client,
+    authHost: hostOf(connection.authUrl),
+    serviceHost: hostOf(connection.serviceUrl),
+    end: () => {
+      void client.close().catch(() => undefined);
+      leave();
+    },
+  };
+}
+
+async function authenticateOnce(connection: ServiceClientOptions, login: Login): Promise<AuthOutcome> {
+  const client = new ServiceClient(connection);
+  try {
+    return await client.authenticate(login);
+  } finally {
+    void client.close().catch(() => undefined);
+  }
+}
+
+async function readWithToken(
+  client: ServiceClient,
+  keeper: TokenKeeper,
+  query: SegmentQuery,
+  isRetry = false,
+): Promise<ReadOutcome<SegmentList>> {
+  const token = await keeper.token();
+  if (token.kind === 'loginRefused') return token;
+  if (token.kind === 'wait') return ofWait(token);
+  const read = await client.segments(query, token.token);
+  if (read.kind !== 'deadToken' || isRetry) return read;
+  keeper.refused(token.token);
+  return readWithToken(client, keeper, query, true);
+}
+
+function ofWait(wait: { readonly retryAfterMs: number; readonly code: string; readonly message: string }) {
+  const { code, message, retryAfterMs } = wait;
+  return code === 'authentication_limit' || code === 'rate_limited'
+    ? ({ kind: 'rateLimited', retryAfterMs, message } as const)
+    : ({ kind: 'passing', ambiguous: false, code, message } as const);
+}
+
+/** Everything that decides where a call goes and as whom, as a digest: it stands for a password too. */
+function keyOf(settings: AccountSettings): string {
+  const { isSandbox, origin, authUrl, serviceUrl, member, login, tls, proxy } = settings;
+  const all = isSandbox ? ['sandbox'] : [origin, authUrl, serviceUrl, member, login, tls, proxy];
+  return createHash('sha256').update(JSON.stringify(all)).digest('hex');
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : url;
+}
+
+/** A property that is wrong in itself; its sentence is the form's own. */
+function incomplete(problem: Problem): TestResult & { readonly problem: Problem } {
+  return { result: 'incomplete', level: 'bad', params: {}, problem };
+}
+
+function unexpected(error: unknown): TestResult {
+  const reason = error instanceof Error ? error.message : String(error);
+  return { result: 'unexpected', level: 'bad', params: { reason } };
+}
+
+function isRecord(value: unknown): value is Saved {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

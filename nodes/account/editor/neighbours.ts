@@ -1,0 +1,55 @@
+// Accounts of one member share a queue, so they have to agree where it is kept.
+import type { EditorRed } from '../../types/red-editor';
+import { isFromEnvironment } from '../checks';
+
+declare const RED: EditorRed;
+
+/** What decides which queue an account uses, as saved or as it stands in the form. */
+export interface QueueUse {
+  readonly environment: string;
+  readonly serviceUrl: string;
+  readonly member: string;
+  readonly queue: string;
+}
+
+const productionUrl = 'https://streaming-data.appnexus.com';
+
+/** The name of an enabled account that serves the same member and keeps its queue in another place; null for none. */
+export function disagreeing(id: string, use: QueueUse): string | null {
+  const key = queueKeyOf(use);
+  const names: string[] = [];
+  RED.nodes.eachConfig((node) => {
+    if (node.type !== 'instant-audience-account' || node.id === id || node.d === true) return;
+    const other = useOf(node);
+    if (key !== null && queueKeyOf(other) === key && other.queue !== use.queue) {
+      names.push(RED.utils.getNodeLabel(node, String(node.id)));
+    }
+  });
+  return names[0] ?? null;
+}
+
+function useOf(node: Readonly<Record<string, unknown>>): QueueUse {
+  const text = (property: string, otherwise: string): string => {
+    const value = node[property];
+    return typeof value === 'string' || typeof value === 'number' ? String(value) : otherwise;
+  };
+  return {
+    environment: text('environment', 'sandbox'),
+    serviceUrl: text('serviceUrl', productionUrl),
+    member: text('member', ''),
+    queue: text('queue', 'disk'),
+  };
+}
+
+/** By which accounts share a queue; null where only the runtime knows. */
+function queueKeyOf({ environment, serviceUrl, member, queue }: QueueUse): string | null {
+  if ([environment, member, queue].some(isFromEnvironment)) return null;
+  if (environment === 'sandbox') return 'sandbox';
+  if (member === '') return null;
+  if (environment === 'production') return `${productionUrl} ${member}`;
+  return URL.canParse(serviceUrl) ? `${addressOf(new URL(serviceUrl))} ${member}` : null;
+}
+
+function addressOf(url: URL): string {
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}

@@ -1,0 +1,73 @@
+// The button that tries the login in the form, also an unsaved one, and the sentence beside it.
+import type { EditorNode } from '../../types/red-editor';
+
+/** What the route answers; the sentence is among the words of the account. */
+interface Result {
+  readonly result: string;
+  readonly level: 'good' | 'warning' | 'bad';
+  readonly params: Record<string, string | number>;
+  readonly problem?: { readonly key: string; readonly params?: Record<string, string | number> };
+}
+
+const icons = {
+  good: 'fa-check-circle',
+  warning: 'fa-exclamation-triangle',
+  bad: 'fa-times-circle',
+} as const;
+
+/**
+ * @param read what the fields hold, by property; a password that was not touched is `__PWRD__`, which the runtime
+ *   takes for the stored one
+ */
+export function prepareTestButton(
+  account: EditorNode<object>,
+  form: JQuery,
+  read: () => Record<string, string>,
+): void {
+  const button = $('#instant-audience-test');
+  const place = $('#instant-audience-test-result');
+  // An answer that comes after the form has changed speaks of something else.
+  let asked = 0;
+  const show = (level: Result['level'] | '', text: string): void => {
+    place.attr('data-level', level).empty();
+    if (level !== '') {
+      place.append($('<i>', { class: `fa fa-fw ${icons[level]}`, 'aria-hidden': 'true' }), ' ');
+    }
+    place.append(document.createTextNode(text));
+  };
+  const enable = (enabled: boolean): void => void button.prop('disabled', !enabled);
+
+  button.on('click', () => {
+    const mine = ++asked;
+    enable(false);
+    show('', account._('test.asking'));
+    const answered = (result: Result): void => {
+      if (mine !== asked) return;
+      enable(true);
+      show(result.level, sentenceOf(account, result));
+    };
+    $.ajax({
+      url: 'instant-audience/account/test',
+      method: 'POST',
+      contentType: 'application/json',
+      data: JSON.stringify({ id: account.id, values: read() }),
+    }).then(
+      (result: Result) => answered(result),
+      (reply: unknown) => answered(ofFailedCall((reply as JQuery.jqXHR).status)),
+    );
+  });
+  form.on('input change', () => {
+    asked += 1;
+    enable(true);
+    show('', '');
+  });
+}
+
+function sentenceOf(account: EditorNode<object>, { result, params, problem }: Result): string {
+  return problem === undefined ? account._(`test.${result}`, params) : account._(problem.key, problem.params);
+}
+
+function ofFailedCall(status: number): Result {
+  const refused = status === 401 || status === 403;
+  return { result: refused ? 'notPermitted' : 'noAnswer', level: 'bad', params: { status } };
+}

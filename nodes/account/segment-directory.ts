@@ -1,0 +1,162 @@
+// The member's segments for whoever chooses one in a form: read through an account, kept for a while, searched.
+
+import type { ReadFailure, ReadOutcome } from '../../src/service/outcome';
+import type { SegmentList, SegmentQuery } from '../../src/service/segments';
+import type { Segment } from '../../src/service/schemas';
+
+/** Reads segments of one member; never rejects. */
+export type ReadSegments = (query: SegmentQuery) => Promise<ReadOutcome<SegmentList>>;
+
+export interface SegmentPage {
+  readonly segments: readonly Segment[];
+  /** How many fit the search in all; null when the service did not say. */
+  readonly total: number | null;
+  /** Where the next page starts; null when this was the last. */
+  readonly next: number | null;
+}
+
+export type SegmentSearch = { readonly kind: 'page'; readonly page: SegmentPage } | ReadFailure;
+
+/** One member's segments. */
+interface Shelf {
+  readonly bornMs: number;
+  /** Of the whole list; asked first, since it says how long the list is. */
+  readonly start: Promise<ReadOutcome<SegmentList>>;
+  /** The whole list, once it is here. */
+  whole: readonly Segment[] | null;
+  /** What was asked of the service because the list is too long, or not here yet. */
+  readonly searches: Map<string, Promise<ReadOutcome<SegmentList>>>;
+}
+
+/** Segments of one answer. */
+export const pageSize = 50;
+/** One page of the service (spec section 5). */
+const firstRead = 100;
+const keptMs = 5 * 60_000;
+/** A longer list stays at the service and is searched there. */
+const mostKept = 10_000;
+/** Of a search at the service: whoever does not find it among so many should type more of the name. */
+const mostFound = 500;
+const mostShelves = 10;
+const mostSearches = 50;
+
+export class SegmentDirectory {
+  readonly #shelves = new Map<string, Shelf>();
+
+  /** Monotonic ms. */
+  constructor(private readonly nowMs: () => number) {}
+
+  /**
+   * Segments whose id, code and name together hold every word of the search, in a stable order: those that are the
+   * search first, then by name, the inactive last.
+   *
+   * @param key names member and login; equal keys share what was read
+   */
+  async search(key: string, read: ReadSegments, words: string, start: number): Promise<SegmentSearch> {
+    const shelf = this.#shelf(key, read);
+    const first = await shelf.start;
+    if (first.kind !== 'read') return this.#forget(key, shelf, first);
+    const text = words.trim().toLowerCase();
+    if (shelf.whole !== null) return pageOf(found(shelf.whole, text), start, null);
+    // A first look at a long list that is still on its way: the next pages would be in another order.
+    if (text === '' && first.value.segments.length >= pageSize) {
+      const { segments, total } = first.value;
+      return { kind: 'page', page: { segments: segments.slice(0, pageSize), total, next: null } };
+    }
+    const hits = await this.#searchThere(shelf, read, text);
+    return hits.kind === 'read' ? pageOf(ordered(hits.value.segments, text), start, hits.value.total) : hits;
+  }
+
+  #shelf(key: string, read: ReadSegments): Shelf {
+    const kept = this.#shelves.get(key);
+    if (kept !== undefined && this.nowMs() - kept.bornMs < keptMs) return kept;
+    const shelf: Shelf = {
+      bornMs: this.nowMs(),
+      start: read({ limit: firstRead }),
+      whole: null,
+      searches: new Map(),
+    };
+    this.#shelves.delete(key);
+    putBounded(this.#shelves, key, shelf, mostShelves);
+    void this.#fetchWhole(shelf, read);
+    return shelf;
+  }
+
+  /** Goes on behind the first answer: a hundred pages take a while. */
+  async #fetchWhole(shelf: Shelf, read: ReadSegments): Promise<void> {
+    const first = await shelf.start;
+    if (first.kind !== 'read') return;
+    const { segments, total } = first.value;
+    if (total === null ? segments.length < firstRead : total <= segments.length) {
+      shelf.whole = segments;
+      return;
+    }
+    if (total === null || total > mostKept) return;
+    const all = await read({ limit: mostKept });
+    if (all.kind === 'read') shelf.whole = all.value.segments;
+  }
+
+  /** By name and code the service searches itself; digits may be an id too. */
+  async #searchThere(shelf: Shelf, read: ReadSegments, text: string): Promise<ReadOutcome<SegmentList>> {
+    const asked = shelf.searches.get(text);
+    if (asked !== undefined) return asked;
+    const answer = searchAtService(read, text);
+    putBounded(shelf.searches, text, answer, mostSearches);
+    const outcome = await answer;
+    if (outcome.kind !== 'read') shelf.searches.delete(text);
+    return outcome;
+  }
+
+  /** A failure is not worth keeping. */
+  #forget(key: string, shelf: Shelf, failure: ReadFailure): ReadFailure {
+    if (this.#shelves.get(key) === shelf) this.#shelves.delete(key);
+    return failure;
+  }
+}
+
+async function searchAtService(read: ReadSegments, text: string): Promise<ReadOutcome<SegmentList>> {
+  const byText = await read(text === '' ? { limit: mostFound } : { search: text, limit: mostFound });
+  if (byText.kind !== 'read' || !/^[1-9]\d{0,14}$/.test(text)) return byText;
+  const byId = await read({ ids: [Number(text)], limit: 1 });
+  if (byId.kind !== 'read') return byText;
+  const others = byText.value.segments.filter(({ id }) => id !== byId.value.segments[0]?.id);
+  const { total } = byText.value;
+  const segments = [...byId.value.segments, ...others];
+  return {
+    kind: 'read',
+    value: { segments, total: total === null ? null : Math.max(total, segments.length) },
+  };
+}
+
+function found(segments: readonly Segment[], text: string): readonly Segment[] {
+  const words = text.split(/\s+/).filter((word) => word !== '');
+  const fits = segments.filter((segment) => {
+    const all = `${segment.id} ${segment.code ?? ''} ${segment.shortName ?? ''}`.toLowerCase();
+    return words.every((word) => all.includes(word));
+  });
+  return ordered(fits, text);
+}
+
+function ordered(segments: readonly Segment[], text: string): readonly Segment[] {
+  const rank = ({ id, code, state }: Segment): number => {
+    if (text !== '' && (String(id) === text || code?.toLowerCase() === text)) return 0;
+    return state === 'inactive' ? 2 : 1;
+  };
+  const name = ({ shortName, code }: Segment): string => (shortName ?? code ?? '').toLowerCase();
+  return [...segments].sort(
+    (a, b) => rank(a) - rank(b) || name(a).localeCompare(name(b), 'en') || a.id - b.id,
+  );
+}
+
+function pageOf(hits: readonly Segment[], start: number, total: number | null): SegmentSearch {
+  const segments = hits.slice(start, start + pageSize);
+  const end = start + segments.length;
+  const page = { segments, total: total ?? hits.length, next: end < hits.length ? end : null };
+  return { kind: 'page', page };
+}
+
+/** The oldest goes first. */
+function putBounded<V>(map: Map<string, V>, key: string, value: V, most: number): void {
+  if (map.size >= most) map.delete(map.keys().next().value!);
+  map.set(key, value);
+}

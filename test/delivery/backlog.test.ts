@@ -1,0 +1,77 @@
+// Promise 5 on a real file: 200,000 entries wait, memory holds its marks, and all of them arrive in order.
+import { strict as assert } from 'node:assert';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { FakeClock } from './support/fake-clock';
+import { retainedBy } from './support/retained';
+import { device, World } from './support/world';
+
+const entries = 200_000;
+const perMessage = 50;
+/** Ended messages are forgotten in lots. */
+const endedMessages = 2_100;
+const memoryMark = 2_000;
+const pageRows = 1_000;
+
+describe('a backlog of 200,000 entries on disk', function () {
+  this.timeout(0);
+
+  const folder = mkdtempSync(path.join(tmpdir(), 'backlog-'));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('keeps memory at its marks and arrives whole, the last state of each user winning', async () => {
+    const clock = new FakeClock();
+    const outbox = new SqliteOutbox(path.join(folder, 'queue.sqlite'), { mode: 'inline', clock });
+    const world = new World({
+      seed: 1,
+      clock,
+      outbox,
+      memoryMark,
+      pageRows,
+      limits: { postsPerSecond: 1_000, usersPerSecond: 100_000, maxConcurrent: 50 },
+      delayMs: () => 5,
+      keepEntries: false,
+    });
+    world.engine.pause();
+    let most = 0;
+    const look = (): void => {
+      const { items, users, tickets } = retainedBy(world.engine, [outbox, clock]);
+      most = Math.max(most, items);
+      assert.ok(items <= memoryMark + pageRows, `${items} entries in memory`);
+      assert.ok(users <= memoryMark + pageRows, `${users} users in memory`);
+      assert.ok(tickets <= endedMessages, `${tickets} messages in memory`);
+    };
+    for (let from = 0; from < entries; from += perMessage) {
+      // Everybody comes twice, far apart: the second value has to win.
+      const message = Array.from({ length: perMessage }, (_, i) => ({
+        user: device((from + i) % (entries / 2)),
+        blocks: [{ seg_id: 1, value: from + i }],
+      }));
+      world.submit(message, { completeOn: 'queued' });
+      if (from % 1_000 > 0) continue;
+      await world.clock.settle();
+      world.messages.length = 0;
+      if (from % 10_000 === 0) look();
+    }
+    await world.clock.settle();
+    look();
+    assert.equal(world.engine.counters.waiting, entries);
+    world.engine.resume();
+    for (let round = 0; round < 40; round += 1) {
+      await world.clock.advance(73);
+      look();
+    }
+    await world.clock.advance(10_000);
+    look();
+    assert.equal(world.engine.counters.waiting, 0);
+    assert.equal(world.service.state.size, entries / 2);
+    for (const [user, { value }] of world.service.state) {
+      assert.ok(value! >= entries / 2, `${user} has ${value}, the older one`);
+    }
+    assert.deepEqual([...world.service.problems, ...world.overQuota()], []);
+    assert.ok(most > 1_000, `at most ${most} entries were seen in memory: nothing was proven`);
+    await world.engine.close();
+  });
+});

@@ -1,0 +1,230 @@
+// Promises 4 and 5: at the cap new input is refused and what was taken is unharmed; a disk that does not work is a
+// clear state, never an empty queue; memory holds no more than its marks.
+import { strict as assert } from 'node:assert';
+import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import type { Lane, Page } from '../../src/outbox/outbox';
+import { device, entryOf, World, type Message } from './support/world';
+
+function addMany(world: World, count: number, from = 0): Message[] {
+  return Array.from({ length: count }, (_, i) => world.add(device(from + i), [{ seg_id: 1 }]));
+}
+
+function refusedWith(messages: readonly Message[], code: string): number {
+  return messages.filter(({ end }) => end?.kind === 'failed' && end.code === code).length;
+}
+
+describe('a full queue', () => {
+  it('refuses new input, all of a message or nothing, and delivers what it has', async () => {
+    const world = new World({ seed: 1, queueMaxEntries: 50 });
+    const first = addMany(world, 48);
+    const tooMuch = world.submit([0, 1, 2].map((i) => ({ user: device(100 + i), blocks: [{ seg_id: 1 }] })));
+    const fitting = world.submit([3, 4].map((i) => ({ user: device(100 + i), blocks: [{ seg_id: 1 }] })));
+    await world.clock.settle();
+    assert.ok(tooMuch.end?.kind === 'failed' && tooMuch.end.code === 'queue_full');
+    assert.deepEqual(tooMuch.end.params, { waiting: 48, most: 50, mb: 1000 });
+    const last = addMany(world, 5, 200);
+    await world.clock.settle();
+    assert.equal(refusedWith(last, 'queue_full'), 5);
+    assert.equal(refusedWith([...first, fitting], 'queue_full'), 0);
+    await world.clock.advance(5_000);
+    const later = addMany(world, 5, 300);
+    await world.rest(5_000);
+    assert.equal(refusedWith(later, 'queue_full'), 0);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('is measured in bytes too', async () => {
+    const world = new World({ seed: 1, queueMaxBytes: 2_000 });
+    const messages = addMany(world, 60);
+    await world.clock.settle();
+    const refused = refusedWith(messages, 'queue_full');
+    assert.ok(refused > 20 && refused < 50, String(refused));
+    await world.rest(5_000);
+    assert.equal(refusedWith(addMany(world, 1, 900), 'queue_full'), 0);
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('counts bytes so that they come back to nothing, whatever becomes of the entries', async () => {
+    const world = new World({
+      seed: 1,
+      memoryMark: 40,
+      pageRows: 7,
+      queueMaxBytes: 40_000,
+      commitMs: 5,
+      poison: (_, block) => block.seg_id === 13,
+      fates: { serverError: 0.2, reset: 0.1 },
+    });
+    for (let round = 0; round < 40; round += 1) {
+      for (let i = 0; i < 30; i += 1) {
+        const user = i % 12;
+        const expiration = [-1, 1, 60][i % 3]!;
+        world.add(device(user), [{ seg_id: user === 5 ? 13 : 1 + (i % 4), expiration }], { agoMs: (i % 2) * 90_000 });
+      }
+      world.diskFails = round % 10 === 9;
+      await world.clock.advance(400);
+      world.diskFails = false;
+      await world.clock.advance(4_000);
+    }
+    assert.equal(refusedWith(world.messages, 'queue_full'), 0, 'bytes of entries that had ended were still counted');
+    await world.rest(400_000);
+    assert.deepEqual(world.violations(), []);
+  });
+});
+
+describe('more open messages than may wait', () => {
+  it('end as queued when that is durable, and what comes of them is told later', async () => {
+    const world = new World({ seed: 1, maxOpenMessages: 10 });
+    const messages = addMany(world, 30);
+    await world.clock.advance(500);
+    const queued = messages.filter(({ end }) => end?.kind === 'queued' && end.reason === 'tooManyOpen');
+    assert.equal(queued.length, 20);
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+    assert.equal(messages.filter(({ end }) => end?.kind === 'settled').length, 10);
+    assert.equal(world.recovered.length, 20);
+  });
+
+  it('are refused when the queue is in memory', async () => {
+    const world = new World({ seed: 1, maxOpenMessages: 10, durable: false });
+    const messages = addMany(world, 30);
+    await world.clock.advance(500);
+    assert.equal(refusedWith(messages, 'too_many_open_messages'), 20);
+    await world.rest(5_000);
+    assert.equal(refusedWith(addMany(world, 10, 100), 'too_many_open_messages'), 0);
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+  });
+});
+
+describe('a message', () => {
+  it('that asks for no more ends when it is durably queued, not before', async () => {
+    const world = new World({ seed: 1, commitMs: 50 });
+    const message = world.add(device(1), [{ seg_id: 1 }], { completeOn: 'queued' });
+    await world.clock.settle();
+    assert.equal(message.end, null);
+    await world.clock.advance(100);
+    assert.ok(message.end?.kind === 'queued' && message.end.reason === 'asked');
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+    assert.equal(world.recovered.length, 1);
+  });
+
+  it('that asks for no more waits for the outcome where nothing is durable', async () => {
+    const world = new World({ seed: 1, durable: false });
+    const message = world.add(device(1), [{ seg_id: 1 }], { completeOn: 'queued' });
+    await world.rest(5_000);
+    assert.equal(message.end?.kind, 'settled');
+  });
+
+  it('is told how its entries ended, each in one way', async () => {
+    const world = new World({ seed: 1, poison: (_, block) => block.seg_id === 13 });
+    const [one, two] = [device(1), device(2)];
+    const message = world.submit([
+      { user: one, blocks: [{ seg_id: 1 }] },
+      { user: one, blocks: [{ seg_id: 1, value: 2 }, { seg_id: 2 }] },
+      { user: two, blocks: [{ seg_id: 1, expiration: 1 }], agoMs: 90_000 },
+      { user: two, blocks: [{ seg_id: 13 }] },
+    ]);
+    world.add(device(3), [{ seg_id: 1 }]);
+    await world.rest(60_000);
+    assert.ok(message.end?.kind === 'settled');
+    assert.deepEqual(message.end.rejections.map(({ index }) => index), [3]);
+    const { entries, users, associations, accepted, superseded, expired } = message.end.summary;
+    assert.deepEqual(
+      { entries, users, associations, accepted, superseded, expired },
+      { entries: 4, users: 2, associations: 5, accepted: 1, superseded: 1, expired: 1 },
+    );
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('reports positions of the input when some entries were left out before', async () => {
+    const world = new World({ seed: 1, poison: (_, block) => block.seg_id === 13 });
+    const ends: unknown[] = [];
+    world.engine.submit({
+      source: { node: 'n', account: 'a' },
+      entries: [entryOf(device(1), [{ seg_id: 1 }]), entryOf(device(2), [{ seg_id: 13 }])],
+      indexes: [4, 7],
+      completeOn: 'accepted',
+      onEnd: (end) => ends.push(end.kind === 'settled' ? end.rejections.map(({ index }) => index) : end),
+    });
+    await world.rest(60_000);
+    assert.deepEqual(ends, [[7]]);
+  });
+});
+
+describe('a disk that does not work', () => {
+  it('when the engine starts refuses input with the reason, and is tried again', async () => {
+    const world = new World({ seed: 1, lockedAtFirst: true });
+    const refused = addMany(world, 3);
+    await world.clock.advance(100);
+    refused.push(...addMany(world, 3, 10));
+    await world.clock.advance(20_000);
+    assert.equal(refusedWith(refused, 'outbox'), 6);
+    const state = world.engine.stats().state;
+    assert.ok(state.kind === 'outbox' && state.code === 'locked');
+    world.diskFails = false;
+    await world.clock.advance(10_000);
+    addMany(world, 3, 20);
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+    assert.equal(world.engine.counters.accepted, 3);
+  });
+
+  it('in the middle refuses input with the reason, sends nothing, and goes on when it works', async () => {
+    const world = new World({ seed: 1 });
+    const before = addMany(world, 5);
+    await world.clock.advance(1_500);
+    world.engine.pause();
+    const kept = addMany(world, 5, 100);
+    await world.clock.advance(100);
+    world.diskFails = true;
+    world.engine.resume();
+    const refused = addMany(world, 5, 200);
+    await world.clock.advance(10_000);
+    assert.equal(refusedWith(refused, 'outbox'), 5);
+    const state = world.engine.stats().state;
+    assert.ok(state.kind === 'outbox' && state.code === 'full');
+    const posts = world.service.requests.length;
+    await world.clock.advance(10_000);
+    assert.equal(world.service.requests.length, posts);
+    world.diskFails = false;
+    await world.rest(10_000);
+    assert.equal(refusedWith([...before, ...kept], 'outbox'), 0);
+    assert.deepEqual(world.violations(), []);
+    assert.equal(world.engine.stats().state.kind, 'idle');
+  });
+
+  it('while it is read leaves the backlog where it is', async () => {
+    const world = new World({ seed: 1, memoryMark: 10, pageRows: 10, limits: { postsPerSecond: 10, usersPerSecond: 10, maxConcurrent: 5 } });
+    const messages = addMany(world, 200);
+    await world.clock.advance(5_000);
+    world.diskFails = true;
+    await world.clock.advance(20_000);
+    world.diskFails = false;
+    await world.rest(60_000);
+    assert.ok(messages.every(({ end }) => end?.kind === 'settled'));
+    assert.deepEqual(world.violations(), []);
+  });
+});
+
+/** Hands out rows as a file with a flipped bit would. */
+class DamagedOutbox extends MemoryOutbox {
+  override async read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
+    const { rows, shields } = await super.read(lane, after, through, limit);
+    return { rows: rows.map((row) => (row.seq === 15 ? { ...row, body: row.body.slice(2) } : row)), shields };
+  }
+}
+
+describe('a row that cannot be read', () => {
+  it('is set aside as rejected, with a line in the log, and holds nothing up', async () => {
+    const outbox = new DamagedOutbox();
+    const world = new World({ seed: 1, outbox, durable: false, memoryMark: 10, pageRows: 4 });
+    const messages = addMany(world, 30);
+    await world.rest(10_000);
+    assert.equal(messages.filter(({ end }) => end?.kind === 'settled').length, 29);
+    const { taken, accepted, rejected, waiting } = world.engine.counters;
+    assert.deepEqual({ taken, accepted, rejected, waiting }, { taken: 30, accepted: 29, rejected: 1, waiting: 0 });
+    assert.ok(world.logged.some((line) => line.startsWith('error: Entry 15 ')));
+  });
+});

@@ -1,0 +1,256 @@
+// Parking, closing, releasing, pausing: within their time, with nothing left running and every message ended.
+import { strict as assert } from 'node:assert';
+import type { Fate } from './support/fake-service';
+import { device, World, type Message } from './support/world';
+
+function addMany(world: World, count: number, from = 0, node = 'n'): Message[] {
+  return Array.from({ length: count }, (_, i) => world.add(device(from + i), [{ seg_id: 1 }], { node }));
+}
+
+/** Whether and when a promise has resolved, on the tests' clock. */
+function watch(world: World, promise: Promise<void>): { afterMs: number | null } {
+  const fromMs = world.clock.monoMs();
+  const watched = { afterMs: null as number | null };
+  void promise.then(() => (watched.afterMs = world.clock.monoMs() - fromMs));
+  return watched;
+}
+
+async function warm(options: Partial<ConstructorParameters<typeof World>[0]> = {}): Promise<World> {
+  const world = new World({ seed: 1, delayMs: () => 50, ...options });
+  world.add(device(900_000), [{ seg_id: 1 }]);
+  await world.clock.advance(3_000);
+  return world;
+}
+
+describe('parking', () => {
+  it('an idle engine is done at once', async () => {
+    const world = await warm();
+    const parked = watch(world, world.engine.park(5_000));
+    await world.clock.settle();
+    assert.equal(parked.afterMs, 0);
+  });
+
+  it('waits for what is on its way and lets nothing new leave', async () => {
+    const world = await warm();
+    addMany(world, 5);
+    await world.clock.advance(1);
+    const parked = watch(world, world.engine.park(5_000));
+    const posts = world.service.requests.length;
+    addMany(world, 5, 100);
+    await world.clock.advance(4_000);
+    assert.equal(parked.afterMs, 99);
+    assert.equal(world.service.requests.length, posts);
+    assert.equal(world.engine.stats().state.kind, 'parked');
+  });
+
+  it('ends in time although the service hangs', async () => {
+    const world = await warm({ fateOf: () => 'dropped' });
+    addMany(world, 5);
+    await world.clock.advance(1);
+    const parked = watch(world, world.engine.park(2_000));
+    await world.clock.advance(2_500);
+    assert.equal(parked.afterMs, 2_000);
+  });
+
+  it('loses nothing: unparked, the engine goes on', async () => {
+    const world = await warm();
+    addMany(world, 5);
+    await world.clock.advance(1);
+    void world.engine.park(5_000);
+    addMany(world, 5, 3);
+    await world.clock.advance(2_000);
+    world.engine.unpark();
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+  });
+});
+
+describe('closing', () => {
+  const hard: Partial<Record<Fate, number>> = { dropped: 0.2, reset: 0.3, rateLimited: 0.1, serverError: 0.3 };
+
+  const moments: readonly [name: string, prepare: () => Promise<World>][] = [
+    ['while it is idle', () => warm()],
+    [
+      'in its first second, with a queue',
+      async () => {
+        const world = new World({ seed: 1 });
+        addMany(world, 5);
+        await world.clock.advance(200);
+        return world;
+      },
+    ],
+    [
+      'with posts on their way',
+      async () => {
+        const world = await warm();
+        addMany(world, 5);
+        await world.clock.advance(1);
+        return world;
+      },
+    ],
+    [
+      'while it holds and backs off',
+      async () => {
+        const world = await warm({ fates: hard });
+        addMany(world, 500);
+        await world.clock.advance(12_000);
+        return world;
+      },
+    ],
+    [
+      'in the middle of a commit',
+      async () => {
+        const world = await warm({ commitMs: 30 });
+        addMany(world, 5);
+        await world.clock.settle();
+        return world;
+      },
+    ],
+    [
+      'while its file is locked',
+      async () => {
+        const world = new World({ seed: 1, lockedAtFirst: true });
+        await world.clock.advance(300);
+        return world;
+      },
+    ],
+    [
+      'while the disk is full',
+      async () => {
+        const world = await warm();
+        world.diskFails = true;
+        addMany(world, 5);
+        await world.clock.advance(300);
+        return world;
+      },
+    ],
+  ];
+  for (const [name, prepare] of moments) {
+    it(`leaves no timer and posts nothing more ${name}`, async () => {
+      const world = await prepare();
+      void world.engine.park(1_000);
+      await world.clock.advance(1_000);
+      const closed = watch(world, world.engine.close());
+      await world.clock.advance(100);
+      assert.ok(closed.afterMs !== null && closed.afterMs <= 60, `closed after ${closed.afterMs} ms`);
+      assert.equal(world.processClock.timers, 0);
+      const posts = world.service.requests.length;
+      await world.clock.advance(60_000);
+      assert.equal(world.processClock.timers, 0);
+      assert.equal(world.service.requests.length, posts);
+    });
+  }
+
+  it('refuses what comes later, and what was not taken yet, and says so', async () => {
+    const world = await warm({ commitMs: 30 });
+    addMany(world, 1);
+    await world.clock.settle();
+    const waiting = addMany(world, 3, 10);
+    void world.engine.close();
+    const late = addMany(world, 3, 20);
+    await world.clock.advance(1_000);
+    for (const { end } of [...waiting, ...late]) assert.ok(end?.kind === 'failed' && end.code === 'closed');
+    assert.deepEqual(world.complaints, []);
+  });
+
+  it('leaves a queue that the next engine finds whole', async () => {
+    const world = await warm();
+    addMany(world, 5);
+    await world.clock.advance(1);
+    void world.engine.park(1_000);
+    addMany(world, 20, 100);
+    await world.clock.advance(1_000);
+    world.engine.release('n');
+    void world.engine.close();
+    await world.clock.advance(100);
+    world.kill();
+    await world.rest(30_000);
+    assert.deepEqual(world.violations(), []);
+    assert.equal(world.recovered.filter(({ life }) => life === 2).length, 20);
+  });
+});
+
+describe('a node that closes', () => {
+  it('gets an end for each open message, and later what came of them', async () => {
+    const world = await warm();
+    world.engine.pause();
+    const [mine, others] = [addMany(world, 5), addMany(world, 5, 100, 'other')];
+    await world.clock.advance(50);
+    const untaken = addMany(world, 1, 50);
+    world.engine.release('n');
+    assert.ok(mine.every(({ end }) => end?.kind === 'parked'));
+    assert.ok(untaken.every(({ end }) => end?.kind === 'failed' && end.code === 'closed'));
+    assert.ok(others.every(({ end }) => end === null));
+    world.listen('n');
+    world.engine.resume();
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+    assert.equal(world.recovered.length, 5);
+    assert.ok(world.recovered.every(({ node }) => node === 'n'));
+  });
+
+  it('that does not come back has its ends logged and counted', async () => {
+    const world = await warm();
+    world.engine.pause();
+    addMany(world, 5);
+    await world.clock.advance(50);
+    world.engine.release('n');
+    world.engine.resume();
+    await world.rest(5_000);
+    assert.equal(world.engine.counters.accepted, 6);
+    assert.ok(world.logged.some((line) => line.includes('5 queued entries of the removed node n')));
+  });
+
+  it('with the queue in memory gets an error for each open message, and nothing more of them is sent', async () => {
+    const world = await warm({ durable: false });
+    const inFlight = addMany(world, 3);
+    await world.clock.advance(1);
+    world.engine.pause();
+    const waiting = [...addMany(world, 3, 10), world.add(device(0), [{ seg_id: 2 }])];
+    const others = addMany(world, 3, 100, 'other');
+    await world.clock.advance(1);
+    const untaken = addMany(world, 3, 20);
+    world.engine.release('n');
+    for (const { end } of [...inFlight, ...waiting, ...untaken]) assert.ok(end?.kind === 'failed' && end.code === 'closed');
+    world.engine.resume();
+    await world.rest(5_000);
+    assert.ok(others.every(({ end }) => end?.kind === 'settled'));
+    const users = new Set(world.service.requests.slice(2).flatMap((request) => request.users));
+    assert.deepEqual(users, new Set(others.map(({ entries }) => `idfa:${entries[0]!.user}`)));
+    assert.deepEqual([...world.complaints, ...world.service.problems], []);
+    const { taken, accepted, rejected, waiting: left } = world.engine.counters;
+    assert.deepEqual({ taken, accepted, rejected, left }, { taken: 11, accepted: 7, rejected: 4, left: 0 });
+    assert.equal(world.recovered.length, 0);
+  });
+
+  it('in the middle of a commit that then fails is not told that its entries are safe', async () => {
+    const world = await warm({ commitMs: 30 });
+    world.diskFails = true;
+    const [message] = addMany(world, 1);
+    await world.clock.settle();
+    world.engine.release('n');
+    await world.clock.advance(100);
+    world.diskFails = false;
+    world.listen('n');
+    await world.rest(30_000);
+    const arrived = world.service.state.has(`idfa:${device(0)} 1`);
+    assert.ok(arrived || message!.end?.kind === 'failed', `${message!.end?.kind}, and the entry is gone`);
+  });
+});
+
+describe('pausing', () => {
+  it('lets nothing leave until the engine is resumed, and takes new input', async () => {
+    const world = await warm();
+    world.engine.pause();
+    const posts = world.service.requests.length;
+    addMany(world, 5);
+    await world.clock.advance(60_000);
+    assert.equal(world.service.requests.length, posts);
+    assert.equal(world.engine.stats().state.kind, 'paused');
+    assert.equal(world.engine.stats().oldestMs, 60_000);
+    world.engine.resume();
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+    assert.equal(world.engine.stats().state.kind, 'idle');
+  });
+});

@@ -1,0 +1,381 @@
+// The engines of a process across deploys: what lives on, what is shared, what ends, and what is left behind.
+import { strict as assert } from 'node:assert';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkEntry } from '../../src/audience/check';
+import type { Recovered } from '../../src/delivery/engine';
+import { Engines, QueueKindsDiffer, type Lease, type LeaseRequest } from '../../src/delivery/engines';
+import type { TicketEnd } from '../../src/delivery/tickets';
+import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import type { ServiceClient } from '../../src/service/client';
+import type { Login } from '../../src/service/login';
+import type { AuthOutcome, PostOutcome } from '../../src/service/outcome';
+import { FakeClock } from './support/fake-clock';
+
+interface Post {
+  readonly users: string[];
+  /** Which client sent it. */
+  readonly via: string;
+  readonly token: string;
+  readonly atMs: number;
+}
+
+const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
+
+/** Engines on the tests' clock, over a service that keeps a record. */
+class Setup {
+  readonly clock = new FakeClock();
+  readonly engines = new Engines(this.clock, () => 0.5);
+  readonly posts: Post[] = [];
+  readonly logins: string[] = [];
+  readonly closedClients: string[] = [];
+  readonly log: string[] = [];
+  readonly opened: (SqliteOutbox | MemoryOutbox)[] = [];
+  authOutcome: AuthOutcome | null = null;
+  postOutcome: PostOutcome = { kind: 'accepted', warnings: [] };
+
+  constructor(readonly folder: string) {}
+
+  get path(): string {
+    return join(this.folder, 'queue.sqlite');
+  }
+
+  request(account: string, changes: Partial<LeaseRequest> = {}): LeaseRequest {
+    const queue = changes.queue ?? 'disk';
+    return {
+      account,
+      accountName: `Account ${account}`,
+      origin: 'http://there',
+      member: '7',
+      queue,
+      limits,
+      queueMaxEntries: 1000,
+      queueMaxBytes: 1_000_000,
+      login: { method: 'password', username: `user of ${account}`, password: 'p' },
+      connection: 'there',
+      connect: () => this.client(account),
+      openOutbox: () => {
+        const outbox =
+          queue === 'disk' ? new SqliteOutbox(this.path, { mode: 'inline' }) : new MemoryOutbox();
+        this.opened.push(outbox);
+        return outbox;
+      },
+      log: (level, text) => this.log.push(`${level}: ${text}`),
+      ...changes,
+    };
+  }
+
+  private client(account: string): ServiceClient {
+    const client = {
+      authenticate: ({ username }: Login): Promise<AuthOutcome> => {
+        this.logins.push(username);
+        return Promise.resolve(this.authOutcome ?? { kind: 'token', token: `token of ${username}` });
+      },
+      post: (body: string, token: string): Promise<PostOutcome> => {
+        const { rt_segment: entries } = JSON.parse(body) as { rt_segment: { user_id: string }[] };
+        const users = entries.map(({ user_id }) => user_id);
+        if (this.postOutcome.kind === 'accepted')
+          this.posts.push({ users, via: account, token, atMs: this.clock.monoMs() });
+        return Promise.resolve(this.postOutcome);
+      },
+      networkFloorMs: () => 0,
+      close: () => {
+        this.closedClients.push(account);
+        return Promise.resolve();
+      },
+    };
+    return client as unknown as ServiceClient;
+  }
+
+  get sent(): string[] {
+    return this.posts.flatMap(({ users }) => users);
+  }
+}
+
+function submit(lease: Lease, account: string, ...users: string[]): TicketEnd[] {
+  const ends: TicketEnd[] = [];
+  for (const user of users) {
+    const checked = checkEntry({ user_id: user, seg_block: [{ seg_id: 1 }] });
+    assert.ok(checked.ok);
+    const source = { node: 'node', account };
+    lease.engine.submit({
+      source,
+      entries: [checked.entry],
+      indexes: null,
+      completeOn: 'accepted',
+      onEnd: (end) => ends.push(end),
+    });
+  }
+  return ends;
+}
+
+describe('the engines of a process', () => {
+  let folder: string;
+  let setup: Setup;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'engines-'));
+    setup = new Setup(folder);
+  });
+  afterEach(async () => {
+    await setup.clock.advance(60_000);
+    for (const outbox of setup.opened) await outbox.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('keep ledger and token of an account that comes back', async () => {
+    const { engines, clock } = setup;
+    const few = { ...limits, usersPerSecond: 2 };
+    const lease = engines.acquire(setup.request('a', { limits: few }));
+    submit(lease, 'a', '1', '2');
+    await clock.advance(1_100);
+    assert.deepEqual(setup.sent, ['1', '2']);
+    await lease.release(5_000);
+    const again = engines.acquire(setup.request('a', { limits: few }));
+    assert.equal(again.engine, lease.engine);
+    submit(again, 'a', '3');
+    await clock.advance(800);
+    assert.deepEqual(setup.sent, ['1', '2']);
+    await clock.advance(300);
+    assert.deepEqual(setup.sent, ['1', '2', '3']);
+    assert.ok(setup.posts.at(-1)!.atMs - setup.posts[0]!.atMs > 1_000);
+    assert.deepEqual(setup.logins, ['user of a']);
+    assert.equal(setup.opened.length, 1);
+  });
+
+  it('send nothing while every account is away', async () => {
+    const { engines, clock } = setup;
+    const lease = engines.acquire(setup.request('a'));
+    const ends = submit(lease, 'a', '1');
+    const released = lease.release(5_000);
+    await clock.advance(5_001);
+    await released;
+    assert.deepEqual([setup.sent, ends], [[], []]);
+    engines.acquire(setup.request('a'));
+    await clock.advance(100);
+    assert.deepEqual([setup.sent, ends.length], [['1'], 1]);
+  });
+
+  it('keep what ends while a node is deployed, until it is there again', async () => {
+    const { engines, clock } = setup;
+    const lease = engines.acquire(setup.request('a'));
+    const ends = submit(lease, 'a', '1', '2');
+    await clock.settle();
+    lease.leave('node', true);
+    assert.deepEqual(ends, [{ kind: 'parked' }, { kind: 'parked' }]);
+    await clock.advance(1_100);
+    assert.deepEqual(setup.sent, ['1', '2']);
+    const recovered: Recovered[] = [];
+    lease.listen('node', (entries) => recovered.push(...entries));
+    assert.deepEqual(
+      recovered.map(({ end }) => end),
+      ['accepted', 'accepted'],
+    );
+    await clock.advance(60_000);
+    assert.deepEqual(setup.log, []);
+  });
+
+  it('log what ended for a node that did not come back, or was removed', async () => {
+    const { engines, clock } = setup;
+    const lease = engines.acquire(setup.request('a'));
+    submit(lease, 'a', '1', '2');
+    await clock.settle();
+    lease.leave('node', true);
+    await clock.advance(21_000);
+    assert.deepEqual(setup.log, ['info: 2 queued entries of the node node, which is gone, were delivered.']);
+    lease.engine.pause();
+    submit(lease, 'a', '3');
+    await clock.settle();
+    lease.leave('node', false);
+    lease.engine.resume();
+    await clock.advance(2_000);
+    assert.deepEqual(setup.log.slice(1), ['info: 1 queued entries of the removed node node were delivered.']);
+  });
+
+  for (const order of [
+    ['a', 'b'],
+    ['b', 'a'],
+  ]) {
+    it(`send entries of an account that went away for good through another (${order[0]} closes first)`, async () => {
+      const { engines, clock } = setup;
+      const leases = new Map(['a', 'b'].map((name) => [name, engines.acquire(setup.request(name))]));
+      submit(leases.get('a')!, 'a', '1');
+      await clock.settle();
+      await Promise.all(order.map((name) => leases.get(name)!.release(0)));
+      engines.acquire(setup.request('b'));
+      await clock.advance(9_000);
+      assert.deepEqual(setup.sent, []);
+      await clock.advance(2_000);
+      assert.deepEqual(
+        setup.posts.map(({ via }) => via),
+        ['b'],
+      );
+      await clock.advance(20_000);
+      assert.deepEqual(setup.closedClients, ['a']);
+    });
+  }
+
+  it('let the smallest limits of the accounts hold, as long as these are there', async () => {
+    const { engines, clock } = setup;
+    const a = engines.acquire(setup.request('a'));
+    const b = engines.acquire(setup.request('b', { limits: { ...limits, usersPerSecond: 1 } }));
+    assert.equal(a.engine, b.engine);
+    submit(a, 'a', '1', '2', '3');
+    await clock.advance(1_100);
+    assert.deepEqual(setup.sent, ['1']);
+    await b.release(0);
+    await clock.advance(100);
+    assert.deepEqual(setup.sent, ['1', '2', '3']);
+  });
+
+  it('use one client and one token for two accounts with the same login, else one each', async () => {
+    const { engines, clock } = setup;
+    const login: Login = { method: 'password', username: 'shared', password: 'p' };
+    const a = engines.acquire(setup.request('a', { login }));
+    const b = engines.acquire(setup.request('b', { login }));
+    const c = engines.acquire(setup.request('c'));
+    assert.equal(a.keeper, b.keeper);
+    for (const [lease, name] of [
+      [a, 'a'],
+      [b, 'b'],
+      [c, 'c'],
+    ] as const)
+      submit(lease, name, name === 'a' ? '1' : name === 'b' ? '2' : '3');
+    await clock.advance(2_000);
+    assert.deepEqual(setup.logins.sort(), ['shared', 'user of c']);
+    assert.equal(setup.sent.length, 3);
+    await a.release(0);
+    await clock.advance(30_000);
+    assert.deepEqual(setup.closedClients, []);
+  });
+
+  it('start a changed password afresh, and count logins on', async () => {
+    const { engines, clock } = setup;
+    setup.authOutcome = { kind: 'loginRefused', code: 'NOAUTH', message: 'refused' };
+    const lease = engines.acquire(setup.request('a'));
+    submit(lease, 'a', '1');
+    await clock.advance(2_000);
+    await lease.release(0);
+    setup.authOutcome = null;
+    const same = engines.acquire(setup.request('a'));
+    await clock.advance(2_000);
+    assert.deepEqual([setup.sent, setup.logins.length], [[], 1]);
+    await same.release(0);
+    const login: Login = { method: 'password', username: 'user of a', password: 'new' };
+    engines.acquire(setup.request('a', { login }));
+    await clock.advance(2_000);
+    assert.deepEqual([setup.sent, setup.logins.length], [['1'], 2]);
+  });
+
+  it('refuse another queue kind while a member has one, and name the account that has it', async () => {
+    const { engines } = setup;
+    const lease = engines.acquire(setup.request('a'));
+    assert.throws(
+      () => engines.acquire(setup.request('b', { queue: 'memory' })),
+      (error) => error instanceof QueueKindsDiffer && error.otherAccountName === 'Account a',
+    );
+    engines.acquire(setup.request('b', { queue: 'memory', member: '8' }));
+    await lease.release(0);
+    // Nobody holds it any more, so nobody disagrees.
+    engines.acquire(setup.request('b', { queue: 'memory' }));
+  });
+
+  it('say what a switch from disk to memory leaves behind, and send it after the switch back', async () => {
+    const { engines, clock } = setup;
+    const disk = engines.acquire(setup.request('a'));
+    submit(disk, 'a', '1', '2');
+    await clock.settle();
+    await disk.release(0);
+    const memory = engines.acquire(setup.request('a', { queue: 'memory' }));
+    assert.deepEqual(setup.log, [
+      'warn: 2 entries of the account Account a stay in its queue on disk and are not sent: choose that queue again and deploy to send them.',
+    ]);
+    submit(memory, 'a', '3');
+    await clock.advance(2_000);
+    assert.deepEqual(setup.sent, ['3']);
+    await memory.release(0);
+    engines.acquire(setup.request('a'));
+    await clock.advance(2_000);
+    assert.deepEqual(setup.sent, ['3', '1', '2']);
+  });
+
+  it('close a parked engine after a while, which frees its file', async () => {
+    const { engines, clock } = setup;
+    const lease = engines.acquire(setup.request('a'));
+    const ends = submit(lease, 'a', '1');
+    await clock.settle();
+    await lease.release(0);
+    const reader = new SqliteOutbox(setup.path, { mode: 'inline' });
+    await assert.rejects(reader.open(), { code: 'locked' });
+    await clock.advance(10_100);
+    assert.equal((await reader.open()).waiting, 1);
+    await reader.close();
+    assert.deepEqual(ends, []);
+    assert.notEqual(engines.acquire(setup.request('a')).engine, lease.engine);
+    await clock.advance(2_000);
+    assert.deepEqual(setup.sent, ['1']);
+  });
+
+  it('open the file again only when it is closed, however quickly accounts come and go', async () => {
+    const { engines, clock } = setup;
+    for (let round = 0; round < 4; round += 1) {
+      const lease = engines.acquire(setup.request('a'));
+      void lease.release(0);
+      void engines.closeParked();
+    }
+    const lease = engines.acquire(setup.request('a'));
+    submit(lease, 'a', '1');
+    await clock.advance(2_000);
+    assert.deepEqual([setup.sent, setup.log], [['1'], []]);
+    await lease.release(0);
+    await engines.closeParked();
+    const reader = new SqliteOutbox(setup.path, { mode: 'inline' });
+    await reader.open();
+    await reader.close();
+  });
+
+  it('leave nothing behind when a connection cannot be made', async () => {
+    const { engines, clock } = setup;
+    const connect = (): never => {
+      throw new Error('no such URL');
+    };
+    assert.throws(() => engines.acquire(setup.request('a', { connect })), /no such URL/);
+    await clock.settle();
+    const reader = new SqliteOutbox(setup.path, { mode: 'inline' });
+    await reader.open();
+    await reader.close();
+    // An account that is there is not harmed.
+    const lease = engines.acquire(setup.request('b'));
+    assert.throws(() => engines.acquire(setup.request('a', { connect })), /no such URL/);
+    submit(lease, 'b', '1');
+    await clock.advance(20_000);
+    assert.deepEqual(setup.sent, ['1']);
+  });
+
+  it('tell trouble that lasts once, and its end', async () => {
+    const { engines, clock } = setup;
+    setup.postOutcome = { kind: 'passing', ambiguous: false, code: 'refused', message: 'Nobody is there.' };
+    const lease = engines.acquire(setup.request('a'));
+    submit(lease, 'a', '1');
+    await clock.advance(60_000);
+    assert.deepEqual(setup.log, ['warn: Nobody is there. Everything stays queued and is tried again.']);
+    setup.postOutcome = { kind: 'accepted', warnings: [] };
+    await clock.advance(120_000);
+    assert.deepEqual(setup.log.slice(1), ['info: The service takes entries again.']);
+    assert.deepEqual(setup.sent, ['1']);
+  });
+
+  it('log through the account that came last', async () => {
+    const { engines, clock } = setup;
+    const first = engines.acquire(setup.request('a', { log: () => assert.fail('its node is closed') }));
+    await first.release(0);
+    const lease = engines.acquire(setup.request('a'));
+    submit(lease, 'a', '1');
+    await clock.settle();
+    lease.leave('node', false);
+    await clock.advance(2_000);
+    assert.equal(setup.log.length, 1);
+  });
+});

@@ -1,0 +1,165 @@
+// Promise 6: while more than half of the post grants are free everything leaves at once; below that users are
+// gathered, until a grant's share of them is there, and for 20 ms at the most.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import { numRuns } from './support/runs';
+import { device, World } from './support/world';
+
+const wayMs = 10;
+const limits = { postsPerSecond: 10, usersPerSecond: 100, maxConcurrent: 15 };
+const usersPerGrant = 10;
+const holdMs = 20;
+/** From send until the grant is free again. */
+const heldForMs = 2 * wayMs + 1000 + 5;
+
+/** An engine that has a token and whose first second is over. */
+async function warm(options: Partial<ConstructorParameters<typeof World>[0]> = {}): Promise<World> {
+  const world = new World({ seed: 1, limits, delayMs: () => wayMs, ...options });
+  world.add(device(900_000), [{ seg_id: 1 }]);
+  await world.clock.advance(3_000);
+  return world;
+}
+
+interface Waited {
+  readonly atMs: number;
+  readonly sentMs: number;
+}
+
+/** When each entry was handed in and when it left; every entry is of a user of its own. */
+function waits(world: World): Waited[] {
+  const sent = new Map<string, number>();
+  for (const { users, sentMs } of world.service.requests) for (const user of users) sent.set(user, sentMs);
+  return world.messages.map(({ entries: [entry], atMs }) => ({ atMs, sentMs: sent.get(`idfa:${entry!.user}`)! }));
+}
+
+/** Grants and users that were left at that moment, after what left then. */
+function freeAt(world: World, atMs: number): { posts: number; users: number } {
+  const used = world.service.requests.filter(({ sentMs }) => sentMs <= atMs && sentMs + heldForMs > atMs);
+  return {
+    posts: limits.postsPerSecond - used.length,
+    users: limits.usersPerSecond - used.reduce((sum, { users }) => sum + users.length, 0),
+  };
+}
+
+/** The first moment from `atMs` on at which there was something left to send an entry with. */
+function couldLeaveMs(world: World, atMs: number): number {
+  const freed = world.service.requests.map(({ sentMs }) => sentMs + heldForMs).filter((ms) => ms > atMs);
+  return [atMs, ...freed.sort((a, b) => a - b)].find((ms) => {
+    const { posts, users } = freeAt(world, ms);
+    return posts >= 1 && users >= 1;
+  })!;
+}
+
+describe('an entry', function () {
+  this.timeout(0);
+
+  it('on an idle engine is on the wire in the same instant', async () => {
+    const world = await warm();
+    for (let i = 0; i < 20; i += 1) {
+      const atMs = world.clock.monoMs();
+      world.add(device(i), [{ seg_id: 1 }]);
+      await world.clock.settle();
+      assert.equal(world.service.requests.at(-1)!.sentMs, atMs);
+      await world.clock.advance(300);
+    }
+  });
+
+  it('on an idle engine waits for its commit and nothing else', async () => {
+    const world = await warm({ commitMs: 8 });
+    const atMs = world.clock.monoMs();
+    world.add(device(1), [{ seg_id: 1 }]);
+    await world.clock.advance(16);
+    assert.equal(world.service.requests.length, 2);
+    assert.ok(world.service.requests[1]!.sentMs > atMs);
+  });
+
+  it('never lingers, whatever comes before it', async () => {
+    let instant = 0;
+    let held = 0;
+    const arrivals = fc.array(fc.tuple(fc.constantFrom(0, 0, 1, 3, 9, 25, 90, 400), fc.integer({ min: 1, max: 4 })), {
+      minLength: 5,
+      maxLength: 80,
+    });
+    await fc.assert(
+      fc.asyncProperty(arrivals, async (script) => {
+        const world = await warm();
+        let next = 0;
+        for (const [waitMs, count] of script) {
+          await world.clock.advance(waitMs);
+          for (let i = 0; i < count; i += 1) world.add(device(next++), [{ seg_id: 1 }]);
+        }
+        await world.rest(20_000);
+        assert.deepEqual(world.violations(), []);
+        for (const { atMs, sentMs } of waits(world).slice(1)) {
+          if (sentMs === atMs) {
+            instant += 1;
+            continue;
+          }
+          assert.ok(freeAt(world, atMs).posts * 2 <= limits.postsPerSecond, 'more than half of the grants were free');
+          const leftMs = sentMs - couldLeaveMs(world, atMs);
+          assert.ok(leftMs <= holdMs, `held ${sentMs - atMs} ms, ${leftMs} ms of it without need`);
+          held += 1;
+        }
+      }),
+      { numRuns: numRuns(60) },
+    );
+    assert.ok(instant > 100 && held > 100, `${instant} left at once, ${held} were held`);
+  });
+
+  it('is gathered with others while few grants are free, so that posts do not run out before users do', async () => {
+    const world = await warm();
+    // One user every 5 ms: without gathering ten posts would be gone in 50 ms.
+    for (let i = 0; i < 300; i += 1) {
+      world.add(device(i), [{ seg_id: 1 }]);
+      await world.clock.advance(5);
+    }
+    await world.rest(10_000);
+    assert.deepEqual(world.violations(), []);
+    const held = waits(world).slice(1).map(({ atMs, sentMs }) => sentMs - atMs);
+    assert.ok(held.slice(0, 5).every((ms) => ms === 0));
+    assert.ok(held.some((ms) => ms === holdMs));
+  });
+
+  it('leaves before its 20 ms are over once a grant’s share of users is there', async () => {
+    const world = await warm();
+    for (let i = 0; i < 5; i += 1) {
+      world.add(device(i), [{ seg_id: 1 }]);
+      await world.clock.advance(1);
+    }
+    const posts = world.service.requests.length;
+    assert.equal(freeAt(world, world.clock.monoMs()).posts, 5);
+    world.add(device(100), [{ seg_id: 1 }]);
+    await world.clock.advance(5);
+    assert.equal(world.service.requests.length, posts, 'half of the grants are used: it is held');
+    for (let i = 1; i < usersPerGrant; i += 1) world.add(device(100 + i), [{ seg_id: 1 }]);
+    await world.clock.settle();
+    assert.equal(world.service.requests.length, posts + 1);
+    assert.equal(world.service.requests.at(-1)!.users.length, usersPerGrant);
+  });
+
+  it('leaves at once when an operator says so, though it would be held', async () => {
+    const world = await warm();
+    for (let i = 0; i < 5; i += 1) {
+      world.add(device(i), [{ seg_id: 1 }]);
+      await world.clock.advance(1);
+    }
+    const posts = world.service.requests.length;
+    world.add(device(100), [{ seg_id: 1 }]);
+    world.engine.flush();
+    await world.clock.settle();
+    assert.equal(world.service.requests.length, posts + 1);
+  });
+
+  it('of a busy user costs one place in the quota however many came', async () => {
+    const world = await warm();
+    for (let i = 0; i < 500; i += 1) {
+      world.add(device(1), [{ seg_id: 1, value: i }]);
+      await world.clock.advance(1);
+    }
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+    // One at a time: a round trip each.
+    assert.ok(world.service.requests.length < 30, String(world.service.requests.length));
+    assert.equal(world.service.state.get(`idfa:${device(1)} 1`)?.value, 499);
+  });
+});

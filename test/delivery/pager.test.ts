@@ -1,0 +1,184 @@
+// What is in memory and what is on disk only: nothing of a lane overtakes, and shields last as long as they are needed.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import { hashUserKey } from '../../src/audience/keys';
+import { Pager, type ReadPage } from '../../src/delivery/pager';
+import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import type { Lane, NewRow } from '../../src/outbox/outbox';
+import { numRuns } from './support/runs';
+
+function rowOf(seq: number, lane: Lane): NewRow {
+  return {
+    seq,
+    lane,
+    userHash: hashUserKey(`user ${seq}`),
+    source: { node: 'n', account: 'a' },
+    bornWallMs: 0,
+    bornMonoMs: 0,
+    takenWallMs: 0,
+    body: `{"seq":${seq}}`,
+  };
+}
+
+type Step =
+  | { readonly kind: 'take'; readonly lane: Lane }
+  | { readonly kind: 'commit' | 'read' }
+  | { readonly kind: 'end'; readonly lane: Lane };
+
+const lane = fc.constantFrom('add' as const, 'add', 'removal');
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('take' as const), lane }) },
+  { weight: 2, arbitrary: fc.constant({ kind: 'commit' } as Step) },
+  { weight: 3, arbitrary: fc.constant({ kind: 'read' } as Step) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant('end' as const), lane }) },
+);
+
+/** A pager with its store; what is in memory, by lane, in the order in which it came there. */
+class Bench {
+  readonly outbox = new MemoryOutbox();
+  readonly pager: Pager;
+  readonly came: Record<Lane, number[]> = { add: [], removal: [] };
+  readonly inMemory: Record<Lane, number[]> = { add: [], removal: [] };
+  lastSeq = 0;
+  private appended: NewRow[] = [];
+
+  constructor(
+    private readonly memoryMark: number,
+    pageRows: number,
+  ) {
+    this.pager = new Pager(this.outbox, memoryMark, pageRows);
+  }
+
+  async open(): Promise<void> {
+    this.pager.opened(await this.outbox.open());
+  }
+
+  take(its: Lane): void {
+    this.lastSeq += 1;
+    this.appended.push(rowOf(this.lastSeq, its));
+    if (this.pager.admits(its, this.lastSeq)) this.arrive(its, this.lastSeq);
+  }
+
+  async commit(): Promise<void> {
+    await this.outbox.commit({ append: this.appended.splice(0) });
+    this.pager.committed(this.lastSeq);
+  }
+
+  async read(): Promise<void> {
+    const pages: ReadPage[] = [];
+    this.pager.request(
+      (read) => pages.push(read),
+      (error) => assert.fail(String(error)),
+    );
+    for (let i = 0; i < 10; i += 1) await Promise.resolve();
+    for (const read of pages) {
+      for (const { lane: its, seq } of read.page.rows) {
+        this.pager.loaded(its);
+        this.arrive(its, seq);
+      }
+      this.pager.admitted(read);
+    }
+  }
+
+  async end(its: Lane): Promise<void> {
+    const seq = this.inMemory[its].shift();
+    if (seq === undefined) return;
+    this.pager.unloaded(its);
+    await this.commit();
+    await this.outbox.commit({ remove: [seq] });
+  }
+
+  private arrive(its: Lane, seq: number): void {
+    this.came[its].push(seq);
+    this.inMemory[its].push(seq);
+  }
+
+  check(pageRows: number): void {
+    for (const its of ['add', 'removal'] as const) {
+      const { length } = this.inMemory[its];
+      assert.ok(length <= this.memoryMark + pageRows, `${length} in memory`);
+      const sorted = [...this.came[its]].sort((a, b) => a - b);
+      assert.deepEqual(this.came[its], sorted, 'one came to memory before an older one of its lane');
+      assert.equal(new Set(sorted).size, sorted.length, 'one came to memory twice');
+    }
+  }
+}
+
+describe('the pager', () => {
+  it('brings every row of a lane to memory once, in order, however input, commits, reads and ends interleave', async () => {
+    let paged = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 80 }),
+        fc.integer({ min: 1, max: 6 }),
+        fc.integer({ min: 1, max: 5 }),
+        async (steps, mark, pageRows) => {
+          const bench = new Bench(mark, pageRows);
+          await bench.open();
+          for (const each of steps) {
+            if (each.kind === 'take') bench.take(each.lane);
+            else if (each.kind === 'commit') await bench.commit();
+            else if (each.kind === 'read') await bench.read();
+            else await bench.end(each.lane);
+            if (bench.pager.unreadAny) paged += 1;
+            bench.check(pageRows);
+          }
+          await bench.commit();
+          for (let i = 0; i < 200 && bench.pager.unreadAny; i += 1) {
+            await bench.read();
+            await bench.end('add');
+            await bench.end('removal');
+            bench.check(pageRows);
+          }
+          assert.equal(bench.came.add.length + bench.came.removal.length, bench.lastSeq);
+        },
+      ),
+      { numRuns: numRuns(200) },
+    );
+    assert.ok(paged > 500, 'hardly anything was on disk only');
+  });
+
+  it('finds everything unread after opening, and nothing in a new store', () => {
+    const opened = { lastSeq: 9, waiting: 3, bodyChars: 0, flights: [], oldestTakenWallMs: null };
+    const pager = new Pager(new MemoryOutbox(), 10, 10);
+    pager.opened(opened);
+    assert.ok(pager.unreadAny);
+    assert.equal(pager.admits('add', 10), false);
+    const fresh = new Pager(new MemoryOutbox(), 10, 10);
+    fresh.opened({ ...opened, lastSeq: 0, waiting: 0 });
+    assert.equal(fresh.unreadAny, false);
+    assert.equal(fresh.admits('add', 1), true);
+  });
+
+  it('knows whether something older may be unread, in either lane', async () => {
+    const bench = new Bench(2, 5);
+    await bench.open();
+    for (let i = 0; i < 3; i += 1) bench.take('add');
+    bench.take('removal');
+    await bench.commit();
+    // 1 and 2 are in memory, 3 is on disk, 4 is a removal in memory.
+    assert.equal(bench.pager.hasUnreadBefore(2), false);
+    assert.equal(bench.pager.hasUnreadBefore(4), true);
+    assert.equal(bench.pager.shieldFloor(bench.lastSeq), 2);
+    await bench.end('add');
+    await bench.read();
+    assert.equal(bench.pager.hasUnreadBefore(4), false);
+    assert.equal(bench.pager.shieldFloor(bench.lastSeq), 4);
+  });
+
+  it('tries a failed read again', async () => {
+    const outbox = new MemoryOutbox();
+    const pager = new Pager(outbox, 1, 1);
+    pager.opened({ lastSeq: 5, waiting: 5, bodyChars: 0, flights: [], oldestTakenWallMs: null });
+    let failures = 0;
+    for (let i = 0; i < 2; i += 1) {
+      pager.request(
+        () => assert.fail('the store is closed'),
+        () => (failures += 1),
+      );
+      for (let j = 0; j < 5; j += 1) await Promise.resolve();
+    }
+    assert.equal(failures, 2);
+    assert.equal(pager.readingAny, false);
+  });
+});

@@ -1,0 +1,103 @@
+// Who could be sent now: one place a user, removals first, a fifth of the places for adds, each account for itself.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import { ReadyUsers } from '../../src/delivery/ready';
+import { Item, User } from '../../src/delivery/user';
+import { numRuns } from './support/runs';
+import { device, entryOf } from './support/world';
+
+function userOf(number: number, removes: boolean): User {
+  const entry = entryOf(device(number), [{ seg_id: 1, expiration: removes ? -1 : 60 }]);
+  const user = new User(entry.userKey, number);
+  user.add(new Item(number + 1, entry, { node: 'n', account: 'a' }, 0, 0, 'waiting', null));
+  return user;
+}
+
+function drained(ready: ReadyUsers, account = 'a'): User[] {
+  return ready.drain(account);
+}
+
+describe('the users who are ready', () => {
+  it('come out in the order in which they came, each once', () => {
+    const ready = new ReadyUsers();
+    const users = [0, 1, 2].map((number) => userOf(number, false));
+    for (const user of [...users, ...users]) ready.put(user, 'a');
+    assert.equal(ready.size('a'), 3);
+    assert.deepEqual(drained(ready), users);
+    assert.equal(ready.size('a'), 0);
+    assert.equal(ready.shift('a'), null);
+  });
+
+  it('come out removals first, and every fifth place is an add’s while any waits', () => {
+    const ready = new ReadyUsers();
+    for (let i = 0; i < 40; i += 1) ready.put(userOf(i, i >= 20), 'a');
+    const kinds = drained(ready).map((user) => (user.removes ? 'r' : 'a')).join('');
+    assert.equal(kinds, `${'rrrra'.repeat(5)}${'a'.repeat(15)}`);
+  });
+
+  it('move from the adds to the removals when a removal comes, and not back', () => {
+    const ready = new ReadyUsers();
+    const users = [0, 1, 2].map((number) => userOf(number, false));
+    for (const user of users) ready.put(user, 'a');
+    const entry = entryOf(device(2), [{ seg_id: 2, expiration: -1 }]);
+    const removal = new Item(9, entry, { node: 'n', account: 'a' }, 0, 0, 'waiting', null);
+    users[2]!.add(removal);
+    ready.put(users[2]!, 'a');
+    removal.cells[0]!.state = 'ended';
+    ready.put(users[2]!, 'a');
+    assert.equal(ready.size('a'), 3);
+    assert.deepEqual(drained(ready), [users[2], users[0], users[1]]);
+  });
+
+  it('keep their place when they could not be used', () => {
+    const ready = new ReadyUsers();
+    const users = [0, 1].map((number) => userOf(number, false));
+    for (const user of users) ready.put(user, 'a');
+    ready.putBack(ready.shift('a')!, 'a');
+    assert.equal(ready.size('a'), 2);
+    assert.deepEqual(drained(ready), users);
+  });
+
+  it('wait for one account at a time', () => {
+    const ready = new ReadyUsers();
+    const user = userOf(1, false);
+    ready.put(user, 'a');
+    ready.put(user, 'b');
+    assert.deepEqual([ready.size('a'), ready.size('b')], [0, 1]);
+    assert.equal(ready.shift('a'), null);
+    assert.equal(ready.shift('b'), user);
+  });
+
+  it('are forgotten wherever they are, and the count is right whatever happens', () => {
+    const step = fc.tuple(fc.constantFrom('put', 'put', 'forget', 'shift', 'back'), fc.nat({ max: 7 }), fc.constantFrom('a', 'b'));
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const ready = new ReadyUsers();
+        const users = Array.from({ length: 8 }, (_, number) => userOf(number, number % 2 === 0));
+        const where = new Map<User, string>();
+        for (const [what, number, account] of steps) {
+          const user = users[number]!;
+          if (what === 'put') {
+            ready.put(user, account);
+            where.set(user, account);
+          } else if (what === 'forget') {
+            ready.forget(user);
+            where.delete(user);
+          } else {
+            const next = ready.shift(account);
+            assert.equal(next === null, ![...where.values()].includes(account));
+            if (next === null) continue;
+            assert.equal(where.get(next), account);
+            where.delete(next);
+            if (what === 'shift') continue;
+            ready.putBack(next, account);
+            where.set(next, account);
+          }
+          for (const each of ['a', 'b'])
+            assert.equal(ready.size(each), [...where.values()].filter((one) => one === each).length);
+        }
+      }),
+      { numRuns: numRuns(300) },
+    );
+  });
+});

@@ -1,0 +1,35 @@
+// How much an engine holds in memory: its objects are walked, whatever its fields are called.
+import { types } from 'node:util';
+import type { Engine } from '../../../src/delivery/engine';
+import { Ticket } from '../../../src/delivery/tickets';
+import { Item, User } from '../../../src/delivery/user';
+
+export interface Retained {
+  items: number;
+  users: number;
+  tickets: number;
+}
+
+/** Counts what can be reached from the engine without going through `except` (its store, which has its own bounds). */
+export function retainedBy(engine: Engine, except: readonly object[]): Retained {
+  const found: Retained = { items: 0, users: 0, tickets: 0 };
+  const seen = new Set<object>(except);
+  const waiting: object[] = [engine];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    if (next instanceof Item) found.items += 1;
+    else if (next instanceof User) found.users += 1;
+    else if (next instanceof Ticket) found.tickets += 1;
+    for (const value of valuesOf(next)) {
+      if (typeof value === 'object' && value !== null) waiting.push(value);
+    }
+  }
+  return found;
+}
+
+function* valuesOf(thing: object): Iterable<unknown> {
+  if (types.isMap(thing)) for (const pair of thing) yield* pair;
+  else if (types.isSet(thing) || Array.isArray(thing)) yield* thing;
+  else if (!ArrayBuffer.isView(thing)) yield* Object.values(thing);
+}

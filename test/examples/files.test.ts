@@ -1,0 +1,173 @@
+// The examples as files: sound and complete, and all of them together in both Node-REDs.
+import { strict as assert } from 'node:assert';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { nodeRedVersions, packedPackage, type FlowNode } from '../support/node-red';
+import { exampleNames, ExampleSite, nodeOf, readExample } from './support';
+
+/** Properties that hold node ids on purpose. */
+const references = new Set([
+  'id',
+  'z',
+  'account',
+  'wires',
+  'links',
+  'broker',
+  'scope',
+  'group',
+  'page',
+  'ui',
+  'theme',
+]);
+/** What the examples need besides Node-RED's own nodes, as their comments say. */
+const modules = ['pg', 'mysql2', '@flowfuse/node-red-dashboard'];
+const ourTypes = ['instant-audience-account', 'instant-audience-segment-builder', 'instant-audience-out'];
+const configTypes = new Set([
+  'instant-audience-account',
+  'mqtt-broker',
+  'ui-group',
+  'ui-page',
+  'ui-base',
+  'ui-theme',
+]);
+
+describe('the examples', function () {
+  this.timeout(180_000);
+
+  it('are those that the menu is to have', () => {
+    assert.deepEqual(exampleNames, [
+      'database to audience',
+      'database to audience (MariaDB)',
+      'de-target buyers',
+      'file to audience',
+      'mqtt to audience',
+      'quick start',
+      'rejected to file and back',
+      'scores to values',
+      'two members',
+      'watch it',
+      'webhook to audience',
+    ]);
+  });
+
+  for (const name of exampleNames) {
+    const flow = readExample(name);
+    const byId = new Map(flow.map((node) => [node.id, node]));
+
+    it(`“${name}” has unique ids, and refers only to nodes that it has`, () => {
+      assert.equal(byId.size, flow.length);
+      for (const node of flow) {
+        assert.match(node.id, /^[0-9a-f]{16}$/);
+        for (const id of referencesOf(node)) assert.ok(byId.has(id), `${node.type} refers to ${id}`);
+        for (const [key, value] of Object.entries(node))
+          if (!references.has(key)) assert.ok(!byId.has(String(value)), `${node.type}.${key} is a node's id`);
+      }
+    });
+
+    it(`“${name}” has its nodes on one tab, and none on top of another`, () => {
+      const tab = nodeOf(flow, 'tab');
+      const onTab = flow.filter((node) => node.type !== 'tab' && !configTypes.has(node.type));
+      for (const node of onTab) assert.equal(node.z, tab.id, `${node.type} ${String(node.name)}`);
+      for (const node of flow) if (!onTab.includes(node)) assert.ok(!('x' in node), node.type);
+      const places = onTab.map(({ x, y }) => `${String(x)},${String(y)}`);
+      assert.equal(new Set(places).size, places.length);
+      assert.equal(tab.label, name);
+    });
+
+    it(`“${name}” is for practice, and says what to change for production`, () => {
+      const text = flow
+        .filter(({ type }) => type === 'comment' || type === 'tab')
+        .flatMap(({ name: title, info }) => [title, info])
+        .join('\n');
+      if (name !== 'quick start') assert.match(text, /for production/);
+      for (const account of flow.filter(({ type }) => type === 'instant-audience-account')) {
+        assert.notEqual(account.environment, 'production');
+        if (account.environment === 'custom')
+          assert.match(String(account.serviceUrl), /^http:\/\/127\.0\.0\.1:/);
+      }
+      for (const { libs } of flow as { libs?: { module: string }[] }[])
+        for (const { module } of libs ?? [])
+          if (module !== 'fs') assert.ok(text.includes(module), `a comment names ${module}`);
+      if (flow.some(({ type }) => type.startsWith('ui-')))
+        assert.match(text, /@flowfuse\/node-red-dashboard/);
+    });
+
+    it(`“${name}” saves every property that the editor gives our nodes, and no other`, async () => {
+      for (const type of ourTypes) {
+        const expected = [...(await defaultsOf(type))].sort();
+        const nodes = flow.filter((node) => node.type === type);
+        for (const node of nodes) {
+          const own = ['id', 'type', 'z', 'x', 'y', 'wires', 'credentials'];
+          const saved = Object.keys(node).filter((key) => !own.includes(key));
+          assert.deepEqual(saved.sort(), expected, type);
+        }
+      }
+    });
+  }
+
+  for (const version of nodeRedVersions) {
+    it(`start together in Node-RED ${version}, each node of a type that is known`, async () => {
+      const all = exampleNames.flatMap(readExample);
+      leaveAlone(all);
+      assert.equal(new Set(all.map(({ id }) => id)).size, all.length, 'ids are unique among the examples');
+      const site = await ExampleSite.start(all, { version, modules });
+      try {
+        assert.doesNotMatch(site.log, /Waiting for missing types|unknown:|missing types/i);
+        // The services that they would be fed from are not there for this test, which their nodes may say.
+        const ours = site.log
+          .split('\n')
+          .filter((line) => /\[(error|fatal)\].*(instant-audience|function)/.test(line));
+        assert.deepEqual(ours, []);
+      } finally {
+        await site.close();
+      }
+    });
+  }
+});
+
+/** No service is there for them: what runs on this machine is not theirs to use here. */
+function leaveAlone(flow: readonly FlowNode[]): void {
+  for (const node of flow) {
+    if (node.type === 'mqtt-broker') node.port = 9;
+    const variables = (node.env ?? []) as { name: string; value: string }[];
+    for (const each of variables)
+      if (each.name === 'DATABASE_URL') each.value = each.value.replace(/:\d+\//, ':9/');
+  }
+}
+
+function referencesOf(node: FlowNode): string[] {
+  const lists = [
+    ...((node.wires as string[][] | undefined) ?? []),
+    node.links ?? [],
+    node.scope ?? [],
+  ] as string[][];
+  const single = [node.z, node.account, node.broker, node.group, node.page, node.ui, node.theme];
+  return [
+    ...lists.flat(),
+    ...single.filter((id) => id !== undefined && node.type !== 'mqtt-broker'),
+  ] as string[];
+}
+
+/** The names in `defaults` of the definition that the editor script registers, found by running it. */
+async function defaultsOf(type: string): Promise<string[]> {
+  const { template } = await packedPackage();
+  const name = type.replace('instant-audience-', '');
+  const folder = path.join(
+    template,
+    'node_modules',
+    '@instant-audience',
+    'node-red-xandr',
+    'dist',
+    'nodes',
+    name,
+  );
+  const html = await readFile(path.join(folder, `${name}.html`), 'utf8');
+  const script = /<script type="text\/javascript">([\s\S]*?)<\/script>/.exec(html)![1]!;
+  let defaults: Record<string, unknown> = {};
+  const RED = {
+    nodes: { registerType: (_type: string, definition: any) => (defaults = definition.defaults) },
+  };
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- our own script, as the editor runs it
+  new Function('RED', '$', 'window', script)(RED, () => undefined, {});
+  return Object.keys(defaults);
+}

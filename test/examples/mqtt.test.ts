@@ -1,0 +1,265 @@
+// “mqtt to audience”, fed through a real broker: as imported, and killed in the middle.
+import { strict as assert } from 'node:assert';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { connectAsync, type MqttClient } from 'mqtt';
+import { cleanUps } from '../support/clean-up';
+import { until, type FlowNode } from '../support/node-red';
+import { findBroker, needService, type Broker } from '../support/services';
+import { StandAloneSandbox } from '../support/stand-alone-sandbox';
+import {
+  assertLines,
+  count,
+  debugs,
+  device,
+  ExampleSite,
+  lines,
+  nodeOf,
+  readExample,
+  report,
+  settled,
+  useSandboxAt,
+} from './support';
+
+/** Own names on a broker that others may use, too. */
+const topics = `audience-test-${process.pid}`;
+const sessions = `instant-audience-test-${process.pid}`;
+/** Brokers keep 1,000 messages for a session by default; so many may be on their way. */
+const mostUnderWay = 400;
+const waitMs = 15_000;
+
+interface Event {
+  readonly device: number;
+  readonly segment: number;
+  readonly action: 'add' | 'remove';
+}
+
+describe('mqtt to audience', function () {
+  this.timeout(60_000);
+  const ends = cleanUps();
+  let broker: Broker;
+  let client: MqttClient;
+
+  before(async function () {
+    const found = await findBroker();
+    needService(this, found, 'MQTT broker');
+    broker = found;
+    ends(() => broker.stop());
+    client = await connectAsync(`mqtt://127.0.0.1:${broker.port}`);
+    ends(() => client.endAsync());
+  });
+
+  /** The example on this broker, with a session and topics of its own. */
+  const exampleFor = (session: string): FlowNode[] => {
+    const flow = readExample('mqtt to audience');
+    Object.assign(nodeOf(flow, 'mqtt-broker'), { broker: '127.0.0.1', port: broker.port, clientid: session });
+    nodeOf(flow, 'mqtt in').topic = `${topics}/+/+`;
+    for (const button of flow.filter(({ type }) => type === 'inject'))
+      button.topic = String(button.topic).replace('audience/', `${topics}/`);
+    ends(() => endSession(broker, session));
+    return flow;
+  };
+
+  const publish = async ({ device: n, segment, action }: Event): Promise<void> => {
+    await client.publishAsync(`${topics}/${segment}/${action}`, device(n), { qos: 1 });
+  };
+
+  it('puts devices into the segments that the topics name, and takes them out', async () => {
+    const startedMs = performance.now();
+    const flow = exampleFor(sessions);
+    const site = await ExampleSite.start(flow);
+    ends(() => site.close());
+    const comms = await site.running.comms();
+    await site.running.logged(/Connected to broker/);
+    const events = someEvents(2_000, 600);
+    await publishInStep(events, () => debugs(comms, 'accepted').length, publish);
+    const expected = heldAfter(events);
+    await settled(() => site.sandboxState(), expected, waitMs);
+    assert.deepEqual(debugs(comms, 'rejected'), []);
+    await client.publishAsync(`${topics}/no-segment/add`, device(1), { qos: 1 });
+    await until(
+      () => debugs(comms, 'not built').length === 1,
+      waitMs,
+      () => 'what is wrong with a topic',
+    );
+    await site.press(nodeOf(flow, 'inject', 'try: add'));
+    await settled(
+      () => site.sandboxState(),
+      [...expected, '10001 1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13'],
+      waitMs,
+    );
+    comms.close();
+    report(
+      broker.what,
+      count(events.length, 'events'),
+      count(expected.length, 'memberships as expected'),
+      startedMs,
+    );
+  });
+
+  it('misses nothing that was committed, and nothing that came while it was down, when it is killed', async () => {
+    const startedMs = performance.now();
+    const sandbox = await StandAloneSandbox.start();
+    ends(() => sandbox.kill());
+    const flow = exampleFor(`${sessions}-kill`);
+    useSandboxAt(nodeOf(flow, 'instant-audience-account'), sandbox.url);
+    const site = await ExampleSite.start([...flow, ...tap(flow)]);
+    ends(() => site.close());
+    await site.running.logged(/Connected to broker/);
+    const events = joinAndLeave(2_400);
+    const [killAt, upAt] = [1_600, 2_000];
+    await publishInStep(events.slice(0, killAt), async () => (await committed(site)).size, publish);
+    await site.kill();
+    const before = await committed(site);
+    for (const event of events.slice(killAt, upAt)) await publish(event);
+    await site.startAgain();
+    await site.running.logged(/Connected to broker/);
+    for (const event of events.slice(upAt)) await publish(event);
+    await until(
+      async () => (await committed(site)).has(key(events.at(-1)!)),
+      waitMs,
+      () => 'the last event',
+    );
+    const state = await drained(sandbox);
+    const lost = assertInOrder(events, await committed(site), state);
+    assert.deepEqual(
+      lost.filter((event) => events.indexOf(event) >= killAt),
+      [],
+      'what the broker kept while Node-RED was down',
+    );
+    report(
+      `${broker.what}, killed after ${count(before.size, 'commits')}`,
+      count(events.length, 'events'),
+      `${count(state.length, 'memberships')}, no committed entry missing (${lost.length} acknowledged before the commit lost)`,
+      startedMs,
+    );
+  });
+});
+
+/** Events of devices that come and go, the same in every run. */
+function someEvents(number: number, devices: number): Event[] {
+  return Array.from({ length: number }, (_, n) => ({
+    device: (n * 7_919) % devices,
+    segment: 10_001 + (n % 3),
+    action: (n * 31) % 10 < 7 ? 'add' : 'remove',
+  }));
+}
+
+function heldAfter(events: readonly Event[]): string[] {
+  const held = new Map<string, boolean>();
+  for (const { segment, device: n, action } of events) held.set(`${segment} ${device(n)}`, action === 'add');
+  return [...held].filter(([, isIn]) => isIn).map(([line]) => line);
+}
+
+/** Every device joins; every third one leaves again, fifty devices later. */
+function joinAndLeave(number: number): Event[] {
+  const events: Event[] = [];
+  for (let n = 0; events.length < number; n += 1) {
+    events.push({ device: n, segment: 10_001, action: 'add' });
+    if (n >= 50 && n % 3 === 0) events.push({ device: n - 50, segment: 10_001, action: 'remove' });
+  }
+  return events.slice(0, number);
+}
+
+/** What the broker still holds for a session is dropped with it. */
+async function endSession({ port }: Broker, clientId: string): Promise<void> {
+  const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { clientId, clean: true });
+  await client.endAsync();
+}
+
+const committedFile = 'committed.txt';
+
+/** Writes down what the out node says is durably queued. */
+function tap(flow: readonly FlowNode[]): FlowNode[] {
+  const out = nodeOf(flow, 'instant-audience-out');
+  const { z } = out;
+  out.completeOn = 'queued';
+  (out.wires as string[][])[0]!.push('tap');
+  const func = `
+    if (msg.audience.status !== 'queued') return null;
+    const [block] = msg.payload.seg_block;
+    return { payload: msg.payload.user_id + (block.expiration === -1 ? ' remove' : ' add') };`;
+  return [
+    { id: 'tap', type: 'function', z, func, outputs: 1, x: 0, y: 0, wires: [['tap-file']] },
+    {
+      id: 'tap-file',
+      type: 'file',
+      z,
+      filename: committedFile,
+      filenameType: 'str',
+      appendNewline: true,
+      overwriteFile: 'false',
+      x: 0,
+      y: 0,
+      wires: [],
+    },
+  ];
+}
+
+function key({ device: n, action }: Event): string {
+  return `${device(n)} ${action}`;
+}
+
+/** Of `device action`. The last line may be cut short by a kill. */
+async function committed(site: ExampleSite): Promise<Set<string>> {
+  const text = await readFile(path.join(site.userDir, committedFile), 'utf8').catch(() => '');
+  return new Set(text.split('\n').slice(0, -1));
+}
+
+/** Publishes no faster than the flow commits, so that the broker need not drop anything. */
+async function publishInStep(
+  events: readonly Event[],
+  done: () => number | Promise<number>,
+  publish: (event: Event) => Promise<void>,
+): Promise<void> {
+  for (const [index, event] of events.entries()) {
+    const room = async (): Promise<boolean> => index - (await done()) < mostUnderWay;
+    if (index % 100 === 0) await until(room, waitMs, () => `room for more than ${index}`);
+    await publish(event);
+  }
+}
+
+/** The state once it has stopped changing. */
+async function drained(sandbox: StandAloneSandbox): Promise<Awaited<ReturnType<StandAloneSandbox['state']>>> {
+  let before = '';
+  await until(
+    async () => {
+      const now = JSON.stringify(lines(await sandbox.state()));
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      const settledNow = now === before;
+      before = now;
+      return settledNow;
+    },
+    waitMs,
+    () => 'a state that stays',
+  );
+  return sandbox.state();
+}
+
+/**
+ * The state of each device is that of its last committed event, or of a later one. Gives the events whose effect
+ * is not there: acknowledged to the broker, killed before they were committed.
+ */
+function assertInOrder(
+  events: readonly Event[],
+  committedKeys: ReadonlySet<string>,
+  state: readonly { segment: string; user_id: string; value: number | null }[],
+): Event[] {
+  const inSegment = new Set(lines(state));
+  const ofDevice = new Map<number, Event[]>();
+  for (const event of events) ofDevice.set(event.device, [...(ofDevice.get(event.device) ?? []), event]);
+  const lost: Event[] = [];
+  const wrong: string[] = [];
+  for (const [n, own] of ofDevice) {
+    const isIn = inSegment.has(`10001 ${device(n)}`);
+    const last = own.findLastIndex((event) => committedKeys.has(key(event)));
+    const possible = own.slice(Math.max(last, 0)).map(({ action }) => action === 'add');
+    if (last === -1) possible.push(false);
+    if (!possible.includes(isIn)) wrong.push(`${device(n)} is ${isIn ? 'in' : 'out'}`);
+    const end = own[own.length - 1]!;
+    if (isIn !== (end.action === 'add')) lost.push(end);
+  }
+  assertLines(wrong, []);
+  return lost;
+}

@@ -1,0 +1,213 @@
+// The life of an out node: controls, dry run, deploys under load, restarts, a service that hangs.
+import assert from 'node:assert/strict';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import {
+  customAccount,
+  deploy,
+  entry,
+  Flow,
+  idfa,
+  load,
+  loadWith,
+  logged,
+  login,
+  restart,
+  sleep,
+  unload,
+  until,
+  useNodeRed,
+} from './out-flow';
+
+const values = (sandbox: Sandbox): Map<string, number | null> =>
+  new Map(sandbox.state().map(({ user_id, value }) => [user_id, value]));
+const entriesIn = (flow: Pick<Flow, 'accepted'>): number =>
+  flow.accepted.reduce((sum, { audience }) => sum + audience.entries, 0);
+
+describe('the out node', () => {
+  useNodeRed();
+  let sandbox: Sandbox;
+  let flow: Flow;
+  let other: Flow;
+  const nodes = (changes: object = {}, account: object = {}): object[] => [
+    customAccount(sandbox.url, account),
+    ...flow.nodes(changes),
+  ];
+
+  beforeEach(async () => {
+    sandbox = await startSandbox();
+    flow = new Flow();
+    other = new Flow('other');
+  });
+  afterEach(async () => {
+    await unload();
+    await sandbox.close();
+  });
+
+  it('holds everything back at pause, goes on at resume, and forwards neither', async () => {
+    await load(nodes(), login(), flow);
+    await flow.send({ control: 'pause', payload: entry(9) });
+    flow.give({ payload: entry(1) }, { payload: entry(2) });
+    await until(() => flow.status === 'paused by the flow · 2 queued', 'paused');
+    assert.equal(flow.completed.length, 1);
+    flow.give({ control: 'flush' }, { control: 'resume' });
+    await flow.allEnded();
+    assert.equal(flow.accepted.length, 2);
+    assert.equal(sandbox.state().length, 2);
+    assert.deepEqual([flow.rejected.length, flow.errors.length], [0, 0]);
+  });
+
+  it('checks, merges and packs in a dry run, and posts nothing', async () => {
+    await load(nodes({ dryRun: true }), login(), flow);
+    await flow.send({ payload: [entry(1), entry(1, -1), entry(2), { user_id: '' }] });
+    const [{ audience }] = flow.accepted;
+    assert.equal(audience.status, 'dry run');
+    assert.deepEqual(audience.requests, [{ rt_segment: [entry(1, -1), entry(2)] }]);
+    assert.equal(flow.rejected[0].audience.rejected[0].index, 3);
+    assert.equal(sandbox.peaks().totals.posts, 0);
+    await until(() => flow.status === 'dry run', 'dry run');
+  });
+
+  it('done at queued, tells later what came of the entries', async () => {
+    sandbox.faults.set([{ kind: 'poison', userIds: [idfa(2)] }]);
+    await load(nodes({ completeOn: 'queued' }), login(), flow);
+    await flow.send({ payload: [entry(1), entry(2), { user_id: '0' }], topic: 'kept' });
+    const { status, entries, accepted } = flow.accepted[0].audience;
+    assert.deepEqual([status, entries, accepted, flow.accepted[0].topic], ['queued', 2, 0, 'kept']);
+    assert.equal(flow.rejected[0].audience.rejected[0].index, 2);
+    await until(() => flow.accepted.length === 2 && flow.rejected.length === 2, 'recovered');
+    assert.deepEqual(flow.accepted[1].payload, [entry(1)]);
+    assert.equal(flow.accepted[1].audience.recovered, true);
+    assert.deepEqual(flow.rejected[1].payload, [entry(2)]);
+    const [{ index, entry: refused, code, message }] = flow.rejected[1].audience.rejected;
+    assert.deepEqual([index, refused, code], [0, entry(2), 'SYNTAX']);
+    assert.match(message, /^The service refused/);
+  });
+
+  it('leaves what was queued to the same node after a restart, and to the log when that is gone', async () => {
+    const two = (): object[] => [...nodes(), ...other.nodes()];
+    await load(two(), login(), flow, other);
+    await flow.send({ control: 'pause' });
+    flow.give({ payload: entry(1) }, { payload: [entry(2), entry(3), { user_id: '0' }] });
+    other.give({ payload: entry(4) }, { payload: entry(5) });
+    await restart();
+    // What was refused before anything was queued is told even so.
+    assert.deepEqual([flow.completed.length, other.completed.length], [2, 2]);
+    assert.match(flow.error, /^1 of 3 entries were rejected/);
+    assert.equal(entriesIn(flow) + entriesIn(other), 0);
+    await load(nodes(), login(), flow);
+    await until(() => entriesIn(flow) === 3, 'recovered');
+    assert.deepEqual(flow.accepted[0].payload, [entry(1), entry(2), entry(3)]);
+    assert.ok(logged().includes('2 queued entries of the removed node other were delivered.'));
+    assert.equal(sandbox.state().length, 5);
+    await flow.send({ payload: entry(6) });
+  });
+
+  it('loses nothing and keeps the order when out node, account or everything is deployed under load', async () => {
+    sandbox.faults.set([{ kind: 'latency', beforeMs: [1, 20], afterMs: [1, 20] }]);
+    await load([...nodes(), ...other.nodes()], login(), flow, other);
+    const given: { user: number; value: number; message: any }[] = [];
+    let running = true;
+    const feed = async (): Promise<void> => {
+      for (let value = 1; running; value += 1) {
+        const into = value % 2 === 0 ? flow : other;
+        // Each node has users of its own: between two nodes there is no order.
+        const user = (value % 2) * 100 + (value % 14);
+        if (into.isThere) {
+          const payload = entry(user, value % 5 === 0 ? -1 : 60);
+          payload.seg_block[0].value = value;
+          const message = { payload };
+          given.push({ user, value: value % 5 === 0 ? -1 : value, message });
+          into.give(message);
+        }
+        if (value % 3 === 0) await sleep(1);
+      }
+    };
+    const fed = feed();
+    await sleep(1_100);
+    await deploy([...nodes({ name: 'changed' }), ...other.nodes()], 'nodes', flow, other);
+    await sleep(50);
+    await deploy(
+      [...nodes({ name: 'changed' }, { warnAfterMinutes: 3 }), ...other.nodes()],
+      'nodes',
+      flow,
+      other,
+    );
+    await sleep(50);
+    await deploy([...nodes(), ...other.nodes()], 'full', flow, other);
+    await sleep(50);
+    running = false;
+    await fed;
+    await Promise.all([flow.allEnded(), other.allEnded()]);
+    assert.deepEqual([flow.errors, other.errors], [[], []]);
+    // What settles while its node closes may find the nodes after it closed; the message itself has the outcome.
+    const told = [...flow.completed, ...other.completed].filter(
+      ({ audience }) => audience !== undefined,
+    ).length;
+    const recovered = (): number =>
+      entriesIn({
+        accepted: [...flow.accepted, ...other.accepted].filter(({ audience }) => audience.recovered),
+      });
+    await until(() => told + recovered() === given.length, 'every entry is told');
+    assert.ok(told > 0 && recovered() > 0);
+    const expected = new Map<string, number>();
+    for (const { user, value } of given) {
+      if (value === -1) expected.delete(idfa(user));
+      else expected.set(idfa(user), value);
+    }
+    assert.deepEqual([...values(sandbox)].sort(), [...expected].sort());
+    assert.equal(sandbox.peaks().totals.authentications, 1);
+    assert.equal(sandbox.peaks().totals.rateLimited, 0);
+  });
+
+  it('closes in time while the service hangs: on disk nothing leaves, in memory each message is told', async () => {
+    sandbox.faults.set([{ kind: 'latency', beforeMs: 60_000 }]);
+    const all = [
+      ...nodes(),
+      customAccount(sandbox.url, { id: 'in memory', member: '8', queue: 'memory' }),
+      ...other.nodes({ account: 'in memory' }),
+    ];
+    await load(all, { ...login(), ...login('any', 'in memory') }, flow, other);
+    flow.give({ payload: entry(1) }, { payload: entry(2) });
+    other.give({ payload: entry(1) }, { payload: entry(2) });
+    await until(() => sandbox.faults.list()[0]!.fired === 2, 'both are in flight');
+    const startMs = performance.now();
+    await unload();
+    assert.ok(performance.now() - startMs < 12_000);
+    assert.deepEqual([flow.completed.length, flow.errors.length, entriesIn(flow)], [2, 0, 0]);
+    assert.deepEqual([other.completed.length, other.errors.length, entriesIn(other)], [0, 2, 0]);
+    assert.match(other.error, /before this message was sent, and its queue is in memory/);
+  });
+});
+
+describe('the out node, while its account is not ready', () => {
+  useNodeRed();
+
+  it('keeps messages until it is, or tells each that it was not taken', async () => {
+    let ready: (engine: object) => void = () => undefined;
+    const slowAccount = (RED: any): void => {
+      RED.nodes.registerType('instant-audience-account', function (this: any, config: object) {
+        RED.nodes.createNode(this, config);
+        this.join = (_: string, user: { ready(engine: object): void }) =>
+          (ready = (engine) => user.ready(engine));
+        this.leave = () => Promise.resolve();
+      });
+    };
+    const flow = new Flow();
+    const account = { id: 'account', type: 'instant-audience-account' };
+    await loadWith(slowAccount, [account, ...flow.nodes()], {}, flow);
+    flow.give({ payload: entry(1) }, { control: 'flush' });
+    await sleep(10);
+    assert.equal(flow.ends, 0);
+    ready({ key: 'error.member_missing' });
+    await flow.allEnded();
+    assert.match(flow.error, /Member id: needed/);
+    await unload();
+
+    await loadWith(slowAccount, [account, ...flow.nodes()], {}, flow);
+    flow.give({ payload: entry(1) }, { payload: entry(2) });
+    await sleep(10);
+    await unload();
+    await flow.allEnded();
+    assert.match(flow.error, /^Node-RED stopped or deployed before this message was taken/);
+  });
+});

@@ -1,0 +1,350 @@
+// The systems that the examples are fed from: what runs on this machine, else what is installed, else one from npm.
+import { execFile, spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo, type Server } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { createConnection } from 'mysql2/promise';
+import { Client } from 'pg';
+import { until } from './node-red';
+
+const run = promisify(execFile);
+const loopback = '127.0.0.1';
+const startMs = 30_000;
+const stopMs = 10_000;
+
+/** `stop()` it in the end: what was started ends, what ran before goes on. */
+export interface Service {
+  /** For a person, such as `Mosquitto that runs here`. */
+  readonly what: string;
+  stop(): Promise<void>;
+}
+
+export interface Broker extends Service {
+  readonly port: number;
+}
+
+export interface Database extends Service {
+  /** Of a user that may create tables; without a password. */
+  readonly url: string;
+  /** Whether one connection's transaction can be open while another one works. */
+  readonly concurrent: boolean;
+}
+
+/** A database of a test's own; `drop` it in the end. */
+export interface OwnDatabase {
+  readonly url: string;
+  readonly drop: () => Promise<void>;
+}
+
+/** Where to look; the tests of this file leave some out. */
+export interface Search {
+  readonly port?: number;
+  readonly installed?: boolean;
+}
+
+/** An MQTT broker that lets anybody in. */
+export async function findBroker({ port = 1883, installed = true }: Search = {}): Promise<Broker | null> {
+  if (await answers(port)) return { what: 'broker that runs here', port, stop: nothing };
+  const program = installed ? find('mosquitto') : null;
+  return program === null ? embeddedBroker() : startMosquitto(program);
+}
+
+/** A PostgreSQL that lets `postgres` in without a password. */
+export async function findPostgres({ port = 5432, installed = true }: Search = {}): Promise<Database | null> {
+  const url = postgresUrl(port);
+  if ((await answers(port)) && (await letsIn(() => postgresAt(url))))
+    return { what: 'PostgreSQL that runs here', url, concurrent: true, stop: nothing };
+  const programs = installed ? { initdb: find('initdb'), postgres: find('postgres') } : null;
+  return programs?.initdb && programs.postgres
+    ? startPostgres(programs.initdb, programs.postgres)
+    : embeddedPostgres();
+}
+
+/** A MariaDB that lets `root` in without a password; there is none in npm. */
+export async function findMariaDb({ port = 3306, installed = true }: Search = {}): Promise<Database | null> {
+  const url = mariaDbUrl(port);
+  if ((await answers(port)) && (await letsIn(() => mariaDbAt(url))))
+    return { what: 'MariaDB that runs here', url, concurrent: true, stop: nothing };
+  const [make, program] = installed ? [find('mariadb-install-db'), find('mariadbd')] : [null, null];
+  return make !== null && program !== null ? startMariaDb(make, program) : null;
+}
+
+/** For a suite that needs a service: skips it where there is none, and says so. CI has to have them all. */
+export function needService<S extends Service>(
+  context: Mocha.Context,
+  service: S | null,
+  what: string,
+): asserts service is S {
+  if (service !== null) return;
+  const inCi = process.env.CI !== undefined && process.env.CI !== 'false';
+  if (inCi) throw new Error(`CI has no ${what}; what runs the tests there has to start it.`);
+  console.log(`      no ${what} found, neither running nor installed: its tests are skipped`);
+  context.skip();
+}
+
+/** A database of its own in the server, dropped at the end. A server with one for all has it emptied instead. */
+export async function freshPostgresDatabase(server: Database, name: string): Promise<OwnDatabase> {
+  const admin = async (sql: string): Promise<void> => {
+    const client = await postgresAt(server.url);
+    await client.query(sql).finally(() => client.end());
+  };
+  if (!server.concurrent) {
+    const empty = (): Promise<void> => admin('DROP TABLE IF EXISTS audience_changes, audience_position');
+    await empty();
+    return { url: server.url, drop: empty };
+  }
+  const drop = (): Promise<void> => admin(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+  await drop();
+  await admin(`CREATE DATABASE ${name}`);
+  return { url: withDatabase(server.url, name), drop };
+}
+
+/** The same for MariaDB. */
+export async function freshMariaDbDatabase(server: Database, name: string): Promise<OwnDatabase> {
+  const admin = async (sql: string): Promise<void> => {
+    const client = await mariaDbAt(server.url);
+    await client.query(sql).finally(() => client.end());
+  };
+  const drop = (): Promise<void> => admin(`DROP DATABASE IF EXISTS ${name}`);
+  await drop();
+  await admin(`CREATE DATABASE ${name}`);
+  return { url: withDatabase(server.url, name), drop };
+}
+
+export async function postgresAt(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  await client.connect();
+  return client;
+}
+
+export function mariaDbAt(url: string): ReturnType<typeof createConnection> {
+  return createConnection({ uri: url, connectTimeout: 5_000 });
+}
+
+// ── Installed ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function startMosquitto(program: string): Promise<Broker> {
+  const [port, folder] = [await freePort(), await mkdtemp(path.join(tmpdir(), 'mosquitto-'))];
+  const config = path.join(folder, 'mosquitto.conf');
+  await writeFile(
+    config,
+    `listener ${port} ${loopback}\nallow_anonymous true\nmax_queued_messages 100000\npersistence false\n`,
+  );
+  const daemon = await Daemon.start(program, ['-c', config], port, folder);
+  return { what: 'Mosquitto that the test started', port, stop: () => daemon.stop() };
+}
+
+async function startPostgres(initdb: string, program: string): Promise<Database> {
+  const [port, folder] = [await freePort(), await mkdtemp(path.join(tmpdir(), 'pg-'))];
+  const data = path.join(folder, 'data');
+  const as = await postgresUser();
+  if (as.uid !== undefined && as.gid !== undefined) await chown(folder, as.uid, as.gid);
+  await run(initdb, ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync'], as);
+  const options = ['-D', data, '-p', `${port}`, '-k', folder, '-h', loopback, '-F'];
+  const daemon = await Daemon.start(program, options, port, folder, as);
+  const url = postgresUrl(port);
+  await until(
+    () => letsIn(() => postgresAt(url)),
+    startMs,
+    () => `a login at ${url}`,
+  );
+  return {
+    what: 'PostgreSQL that the test started',
+    url,
+    concurrent: true,
+    stop: () => daemon.stop('SIGINT'),
+  };
+}
+
+/** PostgreSQL refuses to run as root; where root runs the tests, its own user runs it. */
+async function postgresUser(): Promise<{ uid?: number; gid?: number; cwd: string }> {
+  if (userInfo().uid !== 0) return { cwd: tmpdir() };
+  const idOf = async (option: string): Promise<number> =>
+    Number((await run('id', [option, 'postgres'])).stdout);
+  return { uid: await idOf('-u'), gid: await idOf('-g'), cwd: tmpdir() };
+}
+
+async function startMariaDb(make: string, program: string): Promise<Database> {
+  const [port, folder] = [await freePort(), await mkdtemp(path.join(tmpdir(), 'maria-'))];
+  const data = path.join(folder, 'data');
+  const owner = `--user=${userInfo().username}`;
+  await run(make, [
+    '--no-defaults',
+    `--datadir=${data}`,
+    '--auth-root-authentication-method=normal',
+    '--skip-test-db',
+    owner,
+  ]);
+  const options = [
+    '--no-defaults',
+    `--datadir=${data}`,
+    `--port=${port}`,
+    `--bind-address=${loopback}`,
+    owner,
+  ];
+  const files = [`--socket=${path.join(folder, 's')}`, `--pid-file=${path.join(folder, 'pid')}`];
+  const daemon = await Daemon.start(program, [...options, ...files], port, folder);
+  const url = mariaDbUrl(port, 'mysql');
+  await until(
+    () => letsIn(() => mariaDbAt(url)),
+    startMs,
+    () => `a login at ${url}`,
+  );
+  return { what: 'MariaDB that the test started', url, concurrent: true, stop: () => daemon.stop() };
+}
+
+// ── From npm ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function embeddedBroker(): Promise<Broker> {
+  const { Aedes } = await import('aedes');
+  const aedes = await Aedes.createBroker();
+  const server = createServer((socket) => void aedes.handle(socket));
+  const port = await listen(server);
+  const stop = async (): Promise<void> => {
+    await promisify((done: () => void) => aedes.close(done))();
+    await promisify((done: () => void) => server.close(done))();
+  };
+  return { what: 'embedded broker (aedes)', port, stop };
+}
+
+async function embeddedPostgres(): Promise<Database> {
+  const { PGlite } = await import('@electric-sql/pglite');
+  const { PGLiteSocketServer } = await import('@electric-sql/pglite-socket');
+  const port = await freePort();
+  const db = await PGlite.create();
+  const server = new PGLiteSocketServer({ db, port, host: loopback, maxConnections: 10 });
+  await server.start();
+  const stop = async (): Promise<void> => {
+    await server.stop();
+    await db.close();
+  };
+  return { what: 'embedded PostgreSQL (PGlite)', url: postgresUrl(port), concurrent: false, stop };
+}
+
+// ── Common ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What a test left running, should it end without its hooks. */
+const daemons = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of daemons) child.kill('SIGKILL');
+});
+
+/** A server program with files of its own. */
+class Daemon {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly folder: string,
+  ) {}
+
+  /** Resolves when it listens on `port`. The folder is deleted when it stops. */
+  static async start(
+    program: string,
+    args: readonly string[],
+    port: number,
+    folder: string,
+    options: SpawnOptions = {},
+  ): Promise<Daemon> {
+    const child = spawn(program, [...args], { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    daemons.add(child);
+    child.once('exit', () => daemons.delete(child));
+    let printed = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (chunk: string) => (printed += chunk));
+    const daemon = new Daemon(child, folder);
+    try {
+      await until(
+        async () => child.exitCode !== null || (await answers(port)),
+        startMs,
+        () => `${path.basename(program)} on port ${port}:\n${printed}`,
+      );
+      if (child.exitCode !== null) throw new Error(`${path.basename(program)} ended:\n${printed}`);
+    } catch (error) {
+      await daemon.stop('SIGKILL');
+      throw error;
+    }
+    return daemon;
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const { child } = this;
+    if (child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit');
+      child.kill(signal);
+      const inTime = await Promise.race([exited, sleep(stopMs, null, { ref: false })]);
+      if (inTime === null) child.kill('SIGKILL');
+      await exited;
+    }
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+async function nothing(): Promise<void> {
+  // It ran before the tests and goes on.
+}
+
+function postgresUrl(port: number): string {
+  return `postgres://postgres@${loopback}:${port}/postgres`;
+}
+
+function mariaDbUrl(port: number, database = 'test'): string {
+  return `mysql://root@${loopback}:${port}/${database}`;
+}
+
+function withDatabase(url: string, name: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${name}`;
+  return changed.href;
+}
+
+async function letsIn(login: () => Promise<{ end(): Promise<void> }>): Promise<boolean> {
+  try {
+    await (await login()).end();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: loopback, timeout: 2_000 });
+    const end = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => end(true)).once('timeout', () => end(false));
+    socket.once('error', () => end(false));
+  });
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, loopback);
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await listen(server);
+  await promisify((done: () => void) => server.close(done))();
+  return port;
+}
+
+/** A program on the path or where Linux distributions put servers; the newest of several versions. */
+function find(program: string): string | null {
+  const versioned = '/usr/lib/postgresql';
+  const versions = existsSync(versioned) ? readdirSync(versioned).sort((a, b) => Number(b) - Number(a)) : [];
+  const folders = [
+    ...(process.env.PATH ?? '').split(path.delimiter),
+    '/usr/sbin',
+    '/usr/local/sbin',
+    ...versions.map((version) => path.join(versioned, version, 'bin')),
+  ];
+  const files = folders.map((folder) => path.join(folder, program));
+  return files.find((file) => existsSync(file)) ?? null;
+}
