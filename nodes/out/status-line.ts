@@ -80,14 +80,19 @@ export class StatusLine {
   private show(line: Line): void {
     this.next = line;
     const waitMs = this.shownAtMs + everyMs - performance.now();
-    if (waitMs <= 0) this.showNext();
-    else this.timer ??= setTimeout(() => this.showNext(), waitMs).unref();
+    if (waitMs <= 0) this.showNext(line);
+    else this.timer ??= setTimeout(() => this.showLater(), waitMs).unref();
   }
 
-  private showNext(): void {
+  /** What holds now, not what held when it was too early to say so. */
+  private showLater(): void {
+    this.timer = null;
+    if (this.next !== null) this.showNext(this.followed === null ? this.next : this.lineOf(this.followed));
+  }
+
+  private showNext({ look, key, params }: Line): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    const { look, key, params } = this.next!;
     const text = this.RED._(`status.${key}`, { ...params });
     if (`${look} ${text}` === this.shown) return;
     this.shown = `${look} ${text}`;

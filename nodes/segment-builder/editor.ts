@@ -1,13 +1,31 @@
 // The segment builder's definition in the editor.
-import type { EditorNode, EditorRed } from '../types/red-editor';
+import { reachConfigButtons } from '../shared/editor/accessible';
+import { keepSelectable } from '../shared/editor/choices';
+import { migrateOnLoad } from '../shared/editor/on-load';
+import { useOnlyAccount } from '../shared/editor/only-account';
+import { formClosed, formOpened } from '../shared/editor/open-form';
+import { showProblems } from '../shared/editor/problems';
+import { useStyle } from '../shared/editor/style';
+import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
 import { offerDomainTypes, prepareDomain } from './editor/domain';
+import { fieldValue } from './editor/form-values';
 import { labelOf } from './editor/label';
+import { preparePreview, type Preview } from './editor/preview';
 import { newRow, type BuilderProperties } from './editor/properties';
 import { prepareRows, readRows, updateRows } from './editor/rows';
-import { offerTypes, typesFor } from './editor/typed-inputs';
-import { domainVerdict, inputVerdict, segmentsVerdict } from './editor/validate';
+import { nameInput, offerTypes, typesFor } from './editor/typed-inputs';
+import { verdictOn, type Property } from './editor/validate';
 
 declare const RED: EditorRed;
+
+type Builder = EditorNode<BuilderProperties>;
+
+/** A validator of Node-RED 3 and later: two parameters, and a sentence for what is wrong. */
+function valid(property: Property) {
+  return function (this: Builder, value: unknown, _options: unknown): Verdict {
+    return verdictOn(this, property, value);
+  };
+}
 
 RED.nodes.registerType<BuilderProperties>('instant-audience-segment-builder', {
   category: 'audience',
@@ -15,60 +33,21 @@ RED.nodes.registerType<BuilderProperties>('instant-audience-segment-builder', {
   defaults: {
     name: { value: '' },
     account: { value: '', type: 'instant-audience-account', required: false },
-    source: { value: 'message' },
-    items: {
-      value: 'payload',
-      validate(value, _options) {
-        const items = ($('#node-input-source').val() ?? this.source) === 'items';
-        return items ? inputVerdict(this, value, { typeKey: 'itemsType', label: 'items' }) : true;
-      },
-    },
+    source: { value: 'message', validate: valid('source') },
+    items: { value: 'payload', validate: valid('items') },
     itemsType: { value: 'msg' },
-    userId: {
-      value: '',
-      validate(value, _options) {
-        return inputVerdict(this, value, { typeKey: 'userIdType', label: 'userId' });
-      },
-    },
+    userId: { value: '', validate: valid('userId') },
     userIdType: { value: 'msg' },
-    domain: {
-      value: '',
-      validate(value, _options) {
-        return domainVerdict(this, value);
-      },
-    },
+    domain: { value: '', validate: valid('domain') },
     domainType: { value: 'str' },
-    allowCustomDomain: { value: false },
-    action: { value: 'add' },
-    actionProperty: {
-      value: '',
-      validate(value, _options) {
-        const property = ($('#node-input-action').val() ?? this.action) === 'property';
-        return property
-          ? inputVerdict(this, value, { typeKey: 'actionType', label: 'actionProperty' })
-          : true;
-      },
-    },
+    allowCustomDomain: { value: false, validate: valid('allowCustomDomain') },
+    action: { value: 'add', validate: valid('action') },
+    actionProperty: { value: '', validate: valid('actionProperty') },
     actionType: { value: 'msg' },
-    segments: {
-      value: [newRow()],
-      validate(value, _options) {
-        return segmentsVerdict(this, value);
-      },
-    },
-    eventTime: {
-      value: '',
-      validate(value, _options) {
-        return inputVerdict(this, value, { typeKey: 'eventTimeType', label: 'eventTime', optional: true });
-      },
-    },
+    segments: { value: [newRow()], validate: valid('segments') },
+    eventTime: { value: '', validate: valid('eventTime') },
     eventTimeType: { value: 'msg' },
-    output: {
-      value: 'payload',
-      validate(value, _options) {
-        return inputVerdict(this, value, { typeKey: 'outputType', label: 'output' });
-      },
-    },
+    output: { value: 'payload', validate: valid('output') },
     outputType: { value: 'msg' },
   },
   inputs: 1,
@@ -84,38 +63,68 @@ RED.nodes.registerType<BuilderProperties>('instant-audience-segment-builder', {
   outputLabels(index) {
     return this._(`segment-builder.port.${index === 0 ? 'built' : 'invalid'}`);
   },
+  onadd() {
+    useOnlyAccount(this);
+  },
   oneditprepare() {
     prepareForm(this);
   },
   oneditsave() {
     this.segments = readRows();
+    closeForm();
+  },
+  oneditcancel() {
+    closeForm();
+  },
+  oneditdelete() {
+    closeForm();
   },
 });
 
-type Builder = EditorNode<BuilderProperties>;
+migrateOnLoad('instant-audience-segment-builder');
+
+let preview: Preview | null = null;
+
+function closeForm(): void {
+  preview?.close();
+  preview = null;
+  formClosed();
+}
 
 function prepareForm(node: Builder): void {
-  const items = node.source === 'items';
-  $('#node-input-items').typedInput({
-    types: ['msg', 'flow', 'global', 'jsonata'],
-    typeField: '#node-input-itemsType',
-  });
-  $('#node-input-userId').typedInput({
-    types: typesFor(node, items, ['str']),
-    typeField: '#node-input-userIdType',
-  });
-  $('#node-input-actionProperty').typedInput({
-    types: typesFor(node, items),
-    typeField: '#node-input-actionType',
-  });
-  $('#node-input-eventTime').typedInput({
-    types: typesFor(node, items),
-    typeField: '#node-input-eventTimeType',
-  });
-  $('#node-input-output').typedInput({ types: ['msg'], typeField: '#node-input-outputType' });
+  const form = $('.instant-audience-builder');
+  let look = (): void => undefined;
+  const changed = (): void => {
+    look();
+    preview?.changed();
+  };
+  useStyle();
+  prepareInputs(node);
   prepareDomain(node);
-  prepareRows(node);
+  prepareRows(node, changed);
   connectForm(node);
+  reachConfigButtons($('#node-input-account'), 'instant-audience-account');
+  // From here on there are fields to read.
+  formOpened(node);
+  look = showProblems(form, checkedFields(node));
+  preview = preparePreview(node);
+  form.on('change keyup input', () => preview?.changed());
+}
+
+function prepareInputs(node: Builder): void {
+  const items = node.source === 'items';
+  const make = (property: string, typeField: string, types: ReturnType<typeof typesFor>): void => {
+    const field = $(`#node-input-${property}`);
+    field.typedInput({ types, typeField: `#node-input-${typeField}` });
+    nameInput(node, field, property);
+  };
+  keepSelectable($('#node-input-source'), node.source, (text) => text);
+  keepSelectable($('#node-input-action'), node.action, (text) => text);
+  make('items', 'itemsType', ['msg', 'flow', 'global', 'jsonata']);
+  make('userId', 'userIdType', typesFor(node, items, ['str']));
+  make('actionProperty', 'actionType', typesFor(node, items));
+  make('eventTime', 'eventTimeType', typesFor(node, items));
+  make('output', 'outputType', ['msg']);
 }
 
 function connectForm(node: Builder): void {
@@ -141,4 +150,28 @@ function connectForm(node: Builder): void {
   });
   action.on('change', () => show(false));
   show(false);
+}
+
+/** The fields whose problems are told below them; those that the form does not show have none. */
+function checkedFields(node: Builder): Parameters<typeof showProblems>[1] {
+  const fields: Property[] = [
+    'source',
+    'items',
+    'userId',
+    'domain',
+    'action',
+    'actionProperty',
+    'eventTime',
+    'output',
+  ];
+  const checked = fields.map((name) => ({
+    name,
+    field: $(`#node-input-${name}`),
+    verdict: () => verdictOn(node, name, fieldValue(name)),
+  }));
+  const rows = $('#instant-audience-segments');
+  return [
+    ...checked,
+    { name: 'segments', field: rows, verdict: () => verdictOn(node, 'segments', readRows()) },
+  ];
 }

@@ -10,7 +10,7 @@ import type { Clock } from './clock';
 import { Crowd } from './crowd';
 import { Dispatcher } from './dispatcher';
 import { Gates } from './gates';
-import { Intake, type Submission } from './intake';
+import { Intake, type QueueCaps, type Submission } from './intake';
 import { Journal } from './journal';
 import type { Limits } from './ledger';
 import { Logins, type Login } from './login';
@@ -21,17 +21,15 @@ import { Reports, type Counters, type Recovered } from './reports';
 import { TicketBook, type TicketEnd } from './tickets';
 import { Wire } from './wire';
 
-export type { Submission } from './intake';
+export type { QueueCaps, Submission } from './intake';
 export type { Counters, Recovered } from './reports';
 
-export interface EngineOptions {
+export interface EngineOptions extends QueueCaps {
   readonly outbox: Outbox;
   readonly clock: Clock;
   /** 0 … 1. */
   readonly random: () => number;
   readonly limits: Limits;
-  readonly queueMaxEntries: number;
-  readonly queueMaxBytes: number;
   /** Entries of one lane kept in memory; the rest of the backlog is on disk only. */
   readonly memoryMark?: number;
   readonly pageRows?: number;
@@ -192,6 +190,11 @@ export class Engine {
   setLimits(limits: Limits): void {
     this.dispatcher.setLimits(limits);
     this.askTurn();
+  }
+
+  /** Their smallest caps. */
+  setQueueCaps(caps: QueueCaps): void {
+    this.intake.setQueueCaps(caps);
   }
 
   attach(login: Login): void {

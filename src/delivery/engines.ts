@@ -105,7 +105,7 @@ export class Engines {
     const { engine, absentees } = held;
     const { client, keeper } = connection;
     this.stay(held, request);
-    engine.setLimits(smallest(held.accounts.values()));
+    limit(held);
     engine.attach(this.loginOf(request.account, connection));
     engine.unpark();
     return {
@@ -262,7 +262,7 @@ export class Engines {
       this.clock.after(keepParkedMs, () => this.forget(held, account)),
     );
     if (held.accounts.size > 0) {
-      held.engine.setLimits(smallest(held.accounts.values()));
+      limit(held);
       return;
     }
     held.cancelDispose = this.clock.after(keepParkedMs, () => this.dispose(held));
@@ -307,13 +307,19 @@ function tellLeftBehind({ engine, queue }: Held, { accountName, log }: LeaseRequ
   );
 }
 
-function smallest(requests: Iterable<LeaseRequest>): Limits {
-  const all = [...requests].map(({ limits }) => limits);
-  return {
-    postsPerSecond: Math.min(...all.map((limits) => limits.postsPerSecond)),
-    usersPerSecond: Math.min(...all.map((limits) => limits.usersPerSecond)),
-    maxConcurrent: Math.min(...all.map((limits) => limits.maxConcurrent)),
-  };
+/** The smallest limits and caps of the accounts that hold the engine. */
+function limit({ engine, accounts }: Held): void {
+  const all = [...accounts.values()];
+  const smallest = (figure: (request: LeaseRequest) => number): number => Math.min(...all.map(figure));
+  engine.setLimits({
+    postsPerSecond: smallest(({ limits }) => limits.postsPerSecond),
+    usersPerSecond: smallest(({ limits }) => limits.usersPerSecond),
+    maxConcurrent: smallest(({ limits }) => limits.maxConcurrent),
+  });
+  engine.setQueueCaps({
+    queueMaxEntries: smallest((request) => request.queueMaxEntries),
+    queueMaxBytes: smallest((request) => request.queueMaxBytes),
+  });
 }
 
 function readTimes(text: string | null): number[] {

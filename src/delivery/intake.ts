@@ -24,9 +24,13 @@ export interface Submission {
   readonly onEnd: (end: TicketEnd) => void;
 }
 
-export interface Caps {
+/** What the queue may hold; input beyond is refused. */
+export interface QueueCaps {
   readonly queueMaxEntries: number;
   readonly queueMaxBytes: number;
+}
+
+export interface Caps extends QueueCaps {
   /** Messages that may wait for an outcome at a time. */
   readonly maxOpenMessages: number;
 }
@@ -56,7 +60,7 @@ export class Intake {
 
   constructor(
     private readonly durable: boolean,
-    private readonly caps: Caps,
+    private caps: Caps,
     private readonly clock: Clock,
     private readonly journal: Journal,
     private readonly pager: Pager,
@@ -65,6 +69,11 @@ export class Intake {
     private readonly reports: Reports,
     private readonly log: (level: 'error', text: string) => void,
   ) {}
+
+  /** What was taken stays, also above a lower cap. */
+  setQueueCaps(caps: QueueCaps): void {
+    this.caps = { ...this.caps, ...caps };
+  }
 
   opened({ lastSeq, waiting, bodyChars }: Opened): void {
     this.lastSeq = lastSeq;

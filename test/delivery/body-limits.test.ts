@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { checkEntry } from '../../src/audience/check';
 import type { Block } from './support/fake-service';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 import { device, World, type Stated } from './support/world';
 
 const quick = { postsPerSecond: 1000, usersPerSecond: 100_000, maxConcurrent: 50 };
@@ -12,7 +12,9 @@ const quick = { postsPerSecond: 1000, usersPerSecond: 100_000, maxConcurrent: 50
 /** Characters of one to four bytes in UTF-8, pairs of surrogates and what JSON escapes among them. */
 const part = fc.constantFrom('a', '"\\', 'é', 'ß\n', '汉', '😀', '𝒳é', '\u0001');
 const textUpTo = (times: number): fc.Arbitrary<string> =>
-  fc.tuple(part, fc.integer({ min: 1, max: times }), fc.nat({ max: 400 })).map(([text, n, tail]) => `${text.repeat(n)}.${tail}`);
+  fc
+    .tuple(part, fc.integer({ min: 1, max: times }), fc.nat({ max: 400 }))
+    .map(([text, n, tail]) => `${text.repeat(n)}.${tail}`);
 const idBlock: fc.Arbitrary<Block> = fc.record({
   seg_id: fc.integer({ min: 1, max: 900 }),
   value: fc.nat({ max: 2_147_483_647 }),
@@ -45,21 +47,29 @@ describe('the limits of one request', function () {
   it('hold for any text and any number of blocks, and everything arrives', async () => {
     let largest = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(entry, { minLength: 2, maxLength: 8 }), fc.integer(), async (entries, seed) => {
-        const world = new World({ seed, limits: quick, delayMs: () => 5 });
-        for (const each of entries) world.submit([each]);
-        await world.rest(60_000);
-        assert.deepEqual(world.violations(), []);
-        for (const { bytes } of world.service.requests) largest = Math.max(largest, bytes);
-      }),
-      { numRuns: numRuns(15) },
+      fc.asyncProperty(
+        fc.array(entry, { minLength: 2, maxLength: 8 }),
+        fc.integer(),
+        async (entries, seed) => {
+          const world = new World({ seed, limits: quick, delayMs: () => 5 });
+          for (const each of entries) world.submit([each]);
+          await world.rest(60_000);
+          assert.deepEqual(world.violations(), []);
+          for (const { bytes } of world.service.requests) largest = Math.max(largest, bytes);
+        },
+      ),
+      runs(15),
     );
     assert.ok(largest > 900_000, `no body came near the limit (${largest} bytes)`);
   });
 
   it('let the largest block that passes the checks through, and no larger one passes them', async () => {
     const fits = (length: number): boolean =>
-      checkEntry({ user_id: device(1), domain: 'idfa', seg_block: [{ seg_code: '汉'.repeat(length), member_id: 1 }] }).ok;
+      checkEntry({
+        user_id: device(1),
+        domain: 'idfa',
+        seg_block: [{ seg_code: '汉'.repeat(length), member_id: 1 }],
+      }).ok;
     let length = 333_200;
     let tooLong = 333_334;
     while (tooLong - length > 1) {
@@ -79,7 +89,10 @@ describe('the limits of one request', function () {
 
   it('spread more than 100 blocks of one user over successive requests', async () => {
     const world = new World({ seed: 1 });
-    const message = world.add(device(1), manyBlocks(1050, () => 60));
+    const message = world.add(
+      device(1),
+      manyBlocks(1050, () => 60),
+    );
     await world.rest(60_000);
     assert.deepEqual(world.violations(), []);
     assert.equal(world.service.requests.length, 11);
@@ -88,7 +101,10 @@ describe('the limits of one request', function () {
 
   it('put the removals among more than 100 blocks first', async () => {
     const world = new World({ seed: 1 });
-    world.add(device(1), manyBlocks(250, (index) => (index < 180 ? 60 : -1)));
+    world.add(
+      device(1),
+      manyBlocks(250, (index) => (index < 180 ? 60 : -1)),
+    );
     await world.rest(60_000);
     const removed = world.service.log.slice(0, 70).every(({ removed }) => removed);
     assert.ok(removed, 'the first request does not begin with the removals');

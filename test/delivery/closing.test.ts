@@ -66,7 +66,12 @@ describe('parking', () => {
 });
 
 describe('closing', () => {
-  const hard: Partial<Record<Fate, number>> = { dropped: 0.2, reset: 0.3, rateLimited: 0.1, serverError: 0.3 };
+  const hard: Partial<Record<Fate, number>> = {
+    dropped: 0.2,
+    reset: 0.3,
+    rateLimited: 0.1,
+    serverError: 0.3,
+  };
 
   const moments: readonly [name: string, prepare: () => Promise<World>][] = [
     ['while it is idle', () => warm()],
@@ -211,7 +216,8 @@ describe('a node that closes', () => {
     await world.clock.advance(1);
     const untaken = addMany(world, 3, 20);
     world.engine.release('n');
-    for (const { end } of [...inFlight, ...waiting, ...untaken]) assert.ok(end?.kind === 'failed' && end.code === 'closed');
+    for (const { end } of [...inFlight, ...waiting, ...untaken])
+      assert.ok(end?.kind === 'failed' && end.code === 'closed');
     world.engine.resume();
     await world.rest(5_000);
     assert.ok(others.every(({ end }) => end?.kind === 'settled'));

@@ -217,6 +217,26 @@ describe('the engines of a process', () => {
     });
   }
 
+  it('take the caps of a deploy at once', async () => {
+    const { engines } = setup;
+    await engines.acquire(setup.request('a')).release(0);
+    const { engine } = engines.acquire(setup.request('a', { queueMaxEntries: 1 }));
+    engine.pause();
+    const ends: TicketEnd[] = [];
+    for (const user of ['1', '2']) {
+      const checked = checkEntry({ user_id: user, seg_block: [{ seg_id: 1 }] });
+      assert.ok(checked.ok);
+      const source = { node: 'n', account: 'a' };
+      const onEnd = (end: TicketEnd): number => ends.push(end);
+      engine.submit({ source, entries: [checked.entry], indexes: null, completeOn: 'accepted', onEnd });
+    }
+    await setup.clock.advance(10);
+    assert.deepEqual(
+      ends.map((end) => end.kind === 'failed' && end.code),
+      ['queue_full'],
+    );
+  });
+
   it('let the smallest limits of the accounts hold, as long as these are there', async () => {
     const { engines, clock } = setup;
     const a = engines.acquire(setup.request('a'));

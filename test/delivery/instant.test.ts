@@ -2,7 +2,7 @@
 // gathered, until a grant's share of them is there, and for 20 ms at the most.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 import { device, World } from './support/world';
 
 const wayMs = 10;
@@ -29,7 +29,10 @@ interface Waited {
 function waits(world: World): Waited[] {
   const sent = new Map<string, number>();
   for (const { users, sentMs } of world.service.requests) for (const user of users) sent.set(user, sentMs);
-  return world.messages.map(({ entries: [entry], atMs }) => ({ atMs, sentMs: sent.get(`idfa:${entry!.user}`)! }));
+  return world.messages.map(({ entries: [entry], atMs }) => ({
+    atMs,
+    sentMs: sent.get(`idfa:${entry!.user}`)!,
+  }));
 }
 
 /** Grants and users that were left at that moment, after what left then. */
@@ -76,10 +79,14 @@ describe('an entry', function () {
   it('never lingers, whatever comes before it', async () => {
     let instant = 0;
     let held = 0;
-    const arrivals = fc.array(fc.tuple(fc.constantFrom(0, 0, 1, 3, 9, 25, 90, 400), fc.integer({ min: 1, max: 4 })), {
-      minLength: 5,
-      maxLength: 80,
-    });
+    const arrivals = fc.array(
+      fc.tuple(fc.constantFrom(0, 0, 1, 3, 9, 25, 90, 400), fc.integer({ min: 1, max: 4 })),
+      {
+        minLength: 5,
+        maxLength: 80,
+        size: 'max',
+      },
+    );
     await fc.assert(
       fc.asyncProperty(arrivals, async (script) => {
         const world = await warm();
@@ -95,13 +102,16 @@ describe('an entry', function () {
             instant += 1;
             continue;
           }
-          assert.ok(freeAt(world, atMs).posts * 2 <= limits.postsPerSecond, 'more than half of the grants were free');
+          assert.ok(
+            freeAt(world, atMs).posts * 2 <= limits.postsPerSecond,
+            'more than half of the grants were free',
+          );
           const leftMs = sentMs - couldLeaveMs(world, atMs);
           assert.ok(leftMs <= holdMs, `held ${sentMs - atMs} ms, ${leftMs} ms of it without need`);
           held += 1;
         }
       }),
-      { numRuns: numRuns(60) },
+      runs(60),
     );
     assert.ok(instant > 100 && held > 100, `${instant} left at once, ${held} were held`);
   });
@@ -115,7 +125,9 @@ describe('an entry', function () {
     }
     await world.rest(10_000);
     assert.deepEqual(world.violations(), []);
-    const held = waits(world).slice(1).map(({ atMs, sentMs }) => sentMs - atMs);
+    const held = waits(world)
+      .slice(1)
+      .map(({ atMs, sentMs }) => sentMs - atMs);
     assert.ok(held.slice(0, 5).every((ms) => ms === 0));
     assert.ok(held.some((ms) => ms === holdMs));
   });

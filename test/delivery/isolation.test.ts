@@ -8,7 +8,8 @@ const limits = { postsPerSecond: 8, usersPerSecond: 40, maxConcurrent: 4 };
 const nowMs = 10_000;
 
 const crowd = (count: number): User[] => Array.from({ length: count }, (_, i) => new User(`user ${i}`, i));
-const sizes = (groups: readonly (Group | null)[]): (number | null)[] => groups.map((group) => group?.users.length ?? null);
+const sizes = (groups: readonly (Group | null)[]): (number | null)[] =>
+  groups.map((group) => group?.users.length ?? null);
 
 describe('the search for what was refused', () => {
   it('halves a group, and cuts what is over a quarter of the users’ quota into more', () => {

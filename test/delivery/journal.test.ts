@@ -3,7 +3,13 @@ import { strict as assert } from 'node:assert';
 import { Journal } from '../../src/delivery/journal';
 import type { NewRow } from '../../src/outbox/outbox';
 
-const row = { seq: 9, lane: 'add', userHash: 1, source: { node: 'n', account: 'a' }, body: '{}' } as unknown as NewRow;
+const row = {
+  seq: 9,
+  lane: 'add',
+  userHash: 1,
+  source: { node: 'n', account: 'a' },
+  body: '{}',
+} as unknown as NewRow;
 
 describe('the journal', () => {
   it('has nothing to say at first, and nothing twice', () => {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { Ledger, settleMarginMs, type Grant, type Limits } from '../../src/delivery/ledger';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 
 const lateMarginMs = 20_000;
 const limits: Limits = { postsPerSecond: 4, usersPerSecond: 10, maxConcurrent: 3 };
@@ -113,7 +113,7 @@ describe('the quota ledger', () => {
     let most = 0;
     fc.assert(
       fc.property(
-        fc.array(plan, { minLength: 1, maxLength: 30 }),
+        fc.array(plan, { minLength: 1, maxLength: 30, size: 'max' }),
         fc.constantFrom(0, 5, 30),
         (plans, floorMs) => {
           const { acted, calls } = play(new Ledger(limits, lateMarginMs, 0), plans, floorMs);
@@ -124,7 +124,7 @@ describe('the quota ledger', () => {
           assert.ok(calls <= limits.maxConcurrent, `${calls} calls`);
         },
       ),
-      { numRuns: numRuns(400) },
+      runs(400),
     );
     assert.equal(most, limits.postsPerSecond, 'the limit was never reached, so nothing was proven');
   });
@@ -160,7 +160,11 @@ describe('the quota ledger', () => {
     ledger.free(startedMs);
     ledger.lose(ledger.take(6), 5000);
     assert.deepEqual(ledger.free(5000 + lateMarginMs + 1000), { posts: 3, users: 4, calls: 2 });
-    assert.deepEqual(ledger.free(5000 + lateMarginMs + 1000 + settleMarginMs), { posts: 4, users: 10, calls: 3 });
+    assert.deepEqual(ledger.free(5000 + lateMarginMs + 1000 + settleMarginMs), {
+      posts: 4,
+      users: 10,
+      calls: 3,
+    });
   });
 
   it('counts posts of an earlier process until they can no longer run', () => {

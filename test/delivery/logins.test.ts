@@ -67,7 +67,11 @@ describe('two accounts of one member', () => {
     await world.rest(5_000);
     assert.equal(ended(ofB), 50);
     assert.deepEqual(world.violations(), []);
-    assert.ok(world.service.requests.every(({ account, users }) => (account === 'b') === users[0]! > `idfa:${device(99)}`));
+    assert.ok(
+      world.service.requests.every(
+        ({ account, users }) => (account === 'b') === users[0]! > `idfa:${device(99)}`,
+      ),
+    );
   });
 
   it('each send their own entries, also of one user, in order', async () => {
@@ -176,7 +180,9 @@ describe('nobody starves', function () {
         await world.clock.advance(100);
       }
       // Those who shared a request with the victim wait for a time-out or a backoff, no longer.
-      const slow = others.filter(({ atMs, endMs }) => Math.min(endMs, world.clock.monoMs()) - atMs > 15_000).length;
+      const slow = others.filter(
+        ({ atMs, endMs }) => Math.min(endMs, world.clock.monoMs()) - atMs > 15_000,
+      ).length;
       assert.ok(slow <= 10, `${slow} of ${others.length} waited for more than 15 s`);
       assert.ok(ended(others) > 1_100, `${ended(others)} of ${others.length} ended`);
       assert.equal(lone.end, null);
@@ -188,7 +194,11 @@ describe('nobody starves', function () {
 
   it('under a rate limit: everybody waits as long as the service says, and no post is tried before', async () => {
     let limited = 1;
-    const world = new World({ seed: 3, delayMs: () => 10, fateOf: () => (limited-- > 0 ? 'rateLimited' : null) });
+    const world = new World({
+      seed: 3,
+      delayMs: () => 10,
+      fateOf: () => (limited-- > 0 ? 'rateLimited' : null),
+    });
     const messages = addMany(world, 30);
     await world.rest(30_000);
     const [first, second] = world.service.requests;

@@ -4,13 +4,17 @@ import { strict as assert } from 'node:assert';
 import { Packer } from '../../src/delivery/packer';
 import { Item, User, type Selection } from '../../src/delivery/user';
 import type { Block } from './support/fake-service';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
 
 const source = { node: 'n', account: 'a' };
 const minuteMs = 60_000;
 
-function userWith(number: number, blocks: readonly Block[], bornMs = 0): { user: User; selection: Selection } {
+function userWith(
+  number: number,
+  blocks: readonly Block[],
+  bornMs = 0,
+): { user: User; selection: Selection } {
   const entry = entryOf(device(number), blocks);
   const user = new User(entry.userKey, number);
   user.add(new Item(number + 1, entry, source, bornMs, 0, 'waiting', null));
@@ -59,7 +63,7 @@ describe('the packer', () => {
           assert.deepEqual(sent, expected);
         },
       ),
-      { numRuns: numRuns(300) },
+      runs(300),
     );
   });
 
@@ -93,7 +97,9 @@ describe('the packer', () => {
       [90, -5 * minuteMs, 90],
     ];
     for (const [given, waitedMs, sent] of cases) {
-      const { user, selection } = userWith(1, [{ seg_id: 5, ...(given !== undefined && { expiration: given }) }]);
+      const { user, selection } = userWith(1, [
+        { seg_id: 5, ...(given !== undefined && { expiration: given }) },
+      ]);
       const packer = new Packer(waitedMs);
       packer.add(user, selection);
       const [entry] = (JSON.parse(packer.body()) as Body).rt_segment;

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import type { Block, Fate } from './support/fake-service';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 import { World, type WorldOptions } from './support/world';
 
 /** One user under several spellings each: the service may or may not take them for one. */
@@ -102,8 +102,8 @@ function stepsOf(who: typeof identities): fc.Arbitrary<Step> {
         ms: fc.integer({ min: -3_600_000, max: 3_600_000 }),
       }),
     },
-    { weight: 1, arbitrary: fc.constant({ kind: 'deploy' } as Step) },
-    { weight: 1, arbitrary: fc.constant({ kind: 'flush' } as Step) },
+    { weight: 1, arbitrary: fc.constant({ kind: 'deploy' }) },
+    { weight: 1, arbitrary: fc.constant({ kind: 'flush' }) },
     {
       weight: 1,
       arbitrary: fc.record({ kind: fc.constant('pause' as const), ms: fc.integer({ min: 0, max: 2_000 }) }),
@@ -116,7 +116,7 @@ const step = stepsOf(identities);
 const crowded = stepsOf(few);
 const withKills = fc.oneof(
   { weight: 12, arbitrary: crowded },
-  { weight: 1, arbitrary: fc.constant({ kind: 'kill' } as Step) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'kill' }) },
 );
 const withFullDisk = fc.oneof(
   { weight: 12, arbitrary: crowded },
@@ -185,13 +185,17 @@ async function play(world: World, steps: readonly Step[]): Promise<void> {
 
 function property(steps: fc.Arbitrary<Step>, options: Omit<WorldOptions, 'seed'>): Promise<void> {
   return fc.assert(
-    fc.asyncProperty(fc.array(steps, { minLength: 1, maxLength: 60 }), fc.integer(), async (script, seed) => {
-      const world = new World({ accounts: ['a', 'b'], ...options, seed });
-      await play(world, script);
-      await world.rest();
-      assert.deepEqual(world.violations(), []);
-    }),
-    { numRuns: numRuns(150) },
+    fc.asyncProperty(
+      fc.array(steps, { minLength: 1, maxLength: 60, size: 'max' }),
+      fc.integer(),
+      async (script, seed) => {
+        const world = new World({ accounts: ['a', 'b'], ...options, seed });
+        await play(world, script);
+        await world.rest();
+        assert.deepEqual(world.violations(), []);
+      },
+    ),
+    runs(150),
   );
 }
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import type { Limits } from '../../src/delivery/ledger';
 import type { Fate } from './support/fake-service';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 import { device, documentedLimits, World } from './support/world';
 
 type Step =
@@ -21,19 +21,20 @@ const pass = fc.oneof(
   fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 700 }) }),
   fc.record({ kind: fc.constant('stall' as const), ms: fc.integer({ min: 1, max: 40 }) }),
   fc.record({ kind: fc.constant('jump' as const), ms: fc.integer({ min: -100_000, max: 100_000 }) }),
-  fc.constant({ kind: 'deploy' } as Step),
+  fc.constant({ kind: 'deploy' }),
 );
-const steps = fc.array(
-  fc.oneof({ weight: 3, arbitrary: burst }, { weight: 4, arbitrary: pass }) as fc.Arbitrary<Step>,
-  { minLength: 10, maxLength: 50 },
-);
+const steps = fc.array(fc.oneof({ weight: 3, arbitrary: burst }, { weight: 4, arbitrary: pass }), {
+  minLength: 10,
+  maxLength: 50,
+  size: 'max',
+});
 const stepsWithKills = fc.array(
   fc.oneof(
     { weight: 6, arbitrary: burst },
     { weight: 8, arbitrary: pass },
-    { weight: 1, arbitrary: fc.constant({ kind: 'kill' } as Step) },
-  ) as fc.Arbitrary<Step>,
-  { minLength: 10, maxLength: 50 },
+    { weight: 1, arbitrary: fc.constant({ kind: 'kill' }) },
+  ),
+  { minLength: 10, maxLength: 50, size: 'max' },
 );
 
 /** Posts, users and calls are each the narrowest once. */
@@ -53,7 +54,12 @@ const network = fc.record({
 });
 
 const losses: Partial<Record<Fate, number>> = { dropped: 0.01, replyLost: 0.02, late: 0.03, reset: 0.03 };
-const refusals: Partial<Record<Fate, number>> = { rateLimited: 0.02, serverError: 0.02, deadToken: 0.02, garbage: 0.02 };
+const refusals: Partial<Record<Fate, number>> = {
+  rateLimited: 0.02,
+  serverError: 0.02,
+  deadToken: 0.02,
+  garbage: 0.02,
+};
 
 interface Reached {
   posts: number;
@@ -95,7 +101,10 @@ async function play(world: World, script: readonly Step[]): Promise<void> {
   await world.clock.advance(2_000);
 }
 
-function quotaHolds(script: fc.Arbitrary<readonly Step[]>, fates: Partial<Record<Fate, number>>): Promise<Reached[]> {
+function quotaHolds(
+  script: fc.Arbitrary<readonly Step[]>,
+  fates: Partial<Record<Fate, number>>,
+): Promise<Reached[]> {
   const reached: Reached[] = smallLimits.map(() => ({ posts: 0, users: 0, concurrent: 0 }));
   const property = fc.asyncProperty(
     fc.nat({ max: smallLimits.length - 1 }),
@@ -120,7 +129,7 @@ function quotaHolds(script: fc.Arbitrary<readonly Step[]>, fates: Partial<Record
       assert.deepEqual([...world.overQuota(), ...world.service.problems, ...world.complaints], []);
     },
   );
-  return fc.assert(property, { numRuns: numRuns(120) }).then(() => reached);
+  return fc.assert(property, runs(120)).then(() => reached);
 }
 
 /** Users a second that reach the service in the steady state of a saturated engine. */
@@ -181,7 +190,10 @@ describe('the quota, counted at the service', function () {
       keepEntries: false,
     });
     for (let round = 0; round < 12; round += 1) {
-      const entries = Array.from({ length: 900 }, (_, i) => ({ user: device(900 * round + i), blocks: [{ seg_id: 1 }] }));
+      const entries = Array.from({ length: 900 }, (_, i) => ({
+        user: device(900 * round + i),
+        blocks: [{ seg_id: 1 }],
+      }));
       world.submit(entries);
       await world.clock.advance(950);
       world.clock.stall(40);

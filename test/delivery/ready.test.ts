@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { ReadyUsers } from '../../src/delivery/ready';
 import { Item, User } from '../../src/delivery/user';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
 
 function userOf(number: number, removes: boolean): User {
@@ -31,7 +31,9 @@ describe('the users who are ready', () => {
   it('come out removals first, and every fifth place is an add’s while any waits', () => {
     const ready = new ReadyUsers();
     for (let i = 0; i < 40; i += 1) ready.put(userOf(i, i >= 20), 'a');
-    const kinds = drained(ready).map((user) => (user.removes ? 'r' : 'a')).join('');
+    const kinds = drained(ready)
+      .map((user) => (user.removes ? 'r' : 'a'))
+      .join('');
     assert.equal(kinds, `${'rrrra'.repeat(5)}${'a'.repeat(15)}`);
   });
 
@@ -69,9 +71,13 @@ describe('the users who are ready', () => {
   });
 
   it('are forgotten wherever they are, and the count is right whatever happens', () => {
-    const step = fc.tuple(fc.constantFrom('put', 'put', 'forget', 'shift', 'back'), fc.nat({ max: 7 }), fc.constantFrom('a', 'b'));
+    const step = fc.tuple(
+      fc.constantFrom('put', 'put', 'forget', 'shift', 'back'),
+      fc.nat({ max: 7 }),
+      fc.constantFrom('a', 'b'),
+    );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         const ready = new ReadyUsers();
         const users = Array.from({ length: 8 }, (_, number) => userOf(number, number % 2 === 0));
         const where = new Map<User, string>();
@@ -97,7 +103,7 @@ describe('the users who are ready', () => {
             assert.equal(ready.size(each), [...where.values()].filter((one) => one === each).length);
         }
       }),
-      { numRuns: numRuns(300) },
+      runs(300),
     );
   });
 });

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import type { Block, Fate } from './support/fake-service';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 import { device, World, type Message, type Stated } from './support/world';
 
 /** Segments that the service refuses, whoever the user is, as long as `sick` is true. */
@@ -37,11 +37,14 @@ const faults: Partial<Record<Fate, number>> = {
 
 const crowd = fc.array(
   fc.record({
-    isBad: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+    isBad: fc.oneof(
+      { weight: 4, arbitrary: fc.constant(false) },
+      { weight: 1, arbitrary: fc.constant(true) },
+    ),
     blocks: fc.constantFrom(0, 0, 1, 2, 7, 120),
     waitMs: fc.constantFrom(0, 0, 0, 0, 30, 700),
   }),
-  { minLength: 2, maxLength: 60 },
+  { minLength: 2, maxLength: 60, size: 'max' },
 );
 
 async function searches(fates: Partial<Record<Fate, number>>, limits?: World['limits']): Promise<void> {
@@ -68,14 +71,15 @@ async function searches(fates: Partial<Record<Fate, number>>, limits?: World['li
         assert.equal(rejections(message).length, isBad ? 1 : 0);
       }
     }),
-    { numRuns: numRuns(60) },
+    runs(60),
   );
 }
 
 describe('a refused body', function () {
   this.timeout(0);
 
-  it('is searched until exactly the bad entries are rejected and all the others accepted', () => searches({}));
+  it('is searched until exactly the bad entries are rejected and all the others accepted', () =>
+    searches({}));
 
   it('is searched so whatever the network does meanwhile', () => searches(faults));
 
@@ -152,7 +156,7 @@ describe('a refused body', function () {
         assert.deepEqual(world.messages.flatMap(rejections), []);
         assert.deepEqual(world.violations(), []);
       }),
-      { numRuns: numRuns(9) },
+      runs(9),
     );
   });
 
@@ -224,7 +228,13 @@ describe('a refused body', function () {
   });
 
   it('of more bad entries than memory holds does not hide the good ones behind them', async () => {
-    const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10, memoryMark: 5, pageRows: 5 });
+    const world = new World({
+      seed: 6,
+      poison: new Poison().isBad,
+      delayMs: () => 10,
+      memoryMark: 5,
+      pageRows: 5,
+    });
     const bads = Array.from({ length: 12 }, (_, i) => world.submit([bad(i)]));
     const goods = Array.from({ length: 30 }, (_, i) => world.submit([good(100 + i)]));
     await world.rest(1_800_000);
@@ -257,7 +267,10 @@ describe('a refused body', function () {
 });
 
 describe('a body accepted with warnings', () => {
-  const warning = (text: string, entity: unknown): { message: string; entity: unknown } => ({ message: text, entity });
+  const warning = (text: string, entity: unknown): { message: string; entity: unknown } => ({
+    message: text,
+    entity,
+  });
 
   it('rejects the entries and blocks that the service names, and no others', async () => {
     const world = new World({
@@ -269,7 +282,10 @@ describe('a body accepted with warnings', () => {
     });
     const message = world.submit([good(1), { user: device(2), blocks: [{ seg_id: 13 }] }, good(3)]);
     await world.rest(10_000);
-    assert.deepEqual(rejections(message).map(({ index, code }) => ({ index, code })), [{ index: 1, code: 'no_valid_segments' }]);
+    assert.deepEqual(
+      rejections(message).map(({ index, code }) => ({ index, code })),
+      [{ index: 1, code: 'no_valid_segments' }],
+    );
     assert.deepEqual(world.miscounts(), []);
   });
 
@@ -285,7 +301,10 @@ describe('a body accepted with warnings', () => {
     });
     const message = world.submit([good(1), good(2), good(3)]);
     await world.rest(10_000);
-    assert.deepEqual(world.service.requests.map(({ users }) => users.length), [3, 1]);
+    assert.deepEqual(
+      world.service.requests.map(({ users }) => users.length),
+      [3, 1],
+    );
     assert.equal(message.end?.kind === 'settled' && message.end.summary.accepted, 3);
     assert.deepEqual(world.violations(), []);
   });

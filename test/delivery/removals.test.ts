@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import type { Fate } from './support/fake-service';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 import { device, World, type Stated, type WorldOptions } from './support/world';
 
 const quick = { postsPerSecond: 1000, usersPerSecond: 20_000, maxConcurrent: 50 };
@@ -10,11 +10,15 @@ const quick = { postsPerSecond: 1000, usersPerSecond: 20_000, maxConcurrent: 50 
 const onDisk = { memoryMark: 50, pageRows: 20, commitMs: 3 };
 
 function adds(count: number, from = 0): Stated[] {
-  return Array.from({ length: count }, (_, i) => ({ user: device(from + i), blocks: [{ seg_id: 1, value: 1 }] }));
+  return Array.from({ length: count }, (_, i) => ({
+    user: device(from + i),
+    blocks: [{ seg_id: 1, value: 1 }],
+  }));
 }
 
 function submitAll(world: World, entries: readonly Stated[]): void {
-  for (let from = 0; from < entries.length; from += 1000) world.submit(entries.slice(from, from + 1000), { completeOn: 'queued' });
+  for (let from = 0; from < entries.length; from += 1000)
+    world.submit(entries.slice(from, from + 1000), { completeOn: 'queued' });
 }
 
 /** Where an older add was applied after the removal that came after it. */
@@ -70,7 +74,14 @@ describe('a removal', function () {
   async function neverUndone(options: Partial<WorldOptions>, strict: boolean): Promise<void> {
     await fc.assert(
       fc.asyncProperty(script, fc.integer(), async ({ users, removals, mark, rows, waitMs }, seed) => {
-        const world = new World({ seed, limits: quick, memoryMark: mark, pageRows: rows, commitMs: 3, ...options });
+        const world = new World({
+          seed,
+          limits: quick,
+          memoryMark: mark,
+          pageRows: rows,
+          commitMs: 3,
+          ...options,
+        });
         await world.clock.advance(1_100);
         const removedAt = new Map<string, number>();
         // Two adds for everybody, then removals of some, then strangers, so that the adds stay on disk for long.
@@ -88,15 +99,22 @@ describe('a removal', function () {
         assert.deepEqual(world.violations(), []);
         if (strict) assert.deepEqual(undone(world, removedAt), []);
       }),
-      { numRuns: numRuns(50) },
+      runs(50),
     );
   }
 
   it('overtakes a backlog on disk and is not undone for a moment', () => neverUndone({}, true));
 
-  const faults: Partial<Record<Fate, number>> = { dropped: 0.03, replyLost: 0.03, late: 0.05, reset: 0.05, serverError: 0.05 };
+  const faults: Partial<Record<Fate, number>> = {
+    dropped: 0.03,
+    replyLost: 0.03,
+    late: 0.05,
+    reset: 0.05,
+    serverError: 0.05,
+  };
 
-  it('overtakes a backlog on disk and stays, whatever the network does', () => neverUndone({ fates: faults }, false));
+  it('overtakes a backlog on disk and stays, whatever the network does', () =>
+    neverUndone({ fates: faults }, false));
 
   it('is not undone when its user has older adds in memory, on disk and in flight', async () => {
     const world = new World({ seed: 2, ...onDisk, delayMs: () => 40 });
@@ -112,7 +130,10 @@ describe('a removal', function () {
     await world.rest(30_000);
     assert.deepEqual(world.violations(), []);
     const ops = world.service.log.filter((one) => one.user === `idfa:${user}`);
-    assert.deepEqual(ops.map(({ removed }) => removed), [false, true]);
+    assert.deepEqual(
+      ops.map(({ removed }) => removed),
+      [false, true],
+    );
   });
 
   it('does not hold back a newer add of its user, which wins', async () => {
@@ -139,7 +160,10 @@ describe('a flood of removals', function () {
       submitAll(world, adds(9_000));
       submitAll(
         world,
-        Array.from({ length: 9_000 }, (_, i) => ({ user: device(20_000 + i), blocks: [{ seg_id: 1, expiration: -1 }] })),
+        Array.from({ length: 9_000 }, (_, i) => ({
+          user: device(20_000 + i),
+          blocks: [{ seg_id: 1, expiration: -1 }],
+        })),
       );
       await world.clock.advance(7_500);
       const removals = world.service.log.filter(({ removed }) => removed).length;

@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import type { KillPoint } from './support/killable-outbox';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 import { device, World, type WorldOptions } from './support/world';
 
 /** Adds, removals, merges, a lost request, a page on disk, a rejection and a deploy, one after the other. */
@@ -72,7 +72,9 @@ describe('a process that is killed', function () {
 
   it('delivers what was said to be queued, and reports each entry once', async () => {
     const world = new World({ seed: 1, memoryMark: 10, pageRows: 7 });
-    const messages = Array.from({ length: 200 }, (_, i) => world.add(device(i), [{ seg_id: 1 }], { completeOn: 'queued' }));
+    const messages = Array.from({ length: 200 }, (_, i) =>
+      world.add(device(i), [{ seg_id: 1 }], { completeOn: 'queued' }),
+    );
     await world.clock.settle();
     assert.ok(messages.every(({ end }) => end?.kind === 'queued'));
     world.kill();
@@ -86,18 +88,23 @@ describe('a process that is killed', function () {
   it('sends a state once more when a request of the old process may still run after it', async () => {
     const user = device(1);
     await fc.assert(
-      fc.asyncProperty(fc.integer(), fc.nat({ max: 12_000 }), fc.nat({ max: 15_000 }), async (seed, diesMs, waitMs) => {
-        let posts = 0;
-        const world: World = new World({ seed, fateOf: () => ((posts += 1) === 1 ? 'late' : null) });
-        world.add(user, [{ seg_id: 1, value: 1 }], { completeOn: 'queued' });
-        await world.clock.advance(1_500 + diesMs);
-        world.kill();
-        await world.clock.advance(waitMs);
-        world.add(user, [{ seg_id: 1, expiration: -1 }]);
-        await world.rest(60_000);
-        assert.deepEqual(world.violations(), []);
-      }),
-      { numRuns: numRuns(80) },
+      fc.asyncProperty(
+        fc.integer(),
+        fc.nat({ max: 12_000 }),
+        fc.nat({ max: 15_000 }),
+        async (seed, diesMs, waitMs) => {
+          let posts = 0;
+          const world: World = new World({ seed, fateOf: () => ((posts += 1) === 1 ? 'late' : null) });
+          world.add(user, [{ seg_id: 1, value: 1 }], { completeOn: 'queued' });
+          await world.clock.advance(1_500 + diesMs);
+          world.kill();
+          await world.clock.advance(waitMs);
+          world.add(user, [{ seg_id: 1, expiration: -1 }]);
+          await world.rest(60_000);
+          assert.deepEqual(world.violations(), []);
+        },
+      ),
+      runs(80),
     );
   });
 
@@ -120,7 +127,7 @@ describe('a process that is killed', function () {
           assert.deepEqual(world.violations(), []);
         },
       ),
-      { numRuns: numRuns(80) },
+      runs(80),
     );
   });
 
@@ -140,7 +147,7 @@ describe('a process that is killed', function () {
         await world.rest(60_000);
         assert.deepEqual(world.violations(), []);
       }),
-      { numRuns: numRuns(60) },
+      runs(60),
     );
   });
 

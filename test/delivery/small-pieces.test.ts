@@ -4,13 +4,13 @@ import { strict as assert } from 'node:assert';
 import { backoffMs } from '../../src/delivery/backoff';
 import { Fifo } from '../../src/delivery/fifo';
 import { DueHeap } from '../../src/delivery/heap';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 
 describe('a first-in-first-out queue', () => {
   it('behaves as an array does', () => {
     const step = fc.constantFrom('push', 'push', 'shift', 'unshift');
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 100, size: 'max' }), (steps) => {
         const fifo = new Fifo<number>();
         const model: number[] = [];
         steps.forEach((what, at) => {
@@ -25,7 +25,7 @@ describe('a first-in-first-out queue', () => {
           assert.equal(fifo.peek(), model[0]);
         });
       }),
-      { numRuns: numRuns(300) },
+      runs(300),
     );
   });
 
@@ -44,16 +44,23 @@ describe('a first-in-first-out queue', () => {
 describe('the heap of what becomes due', () => {
   it('gives what is due, earliest first, and nothing before its time', () => {
     fc.assert(
-      fc.property(fc.array(fc.nat({ max: 50 }), { maxLength: 60 }), fc.nat({ max: 60 }), (times, nowMs) => {
-        const heap = new DueHeap<number>();
-        for (const atMs of times) heap.push(atMs, atMs);
-        assert.equal(heap.nextAtMs(), times.length === 0 ? Infinity : Math.min(...times));
-        const due: number[] = [];
-        for (let value = heap.popDue(nowMs); value !== null; value = heap.popDue(nowMs)) due.push(value);
-        assert.deepEqual(due, times.filter((atMs) => atMs <= nowMs).sort((a, b) => a - b));
-        assert.equal(heap.size, times.length - due.length);
-      }),
-      { numRuns: numRuns(300) },
+      fc.property(
+        fc.array(fc.nat({ max: 50 }), { maxLength: 60, size: 'max' }),
+        fc.nat({ max: 60 }),
+        (times, nowMs) => {
+          const heap = new DueHeap<number>();
+          for (const atMs of times) heap.push(atMs, atMs);
+          assert.equal(heap.nextAtMs(), times.length === 0 ? Infinity : Math.min(...times));
+          const due: number[] = [];
+          for (let value = heap.popDue(nowMs); value !== null; value = heap.popDue(nowMs)) due.push(value);
+          assert.deepEqual(
+            due,
+            times.filter((atMs) => atMs <= nowMs).sort((a, b) => a - b),
+          );
+          assert.equal(heap.size, times.length - due.length);
+        },
+      ),
+      runs(300),
     );
   });
 });
@@ -62,7 +69,13 @@ describe('the backoff', () => {
   it('doubles its ceiling with each failure up to the cap, and draws from all of it', () => {
     const ceilings = [1, 2, 3, 4, 7, 100].map((failures) => backoffMs(failures, () => 1));
     assert.deepEqual(ceilings, [500, 1000, 2000, 4000, 30_000, 30_000]);
-    assert.equal(backoffMs(5, () => 0), 0);
-    assert.equal(backoffMs(2, () => 0.25, 100, 1000), 50);
+    assert.equal(
+      backoffMs(5, () => 0),
+      0,
+    );
+    assert.equal(
+      backoffMs(2, () => 0.25, 100, 1000),
+      50,
+    );
   });
 });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { Ticket, TicketBook, type TicketEnd } from '../../src/delivery/tickets';
 import { Item } from '../../src/delivery/user';
-import { numRuns } from './support/runs';
+import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
 
 const entry = entryOf(device(1), [{ seg_id: 1 }]);
@@ -17,7 +17,9 @@ function itemOf(seq: number, how: 'accepted' | 'superseded' | 'expired' | 'rejec
 }
 
 function ticketOf(firstSeq: number, entries: number, ends: TicketEnd[] = [], node = 'n'): Ticket {
-  const ticket = new Ticket(node, { entries, users: 1, associations: entries }, null, (end) => ends.push(end));
+  const ticket = new Ticket(node, { entries, users: 1, associations: entries }, null, (end) =>
+    ends.push(end),
+  );
   ticket.firstSeq = firstSeq;
   ticket.lastSeq = firstSeq + entries - 1;
   return ticket;
@@ -36,8 +38,18 @@ describe('a message’s ticket', () => {
     last.warnings = ['odd', 'odd'];
     ticket.entryEnded(last);
     assert.equal(ticket.isOpen, false);
-    const summary = { entries: 4, users: 1, associations: 4, accepted: 1, superseded: 1, expired: 1, warnings: ['odd'] };
-    assert.deepEqual(ends, [{ kind: 'settled', summary, rejections: [{ index: 1, code: 'SYNTAX', message: 'bad' }] }]);
+    const summary = {
+      entries: 4,
+      users: 1,
+      associations: 4,
+      accepted: 1,
+      superseded: 1,
+      expired: 1,
+      warnings: ['odd'],
+    };
+    assert.deepEqual(ends, [
+      { kind: 'settled', summary, rejections: [{ index: 1, code: 'SYNTAX', message: 'bad' }] },
+    ]);
   });
 
   it('ends only once, whatever comes after', () => {
@@ -46,13 +58,19 @@ describe('a message’s ticket', () => {
     ticket.endQueued('asked');
     ticket.endEarly({ kind: 'parked' });
     ticket.entryEnded(itemOf(1, 'accepted'));
-    assert.deepEqual(ends.map(({ kind }) => kind), ['queued']);
+    assert.deepEqual(
+      ends.map(({ kind }) => kind),
+      ['queued'],
+    );
   });
 });
 
 describe('the book of tickets', () => {
   it('finds the open ticket of any number, and none for the others', () => {
-    const lengths = fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.nat({ max: 3 }), fc.boolean()), { maxLength: 40 });
+    const lengths = fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.nat({ max: 3 }), fc.boolean()), {
+      maxLength: 40,
+      size: 'max',
+    });
     fc.assert(
       fc.property(lengths, (list) => {
         const book = new TicketBook();
@@ -75,7 +93,7 @@ describe('the book of tickets', () => {
         assert.equal(book.open, open);
         for (let i = 0; i <= seq; i += 1) assert.equal(book.find(i), expected.get(i) ?? null);
       }),
-      { numRuns: numRuns(200) },
+      runs(200),
     );
   });
 
@@ -89,7 +107,8 @@ describe('the book of tickets', () => {
       book.closed();
     }
     assert.equal(book.open, 500);
-    for (const [at, ticket] of tickets.entries()) assert.equal(book.find(at + 1), at % 10 === 0 ? ticket : null);
+    for (const [at, ticket] of tickets.entries())
+      assert.equal(book.find(at + 1), at % 10 === 0 ? ticket : null);
   });
 
   it('knows the open tickets of a node', () => {

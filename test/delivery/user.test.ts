@@ -6,7 +6,13 @@ import { device, entryOf } from './support/world';
 
 const key = device(1);
 
-function item(seq: number, blocks: readonly Block[], account = 'a', user = key, domain: string | null = 'idfa'): Item {
+function item(
+  seq: number,
+  blocks: readonly Block[],
+  account = 'a',
+  user = key,
+  domain: string | null = 'idfa',
+): Item {
   return new Item(seq, entryOf(user, blocks, { domain }), { node: 'n', account }, 0, 0, 'waiting', null);
 }
 
@@ -37,7 +43,11 @@ function accept(user: User, cells: readonly Cell[]): void {
 
 describe('one user', () => {
   it('sends only the newest block of each segment; older ones share its end', () => {
-    const user = userOf(item(1, [{ seg_id: 1 }, { seg_id: 2 }]), item(2, [{ seg_id: 1, expiration: -1 }]), item(3, [{ seg_id: 1 }]));
+    const user = userOf(
+      item(1, [{ seg_id: 1 }, { seg_id: 2 }]),
+      item(2, [{ seg_id: 1, expiration: -1 }]),
+      item(3, [{ seg_id: 1 }]),
+    );
     assert.deepEqual(user.merge(), []);
     const { cells } = user.select(100, own, 0)!;
     assert.deepEqual(seqs(cells), [1, 3]);
@@ -64,7 +74,10 @@ describe('one user', () => {
 
   it('keeps entries in the order of their numbers, however they come', () => {
     const user = userOf(item(3, [{ seg_id: 3 }]), item(1, [{ seg_id: 1 }]), item(2, [{ seg_id: 2 }]));
-    assert.deepEqual(user.items.map(({ seq }) => seq), [1, 2, 3]);
+    assert.deepEqual(
+      user.items.map(({ seq }) => seq),
+      [1, 2, 3],
+    );
     assert.ok(user.has(2) && !user.has(4));
   });
 
@@ -72,7 +85,10 @@ describe('one user', () => {
     const user = userOf(item(1, [{ seg_code: 'x', member_id: 7 }, { seg_id: 1 }]), item(2, [{ seg_id: 2 }]));
     user.merge();
     const first = send(user);
-    assert.deepEqual(first.map((cell) => cell.block.kind), ['code']);
+    assert.deepEqual(
+      first.map((cell) => cell.block.kind),
+      ['code'],
+    );
     accept(user, first);
     user.merge();
     assert.deepEqual(seqs(send(user)), [1, 2]);
@@ -80,7 +96,10 @@ describe('one user', () => {
 
   it('sends two spellings of one id in successive requests', () => {
     const id = 'ab'.repeat(16);
-    const user = userOf(item(1, [{ seg_id: 1 }], 'a', id, null), item(2, [{ seg_id: 1, expiration: -1 }], 'a', id.toUpperCase(), null));
+    const user = userOf(
+      item(1, [{ seg_id: 1 }], 'a', id, null),
+      item(2, [{ seg_id: 1, expiration: -1 }], 'a', id.toUpperCase(), null),
+    );
     user.merge();
     const first = send(user);
     assert.deepEqual(seqs(first), [1]);
@@ -100,7 +119,9 @@ describe('one user', () => {
   });
 
   it('puts removals first when not everything fits', () => {
-    const user = userOf(item(1, [{ seg_id: 1 }, { seg_id: 2 }, { seg_id: 3, expiration: -1 }, { seg_id: 4, expiration: 1 }]));
+    const user = userOf(
+      item(1, [{ seg_id: 1 }, { seg_id: 2 }, { seg_id: 3, expiration: -1 }, { seg_id: 4, expiration: 1 }]),
+    );
     user.merge();
     const keys = (limit: number, nowMs: number): string[] =>
       user.select(limit, own, nowMs)!.cells.map(({ block }) => block.key);
@@ -117,7 +138,10 @@ describe('one user', () => {
     assert.deepEqual(user.select(100, own, 0), { account: 'a', cells: [user.items[0]!.cells[0]!] });
     const onlyB = (account: string): string | null => (account === 'b' ? 'b' : null);
     assert.deepEqual(user.select(100, onlyB, 0), { account: 'b', cells: [user.items[1]!.cells[0]!] });
-    assert.equal(user.select(100, () => null, 0), null);
+    assert.equal(
+      user.select(100, () => null, 0),
+      null,
+    );
   });
 
   describe('after a lost request', () => {
@@ -186,7 +210,11 @@ describe('one user', () => {
   });
 
   it('forgets ended entries only up to the first that has not ended', () => {
-    const [first, second, third] = [item(1, [{ seg_id: 1 }]), item(2, [{ seg_id: 2 }]), item(3, [{ seg_id: 3 }])];
+    const [first, second, third] = [
+      item(1, [{ seg_id: 1 }]),
+      item(2, [{ seg_id: 2 }]),
+      item(3, [{ seg_id: 3 }]),
+    ];
     const user = userOf(first, second, third);
     accept(user, [...first.cells, ...third.cells]);
     assert.deepEqual(user.takeRetired(), [first]);

@@ -4,6 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Membership } from '../../src/sandbox/sandbox';
 import {
   NodeRed,
@@ -16,6 +17,8 @@ import {
 
 const root = path.join(__dirname, '..', '..');
 const folder = path.join(root, 'examples');
+/** A status is renewed once a second. */
+const statusMs = 1_100;
 
 /** All examples, as the menu names them. */
 export const exampleNames: readonly string[] = readdirSync(folder)
@@ -113,6 +116,22 @@ export class ExampleSite {
     this.logs += running.output;
     this.nodeRed = null;
     assert.equal(signal, 'SIGKILL', 'it ran until it was killed');
+  }
+
+  /** Resolves when the out node says that nothing waits; what was taken before the call is counted by then. */
+  async delivered(out: FlowNode, timeoutMs: number): Promise<void> {
+    await sleep(statusMs);
+    const comms = await this.running.comms();
+    const last = (): any => comms.on(`status/${out.id}`).at(-1);
+    try {
+      await until(
+        () => last()?.fill === 'green',
+        timeoutMs,
+        () => `a green status instead of ${JSON.stringify(last())}`,
+      );
+    } finally {
+      comms.close();
+    }
   }
 
   /** Presses the button of an inject node. */

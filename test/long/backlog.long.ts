@@ -11,7 +11,7 @@ import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { retainedBy } from '../delivery/support/retained';
 import { device, entryOf } from '../delivery/support/world';
 
-const entries = Number(process.env['BACKLOG_ENTRIES'] ?? 10_000_000);
+const entries = Number(process.env.BACKLOG_ENTRIES ?? 10_000_000);
 const perMessage = 1_000;
 const memoryMark = 50_000;
 const pageRows = 5_000;
@@ -53,7 +53,8 @@ describe(`a backlog of ${entries} entries on disk`, function () {
       token: () => Promise.resolve({ kind: 'token', token: 'token' }),
       refused: () => undefined,
       post: (body) => {
-        for (const { user_id: id } of (JSON.parse(body) as { rt_segment: { user_id: string }[] }).rt_segment) {
+        for (const { user_id: id } of (JSON.parse(body) as { rt_segment: { user_id: string }[] })
+          .rt_segment) {
           arrived[parseInt(id.slice(0, 8), 16) - 1]! += 1;
           posted += 1;
         }
@@ -76,7 +77,9 @@ describe(`a backlog of ${entries} entries on disk`, function () {
       new Promise((resolve) => {
         engine.submit({
           source: { node: 'n', account: 'a' },
-          entries: Array.from({ length: perMessage }, (_, i) => entryOf(device(from + i), [{ seg_id: 1 + (i % 50) }])),
+          entries: Array.from({ length: perMessage }, (_, i) =>
+            entryOf(device(from + i), [{ seg_id: 1 + (i % 50) }]),
+          ),
           indexes: null,
           completeOn: 'queued',
           onEnd: ({ kind }) => resolve(kind),
@@ -95,8 +98,13 @@ describe(`a backlog of ${entries} entries on disk`, function () {
       look(`with ${left} left`);
     }
     assert.equal(posted, entries);
-    assert.ok(arrived.every((times) => times === 1), 'not every entry arrived exactly once');
+    assert.ok(
+      arrived.every((times) => times === 1),
+      'not every entry arrived exactly once',
+    );
     await engine.close();
-    console.log(`      the heap grew by ${mostMb.toFixed(0)} MB at most, the file to ${fileMb.toFixed(0)} MB`);
+    console.log(
+      `      the heap grew by ${mostMb.toFixed(0)} MB at most, the file to ${fileMb.toFixed(0)} MB`,
+    );
   });
 });

@@ -21,7 +21,7 @@ import {
 const values = (sandbox: Sandbox): Map<string, number | null> =>
   new Map(sandbox.state().map(({ user_id, value }) => [user_id, value]));
 const entriesIn = (flow: Pick<Flow, 'accepted'>): number =>
-  flow.accepted.reduce((sum, { audience }) => sum + audience.entries, 0);
+  flow.accepted.reduce((sum: number, { audience }) => sum + Number(audience.entries), 0);
 
 describe('the out node', () => {
   useNodeRed();

@@ -2,7 +2,7 @@
 import { knownDomains } from '../../../src/audience/identifiers';
 import type { EditorNode } from '../../types/red-editor';
 import type { BuilderProperties } from './properties';
-import { offerTypes, typesFor } from './typed-inputs';
+import { nameInput, offerTypes, typesFor } from './typed-inputs';
 
 const exampleOf: Readonly<Record<string, string>> = {
   platform: 'platform',
@@ -27,6 +27,7 @@ export function prepareDomain(node: EditorNode<BuilderProperties>): void {
   const kind = $('#instant-audience-domain-kind');
   const value = $('#node-input-domain');
   value.typedInput({ types: ['str', ...typesFor(node, true)], typeField: '#node-input-domainType' });
+  nameInput(node, value, 'domainValue');
   const start = kindOf(node.domain, node.domainType);
   kind.val(start);
   showKind(node, start);
@@ -63,5 +64,6 @@ function showKind(node: EditorNode<BuilderProperties>, kind: string): void {
   const own = kind === 'custom' || kind === 'property';
   if (kind === 'custom') $('#node-input-domain').typedInput('types', ['str']);
   $('#instant-audience-domain-value').toggle(own);
+  $('#instant-audience-custom-domain').toggle(kind === 'property');
   $('#instant-audience-example').text(node._(`segment-builder.example.${exampleOf[kind] ?? 'custom'}`));
 }

@@ -1,29 +1,44 @@
 // The node's label in the workspace: its name, or what it does.
-import type { SegmentRow } from '../../../src/audience/builder-config';
 import type { EditorNode } from '../../types/red-editor';
-import { takesTime, type BuilderProperties } from './properties';
+import { takesTime, type BuilderProperties, type NamedRow } from './properties';
 
 const shortUnits: Readonly<Record<string, string>> = { minutes: 'min', hours: 'h', days: 'd' };
+const paths: readonly string[] = ['msg', 'flow', 'global', 'item'];
+/** A label is read at a glance. */
+const longestName = 36;
 
 export function labelOf(node: EditorNode<BuilderProperties>): string {
   if (node.name) return node.name;
-  const rows = Array.isArray(node.segments) ? node.segments.filter((row) => row.segment !== '') : [];
+  const rows = Array.isArray(node.segments) ? node.segments.filter(namesSegment) : [];
   if (rows.length === 0) return node._('segment-builder.paletteLabel');
   const segments = listOf(node, rows);
   if (node.action === 'remove') return node._('segment-builder.label.remove', { segments });
   return node.action === 'property' ? node._('segment-builder.label.depends', { segments }) : segments;
 }
 
-function listOf(node: EditorNode<BuilderProperties>, rows: readonly SegmentRow[]): string {
+function namesSegment(row: NamedRow): boolean {
+  return row.segment !== '' || row.segmentType === 'item';
+}
+
+function listOf(node: EditorNode<BuilderProperties>, rows: readonly NamedRow[]): string {
   const first = rows[0]!;
   const time = node.action === 'add' ? timeOf(node, first) : '';
-  const text = time === '' ? first.segment : `${first.segment} · ${time}`;
+  const text = time === '' ? nameOf(first) : `${nameOf(first)} · ${time}`;
   return rows.length === 1
     ? text
     : node._('segment-builder.label.more', { segments: text, rest: rows.length - 1 });
 }
 
-function timeOf(node: EditorNode<BuilderProperties>, row: SegmentRow): string {
+/** What the service calls it, else what was typed, with the type where that is not the segment itself. */
+function nameOf({ name, segment, segmentType }: NamedRow): string {
+  const path = paths.includes(segmentType)
+    ? [segmentType, segment].filter((part) => part !== '').join('.')
+    : segment;
+  const text = name === '' || (name as string | undefined) === undefined ? path : name;
+  return text.length <= longestName ? text : `${text.slice(0, longestName - 1).trimEnd()}…`;
+}
+
+function timeOf(node: EditorNode<BuilderProperties>, row: NamedRow): string {
   if (row.expirationUnit === 'never') return node._('segment-builder.option.never');
   if (!takesTime(row) || row.expirationType !== 'num') return '';
   return `${row.expiration} ${shortUnits[row.expirationUnit] ?? ''}`;

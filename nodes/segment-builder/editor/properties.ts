@@ -1,19 +1,26 @@
 // The builder's saved properties as the editor sees them, and what a new node starts with.
 import type { BuilderConfig, SegmentRow } from '../../../src/audience/builder-config';
 
+/** A row as the form saves it; `name` is the segment's at the service, for the label, when it was picked. */
+export interface NamedRow extends SegmentRow {
+  name: string;
+}
+
 export interface BuilderProperties extends BuilderConfig {
   name: string;
   account: string;
+  segments: NamedRow[];
   output: string;
   outputType: string;
 }
 
 /** A new row: a user id and this row's segment are all that a new user has to fill in. */
-export function newRow(): SegmentRow {
+export function newRow(): NamedRow {
   return {
     by: 'id',
     segment: '',
     segmentType: 'num',
+    name: '',
     member: '',
     memberType: 'num',
     value: '',

@@ -1,8 +1,9 @@
 // The list of segments in the form: one row a segment, dragged, added and removed.
-import type { ExpirationUnit, SegmentRow } from '../../../src/audience/builder-config';
+import type { ExpirationUnit } from '../../../src/audience/builder-config';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
-import { newRow, takesTime, type BuilderProperties } from './properties';
-import { offerTypes, typesFor } from './typed-inputs';
+import { makePicker, type Picked } from './picker';
+import { newRow, takesTime, type BuilderProperties, type NamedRow } from './properties';
+import { nameInput, offerTypes, typesFor } from './typed-inputs';
 
 declare const RED: EditorRed;
 
@@ -11,25 +12,35 @@ type ConstantType = 'num' | 'str';
 
 const list = '#instant-audience-segments';
 const units: readonly ExpirationUnit[] = ['minutes', 'hours', 'days', 'never', 'default'];
+/** Where a row keeps what was picked for it. */
+const pickedKey = 'instantAudiencePicked';
 
-export function prepareRows(node: Builder): void {
-  $(list)
-    .css('min-width', '400px')
-    .editableList<Partial<SegmentRow>>({
-      height: 'auto',
-      addButton: node._('segment-builder.label.addSegment'),
-      sortable: true,
-      removable: true,
-      addItem: (container, _index, data) => {
-        addRow(node, container, { ...newRow(), ...data });
-      },
-    });
+/** A segment's name holds as long as the field holds what it was picked for. */
+interface Named {
+  readonly segment: string;
+  readonly name: string;
+}
+
+/** @param changed called when the list has changed by itself, not by a field in it */
+export function prepareRows(node: Builder, changed: () => void): void {
+  $(list).editableList<Partial<NamedRow>>({
+    height: 'auto',
+    addButton: node._('segment-builder.label.addSegment'),
+    sortable: true,
+    removable: true,
+    addItem: (container, _index, data) => {
+      addRow(node, container, { ...newRow(), ...data }, changed);
+      changed();
+    },
+    removeItem: changed,
+    sortItems: changed,
+  });
   const rows = Array.isArray(node.segments) ? node.segments : [];
   $(list).editableList('addItems', rows.length > 0 ? rows : [newRow()]);
 }
 
 /** The rows as they stand in the form. */
-export function readRows(): SegmentRow[] {
+export function readRows(): NamedRow[] {
   return $(list)
     .editableList('items')
     .toArray()
@@ -52,58 +63,109 @@ export function updateRows(node: Builder, items: boolean, removes: boolean, move
 function fieldsOf(row: JQuery): [JQuery, ConstantType][] {
   const byCode = row.find('.instant-audience-by').val() === 'code';
   return [
-    [row.find('.instant-audience-segment'), byCode ? 'str' : 'num'],
-    [row.find('.instant-audience-member'), 'num'],
-    [row.find('.instant-audience-value'), 'num'],
-    [row.find('.instant-audience-expiration'), 'num'],
+    [row.find('.instant-audience-of-segment'), byCode ? 'str' : 'num'],
+    [row.find('.instant-audience-of-member'), 'num'],
+    [row.find('.instant-audience-of-value'), 'num'],
+    [row.find('.instant-audience-of-expiration'), 'num'],
   ];
 }
 
 /** Rows are dragged and removed, so their number in the list is no lasting name for their fields. */
 let rowsMade = 0;
 
-function addRow(node: Builder, container: JQuery, row: SegmentRow): void {
-  const number = ++rowsMade;
-  const id = (name: string): string => `instant-audience-${name}-${number}`;
-  const label = (name: string, target: string): JQuery =>
-    $('<label>', { for: target }).text(node._(`segment-builder.label.${name}`));
-  const line = (name: string): JQuery =>
-    $('<div>', { class: `instant-audience-row ${name}` }).appendTo(container);
-  const items = $('#node-input-source').val() === 'items';
-  const field = (parent: JQuery, name: string, target: string, value: string, type: string): JQuery => {
-    const wide = $('<div>', { class: 'instant-audience-wide' }).appendTo(parent);
-    const input = $('<input>', { type: 'text', id: target, class: `instant-audience-${name}` });
-    if (name === 'member' || name === 'value') {
-      input.attr('placeholder', node._(`segment-builder.placeholder.${name}`));
-    }
-    input.appendTo(wide);
+function addRow(node: Builder, container: JQuery, row: NamedRow, changed: () => void): void {
+  const made = new RowMaker(node, container, row, ++rowsMade);
+  const identity = made.line();
+  const by = made.choice(['id', 'code'], row.by, 'by').addClass('instant-audience-by');
+  identity.append(made.label('by', 'by', 'by'), by);
+  made.input(identity, 'segment', row.segment, row.segmentType);
+  const picked = $('<div>', { class: 'instant-audience-picked' });
+  const place = $('<div>');
+  container.append(picked, place);
+
+  const member = made.line('instant-audience-member-line');
+  member.append(made.label('member', 'member', 'member'));
+  made.input(member, 'member', row.member, row.memberType);
+
+  const time = made.line('instant-audience-time');
+  time.append(made.label('expiration', 'expiration', 'expiration'));
+  made.input(time, 'expiration', row.expiration, row.expirationType);
+  const unit = made.choice(units, row.expirationUnit, 'unit').addClass('instant-audience-unit');
+  time.append(unit.attr('aria-label', node._('segment-builder.label.expirationUnit')));
+
+  const value = made.line('instant-audience-time');
+  value.append(made.label('value', 'value', 'value'));
+  made.input(value, 'value', row.value, row.valueType);
+
+  connectRow(node, container, by, unit);
+  rememberName(container, { segment: row.segment, name: row.name });
+  const pick = (segment: Picked): void => {
+    takePicked(container, segment);
+    showPicked(container);
+    changed();
+  };
+  identity.append(makePicker(node, place, rowsMade, pick));
+  container.on('change keyup', () => showPicked(container));
+  showPicked(container);
+}
+
+/** The parts of one row. */
+class RowMaker {
+  private readonly items = $('#node-input-source').val() === 'items';
+
+  constructor(
+    private readonly node: Builder,
+    private readonly container: JQuery,
+    private readonly row: NamedRow,
+    private readonly number: number,
+  ) {
+    container.addClass('instant-audience-segment');
+  }
+
+  line(name = ''): JQuery {
+    return $('<div>', { class: `instant-audience-line ${name}` }).appendTo(this.container);
+  }
+
+  /** `tip` is the service's own word, explained. */
+  label(word: string, target: string, tip: string): JQuery {
+    const label = $('<label>', { for: this.id(target) }).text(this.node._(`segment-builder.label.${word}`));
+    return label.attr('title', this.node._(`segment-builder.tip.${tip}`));
+  }
+
+  choice(values: readonly string[], chosen: string, name: string): JQuery {
+    const options = values.map((value) =>
+      $('<option>', { value }).text(this.node._(`segment-builder.option.${value}`)),
+    );
+    return $('<select>', { id: this.id(name) })
+      .append(options)
+      .val(chosen);
+  }
+
+  input(
+    line: JQuery,
+    name: 'segment' | 'member' | 'value' | 'expiration',
+    value: string,
+    type: string,
+  ): void {
+    const { node, row, items } = this;
+    const wide = $('<div>', { class: 'instant-audience-value-of' }).appendTo(line);
+    const input = $('<input>', {
+      type: 'text',
+      id: this.id(name),
+      class: `instant-audience-of-${name}`,
+      placeholder: node._(`segment-builder.placeholder.${name}`),
+      'aria-description': node._(`segment-builder.tip.${name}`),
+    }).appendTo(wide);
     const constant: ConstantType = name === 'segment' && row.by === 'code' ? 'str' : 'num';
     input.typedInput({ default: constant, types: typesFor(node, items, [constant]) });
     input.typedInput('type', type === 'str' ? constant : type);
     input.typedInput('value', value);
-    return input;
-  };
+    nameInput(node, input, name);
+  }
 
-  const first = line('instant-audience-identity');
-  const by = select(node, ['id', 'code'], row.by).addClass('instant-audience-by').attr('id', id('by'));
-  first.append(label('by', id('by')), by);
-  field(first, 'segment', id('segment'), row.segment, row.segmentType);
-
-  const second = line('instant-audience-member-line');
-  second.append(label('member', id('member')));
-  field(second, 'member', id('member'), row.member, row.memberType);
-
-  const third = line('instant-audience-time');
-  third.append(label('expiration', id('expiration')));
-  field(third, 'expiration', id('expiration'), row.expiration, row.expirationType);
-  const unit = select(node, units, row.expirationUnit).addClass('instant-audience-unit');
-  third.append(unit.attr('aria-label', node._('segment-builder.label.expirationUnit')));
-
-  const fourth = line('instant-audience-time');
-  fourth.append(label('value', id('value')));
-  field(fourth, 'value', id('value'), row.value, row.valueType);
-
-  connectRow(node, container, by, unit);
+  private id(name: string): string {
+    return `instant-audience-${name}-${this.number}`;
+  }
 }
 
 /** What shows in a row depends on how the segment is named, on the unit, and on whether the node removes. */
@@ -111,7 +173,7 @@ function connectRow(node: Builder, row: JQuery, by: JQuery, unit: JQuery): void 
   const show = (): void => {
     row.find('.instant-audience-member-line').toggle(by.val() === 'code');
     row.find('.instant-audience-time').toggle($('#node-input-action').val() !== 'remove');
-    const expiration = row.find('.instant-audience-expiration').closest('.instant-audience-wide');
+    const expiration = row.find('.instant-audience-of-expiration').closest('.instant-audience-value-of');
     expiration.toggle(takesTime({ ...newRow(), expirationUnit: unit.val() as ExpirationUnit }));
   };
   by.on('change', () => {
@@ -124,32 +186,63 @@ function connectRow(node: Builder, row: JQuery, by: JQuery, unit: JQuery): void 
 
 /** An id written into the form is a number, a code a text; the account's member owns its codes unless told otherwise. */
 function renameSegment(node: Builder, row: JQuery, byCode: boolean): void {
-  const segment = row.find('.instant-audience-segment');
+  const segment = row.find('.instant-audience-of-segment');
   const constant: ConstantType = byCode ? 'str' : 'num';
   const was = segment.typedInput('type');
   const value = segment.typedInput('value');
   segment.typedInput('types', typesFor(node, $('#node-input-source').val() === 'items', [constant]));
   segment.typedInput('type', was === 'num' || was === 'str' ? constant : was);
   segment.typedInput('value', value);
-  const member = row.find('.instant-audience-member');
+  const member = row.find('.instant-audience-of-member');
   if (byCode && member.typedInput('value') === '') member.typedInput('value', memberOfAccount());
 }
 
 function memberOfAccount(): string {
-  const member = RED.nodes.node(String($('#node-input-account').val()))?.member;
+  const account = RED.nodes.node(String($('#node-input-account').val()));
+  if (account?.environment === 'sandbox') return '1';
+  const member = account?.member;
   return typeof member === 'string' || typeof member === 'number' ? String(member) : '';
 }
 
-function select(node: Builder, values: readonly string[], chosen: string): JQuery {
-  const options = values.map((value) =>
-    $('<option>', { value }).text(node._(`segment-builder.option.${value}`)),
-  );
-  return $('<select>').append(options).val(chosen);
+// ── A segment that was picked from the member's list ────────────────────────────────────────────────────────────
+
+function takePicked(row: JQuery, { id, code, name, member }: Picked): void {
+  const by = row.find('.instant-audience-by');
+  // A segment without a code has its id only.
+  if (code === null && by.val() === 'code') by.val('id').trigger('change');
+  const byCode = by.val() === 'code';
+  const segment = row.find('.instant-audience-of-segment');
+  const value = byCode ? (code ?? '') : String(id);
+  segment.typedInput('type', byCode ? 'str' : 'num');
+  segment.typedInput('value', value);
+  rememberName(row, { segment: value, name: name ?? code ?? '' });
+  if (byCode && member !== null) {
+    const owner = row.find('.instant-audience-of-member');
+    owner.typedInput('type', 'num');
+    owner.typedInput('value', String(member));
+  }
 }
 
-function readRow(row: JQuery): SegmentRow {
+function rememberName(row: JQuery, named: Named): void {
+  row.data(pickedKey, named);
+}
+
+function nameOf(row: JQuery, segment: string): string {
+  const named = row.data(pickedKey) as Named | undefined;
+  return named?.segment === segment ? named.name : '';
+}
+
+function showPicked(row: JQuery): void {
+  const name = nameOf(row, row.find('.instant-audience-of-segment').typedInput('value'));
+  row
+    .find('.instant-audience-picked')
+    .text(name)
+    .toggle(name !== '');
+}
+
+function readRow(row: JQuery): NamedRow {
   const read = (name: string): readonly [string, string] => {
-    const input = row.find(`.instant-audience-${name}`);
+    const input = row.find(`.instant-audience-of-${name}`);
     return [input.typedInput('value'), input.typedInput('type')];
   };
   const [segment, segmentType] = read('segment');
@@ -160,6 +253,7 @@ function readRow(row: JQuery): SegmentRow {
     by: row.find('.instant-audience-by').val() === 'code' ? 'code' : 'id',
     segment,
     segmentType,
+    name: nameOf(row, segment),
     member,
     memberType,
     value,

@@ -75,6 +75,8 @@ export interface ServiceOptions {
   readonly delayMs: (way: Way) => number;
   readonly requestTimeoutMs?: number;
   readonly lateMs?: number;
+  /** How late, as a part of `lateMs`; random by default. */
+  readonly late?: (() => number) | undefined;
   /** Users in whose presence a body is refused. */
   readonly poison?: ((user: string, block: Block) => boolean) | undefined;
   /** Warnings with which a body is accepted. */
@@ -161,7 +163,7 @@ export class FakeService {
   /** Acts up to `lateMs` after the client gave up: at its time-out, or when it died. */
   private actLate(timeoutMs: number, act: () => void): void {
     const { clock, random } = this.options;
-    const lateMs = random() * ((this.options.lateMs ?? 20_000) - 1);
+    const lateMs = (this.options.late?.() ?? random()) * ((this.options.lateMs ?? 20_000) - 1);
     const cancel = clock.after(timeoutMs + lateMs, act);
     const untilMs = clock.monoMs() + timeoutMs;
     this.whenDead.push(() => {

@@ -1,5 +1,12 @@
 // An outbox that survives its process as a file does: commits take time, may fail, and a kill falls before or after.
-import { OutboxError, type Commit, type Lane, type Opened, type Outbox, type Page } from '../../../src/outbox/outbox';
+import {
+  OutboxError,
+  type Commit,
+  type Lane,
+  type Opened,
+  type Outbox,
+  type Page,
+} from '../../../src/outbox/outbox';
 import type { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import type { FakeClock } from './fake-clock';
 
@@ -75,20 +82,19 @@ export class KillableOutbox implements Outbox {
 
   private next<T>(call: () => Promise<T>): Promise<T> {
     const result = this.chain.then(async () => {
-      await this.sleep();
-      if (this.killed) return new Promise<T>(() => undefined);
+      if (await this.diesFirst()) return new Promise<T>(() => undefined);
       const value = await call();
-      await this.sleep();
-      if (this.killed) return new Promise<T>(() => undefined);
-      return value;
+      return (await this.diesFirst()) ? new Promise<T>(() => undefined) : value;
     });
     this.chain = result.catch(() => undefined);
     return result;
   }
 
-  private async sleep(): Promise<void> {
+  /** Takes its time; whether the process was killed meanwhile. */
+  private async diesFirst(): Promise<boolean> {
     const { clock, random, commitMs } = this.options;
     const ms = commitMs();
     if (ms > 0) await new Promise<void>((resolve) => void clock.after(ms * random(), resolve));
+    return this.killed;
   }
 }

@@ -33,6 +33,8 @@ export interface WorldOptions {
   readonly fateOf?: (entries: readonly SentEntry[], account: string) => Fate | null;
   /** One way, drawn for each way; the default is 1 to 41 ms. */
   readonly delayMs?: (way: Way) => number;
+  /** How late a late request runs, as a part of what the engine reckons with; random by default. */
+  readonly late?: () => number;
   readonly commitMs?: number;
   readonly memoryMark?: number;
   readonly pageRows?: number;
@@ -129,6 +131,7 @@ export class World {
       random: this.random,
       fate: (entries, account) => this.fate(fates, entries, account),
       delayMs: options.delayMs ?? ((): number => 1 + this.random() * 40),
+      late: options.late,
       poison: options.poison,
       warn: options.warn,
       aliases: options.aliases,
@@ -138,11 +141,7 @@ export class World {
     this.boot(options.killAt ?? null);
   }
 
-  private fate(
-    fates: readonly [Fate, number][],
-    entries: readonly SentEntry[],
-    account: string,
-  ): Fate {
+  private fate(fates: readonly [Fate, number][], entries: readonly SentEntry[], account: string): Fate {
     const decided = this.options.fateOf?.(entries, account) ?? null;
     if (decided !== null) return decided;
     if (this.calm) return 'ok';
@@ -235,7 +234,11 @@ export class World {
   }
 
   /** One entry as a message of its own. */
-  add(user: string, blocks: readonly Block[], options: MessageOptions & Omit<Stated, 'user' | 'blocks'> = {}): Message {
+  add(
+    user: string,
+    blocks: readonly Block[],
+    options: MessageOptions & Omit<Stated, 'user' | 'blocks'> = {},
+  ): Message {
     const { domain, agoMs } = options;
     const stated = {
       user,
@@ -265,7 +268,8 @@ export class World {
       completeOn: options.completeOn ?? 'accepted',
       onEnd: (end) => {
         if (!returned) this.complaints.push('a message ended before submit returned');
-        if (message.end !== null) this.complaints.push(`a message ended twice: ${message.end.kind}, ${end.kind}`);
+        if (message.end !== null)
+          this.complaints.push(`a message ended twice: ${message.end.kind}, ${end.kind}`);
         message.end = end;
         message.endMs = this.clock.monoMs();
       },
@@ -380,6 +384,18 @@ export class World {
     return found;
   }
 
+  /** Where more ends were told than entries were handed in: some entry was told twice, across all lives. */
+  toldTwice(): string[] {
+    let entries = 0;
+    let told = this.recovered.length;
+    for (const { end, entries: its } of this.messages) {
+      if (end?.kind === 'failed') continue;
+      entries += its.length;
+      if (end?.kind === 'settled') told += its.length;
+    }
+    return told > entries ? [`${told} ends of ${entries} entries`] : [];
+  }
+
   /** Everything that must hold after `rest`, as sentences; empty when all does. */
   violations(): string[] {
     return [
@@ -387,6 +403,7 @@ export class World {
       ...this.service.problems,
       ...this.overQuota(),
       ...this.miscounts(),
+      ...this.toldTwice(),
       ...this.complaints,
     ];
   }

@@ -1,0 +1,276 @@
+// Picks a segment from the member's own list: a field to search in and the list that it finds, by mouse or keyboard.
+//
+// It opens inside its row rather than over the form: nothing to cut off in a small window, and Tab goes on from there.
+import type { EditorNode, EditorRed } from '../../types/red-editor';
+
+declare const RED: EditorRed;
+
+/** A segment of the list, as the runtime gives it. */
+interface Segment {
+  readonly id: number;
+  readonly code: string | null;
+  readonly shortName: string | null;
+  readonly state: string | null;
+  readonly memberId: number | null;
+}
+
+interface Page {
+  readonly segments: readonly Segment[];
+  readonly total: number | null;
+  readonly next: number | null;
+}
+
+/** What the account's routes answer when they have no list; its words are the account's. */
+interface Refusal {
+  readonly result: string;
+  readonly params?: Record<string, string | number>;
+  readonly problem?: { readonly key: string; readonly params?: Record<string, string | number> };
+}
+
+export interface Picked {
+  readonly id: number;
+  readonly code: string | null;
+  readonly name: string | null;
+  readonly member: number | null;
+}
+
+const accountWords = '@instant-audience/node-red-xandr/instant-audience-account:';
+const searchAfterMs = 200;
+/** The next page is fetched this many pixels before the end is in sight. */
+const nearEndPx = 60;
+
+/** The button that opens the picker in `place`; `number` makes its ids unique. */
+export function makePicker(
+  node: EditorNode<object>,
+  place: JQuery,
+  number: number,
+  pick: (segment: Picked) => void,
+): JQuery {
+  const word = node._('segment-builder.picker.open');
+  const button = $('<button>', {
+    type: 'button',
+    class: 'red-ui-button instant-audience-search',
+    title: word,
+    'aria-label': word,
+    'aria-expanded': 'false',
+  }).append($('<i>', { class: 'fa fa-search', 'aria-hidden': 'true' }));
+  let open: Picker | null = null;
+  const close = (): void => {
+    open?.remove();
+    open = null;
+    button.attr('aria-expanded', 'false');
+  };
+  button.on('click', () => {
+    if (open !== null) {
+      close();
+      return;
+    }
+    button.attr('aria-expanded', 'true');
+    open = new Picker(node, place, number, (segment) => {
+      close();
+      if (segment !== null) pick(segment);
+      button.trigger('focus');
+    });
+  });
+  return button;
+}
+
+class Picker {
+  private readonly panel = $('<div>', { class: 'instant-audience-picker' });
+  private readonly search: JQuery;
+  private readonly list: JQuery;
+  private readonly says = $('<div>', { class: 'instant-audience-picker-says', role: 'status' });
+  private found: Segment[] = [];
+  private next: number | null = null;
+  private active = -1;
+  /** Rises with every question, so that a late answer to an older one is dropped. */
+  private asked = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param end called with the segment, or with null when nothing was picked */
+  constructor(
+    private readonly node: EditorNode<object>,
+    place: JQuery,
+    private readonly number: number,
+    private readonly end: (segment: Picked | null) => void,
+  ) {
+    const listId = `instant-audience-found-${number}`;
+    this.search = $('<input>', {
+      type: 'text',
+      role: 'combobox',
+      autocomplete: 'off',
+      spellcheck: 'false',
+      placeholder: this.word('search'),
+      'aria-label': this.word('search'),
+      'aria-autocomplete': 'list',
+      'aria-expanded': 'true',
+      'aria-controls': listId,
+    });
+    this.list = $('<ul>', {
+      id: listId,
+      class: 'instant-audience-found',
+      role: 'listbox',
+      'aria-label': this.word('list'),
+    });
+    this.panel.append(this.search, this.list, this.says).appendTo(place);
+    this.listen();
+    this.search.trigger('focus');
+    this.ask(0);
+  }
+
+  remove(): void {
+    clearTimeout(this.timer);
+    this.asked += 1;
+    this.panel.remove();
+  }
+
+  private listen(): void {
+    // The form's own handlers are not concerned: nothing here is saved until it is picked.
+    this.panel.on('keyup change input', (event) => event.stopPropagation());
+    this.search.on('input', () => {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.ask(0), searchAfterMs);
+    });
+    this.panel.on('keydown', (event) => this.key(event.key, event));
+    this.list.on('scroll', () => {
+      const list = this.list[0]!;
+      if (list.scrollTop + list.clientHeight > list.scrollHeight - nearEndPx) this.more();
+    });
+    // The field keeps the focus, so that typing goes on.
+    this.list.on('mousedown', (event) => event.preventDefault());
+    this.list.on('click', 'li', (event) => this.choose($(event.currentTarget as HTMLElement).index()));
+  }
+
+  private key(key: string, event: JQuery.TriggeredEvent): void {
+    const steps: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1, PageDown: 6, PageUp: -6 };
+    const step = steps[key];
+    if (step !== undefined) this.move(step);
+    else if (key === 'Enter') this.choose(this.active);
+    else if (key === 'Escape') this.end(null);
+    else return;
+    event.preventDefault();
+    // Escape and Enter mean something to the tray, too.
+    event.stopPropagation();
+  }
+
+  // ── Asking ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private ask(start: number): void {
+    const mine = ++this.asked;
+    const account = String($('#node-input-account').val() ?? '');
+    if (account === '' || account === '_ADD_') {
+      this.refuse(this.word('noAccount'));
+      return;
+    }
+    if (start === 0) this.says.text(this.word('asking'));
+    const isSandbox = RED.nodes.node(account)?.environment === 'sandbox';
+    const query = {
+      search: String(this.search.val()),
+      start,
+      // Its segments are the same for everybody, also before the account is deployed.
+      ...(isSandbox && { environment: 'sandbox' }),
+    };
+    const url = `instant-audience/account/${encodeURIComponent(account)}/segments`;
+    $.ajax({ url, data: query, dataType: 'json' }).then(
+      (page: Page) => {
+        if (mine === this.asked) this.show(page, start);
+      },
+      (reply: unknown) => {
+        if (mine === this.asked) this.refuse(this.refusal(reply as JQuery.jqXHR));
+      },
+    );
+  }
+
+  private more(): void {
+    const start = this.next;
+    this.next = null;
+    if (start !== null) this.ask(start);
+  }
+
+  private refusal({ status, responseJSON }: JQuery.jqXHR): string {
+    if (status === 401 || status === 403) return this.word('notPermitted');
+    const refusal = responseJSON as Refusal | undefined;
+    if (refusal === undefined) return this.word('noAnswer');
+    if (refusal.result === 'notDeployed') return this.word('notDeployed');
+    const { result, params, problem } = refusal;
+    return problem === undefined
+      ? this.node._(`${accountWords}test.${result}`, params)
+      : this.node._(`${accountWords}${problem.key}`, problem.params);
+  }
+
+  // ── Showing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private show({ segments, total, next }: Page, start: number): void {
+    if (start === 0) {
+      this.found = [];
+      this.list.empty().scrollTop(0);
+    }
+    for (const segment of segments) {
+      this.list.append(this.option(segment, this.found.length));
+      this.found.push(segment);
+    }
+    this.next = next;
+    this.says.text(this.summary(total));
+    if (start === 0) this.activate(this.found.length > 0 ? 0 : -1);
+  }
+
+  private summary(total: number | null): string {
+    const shown = this.found.length;
+    if (shown === 0) return this.word('none');
+    const all = total ?? shown;
+    return all > shown ? this.word('some', { shown, total: all }) : this.word('all', { total: all });
+  }
+
+  private option({ id, code, shortName, state }: Segment, index: number): JQuery {
+    const isOff = state !== null && state !== 'active';
+    const item = $('<li>', { id: this.optionId(index), role: 'option', 'aria-selected': 'false' });
+    item.append($('<span>', { class: 'instant-audience-name' }).text(shortName ?? code ?? String(id)));
+    const key = code === null ? String(id) : `${code} · ${id}`;
+    item.append($('<span>', { class: 'instant-audience-key' }).text(key));
+    const off = this.word('inactive');
+    return isOff ? item.append($('<span>', { class: 'instant-audience-off' }).text(off)) : item;
+  }
+
+  private refuse(sentence: string): void {
+    this.found = [];
+    this.next = null;
+    this.list.empty();
+    this.activate(-1);
+    this.says.text(sentence);
+  }
+
+  private move(step: number): void {
+    if (this.found.length === 0) return;
+    const last = this.found.length - 1;
+    this.activate(Math.max(0, Math.min(last, this.active + step)));
+    if (this.active === last) this.more();
+  }
+
+  private activate(index: number): void {
+    this.active = index;
+    this.list.children().attr('aria-selected', 'false');
+    const item = this.list.children().eq(index);
+    if (index < 0 || item.length === 0) {
+      this.search.removeAttr('aria-activedescendant');
+      return;
+    }
+    item.attr('aria-selected', 'true');
+    item[0]!.scrollIntoView({ block: 'nearest' });
+    this.search.attr('aria-activedescendant', this.optionId(index));
+  }
+
+  private choose(index: number): void {
+    const segment = this.found[index];
+    if (segment === undefined) return;
+    const { id, code, shortName, memberId } = segment;
+    this.end({ id, code, name: shortName, member: memberId });
+  }
+
+  private optionId(index: number): string {
+    return `instant-audience-found-${this.number}-${index}`;
+  }
+
+  private word(name: string, params?: Record<string, unknown>): string {
+    return this.node._(`segment-builder.picker.${name}`, params);
+  }
+}

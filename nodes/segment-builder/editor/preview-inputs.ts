@@ -1,0 +1,82 @@
+// Typed inputs for the preview: what needs only the message is read here, the rest is asked of the runtime.
+import { Later, type ResolveProperty } from '../../../src/audience/typed-inputs';
+import { constantInput, itemInput, messageInput, type SplitPath } from '../../shared/message-inputs';
+import type { EditorNode, EditorRed } from '../../types/red-editor';
+
+declare const RED: EditorRed;
+
+type Reply = { readonly value?: unknown } | { readonly error: string } | { readonly code: string };
+
+interface Question {
+  readonly value: string;
+  readonly type: string;
+  readonly item: unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: Error) => void;
+}
+
+/** More in one request would be slow to no purpose. */
+const questionsPerRequest = 500;
+
+/** For one message. Everything that one build asks of the runtime goes in one request. */
+export function previewInputs(node: EditorNode<object>, message: object): ResolveProperty {
+  const waiting: Question[] = [];
+  const ask = (value: string, type: string, item: unknown): Later =>
+    new Later(
+      new Promise((resolve, reject) => {
+        waiting.push({ value, type, item, resolve, reject });
+        if (waiting.length > 1) return;
+        queueMicrotask(() => {
+          const questions = waiting.splice(0);
+          for (let start = 0; start < questions.length; start += questionsPerRequest) {
+            send(node, message, questions.slice(start, start + questionsPerRequest));
+          }
+        });
+      }),
+    );
+  const split: SplitPath = (path) => RED.utils.normalisePropertyExpression(path);
+  return (value, type) => {
+    switch (type) {
+      case 'msg':
+        return messageInput(value, split);
+      case 'item':
+        return itemInput(value, split);
+      case 'str':
+      case 'num':
+        return constantInput(value, type);
+      default:
+        refuseUnreadable(value, type);
+        return ({ item }) => ask(value, type, item);
+    }
+  };
+}
+
+/** The runtime says at its start what cannot be read; the editor knows the same. */
+function refuseUnreadable(value: string, type: string): void {
+  const valid = RED.utils.validateTypedProperty(value, type, {});
+  if (valid !== true) throw new Error(valid);
+}
+
+function send(node: EditorNode<object>, message: object, questions: readonly Question[]): void {
+  const inputs = questions.map(({ value, type, item }) => ({ value, type, item }));
+  $.ajax({
+    url: `instant-audience/builder/${encodeURIComponent(node.id)}/evaluate`,
+    method: 'POST',
+    contentType: 'application/json',
+    data: JSON.stringify({ message, inputs }),
+  }).then(
+    ({ replies }: { replies: readonly Reply[] }) =>
+      questions.forEach((question, index) => settle(node, question, replies[index]!)),
+    (reply: unknown) => {
+      const { status } = reply as JQuery.jqXHR;
+      const code = status === 401 || status === 403 ? 'notPermitted' : 'noAnswer';
+      questions.forEach((question) => settle(node, question, { code }));
+    },
+  );
+}
+
+function settle(node: EditorNode<object>, { resolve, reject }: Question, reply: Reply): void {
+  if ('error' in reply) reject(new Error(reply.error));
+  else if ('code' in reply) reject(new Error(node._(`segment-builder.reason.${reply.code}`)));
+  else resolve(reply.value);
+}

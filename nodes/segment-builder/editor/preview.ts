@@ -1,0 +1,198 @@
+// The live preview: what the node makes of a message, by the code that makes it in the runtime.
+import { compileBuilder, type BuildResult } from '../../../src/audience/build';
+import type { BuilderConfig } from '../../../src/audience/builder-config';
+import { checkEntry } from '../../../src/audience/check';
+import type { CheckedEntry } from '../../../src/audience/entry';
+import type { Issue } from '../../../src/audience/issues';
+import { dryRun } from '../../../src/delivery/dry-run';
+import type { EditorNode, EditorRed } from '../../types/red-editor';
+import { exampleMessage } from './example-message';
+import { readForm } from './form-values';
+import { previewInputs } from './preview-inputs';
+import type { BuilderProperties } from './properties';
+import { TakeButton } from './take-button';
+import { formSentence } from './words';
+
+declare const RED: EditorRed;
+
+type Builder = EditorNode<BuilderProperties>;
+
+/** What the preview shows for one message. */
+interface Shown {
+  readonly says: string;
+  readonly isGood: boolean;
+  readonly problems: readonly string[];
+  /** The requests, as JSON. */
+  readonly json: string;
+}
+
+const lookAfterMs = 120;
+const mostProblems = 20;
+const mostJsonChars = 20_000;
+
+/** What was typed into the preview of a node, until the editor is loaded again: it is nothing to save. */
+const typed = new Map<string, string>();
+
+export interface Preview {
+  /** Something in the form has changed. */
+  changed(): void;
+  close(): void;
+}
+
+export function preparePreview(node: Builder): Preview {
+  return new LivePreview(node);
+}
+
+class LivePreview implements Preview {
+  private readonly field = $('#instant-audience-message');
+  private readonly take: TakeButton;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  /** Rises with every look, so that a slower earlier one is not shown. */
+  private looks = 0;
+  private isExample: boolean;
+
+  constructor(private readonly node: Builder) {
+    const kept = typed.get(node.id);
+    this.isExample = kept === undefined;
+    if (kept !== undefined) this.field.val(kept);
+    this.take = new TakeButton(node, (text) => this.use(text));
+    this.field.on('input', (event) => {
+      event.stopPropagation();
+      this.keep(String(this.field.val()));
+      this.changed();
+    });
+    $('#instant-audience-make').on('click', () => {
+      this.isExample = true;
+      typed.delete(node.id);
+      this.take.forget();
+      this.changed();
+    });
+    this.changed();
+  }
+
+  changed(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.look(), lookAfterMs);
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    this.looks += 1;
+    this.take.close();
+  }
+
+  private use(text: string): void {
+    this.field.val(text);
+    this.keep(text);
+    this.changed();
+  }
+
+  private keep(text: string): void {
+    this.isExample = false;
+    typed.set(this.node.id, text);
+  }
+
+  private async look(): Promise<void> {
+    const mine = ++this.looks;
+    const config = readForm();
+    if (this.isExample) this.field.val(exampleText(config));
+    const shown = await previewOf(this.node, config, String(this.field.val()));
+    if (mine === this.looks) show(shown);
+  }
+}
+
+function exampleText(config: BuilderConfig): string {
+  const message = exampleMessage(config, new Date().toISOString(), (to, path, value) => {
+    RED.utils.setMessageProperty(to, path, value, true);
+  });
+  return JSON.stringify(message, null, 2);
+}
+
+/** Never rejects. */
+async function previewOf(node: Builder, config: BuilderConfig, text: string): Promise<Shown> {
+  const message = readMessage(node, text);
+  if (typeof message === 'string') return nothing(message, []);
+  const compiled = compileBuilder(config, previewInputs(node, message));
+  if (!compiled.ok) return nothing(word(node, 'notSetUp'), sentences(node, compiled.issues));
+  return resultOf(node, await compiled.builder.build(message as Record<string, unknown>));
+}
+
+function readMessage(node: Builder, text: string): object | string {
+  if (text.trim() === '') return word(node, 'empty');
+  try {
+    const message: unknown = JSON.parse(text);
+    return typeof message === 'object' && message !== null && !Array.isArray(message)
+      ? message
+      : word(node, 'notMessage');
+  } catch (error) {
+    return word(node, 'notJson', { reason: error instanceof Error ? error.message : '' });
+  }
+}
+
+function resultOf(node: Builder, result: BuildResult): Shown {
+  if (result.kind === 'refused') return nothing(word(node, 'refused'), [formSentence(node, result.issue)]);
+  const entries: CheckedEntry[] = [];
+  const problems: string[] = [];
+  const total = result.items.length;
+  result.items.forEach((item, index) => {
+    const checked = item.ok ? checkEntry(item.entry) : item;
+    if (checked.ok) entries.push(checked.entry);
+    else problems.push(...ofItem(node, total, index, sentences(node, checked.issues)));
+  });
+  if (total === 0) return { ...nothing(word(node, 'noItems'), []), isGood: true };
+  const json = requestsText(entries);
+  if (problems.length === 0) return { says: madeOf(node, entries), isGood: true, problems, json };
+  const says = total === 1 ? word(node, 'refused') : word(node, 'partly', { good: entries.length, total });
+  return { says, isGood: false, problems, json };
+}
+
+function ofItem(node: Builder, total: number, index: number, told: readonly string[]): string[] {
+  return total === 1 ? [...told] : told.map((sentence) => word(node, 'item', { index, sentence }));
+}
+
+function madeOf(node: Builder, entries: readonly CheckedEntry[]): string {
+  const users = new Set(entries.map(({ userKey }) => userKey)).size;
+  const segments = entries.reduce((sum, { blocks }) => sum + blocks.length, 0);
+  return word(node, 'good', { users, segments });
+}
+
+/** As the out node packs them now; it may put several messages into one request, and shortens times that have waited. */
+function requestsText(entries: readonly CheckedEntry[]): string {
+  if (entries.length === 0) return '';
+  const text = dryRun(entries, Date.now())
+    .map((body) => JSON.stringify(body, null, 2))
+    .join('\n\n');
+  return text.length <= mostJsonChars ? text : `${text.slice(0, mostJsonChars)}\n…`;
+}
+
+function sentences(node: Builder, issues: readonly Issue[]): string[] {
+  return issues.map((issue) => formSentence(node, issue));
+}
+
+function nothing(says: string, problems: readonly string[]): Shown {
+  return { says, isGood: false, problems, json: '' };
+}
+
+function word(node: Builder, name: string, params?: Record<string, unknown>): string {
+  return node._(`segment-builder.preview.${name}`, params);
+}
+
+function show({ says, isGood, problems, json }: Shown): void {
+  const place = $('#instant-audience-preview-says');
+  const icon = isGood ? 'fa-check-circle' : 'fa-times-circle';
+  place.toggleClass('instant-audience-good', isGood).toggleClass('instant-audience-bad', !isGood);
+  // Said again only when it is something else.
+  if (place.text().trim() !== says) {
+    place
+      .empty()
+      .append($('<i>', { class: `fa ${icon}`, 'aria-hidden': 'true' }), document.createTextNode(` ${says}`));
+  }
+  const told = problems.slice(0, mostProblems).map((problem) => $('<li>').text(problem));
+  $('#instant-audience-preview-problems')
+    .empty()
+    .append(told)
+    .toggle(told.length > 0);
+  $('#instant-audience-preview-json')
+    .text(json)
+    .toggle(json !== '');
+}

@@ -1,0 +1,111 @@
+// Promise 2 after an ambiguous outcome: what is newer goes at once, and once more when the lost request can no longer
+// run; until then nothing may make the engine forget that.
+import { strict as assert } from 'node:assert';
+import type { Fate } from './support/fake-service';
+import { device, World, type WorldOptions } from './support/world';
+
+const user = device(1);
+const key = `idfa:${user} 1`;
+const timeoutMs = 10_000;
+const lateMarginMs = 20_000;
+
+/** The first post after the warm-up is lost; it runs late, just before the margin is over. */
+async function withLostAdd(options: Partial<WorldOptions> = {}, fate: Fate = 'late'): Promise<World> {
+  let posts = 0;
+  const world: World = new World({
+    seed: 1,
+    delayMs: () => 10,
+    late: () => 1,
+    fateOf: () => ((posts += 1) === 2 ? fate : null),
+    ...options,
+  });
+  world.add(device(900_000), [{ seg_id: 1 }]);
+  await world.clock.advance(2_000);
+  world.add(user, [{ seg_id: 1, value: 1 }]);
+  return world;
+}
+
+describe('after a lost request', () => {
+  it('a newer state goes at once, and once more when the lost one can no longer run', async () => {
+    const world = await withLostAdd();
+    const lostMs = world.clock.monoMs() + timeoutMs;
+    await world.clock.advance(timeoutMs + 1);
+    const removal = world.add(user, [{ seg_id: 1, expiration: -1 }]);
+    await world.clock.advance(100);
+    assert.equal(removal.end?.kind, 'settled', 'it waits for the lost one');
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+    const removals = world.service.log.filter((one) => one.user === `idfa:${user}` && one.removed);
+    assert.equal(removals.length, 2);
+    assert.ok(removals[1]!.sentMs >= lostMs + lateMarginMs, `repeated after ${removals[1]!.sentMs - lostMs} ms`);
+    assert.ok(removals[1]!.sentMs < lostMs + lateMarginMs + 1_500);
+  });
+
+  it('what was handed in meanwhile merges and goes after the time-out, not beside it', async () => {
+    const world = await withLostAdd();
+    await world.clock.advance(100);
+    for (let value = 2; value < 20; value += 1) world.add(user, [{ seg_id: 1, value }]);
+    await world.clock.advance(timeoutMs - 200);
+    assert.equal(world.service.requests.length, 2);
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+    assert.equal(world.service.state.get(key)?.value, 19);
+  });
+
+  it('the same state again is enough: it is not repeated', async () => {
+    const world = await withLostAdd({}, 'replyLost');
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+    assert.equal(world.service.log.filter((one) => one.user === `idfa:${user}`).length, 2);
+  });
+
+  it('a state is repeated although a newer one was refused by a full disk meanwhile', async () => {
+    const world = await withLostAdd();
+    await world.clock.advance(timeoutMs + 1);
+    world.add(user, [{ seg_id: 1, expiration: -1 }]);
+    await world.clock.advance(200);
+    world.diskFails = true;
+    const refused = world.add(user, [{ seg_id: 1, expiration: -1 }]);
+    await world.clock.advance(50);
+    world.diskFails = false;
+    assert.equal(refused.end?.kind, 'failed');
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('a state is repeated although a newer one was rejected by the service meanwhile', async () => {
+    const world = await withLostAdd({ poison: (_, block) => block.value === 13 });
+    await world.clock.advance(timeoutMs + 1);
+    world.add(user, [{ seg_id: 1, expiration: -1 }]);
+    await world.clock.advance(200);
+    const bad = world.add(user, [{ seg_id: 1, value: 13 }]);
+    for (let i = 0; i < 10; i += 1) {
+      world.add(device(100 + i), [{ seg_id: 1 }]);
+      await world.clock.advance(300);
+    }
+    assert.ok(bad.end?.kind === 'settled' && bad.end.rejections.length === 1);
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('a repetition is counted and reported no second time', async () => {
+    const world = await withLostAdd();
+    await world.clock.advance(timeoutMs + 1);
+    world.add(user, [{ seg_id: 1, expiration: -1 }], { completeOn: 'queued' });
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+    const { taken, accepted, superseded } = world.engine.counters;
+    assert.deepEqual({ taken, ended: accepted + superseded }, { taken: 3, ended: 3 });
+    assert.equal(world.recovered.length, 1);
+  });
+
+  it('a repetition survives kill -9', async () => {
+    const world = await withLostAdd();
+    await world.clock.advance(timeoutMs + 1);
+    world.add(user, [{ seg_id: 1, expiration: -1 }], { completeOn: 'queued' });
+    await world.clock.advance(500);
+    world.kill();
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+  });
+});

@@ -1,0 +1,103 @@
+// What the runtime makes of an account's saved properties, wherever they came from.
+import assert from 'node:assert/strict';
+import { readNumber, readSettings, type AccountSettings } from '../../nodes/account/settings';
+import { load } from '../editor/bundle';
+
+const production = { environment: 'production', member: '7', username: 'me', password: 'p' };
+
+function settings(saved: Record<string, unknown>): AccountSettings {
+  const read = readSettings(saved);
+  assert.ok(!('key' in read), JSON.stringify(read));
+  return read;
+}
+
+function problem(saved: Record<string, unknown>): string {
+  const read = readSettings(saved);
+  assert.ok('key' in read);
+  return read.key;
+}
+
+describe('the settings of an account', () => {
+  it('take the defaults of the design where nothing is saved', () => {
+    const { login: _, ...read } = settings({});
+    assert.deepEqual(read, {
+      isSandbox: true,
+      origin: 'sandbox',
+      member: '1',
+      authUrl: 'https://api.appnexus.com',
+      serviceUrl: 'https://streaming-data.appnexus.com',
+      limits: { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 },
+      queue: 'disk',
+      queueMaxEntries: 5_000_000,
+      queueMaxBytes: 2_048_000_000,
+      tls: '',
+      proxy: '',
+    });
+    assert.equal(readNumber({}, 'warnAfterMinutes'), 2);
+  });
+
+  it('are the same for a new account of the form as for one with nothing saved', () => {
+    const { defaults } = load('account').definition;
+    const saved = Object.fromEntries(Object.entries(defaults).map(([name, { value }]) => [name, value]));
+    assert.deepEqual(readSettings(saved), readSettings({}));
+    assert.equal(readNumber(saved, 'warnAfterMinutes'), 2);
+  });
+
+  it('take numbers for texts and texts for numbers, and leave blanks around them out', () => {
+    const read = settings({
+      ...production,
+      member: 7,
+      username: 12,
+      password: 34,
+      postsPerSecond: ' 50 ',
+      queueMaxMb: 5,
+    });
+    assert.deepEqual([read.member, read.limits.postsPerSecond, read.queueMaxBytes], ['7', 50, 5_000_000]);
+    assert.deepEqual(read.login, { method: 'password', username: '12', password: '34' });
+    assert.equal(settings({ ...production, member: ' 7 ' }).member, '7');
+  });
+
+  it('leave a password as it is, blanks too', () => {
+    assert.deepEqual(settings({ ...production, password: ' p ' }).login, {
+      method: 'password',
+      username: 'me',
+      password: ' p ',
+    });
+  });
+
+  it('know one service by one origin, however its address is written', () => {
+    const custom = { ...production, environment: 'custom' };
+    const origin = (serviceUrl: string): string =>
+      settings({ ...custom, serviceUrl, authUrl: 'http://a' }).origin;
+    assert.equal(origin('HTTPS://Streaming-Data.appnexus.com:443/'), settings(production).origin);
+    assert.equal(origin('http://there:8080/api/'), 'http://there:8080/api');
+    assert.notEqual(origin('http://there'), settings({}).origin);
+  });
+
+  it('do not take a variable that is not set for a value', () => {
+    const unset = '${NOT_THERE}';
+    for (const property of ['environment', 'member', 'username', 'password', 'queue', 'postsPerSecond']) {
+      const read = readSettings({ ...production, [property]: unset });
+      assert.deepEqual(read, { key: 'error.variable_unset', params: { property, name: 'NOT_THERE' } });
+    }
+    // What is not needed is not asked for.
+    assert.ok(settings({ member: unset, username: unset, authUrl: unset }).isSandbox);
+    assert.equal(readNumber({ warnAfterMinutes: unset }, 'warnAfterMinutes'), 2);
+  });
+
+  it('say what is wrong with what cannot be', () => {
+    assert.equal(problem({ environment: 'moon' }), 'error.environment_unknown');
+    assert.equal(problem({ ...production, member: {} }), 'error.member_missing');
+    assert.equal(problem({ ...production, member: '7a' }), 'error.member_invalid');
+    assert.equal(problem({ ...production, usersPerSecond: '' }), 'error.usersPerSecond_range');
+    assert.equal(problem({ ...production, maxConcurrent: true }), 'error.maxConcurrent_range');
+    assert.equal(
+      problem({ ...production, environment: 'custom', serviceUrl: 'ftp://a' }),
+      'error.service_url_invalid',
+    );
+    assert.equal(
+      problem({ ...production, authMethod: 'jwt', keyName: 'k', privateKey: 'no' }),
+      'error.key_invalid',
+    );
+  });
+});
