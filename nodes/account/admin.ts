@@ -113,15 +113,9 @@ export class AccountForms {
       const running = this.#running(id, settings);
       const client = running?.client ?? way.client;
       const keeper = running?.keeper ?? null;
-      return await testConnection({
-        client,
-        login,
-        member,
-        authHost,
-        serviceHost,
-        keeper,
-        wallMs: Date.now(),
-      });
+      const subject = { client, login, member, authHost, serviceHost, keeper, wallMs: Date.now() };
+      const tested = await testConnection(subject);
+      return settings.isSandbox && tested.result === 'works' ? { ...tested, result: 'sandboxWorks' } : tested;
     } finally {
       way.end();
     }

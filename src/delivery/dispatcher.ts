@@ -61,6 +61,7 @@ export class Dispatcher {
       if (free.posts < 1 || free.users < 1 || free.calls < 1) break;
       const post = this.nextSearch(nowMs, free.users) ?? this.nextFresh(nowMs, free);
       if (post === null) break;
+      this.gates.departed();
       posts.push(post);
     }
     return posts;
@@ -68,6 +69,7 @@ export class Dispatcher {
 
   /** It never left: its users wait again, its quota is free. */
   cancel(post: Post, nowMs: number): void {
+    this.gates.cancelled();
     this.ledger.cancel(post.grant);
     if (post.search !== null) this.isolation.quota.cancel(post.search.grant);
     for (const { user, selection } of post.users) {
@@ -167,6 +169,7 @@ export class Dispatcher {
   }
 
   private spread(): number {
+    if (this.gates.outage) return this.usersPerGrant();
     return Math.max(this.usersPerGrant(), Math.ceil(this.limits.usersPerSecond / postsPerFullQuota));
   }
 

@@ -7,11 +7,21 @@ import { backoffMs } from './backoff';
 /** Refusals in a row, nothing accepted between them, after which the fault is taken to hit everything. */
 const refusalsOfEverything = 4;
 
+const failuresOfAnOutage = 2;
+
+interface Trouble {
+  readonly ambiguous: boolean;
+  readonly code: string;
+  readonly message: string;
+}
+
 export class Gates {
   private rateLimitedUntilMs = -Infinity;
   private failures = 0;
   private failureGateMs = -Infinity;
   private failureGateSetMs = -Infinity;
+  /** A try of an outage is on its way. */
+  private trying = false;
   private refusals = 0;
   private probesAgainMs = -Infinity;
   /** The last passing failure since something was accepted. */
@@ -23,9 +33,14 @@ export class Gates {
 
   constructor(private readonly random: () => number) {}
 
-  /** Before that nothing leaves. */
+  /** Before that nothing leaves; Infinity while the outcome of a try decides. */
   get closedUntilMs(): number {
-    return Math.max(this.rateLimitedUntilMs, this.failureGateMs);
+    return this.trying ? Infinity : Math.max(this.rateLimitedUntilMs, this.failureGateMs);
+  }
+
+  /** Posts fail one after the other: then one small post at a time shows when that is over. */
+  get outage(): boolean {
+    return this.failures >= failuresOfAnOutage;
   }
 
   get rateLimitedUntil(): number {
@@ -42,9 +57,26 @@ export class Gates {
     return this.refusesEverything ? this.probesAgainMs : -Infinity;
   }
 
+  /** A post leaves. */
+  departed(): void {
+    this.trying = this.outage;
+  }
+
+  /** It never left after all. */
+  cancelled(): void {
+    this.trying = false;
+  }
+
+  /** A post that left at `sentMs` came to something. True when that ended an outage. */
+  settled(sentMs: number, failed: boolean): boolean {
+    if (sentMs >= this.failureGateSetMs) this.trying = false;
+    const ended = this.outage && !failed;
+    if (!failed) this.failures = 0;
+    return ended;
+  }
+
   accepted(): void {
     this.acceptances += 1;
-    this.failures = 0;
     this.refusals = 0;
     this.trouble = null;
   }
@@ -53,15 +85,19 @@ export class Gates {
     this.rateLimitedUntilMs = Math.max(this.rateLimitedUntilMs, untilMs);
   }
 
-  /** A passing failure of a post that left at `sentMs`. Posts of one outage count once. */
-  failed(trouble: { readonly code: string; readonly message: string }, sentMs: number, nowMs: number): void {
-    this.trouble = trouble;
+  /**
+   * A passing failure of a post that left at `sentMs`. Posts of one outage count once. One whose request may still
+   * run is waited for longer, since each such try holds its quota for long.
+   */
+  failed(trouble: Trouble, sentMs: number, nowMs: number): void {
+    this.trouble = { code: trouble.code, message: trouble.message };
     if (sentMs < this.failureGateSetMs) return;
     this.failures += 1;
     // One lost reply among many is not yet an outage: its users wait, the others go on.
-    if (this.failures < 2) return;
+    if (!this.outage) return;
     this.failureGateSetMs = nowMs;
-    this.failureGateMs = nowMs + backoffMs(this.failures - 1, this.random);
+    const capMs = trouble.ambiguous ? 15_000 : 5_000;
+    this.failureGateMs = nowMs + backoffMs(this.failures - 1, this.random, 500, capMs);
   }
 
   refused(message: string): void {

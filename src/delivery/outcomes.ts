@@ -37,6 +37,10 @@ export class Outcomes {
   /** A post settled at `atMs`. */
   settle(post: Post, outcome: Settled, atMs: number): void {
     this.freeQuota(post, outcome, atMs);
+    const outageEnded = this.gates.settled(
+      post.sentMs,
+      outcome.kind === 'passing' || outcome.kind === 'notSent',
+    );
     for (const { user } of post.users) user.flight = null;
     if (outcome.kind === 'accepted') this.accepted(post, outcome.warnings, atMs);
     else this.notAccepted(post, outcome, atMs);
@@ -44,6 +48,8 @@ export class Outcomes {
       if (user.suspectUntilMs <= atMs) user.clearSuspects(atMs);
       this.crowd.settle(user, atMs);
     }
+    // Nobody needs to wait for a service that is back.
+    if (outageEnded) this.crowd.endWaits(atMs);
   }
 
   /** A token was asked for. */

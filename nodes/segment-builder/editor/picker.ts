@@ -95,7 +95,8 @@ class Picker {
     private readonly end: (segment: Picked | null) => void,
   ) {
     const listId = `instant-audience-found-${number}`;
-    this.search = $('<input>', {
+    // As attributes: jQuery UI takes some of these names for widgets.
+    this.search = $('<input>').attr({
       type: 'text',
       role: 'combobox',
       autocomplete: 'off',

@@ -1,0 +1,303 @@
+// The ways in which scripts/mutants.mjs breaks the delivery engine: each takes one promise away.
+//
+// `find` has to occur in the file exactly `times` (1 unless said): code that moves takes its mutants along.
+
+const delivery = (file) => `src/delivery/${file}.ts`;
+
+/** A mutant of one change in one file of src/delivery. */
+const one = (name, file, find, replace, times = 1) => ({
+  name,
+  changes: [{ file: delivery(file), find, replace, times }],
+});
+
+export const mutants = [
+  // Promise 3: the quota.
+  one(
+    'frees the quota at send',
+    'outcomes',
+    'else ledger.settle(grant, atMs, floorMs);',
+    'else ledger.settle(grant, post.sentMs, floorMs);',
+  ),
+  one(
+    'earns back twice the network’s part',
+    'ledger',
+    'nowMs + 1000 + settleMarginMs - floorMs',
+    'nowMs + 1000 + settleMarginMs - 2 * floorMs',
+  ),
+  one(
+    'frees the quota of a lost post as if it had been answered',
+    'outcomes',
+    'else if (lost) ledger.lose(grant, atMs);',
+    'else if (lost) ledger.settle(grant, atMs, 0);',
+  ),
+  one(
+    'counts the first second as free',
+    'ledger',
+    'this.usedPosts = limits.postsPerSecond;\n    this.usedUsers = limits.usersPerSecond;',
+    '',
+  ),
+  {
+    name: 'takes the wall clock for the quota',
+    changes: [
+      {
+        file: delivery('engine'),
+        find: 'const nowMs = this.clock.monoMs();',
+        replace: 'const nowMs = this.clock.wallMs();',
+        times: 4,
+      },
+      { file: delivery('engine'), find: 'atMs - this.clock.monoMs()', replace: 'atMs - this.clock.wallMs()' },
+      {
+        file: delivery('engine'),
+        find: 'nextAtMs(this.clock.monoMs())',
+        replace: 'nextAtMs(this.clock.wallMs())',
+      },
+      { file: delivery('wire'), find: 'clock.monoMs()', replace: 'clock.wallMs()', times: 2 },
+      { file: delivery('dispatcher'), find: 'clock.monoMs()', replace: 'clock.wallMs()' },
+    ],
+  },
+  one(
+    'tries again outside the ledger',
+    'wire',
+    'const outcome = await login.post(post.body, token.token);',
+    "let outcome = await login.post(post.body, token.token);\n    if (outcome.kind === 'passing') outcome = await login.post(post.body, token.token);",
+  ),
+  one(
+    'forgets the posts of the process before it',
+    'engine',
+    'for (const { users, atMs } of this.leftovers) this.dispatcher.ledger.inherit(users, atMs);',
+    '',
+  ),
+  one('takes the whole quota for a search', 'isolation', '/ 4)', '/ 1)', 2),
+  one('goes on in spite of a rate limit', 'gates', 'Math.max(this.rateLimitedUntilMs, untilMs)', '0'),
+  one('keeps the old limits', 'dispatcher', 'this.ledger.setLimits(limits);', ''),
+
+  // Promises 1 and 4: one end for each entry, nothing lost.
+  one(
+    'acknowledges before the reply',
+    'engine',
+    'this.journal.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });',
+    "this.journal.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });\n      for (const { selection } of users) for (const { item } of selection.cells) this.journal.mark(item.seq, 'remove');",
+  ),
+  one('calls a message’s end twice', 'tickets', 'if (this.ended) return;', ''),
+  one('counts an entry’s end twice', 'crowd', 'if (!cell.again) {', 'if (item.open > -9) {'),
+  one(
+    'says that something is queued before it is',
+    'intake',
+    'this.takeOne(submission, nowMs);',
+    "this.takeOne(submission, nowMs);\n      if (submission.completeOn === 'queued') this.committed();",
+  ),
+  one(
+    'sends before the commit',
+    'engine',
+    'this.committing = true;',
+    'this.committing = true;\n    for (const post of this.departing.splice(0)) this.wire.launch(post);',
+  ),
+  one(
+    'tells ends before they are durable',
+    'engine',
+    'const commit = this.journal.take();',
+    'this.reports.tell();\n    const commit = this.journal.take();',
+  ),
+  one(
+    'forgets the ends of a commit that failed',
+    'journal',
+    'for (const seq of commit[mark] ?? []) this.marks.set(seq, mark);',
+    '',
+  ),
+  one(
+    'takes more than the queue may hold',
+    'intake',
+    'waiting + submission.entries.length > most',
+    'waiting > 1e9 * most',
+  ),
+  one('sends while it is parked', 'engine', 'return !this.parked && !this.paused', 'return !this.paused'),
+  one(
+    'sends what a closed node without a durable queue has left',
+    'engine',
+    'this.intake.abandon(node, this.clock.monoMs());',
+    '',
+  ),
+  one(
+    'counts an expired entry as accepted',
+    'outcomes',
+    "cell.sentExpired ? 'expired' : 'accepted'",
+    "'accepted'",
+  ),
+
+  // Promise 2: the last one wins.
+  one(
+    'lets memory overtake the disk',
+    'pager',
+    'if (!state.unread && state.loaded < this.memoryMark) {',
+    'if (state.loaded < this.memoryMark) {',
+  ),
+  one(
+    'puts what failed behind what is newer',
+    'outcomes',
+    'function waitAgain({ selection }: PackedUser): void {',
+    'function waitAgain({ user, selection }: PackedUser): void {\n  const failed = new Set(selection.cells.map(({ item }) => item));\n  user.items = [...user.items.filter((item) => !failed.has(item)), ...failed];',
+  ),
+  one(
+    'lets older blocks go beside newer ones',
+    'user',
+    "if (older?.state === 'waiting') absorb(older, cell, covered);",
+    "if (older?.state === 'absorbed') absorb(older, cell, covered);",
+  ),
+  one(
+    'does not repeat what a lost request may undo',
+    'outcomes',
+    'if (user.mayBeUndone(cell, sentMs)) cell.due = true;',
+    '',
+  ),
+  one(
+    'takes a lost request for a refused one',
+    'outcomes',
+    'if (outcome.ambiguous) this.crowd.suspect(',
+    'if (post.sentMs < 0) this.crowd.suspect(',
+  ),
+  one('does not repeat after an unclean start', 'crowd', 'user.suspectAll(untilMs);', ''),
+  {
+    name: 'sends two requests of one user at a time',
+    changes: [
+      {
+        file: delivery('dispatcher'),
+        find: 'if (user.flight !== null || user.isolated) continue;',
+        replace: 'if (user.isolated) continue;',
+      },
+      {
+        file: delivery('crowd'),
+        find: 'if (user.flight !== null || user.isolated || !user.waits) return;',
+        replace: 'if (user.isolated || !user.waits) return;',
+      },
+    ],
+  },
+  one('mixes blocks by id and by code', 'user', 'if (orderKind(cell) !== kind) return run;', ''),
+  one(
+    'takes two spellings of an id for one',
+    'user',
+    "return spelling === '' ? kind : `${kind}\\n${spelling}`;",
+    'return kind;',
+  ),
+  one(
+    'lets a newer state wait for the backoff of an older one',
+    'crowd',
+    'user.add(item);\n    // A newer state does not wait for the backoff of an older one.\n    user.notBeforeMs = 0;',
+    'user.add(item);',
+  ),
+
+  // Promise 7: removals first, and never undone.
+  one(
+    'lets an add on disk follow its removal',
+    'crowd',
+    'for (const shield of [...shields, ...this.shieldsWhileReading]) {',
+    'for (const shield of [...shields, ...this.shieldsWhileReading].slice(0, 0)) {',
+  ),
+  one(
+    'leaves no shield for an add on disk',
+    'crowd',
+    'if (changedNothing || !this.pager.hasUnreadBefore(item.seq)) {',
+    'if (changedNothing || item.seq > 0) {',
+  ),
+  one(
+    'forgets shields that were made during a read',
+    'crowd',
+    'if (this.pager.readingAny) this.shieldsWhileReading.push(shieldOf(item));',
+    '',
+  ),
+  one(
+    'lets removals wait in line',
+    'user',
+    'item.entry.removes && item.cells.some(',
+    'item.seq < 0 && item.cells.some(',
+  ),
+  one(
+    'reads removals in line',
+    'crowd',
+    "return entry.removes ? 'removal' : 'add';",
+    "return entry.removes && entry.blocks.length < 0 ? 'removal' : 'add';",
+  ),
+  one(
+    'leaves adds nothing in a flood of removals',
+    'ready',
+    'const placesPerAdd = 5;',
+    'const placesPerAdd = 1e9;',
+  ),
+
+  // Promise 5: bounded.
+  one('reads everything into memory', 'pager', 'state.loaded > this.memoryMark / 2', 'state.loaded > 1e9'),
+  one('packs more than a body holds', 'packer', 'if (left < headBytes) return i;', ''),
+
+  // Promise 6: instant.
+  one('holds for longer than 20 ms', 'dispatcher', 'const holdMs = 20;', 'const holdMs = 60;'),
+  one(
+    'holds although most grants are free',
+    'dispatcher',
+    'if (free.posts * 2 > this.limits.postsPerSecond) return false;',
+    '',
+  ),
+  one('never gathers', 'dispatcher', 'return nowMs < this.heldSinceMs + holdMs;', 'return false;'),
+
+  // Promise 8: late is not longer.
+  one(
+    'ages by the wall clock',
+    'intake',
+    'const bornMonoMs = ofThisProcess ? row.bornMonoMs : nowMs - agedMs;',
+    'const bornMonoMs = nowMs - agedMs;',
+  ),
+  one(
+    'ages below nothing after a restart',
+    'intake',
+    'Math.max(0, this.clock.wallMs() - row.bornWallMs)',
+    'this.clock.wallMs() - row.bornWallMs',
+  ),
+  one(
+    'lets what has passed live for a minute',
+    'user',
+    'return left >= 1 ? left : -1;',
+    'return Math.max(1, left);',
+  ),
+  one(
+    'makes what has passed last for ever',
+    'user',
+    'return left >= 1 ? left : -1;',
+    'return Math.max(0, left);',
+  ),
+  one(
+    'ages from when it was taken, not from the event',
+    'intake',
+    'bornMonoMs: nowMs - ageMs,',
+    'bornMonoMs: nowMs,',
+  ),
+
+  // Promise 9: failures are told apart.
+  one(
+    'rejects what was refused although nothing was accepted since',
+    'outcomes',
+    'if (cell.refusedAtAcceptance < 0)',
+    'if (cell.refusedAtAcceptance < -1)',
+  ),
+  one(
+    'does not pause in an outage',
+    'gates',
+    'if (this.failures < 2) return;',
+    'if (this.failures > 0) return;',
+  ),
+  one(
+    'goes on with a dead token',
+    'wire',
+    "if (outcome.kind === 'deadToken') login.refused(token.token);",
+    '',
+  ),
+  one(
+    'lets one refused login stop the others',
+    'dispatcher',
+    'return serving !== null && this.logins.isReady(serving) ? serving : null;',
+    'return this.logins.accounts().every((each) => this.logins.isReady(each)) ? serving : null;',
+  ),
+  one(
+    'goes on at full speed when everything is refused',
+    'gates',
+    'const refusalsOfEverything = 4;',
+    'const refusalsOfEverything = 1e9;',
+  ),
+];

@@ -1,0 +1,8 @@
+// The public face of `audience`: what a program needs to read and check entries (package entry `./audience`).
+
+export { checkEntry, type CheckOptions, type CheckResult } from './check';
+export type { Block, CheckedEntry, Entry, SegBlock } from './entry';
+export { knownDomains } from './identifiers';
+export { sentence, type Issue } from './issues';
+export { readEntries, type ReadResult } from './read-input';
+export { entryBody } from './serialise';

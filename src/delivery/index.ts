@@ -1,0 +1,25 @@
+// The public face of `delivery`: engines, with the stores that they queue in (package entry `./delivery`).
+
+export { MemoryOutbox } from '../outbox/memory-outbox';
+export { openDurableOutbox } from '../outbox/open-outbox';
+export { OutboxError } from '../outbox/outbox';
+export type {
+  Commit,
+  FlightMark,
+  Lane,
+  LeftFlight,
+  NewRow,
+  Opened,
+  Outbox,
+  Page,
+  Row,
+  RowState,
+  Source,
+} from '../outbox/outbox';
+export { systemClock, type Clock } from './clock';
+export { dryRun } from './dry-run';
+export { Engine, type EngineOptions, type EngineState, type EngineStats } from './engine';
+export type { Counters, QueueCaps, Recovered, Submission } from './engine';
+export { Engines, QueueKindsDiffer, type Lease, type LeaseRequest, type QueueKind } from './engines';
+export type { Limits } from './ledger';
+export type { Rejection, Summary, TicketEnd } from './tickets';

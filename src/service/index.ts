@@ -1,0 +1,27 @@
+// The public face of `service`: the service's client and what its calls come to (package entry `./service`).
+
+export {
+  DEFAULT_AUTH_URL,
+  DEFAULT_SERVICE_URL,
+  ServiceClient,
+  ServiceUrlError,
+  type ServiceClientOptions,
+  type ServiceTls,
+} from './client';
+export { systemServiceClock, type ServiceClock } from './clock';
+export type { Login } from './login';
+export type {
+  AuthOutcome,
+  EntryVerdict,
+  LoginRefusal,
+  PostOutcome,
+  ReadFailure,
+  ReadOutcome,
+  TokenOutcome,
+  Warning,
+} from './outcome';
+export type { Segment } from './schemas';
+export type { SegmentList, SegmentQuery } from './segments';
+export { TokenKeeper, type TokenKeeperOptions } from './tokens';
+export type { UsageHour, UsageLog, UsageQuery, UsageReport } from './usage';
+export { verdicts, type SentEntry } from './verdicts';
