@@ -124,6 +124,25 @@ export const mutants = [
     "'accepted'",
   ),
 
+  one(
+    'reports a position in its own list, not in the input',
+    'tickets',
+    'this.indexes === null ? place : (this.indexes[place] ?? place)',
+    'place',
+  ),
+  one(
+    'lets what a rejected entry took the place of pass for delivered',
+    'crowd',
+    "this.end(older, end === 'rejected' ? 'rejected' : 'superseded', rejection);",
+    "this.end(older, 'superseded', null);",
+  ),
+  one(
+    'leaves a timer after closing',
+    'engine',
+    'this.closed = true;\n    this.cancelWake?.();',
+    'this.closed = true;',
+  ),
+
   // Promise 2: the last one wins.
   one(
     'lets memory overtake the disk',
@@ -244,12 +263,21 @@ export const mutants = [
     'const bornMonoMs = ofThisProcess ? row.bornMonoMs : nowMs - agedMs;',
     'const bornMonoMs = nowMs - agedMs;',
   ),
-  one(
-    'ages below nothing after a restart',
-    'intake',
-    'Math.max(0, this.clock.wallMs() - row.bornWallMs)',
-    'this.clock.wallMs() - row.bornWallMs',
-  ),
+  {
+    name: 'ages below nothing after a restart',
+    changes: [
+      {
+        file: delivery('intake'),
+        find: 'Math.max(0, this.clock.wallMs() - row.bornWallMs)',
+        replace: 'this.clock.wallMs() - row.bornWallMs',
+      },
+      {
+        file: delivery('user'),
+        find: 'Math.max(0, nowMonoMs - cell.item.bornMonoMs)',
+        replace: '(nowMonoMs - cell.item.bornMonoMs)',
+      },
+    ],
+  },
   one(
     'lets what has passed live for a minute',
     'user',
@@ -273,15 +301,10 @@ export const mutants = [
   one(
     'rejects what was refused although nothing was accepted since',
     'outcomes',
-    'if (cell.refusedAtAcceptance < 0)',
-    'if (cell.refusedAtAcceptance < -1)',
+    '} else if (this.gates.',
+    '} else if (only.index >= 0 || this.gates.',
   ),
-  one(
-    'does not pause in an outage',
-    'gates',
-    'if (this.failures < 2) return;',
-    'if (this.failures > 0) return;',
-  ),
+  one('does not pause in an outage', 'gates', 'if (!this.outage) return;', 'if (this.failures > 0) return;'),
   one(
     'goes on with a dead token',
     'wire',

@@ -2,7 +2,7 @@
 import { nameTypedInput, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable } from '../shared/editor/choices';
 import { migrateOnLoad } from '../shared/editor/on-load';
-import { useOnlyAccount } from '../shared/editor/only-account';
+import { offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import type { EditorNode, EditorRed } from '../types/red-editor';
@@ -74,6 +74,7 @@ function prepareForm(node: OutNode): void {
   const label = node._('label.input');
   nameTypedInput(input, label, node._('label.typeOf', { field: label }));
   reachConfigButtons(account, 'instant-audience-account');
+  offerOnlyAccount(account);
   showHints(node, account);
   showProblems($('.instant-audience-out'), [
     { name: 'account', field: account, verdict: () => validAccount.call(node, account.val(), {}) },

@@ -1,7 +1,7 @@
 // Promise 2 after an ambiguous outcome: what is newer goes at once, and once more when the lost request can no longer
 // run; until then nothing may make the engine forget that.
 import { strict as assert } from 'node:assert';
-import type { Fate } from './support/fake-service';
+import type { Fate, SentEntry } from './support/fake-service';
 import { device, World, type WorldOptions } from './support/world';
 
 const user = device(1);
@@ -9,14 +9,18 @@ const key = `idfa:${user} 1`;
 const timeoutMs = 10_000;
 const lateMarginMs = 20_000;
 
-/** The first post after the warm-up is lost; it runs late, just before the margin is over. */
-async function withLostAdd(options: Partial<WorldOptions> = {}, fate: Fate = 'late'): Promise<World> {
+/** The first post after the warm-up is lost; the service runs it as late as it can. */
+async function withLostAdd(
+  options: Partial<WorldOptions> = {},
+  fate: Fate = 'late',
+  fateOf: NonNullable<WorldOptions['fateOf']> = () => null,
+): Promise<World> {
   let posts = 0;
-  const world: World = new World({
+  const world = new World({
     seed: 1,
     delayMs: () => 10,
     late: () => 1,
-    fateOf: () => ((posts += 1) === 2 ? fate : null),
+    fateOf: (entries, account) => ((posts += 1) === 2 ? fate : fateOf(entries, account)),
     ...options,
   });
   world.add(device(900_000), [{ seg_id: 1 }]);
@@ -37,7 +41,10 @@ describe('after a lost request', () => {
     assert.deepEqual(world.violations(), []);
     const removals = world.service.log.filter((one) => one.user === `idfa:${user}` && one.removed);
     assert.equal(removals.length, 2);
-    assert.ok(removals[1]!.sentMs >= lostMs + lateMarginMs, `repeated after ${removals[1]!.sentMs - lostMs} ms`);
+    assert.ok(
+      removals[1]!.sentMs >= lostMs + lateMarginMs,
+      `repeated after ${removals[1]!.sentMs - lostMs} ms`,
+    );
     assert.ok(removals[1]!.sentMs < lostMs + lateMarginMs + 1_500);
   });
 
@@ -97,6 +104,27 @@ describe('after a lost request', () => {
     const { taken, accepted, superseded } = world.engine.counters;
     assert.deepEqual({ taken, ended: accepted + superseded }, { taken: 3, ended: 3 });
     assert.equal(world.recovered.length, 1);
+  });
+
+  it('a repetition does not end an entry of which another block still waits', async () => {
+    let sick = true;
+    const isCode = (entries: readonly SentEntry[]): boolean =>
+      entries.some(({ seg_block: blocks }) => blocks.some((block) => block.seg_code !== undefined));
+    const world = await withLostAdd({}, 'late', (entries) =>
+      sick && isCode(entries) ? 'serverError' : null,
+    );
+    await world.clock.advance(timeoutMs + 1);
+    const message = world.add(user, [
+      { seg_id: 1, expiration: -1 },
+      { seg_code: 'x', member_id: 7 },
+    ]);
+    await world.clock.advance(60_000);
+    const removals = world.service.log.filter((one) => one.user === `idfa:${user}` && one.removed);
+    assert.equal(removals.length, 2);
+    assert.ok(message.end === null, 'its second block was never accepted');
+    sick = false;
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
   });
 
   it('a repetition survives kill -9', async () => {

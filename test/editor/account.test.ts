@@ -202,11 +202,12 @@ describe('the checks that form and runtime share', () => {
     );
   });
 
-  it('ask for a database only where the queue is shared', () => {
+  it('refuse the shared queue, which this version does not have', () => {
     const keys = (account: Record<string, string>) =>
       checkAccount((name) => account[name]).map(({ key }) => key);
-    assert.deepEqual(keys({ queue: 'shared' }), ['error.database_url_missing']);
-    assert.deepEqual(keys({ queue: 'shared', databaseUrl: 'postgres://host/db' }), []);
+    assert.deepEqual(keys({ queue: 'shared', databaseUrl: 'postgres://host/db' }), [
+      'error.queue_shared_later',
+    ]);
     assert.deepEqual(keys({ queue: 'disk' }), []);
   });
 });

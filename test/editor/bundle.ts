@@ -7,7 +7,7 @@ import { buildSync } from 'esbuild';
 const root = path.join(__dirname, '..', '..');
 
 export type Words = Record<string, unknown>;
-type Validator = (this: unknown, value: unknown, options: object) => true | string;
+type Validator = (this: unknown, value: unknown, options: object) => true | string | string[];
 
 export interface Property {
   value: unknown;
@@ -24,6 +24,7 @@ export interface Definition {
   credentials?: Record<string, Property>;
   label(this: unknown): string;
   outputLabels?(this: unknown, index: number): string;
+  onadd?(this: unknown): void;
 }
 
 export function read(node: string, file: string): string {
@@ -69,21 +70,36 @@ export function bundleOf(node: string): string {
   return outputFiles[0]!.text;
 }
 
+/** What the editor calls when a node is added, by event. */
+export type Listeners = Map<string, (node: object) => void>;
+
+const isPath = (text: string): boolean => !/[ [\]]|^\.|\.$|\.\./.test(text);
+
+/** Of the editor's own: a path that is none, and a number that is none. */
+function validateTyped(value: unknown, type: string): true | string {
+  if (type === 'num') return value !== '' && Number.isFinite(Number(value)) ? true : 'not a number';
+  return ['msg', 'flow', 'global'].includes(type) && !isPath(String(value)) ? 'not a path' : true;
+}
+
 /** Runs the script of one node. `configNodes` are what the editor knows by id. */
 export function load(node: string, configNodes: Record<string, object> = {}) {
   const registered: { type: string; definition: Definition }[] = [];
+  const listeners: Listeners = new Map();
   const RED = {
+    events: { on: (event: string, listener: (node: object) => void) => listeners.set(event, listener) },
     nodes: {
       registerType: (type: string, definition: Definition) => registered.push({ type, definition }),
       node: (id: string) => configNodes[id] ?? null,
+      eachConfig: (see: (config: object) => void) => Object.values(configNodes).forEach(see),
     },
     utils: {
-      validatePropertyExpression: (text: string) => !/[ [\]]|^\.|\.$/.test(text),
+      validatePropertyExpression: isPath,
+      validateTypedProperty: validateTyped,
       getNodeLabel: (found: { label: string }) => found.label,
     },
     i18n: { lang: () => 'en-US' },
   };
-  vm.runInNewContext(bundleOf(node), { RED, URL });
+  vm.runInNewContext(bundleOf(node), { RED, URL, TextEncoder });
   const [{ type, definition } = { type: '', definition: null }] = registered;
   if (definition === null || registered.length !== 1) {
     throw new Error(`${node} registered ${registered.length} types`);
@@ -100,8 +116,8 @@ export function load(node: string, configNodes: Record<string, object> = {}) {
   const errorsOf = (properties: object = {}): string[] => {
     const one = nodeWith(properties);
     return Object.entries(definition.defaults)
-      .map(([name, { validate }]) => validate?.call(one, one[name], {}) ?? true)
+      .flatMap(([name, { validate }]) => validate?.call(one, one[name], {}) ?? true)
       .filter((result) => result !== true);
   };
-  return { type, definition, nodeWith, errorsOf };
+  return { type, definition, nodeWith, errorsOf, listeners };
 }

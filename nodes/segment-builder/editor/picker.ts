@@ -223,13 +223,20 @@ class Picker {
   }
 
   private option({ id, code, shortName, state }: Segment, index: number): JQuery {
-    const isOff = state !== null && state !== 'active';
     const item = $('<li>', { id: this.optionId(index), role: 'option', 'aria-selected': 'false' });
     item.append($('<span>', { class: 'instant-audience-name' }).text(shortName ?? code ?? String(id)));
     const key = code === null ? String(id) : `${code} · ${id}`;
     item.append($('<span>', { class: 'instant-audience-key' }).text(key));
-    const off = this.word('inactive');
-    return isOff ? item.append($('<span>', { class: 'instant-audience-off' }).text(off)) : item;
+    return state === null ? item : item.append(this.state(state));
+  }
+
+  /** A state of a kind that this version does not know is shown as the service says it. */
+  private state(state: string): JQuery {
+    const known = state === 'active' || state === 'inactive';
+    const place = $('<span>').text(known ? this.word(state) : state);
+    if (state === 'active') return place.addClass('instant-audience-key');
+    const icon = $('<i>', { class: 'fa fa-exclamation-triangle', 'aria-hidden': 'true' });
+    return place.addClass('instant-audience-off').prepend(icon, ' ');
   }
 
   private refuse(sentence: string): void {

@@ -5,7 +5,7 @@ import { Engine, type EngineOptions, type Recovered } from '../../../src/deliver
 import type { TicketEnd } from '../../../src/delivery/tickets';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import type { Outbox } from '../../../src/outbox/outbox';
-import type { PostOutcome, Warning } from '../../../src/service/outcome';
+import type { AuthOutcome, PostOutcome, Warning } from '../../../src/service/outcome';
 import { TokenKeeper } from '../../../src/service/tokens';
 import { FakeClock, ProcessClock } from './fake-clock';
 import { FakeService, type Block, type Fate, type SentEntry, type Way } from './fake-service';
@@ -207,9 +207,13 @@ export class World {
   }
 
   private keeperOf(account: string): TokenKeeper {
+    const { life } = this;
     return new TokenKeeper({
       login: { method: 'password', username: account, password: 'secret' },
-      authenticate: () => this.service.authenticate(account),
+      authenticate: async () => {
+        const outcome = await this.service.authenticate(account);
+        return life === this.life ? outcome : new Promise<AuthOutcome>(() => undefined);
+      },
       clock: this.clock,
       random: this.random,
       loadTimes: () => Promise.resolve([]),

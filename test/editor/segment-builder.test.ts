@@ -1,0 +1,279 @@
+// The segment builder in the editor: what it saves, what it refuses, what it is called, and what it takes from older flows.
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { exampleMessage } from '../../nodes/segment-builder/editor/example-message';
+import { checkBuilderConfig, type BuilderConfig } from '../../src/audience/builder-config';
+import { load } from './bundle';
+
+const accounts = { one: { id: 'one', type: 'instant-audience-account' } };
+const { type, definition, nodeWith, errorsOf, listeners } = load('segment-builder', accounts);
+
+const row = {
+  by: 'id',
+  segment: '10001',
+  segmentType: 'num',
+  name: '',
+  member: '',
+  memberType: 'num',
+  value: '',
+  valueType: 'num',
+  expiration: '30',
+  expirationType: 'num',
+  expirationUnit: 'days',
+};
+const complete = { userId: 'payload.user', segments: [row] };
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+describe('the segment builder in the editor', () => {
+  it('saves every property of the design with its default, and a name for each row', () => {
+    assert.equal(type, 'instant-audience-segment-builder');
+    const defaults = Object.entries(definition.defaults).map(([name, { value }]) => [name, value]);
+    assert.deepEqual(plain(Object.fromEntries(defaults)), {
+      name: '',
+      account: '',
+      source: 'message',
+      items: 'payload',
+      itemsType: 'msg',
+      userId: '',
+      userIdType: 'msg',
+      domain: '',
+      domainType: 'str',
+      allowCustomDomain: false,
+      action: 'add',
+      actionProperty: '',
+      actionType: 'msg',
+      segments: [{ ...row, segment: '' }],
+      eventTime: '',
+      eventTimeType: 'msg',
+      output: 'payload',
+      outputType: 'msg',
+    });
+  });
+
+  it('gives Node-RED validators of two parameters, without which a sentence counts as valid', () => {
+    for (const [name, { validate }] of Object.entries(definition.defaults)) {
+      assert.ok(validate === undefined || validate.length === 2, name);
+    }
+  });
+
+  it('asks a new user for two things: the user id and the segment', () => {
+    const errors = errorsOf();
+    assert.equal(errors.length, 2, errors.join('\n'));
+    assert.match(errors[0]!, /^User id: fill this in/);
+    assert.match(errors[1]!, /^Segment 1: name the segment/);
+    assert.deepEqual(errorsOf(complete), []);
+  });
+
+  const wrong: (readonly [string, object, RegExp])[] = [
+    ['a path that is none', { userId: 'payload..user' }, /^User id: not a path/],
+    ['an item without items', { userId: 'user', userIdType: 'item' }, /^User id: a field of the item exists/],
+    ['sha1mac', { domain: 'sha1mac' }, /^Kind of id: sha1mac was retired/],
+    ['a domain outside the list', { domain: 'crm' }, /^Kind of id: crm is not in/],
+    ['a domain in capitals', { domain: 'IDFA' }, /domain is "IDFA"; write it as "idfa"/],
+    ['no rows', { segments: [] }, /^Segments: add at least one row/],
+    ['an id that is none', { segments: [{ ...row, segment: 'abc' }] }, /^Segment 1: an id is a whole number/],
+    ['an id beyond 2^53', { segments: [{ ...row, segment: '99999999999999999999' }] }, /^Segment 1: an id/],
+    [
+      'a code without a member',
+      { segments: [row, { ...row, by: 'code', segment: 'abc', segmentType: 'str' }] },
+      /^Segment 2: a code needs/,
+    ],
+    ['a value that is none', { segments: [{ ...row, value: '-1' }] }, /^Segment 1: the value is a whole/],
+    ['no time', { segments: [{ ...row, expiration: '' }] }, /^Segment 1: the time is a number/],
+    ['a time of −5', { segments: [{ ...row, expiration: '-5' }] }, /^Segment 1: the time is a number/],
+    [
+      'half a minute',
+      { segments: [{ ...row, expiration: '0.5', expirationUnit: 'minutes' }] },
+      /^Segment 1: the time must come to whole minutes/,
+    ],
+    [
+      'a third of an hour that is no whole number of minutes',
+      { segments: [{ ...row, expiration: '0.333', expirationUnit: 'hours' }] },
+      /^Segment 1: the time must come to whole minutes/,
+    ],
+    ['an eternity', { segments: [{ ...row, expiration: '9999999' }] }, /^Segment 1: the time is too long/],
+    ['an output in flow context', { outputType: 'flow' }, /^Put into is flow; choose one of msg/],
+    ['an action that is none', { action: 'delete' }, /^Action is "delete"; choose one of add, remove/],
+    ['a source that is none', { source: 'each' }, /^Build is "each"; choose one of message, items/],
+    [
+      'a unit that is none',
+      { segments: [{ ...row, expirationUnit: 'weeks' }] },
+      /^Segment 1, Unit is "weeks"/,
+    ],
+    ['a type that is none', { userIdType: 'bin' }, /^User id is "bin"; choose one of/],
+  ];
+  for (const [what, properties, sentence] of wrong) {
+    it(`says a sentence about ${what}`, () => {
+      const errors = errorsOf({ ...complete, ...properties });
+      assert.equal(errors.length, 1, errors.join('\n'));
+      assert.match(errors[0]!, sentence);
+    });
+  }
+
+  it('does not judge what only the runtime knows', () => {
+    const variable = '${SOMETHING}';
+    const rows = [
+      { ...row, segment: variable, expiration: variable, value: variable, expirationUnit: variable },
+    ];
+    const all = { source: variable, userId: variable, domain: variable, action: variable, output: variable };
+    assert.deepEqual(errorsOf({ ...complete, ...all, segments: rows }), []);
+    assert.deepEqual(errorsOf({ ...complete, userIdType: variable }), []);
+  });
+
+  it('does not ask for value and time where users are removed', () => {
+    const rows = [{ ...row, value: 'x', expiration: '' }];
+    assert.deepEqual(errorsOf({ ...complete, action: 'remove', segments: rows }), []);
+  });
+
+  it('accepts silently nothing that the runtime refuses', () => {
+    const texts = fc.constantFrom(
+      '',
+      'payload.user',
+      'a b',
+      '10001',
+      '-1',
+      '1.5',
+      'abc',
+      'IDFA',
+      'sha1mac',
+      'idfa',
+    );
+    const types = fc.constantFrom('msg', 'flow', 'str', 'num', 'env', 'jsonata', 'item', 'bin', '');
+    const loose = <T>(known: T[]): fc.Arbitrary<T | string | number | null> =>
+      fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...known) }, fc.constantFrom('other', 7, null));
+    const rows = fc.record({
+      by: loose(['id', 'code']),
+      segment: texts,
+      segmentType: types,
+      name: fc.constant(''),
+      member: texts,
+      memberType: types,
+      value: texts,
+      valueType: types,
+      expiration: texts,
+      expirationType: types,
+      expirationUnit: loose(['minutes', 'hours', 'days', 'never', 'default']),
+    });
+    const configs = fc.record({
+      source: loose(['message', 'items']),
+      items: texts,
+      itemsType: types,
+      userId: texts,
+      userIdType: types,
+      domain: texts,
+      domainType: types,
+      allowCustomDomain: loose([true, false]),
+      action: loose(['add', 'remove', 'property']),
+      actionProperty: texts,
+      actionType: types,
+      segments: fc.oneof(
+        { weight: 9, arbitrary: fc.array(rows, { maxLength: 3 }) },
+        fc.constantFrom(null, 'x'),
+      ),
+      eventTime: texts,
+      eventTimeType: types,
+    });
+    let refused = 0;
+    fc.assert(
+      fc.property(configs, (config) => {
+        if (checkBuilderConfig(config).length === 0) return;
+        refused += 1;
+        assert.ok(errorsOf(config).length > 0);
+      }),
+      { numRuns: 500 },
+    );
+    assert.ok(refused > 100, `${refused} of 500`);
+  });
+
+  it('says on the canvas what it does', () => {
+    const label = (properties: object): string => definition.label.call(nodeWith(properties));
+    const rows = (...changes: object[]): object[] => changes.map((change) => ({ ...row, ...change }));
+    assert.equal(label({}), 'segment builder');
+    assert.equal(label({ segments: rows({}) }), '10001 · 30 d');
+    assert.equal(label({ segments: rows({ name: 'kitchen viewers' }) }), 'kitchen viewers · 30 d');
+    assert.equal(label({ segments: rows({ name: 'buyers' }), action: 'remove' }), 'remove: buyers');
+    assert.equal(label({ segments: rows({}), action: 'property' }), 'add or remove: 10001');
+    assert.equal(label({ segments: rows({ expirationUnit: 'never' }) }), '10001 · for ever');
+    assert.equal(label({ segments: rows({ expirationUnit: 'default' }) }), '10001');
+    assert.equal(label({ segments: rows({}, {}, {}) }), '10001 · 30 d +2');
+    assert.equal(
+      label({ segments: rows({ segment: 'payload.list', segmentType: 'msg' }) }),
+      'msg.payload.list · 30 d',
+    );
+    assert.equal(label({ segments: rows({ name: 'x'.repeat(80) }) }).length, 36 + ' · 30 d'.length);
+    assert.equal(label({ segments: rows({}), name: 'mine' }), 'mine');
+    assert.equal(label({ segments: 'nonsense' }), 'segment builder');
+  });
+
+  it('names its two outputs', () => {
+    assert.deepEqual(
+      [0, 1].map((index) => definition.outputLabels!.call(nodeWith(), index)),
+      ['built', 'invalid'],
+    );
+  });
+
+  it('uses the only account when it is dragged in, and leaves imported nodes alone', () => {
+    const dragged: Record<string, unknown> = { ...nodeWith(), id: 'new' };
+    definition.onadd!.call(dragged);
+    assert.equal(dragged.account, 'one');
+    const imported: Record<string, unknown> = { ...nodeWith(), id: 'one' };
+    definition.onadd!.call(imported);
+    assert.equal(imported.account, '');
+  });
+
+  it('completes a node of an older flow as it is loaded, and leaves other nodes alone', () => {
+    const added = listeners.get('nodes:add')!;
+    const old = { type, id: 'n', userId: 'payload.user', segments: [{ segment: 10001 }] };
+    added(old);
+    assert.deepEqual(plain(old), {
+      ...(plain({ ...nodeWith(), _: undefined }) as object),
+      type,
+      id: 'n',
+      userId: 'payload.user',
+      segments: [row],
+    });
+    assert.deepEqual(errorsOf(old), []);
+    const other = { type: 'inject', id: 'i' };
+    added(other);
+    assert.deepEqual(other, { type: 'inject', id: 'i' });
+  });
+});
+
+describe('the example message of the preview', () => {
+  const set = (message: any, path: string, value: unknown): void => {
+    const parts = path.split('.');
+    const last = parts.pop()!;
+    let at = message;
+    for (const part of parts) at = at[part] ??= {};
+    at[last] = value;
+  };
+  const example = (changes: object): unknown =>
+    exampleMessage(
+      { ...nodeWith(complete), ...changes } as unknown as BuilderConfig,
+      '2026-01-31T12:00:00Z',
+      set,
+    );
+
+  it('has what the form reads, of the right kind', () => {
+    assert.deepEqual(example({}), { payload: { user: '12345678900987654321' } });
+    assert.deepEqual(example({ domain: 'idfa', eventTime: 'payload.at' }), {
+      payload: { user: '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13', at: '2026-01-31T12:00:00Z' },
+    });
+    const decided = {
+      action: 'property',
+      actionProperty: 'payload.event',
+      domain: 'payload.kind',
+      domainType: 'msg',
+    };
+    assert.deepEqual(example(decided), {
+      payload: { user: '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13', event: 'add', kind: 'idfa' },
+    });
+  });
+
+  it('is a list of one where the node makes an entry of each item', () => {
+    const items = { source: 'items', items: 'payload.rows', userId: 'id', userIdType: 'item' };
+    assert.deepEqual(example(items), { payload: { rows: [{ id: '12345678900987654321' }] } });
+    const itself = { source: 'items', items: 'payload', userId: '', userIdType: 'item' };
+    assert.deepEqual(example(itself), { payload: ['12345678900987654321'] });
+  });
+});

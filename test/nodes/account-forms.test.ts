@@ -1,0 +1,342 @@
+// What an account's forms ask of the runtime: whether a login works, in all the ways it may not, and the segments.
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import helper from 'node-red-node-test-helper';
+import { AccountForms, type Answer } from '../../nodes/account/admin';
+import { engines, sandbox as shared } from '../../nodes/account/process-wide';
+import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox';
+import { httpServer, httpsServer, listen, type Running } from '../service/loopback';
+import { customAccount, entry, Flow, load, login, unload, useNodeRed, wordsOf } from './out-flow';
+
+const rightPassword = 's3cr3t-word';
+const { privateKey: pem } = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+});
+
+describe("an account's forms", () => {
+  let sandbox: Sandbox | null = null;
+  let server: Running | null = null;
+  let forms: AccountForms;
+
+  useNodeRed();
+  beforeEach(() => {
+    forms = new AccountForms((helper as any)._RED, engines, shared);
+  });
+  afterEach(async () => {
+    await unload();
+    await engines.closeParked();
+    await sandbox?.close();
+    await server?.close();
+    sandbox = server = null;
+  });
+
+  const start = async (options: SandboxOptions = {}): Promise<string> => {
+    sandbox = await startSandbox({ users: { me: rightPassword }, member: 7, ...options });
+    return sandbox.url;
+  };
+  /** What the form sends. */
+  const valuesOf = (url: string, changes: object = {}): object => ({
+    environment: 'custom',
+    authUrl: url,
+    serviceUrl: url,
+    member: '7',
+    authMethod: 'password',
+    username: 'me',
+    password: rightPassword,
+    keyName: '',
+    privateKey: '',
+    tls: '',
+    proxy: '',
+    ...changes,
+  });
+  const test = async (values: object, id = 'account'): Promise<any> => {
+    const { status, body } = await forms.test({ id, values });
+    assert.equal(status, 200);
+    const text = JSON.stringify(body);
+    assert.ok(!text.includes(rightPassword) && !text.includes('PRIVATE'), `a secret went back: ${text}`);
+    checkWords(body);
+    return body;
+  };
+
+  describe('the test of the connection', () => {
+    it('works with nothing filled in for the sandbox', async () => {
+      const { result, level } = await test({ environment: 'sandbox', username: '', password: '' });
+      assert.deepEqual([result, level], ['sandboxWorks', 'good']);
+    });
+
+    it('works with a right password, and names who was let in where', async () => {
+      const url = await start();
+      const body = await test(valuesOf(url));
+      assert.deepEqual(body, {
+        result: 'works',
+        level: 'good',
+        params: { username: 'me', host: new URL(url).host },
+      });
+    });
+
+    it('works with a signed key, and tells one that is refused', async () => {
+      const jwt = { authMethod: 'jwt', keyName: 'k', privateKey: pem };
+      assert.equal((await test(valuesOf(await start(), jwt))).result, 'works');
+      await sandbox!.close();
+      const { publicKey } = generateKeyPairSync('rsa', {
+        modulusLength: 2048,
+        privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+        publicKeyEncoding: { type: 'spki', format: 'pem' },
+      });
+      const url = await start({ keys: { k: publicKey } });
+      assert.equal((await test(valuesOf(url, jwt))).result, 'wrongKey');
+    });
+
+    it('tells a wrong password', async () => {
+      const { result, level } = await test(valuesOf(await start(), { password: 'wrong' }));
+      assert.deepEqual([result, level], ['wrongPassword', 'bad']);
+    });
+
+    for (const [errorId, expected] of [
+      ['NOAUTH_EXPIRED', 'passwordExpired'],
+      ['NOAUTH_DISABLED', 'disabled'],
+      ['UNAUTH', 'notAllowed'],
+      ['SYSTEM', 'trouble'],
+    ] as const) {
+      it(`tells ${errorId} as ${expected}`, async () => {
+        const url = await start({ faults: [{ kind: 'error', errorId, on: 'auth' }] });
+        assert.equal((await test(valuesOf(url))).result, expected);
+      });
+    }
+
+    it('tells a login that the address of the posts does not allow, or does not take', async () => {
+      const url = await start({ faults: [{ kind: 'error', errorId: 'UNAUTH', on: 'usage' }] });
+      assert.equal((await test(valuesOf(url))).result, 'notAllowed');
+      sandbox!.faults.set([{ kind: 'error', errorId: 'NOAUTH', on: 'usage' }]);
+      assert.equal((await test(valuesOf(url))).result, 'tokenRefused');
+    });
+
+    it('tells each of the two hosts that cannot be reached', async () => {
+      const url = await start();
+      const closed = await listen(httpServer(() => undefined));
+      await closed.close();
+      const nobody = `http://127.0.0.1:${closed.port}`;
+      const login = await test(valuesOf(url, { authUrl: nobody }));
+      assert.deepEqual([login.result, login.params.host], ['nothingListens', `127.0.0.1:${closed.port}`]);
+      const posts = await test(valuesOf(url, { serviceUrl: nobody }));
+      assert.deepEqual([posts.result, posts.params.host], ['nothingListens', `127.0.0.1:${closed.port}`]);
+      const unknown = await test(valuesOf(url, { authUrl: 'http://nowhere.invalid' }));
+      assert.deepEqual([unknown.result, unknown.params.host], ['unknownHost', 'nowhere.invalid']);
+    });
+
+    it('tells a certificate for another host, and one that is not trusted', async () => {
+      server = await listen(httpsServer('localhost', (_seen, response) => response.end()));
+      const untrusted = await test(valuesOf(`https://localhost:${server.port}`));
+      assert.equal(untrusted.result, 'certificate');
+      assert.match(untrusted.params.code, /^[A-Z_]+$/);
+    });
+
+    it('tells an address that is not the service’s', async () => {
+      server = await listen(httpServer((_seen, response) => response.end('<html>welcome</html>')));
+      assert.equal((await test(valuesOf(`http://127.0.0.1:${server.port}`))).result, 'address');
+      await server.close();
+      server = await listen(httpServer((_seen, response) => response.writeHead(404).end()));
+      assert.equal((await test(valuesOf(`http://127.0.0.1:${server.port}`))).result, 'address');
+    });
+
+    /** A service whose clock differs from ours, and that lets everybody in, or nobody. */
+    const otherClock = async (offMinutes: number, letsIn: boolean): Promise<string> => {
+      server = await listen(
+        httpServer(({ url }, response) => {
+          response.setHeader('date', new Date(Date.now() + offMinutes * 60_000).toUTCString());
+          const refused = { response: { error_id: 'NOAUTH', error: 'no' } };
+          const token = { response: { status: 'OK', token: 'hbapi:1' } };
+          const usage = { response: { status: 'OK', report: {} } };
+          const isLogin = url.includes('auth');
+          response.end(JSON.stringify(isLogin ? (letsIn ? token : refused) : usage));
+        }),
+      );
+      return `http://127.0.0.1:${server.port}`;
+    };
+
+    it('tells a clock that is off when a signed login is refused, and when it still works', async () => {
+      const jwt = { authMethod: 'jwt', keyName: 'k', privateKey: pem };
+      const behind = await test(valuesOf(await otherClock(90, false), jwt));
+      assert.deepEqual([behind.result, behind.params.minutes], ['clockBehindRefused', 90]);
+      await server!.close();
+      const ahead = await test(valuesOf(await otherClock(-7, true)));
+      assert.deepEqual([ahead.result, ahead.level, ahead.params.minutes], ['clockAheadWorks', 'warning', 7]);
+      await server!.close();
+      assert.equal((await test(valuesOf(await otherClock(4, true)))).result, 'works');
+    });
+
+    it('tells what is missing or wrong in the form, by the form’s own sentences', async () => {
+      const problem = async (changes: object): Promise<string> =>
+        (await test(valuesOf('http://127.0.0.1:1', changes))).problem.key;
+      assert.equal(await problem({ member: '' }), 'error.member_missing');
+      assert.equal(await problem({ password: '' }), 'error.password_missing');
+      assert.equal(await problem({ authUrl: 'nonsense' }), 'error.auth_url_invalid');
+      assert.equal(await problem({ tls: 'gone' }), 'error.tls_missing');
+      assert.equal(await problem({ password: '${NOT_SET_ANYWHERE}' }), 'error.variable_unset');
+      assert.equal(await problem({ authMethod: 'jwt', keyName: 'k', privateKey: 'x' }), 'error.key_invalid');
+    });
+
+    it('takes the value of an environment variable', async () => {
+      process.env.FORMS_TEST_PASSWORD = rightPassword;
+      try {
+        const values = valuesOf(await start(), { password: '${FORMS_TEST_PASSWORD}' });
+        assert.equal((await test(values)).result, 'works');
+      } finally {
+        delete process.env.FORMS_TEST_PASSWORD;
+      }
+    });
+
+    it('uses the stored password where the form shows that there is one', async () => {
+      const url = await start();
+      await load([customAccount(url)], login(rightPassword));
+      assert.equal((await test(valuesOf(url, { password: '__PWRD__' }))).result, 'works');
+      const other = await test(valuesOf(url, { password: '__PWRD__' }), 'not deployed');
+      assert.equal(other.problem.key, 'error.password_missing');
+    });
+
+    it('uses the login of the running account, so that testing costs none of the ten', async () => {
+      const url = await start();
+      const out = new Flow();
+      await load([customAccount(url), ...out.nodes()], login(rightPassword), out);
+      await out.send({ payload: entry(1) });
+      for (let time = 0; time < 12; time++) {
+        assert.equal((await test(valuesOf(url, { password: '__PWRD__' }))).result, 'works');
+      }
+      assert.equal(sandbox!.peaks().authentications.total, 1);
+      assert.equal((await test(valuesOf(url, { password: 'another' }))).result, 'wrongPassword');
+      sandbox!.faults.killTokens();
+      assert.equal((await test(valuesOf(url))).result, 'works', 'a token that died is replaced');
+    });
+
+    it('tells that the logins are used up, and when to try again', async () => {
+      const values = valuesOf(await start({ authLimit: 1 }));
+      assert.equal((await test(values)).result, 'works');
+      const { result, level, params } = await test(values);
+      assert.deepEqual([result, level], ['loginLimit', 'warning']);
+      assert.ok(params.seconds >= 1);
+    });
+
+    it('refuses what is no question', async () => {
+      for (const body of [null, 'x', {}, { id: 1, values: {} }, { id: 'a', values: [] }]) {
+        assert.equal((await forms.test(body)).status, 400);
+      }
+      assert.equal((await test({ environment: 5, member: {} })).result, 'sandboxWorks', 'no text, no value');
+    });
+  });
+
+  describe('the list of segments', () => {
+    const page = async (id: string, query: Record<string, string> = {}): Promise<any> => {
+      const answer: Answer = await forms.segments(id, query);
+      assert.equal(answer.status, 200, JSON.stringify(answer.body));
+      return answer.body;
+    };
+    const names = ({ segments }: any): string[] => segments.map((segment: any) => segment.shortName);
+    const many = (count: number): any[] =>
+      Array.from({ length: count }, (_, index) => ({
+        id: 20_000 + index,
+        code: `code_${index}`,
+        short_name: `Name ${String(index).padStart(5, '0')}`,
+        state: index % 100 === 99 ? 'inactive' : 'active',
+        member_id: 7,
+        expire_minutes: 0,
+        last_modified: '2026-01-01 00:00:00',
+      }));
+
+    it('has the samples of the sandbox, also for an account that is not deployed', async () => {
+      const all = await page('new', { environment: 'sandbox' });
+      assert.equal(all.total, 13);
+      assert.equal(all.next, null);
+      assert.ok(names(all).includes('Kitchen: viewed a product'));
+      const last = all.segments.at(-1);
+      assert.deepEqual([last.state, last.code], ['inactive', 'summer_sale_2019']);
+      assert.equal(shared.current() !== null, true);
+    });
+
+    it('is searched by name, code and id, by all the words of the search', async () => {
+      const found = async (search: string): Promise<string[]> =>
+        names(await page('new', { environment: 'sandbox', search }));
+      assert.deepEqual(await found('kitchen'), ['Kitchen: bought a product', 'Kitchen: viewed a product']);
+      assert.deepEqual(await found(' VIEWED  kitchen '), ['Kitchen: viewed a product']);
+      assert.deepEqual(await found('cart_leavers'), ['Left a filled cart']);
+      assert.deepEqual(await found('10005'), ['Loyalty programme']);
+      assert.deepEqual(await found('1000').then((all) => all.length), 9);
+      assert.deepEqual(await found('nothing like it'), []);
+    });
+
+    it('says of an account that is not deployed that it is not', async () => {
+      const { status, body } = await forms.segments('new', {});
+      assert.deepEqual([status, (body as any).result], [404, 'notDeployed']);
+    });
+
+    it('is read through the login of a deployed account, once for a while', async () => {
+      const url = await start({ segments: many(1234) });
+      await load([customAccount(url)], login(rightPassword));
+      const first = await page('account');
+      assert.equal(first.segments.length, 50);
+      assert.equal(first.total, 1234);
+      let all = await page('account', { search: 'name' });
+      const seen = names(all);
+      while (all.next !== null) {
+        all = await page('account', { search: 'name', start: String(all.next) });
+        seen.push(...names(all));
+      }
+      assert.equal(new Set(seen).size, 1234);
+      assert.deepEqual(names(await page('account', { search: '20777' })), ['Name 00777']);
+      assert.equal(sandbox!.peaks().authentications.total, 1, 'one login for all of it');
+    });
+
+    it('uses the running account’s login, and gets over a token that died', async () => {
+      const url = await start();
+      const out = new Flow();
+      await load([customAccount(url), ...out.nodes()], login(rightPassword), out);
+      await out.send({ payload: entry(1) });
+      sandbox!.faults.killTokens();
+      assert.equal((await page('account')).total, 13);
+      assert.equal(sandbox!.peaks().authentications.total, 2);
+    });
+
+    it('says why there is none, in the words of the test', async () => {
+      const url = await start();
+      await load([customAccount(url)], login('wrong'));
+      const refused = await forms.segments('account', {});
+      assert.deepEqual([refused.status, (refused.body as any).result], [502, 'wrongPassword']);
+      checkWords(refused.body);
+      await unload();
+      await load([customAccount(url, { member: '' })], login(rightPassword));
+      const incomplete = await forms.segments('account', {});
+      assert.deepEqual([incomplete.status, (incomplete.body as any).problem.key], [409, 'error.member_missing']);
+    });
+  });
+});
+
+/** The sentence is there, and every placeholder has its value. */
+function checkWords({ result, params, problem }: any): void {
+  const words = wordsOf('account');
+  if (problem !== undefined) {
+    const [group, name] = problem.key.split('.');
+    assert.ok(words[group][name], problem.key);
+    return;
+  }
+  const sentence = words.test[result];
+  assert.ok(sentence, `no word for ${result}`);
+  for (const [, name] of sentence.matchAll(/__(\w+?)__/g)) assert.ok(params[name] !== undefined, `${result}: ${name}`);
+}
+
+describe('the results of a test of the connection', () => {
+  it('have a word each, and no word is left over', () => {
+    const sources = ['connection-test.ts', 'admin.ts', 'editor/test-button.ts'].map((file) =>
+      readFileSync(path.join(__dirname, '..', '..', 'nodes', 'account', file), 'utf8'),
+    );
+    const used = new Set(sources.flatMap((source) => [...source.matchAll(/'(\w+)'/g)].map(([, word]) => word!)));
+    for (const then of ['Works', 'Refused']) for (const side of ['Ahead', 'Behind']) used.add(`clock${side}${then}`);
+    const words = Object.keys(wordsOf('account').test).filter((word) => !['button', 'asking'].includes(word));
+    assert.deepEqual(
+      words.filter((word) => !used.has(word)),
+      [],
+    );
+  });
+});
