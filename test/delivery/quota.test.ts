@@ -218,7 +218,8 @@ describe('the quota, counted at the service', function () {
   });
 
   for (const limits of smallLimits.slice(0, 3)) {
-    it(`is used: 0.9 of ${JSON.stringify(limits)}`, async () => {
+    const { postsPerSecond, usersPerSecond: most, maxConcurrent } = limits;
+    it(`is used: 0.9 of ${postsPerSecond} posts and ${most} users a second, ${maxConcurrent} calls at a time`, async () => {
       const usersPerSecond = await throughput(limits, 20);
       const reachable = Math.min(limits.usersPerSecond, limits.postsPerSecond * 1000);
       assert.ok(usersPerSecond >= 0.9 * reachable, `${usersPerSecond} of ${reachable}`);

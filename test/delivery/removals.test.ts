@@ -94,7 +94,8 @@ describe('a removal', function () {
           if (i % 10 === 0) await world.clock.advance(waitMs);
         }
         submitAll(world, adds(users, 1_000));
-        if (options.killAt === undefined && seed % 3 === 0) world.kill();
+        // After a kill an add may go before the removal is read again, which follows; in the end it is gone.
+        if (!strict && seed % 3 === 0) world.kill();
         await world.rest(120_000);
         assert.deepEqual(world.violations(), []);
         if (strict) assert.deepEqual(undone(world, removedAt), []);

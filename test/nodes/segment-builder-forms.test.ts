@@ -81,7 +81,10 @@ describe('a message as bounded JSON', () => {
     const self: Record<string, unknown> = { a: 1 };
     self.self = self;
     assert.deepEqual(json(self), { a: 1 });
-    assert.equal(boundedJson({ payload: 1, req: { socket: {} }, res: {}, f: () => 1 }, 1000), '{"payload":1}');
+    assert.equal(
+      boundedJson({ payload: 1, req: { socket: {} }, res: {}, f: () => 1 }, 1000),
+      '{"payload":1}',
+    );
     const twice = { n: 1 };
     assert.deepEqual(json([twice, twice]), [{ n: 1 }, { n: 1 }], 'the same object twice is no circle');
   });
@@ -107,13 +110,14 @@ describe('a message as bounded JSON', () => {
 
 describe('the routes of a builder', () => {
   const watches = (): Map<string, MessageWatch> => new Map([['builder', new FormWatch()]]);
-  const RED = (): any => helper._RED;
+  const RED = (): any => (helper as any)._RED;
+  const http = (): any => (helper as any).request();
 
   before((done) => {
     helper.startServer(done);
   });
   beforeEach(async () => {
-    await helper.load(segmentBuilder, flow as any);
+    await helper.load(segmentBuilder, flow);
     helper.getNode('builder').context().flow.set('list', [1, 2]);
     helper.getNode('builder').context().global.set('kind', 'idfa');
   });
@@ -127,14 +131,14 @@ describe('the routes of a builder', () => {
   });
 
   it('give the last message over HTTP, to a form that asks twice', async () => {
-    const ask = () => helper.request().post('/instant-audience/builder/builder/last-message');
+    const ask = () => http().post('/instant-audience/builder/builder/last-message');
     await ask().expect(200, { message: null });
     const built = new Promise((resolve) => helper.getNode('built').on('input', resolve));
     helper.getNode('builder').receive({ payload: { user: '7' } });
     await built;
     const { body } = await ask().expect(200);
     assert.deepEqual(JSON.parse(body.message).payload, { user: '7' });
-    await helper.request().post('/instant-audience/builder/other/last-message').expect(404);
+    await http().post('/instant-audience/builder/other/last-message').expect(404);
   });
 
   const ask = async (id: string, ...inputs: object[]): Promise<any> => {

@@ -1,0 +1,231 @@
+// What a user does in the editor, with mouse and keyboard: drag nodes in, wire them, fill in forms, deploy.
+import { strict as assert } from 'node:assert';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { openEditor } from '../support/browser';
+import { until, type NodeRed } from '../support/node-red';
+
+export type Theme = 'light' | 'dark';
+
+/** Something that the page holds by id; typed as it comes out of the editor. */
+type SavedNode = Record<string, unknown> & { id: string; type: string };
+
+/** The editor of a running Node-RED, and what is done in it. */
+export class Editor {
+  private constructor(
+    readonly page: Page,
+    readonly errors: Error[],
+    private readonly nodeRed: NodeRed,
+  ) {}
+
+  static async open(
+    browser: Browser,
+    nodeRed: NodeRed,
+    size = { width: 1400, height: 900 },
+  ): Promise<Editor> {
+    const { page, errors } = await openEditor(browser, nodeRed.url, size);
+    // The editor catches what a validator throws, and only says so here.
+    page.on('console', (message) => {
+      if (/^(Validation|Definition) error/.test(message.text())) errors.push(new Error(message.text()));
+    });
+    return new Editor(page, errors, nodeRed);
+  }
+
+  // ── The canvas ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Drags a node from the palette to a place of the canvas, and gives its id. */
+  async drag(type: string, x: number, y: number): Promise<string> {
+    const { page } = this;
+    const before = await this.ids();
+    const entry = page.locator(`.red-ui-palette-node[data-palette-type="${type}"]`);
+    await entry.scrollIntoViewIfNeeded();
+    const from = await middleOf(entry);
+    const chart = (await page.locator('#red-ui-workspace-chart').boundingBox())!;
+    await page.mouse.move(from.x, from.y);
+    await page.mouse.down();
+    await page.mouse.move(from.x + 20, from.y + 5);
+    await page.mouse.move(chart.x + x, chart.y + y, { steps: 5 });
+    await page.mouse.up();
+    let id: string | undefined;
+    await until(
+      async () => (id = (await this.ids()).find((one) => !before.includes(one))) !== undefined,
+      5000,
+      () => `a ${type} on the canvas`,
+    );
+    return id!;
+  }
+
+  /** Draws a wire from an output (from 0) to an input. */
+  async wire(from: string, output: number, to: string): Promise<void> {
+    const start = await middleOf(this.nodeOnCanvas(from).locator('.red-ui-flow-port-output').nth(output));
+    const end = await middleOf(this.nodeOnCanvas(to).locator('.red-ui-flow-port-input'));
+    await this.page.mouse.move(start.x, start.y);
+    await this.page.mouse.down();
+    await this.page.mouse.move((start.x + end.x) / 2, (start.y + end.y) / 2, { steps: 4 });
+    await this.page.mouse.move(end.x, end.y, { steps: 4 });
+    await this.page.mouse.up();
+    await until(
+      async () => ((await this.saved(from)).wires as string[][])[output]!.includes(to),
+      5000,
+      () => `a wire from output ${output} of ${from}`,
+    );
+  }
+
+  nodeOnCanvas(id: string): Locator {
+    return this.page.locator(`[id="${id}"]`);
+  }
+
+  async labelOf(id: string): Promise<string> {
+    return (await this.nodeOnCanvas(id).locator('.red-ui-flow-node-label').innerText())
+      .replace(/\s+/g, ' ')
+      .trim();
+  }
+
+  async ids(): Promise<string[]> {
+    return (await this.all()).map(({ id }) => id);
+  }
+
+  async all(): Promise<SavedNode[]> {
+    return this.page.evaluate('RED.nodes.createCompleteNodeSet()');
+  }
+
+  async saved(id: string): Promise<SavedNode> {
+    return (await this.all()).find((node) => node.id === id)!;
+  }
+
+  /** What the red triangles say, by type. */
+  async complaints(): Promise<string[]> {
+    return this.page.evaluate(complaintsInPage);
+  }
+
+  // ── Forms ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** By a double click, as a user does. */
+  async edit(id: string): Promise<void> {
+    await this.nodeOnCanvas(id).locator('.red-ui-flow-node').dblclick();
+    await this.formOpened();
+  }
+
+  /** The form of a configuration node that is on the workspace already. */
+  async editConfig(id: string): Promise<void> {
+    await this.page.evaluate(
+      `RED.editor.editConfig('', ${JSON.stringify((await this.saved(id)).type)}, '${id}')`,
+    );
+    await this.formOpened();
+  }
+
+  /** The tray slides in; before it has arrived a click may miss. */
+  async formOpened(): Promise<void> {
+    await this.page.locator('.instant-audience-form:visible').waitFor();
+    await this.page.waitForFunction(trayAtRest);
+  }
+
+  /** Done, Update or Add; what was open below comes to the front. */
+  async done(): Promise<void> {
+    await this.leave('ok');
+  }
+
+  async cancel(): Promise<void> {
+    await this.leave('cancel');
+  }
+
+  private async leave(button: 'ok' | 'cancel'): Promise<void> {
+    const trays = await this.page.locator('.red-ui-tray').count();
+    await this.page
+      .locator(`#node-dialog-${button}:visible, #node-config-dialog-${button}:visible`)
+      .last()
+      .click();
+    await until(
+      async () => (await this.page.locator('.red-ui-tray').count()) < trays,
+      5000,
+      () => 'the form closes',
+    );
+    if (trays > 1) await this.formOpened();
+  }
+
+  /** Field and label belong together, so the label finds the field. */
+  field(label: string): Locator {
+    return this.page.locator('.instant-audience-form:visible').last().getByLabel(label, { exact: true });
+  }
+
+  // ── Running ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async deploy(): Promise<void> {
+    await this.page.locator('#red-ui-header-button-deploy').click();
+    await this.page.waitForFunction('!RED.nodes.dirty()');
+  }
+
+  /** Node-RED 5 has a dark theme of its own; for 4.1 the colours of one are put in place. */
+  async setTheme(theme: Theme): Promise<void> {
+    await this.page.evaluate(themeInPage, {
+      theme,
+      isOwn: this.nodeRed.version === '5',
+      colours: darkColours,
+    });
+  }
+
+  assertNoErrors(): void {
+    assert.deepEqual(this.errors.map(String), []);
+  }
+}
+
+export async function middleOf(place: Locator): Promise<{ x: number; y: number }> {
+  const box = await place.boundingBox();
+  if (box === null) throw new Error('It is not to be seen.');
+  return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+}
+
+// ── In the page ───────────────────────────────────────────────────────────────────────────────────────────────
+
+function complaintsInPage(): string[] {
+  const { RED } = globalThis as any;
+  const found: string[] = [];
+  const look = (node: any): void => {
+    if (node.valid === false) found.push(`${node.type}: ${(node.validationErrors ?? []).join('; ')}`);
+  };
+  RED.nodes.eachNode(look);
+  RED.nodes.eachConfig(look);
+  return found;
+}
+
+/** Whether the front tray has stopped moving. */
+function trayAtRest(): boolean {
+  const { document, window } = globalThis as any;
+  const trays = document.querySelectorAll('.red-ui-tray');
+  const { left } = trays[trays.length - 1].getBoundingClientRect();
+  const before = window.instantAudienceTrayLeft;
+  window.instantAudienceTrayLeft = left;
+  return before === left;
+}
+
+function themeInPage({ theme, isOwn, colours }: { theme: Theme; isOwn: boolean; colours: string }): void {
+  const { document } = globalThis as any;
+  document.documentElement.classList.toggle('nr-theme-dark', isOwn && theme === 'dark');
+  document.getElementById('dark-for-tests')?.remove();
+  if (isOwn || theme === 'light') return;
+  const style = document.createElement('style');
+  style.id = 'dark-for-tests';
+  style.textContent = colours;
+  document.head.append(style);
+}
+
+/** The variables that dark themes for Node-RED 4 set, of those that forms use. */
+const darkColours = `:root {
+  --red-ui-primary-background: #1b1b23; --red-ui-secondary-background: #1b1b23;
+  --red-ui-secondary-background-selected: #22222c; --red-ui-secondary-background-inactive: #14141a;
+  --red-ui-secondary-background-hover: #2a2a35; --red-ui-secondary-background-disabled: #1b1b23;
+  --red-ui-tertiary-background: #22222c; --red-ui-primary-text-color: #e4e4e4;
+  --red-ui-secondary-text-color: #aaaaaa; --red-ui-secondary-text-color-hover: #cccccc;
+  --red-ui-secondary-text-color-active: #e4e4e4; --red-ui-secondary-text-color-selected: #e4e4e4;
+  --red-ui-header-text-color: #e4e4e4; --red-ui-text-color-error: #ff6369;
+  --red-ui-text-color-warning: #f1a10d; --red-ui-text-color-success: #4cc38a; --red-ui-text-color-code: #00d4c8;
+  --red-ui-form-background: #1b1b23; --red-ui-form-text-color: #e4e4e4;
+  --red-ui-form-placeholder-color: #8a8a8a; --red-ui-form-input-background: #0e0e12;
+  --red-ui-form-input-background-disabled: #22222c; --red-ui-form-input-border-color: #3a3a45;
+  --red-ui-form-button-background: #22222c; --red-ui-form-tips-background: #120c00;
+  --red-ui-primary-border-color: #3a3a45; --red-ui-secondary-border-color: #2f2f38;
+  --red-ui-list-item-color: #e4e4e4; --red-ui-list-item-background: #1b1b23;
+  --red-ui-list-item-background-hover: #2a2a35; --red-ui-list-item-background-selected: #33333f;
+  --red-ui-list-item-secondary-color: #aaaaaa;
+  --red-ui-workspace-button-background: #22222c; --red-ui-workspace-button-color: #e4e4e4;
+  --red-ui-workspace-button-color-hover: #fff; --red-ui-workspace-button-background-hover: #2a2a35;
+}`;

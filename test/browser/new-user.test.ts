@@ -1,0 +1,130 @@
+// From two nodes of Node-RED's own to the first accepted user, the way somebody does it who has read nothing.
+import { strict as assert } from 'node:assert';
+import type { Browser } from 'playwright-core';
+import { needBrowser, openBrowser, picture } from '../support/browser';
+import { NodeRed, nodeRedVersions, until, type FlowNode } from '../support/node-red';
+import { Editor } from './editor';
+
+const user = '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13';
+const place = { z: 'tab', wires: [[]] };
+const flows: FlowNode[] = [
+  { id: 'tab', type: 'tab', label: 'try' },
+  {
+    ...place,
+    id: 'event',
+    type: 'inject',
+    name: 'event',
+    props: [{ p: 'payload' }],
+    payload: JSON.stringify({ user }),
+    payloadType: 'json',
+    repeat: '',
+    crontab: '',
+    once: false,
+    onceDelay: 0.1,
+    topic: '',
+    x: 120,
+    y: 100,
+  },
+  { ...place, id: 'debug', type: 'debug', name: 'result', active: true, complete: 'true', x: 760, y: 80 },
+];
+
+for (const version of nodeRedVersions) {
+  describe(`a new user of Node-RED ${version}`, function () {
+    this.timeout(120_000);
+    let nodeRed: NodeRed | undefined;
+    let browser: Browser | undefined;
+    let editor: Editor;
+    let builder: string;
+    let out: string;
+
+    before(async function () {
+      needBrowser(this);
+      nodeRed = await NodeRed.start({ version, flows });
+      browser = await openBrowser();
+      editor = await Editor.open(browser, nodeRed);
+      await editor.page.locator('.red-ui-flow-node-label', { hasText: 'event' }).waitFor();
+    });
+    after(async () => {
+      await browser?.close();
+      await nodeRed?.stop();
+    });
+
+    it('drags the nodes in and wires them', async () => {
+      builder = await editor.drag('instant-audience-segment-builder', 320, 100);
+      out = await editor.drag('instant-audience-out', 560, 100);
+      await editor.wire('event', 0, builder);
+      await editor.wire(builder, 0, out);
+      await editor.wire(out, 0, 'debug');
+      assert.equal(await editor.labelOf(builder), 'segment builder');
+    });
+
+    it('reads in the triangles what is still to be done', async () => {
+      const complaints = (await editor.complaints()).join('\n');
+      assert.match(complaints, /segment-builder: User id: fill this in.*Segment 1: name the segment/);
+      assert.match(
+        complaints,
+        /out: Account: choose one, or add one; the sandbox works with nothing filled in/,
+      );
+    });
+
+    it('adds a sandbox account from the out node, and tests it', async () => {
+      await editor.edit(out);
+      await editor.page.locator('#node-input-btn-account-add').click();
+      await editor.page.locator('.instant-audience-account:visible').waitFor();
+      await editor.formOpened();
+      await editor.page.getByRole('button', { name: 'Test connection' }).click();
+      const result = editor.page.locator('#instant-audience-test-result');
+      await result.filter({ hasText: /^\s*Works/ }).waitFor();
+      assert.equal(await result.getAttribute('data-level'), 'good');
+      await editor.done();
+      await editor.done();
+      assert.equal(await editor.labelOf(out), 'audience → sandbox');
+    });
+
+    it('fills in the builder: the user id, the kind of id, and a segment found by its name', async () => {
+      const { page } = editor;
+      await editor.edit(builder);
+      await editor.field('User id').fill('payload.user');
+      await editor.field('Kind of id').selectOption('idfa');
+      await page.locator('#instant-audience-example', { hasText: '1ba98a6c-' }).waitFor();
+      await page.getByLabel('Account', { exact: true }).selectOption({ label: 'sandbox' });
+      await page.getByRole('button', { name: 'Search the member' }).click();
+      await page.getByRole('combobox', { name: 'Name, code or id' }).fill('kitchen viewed');
+      await page.getByRole('option', { name: /Kitchen: viewed a product/ }).waitFor();
+      await page.keyboard.press('Enter');
+      assert.equal(await editor.field('Segment').inputValue(), '10001');
+      await page
+        .locator('#instant-audience-preview-says', { hasText: 'This would be sent. Users: 1, segments: 1' })
+        .waitFor();
+      const request = JSON.parse(await page.locator('#instant-audience-preview-json').innerText());
+      assert.deepEqual(request, {
+        rt_segment: [{ user_id: user, domain: 'idfa', seg_block: [{ seg_id: 10001, expiration: 43200 }] }],
+      });
+      await picture(page, `new-user-builder-${version}`);
+      await editor.done();
+      assert.equal(await editor.labelOf(builder), 'Kitchen: viewed a product · 30 d');
+    });
+
+    it('deploys without a complaint', async () => {
+      assert.deepEqual(await editor.complaints(), []);
+      await editor.deploy();
+      await nodeRed!.logged(/Started (modified )?(flows|nodes)[\s\S]*Started (modified )?(flows|nodes)/);
+    });
+
+    it('sends an event with the inject button, and sees it accepted', async () => {
+      const comms = await nodeRed!.comms();
+      await editor.nodeOnCanvas('event').locator('.red-ui-flow-node-button-button').first().click();
+      await until(
+        () => comms.on('debug').length > 0,
+        10_000,
+        () => 'a debug message',
+      );
+      comms.close();
+      assert.equal(JSON.parse(comms.on('debug')[0].msg).audience.status, 'accepted');
+      const { segments } = await nodeRed!.json('instant-audience/sandbox/members?segment=10001');
+      assert.equal(segments[0].members[0].user_id, user);
+      await picture(editor.page, `new-user-done-${version}`);
+      editor.assertNoErrors();
+    });
+  });
+}

@@ -1,0 +1,111 @@
+// The directory of segments: what it keeps, what it asks of the service, and in which order it answers.
+import assert from 'node:assert/strict';
+import { pageSize, SegmentDirectory, type SegmentSearch } from '../../nodes/account/segment-directory';
+import type { Segment } from '../../src/service/schemas';
+import type { SegmentQuery } from '../../src/service/segments';
+
+function segment(id: number, name: string | null = `Name ${id}`, state = 'active'): Segment {
+  const none = { memberId: 7, expireMinutes: null, lastModified: null };
+  return { id, code: `code_${id}`, shortName: name, state, ...none };
+}
+
+/** A service with so many segments, and what was asked of it. */
+function serviceWith(segments: readonly Segment[], totalIsKnown = true) {
+  const asked: SegmentQuery[] = [];
+  const read = (query: SegmentQuery) => {
+    asked.push(query);
+    const { ids, search, limit } = query;
+    const hits = segments.filter(
+      ({ id, code, shortName }) =>
+        (ids === undefined || ids.includes(id)) &&
+        (search === undefined || `${code} ${shortName}`.toLowerCase().includes(search)),
+    );
+    const value = { segments: hits.slice(0, limit), total: totalIsKnown ? hits.length : null };
+    return Promise.resolve({ kind: 'read', value } as const);
+  };
+  return { asked, read };
+}
+
+const range = (count: number): Segment[] => Array.from({ length: count }, (_, index) => segment(index + 1));
+const idsOf = (found: SegmentSearch): number[] => {
+  if (found.kind !== 'page') throw new Error(found.message);
+  return found.page.segments.map(({ id }) => id);
+};
+
+describe('the directory of segments', () => {
+  let nowMs = 0;
+  const directory = (): SegmentDirectory => new SegmentDirectory(() => nowMs);
+  const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  it('reads a short list once, and searches it itself', async () => {
+    const { asked, read } = serviceWith([
+      segment(1, 'Beta'),
+      segment(2, 'alpha'),
+      segment(3, 'Gamma', 'inactive'),
+    ]);
+    const one = directory();
+    assert.deepEqual(idsOf(await one.search('k', read, '', 0)), [2, 1, 3]);
+    assert.deepEqual(idsOf(await one.search('k', read, 'a code_2', 0)), [2]);
+    assert.deepEqual(idsOf(await one.search('k', read, '3', 0)), [3], 'an exact id, inactive too');
+    assert.equal(asked.length, 1);
+  });
+
+  it('reads again after some minutes, and for another login', async () => {
+    const { asked, read } = serviceWith(range(3));
+    const one = directory();
+    await one.search('k', read, '', 0);
+    nowMs += 4 * 60_000;
+    await one.search('k', read, '', 0);
+    assert.equal(asked.length, 1);
+    await one.search('other', read, '', 0);
+    assert.equal(asked.length, 2);
+    nowMs += 2 * 60_000;
+    await one.search('k', read, '', 0);
+    assert.equal(asked.length, 3);
+  });
+
+  it('answers from the service while the whole list is on its way, then by itself', async () => {
+    const { asked, read } = serviceWith(range(800));
+    const one = directory();
+    assert.equal(idsOf(await one.search('k', read, '', 0)).length, pageSize);
+    await settled();
+    const before = asked.length;
+    const page = await one.search('k', read, 'name', 750);
+    assert.equal(idsOf(page).length, 50);
+    assert.equal(page.kind === 'page' && page.page.next, null);
+    assert.equal(asked.length, before);
+    assert.deepEqual(
+      asked.map(({ limit }) => limit),
+      [100, 10_000],
+    );
+  });
+
+  it('leaves a list beyond 10,000 at the service, and keeps each search of it', async () => {
+    const { asked, read } = serviceWith(range(20_000));
+    const one = directory();
+    const first = await one.search('k', read, '', 0);
+    assert.equal(first.kind === 'page' && first.page.total, 20_000);
+    assert.deepEqual(idsOf(await one.search('k', read, 'name 12345', 0)), [12345]);
+    await one.search('k', read, 'name 12345', 0);
+    assert.deepEqual(idsOf(await one.search('k', read, '12345', 0)).slice(0, 1), [12345], 'an id, too');
+    assert.ok(asked.every(({ limit }) => (limit ?? Infinity) <= 500));
+    assert.equal(asked.filter(({ search }) => search === 'name 12345').length, 1);
+  });
+
+  it('pages through a list whose length the service does not say', async () => {
+    const { read } = serviceWith(range(60), false);
+    const one = directory();
+    const first = await one.search('k', read, '', 0);
+    assert.deepEqual(first.kind === 'page' && [first.page.total, first.page.next], [60, 50]);
+    assert.equal(idsOf(await one.search('k', read, '', 50)).length, 10);
+  });
+
+  it('does not keep a failure', async () => {
+    const { asked, read } = serviceWith(range(3));
+    const one = directory();
+    const failing = () => Promise.resolve({ kind: 'deadToken', message: 'no' } as const);
+    assert.equal((await one.search('k', failing, '', 0)).kind, 'deadToken');
+    assert.equal((await one.search('k', read, '', 0)).kind, 'page');
+    assert.equal(asked.length, 1);
+  });
+});
