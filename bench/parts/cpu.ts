@@ -12,10 +12,13 @@ const perTurn = 500;
 export const cpu: Part = async (bench) => {
   const { workspace } = bench;
   const { service, url } = await startService(bench);
-  const core = coreFlow({ url, usersPerPost: 1000, joinSeconds: 1, postsPerSecond: 1000 });
+  const core = (usersPerPost: number): ReturnType<typeof coreFlow> =>
+    coreFlow({ url, usersPerPost, joinSeconds: 1, postsPerSecond: 10_000 });
   const flows = {
     bare: await startNodeRed(workspace, 'node-red', bareFlow()),
-    core: await startNodeRed(workspace, 'node-red-core', core),
+    core10: await startNodeRed(workspace, 'node-red-core', core(10)),
+    core100: await startNodeRed(workspace, 'node-red-core', core(100)),
+    core1000: await startNodeRed(workspace, 'node-red-core', core(1000)),
     memory: await startNodeRed(workspace, 'node-red-memory', ourFlow(url, 'memory')),
     disk: await startNodeRed(workspace, 'node-red-disk', ourFlow(url, 'disk')),
   };
@@ -30,23 +33,31 @@ export const cpu: Part = async (bench) => {
     }
   }
   const of = (name: keyof typeof flows): number => median(costs[name]!);
-  const row = (name: 'memory' | 'disk'): Row => ({
-    what: `CPU per user, out node, queue in ${name === 'disk' ? 'a file' : 'memory'}`,
-    figure: us(of(name)),
-    against: `core nodes ${us(of('core'))}`,
-    ratio: of(name) / of('core'),
-    goal: '≤ 0.8 ×',
-    reached: of(name) <= 0.8 * of('core'),
+  const against = (name: 'core10' | 'core100' | 'core1000'): Pick<Row, 'against' | 'ratio'> => ({
+    against: `core nodes, ${name.replace('core', '')} a post: ${us(of(name))}`,
+    ratio: of('disk') / of(name),
   });
-  const bare: Row = {
-    what: 'of it Node-RED itself (source and the function that makes the entry)',
-    figure: us(of('bare')),
-    against: `core nodes ${us(of('core'))}`,
-  };
+  const rows: Row[] = [
+    ...(['memory', 'disk'] as const).map((name) => ({
+      what: `CPU per user, out node, queue ${name === 'disk' ? 'on disk' : 'in memory'}`,
+      figure: us(of(name)),
+      ...against('core1000'),
+      ratio: of(name) / of('core1000'),
+      goal: '≤ 0.8 ×',
+      reached: of(name) <= 0.8 * of('core1000'),
+    })),
+    { what: 'the same, on disk', figure: us(of('disk')), ...against('core100') },
+    { what: 'the same, on disk', figure: us(of('disk')), ...against('core10') },
+    {
+      what: 'of all of them Node-RED itself (source, and the function that makes the entry)',
+      figure: us(of('bare')),
+      against: '',
+    },
+  ];
   return {
     title: 'CPU per user, one message each, quota lifted, in Node-RED 5',
-    rows: [row('memory'), row('disk'), bare],
-    more: `Median of ${rounds} rounds of ${users} users, the flows taking turns. Core nodes: function, join (1000 a post, the most the service takes, so the cheapest for them), function, delay, http request. The out node's outputs are not wired; it completes every message on its own, which the core nodes cannot.`,
+    rows,
+    more: `Median of ${rounds} rounds of ${users} users, the flows taking turns. Core nodes: function, join, function, delay, http request. How many users go into a post is up to who builds the flow: 10 fill the documented quota, 1,000 are the most that the service takes and the cheapest, so the goal is held against these. The out node's outputs are not wired; it completes every message on its own, which the core nodes cannot.`,
   };
 };
 

@@ -22,9 +22,9 @@ export interface Workspace {
 export async function makeWorkspace(code: string | null): Promise<Workspace> {
   const cache = path.join(root, 'node_modules', '.cache');
   await mkdir(cache, { recursive: true });
+  if (code === null) await promisify(execFile)(process.execPath, [path.join(root, 'scripts', 'build.mjs')]);
   const folder = await mkdtemp(path.join(cache, 'bench-'));
   const packageFolder = path.join(folder, 'package');
-  if (code === null) await promisify(execFile)(process.execPath, [path.join(root, 'scripts', 'build.mjs')]);
   const from = code === null ? root : path.resolve(code);
   await mkdir(packageFolder);
   for (const name of ['package.json', 'dist']) {

@@ -8,6 +8,7 @@ import { readEntries } from '../../src/audience/read-input';
 import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../src/audience/typed-inputs';
 import { dryRun } from '../../src/delivery/dry-run';
 import type { Engine } from '../../src/delivery/engine';
+import type { Source } from '../../src/outbox/outbox';
 import type { AccountNode } from '../account/account-api';
 import type { Problem } from '../account/checks';
 import { InOrder } from '../shared/in-order';
@@ -47,6 +48,8 @@ class OutNode {
   private readonly inOrder = new InOrder();
   private readonly status: StatusLine;
   private readonly reporter: Reporter;
+  /** One object for all messages: stores know it again. */
+  private readonly source: Source;
   private engine: Engine | null = null;
   private problem: Problem | null = null;
   private closed = false;
@@ -67,6 +70,7 @@ class OutNode {
     this.read = this.compileInput(property, type);
     this.dryRun = config.dryRun === true || config.dryRun === 'true';
     this.account = this.findAccount(account);
+    this.source = { node: node.id, account: this.account?.id ?? '' };
     this.status = new StatusLine(RED, node, this.dryRun);
     this.reporter = new Reporter(RED, node, this.account?.accountName ?? '', this.status);
   }
@@ -246,7 +250,7 @@ class OutNode {
     indexes: readonly number[] | null,
   ): void {
     engine.submit({
-      source: { node: this.node.id, account: this.account!.id },
+      source: this.source,
       entries,
       indexes,
       completeOn: this.config.completeOn === 'queued' ? 'queued' : 'accepted',

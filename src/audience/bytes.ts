@@ -4,6 +4,4 @@ const encoder = new TextEncoder();
 
 /** UTF-8 bytes; a lone surrogate counts three, as it is replaced. */
 export const utf8Bytes: (text: string) => number =
-  typeof Buffer === 'undefined'
-    ? (text) => encoder.encode(text).length
-    : (text) => Buffer.byteLength(text);
+  typeof Buffer === 'undefined' ? (text) => encoder.encode(text).length : (text) => Buffer.byteLength(text);

@@ -122,7 +122,7 @@ export class Engine {
     this.lateMarginMs = lateMarginMs;
     const log = options.log ?? ((): void => undefined);
     this.log = log;
-    this.pager = new Pager(outbox, options.memoryMark ?? 50_000, options.pageRows ?? 5_000);
+    this.pager = new Pager(outbox, options.memoryMark ?? 10_000, options.pageRows ?? 2_000);
     this.reports = new Reports(this.tickets, log);
     this.gates = new Gates(random);
     const { journal, pager, reports, logins, gates } = this;

@@ -45,7 +45,7 @@ export class Outcomes {
     if (outcome.kind === 'accepted') this.accepted(post, outcome.warnings, atMs);
     else this.notAccepted(post, outcome, atMs);
     for (const { user } of post.users) {
-      if (user.suspectUntilMs <= atMs) user.clearSuspects(atMs);
+      if (user.suspectsOver(atMs)) user.clearSuspects(atMs);
       this.crowd.settle(user, atMs);
     }
     // Nobody needs to wait for a service that is back.

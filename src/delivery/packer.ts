@@ -46,15 +46,15 @@ export class Packer {
     let bytes = userHeadBytes + close.length + (this.users.length === 0 ? 0 : 1);
     for (let i = 0; i < cells.length; i += 1) {
       const cell = cells[i]!;
-      const slot = expirationSlot(cell, this.nowMonoMs);
-      cell.sentExpired = slot.expired;
+      const minutes = sentExpiration(cell, this.nowMonoMs);
+      cell.sentExpired = minutes === -1 && cell.block.expiration !== -1;
       text += i === 0 ? cell.block.head : `,${cell.block.head}`;
-      text += slot.text;
-      bytes += cell.block.headBytes + slot.text.length + (i === 0 ? 0 : 1);
+      text += minutes === null ? '}' : `,"expiration":${minutes}}`;
+      bytes += cell.block.headBytes + slotBytes(minutes) + (i === 0 ? 0 : 1);
     }
     this.parts.push(text, close);
     this.bytes += bytes;
-    this.users.push({ user, selection: { ...selection, cells } });
+    this.users.push({ user, selection: cells === selection.cells ? selection : { ...selection, cells } });
     return fitting;
   }
 
@@ -73,15 +73,22 @@ export class Packer {
     for (let i = 0; i < cells.length; i += 1) {
       const cell = cells[i]!;
       headBytes = Math.max(headBytes, cell.item.entry.userHeadBytes);
-      left -= cell.block.headBytes + expirationSlot(cell, this.nowMonoMs).text.length + (i === 0 ? 0 : 1);
+      left -= cell.block.headBytes + slotBytes(sentExpiration(cell, this.nowMonoMs)) + (i === 0 ? 0 : 1);
       if (left < headBytes) return i;
     }
     return cells.length;
   }
 }
 
-function expirationSlot(cell: Cell, nowMonoMs: number): { text: string; expired: boolean } {
-  const minutes = sentExpiration(cell, nowMonoMs);
-  if (minutes === null) return { text: '}', expired: false };
-  return { text: `,"expiration":${minutes}}`, expired: minutes === -1 && cell.block.expiration !== -1 };
+/** Bytes of the expiration's slot and the brace that closes the block. */
+function slotBytes(minutes: number | null): number {
+  if (minutes === null) return 1;
+  return ',"expiration":}'.length + digits(minutes);
+}
+
+function digits(minutes: number): number {
+  if (minutes < 0) return 2;
+  let count = 1;
+  for (let rest = minutes; rest >= 10; rest = Math.floor(rest / 10)) count += 1;
+  return count;
 }

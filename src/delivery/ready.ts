@@ -6,32 +6,39 @@ import type { User } from './user';
 /** Of so many places in a row, removals leave the last to adds that wait. */
 const placesPerAdd = 5;
 
-/** The two queues of one account. */
-class AccountQueue {
-  readonly removal = new Fifo<User>();
-  readonly add = new Fifo<User>();
-  private place = 0;
-
-  /** The next user, or null. A user's place is stale when it has moved to another queue. */
-  shift(): User | null {
-    this.dropStale(this.removal);
-    this.dropStale(this.add);
-    if (this.removal.size === 0) return this.add.shift() ?? null;
-    if (this.add.size === 0) return this.removal.shift() ?? null;
-    this.place = (this.place + 1) % placesPerAdd;
-    return (this.place === 0 ? this.add.shift() : this.removal.shift()) ?? null;
+/** One lane of one account. */
+export class LaneQueue extends Fifo<User> {
+  constructor(readonly account: AccountQueues) {
+    super();
   }
 
-  private dropStale(queue: Fifo<User>): void {
-    for (let head = queue.peek(); head !== undefined && head.queue !== queue; head = queue.peek())
-      queue.shift();
+  /** The first whose place is not stale: users move to other queues. */
+  dropStale(): void {
+    for (let head = this.peek(); head !== undefined && head.queue !== this; head = this.peek()) super.shift();
+  }
+}
+
+/** The two queues of one account. */
+class AccountQueues {
+  readonly removal = new LaneQueue(this);
+  readonly add = new LaneQueue(this);
+  /** Users in both, stale places apart. */
+  size = 0;
+  private place = 0;
+
+  shift(): User | null {
+    const { removal, add } = this;
+    removal.dropStale();
+    add.dropStale();
+    if (removal.size === 0) return add.shift() ?? null;
+    if (add.size === 0) return removal.shift() ?? null;
+    this.place = (this.place + 1) % placesPerAdd;
+    return (this.place === 0 ? add.shift() : removal.shift()) ?? null;
   }
 }
 
 export class ReadyUsers {
-  private readonly byAccount = new Map<string, AccountQueue>();
-  private readonly counts = new Map<string, number>();
-  private readonly accountOf = new Map<unknown, string>();
+  private readonly byAccount = new Map<string, AccountQueues>();
 
   /** Puts a user at the end of its lane, or moves it from the adds to the removals. */
   put(user: User, account: string): void {
@@ -41,7 +48,7 @@ export class ReadyUsers {
     this.forget(user);
     user.queue = queue;
     queue.push(user);
-    this.count(account, 1);
+    queues.size += 1;
   }
 
   /** Puts back at the front what `shift` gave and could not be used. */
@@ -50,7 +57,7 @@ export class ReadyUsers {
     const queue = user.removes ? queues.removal : queues.add;
     user.queue = queue;
     queue.unshift(user);
-    this.count(account, 1);
+    queues.size += 1;
   }
 
   /** The next user of an account, or null; it is in no queue then. */
@@ -63,13 +70,12 @@ export class ReadyUsers {
   /** Takes a user out wherever it is. */
   forget(user: User): void {
     if (user.queue === null) return;
-    const account = this.accountOf.get(user.queue);
+    user.queue.account.size -= 1;
     user.queue = null;
-    if (account !== undefined) this.count(account, -1);
   }
 
   size(account: string): number {
-    return this.counts.get(account) ?? 0;
+    return this.byAccount.get(account)?.size ?? 0;
   }
 
   accounts(): Iterable<string> {
@@ -83,17 +89,11 @@ export class ReadyUsers {
     return users;
   }
 
-  private count(account: string, change: number): void {
-    this.counts.set(account, this.size(account) + change);
-  }
-
-  private queues(account: string): AccountQueue {
+  private queues(account: string): AccountQueues {
     let queues = this.byAccount.get(account);
     if (queues === undefined) {
-      queues = new AccountQueue();
+      queues = new AccountQueues();
       this.byAccount.set(account, queues);
-      this.accountOf.set(queues.removal, account);
-      this.accountOf.set(queues.add, account);
     }
     return queues;
   }

@@ -9,6 +9,7 @@
 
 import type { Block, BlockKind, CheckedEntry } from '../audience/entry';
 import type { RowState, Source } from '../outbox/outbox';
+import type { LaneQueue } from './ready';
 import type { Ticket } from './tickets';
 
 /** How a block ended. `superseded` blocks end with the block that covers them. */
@@ -80,7 +81,14 @@ export class Item {
 
   /** Whether nothing of it is to be sent any more. */
   get settled(): boolean {
-    return this.cells.every((cell) => cell.state === 'ended' && !cell.due);
+    for (const cell of this.cells) if (cell.state !== 'ended' || cell.due) return false;
+    return true;
+  }
+
+  /** Whether something of it is to be sent. */
+  get waits(): boolean {
+    for (const cell of this.cells) if (cell.state === 'waiting') return true;
+    return false;
   }
 }
 
@@ -111,8 +119,8 @@ export class User {
   /** Held in a group that is being searched for what the service refused. */
   isolated = false;
   /** The ready queue that holds this user; a stale place in another queue is skipped. */
-  queue: unknown = null;
-  private suspects: Suspect[] = [];
+  queue: LaneQueue | null = null;
+  private suspects: readonly Suspect[] = none;
   /** A lost request of an earlier process, of which only the user is known, may run until then. */
   private suspectAllUntilMs = -Infinity;
 
@@ -136,13 +144,13 @@ export class User {
 
   /** Whether a removal waits. */
   get removes(): boolean {
-    return this.items.some(
-      (item) => item.entry.removes && item.cells.some((cell) => cell.state === 'waiting'),
-    );
+    for (const item of this.items) if (item.entry.removes && item.waits) return true;
+    return false;
   }
 
   get waits(): boolean {
-    return this.items.some((item) => item.cells.some((cell) => cell.state === 'waiting'));
+    for (const item of this.items) if (item.waits) return true;
+    return false;
   }
 
   /**
@@ -150,8 +158,7 @@ export class User {
    * would undo. Returns cells that ended by it (covered by a block that ended before they were sent).
    */
   merge(): readonly Cell[] {
-    const only = this.items[0];
-    if (only === undefined || (this.items.length === 1 && only.cells.length === 1)) return none;
+    if (this.items.length === 0 || this.onlyCell() !== null) return none;
     const newest = new Map<string, Cell>();
     const covered: Cell[] = [];
     for (const item of this.items) {
@@ -185,6 +192,11 @@ export class User {
    * Call `merge` before. Null when nothing can go.
    */
   select(limit: number, login: (account: string) => string | null, nowMonoMs: number): Selection | null {
+    const only = this.onlyCell();
+    if (only !== null) {
+      const account = only.state === 'waiting' ? login(only.item.source.account) : null;
+      return account === null ? null : { cells: [only], account };
+    }
     const waiting = this.firstRun();
     let account: string | null = null;
     let cells: Cell[] = [];
@@ -200,6 +212,12 @@ export class User {
       cells = [...cells.filter(removal), ...cells.filter((cell) => !removal(cell))].slice(0, most);
     }
     return { cells, account };
+  }
+
+  /** The one block there is, for the usual case. */
+  private onlyCell(): Cell | null {
+    const [item] = this.items;
+    return item !== undefined && this.items.length === 1 && item.cells.length === 1 ? item.cells[0]! : null;
   }
 
   /** Waiting cells up to the first of another kind. */
@@ -219,7 +237,8 @@ export class User {
 
   /** The request in flight ended without a reply of the service's own: it may run until `untilMs`. */
   suspect(cells: readonly Cell[], untilMs: number): void {
-    for (const cell of cells) this.suspects.push({ cell, sentExpired: cell.sentExpired, untilMs });
+    const lost = cells.map((cell) => ({ cell, sentExpired: cell.sentExpired, untilMs }));
+    this.suspects = [...this.suspects, ...lost];
   }
 
   /** The same for a request of which only the user is known. */
@@ -232,6 +251,12 @@ export class User {
     let untilMs = this.suspectAllUntilMs;
     for (const suspect of this.suspects) untilMs = Math.max(untilMs, suspect.untilMs);
     return untilMs;
+  }
+
+  /** Whether a lost request may have run until now: `clearSuspects` forgets it. */
+  suspectsOver(nowMs: number): boolean {
+    const untilMs = this.suspectUntilMs;
+    return untilMs > -Infinity && untilMs <= nowMs;
   }
 
   /** Whether a lost request may still undo `cell`, which was sent at `sentMs` and accepted. */

@@ -19,6 +19,8 @@ export class MemoryOutbox implements Outbox {
   #bodyChars = 0;
   readonly #sources: Source[] = [];
   readonly #sourceNumbers = new Map<string, number>();
+  #lastSource: Source | null = null;
+  #lastSourceNumber = 0;
   readonly #lanes: Readonly<Record<Lane, LaneRows>> = {
     removal: new LaneRows('removal', this.#sources),
     add: new LaneRows('add', this.#sources),
@@ -107,12 +109,16 @@ export class MemoryOutbox implements Outbox {
   }
 
   #sourceNumber(source: Source): number {
+    // Rows of one message share one object.
+    if (source === this.#lastSource) return this.#lastSourceNumber;
     const key = JSON.stringify([source.node, source.account]);
     let number = this.#sourceNumbers.get(key);
     if (number === undefined) {
       number = this.#sources.push({ node: source.node, account: source.account }) - 1;
       this.#sourceNumbers.set(key, number);
     }
+    this.#lastSource = source;
+    this.#lastSourceNumber = number;
     return number;
   }
 

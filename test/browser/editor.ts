@@ -75,9 +75,8 @@ export class Editor {
   }
 
   async labelOf(id: string): Promise<string> {
-    return (await this.nodeOnCanvas(id).locator('.red-ui-flow-node-label').innerText())
-      .replace(/\s+/g, ' ')
-      .trim();
+    const lines = this.nodeOnCanvas(id).locator('.red-ui-flow-node-label text');
+    return (await lines.allTextContents()).join(' ').replace(/\s+/g, ' ').trim();
   }
 
   async ids(): Promise<string[]> {
@@ -129,17 +128,11 @@ export class Editor {
   }
 
   private async leave(button: 'ok' | 'cancel'): Promise<void> {
-    const trays = await this.page.locator('.red-ui-tray').count();
-    await this.page
-      .locator(`#node-dialog-${button}:visible, #node-config-dialog-${button}:visible`)
-      .last()
-      .click();
-    await until(
-      async () => (await this.page.locator('.red-ui-tray').count()) < trays,
-      5000,
-      () => 'the form closes',
-    );
-    if (trays > 1) await this.formOpened();
+    const { page } = this;
+    await page.evaluate("$('.red-ui-tray:visible').last().attr('data-leaving', '')");
+    await page.locator(`#node-dialog-${button}:visible, #node-config-dialog-${button}:visible`).last().click();
+    await page.locator('[data-leaving]').waitFor({ state: 'detached' });
+    if ((await page.locator('.red-ui-tray').count()) > 0) await this.formOpened();
   }
 
   /** Field and label belong together, so the label finds the field. */
