@@ -1,5 +1,5 @@
 // The out node in the editor: its defaults, its validators, its label, and a form in words.
-import { nameTypedInput, reachConfigButtons } from '../shared/editor/accessible';
+import { completeTypedInput, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable } from '../shared/editor/choices';
 import { migrateOnLoad } from '../shared/editor/on-load';
 import { offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
@@ -24,7 +24,7 @@ type SavedAccount = Readonly<Record<string, unknown>>;
 
 /** The account as the editor has it, also one that is not deployed yet. */
 function accountOf(id: unknown): SavedAccount | null {
-  return typeof id === 'string' && id !== '' ? RED.nodes.node(id) : null;
+  return typeof id === 'string' ? (RED.nodes.node(id) ?? null) : null;
 }
 
 function validAccount(this: OutNode, value: unknown, _options: unknown): true | string {
@@ -72,7 +72,7 @@ function prepareForm(node: OutNode): void {
   keepSelectable($('#node-input-completeOn'), node.completeOn, (text) => text);
   input.typedInput({ default: 'msg', types: ['msg'], typeField: '#node-input-inputType' });
   const label = node._('label.input');
-  nameTypedInput(input, label, node._('label.typeOf', { field: label }));
+  completeTypedInput(input, label, node._('label.typeOf', { field: label }));
   reachConfigButtons(account, 'instant-audience-account');
   offerOnlyAccount(account);
   showHints(node, account);

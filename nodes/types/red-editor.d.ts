@@ -64,8 +64,8 @@ export type EditorRed = Omit<EditorRED, 'nodes' | 'tabs' | 'utils' | 'events'> &
       type: string,
       definition: EditorDefinition<Props, Credentials>,
     ): void;
-    /** A node of the workspace with its saved properties, or null. */
-    node(id: string): Readonly<Record<string, unknown>> | null;
+    /** A node of the workspace with its saved properties. */
+    node(id: string): Readonly<Record<string, unknown>> | undefined;
     /** Every configuration node of the workspace. */
     eachConfig(see: (node: Readonly<Record<string, unknown>>) => void): void;
   };

@@ -145,6 +145,11 @@ export class Crowd {
     if (absorbed === null) return;
     cell.absorbed = null;
     for (const older of absorbed) {
+      if (older.again && end === 'rejected') {
+        // It was reported before and is to be sent once more; the newer one that failed changes nothing in that.
+        older.state = 'waiting';
+        continue;
+      }
       older.rejected = end === 'rejected';
       this.end(older, end === 'rejected' ? 'rejected' : 'superseded', rejection);
     }
@@ -211,13 +216,30 @@ export class Crowd {
       this.delayed.push(user.notBeforeMs, user);
       return;
     }
-    const account = firstWaiting(user)!.item.source.account;
-    this.ready.put(user, this.logins.serving(account) ?? account);
+    this.ready.put(user, this.accountOf(user));
   }
 
-  /** The account is gone: its users wait for another one. */
-  requeue(account: string, nowMs: number): void {
-    for (const user of this.ready.drain(account)) this.enqueue(user, nowMs);
+  /** By which account the user may go: the first that can send now of those that its next request may take. */
+  private accountOf(user: User): string {
+    const accounts = user.nextAccounts();
+    const serving = accounts.map((account) => this.logins.serving(account) ?? account);
+    return serving.find((account) => this.logins.isReady(account)) ?? serving[0]!;
+  }
+
+  /** The accounts that can send have changed: who waits for one that cannot may go by another. */
+  requeueHeld(nowMs: number): void {
+    for (const account of [...this.ready.accounts()]) {
+      if (this.logins.isReady(account)) continue;
+      for (const user of this.ready.drain(account)) this.enqueue(user, nowMs);
+    }
+  }
+
+  /** Whether somebody waits for an account that cannot send. */
+  get someHeld(): boolean {
+    for (const account of this.ready.accounts()) {
+      if (this.ready.size(account) > 0 && !this.logins.isReady(account)) return true;
+    }
+    return false;
   }
 
   /** A request of these cells was lost and may run until `untilMs`. */
@@ -268,11 +290,6 @@ export class Crowd {
 
 export function laneOf(entry: CheckedEntry): Lane {
   return entry.removes ? 'removal' : 'add';
-}
-
-function firstWaiting(user: User): Cell | null {
-  for (const item of user.items) for (const cell of item.cells) if (cell.state === 'waiting') return cell;
-  return null;
 }
 
 function shieldOf(item: Item): Item {

@@ -103,6 +103,7 @@ export class Engine {
   /** Asked for while a commit was under way. */
   private turnMissed = false;
   private cancelWake: (() => void) | null = null;
+  private cancelRetry: (() => void) | null = null;
   private wakeAtMs = Infinity;
 
   private parked = false;
@@ -162,27 +163,22 @@ export class Engine {
         this.outboxTrouble = asOutboxError(error);
         this.log('error', this.outboxTrouble.message);
         this.askTurn();
-        this.clock.after(openRetryMs, () => {
-          if (!this.closed) this.start();
-        });
+        this.cancelRetry = this.clock.after(openRetryMs, () => this.start());
       },
     );
   }
 
   private found(opened: Opened): void {
     const nowMs = this.clock.monoMs();
-    const wallMs = this.clock.wallMs();
     this.opened = true;
     this.intake.opened(opened);
     this.pager.opened(opened);
-    for (const { post, userHashes, untilWallMs } of opened.flights) {
-      const leftMs = untilWallMs === null ? this.lateMarginMs : Math.max(0, untilWallMs - wallMs);
-      const atMs = nowMs + Math.min(this.lateMarginMs, leftMs);
-      for (const hash of userHashes)
-        this.leftoverUsers.set(hash, Math.max(atMs, this.leftoverUsers.get(hash) ?? 0));
+    // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin.
+    const atMs = nowMs + this.lateMarginMs;
+    for (const { post, userHashes } of opened.flights) {
+      for (const hash of userHashes) this.leftoverUsers.set(hash, atMs);
       this.leftovers.push({ post, atMs, users: userHashes.length });
     }
-    this.leftovers.sort((a, b) => a.atMs - b.atMs);
     for (const { users, atMs } of this.leftovers) this.dispatcher.ledger.inherit(users, atMs);
   }
 
@@ -199,6 +195,7 @@ export class Engine {
 
   attach(login: Login): void {
     this.logins.attach(login);
+    this.crowd.requeueHeld(this.clock.monoMs());
     this.askTurn();
   }
 
@@ -210,7 +207,7 @@ export class Engine {
   /** The account is gone: its entries go with the login of another account of this member, if there is one. */
   detach(account: string): void {
     this.logins.detach(account);
-    this.crowd.requeue(account, this.clock.monoMs());
+    this.crowd.requeueHeld(this.clock.monoMs());
     this.askTurn();
   }
 
@@ -238,6 +235,7 @@ export class Engine {
     this.closed = true;
     this.cancelWake?.();
     this.cancelWake = null;
+    this.cancelRetry?.();
     this.intake.refuse(closedEnd);
     await this.outbox.close();
   }
@@ -265,11 +263,14 @@ export class Engine {
   release(node: string): void {
     this.reports.unlisten(node);
     this.intake.refuse(closedEnd, node);
+    if (this.durable) {
+      this.intake.parkNode(node);
+      return;
+    }
     for (const ticket of this.tickets.ofNode(node)) {
-      ticket.endEarly(this.durable ? { kind: 'parked' } : closedEnd);
+      ticket.endEarly(closedEnd);
       this.tickets.closed();
     }
-    if (this.durable) return;
     this.intake.abandon(node, this.clock.monoMs());
     this.askTurn();
   }
@@ -348,6 +349,7 @@ export class Engine {
       this.intake.take(nowMs);
       this.takeDue(nowMs);
       if (this.mayDepart) this.depart(nowMs);
+      this.askTokens();
       this.commit();
     } else if (this.outboxTrouble !== null) {
       this.intake.refuse(outboxEnd(this.outboxTrouble));
@@ -407,6 +409,7 @@ export class Engine {
         this.askTurn();
       },
       (error) => this.outboxFailed(asOutboxError(error)),
+      this.dispatcher.isolation.users,
     );
   }
 
@@ -472,7 +475,6 @@ export class Engine {
     while (this.leftovers.length > 0 && this.leftovers[0]!.atMs <= nowMs)
       this.journal.arrive(this.leftovers.shift()!.post);
     if (this.leftovers.length === 0) this.leftoverUsers.clear();
-    this.askTokens();
   }
 
   private endWaits(nowMs: number): void {
@@ -486,8 +488,9 @@ export class Engine {
   private askTokens(): void {
     if (this.parked) return;
     for (const account of this.logins.accounts()) {
-      if (this.crowd.ready.size(account) > 0 || this.dispatcher.isolation.size > 0)
-        this.wire.askToken(account);
+      const wanted =
+        this.crowd.ready.size(account) > 0 || this.crowd.someHeld || this.dispatcher.isolation.size > 0;
+      if (wanted) this.wire.askToken(account);
     }
   }
 }

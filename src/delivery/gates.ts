@@ -28,8 +28,8 @@ export class Gates {
   trouble: { readonly code: string; readonly message: string } | null = null;
   /** Why the last body was refused. */
   refusal = '';
-  /** How often something was accepted. */
-  acceptances = 0;
+  /** When the post left that was accepted and left last. */
+  acceptedSentMs = -Infinity;
 
   constructor(private readonly random: () => number) {}
 
@@ -75,8 +75,9 @@ export class Gates {
     return ended;
   }
 
-  accepted(): void {
-    this.acceptances += 1;
+  /** A post that left at `sentMs` was accepted. */
+  accepted(sentMs: number): void {
+    this.acceptedSentMs = Math.max(this.acceptedSentMs, sentMs);
     this.refusals = 0;
     this.trouble = null;
   }

@@ -55,6 +55,8 @@ export class Intake {
   private startedWith = 0;
   private waiting: Submission[] = [];
   private taken: Taken[] = [];
+  /** Of nodes that closed during the commit. */
+  private readonly parking = new Set<Ticket>();
   /** Of nodes that closed without a durable outbox: the last number that is given up. */
   private readonly abandoned = new Map<string, number>();
 
@@ -182,6 +184,7 @@ export class Intake {
   /** Durable now: messages that asked for no more than that end, and those that would be one too many. */
   committed(): void {
     for (const { submission, ticket } of this.taken.splice(0)) {
+      if (this.parking.delete(ticket)) this.park(ticket);
       const asked = submission.completeOn === 'queued';
       const tooMany = this.tickets.open > this.caps.maxOpenMessages;
       if (!this.durable || !ticket.isOpen || (!asked && !tooMany)) continue;
@@ -190,12 +193,27 @@ export class Intake {
     }
   }
 
+  /** A node closes: its messages end without an output, those of the commit under way once they are safe. */
+  parkNode(node: string): void {
+    const underWay = new Set(this.taken.map(({ ticket }) => ticket));
+    for (const ticket of this.tickets.ofNode(node)) {
+      if (underWay.has(ticket)) this.parking.add(ticket);
+      else this.park(ticket);
+    }
+  }
+
+  private park(ticket: Ticket): void {
+    ticket.endEarly({ kind: 'parked' });
+    this.tickets.closed();
+  }
+
   /** The commit failed: nothing was taken, and every message of it is told why. */
   uncommitted(end: Extract<TicketEnd, { kind: 'failed' }>, nowMs: number): void {
     for (const { items, submission, ticket, charsOnDisk } of this.taken.splice(0)) {
       for (const item of items) this.crowd.untake(item, nowMs);
       this.reports.untaken(submission.entries.length);
       this.crowd.queuedChars -= charsOnDisk;
+      this.parking.delete(ticket);
       if (ticket.isOpen) this.tickets.closed();
       ticket.endEarly(end);
     }

@@ -20,6 +20,7 @@ export class Isolation {
   private readonly probes = new DueHeap<Group>();
   private readonly ledger: Ledger;
   private largest: number;
+  private waiting = 0;
 
   constructor(limits: Limits, lateMarginMs: number, nowMs: number) {
     this.ledger = new Ledger(quarter(limits), lateMarginMs, nowMs);
@@ -43,8 +44,14 @@ export class Isolation {
     }
   }
 
+  /** Users under search that wait for their turn. */
+  get users(): number {
+    return this.waiting;
+  }
+
   /** A group to be sent again as it is. */
   push(group: Group): void {
+    this.waiting += group.users.length;
     for (const user of group.users) user.isolated = true;
     this.groups.push(group);
   }
@@ -52,17 +59,26 @@ export class Isolation {
   /** One user whose single block was refused: tried again at `dueMs`. */
   probeAt(dueMs: number, user: User): void {
     user.isolated = true;
+    this.waiting += 1;
     this.probes.push(dueMs, { users: [user], probe: true });
   }
 
   /** The next group that may go at `nowMs` within the quarter, or null. Probes only when `probesToo`. */
   next(nowMs: number, freeUsers: number, probesToo: boolean): Group | null {
+    const group = this.take(nowMs, freeUsers, probesToo);
+    if (group !== null) this.waiting -= group.users.length;
+    return group;
+  }
+
+  private take(nowMs: number, freeUsers: number, probesToo: boolean): Group | null {
     const free = this.ledger.free(nowMs);
     if (free.posts < 1) return null;
     const first = this.groups.peek();
     if (first !== undefined && first.users.length > this.largest) {
-      this.split(this.groups.shift()!.users);
-      return this.next(nowMs, freeUsers, probesToo);
+      const { users } = this.groups.shift()!;
+      this.waiting -= users.length;
+      this.split(users);
+      return this.take(nowMs, freeUsers, probesToo);
     }
     if (first !== undefined && first.users.length <= Math.min(free.users, freeUsers)) {
       return this.groups.shift() ?? null;
@@ -71,12 +87,22 @@ export class Isolation {
   }
 
   /**
-   * When a further group may go, or Infinity. `freeAtMs` is when the whole quota next grows, `probesFromMs` when
-   * probes are allowed.
+   * When a further group may go, or Infinity; -Infinity when the clock does not stand in the way. `freeUsers` and
+   * `freeAtMs` are those of the whole quota, `probesFromMs` is when probes are allowed.
    */
-  nextAtMs(freeAtMs: number, probesFromMs: number): number {
-    const groupsAtMs = this.groups.size > 0 ? Math.min(this.ledger.nextFreeAtMs(), freeAtMs) : Infinity;
-    return Math.min(groupsAtMs, Math.max(this.probes.nextAtMs(), probesFromMs));
+  nextAtMs(nowMs: number, freeUsers: number, freeAtMs: number, probesFromMs: number): number {
+    const free = this.ledger.free(nowMs);
+    const quarterAtMs = free.posts >= 1 && free.users >= 1 ? -Infinity : this.ledger.nextFreeAtMs();
+    const probeAtMs = Math.max(this.probes.nextAtMs(), probesFromMs);
+    return Math.max(quarterAtMs, Math.min(this.groupAtMs(free.users, freeUsers, freeAtMs), probeAtMs));
+  }
+
+  private groupAtMs(quarterUsers: number, freeUsers: number, freeAtMs: number): number {
+    const first = this.groups.peek();
+    if (first === undefined) return Infinity;
+    const users = Math.min(first.users.length, this.largest);
+    if (users > quarterUsers) return this.ledger.nextFreeAtMs();
+    return users > freeUsers ? freeAtMs : -Infinity;
   }
 
   /** The share of the quarter of one post; ended as the engine's own grants are. */

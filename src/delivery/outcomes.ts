@@ -57,6 +57,7 @@ export class Outcomes {
     switch (outcome.kind) {
       case 'token':
         this.logins.setState(account, { kind: 'ready' });
+        this.crowd.requeueHeld(this.clock.monoMs());
         break;
       case 'wait':
         this.loginWaits(account, outcome.retryAfterMs, outcome);
@@ -92,7 +93,7 @@ export class Outcomes {
   // ── Accepted ────────────────────────────────────────────────────────────────────────────────────────────────
 
   private accepted(post: Post, warnings: readonly Warning[], nowMs: number): void {
-    this.gates.accepted();
+    this.gates.accepted(post.sentMs);
     this.countRate(post.users.length, nowMs);
     const told = warnings.length === 0 ? null : verdicts(sentEntries(post.body), warnings);
     post.users.forEach((packed, index) => {
@@ -123,7 +124,8 @@ export class Outcomes {
     // A lost request may still run after this one: then it is sent once more.
     if (user.mayBeUndone(cell, sentMs)) cell.due = true;
     this.crowd.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
-    if (!cell.sentExpired) this.witness = cell;
+    // What went as a removal since its time had passed cannot be sent like that again.
+    this.witness = cell.sentExpired ? null : cell;
   }
 
   private countRate(users: number, nowMs: number): void {
@@ -196,7 +198,7 @@ export class Outcomes {
     this.gates.refused(outcome.message);
     for (const { selection } of post.users) {
       for (const cell of selection.cells) {
-        if (cell.refusedAtAcceptance < 0) cell.refusedAtAcceptance = this.gates.acceptances;
+        cell.refusedAtMs = Math.min(cell.refusedAtMs, nowMs);
       }
     }
     if (post.users.length > 1) this.dispatcher.isolation.split(post.users.map(({ user }) => user));
@@ -214,7 +216,7 @@ export class Outcomes {
     if (cells.length > 1) {
       user.blockLimit = Math.ceil(cells.length / 2);
       this.dispatcher.isolation.push({ users: [user], probe: false });
-    } else if (this.gates.acceptances > only.refusedAtAcceptance) {
+    } else if (this.gates.acceptedSentMs >= only.refusedAtMs) {
       user.blockLimit = 1;
       user.failures = 0;
       this.crowd.reject(only, outcome.code, outcome.message);

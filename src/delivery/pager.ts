@@ -24,6 +24,8 @@ export interface ReadPage {
   readonly full: boolean;
 }
 
+const sparedMarks = 9;
+
 export class Pager {
   private readonly states: Record<Lane, LaneState> = { add: newLane(), removal: newLane() };
   /** Every row up to it is committed. */
@@ -92,11 +94,16 @@ export class Pager {
     return lanes.some((lane) => this.states[lane].unread);
   }
 
-  /** Starts the reads that are due. A failed read is given to `failed` and may be tried again. */
-  request(arrived: (read: ReadPage) => void, failed: (error: unknown) => void): void {
+  /**
+   * Starts the reads that are due. A failed read is given to `failed` and may be tried again. `searched` users are
+   * under search for what the service refused: they may stay for long and must not hide those behind them, but
+   * only so many of them are kept beside the mark.
+   */
+  request(arrived: (read: ReadPage) => void, failed: (error: unknown) => void, searched = 0): void {
+    const spared = Math.min(searched, sparedMarks * this.memoryMark);
     for (const lane of lanes) {
       const state = this.states[lane];
-      if (!state.unread || state.reading || state.loaded > this.memoryMark / 2) continue;
+      if (!state.unread || state.reading || state.loaded - spared > this.memoryMark / 2) continue;
       const throughSeq = this.tail;
       if (throughSeq <= state.cursor) continue;
       state.reading = true;

@@ -26,8 +26,8 @@ export class Cell {
   due = false;
   /** Older cells that share this one's end. */
   absorbed: Cell[] | null = null;
-  /** Count of acceptances of the engine when a body with this block was first refused; -1 never. */
-  refusedAtAcceptance = -1;
+  /** Monotonic ms when a body with this block was first refused; Infinity never. */
+  refusedAtMs = Infinity;
   /** As last sent: as a removal because its time had passed. */
   sentExpired = false;
   /** Ended by the service's refusal: it changed nothing there, so it covers nothing. */
@@ -167,7 +167,6 @@ export class User {
         const key = cellKey(cell);
         const older = newest.get(key);
         if (older?.state === 'waiting') absorb(older, cell, covered);
-        else if (older !== undefined) older.due = false;
         newest.set(key, cell);
       }
     }
@@ -212,6 +211,13 @@ export class User {
       cells = [...cells.filter(removal), ...cells.filter((cell) => !removal(cell))].slice(0, most);
     }
     return { cells, account };
+  }
+
+  /** The accounts of the blocks that the next request may take. One in `waits` has at least one. */
+  nextAccounts(): readonly string[] {
+    const only = this.onlyCell();
+    if (only !== null) return [only.item.source.account];
+    return [...new Set(this.firstRun().map((cell) => cell.item.source.account))];
   }
 
   /** The one block there is, for the usual case. */

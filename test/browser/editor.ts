@@ -130,7 +130,10 @@ export class Editor {
   private async leave(button: 'ok' | 'cancel'): Promise<void> {
     const { page } = this;
     await page.evaluate("$('.red-ui-tray:visible').last().attr('data-leaving', '')");
-    await page.locator(`#node-dialog-${button}:visible, #node-config-dialog-${button}:visible`).last().click();
+    await page
+      .locator(`#node-dialog-${button}:visible, #node-config-dialog-${button}:visible`)
+      .last()
+      .click();
     await page.locator('[data-leaving]').waitFor({ state: 'detached' });
     if ((await page.locator('.red-ui-tray').count()) > 0) await this.formOpened();
   }

@@ -90,7 +90,7 @@ for (const version of nodeRedVersions) {
       await page.getByLabel('Account', { exact: true }).selectOption({ label: 'sandbox' });
       await page.getByRole('button', { name: 'Search the member' }).click();
       await page.getByRole('combobox', { name: 'Name, code or id' }).fill('kitchen viewed');
-      await page.getByRole('option', { name: /Kitchen: viewed a product/ }).waitFor();
+      await page.getByRole('option', { name: /^Kitchen: viewed a product/, selected: true }).waitFor();
       await page.keyboard.press('Enter');
       assert.equal(await editor.field('Segment').inputValue(), '10001');
       await page
@@ -121,7 +121,7 @@ for (const version of nodeRedVersions) {
       );
       comms.close();
       assert.equal(JSON.parse(comms.on('debug')[0].msg).audience.status, 'accepted');
-      const { segments } = await nodeRed!.json('instant-audience/sandbox/members?segment=10001');
+      const segments = await nodeRed!.json('instant-audience/sandbox/members?segment=10001');
       assert.equal(segments[0].members[0].user_id, user);
       await picture(editor.page, `new-user-done-${version}`);
       editor.assertNoErrors();

@@ -89,7 +89,7 @@ export function load(node: string, configNodes: Record<string, object> = {}) {
     events: { on: (event: string, listener: (node: object) => void) => listeners.set(event, listener) },
     nodes: {
       registerType: (type: string, definition: Definition) => registered.push({ type, definition }),
-      node: (id: string) => configNodes[id] ?? null,
+      node: (id: string) => configNodes[id],
       eachConfig: (see: (config: object) => void) => Object.values(configNodes).forEach(see),
     },
     utils: {

@@ -130,6 +130,8 @@ class Picker {
     this.panel.on('keyup change input', (event) => event.stopPropagation());
     this.search.on('input', () => {
       clearTimeout(this.timer);
+      // What is listed answers an older question: Enter must not take it.
+      this.activate(-1);
       this.timer = setTimeout(() => this.ask(0), searchAfterMs);
     });
     this.panel.on('keydown', (event) => this.key(event.key, event));

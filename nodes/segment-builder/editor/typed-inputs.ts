@@ -1,6 +1,6 @@
 // The types of value that the form offers; `item` is a field of an element and exists only where there are items.
 import type { EditorWidgetTypedInputType, EditorWidgetTypedInputTypeDefinition } from 'node-red';
-import { nameTypedInput } from '../../shared/editor/accessible';
+import { completeTypedInput } from '../../shared/editor/accessible';
 import type { EditorNode } from '../../types/red-editor';
 import type { BuilderProperties } from './properties';
 
@@ -46,5 +46,5 @@ function setInput(field: JQuery, type: string, value: string): void {
 /** Gives a typed input the name of its field. */
 export function nameInput(node: EditorNode<BuilderProperties>, field: JQuery, label: string): void {
   const name = node._(`segment-builder.label.${label}`);
-  nameTypedInput(field, name, node._('segment-builder.label.typeOf', { field: name }));
+  completeTypedInput(field, name, node._('segment-builder.label.typeOf', { field: name }));
 }

@@ -4,12 +4,13 @@ import type { EditorRed } from '../../types/red-editor';
 declare const RED: EditorRed;
 
 /**
- * Names a typed input, once it is made, by the label of its field. The widget puts fields of its own in front of the
- * one that has the label, so that neither a click on the label nor a screen reader finds them.
+ * Adds to a typed input, once it is made, what the widget lacks. It puts fields of its own in front of the one that has
+ * the label, so that neither a click on the label nor a screen reader finds them; and it takes over what was typed as
+ * keys come up, which they don't where a text is pasted with the mouse, dropped or spoken.
  *
  * @param typeName the name of the button that chooses the type
  */
-export function nameTypedInput(field: JQuery, name: string, typeName: string): void {
+export function completeTypedInput(field: JQuery, name: string, typeName: string): void {
   const container = field.next('.red-ui-typedInput-container');
   const input = container.find('.red-ui-typedInput-input');
   input.attr('aria-label', name);
@@ -17,6 +18,7 @@ export function nameTypedInput(field: JQuery, name: string, typeName: string): v
   if (described !== undefined) input.attr('aria-describedby', described);
   const description = field.attr('aria-description');
   if (description !== undefined) input.attr('aria-description', description);
+  input.on('input', () => void input.trigger('keyup'));
   container.find('.red-ui-typedInput-type-select').attr('aria-label', typeName);
   const id = field.attr('id');
   if (id !== undefined) $(`label[for="${id}"]`).on('click', () => void input.trigger('focus'));

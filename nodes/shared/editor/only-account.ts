@@ -5,7 +5,7 @@ declare const RED: EditorRed;
 
 /** For `onadd`. A node that was imported or pasted keeps what it has: the editor knows it by then. */
 export function useOnlyAccount(node: { readonly id: string; account: string }): void {
-  if (node.account === '' && RED.nodes.node(node.id) === null) node.account = onlyAccount() ?? '';
+  if (node.account === '' && RED.nodes.node(node.id) === undefined) node.account = onlyAccount() ?? '';
 }
 
 /** For a form that opens without an account: the list shows the only one there is, to be saved or changed. */
