@@ -171,6 +171,8 @@ export class Dispatcher {
   }
 
   private spread(): number {
+    // One is enough to see whether everything is refused still, and leaves nothing to search.
+    if (this.gates.refusesEverything) return 1;
     if (this.gates.outage) return this.usersPerGrant();
     return Math.max(this.usersPerGrant(), Math.ceil(this.limits.usersPerSecond / postsPerFullQuota));
   }

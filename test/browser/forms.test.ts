@@ -1,0 +1,482 @@
+// The three forms in a real editor: what they answer, show and refuse, in light and dark, by keyboard, in a small window.
+import { strict as assert } from 'node:assert';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import { needBrowser, openBrowser, picture } from '../support/browser';
+import { NodeRed, nodeRedVersions, until, type FlowNode } from '../support/node-red';
+import { Editor, type Theme } from './editor';
+
+const rightPassword = 's3cr3t-word';
+const packageName = '@instant-audience/node-red-xandr';
+const examples = readdirSync(path.join(__dirname, '..', '..', 'examples'))
+  .filter((file) => file.endsWith('.json'))
+  .map((file) => path.basename(file, '.json'));
+const place = { z: 'tab', y: 100 };
+
+function flowsFor(url: string): FlowNode[] {
+  return [
+    { id: 'tab', type: 'tab', label: 'forms' },
+    {
+      id: 'account',
+      type: 'instant-audience-account',
+      name: 'seat 7',
+      environment: 'custom',
+      authUrl: url,
+      serviceUrl: url,
+      member: '7',
+    },
+    {
+      ...place,
+      id: 'builder',
+      type: 'instant-audience-segment-builder',
+      x: 200,
+      account: 'account',
+      userId: 'payload.user',
+      segments: [{ by: 'id', segment: '10001' }],
+      wires: [['out'], []],
+    },
+    { ...place, id: 'out', type: 'instant-audience-out', x: 500, account: 'account', wires: [[], []] },
+    {
+      ...place,
+      id: 'event',
+      type: 'http in',
+      x: 60,
+      y: 200,
+      url: '/event',
+      method: 'post',
+      wires: [['builder', 'ok']],
+    },
+    { ...place, id: 'ok', type: 'http response', x: 300, y: 200, statusCode: '', headers: {} },
+  ];
+}
+
+for (const version of nodeRedVersions) {
+  describe(`the forms in the editor of Node-RED ${version}`, function () {
+    this.timeout(120_000);
+    let nodeRed: NodeRed | undefined;
+    let browser: Browser | undefined;
+    let sandbox: Sandbox | undefined;
+    let editor: Editor;
+    let page: Page;
+
+    before(async function () {
+      needBrowser(this);
+      sandbox = await startSandbox({ member: 7, users: { me: rightPassword } });
+      const credentials = { account: { username: 'me', password: rightPassword } };
+      nodeRed = await NodeRed.start({ version, flows: flowsFor(sandbox.url), credentials });
+      browser = await openBrowser();
+      editor = await Editor.open(browser, nodeRed);
+      ({ page } = editor);
+      await page.locator('.red-ui-flow-node-label', { hasText: '10001' }).waitFor();
+    });
+    afterEach(async function () {
+      if (this.currentTest?.state === 'failed' && browser !== undefined) {
+        await picture(page, `failed-${version}-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 40)}`);
+      }
+      editor.assertNoErrors();
+    });
+    after(async () => {
+      await browser?.close();
+      await nodeRed?.stop();
+      await sandbox?.close();
+    });
+
+    const says = (): Locator => page.locator('#instant-audience-preview-says');
+
+    describe('the account', () => {
+      const answer = async (): Promise<string> => {
+        await page.getByRole('button', { name: 'Test connection' }).click();
+        const result = page.locator('#instant-audience-test-result[data-level]:not([data-level=""])');
+        await result.waitFor();
+        return `${await result.getAttribute('data-level')}: ${(await result.innerText()).trim()}`;
+      };
+
+      it('tests the stored login without ever seeing the password', async () => {
+        await editor.editConfig('account');
+        assert.equal(await editor.field('Password').inputValue(), '__PWRD__');
+        const asked = page.waitForRequest('**/instant-audience/account/test');
+        assert.match(await answer(), /^good: Works: 127\.0\.0\.1:\d+ has let me in/);
+        const sent = await asked;
+        assert.ok(!(sent.postData() ?? '').includes(rightPassword));
+        assert.ok(!(await (await sent.response())!.text()).includes(rightPassword));
+      });
+
+      it('says what is wrong with a login that is not saved yet, each in a sentence', async () => {
+        await editor.field('Password').fill('wrong');
+        await page.locator('#instant-audience-test-result[data-level=""]').waitFor();
+        assert.match(await answer(), /^bad: Wrong user name or password/);
+        sandbox!.faults.set([{ kind: 'error', errorId: 'NOAUTH_EXPIRED', on: 'auth' }]);
+        assert.match(await answer(), /^bad: Password expired/);
+        sandbox!.faults.clear();
+        await editor.field('Login and segments').fill('http://127.0.0.1:1');
+        assert.match(await answer(), /^bad: Host not reachable: 127\.0\.0\.1:1 refuses/);
+        await editor.field('Member id').fill('');
+        assert.match(await answer(), /^bad: Member id: needed outside the sandbox/);
+      });
+
+      it('says below a field what is wrong with it, and for a screen reader too', async () => {
+        const member = editor.field('Member id');
+        const problem = page.locator('#instant-audience-problem-member');
+        assert.match(await problem.innerText(), /^Member id: needed/);
+        assert.equal(await member.getAttribute('aria-invalid'), 'true');
+        assert.match(
+          (await member.getAttribute('aria-describedby')) ?? '',
+          /instant-audience-problem-member/,
+        );
+        await member.fill('seven');
+        assert.match(await problem.innerText(), /^Member id: digits only/);
+        await member.fill('7');
+        await problem.waitFor({ state: 'hidden' });
+        assert.equal(await member.getAttribute('aria-invalid'), null);
+      });
+
+      it('says what a limit means as it is changed', async () => {
+        await page.locator('#instant-audience-account-tabs').getByText('Limits').click();
+        const meaning = page.locator('#instant-audience-limits-meaning');
+        assert.match(await meaning.innerText(), /about 86 million users a day/);
+        await editor.field('Users per second').fill('10');
+        assert.match(await meaning.innerText(), /860 thousand users a day/);
+        await editor.cancel();
+      });
+    });
+
+    describe('the segment picker', () => {
+      const search = (): Locator => page.getByRole('combobox', { name: 'Name, code or id' });
+      const open = (): Promise<void> => page.getByRole('button', { name: 'Search the member' }).click();
+      const chosen = (): Locator => page.getByRole('option', { selected: true });
+
+      it('is searched by name, code and id, and marks what is inactive', async () => {
+        await editor.edit('builder');
+        await open();
+        await page.getByText('Segments: 13.').waitFor();
+        for (const [words, found] of [
+          ['garden', 'Garden: viewed a product'],
+          ['cart_leavers', 'Left a filled cart'],
+          ['10005', 'Loyalty programme'],
+        ] as const) {
+          await search().fill(words);
+          await chosen().filter({ hasText: found }).waitFor();
+        }
+        await search().fill('summer');
+        await chosen()
+          .filter({ hasText: /summer_sale_2019 · 10999\s*inactive/ })
+          .waitFor();
+        await search().fill('nothing of that name');
+        await page.getByText('No segment fits.').waitFor();
+      });
+
+      it('closes on Escape and gives the focus back, and the form stays open', async () => {
+        await page.keyboard.press('Escape');
+        await search().waitFor({ state: 'detached' });
+        assert.equal(
+          await page.evaluate('document.activeElement.className.includes("instant-audience-search")'),
+          true,
+        );
+        assert.equal(await editor.field('Segment').inputValue(), '10001');
+      });
+
+      it('works by keyboard alone, for an id and for a code with its member', async () => {
+        await page.keyboard.press('Enter');
+        await page.getByText('Segments: 13.').waitFor();
+        await page.keyboard.type('kitchen');
+        await page.getByText('Segments: 2.').waitFor();
+        await page.keyboard.press('ArrowDown');
+        await page.keyboard.press('Enter');
+        await search().waitFor({ state: 'detached' });
+        assert.equal(await editor.field('Segment').inputValue(), '10001');
+        await page.locator('.instant-audience-picked', { hasText: 'Kitchen: viewed a product' }).waitFor();
+        await editor.field('Segment by').selectOption('code');
+        await open();
+        await search().fill('buyers');
+        await chosen().filter({ hasText: 'Bought something' }).waitFor();
+        await page.keyboard.press('Enter');
+        assert.equal(await editor.field('Segment').inputValue(), 'buyers');
+        assert.equal(await editor.field('Member').inputValue(), '7');
+      });
+
+      it('still takes a typed value, and forgets the name of what was picked before', async () => {
+        await editor.field('Segment').fill('own_code');
+        await page.locator('.instant-audience-picked').waitFor({ state: 'hidden' });
+        await editor.cancel();
+      });
+
+      it('says what to do without an account, and for one that is not deployed', async () => {
+        const added = await editor.drag('instant-audience-segment-builder', 300, 300);
+        await editor.edit(added);
+        await page.getByLabel('Account', { exact: true }).selectOption('_ADD_');
+        await open();
+        await page.getByText('Choose an account above').waitFor();
+        await page.keyboard.press('Escape');
+        await page.evaluate(addConfig, { id: 'fresh', environment: 'production', member: '8' });
+        await page.evaluate(addConfig, { id: 'play', environment: 'sandbox', member: '' });
+        await page.evaluate(chooseAccount, 'fresh');
+        await open();
+        await page.getByText('Deploy the account first, or type the id.').waitFor();
+        await page.keyboard.press('Escape');
+        await page.evaluate(chooseAccount, 'play');
+        await open();
+        await page.getByText('Segments: 13.').waitFor();
+        await editor.cancel();
+        await page.evaluate("RED.history.pop(); RED.nodes.remove('fresh'); RED.nodes.remove('play')");
+      });
+    });
+
+    describe('the preview', () => {
+      const message = (): Locator => page.locator('#instant-audience-message');
+      const problems = async (): Promise<string[]> =>
+        page.locator('#instant-audience-preview-problems li').allInnerTexts();
+      const request = async (): Promise<any> =>
+        JSON.parse(await page.locator('#instant-audience-preview-json').innerText());
+
+      it('starts with an example that fits the form, and follows the form', async () => {
+        await editor.edit('builder');
+        await says().filter({ hasText: 'This would be sent.' }).waitFor();
+        assert.deepEqual((await request()).rt_segment[0], {
+          user_id: '12345678900987654321',
+          seg_block: [{ seg_id: 10001, expiration: 43200 }],
+        });
+        await editor.field('Stays for').fill('2');
+        await editor.field('Unit').selectOption('hours');
+        await until(
+          async () => (await request()).rt_segment[0].seg_block[0].expiration === 120,
+          5000,
+          () => 'two hours in the preview',
+        );
+      });
+
+      it('says which field of a message is wrong, and why, while it is typed', async () => {
+        await message().fill('{"payload":{"user":12345678900987654321}}');
+        await says().filter({ hasText: 'This would not be sent' }).waitFor();
+        assert.match((await problems()).join(), /user_id is the number .* beyond 2\^53−1/);
+        await message().fill('{"payload":{}}');
+        await until(
+          async () =>
+            (await problems()).some((one) => one.startsWith('User id: msg.payload.user gives nothing')),
+          5000,
+          () => 'what the user id lacks',
+        );
+        await message().fill('{"payload":');
+        await says().filter({ hasText: 'This is not JSON' }).waitFor();
+        await message().fill('{"payload":{"user":"7"}}');
+        await says().filter({ hasText: 'This would be sent.' }).waitFor();
+      });
+
+      it('says what of the form is missing', async () => {
+        await editor.field('User id').fill('');
+        await says().filter({ hasText: 'The node is not set up yet' }).waitFor();
+        assert.match((await problems()).join(), /^User id is empty/);
+        await page
+          .locator('#instant-audience-problem-userId', { hasText: 'User id: fill this in' })
+          .waitFor();
+        await editor.field('User id').fill('payload.user');
+        await says().filter({ hasText: 'This would be sent.' }).waitFor();
+      });
+
+      it('asks the runtime for what only the runtime knows', async () => {
+        await page.evaluate(
+          "$('#node-input-userId').typedInput('type','jsonata').typedInput('value','payload.user & \"-x\"')",
+        );
+        await until(
+          async () => (await request()).rt_segment[0].user_id === '7-x',
+          5000,
+          () => 'the value of the expression',
+        );
+        await page.evaluate("$('#node-input-userId').typedInput('type','flow').typedInput('value','nobody')");
+        await until(
+          async () => (await problems()).join().includes('flow.nobody gives nothing'),
+          5000,
+          () => 'a flow variable that is not there',
+        );
+        await page.evaluate(
+          "$('#node-input-userId').typedInput('type','msg').typedInput('value','payload.user')",
+        );
+      });
+
+      it('takes the last message that passed', async () => {
+        await nodeRed!.post('event', { user: '4711' });
+        await page.getByRole('button', { name: 'Take the last message' }).click();
+        await page.getByText('Taken: the message of').waitFor();
+        assert.equal(JSON.parse(await message().inputValue()).payload.user, '4711');
+        await until(
+          async () => (await request()).rt_segment[0].user_id === '4711',
+          5000,
+          () => 'the user of the message in the preview',
+        );
+        await editor.cancel();
+      });
+
+      it('shows of a list which items are wrong, and sends the others', async () => {
+        await editor.edit('builder');
+        await editor.field('Build').selectOption('items');
+        await message().fill('{"payload":[{"user":"1"},{"user":"0"},{}]}');
+        await says().filter({ hasText: '1 of 3 items would be sent; these would not:' }).waitFor();
+        const told = await problems();
+        assert.match(told[0]!, /^Item 1: user_id is 0/);
+        assert.match(told[1]!, /^Item 2: User id: item\.user gives nothing/);
+        await editor.cancel();
+      });
+    });
+
+    for (const example of examples) {
+      it(`imports the example ${example} without a complaint`, async () => {
+        const before = await editor.ids();
+        await page.evaluate("RED.actions.invoke('core:show-examples-import-dialog')");
+        const labels = page.locator('#red-ui-clipboard-dialog-import-tab-examples .red-ui-treeList-label');
+        await labels.filter({ hasText: packageName }).click();
+        await labels.getByText(example, { exact: true }).click();
+        await page.locator('#red-ui-clipboard-dialog-ok').click();
+        await until(
+          async () => (await editor.ids()).length > before.length,
+          10_000,
+          () => `the nodes of ${example}`,
+        );
+        const ours = (await editor.complaints()).filter((one) => one.startsWith('instant-audience'));
+        assert.deepEqual(ours, []);
+      });
+    }
+
+    for (const theme of ['light', 'dark'] as const) {
+      it(`are whole and readable in ${theme}, in a window of 1024 pixels`, async () => {
+        await page.setViewportSize({ width: 1024, height: 800 });
+        await editor.setTheme(theme);
+        for (const id of ['builder', 'out', 'account']) {
+          await page.evaluate(`RED.view.reveal('builder')`);
+          await openForm(editor, id);
+          await checkForm(page, theme, `form-${id}-${theme}-${version}`);
+          await editor.cancel();
+        }
+        await editor.setTheme('light');
+      });
+    }
+
+    it('can be filled in by keyboard: Tab reaches every field and button, and each has a name', async () => {
+      for (const id of ['builder', 'out', 'account']) {
+        await openForm(editor, id);
+        assert.deepEqual(await page.evaluate(unnamedInPage), [], `${id}: fields without a name`);
+        const wanted: string[] = await page.evaluate(focusableInPage);
+        assert.ok(wanted.length > 3, wanted.join());
+        await page.evaluate('document.querySelector(".instant-audience-form [data-stop]").focus()');
+        const reached = new Set<string>();
+        for (let presses = 0; presses < wanted.length + 3; presses++) {
+          const at = await page.evaluate<string | null>(
+            '(document.activeElement?.closest("[data-stop]") ?? null)?.dataset.stop ?? null',
+          );
+          if (at !== null) reached.add(at);
+          await page.keyboard.press('Tab');
+        }
+        assert.deepEqual(
+          wanted.filter((stop) => !reached.has(stop)),
+          [],
+          `${id}: not reached`,
+        );
+        await editor.cancel();
+      }
+    });
+  });
+}
+
+async function openForm(editor: Editor, id: string): Promise<void> {
+  if (id === 'account') await editor.editConfig(id);
+  else {
+    await editor.page.evaluate(`RED.editor.edit(RED.nodes.node('${id}'))`);
+    await editor.formOpened();
+  }
+}
+
+/** Nothing sticks out, nothing is a key for a word, and texts stand out from what is behind them. */
+async function checkForm(page: Page, theme: Theme, name: string): Promise<void> {
+  await picture(page, name);
+  const { overflowing, raw, faint } = await page.evaluate(looksInPage);
+  assert.deepEqual(overflowing, [], `${name}: wider than the form`);
+  assert.deepEqual(raw, [], `${name}: keys for words`);
+  assert.deepEqual(faint, [], `${name} (${theme}): hard to read`);
+}
+
+// ── In the page ───────────────────────────────────────────────────────────────────────────────────────────────
+
+function addConfig({ id, environment, member }: { id: string; environment: string; member: string }): void {
+  const { RED } = globalThis as any;
+  const type = 'instant-audience-account';
+  RED.nodes.import([{ id, type, environment, member, name: id }], { generateIds: false });
+}
+
+/** The list of accounts was made before these were there. */
+function chooseAccount(id: string): void {
+  const { $ } = globalThis as any;
+  const list = $('#node-input-account');
+  list.append($('<option>').val(id).text(id)).val(id).trigger('change');
+}
+
+function unnamedInPage(): string[] {
+  const { document } = globalThis as any;
+  const unnamed: string[] = [];
+  for (const field of document.querySelectorAll(
+    '.instant-audience-form input:not([type=hidden]), .instant-audience-form select, .instant-audience-form textarea, .instant-audience-form button, .instant-audience-form a',
+  )) {
+    if (field.offsetParent === null) continue;
+    const labels = [...(field.labels ?? [])].map((label: any) => label.innerText).join('');
+    const name = field.getAttribute('aria-label') ?? '';
+    if (
+      `${labels}${name}${field.tagName === 'BUTTON' || field.tagName === 'A' ? field.innerText : ''}`.trim() !==
+      ''
+    )
+      continue;
+    // The handle and the cross of Node-RED's own list.
+    if (field.closest('.red-ui-editableList-item-remove') !== null) continue;
+    unnamed.push(field.outerHTML.slice(0, 150));
+  }
+  return unnamed;
+}
+
+/** Marks what the keyboard must reach, in order. */
+function focusableInPage(): string[] {
+  const { document } = globalThis as any;
+  const all = document.querySelectorAll(
+    '.instant-audience-form input:not([type=hidden]), .instant-audience-form select, .instant-audience-form textarea, .instant-audience-form button, .instant-audience-form a.red-ui-button',
+  );
+  const visible = [...all].filter((one: any) => one.offsetParent !== null && !one.disabled);
+  return visible.map((one: any, index) => {
+    const stop = `${index} ${one.id || one.getAttribute('aria-label') || one.innerText}`;
+    one.dataset.stop = stop;
+    return stop;
+  });
+}
+
+/** Contrast as the accessibility guidelines reckon it; 3:1 is for large texts, 4.5:1 for all others. */
+function looksInPage(): { overflowing: string[]; raw: string[]; faint: string[] } {
+  const { document, getComputedStyle } = globalThis as any;
+  const form = document.querySelector('.instant-audience-form');
+  const right = form.getBoundingClientRect().right + 1;
+  const light = (colour: string): number => {
+    const [r, g, b] = (/[\d.]+/g[Symbol.match](colour) ?? []).map((part: string) => {
+      const value = Number(part) / 255;
+      return value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    }) as number[];
+    return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+  };
+  const behind = (element: any): string => {
+    const colour = getComputedStyle(element).backgroundColor;
+    const isClear = colour === 'transparent' || colour.endsWith(", 0)");
+    return isClear && element.parentElement !== null ? behind(element.parentElement) : colour;
+  };
+  const overflowing: string[] = [];
+  const raw: string[] = [];
+  const faint: string[] = [];
+  for (const element of form.querySelectorAll('*')) {
+    const box = element.getBoundingClientRect();
+    if (box.width === 0 || element.offsetParent === null || element.tagName === 'OPTION') continue;
+    if (box.right > right) overflowing.push(`${element.tagName} ${element.id} ${element.className}`);
+    const text = [...element.childNodes]
+      .filter((node: any) => node.nodeType === 3)
+      .map((node: any) => node.data.trim())
+      .join('');
+    if (text === '' || element.closest('pre, textarea, .red-ui-typedInput-container') !== null) continue;
+    if (/^[\w-]+(\.\w+)+$/.test(text) && !text.startsWith('msg.')) raw.push(text);
+    const [a, b] = [light(getComputedStyle(element).color), light(behind(element))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < 3) faint.push(`${contrast.toFixed(1)} ${text.slice(0, 40)}`);
+  }
+  return { overflowing, raw, faint };
+}
