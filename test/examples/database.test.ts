@@ -20,7 +20,7 @@ describe('database to audience', function () {
     begin: 'BEGIN',
     connect: async (url) => {
       const client = await postgresAt(url);
-      return { query: (sql) => client.query(sql), end: () => client.end() };
+      return { query: async (sql) => (await client.query(sql)).rows as unknown[], end: () => client.end() };
     },
   });
 });
@@ -36,7 +36,7 @@ describe('database to audience (MariaDB)', function () {
     begin: 'START TRANSACTION',
     connect: async (url) => {
       const client = await mariaDbAt(url);
-      return { query: (sql) => client.query(sql), end: () => client.end() };
+      return { query: async (sql) => (await client.query(sql))[0] as unknown[], end: () => client.end() };
     },
   });
 });

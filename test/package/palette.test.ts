@@ -1,8 +1,10 @@
 // The package in a real Node-RED: types, words, help, icons and examples as the editor gets them.
 import { strict as assert } from 'node:assert';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { cleanUps } from '../support/clean-up';
 import { NodeRed, nodeRedVersions } from '../support/node-red';
-import { manifest, quickStart, types } from './support';
+import { manifest, root, types } from './support';
 
 for (const version of nodeRedVersions) {
   describe(`the package in the palette of Node-RED ${version}`, function () {
@@ -72,12 +74,19 @@ for (const version of nodeRedVersions) {
       }
     });
 
-    it('offers the quick start among the examples, as it is in the package', async () => {
+    it('offers every example, as it is in the package', async () => {
       assert.ok((await nodeRed.json('library/examples/flows/')).includes(manifest.name));
       const list = await nodeRed.json(`library/examples/flows/${manifest.name}`);
-      assert.deepEqual(list, [{ fn: 'quick start' }]);
-      const flow = await nodeRed.json(`library/examples/flows/${manifest.name}/quick%20start`);
-      assert.deepEqual(flow, quickStart());
+      const names = readdirSync(path.join(root, 'examples'))
+        .filter((name) => name.endsWith('.json'))
+        .map((name) => name.slice(0, -'.json'.length));
+      assert.deepEqual(new Set(list.map(({ fn }: { fn: string }) => fn)), new Set(names));
+      for (const name of names) {
+        const flow = await nodeRed.json(
+          `library/examples/flows/${manifest.name}/${encodeURIComponent(name)}`,
+        );
+        assert.deepEqual(flow, JSON.parse(readFileSync(path.join(root, 'examples', `${name}.json`), 'utf8')));
+      }
     });
   });
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { FlowNode } from '../support/node-red';
 
-const root = path.join(__dirname, '..', '..');
+export const root = path.join(__dirname, '..', '..');
 
 export const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
   name: string;
