@@ -226,8 +226,8 @@ export const mutants = [
   one(
     'lets removals wait in line',
     'user',
-    'item.entry.removes && item.cells.some(',
-    'item.seq < 0 && item.cells.some(',
+    'if (item.entry.removes && item.waits) return true;',
+    'if (item.seq < 0 && item.waits) return true;',
   ),
   one(
     'reads removals in line',
@@ -243,7 +243,12 @@ export const mutants = [
   ),
 
   // Promise 5: bounded.
-  one('reads everything into memory', 'pager', 'state.loaded > this.memoryMark / 2', 'state.loaded > 1e9'),
+  one(
+    'reads everything into memory',
+    'pager',
+    'state.loaded - spared > this.memoryMark / 2',
+    'state.loaded - spared > 1e9',
+  ),
   one('packs more than a body holds', 'packer', 'if (left < headBytes) return i;', ''),
 
   // Promise 6: instant.
@@ -322,5 +327,56 @@ export const mutants = [
     'gates',
     'const refusalsOfEverything = 4;',
     'const refusalsOfEverything = 1e9;',
+  ),
+
+  // What property tests have found once, so that it does not come back.
+  one(
+    'forgets a repetition as soon as something newer comes',
+    'user',
+    "if (older?.state === 'waiting') absorb(older, cell, covered);",
+    "if (older?.state === 'waiting') absorb(older, cell, covered);\n        else if (older !== undefined) older.due = false;",
+  ),
+  one(
+    'asks for tokens before it knows who waits for them',
+    'engine',
+    'if (this.mayDepart) this.depart(nowMs);\n      this.askTokens();',
+    'this.askTokens();\n      if (this.mayDepart) this.depart(nowMs);',
+  ),
+  one(
+    'takes a reply that was under way for an acceptance after the refusal',
+    'outcomes',
+    'this.gates.accepted(post.sentMs);',
+    'this.gates.accepted(nowMs);',
+  ),
+  one(
+    'does not wait for lost requests of the process before it',
+    'engine',
+    'const atMs = nowMs + this.lateMarginMs;',
+    'const atMs = nowMs;',
+  ),
+  one(
+    'wakes all the time while a search waits for its quarter',
+    'isolation',
+    'return Math.max(quarterAtMs, ',
+    'return Math.max(-Infinity, ',
+  ),
+  one(
+    'tells a closing node that its entries are safe before they are',
+    'intake',
+    'if (underWay.has(ticket)) this.parking.add(ticket);\n      else this.park(ticket);',
+    'this.park(ticket);',
+  ),
+  one(
+    'calls a witness whose user has had a later, expired add',
+    'outcomes',
+    'this.witness = cell.sentExpired ? null : cell;',
+    'if (!cell.sentExpired) this.witness = cell;',
+  ),
+  one('calls no witness', 'outcomes', 'this.crowd.sendAgain(this.witness, nowMs);', 'this.witness = null;'),
+  one(
+    'hides good entries behind many bad ones',
+    'pager',
+    'Math.min(searched, sparedMarks * this.memoryMark)',
+    '0 * Math.min(searched, sparedMarks)',
   ),
 ];

@@ -1,5 +1,5 @@
 // The account node in the editor: its defaults, its validators, and a form that shows what its choices need.
-import { reachConfigButtons } from '../shared/editor/accessible';
+import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable } from '../shared/editor/choices';
 import { migrateOnLoad } from '../shared/editor/on-load';
 import { formClosed, formOpened, isFormOpen } from '../shared/editor/open-form';
@@ -290,6 +290,7 @@ function prepareForm(account: Account): void {
   showWhatLimitsMean(account);
   showAccountProblems(account, form);
   prepareTestButton(account, form, readConnection);
+  keepNames(form);
   reachConfigButtons(field('tls'), 'tls-config');
   reachConfigButtons(field('proxy'), 'http proxy');
 }

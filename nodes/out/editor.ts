@@ -1,5 +1,5 @@
 // The out node in the editor: its defaults, its validators, its label, and a form in words.
-import { completeTypedInput, reachConfigButtons } from '../shared/editor/accessible';
+import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable } from '../shared/editor/choices';
 import { migrateOnLoad } from '../shared/editor/on-load';
 import { offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
@@ -74,6 +74,7 @@ function prepareForm(node: OutNode): void {
   const label = node._('label.input');
   completeTypedInput(input, label, node._('label.typeOf', { field: label }));
   reachConfigButtons(account, 'instant-audience-account');
+  keepNames($('.instant-audience-out'));
   offerOnlyAccount(account);
   showHints(node, account);
   showProblems($('.instant-audience-out'), [

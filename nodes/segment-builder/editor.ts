@@ -1,5 +1,5 @@
 // The segment builder's definition in the editor.
-import { reachConfigButtons } from '../shared/editor/accessible';
+import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable } from '../shared/editor/choices';
 import { migrateOnLoad } from '../shared/editor/on-load';
 import { useOnlyAccount } from '../shared/editor/only-account';
@@ -104,6 +104,7 @@ function prepareForm(node: Builder): void {
   prepareRows(node, changed);
   connectForm(node);
   reachConfigButtons($('#node-input-account'), 'instant-audience-account');
+  keepNames(form);
   // From here on there are fields to read.
   formOpened(node);
   look = showProblems(form, checkedFields(node));

@@ -140,7 +140,8 @@ export class Editor {
 
   /** Field and label belong together, so the label finds the field. */
   field(label: string): Locator {
-    return this.page.locator('.instant-audience-form:visible').last().getByLabel(label, { exact: true });
+    const form = this.page.locator('.instant-audience-form:visible').last();
+    return form.getByLabel(label, { exact: true }).locator('visible=true');
   }
 
   // ── Running ─────────────────────────────────────────────────────────────────────────────────────────────────

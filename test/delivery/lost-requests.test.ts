@@ -136,4 +136,32 @@ describe('after a lost request', () => {
     await world.rest(60_000);
     assert.deepEqual(world.violations(), []);
   });
+
+  it('or one that failed, a newer state does not wait for the backoff', async () => {
+    let waited = 0;
+    for (let seed = 1; seed <= 12; seed += 1) {
+      let sick = true;
+      const isSick = (entries: readonly SentEntry[]): boolean =>
+        sick && entries.some(({ user_id: id }) => id === user);
+      const world = new World({
+        seed,
+        delayMs: () => 10,
+        fateOf: (entries) => (isSick(entries) ? 'serverError' : null),
+      });
+      const first = world.add(user, [{ seg_id: 1 }]);
+      // Others are accepted all the time: there is no outage.
+      for (let i = 0; i < 200; i += 1) {
+        world.add(device(100 + i), [{ seg_id: 1 }]);
+        await world.clock.advance(50);
+      }
+      sick = false;
+      await world.clock.advance(200);
+      if (first.end !== null) continue;
+      waited += 1;
+      const newer = world.add(user, [{ seg_id: 1, value: 2 }]);
+      await world.clock.advance(45);
+      assert.equal(newer.end?.kind, 'settled');
+    }
+    assert.ok(waited >= 5, `only ${waited} were in their backoff`);
+  });
 });

@@ -107,7 +107,7 @@ export function databaseToAudience(kind: Kind): void {
     });
     ends(() => sandbox.kill());
     useSandboxAt(nodeOf(flow, 'instant-audience-account'), sandbox.url);
-    setVariable(flow, 'PAGE_ROWS', '100');
+    setVariable(flow, 'PAGE_ROWS', '60');
     const site = await ExampleSite.start(flow, { modules: [kind.module] });
     ends(() => site.close());
     await makeTables(site, flow, connection);
@@ -147,11 +147,11 @@ async function makeTables(site: ExampleSite, flow: FlowNode[], connection: Conne
   await until(
     () =>
       changesIn(connection).then(
-        ({ length }) => length === 5_000,
+        ({ length }) => length === 3_000,
         () => false,
       ),
     waitMs,
-    () => 'a table with 5,000 changes',
+    () => 'a table with 3,000 changes',
   );
 }
 

@@ -7,7 +7,7 @@ describe('file to audience with a million rows', function () {
     rows: 1_000_000,
     users: 1_000_000,
     limits: { postsPerSecond: 1_000, usersPerSecond: 50_000 },
-    mostMb: 700,
+    mostMb: 450,
     timeoutMs: 800_000,
   });
 });

@@ -25,6 +25,20 @@ export function completeTypedInput(field: JQuery, name: string, typeName: string
 }
 
 /**
+ * Ties each field to its labels by their ids. The editor names a field that is wrong by what is wrong with it, so that
+ * a screen reader would not say any more which one it is; it leaves alone what is tied so.
+ */
+export function keepNames(form: JQuery): void {
+  form.find('label[for]').each((_index, label) => {
+    const field = $(`#${label.getAttribute('for') ?? ''}:not([type=hidden])`);
+    if (field.length === 0) return;
+    if (label.id === '') label.id = `${field.attr('id') ?? ''}-label-${form.find('label').index(label)}`;
+    const names = [field.attr('aria-labelledby') ?? '', label.id].filter((id) => id !== '');
+    field.attr('aria-labelledby', names.join(' '));
+  });
+}
+
+/**
  * The two buttons beside a list of configuration nodes are links without an address and without a text, which no
  * keyboard reaches and no screen reader can name.
  */
