@@ -103,7 +103,9 @@ async function runAll() {
     const parts = splitByArea(globSync('test/**/*.test.ts', { cwd: root }).sort());
     // The package was built a moment ago: the tests need not do it again.
     totals = sumUp(
-      await Promise.all(parts.map((files, index) => runMocha(files, index, { PACKAGE_BUILT: '1' }))),
+      await Promise.all(
+        parts.map((files, index) => runMocha(files, index, { PACKAGE_BUILT: '1', TEST_PART: String(index) })),
+      ),
     );
   }
   if (failed.length > 0) console.log(`Failed checks: ${failed.join(', ')}`);

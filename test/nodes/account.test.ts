@@ -344,7 +344,7 @@ describe('an account from a file', () => {
       await load([account, ...flow.nodes()], login('${IA_WORD}'), flow);
       await flow.send({ payload: entry(1) });
       assert.equal(flow.accepted.length, 1);
-      await until(() => /in memory/.test(flow.status ?? ''), 'in memory');
+      await until(() => flow.status?.includes('in memory') === true, 'in memory');
     } finally {
       await unload();
       await sandbox.close();

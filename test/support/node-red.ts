@@ -38,7 +38,8 @@ export interface Comms {
 }
 
 const root = path.join(__dirname, '..', '..');
-const scratch = path.join(root, '.test');
+/** A folder for each process of a test run, so that none takes away what another one uses. */
+const scratch = path.join(root, '.test', process.env.TEST_PART ?? 'alone');
 const repositoryNode = path.join(root, 'node_modules', 'node', 'bin', 'node');
 /** The tests' own node is the repository's when npm runs them; the path is for an editor that runs them itself. */
 const nodeBinary = existsSync(repositoryNode) ? repositoryNode : process.execPath;
@@ -65,6 +66,7 @@ async function makePackage(): Promise<Packed & { template: string }> {
   if (process.env.PACKAGE_BUILT === undefined) {
     await promisify(execFile)(nodeBinary, [path.join(root, 'scripts', 'build.mjs')]);
   }
+  await mkdir(scratch, { recursive: true });
   const packed = await pack(path.join(scratch, 'pack'));
   await dropOldTemplates(packed.hash);
   const { template, how } = await installedTemplate(scratch, packed);
