@@ -166,7 +166,7 @@ function growthWords(growths: readonly Growth[]): string {
     const intake = growth.intakePerSecond / before.intakePerSecond;
     if (intake < 0.8 || intake > 1.25)
       words.push(
-        `Intake is not straight at ${step} (${intake.toPrecision(2)} ×): a short run holds the warming-up of the compiler and no checkpoint of the database; past the memory mark of 50,000 entries of a lane, entries are written only, not kept.`,
+        `Intake is not straight at ${step} (${intake.toPrecision(2)} ×): a short run holds the warming-up of the compiler and no checkpoint of the database; past the memory mark, entries are written only, not kept.`,
       );
     const memory = growth.waitingRss - growth.idleRss - (before.waitingRss - before.idleRss);
     if (memory > 20e6)

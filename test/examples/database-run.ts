@@ -36,6 +36,8 @@ export interface Kind {
   readonly connect: (url: string) => Promise<Connection>;
   /** Begins a transaction. */
   readonly begin: string;
+  /** When Node-RED is killed: at these shares of the rows. */
+  readonly killAt: readonly number[];
 }
 
 export interface Change {
@@ -91,6 +93,8 @@ export function databaseToAudience(kind: Kind): void {
       .filter(({ text }) => /^up to \d+$/.test(text));
     assert.ok(positions.length > 1, 'the status shows positions');
     comms.close();
+    // Not beside the next test, which an embedded server gives the same database.
+    await site.close();
     report(
       server.what,
       count(changes.length, 'rows'),
@@ -99,7 +103,7 @@ export function databaseToAudience(kind: Kind): void {
     );
   });
 
-  it('misses nothing when Node-RED is killed in the middle, again and again', async () => {
+  it('misses nothing when Node-RED is killed in the middle', async () => {
     const startedMs = performance.now();
     const { flow, connection } = await prepare('audience_kills');
     const sandbox = await StandAloneSandbox.start({
@@ -114,7 +118,7 @@ export function databaseToAudience(kind: Kind): void {
     const changes = await changesIn(connection);
     const expected = heldAfter(changes);
     const killedAt: number[] = [];
-    for (const share of [0.2, 0.5]) {
+    for (const share of kind.killAt) {
       await until(
         async () => (await sandbox.peaks()).totals.users > changes.length * share,
         waitMs,

@@ -90,6 +90,7 @@ describe('mqtt to audience', function () {
       waitMs,
     );
     comms.close();
+    await site.close();
     report(
       broker.what,
       count(events.length, 'events'),

@@ -78,7 +78,7 @@ export class ExampleSite {
   static async start(flow: readonly FlowNode[], options: SiteOptions = {}): Promise<ExampleSite> {
     const { template } = await packedPackage();
     const { copyTemplate } = await import('../../scripts/user-dir.mjs');
-    const runs = path.join(root, '.test', 'run');
+    const runs = path.join(path.dirname(template), 'run');
     await mkdir(runs, { recursive: true });
     const userDir = await mkdtemp(path.join(runs, 'example-'));
     await copyTemplate(template, userDir);

@@ -1,0 +1,118 @@
+// The words and the help in every language: as complete as in English, with the same placeholders, markup and code.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { lookUp, read, wordsOf, type Words } from './bundle';
+
+const nodes = ['account', 'out', 'segment-builder'];
+const languages = ['de', 'ja'];
+const sources = path.join(__dirname, '..', '..', 'nodes');
+
+function all(text: string, pattern: RegExp): string[] {
+  return [...text.matchAll(pattern)].map((match) => match[1]!);
+}
+
+/** Every word by its dotted key, in the file's order. */
+function flat(words: Words, before = ''): [string, string][] {
+  return Object.entries(words).flatMap(([key, value]): [string, string][] => {
+    const at = `${before}${key}`;
+    if (typeof value === 'object' && value !== null) return flat(value as Words, `${at}.`);
+    assert.equal(typeof value, 'string', at);
+    return [[at, value as string]];
+  });
+}
+
+/** Placeholders, tags and variables: what must come through a translation unchanged, in any order. */
+function marksOf(text: string): string[] {
+  return all(text, /(__\w+?__|<\/?[a-z][^>]*>|\$\{(?=[^}]*\}))/gi).sort();
+}
+
+/** A `code` span or block may break its line differently. */
+function codesOf(help: string): string[] {
+  const blocks = all(help, /```(\w*\n[\s\S]+?)```/g);
+  const spans = all(help.replace(/```[\s\S]+?```/g, ''), /`([^`]+)`/g);
+  return [...blocks, ...spans.map((span) => span.replace(/\s+/g, ' '))].sort();
+}
+
+const headingsOf = (help: string): string[] => all(help, /^(#+) \S/gm);
+const linksOf = (help: string): string[] => all(help, /\]\(([^)]+)\)/g);
+const itemsOf = (help: string): string[] => all(help, /^( *(?:-|\d\.) )/gm);
+
+/** The fields that a help file must speak of: those of the form, but the shared queue's, which is not offered yet. */
+function labelsOf(node: string, words: Words): string[] {
+  const keys = all(read(node, 'form.html'), /data-i18n="((?:segment-builder\.)?label\.[^"]+)"/g);
+  return keys.filter((key) => key !== 'label.databaseUrl').map((key) => lookUp(words, key)!);
+}
+
+for (const node of nodes) {
+  const english = flat(wordsOf(node));
+  const englishHelp = read(node, 'help/en-US.md');
+
+  it(`the ${node} node has every language, and no file of another`, () => {
+    const expected = ['en-US', ...languages].sort();
+    assert.deepEqual(readdirSync(path.join(sources, node, 'locales')).sort(), expected);
+    const help = expected.map((language) => `${language}.md`);
+    assert.deepEqual(readdirSync(path.join(sources, node, 'help')).sort(), help);
+  });
+
+  for (const language of languages) {
+    describe(`the ${node} node in ${language}`, () => {
+      const file = `locales/${language}/${node}.json`;
+      const words = (): Words => JSON.parse(read(node, file)) as Words;
+      const help = (): string => read(node, `help/${language}.md`);
+
+      it('has the keys of the English words, in their order', () => {
+        assert.ok(existsSync(path.join(sources, node, file)), file);
+        const keys = flat(words()).map(([key]) => key);
+        assert.deepEqual(
+          keys,
+          english.map(([key]) => key),
+        );
+      });
+
+      it('has a text for every word, with the placeholders and tags of the English one', () => {
+        const translated = new Map(flat(words()));
+        for (const [key, text] of english) {
+          const other = translated.get(key) ?? '';
+          assert.notEqual(other.trim(), '', key);
+          assert.deepEqual(marksOf(other), marksOf(text), key);
+          assert.equal(other, other.trim(), key);
+        }
+      });
+
+      it('is translated: no sentence is left in English', () => {
+        const translated = new Map(flat(words()));
+        const sentences = english.filter(([, text]) => /[a-z]+( [a-z]+){3}/.test(text));
+        assert.ok(sentences.length > 20);
+        for (const [key, text] of sentences) {
+          assert.notEqual(translated.get(key), text, key);
+        }
+      });
+
+      it('has the headings, lists and links of the English help', () => {
+        assert.deepEqual(headingsOf(help()), headingsOf(englishHelp));
+        assert.deepEqual(itemsOf(help()), itemsOf(englishHelp));
+        assert.deepEqual(linksOf(help()), linksOf(englishHelp));
+      });
+
+      it('mentions in the help the code and the properties that the English one mentions', () => {
+        assert.deepEqual(codesOf(help()), codesOf(englishHelp));
+      });
+
+      it('explains in the help every field by the name that the form gives it', () => {
+        const text = help().replace(/\s+/g, ' ').toLowerCase();
+        const labels = labelsOf(node, words());
+        assert.ok(labels.length > 3);
+        for (const label of labels) {
+          assert.ok(text.includes(label.toLowerCase()), label);
+        }
+      });
+
+      it('renders the marks of the help, also beside letters that need no spaces', async () => {
+        const { marked } = await import('marked');
+        const rendered = (await marked(help())).replace(/<(code|pre)[\s\S]*?<\/\1>/g, '');
+        assert.doesNotMatch(rendered, /\*\*|`|(^|[\s>])_|_($|[\s<])/);
+      });
+    });
+  }
+}
