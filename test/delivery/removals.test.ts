@@ -137,6 +137,21 @@ describe('a removal', function () {
     );
   });
 
+  it('is not undone when it ends while the page with the older add is being read', async () => {
+    for (let waitMs = 0; waitMs < 120; waitMs += 3) {
+      const world = new World({ seed: waitMs, memoryMark: 1, pageRows: 5, commitMs: 20, delayMs: () => 20 });
+      world.add(device(9), [{ seg_id: 1 }]);
+      await world.clock.advance(2_000);
+      world.add(device(8), [{ seg_id: 1 }]);
+      // On disk only, until the one before it has gone.
+      world.add(device(1), [{ seg_id: 1 }]);
+      await world.clock.advance(waitMs);
+      world.add(device(1), [{ seg_id: 1, expiration: -1 }]);
+      await world.rest(30_000);
+      assert.deepEqual(world.violations(), []);
+    }
+  });
+
   it('does not hold back a newer add of its user, which wins', async () => {
     const world = new World({ seed: 2, ...onDisk });
     const user = device(1);

@@ -407,7 +407,6 @@ export class World {
       ...this.service.problems,
       ...this.overQuota(),
       ...this.miscounts(),
-      ...this.toldTwice(),
       ...this.complaints,
     ];
   }
