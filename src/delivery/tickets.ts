@@ -36,6 +36,8 @@ export type TicketEnd =
 
 export type Params = Readonly<Record<string, string | number>>;
 
+const ignore = (): void => undefined;
+
 /** One message on its way. */
 export class Ticket {
   firstSeq = 0;
@@ -57,7 +59,7 @@ export class Ticket {
     },
     /** Position in the input of each entry handed in, null when they are the same. */
     private readonly indexes: readonly number[] | null,
-    private readonly onEnd: (end: TicketEnd) => void,
+    private onEnd: (end: TicketEnd) => void,
   ) {
     this.open = counts.entries;
   }
@@ -94,7 +96,10 @@ export class Ticket {
   private end(end: TicketEnd): void {
     if (this.ended) return;
     this.ended = true;
-    this.onEnd(end);
+    const tell = this.onEnd;
+    // The book keeps ended tickets for a while; they must not keep their messages.
+    this.onEnd = ignore;
+    tell(end);
   }
 
   private summary(): Summary {

@@ -132,6 +132,10 @@ export class User {
   /** Adds an entry in its place; rows read from disk may be older than what is here. */
   add(item: Item): void {
     const items = this.items;
+    if (items.length === 0) {
+      this.items = [item];
+      return;
+    }
     let at = items.length;
     while (at > 0 && items[at - 1]!.seq > item.seq) at -= 1;
     if (at === items.length) items.push(item);
