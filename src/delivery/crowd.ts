@@ -127,7 +127,11 @@ export class Crowd {
   // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   merge(user: User): void {
-    for (const cell of user.merge()) this.end(cell, 'superseded', null);
+    const covered = user.merge();
+    if (covered.length === 0) return;
+    for (const cell of covered) this.end(cell, 'superseded', null);
+    // They are told after this turn's commit, so it must know of them, also when the user leaves for the service.
+    this.forget(user);
   }
 
   end(cell: Cell, end: End, rejection: { readonly code: string; readonly message: string } | null): void {
@@ -180,6 +184,16 @@ export class Crowd {
 
   /** Forgets what no longer matters and queues the user again when something waits. */
   settle(user: User, nowMs: number): void {
+    this.forget(user);
+    if (user.idle) {
+      this.users.delete(user.key);
+      this.ready.forget(user);
+      return;
+    }
+    this.enqueue(user, nowMs);
+  }
+
+  private forget(user: User): void {
     for (const item of user.takeRetired()) this.retire(item);
     for (const item of user.items) {
       if (item.open > 0 || item.row === 'repeat') continue;
@@ -187,12 +201,6 @@ export class Crowd {
       item.row = 'repeat';
       this.journal.mark(item.seq, 'repeat');
     }
-    if (user.idle) {
-      this.users.delete(user.key);
-      this.ready.forget(user);
-      return;
-    }
-    this.enqueue(user, nowMs);
   }
 
   private retire(item: Item): void {
