@@ -409,7 +409,7 @@ export class Engine {
         this.askTurn();
       },
       (error) => this.outboxFailed(asOutboxError(error)),
-      this.dispatcher.isolation.users,
+      this.dispatcher.isolation.size > 0 && !this.crowd.someReady,
     );
   }
 

@@ -20,7 +20,6 @@ export class Isolation {
   private readonly probes = new DueHeap<Group>();
   private readonly ledger: Ledger;
   private largest: number;
-  private waiting = 0;
 
   constructor(limits: Limits, lateMarginMs: number, nowMs: number) {
     this.ledger = new Ledger(quarter(limits), lateMarginMs, nowMs);
@@ -44,14 +43,8 @@ export class Isolation {
     }
   }
 
-  /** Users under search that wait for their turn. */
-  get users(): number {
-    return this.waiting;
-  }
-
   /** A group to be sent again as it is. */
   push(group: Group): void {
-    this.waiting += group.users.length;
     for (const user of group.users) user.isolated = true;
     this.groups.push(group);
   }
@@ -59,26 +52,17 @@ export class Isolation {
   /** One user whose single block was refused: tried again at `dueMs`. */
   probeAt(dueMs: number, user: User): void {
     user.isolated = true;
-    this.waiting += 1;
     this.probes.push(dueMs, { users: [user], probe: true });
   }
 
   /** The next group that may go at `nowMs` within the quarter, or null. Probes only when `probesToo`. */
   next(nowMs: number, freeUsers: number, probesToo: boolean): Group | null {
-    const group = this.take(nowMs, freeUsers, probesToo);
-    if (group !== null) this.waiting -= group.users.length;
-    return group;
-  }
-
-  private take(nowMs: number, freeUsers: number, probesToo: boolean): Group | null {
     const free = this.ledger.free(nowMs);
     if (free.posts < 1) return null;
     const first = this.groups.peek();
     if (first !== undefined && first.users.length > this.largest) {
-      const { users } = this.groups.shift()!;
-      this.waiting -= users.length;
-      this.split(users);
-      return this.take(nowMs, freeUsers, probesToo);
+      this.split(this.groups.shift()!.users);
+      return this.next(nowMs, freeUsers, probesToo);
     }
     if (first !== undefined && first.users.length <= Math.min(free.users, freeUsers)) {
       return this.groups.shift() ?? null;

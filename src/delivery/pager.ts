@@ -24,7 +24,8 @@ export interface ReadPage {
   readonly full: boolean;
 }
 
-const sparedMarks = 9;
+/** With nothing else to send so many times the memory mark may be read. */
+const stuckMarks = 10;
 
 export class Pager {
   private readonly states: Record<Lane, LaneState> = { add: newLane(), removal: newLane() };
@@ -95,15 +96,15 @@ export class Pager {
   }
 
   /**
-   * Starts the reads that are due. A failed read is given to `failed` and may be tried again. `searched` users are
-   * under search for what the service refused: they may stay for long and must not hide those behind them, but
-   * only so many of them are kept beside the mark.
+   * Starts the reads that are due. A failed read is given to `failed` and may be tried again. `stuck` says that all
+   * that is in memory is under search for what the service refused: that may stay for long and must not hide what
+   * lies behind it, so more is read, within bounds.
    */
-  request(arrived: (read: ReadPage) => void, failed: (error: unknown) => void, searched = 0): void {
-    const spared = Math.min(searched, sparedMarks * this.memoryMark);
+  request(arrived: (read: ReadPage) => void, failed: (error: unknown) => void, stuck = false): void {
+    const mark = stuck ? stuckMarks * this.memoryMark : this.memoryMark / 2;
     for (const lane of lanes) {
       const state = this.states[lane];
-      if (!state.unread || state.reading || state.loaded - spared > this.memoryMark / 2) continue;
+      if (!state.unread || state.reading || state.loaded > mark) continue;
       const throughSeq = this.tail;
       if (throughSeq <= state.cursor) continue;
       state.reading = true;
