@@ -6,6 +6,7 @@ import path from 'node:path';
 import { openBrowser, openEditor } from '../test/support/browser.ts';
 import { NodeRed, until } from '../test/support/node-red.ts';
 import { quickStart } from '../test/package/support.ts';
+import { formPictures } from './form-pictures.mjs';
 import { root } from './tools.mjs';
 
 const images = path.join(root, 'docs', 'images');
@@ -52,7 +53,11 @@ const nodeRed = await NodeRed.start({ version: '5' });
 try {
   const browser = await openBrowser();
   try {
-    console.log(`wrote ${path.relative(root, await quickStartPicture(nodeRed, browser))}`);
+    const files = [
+      await quickStartPicture(nodeRed, browser),
+      ...(await formPictures(nodeRed, browser, images)),
+    ];
+    for (const file of files) console.log(`wrote ${path.relative(root, file)}`);
   } finally {
     await browser.close();
   }

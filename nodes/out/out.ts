@@ -7,13 +7,14 @@ import { shorten } from '../../src/audience/issues';
 import { readEntries } from '../../src/audience/read-input';
 import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../src/audience/typed-inputs';
 import { dryRun } from '../../src/delivery/dry-run';
-import type { Engine } from '../../src/delivery/engine';
+import type { Engine, Recovered } from '../../src/delivery/engine';
 import type { Source } from '../../src/outbox/outbox';
 import type { AccountNode } from '../account/account-api';
 import type { Problem } from '../account/checks';
 import { InOrder } from '../shared/in-order';
 import { typedInputsOf } from '../shared/typed-input';
 import { issueText, rejection, textOr, type Rejection } from '../shared/words';
+import { whenFlowsStarted } from './flow-start';
 import { Reporter, type Delivery, type Message } from './reporter';
 import { StatusLine } from './status-line';
 import { accountStatus } from './status-words';
@@ -53,6 +54,9 @@ class OutNode {
   private engine: Engine | null = null;
   private problem: Problem | null = null;
   private closed = false;
+  /** What ended before the flows had started; null since then. */
+  private beforeStart: Recovered[] | null = [];
+  private cancelStart = (): void => undefined;
   /** What came before the account's engine was there. */
   private readonly early: (() => void)[] = [];
   /** Messages that the engine has not seen yet. */
@@ -86,11 +90,24 @@ class OutNode {
       this.fail({ key: `error.${key}` }, key);
     } else {
       this.status.connecting();
+      this.cancelStart = whenFlowsStarted(this.RED, () => this.flowsStarted());
       account.join(node.id, {
         ready: (engine) => ('key' in engine ? this.accountFailed(engine) : this.ready(engine, account)),
-        recovered: (entries) => this.reporter.recovered(entries),
+        recovered: (entries) => this.recovered(entries),
       });
     }
+  }
+
+  /** What ended without its message waits until the nodes behind this one are there. */
+  private recovered(entries: readonly Recovered[]): void {
+    if (this.beforeStart === null) this.reporter.recovered(entries);
+    else this.beforeStart.push(...entries);
+  }
+
+  private flowsStarted(): void {
+    const entries = this.beforeStart ?? [];
+    this.beforeStart = null;
+    if (entries.length > 0) this.reporter.recovered(entries);
   }
 
   private findAccount(id: unknown): AccountNode | null {
@@ -134,6 +151,8 @@ class OutNode {
   /** Whatever the engine has seen ends through it; the rest is told that it was not taken. */
   private async close(removed: boolean): Promise<void> {
     this.status.stop();
+    this.cancelStart();
+    this.flowsStarted();
     await this.account?.leave(this.node.id, !removed);
     this.closed = true;
     for (const done of this.untaken) done(this.notTaken());

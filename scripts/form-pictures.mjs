@@ -1,0 +1,104 @@
+// The pictures of the forms: each as somebody has just filled it in, in light and in dark.
+import path from 'node:path';
+import { Editor } from '../test/browser/editor.ts';
+
+const builder = 'builder';
+const out = 'out';
+const account = 'account';
+
+const flows = [
+  { id: 'tab', type: 'tab', label: 'kitchen' },
+  { id: account, type: 'instant-audience-account', environment: 'sandbox' },
+  {
+    id: builder,
+    type: 'instant-audience-segment-builder',
+    z: 'tab',
+    x: 200,
+    y: 100,
+    account,
+    userId: 'payload.user',
+    domain: 'idfa',
+    segments: [{ segment: '10001', name: 'Kitchen: viewed a product' }],
+    wires: [[out], []],
+  },
+  { id: out, type: 'instant-audience-out', z: 'tab', x: 500, y: 100, account, wires: [[], []] },
+];
+
+/** The open form with its buttons, and nothing around it. */
+async function shoot(editor, images, name, theme) {
+  const file = path.join(images, `form-${name}-${theme}.png`);
+  await editor.page.mouse.move(5, 5);
+  // The last of what slides or fades.
+  await editor.page.waitForTimeout(400);
+  await editor.page.locator('.red-ui-tray').last().screenshot({ path: file });
+  return file;
+}
+
+async function builderPictures(editor, images, theme) {
+  const { page } = editor;
+  await page.setViewportSize({ width: 1400, height: 1420 });
+  await editor.edit(builder);
+  await page.locator('#instant-audience-preview-says', { hasText: 'This would be sent' }).waitFor();
+  const files = [await shoot(editor, images, 'builder', theme)];
+  await page.setViewportSize({ width: 1400, height: 900 });
+  await page.getByRole('button', { name: 'Search the member' }).click();
+  await page.getByRole('combobox', { name: 'Name, code or id' }).fill('er');
+  await page.locator('.instant-audience-found [aria-selected=true]').waitFor();
+  await page.locator('.instant-audience-picker').scrollIntoViewIfNeeded();
+  files.push(await shoot(editor, images, 'builder-picker', theme));
+  await editor.cancel();
+  await editor.edit(builder);
+  await page
+    .locator('#instant-audience-message')
+    .fill('{ "payload": { "user": "00000000-0000-0000-0000-000000000000" } }');
+  await page.locator('#instant-audience-preview-says', { hasText: 'This would not be sent' }).waitFor();
+  await page.locator('#instant-audience-preview-problems').scrollIntoViewIfNeeded();
+  files.push(await shoot(editor, images, 'builder-preview', theme));
+  await page.getByRole('button', { name: 'Make an example' }).click();
+  await editor.cancel();
+  return files;
+}
+
+async function outPictures(editor, images, theme) {
+  await editor.page.setViewportSize({ width: 1400, height: 760 });
+  await editor.edit(out);
+  const files = [await shoot(editor, images, 'out', theme)];
+  await editor.cancel();
+  return files;
+}
+
+async function accountPictures(editor, images, theme) {
+  const { page } = editor;
+  await page.setViewportSize({ width: 1400, height: 860 });
+  await editor.editConfig(account);
+  await page.getByRole('button', { name: 'Test connection' }).click();
+  await page.locator('#instant-audience-test-result[data-level="good"]').waitFor();
+  const files = [await shoot(editor, images, 'account', theme)];
+  await editor.field('Environment').selectOption('production');
+  await editor.field('Member id').fill('1661');
+  await editor.field('User name').fill('audience-api');
+  await page.locator('#instant-audience-problem-username').waitFor({ state: 'hidden' });
+  files.push(await shoot(editor, images, 'account-login', theme));
+  const tabs = page.locator('#instant-audience-account-tabs');
+  await tabs.getByText('Limits').click();
+  files.push(await shoot(editor, images, 'account-limits', theme));
+  await tabs.getByText('Queue').click();
+  files.push(await shoot(editor, images, 'account-queue', theme));
+  await editor.cancel();
+  return files;
+}
+
+/** Deploys a flow of its own and gives the files that it wrote. */
+export async function formPictures(nodeRed, browser, images) {
+  await nodeRed.deploy(flows);
+  const editor = await Editor.open(browser, nodeRed, { width: 1400, height: 900 });
+  await editor.nodeOnCanvas(builder).waitFor();
+  const files = [];
+  for (const theme of ['light', 'dark']) {
+    await editor.setTheme(theme);
+    files.push(...(await builderPictures(editor, images, theme)));
+    files.push(...(await outPictures(editor, images, theme)));
+    files.push(...(await accountPictures(editor, images, theme)));
+  }
+  return files;
+}
