@@ -36,7 +36,7 @@ async function shoot(editor, images, name, theme) {
 
 async function builderPictures(editor, images, theme) {
   const { page } = editor;
-  await page.setViewportSize({ width: 1400, height: 1420 });
+  await page.setViewportSize({ width: 1400, height: 1620 });
   await editor.edit(builder);
   await page.locator('#instant-audience-preview-says', { hasText: 'This would be sent' }).waitFor();
   const files = [await shoot(editor, images, 'builder', theme)];
@@ -44,7 +44,7 @@ async function builderPictures(editor, images, theme) {
   await page.getByRole('button', { name: 'Search the member' }).click();
   await page.getByRole('combobox', { name: 'Name, code or id' }).fill('er');
   await page.locator('.instant-audience-found [aria-selected=true]').waitFor();
-  await page.locator('.instant-audience-picker').scrollIntoViewIfNeeded();
+  await page.evaluate("$('.instant-audience-picker')[0].scrollIntoView({ block: 'center' })");
   files.push(await shoot(editor, images, 'builder-picker', theme));
   await editor.cancel();
   await editor.edit(builder);
@@ -52,7 +52,7 @@ async function builderPictures(editor, images, theme) {
     .locator('#instant-audience-message')
     .fill('{ "payload": { "user": "00000000-0000-0000-0000-000000000000" } }');
   await page.locator('#instant-audience-preview-says', { hasText: 'This would not be sent' }).waitFor();
-  await page.locator('#instant-audience-preview-problems').scrollIntoViewIfNeeded();
+  await page.evaluate("$('#instant-audience-preview-problems')[0].scrollIntoView({ block: 'center' })");
   files.push(await shoot(editor, images, 'builder-preview', theme));
   await page.getByRole('button', { name: 'Make an example' }).click();
   await editor.cancel();
@@ -60,7 +60,7 @@ async function builderPictures(editor, images, theme) {
 }
 
 async function outPictures(editor, images, theme) {
-  await editor.page.setViewportSize({ width: 1400, height: 760 });
+  await editor.page.setViewportSize({ width: 1400, height: 860 });
   await editor.edit(out);
   const files = [await shoot(editor, images, 'out', theme)];
   await editor.cancel();
@@ -77,7 +77,9 @@ async function accountPictures(editor, images, theme) {
   await editor.field('Environment').selectOption('production');
   await editor.field('Member id').fill('1661');
   await editor.field('User name').fill('audience-api');
-  await page.locator('#instant-audience-problem-username').waitFor({ state: 'hidden' });
+  await editor.field('Password').fill('secret');
+  await page.evaluate('document.activeElement.blur()');
+  await page.locator('#instant-audience-problem-password').waitFor({ state: 'hidden' });
   files.push(await shoot(editor, images, 'account-login', theme));
   const tabs = page.locator('#instant-audience-account-tabs');
   await tabs.getByText('Limits').click();

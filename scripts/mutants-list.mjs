@@ -78,7 +78,13 @@ export const mutants = [
     'this.journal.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });',
     "this.journal.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });\n      for (const { selection } of users) for (const { item } of selection.cells) this.journal.mark(item.seq, 'remove');",
   ),
-  one('calls a message’s end twice', 'tickets', 'if (this.ended) return;', ''),
+  {
+    name: 'calls a message’s end twice',
+    changes: [
+      { file: delivery('tickets'), find: 'if (this.ended) return;', replace: '' },
+      { file: delivery('tickets'), find: 'this.onEnd = ignore;', replace: '' },
+    ],
+  },
   one('counts an entry’s end twice', 'crowd', 'if (!cell.again) {', 'if (item.open > -9) {'),
   one(
     'says that something is queued before it is',
@@ -246,8 +252,8 @@ export const mutants = [
   one(
     'reads everything into memory',
     'pager',
-    'state.loaded - spared > this.memoryMark / 2',
-    'state.loaded - spared > 1e9',
+    'state.reading || state.loaded > mark',
+    'state.reading || state.loaded > 1e9',
   ),
   one('packs more than a body holds', 'packer', 'if (left < headBytes) return i;', ''),
 
@@ -319,8 +325,8 @@ export const mutants = [
   one(
     'lets one refused login stop the others',
     'dispatcher',
-    'return serving !== null && this.logins.isReady(serving) ? serving : null;',
-    'return this.logins.accounts().every((each) => this.logins.isReady(each)) ? serving : null;',
+    'this.logins.isReady(account) && this.crowd.ready.size(account) > 0',
+    'this.logins.accounts().every((each) => this.logins.isReady(each)) && this.crowd.ready.size(account) > 0',
   ),
   one(
     'goes on at full speed when everything is refused',
@@ -376,7 +382,13 @@ export const mutants = [
   one(
     'hides good entries behind many bad ones',
     'pager',
-    'Math.min(searched, sparedMarks * this.memoryMark)',
-    '0 * Math.min(searched, sparedMarks)',
+    'stuck ? stuckMarks * this.memoryMark : this.memoryMark / 2',
+    'this.memoryMark / 2',
+  ),
+  one(
+    'does not write down what a departure covers',
+    'crowd',
+    "for (const cell of covered) this.end(cell, 'superseded', null);\n    // They are told after this turn's commit, so it must know of them, also when the user leaves for the service.\n    this.forget(user);",
+    "for (const cell of covered) this.end(cell, 'superseded', null);",
   ),
 ];

@@ -13,7 +13,7 @@ import { node, root, seconds, tool } from './tools.mjs';
 
 const atATime = 2;
 /** A mutant that makes the tests hang is found out too: nobody would take that for green. */
-const limitMs = 240_000;
+const limitMs = 180_000;
 /** Slow, and seldom the first to notice. */
 const last = ['test/delivery/backlog.test.ts'];
 const mocha = realpathSync(tool('mocha', 'lib/cli/cli.js'));

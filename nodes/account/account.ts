@@ -8,8 +8,10 @@ import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import { OutboxError, type Outbox } from '../../src/outbox/outbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
+import { migrate } from '../shared/migrations';
 import type { Account, AccountNode } from './account-api';
 import { serveAccountForms } from './admin';
+import { accountType } from './admin-settings';
 import type { Problem } from './checks';
 import { connectionOf } from './connection';
 import { Holder, type Hold } from './holder';
@@ -22,11 +24,11 @@ type AccountDef = NodeDef & Saved;
 export = (RED: NodeAPI): void => {
   function AccountConstructor(this: AccountNode, config: AccountDef): void {
     RED.nodes.createNode(this, config);
-    Object.assign(this, accountOf(RED, this, config));
+    Object.assign(this, accountOf(RED, this, migrate(accountType, config)));
   }
 
   RED.nodes.registerType(
-    'instant-audience-account',
+    accountType,
     AccountConstructor as NodeConstructor<Node, AccountDef, object>,
     {
       credentials: {

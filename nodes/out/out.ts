@@ -12,6 +12,7 @@ import type { Source } from '../../src/outbox/outbox';
 import type { AccountNode } from '../account/account-api';
 import type { Problem } from '../account/checks';
 import { InOrder } from '../shared/in-order';
+import { migrate } from '../shared/migrations';
 import { typedInputsOf } from '../shared/typed-input';
 import { issueText, rejection, textOr, type Rejection } from '../shared/words';
 import { whenFlowsStarted } from './flow-start';
@@ -34,7 +35,7 @@ interface OutDef extends NodeDef {
 export = (RED: NodeAPI): void => {
   function Out(this: Node, config: OutDef): void {
     RED.nodes.createNode(this, config);
-    new OutNode(RED, this, config).start();
+    new OutNode(RED, this, migrate('instant-audience-out', config)).start();
   }
 
   RED.nodes.registerType('instant-audience-out', Out);

@@ -2,7 +2,7 @@
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable } from '../shared/editor/choices';
 import { migrateOnLoad } from '../shared/editor/on-load';
-import { useOnlyAccount } from '../shared/editor/only-account';
+import { offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
 import { formClosed, formOpened } from '../shared/editor/open-form';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
@@ -105,6 +105,8 @@ function prepareForm(node: Builder): void {
   connectForm(node);
   reachConfigButtons($('#node-input-account'), 'instant-audience-account');
   keepNames(form);
+  // Only where nobody has filled in anything: an account that was left out on purpose stays out.
+  if (node.userId === '') offerOnlyAccount($('#node-input-account'));
   // From here on there are fields to read.
   formOpened(node);
   look = showProblems(form, checkedFields(node));

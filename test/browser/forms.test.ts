@@ -265,6 +265,14 @@ for (const version of nodeRedVersions) {
         await says().filter({ hasText: 'This would be sent.' }).waitFor();
       });
 
+      it('doubts a platform id that looks like one of a device', async () => {
+        const note = page.locator('#instant-audience-preview-note');
+        await message().fill('{"payload":{"user":"1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13"}}');
+        await note.filter({ hasText: 'looks like one of a device' }).waitFor();
+        await message().fill('{"payload":{"user":"7"}}');
+        await note.waitFor({ state: 'hidden' });
+      });
+
       it('says what of the form is missing', async () => {
         await editor.field('User id').fill('');
         await says().filter({ hasText: 'The node is not set up yet' }).waitFor();

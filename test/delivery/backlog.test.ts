@@ -18,7 +18,8 @@ const pageRows = 1_000;
 describe('a backlog of 200,000 entries on disk', function () {
   this.timeout(0);
 
-  const folder = mkdtempSync(path.join(tmpdir(), 'backlog-'));
+  let folder = '';
+  before(() => (folder = mkdtempSync(path.join(tmpdir(), 'backlog-'))));
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   it('keeps memory at its marks and arrives whole, the last state of each user winning', async () => {

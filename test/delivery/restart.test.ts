@@ -152,6 +152,24 @@ describe('a process that is killed', function () {
     );
   });
 
+  it('has told each end only once it was written down, also of what was covered when others of its user left', async () => {
+    const world = new World({ seed: 1, memoryMark: 1, pageRows: 5, delayMs: () => 40 });
+    const [other, user] = [device(1), device(2)];
+    world.add(device(3), [{ seg_id: 1 }]);
+    await world.clock.advance(2_000);
+    world.add(other, [{ seg_id: 1 }]);
+    // These two are on disk only, until the other one has gone.
+    const covered = world.add(user, [{ seg_id: 1 }]);
+    world.add(user, [{ seg_id: 2 }]);
+    await world.clock.advance(60);
+    world.add(user, [{ seg_id: 1, expiration: -1 }]);
+    await world.clock.advance(100);
+    assert.equal(covered.end?.kind, 'settled');
+    world.kill();
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
   it('sends nothing in the first second of its successor', async () => {
     const world = new World({ seed: 1, delayMs: () => 10 });
     await world.clock.advance(1_100);

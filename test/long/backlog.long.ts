@@ -29,7 +29,8 @@ function heapUsedMb(): number {
 describe(`a backlog of ${entries} entries on disk`, function () {
   this.timeout(0);
 
-  const folder = mkdtempSync(path.join(tmpdir(), 'backlog-'));
+  let folder = '';
+  before(() => (folder = mkdtempSync(path.join(tmpdir(), 'backlog-'))));
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   it('keeps the heap flat while it grows and while it drains, and arrives whole', async () => {

@@ -3,6 +3,7 @@ import { compileBuilder, type BuildResult } from '../../../src/audience/build';
 import type { BuilderConfig } from '../../../src/audience/builder-config';
 import { checkEntry } from '../../../src/audience/check';
 import type { CheckedEntry } from '../../../src/audience/entry';
+import { ignoresCase } from '../../../src/audience/identifiers';
 import type { Issue } from '../../../src/audience/issues';
 import { dryRun } from '../../../src/delivery/dry-run';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
@@ -22,6 +23,8 @@ interface Shown {
   readonly says: string;
   readonly isGood: boolean;
   readonly problems: readonly string[];
+  /** What is right, and yet may not be meant. */
+  readonly note: string;
   /** The requests, as JSON. */
   readonly json: string;
 }
@@ -141,9 +144,16 @@ function resultOf(node: Builder, result: BuildResult): Shown {
   });
   if (total === 0) return { ...nothing(word(node, 'noItems'), []), isGood: true };
   const json = requestsText(entries);
-  if (problems.length === 0) return { says: madeOf(node, entries), isGood: true, problems, json };
+  const note = entries.some(isDeviceLike) ? word(node, 'deviceLike') : '';
+  if (problems.length === 0) return { says: madeOf(node, entries), isGood: true, problems, note, json };
   const says = total === 1 ? word(node, 'refused') : word(node, 'partly', { good: entries.length, total });
-  return { says, isGood: false, problems, json };
+  return { says, isGood: false, problems, note, json };
+}
+
+/** An id of the platform's own, or a mapped one, that looks like one of a device: its kind was probably forgotten. */
+function isDeviceLike({ userHead }: CheckedEntry): boolean {
+  const { user_id: id, domain } = JSON.parse(`${userHead}]}`) as { user_id: string; domain?: string };
+  return domain === undefined && ignoresCase(id);
 }
 
 function ofItem(node: Builder, total: number, index: number, told: readonly string[]): string[] {
@@ -170,14 +180,14 @@ function sentences(node: Builder, issues: readonly Issue[]): string[] {
 }
 
 function nothing(says: string, problems: readonly string[]): Shown {
-  return { says, isGood: false, problems, json: '' };
+  return { says, isGood: false, problems, note: '', json: '' };
 }
 
 function word(node: Builder, name: string, params?: Record<string, unknown>): string {
   return node._(`segment-builder.preview.${name}`, params);
 }
 
-function show({ says, isGood, problems, json }: Shown): void {
+function show({ says, isGood, problems, note, json }: Shown): void {
   const place = $('#instant-audience-preview-says');
   const icon = isGood ? 'fa-check-circle' : 'fa-times-circle';
   place.toggleClass('instant-audience-good', isGood).toggleClass('instant-audience-bad', !isGood);
@@ -192,6 +202,9 @@ function show({ says, isGood, problems, json }: Shown): void {
     .empty()
     .append(told)
     .toggle(told.length > 0);
+  $('#instant-audience-preview-note')
+    .text(note)
+    .toggle(note !== '');
   $('#instant-audience-preview-json')
     .text(json)
     .toggle(json !== '');

@@ -2,7 +2,9 @@
 //
 // The runtime keeps one only while this form asks for it: it asks from the moment it opens, so that there is one to
 // take, and stops when it closes.
-import type { EditorNode } from '../../types/red-editor';
+import type { EditorNode, EditorRed } from '../../types/red-editor';
+
+declare const RED: EditorRed;
 
 interface Answer {
   readonly message: string | null;
@@ -56,7 +58,7 @@ export class TakeButton {
     if (this.closed) return;
     if (message !== null && this.waits) {
       this.waits = false;
-      this.says.text(this.word('taken', { time: new Date(atMs ?? 0).toLocaleTimeString() }));
+      this.says.text(this.word('taken', { time: new Date(atMs ?? 0).toLocaleTimeString(RED.i18n.lang()) }));
       this.use(JSON.stringify(JSON.parse(message), null, 2));
     }
     this.timer = setTimeout(() => this.ask(), this.waits ? waitEveryMs : askEveryMs);

@@ -74,6 +74,7 @@ const style = `
 }
 .instant-audience-form a.red-ui-button:focus-visible,
 .instant-audience-form button:focus-visible,
+.instant-audience-form pre:focus-visible,
 .instant-audience-form input[type='checkbox']:focus-visible {
   outline: 2px solid var(--red-ui-form-input-focus-color);
   outline-offset: 1px;

@@ -407,6 +407,7 @@ export class World {
       ...this.service.problems,
       ...this.overQuota(),
       ...this.miscounts(),
+      ...this.toldTwice(),
       ...this.complaints,
     ];
   }

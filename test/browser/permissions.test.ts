@@ -1,0 +1,49 @@
+// Who may ask what: with a login in front of the editor, reading is not testing, taking messages, or evaluating.
+import { strict as assert } from 'node:assert';
+import { NodeRed } from '../support/node-red';
+
+describe('the routes of the forms, with a login in front of the editor', function () {
+  this.timeout(120_000);
+  let nodeRed: NodeRed;
+
+  const start = (permissions: string): Promise<NodeRed> =>
+    NodeRed.start({
+      version: '5',
+      flows: [],
+      settings: { adminAuth: { type: 'credentials', users: [], default: { permissions } } },
+    });
+  const acting: readonly (readonly [string, object])[] = [
+    ['instant-audience/account/test', { id: 'a', values: { environment: 'sandbox' } }],
+    ['instant-audience/builder/b/last-message', {}],
+    ['instant-audience/builder/b/evaluate', { message: {}, inputs: [] }],
+  ];
+  afterEach(() => nodeRed.stop());
+
+  it('let somebody who may only read list segments, and nothing else', async () => {
+    nodeRed = await start('read');
+    const page = await nodeRed.json('instant-audience/account/a/segments?environment=sandbox');
+    assert.equal(page.total, 13);
+    for (const [where, body] of acting) assert.equal((await nodeRed.post(where, body)).status, 401, where);
+  });
+
+  it('need the right to deploy beside our own, since they can reach what a deploy can', async () => {
+    nodeRed = await start('instant-audience.write');
+    for (const [where, body] of acting) assert.equal((await nodeRed.post(where, body)).status, 401, where);
+  });
+
+  it('answer somebody who may do everything, but not a form of another site', async () => {
+    nodeRed = await start('*');
+    const [test, last, evaluated] = await Promise.all(
+      acting.map(([where, body]) => nodeRed.post(where, body)),
+    );
+    assert.equal(test!.body.result, 'sandboxWorks');
+    assert.deepEqual([last!.status, last!.body], [404, { code: 'notDeployed' }]);
+    assert.deepEqual(evaluated!.body, { replies: [] });
+    const text = {
+      method: 'POST',
+      headers: { 'content-type': 'text/plain' },
+      body: '{"id":"a","values":{}}',
+    };
+    assert.equal((await nodeRed.fetch('instant-audience/account/test', text)).status, 400);
+  });
+});
