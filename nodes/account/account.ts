@@ -11,7 +11,6 @@ import { ServiceClient, type ServiceClientOptions } from '../../src/service/clie
 import { migrate } from '../shared/migrations';
 import type { Account, AccountNode } from './account-api';
 import { serveAccountForms } from './admin';
-import { accountType } from './admin-settings';
 import type { Problem } from './checks';
 import { connectionOf } from './connection';
 import { Holder, type Hold } from './holder';
@@ -24,11 +23,11 @@ type AccountDef = NodeDef & Saved;
 export = (RED: NodeAPI): void => {
   function AccountConstructor(this: AccountNode, config: AccountDef): void {
     RED.nodes.createNode(this, config);
-    Object.assign(this, accountOf(RED, this, migrate(accountType, config)));
+    Object.assign(this, accountOf(RED, this, migrate('instant-audience-account', config)));
   }
 
   RED.nodes.registerType(
-    accountType,
+    'instant-audience-account',
     AccountConstructor as NodeConstructor<Node, AccountDef, object>,
     {
       credentials: {

@@ -348,10 +348,14 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('instant-audience-
   },
   oneditsave: function () {
     saveNumbers(this);
-    formClosed();
+    formClosed(this);
   },
-  oneditcancel: formClosed,
-  oneditdelete: formClosed,
+  oneditcancel: function () {
+    formClosed(this);
+  },
+  oneditdelete: function () {
+    formClosed(this);
+  },
 });
 
 migrateOnLoad('instant-audience-account');

@@ -71,13 +71,13 @@ RED.nodes.registerType<BuilderProperties>('instant-audience-segment-builder', {
   },
   oneditsave() {
     this.segments = readRows();
-    closeForm();
+    closeForm(this);
   },
   oneditcancel() {
-    closeForm();
+    closeForm(this);
   },
   oneditdelete() {
-    closeForm();
+    closeForm(this);
   },
 });
 
@@ -85,10 +85,10 @@ migrateOnLoad('instant-audience-segment-builder');
 
 let preview: Preview | null = null;
 
-function closeForm(): void {
+function closeForm(node: Builder): void {
   preview?.close();
   preview = null;
-  formClosed();
+  formClosed(node);
 }
 
 function prepareForm(node: Builder): void {

@@ -115,8 +115,8 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
  * The saved properties of a node of one of our types as this version has them; the same object when nothing had to
  * be done, and for any other type. Migrating twice is migrating once.
  */
-export function migrate<T extends Saved>(type: string, saved: T): T {
-  return (steps[type] ?? []).reduce<Saved>((properties, step) => step(properties), saved) as T;
+export function migrate<T extends object>(type: string, saved: T): T {
+  return (steps[type] ?? []).reduce<Saved>((properties, step) => step(properties), saved as Saved) as T;
 }
 
 function isRecord(value: unknown): value is Saved {

@@ -92,6 +92,17 @@ describe('two accounts of one member', () => {
     assert.deepEqual(world.violations(), []);
   });
 
+  it('do so when the newer one’s account is new and needs a login first', async () => {
+    const world = new World({ seed: 1, accounts: ['b'] });
+    world.add(device(2), [{ seg_id: 1 }], { account: 'b' });
+    await world.clock.advance(3_000);
+    world.attach('a');
+    world.add(device(1), [{ seg_id: 1 }], { account: 'b' });
+    world.add(device(1), [{ seg_id: 1, expiration: -1 }], { account: 'a' });
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
   it('take turns', async () => {
     const world = new World({ seed: 1, accounts: ['a', 'b'], delayMs: () => 5 });
     const entries = (from: number): { user: string; blocks: { seg_id: number }[] }[] =>

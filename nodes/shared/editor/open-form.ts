@@ -1,20 +1,21 @@
-// Which of our nodes has its form open: its validators read the fields, those of all other nodes what was saved.
+// Which of our nodes have their forms open: their validators read the fields, those of all other nodes what was saved.
 
-let open: string | null = null;
+/** More than one, where an account is edited on top of a node that uses it. */
+const open = new Set<string>();
 
 interface Identified {
   readonly id: string;
 }
 
 export function formOpened(node: Identified): void {
-  open = node.id;
+  open.add(node.id);
 }
 
-export function formClosed(): void {
-  open = null;
+export function formClosed(node: Identified): void {
+  open.delete(node.id);
 }
 
 /** By id: the editor hands out the same node in several wrappings. */
 export function isFormOpen(node: Identified): boolean {
-  return node.id === open;
+  return open.has(node.id);
 }
