@@ -5,8 +5,10 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import helper from 'node-red-node-test-helper';
 import { AccountForms, type Answer } from '../../nodes/account/admin';
+import { ofFailure } from '../../nodes/account/connection-test';
 import { engines, sandbox as shared } from '../../nodes/account/process-wide';
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox';
+import { readNetworkError } from '../../src/service/network-errors';
 import { httpServer, httpsServer, listen, type Running } from '../service/loopback';
 import { customAccount, entry, Flow, load, login, sleep, unload, useNodeRed, wordsOf } from './out-flow';
 
@@ -133,6 +135,9 @@ describe("an account's forms", () => {
       const untrusted = await test(valuesOf(`https://localhost:${server.port}`));
       assert.equal(untrusted.result, 'certificate');
       assert.match(untrusted.params.code, /^[A-Z_]+$/);
+      // As the client tells it, whose own tests have the certificates for that.
+      const elsewhere = readNetworkError({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' }, 'connecting', 'host');
+      assert.equal(ofFailure(elsewhere, 'host').result, 'certificateHost');
     });
 
     it('tells an address that is not the service’s', async () => {
