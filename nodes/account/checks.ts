@@ -156,6 +156,9 @@ const checks: Record<CheckedProperty, Check> = {
   warnAfterMinutes: wholeNumber('warnAfterMinutes'),
 };
 
+/** Everything that is checked, in the form's order. */
+export const checkedProperties = Object.keys(checks) as readonly CheckedProperty[];
+
 /** Those whose absence is a matter of its own; the others take their default when they are not saved. */
 const withoutDefault: ReadonlySet<CheckedProperty> = new Set<CheckedProperty>([
   'member',
@@ -178,7 +181,5 @@ export function checkProperty(property: CheckedProperty, read: Reader): Problem 
 
 /** Everything that is wrong, in the form's order. */
 export function checkAccount(read: Reader): Problem[] {
-  return (Object.keys(checks) as CheckedProperty[])
-    .map((property) => checkProperty(property, read))
-    .filter((found) => found !== null);
+  return checkedProperties.map((property) => checkProperty(property, read)).filter((found) => found !== null);
 }

@@ -9,6 +9,7 @@ import type { EditorNode, EditorRed } from '../types/red-editor';
 import {
   checkProperty,
   isFromEnvironment,
+  checkedProperties,
   numberProperties,
   type CheckedProperty,
   type Problem,
@@ -220,24 +221,9 @@ function labelOf(account: Account): string {
   return account.name || describe(account);
 }
 
-const checkedFields: readonly CheckedProperty[] = [
-  'environment',
-  'authUrl',
-  'serviceUrl',
-  'member',
-  'authMethod',
-  'username',
-  'password',
-  'keyName',
-  'privateKey',
-  'queue',
-  'databaseUrl',
-  ...numberProperties,
-];
-
 /** What is wrong is said below the field, also in a tab that is not open yet. */
 function showAccountProblems(account: Account, form: JQuery): void {
-  const checked = checkedFields.map((name) => ({
+  const checked = checkedProperties.map((name) => ({
     name,
     field: field(name),
     verdict: () => {

@@ -8,7 +8,7 @@ import type { Login } from '../../src/service/login';
 import {
   checkProperty,
   isFromEnvironment,
-  numberProperties,
+  checkedProperties,
   type CheckedProperty,
   type NumberProperty,
   type Problem,
@@ -44,21 +44,6 @@ const defaults: Record<NumberProperty, number> = {
   queueMaxMb: 2_048,
   warnAfterMinutes: 2,
 };
-
-const checked: readonly CheckedProperty[] = [
-  'environment',
-  'authUrl',
-  'serviceUrl',
-  'member',
-  'authMethod',
-  'username',
-  'password',
-  'keyName',
-  'privateKey',
-  'queue',
-  'databaseUrl',
-  ...numberProperties,
-];
 
 /** Takes properties and credentials together. The words of a problem are in `account.json`. */
 export function readSettings(saved: Saved): AccountSettings | Problem {
@@ -102,7 +87,7 @@ export function readNumber(saved: Saved, property: NumberProperty): number {
 function problemOf(read: Reader): Problem | null {
   const isUnset = (property: CheckedProperty): boolean => isFromEnvironment(read(property)?.trim() ?? '');
   const withoutUnset: Reader = (property) => (isUnset(property) ? '' : read(property));
-  for (const property of checked) {
+  for (const property of checkedProperties) {
     const problem = checkProperty(property, withoutUnset);
     if (problem === null) continue;
     if (!isUnset(property)) return problem;
