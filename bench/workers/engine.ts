@@ -3,6 +3,7 @@ import type { CheckedEntry } from '../../src/audience/entry';
 import type { Engine as EngineType, EngineStats } from '../../src/delivery/engine';
 import type { Limits } from '../../src/delivery/ledger';
 import type { TicketEnd } from '../../src/delivery/tickets';
+import { collect } from '../support/collect';
 import { nowMs } from '../support/now';
 import { entryOf, messagesOf, type Feed, type PlainEntry } from './entries';
 import { checkEntry, Engine, MemoryOutbox, openDurableOutbox, ServiceClient, systemClock } from './package';
@@ -94,6 +95,7 @@ export const operations = {
       if (end.kind === 'settled') accepted += end.summary.accepted + end.summary.superseded;
       else if (end.kind === 'failed') failed = end.message;
     };
+    if (prepared) collect();
     const startedMs = nowMs();
     const startedUs = cpuUs();
     const messagesPerTurn = Math.max(1, Math.floor(1000 / perMessage));

@@ -1,5 +1,6 @@
 // What one would write by hand: undici, a loop, and the same input.
 import { Pool } from 'undici';
+import { collect } from '../support/collect';
 import { nowMs } from '../support/now';
 import { messagesOf, type Feed } from './entries';
 import { serve } from './serve';
@@ -9,6 +10,7 @@ export const operations = {
   async post(url: string, feed: Feed, concurrent: number): Promise<{ tookMs: number; cpuUs: number }> {
     const messages = [...messagesOf(feed)];
     const pool = new Pool(url, { connections: concurrent, pipelining: 1 });
+    collect();
     const startedMs = nowMs();
     const before = process.cpuUsage();
     let next = 0;

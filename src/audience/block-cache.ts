@@ -1,4 +1,5 @@
 // Serialised blocks, made once: a flow adds thousands of users to the same few segments.
+import { blockText } from './block-text';
 import { utf8Bytes } from './bytes';
 import type { Block } from './entry';
 import { isPlain } from './identifiers';
@@ -55,9 +56,11 @@ function makeBlock(
   const valuePart = value === null ? '' : `,"value":${value}`;
   if (typeof segment === 'number') {
     const head = `{"seg_id":${segment}${valuePart}`;
-    return { key: `i${segment}`, kind: 'id', head, headBytes: head.length, expiration };
+    const text = blockText(head, expiration);
+    return { key: `i${segment}`, kind: 'id', head, headBytes: head.length, expiration, text };
   }
   const head = `{"seg_code":${JSON.stringify(segment)},"member_id":${member}${valuePart}`;
   const headBytes = isPlain(segment) ? head.length : utf8Bytes(head);
-  return { key: `c${member}:${segment.toLowerCase()}`, kind: 'code', head, headBytes, expiration };
+  const text = blockText(head, expiration);
+  return { key: `c${member}:${segment.toLowerCase()}`, kind: 'code', head, headBytes, expiration, text };
 }

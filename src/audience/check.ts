@@ -31,12 +31,18 @@ export type CheckResult =
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
 class Findings {
-  readonly issues: Issue[] = [];
+  /** Made for the first: most entries have none. */
+  private found: Issue[] | null = null;
   count = 0;
+
+  get issues(): readonly Issue[] {
+    return this.found ?? [];
+  }
 
   add(code: IssueCode, path: string, params: Issue['params'] = {}): void {
     this.count++;
-    if (this.issues.length < maxIssues) this.issues.push({ code, path, params });
+    this.found ??= [];
+    if (this.found.length < maxIssues) this.found.push({ code, path, params });
   }
 
   addProblem(problem: Problem, path: string): void {
@@ -44,7 +50,7 @@ class Findings {
   }
 
   get full(): boolean {
-    return this.issues.length >= maxIssues;
+    return this.count >= maxIssues;
   }
 }
 
@@ -72,9 +78,10 @@ function readEntry(input: unknown, allowCustom: boolean, findings: Findings): Ch
     return null;
   }
   let rawId: unknown, rawDomain: unknown, rawBlocks: unknown, rawTime: unknown, rawCustom: unknown;
-  for (const key of Object.keys(input)) {
+  // Not Object.keys: a list of them for each entry is garbage worth avoiding.
+  for (const key in input) {
     const value = input[key];
-    if (value === undefined) continue;
+    if (value === undefined || !Object.hasOwn(input, key)) continue;
     if (key === 'user_id') rawId = value;
     else if (key === 'domain') rawDomain = value;
     else if (key === 'seg_block') rawBlocks = value;
@@ -89,7 +96,18 @@ function readEntry(input: unknown, allowCustom: boolean, findings: Findings): Ch
   const blocks = readBlocks(rawBlocks, findings);
   if (user === null || blocks === null || findings.count > 0) return null;
   if (!fits(user, blocks, findings)) return null;
-  return { ...user, blocks, removes: blocks.some(isRemoval), eventTimeMs: eventTime as number | null };
+  const { userKey, spelling, userHead, userHeadBytes } = user;
+  const removes = blocks.some(isRemoval);
+  // Not spread: this runs for every entry of every message.
+  return {
+    userKey,
+    spelling,
+    userHead,
+    userHeadBytes,
+    blocks,
+    removes,
+    eventTimeMs: eventTime as number | null,
+  };
 }
 
 type User = Pick<CheckedEntry, 'userKey' | 'spelling' | 'userHead' | 'userHeadBytes'>;
@@ -107,8 +125,7 @@ function readUser(rawId: unknown, rawDomain: unknown, allowCustom: boolean, find
   }
   const { userKey, spelling } = userKeyOf(domain, id);
   const plain = isPlain(id);
-  const domainPart = domain === null ? '' : `,"domain":${JSON.stringify(domain)}`;
-  const userHead = `{"user_id":${plain ? `"${id}"` : JSON.stringify(id)}${domainPart},"seg_block":[`;
+  const userHead = (plain ? `{"user_id":"${id}"` : `{"user_id":${JSON.stringify(id)}`) + afterId(domain);
   const ascii = plain && (domain === null || isPlain(domain));
   return {
     userKey,
@@ -116,6 +133,10 @@ function readUser(rawId: unknown, rawDomain: unknown, allowCustom: boolean, find
     userHead,
     userHeadBytes: ascii ? userHead.length : utf8Bytes(userHead),
   };
+}
+
+function afterId(domain: string | null): string {
+  return domain === null ? ',"seg_block":[' : `,"domain":${JSON.stringify(domain)},"seg_block":[`;
 }
 
 function readFlag(raw: unknown, findings: Findings): boolean {
@@ -150,9 +171,9 @@ function readBlock(input: unknown, index: number, findings: Findings): Block | n
   }
   const before = findings.count;
   let rawId: unknown, rawCode: unknown, rawMember: unknown, rawValue: unknown, rawExpiration: unknown;
-  for (const key of Object.keys(input)) {
+  for (const key in input) {
     const value = input[key];
-    if (value === undefined) continue;
+    if (value === undefined || !Object.hasOwn(input, key)) continue;
     if (key === 'seg_id') rawId = value;
     else if (key === 'seg_code') rawCode = value;
     else if (key === 'member_id') rawMember = value;

@@ -37,6 +37,8 @@ export interface Block {
   readonly headBytes: number;
   /** Minutes as given; null leaves the key out. */
   readonly expiration: number | null;
+  /** The whole block as JSON with the expiration as given: most are sent before it changes. */
+  readonly text: string;
 }
 
 /** An entry that passed every check, ready to be queued, merged and packed. */

@@ -1,15 +1,10 @@
 // A checked entry as text: how the outbox keeps it, and how it is read back.
 import { checkEntry } from './check';
-import type { Block, CheckedEntry } from './entry';
+import type { CheckedEntry } from './entry';
 import { sentence } from './issues';
 
 /** What closes a user after its blocks. */
-export const userTail = ']}';
-
-/** One block as JSON with this expiration (minutes; null leaves the key out). */
-export function blockText(block: Block, expiration: number | null): string {
-  return expiration === null ? `${block.head}}` : `${block.head},"expiration":${expiration}}`;
-}
+const userTail = ']}';
 
 /**
  * The entry as JSON in the service's own form, expirations as given. The time of the event is not in it: the
@@ -18,10 +13,17 @@ export function blockText(block: Block, expiration: number | null): string {
 export function entryBody(entry: CheckedEntry): string {
   let body = entry.userHead;
   for (let index = 0; index < entry.blocks.length; index++) {
-    const block = entry.blocks[index]!;
-    body += index === 0 ? blockText(block, block.expiration) : `,${blockText(block, block.expiration)}`;
+    if (index > 0) body += ',';
+    body += entry.blocks[index]!.text;
   }
   return body + userTail;
+}
+
+/** Length of `entryBody`, in characters, without building it. */
+export function bodyChars(entry: CheckedEntry): number {
+  let chars = entry.userHead.length + userTail.length + entry.blocks.length - 1;
+  for (const { text } of entry.blocks) chars += text.length;
+  return chars;
 }
 
 /**

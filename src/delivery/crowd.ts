@@ -5,6 +5,7 @@
 
 import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
+import { bodyChars } from '../audience/serialise';
 import type { Lane } from '../outbox/outbox';
 import { DueHeap } from './heap';
 import type { Journal } from './journal';
@@ -206,8 +207,7 @@ export class Crowd {
   private retire(item: Item): void {
     this.pager.unloaded(laneOf(item.entry));
     if (item.row !== 'shield') this.queuedChars -= bodyChars(item.entry);
-    const changedNothing = item.cells.every((cell) => cell.rejected);
-    if (changedNothing || !this.pager.hasUnreadBefore(item.seq)) {
+    if (!this.pager.hasUnreadBefore(item.seq) || item.changedNothing) {
       this.journal.mark(item.seq, 'remove');
       return;
     }
@@ -302,14 +302,4 @@ export function laneOf(entry: CheckedEntry): Lane {
 
 function shieldOf(item: Item): Item {
   return new Item(item.seq, item.entry, item.source, item.bornMonoMs, item.takenWallMs, 'shield', null);
-}
-
-/** Length of the entry's row body, without building it. */
-export function bodyChars(entry: CheckedEntry): number {
-  let chars = entry.userHead.length + ']}'.length + entry.blocks.length - 1;
-  for (const { head, expiration } of entry.blocks) {
-    chars += head.length + '}'.length;
-    if (expiration !== null) chars += ',"expiration":'.length + String(expiration).length;
-  }
-  return chars;
 }

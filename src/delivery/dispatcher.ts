@@ -72,8 +72,8 @@ export class Dispatcher {
     this.gates.cancelled();
     this.ledger.cancel(post.grant);
     if (post.search !== null) this.isolation.quota.cancel(post.search.grant);
-    for (const { user, selection } of post.users) {
-      for (const cell of selection.cells) if (cell.state === 'inFlight') cell.state = 'waiting';
+    for (const { user, cells } of post.users) {
+      for (const cell of cells) if (cell.state === 'inFlight') cell.state = 'waiting';
       user.flight = null;
     }
     this.searchAgain(post, nowMs);
@@ -137,7 +137,7 @@ export class Dispatcher {
         continue;
       }
       account ??= selection.account;
-      if (selection.account !== account || packer.add(user, selection) === 0) left.push(user);
+      if (selection.account !== account || packer.add(user, selection.cells) === 0) left.push(user);
     }
     if (left.length > 0) this.isolation.push({ users: left, probe: false });
     if (packer.size === 0 || account === null) return null;
@@ -198,7 +198,7 @@ export class Dispatcher {
       const selection = this.select(user, nowMs);
       if (selection === null) this.crowd.settle(user, nowMs);
       else if (selection.account !== account) ready.put(user, selection.account);
-      else if (packer.add(user, selection) === 0) {
+      else if (packer.add(user, selection.cells) === 0) {
         if (packer.size > 0) {
           ready.putBack(user, account);
           break;
@@ -233,9 +233,9 @@ export class Dispatcher {
 
   private makePost(packer: Packer, account: string, group: Group | null): Post {
     const { users } = packer;
-    for (const { user, selection } of users) {
-      user.flight = selection.cells;
-      for (const cell of selection.cells) cell.state = 'inFlight';
+    for (const { user, cells } of users) {
+      user.flight = cells;
+      for (const cell of cells) cell.state = 'inFlight';
     }
     return {
       number: ++this.lastPost,

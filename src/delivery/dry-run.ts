@@ -26,10 +26,10 @@ export function dryRun(entries: readonly CheckedEntry[], wallMs: number): unknow
       if (packer.size === usersPerPost) break;
       user.merge();
       const selection = user.select(blocksPerUser, (account) => account, 0);
-      if (selection === null || packer.add(user, selection) === 0) continue;
+      if (selection === null || packer.add(user, selection.cells) === 0) continue;
     }
     if (packer.size === 0) break;
-    for (const { selection } of packer.users) for (const cell of selection.cells) cell.state = 'ended';
+    for (const { cells } of packer.users) for (const cell of cells) cell.state = 'ended';
     bodies.push(JSON.parse(packer.body()));
     waiting = waiting.filter((user) => user.waits);
   }

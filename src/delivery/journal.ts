@@ -2,12 +2,13 @@
 
 import type { Commit, FlightMark, NewRow } from '../outbox/outbox';
 
-/** What becomes of a row that has ended. Of several words about one row in one commit the last counts. */
+/** What becomes of a row that has ended. Of several words about one row the last counts; none follows `remove`. */
 type Mark = 'remove' | 'shield' | 'repeat';
 
 export class Journal {
   private append: NewRow[] = [];
-  private marks = new Map<number, Mark>();
+  private removed: number[] = [];
+  private marks = new Map<number, Exclude<Mark, 'remove'>>();
   private departs: FlightMark[] = [];
   private arrived: number[] = [];
   private lostPosts: { post: number; untilWallMs: number }[] = [];
@@ -18,7 +19,12 @@ export class Journal {
   }
 
   mark(seq: number, mark: Mark): void {
-    this.marks.set(seq, mark);
+    if (mark !== 'remove') {
+      this.marks.set(seq, mark);
+      return;
+    }
+    if (this.marks.size > 0) this.marks.delete(seq);
+    this.removed.push(seq);
   }
 
   depart(mark: FlightMark): void {
@@ -39,11 +45,11 @@ export class Journal {
 
   /** Everything since the last `take`, or null when there is nothing to say. */
   take(): Commit | null {
-    const marked: Record<Mark, number[]> = { remove: [], shield: [], repeat: [] };
-    for (const [seq, mark] of this.marks) marked[mark].push(seq);
+    const marked = { shield: [] as number[], repeat: [] as number[] };
+    this.marks.forEach((mark, seq) => marked[mark].push(seq));
     const commit: Commit = {
       ...(this.append.length > 0 && { append: this.append }),
-      ...(marked.remove.length > 0 && { remove: marked.remove }),
+      ...(this.removed.length > 0 && { remove: this.removed }),
       ...(marked.shield.length > 0 && { shield: marked.shield }),
       ...(marked.repeat.length > 0 && { repeat: marked.repeat }),
       ...(this.departs.length > 0 && { depart: this.departs }),
@@ -53,6 +59,7 @@ export class Journal {
     };
     if (Object.keys(commit).length === 0) return null;
     this.append = [];
+    this.removed = [];
     this.marks = new Map();
     this.departs = [];
     this.arrived = [];
@@ -65,10 +72,12 @@ export class Journal {
   putBack(commit: Commit): void {
     const later = this.marks;
     this.marks = new Map();
-    for (const mark of ['remove', 'shield', 'repeat'] as const) {
+    this.removed = [...(commit.remove ?? []), ...this.removed];
+    for (const mark of ['shield', 'repeat'] as const) {
       for (const seq of commit[mark] ?? []) this.marks.set(seq, mark);
     }
     for (const [seq, mark] of later) this.marks.set(seq, mark);
+    for (const seq of this.removed) this.marks.delete(seq);
     this.arrived.unshift(...(commit.arrive ?? []));
     this.lostPosts.unshift(...(commit.lost ?? []));
     this.shieldFloor = Math.max(this.shieldFloor, commit.dropShieldsThrough ?? 0);

@@ -1,6 +1,6 @@
 // What the service's answer means for the users of a post (promise 9, and the spec's table of refusals).
 
-import type { PostOutcome, TokenOutcome, Warning } from '../service/outcome';
+import type { EntryVerdict, PostOutcome, TokenOutcome, Warning } from '../service/outcome';
 import { verdicts, type SentEntry } from '../service/verdicts';
 import { backoffMs } from './backoff';
 import type { Clock } from './clock';
@@ -15,6 +15,9 @@ import type { Cell, User } from './user';
 
 /** Settings that stand in the way are tried again slowly. */
 const configurationRetryMs = 60_000;
+
+/** Without a warning. */
+const plainlyAccepted: EntryVerdict = { kind: 'accepted', warnings: [] };
 
 export class Outcomes {
   /** The block that was accepted last. */
@@ -96,27 +99,31 @@ export class Outcomes {
     this.gates.accepted(post.sentMs);
     this.countRate(post.users.length, nowMs);
     const told = warnings.length === 0 ? null : verdicts(sentEntries(post.body), warnings);
-    post.users.forEach((packed, index) => {
-      const verdict = told?.[index] ?? null;
-      if (verdict?.kind === 'again') {
-        waitAgain(packed);
-        return;
-      }
-      const { user, selection } = packed;
-      user.failures = 0;
-      user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
-      selection.cells.forEach((cell, place) => {
-        const refusal =
-          verdict?.kind === 'rejected'
-            ? verdict
-            : verdict?.kind === 'partly'
-              ? verdict.blocks.get(place)
-              : undefined;
-        if (refusal !== undefined) this.crowd.reject(cell, refusal.code, refusal.message);
-        else this.acceptedCell(user, cell, post.sentMs, verdict?.kind === 'accepted' ? verdict.warnings : []);
-      });
-    });
+    for (let index = 0; index < post.users.length; index += 1) {
+      this.acceptedUser(post.users[index]!, told?.[index] ?? plainlyAccepted, post.sentMs);
+    }
     for (const { user } of post.users) if (user.isolated) this.searchOn(user, nowMs);
+  }
+
+  private acceptedUser(packed: PackedUser, verdict: EntryVerdict, sentMs: number): void {
+    if (verdict.kind === 'again') {
+      waitAgain(packed);
+      return;
+    }
+    const { user, cells } = packed;
+    user.failures = 0;
+    user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
+    for (let place = 0; place < cells.length; place += 1) {
+      const cell = cells[place]!;
+      const refusal =
+        verdict.kind === 'rejected'
+          ? verdict
+          : verdict.kind === 'partly'
+            ? verdict.blocks.get(place)
+            : undefined;
+      if (refusal !== undefined) this.crowd.reject(cell, refusal.code, refusal.message);
+      else this.acceptedCell(user, cell, sentMs, verdict.kind === 'accepted' ? verdict.warnings : []);
+    }
   }
 
   private acceptedCell(user: User, cell: Cell, sentMs: number, warnings: readonly string[]): void {
@@ -185,10 +192,10 @@ export class Outcomes {
 
   private failed(post: Post, outcome: Extract<PostOutcome, { kind: 'passing' }>, nowMs: number): void {
     this.gates.failed(outcome, post.sentMs, nowMs);
-    for (const { user, selection } of post.users) {
+    for (const { user, cells } of post.users) {
       user.failures += 1;
       user.notBeforeMs = nowMs + backoffMs(user.failures, this.random);
-      if (outcome.ambiguous) this.crowd.suspect(user, selection.cells, nowMs + this.lateMarginMs);
+      if (outcome.ambiguous) this.crowd.suspect(user, cells, nowMs + this.lateMarginMs);
     }
   }
 
@@ -196,8 +203,8 @@ export class Outcomes {
 
   private bodyRefused(post: Post, outcome: { code: string; message: string }, nowMs: number): void {
     this.gates.refused(outcome.message);
-    for (const { selection } of post.users) {
-      for (const cell of selection.cells) {
+    for (const { cells } of post.users) {
+      for (const cell of cells) {
         cell.refusedAtMs = Math.min(cell.refusedAtMs, nowMs);
       }
     }
@@ -207,11 +214,10 @@ export class Outcomes {
 
   /** One user alone was refused: fewer of its blocks, or the one block that is left. */
   private searchUser(
-    { user, selection }: PackedUser,
+    { user, cells }: PackedUser,
     outcome: { code: string; message: string },
     nowMs: number,
   ): void {
-    const { cells } = selection;
     const only = cells[0]!;
     if (cells.length > 1) {
       user.blockLimit = Math.ceil(cells.length / 2);
@@ -247,8 +253,8 @@ export class Outcomes {
   }
 }
 
-function waitAgain({ selection }: PackedUser): void {
-  for (const cell of selection.cells) if (cell.state === 'inFlight') cell.state = 'waiting';
+function waitAgain({ cells }: PackedUser): void {
+  for (const cell of cells) if (cell.state === 'inFlight') cell.state = 'waiting';
 }
 
 function sentEntries(body: string): SentEntry[] {

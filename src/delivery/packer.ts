@@ -1,14 +1,15 @@
 // Assembles the body of one request from pieces that were serialised once. Its size is known before it is built.
 
+import { blockText } from '../audience/block-text';
 import { utf8Bytes } from '../audience/bytes';
-import { sentExpiration, type Selection, type User, type Cell } from './user';
+import { sentExpiration, type User, type Cell } from './user';
 
 /** The service takes 1 MB; spec section 3 says to stay under this. */
 export const maxBodyBytes = 1_000_000;
 
 export interface PackedUser {
   readonly user: User;
-  readonly selection: Selection;
+  readonly cells: readonly Cell[];
 }
 
 const open = '{"rt_segment":[';
@@ -37,24 +38,27 @@ export class Packer {
    * Adds one user with as many of the blocks as fit, and says how many those were; 0 when none fits. Removes
    * nothing that was added before.
    */
-  add(user: User, selection: Selection): number {
-    const fitting = this.fit(selection.cells);
+  add(user: User, wanted: readonly Cell[]): number {
+    const fitting = this.fit(wanted);
     if (fitting === 0) return 0;
-    const cells = fitting === selection.cells.length ? selection.cells : selection.cells.slice(0, fitting);
+    const cells = fitting === wanted.length ? wanted : wanted.slice(0, fitting);
     const { userHead, userHeadBytes } = cells[cells.length - 1]!.item.entry;
-    let text = this.users.length === 0 ? userHead : `,${userHead}`;
+    const { parts } = this;
+    if (this.users.length > 0) parts.push(',');
+    parts.push(userHead);
     let bytes = userHeadBytes + close.length + (this.users.length === 0 ? 0 : 1);
     for (let i = 0; i < cells.length; i += 1) {
       const cell = cells[i]!;
+      const { head, headBytes, expiration, text } = cell.block;
       const minutes = sentExpiration(cell, this.nowMonoMs);
-      cell.sentExpired = minutes === -1 && cell.block.expiration !== -1;
-      text += i === 0 ? cell.block.head : `,${cell.block.head}`;
-      text += minutes === null ? '}' : `,"expiration":${minutes}}`;
-      bytes += cell.block.headBytes + slotBytes(minutes) + (i === 0 ? 0 : 1);
+      cell.sentExpired = minutes === -1 && expiration !== -1;
+      if (i > 0) parts.push(',');
+      parts.push(minutes === expiration ? text : blockText(head, minutes));
+      bytes += headBytes + slotBytes(minutes) + (i === 0 ? 0 : 1);
     }
-    this.parts.push(text, close);
+    parts.push(close);
     this.bytes += bytes;
-    this.users.push({ user, selection: cells === selection.cells ? selection : { ...selection, cells } });
+    this.users.push({ user, cells });
     return fitting;
   }
 

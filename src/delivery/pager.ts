@@ -77,7 +77,8 @@ export class Pager {
 
   /** Whether a row with this number, now ended, may still be older than the news of something unread. */
   hasUnreadBefore(seq: number): boolean {
-    return lanes.some((lane) => this.states[lane].unread && this.states[lane].cursor < seq);
+    const { removal, add } = this.states;
+    return (removal.unread && removal.cursor < seq) || (add.unread && add.cursor < seq);
   }
 
   /** Shields up to here have nothing unread below them. */

@@ -85,6 +85,12 @@ export class Item {
     return true;
   }
 
+  /** Whether the service refused all of it. */
+  get changedNothing(): boolean {
+    for (const cell of this.cells) if (!cell.rejected) return false;
+    return true;
+  }
+
   /** Whether something of it is to be sent. */
   get waits(): boolean {
     for (const cell of this.cells) if (cell.state === 'waiting') return true;
@@ -226,8 +232,10 @@ export class User {
 
   /** The one block there is, for the usual case. */
   private onlyCell(): Cell | null {
-    const [item] = this.items;
-    return item !== undefined && this.items.length === 1 && item.cells.length === 1 ? item.cells[0]! : null;
+    const { items } = this;
+    if (items.length !== 1) return null;
+    const { cells } = items[0]!;
+    return cells.length === 1 ? cells[0]! : null;
   }
 
   /** Waiting cells up to the first of another kind. */
@@ -272,6 +280,7 @@ export class User {
   /** Whether a lost request may still undo `cell`, which was sent at `sentMs` and accepted. */
   mayBeUndone(cell: Cell, sentMs: number): boolean {
     if (sentMs < this.suspectAllUntilMs) return true;
+    if (this.suspects.length === 0) return false;
     return this.suspects.some(
       (lost) =>
         sentMs < lost.untilMs &&

@@ -37,7 +37,14 @@ describe('checkEntry', () => {
       userHead: '{"user_id":"12345678900987654321","seg_block":[',
       userHeadBytes: 47,
       blocks: [
-        { key: 'i10001', kind: 'id', head: '{"seg_id":10001,"value":1', headBytes: 25, expiration: 1440 },
+        {
+          key: 'i10001',
+          kind: 'id',
+          head: '{"seg_id":10001,"value":1',
+          headBytes: 25,
+          expiration: 1440,
+          text: '{"seg_id":10001,"value":1,"expiration":1440}',
+        },
       ],
       removes: false,
       eventTimeMs: null,

@@ -1,8 +1,9 @@
 // Entries as text, for the outbox.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { blockText } from '../../src/audience/block-text';
 import { checkEntry } from '../../src/audience/check';
-import { blockText, entryBody, parseBody } from '../../src/audience/serialise';
+import { bodyChars, entryBody, parseBody } from '../../src/audience/serialise';
 import { entry } from './arbitraries';
 
 describe('parseBody', () => {
@@ -12,6 +13,7 @@ describe('parseBody', () => {
         const result = checkEntry({ ...input, event_time });
         assert.ok(result.ok);
         assert.deepEqual(parseBody(entryBody(result.entry)), { ...result.entry, eventTimeMs: null });
+        assert.equal(bodyChars(result.entry), entryBody(result.entry).length);
       }),
     );
   });
@@ -28,7 +30,8 @@ describe('blockText', () => {
     const result = checkEntry({ user_id: '7', seg_block: [{ seg_id: 5, value: 2, expiration: 60 }] });
     assert.ok(result.ok);
     const [block] = result.entry.blocks;
-    assert.equal(blockText(block!, 59), '{"seg_id":5,"value":2,"expiration":59}');
-    assert.equal(blockText(block!, null), '{"seg_id":5,"value":2}');
+    assert.equal(block!.text, '{"seg_id":5,"value":2,"expiration":60}');
+    assert.equal(blockText(block!.head, 59), '{"seg_id":5,"value":2,"expiration":59}');
+    assert.equal(blockText(block!.head, null), '{"seg_id":5,"value":2}');
   });
 });

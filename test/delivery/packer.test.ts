@@ -45,12 +45,12 @@ describe('the packer', () => {
           users.forEach((blocks, number) => {
             const { user, selection } = userWith(number, blocks);
             const beforeBytes = packer.bodyBytes;
-            const fitted = packer.add(user, selection);
+            const fitted = packer.add(user, selection.cells);
             assert.ok(packer.bodyBytes < limitBytes || packer.size === 0);
             if (fitted > 0) expected.push(blocks.slice(0, fitted));
             if (fitted < blocks.length) {
               const roomy = new Packer(0);
-              roomy.add(user, { ...selection, cells: selection.cells.slice(0, fitted + 1) });
+              roomy.add(user, selection.cells.slice(0, fitted + 1));
               const frame = new Packer(0).bodyBytes;
               const comma = packer.size - (fitted > 0 ? 1 : 0) > 0 ? 1 : 0;
               const withNext = beforeBytes + roomy.bodyBytes - frame + comma;
@@ -71,7 +71,7 @@ describe('the packer', () => {
     const packer = new Packer(0);
     for (const number of [1, 2]) {
       const { user, selection } = userWith(number, [{ seg_id: 5, value: 7 }]);
-      assert.equal(packer.add(user, selection), 1);
+      assert.equal(packer.add(user, selection.cells), 1);
     }
     assert.deepEqual(JSON.parse(packer.body()), {
       rt_segment: [
@@ -101,7 +101,7 @@ describe('the packer', () => {
         { seg_id: 5, ...(given !== undefined && { expiration: given }) },
       ]);
       const packer = new Packer(waitedMs);
-      packer.add(user, selection);
+      packer.add(user, selection.cells);
       const [entry] = (JSON.parse(packer.body()) as Body).rt_segment;
       assert.equal(entry!.seg_block[0]!.expiration, sent, `${given} after ${waitedMs} ms`);
       assert.equal(selection.cells[0]!.sentExpired, sent === -1 && given !== -1);
