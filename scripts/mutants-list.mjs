@@ -375,8 +375,20 @@ export const mutants = [
   one(
     'calls a witness whose user has had a later, expired add',
     'outcomes',
-    'this.witness = cell.sentExpired ? null : cell;',
+    'this.witness = cell;',
     'if (!cell.sentExpired) this.witness = cell;',
+  ),
+  one(
+    'calls a witness that would go as a removal that nobody asked for',
+    'crowd',
+    'if (asRemoval && !sentExpired) return;',
+    '',
+  ),
+  one(
+    'never asks the user under search for a witness',
+    'crowd',
+    'if (this.users.get(entry.userKey)?.takesBack(cell) === false) return;',
+    'if (this.users.has(entry.userKey)) return;',
   ),
   one('calls no witness', 'outcomes', 'this.crowd.sendAgain(this.witness, nowMs);', 'this.witness = null;'),
   one(

@@ -64,16 +64,18 @@ export class Crowd {
   }
 
   /**
-   * Sends a block that ended once more, alone: others of its entry may have newer ones. Not when its user is known
-   * here, since there is something newer then, or a lost request; nor when its time is nearly over, since it would
-   * go as a removal that nobody asked for.
+   * Sends a block that ended once more, as it was sent and alone: others of its entry may have newer ones. Not when
+   * something newer of its user may be about the same segment, or a lost request may; nor when its time is nearly
+   * over, since an add would then go as a removal that nobody asked for.
    */
-  sendAgain({ item, block }: Cell, nowMs: number): void {
+  sendAgain(cell: Cell, nowMs: number): void {
+    const { item, block, sentExpired } = cell;
     const { entry, seq, source, bornMonoMs, takenWallMs } = item;
-    if (this.users.has(entry.userKey)) return;
+    if (this.users.get(entry.userKey)?.takesBack(cell) === false) return;
     const alone = { ...entry, blocks: [block], removes: block.expiration === -1 };
     const again = new Item(seq, alone, source, bornMonoMs, takenWallMs, 'repeat', null);
-    if (block.expiration !== -1 && sentExpiration(again.cells[0]!, nowMs + 60_000) === -1) return;
+    const asRemoval = block.expiration !== -1 && sentExpiration(again.cells[0]!, nowMs + 60_000) === -1;
+    if (asRemoval && !sentExpired) return;
     this.pager.loaded(laneOf(alone));
     this.queuedChars += bodyChars(alone);
     this.admit(again, hashUserKey(alone.userKey), nowMs);

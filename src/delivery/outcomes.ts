@@ -131,8 +131,7 @@ export class Outcomes {
     // A lost request may still run after this one: then it is sent once more.
     if (user.mayBeUndone(cell, sentMs)) cell.due = true;
     this.crowd.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
-    // What went as a removal since its time had passed cannot be sent like that again.
-    this.witness = cell.sentExpired ? null : cell;
+    this.witness = cell;
   }
 
   private countRate(users: number, nowMs: number): void {

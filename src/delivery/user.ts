@@ -196,7 +196,7 @@ export class User {
   }
 
   /**
-   * The blocks of the next request, removals first, all of one kind and spelling and of one account, at most
+   * The blocks of the next request, removals first (of a search, those refused before last), all of one kind and spelling and of one account, at most
    * `limit`. `login` names the account whose login serves an entry's account now, or null while there is none.
    * Call `merge` before. Null when nothing can go.
    */
@@ -217,8 +217,10 @@ export class User {
     if (account === null) return null;
     const most = Math.min(limit, this.blockLimit);
     if (cells.length > most) {
-      const removal = (cell: Cell): boolean => sentExpiration(cell, nowMonoMs) === -1;
-      cells = [...cells.filter(removal), ...cells.filter((cell) => !removal(cell))].slice(0, most);
+      // Those not refused yet go first: what stands in the way must not keep them waiting.
+      const place = (cell: Cell): number =>
+        (cell.refusedAtMs < Infinity ? 2 : 0) + (sentExpiration(cell, nowMonoMs) === -1 ? 0 : 1);
+      cells = [0, 1, 2, 3].flatMap((each) => cells.filter((cell) => place(cell) === each)).slice(0, most);
     }
     return { cells, account };
   }
@@ -288,6 +290,12 @@ export class User {
           ? lost.cell !== cell || lost.sentExpired !== cell.sentExpired
           : orderKind(lost.cell) !== orderKind(cell)),
     );
+  }
+
+  /** Whether a block that ended here may be sent once more: everything known here came later, so it goes first. */
+  takesBack(cell: Cell): boolean {
+    if (this.flight !== null || this.suspectUntilMs > -Infinity) return false;
+    return this.items.every(({ seq }) => seq > cell.item.seq);
   }
 
   /** The lost requests can no longer run: forgets them and wakes what is to be repeated. */

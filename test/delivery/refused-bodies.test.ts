@@ -209,6 +209,66 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
+  it('of the only user there is is told apart by what was accepted of that user before', async () => {
+    for (const expiration of [undefined, -1]) {
+      const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
+      await world.clock.advance(1_100);
+      world.submit([good(1)]);
+      await world.clock.advance(5_000);
+      const blocks = [{ seg_id: 901, ...(expiration !== undefined && { expiration }) }];
+      const lone = world.submit([{ user: device(1), blocks }]);
+      await world.clock.advance(120_000);
+      assert.equal(rejections(lone).length, 1);
+      await world.rest(120_000);
+      assert.deepEqual(world.violations(), []);
+    }
+  });
+
+  it('of a lone bad entry is told apart by an add that went as a removal because its time had passed', async () => {
+    const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
+    await world.clock.advance(1_100);
+    world.add(device(1), [{ seg_id: 1, expiration: 1 }], { agoMs: 120_000 });
+    await world.clock.advance(5_000);
+    const lone = world.submit([bad(2)]);
+    await world.clock.advance(120_000);
+    assert.equal(rejections(lone).length, 1);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('of a lone bad entry calls no witness whose time has passed since it was added', async () => {
+    const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
+    await world.clock.advance(1_100);
+    world.add(device(1), [{ seg_id: 1, expiration: 2 }]);
+    await world.clock.advance(90_000);
+    const lone = world.submit([bad(2)]);
+    await world.clock.advance(300_000);
+    assert.equal(lone.end, null);
+    assert.equal(world.service.state.size, 1, 'it was sent as a removal');
+    world.submit([good(3)]);
+    await world.rest(300_000);
+    assert.equal(rejections(lone).length, 1);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('of a lone bad entry never undoes what its user waits for in the same segment', async () => {
+    const poison = new Poison();
+    const world = new World({ seed: 6, poison: poison.isBad, delayMs: () => 10 });
+    await world.clock.advance(1_100);
+    world.add(device(1), [{ seg_id: 900 }]);
+    poison.sick = false;
+    world.add(device(1), [{ seg_id: 900 }]);
+    await world.clock.advance(5_000);
+    poison.sick = true;
+    const removal = world.add(device(1), [{ seg_id: 900, expiration: -1 }]);
+    await world.clock.advance(120_000);
+    assert.equal(rejections(removal).length, 0, 'there is no witness, so it may be the service');
+    poison.sick = false;
+    await world.rest(300_000);
+    assert.equal(removal.end?.kind, 'settled');
+    assert.equal(world.service.state.size, 0);
+    assert.deepEqual(world.violations(), []);
+  });
+
   it('of a lone bad entry never brings back what a later, expired add has ended', async () => {
     const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
     const user = device(1);
