@@ -5,7 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { carryOut } from './log-host';
 import { OutboxError } from './outbox';
 import { openLog, type SqliteLog } from './sqlite-log';
-import type { ThreadReply, ThreadRequest } from './thread-host';
+import { callOf, type ThreadReply, type ThreadRequest } from './thread-host';
 
 function serve(port: NonNullable<typeof parentPort>, path: string): void {
   const reply = (message: ThreadReply) => port.postMessage(message);
@@ -23,7 +23,7 @@ function serve(port: NonNullable<typeof parentPort>, path: string): void {
       return;
     }
     try {
-      reply({ kind: 'done', value: carryOut(log, request) });
+      reply({ kind: 'done', value: carryOut(log, callOf(request)) });
     } catch (error) {
       reply({ kind: 'failed', ...plain(error) });
     }

@@ -3,9 +3,11 @@
 import { Worker } from 'node:worker_threads';
 
 import type { LogCall, LogHost, PendingCall } from './log-host';
-import { OutboxError } from './outbox';
+import { OutboxError, type Commit } from './outbox';
+import { pack, unpack, type PackedRows } from './packed-rows';
 
-export type ThreadRequest = LogCall | 'close';
+/** A commit's new rows travel beside it. */
+export type ThreadRequest = { readonly call: LogCall; readonly append: PackedRows | null } | 'close';
 export type ThreadReply =
   | { readonly kind: 'opened'; readonly commits: number }
   | { readonly kind: 'refused'; readonly code: OutboxError['code']; readonly message: string }
@@ -42,6 +44,20 @@ function startFailed(path: string, reason: string): string {
   return `The thread for the queue file ${path} did not start (${reason}).`;
 }
 
+function requestOf(call: LogCall): Exclude<ThreadRequest, 'close'> {
+  if (call.method !== 'commit') return { call, append: null };
+  const { append, ...rest } = call.args[0];
+  if (append === undefined) return { call, append: null };
+  return { call: { method: 'commit', args: [rest] }, append: pack(append) };
+}
+
+/** The call as it was made, in the thread. */
+export function callOf({ call, append }: Exclude<ThreadRequest, 'close'>): LogCall {
+  if (call.method !== 'commit' || append === null) return call;
+  const commit: Commit = { ...call.args[0], append: unpack(append) };
+  return { method: 'commit', args: [commit] };
+}
+
 class ThreadHost implements LogHost {
   /** Without results yet, oldest first: results arrive in the order of the calls. */
   readonly #pending: PendingCall[] = [];
@@ -66,7 +82,8 @@ class ThreadHost implements LogHost {
   }
 
   call(pending: PendingCall): void {
-    this.worker.postMessage(pending.call satisfies ThreadRequest);
+    const request = requestOf(pending.call);
+    this.worker.postMessage(request, request.append === null ? [] : [request.append.numbers.buffer]);
     // An idle queue does not keep a process alive, a commit on its way does.
     if (this.#pending.push(pending) === 1) this.worker.ref();
   }

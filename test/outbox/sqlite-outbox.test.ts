@@ -220,9 +220,9 @@ describe('the outbox on disk', () => {
       it(`${when} it carried a commit out, but without a reply, has that commit told truly`, async () => {
         const dying = compileOutbox();
         const worker = join(dying.directory, 'sqlite-worker.js');
-        const end = 'if (request.args?.[0]?.append?.[0]?.seq === 2) process.exit();';
+        const end = 'if (request.append?.numbers[0] === 2) process.exit();';
         const code = readFileSync(worker, 'utf8');
-        const call = /\(0, import_log_host\.carryOut\)\(log, request\)/;
+        const call = /\(0, import_log_host\.carryOut\)\(log, \(0, import_thread_host\.callOf\)\(request\)\)/;
         assert.match(code, call);
         const wrapped =
           made.length === 0
