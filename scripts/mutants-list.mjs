@@ -76,7 +76,7 @@ export const mutants = [
     'acknowledges before the reply',
     'engine',
     'this.journal.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });',
-    "this.journal.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });\n      for (const { selection } of users) for (const { item } of selection.cells) this.journal.mark(item.seq, 'remove');",
+    "this.journal.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });\n      for (const { cells } of users) for (const { item } of cells) this.journal.mark(item.seq, 'remove');",
   ),
   {
     name: 'calls a message’s end twice',
@@ -159,8 +159,8 @@ export const mutants = [
   one(
     'puts what failed behind what is newer',
     'outcomes',
-    'function waitAgain({ selection }: PackedUser): void {',
-    'function waitAgain({ user, selection }: PackedUser): void {\n  const failed = new Set(selection.cells.map(({ item }) => item));\n  user.items = [...user.items.filter((item) => !failed.has(item)), ...failed];',
+    'function waitAgain({ cells }: PackedUser): void {',
+    'function waitAgain({ user, cells }: PackedUser): void {\n  const failed = new Set(cells.map(({ item }) => item));\n  user.items = [...user.items.filter((item) => !failed.has(item)), ...failed];',
   ),
   one(
     'lets older blocks go beside newer ones',

@@ -50,6 +50,17 @@ export class Crowd {
     return user;
   }
 
+  /** Lets the pager count an entry that did not come as a new one. Call before its user has it. */
+  count(item: Item): void {
+    item.further = this.knows(item.entry.userKey);
+    this.pager.loaded(laneOf(item.entry), item.further);
+  }
+
+  /** Whether somebody has something in memory. */
+  knows(userKey: string): boolean {
+    return this.users.has(userKey);
+  }
+
   private userOf(key: string, hash: number): User {
     const found = this.users.get(key);
     if (found !== undefined) return found;
@@ -76,7 +87,7 @@ export class Crowd {
     const again = new Item(seq, alone, source, bornMonoMs, takenWallMs, 'repeat', null);
     const asRemoval = block.expiration !== -1 && sentExpiration(again.cells[0]!, nowMs + 60_000) === -1;
     if (asRemoval && !sentExpired) return;
-    this.pager.loaded(laneOf(alone));
+    this.count(again);
     this.queuedChars += bodyChars(alone);
     this.admit(again, hashUserKey(alone.userKey), nowMs);
   }
@@ -94,7 +105,7 @@ export class Crowd {
     const user = this.users.get(item.entry.userKey);
     if (user === undefined) return;
     user.items = user.items.filter((other) => other !== item);
-    this.pager.unloaded(laneOf(item.entry));
+    this.pager.unloaded(laneOf(item.entry), item.further);
     for (const cell of item.cells) {
       for (const older of cell.absorbed ?? []) older.state = 'waiting';
       cell.absorbed = null;
@@ -107,8 +118,8 @@ export class Crowd {
     for (const shield of [...shields, ...this.shieldsWhileReading]) {
       const user = this.users.get(shield.entry.userKey);
       if (user === undefined || user.has(shield.seq)) continue;
+      this.count(shield);
       user.add(shield);
-      this.pager.loaded(laneOf(shield.entry));
       touched.add(user);
     }
     for (const user of touched) {
@@ -207,7 +218,7 @@ export class Crowd {
   }
 
   private retire(item: Item): void {
-    this.pager.unloaded(laneOf(item.entry));
+    this.pager.unloaded(laneOf(item.entry), item.further);
     if (item.row !== 'shield') this.queuedChars -= bodyChars(item.entry);
     if (!this.pager.hasUnreadBefore(item.seq) || item.changedNothing) {
       this.journal.mark(item.seq, 'remove');

@@ -30,7 +30,7 @@ export interface EngineOptions extends QueueCaps {
   /** 0 … 1. */
   readonly random: () => number;
   readonly limits: Limits;
-  /** Entries of one lane kept in memory; the rest of the backlog is on disk only. */
+  /** Entries of one lane kept in memory, further ones of a user counting little; the rest is on disk only. */
   readonly memoryMark?: number;
   readonly pageRows?: number;
   /** How long a request without a reply may still run at the service. */

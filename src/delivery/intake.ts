@@ -152,11 +152,13 @@ export class Intake {
       const row = this.rowOf(entry, source, nowMs, wallMs);
       this.journal.appended(row);
       this.crowd.queuedChars += row.body.length;
-      if (!this.pager.admits(row.lane, row.seq)) {
+      const further = this.crowd.knows(entry.userKey);
+      if (!this.pager.admits(row.lane, row.seq, further)) {
         charsOnDisk += row.body.length;
         continue;
       }
       const item = new Item(row.seq, entry, source, row.bornMonoMs, wallMs, 'waiting', ticket);
+      item.further = further;
       items.push(item);
       this.crowd.admit(item, row.userHash, nowMs);
     }
@@ -235,7 +237,7 @@ export class Intake {
   private takeRow(row: Row, nowMs: number): User | null {
     const item = this.itemOf(row, nowMs);
     if (item === null) return null;
-    this.pager.loaded(row.lane);
+    this.crowd.count(item);
     const user = this.crowd.admit(item, row.userHash, nowMs);
     if (row.seq <= (this.abandoned.get(row.source.node) ?? 0)) this.crowd.giveUp(item);
     return user;

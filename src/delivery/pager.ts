@@ -13,8 +13,9 @@ interface LaneState {
   unread: boolean;
   /** From the request until its page is in memory. */
   reading: boolean;
-  /** Entries of the lane in memory. */
+  /** Entries of the lane in memory: the first of each user, and further ones. */
   loaded: number;
+  further: number;
 }
 
 export interface ReadPage {
@@ -23,6 +24,12 @@ export interface ReadPage {
   readonly throughSeq: number;
   readonly full: boolean;
 }
+
+/**
+ * Further entries of users in memory, for each entry that the memory mark allows: they merge with what is there and
+ * cost no place in the quota, so more of them are worth having.
+ */
+const furtherPerMark = 4;
 
 /** With nothing else to send so many times the memory mark may be read. */
 const stuckMarks = 10;
@@ -34,7 +41,7 @@ export class Pager {
 
   constructor(
     private readonly outbox: Outbox,
-    /** Entries of one lane kept in memory. */
+    /** Entries of one lane kept in memory, further ones of the same users not counted. */
     private readonly memoryMark: number,
     private readonly pageRows: number,
   ) {}
@@ -49,12 +56,16 @@ export class Pager {
     }
   }
 
-  /** Decides for a new entry: true when it stays in memory, false when it goes to disk only. */
-  admits(lane: Lane, seq: number): boolean {
+  /**
+   * Decides for a new entry: true when it stays in memory, false when it goes to disk only. `further`: its user has
+   * entries in memory.
+   */
+  admits(lane: Lane, seq: number, further: boolean): boolean {
     const state = this.states[lane];
-    if (!state.unread && state.loaded < this.memoryMark) {
+    const room = further ? state.further < furtherPerMark * this.memoryMark : state.loaded < this.memoryMark;
+    if (!state.unread && room) {
       state.cursor = seq;
-      state.loaded += 1;
+      this.loaded(lane, further);
       return true;
     }
     state.unread = true;
@@ -67,12 +78,13 @@ export class Pager {
     this.tail = Math.max(this.tail, seq);
   }
 
-  loaded(lane: Lane): void {
-    this.states[lane].loaded += 1;
+  loaded(lane: Lane, further: boolean): void {
+    this.states[lane][further ? 'further' : 'loaded'] += 1;
   }
 
-  unloaded(lane: Lane): void {
-    this.states[lane].loaded -= 1;
+  /** `further` as it was when it was loaded. */
+  unloaded(lane: Lane, further: boolean): void {
+    this.states[lane][further ? 'further' : 'loaded'] -= 1;
   }
 
   /** Whether a row with this number, now ended, may still be older than the news of something unread. */
@@ -105,7 +117,8 @@ export class Pager {
     const mark = stuck ? stuckMarks * this.memoryMark : this.memoryMark / 2;
     for (const lane of lanes) {
       const state = this.states[lane];
-      if (!state.unread || state.reading || state.loaded > mark) continue;
+      if (!state.unread || state.reading) continue;
+      if (state.loaded > mark || state.further > furtherPerMark * mark) continue;
       const throughSeq = this.tail;
       if (throughSeq <= state.cursor) continue;
       state.reading = true;
@@ -133,5 +146,5 @@ export class Pager {
 }
 
 function newLane(): LaneState {
-  return { cursor: 0, written: 0, unread: false, reading: false, loaded: 0 };
+  return { cursor: 0, written: 0, unread: false, reading: false, loaded: 0, further: 0 };
 }

@@ -50,6 +50,8 @@ export class Item {
   expiredBlocks = 0;
   rejection: { readonly code: string; readonly message: string } | null = null;
   warnings: string[] | null = null;
+  /** Its user had others in memory when it came there: the pager counts it apart. */
+  further = false;
 
   constructor(
     readonly seq: number,

@@ -21,14 +21,14 @@ function rowOf(seq: number, lane: Lane): NewRow {
 }
 
 type Step =
-  | { readonly kind: 'take'; readonly lane: Lane }
+  | { readonly kind: 'take'; readonly lane: Lane; readonly user: number }
   | { readonly kind: 'commit' }
   | { readonly kind: 'read' }
   | { readonly kind: 'end'; readonly lane: Lane };
 
 const lane = fc.constantFrom('add' as const, 'add', 'removal');
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 9, arbitrary: fc.record({ kind: fc.constant('take' as const), lane }) },
+  { weight: 9, arbitrary: fc.record({ kind: fc.constant('take' as const), lane, user: fc.nat({ max: 9 }) }) },
   { weight: 2, arbitrary: fc.constant({ kind: 'commit' }) },
   { weight: 3, arbitrary: fc.constant({ kind: 'read' }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('end' as const), lane }) },
@@ -39,8 +39,12 @@ class Bench {
   readonly outbox = new MemoryOutbox();
   readonly pager: Pager;
   readonly came: Record<Lane, number[]> = { add: [], removal: [] };
-  readonly inMemory: Record<Lane, number[]> = { add: [], removal: [] };
+  readonly inMemory: Record<Lane, { readonly seq: number; readonly further: boolean }[]> = {
+    add: [],
+    removal: [],
+  };
   lastSeq = 0;
+  private readonly users = new Map<number, number>();
   private appended: NewRow[] = [];
 
   constructor(
@@ -54,10 +58,17 @@ class Bench {
     this.pager.opened(await this.outbox.open());
   }
 
-  take(its: Lane): void {
+  take(its: Lane, user: number): void {
     this.lastSeq += 1;
+    this.users.set(this.lastSeq, user);
     this.appended.push(rowOf(this.lastSeq, its));
-    if (this.pager.admits(its, this.lastSeq)) this.arrive(its, this.lastSeq);
+    const further = this.isFurther(this.lastSeq);
+    if (this.pager.admits(its, this.lastSeq, further)) this.arrive(its, this.lastSeq, further);
+  }
+
+  private isFurther(seq: number): boolean {
+    const user = this.users.get(seq);
+    return Object.values(this.inMemory).some((rows) => rows.some((row) => this.users.get(row.seq) === user));
   }
 
   async commit(): Promise<void> {
@@ -74,30 +85,33 @@ class Bench {
     for (let i = 0; i < 10; i += 1) await Promise.resolve();
     for (const read of pages) {
       for (const { lane: its, seq } of read.page.rows) {
-        this.pager.loaded(its);
-        this.arrive(its, seq);
+        const further = this.isFurther(seq);
+        this.pager.loaded(its, further);
+        this.arrive(its, seq, further);
       }
       this.pager.admitted(read);
     }
   }
 
   async end(its: Lane): Promise<void> {
-    const seq = this.inMemory[its].shift();
-    if (seq === undefined) return;
-    this.pager.unloaded(its);
+    const first = this.inMemory[its].shift();
+    if (first === undefined) return;
+    this.pager.unloaded(its, first.further);
     await this.commit();
-    await this.outbox.commit({ remove: [seq] });
+    await this.outbox.commit({ remove: [first.seq] });
   }
 
-  private arrive(its: Lane, seq: number): void {
+  private arrive(its: Lane, seq: number, further: boolean): void {
     this.came[its].push(seq);
-    this.inMemory[its].push(seq);
+    this.inMemory[its].push({ seq, further });
   }
 
   check(pageRows: number): void {
     for (const its of ['add', 'removal'] as const) {
-      const { length } = this.inMemory[its];
-      assert.ok(length <= this.memoryMark + pageRows, `${length} in memory`);
+      const further = this.inMemory[its].filter((row) => row.further).length;
+      const first = this.inMemory[its].length - further;
+      assert.ok(first <= this.memoryMark + pageRows, `${first} users' entries in memory`);
+      assert.ok(further <= 4 * this.memoryMark + pageRows, `${further} further entries in memory`);
       const sorted = [...this.came[its]].sort((a, b) => a - b);
       assert.deepEqual(this.came[its], sorted, 'one came to memory before an older one of its lane');
       assert.equal(new Set(sorted).size, sorted.length, 'one came to memory twice');
@@ -119,7 +133,7 @@ describe('the pager', () => {
           for (const each of steps) {
             switch (each.kind) {
               case 'take':
-                bench.take(each.lane);
+                bench.take(each.lane, each.user);
                 break;
               case 'end':
                 await bench.end(each.lane);
@@ -154,18 +168,26 @@ describe('the pager', () => {
     const pager = new Pager(new MemoryOutbox(), 10, 10);
     pager.opened(opened);
     assert.ok(pager.unreadAny);
-    assert.equal(pager.admits('add', 10), false);
+    assert.equal(pager.admits('add', 10, false), false);
     const fresh = new Pager(new MemoryOutbox(), 10, 10);
     fresh.opened({ ...opened, lastSeq: 0, waiting: 0 });
     assert.equal(fresh.unreadAny, false);
-    assert.equal(fresh.admits('add', 1), true);
+    assert.equal(fresh.admits('add', 1, false), true);
+  });
+
+  it('keeps more of users that are in memory already, up to four times the mark', async () => {
+    const bench = new Bench(2, 5);
+    await bench.open();
+    for (let i = 0; i < 12; i += 1) bench.take('add', 7);
+    assert.equal(bench.inMemory.add.length, 1 + 4 * 2);
+    assert.ok(bench.pager.unreadAny);
   });
 
   it('knows whether something older may be unread, in either lane', async () => {
     const bench = new Bench(2, 5);
     await bench.open();
-    for (let i = 0; i < 3; i += 1) bench.take('add');
-    bench.take('removal');
+    for (let user = 0; user < 3; user += 1) bench.take('add', user);
+    bench.take('removal', 3);
     await bench.commit();
     // 1 and 2 are in memory, 3 is on disk, 4 is a removal in memory.
     assert.equal(bench.pager.hasUnreadBefore(2), false);
