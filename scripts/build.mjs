@@ -9,19 +9,24 @@ import { performance } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
 import { build as bundle } from 'esbuild';
 import { marked } from 'marked';
+import { keepPublicDeclarations } from './declarations.mjs';
 import { must, node, root, seconds, tsc } from './tools.mjs';
 
 const dist = path.join(root, 'dist');
 const sources = path.join(root, 'nodes');
 
 /** What package.json says: `nodes/out` ↔ `instant-audience-out`. */
-async function readTypes() {
-  const { 'node-red': nodeRed, bin } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
+async function readPackage() {
+  const {
+    'node-red': nodeRed,
+    bin,
+    exports,
+  } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
   const types = Object.entries(nodeRed.nodes).map(([type, file]) => ({
     type,
     name: path.basename(file, '.js'),
   }));
-  return { types, bins: Object.values(bin) };
+  return { types, bins: Object.values(bin), exports };
 }
 
 /** A `</script` inside a script would end it; in a string or a regular expression `<\/script` is the same text. */
@@ -116,7 +121,7 @@ async function writeEditorParts(types) {
 
 /** Builds everything; type errors of the runtime and of the editor fail it. */
 export async function build() {
-  const { types, bins } = await readTypes();
+  const { types, bins, exports } = await readPackage();
   const withEditor = types.filter(({ name }) => existsSync(path.join(sources, name, 'editor.ts')));
   await rm(dist, { recursive: true, force: true });
   await Promise.all([
@@ -124,6 +129,7 @@ export async function build() {
     withEditor.length > 0 && must(node, [tsc, '-p', 'tsconfig.editor.json']),
     writeEditorParts(withEditor),
   ]);
+  await keepPublicDeclarations(root, dist, exports);
   for (const file of bins.filter((bin) => existsSync(path.join(root, bin)))) {
     await chmod(path.join(root, file), 0o755);
   }

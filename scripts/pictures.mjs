@@ -1,4 +1,5 @@
-// npm run pictures: the pictures in docs/, taken of a real Node-RED 5 with the built package.
+// npm run pictures: the pictures in docs/, taken of a real Node-RED 5 with the built package. With a name behind `--`
+// only those of one kind: quick-start, forms, examples.
 //
 // Runs under tsx, because it uses what the tests use to start Node-RED and the browser.
 import { mkdir } from 'node:fs/promises';
@@ -6,6 +7,7 @@ import path from 'node:path';
 import { openBrowser, openEditor } from '../test/support/browser.ts';
 import { NodeRed, until } from '../test/support/node-red.ts';
 import { quickStart } from '../test/package/support.ts';
+import { examplePictures } from './example-pictures.mjs';
 import { formPictures } from './form-pictures.mjs';
 import { root } from './tools.mjs';
 
@@ -48,19 +50,33 @@ async function quickStartPicture(nodeRed, browser) {
   return file;
 }
 
-await mkdir(images, { recursive: true });
-const nodeRed = await NodeRed.start({ version: '5' });
-try {
-  const browser = await openBrowser();
+/** By name, so that one kind can be taken alone: `npm run pictures -- examples`. */
+const kinds = {
+  'quick-start': async (browser) => [await withNodeRed((nodeRed) => quickStartPicture(nodeRed, browser))],
+  forms: (browser) => withNodeRed((nodeRed) => formPictures(nodeRed, browser, images)),
+  examples: (browser) => examplePictures(browser, images),
+};
+
+async function withNodeRed(take) {
+  const nodeRed = await NodeRed.start({ version: '5' });
   try {
-    const files = [
-      await quickStartPicture(nodeRed, browser),
-      ...(await formPictures(nodeRed, browser, images)),
-    ];
-    for (const file of files) console.log(`wrote ${path.relative(root, file)}`);
+    return await take(nodeRed);
   } finally {
-    await browser.close();
+    await nodeRed.stop();
+  }
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((kind) => !(kind in kinds));
+if (unknown.length > 0)
+  throw new Error(`No pictures of ${unknown.join(', ')}; there are ${Object.keys(kinds).join(', ')}.`);
+await mkdir(images, { recursive: true });
+const browser = await openBrowser();
+try {
+  for (const [kind, take] of Object.entries(kinds)) {
+    if (asked.length > 0 && !asked.includes(kind)) continue;
+    for (const file of await take(browser)) console.log(`wrote ${path.relative(root, file)}`);
   }
 } finally {
-  await nodeRed.stop();
+  await browser.close();
 }

@@ -4,6 +4,9 @@ export interface Packed {
   readonly hash: string;
   /** Paths inside the package. */
   readonly files: readonly string[];
+  /** Bytes of each, by path. */
+  readonly sizes: Readonly<Record<string, number>>;
+  readonly packedBytes: number;
 }
 export function pack(destination: string): Promise<Packed>;
 export function installInto(

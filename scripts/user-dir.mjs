@@ -22,7 +22,8 @@ export async function pack(destination) {
     .update(await readFile(tarball))
     .digest('hex')
     .slice(0, 16);
-  return { tarball, hash, files: packed.files.map((file) => file.path) };
+  const sizes = Object.fromEntries(packed.files.map(({ path: file, size }) => [file, size]));
+  return { tarball, hash, files: Object.keys(sizes), sizes, packedBytes: packed.size };
 }
 
 /**

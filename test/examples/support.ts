@@ -236,6 +236,11 @@ export function debugs(comms: CommsLog, name: string): any[] {
     );
 }
 
+/** How often something was said to a debug node, which is quick however much it was. */
+export function debugCount(comms: CommsLog, name: string): number {
+  return comms.on('debug').filter((said) => said.name === name).length;
+}
+
 /** Does `work` for each, several at a time. */
 export async function inParallel<T>(
   items: readonly T[],

@@ -1,7 +1,7 @@
 // The package as a library: its entry points, as a program outside this repository finds them in the packed tarball.
 import { strict as assert } from 'node:assert';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +11,7 @@ import { manifest } from './support';
 
 const root = path.join(__dirname, '..', '..');
 const run = promisify(execFile);
+const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 
 /** What docs/library.md speaks of, by entry point. */
 const documented: Readonly<Record<string, readonly string[]>> = {
@@ -43,6 +44,8 @@ describe('the packed package as a library', function () {
     await mkdir(path.join(root, '.test', 'run'), { recursive: true });
     program = await mkdtemp(path.join(root, '.test', 'run', 'library-'));
     cleanUp(() => rm(program, { recursive: true, force: true }));
+    // A package of its own: inside this repository's, its name would mean the repository and not the tarball.
+    await writeFile(path.join(program, 'package.json'), '{ "name": "program", "private": true }');
     await symlink(path.join(template, 'node_modules'), path.join(program, 'node_modules'), 'junction');
   });
 
@@ -52,6 +55,12 @@ describe('the packed package as a library', function () {
       const exported = requireFrom(`${manifest.name}/${entry}`) as Record<string, unknown>;
       for (const name of names) assert.notEqual(exported[name], undefined, `${entry} has no ${name}`);
     }
+  });
+
+  it('is the one that was packed', async () => {
+    const { template } = await packedPackage();
+    const found = createRequire(path.join(program, 'main.js')).resolve(`${manifest.name}/audience`);
+    assert.ok(found.startsWith(await realpath(template)), found);
   });
 
   it('opens the documented entry points and its package.json, and no other file', () => {
@@ -71,6 +80,24 @@ describe('the packed package as a library', function () {
     for (const [index, file] of files.entries()) await writeFile(path.join(program, file), programs[index]!);
     await writeFile(path.join(program, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
     assert.deepEqual(await typeErrors(program), []);
+  });
+
+  it('brings the declarations that a program’s compiler reads, and no other', async () => {
+    const { files } = await packedPackage();
+    const imports = Object.keys(documented).map(
+      (entry) => `export * as ${entry} from '${manifest.name}/${entry}';`,
+    );
+    await writeFile(path.join(program, 'all.mts'), imports.join('\n'));
+    await writeFile(
+      path.join(program, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['all.mts'] }),
+    );
+    const { stdout } = await run(process.execPath, [tsc, '-p', program, '--listFiles'], { cwd: program });
+    const read = stdout
+      .split('\n')
+      .filter((line) => line.includes(`${manifest.name}/dist/`))
+      .map((line) => line.slice(line.indexOf(`${manifest.name}/`) + manifest.name.length + 1));
+    assert.deepEqual([...new Set(read)].sort(), files.filter((file) => file.endsWith('.d.ts')).sort());
   });
 
   it('refuses a program that uses it wrongly, so that its types are there and are strict', async () => {
@@ -104,7 +131,6 @@ async function documentedPrograms(): Promise<string[]> {
 
 /** One line for each error. */
 async function typeErrors(folder: string): Promise<string[]> {
-  const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   try {
     await run(process.execPath, [tsc, '-p', folder, '--pretty', 'false'], { cwd: folder });
     return [];

@@ -3,8 +3,11 @@ import { strict as assert } from 'node:assert';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { cleanUps } from '../support/clean-up';
-import { NodeRed, nodeRedVersions } from '../support/node-red';
+import { node22 } from '../support/node-22';
+import { NodeRed, nodeRedVersions, packedPackage } from '../support/node-red';
 import { manifest, root, types } from './support';
+
+const languages = ['en-US', 'de', 'ja'];
 
 for (const version of nodeRedVersions) {
   describe(`the package in the palette of Node-RED ${version}`, function () {
@@ -15,6 +18,12 @@ for (const version of nodeRedVersions) {
     before(async () => {
       nodeRed = await NodeRed.start({ version });
       cleanUp(() => nodeRed.stop());
+    });
+
+    it('runs on the Node.js that its users have', async function () {
+      if (version === '4.1' && (await node22()) === process.execPath) this.skip();
+      const { nodejs } = await nodeRed.json('diagnostics');
+      assert.match(nodejs.version, version === '5' ? /^v?24\./ : /^v?22\./);
     });
 
     const setPath = (type: string): string => `nodes/${manifest.name}/${type}`;
@@ -44,21 +53,28 @@ for (const version of nodeRedVersions) {
       }
     });
 
-    it('has the words of every key in the forms', async () => {
-      const own = new Map<string, string>();
-      for (const type of types) {
-        const words = await nodeRed.json(`locales/${manifest.name}/${type}?lng=en-US`);
-        const core = await nodeRed.json('locales/node-red?lng=en-US');
-        const keys = keysOf(await htmlOf(type));
-        assert.ok(keys.length > 0, `the form of ${type} has no words`);
-        for (const key of keys) {
-          const isCore = key.startsWith('node-red:');
-          const word = look(isCore ? core : words, isCore ? key.slice('node-red:'.length) : key);
-          if (typeof word !== 'string' || word === '') own.set(`${type}: ${key}`, 'missing');
+    for (const language of languages) {
+      it(`has the words of every key in the forms, and help, in ${language}`, async () => {
+        const core = await nodeRed.json(`locales/node-red?lng=${language}`);
+        const missing: string[] = [];
+        for (const type of types) {
+          const words = await nodeRed.json(`locales/${manifest.name}/${type}?lng=${language}`);
+          const html = await htmlOf(type, language);
+          const keys = keysOf(html);
+          assert.ok(keys.length > 0, `the form of ${type} has no words`);
+          for (const key of keys) {
+            const isCore = key.startsWith('node-red:');
+            const word = look(isCore ? core : words, isCore ? key.slice('node-red:'.length) : key);
+            if (typeof word !== 'string' || word === '') missing.push(`${type}: ${key}`);
+          }
+          // As they are in the repository, so none of another language stands in for them.
+          assert.deepEqual(words, wordsIn(type, language), type);
+          assert.equal(html.match(/data-help-name=/g)?.length, 1);
+          assert.ok(html.includes(await helpIn(type, language)), `${type} has no help in ${language}`);
         }
-      }
-      assert.deepEqual([...own.keys()], []);
-    });
+        assert.deepEqual(missing, []);
+      });
+    }
 
     it('serves each node’s icon', async () => {
       const listed = (await nodeRed.json('icons'))[manifest.name];
@@ -101,4 +117,21 @@ function keysOf(html: string): string[] {
 
 function look(words: unknown, key: string): unknown {
   return key.split('.').reduce<any>((level, part) => level?.[part], words);
+}
+
+const folderOf = (type: string): string =>
+  path.join(root, 'nodes', path.basename(manifest['node-red'].nodes[type]!, '.js'));
+
+function wordsIn(type: string, language: string): unknown {
+  const folder = folderOf(type);
+  const file = path.join(folder, 'locales', language, `${path.basename(folder)}.json`);
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+/** The help as it was packed. */
+async function helpIn(type: string, language: string): Promise<string> {
+  const { template } = await packedPackage();
+  const file = path.join(template, 'node_modules', manifest.name, manifest['node-red'].nodes[type]!);
+  const name = path.basename(file, '.js');
+  return readFileSync(path.join(path.dirname(file), 'locales', language, `${name}.html`), 'utf8').trim();
 }

@@ -5,16 +5,32 @@ import { access, constants, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { packedPackage } from '../support/node-red';
-import { manifest, types } from './support';
+import { manifest, root, types } from './support';
+
+/** What a user needs, by name of the kind. */
+const kinds: Readonly<Record<string, RegExp>> = {
+  'nodes’ runtime': /^dist\/nodes\/[\w-]+\/[\w-]+\.js$/,
+  'nodes’ editor part': /^dist\/nodes\/([\w-]+)\/\1\.html$/,
+  'words and help': /^dist\/nodes\/([\w-]+)\/locales\/[\w-]+\/\1\.(json|html)$/,
+  icons: /^dist\/nodes\/[\w-]+\/icons\/[\w-]+\.svg$/,
+  'library and sandbox': /^dist\/src\/[\w-]+\/[\w-]+\.js$/,
+  'its types': /^dist\/src\/[\w-]+\/[\w-]+\.d\.ts$/,
+  examples: /^examples\/[^/]+\.json$/,
+  'README, licence, manifest': /^(README\.md|LICENSE|package\.json)$/,
+};
+const mostUnpackedBytes = 2_000_000;
 
 describe('the packed tarball', function () {
   this.timeout(180_000);
   let files: readonly string[];
+  let sizes: Readonly<Record<string, number>>;
+  let packedBytes: number;
   let installed: string;
 
   before(async () => {
-    const { files: packed, template } = await packedPackage();
-    files = packed;
+    const packed = await packedPackage();
+    ({ files, sizes, packedBytes } = packed);
+    const { template } = packed;
     installed = path.join(template, 'node_modules', manifest.name);
   });
 
@@ -37,19 +53,47 @@ describe('the packed tarball', function () {
     assert.ok(files.some((file) => /^dist\/nodes\/[^/]+\/icons\/.+\.svg$/.test(file)));
   });
 
-  it('has no sources, no tests and none of the repository’s own tools', () => {
-    const strange = files.filter(
-      (file) => !/^(dist\/(nodes|src)\/|examples\/|icons\/|README\.md$|LICENSE$|package\.json$)/.test(file),
-    );
+  it('has nothing else: each file is of a kind that Node-RED, a program or a person opens', () => {
+    const strange = files.filter((file) => !Object.values(kinds).some((kind) => kind.test(file)));
     assert.deepEqual(strange, []);
     assert.deepEqual(
-      files.filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts')),
+      files.filter((file) => /(^|\/)(tests?|bench|mutants)\//.test(file)),
       [],
     );
-    assert.deepEqual(
-      files.filter((file) => /(^|\/)(test|tests|bench)\//.test(file)),
-      [],
+  });
+
+  it('has no source maps, and no file that names one', async () => {
+    for (const file of files) {
+      assert.doesNotMatch(file, /\.map$/);
+      const text = await readFile(path.join(installed, file), 'utf8');
+      assert.doesNotMatch(text, /^\/\/[#@] sourceMappingURL=/m, file);
+    }
+  });
+
+  it('has words and help for the nodes that it has, in the same languages for each', () => {
+    const languages = new Map<string, string[]>();
+    for (const file of files) {
+      const [, node, language, name, end] =
+        /^dist\/nodes\/(.+)\/locales\/(.+)\/(.+)\.(\w+)$/.exec(file) ?? [];
+      if (node === undefined) continue;
+      assert.equal(name, node);
+      const key = `${node} ${end!}`;
+      languages.set(key, [...(languages.get(key) ?? []), language!].sort());
+    }
+    assert.equal(languages.size, 2 * types.length);
+    for (const [key, found] of languages) assert.deepEqual(found, ['de', 'en-US', 'ja'], key);
+  });
+
+  it('is small, and says how small', () => {
+    const bytes = (kind: RegExp): number =>
+      sum(files.filter((file) => kind.test(file)).map((file) => sizes[file]!));
+    const parts = Object.entries(kinds).map(([name, kind]) => `${name} ${kilobytes(bytes(kind))}`);
+    const unpacked = sum(Object.values(sizes));
+    console.log(
+      `      ${files.length} files, ${kilobytes(packedBytes)} packed, ${kilobytes(unpacked)} unpacked: ${parts.join(', ')}`,
     );
+    // Node-RED itself unpacks to 40 MB; a picture or a bundled dependency in here would be seen.
+    assert.ok(unpacked < mostUnpackedBytes, `${kilobytes(unpacked)} unpacked`);
   });
 
   it('has each icon once, so that the editor’s icon picker does not list it several times', () => {
@@ -74,6 +118,21 @@ describe('the packed tarball', function () {
     }
   });
 
+  it('would be published for everybody, and npm finds nothing to complain about', async () => {
+    const lines = await publishDryRun();
+    // As far as it gets without a login.
+    const complaints = lines.filter((line) => /^npm (warn|error)/i.test(line));
+    assert.deepEqual(
+      complaints.filter((line) => !line.includes('requires you to be logged in')),
+      [],
+    );
+    assert.ok(
+      lines.some((line) => line.includes('with tag latest and public access')),
+      lines.join('\n'),
+    );
+    assert.ok(lines.includes(`+ ${manifest.name}@${manifest.version}`));
+  });
+
   it('installs its programs so that they can be run', async () => {
     for (const [name, file] of Object.entries(manifest.bin)) {
       await access(path.join(installed, file), constants.X_OK);
@@ -82,3 +141,21 @@ describe('the packed tarball', function () {
     }
   });
 });
+
+/** What npm prints, without the settings of whoever runs the tests, and without a registry. */
+async function publishDryRun(): Promise<string[]> {
+  const { npmCommand } = await import('../../scripts/tools.mjs');
+  const [command, args] = npmCommand(['publish', '--dry-run', '--ignore-scripts', '--offline']);
+  const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^npm_config_/i.test(key)));
+  Object.assign(env, { npm_config_userconfig: path.join(root, '.test', 'no-npmrc') });
+  const { stdout, stderr } = await promisify(execFile)(command, args, { cwd: root, env });
+  return `${stderr}\n${stdout}`.split('\n').map((line) => line.trim());
+}
+
+function sum(figures: readonly number[]): number {
+  return figures.reduce((total, figure) => total + figure, 0);
+}
+
+function kilobytes(bytes: number): string {
+  return `${Math.round(bytes / 1000).toLocaleString('en')} kB`;
+}

@@ -43,8 +43,9 @@ export async function openEditor(
   browser: Browser,
   url: string,
   size = { width: 1400, height: 800 },
+  locale = 'en-US',
 ): Promise<{ page: Page; errors: Error[] }> {
-  const page = await browser.newPage({ viewport: size, locale: 'en-US' });
+  const page = await browser.newPage({ viewport: size, locale });
   const errors: Error[] = [];
   page.on('pageerror', (error) => errors.push(error));
   // The compiler of the tests wraps functions in a call of this name, also those that are sent into the page.

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Packed } from '../../scripts/user-dir.mjs';
+import { node22 } from './node-22';
 
 export type NodeRedVersion = '5' | '4.1';
 export const nodeRedVersions: readonly NodeRedVersion[] = ['5', '4.1'];
@@ -43,6 +44,9 @@ const scratch = path.join(root, '.test', process.env.TEST_PART ?? 'alone');
 const repositoryNode = path.join(root, 'node_modules', 'node', 'bin', 'node');
 /** The tests' own node is the repository's when npm runs them; the path is for an editor that runs them itself. */
 const nodeBinary = existsSync(repositoryNode) ? repositoryNode : process.execPath;
+/** Each Node-RED on a Node.js of its users: the newest line that is admitted, and the oldest. */
+const nodeFor = (version: NodeRedVersion): Promise<string> | string =>
+  version === '4.1' ? node22() : nodeBinary;
 const programs: Readonly<Record<NodeRedVersion, string>> = {
   '5': path.join(root, 'node_modules', 'node-red', 'red.js'),
   '4.1': path.join(root, 'node_modules', 'node-red-4', 'red.js'),
@@ -109,7 +113,7 @@ export class NodeRed {
       '--settings',
       path.join(userDir, 'settings.js'),
     ];
-    const child = spawn(nodeBinary, args, {
+    const child = spawn(await nodeFor(start.version), args, {
       cwd: userDir,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_OPTIONS: '', LANG: 'en_US.UTF-8', LC_ALL: '', ...start.env },

@@ -1,0 +1,110 @@
+// The sentences that users may see: those of the words files that are messages, and those that src/ writes to the log.
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import ts from 'typescript';
+
+export interface Sentence {
+  /** For a failure: the file, and the key in it. */
+  readonly where: string;
+  /** Values are `…`. */
+  readonly text: string;
+  /** The last part of a key: for a rejected entry it is the code. */
+  readonly code: string;
+}
+
+/** Parts of keys below which everything is a message. */
+const messages = new Set(['status', 'error', 'rejection', 'issue', 'invalid', 'validate', 'test']);
+/** Keys of hints and buttons in between, and of single messages elsewhere. */
+const noMessages = /\.test\.(button|asking)$/;
+const alsoMessages =
+  /\.(sandboxStopped|memoryInstead)$|\.(picker|take|preview|reason)\.(no(?!Items)|not|refused|waiting|tooLarge)/;
+
+/** Files of src/ whose sentences reach the log, a status or an error as they are. */
+const logFiles = [
+  'service/network-errors.ts',
+  'service/refusals.ts',
+  'service/tokens.ts',
+  'outbox/sqlite-errors.ts',
+  'outbox/sqlite-module.ts',
+  'outbox/thread-host.ts',
+  'delivery/absentees.ts',
+  'delivery/engines.ts',
+  'delivery/intake.ts',
+  'delivery/reports.ts',
+  'delivery/trouble-log.ts',
+];
+
+/** Of those files, what no user sees: for the other messages nodes have words of their own, by its code. */
+const unseen =
+  /^(The account was closed before|The account … serves|The queue is full; nothing|Too many messages wait|… Everything)/;
+
+/** The codes that the service's own warnings are given. */
+export function serviceCodes(src: string): Sentence[] {
+  const file = path.join(src, 'service', 'verdicts.ts');
+  const codes = readFileSync(file, 'utf8').matchAll(/kind: '(?!again)\w+',\s*code: '(\w+)'/g);
+  return [...codes].map(([, code]) => ({ where: 'src/service/verdicts.ts', text: code!, code: code! }));
+}
+
+export function wordSentences(nodes: string): Sentence[] {
+  const files = globSync('*/locales/en-US/*.json', { cwd: nodes }).sort();
+  return files.flatMap((file) => {
+    const words = JSON.parse(readFileSync(path.join(nodes, file), 'utf8')) as unknown;
+    return leaves(words, [path.basename(file, '.json')])
+      .filter(({ key }) => isMessage(key))
+      .map(({ key, text }) => ({
+        where: key.join('.'),
+        text: text.replaceAll(/__\w+__/g, '…'),
+        code: key.at(-1)!,
+      }));
+  });
+}
+
+function isMessage(key: readonly string[]): boolean {
+  const whole = key.join('.');
+  if (noMessages.test(whole)) return false;
+  return key.slice(0, -1).some((part) => messages.has(part)) || alsoMessages.test(whole);
+}
+
+function leaves(words: unknown, key: string[]): { key: string[]; text: string }[] {
+  if (typeof words === 'string') return [{ key, text: words }];
+  return Object.entries(words as object).flatMap(([part, inner]) => leaves(inner, [...key, part]));
+}
+
+export function logSentences(src: string): Sentence[] {
+  return logFiles.flatMap((file) => {
+    const source = ts.createSourceFile(
+      file,
+      readFileSync(path.join(src, file), 'utf8'),
+      ts.ScriptTarget.Latest,
+    );
+    return textsOf(source)
+      .filter((text) => isSentence(text) && !unseen.test(text))
+      .map((text) => ({ where: `src/${file}`, text, code: '' }));
+  });
+}
+
+/** Begins like one, and is more than a word or two. */
+function isSentence(text: string): boolean {
+  return /^(?:[A-Z]|… )/.test(text) && text.split(' ').length > 3;
+}
+
+/** The texts in a source file; one that is put together from several is one. */
+function textsOf(source: ts.SourceFile): string[] {
+  const found: string[] = [];
+  const look = (node: ts.Node): void => {
+    const text = ts.isExpression(node) ? textOf(node) : null;
+    if (text === null) ts.forEachChild(node, look);
+    else found.push(text.trim());
+  };
+  look(source);
+  return found;
+}
+
+function textOf(node: ts.Expression): string | null {
+  if (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) return node.text;
+  if (ts.isTemplateExpression(node))
+    return node.head.text + node.templateSpans.map(({ literal }) => `…${literal.text}`).join('');
+  if (!ts.isBinaryExpression(node) || node.operatorToken.kind !== ts.SyntaxKind.PlusToken) return null;
+  const [left, right] = [textOf(node.left), textOf(node.right)];
+  return left === null && right === null ? null : `${left ?? '…'}${right ?? '…'}`;
+}
