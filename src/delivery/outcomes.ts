@@ -11,6 +11,7 @@ import type { Journal } from './journal';
 import type { Logins } from './login';
 import type { PackedUser } from './packer';
 import type { Post, Settled } from './post';
+import type { SentCounts, SentLedger } from './sent-counts';
 import type { Cell, User } from './user';
 
 /** Settings that stand in the way are tried again slowly. */
@@ -32,6 +33,7 @@ export class Outcomes {
     private readonly logins: Logins,
     private readonly journal: Journal,
     private readonly log: (level: 'error', text: string) => void,
+    private readonly sent: SentLedger,
   ) {}
 
   /** A post settled at `atMs`. */
@@ -76,8 +78,10 @@ export class Outcomes {
 
   private freeQuota(post: Post, outcome: Settled, atMs: number): void {
     const lost = outcome.kind === 'passing' && outcome.ambiguous;
-    if (lost) this.journal.lose(post.number, this.clock.wallMs() + this.lateMarginMs);
-    else this.journal.arrive(post.number);
+    if (lost) {
+      this.journal.lose(post.number, this.clock.wallMs() + this.lateMarginMs);
+      this.countLost(post);
+    } else this.journal.arrive(post.number);
     const floorMs = this.logins.get(post.account)?.networkFloorMs() ?? 0;
     for (const [ledger, grant] of [
       [this.dispatcher.ledger, post.grant] as const,
@@ -95,6 +99,7 @@ export class Outcomes {
   private accepted(post: Post, warnings: readonly Warning[], nowMs: number): void {
     this.gates.accepted(post.sentMs);
     this.countRate(post.users.length, nowMs);
+    const sent = this.sent.of(post.account, post.sentMs);
     const told = warnings.length === 0 ? null : verdicts(sentEntries(post.body), warnings);
     post.users.forEach((packed, index) => {
       const verdict = told?.[index] ?? null;
@@ -103,6 +108,7 @@ export class Outcomes {
         return;
       }
       const { user, selection } = packed;
+      if (verdict?.kind !== 'rejected') sent.users += 1;
       user.failures = 0;
       user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
       selection.cells.forEach((cell, place) => {
@@ -113,7 +119,10 @@ export class Outcomes {
               ? verdict.blocks.get(place)
               : undefined;
         if (refusal !== undefined) this.crowd.reject(cell, refusal.code, refusal.message);
-        else this.acceptedCell(user, cell, post.sentMs, verdict?.kind === 'accepted' ? verdict.warnings : []);
+        else {
+          countBlock(sent, cell);
+          this.acceptedCell(user, cell, post.sentMs, verdict?.kind === 'accepted' ? verdict.warnings : []);
+        }
       });
     });
     for (const { user } of post.users) if (user.isolated) this.searchOn(user, nowMs);
@@ -126,6 +135,13 @@ export class Outcomes {
     this.crowd.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
     // What went as a removal since its time had passed cannot be sent like that again.
     this.witness = cell.sentExpired ? null : cell;
+  }
+
+  /** The service may have counted it, and will count it again when it is sent again. */
+  private countLost(post: Post): void {
+    const sent = this.sent.of(post.account, post.sentMs);
+    sent.lostUsers += post.users.length;
+    for (const { selection } of post.users) sent.lostBlocks += selection.cells.length;
   }
 
   private countRate(users: number, nowMs: number): void {
@@ -245,6 +261,11 @@ export class Outcomes {
       this.dispatcher.isolation.push({ users: [user], probe: false });
     else this.dispatcher.leaveSearch(user, nowMs);
   }
+}
+
+/** As it was sent: also what is sent once more, and as a removal what had expired. */
+function countBlock(sent: SentCounts, { block, sentExpired }: Cell): void {
+  sent.block(block.key, sentExpired || block.expiration === -1);
 }
 
 function waitAgain({ selection }: PackedUser): void {
