@@ -116,12 +116,16 @@ export class SentLedger {
     return this.saving;
   }
 
-  /** What was sent in the hours from `first` to `last`, those of nothing left out. Rejects as the outbox does. */
+  /**
+   * What was sent in the hours from `first` to `last` of the last 30 days, those of nothing left out. Rejects as the
+   * outbox does.
+   */
   async read(first: number, last: number): Promise<Map<number, SentHour>> {
     await this.saving;
     await this.save();
     const hours = new Map<number, SentHour>();
-    for (let hour = Math.max(first, last - keptHours + 1); hour <= last; hour += 1) {
+    const oldest = hourOf(this.clock.wallMs()) - keptHours + 1;
+    for (let hour = Math.max(first, oldest); hour <= last; hour += 1) {
       const kept = readHour(await this.ring.get(hour));
       if (kept.size > 0) hours.set(hour, kept);
     }
