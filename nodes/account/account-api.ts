@@ -2,6 +2,8 @@
 
 import type { Node } from 'node-red';
 import type { Engine, Recovered } from '../../src/delivery/engine';
+import type { ServiceClient } from '../../src/service/client';
+import type { TokenKeeper } from '../../src/service/tokens';
 import type { Problem } from './checks';
 
 /** What an account tells a node that uses it. */
@@ -21,6 +23,10 @@ export interface Account {
    */
   leave(node: string, returns: boolean): Promise<void>;
   readonly accountName: string;
+  /** The member's id in digits; '' while the account cannot be used. */
+  readonly member: string;
+  /** The engine's own way to the service, for reads beside it; null while there is no engine. */
+  connection(): { readonly client: ServiceClient; readonly keeper: TokenKeeper } | null;
   /** The oldest entry may wait that long before the status says so. */
   readonly warnAfterMs: number;
 }

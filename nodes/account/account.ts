@@ -57,6 +57,8 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
     join: (user, listener) => holder.join(user, listener),
     leave: (user, returns) => holder.leave(user, returns),
     accountName: name,
+    member: 'key' in settings ? '' : settings.member,
+    connection: () => engines.connectionOf(node.id),
     warnAfterMs: readNumber(config, 'warnAfterMinutes') * 60_000,
   };
 }

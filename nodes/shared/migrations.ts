@@ -109,6 +109,19 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
       dryRun: false,
     }),
   ],
+  'instant-audience-usage': [
+    withDefaults({
+      name: '',
+      account: '',
+      schedule: 'message',
+      range: 'hour',
+      from: '',
+      fromType: 'msg',
+      to: '',
+      toType: 'msg',
+      detail: 'hourly',
+    }),
+  ],
 };
 
 /**

@@ -5,6 +5,7 @@
 // turn decides what is taken, what has ended and what departs; one commit makes that durable; only after it do
 // requests leave and messages end. So a crash at any moment finds an outbox that explains everything on the wire.
 
+import { HourRing } from '../outbox/hour-ring';
 import { OutboxError, type Commit, type Opened, type Outbox } from '../outbox/outbox';
 import type { Clock } from './clock';
 import { Crowd } from './crowd';
@@ -17,6 +18,7 @@ import { Logins, type Login } from './login';
 import { Outcomes } from './outcomes';
 import { Pager, type ReadPage } from './pager';
 import type { Post } from './post';
+import { SentLedger } from './sent-counts';
 import { Reports, type Counters, type Recovered } from './reports';
 import { TicketBook, type TicketEnd } from './tickets';
 import { Wire } from './wire';
@@ -76,6 +78,8 @@ const outboxRetryMs = 1_000;
 const openRetryMs = 5_000;
 export class Engine {
   readonly logins = new Logins();
+  /** What was sent and accepted, hour by hour. */
+  readonly sent: SentLedger;
   private readonly outbox: Outbox;
   private readonly clock: Clock;
   private readonly lateMarginMs: number;
@@ -131,7 +135,10 @@ export class Engine {
     const { crowd } = this;
     this.dispatcher = new Dispatcher(limits, lateMarginMs, clock, crowd, logins, gates);
     const { dispatcher } = this;
-    this.outcomes = new Outcomes(clock, random, lateMarginMs, crowd, dispatcher, gates, logins, journal, log);
+    this.sent = new SentLedger(outbox, clock);
+    const { sent } = this;
+    const shared = [crowd, dispatcher, gates, logins, journal, log, sent] as const;
+    this.outcomes = new Outcomes(clock, random, lateMarginMs, ...shared);
     const caps = { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 };
     const { tickets, outcomes } = this;
     this.intake = new Intake(outbox.durable, caps, clock, journal, pager, crowd, tickets, reports, log);
@@ -214,14 +221,24 @@ export class Engine {
   /** Nothing new departs until `unpark`; resolves when what is on its way has ended, or after `maxMs`. */
   async park(maxMs: number): Promise<void> {
     this.parked = true;
-    if (!this.busy) return;
+    if (!this.busy && !this.sent.dirty) return;
     await new Promise<void>((resolve) => {
       const cancel = this.clock.after(maxMs, resolve);
-      this.idleWaiters.push(() => {
-        cancel();
-        resolve();
-      });
+      const settled = (): void => {
+        // A process that stops does not close its engines.
+        void this.sent.save().then(() => {
+          cancel();
+          resolve();
+        });
+      };
+      if (this.busy) this.idleWaiters.push(settled);
+      else settled();
     });
+  }
+
+  /** Values of the last 30 days' hours, beside the queue. They can be had while the outbox is open. */
+  hourRing(name: string): HourRing {
+    return new HourRing(this.outbox, name);
   }
 
   /** Goes on after `park`. */
@@ -237,6 +254,7 @@ export class Engine {
     this.cancelWake = null;
     this.cancelRetry?.();
     this.intake.refuse(closedEnd);
+    await this.sent.close();
     await this.outbox.close();
   }
 

@@ -11,6 +11,7 @@ import type { Journal } from './journal';
 import type { Logins } from './login';
 import type { PackedUser } from './packer';
 import type { Post, Settled } from './post';
+import type { SentCounts, SentLedger } from './sent-counts';
 import type { Cell, User } from './user';
 
 /** Settings that stand in the way are tried again slowly. */
@@ -35,6 +36,7 @@ export class Outcomes {
     private readonly logins: Logins,
     private readonly journal: Journal,
     private readonly log: (level: 'error', text: string) => void,
+    private readonly sent: SentLedger,
   ) {}
 
   /** A post settled at `atMs`. */
@@ -79,8 +81,10 @@ export class Outcomes {
 
   private freeQuota(post: Post, outcome: Settled, atMs: number): void {
     const lost = outcome.kind === 'passing' && outcome.ambiguous;
-    if (lost) this.journal.lose(post.number, this.clock.wallMs() + this.lateMarginMs);
-    else this.journal.arrive(post.number);
+    if (lost) {
+      this.journal.lose(post.number, this.clock.wallMs() + this.lateMarginMs);
+      this.countLost(post);
+    } else this.journal.arrive(post.number);
     const floorMs = this.logins.get(post.account)?.networkFloorMs() ?? 0;
     for (const [ledger, grant] of [
       [this.dispatcher.ledger, post.grant] as const,
@@ -98,19 +102,21 @@ export class Outcomes {
   private accepted(post: Post, warnings: readonly Warning[], nowMs: number): void {
     this.gates.accepted(post.sentMs);
     this.countRate(post.users.length, nowMs);
+    const sent = this.sent.of(post.account, post.sentMs);
     const told = warnings.length === 0 ? null : verdicts(sentEntries(post.body), warnings);
     for (let index = 0; index < post.users.length; index += 1) {
-      this.acceptedUser(post.users[index]!, told?.[index] ?? plainlyAccepted, post.sentMs);
+      this.acceptedUser(post.users[index]!, told?.[index] ?? plainlyAccepted, post.sentMs, sent);
     }
     for (const { user } of post.users) if (user.isolated) this.searchOn(user, nowMs);
   }
 
-  private acceptedUser(packed: PackedUser, verdict: EntryVerdict, sentMs: number): void {
+  private acceptedUser(packed: PackedUser, verdict: EntryVerdict, sentMs: number, sent: SentCounts): void {
     if (verdict.kind === 'again') {
       waitAgain(packed);
       return;
     }
     const { user, cells } = packed;
+    if (verdict.kind !== 'rejected') sent.users += 1;
     user.failures = 0;
     user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
     for (let place = 0; place < cells.length; place += 1) {
@@ -121,8 +127,12 @@ export class Outcomes {
           : verdict.kind === 'partly'
             ? verdict.blocks.get(place)
             : undefined;
-      if (refusal !== undefined) this.crowd.reject(cell, refusal.code, refusal.message);
-      else this.acceptedCell(user, cell, sentMs, verdict.kind === 'accepted' ? verdict.warnings : []);
+      if (refusal !== undefined) {
+        this.crowd.reject(cell, refusal.code, refusal.message);
+        continue;
+      }
+      countBlock(sent, cell);
+      this.acceptedCell(user, cell, sentMs, verdict.kind === 'accepted' ? verdict.warnings : []);
     }
   }
 
@@ -132,6 +142,13 @@ export class Outcomes {
     if (user.mayBeUndone(cell, sentMs)) cell.due = true;
     this.crowd.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
     this.witness = cell;
+  }
+
+  /** The service may have counted it, and will count it again when it is sent again. */
+  private countLost(post: Post): void {
+    const sent = this.sent.of(post.account, post.sentMs);
+    sent.lostUsers += post.users.length;
+    for (const { cells } of post.users) sent.lostBlocks += cells.length;
   }
 
   private countRate(users: number, nowMs: number): void {
@@ -250,6 +267,11 @@ export class Outcomes {
       this.dispatcher.isolation.push({ users: [user], probe: false });
     else this.dispatcher.leaveSearch(user, nowMs);
   }
+}
+
+/** As it was sent: also what is sent once more, and as a removal what had expired. */
+function countBlock(sent: SentCounts, { block, sentExpired }: Cell): void {
+  sent.block(block.key, sentExpired || block.expiration === -1);
 }
 
 function waitAgain({ cells }: PackedUser): void {

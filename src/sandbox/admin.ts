@@ -35,6 +35,7 @@ export interface Inspected {
   memberships(): Iterable<Membership>;
   peaks(): Peaks;
   reset(): void;
+  processingDelayMs: number;
   readonly faults: { set(faults: readonly Fault[], seed?: number): void; list(): FaultState[] };
 }
 
@@ -50,9 +51,12 @@ for trying and testing without an account. Nothing that is posted here reaches a
   GET  /sandbox/state                all memberships
   GET  /sandbox/peaks                the most that was asked of it in any second
   GET  /sandbox/faults               scripted faults; PUT replaces them
+  GET  /sandbox/processing           how long after a post the usage statistics know of it; PUT {"delaySeconds":120}
   DELETE /sandbox/state              forget memberships and counts
 `;
 
+/** A day, the most that the documents speak of. */
+const mostDelaySeconds = 86_400;
 const ownHost = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i;
 
 export class Admin {
@@ -90,6 +94,10 @@ export class Admin {
         return jsonReply({ faults: this.sandbox.faults.list() });
       case 'PUT /sandbox/faults':
         return this.#setFaults(parseJson(body));
+      case 'GET /sandbox/processing':
+        return this.#processing();
+      case 'PUT /sandbox/processing':
+        return this.#setProcessing(parseJson(body));
       case 'DELETE /sandbox/state':
         this.sandbox.reset();
         return jsonReply({ status: 'OK' });
@@ -109,6 +117,19 @@ export class Admin {
       return errorReply(400, 'SYNTAX', error instanceof Error ? error.message : 'These are not faults');
     }
     return jsonReply({ faults: this.sandbox.faults.list() });
+  }
+
+  #processing(): Reply {
+    return jsonReply({ delaySeconds: this.sandbox.processingDelayMs / 1000 });
+  }
+
+  #setProcessing(body: unknown): Reply {
+    const seconds = isObject(body) ? body.delaySeconds : undefined;
+    if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= mostDelaySeconds)) {
+      return errorReply(400, 'SYNTAX', `delaySeconds must be a number from 0 to ${mostDelaySeconds}`);
+    }
+    this.sandbox.processingDelayMs = seconds * 1000;
+    return this.#processing();
   }
 
   /** Streamed: a million memberships as one text would hold up everything else. */

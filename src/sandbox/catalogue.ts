@@ -33,14 +33,33 @@ const samples: readonly (readonly [number, string, string, number])[] = [
   [10012, 'opted_out', 'Wants no advertising', 0],
 ];
 
-/** Twelve segments to choose from, and one that is switched off, for those who want to see what comes of it. */
-export function sampleSegments(member: number): Segment[] {
-  const common = { member_id: member, last_modified: '2025-01-15 09:00:00' };
-  const active = samples.map(([id, code, short_name, expire_minutes]) => {
-    return { id, code, short_name, state: 'active' as const, expire_minutes, ...common };
+/** An id among the samples that is nobody's: never listed, and what is posted for it has no effect. */
+const unknownSamples: readonly number[] = [10997];
+
+/**
+ * Twelve segments to choose from, and three for those who want to see what comes of them: one that is switched off,
+ * one that was made when the sandbox started, and one of another member, who has not shared it.
+ */
+export function sampleSegments(member: number, nowWallMs: number): Segment[] {
+  const common = { state: 'active' as const, member_id: member, last_modified: '2025-01-15 09:00:00' };
+  const listed = samples.map(([id, code, short_name, expire_minutes]) => {
+    return { ...common, id, code, short_name, expire_minutes };
   });
+  const young = { id: 10996, code: 'brand_new', short_name: 'Brand new: made when the sandbox started' };
+  const foreign = { id: 10998, code: 'partner_travellers', short_name: 'Of another member, not shared' };
   const inactive = { id: 10999, code: 'summer_sale_2019', short_name: 'Summer sale 2019 (switched off)' };
-  return [...active, { ...inactive, state: 'inactive', expire_minutes: 30 * day, ...common }];
+  const special = { ...common, expire_minutes: 30 * day };
+  return [
+    ...listed,
+    { ...special, ...young, last_modified: serviceTime(nowWallMs) },
+    { ...special, ...foreign, member_id: member + 1 },
+    { ...special, ...inactive, state: 'inactive' },
+  ];
+}
+
+/** `2015-11-08 01:00:00`, UTC. */
+export function serviceTime(epochMs: number): string {
+  return new Date(epochMs).toISOString().slice(0, 19).replace('T', ' ');
 }
 
 export class Catalogue {
@@ -52,6 +71,8 @@ export class Catalogue {
     readonly member: number,
     /** Whether segments that are not listed are taken as well, of whatever member. */
     private readonly acceptUnlisted: boolean,
+    /** Ids that are not taken all the same. */
+    private readonly unknown: readonly number[] = unknownSamples,
   ) {
     for (const segment of segments) {
       this.#byId.set(segment.id, segment);
@@ -71,9 +92,36 @@ export class Catalogue {
 
   standing(key: SegmentKey): SegmentStanding {
     const segment = this.listed(key);
+    if (segment !== undefined && segment.member_id !== this.member) return 'unauthorized';
     if (segment) return segment.state === 'active' ? 'valid' : 'inactive';
+    if (typeof key === 'number' && this.unknown.includes(key)) return 'invalid';
     if (this.acceptUnlisted) return 'valid';
     return typeof key === 'string' && !key.startsWith(`${this.member}:`) ? 'unauthorized' : 'invalid';
+  }
+
+  /**
+   * What the list says of segments that were asked for by id or code and are taken without being listed: a service
+   * that takes them does not call them unknown. Codes have an id that is made up.
+   */
+  unlisted(ids: readonly number[], codes: readonly string[]): Segment[] {
+    const takenIds = ids.filter((id) => !this.#byId.has(id) && this.standing(id) === 'valid');
+    const takenCodes = codes.filter((code) => {
+      const key = this.keyOfCode(this.member, code);
+      return typeof key === 'string' && this.standing(key) === 'valid';
+    });
+    return [
+      ...takenIds.map((id) => this.#describe(id, `segment_${id}`)),
+      ...takenCodes.map((code) => this.#describe(madeUpId(code), code)),
+    ];
+  }
+
+  #describe(id: number, code: string): Segment {
+    const common = {
+      state: 'active',
+      expire_minutes: 30 * day,
+      last_modified: '2025-01-15 09:00:00',
+    } as const;
+    return { ...common, id, code, short_name: `Not listed: ${code}`, member_id: this.member };
   }
 
   /** `(id, code, segment owner member id)` as the usage statistics write it; 0 for an id that is not known. */
@@ -91,6 +139,13 @@ export class Catalogue {
     const parts = /^(\d+):(.+)$/s.exec(text);
     return parts ? this.keyOfCode(Number(parts[1]), parts[2]!) : this.keyOfCode(this.member, text);
   }
+}
+
+/** The same for the same code, and above what samples and people use. */
+function madeUpId(code: string): number {
+  let hash = 0;
+  for (const letter of code.toLowerCase()) hash = (Math.imul(hash, 31) + letter.codePointAt(0)!) >>> 0;
+  return 1_000_000_000 + (hash % 1_000_000_000);
 }
 
 function codeKey(member: number, code: string): string {

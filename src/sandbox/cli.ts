@@ -16,6 +16,8 @@ The Instant Audience Service in miniature on 127.0.0.1, for trying and testing w
   --auth-limit N    successful authentications of a login in 5 minutes (default 10), or none
   --limits JSON     such as '{"postsPerSecond":50}', or none; names: ${Object.keys(documentedLimits).join(', ')}
   --latency MS      delay of every call, half before it takes effect: 40 or 20-60
+  --processing-delay SECONDS
+                    until the usage statistics know of a post (default 0)
   --faults JSON     such as '[{"kind":"lostReply","probability":0.1},{"kind":"status","status":503,"count":3}]'
   --seed N          makes the dice of the faults repeatable (default 1)
   --help            this text
@@ -32,6 +34,7 @@ function readOptions(args: readonly string[]): SandboxOptions | 'help' {
     port: values.port === undefined ? 8080 : readInteger('--port', values.port, 65_535),
     seed: values.seed === undefined ? 1 : readInteger('--seed', values.seed, 4_294_967_295),
     faults: [...readLatency(values.latency), ...readFaultList(values.faults)],
+    processingDelayMs: readInteger('--processing-delay', values['processing-delay'] ?? '0', 86_400) * 1000,
     ...(users === undefined ? {} : { users: readUsers(users) }),
     ...(key === undefined ? {} : { keys: readKeys(key) }),
     ...(limits === undefined ? {} : { limits: readLimits(limits) }),
@@ -51,6 +54,7 @@ function readArgs(args: readonly string[]) {
         'auth-limit': text,
         limits: text,
         latency: text,
+        'processing-delay': text,
         faults: text,
         seed: text,
         help: { type: 'boolean', short: 'h' },

@@ -143,7 +143,13 @@ function toMembership(segment: SegmentKey, domain: string, userId: string, held:
   };
 }
 
-const deviceDomains: ReadonlySet<string> = new Set(['idfa', 'aaid', 'sha1udid', 'md5udid', 'openudid']);
+export const deviceDomains: ReadonlySet<string> = new Set([
+  'idfa',
+  'aaid',
+  'sha1udid',
+  'md5udid',
+  'openudid',
+]);
 
 /** A domain as memberships know it: '' for the platform's own, and one name for the one that has two. */
 export function foldedDomain(domain: string | null | undefined): string {
@@ -153,10 +159,4 @@ export function foldedDomain(domain: string | null | undefined): string {
 /** Device ids are UUIDs and hex digits, which mean the same in either case; other ids are taken as they are. */
 export function foldedUserId(foldedDomain: string, userId: string): string {
   return deviceDomains.has(foldedDomain) ? userId.toLowerCase() : userId;
-}
-
-/** Ids that are nobody's (spec section 6): opted out, no cookie, tracking limited, or of a retired kind. */
-export function isNobody(foldedDomain: string, foldedUserId: string): boolean {
-  if (foldedDomain === '') return foldedUserId === '0';
-  return foldedDomain === 'sha1mac' || (deviceDomains.has(foldedDomain) && /^[0-]+$/.test(foldedUserId));
 }

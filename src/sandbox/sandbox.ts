@@ -48,6 +48,8 @@ export interface SandboxOptions {
   readonly segments?: readonly Segment[];
   /** False takes only listed segments, as the real service does; the others show in the usage statistics. */
   readonly acceptUnlistedSegments?: boolean;
+  /** How long after a post the usage statistics know of it; 0 unless said. Memberships hold at once. */
+  readonly processingDelayMs?: number;
   /** Minutes that a block without an expiration holds; 43,200 (30 days) unless said, 0 for ever. */
   readonly defaultExpirationMinutes?: number;
   /** The state of an earlier sandbox, to go on from. */
@@ -68,6 +70,8 @@ export interface Sandbox {
   peaks(): Peaks;
   /** The last applied operations, in the order in which they took effect. */
   operations(): Operation[];
+  /** For posts from now on: how long until the usage statistics know of them. */
+  setProcessingDelay(delayMs: number): void;
   /** Forgets memberships, operations, statistics and peaks; tokens and faults stay. */
   reset(): void;
   /** Answers what it can, then ends all connections: done within a second. The state can still be read. */
@@ -100,13 +104,14 @@ class Running implements Inspected {
     const quota = new Quota({ ...documentedLimits, ...options.limits }, clock);
     const target = {
       catalogue: new Catalogue(
-        options.segments ?? sampleSegments(member),
+        options.segments ?? sampleSegments(member, clock.wallMs()),
         member,
         options.acceptUnlistedSegments ?? true,
+        options.segments === undefined ? undefined : [],
       ),
       memberships: new Memberships(),
       operations: new OperationLog(options.operationLimit ?? 100_000),
-      usage: new Usage(),
+      usage: new Usage(options.processingDelayMs ?? 0),
       quota,
       defaultExpirationMinutes: options.defaultExpirationMinutes ?? 43_200,
     };
@@ -126,6 +131,9 @@ class Running implements Inspected {
       members: (query = {}) => this.members(query),
       peaks: () => this.peaks(),
       operations: () => this.#service.parts.target.operations.list(),
+      setProcessingDelay: (delayMs) => {
+        this.processingDelayMs = delayMs;
+      },
       reset: () => this.reset(),
       close: () => (this.#closing ??= this.#close()),
     };
@@ -159,6 +167,14 @@ class Running implements Inspected {
   peaks(): Peaks {
     const { quota, auth } = this.#service.parts;
     return quota.peaks(auth.counts());
+  }
+
+  get processingDelayMs(): number {
+    return this.#service.parts.target.usage.delayMs;
+  }
+
+  set processingDelayMs(delayMs: number) {
+    this.#service.parts.target.usage.delayMs = delayMs;
   }
 
   reset(): void {

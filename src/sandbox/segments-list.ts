@@ -1,25 +1,37 @@
 // `GET /segment`: the listed segments, a page at a time (spec section 5).
-import type { Segment } from './catalogue';
+import type { Catalogue, Segment } from './catalogue';
 import { errorReply, jsonReply, type Reply } from './reply';
 
 const mostElements = 100;
 
 /**
  * Answers `start_element`, `num_elements` (more than 100 is cut silently), `id` (several with commas), `code`
- * (several too, without regard to case), `search` (in code and name) and `state`. One hit comes as `segment`.
+ * (several too, without regard to case), `search` (in code and name) and `state`. One hit comes as `segment`. Asked for
+ * by id or code, segments are there that are taken without being listed.
  */
-export function listSegments(segments: readonly Segment[], query: URLSearchParams): Reply {
+export function listSegments(catalogue: Catalogue, query: URLSearchParams): Reply {
   const start = readCount(query.get('start_element'), 0);
   const asked = readCount(query.get('num_elements'), mostElements);
   if (start === null || asked === null) {
     return errorReply(400, 'SYNTAX', 'start_element and num_elements must be numbers of at least 0');
   }
-  const hits = segments.filter((segment) => matches(segment, query));
+  const listed = catalogue.segments.filter((segment) => matches(segment, query));
+  const hits = [...listed, ...unlisted(catalogue, query)];
   const elements = Math.min(asked, mostElements);
   const page = hits.slice(start, start + elements);
   const found = hits.length === 1 && page.length === 1 ? { segment: page[0] } : { segments: page };
   const numbers = { count: hits.length, start_element: start, num_elements: elements };
   return jsonReply({ response: { status: 'OK', ...numbers, ...found } });
+}
+
+/** By id or by code alone: whoever searches or filters wants to choose from what is listed. */
+function unlisted(catalogue: Catalogue, query: URLSearchParams): Segment[] {
+  const [ids, codes] = [query.get('id'), query.get('code')];
+  if ((ids === null) === (codes === null) || query.has('search') || query.has('state')) return [];
+  const asked = (ids ?? codes!).split(',').map((one) => one.trim());
+  if (ids === null) return catalogue.unlisted([], [...new Set(asked)]);
+  const numbers = asked.filter((id) => /^[1-9]\d{0,9}$/.test(id)).map(Number);
+  return catalogue.unlisted([...new Set(numbers)], []);
 }
 
 function matches(segment: Segment, query: URLSearchParams): boolean {

@@ -1,10 +1,11 @@
 // `POST /rt-segment`: what a request says, what of it is applied, and the reply with its warnings (spec section 3).
 import type { Catalogue, SegmentKey } from './catalogue';
 import { isObject, parseJson, type JsonObject } from './json';
-import { foldedDomain, foldedUserId, isNobody, type Memberships } from './memberships';
+import { foldedDomain, foldedUserId, type Memberships } from './memberships';
 import type { OperationLog } from './operations';
 import type { Quota } from './quota';
 import { errorReply, type Reply } from './reply';
+import { isUnknown } from './unknown-users';
 import { sample, type Usage, type UsageHour } from './usage';
 
 /** Where posts take effect. */
@@ -68,7 +69,7 @@ class Application {
     private readonly post: number,
     private readonly nowWallMs: number,
   ) {
-    this.#hour = target.usage.hour(nowWallMs);
+    this.#hour = target.usage.tally(nowWallMs);
   }
 
   /** `entity` repeats what was sent; null keys are left out. */
@@ -103,8 +104,8 @@ class Application {
   #user(entry: JsonObject, userId: string, blocks: readonly JsonObject[]): void {
     const domain = foldedDomain(entry.domain as string | null | undefined);
     const user = foldedUserId(domain, userId);
-    const nobody = isNobody(domain, user);
-    this.#countUser(domain, user, nobody);
+    const unknown = isUnknown(domain, user);
+    this.#countUser(domain, user, unknown);
     this.target.quota.noteSegments(blocks.length);
     this.#segmentsSeen.clear();
     const most = this.target.quota.limits.segmentsPerUser;
@@ -117,7 +118,7 @@ class Application {
         continue;
       }
       valid += 1;
-      if (!nobody) this.#change(segment, domain, user, block);
+      if (!unknown) this.#change(segment, domain, user, block);
     }
     if (blocks.length > most) this.warn(`Too many segments for user_id: ${userId}.`, bare(entry));
     if (valid === 0) this.warn(`No valid segments for user_id: ${userId}.`, bare(entry));
@@ -125,13 +126,13 @@ class Application {
     this.#segments += valid;
   }
 
-  /** Statistics count a user once within a request, and know those that are nobody. */
-  #countUser(domain: string, user: string, nobody: boolean): void {
+  /** Statistics count a user once within a request, and know those that the platform does not. */
+  #countUser(domain: string, user: string, unknown: boolean): void {
     const before = this.#usersSeen.size;
     this.#usersSeen.add(domain === '' ? user : `${domain}\n${user}`);
     if (this.#usersSeen.size === before) {
       this.target.quota.totals.repeatedUsers += 1;
-    } else if (nobody) {
+    } else if (unknown) {
       this.#hour.invalidUsers += 1;
       sample(this.#hour.samples.inactiveUsers, () => user);
     } else {

@@ -95,7 +95,7 @@ export class Service {
       case 'usage':
         return target.usage.report(call.query, target.catalogue.member, clock.wallMs());
       case 'segments':
-        return listSegments(target.catalogue.segments, call.query);
+        return listSegments(target.catalogue, call.query);
     }
   }
 }

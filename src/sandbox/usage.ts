@@ -1,10 +1,16 @@
 // Usage statistics: what became of the posts, hour by hour, and `GET /rt-segment-processed` (spec section 4).
+//
+// A post is processed some time after it was taken (spec: minutes up to 24 hours). Until then nobody counts it, and it
+// counts in the hour in which it was processed.
+import { serviceTime } from './catalogue';
 import { errorReply, jsonReply, type Reply } from './reply';
 
 const hourMs = 3_600_000;
 const twoWeeksMs = 14 * 24 * hourMs;
 /** The log lines are samples. */
 const mostSamples = 200;
+/** What waits to be processed is kept in so many parts of the delay, however much was posted. */
+const slices = 60;
 
 /** What was counted in one hour. The applier of posts writes it. */
 export class UsageHour {
@@ -30,6 +36,11 @@ export class UsageHour {
   constructor(readonly startWallMs: number) {}
 }
 
+interface Pending {
+  readonly dueWallMs: number;
+  readonly counts: UsageHour;
+}
+
 /** Keeps a text for the log lines; `form` is asked only while there is room, so that full logs cost nothing. */
 export function sample(samples: Set<string>, form: () => string): void {
   if (samples.size < mostSamples) samples.add(form());
@@ -37,9 +48,36 @@ export function sample(samples: Set<string>, form: () => string): void {
 
 export class Usage {
   readonly #hours: UsageHour[] = [];
+  #pending: Pending[] = [];
 
-  /** The hour to count in. Hours older than two weeks are dropped. */
-  hour(nowWallMs: number): UsageHour {
+  constructor(
+    /** How long after a post it is processed; those that wait keep to what held when they came. */
+    public delayMs = 0,
+  ) {}
+
+  /** Where a post that is taken now counts. */
+  tally(nowWallMs: number): UsageHour {
+    this.#process(nowWallMs);
+    if (this.delayMs === 0) return this.#hour(nowWallMs);
+    const sliceMs = Math.max(1, Math.ceil(this.delayMs / slices));
+    const dueWallMs = Math.ceil((nowWallMs + this.delayMs) / sliceMs) * sliceMs;
+    const known = this.#pending.find((one) => one.dueWallMs === dueWallMs);
+    if (known) return known.counts;
+    const counts = new UsageHour(dueWallMs);
+    this.#pending.push({ dueWallMs, counts });
+    return counts;
+  }
+
+  /** What is due counts in the hour of its time. */
+  #process(nowWallMs: number): void {
+    const due = this.#pending.filter(({ dueWallMs }) => dueWallMs <= nowWallMs);
+    if (due.length === 0) return;
+    this.#pending = this.#pending.filter(({ dueWallMs }) => dueWallMs > nowWallMs);
+    for (const { dueWallMs, counts } of due) addTo(this.#hour(dueWallMs), counts);
+  }
+
+  /** Hours older than two weeks are dropped. */
+  #hour(nowWallMs: number): UsageHour {
     const startWallMs = Math.floor(nowWallMs / hourMs) * hourMs;
     const last = this.#hours.at(-1);
     if (last?.startWallMs === startWallMs) return last;
@@ -54,6 +92,7 @@ export class Usage {
 
   clear(): void {
     this.#hours.length = 0;
+    this.#pending = [];
   }
 
   /** Answers `member_id`, `start`, `end` and `agg`; the sandbox has one member and answers to any id. */
@@ -65,6 +104,7 @@ export class Usage {
     if (start === null || end === null) {
       return errorReply(400, 'SYNTAX', 'start and end must look like 2015-11-01+01:00:00');
     }
+    this.#process(nowWallMs);
     const firstHour = Math.floor(start / hourMs) * hourMs;
     const hours = this.#hours.filter((hour) => hour.startWallMs >= firstHour && hour.startWallMs <= end);
     const member = Number(memberText);
@@ -79,7 +119,7 @@ export class Usage {
 function counts(hour: UsageHour, member: number): Record<string, unknown> {
   const users = hour.validUsers + hour.invalidUsers;
   return {
-    processed_hour: new Date(hour.startWallMs).toISOString().slice(0, 19).replace('T', ' '),
+    processed_hour: serviceTime(hour.startWallMs),
     member_id: member,
     match_rate: users === 0 ? 0 : Math.round((hour.validUsers / users) * 1000) / 10,
     num_valid_users: hour.validUsers,
@@ -96,17 +136,22 @@ function counts(hour: UsageHour, member: number): Record<string, unknown> {
 /** One sum, dated by its last hour as the documents show it. */
 function sum(hours: readonly UsageHour[], endWallMs: number): UsageHour {
   const total = new UsageHour(hours.at(-1)?.startWallMs ?? Math.floor(endWallMs / hourMs) * hourMs);
-  for (const hour of hours) {
-    total.validUsers += hour.validUsers;
-    total.invalidUsers += hour.invalidUsers;
-    total.validAdds += hour.validAdds;
-    total.validRemoves += hour.validRemoves;
-    total.unauthorizedSegments += hour.unauthorizedSegments;
-    total.inactiveSegments += hour.inactiveSegments;
-    total.invalidSegments += hour.invalidSegments;
-    total.otherErrors += hour.otherErrors;
-  }
+  for (const hour of hours) addTo(total, hour);
   return total;
+}
+
+function addTo(total: UsageHour, hour: UsageHour): void {
+  total.validUsers += hour.validUsers;
+  total.invalidUsers += hour.invalidUsers;
+  total.validAdds += hour.validAdds;
+  total.validRemoves += hour.validRemoves;
+  total.unauthorizedSegments += hour.unauthorizedSegments;
+  total.inactiveSegments += hour.inactiveSegments;
+  total.invalidSegments += hour.invalidSegments;
+  total.otherErrors += hour.otherErrors;
+  for (const kind of Object.keys(hour.samples) as (keyof UsageHour['samples'])[]) {
+    for (const text of hour.samples[kind]) sample(total.samples[kind], () => text);
+  }
 }
 
 function logLines({ samples }: UsageHour): { error_log_lines: string; segment_log_lines: string } {

@@ -22,8 +22,11 @@ export const DEFAULT_SERVICE_URL = 'https://streaming-data.appnexus.com';
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_MAX_CONCURRENT = 15;
 const MAX_REPLY_BYTES = 8 * 1024 * 1024;
-/** Per member and second (spec section 3, "Limits"). */
-const READS_PER_SECOND = 1000;
+/**
+ * Half of what the service takes from a member in a second (spec section 3, "Limits"): the throttle counts when calls
+ * leave, and those that wait for a permit or are slow on their way meet the next second's at the service.
+ */
+const READS_PER_SECOND = 500;
 
 /** As Node's `tls.connect` takes them. */
 export interface ServiceTls {

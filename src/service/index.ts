@@ -24,4 +24,5 @@ export type { Segment } from './schemas';
 export type { SegmentList, SegmentQuery } from './segments';
 export { TokenKeeper, type TokenKeeperOptions } from './tokens';
 export type { UsageHour, UsageLog, UsageQuery, UsageReport } from './usage';
+export { cleanReport, type CleanHour, type CleanReport, type UsageCounts } from './usage-report';
 export { verdicts, type SentEntry } from './verdicts';

@@ -150,7 +150,7 @@ for (const version of nodeRedVersions) {
       it('is searched by name, code and id, and marks what is inactive', async () => {
         await editor.edit('builder');
         await open();
-        await page.getByText('Segments: 13.').waitFor();
+        await page.getByText('Segments: 15.').waitFor();
         for (const [words, found] of [
           ['garden', 'Garden: viewed a product'],
           ['cart_leavers', 'Left a filled cart'],
@@ -179,7 +179,7 @@ for (const version of nodeRedVersions) {
 
       it('works by keyboard alone, for an id and for a code with its member', async () => {
         await page.keyboard.press('Enter');
-        await page.getByText('Segments: 13.').waitFor();
+        await page.getByText('Segments: 15.').waitFor();
         await page.keyboard.type('kitchen');
         await page.getByText('Segments: 2.').waitFor();
         await page.keyboard.press('ArrowDown');
@@ -217,7 +217,7 @@ for (const version of nodeRedVersions) {
         await page.keyboard.press('Escape');
         await page.evaluate(chooseAccount, 'play');
         await open();
-        await page.getByText('Segments: 13.').waitFor();
+        await page.getByText('Segments: 15.').waitFor();
         await editor.cancel();
         await page.evaluate("RED.history.pop(); RED.nodes.remove('fresh'); RED.nodes.remove('play')");
       });

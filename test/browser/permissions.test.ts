@@ -22,7 +22,7 @@ describe('the routes of the forms, with a login in front of the editor', functio
   it('let somebody who may only read list segments, and nothing else', async () => {
     nodeRed = await start('read');
     const page = await nodeRed.json('instant-audience/account/a/segments?environment=sandbox');
-    assert.equal(page.total, 13);
+    assert.equal(page.total, 15);
     for (const [where, body] of acting) assert.equal((await nodeRed.post(where, body)).status, 401, where);
   });
 

@@ -13,11 +13,13 @@ const hidden: Record<string, string[]> = {
   out: ['youngSegments'],
   // Its rows are made by the script.
   'segment-builder': ['segments'],
+  usage: [],
 };
 const prefix: Record<string, string> = {
   account: 'node-config-input-',
   out: 'node-input-',
   'segment-builder': 'node-input-',
+  usage: 'node-input-',
 };
 
 function all(text: string, pattern: RegExp): string[] {
@@ -73,7 +75,7 @@ function isWritten(value: ts.Expression | undefined): boolean {
   );
 }
 
-for (const node of ['account', 'out', 'segment-builder']) {
+for (const node of ['account', 'out', 'segment-builder', 'usage']) {
   describe(`the ${node} node's form, words and help`, () => {
     const form = read(node, 'form.html');
     const help = read(node, 'help/en-US.md');

@@ -21,7 +21,12 @@ const references = new Set([
 ]);
 /** What the examples need besides Node-RED's own nodes, as their comments say. */
 const modules = ['pg', 'mysql2', '@flowfuse/node-red-dashboard'];
-const ourTypes = ['instant-audience-account', 'instant-audience-segment-builder', 'instant-audience-out'];
+const ourTypes = [
+  'instant-audience-account',
+  'instant-audience-segment-builder',
+  'instant-audience-out',
+  'instant-audience-usage',
+];
 const configTypes = new Set([
   'instant-audience-account',
   'mqtt-broker',
@@ -47,6 +52,7 @@ describe('the examples', function () {
       'two members',
       'watch it',
       'webhook to audience',
+      'what became of it',
     ]);
   });
 

@@ -253,7 +253,7 @@ describe("an account's forms", () => {
 
     it('has the samples of the sandbox, also for an account that is not deployed', async () => {
       const all = await page('new', { environment: 'sandbox' });
-      assert.equal(all.total, 13);
+      assert.equal(all.total, 15);
       assert.equal(all.next, null);
       assert.ok(names(all).includes('Kitchen: viewed a product'));
       const last = all.segments.at(-1);
@@ -303,7 +303,7 @@ describe("an account's forms", () => {
       await load([customAccount(url), ...out.nodes()], login(rightPassword), out);
       await out.send({ payload: entry(1) });
       sandbox!.faults.killTokens();
-      assert.equal((await page('account')).total, 13);
+      assert.equal((await page('account')).total, 15);
       assert.equal(sandbox!.peaks().totals.authentications, 2);
     });
 

@@ -8,10 +8,11 @@ import helper from 'node-red-node-test-helper';
 import accountNode from '../../nodes/account/account';
 import { engines, sandbox } from '../../nodes/account/process-wide';
 import outNode from '../../nodes/out/out';
+import usageNode from '../../nodes/usage/usage';
 
 const nodesFolder = path.join(__dirname, '..', '..', 'nodes');
 const prefix = '@instant-audience/node-red-xandr/instant-audience-';
-const files = { account: 'account.json', out: 'out.json' } as const;
+const files = { account: 'account.json', out: 'out.json', usage: 'usage.json' } as const;
 type NodeSet = keyof typeof files;
 
 export function wordsOf(set: NodeSet): any {
@@ -247,7 +248,8 @@ export async function loadWith(
   ...flows: Flow[]
 ): Promise<void> {
   begin(flows);
-  await helper.load([account, loaded(outNode, 'out'), ...ownNodes], [tab, ...nodes], credentials);
+  const types = [account, loaded(outNode, 'out'), loaded(usageNode, 'usage'), ...ownNodes];
+  await helper.load(types, [tab, ...nodes], credentials);
   for (const flow of flows) flow.watch();
 }
 

@@ -95,17 +95,26 @@ describe('instant-audience-sandbox', () => {
       run('--faults', '[{"kind":"drop","count":0}]'),
       run('--users', join(folder, 'none.json')),
       run('--colour'),
+      run('--processing-delay', '90000'),
     ];
     assert.equal(await help.exit, 0);
-    for (const option of ['--port', '--auth-limit', '--latency', '--faults', '--users']) {
+    for (const option of [
+      '--port',
+      '--auth-limit',
+      '--latency',
+      '--processing-delay',
+      '--faults',
+      '--users',
+    ]) {
       assert.ok(help.out().includes(option));
     }
-    assert.deepEqual(await Promise.all(wrong.map(({ exit }) => exit)), [1, 1, 1, 1]);
+    assert.deepEqual(await Promise.all(wrong.map(({ exit }) => exit)), [1, 1, 1, 1, 1]);
     const said = [
       /--port must be/,
       /--faults: faults\[0\]\.count/,
       /none\.json cannot be read \(ENOENT\)/,
       /--colour/,
+      /--processing-delay must be a whole number from 0 to 86400/,
     ];
     wrong.forEach(({ err }, index) => {
       assert.match(err(), said[index]!);

@@ -25,7 +25,7 @@ describe('GET /segment', () => {
   it('lists readable samples, with those that quick starts use', async () => {
     const list = await started();
     const { count, segments: samples } = await list('');
-    assert.equal(count, 13);
+    assert.equal(count, 15);
     assert.deepEqual(
       samples.slice(0, 2).map(({ id, code }: any) => [id, code]),
       [
@@ -33,7 +33,7 @@ describe('GET /segment', () => {
         [10002, 'buyers'],
       ],
     );
-    assert.equal((await list('?state=active')).count, 12);
+    assert.equal((await list('?state=active')).count, 14);
   });
 
   it('gives pages of at most 100, cut silently, and all of them exactly once', async () => {
@@ -57,13 +57,30 @@ describe('GET /segment', () => {
   });
 
   it('filters by id, code, search and state', async () => {
-    const list = await started({ segments });
+    const list = await started({ segments, acceptUnlistedSegments: false });
     const ids = async (query: string) => (await list(query)).segments.map(({ id }: any) => id);
     assert.deepEqual(await ids('?id=3,1,999'), [1, 3]);
     assert.deepEqual(await ids('?code=CODE_7,code_8'), [7, 8]);
     assert.deepEqual(await ids('?search=code_24&state=active'), [24, 240]);
     assert.equal((await list('?search=ODD')).count, 125);
     assert.deepEqual(await ids('?id=999'), []);
+  });
+
+  it('knows every segment that it takes when it is asked for by id or code, and shows them to nobody else', async () => {
+    const list = await started({});
+    const reply = await list('?id=10001,777,10997');
+    assert.deepEqual(
+      reply.segments.map(({ id, code, state }: any) => [id, code, state]),
+      [
+        [10001, 'kitchen_viewers', 'active'],
+        [777, 'segment_777', 'active'],
+      ],
+    );
+    const [one, other] = [await list('?code=own'), await list('?code=OWN')];
+    assert.deepEqual([one.count, one.segment.code, one.segment.member_id], [1, 'own', 1]);
+    assert.equal(one.segment.id, other.segment.id);
+    assert.equal((await list('?code=buyers')).segment.id, 10002);
+    assert.equal((await list('?search=777')).count, 0);
   });
 
   it('gives one hit as segment', async () => {

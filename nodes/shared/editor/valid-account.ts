@@ -1,0 +1,27 @@
+// Whether the account that a node names can be used, as far as the editor knows.
+import type { EditorNode, EditorRed } from '../../types/red-editor';
+
+declare const RED: EditorRed;
+
+export type SavedAccount = Readonly<Record<string, unknown>>;
+
+/** The account as the editor has it, also one that is not deployed yet. */
+export function accountOf(id: unknown): SavedAccount | null {
+  return typeof id === 'string' ? (RED.nodes.node(id) ?? null) : null;
+}
+
+/** A validator; the words are the node's own, below `invalid`. */
+export function validAccount(this: EditorNode<object>, value: unknown, _options: unknown): true | string {
+  if (value === undefined || value === '' || value === '_ADD_') {
+    return this._('invalid.account_missing');
+  }
+  const account = accountOf(value);
+  if (account === null) {
+    return this._('invalid.account_gone');
+  }
+  // Disabled in the editor.
+  if (account.d === true) {
+    return this._('invalid.account_off');
+  }
+  return account.valid === false ? this._('invalid.account_invalid') : true;
+}

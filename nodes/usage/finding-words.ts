@@ -1,0 +1,67 @@
+// Findings as sentences in the editor's language.
+
+import type { Finding, SegmentFinding } from '../../src/reconcile/findings';
+import type { Words } from '../shared/words';
+
+/** A finding as it leaves the node. */
+export type ToldFinding = Finding & { readonly sentence: string };
+
+export function told(words: Words, finding: Finding): ToldFinding {
+  return { ...finding, sentence: sentenceOf(words, finding) };
+}
+
+function sentenceOf(words: Words, finding: Finding): string {
+  const figure = figureIn(words);
+  switch (finding.kind) {
+    case 'inactiveSegment':
+    case 'unauthorizedSegment':
+    case 'unknownSegment':
+      return words._(`finding.${finding.kind}`, {
+        segment: segmentText(words, finding),
+        what: whatText(words, finding),
+      });
+    case 'unknownUsers': {
+      const { users, percent, associations } = finding;
+      return words._('finding.unknownUsers', {
+        users: amount(words, 'user', users),
+        percent: figure(percent),
+        associations: figure(associations),
+      });
+    }
+    case 'notProcessed':
+    case 'unconfirmed': {
+      const { users, associations, since } = finding;
+      return words._(`finding.${finding.kind}`, {
+        users: amount(words, 'user', users),
+        associations: figure(associations),
+        since,
+      });
+    }
+    case 'otherErrors':
+      return words._('finding.otherErrors', { errors: figure(finding.errors) });
+  }
+}
+
+function segmentText(words: Words, { segment, member }: SegmentFinding): string {
+  return typeof segment === 'number' ? String(segment) : words._('finding.code', { code: segment, member });
+}
+
+function whatText(words: Words, { adds, removes }: SegmentFinding): string {
+  const some = (kind: 'add' | 'remove', number: number): string => amount(words, kind, number);
+  if (adds === 0 && removes === 0) return words._('amount.nothing');
+  if (removes === 0) return words._('amount.lost', { what: some('add', adds) });
+  if (adds === 0) return words._('amount.lost', { what: some('remove', removes) });
+  const both = words._('amount.both', { adds: some('add', adds), removes: some('remove', removes) });
+  return words._('amount.lost', { what: both });
+}
+
+/** `1 add`, `4,120 adds`. */
+function amount(words: Words, kind: 'add' | 'remove' | 'user', number: number): string {
+  return words._(`amount.${kind}${number === 1 ? '' : 's'}`, { number: figureIn(words)(number) });
+}
+
+/** 4120 as the words' language writes it. */
+export function figureIn(words: Words): (value: number) => string {
+  const format = new Intl.NumberFormat(words._('language'), { maximumFractionDigits: 1 });
+  return (value) => format.format(value);
+}

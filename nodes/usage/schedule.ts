@@ -1,0 +1,36 @@
+// Calls once an hour, some minutes after the hour has ended, so that the service has had time to count it.
+
+import { hourMs, hourOf } from '../../src/outbox/hour-ring';
+
+export interface HourlyClock {
+  wallMs(): number;
+  /** Calls once after `delayMs`; returns what cancels it. */
+  after(delayMs: number, call: () => void): () => void;
+}
+
+/** After the hour: five minutes, and up to two more so that not everybody asks at once. */
+const delayMs = 5 * 60_000;
+const spreadMs = 2 * 60_000;
+
+export const systemHourlyClock: HourlyClock = {
+  wallMs: () => Date.now(),
+  after(waitMs, call) {
+    const timer = setTimeout(call, waitMs).unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Returns what ends it. */
+export function everyHour(call: () => void, clock: HourlyClock, random: () => number): () => void {
+  const offsetMs = delayMs + Math.floor(random() * spreadMs);
+  const next = (): (() => void) => {
+    const nowMs = clock.wallMs();
+    const atMs = hourOf(nowMs - offsetMs) * hourMs + hourMs + offsetMs;
+    return clock.after(atMs - nowMs, () => {
+      cancel = next();
+      call();
+    });
+  };
+  let cancel = next();
+  return () => cancel();
+}

@@ -1,0 +1,291 @@
+// The usage node's runtime: reads the account's usage statistics for a message or by itself, and tells what they say.
+
+import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
+import { readEventTime } from '../../src/audience/event-time';
+import { shorten } from '../../src/audience/issues';
+import { evaluateInput, Failed, settle, type CompiledInput } from '../../src/audience/typed-inputs';
+import type { Engine } from '../../src/delivery/engine';
+import {
+  checkRange,
+  isNamedRange,
+  rangeOfFullHours,
+  rangeUntilNow,
+  type Range,
+} from '../../src/reconcile/ranges';
+import { usageRingName } from '../../src/reconcile/usage-history';
+import { runUsage, type UsageRun } from '../../src/reconcile/usage-run';
+import type { ReadFailure } from '../../src/service/outcome';
+import { readWithToken } from '../../src/service/read-with-token';
+import type { AccountNode } from '../account/account-api';
+import type { Problem } from '../account/checks';
+import { CalmStatus, type Shown } from '../shared/calm-status';
+import { migrate } from '../shared/migrations';
+import { typedInputsOf } from '../shared/typed-input';
+import { textOr } from '../shared/words';
+import { figureIn, told } from './finding-words';
+import { reportOf } from './report-message';
+import { everyHour, systemHourlyClock } from './schedule';
+
+type Message = NodeMessageInFlow & Record<string, unknown>;
+type Send = (messages: (NodeMessage | NodeMessage[] | null)[]) => void;
+type Done = (error?: Error) => void;
+
+/** Saved properties; those from a file may be missing or of another type. */
+interface UsageDef extends NodeDef {
+  account?: unknown;
+  schedule?: unknown;
+  range?: unknown;
+  from?: unknown;
+  fromType?: unknown;
+  to?: unknown;
+  toType?: unknown;
+  detail?: unknown;
+}
+
+/** What keeps a report from being made; its words are below `error`. */
+class NoReport extends Error {}
+
+/** Messages that wait for a report before theirs. */
+const mostWaiting = 100;
+
+const looks = {
+  working: { fill: 'blue', shape: 'dot' },
+  waiting: { fill: 'yellow', shape: 'ring' },
+  idle: { fill: 'green', shape: 'dot' },
+  stopped: { fill: 'red', shape: 'ring' },
+} as const satisfies Record<string, Omit<Shown, 'text'>>;
+
+export = (RED: NodeAPI): void => {
+  function Usage(this: Node, config: UsageDef): void {
+    RED.nodes.createNode(this, config);
+    new UsageNode(RED, this, migrate('instant-audience-usage', config)).start();
+  }
+
+  RED.nodes.registerType('instant-audience-usage', Usage);
+};
+
+class UsageNode {
+  private readonly account: AccountNode | null;
+  private readonly status: CalmStatus;
+  private engine: Engine | null = null;
+  private problem: Error | null = null;
+  private closed = false;
+  /** One report after another. */
+  private tail: Promise<void> = Promise.resolve();
+  private waiting = 0;
+  /** Until when reports by itself have told everything; null before the first. */
+  private doneMs: number | null = null;
+  private endSchedule = (): void => undefined;
+  /** Reports that were asked for before the account's engine was there. */
+  private whenReady: () => void = () => undefined;
+  private readonly ready = new Promise<void>((resolve) => (this.whenReady = resolve));
+
+  constructor(
+    private readonly RED: NodeAPI,
+    private readonly node: Node,
+    private readonly config: UsageDef,
+  ) {
+    this.account = this.findAccount(config.account);
+    this.status = new CalmStatus(node);
+  }
+
+  start(): void {
+    const { node, account, config } = this;
+    node.on('input', (message, send, done) => this.input(message, send, done));
+    node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
+    if (account === null) {
+      this.fail(config.account ? 'account_disabled_or_missing' : 'no_account');
+      return;
+    }
+    this.show('waiting', 'connecting');
+    account.join(node.id, {
+      ready: (engine) => this.accountReady(engine),
+      // It hands nothing in, so nothing of it can end.
+      recovered: () => undefined,
+    });
+    if (config.schedule === 'hourly')
+      this.endSchedule = everyHour(() => this.byItself(), systemHourlyClock, Math.random);
+  }
+
+  private findAccount(id: unknown): AccountNode | null {
+    if (typeof id !== 'string' || id === '') return null;
+    const found = this.RED.nodes.getNode(id) as AccountNode | null | undefined;
+    return typeof found?.join === 'function' ? found : null;
+  }
+
+  private accountReady(engine: Engine | Problem): void {
+    if ('key' in engine) {
+      // The account's words are in the account's own file.
+      const key = `@instant-audience/node-red-xandr/instant-audience-account:${engine.key}`;
+      this.fail('account', { reason: textOr(this.RED, key, { ...engine.params }, () => engine.key) });
+      return;
+    }
+    this.engine = engine;
+    this.show('idle', 'idle');
+    this.whenReady();
+  }
+
+  private fail(key: string, params: Record<string, string | number> = {}): void {
+    this.problem = new NoReport(this.RED._(`error.${key}`, params));
+    this.show('stopped', key);
+    this.node.error(this.problem.message);
+    this.whenReady();
+  }
+
+  private show(look: keyof typeof looks, key: string, params: Record<string, string | number> = {}): void {
+    if (!this.closed) this.status.show({ ...looks[look], text: this.RED._(`status.${key}`, params) });
+  }
+
+  private async close(removed: boolean): Promise<void> {
+    this.closed = true;
+    this.endSchedule();
+    this.status.stop();
+    this.whenReady();
+    await this.account?.leave(this.node.id, !removed);
+  }
+
+  // ── Reports ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private input(message: Message, send: Send, done: Done): void {
+    if (this.waiting >= mostWaiting) {
+      done(new NoReport(this.RED._('error.too_many', { most: mostWaiting })));
+      return;
+    }
+    this.inTurn(async () => {
+      try {
+        await this.report(message, send, await this.rangeFor(message));
+        done();
+      } catch (error) {
+        done(this.toldFailure(error));
+      }
+    });
+  }
+
+  /** An hour is over. */
+  private byItself(): void {
+    // One that is under way still will be made up for by the next.
+    if (this.waiting >= mostWaiting) return;
+    this.inTurn(async () => {
+      try {
+        const range = await this.rangeByItself();
+        await this.report({} as Message, (messages) => this.node.send(messages), range);
+        this.doneMs = range.toMs + 1000;
+      } catch (error) {
+        this.node.error(this.toldFailure(error).message);
+      }
+    });
+  }
+
+  private inTurn(work: () => Promise<void>): void {
+    this.waiting += 1;
+    this.tail = this.tail.then(work).finally(() => {
+      this.waiting -= 1;
+    });
+  }
+
+  private async report(message: Message, send: Send, range: Range): Promise<void> {
+    await this.ready;
+    if (this.problem !== null) throw this.problem;
+    this.show('working', 'reading');
+    const { run, queued, member } = await this.read(range);
+    if (this.closed) throw new NoReport(this.RED._('error.closed'));
+    const findings = run.findings.map((finding) => told(this.RED, finding));
+    const of = (payload: unknown): NodeMessage => {
+      const { payload: _before, ...rest } = message;
+      return { ...this.RED.util.cloneMessage(rest), payload };
+    };
+    const messages = findings.map((finding) => of(finding));
+    message.payload = reportOf(run, { member, range, queued }, findings);
+    this.showResult(run);
+    send([message, messages]);
+  }
+
+  private async read(range: Range): Promise<{ run: UsageRun; queued: number; member: number }> {
+    const { account, engine } = this;
+    const connection = account?.connection() ?? null;
+    if (account === null || engine === null || connection === null)
+      throw new NoReport(this.RED._('error.closed'));
+    const { client, keeper } = connection;
+    const member = Number(account.member);
+    const outcome = await runUsage(
+      {
+        read: (query) => readWithToken(keeper, (token) => client.usage(query, token)),
+        sent: engine.sent,
+        ring: engine.hourRing(usageRingName),
+      },
+      { memberId: member, ...range, nowMs: Date.now(), aggregate: this.config.detail === 'aggregated' },
+    );
+    if (outcome.kind !== 'read') throw this.refused(outcome);
+    return { run: outcome.value, queued: engine.counters.waiting, member };
+  }
+
+  private showResult({ report, findings }: UsageRun): void {
+    const { matchRate } = report.total;
+    const figure = figureIn(this.RED);
+    const params = { rate: matchRate === null ? '–' : figure(matchRate), findings: figure(findings.length) };
+    this.show(findings.length > 0 ? 'waiting' : 'idle', findings.length > 0 ? 'findings' : 'read', params);
+  }
+
+  private refused(failure: ReadFailure): NoReport {
+    const reason = failure.message;
+    const key = failure.kind === 'rateLimited' ? 'rate_limited' : 'not_read';
+    return new NoReport(this.RED._(`error.${key}`, { reason }));
+  }
+
+  private toldFailure(error: unknown): Error {
+    if (this.problem === null) this.show('stopped', 'failed');
+    if (error instanceof NoReport) return error;
+    return new Error(
+      this.RED._('error.unexpected', { reason: error instanceof Error ? error.message : String(error) }),
+    );
+  }
+
+  // ── Ranges ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private rangeFor(message: Message): Promise<Range> | Range {
+    const { range = 'hour' } = this.config;
+    return isNamedRange(range) ? rangeUntilNow(range, Date.now()) : this.customRange(message);
+  }
+
+  private rangeByItself(): Promise<Range> | Range {
+    const { range = 'hour' } = this.config;
+    if (isNamedRange(range)) return rangeOfFullHours(range, Date.now(), this.doneMs);
+    return this.customRange({} as Message);
+  }
+
+  private async customRange(message: Message): Promise<Range> {
+    const { range, from, fromType, to, toType } = this.config;
+    if (range !== 'custom') throw new NoReport(this.RED._('error.range_unknown', { range: shorten(range) }));
+    const fromMs = await this.time('from', from, fromType, message);
+    if (fromMs === null) throw new NoReport(this.RED._('error.from_missing'));
+    const toMs = to === '' || to === undefined ? null : await this.time('to', to, toType, message);
+    const checked = checkRange(fromMs, toMs ?? Date.now(), Date.now());
+    if (typeof checked === 'string') throw new NoReport(this.RED._(`error.${checked}`));
+    return checked;
+  }
+
+  /** Epoch ms; null when there is no value. */
+  private async time(
+    path: 'from' | 'to',
+    value: unknown,
+    type: unknown,
+    message: Message,
+  ): Promise<number | null> {
+    const field = this.RED._(`label.${path}`);
+    const wrong = (reason: string): NoReport => new NoReport(this.RED._('error.time', { field, reason }));
+    let get: CompiledInput;
+    try {
+      get = typedInputsOf(this.RED, this.node)(String(value), typeof type === 'string' ? type : 'msg');
+    } catch (error) {
+      throw wrong(error instanceof Error ? error.message : String(error));
+    }
+    const found = await settle(evaluateInput({ path, source: path, get }, { message, item: undefined }));
+    if (found instanceof Failed) throw wrong(found.reason);
+    // A typed number, and an environment variable, are text.
+    const given = typeof found === 'string' && /^\d{12,14}$/.test(found) ? Number(found) : found;
+    const time = readEventTime(given);
+    if (typeof time === 'object' && time !== null)
+      throw wrong(this.RED._('error.time_form', { got: shorten(found) }));
+    return time;
+  }
+}

@@ -1,0 +1,103 @@
+// Usage statistics as a flow gets them: numbers, ISO times, lists read from the log lines, and the record as it came.
+import type { LoggedAssociation, LoggedSegment, UsageHour, UsageReport } from './usage';
+
+export interface UsageCounts {
+  readonly validUsers: number;
+  readonly invalidUsers: number;
+  readonly adds: number;
+  readonly removes: number;
+  readonly inactiveSegments: number;
+  readonly unauthorizedSegments: number;
+  /** Segments that do not exist. */
+  readonly invalidSegments: number;
+  readonly otherErrors: number;
+}
+
+/** One hour, or the sum of a range. The lists are samples of at most 200, and null where the service gave none. */
+export interface CleanHour {
+  /** When the hour begins; of a sum, as the service dates it. */
+  readonly hour: string | null;
+  readonly member: number | null;
+  /** Per cent of the users that are valid. */
+  readonly matchRate: number | null;
+  readonly counts: UsageCounts;
+  /** User ids that the platform does not know. */
+  readonly invalidUsers: readonly string[] | null;
+  readonly validUsers: readonly string[] | null;
+  readonly inactiveSegments: readonly LoggedSegment[] | null;
+  readonly unauthorizedSegments: readonly LoggedSegment[] | null;
+  readonly invalidSegments: readonly LoggedSegment[] | null;
+  readonly validSegments: readonly LoggedSegment[] | null;
+  readonly additions: readonly LoggedAssociation[] | null;
+  readonly removals: readonly LoggedAssociation[] | null;
+  /** Log lines of a kind that this version does not know. */
+  readonly otherLines: readonly string[] | null;
+  readonly raw: Readonly<Record<string, unknown>>;
+}
+
+export interface CleanReport {
+  readonly aggregated: boolean;
+  readonly hours: readonly CleanHour[];
+  /** Of all hours. */
+  readonly total: UsageCounts & { readonly matchRate: number | null };
+}
+
+export function cleanReport({ aggregated, hours }: UsageReport): CleanReport {
+  return { aggregated, hours: hours.map(cleanHour), total: totalOf(hours) };
+}
+
+function cleanHour(hour: UsageHour): CleanHour {
+  const { log } = hour;
+  return {
+    hour: hour.processedHourMs === null ? null : new Date(hour.processedHourMs).toISOString(),
+    member: hour.memberId,
+    matchRate: hour.matchRate,
+    counts: countsOf(hour),
+    invalidUsers: log?.inactiveUsers ?? null,
+    validUsers: log?.validUsers ?? null,
+    inactiveSegments: log?.inactiveSegments ?? null,
+    unauthorizedSegments: log?.unauthorizedSegments ?? null,
+    invalidSegments: log?.invalidSegments ?? null,
+    validSegments: log?.validSegments ?? null,
+    additions: log?.additions ?? null,
+    removals: log?.removals ?? null,
+    otherLines: log?.other ?? null,
+    raw: hour.raw,
+  };
+}
+
+export function countsOf(hour: UsageHour): UsageCounts {
+  return {
+    validUsers: hour.validUsers,
+    invalidUsers: hour.invalidUsers,
+    adds: hour.validAdds,
+    removes: hour.validRemoves,
+    inactiveSegments: hour.inactiveSegments,
+    unauthorizedSegments: hour.unauthorizedSegments,
+    invalidSegments: hour.invalidSegments,
+    otherErrors: hour.otherErrors,
+  };
+}
+
+export const noCounts: UsageCounts = {
+  validUsers: 0,
+  invalidUsers: 0,
+  adds: 0,
+  removes: 0,
+  inactiveSegments: 0,
+  unauthorizedSegments: 0,
+  invalidSegments: 0,
+  otherErrors: 0,
+};
+
+export function addCounts(one: UsageCounts, other: UsageCounts): UsageCounts {
+  const names = Object.keys(noCounts) as (keyof UsageCounts)[];
+  return Object.fromEntries(names.map((name) => [name, one[name] + other[name]])) as unknown as UsageCounts;
+}
+
+/** The match rate as the service reckons it: valid ÷ (valid + invalid users) × 100, to a tenth. */
+function totalOf(hours: readonly UsageHour[]): CleanReport['total'] {
+  const counts = hours.map(countsOf).reduce(addCounts, noCounts);
+  const users = counts.validUsers + counts.invalidUsers;
+  return { ...counts, matchRate: users === 0 ? null : Math.round((counts.validUsers / users) * 1000) / 10 };
+}

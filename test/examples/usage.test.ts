@@ -1,0 +1,117 @@
+// “what became of it”, fed by an HTTP client: the report adds up, and the findings say what had no effect.
+import { strict as assert } from 'node:assert';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { cleanUps } from '../support/clean-up';
+import { until, type CommsLog, type FlowNode } from '../support/node-red';
+import { count, debugs, device, ExampleSite, nodeOf, readExample, report, settled } from './support';
+
+const viewers = 900;
+const unknown = 100;
+const waitMs = 15_000;
+
+describe('what became of it', function () {
+  this.timeout(60_000);
+  const ends = cleanUps();
+  const flow = readExample('what became of it');
+  let site: ExampleSite;
+  let comms: CommsLog;
+
+  before(async () => {
+    // A report is of the last full hour and what there is of this one: the change of an hour would split it.
+    const leftMs = 3_600_000 - (Date.now() % 3_600_000);
+    if (leftMs < 20_000) await sleep(leftMs + 100);
+    site = await ExampleSite.start([...flow, tap(flow)]);
+    ends(() => site.close());
+    comms = await site.running.comms();
+    ends(() => {
+      comms.close();
+      return Promise.resolve();
+    });
+  });
+
+  it('names to the entry what had no effect of what was accepted', async () => {
+    const startedMs = performance.now();
+    const known = Array.from({ length: viewers }, (_, n) => device(n));
+    const nobody = Array.from({ length: unknown }, (_, n) => device(n).replace(/^\w{8}/, 'ffffffff'));
+    const body = [...known, ...nobody].map((user) => ({ user, idType: 'idfa' }));
+    assert.equal((await site.running.post('viewers', body)).status, 202);
+    const state = await settled(
+      () => site.sandboxState(),
+      known.map((user) => `10001 ${user}`),
+      waitMs,
+    );
+    await site.delivered(nodeOf(flow, 'instant-audience-out'), waitMs);
+    await site.press(nodeOf(flow, 'inject', 'what became of them?'));
+    const found = (): unknown[] => debugs(comms, 'differences');
+    await until(
+      () => found().length === 1,
+      waitMs,
+      () => 'a report',
+    );
+    assert.deepEqual(found(), [
+      {
+        unknownUsers: { users: unknown, associations: 3 * unknown },
+        inactiveSegments: viewers,
+        unauthorizedSegments: viewers,
+        unknownSegments: 0,
+        surplus: { users: 0, associations: 0 },
+        unexplained: 0,
+      },
+    ]);
+    await until(
+      () => debugs(comms, 'other findings').length === 1,
+      waitMs,
+      () => 'findings',
+    );
+    assert.deepEqual(debugs(comms, 'segments to mend'), [
+      'segment 10999 is inactive: 1,000 adds had no effect',
+      'segment 10998 may not be filled by this member: 1,000 adds had no effect',
+    ]);
+    assert.deepEqual(debugs(comms, 'other findings'), [
+      '100 users (10 %) not known to the platform: 300 of what was sent had no effect',
+    ]);
+    report(
+      'an HTTP request',
+      count(viewers + unknown, 'viewers'),
+      `${count(state.length, 'memberships')} as expected, ${count(2 * viewers + 3 * unknown, 'pairs')} named that had no effect`,
+      startedMs,
+    );
+  });
+
+  it('shows it by its buttons', async () => {
+    await site.press(nodeOf(flow, 'inject', 'try: 1,000 viewers'));
+    await site.delivered(nodeOf(flow, 'instant-audience-out'), waitMs);
+    await site.press(nodeOf(flow, 'inject', 'what became of them?'));
+    await until(
+      () => debugs(comms, 'segments to mend').length === 4,
+      waitMs,
+      () => 'findings',
+    );
+    assert.equal(
+      debugs(comms, 'segments to mend').at(-1),
+      'segment 10998 may not be filled by this member: 2,000 adds had no effect',
+    );
+  });
+});
+
+/** The differences alone: a debug message has a limit of its own. */
+function tap(flow: readonly FlowNode[]): FlowNode {
+  const usage = nodeOf(flow, 'instant-audience-usage');
+  (usage.wires as string[][])[0]!.push('tap');
+  return {
+    id: 'tap',
+    type: 'debug',
+    z: usage.z!,
+    name: 'differences',
+    active: true,
+    tosidebar: true,
+    console: false,
+    tostatus: false,
+    complete: 'payload.reconciliation.differences',
+    targetType: 'msg',
+    x: 0,
+    y: 0,
+    wires: [],
+  };
+}

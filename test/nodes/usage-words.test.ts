@@ -1,0 +1,118 @@
+// Findings in words, and the hour's call: without a Node-RED.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { told } from '../../nodes/usage/finding-words';
+import { everyHour } from '../../nodes/usage/schedule';
+import { hourMs } from '../../src/outbox/hour-ring';
+import type { Finding, SegmentFinding } from '../../src/reconcile/findings';
+import { checkRange, rangeOfFullHours, rangeUntilNow } from '../../src/reconcile/ranges';
+import { FakeClock } from '../delivery/support/fake-clock';
+
+function wordsIn(language: string) {
+  const file = path.join(__dirname, '..', '..', 'nodes', 'usage', 'locales', language, 'usage.json');
+  const all = JSON.parse(readFileSync(file, 'utf8'));
+  return {
+    _: (key: string, params: Record<string, unknown> = {}): string => {
+      const text: unknown = key.split('.').reduce((at, part) => at?.[part], all);
+      assert.ok(typeof text === 'string', `${language} has no ${key}`);
+      return text.replace(/__(\w+?)__/g, (_, name: string) => {
+        assert.notEqual(params[name], undefined, `${key} needs ${name}`);
+        return String(params[name]);
+      });
+    },
+  };
+}
+
+const segment = (changes: Partial<SegmentFinding>): SegmentFinding => ({
+  kind: 'inactiveSegment',
+  segment: 12,
+  code: 'sale',
+  member: 9,
+  adds: 4120,
+  removes: 0,
+  ...changes,
+});
+const all: Finding[] = [
+  segment({}),
+  segment({ kind: 'unauthorizedSegment', segment: 'theirs', adds: 1, removes: 2 }),
+  segment({ kind: 'unknownSegment', adds: 0, removes: 1 }),
+  segment({ adds: 0 }),
+  { kind: 'unknownUsers', users: 1234, percent: 12.5, associations: 2000, sample: [] },
+  { kind: 'notProcessed', users: 5, associations: 6, since: '2026-01-05T10:00:00.000Z' },
+  { kind: 'unconfirmed', users: 5, associations: 6, since: '2026-01-05T10:00:00.000Z' },
+  { kind: 'otherErrors', errors: 3 },
+];
+const sentences = (language: string): string[] =>
+  all.map((finding) => told(wordsIn(language), finding).sentence);
+
+describe('findings in words', () => {
+  it('say in English what is wrong and how much of it', () => {
+    assert.deepEqual(sentences('en-US').slice(0, 5), [
+      'segment 12 is inactive: 4,120 adds had no effect',
+      'segment “theirs” of member 9 may not be filled by this member: 1 add and 2 removals had no effect',
+      'segment 12 does not exist: 1 removal had no effect',
+      'segment 12 is inactive: nothing was sent to it from here',
+      '1,234 users (12.5 %) not known to the platform: 2,000 of what was sent had no effect',
+    ]);
+  });
+
+  it('have every word in every language, with its figures as they are written there', () => {
+    assert.match(sentences('de')[0]!, /^Segment 12 ist inaktiv: 4\.120 Hinzufügungen/);
+    assert.match(sentences('de')[4]!, /^1\.234 Nutzer \(12,5 %\)/);
+    assert.match(sentences('ja')[0]!, /^セグメント 12 は無効です: 追加 4,120 件/);
+    for (const language of ['en-US', 'de', 'ja']) assert.equal(new Set(sentences(language)).size, all.length);
+  });
+
+  it('keep what a flow acts on', () => {
+    assert.deepEqual({ ...told(wordsIn('en-US'), all[0]!), sentence: '' }, { ...all[0], sentence: '' });
+  });
+});
+
+describe('the call of every hour', () => {
+  it('comes once an hour, some minutes after it, until it is ended', async () => {
+    for (const random of [0, 0.5, 0.999]) {
+      const clock = new FakeClock();
+      const calls: number[] = [];
+      const end = everyHour(
+        () => calls.push(clock.wallMs() % hourMs),
+        clock,
+        () => random,
+      );
+      await clock.advance(24 * hourMs);
+      assert.equal(calls.length, 24);
+      for (const at of calls) assert.ok(at >= 5 * 60_000 && at < 7 * 60_000, String(at));
+      end();
+      await clock.advance(2 * hourMs);
+      assert.equal(calls.length, 24);
+    }
+  });
+});
+
+describe('the ranges of a report', () => {
+  const now = Date.UTC(2026, 0, 5, 10, 20);
+  const text = ({ fromMs, toMs }: { fromMs: number; toMs: number }): string =>
+    [fromMs, toMs].map((ms) => new Date(ms).toISOString().slice(5, 19)).join(' ');
+
+  it('reach until now for somebody who asks, and begin with a full hour', () => {
+    assert.equal(text(rangeUntilNow('hour', now)), '01-05T09:00:00 01-05T10:20:00');
+    assert.equal(text(rangeUntilNow('day', now)), '01-04T10:00:00 01-05T10:20:00');
+    assert.equal(text(rangeUntilNow('twoWeeks', now)), '12-22T10:00:00 01-05T10:20:00');
+  });
+
+  it('have full hours only for a report by itself, which makes up for those that failed, a day at the most', () => {
+    const at = (hour: number) => Date.UTC(2026, 0, 5, hour);
+    assert.equal(text(rangeOfFullHours('hour', now, null)), '01-05T09:00:00 01-05T09:59:59');
+    assert.equal(text(rangeOfFullHours('hour', now, at(9))), '01-05T09:00:00 01-05T09:59:59');
+    assert.equal(text(rangeOfFullHours('hour', now, at(6))), '01-05T06:00:00 01-05T09:59:59');
+    assert.equal(text(rangeOfFullHours('hour', now, 0)), '01-04T10:00:00 01-05T09:59:59');
+    assert.equal(text(rangeOfFullHours('day', now, at(6))), '01-04T10:00:00 01-05T09:59:59');
+  });
+
+  it('that somebody names end at now, and are none when they are turned round, to come, or too long', () => {
+    assert.equal(text(checkRange(now - hourMs, now + hourMs, now) as never), '01-05T09:20:00 01-05T10:20:00');
+    assert.equal(checkRange(now - 1, now - 2, now), 'range_order');
+    assert.equal(checkRange(now + 1, now + 2, now), 'range_future');
+    assert.equal(checkRange(now - 720 * hourMs, now, now), 'range_long');
+  });
+});

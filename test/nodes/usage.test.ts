@@ -1,0 +1,188 @@
+// The usage node in a Node-RED runtime, on the real sandbox: reports, findings, and what keeps it from them.
+import assert from 'node:assert/strict';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import {
+  customAccount,
+  deploy,
+  entry,
+  Flow,
+  idfa,
+  load,
+  login,
+  sleep,
+  unload,
+  until,
+  useNodeRed,
+} from './out-flow';
+
+const hourMs = 3_600_000;
+const wait = (n: number): object => ({ user_id: `u${n}`, seg_block: [{ seg_id: 10001 }, { seg_id: 10999 }] });
+
+describe('the usage node', () => {
+  useNodeRed();
+  let sandbox: Sandbox;
+  let out: Flow;
+  let usage: Flow;
+  const nodes = (changes: object = {}, account: object = {}): object[] => [
+    customAccount(sandbox.url, { member: '1', ...account }),
+    ...out.nodes(),
+    ...usage.nodes({ type: 'instant-audience-usage', ...changes }),
+  ];
+  const start = (changes: object = {}): Promise<void> => load(nodes(changes), login(), out, usage);
+
+  beforeEach(async () => {
+    sandbox = await startSandbox();
+    out = new Flow();
+    usage = new Flow('usage');
+  });
+  afterEach(async () => {
+    await unload();
+    await sandbox.close();
+  });
+
+  /** Away from the change of an hour, so that a test sees one hour only. */
+  async function wellInsideAnHour(): Promise<void> {
+    const leftMs = hourMs - (Date.now() % hourMs);
+    if (leftMs < 10_000) await sleep(leftMs + 10);
+  }
+
+  it('reports what the service says, what was sent, and what to look at, in the message that asked', async function () {
+    this.timeout(40_000);
+    await wellInsideAnHour();
+    await start();
+    const unknown = {
+      user_id: 'ffffffff-0000-4000-8000-000000000001',
+      domain: 'idfa',
+      seg_block: [{ seg_id: 10001 }],
+    };
+    await out.send({ payload: [entry(1), entry(2, -1), wait(1), wait(2), unknown] });
+    await usage.send({ payload: 'gone', topic: 'kept', nested: { one: 1 } });
+    const [message] = usage.accepted;
+    const { payload: report } = message;
+    assert.deepEqual([usage.accepted.length, message.topic, message.nested], [1, 'kept', { one: 1 }]);
+    assert.deepEqual([report.member, report.aggregated], [1, false]);
+    const hour = new Date(Math.floor(Date.now() / hourMs) * hourMs).toISOString();
+    const last = report.hours.at(-1);
+    assert.deepEqual([last.hour, last.counts.adds, last.counts.removes, last.matchRate], [hour, 3, 1, 80]);
+    assert.deepEqual(last.invalidUsers, [unknown.user_id]);
+    assert.deepEqual(last.inactiveSegments, [{ id: 10999, code: 'summer_sale_2019', memberId: 1 }]);
+    assert.deepEqual(last.removals, [{ userId: idfa(2), segmentId: 10001, expirationMinutes: -1 }]);
+    assert.equal(last.raw.num_valid_adds, 3);
+    const { sent, differences, notProcessed, states, exact, hours } = report.reconciliation;
+    assert.deepEqual(sent, { users: 5, adds: 6, removes: 1 });
+    assert.deepEqual(differences, {
+      unknownUsers: { users: 1, associations: 1 },
+      inactiveSegments: 2,
+      unauthorizedSegments: 0,
+      unknownSegments: 0,
+      surplus: { users: 0, associations: 0 },
+      unexplained: 0,
+    });
+    assert.deepEqual([notProcessed, exact], [{ users: 0, associations: 0 }, true]);
+    assert.deepEqual(states, { queued: 0, accepted: 0, processed: 5, unconfirmed: 0 });
+    assert.deepEqual([hours.at(-1).hour, hours.at(-1).state], [hour, 'processed']);
+    const found = usage.rejected.map(({ payload }) => payload);
+    assert.deepEqual(found, report.findings);
+    assert.deepEqual(
+      found.map(({ kind, segment, adds, sentence }: any) => [kind, segment, adds, sentence]),
+      [
+        ['inactiveSegment', 10999, 2, 'segment 10999 is inactive: 2 adds had no effect'],
+        [
+          'unknownUsers',
+          undefined,
+          undefined,
+          '1 user (20 %) not known to the platform: 1 of what was sent had no effect',
+        ],
+      ],
+    );
+    for (const { topic, nested } of usage.rejected) {
+      assert.deepEqual([topic, nested], ['kept', { one: 1 }]);
+      assert.notEqual(nested, message.nested);
+    }
+    await until(() => usage.status === '2 to look at · 80 % known users', 'its status');
+    assert.equal(sandbox.peaks().totals.authentications, 1, 'the account’s own login');
+  });
+
+  it('gives one sum when that is wanted, and compares hour by hour all the same', async () => {
+    await start({ detail: 'aggregated', range: 'day' });
+    await out.send({ payload: entry(1) });
+    await usage.send({});
+    const { payload } = usage.accepted[0];
+    assert.deepEqual(
+      [payload.aggregated, payload.hours.length, payload.hours[0].invalidUsers],
+      [true, 1, null],
+    );
+    assert.equal(payload.total.adds, 1);
+    assert.equal(payload.reconciliation.hours.length, 25);
+  });
+
+  it('reads the range that the message names, cut off at now', async () => {
+    await start({ range: 'custom', from: 'from', to: 'range.to', toType: 'flow' });
+    usage.node.context().flow.set('range', { to: '2199-01-01T00:00Z' });
+    const from = new Date(Date.now() - 100 * hourMs).toISOString();
+    await usage.send({ from }, { from: Date.now() - 600 * hourMs });
+    const [named, late] = usage.accepted.map(({ payload }) => payload);
+    assert.equal(named.from, from);
+    assert.ok(Math.abs(Date.parse(named.to) - Date.now()) < 60_000);
+    assert.equal(late.reconciliation.hours.length, 601);
+    assert.deepEqual(usage.rejected, []);
+  });
+
+  it('says what is wrong with a range', async () => {
+    await start({ range: 'custom', from: 'from', to: 'to' });
+    const hour = (ago: number): number => Date.now() - ago * hourMs;
+    for (const [message, reason] of [
+      [{}, /^From is empty/],
+      [{ from: 'yesterday' }, /^From cannot be used: "yesterday" is not a time/],
+      [{ from: '2026-01-05T10:00' }, /^From cannot be used: .* time zone/],
+      [{ from: hour(1), to: hour(2) }, /begins after its end/],
+      [{ from: hour(-1) }, /begins in the future/],
+      [{ from: hour(800) }, /longer than 30 days/],
+      [{ from: hour(2), to: {} }, /^To cannot be used/],
+    ] as const) {
+      await usage.send(message);
+      assert.match(usage.error, reason);
+    }
+    assert.deepEqual(usage.accepted, []);
+  });
+
+  it('says what keeps it from an account, once at the start and to each message', async () => {
+    for (const [changes, account, reason, status] of [
+      [{ account: '' }, {}, /No account is chosen/, 'no account'],
+      [{ account: 'nowhere' }, {}, /disabled or does not exist/, 'account missing or disabled'],
+      [{}, { member: '' }, /^The account cannot be used: Member id/, 'account not usable'],
+    ] as const) {
+      usage = new Flow('usage');
+      await load(nodes(changes, account), login(), usage);
+      await usage.send({});
+      assert.match(usage.error, reason);
+      await until(() => usage.status === status, status);
+      await unload();
+    }
+  });
+
+  it('says why the statistics were not read, and reads them when they can be read again', async () => {
+    await start();
+    sandbox.faults.set([{ kind: 'status', status: 503, on: 'usage', count: 1 }]);
+    await usage.send({});
+    assert.match(usage.error, /^The usage statistics could not be read: .*503/);
+    await until(() => usage.status === 'not read', 'its status');
+    sandbox.faults.set([{ kind: 'deadToken', on: 'usage', count: 1 }]);
+    await usage.send({});
+    assert.equal(usage.accepted.length, 1);
+  });
+
+  it('ends every message once when it is closed while it reads', async () => {
+    await start();
+    sandbox.faults.set([{ kind: 'latency', beforeMs: 300, on: 'usage' }]);
+    usage.give({ n: 1 }, { n: 2 }, { n: 3 });
+    await sleep(100);
+    await deploy(nodes({ detail: 'aggregated' }), 'nodes', out, usage);
+    await until(() => usage.ends === 3, 'all ended');
+    await sleep(700);
+    assert.equal(usage.ends, 3);
+    sandbox.faults.set([]);
+    await usage.send({ n: 4 });
+    assert.equal(usage.accepted.at(-1).n, 4);
+  });
+});

@@ -1,0 +1,66 @@
+// A read gets over one dead token, keeps to the service's limit of reads, and says what keeps it from a token.
+import assert from 'node:assert/strict';
+import { ServiceClient } from '../../src/service/client';
+import type { TokenOutcome } from '../../src/service/outcome';
+import { readWithToken } from '../../src/service/read-with-token';
+import { login, sandboxes } from '../sandbox/helpers';
+
+function source(...outcomes: TokenOutcome[]) {
+  const refused: string[] = [];
+  return {
+    refused,
+    tokens: {
+      token: () => Promise.resolve(outcomes.shift()!),
+      refused: (token: string) => refused.push(token),
+    },
+  };
+}
+
+const token = (text: string) => ({ kind: 'token', token: text }) as const;
+const dead = { kind: 'deadToken', message: 'dead' } as const;
+const seven = { kind: 'read', value: 7 } as const;
+
+describe('a read with a token', () => {
+  it('is made once more, with a fresh token, when the first is dead', async () => {
+    const { tokens, refused } = source(token('a'), token('b'));
+    const outcome = await readWithToken(tokens, (text) => Promise.resolve(text === 'a' ? dead : seven));
+    assert.deepEqual([outcome, refused], [seven, ['a']]);
+  });
+
+  it('is not made a third time', async () => {
+    const { tokens } = source(token('a'), token('b'));
+    assert.deepEqual(await readWithToken(tokens, () => Promise.resolve(dead)), dead);
+  });
+
+  it('says what keeps it from a token', async () => {
+    const refusal = { kind: 'loginRefused', code: 'NOAUTH', message: 'wrong' } as const;
+    const wait = (code: string) => ({ kind: 'wait', code, message: 'later', retryAfterMs: 9 }) as const;
+    const read = () => Promise.resolve(seven);
+    assert.deepEqual(await readWithToken(source(refusal).tokens, read), refusal);
+    assert.deepEqual(await readWithToken(source(wait('authentication_limit')).tokens, read), {
+      kind: 'rateLimited',
+      retryAfterMs: 9,
+      message: 'later',
+    });
+    const passing = { kind: 'passing', ambiguous: false, code: 'dns', message: 'later' };
+    assert.deepEqual(await readWithToken(source(wait('dns')).tokens, read), passing);
+  });
+});
+
+describe('reads of usage statistics', () => {
+  const start = sandboxes();
+
+  it('stay within the service’s limit, however many are asked for at once', async function () {
+    this.timeout(20_000);
+    const sandbox = await start();
+    const client = new ServiceClient({ authUrl: sandbox.url, serviceUrl: sandbox.url });
+    const text = await login(sandbox.url);
+    const outcomes = await Promise.all(Array.from({ length: 1_500 }, () => client.usage({}, text)));
+    await client.close();
+    assert.deepEqual([...new Set(outcomes.map(({ kind }) => kind))], ['read']);
+    const { worst, totals } = sandbox.peaks();
+    assert.equal(totals.gets, 1_500);
+    assert.ok(worst.getsPerSecond <= 1_000, String(worst.getsPerSecond));
+    assert.ok(worst.concurrent <= 15, String(worst.concurrent));
+  });
+});
