@@ -15,6 +15,8 @@ interface LaneState {
   reading: boolean;
   /** Entries of the lane in memory. */
   loaded: number;
+  /** Epoch ms before which no unread row was taken, as far as is known. */
+  nextTakenWallMs: number;
 }
 
 export interface ReadPage {
@@ -46,17 +48,19 @@ export class Pager {
       const state = this.states[lane];
       state.written = opened.lastSeq;
       state.unread = opened.lastSeq > 0;
+      state.nextTakenWallMs = opened.oldestTakenWallMs ?? Infinity;
     }
   }
 
   /** Decides for a new entry: true when it stays in memory, false when it goes to disk only. */
-  admits(lane: Lane, seq: number): boolean {
+  admits(lane: Lane, seq: number, takenWallMs = Infinity): boolean {
     const state = this.states[lane];
     if (!state.unread && state.loaded < this.memoryMark) {
       state.cursor = seq;
       state.loaded += 1;
       return true;
     }
+    if (!state.unread) state.nextTakenWallMs = takenWallMs;
     state.unread = true;
     state.written = seq;
     return false;
@@ -85,6 +89,19 @@ export class Pager {
     let floor = lastSeq;
     for (const lane of lanes) if (this.states[lane].unread) floor = Math.min(floor, this.states[lane].cursor);
     return floor;
+  }
+
+  /** Whether a row of a lane has not come into memory yet. */
+  isUnread(lane: Lane, seq: number): boolean {
+    return this.states[lane].unread && seq > this.states[lane].cursor;
+  }
+
+  /** Epoch ms at or after which the unread rows were taken, Infinity when there is none. */
+  get unreadTakenWallMs(): number {
+    let wallMs = Infinity;
+    for (const lane of lanes)
+      if (this.states[lane].unread) wallMs = Math.min(wallMs, this.states[lane].nextTakenWallMs);
+    return wallMs;
   }
 
   get readingAny(): boolean {
@@ -126,11 +143,12 @@ export class Pager {
     state.reading = false;
     const last = read.page.rows.at(-1);
     state.cursor = read.full && last !== undefined ? last.seq : read.throughSeq;
+    if (last !== undefined) state.nextTakenWallMs = last.takenWallMs;
     // Rows may have been written since the page was asked for.
     state.unread = read.full || state.written > read.throughSeq;
   }
 }
 
 function newLane(): LaneState {
-  return { cursor: 0, written: 0, unread: false, reading: false, loaded: 0 };
+  return { cursor: 0, written: 0, unread: false, reading: false, loaded: 0, nextTakenWallMs: Infinity };
 }
