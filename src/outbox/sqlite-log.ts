@@ -136,6 +136,18 @@ export class SqliteLog {
     this.#guard(() => this.#statements.setMeta.run(key, value));
   }
 
+  /** Removes every row; what else the file knows (numbers, posts on their way, authentications) stays. */
+  clear(): void {
+    this.#guard(() => {
+      const totals = { ...this.#totals, waiting: 0, bodyChars: 0, commits: this.#totals.commits + 1 };
+      this.#transaction(() => {
+        this.db.exec('DELETE FROM entry');
+        this.#statements.setTotals.run(totals.lastSeq, totals.waiting, totals.bodyChars, totals.commits);
+      });
+      this.#totals = totals;
+    });
+  }
+
   /**
    * Gives free pages back to the disk, a few at a time. `idle` gives back more, and empties a large -wal file at
    * the end. Returns whether there is more to do.
