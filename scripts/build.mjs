@@ -26,7 +26,8 @@ async function readPackage() {
     type,
     name: path.basename(file, '.js'),
   }));
-  return { types, bins: Object.values(bin), exports };
+  const plugins = Object.values(nodeRed.plugins ?? {}).map((file) => path.basename(file, '.js'));
+  return { types, plugins, bins: Object.values(bin), exports };
 }
 
 /** A `</script` inside a script would end it; in a string or a regular expression `<\/script` is the same text. */
@@ -59,6 +60,39 @@ async function editorScript(name, type) {
     );
   }
   return insideScript(code);
+}
+
+/**
+ * A plugin's script: nobody reads it as text, and it carries a library, so it is minified. The library's licence
+ * stays in it.
+ */
+async function writePlugin(name) {
+  const result = await bundle({
+    entryPoints: [path.join(sources, name, 'editor.ts')],
+    bundle: true,
+    write: false,
+    minify: true,
+    format: 'iife',
+    target: 'es2020',
+    charset: 'utf8',
+    legalComments: 'eof',
+    banner: { js: await noticeOf('uplot') },
+    logLevel: 'silent',
+    absWorkingDir: root,
+  });
+  const script = insideScript(result.outputFiles[0].text).trimEnd();
+  const target = path.join(dist, 'nodes', name);
+  await cp(path.join(sources, name, 'locales'), path.join(target, 'locales'), { recursive: true });
+  await writeFile(
+    path.join(target, `${name}.html`),
+    `<script type="text/javascript">\n${script}\n</script>\n`,
+  );
+}
+
+/** The licence of a library that is bundled, as a comment. */
+async function noticeOf(library) {
+  const licence = await readFile(path.join(root, 'node_modules', library, 'LICENSE'), 'utf8');
+  return `/*! ${library}\n${licence.trim().replaceAll('*/', '* /')}\n*/`;
 }
 
 async function writeTemplate(name, type) {
@@ -121,13 +155,14 @@ async function writeEditorParts(types) {
 
 /** Builds everything; type errors of the runtime and of the editor fail it. */
 export async function build() {
-  const { types, bins, exports } = await readPackage();
+  const { types, plugins, bins, exports } = await readPackage();
   const withEditor = types.filter(({ name }) => existsSync(path.join(sources, name, 'editor.ts')));
   await rm(dist, { recursive: true, force: true });
   await Promise.all([
     must(node, [tsc, '-p', 'tsconfig.json']),
     withEditor.length > 0 && must(node, [tsc, '-p', 'tsconfig.editor.json']),
     writeEditorParts(withEditor),
+    ...plugins.map(writePlugin),
   ]);
   await keepPublicDeclarations(root, dist, exports);
   for (const file of bins.filter((bin) => existsSync(path.join(root, bin)))) {

@@ -1,7 +1,6 @@
 // The account's runtime: holds the member's engine for the nodes that use it, and shows the sandbox.
 
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import type { Node, NodeAPI, NodeConstructor, NodeDef } from 'node-red';
 import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
@@ -15,6 +14,7 @@ import type { Problem } from './checks';
 import { connectionOf } from './connection';
 import { Holder, type Hold } from './holder';
 import { engines, sandbox } from './process-wide';
+import { outboxFile } from './queue-file';
 import { serveSandboxMembers } from './sandbox-members';
 import { readNumber, readSettings, type AccountSettings, type Saved } from './settings';
 
@@ -139,22 +139,12 @@ function requestOf(
 function openOutbox(RED: NodeAPI, node: Node, { queue, origin, member }: AccountSettings): Outbox {
   if (queue === 'memory') return new MemoryOutbox();
   try {
-    return openDurableOutbox(outboxPath(RED, origin, member));
+    return openDurableOutbox(outboxFile(RED.settings.userDir ?? '.', origin, member));
   } catch (error) {
     if (!(error instanceof OutboxError) || error.code !== 'unavailable') throw error;
     node.warn(RED._('account.memoryInstead', { reason: error.message }));
     return new MemoryOutbox();
   }
-}
-
-/** One file for each service and member, named so that a person finds it. */
-function outboxPath(RED: NodeAPI, origin: string, member: string): string {
-  const readable = origin
-    .replace(/^https?:\/\//, '')
-    .replace(/[^\w.-]+/g, '_')
-    .slice(0, 80);
-  const exact = createHash('sha256').update(`${origin} ${member}`).digest('hex').slice(0, 8);
-  return join(RED.settings.userDir ?? '.', 'instant-audience', `${readable}-${member}-${exact}.sqlite`);
 }
 
 function messageOf(error: unknown): string {

@@ -3,6 +3,7 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { checkEntry } from '../../src/audience/check';
 import type { CheckedEntry } from '../../src/audience/entry';
+import { readErasedUser } from '../../src/audience/erased-user';
 import { shorten } from '../../src/audience/issues';
 import { readEntries } from '../../src/audience/read-input';
 import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../src/audience/typed-inputs';
@@ -183,7 +184,7 @@ class OutNode {
       if (this.closed) done(this.notTaken());
       else if (this.problem !== null) done(new Error(this.problemText(this.problem)));
       else if (this.engine === null) this.wait(done, () => this.input(message, send, done));
-      else if (message.control !== undefined) this.control(this.engine, message.control, done);
+      else if (message.control !== undefined) this.control(this.engine, message, done);
       else this.takeMessage(this.engine, message, send, done);
     });
   }
@@ -201,7 +202,12 @@ class OutNode {
     this.early.push(call);
   }
 
-  private control(engine: Engine, control: unknown, done: Done): void {
+  private control(engine: Engine, message: Message, done: Done): void {
+    const { control } = message;
+    if (control === 'erase') {
+      this.erase(engine, message, done);
+      return;
+    }
     if (control === 'flush') engine.flush();
     else if (control === 'pause') engine.pause();
     else if (control === 'resume') engine.resume();
@@ -211,6 +217,19 @@ class OutNode {
     }
     this.status.refresh();
     done();
+  }
+
+  /** Done when nothing of the user waits any more, in memory or on disk. */
+  private erase(engine: Engine, { user_id: user, domain }: Message, done: Done): void {
+    const read = readErasedUser(user, domain);
+    if (!read.ok) {
+      done(new Error(issueText(this.RED, 'out', read.issue)));
+      return;
+    }
+    this.untaken.add(done);
+    const failed = (error: unknown): void =>
+      done(new Error(this.RED._('error.erase_failed', { reason: toError(error).message })));
+    engine.erase(read.keys, read.id).then(() => done(), failed);
   }
 
   private takeMessage(engine: Engine, message: Message, send: Send, done: Done): void {
@@ -257,6 +276,7 @@ class OutNode {
         indexes.push(index);
       } else rejected.push(rejection(this.RED, 'out', index, entries[index], checked.issues));
     }
+    if (rejected.length > 0) engine.monitor.refused(this.node.id, rejected);
     const delivery: Delivery = { message, send, done, entries, rejected };
     if (valid.length === 0) this.reporter.finish(delivery, null, []);
     else if (this.dryRun) this.reporter.dryRun(delivery, valid.length, dryRun(valid, Date.now()));

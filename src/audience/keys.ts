@@ -1,5 +1,5 @@
 // The keys by which two entries of one user meet, and the hash under which an outbox finds them.
-import { deviceDomainOf, ignoresCase } from './identifiers';
+import { deviceDomainOf, ignoresCase, knownDomains } from './identifiers';
 
 export interface UserKey {
   /** Equal for every way to write one user: domain and id, case folded where the id's kind ignores case. */
@@ -19,6 +19,12 @@ export function userKeyOf(domain: string | null, id: string): UserKey {
   const folded = ignoresCase(id) ? id.toLowerCase() : id;
   // A custom domain is quoted, so that no name can pass for another one's key.
   return { userKey: domain === null ? `:${folded}` : `${JSON.stringify(domain)}:${folded}`, spelling: id };
+}
+
+/** Every key by which a user may be known: by this kind of id, or, where none is named, by any listed kind. */
+export function userKeysOf(domain: string | null | undefined, id: string): string[] {
+  const domains = domain === undefined ? [null, ...knownDomains] : [domain];
+  return [...new Set(domains.map((each) => userKeyOf(each, id).userKey))];
 }
 
 /** 53-bit non-cryptographic hash of a user key (cyrb53); a whole number from 0 to 2^53−1. */

@@ -7,6 +7,7 @@ import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
 import { bodyChars } from '../audience/serialise';
 import type { Lane } from '../outbox/outbox';
+import { Dismissals, dismissalTexts, type Dismissal } from './dismissals';
 import { DueHeap } from './heap';
 import type { Journal } from './journal';
 import type { Logins } from './login';
@@ -36,6 +37,7 @@ export class Crowd {
     private readonly reports: Reports,
     private readonly logins: Logins,
     private readonly leftovers: Leftovers,
+    readonly dismissals = new Dismissals(),
   ) {}
 
   // ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -141,6 +143,8 @@ export class Crowd {
   // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   merge(user: User): void {
+    // First, or what is given up would wake what went ahead of it.
+    if (this.dismissals.any) this.dismiss(user);
     const covered = user.merge();
     if (covered.length === 0) return;
     for (const cell of covered) this.end(cell, 'superseded', null);
@@ -194,13 +198,71 @@ export class Crowd {
     }
   }
 
+  // ── Giving up ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  dismissAll(nowMs: number): void {
+    for (const user of [...this.users.values()]) this.settle(user, nowMs);
+  }
+
+  dismissUser(key: string, nowMs: number): void {
+    const user = this.users.get(key);
+    if (user !== undefined) this.settle(user, nowMs);
+  }
+
+  /** Ends what waits of the entries that are given up. */
+  private dismiss(user: User): void {
+    const given: [Item, Dismissal][] = [];
+    for (const item of user.items) {
+      const why = this.dismissals.of(item);
+      if (why !== null) given.push([item, why]);
+    }
+    if (given.length === 0) return;
+    for (const [item, why] of given) {
+      for (const cell of item.cells) {
+        // What is absorbed shares the end of what absorbed it.
+        if (cell.state === 'waiting' && !cell.again) this.reject(cell, why, dismissalTexts[why]);
+      }
+    }
+    for (const [item, why] of given) if (item.open === 0) this.dismissals.ended(item, why);
+    this.dropRejected(user);
+  }
+
+  /** Entries that changed nothing at the service need not be remembered beside those that will. */
+  private dropRejected(user: User): void {
+    const dropped = user.items.filter((item) => item.open === 0 && item.changedNothing);
+    if (dropped.length === 0) return;
+    user.items = user.items.filter((item) => !dropped.includes(item));
+    for (const item of dropped) this.retire(item);
+  }
+
+  /** Whether this entry is in memory. */
+  has(userKey: string, seq: number): boolean {
+    return this.users.get(userKey)?.has(seq) ?? false;
+  }
+
+  /** Whether anything of a user up to a number is in memory. */
+  hasUpTo(userKey: string, seq: number): boolean {
+    return this.users.get(userKey)?.items.some((item) => item.seq <= seq) ?? false;
+  }
+
+  /** Entries in memory up to a number that have not ended: of one user, or of all (null). */
+  openUpTo(seq: number, userKey: string | null): number {
+    const found = userKey === null ? undefined : this.users.get(userKey);
+    const users = userKey === null ? this.users.values() : found === undefined ? [] : [found];
+    let open = 0;
+    for (const user of users) for (const item of user.items) if (item.open > 0 && item.seq <= seq) open += 1;
+    return open;
+  }
+
   // ── After a change ──────────────────────────────────────────────────────────────────────────────────────────
 
   /** Forgets what no longer matters and queues the user again when something waits. */
   settle(user: User, nowMs: number): void {
+    if (this.dismissals.any) this.dismiss(user);
     this.forget(user);
-    if (user.idle) {
-      this.users.delete(user.key);
+    // One under search is still held there; a second object for the same user would let it be sent twice at a time.
+    if (user.idle && !user.isolated) {
+      if (this.users.get(user.key) === user) this.users.delete(user.key);
       this.ready.forget(user);
       return;
     }
@@ -220,7 +282,8 @@ export class Crowd {
   private retire(item: Item): void {
     this.pager.unloaded(laneOf(item.entry), item.further);
     if (item.row !== 'shield') this.queuedChars -= bodyChars(item.entry);
-    if (!this.pager.hasUnreadBefore(item.seq) || item.changedNothing) {
+    const leavesNothing = item.changedNothing || this.dismissals.leavesNothing(item);
+    if (leavesNothing || !this.pager.hasUnreadBefore(item.seq)) {
       this.journal.mark(item.seq, 'remove');
       return;
     }

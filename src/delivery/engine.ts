@@ -9,6 +9,8 @@ import { HourRing } from '../outbox/hour-ring';
 import { OutboxError, type Commit, type Opened, type Outbox } from '../outbox/outbox';
 import type { Clock } from './clock';
 import { Crowd } from './crowd';
+import type { Dismissed } from './dismissals';
+import { Dismisser, purgedThroughKey } from './dismisser';
 import { Dispatcher } from './dispatcher';
 import { Gates } from './gates';
 import { Intake, type QueueCaps, type Submission } from './intake';
@@ -16,6 +18,7 @@ import { Journal } from './journal';
 import type { Limits } from './ledger';
 import { Logins, type Login } from './login';
 import { Outcomes } from './outcomes';
+import { Monitor } from './monitor';
 import { Pager, type ReadPage } from './pager';
 import type { Post } from './post';
 import { SentLedger } from './sent-counts';
@@ -70,7 +73,7 @@ export interface EngineStats {
   readonly postsInFlight: number;
   /** Users accepted in the last whole second. */
   readonly usersPerSecond: number;
-  /** Age of the oldest waiting entry that is in memory, in ms; 0 when none waits. */
+  /** Age of the oldest waiting entry in ms, wherever it waits; 0 when none does. */
   readonly oldestMs: number;
 }
 
@@ -80,6 +83,8 @@ export class Engine {
   readonly logins = new Logins();
   /** What was sent and accepted, hour by hour. */
   readonly sent: SentLedger;
+  /** What an operator sees beside `stats`. */
+  readonly monitor: Monitor;
   private readonly outbox: Outbox;
   private readonly clock: Clock;
   private readonly lateMarginMs: number;
@@ -94,6 +99,7 @@ export class Engine {
   private readonly outcomes: Outcomes;
   private readonly intake: Intake;
   private readonly wire: Wire;
+  private readonly dismisser: Dismisser;
 
   /** Pages for the next turn. */
   private pages: ReadPage[] = [];
@@ -125,10 +131,14 @@ export class Engine {
     this.outbox = outbox;
     this.clock = clock;
     this.lateMarginMs = lateMarginMs;
-    const log = options.log ?? ((): void => undefined);
+    this.monitor = new Monitor(clock);
+    const log: NonNullable<EngineOptions['log']> = (level, text) => {
+      this.monitor.logged(level, text);
+      options.log?.(level, text);
+    };
     this.log = log;
     this.pager = new Pager(outbox, options.memoryMark ?? 10_000, options.pageRows ?? 2_000);
-    this.reports = new Reports(this.tickets, log);
+    this.reports = new Reports(this.tickets, log, (ended) => this.monitor.ended(ended));
     this.gates = new Gates(random);
     const { journal, pager, reports, logins, gates } = this;
     this.crowd = new Crowd(journal, pager, reports, logins, this.leftoverUsers);
@@ -144,10 +154,27 @@ export class Engine {
     this.intake = new Intake(outbox.durable, caps, clock, journal, pager, crowd, tickets, reports, log);
     const tokenCame = outcomes.tokenCame.bind(outcomes);
     this.wire = new Wire(clock, logins, tokenCame, () => this.askTurn());
+    this.dismisser = new Dismisser({
+      outbox,
+      journal,
+      pager,
+      crowd,
+      intake: this.intake,
+      dismissals: crowd.dismissals,
+      leftovers: this.leftoverUsers,
+      forgetUser: (userKeys) => outcomes.forgetWitness(userKeys),
+      askTurn: () => this.askTurn(),
+      failed: (error) => this.outboxFailed(asOutboxError(error)),
+    });
   }
 
   get durable(): boolean {
     return this.outbox.durable;
+  }
+
+  /** Erased entries whose message was gone: counted as rejected, told to nobody. */
+  get erasedUntold(): number {
+    return this.reports.erasedUntold;
   }
 
   get counters(): Readonly<Counters> {
@@ -158,7 +185,7 @@ export class Engine {
 
   /** Opens the outbox; keeps trying while it cannot be opened. Input is refused with the reason until then. */
   start(): void {
-    this.outbox.open().then(
+    this.open().then(
       (opened) => {
         if (this.closed) return;
         this.outboxTrouble = null;
@@ -173,6 +200,13 @@ export class Engine {
         this.cancelRetry = this.clock.after(openRetryMs, () => this.start());
       },
     );
+  }
+
+  private async open(): Promise<Opened> {
+    const opened = await this.outbox.open();
+    // A purge that was under way goes on.
+    this.crowd.dismissals.purgeThrough(Number((await this.outbox.getMeta(purgedThroughKey)) ?? 0));
+    return opened;
   }
 
   private found(opened: Opened): void {
@@ -255,6 +289,7 @@ export class Engine {
     this.cancelRetry?.();
     this.intake.refuse(closedEnd);
     await this.sent.close();
+    this.dismisser.close();
     await this.outbox.close();
   }
 
@@ -308,10 +343,40 @@ export class Engine {
     this.askTurn();
   }
 
+  /**
+   * Gives up everything that waits: it ends as rejected with the code `purged`. Resolves when that is so for all of
+   * it, also on disk; rejects when the engine closes before.
+   */
+  purge(): Promise<Dismissed> {
+    return this.dismisser.purge();
+  }
+
+  /**
+   * Forgets a user: what waits ends as rejected with the code `erased`, and is taken off the disk. Resolves and rejects
+   * as `purge` does. What was sent before stays at the service.
+   *
+   * @param userKeys the keys (`userKeyOf`) by which the user may be known
+   */
+  erase(userKeys: readonly string[], userId: string): Promise<Dismissed> {
+    this.monitor.forget(userKeys, userId);
+    return this.dismisser.erase(userKeys).then((dismissed) => {
+      // What was rejected or logged meanwhile.
+      this.monitor.forget(userKeys, userId);
+      return dismissed;
+    });
+  }
+
+  /** Adds to the last hour's samples; call it every `sampleEveryMs`. */
+  sample(): void {
+    this.monitor.sample(this.outcomes.usersAccepted, this.counters.waiting);
+  }
+
   stats(): EngineStats {
     const nowMs = this.clock.monoMs();
     const waiting = this.counters.waiting;
-    const oldestMs = waiting === 0 ? 0 : Math.max(0, this.clock.wallMs() - this.crowd.oldestTakenWallMs());
+    // Of one lane those in memory are older than those that are not.
+    const oldestWallMs = Math.min(this.crowd.oldestTakenWallMs(), this.pager.unreadTakenWallMs);
+    const oldestMs = waiting === 0 ? 0 : Math.max(0, this.clock.wallMs() - oldestWallMs);
     return {
       state: this.state(nowMs),
       counters: { ...this.counters },
@@ -364,6 +429,7 @@ export class Engine {
         this.outcomes.settle(post, outcome, atMs);
       for (const read of this.pages.splice(0)) this.intake.takePage(read, nowMs);
       this.crowd.pagesDone(this.intake.lastSeq);
+      this.dismisser.turn(nowMs);
       this.intake.take(nowMs);
       this.takeDue(nowMs);
       if (this.mayDepart) this.depart(nowMs);
@@ -413,6 +479,7 @@ export class Engine {
     for (const post of this.departing.splice(0)) this.wire.launch(post);
     this.intake.committed();
     this.reports.tell();
+    this.dismisser.committed();
     this.requestPages();
     this.goOn();
     if (!this.busy) for (const waiter of this.idleWaiters.splice(0)) waiter();

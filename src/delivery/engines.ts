@@ -60,6 +60,20 @@ export interface Lease {
   release(maxMs: number): Promise<void>;
 }
 
+/** One engine, as an operator sees it. */
+export interface EngineInfo {
+  /** Stable for this service and member. */
+  readonly key: string;
+  readonly origin: string;
+  readonly member: string;
+  readonly queue: QueueKind;
+  readonly engine: Engine;
+  /** Those that use it now, by node id. */
+  readonly accounts: readonly { readonly id: string; readonly name: string }[];
+  /** The smallest of theirs. */
+  readonly limits: Limits;
+}
+
 /** A way to the service and a login for it, used by every account that has the same. */
 interface Connection {
   readonly text: string;
@@ -72,7 +86,10 @@ interface Connection {
 /** An engine with those that use it, or will again. */
 interface Held {
   readonly key: string;
+  readonly origin: string;
+  readonly member: string;
   readonly engine: Engine;
+  limits: Limits;
   readonly absentees: Absentees;
   readonly outbox: Outbox;
   readonly queue: QueueKind;
@@ -164,7 +181,7 @@ export class Engines {
   }
 
   private create(key: string, request: LeaseRequest): Held {
-    const { queue, limits, queueMaxEntries, queueMaxBytes } = request;
+    const { origin, member, queue, limits, queueMaxEntries, queueMaxBytes } = request;
     const { clock, random } = this;
     const outbox = request.openOutbox();
     const log = { write: request.log };
@@ -173,7 +190,10 @@ export class Engines {
     const engine = new Engine(options);
     return {
       key,
+      origin,
+      member,
       engine,
+      limits,
       absentees: new Absentees(engine, clock, write),
       outbox,
       queue,
@@ -189,6 +209,33 @@ export class Engines {
     await this.closing.get(held.key);
     // Disposed of before it began: an outbox opened now would never be closed.
     if (this.held.get(held.key) === held) held.engine.start();
+  }
+
+  // ── What an operator sees and asks ──────────────────────────────────────────────────────────────────────────
+
+  list(): EngineInfo[] {
+    return [...this.held.values()].map(({ key, origin, member, queue, engine, accounts, limits }) => {
+      const users = [...accounts.values()].map(({ account, accountName }) => ({
+        id: account,
+        name: accountName,
+      }));
+      return { key, origin, member, queue, engine, accounts: users, limits };
+    });
+  }
+
+  /** Tries everything again now that waits for a next try, also a login that was refused. */
+  retry(key: string): void {
+    const held = this.held.get(key);
+    if (held === undefined) return;
+    for (const { account, login } of held.accounts.values()) {
+      const connection = held.connections.get(account);
+      if (connection === undefined) continue;
+      const state = held.engine.logins.state(account)?.kind;
+      if (state !== 'refused' && state !== 'wait') continue;
+      connection.keeper.replaceLogin(login);
+      held.engine.attach(this.loginOf(account, connection));
+    }
+    held.engine.flush();
   }
 
   // ── Connections ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -226,7 +273,10 @@ export class Engines {
       loadTimes: async () => readTimes(await held.outbox.getMeta(timesKey)),
       saveTimes: (times) => held.outbox.setMeta(timesKey, JSON.stringify(times)),
     });
-    const trouble = new TroubleLog((level, text) => held.log.write(level, text));
+    const trouble = new TroubleLog((level, text) => {
+      held.engine.monitor.logged(level, text);
+      held.log.write(level, text);
+    });
     return { text: connection, login, client, keeper, trouble };
   }
 
@@ -308,14 +358,16 @@ function tellLeftBehind({ engine, queue }: Held, { accountName, log }: LeaseRequ
 }
 
 /** The smallest limits and caps of the accounts that hold the engine. */
-function limit({ engine, accounts }: Held): void {
+function limit(held: Held): void {
+  const { engine, accounts } = held;
   const all = [...accounts.values()];
   const smallest = (figure: (request: LeaseRequest) => number): number => Math.min(...all.map(figure));
-  engine.setLimits({
+  held.limits = {
     postsPerSecond: smallest(({ limits }) => limits.postsPerSecond),
     usersPerSecond: smallest(({ limits }) => limits.usersPerSecond),
     maxConcurrent: smallest(({ limits }) => limits.maxConcurrent),
-  });
+  };
+  engine.setLimits(held.limits);
   engine.setQueueCaps({
     queueMaxEntries: smallest((request) => request.queueMaxEntries),
     queueMaxBytes: smallest((request) => request.queueMaxBytes),

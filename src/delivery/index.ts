@@ -15,6 +15,7 @@ export type {
   Row,
   RowState,
   Source,
+  UserRows,
 } from '../outbox/outbox';
 export { systemClock, type Clock } from './clock';
 export { dryRun } from './dry-run';

@@ -53,6 +53,10 @@ export class Intake {
   lastSeq = 0;
   /** Numbers above it were taken by this process. */
   private startedWith = 0;
+  /** Messages handed in so far. */
+  private pushed = 0;
+  /** Who wants to know the number of the last row before a message; in order. */
+  private readonly marks: { readonly afterMessages: number; readonly reached: (seq: number) => void }[] = [];
   private waiting: Submission[] = [];
   private taken: Taken[] = [];
   /** Of nodes that closed during the commit. */
@@ -90,7 +94,18 @@ export class Intake {
     return this.waiting.length;
   }
 
+  /** Calls once all that was handed in so far is taken or refused, with the number of the last row then. */
+  mark(reached: (seq: number) => void): void {
+    this.marks.push({ afterMessages: this.pushed, reached });
+  }
+
+  private reachMarks(messages: number): void {
+    while (this.marks.length > 0 && this.marks[0]!.afterMessages <= messages)
+      this.marks.shift()!.reached(this.lastSeq);
+  }
+
   push(submission: Submission): void {
+    this.pushed += 1;
     this.waiting.push(submission);
   }
 
@@ -112,8 +127,10 @@ export class Intake {
   take(nowMs: number): void {
     let rows = 0;
     let count = 0;
+    const before = this.pushed - this.waiting.length;
     while (count < this.waiting.length && rows < rowsPerCommit) {
       const submission = this.waiting[count]!;
+      if (this.marks.length > 0) this.reachMarks(before + count);
       count += 1;
       const refusal = this.refusalOf(submission);
       if (refusal !== null) {
@@ -124,6 +141,7 @@ export class Intake {
       rows += submission.entries.length;
     }
     this.waiting.splice(0, count);
+    this.reachMarks(before + count);
   }
 
   private refusalOf(submission: Submission): TicketEnd | null {
@@ -153,7 +171,7 @@ export class Intake {
       this.journal.appended(row);
       this.crowd.queuedChars += row.body.length;
       const further = this.crowd.knows(entry.userKey);
-      if (!this.pager.admits(row.lane, row.seq, further)) {
+      if (!this.pager.admits(row.lane, row.seq, further, row.takenWallMs)) {
         charsOnDisk += row.body.length;
         continue;
       }
@@ -235,6 +253,7 @@ export class Intake {
   }
 
   private takeRow(row: Row, nowMs: number): User | null {
+    if (this.crowd.dismissals.isGone(row.seq)) return null;
     const item = this.itemOf(row, nowMs);
     if (item === null) return null;
     this.crowd.count(item);
@@ -244,7 +263,7 @@ export class Intake {
   }
 
   /** An entry as it was taken, read back from its row. A damaged row is set aside as rejected. */
-  private itemOf(row: Row, nowMs: number): Item | null {
+  itemOf(row: Row, nowMs: number): Item | null {
     let entry: CheckedEntry;
     try {
       entry = parseBody(row.body);

@@ -73,6 +73,14 @@ export class Outcomes {
     }
   }
 
+  /** Users that were accepted so far. */
+  usersAccepted = 0;
+
+  /** A user is erased: it is not sent once more either. */
+  forgetWitness(userKeys: readonly string[]): void {
+    if (this.witness !== null && userKeys.includes(this.witness.item.entry.userKey)) this.witness = null;
+  }
+
   /** Users accepted in the last whole second. */
   usersPerSecond(nowMs: number): number {
     const behind = Math.floor(nowMs / 1000) - this.rate.second;
@@ -152,6 +160,7 @@ export class Outcomes {
   }
 
   private countRate(users: number, nowMs: number): void {
+    this.usersAccepted += users;
     const second = Math.floor(nowMs / 1000);
     const { rate } = this;
     if (rate.second !== second)

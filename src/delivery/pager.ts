@@ -16,6 +16,8 @@ interface LaneState {
   /** Entries of the lane in memory: the first of each user, and further ones. */
   loaded: number;
   further: number;
+  /** Epoch ms before which no unread row was taken, as far as is known. */
+  nextTakenWallMs: number;
 }
 
 export interface ReadPage {
@@ -53,6 +55,7 @@ export class Pager {
       const state = this.states[lane];
       state.written = opened.lastSeq;
       state.unread = opened.lastSeq > 0;
+      state.nextTakenWallMs = opened.oldestTakenWallMs ?? Infinity;
     }
   }
 
@@ -60,7 +63,7 @@ export class Pager {
    * Decides for a new entry: true when it stays in memory, false when it goes to disk only. `further`: its user has
    * entries in memory.
    */
-  admits(lane: Lane, seq: number, further: boolean): boolean {
+  admits(lane: Lane, seq: number, further: boolean, takenWallMs = Infinity): boolean {
     const state = this.states[lane];
     const room = further ? state.further < furtherPerMark * this.memoryMark : state.loaded < this.memoryMark;
     if (!state.unread && room) {
@@ -68,6 +71,7 @@ export class Pager {
       this.loaded(lane, further);
       return true;
     }
+    if (!state.unread) state.nextTakenWallMs = takenWallMs;
     state.unread = true;
     state.written = seq;
     return false;
@@ -98,6 +102,19 @@ export class Pager {
     let floor = lastSeq;
     for (const lane of lanes) if (this.states[lane].unread) floor = Math.min(floor, this.states[lane].cursor);
     return floor;
+  }
+
+  /** Whether a row of a lane has not come into memory yet. */
+  isUnread(lane: Lane, seq: number): boolean {
+    return this.states[lane].unread && seq > this.states[lane].cursor;
+  }
+
+  /** Epoch ms at or after which the unread rows were taken, Infinity when there is none. */
+  get unreadTakenWallMs(): number {
+    let wallMs = Infinity;
+    for (const lane of lanes)
+      if (this.states[lane].unread) wallMs = Math.min(wallMs, this.states[lane].nextTakenWallMs);
+    return wallMs;
   }
 
   get readingAny(): boolean {
@@ -140,11 +157,20 @@ export class Pager {
     state.reading = false;
     const last = read.page.rows.at(-1);
     state.cursor = read.full && last !== undefined ? last.seq : read.throughSeq;
+    if (last !== undefined) state.nextTakenWallMs = last.takenWallMs;
     // Rows may have been written since the page was asked for.
     state.unread = read.full || state.written > read.throughSeq;
   }
 }
 
 function newLane(): LaneState {
-  return { cursor: 0, written: 0, unread: false, reading: false, loaded: 0, further: 0 };
+  return {
+    cursor: 0,
+    written: 0,
+    unread: false,
+    reading: false,
+    loaded: 0,
+    further: 0,
+    nextTakenWallMs: Infinity,
+  };
 }

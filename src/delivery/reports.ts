@@ -1,6 +1,7 @@
 // Tells messages, or the nodes of messages that are gone, what became of their entries; and keeps count.
 
 import type { CheckedEntry } from '../audience/entry';
+import type { Dismissal } from './dismissals';
 import type { TicketBook } from './tickets';
 import type { Item } from './user';
 
@@ -25,7 +26,11 @@ export interface Counters extends Record<EntryEnd, number> {
 /** Given up because a node closed; its message was told already. */
 export const closedCode = 'closed';
 
+const erasedCode: Dismissal = 'erased';
+
 export class Reports {
+  /** Erased entries whose message was gone: only counted. */
+  erasedUntold = 0;
   readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
   private readonly listeners = new Map<string, (recovered: readonly Recovered[]) => void>();
   /** Ended, to be told once that is durable. */
@@ -34,6 +39,7 @@ export class Reports {
   constructor(
     private readonly tickets: TicketBook,
     private readonly log: (level: 'info' | 'warn', text: string) => void,
+    private readonly told: (ended: readonly Item[]) => void = () => undefined,
   ) {}
 
   listen(node: string, listener: (recovered: readonly Recovered[]) => void): void {
@@ -77,10 +83,15 @@ export class Reports {
   tell(): void {
     if (this.ended.length === 0) return;
     const orphans = new Map<string, Recovered[]>();
-    for (const item of this.ended.splice(0)) {
+    const ended = this.ended.splice(0);
+    this.told(ended);
+    for (const item of ended) {
       const { ticket } = item;
       if (ticket?.isOpen === true) {
         if (ticket.entryEnded(item)) this.tickets.closed();
+      } else if (item.rejection?.code === erasedCode) {
+        // Nobody gets to see this entry again.
+        this.erasedUntold += 1;
       } else if (item.rejection?.code !== closedCode) {
         const list = orphans.get(item.source.node) ?? [];
         list.push({ entry: item.entry, end: endOf(item), rejection: item.rejection });
@@ -109,7 +120,7 @@ export class Reports {
   }
 }
 
-function endOf(item: Item): EntryEnd {
+export function endOf(item: Item): EntryEnd {
   if (item.rejection !== null) return 'rejected';
   if (item.expiredBlocks > 0) return 'expired';
   return item.acceptedBlocks > 0 ? 'accepted' : 'superseded';

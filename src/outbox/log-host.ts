@@ -2,7 +2,7 @@
 
 import { openLog, type SqliteLog } from './sqlite-log';
 
-export type LogMethod = 'takeOver' | 'commit' | 'read' | 'getMeta' | 'setMeta' | 'tidy';
+export type LogMethod = 'takeOver' | 'commit' | 'read' | 'rowsOfUsers' | 'getMeta' | 'setMeta' | 'tidy';
 
 /** A call as plain data, which can go to another thread. */
 export type LogCall = {
@@ -35,6 +35,8 @@ export function carryOut(log: SqliteLog, call: LogCall): unknown {
       return log.commit(...call.args);
     case 'read':
       return log.read(...call.args);
+    case 'rowsOfUsers':
+      return log.rowsOfUsers(...call.args);
     case 'getMeta':
       return log.getMeta(...call.args);
     case 'setMeta':

@@ -2,7 +2,7 @@
 
 import { checkAppend, isEmpty } from './commit-parts';
 import { OutboxError, type Commit, type Lane, type LeftFlight, type NewRow, type Opened } from './outbox';
-import type { FlightMark, Outbox, Page, Row, RowState, Source } from './outbox';
+import type { FlightMark, Outbox, Page, Row, RowState, Source, UserRows } from './outbox';
 import { LaneRows, type Touched } from './row-chunks';
 
 interface Flight {
@@ -56,6 +56,18 @@ export class MemoryOutbox implements Outbox {
     return this.#carryOut(() => {
       const rows = this.#lanes[lane].page(afterSeq, throughSeq, limit);
       return { rows, shields: this.#shieldsOf(rows) };
+    });
+  }
+
+  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
+    return this.#carryOut(() => {
+      const lanes = Object.values(this.#lanes).flatMap((rows) => rows.page(afterSeq, Infinity, limit, true));
+      const looked = lanes.sort((a, b) => a.seq - b.seq).slice(0, limit);
+      const wanted = new Set(userHashes);
+      return {
+        rows: looked.filter((row) => wanted.has(row.userHash)),
+        throughSeq: looked.length < limit ? null : (looked.at(-1)?.seq ?? null),
+      };
     });
   }
 

@@ -102,6 +102,14 @@ export interface Page {
   readonly shields: readonly Row[];
 }
 
+/** Rows of some users, found by looking at every row. */
+export interface UserRows {
+  /** In order of their numbers, of any lane and state, shields too. */
+  readonly rows: readonly Row[];
+  /** The last number that was looked at; null when nothing comes after it. */
+  readonly throughSeq: number | null;
+}
+
 /**
  * A store. Calls are carried out in the order in which they were made, and their results arrive in that order, so
  * that a page never misses a shield whose commit resolved before it.
@@ -122,6 +130,11 @@ export interface Outbox {
    * would be passed over again.
    */
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page>;
+  /**
+   * Looks at the first `limit` rows with seq > `afterSeq` for those of the users with these hashes. There is no
+   * index for it, as it is only for erasing somebody: ask again after `throughSeq` until that is null.
+   */
+  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows>;
   /** Small values that outlive a restart, such as authentication times. Null when never set. */
   getMeta(key: string): Promise<string | null>;
   setMeta(key: string, value: string): Promise<void>;

@@ -165,16 +165,16 @@ export class LaneRows {
     return dropped;
   }
 
-  /** The first `limit` rows with `after` < seq <= `through`, shields excepted. */
-  page(after: number, through: number, limit: number): Row[] {
+  /** The first `limit` rows with `after` < seq <= `through`, shields excepted unless they are asked for. */
+  page(after: number, through: number, limit: number, shieldsToo = false): Row[] {
     const rows: Row[] = [];
     for (let index = Math.max(this.#chunkOf(after), 0); index < this.#chunks.length; index++) {
       const chunk = this.#chunks[index]!;
-      if (chunk.live === chunk.shields) continue;
+      if (chunk.live === (shieldsToo ? 0 : chunk.shields)) continue;
       for (let at = chunk.firstAbove(after); at < chunk.length; at++) {
         if (rows.length >= limit || chunk.seq[at]! > through) return rows;
-        if (chunk.state[at] !== gone && chunk.state[at] !== stateCodes.shield)
-          rows.push(this.#rowAt(chunk, at));
+        if (chunk.state[at] === gone || (!shieldsToo && chunk.state[at] === stateCodes.shield)) continue;
+        rows.push(this.#rowAt(chunk, at));
       }
     }
     return rows;

@@ -5,7 +5,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 import { checkAppend, isEmpty, runsOf } from './commit-parts';
 import type { Commit, FlightMark, Lane, LeftFlight, NewRow, Opened, OutboxError } from './outbox';
-import type { Page, Row, RowState, Source } from './outbox';
+import type { Page, Row, RowState, Source, UserRows } from './outbox';
 import { outboxError, toOutboxError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
 
@@ -116,12 +116,36 @@ export class SqliteLog {
     });
   }
 
+  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): UserRows {
+    return this.#guard(() => {
+      const { lookedAt, rowsOf } = this.#statements;
+      const most = Math.min(limit, Number.MAX_SAFE_INTEGER);
+      const looked = lookedAt.get(afterSeq, most) as { last: number | null; count: number };
+      if (looked.last === null) return { rows: [], throughSeq: null };
+      const found = rowsOf.all(afterSeq, looked.last, JSON.stringify(userHashes));
+      const rows = found.map((record) => this.#rowOf(record));
+      return { rows, throughSeq: looked.count < limit ? null : looked.last };
+    });
+  }
+
   getMeta(key: string): string | null {
     return this.#guard(() => (this.#statements.getMeta.get(key)?.value as string | undefined) ?? null);
   }
 
   setMeta(key: string, value: string): void {
     this.#guard(() => this.#statements.setMeta.run(key, value));
+  }
+
+  /** Removes every row; what else the file knows (numbers, posts on their way, authentications) stays. */
+  clear(): void {
+    this.#guard(() => {
+      const totals = { ...this.#totals, waiting: 0, bodyChars: 0, commits: this.#totals.commits + 1 };
+      this.#transaction(() => {
+        this.db.exec('DELETE FROM entry');
+        this.#statements.setTotals.run(totals.lastSeq, totals.waiting, totals.bodyChars, totals.commits);
+      });
+      this.#totals = totals;
+    });
   }
 
   /**
@@ -443,6 +467,12 @@ function prepareAll(db: DatabaseSync) {
       `SELECT ${columns} FROM entry INDEXED BY entry_shield WHERE state = 1 AND user = ? AND seq > ?`,
     ),
     oldest: db.prepare('SELECT taken_wall FROM entry NOT INDEXED WHERE state = 0 ORDER BY seq LIMIT 1'),
+    lookedAt: db.prepare(
+      'SELECT max(seq) AS last, count(*) AS count FROM (SELECT seq FROM entry NOT INDEXED WHERE seq > ? ORDER BY seq LIMIT ?)',
+    ),
+    rowsOf: db.prepare(
+      `SELECT ${columns} FROM entry NOT INDEXED WHERE seq > ? AND seq <= ? AND user IN (SELECT value FROM json_each(?)) ORDER BY seq`,
+    ),
     setTotals: db.prepare('UPDATE total SET last_seq = ?, waiting = ?, chars = ?, commits = ?'),
     depart: db.prepare('INSERT INTO flight (post, users) VALUES (?, ?)'),
     lost: db.prepare('UPDATE flight SET until_wall = ? WHERE post = ?'),

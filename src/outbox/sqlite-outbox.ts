@@ -3,7 +3,7 @@
 import { HoldMeter } from './hold-meter';
 import { InlineHost } from './log-host';
 import type { LogCall, LogHost, LogMethod, LogResult, PendingCall } from './log-host';
-import type { Commit, Lane, Opened, Outbox, OutboxError, Page } from './outbox';
+import type { Commit, Lane, Opened, Outbox, OutboxError, Page, UserRows } from './outbox';
 import { outboxError, toOutboxError } from './sqlite-errors';
 import { startThread } from './thread-host';
 
@@ -86,6 +86,10 @@ export class SqliteOutbox implements Outbox {
 
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
     return this.#call('read', [lane, afterSeq, throughSeq, limit]);
+  }
+
+  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
+    return this.#call('rowsOfUsers', [userHashes, afterSeq, limit]);
   }
 
   getMeta(key: string): Promise<string | null> {

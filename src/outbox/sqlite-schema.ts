@@ -91,6 +91,8 @@ function open(
   try {
     // Exclusive: a second process is told so at its first look, instead of sending the same entries twice.
     db.exec('PRAGMA busy_timeout = 100; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -8192');
+    // What was sent or erased is not left in pages that are merely free; measured, it costs nothing.
+    db.exec('PRAGMA secure_delete = ON');
     prepare(db);
     return db;
   } catch (error) {

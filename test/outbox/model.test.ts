@@ -18,6 +18,7 @@ interface Shape {
 type Step =
   | ({ readonly kind: 'commit' } & Shape)
   | { readonly kind: 'read'; readonly args: Parameters<Outbox['read']> }
+  | { readonly kind: 'users'; readonly args: Parameters<Outbox['rowsOfUsers']> }
   | { readonly kind: 'meta'; readonly key: string; readonly value: string }
   | { readonly kind: 'reopen' };
 
@@ -96,6 +97,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       })),
   },
   {
+    weight: 2,
+    arbitrary: fc
+      .tuple(fc.array(userHash, { maxLength: 4 }), seq, fc.integer({ min: 1, max: 20 }))
+      .map((args): Step => ({ kind: 'users', args })),
+  },
+  {
     weight: 1,
     arbitrary: fc
       .record({ key: fc.constantFrom('a', 'b'), value: fc.json() })
@@ -122,6 +129,8 @@ function callOf(outbox: Outbox, what: Step, lastSeq: number): Promise<unknown> {
     }
     case 'read':
       return outbox.read(...what.args);
+    case 'users':
+      return outbox.rowsOfUsers(...what.args);
     case 'meta':
       return outbox
         .getMeta(what.key)

@@ -6,6 +6,7 @@ import {
   type Opened,
   type Outbox,
   type Page,
+  type UserRows,
 } from '../../../src/outbox/outbox';
 import type { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import type { FakeClock } from './fake-clock';
@@ -65,6 +66,13 @@ export class KillableOutbox implements Outbox {
     return this.next(() => {
       if (this.options.fails()) throw new OutboxError('failed', 'the disk cannot be read');
       return this.options.store.read(lane, after, through, limit);
+    });
+  }
+
+  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
+    return this.next(() => {
+      if (this.options.fails()) throw new OutboxError('failed', 'the disk cannot be read');
+      return this.options.store.rowsOfUsers(userHashes, afterSeq, limit);
     });
   }
 

@@ -2,6 +2,8 @@
 import { checkEntry } from '../../../src/audience/check';
 import type { CheckedEntry } from '../../../src/audience/entry';
 import { Engine, type EngineOptions, type Recovered } from '../../../src/delivery/engine';
+import { userKeyOf } from '../../../src/audience/keys';
+import type { Dismissed } from '../../../src/delivery/dismissals';
 import type { TicketEnd } from '../../../src/delivery/tickets';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import type { Outbox } from '../../../src/outbox/outbox';
@@ -90,6 +92,8 @@ export interface Message {
   endMs: number;
   /** Of an engine that was killed before it said anything. */
   orphaned: boolean;
+  /** Entries that were given up while they may have been on their way: each may count or not. */
+  readonly givenUp: Set<number>;
 }
 
 export interface RecoveredAt extends Recovered {
@@ -262,6 +266,7 @@ export class World {
       end: null,
       endMs: Infinity,
       orphaned: false,
+      givenUp: new Set(),
     };
     this.messages.push(message);
     let returned = false;
@@ -287,6 +292,29 @@ export class World {
       domain: domain === undefined ? 'idfa' : domain,
       ...(agoMs !== undefined && { event_time: this.clock.wallMs() - agoMs }),
     });
+  }
+
+  /** Gives up everything that waits. */
+  purge(): Promise<Dismissed> {
+    this.giveUp(() => true);
+    return this.engine.purge();
+  }
+
+  /** Erases a user of this domain. */
+  erase(user: string, domain: string | null): Promise<Dismissed> {
+    const { userKey } = userKeyOf(domain, user);
+    this.giveUp((stated) => userKeyOf(stated.domain ?? null, stated.user).userKey === userKey);
+    return this.engine.erase([userKey], user);
+  }
+
+  private giveUp(which: (stated: Stated & { domain: string | null }) => boolean): void {
+    for (const { entries, end, givenUp } of this.messages) {
+      if (end?.kind === 'settled') continue;
+      entries.forEach((stated, index) => {
+        const { domain = 'idfa' } = stated;
+        if (which({ ...stated, domain })) givenUp.add(index);
+      });
+    }
   }
 
   /** The wall clock is set; after a restart it is all there is to tell how old an entry is. */
@@ -319,9 +347,11 @@ export class World {
         const id = this.service.userOf({ user_id: user, domain });
         for (const block of blocks) {
           // Of a rejected entry the other blocks still count.
-          if (rejected.has(index) && (this.options.poison?.(user, block) ?? true)) continue;
+          const givenUp = message.givenUp.has(index);
+          if (!givenUp && rejected.has(index) && (this.options.poison?.(user, block) ?? true)) continue;
           const key = `${id} ${this.service.segmentOf(block)}`;
-          const before = message.orphaned ? (expected.get(key) ?? [{ expiration: -1, bornMs: 0 }]) : [];
+          const before =
+            message.orphaned || givenUp ? (expected.get(key) ?? [{ expiration: -1, bornMs: 0 }]) : [];
           expected.set(key, [...before, { ...block, bornMs: message.atMs - Math.max(0, agoMs) }]);
         }
       });
@@ -377,6 +407,7 @@ export class World {
       else if (message.end.kind === 'settled') found.push(...addUp(message, message.end, ends));
     }
     for (const { end, life } of this.recovered) if (life === this.life) ends[end] += 1;
+    ends.rejected += this.engine.erasedUntold;
     const told = JSON.stringify(ends);
     const counted = JSON.stringify({ accepted, superseded, expired, rejected });
     if (told !== counted) found.push(`told ${told}, counted ${counted}`);

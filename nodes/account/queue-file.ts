@@ -1,0 +1,18 @@
+// Where the queue of a service and member lies in Node-RED's user directory.
+
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+
+export function queueFolder(userDir: string): string {
+  return join(userDir, 'instant-audience');
+}
+
+/** One file for each service and member, named so that a person finds it. */
+export function outboxFile(userDir: string, origin: string, member: string): string {
+  const readable = origin
+    .replace(/^https?:\/\//, '')
+    .replace(/[^\w.-]+/g, '_')
+    .slice(0, 80);
+  const exact = createHash('sha256').update(`${origin} ${member}`).digest('hex').slice(0, 8);
+  return join(queueFolder(userDir), `${readable}-${member}-${exact}.sqlite`);
+}

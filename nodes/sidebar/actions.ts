@@ -1,0 +1,177 @@
+// What the tab's buttons do: pause, resume, flush, retry, purge, export, erase. Without HTTP; none of it rejects.
+
+import { randomBytes } from 'node:crypto';
+import { readErasedUser } from '../../src/audience/erased-user';
+import type { Dismissed } from '../../src/delivery/dismissals';
+import type { EngineInfo, Engines } from '../../src/delivery/engines';
+import type { Rejected } from '../../src/delivery/rejections';
+import { erase, purge } from '../../src/outbox/left-queue';
+import type { LeftQueues } from './left-queues';
+
+/** What a route answers; `code` is stable, its words are in `sidebar.json`. */
+export interface Answer {
+  readonly status: number;
+  readonly body: object;
+}
+
+const simple = ['pause', 'resume', 'flush', 'retry'] as const;
+type Simple = (typeof simple)[number];
+export type Action = Simple | 'purge' | 'purgeLeft' | 'erase';
+export const actions: readonly Action[] = [...simple, 'purge', 'purgeLeft', 'erase'];
+
+/** A purge is asked for twice: the second time with what the first time gave. */
+const confirmMs = 60_000;
+/** A request waits so long for what it asked to be done; it goes on without it. */
+const waitMs = 20_000;
+
+interface Confirmation {
+  readonly subject: string;
+  readonly untilMs: number;
+}
+
+export class Actions {
+  private readonly confirmations = new Map<string, Confirmation>();
+
+  constructor(
+    private readonly engines: Engines,
+    private readonly left: LeftQueues,
+    /** Who did what, for Node-RED's log; names no user. */
+    private readonly log: (text: string) => void,
+    private readonly monoMs: () => number = () => performance.now(),
+  ) {}
+
+  async act(action: Action, body: unknown): Promise<Answer> {
+    const asked = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+    try {
+      if (action === 'erase') return await this.erase(asked);
+      if (action === 'purgeLeft') return await this.purgeLeft(asked);
+      const info = this.find(asked.queue);
+      if (info === undefined) return answer(404, 'noQueue');
+      if (action === 'purge') return await this.purge(info, asked);
+      this.simple(action, info);
+      return answer(200, 'done');
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  private find(key: unknown): EngineInfo | undefined {
+    return this.engines.list().find((info) => info.key === key);
+  }
+
+  private simple(action: Simple, { key, engine }: EngineInfo): void {
+    if (action === 'pause') engine.pause();
+    else if (action === 'resume') engine.resume();
+    else if (action === 'flush') engine.flush();
+    else this.engines.retry(key);
+  }
+
+  // ── Purge ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async purge(info: EngineInfo, asked: Record<string, unknown>): Promise<Answer> {
+    const { key, engine, member } = info;
+    if (!this.confirmed(key, asked.confirm)) return this.askAgain(key, engine.counters.waiting);
+    const dismissed = await inTime(engine.purge());
+    const entries = dismissed?.entries ?? 0;
+    this.log(`The queue of member ${member} was purged: ${entries} entries.`);
+    return dismissed === null ? answer(202, 'goesOn') : answer(200, 'purged', dismissed);
+  }
+
+  private async purgeLeft(asked: Record<string, unknown>): Promise<Answer> {
+    const path = this.left.pathOf(asked.file);
+    if (path === null) return answer(404, 'noQueue');
+    const waiting = this.left.list().find(({ file }) => file === asked.file)?.waiting ?? 0;
+    if (!this.confirmed(path, asked.confirm)) return this.askAgain(path, waiting);
+    const entries = await purge(path);
+    this.left.lookAgain();
+    this.log(`The queue file ${path}, which no account uses, was purged: ${entries} entries.`);
+    return answer(200, 'purged', { entries, inFlight: 0 });
+  }
+
+  private confirmed(subject: string, token: unknown): boolean {
+    if (typeof token !== 'string') return false;
+    const found = this.confirmations.get(token);
+    this.confirmations.delete(token);
+    return found?.subject === subject && found.untilMs >= this.monoMs();
+  }
+
+  private askAgain(subject: string, waiting: number): Answer {
+    const nowMs = this.monoMs();
+    for (const [token, { untilMs }] of this.confirmations)
+      if (untilMs < nowMs) this.confirmations.delete(token);
+    const confirm = randomBytes(16).toString('hex');
+    this.confirmations.set(confirm, { subject, untilMs: nowMs + confirmMs });
+    return answer(409, 'confirm', { confirm, waiting });
+  }
+
+  // ── Erase ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** From every queue that runs, and from every file that is left. */
+  private async erase({ user, domain }: Record<string, unknown>): Promise<Answer> {
+    const read = readErasedUser(user, domain === '' ? undefined : domain);
+    if (!read.ok) return answer(400, read.issue.path === 'domain' ? 'domainInvalid' : 'userMissing');
+    const { id, keys } = read;
+    const running = this.engines.list().map(({ engine }) => engine.erase(keys, id));
+    const results = await inTime(Promise.all(running));
+    const fromFiles = await this.eraseFromFiles(keys);
+    this.log('A user was erased from every queue.');
+    if (results === null) return answer(202, 'goesOn');
+    const sum = (figure: (one: Dismissed) => number): number =>
+      results.reduce((total, one) => total + figure(one), 0);
+    const entries = sum((one) => one.entries) + fromFiles.entries;
+    const inFlight = sum((one) => one.inFlight);
+    return fromFiles.problem === null
+      ? answer(200, 'erased', { entries, inFlight })
+      : answer(207, 'erasedPartly', { entries, inFlight, reason: fromFiles.problem });
+  }
+
+  private async eraseFromFiles(
+    keys: readonly string[],
+  ): Promise<{ entries: number; problem: string | null }> {
+    let entries = 0;
+    let problem: string | null = null;
+    for (const path of this.left.paths()) {
+      try {
+        entries += await erase(path, keys);
+      } catch (error) {
+        problem ??= messageOf(error);
+      }
+    }
+    this.left.lookAgain();
+    return { entries, problem };
+  }
+
+  // ── Export ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The last rejected entries of a queue, oldest first; null when there is no such queue. */
+  rejected(key: unknown): readonly Rejected[] | null {
+    return this.find(key)?.engine.monitor.rejections.last() ?? null;
+  }
+}
+
+/** Null when it is not done in time; it goes on then. */
+async function inTime<T>(work: Promise<T>): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), waitMs).unref();
+  });
+  // Nobody hears of a failure after that time.
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function answer(status: number, code: string, params: object = {}): Answer {
+  return { status, body: { code, ...params } };
+}
+
+function failed(error: unknown): Answer {
+  return answer(500, 'failed', { reason: messageOf(error) });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

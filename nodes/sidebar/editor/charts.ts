@@ -1,0 +1,219 @@
+// The last hour of one queue as three charts: users a second, what waits, and how long it took.
+import uPlot from 'uplot';
+import type { Sample } from '../../../src/delivery/history';
+import type { ShownQueue } from '../overview';
+import { duration, number, shortNumber, word } from './words';
+
+const hourSeconds = 3600;
+const heightPx = 84;
+const mostSamples = 360;
+
+type Figures = (number | null)[];
+
+interface Line {
+  /** A variable of the editor's theme. */
+  readonly colour: string;
+  readonly fills: boolean;
+  readonly dashed: boolean;
+  readonly of: (sample: Sample) => number | null;
+}
+
+interface Kind {
+  readonly name: 'rate' | 'queue' | 'latency';
+  readonly lines: readonly Line[];
+  /** At the axis. */
+  readonly axis: (figure: number) => string;
+  /** In words, of one moment. */
+  readonly says: (figures: Figures) => string;
+}
+
+const line = (colour: string, of: Line['of'], fills: boolean, dashed = false): Line => {
+  return { colour, of, fills, dashed };
+};
+
+const kinds: readonly Kind[] = [
+  {
+    name: 'rate',
+    lines: [line('--red-ui-text-color-success', ({ usersPerSecond }) => usersPerSecond, true)],
+    axis: shortNumber,
+    says: ([rate]) => word('chart.rateSays', { rate: number(Math.round(rate ?? 0)) }),
+  },
+  {
+    name: 'queue',
+    lines: [line('--red-ui-text-color-link', ({ waiting }) => waiting, true)],
+    axis: shortNumber,
+    says: ([waiting]) => word('chart.queueSays', { waiting: number(waiting ?? 0) }),
+  },
+  {
+    name: 'latency',
+    lines: [
+      line('--red-ui-text-color-warning', ({ medianMs }) => inSeconds(medianMs), false),
+      line('--red-ui-text-color-warning', ({ slowMs }) => inSeconds(slowMs), false, true),
+    ],
+    axis: (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${shortNumber(seconds)} s`),
+    says: ([median, slow]) =>
+      median === null || median === undefined
+        ? word('chart.latencyNone')
+        : word('chart.latencySays', {
+            median: duration(median * 1000),
+            slow: duration((slow ?? median) * 1000),
+          }),
+  },
+];
+
+function inSeconds(ms: number | null): number | null {
+  return ms === null ? null : ms / 1000;
+}
+
+interface Drawn {
+  readonly kind: Kind;
+  readonly plot: uPlot;
+  readonly says: HTMLElement;
+}
+
+export class Charts {
+  readonly root = document.createElement('div');
+  private samples: Sample[] = [];
+  private drawn: Drawn[] = [];
+  private live: Sample | null = null;
+  private onScreen = false;
+  private readonly sizes = new ResizeObserver(() => this.fit());
+  private readonly sights = new IntersectionObserver((entries) => {
+    this.onScreen = entries.some(({ isIntersecting }) => isIntersecting);
+    this.draw();
+  });
+
+  constructor() {
+    this.root.className = 'instant-audience-charts';
+    this.sizes.observe(this.root);
+    this.sights.observe(this.root);
+  }
+
+  setHistory(samples: readonly Sample[]): void {
+    this.samples = samples.slice(-mostSamples);
+  }
+
+  /** The figures of now; a sample that is new is kept. */
+  update({ usersPerSecond, waiting, lastSample }: ShownQueue, nowMs: number): void {
+    if (lastSample !== null && lastSample.atMs > (this.samples.at(-1)?.atMs ?? -Infinity)) {
+      this.samples.push(lastSample);
+      if (this.samples.length > mostSamples) this.samples.shift();
+    }
+    const { medianMs, slowMs } = lastSample ?? { medianMs: null, slowMs: null };
+    this.live = { atMs: nowMs, usersPerSecond, waiting, medianMs, slowMs };
+    this.draw();
+  }
+
+  /** Nothing is drawn that nobody sees. */
+  private draw(): void {
+    if (!this.onScreen || this.root.clientWidth === 0 || this.live === null) return;
+    if (this.drawn.length === 0) this.drawn = kinds.map((kind) => this.make(kind));
+    const samples = [...this.samples, this.live];
+    const times = samples.map(({ atMs }) => atMs / 1000);
+    for (const { kind, plot, says } of this.drawn) {
+      const columns = kind.lines.map(({ of }) => samples.map(of));
+      plot.setData([times, ...columns] as uPlot.AlignedData);
+      if (plot.cursor.left === undefined || plot.cursor.left < 0)
+        this.say(kind, says, samples.length - 1, columns);
+    }
+  }
+
+  private say(kind: Kind, says: HTMLElement, index: number, columns: readonly Figures[]): void {
+    const text = kind.says(columns.map((column) => column[index] ?? null));
+    if (says.textContent !== text) says.textContent = text;
+  }
+
+  private make(kind: Kind): Drawn {
+    const figure = document.createElement('figure');
+    const caption = document.createElement('figcaption');
+    const name = document.createElement('span');
+    name.textContent = word(`chart.${kind.name}`);
+    const says = document.createElement('span');
+    caption.append(name, says);
+    const place = document.createElement('div');
+    // What it shows is in the caption; the picture adds nothing to hear.
+    place.setAttribute('aria-hidden', 'true');
+    figure.append(caption, place);
+    this.root.append(figure);
+    const plot = new uPlot(this.options(kind, says), [[], ...kind.lines.map(() => [])], place);
+    return { kind, plot, says };
+  }
+
+  private options(kind: Kind, says: HTMLElement): uPlot.Options {
+    const axis = {
+      stroke: () => colour('--red-ui-secondary-text-color'),
+      font: '11px sans-serif',
+      grid: { stroke: () => colour('--red-ui-secondary-border-color'), width: 1 },
+      ticks: { show: false },
+    };
+    return {
+      width: this.root.clientWidth,
+      height: heightPx,
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
+      padding: [6, 8, 0, 0],
+      scales: {
+        x: { time: true, range: () => [this.nowSeconds() - hourSeconds, this.nowSeconds()] },
+        // From nothing, so that a calm queue does not look like a storm.
+        y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] },
+      },
+      axes: [
+        { ...axis, space: 60, size: 20, values: (_plot, times) => times.map(clock) },
+        { ...axis, space: 24, size: 48, values: (_plot, figures) => figures.map(kind.axis) },
+      ],
+      series: [
+        {},
+        ...kind.lines.map(({ colour: name, fills, dashed }) => ({
+          stroke: () => colour(name),
+          width: 1.5,
+          spanGaps: false,
+          points: { show: false },
+          ...(fills && { fill: () => faint(colour(name)) }),
+          ...(dashed && { dash: [4, 3] }),
+        })),
+      ],
+      hooks: {
+        setCursor: [
+          (plot) => {
+            const last = plot.data[0].length - 1;
+            const columns = plot.data.slice(1) as Figures[];
+            this.say(kind, says, plot.cursor.idx ?? last, columns);
+          },
+        ],
+      },
+    };
+  }
+
+  /** By the runtime's clock. */
+  private nowSeconds(): number {
+    return (this.live?.atMs ?? Date.now()) / 1000;
+  }
+
+  private fit(): void {
+    const width = this.root.clientWidth;
+    if (width === 0) return;
+    for (const { plot } of this.drawn) if (plot.width !== width) plot.setSize({ width, height: heightPx });
+    this.draw();
+  }
+
+  destroy(): void {
+    this.sizes.disconnect();
+    this.sights.disconnect();
+    for (const { plot } of this.drawn) plot.destroy();
+    this.drawn = [];
+  }
+}
+
+function clock(seconds: number): string {
+  const at = new Date(seconds * 1000);
+  return `${String(at.getHours()).padStart(2, '0')}:${String(at.getMinutes()).padStart(2, '0')}`;
+}
+
+/** Of the theme as it is now: read at every drawing, since it may change. */
+function colour(variable: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
+}
+
+function faint(of: string): string {
+  return `color-mix(in srgb, ${of} 16%, transparent)`;
+}

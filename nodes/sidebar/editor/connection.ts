@@ -1,0 +1,73 @@
+// Asks the runtime for figures while the tab can be seen, and lets it rest otherwise.
+import type { ShownLeftQueue } from '../left-queues';
+import type { ShownQueue } from '../overview';
+import type { ShownSegment } from '../sandbox-segments';
+import type { UnusedAccount } from '../unused-accounts';
+import type { Sample } from '../../../src/delivery/history';
+import type { SidebarRed } from '../../types/red-sidebar';
+import { call } from './api';
+
+declare const RED: SidebarRed;
+
+export interface Update {
+  readonly queues: readonly ShownQueue[];
+  readonly unused: readonly UnusedAccount[];
+  readonly left: readonly ShownLeftQueue[];
+  /** Null when no sandbox runs. */
+  readonly sandbox: readonly ShownSegment[] | null;
+  /** Epoch ms, by the runtime's clock. */
+  readonly atMs: number;
+  /** The last hour of queues that are new here. */
+  readonly histories: Readonly<Record<string, readonly Sample[]>>;
+}
+
+/** There is news every ten seconds at least. Without any the connection is asked for anew: it may be another one. */
+const silenceMs = 25_000;
+
+export class Connection {
+  private watching = false;
+  private onScreen = false;
+  private heardAtMs = 0;
+  private timer: number | null = null;
+
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly show: (update: Update) => void,
+  ) {}
+
+  start(): void {
+    RED.comms.subscribe('instant-audience/overview', (_topic, data) => {
+      this.heardAtMs = Date.now();
+      if (this.watching) this.show(data as Update);
+    });
+    // Whatever hides the tab: another tab, a closed sidebar, a browser window in the background.
+    new IntersectionObserver((entries) => {
+      this.onScreen = entries.some(({ isIntersecting }) => isIntersecting);
+      this.look();
+    }).observe(this.root);
+    document.addEventListener('visibilitychange', () => this.look());
+  }
+
+  private look(): void {
+    const wanted = this.onScreen && !document.hidden;
+    if (wanted === this.watching) return;
+    this.watching = wanted;
+    if (wanted) {
+      void this.watch();
+      this.timer = window.setInterval(() => {
+        if (Date.now() > this.heardAtMs + silenceMs) void this.watch();
+      }, silenceMs);
+    } else {
+      RED.comms.send('instant-audience/unwatch', {});
+      if (this.timer !== null) window.clearInterval(this.timer);
+      this.timer = null;
+    }
+  }
+
+  private async watch(): Promise<void> {
+    this.heardAtMs = Date.now();
+    const reply = await call('POST', 'tab/watch', {});
+    const { ticket } = reply.body;
+    if (typeof ticket === 'string' && this.watching) RED.comms.send('instant-audience/watch', { ticket });
+  }
+}

@@ -1,0 +1,83 @@
+// Small helpers to build and change elements; nothing is touched that is as it should be.
+
+type Child = Node | string;
+
+export function make<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  attributes: Readonly<Record<string, string>> = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[Tag] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+export function setText(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export function setShown(element: HTMLElement, shown: boolean): void {
+  if (element.hidden === shown) element.hidden = !shown;
+}
+
+export function setAttribute(element: HTMLElement, name: string, value: string): void {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+/** A real button, which a keyboard reaches and a screen reader names. */
+export function button(text: string, click: () => void, className = ''): HTMLButtonElement {
+  const made = make('button', { type: 'button', class: `red-ui-button ${className}`.trim() }, text);
+  made.addEventListener('click', click);
+  return made;
+}
+
+/** Lines with a figure at their end; made anew only when they say something else. */
+export function setLines(
+  list: HTMLElement,
+  lines: readonly (readonly [text: string, figure: string])[],
+): void {
+  const told = JSON.stringify(lines);
+  if (list.dataset.told === told) return;
+  list.dataset.told = told;
+  list.replaceChildren(
+    ...lines.map(([text, figure]) =>
+      make('li', { class: 'instant-audience-line' }, make('span', {}, text), make('span', {}, figure)),
+    ),
+  );
+}
+
+/** A section that a button opens and closes. */
+export class Foldable {
+  readonly root = make('section');
+  readonly body: HTMLElement;
+  readonly head: HTMLButtonElement;
+  private static count = 0;
+
+  constructor(
+    heading: readonly Child[],
+    private readonly onOpen: () => void = () => undefined,
+  ) {
+    const id = `instant-audience-part-${(Foldable.count += 1)}`;
+    this.body = make('div', { class: 'instant-audience-body', id });
+    this.body.hidden = true;
+    this.head = make(
+      'button',
+      { type: 'button', class: 'instant-audience-head', 'aria-expanded': 'false', 'aria-controls': id },
+      make('i', { class: 'fa fa-caret-right', 'aria-hidden': 'true' }),
+      ...heading,
+    );
+    this.head.addEventListener('click', () => this.open(!this.isOpen));
+    this.root.append(make('h3', {}, this.head), this.body);
+  }
+
+  get isOpen(): boolean {
+    return !this.body.hidden;
+  }
+
+  open(open: boolean): void {
+    this.body.hidden = !open;
+    this.head.setAttribute('aria-expanded', String(open));
+    if (open) this.onOpen();
+  }
+}

@@ -1,0 +1,79 @@
+// Erasing a user from everything that is kept here, for requests under privacy law.
+import type { SidebarRed } from '../../types/red-sidebar';
+import { call } from './api';
+import { ask, sentenceOf } from './ask';
+import { button, Foldable, make, setText } from './dom';
+import { word } from './words';
+
+declare const RED: SidebarRed;
+
+/** '' is any of the listed kinds, `null` the platform's own and mapped ids. */
+const kinds = ['', 'null', 'idfa', 'aaid', 'sha1udid', 'md5udid', 'openudid', 'custom'] as const;
+
+export class ErasePart {
+  private readonly fold = new Foldable([
+    make('span', { class: 'instant-audience-name' }, word('part.erase')),
+    make('span'),
+  ]);
+  private readonly user = make('input', {
+    type: 'text',
+    id: 'instant-audience-erase-user',
+    autocomplete: 'off',
+  });
+  private readonly kind = make('select', { id: 'instant-audience-erase-kind' });
+  private readonly custom = make('input', {
+    type: 'text',
+    id: 'instant-audience-erase-custom',
+    autocomplete: 'off',
+  });
+  private readonly customRow = field(this.custom, 'erase.custom');
+  private readonly result = make('p', { role: 'status', 'aria-live': 'polite' });
+
+  constructor() {
+    for (const kind of kinds) {
+      const isName = !['', 'null', 'custom'].includes(kind);
+      const text = isName ? kind : word(`erase.kind_${kind === '' ? 'any' : kind}`);
+      this.kind.append(make('option', { value: kind }, text));
+    }
+    this.customRow.hidden = true;
+    this.kind.addEventListener('change', () => (this.customRow.hidden = this.kind.value !== 'custom'));
+    const erase = button(word('button.erase'), () => this.ask(), 'instant-audience-button-danger');
+    erase.disabled = !RED.user.hasPermission('instant-audience.write');
+    if (erase.disabled) erase.title = word('tip.notPermitted');
+    this.fold.body.append(
+      make('p', {}, word('erase.about')),
+      field(this.user, 'erase.user'),
+      field(this.kind, 'erase.kind'),
+      this.customRow,
+      make('div', { class: 'instant-audience-buttons' }, erase),
+      this.result,
+    );
+  }
+
+  get root(): HTMLElement {
+    return this.fold.root;
+  }
+
+  private ask(): void {
+    const user = this.user.value.trim();
+    if (user === '') {
+      setText(this.result, word('reply.userMissing'));
+      this.user.focus();
+      return;
+    }
+    ask(word('ask.erase', { user }), word('button.eraseNow'), () => void this.erase(user));
+  }
+
+  private async erase(user: string): Promise<void> {
+    setText(this.result, word('erase.working'));
+    const { value } = this.kind;
+    const domain = value === 'null' ? null : value === 'custom' ? this.custom.value : value;
+    const reply = await call('POST', 'tab/erase', { user, domain });
+    setText(this.result, sentenceOf(reply));
+    if (reply.status === 200) this.user.value = '';
+  }
+}
+
+function field(input: HTMLElement, key: string): HTMLElement {
+  return make('div', { class: 'instant-audience-field' }, make('label', { for: input.id }, word(key)), input);
+}

@@ -1,0 +1,237 @@
+// One queue in the tab: what it does, its figures, its last hour, and the buttons that act on it.
+import type { Sample } from '../../../src/delivery/history';
+import type { SidebarRed } from '../../types/red-sidebar';
+import type { ShownQueue } from '../overview';
+import { call, saveAs, text } from './api';
+import { ask, tell } from './ask';
+import { Charts } from './charts';
+import { button, Foldable, make, setAttribute, setLines, setShown, setText } from './dom';
+import { lookOf, stateText } from './state-words';
+import { duration, number, shortNumber, time, word, wordOr } from './words';
+
+declare const RED: SidebarRed;
+
+const figures = [
+  'queue',
+  'inFlight',
+  'rate',
+  'drain',
+  'oldest',
+  'accepted',
+  'superseded',
+  'expired',
+  'rejected',
+  'invalid',
+] as const;
+type Figure = (typeof figures)[number];
+
+export class QueueCard {
+  private readonly name = make('span', { class: 'instant-audience-name' });
+  private readonly sum = make('span', { class: 'instant-audience-sum' });
+  private readonly stateWords = make('span');
+  private readonly state = make(
+    'span',
+    { class: 'instant-audience-state' },
+    make('i', { class: 'fa fa-circle', 'aria-hidden': 'true' }),
+    this.stateWords,
+  );
+  private readonly late = make('p', { class: 'instant-audience-late', role: 'status' });
+  private readonly about = make('p');
+  private readonly detail = make('p');
+  private readonly figures = new Map<Figure, HTMLElement>();
+  private readonly rejected = make('ul');
+  private readonly rejectedPart = make('div', {}, make('h4', {}, word('part.rejected')), this.rejected);
+  private readonly errors = make('ul');
+  private readonly errorsPart = make('div', {}, make('h4', {}, word('part.errors')), this.errors);
+  private readonly charts = new Charts();
+  private readonly fold = new Foldable([this.name, this.sum, this.state], () => this.showLast());
+  private readonly buttons: Readonly<
+    Record<'pause' | 'resume' | 'flush' | 'retry' | 'export' | 'purge', HTMLButtonElement>
+  >;
+  private shown: { queue: ShownQueue; atMs: number } | null = null;
+
+  constructor() {
+    const act = (action: string) => () => void this.act(action);
+    this.buttons = {
+      pause: button(word('button.pause'), act('pause')),
+      resume: button(word('button.resume'), act('resume')),
+      flush: button(word('button.flush'), act('flush')),
+      retry: button(word('button.retry'), act('retry')),
+      export: button(word('button.export'), () => void this.export()),
+      purge: button(word('button.purge'), () => void this.purge(), 'instant-audience-button-danger'),
+    };
+    for (const name of ['flush', 'retry', 'purge'] as const) this.buttons[name].title = word(`tip.${name}`);
+    this.fold.head.parentElement!.after(this.late);
+    this.fold.body.append(
+      this.detail,
+      this.makeFigures(),
+      make('div', { class: 'instant-audience-buttons' }, ...Object.values(this.buttons)),
+      this.rejectedPart,
+      this.errorsPart,
+      this.charts.root,
+      this.about,
+    );
+  }
+
+  get root(): HTMLElement {
+    return this.fold.root;
+  }
+
+  open(): void {
+    this.fold.open(true);
+  }
+
+  setHistory(samples: readonly Sample[]): void {
+    this.charts.setHistory(samples);
+  }
+
+  remove(): void {
+    this.charts.destroy();
+    this.root.remove();
+  }
+
+  private makeFigures(): HTMLElement {
+    const list = make('dl');
+    for (const name of figures) {
+      const value = make('dd');
+      this.figures.set(name, value);
+      const term = make('dt', {}, word(`figure.${name}`));
+      const tip = wordOr(`tip.${name}`, '');
+      if (tip !== '') term.title = tip;
+      list.append(term, value);
+    }
+    return list;
+  }
+
+  show(queue: ShownQueue, atMs: number): void {
+    this.shown = { queue, atMs };
+    const name = nameOf(queue);
+    setText(this.name, name);
+    setAttribute(this.name, 'title', name);
+    setAttribute(this.state, 'data-look', lookOf(queue.state));
+    setText(this.stateWords, stateText(queue.state));
+    setText(this.sum, sumOf(queue));
+    setShown(this.late, queue.late);
+    if (queue.late) {
+      // A figure that changed every second would be read out every second.
+      const params = {
+        oldest: duration(Math.floor(queue.oldestMs / 60_000) * 60_000),
+        limit: duration(queue.warnAfterMs),
+      };
+      setText(this.late, word('late', params));
+    }
+    this.charts.update(queue, atMs);
+    if (this.fold.isOpen) this.showBody(queue);
+  }
+
+  private showLast(): void {
+    if (this.shown !== null) this.showBody(this.shown.queue);
+  }
+
+  private showBody(queue: ShownQueue): void {
+    const { state } = queue;
+    setShown(this.detail, state.message !== null);
+    setText(this.detail, state.message ?? '');
+    const said = figuresOf(queue);
+    for (const [name, element] of this.figures) setText(element, said[name]);
+    const codes = Object.entries(queue.rejectedByCode).sort(([, a], [, b]) => b - a);
+    setShown(this.rejectedPart, codes.length > 0);
+    setLines(
+      this.rejected,
+      codes.map(([code, count]) => [wordOr(`code.${code}`, code), number(count)]),
+    );
+    setShown(this.errorsPart, queue.errors.length > 0);
+    setLines(
+      this.errors,
+      queue.errors.map(({ text: words, times, atMs }) => [
+        times > 1 ? `${words} (×${number(times)})` : words,
+        time(atMs),
+      ]),
+    );
+    setText(this.about, aboutOf(queue));
+    this.showButtons(queue);
+  }
+
+  private showButtons({ state, waiting, rejectedKept }: ShownQueue): void {
+    const mayAct = RED.user.hasPermission('instant-audience.write');
+    const isPaused = state.kind === 'paused';
+    const { buttons } = this;
+    setShown(buttons.pause, !isPaused);
+    setShown(buttons.resume, isPaused);
+    for (const each of Object.values(buttons)) {
+      each.disabled = !mayAct;
+      if (!mayAct) each.title = word('tip.notPermitted');
+    }
+    buttons.export.disabled ||= rejectedKept === 0;
+    buttons.purge.disabled ||= waiting === 0;
+    setText(buttons.export, word('button.export', { count: number(rejectedKept) }));
+  }
+
+  // ── Buttons ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private get key(): string {
+    return this.shown?.queue.key ?? '';
+  }
+
+  private async act(action: string): Promise<void> {
+    const reply = await call('POST', `tab/${action}`, { queue: this.key });
+    if (reply.status !== 200) tell(reply);
+  }
+
+  private async purge(): Promise<void> {
+    const { queue } = this.shown!;
+    const reply = await call('POST', 'tab/purge', { queue: queue.key });
+    const { confirm, waiting } = reply.body;
+    if (reply.status !== 409 || typeof confirm !== 'string') {
+      tell(reply);
+      return;
+    }
+    const question = word('ask.purge', { name: nameOf(queue), count: number(Number(waiting)) });
+    ask(question, word('button.purgeNow'), () => {
+      void call('POST', 'tab/purge', { queue: queue.key, confirm }).then(tell);
+    });
+  }
+
+  private async export(): Promise<void> {
+    const { queue } = this.shown!;
+    const found = await text(`tab/rejected?queue=${encodeURIComponent(queue.key)}`);
+    if (found === null) tell({ status: 500, body: { code: 'exportFailed' } });
+    else saveAs(`rejected-${queue.member}.json`, found, 'application/json');
+  }
+}
+
+function nameOf({ accounts, origin, member }: ShownQueue): string {
+  const names = accounts.map(({ name }) => name).join(', ');
+  return names === '' ? word('queue.unnamed', { origin, member }) : names;
+}
+
+function sumOf({ waiting, usersPerSecond }: ShownQueue): string {
+  return word('queue.sum', { waiting: shortNumber(waiting), rate: shortNumber(usersPerSecond) });
+}
+
+function aboutOf({ origin, member, durable }: ShownQueue): string {
+  const place = word(durable ? 'queue.onDisk' : 'queue.inMemory');
+  const service = origin === 'sandbox' ? word('queue.sandbox') : origin;
+  return word('queue.about', { service, member, place });
+}
+
+function figuresOf(queue: ShownQueue): Record<Figure, string> {
+  const { drainSeconds, waiting, oldestMs } = queue;
+  return {
+    queue: number(waiting),
+    inFlight: number(queue.postsInFlight),
+    rate: word('figure.rateOf', { rate: number(queue.usersPerSecond), limit: number(queue.usersLimit) }),
+    drain:
+      waiting === 0
+        ? '–'
+        : drainSeconds === null
+          ? word('figure.drainUnknown')
+          : duration(drainSeconds * 1000),
+    oldest: waiting === 0 ? '–' : duration(oldestMs),
+    accepted: number(queue.accepted),
+    superseded: number(queue.superseded),
+    expired: number(queue.expired),
+    rejected: number(queue.rejected),
+    invalid: number(queue.invalid),
+  };
+}

@@ -1,0 +1,229 @@
+// How the tab looks, in the colours of any theme.
+
+const style = `
+.instant-audience-tab {
+  position: absolute;
+  inset: 0;
+  overflow-y: auto;
+  padding: 10px;
+  box-sizing: border-box;
+  line-height: 1.4;
+  color: var(--red-ui-primary-text-color);
+  background: var(--red-ui-secondary-background);
+}
+.instant-audience-tab h3,
+.instant-audience-tab h4 {
+  margin: 0;
+  font-size: inherit;
+  line-height: inherit;
+  font-weight: 600;
+  color: inherit;
+}
+.instant-audience-tab h4 {
+  margin: 12px 0 4px;
+}
+.instant-audience-tab p {
+  margin: 4px 0;
+  overflow-wrap: anywhere;
+}
+.instant-audience-tab ul {
+  margin: 0;
+  padding: 0;
+  list-style: none;
+}
+.instant-audience-tab section {
+  margin-bottom: 10px;
+  border: 1px solid var(--red-ui-primary-border-color);
+  border-radius: 4px;
+}
+.instant-audience-tab .instant-audience-head {
+  display: grid;
+  grid-template-columns: 14px minmax(0, 1fr) auto;
+  gap: 0 6px;
+  width: 100%;
+  margin: 0;
+  padding: 8px;
+  border: 0;
+  border-radius: 4px;
+  text-align: left;
+  font: inherit;
+  color: inherit;
+  background: var(--red-ui-tertiary-background);
+  cursor: pointer;
+}
+.instant-audience-tab .instant-audience-head[aria-expanded='true'] > .fa {
+  transform: rotate(90deg);
+}
+.instant-audience-tab .instant-audience-head > .fa {
+  align-self: center;
+  justify-self: center;
+}
+.instant-audience-tab .instant-audience-name {
+  overflow: hidden;
+  text-overflow: ellipsis;
+  white-space: nowrap;
+  font-weight: 600;
+}
+.instant-audience-tab .instant-audience-state {
+  grid-column: 2 / 4;
+  font-weight: normal;
+}
+.instant-audience-tab .instant-audience-sum {
+  font-variant-numeric: tabular-nums;
+  font-weight: normal;
+}
+.instant-audience-tab .instant-audience-state .fa {
+  margin-right: 5px;
+}
+.instant-audience-tab [data-look='working'] .fa {
+  color: var(--red-ui-text-color-link);
+}
+.instant-audience-tab [data-look='idle'] .fa {
+  color: var(--red-ui-text-color-success);
+}
+.instant-audience-tab [data-look='waiting'] .fa {
+  color: var(--red-ui-text-color-warning);
+}
+.instant-audience-tab [data-look='stopped'] .fa {
+  color: var(--red-ui-text-color-error);
+}
+.instant-audience-tab .instant-audience-body {
+  padding: 8px;
+}
+.instant-audience-tab .instant-audience-late {
+  margin: 0;
+  padding: 6px 8px;
+  border-left: 4px solid var(--red-ui-text-color-warning);
+}
+.instant-audience-tab dl {
+  display: grid;
+  grid-template-columns: minmax(0, 1fr) auto;
+  gap: 2px 10px;
+  margin: 6px 0;
+}
+.instant-audience-tab dt,
+.instant-audience-tab dd {
+  margin: 0;
+  font-weight: normal;
+}
+.instant-audience-tab dd {
+  text-align: right;
+  font-variant-numeric: tabular-nums;
+}
+.instant-audience-tab .instant-audience-buttons {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 6px;
+  margin: 8px 0;
+}
+.instant-audience-tab .instant-audience-buttons .red-ui-button {
+  margin: 0;
+}
+.instant-audience-tab .instant-audience-button-danger:not(:disabled) {
+  border-color: var(--red-ui-text-color-error);
+}
+.instant-audience-tab button:focus-visible,
+.instant-audience-tab input:focus-visible,
+.instant-audience-tab select:focus-visible {
+  outline: 2px solid var(--red-ui-form-input-focus-color);
+  outline-offset: 1px;
+}
+.instant-audience-tab .instant-audience-line {
+  display: flex;
+  justify-content: space-between;
+  gap: 10px;
+}
+.instant-audience-tab .instant-audience-line > :first-child {
+  min-width: 0;
+  overflow-wrap: anywhere;
+}
+.instant-audience-tab .instant-audience-line > :last-child {
+  flex: none;
+  font-variant-numeric: tabular-nums;
+}
+.instant-audience-tab .instant-audience-members {
+  margin: 4px 0 8px 12px;
+  overflow-wrap: anywhere;
+}
+.instant-audience-tab .instant-audience-link {
+  padding: 0;
+  border: 0;
+  text-align: left;
+  font: inherit;
+  color: var(--red-ui-text-color-link);
+  background: none;
+}
+.instant-audience-tab .instant-audience-field {
+  margin: 6px 0;
+}
+.instant-audience-tab .instant-audience-field label {
+  display: block;
+  margin: 0 0 2px;
+}
+.instant-audience-tab .instant-audience-field input,
+.instant-audience-tab .instant-audience-field select {
+  width: 100%;
+  margin: 0;
+  box-sizing: border-box;
+}
+.instant-audience-tab figure {
+  margin: 8px 0 0;
+}
+.instant-audience-tab figcaption {
+  display: flex;
+  flex-wrap: wrap;
+  justify-content: space-between;
+  gap: 0 10px;
+  font-variant-numeric: tabular-nums;
+}
+.instant-audience-tab figcaption > :first-child {
+  font-weight: 600;
+}
+.instant-audience-tab .uplot .u-wrap {
+  position: relative;
+  user-select: none;
+}
+.instant-audience-tab .uplot .u-over,
+.instant-audience-tab .uplot .u-under,
+.instant-audience-tab .uplot .u-axis {
+  position: absolute;
+}
+.instant-audience-tab .uplot .u-under {
+  overflow: hidden;
+}
+.instant-audience-tab .uplot canvas {
+  display: block;
+  position: relative;
+  width: 100%;
+  height: 100%;
+}
+.instant-audience-tab .uplot .u-cursor-x {
+  position: absolute;
+  top: 0;
+  left: 0;
+  height: 100%;
+  border-right: 1px dashed var(--red-ui-secondary-text-color);
+  pointer-events: none;
+}
+.instant-audience-tab .uplot .u-cursor-pt {
+  position: absolute;
+  top: 0;
+  left: 0;
+  border-radius: 50%;
+  pointer-events: none;
+}
+.instant-audience-tab .uplot .u-off,
+.instant-audience-tab .uplot .u-select {
+  display: none;
+}
+`;
+
+export const tabStyle = style;
+
+/** Once for the page. */
+export function useTabStyle(): void {
+  const element = document.createElement('style');
+  element.id = 'instant-audience-tab-style';
+  element.textContent = style;
+  document.head.append(element);
+}

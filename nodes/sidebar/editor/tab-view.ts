@@ -1,0 +1,69 @@
+// The whole tab: a card for each queue, then the sandbox, queues that are left over, and erasing a user.
+import type { ShownQueue } from '../overview';
+import type { Update } from './connection';
+import { make, setShown, setText } from './dom';
+import { ErasePart } from './erase-part';
+import { LeftPart } from './left-part';
+import { QueueCard } from './queue-card';
+import { SandboxPart } from './sandbox-part';
+import { word } from './words';
+
+/** With more queues than this all begin closed. */
+const mostOpen = 2;
+
+export class TabView {
+  readonly root = make('div', {
+    class: 'instant-audience-tab',
+    role: 'region',
+    'aria-label': word('tab.name'),
+  });
+  private readonly queues = make('div');
+  private readonly nothing = make('p', {}, word('queue.none'));
+  private readonly unused = make('p');
+  private readonly cards = new Map<string, QueueCard>();
+  private readonly sandbox = new SandboxPart();
+  private readonly left = new LeftPart();
+  private isFirst = true;
+
+  constructor() {
+    this.root.append(
+      this.nothing,
+      this.queues,
+      this.unused,
+      this.left.root,
+      this.sandbox.root,
+      new ErasePart().root,
+    );
+    this.sandbox.root.hidden = this.left.root.hidden = true;
+  }
+
+  show(update: Update): void {
+    const { queues, unused, left, sandbox, histories, atMs } = update;
+    setShown(this.nothing, queues.length === 0);
+    const keys = new Set(queues.map(({ key }) => key));
+    for (const [key, card] of this.cards) {
+      if (keys.has(key)) continue;
+      card.remove();
+      this.cards.delete(key);
+    }
+    for (const queue of queues) this.cardOf(queue, queues.length, histories).show(queue, atMs);
+    if (queues.length > 0) this.isFirst = false;
+    setShown(this.unused, unused.length > 0);
+    setText(this.unused, word('queue.unused', { names: unused.map(({ name }) => name).join(', ') }));
+    this.left.show(left);
+    this.sandbox.show(sandbox);
+  }
+
+  private cardOf({ key }: ShownQueue, count: number, histories: Update['histories']): QueueCard {
+    let card = this.cards.get(key);
+    if (card === undefined) {
+      card = new QueueCard();
+      this.cards.set(key, card);
+      this.queues.append(card.root);
+      if (this.isFirst && count <= mostOpen) card.open();
+    }
+    const history = histories[key];
+    if (history !== undefined) card.setHistory(history);
+    return card;
+  }
+}

@@ -1,0 +1,53 @@
+// Words, numbers and times as the tab shows them, in the editor's language.
+import type { SidebarRed } from '../../types/red-sidebar';
+
+declare const RED: SidebarRed;
+
+const namespace = '@instant-audience/node-red-xandr/instant-audience-sidebar';
+
+export function word(key: string, params: Readonly<Record<string, string | number>> = {}): string {
+  return RED._(`${namespace}:${key}`, params);
+}
+
+/** A word, or another text where there is none for this key. */
+export function wordOr(key: string, otherwise: string): string {
+  const found = word(key);
+  return found === '' || found.endsWith(key) ? otherwise : found;
+}
+
+/** `1,234`, as the language writes it. */
+export function number(figure: number): string {
+  return figure.toLocaleString(RED.i18n.lang());
+}
+
+/** `1.2k`: where there is little room. */
+export function shortNumber(figure: number): string {
+  if (figure < 1000) return String(Math.round(figure));
+  const [value, unit] = figure < 999_500 ? [figure / 1000, 'k'] : [figure / 1_000_000, 'M'];
+  return `${value < 9.95 ? value.toFixed(1) : value.toFixed(0)}${unit}`;
+}
+
+/** `4 ms`, `1.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
+export function duration(ms: number): string {
+  if (ms < 1000) return word('duration.ms', { ms: Math.round(ms) });
+  const seconds = ms / 1000;
+  if (seconds < 10 && !Number.isInteger(seconds)) return word('duration.s', { s: seconds.toFixed(1) });
+  const whole = Math.floor(seconds);
+  const [d, h, m, s] = [
+    Math.floor(whole / 86_400),
+    Math.floor(whole / 3600) % 24,
+    Math.floor(whole / 60) % 60,
+    whole % 60,
+  ];
+  if (d > 0) return word('duration.dh', { d, h });
+  if (h > 0) return word('duration.hm', { h, m });
+  return m > 0 ? word('duration.minS', { m, s }) : word('duration.s', { s });
+}
+
+/** A time of today, or a day with it. */
+export function time(atMs: number): string {
+  const at = new Date(atMs);
+  const sameDay = at.toDateString() === new Date().toDateString();
+  const clock = { hour: '2-digit', minute: '2-digit', second: '2-digit' } as const;
+  return at.toLocaleString(RED.i18n.lang(), sameDay ? clock : { day: 'numeric', month: 'short', ...clock });
+}

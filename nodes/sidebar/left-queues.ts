@@ -1,0 +1,97 @@
+// The queue files in Node-RED's user directory that no engine uses: whose they were, and how much waits in them.
+
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { EngineInfo } from '../../src/delivery/engines';
+import { lookAt } from '../../src/outbox/left-queue';
+import { outboxFile, queueFolder } from '../account/queue-file';
+
+export interface ShownLeftQueue {
+  /** Names it in every call; a file's name without its folder. */
+  readonly file: string;
+  /** Where its entries were to go, as far as the name tells, and for which member. */
+  readonly origin: string;
+  readonly member: string;
+  readonly waiting: number;
+  /** Epoch ms; null when nothing waits. */
+  readonly oldestTakenWallMs: number | null;
+  /** Why it cannot be looked at, or null. */
+  readonly problem: string | null;
+}
+
+const named = /^(.+)-(\d+)-[0-9a-f]{8}\.sqlite$/;
+
+/** Looking opens each file, so it is done at most so often. */
+const lookEveryMs = 30_000;
+
+export class LeftQueues {
+  private seen: readonly ShownLeftQueue[] = [];
+  private seenAtMs = -Infinity;
+  private seenUsed = '';
+
+  constructor(
+    private readonly userDir: string,
+    private readonly engines: () => readonly EngineInfo[],
+    private readonly monoMs: () => number = () => performance.now(),
+  ) {}
+
+  /** Those with something in them, and those that cannot be looked at. */
+  list(): readonly ShownLeftQueue[] {
+    const used = this.used();
+    const text = [...used].sort().join('\n');
+    if (this.monoMs() < this.seenAtMs + lookEveryMs && text === this.seenUsed) return this.seen;
+    this.seenAtMs = this.monoMs();
+    this.seenUsed = text;
+    this.seen = this.files()
+      .filter((file) => !used.has(file))
+      .map((file) => this.look(file))
+      .filter(({ waiting, problem }) => waiting > 0 || problem !== null);
+    return this.seen;
+  }
+
+  /** Something was done to one. */
+  lookAgain(): void {
+    this.seenAtMs = -Infinity;
+  }
+
+  /** The path of a file that is left, or null: names come from a browser. */
+  pathOf(file: unknown): string | null {
+    if (typeof file !== 'string' || basename(file) !== file || !named.test(file)) return null;
+    return this.files().includes(file) && !this.used().has(file)
+      ? join(queueFolder(this.userDir), file)
+      : null;
+  }
+
+  /** The paths of all of them. */
+  paths(): string[] {
+    const used = this.used();
+    return this.files()
+      .filter((file) => !used.has(file))
+      .map((file) => join(queueFolder(this.userDir), file));
+  }
+
+  private files(): string[] {
+    try {
+      return readdirSync(queueFolder(this.userDir)).filter((file) => named.test(file));
+    } catch {
+      // No queue was ever on disk.
+      return [];
+    }
+  }
+
+  private used(): ReadonlySet<string> {
+    const onDisk = this.engines().filter(({ queue }) => queue === 'disk');
+    return new Set(onDisk.map(({ origin, member }) => basename(outboxFile(this.userDir, origin, member))));
+  }
+
+  private look(file: string): ShownLeftQueue {
+    const [, origin = '', member = ''] = named.exec(file) ?? [];
+    const shown = { file, origin, member };
+    try {
+      return { ...shown, ...lookAt(join(queueFolder(this.userDir), file)), problem: null };
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      return { ...shown, waiting: 0, oldestTakenWallMs: null, problem };
+    }
+  }
+}

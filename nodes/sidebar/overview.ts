@@ -1,0 +1,164 @@
+// What the tab "Audience" shows of each queue: plain data, the same for the editor, for metrics and for tests.
+
+import type { EngineInfo } from '../../src/delivery/engines';
+import type { EngineState } from '../../src/delivery/engine';
+import type { Sample } from '../../src/delivery/history';
+import type { LoggedError } from '../../src/delivery/monitor';
+
+/** What a queue is doing. `code` and `message` say more where there is more to say. */
+export interface ShownState {
+  readonly kind: EngineState['kind'] | 'loginRefused' | 'loginWait';
+  readonly code: string | null;
+  /** In the words of the service or the system, which are English. */
+  readonly message: string | null;
+  /** Until it goes on by itself; null when that is not known. */
+  readonly secondsLeft: number | null;
+}
+
+export interface ShownQueue {
+  /** Names it in every call. */
+  readonly key: string;
+  readonly accounts: readonly { readonly id: string; readonly name: string }[];
+  readonly origin: string;
+  readonly member: string;
+  readonly durable: boolean;
+  readonly state: ShownState;
+  readonly waiting: number;
+  readonly postsInFlight: number;
+  readonly usersPerSecond: number;
+  readonly usersLimit: number;
+  readonly postsLimit: number;
+  readonly taken: number;
+  readonly accepted: number;
+  readonly superseded: number;
+  readonly expired: number;
+  readonly rejected: number;
+  /** Refused before they were taken. */
+  readonly invalid: number;
+  /** Of rejected and invalid ones. */
+  readonly rejectedByCode: Readonly<Record<string, number>>;
+  /** Of the last rejected ones, how many can be exported. */
+  readonly rejectedKept: number;
+  readonly errors: readonly LoggedError[];
+  /** At the rate of the last seconds; null while nothing ends. */
+  readonly drainSeconds: number | null;
+  readonly oldestMs: number;
+  readonly warnAfterMs: number;
+  /** The oldest waits longer than the account wants. */
+  readonly late: boolean;
+  readonly lastSample: Sample | null;
+}
+
+/** The account's own setting, by node id; null for an account that is not there. */
+export type WarnAfter = (account: string) => number | null;
+
+const defaultWarnAfterMs = 120_000;
+/** Of how much the last second changes the rate by which the time to drain is told. */
+const smoothing = 0.2;
+
+/** Keeps the rates between two looks. */
+export class Overview {
+  private readonly rates = new Map<string, { atMs: number; ended: number; perSecond: number | null }>();
+
+  constructor(
+    private readonly engines: () => readonly EngineInfo[],
+    private readonly warnAfter: WarnAfter,
+    private readonly monoMs: () => number = () => performance.now(),
+  ) {}
+
+  queues(): ShownQueue[] {
+    const infos = this.engines();
+    const keys = new Set(infos.map(({ key }) => key));
+    for (const key of this.rates.keys()) if (!keys.has(key)) this.rates.delete(key);
+    return infos.map((info) => this.shown(info));
+  }
+
+  private shown(info: EngineInfo): ShownQueue {
+    const { key, accounts, origin, member, engine, limits } = info;
+    const { counters, oldestMs, postsInFlight, usersPerSecond, state } = engine.stats();
+    const { monitor } = engine;
+    const { waiting, taken, accepted, superseded, expired, rejected } = counters;
+    const perSecond = this.rate(key, accepted + superseded + expired + rejected) ?? usersPerSecond;
+    const warnAfterMs = this.warnAfterMs(info);
+    return {
+      key,
+      accounts,
+      origin,
+      member,
+      durable: engine.durable,
+      state: this.stateOf(info, state),
+      waiting,
+      postsInFlight,
+      usersPerSecond,
+      usersLimit: limits.usersPerSecond,
+      postsLimit: limits.postsPerSecond,
+      taken,
+      accepted,
+      superseded,
+      expired,
+      rejected,
+      invalid: monitor.invalid,
+      rejectedByCode: monitor.rejections.byCode(),
+      rejectedKept: monitor.rejections.size,
+      errors: monitor.lastErrors().slice(0, 5),
+      drainSeconds: waiting === 0 ? 0 : perSecond >= 0.5 ? Math.ceil(waiting / perSecond) : null,
+      oldestMs: Math.floor(oldestMs / 1000) * 1000,
+      warnAfterMs,
+      late: oldestMs > warnAfterMs,
+      lastSample: monitor.history.last,
+    };
+  }
+
+  /** The shortest time that an account of this queue asks for. */
+  warnAfterMs({ accounts }: EngineInfo): number {
+    const all = accounts.map(({ id }) => this.warnAfter(id)).filter((ms) => ms !== null);
+    return all.length === 0 ? defaultWarnAfterMs : Math.min(...all);
+  }
+
+  /** Entries that end in a second, of late; null at the first look. */
+  private rate(key: string, ended: number): number | null {
+    const atMs = this.monoMs();
+    const before = this.rates.get(key);
+    if (before === undefined || ended < before.ended) {
+      this.rates.set(key, { atMs, ended, perSecond: null });
+      return null;
+    }
+    const seconds = (atMs - before.atMs) / 1000;
+    if (seconds < 0.5) return before.perSecond;
+    const now = (ended - before.ended) / seconds;
+    const weight = 1 - (1 - smoothing) ** seconds;
+    const perSecond = before.perSecond === null ? now : before.perSecond + weight * (now - before.perSecond);
+    this.rates.set(key, { atMs, ended, perSecond });
+    return perSecond;
+  }
+
+  private stateOf({ engine, accounts }: EngineInfo, state: EngineState): ShownState {
+    const secondsUntil = (untilMs: number): number =>
+      Math.max(1, Math.ceil((untilMs - this.monoMs()) / 1000));
+    const plain = { code: null, message: null, secondsLeft: null };
+    switch (state.kind) {
+      case 'outbox':
+        return { ...plain, kind: state.kind, code: state.code, message: state.message };
+      case 'rateLimited':
+        return { ...plain, kind: state.kind, secondsLeft: secondsUntil(state.untilMs) };
+      case 'trouble':
+        return { ...plain, kind: state.kind, code: state.code, message: state.message };
+      case 'refusing':
+        return { ...plain, kind: state.kind, message: state.message };
+      case 'login': {
+        const login = engine.logins.state(state.account);
+        const untilMs = login?.kind === 'wait' ? login.untilMs : null;
+        const several = accounts.length > 1;
+        const name = accounts.find(({ id }) => id === state.account)?.name;
+        return {
+          kind: state.final ? 'loginRefused' : 'loginWait',
+          code: state.code,
+          message: several && name !== undefined ? `${name}: ${state.message}` : state.message,
+          secondsLeft: untilMs === null ? null : secondsUntil(untilMs),
+        };
+      }
+      default:
+        return { ...plain, kind: state.kind };
+    }
+  }
+}

@@ -1,0 +1,95 @@
+// The tab's admin routes, and the one for Prometheus. Reading needs `instant-audience.read`; whatever acts, or hands
+// out users' ids, needs `instant-audience.write`.
+
+import type { NodeAPI } from 'node-red';
+import { entryBody, parseBody } from '../../src/audience/serialise';
+import type { EngineInfo } from '../../src/delivery/engines';
+import { readAll } from '../../src/outbox/left-queue';
+import type { Row } from '../../src/outbox/outbox';
+import { actions, type Actions } from './actions';
+import type { LeftQueues } from './left-queues';
+import { prometheusText, prometheusType } from './metrics';
+import type { ShownQueue } from './overview';
+import type { Watchers } from './watchers';
+
+export interface Served {
+  readonly actions: Actions;
+  readonly watchers: Watchers;
+  readonly left: LeftQueues;
+  readonly queues: () => readonly ShownQueue[];
+  readonly engines: () => readonly EngineInfo[];
+  /** Whether the settings ask for the Prometheus endpoint. */
+  readonly metricsOn: boolean;
+}
+
+type Response = Parameters<Parameters<NodeAPI['httpAdmin']['get']>[1]>[1];
+
+export function serveSidebar(RED: NodeAPI, served: Served): void {
+  const mayRead = RED.auth.needsPermission('instant-audience.read');
+  const mayAct = RED.auth.needsPermission('instant-audience.write');
+  RED.httpAdmin.post('/instant-audience/tab/watch', mayRead, (_request, response) => {
+    response.json({ ticket: served.watchers.ticket() });
+  });
+  for (const action of actions) {
+    RED.httpAdmin.post(`/instant-audience/tab/${action}`, mayAct, (request, response) => {
+      // A form of another site could send text, but not JSON, without the browser asking first.
+      const body: unknown = request.is('json') ? request.body : null;
+      void served.actions
+        .act(action, body)
+        .then(({ status, body: reply }) => response.status(status).json(reply));
+    });
+  }
+  RED.httpAdmin.get('/instant-audience/tab/rejected', mayAct, (request, response) => {
+    const rejected = served.actions.rejected(request.query.queue);
+    if (rejected === null) response.status(404).json({ code: 'noQueue' });
+    else
+      response.json(rejected.map(({ atMs, ...rest }) => ({ time: new Date(atMs).toISOString(), ...rest })));
+  });
+  RED.httpAdmin.get('/instant-audience/tab/left', mayAct, (request, response) => {
+    const path = served.left.pathOf(request.query.file);
+    if (path === null) response.status(404).json({ code: 'noQueue' });
+    else void sendLeft(path, response);
+  });
+  RED.httpAdmin.get('/instant-audience/metrics', mayRead, (_request, response) => {
+    if (!served.metricsOn) {
+      const text = 'Off: set instantAudience: { metrics: true } in settings.js and restart Node-RED.\n';
+      response.status(404).type('text/plain').send(text);
+      return;
+    }
+    response.set('Content-Type', prometheusType).send(prometheusText(served.queues(), served.engines()));
+  });
+}
+
+/** A line of JSON for each entry, in the form that the out node takes. */
+async function sendLeft(path: string, response: Response): Promise<void> {
+  try {
+    await readAll(path, (rows) => writeRows(rows, response));
+    // Nothing was written when nothing waits.
+    response.type('application/x-ndjson').end();
+  } catch (error) {
+    if (response.headersSent) response.destroy();
+    else response.status(500).json({ code: 'failed', reason: String(error) });
+  }
+}
+
+function writeRows(rows: readonly Row[], response: Response): Promise<void> {
+  if (rows.length === 0) return Promise.resolve();
+  if (!response.headersSent) response.type('application/x-ndjson');
+  const room = response.write(rows.map(lineOf).join(''));
+  if (room || response.destroyed) return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    response.once('drain', resolve);
+    response.once('close', resolve);
+  });
+}
+
+/** With when it happened, so that an expiration still counts from then. */
+function lineOf({ body, bornWallMs }: Row): string {
+  try {
+    const entry = JSON.parse(entryBody(parseBody(body))) as object;
+    return `${JSON.stringify({ ...entry, event_time: Math.round(bornWallMs) })}\n`;
+  } catch {
+    // Damaged: as it stands, for whoever can make sense of it.
+    return `${JSON.stringify({ damaged: body })}\n`;
+  }
+}

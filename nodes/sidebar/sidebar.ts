@@ -1,0 +1,61 @@
+// The runtime of the tab "Audience": a Node-RED plugin. It samples the last hour, serves the tab, and emits metrics.
+
+import type { NodeAPI } from 'node-red';
+import { sampleEveryMs } from '../../src/delivery/history';
+import type { Account } from '../account/account-api';
+import { engines, sandbox } from '../account/process-wide';
+import { Actions } from './actions';
+import { LeftQueues } from './left-queues';
+import { logMetrics } from './metrics';
+import { Overview } from './overview';
+import { serveSidebar } from './routes';
+import { segmentsOf } from './sandbox-segments';
+import { unusedAccounts } from './unused-accounts';
+import { Watchers } from './watchers';
+
+/** What Node-RED's types lack. */
+type PluginAPI = NodeAPI & {
+  readonly plugins: { registerPlugin(id: string, definition: object): void };
+  readonly log: { metric(): boolean; info(text: string): void };
+};
+
+export = (RED: PluginAPI): void => {
+  const list = (): ReturnType<typeof engines.list> => engines.list();
+  const overview = new Overview(list, (id) => warnAfterOf(RED, id));
+  const left = new LeftQueues(RED.settings.userDir ?? '.', list);
+  const watchers = new Watchers(RED, {
+    update: () => ({
+      queues: overview.queues(),
+      unused: unusedAccounts(RED, list()),
+      left: left.list(),
+      sandbox: segmentsOf(sandbox),
+    }),
+    history: (key) =>
+      list()
+        .find((info) => info.key === key)
+        ?.engine.monitor.history.list() ?? [],
+  });
+  serveSidebar(RED, {
+    actions: new Actions(engines, left, (text) => RED.log.info(`[instant-audience] ${text}`)),
+    watchers,
+    left,
+    queues: () => overview.queues(),
+    engines: list,
+    metricsOn: metricsWanted(RED),
+  });
+  setInterval(() => {
+    for (const { engine } of list()) engine.sample();
+    if (RED.log.metric()) logMetrics(RED, overview.queues());
+  }, sampleEveryMs).unref();
+  RED.plugins.registerPlugin('instant-audience-sidebar', { type: 'instant-audience' });
+};
+
+function warnAfterOf(RED: NodeAPI, id: string): number | null {
+  const account = RED.nodes.getNode(id) as unknown as Account | null | undefined;
+  return account?.warnAfterMs ?? null;
+}
+
+function metricsWanted(RED: NodeAPI): boolean {
+  const settings = RED.settings as unknown as Readonly<Record<string, { metrics?: unknown } | undefined>>;
+  return settings.instantAudience?.metrics === true;
+}

@@ -1,0 +1,105 @@
+// Sends the overview to the editors whose tab is open: once a second at most, over the editor's own connection.
+//
+// An editor asks for a ticket over HTTP, where Node-RED checks its permission, and hands the ticket in over its
+// connection; so we know which connection may have the figures, and nobody else gets them. While no tab is open
+// nothing runs.
+
+import { randomBytes } from 'node:crypto';
+import type { NodeAPI } from 'node-red';
+import type { Sample } from '../../src/delivery/history';
+
+export const watchTopic = 'instant-audience/watch';
+export const unwatchTopic = 'instant-audience/unwatch';
+export const overviewTopic = 'instant-audience/overview';
+
+const everyMs = 1_000;
+const ticketMs = 30_000;
+const mostTickets = 100;
+
+/** What is sent. */
+export interface Update {
+  readonly queues: readonly { readonly key: string }[];
+}
+
+export interface Source {
+  update(): Update;
+  /** The last hour of a queue. */
+  history(key: string): readonly Sample[];
+}
+
+interface Watcher {
+  /** As it was sent last: the same is not sent again. */
+  text: string;
+  /** Queues whose history it has. */
+  readonly known: Set<string>;
+}
+
+interface Said {
+  readonly session?: unknown;
+  readonly data?: unknown;
+}
+
+export class Watchers {
+  private readonly tickets = new Map<string, number>();
+  private readonly watchers = new Map<string, Watcher>();
+  private interval: NodeJS.Timeout | null = null;
+
+  constructor(
+    private readonly RED: Pick<NodeAPI, 'events'>,
+    private readonly source: Source,
+    private readonly monoMs: () => number = () => performance.now(),
+  ) {
+    RED.events.on(`comms:message:${watchTopic}`, (said: Said) => this.watch(said));
+    RED.events.on(`comms:message:${unwatchTopic}`, (said: Said) => this.unwatch(said));
+    RED.events.on('comms:connection-removed', (said: Said) => this.unwatch(said));
+  }
+
+  /** For one connection, once, soon. */
+  ticket(): string {
+    const nowMs = this.monoMs();
+    for (const [ticket, untilMs] of this.tickets) if (untilMs < nowMs) this.tickets.delete(ticket);
+    if (this.tickets.size >= mostTickets) this.tickets.delete(this.tickets.keys().next().value!);
+    const ticket = randomBytes(16).toString('hex');
+    this.tickets.set(ticket, nowMs + ticketMs);
+    return ticket;
+  }
+
+  get size(): number {
+    return this.watchers.size;
+  }
+
+  private watch({ session, data }: Said): void {
+    const ticket = (data as { ticket?: unknown } | null | undefined)?.ticket;
+    if (typeof session !== 'string' || typeof ticket !== 'string') return;
+    const untilMs = this.tickets.get(ticket) ?? -Infinity;
+    this.tickets.delete(ticket);
+    if (untilMs < this.monoMs()) return;
+    this.watchers.set(session, { text: '', known: new Set() });
+    this.interval ??= setInterval(() => this.tell(), everyMs).unref();
+    this.tell();
+  }
+
+  private unwatch({ session }: Said): void {
+    if (typeof session !== 'string' || !this.watchers.delete(session) || this.watchers.size > 0) return;
+    if (this.interval !== null) clearInterval(this.interval);
+    this.interval = null;
+  }
+
+  private tell(): void {
+    const update = this.source.update();
+    const text = JSON.stringify(update);
+    for (const [session, watcher] of this.watchers) {
+      if (watcher.text === text) continue;
+      watcher.text = text;
+      const data = { ...update, atMs: Date.now(), histories: this.newHistories(update, watcher) };
+      // As `RED.comms.publish` does, but to one connection only.
+      this.RED.events.emit('comms', { topic: overviewTopic, data, session });
+    }
+  }
+
+  private newHistories({ queues }: Update, { known }: Watcher): Record<string, readonly Sample[]> {
+    const fresh = queues.filter(({ key }) => !known.has(key));
+    for (const { key } of fresh) known.add(key);
+    return Object.fromEntries(fresh.map(({ key }) => [key, this.source.history(key)]));
+  }
+}

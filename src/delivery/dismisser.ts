@@ -1,0 +1,240 @@
+// Carries out purges and erasures: in memory at once, in the log as it is read or searched.
+//
+// A purge marks everything up to a number; rows on disk end as they are read, which the mark lets them do without
+// being sent. An erasure searches the whole log for its user, a part each turn, since that user's rows may be far
+// behind. Both begin at a turn in which everything that was handed in before them has been taken and committed.
+
+import { hashUserKey } from '../audience/keys';
+import { bodyChars } from '../audience/serialise';
+import type { Outbox, Row, UserRows } from '../outbox/outbox';
+import type { Crowd, Leftovers } from './crowd';
+import { dismissalTexts, type Dismissals, type Dismissed } from './dismissals';
+import type { Intake } from './intake';
+import type { Journal } from './journal';
+import type { Pager } from './pager';
+
+/** Under this name the outbox keeps up to which number a purge goes, so that a restart goes on with it. */
+export const purgedThroughKey = 'purged through';
+
+/** Rows that one step of the search looks at: some milliseconds. */
+const rowsPerSearch = 5_000;
+
+interface Request {
+  /** Null for a purge. */
+  readonly userKeys: readonly string[] | null;
+  readonly resolve: (dismissed: Dismissed) => void;
+  readonly reject: (error: Error) => void;
+  /** Null until everything that was handed in before has been taken. */
+  throughSeq: number | null;
+  /** Entries that earlier purges had ended. */
+  before: number;
+}
+
+type Begun = Request & { throughSeq: number };
+
+interface Search {
+  readonly request: Begun;
+  readonly userKeys: readonly string[];
+  readonly hashes: readonly number[];
+  afterSeq: number;
+  reading: boolean;
+  /** For the next turn. */
+  found: UserRows | null;
+}
+
+export interface Parts {
+  readonly outbox: Outbox;
+  readonly journal: Journal;
+  readonly pager: Pager;
+  readonly crowd: Crowd;
+  readonly intake: Intake;
+  readonly dismissals: Dismissals;
+  readonly leftovers: Leftovers;
+  /** Forgets what else is remembered of a user. */
+  readonly forgetUser: (userKeys: readonly string[]) => void;
+  readonly askTurn: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export class Dismisser {
+  private asked: Request[] = [];
+  private purges: Begun[] = [];
+  private readonly searches: Search[] = [];
+  /** Carried out by the turn under way; told when that is durable. */
+  private done: Begun[] = [];
+
+  /** Up to where a purge goes that the outbox does not know of yet. */
+  private unmarkedSeq: number | null = null;
+
+  constructor(private readonly parts: Parts) {}
+
+  purge(): Promise<Dismissed> {
+    return this.ask(null);
+  }
+
+  erase(userKeys: readonly string[]): Promise<Dismissed> {
+    return this.ask(userKeys);
+  }
+
+  private ask(userKeys: readonly string[] | null): Promise<Dismissed> {
+    return new Promise((resolve, reject) => {
+      const request: Request = { userKeys, resolve, reject, throughSeq: null, before: 0 };
+      this.asked.push(request);
+      this.parts.intake.mark((seq) => (request.throughSeq = seq));
+      this.parts.askTurn();
+    });
+  }
+
+  /** The engine closes: what has not been carried out will not be. */
+  close(): void {
+    const error = new Error('The queue was closed before this was done.');
+    const searched = this.searches.splice(0).map(({ request }) => request);
+    for (const { reject } of [...this.asked, ...this.purges, ...searched, ...this.done]) reject(error);
+    this.asked = [];
+    this.purges = [];
+    this.done = [];
+  }
+
+  // ── In a turn, before new messages are taken ────────────────────────────────────────────────────────────────
+
+  turn(nowMs: number): void {
+    if (this.asked.length > 0) this.begin(nowMs);
+    if (this.unmarkedSeq !== null) this.markPurge(this.unmarkedSeq);
+    const search = this.searches[0];
+    if (search !== undefined && search.found !== null) this.searched(search, search.found, nowMs);
+    if (this.purges.length > 0) this.endPurges();
+  }
+
+  private begin(nowMs: number): void {
+    const due = this.asked.filter(({ throughSeq }) => throughSeq !== null);
+    this.asked = this.asked.filter((request) => !due.includes(request));
+    for (const request of due) {
+      const begun = { ...request, throughSeq: request.throughSeq! };
+      if (begun.userKeys === null) this.beginPurge(begun, nowMs);
+      else this.beginErasure(begun, begun.userKeys, nowMs);
+    }
+  }
+
+  private beginPurge(request: Begun, nowMs: number): void {
+    const { dismissals, crowd } = this.parts;
+    request.before = dismissals.purged;
+    dismissals.purgeThrough(request.throughSeq);
+    this.unmarkedSeq = request.throughSeq;
+    crowd.dismissAll(nowMs);
+    this.purges.push(request);
+  }
+
+  /** Carried out before this turn's commit, so before anybody is told; again when it failed. */
+  private markPurge(throughSeq: number): void {
+    const { outbox, failed } = this.parts;
+    this.unmarkedSeq = null;
+    outbox.setMeta(purgedThroughKey, String(throughSeq)).catch((error: unknown) => {
+      this.unmarkedSeq = Math.max(this.unmarkedSeq ?? 0, throughSeq);
+      failed(error);
+    });
+  }
+
+  private beginErasure(request: Begun, userKeys: readonly string[], nowMs: number): void {
+    const { dismissals, crowd, forgetUser } = this.parts;
+    for (const key of userKeys) dismissals.erase(key, request.throughSeq);
+    forgetUser(userKeys);
+    for (const key of userKeys) crowd.dismissUser(key, nowMs);
+    const hashes = userKeys.map(hashUserKey);
+    this.searches.push({ request, userKeys, hashes, afterSeq: 0, reading: false, found: null });
+  }
+
+  private endPurges(): void {
+    const unread = this.purges.filter(({ throughSeq }) => this.parts.pager.hasUnreadBefore(throughSeq));
+    for (const request of this.purges) if (!unread.includes(request)) this.done.push(request);
+    this.purges = unread;
+  }
+
+  private searched(search: Search, found: UserRows, nowMs: number): void {
+    const { dismissals, journal } = this.parts;
+    search.found = null;
+    for (const row of found.rows) this.foundRow(search, row, nowMs);
+    const { request, userKeys } = search;
+    if (found.throughSeq !== null && found.throughSeq < request.throughSeq) {
+      search.afterSeq = found.throughSeq;
+      return;
+    }
+    for (const key of userKeys) {
+      const erasure = dismissals.erasureOf(key);
+      // Asked for again meanwhile: that search sees to it.
+      if (erasure?.throughSeq !== request.throughSeq) continue;
+      erasure.searched = true;
+      for (const seq of erasure.shields) journal.mark(seq, 'remove');
+    }
+    this.searches.shift();
+    this.done.push(request);
+  }
+
+  /** What is in memory ends there; here what is in the log only. */
+  private foundRow({ request, userKeys }: Search, row: Row, nowMs: number): void {
+    const { intake, crowd, pager, dismissals, journal, leftovers } = this.parts;
+    if (row.seq > request.throughSeq || dismissals.isGone(row.seq)) return;
+    const item = intake.itemOf(row, nowMs);
+    if (item === null || !userKeys.includes(item.entry.userKey)) return;
+    if (crowd.has(item.entry.userKey, row.seq)) return;
+    if (row.state === 'shield') {
+      journal.mark(row.seq, 'remove');
+      return;
+    }
+    // One that was read and is not in memory has ended since the search saw it. A repetition that is owed is kept.
+    if (!pager.isUnread(row.lane, row.seq) || (row.state === 'repeat' && leftovers.has(row.userHash))) return;
+    dismissals.rowGone(row.seq);
+    journal.mark(row.seq, 'remove');
+    crowd.queuedChars -= bodyChars(item.entry);
+    for (const cell of item.cells) if (!cell.again) crowd.reject(cell, 'erased', dismissalTexts.erased);
+    if (row.state === 'waiting') dismissals.ended(item, 'erased');
+  }
+
+  // ── After its commit ────────────────────────────────────────────────────────────────────────────────────────
+
+  committed(): void {
+    if (!this.parts.pager.readingAny) this.parts.dismissals.forgetGoneRows();
+    for (const request of this.done.splice(0)) request.resolve(this.resultOf(request));
+    if (this.parts.dismissals.any) this.forgetErased();
+    this.searchOn();
+    // What was handed in before them has been taken now.
+    if (this.asked.length > 0) this.parts.askTurn();
+  }
+
+  /** Those of whom nothing is left. */
+  private forgetErased(): void {
+    const { dismissals, crowd } = this.parts;
+    for (const [key, { searched, throughSeq }] of dismissals.erasing()) {
+      if (searched && !crowd.hasUpTo(key, throughSeq)) dismissals.forget(key);
+    }
+  }
+
+  private resultOf({ userKeys, throughSeq, before }: Begun): Dismissed {
+    const { dismissals, crowd } = this.parts;
+    if (userKeys === null)
+      return { entries: dismissals.purged - before, inFlight: crowd.openUpTo(throughSeq, null) };
+    let entries = 0;
+    let inFlight = 0;
+    for (const key of userKeys) {
+      entries += dismissals.erasureOf(key)?.entries ?? 0;
+      inFlight += crowd.openUpTo(throughSeq, key);
+    }
+    return { entries, inFlight };
+  }
+
+  private searchOn(): void {
+    const search = this.searches[0];
+    if (search === undefined || search.reading || search.found !== null) return;
+    search.reading = true;
+    this.parts.outbox.rowsOfUsers(search.hashes, search.afterSeq, rowsPerSearch).then(
+      (found) => {
+        search.reading = false;
+        search.found = found;
+        this.parts.askTurn();
+      },
+      (error: unknown) => {
+        search.reading = false;
+        this.parts.failed(error);
+      },
+    );
+  }
+}

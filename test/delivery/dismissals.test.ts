@@ -1,0 +1,349 @@
+// Purging a queue and erasing a user, whatever the network does: what was given up is never sent afterwards, every
+// entry still has one end, the rest of the service's state is right, and nothing of an erased user is kept.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import { hashUserKey, userKeyOf } from '../../src/audience/keys';
+import type { Dismissed } from '../../src/delivery/dismissals';
+import type { Block, Fate } from './support/fake-service';
+import { runs } from './support/runs';
+import { device, World, type WorldOptions } from './support/world';
+
+const users = [0, 1, 2].map(device);
+
+interface Added {
+  readonly user: number;
+  readonly blocks: readonly Block[];
+}
+type Step =
+  | {
+      readonly kind: 'add';
+      readonly entries: readonly Added[];
+      readonly completeOn: 'accepted' | 'queued';
+    }
+  | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'pause'; readonly ms: number }
+  | { readonly kind: 'diskFull'; readonly ms: number }
+  | { readonly kind: 'kill' }
+  | { readonly kind: 'flush' }
+  | { readonly kind: 'purge' }
+  | { readonly kind: 'erase'; readonly user: number };
+
+const block: fc.Arbitrary<Block> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ seg_id: fc.integer({ min: 1, max: 3 }) }) },
+  { weight: 1, arbitrary: fc.record({ seg_code: fc.constantFrom('x', 'y'), member_id: fc.constant(7) }) },
+);
+const blocks = fc.array(
+  fc.tuple(block, fc.constantFrom(-1, -1, 0, undefined, 600)).map(([who, expiration]) => ({
+    ...who,
+    ...(expiration !== undefined && { expiration }),
+  })),
+  { minLength: 1, maxLength: 3 },
+);
+const added = fc.record({ user: fc.integer({ min: 0, max: 2 }), blocks });
+const common: fc.WeightedArbitrary<Step>[] = [
+  {
+    weight: 20,
+    arbitrary: fc.record({
+      kind: fc.constant('add' as const),
+      entries: fc.array(added, { minLength: 1, maxLength: 3 }),
+      completeOn: fc.constantFrom('accepted' as const, 'accepted' as const, 'queued' as const),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat({ max: 200 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat({ max: 30_000 }) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('pause' as const), ms: fc.nat({ max: 2000 }) }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ kind: 'flush' }) },
+  { weight: 2, arbitrary: fc.constant<Step>({ kind: 'purge' }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('erase' as const), user: fc.nat({ max: 2 }) }) },
+];
+const step = fc.oneof(...common);
+const withKills = fc.oneof(...common, { weight: 1, arbitrary: fc.constant<Step>({ kind: 'kill' }) });
+const withFullDisk = fc.oneof(...common, {
+  weight: 1,
+  arbitrary: fc.record({ kind: fc.constant('diskFull' as const), ms: fc.nat({ max: 3000 }) }),
+});
+
+const faults: Partial<Record<Fate, number>> = {
+  dropped: 0.08,
+  replyLost: 0.08,
+  late: 0.12,
+  reset: 0.08,
+  rateLimited: 0.04,
+  serverError: 0.08,
+  deadToken: 0.02,
+  garbage: 0.03,
+};
+
+/** A run: gives every block a value of its own, by which it is known again on the wire. */
+class Play {
+  readonly world: World;
+  private value = 0;
+  /** By value: from when on (ms) it must not leave any more. */
+  private readonly givenUpAtMs = new Map<number, number>();
+  /** Values by user, of what was handed in. */
+  private readonly handedIn: { user: number; value: number; message: number; index: number }[] = [];
+  private readonly pending: Promise<Dismissed | null>[] = [];
+
+  constructor(options: WorldOptions) {
+    this.world = new World(options);
+  }
+
+  async play(steps: readonly Step[]): Promise<void> {
+    for (const each of steps) await this.step(each);
+    this.world.diskFails = false;
+  }
+
+  private async step(each: Step): Promise<void> {
+    const { world } = this;
+    switch (each.kind) {
+      case 'add':
+        this.add(each);
+        return;
+      case 'wait':
+        return world.clock.advance(each.ms);
+      case 'pause':
+        world.engine.pause();
+        await world.clock.advance(each.ms);
+        world.engine.resume();
+        return;
+      case 'diskFull':
+        world.diskFails = true;
+        await world.clock.advance(each.ms);
+        world.diskFails = false;
+        return;
+      case 'kill':
+        world.kill();
+        return;
+      case 'flush':
+        world.engine.flush();
+        return;
+      case 'purge':
+        this.giveUp(world.purge(), () => true);
+        return;
+      case 'erase': {
+        const { user } = each;
+        this.giveUp(world.erase(users[user]!, 'idfa'), (one) => one.user === user);
+      }
+    }
+  }
+
+  private add({ entries, completeOn }: Extract<Step, { kind: 'add' }>): void {
+    const message = this.world.messages.length;
+    const stated = entries.map(({ user, blocks: its }, index) => ({
+      user: users[user]!,
+      blocks: its.map((one) => {
+        this.value += 1;
+        this.handedIn.push({ user, value: this.value, message, index });
+        return { ...one, value: this.value };
+      }),
+    }));
+    this.world.submit(stated, { completeOn });
+  }
+
+  private giveUp(done: Promise<Dismissed>, which: (one: { user: number }) => boolean): void {
+    const { world } = this;
+    const values = this.handedIn.filter(which).map(({ value }) => value);
+    const told = (dismissed: Dismissed): Dismissed => {
+      for (const value of values)
+        if (!this.givenUpAtMs.has(value)) this.givenUpAtMs.set(value, world.clock.monoMs());
+      return dismissed;
+    };
+    this.pending.push(done.then(told, () => null));
+  }
+
+  /** Values of entries that ended as given up, by the messages' own word, with when they were told. */
+  private givenUpByWord(): Map<number, number> {
+    const told = new Map<number, number>();
+    this.world.messages.forEach(({ end, endMs }, message) => {
+      if (end?.kind !== 'settled') return;
+      for (const { index, code } of end.rejections) {
+        if (code !== 'purged' && code !== 'erased') continue;
+        for (const one of this.handedIn)
+          if (one.message === message && one.index === index) told.set(one.value, endMs);
+      }
+    });
+    return told;
+  }
+
+  /** What left although it had been given up, and was not on its way then. */
+  sentAfterwards(): string[] {
+    const found: string[] = [];
+    const told = this.givenUpByWord();
+    const { requests } = this.world.service;
+    /**
+     * By value: when the first post left that was applied. What was accepted may be repeated; after a crash so may an
+     * entry that was sent in part, as a whole, since the log keeps entries and not blocks.
+     */
+    const appliedMs = new Map<number, number>();
+    const entryOf = new Map(this.handedIn.map((one) => [one.value, `${one.message} ${one.index}`]));
+    for (const { applied, sentMs, entries } of requests) {
+      if (!applied) continue;
+      for (const { value } of entries.flatMap(({ seg_block: its }) => its)) {
+        const whole = this.handedIn.filter(
+          (one) => this.world.life > 1 && entryOf.get(one.value) === entryOf.get(value!),
+        );
+        for (const one of [value!, ...whole.map((other) => other.value)])
+          appliedMs.set(one, Math.min(sentMs, appliedMs.get(one) ?? Infinity));
+      }
+    }
+    for (const { sentMs, entries } of requests) {
+      for (const { value } of entries.flatMap(({ seg_block: its }) => its)) {
+        for (const given of [told, this.givenUpAtMs]) {
+          // What had ended without its message may be repeated after a crash, and nobody says which that was.
+          if (given === this.givenUpAtMs && this.world.life > 1) continue;
+          const goneMs = given.get(value!) ?? Infinity;
+          const repeated = (appliedMs.get(value!) ?? Infinity) <= goneMs;
+          if (sentMs > goneMs && !repeated)
+            found.push(`${value} left at ${sentMs}, was given up at ${goneMs}`);
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Rows of erased users that nobody has handed in anything for since. */
+  async traces(steps: readonly Step[]): Promise<string[]> {
+    const lastAdd = (user: number): number =>
+      steps.findLastIndex((one) => one.kind === 'add' && one.entries.some((entry) => entry.user === user));
+    const found: string[] = [];
+    for (const [user, id] of users.entries()) {
+      const erased = steps.findLastIndex((one) => one.kind === 'erase' && one.user === user);
+      if (erased < 0 || erased < lastAdd(user)) continue;
+      const hash = hashUserKey(userKeyOf('idfa', id).userKey);
+      const { rows } = await this.world.store.rowsOfUsers([hash], 0, Infinity);
+      for (const { seq, state } of rows) found.push(`row ${seq} (${state}) of user ${user}`);
+      const kept = JSON.stringify(this.world.engine.monitor.rejections.last());
+      if (kept.includes(id)) found.push(`rejected entries of user ${user}`);
+    }
+    return found;
+  }
+
+  /** Every order was carried out, but for those of a process that died. */
+  async settle(): Promise<void> {
+    if (this.world.life === 1) await Promise.all(this.pending);
+  }
+}
+
+function property(steps: fc.Arbitrary<Step>, options: Omit<WorldOptions, 'seed'>): Promise<void> {
+  return fc.assert(
+    fc.asyncProperty(
+      fc.array(steps, { minLength: 1, maxLength: 60, size: 'max' }),
+      fc.integer(),
+      async (script, seed) => {
+        const play = new Play({ ...options, seed });
+        await play.play(script);
+        await play.world.rest();
+        await play.settle();
+        assert.deepEqual(play.world.violations(), []);
+        assert.deepEqual(play.sentAfterwards(), []);
+        const killed = script.some(({ kind }) => kind === 'kill');
+        if (!killed) assert.deepEqual(await play.traces(script), []);
+      },
+    ),
+    runs(120),
+  );
+}
+
+describe('purging and erasing, whatever the network does', function () {
+  this.timeout(0);
+
+  it('leaves every entry with one end, and sends nothing that was given up', () =>
+    property(step, { fates: faults }));
+
+  it('does so when nearly everything is on disk only', () =>
+    property(step, { fates: faults, memoryMark: 2, pageRows: 2, commitMs: 20 }));
+
+  it('does so within a small quota, where much waits', () =>
+    property(step, {
+      fates: faults,
+      memoryMark: 3,
+      pageRows: 2,
+      limits: { postsPerSecond: 1, usersPerSecond: 1, maxConcurrent: 1 },
+    }));
+
+  it('does so across kill -9', () =>
+    property(withKills, { fates: faults, commitMs: 20, memoryMark: 2, pageRows: 2 }));
+
+  it('does so when the disk is full for a while', () =>
+    property(withFullDisk, { fates: faults, commitMs: 20, memoryMark: 3, pageRows: 2 }));
+
+  it('does so with the queue in memory', () => property(step, { fates: faults, durable: false }));
+
+  it('goes on with a purge after kill -9 in the middle of it', async () => {
+    const world = new World({ seed: 1, memoryMark: 10, pageRows: 5, commitMs: 20, keepEntries: true });
+    await world.clock.advance(100);
+    world.engine.pause();
+    for (let number = 0; number < 500; number += 1)
+      world.add(device(number), [{ seg_id: 1 }], { completeOn: 'queued' });
+    await world.clock.advance(1000);
+    assert.equal(world.engine.stats().counters.waiting, 500);
+    void world.purge().catch(() => undefined);
+    await world.clock.advance(150);
+    const left: number = world.engine.stats().counters.waiting;
+    assert.ok(left > 100 && left < 500, `${left} left when it is killed`);
+    world.kill();
+    await world.rest();
+    assert.equal(world.service.requests.length, 0);
+    assert.deepEqual([world.engine.counters.waiting, world.engine.counters.accepted], [0, 0]);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('carries a purge out while nothing can be sent, and says how much it was', async () => {
+    const world = new World({ seed: 1, memoryMark: 10, pageRows: 5 });
+    await world.clock.advance(100);
+    world.engine.pause();
+    const before = [0, 1, 2, 3].map((number) => world.add(device(number), [{ seg_id: 1 }]));
+    const many = world.submit(
+      Array.from({ length: 300 }, (_, number) => ({ user: device(100 + number), blocks: [{ seg_id: 1 }] })),
+    );
+    const purged = world.purge();
+    const after = world.add(device(7), [{ seg_id: 1 }]);
+    await world.clock.advance(5000);
+    assert.deepEqual(await purged, { entries: 304, inFlight: 0 });
+    for (const { end } of [...before, many]) {
+      assert.ok(end?.kind === 'settled');
+      assert.deepEqual([...new Set(end.rejections.map(({ code }) => code))], ['purged']);
+    }
+    assert.equal(after.end, null);
+    world.engine.resume();
+    await world.clock.advance(5000);
+    assert.equal((after.end as { kind: string } | null)?.kind, 'settled');
+    assert.deepEqual(world.engine.monitor.rejections.byCode(), { purged: 304 });
+    assert.equal(world.engine.monitor.rejections.size, 0);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('erases what is far behind on disk, and leaves the others', async () => {
+    const world = new World({ seed: 1, memoryMark: 10, pageRows: 5 });
+    await world.clock.advance(100);
+    world.engine.pause();
+    for (let number = 0; number < 12_000; number += 1)
+      world.add(device(number % 1000), [{ seg_id: 1 + (number % 7) }], { completeOn: 'queued' });
+    await world.clock.advance(5000);
+    const erased = world.erase(device(999), 'idfa');
+    await world.clock.advance(1000);
+    assert.deepEqual(await erased, { entries: 12, inFlight: 0 });
+    assert.equal(world.engine.counters.waiting, 12_000 - 12);
+    const hash = hashUserKey(userKeyOf('idfa', device(999)).userKey);
+    assert.deepEqual((await world.store.rowsOfUsers([hash], 0, Infinity)).rows, []);
+  });
+
+  it('shows the age of the oldest entry also where none is in memory', async () => {
+    const world = new World({ seed: 1, memoryMark: 2, pageRows: 2 });
+    await world.clock.advance(100);
+    world.engine.pause();
+    for (let number = 0; number < 50; number += 1) {
+      world.add(device(number), [{ seg_id: 1 }], { completeOn: 'queued' });
+      await world.clock.advance(1000);
+    }
+    assert.equal(world.engine.stats().oldestMs, 50_000);
+    world.kill();
+    world.diskFails = true;
+    await world.clock.advance(1000);
+    assert.equal(world.engine.stats().state.kind, 'outbox');
+    world.diskFails = false;
+    world.engine.pause();
+    await world.clock.advance(9000);
+    assert.equal(world.engine.stats().oldestMs, 60_000);
+  });
+});

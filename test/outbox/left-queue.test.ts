@@ -1,0 +1,80 @@
+// A queue file that no engine uses.
+import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { hashUserKey, userKeyOf, userKeysOf } from '../../src/audience/keys';
+import { erase, lookAt, purge, readAll } from '../../src/outbox/left-queue';
+import type { Row } from '../../src/outbox/outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { codeOf, newRow, temporaryFolder } from './rows';
+
+const idOf = (number: number): string => `${String(number).padStart(8, '0')}-0000-4000-8000-000000000001`;
+
+describe('a queue file that no engine uses', () => {
+  const folder = temporaryFolder();
+  after(() => folder.remove());
+  let files = 0;
+
+  async function leftQueue(rows: number): Promise<string> {
+    const path = join(folder.path, `left-${files++}.sqlite`);
+    const outbox = new SqliteOutbox(path, { mode: 'inline' });
+    await outbox.open();
+    const append = Array.from({ length: rows }, (_, at) => {
+      const id = idOf(at % 1000);
+      return newRow(at + 1, {
+        lane: at % 3 === 0 ? 'removal' : 'add',
+        userHash: hashUserKey(userKeyOf('idfa', id).userKey),
+        body: `{"user_id":"${id}","domain":"idfa","seg_block":[{"seg_id":${1 + (at % 5)}}]}`,
+        takenWallMs: 1000 + at,
+      });
+    });
+    await outbox.commit({ append, depart: [{ post: 1, userHashes: [1] }] });
+    await outbox.setMeta('authentications', '[1]');
+    await outbox.close();
+    return path;
+  }
+
+  it('is looked at and read without being changed', async () => {
+    const path = await leftQueue(5_000);
+    const seqs: number[] = [];
+    const take = (rows: readonly Row[]): Promise<void> => {
+      seqs.push(...rows.map(({ seq }) => seq));
+      return Promise.resolve();
+    };
+    await readAll(path, take);
+    assert.equal(new Set(seqs).size, 5_000);
+    assert.deepEqual(lookAt(path), { waiting: 5_000, oldestTakenWallMs: 1000 });
+  });
+
+  it('is emptied and gives its space back, but remembers logins and what may be on its way', async () => {
+    const path = await leftQueue(80_000);
+    const size = statSync(path).size;
+    assert.equal(await purge(path), 80_000);
+    assert.deepEqual(lookAt(path), { waiting: 0, oldestTakenWallMs: null });
+    assert.ok(statSync(path).size < size, `${statSync(path).size} of ${size} bytes are left`);
+    assert.doesNotMatch(readFileSync(path, 'latin1'), /00000123-0000-4000/);
+    const outbox = new SqliteOutbox(path, { mode: 'inline' });
+    const { lastSeq, flights } = await outbox.open();
+    assert.deepEqual([lastSeq, flights.length, await outbox.getMeta('authentications')], [80_000, 1, '[1]']);
+    await outbox.close();
+  });
+
+  it('loses one user and keeps the others', async () => {
+    const path = await leftQueue(5_000);
+    assert.equal(await erase(path, userKeysOf(undefined, idOf(7).toUpperCase())), 5);
+    assert.equal(lookAt(path).waiting, 4_995);
+    assert.equal(await erase(path, userKeysOf('aaid', idOf(8))), 0);
+    assert.equal(await erase(path, userKeysOf('idfa', idOf(8))), 5);
+  });
+
+  it('is left alone while somebody uses it, and is never made', async () => {
+    const path = await leftQueue(10);
+    const outbox = new SqliteOutbox(path, { mode: 'inline' });
+    await outbox.open();
+    assert.equal(await codeOf(() => lookAt(path)), 'locked');
+    assert.equal(await codeOf(() => purge(path)), 'locked');
+    await outbox.close();
+    assert.equal(await codeOf(() => lookAt(join(folder.path, 'none.sqlite'))), 'failed');
+  });
+});
