@@ -150,12 +150,7 @@ export const mutants = [
   ),
 
   // Promise 2: the last one wins.
-  one(
-    'lets memory overtake the disk',
-    'pager',
-    'if (!state.unread && state.loaded < this.memoryMark) {',
-    'if (state.loaded < this.memoryMark) {',
-  ),
+  one('lets memory overtake the disk', 'pager', 'if (!state.unread && room) {', 'if (room) {'),
   one(
     'puts what failed behind what is newer',
     'outcomes',
@@ -220,8 +215,8 @@ export const mutants = [
   one(
     'leaves no shield for an add on disk',
     'crowd',
-    'if (changedNothing || !this.pager.hasUnreadBefore(item.seq)) {',
-    'if (changedNothing || item.seq > 0) {',
+    'if (leavesNothing || !this.pager.hasUnreadBefore(item.seq)) {',
+    'if (leavesNothing || item.seq > 0) {',
   ),
   one(
     'forgets shields that were made during a read',
@@ -252,8 +247,14 @@ export const mutants = [
   one(
     'reads everything into memory',
     'pager',
-    'state.reading || state.loaded > mark',
-    'state.reading || state.loaded > 1e9',
+    'if (state.loaded > mark || state.further > furtherPerMark * mark) continue;',
+    '',
+  ),
+  one(
+    'lets further entries of the same users into memory without end',
+    'pager',
+    'further ? state.further < furtherPerMark * this.memoryMark : state.loaded < this.memoryMark',
+    'further || state.loaded < this.memoryMark',
   ),
   one('packs more than a body holds', 'packer', 'if (left < headBytes) return i;', ''),
 
