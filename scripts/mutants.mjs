@@ -21,7 +21,8 @@ const mocha = realpathSync(tool('mocha', 'lib/cli/cli.js'));
 /** A copy in which mutants live one after the other. */
 async function makeCopy() {
   const folder = await mkdtemp(path.join(tmpdir(), 'mutants-'));
-  for (const part of ['src', path.join('test', 'delivery'), path.join('test', 'tsconfig.json')]) {
+  const sizes = path.join('test', 'support', 'property-sizes.ts');
+  for (const part of ['src', path.join('test', 'delivery'), path.join('test', 'tsconfig.json'), sizes]) {
     await cp(path.join(root, part), path.join(folder, part), { recursive: true });
   }
   for (const file of globSync(['package.json', 'tsconfig*.json', '.mocharc.json'], { cwd: root })) {

@@ -31,9 +31,9 @@ const who = fc.oneof(
 );
 const blocks = fc.oneof(
   fc.array(fc.oneof(idBlock, codeBlock(50)), { minLength: 1, maxLength: 4 }),
-  fc.array(idBlock, { minLength: 150, maxLength: 450, size: 'max' }),
+  fc.array(idBlock, { minLength: 150, maxLength: 450 }),
   // Several fill a body, which holds at most a hundred of them.
-  fc.array(codeBlock(9_000), { minLength: 20, maxLength: 150, size: 'max' }),
+  fc.array(codeBlock(9_000), { minLength: 20, maxLength: 150 }),
 );
 const entry: fc.Arbitrary<Stated> = fc.tuple(who, blocks).map(([user, list]) => ({ ...user, blocks: list }));
 

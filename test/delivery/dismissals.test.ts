@@ -226,20 +226,16 @@ class Play {
 
 function property(steps: fc.Arbitrary<Step>, options: Omit<WorldOptions, 'seed'>): Promise<void> {
   return fc.assert(
-    fc.asyncProperty(
-      fc.array(steps, { minLength: 1, maxLength: 60, size: 'max' }),
-      fc.integer(),
-      async (script, seed) => {
-        const play = new Play({ ...options, seed });
-        await play.play(script);
-        await play.world.rest();
-        await play.settle();
-        assert.deepEqual(play.world.violations(), []);
-        assert.deepEqual(play.sentAfterwards(), []);
-        const killed = script.some(({ kind }) => kind === 'kill');
-        if (!killed) assert.deepEqual(await play.traces(script), []);
-      },
-    ),
+    fc.asyncProperty(fc.array(steps, { minLength: 1, maxLength: 60 }), fc.integer(), async (script, seed) => {
+      const play = new Play({ ...options, seed });
+      await play.play(script);
+      await play.world.rest();
+      await play.settle();
+      assert.deepEqual(play.world.violations(), []);
+      assert.deepEqual(play.sentAfterwards(), []);
+      const killed = script.some(({ kind }) => kind === 'kill');
+      if (!killed) assert.deepEqual(await play.traces(script), []);
+    }),
     runs(120),
   );
 }

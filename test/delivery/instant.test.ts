@@ -84,7 +84,6 @@ describe('an entry', function () {
       {
         minLength: 5,
         maxLength: 80,
-        size: 'max',
       },
     );
     await fc.assert(

@@ -124,7 +124,7 @@ describe('the pager', () => {
     let paged = 0;
     await fc.assert(
       fc.asyncProperty(
-        fc.array(step, { maxLength: 80, size: 'max' }),
+        fc.array(step, { maxLength: 80 }),
         fc.integer({ min: 1, max: 6 }),
         fc.integer({ min: 1, max: 5 }),
         async (steps, mark, pageRows) => {

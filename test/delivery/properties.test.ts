@@ -185,16 +185,12 @@ async function play(world: World, steps: readonly Step[]): Promise<void> {
 
 function property(steps: fc.Arbitrary<Step>, options: Omit<WorldOptions, 'seed'>): Promise<void> {
   return fc.assert(
-    fc.asyncProperty(
-      fc.array(steps, { minLength: 1, maxLength: 60, size: 'max' }),
-      fc.integer(),
-      async (script, seed) => {
-        const world = new World({ accounts: ['a', 'b'], ...options, seed });
-        await play(world, script);
-        await world.rest();
-        assert.deepEqual(world.violations(), []);
-      },
-    ),
+    fc.asyncProperty(fc.array(steps, { minLength: 1, maxLength: 60 }), fc.integer(), async (script, seed) => {
+      const world = new World({ accounts: ['a', 'b'], ...options, seed });
+      await play(world, script);
+      await world.rest();
+      assert.deepEqual(world.violations(), []);
+    }),
     runs(150),
   );
 }

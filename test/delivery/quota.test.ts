@@ -26,7 +26,6 @@ const pass = fc.oneof(
 const steps = fc.array(fc.oneof({ weight: 3, arbitrary: burst }, { weight: 4, arbitrary: pass }), {
   minLength: 10,
   maxLength: 50,
-  size: 'max',
 });
 const stepsWithKills = fc.array(
   fc.oneof(
@@ -34,7 +33,7 @@ const stepsWithKills = fc.array(
     { weight: 8, arbitrary: pass },
     { weight: 1, arbitrary: fc.constant({ kind: 'kill' }) },
   ),
-  { minLength: 10, maxLength: 50, size: 'max' },
+  { minLength: 10, maxLength: 50 },
 );
 
 /** Posts, users and calls are each the narrowest once. */

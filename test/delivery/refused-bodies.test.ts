@@ -44,7 +44,7 @@ const crowd = fc.array(
     blocks: fc.constantFrom(0, 0, 1, 2, 7, 120),
     waitMs: fc.constantFrom(0, 0, 0, 0, 30, 700),
   }),
-  { minLength: 2, maxLength: 60, size: 'max' },
+  { minLength: 2, maxLength: 60 },
 );
 
 async function searches(fates: Partial<Record<Fate, number>>, limits?: World['limits']): Promise<void> {

@@ -60,7 +60,7 @@ const commitStep: fc.Arbitrary<Step> = fc
   .record({
     append: fc.oneof(fc.array(append, { maxLength: 4 }), {
       weight: 1,
-      arbitrary: fc.array(append, { minLength: 30, maxLength: 50, size: 'max' }),
+      arbitrary: fc.array(append, { minLength: 30, maxLength: 50 }),
     }),
     remove: optional(numbers),
     shield: optional(numbers),
@@ -171,7 +171,7 @@ describe('the outbox on disk and the one in memory', () => {
     let run = 0;
     try {
       await fc.assert(
-        fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), (steps) =>
+        fc.asyncProperty(fc.array(step, { maxLength: 40 }), (steps) =>
           compare(steps, new MemoryOutbox(), open(join(folder.path, `${run++}`, 'queue.db'))),
         ),
         { numRuns, endOnFailure: false },

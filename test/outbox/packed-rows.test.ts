@@ -20,7 +20,7 @@ describe('packed rows', () => {
   it('are what they were, also after a clone into another thread', () => {
     fc.assert(
       fc.property(
-        fc.array(row, { maxLength: 50, size: 'max' }),
+        fc.array(row, { maxLength: 50 }),
         fc.array(source, { minLength: 3, maxLength: 3 }),
         (rows, sources) => {
           const given: NewRow[] = rows.map((each, at) => ({
