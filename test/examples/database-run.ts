@@ -96,6 +96,7 @@ export function databaseToAudience(kind: Kind): void {
     // Not beside the next test, which an embedded server gives the same database.
     await site.close();
     report(
+      kind.example,
       server.what,
       count(changes.length, 'rows'),
       count(expected.length, 'memberships as expected'),
@@ -137,6 +138,7 @@ export function databaseToAudience(kind: Kind): void {
     const { totals } = await sandbox.peaks();
     assert.equal(totals.rateLimited, 0);
     report(
+      kind.example,
       `${server.what}, killed with ${killedAt.join(' and ')} memberships there`,
       count(changes.length, 'rows'),
       `${count(expected.length, 'memberships as expected')}, nothing missing`,

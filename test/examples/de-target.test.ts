@@ -42,6 +42,7 @@ describe('de-target buyers', function () {
     );
     comms.close();
     report(
+      'de-target buyers',
       'HTTP requests',
       `${count(viewers, 'views')}, ${count(buyers, 'purchases')}`,
       `${count(expected.length, 'memberships as expected')}, the slowest buyer out after ${slowest} ms with ${meanwhile} viewers in`,

@@ -80,6 +80,7 @@ export function fileToAudience({ rows, users, limits, mostMb, timeoutMs = 30_000
     if (mostMb !== undefined && peak !== undefined)
       assert.ok(peak.growthMb < mostMb, `memory grew by ${peak.growthMb} MB`);
     report(
+      'file to audience',
       `a file of ${(size / 1_000_000).toFixed(1)} MB`,
       count(rows, 'rows'),
       `${count(users, 'memberships as expected')}, ${Math.round(rows / seconds).toLocaleString('en')} rows/s${

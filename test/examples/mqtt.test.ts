@@ -110,6 +110,7 @@ describe('mqtt to audience', function () {
     comms.close();
     await site.close();
     report(
+      'mqtt to audience',
       broker.what,
       count(events.length, 'events'),
       count(expected.length, 'memberships as expected'),
@@ -150,6 +151,7 @@ describe('mqtt to audience', function () {
       'what the broker kept while Node-RED was down',
     );
     report(
+      'mqtt to audience',
       `${broker.what}, killed after ${count(before.size, 'commits')}`,
       count(events.length, 'events'),
       `${count(state.length, 'memberships')}, no committed entry missing (${lost.length} acknowledged before the commit lost)`,

@@ -68,6 +68,7 @@ describe('rejected to file and back', function () {
       1,
     );
     report(
+      'rejected to file and back',
       'HTTP requests, and the file that was put right',
       `${count(entries, 'entries')}, ${wrong} of them wrong`,
       `${count(entries - 1, 'memberships as expected')}, 1 still in the file`,

@@ -47,6 +47,7 @@ describe('scores to values', function () {
     const bands = new Set(state.map(({ value }) => value));
     assert.deepEqual([...bands].sort(), [10, 2, 3, 4, 5, 6, 7, 8, 9]);
     report(
+      'scores to values',
       'HTTP requests',
       count(numbers.flatMap(scoresOf).length, 'scores'),
       `${count(state.length, 'memberships')} with ${bands.size} values as expected`,

@@ -1,6 +1,6 @@
 // An example as the editor imports it, in a real Node-RED with the packed package, and the sandbox that it fills.
 import { strict as assert } from 'node:assert';
-import { readFileSync, readdirSync } from 'node:fs';
+import { appendFileSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -254,10 +254,22 @@ export async function inParallel<T>(
   await Promise.all(Array.from({ length: atATime }, worker));
 }
 
-/** The line that each test prints: from where, how much went in, what is there, how long it took. */
-export function report(source: string, eventsIn: string, stateOut: string, startedMs: number): void {
-  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  console.log(`      fed from ${source} · ${eventsIn} in · ${stateOut} · ${seconds} s`);
+/**
+ * The line that each test prints: from where, how much went in, what is there, how long it took. With
+ * EXAMPLES_REPORT, the name of a file, it is a row of a table there, too.
+ */
+export function report(
+  example: string,
+  source: string,
+  eventsIn: string,
+  stateOut: string,
+  startedMs: number,
+): void {
+  const time = `${((performance.now() - startedMs) / 1000).toFixed(1)} s`;
+  console.log(`      fed from ${source} · ${eventsIn} in · ${stateOut} · ${time}`);
+  const file = process.env.EXAMPLES_REPORT;
+  if (file !== undefined)
+    appendFileSync(file, `| ${[example, source, eventsIn, stateOut, time].join(' | ')} |\n`);
 }
 
 /** 1234 as `1,234`. */

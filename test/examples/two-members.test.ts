@@ -52,6 +52,7 @@ describe('two members', function () {
     await settled(() => site.sandboxState(), of('kitchen', 10_001), waitMs);
     comms.close();
     report(
+      'two members',
       'HTTP requests, one of two services away at first',
       count(visits, 'visits'),
       `${count(kitchen.length, 'memberships')} of one member and ${count(gardenState.length, 'of the other')}, as expected`,

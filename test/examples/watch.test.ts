@@ -54,6 +54,7 @@ describe('watch it', function () {
     const sum = plotted('per second').reduce((total, rate) => total + rate, 0);
     assert.equal(sum, visitors - wrong);
     report(
+      'watch it',
       'HTTP requests',
       count(visitors, 'visitors'),
       `${count(state.length, 'memberships as expected')}, ${wrong} rejected, plotted in ${plotted('queued').length} seconds`,

@@ -58,6 +58,7 @@ describe('webhook to audience', function () {
     );
     comms.close();
     report(
+      'webhook to audience',
       'HTTP requests, 60 at a time',
       count(users.flat().length, 'events'),
       count(expected.length, 'memberships as expected'),

@@ -1,10 +1,28 @@
 // The services of the examples' tests, on a machine where nothing runs: what takes a while to start.
 import { strict as assert } from 'node:assert';
 import { makeAndReadTable, nowhere, using } from '../examples/services-run';
-import { findMariaDb, findPostgres, mariaDbAt, needService } from '../support/services';
+import { until } from '../support/node-red';
+import { amqpAt, findMariaDb, findPostgres, findRabbitMq, mariaDbAt, needService } from '../support/services';
 
-describe('a machine on which no database runs', function () {
+describe('a machine on which no database and no message queue runs', function () {
   this.timeout(120_000);
+
+  it('gets a RabbitMQ from what is installed', async function () {
+    const rabbitMq = await findRabbitMq({ port: nowhere });
+    needService(this, rabbitMq, 'RabbitMQ to start');
+    await using(rabbitMq, async () => {
+      const { model, end } = await amqpAt(rabbitMq.url);
+      const channel = await model.createChannel();
+      await channel.assertQueue('here');
+      channel.sendToQueue('here', Buffer.from('arrived'));
+      await until(
+        async () => (await channel.get('here', { noAck: true })) !== false,
+        5_000,
+        () => 'what was sent',
+      );
+      await end();
+    });
+  });
 
   it('gets a PostgreSQL from npm, and each test its own tables', async () => {
     const postgres = await findPostgres({ port: nowhere, installed: false });

@@ -1,5 +1,6 @@
 // The quick start, run as it is: a thousand events by HTTP, and the sandbox holds what they say.
 import { strict as assert } from 'node:assert';
+import { count, report } from '../examples/support';
 import { cleanUps } from '../support/clean-up';
 import { NodeRed, nodeRedVersions, until, type CommsLog } from '../support/node-red';
 import { quickStart } from './support';
@@ -61,6 +62,7 @@ for (const version of nodeRedVersions) {
     const debugs = (name: string): any[] => comms.on('debug').filter((said) => said.name === name);
 
     it('ends with the membership that 1000 events say, each accepted once', async () => {
+      const startedMs = performance.now();
       const byUser = eventsByUser();
       await postAll(byUser, async (event) => {
         const reply = await nodeRed.post('events', event);
@@ -75,6 +77,13 @@ for (const version of nodeRedVersions) {
       assert.equal(debugs('accepted').length, eventCount);
       assert.deepEqual(debugs('rejected'), []);
       for (const said of debugs('accepted')) assert.equal(JSON.parse(said.msg).status, 'accepted');
+      report(
+        'quick start',
+        `HTTP requests, Node-RED ${version}`,
+        count(eventCount, 'events'),
+        count(expectedMembers(byUser).size, 'memberships as expected'),
+        startedMs,
+      );
     });
 
     it('shows in the out node’s status that it worked, and in the end that it is idle and connected', async () => {

@@ -8,6 +8,7 @@ import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { connect as connectAmqp, type ChannelModel } from 'amqplib';
 import { createConnection } from 'mysql2/promise';
 import { Client } from 'pg';
 import { until } from './node-red';
@@ -26,6 +27,11 @@ export interface Service {
 
 export interface Broker extends Service {
   readonly port: number;
+}
+
+export interface MessageQueue extends Service {
+  /** Of a user that may make queues. */
+  readonly url: string;
 }
 
 export interface Database extends Service {
@@ -72,6 +78,18 @@ export async function findMariaDb({ port = 3306, installed = true }: Search = {}
     return { what: 'MariaDB that runs here', url, concurrent: true, stop: nothing };
   const [make, program] = installed ? [find('mariadb-install-db'), find('mariadbd')] : [null, null];
   return make !== null && program !== null ? startMariaDb(make, program) : null;
+}
+
+/** A RabbitMQ that lets `guest` in from this machine; there is none in npm. */
+export async function findRabbitMq({
+  port = 5672,
+  installed = true,
+}: Search = {}): Promise<MessageQueue | null> {
+  const url = amqpUrl(port);
+  if ((await answers(port)) && (await letsIn(() => amqpAt(url))))
+    return { what: 'RabbitMQ that runs here', url, stop: nothing };
+  const program = installed ? find('rabbitmq-server', '/usr/lib/rabbitmq/bin') : null;
+  return program === null ? null : startRabbitMq(program);
 }
 
 /** For a suite that needs a service: skips it where there is none, and says so. CI has to have them all. */
@@ -124,6 +142,12 @@ export async function postgresAt(url: string): Promise<Client> {
 
 export function mariaDbAt(url: string): ReturnType<typeof createConnection> {
   return createConnection({ uri: url, connectTimeout: 5_000 });
+}
+
+export async function amqpAt(url: string): Promise<{ model: ChannelModel; end: () => Promise<void> }> {
+  const model = await connectAmqp(url, { timeout: 5_000 });
+  model.on('error', () => undefined); // The call that fails says so.
+  return { model, end: () => model.close() };
 }
 
 // ── Installed ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,6 +220,29 @@ async function startMariaDb(make: string, program: string): Promise<Database> {
     () => `a login at ${url}`,
   );
   return { what: 'MariaDB that the test started', url, concurrent: true, stop: () => daemon.stop() };
+}
+
+/** A node of its own, with no plugin and none of what is configured for this machine. */
+async function startRabbitMq(program: string): Promise<MessageQueue> {
+  const [port, distPort] = [await freePort(), await freePort()];
+  const folder = await mkdtemp(path.join(tmpdir(), 'rabbitmq-'));
+  const file = (name: string): string => path.join(folder, name);
+  await writeFile(file('rabbitmq.conf'), `listeners.tcp.local = ${loopback}:${port}\n`);
+  await writeFile(file('plugins'), '[].\n');
+  const env = {
+    ...process.env,
+    HOME: folder,
+    RABBITMQ_NODENAME: `instant-audience-test-${port}@localhost`,
+    RABBITMQ_CONF_ENV_FILE: '/dev/null',
+    RABBITMQ_CONFIG_FILE: file('rabbitmq.conf'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: file('plugins'),
+    RABBITMQ_DIST_PORT: String(distPort),
+    RABBITMQ_MNESIA_BASE: file('data'),
+    RABBITMQ_LOG_BASE: file('log'),
+    RABBITMQ_PID_FILE: file('pid'),
+  };
+  const daemon = await Daemon.start(program, [], port, folder, { env });
+  return { what: 'RabbitMQ that the test started', url: amqpUrl(port), stop: () => daemon.stop() };
 }
 
 // ── From npm ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -295,6 +342,10 @@ function mariaDbUrl(port: number, database = 'test'): string {
   return `mysql://root@${loopback}:${port}/${database}`;
 }
 
+function amqpUrl(port: number): string {
+  return `amqp://${loopback}:${port}`;
+}
+
 function withDatabase(url: string, name: string): string {
   const changed = new URL(url);
   changed.pathname = `/${name}`;
@@ -336,10 +387,11 @@ async function freePort(): Promise<number> {
 }
 
 /** A program on the path or where Linux distributions put servers; the newest of several versions. */
-function find(program: string): string | null {
+function find(program: string, first = ''): string | null {
   const versioned = '/usr/lib/postgresql';
   const versions = existsSync(versioned) ? readdirSync(versioned).sort((a, b) => Number(b) - Number(a)) : [];
   const folders = [
+    ...(first === '' ? [] : [first]),
     ...(process.env.PATH ?? '').split(path.delimiter),
     '/usr/sbin',
     '/usr/local/sbin',

@@ -1,0 +1,44 @@
+// docs/examples.md against the examples: each has its part, its picture, and its row in both tables.
+import { strict as assert } from 'node:assert';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+
+const root = path.join(__dirname, '..', '..');
+const docs = path.join(root, 'docs');
+const page = readFileSync(path.join(docs, 'examples.md'), 'utf8');
+const names = readdirSync(path.join(root, 'examples')).map((file) => path.basename(file, '.json'));
+
+describe('docs/examples.md', () => {
+  it('has a part for every example, with a picture of its flow, and for no other', () => {
+    const parts = page.split(/^## /m).slice(1);
+    const shown: string[] = [];
+    for (const part of parts) {
+      const file = /^`examples\/(.+)\.json`$/m.exec(part)?.[1];
+      if (file === undefined) continue;
+      assert.equal(part.split('\n')[0], file);
+      const picture = /^!\[.+\]\((images\/example-.+\.png)\)$/m.exec(part)?.[1];
+      assert.ok(picture !== undefined && existsSync(path.join(docs, picture)), `a picture of ${file}`);
+      shown.push(file);
+    }
+    assert.deepEqual(shown.sort(), [...names].sort());
+  });
+
+  it('names every example in its first table, and what was measured of every one in its last', () => {
+    const missing = names.filter((name) => !page.includes(`\n| [${name}](#`));
+    assert.deepEqual(missing, []);
+    const measured = page.split('## Measured')[1] ?? '';
+    assert.deepEqual(
+      names.filter((name) => !measured.includes(`\n| ${name} `)),
+      [],
+    );
+  });
+
+  it('is a picture short of nothing: none in the folder is shown nowhere', () => {
+    const pages = ['README.md', ...readdirSync(docs).map((file) => path.join('docs', file))]
+      .filter((file) => file.endsWith('.md'))
+      .map((file) => readFileSync(path.join(root, file), 'utf8'))
+      .join('\n');
+    const unseen = readdirSync(path.join(docs, 'images')).filter((file) => !pages.includes(file));
+    assert.deepEqual(unseen, []);
+  });
+});
