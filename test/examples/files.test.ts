@@ -20,7 +20,7 @@ const references = new Set([
   'theme',
 ]);
 /** What the examples need besides Node-RED's own nodes, as their comments say. */
-const modules = ['pg', 'mysql2', '@flowfuse/node-red-dashboard'];
+const modules = ['amqplib', 'pg', 'mysql2', '@flowfuse/node-red-dashboard'];
 const ourTypes = [
   'instant-audience-account',
   'instant-audience-segment-builder',
@@ -41,6 +41,7 @@ describe('the examples', function () {
 
   it('are those that the menu is to have', () => {
     assert.deepEqual(exampleNames, [
+      'amqp to audience',
       'database to audience',
       'database to audience (MariaDB)',
       'de-target buyers',
@@ -137,7 +138,7 @@ function leaveAlone(flow: readonly FlowNode[]): void {
     if (node.type === 'mqtt-broker') node.port = 9;
     const variables = (node.env ?? []) as { name: string; value: string }[];
     for (const each of variables)
-      if (each.name === 'DATABASE_URL') each.value = each.value.replace(/:\d+\//, ':9/');
+      if (each.name.endsWith('_URL')) each.value = each.value.replace(/:\d+(?=\/|$)/, ':9');
   }
 }
 
