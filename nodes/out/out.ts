@@ -18,6 +18,8 @@ import { typedInputsOf } from '../shared/typed-input';
 import { issueText, rejection, textOr, type Rejection } from '../shared/words';
 import { whenFlowsStarted } from './flow-start';
 import { Reporter, type Delivery, type Message } from './reporter';
+import { SegmentWatch } from './segment-watch';
+import { segmentRemark, segmentSentence } from './segment-words';
 import { StatusLine } from './status-line';
 import { accountStatus } from './status-words';
 
@@ -30,6 +32,7 @@ interface OutDef extends NodeDef {
   input?: unknown;
   inputType?: unknown;
   completeOn?: unknown;
+  youngSegments?: unknown;
   dryRun?: unknown;
 }
 
@@ -54,6 +57,7 @@ class OutNode {
   /** One object for all messages: stores know it again. */
   private readonly source: Source;
   private engine: Engine | null = null;
+  private watch: SegmentWatch | null = null;
   private problem: Problem | null = null;
   private closed = false;
   /** What ended before the flows had started; null since then. */
@@ -77,7 +81,7 @@ class OutNode {
     this.dryRun = config.dryRun === true || config.dryRun === 'true';
     this.account = this.findAccount(account);
     this.source = { node: node.id, account: this.account?.id ?? '' };
-    this.status = new StatusLine(RED, node, this.dryRun);
+    this.status = new StatusLine(RED, node, this.dryRun, () => this.segmentRemark());
     this.reporter = new Reporter(RED, node, this.account?.accountName ?? '', this.status);
   }
 
@@ -147,12 +151,40 @@ class OutNode {
   private ready(engine: Engine, account: AccountNode): void {
     this.engine = engine;
     this.status.follow(engine, account.id, account.warnAfterMs);
+    this.watchSegments(engine, account);
     for (const call of this.early.splice(0)) call();
+  }
+
+  private watchSegments(engine: Engine, account: AccountNode): void {
+    if (this.config.youngSegments === 'ignore') return;
+    const { RED, node } = this;
+    const out = (node as { _alias?: string })._alias ?? node.id;
+    const told = new Set<string>();
+    this.watch = new SegmentWatch({
+      RED,
+      node: node.id,
+      out,
+      account,
+      engine,
+      changed: (warnings) => {
+        for (const text of warnings.map((warning) => segmentSentence(RED, warning))) {
+          if (!told.has(text)) node.warn(text);
+          told.add(text);
+        }
+        this.status.refresh();
+      },
+    });
+    this.watch.start();
+  }
+
+  private segmentRemark(): string | null {
+    return segmentRemark(this.RED, this.watch?.warnings(Date.now()) ?? []);
   }
 
   /** Whatever the engine has seen ends through it; the rest is told that it was not taken. */
   private async close(removed: boolean): Promise<void> {
     this.status.stop();
+    this.watch?.stop();
     this.cancelStart();
     this.flowsStarted();
     await this.account?.leave(this.node.id, !removed);

@@ -25,6 +25,9 @@ interface Line {
   readonly params?: Readonly<Record<string, string | number>>;
 }
 
+/** Those with which nothing is wrong. */
+const calmKeys: ReadonlySet<string> = new Set(['idle', 'idleMemory', 'working', 'workingMemory', 'dryRun']);
+
 interface Followed {
   readonly engine: Engine;
   readonly account: string;
@@ -45,6 +48,8 @@ export class StatusLine {
     private readonly RED: NodeAPI,
     private readonly node: Node,
     private readonly dryRun: boolean,
+    /** What else is to be said while nothing is wrong with the delivery itself; null for nothing. */
+    private readonly remark: () => string | null,
   ) {}
 
   connecting(): void {
@@ -90,10 +95,13 @@ export class StatusLine {
     if (this.next !== null) this.showNext(this.followed === null ? this.next : this.lineOf(this.followed));
   }
 
-  private showNext({ look, key, params }: Line): void {
+  private showNext({ look: own, key, params }: Line): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    const text = this.RED._(`status.${key}`, { ...params });
+    const remark = calmKeys.has(key) ? this.remark() : null;
+    const line = this.RED._(`status.${key}`, { ...params });
+    const look = remark === null ? own : 'waiting';
+    const text = remark === null ? line : key === 'idle' ? remark : `${line} · ${remark}`;
     if (`${look} ${text}` === this.shown) return;
     this.shown = `${look} ${text}`;
     this.shownAtMs = performance.now();

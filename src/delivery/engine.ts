@@ -270,6 +270,11 @@ export class Engine {
     });
   }
 
+  /** Small values beside the queue. They can be had while the outbox is open. */
+  get meta(): Pick<Outbox, 'getMeta' | 'setMeta'> {
+    return this.outbox;
+  }
+
   /** Values of the last 30 days' hours, beside the queue. They can be had while the outbox is open. */
   hourRing(name: string): HourRing {
     return new HourRing(this.outbox, name);

@@ -8,11 +8,17 @@ import helper from 'node-red-node-test-helper';
 import accountNode from '../../nodes/account/account';
 import { engines, sandbox } from '../../nodes/account/process-wide';
 import outNode from '../../nodes/out/out';
+import builderNode from '../../nodes/segment-builder/segment-builder';
 import usageNode from '../../nodes/usage/usage';
 
 const nodesFolder = path.join(__dirname, '..', '..', 'nodes');
 const prefix = '@instant-audience/node-red-xandr/instant-audience-';
-const files = { account: 'account.json', out: 'out.json', usage: 'usage.json' } as const;
+const files = {
+  account: 'account.json',
+  out: 'out.json',
+  usage: 'usage.json',
+  'segment-builder': 'segment-builder.json',
+} as const;
 type NodeSet = keyof typeof files;
 
 export function wordsOf(set: NodeSet): any {
@@ -248,7 +254,8 @@ export async function loadWith(
   ...flows: Flow[]
 ): Promise<void> {
   begin(flows);
-  const types = [account, loaded(outNode, 'out'), loaded(usageNode, 'usage'), ...ownNodes];
+  const ours = [loaded(outNode, 'out'), loaded(usageNode, 'usage'), loaded(builderNode, 'segment-builder')];
+  const types = [account, ...ours, ...ownNodes];
   await helper.load(types, [tab, ...nodes], credentials);
   for (const flow of flows) flow.watch();
 }

@@ -25,12 +25,14 @@ class Watched {
   now: Case = {};
   readonly line: StatusLine;
 
+  remark: string | null = null;
+
   constructor(dryRun = false) {
     const RED = { _: translate(words) } as unknown as NodeAPI;
     const status = ({ fill, shape, text }: { fill: string; shape: string; text: string }): void => {
       this.shown.push(`${fill} ${shape} ${text}`);
     };
-    this.line = new StatusLine(RED, { status } as unknown as Node, dryRun);
+    this.line = new StatusLine(RED, { status } as unknown as Node, dryRun, () => this.remark);
   }
 
   follow(first: Case): void {
@@ -132,6 +134,20 @@ describe('the status of the out node', () => {
       const watched = new Watched();
       watched.line.tell(key);
       watched.follow({ waiting: 5 });
+      watched.line.stop();
+      assert.deepEqual(watched.shown, [expected]);
+    }
+  });
+
+  it('has room for a remark while nothing is wrong with the delivery, and turns yellow for it', () => {
+    for (const [what, expected] of [
+      [{}, 'yellow ring segment 12 is inactive'],
+      [{ waiting: 7 }, 'yellow ring 7 queued · 0/s · … · segment 12 is inactive'],
+      [{ state: { kind: 'parked' }, waiting: 2 }, 'yellow ring 2 queued'],
+    ] as [Case, string][]) {
+      const watched = new Watched();
+      watched.remark = 'segment 12 is inactive';
+      watched.follow(what);
       watched.line.stop();
       assert.deepEqual(watched.shown, [expected]);
     }

@@ -12,7 +12,13 @@ import { wordsOf } from './out-flow';
 const nodes = path.join(__dirname, '..', '..', 'nodes');
 const sources = (...files: string[]): string =>
   files.map((file) => readFileSync(path.join(nodes, file), 'utf8')).join('\n');
-const outSources = sources('out/out.ts', 'out/reporter.ts', 'out/status-line.ts', 'out/status-words.ts');
+const outSources = sources(
+  'out/out.ts',
+  'out/reporter.ts',
+  'out/status-line.ts',
+  'out/status-words.ts',
+  'out/segment-words.ts',
+);
 const words = wordsOf('out');
 const namespace = '@instant-audience/node-red-xandr/instant-audience-out';
 const RED = {

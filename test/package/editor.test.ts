@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { needBrowser, openBrowser, openEditor, picture } from '../support/browser';
 import { cleanUps } from '../support/clean-up';
 import { NodeRed, nodeRedVersions, type FlowNode } from '../support/node-red';
-import { manifest, quickStart, root, types } from './support';
+import { manifest, readExample, root, types } from './support';
 
 for (const version of nodeRedVersions) {
   describe(`the package in the editor of Node-RED ${version}`, function () {
@@ -26,10 +26,11 @@ for (const version of nodeRedVersions) {
       ({ page, errors } = await openEditor(browser, nodeRed.url));
     });
 
-    it('shows both nodes in the palette under their names, with their icons', async () => {
+    it('shows its nodes in the palette under their names, with their icons', async () => {
       for (const [type, label] of [
         ['instant-audience-segment-builder', 'segment builder'],
         ['instant-audience-out', 'instant audience out'],
+        ['instant-audience-usage', 'audience usage'],
       ] as const) {
         const node = page.locator(`.red-ui-palette-node[data-palette-type="${type}"]`);
         await node.scrollIntoViewIfNeeded();
@@ -61,6 +62,8 @@ for (const version of nodeRedVersions) {
 
     it('opens each of our forms with its words, and leaves the nodes as they were when it is closed', async () => {
       await page.waitForFunction('!RED.nodes.dirty()');
+      // The quick start has no usage node.
+      await page.evaluate(importNodes, readExample('what became of it'));
       const before = await savedNodes(page);
       for (const type of types) {
         await page.evaluate(editNodeOf, type);
@@ -81,7 +84,7 @@ for (const version of nodeRedVersions) {
 
     for (const language of ['de', 'ja']) {
       it(`speaks ${language} to whose browser does: forms and help`, async () => {
-        await nodeRed.deploy(quickStart());
+        await nodeRed.deploy(readExample('what became of it'));
         const own = await openEditor(browser, nodeRed.url, undefined, language);
         for (const type of types) {
           await own.page.evaluate(editNodeOf, type);
@@ -142,6 +145,11 @@ async function savedNodes(page: Page): Promise<unknown> {
   return all
     .filter((node) => types.includes(node.type))
     .map((node) => Object.fromEntries(Object.entries(node).filter(([key]) => key !== 'credentials')));
+}
+
+/** Runs in the page: as an import does, without its dialogue. */
+function importNodes(nodes: FlowNode[]): void {
+  (globalThis as any).RED.nodes.import(nodes);
 }
 
 /** Runs in the page: opens the form of the first node of a type. */

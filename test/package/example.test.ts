@@ -44,7 +44,8 @@ describe('the quick-start example', function () {
 
   it('saves every property that the editor gives our nodes, and no other', async () => {
     const { template } = await packedPackage();
-    for (const type of types) {
+    // The usage node has an example of its own.
+    for (const type of types.filter((one) => one !== 'instant-audience-usage')) {
       const file = path.join(template, 'node_modules', manifest.name, manifest['node-red'].nodes[type]!);
       const defaults = defaultsOf(await readFile(file.replace(/\.js$/, '.html'), 'utf8'));
       const nodes = flow.filter((node) => node.type === type);

@@ -16,5 +16,9 @@ export const types: readonly string[] = Object.keys(manifest['node-red'].nodes);
 
 /** The example as the package has it. */
 export function quickStart(): FlowNode[] {
-  return JSON.parse(readFileSync(path.join(root, 'examples', 'quick start.json'), 'utf8')) as FlowNode[];
+  return readExample('quick start');
+}
+
+export function readExample(name: string): FlowNode[] {
+  return JSON.parse(readFileSync(path.join(root, 'examples', `${name}.json`), 'utf8')) as FlowNode[];
 }

@@ -1,0 +1,39 @@
+// Warnings about segments in the editor's language: a sentence for the log, a few words for the status.
+
+import type { SegmentWarning } from '../../src/reconcile/segment-check';
+import type { Words } from '../shared/words';
+
+export function segmentSentence(words: Words, warning: SegmentWarning): string {
+  return words._(`segment.${warning.kind}`, paramsOf(warning));
+}
+
+/** Null when there is nothing to say. */
+export function segmentRemark(words: Words, warnings: readonly SegmentWarning[]): string | null {
+  const [first] = warnings;
+  if (first === undefined) return null;
+  if (warnings.length > 1) return words._('status.segments', { number: warnings.length });
+  return words._(remarks[first.kind], paramsOf(first));
+}
+
+const remarks: Readonly<Record<SegmentWarning['kind'], string>> = {
+  unknown: 'status.segment_unknown',
+  inactive: 'status.segment_inactive',
+  foreign: 'status.segment_foreign',
+  otherCase: 'status.segment_otherCase',
+  young: 'status.segment_young',
+};
+
+function paramsOf(warning: SegmentWarning): Record<string, unknown> {
+  const { segment } = warning;
+  switch (warning.kind) {
+    case 'foreign':
+      return { segment, member: warning.member };
+    case 'otherCase':
+      return { segment, listed: warning.listed };
+    case 'young':
+      return { segment, minutes: Math.max(1, Math.ceil((warning.untilMs - Date.now()) / 60_000)) };
+    case 'unknown':
+    case 'inactive':
+      return { segment };
+  }
+}

@@ -1,0 +1,157 @@
+// Looks up the segments that flows name, and says which of them posts would have no effect for.
+//
+// The service asks to wait some 20 minutes after a segment was made (spec section 3), and does not say when that was. It
+// was not after its last change, and not after we first saw it: so a segment is young only if both are recent.
+
+import * as z from 'zod';
+import type { FixedSegment } from '../audience/fixed-segments';
+import type { Outbox } from '../outbox/outbox';
+import type { ReadOutcome } from '../service/outcome';
+import type { Segment } from '../service/schemas';
+import type { SegmentList, SegmentQuery } from '../service/segments';
+
+export const youngForMs = 20 * 60_000;
+
+interface Named {
+  readonly key: string;
+  /** As it was written: an id, or a code. */
+  readonly segment: number | string;
+}
+
+export type SegmentWarning =
+  | (Named & { readonly kind: 'unknown' | 'inactive' })
+  /** Listed, but of this member. */
+  | (Named & { readonly kind: 'foreign'; readonly member: number })
+  /** The same code but for its case. */
+  | (Named & { readonly kind: 'otherCase'; readonly listed: string })
+  /** Until then (epoch ms). `keys`: of the blocks that mean it, by id and by code. */
+  | (Named & { readonly kind: 'young'; readonly untilMs: number; readonly keys: readonly string[] });
+
+export interface SegmentCheckOptions {
+  readonly read: (query: SegmentQuery) => Promise<ReadOutcome<SegmentList>>;
+  /** Where it is kept when a segment was first seen. */
+  readonly outbox: Pick<Outbox, 'getMeta' | 'setMeta'>;
+  readonly member: number;
+  readonly nowMs: number;
+}
+
+/** One page of the service. */
+const idsPerRead = 100;
+/** Asked for one by one. */
+const mostCodes = 100;
+const mostIds = 1_000;
+
+/**
+ * Codes of other members are left out: the list has the own ones only. Never rejects unless `read` or the outbox does.
+ */
+export async function checkSegments(
+  wanted: readonly FixedSegment[],
+  options: SegmentCheckOptions,
+): Promise<ReadOutcome<SegmentWarning[]>> {
+  const segments = distinct(wanted);
+  const lookedUp = await lookUp(segments, options);
+  if (lookedUp.kind !== 'read') return lookedUp;
+  const seen = await noteSeen(lookedUp.value, options);
+  const warnings = lookedUp.value.flatMap(({ wanted: one, listed }) => {
+    const warning = warningOf(one, listed, seen.get(one.key) ?? options.nowMs, options);
+    return warning === null ? [] : [warning];
+  });
+  return { kind: 'read', value: warnings };
+}
+
+interface LookedUp {
+  readonly wanted: FixedSegment;
+  readonly listed: Segment | null;
+}
+
+/** Each once as it is written; where some add to it and others remove from it, as one that is added to. */
+function distinct(wanted: readonly FixedSegment[]): FixedSegment[] {
+  const byName = new Map<string, FixedSegment>();
+  for (const one of wanted) {
+    const name = one.by === 'id' ? one.key : `${one.key} ${one.code}`;
+    if (one.adds || !byName.has(name)) byName.set(name, one);
+  }
+  return [...byName.values()];
+}
+
+async function lookUp(
+  segments: readonly FixedSegment[],
+  { read, member }: SegmentCheckOptions,
+): Promise<ReadOutcome<LookedUp[]>> {
+  const byId = segments.filter((one) => one.by === 'id').slice(0, mostIds);
+  const byCode = segments.filter((one) => one.by === 'code' && one.member === member).slice(0, mostCodes);
+  const found: LookedUp[] = [];
+  for (let from = 0; from < byId.length; from += idsPerRead) {
+    const some = byId.slice(from, from + idsPerRead);
+    const outcome = await read({ ids: [...new Set(some.map(({ id }) => id))] });
+    if (outcome.kind !== 'read') return outcome;
+    const listed = new Map(outcome.value.segments.map((one) => [one.id, one]));
+    found.push(...some.map((one) => ({ wanted: one, listed: listed.get(one.id) ?? null })));
+  }
+  for (const one of byCode) {
+    if (one.by !== 'code') continue;
+    const outcome = await read({ code: one.code });
+    if (outcome.kind !== 'read') return outcome;
+    const same = ({ code }: Segment): boolean => code?.toLowerCase() === one.code.toLowerCase();
+    found.push({ wanted: one, listed: outcome.value.segments.find(same) ?? null });
+  }
+  return { kind: 'read', value: found };
+}
+
+function warningOf(
+  wanted: FixedSegment,
+  listed: Segment | null,
+  firstSeenMs: number,
+  { member, nowMs }: SegmentCheckOptions,
+): SegmentWarning | null {
+  const named = { key: wanted.key, segment: wanted.by === 'id' ? wanted.id : wanted.code };
+  if (listed === null) return { kind: 'unknown', ...named };
+  if (listed.memberId !== null && listed.memberId !== member)
+    return { kind: 'foreign', ...named, member: listed.memberId };
+  if (listed.state === 'inactive') return { kind: 'inactive', ...named };
+  const untilMs = Math.min(firstSeenMs, changedMs(listed)) + youngForMs;
+  if (wanted.adds && untilMs > nowMs) {
+    const code = listed.code === null ? [] : [`c${member}:${listed.code.toLowerCase()}`];
+    return { kind: 'young', ...named, untilMs, keys: [`i${listed.id}`, ...code] };
+  }
+  if (wanted.by === 'code' && listed.code !== null && listed.code !== wanted.code)
+    return { kind: 'otherCase', ...named, listed: listed.code };
+  return null;
+}
+
+/** When it was changed last; -Infinity when the service does not say, so that nothing is called young without a sign. */
+function changedMs({ lastModified }: Segment): number {
+  const ms = lastModified === null ? NaN : Date.parse(`${lastModified.trim().replace(' ', 'T')}Z`);
+  return Number.isFinite(ms) ? ms : -Infinity;
+}
+
+// ── First seen ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Part of the store: never change it. */
+const seenKey = 'segments first seen';
+const mostSeen = 2_000;
+const seenSchema = z.array(z.tuple([z.string(), z.number()]));
+
+/** Notes the segments that are listed, and says since when each is known. */
+async function noteSeen(
+  lookedUp: readonly LookedUp[],
+  { outbox, nowMs }: SegmentCheckOptions,
+): Promise<ReadonlyMap<string, number>> {
+  const text = await outbox.getMeta(seenKey);
+  const seen = new Map(parseSeen(text));
+  const fresh = lookedUp.filter(({ wanted, listed }) => listed !== null && !seen.has(wanted.key));
+  if (fresh.length === 0) return seen;
+  for (const { wanted } of fresh) seen.set(wanted.key, nowMs);
+  // The oldest go first; a segment that is seen again after that is young only if it has just been changed, too.
+  await outbox.setMeta(seenKey, JSON.stringify([...seen].slice(-mostSeen)));
+  return seen;
+}
+
+function parseSeen(text: string | null): [string, number][] {
+  try {
+    const read = seenSchema.safeParse(text === null ? [] : JSON.parse(text));
+    return read.success ? read.data : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { load } from './bundle';
+
+const accounts = {
+  good: { label: 'EU seat', valid: true },
+  bad: { label: 'bad', valid: false },
+  off: { label: 'off', d: true },
+};
+const { type, definition, nodeWith, errorsOf } = load('usage', accounts);
+const answer = (properties: object): string => errorsOf({ account: 'good', ...properties }).join();
+
+describe('the usage node in the editor', () => {
+  it('saves its properties with their defaults, which never change', () => {
+    assert.equal(type, 'instant-audience-usage');
+    const defaults = Object.entries(definition.defaults).map(([name, { value }]) => [name, value]);
+    assert.deepEqual(JSON.parse(JSON.stringify(Object.fromEntries(defaults))), {
+      name: '',
+      account: '',
+      schedule: 'message',
+      range: 'hour',
+      from: '',
+      fromType: 'msg',
+      to: '',
+      toType: 'msg',
+      detail: 'hourly',
+    });
+    assert.equal(definition.defaults.account!.type, 'instant-audience-account');
+  });
+
+  it('gives Node-RED validators of two parameters, without which a sentence counts as valid', () => {
+    for (const [name, { validate }] of Object.entries(definition.defaults)) {
+      assert.ok(validate === undefined || validate.length === 2, name);
+    }
+  });
+
+  it('needs an account that exists, is enabled and is complete', () => {
+    assert.match(errorsOf().join(), /^Account: choose one/);
+    assert.match(errorsOf({ account: 'deleted' }).join(), /^Account: .*no longer exists/);
+    assert.match(errorsOf({ account: 'off' }).join(), /^Account: .*disabled/);
+    assert.match(errorsOf({ account: 'bad' }).join(), /^Account: .*not complete/);
+    assert.equal(answer({}), '');
+  });
+
+  it('knows its choices, and leaves alone what the environment says', () => {
+    assert.match(answer({ schedule: 'daily' }), /^Runs: choose/);
+    assert.match(answer({ range: 'month' }), /^Range: choose/);
+    assert.match(answer({ detail: 'none' }), /^Report: choose/);
+    assert.equal(answer({ schedule: '${S}', range: '${R}', detail: '${D}' }), '');
+    assert.equal(answer({ schedule: undefined, range: undefined, detail: undefined }), '');
+  });
+
+  it('looks at from and to only where the range is theirs', () => {
+    assert.equal(answer({ from: 'not a path', to: 'not a path' }), '');
+    assert.match(answer({ range: 'custom' }), /^From: say where/);
+    assert.match(answer({ range: 'custom', from: 'not a path' }), /^From: not a value/);
+    assert.match(answer({ range: 'custom', from: 'x', fromType: 'num' }), /^From: not a value/);
+    assert.match(answer({ range: 'custom', from: 'start', to: 'not a path' }), /^To: not a value/);
+    assert.equal(answer({ range: 'custom', from: 'start' }), '');
+    assert.equal(answer({ range: 'custom', from: '${FROM}' }), '');
+  });
+
+  it('says that there is no message when it runs by itself', () => {
+    const hourly = { schedule: 'hourly', range: 'custom', from: 'start' };
+    assert.match(answer(hourly), /^From: there is no message/);
+    assert.equal(answer({ ...hourly, fromType: 'flow' }), '');
+    assert.match(answer({ ...hourly, fromType: 'flow', to: 'end' }), /^To: there is no message/);
+  });
+
+  it('says on the canvas whose usage it reads, and names its outputs', () => {
+    const label = (properties: object) => definition.label.call(nodeWith(properties));
+    assert.equal(label({}), 'audience usage');
+    assert.equal(label({ account: 'good' }), 'usage of EU seat');
+    assert.equal(label({ account: 'good', name: 'every hour' }), 'every hour');
+    assert.deepEqual(
+      [0, 1].map((index) => definition.outputLabels!.call(nodeWith(), index)),
+      ['report', 'findings'],
+    );
+  });
+});

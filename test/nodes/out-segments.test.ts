@@ -1,0 +1,129 @@
+// An out node looks up the segments of the builders before it: warnings in log and status, unless they are unwanted.
+import assert from 'node:assert/strict';
+import { translate } from '../editor/bundle';
+import { segmentWatches } from '../../nodes/out/segment-watch';
+import { segmentRemark, segmentSentence } from '../../nodes/out/segment-words';
+import type { SegmentWarning } from '../../src/reconcile/segment-check';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import {
+  customAccount,
+  deploy,
+  entry,
+  Flow,
+  load,
+  logged,
+  login,
+  sleep,
+  unload,
+  until,
+  useNodeRed,
+  wordsOf,
+} from './out-flow';
+
+describe('the segments before an out node', () => {
+  useNodeRed();
+  let sandbox: Sandbox;
+  let flow: Flow;
+  const builder = (segments: string[], changes: object = {}): object => ({
+    id: 'builder',
+    type: 'instant-audience-segment-builder',
+    z: 'flow',
+    x: 0,
+    y: 0,
+    userId: 'user',
+    segments: segments.map((segment) => ({ by: 'id', segment })),
+    wires: [['out'], []],
+    ...changes,
+  });
+  const nodes = (segments: string[], changes: object = {}): object[] => [
+    customAccount(sandbox.url, { member: '1' }),
+    builder(segments),
+    ...flow.nodes(changes),
+  ];
+  const warnings = (): string[] => logged().filter((line) => line.startsWith('Segment '));
+
+  beforeEach(async () => {
+    sandbox = await startSandbox();
+    flow = new Flow();
+  });
+  afterEach(async () => {
+    await unload();
+    await sandbox.close();
+  });
+
+  it('are looked up on deploy; what is wrong stands in the status and once in the log', async () => {
+    await load(nodes(['10001', '10999']), login(), flow);
+    await until(() => flow.status === 'segment 10999 is inactive', 'the status');
+    assert.equal(flow.shown.at(-1)!.fill, 'yellow');
+    assert.deepEqual(warnings(), [
+      'Segment 10999, which a segment builder names, is inactive: what is sent to it has no effect. Switch it on at the service, or take it out of the builder.',
+    ]);
+    assert.deepEqual(
+      segmentWatches
+        .get('out')!
+        .warnings(Date.now())
+        .map(({ kind }) => kind),
+      ['inactive'],
+    );
+    await flow.send({ payload: entry(1) });
+    assert.equal(flow.accepted.length, 1, 'it is only a warning');
+    assert.equal(sandbox.peaks().totals.authentications, 1);
+  });
+
+  it('are counted when there are several, and gone once the builder is mended', async () => {
+    await load(nodes(['10996', '10997', '10998']), login(), flow);
+    await until(() => flow.status === '3 segments to look at', 'the status');
+    assert.equal(warnings().length, 3);
+    await deploy(nodes(['10001']), 'full', flow);
+    await until(() => flow.status === 'ready', 'nothing to say');
+  });
+
+  it('are not looked up where that is unwanted, nor where none is fixed', async () => {
+    await load(nodes(['10999'], { youngSegments: 'ignore' }), login(), flow);
+    await until(() => flow.status === 'ready', 'ready');
+    await sleep(1_200);
+    assert.equal(sandbox.peaks().totals.gets, 0);
+    assert.equal(segmentWatches.size, 0);
+    await deploy(
+      [
+        customAccount(sandbox.url, { member: '1' }),
+        builder([], { segments: [{ by: 'id', segment: 'payload.segment', segmentType: 'msg' }] }),
+        ...flow.nodes(),
+      ],
+      'full',
+      flow,
+    );
+    await sleep(1_200);
+    assert.equal(sandbox.peaks().totals.gets, 0);
+  });
+
+  it('that cannot be looked up say nothing, and why is known', async () => {
+    sandbox.faults.set([{ kind: 'status', status: 403, on: 'segments' }]);
+    await load(nodes(['10999']), login(), flow);
+    await until(() => segmentWatches.get('out')?.failure != null, 'a look that failed');
+    await until(() => flow.status === 'ready', 'ready');
+    assert.deepEqual(warnings(), []);
+  });
+});
+
+describe('a warning about a segment', () => {
+  it('has a sentence and a remark for every kind', () => {
+    const named = { key: 'i12', segment: 12 };
+    const all: SegmentWarning[] = [
+      { kind: 'unknown', ...named },
+      { kind: 'inactive', ...named },
+      { kind: 'foreign', ...named, member: 9 },
+      { kind: 'otherCase', ...named, segment: 'Buyers', listed: 'buyers' },
+      { kind: 'young', ...named, untilMs: Date.now() + 200_000, keys: [] },
+    ];
+    const words = { _: translate(wordsOf('out')) };
+    const sentences = all.map((warning) => segmentSentence(words, warning));
+    assert.equal(new Set(sentences).size, all.length);
+    assert.match(sentences[3]!, /^Segment Buyers, .* is written buyers at the service/);
+    assert.match(sentences[4]!, /4 more minutes/);
+    const remarks = all.map((warning) => segmentRemark(words, [warning]));
+    assert.equal(new Set(remarks).size, all.length);
+    assert.equal(segmentRemark(words, all), '5 segments to look at');
+    assert.equal(segmentRemark(words, []), null);
+  });
+});

@@ -1,0 +1,125 @@
+// What the service's list says of segments that flows name: with the real sandbox, and lists of its making.
+import assert from 'node:assert/strict';
+import type { FixedSegment } from '../../src/audience/fixed-segments';
+import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import { checkSegments, youngForMs, type SegmentWarning } from '../../src/reconcile/segment-check';
+import { ServiceClient } from '../../src/service/client';
+import { FakeClock, login, sandboxes } from '../sandbox/helpers';
+
+const id = (number: number, adds = true): FixedSegment => ({ by: 'id', id: number, key: `i${number}`, adds });
+const code = (text: string, member = 1): FixedSegment => ({
+  by: 'code',
+  code: text,
+  member,
+  key: `c${member}:${text.toLowerCase()}`,
+  adds: true,
+});
+
+describe('the check of segments', () => {
+  const start = sandboxes();
+
+  async function started(options = {}) {
+    const clock = new FakeClock();
+    const { url, peaks } = await start({ clock, ...options });
+    const client = new ServiceClient({ authUrl: url, serviceUrl: url });
+    const token = await login(url);
+    const outbox = new MemoryOutbox();
+    await outbox.open();
+    const check = async (...wanted: FixedSegment[]): Promise<SegmentWarning[]> => {
+      const read = (query: object) => client.segments(query, token);
+      const outcome = await checkSegments(wanted, { read, outbox, member: 1, nowMs: clock.wallMs() });
+      assert.ok(outcome.kind === 'read', JSON.stringify(outcome));
+      return outcome.value;
+    };
+    return { clock, check, outbox, peaks, client };
+  }
+
+  it('names what is unknown, inactive, of another member, written in another case, or new', async () => {
+    const { check, clock, client } = await started();
+    const now = clock.wallMs();
+    const warnings = await check(
+      id(10001),
+      id(10999),
+      id(10998),
+      id(10997),
+      id(10996),
+      code('Buyers'),
+      code('buyers'),
+      code('summer_sale_2019'),
+      code('anything', 9),
+    );
+    await client.close();
+    assert.deepEqual(warnings, [
+      { kind: 'inactive', key: 'i10999', segment: 10999 },
+      { kind: 'foreign', key: 'i10998', segment: 10998, member: 2 },
+      { kind: 'unknown', key: 'i10997', segment: 10997 },
+      {
+        kind: 'young',
+        key: 'i10996',
+        segment: 10996,
+        untilMs: now + youngForMs,
+        keys: ['i10996', 'c1:brand_new'],
+      },
+      { kind: 'otherCase', key: 'c1:buyers', segment: 'Buyers', listed: 'buyers' },
+      { kind: 'inactive', key: 'c1:summer_sale_2019', segment: 'summer_sale_2019' },
+    ]);
+  });
+
+  it('calls nothing unknown that the sandbox takes without listing it', async () => {
+    const { check, client } = await started();
+    assert.deepEqual(await check(id(777), code('of my own')), []);
+    await client.close();
+  });
+
+  it('calls a segment young only while both its last change and our first sight of it are recent', async () => {
+    const { check, clock, client } = await started();
+    const kinds = async () => (await check(id(10996))).map(({ kind }) => kind);
+    clock.advance(youngForMs - 1);
+    assert.deepEqual(await kinds(), ['young']);
+    clock.advance(1);
+    assert.deepEqual(await kinds(), [], 'it was changed 20 minutes ago');
+    await client.close();
+    const segments = [
+      {
+        id: 5,
+        code: 'five',
+        short_name: 'Five',
+        state: 'active' as const,
+        member_id: 1,
+        expire_minutes: 0,
+        last_modified: '2026-01-05 10:30:00',
+      },
+    ];
+    const other = await started({ segments });
+    // Seen first at 10:30. Half an hour later somebody changes it: that makes it no younger.
+    assert.equal((await other.check(id(5)))[0]!.kind, 'young');
+    other.clock.advance(30 * 60_000);
+    segments[0]!.last_modified = '2026-01-05 10:59:00';
+    assert.deepEqual(await other.check(id(5)), []);
+    await other.client.close();
+  });
+
+  it('does not ask removals to wait', async () => {
+    const { check, client } = await started();
+    assert.deepEqual(await check(id(10996, false)), []);
+    assert.equal((await check(id(10996, false), id(10996)))[0]!.kind, 'young');
+    await client.close();
+  });
+
+  it('asks for a hundred ids at a time, each once', async () => {
+    const { check, client, peaks } = await started();
+    await check(...Array.from({ length: 250 }, (_, n) => id(1 + (n % 230))));
+    await client.close();
+    assert.equal(peaks().totals.gets, 3);
+  });
+
+  it('says why it could not look, and forgets nothing for it', async () => {
+    const outbox = new MemoryOutbox();
+    await outbox.open();
+    const failure = { kind: 'configuration', code: 'http_403', message: 'no' } as const;
+    const read = () => Promise.resolve(failure);
+    const outcome = await checkSegments([id(1)], { read, outbox, member: 1, nowMs: 0 });
+    assert.deepEqual(outcome, failure);
+    assert.equal(await outbox.getMeta('segments first seen'), null);
+  });
+});
