@@ -35,13 +35,13 @@ const kinds: readonly Kind[] = [
   {
     name: 'rate',
     lines: [line('--red-ui-text-color-success', ({ usersPerSecond }) => usersPerSecond, true)],
-    axis: shortNumber,
+    axis: wholeNumber,
     says: ([rate]) => word('chart.rateSays', { rate: number(Math.round(rate ?? 0)) }),
   },
   {
     name: 'queue',
-    lines: [line('--red-ui-text-color-link', ({ waiting }) => waiting, true)],
-    axis: shortNumber,
+    lines: [line('--red-ui-node-status-colors-blue', ({ waiting }) => waiting, true)],
+    axis: wholeNumber,
     says: ([waiting]) => word('chart.queueSays', { waiting: number(waiting ?? 0) }),
   },
   {
@@ -60,6 +60,10 @@ const kinds: readonly Kind[] = [
           }),
   },
 ];
+
+function wholeNumber(figure: number): string {
+  return Number.isInteger(figure) ? shortNumber(figure) : '';
+}
 
 function inSeconds(ms: number | null): number | null {
   return ms === null ? null : ms / 1000;

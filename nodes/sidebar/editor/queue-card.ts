@@ -64,11 +64,11 @@ export class QueueCard {
     this.fold.head.parentElement!.after(this.late);
     this.fold.body.append(
       this.detail,
+      this.charts.root,
       this.makeFigures(),
       make('div', { class: 'instant-audience-buttons' }, ...Object.values(this.buttons)),
       this.rejectedPart,
       this.errorsPart,
-      this.charts.root,
       this.about,
     );
   }
