@@ -164,7 +164,7 @@ export class QueueCard {
     }
     buttons.export.disabled ||= rejectedKept === 0;
     buttons.purge.disabled ||= waiting === 0;
-    setText(buttons.export, word('button.export', { count: number(rejectedKept) }));
+    setText(buttons.export, word('button.export', { many: number(rejectedKept) }));
   }
 
   // ── Buttons ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,7 +186,7 @@ export class QueueCard {
       tell(reply);
       return;
     }
-    const question = word('ask.purge', { name: nameOf(queue), count: number(Number(waiting)) });
+    const question = word('ask.purge', { name: nameOf(queue), many: number(Number(waiting)) });
     ask(question, word('button.purgeNow'), () => {
       void call('POST', 'tab/purge', { queue: queue.key, confirm }).then(tell);
     });
