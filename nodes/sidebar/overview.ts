@@ -70,7 +70,7 @@ export class Overview {
     const infos = this.engines();
     const keys = new Set(infos.map(({ key }) => key));
     for (const key of this.rates.keys()) if (!keys.has(key)) this.rates.delete(key);
-    return infos.map((info) => this.shown(info));
+    return infos.map((info) => this.shown(info)).sort((a, b) => compare(nameOf(a), nameOf(b)));
   }
 
   private shown(info: EngineInfo): ShownQueue {
@@ -161,4 +161,12 @@ export class Overview {
         return { ...plain, kind: state.kind };
     }
   }
+}
+
+function nameOf({ accounts, key }: ShownQueue): string {
+  return accounts[0]?.name ?? key;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -65,7 +65,8 @@ async function sendLeft(path: string, response: Response): Promise<void> {
   try {
     await readAll(path, (rows) => writeRows(rows, response));
     // Nothing was written when nothing waits.
-    response.type('application/x-ndjson').end();
+    if (!response.headersSent) response.type('application/x-ndjson');
+    response.end();
   } catch (error) {
     if (response.headersSent) response.destroy();
     else response.status(500).json({ code: 'failed', reason: String(error) });

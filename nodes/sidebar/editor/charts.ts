@@ -4,7 +4,9 @@ import type { Sample } from '../../../src/delivery/history';
 import type { ShownQueue } from '../overview';
 import { duration, number, shortNumber, word } from './words';
 
-const hourSeconds = 3600;
+/** What is shown: the last hour, or less of it while there is less, so that a fresh start is no empty picture. */
+const mostSeconds = 3600;
+const fewestSeconds = 600;
 const heightPx = 84;
 const mostSamples = 360;
 
@@ -35,13 +37,13 @@ const kinds: readonly Kind[] = [
   {
     name: 'rate',
     lines: [line('--red-ui-text-color-success', ({ usersPerSecond }) => usersPerSecond, true)],
-    axis: shortNumber,
+    axis: wholeNumber,
     says: ([rate]) => word('chart.rateSays', { rate: number(Math.round(rate ?? 0)) }),
   },
   {
     name: 'queue',
-    lines: [line('--red-ui-text-color-link', ({ waiting }) => waiting, true)],
-    axis: shortNumber,
+    lines: [line('--red-ui-node-status-colors-blue', ({ waiting }) => waiting, true)],
+    axis: wholeNumber,
     says: ([waiting]) => word('chart.queueSays', { waiting: number(waiting ?? 0) }),
   },
   {
@@ -60,6 +62,10 @@ const kinds: readonly Kind[] = [
           }),
   },
 ];
+
+function wholeNumber(figure: number): string {
+  return Number.isInteger(figure) ? shortNumber(figure) : '';
+}
 
 function inSeconds(ms: number | null): number | null {
   return ms === null ? null : ms / 1000;
@@ -153,7 +159,7 @@ export class Charts {
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       padding: [6, 8, 0, 0],
       scales: {
-        x: { time: true, range: () => [this.nowSeconds() - hourSeconds, this.nowSeconds()] },
+        x: { time: true, range: () => [this.fromSeconds(), this.nowSeconds()] },
         // From nothing, so that a calm queue does not look like a storm.
         y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] },
       },
@@ -187,6 +193,12 @@ export class Charts {
   /** By the runtime's clock. */
   private nowSeconds(): number {
     return (this.live?.atMs ?? Date.now()) / 1000;
+  }
+
+  private fromSeconds(): number {
+    const now = this.nowSeconds();
+    const seconds = now - (this.samples[0]?.atMs ?? now * 1000) / 1000;
+    return now - Math.min(mostSeconds, Math.max(fewestSeconds, seconds));
   }
 
   private fit(): void {

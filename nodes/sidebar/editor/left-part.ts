@@ -38,7 +38,7 @@ export class LeftPart {
     const figures =
       problem ??
       word('left.waiting', {
-        count: number(waiting),
+        many: number(waiting),
         time: oldestTakenWallMs === null ? '–' : time(oldestTakenWallMs),
       });
     const row = make('li', {}, make('p', {}, name), make('p', {}, figures));
@@ -69,7 +69,7 @@ async function purgeLeft({ file, origin, member }: ShownLeftQueue): Promise<void
     return;
   }
   const name = word('left.name', { origin, member });
-  ask(word('ask.purge', { name, count: number(Number(waiting)) }), word('button.purgeNow'), () => {
+  ask(word('ask.purge', { name, many: number(Number(waiting)) }), word('button.purgeNow'), () => {
     void call('POST', 'tab/purgeLeft', { file, confirm }).then(tell);
   });
 }

@@ -64,11 +64,11 @@ export class QueueCard {
     this.fold.head.parentElement!.after(this.late);
     this.fold.body.append(
       this.detail,
+      this.charts.root,
       this.makeFigures(),
       make('div', { class: 'instant-audience-buttons' }, ...Object.values(this.buttons)),
       this.rejectedPart,
       this.errorsPart,
-      this.charts.root,
       this.about,
     );
   }
@@ -164,7 +164,7 @@ export class QueueCard {
     }
     buttons.export.disabled ||= rejectedKept === 0;
     buttons.purge.disabled ||= waiting === 0;
-    setText(buttons.export, word('button.export', { count: number(rejectedKept) }));
+    setText(buttons.export, word('button.export', { many: number(rejectedKept) }));
   }
 
   // ── Buttons ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,7 +186,7 @@ export class QueueCard {
       tell(reply);
       return;
     }
-    const question = word('ask.purge', { name: nameOf(queue), count: number(Number(waiting)) });
+    const question = word('ask.purge', { name: nameOf(queue), many: number(Number(waiting)) });
     ask(question, word('button.purgeNow'), () => {
       void call('POST', 'tab/purge', { queue: queue.key, confirm }).then(tell);
     });

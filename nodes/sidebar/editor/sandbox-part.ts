@@ -56,7 +56,7 @@ export class SandboxPart {
       this.rows.set(segment, row);
       this.list.append(row.root);
     }
-    setText(row.count, word('sandbox.users', { count: number(count) }));
+    setText(row.count, word('sandbox.users', { many: number(count) }));
   }
 
   private makeRow(segment: string, name: string | null): Row {
@@ -85,7 +85,7 @@ async function showMembers(segment: string, list: HTMLElement): Promise<void> {
   const members = found?.members ?? [];
   const lines = members.slice(0, mostShown).map((one) => make('li', {}, textOf(one)));
   const more = (found?.count ?? 0) - lines.length;
-  if (more > 0) lines.push(make('li', {}, word('sandbox.more', { count: number(more) })));
+  if (more > 0) lines.push(make('li', {}, word('sandbox.more', { many: number(more) })));
   if (lines.length === 0) lines.push(make('li', {}, word('sandbox.nobody')));
   list.replaceChildren(...lines);
 }

@@ -28,5 +28,5 @@ export function stateText({ kind, code, secondsLeft }: ShownState): string {
   const text = special === '' ? word(`state.${kind}`) : special;
   return secondsLeft === null
     ? text
-    : `${text}, ${word('state.again', { time: duration(secondsLeft * 1000) })}`;
+    : `${text} · ${word('state.again', { time: duration(secondsLeft * 1000) })}`;
 }

@@ -11,6 +11,9 @@ const style = `
   color: var(--red-ui-primary-text-color);
   background: var(--red-ui-secondary-background);
 }
+.instant-audience-tab [hidden] {
+  display: none !important;
+}
 .instant-audience-tab h3,
 .instant-audience-tab h4 {
   margin: 0;
@@ -76,7 +79,7 @@ const style = `
   margin-right: 5px;
 }
 .instant-audience-tab [data-look='working'] .fa {
-  color: var(--red-ui-text-color-link);
+  color: var(--red-ui-node-status-colors-blue);
 }
 .instant-audience-tab [data-look='idle'] .fa {
   color: var(--red-ui-text-color-success);

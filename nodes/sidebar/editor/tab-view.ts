@@ -46,7 +46,13 @@ export class TabView {
       card.remove();
       this.cards.delete(key);
     }
-    for (const queue of queues) this.cardOf(queue, queues.length, histories).show(queue, atMs);
+    queues.forEach((queue, at) => {
+      const card = this.cardOf(queue, queues.length, histories);
+      // Moving an element takes the focus away, so only one that is elsewhere is.
+      if (this.queues.children[at] !== card.root)
+        this.queues.insertBefore(card.root, this.queues.children[at] ?? null);
+      card.show(queue, atMs);
+    });
     if (queues.length > 0) this.isFirst = false;
     setShown(this.unused, unused.length > 0);
     setText(this.unused, word('queue.unused', { names: unused.map(({ name }) => name).join(', ') }));
@@ -59,7 +65,6 @@ export class TabView {
     if (card === undefined) {
       card = new QueueCard();
       this.cards.set(key, card);
-      this.queues.append(card.root);
       if (this.isFirst && count <= mostOpen) card.open();
     }
     const history = histories[key];

@@ -22,7 +22,7 @@ export function number(figure: number): string {
 
 /** `1.2k`: where there is little room. */
 export function shortNumber(figure: number): string {
-  if (figure < 1000) return String(Math.round(figure));
+  if (figure < 10_000) return number(Math.round(figure));
   const [value, unit] = figure < 999_500 ? [figure / 1000, 'k'] : [figure / 1_000_000, 'M'];
   return `${value < 9.95 ? value.toFixed(1) : value.toFixed(0)}${unit}`;
 }

@@ -1,0 +1,246 @@
+// The tab "Audience" in a real editor: what it shows, what its buttons do, and that it rests while nobody looks.
+import { strict as assert } from 'node:assert';
+import { readFile } from 'node:fs/promises';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import { needBrowser, openBrowser, picture } from '../support/browser';
+import { NodeRed, nodeRedVersions, until } from '../support/node-red';
+import { Editor } from './editor';
+import { accountFlow, deviceId, openTab, postUsers, tab } from './sidebar-flows';
+
+for (const version of nodeRedVersions) {
+  describe(`the tab Audience in the editor of Node-RED ${version}`, function () {
+    this.timeout(120_000);
+    let nodeRed: NodeRed | undefined;
+    let browser: Browser | undefined;
+    let sandbox: Sandbox | undefined;
+    let editor: Editor;
+    let page: Page;
+
+    before(async function () {
+      needBrowser(this);
+      sandbox = await startSandbox({ member: 7 });
+      const custom = { environment: 'custom', authUrl: sandbox.url, serviceUrl: sandbox.url, member: '7' };
+      nodeRed = await NodeRed.start({
+        version,
+        flows: [tab, ...accountFlow('shop'), ...accountFlow('loyalty', custom, 1)],
+        credentials: { 'account-loyalty': { username: 'me', password: 'secret-word' } },
+      });
+      browser = await openBrowser();
+      editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1200 });
+      ({ page } = editor);
+      await openTab(page);
+      await card('shop').waitFor();
+    });
+    afterEach(async function () {
+      if (this.currentTest?.state === 'failed' && browser !== undefined)
+        await picture(
+          page,
+          `failed-tab-${version}-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 40)}`,
+        );
+      editor.assertNoErrors();
+    });
+    after(async () => {
+      await browser?.close();
+      await nodeRed?.stop();
+      await sandbox?.close();
+    });
+
+    const card = (name: string): Locator =>
+      page
+        .locator('.instant-audience-tab section')
+        .filter({ has: page.locator(`.instant-audience-name >> text="${name}"`) });
+    const figure = (name: string, term: string): Locator => card(name).locator(`dt:text-is("${term}") + dd`);
+    const press = (name: string, button: string | RegExp): Promise<void> =>
+      card(name).getByRole('button', { name: button, exact: true }).click();
+    const shows = (place: Locator, text: string | RegExp): Promise<void> =>
+      until(
+        async () => {
+          const said = (await place.textContent()) ?? '';
+          return typeof text === 'string' ? said === text : text.test(said);
+        },
+        15_000,
+        () => `${String(text)} in ${place.toString()}`,
+      );
+
+    it('shows what came of each account’s entries, in words and figures', async () => {
+      await postUsers(nodeRed!, 'shop', 0, 300);
+      await nodeRed!.post('shop', [{ user_id: '0', seg_block: [{ seg_id: 1 }] }]);
+      await shows(figure('shop', 'Accepted'), '300');
+      await shows(figure('shop', 'Invalid'), '1');
+      await shows(card('shop').locator('.instant-audience-state'), 'ready: nothing waits');
+      await shows(figure('shop', 'Waiting entries'), '0');
+      await shows(figure('shop', 'Users a second'), /^\d+ of 1,000$/);
+      assert.match(await card('shop').innerText(), /user id 0: opted out or no cookie\s+1/);
+      await shows(figure('loyalty', 'Accepted'), '0');
+    });
+
+    it('draws the last hour of each, where it can be seen', async () => {
+      await until(
+        async () => (await page.locator('.instant-audience-tab canvas').count()) >= 3,
+        10_000,
+        () => 'three charts',
+      );
+      const names = await card('loyalty').locator('figcaption > :first-child').allTextContents();
+      assert.deepEqual(names, ['Users a second', 'Waiting entries', 'From input to accepted']);
+      const painted = await page
+        .locator('.instant-audience-tab canvas')
+        .first()
+        .evaluate((canvas) => {
+          const { width, height } = canvas as any;
+          const { data } = (canvas as any).getContext('2d').getImageData(0, 0, width, height);
+          return data.some((value: number) => value > 0);
+        });
+      assert.equal(painted, true);
+    });
+
+    it('pauses, tells how long entries wait, and resumes', async () => {
+      await press('loyalty', 'Pause');
+      await shows(card('loyalty').locator('.instant-audience-state'), /^paused/);
+      await postUsers(nodeRed!, 'loyalty', 0, 50);
+      await shows(figure('loyalty', 'Waiting entries'), '50');
+      await shows(figure('loyalty', 'Time until the queue is empty'), 'not known');
+      await shows(figure('loyalty', 'Age of the oldest entry'), /^[1-9]\d* s$/);
+      await press('loyalty', 'Resume');
+      await shows(figure('loyalty', 'Accepted'), '50');
+    });
+
+    it('purges only when it was asked twice, and says what was given up', async () => {
+      await press('loyalty', 'Pause');
+      await postUsers(nodeRed!, 'loyalty', 100, 40);
+      await shows(figure('loyalty', 'Waiting entries'), '40');
+      await press('loyalty', 'Purge …');
+      const question = page
+        .locator('.red-ui-notification')
+        .filter({ hasText: 'Purge the queue of loyalty? 40 entries' });
+      await question.getByRole('button', { name: 'Cancel' }).click();
+      await page.waitForTimeout(1500);
+      await shows(figure('loyalty', 'Waiting entries'), '40');
+      await press('loyalty', 'Purge …');
+      await question.getByRole('button', { name: 'Purge it' }).click();
+      await shows(figure('loyalty', 'Waiting entries'), '0');
+      await page.locator('.red-ui-notification', { hasText: 'Purged: 40 entries were given up' }).waitFor();
+      await shows(figure('loyalty', 'Rejected'), '40');
+      await press('loyalty', 'Resume');
+    });
+
+    it('exports what was rejected, with its reason', async () => {
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        press('shop', /^Export rejected/),
+      ]);
+      const [rejected] = JSON.parse(await readFile(await download.path(), 'utf8'));
+      assert.deepEqual(
+        [rejected.code, rejected.entry.user_id, rejected.node],
+        ['user_id_zero', '0', 'out-shop'],
+      );
+      assert.ok(Date.parse(rejected.time) > 0);
+    });
+
+    it('erases a user from what waits and from what was rejected, after asking', async () => {
+      await press('loyalty', 'Pause');
+      await postUsers(nodeRed!, 'loyalty', 500, 30);
+      await shows(figure('loyalty', 'Waiting entries'), '30');
+      await press('Erase a user', 'Erase a user');
+      const part = card('Erase a user');
+      await part.getByLabel('User id').fill(deviceId(510).toUpperCase());
+      await part.getByRole('button', { name: 'Erase …' }).click();
+      await page.getByRole('button', { name: 'Erase the user' }).click();
+      await shows(part.getByRole('status'), /^Erased: 1 entries were given up/);
+      await shows(figure('loyalty', 'Waiting entries'), '29');
+      await press('loyalty', 'Resume');
+      await shows(figure('loyalty', 'Waiting entries'), '0');
+      const members = sandbox!.state().map(({ user_id: id }) => id);
+      assert.ok(members.includes(deviceId(509)) && !members.includes(deviceId(510)));
+    });
+
+    it('shows who is in which segment of the sandbox', async () => {
+      await press('Sandbox: who is in which segment', 'Sandbox: who is in which segment');
+      const part = card('Sandbox: who is in which segment');
+      await shows(part.locator('.instant-audience-line').first(), /10001.*75 users/);
+      await part.getByRole('button', { name: /^10001/ }).click();
+      await part.getByText(`${deviceId(0)} (idfa), value 0, until`).waitFor();
+      await part.getByText('and 25 more').waitFor();
+    });
+
+    it('lists the queue of an account that changed its member, to be exported and purged', async () => {
+      await press('loyalty', 'Pause');
+      await postUsers(nodeRed!, 'loyalty', 900, 5);
+      await shows(figure('loyalty', 'Waiting entries'), '5');
+      const custom = { environment: 'custom', authUrl: sandbox!.url, serviceUrl: sandbox!.url, member: '8' };
+      await nodeRed!.deploy([tab, ...accountFlow('shop'), ...accountFlow('loyalty', custom, 1)]);
+      const part = card('Queues that no account uses');
+      await until(
+        () => part.isVisible(),
+        40_000,
+        () => 'the queue that is left',
+      );
+      await press('Queues that no account uses', 'Queues that no account uses');
+      await shows(part.locator('li p').nth(1), /^5 entries wait/);
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        part.getByRole('button', { name: /^Export/ }).click(),
+      ]);
+      const lines = (await readFile(await download.path(), 'utf8')).trim().split('\n');
+      assert.equal(lines.length, 5);
+      const entry = JSON.parse(lines[0]!);
+      assert.equal(entry.user_id, deviceId(900));
+      assert.ok(Math.abs(entry.event_time - Date.now()) < 120_000);
+      await part.getByRole('button', { name: /^Purge/ }).click();
+      await page.getByRole('button', { name: 'Purge it' }).click();
+      await until(
+        async () => !(await part.isVisible()),
+        10_000,
+        () => 'no queue that is left',
+      );
+    });
+
+    it('is reached and read without a mouse', async () => {
+      const head = card('shop').locator('.instant-audience-head');
+      await head.focus();
+      assert.equal(await head.getAttribute('aria-expanded'), 'true');
+      await page.keyboard.press('Enter');
+      assert.equal(await head.getAttribute('aria-expanded'), 'false');
+      await page.keyboard.press('Space');
+      assert.equal(await head.getAttribute('aria-expanded'), 'true');
+      await page.keyboard.press('Tab');
+      assert.equal(await page.evaluate('document.activeElement.textContent'), 'Pause');
+      const unnamed = await page.locator('.instant-audience-tab').evaluate((root) => {
+        const fields = [...(root as any).querySelectorAll('button, input, select')];
+        return fields.filter((field) => field.textContent.trim() === '' && field.labels?.length !== 1).length;
+      });
+      assert.equal(unnamed, 0);
+      const ids = await page
+        .locator('.instant-audience-head')
+        .evaluateAll((heads) => heads.map((one) => (one as any).getAttribute('aria-controls')));
+      assert.equal(new Set(ids).size, ids.length);
+    });
+
+    it('gets nothing while it is closed, at most one update a second while it is open, and goes on', async () => {
+      const count = async (ms: number): Promise<number> => {
+        await page.evaluate(countUpdates);
+        await page.waitForTimeout(ms);
+        return page.evaluate<number>('window.instantAudienceUpdates');
+      };
+      await press('shop', 'Pause');
+      await postUsers(nodeRed!, 'shop', 5000, 10);
+      const open = await count(5_000);
+      assert.ok(open >= 3 && open <= 6, `${open} updates in 5 s`);
+      await page.evaluate("RED.sidebar.show('info')");
+      await page.waitForTimeout(1500);
+      assert.equal(await count(4_000), 0);
+      await page.evaluate("RED.sidebar.show('instant-audience')");
+      await press('shop', 'Resume');
+      await shows(figure('shop', 'Waiting entries'), '0');
+    });
+  });
+}
+
+/** Counts what comes for the tab from now on. */
+function countUpdates(): void {
+  const { RED, window } = globalThis as any;
+  window.instantAudienceUpdates = 0;
+  if (window.instantAudienceCounts) return;
+  window.instantAudienceCounts = true;
+  RED.comms.subscribe('instant-audience/overview', () => window.instantAudienceUpdates++);
+}

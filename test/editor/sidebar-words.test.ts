@@ -1,0 +1,90 @@
+// The words of the tab Audience: every one that the scripts ask for, in every language, with the same placeholders.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { tabStyle } from '../../nodes/sidebar/editor/style';
+import { lookUp, read, type Words } from './bundle';
+
+const languages = ['en-US', 'de', 'ja'];
+const folder = path.join(__dirname, '..', '..', 'nodes', 'sidebar', 'editor');
+const wordsIn = (language: string): Words =>
+  JSON.parse(read('sidebar', `locales/${language}/sidebar.json`)) as Words;
+
+function flat(words: Words, before = ''): [string, string][] {
+  return Object.entries(words).flatMap(([key, value]): [string, string][] =>
+    typeof value === 'string' ? [[before + key, value]] : flat(value as Words, `${before}${key}.`),
+  );
+}
+
+const marksOf = (text: string): string[] => [...text.matchAll(/__\w+?__/g)].map(([mark]) => mark).sort();
+
+/** Keys that are written out in the scripts, with the placeholders that they get. */
+function asked(): { key: string; params: string[] }[] {
+  const files = [
+    ...readdirSync(folder).map((file) => path.join(folder, file)),
+    path.join(folder, '..', 'editor.ts'),
+  ];
+  return files.flatMap((file) => {
+    const code = readFileSync(file, 'utf8');
+    return [...code.matchAll(/\bword\(\s*'([\w.]+)'(?:,\s*\{([^}]*)\})?/g)].map(([, key, params = '']) => ({
+      key: key!,
+      params: [...params.matchAll(/(?:^|[,\n])\s*(\w+)(?=\s*[:,}]|\s*$)/g)].map(([, name]) => `__${name!}__`),
+    }));
+  });
+}
+
+describe('the words of the tab Audience', () => {
+  const english = flat(wordsIn('en-US'));
+
+  it('are there for every key that the scripts write out', () => {
+    const keys = asked();
+    assert.ok(keys.length > 50);
+    for (const { key } of keys) assert.ok(lookUp(wordsIn('en-US'), key), key);
+  });
+
+  it('get a value for each of their placeholders', () => {
+    for (const { key, params } of asked()) {
+      if (params.length === 0) continue;
+      assert.deepEqual([...params].sort(), [...new Set(marksOf(lookUp(wordsIn('en-US'), key) ?? ''))], key);
+    }
+  });
+
+  it('name every state, figure and chart', () => {
+    const states =
+      'starting outbox parked paused rateLimited loginRefused loginWait login trouble refusing working idle';
+    for (const state of states.split(' ')) assert.ok(lookUp(wordsIn('en-US'), `state.${state}`), state);
+    const figures = 'queue inFlight rate drain oldest accepted superseded expired rejected invalid';
+    for (const figure of figures.split(' ')) assert.ok(lookUp(wordsIn('en-US'), `figure.${figure}`), figure);
+    for (const chart of ['rate', 'queue', 'latency']) assert.ok(lookUp(wordsIn('en-US'), `chart.${chart}`));
+  });
+
+  for (const language of languages.slice(1)) {
+    it(`are complete in ${language}, in the same order, with the same placeholders, and translated`, () => {
+      const other = flat(wordsIn(language));
+      assert.deepEqual(
+        other.map(([key]) => key),
+        english.map(([key]) => key),
+      );
+      other.forEach(([key, text], at) => {
+        const [, original] = english[at]!;
+        assert.notEqual(text.trim(), '', key);
+        assert.deepEqual(marksOf(text), marksOf(original), key);
+        if (/[a-z]+( [a-z]+){3}/.test(original)) assert.notEqual(text, original, key);
+      });
+    });
+  }
+
+  it('have no placeholder for which the editor would look for a plural', () => {
+    for (const language of languages)
+      for (const [key, text] of flat(wordsIn(language))) assert.ok(!text.includes('__count__'), key);
+  });
+
+  it('stand in the colours of Node-RED’s themes only', () => {
+    const colours =
+      /(?:^|[\s;{])(?:color|background|border(?!-radius)(?:-\w+)?|outline(?!-offset)):\s*([^;]+);/g;
+    const values = [...tabStyle.matchAll(colours)].map(([, value]) => value!);
+    assert.ok(values.length > 15);
+    for (const value of values) assert.match(value, /^(0|none|inherit|(\dpx \w+ )?var\(--red-ui-[\w-]+\))$/);
+    assert.doesNotMatch(tabStyle, /#[0-9a-f]{3,8}\b|rgba?\(|hsl/i);
+  });
+});

@@ -1,0 +1,245 @@
+// The runtime of the tab Audience, without a browser: what it tells, whom, what its actions do, and the metrics.
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { engines } from '../../nodes/account/process-wide';
+import { Actions } from '../../nodes/sidebar/actions';
+import { LeftQueues } from '../../nodes/sidebar/left-queues';
+import { prometheusText } from '../../nodes/sidebar/metrics';
+import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';
+import { overviewTopic, unwatchTopic, Watchers, watchTopic } from '../../nodes/sidebar/watchers';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import { customAccount, entry, Flow, idfa, load, login, sleep, unload, until, useNodeRed } from './out-flow';
+
+describe('the runtime of the tab Audience', () => {
+  useNodeRed();
+  let sandbox: Sandbox;
+  let flow: Flow;
+  let folder = '';
+  const logged: string[] = [];
+  let warnAfterMs = 60_000;
+  const list = (): ReturnType<typeof engines.list> => engines.list();
+  const overview = new Overview(list, () => warnAfterMs);
+  /** The engine under test; others of this process may be parked still. */
+  const shown = (): ShownQueue => overview.queues().find(({ origin }) => origin === sandbox.url)!;
+  const left = (): LeftQueues => new LeftQueues(folder, list);
+  const actions = (): Actions => new Actions(engines, left(), (text) => logged.push(text));
+
+  before(() => (folder = mkdtempSync(path.join(tmpdir(), 'instant-audience-tab-'))));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  beforeEach(async () => {
+    sandbox = await startSandbox({ users: { me: 'secret' } });
+    flow = new Flow();
+    warnAfterMs = 60_000;
+  });
+  afterEach(async () => {
+    await unload();
+    await engines.closeParked();
+    await sandbox.close();
+  });
+  const start = (changes: object = {}, password = 'secret'): Promise<void> =>
+    load([customAccount(sandbox.url), ...flow.nodes(changes)], login(password), flow);
+
+  it('counts what came in by how it ended, invalid entries apart, and shows reasons', async () => {
+    sandbox.faults.set([{ kind: 'poison', userIds: [idfa(3)] }]);
+    await start();
+    await flow.send({ payload: [entry(1), entry(2), entry(3), { user_id: '0' }, 7] });
+    const { taken, accepted, rejected, invalid, rejectedByCode, rejectedKept, state } = shown();
+    assert.deepEqual([taken, accepted, rejected, invalid], [3, 2, 1, 2]);
+    assert.equal(
+      Object.values(rejectedByCode).reduce((sum, count) => sum + count, 0),
+      3,
+    );
+    assert.equal(rejectedByCode.SYNTAX, 1);
+    assert.deepEqual([rejectedKept, state.kind], [3, 'idle']);
+    const kept = actions().rejected(shown().key)!;
+    assert.deepEqual(kept.map(({ code }) => code).sort(), Object.keys(rejectedByCode).sort());
+    assert.deepEqual(kept.find(({ code }) => code === 'SYNTAX')!.entry, entry(3));
+  });
+
+  it('tells that the oldest entry is late past the time that the account allows', async () => {
+    await start();
+    await flow.send({ control: 'pause' });
+    flow.give({ payload: entry(1) });
+    await until(() => shown().waiting === 1, 'it waits');
+    assert.equal(shown().late, false);
+    warnAfterMs = 20;
+    await sleep(60);
+    assert.equal(shown().late, true);
+    assert.match(prometheusText([shown()], list()), /^instant_audience_late\{[^}]*\} 1$/m);
+    await flow.send({ control: 'resume' });
+    await flow.allEnded();
+    assert.deepEqual([shown().late, shown().oldestMs, shown().drainSeconds], [false, 0, 0]);
+  });
+
+  it('pauses, resumes, and tells of a refused login, which a retry tries again', async () => {
+    await start({}, 'wrong');
+    const key = (): string => shown().key;
+    flow.give({ payload: entry(1) });
+    await until(() => shown().state.kind === 'loginRefused', 'the login is refused');
+    assert.equal(shown().state.code, 'NOAUTH');
+    const before = list()
+      .find((info) => info.key === key())!
+      .engine.logins.state('account');
+    assert.equal(before?.kind, 'refused');
+    assert.equal((await actions().act('retry', { queue: key() })).status, 200);
+    assert.notEqual(
+      list()
+        .find((info) => info.key === key())!
+        .engine.logins.state('account')?.kind,
+      'refused',
+    );
+    await until(() => shown().state.kind === 'loginRefused', 'it is refused again');
+    await actions().act('pause', { queue: key() });
+    assert.equal(shown().state.kind, 'paused');
+    await actions().act('resume', { queue: key() });
+    assert.notEqual(shown().state.kind, 'paused');
+    const purging = actions();
+    const { body } = await purging.act('purge', { queue: key() });
+    await purging.act('purge', { queue: key(), ...body });
+    await flow.allEnded();
+  });
+
+  it('purges with the answer to the first question only, once, and only that queue', async () => {
+    await start();
+    await flow.send({ control: 'pause' });
+    flow.give({ payload: [entry(1), entry(2)] });
+    await until(() => shown().waiting === 2, 'they wait');
+    const { key } = shown();
+    const acting = actions();
+    const first = await acting.act('purge', { queue: key });
+    assert.equal(first.status, 409);
+    const { confirm, waiting } = first.body as { confirm: string; waiting: number };
+    assert.equal(waiting, 2);
+    assert.equal((await acting.act('purge', { queue: key, confirm: 'guessed' })).status, 409);
+    assert.equal((await actions().act('purge', { queue: key, confirm })).status, 409);
+    assert.equal(shown().waiting, 2);
+    const done = await acting.act('purge', { queue: key, confirm });
+    assert.deepEqual(done, { status: 200, body: { code: 'purged', entries: 2, inFlight: 0 } });
+    assert.equal((await acting.act('purge', { queue: key, confirm })).status, 409);
+    await flow.allEnded();
+    const [{ audience }] = flow.rejected;
+    assert.deepEqual(
+      audience.rejected.map(({ code, message }: any) => [code, message]),
+      [0, 1].map(() => ['purged', 'An operator purged the queue before this entry was sent.']),
+    );
+    assert.equal((await acting.act('purge', { queue: 'none' })).status, 404);
+    assert.equal((await acting.act('flush', null)).status, 404);
+    assert.ok(logged.some((text) => text === 'The queue of member 7 was purged: 2 entries.'));
+  });
+
+  it('erases a user by a message, and by a call, from what waits and what was rejected', async () => {
+    await start();
+    await flow.send({ payload: { ...entry(1), seg_block: [] } });
+    await flow.send({ control: 'pause' });
+    flow.give({ payload: [entry(1), entry(2)] }, { payload: entry(3) });
+    await until(() => shown().waiting === 3, 'they wait');
+    assert.equal(shown().rejectedKept, 1);
+    flow.give({ control: 'erase', user_id: idfa(1).toUpperCase(), domain: 'idfa' });
+    await until(() => shown().waiting === 2, 'one is erased');
+    assert.equal(shown().rejectedKept, 0);
+    flow.give({ control: 'erase' }, { control: 'erase', user_id: idfa(1), domain: 5 });
+    await until(() => flow.errors.length === 2, 'two are refused');
+    assert.match(flow.errors.join('\n'), /user_id is missing[\s\S]*domain is 5/);
+    const erased = await actions().act('erase', { user: idfa(3), domain: '' });
+    assert.deepEqual(erased, { status: 200, body: { code: 'erased', entries: 1, inFlight: 0 } });
+    assert.equal((await actions().act('erase', { user: ' ' })).status, 400);
+    await flow.send({ control: 'resume' });
+    await flow.allEnded();
+    const codes = flow.rejected.flatMap(({ audience }) => audience.rejected.map(({ code }: any) => code));
+    assert.deepEqual(codes, ['seg_block_empty', 'erased', 'erased']);
+    assert.deepEqual(
+      sandbox.state().map(({ user_id }) => user_id),
+      [idfa(2)],
+    );
+    assert.ok(!logged.join().includes(idfa(3)));
+  });
+
+  it('gives Prometheus figures that add up, in its own format', async () => {
+    await start();
+    await flow.send({ payload: [entry(1), entry(2), { user_id: '0' }] });
+    const text = prometheusText([shown()], list());
+    const names = new Set<string>();
+    for (const line of text.trim().split('\n')) {
+      if (line.startsWith('#'))
+        assert.match(line, /^# (HELP \w+ \S.*\.|TYPE \w+ (counter|gauge|histogram))$/);
+      else assert.match(line, /^instant_audience_\w+\{(\w+="([^"\\\n]|\\.)*",?)+\} -?[\d.]+(e-?\d+)?$/);
+      names.add(/^(?:# \w+ )?(\w+)/.exec(line)![1]!);
+    }
+    const value = (pattern: RegExp): number => Number(pattern.exec(text)?.[1]);
+    assert.equal(value(/^instant_audience_entries_taken_total\{[^}]*\} (\d+)/m), 2);
+    assert.equal(value(/^instant_audience_entries_ended_total\{[^}]*end="accepted"\} (\d+)/m), 2);
+    assert.equal(value(/^instant_audience_entries_invalid_total\{[^}]*\} (\d+)/m), 1);
+    assert.equal(value(/^instant_audience_entries_rejected_total\{[^}]*code="user_id_zero"\} (\d+)/m), 1);
+    assert.equal(value(/^instant_audience_latency_seconds_bucket\{[^}]*le="\+Inf"\} (\d+)/m), 2);
+    assert.equal(value(/^instant_audience_state\{[^}]*state="idle"\} (\d+)/m), 1);
+    const buckets = [...text.matchAll(/latency_seconds_bucket\{[^}]*\} (\d+)/g)].map(([, count]) =>
+      Number(count),
+    );
+    assert.deepEqual(
+      buckets,
+      [...buckets].sort((a, b) => a - b),
+    );
+    const quoted = { ...shown(), accounts: [{ id: 'a', name: 'a "b"\\c' }] };
+    assert.match(prometheusText([quoted], list()), /account="a \\"b\\"\\\\c"/);
+  });
+
+  it('tells only connections with a ticket of their own, only news, and stops with the last', async () => {
+    const events = new EventEmitter();
+    const told: { session: string; data: any }[] = [];
+    events.on('comms', ({ topic, session, data }) => {
+      assert.equal(topic, overviewTopic);
+      told.push({ session, data });
+    });
+    let figure = 1;
+    let nowMs = 0;
+    let updates = 0;
+    const source = {
+      update: () => {
+        updates += 1;
+        return { queues: [{ key: 'q', figure }] };
+      },
+      history: () => [],
+    };
+    const watchers = new Watchers({ events }, source, () => nowMs);
+    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { ticket: 'guessed' } });
+    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: null });
+    assert.deepEqual([watchers.size, updates], [0, 0]);
+    const ticket = watchers.ticket();
+    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { ticket } });
+    events.emit(`comms:message:${watchTopic}`, { session: 'b', data: { ticket } });
+    const late = watchers.ticket();
+    nowMs = 60_000;
+    events.emit(`comms:message:${watchTopic}`, { session: 'c', data: { ticket: late } });
+    assert.deepEqual([watchers.size, told.map(({ session }) => session)], [1, ['a']]);
+    assert.deepEqual(Object.keys(told[0]!.data.histories), ['q']);
+    await sleep(2200);
+    assert.equal(told.length, 1, 'nothing is new');
+    figure = 2;
+    await sleep(1200);
+    assert.equal(told.length, 2);
+    assert.deepEqual(told[1]!.data.histories, {});
+    events.emit(`comms:message:${unwatchTopic}`, { session: 'a' });
+    const before = updates;
+    await sleep(1500);
+    assert.deepEqual([watchers.size, updates], [0, before]);
+    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { ticket: watchers.ticket() } });
+    events.emit('comms:connection-removed', { session: 'a' });
+    assert.equal(watchers.size, 0);
+  });
+
+  it('takes no path for a queue that is left but a name in its folder', () => {
+    const queues = left();
+    for (const file of [
+      '../x-1-12345678.sqlite',
+      'none-1-12345678.sqlite',
+      '',
+      null,
+      'a/b-1-12345678.sqlite',
+    ])
+      assert.equal(queues.pathOf(file), null);
+    assert.deepEqual(queues.list(), []);
+  });
+});
