@@ -38,13 +38,18 @@ export async function openBrowser(): Promise<Browser> {
   });
 }
 
-/** The editor, loaded, with its palette complete and nothing over it. Page errors fail whoever reads `errors`. */
+/**
+ * The editor, loaded, with its palette complete and nothing over it. Page errors fail whoever reads `errors`.
+ *
+ * @param locale the language that the browser asks for
+ */
 export async function openEditor(
   browser: Browser,
   url: string,
   size = { width: 1400, height: 800 },
+  locale = 'en-US',
 ): Promise<{ page: Page; errors: Error[] }> {
-  const page = await browser.newPage({ viewport: size, locale: 'en-US' });
+  const page = await browser.newPage({ viewport: size, locale });
   const errors: Error[] = [];
   page.on('pageerror', (error) => errors.push(error));
   // The compiler of the tests wraps functions in a call of this name, also those that are sent into the page.
