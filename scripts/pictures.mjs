@@ -1,4 +1,4 @@
-// npm run pictures: the pictures in docs/, taken of a real Node-RED 5 with the built package.
+// npm run pictures: the pictures in docs/ and in the help, taken of a real Node-RED 5 with the built package.
 //
 // Runs under tsx, because it uses what the tests use to start Node-RED and the browser.
 import { mkdir } from 'node:fs/promises';
@@ -6,10 +6,12 @@ import path from 'node:path';
 import { openBrowser, openEditor } from '../test/support/browser.ts';
 import { NodeRed, until } from '../test/support/node-red.ts';
 import { quickStart } from '../test/package/support.ts';
-import { formPictures } from './form-pictures.mjs';
+import { formPictures, helpPictures } from './form-pictures.mjs';
 import { root } from './tools.mjs';
 
 const images = path.join(root, 'docs', 'images');
+/** Node-RED serves a package's `resources` folder to the editor. */
+const resources = path.join(root, 'resources');
 
 /** A few visitors, so that the picture shows a flow that has worked. */
 async function postSomeEvents(nodeRed) {
@@ -49,6 +51,7 @@ async function quickStartPicture(nodeRed, browser) {
 }
 
 await mkdir(images, { recursive: true });
+await mkdir(resources, { recursive: true });
 const nodeRed = await NodeRed.start({ version: '5' });
 try {
   const browser = await openBrowser();
@@ -56,6 +59,7 @@ try {
     const files = [
       await quickStartPicture(nodeRed, browser),
       ...(await formPictures(nodeRed, browser, images)),
+      ...(await helpPictures(nodeRed, browser, resources)),
     ];
     for (const file of files) console.log(`wrote ${path.relative(root, file)}`);
   } finally {

@@ -4,10 +4,12 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { needBrowser, openBrowser, picture } from '../support/browser';
-import { NodeRed, nodeRedVersions, until, type FlowNode } from '../support/node-red';
+import { NodeRed, nodeRedVersions, type FlowNode } from '../support/node-red';
 import { Editor } from './editor';
 
-type Words = { [key: string]: string | Words };
+interface Words {
+  [key: string]: string | Words;
+}
 
 const nodes = ['account', 'out', 'segment-builder'] as const;
 type Name = (typeof nodes)[number];
@@ -122,10 +124,8 @@ for (const version of nodeRedVersions) {
         assert.equal((await category.innerText()).trim(), word('segment-builder', 'palette.label.audience'));
         for (const name of nodes) {
           await page.evaluate(`RED.sidebar.help.show('instant-audience-${name}', true)`);
-          const heading = readFileSync(
-            path.join(__dirname, '..', '..', 'nodes', name, 'help', `${language}.md`),
-            'utf8',
-          ).match(/^### (.+)$/m)![1]!;
+          const file = path.join(__dirname, '..', '..', 'nodes', name, 'help', `${language}.md`);
+          const heading = /^### (.+)$/m.exec(readFileSync(file, 'utf8'))![1]!;
           await page.locator('.red-ui-help h3', { hasText: heading }).first().waitFor();
         }
       });
