@@ -161,7 +161,9 @@ for (const version of nodeRedVersions) {
       assert.match((await editor.complaints()).join(), /out: Account: choose one, or add one/);
       const triangle = editor.nodeOnCanvas(out).locator('.red-ui-flow-node-error').first();
       await triangle.hover();
-      await page.locator('.red-ui-flow-port-tooltip', { hasText: 'Account: choose one, or add one' }).waitFor();
+      await page
+        .locator('.red-ui-flow-port-tooltip', { hasText: 'Account: choose one, or add one' })
+        .waitFor();
       await page.mouse.move(5, 5);
       await page.locator('#red-ui-header-button-deploy').click();
       const dialogue = page.locator('.red-ui-notification', { hasText: 'not properly configured' });
