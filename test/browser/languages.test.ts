@@ -116,6 +116,7 @@ for (const version of nodeRedVersions) {
         assert.deepEqual(raw, [], `${what}: keys for words`);
         const left = texts.filter((text) => english.some((pattern) => new RegExp(pattern, 's').test(text)));
         assert.deepEqual(left, [], `${what}: English`);
+        assert.deepEqual(await page.evaluate(cutInPage), [], `${what}: cut off`);
       };
 
       it('is in that language, palette and help too', async () => {
@@ -234,4 +235,28 @@ function textsInPage(where: string): string[] {
     add(own.map((node: any) => node.data).join(''));
   }
   return found;
+}
+
+/** Lists whose chosen text does not fit, and texts that are wider than their place. */
+function cutInPage(): string[] {
+  const { document, getComputedStyle } = globalThis as any;
+  const canvas = document.createElement('canvas').getContext('2d');
+  const arrowPx = 16;
+  const cut: string[] = [];
+  for (const element of document.querySelectorAll('.instant-audience-form *')) {
+    if (element.offsetParent === null) continue;
+    const style = getComputedStyle(element);
+    // “Add new tls-config …”, with which a list of the editor's own begins.
+    if (element.value === '_ADD_') continue;
+    if (element.tagName === 'SELECT') {
+      canvas.font = `${style.fontSize} ${style.fontFamily}`;
+      const text = element.selectedOptions[0]?.text ?? '';
+      const room =
+        element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - arrowPx;
+      if (canvas.measureText(text).width > room) cut.push(`${element.id}: ${text}`);
+    } else if (element.tagName === 'LABEL' && element.scrollWidth > element.clientWidth + 1) {
+      cut.push(`label: ${element.innerText}`);
+    }
+  }
+  return cut;
 }

@@ -41,6 +41,12 @@ const style = `
   width: 150px;
   margin: 0;
 }
+/* A long name goes on below itself, not below its icon. */
+.instant-audience-form .form-row > label:has(> i) {
+  display: flex;
+  align-items: baseline;
+  gap: 5px;
+}
 .instant-audience-form .form-row > label[title] > span,
 .instant-audience-form .instant-audience-line > label[title] {
   text-decoration: underline dotted;
