@@ -254,7 +254,7 @@ function cutInPage(): string[] {
       const room =
         element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - arrowPx;
       if (canvas.measureText(text).width > room) cut.push(`${element.id}: ${text}`);
-    } else if (element.tagName === 'LABEL' && element.scrollWidth > element.clientWidth + 1) {
+    } else if (element.tagName === 'LABEL' && element.scrollWidth - element.clientWidth > 1) {
       cut.push(`label: ${element.innerText}`);
     }
   }
