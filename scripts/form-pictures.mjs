@@ -1,4 +1,5 @@
 // The pictures of the forms: each as somebody has just filled it in, in light and in dark.
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Editor } from '../test/browser/editor.ts';
 
@@ -101,6 +102,87 @@ export async function formPictures(nodeRed, browser, images) {
     files.push(...(await builderPictures(editor, images, theme)));
     files.push(...(await outPictures(editor, images, theme)));
     files.push(...(await accountPictures(editor, images, theme)));
+  }
+  return files;
+}
+
+// ── For the help ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** WebP, since every user downloads them: a third of the bytes, by the browser that took the picture. */
+async function asWebp(page, png) {
+  const url = await page.evaluate(
+    async (source) => {
+      const image = new globalThis.Image();
+      image.src = source;
+      await image.decode();
+      const canvas = globalThis.document.createElement('canvas');
+      canvas.width = image.width;
+      canvas.height = image.height;
+      canvas.getContext('2d').drawImage(image, 0, 0);
+      return canvas.toDataURL('image/webp', 0.7);
+    },
+    `data:image/png;base64,${png.toString('base64')}`,
+  );
+  return Buffer.from(url.slice(url.indexOf(',') + 1), 'base64');
+}
+
+const marginPx = 8;
+
+/** The form alone, in one language. */
+async function shootForHelp(editor, file) {
+  const { page } = editor;
+  await page.mouse.move(5, 5);
+  await page.evaluate('document.activeElement.blur()');
+  await page.waitForTimeout(400);
+  const form = await page.locator('.instant-audience-form:visible').last().boundingBox();
+  const clip = {
+    x: form.x - marginPx,
+    y: form.y - marginPx,
+    width: form.width + 2 * marginPx,
+    height: form.height + 2 * marginPx,
+  };
+  await writeFile(file, await asWebp(page, await page.screenshot({ clip })));
+  await editor.cancel();
+  return file;
+}
+
+/** A machine without Japanese letters would draw boxes. */
+async function needLetters(page) {
+  const drawn = await page.evaluate(() => {
+    const context = globalThis.document.createElement('canvas').getContext('2d');
+    const draw = (text) => {
+      context.clearRect(0, 0, 40, 40);
+      context.font = '30px sans-serif';
+      context.fillText(text, 0, 32);
+      return context.getImageData(0, 0, 40, 40).data.join();
+    };
+    return [draw('語'), draw('日')];
+  });
+  if (drawn[0] === drawn[1]) {
+    throw new Error('This machine has no Japanese font: install one, such as fonts-ipafont-gothic.');
+  }
+}
+
+/** Small pictures for the help in the editor's sidebar, in each of its languages; Node-RED serves them. */
+export async function helpPictures(nodeRed, browser, resources) {
+  await nodeRed.deploy(flows);
+  const files = [];
+  for (const language of ['en-US', 'de', 'ja']) {
+    const editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1700 }, language);
+    const { page } = editor;
+    if (language === 'ja') await needLetters(page);
+    const file = (name) => path.join(resources, `form-${name}-${language}.webp`);
+    await editor.nodeOnCanvas(builder).waitFor();
+    await editor.edit(builder);
+    await page.locator('#instant-audience-preview-json').waitFor();
+    files.push(await shootForHelp(editor, file('segment-builder')));
+    await editor.edit(out);
+    files.push(await shootForHelp(editor, file('out')));
+    await editor.editConfig(account);
+    await page.locator('#instant-audience-test').click();
+    await page.locator('#instant-audience-test-result[data-level="good"]').waitFor();
+    files.push(await shootForHelp(editor, file('account')));
+    await page.close();
   }
   return files;
 }

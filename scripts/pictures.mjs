@@ -1,5 +1,5 @@
-// npm run pictures: the pictures in docs/, taken of a real Node-RED 5 with the built package. With a name behind `--`
-// only those of one kind: quick-start, forms, examples.
+// npm run pictures: the pictures in docs/ and in the help, taken of a real Node-RED 5 with the built package. With a
+// name behind `--` only those of one kind: quick-start, forms, help, examples.
 //
 // Runs under tsx, because it uses what the tests use to start Node-RED and the browser.
 import { mkdir } from 'node:fs/promises';
@@ -8,10 +8,12 @@ import { openBrowser, openEditor } from '../test/support/browser.ts';
 import { NodeRed, until } from '../test/support/node-red.ts';
 import { quickStart } from '../test/package/support.ts';
 import { examplePictures } from './example-pictures.mjs';
-import { formPictures } from './form-pictures.mjs';
+import { formPictures, helpPictures } from './form-pictures.mjs';
 import { root } from './tools.mjs';
 
 const images = path.join(root, 'docs', 'images');
+/** Node-RED serves a package's `resources` folder to the editor. */
+const resources = path.join(root, 'resources');
 
 /** A few visitors, so that the picture shows a flow that has worked. */
 async function postSomeEvents(nodeRed) {
@@ -54,6 +56,7 @@ async function quickStartPicture(nodeRed, browser) {
 const kinds = {
   'quick-start': async (browser) => [await withNodeRed((nodeRed) => quickStartPicture(nodeRed, browser))],
   forms: (browser) => withNodeRed((nodeRed) => formPictures(nodeRed, browser, images)),
+  help: (browser) => withNodeRed((nodeRed) => helpPictures(nodeRed, browser, resources)),
   examples: (browser) => examplePictures(browser, images),
 };
 
@@ -71,6 +74,7 @@ const unknown = asked.filter((kind) => !(kind in kinds));
 if (unknown.length > 0)
   throw new Error(`No pictures of ${unknown.join(', ')}; there are ${Object.keys(kinds).join(', ')}.`);
 await mkdir(images, { recursive: true });
+await mkdir(resources, { recursive: true });
 const browser = await openBrowser();
 try {
   for (const [kind, take] of Object.entries(kinds)) {

@@ -34,7 +34,7 @@ interface Way {
 
 /** A login of a deployed account that no out node uses, with the token that the picker got for it. */
 interface OwnLogin {
-  readonly login: Login;
+  login: Login;
   readonly keeper: TokenKeeper;
   /** The last one that was asked over; the sandbox may have moved to another port. */
   connection: ServiceClientOptions;
@@ -113,7 +113,8 @@ export class AccountForms {
       const running = this.#running(id, settings);
       const client = running?.client ?? way.client;
       const keeper = running?.keeper ?? null;
-      const subject = { client, login, member, authHost, serviceHost, keeper, wallMs: Date.now() };
+      const counter = this.#counterOf(settings) ?? this.#ownKeeper(settings, way);
+      const subject = { client, login, member, authHost, serviceHost, keeper, counter, wallMs: Date.now() };
       const tested = await testConnection(subject);
       return settings.isSandbox && tested.result === 'works' ? { ...tested, result: 'sandboxWorks' } : tested;
     } finally {
@@ -136,7 +137,7 @@ export class AccountForms {
       const running = this.#running(id, settings);
       // The running account's client counts this among the member's calls in flight.
       const client = running?.client ?? way.client;
-      return await readWithToken(client, running?.keeper ?? this.#ownKeeper(settings, way), query);
+      return await readWithToken(client, running?.keeper ?? this.#ownLogin(settings, way), query);
     } finally {
       way.end();
     }
@@ -151,23 +152,38 @@ export class AccountForms {
     return isSame ? running : null;
   }
 
-  /** Its logins are counted in memory only: it is used where no engine counts them. */
+  /** For reads: a token of the login that is deployed now. */
+  #ownLogin(settings: AccountSettings, way: Way): TokenKeeper {
+    const keeper = this.#ownKeeper(settings, way);
+    // A keeper takes this for a sign that a refusal may be over, so only for another login.
+    const own = this.#ownLogins.get(userKeyOf(settings))!;
+    if (!sameLogin(own.login, settings.login)) keeper.replaceLogin(settings.login);
+    own.login = settings.login;
+    return keeper;
+  }
+
+  /** A running account with the same user name, whatever its password. */
+  #counterOf({ origin, member, login }: AccountSettings): TokenKeeper | null {
+    return this.engines.keeperOf(origin, member, login);
+  }
+
+  /** For a user name that no running account has. One keeper counts for all its passwords. */
   #ownKeeper(settings: AccountSettings, { connection }: Way): TokenKeeper {
-    const key = keyOf(settings);
+    const { origin, member, login } = settings;
+    const key = userKeyOf(settings);
     const kept = this.#ownLogins.get(key);
-    if (kept !== undefined && sameLogin(kept.login, settings.login)) {
+    if (kept !== undefined) {
       kept.connection = connection;
       return kept.keeper;
     }
     const keeper = new TokenKeeper({
-      login: settings.login,
-      authenticate: (login) => authenticateOnce(own.connection, login),
+      login,
+      authenticate: (its) => authenticateOnce(own.connection, its),
       clock: systemServiceClock,
       random: Math.random,
-      loadTimes: () => Promise.resolve([]),
-      saveTimes: () => Promise.resolve(),
+      ...this.engines.timesOf(origin, member, login),
     });
-    const own: OwnLogin = { login: settings.login, keeper, connection };
+    const own: OwnLogin = { login, keeper, connection };
     if (this.#ownLogins.size >= mostOwnLogins) this.#ownLogins.delete(this.#ownLogins.keys().next().value!);
     this.#ownLogins.set(key, own);
     return keeper;
@@ -250,6 +266,13 @@ function keyOf(settings: AccountSettings): string {
   const { isSandbox, origin, authUrl, serviceUrl, member, login, tls, proxy } = settings;
   const all = isSandbox ? ['sandbox'] : [origin, authUrl, serviceUrl, member, login, tls, proxy];
   return createHash('sha256').update(JSON.stringify(all)).digest('hex');
+}
+
+/** Everything but password and key: who is counted, and over which connection. */
+function userKeyOf(settings: AccountSettings): string {
+  const { isSandbox, origin, authUrl, serviceUrl, member, login, tls, proxy } = settings;
+  const who = [login.method, login.username];
+  return JSON.stringify(isSandbox ? ['sandbox'] : [origin, authUrl, serviceUrl, member, who, tls, proxy]);
 }
 
 function hostOf(url: string): string {

@@ -180,16 +180,38 @@ function showWhatLimitsMean(account: Account): void {
 }
 
 function makeTabs(account: Account): void {
+  const list = $('#instant-audience-account-tabs');
+  const panels = $('#instant-audience-account-tabs-content').children();
   const tabs = RED.tabs.create({
     id: 'instant-audience-account-tabs',
     onchange: (tab: { id: string }) => {
-      $('#instant-audience-account-tabs-content').children().hide();
+      panels.hide();
       $(`#${tab.id}`).show();
+      markChosenTab(list, tab.id);
     },
   });
   for (const name of ['connection', 'limits', 'queue']) {
     tabs.addTab({ id: `instant-audience-tab-${name}`, label: account._(`tab.${name}`) });
   }
+  markChosenTab(list, 'instant-audience-tab-connection');
+  // The editor's own tabs listen to the mouse only, and in 4.1 take two quick clicks on two tabs for a double click.
+  list.find('a.red-ui-tab-label').on('click', (event) => {
+    event.preventDefault();
+    tabs.activateTab(tabOf(event.currentTarget));
+  });
+  list.attr('role', 'tablist').children('li').attr('role', 'presentation');
+  panels.attr('role', 'tabpanel');
+}
+
+function tabOf(link: HTMLElement): string {
+  return (link.getAttribute('href') ?? '').slice(1);
+}
+
+function markChosenTab(list: JQuery, id: string): void {
+  list.find('a.red-ui-tab-label').each((_index, link) => {
+    const panel = tabOf(link);
+    $(link).attr({ role: 'tab', 'aria-controls': panel, 'aria-selected': String(panel === id) });
+  });
 }
 
 /** Figures are saved as numbers, whatever the fields hold; `${ENV}` stays the text that it is. */

@@ -2,7 +2,7 @@
 import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable } from '../shared/editor/choices';
 import { migrateOnLoad } from '../shared/editor/on-load';
-import { offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
+import { awaitFirstAccount, offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import type { EditorNode, EditorRed } from '../types/red-editor';
@@ -136,3 +136,4 @@ RED.nodes.registerType<OutProperties>('instant-audience-out', {
 });
 
 migrateOnLoad('instant-audience-out');
+awaitFirstAccount();

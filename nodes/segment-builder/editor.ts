@@ -2,7 +2,7 @@
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable } from '../shared/editor/choices';
 import { migrateOnLoad } from '../shared/editor/on-load';
-import { offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
+import { awaitFirstAccount, offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
 import { formClosed, formOpened } from '../shared/editor/open-form';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
@@ -82,6 +82,7 @@ RED.nodes.registerType<BuilderProperties>('instant-audience-segment-builder', {
 });
 
 migrateOnLoad('instant-audience-segment-builder');
+awaitFirstAccount();
 
 let preview: Preview | null = null;
 

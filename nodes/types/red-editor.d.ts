@@ -54,7 +54,7 @@ export interface EditorDefinition<Props, Credentials = Record<string, never>> {
 }
 
 /** The editor's global `RED`; declare it where it is used: `declare const RED: EditorRed`. */
-export type EditorRed = Omit<EditorRED, 'nodes' | 'tabs' | 'utils' | 'events'> & {
+export type EditorRed = Omit<EditorRED, 'nodes' | 'editor' | 'tabs' | 'utils' | 'events'> & {
   /** Words of the editor itself, such as `editor:common.label.name`. */
   _(key: string, params?: Record<string, unknown>): string;
   /** Absent where a script is only read for its definition. */
@@ -68,10 +68,17 @@ export type EditorRed = Omit<EditorRED, 'nodes' | 'tabs' | 'utils' | 'events'> &
     node(id: string): Readonly<Record<string, unknown>> | undefined;
     /** Every configuration node of the workspace. */
     eachConfig(see: (node: Readonly<Record<string, unknown>>) => void): void;
+    /** Tells the configuration nodes that a node points to that it uses them. */
+    updateConfigNodeUsers(node: object, options: { action: 'add' | 'remove' }): void;
+  };
+  editor: {
+    /** Looks at a node again, for its red triangle. */
+    validateNode(node: object): boolean;
   };
   tabs: {
     create(options: { id: string; onchange(tab: { id: string }): void }): {
       addTab(tab: { id: string; label: string }): void;
+      activateTab(id: string): void;
     };
   };
   utils: {

@@ -64,7 +64,7 @@ const units: readonly string[] = ['minutes', 'hours', 'days', 'never', 'default'
 export function checkBuilderConfig(config: unknown): Issue[] {
   const checks = new ConfigChecks();
   if (!isRecord(config)) {
-    checks.add('config_type', 'config', { got: shorten(config), expected: 'an object' });
+    checks.add('config_not_object', 'config', { got: shorten(config) });
     return checks.issues;
   }
   const items = config.source === 'items';
@@ -92,14 +92,14 @@ function checkConstantDomain(config: Record<string, unknown>, checks: ConfigChec
 function checkRows(config: Record<string, unknown>, types: readonly string[], checks: ConfigChecks): void {
   const rows = config.segments;
   if (!Array.isArray(rows)) {
-    checks.add('config_type', 'segments', { got: shorten(rows), expected: 'a list of rows' });
+    checks.add('config_not_list', 'segments', { got: shorten(rows) });
     return;
   }
   if (rows.length === 0) checks.add('config_no_segments', 'segments');
   rows.forEach((row: unknown, index) => {
     const path = `segments[${index}]`;
     if (isRecord(row)) checkRow(row, `${path}.`, types, config.action === 'remove', checks);
-    else checks.add('config_type', path, { got: shorten(row), expected: 'an object' });
+    else checks.add('config_not_object', path, { got: shorten(row) });
   });
 }
 
@@ -154,7 +154,7 @@ class ConfigChecks {
   flag(record: Record<string, unknown>, key: string): void {
     const value = record[key];
     if (value !== undefined && typeof value !== 'boolean') {
-      this.add('config_type', key, { got: shorten(value), expected: 'true or false' });
+      this.add('config_not_flag', key, { got: shorten(value) });
     }
   }
 
@@ -168,7 +168,7 @@ class ConfigChecks {
       return;
     }
     if (typeof value !== 'string' && typeof value !== 'number') {
-      this.add('config_type', path, { got: shorten(value), expected: 'a text' });
+      this.add('config_not_text', path, { got: shorten(value) });
       return;
     }
     if (type === 'item' && !rule.types.includes('item')) this.add('config_item', path);

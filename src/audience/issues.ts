@@ -94,7 +94,10 @@ export const inputSentences = {
 export const builderSentences = {
   config_choice: '__path__ is __got__; choose one of __known__',
   config_empty: '__path__ is empty; fill it in',
-  config_type: '__path__ is __got__; expected __expected__',
+  config_not_object: '__path__ is __got__; expected an object',
+  config_not_list: '__path__ is __got__; expected a list of rows',
+  config_not_flag: '__path__ is __got__; expected true or false',
+  config_not_text: '__path__ is __got__; expected a text',
   config_no_segments: 'No segment is chosen; add a row to the list of segments',
   config_item:
     '__path__ takes a field of the item, but the node makes one entry a message; choose another type',

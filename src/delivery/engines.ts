@@ -12,6 +12,7 @@ import { systemClock, type Clock } from './clock';
 import { Engine, type EngineOptions, type Recovered } from './engine';
 import type { Limits } from './ledger';
 import type { Login } from './login';
+import { LoginTimes, type TimesStore } from './login-times';
 import { TroubleLog } from './trouble-log';
 
 export type QueueKind = 'disk' | 'memory' | 'shared';
@@ -109,6 +110,7 @@ export class Engines {
   private readonly held = new Map<string, Held>();
   /** The last outbox of a key must be closed before the next may open. */
   private readonly closing = new Map<string, Promise<void>>();
+  private readonly loginTimes = new LoginTimes();
 
   constructor(
     private readonly clock: Clock = systemClock,
@@ -248,6 +250,29 @@ export class Engines {
     return null;
   }
 
+  /** Who counts the logins of this user name now, with whatever password; null when no running account has it. */
+  keeperOf(origin: string, member: string, login: ServiceLogin): TokenKeeper | null {
+    const connections = this.held.get(`${origin} ${member}`)?.connections.values() ?? [];
+    for (const { login: its, keeper } of connections) {
+      if (its.method === login.method && its.username === login.username) return keeper;
+    }
+    return null;
+  }
+
+  /**
+   * For a keeper of one's own while there is none: what it counts, an account that is deployed later counts on. A
+   * queue that cannot be used is no reason not to try a login; then the times are in memory.
+   */
+  timesOf(origin: string, member: string, login: ServiceLogin): TimesStore {
+    const key = `${origin} ${member}`;
+    const kept = this.loginTimes.store(key, login, () => this.held.get(key)?.outbox ?? null);
+    const inMemory = this.loginTimes.store(key, login, () => null);
+    return {
+      loadTimes: () => kept.loadTimes().catch(() => inMemory.loadTimes()),
+      saveTimes: (times) => kept.saveTimes(times).catch(() => inMemory.saveTimes(times)),
+    };
+  }
+
   /** The same login over the same connection keeps its client, its token and its count of authentications. */
   private connect(held: Held, request: LeaseRequest): Connection {
     const same = [...held.connections.values()].find(
@@ -264,14 +289,12 @@ export class Engines {
 
   private openConnection(held: Held, { login, connection, connect }: LeaseRequest): Connection {
     const client = this.clientOrDispose(held, connect);
-    const timesKey = `authentications of ${login.method} ${login.username}`;
     const keeper = new TokenKeeper({
       login,
       authenticate: (its) => client.authenticate(its),
       clock: this.clock,
       random: this.random,
-      loadTimes: async () => readTimes(await held.outbox.getMeta(timesKey)),
-      saveTimes: (times) => held.outbox.setMeta(timesKey, JSON.stringify(times)),
+      ...this.loginTimes.store(held.key, login, () => held.outbox),
     });
     const trouble = new TroubleLog((level, text) => {
       held.engine.monitor.logged(level, text);
@@ -372,14 +395,4 @@ function limit(held: Held): void {
     queueMaxEntries: smallest((request) => request.queueMaxEntries),
     queueMaxBytes: smallest((request) => request.queueMaxBytes),
   });
-}
-
-function readTimes(text: string | null): number[] {
-  if (text === null) return [];
-  try {
-    const times: unknown = JSON.parse(text);
-    return Array.isArray(times) ? times.filter((time) => typeof time === 'number') : [];
-  } catch {
-    return [];
-  }
 }

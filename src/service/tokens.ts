@@ -34,6 +34,7 @@ const CONFIGURATION_WAIT_MS = 30_000;
 /** A wall clock that moved by more than this makes the saved times wrong. */
 const CLOCK_JUMP_MS = 1000;
 
+type WaitOutcome = Extract<TokenOutcome, { readonly kind: 'wait' }>;
 type Refusal = Extract<TokenOutcome, { readonly kind: 'loginRefused' }>;
 
 interface Held {
@@ -53,6 +54,17 @@ interface Wait {
 /** When an authentication took place, in monotonic ms; it moves to the end of the call once that is known. */
 interface Slot {
   atMs: number;
+}
+
+/** The reason may hold secrets, so it is not passed on. */
+const failedInside = (): AuthOutcome => ({
+  kind: 'passing',
+  code: 'failed',
+  message: 'The login failed inside this machine.',
+});
+
+function noSlot(code: string, message: string): WaitOutcome {
+  return { kind: 'wait', retryAfterMs: BACKOFF_BASE_MS, code, message };
 }
 
 /**
@@ -116,6 +128,23 @@ export class TokenKeeper {
   }
 
   /**
+   * An authentication beside this keeper's own, such as a test of another password for the same user name. It takes
+   * one of the ten, is saved as one, and does not touch the token. Never rejects.
+   */
+  async countBeside(authenticate: () => Promise<AuthOutcome>): Promise<AuthOutcome> {
+    const slot = await this.#takeSlot();
+    if ('kind' in slot) {
+      const { retryAfterMs, code, message } = slot;
+      return code === 'authentication_limit'
+        ? { kind: 'rateLimited', retryAfterMs, message }
+        : { kind: 'passing', ambiguous: false, code, message };
+    }
+    const outcome = await authenticate().catch(failedInside);
+    this.#settle(slot, outcome);
+    return outcome;
+  }
+
+  /**
    * The login as it is configured now. The same one keeps its token; a different one starts anew. A refusal stays
    * with the same login, unless it spoke of the account (switched off, not allowed), which no new password mends:
    * then this is the sign to try once more.
@@ -155,34 +184,32 @@ export class TokenKeeper {
   async #obtain(): Promise<TokenOutcome | null> {
     const waiting = this.#waiting();
     if (waiting !== null) return waiting;
+    const slot = await this.#takeSlot();
+    if (!('kind' in slot)) return this.#authenticate(slot);
+    return slot.code === 'authentication_limit' ? slot : this.#fail(slot.code, slot.message);
+  }
+
+  /** One of the ten, saved before it is used; or why there is none. */
+  async #takeSlot(): Promise<Slot | WaitOutcome> {
     const slots = await this.#load();
     if (slots === null)
-      return this.#fail('times_unreadable', 'The times of earlier logins cannot be read from the queue.');
+      return noSlot('times_unreadable', 'The times of earlier logins cannot be read from the queue.');
     const limited = this.#limited(slots);
     if (limited !== null) return limited;
     const slot: Slot = { atMs: this.#options.clock.monoMs() };
     slots.push(slot);
-    if (!(await this.#save())) {
-      slots.splice(slots.indexOf(slot), 1);
-      return this.#fail(
-        'times_unsaved',
-        'The time of the login cannot be saved beside the queue, so it was not made.',
-      );
-    }
-    return this.#authenticate(slot);
+    if (await this.#save()) return slot;
+    this.#slots = (this.#slots ?? []).filter((one) => one !== slot);
+    return noSlot(
+      'times_unsaved',
+      'The time of the login cannot be saved beside the queue, so it was not made.',
+    );
   }
 
   async #authenticate(slot: Slot): Promise<TokenOutcome | null> {
     const generation = this.#generation;
     const startMs = this.#options.clock.monoMs();
-    const outcome = await this.#options.authenticate(this.#login).catch(
-      // The reason may hold secrets, so it is not passed on.
-      (): AuthOutcome => ({
-        kind: 'passing',
-        code: 'failed',
-        message: 'The login failed inside this machine.',
-      }),
-    );
+    const outcome = await this.#options.authenticate(this.#login).catch(failedInside);
     this.#settle(slot, outcome);
     return generation === this.#generation ? this.#take(outcome, startMs) : null;
   }
@@ -247,7 +274,7 @@ export class TokenKeeper {
     return { kind: 'wait', retryAfterMs: leftMs, code: wait.code, message: wait.message };
   }
 
-  #limited(slots: readonly Slot[]): TokenOutcome | null {
+  #limited(slots: readonly Slot[]): WaitOutcome | null {
     if (slots.length < MAX_AUTHENTICATIONS) return null;
     const times = slots.map(({ atMs }) => atMs).sort((a, b) => a - b);
     const freeAtMs = times[times.length - MAX_AUTHENTICATIONS]! + WINDOW_MS;

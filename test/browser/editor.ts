@@ -1,5 +1,7 @@
 // What a user does in the editor, with mouse and keyboard: drag nodes in, wire them, fill in forms, deploy.
 import { strict as assert } from 'node:assert';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { openEditor } from '../support/browser';
 import { until, type NodeRed } from '../support/node-red';
@@ -21,8 +23,9 @@ export class Editor {
     browser: Browser,
     nodeRed: NodeRed,
     size = { width: 1400, height: 900 },
+    locale = 'en-US',
   ): Promise<Editor> {
-    const { page, errors } = await openEditor(browser, nodeRed.url, size);
+    const { page, errors } = await openEditor(browser, nodeRed.url, size, locale);
     // The editor catches what a validator throws, and only says so here.
     page.on('console', (message) => {
       if (/^(Validation|Definition) error/.test(message.text())) errors.push(new Error(message.text()));
@@ -98,9 +101,14 @@ export class Editor {
 
   // ── Forms ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** By a double click, as a user does. */
+  /**
+   * Selects the node and presses Enter. A double click is one for Node-RED only when it handles both clicks within
+   * 650 ms, which a busy machine does not promise.
+   */
   async edit(id: string): Promise<void> {
-    await this.nodeOnCanvas(id).locator('.red-ui-flow-node').dblclick();
+    await this.nodeOnCanvas(id).locator('.red-ui-flow-node').waitFor();
+    await this.page.evaluate(`RED.view.select('${id}'); RED.view.focus()`);
+    await this.page.keyboard.press('Enter');
     await this.formOpened();
   }
 
@@ -112,10 +120,20 @@ export class Editor {
     await this.formOpened();
   }
 
-  /** The tray slides in; before it has arrived a click may miss. */
+  /**
+   * The tray slides in, and a while later the editor moves the focus to its first field. Before both have happened a
+   * click may miss, and keys that somebody presses in another field may end up in the first one.
+   */
   async formOpened(): Promise<void> {
     await this.page.locator('.instant-audience-form:visible').waitFor();
-    await this.page.waitForFunction(trayAtRest);
+    await this.page.waitForFunction(trayArrived);
+    await this.page.waitForFunction(focusArrived);
+  }
+
+  /** A form that was below another one slides back; the editor leaves the focus alone. */
+  private async formReturned(): Promise<void> {
+    await this.page.locator('.instant-audience-form:visible').waitFor();
+    await this.page.waitForFunction(trayArrived);
   }
 
   /** Done, Update or Add; what was open below comes to the front. */
@@ -135,7 +153,7 @@ export class Editor {
       .last()
       .click();
     await page.locator('[data-leaving]').waitFor({ state: 'detached' });
-    if ((await page.locator('.red-ui-tray').count()) > 0) await this.formOpened();
+    if ((await page.locator('.red-ui-tray').count()) > 0) await this.formReturned();
   }
 
   /** Field and label belong together, so the label finds the field. */
@@ -151,17 +169,20 @@ export class Editor {
     await this.page.waitForFunction('!RED.nodes.dirty()');
   }
 
-  /** Node-RED 5 has a dark theme of its own; for 4.1 the colours of one are put in place. */
+  /** Node-RED 5 has a dark theme of its own; for 4.1 one that its users install is put in place. */
   async setTheme(theme: Theme): Promise<void> {
     await this.page.evaluate(themeInPage, {
       theme,
       isOwn: this.nodeRed.version === '5',
-      colours: darkColours,
+      colours: darkTheme(),
     });
   }
 
   assertNoErrors(): void {
-    assert.deepEqual(this.errors.map(String), []);
+    assert.deepEqual(
+      this.errors.map(({ stack, message }) => stack ?? message),
+      [],
+    );
   }
 }
 
@@ -184,14 +205,18 @@ function complaintsInPage(): string[] {
   return found;
 }
 
-/** Whether the front tray has stopped moving. */
-function trayAtRest(): boolean {
-  const { document, window } = globalThis as any;
+/** Whether the front tray is where it slides to. */
+function trayArrived(): boolean {
+  const { document, getComputedStyle } = globalThis as any;
   const trays = document.querySelectorAll('.red-ui-tray');
-  const { left } = trays[trays.length - 1].getBoundingClientRect();
-  const before = window.instantAudienceTrayLeft;
-  window.instantAudienceTrayLeft = left;
-  return before === left;
+  return trays.length > 0 && getComputedStyle(trays[trays.length - 1]).right === '0px';
+}
+
+/** Whether the editor has moved the focus into the front tray. */
+function focusArrived(): boolean {
+  const { document } = globalThis as any;
+  const trays = document.querySelectorAll('.red-ui-tray');
+  return trays.length > 0 && trays[trays.length - 1].contains(document.activeElement);
 }
 
 function themeInPage({ theme, isOwn, colours }: { theme: Theme; isOwn: boolean; colours: string }): void {
@@ -205,24 +230,13 @@ function themeInPage({ theme, isOwn, colours }: { theme: Theme; isOwn: boolean; 
   document.head.append(style);
 }
 
-/** The variables that dark themes for Node-RED 4 set, of those that forms use. */
-const darkColours = `:root {
-  --red-ui-primary-background: #1b1b23; --red-ui-secondary-background: #1b1b23;
-  --red-ui-secondary-background-selected: #22222c; --red-ui-secondary-background-inactive: #14141a;
-  --red-ui-secondary-background-hover: #2a2a35; --red-ui-secondary-background-disabled: #1b1b23;
-  --red-ui-tertiary-background: #22222c; --red-ui-primary-text-color: #e4e4e4;
-  --red-ui-secondary-text-color: #aaaaaa; --red-ui-secondary-text-color-hover: #cccccc;
-  --red-ui-secondary-text-color-active: #e4e4e4; --red-ui-secondary-text-color-selected: #e4e4e4;
-  --red-ui-header-text-color: #e4e4e4; --red-ui-text-color-error: #ff6369;
-  --red-ui-text-color-warning: #f1a10d; --red-ui-text-color-success: #4cc38a; --red-ui-text-color-code: #00d4c8;
-  --red-ui-form-background: #1b1b23; --red-ui-form-text-color: #e4e4e4;
-  --red-ui-form-placeholder-color: #8a8a8a; --red-ui-form-input-background: #0e0e12;
-  --red-ui-form-input-background-disabled: #22222c; --red-ui-form-input-border-color: #3a3a45;
-  --red-ui-form-button-background: #22222c; --red-ui-form-tips-background: #120c00;
-  --red-ui-primary-border-color: #3a3a45; --red-ui-secondary-border-color: #2f2f38;
-  --red-ui-list-item-color: #e4e4e4; --red-ui-list-item-background: #1b1b23;
-  --red-ui-list-item-background-hover: #2a2a35; --red-ui-list-item-background-selected: #33333f;
-  --red-ui-list-item-secondary-color: #aaaaaa;
-  --red-ui-workspace-button-background: #22222c; --red-ui-workspace-button-color: #e4e4e4;
-  --red-ui-workspace-button-color-hover: #fff; --red-ui-workspace-button-background-hover: #2a2a35;
-}`;
+/** Node-RED 4.1 has no dark theme; this is the one that its users install, as its package links it into the page. */
+function darkTheme(): string {
+  const folder = path.join(
+    __dirname,
+    ...['..', '..', 'node_modules', '@node-red-contrib-themes', 'theme-collection', 'themes', 'dark'],
+  );
+  return ['dark.min.css', 'dark-custom.min.css']
+    .map((file) => readFileSync(path.join(folder, file), 'utf8'))
+    .join('\n');
+}

@@ -181,6 +181,8 @@ for (const version of nodeRedVersions) {
         await page.keyboard.press('Enter');
         await page.getByText('Segments: 15.').waitFor();
         await page.keyboard.type('kitchen');
+        // Each key takes the choice away; it comes back with the answer to the last one.
+        await chosen().filter({ hasText: 'Kitchen' }).waitFor();
         await page.getByText('Segments: 2.').waitFor();
         await page.keyboard.press('ArrowDown');
         await page.keyboard.press('Enter');
@@ -338,6 +340,9 @@ for (const version of nodeRedVersions) {
             await page.evaluate(`RED.view.reveal('builder')`);
             await openForm(editor, id);
             await checkForm(page, theme, `form-${id}-${theme}-${version}`);
+            await checkMore(editor, id, (part) =>
+              checkForm(page, theme, `form-${id}-${part}-${theme}-${version}`),
+            );
             await editor.cancel();
           }
           await editor.setTheme('light');
@@ -379,21 +384,50 @@ async function openForm(editor: Editor, id: string): Promise<void> {
   }
 }
 
+/** What a form shows only after somebody did something in it. */
+async function checkMore(editor: Editor, id: string, check: (part: string) => Promise<void>): Promise<void> {
+  const { page } = editor;
+  if (id === 'builder') {
+    await page.locator('#instant-audience-preview-says').filter({ hasText: 'would be sent' }).waitFor();
+    await page.getByRole('button', { name: 'Search the member' }).click();
+    await page.getByRole('combobox', { name: 'Name, code or id' }).fill('s');
+    await page.locator('.instant-audience-found .instant-audience-off').waitFor();
+    await check('picker');
+    await page.keyboard.press('Escape');
+    await page.locator('#instant-audience-message').fill('{"payload":{"user":"0"}}');
+    await page.locator('#instant-audience-preview-problems li').waitFor();
+    await page.evaluate("$('#instant-audience-preview-problems')[0].scrollIntoView({ block: 'center' })");
+    await check('wrong');
+    await page.getByRole('button', { name: 'Make an example' }).click();
+  }
+  if (id === 'out') {
+    await editor.field('Entries are in').fill('');
+    await page.locator('#instant-audience-problem-input').waitFor();
+    await check('wrong');
+  }
+  if (id === 'account') {
+    await page.getByRole('button', { name: 'Test connection' }).click();
+    await page.locator('#instant-audience-test-result[data-level="good"]').waitFor();
+    await check('tested');
+    await editor.field('Password').fill('');
+    await page.getByRole('tab', { name: 'Limits' }).click();
+    await editor.field('Users per second').fill('2000');
+    await page.locator('#instant-audience-limits-above').waitFor();
+    await check('limits');
+    await page.getByRole('tab', { name: 'Queue' }).click();
+    await check('queue');
+  }
+}
+
 /** Tab leads from each field or button to the next one. */
 async function checkTabOrder(page: Page, id: string): Promise<void> {
   const stops = await page.evaluate(stopsInPage);
   assert.ok(stops.length > 3, stops.join());
   for (const [index, stop] of stops.slice(1).entries()) {
-    // The editor moves the focus into a form a while after it has opened, so once may not be enough.
-    await until(
-      async () => {
-        await page.evaluate(`document.querySelector('[data-stop="${index}"]').focus()`);
-        await page.keyboard.press('Tab');
-        return page.evaluate<boolean>(`document.activeElement.dataset.stop === '${index + 1}'`);
-      },
-      3000,
-      () => `Tab in the form ${id} to lead from ${stops[index]!} to ${stop}`,
-    );
+    await page.evaluate(`document.querySelector('[data-stop="${index}"]').focus()`);
+    await page.keyboard.press('Tab');
+    const reached = await page.evaluate<string>('document.activeElement.dataset.stop');
+    assert.equal(reached, String(index + 1), `${id}: Tab leads from ${stops[index]!} to ${stop}`);
   }
 }
 
@@ -472,40 +506,72 @@ function stopsInPage(): string[] {
   });
 }
 
-/** Contrast as the accessibility guidelines reckon it; 3:1 is for large texts, 4.5:1 for all others. */
+/**
+ * Contrast as the accessibility guidelines reckon it (WCAG 2.2, 1.4.3 and 1.4.11): 4.5:1 for texts, 3:1 for large ones
+ * and for icons. Colours are painted first, so that those which let something through count as they are seen.
+ */
 function looksInPage(): { overflowing: string[]; raw: string[]; faint: string[] } {
   const { document, getComputedStyle } = globalThis as any;
   const form = document.querySelector('.instant-audience-form');
   const right = Number(form.getBoundingClientRect().right) + 1;
-  const light = (colour: string): number => {
-    const parts = [...colour.matchAll(/[\d.]+/g)].map(([part]) => Number(part) / 255);
-    const [r = 0, g = 0, b = 0] = parts.map((part) =>
-      part <= 0.03928 ? part / 12.92 : Math.pow((part + 0.055) / 1.055, 2.4),
-    );
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const painted = (colours: string[]): number[] => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) {
+      canvas.fillStyle = colour;
+      canvas.fillRect(0, 0, 1, 1);
+    }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (parts: number[]): number => {
+    const [r = 0, g = 0, b = 0] = parts
+      .map((part) => part / 255)
+      .map((part) => (part <= 0.03928 ? part / 12.92 : Math.pow((part + 0.055) / 1.055, 2.4)));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
-  const behind = (element: any): string => {
-    const colour = getComputedStyle(element).backgroundColor;
-    const isClear = colour === 'transparent' || colour.endsWith(', 0)');
-    return isClear && element.parentElement !== null ? behind(element.parentElement) : colour;
+  const behind = (element: any): string[] =>
+    element === null
+      ? ['white']
+      : [...behind(element.parentElement), String(getComputedStyle(element).backgroundColor)];
+  const contrast = (element: any, colour: string): number => {
+    const layers = behind(element);
+    const [a, b] = [light(painted([...layers, colour])), light(painted(layers))];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
   };
   const overflowing: string[] = [];
   const raw: string[] = [];
   const faint: string[] = [];
+  const look = (element: any, text: string, colour: string, least: number): void => {
+    const found = contrast(element, colour);
+    if (found < least)
+      faint.push(`${found.toFixed(2)} ${element.tagName} ${element.className}: ${text.slice(0, 40)}`);
+  };
   for (const element of form.querySelectorAll('*')) {
     const box = element.getBoundingClientRect();
     if (box.width === 0 || element.offsetParent === null || element.tagName === 'OPTION') continue;
     if (box.right > right) overflowing.push(`${element.tagName} ${element.id} ${element.className}`);
+    // What cannot be used may be faint (1.4.3).
+    if (element.closest('.disabled, :disabled') !== null) continue;
+    const style = getComputedStyle(element);
+    const isField = ['INPUT', 'SELECT', 'TEXTAREA'].includes(element.tagName);
+    if (isField && element.type !== 'checkbox') {
+      const isEmpty = element.tagName !== 'SELECT' && element.value === '';
+      const shown = isEmpty ? String(getComputedStyle(element, '::placeholder').color) : String(style.color);
+      if (!isEmpty || element.placeholder)
+        look(element, isEmpty ? element.placeholder : element.value, shown, 4.5);
+    }
+    if (element.classList.contains('fa'))
+      look(element, 'icon', String(getComputedStyle(element, '::before').color), 3);
     const text = [...element.childNodes]
       .filter((node: any) => node.nodeType === 3)
       .map((node: any) => node.data.trim())
       .join('');
-    if (text === '' || element.closest('pre, textarea, .red-ui-typedInput-container') !== null) continue;
-    if (/^[\w-]+(\.\w+)+$/.test(text) && !text.startsWith('msg.')) raw.push(text);
-    const a = light(String(getComputedStyle(element).color));
-    const b = light(behind(element));
-    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (contrast < 3) faint.push(`${contrast.toFixed(1)} ${text.slice(0, 40)}`);
+    if (text === '' || isField) continue;
+    const isKey = /^[\w-]+(\.\w+)+$/.test(text) && !text.startsWith('msg.');
+    if (isKey && element.closest('pre, .red-ui-typedInput-container') === null) raw.push(text);
+    const size = parseFloat(style.fontSize);
+    const isLarge = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    look(element, text, String(style.color), isLarge ? 3 : 4.5);
   }
   return { overflowing, raw, faint };
 }

@@ -36,6 +36,8 @@ for (const version of nodeRedVersions) {
     let editor: Editor;
     let builder: string;
     let out: string;
+    const steps: string[] = [];
+    const did = (step: string): void => void steps.push(step);
 
     before(async function () {
       needBrowser(this);
@@ -45,16 +47,24 @@ for (const version of nodeRedVersions) {
       await editor.page.locator('.red-ui-flow-node-label', { hasText: 'event' }).waitFor();
     });
     after(async () => {
+      console.log(`      ${steps.length} steps: ${steps.join(', ')}`);
       await browser?.close();
       await nodeRed?.stop();
     });
 
     it('drags the nodes in and wires them', async () => {
       builder = await editor.drag('instant-audience-segment-builder', 320, 100);
+      did('drags the builder');
       out = await editor.drag('instant-audience-out', 560, 100);
-      await editor.wire('event', 0, builder);
-      await editor.wire(builder, 0, out);
-      await editor.wire(out, 0, 'debug');
+      did('drags the out node');
+      for (const [from, to] of [
+        ['event', builder],
+        [builder, out],
+        [out, 'debug'],
+      ] as const) {
+        await editor.wire(from, 0, to);
+        did('draws a wire');
+      }
       assert.equal(await editor.labelOf(builder), 'segment builder');
     });
 
@@ -67,32 +77,42 @@ for (const version of nodeRedVersions) {
       );
     });
 
-    it('adds a sandbox account from the out node, and tests it', async () => {
-      await editor.edit(out);
-      await editor.page.locator('#node-input-btn-account-add').click();
-      await editor.page.locator('.instant-audience-account:visible').waitFor();
+    it('adds a sandbox account from the builder and tests it, and the out node uses it too', async () => {
+      const { page } = editor;
+      await editor.edit(builder);
+      did('opens the builder');
+      await page.locator('#node-input-btn-account-add').click();
+      did('adds an account');
+      await page.locator('.instant-audience-account:visible').waitFor();
       await editor.formOpened();
-      await editor.page.getByRole('button', { name: 'Test connection' }).click();
-      const result = editor.page.locator('#instant-audience-test-result');
+      await page.getByRole('button', { name: 'Test connection' }).click();
+      did('tests the connection');
+      const result = page.locator('#instant-audience-test-result');
       await result.filter({ hasText: /^\s*Works/ }).waitFor();
       assert.equal(await result.getAttribute('data-level'), 'good');
       await editor.done();
-      await editor.done();
-      assert.equal(await editor.labelOf(out), 'audience → sandbox');
+      did('leaves the account as it is');
+      assert.equal(await page.locator('#node-input-account option:checked').innerText(), 'sandbox');
+      await until(
+        async () => (await editor.labelOf(out)) === 'audience → sandbox',
+        5000,
+        () => 'the account in the out node',
+      );
     });
 
     it('fills in the builder: the user id, the kind of id, and a segment found by its name', async () => {
       const { page } = editor;
-      await editor.edit(builder);
       await editor.field('User id').fill('payload.user');
+      did('types the user id');
       await editor.field('Kind of id').selectOption('idfa');
+      did('chooses the kind of id');
       await page.locator('#instant-audience-example', { hasText: '1ba98a6c-' }).waitFor();
-      // There is one account by now, so it is chosen.
-      assert.equal(await page.locator('#node-input-account option:checked').innerText(), 'sandbox');
       await page.getByRole('button', { name: 'Search the member' }).click();
+      did('searches the segments');
       await page.getByRole('combobox', { name: 'Name, code or id' }).fill('kitchen viewed');
       await page.getByRole('option', { name: /^Kitchen: viewed a product/, selected: true }).waitFor();
       await page.keyboard.press('Enter');
+      did('picks one');
       assert.equal(await editor.field('Segment').inputValue(), '10001');
       await page
         .locator('#instant-audience-preview-says', { hasText: 'This would be sent. Users: 1, segments: 1' })
@@ -103,18 +123,21 @@ for (const version of nodeRedVersions) {
       });
       await picture(page, `new-user-builder-${version}`);
       await editor.done();
+      did('done');
       assert.equal(await editor.labelOf(builder), 'Kitchen: viewed a product · 30 d');
     });
 
     it('deploys without a complaint', async () => {
       assert.deepEqual(await editor.complaints(), []);
       await editor.deploy();
+      did('deploys');
       await nodeRed!.logged(/Started (modified )?(flows|nodes)[\s\S]*Started (modified )?(flows|nodes)/);
     });
 
     it('sends an event with the inject button, and sees it accepted', async () => {
       const comms = await nodeRed!.comms();
       await editor.nodeOnCanvas('event').locator('.red-ui-flow-node-button-button').first().click();
+      did('clicks inject');
       await until(
         () => comms.on('debug').length > 0,
         10_000,

@@ -289,6 +289,23 @@ describe('the engines of a process', () => {
     assert.deepEqual([setup.sent, setup.logins.length], [['1'], 2]);
   });
 
+  it('count the logins that were made for a user before an account had it', async () => {
+    const { engines, clock } = setup;
+    const login: Login = { method: 'password', username: 'user of a', password: 'typed into a form' };
+    const { origin, member } = setup.request('a');
+    assert.equal(engines.keeperOf(origin, member, login), null);
+    const now = clock.wallMs();
+    await engines.timesOf(origin, member, login).saveTimes(Array.from({ length: 10 }, () => now));
+    const lease = engines.acquire(setup.request('a'));
+    submit(lease, 'a', '1');
+    await clock.advance(60_000);
+    assert.equal(setup.logins.length, 0);
+    assert.equal(engines.keeperOf(origin, member, login), lease.keeper);
+    await clock.advance(300_000);
+    assert.deepEqual([setup.sent, setup.logins.length], [['1'], 1]);
+    assert.equal((await engines.timesOf(origin, member, login).loadTimes()).length > 0, true);
+  });
+
   it('refuse another queue kind while a member has one, and name the account that has it', async () => {
     const { engines } = setup;
     const lease = engines.acquire(setup.request('a'));

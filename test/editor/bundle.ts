@@ -86,7 +86,15 @@ export function load(node: string, configNodes: Record<string, object> = {}) {
   const registered: { type: string; definition: Definition }[] = [];
   const listeners: Listeners = new Map();
   const RED = {
-    events: { on: (event: string, listener: (node: object) => void) => listeners.set(event, listener) },
+    events: {
+      on: (event: string, listener: (node: object) => void) => {
+        const before = listeners.get(event);
+        listeners.set(event, (added) => {
+          before?.(added);
+          listener(added);
+        });
+      },
+    },
     nodes: {
       registerType: (type: string, definition: Definition) => registered.push({ type, definition }),
       node: (id: string) => configNodes[id],
@@ -99,7 +107,7 @@ export function load(node: string, configNodes: Record<string, object> = {}) {
     },
     i18n: { lang: () => 'en-US' },
   };
-  vm.runInNewContext(bundleOf(node), { RED, URL, TextEncoder });
+  vm.runInNewContext(bundleOf(node), { RED, URL, TextEncoder, setTimeout });
   const [{ type, definition } = { type: '', definition: null }] = registered;
   if (definition === null || registered.length !== 1) {
     throw new Error(`${node} registered ${registered.length} types`);

@@ -155,10 +155,16 @@ for (const node of ['account', 'out', 'segment-builder', 'usage']) {
     it("uses only the colours of Node-RED's themes", () => {
       assert.doesNotMatch(form, /#[0-9a-f]{3,8}\b|rgba?\(|hsl/i);
       const colours = /(?:color|background|border(?!-radius)(?:-\w+)?|outline(?!-offset)):\s*([^;]+);/g;
+      // Our own are two of the theme's, mixed.
+      const mixed =
+        /(--instant-audience-[\w-]+): color-mix\(in srgb, var\(--red-ui-[\w-]+\)(?: \d+%)?, var\(--red-ui-[\w-]+\)\);/g;
+      const own = new Set(all(style, mixed));
+      assert.equal(own.size, all(style, /^ *(--instant-audience-[\w-]+):/gm).length);
       for (const css of [form, style]) {
         for (const value of all(css, colours)) {
-          assert.match(value, /^(0|(\dpx solid )?var\(--red-ui-[\w-]+\))$/);
+          assert.match(value, /^(0|(\dpx solid )?var\(--(red-ui|instant-audience)-[\w-]+\))( !important)?$/);
         }
+        for (const used of all(css, /var\((--instant-audience-[\w-]+)\)/g)) assert.ok(own.has(used), used);
       }
     });
 

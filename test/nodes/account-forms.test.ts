@@ -217,6 +217,15 @@ describe("an account's forms", () => {
       assert.equal((await test(valuesOf(url))).result, 'works', 'a token that died is replaced');
     });
 
+    it('counts among the ten in five minutes, also with a password that is not saved', async () => {
+      const url = await start({ users: { me: rightPassword } });
+      for (let n = 0; n < 10; n += 1) assert.equal((await test(valuesOf(url))).result, 'works');
+      const held = await test(valuesOf(url, { password: 'another' }));
+      assert.equal(held.result, 'loginLimit');
+      // The service would say less than five minutes: it was not asked.
+      assert.ok(held.params.seconds > 300, String(held.params.seconds));
+    });
+
     it('tells that the logins are used up, and when to try again', async () => {
       const values = valuesOf(await start({ authLimit: 1 }));
       assert.equal((await test(values)).result, 'works');

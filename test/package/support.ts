@@ -9,7 +9,7 @@ export const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'),
   name: string;
   version: string;
   bin: Record<string, string>;
-  'node-red': { nodes: Record<string, string> };
+  'node-red': { nodes: Record<string, string>; plugins: Record<string, string> };
 };
 
 export const types: readonly string[] = Object.keys(manifest['node-red'].nodes);

@@ -15,6 +15,7 @@ const kinds: Readonly<Record<string, RegExp>> = {
   icons: /^dist\/nodes\/[\w-]+\/icons\/[\w-]+\.svg$/,
   'library and sandbox': /^dist\/src\/[\w-]+\/[\w-]+\.js$/,
   'its types': /^dist\/src\/[\w-]+\/[\w-]+\.d\.ts$/,
+  'pictures of the help': /^resources\/[\w-]+\.webp$/,
   examples: /^examples\/[^/]+\.json$/,
   'README, licence, manifest': /^(README\.md|LICENSE|package\.json)$/,
 };
@@ -80,7 +81,8 @@ describe('the packed tarball', function () {
       const key = `${node} ${end!}`;
       languages.set(key, [...(languages.get(key) ?? []), language!].sort());
     }
-    assert.equal(languages.size, 2 * types.length);
+    const plugins = Object.keys(manifest['node-red'].plugins);
+    assert.equal(languages.size, 2 * types.length + plugins.length, 'plugins have no help');
     for (const [key, found] of languages) assert.deepEqual(found, ['de', 'en-US', 'ja'], key);
   });
 

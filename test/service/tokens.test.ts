@@ -266,6 +266,39 @@ describe('the token keeper', () => {
     assert.equal(await world.token(), 't11');
   });
 
+  it('counts logins that others make for the user, holds back the eleventh, and keeps its own token', async () => {
+    const world = new World();
+    await world.token();
+    const beside = (): Promise<AuthOutcome> => world.keeper.countBeside(() => Promise.resolve(world.give()));
+    for (let n = 1; n < 10; n += 1) assert.equal((await beside()).kind, 'token');
+    await ticks();
+    assert.equal(world.disk.length, 10);
+    const held = await beside();
+    assert.equal(held.kind, 'rateLimited');
+    assert.equal(world.given.length, 10);
+    assert.equal(await world.token(), 't1');
+    // Another process counts them too.
+    world.start(ann);
+    assert.equal((await world.waits()).code, 'authentication_limit');
+  });
+
+  it('makes no login for others that it cannot record, and does not count one that was refused', async () => {
+    const world = new World();
+    const refused = await world.keeper.countBeside(() => Promise.resolve(refusal('NOAUTH')));
+    assert.equal(refused.kind, 'loginRefused');
+    await ticks();
+    assert.equal(world.disk.length, 0);
+    world.diskWorks = false;
+    let made = false;
+    const outcome = await world.keeper.countBeside(() => {
+      made = true;
+      return Promise.resolve(world.give());
+    });
+    assert.deepEqual([outcome.kind, made], ['passing', false]);
+    world.diskWorks = true;
+    assert.equal(await world.token(), 't1');
+  });
+
   it('counts a login whose reply was lost, and not one that was refused or never left', async () => {
     for (const [outcome, counted] of [
       [passing(true), 1],

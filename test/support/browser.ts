@@ -38,7 +38,11 @@ export async function openBrowser(): Promise<Browser> {
   });
 }
 
-/** The editor, loaded, with its palette complete and nothing over it. Page errors fail whoever reads `errors`. */
+/**
+ * The editor, loaded, with its palette complete and nothing over it. Page errors fail whoever reads `errors`.
+ *
+ * @param locale the language that the browser asks for
+ */
 export async function openEditor(
   browser: Browser,
   url: string,

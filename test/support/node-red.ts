@@ -51,6 +51,9 @@ const programs: Readonly<Record<NodeRedVersion, string>> = {
   '5': path.join(root, 'node_modules', 'node-red', 'red.js'),
   '4.1': path.join(root, 'node_modules', 'node-red-4', 'red.js'),
 };
+/** What Node-RED logs as it starts, in English, German and Japanese (the setting `lang`). */
+const startedFlows = /Started flows|Flows sind gestartet|フローを開始しました/;
+const runningAt = /(?:now running at|Server wird jetzt auf|サーバは) (http:\S+)/;
 const startMs = 60_000;
 const killMs = 20_000;
 
@@ -120,8 +123,8 @@ export class NodeRed {
     });
     const nodeRed = new NodeRed(child, start.version, userDir, start.userDir !== undefined);
     try {
-      await nodeRed.logged(/Started flows/, startMs);
-      await nodeRed.logged(/now running at/, startMs);
+      await nodeRed.logged(startedFlows, startMs);
+      await nodeRed.logged(runningAt, startMs);
     } catch (error) {
       await nodeRed.stop();
       throw error;
@@ -136,7 +139,7 @@ export class NodeRed {
 
   /** Where the editor is, with a slash at the end. */
   get url(): string {
-    const url = /now running at (http:\S+)/.exec(this.log)?.[1];
+    const url = runningAt.exec(this.log)?.[1];
     if (url === undefined) throw new Error('Node-RED has not said where it runs.');
     return url;
   }

@@ -41,23 +41,26 @@ export function prepareRows(node: Builder, changed: () => void): void {
 
 /** The rows as they stand in the form. */
 export function readRows(): NamedRow[] {
+  return rowsInForm().map(readRow);
+}
+
+/** While a row is dragged, the list also holds what marks the place where it would go. */
+function rowsInForm(): JQuery[] {
   return $(list)
     .editableList('items')
     .toArray()
-    .map((element) => readRow($(element)));
+    .map((element) => $(element))
+    .filter((row) => row.find('.instant-audience-of-segment').length > 0);
 }
 
 /** Offers the types that fit the source, and hides what a removal does not have. */
 export function updateRows(node: Builder, items: boolean, removes: boolean, moved: boolean): void {
-  $(list)
-    .editableList('items')
-    .each((_index, element) => {
-      const row = $(element);
-      row.find('.instant-audience-time').toggle(!removes);
-      for (const [field, constant] of fieldsOf(row)) {
-        offerTypes(field, typesFor(node, items, [constant]), moved ? items : null);
-      }
-    });
+  for (const row of rowsInForm()) {
+    row.find('.instant-audience-time').toggle(!removes);
+    for (const [field, constant] of fieldsOf(row)) {
+      offerTypes(field, typesFor(node, items, [constant]), moved ? items : null);
+    }
+  }
 }
 
 function fieldsOf(row: JQuery): [JQuery, ConstantType][] {

@@ -3,23 +3,66 @@ import type { EditorRed } from '../../types/red-editor';
 
 declare const RED: EditorRed;
 
+const accountType = 'instant-audience-account';
+
+interface UsesAccount {
+  readonly id: string;
+  account: string;
+}
+
+/** Nodes of this type that were dragged in while there was no account at all. */
+const waiting = new Set<string>();
+
 /** For `onadd`. A node that was imported or pasted keeps what it has: the editor knows it by then. */
-export function useOnlyAccount(node: { readonly id: string; account: string }): void {
-  if (node.account === '' && RED.nodes.node(node.id) === undefined) node.account = onlyAccount() ?? '';
+export function useOnlyAccount(node: UsesAccount): void {
+  if (node.account !== '' || RED.nodes.node(node.id) !== undefined) return;
+  const accounts = accountsForAll();
+  if (accounts.length === 1) node.account = accounts[0]!;
+  if (accounts.length === 0) waiting.add(node.id);
 }
 
 /** For a form that opens without an account: the list shows the only one there is, to be saved or changed. */
 export function offerOnlyAccount(list: JQuery): void {
-  const only = onlyAccount();
-  if (only !== null && list.val() === '_ADD_') list.val(only).trigger('change');
+  const accounts = accountsForAll();
+  if (accounts.length === 1 && list.val() === '_ADD_') list.val(accounts[0]!).trigger('change');
 }
 
-function onlyAccount(): string | null {
-  const enabled: string[] = [];
-  RED.nodes.eachConfig((config) => {
-    const isAccount = config.type === 'instant-audience-account' && config.d !== true;
-    // One that belongs to a single tab may be out of the node's reach.
-    if (isAccount && (config.z === undefined || config.z === '')) enabled.push(String(config.id));
+/** Once for each type of node: the first account that comes is used by those that were there before it. */
+export function awaitFirstAccount(): void {
+  // Absent where the script is only read for its definition, as palette search does.
+  RED.events?.on('nodes:add', (added: { readonly type?: unknown }) => {
+    if (added.type !== accountType || waiting.size === 0) return;
+    // The editor is still at it: the account's own validity comes first.
+    setTimeout(giveFirstAccount, 0);
   });
-  return enabled.length === 1 ? enabled[0]! : null;
+}
+
+function giveFirstAccount(): void {
+  const accounts = accountsForAll();
+  if (accounts.length === 0) return;
+  const ids = [...waiting];
+  waiting.clear();
+  // More than one came at once: nobody knows which is meant.
+  if (accounts.length > 1) return;
+  for (const id of ids) giveAccount(id, accounts[0]!);
+  RED.view.redraw();
+}
+
+function giveAccount(id: string, account: string): void {
+  const node = RED.nodes.node(id) as Record<string, unknown> | undefined;
+  // Removed, or somebody was faster.
+  if (node?.account !== '') return;
+  Object.assign(node, { account, changed: true, dirty: true, resize: true });
+  RED.nodes.updateConfigNodeUsers(node, { action: 'add' });
+  RED.editor.validateNode(node);
+}
+
+/** Enabled ones; one that belongs to a single tab may be out of the node's reach. */
+function accountsForAll(): string[] {
+  const found: string[] = [];
+  RED.nodes.eachConfig((config) => {
+    const isForAll = config.z === undefined || config.z === '';
+    if (config.type === accountType && config.d !== true && isForAll) found.push(String(config.id));
+  });
+  return found;
 }

@@ -5,6 +5,30 @@ const style = `
 .instant-audience-form {
   width: 0;
   min-width: 100%;
+  /*
+   * Node-RED 4.1 and many themes write hints, placeholders and warnings fainter than eyes need (4.5:1); part of the
+   * theme's own text colour in them makes up for it in each.
+   */
+  --instant-audience-quiet: color-mix(in srgb, var(--red-ui-secondary-text-color) 35%, var(--red-ui-primary-text-color));
+  --instant-audience-placeholder: color-mix(in srgb, var(--red-ui-form-placeholder-color) 35%, var(--red-ui-form-text-color));
+  --instant-audience-good: color-mix(in srgb, var(--red-ui-text-color-success), var(--red-ui-primary-text-color));
+  --instant-audience-warning: color-mix(in srgb, var(--red-ui-text-color-warning) 35%, var(--red-ui-primary-text-color));
+  --instant-audience-bad: color-mix(in srgb, var(--red-ui-text-color-error), var(--red-ui-primary-text-color));
+  --instant-audience-focus: color-mix(in srgb, var(--red-ui-form-input-focus-color) 70%, var(--red-ui-primary-text-color));
+}
+/* Twice the class: the editor's own rules are as narrow as these. */
+.instant-audience-form.instant-audience-form :is(input, textarea)::placeholder {
+  color: var(--instant-audience-placeholder);
+  opacity: 1;
+  /* What the field would show as a value stands upright. */
+  font-style: italic;
+}
+.instant-audience-form.instant-audience-form :is(a, button).red-ui-button:not(.disabled, :disabled) {
+  color: var(--red-ui-primary-text-color) !important;
+}
+.instant-audience-form.instant-audience-form .red-ui-tab:not(.active) a,
+.instant-audience-form.instant-audience-form .red-ui-editableList-item-handle {
+  color: var(--instant-audience-quiet);
 }
 .instant-audience-form .form-row {
   display: flex;
@@ -16,6 +40,12 @@ const style = `
   flex: 0 0 150px;
   width: 150px;
   margin: 0;
+}
+/* A long name goes on below itself, not below its icon. */
+.instant-audience-form .form-row > label:has(> i) {
+  display: flex;
+  align-items: baseline;
+  gap: 5px;
 }
 .instant-audience-form .form-row > label[title] > span,
 .instant-audience-form .instant-audience-line > label[title] {
@@ -60,24 +90,26 @@ const style = `
   overflow-wrap: anywhere;
 }
 .instant-audience-form .instant-audience-hint {
-  color: var(--red-ui-secondary-text-color);
+  color: var(--instant-audience-quiet);
 }
 .instant-audience-form .instant-audience-problem {
-  color: var(--red-ui-text-color-error);
+  color: var(--instant-audience-bad);
   white-space: pre-line;
 }
 .instant-audience-form .instant-audience-warning {
-  color: var(--red-ui-text-color-warning);
+  color: var(--instant-audience-warning);
 }
 .instant-audience-form .instant-audience-wide {
   padding-left: 0;
 }
-.instant-audience-form a.red-ui-button:focus-visible,
-.instant-audience-form button:focus-visible,
-.instant-audience-form pre:focus-visible,
-.instant-audience-form input[type='checkbox']:focus-visible {
-  outline: 2px solid var(--red-ui-form-input-focus-color);
+.instant-audience-form :is(a, button, pre, input, select, textarea):focus-visible {
+  outline: 2px solid var(--instant-audience-focus);
   outline-offset: 1px;
+}
+/* Inside a frame of the editor's own, which would cut it off. */
+.instant-audience-form .red-ui-typedInput-container :focus-visible,
+.instant-audience-form .red-ui-tabs :focus-visible {
+  outline-offset: -2px;
 }
 `;
 

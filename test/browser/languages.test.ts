@@ -1,0 +1,262 @@
+// The editor in German and in Japanese: forms, palette, help, answers, sentences and status say nothing in English.
+import { strict as assert } from 'node:assert';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { needBrowser, openBrowser, picture } from '../support/browser';
+import { NodeRed, nodeRedVersions, type FlowNode } from '../support/node-red';
+import { Editor } from './editor';
+
+interface Words {
+  [key: string]: string | Words;
+}
+
+const nodes = ['account', 'out', 'segment-builder'] as const;
+type Name = (typeof nodes)[number];
+
+const place = { z: 'tab', y: 100 };
+const flows: FlowNode[] = [
+  { id: 'tab', type: 'tab', label: 'x' },
+  { id: 'account', type: 'instant-audience-account', environment: 'sandbox' },
+  {
+    ...place,
+    id: 'builder',
+    type: 'instant-audience-segment-builder',
+    x: 300,
+    account: 'account',
+    userId: 'payload.user',
+    segments: [{ by: 'id', segment: '10001' }],
+    wires: [['out'], ['ok']],
+  },
+  { ...place, id: 'out', type: 'instant-audience-out', x: 600, account: 'account', wires: [['ok'], ['ok']] },
+  { ...place, id: 'event', type: 'http in', x: 80, url: '/event', method: 'post', wires: [['builder']] },
+  { ...place, id: 'ok', type: 'http response', x: 800, statusCode: '', headers: {} },
+];
+
+function wordsOf(name: Name, language: string): Words {
+  const file = path.join(__dirname, '..', '..', 'nodes', name, 'locales', language, `${name}.json`);
+  return JSON.parse(readFileSync(file, 'utf8')) as Words;
+}
+
+function flat(words: Words, before = ''): [string, string][] {
+  return Object.entries(words).flatMap(([key, value]): [string, string][] =>
+    typeof value === 'string' ? [[before + key, value]] : flat(value, `${before}${key}.`),
+  );
+}
+
+const markup = /<[^>]+>/g;
+
+/** Patterns of the English texts that the language says in another way; a placeholder may be anything. */
+function englishPatterns(language: string): string[] {
+  return nodes.flatMap((name) => {
+    const translated = new Map(flat(wordsOf(name, language)));
+    const different = flat(wordsOf(name, 'en-US')).filter(([key, text]) => translated.get(key) !== text);
+    return different
+      .map(([, text]) => text.replace(markup, '').trim())
+      .filter((text) => /[a-z]{2}/i.test(text.replace(/__\w+?__/g, '')))
+      .map((text) => {
+        const parts = text.split(/__\w+?__/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+        return `^${parts.join('.+')}$`;
+      });
+  });
+}
+
+/** One text of the language, with its placeholders filled in. */
+function said(
+  name: Name,
+  language: string,
+  key: string,
+  params: Record<string, string | number> = {},
+): string {
+  const text = new Map(flat(wordsOf(name, language))).get(key);
+  assert.ok(text !== undefined, key);
+  return text.replace(/__(\w+?)__/g, (_all, param: string) => String(params[param] ?? ''));
+}
+
+for (const version of nodeRedVersions) {
+  for (const language of ['de', 'ja']) {
+    describe(`the editor of Node-RED ${version} in ${language}`, function () {
+      this.timeout(120_000);
+      let nodeRed: NodeRed | undefined;
+      let browser: Browser | undefined;
+      let editor: Editor;
+      let page: Page;
+      const english = englishPatterns(language);
+
+      before(async function () {
+        needBrowser(this);
+        nodeRed = await NodeRed.start({ version, flows, settings: { lang: language } });
+        browser = await openBrowser();
+        editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1100 }, language);
+        ({ page } = editor);
+        await editor.nodeOnCanvas('builder').waitFor();
+      });
+      afterEach(async function () {
+        if (this.currentTest?.state === 'failed' && browser !== undefined) {
+          await picture(page, `failed-${language}-${version}-${this.currentTest.title.slice(0, 12)}`);
+        }
+        editor.assertNoErrors();
+      });
+      after(async () => {
+        await browser?.close();
+        await nodeRed?.stop();
+      });
+
+      const word = (name: Name, key: string, params?: Record<string, string | number>): string =>
+        said(name, language, key, params);
+
+      /** Every text and name that a user of the form sees, reads on hovering or hears. */
+      const checkForm = async (what: string): Promise<void> => {
+        await picture(page, `form-${what}-${language}-${version}`);
+        const texts = await page.evaluate(textsInPage, '.red-ui-tray');
+        assert.ok(texts.length > 10, texts.join());
+        const raw = texts.filter(
+          (text) => /^[\w-]+(\.[\w-]+)+$/.test(text) && !/^(msg|payload|item)\b/.test(text),
+        );
+        assert.deepEqual(raw, [], `${what}: keys for words`);
+        const left = texts.filter((text) => english.some((pattern) => new RegExp(pattern, 's').test(text)));
+        assert.deepEqual(left, [], `${what}: English`);
+        assert.deepEqual(await page.evaluate(cutInPage), [], `${what}: cut off`);
+      };
+
+      it('is in that language, palette and help too', async () => {
+        assert.equal(await page.evaluate('RED.i18n.lang()'), language);
+        const category = page.locator('#red-ui-palette-container-audience .red-ui-palette-header');
+        assert.equal((await category.innerText()).trim(), word('segment-builder', 'palette.label.audience'));
+        for (const name of nodes) {
+          await page.evaluate(`RED.sidebar.help.show('instant-audience-${name}', true)`);
+          const file = path.join(__dirname, '..', '..', 'nodes', name, 'help', `${language}.md`);
+          const heading = /^### (.+)$/m.exec(readFileSync(file, 'utf8'))![1]!;
+          await page.locator('.red-ui-help h3', { hasText: heading }).first().waitFor();
+        }
+      });
+
+      it('has the builder form in it, with a sentence for what is wrong, and the preview', async () => {
+        await editor.edit('builder');
+        const says = page.locator('#instant-audience-preview-says');
+        await says
+          .filter({
+            hasText: word('segment-builder', 'segment-builder.preview.good', { users: 1, segments: 1 }),
+          })
+          .waitFor();
+        await checkForm('builder');
+        const userId = word('segment-builder', 'segment-builder.label.userId');
+        await editor.field(userId).fill('');
+        await page
+          .locator('#instant-audience-problem-userId')
+          .filter({
+            hasText: word('segment-builder', 'segment-builder.validate.required', { field: userId }),
+          })
+          .waitFor();
+        await says.filter({ hasText: word('segment-builder', 'segment-builder.preview.notSetUp') }).waitFor();
+        const action = editor.field(word('segment-builder', 'segment-builder.label.action'));
+        await action.selectOption('property');
+        await editor.field(word('segment-builder', 'segment-builder.label.by')).selectOption('code');
+        await page.locator('#instant-audience-domain-kind').selectOption('property');
+        await checkForm('builder-other');
+        await page.locator('.instant-audience-search').click();
+        await page
+          .getByText(word('segment-builder', 'segment-builder.picker.all', { total: 13 }))
+          .first()
+          .waitFor();
+        await checkForm('builder-picker');
+        await editor.cancel();
+      });
+
+      it('has the out form in it, with a sentence for what is wrong', async () => {
+        await editor.edit('out');
+        await checkForm('out');
+        await editor.field(word('out', 'label.input')).fill('');
+        await page
+          .locator('#instant-audience-problem-input')
+          .filter({ hasText: word('out', 'invalid.input_missing') })
+          .waitFor();
+        await editor.field(word('out', 'label.completeOn')).selectOption('queued');
+        await checkForm('out-other');
+        await editor.cancel();
+      });
+
+      it('has the account form in it, with an answer to the test of the connection', async () => {
+        await editor.editConfig('account');
+        await page.getByRole('button', { name: word('account', 'test.button') }).click();
+        const result = page.locator('#instant-audience-test-result');
+        await result.filter({ hasText: word('account', 'test.sandboxWorks') }).waitFor();
+        await checkForm('account');
+        const tabs = page.locator('#instant-audience-account-tabs');
+        for (const tab of ['limits', 'queue'] as const) {
+          await tabs.getByText(word('account', `tab.${tab}`), { exact: true }).click();
+          await page.locator(`#instant-audience-tab-${tab}`).waitFor();
+          await checkForm(`account-${tab}`);
+        }
+        await tabs.getByText(word('account', 'tab.connection'), { exact: true }).click();
+        await editor.field(word('account', 'label.environment')).selectOption('custom');
+        await page
+          .locator('#instant-audience-problem-member')
+          .filter({ hasText: word('account', 'error.member_missing') })
+          .waitFor();
+        await checkForm('account-custom');
+        await editor.field(word('account', 'label.authMethod')).selectOption('jwt');
+        await checkForm('account-key');
+        await editor.cancel();
+      });
+
+      it('accepts an event, and says so in the status', async () => {
+        const comms = await nodeRed!.comms();
+        const { status, body } = await nodeRed!.post('event', { user: '4711' });
+        assert.equal(status, 200, JSON.stringify(body));
+        const members = await nodeRed!.json('instant-audience/sandbox/members?segment=10001');
+        assert.equal(members[0].members[0].user_id, '4711');
+        const shown = editor.nodeOnCanvas('out').locator('.red-ui-flow-node-status-label');
+        await shown.filter({ hasText: word('out', 'status.idle') }).waitFor();
+        const refused = await nodeRed!.post('event', { user: '0' });
+        assert.equal(refused.status, 200);
+        comms.close();
+      });
+    });
+  }
+}
+
+// ── In the page ───────────────────────────────────────────────────────────────────────────────────────────────
+
+function textsInPage(where: string): string[] {
+  const { document } = globalThis as any;
+  const trays = document.querySelectorAll(where);
+  const found: string[] = [];
+  const add = (text: string | null): void => {
+    const trimmed = (text ?? '').replace(/\s+/g, ' ').trim();
+    if (trimmed !== '') found.push(trimmed);
+  };
+  for (const element of trays[trays.length - 1].querySelectorAll('.red-ui-tray-body *')) {
+    if (element.offsetParent === null && element.tagName !== 'OPTION') continue;
+    for (const name of ['title', 'placeholder', 'aria-label', 'aria-description'])
+      add(element.getAttribute(name));
+    if (element.tagName === 'PRE' || element.tagName === 'TEXTAREA' || element.tagName === 'STYLE') continue;
+    const own = [...element.childNodes].filter((node: any) => node.nodeType === 3);
+    add(own.map((node: any) => node.data).join(''));
+  }
+  return found;
+}
+
+/** Lists whose chosen text does not fit, and texts that are wider than their place. */
+function cutInPage(): string[] {
+  const { document, getComputedStyle } = globalThis as any;
+  const canvas = document.createElement('canvas').getContext('2d');
+  const arrowPx = 16;
+  const cut: string[] = [];
+  for (const element of document.querySelectorAll('.instant-audience-form *')) {
+    if (element.offsetParent === null) continue;
+    const style = getComputedStyle(element);
+    // “Add new tls-config …”, with which a list of the editor's own begins.
+    if (element.value === '_ADD_') continue;
+    if (element.tagName === 'SELECT') {
+      canvas.font = `${style.fontSize} ${style.fontFamily}`;
+      const text = element.selectedOptions[0]?.text ?? '';
+      const room =
+        element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - arrowPx;
+      if (canvas.measureText(text).width > room) cut.push(`${element.id}: ${text}`);
+    } else if (element.tagName === 'LABEL' && element.scrollWidth - element.clientWidth > 1) {
+      cut.push(`label: ${element.innerText}`);
+    }
+  }
+  return cut;
+}
