@@ -72,6 +72,7 @@ describe('what became of it', function () {
       '100 users (10 %) not known to the platform: 300 of what was sent had no effect',
     ]);
     report(
+      'what became of it',
       'an HTTP request',
       count(viewers + unknown, 'viewers'),
       `${count(state.length, 'memberships')} as expected, ${count(2 * viewers + 3 * unknown, 'pairs')} named that had no effect`,
