@@ -73,7 +73,7 @@ describe('what became of it', function () {
     ]);
     report(
       'what became of it',
-      'HTTP requests',
+      'an HTTP request',
       count(viewers + unknown, 'viewers'),
       `${count(state.length, 'memberships')} as expected, ${count(2 * viewers + 3 * unknown, 'pairs')} named that had no effect`,
       startedMs,

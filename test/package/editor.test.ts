@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { needBrowser, openBrowser, openEditor, picture } from '../support/browser';
+import { exampleNames, readExample } from '../examples/support';
 import { cleanUps } from '../support/clean-up';
 import { NodeRed, nodeRedVersions, type FlowNode } from '../support/node-red';
-import { manifest, readExample, root, types } from './support';
+import { manifest, root, types } from './support';
 
 for (const version of nodeRedVersions) {
   describe(`the package in the editor of Node-RED ${version}`, function () {
@@ -57,13 +58,13 @@ for (const version of nodeRedVersions) {
         /Started modified nodes|Started nodes|Started flows[\s\S]*Started (modified )?(flows|nodes)/,
       );
       assert.equal((await nodeRed.post('events', {})).status, 400);
+      assert.deepEqual(errors.map(String), []);
       await picture(page, `quick-start-${version}`);
     });
 
     it('opens each of our forms with its words, and leaves the nodes as they were when it is closed', async () => {
-      await page.waitForFunction('!RED.nodes.dirty()');
-      // The quick start has no usage node.
-      await page.evaluate(importNodes, readExample('what became of it'));
+      await nodeRed.deploy(oneOfEach());
+      const { page, errors } = await openEditor(browser, nodeRed.url);
       const before = await savedNodes(page);
       for (const type of types) {
         await page.evaluate(editNodeOf, type);
@@ -80,11 +81,12 @@ for (const version of nodeRedVersions) {
         assert.deepEqual(await savedNodes(page), before, type);
       }
       assert.deepEqual(errors.map(String), []);
+      await page.close();
     });
 
     for (const language of ['de', 'ja']) {
       it(`speaks ${language} to whose browser does: forms and help`, async () => {
-        await nodeRed.deploy(readExample('what became of it'));
+        await nodeRed.deploy(oneOfEach());
         const own = await openEditor(browser, nodeRed.url, undefined, language);
         for (const type of types) {
           await own.page.evaluate(editNodeOf, type);
@@ -137,6 +139,20 @@ function wordsIn(type: string, language: string): unknown {
 
 function look(words: unknown, key: string): unknown {
   return key.split('.').reduce<any>((level, part) => level?.[part], words);
+}
+
+/** The quick start, and with it what it has no node of, as another example has it. */
+function oneOfEach(): FlowNode[] {
+  const flow = quickStart();
+  const tab = flow.find(({ type }) => type === 'tab')!;
+  const account = flow.find(({ type }) => type === 'instant-audience-account')!;
+  const others = exampleNames.flatMap(readExample);
+  for (const type of types.filter((each) => !flow.some((node) => node.type === each))) {
+    const found = others.find((node) => node.type === type);
+    assert.ok(found, `an example has a ${type}`);
+    flow.push({ ...found, z: tab.id, account: account.id, wires: [] });
+  }
+  return flow;
 }
 
 /** What a deploy would save now, of our nodes; the editor adds empty credentials to any node that has some. */

@@ -9,10 +9,11 @@ export const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'),
   name: string;
   version: string;
   bin: Record<string, string>;
-  'node-red': { nodes: Record<string, string>; plugins: Record<string, string> };
+  'node-red': { nodes: Record<string, string>; plugins?: Record<string, string> };
 };
 
 export const types: readonly string[] = Object.keys(manifest['node-red'].nodes);
+export const plugins: readonly string[] = Object.keys(manifest['node-red'].plugins ?? {});
 
 /** The example as the package has it. */
 export function quickStart(): FlowNode[] {
