@@ -388,7 +388,8 @@ async function openForm(editor: Editor, id: string): Promise<void> {
 async function checkMore(editor: Editor, id: string, check: (part: string) => Promise<void>): Promise<void> {
   const { page } = editor;
   if (id === 'builder') {
-    await page.locator('#instant-audience-preview-says').filter({ hasText: 'would be sent' }).waitFor();
+    await page.getByRole('button', { name: 'Make an example' }).click();
+    await page.locator('#instant-audience-preview-says').filter({ hasText: 'This would be sent' }).waitFor();
     await page.getByRole('button', { name: 'Search the member' }).click();
     await page.getByRole('combobox', { name: 'Name, code or id' }).fill('s');
     await page.locator('.instant-audience-found .instant-audience-off').waitFor();
