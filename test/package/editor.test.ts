@@ -7,7 +7,7 @@ import { needBrowser, openBrowser, openEditor, picture } from '../support/browse
 import { exampleNames, readExample } from '../examples/support';
 import { cleanUps } from '../support/clean-up';
 import { NodeRed, nodeRedVersions, type FlowNode } from '../support/node-red';
-import { manifest, root, types } from './support';
+import { manifest, quickStart, root, types } from './support';
 
 for (const version of nodeRedVersions) {
   describe(`the package in the editor of Node-RED ${version}`, function () {
@@ -161,11 +161,6 @@ async function savedNodes(page: Page): Promise<unknown> {
   return all
     .filter((node) => types.includes(node.type))
     .map((node) => Object.fromEntries(Object.entries(node).filter(([key]) => key !== 'credentials')));
-}
-
-/** Runs in the page: as an import does, without its dialogue. */
-function importNodes(nodes: FlowNode[]): void {
-  (globalThis as any).RED.nodes.import(nodes);
 }
 
 /** Runs in the page: opens the form of the first node of a type. */
