@@ -58,6 +58,17 @@ function validCompleteOn(this: OutNode, value: unknown, _options: unknown): true
     : this._('invalid.completeOn_unknown');
 }
 
+function validYoungSegments(this: OutNode, value: unknown, _options: unknown): true | string {
+  const known = value === undefined || (typeof value === 'string' && Object.hasOwn(youngHints, value));
+  return known ? true : this._('invalid.youngSegments_unknown');
+}
+
+const youngHints: Record<string, string> = {
+  ignore: 'youngSegments.ignoreHint',
+  warn: 'youngSegments.warnHint',
+  hold: 'youngSegments.holdHint',
+};
+
 function completeOnHint(chosen: unknown, account: SavedAccount | null): string {
   if (chosen === 'queued') {
     return account?.queue === 'memory' ? 'completeOn.memoryHint' : 'completeOn.queuedHint';
@@ -70,6 +81,7 @@ function prepareForm(node: OutNode): void {
   const account = $('#node-input-account');
   useStyle();
   keepSelectable($('#node-input-completeOn'), node.completeOn, (text) => text);
+  keepSelectable($('#node-input-youngSegments'), node.youngSegments, (text) => text);
   input.typedInput({ default: 'msg', types: ['msg'], typeField: '#node-input-inputType' });
   const label = node._('label.input');
   completeTypedInput(input, label, node._('label.typeOf', { field: label }));
@@ -90,6 +102,13 @@ function showHints(node: OutNode, account: JQuery): void {
     $('#instant-audience-complete-hint').text(node._(hint));
   };
   completeOn.on('change', show);
+  const young = $('#node-input-youngSegments');
+  const showYoung = (): void => {
+    const hint = youngHints[String(young.val())] ?? 'completeOn.otherHint';
+    $('#instant-audience-young-hint').text(node._(hint));
+  };
+  young.on('change', showYoung);
+  showYoung();
   // The list of accounts is replaced after another one was added, which fires `change` too.
   account.on('change', show);
   show();
@@ -109,7 +128,7 @@ RED.nodes.registerType<OutProperties>('instant-audience-out', {
     input: { value: 'payload', validate: validInput },
     inputType: { value: 'msg' },
     completeOn: { value: 'accepted', validate: validCompleteOn },
-    youngSegments: { value: 'warn' },
+    youngSegments: { value: 'warn', validate: validYoungSegments },
     dryRun: { value: false },
   },
   outputLabels: function (index) {

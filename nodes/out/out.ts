@@ -156,6 +156,9 @@ class OutNode {
   }
 
   private watchSegments(engine: Engine, account: AccountNode): void {
+    const holds = this.config.youngSegments === 'hold';
+    // What an earlier version of this node asked for is over.
+    if (!holds) engine.holdSegments(this.node.id, new Map());
     if (this.config.youngSegments === 'ignore') return;
     const { RED, node } = this;
     const out = (node as { _alias?: string })._alias ?? node.id;
@@ -166,8 +169,9 @@ class OutNode {
       out,
       account,
       engine,
+      holds,
       changed: (warnings) => {
-        for (const text of warnings.map((warning) => segmentSentence(RED, warning))) {
+        for (const text of warnings.map((warning) => segmentSentence(RED, warning, holds))) {
           if (!told.has(text)) node.warn(text);
           told.add(text);
         }
@@ -178,13 +182,15 @@ class OutNode {
   }
 
   private segmentRemark(): string | null {
-    return segmentRemark(this.RED, this.watch?.warnings(Date.now()) ?? []);
+    const holds = this.config.youngSegments === 'hold';
+    return segmentRemark(this.RED, this.watch?.warnings(Date.now()) ?? [], holds);
   }
 
   /** Whatever the engine has seen ends through it; the rest is told that it was not taken. */
   private async close(removed: boolean): Promise<void> {
     this.status.stop();
     this.watch?.stop();
+    if (removed) this.engine?.holdSegments(this.node.id, new Map());
     this.cancelStart();
     this.flowsStarted();
     await this.account?.leave(this.node.id, !removed);

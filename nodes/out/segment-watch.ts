@@ -22,6 +22,8 @@ export interface SegmentWatchHost {
   readonly out: string;
   readonly account: AccountNode;
   readonly engine: Engine;
+  /** Whether adds to young segments are to wait. */
+  readonly holds: boolean;
   /** What was found has changed. */
   readonly changed: (warnings: readonly SegmentWarning[]) => void;
 }
@@ -92,6 +94,7 @@ export class SegmentWatch {
 
   private take(found: readonly SegmentWarning[], changed: SegmentWatchHost['changed']): void {
     if (this.stopped) return;
+    if (this.host.holds) this.host.engine.holdSegments(this.host.node, heldUntil(found));
     const before = JSON.stringify(this.found);
     this.found = found;
     if (JSON.stringify(found) !== before) changed(found);
@@ -102,4 +105,14 @@ export class SegmentWatch {
     this.host.RED.nodes.eachNode((config) => all.push(config as unknown as FlowConfig));
     return all;
   }
+}
+
+/** By the key of a block: until when it is to wait (epoch ms). */
+function heldUntil(found: readonly SegmentWarning[]): Map<string, number> {
+  const untils = new Map<string, number>();
+  for (const warning of found) {
+    if (warning.kind !== 'young') continue;
+    for (const key of warning.keys) untils.set(key, warning.untilMs);
+  }
+  return untils;
 }

@@ -3,16 +3,23 @@
 import type { SegmentWarning } from '../../src/reconcile/segment-check';
 import type { Words } from '../shared/words';
 
-export function segmentSentence(words: Words, warning: SegmentWarning): string {
-  return words._(`segment.${warning.kind}`, paramsOf(warning));
+/** `holds`: whether adds to young segments wait. */
+export function segmentSentence(words: Words, warning: SegmentWarning, holds: boolean): string {
+  const key = warning.kind === 'young' && holds ? 'held' : warning.kind;
+  return words._(`segment.${key}`, paramsOf(warning));
 }
 
 /** Null when there is nothing to say. */
-export function segmentRemark(words: Words, warnings: readonly SegmentWarning[]): string | null {
+export function segmentRemark(
+  words: Words,
+  warnings: readonly SegmentWarning[],
+  holds: boolean,
+): string | null {
   const [first] = warnings;
   if (first === undefined) return null;
   if (warnings.length > 1) return words._('status.segments', { number: warnings.length });
-  return words._(remarks[first.kind], paramsOf(first));
+  const key = first.kind === 'young' && holds ? 'status.segment_held' : remarks[first.kind];
+  return words._(key, paramsOf(first));
 }
 
 const remarks: Readonly<Record<SegmentWarning['kind'], string>> = {

@@ -14,7 +14,8 @@ import type { Logins } from './login';
 import type { Pager } from './pager';
 import { ReadyUsers } from './ready';
 import { closedCode, type Reports } from './reports';
-import { Item, sentExpiration, User, type Cell, type End } from './user';
+import { Item, sentExpiration, User, type Cell, type End, type Held } from './user';
+import type { YoungSegments } from './young';
 
 /** Where an entry's lost requests of an earlier process are looked up: user hash → monotonic ms. */
 export type Leftovers = ReadonlyMap<number, number>;
@@ -37,6 +38,7 @@ export class Crowd {
     private readonly reports: Reports,
     private readonly logins: Logins,
     private readonly leftovers: Leftovers,
+    private readonly young: YoungSegments,
     readonly dismissals = new Dismissals(),
   ) {}
 
@@ -295,17 +297,33 @@ export class Crowd {
   /** Puts a user where it waits: to be sent, or for its backoff. One in flight or under search is elsewhere. */
   enqueue(user: User, nowMs: number): void {
     if (user.flight !== null || user.isolated || !user.waits) return;
-    if (user.notBeforeMs > nowMs) {
+    const atMs = Math.max(user.notBeforeMs, this.oldEnoughAtMs(user, nowMs));
+    if (atMs > nowMs) {
       this.ready.forget(user);
-      this.delayed.push(user.notBeforeMs, user);
+      this.delayed.push(atMs, user);
       return;
     }
-    this.ready.put(user, this.accountOf(user));
+    this.ready.put(user, this.accountOf(user, nowMs));
+  }
+
+  /** When the first block of a user is for a segment that is old enough. */
+  private oldEnoughAtMs(user: User, nowMs: number): number {
+    return this.young.any ? user.freeAtMs((cell) => this.young.untilMs(cell, nowMs)) : -Infinity;
+  }
+
+  /** Which blocks stay for their segment's sake. */
+  heldNow(nowMs: number): Held | undefined {
+    return this.young.any ? (cell) => this.young.untilMs(cell, nowMs) > nowMs : undefined;
+  }
+
+  /** Other segments are young now: everybody is where that puts them. */
+  youngChanged(nowMs: number): void {
+    for (const user of this.users.values()) this.enqueue(user, nowMs);
   }
 
   /** By which account the user may go: the first that can send now of those that its next request may take. */
-  private accountOf(user: User): string {
-    const accounts = user.nextAccounts();
+  private accountOf(user: User, nowMs: number): string {
+    const accounts = user.nextAccounts(this.heldNow(nowMs));
     const serving = accounts.map((account) => this.logins.serving(account) ?? account);
     return serving.find((account) => this.logins.isReady(account)) ?? serving[0]!;
   }

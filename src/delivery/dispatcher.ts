@@ -212,7 +212,8 @@ export class Dispatcher {
   }
 
   private select(user: User, nowMs: number): ReturnType<User['select']> {
-    return user.select(blocksPerUser, (account) => this.readyLogin(account), nowMs);
+    const login = (account: string): string | null => this.readyLogin(account);
+    return user.select(blocksPerUser, login, nowMs, this.crowd.heldNow(nowMs));
   }
 
   /** The account that serves an entry's, when it can send now. */

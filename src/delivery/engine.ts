@@ -25,6 +25,7 @@ import { SentLedger } from './sent-counts';
 import { Reports, type Counters, type Recovered } from './reports';
 import { TicketBook, type TicketEnd } from './tickets';
 import { Wire } from './wire';
+import { YoungSegments } from './young';
 
 export type { QueueCaps, Submission } from './intake';
 export type { Counters, Recovered } from './reports';
@@ -89,6 +90,7 @@ export class Engine {
   private readonly clock: Clock;
   private readonly lateMarginMs: number;
   private readonly log: NonNullable<EngineOptions['log']>;
+  private readonly young: YoungSegments;
   private readonly journal = new Journal();
   private readonly tickets = new TicketBook();
   private readonly pager: Pager;
@@ -141,7 +143,8 @@ export class Engine {
     this.reports = new Reports(this.tickets, log, (ended) => this.monitor.ended(ended));
     this.gates = new Gates(random);
     const { journal, pager, reports, logins, gates } = this;
-    this.crowd = new Crowd(journal, pager, reports, logins, this.leftoverUsers);
+    this.young = new YoungSegments(clock);
+    this.crowd = new Crowd(journal, pager, reports, logins, this.leftoverUsers, this.young);
     const { crowd } = this;
     this.dispatcher = new Dispatcher(limits, lateMarginMs, clock, crowd, logins, gates);
     const { dispatcher } = this;
@@ -206,6 +209,7 @@ export class Engine {
     const opened = await this.outbox.open();
     // A purge that was under way goes on.
     this.crowd.dismissals.purgeThrough(Number((await this.outbox.getMeta(purgedThroughKey)) ?? 0));
+    await this.young.load(this.outbox);
     return opened;
   }
 
@@ -336,6 +340,21 @@ export class Engine {
   /** Sends what is ready now: ends every hold, backoff and wait, except the service's own. */
   flush(): void {
     this.flushAsked = true;
+    this.askTurn();
+  }
+
+  /**
+   * Adds to these segments wait until the time given (epoch ms, by the block's key); removals, and everything else, do
+   * not. What one owner (a node) asks for takes the place of what it asked for before.
+   */
+  holdSegments(owner: string, untils: ReadonlyMap<string, number>): void {
+    if (this.young.ask(owner, untils)) this.youngChanged();
+  }
+
+  private youngChanged(): void {
+    // Kept for the next process; should that fail, its nodes ask again soon.
+    if (this.opened) this.young.save(this.outbox).catch(() => undefined);
+    this.crowd.youngChanged(this.clock.monoMs());
     this.askTurn();
   }
 
@@ -493,14 +512,23 @@ export class Engine {
 
   private requestPages(): void {
     if (this.closed) return;
+    this.endCrowdedHold();
     this.pager.request(
       (read) => {
         this.pages.push(read);
         this.askTurn();
       },
       (error) => this.outboxFailed(asOutboxError(error)),
-      this.dispatcher.isolation.size > 0 && !this.crowd.someReady,
+      (this.dispatcher.isolation.size > 0 || this.young.any) && !this.crowd.someReady,
     );
+  }
+
+  /** What waits for young segments fills the memory, and others wait behind it: that is worse than adds without effect. */
+  private endCrowdedHold(): void {
+    if (!this.young.any || this.crowd.someReady || !this.pager.brimful) return;
+    this.log('warn', 'Too many entries wait for young segments: they are sent without waiting any longer.');
+    this.young.clear();
+    this.youngChanged();
   }
 
   /** Nothing of this turn has happened: what departed comes back, what was taken is refused. */
@@ -558,6 +586,7 @@ export class Engine {
 
   private takeDue(nowMs: number): void {
     this.logins.expireWaits(nowMs);
+    this.young.forgetOver(nowMs);
     // Nothing is older than the first number, so this tells the outbox nothing; it only shows whether it works.
     if (this.outboxTrouble !== null && nowMs >= this.outboxRetryAtMs) this.journal.dropShieldsThrough(1);
     if (this.flushAsked) this.endWaits(nowMs);

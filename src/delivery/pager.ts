@@ -117,6 +117,12 @@ export class Pager {
     return wallMs;
   }
 
+  /** Whether as much as may be at all is in memory, and more waits on disk. */
+  get brimful(): boolean {
+    const most = stuckMarks * this.memoryMark;
+    return lanes.some((lane) => this.states[lane].unread && this.states[lane].loaded > most);
+  }
+
   get readingAny(): boolean {
     return lanes.some((lane) => this.states[lane].reading);
   }

@@ -200,15 +200,20 @@ export class User {
   /**
    * The blocks of the next request, removals first (of a search, those refused before last), all of one kind and spelling and of one account, at most
    * `limit`. `login` names the account whose login serves an entry's account now, or null while there is none.
-   * Call `merge` before. Null when nothing can go.
+   * Call `merge` before. Null when nothing can go. `held` blocks stay; others of their kind may go ahead of them.
    */
-  select(limit: number, login: (account: string) => string | null, nowMonoMs: number): Selection | null {
+  select(
+    limit: number,
+    login: (account: string) => string | null,
+    nowMonoMs: number,
+    held: Held = nobody,
+  ): Selection | null {
     const only = this.onlyCell();
     if (only !== null) {
-      const account = only.state === 'waiting' ? login(only.item.source.account) : null;
+      const account = only.state === 'waiting' && !held(only) ? login(only.item.source.account) : null;
       return account === null ? null : { cells: [only], account };
     }
-    const waiting = this.firstRun();
+    const waiting = this.firstRun(held);
     let account: string | null = null;
     let cells: Cell[] = [];
     for (const cell of waiting) {
@@ -228,10 +233,10 @@ export class User {
   }
 
   /** The accounts of the blocks that the next request may take. One in `waits` has at least one. */
-  nextAccounts(): readonly string[] {
+  nextAccounts(held: Held = nobody): readonly string[] {
     const only = this.onlyCell();
     if (only !== null) return [only.item.source.account];
-    return [...new Set(this.firstRun().map((cell) => cell.item.source.account))];
+    return [...new Set(this.firstRun(held).map((cell) => cell.item.source.account))];
   }
 
   /** The one block there is, for the usual case. */
@@ -242,8 +247,15 @@ export class User {
     return cells.length === 1 ? cells[0]! : null;
   }
 
-  /** Waiting cells up to the first of another kind. */
-  private firstRun(): Cell[] {
+  /** The earliest of `until` over the blocks that may go next: when the first of them may. One in `waits` has some. */
+  freeAtMs(until: (cell: Cell) => number): number {
+    let freeAtMs = Infinity;
+    for (const cell of this.firstRun(nobody)) freeAtMs = Math.min(freeAtMs, until(cell));
+    return freeAtMs;
+  }
+
+  /** Waiting cells up to the first of another kind, those that are held left out. */
+  private firstRun(held: Held): Cell[] {
     const run: Cell[] = [];
     let kind: string | null = null;
     for (const item of this.items) {
@@ -251,7 +263,7 @@ export class User {
         if (cell.state !== 'waiting') continue;
         kind ??= orderKind(cell);
         if (orderKind(cell) !== kind) return run;
-        run.push(cell);
+        if (!held(cell)) run.push(cell);
       }
     }
     return run;
@@ -332,6 +344,11 @@ export class User {
 }
 
 const none: readonly never[] = [];
+
+/** Whether a block may not go yet though nothing of its user is in the way. */
+export type Held = (cell: Cell) => boolean;
+
+const nobody: Held = () => false;
 
 /** Minutes to send: aged, -1 for what has passed, null to leave the key out. */
 export function sentExpiration(cell: Cell, nowMonoMs: number): number | null {

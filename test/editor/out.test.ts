@@ -57,6 +57,12 @@ describe('the out node in the editor', () => {
     assert.equal(answer(undefined), '');
   });
 
+  it('knows three things to do about new segments', () => {
+    const answer = (youngSegments: unknown) => errorsOf({ account: 'good', youngSegments }).join();
+    assert.match(answer('later'), /^New segments: choose/);
+    for (const known of ['ignore', 'warn', 'hold', undefined]) assert.equal(answer(known), '');
+  });
+
   it('says on the canvas where it sends, and that a dry run sends nothing', () => {
     const label = (properties: object) => definition.label.call(nodeWith(properties));
     assert.equal(label({}), 'audience');

@@ -10,7 +10,7 @@ const icons = path.join(__dirname, '..', '..', 'icons');
 /** Saved, but not shown: what they do comes later. */
 const hidden: Record<string, string[]> = {
   account: ['encryptIds'],
-  out: ['youngSegments'],
+  out: [],
   // Its rows are made by the script.
   'segment-builder': ['segments'],
   usage: [],

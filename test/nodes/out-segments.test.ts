@@ -97,6 +97,25 @@ describe('the segments before an out node', () => {
     assert.equal(sandbox.peaks().totals.gets, 0);
   });
 
+  it('that are young make adds wait where that is wanted, and let everything else go', async () => {
+    await load(nodes(['10001', '10996'], { youngSegments: 'hold' }), login(), flow);
+    await until(() => flow.status === 'segment 10996 is new, adds to it wait', 'the status');
+    flow.give(
+      { payload: entry(1, 60, 10996) },
+      { payload: entry(2, 60, 10001) },
+      { payload: entry(3, -1, 10996) },
+    );
+    await until(() => flow.accepted.length === 2, 'the others');
+    await sleep(500);
+    assert.deepEqual(
+      sandbox.state().map(({ segment }) => segment),
+      ['10001'],
+    );
+    assert.match(warnings()[0]!, /^Segment 10996, .*: adds to it wait for 20 more minutes/);
+    await deploy(nodes(['10001', '10996'], { youngSegments: 'warn' }), 'nodes', flow);
+    await until(() => sandbox.state().length === 2, 'the one that waited');
+  });
+
   it('that cannot be looked up say nothing, and why is known', async () => {
     sandbox.faults.set([{ kind: 'status', status: 403, on: 'segments' }]);
     await load(nodes(['10999']), login(), flow);
@@ -117,13 +136,15 @@ describe('a warning about a segment', () => {
       { kind: 'young', ...named, untilMs: Date.now() + 200_000, keys: [] },
     ];
     const words = { _: translate(wordsOf('out')) };
-    const sentences = all.map((warning) => segmentSentence(words, warning));
+    const sentences = all.map((warning) => segmentSentence(words, warning, false));
     assert.equal(new Set(sentences).size, all.length);
     assert.match(sentences[3]!, /^Segment Buyers, .* is written buyers at the service/);
     assert.match(sentences[4]!, /4 more minutes/);
-    const remarks = all.map((warning) => segmentRemark(words, [warning]));
+    const remarks = all.map((warning) => segmentRemark(words, [warning], false));
     assert.equal(new Set(remarks).size, all.length);
-    assert.equal(segmentRemark(words, all), '5 segments to look at');
-    assert.equal(segmentRemark(words, []), null);
+    assert.equal(segmentRemark(words, all, false), '5 segments to look at');
+    assert.equal(segmentRemark(words, [], false), null);
+    assert.match(segmentSentence(words, all[4]!, true), /adds to it wait for 4 more minutes/);
+    assert.equal(segmentRemark(words, [all[4]!], true), 'segment 12 is new, adds to it wait');
   });
 });
