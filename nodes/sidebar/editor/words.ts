@@ -41,7 +41,8 @@ export function duration(ms: number): string {
   ];
   if (d > 0) return word('duration.dh', { d, h });
   if (h > 0) return word('duration.hm', { h, m });
-  return m > 0 ? word('duration.minS', { m, s }) : word('duration.s', { s });
+  if (m === 0) return word('duration.s', { s });
+  return s === 0 ? word('duration.min', { m }) : word('duration.minS', { m, s });
 }
 
 /** A time of today, or a day with it. */
