@@ -4,7 +4,7 @@ import type { SegmentWarning } from '../../src/reconcile/segment-check';
 import type { Words } from '../shared/words';
 
 export function segmentSentence(words: Words, warning: SegmentWarning): string {
-  return words._(`segment.${warning.kind}`, paramsOf(warning));
+  return words._(`segment.${warning.kind}`, segmentParams(warning, Date.now()));
 }
 
 /** Null when there is nothing to say. */
@@ -12,7 +12,7 @@ export function segmentRemark(words: Words, warnings: readonly SegmentWarning[])
   const [first] = warnings;
   if (first === undefined) return null;
   if (warnings.length > 1) return words._('status.segments', { number: warnings.length });
-  return words._(remarks[first.kind], paramsOf(first));
+  return words._(remarks[first.kind], segmentParams(first, Date.now()));
 }
 
 const remarks: Readonly<Record<SegmentWarning['kind'], string>> = {
@@ -23,7 +23,8 @@ const remarks: Readonly<Record<SegmentWarning['kind'], string>> = {
   young: 'status.segment_young',
 };
 
-function paramsOf(warning: SegmentWarning): Record<string, unknown> {
+/** What the sentence of a warning needs, at this time (epoch ms). */
+export function segmentParams(warning: SegmentWarning, nowMs: number): Record<string, string | number> {
   const { segment } = warning;
   switch (warning.kind) {
     case 'foreign':
@@ -31,7 +32,7 @@ function paramsOf(warning: SegmentWarning): Record<string, unknown> {
     case 'otherCase':
       return { segment, listed: warning.listed };
     case 'young':
-      return { segment, minutes: Math.max(1, Math.ceil((warning.untilMs - Date.now()) / 60_000)) };
+      return { segment, minutes: Math.max(1, Math.ceil((warning.untilMs - nowMs) / 60_000)) };
     case 'unknown':
     case 'inactive':
       return { segment };

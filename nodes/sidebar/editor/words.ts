@@ -9,6 +9,11 @@ export function word(key: string, params: Readonly<Record<string, string | numbe
   return RED._(`${namespace}:${key}`, params);
 }
 
+/** A word of the out node. */
+export function outWord(key: string, params: Readonly<Record<string, string | number>>): string {
+  return RED._(`@instant-audience/node-red-xandr/instant-audience-out:${key}`, params);
+}
+
 /** A word, or another text where there is none for this key. */
 export function wordOr(key: string, otherwise: string): string {
   const found = word(key);
