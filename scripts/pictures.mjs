@@ -9,6 +9,7 @@ import { NodeRed, until } from '../test/support/node-red.ts';
 import { quickStart } from '../test/package/support.ts';
 import { examplePictures } from './example-pictures.mjs';
 import { formPictures, helpPictures } from './form-pictures.mjs';
+import { sidebarPictures } from './sidebar-pictures.mjs';
 import { root } from './tools.mjs';
 
 const images = path.join(root, 'docs', 'images');
@@ -58,6 +59,7 @@ const kinds = {
   forms: (browser) => withNodeRed((nodeRed) => formPictures(nodeRed, browser, images)),
   help: (browser) => withNodeRed((nodeRed) => helpPictures(nodeRed, browser, resources)),
   examples: (browser) => examplePictures(browser, images),
+  sidebar: (browser) => withNodeRed((nodeRed) => sidebarPictures(nodeRed, browser, images)),
 };
 
 async function withNodeRed(take) {

@@ -40,6 +40,11 @@ export class SegmentWatch {
 
   constructor(private readonly host: SegmentWatchHost) {}
 
+  /** The account whose entries these segments are for, by node id. */
+  get account(): string {
+    return this.host.account.id;
+  }
+
   start(): void {
     segmentWatches.set(this.host.node, this);
     this.lookIn(firstAfterMs);

@@ -6,7 +6,7 @@ import type { Words } from '../shared/words';
 /** `holds`: whether adds to young segments wait. */
 export function segmentSentence(words: Words, warning: SegmentWarning, holds: boolean): string {
   const key = warning.kind === 'young' && holds ? 'held' : warning.kind;
-  return words._(`segment.${key}`, paramsOf(warning));
+  return words._(`segment.${key}`, segmentParams(warning, Date.now()));
 }
 
 /** Null when there is nothing to say. */
@@ -19,7 +19,7 @@ export function segmentRemark(
   if (first === undefined) return null;
   if (warnings.length > 1) return words._('status.segments', { number: warnings.length });
   const key = first.kind === 'young' && holds ? 'status.segment_held' : remarks[first.kind];
-  return words._(key, paramsOf(first));
+  return words._(key, segmentParams(first, Date.now()));
 }
 
 const remarks: Readonly<Record<SegmentWarning['kind'], string>> = {
@@ -30,7 +30,8 @@ const remarks: Readonly<Record<SegmentWarning['kind'], string>> = {
   young: 'status.segment_young',
 };
 
-function paramsOf(warning: SegmentWarning): Record<string, unknown> {
+/** What the sentence of a warning needs, at this time (epoch ms). */
+export function segmentParams(warning: SegmentWarning, nowMs: number): Record<string, string | number> {
   const { segment } = warning;
   switch (warning.kind) {
     case 'foreign':
@@ -38,7 +39,7 @@ function paramsOf(warning: SegmentWarning): Record<string, unknown> {
     case 'otherCase':
       return { segment, listed: warning.listed };
     case 'young':
-      return { segment, minutes: Math.max(1, Math.ceil((warning.untilMs - Date.now()) / 60_000)) };
+      return { segment, minutes: Math.max(1, Math.ceil((warning.untilMs - nowMs) / 60_000)) };
     case 'unknown':
     case 'inactive':
       return { segment };

@@ -3,6 +3,8 @@
 import type { EngineInfo } from '../../src/delivery/engines';
 import type { EngineState } from '../../src/delivery/engine';
 import type { Sample } from '../../src/delivery/history';
+import type { SegmentWarning } from '../../src/reconcile/segment-check';
+import { segmentParams } from '../out/segment-words';
 import type { LoggedError } from '../../src/delivery/monitor';
 
 /** What a queue is doing. `code` and `message` say more where there is more to say. */
@@ -47,11 +49,23 @@ export interface ShownQueue {
   /** The oldest waits longer than the account wants. */
   readonly late: boolean;
   readonly lastSample: Sample | null;
+  /** Segments that builders name and posts would have no effect for. */
+  readonly segments: readonly ShownSegmentWarning[];
 }
+
+export interface ShownSegmentWarning {
+  readonly kind: SegmentWarning['kind'];
+  /** What the sentence of this kind needs. */
+  readonly params: Readonly<Record<string, string | number>>;
+}
+
+/** What was found about the segments of an account's flows, by the account's node id. */
+export type SegmentWarnings = (account: string) => readonly SegmentWarning[];
 
 /** The account's own setting, by node id; null for an account that is not there. */
 export type WarnAfter = (account: string) => number | null;
 
+const mostSegments = 10;
 const defaultWarnAfterMs = 120_000;
 /** Of how much the last second changes the rate by which the time to drain is told. */
 const smoothing = 0.2;
@@ -63,6 +77,7 @@ export class Overview {
   constructor(
     private readonly engines: () => readonly EngineInfo[],
     private readonly warnAfter: WarnAfter,
+    private readonly segmentWarnings: SegmentWarnings = () => [],
     private readonly monoMs: () => number = () => performance.now(),
   ) {}
 
@@ -106,7 +121,20 @@ export class Overview {
       warnAfterMs,
       late: oldestMs > warnAfterMs,
       lastSample: monitor.history.last,
+      segments: this.segmentsOf(info),
     };
+  }
+
+  /** Each once, also where several nodes name it. */
+  private segmentsOf({ accounts }: EngineInfo): ShownSegmentWarning[] {
+    const found = new Map<string, ShownSegmentWarning>();
+    for (const { id } of accounts) {
+      for (const warning of this.segmentWarnings(id)) {
+        const shown = { kind: warning.kind, params: segmentParams(warning, Date.now()) };
+        found.set(`${warning.kind} ${warning.key}`, shown);
+      }
+    }
+    return [...found.values()].slice(0, mostSegments);
   }
 
   /** The shortest time that an account of this queue asks for. */

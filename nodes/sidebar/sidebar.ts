@@ -2,6 +2,8 @@
 
 import type { NodeAPI } from 'node-red';
 import { sampleEveryMs } from '../../src/delivery/history';
+import type { SegmentWarning } from '../../src/reconcile/segment-check';
+import { segmentWatches } from '../out/segment-watch';
 import type { Account } from '../account/account-api';
 import { engines, sandbox } from '../account/process-wide';
 import { Actions } from './actions';
@@ -21,7 +23,7 @@ type PluginAPI = NodeAPI & {
 
 export = (RED: PluginAPI): void => {
   const list = (): ReturnType<typeof engines.list> => engines.list();
-  const overview = new Overview(list, (id) => warnAfterOf(RED, id));
+  const overview = new Overview(list, (id) => warnAfterOf(RED, id), segmentWarningsOf);
   const left = new LeftQueues(RED.settings.userDir ?? '.', list);
   const watchers = new Watchers(RED, {
     update: () => ({
@@ -49,6 +51,11 @@ export = (RED: PluginAPI): void => {
   }, sampleEveryMs).unref();
   RED.plugins.registerPlugin('instant-audience-sidebar', { type: 'instant-audience' });
 };
+
+function segmentWarningsOf(account: string): readonly SegmentWarning[] {
+  const watches = [...segmentWatches.values()].filter((watch) => watch.account === account);
+  return watches.flatMap((watch) => watch.warnings(Date.now()));
+}
 
 function warnAfterOf(RED: NodeAPI, id: string): number | null {
   const account = RED.nodes.getNode(id) as unknown as Account | null | undefined;

@@ -74,6 +74,30 @@ describe('the runtime of the tab Audience', () => {
     assert.deepEqual([shown().late, shown().oldestMs, shown().drainSeconds], [false, 0, 0]);
   });
 
+  it('tells each warning about a segment once, with what its sentence needs', async () => {
+    await start();
+    await until(() => list().some(({ origin }) => origin === sandbox.url), 'the queue');
+    const young = {
+      kind: 'young',
+      key: 'i1',
+      keys: ['i1'],
+      segment: 1,
+      untilMs: Date.now() + 90_000,
+    } as const;
+    const foreign = { kind: 'foreign', key: 'i2', segment: 2, member: 9 } as const;
+    const warned = new Overview(
+      list,
+      () => null,
+      () => [young, foreign, young],
+    );
+    const { segments, warnAfterMs: usual } = warned.queues().find(({ origin }) => origin === sandbox.url)!;
+    assert.deepEqual(segments, [
+      { kind: 'young', params: { segment: 1, minutes: 2 } },
+      { kind: 'foreign', params: { segment: 2, member: 9 } },
+    ]);
+    assert.equal(usual, 120_000);
+  });
+
   it('pauses, resumes, and tells of a refused login, which a retry tries again', async () => {
     await start({}, 'wrong');
     const key = (): string => shown().key;

@@ -147,7 +147,7 @@ export class Charts {
 
   private options(kind: Kind, says: HTMLElement): uPlot.Options {
     const axis = {
-      stroke: () => colour('--red-ui-secondary-text-color'),
+      stroke: () => colour('--red-ui-primary-text-color'),
       font: '11px sans-serif',
       grid: { stroke: () => colour('--red-ui-secondary-border-color'), width: 1 },
       ticks: { show: false },

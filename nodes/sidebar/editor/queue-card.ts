@@ -7,7 +7,7 @@ import { ask, tell } from './ask';
 import { Charts } from './charts';
 import { button, Foldable, make, setAttribute, setLines, setShown, setText } from './dom';
 import { lookOf, stateText } from './state-words';
-import { duration, number, shortNumber, time, word, wordOr } from './words';
+import { duration, number, outWord, shortNumber, time, word, wordOr } from './words';
 
 declare const RED: SidebarRed;
 
@@ -36,6 +36,7 @@ export class QueueCard {
     this.stateWords,
   );
   private readonly late = make('p', { class: 'instant-audience-late', role: 'status' });
+  private readonly segments = make('ul');
   private readonly about = make('p');
   private readonly detail = make('p');
   private readonly figures = new Map<Figure, HTMLElement>();
@@ -61,7 +62,7 @@ export class QueueCard {
       purge: button(word('button.purge'), () => void this.purge(), 'instant-audience-button-danger'),
     };
     for (const name of ['flush', 'retry', 'purge'] as const) this.buttons[name].title = word(`tip.${name}`);
-    this.fold.head.parentElement!.after(this.late);
+    this.fold.head.parentElement!.after(this.late, this.segments);
     this.fold.body.append(
       this.detail,
       this.charts.root,
@@ -120,8 +121,17 @@ export class QueueCard {
       };
       setText(this.late, word('late', params));
     }
+    this.showSegments(queue);
     this.charts.update(queue, atMs);
     if (this.fold.isOpen) this.showBody(queue);
+  }
+
+  private showSegments({ segments }: ShownQueue): void {
+    const sentences = segments.map(({ kind, params }) => outWord(`segment.${kind}`, params));
+    if (this.segments.dataset.told === sentences.join('\n')) return;
+    this.segments.dataset.told = sentences.join('\n');
+    const lines = sentences.map((sentence) => make('li', { class: 'instant-audience-late' }, sentence));
+    this.segments.replaceChildren(...lines);
   }
 
   private showLast(): void {

@@ -29,6 +29,9 @@ const style = `
   margin: 4px 0;
   overflow-wrap: anywhere;
 }
+.instant-audience-tab .instant-audience-body > p:last-child {
+  margin-top: 12px;
+}
 .instant-audience-tab ul {
   margin: 0;
   padding: 0;
@@ -62,9 +65,7 @@ const style = `
   justify-self: center;
 }
 .instant-audience-tab .instant-audience-name {
-  overflow: hidden;
-  text-overflow: ellipsis;
-  white-space: nowrap;
+  overflow-wrap: anywhere;
   font-weight: 600;
 }
 .instant-audience-tab .instant-audience-state {
@@ -153,7 +154,10 @@ const style = `
   border: 0;
   text-align: left;
   font: inherit;
-  color: var(--red-ui-text-color-link);
+  color: inherit;
+  text-decoration: underline;
+  text-underline-offset: 3px;
+  cursor: pointer;
   background: none;
 }
 .instant-audience-tab .instant-audience-field {

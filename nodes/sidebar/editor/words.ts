@@ -9,6 +9,11 @@ export function word(key: string, params: Readonly<Record<string, string | numbe
   return RED._(`${namespace}:${key}`, params);
 }
 
+/** A word of the out node. */
+export function outWord(key: string, params: Readonly<Record<string, string | number>>): string {
+  return RED._(`@instant-audience/node-red-xandr/instant-audience-out:${key}`, params);
+}
+
 /** A word, or another text where there is none for this key. */
 export function wordOr(key: string, otherwise: string): string {
   const found = word(key);
@@ -41,7 +46,8 @@ export function duration(ms: number): string {
   ];
   if (d > 0) return word('duration.dh', { d, h });
   if (h > 0) return word('duration.hm', { h, m });
-  return m > 0 ? word('duration.minS', { m, s }) : word('duration.s', { s });
+  if (m === 0) return word('duration.s', { s });
+  return s === 0 ? word('duration.min', { m }) : word('duration.minS', { m, s });
 }
 
 /** A time of today, or a day with it. */

@@ -1,0 +1,172 @@
+// The tab Audience open for ten minutes with twenty accounts, one of them at its full rate: what Node-RED and the page use.
+//
+// SIDEBAR_MINUTES shortens it. Nothing is asserted about speed; the lines that it prints are the result.
+import { strict as assert } from 'node:assert';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Browser, CDPSession, Page } from 'playwright-core';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import { accountFlow, deviceId, openTab, tab } from '../browser/sidebar-flows';
+import { Editor } from '../browser/editor';
+import { tell } from '../process/measured';
+import { needBrowser, openBrowser, picture } from '../support/browser';
+import { NodeRed } from '../support/node-red';
+
+const accounts = 20;
+const minutes = Number(process.env.SIDEBAR_MINUTES ?? 10);
+const fullRate = 1000;
+const slowRate = 20;
+
+const name = (at: number): string => `seat${String(at + 1).padStart(2, '0')}`;
+
+/** Posts so many entries a second to one account, half a second's at a time, until it is stopped. */
+async function feed(nodeRed: NodeRed, at: number, perSecond: number, going: () => boolean): Promise<number> {
+  let number = at * 10_000_000;
+  const startedMs = performance.now();
+  while (going()) {
+    const due = Math.floor(((performance.now() - startedMs) / 1000) * perSecond) + at * 10_000_000;
+    if (due > number) {
+      const entries = Array.from({ length: due - number }, (_, index) => ({
+        user_id: deviceId(number + index),
+        domain: 'idfa',
+        seg_block: [{ seg_id: 10001, expiration: 60 }],
+      }));
+      number = due;
+      await nodeRed.post(name(at), entries);
+    }
+    await sleep(500);
+  }
+  return number - at * 10_000_000;
+}
+
+/** Of a process, since it started: seconds of CPU, and megabytes that it holds. */
+function usedBy(pid: number): { cpuSeconds: number; megabytes: number } {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  const resident = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, megabytes: Number(resident) / 1024 };
+}
+
+async function pageFigures(
+  session: CDPSession,
+): Promise<{ busySeconds: number; heapMegabytes: number; nodes: number }> {
+  await session.send('HeapProfiler.collectGarbage');
+  const { metrics } = await session.send('Performance.getMetrics');
+  const figure = (of: string): number => metrics.find((one) => one.name === of)?.value ?? NaN;
+  return {
+    busySeconds: figure('TaskDuration'),
+    heapMegabytes: figure('JSHeapUsedSize') / 1_048_576,
+    nodes: figure('Nodes'),
+  };
+}
+
+describe(`the tab Audience, open for ${minutes} minutes with ${accounts} accounts under load`, function () {
+  this.timeout((minutes + 5) * 60_000);
+  const sandboxes: Sandbox[] = [];
+  let nodeRed: NodeRed | undefined;
+  let browser: Browser | undefined;
+  let page: Page;
+  let session: CDPSession;
+  let feeding = true;
+
+  before(async function () {
+    if (process.platform !== 'linux') this.skip();
+    needBrowser(this);
+    for (let at = 0; at < accounts; at += 1) sandboxes.push(await startSandbox({ member: at + 1 }));
+    const flows = sandboxes.map(({ url }, at) => {
+      return accountFlow(
+        name(at),
+        { environment: 'custom', authUrl: url, serviceUrl: url, member: String(at + 1) },
+        at,
+      );
+    });
+    const credentials = sandboxes.map((_, at) => [
+      `account-${name(at)}`,
+      { username: 'me', password: 'secret' },
+    ]);
+    nodeRed = await NodeRed.start({
+      version: '5',
+      flows: [tab, ...flows.flat()],
+      credentials: Object.fromEntries(credentials),
+      settings: { apiMaxLength: '20mb' },
+    });
+    browser = await openBrowser();
+    const editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1400 });
+    ({ page } = editor);
+    session = await page.context().newCDPSession(page);
+    await session.send('Performance.enable');
+    await page.evaluate(watchLongTasks);
+  });
+  after(async () => {
+    feeding = false;
+    await browser?.close();
+    await nodeRed?.stop();
+    for (const sandbox of sandboxes) await sandbox.close();
+  });
+
+  /** Runs a phase and gives what was used in it. */
+  async function phase(
+    what: string,
+    seconds: number,
+  ): Promise<{ cpu: number; busy: number; heap: number; rss: number }> {
+    const pid = (nodeRed as unknown as { child: { pid: number } }).child.pid;
+    await page.evaluate('window.longTasks.length = 0');
+    const [processBefore, pageBefore] = [usedBy(pid), await pageFigures(session)];
+    const startedMs = performance.now();
+    await sleep(seconds * 1000);
+    const took = (performance.now() - startedMs) / 1000;
+    const [processAfter, pageAfter] = [usedBy(pid), await pageFigures(session)];
+    const tasks = await page.evaluate<number[]>('window.longTasks');
+    const cpu = ((processAfter.cpuSeconds - processBefore.cpuSeconds) / took) * 100;
+    const busy = ((pageAfter.busySeconds - pageBefore.busySeconds) / took) * 100;
+    tell(
+      `${what}, ${Math.round(took)} s`,
+      `Node-RED ${cpu.toFixed(1)} % of a core, ${processAfter.megabytes.toFixed(0)} MB`,
+      `page busy ${busy.toFixed(1)} %, heap ${pageAfter.heapMegabytes.toFixed(1)} MB, ${pageAfter.nodes} DOM nodes`,
+      `${tasks.length} tasks over 50 ms, the longest ${Math.round(Math.max(0, ...tasks))} ms`,
+    );
+    return { cpu, busy, heap: pageAfter.heapMegabytes, rss: processAfter.megabytes };
+  }
+
+  it('stays smooth, and costs nothing while it is closed', async () => {
+    const fed = sandboxes.map((_, at) => feed(nodeRed!, at, at === 0 ? fullRate : slowRate, () => feeding));
+    await sleep(10_000);
+    await phase('closed', Math.min(60, minutes * 30));
+    await openTab(page);
+    await page
+      .locator('.instant-audience-tab section')
+      .nth(accounts - 1)
+      .waitFor();
+    await page.evaluate("document.querySelector('button[data-tab-id=debug]')?.click()");
+    await phase('open, all cards closed', Math.min(60, minutes * 30));
+    await page.locator('.instant-audience-head').first().click();
+    const first = await phase('open, one card open', Math.min(60, minutes * 30));
+    const last = await phase('open, one card open', minutes * 60);
+    await picture(page, 'sidebar-long');
+    for (const head of await page.locator('.instant-audience-tab .instant-audience-head:visible').all()) {
+      if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
+    }
+    await phase('open, all cards open', Math.min(60, minutes * 30));
+    await page.evaluate("RED.sidebar.show('info')");
+    await phase('closed again', Math.min(60, minutes * 30));
+    feeding = false;
+    const entries = (await Promise.all(fed)).reduce((sum, count) => sum + count, 0);
+    await sleep(5_000);
+    const members = sandboxes.reduce(
+      (sum, sandbox) => sum + sandbox.members().reduce((all, { count }) => all + count, 0),
+      0,
+    );
+    tell(`${entries} entries in`, `${members} memberships at the sandboxes`);
+    assert.equal(members, entries);
+    assert.ok(last.heap < first.heap * 2 + 20, `the page grew from ${first.heap} MB to ${last.heap} MB`);
+  });
+});
+
+function watchLongTasks(): void {
+  const { window, PerformanceObserver } = globalThis as any;
+  window.longTasks = [];
+  new PerformanceObserver((list: any) => {
+    for (const { duration } of list.getEntries()) window.longTasks.push(duration);
+  }).observe({ entryTypes: ['longtask'] });
+}
