@@ -25,7 +25,7 @@ import { SentLedger } from './sent-counts';
 import { Reports, type Counters, type Recovered } from './reports';
 import { TicketBook, type TicketEnd } from './tickets';
 import { Wire } from './wire';
-import { YoungSegments } from './young';
+import { crowdedText, YoungSegments } from './young';
 
 export type { QueueCaps, Submission } from './intake';
 export type { Counters, Recovered } from './reports';
@@ -526,7 +526,7 @@ export class Engine {
   /** What waits for young segments fills the memory, and others wait behind it: that is worse than adds without effect. */
   private endCrowdedHold(): void {
     if (!this.young.any || this.crowd.someReady || !this.pager.brimful) return;
-    this.log('warn', 'Too many entries wait for young segments: they are sent without waiting any longer.');
+    this.log('warn', crowdedText);
     this.young.clear();
     this.youngChanged();
   }

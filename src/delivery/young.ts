@@ -7,6 +7,10 @@ import { sentExpiration, type Cell } from './user';
 /** Part of the store: never change it. */
 const keptKey = 'young segments';
 
+/** For the log. */
+export const crowdedText =
+  'Too many entries wait for young segments: they are sent without waiting any longer.';
+
 export class YoungSegments {
   /** By who asked (a node), by the block's key: epoch ms. */
   private asked = new Map<string, ReadonlyMap<string, number>>();

@@ -32,6 +32,7 @@ const logFiles = [
   'delivery/intake.ts',
   'delivery/reports.ts',
   'delivery/trouble-log.ts',
+  'delivery/young.ts',
 ];
 
 /** Of those files, what no user sees: for the other messages nodes have words of their own, by its code. */
