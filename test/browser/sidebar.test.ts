@@ -4,9 +4,23 @@ import { readFile } from 'node:fs/promises';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { needBrowser, openBrowser, picture } from '../support/browser';
-import { NodeRed, nodeRedVersions, until } from '../support/node-red';
+import { NodeRed, nodeRedVersions, until, type FlowNode } from '../support/node-red';
 import { Editor } from './editor';
+import { looksInPage } from './looks';
 import { accountFlow, deviceId, openTab, postUsers, tab } from './sidebar-flows';
+
+/** Names a segment that is switched off. */
+const builder: FlowNode = {
+  id: 'builder',
+  type: 'instant-audience-segment-builder',
+  z: 'tab',
+  x: 200,
+  y: 300,
+  account: 'account-shop',
+  userId: 'payload.user',
+  segments: [{ by: 'id', segment: '10999' }],
+  wires: [['out-shop'], []],
+};
 
 for (const version of nodeRedVersions) {
   describe(`the tab Audience in the editor of Node-RED ${version}`, function () {
@@ -23,7 +37,7 @@ for (const version of nodeRedVersions) {
       const custom = { environment: 'custom', authUrl: sandbox.url, serviceUrl: sandbox.url, member: '7' };
       nodeRed = await NodeRed.start({
         version,
-        flows: [tab, ...accountFlow('shop'), ...accountFlow('loyalty', custom, 1)],
+        flows: [tab, builder, ...accountFlow('shop'), ...accountFlow('loyalty', custom, 1)],
         credentials: { 'account-loyalty': { username: 'me', password: 'secret-word' } },
       });
       browser = await openBrowser();
@@ -74,6 +88,25 @@ for (const version of nodeRedVersions) {
       assert.match(await card('shop').innerText(), /user id 0: opted out or no cookie\s+1/);
       await shows(figure('loyalty', 'Accepted'), '0');
     });
+
+    it('warns of a segment that a builder names and that is switched off', async () => {
+      const warning = card('shop').locator('.instant-audience-late', { hasText: 'Segment 10999' });
+      await shows(warning, /is inactive: what is sent to it has no effect/);
+    });
+
+    for (const theme of ['light', 'dark'] as const) {
+      it(`shows nothing cut off, no raw key and no faint text in ${theme}`, async () => {
+        await editor.setTheme(theme);
+        for (const head of await page.locator('.instant-audience-head:visible').all()) {
+          if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
+        }
+        await picture(page, `tab-${version}-${theme}`);
+        const where = { root: '.instant-audience-tab', decoration: '.instant-audience-state .fa' };
+        assert.deepEqual(await page.evaluate(looksInPage, where), { overflowing: [], raw: [], faint: [] });
+        for (const part of ['Sandbox: who is in which segment', 'Erase a user']) await press(part, part);
+        await editor.setTheme('light');
+      });
+    }
 
     it('draws the last hour of each, where it can be seen', async () => {
       await until(
@@ -215,6 +248,26 @@ for (const version of nodeRedVersions) {
         .evaluateAll((heads) => heads.map((one) => (one as any).getAttribute('aria-controls')));
       assert.equal(new Set(ids).size, ids.length);
     });
+
+    for (const [language, text] of [
+      ['de', 'bereit: nichts wartet'],
+      ['ja', '準備完了: 待機なし'],
+    ] as const) {
+      it(`speaks ${language}`, async () => {
+        const other = await Editor.open(browser!, nodeRed!, { width: 1400, height: 1200 }, language);
+        await other.page.evaluate(`localStorage.setItem('editor-language', '${language}')`);
+        await other.page.reload();
+        await other.page.waitForSelector('.red-ui-palette-node', { timeout: 30_000 });
+        await other.page.waitForSelector('#red-ui-loading-progress', { state: 'hidden', timeout: 30_000 });
+        await openTab(other.page);
+        await other.page.locator('.instant-audience-state', { hasText: text }).first().waitFor();
+        const where = { root: '.instant-audience-tab', decoration: '.instant-audience-state .fa' };
+        const { overflowing, raw } = await other.page.evaluate(looksInPage, where);
+        assert.deepEqual([overflowing, raw], [[], []]);
+        await picture(other.page, `tab-${version}-${language}`);
+        await other.page.close();
+      });
+    }
 
     it('gets nothing while it is closed, at most one update a second while it is open, and goes on', async () => {
       const count = async (ms: number): Promise<number> => {

@@ -62,7 +62,7 @@ async function pageFigures(
 }
 
 describe(`the tab Audience, open for ${minutes} minutes with ${accounts} accounts under load`, function () {
-  this.timeout((minutes + 5) * 60_000);
+  this.timeout((minutes + 9) * 60_000);
   const sandboxes: Sandbox[] = [];
   let nodeRed: NodeRed | undefined;
   let browser: Browser | undefined;

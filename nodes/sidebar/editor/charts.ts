@@ -89,7 +89,11 @@ export class Charts {
     this.draw();
   });
 
+  /** A picture keeps the colours in which it was drawn. */
+  private readonly themes = new MutationObserver(() => this.draw());
+
   constructor() {
+    this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ['class'] });
     this.root.className = 'instant-audience-charts';
     this.sizes.observe(this.root);
     this.sights.observe(this.root);
@@ -210,6 +214,7 @@ export class Charts {
 
   destroy(): void {
     this.sizes.disconnect();
+    this.themes.disconnect();
     this.sights.disconnect();
     for (const { plot } of this.drawn) plot.destroy();
     this.drawn = [];

@@ -123,6 +123,10 @@ const style = `
 .instant-audience-tab .instant-audience-buttons .red-ui-button {
   margin: 0;
 }
+/* The editor's own is too faint in Node-RED 4. */
+.instant-audience-tab .instant-audience-buttons .red-ui-button:not(:disabled) {
+  color: var(--red-ui-primary-text-color) !important;
+}
 .instant-audience-tab .instant-audience-button-danger:not(:disabled) {
   border-color: var(--red-ui-text-color-error);
 }
