@@ -5,8 +5,12 @@ import type { NodeAPI } from 'node-red';
 /** In case the event is missed. */
 const atMostMs = 5_000;
 
+/** All who wait, behind one listener: Node.js warns of more than ten, and a flow may have more out nodes. */
+const waiting = new Set<() => void>();
+let listening = false;
+
 /** Calls once, after the flows have started; returns what cancels it. */
-export function whenFlowsStarted(RED: NodeAPI, call: () => void): () => void {
+export function whenFlowsStarted({ events }: NodeAPI, call: () => void): () => void {
   const started = (): void => {
     cancel();
     call();
@@ -14,8 +18,15 @@ export function whenFlowsStarted(RED: NodeAPI, call: () => void): () => void {
   const timer = setTimeout(started, atMostMs).unref();
   const cancel = (): void => {
     clearTimeout(timer);
-    RED.events.removeListener('flows:started', started);
+    waiting.delete(started);
   };
-  RED.events.on('flows:started', started);
+  waiting.add(started);
+  if (!listening) {
+    listening = true;
+    events.once('flows:started', () => {
+      listening = false;
+      for (const each of [...waiting]) each();
+    });
+  }
   return cancel;
 }

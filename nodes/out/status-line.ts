@@ -104,8 +104,9 @@ export class StatusLine {
     const text = remark === null ? line : key === 'idle' ? remark : `${line} · ${remark}`;
     if (`${look} ${text}` === this.shown) return;
     this.shown = `${look} ${text}`;
-    this.shownAtMs = performance.now();
     this.node.status({ ...looks[look], text });
+    // After it, since it may take its time: the second counts from when others have seen it.
+    this.shownAtMs = performance.now();
   }
 
   private lineOf({ engine, account, warnAfterMs }: Followed): Line {
