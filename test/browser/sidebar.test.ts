@@ -30,6 +30,10 @@ for (const version of nodeRedVersions) {
     let sandbox: Sandbox | undefined;
     let editor: Editor;
     let page: Page;
+    /** What is the same code on both versions, and takes long. */
+    const onceOnly = (title: string, test: () => Promise<void>): void => {
+      if (version === '5') it(title, test);
+    };
 
     before(async function () {
       needBrowser(this);
@@ -138,7 +142,7 @@ for (const version of nodeRedVersions) {
       await shows(figure('loyalty', 'Accepted'), '50');
     });
 
-    it('purges only when it was asked twice, and says what was given up', async () => {
+    onceOnly('purges only when it was asked twice, and says what was given up', async () => {
       await press('loyalty', 'Pause');
       await postUsers(nodeRed!, 'loyalty', 100, 40);
       await shows(figure('loyalty', 'Waiting entries'), '40');
@@ -196,7 +200,7 @@ for (const version of nodeRedVersions) {
       await part.getByText('and 25 more').waitFor();
     });
 
-    it('lists the queue of an account that changed its member, to be exported and purged', async () => {
+    onceOnly('lists the queue of an account that changed its member, to be exported and purged', async () => {
       await press('loyalty', 'Pause');
       await postUsers(nodeRed!, 'loyalty', 900, 5);
       await shows(figure('loyalty', 'Waiting entries'), '5');
@@ -253,7 +257,7 @@ for (const version of nodeRedVersions) {
       ['de', 'bereit: nichts wartet'],
       ['ja', '準備完了: 待機なし'],
     ] as const) {
-      it(`speaks ${language}`, async () => {
+      onceOnly(`speaks ${language}`, async () => {
         const other = await Editor.open(browser!, nodeRed!, { width: 1400, height: 1200 }, language);
         await other.page.evaluate(`localStorage.setItem('editor-language', '${language}')`);
         await other.page.reload();
@@ -277,11 +281,11 @@ for (const version of nodeRedVersions) {
       };
       await press('shop', 'Pause');
       await postUsers(nodeRed!, 'shop', 5000, 10);
-      const open = await count(5_000);
-      assert.ok(open >= 3 && open <= 6, `${open} updates in 5 s`);
+      const open = await count(4_000);
+      assert.ok(open >= 2 && open <= 5, `${open} updates in 4 s`);
       await page.evaluate("RED.sidebar.show('info')");
       await page.waitForTimeout(1500);
-      assert.equal(await count(4_000), 0);
+      assert.equal(await count(2_500), 0);
       await page.evaluate("RED.sidebar.show('instant-audience')");
       await press('shop', 'Resume');
       await shows(figure('shop', 'Waiting entries'), '0');
