@@ -145,7 +145,9 @@ export class ServiceClient {
     if (missing !== null) return { kind: 'configuration', code: 'login_incomplete', message: missing };
     const request = authRequest(login, this.#clock.wallMs());
     if ('kind' in request) return request;
-    const reply = await this.#call(this.#auth, request, secretsOf(login));
+    // The signed token of a login by key is good for as long as the key.
+    const secrets = login.method === 'jwt' ? [...secretsOf(login), request.body ?? ''] : secretsOf(login);
+    const reply = await this.#call(this.#auth, request, secrets);
     return isFailure(reply) ? reply : readAuthReply(reply, this.#clock.wallMs());
   }
 
