@@ -23,6 +23,8 @@ export interface Account {
    */
   leave(node: string, returns: boolean): Promise<void>;
   readonly accountName: string;
+  /** Nothing that it takes leaves this Node-RED. */
+  readonly isSandbox: boolean;
   /** The member's id in digits; '' while the account cannot be used. */
   readonly member: string;
   /** The engine's own way to the service, for reads beside it; null while there is no engine. */

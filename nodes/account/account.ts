@@ -57,6 +57,7 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
     join: (user, listener) => holder.join(user, listener),
     leave: (user, returns) => holder.leave(user, returns),
     accountName: name,
+    isSandbox: !('key' in settings) && settings.isSandbox,
     member: 'key' in settings ? '' : settings.member,
     connection: () => engines.connectionOf(node.id),
     warnAfterMs: readNumber(config, 'warnAfterMinutes') * 60_000,
@@ -102,9 +103,9 @@ function problemOf(account: string, error: unknown): Problem {
 }
 
 async function joinSandbox(RED: NodeAPI, node: Node): Promise<string> {
-  const wasRunning = sandbox.current() !== null;
   const { url } = await sandbox.join();
-  if (!wasRunning) node.log(RED._('account.sandboxRuns', { url }));
+  // For each account, at each start: nobody should take it for the real thing.
+  node.log(RED._('account.sandboxRuns', { url }));
   return url;
 }
 

@@ -1,8 +1,9 @@
 // How an account reaches the service: addresses, TLS and proxy, from its settings and Node-RED's config nodes.
 
 import type { NodeAPI } from 'node-red';
-import type { ServiceClientOptions, ServiceTls } from '../../src/service/client';
+import type { ServiceClientOptions, ServiceProxy, ServiceTls } from '../../src/service/client';
 import type { Problem } from './checks';
+import { proxyFromEnvironment, type ProxyRules } from './proxy-environment';
 import type { AccountSettings } from './settings';
 
 /** Node-RED's own `tls-config` node. */
@@ -38,18 +39,34 @@ export function connectionOf(
     serviceUrl,
     maxConcurrent,
     ...(tls !== null && { tls: tls.addTLSOptions({}) }),
-    ...(proxy !== null && proxyOptions(proxy, serviceUrl)),
+    ...proxies(authUrl, serviceUrl, (url) =>
+      proxy === null ? environmentProxy(RED, url) : chosenProxy(proxy, url),
+    ),
   };
 }
 
-function proxyOptions(
-  proxy: ProxyNode,
+/** Each of the two hosts by itself: one may be an exception, or have another scheme. */
+function proxies(
+  authUrl: string,
   serviceUrl: string,
-): Pick<ServiceClientOptions, 'proxyUri' | 'proxyAuth'> {
+  proxyTo: (url: string) => ServiceProxy | null,
+): Pick<ServiceClientOptions, 'authProxy' | 'serviceProxy'> {
+  const [authProxy, serviceProxy] = [proxyTo(authUrl), proxyTo(serviceUrl)];
+  return { ...(authProxy !== null && { authProxy }), ...(serviceProxy !== null && { serviceProxy }) };
+}
+
+function chosenProxy(proxy: ProxyNode, target: string): ServiceProxy | null {
   const { url = '', noproxy = [] } = proxy;
-  if (url === '' || noproxy.some((pattern) => isFor(pattern, new URL(serviceUrl).hostname))) return {};
+  const { hostname } = new URL(target);
+  if (url === '' || noproxy.some((pattern) => isFor(pattern, hostname))) return null;
   const { username = '', password = '' } = proxy.credentials ?? {};
-  return { proxyUri: url, ...(username !== '' && { proxyAuth: { username, password } }) };
+  return { uri: url, ...(username !== '' && { auth: { username, password } }) };
+}
+
+function environmentProxy(RED: NodeAPI, target: string): ServiceProxy | null {
+  const { proxyOptions } = RED.settings as unknown as { readonly proxyOptions?: ProxyRules };
+  const uri = proxyFromEnvironment(target, process.env, proxyOptions);
+  return uri === '' ? null : { uri };
 }
 
 /** `example.com`, `.example.com` and `*.example.com` mean the host and those below it, but not `myexample.com`. */

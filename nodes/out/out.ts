@@ -150,7 +150,7 @@ class OutNode {
 
   private ready(engine: Engine, account: AccountNode): void {
     this.engine = engine;
-    this.status.follow(engine, account.id, account.warnAfterMs);
+    this.status.follow(engine, account);
     this.watchSegments(engine, account);
     for (const call of this.early.splice(0)) call();
   }

@@ -3,6 +3,7 @@
 import type { Node, NodeAPI } from 'node-red';
 import type { Engine, EngineState, EngineStats } from '../../src/delivery/engine';
 import type { LoginState } from '../../src/delivery/login';
+import type { AccountNode } from '../account/account-api';
 import { loginRefusals, loginWait, networkCodes } from './status-words';
 
 const everyMs = 1000;
@@ -28,10 +29,13 @@ interface Line {
 /** Those with which nothing is wrong. */
 const calmKeys: ReadonlySet<string> = new Set(['idle', 'idleMemory', 'working', 'workingMemory', 'dryRun']);
 
+export type FollowedAccount = Pick<AccountNode, 'id' | 'warnAfterMs' | 'isSandbox'>;
+
 interface Followed {
   readonly engine: Engine;
   readonly account: string;
   readonly warnAfterMs: number;
+  readonly isSandbox: boolean;
 }
 
 export class StatusLine {
@@ -61,8 +65,8 @@ export class StatusLine {
     this.show({ look: 'stopped', key });
   }
 
-  follow(engine: Engine, account: string, warnAfterMs: number): void {
-    this.followed = { engine, account, warnAfterMs };
+  follow(engine: Engine, { id, warnAfterMs, isSandbox }: FollowedAccount): void {
+    this.followed = { engine, account: id, warnAfterMs, isSandbox };
     this.refresh();
     this.interval = setInterval(() => this.refresh(), everyMs).unref();
   }
@@ -101,7 +105,8 @@ export class StatusLine {
     const remark = calmKeys.has(key) ? this.remark() : null;
     const line = this.RED._(`status.${key}`, { ...params });
     const look = remark === null ? own : 'waiting';
-    const text = remark === null ? line : key === 'idle' ? remark : `${line} · ${remark}`;
+    const status = remark === null ? line : key === 'idle' ? remark : `${line} · ${remark}`;
+    const text = this.followed?.isSandbox === true ? this.RED._('status.sandbox', { status }) : status;
     if (`${look} ${text}` === this.shown) return;
     this.shown = `${look} ${text}`;
     this.node.status({ ...looks[look], text });

@@ -133,7 +133,11 @@ class UsageNode {
   }
 
   private show(look: keyof typeof looks, key: string, params: Record<string, string | number> = {}): void {
-    if (!this.closed) this.status.show({ ...looks[look], text: this.RED._(`status.${key}`, params) });
+    if (this.closed) return;
+    const status = this.RED._(`status.${key}`, params);
+    const inSandbox = this.engine !== null && this.account?.isSandbox === true;
+    const text = inSandbox ? this.RED._('status.sandbox', { status }) : status;
+    this.status.show({ ...looks[look], text });
   }
 
   private async close(removed: boolean): Promise<void> {

@@ -6,7 +6,7 @@ import { timingConnector } from './connect-timer';
 import { exchange, type ExchangeLimits, type ExchangeRequest } from './exchange';
 import { signJwt } from './jwt';
 import { missingInLogin, secretsOf, type Login } from './login';
-import { readNetworkError, type NetworkFailure } from './network-errors';
+import { isPeerAlert, readNetworkError, type NetworkFailure } from './network-errors';
 import { NetworkFloor } from './network-floor';
 import type { AuthOutcome, PostOutcome, ReadOutcome } from './outcome';
 import { readAuthReply, readPostReply, readReply, type HttpReply } from './refusals';
@@ -38,6 +38,13 @@ export interface ServiceTls {
   readonly servername?: string;
 }
 
+/** An HTTP(S) proxy; https goes through it as a tunnel, and so does http. */
+export interface ServiceProxy {
+  readonly uri: string;
+  /** Goes before a user name and password in `uri`. */
+  readonly auth?: { readonly username: string; readonly password: string };
+}
+
 export interface ServiceClientOptions {
   readonly authUrl: string;
   readonly serviceUrl: string;
@@ -46,9 +53,9 @@ export interface ServiceClientOptions {
   /** Calls in flight at a time, of all kinds together. */
   readonly maxConcurrent?: number;
   readonly tls?: ServiceTls;
-  /** An HTTP(S) proxy; https goes through it as a tunnel, and so does http. */
-  readonly proxyUri?: string;
-  readonly proxyAuth?: { readonly username: string; readonly password: string };
+  /** On the way to `authUrl`, and to `serviceUrl`; none goes there directly. */
+  readonly authProxy?: ServiceProxy;
+  readonly serviceProxy?: ServiceProxy;
   readonly clock?: ServiceClock;
 }
 
@@ -64,6 +71,8 @@ interface Host {
   /** For messages. */
   readonly label: string;
   readonly dispatcher: Dispatcher;
+  /** Verdicts of the host on our certificate that came after a connection stood. */
+  readonly alerts: { count: number; code: string };
 }
 
 /** @throws ServiceUrlError in the constructor, for a URL that cannot be used; nothing else throws or rejects. */
@@ -84,19 +93,31 @@ export class ServiceClient {
     this.#gate = new CallGate(maxConcurrent);
     const authUrl = readUrl(options.authUrl, 'authentication URL');
     const serviceUrl = readUrl(options.serviceUrl, 'service URL');
-    const proxyUrl = options.proxyUri === undefined ? null : readUrl(options.proxyUri, 'proxy URL');
-    const dispatcherFor = (origin: string, onConnect: OnConnect): Dispatcher =>
-      proxyUrl === null
-        ? directPool(origin, options.tls, maxConcurrent, requestTimeoutMs, onConnect)
-        : proxyAgent(proxyUrl, options, maxConcurrent, requestTimeoutMs);
-    const hostAt = (url: URL, onConnect: OnConnect): Host => ({
-      origin: url.origin,
-      basePath: url.pathname.replace(/\/+$/, ''),
-      label: proxyUrl === null ? url.host : `${url.host} (through the proxy ${proxyUrl.host})`,
-      dispatcher: dispatcherFor(url.origin, onConnect),
-    });
-    this.#auth = hostAt(authUrl, () => undefined);
-    this.#service = hostAt(serviceUrl, (address, connectMs) =>
+    const hostAt = (url: URL, proxy: ServiceProxy | undefined, onConnect: OnConnect): Host => {
+      const proxyUrl = proxy === undefined ? null : readUrl(proxy.uri, 'proxy URL');
+      const alerts = { count: 0, code: '' };
+      const onError = (code: string): void => {
+        if (isPeerAlert(code)) Object.assign(alerts, { count: alerts.count + 1, code });
+      };
+      return {
+        alerts,
+        origin: url.origin,
+        basePath: url.pathname.replace(/\/+$/, ''),
+        label: proxyUrl === null ? url.host : `${url.host} (through the proxy ${proxyUrl.host})`,
+        dispatcher:
+          proxyUrl === null
+            ? directPool(url.origin, options.tls, maxConcurrent, requestTimeoutMs, onConnect, onError)
+            : proxyAgent(
+                proxyUrl,
+                proxy?.auth ?? authIn(proxyUrl),
+                options.tls,
+                maxConcurrent,
+                requestTimeoutMs,
+              ),
+      };
+    };
+    this.#auth = hostAt(authUrl, options.authProxy, () => undefined);
+    this.#service = hostAt(serviceUrl, options.serviceProxy, (address, connectMs) =>
       this.#floor.connected(address, connectMs, this.#clock.monoMs()),
     );
   }
@@ -124,7 +145,9 @@ export class ServiceClient {
     if (missing !== null) return { kind: 'configuration', code: 'login_incomplete', message: missing };
     const request = authRequest(login, this.#clock.wallMs());
     if ('kind' in request) return request;
-    const reply = await this.#call(this.#auth, request, secretsOf(login));
+    // The signed token of a login by key is good for as long as the key.
+    const secrets = login.method === 'jwt' ? [...secretsOf(login), request.body ?? ''] : secretsOf(login);
+    const reply = await this.#call(this.#auth, request, secrets);
     return isFailure(reply) ? reply : readAuthReply(reply, this.#clock.wallMs());
   }
 
@@ -181,12 +204,14 @@ export class ServiceClient {
       // Without this header any encoding would be a valid answer.
       const headers = { ...request.headers, accept: 'application/json', 'accept-encoding': 'identity' };
       const whole = { ...request, origin: host.origin, path, headers };
+      const alertsBefore = host.alerts.count;
       const result = await exchange(host.dispatcher, whole, this.#limits, onReply);
       if (result.kind === 'reply') {
         this.#noteClock(result.headers);
         return { ...result, secrets };
       }
-      return readNetworkError(result.error, result.phase, host.label);
+      const error = host.alerts.count > alertsBefore ? { code: host.alerts.code } : result.error;
+      return readNetworkError(error, result.phase, host.label);
     });
   }
 
@@ -244,23 +269,25 @@ function directPool(
   connections: number,
   timeout: number,
   onConnect: OnConnect,
+  onError: (code: string) => void,
 ): Dispatcher {
   return new Pool(origin, {
     connections,
     pipelining: 1,
-    connect: timingConnector({ ...tls, timeout }, onConnect),
+    connect: timingConnector({ ...tls, timeout }, onConnect, onError),
   });
 }
 
 function proxyAgent(
   proxyUrl: URL,
-  { tls, proxyAuth }: ServiceClientOptions,
+  auth: ServiceProxy['auth'] | null,
+  tls: ServiceTls | undefined,
   connections: number,
   timeout: number,
 ): Dispatcher {
-  const basic = proxyAuth === undefined ? null : `${proxyAuth.username}:${proxyAuth.password}`;
+  const basic = auth ? `${auth.username}:${auth.password}` : null;
   return new ProxyAgent({
-    uri: proxyUrl.href,
+    uri: proxyUrl.origin,
     ...(basic === null ? {} : { token: `Basic ${Buffer.from(basic).toString('base64')}` }),
     connections,
     pipelining: 1,
@@ -271,11 +298,26 @@ function proxyAgent(
   });
 }
 
+/** The login that a proxy's URL holds; null for none. */
+function authIn({ username, password }: URL): ServiceProxy['auth'] | null {
+  if (username === '' && password === '') return null;
+  try {
+    return { username: decodeURIComponent(username), password: decodeURIComponent(password) };
+  } catch {
+    throw new ServiceUrlError(
+      `The proxy URL holds a user name or password that cannot be read: write % as %25. Correct it in ${proxyPlace}.`,
+    );
+  }
+}
+
+const proxyPlace = 'the http proxy node, or in the environment variable that names the proxy';
+
 function readUrl(text: string, what: string): URL {
   const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
+  const where = what === 'proxy URL' ? proxyPlace : 'the account node';
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     throw new ServiceUrlError(
-      `The ${what} is not a URL that starts with https:// or http://. Correct it in the account node.`,
+      `The ${what} is not a URL that starts with https:// or http://. Correct it in ${where}.`,
     );
   }
   if (

@@ -1,18 +1,26 @@
-// Times the TCP connects of an undici connector: one network round trip each, without name lookup and TLS.
+// Watches the sockets of an undici connector: times their TCP connects, one network round trip each without name lookup
+// and TLS, and sees the error that ends one.
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
 import { buildConnector } from 'undici';
 
-/** @param onConnect `address` as `ip:port`; `connectMs` at most the round trip's time */
+/**
+ * @param onConnect `address` as `ip:port`; `connectMs` at most the round trip's time
+ * @param onError the first error of a socket, by its code: undici tells that the other side has closed instead when an
+ *   alert of TLS 1.3 comes after the request has left
+ */
 export function timingConnector(
   options: buildConnector.BuildOptions,
   onConnect: (address: string, connectMs: number) => void,
+  onError: (code: string) => void,
 ): buildConnector.connector {
   // Documented as void, the connector hands out its socket: the only place to see TCP apart from TLS.
   const connect: (...args: Parameters<buildConnector.connector>) => unknown = buildConnector(options);
   return (target, callback) => {
     const socket = connect(target, callback);
-    if (isSocket(socket)) watch(socket, onConnect);
+    if (!isSocket(socket)) return;
+    watch(socket, onConnect);
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => onError(code ?? ''));
   };
 }
 

@@ -6,6 +6,7 @@ export {
   ServiceClient,
   ServiceUrlError,
   type ServiceClientOptions,
+  type ServiceProxy,
   type ServiceTls,
 } from './client';
 export { systemServiceClock, type ServiceClock } from './clock';

@@ -60,6 +60,11 @@ const OWN_KEY = /^ERR_OSSL_|^ERR_CRYPTO_/;
 const PEER_ALERT =
   /^ERR_SSL_.*ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA|HANDSHAKE|ACCESS_DENIED|UNSUPPORTED)/;
 
+/** Whether a socket ended since the peer does not take our side of the TLS connection. */
+export function isPeerAlert(code: string): boolean {
+  return PEER_ALERT.test(code);
+}
+
 function certificateSentence(code: string, phase: NetworkPhase, host: string): string | null {
   if (WRONG_HOST.has(code)) {
     return `The certificate of ${host} is for another host name: check the URL in the account, or the server name of its TLS configuration.`;
@@ -68,14 +73,14 @@ function certificateSentence(code: string, phase: NetworkPhase, host: string): s
     return `The certificate of ${host} is not trusted (${code}): if it is your own, add its CA to the TLS configuration.`;
   }
   if (OUT_OF_DATE.has(code)) {
-    return `The certificate of ${host} is out of date (${code}): check this machine's clock first.`;
+    return `The certificate of ${host} is out of date (${code}): check this machine's clock first; if it is right, whoever runs ${host} has to renew the certificate.`;
   }
   if (PEER_ALERT.test(code)) {
     return `${host} refused our side of the TLS connection (${code}): check certificate and key of the TLS configuration.`;
   }
   if (phase === 'departed') return null;
   if (OWN_KEY.test(code)) {
-    return `The certificate or key of the TLS configuration for ${host} cannot be read (${code}).`;
+    return `The certificate or key of the TLS configuration for ${host} cannot be read (${code}): load both once more, as PEM, with the key's passphrase if it has one.`;
   }
   if (code.startsWith('ERR_SSL_') || code === 'EPROTO') {
     return `${host} does not speak TLS as we do (${code}): check https or http, and the port, in the URL.`;
@@ -95,7 +100,7 @@ function readProxyRefusal(status: number, host: string): NetworkFailure {
     return {
       kind: 'configuration',
       code: 'http_407',
-      message: `The proxy on the way to ${host} wants a login (HTTP 407): check the proxy's user name and password.`,
+      message: `The proxy on the way to ${host} wants a login (HTTP 407): check the proxy's user name and password, in the http proxy node or in the environment variable that names the proxy.`,
     };
   }
   if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
@@ -109,7 +114,7 @@ function readProxyRefusal(status: number, host: string): NetworkFailure {
     kind: 'passing',
     ambiguous: false,
     code: 'proxy',
-    message: `The proxy could not reach ${host} (HTTP ${status}).`,
+    message: `The proxy could not reach ${host} (HTTP ${status}): check that the host is right; if it is, ask whoever runs the proxy.`,
   };
 }
 

@@ -1,6 +1,8 @@
 // The service's own words inside our sentences: short, on one line, and without anything that looks like a token.
+import { withoutSecrets } from './secrets';
 
 const MAX_CHARS = 200;
+const MAX_CODE_CHARS = 40;
 
 /**
  * The text in quotes, or '' for none. The secrets of the call, tokens (`hbapi:…`, `authn:…`) and JWTs are blotted
@@ -8,16 +10,21 @@ const MAX_CHARS = 200;
  */
 export function quote(text: string | null | undefined, secrets: readonly string[] = []): string {
   if (text === null || text === undefined) return '';
-  const line = withoutSecrets(text, secrets)
+  const line = blotted(text, secrets);
+  if (line === '') return '';
+  return `"${line.length > MAX_CHARS ? `${line.slice(0, MAX_CHARS)}…` : line}"`;
+}
+
+/** A code of the service, which stands without quotes. */
+export function quoteCode(code: string, secrets: readonly string[] = []): string {
+  return blotted(code, secrets).slice(0, MAX_CODE_CHARS);
+}
+
+function blotted(text: string, secrets: readonly string[]): string {
+  return withoutSecrets(text, secrets)
     .slice(0, 4 * MAX_CHARS)
     .replace(/[\p{Cc}\s]+/gu, ' ')
     .replace(/\b(hbapi|authn):\S+/g, '$1:…')
     .replace(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '…')
     .trim();
-  if (line === '') return '';
-  return `"${line.length > MAX_CHARS ? `${line.slice(0, MAX_CHARS)}…` : line}"`;
-}
-
-function withoutSecrets(text: string, secrets: readonly string[]): string {
-  return secrets.reduce((rest, secret) => (secret === '' ? rest : rest.replaceAll(secret, '…')), text);
 }

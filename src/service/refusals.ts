@@ -1,8 +1,9 @@
 // What a reply of the service means: every row of the spec's table of refusals (section 3) as an outcome.
 import type { AuthOutcome, LoginRefusal, PostOutcome, ReadFailure, ReadOutcome } from './outcome';
-import { quote } from './quote';
+import { quote, quoteCode } from './quote';
 import { headerValues, retryAfterMs, type ReplyHeaders } from './retry-after';
 import { asObject, authReplySchema, parseJson, postReplySchema, unwrap, type Envelope } from './schemas';
+import { jsonWithoutSecrets, withoutSecrets } from './secrets';
 
 /** A complete reply; the body as text, parsed whatever its content type says. */
 export interface HttpReply {
@@ -29,7 +30,7 @@ const RATE_SENTENCE = /rate limit exceeded\. you have exceeded your request limi
  * @param wallMs epoch ms, for a Retry-After date in a reply without a `Date`
  */
 export function readPostReply(reply: HttpReply, wallMs: number = Date.now()): PostOutcome {
-  const json = parseJson(reply.body);
+  const json = jsonOf(reply);
   const envelope = unwrap(json);
   if (isSuccess(reply.status, envelope)) return readAcceptance(json, envelope);
   return readRefusal(reply, envelope, wallMs);
@@ -51,12 +52,17 @@ export function readReply<T>(
   parse: (json: unknown) => T | null,
   wallMs: number = Date.now(),
 ): ReadOutcome<T> {
-  const json = parseJson(reply.body);
+  const json = jsonOf(reply);
   const envelope = unwrap(json);
   if (!isSuccess(reply.status, envelope)) return readRefusal(reply, envelope, wallMs);
   const value = parse(json);
   if (value !== null) return { kind: 'read', value };
   return passing('unknown_reply', false, 'The service answered in a form that this version does not know.');
+}
+
+/** Of a call whose secret is its token. */
+function jsonOf({ body, secrets = [] }: HttpReply): unknown {
+  return jsonWithoutSecrets(parseJson(body), body, secrets);
 }
 
 /** A call succeeded only if its body says so; a 200 with an `error_id` is a failure. */
@@ -205,13 +211,17 @@ function isOwnReply(envelope: Envelope | null): boolean {
 }
 
 /** ` (HTTP 503, SYSTEM: "its words")`. */
-function said({ status, body, secrets }: HttpReply, envelope: Envelope | null): string {
+function said({ status, body, secrets = [] }: HttpReply, envelope: Envelope | null): string {
   const code = textOf(envelope, 'error_id') ?? textOf(envelope, 'error_code');
   const words = quote(
-    envelope === null ? wordsOf(body) : (textOf(envelope, 'error') ?? textOf(envelope, 'error_description')),
+    envelope === null
+      ? wordsOf(withoutSecrets(body, secrets))
+      : (textOf(envelope, 'error') ?? textOf(envelope, 'error_description')),
     secrets,
   );
-  const reason = [code === null ? '' : code.slice(0, 40), words].filter((part) => part !== '').join(': ');
+  const reason = [code === null ? '' : quoteCode(code, secrets), words]
+    .filter((part) => part !== '')
+    .join(': ');
   return ` (HTTP ${status}${reason === '' ? '' : `, ${reason}`})`;
 }
 

@@ -313,7 +313,12 @@ describe('an account from a file', () => {
     await load(nodes, {}, flow);
     await flow.send({ payload: entry(1) });
     const live = await shared.current()!;
-    assert.ok(logged().some((line) => line.includes(`listens on ${live.url}`)));
+    assert.ok(
+      logged().some(
+        (line) => /^A sandbox: .* nothing reaches the service/.test(line) && line.includes(live.url),
+      ),
+    );
+    await until(() => flow.status === 'ready · sandbox', 'that it is a sandbox');
     const { body } = await (helper as any).request().get('/instant-audience/sandbox/members?segment=10001');
     assert.deepEqual([body[0].segment, body[0].count, body[0].members.length], ['10001', 1, 1]);
     assert.equal(

@@ -35,7 +35,7 @@ class Watched {
     this.line = new StatusLine(RED, { status } as unknown as Node, dryRun, () => this.remark);
   }
 
-  follow(first: Case): void {
+  follow(first: Case, isSandbox = false): void {
     this.now = first;
     const stats = (): unknown => {
       const { state = { kind: 'working' }, waiting = 0, rate = 0, oldestMs = 0 } = this.now;
@@ -45,7 +45,7 @@ class Watched {
     };
     const logins = { state: (account: string) => (account === 'mine' ? this.now.login : null) };
     const engine = { stats, logins, durable: first.durable ?? true } as unknown as Engine;
-    this.line.follow(engine, 'mine', 120_000);
+    this.line.follow(engine, { id: 'mine', warnAfterMs: 120_000, isSandbox });
   }
 }
 
@@ -148,6 +148,21 @@ describe('the status of the out node', () => {
       const watched = new Watched();
       watched.remark = 'segment 12 is inactive';
       watched.follow(what);
+      watched.line.stop();
+      assert.deepEqual(watched.shown, [expected]);
+    }
+  });
+
+  it('says of a sandbox that it is one, whatever else it says', () => {
+    for (const [what, remark, expected] of [
+      [{}, null, 'green dot ready · sandbox'],
+      [{}, 'segment 12 is inactive', 'yellow ring segment 12 is inactive · sandbox'],
+      [{ waiting: 7, rate: 7 }, null, 'blue dot 7 queued · 7/s · 0:01 · sandbox'],
+      [{ state: { kind: 'outbox', code: 'full', message: '' } }, null, 'red ring disk full · sandbox'],
+    ] as [Case, string | null, string][]) {
+      const watched = new Watched();
+      watched.remark = remark;
+      watched.follow(what, true);
       watched.line.stop();
       assert.deepEqual(watched.shown, [expected]);
     }

@@ -374,8 +374,10 @@ describe('the service client', () => {
       );
       const proxy = await running(proxyServer(asked, refuse));
       const client = clientFor(`${secure ? 'https' : 'http'}://127.0.0.1:${target.port}`, {
-        proxyUri: `http://127.0.0.1:${proxy.port}`,
-        proxyAuth: { username: 'jo', password: 'pröxy' },
+        serviceProxy: {
+          uri: `http://127.0.0.1:${proxy.port}`,
+          auth: { username: 'jo', password: 'pröxy' },
+        },
         tls: { ca: fixture('localhost-cert.pem') },
       });
       return { asked, client };
