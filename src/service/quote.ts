@@ -2,11 +2,17 @@
 
 const MAX_CHARS = 200;
 
+/** The text in quotes, or '' for none. */
+export function quote(text: string | null | undefined, secrets: readonly string[] = []): string {
+  const words = safeWords(text, secrets);
+  return words === '' ? '' : `"${words}"`;
+}
+
 /**
- * The text in quotes, or '' for none. The secrets of the call, tokens (`hbapi:…`, `authn:…`) and JWTs are blotted
+ * The text, short and on one line. The secrets of the call, tokens (`hbapi:…`, `authn:…`) and JWTs are blotted
  * out, in case the service or something in between repeated one.
  */
-export function quote(text: string | null | undefined, secrets: readonly string[] = []): string {
+export function safeWords(text: string | null | undefined, secrets: readonly string[] = []): string {
   if (text === null || text === undefined) return '';
   const line = withoutSecrets(text, secrets)
     .slice(0, 4 * MAX_CHARS)
@@ -14,8 +20,7 @@ export function quote(text: string | null | undefined, secrets: readonly string[
     .replace(/\b(hbapi|authn):\S+/g, '$1:…')
     .replace(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '…')
     .trim();
-  if (line === '') return '';
-  return `"${line.length > MAX_CHARS ? `${line.slice(0, MAX_CHARS)}…` : line}"`;
+  return line.length > MAX_CHARS ? `${line.slice(0, MAX_CHARS)}…` : line;
 }
 
 function withoutSecrets(text: string, secrets: readonly string[]): string {
