@@ -12,6 +12,8 @@ export interface SiteOptions {
   readonly serviceUrl: string;
   /** The account's limits; the documented ones unless said. */
   readonly limits?: Limits;
+  /** Other nodes beside the flow. */
+  readonly more?: readonly FlowNode[];
 }
 
 export const documentedAccountLimits: Limits = {
@@ -32,6 +34,7 @@ const statusMs = 1_100;
 export function audienceFlow({
   serviceUrl,
   limits = documentedAccountLimits,
+  more = [],
 }: Omit<SiteOptions, 'version'>): FlowNode[] {
   const inTab = (node: FlowNode, ...wires: string[][]): FlowNode => ({
     z: nodeIds.tab,
@@ -76,6 +79,7 @@ export function audienceFlow({
     inTab({ id: 'response', type: 'http response', statusCode: '' }),
     inTab(http('ask', 'get', '/ended'), ['tell']),
     inTab({ id: 'tell', type: 'function', func: tellFunction, outputs: 1 }, ['response']),
+    ...more,
   ];
 }
 
