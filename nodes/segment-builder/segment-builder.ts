@@ -65,7 +65,8 @@ function watchOf(node: Node, watches: Map<string, MessageWatch>): MessageWatch {
 function placeOf(RED: NodeAPI, config: SegmentBuilderDef): Place | Issue {
   const { output, outputType } = config;
   if (outputType !== 'msg') {
-    return { code: 'config_choice', path: 'output', params: { got: shorten(outputType), known: 'msg' } };
+    const got = typeof outputType === 'string' ? outputType : shorten(outputType);
+    return { code: 'config_choice', path: 'output', params: { got, known: 'msg' } };
   }
   if (typeof output !== 'string' || output === '')
     return { code: 'config_empty', path: 'output', params: {} };

@@ -101,7 +101,7 @@ const body: fc.Arbitrary<string> = fc
 /** By hand where it is deep: JSON.stringify calls itself for each level. */
 function textOf(value: unknown): string {
   try {
-    return JSON.stringify(value);
+    return value === undefined ? '' : JSON.stringify(value);
   } catch {
     return `{"response":{"status":"OK","warnings":${'['.repeat(60_000)}${']'.repeat(60_000)}}}`;
   }

@@ -151,7 +151,12 @@ const behaviour: fc.Arbitrary<Behaviour> = fc
   .tuple(
     bytes,
     fc.constantFrom(1, 1, 1, 2, 7, 200),
-    fc.constantFrom<Behaviour['then']>('end', 'end', 'reset', 'stay'),
+    fc.oneof(
+      { weight: 30, arbitrary: fc.constant<Behaviour['then']>('end') },
+      { weight: 10, arbitrary: fc.constant<Behaviour['then']>('reset') },
+      // Each of them takes as long as a request may.
+      { weight: 1, arbitrary: fc.constant<Behaviour['then']>('stay') },
+    ),
   )
   .map(([what, pieces, then]) => ({
     ...what,
@@ -253,7 +258,9 @@ describe('a service that answers in any way', function () {
     outcomes.forEach((outcome, index) => {
       const [how, call] = list[index]!;
       assert.ok(kinds[call].includes(outcome.kind), JSON.stringify(outcome));
-      if (how.isRight && call === 'post') assert.equal(outcome.kind, 'accepted', JSON.stringify(outcome));
+      // One that waits for its turn may wait too long.
+      if (how.isRight && call === 'post' && tookMs < requestTimeoutMs)
+        assert.equal(outcome.kind, 'accepted', JSON.stringify(outcome));
       if (outcome.message !== undefined) {
         assert.ok(
           outcome.message.length > 10 && outcome.message.length < 2_500,
