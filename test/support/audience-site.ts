@@ -12,8 +12,6 @@ export interface SiteOptions {
   readonly serviceUrl: string;
   /** The account's limits; the documented ones unless said. */
   readonly limits?: Limits;
-  /** Other nodes beside the flow. */
-  readonly more?: readonly FlowNode[];
 }
 
 export const documentedAccountLimits: Limits = {
@@ -34,7 +32,6 @@ const statusMs = 1_100;
 export function audienceFlow({
   serviceUrl,
   limits = documentedAccountLimits,
-  more = [],
 }: Omit<SiteOptions, 'version'>): FlowNode[] {
   const inTab = (node: FlowNode, ...wires: string[][]): FlowNode => ({
     z: nodeIds.tab,
@@ -79,7 +76,6 @@ export function audienceFlow({
     inTab({ id: 'response', type: 'http response', statusCode: '' }),
     inTab(http('ask', 'get', '/ended'), ['tell']),
     inTab({ id: 'tell', type: 'function', func: tellFunction, outputs: 1 }, ['response']),
-    ...more,
   ];
 }
 

@@ -137,11 +137,6 @@ export class NodeRed {
     return this.log;
   }
 
-  /** Of its process, for a test that takes something away from it. */
-  get pid(): number {
-    return this.child.pid!;
-  }
-
   /** Where the editor is, with a slash at the end. */
   get url(): string {
     const url = runningAt.exec(this.log)?.[1];
