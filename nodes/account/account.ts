@@ -65,7 +65,7 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
 }
 
 function nameOf({ name, environment, member }: AccountDef): string {
-  if (name) return name;
+  if (typeof name === 'string' && name !== '') return name;
   const where = typeof environment === 'string' ? environment : 'sandbox';
   return typeof member === 'string' && member !== '' ? `${where} ${member}` : where;
 }

@@ -96,7 +96,7 @@ export class AccountForms {
     if (asked === null) return { status: 404, body: { result: 'notDeployed', level: 'bad', params: {} } };
     if ('key' in asked) return { status: 409, body: incomplete(asked) };
     const search = typeof query.search === 'string' ? query.search.slice(0, 200) : '';
-    const start = Number(query.start);
+    const start = typeof query.start === 'string' ? Number(query.start) : 0;
     try {
       return await this.#search(id, asked, search, Number.isSafeInteger(start) && start > 0 ? start : 0);
     } catch (error) {

@@ -1,7 +1,7 @@
 // The segment builder's runtime: reads its saved properties, hands messages to src/audience, sends what comes back.
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
 import { compileBuilder, type Builder, type BuildResult } from '../../src/audience/build';
-import type { Issue } from '../../src/audience/issues';
+import { shorten, type Issue } from '../../src/audience/issues';
 import { InOrder } from '../shared/in-order';
 import { migrate } from '../shared/migrations';
 import { typedInputsOf } from '../shared/typed-input';
@@ -65,7 +65,8 @@ function watchOf(node: Node, watches: Map<string, MessageWatch>): MessageWatch {
 function placeOf(RED: NodeAPI, config: SegmentBuilderDef): Place | Issue {
   const { output, outputType } = config;
   if (outputType !== 'msg') {
-    return { code: 'config_choice', path: 'output', params: { got: String(outputType), known: 'msg' } };
+    const got = typeof outputType === 'string' ? outputType : shorten(outputType);
+    return { code: 'config_choice', path: 'output', params: { got, known: 'msg' } };
   }
   if (typeof output !== 'string' || output === '')
     return { code: 'config_empty', path: 'output', params: {} };

@@ -6,7 +6,7 @@ import { utf8Bytes } from './bytes';
 import type { Block, CheckedEntry } from './entry';
 import { readEventTime } from './event-time';
 import { isPlain, readDomain, readUserId, textProblem, userIdProblem } from './identifiers';
-import { shorten, type Issue, type IssueCode, type Problem } from './issues';
+import { shorten, shortenThrown, type Issue, type IssueCode, type Problem } from './issues';
 import { userKeyOf } from './keys';
 
 /** A request's body stays under this many bytes (spec section 3, "Limits"). */
@@ -64,7 +64,7 @@ export function checkEntry(input: unknown, options: CheckOptions = {}): CheckRes
     const entry = readEntry(input, options.allowCustomDomain === true, findings);
     return entry === null ? { ok: false, issues: findings.issues } : { ok: true, entry };
   } catch (error) {
-    findings.add('unreadable', '', { reason: shorten(error instanceof Error ? error.message : error) });
+    findings.add('unreadable', '', { reason: shorten(shortenThrown(error)) });
     return { ok: false, issues: findings.issues };
   }
 }

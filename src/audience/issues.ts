@@ -144,6 +144,17 @@ export function shorten(value: unknown): string {
   }
 }
 
+/** What was thrown, in its own words: a getter in a message may throw anything, and that may have such getters too. */
+export function shortenThrown(thrown: unknown): string {
+  try {
+    // JSONata throws plain objects with a message.
+    const message = (thrown as { readonly message?: unknown } | null | undefined)?.message;
+    return typeof message === 'string' ? message.slice(0, 500) : shorten(thrown);
+  } catch {
+    return 'an error that cannot be read';
+  }
+}
+
 function shortenDigits(digits: string): string {
   return digits.length <= readableLength ? digits : `${digits.slice(0, readableLength)}… (${digits.length})`;
 }

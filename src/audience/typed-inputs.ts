@@ -1,6 +1,6 @@
 // Typed inputs: compiled once, evaluated together for each message or item, with their failures as issues.
 import { isUnset } from './builder-config';
-import { shorten, type Issue, type IssueCode } from './issues';
+import { shorten, shortenThrown, type Issue, type IssueCode } from './issues';
 
 /** What typed inputs are evaluated against; `item` is undefined unless the source is `items`. */
 export interface BuildContext {
@@ -88,8 +88,7 @@ function shortText(text: string): string {
 }
 
 function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : (error as { message?: unknown } | null)?.message;
-  return shortText(typeof message === 'string' ? message : shorten(error));
+  return shortText(shortenThrown(error));
 }
 
 export function issueOf(code: IssueCode, input: Input, params: Issue['params']): Issue {

@@ -30,7 +30,7 @@ export interface LogHost {
 export function carryOut(log: SqliteLog, call: LogCall): unknown {
   switch (call.method) {
     case 'takeOver':
-      return log.takeOver();
+      return log.takeOver(...call.args);
     case 'commit':
       return log.commit(...call.args);
     case 'read':

@@ -30,6 +30,13 @@ const byErrno: Readonly<Record<string, Code>> = {
   EDQUOT: 'full',
 };
 
+/** While a file is opened a statement fails for what the file's own tables lack, not for what was asked. */
+export function toOpenError(error: unknown, path: string): OutboxError {
+  const found = toOutboxError(error, path);
+  const isPlainError = error instanceof Error && 'errcode' in error && error.errcode === 1;
+  return isPlainError ? outboxError('damaged', path, error.message, error) : found;
+}
+
 /** OutboxErrors pass unchanged. `path` is the queue's file. */
 export function toOutboxError(error: unknown, path: string): OutboxError {
   if (error instanceof OutboxError) return error;

@@ -6,7 +6,8 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { checkAppend, isEmpty, runsOf } from './commit-parts';
 import type { Commit, FlightMark, Lane, LeftFlight, NewRow, Opened, OutboxError } from './outbox';
 import type { Page, Row, RowState, Source, UserRows } from './outbox';
-import { outboxError, toOutboxError } from './sqlite-errors';
+import { checkContent } from './sqlite-check';
+import { outboxError, toOpenError, toOutboxError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
 
 const laneCodes: Readonly<Record<Lane, number>> = { add: 0, removal: 1 };
@@ -72,7 +73,7 @@ export class SqliteLog {
       this.#totals = this.#readTotals();
     } catch (error) {
       db.close();
-      throw toOutboxError(error, path);
+      throw toOpenError(error, path);
     }
   }
 
@@ -81,8 +82,12 @@ export class SqliteLog {
     return this.#totals.commits;
   }
 
-  /** Once per process, before anything else: gives left-over flights numbers below 0. */
-  takeOver(): Opened {
+  /**
+   * Once per process, before anything else: gives left-over flights numbers below 0. `checked` looks through the whole
+   * file first, unless it is large: nobody would miss the entries that a damaged page hides.
+   */
+  takeOver(checked = false): Opened {
+    if (checked) this.#guard(() => checkContent(this.db, this.path, this.#totals.waiting));
     return this.#guard(() => ({
       lastSeq: this.#totals.lastSeq,
       waiting: this.#totals.waiting,

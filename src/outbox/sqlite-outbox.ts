@@ -69,7 +69,7 @@ export class SqliteOutbox implements Outbox {
     if (this.#isOpen) throw outboxError('failed', this.path, 'it is open already');
     this.#isOpen = true;
     try {
-      return await this.#call('takeOver', []);
+      return await this.#call('takeOver', [true]);
     } catch (error) {
       await this.close();
       throw error;

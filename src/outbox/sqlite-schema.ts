@@ -15,8 +15,9 @@ import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { threadId } from 'node:worker_threads';
 
-import { outboxError, toOutboxError } from './sqlite-errors';
+import { outboxError, toOpenError } from './sqlite-errors';
 import { sqliteModule } from './sqlite-module';
+import { walDamage } from './wal-check';
 
 /** Marks the file as ours ("iaso"), so that some other program's database is never taken for a queue. */
 const applicationId = 0x6961736f;
@@ -78,7 +79,7 @@ export function openDatabase(path: string, steps: readonly Migration[] = migrati
       migrate(db, steps);
     });
   } catch (error) {
-    throw toOutboxError(error, path);
+    throw toOpenError(error, path);
   }
 }
 
@@ -150,13 +151,15 @@ function syncDirectory(directory: string): void {
 
 /**
  * Looks at the file by its name only: opening and closing it here would drop the locks that SQLite holds on it
- * elsewhere in this process (https://sqlite.org/howtocorrupt.html, section 2.2).
+ * elsewhere in this process (https://sqlite.org/howtocorrupt.html, section 2.2). It holds none on the -wal file.
  */
 function checkAccess(path: string): void {
   accessSync(path, constants.R_OK | constants.W_OK);
   accessSync(dirname(path), constants.W_OK);
   const found = statSync(path);
   if (found.isFile() && found.size === 0) throw outboxError('damaged', path, 'the file is empty');
+  const damage = walDamage(`${path}-wal`);
+  if (damage !== null) throw outboxError('damaged', path, damage);
 }
 
 function checkIdentity(db: DatabaseSync, path: string, current: number): void {
@@ -164,6 +167,8 @@ function checkIdentity(db: DatabaseSync, path: string, current: number): void {
   if (pragma(db, 'application_id') !== applicationId) {
     throw outboxError('damaged', path, 'it is a database of something else');
   }
+  // A file gets its name only once it has a version.
+  if (version < 1) throw outboxError('damaged', path, `format ${version}`);
   if (version > current) {
     throw outboxError('newer_version', path, `format ${version}, this version knows up to ${current}`);
   }

@@ -4,15 +4,20 @@ import { withoutSecrets } from './secrets';
 const MAX_CHARS = 200;
 const MAX_CODE_CHARS = 40;
 
+/** The text in quotes, or '' for none. */
+export function quote(text: string | null | undefined, secrets: readonly string[] = []): string {
+  const words = safeWords(text, secrets);
+  return words === '' ? '' : `"${words}"`;
+}
+
 /**
- * The text in quotes, or '' for none. The secrets of the call, tokens (`hbapi:…`, `authn:…`) and JWTs are blotted
+ * The text, short and on one line. The secrets of the call, tokens (`hbapi:…`, `authn:…`) and JWTs are blotted
  * out, in case the service or something in between repeated one.
  */
-export function quote(text: string | null | undefined, secrets: readonly string[] = []): string {
+export function safeWords(text: string | null | undefined, secrets: readonly string[] = []): string {
   if (text === null || text === undefined) return '';
   const line = blotted(text, secrets);
-  if (line === '') return '';
-  return `"${line.length > MAX_CHARS ? `${line.slice(0, MAX_CHARS)}…` : line}"`;
+  return line.length > MAX_CHARS ? `${line.slice(0, MAX_CHARS)}…` : line;
 }
 
 /** A code of the service, which stands without quotes. */

@@ -1,6 +1,6 @@
 // What a reply of the service means: every row of the spec's table of refusals (section 3) as an outcome.
 import type { AuthOutcome, LoginRefusal, PostOutcome, ReadFailure, ReadOutcome } from './outcome';
-import { quote, quoteCode } from './quote';
+import { quote, quoteCode, safeWords } from './quote';
 import { headerValues, retryAfterMs, type ReplyHeaders } from './retry-after';
 import { asObject, authReplySchema, parseJson, postReplySchema, unwrap, type Envelope } from './schemas';
 import { jsonWithoutSecrets, withoutSecrets } from './secrets';
@@ -32,7 +32,7 @@ const RATE_SENTENCE = /rate limit exceeded\. you have exceeded your request limi
 export function readPostReply(reply: HttpReply, wallMs: number = Date.now()): PostOutcome {
   const json = jsonOf(reply);
   const envelope = unwrap(json);
-  if (isSuccess(reply.status, envelope)) return readAcceptance(json, envelope);
+  if (isSuccess(reply.status, envelope)) return readAcceptance(json, envelope, reply.secrets);
   return readRefusal(reply, envelope, wallMs);
 }
 
@@ -70,7 +70,7 @@ function isSuccess(status: number, envelope: Envelope | null): envelope is Envel
   return status >= 200 && status < 300 && envelope?.status === 'OK' && textOf(envelope, 'error_id') === null;
 }
 
-function readAcceptance(json: unknown, envelope: Envelope): PostOutcome {
+function readAcceptance(json: unknown, envelope: Envelope, secrets?: readonly string[]): PostOutcome {
   const { warnings } = envelope;
   if (warnings === undefined || warnings === null || (Array.isArray(warnings) && warnings.length === 0)) {
     return ACCEPTED;
@@ -78,7 +78,10 @@ function readAcceptance(json: unknown, envelope: Envelope): PostOutcome {
   const read = postReplySchema.safeParse(json);
   // The status is OK, so what cannot be read is attached and not held against the entries.
   if (!read.success)
-    return { kind: 'accepted', warnings: [{ message: quote(JSON.stringify(warnings)), entity: warnings }] };
+    return {
+      kind: 'accepted',
+      warnings: [{ message: quote(JSON.stringify(warnings), secrets), entity: warnings }],
+    };
   const list = read.data.warnings;
   if (!list.some(({ message }) => NOTHING_VALID_WARNING.test(message.trim()))) {
     return { kind: 'accepted', warnings: list };
@@ -86,7 +89,10 @@ function readAcceptance(json: unknown, envelope: Envelope): PostOutcome {
   const reasons = new Set(
     list.map(({ message }) => message.trim()).filter((one) => !NOTHING_VALID_WARNING.test(one)),
   );
-  const shown = [...reasons].slice(0, 5).join(' · ');
+  const shown = [...reasons]
+    .slice(0, 5)
+    .map((reason) => safeWords(reason, secrets))
+    .join(' · ');
   return {
     kind: 'bodyRefused',
     code: NOTHING_VALID,

@@ -15,13 +15,38 @@ export function unwrap(json: unknown): Envelope | null {
   return outer === null ? null : (asObject(outer.response) ?? outer);
 }
 
-/** Parses a reply's body whatever its content type says; undefined when it is not JSON. */
+/** The service's own replies are six levels deep. What reads or copies a value calls itself for each level. */
+const MAX_LEVELS = 100;
+
+/** Parses a reply's body whatever its content type says; undefined when it is not JSON, or deeper than any reply. */
 export function parseJson(body: string): unknown {
+  if (isTooDeep(body)) return undefined;
   try {
     return JSON.parse(body.charCodeAt(0) === 0xfeff ? body.slice(1) : body);
   } catch {
     return undefined;
   }
+}
+
+const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125];
+
+/** By characters, as it runs before anything is parsed. */
+function isTooDeep(body: string): boolean {
+  if (body.length <= MAX_LEVELS) return false;
+  let levels = 0;
+  let inText = false;
+  for (let at = 0; at < body.length; at++) {
+    const mark = body.charCodeAt(at);
+    if (inText) {
+      if (mark === BACKSLASH) at += 1;
+      else if (mark === QUOTE) inText = false;
+    } else if (mark === QUOTE) inText = true;
+    else if (mark === OPEN_LIST || mark === OPEN_OBJECT) {
+      levels += 1;
+      if (levels > MAX_LEVELS) return true;
+    } else if (mark === CLOSE_LIST || mark === CLOSE_OBJECT) levels -= 1;
+  }
+  return false;
 }
 
 /** The service's ids come as numbers; a numeric string is read as one too. */

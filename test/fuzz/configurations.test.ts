@@ -1,0 +1,258 @@
+// Saved properties of any form, as a file may hold them: nodes that are there and say in a sentence what is wrong.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import fc from 'fast-check';
+import helper from 'node-red-node-test-helper';
+
+import { checkAccount, type CheckedProperty, type Problem } from '../../nodes/account/checks';
+import { engines } from '../../nodes/account/process-wide';
+import { readNumber, readSettings } from '../../nodes/account/settings';
+import { migrate } from '../../nodes/shared/migrations';
+import { compileBuilder } from '../../src/audience/build';
+import { sentence } from '../../src/audience/issues';
+import { load, sleep, unload, useNodeRed, wordsOf } from '../nodes/out-flow';
+import { fuzz, fuzzAsync, timeoutMs } from './cases';
+import { mutated, wildJson, wildText } from './wild';
+
+const account = 'instant-audience-account';
+const builder = 'instant-audience-segment-builder';
+const out = 'instant-audience-out';
+const usage = 'instant-audience-usage';
+
+/** An address that nobody listens at: nothing may leave this machine. */
+const nowhere = 'http://127.0.0.1:9';
+const key = readFileSync(path.join(__dirname, '..', 'service', 'fixtures', 'localhost-key.pem'), 'utf8');
+const accounts = [
+  { environment: 'sandbox' },
+  {
+    environment: 'custom',
+    authUrl: nowhere,
+    serviceUrl: nowhere,
+    member: '7',
+    username: 'me',
+    password: 'secret',
+    queue: 'memory',
+  },
+  {
+    environment: 'production',
+    member: 7,
+    authMethod: 'jwt',
+    username: 'me',
+    keyName: 'k',
+    privateKey: key,
+    queueMaxMb: '10',
+    tls: '',
+    proxy: '',
+  },
+].map((saved) => migrate<Record<string, unknown>>(account, saved));
+
+const row = { by: 'id', segment: '1', value: '2', expiration: '30', expirationUnit: 'days' };
+const builders = [
+  { userId: 'payload.user', segments: [row] },
+  {
+    source: 'items',
+    userId: 'id',
+    userIdType: 'item',
+    action: 'property',
+    actionProperty: 'what',
+    segments: [{ ...row, by: 'code', segment: 'a', member: 7 }],
+  },
+].map((saved) => migrate<Record<string, unknown>>(builder, saved));
+const outs = [migrate<Record<string, unknown>>(out, { account: 'account' })];
+const usages = [
+  migrate<Record<string, unknown>>(usage, { account: 'account' }),
+  migrate<Record<string, unknown>>(usage, {
+    account: 'account',
+    range: 'custom',
+    from: 'from',
+    fromType: 'msg',
+  }),
+];
+
+const wildValue = fc.oneof(
+  wildJson,
+  fc.constantFrom<unknown>(
+    '${NOT_SET}',
+    '$(NOT_SET)',
+    'production',
+    'custom',
+    'jwt',
+    'shared',
+    'msg',
+    'item',
+    'jsonata',
+    'num',
+    'hold',
+    'custom',
+    'hourly',
+  ),
+);
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const saved = (usual: readonly unknown[]): fc.Arbitrary<Record<string, unknown>> =>
+  mutated(usual, wildValue).map((value) => asFile(isRecord(value) ? value : { name: value }));
+
+/** As a flow file brings it. What is too deep for JSON.stringify is in no file that Node-RED wrote. */
+function asFile(properties: Record<string, unknown>): Record<string, unknown> {
+  try {
+    return JSON.parse(JSON.stringify(properties)) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+function hasWords({ key: name, params = {} }: Problem): void {
+  const words: unknown = name.split('.').reduce<any>((level, part) => level?.[part], wordsOf('account'));
+  assert.equal(typeof words, 'string', `${name} has no words`);
+  for (const [, needed = ''] of String(words).matchAll(/__(\w+?)__/g))
+    assert.ok(needed in params, `${name} lacks ${needed}`);
+}
+
+describe('saved properties of any form', function () {
+  this.timeout(timeoutMs);
+
+  it('of an account are settings, or a problem that has words, for the runtime and in the form', () => {
+    fuzz(saved(accounts), 2_000, (properties) => {
+      const migrated = migrate(account, properties);
+      assert.equal(migrate(account, migrated), migrated);
+      const settings = readSettings(migrated);
+      if ('key' in settings) hasWords(settings);
+      else {
+        new URL(settings.serviceUrl);
+        const { limits, queueMaxBytes } = settings;
+        for (const figure of [
+          ...Object.values(limits),
+          queueMaxBytes,
+          settings.queueMaxEntries,
+          readNumber(migrated, 'warnAfterMinutes'),
+        ])
+          assert.ok(Number.isSafeInteger(figure) && figure > 0, String(figure));
+        assert.ok(!JSON.stringify({ ...settings, login: null }).includes('PRIVATE'));
+      }
+      checkAccount((property: CheckedProperty) => textOf(migrated[property])).forEach(hasWords);
+    });
+  });
+
+  it('of a builder are a builder, or issues with sentences', () => {
+    const seen = { built: 0, refused: 0 };
+    fuzz(saved(builders), 2_000, (properties) => {
+      const migrated = migrate(builder, properties);
+      assert.equal(migrate(builder, migrated), migrated);
+      const compiled = compileBuilder(
+        migrated,
+        (value) =>
+          ({ message }) =>
+            message[value],
+      );
+      seen[compiled.ok ? 'built' : 'refused'] += 1;
+      if (!compiled.ok) {
+        assert.ok(compiled.issues.length > 0);
+        for (const issue of compiled.issues) assert.ok(sentence(issue).length > 10, JSON.stringify(issue));
+        return;
+      }
+      const result = compiled.builder.build({ payload: { user: 1 }, items: [{ id: 'x' }], what: 'add' });
+      assert.ok(result instanceof Promise || result.kind === 'items' || sentence(result.issue).length > 10);
+    });
+    assert.ok(seen.built > 50 && seen.refused > 50, JSON.stringify(seen));
+  });
+});
+
+/** Node-RED itself makes a text of each property, to look for the nodes that it may name, and copies it by these names. */
+const withUsualNames = (properties: object): Record<string, unknown> =>
+  JSON.parse(
+    JSON.stringify(properties).replace(/"(toString|__proto__|constructor|length)":/g, '"its $1":'),
+  ) as Record<string, unknown>;
+
+const textOf = (value: unknown): string | undefined =>
+  ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined;
+
+describe('flows with saved properties of any form', function () {
+  this.timeout(timeoutMs);
+  useNodeRed();
+  afterEach(async () => {
+    await unload();
+    await engines.closeParked();
+  });
+
+  const ofAll = fc.record({
+    account: saved(accounts.slice(0, 2)),
+    builder: saved(builders),
+    out: saved(outs),
+    usage: saved(usages),
+    credentials: fc.record(
+      { username: wildText, password: wildText, privateKey: wildText },
+      { requiredKeys: [] },
+    ),
+  });
+  const perLoad = 10;
+
+  /** What our nodes logged, without what they repeat of their properties. */
+  function told(): string[] {
+    const lines = (helper as any).log().args.map(([line]: [{ type?: string; msg: unknown }]) => line);
+    return lines
+      .filter(({ type }: { type?: string }) => type?.startsWith('instant-audience'))
+      .map(({ msg }: { msg: unknown }) =>
+        String((msg as Error | null)?.message ?? msg).replace(/"[^"]*"/g, '""'),
+      );
+  }
+
+  it('start with every node, each of which ends its messages and says what is wrong', async () => {
+    await fuzzAsync(
+      fc.array(ofAll, { minLength: perLoad, maxLength: perLoad }),
+      10,
+      async (list) => {
+        const nodes = list.flatMap((one, at) => nodesOf(one, at));
+        const credentials = Object.fromEntries(list.map((one, at) => [`account ${at}`, one.credentials]));
+        await load(nodes, credentials);
+        for (const { id } of nodes) assert.ok(helper.getNode(id), `${id} was not made`);
+        for (const { id, type } of nodes)
+          if (type !== account) helper.getNode(id).receive({ payload: { user: 'x' }, items: [] });
+        await sleep(20);
+        for (const line of told()) {
+          assert.ok(!/undefined|\[object Object\]|TypeError|RangeError|is not a function/.test(line), line);
+        }
+        await unload();
+      },
+      perLoad * 4,
+    );
+  });
+
+  function nodesOf(
+    one: { account: object; builder: object; out: object; usage: object },
+    at: number,
+  ): { id: string; type: string }[] {
+    const node = (type: string, id: string, properties: object): { id: string; type: string } => {
+      // What Node-RED itself reads must be right, or it makes no node.
+      const {
+        wires: _wires,
+        credentials: _credentials,
+        d: _d,
+        g: _g,
+        env: _env,
+        ...rest
+      } = withUsualNames(properties);
+      return {
+        ...rest,
+        id: `${id} ${at}`,
+        type,
+        ...(type === account ? {} : { z: 'flow', x: 0, y: 0, wires: [[], []] }),
+      };
+    };
+    const own = { account: `account ${at}` };
+    const reachable = { authUrl: nowhere, serviceUrl: nowhere };
+    const isElsewhere = (one.account as { environment?: unknown }).environment === 'production';
+    return [
+      node(account, 'account', {
+        ...one.account,
+        ...reachable,
+        ...(isElsewhere ? { environment: 'custom' } : {}),
+      }),
+      node(builder, 'builder', one.builder),
+      node(out, 'out', { ...one.out, ...(at % 2 === 0 ? own : {}) }),
+      node(usage, 'usage', { ...one.usage, ...(at % 2 === 0 ? own : {}) }),
+    ];
+  }
+});
