@@ -17,11 +17,6 @@ const step = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('jump' as const), days: fc.constantFrom(-1, 1) }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'kill' as const }) },
-  // Stopped, or asleep: time passes and nothing runs.
-  {
-    weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('sleep' as const), ms: fc.constantFrom(60_000, 3_600_000) }),
-  },
 );
 
 describe('a clock that jumps by a day', function () {
@@ -47,7 +42,6 @@ describe('a clock that jumps by a day', function () {
               }
             } else if (one.kind === 'wait') await world.clock.advance(one.ms);
             else if (one.kind === 'jump') world.jumpWall(one.days * dayMs);
-            else if (one.kind === 'sleep') world.clock.stall(one.ms);
             else world.kill();
             await world.clock.settle();
           }

@@ -84,6 +84,8 @@ describe('secrets in what the service says', () => {
   it('are looked for in a reply that nests without end', () => {
     const body = `{"response":{"status":"OK","warnings":${'['.repeat(5000)}"${token}"${']'.repeat(5000)}}}`;
     const outcome = readPostReply(reply(body, [token], 200));
-    assert.ok(outcome.kind === 'accepted' && !JSON.stringify(outcome).includes(token));
+    // Nothing of the service's is that deep: it is not read at all.
+    assert.equal(outcome.kind, 'passing');
+    assert.ok(!JSON.stringify(outcome).includes(token));
   });
 });
