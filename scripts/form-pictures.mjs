@@ -61,7 +61,7 @@ async function builderPictures(editor, images, theme) {
 }
 
 async function outPictures(editor, images, theme) {
-  await editor.page.setViewportSize({ width: 1400, height: 860 });
+  await editor.page.setViewportSize({ width: 1400, height: 1000 });
   await editor.edit(out);
   const files = [await shoot(editor, images, 'out', theme)];
   await editor.cancel();
