@@ -53,6 +53,7 @@ async function runPart(name: string, part: Part, bench: Bench): Promise<PartResu
 function factsOf(startedLoad: number, tookMs: number): string[] {
   const [first] = cpus();
   return [
+    `Measured on ${new Date().toISOString().slice(0, 10)}.`,
     `${cpus().length} × ${first?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 1e9)} GB, ${process.platform} ${release()}, Node ${process.version}; the whole run took ${Math.round(tookMs / 1000)} s.`,
     `Load average when it began: ${startedLoad.toFixed(2)}. Anything above 0.3 means that others used the machine meanwhile: run it again on a quiet one before quoting a figure.`,
     'All rows are of one run on one machine; compare the ratios, not the figures, with those of another.',

@@ -6,7 +6,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { outboxError } from './sqlite-errors';
 import { pragma } from './sqlite-schema';
 
-/** Of a larger file only what is read is checked, as it is read: measured, 128 MB take a third of a second. */
+/** Of a larger file only what is read is checked, as it is read: 84 MB took 0.2 s at the start, measured warm. */
 const mostCheckedBytes = 128 * 1024 * 1024;
 
 const countWaiting = 'SELECT count(*) AS waiting FROM entry NOT INDEXED WHERE state = 0';
