@@ -275,9 +275,10 @@ export class Crowd {
     for (const item of user.takeRetired()) this.retire(item);
     for (const item of user.items) {
       if (item.open > 0 || item.row === 'repeat') continue;
-      // Ended, but something older of this user is not: kept until that has ended too.
+      // Ended, but something older of this user is not: kept until that has ended too, unless the service has nothing
+      // of it: then there is nothing to send once more after a crash, least of all blocks that were given up.
+      this.journal.mark(item.seq, item.leftNothing ? 'remove' : 'repeat');
       item.row = 'repeat';
-      this.journal.mark(item.seq, 'repeat');
     }
   }
 

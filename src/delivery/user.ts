@@ -87,6 +87,11 @@ export class Item {
     return true;
   }
 
+  /** Taken in this life, and ended without that anything of it was accepted: rejected, or covered by newer entries. */
+  get leftNothing(): boolean {
+    return this.row === 'waiting' && this.acceptedBlocks + this.expiredBlocks === 0;
+  }
+
   /** Whether the service refused all of it. */
   get changedNothing(): boolean {
     for (const cell of this.cells) if (!cell.rejected) return false;
