@@ -8,6 +8,7 @@ import { ServiceClient, type ServiceClientOptions } from '../../src/service/clie
 import { systemServiceClock } from '../../src/service/clock';
 import { sameLogin, type Login } from '../../src/service/login';
 import type { AuthOutcome, ReadOutcome } from '../../src/service/outcome';
+import { readWithToken } from '../../src/service/read-with-token';
 import type { SegmentList, SegmentQuery } from '../../src/service/segments';
 import { TokenKeeper } from '../../src/service/tokens';
 import { deployedSettings, formSettings } from './admin-settings';
@@ -137,7 +138,8 @@ export class AccountForms {
       const running = this.#running(id, settings);
       // The running account's client counts this among the member's calls in flight.
       const client = running?.client ?? way.client;
-      return await readWithToken(client, running?.keeper ?? this.#ownLogin(settings, way), query);
+      const keeper = running?.keeper ?? this.#ownLogin(settings, way);
+      return await readWithToken(keeper, (token) => client.segments(query, token));
     } finally {
       way.end();
     }
@@ -237,28 +239,6 @@ async function authenticateOnce(connection: ServiceClientOptions, login: Login):
   } finally {
     void client.close().catch(() => undefined);
   }
-}
-
-async function readWithToken(
-  client: ServiceClient,
-  keeper: TokenKeeper,
-  query: SegmentQuery,
-  isRetry = false,
-): Promise<ReadOutcome<SegmentList>> {
-  const token = await keeper.token();
-  if (token.kind === 'loginRefused') return token;
-  if (token.kind === 'wait') return ofWait(token);
-  const read = await client.segments(query, token.token);
-  if (read.kind !== 'deadToken' || isRetry) return read;
-  keeper.refused(token.token);
-  return readWithToken(client, keeper, query, true);
-}
-
-function ofWait(wait: { readonly retryAfterMs: number; readonly code: string; readonly message: string }) {
-  const { code, message, retryAfterMs } = wait;
-  return code === 'authentication_limit' || code === 'rate_limited'
-    ? ({ kind: 'rateLimited', retryAfterMs, message } as const)
-    : ({ kind: 'passing', ambiguous: false, code, message } as const);
 }
 
 /** Everything that decides where a call goes and as whom, as a digest: it stands for a password too. */

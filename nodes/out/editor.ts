@@ -5,6 +5,7 @@ import { migrateOnLoad } from '../shared/editor/on-load';
 import { awaitFirstAccount, offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
+import { accountOf, validAccount, type SavedAccount } from '../shared/editor/valid-account';
 import type { EditorNode, EditorRed } from '../types/red-editor';
 
 declare const RED: EditorRed;
@@ -20,27 +21,6 @@ interface OutProperties {
 }
 
 type OutNode = EditorNode<OutProperties>;
-type SavedAccount = Readonly<Record<string, unknown>>;
-
-/** The account as the editor has it, also one that is not deployed yet. */
-function accountOf(id: unknown): SavedAccount | null {
-  return typeof id === 'string' ? (RED.nodes.node(id) ?? null) : null;
-}
-
-function validAccount(this: OutNode, value: unknown, _options: unknown): true | string {
-  if (value === undefined || value === '' || value === '_ADD_') {
-    return this._('invalid.account_missing');
-  }
-  const account = accountOf(value);
-  if (account === null) {
-    return this._('invalid.account_gone');
-  }
-  // Disabled in the editor.
-  if (account.d === true) {
-    return this._('invalid.account_off');
-  }
-  return account.valid === false ? this._('invalid.account_invalid') : true;
-}
 
 function validInput(this: OutNode, value: unknown, _options: unknown): true | string {
   if (value === undefined) {
