@@ -391,6 +391,12 @@ export const mutants = [
     'if (this.users.get(entry.userKey)?.takesBack(cell) === false) return;',
     'if (this.users.has(entry.userKey)) return;',
   ),
+  one(
+    'sends once more after a crash what was given up',
+    'crowd',
+    "this.journal.mark(item.seq, item.leftNothing ? 'remove' : 'repeat');",
+    "this.journal.mark(item.seq, 'repeat');",
+  ),
   one('calls no witness', 'outcomes', 'this.crowd.sendAgain(this.witness, nowMs);', 'this.witness = null;'),
   one(
     'hides good entries behind many bad ones',

@@ -25,6 +25,8 @@ export interface Dismissed {
 /** One user who is being erased. */
 interface Erasure {
   readonly throughSeq: number;
+  /** A lost request of an earlier process may run: what was sent before the crash is repeated, and shields count. */
+  readonly owesRepetitions: boolean;
   entries: number;
   /** Whether the log holds no unread row of the user any more, nor a shield. */
   searched: boolean;
@@ -50,9 +52,15 @@ export class Dismissals {
   }
 
   /** A second erasure of the same user begins anew. */
-  erase(userKey: string, throughSeq: number): void {
+  erase(userKey: string, throughSeq: number, owesRepetitions: boolean): void {
     const entries = this.erasures.get(userKey)?.entries ?? 0;
-    this.erasures.set(userKey, { throughSeq, entries, searched: false, shields: new Set() });
+    this.erasures.set(userKey, {
+      throughSeq,
+      owesRepetitions,
+      entries,
+      searched: false,
+      shields: new Set(),
+    });
   }
 
   /** Why an entry that has not ended is given up, or null. */
@@ -70,15 +78,15 @@ export class Dismissals {
   }
 
   /**
-   * Whether an ended row need not stay as a shield, since nothing older of its user will be sent. While the log is
+   * Whether an ended row need not stay as a shield, since nothing older of its user will be sent. That is so for an
+   * erased user who is owed no repetition; a purge leaves repetitions, so it leaves shields. While the log is
    * still being searched for an erased user it has to, as a crash would bring older rows back; then it goes with the
    * end of the search.
    */
   leavesNothing({ entry, seq }: Item): boolean {
-    if (seq <= this.purgedThrough) return true;
     if (this.erasures.size === 0) return false;
     const erasure = this.erasures.get(entry.userKey);
-    if (erasure === undefined || seq > erasure.throughSeq) return false;
+    if (erasure === undefined || erasure.owesRepetitions || seq > erasure.throughSeq) return false;
     if (!erasure.searched) erasure.shields.add(seq);
     return erasure.searched;
   }

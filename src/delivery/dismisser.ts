@@ -135,8 +135,8 @@ export class Dismisser {
   }
 
   private beginErasure(request: Begun, userKeys: readonly string[], nowMs: number): void {
-    const { dismissals, crowd, forgetUser } = this.parts;
-    for (const key of userKeys) dismissals.erase(key, request.throughSeq);
+    const { dismissals, crowd, forgetUser, leftovers } = this.parts;
+    for (const key of userKeys) dismissals.erase(key, request.throughSeq, leftovers.has(hashUserKey(key)));
     forgetUser(userKeys);
     for (const key of userKeys) crowd.dismissUser(key, nowMs);
     const hashes = userKeys.map(hashUserKey);
@@ -171,17 +171,20 @@ export class Dismisser {
 
   /** What is in memory ends there; here what is in the log only. */
   private foundRow({ request, userKeys }: Search, row: Row, nowMs: number): void {
-    const { intake, crowd, pager, dismissals, journal, leftovers } = this.parts;
+    const { intake, crowd, pager, dismissals, journal } = this.parts;
     if (row.seq > request.throughSeq || dismissals.isGone(row.seq)) return;
     const item = intake.itemOf(row, nowMs);
     if (item === null || !userKeys.includes(item.entry.userKey)) return;
     if (crowd.has(item.entry.userKey, row.seq)) return;
+    const owed = dismissals.erasureOf(item.entry.userKey)?.owesRepetitions === true;
+    // A repetition that is owed is kept, and so is what went ahead of it.
+    if (owed && row.state !== 'waiting') return;
     if (row.state === 'shield') {
       journal.mark(row.seq, 'remove');
       return;
     }
-    // One that was read and is not in memory has ended since the search saw it. A repetition that is owed is kept.
-    if (!pager.isUnread(row.lane, row.seq) || (row.state === 'repeat' && leftovers.has(row.userHash))) return;
+    // One that was read and is not in memory has ended since the search saw it.
+    if (!pager.isUnread(row.lane, row.seq)) return;
     dismissals.rowGone(row.seq);
     journal.mark(row.seq, 'remove');
     crowd.queuedChars -= bodyChars(item.entry);
