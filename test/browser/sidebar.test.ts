@@ -71,15 +71,23 @@ for (const version of nodeRedVersions) {
     const figure = (name: string, term: string): Locator => card(name).locator(`dt:text-is("${term}") + dd`);
     const press = (name: string, button: string | RegExp): Promise<void> =>
       card(name).getByRole('button', { name: button, exact: true }).click();
-    const shows = (place: Locator, text: string | RegExp): Promise<void> =>
-      until(
+    const shows = async (place: Locator, text: string | RegExp): Promise<void> => {
+      let said = '';
+      await until(
         async () => {
-          const said = (await place.textContent()) ?? '';
+          said = (await place.textContent()) ?? '';
           return typeof text === 'string' ? said === text : text.test(said);
         },
         15_000,
-        () => `${String(text)} in ${place.toString()}`,
+        () => `${String(text)} in ${place.toString()}; it says ${said}`,
       );
+    };
+
+    /** Presses Pause and waits until it holds: what comes before that is sent. */
+    const pause = async (name: string): Promise<void> => {
+      await press(name, 'Pause');
+      await shows(card(name).locator('.instant-audience-state'), /^paused/);
+    };
 
     it('shows what came of each account’s entries, in words and figures', async () => {
       await postUsers(nodeRed!, 'shop', 0, 300);
@@ -132,8 +140,7 @@ for (const version of nodeRedVersions) {
     });
 
     it('pauses, tells how long entries wait, and resumes', async () => {
-      await press('loyalty', 'Pause');
-      await shows(card('loyalty').locator('.instant-audience-state'), /^paused/);
+      await pause('loyalty');
       await postUsers(nodeRed!, 'loyalty', 0, 50);
       await shows(figure('loyalty', 'Waiting entries'), '50');
       await shows(figure('loyalty', 'Time until the queue is empty'), 'not known');
@@ -143,7 +150,7 @@ for (const version of nodeRedVersions) {
     });
 
     onceOnly('purges only when it was asked twice, and says what was given up', async () => {
-      await press('loyalty', 'Pause');
+      await pause('loyalty');
       await postUsers(nodeRed!, 'loyalty', 100, 40);
       await shows(figure('loyalty', 'Waiting entries'), '40');
       await press('loyalty', 'Purge …');
@@ -175,7 +182,7 @@ for (const version of nodeRedVersions) {
     });
 
     it('erases a user from what waits and from what was rejected, after asking', async () => {
-      await press('loyalty', 'Pause');
+      await pause('loyalty');
       await postUsers(nodeRed!, 'loyalty', 500, 30);
       await shows(figure('loyalty', 'Waiting entries'), '30');
       await press('Erase a user', 'Erase a user');
@@ -201,7 +208,7 @@ for (const version of nodeRedVersions) {
     });
 
     onceOnly('lists the queue of an account that changed its member, to be exported and purged', async () => {
-      await press('loyalty', 'Pause');
+      await pause('loyalty');
       await postUsers(nodeRed!, 'loyalty', 900, 5);
       await shows(figure('loyalty', 'Waiting entries'), '5');
       const custom = { environment: 'custom', authUrl: sandbox!.url, serviceUrl: sandbox!.url, member: '8' };
@@ -279,7 +286,7 @@ for (const version of nodeRedVersions) {
         await page.waitForTimeout(ms);
         return page.evaluate<number>('window.instantAudienceUpdates');
       };
-      await press('shop', 'Pause');
+      await pause('shop');
       await postUsers(nodeRed!, 'shop', 5000, 10);
       const open = await count(4_000);
       assert.ok(open >= 2 && open <= 5, `${open} updates in 4 s`);
