@@ -16,6 +16,16 @@ export const lanes: readonly Lane[] = ['removal', 'add'];
  */
 export type RowState = 'waiting' | 'shield' | 'repeat';
 
+/** An entry's end, for the process that took it. */
+export interface EndedRow {
+  readonly seq: number;
+  readonly source: Source;
+  /** The process that took it. */
+  readonly instance: string;
+  /** JSON; the engine's own words. */
+  readonly report: string;
+}
+
 /** Which node took an entry, through which account: both are needed to report and to send it after a restart. */
 export interface Source {
   readonly node: string;
@@ -41,6 +51,8 @@ export interface NewRow {
 
 export interface Row extends NewRow {
   readonly state: RowState;
+  /** The process that took it, where several share a log (see shared-log.ts). */
+  readonly instance?: string;
 }
 
 /** Users whose request may have been on its way: hashes of their keys. */
@@ -70,6 +82,8 @@ export interface Commit {
   readonly lost?: readonly { readonly post: number; readonly untilWallMs: number }[];
   /** Posts whose outcome is known: their marks are deleted. Takes the numbers of `Opened.flights` too. */
   readonly arrive?: readonly number[];
+  /** Ends that other processes are to be told (see shared-log.ts). Other stores have none. */
+  readonly tell?: readonly EndedRow[];
 }
 
 /** The mark of a post that an earlier process left behind. */
@@ -146,7 +160,16 @@ export interface Outbox {
 export class OutboxError extends Error {
   constructor(
     readonly code:
-      'damaged' | 'readonly' | 'full' | 'locked' | 'newer_version' | 'unavailable' | 'closed' | 'failed',
+      | 'damaged'
+      | 'readonly'
+      | 'full'
+      | 'locked'
+      | 'newer_version'
+      | 'unavailable'
+      | 'closed'
+      | 'failed'
+      /** The lease of a shared log is lost. */
+      | 'fenced',
     message: string,
     options?: ErrorOptions,
   ) {

@@ -1,0 +1,111 @@
+// One log for several processes: its contract. Every process appends; one at a time, the holder of the lease, reads
+// and acknowledges. The engine sees the holder's side of it as an Outbox like any other.
+//
+// Numbers are the store's, without gaps, and become visible in their order: whoever sees row 7 sees row 6 too. So a
+// cursor never passes a row that is committed later. Times are by the store's clock, so that machines whose clocks
+// differ agree: a store converts them to and from this machine's clock.
+
+import type { NewRow, Outbox } from './outbox';
+
+/** Which process. */
+export interface Instance {
+  /** Random, anew for each process, so that nothing of an earlier one is taken for its own. */
+  readonly id: string;
+  /** For people: the machine's name, say. */
+  readonly name: string;
+}
+
+/** A row as a process hands it in; the store gives it its number. */
+export type SharedRow = Omit<NewRow, 'seq' | 'bornMonoMs'>;
+
+/**
+ * What one process appends in one transaction. `stream` and `number` make it safe to hand in again when nobody knows
+ * whether it was committed: a stream's batches have rising numbers (any gaps), and one that is not above the last of
+ * its stream is not appended again.
+ */
+export interface Batch {
+  readonly stream: string;
+  readonly number: number;
+  /** The process that took them, to be told of their ends. At least one row; all or none are appended. */
+  readonly instance: string;
+  readonly rows: readonly SharedRow[];
+  /** The caps of the whole queue. */
+  readonly maxEntries: number;
+  readonly maxChars: number;
+}
+
+export type Appended =
+  /** The numbers of its rows, one after the other. Also when this batch was the stream's last already. */
+  | { readonly kind: 'appended'; readonly firstSeq: number; readonly lastSeq: number }
+  /** An earlier batch of the stream than its last: its rows are in, their numbers are not known any more. */
+  | { readonly kind: 'before' }
+  /** Over a cap: nothing was appended. */
+  | { readonly kind: 'full'; readonly waiting: number };
+
+/** What a claim found. */
+export interface Claim {
+  /** Rises whenever the lease goes to another holder, or to the same anew. */
+  readonly epoch: number;
+  /** Null when nobody holds it, and it was not asked for. */
+  readonly holder: Instance | null;
+  /** Whether the caller holds it, from the call on for `leaseMs`. */
+  readonly ours: boolean;
+  /** Of the whole queue. */
+  readonly lastSeq: number;
+  readonly waiting: number;
+  /** Processes that claimed within `aliveMs`, the caller too. */
+  readonly instances: readonly Instance[];
+  /** Something waits for the caller: see `mail`. */
+  readonly hasMail: boolean;
+}
+
+/** How long a process that says nothing counts as alive. */
+export const aliveMs = 60_000;
+
+/** What a process says to another; delivered at least once, in order of `id`. */
+export interface Letter {
+  /** Rising; of all letters to one process, later ones have higher ids. */
+  readonly id: number;
+  readonly kind: 'ended' | 'order' | 'answer';
+  /** JSON. Of `ended`: an array of `{seq, node, account, report}`. */
+  readonly text: string;
+}
+
+/** What another process did. Hints: each may be missing, late or double. */
+export type News = { readonly kind: 'rows' | 'mail' | 'lease' } | { readonly kind: 'connected' | 'lost' };
+
+export interface SharedLog {
+  /** Connects and brings the tables up to date. Rejects with an OutboxError; may then be called again. */
+  open(): Promise<void>;
+  /** Rejects with an OutboxError, and may then have been carried out: hand it in again. */
+  append(batch: Batch): Promise<Appended>;
+  /** Number of the last batch of a stream, 0 for a new one. */
+  streamThrough(stream: string): Promise<number>;
+  /**
+   * Says that the process is alive, and takes or renews the lease for `leaseMs` by the store's clock when it `wants` it
+   * and it is free, has run out or is its own already. `epoch` is that under which it holds it, or null: a lease that
+   * was lost in between is never renewed under its old number, but taken anew.
+   */
+  claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim>;
+  /** Gives the lease up at once, if it is still held under this epoch; tells the others. */
+  release(instance: Instance, epoch: number): Promise<void>;
+  /**
+   * The holder's side. Its `open` reads what the holder before left; each `commit` is carried out only while the lease
+   * is held under this epoch, else it rejects with the code `fenced` and changes nothing. `append` is not for it: a
+   * commit with new rows fails. A commit whose fate is not known stays open until it is known. `read` gives each row
+   * its `instance`.
+   */
+  outbox(instance: Instance, epoch: number): Outbox;
+  /** Small values beside the queue, for any process; a process without the lease only reads those of the engine. */
+  readonly meta: Pick<Outbox, 'getMeta' | 'setMeta'>;
+  /** Takes over the mail of processes that are not alive any more. Only the holder asks for it. */
+  adoptMail(instance: Instance, epoch: number): Promise<void>;
+  /** Letters to this process with an id above `afterId`, at most `limit`; those up to `afterId` are deleted. */
+  mail(instance: Instance, afterId: number, limit: number): Promise<readonly Letter[]>;
+  /** `to` null: to whoever holds the lease, also later. */
+  send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void>;
+  /** One listener. Until `close`. */
+  onNews(listener: (news: News) => void): void;
+  /** Says that the process is gone (its mail goes to the holder at once), and closes the connections. */
+  close(instance: Instance): Promise<void>;
+}
