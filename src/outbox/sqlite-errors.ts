@@ -2,7 +2,7 @@
 
 import { OutboxError } from './outbox';
 
-type Code = OutboxError['code'];
+type Code = Exclude<OutboxError['code'], 'fenced'>;
 
 /** SQLite's primary result codes (https://sqlite.org/rescode.html) that have a meaning of their own here. */
 const byResultCode: Readonly<Record<number, Code>> = {
