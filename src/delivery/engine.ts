@@ -23,6 +23,7 @@ import { Pager, type ReadPage } from './pager';
 import type { Post } from './post';
 import { SentLedger } from './sent-counts';
 import { Reports, type Counters, type Recovered } from './reports';
+import type { SharedView } from './shared-request';
 import { TicketBook, type TicketEnd } from './tickets';
 import { Wire } from './wire';
 import { crowdedText, YoungSegments } from './young';
@@ -51,6 +52,10 @@ export interface EngineOptions extends QueueCaps {
 export type EngineState =
   | { readonly kind: 'starting' }
   | { readonly kind: 'outbox'; readonly code: OutboxError['code']; readonly message: string }
+  /** Of a shared queue: another process sends, or nobody does yet. */
+  | { readonly kind: 'standby'; readonly sender: string | null }
+  /** Of a shared queue: its database cannot be reached, so entries are kept here and handed over later. */
+  | { readonly kind: 'apart'; readonly message: string; readonly kept: number }
   | { readonly kind: 'parked' }
   /** By an operator. */
   | { readonly kind: 'paused' }
@@ -76,6 +81,8 @@ export interface EngineStats {
   readonly usersPerSecond: number;
   /** Age of the oldest waiting entry in ms, wherever it waits; 0 when none does. */
   readonly oldestMs: number;
+  /** Of a queue that several processes share. */
+  readonly shared?: SharedView;
 }
 
 const outboxRetryMs = 1_000;

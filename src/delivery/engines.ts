@@ -13,6 +13,7 @@ import { Engine, type EngineOptions, type Recovered } from './engine';
 import type { Limits } from './ledger';
 import type { Login } from './login';
 import { LoginTimes, type TimesStore } from './login-times';
+import type { SharedRequest } from './shared-request';
 import { TroubleLog } from './trouble-log';
 
 export type QueueKind = 'disk' | 'memory' | 'shared';
@@ -37,6 +38,8 @@ export interface LeaseRequest {
   readonly connect: () => ServiceClient;
   /** Called only when there is no engine yet. */
   readonly openOutbox: () => Outbox;
+  /** Where the queue is shared; `openOutbox` is not for it. */
+  readonly shared?: SharedRequest;
   readonly log: Log;
 }
 

@@ -23,4 +23,5 @@ export { Engine, type EngineOptions, type EngineState, type EngineStats } from '
 export type { Counters, QueueCaps, Recovered, Submission } from './engine';
 export { Engines, QueueKindsDiffer, type Lease, type LeaseRequest, type QueueKind } from './engines';
 export type { Limits } from './ledger';
+export type { SharedRequest, SharedView } from './shared-request';
 export type { Rejection, Summary, TicketEnd } from './tickets';
