@@ -76,7 +76,7 @@ export function serveAccountForms(
 
 /** A form of another site could send text, but not JSON, without the browser asking first. */
 function jsonIn(request: { is(type: string): unknown; readonly body?: unknown }): unknown {
-  return request.is('json') === false ? null : request.body;
+  return typeof request.is('json') === 'string' ? request.body : null;
 }
 
 /** The routes without HTTP. None of them rejects. */
