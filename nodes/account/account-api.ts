@@ -1,7 +1,8 @@
 // What an account node offers to the nodes that use it.
 
 import type { Node } from 'node-red';
-import type { Engine, Recovered } from '../../src/delivery/engine';
+import type { MemberQueue } from '../../src/delivery/member-queue';
+import type { Recovered } from '../../src/delivery/engine';
 import type { ServiceClient } from '../../src/service/client';
 import type { TokenKeeper } from '../../src/service/tokens';
 import type { Problem } from './checks';
@@ -9,7 +10,7 @@ import type { Problem } from './checks';
 /** What an account tells a node that uses it. */
 export interface AccountUser {
   /** Called once: with the engine, or with what is wrong (its words are in the account's file). */
-  ready(engine: Engine | Problem): void;
+  ready(engine: MemberQueue | Problem): void;
   /** Entries of this node that ended without their message. */
   recovered(entries: readonly Recovered[]): void;
 }

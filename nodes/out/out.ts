@@ -8,7 +8,8 @@ import { shorten, shortenThrown } from '../../src/audience/issues';
 import { readEntries } from '../../src/audience/read-input';
 import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../src/audience/typed-inputs';
 import { dryRun } from '../../src/delivery/dry-run';
-import type { Engine, Recovered } from '../../src/delivery/engine';
+import type { Recovered } from '../../src/delivery/engine';
+import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { Source } from '../../src/outbox/outbox';
 import type { AccountNode } from '../account/account-api';
 import type { Problem } from '../account/checks';
@@ -56,7 +57,7 @@ class OutNode {
   private readonly reporter: Reporter;
   /** One object for all messages: stores know it again. */
   private readonly source: Source;
-  private engine: Engine | null = null;
+  private engine: MemberQueue | null = null;
   private watch: SegmentWatch | null = null;
   private problem: Problem | null = null;
   private closed = false;
@@ -148,14 +149,14 @@ class OutNode {
     return this.RED._(key, { ...params });
   }
 
-  private ready(engine: Engine, account: AccountNode): void {
+  private ready(engine: MemberQueue, account: AccountNode): void {
     this.engine = engine;
     this.status.follow(engine, account);
     this.watchSegments(engine, account);
     for (const call of this.early.splice(0)) call();
   }
 
-  private watchSegments(engine: Engine, account: AccountNode): void {
+  private watchSegments(engine: MemberQueue, account: AccountNode): void {
     const holds = this.config.youngSegments === 'hold';
     // What an earlier version of this node asked for is over.
     if (!holds) engine.holdSegments(this.node.id, new Map());
@@ -240,7 +241,7 @@ class OutNode {
     this.early.push(call);
   }
 
-  private control(engine: Engine, message: Message, done: Done): void {
+  private control(engine: MemberQueue, message: Message, done: Done): void {
     const { control } = message;
     if (control === 'erase') {
       this.erase(engine, message, done);
@@ -258,7 +259,7 @@ class OutNode {
   }
 
   /** Done when nothing of the user waits any more, in memory or on disk. */
-  private erase(engine: Engine, { user_id: user, domain }: Message, done: Done): void {
+  private erase(engine: MemberQueue, { user_id: user, domain }: Message, done: Done): void {
     const read = readErasedUser(user, domain);
     if (!read.ok) {
       done(new Error(issueText(this.RED, 'out', read.issue)));
@@ -270,7 +271,7 @@ class OutNode {
     engine.erase(read.keys, read.id).then(() => done(), failed);
   }
 
-  private takeMessage(engine: Engine, message: Message, send: Send, done: Done): void {
+  private takeMessage(engine: MemberQueue, message: Message, send: Send, done: Done): void {
     const input = { path: this.path, source: this.path, get: this.read as CompiledInput };
     const value = evaluateInput(input, { message, item: undefined });
     this.untaken.add(done);
@@ -281,7 +282,7 @@ class OutNode {
     );
   }
 
-  private takeValue(engine: Engine, value: unknown, message: Message, send: Send, done: Done): void {
+  private takeValue(engine: MemberQueue, value: unknown, message: Message, send: Send, done: Done): void {
     this.untaken.delete(done);
     if (this.closed) {
       done(this.notTaken());
@@ -297,7 +298,7 @@ class OutNode {
   }
 
   private takeEntries(
-    engine: Engine,
+    engine: MemberQueue,
     entries: readonly unknown[],
     message: Message,
     send: Send,
@@ -322,7 +323,7 @@ class OutNode {
   }
 
   private submit(
-    engine: Engine,
+    engine: MemberQueue,
     delivery: Delivery,
     entries: readonly CheckedEntry[],
     indexes: readonly number[] | null,

@@ -2,7 +2,7 @@
 
 import type { NodeAPI } from 'node-red';
 import { fixedSegments } from '../../src/audience/fixed-segments';
-import type { Engine } from '../../src/delivery/engine';
+import type { MemberQueue } from '../../src/delivery/member-queue';
 import { checkSegments, type SegmentWarning } from '../../src/reconcile/segment-check';
 import { readWithToken } from '../../src/service/read-with-token';
 import type { AccountNode } from '../account/account-api';
@@ -21,7 +21,7 @@ export interface SegmentWatchHost {
   /** The node's id in the flow file, which a node in a subflow does not have itself. */
   readonly out: string;
   readonly account: AccountNode;
-  readonly engine: Engine;
+  readonly engine: MemberQueue;
   /** Whether adds to young segments are to wait. */
   readonly holds: boolean;
   /** What was found has changed. */

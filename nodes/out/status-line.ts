@@ -1,7 +1,8 @@
 // The out node's status: at most one update a second, and only when it changed.
 
 import type { Node, NodeAPI } from 'node-red';
-import type { Engine, EngineState, EngineStats } from '../../src/delivery/engine';
+import type { MemberQueue } from '../../src/delivery/member-queue';
+import type { EngineState, EngineStats } from '../../src/delivery/engine';
 import type { LoginState } from '../../src/delivery/login';
 import type { AccountNode } from '../account/account-api';
 import { loginRefusals, loginWait, networkCodes } from './status-words';
@@ -40,7 +41,7 @@ const calmKeys: ReadonlySet<string> = new Set([
 export type FollowedAccount = Pick<AccountNode, 'id' | 'warnAfterMs' | 'isSandbox'>;
 
 interface Followed {
-  readonly engine: Engine;
+  readonly engine: MemberQueue;
   readonly account: string;
   readonly warnAfterMs: number;
   readonly isSandbox: boolean;
@@ -73,7 +74,7 @@ export class StatusLine {
     this.show({ look: 'stopped', key });
   }
 
-  follow(engine: Engine, { id, warnAfterMs, isSandbox }: FollowedAccount): void {
+  follow(engine: MemberQueue, { id, warnAfterMs, isSandbox }: FollowedAccount): void {
     this.followed = { engine, account: id, warnAfterMs, isSandbox };
     this.refresh();
     this.interval = setInterval(() => this.refresh(), everyMs).unref();

@@ -4,7 +4,8 @@ import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'nod
 import { readEventTime } from '../../src/audience/event-time';
 import { shorten } from '../../src/audience/issues';
 import { evaluateInput, Failed, settle, type CompiledInput } from '../../src/audience/typed-inputs';
-import type { Engine, EngineState } from '../../src/delivery/engine';
+import type { EngineState } from '../../src/delivery/engine';
+import type { MemberQueue } from '../../src/delivery/member-queue';
 import {
   checkRange,
   isNamedRange,
@@ -67,7 +68,7 @@ export = (RED: NodeAPI): void => {
 class UsageNode {
   private readonly account: AccountNode | null;
   private readonly status: CalmStatus;
-  private engine: Engine | null = null;
+  private engine: MemberQueue | null = null;
   private problem: Error | null = null;
   private closed = false;
   /** One report after another. */
@@ -113,7 +114,7 @@ class UsageNode {
     return typeof found?.join === 'function' ? found : null;
   }
 
-  private accountReady(engine: Engine | Problem): void {
+  private accountReady(engine: MemberQueue | Problem): void {
     if ('key' in engine) {
       // The account's words are in the account's own file.
       const key = `@instant-audience/node-red-xandr/instant-audience-account:${engine.key}`;

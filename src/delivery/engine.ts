@@ -6,7 +6,7 @@
 // requests leave and messages end. So a crash at any moment finds an outbox that explains everything on the wire.
 
 import { HourRing } from '../outbox/hour-ring';
-import { OutboxError, type Commit, type Opened, type Outbox } from '../outbox/outbox';
+import type { Commit, Opened, Outbox, OutboxError } from '../outbox/outbox';
 import type { Clock } from './clock';
 import { Crowd } from './crowd';
 import type { Dismissed } from './dismissals';
@@ -22,10 +22,13 @@ import { Monitor } from './monitor';
 import { Pager, type ReadPage } from './pager';
 import type { Post } from './post';
 import { SentLedger } from './sent-counts';
+import { endedElsewhere } from './shared-ends';
 import { Reports, type Counters, type Recovered } from './reports';
 import type { SharedView } from './shared-request';
-import { TicketBook, type TicketEnd } from './tickets';
+import { TicketBook } from './tickets';
 import { Wire } from './wire';
+import type { Item } from './user';
+import { asOutboxError, closedEnd, outboxEnd } from './untaken';
 import { crowdedText, YoungSegments } from './young';
 
 export type { QueueCaps, Submission } from './intake';
@@ -44,8 +47,25 @@ export interface EngineOptions extends QueueCaps {
   readonly lateMarginMs?: number;
   /** Messages that may wait for an outcome at a time. */
   readonly maxOpenMessages?: number;
+  /** What an operator sees beside `stats`, when it is to outlive the engine. */
+  readonly monitor?: Monitor;
+  /** When several processes append to the outbox. */
+  readonly shared?: SharedPart;
   /** For an operator's log: one sentence, no secrets. */
   readonly log?: (level: 'info' | 'warn' | 'error', text: string) => void;
+}
+
+/**
+ * The engine of a process that holds the lease of a shared log (see shared-queue.ts). It takes nothing itself: `submit`
+ * is not for it, rows come from the log.
+ */
+export interface SharedPart {
+  /** The process that it is part of. */
+  readonly instance: string;
+  /** Entries that this process took have ended, durably. Those of others learn it by the commit (`Commit.tell`). */
+  readonly ended: (items: readonly Item[]) => void;
+  /** The log is open, and what waits in it known. */
+  readonly opened: () => void;
 }
 
 /** What the engine is doing, for a status. */
@@ -87,6 +107,9 @@ export interface EngineStats {
 
 const outboxRetryMs = 1_000;
 const openRetryMs = 5_000;
+/** When a process gives up on a request. */
+const requestTimeoutMs = 10_000;
+
 export class Engine {
   readonly logins = new Logins();
   /** What was sent and accepted, hour by hour. */
@@ -109,6 +132,7 @@ export class Engine {
   private readonly intake: Intake;
   private readonly wire: Wire;
   private readonly dismisser: Dismisser;
+  private readonly shared: SharedPart | null;
 
   /** Pages for the next turn. */
   private pages: ReadPage[] = [];
@@ -140,14 +164,16 @@ export class Engine {
     this.outbox = outbox;
     this.clock = clock;
     this.lateMarginMs = lateMarginMs;
-    this.monitor = new Monitor(clock);
+    this.monitor = options.monitor ?? new Monitor(clock);
+    this.shared = options.shared ?? null;
     const log: NonNullable<EngineOptions['log']> = (level, text) => {
       this.monitor.logged(level, text);
       options.log?.(level, text);
     };
     this.log = log;
     this.pager = new Pager(outbox, options.memoryMark ?? 10_000, options.pageRows ?? 2_000);
-    this.reports = new Reports(this.tickets, log, (ended) => this.monitor.ended(ended));
+    const teller = this.shared === null ? null : (ended: readonly Item[]) => this.tellOwn(ended);
+    this.reports = new Reports(this.tickets, log, (ended) => this.monitor.ended(ended), teller);
     this.gates = new Gates(random);
     const { journal, pager, reports, logins, gates } = this;
     this.young = new YoungSegments(clock);
@@ -200,6 +226,7 @@ export class Engine {
         if (this.closed) return;
         this.outboxTrouble = null;
         this.found(opened);
+        this.shared?.opened();
         this.askTurn();
       },
       (error: unknown) => {
@@ -223,10 +250,11 @@ export class Engine {
   private found(opened: Opened): void {
     const nowMs = this.clock.monoMs();
     this.opened = true;
-    this.intake.opened(opened);
+    this.intake.opened(opened, this.shared === null);
     this.pager.opened(opened);
-    // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin.
-    const atMs = nowMs + this.lateMarginMs;
+    // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
+    // process that merely sleeps has not even given up on its requests yet.
+    const atMs = nowMs + this.lateMarginMs + (this.shared === null ? 0 : requestTimeoutMs);
     for (const { post, userHashes } of opened.flights) {
       for (const hash of userHashes) this.leftoverUsers.set(hash, atMs);
       this.leftovers.push({ post, atMs, users: userHashes.length });
@@ -319,6 +347,19 @@ export class Engine {
     }
     this.intake.push(submission);
     this.askTurn();
+  }
+
+  /** Other processes append to the log: it goes to this number now. Without effect until it is open. */
+  logReaches(lastSeq: number): void {
+    if (!this.opened || lastSeq <= this.intake.lastSeq) return;
+    this.pager.appended(lastSeq, this.clock.wallMs());
+    this.intake.appended(lastSeq);
+    this.askTurn();
+  }
+
+  private tellOwn(ended: readonly Item[]): void {
+    const own = ended.filter(({ source }) => source.instance === this.shared?.instance);
+    if (own.length > 0) this.shared?.ended(own);
   }
 
   /** Calls with what ends without its message. One listener a node. */
@@ -490,7 +531,8 @@ export class Engine {
       return;
     }
     this.committing = true;
-    this.outbox.commit(commit).then(
+    const tell = this.shared === null ? [] : endedElsewhere(this.reports.untold, this.shared.instance);
+    this.outbox.commit(tell.length === 0 ? commit : { ...commit, tell }).then(
       () => {
         this.committing = false;
         // What waited for the outbox may go on.
@@ -551,7 +593,9 @@ export class Engine {
   }
 
   private outboxFailed(error: OutboxError): void {
-    if (this.outboxTrouble?.message !== error.message) this.log('error', error.message);
+    // That another process sends now is no trouble: this engine is about to be closed.
+    const isNews = error.code !== 'fenced' && this.outboxTrouble?.message !== error.message;
+    if (isNews) this.log('error', error.message);
     this.outboxTrouble = error;
     this.outboxRetryAtMs = this.clock.monoMs() + outboxRetryMs;
     this.armWake();
@@ -619,20 +663,4 @@ export class Engine {
       if (wanted) this.wire.askToken(account);
     }
   }
-}
-
-const closedEnd = {
-  kind: 'failed',
-  code: 'closed',
-  params: {},
-  message: 'The flow was stopped before this message could be delivered.',
-} as const;
-
-function outboxEnd(error: OutboxError): Extract<TicketEnd, { kind: 'failed' }> {
-  return { kind: 'failed', code: 'outbox', message: error.message, params: { reason: error.message } };
-}
-
-function asOutboxError(error: unknown): OutboxError {
-  if (error instanceof OutboxError) return error;
-  return new OutboxError('failed', error instanceof Error ? error.message : String(error), { cause: error });
 }

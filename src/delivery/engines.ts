@@ -3,16 +3,20 @@
 // A deploy closes every node and starts new ones. The engine is parked meanwhile: ledger, token and requests in
 // flight live on, so that a deploy can neither break the quota nor lose an outcome.
 
+import { randomUUID } from 'node:crypto';
+
 import type { Outbox } from '../outbox/outbox';
 import type { ServiceClient } from '../service/client';
 import { sameLogin, type Login as ServiceLogin } from '../service/login';
 import { TokenKeeper } from '../service/tokens';
 import { Absentees } from './absentees';
 import { systemClock, type Clock } from './clock';
+import type { MemberQueue } from './member-queue';
 import { Engine, type EngineOptions, type Recovered } from './engine';
 import type { Limits } from './ledger';
 import type { Login } from './login';
 import { LoginTimes, type TimesStore } from './login-times';
+import { SharedQueue } from './shared-queue';
 import type { SharedRequest } from './shared-request';
 import { TroubleLog } from './trouble-log';
 
@@ -53,7 +57,7 @@ export class QueueKindsDiffer extends Error {
 
 /** An account's hold on its engine. */
 export interface Lease {
-  readonly engine: Engine;
+  readonly engine: MemberQueue;
   readonly client: ServiceClient;
   readonly keeper: TokenKeeper;
   /** A node of the account is there: it gets what ends, or ended while it was away, without its message. */
@@ -71,7 +75,7 @@ export interface EngineInfo {
   readonly origin: string;
   readonly member: string;
   readonly queue: QueueKind;
-  readonly engine: Engine;
+  readonly engine: MemberQueue;
   /** Those that use it now, by node id. */
   readonly accounts: readonly { readonly id: string; readonly name: string }[];
   /** The smallest of theirs. */
@@ -92,11 +96,12 @@ interface Held {
   readonly key: string;
   readonly origin: string;
   readonly member: string;
-  readonly engine: Engine;
+  readonly engine: MemberQueue;
   limits: Limits;
   readonly absentees: Absentees;
-  readonly outbox: Outbox;
   readonly queue: QueueKind;
+  /** Of a shared queue: which database it is in. */
+  readonly database: string | null;
   /** Accounts that hold it now. */
   readonly accounts: Map<string, LeaseRequest>;
   readonly connections: Map<string, Connection>;
@@ -172,7 +177,7 @@ export class Engines {
   private holdFor(request: LeaseRequest): Held {
     const key = `${request.origin} ${request.member}`;
     const found = this.held.get(key);
-    if (found?.queue === request.queue) return found;
+    if (found?.queue === request.queue && found.database === databaseOf(request)) return found;
     if (found !== undefined) {
       const other = [...found.accounts.values()].find(({ account }) => account !== request.account);
       if (other !== undefined) throw new QueueKindsDiffer(other.accountName);
@@ -186,28 +191,40 @@ export class Engines {
   }
 
   private create(key: string, request: LeaseRequest): Held {
-    const { origin, member, queue, limits, queueMaxEntries, queueMaxBytes } = request;
-    const { clock, random } = this;
-    const outbox = request.openOutbox();
+    const { origin, member, queue, limits } = request;
     const log = { write: request.log };
     const write: Log = (level, text) => log.write(level, text);
-    const options = { outbox, clock, random, limits, queueMaxEntries, queueMaxBytes, log: write };
-    const engine = new Engine(options);
+    const engine = this.open(request, write);
     return {
       key,
       origin,
       member,
       engine,
       limits,
-      absentees: new Absentees(engine, clock, write),
-      outbox,
+      absentees: new Absentees(engine, this.clock, write),
       queue,
+      database: databaseOf(request),
       accounts: new Map(),
       connections: new Map(),
       away: new Map(),
       log,
       cancelDispose: null,
     };
+  }
+
+  private open(request: LeaseRequest, log: Log): MemberQueue {
+    const { limits, queueMaxEntries, queueMaxBytes, queue, shared } = request;
+    const { clock, random } = this;
+    const options = { clock, random, limits, queueMaxEntries, queueMaxBytes, log };
+    if (queue !== 'shared' || shared === undefined)
+      return new Engine({ ...options, outbox: request.openOutbox() });
+    const instance = { id: randomUUID(), name: shared.instanceName };
+    return new SharedQueue({
+      ...options,
+      instance,
+      sharedLog: shared.open(instance),
+      spool: shared.spool(),
+    });
   }
 
   private async startAfterClosing(held: Held): Promise<void> {
@@ -268,7 +285,7 @@ export class Engines {
    */
   timesOf(origin: string, member: string, login: ServiceLogin): TimesStore {
     const key = `${origin} ${member}`;
-    const kept = this.loginTimes.store(key, login, () => this.held.get(key)?.outbox ?? null);
+    const kept = this.loginTimes.store(key, login, () => this.held.get(key)?.engine.meta ?? null);
     const inMemory = this.loginTimes.store(key, login, () => null);
     return {
       loadTimes: () => kept.loadTimes().catch(() => inMemory.loadTimes()),
@@ -297,7 +314,7 @@ export class Engines {
       authenticate: (its) => client.authenticate(its),
       clock: this.clock,
       random: this.random,
-      ...this.loginTimes.store(held.key, login, () => held.outbox),
+      ...this.loginTimes.store(held.key, login, () => held.engine.meta),
     });
     const trouble = new TroubleLog((level, text) => {
       held.engine.monitor.logged(level, text);
@@ -371,6 +388,10 @@ export class Engines {
     for (const held of [...this.held.values()]) if (held.accounts.size === 0) this.dispose(held);
     await Promise.all(this.closing.values());
   }
+}
+
+function databaseOf({ queue, shared }: LeaseRequest): string | null {
+  return queue === 'shared' ? (shared?.identity ?? '') : null;
 }
 
 /** What waits on disk stays there until the queue is on disk again; nobody should find that out by chance. */

@@ -19,6 +19,7 @@ export type {
 } from '../outbox/outbox';
 export { systemClock, type Clock } from './clock';
 export { dryRun } from './dry-run';
+export type { MemberQueue } from './member-queue';
 export { Engine, type EngineOptions, type EngineState, type EngineStats } from './engine';
 export type { Counters, QueueCaps, Recovered, Submission } from './engine';
 export { Engines, QueueKindsDiffer, type Lease, type LeaseRequest, type QueueKind } from './engines';

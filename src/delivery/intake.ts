@@ -10,6 +10,7 @@ import type { Journal } from './journal';
 import type { Pager, ReadPage } from './pager';
 import type { Reports } from './reports';
 import { Ticket, type TicketBook, type TicketEnd } from './tickets';
+import { queueFullEnd } from './untaken';
 import { Item, type User } from './user';
 
 /** Entries of one message, at least one. */
@@ -81,12 +82,19 @@ export class Intake {
     this.caps = { ...this.caps, ...caps };
   }
 
-  opened({ lastSeq, waiting, bodyChars }: Opened): void {
+  /** `takes`: further rows are this process's own, whose monotonic clock they carry. */
+  opened({ lastSeq, waiting, bodyChars }: Opened, takes = true): void {
     this.lastSeq = lastSeq;
-    this.startedWith = lastSeq;
+    this.startedWith = takes ? lastSeq : Infinity;
     this.reports.taken(waiting);
     this.crowd.queuedChars += bodyChars;
     this.crowd.shieldsMade = lastSeq > 0;
+  }
+
+  /** Another process took rows up to this number. */
+  appended(lastSeq: number): void {
+    this.reports.taken(lastSeq - this.lastSeq);
+    this.lastSeq = lastSeq;
   }
 
   /** Messages for the next turns. */
@@ -148,9 +156,7 @@ export class Intake {
     const { queueMaxEntries: most, queueMaxBytes, maxOpenMessages } = this.caps;
     const { waiting } = this.reports.counters;
     if (waiting + submission.entries.length > most || this.crowd.queuedChars > queueMaxBytes) {
-      const params = { waiting, most, mb: Math.round(queueMaxBytes / 1_000_000) };
-      const message = 'The queue is full; nothing of this message was taken.';
-      return { kind: 'failed', code: 'queue_full', params, message };
+      return queueFullEnd(waiting, this.caps);
     }
     if (!this.durable && this.tickets.open >= maxOpenMessages) {
       const message = 'Too many messages wait for their outcome.';
@@ -278,11 +284,12 @@ export class Intake {
     const agedMs = Math.max(0, this.clock.wallMs() - row.bornWallMs);
     const bornMonoMs = ofThisProcess ? row.bornMonoMs : nowMs - agedMs;
     const ticket = this.tickets.find(row.seq);
-    return new Item(row.seq, entry, row.source, bornMonoMs, row.takenWallMs, row.state, ticket);
+    const source = row.instance === undefined ? row.source : { ...row.source, instance: row.instance };
+    return new Item(row.seq, entry, source, bornMonoMs, row.takenWallMs, row.state, ticket);
   }
 }
 
-function ticketOf({ source, entries, indexes, onEnd }: Submission): Ticket {
+export function ticketOf({ source, entries, indexes, onEnd }: Submission): Ticket {
   const users = entries.length === 1 ? 1 : new Set(entries.map(({ userKey }) => userKey)).size;
   let associations = 0;
   for (const { blocks } of entries) associations += blocks.length;

@@ -14,7 +14,7 @@ export class LoginTimes {
   private readonly inMemory = new Map<string, readonly number[]>();
 
   /** @param member names origin and member; `outbox` gives its open queue, or null */
-  store(member: string, login: Login, outbox: () => Outbox | null): TimesStore {
+  store(member: string, login: Login, outbox: () => Pick<Outbox, 'getMeta' | 'setMeta'> | null): TimesStore {
     const times = `authentications of ${login.method} ${login.username}`;
     const key = `${member} ${times}`;
     return {

@@ -77,6 +77,17 @@ export class Pager {
     return false;
   }
 
+  /** Another process appended every row up to `seq`, of whichever lane, and committed them. */
+  appended(seq: number, takenWallMs: number): void {
+    for (const lane of lanes) {
+      const state = this.states[lane];
+      if (!state.unread) state.nextTakenWallMs = takenWallMs;
+      state.unread = true;
+      state.written = seq;
+    }
+    this.committed(seq);
+  }
+
   /** A commit made every row up to `seq` readable. */
   committed(seq: number): void {
     this.tail = Math.max(this.tail, seq);

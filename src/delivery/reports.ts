@@ -2,6 +2,7 @@
 
 import type { CheckedEntry } from '../audience/entry';
 import type { Dismissal } from './dismissals';
+import { NodeListeners } from './node-listeners';
 import type { TicketBook } from './tickets';
 import type { Item } from './user';
 
@@ -26,28 +27,41 @@ export interface Counters extends Record<EntryEnd, number> {
 /** Given up because a node closed; its message was told already. */
 export const closedCode = 'closed';
 
-const erasedCode: Dismissal = 'erased';
+/** Forgotten on request: nobody gets to see such an entry again. */
+export const erasedCode: Dismissal = 'erased';
+
+/** Of an ended entry, what tells how it ended. */
+export type Ending = Pick<Item, 'seq' | 'rejection' | 'acceptedBlocks' | 'expiredBlocks' | 'warnings'>;
 
 export class Reports {
   /** Erased entries whose message was gone: only counted. */
   erasedUntold = 0;
   readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
-  private readonly listeners = new Map<string, (recovered: readonly Recovered[]) => void>();
+  private readonly listeners: NodeListeners;
   /** Ended, to be told once that is durable. */
   private ended: Item[] = [];
 
   constructor(
     private readonly tickets: TicketBook,
-    private readonly log: (level: 'info' | 'warn', text: string) => void,
+    log: (level: 'info' | 'warn', text: string) => void,
     private readonly told: (ended: readonly Item[]) => void = () => undefined,
-  ) {}
+    /** Who tells messages and nodes instead, where several processes share the log. */
+    private readonly teller: ((ended: readonly Item[]) => void) | null = null,
+  ) {
+    this.listeners = new NodeListeners(log);
+  }
+
+  /** What the next `tell` will tell. */
+  get untold(): readonly Item[] {
+    return this.ended;
+  }
 
   listen(node: string, listener: (recovered: readonly Recovered[]) => void): void {
-    this.listeners.set(node, listener);
+    this.listeners.listen(node, listener);
   }
 
   unlisten(node: string): void {
-    this.listeners.delete(node);
+    this.listeners.unlisten(node);
   }
 
   taken(entries: number): void {
@@ -82,15 +96,19 @@ export class Reports {
   /** What has ended is durable now: tells it. */
   tell(): void {
     if (this.ended.length === 0) return;
-    const orphans = new Map<string, Recovered[]>();
     const ended = this.ended.splice(0);
     this.told(ended);
+    if (this.teller === null) this.tellAll(ended);
+    else this.teller(ended);
+  }
+
+  private tellAll(ended: readonly Item[]): void {
+    const orphans = new Map<string, Recovered[]>();
     for (const item of ended) {
       const { ticket } = item;
       if (ticket?.isOpen === true) {
         if (ticket.entryEnded(item)) this.tickets.closed();
       } else if (item.rejection?.code === erasedCode) {
-        // Nobody gets to see this entry again.
         this.erasedUntold += 1;
       } else if (item.rejection?.code !== closedCode) {
         const list = orphans.get(item.source.node) ?? [];
@@ -98,29 +116,11 @@ export class Reports {
         orphans.set(item.source.node, list);
       }
     }
-    for (const [node, recovered] of orphans) this.tellNode(node, recovered);
-  }
-
-  private tellNode(node: string, recovered: readonly Recovered[]): void {
-    const listener = this.listeners.get(node);
-    if (listener !== undefined) {
-      listener(recovered);
-      return;
-    }
-    const rejected = recovered.filter(({ end }) => end === 'rejected');
-    const through = recovered.length - rejected.length;
-    if (through > 0)
-      this.log('info', `${through} queued entries of the removed node ${node} were delivered.`);
-    for (const { rejection } of rejected) {
-      this.log(
-        'warn',
-        `A queued entry of the removed node ${node} was rejected: ${rejection?.message ?? ''}`,
-      );
-    }
+    for (const [node, recovered] of orphans) this.listeners.tell(node, recovered);
   }
 }
 
-export function endOf(item: Item): EntryEnd {
+export function endOf(item: Omit<Ending, 'seq'>): EntryEnd {
   if (item.rejection !== null) return 'rejected';
   if (item.expiredBlocks > 0) return 'expired';
   return item.acceptedBlocks > 0 ? 'accepted' : 'superseded';

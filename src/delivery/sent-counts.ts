@@ -83,7 +83,7 @@ export class SentLedger {
     null;
 
   constructor(
-    outbox: Outbox,
+    outbox: Pick<Outbox, 'getMeta' | 'setMeta'>,
     private readonly clock: Clock,
   ) {
     this.ring = new HourRing(outbox, 'sent');

@@ -1,6 +1,6 @@
 // Messages that wait for the outcome of their entries.
 
-import type { Item } from './user';
+import type { Ending } from './reports';
 
 /** What became of a message's entries; counts of entries, except `associations` (user–segment pairs). */
 export interface Summary {
@@ -28,11 +28,14 @@ export type TicketEnd =
   /** Every entry has ended. */
   | { readonly kind: 'settled'; readonly summary: Summary; readonly rejections: readonly Rejection[] }
   /** Durably queued; whatever comes of it leaves as `recovered`. */
-  | { readonly kind: 'queued'; readonly summary: Summary; readonly reason: 'asked' | 'tooManyOpen' }
+  | { readonly kind: 'queued'; readonly summary: Summary; readonly reason: QueuedReason }
   /** Not taken, or given up: `code` is stable. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly params: Params }
   /** The node closes; the entries stay in the durable queue. */
   | { readonly kind: 'parked' };
+
+/** `apart`: a shared queue's database could not be reached, so the entries wait on this machine. */
+export type QueuedReason = 'asked' | 'tooManyOpen' | 'apart';
 
 export type Params = Readonly<Record<string, string | number>>;
 
@@ -69,7 +72,7 @@ export class Ticket {
   }
 
   /** One of its entries has ended. True when it was the last. */
-  entryEnded(item: Item): boolean {
+  entryEnded(item: Ending): boolean {
     const place = item.seq - this.firstSeq;
     const index = this.indexes === null ? place : (this.indexes[place] ?? place);
     if (item.rejection !== null) this.rejections.push({ index, ...item.rejection });
@@ -89,7 +92,7 @@ export class Ticket {
   }
 
   /** Ends the message as durably queued. */
-  endQueued(reason: 'asked' | 'tooManyOpen'): void {
+  endQueued(reason: QueuedReason): void {
     this.end({ kind: 'queued', summary: this.summary(), reason });
   }
 

@@ -14,6 +14,7 @@ export function isEmpty(commit: Commit): boolean {
       commit.depart,
       commit.arrive,
       commit.lost,
+      commit.tell,
     ].every((part) => part === undefined || part.length === 0)
   );
 }

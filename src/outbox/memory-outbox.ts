@@ -84,6 +84,11 @@ export class MemoryOutbox implements Outbox {
     return Promise.resolve();
   }
 
+  /** As `open` would give them, at any time. */
+  get totals(): Pick<Opened, 'lastSeq' | 'waiting' | 'bodyChars'> {
+    return { lastSeq: this.#lastSeq, waiting: this.#waiting, bodyChars: this.#bodyChars };
+  }
+
   /** Places for rows that are held, used or not. */
   get slots(): number {
     return this.#lanes.add.slots + this.#lanes.removal.slots;

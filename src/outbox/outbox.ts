@@ -30,6 +30,8 @@ export interface EndedRow {
 export interface Source {
   readonly node: string;
   readonly account: string;
+  /** The process that took it, where several share a log. Stores do not keep it with the source: see `Row.instance`. */
+  readonly instance?: string;
 }
 
 export interface NewRow {

@@ -1,0 +1,449 @@
+// What this process takes for a shared log: messages become batches, one of them on its way at a time, so that they
+// arrive in order; and what comes of their entries finds its message again.
+//
+// When the log does not answer, batches go to the spool on this machine, also the one whose fate is not known; new ones
+// stay behind what waits there until all of it has been handed over.
+
+import { hashUserKey } from '../audience/keys';
+import { entryBody } from '../audience/serialise';
+import type { OutboxError } from '../outbox/outbox';
+import type { Batch, SharedLog, SharedRow } from '../outbox/shared-log';
+import type { Clock } from './clock';
+import { laneOf } from './crowd';
+import { ticketOf, type Caps, type QueueCaps, type Submission } from './intake';
+import { NodeListeners } from './node-listeners';
+import { closedCode, endOf, type Counters, type Recovered } from './reports';
+import type { SharedEnd } from './shared-ends';
+import type { Spool } from './spool';
+import { TicketBook, type Ticket, type TicketEnd } from './tickets';
+import { asOutboxError, closedEnd, outboxEnd, queueFullEnd } from './untaken';
+
+export interface SharedIntakeParts {
+  readonly log: SharedLog;
+  readonly spool: Spool;
+  /** Of this process. */
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly caps: Caps;
+  /** Own rows are in the log up to this number. */
+  readonly appended: (lastSeq: number) => void;
+  readonly write: (level: 'info' | 'warn' | 'error', text: string) => void;
+}
+
+interface Taken {
+  readonly submission: Submission;
+  readonly ticket: Ticket;
+}
+
+interface Pending {
+  readonly batch: Pick<Batch, 'stream' | 'number' | 'rows'>;
+  readonly taken: readonly Taken[];
+  /** It was handed to the log, which may have it. */
+  tried: boolean;
+}
+
+const rowsPerBatch = 1_000;
+const retryMs = 250;
+/** Once the log has failed for so long, entries are kept on this machine. */
+const spoolAfterMs = 2_000;
+const handOverRetryMs = 1_000;
+/** Without a spool, so many entries may wait for the log in memory. */
+const mostInMemory = 50_000;
+
+export class SharedIntake {
+  readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
+  /** Erased entries whose message was gone: counted as rejected, told to nobody. */
+  erasedUntold = 0;
+  /** Why the log does not answer; null while it does, as far as is known. */
+  trouble: OutboxError | null = null;
+  private caps: Caps;
+  private readonly tickets = new TicketBook();
+  private readonly listeners: NodeListeners;
+  private waiting: Submission[] = [];
+  private waitingRows = 0;
+  private pending: Pending | null = null;
+  private lastNumber = 0;
+  /** Of this process's rows in the log. */
+  private lastSeq = 0;
+  /** Messages of a batch that the queue had no room for as a whole. */
+  private again: Pending[] = [];
+  /** What an earlier process left is known. */
+  private opened: Promise<void> = Promise.resolve();
+  /** Everything goes to the spool first. */
+  private spooling = false;
+  private spoolFails = false;
+  private keeping = 0;
+  private handingOver = false;
+  private pumping: Promise<void> | null = null;
+  private pumpAsked = false;
+  private failingSinceMs: number | null = null;
+  /** Of rows whose numbers are not known yet. */
+  private early: SharedEnd[] = [];
+  /** Of nodes that closed while their batch was on its way. */
+  private readonly parking = new Set<Ticket>();
+  private closed = false;
+  private wake: (() => void) | null = null;
+
+  constructor(private readonly parts: SharedIntakeParts) {
+    this.caps = parts.caps;
+    this.listeners = new NodeListeners((level, text) => parts.write(level, text));
+  }
+
+  setQueueCaps(caps: QueueCaps): void {
+    this.caps = { ...this.caps, ...caps };
+  }
+
+  /** Finds what an earlier process left in the spool. Without a spool entries wait for the log in memory. */
+  start(): void {
+    this.opened = this.parts.spool.open().then(
+      () => {
+        const { waiting } = this.parts.spool;
+        if (waiting === 0) return;
+        this.counters.taken += waiting;
+        this.counters.waiting += waiting;
+        this.spooling = true;
+        this.handOver();
+      },
+      (error: unknown) => {
+        this.spoolFails = true;
+        this.parts.write('error', asOutboxError(error).message);
+      },
+    );
+  }
+
+  /** The log answers somebody: what waits for a next try need not. */
+  retryNow(): void {
+    if (this.trouble !== null) this.wake?.();
+  }
+
+  /** Entries that wait on this machine, durably. */
+  get kept(): number {
+    return this.parts.spool.waiting;
+  }
+
+  /** Age of the oldest entry that waits on this machine, durably or not. */
+  get oldestMs(): number {
+    const rows = this.pending?.batch.rows ?? [];
+    const takenWallMs = Math.min(this.parts.spool.oldestTakenWallMs, rows[0]?.takenWallMs ?? Infinity);
+    return takenWallMs === Infinity ? 0 : Math.max(0, this.parts.clock.wallMs() - takenWallMs);
+  }
+
+  /** Whether something is on its way to the log or the spool. */
+  get busy(): boolean {
+    return this.waiting.length > 0 || this.again.length > 0 || this.pending !== null;
+  }
+
+  submit(submission: Submission): void {
+    const refusal = this.refusalOf(submission);
+    if (refusal !== null) {
+      this.parts.clock.endOfTurn(() => submission.onEnd(refusal));
+      return;
+    }
+    this.waiting.push(submission);
+    this.waitingRows += submission.entries.length;
+    this.askPump();
+  }
+
+  private refusalOf({ entries }: Submission): TicketEnd | null {
+    if (this.closed) return closedEnd;
+    const { queueMaxEntries: most } = this.caps;
+    const here = this.waitingRows + this.kept + entries.length;
+    if (here > most || this.parts.spool.bodyChars > this.caps.queueMaxBytes)
+      return queueFullEnd(this.kept, this.caps);
+    const inMemoryOnly = this.trouble !== null && this.spoolFails;
+    return inMemoryOnly && this.waitingRows > mostInMemory ? outboxEnd(this.trouble!) : null;
+  }
+
+  // ── To the log ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  private askPump(): void {
+    if (this.pumping !== null || this.pumpAsked) return;
+    this.pumpAsked = true;
+    // Everything of one turn of the event loop travels together.
+    this.parts.clock.endOfTurn(() => {
+      this.pumpAsked = false;
+      this.pumping ??= this.pump().finally(() => {
+        this.pumping = null;
+        if (this.busy && !this.closed) this.askPump();
+      });
+    });
+  }
+
+  private async pump(): Promise<void> {
+    await this.opened;
+    while (this.busy && !this.closed) {
+      this.pending ??= this.again.shift() ?? this.nextBatch();
+      if (this.spooling) await this.keepPending(this.pending);
+      else await this.appendPending(this.pending);
+    }
+  }
+
+  private nextBatch(): Pending {
+    const taken: Taken[] = [];
+    const rows: SharedRow[] = [];
+    let count = 0;
+    while (count < this.waiting.length && rows.length < rowsPerBatch) {
+      const submission = this.waiting[count]!;
+      count += 1;
+      taken.push({ submission, ticket: ticketOf(submission) });
+      this.addRows(rows, submission);
+    }
+    this.waiting.splice(0, count);
+    this.waitingRows -= rows.length;
+    this.lastNumber += 1;
+    return { batch: { stream: this.parts.instance, number: this.lastNumber, rows }, taken, tried: false };
+  }
+
+  private addRows(rows: SharedRow[], { entries, source }: Submission): void {
+    const wallMs = this.parts.clock.wallMs();
+    for (const entry of entries) {
+      const ageMs = entry.eventTimeMs === null ? 0 : Math.max(0, wallMs - entry.eventTimeMs);
+      rows.push({
+        lane: laneOf(entry),
+        userHash: hashUserKey(entry.userKey),
+        source,
+        bornWallMs: wallMs - ageMs,
+        takenWallMs: wallMs,
+        body: entryBody(entry),
+      });
+    }
+  }
+
+  private async appendPending(pending: Pending): Promise<void> {
+    const { log, instance, clock } = this.parts;
+    const startedMs = clock.monoMs();
+    pending.tried = true;
+    try {
+      const { queueMaxEntries: maxEntries, queueMaxBytes: maxChars } = this.caps;
+      const result = await log.append({ ...pending.batch, instance, maxEntries, maxChars });
+      // Given to the spool meanwhile, which hands it in again.
+      if (this.pending !== pending) return;
+      this.answered();
+      this.pending = null;
+      if (result.kind === 'appended') this.took(pending, result.firstSeq, result.lastSeq);
+      else if (result.kind === 'full') this.refuseFull(pending, result.waiting);
+      else this.tookUnnumbered(pending);
+      this.tellEarly();
+    } catch (error) {
+      if (this.pending !== pending) return;
+      this.failed(error);
+      this.failingSinceMs ??= startedMs;
+      if (clock.monoMs() - this.failingSinceMs >= spoolAfterMs) await this.keepPending(pending);
+      if (this.pending === pending) await this.sleep(retryMs);
+    }
+  }
+
+  private took({ batch, taken }: Pending, firstSeq: number, lastSeq: number): void {
+    this.countTaken(batch.rows.length);
+    let next = firstSeq;
+    for (const { submission, ticket } of taken) {
+      ticket.firstSeq = next;
+      next += submission.entries.length;
+      ticket.lastSeq = next - 1;
+      this.tickets.add(ticket);
+      this.settleTaken(submission, ticket);
+    }
+    this.lastSeq = lastSeq;
+    this.parts.appended(lastSeq);
+  }
+
+  private settleTaken({ completeOn }: Submission, ticket: Ticket): void {
+    if (this.parking.delete(ticket)) ticket.endEarly({ kind: 'parked' });
+    else if (completeOn === 'queued') ticket.endQueued('asked');
+    else if (this.tickets.open > this.caps.maxOpenMessages) ticket.endQueued('tooManyOpen');
+    else return;
+    this.tickets.closed();
+  }
+
+  /** They are taken, but what comes of them cannot be found by their numbers. */
+  private tookUnnumbered({ batch, taken }: Pending): void {
+    this.countTaken(batch.rows.length);
+    for (const { ticket } of taken) {
+      if (this.parking.delete(ticket)) ticket.endEarly({ kind: 'parked' });
+      else ticket.endQueued('apart');
+    }
+  }
+
+  private countTaken(rows: number): void {
+    this.counters.taken += rows;
+    this.counters.waiting += rows;
+  }
+
+  /** The queue has no room for all of it: its messages are tried one by one. */
+  private refuseFull({ batch, taken }: Pending, waiting: number): void {
+    if (taken.length === 1) {
+      this.parking.delete(taken[0]!.ticket);
+      taken[0]!.ticket.endEarly(queueFullEnd(waiting, this.caps));
+      return;
+    }
+    let at = 0;
+    this.again = taken.map(({ submission, ticket }): Pending => {
+      const rows = batch.rows.slice(at, (at += submission.entries.length));
+      this.lastNumber += 1;
+      const one = { stream: batch.stream, number: this.lastNumber, rows };
+      return { batch: one, taken: [{ submission, ticket }], tried: false };
+    });
+  }
+
+  // ── To the spool ────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async keepPending(pending: Pending): Promise<void> {
+    const { spool, write } = this.parts;
+    const { stream, number, rows } = pending.batch;
+    this.keeping += 1;
+    try {
+      await spool.keep(rows, pending.tried ? { stream, number } : null);
+      this.spoolFails = false;
+    } catch (error) {
+      if (!this.spoolFails) write('error', asOutboxError(error).message);
+      this.spoolFails = true;
+      await this.sleep(retryMs);
+      return;
+    } finally {
+      this.keeping -= 1;
+    }
+    if (!this.spooling) {
+      this.spooling = true;
+      this.handOver();
+    }
+    this.pending = null;
+    this.tookUnnumbered(pending);
+    this.tellEarly();
+  }
+
+  /** Hands over what waits in the spool, until it is empty. */
+  private handOver(): void {
+    if (this.handingOver || this.closed) return;
+    this.handingOver = true;
+    void this.handOverAll().finally(() => {
+      this.handingOver = false;
+    });
+  }
+
+  private async handOverAll(): Promise<void> {
+    const { spool, clock } = this.parts;
+    while (!this.closed && this.spooling) {
+      const { queueMaxEntries: maxEntries, queueMaxBytes: maxChars } = this.caps;
+      try {
+        const result = await spool.handOver({ maxEntries, maxChars });
+        this.answered();
+        // Whoever keeps something now comes after what was found empty.
+        if (result.kind === 'empty' && this.keeping === 0) this.spooling = false;
+        if (result.kind === 'full') await sleep(clock, handOverRetryMs);
+      } catch (error) {
+        this.failed(error);
+        await sleep(clock, handOverRetryMs);
+      }
+    }
+  }
+
+  private failed(error: unknown): void {
+    const trouble = asOutboxError(error);
+    if (this.trouble?.message !== trouble.message) this.parts.write('warn', trouble.message);
+    this.trouble = trouble;
+  }
+
+  private answered(): void {
+    if (this.trouble !== null) this.parts.write('info', 'The shared queue can be reached again.');
+    this.trouble = null;
+    this.failingSinceMs = null;
+  }
+
+  /** Ends early when something is to be done at once. */
+  private sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.parts.clock.after(ms, () => {
+        this.wake = null;
+        resolve();
+      });
+      this.wake = () => {
+        cancel();
+        this.wake = null;
+        resolve();
+      };
+    });
+  }
+
+  // ── What comes of them ──────────────────────────────────────────────────────────────────────────────────────
+
+  onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
+    this.listeners.listen(node, listener);
+  }
+
+  /** Entries that this process took, or a process that is gone, have ended. */
+  ended(ends: readonly SharedEnd[]): void {
+    const orphans = new Map<string, Recovered[]>();
+    for (const end of ends) {
+      // The number of a batch that is on its way is not known yet.
+      if (this.pending !== null && end.seq > this.lastSeq) this.early.push(end);
+      else this.endOne(end, orphans);
+    }
+    for (const [node, recovered] of orphans) this.listeners.tell(node, recovered);
+  }
+
+  private tellEarly(): void {
+    if (this.early.length > 0) this.ended(this.early.splice(0));
+  }
+
+  private endOne(end: SharedEnd, orphans: Map<string, Recovered[]>): void {
+    const { counters } = this;
+    // Of a process that is gone: never counted as taken here.
+    if (counters.waiting === 0) this.countTaken(1);
+    counters.waiting -= 1;
+    counters[endOf(end)] += 1;
+    const ticket = this.tickets.find(end.seq);
+    if (ticket !== null) {
+      if (ticket.entryEnded(end)) this.tickets.closed();
+    } else if (end.entry === null) {
+      this.erasedUntold += 1;
+    } else if (end.rejection?.code !== closedCode) {
+      const list = orphans.get(end.node) ?? [];
+      list.push({ entry: end.entry, end: endOf(end), rejection: end.rejection });
+      orphans.set(end.node, list);
+    }
+  }
+
+  /** A node closes: its messages end; what was taken stays queued. */
+  release(node: string): void {
+    this.listeners.unlisten(node);
+    const refused = this.waiting.filter(({ source }) => source.node === node);
+    this.waiting = this.waiting.filter(({ source }) => source.node !== node);
+    for (const { onEnd, entries } of refused) {
+      this.waitingRows -= entries.length;
+      onEnd(closedEnd);
+    }
+    for (const { taken } of [...(this.pending === null ? [] : [this.pending]), ...this.again])
+      for (const { ticket } of taken) if (ticket.node === node) this.parking.add(ticket);
+    for (const ticket of this.tickets.ofNode(node)) {
+      ticket.endEarly({ kind: 'parked' });
+      this.tickets.closed();
+    }
+  }
+
+  // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Resolves when nothing is on its way any more: what the log does not take within `maxMs` goes to the spool. */
+  async drain(maxMs: number): Promise<void> {
+    const untilMs = this.parts.clock.monoMs() + maxMs;
+    while (this.busy && this.parts.clock.monoMs() < untilMs) await sleep(this.parts.clock, 20);
+    const left = [...(this.pending === null ? [] : [this.pending]), ...this.again.splice(0)];
+    for (const pending of left) {
+      this.pending = pending;
+      await this.keepPending(pending);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.wake?.();
+    for (const { onEnd } of this.waiting.splice(0)) onEnd(closedEnd);
+    const left = [...(this.pending === null ? [] : [this.pending]), ...this.again.splice(0)];
+    for (const { taken } of left) for (const { ticket } of taken) ticket.endEarly(closedEnd);
+    await this.pumping;
+    await this.parts.spool.close().catch(() => undefined);
+  }
+}
+
+function sleep(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(ms, resolve));
+}

@@ -1,0 +1,505 @@
+// The delivery of a member whose queue several processes share. Each process takes messages into the common log; the
+// one that holds the lease runs an engine over it, and the others stand by.
+//
+// To take over is what a start after a crash is: the engine opens the log, finds what was on its way, and repeats it
+// once more when it can no longer run (promise 2). Nothing of the old holder counts from then on, because each of its
+// commits is made under its epoch.
+
+import { HourRing } from '../outbox/hour-ring';
+import type { Outbox } from '../outbox/outbox';
+import type { Claim, Instance, SharedLog } from '../outbox/shared-log';
+import type { Clock } from './clock';
+import type { MemberQueue } from './member-queue';
+import type { Dismissed } from './dismissals';
+import { Engine, type EngineOptions, type EngineStats } from './engine';
+import type { QueueCaps, Submission } from './intake';
+import { LeaseKeeper } from './lease-keeper';
+import type { Limits } from './ledger';
+import { Logins, type Login } from './login';
+import { Monitor } from './monitor';
+import type { Counters, Recovered } from './reports';
+import { SentLedger } from './sent-counts';
+import { Mailbox, type Order } from './shared-mail';
+import { readEnds, sharedEnd } from './shared-ends';
+import { SharedIntake } from './shared-intake';
+import type { SharedView } from './shared-request';
+import { Spool } from './spool';
+import { asOutboxError } from './untaken';
+
+export interface SharedQueueOptions extends Omit<EngineOptions, 'outbox' | 'monitor' | 'shared'> {
+  readonly sharedLog: SharedLog;
+  /** Where entries wait on this machine while the log cannot be reached. */
+  readonly spool: Outbox;
+  readonly instance: Instance;
+  /** How long the lease lasts without renewal. */
+  readonly leaseMs?: number;
+}
+
+/** So that after a crash another sends within five seconds, with the second that counts as used. */
+const defaultLeaseMs = 3_000;
+const leaseOver = {
+  kind: 'passing',
+  ambiguous: false,
+  code: 'lease',
+  message: 'Another Node-RED may send now.',
+} as const;
+/** After a login was refused here, another process may try with its own. */
+const stepAsideMs = 60_000;
+const adoptEveryMs = 10_000;
+/** Part of the store: never change it. */
+const pausedKey = 'paused';
+
+export class SharedQueue implements MemberQueue {
+  readonly durable = true;
+  readonly monitor: Monitor;
+  private readonly options: SharedQueueOptions;
+  private readonly log: SharedLog;
+  private readonly clock: Clock;
+  private readonly instance: Instance;
+  private readonly intake: SharedIntake;
+  private readonly spool: Spool;
+  private readonly lease: LeaseKeeper;
+  private readonly mailbox: Mailbox;
+  /** Of this process while it stands by: reads what the holder has counted. */
+  private readonly othersSent: SentLedger;
+  private readonly write: NonNullable<EngineOptions['log']>;
+  private engine: Engine | null = null;
+  private engineClosing: Promise<unknown> = Promise.resolve();
+  private claim: Claim | null = null;
+  private unreachable: unknown = null;
+  private limits: Limits;
+  private caps: QueueCaps;
+  private readonly attached = new Map<string, Login>();
+  private readonly away = new Set<string>();
+  /** Of a process that stands by. */
+  private readonly idleLogins = new Logins();
+  private readonly holds = new Map<string, ReadonlyMap<string, number>>();
+  private parked = false;
+  private closed = false;
+  private opened = false;
+  private cancelReopen: (() => void) | null = null;
+  private cancelAdopt: (() => void) | null = null;
+  private cancelStepAside: (() => void) | null = null;
+
+  constructor(options: SharedQueueOptions) {
+    this.options = options;
+    const { sharedLog, instance, clock } = options;
+    this.log = sharedLog;
+    this.clock = clock;
+    this.instance = instance;
+    this.limits = options.limits;
+    this.caps = options;
+    this.monitor = new Monitor(clock);
+    this.write = (level, text) => {
+      this.monitor.logged(level, text);
+      options.log?.(level, text);
+    };
+    this.othersSent = new SentLedger(sharedLog.meta, clock);
+    this.spool = new Spool(options.spool, sharedLog, instance.id);
+    this.intake = new SharedIntake({
+      log: sharedLog,
+      spool: this.spool,
+      instance: instance.id,
+      clock,
+      caps: { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 },
+      appended: (lastSeq) => this.engine?.logReaches(lastSeq),
+      write: this.write,
+    });
+    this.mailbox = new Mailbox({
+      log: sharedLog,
+      instance,
+      clock,
+      ended: (text) => this.intake.ended(readEnds(text)),
+      carryOut: (order) => this.carryOut(order),
+      isHolder: () => this.engine !== null,
+      write: this.write,
+    });
+    this.lease = new LeaseKeeper({
+      log: sharedLog,
+      instance,
+      clock,
+      leaseMs: options.leaseMs ?? defaultLeaseMs,
+      events: {
+        claimed: (claim) => this.claimed(claim),
+        gained: (epoch) => this.takeOver(epoch),
+        lost: () => this.stepDown(),
+        unreachable: (error) => (this.unreachable = error),
+      },
+    });
+  }
+
+  // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  start(): void {
+    this.intake.start();
+    this.log.onNews(({ kind }) => {
+      if (kind === 'mail') this.mailbox.look();
+      // The claim tells how far the log goes.
+      else if (kind !== 'lost') this.lease.claim();
+    });
+    this.openLog();
+  }
+
+  private openLog(): void {
+    this.log.open().then(
+      () => {
+        if (this.closed) return;
+        this.opened = true;
+        this.lease.start();
+        if (this.parked) this.lease.setWants(false);
+        this.adoptLater();
+      },
+      (error: unknown) => {
+        if (this.closed) return;
+        this.tellUnreachable(error);
+        this.cancelReopen = this.clock.after(1_000, () => this.openLog());
+      },
+    );
+  }
+
+  private tellUnreachable(error: unknown): void {
+    const { message } = asOutboxError(error);
+    if (this.unreachable === null || asOutboxError(this.unreachable).message !== message)
+      this.write('warn', message);
+    this.unreachable = error;
+  }
+
+  private claimed(claim: Claim): void {
+    const before = this.claim;
+    this.claim = claim;
+    this.unreachable = null;
+    this.intake.retryNow();
+    this.engine?.logReaches(claim.lastSeq);
+    if (claim.hasMail) this.mailbox.look();
+    if (before?.holder?.id !== claim.holder?.id) this.tellHolder(claim);
+    this.stepAside(claim);
+  }
+
+  private tellHolder({ ours, holder }: Claim): void {
+    if (ours) this.write('info', `This Node-RED (${this.instance.name}) sends now.`);
+    else if (holder !== null) this.write('info', `Standing by: ${holder.name} sends.`);
+  }
+
+  /** A login that is refused here may work elsewhere: then another is to send. */
+  private stepAside(claim: Claim): void {
+    if (this.engine === null || claim.instances.length < 2 || this.cancelStepAside !== null) return;
+    const { state } = this.engine.stats();
+    if (state.kind !== 'login' || !state.final) return;
+    this.write('warn', 'The login was refused, so another Node-RED may send instead.');
+    void this.lease.release();
+    this.cancelStepAside = this.clock.after(stepAsideMs, () => {
+      this.cancelStepAside = null;
+      this.lease.setWants(!this.parked);
+    });
+  }
+
+  /** This process sends now. */
+  private takeOver(epoch: number): void {
+    const { options, instance } = this;
+    const engine = new Engine({
+      ...options,
+      ...this.caps,
+      limits: this.limits,
+      outbox: this.log.outbox(instance, epoch),
+      monitor: this.monitor,
+      shared: {
+        instance: instance.id,
+        ended: (items) => this.intake.ended(items.map(sharedEnd)),
+        opened: () => this.engineOpened(engine),
+      },
+      log: (level, text) => {
+        if (this.engine === engine) options.log?.(level, text);
+      },
+    });
+    this.engine = engine;
+    for (const login of this.attached.values()) engine.attach(this.fenced(login));
+    for (const account of this.away) engine.suspend(account);
+    for (const [owner, untils] of this.holds) engine.holdSegments(owner, untils);
+    // Until it is known whether the queue is paused.
+    engine.pause();
+    engine.start();
+  }
+
+  /** Whether to pause is the whole queue's, not this process's. */
+  private engineOpened(engine: Engine): void {
+    this.log.meta.getMeta(pausedKey).then(
+      (paused) => {
+        if (this.engine !== engine) return;
+        if (paused !== 'yes') engine.resume();
+        engine.logReaches(this.claim?.lastSeq ?? 0);
+        this.mailbox.look();
+        this.adopt();
+      },
+      () => {
+        if (this.engine === engine) this.clock.after(500, () => this.engineOpened(engine));
+      },
+    );
+  }
+
+  private stepDown(): void {
+    const { engine } = this;
+    if (engine === null) return;
+    this.engine = null;
+    this.engineClosing = engine.close().catch(() => undefined);
+    if (!this.closed && !this.parked)
+      this.write('info', `This Node-RED (${this.instance.name}) does not send any more.`);
+  }
+
+  /** Nothing leaves under a lease that may have run out. */
+  private fenced(login: Login): Login {
+    return {
+      account: login.account,
+      token: () => login.token(),
+      refused: (token) => login.refused(token),
+      networkFloorMs: () => login.networkFloorMs(),
+      post: (body, token) => (this.lease.mayPost ? login.post(body, token) : Promise.resolve(leaseOver)),
+    };
+  }
+
+  private adoptLater(): void {
+    this.cancelAdopt = this.clock.after(adoptEveryMs, () => {
+      this.adopt();
+      this.adoptLater();
+    });
+  }
+
+  /** What processes that are gone were to be told is told here. */
+  private adopt(): void {
+    const { claim, engine, log, instance } = this;
+    if (engine === null || !claim?.ours) return;
+    log.adoptMail(instance, claim.epoch).then(
+      () => this.mailbox.look(),
+      () => undefined,
+    );
+  }
+
+  async park(maxMs: number): Promise<void> {
+    this.parked = true;
+    const startedMs = this.clock.monoMs();
+    // So that another goes on meanwhile.
+    this.lease.setWants(false);
+    await Promise.all([this.engine?.park(maxMs), this.intake.drain(maxMs)]);
+    const leftMs = Math.max(100, maxMs - (this.clock.monoMs() - startedMs));
+    await within(this.clock, leftMs, this.lease.release());
+  }
+
+  unpark(): void {
+    if (!this.parked) return;
+    this.parked = false;
+    this.engine?.unpark();
+    if (this.opened) this.lease.setWants(true);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.cancelReopen?.();
+    this.cancelAdopt?.();
+    this.cancelStepAside?.();
+    await this.intake.drain(0);
+    await this.lease.release();
+    this.lease.close();
+    this.mailbox.close();
+    await this.intake.close();
+    await this.engineClosing;
+    await this.log.close(this.instance).catch(() => undefined);
+  }
+
+  // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  submit(submission: Submission): void {
+    this.intake.submit(submission);
+  }
+
+  onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
+    this.intake.onRecovered(node, listener);
+  }
+
+  release(node: string): void {
+    this.intake.release(node);
+  }
+
+  // ── What an operator sees ───────────────────────────────────────────────────────────────────────────────────
+
+  /** Of the whole queue since this process sends; while it stands by, of what it took itself. */
+  get counters(): Readonly<Counters> {
+    return this.engine?.counters ?? this.intake.counters;
+  }
+
+  get erasedUntold(): number {
+    return this.intake.erasedUntold;
+  }
+
+  get logins(): Logins {
+    return this.engine?.logins ?? this.idleLogins;
+  }
+
+  get sent(): SentLedger {
+    return this.engine?.sent ?? this.othersSent;
+  }
+
+  stats(): EngineStats {
+    const shared = this.view();
+    const trouble =
+      this.intake.trouble ?? (this.unreachable === null ? null : asOutboxError(this.unreachable));
+    const stats: EngineStats = this.engine?.stats() ?? {
+      state: this.standbyState(),
+      counters: { ...this.intake.counters },
+      postsInFlight: 0,
+      usersPerSecond: 0,
+      oldestMs: this.intake.oldestMs,
+    };
+    if (trouble === null) return { ...stats, shared };
+    return { ...stats, state: { kind: 'apart', message: trouble.message, kept: this.intake.kept }, shared };
+  }
+
+  private standbyState(): EngineStats['state'] {
+    if (this.parked) return { kind: 'parked' };
+    if (this.claim === null) return { kind: 'starting' };
+    return { kind: 'standby', sender: this.claim.holder?.name ?? null };
+  }
+
+  private view(): SharedView {
+    const { claim, instance, engine } = this;
+    return {
+      sender: engine !== null ? instance.name : (claim?.holder?.name ?? null),
+      isSender: engine !== null,
+      instances: (claim?.instances ?? [instance]).map(({ name }) => name),
+      kept: this.intake.kept,
+    };
+  }
+
+  sample(): void {
+    if (this.engine !== null) this.engine.sample();
+    else this.monitor.sample(0, this.claim?.waiting ?? this.intake.counters.waiting);
+  }
+
+  get meta(): Pick<Outbox, 'getMeta' | 'setMeta'> {
+    return this.log.meta;
+  }
+
+  hourRing(name: string): HourRing {
+    return new HourRing(this.log.meta, name);
+  }
+
+  // ── What an operator asks ───────────────────────────────────────────────────────────────────────────────────
+
+  flush(): void {
+    this.intake.retryNow();
+    this.ask({ kind: 'flush' });
+  }
+
+  pause(): void {
+    this.ask({ kind: 'pause' });
+  }
+
+  resume(): void {
+    this.ask({ kind: 'resume' });
+  }
+
+  /** What waits on this machine too. What waits on others, because they cannot reach the database, does not. */
+  purge(): Promise<Dismissed> {
+    return this.mailbox.ask({ kind: 'purge' });
+  }
+
+  async erase(userKeys: readonly string[], userId: string): Promise<Dismissed> {
+    this.monitor.forget(userKeys, userId);
+    const here = await this.spool.erase(userKeys).catch(() => 0);
+    for (const { id } of this.claim?.instances ?? [])
+      if (id !== this.instance.id) this.mailbox.tell(id, { kind: 'forget', userKeys, userId });
+    const { entries, inFlight } = await this.mailbox.ask({ kind: 'erase', userKeys, userId });
+    this.monitor.forget(userKeys, userId);
+    return { entries: entries + here, inFlight };
+  }
+
+  private ask(order: Order): void {
+    this.mailbox.ask(order).catch((error: unknown) => {
+      if (!this.closed) this.write('error', asOutboxError(error).message);
+    });
+  }
+
+  /** What any process asked for. Only the holder gets orders that are for it. */
+  private async carryOut(order: Order): Promise<Dismissed> {
+    const nothing = { entries: 0, inFlight: 0 };
+    if (order.kind === 'forget') {
+      this.monitor.forget(order.userKeys, order.userId);
+      await this.spool.erase(order.userKeys).catch(() => 0);
+      return nothing;
+    }
+    const { engine } = this;
+    if (engine === null) throw new Error('The queue was closed before this was done.');
+    if (order.kind === 'purge' || order.kind === 'erase') {
+      // It covers all that was in the log when it was asked for.
+      await this.lease.refresh();
+    }
+    switch (order.kind) {
+      case 'flush':
+        engine.flush();
+        return nothing;
+      case 'pause':
+        engine.pause();
+        await this.log.meta.setMeta(pausedKey, 'yes');
+        return nothing;
+      case 'resume':
+        await this.log.meta.setMeta(pausedKey, 'no');
+        engine.resume();
+        return nothing;
+      case 'purge':
+        return engine.purge();
+      case 'erase':
+        return engine.erase(order.userKeys, order.userId);
+    }
+  }
+
+  holdSegments(owner: string, untils: ReadonlyMap<string, number>): void {
+    this.holds.set(owner, untils);
+    this.engine?.holdSegments(owner, untils);
+  }
+
+  // ── The accounts that use it ────────────────────────────────────────────────────────────────────────────────
+
+  attach(login: Login): void {
+    this.attached.set(login.account, login);
+    this.away.delete(login.account);
+    this.idleLogins.attach(login);
+    this.engine?.attach(this.fenced(login));
+    if (this.cancelStepAside === null) return;
+    // Perhaps a better password.
+    this.cancelStepAside();
+    this.cancelStepAside = null;
+    this.lease.setWants(!this.parked);
+  }
+
+  suspend(account: string): void {
+    this.away.add(account);
+    this.engine?.suspend(account);
+  }
+
+  detach(account: string): void {
+    this.attached.delete(account);
+    this.away.delete(account);
+    this.idleLogins.detach(account);
+    this.engine?.detach(account);
+  }
+
+  setLimits(limits: Limits): void {
+    this.limits = limits;
+    this.engine?.setLimits(limits);
+  }
+
+  setQueueCaps(caps: QueueCaps): void {
+    this.caps = caps;
+    this.intake.setQueueCaps(caps);
+    this.engine?.setQueueCaps(caps);
+  }
+}
+
+/** Resolves when `done` does, or after `maxMs`. */
+function within(clock: Clock, maxMs: number, done: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(maxMs, resolve);
+    void done.finally(() => {
+      cancel();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,33 @@
+// How messages end that were not taken.
+
+import { OutboxError } from '../outbox/outbox';
+import type { QueueCaps } from './intake';
+import type { TicketEnd } from './tickets';
+
+type Failed = Extract<TicketEnd, { kind: 'failed' }>;
+
+export const closedEnd = {
+  kind: 'failed',
+  code: 'closed',
+  params: {},
+  message: 'The flow was stopped before this message could be delivered.',
+} as const satisfies Failed;
+
+export function outboxEnd(error: OutboxError): Failed {
+  return { kind: 'failed', code: 'outbox', message: error.message, params: { reason: error.message } };
+}
+
+export function queueFullEnd(waiting: number, caps: QueueCaps): Failed {
+  const params = {
+    waiting,
+    most: caps.queueMaxEntries,
+    mb: Math.round(caps.queueMaxBytes / 1_000_000),
+  };
+  const message = 'The queue is full; nothing of this message was taken.';
+  return { kind: 'failed', code: 'queue_full', params, message };
+}
+
+export function asOutboxError(error: unknown): OutboxError {
+  if (error instanceof OutboxError) return error;
+  return new OutboxError('failed', error instanceof Error ? error.message : String(error), { cause: error });
+}

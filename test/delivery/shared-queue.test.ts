@@ -1,0 +1,188 @@
+// Several processes with one log: whatever happens to any of them, nothing is lost, the last one wins, and the quota
+// holds, counted across all.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import { runs } from './support/runs';
+import { SharedWorld, type SharedWorldOptions } from './support/shared-world';
+import { device } from './support/world';
+
+const machines = 2;
+
+type Step =
+  | {
+      readonly kind: 'add';
+      readonly machine: number;
+      readonly user: number;
+      readonly segment: number;
+      readonly remove: boolean;
+      readonly queued: boolean;
+    }
+  | { readonly kind: 'flood'; readonly machine: number; readonly users: number }
+  | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'kill'; readonly machine: number; readonly downMs: number }
+  | { readonly kind: 'sleep'; readonly machine: number; readonly ms: number }
+  | { readonly kind: 'cut'; readonly machine: number; readonly how: 'all' | 'replies' }
+  | { readonly kind: 'join'; readonly machine: number }
+  | { readonly kind: 'deploy'; readonly machine: number; readonly ms: number };
+
+const machine = fc.nat({ max: machines - 1 });
+const add: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('add' as const),
+  machine,
+  user: fc.nat({ max: 3 }),
+  segment: fc.integer({ min: 1, max: 2 }),
+  remove: fc.boolean(),
+  queued: fc.boolean(),
+});
+const wait: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('wait' as const),
+  ms: fc.oneof(fc.nat({ max: 60 }), fc.nat({ max: 2_000 }), fc.nat({ max: 15_000 })),
+});
+const flood: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('flood' as const),
+  machine,
+  users: fc.integer({ min: 1, max: 60 }),
+});
+const kill: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('kill' as const),
+  machine,
+  downMs: fc.nat({ max: 8_000 }),
+});
+const sleep: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('sleep' as const),
+  machine,
+  ms: fc.oneof(fc.nat({ max: 2_000 }), fc.nat({ max: 12_000 }), fc.nat({ max: 60_000 })),
+});
+const cut: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('cut' as const),
+  machine,
+  how: fc.constantFrom('all' as const, 'replies' as const),
+});
+const join: fc.Arbitrary<Step> = fc.record({ kind: fc.constant('join' as const), machine });
+const deploy: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('deploy' as const),
+  machine,
+  ms: fc.nat({ max: 4_000 }),
+});
+
+function script(...faults: fc.Arbitrary<Step>[]): fc.Arbitrary<Step[]> {
+  return fc.array(
+    fc.oneof(
+      { weight: 6, arbitrary: add },
+      { weight: 4, arbitrary: wait },
+      { weight: 1, arbitrary: flood },
+      ...faults.map((arbitrary) => ({ weight: 1, arbitrary })),
+    ),
+    { minLength: 3, maxLength: 40 },
+  );
+}
+
+async function play(world: SharedWorld, steps: readonly Step[]): Promise<void> {
+  let value = 0;
+  let stranger = 100;
+  for (const step of steps) {
+    switch (step.kind) {
+      case 'add': {
+        value += 1;
+        const block = { seg_id: step.segment, ...(step.remove ? { expiration: -1 } : { value }) };
+        world.add(step.machine, device(step.user), [block], step.queued ? 'queued' : 'accepted');
+        break;
+      }
+      case 'flood':
+        for (let i = 0; i < step.users; i += 1)
+          world.add(step.machine, device((stranger += 1)), [{ seg_id: 9, value: 1 }]);
+        break;
+      case 'wait':
+        await world.clock.advance(step.ms);
+        break;
+      case 'kill':
+        world.kill(step.machine, step.downMs);
+        break;
+      case 'sleep':
+        world.sleep(step.machine, step.ms);
+        break;
+      case 'cut':
+        world.cut(step.machine, step.how);
+        break;
+      case 'join':
+        world.join(step.machine);
+        break;
+      case 'deploy':
+        world.deploy(step.machine, step.ms);
+        break;
+    }
+  }
+  await world.rest();
+}
+
+const badService: Partial<SharedWorldOptions> = {
+  fates: { late: 0.05, replyLost: 0.05, reset: 0.05, rateLimited: 0.03, serverError: 0.05, dropped: 0.05 },
+};
+
+describe('processes that share a log', function () {
+  this.timeout(0);
+
+  it('deliver what each of them takes, one of them sending', async () => {
+    const world = new SharedWorld({ seed: 1, machines: 3, databaseMs: 5 });
+    await world.clock.advance(2_000);
+    for (let i = 0; i < 60; i += 1) world.add(i % 3, device(i), [{ seg_id: 1, value: i }]);
+    await world.clock.advance(3_000);
+    assert.ok(world.messages.every(({ end }) => end?.kind === 'settled'));
+    const senders = world.machines.filter(({ queue }) => queue.stats().shared!.isSender);
+    assert.equal(senders.length, 1);
+    const [sender] = senders;
+    for (const { queue } of world.machines) {
+      const { state, shared } = queue.stats();
+      assert.equal(shared!.sender, sender!.name);
+      assert.equal(state.kind, queue === sender!.queue ? 'idle' : 'standby');
+      assert.deepEqual([...shared!.instances].sort(), ['machine 0', 'machine 1', 'machine 2']);
+    }
+    await world.rest(30_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('apply what was taken in turn in its order', async () => {
+    const world = new SharedWorld({ seed: 1, machines: 2, databaseMs: 3 });
+    for (let i = 0; i < 40; i += 1) {
+      world.add(
+        i % 2,
+        device(1),
+        [{ seg_id: 1, ...(i % 3 === 0 ? { expiration: -1 } : { value: i }) }],
+        'queued',
+      );
+      await world.clock.advance(20);
+    }
+    await world.rest(30_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  for (const [name, faults, options] of [
+    ['under a service that fails', [], badService],
+    ['while any is killed', [kill], badService],
+    ['while any sleeps for longer than its lease', [sleep], badService],
+    ['while any is cut off from the database', [cut, join], badService],
+    ['while any is deployed', [deploy], badService],
+    ['whatever happens', [kill, sleep, cut, join, join, deploy], badService],
+    [
+      'whatever happens, with little in memory and slow databases',
+      [kill, sleep, cut, join, join, deploy],
+      { ...badService, memoryMark: 2, pageRows: 2, databaseMs: 80, skewMs: [90_000, -45_000] },
+    ],
+    [
+      'whatever happens, with a quota of next to nothing',
+      [kill, sleep, cut, join, join, deploy],
+      { ...badService, limits: { postsPerSecond: 2, usersPerSecond: 5, maxConcurrent: 2 } },
+    ],
+  ] as const) {
+    it(`keep every promise ${name}`, async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.integer(), script(...faults), async (seed, steps) => {
+          const world = new SharedWorld({ seed, machines, ...options });
+          await play(world, steps);
+          assert.deepEqual(world.violations(), [], world.logged.slice(-40).join('\n'));
+        }),
+        runs(40),
+      );
+    });
+  }
+});

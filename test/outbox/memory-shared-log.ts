@@ -1,0 +1,484 @@
+// A log for several processes in memory: the whole contract of SharedLog, with faults that tests put in from outside.
+//
+// One `MemoryLogStore` is the database; each `MemorySharedLog` is what one process has of it.
+import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import {
+  OutboxError,
+  type Commit,
+  type Lane,
+  type NewRow,
+  type Opened,
+  type Outbox,
+  type Page,
+  type Row,
+  type UserRows,
+} from '../../src/outbox/outbox';
+import {
+  aliveMs,
+  type Appended,
+  type Batch,
+  type Claim,
+  type Instance,
+  type Letter,
+  type News,
+  type SharedLog,
+} from '../../src/outbox/shared-log';
+
+/** Part of the engine's clock. */
+export interface StoreClock {
+  wallMs(): number;
+  after(delayMs: number, call: () => void): () => void;
+}
+
+interface Lease {
+  epoch: number;
+  holder: Instance | null;
+  expiresAtMs: number;
+}
+
+interface Stream {
+  readonly through: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+}
+
+interface StoredLetter extends Letter {
+  /** Null: the holder of the lease. */
+  readonly to: string | null;
+  /** Of a letter to the holder: the lease under which it has its number. */
+  readonly epoch: number;
+}
+
+/** The database: every call is one transaction. */
+export class MemoryLogStore {
+  readonly rows = new MemoryOutbox();
+  readonly lease: Lease = { epoch: 0, holder: null, expiresAtMs: 0 };
+  readonly instances = new Map<string, { readonly name: string; readonly seenAtMs: number }>();
+  readonly takers = new Map<number, string>();
+  readonly handles = new Set<MemorySharedLog>();
+  letters: StoredLetter[] = [];
+  readonly #streams = new Map<string, Stream>();
+  #lastLetter = 0;
+
+  /** The database's clock; `skewMs` of a handle is the difference of its machine's. */
+  constructor(readonly clock: StoreClock) {
+    void this.rows.open();
+  }
+
+  append({ stream, number, instance, rows, maxEntries, maxChars }: Batch): Appended {
+    const before = this.#streams.get(stream);
+    if (before !== undefined && number <= before.through) {
+      if (number < before.through) return { kind: 'before' };
+      return { kind: 'appended', firstSeq: before.firstSeq, lastSeq: before.lastSeq };
+    }
+    const { lastSeq, waiting, bodyChars } = this.rows.totals;
+    const chars = rows.reduce((sum, { body }) => sum + body.length, 0);
+    if (waiting + rows.length > maxEntries || bodyChars + chars > maxChars) return { kind: 'full', waiting };
+    const append = rows.map((row, at): NewRow => ({ ...row, seq: lastSeq + at + 1, bornMonoMs: 0 }));
+    // Carried out at once: only its promise comes later.
+    void this.rows.commit({ append });
+    for (const { seq } of append) this.takers.set(seq, instance);
+    const appended = { firstSeq: lastSeq + 1, lastSeq: lastSeq + rows.length };
+    this.#streams.set(stream, { through: number, ...appended });
+    this.tell({ kind: 'rows' });
+    return { kind: 'appended', ...appended };
+  }
+
+  streamThrough(stream: string): number {
+    return this.#streams.get(stream)?.through ?? 0;
+  }
+
+  claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Claim {
+    const { lease } = this;
+    const nowMs = this.clock.wallMs();
+    this.instances.set(instance.id, { name: instance.name, seenAtMs: nowMs });
+    const isFree = lease.holder === null || lease.expiresAtMs <= nowMs;
+    const isOwn = lease.holder?.id === instance.id;
+    const ours = wants && (isFree || isOwn);
+    if (ours) {
+      if (!isOwn || epoch !== lease.epoch) lease.epoch++;
+      lease.holder = instance;
+      lease.expiresAtMs = nowMs + leaseMs;
+    }
+    const { lastSeq, waiting } = this.rows.totals;
+    return {
+      epoch: lease.epoch,
+      holder: lease.holder !== null && lease.expiresAtMs > nowMs ? lease.holder : null,
+      ours,
+      lastSeq,
+      waiting,
+      instances: [...this.instances]
+        .filter(([, { seenAtMs }]) => seenAtMs + aliveMs >= nowMs)
+        .map(([id, { name }]) => ({ id, name })),
+      hasMail: this.letters.some(({ to }) => to === instance.id || (to === null && ours)),
+    };
+  }
+
+  release(instance: Instance, epoch: number): void {
+    if (!this.holds(instance.id, epoch)) return;
+    this.lease.holder = null;
+    this.tell({ kind: 'lease' });
+  }
+
+  holds(instance: string, epoch: number): boolean {
+    return this.lease.holder?.id === instance && this.lease.epoch === epoch;
+  }
+
+  /** Throws `fenced` unless the lease is held under this epoch. */
+  checkLease(instance: string, epoch: number): void {
+    if (!this.holds(instance, epoch))
+      throw new OutboxError('fenced', `the lease of epoch ${epoch} is not held any more`);
+  }
+
+  /** Numbers what was on its way below 0, as every opening does. */
+  takeOver(): Promise<Opened> {
+    void this.rows.close();
+    return this.rows.open();
+  }
+
+  send(to: string | null, kind: Letter['kind'], text: string): void {
+    this.letters.push({ id: ++this.#lastLetter, to, epoch: this.lease.epoch, kind, text });
+    this.tell({ kind: 'mail' }, to);
+  }
+
+  mail(instance: string, afterId: number, limit: number): Letter[] {
+    const { epoch, holder } = this.lease;
+    const isHolder = holder?.id === instance;
+    // Letters to an earlier holder get numbers above those that this one has read.
+    const isLeft = (letter: StoredLetter): boolean =>
+      isHolder && letter.to === null && letter.epoch !== epoch;
+    const left = this.letters.filter(isLeft);
+    this.letters = this.letters.filter((letter) => !isLeft(letter));
+    for (const letter of left) this.letters.push({ ...letter, id: ++this.#lastLetter, epoch });
+    const isMine = ({ to }: StoredLetter): boolean => to === instance || (to === null && isHolder);
+    this.letters = this.letters.filter((letter) => !isMine(letter) || letter.id > afterId);
+    return this.letters
+      .filter(isMine)
+      .slice(0, limit)
+      .map(({ id, kind, text }) => ({ id, kind, text }));
+  }
+
+  adoptMail(): void {
+    const nowMs = this.clock.wallMs();
+    for (const [id, { seenAtMs }] of this.instances)
+      if (seenAtMs + aliveMs < nowMs) this.instances.delete(id);
+    this.#leave((to) => !this.instances.has(to));
+  }
+
+  /** The process has gone: what waits for it goes to the holder. */
+  bye(instance: string): void {
+    this.instances.delete(instance);
+    this.#leave((to) => to === instance);
+  }
+
+  tell(news: News, to: string | null = null): void {
+    for (const handle of this.handles) handle.hear(news, to);
+  }
+
+  #leave(isGone: (to: string) => boolean): void {
+    const isLeft = ({ to }: StoredLetter): boolean => to !== null && isGone(to);
+    if (!this.letters.some(isLeft)) return;
+    this.letters = this.letters.map((letter) =>
+      isLeft(letter) ? { ...letter, to: null, epoch: -1 } : letter,
+    );
+    this.tell({ kind: 'mail' });
+  }
+}
+
+export interface MemorySharedLogOptions {
+  /** Machine minus database. */
+  readonly skewMs?: number;
+  /** Until a call is carried out, and again until its result is there. */
+  readonly delayMs?: () => number;
+  /** Until news is there. */
+  readonly newsDelayMs?: () => number;
+}
+
+export class MemorySharedLog implements SharedLog {
+  skewMs: number;
+  delayMs: () => number;
+  newsDelayMs: () => number;
+  #link: 'joined' | 'cut' | 'replies cut' = 'joined';
+  #onJoined: (() => void)[] = [];
+  #alive = true;
+  #isOpen = false;
+  #instance: string | null = null;
+  #listener: ((news: News) => void) | null = null;
+
+  constructor(
+    readonly store: MemoryLogStore,
+    options: MemorySharedLogOptions = {},
+  ) {
+    this.skewMs = options.skewMs ?? 0;
+    this.delayMs = options.delayMs ?? (() => 0);
+    this.newsDelayMs = options.newsDelayMs ?? (() => 0);
+  }
+
+  /** From now on every call rejects with `unavailable`, and nothing is carried out any more. */
+  cut(): void {
+    this.#part('cut');
+  }
+
+  /** From now on every call is carried out, and rejects with `unavailable` all the same. */
+  cutReplies(): void {
+    this.#part('replies cut');
+  }
+
+  join(): void {
+    if (this.#link === 'joined') return;
+    this.#link = 'joined';
+    for (const joined of this.#onJoined.splice(0)) joined();
+    this.#say({ kind: 'connected' });
+  }
+
+  /** kill -9: what has not been carried out never is; nothing settles any more. */
+  kill(): void {
+    this.#alive = false;
+    this.store.handles.delete(this);
+  }
+
+  open(): Promise<void> {
+    return this.#call(() => {
+      this.#isOpen = true;
+      this.store.handles.add(this);
+      this.#say({ kind: 'connected' });
+    }, true);
+  }
+
+  append(batch: Batch): Promise<Appended> {
+    return this.#call(() =>
+      this.store.append({ ...batch, rows: batch.rows.map((row) => shifted(row, -this.skewMs)) }),
+    );
+  }
+
+  streamThrough(stream: string): Promise<number> {
+    return this.#call(() => this.store.streamThrough(stream));
+  }
+
+  claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim> {
+    this.#instance = instance.id;
+    return this.#call(() => this.store.claim(instance, wants, epoch, leaseMs));
+  }
+
+  release(instance: Instance, epoch: number): Promise<void> {
+    return this.#call(() => this.store.release(instance, epoch));
+  }
+
+  outbox(instance: Instance, epoch: number): Outbox {
+    return new HolderOutbox(this, instance.id, epoch);
+  }
+
+  readonly meta = {
+    getMeta: (key: string): Promise<string | null> => this.#call(() => this.store.rows.getMeta(key)),
+    setMeta: (key: string, value: string): Promise<void> =>
+      this.#call(() => this.store.rows.setMeta(key, value)),
+  };
+
+  adoptMail(instance: Instance, epoch: number): Promise<void> {
+    return this.#call(() => {
+      this.store.checkLease(instance.id, epoch);
+      this.store.adoptMail();
+    });
+  }
+
+  mail(instance: Instance, afterId: number, limit: number): Promise<readonly Letter[]> {
+    return this.#call(() => this.store.mail(instance.id, afterId, limit));
+  }
+
+  send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void> {
+    return this.#call(() => this.store.send(to, kind, text));
+  }
+
+  onNews(listener: (news: News) => void): void {
+    this.#listener = listener;
+  }
+
+  close(instance: Instance): Promise<void> {
+    const end = (): void => {
+      this.#isOpen = false;
+      this.#listener = null;
+      this.store.handles.delete(this);
+    };
+    // Without the database nobody is told; the process is gone all the same.
+    return this.#call(() => this.store.bye(instance.id)).then(end, end);
+  }
+
+  /** From the store. */
+  hear(news: News, to: string | null): void {
+    if (to === null || this.#instance === null || to === this.#instance)
+      this.store.clock.after(this.newsDelayMs(), () => {
+        if (this.#link === 'joined') this.#say(news);
+      });
+  }
+
+  /** One transaction, there and back. */
+  async #call<T>(work: () => T | Promise<T>, opening = false): Promise<T> {
+    if (!opening && !this.#isOpen) throw new OutboxError('closed', 'The shared queue is closed.');
+    if (this.#link === 'cut') throw unavailable();
+    await this.wait();
+    if (this.#link === 'cut') throw unavailable();
+    const result = await work();
+    await this.wait();
+    if (this.#link !== 'joined') throw unavailable();
+    return result;
+  }
+
+  /**
+   * A commit: refused at once while nothing gets through; else it stays open until it is known that it was carried out
+   * under the lease, or can not be any more.
+   */
+  async commitOf(instance: string, epoch: number, work: () => Promise<void>): Promise<void> {
+    if (this.#link === 'cut') throw unavailable();
+    await this.wait();
+    if (this.#link === 'cut') await this.#joined();
+    this.store.checkLease(instance, epoch);
+    await work();
+    await this.wait();
+    if (this.#link === 'joined') return;
+    await this.#joined();
+    this.store.checkLease(instance, epoch);
+  }
+
+  /** Any other call of the holder's outbox. */
+  outboxCall<T>(work: () => T | Promise<T>): Promise<T> {
+    return this.#call(work);
+  }
+
+  /** Never resolves once the process is killed. */
+  async wait(): Promise<void> {
+    const ms = this.delayMs();
+    if (ms > 0) await new Promise<void>((resolve) => void this.store.clock.after(ms, resolve));
+    if (!this.#alive) await new Promise(() => undefined);
+  }
+
+  async #joined(): Promise<void> {
+    while (this.#link !== 'joined') await new Promise<void>((resolve) => this.#onJoined.push(resolve));
+    if (!this.#alive) await new Promise(() => undefined);
+  }
+
+  #part(link: 'cut' | 'replies cut'): void {
+    const wasJoined = this.#link === 'joined';
+    this.#link = link;
+    if (wasJoined) this.#say({ kind: 'lost' });
+  }
+
+  #say(news: News): void {
+    if (this.#alive && this.#isOpen) this.#listener?.(news);
+  }
+}
+
+/** Calls one after the other, results in their order. */
+class HolderOutbox implements Outbox {
+  readonly durable = true;
+  #isOpen = false;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly log: MemorySharedLog,
+    private readonly instance: string,
+    private readonly epoch: number,
+  ) {}
+
+  open(): Promise<Opened> {
+    return this.#next(async () => {
+      const { store, skewMs } = this.log;
+      const { flights, oldestTakenWallMs, ...opened } = await this.log.outboxCall(() => {
+        store.checkLease(this.instance, this.epoch);
+        return store.takeOver();
+      });
+      this.#isOpen = true;
+      return {
+        ...opened,
+        flights: flights.map(({ untilWallMs, ...flight }) => ({
+          ...flight,
+          untilWallMs: untilWallMs === null ? null : untilWallMs + skewMs,
+        })),
+        oldestTakenWallMs: oldestTakenWallMs === null ? null : oldestTakenWallMs + skewMs,
+      };
+    });
+  }
+
+  commit(commit: Commit): Promise<void> {
+    return this.#opened(() => {
+      if ((commit.append ?? []).length > 0)
+        throw new OutboxError('failed', 'New rows go into a shared queue by its `append`.');
+      return this.log.commitOf(this.instance, this.epoch, () => this.#carryOut(commit));
+    });
+  }
+
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
+    return this.#opened(async () => {
+      const { rows, shields } = await this.log.outboxCall(() =>
+        this.log.store.rows.read(lane, afterSeq, throughSeq, limit),
+      );
+      return { rows: this.#ours(rows), shields: this.#ours(shields) };
+    });
+  }
+
+  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
+    return this.#opened(async () => {
+      const found = await this.log.outboxCall(() =>
+        this.log.store.rows.rowsOfUsers(userHashes, afterSeq, limit),
+      );
+      return { ...found, rows: this.#ours(found.rows) };
+    });
+  }
+
+  getMeta(key: string): Promise<string | null> {
+    return this.#opened(() => this.log.meta.getMeta(key));
+  }
+
+  setMeta(key: string, value: string): Promise<void> {
+    return this.#opened(() =>
+      this.log.outboxCall(() => {
+        this.log.store.checkLease(this.instance, this.epoch);
+        return this.log.store.rows.setMeta(key, value);
+      }),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#isOpen = false;
+    await this.#last.catch(() => undefined);
+  }
+
+  async #carryOut(commit: Commit): Promise<void> {
+    const { store, skewMs } = this.log;
+    const lost = commit.lost?.map((flight) => ({ ...flight, untilWallMs: flight.untilWallMs - skewMs }));
+    await store.rows.commit({ ...commit, ...(lost === undefined ? {} : { lost }) });
+    const letters = new Map<string, object[]>();
+    for (const { seq, source, instance, report } of commit.tell ?? []) {
+      const ends = letters.get(instance) ?? [];
+      ends.push({ seq, node: source.node, account: source.account, report });
+      letters.set(instance, ends);
+    }
+    for (const [to, ends] of letters) store.send(to, 'ended', JSON.stringify(ends));
+  }
+
+  #ours(rows: readonly Row[]): Row[] {
+    const { store, skewMs } = this.log;
+    return rows.map((row) => ({ ...shifted(row, skewMs), instance: store.takers.get(row.seq) ?? '' }));
+  }
+
+  #opened<T>(call: () => T | Promise<T>): Promise<T> {
+    if (!this.#isOpen) return Promise.reject(new OutboxError('closed', 'The shared queue is closed.'));
+    return this.#next(async () => call());
+  }
+
+  #next<T>(call: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(call, call);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function shifted<R extends { readonly bornWallMs: number; readonly takenWallMs: number }>(
+  row: R,
+  byMs: number,
+): R {
+  return { ...row, bornWallMs: row.bornWallMs + byMs, takenWallMs: row.takenWallMs + byMs };
+}
+
+function unavailable(): OutboxError {
+  return new OutboxError('unavailable', 'the database cannot be reached');
+}
