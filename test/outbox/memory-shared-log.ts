@@ -314,12 +314,12 @@ export class MemorySharedLog implements SharedLog {
   /** One transaction, there and back. */
   async #call<T>(work: () => T | Promise<T>, opening = false): Promise<T> {
     if (!opening && !this.#isOpen) throw new OutboxError('closed', 'The shared queue is closed.');
-    if (this.#link === 'cut') throw unavailable();
+    if (this.#isCut()) throw unavailable();
     await this.wait();
-    if (this.#link === 'cut') throw unavailable();
+    if (this.#isCut()) throw unavailable();
     const result = await work();
     await this.wait();
-    if (this.#link !== 'joined') throw unavailable();
+    if (!this.#isJoined()) throw unavailable();
     return result;
   }
 
@@ -328,13 +328,13 @@ export class MemorySharedLog implements SharedLog {
    * under the lease, or can not be any more.
    */
   async commitOf(instance: string, epoch: number, work: () => Promise<void>): Promise<void> {
-    if (this.#link === 'cut') throw unavailable();
+    if (this.#isCut()) throw unavailable();
     await this.wait();
-    if (this.#link === 'cut') await this.#joined();
+    if (this.#isCut()) await this.#joined();
     this.store.checkLease(instance, epoch);
     await work();
     await this.wait();
-    if (this.#link === 'joined') return;
+    if (this.#isJoined()) return;
     await this.#joined();
     this.store.checkLease(instance, epoch);
   }
@@ -351,8 +351,17 @@ export class MemorySharedLog implements SharedLog {
     if (!this.#alive) await new Promise(() => undefined);
   }
 
+  /** As calls, since the compiler does not see that what it knows of a field ends with an `await`. */
+  #isCut(): boolean {
+    return this.#link === 'cut';
+  }
+
+  #isJoined(): boolean {
+    return this.#link === 'joined';
+  }
+
   async #joined(): Promise<void> {
-    while (this.#link !== 'joined') await new Promise<void>((resolve) => this.#onJoined.push(resolve));
+    while (!this.#isJoined()) await new Promise<void>((resolve) => this.#onJoined.push(resolve));
     if (!this.#alive) await new Promise(() => undefined);
   }
 
