@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Node, NodeAPI, NodeConstructor, NodeDef } from 'node-red';
 import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';
+import type { SharedRequest } from '../../src/delivery/shared-request';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import { OutboxError, type Outbox } from '../../src/outbox/outbox';
@@ -12,11 +13,14 @@ import type { Account, AccountNode } from './account-api';
 import { serveAccountForms } from './admin';
 import type { Problem } from './checks';
 import { connectionOf } from './connection';
+import { databaseConnection, identityOf, type DatabaseConnection } from './database';
 import { Holder, type Hold } from './holder';
+import { instanceName } from './instance-name';
 import { engines, sandbox } from './process-wide';
-import { outboxFile } from './queue-file';
+import { outboxFile, spoolFile } from './queue-file';
 import { serveSandboxMembers } from './sandbox-members';
 import { readNumber, readSettings, type AccountSettings, type Saved } from './settings';
+import { openSharedLog, testDatabase } from './shared-database';
 
 type AccountDef = NodeDef & Saved;
 
@@ -40,7 +44,7 @@ export = (RED: NodeAPI): void => {
   );
 
   serveSandboxMembers(RED, sandbox);
-  serveAccountForms(RED, engines, sandbox);
+  serveAccountForms(RED, engines, sandbox, testDatabase);
 };
 
 function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account {
@@ -78,20 +82,29 @@ async function openHold(
   settings: AccountSettings,
 ): Promise<Hold | Problem> {
   let leaveSandbox = (): void => undefined;
+  const leaving = (problem: Problem): Problem => {
+    leaveSandbox();
+    return problem;
+  };
   try {
     const sandboxUrl = settings.isSandbox ? await joinSandbox(RED, node) : null;
     if (sandboxUrl !== null) leaveSandbox = () => sandbox.leave();
     const connection = connectionOf(RED, settings, sandboxUrl);
-    if ('key' in connection) return connection;
-    const lease = engines.acquire(requestOf(RED, node, name, settings, connection));
+    if ('key' in connection) return leaving(connection);
+    const { database } = settings;
+    const shared = database === null ? null : databaseConnection(RED, database);
+    if (shared !== null && 'key' in shared) return leaving(shared);
+    const request = requestOf(RED, node, name, settings, connection);
+    const lease = engines.acquire(
+      shared === null ? request : { ...request, shared: sharedOf(RED, node, settings, shared) },
+    );
     const end = async (maxMs: number): Promise<void> => {
       await lease.release(maxMs);
       leaveSandbox();
     };
     return { lease, end };
   } catch (error) {
-    leaveSandbox();
-    return problemOf(name, error);
+    return leaving(problemOf(name, error));
   }
 }
 
@@ -136,14 +149,41 @@ function requestOf(
   };
 }
 
-/** On disk, or in memory where Node has no SQLite; then the log says so, and so does every status. */
 function openOutbox(RED: NodeAPI, node: Node, { queue, origin, member }: AccountSettings): Outbox {
   if (queue === 'memory') return new MemoryOutbox();
+  return openOnDisk(outboxFile(userDirOf(RED), origin, member), (reason) =>
+    node.warn(RED._('account.memoryInstead', { reason })),
+  );
+}
+
+function sharedOf(
+  RED: NodeAPI,
+  node: Node,
+  { origin, member }: AccountSettings,
+  connection: DatabaseConnection,
+): SharedRequest {
+  return {
+    identity: identityOf(connection),
+    open: () => openSharedLog(connection, origin, member),
+    spool: () =>
+      openOnDisk(spoolFile(userDirOf(RED), origin, member), (reason) =>
+        node.warn(RED._('account.keptInMemory', { reason })),
+      ),
+    instanceName: instanceName(RED.settings.uiPort),
+  };
+}
+
+function userDirOf(RED: NodeAPI): string {
+  return RED.settings.userDir ?? '.';
+}
+
+/** On disk, or in memory where Node has no SQLite; then the log says so, and so does every status. */
+function openOnDisk(file: string, warn: (reason: string) => void): Outbox {
   try {
-    return openDurableOutbox(outboxFile(RED.settings.userDir ?? '.', origin, member));
+    return openDurableOutbox(file);
   } catch (error) {
     if (!(error instanceof OutboxError) || error.code !== 'unavailable') throw error;
-    node.warn(RED._('account.memoryInstead', { reason: error.message }));
+    warn(error.message);
     return new MemoryOutbox();
   }
 }

@@ -3,7 +3,13 @@
 import type { NodeAPI } from 'node-red';
 import { migrate } from '../shared/migrations';
 import type { Problem } from './checks';
-import { readSettings, type AccountSettings, type Saved } from './settings';
+import {
+  readDatabase,
+  readSettings,
+  type AccountSettings,
+  type DatabaseSettings,
+  type Saved,
+} from './settings';
 
 export const accountType = 'instant-audience-account';
 
@@ -26,20 +32,30 @@ export function deployedSettings(RED: NodeAPI, id: string): AccountSettings | Pr
   return readSettings({ ...withEnvironment(RED, node, migrate(accountType, saved)), ...node.credentials });
 }
 
+/** The settings that the open form describes. */
+export function formSettings(RED: NodeAPI, id: string, values: Saved): AccountSettings | Problem {
+  return readSettings(formValues(RED, id, values));
+}
+
+/** The database that the open form describes, also while the rest of it is not filled in yet. */
+export function formDatabase(RED: NodeAPI, id: string, values: Saved): DatabaseSettings | Problem {
+  return readDatabase(formValues(RED, id, values));
+}
+
 /**
- * The settings that the open form describes. A password that was left as it is stored is the deployed account's;
- * it is put in here and nowhere else, so that it never goes back to the browser.
+ * What the fields of the open form mean. A password that was left as it is stored is the deployed account's; it is put
+ * in here and nowhere else, so that it never goes back to the browser.
  *
  * @param values properties and credentials as the fields hold them; anything that is no text is left out
  */
-export function formSettings(RED: NodeAPI, id: string, values: Saved): AccountSettings | Problem {
+function formValues(RED: NodeAPI, id: string, values: Saved): Saved {
   const node = deployedNode(RED, id);
   const stored = node?.credentials ?? {};
   const texts = Object.entries(values).filter(([, value]) => typeof value === 'string');
   const filled = texts.map(([name, value]): [string, unknown] =>
     secrets.includes(name) && value === storedPassword ? [name, stored[name] ?? ''] : [name, value],
   );
-  return readSettings(withEnvironment(RED, node, Object.fromEntries(filled)));
+  return withEnvironment(RED, node, Object.fromEntries(filled));
 }
 
 export function deployedNode(RED: NodeAPI, id: string): DeployedNode | null {

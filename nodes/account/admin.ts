@@ -1,4 +1,5 @@
-// What the forms ask of the runtime about an account: whether its login works, and which segments its member has.
+// What the forms ask of the runtime about an account: whether its login and its database work, and which segments its
+// member has.
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
@@ -11,10 +12,12 @@ import type { AuthOutcome, ReadOutcome } from '../../src/service/outcome';
 import { readWithToken } from '../../src/service/read-with-token';
 import type { SegmentList, SegmentQuery } from '../../src/service/segments';
 import { TokenKeeper } from '../../src/service/tokens';
-import { deployedSettings, formSettings } from './admin-settings';
+import { deployedSettings, formDatabase, formSettings } from './admin-settings';
 import type { Problem } from './checks';
 import { connectionOf } from './connection';
 import { ofFailure, testConnection, type TestResult } from './connection-test';
+import { databaseConnection } from './database';
+import { testSharedDatabase, type TestDatabase } from './database-test';
 import { SegmentDirectory, type ReadSegments } from './segment-directory';
 import { readSettings, type AccountSettings, type Saved } from './settings';
 
@@ -44,23 +47,36 @@ interface OwnLogin {
 const mostOwnLogins = 10;
 
 /** Registers the routes; call it once. */
-export function serveAccountForms(RED: NodeAPI, engines: Engines, sandbox: SharedSandbox): void {
-  const forms = new AccountForms(RED, engines, sandbox);
+export function serveAccountForms(
+  RED: NodeAPI,
+  engines: Engines,
+  sandbox: SharedSandbox,
+  testDatabase: TestDatabase,
+): void {
+  const forms = new AccountForms(RED, engines, sandbox, testDatabase);
   // A test sends the stored password to the address in the form. Whoever may deploy can do that anyway; nobody else.
   const mayTest = [
     RED.auth.needsPermission('instant-audience.write'),
     RED.auth.needsPermission('flows.write'),
   ];
   RED.httpAdmin.post('/instant-audience/account/test', ...mayTest, (request, response) => {
-    // A form of another site could send text, but not JSON, without the browser asking first.
-    const body: unknown = request.is('json') ? request.body : null;
-    void forms.test(body).then((answer) => response.status(answer.status).json(answer.body));
+    void forms.test(jsonIn(request)).then((answer) => response.status(answer.status).json(answer.body));
+  });
+  RED.httpAdmin.post('/instant-audience/account/test-database', ...mayTest, (request, response) => {
+    void forms
+      .testDatabase(jsonIn(request))
+      .then((answer) => response.status(answer.status).json(answer.body));
   });
   const mayRead = RED.auth.needsPermission('instant-audience.read');
   RED.httpAdmin.get('/instant-audience/account/:id/segments', mayRead, (request, response) => {
     const { id } = request.params as { id: string };
     void forms.segments(id, request.query).then((answer) => response.status(answer.status).json(answer.body));
   });
+}
+
+/** A form of another site could send text, but not JSON, without the browser asking first. */
+function jsonIn(request: { is(type: string): unknown; readonly body?: unknown }): unknown {
+  return typeof request.is('json') === 'string' ? request.body : null;
 }
 
 /** The routes without HTTP. None of them rejects. */
@@ -72,17 +88,33 @@ export class AccountForms {
     private readonly RED: NodeAPI,
     private readonly engines: Engines,
     private readonly sandbox: SharedSandbox,
+    private readonly databaseTest: TestDatabase,
   ) {}
 
   /** @param body `{id, values}`: the account's node id, and what the fields of its form hold */
-  async test(body: unknown): Promise<Answer> {
+  test(body: unknown): Promise<Answer> {
+    return this.#answer(body, async (id, values) => {
+      const settings = formSettings(this.RED, id, values);
+      return 'key' in settings ? incomplete(settings) : this.#test(id, settings);
+    });
+  }
+
+  /** The same for the database of a shared queue, whatever else is in the form. */
+  testDatabase(body: unknown): Promise<Answer> {
+    return this.#answer(body, async (id, values) => {
+      const settings = formDatabase(this.RED, id, values);
+      const connection = 'key' in settings ? settings : databaseConnection(this.RED, settings);
+      return 'key' in connection ? incomplete(connection) : testSharedDatabase(connection, this.databaseTest);
+    });
+  }
+
+  async #answer(body: unknown, ask: (id: string, values: Saved) => Promise<TestResult>): Promise<Answer> {
     if (!isRecord(body) || typeof body.id !== 'string' || !isRecord(body.values)) {
       return { status: 400, body: { result: 'badRequest', level: 'bad', params: {} } };
     }
     const { id, values } = body as { id: string; values: Saved };
     try {
-      const settings = formSettings(this.RED, id, values);
-      return { status: 200, body: 'key' in settings ? incomplete(settings) : await this.#test(id, settings) };
+      return { status: 200, body: await ask(id, values) };
     } catch (error) {
       return { status: 200, body: unexpected(error) };
     }

@@ -46,7 +46,7 @@ type Check = (value: string, read: Reader) => Problem | null;
 
 const environments = ['sandbox', 'production', 'custom'];
 const authMethods = ['password', 'jwt'];
-const queues = ['disk', 'memory'];
+const queues = ['disk', 'memory', 'shared'];
 
 /** What the editor shows in place of a stored password. */
 const storedPassword = '__PWRD__';
@@ -132,9 +132,23 @@ const privateKey: Check = (value, read) => {
     : problem('key_invalid');
 };
 
-/** `shared` is a name that is taken, for a queue that this version does not have. */
-const queue: Check = (value) =>
-  value === 'shared' ? problem('queue_shared_later') : oneOf(queues, 'queue_unknown')(value, () => undefined);
+const databaseUrl: Check = (value, read) => {
+  if (read('queue') !== 'shared' || value === storedPassword) {
+    return null;
+  }
+  if (value === '') {
+    return problem('database_url_missing');
+  }
+  const url = URL.canParse(value) ? new URL(value) : null;
+  if (url === null || !/^postgres(ql)?:$/.test(url.protocol)) {
+    return problem('database_url_invalid');
+  }
+  // A socket's folder stands in the parameter.
+  if (url.hostname === '' && (url.searchParams.get('host') ?? '') === '') {
+    return problem('database_url_no_host');
+  }
+  return /^\/[^/]/.test(url.pathname) ? null : problem('database_url_no_database');
+};
 
 const checks: Record<CheckedProperty, Check> = {
   environment: oneOf(environments, 'environment_unknown'),
@@ -146,8 +160,8 @@ const checks: Record<CheckedProperty, Check> = {
   password: filledIn(usesPassword, 'password_missing'),
   keyName: filledIn(usesKey, 'key_name_missing'),
   privateKey,
-  queue,
-  databaseUrl: filledIn((read) => read('queue') === 'shared', 'database_url_missing'),
+  queue: oneOf(queues, 'queue_unknown'),
+  databaseUrl,
   postsPerSecond: wholeNumber('postsPerSecond'),
   usersPerSecond: wholeNumber('usersPerSecond'),
   maxConcurrent: wholeNumber('maxConcurrent'),

@@ -30,7 +30,7 @@ export function connectionOf(
   const { authUrl, serviceUrl, limits } = settings;
   const { maxConcurrent } = limits;
   if (sandboxUrl !== null) return { authUrl: sandboxUrl, serviceUrl: sandboxUrl, maxConcurrent };
-  const tls = chosen(RED, settings.tls) as TlsNode | 'missing' | null;
+  const tls = tlsOf(RED, settings.tls);
   const proxy = chosen(RED, settings.proxy) as ProxyNode | 'missing' | null;
   if (tls === 'missing') return { key: 'error.tls_missing' };
   if (proxy === 'missing') return { key: 'error.proxy_missing' };
@@ -38,7 +38,7 @@ export function connectionOf(
     authUrl,
     serviceUrl,
     maxConcurrent,
-    ...(tls !== null && { tls: tls.addTLSOptions({}) }),
+    ...(tls !== null && { tls }),
     ...proxies(authUrl, serviceUrl, (url) =>
       proxy === null ? environmentProxy(RED, url) : chosenProxy(proxy, url),
     ),
@@ -76,6 +76,12 @@ function isFor(pattern: string, hostname: string): boolean {
     .toLowerCase()
     .replace(/^\*?\./, '');
   return host !== '' && (hostname === host || hostname.endsWith(`.${host}`));
+}
+
+/** What a `tls-config` node holds. */
+export function tlsOf(RED: NodeAPI, id: string): ServiceTls | 'missing' | null {
+  const tls = chosen(RED, id) as TlsNode | 'missing' | null;
+  return tls === null || tls === 'missing' ? tls : tls.addTLSOptions({});
 }
 
 /** Null when none is chosen; one that is disabled or gone is missing. */

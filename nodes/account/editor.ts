@@ -34,6 +34,7 @@ interface AccountProperties {
   usersPerSecond: number | string;
   maxConcurrent: number | string;
   queue: string;
+  databaseTls: string;
   queueMaxEntries: number | string;
   queueMaxMb: number | string;
   warnAfterMinutes: number | string;
@@ -121,13 +122,21 @@ function value(property: string): string {
   return (asText(field(property).val()) ?? '').trim();
 }
 
-/** Accounts that share a queue must agree on its place; the runtime would refuse the second one. */
+/**
+ * Accounts that share a queue must agree on its place; the runtime would refuse the second one. Outside the form the
+ * choice speaks for the database's URL, as that of the login does for its credentials.
+ */
 function validQueue(this: Account, value: unknown, options: unknown): true | string {
   const chosen = valid('queue').call(this, value, options);
   if (chosen !== true) {
     return chosen;
   }
   const others = readerOf(this);
+  const url =
+    isFormOpen(this) || this.credentials === undefined ? null : checkProperty('databaseUrl', others);
+  if (url !== null) {
+    return sentence(this, url);
+  }
   const read = (property: CheckedProperty, otherwise: string): string =>
     (others(property) ?? otherwise).trim();
   const other = disagreeing(this.id, {
@@ -149,7 +158,7 @@ function showWhatApplies(account: Account): void {
   $('.instant-audience-only-custom').toggle(environment === 'custom' || !known);
   $('.instant-audience-only-password').toggle(value('authMethod') !== 'jwt');
   $('.instant-audience-only-jwt').toggle(value('authMethod') !== 'password');
-  $('.instant-audience-only-shared').toggle(queue === 'shared');
+  $('.instant-audience-only-shared').toggle(queue !== 'disk' && queue !== 'memory');
   const queueHint = ['disk', 'memory', 'shared'].includes(queue) ? queue : 'other';
   $('#instant-audience-queue-hint').text(account._(`queue.${queueHint}Hint`));
 }
@@ -256,7 +265,7 @@ function showAccountProblems(account: Account, form: JQuery): void {
   showProblems(form, checked);
 }
 
-const testedFields = [
+const loginFields = [
   'environment',
   'authUrl',
   'serviceUrl',
@@ -270,10 +279,27 @@ const testedFields = [
   'proxy',
 ];
 
-/** What a test of the connection needs; the lists of configuration nodes say `_ADD_` for none. */
-function readConnection(): Record<string, string> {
-  const read = testedFields.map((name): [string, string] => [name, asText(field(name).val()) ?? '']);
+const databaseFields = ['databaseUrl', 'databaseTls'];
+
+/** What a test needs; the lists of configuration nodes say `_ADD_` for none. */
+function readFields(names: readonly string[]): Record<string, string> {
+  const read = names.map((name): [string, string] => [name, asText(field(name).val()) ?? '']);
   return Object.fromEntries(read.filter(([, text]) => text !== '_ADD_'));
+}
+
+function prepareTests(account: Account, form: JQuery): void {
+  prepareTestButton(account, form, {
+    id: 'instant-audience-test',
+    asking: 'test.asking',
+    route: 'test',
+    read: () => readFields(loginFields),
+  });
+  prepareTestButton(account, form, {
+    id: 'instant-audience-test-database',
+    asking: 'test.database.asking',
+    route: 'test-database',
+    read: () => readFields(databaseFields),
+  });
 }
 
 function prepareForm(account: Account): void {
@@ -282,9 +308,7 @@ function prepareForm(account: Account): void {
   makeTabs(account);
   keepSelectable(field('environment'), account.environment, (text) => text);
   keepSelectable(field('authMethod'), account.authMethod, (text) => text);
-  keepSelectable(field('queue'), account.queue, (text) =>
-    text === 'shared' ? account._('queue.shared') : text,
-  );
+  keepSelectable(field('queue'), account.queue, (text) => text);
   field('environment')
     .add(field('authMethod'))
     .add(field('queue'))
@@ -297,9 +321,10 @@ function prepareForm(account: Account): void {
   showWhatApplies(account);
   showWhatLimitsMean(account);
   showAccountProblems(account, form);
-  prepareTestButton(account, form, readConnection);
+  prepareTests(account, form);
   keepNames(form);
   reachConfigButtons(field('tls'), 'tls-config');
+  reachConfigButtons(field('databaseTls'), 'tls-config');
   reachConfigButtons(field('proxy'), 'http proxy');
 }
 
@@ -335,6 +360,7 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('instant-audience-
     queueMaxMb: { value: 2048, validate: valid('queueMaxMb') },
     warnAfterMinutes: { value: 2, validate: valid('warnAfterMinutes') },
     encryptIds: { value: false },
+    databaseTls: { value: '', type: 'tls-config', required: false },
     tls: { value: '', type: 'tls-config', required: false },
     proxy: { value: '', type: 'http proxy', required: false },
   },

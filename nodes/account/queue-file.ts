@@ -9,10 +9,19 @@ export function queueFolder(userDir: string): string {
 
 /** One file for each service and member, named so that a person finds it. */
 export function outboxFile(userDir: string, origin: string, member: string): string {
+  return join(queueFolder(userDir), `${nameOf(origin, member)}.sqlite`);
+}
+
+/** Where entries for a shared queue wait while its database cannot be reached. */
+export function spoolFile(userDir: string, origin: string, member: string): string {
+  return join(queueFolder(userDir), `${nameOf(origin, member)}-kept.sqlite`);
+}
+
+function nameOf(origin: string, member: string): string {
   const readable = origin
     .replace(/^https?:\/\//, '')
     .replace(/[^\w.-]+/g, '_')
     .slice(0, 80);
   const exact = createHash('sha256').update(`${origin} ${member}`).digest('hex').slice(0, 8);
-  return join(queueFolder(userDir), `${readable}-${member}-${exact}.sqlite`);
+  return `${readable}-${member}-${exact}`;
 }

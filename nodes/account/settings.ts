@@ -2,6 +2,7 @@
 //
 // They come from the form or from a file, with `${ENV}` in them, so any of them may be missing or of another type.
 
+import type { QueueKind } from '../../src/delivery/engines';
 import type { Limits } from '../../src/delivery/ledger';
 import { DEFAULT_AUTH_URL, DEFAULT_SERVICE_URL } from '../../src/service/client';
 import type { Login } from '../../src/service/login';
@@ -27,12 +28,21 @@ export interface AccountSettings {
   readonly serviceUrl: string;
   readonly login: Login;
   readonly limits: Limits;
-  readonly queue: 'disk' | 'memory';
+  readonly queue: QueueKind;
+  /** Where the queue is shared; else null. */
+  readonly database: DatabaseSettings | null;
   readonly queueMaxEntries: number;
   readonly queueMaxBytes: number;
   /** Ids of Node-RED's own `tls-config` and `http proxy` nodes; '' for none. */
   readonly tls: string;
   readonly proxy: string;
+}
+
+export interface DatabaseSettings {
+  /** With user name and password in it. */
+  readonly url: string;
+  /** Id of a `tls-config` node; '' for none. */
+  readonly tls: string;
 }
 
 /** Design section 3. */
@@ -67,12 +77,30 @@ export function readSettings(saved: Saved): AccountSettings | Problem {
       usersPerSecond: readNumber(saved, 'usersPerSecond'),
       maxConcurrent: readNumber(saved, 'maxConcurrent'),
     },
-    queue: text('queue') === 'memory' ? 'memory' : 'disk',
+    queue: queueOf(text('queue')),
+    database: text('queue') === 'shared' ? databaseOf(saved) : null,
     queueMaxEntries: readNumber(saved, 'queueMaxEntries'),
     queueMaxBytes: readNumber(saved, 'queueMaxMb') * 1_000_000,
     tls: text('tls'),
     proxy: text('proxy'),
   };
+}
+
+function queueOf(text: string): QueueKind {
+  return text === 'memory' || text === 'shared' ? text : 'disk';
+}
+
+function databaseOf(saved: Saved): DatabaseSettings {
+  return {
+    url: textOf(saved.databaseUrl)?.trim() ?? '',
+    tls: textOf(saved.databaseTls)?.trim() ?? '',
+  };
+}
+
+/** The database alone, whatever else is wrong with the account. */
+export function readDatabase(saved: Saved): DatabaseSettings | Problem {
+  const ofDatabase: Saved = { ...saved, queue: 'shared' };
+  return problemOf((property) => textOf(ofDatabase[property]), ['databaseUrl']) ?? databaseOf(saved);
 }
 
 /** The figure as saved; its default when it is missing or none. */
@@ -84,17 +112,17 @@ export function readNumber(saved: Saved, property: NumberProperty): number {
 }
 
 /** A variable that is not set leaves its `${NAME}` standing, which must not be sent as somebody's password. */
-function problemOf(read: Reader): Problem | null {
+function problemOf(read: Reader, properties = checkedProperties): Problem | null {
   const isUnset = (property: CheckedProperty): boolean => isFromEnvironment(read(property)?.trim() ?? '');
   const withoutUnset: Reader = (property) => (isUnset(property) ? '' : read(property));
-  for (const property of checkedProperties) {
+  for (const property of properties) {
     const problem = checkProperty(property, withoutUnset);
     if (problem === null) continue;
     if (!isUnset(property)) return problem;
     const name = read(property)!.trim().slice(2, -1);
     return { key: 'error.variable_unset', params: { property, name } };
   }
-  return read('queue') === 'shared' ? { key: 'error.queue_shared_later' } : null;
+  return null;
 }
 
 /** The sandbox lets anybody in. */

@@ -28,7 +28,15 @@ interface Line {
 }
 
 /** Those with which nothing is wrong. */
-const calmKeys: ReadonlySet<string> = new Set(['idle', 'idleMemory', 'working', 'workingMemory', 'dryRun']);
+const calmKeys: ReadonlySet<string> = new Set([
+  'idle',
+  'idleMemory',
+  'working',
+  'workingMemory',
+  'dryRun',
+  'standby',
+  'standbyQueued',
+]);
 
 export type FollowedAccount = Pick<AccountNode, 'id' | 'warnAfterMs' | 'isSandbox'>;
 
@@ -121,16 +129,22 @@ export class StatusLine {
     const { waiting } = stats.counters;
     const queued = short(waiting);
     const params = { queued };
-    const special = lineOfState(stats.state, queued) ?? lineOfLogin(engine.logins.state(account), queued);
-    if (special !== null) return special;
+    const { state } = stats;
     const told = this.told !== null && this.told.untilMs > performance.now() ? this.told.key : null;
-    if (told === 'full') return { look: 'stopped', key: 'full', params };
-    if (waiting === 0) return { look: 'idle', key: engine.durable ? 'idle' : 'idleMemory' };
+    const full: Line = { look: 'stopped', key: 'full', params };
+    // What is kept while the database is away has its cap, too.
+    if (told === 'full' && state.kind === 'apart') return full;
+    const special = lineOfState(state, queued) ?? lineOfLogin(engine.logins.state(account), queued);
+    if (special !== null) return special;
+    if (told === 'full') return full;
+    if (waiting === 0 && state.kind !== 'standby')
+      return { look: 'idle', key: engine.durable ? 'idle' : 'idleMemory' };
     if (stats.oldestMs > warnAfterMs) {
       const minutes = Math.floor(stats.oldestMs / 60_000);
       return { look: 'waiting', key: 'late', params: { queued, minutes } };
     }
     if (told === 'queuedOnly') return { look: 'working', key: 'queuedOnly', params };
+    if (state.kind === 'standby') return standbyLine(state.sender, waiting);
     return workingLine(stats, engine.durable);
   }
 }
@@ -139,6 +153,18 @@ function workingLine({ usersPerSecond: rate, counters }: EngineStats, durable: b
   const left = rate > 0 ? clock(counters.waiting / rate) : '…';
   const params = { queued: short(counters.waiting), rate, left };
   return { look: 'working', key: durable ? 'working' : 'workingMemory', params };
+}
+
+/** Nothing is wrong as long as somebody sends. */
+function standbyLine(sender: string | null, waiting: number): Line {
+  const queued = short(waiting);
+  if (sender === null)
+    return waiting === 0
+      ? { look: 'waiting', key: 'standbyAlone' }
+      : { look: 'waiting', key: 'standbyAloneQueued', params: { queued } };
+  return waiting === 0
+    ? { look: 'idle', key: 'standby', params: { sender } }
+    : { look: 'idle', key: 'standbyQueued', params: { queued, sender } };
 }
 
 /** What holds the whole engine up; null when nothing does. */
@@ -151,6 +177,10 @@ function lineOfState(state: EngineState, queued: string): Line | null {
       return { look: 'stopped', key: `outbox_${state.code}` };
     case 'parked':
       return { look: 'waiting', key: 'waiting', params };
+    case 'apart':
+      return state.kept === 0
+        ? { look: 'waiting', key: 'apart' }
+        : { look: 'waiting', key: 'apartKept', params: { kept: short(state.kept) } };
     case 'paused':
       return { look: 'waiting', key: 'pausedByFlow', params };
     case 'rateLimited': {
@@ -161,8 +191,8 @@ function lineOfState(state: EngineState, queued: string): Line | null {
       return { look: 'waiting', key: networkCodes.has(state.code) ? 'trouble' : 'failing', params };
     case 'refusing':
       return { look: 'stopped', key: 'refusing', params };
-    // Of any account; the node shows its own.
-    case 'login':
+    case 'standby': // Told below, after what may be wrong all the same.
+    case 'login': // Of any account; the node shows its own.
     case 'working':
     case 'idle':
       return null;

@@ -67,6 +67,7 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
       usersPerSecond: 1000,
       maxConcurrent: 15,
       queue: 'disk',
+      databaseTls: '',
       queueMaxEntries: 5_000_000,
       queueMaxMb: 2_048,
       warnAfterMinutes: 2,

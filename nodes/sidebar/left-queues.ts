@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { EngineInfo } from '../../src/delivery/engines';
 import { lookAt } from '../../src/outbox/left-queue';
-import { outboxFile, queueFolder } from '../account/queue-file';
+import { outboxFile, queueFolder, spoolFile } from '../account/queue-file';
 
 export interface ShownLeftQueue {
   /** Names it in every call; a file's name without its folder. */
@@ -19,7 +19,7 @@ export interface ShownLeftQueue {
   readonly problem: string | null;
 }
 
-const named = /^(.+)-(\d+)-[0-9a-f]{8}\.sqlite$/;
+const named = /^(.+)-(\d+)-[0-9a-f]{8}(?:-kept)?\.sqlite$/;
 
 /** Looking opens each file, so it is done at most so often. */
 const lookEveryMs = 30_000;
@@ -80,8 +80,12 @@ export class LeftQueues {
   }
 
   private used(): ReadonlySet<string> {
-    const onDisk = this.engines().filter(({ queue }) => queue === 'disk');
-    return new Set(onDisk.map(({ origin, member }) => basename(outboxFile(this.userDir, origin, member))));
+    const files = this.engines().flatMap(({ queue, origin, member }) => {
+      if (queue === 'memory') return [];
+      const fileOf = queue === 'disk' ? outboxFile : spoolFile;
+      return [basename(fileOf(this.userDir, origin, member))];
+    });
+    return new Set(files);
   }
 
   private look(file: string): ShownLeftQueue {

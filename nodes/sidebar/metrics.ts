@@ -3,6 +3,7 @@
 import type { NodeAPI } from 'node-red';
 import type { EngineInfo } from '../../src/delivery/engines';
 import { latencyBoundsMs } from '../../src/delivery/latency';
+import type { SharedView } from '../../src/delivery/shared-request';
 import type { ShownQueue } from './overview';
 
 /** One metric of the text format. */
@@ -20,6 +21,8 @@ export const prometheusType = 'text/plain; version=0.0.4; charset=utf-8';
 const states = [
   'starting',
   'outbox',
+  'standby',
+  'apart',
   'parked',
   'paused',
   'rateLimited',
@@ -46,6 +49,12 @@ function metricsOf(queues: readonly ShownQueue[], engines: readonly EngineInfo[]
   const counter = (name: string, help: string, figure: (queue: ShownQueue) => number): Metric => ({
     ...gauge(`${name}_total`, help, figure),
     type: 'counter',
+  });
+  const ofShared = (name: string, help: string, figure: (shared: SharedView) => number): Metric => ({
+    ...gauge(name, help, () => 0),
+    samples: queues.flatMap((queue) =>
+      queue.shared === null ? [] : [['', labelsOf(queue), figure(queue.shared)] as const],
+    ),
   });
   return [
     gauge('queue_entries', 'Entries that wait.', ({ waiting }) => waiting),
@@ -96,6 +105,9 @@ function metricsOf(queues: readonly ShownQueue[], engines: readonly EngineInfo[]
       ),
     },
     latencyOf(queues, engines),
+    ofShared('sender', '1 on the instance that sends, else 0.', ({ isSender }) => (isSender ? 1 : 0)),
+    ofShared('instances', 'Instances that share the queue.', ({ instances }) => instances.length),
+    ofShared('kept_entries', 'Entries kept here until the database can be reached.', ({ kept }) => kept),
   ];
 }
 

@@ -2,6 +2,7 @@
 
 import type { EngineInfo } from '../../src/delivery/engines';
 import type { EngineState } from '../../src/delivery/engine';
+import type { SharedView } from '../../src/delivery/shared-request';
 import type { Sample } from '../../src/delivery/history';
 import type { SegmentWarning } from '../../src/reconcile/segment-check';
 import { segmentParams } from '../out/segment-words';
@@ -15,6 +16,8 @@ export interface ShownState {
   readonly message: string | null;
   /** Until it goes on by itself; null when that is not known. */
   readonly secondsLeft: number | null;
+  /** The process that sends while this one stands by; null when nobody does. */
+  readonly sender: string | null;
 }
 
 export interface ShownQueue {
@@ -24,6 +27,8 @@ export interface ShownQueue {
   readonly origin: string;
   readonly member: string;
   readonly durable: boolean;
+  /** Of a queue that several processes share; else null. */
+  readonly shared: SharedView | null;
   readonly state: ShownState;
   readonly waiting: number;
   readonly postsInFlight: number;
@@ -90,7 +95,7 @@ export class Overview {
 
   private shown(info: EngineInfo): ShownQueue {
     const { key, accounts, origin, member, engine, limits } = info;
-    const { counters, oldestMs, postsInFlight, usersPerSecond, state } = engine.stats();
+    const { counters, oldestMs, postsInFlight, usersPerSecond, state, shared = null } = engine.stats();
     const { monitor } = engine;
     const { waiting, taken, accepted, superseded, expired, rejected } = counters;
     const perSecond = this.rate(key, accepted + superseded + expired + rejected) ?? usersPerSecond;
@@ -101,6 +106,7 @@ export class Overview {
       origin,
       member,
       durable: engine.durable,
+      shared,
       state: this.stateOf(info, state),
       waiting,
       postsInFlight,
@@ -163,7 +169,7 @@ export class Overview {
   private stateOf({ engine, accounts }: EngineInfo, state: EngineState): ShownState {
     const secondsUntil = (untilMs: number): number =>
       Math.max(1, Math.ceil((untilMs - this.monoMs()) / 1000));
-    const plain = { code: null, message: null, secondsLeft: null };
+    const plain = { code: null, message: null, secondsLeft: null, sender: null };
     switch (state.kind) {
       case 'outbox':
         return { ...plain, kind: state.kind, code: state.code, message: state.message };
@@ -172,13 +178,17 @@ export class Overview {
       case 'trouble':
         return { ...plain, kind: state.kind, code: state.code, message: state.message };
       case 'refusing':
+      case 'apart':
         return { ...plain, kind: state.kind, message: state.message };
+      case 'standby':
+        return { ...plain, kind: state.kind, sender: state.sender };
       case 'login': {
         const login = engine.logins.state(state.account);
         const untilMs = login?.kind === 'wait' ? login.untilMs : null;
         const several = accounts.length > 1;
         const name = accounts.find(({ id }) => id === state.account)?.name;
         return {
+          ...plain,
           kind: state.final ? 'loginRefused' : 'loginWait',
           code: state.code,
           message: several && name !== undefined ? `${name}: ${state.message}` : state.message,

@@ -4,6 +4,7 @@ import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'nod
 import { readEventTime } from '../../src/audience/event-time';
 import { shorten } from '../../src/audience/issues';
 import { evaluateInput, Failed, settle, type CompiledInput } from '../../src/audience/typed-inputs';
+import type { EngineState } from '../../src/delivery/engine';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import {
   checkRange,
@@ -172,12 +173,26 @@ class UsageNode {
     this.inTurn(async () => {
       try {
         const range = await this.rangeByItself();
+        await this.ready;
+        const state = this.engine?.stats().state;
+        if (state?.kind === 'standby' || state?.kind === 'apart') {
+          this.leaveToSender(state, range);
+          return;
+        }
         await this.report({} as Message, (messages) => this.node.send(messages), range);
         this.doneMs = range.toMs + 1000;
       } catch (error) {
         this.node.error(this.toldFailure(error).message);
       }
     });
+  }
+
+  /** Several share the queue: the report of an hour is made once, where it is sent. */
+  private leaveToSender(state: EngineState, { toMs }: Range): void {
+    // Nobody knows who sends while the database is away; then this hour is made up for.
+    if (state.kind !== 'standby') return;
+    this.doneMs = toMs + 1000;
+    this.show('idle', 'standby');
   }
 
   private inTurn(work: () => Promise<void>): void {

@@ -14,6 +14,7 @@ describe('the routes of the forms, with a login in front of the editor', functio
     });
   const acting: readonly (readonly [string, object])[] = [
     ['instant-audience/account/test', { id: 'a', values: { environment: 'sandbox' } }],
+    ['instant-audience/account/test-database', { id: 'a', values: {} }],
     ['instant-audience/builder/b/last-message', {}],
     ['instant-audience/builder/b/evaluate', { message: {}, inputs: [] }],
   ];
@@ -33,10 +34,11 @@ describe('the routes of the forms, with a login in front of the editor', functio
 
   it('answer somebody who may do everything, but not a form of another site', async () => {
     nodeRed = await start('*');
-    const [test, last, evaluated] = await Promise.all(
+    const [test, database, last, evaluated] = await Promise.all(
       acting.map(([where, body]) => nodeRed.post(where, body)),
     );
     assert.equal(test!.body.result, 'sandboxWorks');
+    assert.equal(database!.body.problem.key, 'error.database_url_missing');
     assert.deepEqual([last!.status, last!.body], [404, { code: 'notDeployed' }]);
     assert.deepEqual(evaluated!.body, { replies: [] });
     const text = {
@@ -44,7 +46,8 @@ describe('the routes of the forms, with a login in front of the editor', functio
       headers: { 'content-type': 'text/plain' },
       body: '{"id":"a","values":{}}',
     };
-    assert.equal((await nodeRed.fetch('instant-audience/account/test', text)).status, 400);
+    for (const route of ['test', 'test-database'])
+      assert.equal((await nodeRed.fetch(`instant-audience/account/${route}`, text)).status, 400);
   });
 });
 

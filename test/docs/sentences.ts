@@ -15,9 +15,9 @@ export interface Sentence {
 /** Parts of keys below which everything is a message. */
 const messages = new Set(['status', 'error', 'rejection', 'issue', 'invalid', 'validate', 'test']);
 /** Keys of hints and buttons in between, and of single messages elsewhere. */
-const noMessages = /\.test\.(button|asking)$/;
+const noMessages = /\.test\.(database\.)?(button|asking)$/;
 const alsoMessages =
-  /\.(sandboxStopped|memoryInstead)$|\.(picker|take|preview|reason)\.(no(?!Items)|not|refused|waiting|tooLarge)/;
+  /\.(sandboxStopped|memoryInstead|keptInMemory)$|\.(picker|take|preview|reason)\.(no(?!Items)|not|refused|waiting|tooLarge)/;
 
 /** Files of src/ whose sentences reach the log, a status or an error as they are. */
 const logFiles = [

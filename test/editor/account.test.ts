@@ -29,6 +29,7 @@ describe('the account node in the editor', () => {
       usersPerSecond: 1000,
       maxConcurrent: 15,
       queue: 'disk',
+      databaseTls: '',
       queueMaxEntries: 5_000_000,
       queueMaxMb: 2048,
       warnAfterMinutes: 2,
@@ -53,7 +54,9 @@ describe('the account node in the editor', () => {
   });
 
   it("uses Node-RED's own nodes for TLS and proxy, both optional", () => {
-    assert.deepEqual(plain(definition.defaults.tls), { value: '', type: 'tls-config', required: false });
+    const tls = { value: '', type: 'tls-config', required: false };
+    assert.deepEqual(plain(definition.defaults.tls), tls);
+    assert.deepEqual(plain(definition.defaults.databaseTls), tls);
     assert.deepEqual(plain(definition.defaults.proxy), { value: '', type: 'http proxy', required: false });
   });
 
@@ -90,6 +93,17 @@ describe('the account node in the editor', () => {
     assert.match(withCredentials({ username: 'u', has_password: true }, 'jwt'), /^Private key: needed/);
     assert.equal(withCredentials({ username: 'u', has_privateKey: true }, 'jwt'), '');
     assert.deepEqual(errorsOf(production), [], 'not loaded is not missing');
+  });
+
+  it('asks for the database of a shared queue, as far as the editor knows the credentials', () => {
+    const withCredentials = (credentials: object, queue = 'shared') =>
+      errorsOf({ queue, credentials }).join();
+    assert.match(withCredentials({}), /^Database URL: needed/);
+    assert.match(withCredentials({ databaseUrl: 'host' }), /^Database URL: an address that begins/);
+    assert.equal(withCredentials({ has_databaseUrl: true }), '');
+    assert.equal(withCredentials({ databaseUrl: 'postgres://host/db' }), '');
+    assert.equal(withCredentials({}, 'disk'), '');
+    assert.deepEqual(errorsOf({ queue: 'shared' }), [], 'not loaded is not missing');
   });
 
   it('asks for the name of a key', () => {
@@ -202,13 +216,32 @@ describe('the checks that form and runtime share', () => {
     );
   });
 
-  it('refuse the shared queue, which this version does not have', () => {
-    const keys = (account: Record<string, string>) =>
-      checkAccount((name) => account[name]).map(({ key }) => key);
-    assert.deepEqual(keys({ queue: 'shared', databaseUrl: 'postgres://host/db' }), [
-      'error.queue_shared_later',
-    ]);
-    assert.deepEqual(keys({ queue: 'disk' }), []);
+  it('look at the address of the database where the queue is shared, and only there', () => {
+    const keys = (databaseUrl: string, queue = 'shared') =>
+      checkAccount((name) => ({ queue, databaseUrl })[name as 'queue']).map(({ key }) => key);
+    for (const good of [
+      'postgres://u:p@host/db',
+      'postgresql://host:5433/db?application_name=x',
+      'postgres://u:p%40%2F@[::1]:5432/db',
+      'postgres:///db?host=/var/run/postgresql',
+      ' postgres://host/db ',
+      '${AUDIENCE_DATABASE_URL}',
+      '__PWRD__',
+    ])
+      assert.deepEqual(keys(good), [], good);
+    for (const [bad, key] of [
+      ['', 'missing'],
+      ['host/db', 'invalid'],
+      ['mysql://host/db', 'invalid'],
+      ['https://host/db', 'invalid'],
+      ['postgres://u:p#w@host/db', 'invalid'],
+      ['postgres:///db', 'no_host'],
+      ['postgres://host', 'no_database'],
+      ['postgres://u:p@host:5432/', 'no_database'],
+    ] as const) {
+      assert.deepEqual(keys(bad), [`error.database_url_${key}`], bad);
+      assert.deepEqual(keys(bad, 'disk'), []);
+    }
   });
 });
 

@@ -46,10 +46,10 @@ const linksOf = (help: string, language: string): string[] =>
   all(help, /\]\(([^)]+)\)/g).map((link) => link.replace(`-${language}.webp`, '-LANGUAGE.webp'));
 const itemsOf = (help: string): string[] => all(help, /^( *(?:-|\d\.) )/gm);
 
-/** The fields that a help file must speak of: those of the form, but the shared queue's, which is not offered yet. */
+/** The fields that a help file must speak of: those of the form. */
 function labelsOf(node: string, words: Words): string[] {
   const keys = all(read(node, 'form.html'), /data-i18n="((?:segment-builder\.)?label\.[^"]+)"/g);
-  return keys.filter((key) => key !== 'label.databaseUrl').map((key) => lookUp(words, key)!);
+  return keys.map((key) => lookUp(words, key)!);
 }
 
 for (const node of nodes) {

@@ -51,7 +51,7 @@ describe('the words of the tab Audience', () => {
 
   it('name every state, figure and chart', () => {
     const states =
-      'starting outbox parked paused rateLimited loginRefused loginWait login trouble refusing working idle';
+      'starting outbox standby apart parked paused rateLimited loginRefused loginWait login trouble refusing working idle';
     for (const state of states.split(' ')) assert.ok(lookUp(wordsIn('en-US'), `state.${state}`), state);
     const figures = 'queue inFlight rate drain oldest accepted superseded expired rejected invalid';
     for (const figure of figures.split(' ')) assert.ok(lookUp(wordsIn('en-US'), `figure.${figure}`), figure);

@@ -106,14 +106,18 @@ describe('admin requests of any form', function () {
           privateKey: '__PWRD__',
         },
       },
+      { id: 'account', values: { databaseUrl: 'postgres://me:p%40@nowhere/db?host=a', databaseTls: '' } },
     ];
-    const forms = new AccountForms(RED(), engines, shared);
+    const forms = new AccountForms(RED(), engines, shared, () =>
+      Promise.resolve({ kind: 'works', waiting: 0, sender: null }),
+    );
     const query = fc.dictionary(
       fc.constantFrom('search', 'start', 'environment', '__proto__'),
       fc.oneof(wildText, wildJson, fc.constant('sandbox')),
     );
     await fuzzAsync(fc.tuple(mutated(usual, wildJson), wildText, query), 250, async ([body, id, asked]) => {
       isAnswer(await forms.test(harmless(asJson(body))));
+      isAnswer(await forms.testDatabase(asJson(body)));
       isAnswer(await forms.segments(id, asked));
     });
   });

@@ -5,6 +5,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import helper from 'node-red-node-test-helper';
 import { AccountForms, type Answer } from '../../nodes/account/admin';
+import type { DatabaseConnection } from '../../nodes/account/database';
+import type { DatabaseTest } from '../../nodes/account/database-test';
 import { ofFailure } from '../../nodes/account/connection-test';
 import { engines, sandbox as shared } from '../../nodes/account/process-wide';
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox';
@@ -23,10 +25,16 @@ describe("an account's forms", () => {
   let sandbox: Sandbox | null = null;
   let server: Running | null = null;
   let forms: AccountForms;
+  /** What the store was asked, and what it says. */
+  let asked: DatabaseConnection[] = [];
+  let found: () => Promise<DatabaseTest>;
 
   useNodeRed();
   beforeEach(() => {
-    forms = new AccountForms((helper as any)._RED, engines, shared);
+    forms = new AccountForms((helper as any)._RED, engines, shared, (connection) => {
+      asked.push(connection);
+      return found();
+    });
   });
   afterEach(async () => {
     await unload();
@@ -242,6 +250,101 @@ describe("an account's forms", () => {
     });
   });
 
+  describe('the test of the database', () => {
+    const password = 's3cr3t/word';
+    const databaseUrl = `postgres://me:${encodeURIComponent(password)}@db.example:6543/My-Queue`;
+    const testDatabase = async (values: object, id = 'account'): Promise<any> => {
+      const { status, body } = await forms.testDatabase({ id, values });
+      assert.equal(status, 200);
+      const text = JSON.stringify(body);
+      assert.ok(!text.includes(password) && !text.includes(encodeURIComponent(password)), text);
+      checkWords(body);
+      return body;
+    };
+    const failed = (code: string, message = ''): void => {
+      found = () => Promise.resolve({ kind: 'failed', code, message });
+    };
+    beforeEach(() => {
+      asked = [];
+      found = () => Promise.resolve({ kind: 'works', waiting: 7, sender: 'node-2' });
+    });
+
+    it('tells how many entries wait and who sends, also with nothing else filled in', async () => {
+      const values = { databaseUrl, environment: 'production' };
+      assert.deepEqual(await testDatabase(values), {
+        result: 'database.worksSender',
+        level: 'good',
+        params: { host: 'db.example:6543', waiting: 7, sender: 'node-2' },
+      });
+      assert.deepEqual(asked, [{ url: databaseUrl }]);
+      found = () => Promise.resolve({ kind: 'works', waiting: 0, sender: null });
+      assert.equal((await testDatabase({ databaseUrl })).result, 'database.works');
+    });
+
+    for (const [code, result] of [
+      ['dns', 'unknownHost'],
+      ['unreachable', 'unreachable'],
+      ['login', 'login'],
+      ['no_database', 'noDatabase'],
+      ['tls', 'tls'],
+      ['standby', 'standby'],
+      ['newer_version', 'newer'],
+      ['busy', 'busy'],
+      ['anything else', 'failed'],
+    ] as const) {
+      it(`tells ${code} as ${result}`, async () => {
+        failed(code);
+        assert.equal((await testDatabase({ databaseUrl })).result, `database.${result}`);
+      });
+    }
+
+    it('tells which right is missing, by a statement that can be run as it stands', async () => {
+      failed('rights');
+      assert.deepEqual((await testDatabase({ databaseUrl })).params, { database: '"My-Queue"', user: 'me' });
+    });
+
+    it('puts neither URL nor password into an answer, whatever the database says', async () => {
+      failed('failed', `could not use ${databaseUrl}: ${password}`);
+      assert.deepEqual((await testDatabase({ databaseUrl })).params, {
+        host: 'db.example:6543',
+        reason: 'could not use …: …',
+      });
+      found = () => Promise.reject(new Error(`broken by ${password}`));
+      assert.equal((await testDatabase({ databaseUrl })).params.reason, 'broken by …');
+    });
+
+    it('tells what is missing or wrong in the form, by the form’s own sentences', async () => {
+      const problem = async (values: object): Promise<string> => (await testDatabase(values)).problem.key;
+      assert.equal(await problem({}), 'error.database_url_missing');
+      assert.equal(await problem({ databaseUrl: 'host/db' }), 'error.database_url_invalid');
+      assert.equal(await problem({ databaseUrl: '${NOT_SET_ANYWHERE}' }), 'error.variable_unset');
+      assert.equal(await problem({ databaseUrl, databaseTls: 'gone' }), 'error.database_tls_missing');
+      assert.deepEqual(asked, []);
+    });
+
+    it('uses the stored URL where the form shows that there is one, and that of a variable', async () => {
+      const url = await start();
+      const credentials = { account: { username: 'me', password: rightPassword, databaseUrl } };
+      await load([customAccount(url)], credentials);
+      await testDatabase({ databaseUrl: '__PWRD__' });
+      const other = await testDatabase({ databaseUrl: '__PWRD__' }, 'not deployed');
+      assert.equal(other.problem.key, 'error.database_url_missing');
+      process.env.FORMS_TEST_DATABASE = 'postgres://there/db';
+      try {
+        await testDatabase({ databaseUrl: '${FORMS_TEST_DATABASE}' });
+      } finally {
+        delete process.env.FORMS_TEST_DATABASE;
+      }
+      assert.deepEqual(asked, [{ url: databaseUrl }, { url: 'postgres://there/db' }]);
+    });
+
+    it('refuses what is no question', async () => {
+      for (const body of [null, 'x', {}, { id: 1, values: {} }, { id: 'a', values: [] }]) {
+        assert.equal((await forms.testDatabase(body)).status, 400);
+      }
+    });
+  });
+
   describe('the list of segments', () => {
     const page = async (id: string, query: Record<string, string> = {}): Promise<any> => {
       const answer: Answer = await forms.segments(id, query);
@@ -341,23 +444,26 @@ function checkWords({ result, params, problem }: any): void {
     assert.ok(words[group][name], problem.key);
     return;
   }
-  const sentence = words.test[result];
+  const sentence = result.split('.').reduce((group: any, key: string) => group?.[key], words.test);
   assert.ok(sentence, `no word for ${result}`);
   for (const [, name] of sentence.matchAll(/__(\w+?)__/g))
     assert.ok(params[name] !== undefined, `${result}: ${name}`);
 }
 
-describe('the results of a test of the connection', () => {
+describe('the results of the tests', () => {
   it('have a word each, and no word is left over', () => {
-    const sources = ['connection-test.ts', 'admin.ts', 'editor/test-button.ts'].map((file) =>
-      readFileSync(path.join(__dirname, '..', '..', 'nodes', 'account', file), 'utf8'),
+    const sources = ['connection-test.ts', 'database-test.ts', 'admin.ts', 'editor/test-button.ts'].map(
+      (file) => readFileSync(path.join(__dirname, '..', '..', 'nodes', 'account', file), 'utf8'),
     );
     const used = new Set(
-      sources.flatMap((source) => [...source.matchAll(/'(\w+)'/g)].map(([, word]) => word!)),
+      sources.flatMap((source) => [...source.matchAll(/'(?:database\.)?(\w+)'/g)].map(([, word]) => word!)),
     );
     for (const then of ['Works', 'Refused'])
       for (const side of ['Ahead', 'Behind']) used.add(`clock${side}${then}`);
-    const words = Object.keys(wordsOf('account').test).filter((word) => !['button', 'asking'].includes(word));
+    const { database, ...test } = wordsOf('account').test;
+    const words = Object.keys({ ...test, ...database }).filter(
+      (word) => !['button', 'asking'].includes(word),
+    );
     assert.deepEqual(
       words.filter((word) => !used.has(word)),
       [],

@@ -1,6 +1,6 @@
 // What the runtime makes of an account's saved properties, wherever they came from.
 import assert from 'node:assert/strict';
-import { readNumber, readSettings, type AccountSettings } from '../../nodes/account/settings';
+import { readDatabase, readNumber, readSettings, type AccountSettings } from '../../nodes/account/settings';
 import { load } from '../editor/bundle';
 
 const production = { environment: 'production', member: '7', username: 'me', password: 'p' };
@@ -28,6 +28,7 @@ describe('the settings of an account', () => {
       serviceUrl: 'https://streaming-data.appnexus.com',
       limits: { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 },
       queue: 'disk',
+      database: null,
       queueMaxEntries: 5_000_000,
       queueMaxBytes: 2_048_000_000,
       tls: '',
@@ -72,6 +73,26 @@ describe('the settings of an account', () => {
     assert.equal(origin('HTTPS://Streaming-Data.appnexus.com:443/'), settings(production).origin);
     assert.equal(origin('http://there:8080/api/'), 'http://there:8080/api');
     assert.notEqual(origin('http://there'), settings({}).origin);
+  });
+
+  it('have a database where the queue is shared, and only there', () => {
+    const databaseUrl = ' postgres://u:p@host/db ';
+    const shared = settings({ queue: 'shared', databaseUrl, databaseTls: 'tls' });
+    assert.deepEqual(
+      [shared.queue, shared.database],
+      ['shared', { url: 'postgres://u:p@host/db', tls: 'tls' }],
+    );
+    assert.equal(settings({ queue: 'memory', databaseUrl }).database, null);
+    assert.equal(problem({ queue: 'shared' }), 'error.database_url_missing');
+    assert.deepEqual(readSettings({ queue: 'shared', databaseUrl: '${NOT_THERE}' }), {
+      key: 'error.variable_unset',
+      params: { property: 'databaseUrl', name: 'NOT_THERE' },
+    });
+    // A form may be tested before the rest of it is filled in.
+    assert.deepEqual(readDatabase({ databaseUrl, environment: 'production' }), {
+      url: 'postgres://u:p@host/db',
+      tls: '',
+    });
   });
 
   it('do not take a variable that is not set for a value', () => {

@@ -69,6 +69,22 @@ const cases: readonly [Case, string][] = [
   [{ state: { kind: 'starting' } }, 'yellow ring connecting'],
   [{ state: { kind: 'parked' }, waiting: 2 }, 'yellow ring 2 queued'],
   [{ state: { kind: 'paused' }, waiting: 2 }, 'yellow ring paused by the flow · 2 queued'],
+  [{ state: { kind: 'standby', sender: 'node-2' } }, 'green dot standby, node-2 is sending'],
+  [
+    { state: { kind: 'standby', sender: 'node-2' }, waiting: 1234 },
+    'green dot standby · 1.2k queued · node-2 sends',
+  ],
+  [{ state: { kind: 'standby', sender: null } }, 'yellow ring standby, nobody is sending yet'],
+  [
+    { state: { kind: 'standby', sender: null }, waiting: 3 },
+    'yellow ring standby · 3 queued · nobody sends yet',
+  ],
+  [
+    { state: { kind: 'standby', sender: 'node-2' }, waiting: 9, oldestMs: 190_000 },
+    'yellow ring late by 3 min · 9 queued',
+  ],
+  [{ state: { kind: 'apart', message: '', kept: 0 }, waiting: 5 }, 'yellow ring database away'],
+  [{ state: { kind: 'apart', message: '', kept: 1234 } }, 'yellow ring database away · 1.2k kept here'],
   [{ state: { kind: 'rateLimited', untilMs: 23_500 } }, 'yellow ring paused 24 s'],
   [
     { state: { kind: 'trouble', code: 'timeout', message: '' }, waiting: 2 },
@@ -139,11 +155,23 @@ describe('the status of the out node', () => {
     }
   });
 
+  it('tells that what is kept while the database is away has come to its cap', () => {
+    const watched = new Watched();
+    watched.line.tell('full');
+    watched.follow({ state: { kind: 'apart', message: '', kept: 5 }, waiting: 5 });
+    watched.line.stop();
+    assert.deepEqual(watched.shown, ['red ring queue full · 5 queued']);
+  });
+
   it('has room for a remark while nothing is wrong with the delivery, and turns yellow for it', () => {
     for (const [what, expected] of [
       [{}, 'yellow ring segment 12 is inactive'],
       [{ waiting: 7 }, 'yellow ring 7 queued · 0/s · … · segment 12 is inactive'],
       [{ state: { kind: 'parked' }, waiting: 2 }, 'yellow ring 2 queued'],
+      [
+        { state: { kind: 'standby', sender: 'b' } },
+        'yellow ring standby, b is sending · segment 12 is inactive',
+      ],
     ] as [Case, string][]) {
       const watched = new Watched();
       watched.remark = 'segment 12 is inactive';

@@ -36,6 +36,7 @@ const outboxCodes: OutboxError['code'][] = [
   'unavailable',
   'closed',
   'failed',
+  'fenced',
 ];
 const loginCodes = [
   ...[
@@ -145,7 +146,7 @@ describe('the words of the out node', () => {
 describe("the words of the account's runtime", () => {
   it('exist for every key that it names', () => {
     const account = wordsOf('account');
-    const files = ['account', 'connection', 'settings', 'sandbox-members'].map(
+    const files = ['account', 'connection', 'database', 'settings', 'sandbox-members'].map(
       (file) => `account/${file}.ts`,
     );
     const keys = [...sources(...files).matchAll(/'(error|account)\.(\w+)'/g)];

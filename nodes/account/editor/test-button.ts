@@ -1,4 +1,4 @@
-// The button that tries the login in the form, also an unsaved one, and the sentence beside it.
+// A button that tries what is in the form, saved or not, at its other end, and the sentence beside it.
 import type { EditorNode } from '../../types/red-editor';
 
 /** What the route answers; the sentence is among the words of the account. */
@@ -15,17 +15,24 @@ const icons = {
   bad: 'fa-times-circle',
 } as const;
 
-/**
- * @param read what the fields hold, by property; a password that was not touched is `__PWRD__`, which the runtime
- *   takes for the stored one
- */
+export interface TestButton {
+  /** Of the button; the place of its sentence has the same with `-result`. */
+  readonly id: string;
+  /** Of the words' keys. */
+  readonly asking: string;
+  /** The route, below `instant-audience/account/`. */
+  readonly route: string;
+  /** What the fields hold, by property; a password that was not touched is `__PWRD__`, which stands for the stored one. */
+  readonly read: () => Record<string, string>;
+}
+
 export function prepareTestButton(
   account: EditorNode<object>,
   form: JQuery,
-  read: () => Record<string, string>,
+  { id, asking, route, read }: TestButton,
 ): void {
-  const button = $('#instant-audience-test');
-  const place = $('#instant-audience-test-result');
+  const button = $(`#${id}`);
+  const place = $(`#${id}-result`);
   // An answer that comes after the form has changed speaks of something else.
   let asked = 0;
   const show = (level: Result['level'] | '', text: string): void => {
@@ -40,14 +47,14 @@ export function prepareTestButton(
   button.on('click', () => {
     const mine = ++asked;
     enable(false);
-    show('', account._('test.asking'));
+    show('', account._(asking));
     const answered = (result: Result): void => {
       if (mine !== asked) return;
       enable(true);
       show(result.level, sentenceOf(account, result));
     };
     $.ajax({
-      url: 'instant-audience/account/test',
+      url: `instant-audience/account/${route}`,
       method: 'POST',
       contentType: 'application/json',
       data: JSON.stringify({ id: account.id, values: read() }),

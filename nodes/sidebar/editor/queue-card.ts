@@ -1,5 +1,6 @@
 // One queue in the tab: what it does, its figures, its last hour, and the buttons that act on it.
 import type { Sample } from '../../../src/delivery/history';
+import type { SharedView } from '../../../src/delivery/shared-request';
 import type { SidebarRed } from '../../types/red-sidebar';
 import type { ShownQueue } from '../overview';
 import { call, saveAs, text } from './api';
@@ -38,6 +39,7 @@ export class QueueCard {
   private readonly late = make('p', { class: 'instant-audience-late', role: 'status' });
   private readonly segments = make('ul');
   private readonly about = make('p');
+  private readonly sharers = make('p');
   private readonly detail = make('p');
   private readonly figures = new Map<Figure, HTMLElement>();
   private readonly rejected = make('ul');
@@ -65,6 +67,7 @@ export class QueueCard {
     this.fold.head.parentElement!.after(this.late, this.segments);
     this.fold.body.append(
       this.detail,
+      this.sharers,
       this.charts.root,
       this.makeFigures(),
       make('div', { class: 'instant-audience-buttons' }, ...Object.values(this.buttons)),
@@ -159,6 +162,8 @@ export class QueueCard {
       ]),
     );
     setText(this.about, aboutOf(queue));
+    setShown(this.sharers, queue.shared !== null);
+    if (queue.shared !== null) setText(this.sharers, sharersOf(queue.shared));
     this.showButtons(queue);
   }
 
@@ -219,10 +224,24 @@ function sumOf({ waiting, usersPerSecond }: ShownQueue): string {
   return word('queue.sum', { waiting: shortNumber(waiting), rate: shortNumber(usersPerSecond) });
 }
 
-function aboutOf({ origin, member, durable }: ShownQueue): string {
-  const place = word(durable ? 'queue.onDisk' : 'queue.inMemory');
+function aboutOf({ origin, member, durable, shared }: ShownQueue): string {
+  const place =
+    shared === null ? word(durable ? 'queue.onDisk' : 'queue.inMemory') : word('queue.inDatabase');
   const service = origin === 'sandbox' ? word('queue.sandbox') : origin;
   return word('queue.about', { service, member, place });
+}
+
+/** `2 instances share it. Sends: node-2. The others: node-1.` */
+function sharersOf({ sender, instances, kept }: SharedView): string {
+  const at = sender === null ? -1 : instances.indexOf(sender);
+  const others = instances.filter((_name, index) => index !== at);
+  const sentences = [
+    word('shared.instances', { many: number(instances.length) }),
+    sender === null ? word('shared.nobody') : word('shared.sender', { sender }),
+    others.length === 0 ? '' : word('shared.others', { names: others.join(', ') }),
+    kept === 0 ? '' : word('shared.kept', { kept: number(kept) }),
+  ];
+  return sentences.filter((sentence) => sentence !== '').join(' ');
 }
 
 function figuresOf(queue: ShownQueue): Record<Figure, string> {

@@ -8,6 +8,8 @@ const looks: Readonly<Record<ShownState['kind'], Look>> = {
   starting: 'waiting',
   outbox: 'stopped',
   parked: 'waiting',
+  standby: 'idle',
+  apart: 'waiting',
   paused: 'waiting',
   rateLimited: 'waiting',
   loginRefused: 'stopped',
@@ -19,11 +21,12 @@ const looks: Readonly<Record<ShownState['kind'], Look>> = {
   idle: 'idle',
 };
 
-export function lookOf({ kind }: ShownState): Look {
-  return looks[kind];
+export function lookOf({ kind, sender }: ShownState): Look {
+  return kind === 'standby' && sender === null ? 'waiting' : looks[kind];
 }
 
-export function stateText({ kind, code, secondsLeft }: ShownState): string {
+export function stateText({ kind, code, secondsLeft, sender }: ShownState): string {
+  if (kind === 'standby' && sender !== null) return word('state.standbyFor', { sender });
   const special = code === null ? '' : wordOr(`state.${kind}_${code}`, '');
   const text = special === '' ? word(`state.${kind}`) : special;
   return secondsLeft === null

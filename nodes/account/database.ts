@@ -1,0 +1,31 @@
+// The database of a shared queue: how it is reached, from the settings and Node-RED's `tls-config` node.
+
+import { createHash } from 'node:crypto';
+import type { NodeAPI } from 'node-red';
+import type { ServiceTls } from '../../src/service/client';
+import type { Problem } from './checks';
+import { tlsOf } from './connection';
+import type { DatabaseSettings } from './settings';
+
+export interface DatabaseConnection {
+  readonly url: string;
+  readonly tls?: ServiceTls;
+}
+
+/** What the store needs, or that the chosen TLS configuration is missing. */
+export function databaseConnection(
+  RED: NodeAPI,
+  { url, tls: id }: DatabaseSettings,
+): DatabaseConnection | Problem {
+  const tls = tlsOf(RED, id);
+  if (tls === 'missing') return { key: 'error.database_tls_missing' };
+  return { url, ...(tls !== null && { tls }) };
+}
+
+/** A digest, since it stands for the password: the same for accounts that mean the same database. */
+export function identityOf(connection: DatabaseConnection): string {
+  const { url, tls = null } = connection;
+  return createHash('sha256')
+    .update(JSON.stringify([url, tls]))
+    .digest('hex');
+}

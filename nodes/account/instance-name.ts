@@ -1,0 +1,31 @@
+// What this Node-RED is called among those that share a queue: for people, who know machines and ports.
+
+import { hostname } from 'node:os';
+
+/** For names of one's own, such as a pod's; the variable counts for all accounts of the process. */
+export const nameVariable = 'INSTANCE_AUDIENCE_NAME';
+
+const mostChars = 80;
+
+/**
+ * @param uiPort of Node-RED's settings, which may have any value; several Node-RED of one machine differ by it
+ */
+export function instanceName(
+  uiPort: unknown,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+  host: () => string = hostname,
+): string {
+  const given = tidy(environment[nameVariable] ?? '');
+  if (given !== '') return given;
+  const name = tidy(host());
+  const port = typeof uiPort === 'number' || typeof uiPort === 'string' ? Number(uiPort) : 0;
+  return Number.isInteger(port) && port > 0 ? `${name}:${port}` : name;
+}
+
+/** It stands in statuses and lists: one line, and not a long one. */
+function tidy(name: string): string {
+  return name
+    .replace(/[\p{C}\s]+/gu, ' ')
+    .trim()
+    .slice(0, mostChars);
+}

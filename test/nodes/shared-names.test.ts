@@ -1,0 +1,65 @@
+// What a shared queue is called for people, and which accounts mean the same one.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { EngineInfo, QueueKind } from '../../src/delivery/engines';
+import { identityOf } from '../../nodes/account/database';
+import { instanceName } from '../../nodes/account/instance-name';
+import { outboxFile, queueFolder, spoolFile } from '../../nodes/account/queue-file';
+import { LeftQueues } from '../../nodes/sidebar/left-queues';
+
+describe('the name of an instance', () => {
+  const host = (): string => 'node-2';
+
+  it('is the machine and the port of Node-RED', () => {
+    assert.equal(instanceName(1880, {}, host), 'node-2:1880');
+    assert.equal(instanceName('1881', {}, host), 'node-2:1881');
+    for (const unknown of [undefined, 0, '', 'pipe', null, NaN])
+      assert.equal(instanceName(unknown, {}, host), 'node-2');
+  });
+
+  it('is that of the environment where it gives one, in one line of no great length', () => {
+    assert.equal(instanceName(1880, { INSTANCE_AUDIENCE_NAME: ' audience-0 ' }, host), 'audience-0');
+    assert.equal(instanceName(1880, { INSTANCE_AUDIENCE_NAME: '  ' }, host), 'node-2:1880');
+    const long = instanceName(1880, { INSTANCE_AUDIENCE_NAME: `a\n\u0007b${'c'.repeat(500)}` }, host);
+    assert.match(long, /^a bc+$/);
+    assert.equal(long.length, 80);
+  });
+});
+
+describe('the identity of a database', () => {
+  const url = 'postgres://me:s3cr3t@host/db';
+
+  it('is the same for the same address and TLS only, and tells neither', () => {
+    assert.equal(identityOf({ url }), identityOf({ url }));
+    assert.notEqual(identityOf({ url }), identityOf({ url: `${url}2` }));
+    assert.notEqual(identityOf({ url }), identityOf({ url, tls: { ca: 'x' } }));
+    assert.match(identityOf({ url, tls: { ca: 'x' } }), /^[0-9a-f]{64}$/);
+  });
+});
+
+describe('what is kept while the database of a shared queue is away', () => {
+  const origin = 'https://streaming-data.appnexus.com';
+  let userDir = '';
+  before(() => {
+    userDir = mkdtempSync(path.join(tmpdir(), 'kept-'));
+    mkdirSync(queueFolder(userDir));
+  });
+  after(() => rmSync(userDir, { recursive: true }));
+
+  it('has a file of its own, which counts as left when no account shares the queue any more', () => {
+    const [disk, kept] = [outboxFile(userDir, origin, '7'), spoolFile(userDir, origin, '7')];
+    assert.notEqual(disk, kept);
+    for (const file of [disk, kept]) writeFileSync(file, 'no queue, so that it is listed with its problem');
+    const left = (...kinds: QueueKind[]): string[] => {
+      const engines = kinds.map((queue) => ({ queue, origin, member: '7' }) as EngineInfo);
+      return new LeftQueues(userDir, () => engines).list().map(({ file }) => file);
+    };
+    assert.deepEqual(left('shared'), [path.basename(disk)]);
+    assert.deepEqual(left('disk'), [path.basename(kept)]);
+    assert.deepEqual(left('memory').sort(), [path.basename(disk), path.basename(kept)].sort());
+    const { member, origin: shown } = new LeftQueues(userDir, () => []).list()[0]!;
+    assert.deepEqual([shown, member], ['streaming-data.appnexus.com', '7']);
+  });
+});
