@@ -112,10 +112,15 @@ export class SharedRun {
     return this.sites.findIndex((_, index) => `node-${index + 1}` === sender);
   }
 
-  /** Resolves when nothing waits in the database any more, nor on a machine. */
+  /** Resolves when nothing has waited in the database for so long that no machine keeps anything back either. */
   async drained(timeoutMs = 40_000): Promise<void> {
+    let emptySinceMs: number | null = null;
     await until(
-      async () => (await this.state()).waiting === 0,
+      async () => {
+        const { waiting } = await this.state();
+        emptySinceMs = waiting > 0 ? null : (emptySinceMs ?? performance.now());
+        return emptySinceMs !== null && performance.now() - emptySinceMs > keptMs;
+      },
       timeoutMs,
       () => `an empty queue; logs:\n${this.logs()}`,
     );
@@ -160,6 +165,8 @@ export class SharedRun {
   }
 }
 
+/** What a machine keeps is handed over a second after the database is back, at the latest. */
+const keptMs = 2_500;
 /** Users whose old request may still run are sent once more then. */
 export const repeatedMs = 32_000;
 
