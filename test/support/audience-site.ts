@@ -12,6 +12,10 @@ export interface SiteOptions {
   readonly serviceUrl: string;
   /** The account's limits; the documented ones unless said. */
   readonly limits?: Limits;
+  /** Shares its queue in this database with others. */
+  readonly databaseUrl?: string;
+  /** Among those, for people. */
+  readonly name?: string;
 }
 
 export const documentedAccountLimits: Limits = {
@@ -32,6 +36,7 @@ const statusMs = 1_100;
 export function audienceFlow({
   serviceUrl,
   limits = documentedAccountLimits,
+  databaseUrl,
 }: Omit<SiteOptions, 'version'>): FlowNode[] {
   const inTab = (node: FlowNode, ...wires: string[][]): FlowNode => ({
     z: nodeIds.tab,
@@ -53,7 +58,7 @@ export function audienceFlow({
       member: '1',
       authMethod: 'password',
       ...limits,
-      queue: 'disk',
+      queue: databaseUrl === undefined ? 'disk' : 'shared',
       warnAfterMinutes: 2,
     },
     inTab(http(nodeIds.input, 'post', '/events'), [nodeIds.out]),
@@ -125,11 +130,19 @@ export class AudienceSite {
   /** Starts Node-RED; `changed` holds from now on. */
   async start(changed: Partial<SiteOptions> = {}): Promise<void> {
     this.options = { ...this.options, ...changed };
+    const { databaseUrl, name } = this.options;
     this.nodeRed = await NodeRed.start({
       version: this.options.version,
       userDir: this.userDir,
       flows: audienceFlow(this.options),
-      credentials: { [nodeIds.account]: { username: 'jane', password: 'secret' } },
+      credentials: {
+        [nodeIds.account]: {
+          username: 'jane',
+          password: 'secret',
+          ...(databaseUrl !== undefined && { databaseUrl }),
+        },
+      },
+      ...(name !== undefined && { env: { INSTANCE_AUDIENCE_NAME: name } }),
     });
   }
 
@@ -167,6 +180,11 @@ export class AudienceSite {
     } finally {
       comms.close();
     }
+  }
+
+  /** Puts its process to sleep, or wakes it. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.running.signal(signal);
   }
 
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<Stopped> {

@@ -44,6 +44,7 @@ const notTaken: ReadonlySet<number> = new Set([404, 503]);
 
 export class EventLoad {
   readonly counts: LoadCounts = { taken: 0, unanswered: 0, repeated: 0 };
+  private urls: readonly string[] = [];
   private number = 0;
   private stopping = false;
   private givenUp = false;
@@ -51,20 +52,26 @@ export class EventLoad {
 
   constructor(private readonly options: LoadOptions) {}
 
-  /** Sends to `url` until `stop`. */
-  start(url: string): void {
+  /** Sends until `stop`: each message, and each try of one, to any of the addresses. */
+  start(...urls: string[]): void {
     const { clients = 24, users } = this.options;
+    this.urls = urls;
     this.stopping = false;
     this.working = Promise.all(
       Array.from({ length: clients }, (_, client) => {
         const own = Array.from({ length: users }, (_user, user) => user).filter(
           (user) => user % clients === client,
         );
-        return this.work(url, own);
+        return this.work(own);
       }),
     );
     // Whoever stops it gets the error.
     this.working.catch(() => undefined);
+  }
+
+  /** Which addresses take messages from now on. */
+  sendTo(...urls: string[]): void {
+    this.urls = urls;
   }
 
   /** Resolves when no message is under way; rejects when one got an answer that it should not get. */
@@ -79,18 +86,19 @@ export class EventLoad {
     await this.stop().catch(() => undefined);
   }
 
-  private async work(url: string, users: readonly number[]): Promise<void> {
+  private async work(users: readonly number[]): Promise<void> {
     while (!this.stopping) {
       const message = this.nextMessage(users);
-      if (!(await this.deliver(url, message))) return;
+      if (!(await this.deliver(message))) return;
       await sleep(this.options.pauseMs ?? 0);
     }
   }
 
   /** False when the other side is gone and the client gives up. */
-  private async deliver(url: string, { entries, changes }: Message): Promise<boolean> {
+  private async deliver({ entries, changes }: Message): Promise<boolean> {
     const { expected, delivery } = this.options;
     for (;;) {
+      const url = this.urls[this.below(this.urls.length)]!;
       const answer = await send(url, entries, this.options.answerMs ?? answerMs);
       if (answer === 'taken') {
         expected.taken(changes);

@@ -203,6 +203,11 @@ export class NodeRed {
     return CommsLog.open(new URL('comms', this.url));
   }
 
+  /** Puts its process to sleep, or wakes it. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.child.kill(signal);
+  }
+
   /**
    * Asks it to end (SIGTERM) and waits. One that does not end in 20 s is killed, which is an error. The user
    * directory is deleted unless the caller brought it.

@@ -1,0 +1,173 @@
+// Several real Node-RED with one queue in a real PostgreSQL, under load and under everything that goes wrong.
+import { strict as assert } from 'node:assert';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Limits } from '../../src/delivery/ledger';
+import { schemaOf } from '../../src/outbox/postgres-schema';
+import type { Fault } from '../../src/sandbox/sandbox';
+import { AudienceSite, assertNothingEscaped } from '../support/audience-site';
+import { EventLoad, type LoadOptions } from '../support/event-load';
+import { ExpectedAudience } from '../support/expected-audience';
+import { until, type NodeRedVersion } from '../support/node-red';
+import { assertQuotaKept } from '../support/quota';
+import { postgresAt } from '../support/services';
+import { StandAloneSandbox } from '../support/stand-alone-sandbox';
+
+export interface SharedSites {
+  readonly versions: readonly NodeRedVersion[];
+  readonly databaseUrl: string;
+  readonly users?: number;
+  readonly clients?: number;
+  readonly pauseMs?: number;
+  readonly limits?: Limits;
+  readonly faults?: readonly Fault[];
+  readonly delivery?: LoadOptions['delivery'];
+}
+
+/** What is in the database, as an operator would ask it. */
+export interface SharedState {
+  readonly waiting: number;
+  readonly sender: string | null;
+  readonly epoch: number;
+}
+
+/** `close()` it in the end, whatever happened. */
+export class SharedRun {
+  readonly expected = new ExpectedAudience();
+  readonly load: EventLoad;
+
+  private constructor(
+    readonly sandbox: StandAloneSandbox,
+    readonly sites: readonly AudienceSite[],
+    private readonly databaseUrl: string,
+    private readonly options: SharedSites,
+  ) {
+    const { users = 240, clients = 16, pauseMs = 5, delivery = 'once' } = options;
+    this.load = new EventLoad({
+      expected: this.expected,
+      users,
+      clients,
+      pauseMs,
+      answerMs: 15_000,
+      delivery,
+    });
+  }
+
+  /** Each runs, and knows who sends. */
+  static async start(options: SharedSites): Promise<SharedRun> {
+    const { versions, databaseUrl, limits, faults = [] } = options;
+    const sandbox = await StandAloneSandbox.start({ faults });
+    const sites: AudienceSite[] = [];
+    const run = new SharedRun(sandbox, sites, databaseUrl, options);
+    try {
+      for (const [index, version] of versions.entries()) {
+        const name = `node-${index + 1}`;
+        const site = await AudienceSite.make({
+          version,
+          serviceUrl: sandbox.url,
+          databaseUrl,
+          name,
+          ...(limits !== undefined && { limits }),
+        });
+        sites.push(site);
+        await site.start();
+      }
+      await run.sends(null);
+    } catch (error) {
+      await run.close();
+      throw error;
+    }
+    return run;
+  }
+
+  get eventUrls(): string[] {
+    return this.sites.map(({ eventsUrl }) => eventsUrl);
+  }
+
+  async state(): Promise<SharedState> {
+    const { url } = this.sandbox;
+    const schema = schemaOf({ origin: new URL(url).origin, member: '1' });
+    const client = await postgresAt(this.databaseUrl);
+    try {
+      const { rows } = await client.query(`
+        SELECT total.waiting::int AS waiting, lease.epoch::int AS epoch,
+          CASE WHEN lease.expires_at > clock_timestamp() THEN lease.holder_name END AS sender
+        FROM ${schema}.total, ${schema}.lease`);
+      return rows[0] as SharedState;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Resolves with who sends, once somebody does other than `not`. */
+  async sends(not: string | null, timeoutMs = 20_000): Promise<number> {
+    let sender: string | null = null;
+    await until(
+      async () => {
+        sender = (await this.state().catch(() => null))?.sender ?? null;
+        return sender !== null && sender !== not;
+      },
+      timeoutMs,
+      () => `somebody other than ${not} who sends; logs:\n${this.logs()}`,
+    );
+    return this.sites.findIndex((_, index) => `node-${index + 1}` === sender);
+  }
+
+  /** Resolves when nothing has waited in the database for so long that no machine keeps anything back either. */
+  async drained(timeoutMs = 40_000): Promise<void> {
+    let emptySinceMs: number | null = null;
+    await until(
+      async () => {
+        const { waiting } = await this.state();
+        emptySinceMs = waiting > 0 ? null : (emptySinceMs ?? performance.now());
+        return emptySinceMs !== null && performance.now() - emptySinceMs > keptMs;
+      },
+      timeoutMs,
+      () => `an empty queue; logs:\n${this.logs()}`,
+    );
+  }
+
+  /** The service holds what the events in their order give. */
+  async assertAudience(): Promise<number> {
+    const state = await this.sandbox.state();
+    assert.deepEqual(this.expected.differences(state), [], this.logs());
+    this.expected.settle(state);
+    return state.length;
+  }
+
+  async assertQuota(): Promise<void> {
+    const { limits } = this.options;
+    const changed =
+      limits === undefined
+        ? {}
+        : { postsPerSecond: limits.postsPerSecond, usersPerSecond: limits.usersPerSecond };
+    assertQuotaKept(await this.sandbox.peaks(), changed);
+  }
+
+  assertNothingEscaped(): void {
+    for (const { log } of this.sites) assertNothingEscaped(log);
+  }
+
+  logs(): string {
+    return this.sites.map(({ log }, index) => `node-${index + 1}:\n${log.slice(-4_000)}`).join('\n');
+  }
+
+  async close(): Promise<void> {
+    await this.load.giveUp();
+    for (const site of this.sites) {
+      try {
+        site.signal('SIGCONT');
+      } catch {
+        // It does not run.
+      }
+      await site.close();
+    }
+    await this.sandbox.kill();
+  }
+}
+
+/** What a machine keeps is handed over a second after the database is back, at the latest. */
+const keptMs = 2_500;
+/** Users whose old request may still run are sent once more then. */
+export const repeatedMs = 32_000;
+
+export { sleep };

@@ -1,0 +1,79 @@
+// Two real Node-RED, 5 and 4.1, that share a queue in a real PostgreSQL: any of them may be killed, put to sleep or
+// deployed. The long run does more of it, with three.
+import { strict as assert } from 'node:assert';
+import { performance } from 'node:perf_hooks';
+import { cleanUps } from '../support/clean-up';
+import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
+import { count, since, tell } from './measured';
+import { repeatedMs, SharedRun, sleep } from './shared-run';
+
+describe('two Node-RED that share a queue', function () {
+  this.timeout(120_000);
+  const ends = cleanUps();
+  let run: SharedRun;
+
+  before(async function () {
+    const server = await findPostgres();
+    needService(this, server, 'PostgreSQL');
+    // The one from npm has one connection for all.
+    if (!server.concurrent) this.skip();
+    ends(() => server.stop());
+    const database = await freshPostgresDatabase(server, 'audience_shared');
+    ends(() => database.drop());
+    run = await SharedRun.start({
+      versions: ['5', '4.1'],
+      databaseUrl: database.url,
+      faults: [{ kind: 'latency', beforeMs: [0, 40], afterMs: [0, 40] }],
+    });
+    ends(() => run.close());
+  });
+
+  it('hold what was taken by either, in order, after the sender is killed', async () => {
+    const startedMs = performance.now();
+    run.load.start(...run.eventUrls);
+    await sleep(2_500);
+    const sender = await run.sends(null);
+    await run.sites[sender]!.stop('SIGKILL');
+    const killedMs = performance.now();
+    run.load.sendTo(run.sites[1 - sender]!.eventsUrl);
+    await run.sends(`node-${sender + 1}`);
+    const tookMs = performance.now() - killedMs;
+    await sleep(1_500);
+    await run.load.stop();
+    await run.sites[sender]!.start();
+    await run.drained();
+    const memberships = await run.assertAudience();
+    tell(
+      count(run.load.counts.taken, 'events taken'),
+      count(run.load.counts.unanswered, 'unanswered'),
+      count(memberships, 'memberships as expected'),
+      `the other had the lease after ${(tookMs / 1000).toFixed(1)} s`,
+      since(startedMs),
+    );
+    assert.ok(run.load.counts.taken > 500);
+  });
+
+  it('do so when the sender sleeps for longer than its lease, and wakes', async () => {
+    const sender = await run.sends(null);
+    run.load.start(...run.eventUrls);
+    await sleep(1_500);
+    run.load.sendTo(run.sites[1 - sender]!.eventsUrl);
+    run.sites[sender]!.signal('SIGSTOP');
+    await run.sends(`node-${sender + 1}`);
+    await sleep(1_500);
+    run.sites[sender]!.signal('SIGCONT');
+    await sleep(1_500);
+    await run.load.stop();
+    await run.drained();
+    await run.assertAudience();
+  });
+
+  it('never went over the quota together, and leave nothing behind', async () => {
+    await sleep(repeatedMs);
+    await run.assertAudience();
+    await run.assertQuota();
+    for (const site of run.sites) assert.equal((await site.stop()).code, 0);
+    run.assertNothingEscaped();
+    assert.equal((await run.state()).waiting, 0);
+  });
+});
