@@ -1,7 +1,9 @@
 // The pictures of the forms: each as somebody has just filled it in, in light and in dark.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { PostgresLog } from '../src/outbox/postgres-log.ts';
 import { Editor } from '../test/browser/editor.ts';
+import { findPostgres, freshPostgresDatabase } from '../test/support/services.ts';
 
 const builder = 'builder';
 const out = 'out';
@@ -68,7 +70,7 @@ async function outPictures(editor, images, theme) {
   return files;
 }
 
-async function accountPictures(editor, images, theme) {
+async function accountPictures(editor, images, theme, databaseUrl) {
   const { page } = editor;
   await page.setViewportSize({ width: 1400, height: 860 });
   await editor.editConfig(account);
@@ -87,12 +89,51 @@ async function accountPictures(editor, images, theme) {
   files.push(await shoot(editor, images, 'account-limits', theme));
   await tabs.getByText('Queue').click();
   files.push(await shoot(editor, images, 'account-queue', theme));
+  await chooseSharedQueue(editor, databaseUrl);
+  files.push(await shoot(editor, images, 'account-shared', theme));
   await editor.cancel();
   return files;
 }
 
+/** As somebody leaves it who has tested the database, in the tab of the queue. */
+async function chooseSharedQueue({ page }, databaseUrl) {
+  await page.locator('#node-config-input-queue').selectOption('shared');
+  await page.locator('#node-config-input-databaseUrl').fill(databaseUrl);
+  await page.locator('#instant-audience-test-database').click();
+  await page.locator('#instant-audience-test-database-result[data-level="good"]').waitFor();
+  await page.evaluate('document.activeElement.blur()');
+}
+
+/** A PostgreSQL for the pictures of a shared queue, with a queue in it that an instance sends from. */
+async function withDatabase(take) {
+  const server = await findPostgres();
+  if (server === null)
+    throw new Error('There is no PostgreSQL for the pictures, neither running nor installed.');
+  const database = await freshPostgresDatabase(server, 'audience_pictures');
+  const sender = { id: 'pictures', name: 'node-2:1880' };
+  const queues = [
+    { origin: 'sandbox', member: '1' },
+    { origin: 'https://streaming-data.appnexus.com', member: '1661' },
+  ].map((queue) => new PostgresLog({ url: database.url, ...queue }));
+  try {
+    for (const queue of queues) {
+      await queue.open();
+      await queue.claim(sender, true, null, 600_000);
+    }
+    return await take(database.url);
+  } finally {
+    for (const queue of queues) await queue.close(sender);
+    await database.drop();
+    await server.stop();
+  }
+}
+
 /** Deploys a flow of its own and gives the files that it wrote. */
-export async function formPictures(nodeRed, browser, images) {
+export function formPictures(nodeRed, browser, images) {
+  return withDatabase((databaseUrl) => takeFormPictures(nodeRed, browser, images, databaseUrl));
+}
+
+async function takeFormPictures(nodeRed, browser, images, databaseUrl) {
   await nodeRed.deploy(flows);
   const editor = await Editor.open(browser, nodeRed, { width: 1400, height: 900 });
   await editor.nodeOnCanvas(builder).waitFor();
@@ -101,7 +142,7 @@ export async function formPictures(nodeRed, browser, images) {
     await editor.setTheme(theme);
     files.push(...(await builderPictures(editor, images, theme)));
     files.push(...(await outPictures(editor, images, theme)));
-    files.push(...(await accountPictures(editor, images, theme)));
+    files.push(...(await accountPictures(editor, images, theme, databaseUrl)));
   }
   return files;
 }
@@ -164,7 +205,11 @@ async function needLetters(page) {
 }
 
 /** Small pictures for the help in the editor's sidebar, in each of its languages; Node-RED serves them. */
-export async function helpPictures(nodeRed, browser, resources) {
+export function helpPictures(nodeRed, browser, resources) {
+  return withDatabase((databaseUrl) => takeHelpPictures(nodeRed, browser, resources, databaseUrl));
+}
+
+async function takeHelpPictures(nodeRed, browser, resources, databaseUrl) {
   await nodeRed.deploy(flows);
   const files = [];
   for (const language of ['en-US', 'de', 'ja']) {
@@ -182,6 +227,10 @@ export async function helpPictures(nodeRed, browser, resources) {
     await page.locator('#instant-audience-test').click();
     await page.locator('#instant-audience-test-result[data-level="good"]').waitFor();
     files.push(await shootForHelp(editor, file('account')));
+    await editor.editConfig(account);
+    await page.locator('#instant-audience-account-tabs a').nth(2).click();
+    await chooseSharedQueue(editor, databaseUrl);
+    files.push(await shootForHelp(editor, file('account-shared')));
     await page.close();
   }
   return files;

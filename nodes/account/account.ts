@@ -7,6 +7,8 @@ import type { SharedRequest } from '../../src/delivery/shared-request';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import { OutboxError, type Outbox } from '../../src/outbox/outbox';
+import { PostgresLog } from '../../src/outbox/postgres-log';
+import { testDatabase } from '../../src/outbox/postgres-test';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
 import { migrate } from '../shared/migrations';
 import type { Account, AccountNode } from './account-api';
@@ -20,7 +22,6 @@ import { engines, sandbox } from './process-wide';
 import { outboxFile, spoolFile } from './queue-file';
 import { serveSandboxMembers } from './sandbox-members';
 import { readNumber, readSettings, type AccountSettings, type Saved } from './settings';
-import { openSharedLog, testDatabase } from './shared-database';
 
 type AccountDef = NodeDef & Saved;
 
@@ -164,7 +165,7 @@ function sharedOf(
 ): SharedRequest {
   return {
     identity: identityOf(connection),
-    open: () => openSharedLog(connection, origin, member),
+    open: () => new PostgresLog({ ...connection, origin, member }),
     spool: () =>
       openOnDisk(spoolFile(userDirOf(RED), origin, member), (reason) =>
         node.warn(RED._('account.keptInMemory', { reason })),

@@ -4,11 +4,11 @@ import type { NodeAPI } from 'node-red';
 import { migrate } from '../shared/migrations';
 import type { Problem } from './checks';
 import {
-  readDatabase,
+  readSharedQueue,
   readSettings,
   type AccountSettings,
-  type DatabaseSettings,
   type Saved,
+  type SharedQueueSettings,
 } from './settings';
 
 export const accountType = 'instant-audience-account';
@@ -37,9 +37,9 @@ export function formSettings(RED: NodeAPI, id: string, values: Saved): AccountSe
   return readSettings(formValues(RED, id, values));
 }
 
-/** The database that the open form describes, also while the rest of it is not filled in yet. */
-export function formDatabase(RED: NodeAPI, id: string, values: Saved): DatabaseSettings | Problem {
-  return readDatabase(formValues(RED, id, values));
+/** The shared queue that the open form describes, also while the login is not filled in yet. */
+export function formSharedQueue(RED: NodeAPI, id: string, values: Saved): SharedQueueSettings | Problem {
+  return readSharedQueue(formValues(RED, id, values));
 }
 
 /**

@@ -12,12 +12,12 @@ import type { AuthOutcome, ReadOutcome } from '../../src/service/outcome';
 import { readWithToken } from '../../src/service/read-with-token';
 import type { SegmentList, SegmentQuery } from '../../src/service/segments';
 import { TokenKeeper } from '../../src/service/tokens';
-import { deployedSettings, formDatabase, formSettings } from './admin-settings';
+import { deployedSettings, formSharedQueue, formSettings } from './admin-settings';
 import type { Problem } from './checks';
 import { connectionOf } from './connection';
 import { ofFailure, testConnection, type TestResult } from './connection-test';
 import { databaseConnection } from './database';
-import { testSharedDatabase, type TestDatabase } from './database-test';
+import { databaseResult, type TestDatabase } from './database-test';
 import { SegmentDirectory, type ReadSegments } from './segment-directory';
 import { readSettings, type AccountSettings, type Saved } from './settings';
 
@@ -99,12 +99,15 @@ export class AccountForms {
     });
   }
 
-  /** The same for the database of a shared queue, whatever else is in the form. */
+  /** The same for the database of a shared queue, whatever login is in the form. */
   testDatabase(body: unknown): Promise<Answer> {
     return this.#answer(body, async (id, values) => {
-      const settings = formDatabase(this.RED, id, values);
-      const connection = 'key' in settings ? settings : databaseConnection(this.RED, settings);
-      return 'key' in connection ? incomplete(connection) : testSharedDatabase(connection, this.databaseTest);
+      const queue = formSharedQueue(this.RED, id, values);
+      if ('key' in queue) return incomplete(queue);
+      const { origin, member, database } = queue;
+      const connection = databaseConnection(this.RED, database);
+      if ('key' in connection) return incomplete(connection);
+      return databaseResult(await this.databaseTest({ ...connection, origin, member }));
     });
   }
 

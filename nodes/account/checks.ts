@@ -132,6 +132,12 @@ const privateKey: Check = (value, read) => {
     : problem('key_invalid');
 };
 
+/** As the store reads it: several hosts are a primary and its standbys. */
+const databaseForm = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i;
+const hostForm = /^(?:\[[^\]]+\]|[^:]+)(?::\d+)?$/;
+/** A % that is not the first sign of a code would be read as one. */
+const looseCode = /%(?![0-9a-f]{2})/i;
+
 const databaseUrl: Check = (value, read) => {
   if (read('queue') !== 'shared' || value === storedPassword) {
     return null;
@@ -139,15 +145,20 @@ const databaseUrl: Check = (value, read) => {
   if (value === '') {
     return problem('database_url_missing');
   }
-  const url = URL.canParse(value) ? new URL(value) : null;
-  if (url === null || !/^postgres(ql)?:$/.test(url.protocol)) {
+  const parts = databaseForm.exec(value);
+  if (parts === null || looseCode.test(value)) {
     return problem('database_url_invalid');
   }
+  const [, , named = '', database = '', query = ''] = parts;
   // A socket's folder stands in the parameter.
-  if (url.hostname === '' && (url.searchParams.get('host') ?? '') === '') {
+  const hosts = (new URLSearchParams(query).get('host') ?? named).split(',').filter((host) => host !== '');
+  if (hosts.length === 0) {
     return problem('database_url_no_host');
   }
-  return /^\/[^/]/.test(url.pathname) ? null : problem('database_url_no_database');
+  if (!hosts.every((host) => hostForm.test(host))) {
+    return problem('database_url_invalid');
+  }
+  return database === '' ? problem('database_url_no_database') : null;
 };
 
 const checks: Record<CheckedProperty, Check> = {

@@ -9,7 +9,7 @@ import type { DatabaseSettings } from './settings';
 
 export interface DatabaseConnection {
   readonly url: string;
-  readonly tls?: ServiceTls;
+  readonly tls: ServiceTls | null;
 }
 
 /** What the store needs, or that the chosen TLS configuration is missing. */
@@ -19,12 +19,12 @@ export function databaseConnection(
 ): DatabaseConnection | Problem {
   const tls = tlsOf(RED, id);
   if (tls === 'missing') return { key: 'error.database_tls_missing' };
-  return { url, ...(tls !== null && { tls }) };
+  return { url, tls };
 }
 
 /** A digest, since it stands for the password: the same for accounts that mean the same database. */
 export function identityOf(connection: DatabaseConnection): string {
-  const { url, tls = null } = connection;
+  const { url, tls } = connection;
   return createHash('sha256')
     .update(JSON.stringify([url, tls]))
     .digest('hex');

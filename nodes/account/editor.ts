@@ -279,7 +279,7 @@ const loginFields = [
   'proxy',
 ];
 
-const databaseFields = ['databaseUrl', 'databaseTls'];
+const queueFields = ['environment', 'serviceUrl', 'member', 'databaseUrl', 'databaseTls'];
 
 /** What a test needs; the lists of configuration nodes say `_ADD_` for none. */
 function readFields(names: readonly string[]): Record<string, string> {
@@ -298,7 +298,7 @@ function prepareTests(account: Account, form: JQuery): void {
     id: 'instant-audience-test-database',
     asking: 'test.database.asking',
     route: 'test-database',
-    read: () => readFields(databaseFields),
+    read: () => readFields(queueFields),
   });
 }
 

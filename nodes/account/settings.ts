@@ -38,6 +38,10 @@ export interface AccountSettings {
   readonly proxy: string;
 }
 
+export type SharedQueueSettings = Pick<AccountSettings, 'origin' | 'member'> & {
+  readonly database: DatabaseSettings;
+};
+
 export interface DatabaseSettings {
   /** With user name and password in it. */
   readonly url: string;
@@ -61,16 +65,13 @@ export function readSettings(saved: Saved): AccountSettings | Problem {
   const problem = problemOf(read);
   if (problem !== null) return problem;
   const text = (property: string, missing = ''): string => textOf(saved[property])?.trim() ?? missing;
-  const environment = text('environment', 'sandbox');
-  const isSandbox = environment === 'sandbox';
-  const authUrl = environment === 'custom' ? text('authUrl', DEFAULT_AUTH_URL) : DEFAULT_AUTH_URL;
-  const serviceUrl = environment === 'custom' ? text('serviceUrl', DEFAULT_SERVICE_URL) : DEFAULT_SERVICE_URL;
+  const isCustom = text('environment') === 'custom';
+  const isSandbox = text('environment', 'sandbox') === 'sandbox';
   return {
     isSandbox,
-    origin: isSandbox ? 'sandbox' : originOf(serviceUrl),
-    member: isSandbox ? '1' : text('member'),
-    authUrl,
-    serviceUrl,
+    ...placeOf(saved),
+    authUrl: isCustom ? text('authUrl', DEFAULT_AUTH_URL) : DEFAULT_AUTH_URL,
+    serviceUrl: serviceUrlOf(saved),
     login: isSandbox ? sandboxLogin : loginOf(saved),
     limits: {
       postsPerSecond: readNumber(saved, 'postsPerSecond'),
@@ -86,6 +87,18 @@ export function readSettings(saved: Saved): AccountSettings | Problem {
   };
 }
 
+/** What a queue belongs to. */
+function placeOf(saved: Saved): Pick<AccountSettings, 'origin' | 'member'> {
+  const environment = textOf(saved.environment)?.trim() ?? 'sandbox';
+  if (environment === 'sandbox') return { origin: 'sandbox', member: '1' };
+  return { origin: originOf(serviceUrlOf(saved)), member: textOf(saved.member)?.trim() ?? '' };
+}
+
+function serviceUrlOf({ environment, serviceUrl }: Saved): string {
+  const isCustom = textOf(environment)?.trim() === 'custom';
+  return isCustom ? (textOf(serviceUrl)?.trim() ?? DEFAULT_SERVICE_URL) : DEFAULT_SERVICE_URL;
+}
+
 function queueOf(text: string): QueueKind {
   return text === 'memory' || text === 'shared' ? text : 'disk';
 }
@@ -97,11 +110,14 @@ function databaseOf(saved: Saved): DatabaseSettings {
   };
 }
 
-/** The database alone, whatever else is wrong with the account. */
-export function readDatabase(saved: Saved): DatabaseSettings | Problem {
-  const ofDatabase: Saved = { ...saved, queue: 'shared' };
-  return problemOf((property) => textOf(ofDatabase[property]), ['databaseUrl']) ?? databaseOf(saved);
+/** The queue in the database alone, whatever else is wrong with the account: for a test of it. */
+export function readSharedQueue(saved: Saved): SharedQueueSettings | Problem {
+  const shared: Saved = { ...saved, queue: 'shared' };
+  const problem = problemOf((property) => textOf(shared[property]), sharedQueueProperties);
+  return problem ?? { ...placeOf(saved), database: databaseOf(saved) };
 }
+
+const sharedQueueProperties = ['environment', 'serviceUrl', 'member', 'databaseUrl'] as const;
 
 /** The figure as saved; its default when it is missing or none. */
 export function readNumber(saved: Saved, property: NumberProperty): number {
@@ -112,7 +128,7 @@ export function readNumber(saved: Saved, property: NumberProperty): number {
 }
 
 /** A variable that is not set leaves its `${NAME}` standing, which must not be sent as somebody's password. */
-function problemOf(read: Reader, properties = checkedProperties): Problem | null {
+function problemOf(read: Reader, properties: readonly CheckedProperty[] = checkedProperties): Problem | null {
   const isUnset = (property: CheckedProperty): boolean => isFromEnvironment(read(property)?.trim() ?? '');
   const withoutUnset: Reader = (property) => (isUnset(property) ? '' : read(property));
   for (const property of properties) {

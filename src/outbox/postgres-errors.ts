@@ -58,6 +58,23 @@ export function postgresError(kind: Sentence, detail: string, address: Address, 
   return new OutboxError(codeOf[kind], sentences[kind]({ where, schema, database }, detail));
 }
 
+/** For a form, which has sentences of its own: told apart a little more, as `detail` is not in the reader's language. */
+export type Trouble = Sentence | 'unknownHost' | 'busy';
+
+/** Nothing of the login gets into `detail`. */
+export function troubleOf(
+  error: unknown,
+  address: Address,
+): { readonly trouble: Trouble; readonly detail: string } {
+  const reason = error instanceof CallError ? error.reason : error;
+  const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
+  const detail = detailOf(reason, address);
+  if (/^(ENOTFOUND|EAI_\w+)$/.test(code)) return { trouble: 'unknownHost', detail };
+  // No connection left; starting up or shutting down.
+  if (/^(53300|57P0[123])$/.test(code)) return { trouble: 'busy', detail };
+  return { trouble: sentenceOf(reason), detail };
+}
+
 function sentenceOf(reason: unknown): Sentence {
   if (!(reason instanceof Error)) return 'failed';
   const state = stateOf(reason);

@@ -110,7 +110,7 @@ export async function migrate(
 ): Promise<Migrated> {
   const schema = schemaOf(name);
   return line.together(async (run) => {
-    const version = await versionOf(run, schema);
+    const version = await versionIn(run, schema);
     if (version === known.length) return { kind: 'current' };
     if (version > known.length) return { kind: 'newer', version, known: known.length };
     return bringUp(run, name, known);
@@ -124,7 +124,7 @@ async function bringUp(run: Line['run'], name: QueueName, known: readonly Step[]
   try {
     await run(`SET LOCAL idle_in_transaction_session_timeout = '10s'`);
     await run('SELECT pg_advisory_xact_lock(hashtext($1))', [schema]);
-    const version = await versionOf(run, schema);
+    const version = await versionIn(run, schema);
     if (version === 0) await create(run, name);
     for (const step of known.slice(version)) {
       for (const statement of step(schema)) await run(statement);
@@ -140,7 +140,7 @@ async function bringUp(run: Line['run'], name: QueueName, known: readonly Step[]
 }
 
 /** 0: there is nothing yet. */
-async function versionOf(run: Line['run'], schema: string): Promise<number> {
+export async function versionIn(run: Line['run'], schema: string): Promise<number> {
   const found = await run(
     `SELECT 1 AS found FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
      WHERE n.nspname = $1 AND c.relname = 'format'`,

@@ -6,6 +6,7 @@ import type { Browser, Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { needBrowser, openBrowser, picture } from '../support/browser';
 import { NodeRed, nodeRedVersions, until, type FlowNode } from '../support/node-red';
+import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
 import { Editor, type Theme } from './editor';
 import { looksInPage } from './looks';
 
@@ -87,12 +88,15 @@ for (const version of nodeRedVersions) {
     const says = (): Locator => page.locator('#instant-audience-preview-says');
 
     describe('the account', () => {
-      const answer = async (): Promise<string> => {
-        await page.getByRole('button', { name: 'Test connection' }).click();
-        const result = page.locator('#instant-audience-test-result[data-level]:not([data-level=""])');
+      const answer = async (name = 'Test connection', id = 'instant-audience-test'): Promise<string> => {
+        await page.getByRole('button', { name }).click();
+        const result = page.locator(`#${id}-result[data-level]:not([data-level=""])`);
         await result.waitFor();
         return `${await result.getAttribute('data-level')}: ${(await result.innerText()).trim()}`;
       };
+
+      const testDatabase = (): Promise<string> =>
+        answer('Test the database', 'instant-audience-test-database');
 
       it('tests the stored login without ever seeing the password', async () => {
         await editor.editConfig('account');
@@ -140,6 +144,54 @@ for (const version of nodeRedVersions) {
         await editor.field('Users per second').fill('10');
         assert.match(await meaning.innerText(), /860 thousand users a day/);
         await editor.cancel();
+      });
+
+      it('asks for the database of a shared queue, and says what is wrong with its address', async () => {
+        await editor.editConfig('account');
+        await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
+        const url = editor.field('Database URL');
+        await url.waitFor({ state: 'hidden' });
+        await editor.field('Keep the queue').selectOption('shared');
+        const problem = page.locator('#instant-audience-problem-databaseUrl');
+        await problem.filter({ hasText: /^Database URL: needed/ }).waitFor();
+        await editor.done();
+        const isValid = (): Promise<boolean> => page.evaluate("RED.nodes.node('account').valid");
+        assert.equal(await isValid(), false, 'a red triangle');
+        await editor.editConfig('account');
+        await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
+        await url.fill('host/database');
+        await problem.filter({ hasText: /^Database URL: an address that begins/ }).waitFor();
+        assert.match(await testDatabase(), /^bad: Database URL: an address that begins/);
+        await url.fill('postgres://me:s3cr3t-word@127.0.0.1:1/database');
+        await problem.waitFor({ state: 'hidden' });
+        assert.match(await testDatabase(), /^bad: Database not reachable: .* to 127\.0\.0\.1:1\./);
+      });
+
+      it('tests the database before it is saved, and makes nothing in it', async function () {
+        const server = await findPostgres();
+        needService(this, server, 'PostgreSQL');
+        const database = await freshPostgresDatabase(
+          server,
+          `audience_forms_${version.replaceAll('.', '_')}`,
+        );
+        try {
+          await editor.field('Database URL').fill(database.url);
+          const host = new URL(database.url).host;
+          assert.equal(
+            await testDatabase(),
+            `good: Works: ${host} has let this Node-RED in. The tables of this queue are made when an account with it is first deployed.`,
+          );
+          await editor.done();
+          assert.equal(await page.evaluate("RED.nodes.node('account').valid"), true);
+          // What follows is about an account with its queue on disk.
+          await editor.editConfig('account');
+          await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
+          await editor.field('Keep the queue').selectOption('disk');
+          await editor.done();
+        } finally {
+          await database.drop();
+          await server.stop();
+        }
       });
     });
 

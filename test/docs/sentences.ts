@@ -30,6 +30,7 @@ const logFiles = [
   'delivery/absentees.ts',
   'delivery/engines.ts',
   'delivery/intake.ts',
+  'delivery/node-listeners.ts',
   'delivery/reports.ts',
   'delivery/trouble-log.ts',
   'delivery/young.ts',

@@ -107,7 +107,7 @@ export function load(node: string, configNodes: Record<string, object> = {}) {
     },
     i18n: { lang: () => 'en-US' },
   };
-  vm.runInNewContext(bundleOf(node), { RED, URL, TextEncoder, setTimeout });
+  vm.runInNewContext(bundleOf(node), { RED, URL, URLSearchParams, TextEncoder, setTimeout });
   const [{ type, definition } = { type: '', definition: null }] = registered;
   if (definition === null || registered.length !== 1) {
     throw new Error(`${node} registered ${registered.length} types`);

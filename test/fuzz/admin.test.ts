@@ -109,7 +109,7 @@ describe('admin requests of any form', function () {
       { id: 'account', values: { databaseUrl: 'postgres://me:p%40@nowhere/db?host=a', databaseTls: '' } },
     ];
     const forms = new AccountForms(RED(), engines, shared, () =>
-      Promise.resolve({ kind: 'works', waiting: 0, sender: null }),
+      Promise.resolve({ kind: 'works', host: '', isNew: true, waiting: 0, sender: null }),
     );
     const query = fc.dictionary(
       fc.constantFrom('search', 'start', 'environment', '__proto__'),

@@ -5,11 +5,10 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import helper from 'node-red-node-test-helper';
 import { AccountForms, type Answer } from '../../nodes/account/admin';
-import type { DatabaseConnection } from '../../nodes/account/database';
-import type { DatabaseTest } from '../../nodes/account/database-test';
 import { ofFailure } from '../../nodes/account/connection-test';
 import { engines, sandbox as shared } from '../../nodes/account/process-wide';
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox';
+import type { DatabaseTest, TestedDatabase } from '../../src/outbox/postgres-test';
 import { readNetworkError } from '../../src/service/network-errors';
 import { httpServer, httpsServer, listen, type Running } from '../service/loopback';
 import { customAccount, entry, Flow, load, login, sleep, unload, useNodeRed, wordsOf } from './out-flow';
@@ -26,14 +25,14 @@ describe("an account's forms", () => {
   let server: Running | null = null;
   let forms: AccountForms;
   /** What the store was asked, and what it says. */
-  let asked: DatabaseConnection[] = [];
-  let found: () => Promise<DatabaseTest>;
+  let asked: TestedDatabase[] = [];
+  let found: DatabaseTest;
 
   useNodeRed();
   beforeEach(() => {
-    forms = new AccountForms((helper as any)._RED, engines, shared, (connection) => {
-      asked.push(connection);
-      return found();
+    forms = new AccountForms((helper as any)._RED, engines, shared, (tested) => {
+      asked.push(tested);
+      return Promise.resolve(found);
     });
   });
   afterEach(async () => {
@@ -253,6 +252,8 @@ describe("an account's forms", () => {
   describe('the test of the database', () => {
     const password = 's3cr3t/word';
     const databaseUrl = `postgres://me:${encodeURIComponent(password)}@db.example:6543/My-Queue`;
+    const host = 'db.example:6543';
+    const sandboxQueue = { origin: 'sandbox', member: '1', tls: null };
     const testDatabase = async (values: object, id = 'account'): Promise<any> => {
       const { status, body } = await forms.testDatabase({ id, values });
       assert.equal(status, 200);
@@ -261,56 +262,64 @@ describe("an account's forms", () => {
       checkWords(body);
       return body;
     };
-    const failed = (code: string, message = ''): void => {
-      found = () => Promise.resolve({ kind: 'failed', code, message });
-    };
+    const works = { kind: 'works', host, isNew: false, waiting: 7, sender: null } as const;
     beforeEach(() => {
       asked = [];
-      found = () => Promise.resolve({ kind: 'works', waiting: 7, sender: 'node-2' });
+      found = { ...works, sender: 'node-2' };
     });
 
-    it('tells how many entries wait and who sends, also with nothing else filled in', async () => {
-      const values = { databaseUrl, environment: 'production' };
-      assert.deepEqual(await testDatabase(values), {
+    it('tells how many entries wait and who sends', async () => {
+      assert.deepEqual(await testDatabase({ databaseUrl }), {
         result: 'database.worksSender',
         level: 'good',
-        params: { host: 'db.example:6543', waiting: 7, sender: 'node-2' },
+        params: { host, waiting: 7, sender: 'node-2' },
       });
-      assert.deepEqual(asked, [{ url: databaseUrl }]);
-      found = () => Promise.resolve({ kind: 'works', waiting: 0, sender: null });
+      assert.deepEqual(asked, [{ url: databaseUrl, ...sandboxQueue }]);
+      found = works;
       assert.equal((await testDatabase({ databaseUrl })).result, 'database.works');
+      found = { ...works, isNew: true };
+      assert.equal((await testDatabase({ databaseUrl })).result, 'database.worksNew');
+    });
+
+    it('asks for the queue of the member in the form, before its login is filled in', async () => {
+      const custom = { environment: 'custom', serviceUrl: 'http://gate:80/x/', member: ' 7 ' };
+      await testDatabase({ ...custom, databaseUrl });
+      assert.deepEqual(asked, [{ url: databaseUrl, origin: 'http://gate/x', member: '7', tls: null }]);
+      const without = await testDatabase({ ...custom, databaseUrl, member: '' });
+      assert.equal(without.problem.key, 'error.member_missing');
     });
 
     for (const [code, result] of [
-      ['dns', 'unknownHost'],
+      ['unknownHost', 'unknownHost'],
       ['unreachable', 'unreachable'],
       ['login', 'login'],
-      ['no_database', 'noDatabase'],
+      ['noDatabase', 'noDatabase'],
       ['tls', 'tls'],
       ['standby', 'standby'],
       ['newer_version', 'newer'],
       ['busy', 'busy'],
-      ['anything else', 'failed'],
+      ['url', 'url'],
+      ['full', 'failed'],
+      ['damaged', 'failed'],
     ] as const) {
       it(`tells ${code} as ${result}`, async () => {
-        failed(code);
+        found = { kind: 'failed', host, code, reason: 'why' };
         assert.equal((await testDatabase({ databaseUrl })).result, `database.${result}`);
       });
     }
 
     it('tells which right is missing, by a statement that can be run as it stands', async () => {
-      failed('rights');
-      assert.deepEqual((await testDatabase({ databaseUrl })).params, { database: '"My-Queue"', user: 'me' });
-    });
-
-    it('puts neither URL nor password into an answer, whatever the database says', async () => {
-      failed('failed', `could not use ${databaseUrl}: ${password}`);
+      const names = { user: 'me', database: 'My-"Queue', schema: 'instant_audience_7_1' };
+      found = { kind: 'failed', host, code: 'rights', ...names };
       assert.deepEqual((await testDatabase({ databaseUrl })).params, {
-        host: 'db.example:6543',
-        reason: 'could not use …: …',
+        database: '"My-""Queue"',
+        user: 'me',
       });
-      found = () => Promise.reject(new Error(`broken by ${password}`));
-      assert.equal((await testDatabase({ databaseUrl })).params.reason, 'broken by …');
+      found = { kind: 'failed', host, code: 'schemaRights', ...names };
+      assert.deepEqual((await testDatabase({ databaseUrl })).params, {
+        schema: 'instant_audience_7_1',
+        user: 'me',
+      });
     });
 
     it('tells what is missing or wrong in the form, by the form’s own sentences', async () => {
@@ -335,7 +344,10 @@ describe("an account's forms", () => {
       } finally {
         delete process.env.FORMS_TEST_DATABASE;
       }
-      assert.deepEqual(asked, [{ url: databaseUrl }, { url: 'postgres://there/db' }]);
+      assert.deepEqual(
+        asked.map((queue) => queue.url),
+        [databaseUrl, 'postgres://there/db'],
+      );
     });
 
     it('refuses what is no question', async () => {

@@ -1,6 +1,11 @@
 // What the runtime makes of an account's saved properties, wherever they came from.
 import assert from 'node:assert/strict';
-import { readDatabase, readNumber, readSettings, type AccountSettings } from '../../nodes/account/settings';
+import {
+  readSharedQueue,
+  readNumber,
+  readSettings,
+  type AccountSettings,
+} from '../../nodes/account/settings';
 import { load } from '../editor/bundle';
 
 const production = { environment: 'production', member: '7', username: 'me', password: 'p' };
@@ -89,9 +94,10 @@ describe('the settings of an account', () => {
       params: { property: 'databaseUrl', name: 'NOT_THERE' },
     });
     // A form may be tested before the rest of it is filled in.
-    assert.deepEqual(readDatabase({ databaseUrl, environment: 'production' }), {
-      url: 'postgres://u:p@host/db',
-      tls: '',
+    assert.deepEqual(readSharedQueue({ databaseUrl, environment: 'production', member: '7' }), {
+      origin: 'https://streaming-data.appnexus.com',
+      member: '7',
+      database: { url: 'postgres://u:p@host/db', tls: '' },
     });
   });
 
