@@ -1,7 +1,7 @@
 // The runtime of the tab Audience, without a browser: what it tells, whom, what its actions do, and the metrics.
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
@@ -88,14 +88,29 @@ describe('the runtime of the tab Audience', () => {
     const warned = new Overview(
       list,
       () => null,
-      () => [young, foreign, young],
+      () => [young, foreign, young].map((warning) => ({ warning, holds: false })),
     );
     const { segments, warnAfterMs: usual } = warned.queues().find(({ origin }) => origin === sandbox.url)!;
     assert.deepEqual(segments, [
-      { kind: 'young', params: { segment: 1, minutes: 2 } },
-      { kind: 'foreign', params: { segment: 2, member: 9 } },
+      { key: 'young', params: { segment: 1, minutes: 2 } },
+      { key: 'foreign', params: { segment: 2, member: 9 } },
     ]);
     assert.equal(usual, 120_000);
+    for (const [first, second] of [
+      [true, false],
+      [false, true],
+    ] as const) {
+      const both = new Overview(
+        list,
+        () => null,
+        () => [
+          { warning: young, holds: first },
+          { warning: young, holds: second },
+        ],
+      );
+      const { segments: told } = both.queues().find(({ origin }) => origin === sandbox.url)!;
+      assert.deepEqual(told, [{ key: 'held', params: { segment: 1, minutes: 2 } }], 'one node holds it back');
+    }
   });
 
   it('pauses, resumes, and tells of a refused login, which a retry tries again', async () => {
@@ -252,6 +267,34 @@ describe('the runtime of the tab Audience', () => {
     events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { ticket: watchers.ticket() } });
     events.emit('comms:connection-removed', { session: 'a' });
     assert.equal(watchers.size, 0);
+  });
+
+  it('says of a queue file that fails what is wrong with it, by a code that the editor has words for', async () => {
+    const file = 'gone.example-9-12345678.sqlite';
+    const queueFile = path.join(folder, 'instant-audience', file);
+    mkdirSync(path.dirname(queueFile), { recursive: true });
+    writeFileSync(
+      queueFile,
+      'not a database, but long enough to be taken for a file with something in it'.repeat(20),
+    );
+    try {
+      const [shownLeft] = left().list();
+      assert.deepEqual([shownLeft!.file, shownLeft!.problem!.trouble], [file, 'damaged']);
+      assert.ok(shownLeft!.problem!.reason.includes(queueFile));
+      const acting = actions();
+      const { body } = await acting.act('purgeLeft', { file });
+      const purged = await acting.act('purgeLeft', { file, ...body });
+      assert.deepEqual(
+        [purged.status, (purged.body as any).code, (purged.body as any).trouble],
+        [500, 'failed', 'damaged'],
+      );
+      const erased = await acting.act('erase', { user: idfa(1) });
+      assert.equal(erased.status, 207);
+      const { code, trouble, file: named } = erased.body as any;
+      assert.deepEqual([code, trouble, named], ['erasedPartly', 'damaged', file]);
+    } finally {
+      rmSync(queueFile);
+    }
   });
 
   it('takes no path for a queue that is left but a name in its folder', () => {

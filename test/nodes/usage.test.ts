@@ -161,6 +161,23 @@ describe('the usage node', () => {
     }
   });
 
+  it('says of a sandbox that it is one, whatever else it says, and of nothing else', async () => {
+    await load(nodes({}, { environment: 'sandbox' }), login(), out, usage);
+    await until(() => usage.status === 'ready · sandbox', 'ready');
+    await usage.send({});
+    await until(() => usage.status === '– % known users · sandbox', 'what it read');
+    await unload();
+    const texts = usage.shown.map(({ text }) => text);
+    // Before the account has said so, nothing is known of it.
+    assert.deepEqual(
+      texts.filter((text) => !text.endsWith(' · sandbox')),
+      texts.filter((text) => text === 'connecting'),
+    );
+    usage = new Flow('usage');
+    await load(nodes(), login(), out, usage);
+    await until(() => usage.status === 'ready', 'ready');
+  });
+
   it('says why the statistics were not read, and reads them when they can be read again', async () => {
     await start();
     sandbox.faults.set([{ kind: 'status', status: 503, on: 'usage', count: 1 }]);
