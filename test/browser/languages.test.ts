@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { sampleSegments } from '../../src/sandbox/catalogue';
-import { needBrowser, openBrowser, picture } from '../support/browser';
-import { NodeRed, nodeRedVersions, type FlowNode } from '../support/node-red';
-import { Editor } from './editor';
+import { needBrowser, picture } from '../support/browser';
+import { nodeRedVersions, type FlowNode, type NodeRed } from '../support/node-red';
+import { Editor, startBoth } from './editor';
 
 interface Words {
   [key: string]: string | Words;
@@ -95,8 +95,7 @@ for (const version of nodeRedVersions) {
 
       before(async function () {
         needBrowser(this);
-        nodeRed = await NodeRed.start({ version, flows, settings: { lang: language } });
-        browser = await openBrowser();
+        [nodeRed, browser] = await startBoth({ version, flows, settings: { lang: language } });
         editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1100 }, language);
         ({ page } = editor);
         await editor.nodeOnCanvas('builder').waitFor();
@@ -108,8 +107,7 @@ for (const version of nodeRedVersions) {
         editor.assertNoErrors();
       });
       after(async () => {
-        await browser?.close();
-        await nodeRed?.stop();
+        await Promise.all([browser?.close(), nodeRed?.stop()]);
       });
 
       const word = (name: Name, key: string, params?: Record<string, string | number>): string =>

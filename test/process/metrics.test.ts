@@ -78,14 +78,15 @@ describe('the metrics of a Node-RED', function () {
     }
     assert.ok(selectors > 15, `${selectors} selectors`);
     const accounts = new Set(samples.map(({ labels }) => labels.account));
-    assert.deepEqual([...accounts], ['loyalty, shop'], 'they share the sandbox’s queue');
+    assert.equal(accounts.size, 1, 'they share the sandbox’s queue');
   });
 
   it('logs the documented events of each account every ten seconds, and none where nobody asks', async () => {
     const events = (nodeRed: NodeRed): { nodeid: string; event: string; value: number; msgid?: unknown }[] =>
       [...nodeRed.output.matchAll(/\[metric\] (\{.*\})/g)]
         .map(([, json]) => JSON.parse(json!))
-        .filter(({ event }) => event.startsWith('node.instant-audience-'));
+        // Node-RED itself logs events of every message that a node takes.
+        .filter(({ event }) => event.startsWith('node.instant-audience-account.'));
     const documented = [
       ...readFileSync(path.join(docs, 'operations.md'), 'utf8').matchAll(/^\| `(node\.instant-[\w.-]+)`/gm),
     ].map(([, event]) => event!);
