@@ -117,11 +117,16 @@ describe(`the tab Audience, open for ${minutes} minutes with ${accounts} account
     const pid = (nodeRed as unknown as { child: { pid: number } }).child.pid;
     await session.send('HeapProfiler.collectGarbage');
     const [processBefore, pageBefore] = [usedBy(pid), await pageFigures(session)];
-    await browser!.startTracing(page, { categories: [taskCategory] });
     const startedMs = performance.now();
-    await sleep(seconds * 1000);
+    const tasks: Task[] = [];
+    // A trace has its limits, so it is taken in pieces.
+    for (let left = seconds; left > 0; left -= traceSeconds) {
+      await browser!.startTracing(page, { categories: [taskCategory] });
+      await sleep(Math.min(left, traceSeconds) * 1000);
+      tasks.push(...tasksOf((await browser!.stopTracing()).toString()));
+    }
+    const longest = tasks.reduce((a, b) => (b.ms > a.ms ? b : a));
     const took = (performance.now() - startedMs) / 1000;
-    const tasks = longTasks((await browser!.stopTracing()).toString());
     const [processAfter, busyAfter] = [usedBy(pid), await pageFigures(session)];
     await session.send('HeapProfiler.collectGarbage');
     const pageAfter = await pageFigures(session);
@@ -132,8 +137,8 @@ describe(`the tab Audience, open for ${minutes} minutes with ${accounts} account
       `Node-RED ${cpu.toFixed(1)} % of a core, ${processAfter.megabytes.toFixed(0)} MB`,
       `page busy ${busy.toFixed(1)} %, heap ${pageAfter.heapMegabytes.toFixed(1)} MB, ${pageAfter.nodes} DOM nodes`,
       `${tasks.filter(({ ms }) => ms > 50).length} of ${tasks.length} tasks over 50 ms`,
-      `the longest ${tasks[0]?.ms} ms, with ${tasks[0]?.cpuMs} ms of work`,
-      `the most work in one ${Math.max(...tasks.map(({ cpuMs }) => cpuMs))} ms`,
+      `the longest ${longest.ms} ms, with ${longest.cpuMs} ms of work`,
+      `the most work in one ${tasks.reduce((most, { cpuMs }) => Math.max(most, cpuMs), 0)} ms`,
       `load ${loadavg()[0]!.toFixed(1)}`,
     );
     return { cpu, busy, heap: pageAfter.heapMegabytes, rss: processAfter.megabytes };
@@ -180,6 +185,7 @@ describe(`the tab Audience, open for ${minutes} minutes with ${accounts} account
 });
 
 const taskCategory = 'disabled-by-default-devtools.timeline';
+const traceSeconds = 30;
 
 interface Traced {
   readonly name: string;
@@ -190,8 +196,13 @@ interface Traced {
   readonly args?: { readonly name?: string };
 }
 
-/** Tasks of the page's main thread, the longest first: how long each took, and how long of that it was at work. */
-function longTasks(trace: string): { ms: number; cpuMs: number }[] {
+/** A task of the page's main thread: how long it took, and how long of that it was at work. */
+interface Task {
+  readonly ms: number;
+  readonly cpuMs: number;
+}
+
+function tasksOf(trace: string): Task[] {
   const { traceEvents } = JSON.parse(trace) as { traceEvents: readonly Traced[] };
   const ofMain = new Set(
     traceEvents
@@ -200,6 +211,5 @@ function longTasks(trace: string): { ms: number; cpuMs: number }[] {
   );
   return traceEvents
     .filter(({ name, pid, tid }) => name.endsWith('RunTask') && ofMain.has(`${pid} ${tid}`))
-    .map(({ dur = 0, tdur = 0 }) => ({ ms: Math.round(dur / 1000), cpuMs: Math.round(tdur / 1000) }))
-    .sort((a, b) => b.ms - a.ms);
+    .map(({ dur = 0, tdur = 0 }) => ({ ms: Math.round(dur / 1000), cpuMs: Math.round(tdur / 1000) }));
 }
