@@ -74,6 +74,39 @@ describe('the runtime of the tab Audience', () => {
     assert.deepEqual([shown().late, shown().oldestMs, shown().drainSeconds], [false, 0, 0]);
   });
 
+  it('reckons the time until the queue is empty from what ended in the last seconds', async () => {
+    await start();
+    const [info] = list().filter(({ origin }) => origin === sandbox.url);
+    let nowMs = 0;
+    let accepted = 0;
+    const stats = (): object => ({
+      ...info!.engine.stats(),
+      counters: { ...info!.engine.counters, accepted, waiting: 5000 - accepted },
+    });
+    const engine = new Proxy(info!.engine, {
+      get: (target, name) => (name === 'stats' ? stats : Reflect.get(target, name, target)),
+    });
+    const reckoned = new Overview(
+      () => [{ ...info!, engine }],
+      () => null,
+      () => [],
+      () => nowMs,
+    );
+    const drain = (): number | null => reckoned.queues()[0]!.drainSeconds;
+    assert.equal(drain(), null, 'nothing has ended');
+    for (let second = 1; second <= 10; second += 1) {
+      nowMs += 1000;
+      accepted += 100;
+      const left = drain();
+      assert.ok(left !== null && Math.abs(left - (5000 - accepted) / 100) <= 1, `${left} after ${second} s`);
+    }
+    for (let second = 0; second < 60; second += 1) {
+      nowMs += 1000;
+      reckoned.queues();
+    }
+    assert.equal(drain(), null, 'it stands still');
+  });
+
   it('tells each warning about a segment once, with what its sentence needs', async () => {
     await start();
     await until(() => list().some(({ origin }) => origin === sandbox.url), 'the queue');
@@ -135,6 +168,7 @@ describe('the runtime of the tab Audience', () => {
     assert.equal(shown().state.kind, 'paused');
     await actions().act('resume', { queue: key() });
     assert.notEqual(shown().state.kind, 'paused');
+    assert.equal((await actions().act('flush', { queue: key() })).status, 200);
     const purging = actions();
     const { body } = await purging.act('purge', { queue: key() });
     await purging.act('purge', { queue: key(), ...body });
