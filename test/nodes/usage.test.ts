@@ -163,7 +163,7 @@ describe('the usage node', () => {
   });
 
   it('reports by itself when an hour is over, and an hour later also after a report that failed', async () => {
-    const { after: wait } = systemHourlyClock;
+    const wait = systemHourlyClock.after.bind(systemHourlyClock);
     const calls: (() => void)[] = [];
     systemHourlyClock.after = (waitMs, call) => {
       assert.ok(waitMs > 0 && waitMs <= hourMs + 7 * 60_000, String(waitMs));
