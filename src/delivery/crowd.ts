@@ -17,7 +17,10 @@ import { closedCode, type Reports } from './reports';
 import { Item, sentExpiration, User, type Cell, type End, type Held } from './user';
 import type { YoungSegments } from './young';
 
-/** Where an entry's lost requests of an earlier process are looked up: user hash → monotonic ms. */
+/**
+ * Users who were in flight when an earlier process died: user hash → monotonic ms until which such a request may run.
+ * They stay in it after that.
+ */
 export type Leftovers = ReadonlyMap<number, number>;
 
 export class Crowd {
@@ -46,7 +49,7 @@ export class Crowd {
 
   /** Puts an entry into its user's hands. */
   admit(item: Item, hash: number, nowMs: number): User {
-    const user = this.userOf(item.entry.userKey, hash);
+    const user = this.userOf(item.entry.userKey, hash, nowMs);
     user.add(item);
     // A newer state does not wait for the backoff of an older one.
     user.notBeforeMs = 0;
@@ -65,16 +68,17 @@ export class Crowd {
     return this.users.has(userKey);
   }
 
-  private userOf(key: string, hash: number): User {
+  private userOf(key: string, hash: number, nowMs: number): User {
     const found = this.users.get(key);
     if (found !== undefined) return found;
     const user = new User(key, hash);
     this.users.set(key, user);
-    const untilMs = this.leftovers.get(hash);
-    if (untilMs !== undefined) {
+    const untilMs = this.leftovers.get(hash) ?? -Infinity;
+    if (untilMs > nowMs) {
       user.suspectAll(untilMs);
       this.late.push(untilMs, user);
     }
+    this.dismissals.meet(key, hash);
     return user;
   }
 
@@ -132,6 +136,13 @@ export class Crowd {
     }
   }
 
+  /** A shield that was found in the log is sent once more. */
+  repeatShield(shield: Item, hash: number, nowMs: number): void {
+    shield.wake();
+    this.count(shield);
+    this.settle(this.admit(shield, hash, nowMs), nowMs);
+  }
+
   /** No page is on its way any more; shields below everything unread have done their work. */
   pagesDone(lastSeq: number): void {
     if (this.pager.readingAny) return;
@@ -162,7 +173,10 @@ export class Crowd {
       item.open -= 1;
       if (end === 'accepted') item.acceptedBlocks += 1;
       else if (end === 'expired') item.expiredBlocks += 1;
-      else if (end === 'rejected') item.rejection ??= rejection;
+      else if (rejection !== null) {
+        item.rejection ??= rejection;
+        if (rejection.code in dismissalTexts || rejection.code === closedCode) item.givenUp = true;
+      }
       if (item.open === 0) this.reports.entryEnded(item);
     }
     const absorbed = cell.absorbed;
@@ -226,6 +240,8 @@ export class Crowd {
       }
     }
     for (const [item, why] of given) if (item.open === 0) this.dismissals.ended(item, why);
+    // What is given up may have been in flight at the crash, and nothing else sends again what it may have undone.
+    if (this.leftovers.has(user.hash)) for (const item of user.items) if (item.row === 'shield') item.wake();
     this.dropRejected(user);
   }
 
@@ -274,18 +290,21 @@ export class Crowd {
   private forget(user: User): void {
     for (const item of user.takeRetired()) this.retire(item);
     for (const item of user.items) {
-      if (item.open > 0 || item.row === 'repeat') continue;
+      if (item.open > 0 || item.row === 'repeat' || item.row === null) continue;
       // Ended, but something older of this user is not: kept until that has ended too, unless the service has nothing
       // of it: then there is nothing to send once more after a crash, least of all blocks that were given up.
-      this.journal.mark(item.seq, item.leftNothing ? 'remove' : 'repeat');
-      item.row = 'repeat';
+      if (item.row === 'shield') this.queuedChars += bodyChars(item.entry);
+      const mark = item.leftNothing ? 'remove' : 'repeat';
+      this.journal.mark(item.seq, mark);
+      item.row = mark === 'remove' ? null : 'repeat';
     }
   }
 
   private retire(item: Item): void {
     this.pager.unloaded(laneOf(item.entry), item.further);
     if (item.row !== 'shield') this.queuedChars -= bodyChars(item.entry);
-    const leavesNothing = item.changedNothing || this.dismissals.leavesNothing(item);
+    if (item.row === null) return;
+    const leavesNothing = item.changedNothing || item.leftNothing || this.dismissals.leavesNothing(item);
     if (leavesNothing || !this.pager.hasUnreadBefore(item.seq)) {
       this.journal.mark(item.seq, 'remove');
       return;
@@ -396,5 +415,8 @@ export function laneOf(entry: CheckedEntry): Lane {
 }
 
 function shieldOf(item: Item): Item {
-  return new Item(item.seq, item.entry, item.source, item.bornMonoMs, item.takenWallMs, 'shield', null);
+  const { seq, entry, source, bornMonoMs, takenWallMs } = item;
+  const shield = new Item(seq, entry, source, bornMonoMs, takenWallMs, 'shield', null);
+  shield.cells.forEach((cell, index) => (cell.rejected = item.cells[index]!.rejected));
+  return shield;
 }

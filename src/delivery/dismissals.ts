@@ -3,7 +3,19 @@
 // What is on its way to the service cannot be recalled. It ends with the service's answer; when that is no answer, it
 // ends here instead of being tried again. What was reported and is only to be repeated, because a lost request may
 // still undo it, is no waiting entry: it is repeated first, since otherwise a removal might be undone.
+//
+// What holds after everything has settled, whatever crashed: the service has what these give, applied in order: all
+// blocks of the entries that were not given up, and of those that were, such blocks as had left before (some or none of
+// them; what left before a crash too). An entry that shared the end of a newer one counts in its own place, too, should
+// that newer one be given up for the rest of it. What was given up and had not left before is never sent.
+//
+// For that, three things outlive giving up:
+// - The row of an entry that ended by a newer one stays to be repeated while something older of its user is open: the
+//   log does not say which blocks of the newer one were accepted, so after a crash that one counts as never sent.
+// - A repetition that the log holds, and every shield above it.
+// - Shields of users who were in flight at the crash are repeated once: what is given up may have been in that flight.
 
+import { createHash } from 'node:crypto';
 import type { Item } from './user';
 
 /** Why an entry was given up; also the code of its rejection. */
@@ -22,29 +34,47 @@ export interface Dismissed {
   readonly inFlight: number;
 }
 
-/** One user who is being erased. */
-interface Erasure {
+/** A user who is to be erased, without the key: how an erasure is kept while it is under way. */
+export interface ErasureMark {
+  /** 53 bits, as the rows have them. */
+  readonly hash: number;
+  /** Tells keys of one hash apart. */
+  readonly digest: string;
   readonly throughSeq: number;
-  /** A lost request of an earlier process may run: what was sent before the crash is repeated, and shields count. */
-  readonly owesRepetitions: boolean;
+}
+
+/** One user who is being erased. */
+export interface Erasure extends ErasureMark {
+  /** Something older may be sent again, or run late: shields are still needed. */
+  owesRepetitions: boolean;
   entries: number;
   /** Whether the log holds no unread row of the user any more, nor a shield. */
   searched: boolean;
-  /** Rows that became shields during the search. */
+  /** Rows that are shields, or became some during the search. */
   readonly shields: Set<number>;
+}
+
+/** Of a user key; no key can be had from it but by trying. */
+function digestOf(userKey: string): string {
+  return createHash('sha256').update(userKey).digest('base64url');
 }
 
 export class Dismissals {
   private purgedThrough = 0;
+  /** By user key. */
   private readonly erasures = new Map<string, Erasure>();
+  /** Of an earlier process, by digest: nothing of these users has been met yet, so their keys are not known. */
+  private readonly unmet = new Map<string, ErasureMark & { readonly owesRepetitions: boolean }>();
+  private readonly unmetHashes = new Set<number>();
   /** Ended on disk, unread; a page that was asked for before may still bring them. */
   private readonly goneRows = new Set<number>();
+  private readonly cameRows = new Set<number>();
   /** Entries that ended by purges. */
   purged = 0;
 
   /** Whether anything is to be looked for at all. */
   get any(): boolean {
-    return this.purgedThrough > 0 || this.erasures.size > 0;
+    return this.purgedThrough > 0 || this.erasures.size > 0 || this.unmet.size > 0;
   }
 
   purgeThrough(seq: number): void {
@@ -52,16 +82,55 @@ export class Dismissals {
   }
 
   /** A second erasure of the same user begins anew. */
-  erase(userKey: string, throughSeq: number, owesRepetitions: boolean): void {
+  erase(userKey: string, hash: number, throughSeq: number, owesRepetitions: boolean): void {
+    const digest = digestOf(userKey);
     const entries = this.erasures.get(userKey)?.entries ?? 0;
+    const shields = new Set<number>();
     this.erasures.set(userKey, {
+      hash,
+      digest,
       throughSeq,
       owesRepetitions,
       entries,
       searched: false,
-      shields: new Set(),
+      shields,
     });
   }
+
+  // ── Across restarts ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What goes on in the next process, should this one die. */
+  marks(): ErasureMark[] {
+    return [...this.unmet.values(), ...this.erasures.values()].map(({ hash, digest, throughSeq }) => ({
+      hash,
+      digest,
+      throughSeq,
+    }));
+  }
+
+  /** An erasure of an earlier process goes on. */
+  resume(mark: ErasureMark, owesRepetitions: boolean): void {
+    this.unmet.set(mark.digest, { ...mark, owesRepetitions });
+    this.unmetHashes.add(mark.hash);
+  }
+
+  /** Somebody comes into memory, or a row of theirs is found: perhaps one who is being erased. */
+  meet(userKey: string, hash: number): void {
+    if (!this.unmetHashes.has(hash)) return;
+    const mark = this.unmet.get(digestOf(userKey));
+    if (mark === undefined) return;
+    this.unmet.delete(mark.digest);
+    // Asked for again meanwhile: that one covers it.
+    if (!this.erasures.has(userKey)) this.erase(userKey, hash, mark.throughSeq, mark.owesRepetitions);
+  }
+
+  /** The log has nothing more of them. */
+  allMet(): void {
+    this.unmet.clear();
+    this.unmetHashes.clear();
+  }
+
+  // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Why an entry that has not ended is given up, or null. */
   of({ open, seq, entry }: Item): Dismissal | null {
@@ -80,8 +149,8 @@ export class Dismissals {
   /**
    * Whether an ended row need not stay as a shield, since nothing older of its user will be sent. That is so for an
    * erased user who is owed no repetition; a purge leaves repetitions, so it leaves shields. While the log is
-   * still being searched for an erased user it has to, as a crash would bring older rows back; then it goes with the
-   * end of the search.
+   * still being searched for an erased user it has to, as a crash would bring older rows back, and a repetition may be
+   * found; then it goes with the end of the search.
    */
   leavesNothing({ entry, seq }: Item): boolean {
     if (this.erasures.size === 0) return false;
@@ -94,7 +163,7 @@ export class Dismissals {
   // ── The search of the log ───────────────────────────────────────────────────────────────────────────────────
 
   /** The users who are being erased. */
-  erasing(): Iterable<readonly [string, Readonly<Erasure>]> {
+  erasing(): Iterable<readonly [userKey: string, erasure: Erasure]> {
     return this.erasures;
   }
 
@@ -111,13 +180,23 @@ export class Dismissals {
     this.goneRows.add(seq);
   }
 
-  /** Whether a row that a page brings has ended already. */
+  /** A row came into memory ahead of its page. */
+  rowCame(seq: number): void {
+    this.cameRows.add(seq);
+  }
+
+  /** Whether a row that a page brings has ended already, or came before. */
   isGone(seq: number): boolean {
-    return this.goneRows.size > 0 && this.goneRows.has(seq);
+    return this.goneRows.has(seq) || this.cameRows.has(seq);
   }
 
   /** No page from before their end is on its way any more. */
   forgetGoneRows(): void {
     this.goneRows.clear();
+  }
+
+  /** Everything is in memory. */
+  forgetCameRows(): void {
+    this.cameRows.clear();
   }
 }

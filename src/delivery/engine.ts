@@ -10,7 +10,7 @@ import { OutboxError, type Commit, type Opened, type Outbox } from '../outbox/ou
 import type { Clock } from './clock';
 import { Crowd } from './crowd';
 import type { Dismissed } from './dismissals';
-import { Dismisser, purgedThroughKey } from './dismisser';
+import { Dismisser } from './dismisser';
 import { Dispatcher } from './dispatcher';
 import { Gates } from './gates';
 import { Intake, type QueueCaps, type Submission } from './intake';
@@ -207,8 +207,7 @@ export class Engine {
 
   private async open(): Promise<Opened> {
     const opened = await this.outbox.open();
-    // A purge that was under way goes on.
-    this.crowd.dismissals.purgeThrough(Number((await this.outbox.getMeta(purgedThroughKey)) ?? 0));
+    await this.dismisser.resume();
     await this.young.load(this.outbox);
     return opened;
   }
@@ -593,7 +592,6 @@ export class Engine {
     this.crowd.takeDue(nowMs);
     while (this.leftovers.length > 0 && this.leftovers[0]!.atMs <= nowMs)
       this.journal.arrive(this.leftovers.shift()!.post);
-    if (this.leftovers.length === 0) this.leftoverUsers.clear();
   }
 
   private endWaits(nowMs: number): void {

@@ -49,6 +49,8 @@ export class Item {
   acceptedBlocks = 0;
   expiredBlocks = 0;
   rejection: { readonly code: string; readonly message: string } | null = null;
+  /** Something of it was not sent, for a purge's, an erasure's or a closed node's sake. */
+  givenUp = false;
   warnings: string[] | null = null;
   /** Its user had others in memory when it came there: the pager counts it apart. */
   further = false;
@@ -81,15 +83,24 @@ export class Item {
     }
   }
 
+  /** Sends what ended of it once more, uncounted. */
+  wake(): void {
+    for (const cell of this.cells) if (!cell.rejected) wake(cell);
+  }
+
   /** Whether nothing of it is to be sent any more. */
   get settled(): boolean {
     for (const cell of this.cells) if (cell.state !== 'ended' || cell.due) return false;
     return true;
   }
 
-  /** Taken in this life, and ended without that anything of it was accepted: rejected, or covered by newer entries. */
+  /**
+   * Taken in this life, and the service has nothing of it: all of it was rejected, or what was not given up was covered
+   * by newer ones. An entry that was covered entirely counts in its own place, too.
+   */
   get leftNothing(): boolean {
-    return this.row === 'waiting' && this.acceptedBlocks + this.expiredBlocks === 0;
+    if (this.row !== 'waiting' || this.acceptedBlocks + this.expiredBlocks > 0) return false;
+    return this.givenUp || this.changedNothing;
   }
 
   /** Whether the service refused all of it. */
