@@ -17,10 +17,7 @@ import { closedCode, type Reports } from './reports';
 import { Item, sentExpiration, User, type Cell, type End, type Held } from './user';
 import type { YoungSegments } from './young';
 
-/**
- * Users who were in flight when an earlier process died: user hash → monotonic ms until which such a request may run.
- * They stay in it after that.
- */
+/** Where an entry's lost requests of an earlier process are looked up: user hash → monotonic ms. */
 export type Leftovers = ReadonlyMap<number, number>;
 
 export class Crowd {
@@ -49,7 +46,7 @@ export class Crowd {
 
   /** Puts an entry into its user's hands. */
   admit(item: Item, hash: number, nowMs: number): User {
-    const user = this.userOf(item.entry.userKey, hash, nowMs);
+    const user = this.userOf(item.entry.userKey, hash);
     user.add(item);
     // A newer state does not wait for the backoff of an older one.
     user.notBeforeMs = 0;
@@ -68,13 +65,13 @@ export class Crowd {
     return this.users.has(userKey);
   }
 
-  private userOf(key: string, hash: number, nowMs: number): User {
+  private userOf(key: string, hash: number): User {
     const found = this.users.get(key);
     if (found !== undefined) return found;
     const user = new User(key, hash);
     this.users.set(key, user);
-    const untilMs = this.leftovers.get(hash) ?? -Infinity;
-    if (untilMs > nowMs) {
+    const untilMs = this.leftovers.get(hash);
+    if (untilMs !== undefined) {
       user.suspectAll(untilMs);
       this.late.push(untilMs, user);
     }
@@ -134,13 +131,6 @@ export class Crowd {
       if (user.flight === null) this.merge(user);
       this.settle(user, nowMs);
     }
-  }
-
-  /** A shield that was found in the log is sent once more. */
-  repeatShield(shield: Item, hash: number, nowMs: number): void {
-    shield.wake();
-    this.count(shield);
-    this.settle(this.admit(shield, hash, nowMs), nowMs);
   }
 
   /** No page is on its way any more; shields below everything unread have done their work. */
@@ -240,8 +230,6 @@ export class Crowd {
       }
     }
     for (const [item, why] of given) if (item.open === 0) this.dismissals.ended(item, why);
-    // What is given up may have been in flight at the crash, and nothing else sends again what it may have undone.
-    if (this.leftovers.has(user.hash)) for (const item of user.items) if (item.row === 'shield') item.wake();
     this.dropRejected(user);
   }
 

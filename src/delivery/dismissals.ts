@@ -9,11 +9,10 @@
 // them; what left before a crash too). An entry that shared the end of a newer one counts in its own place, too, should
 // that newer one be given up for the rest of it. What was given up and had not left before is never sent.
 //
-// For that, three things outlive giving up:
-// - The row of an entry that ended by a newer one stays to be repeated while something older of its user is open: the
-//   log does not say which blocks of the newer one were accepted, so after a crash that one counts as never sent.
-// - A repetition that the log holds, and every shield above it.
-// - Shields of users who were in flight at the crash are repeated once: what is given up may have been in that flight.
+// For that, the log does not say which blocks of an entry were accepted: after a crash one that is open counts as never
+// sent. So what ended by one of its blocks stays to be repeated, while something older of the user is open or may run
+// late. And an erasure leaves the repetitions in the log, and the shields above them. No other shield has anything to
+// fear: one that something older in memory might undo is a repetition in the log before that can leave.
 
 import { createHash } from 'node:crypto';
 import type { Item } from './user';
@@ -45,7 +44,7 @@ export interface ErasureMark {
 
 /** One user who is being erased. */
 export interface Erasure extends ErasureMark {
-  /** Something older may be sent again, or run late: shields are still needed. */
+  /** The log holds repetitions, which need the shields above them. */
   owesRepetitions: boolean;
   entries: number;
   /** Whether the log holds no unread row of the user any more, nor a shield. */
@@ -64,11 +63,10 @@ export class Dismissals {
   /** By user key. */
   private readonly erasures = new Map<string, Erasure>();
   /** Of an earlier process, by digest: nothing of these users has been met yet, so their keys are not known. */
-  private readonly unmet = new Map<string, ErasureMark & { readonly owesRepetitions: boolean }>();
+  private readonly unmet = new Map<string, ErasureMark>();
   private readonly unmetHashes = new Set<number>();
   /** Ended on disk, unread; a page that was asked for before may still bring them. */
   private readonly goneRows = new Set<number>();
-  private readonly cameRows = new Set<number>();
   /** Entries that ended by purges. */
   purged = 0;
 
@@ -82,18 +80,15 @@ export class Dismissals {
   }
 
   /** A second erasure of the same user begins anew. */
-  erase(userKey: string, hash: number, throughSeq: number, owesRepetitions: boolean): void {
-    const digest = digestOf(userKey);
-    const entries = this.erasures.get(userKey)?.entries ?? 0;
-    const shields = new Set<number>();
+  erase(userKey: string, hash: number, throughSeq: number): void {
     this.erasures.set(userKey, {
       hash,
-      digest,
+      digest: digestOf(userKey),
       throughSeq,
-      owesRepetitions,
-      entries,
+      owesRepetitions: false,
+      entries: this.erasures.get(userKey)?.entries ?? 0,
       searched: false,
-      shields,
+      shields: new Set(),
     });
   }
 
@@ -109,8 +104,8 @@ export class Dismissals {
   }
 
   /** An erasure of an earlier process goes on. */
-  resume(mark: ErasureMark, owesRepetitions: boolean): void {
-    this.unmet.set(mark.digest, { ...mark, owesRepetitions });
+  resume(mark: ErasureMark): void {
+    this.unmet.set(mark.digest, mark);
     this.unmetHashes.add(mark.hash);
   }
 
@@ -121,7 +116,7 @@ export class Dismissals {
     if (mark === undefined) return;
     this.unmet.delete(mark.digest);
     // Asked for again meanwhile: that one covers it.
-    if (!this.erasures.has(userKey)) this.erase(userKey, hash, mark.throughSeq, mark.owesRepetitions);
+    if (!this.erasures.has(userKey)) this.erase(userKey, hash, mark.throughSeq);
   }
 
   /** The log has nothing more of them. */
@@ -180,23 +175,13 @@ export class Dismissals {
     this.goneRows.add(seq);
   }
 
-  /** A row came into memory ahead of its page. */
-  rowCame(seq: number): void {
-    this.cameRows.add(seq);
-  }
-
-  /** Whether a row that a page brings has ended already, or came before. */
+  /** Whether a row that a page brings has ended already. */
   isGone(seq: number): boolean {
-    return this.goneRows.has(seq) || this.cameRows.has(seq);
+    return this.goneRows.size > 0 && this.goneRows.has(seq);
   }
 
   /** No page from before their end is on its way any more. */
   forgetGoneRows(): void {
     this.goneRows.clear();
-  }
-
-  /** Everything is in memory. */
-  forgetCameRows(): void {
-    this.cameRows.clear();
   }
 }

@@ -9,18 +9,11 @@
 import { hashUserKey } from '../audience/keys';
 import { bodyChars } from '../audience/serialise';
 import type { Outbox, Row, UserRows } from '../outbox/outbox';
-import type { Crowd, Leftovers } from './crowd';
-import {
-  dismissalTexts,
-  type Dismissals,
-  type Dismissed,
-  type Erasure,
-  type ErasureMark,
-} from './dismissals';
+import type { Crowd } from './crowd';
+import { dismissalTexts, type Dismissals, type Dismissed, type ErasureMark } from './dismissals';
 import type { Intake } from './intake';
 import type { Journal } from './journal';
 import type { Pager } from './pager';
-import type { Item } from './user';
 
 /** Under this name the outbox keeps up to which number a purge goes, so that a restart goes on with it. */
 const purgedThroughKey = 'purged through';
@@ -62,7 +55,6 @@ export interface Parts {
   readonly crowd: Crowd;
   readonly intake: Intake;
   readonly dismissals: Dismissals;
-  readonly leftovers: Leftovers;
   /** Forgets what else is remembered of a user. */
   readonly forgetUser: (userKeys: readonly string[]) => void;
   readonly askTurn: () => void;
@@ -82,6 +74,8 @@ export class Dismisser {
   private unmarkedErasures = false;
   /** Of an earlier process, to begin with the first turn. */
   private resumed: readonly ErasureMark[] = [];
+  /** Whether the log has been searched for these; they are forgotten once what came of it is durable. */
+  private allMet = false;
 
   constructor(private readonly parts: Parts) {}
 
@@ -161,12 +155,12 @@ export class Dismisser {
   }
 
   private beginErasure(request: Begun, userKeys: readonly string[], nowMs: number): void {
-    const { dismissals, crowd, forgetUser, leftovers } = this.parts;
+    const { dismissals, crowd, forgetUser } = this.parts;
     const hashes = new Set<number>();
     for (const key of userKeys) {
       const hash = hashUserKey(key);
       hashes.add(hash);
-      dismissals.erase(key, hash, request.throughSeq, leftovers.has(hash));
+      dismissals.erase(key, hash, request.throughSeq);
     }
     forgetUser(userKeys);
     for (const key of userKeys) crowd.dismissUser(key, nowMs);
@@ -176,11 +170,11 @@ export class Dismisser {
 
   /** Nothing is in memory yet: who comes there, or is found, is known then. */
   private beginResumed(): void {
-    const { dismissals, leftovers } = this.parts;
+    const { dismissals } = this.parts;
     const hashes = new Set<number>();
     let throughSeq = 0;
     for (const mark of this.resumed) {
-      dismissals.resume(mark, leftovers.has(mark.hash));
+      dismissals.resume(mark);
       hashes.add(mark.hash);
       throughSeq = Math.max(throughSeq, mark.throughSeq);
     }
@@ -218,7 +212,7 @@ export class Dismisser {
       search.afterSeq = found.throughSeq;
       return;
     }
-    if (request === null) dismissals.allMet();
+    if (request === null) this.allMet = true;
     for (const [, erasure] of dismissals.erasing()) {
       // Asked for again meanwhile: that search sees to it.
       if (erasure.throughSeq > throughSeq || !hashes.has(erasure.hash)) continue;
@@ -226,7 +220,6 @@ export class Dismisser {
       if (!erasure.owesRepetitions) for (const seq of erasure.shields) journal.mark(seq, 'remove');
     }
     this.searches.shift();
-    this.unmarkedErasures = true;
     if (request !== null) this.done.push(request);
   }
 
@@ -241,7 +234,7 @@ export class Dismisser {
     const erasure = dismissals.erasureOf(userKey);
     if (erasure === undefined || row.seq > erasure.throughSeq || crowd.has(userKey, row.seq)) return;
     if (row.state === 'shield') {
-      this.foundShield(row, item, erasure, nowMs);
+      erasure.shields.add(row.seq);
       return;
     }
     // One that was read and is not in memory has ended since the search saw it.
@@ -258,26 +251,25 @@ export class Dismisser {
     dismissals.ended(item, 'erased');
   }
 
-  private foundShield(row: Row, item: Item, erasure: Erasure, nowMs: number): void {
-    const { crowd, pager, dismissals, leftovers } = this.parts;
-    erasure.shields.add(row.seq);
-    if (!leftovers.has(row.userHash)) return;
-    // What was in flight at the crash may have undone it, and is given up: nothing else would send this again.
-    if (pager.isUnread(row.lane, row.seq)) dismissals.rowCame(row.seq);
-    crowd.repeatShield(item, row.userHash, nowMs);
-  }
-
   // ── After its commit ────────────────────────────────────────────────────────────────────────────────────────
 
   committed(): void {
     const { pager, dismissals } = this.parts;
     if (!pager.readingAny) dismissals.forgetGoneRows();
-    if (!pager.unreadAny) dismissals.forgetCameRows();
     for (const request of this.done.splice(0)) request.resolve(this.resultOf(request));
+    if (this.allMet) this.forgetUnmet();
     if (dismissals.any) this.forgetErased();
     this.searchOn();
     // What was handed in before them has been taken now.
     if (this.asked.length > 0) this.parts.askTurn();
+  }
+
+  /** Those of an earlier process of whom nothing was found. */
+  private forgetUnmet(): void {
+    this.allMet = false;
+    this.parts.dismissals.allMet();
+    this.unmarkedErasures = true;
+    this.parts.askTurn();
   }
 
   /** Those of whom nothing is left. */

@@ -164,7 +164,6 @@ export class Engine {
       crowd,
       intake: this.intake,
       dismissals: crowd.dismissals,
-      leftovers: this.leftoverUsers,
       forgetUser: (userKeys) => outcomes.forgetWitness(userKeys),
       askTurn: () => this.askTurn(),
       failed: (error) => this.outboxFailed(asOutboxError(error)),
@@ -592,6 +591,7 @@ export class Engine {
     this.crowd.takeDue(nowMs);
     while (this.leftovers.length > 0 && this.leftovers[0]!.atMs <= nowMs)
       this.journal.arrive(this.leftovers.shift()!.post);
+    if (this.leftovers.length === 0) this.leftoverUsers.clear();
   }
 
   private endWaits(nowMs: number): void {

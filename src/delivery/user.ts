@@ -83,11 +83,6 @@ export class Item {
     }
   }
 
-  /** Sends what ended of it once more, uncounted. */
-  wake(): void {
-    for (const cell of this.cells) if (!cell.rejected) wake(cell);
-  }
-
   /** Whether nothing of it is to be sent any more. */
   get settled(): boolean {
     for (const cell of this.cells) if (cell.state !== 'ended' || cell.due) return false;
@@ -400,7 +395,10 @@ function wake(cell: Cell): void {
 
 function absorb(older: Cell, newer: Cell, covered: Cell[]): void {
   if (newer.state === 'ended') {
-    covered.push(older, ...(older.absorbed ?? []));
+    for (const each of [older, ...(older.absorbed ?? [])]) {
+      each.due = newer.due;
+      covered.push(each);
+    }
     older.absorbed = null;
     return;
   }
