@@ -211,7 +211,8 @@ export class User {
   /**
    * The blocks of the next request, removals first (of a search, those refused before last), all of one kind and spelling and of one account, at most
    * `limit`. `login` names the account whose login serves an entry's account now, or null while there is none.
-   * Call `merge` before. Null when nothing can go. `held` blocks stay; others of their kind may go ahead of them.
+   * Call `merge` before. Null when nothing can go. `held` blocks stay; others of their kind may go ahead of them. They go
+   * when a removal of another kind waits behind them.
    */
   select(
     limit: number,
@@ -260,24 +261,44 @@ export class User {
 
   /** The earliest of `until` over the blocks that may go next: when the first of them may. One in `waits` has some. */
   freeAtMs(until: (cell: Cell) => number): number {
+    if (this.removalBehind) return -Infinity;
     let freeAtMs = Infinity;
     for (const cell of this.firstRun(nobody)) freeAtMs = Math.min(freeAtMs, until(cell));
     return freeAtMs;
   }
 
-  /** Waiting cells up to the first of another kind, those that are held left out. */
+  /** Waiting cells up to the first of another kind, those that are held left out unless a removal waits behind them. */
   private firstRun(held: Held): Cell[] {
     const run: Cell[] = [];
+    const holds = held !== nobody && !this.removalBehind;
     let kind: string | null = null;
     for (const item of this.items) {
       for (const cell of item.cells) {
         if (cell.state !== 'waiting') continue;
         kind ??= orderKind(cell);
         if (orderKind(cell) !== kind) return run;
-        if (!held(cell)) run.push(cell);
+        if (!holds || !held(cell)) run.push(cell);
       }
     }
     return run;
+  }
+
+  /**
+   * Whether a removal waits for blocks of another kind to go first. It may be from the same segment as an add that is
+   * held, so it cannot overtake that; and it must not wait as long.
+   */
+  private get removalBehind(): boolean {
+    let kind: string | null = null;
+    let behind = false;
+    for (const item of this.items) {
+      for (const cell of item.cells) {
+        if (cell.state !== 'waiting') continue;
+        kind ??= orderKind(cell);
+        behind ||= orderKind(cell) !== kind;
+        if (behind && cell.block.expiration === -1) return true;
+      }
+    }
+    return false;
   }
 
   /** The request in flight ended without a reply of the service's own: it may run until `untilMs`. */
