@@ -20,6 +20,9 @@ import type { YoungSegments } from './young';
 /** Where an entry's lost requests of an earlier process are looked up: user hash → monotonic ms. */
 export type Leftovers = ReadonlyMap<number, number>;
 
+/** Bounds the memory they take; beyond, a rejected block hides what is older of its segment. */
+const mostPartlyRejected = 10_000;
+
 export class Crowd {
   readonly ready = new ReadyUsers();
   /** Sum of the body lengths of what waits, in characters. */
@@ -31,6 +34,8 @@ export class Crowd {
   /** Users of lost requests, due when these can no longer run. */
   private readonly late = new DueHeap<User>();
   private shieldsWhileReading: Item[] = [];
+  /** Shields of which some blocks were rejected, by number: the log does not say so, and they cover nothing. */
+  private readonly partlyRejected = new Map<number, readonly boolean[]>();
 
   constructor(
     private readonly journal: Journal,
@@ -123,6 +128,8 @@ export class Crowd {
     for (const shield of [...shields, ...this.shieldsWhileReading]) {
       const user = this.users.get(shield.entry.userKey);
       if (user === undefined || user.has(shield.seq)) continue;
+      const rejected = this.partlyRejected.get(shield.seq);
+      if (rejected !== undefined) shield.cells.forEach((cell, index) => (cell.rejected = rejected[index]!));
       this.count(shield);
       user.add(shield);
       touched.add(user);
@@ -140,6 +147,7 @@ export class Crowd {
     if (!this.shieldsMade) return;
     const floor = this.pager.shieldFloor(lastSeq);
     if (floor > 0) this.journal.dropShieldsThrough(floor);
+    for (const seq of this.partlyRejected.keys()) if (seq <= floor) this.partlyRejected.delete(seq);
     if (!this.pager.unreadAny) this.shieldsMade = false;
   }
 
@@ -298,6 +306,11 @@ export class Crowd {
       return;
     }
     this.shieldsMade = true;
+    if (this.partlyRejected.size < mostPartlyRejected && item.cells.some(({ rejected }) => rejected))
+      this.partlyRejected.set(
+        item.seq,
+        item.cells.map(({ rejected }) => rejected),
+      );
     if (this.pager.readingAny) this.shieldsWhileReading.push(shieldOf(item));
     if (item.row !== 'shield') this.journal.mark(item.seq, 'shield');
   }
@@ -403,8 +416,5 @@ export function laneOf(entry: CheckedEntry): Lane {
 }
 
 function shieldOf(item: Item): Item {
-  const { seq, entry, source, bornMonoMs, takenWallMs } = item;
-  const shield = new Item(seq, entry, source, bornMonoMs, takenWallMs, 'shield', null);
-  shield.cells.forEach((cell, index) => (cell.rejected = item.cells[index]!.rejected));
-  return shield;
+  return new Item(item.seq, item.entry, item.source, item.bornMonoMs, item.takenWallMs, 'shield', null);
 }

@@ -6,13 +6,17 @@
 //
 // What holds after everything has settled, whatever crashed: the service has what these give, applied in order: all
 // blocks of the entries that were not given up, and of those that were, such blocks as had left before (some or none of
-// them; what left before a crash too). An entry that shared the end of a newer one counts in its own place, too, should
-// that newer one be given up for the rest of it. What was given up and had not left before is never sent.
+// them; what left before a crash, too). An entry that shared the end of a newer one counts in its own place, too, should
+// that newer one be given up for the rest of it. What was given up and had not left before is never sent, but for the
+// rest of an entry that had left in part: the log keeps entries, so a repetition after a crash is of all of it.
 //
 // For that, the log does not say which blocks of an entry were accepted: after a crash one that is open counts as never
 // sent. So what ended by one of its blocks stays to be repeated, while something older of the user is open or may run
 // late. And an erasure leaves the repetitions in the log, and the shields above them. No other shield has anything to
 // fear: one that something older in memory might undo is a repetition in the log before that can leave.
+//
+// One gap is left: which blocks of a shield were rejected is known in memory only. After a crash such a block hides what
+// is older of its segment, which matters where that is a repetition since an earlier crash.
 
 import { createHash } from 'node:crypto';
 import type { Item } from './user';

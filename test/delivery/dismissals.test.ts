@@ -424,6 +424,22 @@ describe('purging and erasing, whatever the network does', function () {
       { x: 1, y: 2 },
     ));
 
+  it('hides no repetition behind a block that was purged', () =>
+    replay(
+      [
+        add(entry(1, [1, -1], ['x', -1]), entry(0, ['x', -1])),
+        add(entry(0, [3, 600])),
+        add(entry(0, ['x', -1])),
+        add(entry(0, [3, -1])),
+        wait(11280),
+        kill,
+        wait(11804),
+        add(entry(0, ['x', 600], [3, 600])),
+        purge,
+      ],
+      -1604342832,
+    ));
+
   it('does so when the disk is full for a while', () =>
     property(withFullDisk, { fates: faults, commitMs: 20, memoryMark: 3, pageRows: 2 }));
 
