@@ -282,9 +282,13 @@ export class SharedQueue implements MemberQueue {
     this.lease.setWants(false);
     await Promise.all([this.engine?.park(maxMs), this.intake.drain(maxMs)]);
     // Came back, and perhaps went again: then the lease is the later one's to give up.
-    if (!this.parked || this.parkings !== parking) return;
+    if (this.isBack(parking)) return;
     const leftMs = Math.max(100, maxMs - (this.clock.monoMs() - startedMs));
     await within(this.clock, leftMs, this.lease.release());
+  }
+
+  private isBack(parking: number): boolean {
+    return !this.parked || this.parkings !== parking;
   }
 
   unpark(): void {
