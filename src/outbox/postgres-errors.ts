@@ -4,7 +4,7 @@ import { OutboxError } from './outbox';
 import type { Address } from './postgres-address';
 
 type Sentence = 'unreachable' | 'login' | 'tls' | 'noDatabase' | 'rights' | 'standby' | Code;
-type Code = Exclude<OutboxError['code'], 'unavailable' | 'readonly' | 'locked'>;
+type Code = Exclude<OutboxError['code'], 'unavailable' | 'readonly'>;
 
 /** Said of a database, it has a `detail`; `schema` is the queue's. */
 interface Place {
@@ -114,6 +114,7 @@ const codeOf: Readonly<Record<Sentence, OutboxError['code']>> = {
   standby: 'readonly',
   full: 'full',
   damaged: 'damaged',
+  locked: 'locked',
   newer_version: 'newer_version',
   closed: 'closed',
   fenced: 'fenced',
@@ -145,6 +146,9 @@ const sentences: Readonly<Record<Sentence, (place: Place, detail: string) => str
   damaged: ({ where, schema }, detail) =>
     `The shared queue in schema "${schema}" of the database at ${where} is damaged (${detail}). It is left as it is. ` +
     'Restore it from a backup, or rename the schema to start with an empty queue.',
+  locked: ({ where, schema }, detail) =>
+    `The shared queue in schema "${schema}" of the database at ${where} is in use (${detail}). Nothing was changed; stop ` +
+    'the Node-RED that uses it, and try again a minute later.',
   newer_version: ({ where, schema }, detail) =>
     `The shared queue in schema "${schema}" of the database at ${where} was written by a newer version of this ` +
     `package (${detail}). It is left as it is. Install that version here too.`,

@@ -1,14 +1,16 @@
-// The store on disk does what the store in memory does, for any commits, reads and re-openings.
+// The stores on disk and in a database do what the store in memory does, for any commits, reads and re-openings.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 
 import fc from 'fast-check';
 
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
-import type { Commit, NewRow, Outbox, OutboxError } from '../../src/outbox/outbox';
+import type { Commit, NewRow, Opened, Outbox, OutboxError, Page, Row } from '../../src/outbox/outbox';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { compileOutbox, type Compiled } from './compiled';
 import { temporaryFolder } from './rows';
+import { batchOf, processNamed, TestDatabase, type PostgresQueue } from './shared-stores';
+import type { PostgresLog } from '../../src/outbox/postgres-log';
 
 interface Shape {
   /** Distances between row numbers; 0 does not continue the log, so that the commit must fail. */
@@ -160,6 +162,96 @@ async function compare(steps: readonly Step[], model: Outbox, real: Outbox): Pro
   }
   await real.close();
 }
+
+/** A shared log numbers its rows itself, one after the other, and knows no other process's monotonic clock. */
+function asShared(what: Step): Step[] {
+  if (what.kind !== 'commit') return [what];
+  const rows = what.append.map((row) => ({ ...row, step: 1, bornMonoMs: 0 }));
+  return [
+    { kind: 'commit', append: rows, commit: {} },
+    { kind: 'commit', append: [], commit: what.commit },
+  ];
+}
+
+/** The holder's side of a shared log, with appends by the other door. */
+class HoldersView implements Outbox {
+  readonly durable = true;
+  #outbox!: Outbox;
+  #batches = 0;
+
+  constructor(
+    private readonly log: PostgresLog,
+    private readonly epoch: number,
+  ) {}
+
+  open(): Promise<Opened> {
+    this.#outbox = this.log.outbox(holder, this.epoch);
+    return this.#outbox.open();
+  }
+
+  async commit(commit: Commit): Promise<void> {
+    const rows = commit.append ?? [];
+    if (rows.length === 0) return this.#outbox.commit(commit);
+    const given = rows.map(({ seq: _seq, bornMonoMs: _bornMonoMs, ...row }) => row);
+    const appended = await this.log.append(batchOf('stream', ++this.#batches, given));
+    assert.deepEqual(appended, { kind: 'appended', firstSeq: rows[0]!.seq, lastSeq: rows.at(-1)!.seq });
+  }
+
+  async read(...args: Parameters<Outbox['read']>): Promise<Page> {
+    const { rows, shields } = await this.#outbox.read(...args);
+    return { rows: rows.map(withoutInstance), shields: shields.map(withoutInstance) };
+  }
+
+  async rowsOfUsers(...args: Parameters<Outbox['rowsOfUsers']>) {
+    const found = await this.#outbox.rowsOfUsers(...args);
+    return { ...found, rows: found.rows.map(withoutInstance) };
+  }
+
+  getMeta(key: string): Promise<string | null> {
+    return this.#outbox.getMeta(key);
+  }
+
+  setMeta(key: string, value: string): Promise<void> {
+    return this.#outbox.setMeta(key, value);
+  }
+
+  close(): Promise<void> {
+    return this.#outbox.close();
+  }
+}
+
+const holder = processNamed('holder');
+
+function withoutInstance({ instance, ...row }: Row): Row {
+  assert.equal(instance, 'stream');
+  return row;
+}
+
+describe('the outbox in a database and the one in memory', () => {
+  let database: TestDatabase | null = null;
+  before(async function () {
+    database = await TestDatabase.find(this);
+  });
+  after(() => database?.drop());
+
+  async function compareIn(queue: PostgresQueue, steps: readonly Step[]): Promise<void> {
+    try {
+      const log = await queue.log();
+      const { epoch } = await log.claim(holder, true, null, 60_000);
+      await compare(steps.flatMap(asShared), new MemoryOutbox(), new HoldersView(log, epoch));
+    } finally {
+      await queue.end();
+    }
+  }
+
+  it('give the same results for the same calls', function () {
+    this.timeout(60_000);
+    return fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), (steps) => compareIn(database!.queue(), steps)),
+      { numRuns: 10, endOnFailure: false },
+    );
+  });
+});
 
 describe('the outbox on disk and the one in memory', () => {
   let compiled: Compiled;

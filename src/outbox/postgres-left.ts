@@ -1,0 +1,216 @@
+// Shared queues in a database that no engine uses: their account is gone, or serves another member now. Listed, looked
+// at, saved, emptied. What is done changes nothing of a queue that some process uses.
+
+import { hashUserKey } from '../audience/keys';
+import { parseBody } from '../audience/serialise';
+import type { Lane, Row, RowState } from './outbox';
+import { addressOf, type Address, type TlsSettings } from './postgres-address';
+import { postgresError, toPostgresError } from './postgres-errors';
+import { HostChoice, Line, systemLineClock, type LineClock, type Values } from './postgres-line';
+import { postgresModule } from './postgres-module';
+import { schemaPrefix, type QueueName } from './postgres-schema';
+import { aliveMs } from './shared-log';
+
+export interface LeftOptions {
+  readonly url: string;
+  readonly tls?: TlsSettings | null;
+  readonly clock?: LineClock;
+}
+
+export interface LeftSharedQueue extends QueueName {
+  /** Its name in the database; what the other functions are given. */
+  readonly schema: string;
+  readonly waiting: number;
+  /** Epoch ms by the database's clock; null when nothing waits. */
+  readonly oldestTakenWallMs: number | null;
+  /** Names of the processes that use it; with any it is not left behind. */
+  readonly usedBy: readonly string[];
+}
+
+const rowsPerPage = 2_000;
+const rowsPerDelete = 5_000;
+const lanesByCode: readonly Lane[] = ['add', 'removal'];
+const statesByCode: readonly RowState[] = ['waiting', 'shield', 'repeat'];
+
+/** Those that the user of the database may read. */
+export function listQueues(options: LeftOptions): Promise<LeftSharedQueue[]> {
+  return withLine(options, '', async (run) => {
+    const found = await run<{ schema: string }>(
+      `SELECT n.nspname AS schema FROM pg_catalog.pg_namespace AS n
+       JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'format'
+       WHERE left(n.nspname, ${schemaPrefix.length}) = $1
+         AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+       ORDER BY 1`,
+      [schemaPrefix],
+    );
+    const queues: LeftSharedQueue[] = [];
+    for (const { schema } of found) queues.push(await lookAt(run, named(schema)));
+    return queues;
+  });
+}
+
+/** What waits, a page at a time, in order; the next page is read when `take` has resolved. */
+export function readAllOf(
+  options: LeftOptions,
+  schema: string,
+  take: (rows: readonly Row[]) => Promise<void>,
+): Promise<void> {
+  return withLine(options, named(schema), async (run) => {
+    for (let after = 0; ;) {
+      const rows = (await run<EntryRecord>(pageOf(schema), [after, rowsPerPage])).map(rowOf);
+      await take(rows.filter(({ state }) => state === 'waiting'));
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < rowsPerPage) return;
+      after = last.seq;
+    }
+  });
+}
+
+/**
+ * Empties it; what else it knows (numbers, posts on their way, logins) stays. Resolves to how many entries had waited.
+ * Rejects with `locked` while a process uses it.
+ */
+export function purgeQueue(options: LeftOptions, schema: string): Promise<number> {
+  return withLine(options, named(schema), async (run, address) => {
+    for (let waiting = 0; ;) {
+      const first = `SELECT seq FROM ${schema}.entry ORDER BY seq LIMIT ${rowsPerDelete}`;
+      const deleted = await removeUnused(run, address, schema, first, []);
+      waiting += deleted.waiting;
+      if (deleted.rows === 0) return waiting;
+    }
+  });
+}
+
+/** Removes what it holds of a user. Resolves to how many entries had waited. Rejects as `purgeQueue` does. */
+export function eraseFrom(
+  options: LeftOptions,
+  schema: string,
+  userKeys: readonly string[],
+): Promise<number> {
+  return withLine(options, named(schema), async (run, address) => {
+    const found = await run<EntryRecord>(
+      `SELECT ${columns} FROM ${entries(schema)} WHERE "user" = ANY($1::bigint[]) ORDER BY seq`,
+      [userKeys.map(hashUserKey)],
+    );
+    const its = found.map(rowOf).filter((row) => userKeys.includes(keyOf(row)));
+    if (its.length === 0) return 0;
+    const seqs = its.map(({ seq }) => seq);
+    return (await removeUnused(run, address, schema, 'SELECT unnest($1::bigint[])', [seqs])).waiting;
+  });
+}
+
+interface EntryRecord {
+  readonly seq: number;
+  readonly lane: number;
+  readonly state: number;
+  readonly user: number;
+  readonly born_wall: number;
+  readonly taken_wall: number;
+  readonly body: string;
+  readonly node: string;
+  readonly account: string;
+  readonly instance: string;
+}
+
+type Run = Line['run'];
+
+const columns =
+  'seq::float8 AS seq, lane, state, "user"::float8 AS "user", born_wall, taken_wall, body, node, account, instance';
+
+function entries(schema: string): string {
+  return `${schema}.entry LEFT JOIN ${schema}.source ON source.id = entry.source`;
+}
+
+function pageOf(schema: string): string {
+  return `SELECT ${columns} FROM ${entries(schema)} WHERE seq > $1 ORDER BY entry.seq LIMIT $2`;
+}
+
+function rowOf(entry: EntryRecord): Row {
+  return {
+    seq: entry.seq,
+    lane: lanesByCode[entry.lane] ?? 'add',
+    state: statesByCode[entry.state] ?? 'waiting',
+    userHash: entry.user,
+    source: { node: entry.node, account: entry.account },
+    instance: entry.instance,
+    bornWallMs: entry.born_wall,
+    bornMonoMs: 0,
+    takenWallMs: entry.taken_wall,
+    body: entry.body,
+  };
+}
+
+/** '' for a row that cannot be read: it is nobody's. */
+function keyOf({ body }: Row): string {
+  try {
+    return parseBody(body).userKey;
+  } catch {
+    return '';
+  }
+}
+
+const living = `seen_at >= clock_timestamp() - interval '${aliveMs} ms'`;
+
+async function lookAt(run: Run, schema: string): Promise<LeftSharedQueue> {
+  const [found] = await run<QueueName & { waiting: number; oldest: number | null; used_by: string[] }>(
+    `SELECT origin, member, waiting::float8 AS waiting,
+       (SELECT taken_wall FROM ${schema}.entry WHERE state = 0 ORDER BY seq LIMIT 1) AS oldest,
+       (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM ${schema}.instance WHERE ${living}) AS used_by
+     FROM ${schema}.format, ${schema}.total WHERE total.id = 1`,
+  );
+  const { origin, member, waiting, oldest, used_by } = found!;
+  return { schema, origin, member, waiting, oldestTakenWallMs: oldest, usedBy: used_by };
+}
+
+/** Deletes rows by their numbers, in the order in which an append locks. `which` gives the numbers. */
+async function removeUnused(
+  run: Run,
+  address: Address,
+  schema: string,
+  which: string,
+  values: Values,
+): Promise<{ rows: number; waiting: number }> {
+  const [deleted] = await run<{ rows: number; waiting: number; used_by: string | null }>(
+    `WITH used AS MATERIALIZED (SELECT name FROM ${schema}.instance WHERE ${living} LIMIT 1), removed AS (
+       DELETE FROM ${schema}.entry WHERE seq IN (${which}) AND NOT EXISTS (SELECT FROM used) RETURNING state, chars
+     ), summed AS (
+       UPDATE ${schema}.total SET waiting = waiting - (SELECT count(*) FROM removed WHERE state = 0),
+         chars = chars - (SELECT coalesce(sum(chars), 0) FROM removed)
+       WHERE id = 1
+     )
+     SELECT count(*)::float8 AS rows, (count(*) FILTER (WHERE state = 0))::float8 AS waiting,
+       (SELECT name FROM used) AS used_by
+     FROM removed`,
+    values,
+  );
+  if (deleted!.used_by !== null) throw postgresError('locked', deleted!.used_by, address, schema);
+  return deleted!;
+}
+
+/** A connection for the time of a call only. Rejects with OutboxErrors. */
+async function withLine<T>(
+  { url, tls, clock }: LeftOptions,
+  schema: string,
+  call: (run: Run, address: Address) => Promise<T>,
+): Promise<T> {
+  const address = addressOf(url, tls ?? null);
+  const line = new Line({
+    makeClient: await postgresModule(),
+    address,
+    hosts: new HostChoice(address.hosts),
+    clock: clock ?? systemLineClock,
+  });
+  try {
+    return await call((sql, values) => line.run(sql, values), address);
+  } catch (error) {
+    throw toPostgresError(error, address, schema);
+  } finally {
+    await line.close();
+  }
+}
+
+/** Names come from outside, and go into statements as they are. */
+function named(schema: string): string {
+  if (!/^instant_audience_[a-z0-9_]{1,46}$/.test(schema)) throw new TypeError('not the name of a queue');
+  return schema;
+}

@@ -1,0 +1,92 @@
+// The way to a database, as a relay that can be cut, freeze, lose answers, and deliver what was on it late.
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+const loopback = '127.0.0.1';
+
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+  /** What a client sent while the way there was held. */
+  held: Buffer[];
+}
+
+export class FaultyWay {
+  readonly #pairs = new Set<Pair>();
+  #server: Server | null = null;
+  /** Nothing gets to the database; it is kept. */
+  holdsCalls = false;
+  /** Nothing comes back; it is lost. */
+  losesAnswers = false;
+  /** New connections are refused. */
+  refuses = false;
+
+  private constructor(
+    private readonly targetPort: number,
+    private readonly targetUrl: string,
+  ) {}
+
+  static async to(targetUrl: string): Promise<FaultyWay> {
+    const way = new FaultyWay(Number(new URL(targetUrl).port), targetUrl);
+    way.#server = createServer((client) => way.#join(client));
+    way.#server.listen(0, loopback);
+    await once(way.#server, 'listening');
+    return way;
+  }
+
+  get url(): string {
+    const url = new URL(this.targetUrl);
+    url.port = String((this.#server!.address() as AddressInfo).port);
+    return url.href;
+  }
+
+  /** Clients find their connections broken; the database still has them, and gets what was held by `deliver`. */
+  breakClients(): void {
+    for (const { client } of this.#pairs) client.destroy();
+  }
+
+  /** What was held gets to the database after all, over its old connections. */
+  deliver(): void {
+    for (const pair of this.#pairs) {
+      for (const chunk of pair.held) pair.server.write(chunk);
+      pair.held = [];
+    }
+  }
+
+  get heldBytes(): number {
+    return [...this.#pairs].reduce((sum, { held }) => sum + Buffer.concat(held).length, 0);
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server?.close(resolve));
+    for (const { client, server } of this.#pairs) {
+      client.destroy();
+      server.destroy();
+    }
+    await closed;
+  }
+
+  #join(client: Socket): void {
+    if (this.refuses) {
+      client.destroy();
+      return;
+    }
+    const pair: Pair = { client, server: connect(this.targetPort, loopback), held: [] };
+    this.#pairs.add(pair);
+    for (const socket of [client, pair.server]) socket.on('error', () => undefined);
+    client.on('data', (chunk: Buffer) => {
+      if (this.holdsCalls) pair.held.push(chunk);
+      else pair.server.write(chunk);
+    });
+    pair.server.on('data', (chunk: Buffer) => {
+      if (!this.losesAnswers) client.write(chunk);
+    });
+    client.on('close', () => {
+      if (pair.held.length === 0 && !this.losesAnswers) pair.server.end();
+    });
+    pair.server.on('close', () => {
+      client.destroy();
+      this.#pairs.delete(pair);
+    });
+  }
+}

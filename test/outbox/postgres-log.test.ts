@@ -1,0 +1,555 @@
+// What only a shared log in a database meets: broken connections, rights, other versions, another user's processes.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify, inspect } from 'node:util';
+
+import { hashUserKey, userKeyOf } from '../../src/audience/keys';
+import type { OutboxError, Row } from '../../src/outbox/outbox';
+import { addressOf } from '../../src/outbox/postgres-address';
+import { CallError, toPostgresError } from '../../src/outbox/postgres-errors';
+import { eraseFrom, listQueues, purgeQueue, readAllOf } from '../../src/outbox/postgres-left';
+import type { LineClock } from '../../src/outbox/postgres-line';
+import type { PostgresLog } from '../../src/outbox/postgres-log';
+import { schemaOf, steps } from '../../src/outbox/postgres-schema';
+import type { News } from '../../src/outbox/shared-log';
+import { until } from '../support/node-red';
+import { FaultyWay } from './faulty-way';
+import { codeOf, errorOf, readAll, seqs } from './rows';
+import { batchOf, processNamed, sharedRow, TestDatabase, type PostgresQueue } from './shared-stores';
+
+const leaseMs = 60_000;
+const [one, two] = [processNamed('one'), processNamed('two')];
+const secret = 'geheim%/21';
+
+/** A clock whose waits take a twentieth of their time. */
+const quickClock: LineClock = {
+  monoMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(delayMs, call) {
+    const timer = setTimeout(call, delayMs / 20);
+    return () => clearTimeout(timer);
+  },
+};
+
+function ended(seq: number) {
+  return { seq, source: { node: 'out', account: 'account' }, instance: 'two', report: `end of ${seq}` };
+}
+
+function soon(check: () => boolean, what: string): Promise<void> {
+  return until(
+    () => Promise.resolve(check()),
+    10_000,
+    () => what,
+  );
+}
+
+describe('the shared log on PostgreSQL', function () {
+  this.timeout(60_000);
+  let database: TestDatabase;
+  let queue: PostgresQueue;
+  before(async function () {
+    database = await TestDatabase.find(this);
+  });
+  // Not there when the suite was skipped.
+  after(() => (database as TestDatabase | undefined)?.drop());
+  beforeEach(() => void (queue = database.queue()));
+  afterEach(() => queue.end());
+
+  /** Takes the lease, and opens the holder's outbox. */
+  async function hold(log: PostgresLog, holder = one) {
+    const { epoch } = await log.claim(holder, true, null, leaseMs);
+    const outbox = log.outbox(holder, epoch);
+    await outbox.open();
+    return { epoch, outbox };
+  }
+
+  async function ends(log: PostgresLog): Promise<number[]> {
+    const letters = await log.mail(two, 0, 10_000);
+    return letters.flatMap(({ text }) => (JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
+  }
+
+  describe('with connections that break', () => {
+    it('carries every commit out once, and every batch, whenever connections are ended', async () => {
+      const [log, other] = [await queue.log(), await queue.log()];
+      const count = 60;
+      await other.append(
+        batchOf(
+          'before',
+          1,
+          seqs(1, count).map((user) => sharedRow(user)),
+        ),
+      );
+      const { outbox } = await hold(log);
+      const done = new AbortController();
+      const killer = (async () => {
+        while (!done.signal.aborted) {
+          await sleep(Math.random() * 25);
+          await database.query(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'instant audience' AND random() < 0.7`,
+          );
+        }
+      })();
+      /** As the engine does: what did not reach the database is handed in again. */
+      async function handIn<T>(call: () => Promise<T>): Promise<T> {
+        for (;;) {
+          try {
+            return await call();
+          } catch (error) {
+            assert.equal((error as OutboxError).code, 'unavailable');
+          }
+        }
+      }
+      const appends = (async () => {
+        for (let number = 1; number <= count; number++)
+          await handIn(() => other.append(batchOf('stream', number, [sharedRow(number)])));
+      })();
+      for (const seq of seqs(1, count))
+        await handIn(() =>
+          outbox.commit({ remove: [seq], depart: [{ post: seq, userHashes: [seq] }], tell: [ended(seq)] }),
+        );
+      await appends;
+      done.abort();
+      await killer;
+      const told = await handIn(() => ends(other));
+      assert.deepEqual(told, seqs(1, count));
+      await handIn(() => outbox.close());
+      const opened = await handIn(() => outbox.open());
+      const rows = await readAll(outbox);
+      assert.deepEqual(
+        rows.map(({ userHash }) => userHash),
+        seqs(1, count),
+      );
+      assert.deepEqual([opened.waiting, opened.lastSeq, opened.flights.length], [count, 2 * count, count]);
+    });
+
+    it('keeps a commit open whose answer was lost until it knows that it was carried out', async () => {
+      const way = await FaultyWay.to(database.url);
+      try {
+        const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+        await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
+        const { outbox } = await hold(far);
+        way.losesAnswers = true;
+        let settled = false;
+        const commit = outbox.commit({ remove: [1], tell: [ended(1)] }).finally(() => (settled = true));
+        await until(
+          async () => (await ends(near)).length === 1,
+          5_000,
+          () => 'the letter',
+        );
+        way.refuses = true;
+        way.breakClients();
+        await sleep(100);
+        assert.equal(settled, false);
+        way.refuses = way.losesAnswers = false;
+        await commit;
+        await outbox.commit({ remove: [2], tell: [ended(2)] });
+        assert.deepEqual(await ends(near), [1, 2]);
+      } finally {
+        await way.close();
+      }
+    });
+
+    it('does nothing for a commit that arrives after it was handed in again', async () => {
+      const way = await FaultyWay.to(database.url);
+      try {
+        const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+        await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
+        const { outbox } = await hold(far);
+        way.holdsCalls = true;
+        const commit = outbox.commit({ remove: [1], tell: [ended(1)] });
+        await soon(() => way.heldBytes > 0, 'a call on its way');
+        way.breakClients();
+        way.holdsCalls = false;
+        await commit;
+        way.deliver();
+        await sleep(100);
+        await outbox.commit({ remove: [2], tell: [ended(2)] });
+        assert.deepEqual(await ends(near), [1, 2]);
+      } finally {
+        await way.close();
+      }
+    });
+
+    it('says that the lease was lost while the fate of a commit was not known', async () => {
+      const way = await FaultyWay.to(database.url);
+      try {
+        const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+        await near.append(batchOf('two', 1, [sharedRow(1)]));
+        const { outbox } = await hold(far);
+        way.holdsCalls = true;
+        const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
+        await soon(() => way.heldBytes > 0, 'a call on its way');
+        way.refuses = true;
+        way.breakClients();
+        await queue.pass(leaseMs + 1);
+        const { outbox: next } = await hold(near, two);
+        way.deliver();
+        way.holdsCalls = way.refuses = false;
+        assert.equal(await commit, 'fenced');
+        assert.equal((await readAll(next)).length, 1);
+        assert.deepEqual(await ends(near), []);
+      } finally {
+        await way.close();
+      }
+    });
+
+    it('refuses what cannot get there, and goes on when it can', async () => {
+      const way = await FaultyWay.to(database.url);
+      try {
+        const log = await queue.log(0, { url: way.url, clock: quickClock });
+        const news: News['kind'][] = [];
+        log.onNews(({ kind }) => news.push(kind));
+        const { outbox } = await hold(log);
+        way.refuses = true;
+        way.breakClients();
+        await soon(() => news.includes('lost'), 'news of the loss');
+        const calls = [
+          () => log.append(batchOf('two', 1, [sharedRow(1)])),
+          () => log.claim(one, true, 1, leaseMs),
+          () => outbox.commit({ remove: [1] }),
+          () => outbox.read('add', 0, 9, 9),
+          () => log.mail(one, 0, 9),
+        ];
+        for (const call of calls) assert.equal(await codeOf(call), 'unavailable');
+        way.refuses = false;
+        for (const call of calls) assert.equal(await codeOf(call), 'none');
+        await soon(() => news.at(-1) === 'connected', 'news of the connection');
+      } finally {
+        await way.close();
+      }
+    });
+
+    it('does not wait longer than it says for a database that does not answer', async () => {
+      const way = await FaultyWay.to(database.url);
+      try {
+        const log = await queue.log(0, { url: way.url, clock: quickClock });
+        const { outbox } = await hold(log);
+        way.holdsCalls = true;
+        const started = performance.now();
+        for (const call of [() => log.claim(one, true, 1, leaseMs), () => outbox.read('add', 0, 9, 9)]) {
+          const error = await errorOf(call);
+          assert.equal(error?.code, 'unavailable');
+          assert.match(error.message, /no answer within 5 s/);
+        }
+        assert.ok(performance.now() - started < 10_000);
+        way.holdsCalls = false;
+        assert.equal((await log.claim(one, true, 1, leaseMs)).epoch, 1);
+      } finally {
+        await way.close();
+      }
+    });
+
+    it('goes to the next of several hosts', async () => {
+      const url = new URL(database.url);
+      const hosts = `postgres://${url.username}@127.0.0.1:9,${url.host}${url.pathname}`;
+      const log = await queue.log(0, { url: hosts });
+      assert.equal((await log.claim(one, true, null, leaseMs)).ours, true);
+    });
+  });
+
+  describe('and its schema', () => {
+    it('is made once by many that start at the same time', async () => {
+      const logs = await Promise.all(seqs(1, 6).map(() => queue.log()));
+      const claims = await Promise.all(
+        logs.map((log, at) => log.claim(processNamed(`${at}`), true, null, leaseMs)),
+      );
+      assert.equal(claims.filter(({ ours }) => ours).length, 1);
+      assert.equal((await database.query(`SELECT * FROM ${queue.schema}.total`)).length, 1);
+    });
+
+    it('is brought up to date by one of many, with what it holds; an older version leaves it alone', async () => {
+      const old = await queue.log();
+      await old.append(batchOf('one', 1, [sharedRow(1)]));
+      const newer = [...steps, (schema: string) => [`ALTER TABLE ${schema}.meta ADD COLUMN more text`]];
+      const logs = await Promise.all(seqs(1, 4).map(() => queue.log(0, { steps: newer })));
+      assert.equal((await logs[0]!.claim(one, true, null, leaseMs)).waiting, 1);
+      const error = await errorOf(() => queue.log());
+      assert.equal(error?.code, 'newer_version');
+      assert.match(error.message, new RegExp(`"${queue.schema}".*format 2, this version knows up to 1`));
+    });
+
+    it('has a name of its own for each member and service, whatever their letters are', () => {
+      const names = [
+        schemaOf({ origin: 'https://a', member: '1' }),
+        schemaOf({ origin: 'https://b', member: '1' }),
+        schemaOf({ origin: 'https://a', member: 'Ü "; DROP TABLE x' }),
+        schemaOf({ origin: 'https://a', member: 'Ü "; DROP TABLE  x' }),
+        schemaOf({ origin: 'https://a', member: 'm'.repeat(200) }),
+      ];
+      assert.equal(new Set(names).size, names.length);
+      for (const name of names) assert.match(name, /^instant_audience_[a-z0-9_]{9,46}$/);
+      assert.match(names[0]!, /^instant_audience_1_[0-9a-f]{8}$/);
+    });
+  });
+
+  describe('and rights', () => {
+    const role = `instant_audience_${process.pid}_user`;
+    let url: string;
+    beforeEach(async () => {
+      await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'x'`);
+      const changed = new URL(database.url);
+      changed.username = role;
+      changed.password = encodeURIComponent(secret);
+      url = changed.href;
+    });
+    afterEach(async () => {
+      await queue.end();
+      await database.query(`DROP OWNED BY ${role} CASCADE`);
+      await database.query(`DROP ROLE ${role}`);
+      await database.query('GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify TO PUBLIC');
+    });
+
+    /** Everything that a process does. */
+    async function useAll(): Promise<void> {
+      const log = await queue.log(0, { url });
+      await log.append(batchOf('one', 1, [sharedRow(1), sharedRow(2)]));
+      const { epoch, outbox } = await hold(log);
+      await outbox.read('add', 0, 9, 9);
+      await outbox.rowsOfUsers([1], 0, 9);
+      await outbox.commit({
+        remove: [1],
+        shield: [2],
+        dropShieldsThrough: 1,
+        depart: [{ post: 1, userHashes: [1] }],
+        lost: [{ post: 2, untilWallMs: 1 }],
+        arrive: [3],
+        tell: [ended(1)],
+      });
+      await outbox.setMeta('a', 'b');
+      assert.equal(await log.meta.getMeta('a'), 'b');
+      await log.send(null, 'order', 'x');
+      const letters = await log.mail(one, 0, 9);
+      assert.equal(letters[0]?.text, 'x');
+      await log.mail(one, letters.at(-1)!.id, 9);
+      await log.adoptMail(one, epoch);
+      await log.release(one, epoch);
+    }
+
+    it('needs the right to create a schema in the database, and no other', async () => {
+      const error = await errorOf(() => queue.log(0, { url }));
+      assert.equal(error?.code, 'readonly');
+      const named = new URL(database.url).pathname.slice(1);
+      assert.ok(error.message.includes(`GRANT CREATE ON DATABASE "${named}"`), error.message);
+      assert.ok(error.message.includes(`CREATE SCHEMA "${queue.schema}" AUTHORIZATION`), error.message);
+      await database.query(`GRANT CREATE ON DATABASE ${named} TO ${role}`);
+      await useAll();
+      await database.query(`REVOKE CREATE ON DATABASE ${named} FROM ${role}`);
+      await useAll();
+    });
+
+    it('needs no right in the database when it is given its schema', async () => {
+      await database.query(`CREATE SCHEMA ${queue.schema} AUTHORIZATION ${role}`);
+      await useAll();
+    });
+
+    it('works without notifications, where the database has none', async () => {
+      await database.query(`CREATE SCHEMA ${queue.schema} AUTHORIZATION ${role}`);
+      await database.query('REVOKE EXECUTE ON FUNCTION pg_catalog.pg_notify FROM PUBLIC');
+      await useAll();
+    });
+
+    it('says that a standby, or whatever takes no changes, takes none', async () => {
+      await queue.log();
+      await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
+      await database.query(`GRANT USAGE ON SCHEMA ${queue.schema} TO ${role}`);
+      await database.query(`GRANT ALL ON ALL TABLES IN SCHEMA ${queue.schema} TO ${role}`);
+      const log = await queue.log(0, { url });
+      const error = await errorOf(() => log.claim(one, true, null, leaseMs));
+      assert.equal(error?.code, 'readonly');
+      assert.match(error.message, /takes no changes/);
+    });
+
+    it('shows no password, whatever goes wrong', async () => {
+      const at = new URL(url);
+      const changed = (change: (other: URL) => void): string => {
+        const other = new URL(url);
+        change(other);
+        return other.href;
+      };
+      const cases: [url: string, code: OutboxError['code'], says: RegExp][] = [
+        [url, 'readonly', /GRANT CREATE/],
+        [
+          changed((other) => (other.port = '9')),
+          'unavailable',
+          /cannot be reached at 127\.0\.0\.1:9, database/,
+        ],
+        [changed((other) => (other.username = 'nobody')), 'unavailable', /refuses the login/],
+        [changed((other) => (other.pathname = '/none')), 'unavailable', /does not exist at .*database none/],
+        [
+          changed((other) => other.searchParams.set('sslmode', 'nonsense')),
+          'unavailable',
+          /sslmode is disable/,
+        ],
+        [`postgres://${role}:${secret}@${at.host}/x`, 'unavailable', /has the form postgres:/],
+        [
+          `mysql://${role}:${encodeURIComponent(secret)}@${at.host}/x`,
+          'unavailable',
+          /has the form postgres:/,
+        ],
+      ];
+      for (const [wrong, code, says] of cases) {
+        const error = await errorOf(() => queue.log(0, { url: wrong }));
+        assert.equal(error?.code, code, error?.message);
+        assert.match(error.message, says);
+        const all = inspect(error, { depth: 9, showHidden: true });
+        for (const word of [secret, encodeURIComponent(secret), wrong]) assert.ok(!all.includes(word), all);
+      }
+    });
+  });
+
+  describe('and queues that are left behind', () => {
+    const idOf = (number: number): string => `${String(number).padStart(8, '0')}-0000-4000-8000-000000000001`;
+    const keyOf = (number: number): string => userKeyOf('idfa', idOf(number)).userKey;
+
+    async function leave(rows: number) {
+      const log = await queue.log();
+      const given = seqs(1, rows).map((at) =>
+        sharedRow(at, {
+          lane: at % 3 === 0 ? 'removal' : 'add',
+          userHash: hashUserKey(keyOf(at % 100)),
+          takenWallMs: 1_000 + at,
+          body: `{"user_id":"${idOf(at % 100)}","domain":"idfa","seg_block":[{"seg_id":${1 + (at % 5)}}]}`,
+        }),
+      );
+      await log.append(batchOf('one', 1, given));
+      const { outbox } = await hold(log);
+      await outbox.commit({ shield: [1], remove: [2], depart: [{ post: 1, userHashes: [1] }] });
+      await outbox.close();
+      return log;
+    }
+
+    const options = () => ({ url: database.url });
+    const found = async () => (await listQueues(options())).find(({ schema }) => schema === queue.schema);
+
+    it('lists them, saves what waits, and empties them once nobody uses them', async () => {
+      const log = await leave(6_000);
+      const { origin, member, schema } = queue;
+      const common = { schema, origin, member, waiting: 5_998, oldestTakenWallMs: 1_003 };
+      assert.deepEqual(await found(), { ...common, usedBy: [one.name] });
+      assert.equal(await codeOf(() => purgeQueue(options(), schema)), 'locked');
+      await log.close(one);
+      assert.deepEqual(await found(), { ...common, usedBy: [] });
+      const read: Row[] = [];
+      await readAllOf(options(), schema, (rows) => {
+        read.push(...rows);
+        return Promise.resolve();
+      });
+      assert.deepEqual(
+        read.map(({ seq }) => seq),
+        seqs(3, 6_000),
+      );
+      assert.equal(await purgeQueue(options(), schema), 5_998);
+      assert.deepEqual(await found(), { ...common, waiting: 0, oldestTakenWallMs: null, usedBy: [] });
+      const next = await queue.log();
+      await queue.pass(leaseMs + 1);
+      const { epoch } = await next.claim(two, true, null, leaseMs);
+      const { lastSeq, waiting, bodyChars, flights } = await next.outbox(two, epoch).open();
+      assert.deepEqual([lastSeq, waiting, bodyChars, flights.length], [6_000, 0, 0, 1]);
+    });
+
+    it('removes one user from them and keeps the others', async () => {
+      const log = await leave(300);
+      await log.close(one);
+      assert.equal(await eraseFrom(options(), queue.schema, [keyOf(7)]), 3);
+      // One of this user's is a shield already.
+      assert.equal(await eraseFrom(options(), queue.schema, [keyOf(1)]), 2);
+      assert.equal((await found())?.waiting, 298 - 5);
+    });
+  });
+});
+
+describe('an error of PostgreSQL', () => {
+  const address = addressOf('postgres://me:secret@db.test:5433/queue', null);
+  const said = (code: string, message: string, severity = 'ERROR') =>
+    toPostgresError(
+      new CallError(Object.assign(new Error(message), { code, severity }), 'no'),
+      address,
+      'instant_audience_1',
+    );
+
+  it('says what, where and what to do', () => {
+    const cases: [state: string, code: OutboxError['code'], says: RegExp][] = [
+      ['53100', 'full', /disk .* is full .*free some space/],
+      ['25006', 'readonly', /Name the primary/],
+      ['28P01', 'unavailable', /refuses the login/],
+      ['57P01', 'unavailable', /cannot be reached/],
+      ['53300', 'unavailable', /cannot be reached/],
+      ['XX001', 'damaged', /"instant_audience_1" .* is damaged/],
+      ['42P01', 'failed', /did not do what was asked/],
+    ];
+    for (const [state, code, says] of cases) {
+      const error = said(state, 'what it said about secret things');
+      assert.equal(error.code, code);
+      assert.match(error.message, says);
+      assert.match(
+        error.message,
+        new RegExp(
+          `db.test:5433, database queue.*\\(what it said about \\*\\*\\* things, SQLSTATE ${state}\\)`,
+        ),
+      );
+    }
+    assert.match(
+      said('28000', 'no pg_hba.conf entry for host, no encryption').message,
+      /do not agree on TLS/,
+    );
+    const untrusted = Object.assign(new Error('self-signed certificate'), {
+      code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+    });
+    assert.match(toPostgresError(untrusted, address, '').message, /do not agree on TLS/);
+  });
+});
+
+describe('the address of a shared log', () => {
+  it('is read as psql reads it', () => {
+    const { ssl, ...rest } = addressOf(
+      'postgresql://u%40x:p%3A%2F@[::1]:1,b:2,c/my%20db?sslmode=require',
+      null,
+    );
+    assert.deepEqual(rest, {
+      hosts: [
+        { host: '::1', port: 1 },
+        { host: 'b', port: 2 },
+        { host: 'c', port: 5432 },
+      ],
+      database: 'my db',
+      user: 'u@x',
+      password: 'p:/',
+      plainIfRefused: false,
+      where: '[::1]:1, b:2, c:5432, database my db',
+    });
+    assert.deepEqual(ssl, { rejectUnauthorized: false });
+  });
+
+  it('takes the TLS settings of the account before sslmode, and sslmode as psql does', () => {
+    const sslOf = (query: string, tls = {}) =>
+      addressOf(`postgres://h/d${query}`, Object.keys(tls).length > 0 ? tls : null).ssl;
+    assert.equal(sslOf(''), false);
+    assert.equal(sslOf('?sslmode=disable'), false);
+    assert.deepEqual(sslOf('?sslmode=verify-full'), {});
+    assert.deepEqual(sslOf('?sslmode=disable', { ca: 'x', rejectUnauthorized: true }), {
+      ca: 'x',
+      rejectUnauthorized: true,
+    });
+    assert.equal(addressOf('postgres://h/d?sslmode=prefer', null).plainIfRefused, true);
+    const verifyCa = sslOf('?sslmode=verify-ca');
+    assert.equal(verifyCa !== false && typeof verifyCa.checkServerIdentity, 'function');
+  });
+});
+
+describe('the client for PostgreSQL', () => {
+  it('is not loaded before a shared log is opened', async () => {
+    const script = `
+      require('./src/delivery/index.ts');
+      const { PostgresLog } = require('./src/outbox/postgres-log.ts');
+      const log = new PostgresLog({ url: 'postgres://127.0.0.1:9/none', origin: 'https://x', member: '1' });
+      const loaded = () => Object.keys(require.cache).some((file) => /node_modules.pg./.test(file));
+      const before = loaded();
+      log.open().catch(() => console.log(JSON.stringify([before, loaded()])));`;
+    const args = ['--disable-warning=ExperimentalWarning', '--require', 'tsx/cjs', '-e', script];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: join(__dirname, '../..') });
+    assert.equal(stdout.trim(), '[false,true]');
+  });
+});
