@@ -75,6 +75,7 @@ export class SharedQueue implements MemberQueue {
   private readonly idleLogins = new Logins();
   private readonly holds = new Map<string, ReadonlyMap<string, number>>();
   private parked = false;
+  private parkings = 0;
   private closed = false;
   private opened = false;
   private cancelReopen: (() => void) | null = null;
@@ -275,10 +276,13 @@ export class SharedQueue implements MemberQueue {
 
   async park(maxMs: number): Promise<void> {
     this.parked = true;
+    const parking = (this.parkings += 1);
     const startedMs = this.clock.monoMs();
     // So that another goes on meanwhile.
     this.lease.setWants(false);
     await Promise.all([this.engine?.park(maxMs), this.intake.drain(maxMs)]);
+    // Came back, and perhaps went again: then the lease is the later one's to give up.
+    if (!this.parked || this.parkings !== parking) return;
     const leftMs = Math.max(100, maxMs - (this.clock.monoMs() - startedMs));
     await within(this.clock, leftMs, this.lease.release());
   }

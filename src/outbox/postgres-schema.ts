@@ -126,9 +126,7 @@ async function bringUp(run: Line['run'], name: QueueName, known: readonly Step[]
     await run('SELECT pg_advisory_xact_lock(hashtext($1))', [schema]);
     const version = await versionIn(run, schema);
     if (version === 0) await create(run, name);
-    for (const step of known.slice(version)) {
-      for (const statement of step(schema)) await run(statement);
-    }
+    for (const step of known.slice(version)) await run(step(schema).join(';\n'));
     if (version < known.length) await run(`UPDATE ${schema}.format SET version = $1`, [known.length]);
     await run('COMMIT');
     if (version > known.length) return { kind: 'newer', version, known: known.length };

@@ -62,7 +62,7 @@ function appendSql(schema: string, notify: Notify) {
       WITH room AS (
         UPDATE ${schema}.total
         SET last_seq = last_seq + $3::bigint, waiting = waiting + $3::bigint, chars = chars + $4::bigint
-        WHERE waiting + $3::bigint <= $5::float8 AND chars + $4::bigint <= $6::float8
+        WHERE id = 1 AND waiting + $3::bigint <= $5::float8 AND chars + $4::bigint <= $6::float8
           AND NOT EXISTS (SELECT FROM ${schema}.stream WHERE id = $1 AND through >= $2::bigint)
         RETURNING last_seq - $3::bigint AS before
       ), advanced AS (
@@ -79,7 +79,7 @@ function appendSql(schema: string, notify: Notify) {
       )
       SELECT room.before::float8 AS before, total.waiting::float8 AS waiting,
         CASE WHEN room.before IS NOT NULL THEN ${notify(`'rows'`)} END AS told
-      FROM ${schema}.total LEFT JOIN room ON true`,
+      FROM ${schema}.total LEFT JOIN room ON true WHERE total.id = 1`,
     streamOf: `
       SELECT through::float8 AS through, first_seq::float8 AS first, last_seq::float8 AS last
       FROM ${schema}.stream WHERE id = $1`,
@@ -108,7 +108,7 @@ function leaseSql(schema: string, notify: Notify) {
         UPDATE ${schema}.lease
         SET epoch = CASE WHEN holder = $1 AND epoch = $4::bigint THEN epoch ELSE epoch + 1 END,
           holder = $1, holder_name = $2, expires_at = clock_timestamp() + $5::float8 * interval '1 ms'
-        WHERE $3::boolean AND (holder IS NULL OR holder = $1 OR expires_at <= clock_timestamp())
+        WHERE id = 1 AND $3::boolean AND (holder IS NULL OR holder = $1 OR expires_at <= clock_timestamp())
         RETURNING epoch
       )
       SELECT ${epochMs} AS now, taken.epoch::float8 AS taken, lease.epoch::float8 AS epoch,
@@ -119,23 +119,24 @@ function leaseSql(schema: string, notify: Notify) {
         EXISTS (SELECT FROM ${schema}.letter WHERE to_instance = $1) AS has_mail,
         EXISTS (SELECT FROM ${schema}.letter WHERE to_instance IS NULL) AS holder_has_mail,
         CASE WHEN taken.epoch <> coalesce($4::bigint, 0) THEN ${notify(`'lease'`)} END AS told
-      FROM ${schema}.total, ${schema}.lease LEFT JOIN taken ON true`,
+      FROM ${schema}.total, ${schema}.lease LEFT JOIN taken ON true
+      WHERE total.id = 1 AND lease.id = 1`,
     release: `
       WITH released AS (
         UPDATE ${schema}.lease SET holder = NULL, holder_name = NULL, expires_at = to_timestamp(0)
-        WHERE holder = $1 AND epoch = $2::bigint RETURNING 1 AS done
+        WHERE id = 1 AND holder = $1 AND epoch = $2::bigint RETURNING 1 AS done
       )
       SELECT ${notify(`'lease'`)} AS told FROM released`,
     lease: `
       SELECT epoch::float8 AS epoch, holder, commits::float8 AS commits,
         EXISTS (SELECT FROM ${schema}.flight WHERE post = ANY($1::bigint[])) AS departed
-      FROM ${schema}.lease`,
+      FROM ${schema}.lease WHERE id = 1`,
     now: `SELECT ${epochMs} AS now`,
   };
 }
 
 function outboxSql(schema: string, notify: Notify) {
-  const held = 'WHERE holder = $1 AND epoch = $2::bigint';
+  const held = 'WHERE id = 1 AND holder = $1 AND epoch = $2::bigint';
   return {
     /** Commits of a connection that broke, and come late, are void from here on. */
     takeOver: `
@@ -150,7 +151,7 @@ function outboxSql(schema: string, notify: Notify) {
       SELECT commits::float8 AS commits FROM held`,
     opened: `
       SELECT ${epochMs} AS now, last_seq::float8 AS last_seq, waiting::float8 AS waiting, chars::float8 AS chars
-      FROM ${schema}.total`,
+      FROM ${schema}.total WHERE id = 1`,
     flights: `
       SELECT post::float8 AS post, array_to_json(users) AS users, until_wall FROM ${schema}.flight ORDER BY post DESC`,
     setMetaHeld: `
@@ -164,9 +165,9 @@ function outboxSql(schema: string, notify: Notify) {
 }
 
 function mailSql(schema: string, notify: Notify) {
-  const held = `held AS (SELECT epoch FROM ${schema}.lease WHERE holder = $1)`;
+  const held = `held AS (SELECT epoch FROM ${schema}.lease WHERE id = 1 AND holder = $1)`;
   const mine = `(to_instance = $1 OR (to_instance IS NULL AND epoch = (SELECT epoch FROM held)))`;
-  const numbered = `numbered AS (UPDATE ${schema}.total SET last_letter = last_letter + 1 RETURNING last_letter)`;
+  const numbered = `numbered AS (UPDATE ${schema}.total SET last_letter = last_letter + 1 WHERE id = 1 RETURNING last_letter)`;
   return {
     /** 1 for whom, 2 read up to here, 3 at most. A row of kind `left` says that letters to an earlier holder wait. */
     mail: `
@@ -180,24 +181,24 @@ function mailSql(schema: string, notify: Notify) {
       ORDER BY id`,
     /** Gives letters to an earlier holder numbers above all that this one can have read. */
     takeLeft: `
-      WITH held AS (SELECT epoch FROM ${schema}.lease WHERE holder = $1 FOR SHARE), left_over AS (
+      WITH held AS (SELECT epoch FROM ${schema}.lease WHERE id = 1 AND holder = $1 FOR SHARE), left_over AS (
         SELECT letter.id, held.epoch, row_number() OVER (ORDER BY letter.id) AS n
         FROM ${schema}.letter, held WHERE to_instance IS NULL AND letter.epoch <> held.epoch
       ), numbered AS (
         UPDATE ${schema}.total SET last_letter = last_letter + (SELECT count(*) FROM left_over)
-        RETURNING last_letter - (SELECT count(*) FROM left_over) AS before
+        WHERE id = 1 RETURNING last_letter - (SELECT count(*) FROM left_over) AS before
       )
       UPDATE ${schema}.letter SET id = numbered.before + left_over.n, epoch = left_over.epoch
       FROM left_over, numbered WHERE letter.id = left_over.id`,
     send: `
       WITH ${numbered}, sent AS (
         INSERT INTO ${schema}.letter (id, to_instance, epoch, kind, text)
-        SELECT last_letter, $1, lease.epoch, $2, $3 FROM numbered, ${schema}.lease
+        SELECT last_letter, $1, lease.epoch, $2, $3 FROM numbered, ${schema}.lease WHERE lease.id = 1
       )
       SELECT ${notify(`'mail' || coalesce(' ' || $1::text, '')`)} AS told FROM numbered`,
     adoptMail: `
       WITH held AS (
-        SELECT epoch FROM ${schema}.lease WHERE holder = $1 AND epoch = $2::bigint FOR SHARE
+        SELECT epoch FROM ${schema}.lease WHERE id = 1 AND holder = $1 AND epoch = $2::bigint FOR SHARE
       ), living AS MATERIALIZED (SELECT id FROM ${schema}.instance WHERE ${alive}), buried AS (
         DELETE FROM ${schema}.instance WHERE id NOT IN (SELECT id FROM living) AND EXISTS (SELECT FROM held)
       ), adopted AS (
@@ -254,7 +255,7 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
       ? ''
       : `AND NOT EXISTS (SELECT FROM ${schema}.flight WHERE post = ANY(${at(commit.departing, 'bigint[]')}))`;
   const parts = [
-    `held AS (UPDATE ${schema}.lease SET commits = commits + 1 WHERE ${holds} AND ${isNext} ${departing} RETURNING 1 AS one)`,
+    `held AS (UPDATE ${schema}.lease SET commits = commits + 1 WHERE id = 1 AND ${holds} AND ${isNext} ${departing} RETURNING 1 AS one)`,
   ];
   const ended: string[] = [];
   const chars: string[] = [];
@@ -328,7 +329,7 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
   ].filter((sum) => sum !== null);
   if (sums.length > 0) {
     parts.push(
-      `summed AS (UPDATE ${schema}.total SET ${sums.join(', ')} WHERE ${isHeld} RETURNING last_letter)`,
+      `summed AS (UPDATE ${schema}.total SET ${sums.join(', ')} WHERE id = 1 AND ${isHeld} RETURNING last_letter)`,
     );
   }
   let told = '';

@@ -92,7 +92,8 @@ export interface SharedLog {
   /**
    * The holder's side. Its `open` reads what the holder before left; each `commit` is carried out only while the lease
    * is held under this epoch, else it rejects with the code `fenced` and changes nothing. `append` is not for it: a
-   * commit with new rows fails. A commit whose fate is not known stays open until it is known. `read` gives each row
+   * commit with new rows fails. A commit whose fate is not known stays open until it is known, also when the lease is lost meanwhile: ends
+   * that only this process is to be told of depend on it. `read` gives each row
    * its `instance`.
    */
   outbox(instance: Instance, epoch: number): Outbox;

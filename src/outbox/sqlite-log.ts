@@ -6,6 +6,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { checkAppend, isEmpty, runsOf } from './commit-parts';
 import type { Commit, FlightMark, Lane, LeftFlight, NewRow, Opened, OutboxError } from './outbox';
 import type { Page, Row, RowState, Source, UserRows } from './outbox';
+import { logSql } from './log-sql';
 import { checkContent } from './sqlite-check';
 import { outboxError, toOpenError, toOutboxError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
@@ -448,7 +449,14 @@ function prepareAll(db: DatabaseSync) {
   const insert =
     'INSERT INTO entry (seq, lane, state, user, source, chars, born_wall, born_mono, taken_wall, body)';
   const values = '(?, ?, 0, ?, ?, ?, ?, ?, ?, ?)';
-  const page = 'state <> 1 AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?';
+  const sql = logSql({
+    table: (name) => name,
+    byNumber: 'NOT INDEXED',
+    byIndex: (index) => `INDEXED BY ${index}`,
+    at: () => '?',
+    columns,
+    isOneOf: (column) => `${column} IN (SELECT value FROM json_each(?))`,
+  });
   return {
     insertOne: db.prepare(`${insert} VALUES ${values}`),
     insertMany: db.prepare(`${insert} VALUES ${new Array(rowsPerInsert).fill(values).join(', ')}`),
@@ -463,28 +471,20 @@ function prepareAll(db: DatabaseSync) {
       'SELECT count(*) AS count, coalesce(sum(chars), 0) AS chars FROM entry NOT INDEXED WHERE seq <= ? AND state = 1',
     ),
     dropShields: db.prepare('DELETE FROM entry NOT INDEXED WHERE seq <= ? AND state = 1'),
-    readAdds: db.prepare(`SELECT ${columns} FROM entry NOT INDEXED WHERE lane = 0 AND ${page}`),
-    readRemovals: db.prepare(
-      `SELECT ${columns} FROM entry INDEXED BY entry_removal WHERE lane = 1 AND ${page}`,
-    ),
+    readAdds: db.prepare(sql.readAdds),
+    readRemovals: db.prepare(sql.readRemovals),
     anyShield: db.prepare('SELECT 1 FROM entry INDEXED BY entry_shield WHERE state = 1 LIMIT 1'),
     shieldsOf: db.prepare(
       `SELECT ${columns} FROM entry INDEXED BY entry_shield WHERE state = 1 AND user = ? AND seq > ?`,
     ),
-    oldest: db.prepare('SELECT taken_wall FROM entry NOT INDEXED WHERE state = 0 ORDER BY seq LIMIT 1'),
-    lookedAt: db.prepare(
-      'SELECT max(seq) AS last, count(*) AS count FROM (SELECT seq FROM entry NOT INDEXED WHERE seq > ? ORDER BY seq LIMIT ?)',
-    ),
-    rowsOf: db.prepare(
-      `SELECT ${columns} FROM entry NOT INDEXED WHERE seq > ? AND seq <= ? AND user IN (SELECT value FROM json_each(?)) ORDER BY seq`,
-    ),
+    oldest: db.prepare(sql.oldest),
+    lookedAt: db.prepare(sql.lookedAt),
+    rowsOf: db.prepare(sql.rowsOf),
     setTotals: db.prepare('UPDATE total SET last_seq = ?, waiting = ?, chars = ?, commits = ?'),
     depart: db.prepare('INSERT INTO flight (post, users) VALUES (?, ?)'),
     lost: db.prepare('UPDATE flight SET until_wall = ? WHERE post = ?'),
     arrive: db.prepare('DELETE FROM flight WHERE post = ?'),
-    getMeta: db.prepare('SELECT value FROM meta WHERE key = ?'),
-    setMeta: db.prepare(
-      'INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-    ),
+    getMeta: db.prepare(sql.getMeta),
+    setMeta: db.prepare(sql.setMeta),
   };
 }

@@ -334,9 +334,8 @@ export class MemorySharedLog implements SharedLog {
     this.store.checkLease(instance, epoch);
     await work();
     await this.wait();
-    if (this.#isJoined()) return;
+    // Carried out: that is so whoever holds the lease by now.
     await this.#joined();
-    this.store.checkLease(instance, epoch);
   }
 
   /** Any other call of the holder's outbox. */

@@ -1,0 +1,174 @@
+// The stores that fulfil the contract of a shared log, each with a queue of its own and time that tests can pass.
+import { OutboxError } from '../../src/outbox/outbox';
+import type { LineClock } from '../../src/outbox/postgres-line';
+import { PostgresLog, type PostgresLogOptions } from '../../src/outbox/postgres-log';
+import { schemaOf } from '../../src/outbox/postgres-schema';
+import type { Batch, Instance, SharedLog, SharedRow } from '../../src/outbox/shared-log';
+import {
+  findPostgres,
+  freshPostgresDatabase,
+  needService,
+  postgresAt,
+  type Database,
+  type OwnDatabase,
+} from '../support/services';
+import { MemoryLogStore, MemorySharedLog } from './memory-shared-log';
+
+/** One queue, as several processes see it. */
+export interface SharedQueue {
+  /** Another process's handle, open; its machine's clock is ahead by so much. */
+  log(skewMs?: number): Promise<SharedLog>;
+  /** The store's clock moves on, or seems to. */
+  pass(ms: number): Promise<void>;
+  /** Closes what is still open. */
+  end(): Promise<void>;
+}
+
+export class MemoryQueue implements SharedQueue {
+  #aheadMs = 0;
+  readonly store = new MemoryLogStore({
+    wallMs: () => Date.now() + this.#aheadMs,
+    after(delayMs, call) {
+      const timer = setTimeout(call, delayMs);
+      return () => clearTimeout(timer);
+    },
+  });
+
+  async log(skewMs = 0): Promise<SharedLog> {
+    const log = new MemorySharedLog(this.store, { skewMs });
+    await log.open();
+    return log;
+  }
+
+  pass(ms: number): Promise<void> {
+    this.#aheadMs += ms;
+    return Promise.resolve();
+  }
+
+  end(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** Queues in a database of the tests' own, on the server that the other tests use. */
+export class TestDatabase {
+  #queues = 0;
+
+  private constructor(
+    private readonly own: OwnDatabase,
+    private readonly server: Database,
+  ) {}
+
+  static async find(context: Mocha.Context): Promise<TestDatabase> {
+    const found = await findPostgres();
+    const server = found?.concurrent === true ? found : null;
+    needService(context, server, 'PostgreSQL with several connections');
+    return new TestDatabase(await freshPostgresDatabase(server, `instant_audience_${process.pid}`), server);
+  }
+
+  get url(): string {
+    return this.own.url;
+  }
+
+  queue(): PostgresQueue {
+    return new PostgresQueue(this, `member ${this.#queues++}`);
+  }
+
+  async query<T extends object>(sql: string, values: unknown[] = []): Promise<T[]> {
+    const client = await postgresAt(this.own.url);
+    try {
+      return (await client.query<T>(sql, values)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  async drop(): Promise<void> {
+    await this.own.drop();
+    await this.server.stop();
+  }
+}
+
+export class PostgresQueue implements SharedQueue {
+  readonly origin = 'https://service.test';
+  readonly schema: string;
+  readonly #logs: PostgresLog[] = [];
+
+  constructor(
+    readonly database: TestDatabase,
+    readonly member: string,
+  ) {
+    this.schema = schemaOf({ origin: this.origin, member });
+  }
+
+  async log(skewMs = 0, more: Partial<PostgresLogOptions> = {}): Promise<PostgresLog> {
+    const log = this.closed({ clock: skewedClock(skewMs), ...more });
+    await log.open();
+    return log;
+  }
+
+  /** Not open yet. */
+  closed(more: Partial<PostgresLogOptions> = {}): PostgresLog {
+    const { origin, member, database } = this;
+    const log = new PostgresLog({ url: database.url, origin, member, ...more });
+    this.#logs.push(log);
+    return log;
+  }
+
+  async pass(ms: number): Promise<void> {
+    const earlier = `- interval '${ms} ms'`;
+    await this.database.query(`UPDATE ${this.schema}.lease SET expires_at = expires_at ${earlier}`);
+    await this.database.query(`UPDATE ${this.schema}.instance SET seen_at = seen_at ${earlier}`);
+  }
+
+  async end(): Promise<void> {
+    for (const log of this.#logs) await log.close(nobody);
+  }
+}
+
+const nobody: Instance = { id: 'nobody', name: 'nobody' };
+
+function skewedClock(skewMs: number): LineClock {
+  return {
+    monoMs: () => performance.now(),
+    wallMs: () => Date.now() + skewMs,
+    after(delayMs, call) {
+      const timer = setTimeout(call, delayMs);
+      return () => clearTimeout(timer);
+    },
+  };
+}
+
+export function processNamed(id: string): Instance {
+  return { id, name: `machine of ${id}` };
+}
+
+export function sharedRow(user: number, more: Partial<SharedRow> = {}): SharedRow {
+  return {
+    lane: 'add',
+    userHash: user,
+    source: { node: 'out', account: 'account' },
+    bornWallMs: 1_700_000_000_000 + user,
+    takenWallMs: 1_700_000_000_500 + user,
+    body: `{"user_id":"${user}"}`,
+    ...more,
+  };
+}
+
+export function batchOf(
+  stream: string,
+  number: number,
+  rows: readonly SharedRow[],
+  more: Partial<Batch> = {},
+): Batch {
+  return { stream, number, instance: stream, rows, maxEntries: 1_000_000, maxChars: 1e9, ...more };
+}
+
+/** What a call came to, errors as their codes. */
+export async function resultOf(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call;
+  } catch (error) {
+    return { code: error instanceof OutboxError ? error.code : error };
+  }
+}
