@@ -8,6 +8,7 @@ import { findPostgres, freshPostgresDatabase } from '../test/support/services.ts
 const builder = 'builder';
 const out = 'out';
 const account = 'account';
+const usage = 'usage';
 
 const flows = [
   { id: 'tab', type: 'tab', label: 'kitchen' },
@@ -25,6 +26,17 @@ const flows = [
     wires: [[out], []],
   },
   { id: out, type: 'instant-audience-out', z: 'tab', x: 500, y: 100, account, wires: [[], []] },
+  {
+    id: usage,
+    type: 'instant-audience-usage',
+    z: 'tab',
+    x: 200,
+    y: 200,
+    account,
+    schedule: 'hourly',
+    range: 'day',
+    wires: [[], []],
+  },
 ];
 
 /** The open form with its buttons, and nothing around it. */
@@ -223,6 +235,8 @@ async function takeHelpPictures(nodeRed, browser, resources, databaseUrl) {
     files.push(await shootForHelp(editor, file('segment-builder')));
     await editor.edit(out);
     files.push(await shootForHelp(editor, file('out')));
+    await editor.edit(usage);
+    files.push(await shootForHelp(editor, file('usage')));
     await editor.editConfig(account);
     await page.locator('#instant-audience-test').click();
     await page.locator('#instant-audience-test-result[data-level="good"]').waitFor();

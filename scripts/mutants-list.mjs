@@ -394,8 +394,8 @@ export const mutants = [
   one(
     'sends once more after a crash what was given up',
     'crowd',
-    "this.journal.mark(item.seq, item.leftNothing ? 'remove' : 'repeat');",
-    "this.journal.mark(item.seq, 'repeat');",
+    "const mark = item.leftNothing ? 'remove' : 'repeat';",
+    "const mark = 'repeat' as 'remove' | 'repeat';",
   ),
   one('calls no witness', 'outcomes', 'this.crowd.sendAgain(this.witness, nowMs);', 'this.witness = null;'),
   one(
@@ -410,4 +410,64 @@ export const mutants = [
     "for (const cell of covered) this.end(cell, 'superseded', null);\n    // They are told after this turn's commit, so it must know of them, also when the user leaves for the service.\n    this.forget(user);",
     "for (const cell of covered) this.end(cell, 'superseded', null);",
   ),
+  // Purges and erasures, across crashes.
+  one(
+    'forgets what ended by a newer entry, of which a crash knows nothing',
+    'user',
+    'return this.givenUp || this.changedNothing;',
+    'return true;',
+  ),
+  one(
+    'forgets what shared an end that a lost request may undo',
+    'outcomes',
+    'for (const older of cell.absorbed ?? []) if (user.mayBeUndone(older, sentMs)) older.due = true;',
+    '',
+  ),
+  one(
+    'erases a repetition that the log holds',
+    'dismisser',
+    'erasure.owesRepetitions = true;',
+    "dismissals.rowGone(row.seq);\n      journal.mark(row.seq, 'remove');",
+  ),
+  one(
+    'erases the shields above a repetition',
+    'dismisser',
+    'if (!erasure.owesRepetitions) for (const seq of erasure.shields)',
+    'for (const seq of erasure.shields)',
+  ),
+  one(
+    'covers older blocks by rejected ones of a shield',
+    'crowd',
+    'if (rejected !== undefined) shield.cells',
+    'if (rejected === null) shield.cells',
+  ),
+  one(
+    'does not go on with an erasure after a crash',
+    'dismisser',
+    'if (this.resumed.length > 0) this.beginResumed();',
+    '',
+  ),
+  one(
+    'does not write down which erasures are under way',
+    'dismisser',
+    'this.search(request, request.throughSeq, hashes);\n    this.unmarkedErasures = true;',
+    'this.search(request, request.throughSeq, hashes);',
+  ),
+  one(
+    'keeps an erasure’s mark for ever',
+    'dismisser',
+    'dismissals.forget(key);\n      this.unmarkedErasures = true;',
+    'dismissals.forget(key);',
+  ),
+  {
+    name: 'lets a removal wait behind a held add of the other kind',
+    changes: [
+      {
+        file: delivery('user'),
+        find: 'const holds = held !== nobody && !this.removalBehind;',
+        replace: 'const holds = held !== nobody;',
+      },
+      { file: delivery('user'), find: 'if (this.removalBehind) return -Infinity;', replace: '' },
+    ],
+  },
 ];

@@ -45,6 +45,11 @@ export class SegmentWatch {
     return this.host.account.id;
   }
 
+  /** Whether adds to young segments wait. */
+  get holds(): boolean {
+    return this.host.holds;
+  }
+
   start(): void {
     segmentWatches.set(this.host.node, this);
     this.lookIn(firstAfterMs);

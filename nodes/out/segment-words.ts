@@ -5,8 +5,12 @@ import type { Words } from '../shared/words';
 
 /** `holds`: whether adds to young segments wait. */
 export function segmentSentence(words: Words, warning: SegmentWarning, holds: boolean): string {
-  const key = warning.kind === 'young' && holds ? 'held' : warning.kind;
-  return words._(`segment.${key}`, segmentParams(warning, Date.now()));
+  return words._(`segment.${segmentKey(warning, holds)}`, segmentParams(warning, Date.now()));
+}
+
+/** Of the sentence, below `segment` in the words. */
+export function segmentKey(warning: SegmentWarning, holds: boolean): SegmentWarning['kind'] | 'held' {
+  return warning.kind === 'young' && holds ? 'held' : warning.kind;
 }
 
 /** Null when there is nothing to say. */

@@ -1,12 +1,14 @@
 // What the tab's buttons do: pause, resume, flush, retry, purge, export, erase. Without HTTP; none of it rejects.
 
 import { randomBytes } from 'node:crypto';
+import { basename } from 'node:path';
 import { readErasedUser } from '../../src/audience/erased-user';
 import type { Dismissed } from '../../src/delivery/dismissals';
 import type { EngineInfo, Engines } from '../../src/delivery/engines';
 import type { Rejected } from '../../src/delivery/rejections';
 import { erase, purge } from '../../src/outbox/left-queue';
 import type { LeftQueues } from './left-queues';
+import { troubleOf, type Trouble } from './trouble';
 
 /** What a route answers; `code` is stable, its words are in `sidebar.json`. */
 export interface Answer {
@@ -122,19 +124,19 @@ export class Actions {
     const inFlight = sum((one) => one.inFlight);
     return fromFiles.problem === null
       ? answer(200, 'erased', { entries, inFlight })
-      : answer(207, 'erasedPartly', { entries, inFlight, reason: fromFiles.problem });
+      : answer(207, 'erasedPartly', { entries, inFlight, ...fromFiles.problem });
   }
 
   private async eraseFromFiles(
     keys: readonly string[],
-  ): Promise<{ entries: number; problem: string | null }> {
+  ): Promise<{ entries: number; problem: (Trouble & { readonly file: string }) | null }> {
     let entries = 0;
-    let problem: string | null = null;
+    let problem: (Trouble & { readonly file: string }) | null = null;
     for (const path of this.left.paths()) {
       try {
         entries += await erase(path, keys);
       } catch (error) {
-        problem ??= messageOf(error);
+        problem ??= { ...troubleOf(error), file: basename(path) };
       }
     }
     this.left.lookAgain();
@@ -169,9 +171,5 @@ function answer(status: number, code: string, params: object = {}): Answer {
 }
 
 function failed(error: unknown): Answer {
-  return answer(500, 'failed', { reason: messageOf(error) });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return answer(500, 'failed', troubleOf(error));
 }

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import type { EngineInfo } from '../../src/delivery/engines';
 import { lookAt } from '../../src/outbox/left-queue';
 import { outboxFile, queueFolder, spoolFile } from '../account/queue-file';
+import { troubleOf, type Trouble } from './trouble';
 
 export interface ShownLeftQueue {
   /** Names it in every call; a file's name without its folder. */
@@ -16,7 +17,7 @@ export interface ShownLeftQueue {
   /** Epoch ms; null when nothing waits. */
   readonly oldestTakenWallMs: number | null;
   /** Why it cannot be looked at, or null. */
-  readonly problem: string | null;
+  readonly problem: Trouble | null;
 }
 
 const named = /^(.+)-(\d+)-[0-9a-f]{8}(?:-kept)?\.sqlite$/;
@@ -94,8 +95,7 @@ export class LeftQueues {
     try {
       return { ...shown, ...lookAt(join(queueFolder(this.userDir), file)), problem: null };
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
-      return { ...shown, waiting: 0, oldestTakenWallMs: null, problem };
+      return { ...shown, waiting: 0, oldestTakenWallMs: null, problem: troubleOf(error) };
     }
   }
 }

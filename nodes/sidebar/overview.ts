@@ -5,7 +5,7 @@ import type { EngineState } from '../../src/delivery/engine';
 import type { SharedView } from '../../src/delivery/shared-request';
 import type { Sample } from '../../src/delivery/history';
 import type { SegmentWarning } from '../../src/reconcile/segment-check';
-import { segmentParams } from '../out/segment-words';
+import { segmentKey, segmentParams } from '../out/segment-words';
 import type { LoggedError } from '../../src/delivery/monitor';
 
 /** What a queue is doing. `code` and `message` say more where there is more to say. */
@@ -59,13 +59,20 @@ export interface ShownQueue {
 }
 
 export interface ShownSegmentWarning {
-  readonly kind: SegmentWarning['kind'];
-  /** What the sentence of this kind needs. */
+  /** Of its sentence, below `segment` in the out node's words. */
+  readonly key: string;
+  /** What the sentence needs. */
   readonly params: Readonly<Record<string, string | number>>;
 }
 
 /** What was found about the segments of an account's flows, by the account's node id. */
-export type SegmentWarnings = (account: string) => readonly SegmentWarning[];
+export type SegmentWarnings = (account: string) => readonly FoundWarning[];
+
+export interface FoundWarning {
+  readonly warning: SegmentWarning;
+  /** Whether adds to it wait while it is young. */
+  readonly holds: boolean;
+}
 
 /** The account's own setting, by node id; null for an account that is not there. */
 export type WarnAfter = (account: string) => number | null;
@@ -135,9 +142,11 @@ export class Overview {
   private segmentsOf({ accounts }: EngineInfo): ShownSegmentWarning[] {
     const found = new Map<string, ShownSegmentWarning>();
     for (const { id } of accounts) {
-      for (const warning of this.segmentWarnings(id)) {
-        const shown = { kind: warning.kind, params: segmentParams(warning, Date.now()) };
-        found.set(`${warning.kind} ${warning.key}`, shown);
+      for (const { warning, holds } of this.segmentWarnings(id)) {
+        const shown = { key: segmentKey(warning, holds), params: segmentParams(warning, Date.now()) };
+        const name = `${warning.kind} ${warning.key}`;
+        // Of two nodes that name it, the one that waits says more.
+        if (holds || !found.has(name)) found.set(name, shown);
       }
     }
     return [...found.values()].slice(0, mostSegments);

@@ -10,6 +10,7 @@ import { actions, type Actions } from './actions';
 import type { LeftQueues } from './left-queues';
 import { prometheusText, prometheusType } from './metrics';
 import type { ShownQueue } from './overview';
+import { troubleOf } from './trouble';
 import type { Watchers } from './watchers';
 
 export interface Served {
@@ -52,8 +53,11 @@ export function serveSidebar(RED: NodeAPI, served: Served): void {
   });
   RED.httpAdmin.get('/instant-audience/metrics', mayRead, (_request, response) => {
     if (!served.metricsOn) {
-      const text = 'Off: set instantAudience: { metrics: true } in settings.js and restart Node-RED.\n';
-      response.status(404).type('text/plain').send(text);
+      const key = '@instant-audience/node-red-xandr/instant-audience-sidebar:metrics.off';
+      response
+        .status(404)
+        .type('text/plain')
+        .send(`${RED._(key)}\n`);
       return;
     }
     response.set('Content-Type', prometheusType).send(prometheusText(served.queues(), served.engines()));
@@ -69,7 +73,7 @@ async function sendLeft(path: string, response: Response): Promise<void> {
     response.end();
   } catch (error) {
     if (response.headersSent) response.destroy();
-    else response.status(500).json({ code: 'failed', reason: String(error) });
+    else response.status(500).json({ code: 'failed', ...troubleOf(error) });
   }
 }
 

@@ -2,14 +2,13 @@
 
 import type { NodeAPI } from 'node-red';
 import { sampleEveryMs } from '../../src/delivery/history';
-import type { SegmentWarning } from '../../src/reconcile/segment-check';
 import { segmentWatches } from '../out/segment-watch';
 import type { Account } from '../account/account-api';
 import { engines, sandbox } from '../account/process-wide';
 import { Actions } from './actions';
 import { LeftQueues } from './left-queues';
 import { logMetrics } from './metrics';
-import { Overview } from './overview';
+import { Overview, type FoundWarning } from './overview';
 import { serveSidebar } from './routes';
 import { segmentsOf } from './sandbox-segments';
 import { unusedAccounts } from './unused-accounts';
@@ -52,9 +51,11 @@ export = (RED: PluginAPI): void => {
   RED.plugins.registerPlugin('instant-audience-sidebar', { type: 'instant-audience' });
 };
 
-function segmentWarningsOf(account: string): readonly SegmentWarning[] {
+function segmentWarningsOf(account: string): readonly FoundWarning[] {
   const watches = [...segmentWatches.values()].filter((watch) => watch.account === account);
-  return watches.flatMap((watch) => watch.warnings(Date.now()));
+  return watches.flatMap((watch) =>
+    watch.warnings(Date.now()).map((warning) => ({ warning, holds: watch.holds })),
+  );
 }
 
 function warnAfterOf(RED: NodeAPI, id: string): number | null {

@@ -20,6 +20,9 @@ import type { YoungSegments } from './young';
 /** Where an entry's lost requests of an earlier process are looked up: user hash → monotonic ms. */
 export type Leftovers = ReadonlyMap<number, number>;
 
+/** Bounds the memory they take; beyond, a rejected block hides what is older of its segment. */
+const mostPartlyRejected = 10_000;
+
 export class Crowd {
   readonly ready = new ReadyUsers();
   /** Sum of the body lengths of what waits, in characters. */
@@ -31,6 +34,8 @@ export class Crowd {
   /** Users of lost requests, due when these can no longer run. */
   private readonly late = new DueHeap<User>();
   private shieldsWhileReading: Item[] = [];
+  /** Shields of which some blocks were rejected, by number: the log does not say so, and they cover nothing. */
+  private readonly partlyRejected = new Map<number, readonly boolean[]>();
 
   constructor(
     private readonly journal: Journal,
@@ -75,6 +80,7 @@ export class Crowd {
       user.suspectAll(untilMs);
       this.late.push(untilMs, user);
     }
+    this.dismissals.meet(key, hash);
     return user;
   }
 
@@ -122,6 +128,8 @@ export class Crowd {
     for (const shield of [...shields, ...this.shieldsWhileReading]) {
       const user = this.users.get(shield.entry.userKey);
       if (user === undefined || user.has(shield.seq)) continue;
+      const rejected = this.partlyRejected.get(shield.seq);
+      if (rejected !== undefined) shield.cells.forEach((cell, index) => (cell.rejected = rejected[index]!));
       this.count(shield);
       user.add(shield);
       touched.add(user);
@@ -139,6 +147,7 @@ export class Crowd {
     if (!this.shieldsMade) return;
     const floor = this.pager.shieldFloor(lastSeq);
     if (floor > 0) this.journal.dropShieldsThrough(floor);
+    for (const seq of this.partlyRejected.keys()) if (seq <= floor) this.partlyRejected.delete(seq);
     if (!this.pager.unreadAny) this.shieldsMade = false;
   }
 
@@ -162,7 +171,10 @@ export class Crowd {
       item.open -= 1;
       if (end === 'accepted') item.acceptedBlocks += 1;
       else if (end === 'expired') item.expiredBlocks += 1;
-      else if (end === 'rejected') item.rejection ??= rejection;
+      else if (rejection !== null) {
+        item.rejection ??= rejection;
+        if (rejection.code in dismissalTexts || rejection.code === closedCode) item.givenUp = true;
+      }
       if (item.open === 0) this.reports.entryEnded(item);
     }
     const absorbed = cell.absorbed;
@@ -274,23 +286,31 @@ export class Crowd {
   private forget(user: User): void {
     for (const item of user.takeRetired()) this.retire(item);
     for (const item of user.items) {
-      if (item.open > 0 || item.row === 'repeat') continue;
+      if (item.open > 0 || item.row === 'repeat' || item.row === null) continue;
       // Ended, but something older of this user is not: kept until that has ended too, unless the service has nothing
       // of it: then there is nothing to send once more after a crash, least of all blocks that were given up.
-      this.journal.mark(item.seq, item.leftNothing ? 'remove' : 'repeat');
-      item.row = 'repeat';
+      if (item.row === 'shield') this.queuedChars += bodyChars(item.entry);
+      const mark = item.leftNothing ? 'remove' : 'repeat';
+      this.journal.mark(item.seq, mark);
+      item.row = mark === 'remove' ? null : 'repeat';
     }
   }
 
   private retire(item: Item): void {
     this.pager.unloaded(laneOf(item.entry), item.further);
     if (item.row !== 'shield') this.queuedChars -= bodyChars(item.entry);
-    const leavesNothing = item.changedNothing || this.dismissals.leavesNothing(item);
+    if (item.row === null) return;
+    const leavesNothing = item.changedNothing || item.leftNothing || this.dismissals.leavesNothing(item);
     if (leavesNothing || !this.pager.hasUnreadBefore(item.seq)) {
       this.journal.mark(item.seq, 'remove');
       return;
     }
     this.shieldsMade = true;
+    if (this.partlyRejected.size < mostPartlyRejected && item.cells.some(({ rejected }) => rejected))
+      this.partlyRejected.set(
+        item.seq,
+        item.cells.map(({ rejected }) => rejected),
+      );
     if (this.pager.readingAny) this.shieldsWhileReading.push(shieldOf(item));
     if (item.row !== 'shield') this.journal.mark(item.seq, 'shield');
   }

@@ -3,7 +3,22 @@
 // What is on its way to the service cannot be recalled. It ends with the service's answer; when that is no answer, it
 // ends here instead of being tried again. What was reported and is only to be repeated, because a lost request may
 // still undo it, is no waiting entry: it is repeated first, since otherwise a removal might be undone.
+//
+// What holds after everything has settled, whatever crashed: the service has what these give, applied in order: all
+// blocks of the entries that were not given up, and of those that were, such blocks as had left before (some or none of
+// them; what left before a crash, too). An entry that shared the end of a newer one counts in its own place, too, should
+// that newer one be given up for the rest of it. What was given up and had not left before is never sent, but for the
+// rest of an entry that had left in part: the log keeps entries, so a repetition after a crash is of all of it.
+//
+// For that, the log does not say which blocks of an entry were accepted: after a crash one that is open counts as never
+// sent. So what ended by one of its blocks stays to be repeated, while something older of the user is open or may run
+// late. And an erasure leaves the repetitions in the log, and the shields above them. No other shield has anything to
+// fear: one that something older in memory might undo is a repetition in the log before that can leave.
+//
+// One gap is left: which blocks of a shield were rejected is known in memory only. After a crash such a block hides what
+// is older of its segment, which matters where that is a repetition since an earlier crash.
 
+import { createHash } from 'node:crypto';
 import type { Item } from './user';
 
 /** Why an entry was given up; also the code of its rejection. */
@@ -22,21 +37,38 @@ export interface Dismissed {
   readonly inFlight: number;
 }
 
-/** One user who is being erased. */
-interface Erasure {
+/** A user who is to be erased, without the key: how an erasure is kept while it is under way. */
+export interface ErasureMark {
+  /** 53 bits, as the rows have them. */
+  readonly hash: number;
+  /** Tells keys of one hash apart. */
+  readonly digest: string;
   readonly throughSeq: number;
-  /** A lost request of an earlier process may run: what was sent before the crash is repeated, and shields count. */
-  readonly owesRepetitions: boolean;
+}
+
+/** One user who is being erased. */
+export interface Erasure extends ErasureMark {
+  /** The log holds repetitions, which need the shields above them. */
+  owesRepetitions: boolean;
   entries: number;
   /** Whether the log holds no unread row of the user any more, nor a shield. */
   searched: boolean;
-  /** Rows that became shields during the search. */
+  /** Rows that are shields, or became some during the search. */
   readonly shields: Set<number>;
+}
+
+/** Of a user key; no key can be had from it but by trying. */
+function digestOf(userKey: string): string {
+  return createHash('sha256').update(userKey).digest('base64url');
 }
 
 export class Dismissals {
   private purgedThrough = 0;
+  /** By user key. */
   private readonly erasures = new Map<string, Erasure>();
+  /** Of an earlier process, by digest: nothing of these users has been met yet, so their keys are not known. */
+  private readonly unmet = new Map<string, ErasureMark>();
+  private readonly unmetHashes = new Set<number>();
   /** Ended on disk, unread; a page that was asked for before may still bring them. */
   private readonly goneRows = new Set<number>();
   /** Entries that ended by purges. */
@@ -44,7 +76,7 @@ export class Dismissals {
 
   /** Whether anything is to be looked for at all. */
   get any(): boolean {
-    return this.purgedThrough > 0 || this.erasures.size > 0;
+    return this.purgedThrough > 0 || this.erasures.size > 0 || this.unmet.size > 0;
   }
 
   purgeThrough(seq: number): void {
@@ -52,16 +84,52 @@ export class Dismissals {
   }
 
   /** A second erasure of the same user begins anew. */
-  erase(userKey: string, throughSeq: number, owesRepetitions: boolean): void {
-    const entries = this.erasures.get(userKey)?.entries ?? 0;
+  erase(userKey: string, hash: number, throughSeq: number): void {
     this.erasures.set(userKey, {
+      hash,
+      digest: digestOf(userKey),
       throughSeq,
-      owesRepetitions,
-      entries,
+      owesRepetitions: false,
+      entries: this.erasures.get(userKey)?.entries ?? 0,
       searched: false,
       shields: new Set(),
     });
   }
+
+  // ── Across restarts ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What goes on in the next process, should this one die. */
+  marks(): ErasureMark[] {
+    return [...this.unmet.values(), ...this.erasures.values()].map(({ hash, digest, throughSeq }) => ({
+      hash,
+      digest,
+      throughSeq,
+    }));
+  }
+
+  /** An erasure of an earlier process goes on. */
+  resume(mark: ErasureMark): void {
+    this.unmet.set(mark.digest, mark);
+    this.unmetHashes.add(mark.hash);
+  }
+
+  /** Somebody comes into memory, or a row of theirs is found: perhaps one who is being erased. */
+  meet(userKey: string, hash: number): void {
+    if (!this.unmetHashes.has(hash)) return;
+    const mark = this.unmet.get(digestOf(userKey));
+    if (mark === undefined) return;
+    this.unmet.delete(mark.digest);
+    // Asked for again meanwhile: that one covers it.
+    if (!this.erasures.has(userKey)) this.erase(userKey, hash, mark.throughSeq);
+  }
+
+  /** The log has nothing more of them. */
+  allMet(): void {
+    this.unmet.clear();
+    this.unmetHashes.clear();
+  }
+
+  // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Why an entry that has not ended is given up, or null. */
   of({ open, seq, entry }: Item): Dismissal | null {
@@ -80,8 +148,8 @@ export class Dismissals {
   /**
    * Whether an ended row need not stay as a shield, since nothing older of its user will be sent. That is so for an
    * erased user who is owed no repetition; a purge leaves repetitions, so it leaves shields. While the log is
-   * still being searched for an erased user it has to, as a crash would bring older rows back; then it goes with the
-   * end of the search.
+   * still being searched for an erased user it has to, as a crash would bring older rows back, and a repetition may be
+   * found; then it goes with the end of the search.
    */
   leavesNothing({ entry, seq }: Item): boolean {
     if (this.erasures.size === 0) return false;
@@ -94,7 +162,7 @@ export class Dismissals {
   // ── The search of the log ───────────────────────────────────────────────────────────────────────────────────
 
   /** The users who are being erased. */
-  erasing(): Iterable<readonly [string, Readonly<Erasure>]> {
+  erasing(): Iterable<readonly [userKey: string, erasure: Erasure]> {
     return this.erasures;
   }
 

@@ -3,18 +3,23 @@
 // A purge marks everything up to a number; rows on disk end as they are read, which the mark lets them do without
 // being sent. An erasure searches the whole log for its user, a part each turn, since that user's rows may be far
 // behind. Both begin at a turn in which everything that was handed in before them has been taken and committed.
+//
+// What is under way goes on after a crash. Of erasures the outbox keeps hashes only, until nothing is left to do.
 
 import { hashUserKey } from '../audience/keys';
 import { bodyChars } from '../audience/serialise';
 import type { Outbox, Row, UserRows } from '../outbox/outbox';
-import type { Crowd, Leftovers } from './crowd';
-import { dismissalTexts, type Dismissals, type Dismissed } from './dismissals';
+import type { Crowd } from './crowd';
+import { dismissalTexts, type Dismissals, type Dismissed, type ErasureMark } from './dismissals';
 import type { Intake } from './intake';
 import type { Journal } from './journal';
 import type { Pager } from './pager';
 
 /** Under this name the outbox keeps up to which number a purge goes, so that a restart goes on with it. */
-export const purgedThroughKey = 'purged through';
+const purgedThroughKey = 'purged through';
+
+/** And under this one which erasures are under way: `[hash, digest, through seq]` of each user's key. */
+const erasuresKey = 'erasures';
 
 /** Rows that one step of the search looks at: some milliseconds. */
 const rowsPerSearch = 5_000;
@@ -33,9 +38,10 @@ interface Request {
 type Begun = Request & { throughSeq: number };
 
 interface Search {
-  readonly request: Begun;
-  readonly userKeys: readonly string[];
-  readonly hashes: readonly number[];
+  /** Null when an earlier process was asked. */
+  readonly request: Begun | null;
+  readonly throughSeq: number;
+  readonly hashes: ReadonlySet<number>;
   afterSeq: number;
   reading: boolean;
   /** For the next turn. */
@@ -49,7 +55,6 @@ export interface Parts {
   readonly crowd: Crowd;
   readonly intake: Intake;
   readonly dismissals: Dismissals;
-  readonly leftovers: Leftovers;
   /** Forgets what else is remembered of a user. */
   readonly forgetUser: (userKeys: readonly string[]) => void;
   readonly askTurn: () => void;
@@ -65,8 +70,21 @@ export class Dismisser {
 
   /** Up to where a purge goes that the outbox does not know of yet. */
   private unmarkedSeq: number | null = null;
+  /** Whether the erasures under way are others than the outbox knows of. */
+  private unmarkedErasures = false;
+  /** Of an earlier process, to begin with the first turn. */
+  private resumed: readonly ErasureMark[] = [];
+  /** Whether the log has been searched for these; they are forgotten once what came of it is durable. */
+  private allMet = false;
 
   constructor(private readonly parts: Parts) {}
+
+  /** Goes on with what an earlier process left. Rejects as the outbox does. */
+  async resume(): Promise<void> {
+    const { outbox, dismissals } = this.parts;
+    dismissals.purgeThrough(Number((await outbox.getMeta(purgedThroughKey)) ?? 0));
+    this.resumed = readMarks(await outbox.getMeta(erasuresKey));
+  }
 
   purge(): Promise<Dismissed> {
     return this.ask(null);
@@ -88,7 +106,7 @@ export class Dismisser {
   /** The engine closes: what has not been carried out will not be. */
   close(): void {
     const error = new Error('The queue was closed before this was done.');
-    const searched = this.searches.splice(0).map(({ request }) => request);
+    const searched = this.searches.splice(0).flatMap(({ request }) => request ?? []);
     for (const { reject } of [...this.asked, ...this.purges, ...searched, ...this.done]) reject(error);
     this.asked = [];
     this.purges = [];
@@ -98,7 +116,9 @@ export class Dismisser {
   // ── In a turn, before new messages are taken ────────────────────────────────────────────────────────────────
 
   turn(nowMs: number): void {
+    if (this.resumed.length > 0) this.beginResumed();
     if (this.asked.length > 0) this.begin(nowMs);
+    if (this.unmarkedErasures) this.markErasures();
     if (this.unmarkedSeq !== null) this.markPurge(this.unmarkedSeq);
     const search = this.searches[0];
     if (search !== undefined && search.found !== null) this.searched(search, search.found, nowMs);
@@ -135,12 +155,46 @@ export class Dismisser {
   }
 
   private beginErasure(request: Begun, userKeys: readonly string[], nowMs: number): void {
-    const { dismissals, crowd, forgetUser, leftovers } = this.parts;
-    for (const key of userKeys) dismissals.erase(key, request.throughSeq, leftovers.has(hashUserKey(key)));
+    const { dismissals, crowd, forgetUser } = this.parts;
+    const hashes = new Set<number>();
+    for (const key of userKeys) {
+      const hash = hashUserKey(key);
+      hashes.add(hash);
+      dismissals.erase(key, hash, request.throughSeq);
+    }
     forgetUser(userKeys);
     for (const key of userKeys) crowd.dismissUser(key, nowMs);
-    const hashes = userKeys.map(hashUserKey);
-    this.searches.push({ request, userKeys, hashes, afterSeq: 0, reading: false, found: null });
+    this.search(request, request.throughSeq, hashes);
+    this.unmarkedErasures = true;
+  }
+
+  /** Nothing is in memory yet: who comes there, or is found, is known then. */
+  private beginResumed(): void {
+    const { dismissals } = this.parts;
+    const hashes = new Set<number>();
+    let throughSeq = 0;
+    for (const mark of this.resumed) {
+      dismissals.resume(mark);
+      hashes.add(mark.hash);
+      throughSeq = Math.max(throughSeq, mark.throughSeq);
+    }
+    this.search(null, throughSeq, hashes);
+    this.resumed = [];
+  }
+
+  private search(request: Begun | null, throughSeq: number, hashes: ReadonlySet<number>): void {
+    this.searches.push({ request, throughSeq, hashes, afterSeq: 0, reading: false, found: null });
+  }
+
+  /** As `markPurge`. */
+  private markErasures(): void {
+    const { outbox, dismissals, failed } = this.parts;
+    this.unmarkedErasures = false;
+    const marks = dismissals.marks().map(({ hash, digest, throughSeq }) => [hash, digest, throughSeq]);
+    outbox.setMeta(erasuresKey, JSON.stringify(marks)).catch((error: unknown) => {
+      this.unmarkedErasures = true;
+      failed(error);
+    });
   }
 
   private endPurges(): void {
@@ -152,62 +206,80 @@ export class Dismisser {
   private searched(search: Search, found: UserRows, nowMs: number): void {
     const { dismissals, journal } = this.parts;
     search.found = null;
-    for (const row of found.rows) this.foundRow(search, row, nowMs);
-    const { request, userKeys } = search;
-    if (found.throughSeq !== null && found.throughSeq < request.throughSeq) {
+    for (const row of found.rows) this.foundRow(row, nowMs);
+    const { request, hashes, throughSeq } = search;
+    if (found.throughSeq !== null && found.throughSeq < throughSeq) {
       search.afterSeq = found.throughSeq;
       return;
     }
-    for (const key of userKeys) {
-      const erasure = dismissals.erasureOf(key);
+    if (request === null) this.allMet = true;
+    for (const [, erasure] of dismissals.erasing()) {
       // Asked for again meanwhile: that search sees to it.
-      if (erasure?.throughSeq !== request.throughSeq) continue;
+      if (erasure.throughSeq > throughSeq || !hashes.has(erasure.hash)) continue;
       erasure.searched = true;
-      for (const seq of erasure.shields) journal.mark(seq, 'remove');
+      if (!erasure.owesRepetitions) for (const seq of erasure.shields) journal.mark(seq, 'remove');
     }
     this.searches.shift();
-    this.done.push(request);
+    if (request !== null) this.done.push(request);
   }
 
   /** What is in memory ends there; here what is in the log only. */
-  private foundRow({ request, userKeys }: Search, row: Row, nowMs: number): void {
+  private foundRow(row: Row, nowMs: number): void {
     const { intake, crowd, pager, dismissals, journal } = this.parts;
-    if (row.seq > request.throughSeq || dismissals.isGone(row.seq)) return;
+    if (dismissals.isGone(row.seq)) return;
     const item = intake.itemOf(row, nowMs);
-    if (item === null || !userKeys.includes(item.entry.userKey)) return;
-    if (crowd.has(item.entry.userKey, row.seq)) return;
-    const owed = dismissals.erasureOf(item.entry.userKey)?.owesRepetitions === true;
-    // A repetition that is owed is kept, and so is what went ahead of it.
-    if (owed && row.state !== 'waiting') return;
+    if (item === null) return;
+    const { userKey } = item.entry;
+    dismissals.meet(userKey, row.userHash);
+    const erasure = dismissals.erasureOf(userKey);
+    if (erasure === undefined || row.seq > erasure.throughSeq || crowd.has(userKey, row.seq)) return;
     if (row.state === 'shield') {
-      journal.mark(row.seq, 'remove');
+      erasure.shields.add(row.seq);
       return;
     }
     // One that was read and is not in memory has ended since the search saw it.
     if (!pager.isUnread(row.lane, row.seq)) return;
+    if (row.state === 'repeat') {
+      // It goes when it is read, and what went ahead of it again after it.
+      erasure.owesRepetitions = true;
+      return;
+    }
     dismissals.rowGone(row.seq);
     journal.mark(row.seq, 'remove');
     crowd.queuedChars -= bodyChars(item.entry);
-    for (const cell of item.cells) if (!cell.again) crowd.reject(cell, 'erased', dismissalTexts.erased);
-    if (row.state === 'waiting') dismissals.ended(item, 'erased');
+    for (const cell of item.cells) crowd.reject(cell, 'erased', dismissalTexts.erased);
+    dismissals.ended(item, 'erased');
   }
 
   // ── After its commit ────────────────────────────────────────────────────────────────────────────────────────
 
   committed(): void {
-    if (!this.parts.pager.readingAny) this.parts.dismissals.forgetGoneRows();
+    const { pager, dismissals } = this.parts;
+    if (!pager.readingAny) dismissals.forgetGoneRows();
     for (const request of this.done.splice(0)) request.resolve(this.resultOf(request));
-    if (this.parts.dismissals.any) this.forgetErased();
+    if (this.allMet) this.forgetUnmet();
+    if (dismissals.any) this.forgetErased();
     this.searchOn();
     // What was handed in before them has been taken now.
     if (this.asked.length > 0) this.parts.askTurn();
+  }
+
+  /** Those of an earlier process of whom nothing was found. */
+  private forgetUnmet(): void {
+    this.allMet = false;
+    this.parts.dismissals.allMet();
+    this.unmarkedErasures = true;
+    this.parts.askTurn();
   }
 
   /** Those of whom nothing is left. */
   private forgetErased(): void {
     const { dismissals, crowd } = this.parts;
     for (const [key, { searched, throughSeq }] of dismissals.erasing()) {
-      if (searched && !crowd.hasUpTo(key, throughSeq)) dismissals.forget(key);
+      if (!searched || crowd.hasUpTo(key, throughSeq)) continue;
+      dismissals.forget(key);
+      this.unmarkedErasures = true;
+      this.parts.askTurn();
     }
   }
 
@@ -228,7 +300,7 @@ export class Dismisser {
     const search = this.searches[0];
     if (search === undefined || search.reading || search.found !== null) return;
     search.reading = true;
-    this.parts.outbox.rowsOfUsers(search.hashes, search.afterSeq, rowsPerSearch).then(
+    this.parts.outbox.rowsOfUsers([...search.hashes], search.afterSeq, rowsPerSearch).then(
       (found) => {
         search.reading = false;
         search.found = found;
@@ -239,5 +311,25 @@ export class Dismisser {
         this.parts.failed(error);
       },
     );
+  }
+}
+
+/** What makes no sense was written by nobody we know. */
+function readMarks(text: string | null): ErasureMark[] {
+  const marks: ErasureMark[] = [];
+  const json = text === null ? [] : parse(text);
+  for (const mark of Array.isArray(json) ? (json as unknown[]) : []) {
+    const [hash, digest, throughSeq] = Array.isArray(mark) ? (mark as unknown[]) : [];
+    if (typeof hash === 'number' && typeof digest === 'string' && typeof throughSeq === 'number')
+      marks.push({ hash, digest, throughSeq });
+  }
+  return marks;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }

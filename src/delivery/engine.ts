@@ -10,7 +10,7 @@ import type { Commit, Opened, Outbox, OutboxError } from '../outbox/outbox';
 import type { Clock } from './clock';
 import { Crowd } from './crowd';
 import type { Dismissed } from './dismissals';
-import { Dismisser, purgedThroughKey } from './dismisser';
+import { Dismisser } from './dismisser';
 import { Dispatcher } from './dispatcher';
 import { Gates } from './gates';
 import { Intake, type QueueCaps, type Submission } from './intake';
@@ -197,7 +197,6 @@ export class Engine {
       crowd,
       intake: this.intake,
       dismissals: crowd.dismissals,
-      leftovers: this.leftoverUsers,
       forgetUser: (userKeys) => outcomes.forgetWitness(userKeys),
       askTurn: () => this.askTurn(),
       failed: (error) => this.outboxFailed(asOutboxError(error)),
@@ -241,8 +240,7 @@ export class Engine {
 
   private async open(): Promise<Opened> {
     const opened = await this.outbox.open();
-    // A purge that was under way goes on.
-    this.crowd.dismissals.purgeThrough(Number((await this.outbox.getMeta(purgedThroughKey)) ?? 0));
+    await this.dismisser.resume();
     await this.young.load(this.outbox);
     return opened;
   }

@@ -148,6 +148,8 @@ export class Outcomes {
     if (warnings.length > 0) cell.item.warnings = [...(cell.item.warnings ?? []), ...warnings];
     // A lost request may still run after this one: then it is sent once more.
     if (user.mayBeUndone(cell, sentMs)) cell.due = true;
+    // Those that share its end, too: should it be given up for the rest of its entry, they count in its place.
+    for (const older of cell.absorbed ?? []) if (user.mayBeUndone(older, sentMs)) older.due = true;
     this.crowd.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
     this.witness = cell;
   }

@@ -49,6 +49,8 @@ export class Item {
   acceptedBlocks = 0;
   expiredBlocks = 0;
   rejection: { readonly code: string; readonly message: string } | null = null;
+  /** Something of it was not sent, for a purge's, an erasure's or a closed node's sake. */
+  givenUp = false;
   warnings: string[] | null = null;
   /** Its user had others in memory when it came there: the pager counts it apart. */
   further = false;
@@ -87,9 +89,13 @@ export class Item {
     return true;
   }
 
-  /** Taken in this life, and ended without that anything of it was accepted: rejected, or covered by newer entries. */
+  /**
+   * Taken in this life, and the service has nothing of it: all of it was rejected, or what was not given up was covered
+   * by newer ones. An entry that was covered entirely counts in its own place, too.
+   */
   get leftNothing(): boolean {
-    return this.row === 'waiting' && this.acceptedBlocks + this.expiredBlocks === 0;
+    if (this.row !== 'waiting' || this.acceptedBlocks + this.expiredBlocks > 0) return false;
+    return this.givenUp || this.changedNothing;
   }
 
   /** Whether the service refused all of it. */
@@ -205,7 +211,8 @@ export class User {
   /**
    * The blocks of the next request, removals first (of a search, those refused before last), all of one kind and spelling and of one account, at most
    * `limit`. `login` names the account whose login serves an entry's account now, or null while there is none.
-   * Call `merge` before. Null when nothing can go. `held` blocks stay; others of their kind may go ahead of them.
+   * Call `merge` before. Null when nothing can go. `held` blocks stay; others of their kind may go ahead of them. They go
+   * when a removal of another kind waits behind them.
    */
   select(
     limit: number,
@@ -254,24 +261,44 @@ export class User {
 
   /** The earliest of `until` over the blocks that may go next: when the first of them may. One in `waits` has some. */
   freeAtMs(until: (cell: Cell) => number): number {
+    if (this.removalBehind) return -Infinity;
     let freeAtMs = Infinity;
     for (const cell of this.firstRun(nobody)) freeAtMs = Math.min(freeAtMs, until(cell));
     return freeAtMs;
   }
 
-  /** Waiting cells up to the first of another kind, those that are held left out. */
+  /** Waiting cells up to the first of another kind, those that are held left out unless a removal waits behind them. */
   private firstRun(held: Held): Cell[] {
     const run: Cell[] = [];
+    const holds = held !== nobody && !this.removalBehind;
     let kind: string | null = null;
     for (const item of this.items) {
       for (const cell of item.cells) {
         if (cell.state !== 'waiting') continue;
         kind ??= orderKind(cell);
         if (orderKind(cell) !== kind) return run;
-        if (!held(cell)) run.push(cell);
+        if (!holds || !held(cell)) run.push(cell);
       }
     }
     return run;
+  }
+
+  /**
+   * Whether a removal waits for blocks of another kind to go first. It may be from the same segment as an add that is
+   * held, so it cannot overtake that; and it must not wait as long.
+   */
+  private get removalBehind(): boolean {
+    let kind: string | null = null;
+    let behind = false;
+    for (const item of this.items) {
+      for (const cell of item.cells) {
+        if (cell.state !== 'waiting') continue;
+        kind ??= orderKind(cell);
+        behind ||= orderKind(cell) !== kind;
+        if (behind && cell.block.expiration === -1) return true;
+      }
+    }
+    return false;
   }
 
   /** The request in flight ended without a reply of the service's own: it may run until `untilMs`. */
@@ -389,7 +416,10 @@ function wake(cell: Cell): void {
 
 function absorb(older: Cell, newer: Cell, covered: Cell[]): void {
   if (newer.state === 'ended') {
-    covered.push(older, ...(older.absorbed ?? []));
+    for (const each of [older, ...(older.absorbed ?? [])]) {
+      each.due = newer.due;
+      covered.push(each);
+    }
     older.absorbed = null;
     return;
   }

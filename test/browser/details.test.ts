@@ -2,9 +2,9 @@
 // help with its picture, and an account for nodes that were there before it.
 import { strict as assert } from 'node:assert';
 import type { Browser, Locator, Page } from 'playwright-core';
-import { needBrowser, openBrowser, picture } from '../support/browser';
-import { NodeRed, nodeRedVersions, until, type FlowNode } from '../support/node-red';
-import { Editor, middleOf } from './editor';
+import { needBrowser, picture } from '../support/browser';
+import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
+import { Editor, middleOf, startBoth } from './editor';
 
 const flows: FlowNode[] = [
   { id: 'tab', type: 'tab', label: 'details' },
@@ -33,8 +33,7 @@ for (const version of nodeRedVersions) {
 
     before(async function () {
       needBrowser(this);
-      nodeRed = await NodeRed.start({ version, flows });
-      browser = await openBrowser();
+      [nodeRed, browser] = await startBoth({ version, flows });
       editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1100 });
       ({ page } = editor);
       await editor.nodeOnCanvas('builder').waitFor();
@@ -49,8 +48,7 @@ for (const version of nodeRedVersions) {
       editor.assertNoErrors();
     });
     after(async () => {
-      await browser?.close();
-      await nodeRed?.stop();
+      await Promise.all([browser?.close(), nodeRed?.stop()]);
     });
 
     const rows = (): Locator => page.locator('#instant-audience-segments > li');
@@ -216,7 +214,7 @@ for (const version of nodeRedVersions) {
     });
 
     it('show in the help of each node a picture of its form', async () => {
-      for (const name of ['account', 'segment-builder', 'out']) {
+      for (const name of ['account', 'segment-builder', 'out', 'usage']) {
         await page.evaluate(`RED.sidebar.help.show('instant-audience-${name}', true)`);
         const image = page.locator(`.red-ui-help img[src$="form-${name}-en-US.webp"]`);
         await image.waitFor();

@@ -3,13 +3,22 @@ import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Browser, Locator, Page } from 'playwright-core';
-import { openEditor } from '../support/browser';
-import { until, type NodeRed } from '../support/node-red';
+import { openBrowser, openEditor } from '../support/browser';
+import { NodeRed, until, type Start } from '../support/node-red';
 
 export type Theme = 'light' | 'dark';
 
 /** Something that the page holds by id; typed as it comes out of the editor. */
 type SavedNode = Record<string, unknown> & { id: string; type: string };
+
+/** A Node-RED and a browser, which start at the same time; where one does not start, the other is ended. */
+export async function startBoth(start: Start): Promise<[NodeRed, Browser]> {
+  const [nodeRed, browser] = await Promise.allSettled([NodeRed.start(start), openBrowser()]);
+  if (nodeRed.status === 'fulfilled' && browser.status === 'fulfilled') return [nodeRed.value, browser.value];
+  if (nodeRed.status === 'fulfilled') await nodeRed.value.stop();
+  if (browser.status === 'fulfilled') await browser.value.close();
+  throw nodeRed.status === 'rejected' ? nodeRed.reason : (browser as PromiseRejectedResult).reason;
+}
 
 /** The editor of a running Node-RED, and what is done in it. */
 export class Editor {
@@ -24,8 +33,9 @@ export class Editor {
     nodeRed: NodeRed,
     size = { width: 1400, height: 900 },
     locale = 'en-US',
+    language: string | null = null,
   ): Promise<Editor> {
-    const { page, errors } = await openEditor(browser, nodeRed.url, size, locale);
+    const { page, errors } = await openEditor(browser, nodeRed.url, size, locale, language);
     // The editor catches what a validator throws, and only says so here.
     page.on('console', (message) => {
       if (/^(Validation|Definition) error/.test(message.text())) errors.push(new Error(message.text()));

@@ -4,10 +4,10 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { needBrowser, openBrowser, picture } from '../support/browser';
-import { NodeRed, nodeRedVersions, until, type FlowNode } from '../support/node-red';
+import { needBrowser, picture } from '../support/browser';
+import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
-import { Editor, type Theme } from './editor';
+import { Editor, startBoth, type Theme } from './editor';
 import { looksInPage } from './looks';
 
 const rightPassword = 's3cr3t-word';
@@ -67,8 +67,7 @@ for (const version of nodeRedVersions) {
       needBrowser(this);
       sandbox = await startSandbox({ member: 7, users: { me: rightPassword } });
       const credentials = { account: { username: 'me', password: rightPassword } };
-      nodeRed = await NodeRed.start({ version, flows: flowsFor(sandbox.url), credentials });
-      browser = await openBrowser();
+      [nodeRed, browser] = await startBoth({ version, flows: flowsFor(sandbox.url), credentials });
       editor = await Editor.open(browser, nodeRed);
       ({ page } = editor);
       await page.locator('.red-ui-flow-node-label', { hasText: '10001' }).waitFor();
@@ -80,8 +79,7 @@ for (const version of nodeRedVersions) {
       editor.assertNoErrors();
     });
     after(async () => {
-      await browser?.close();
-      await nodeRed?.stop();
+      await Promise.all([browser?.close(), nodeRed?.stop()]);
       await sandbox?.close();
     });
 

@@ -4,15 +4,15 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { sampleSegments } from '../../src/sandbox/catalogue';
-import { needBrowser, openBrowser, picture } from '../support/browser';
-import { NodeRed, nodeRedVersions, type FlowNode } from '../support/node-red';
-import { Editor } from './editor';
+import { needBrowser, picture } from '../support/browser';
+import { nodeRedVersions, type FlowNode, type NodeRed } from '../support/node-red';
+import { Editor, startBoth } from './editor';
 
 interface Words {
   [key: string]: string | Words;
 }
 
-const nodes = ['account', 'out', 'segment-builder'] as const;
+const nodes = ['account', 'out', 'segment-builder', 'usage'] as const;
 type Name = (typeof nodes)[number];
 
 const place = { z: 'tab', y: 100 };
@@ -30,6 +30,15 @@ const flows: FlowNode[] = [
     wires: [['out'], ['ok']],
   },
   { ...place, id: 'out', type: 'instant-audience-out', x: 600, account: 'account', wires: [['ok'], ['ok']] },
+  {
+    ...place,
+    y: 200,
+    id: 'usage',
+    type: 'instant-audience-usage',
+    x: 300,
+    account: 'account',
+    wires: [[], []],
+  },
   { ...place, id: 'event', type: 'http in', x: 80, url: '/event', method: 'post', wires: [['builder']] },
   { ...place, id: 'ok', type: 'http response', x: 800, statusCode: '', headers: {} },
 ];
@@ -86,8 +95,7 @@ for (const version of nodeRedVersions) {
 
       before(async function () {
         needBrowser(this);
-        nodeRed = await NodeRed.start({ version, flows, settings: { lang: language } });
-        browser = await openBrowser();
+        [nodeRed, browser] = await startBoth({ version, flows, settings: { lang: language } });
         editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1100 }, language);
         ({ page } = editor);
         await editor.nodeOnCanvas('builder').waitFor();
@@ -99,8 +107,7 @@ for (const version of nodeRedVersions) {
         editor.assertNoErrors();
       });
       after(async () => {
-        await browser?.close();
-        await nodeRed?.stop();
+        await Promise.all([browser?.close(), nodeRed?.stop()]);
       });
 
       const word = (name: Name, key: string, params?: Record<string, string | number>): string =>
@@ -176,6 +183,23 @@ for (const version of nodeRedVersions) {
           .waitFor();
         await editor.field(word('out', 'label.completeOn')).selectOption('queued');
         await checkForm('out-other');
+        await editor.cancel();
+      });
+
+      it('has the usage form in it, with a sentence for what is wrong', async () => {
+        await editor.edit('usage');
+        await checkForm('usage');
+        await editor.field(word('usage', 'label.range')).selectOption('custom');
+        const problem = page.locator('#instant-audience-problem-from');
+        await problem.filter({ hasText: word('usage', 'invalid.from_missing') }).waitFor();
+        await editor.field(word('usage', 'label.schedule')).selectOption('hourly');
+        await editor.field(word('usage', 'label.detail')).selectOption('aggregated');
+        const from = word('usage', 'label.from');
+        await editor.field(from).fill('payload.from');
+        await problem
+          .filter({ hasText: word('usage', 'invalid.time_of_message', { field: from }) })
+          .waitFor();
+        await checkForm('usage-other');
         await editor.cancel();
       });
 

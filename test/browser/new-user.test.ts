@@ -1,9 +1,9 @@
 // From two nodes of Node-RED's own to the first accepted user, the way somebody does it who has read nothing.
 import { strict as assert } from 'node:assert';
 import type { Browser } from 'playwright-core';
-import { needBrowser, openBrowser, picture } from '../support/browser';
-import { NodeRed, nodeRedVersions, until, type FlowNode } from '../support/node-red';
-import { Editor } from './editor';
+import { needBrowser, picture } from '../support/browser';
+import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
+import { Editor, startBoth } from './editor';
 
 const user = '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13';
 const place = { z: 'tab', wires: [[]] };
@@ -41,15 +41,13 @@ for (const version of nodeRedVersions) {
 
     before(async function () {
       needBrowser(this);
-      nodeRed = await NodeRed.start({ version, flows });
-      browser = await openBrowser();
+      [nodeRed, browser] = await startBoth({ version, flows });
       editor = await Editor.open(browser, nodeRed);
       await editor.page.locator('.red-ui-flow-node-label', { hasText: 'event' }).waitFor();
     });
     after(async () => {
       console.log(`      ${steps.length} steps: ${steps.join(', ')}`);
-      await browser?.close();
-      await nodeRed?.stop();
+      await Promise.all([browser?.close(), nodeRed?.stop()]);
     });
 
     it('drags the nodes in and wires them', async () => {

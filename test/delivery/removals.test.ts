@@ -1,7 +1,7 @@
 // Promise 7: removals first, also past a backlog that is on disk only, and no older add ever undoes one.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import type { Fate } from './support/fake-service';
+import type { Block, Fate } from './support/fake-service';
 import { runs } from './support/runs';
 import { device, World, type Stated, type WorldOptions } from './support/world';
 
@@ -36,6 +36,22 @@ function undone(world: World, removedAt: ReadonlyMap<string, number>): string[] 
 
 describe('a removal', function () {
   this.timeout(0);
+
+  it('that the service refuses hides no older add that is on disk only', async () => {
+    const poison = (_: string, block: Block): boolean => block.value === 9;
+    const world = new World({ seed: 1, memoryMark: 5, pageRows: 5, poison });
+    await world.clock.advance(2_000);
+    submitAll(world, [...adds(200), { user: device(500), blocks: [{ seg_id: 3, value: 1 }] }]);
+    const both = [
+      { seg_id: 3, value: 9, expiration: -1 },
+      { seg_id: 4, expiration: -1 },
+    ];
+    const refused = world.add(device(500), both);
+    await world.rest();
+    assert.ok(refused.end?.kind === 'settled' && refused.end.rejections.length === 1);
+    assert.equal(world.service.state.get(`idfa:${device(500)} 3`)?.value, 1);
+    assert.deepEqual(world.violations(), []);
+  });
 
   for (const [where, options] of [
     ['in memory', { memoryMark: 50_000 }],

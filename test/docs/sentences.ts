@@ -13,9 +13,13 @@ export interface Sentence {
 }
 
 /** Parts of keys below which everything is a message. */
-const messages = new Set(['status', 'error', 'rejection', 'issue', 'invalid', 'validate', 'test']);
-/** Keys of hints and buttons in between, and of single messages elsewhere. */
-const noMessages = /\.test\.(database\.)?(button|asking)$/;
+const messages = new Set([
+  ...['status', 'error', 'rejection', 'issue', 'invalid', 'validate', 'test'],
+  // Of segments that builders name, and of the tab Audience.
+  ...['segment', 'reply', 'trouble', 'metrics'],
+]);
+/** Keys of hints, buttons and good news in between, and of single messages elsewhere. */
+const noMessages = /\.test\.(database\.)?(button|asking)$|\.reply\.(done|purged|erased)$/;
 const alsoMessages =
   /\.(sandboxStopped|memoryInstead|keptInMemory)$|\.(picker|take|preview|reason)\.(no(?!Items)|not|refused|waiting|tooLarge)/;
 

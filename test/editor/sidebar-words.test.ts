@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { tabStyle } from '../../nodes/sidebar/editor/style';
+import { sentenceOf } from '../../nodes/sidebar/editor/ask';
+import { detailOf } from '../../nodes/sidebar/editor/state-words';
+import type { OutboxError } from '../../src/outbox/outbox';
 import { lookUp, read, type Words } from './bundle';
 
 const languages = ['en-US', 'de', 'ja'];
@@ -32,6 +35,20 @@ function asked(): { key: string; params: string[] }[] {
     }));
   });
 }
+
+/** The keys are the type's, so that none can be missing. */
+const codes = Object.keys({
+  damaged: 1,
+  readonly: 1,
+  full: 1,
+  locked: 1,
+  newer_version: 1,
+  unavailable: 1,
+  closed: 1,
+  failed: 1,
+  fenced: 1,
+  unexpected: 1,
+} satisfies Record<OutboxError['code'] | 'unexpected', 1>);
 
 describe('the words of the tab Audience', () => {
   const english = flat(wordsIn('en-US'));
@@ -70,6 +87,58 @@ describe('the words of the tab Audience', () => {
         assert.notEqual(text.trim(), '', key);
         assert.deepEqual(marksOf(text), marksOf(original), key);
         if (/[a-z]+( [a-z]+){3}/.test(original)) assert.notEqual(text, original, key);
+      });
+    });
+  }
+
+  for (const language of languages) {
+    describe(`for what went wrong, in ${language}`, () => {
+      const words = wordsIn(language);
+      const namespace = /^@instant-audience\/node-red-xandr\/instant-audience-sidebar:/;
+      const page = globalThis as { RED?: unknown };
+      before(() => {
+        // As the editor does, a key without a word comes back as it is, and so does a value that is not given.
+        const _ = (key: string, params: Record<string, string | number>): string =>
+          (lookUp(words, key.replace(namespace, '')) ?? key).replace(/__(\w+?)__/g, (mark, name: string) =>
+            String(params[name] ?? mark),
+          );
+        page.RED = { _, i18n: { lang: () => language } };
+      });
+      after(() => delete page.RED);
+
+      it('say it of a queue file for every code, without the system’s sentence where none is needed', () => {
+        const reason = 'The queue file /somewhere is in a bad way.';
+        for (const code of codes) {
+          const text = sentenceOf({ status: 500, body: { code: 'failed', trouble: code, reason } });
+          const sentence = lookUp(words, `trouble.${code}`)!;
+          assert.ok(text.includes(sentence.replace('__reason__', reason)), text);
+          assert.doesNotMatch(text, /__/);
+          assert.equal(text.includes(reason), ['failed', 'unexpected'].includes(code), code);
+          const state = { kind: 'outbox', code, message: reason, secondsLeft: null, sender: null } as const;
+          assert.equal(detailOf(state), sentence.replace('__reason__', reason));
+        }
+      });
+
+      it('name the file from which a user was not erased', () => {
+        const figures = { entries: 3, inFlight: 1, file: 'x-1-12345678.sqlite' };
+        const body = { code: 'erasedPartly', trouble: 'locked', reason: 'It is locked.', ...figures };
+        const text = sentenceOf({ status: 207, body });
+        assert.doesNotMatch(text, /__/);
+        for (const part of ['3', '1', figures.file, lookUp(words, 'trouble.locked')!])
+          assert.ok(text.includes(part), text);
+      });
+
+      it('leave a code that is not known in the system’s own words, and those of the service', () => {
+        const text = sentenceOf({
+          status: 500,
+          body: { code: 'failed', trouble: 'new', reason: 'It fell over.' },
+        });
+        assert.ok(text.endsWith('It fell over.'), text);
+        const message = 'The service answered 503.';
+        assert.equal(
+          detailOf({ kind: 'trouble', code: 'http_503', message, secondsLeft: null, sender: null }),
+          message,
+        );
       });
     });
   }

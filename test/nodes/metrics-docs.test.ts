@@ -10,6 +10,24 @@ const names = [...prometheusText([], []).matchAll(/^# TYPE (\w+) (\w+)$/gm)].map
   kind: kind!,
 }));
 
+interface Dashboard {
+  readonly id?: unknown;
+  readonly uid: string;
+  readonly title: string;
+  readonly schemaVersion: number;
+  readonly templating: {
+    readonly list: { name: string; type: string; query: string; datasource?: unknown }[];
+  };
+  readonly panels: {
+    id: number;
+    title: string;
+    type: string;
+    datasource: unknown;
+    gridPos: { x: number; y: number; w: number; h: number };
+    targets: { refId: string; expr: string }[];
+  }[];
+}
+
 describe('the metrics', () => {
   it('are all documented with their kind, and no other is', () => {
     const rows = readFileSync(path.join(docs, 'operations.md'), 'utf8').matchAll(
@@ -35,5 +53,49 @@ describe('the metrics', () => {
       }
     }
     assert.deepEqual([...used].sort(), names.map(({ name }) => name).sort());
+  });
+
+  it('have a dashboard with what an import into Grafana needs', () => {
+    const dashboard = JSON.parse(
+      readFileSync(path.join(docs, 'grafana-dashboard.json'), 'utf8'),
+    ) as Dashboard;
+    assert.match(dashboard.uid, /^[\w-]{1,40}$/);
+    assert.ok(dashboard.title !== '' && Number.isInteger(dashboard.schemaVersion));
+    assert.ok(dashboard.schemaVersion >= 36, 'since then a data source is an object of type and uid');
+    // The number that another Grafana gave it would be taken for one of the importing one.
+    assert.equal(dashboard.id, undefined);
+    const { list } = dashboard.templating;
+    const source = list.find(({ type }) => type === 'datasource')!;
+    assert.equal(source.query, 'prometheus');
+    const own = { type: 'prometheus', uid: `\${${source.name}}` };
+    const variables = list.filter(({ type }) => type === 'query');
+    for (const variable of variables) {
+      assert.deepEqual(variable.datasource, own);
+      const [, metric] = /^label_values\((\w+), account\)$/.exec(variable.query)!;
+      assert.ok(
+        names.some(({ name }) => name === metric),
+        metric,
+      );
+    }
+    const { panels } = dashboard;
+    assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
+    for (const { title, type, datasource, targets } of panels) {
+      assert.ok(['stat', 'timeseries'].includes(type), title);
+      assert.deepEqual(datasource, own, title);
+      assert.equal(new Set(targets.map(({ refId }) => refId)).size, targets.length, title);
+      const asked = targets.flatMap(({ expr }) => [...expr.matchAll(/\$(\w+)/g)].map(([, name]) => name));
+      assert.ok(asked.length > 0, title);
+      for (const name of asked)
+        assert.ok(
+          list.some((variable) => variable.name === name),
+          `$${name}`,
+        );
+    }
+    panels.forEach(({ gridPos: a, title }, at) => {
+      for (const { gridPos: b } of panels.slice(at + 1)) {
+        const apart = a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
+        assert.ok(apart, title);
+      }
+    });
   });
 });

@@ -70,6 +70,30 @@ describe('the segments before an out node', () => {
     assert.equal(sandbox.peaks().totals.authentications, 1);
   });
 
+  it('are looked up again every hour', async () => {
+    const { setTimeout: real } = globalThis;
+    const hours: (() => void)[] = [];
+    globalThis.setTimeout = Object.assign(
+      (call: () => void, ms?: number, ...rest: unknown[]) => {
+        if (ms !== 3_600_000) return real(call, ms, ...(rest as []));
+        hours.push(call);
+        return real(() => undefined, 0);
+      },
+      { __promisify__: real.__promisify__ },
+    ) as typeof setTimeout;
+    try {
+      await load(nodes(['10001']), login(), flow);
+      await until(() => hours.length === 1, 'the look on deploy');
+      const { gets } = sandbox.peaks().totals;
+      assert.ok(gets > 0);
+      hours[0]!();
+      await until(() => hours.length === 2, 'the look an hour later');
+      assert.equal(sandbox.peaks().totals.gets, 2 * gets);
+    } finally {
+      globalThis.setTimeout = real;
+    }
+  });
+
   it('are counted when there are several, and gone once the builder is mended', async () => {
     await load(nodes(['10996', '10997', '10998']), login(), flow);
     await until(() => flow.status === '3 segments to look at', 'the status');

@@ -1,7 +1,7 @@
 // The runtime of the tab Audience, without a browser: what it tells, whom, what its actions do, and the metrics.
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
@@ -74,6 +74,39 @@ describe('the runtime of the tab Audience', () => {
     assert.deepEqual([shown().late, shown().oldestMs, shown().drainSeconds], [false, 0, 0]);
   });
 
+  it('reckons the time until the queue is empty from what ended in the last seconds', async () => {
+    await start();
+    const [info] = list().filter(({ origin }) => origin === sandbox.url);
+    let nowMs = 0;
+    let accepted = 0;
+    const stats = (): object => ({
+      ...info!.engine.stats(),
+      counters: { ...info!.engine.counters, accepted, waiting: 5000 - accepted },
+    });
+    const engine = new Proxy(info!.engine, {
+      get: (target, name) => (name === 'stats' ? stats : Reflect.get(target, name, target)),
+    });
+    const reckoned = new Overview(
+      () => [{ ...info!, engine }],
+      () => null,
+      () => [],
+      () => nowMs,
+    );
+    const drain = (): number | null => reckoned.queues()[0]!.drainSeconds;
+    assert.equal(drain(), null, 'nothing has ended');
+    for (let second = 1; second <= 10; second += 1) {
+      nowMs += 1000;
+      accepted += 100;
+      const left = drain();
+      assert.ok(left !== null && Math.abs(left - (5000 - accepted) / 100) <= 1, `${left} after ${second} s`);
+    }
+    for (let second = 0; second < 60; second += 1) {
+      nowMs += 1000;
+      reckoned.queues();
+    }
+    assert.equal(drain(), null, 'it stands still');
+  });
+
   it('tells each warning about a segment once, with what its sentence needs', async () => {
     await start();
     await until(() => list().some(({ origin }) => origin === sandbox.url), 'the queue');
@@ -88,14 +121,29 @@ describe('the runtime of the tab Audience', () => {
     const warned = new Overview(
       list,
       () => null,
-      () => [young, foreign, young],
+      () => [young, foreign, young].map((warning) => ({ warning, holds: false })),
     );
     const { segments, warnAfterMs: usual } = warned.queues().find(({ origin }) => origin === sandbox.url)!;
     assert.deepEqual(segments, [
-      { kind: 'young', params: { segment: 1, minutes: 2 } },
-      { kind: 'foreign', params: { segment: 2, member: 9 } },
+      { key: 'young', params: { segment: 1, minutes: 2 } },
+      { key: 'foreign', params: { segment: 2, member: 9 } },
     ]);
     assert.equal(usual, 120_000);
+    for (const [first, second] of [
+      [true, false],
+      [false, true],
+    ] as const) {
+      const both = new Overview(
+        list,
+        () => null,
+        () => [
+          { warning: young, holds: first },
+          { warning: young, holds: second },
+        ],
+      );
+      const { segments: told } = both.queues().find(({ origin }) => origin === sandbox.url)!;
+      assert.deepEqual(told, [{ key: 'held', params: { segment: 1, minutes: 2 } }], 'one node holds it back');
+    }
   });
 
   it('pauses, resumes, and tells of a refused login, which a retry tries again', async () => {
@@ -120,6 +168,7 @@ describe('the runtime of the tab Audience', () => {
     assert.equal(shown().state.kind, 'paused');
     await actions().act('resume', { queue: key() });
     assert.notEqual(shown().state.kind, 'paused');
+    assert.equal((await actions().act('flush', { queue: key() })).status, 200);
     const purging = actions();
     const { body } = await purging.act('purge', { queue: key() });
     await purging.act('purge', { queue: key(), ...body });
@@ -252,6 +301,34 @@ describe('the runtime of the tab Audience', () => {
     events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { ticket: watchers.ticket() } });
     events.emit('comms:connection-removed', { session: 'a' });
     assert.equal(watchers.size, 0);
+  });
+
+  it('says of a queue file that fails what is wrong with it, by a code that the editor has words for', async () => {
+    const file = 'gone.example-9-12345678.sqlite';
+    const queueFile = path.join(folder, 'instant-audience', file);
+    mkdirSync(path.dirname(queueFile), { recursive: true });
+    writeFileSync(
+      queueFile,
+      'not a database, but long enough to be taken for a file with something in it'.repeat(20),
+    );
+    try {
+      const [shownLeft] = left().list();
+      assert.deepEqual([shownLeft!.file, shownLeft!.problem!.trouble], [file, 'damaged']);
+      assert.ok(shownLeft!.problem!.reason.includes(queueFile));
+      const acting = actions();
+      const { body } = await acting.act('purgeLeft', { file });
+      const purged = await acting.act('purgeLeft', { file, ...body });
+      assert.deepEqual(
+        [purged.status, (purged.body as any).code, (purged.body as any).trouble],
+        [500, 'failed', 'damaged'],
+      );
+      const erased = await acting.act('erase', { user: idfa(1) });
+      assert.equal(erased.status, 207);
+      const { code, trouble, file: named } = erased.body as any;
+      assert.deepEqual([code, trouble, named], ['erasedPartly', 'damaged', file]);
+    } finally {
+      rmSync(queueFile);
+    }
   });
 
   it('takes no path for a queue that is left but a name in its folder', () => {

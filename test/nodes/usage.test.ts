@@ -1,5 +1,6 @@
 // The usage node in a Node-RED runtime, on the real sandbox: reports, findings, and what keeps it from them.
 import assert from 'node:assert/strict';
+import { systemHourlyClock } from '../../nodes/usage/schedule';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,
@@ -159,6 +160,51 @@ describe('the usage node', () => {
       await until(() => usage.status === status, status);
       await unload();
     }
+  });
+
+  it('reports by itself when an hour is over, and an hour later also after a report that failed', async () => {
+    const wait = systemHourlyClock.after.bind(systemHourlyClock);
+    const calls: (() => void)[] = [];
+    systemHourlyClock.after = (waitMs, call) => {
+      assert.ok(waitMs > 0 && waitMs <= hourMs + 7 * 60_000, String(waitMs));
+      calls.push(call);
+      return () => undefined;
+    };
+    try {
+      await start({ schedule: 'hourly', range: 'hour' });
+      assert.equal(calls.length, 1);
+      sandbox.faults.set([{ kind: 'status', status: 503, on: 'usage', count: 1 }]);
+      calls[0]!();
+      await until(() => usage.status === 'not read', 'the first fails');
+      calls[1]!();
+      await until(() => usage.accepted.length === 1, 'the second comes');
+      const [{ payload: report }] = usage.accepted;
+      // Full hours only: somebody who asks also gets what there is of the hour that runs.
+      assert.ok(Date.parse(report.to) < Math.floor(Date.now() / hourMs) * hourMs + 1);
+      assert.equal(calls.length, 3, 'and the next hour');
+    } finally {
+      systemHourlyClock.after = wait;
+    }
+    usage = new Flow('usage');
+    await deploy(nodes({ schedule: 'message' }), 'full', out, usage);
+    assert.equal(calls.length, 3);
+  });
+
+  it('says of a sandbox that it is one, whatever else it says, and of nothing else', async () => {
+    await load(nodes({}, { environment: 'sandbox' }), login(), out, usage);
+    await until(() => usage.status === 'ready · sandbox', 'ready');
+    await usage.send({});
+    await until(() => usage.status === '– % known users · sandbox', 'what it read');
+    await unload();
+    const texts = usage.shown.map(({ text }) => text);
+    // Before the account has said so, nothing is known of it.
+    assert.deepEqual(
+      texts.filter((text) => !text.endsWith(' · sandbox')),
+      texts.filter((text) => text === 'connecting'),
+    );
+    usage = new Flow('usage');
+    await load(nodes(), login(), out, usage);
+    await until(() => usage.status === 'ready', 'ready');
   });
 
   it('says why the statistics were not read, and reads them when they can be read again', async () => {

@@ -42,18 +42,22 @@ export async function openBrowser(): Promise<Browser> {
  * The editor, loaded, with its palette complete and nothing over it. Page errors fail whoever reads `errors`.
  *
  * @param locale the language that the browser asks for
+ * @param language the one that was chosen in the editor, if any
  */
 export async function openEditor(
   browser: Browser,
   url: string,
   size = { width: 1400, height: 800 },
   locale = 'en-US',
+  language: string | null = null,
 ): Promise<{ page: Page; errors: Error[] }> {
   const page = await browser.newPage({ viewport: size, locale });
   const errors: Error[] = [];
   page.on('pageerror', (error) => errors.push(error));
   // The compiler of the tests wraps functions in a call of this name, also those that are sent into the page.
   await page.addInitScript('globalThis.__name = (call) => call');
+  // As chosen in the settings of the editor: over Node-RED's own.
+  if (language !== null) await page.addInitScript(`localStorage.setItem('editor-language', '${language}')`);
   await page.goto(url);
   await page.waitForSelector('.red-ui-palette-node', { timeout: 30_000 });
   await page.waitForSelector('#red-ui-loading-progress', { state: 'hidden', timeout: 30_000 });

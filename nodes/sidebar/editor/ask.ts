@@ -2,7 +2,7 @@
 import type { SidebarRed } from '../../types/red-sidebar';
 import type { Reply } from './api';
 import { make } from './dom';
-import { number, word, wordOr } from './words';
+import { number, troubleWords, word, wordOr } from './words';
 
 declare const RED: SidebarRed;
 
@@ -32,9 +32,16 @@ export function sentenceOf({ status, body }: Reply): string {
   if (status === 401 || status === 403) return word('reply.notPermitted');
   const code = typeof body.code === 'string' ? body.code : 'failed';
   const figure = (name: string): string => number(Number(body[name] ?? 0));
-  const reason = typeof body.reason === 'string' ? body.reason : String(status);
+  const reason = troubleText(body, status);
   if (wordOr(`reply.${code}`, '') === '') return word('reply.failed', { reason });
-  return word(`reply.${code}`, { entries: figure('entries'), inFlight: figure('inFlight'), reason });
+  const file = typeof body.file === 'string' ? body.file : '';
+  return word(`reply.${code}`, { entries: figure('entries'), inFlight: figure('inFlight'), file, reason });
+}
+
+/** What went wrong, in the editor's language as far as it is known; else in the system's. */
+function troubleText({ trouble, reason }: Reply['body'], status: number): string {
+  const told = typeof reason === 'string' ? reason : String(status);
+  return typeof trouble === 'string' ? troubleWords(trouble, told) : told;
 }
 
 export function tell(reply: Reply): void {

@@ -77,6 +77,27 @@ interface Drawn {
   readonly says: HTMLElement;
 }
 
+/** Those to be drawn: one queue's in a frame, so that with many queues no frame is long. */
+const toDraw = new Set<Charts>();
+let isNextAsked = false;
+
+function drawSoon(charts: Charts): void {
+  toDraw.add(charts);
+  askForNext();
+}
+
+function askForNext(): void {
+  if (isNextAsked || toDraw.size === 0) return;
+  isNextAsked = true;
+  requestAnimationFrame(() => {
+    isNextAsked = false;
+    const [next] = toDraw;
+    if (next !== undefined) toDraw.delete(next);
+    next?.draw();
+    askForNext();
+  });
+}
+
 export class Charts {
   readonly root = document.createElement('div');
   private samples: Sample[] = [];
@@ -86,11 +107,11 @@ export class Charts {
   private readonly sizes = new ResizeObserver(() => this.fit());
   private readonly sights = new IntersectionObserver((entries) => {
     this.onScreen = entries.some(({ isIntersecting }) => isIntersecting);
-    this.draw();
+    this.drawIfSeen();
   });
 
   /** A picture keeps the colours in which it was drawn. */
-  private readonly themes = new MutationObserver(() => this.draw());
+  private readonly themes = new MutationObserver(() => this.drawIfSeen());
 
   constructor() {
     this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ['class'] });
@@ -111,11 +132,16 @@ export class Charts {
     }
     const { medianMs, slowMs } = lastSample ?? { medianMs: null, slowMs: null };
     this.live = { atMs: nowMs, usersPerSecond, waiting, medianMs, slowMs };
-    this.draw();
+    this.drawIfSeen();
   }
 
   /** Nothing is drawn that nobody sees. */
-  private draw(): void {
+  private drawIfSeen(): void {
+    if (this.onScreen) drawSoon(this);
+  }
+
+  /** In its turn. */
+  draw(): void {
     if (!this.onScreen || this.root.clientWidth === 0 || this.live === null) return;
     if (this.drawn.length === 0) this.drawn = kinds.map((kind) => this.make(kind));
     const samples = [...this.samples, this.live];
@@ -209,10 +235,12 @@ export class Charts {
     const width = this.root.clientWidth;
     if (width === 0) return;
     for (const { plot } of this.drawn) if (plot.width !== width) plot.setSize({ width, height: heightPx });
-    this.draw();
+    this.drawIfSeen();
   }
 
   destroy(): void {
+    toDraw.delete(this);
+    this.onScreen = false;
     this.sizes.disconnect();
     this.themes.disconnect();
     this.sights.disconnect();

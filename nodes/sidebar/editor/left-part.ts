@@ -4,7 +4,7 @@ import type { ShownLeftQueue } from '../left-queues';
 import { call, saveAs, text } from './api';
 import { ask, tell } from './ask';
 import { button, Foldable, make, setShown } from './dom';
-import { number, time, word } from './words';
+import { number, time, troubleWords, word } from './words';
 
 declare const RED: SidebarRed;
 
@@ -35,14 +35,15 @@ export class LeftPart {
   private row(left: ShownLeftQueue): HTMLElement {
     const { file, origin, member, waiting, oldestTakenWallMs, problem } = left;
     const name = word('left.name', { origin, member });
-    const figures =
-      problem ??
-      word('left.waiting', {
-        many: number(waiting),
-        time: oldestTakenWallMs === null ? '–' : time(oldestTakenWallMs),
-      });
+    if (problem !== null) {
+      const words = troubleWords(problem.trouble, problem.reason);
+      return make('li', {}, make('p', {}, name), make('p', { title: problem.reason }, words));
+    }
+    const figures = word('left.waiting', {
+      many: number(waiting),
+      time: oldestTakenWallMs === null ? '–' : time(oldestTakenWallMs),
+    });
     const row = make('li', {}, make('p', {}, name), make('p', {}, figures));
-    if (problem !== null) return row;
     const save = button(word('button.exportLeft'), () => void exportLeft(file));
     const purge = button(word('button.purge'), () => void purgeLeft(left), 'instant-audience-button-danger');
     for (const each of [save, purge]) {

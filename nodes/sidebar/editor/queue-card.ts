@@ -7,7 +7,7 @@ import { call, saveAs, text } from './api';
 import { ask, tell } from './ask';
 import { Charts } from './charts';
 import { button, Foldable, make, setAttribute, setLines, setShown, setText } from './dom';
-import { lookOf, stateText } from './state-words';
+import { detailOf, lookOf, stateText } from './state-words';
 import { duration, number, outWord, shortNumber, time, word, wordOr } from './words';
 
 declare const RED: SidebarRed;
@@ -130,7 +130,7 @@ export class QueueCard {
   }
 
   private showSegments({ segments }: ShownQueue): void {
-    const sentences = segments.map(({ kind, params }) => outWord(`segment.${kind}`, params));
+    const sentences = segments.map(({ key, params }) => outWord(`segment.${key}`, params));
     if (this.segments.dataset.told === sentences.join('\n')) return;
     this.segments.dataset.told = sentences.join('\n');
     const lines = sentences.map((sentence) => make('li', { class: 'instant-audience-late' }, sentence));
@@ -144,7 +144,8 @@ export class QueueCard {
   private showBody(queue: ShownQueue): void {
     const { state } = queue;
     setShown(this.detail, state.message !== null);
-    setText(this.detail, state.message ?? '');
+    setText(this.detail, detailOf(state));
+    setAttribute(this.detail, 'title', state.message ?? '');
     const said = figuresOf(queue);
     for (const [name, element] of this.figures) setText(element, said[name]);
     const codes = Object.entries(queue.rejectedByCode).sort(([, a], [, b]) => b - a);

@@ -1,6 +1,6 @@
 // What a queue is doing, in words, and how that looks.
 import type { ShownState } from '../overview';
-import { duration, word, wordOr } from './words';
+import { duration, troubleWords, word, wordOr } from './words';
 
 export type Look = 'idle' | 'working' | 'waiting' | 'stopped';
 
@@ -23,6 +23,12 @@ const looks: Readonly<Record<ShownState['kind'], Look>> = {
 
 export function lookOf({ kind, sender }: ShownState): Look {
   return kind === 'standby' && sender === null ? 'waiting' : looks[kind];
+}
+
+/** More of it: of a queue file in the editor's words, of service and network in their own, which are English. */
+export function detailOf({ kind, code, message }: ShownState): string {
+  if (message === null) return '';
+  return kind === 'outbox' && code !== null ? troubleWords(code, message) : message;
 }
 
 export function stateText({ kind, code, secondsLeft, sender }: ShownState): string {

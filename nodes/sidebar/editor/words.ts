@@ -20,6 +20,13 @@ export function wordOr(key: string, otherwise: string): string {
   return found === '' || found.endsWith(key) ? otherwise : found;
 }
 
+/** What is wrong with a queue, by its code; `reason` is the system's own sentence. */
+export function troubleWords(code: string, reason: string): string {
+  const key = `trouble.${code}`;
+  const found = word(key, { reason });
+  return found === '' || found.endsWith(key) ? reason : found;
+}
+
 /** `1,234`, as the language writes it. */
 export function number(figure: number): string {
   return figure.toLocaleString(RED.i18n.lang());

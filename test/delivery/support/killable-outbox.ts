@@ -80,8 +80,15 @@ export class KillableOutbox implements Outbox {
     return this.options.store.getMeta(key);
   }
 
+  /** In its turn, and in no time. */
   setMeta(key: string, value: string): Promise<void> {
-    return this.options.store.setMeta(key, value);
+    const result = this.chain.then(() => {
+      if (this.killed) return new Promise<void>(() => undefined);
+      if (this.options.fails()) throw new OutboxError('full', 'the disk is full');
+      return this.options.store.setMeta(key, value);
+    });
+    this.chain = result.catch(() => undefined);
+    return result;
   }
 
   close(): Promise<void> {
