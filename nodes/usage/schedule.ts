@@ -1,6 +1,16 @@
 // Calls once an hour, some minutes after the hour has ended, so that the service has had time to count it.
 
+import type { EngineState } from '../../src/delivery/engine';
 import { hourMs, hourOf } from '../../src/outbox/hour-ring';
+
+/**
+ * Who makes the report of an hour: several may share a queue, and it is made once, where it is sent. While nobody
+ * sends, or nobody knows who does, the hour is left to be made up for.
+ */
+export function reporter(state: EngineState | null): 'here' | 'elsewhere' | 'unknown' {
+  if (state?.kind === 'standby') return state.sender === null ? 'unknown' : 'elsewhere';
+  return state?.kind === 'apart' ? 'unknown' : 'here';
+}
 
 export interface HourlyClock {
   wallMs(): number;

@@ -4,7 +4,6 @@ import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'nod
 import { readEventTime } from '../../src/audience/event-time';
 import { shorten } from '../../src/audience/issues';
 import { evaluateInput, Failed, settle, type CompiledInput } from '../../src/audience/typed-inputs';
-import type { EngineState } from '../../src/delivery/engine';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import {
   checkRange,
@@ -25,7 +24,7 @@ import { typedInputsOf } from '../shared/typed-input';
 import { textOr } from '../shared/words';
 import { figureIn, told } from './finding-words';
 import { reportOf } from './report-message';
-import { everyHour, systemHourlyClock } from './schedule';
+import { everyHour, reporter, systemHourlyClock } from './schedule';
 
 type Message = NodeMessageInFlow & Record<string, unknown>;
 type Send = (messages: (NodeMessage | NodeMessage[] | null)[]) => void;
@@ -174,25 +173,15 @@ class UsageNode {
       try {
         const range = await this.rangeByItself();
         await this.ready;
-        const state = this.engine?.stats().state;
-        if (state?.kind === 'standby' || state?.kind === 'apart') {
-          this.leaveToSender(state, range);
-          return;
-        }
-        await this.report({} as Message, (messages) => this.node.send(messages), range);
+        const who = reporter(this.engine?.stats().state ?? null);
+        if (who === 'here') await this.report({} as Message, (messages) => this.node.send(messages), range);
+        if (who === 'unknown') return;
         this.doneMs = range.toMs + 1000;
+        if (who === 'elsewhere') this.show('idle', 'standby');
       } catch (error) {
         this.node.error(this.toldFailure(error).message);
       }
     });
-  }
-
-  /** Several share the queue: the report of an hour is made once, where it is sent. */
-  private leaveToSender(state: EngineState, { toMs }: Range): void {
-    // Nobody knows who sends while the database is away; then this hour is made up for.
-    if (state.kind !== 'standby') return;
-    this.doneMs = toMs + 1000;
-    this.show('idle', 'standby');
   }
 
   private inTurn(work: () => Promise<void>): void {

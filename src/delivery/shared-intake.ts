@@ -339,7 +339,9 @@ export class SharedIntake {
 
   private failed(error: unknown): void {
     const trouble = asOutboxError(error);
-    if (this.trouble?.message !== trouble.message) this.parts.write('warn', trouble.message);
+    // Whoever opens the log tells why it is not open.
+    const isNews = trouble.code !== 'closed' && this.trouble?.message !== trouble.message;
+    if (isNews) this.parts.write('warn', trouble.message);
     this.trouble = trouble;
   }
 

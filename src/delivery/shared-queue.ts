@@ -347,8 +347,8 @@ export class SharedQueue implements MemberQueue {
 
   stats(): EngineStats {
     const shared = this.view();
-    const trouble =
-      this.intake.trouble ?? (this.unreachable === null ? null : asOutboxError(this.unreachable));
+    // Why the log cannot be opened, rather than that the intake finds it closed.
+    const trouble = this.unreachable === null ? this.intake.trouble : asOutboxError(this.unreachable);
     const stats: EngineStats = this.engine?.stats() ?? {
       state: this.standbyState(),
       counters: { ...this.intake.counters },

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { told } from '../../nodes/usage/finding-words';
-import { everyHour } from '../../nodes/usage/schedule';
+import { everyHour, reporter } from '../../nodes/usage/schedule';
 import { hourMs } from '../../src/outbox/hour-ring';
 import type { Finding, SegmentFinding } from '../../src/reconcile/findings';
 import { checkRange, rangeOfFullHours, rangeUntilNow } from '../../src/reconcile/ranges';
@@ -66,6 +66,17 @@ describe('findings in words', () => {
 
   it('keep what a flow acts on', () => {
     assert.deepEqual({ ...told(wordsIn('en-US'), all[0]!), sentence: '' }, { ...all[0], sentence: '' });
+  });
+});
+
+describe('the report of an hour', () => {
+  it('is made where it is sent, once, and made up for when nobody knows where that is', () => {
+    assert.equal(reporter({ kind: 'standby', sender: 'node-2' }), 'elsewhere');
+    assert.equal(reporter({ kind: 'standby', sender: null }), 'unknown');
+    assert.equal(reporter({ kind: 'apart', message: '', kept: 1 }), 'unknown');
+    for (const kind of ['idle', 'working', 'paused', 'starting'] as const)
+      assert.equal(reporter({ kind }), 'here');
+    assert.equal(reporter(null), 'here');
   });
 });
 

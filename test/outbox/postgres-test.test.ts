@@ -57,8 +57,7 @@ describe('the test of a shared queue’s database', function () {
   };
   const codeOf = async (url: string): Promise<string> => {
     const found = await test(url);
-    if (found.kind !== 'failed') throw new Error(`The test said ${found.kind}.`);
-    return found.code;
+    return found.kind === 'failed' ? found.code : found.kind;
   };
 
   it('tells that the tables can be made, and makes none', async () => {

@@ -1,0 +1,158 @@
+// An account whose queue is in a real PostgreSQL: what its nodes, the tab Audience and the metrics say of who sends.
+import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
+import { engines } from '../../nodes/account/process-wide';
+import { prometheusText } from '../../nodes/sidebar/metrics';
+import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';
+import { PostgresLog } from '../../src/outbox/postgres-log';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import {
+  findPostgres,
+  freshPostgresDatabase,
+  needService,
+  type Database,
+  type OwnDatabase,
+} from '../support/services';
+import { customAccount, entry, Flow, load, logged, unload, until, useNodeRed } from './out-flow';
+
+const password = 's3cr3t-word';
+
+describe('an account with its queue in a shared database', function () {
+  this.timeout(60_000);
+  let server: Database | null = null;
+  let database: OwnDatabase;
+  let databaseUrl = '';
+  let sandbox: Sandbox;
+  let flow: Flow;
+
+  useNodeRed();
+  before(async function () {
+    server = await findPostgres();
+    needService(this, server, 'PostgreSQL');
+    if (!server.concurrent) this.skip();
+    database = await freshPostgresDatabase(server, 'audience_account_test');
+    const url = new URL(database.url);
+    url.password = password;
+    databaseUrl = url.href;
+  });
+  after(async () => {
+    if (server?.concurrent === true) await database.drop();
+    await server?.stop();
+  });
+  beforeEach(async () => {
+    sandbox = await startSandbox({ users: { me: password }, member: 7 });
+    flow = new Flow();
+  });
+  afterEach(async () => {
+    await unload();
+    await engines.closeParked();
+    await sandbox.close();
+  });
+
+  const credentials = (url = databaseUrl, ...ids: string[]): object =>
+    Object.fromEntries(['account', ...ids].map((id) => [id, { username: 'me', password, databaseUrl: url }]));
+  const shared = (changes: object = {}): object =>
+    customAccount(sandbox.url, { queue: 'shared', name: 'Seven', ...changes });
+  const overview = new Overview(
+    () => engines.list(),
+    () => 60_000,
+  );
+  const shown = (): ShownQueue | undefined => overview.queues().find(({ origin }) => origin === sandbox.url);
+
+  it('delivers, says that it sends, and tells password and URL nowhere', async () => {
+    await load([shared(), ...flow.nodes()], credentials(), flow);
+    await flow.send({ payload: [entry(1), entry(2)] });
+    assert.deepEqual(flow.errors, []);
+    assert.equal(flow.accepted[0].audience.status, 'accepted');
+    await until(() => flow.status === 'ready', `ready, not ${flow.status}`);
+    const { shared: view } = shown()!;
+    assert.equal(view!.isSender, true);
+    assert.ok(view!.sender!.startsWith(hostname()), view!.sender!);
+    assert.deepEqual([view!.instances, view!.kept], [[view!.sender], 0]);
+    const metrics = prometheusText([shown()!], engines.list());
+    for (const [name, value] of [
+      ['sender', 1],
+      ['instances', 1],
+      ['kept_entries', 0],
+    ] as const)
+      assert.match(metrics, new RegExp(`^instant_audience_${name}\\{[^}]*\\} ${value}$`, 'm'));
+    const said = JSON.stringify([shown(), flow.shown, logged(), metrics]);
+    assert.ok(!said.includes(password) && !said.includes('postgres://'));
+  });
+
+  it('stands by while another instance sends, takes all the same, and goes on when that one ends', async () => {
+    const other = { id: 'other', name: 'node-9:1880' };
+    const log = new PostgresLog({ url: databaseUrl, origin: sandbox.url, member: '7' });
+    await log.open();
+    try {
+      const { epoch } = await log.claim(other, true, null, 30_000);
+      await load([shared(), ...flow.nodes()], credentials(), flow);
+      await until(() => flow.status === 'standby, node-9:1880 is sending', `standby, not ${flow.status}`);
+      assert.deepEqual([flow.shown.at(-1)!.fill, flow.shown.at(-1)!.shape], ['green', 'dot']);
+      assert.deepEqual([shown()!.state.kind, shown()!.state.sender], ['standby', 'node-9:1880']);
+      const { shared: view } = shown()!;
+      assert.deepEqual([view!.isSender, view!.sender, view!.instances.length], [false, 'node-9:1880', 2]);
+      flow.give({ payload: entry(3) });
+      await until(
+        () => flow.status === 'standby · 1 queued · node-9:1880 sends',
+        `one that waits, not ${flow.status}`,
+      );
+      await log.release(other, epoch);
+      await flow.allEnded();
+      assert.equal(flow.accepted.length, 1);
+      await until(() => flow.status === 'ready', `ready, not ${flow.status}`);
+    } finally {
+      await log.close(other);
+    }
+  });
+
+  it('keeps entries here and says so while its database cannot be reached', async () => {
+    const nowhere = `postgres://me:${password}@127.0.0.1:1/db`;
+    await load([shared(), ...flow.nodes({ completeOn: 'queued' })], credentials(nowhere), flow);
+    await until(() => flow.status === 'database away', `away, not ${flow.status}`);
+    await flow.send({ payload: [entry(1), entry(2)] });
+    assert.deepEqual(flow.errors, []);
+    await until(() => flow.status === 'database away · 2 kept here', `kept, not ${flow.status}`);
+    assert.deepEqual([flow.shown.at(-1)!.fill, flow.shown.at(-1)!.shape], ['yellow', 'ring']);
+    const { state, shared: view } = shown()!;
+    assert.equal(state.kind, 'apart');
+    assert.match(state.message!, /cannot be reached at 127\.0\.0\.1:1/);
+    assert.equal(view!.kept, 2);
+    assert.ok(!JSON.stringify([shown(), flow.shown, logged()]).includes(password));
+  });
+
+  it('disagrees with one of the same member that names another database', async () => {
+    const other = new Flow('other');
+    const nodes = [
+      shared(),
+      shared({ id: 'second', name: 'Second' }),
+      ...flow.nodes(),
+      ...other.nodes({ account: 'second' }),
+    ];
+    const elsewhere = { second: { username: 'me', password, databaseUrl: `${databaseUrl}_2` } };
+    await load(nodes, { ...credentials(), ...elsewhere }, flow, other);
+    await other.send({ payload: entry(1) });
+    assert.match(other.error, /The accounts Second and Seven serve the same member, but keep their queues/);
+    await until(() => other.status === 'accounts disagree', 'accounts disagree');
+  });
+
+  it('is refused with a sentence while its URL or its TLS configuration is missing', async () => {
+    const second = new Flow('second');
+    const nodes = [
+      shared(),
+      shared({ id: 'tls', databaseTls: 'gone' }),
+      ...flow.nodes(),
+      ...second.nodes({ account: 'tls' }),
+    ];
+    await load(
+      nodes,
+      { ...credentials('', 'tls'), tls: { ...(credentials() as any).account } },
+      flow,
+      second,
+    );
+    await flow.send({ payload: entry(1) });
+    assert.match(flow.error, /Database URL: needed/);
+    await second.send({ payload: entry(1) });
+    assert.match(second.error, /Database TLS: the chosen configuration/);
+  });
+});
