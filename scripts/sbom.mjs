@@ -2,7 +2,8 @@
 //
 // `npm sbom` knows the dependencies that are installed beside the package. What the build puts into the package's own
 // files is a development dependency to npm, so it is added.
-import { readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -11,11 +12,31 @@ import { npmCommand, root } from './tools.mjs';
 /** Packages that the editor's scripts import and carry in them. */
 export const bundled = ['uplot'];
 
-async function installedBeside() {
-  const options = ['--sbom-format=cyclonedx', '--sbom-type=library', '--package-lock-only', '--omit=dev'];
-  const [command, args] = npmCommand(['sbom', ...options]);
-  const { stdout } = await promisify(execFile)(command, args, { cwd: root });
-  return JSON.parse(stdout);
+/**
+ * Npm's own bill of a lock file without what only developers have. Its --omit=dev would leave out too much: also what
+ * users and developers both need, and what only that needs.
+ */
+async function installedBeside(manifest, lock) {
+  const temporary = await mkdtemp(path.join(tmpdir(), 'sbom-'));
+  // Npm calls what the bill is of by the folder's name.
+  const folder = path.join(temporary, path.posix.basename(manifest.name));
+  try {
+    await mkdir(folder);
+    const forUsers = (of) => ({ ...of, devDependencies: undefined });
+    const packages = Object.entries(lock.packages).filter(([, { dev }]) => dev !== true);
+    const pruned = {
+      ...lock,
+      packages: { ...Object.fromEntries(packages), '': forUsers(lock.packages['']) },
+    };
+    await writeFile(path.join(folder, 'package.json'), JSON.stringify(forUsers(manifest)));
+    await writeFile(path.join(folder, 'package-lock.json'), JSON.stringify(pruned));
+    const options = ['--sbom-format=cyclonedx', '--sbom-type=library', '--package-lock-only'];
+    const [command, args] = npmCommand(['sbom', ...options]);
+    const { stdout } = await promisify(execFile)(command, args, { cwd: folder });
+    return JSON.parse(stdout);
+  } finally {
+    await rm(temporary, { recursive: true });
+  }
 }
 
 /** As npm writes a component. */
@@ -39,10 +60,11 @@ async function readJson(file) {
 }
 
 export async function billOfMaterials() {
-  const bill = await installedBeside();
-  const { packages } = await readJson('package-lock.json');
-  const { name, version } = await readJson('package.json');
-  const added = bundled.map((one) => componentOf(one, packages[`node_modules/${one}`]));
+  const lock = await readJson('package-lock.json');
+  const manifest = await readJson('package.json');
+  const { name, version } = manifest;
+  const bill = await installedBeside(manifest, lock);
+  const added = bundled.map((one) => componentOf(one, lock.packages[`node_modules/${one}`]));
   const refs = added.map((component) => component['bom-ref']);
   const dependencies = bill.dependencies.map((of) =>
     of.ref === `${name}@${version}` ? { ...of, dependsOn: [...of.dependsOn, ...refs] } : of,

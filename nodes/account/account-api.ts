@@ -21,8 +21,9 @@ export interface Account {
    * The node closes. Resolves when what was in flight has had its time, and the node's open messages have ended.
    *
    * @param returns whether the node is only being deployed: what ends meanwhile waits for it
+   * @param untold what ended without its message and was not passed on: it waits too
    */
-  leave(node: string, returns: boolean): Promise<void>;
+  leave(node: string, returns: boolean, untold?: readonly Recovered[]): Promise<void>;
   readonly accountName: string;
   /** Nothing that it takes leaves this Node-RED. */
   readonly isSandbox: boolean;

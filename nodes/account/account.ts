@@ -60,7 +60,7 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
   });
   return {
     join: (user, listener) => holder.join(user, listener),
-    leave: (user, returns) => holder.leave(user, returns),
+    leave: (user, returns, untold) => holder.leave(user, returns, untold),
     accountName: name,
     isSandbox: !('key' in settings) && settings.isSandbox,
     member: 'key' in settings ? '' : settings.member,

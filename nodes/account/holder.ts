@@ -1,5 +1,6 @@
 // Holds an account's engine from its first user's join until the last one has left.
 
+import type { Recovered } from '../../src/delivery/engine';
 import type { Lease } from '../../src/delivery/engines';
 import type { AccountUser } from './account-api';
 import type { Problem } from './checks';
@@ -17,6 +18,8 @@ const closeUsersMs = 12_000;
 
 export class Holder {
   private readonly users = new Map<string, AccountUser>();
+  /** Of the users that were told of the engine. */
+  private readonly leases = new Map<string, Lease>();
   private hold: Promise<Hold | Problem> | null = null;
   private leaving = 0;
   private whenUnused: () => void = () => undefined;
@@ -34,13 +37,16 @@ export class Holder {
     this.hold
       .then((opened) => {
         // It may have left meanwhile.
-        if (this.users.get(node) === user) tell(opened, node, user);
+        if (this.users.get(node) === user) this.tell(opened, node, user);
       })
       .catch(this.failed);
   }
 
-  async leave(node: string, returns: boolean): Promise<void> {
+  async leave(node: string, returns: boolean, untold: readonly Recovered[] = []): Promise<void> {
     const { hold } = this;
+    // At once, since the nodes behind it close too.
+    this.leases.get(node)?.away(node, untold);
+    this.leases.delete(node);
     if (!this.users.delete(node) || hold === null) return;
     const untilMs = performance.now() + closeFlightMs;
     const opened = await hold;
@@ -59,6 +65,16 @@ export class Holder {
     if (this.users.size > 0 && this.leaving === 0) lease.engine.unpark();
   }
 
+  private tell(opened: Hold | Problem, node: string, user: AccountUser): void {
+    if ('key' in opened) {
+      user.ready(opened);
+      return;
+    }
+    this.leases.set(node, opened.lease);
+    user.ready(opened.lease.engine);
+    opened.lease.listen(node, (recovered) => user.recovered(recovered));
+  }
+
   async close(): Promise<void> {
     if (this.hold === null) return;
     await new Promise<void>((resolve) => {
@@ -69,13 +85,4 @@ export class Holder {
       };
     });
   }
-}
-
-function tell(opened: Hold | Problem, node: string, user: AccountUser): void {
-  if ('key' in opened) {
-    user.ready(opened);
-    return;
-  }
-  user.ready(opened.lease.engine);
-  opened.lease.listen(node, (recovered) => user.recovered(recovered));
 }

@@ -193,8 +193,7 @@ class OutNode {
     this.watch?.stop();
     if (removed) this.engine?.holdSegments(this.node.id, new Map());
     this.cancelStart();
-    this.flowsStarted();
-    await this.account?.leave(this.node.id, !removed);
+    await this.account?.leave(this.node.id, !removed, this.beforeStart ?? []);
     this.closed = true;
     for (const done of this.untaken) done(this.notTaken());
   }

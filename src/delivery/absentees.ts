@@ -16,7 +16,8 @@ const keepMs = 20_000;
 
 interface Absent {
   readonly recovered: Recovered[];
-  readonly forget: () => void;
+  /** Cancels that it is forgotten; nothing while it still closes. */
+  stay: () => void;
 }
 
 export class Absentees {
@@ -33,18 +34,28 @@ export class Absentees {
     this.reporter.onRecovered(node, listener);
     const absent = this.absent.get(node);
     this.absent.delete(node);
-    absent?.forget();
+    absent?.stay();
     if (absent !== undefined && absent.recovered.length > 0) listener(absent.recovered);
   }
 
-  /** The node closes: its open messages end. One that `returns` is waited for. */
+  /**
+   * The node begins to close, and what it would send may find nobody: what ends without its message from here on, and
+   * what it had not passed on yet, is kept. Its open messages still end as their own.
+   */
+  away(node: string, untold: readonly Recovered[] = []): void {
+    const before = this.absent.get(node);
+    before?.stay();
+    const recovered = [...(before?.recovered ?? []), ...untold];
+    this.absent.set(node, { recovered, stay: () => undefined });
+    this.reporter.onRecovered(node, (entries) => recovered.push(...entries));
+  }
+
+  /** The node has closed: its open messages end. One that `returns` is waited for. */
   leave(node: string, returns: boolean): void {
     this.reporter.release(node);
-    if (!returns) return;
-    const recovered: Recovered[] = [];
-    const forget = this.clock.after(keepMs, () => this.forget(node));
-    this.absent.set(node, { recovered, forget });
-    this.reporter.onRecovered(node, (entries) => recovered.push(...entries));
+    this.away(node);
+    if (returns) this.absent.get(node)!.stay = this.clock.after(keepMs, () => this.forget(node));
+    else this.forget(node);
   }
 
   /** It did not come back: what waits for it is logged, and what still comes is for the engine to log. */

@@ -62,7 +62,9 @@ export interface Lease {
   readonly keeper: TokenKeeper;
   /** A node of the account is there: it gets what ends, or ended while it was away, without its message. */
   listen(node: string, listener: (recovered: readonly Recovered[]) => void): void;
-  /** A node of the account closes, perhaps only for a deploy. Its open messages end. */
+  /** A node of the account begins to close: what ends without its message waits, as what it had not passed on. */
+  away(node: string, untold: readonly Recovered[]): void;
+  /** A node of the account has closed, perhaps only for a deploy. Its open messages end. */
   leave(node: string, returns: boolean): void;
   /** Ends the hold: resolves when what was in flight has ended, or after `maxMs`. */
   release(maxMs: number): Promise<void>;
@@ -140,6 +142,7 @@ export class Engines {
       client,
       keeper,
       listen: (node, listener) => absentees.listen(node, listener),
+      away: (node, untold) => absentees.away(node, untold),
       leave: (node, returns) => absentees.leave(node, returns),
       release: (maxMs) => this.release(held, request, maxMs),
     };

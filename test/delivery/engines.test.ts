@@ -177,6 +177,33 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.log, []);
   });
 
+  it('keep what ends without its message while a node still closes, and what it had not passed on', async () => {
+    const { engines, clock } = setup;
+    const lease = engines.acquire(setup.request('a'));
+    submit(lease, 'a', '1');
+    await clock.settle();
+    lease.leave('node', true);
+    await clock.advance(1_100);
+    const unsent: Recovered[] = [];
+    lease.listen('node', (entries) => unsent.push(...entries));
+    lease.engine.pause();
+    submit(lease, 'a', '2');
+    await clock.settle();
+    lease.leave('node', true);
+    lease.listen('node', (entries) => unsent.push(...entries));
+    // The nodes behind it may be gone from here on.
+    lease.away('node', unsent);
+    lease.engine.resume();
+    await clock.advance(1_100);
+    lease.leave('node', true);
+    const told: Recovered[] = [];
+    lease.listen('node', (entries) => told.push(...entries));
+    assert.deepEqual(
+      [setup.sent, unsent.length, told.map(({ end }) => end)],
+      [['1', '2'], 1, ['accepted', 'accepted']],
+    );
+  });
+
   it('log what ended for a node that did not come back, or was removed', async () => {
     const { engines, clock } = setup;
     const lease = engines.acquire(setup.request('a'));

@@ -96,11 +96,11 @@ const wrongAccounts: readonly Wrong[] = [
     told: /Environment: choose/,
   },
   {
-    name: 'a shared queue',
+    name: 'a shared queue without the name of its database',
     account: { queue: 'shared' },
     credentials: { ...(login() as any).account, databaseUrl: 'postgres://there' },
     status: 'account not usable',
-    told: /not supported by this version/,
+    told: /Database URL: the name of the database is missing/,
   },
   {
     name: 'a variable that is not set',

@@ -256,8 +256,19 @@ export async function loadWith(
   begin(flows);
   const ours = [loaded(outNode, 'out'), loaded(usageNode, 'usage'), loaded(builderNode, 'segment-builder')];
   const types = [account, ...ours, ...ownNodes];
+  const started = watchAtStart(flows);
   await helper.load(types, [tab, ...nodes], credentials);
-  for (const flow of flows) flow.watch();
+  await started;
+}
+
+/** At once when the flows have started, and not when the call resolves that starts them: nodes may send before that. */
+function watchAtStart(flows: readonly Flow[]): Promise<void> {
+  return new Promise((resolve) =>
+    (helper as any)._events.once('flows:started', () => {
+      for (const flow of flows) flow.watch();
+      resolve();
+    }),
+  );
 }
 
 /** Everything that was logged since the flow was loaded. */
@@ -275,11 +286,9 @@ export async function deploy(
   ...flows: Flow[]
 ): Promise<void> {
   begin(flows);
-  const { _events: events, _redNodes: redNodes } = helper as any;
-  const started = new Promise((resolve) => events.once('flows:started', resolve));
-  await redNodes.setFlows([tab, ...nodes], null, type);
+  const started = watchAtStart(flows);
+  await (helper as any)._redNodes.setFlows([tab, ...nodes], null, type);
   await started;
-  for (const flow of flows) flow.watch();
 }
 
 export function sleep(ms: number): Promise<void> {

@@ -20,6 +20,7 @@ interface Manifest {
   readonly license: string;
   readonly scripts: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly allowScripts: Readonly<Record<string, boolean>>;
 }
 
@@ -63,8 +64,10 @@ describe('the supply chain', () => {
     const listed = bill.components.map(({ name, licenses }) => [name, licenses?.[0]?.license.id]);
     assert.deepEqual(listed.sort(), expected);
     const refs = bill.components.map(({ name, version }) => `${name}@${version}`);
-    const ours = bill.dependencies.find(({ ref }) => ref === `${manifest.name}@${manifest.version}`);
-    assert.deepEqual([...(ours?.dependsOn ?? [])].sort(), refs.sort());
+    const dependsOn = new Map(bill.dependencies.map((of) => [of.ref, of.dependsOn]));
+    const reached = new Set(dependsOn.get(`${manifest.name}@${manifest.version}`));
+    for (const ref of reached) for (const on of dependsOn.get(ref)!) reached.add(on);
+    assert.deepEqual([...reached].sort(), refs.sort());
   });
 
   it('knows what the build puts into the editor’s scripts', async () => {
@@ -97,8 +100,8 @@ describe('the supply chain', () => {
 /** What npm installs with the package. */
 function runtimeClosure(): string[] {
   const found = new Set<string>();
-  const visit = ({ dependencies = {} }: Pick<Manifest, 'dependencies'>): void => {
-    for (const name of Object.keys(dependencies)) {
+  const visit = ({ dependencies, optionalDependencies }: Manifest): void => {
+    for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
       if (found.has(name)) continue;
       found.add(name);
       visit(manifestOf(name));
