@@ -5,7 +5,15 @@ import { DatabaseSync } from 'node:sqlite';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Limits } from '../../src/delivery/ledger';
-import { NodeRed, packedPackage, until, type FlowNode, type NodeRedVersion, type Stopped } from './node-red';
+import {
+  NodeRed,
+  packedPackage,
+  until,
+  type FlowNode,
+  type NodeRedVersion,
+  type Start,
+  type Stopped,
+} from './node-red';
 
 export interface SiteOptions {
   readonly version: NodeRedVersion;
@@ -16,6 +24,9 @@ export interface SiteOptions {
   readonly databaseUrl?: string;
   /** Among those, for people. */
   readonly name?: string;
+  /** Beside what is needed. */
+  readonly settings?: Start['settings'];
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 export const documentedAccountLimits: Limits = {
@@ -130,7 +141,7 @@ export class AudienceSite {
   /** Starts Node-RED; `changed` holds from now on. */
   async start(changed: Partial<SiteOptions> = {}): Promise<void> {
     this.options = { ...this.options, ...changed };
-    const { databaseUrl, name } = this.options;
+    const { databaseUrl, name, settings, env } = this.options;
     this.nodeRed = await NodeRed.start({
       version: this.options.version,
       userDir: this.userDir,
@@ -142,7 +153,8 @@ export class AudienceSite {
           ...(databaseUrl !== undefined && { databaseUrl }),
         },
       },
-      ...(name !== undefined && { env: { INSTANCE_AUDIENCE_NAME: name } }),
+      ...(settings !== undefined && { settings }),
+      env: { ...env, ...(name !== undefined && { INSTANCE_AUDIENCE_NAME: name }) },
     });
   }
 

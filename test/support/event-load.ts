@@ -18,6 +18,10 @@ export interface LoadOptions {
    * answer it is open whether it was taken), or sends it again until it is taken (`untilTaken`).
    */
   readonly delivery: 'once' | 'untilTaken';
+  /** A message has 1 … so many events; 5 unless said. */
+  readonly mostEvents?: number;
+  /** The dice; Math.random unless said. */
+  readonly random?: () => number;
 }
 
 export interface LoadCounts {
@@ -50,7 +54,11 @@ export class EventLoad {
   private givenUp = false;
   private working: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly options: LoadOptions) {}
+  private readonly random: () => number;
+
+  constructor(private readonly options: LoadOptions) {
+    this.random = options.random ?? Math.random;
+  }
 
   /** Sends until `stop`: each message, and each try of one, to any of the addresses. */
   start(...urls: string[]): void {
@@ -123,7 +131,7 @@ export class EventLoad {
 
   /** A few events of some of the users, in order; a user may come twice, in the other spelling of its id. */
   private nextMessage(users: readonly number[]): Message {
-    const length = 1 + this.below(mostEvents);
+    const length = 1 + this.below(this.options.mostEvents ?? mostEvents);
     const events = Array.from({ length }, () => this.nextEvent(users[this.below(users.length)]!));
     return { entries: events.map(({ entry }) => entry), changes: events.map(({ change }) => change) };
   }
@@ -131,7 +139,7 @@ export class EventLoad {
   private nextEvent(user: number): { entry: unknown; change: Change } {
     const value = (this.number += 1);
     const segment = segments[this.below(segments.length)]!;
-    const removal = Math.random() < removalShare;
+    const removal = this.random() < removalShare;
     const identity =
       value % 4 !== 0 ? { seg_id: segment.id } : { seg_code: segment.code, member_id: segment.member_id };
     const block = removal ? { ...identity, expiration: -1 } : { ...identity, value, expiration: 43_200 };
@@ -144,7 +152,7 @@ export class EventLoad {
   }
 
   private below(limit: number): number {
-    return Math.floor(Math.random() * limit);
+    return Math.floor(this.random() * limit);
   }
 }
 

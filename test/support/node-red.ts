@@ -155,6 +155,10 @@ export class NodeRed {
       throw new Error(`Node-RED ended before it said ${String(pattern)}:\n${this.log}`);
   }
 
+  get pid(): number {
+    return this.child.pid!;
+  }
+
   fetch(where: string, init?: RequestInit): Promise<Response> {
     return fetch(new URL(where, this.url), init);
   }
