@@ -1,10 +1,11 @@
 // The package in the editor, in a real browser: palette, examples menu, deploy.
 import { strict as assert } from 'node:assert';
 import type { Browser, Page } from 'playwright-core';
-import { needBrowser, openBrowser, openEditor, picture } from '../support/browser';
+import { startBoth } from '../browser/editor';
+import { needBrowser, openEditor, picture } from '../support/browser';
 import { exampleNames, readExample } from '../examples/support';
 import { cleanUps } from '../support/clean-up';
-import { NodeRed, nodeRedVersions, type FlowNode } from '../support/node-red';
+import { nodeRedVersions, type FlowNode, type NodeRed } from '../support/node-red';
 import { manifest, quickStart, types } from './support';
 
 for (const version of nodeRedVersions) {
@@ -18,9 +19,8 @@ for (const version of nodeRedVersions) {
 
     before(async function () {
       needBrowser(this);
-      nodeRed = await NodeRed.start({ version });
+      [nodeRed, browser] = await startBoth({ version });
       cleanUp(() => nodeRed.stop());
-      browser = await openBrowser();
       cleanUp(() => browser.close());
       ({ page, errors } = await openEditor(browser, nodeRed.url));
     });
