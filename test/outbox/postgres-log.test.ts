@@ -190,6 +190,64 @@ describe('the shared log on PostgreSQL', function () {
       }
     });
 
+    for (const { takeovers, knows, code } of [
+      { takeovers: 1, knows: 'knows that a commit was carried out', code: 'none' },
+      { takeovers: 16, knows: 'knows that a commit was carried out', code: 'none' },
+      { takeovers: 17, knows: 'does not know any more what became of a commit', code: 'fenced' },
+    ]) {
+      it(`${knows} when the lease was taken ${takeovers} times meanwhile`, async () => {
+        const way = await FaultyWay.to(database.url);
+        try {
+          const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+          await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
+          const { outbox } = await hold(far);
+          way.losesAnswers = true;
+          const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
+          await until(
+            async () => (await ends(near)).length === 1,
+            5_000,
+            () => 'the letter',
+          );
+          way.refuses = true;
+          way.breakClients();
+          await queue.pass(leaseMs + 1);
+          const { outbox: next } = await hold(near, two);
+          await next.commit({ shield: [2] });
+          for (let taken = 1; taken < takeovers; taken++) await near.claim(two, true, null, leaseMs);
+          way.refuses = way.losesAnswers = false;
+          assert.equal(await commit, code);
+          assert.deepEqual(await ends(near), [1]);
+          assert.equal(await codeOf(() => outbox.commit({ remove: [2] })), 'fenced');
+          assert.equal((await next.rowsOfUsers([1, 2], 0, 9)).rows.length, 1);
+        } finally {
+          await way.close();
+        }
+      });
+    }
+
+    it('knows that a commit was carried out before the lease was given up', async () => {
+      const way = await FaultyWay.to(database.url);
+      try {
+        const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+        await near.append(batchOf('two', 1, [sharedRow(1)]));
+        const { epoch, outbox } = await hold(far);
+        way.losesAnswers = true;
+        const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
+        await until(
+          async () => (await ends(near)).length === 1,
+          5_000,
+          () => 'the letter',
+        );
+        await near.release(one, epoch);
+        way.losesAnswers = false;
+        way.breakClients();
+        assert.equal(await commit, 'none');
+        assert.equal(await codeOf(() => outbox.commit({ shield: [1] })), 'fenced');
+      } finally {
+        await way.close();
+      }
+    });
+
     it('says that the lease was lost while the fate of a commit was not known', async () => {
       const way = await FaultyWay.to(database.url);
       try {
