@@ -102,7 +102,7 @@ describe('two instances', function () {
     );
   });
 
-  it('hand the work back without a wait when one is stopped', async () => {
+  it('hand the work back when the one that sends is stopped', async () => {
     const [first, second] = sites;
     await first.startAgain();
     await first.running.logged(/Standing by: node-\d sends/);
@@ -110,7 +110,7 @@ describe('two instances', function () {
     await second.close();
     await until(
       () => sendsNow.test(first.log.slice(before)),
-      2_000,
+      waitMs,
       () => `a line that it sends again in ${first.log.slice(before)}`,
     );
   });
