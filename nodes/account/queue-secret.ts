@@ -3,7 +3,7 @@
 import type { NodeAPI } from 'node-red';
 
 /** Node-RED's settings, as its nodes get them; its types lack `get`, which also reads what Node-RED keeps by itself. */
-type Settings = NodeAPI['settings'] & { get?(name: string): unknown };
+type Settings = Partial<NodeAPI['settings']> & { get?(name: string): unknown };
 
 interface Projects {
   readonly activeProject?: string;
@@ -16,10 +16,10 @@ interface Projects {
  * lib/nodes/credentials.js, `load`): an active project has its own, `credentialSecret` of the settings file comes next,
  * then the one that it made itself.
  */
-export function queueSecrets({ settings }: Pick<NodeAPI, 'settings'>): readonly string[] {
+export function queueSecrets({ settings }: { readonly settings: Settings }): readonly string[] {
   const read = (name: string): unknown => {
     try {
-      return (settings as Settings).get?.(name);
+      return settings.get?.(name);
     } catch {
       // No storage for settings, so that none are kept.
       return undefined;

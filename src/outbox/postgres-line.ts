@@ -12,6 +12,7 @@ export interface LineClock {
   monoMs(): number;
   wallMs(): number;
   after(delayMs: number, call: () => void): () => void;
+  endOfTurn(call: () => void): void;
 }
 
 export const systemLineClock: LineClock = {
@@ -20,6 +21,9 @@ export const systemLineClock: LineClock = {
   after(delayMs, call) {
     const timer = setTimeout(call, delayMs);
     return () => clearTimeout(timer);
+  },
+  endOfTurn(call) {
+    setImmediate(call);
   },
 };
 
@@ -110,22 +114,16 @@ export class Line {
     // What follows on another connection would not be in the same transaction.
     if (client !== this.#client) throw new CallError(new Error('the connection broke'), 'no');
     try {
-      const { rows } = await this.#inTime(client, client.query<T>(sql, values as unknown[]));
+      const { rows } = await inTime(this.options.clock, client.query<T>(sql, values as unknown[]), () =>
+        this.#drop(client),
+      );
       return rows;
     } catch (error) {
-      throw new CallError(error, isRefusal(error) ? 'no' : 'unknown');
+      if (isRefusal(error)) throw new CallError(error, 'no');
+      // Broken: what comes next is not to try this one again, which has perhaps not heard of its end yet.
+      this.#drop(client);
+      throw new CallError(error, 'unknown');
     }
-  }
-
-  /** A database that is frozen, or cut off without a word, does not answer: the connection is given up. */
-  #inTime<T>(client: Client, call: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const cancel = this.options.clock.after(callMs, () => {
-        this.#drop(client);
-        reject(new Error(`no answer within ${callMs / 1000} s`));
-      });
-      call.finally(cancel).then(resolve, reject);
-    });
   }
 
   async #connected(): Promise<Client> {
@@ -153,6 +151,30 @@ export class Line {
     // With a call on its way this breaks the connection off.
     void client.end().catch(() => undefined);
   }
+}
+
+/**
+ * A database that is frozen, or cut off without a word, does not answer: `giveUp` is to end the connection. A process
+ * that was asleep, or too busy, finds its timer due before it has read what came meanwhile: it reads that first.
+ */
+export function inTime<T>(clock: LineClock, call: Promise<T>, giveUp: () => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let isSettled = false;
+    const cancel = clock.after(callMs, () =>
+      // Sockets are read between the timers and the end of a turn.
+      clock.endOfTurn(() => {
+        if (isSettled) return;
+        giveUp();
+        reject(new Error(`no answer within ${callMs / 1000} s`));
+      }),
+    );
+    call
+      .finally(() => {
+        isSettled = true;
+        cancel();
+      })
+      .then(resolve, reject);
+  });
 }
 
 /** Of several hosts only one that takes writes. Rejects with whatever went wrong. */
@@ -204,10 +226,11 @@ async function tryConnect(makeClient: MakeClient, config: ClientConfig): Promise
 }
 
 async function isReadOnly(client: Client, clock: LineClock): Promise<boolean> {
-  const cancel = clock.after(callMs, () => void client.end().catch(() => undefined));
-  const { rows } = await client
-    .query<{ transaction_read_only: string }>('SHOW transaction_read_only')
-    .finally(cancel);
+  const { rows } = await inTime(
+    clock,
+    client.query<{ transaction_read_only: string }>('SHOW transaction_read_only'),
+    () => void client.end().catch(() => undefined),
+  );
   return rows[0]?.transaction_read_only === 'on';
 }
 

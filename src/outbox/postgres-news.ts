@@ -3,7 +3,7 @@
 
 import type { Client } from 'pg';
 
-import { connect, type LineOptions } from './postgres-line';
+import { connect, inTime, type LineOptions } from './postgres-line';
 import type { News } from './shared-log';
 
 const againMs = 1_000;
@@ -66,10 +66,13 @@ export class NewsLine {
         client.on('error', () => this.#drop(client));
         client.on('end', () => this.#drop(client));
         client.on('notification', ({ payload }) => this.#hear(payload ?? ''));
-        await client.query(`LISTEN ${this.channel}`).catch((error: unknown) => {
-          void client.end().catch(() => undefined);
-          throw error;
-        });
+        const end = (): void => void client.end().catch(() => undefined);
+        await inTime(this.options.clock, client.query(`LISTEN ${this.channel}`), end).catch(
+          (error: unknown) => {
+            end();
+            throw error;
+          },
+        );
         return client;
       } catch (error) {
         failure = error;

@@ -170,17 +170,20 @@ export class PostgresOutbox implements Outbox {
     }
   }
 
-  /** Why a commit was not let through. Resolves when it had been before. Rejects with an OutboxError or a CallError. */
+  /**
+   * Why a commit was not let through. Resolves when it had been before, whoever holds the lease by now. Rejects with an
+   * OutboxError or a CallError.
+   */
   async #explain(line: Line, parts: CommitParts): Promise<void> {
     const [lease] = await line.run<{
       epoch: number;
       holder: string | null;
-      commits: number;
+      reached: number | null;
       departed: boolean;
-    }>(this.database.sql.lease, [parts.departing]);
+    }>(this.database.sql.lease, [parts.departing, this.epoch]);
+    if (lease?.reached === parts.commits + 1) return;
     if (lease?.epoch !== this.epoch || lease.holder !== this.holder) throw this.#fenced();
-    if (lease.commits === parts.commits + 1) return;
-    if (lease.commits !== parts.commits) throw this.database.error('fenced', 'its outbox was opened twice');
+    if (lease.reached !== parts.commits) throw this.database.error('fenced', 'its outbox was opened twice');
     if (lease.departed) throw this.database.error('failed', 'a post is on its way already');
     throw this.database.error('failed', 'nobody knows why');
   }

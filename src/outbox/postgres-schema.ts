@@ -69,16 +69,18 @@ export const steps: readonly Step[] = [
       last_letter bigint NOT NULL
     )`,
     `INSERT INTO ${schema}.total VALUES (1, 0, 0, 0, 0)`,
-    // One row. commits: of holders, ever; tells whether one whose answer was lost was carried out.
+    // One row. commits: of holders, ever; tells whether one whose answer was lost was carried out. bases: what commits
+    // was when each of the last epochs began, the latest last.
     `CREATE TABLE ${schema}.lease (
       id integer PRIMARY KEY CHECK (id = 1),
       epoch bigint NOT NULL,
       holder text,
       holder_name text,
       expires_at timestamptz NOT NULL,
-      commits bigint NOT NULL
+      commits bigint NOT NULL,
+      bases bigint[] NOT NULL
     )`,
-    `INSERT INTO ${schema}.lease VALUES (1, 0, NULL, NULL, to_timestamp(0), 0)`,
+    `INSERT INTO ${schema}.lease VALUES (1, 0, NULL, NULL, to_timestamp(0), 0, '{}')`,
     `CREATE TABLE ${schema}.stream (
       id text PRIMARY KEY,
       through bigint NOT NULL,

@@ -13,6 +13,9 @@ import { aliveMs } from './shared-log';
 const noteMs = 5_000;
 
 const epochMs = 'extract(epoch FROM clock_timestamp())::float8 * 1000';
+/** Of so many epochs before this one it is known which of their commits were carried out. */
+const basesKept = 16;
+
 const alive = `seen_at >= clock_timestamp() - interval '${aliveMs + noteMs} ms'`;
 
 const columns =
@@ -94,6 +97,7 @@ function appendSql(schema: string, notify: Notify) {
 }
 
 function leaseSql(schema: string, notify: Notify) {
+  const isRenewed = 'holder = $1 AND epoch = $4::bigint';
   return {
     /** 1 id, 2 name, 3 whether it wants the lease, 4 its epoch, 5 for how many ms. */
     claim: `
@@ -106,7 +110,11 @@ function leaseSql(schema: string, notify: Notify) {
         ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at
       ), taken AS (
         UPDATE ${schema}.lease
-        SET epoch = CASE WHEN holder = $1 AND epoch = $4::bigint THEN epoch ELSE epoch + 1 END,
+        SET epoch = CASE WHEN ${isRenewed} THEN epoch ELSE epoch + 1 END,
+          bases = CASE WHEN ${isRenewed} THEN bases ELSE ARRAY(
+            SELECT base FROM unnest(bases || commits) WITH ORDINALITY AS kept (base, n)
+            WHERE n > cardinality(bases) + 1 - ${basesKept} ORDER BY n
+          ) END,
           holder = $1, holder_name = $2, expires_at = clock_timestamp() + $5::float8 * interval '1 ms'
         WHERE id = 1 AND $3::boolean AND (holder IS NULL OR holder = $1 OR expires_at <= clock_timestamp())
         RETURNING epoch
@@ -127,8 +135,14 @@ function leaseSql(schema: string, notify: Notify) {
         WHERE id = 1 AND holder = $1 AND epoch = $2::bigint RETURNING 1 AS done
       )
       SELECT ${notify(`'lease'`)} AS told FROM released`,
+    /**
+     * 1 posts, 2 an epoch. `reached`: the count of commits, of an epoch that is over when the next one began; null when
+     * that was too long ago.
+     */
     lease: `
-      SELECT epoch::float8 AS epoch, holder, commits::float8 AS commits,
+      SELECT epoch::float8 AS epoch, holder,
+        CASE WHEN epoch = $2::bigint THEN commits ELSE bases[cardinality(bases) - (epoch - $2::bigint - 1)] END::float8
+          AS reached,
         EXISTS (SELECT FROM ${schema}.flight WHERE post = ANY($1::bigint[])) AS departed
       FROM ${schema}.lease WHERE id = 1`,
     now: `SELECT ${epochMs} AS now`,

@@ -50,6 +50,7 @@ describe('the examples', function () {
       'quick start',
       'rejected to file and back',
       'scores to values',
+      'two instances',
       'two members',
       'watch it',
       'webhook to audience',
@@ -117,7 +118,8 @@ describe('the examples', function () {
       const all = exampleNames.flatMap(readExample);
       leaveAlone(all);
       assert.equal(new Set(all.map(({ id }) => id)).size, all.length, 'ids are unique among the examples');
-      const site = await ExampleSite.start(all, { version, modules });
+      const env = { AUDIENCE_DATABASE_URL: 'postgres://practice@127.0.0.1:9/practice' };
+      const site = await ExampleSite.start(all, { version, modules, env });
       try {
         assert.doesNotMatch(site.log, /Waiting for missing types|unknown:|missing types/i);
         // The services that they would be fed from are not there for this test, which their nodes may say.

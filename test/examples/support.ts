@@ -62,6 +62,8 @@ export interface SiteOptions {
   readonly version?: NodeRedVersion;
   /** Palette nodes and modules of functions that the example names; linked from this repository. */
   readonly modules?: readonly string[];
+  /** Variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A Node-RED for examples, in a user directory that outlives it: killed and started again. `close()` it in the end. */
@@ -72,6 +74,7 @@ export class ExampleSite {
   private constructor(
     readonly userDir: string,
     private readonly version: NodeRedVersion,
+    private readonly env: Readonly<Record<string, string>>,
   ) {}
 
   /** Starts Node-RED and deploys the flow, as importing it does. */
@@ -82,7 +85,7 @@ export class ExampleSite {
     await mkdir(runs, { recursive: true });
     const userDir = await mkdtemp(path.join(runs, 'example-'));
     await copyTemplate(template, userDir);
-    const site = new ExampleSite(userDir, options.version ?? '5');
+    const site = new ExampleSite(userDir, options.version ?? '5', options.env ?? {});
     try {
       await linkModules(userDir, options.modules ?? []);
       await site.startAgain();
@@ -106,7 +109,8 @@ export class ExampleSite {
 
   /** Starts a Node-RED that was stopped, with what was deployed before. */
   async startAgain(): Promise<void> {
-    this.nodeRed = await NodeRed.start({ version: this.version, userDir: this.userDir });
+    const { version, userDir, env } = this;
+    this.nodeRed = await NodeRed.start({ version, userDir, env });
   }
 
   /** kill −9. */

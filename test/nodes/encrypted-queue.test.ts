@@ -31,14 +31,14 @@ describe('an account that encrypts user ids on disk', () => {
   beforeEach(async () => {
     sandbox = await startSandbox();
     flow = new Flow();
-    keptSettings.credentialSecret = 'the first secret';
+    keptSettings.set('credentialSecret', 'the first secret');
   });
   afterEach(async () => {
     await unload();
     await engines.closeParked();
     await sandbox.close();
     rmSync(path.join(nodesUserDir(), 'instant-audience'), { recursive: true, force: true });
-    for (const name of Object.keys(keptSettings)) delete keptSettings[name];
+    keptSettings.clear();
   });
 
   const start = (account: object = { encryptIds: true }, out: object = {}): Promise<void> =>
@@ -73,7 +73,7 @@ describe('an account that encrypts user ids on disk', () => {
     await queue(1);
     await restart();
     const before = onDisk();
-    keptSettings.credentialSecret = 'the second secret';
+    keptSettings.set('credentialSecret', 'the second secret');
     await start();
     await until(() => flow.status === 'queue file encrypted with another key', String(flow.status));
     await flow.send({ payload: entry(2) });
@@ -83,28 +83,28 @@ describe('an account that encrypts user ids on disk', () => {
     );
     await restart();
     assert.deepEqual(onDisk(), before);
-    keptSettings.credentialSecret = 'the first secret';
+    keptSettings.set('credentialSecret', 'the first secret');
     await start();
     await until(() => users().length === 1, 'the user');
   });
 
   it('follows Node-RED from the secret that it made itself to one of the settings file', async () => {
-    delete keptSettings.credentialSecret;
-    keptSettings._credentialSecret = 'made by Node-RED';
+    keptSettings.delete('credentialSecret');
+    keptSettings.set('_credentialSecret', 'made by Node-RED');
     await start();
     await queue(1);
     await restart();
-    keptSettings.credentialSecret = 'the first secret';
+    keptSettings.set('credentialSecret', 'the first secret');
     await start();
     await queue(2);
     await restart();
-    delete keptSettings._credentialSecret;
+    keptSettings.delete('_credentialSecret');
     await start();
     await until(() => users().length === 2, 'both users');
   });
 
   it('does not work without a secret, rather than leaving ids in the clear', async () => {
-    keptSettings.credentialSecret = false;
+    keptSettings.set('credentialSecret', false);
     await start();
     await until(() => flow.status === 'encryption not possible', String(flow.status));
     await flow.send({ payload: entry(1) });
@@ -151,7 +151,7 @@ describe('an account that encrypts user ids on disk', () => {
         () => [],
         () => queueSecrets({ settings }),
       );
-    const settings = { get: (name: string) => keptSettings[name] } as never;
+    const settings = { get: (name: string) => keptSettings.get(name) };
     const { file } = left().list()[0]!;
     const actions = new Actions(engines, left(), () => undefined);
     const erased = await actions.act('erase', { user: idfa(2) });
@@ -163,7 +163,7 @@ describe('an account that encrypts user ids on disk', () => {
     });
     assert.equal(bodies.length, 2);
     assert.ok(bodies.join().includes(idfa(1)) && !bodies.join().includes(idfa(2)));
-    keptSettings.credentialSecret = 'the second secret';
+    keptSettings.set('credentialSecret', 'the second secret');
     const partly = await actions.act('erase', { user: idfa(1) });
     assert.deepEqual([partly.status, (partly.body as { trouble: string }).trouble], [207, 'sealed']);
     const asked = await actions.act('purgeLeft', { file });
@@ -174,7 +174,7 @@ describe('an account that encrypts user ids on disk', () => {
 
 describe('the secret of a queue', () => {
   const of = (kept: Record<string, unknown>): readonly string[] =>
-    queueSecrets({ settings: { get: (name: string) => kept[name] } as never });
+    queueSecrets({ settings: { get: (name: string) => kept[name] } });
 
   it('is the one by which Node-RED encrypts its credentials, with the one before as long as there is one', () => {
     assert.deepEqual(of({ credentialSecret: 'a' }), ['a']);
@@ -202,7 +202,7 @@ describe('the secret of a queue', () => {
     const get = (): never => {
       throw new Error('Settings not available');
     };
-    assert.deepEqual(queueSecrets({ settings: { get } as never }), []);
-    assert.deepEqual(queueSecrets({ settings: {} as never }), []);
+    assert.deepEqual(queueSecrets({ settings: { get } }), []);
+    assert.deepEqual(queueSecrets({ settings: {} }), []);
   });
 });

@@ -48,7 +48,7 @@ function checkWord(key: string, params: Record<string, unknown>, set: NodeSet): 
 
 let userDir = '';
 /** What Node-RED's `settings.get` gives the nodes; empty again after a test that wrote into it. */
-export const keptSettings: Record<string, unknown> = {};
+export const keptSettings = new Map<string, unknown>();
 
 /** Where the nodes keep their files. */
 export function nodesUserDir(): string {
@@ -60,7 +60,7 @@ function loaded(node: unknown, set: NodeSet): unknown {
   return (red: any) =>
     (node as (red: unknown) => void)(
       Object.create(red, {
-        settings: { value: { userDir, get: (name: string) => keptSettings[name] } },
+        settings: { value: { userDir, get: (name: string) => keptSettings.get(name) } },
         _: {
           value: (key: string, params: Record<string, unknown> = {}) => {
             checkWord(key, params, set);

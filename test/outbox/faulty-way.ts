@@ -9,6 +9,8 @@ interface Pair {
   readonly server: Socket;
   /** What a client sent while the way there was held. */
   held: Buffer[];
+  /** What the database sent while the way back was held. */
+  heldAnswers: Buffer[];
 }
 
 export class FaultyWay {
@@ -16,6 +18,8 @@ export class FaultyWay {
   #server: Server | null = null;
   /** Nothing gets to the database; it is kept. */
   holdsCalls = false;
+  /** Nothing comes back; it is kept. */
+  holdsAnswers = false;
   /** Nothing comes back; it is lost. */
   losesAnswers = false;
   /** New connections are refused. */
@@ -53,8 +57,20 @@ export class FaultyWay {
     }
   }
 
+  /** What was held on the way back is in the clients' sockets when this returns. */
+  deliverAnswers(): void {
+    for (const pair of this.#pairs) {
+      for (const chunk of pair.heldAnswers) pair.client.write(chunk);
+      pair.heldAnswers = [];
+    }
+  }
+
   get heldBytes(): number {
-    return [...this.#pairs].reduce((sum, { held }) => sum + Buffer.concat(held).length, 0);
+    return bytesOf([...this.#pairs].flatMap(({ held }) => held));
+  }
+
+  get heldAnswerBytes(): number {
+    return bytesOf([...this.#pairs].flatMap(({ heldAnswers }) => heldAnswers));
   }
 
   async close(): Promise<void> {
@@ -71,7 +87,7 @@ export class FaultyWay {
       client.destroy();
       return;
     }
-    const pair: Pair = { client, server: connect(this.targetPort, loopback), held: [] };
+    const pair: Pair = { client, server: connect(this.targetPort, loopback), held: [], heldAnswers: [] };
     this.#pairs.add(pair);
     for (const socket of [client, pair.server]) socket.on('error', () => undefined);
     client.on('data', (chunk: Buffer) => {
@@ -79,7 +95,8 @@ export class FaultyWay {
       else pair.server.write(chunk);
     });
     pair.server.on('data', (chunk: Buffer) => {
-      if (!this.losesAnswers) client.write(chunk);
+      if (this.holdsAnswers) pair.heldAnswers.push(chunk);
+      else if (!this.losesAnswers) client.write(chunk);
     });
     client.on('close', () => {
       if (pair.held.length === 0 && !this.losesAnswers) pair.server.end();
@@ -89,4 +106,8 @@ export class FaultyWay {
       this.#pairs.delete(pair);
     });
   }
+}
+
+function bytesOf(chunks: readonly Buffer[]): number {
+  return chunks.reduce((sum, { length }) => sum + length, 0);
 }

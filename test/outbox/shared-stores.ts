@@ -1,6 +1,6 @@
 // The stores that fulfil the contract of a shared log, each with a queue of its own and time that tests can pass.
 import { OutboxError } from '../../src/outbox/outbox';
-import type { LineClock } from '../../src/outbox/postgres-line';
+import { systemLineClock, type LineClock } from '../../src/outbox/postgres-line';
 import { PostgresLog, type PostgresLogOptions } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import type { Batch, Instance, SharedLog, SharedRow } from '../../src/outbox/shared-log';
@@ -129,14 +129,7 @@ export class PostgresQueue implements SharedQueue {
 const nobody: Instance = { id: 'nobody', name: 'nobody' };
 
 function skewedClock(skewMs: number): LineClock {
-  return {
-    monoMs: () => performance.now(),
-    wallMs: () => Date.now() + skewMs,
-    after(delayMs, call) {
-      const timer = setTimeout(call, delayMs);
-      return () => clearTimeout(timer);
-    },
-  };
+  return { ...systemLineClock, wallMs: () => Date.now() + skewMs };
 }
 
 export function processNamed(id: string): Instance {

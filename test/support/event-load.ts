@@ -18,6 +18,8 @@ export interface LoadOptions {
    * answer it is open whether it was taken), or sends it again until it is taken (`untilTaken`).
    */
   readonly delivery: 'once' | 'untilTaken';
+  /** Each client's messages, and so each user's events, go to one of the addresses as long as these stay the same. */
+  readonly sticky?: boolean;
   /** A message has 1 … so many events; 5 unless said. */
   readonly mostEvents?: number;
   /** The dice; Math.random unless said. */
@@ -60,7 +62,7 @@ export class EventLoad {
     this.random = options.random ?? Math.random;
   }
 
-  /** Sends until `stop`: each message, and each try of one, to any of the addresses. */
+  /** Sends until `stop`: each message, and each try of one, to any of the addresses unless it is sticky. */
   start(...urls: string[]): void {
     const { clients = 24, users } = this.options;
     this.urls = urls;
@@ -70,7 +72,7 @@ export class EventLoad {
         const own = Array.from({ length: users }, (_user, user) => user).filter(
           (user) => user % clients === client,
         );
-        return this.work(own);
+        return this.work(own, client);
       }),
     );
     // Whoever stops it gets the error.
@@ -94,19 +96,19 @@ export class EventLoad {
     await this.stop().catch(() => undefined);
   }
 
-  private async work(users: readonly number[]): Promise<void> {
+  private async work(users: readonly number[], client: number): Promise<void> {
     while (!this.stopping) {
       const message = this.nextMessage(users);
-      if (!(await this.deliver(message))) return;
+      if (!(await this.deliver(message, client))) return;
       await sleep(this.options.pauseMs ?? 0);
     }
   }
 
   /** False when the other side is gone and the client gives up. */
-  private async deliver({ entries, changes }: Message): Promise<boolean> {
-    const { expected, delivery } = this.options;
+  private async deliver({ entries, changes }: Message, client: number): Promise<boolean> {
+    const { expected, delivery, sticky = false } = this.options;
     for (;;) {
-      const url = this.urls[this.below(this.urls.length)]!;
+      const url = this.urls[sticky ? client % this.urls.length : this.below(this.urls.length)]!;
       const answer = await send(url, entries, this.options.answerMs ?? answerMs);
       if (answer === 'taken') {
         expected.taken(changes);

@@ -1,4 +1,4 @@
-// A TCP relay in front of the sandbox: closed, the service is gone, while the sandbox behind it keeps its state.
+// A TCP relay in front of the sandbox or a database: closed, it is gone, while what is behind it keeps its state.
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
@@ -12,7 +12,7 @@ export class Relay {
   private readonly sockets = new Set<Socket>();
 
   private constructor(
-    private readonly targetPort: number,
+    private targetPort: number,
     private port: number,
   ) {}
 
@@ -42,6 +42,11 @@ export class Relay {
     const closed = new Promise((resolve) => server.close(resolve));
     for (const socket of this.sockets) socket.destroy();
     await closed;
+  }
+
+  /** Where new connections go from now on; those that are there stay. */
+  leadTo(targetUrl: string): void {
+    this.targetPort = Number(new URL(targetUrl).port);
   }
 
   /** Listens again, on the same port. */

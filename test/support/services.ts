@@ -14,7 +14,7 @@ import { Client } from 'pg';
 import { until } from './node-red';
 
 const run = promisify(execFile);
-const loopback = '127.0.0.1';
+export const loopback = '127.0.0.1';
 const startMs = 30_000;
 const stopMs = 10_000;
 
@@ -56,7 +56,7 @@ export interface Search {
 /** An MQTT broker that lets anybody in. */
 export async function findBroker({ port = 1883, installed = true }: Search = {}): Promise<Broker | null> {
   if (await answers(port)) return { what: 'broker that runs here', port, stop: nothing };
-  const program = installed ? find('mosquitto') : null;
+  const program = installed ? findProgram('mosquitto') : null;
   return program === null ? embeddedBroker() : startMosquitto(program);
 }
 
@@ -65,7 +65,7 @@ export async function findPostgres({ port = 5432, installed = true }: Search = {
   const url = postgresUrl(port);
   if ((await answers(port)) && (await letsIn(() => postgresAt(url))))
     return { what: 'PostgreSQL that runs here', url, concurrent: true, stop: nothing };
-  const programs = installed ? { initdb: find('initdb'), postgres: find('postgres') } : null;
+  const programs = installed ? { initdb: findProgram('initdb'), postgres: findProgram('postgres') } : null;
   return programs?.initdb && programs.postgres
     ? startPostgres(programs.initdb, programs.postgres)
     : embeddedPostgres();
@@ -76,7 +76,9 @@ export async function findMariaDb({ port = 3306, installed = true }: Search = {}
   const url = mariaDbUrl(port);
   if ((await answers(port)) && (await letsIn(() => mariaDbAt(url))))
     return { what: 'MariaDB that runs here', url, concurrent: true, stop: nothing };
-  const [make, program] = installed ? [find('mariadb-install-db'), find('mariadbd')] : [null, null];
+  const [make, program] = installed
+    ? [findProgram('mariadb-install-db'), findProgram('mariadbd')]
+    : [null, null];
   return make !== null && program !== null ? startMariaDb(make, program) : null;
 }
 
@@ -88,7 +90,7 @@ export async function findRabbitMq({
   const url = amqpUrl(port);
   if ((await answers(port)) && (await letsIn(() => amqpAt(url))))
     return { what: 'RabbitMQ that runs here', url, stop: nothing };
-  const program = installed ? find('rabbitmq-server', '/usr/lib/rabbitmq/bin') : null;
+  const program = installed ? findProgram('rabbitmq-server', '/usr/lib/rabbitmq/bin') : null;
   return program === null ? null : startRabbitMq(program);
 }
 
@@ -186,7 +188,7 @@ async function startPostgres(initdb: string, program: string): Promise<Database>
 }
 
 /** PostgreSQL refuses to run as root; where root runs the tests, its own user runs it. */
-async function postgresUser(): Promise<{ uid?: number; gid?: number; cwd: string }> {
+export async function postgresUser(): Promise<{ uid?: number; gid?: number; cwd: string }> {
   if (userInfo().uid !== 0) return { cwd: tmpdir() };
   const idOf = async (option: string): Promise<number> =>
     Number((await run('id', [option, 'postgres'])).stdout);
@@ -282,7 +284,7 @@ process.on('exit', () => {
 });
 
 /** A server program with files of its own. */
-class Daemon {
+export class Daemon {
   private constructor(
     private readonly child: ChildProcess,
     private readonly folder: string,
@@ -317,6 +319,17 @@ class Daemon {
     return daemon;
   }
 
+  /** kill -9 of it and of all that it has started, without one of them noticing the end of another. */
+  async killWithChildren(): Promise<void> {
+    const { child } = this;
+    const exited = once(child, 'exit');
+    child.kill('SIGSTOP');
+    const { stdout } = await run('pgrep', ['-P', `${child.pid}`]);
+    for (const pid of stdout.split('\n').filter((line) => line !== '')) process.kill(Number(pid), 'SIGKILL');
+    child.kill('SIGKILL');
+    await exited;
+  }
+
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const { child } = this;
     if (child.exitCode === null && child.signalCode === null) {
@@ -334,7 +347,7 @@ async function nothing(): Promise<void> {
   // It ran before the tests and goes on.
 }
 
-function postgresUrl(port: number): string {
+export function postgresUrl(port: number): string {
   return `postgres://postgres@${loopback}:${port}/postgres`;
 }
 
@@ -379,7 +392,7 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   const port = await listen(server);
   await promisify((done: () => void) => server.close(done))();
@@ -387,7 +400,7 @@ async function freePort(): Promise<number> {
 }
 
 /** A program on the path or where Linux distributions put servers; the newest of several versions. */
-function find(program: string, first = ''): string | null {
+export function findProgram(program: string, first = ''): string | null {
   const versioned = '/usr/lib/postgresql';
   const versions = existsSync(versioned) ? readdirSync(versioned).sort((a, b) => Number(b) - Number(a)) : [];
   const folders = [
