@@ -173,6 +173,8 @@ async function readMail(log: PostgresLog): Promise<void> {
   }
 }
 
+let postedMs = 0;
+
 /** An instance as an account makes it; a post takes 5 ms, and all of it is accepted. */
 function instanceOf(url: string, name: string, member: string): SharedQueue {
   const queueOf = new SharedQueue({
@@ -190,11 +192,38 @@ function instanceOf(url: string, name: string, member: string): SharedQueue {
     token: () => Promise.resolve({ kind: 'token', token: 'bench' }),
     refused: () => undefined,
     networkFloorMs: () => 0,
-    post: () => sleep(5, { kind: 'accepted', warnings: [] }),
+    post: () => {
+      postedMs = performance.now();
+      return sleep(5, { kind: 'accepted', warnings: [] });
+    },
   });
   queueOf.onRecovered(source.node, () => undefined);
   queueOf.start();
   return queueOf;
+}
+
+/** A message of one entry. */
+function submit(to: SharedQueue, number: number): void {
+  const checked = checkEntry(JSON.parse(bodyOf(number, 1)));
+  if (!checked.ok) throw new Error('the entry is refused');
+  const one = { source, entries: [checked.entry], indexes: null, completeOn: 'queued' as const };
+  to.submit({ ...one, onEnd: () => undefined });
+}
+
+/** Median time from an input to its post, one after the other. */
+async function idleLatency(what: string, to: SharedQueue): Promise<void> {
+  const tookMs: number[] = [];
+  for (let number = 0; number < 100; number += 1) {
+    const startedMs = performance.now();
+    submit(to, number);
+    while (postedMs < startedMs) await sleep(1);
+    tookMs.push(postedMs - startedMs);
+    await sleep(40);
+  }
+  tookMs.sort((a, b) => a - b);
+  console.log(
+    `${what}: input to post, median ${tookMs[50]!.toFixed(1)} ms, worst ${tookMs[99]!.toFixed(1)} ms`,
+  );
 }
 
 /** Messages of one entry each, by turns to each instance, for so many seconds. */
@@ -202,12 +231,7 @@ async function feed(those: readonly SharedQueue[], perSecond: number, seconds: n
   const startedMs = performance.now();
   for (let sent = 0; sent < perSecond * seconds;) {
     const due = Math.min(perSecond * seconds, ((performance.now() - startedMs) / 1000) * perSecond);
-    for (; sent < due; sent += 1) {
-      const checked = checkEntry(JSON.parse(bodyOf(sent, 1)));
-      if (!checked.ok) throw new Error('the entry is refused');
-      const one = { source, entries: [checked.entry], indexes: null, completeOn: 'queued' as const };
-      those[sent % those.length]!.submit({ ...one, onEnd: () => undefined });
-    }
+    for (; sent < due; sent += 1) submit(those[sent % those.length]!, sent);
     await sleep(1);
   }
   while (those.some((each) => each.stats().counters.waiting > 0)) await sleep(50);
@@ -219,6 +243,10 @@ async function atWork(url: string, instances: number): Promise<void> {
   const those = Array.from({ length: instances }, (_, at) => instanceOf(url, `node-${at + 1}`, member));
   while (!those.some((each) => each.stats().shared?.isSender === true)) await sleep(50);
   await sleep(2_000);
+  for (const each of those) {
+    const isSender = each.stats().shared?.isSender === true;
+    await idleLatency(`${instances} instance(s), taken by ${isSender ? 'the sender' : 'another'}`, each);
+  }
   const seconds = 10;
   for (const perSecond of [10, 100, 900])
     await measured(`${instances} instance(s), ${perSecond} messages/s`, seconds * perSecond, 'entry', () =>
