@@ -1,6 +1,6 @@
-// Durable appends: the outbox on disk against a plain file, in turns, with the same bodies.
+// Durable appends and reads: the outbox on disk, plain and sealed, and a plain file, in turns, with the same bodies.
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
-import type { NewRow } from '../../src/outbox/outbox';
+import type { NewRow, Outbox } from '../../src/outbox/outbox';
 import { nowMs } from '../support/now';
 import { entryOf } from './entries';
 import { openDurableOutbox } from './package';
@@ -21,18 +21,38 @@ function rowsFrom(first: number, count: number): NewRow[] {
   }));
 }
 
+interface Times {
+  readonly commitMs: number[];
+  readonly sealedMs: number[];
+  readonly writeMs: number[];
+  /** Of reading all of it again, a page at a time. */
+  readonly readMs: number[];
+  readonly sealedReadMs: number[];
+}
+
+const rowsPerPage = 2_000;
+
+async function readAll(outbox: Outbox, pageMs: number[]): Promise<void> {
+  for (let after = 0; ;) {
+    const startedMs = nowMs();
+    const { rows } = await outbox.read('add', after, Infinity, rowsPerPage);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    pageMs.push(nowMs() - startedMs);
+    after = last.seq;
+  }
+}
+
 export const operations = {
-  /** Milliseconds of each commit and of each write with its fdatasync. */
-  async run(
-    folder: string,
-    commits: number,
-    rowsPerCommit: number,
-  ): Promise<{ commitMs: number[]; writeMs: number[] }> {
+  /** Milliseconds of each commit and of each write with its fdatasync, then of each page that is read back. */
+  async run(folder: string, commits: number, rowsPerCommit: number): Promise<Times> {
     const outbox = openDurableOutbox(`${folder}/appends.sqlite`);
+    const seal = { isOn: true, secrets: ['a secret of the bench'] };
+    const sealed = openDurableOutbox(`${folder}/appends-sealed.sqlite`, { seal });
     await outbox.open();
+    await sealed.open();
     const file = openSync(`${folder}/appends.log`, 'w');
-    const commitMs: number[] = [];
-    const writeMs: number[] = [];
+    const times: Times = { commitMs: [], sealedMs: [], writeMs: [], readMs: [], sealedReadMs: [] };
     for (let commit = 0; commit < commits; commit += 1) {
       const rows = rowsFrom(1 + commit * rowsPerCommit, rowsPerCommit);
       const startedMs = nowMs();
@@ -40,12 +60,18 @@ export const operations = {
       const committedMs = nowMs();
       writeSync(file, rows.map(({ body }) => body).join('\n'));
       fdatasyncSync(file);
-      commitMs.push(committedMs - startedMs);
-      writeMs.push(nowMs() - committedMs);
+      const writtenMs = nowMs();
+      await sealed.commit({ append: rows });
+      times.commitMs.push(committedMs - startedMs);
+      times.writeMs.push(writtenMs - committedMs);
+      times.sealedMs.push(nowMs() - writtenMs);
     }
     closeSync(file);
+    await readAll(outbox, times.readMs);
+    await readAll(sealed, times.sealedReadMs);
     await outbox.close();
-    return { commitMs, writeMs };
+    await sealed.close();
+    return times;
   },
 };
 serve(operations);

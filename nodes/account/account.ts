@@ -20,6 +20,7 @@ import { Holder, type Hold } from './holder';
 import { instanceName } from './instance-name';
 import { engines, sandbox } from './process-wide';
 import { outboxFile, spoolFile } from './queue-file';
+import { queueSecrets } from './queue-secret';
 import { serveSandboxMembers } from './sandbox-members';
 import { readNumber, readSettings, type AccountSettings, type Saved } from './settings';
 
@@ -92,6 +93,8 @@ async function openHold(
     if (sandboxUrl !== null) leaveSandbox = () => sandbox.leave();
     const connection = connectionOf(RED, settings, sandboxUrl);
     if ('key' in connection) return leaving(connection);
+    if (settings.encryptIds && queueSecrets(RED).length === 0)
+      return leaving({ key: 'error.encrypt_no_secret' });
     const { database } = settings;
     const shared = database === null ? null : databaseConnection(RED, database);
     if (shared !== null && 'key' in shared) return leaving(shared);
@@ -111,7 +114,8 @@ async function openHold(
 
 function problemOf(account: string, error: unknown): Problem {
   if (error instanceof QueueKindsDiffer) {
-    return { key: 'error.queue_kinds_differ', params: { account, other: error.otherAccountName } };
+    const key = error.onlyEncryption ? 'error.queue_encryption_differs' : 'error.queue_kinds_differ';
+    return { key, params: { account, other: error.otherAccountName } };
   }
   return { key: 'error.account_unusable', params: { account, reason: messageOf(error) } };
 }
@@ -130,7 +134,7 @@ function requestOf(
   settings: AccountSettings,
   connection: ServiceClientOptions,
 ): LeaseRequest {
-  const { origin, member, queue, limits, queueMaxEntries, queueMaxBytes, login } = settings;
+  const { origin, member, queue, limits, queueMaxEntries, queueMaxBytes, encryptIds, login } = settings;
   return {
     account: node.id,
     accountName,
@@ -140,6 +144,7 @@ function requestOf(
     limits,
     queueMaxEntries,
     queueMaxBytes,
+    sealed: encryptIds,
     login,
     // Kept as a digest: it holds keys and passwords of TLS and proxy.
     connection: createHash('sha256').update(JSON.stringify(connection)).digest('hex'),
@@ -150,11 +155,16 @@ function requestOf(
   };
 }
 
-function openOutbox(RED: NodeAPI, node: Node, { queue, origin, member }: AccountSettings): Outbox {
+function openOutbox(
+  RED: NodeAPI,
+  node: Node,
+  { queue, origin, member, encryptIds }: AccountSettings,
+): Outbox {
   if (queue === 'memory') return new MemoryOutbox();
-  return openOnDisk(outboxFile(userDirOf(RED), origin, member), (reason) =>
-    node.warn(RED._('account.memoryInstead', { reason })),
-  );
+  // Also when nothing new is to be encrypted: what lies there may be.
+  const seal = { isOn: encryptIds, secrets: queueSecrets(RED) };
+  const warn = (reason: string): void => node.warn(RED._('account.memoryInstead', { reason }));
+  return openOnDisk(outboxFile(userDirOf(RED), origin, member), { seal }, warn);
 }
 
 function sharedOf(
@@ -167,7 +177,7 @@ function sharedOf(
     identity: identityOf(connection),
     open: () => new PostgresLog({ ...connection, origin, member }),
     spool: () =>
-      openOnDisk(spoolFile(userDirOf(RED), origin, member), (reason) =>
+      openOnDisk(spoolFile(userDirOf(RED), origin, member), {}, (reason) =>
         node.warn(RED._('account.keptInMemory', { reason })),
       ),
     instanceName: instanceName(RED.settings.uiPort),
@@ -179,9 +189,13 @@ function userDirOf(RED: NodeAPI): string {
 }
 
 /** On disk, or in memory where Node has no SQLite; then the log says so, and so does every status. */
-function openOnDisk(file: string, warn: (reason: string) => void): Outbox {
+function openOnDisk(
+  file: string,
+  options: Parameters<typeof openDurableOutbox>[1],
+  warn: (reason: string) => void,
+): Outbox {
   try {
-    return openDurableOutbox(file);
+    return openDurableOutbox(file, options);
   } catch (error) {
     if (!(error instanceof OutboxError) || error.code !== 'unavailable') throw error;
     warn(error.message);

@@ -34,7 +34,8 @@ export type CheckedProperty =
   | 'keyName'
   | 'privateKey'
   | 'queue'
-  | 'databaseUrl';
+  | 'databaseUrl'
+  | 'encryptIds';
 
 /**
  * Reads a property or credential as text. `undefined` is "not saved", which takes the default; a credential that
@@ -161,6 +162,14 @@ const databaseUrl: Check = (value, read) => {
   return database === '' ? problem('database_url_no_database') : null;
 };
 
+/** Anything but a clear yes or no would leave open whether ids lie on the disk in the clear. */
+const encryptIds: Check = (value, read) => {
+  if (!['true', 'false', ''].includes(value)) {
+    return problem('encrypt_unknown');
+  }
+  return value === 'true' && read('queue') === 'shared' ? problem('encrypt_shared') : null;
+};
+
 const checks: Record<CheckedProperty, Check> = {
   environment: oneOf(environments, 'environment_unknown'),
   authUrl: address('auth_url'),
@@ -179,6 +188,7 @@ const checks: Record<CheckedProperty, Check> = {
   queueMaxEntries: wholeNumber('queueMaxEntries'),
   queueMaxMb: wholeNumber('queueMaxMb'),
   warnAfterMinutes: wholeNumber('warnAfterMinutes'),
+  encryptIds,
 };
 
 /** Everything that is checked, in the form's order. */

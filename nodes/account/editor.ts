@@ -16,7 +16,7 @@ import {
   type Reader,
 } from './checks';
 import { documentedWords, exceedsDocumented, meaningOf, type Limits } from './editor/limits';
-import { disagreeing } from './editor/neighbours';
+import { disagreeing, type QueueUse } from './editor/neighbours';
 import { prepareTestButton } from './editor/test-button';
 
 declare const RED: EditorRed;
@@ -64,7 +64,12 @@ function field(property: string): JQuery {
 }
 
 function asText(value: unknown): string | undefined {
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+  return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined;
+}
+
+/** What a field of the open form holds; of a box, whether it is ticked. */
+function inForm(property: string): unknown {
+  return field(property).is(':checkbox') ? field(property).prop('checked') : field(property).val();
 }
 
 /** The editor knows user names, and of a password only whether there is one. */
@@ -76,7 +81,7 @@ function savedCredential(credentials: Record<string, unknown>, name: string): st
 function readerOf(account: Account): Reader {
   return (property) => {
     if (isFormOpen(account)) {
-      return asText(field(property).val());
+      return asText(inForm(property));
     }
     return isCredential(property)
       ? savedCredential(account.credentials ?? {}, property)
@@ -137,15 +142,34 @@ function validQueue(this: Account, value: unknown, options: unknown): true | str
   if (url !== null) {
     return sentence(this, url);
   }
+  const other = disagreeing(this.id, useOf(this, { queue: asText(value) ?? 'disk' }), 'queue');
+  return other === null ? true : this._('error.queue_kinds_differ', { account: labelOf(this), other });
+}
+
+/** The same for whether the queue that they share is encrypted. */
+function validEncryption(this: Account, value: unknown, options: unknown): true | string {
+  const chosen = valid('encryptIds').call(this, value, options);
+  if (chosen !== true) {
+    return chosen;
+  }
+  const use = useOf(this, { encryptIds: asText(value) ?? 'false' });
+  const other = use.queue === 'disk' ? disagreeing(this.id, use, 'encryptIds') : null;
+  return other === null ? true : this._('error.queue_encryption_differs', { account: labelOf(this), other });
+}
+
+/** Which queue the account uses and how; `changed` is what is being looked at. */
+function useOf(account: Account, changed: Partial<QueueUse>): QueueUse {
+  const others = readerOf(account);
   const read = (property: CheckedProperty, otherwise: string): string =>
     (others(property) ?? otherwise).trim();
-  const other = disagreeing(this.id, {
+  return {
     environment: read('environment', 'sandbox'),
     serviceUrl: read('serviceUrl', ''),
     member: read('member', ''),
-    queue: asText(value) ?? 'disk',
-  });
-  return other === null ? true : this._('error.queue_kinds_differ', { account: labelOf(this), other });
+    queue: read('queue', 'disk'),
+    encryptIds: read('encryptIds', 'false'),
+    ...changed,
+  };
 }
 
 function showWhatApplies(account: Account): void {
@@ -258,8 +282,9 @@ function showAccountProblems(account: Account, form: JQuery): void {
     name,
     field: field(name),
     verdict: () => {
-      const check = name === 'queue' ? validQueue : valid(name);
-      return check.call(account, field(name).val(), {});
+      const own = { queue: validQueue, encryptIds: validEncryption } as const;
+      const check = name === 'queue' || name === 'encryptIds' ? own[name] : valid(name);
+      return check.call(account, inForm(name), {});
     },
   }));
   showProblems(form, checked);
@@ -359,7 +384,7 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('instant-audience-
     queueMaxEntries: { value: 5000000, validate: valid('queueMaxEntries') },
     queueMaxMb: { value: 2048, validate: valid('queueMaxMb') },
     warnAfterMinutes: { value: 2, validate: valid('warnAfterMinutes') },
-    encryptIds: { value: false },
+    encryptIds: { value: false, validate: validEncryption },
     databaseTls: { value: '', type: 'tls-config', required: false },
     tls: { value: '', type: 'tls-config', required: false },
     proxy: { value: '', type: 'http proxy', required: false },

@@ -33,6 +33,8 @@ export interface AccountSettings {
   readonly database: DatabaseSettings | null;
   readonly queueMaxEntries: number;
   readonly queueMaxBytes: number;
+  /** User ids on disk. */
+  readonly encryptIds: boolean;
   /** Ids of Node-RED's own `tls-config` and `http proxy` nodes; '' for none. */
   readonly tls: string;
   readonly proxy: string;
@@ -82,6 +84,7 @@ export function readSettings(saved: Saved): AccountSettings | Problem {
     database: text('queue') === 'shared' ? databaseOf(saved) : null,
     queueMaxEntries: readNumber(saved, 'queueMaxEntries'),
     queueMaxBytes: readNumber(saved, 'queueMaxMb') * 1_000_000,
+    encryptIds: text('queue') !== 'memory' && text('encryptIds') === 'true',
     tls: text('tls'),
     proxy: text('proxy'),
   };

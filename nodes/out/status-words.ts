@@ -17,6 +17,9 @@ const accountProblems: Readonly<Record<string, string>> = {
   'error.key_public': 'key_invalid',
   'error.key_encrypted': 'key_invalid',
   'error.queue_kinds_differ': 'queue_kinds_differ',
+  'error.queue_encryption_differs': 'queue_kinds_differ',
+  'error.encrypt_shared': 'encryption',
+  'error.encrypt_no_secret': 'encryption',
 };
 
 /** Final until somebody acts (spec section 2). */

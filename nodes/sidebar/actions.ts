@@ -134,7 +134,7 @@ export class Actions {
     let problem: (Trouble & { readonly file: string }) | null = null;
     for (const path of this.left.paths()) {
       try {
-        entries += await erase(path, keys);
+        entries += await erase(path, this.left.secrets(), keys);
       } catch (error) {
         problem ??= { ...troubleOf(error), file: basename(path) };
       }

@@ -33,6 +33,8 @@ export class LeftQueues {
   constructor(
     private readonly userDir: string,
     private readonly engines: () => readonly EngineInfo[],
+    /** What sealed entries can be opened with. */
+    readonly secrets: () => readonly string[] = () => [],
     private readonly monoMs: () => number = () => performance.now(),
   ) {}
 

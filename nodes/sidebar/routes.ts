@@ -49,7 +49,7 @@ export function serveSidebar(RED: NodeAPI, served: Served): void {
   RED.httpAdmin.get('/instant-audience/tab/left', mayAct, (request, response) => {
     const path = served.left.pathOf(request.query.file);
     if (path === null) response.status(404).json({ code: 'noQueue' });
-    else void sendLeft(path, response);
+    else void sendLeft(path, served.left.secrets(), response);
   });
   RED.httpAdmin.get('/instant-audience/metrics', mayRead, (_request, response) => {
     if (!served.metricsOn) {
@@ -65,9 +65,9 @@ export function serveSidebar(RED: NodeAPI, served: Served): void {
 }
 
 /** A line of JSON for each entry, in the form that the out node takes. */
-async function sendLeft(path: string, response: Response): Promise<void> {
+async function sendLeft(path: string, secrets: readonly string[], response: Response): Promise<void> {
   try {
-    await readAll(path, (rows) => writeRows(rows, response));
+    await readAll(path, secrets, (rows) => writeRows(rows, response));
     // Nothing was written when nothing waits.
     if (!response.headersSent) response.type('application/x-ndjson');
     response.end();

@@ -5,6 +5,7 @@ import { sampleEveryMs } from '../../src/delivery/history';
 import { segmentWatches } from '../out/segment-watch';
 import type { Account } from '../account/account-api';
 import { engines, sandbox } from '../account/process-wide';
+import { queueSecrets } from '../account/queue-secret';
 import { Actions } from './actions';
 import { LeftQueues } from './left-queues';
 import { logMetrics } from './metrics';
@@ -23,7 +24,7 @@ type PluginAPI = NodeAPI & {
 export = (RED: PluginAPI): void => {
   const list = (): ReturnType<typeof engines.list> => engines.list();
   const overview = new Overview(list, (id) => warnAfterOf(RED, id), segmentWarningsOf);
-  const left = new LeftQueues(RED.settings.userDir ?? '.', list);
+  const left = new LeftQueues(RED.settings.userDir ?? '.', list, () => queueSecrets(RED));
   const watchers = new Watchers(RED, {
     update: () => ({
       queues: overview.queues(),

@@ -36,6 +36,8 @@ export interface LeaseRequest {
   readonly limits: Limits;
   readonly queueMaxEntries: number;
   readonly queueMaxBytes: number;
+  /** User ids at rest are sealed by what `openOutbox` gives; without this they are not. */
+  readonly sealed?: boolean;
   readonly login: ServiceLogin;
   /** Two requests with the same text may share a client; it names everything that makes a connection. */
   readonly connection: string;
@@ -47,10 +49,16 @@ export interface LeaseRequest {
   readonly log: Log;
 }
 
-/** Two accounts of one member keep their queues in different places. */
+/** Two accounts of one member keep their queues in different places, or one of them sealed and the other not. */
 export class QueueKindsDiffer extends Error {
-  constructor(readonly otherAccountName: string) {
-    super(`The account ${otherAccountName} serves the same member, but keeps its queue in another place.`);
+  constructor(
+    readonly otherAccountName: string,
+    readonly onlyEncryption: boolean,
+  ) {
+    const how = onlyEncryption
+      ? 'differs in whether user ids are encrypted'
+      : 'keeps its queue in another place';
+    super(`The account ${otherAccountName} serves the same member, but ${how}.`);
     this.name = 'QueueKindsDiffer';
   }
 }
@@ -102,6 +110,7 @@ interface Held {
   limits: Limits;
   readonly absentees: Absentees;
   readonly queue: QueueKind;
+  readonly sealed: boolean;
   /** Of a shared queue: which database it is in. */
   readonly database: string | null;
   /** Accounts that hold it now. */
@@ -180,11 +189,12 @@ export class Engines {
   private holdFor(request: LeaseRequest): Held {
     const key = `${request.origin} ${request.member}`;
     const found = this.held.get(key);
-    if (found?.queue === request.queue && found.database === databaseOf(request)) return found;
+    const samePlace = found?.queue === request.queue && found.database === databaseOf(request);
+    if (samePlace && found.sealed === isSealed(request)) return found;
     if (found !== undefined) {
       const other = [...found.accounts.values()].find(({ account }) => account !== request.account);
-      if (other !== undefined) throw new QueueKindsDiffer(other.accountName);
-      tellLeftBehind(found, request);
+      if (other !== undefined) throw new QueueKindsDiffer(other.accountName, samePlace);
+      if (!samePlace) tellLeftBehind(found, request);
       this.dispose(found);
     }
     const held = this.create(key, request);
@@ -206,6 +216,7 @@ export class Engines {
       limits,
       absentees: new Absentees(engine, this.clock, write),
       queue,
+      sealed: isSealed(request),
       database: databaseOf(request),
       accounts: new Map(),
       connections: new Map(),
@@ -391,6 +402,10 @@ export class Engines {
     for (const held of [...this.held.values()]) if (held.accounts.size === 0) this.dispose(held);
     await Promise.all(this.closing.values());
   }
+}
+
+function isSealed({ sealed = false }: LeaseRequest): boolean {
+  return sealed;
 }
 
 function databaseOf({ queue, shared }: LeaseRequest): string | null {

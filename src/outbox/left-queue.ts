@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { parseBody } from '../audience/serialise';
 import { hashUserKey } from '../audience/keys';
 import { lanes, type Row } from './outbox';
+import type { SealOptions } from './seal';
 import { outboxError } from './sqlite-errors';
 import { openLog, type SqliteLog } from './sqlite-log';
 
@@ -16,6 +17,8 @@ export interface LeftQueue {
   /** Epoch ms; null when nothing waits. */
   readonly oldestTakenWallMs: number | null;
 }
+
+type Secrets = SealOptions['secrets'];
 
 const rowsPerPage = 2_000;
 const rowsPerSearch = 20_000;
@@ -27,9 +30,13 @@ export function lookAt(path: string): LeftQueue {
   });
 }
 
-/** What waits, a page at a time; the next page is read when `take` has resolved. */
-export async function readAll(path: string, take: (rows: readonly Row[]) => Promise<void>): Promise<void> {
-  const log = open(path);
+/** What waits, a page at a time; the next page is read when `take` has resolved. `secrets` open what is sealed. */
+export async function readAll(
+  path: string,
+  secrets: Secrets,
+  take: (rows: readonly Row[]) => Promise<void>,
+): Promise<void> {
+  const log = open(path, secrets);
   try {
     for (const lane of lanes) {
       for (let after = 0; ;) {
@@ -59,8 +66,8 @@ export async function purge(path: string): Promise<number> {
 }
 
 /** Removes what the file holds of a user. Resolves to how many entries had waited. */
-export async function erase(path: string, userKeys: readonly string[]): Promise<number> {
-  const log = open(path);
+export async function erase(path: string, secrets: Secrets, userKeys: readonly string[]): Promise<number> {
+  const log = open(path, secrets);
   try {
     const hashes = userKeys.map(hashUserKey);
     let waiting = 0;
@@ -97,9 +104,9 @@ function withLog<T>(path: string, call: (log: SqliteLog) => T): T {
 }
 
 /** Never makes a file. */
-function open(path: string): SqliteLog {
+function open(path: string, secrets: Secrets | null = null): SqliteLog {
   if (!existsSync(path)) throw outboxError('failed', path, 'it is not there any more');
-  return openLog(path);
+  return openLog(path, secrets === null ? null : { isOn: false, secrets });
 }
 
 function nextTurn(): Promise<void> {

@@ -1,5 +1,6 @@
 // Where a log runs: in this thread or in one of its own. Calls go in, results come out, in the same order.
 
+import type { SealOptions } from './seal';
 import { openLog, type SqliteLog } from './sqlite-log';
 
 export type LogMethod = 'takeOver' | 'commit' | 'read' | 'rowsOfUsers' | 'getMeta' | 'setMeta' | 'tidy';
@@ -55,10 +56,11 @@ export class InlineHost implements LogHost {
   /** Throws OutboxErrors. */
   constructor(
     path: string,
+    seal: SealOptions | null,
     private readonly clock: { monoMs(): number },
     private readonly held: (forMs: number) => void,
   ) {
-    this.#log = openLog(path);
+    this.#log = openLog(path, seal);
     this.commits = this.#log.commits;
   }
 

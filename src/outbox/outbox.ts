@@ -167,6 +167,8 @@ export class OutboxError extends Error {
       | 'full'
       | 'locked'
       | 'newer_version'
+      /** Encrypted, and no secret at hand opens it. */
+      | 'sealed'
       | 'unavailable'
       | 'closed'
       | 'failed'

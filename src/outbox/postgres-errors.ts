@@ -4,7 +4,7 @@ import { OutboxError } from './outbox';
 import type { Address } from './postgres-address';
 
 type Sentence = 'unreachable' | 'login' | 'tls' | 'noDatabase' | 'rights' | 'standby' | Code;
-type Code = Exclude<OutboxError['code'], 'unavailable' | 'readonly'>;
+type Code = Exclude<OutboxError['code'], 'unavailable' | 'readonly' | 'sealed'>;
 
 /** Said of a database, it has a `detail`; `schema` is the queue's. */
 interface Place {

@@ -78,6 +78,10 @@ const sentences: Readonly<Record<Code, (path: string, detail: string) => string>
   newer_version: (path, detail) =>
     `The queue file ${path} was written by a newer version of this package (${detail}). It is left as it is. ` +
     'Install that version again, or move the file to a safe place to start with an empty queue.',
+  sealed: (path, detail) =>
+    `The queue file ${path} is encrypted and cannot be opened (${detail}). It is left as it is, and nothing is taken ` +
+    'or sent. Set credentialSecret in Node-RED’s settings file to what it was and start again, or move the file to a ' +
+    'safe place to start with an empty queue.',
   unavailable: (path, detail) => `The queue file ${path} cannot be used by this Node.js (${detail}).`,
   closed: (path) => `The queue file ${path} is closed.`,
   failed: (path, detail) =>

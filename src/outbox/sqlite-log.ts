@@ -7,9 +7,11 @@ import { checkAppend, isEmpty, runsOf } from './commit-parts';
 import type { Commit, FlightMark, Lane, LeftFlight, NewRow, Opened, OutboxError } from './outbox';
 import type { Page, Row, RowState, Source, UserRows } from './outbox';
 import { logSql } from './log-sql';
+import { isSealed, type Seal, type SealOptions } from './seal';
 import { checkContent } from './sqlite-check';
 import { outboxError, toOpenError, toOutboxError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
+import { giveUpSeal, hasSeal, openSeal, sealNotes } from './sqlite-seal';
 
 const laneCodes: Readonly<Record<Lane, number>> = { add: 0, removal: 1 };
 const lanesByCode: readonly Lane[] = ['add', 'removal'];
@@ -47,15 +49,16 @@ interface EntryRecord {
   body: string;
 }
 
-/** Throws OutboxErrors. */
-export function openLog(path: string, monoMs?: () => number): SqliteLog {
-  return new SqliteLog(openDatabase(path), path, monoMs);
+/** Throws OutboxErrors. Without `seal` nothing is sealed, and nothing sealed can be read. */
+export function openLog(path: string, seal: SealOptions | null = null, monoMs?: () => number): SqliteLog {
+  return new SqliteLog(openDatabase(path), path, seal, monoMs);
 }
 
 export class SqliteLog {
   readonly #statements: ReturnType<typeof prepareAll>;
   readonly #sources: Sources;
   #totals: Totals;
+  #seal: Seal | null;
   /** Once the file is found damaged nothing more is read from or written to it. */
   #damage: OutboxError | null = null;
   #isOpen = true;
@@ -66,12 +69,14 @@ export class SqliteLog {
   constructor(
     private readonly db: DatabaseSync,
     private readonly path: string,
+    private readonly sealOptions: SealOptions | null = null,
     private readonly monoMs: () => number = () => performance.now(),
   ) {
     try {
       this.#statements = prepareAll(db);
       this.#sources = new Sources(db);
       this.#totals = this.#readTotals();
+      this.#seal = sealOptions === null ? null : openSeal(db, path, sealOptions);
     } catch (error) {
       db.close();
       throw toOpenError(error, path);
@@ -89,6 +94,7 @@ export class SqliteLog {
    */
   takeOver(checked = false): Opened {
     if (checked) this.#guard(() => checkContent(this.db, this.path, this.#totals.waiting));
+    this.#guard(() => this.#settleSeal());
     return this.#guard(() => ({
       lastSeq: this.#totals.lastSeq,
       waiting: this.#totals.waiting,
@@ -128,18 +134,22 @@ export class SqliteLog {
       const most = Math.min(limit, Number.MAX_SAFE_INTEGER);
       const looked = lookedAt.get(afterSeq, most) as { last: number | null; count: number };
       if (looked.last === null) return { rows: [], throughSeq: null };
-      const found = rowsOf.all(afterSeq, looked.last, JSON.stringify(userHashes));
+      const names = userHashes.flatMap((hash) => this.#namesOf(hash));
+      const found = rowsOf.all(afterSeq, looked.last, JSON.stringify(names));
       const rows = found.map((record) => this.#rowOf(record));
       return { rows, throughSeq: looked.count < limit ? null : looked.last };
     });
   }
 
   getMeta(key: string): string | null {
-    return this.#guard(() => (this.#statements.getMeta.get(key)?.value as string | undefined) ?? null);
+    return this.#guard(() => {
+      const value = (this.#statements.getMeta.get(key)?.value as string | undefined) ?? null;
+      return value === null || !isSealed(value) ? value : this.#openText(value, `the note "${key}"`);
+    });
   }
 
   setMeta(key: string, value: string): void {
-    this.#guard(() => this.#statements.setMeta.run(key, value));
+    this.#guard(() => this.#statements.setMeta.run(key, this.#sealing?.seal(value) ?? value));
   }
 
   /** Removes every row; what else the file knows (numbers, posts on their way, authentications) stays. */
@@ -242,7 +252,7 @@ export class SqliteLog {
     if (commit.repeat !== undefined) this.#setState(commit.repeat, 'repeat', totals);
     if (commit.remove !== undefined) this.#remove(commit.remove, totals);
     if (commit.dropShieldsThrough !== undefined) this.#dropShields(commit.dropShieldsThrough, totals);
-    for (const mark of commit.depart ?? []) this.#statements.depart.run(mark.post, blobOf(mark));
+    for (const mark of commit.depart ?? []) this.#statements.depart.run(mark.post, this.#blobOf(mark));
     for (const { post, untilWallMs } of commit.lost ?? []) this.#statements.lost.run(untilWallMs, post);
     for (const post of commit.arrive ?? []) this.#statements.arrive.run(post);
   }
@@ -267,13 +277,76 @@ export class SqliteLog {
   #fill(values: (number | string)[], at: number, row: NewRow): void {
     values[at] = row.seq;
     values[at + 1] = laneCodes[row.lane];
-    values[at + 2] = row.userHash;
+    const seal = this.#sealing;
+    values[at + 2] = seal?.tagOf(row.userHash) ?? row.userHash;
     values[at + 3] = this.#sources.idOf(row.source);
     values[at + 4] = row.body.length;
     values[at + 5] = row.bornWallMs;
     values[at + 6] = row.bornMonoMs;
     values[at + 7] = row.takenWallMs;
-    values[at + 8] = row.body;
+    values[at + 8] = seal?.sealRow(row.userHash, row.body) ?? row.body;
+  }
+
+  // ── The seal ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Null when new rows are plain. */
+  get #sealing(): Seal | null {
+    return this.sealOptions?.isOn === true ? this.#seal : null;
+  }
+
+  #settleSeal(): void {
+    const seal = this.#seal;
+    if (seal === null || this.sealOptions === null) return;
+    this.#transaction(() => {
+      if (this.sealOptions?.isOn === true) sealNotes(this.db, seal);
+      else if (giveUpSeal(this.db, seal)) this.#seal = null;
+    });
+  }
+
+  /** What stands for a user in the file: of rows from before sealing was switched on or off, the other name. */
+  #namesOf(userHash: number): number[] {
+    return this.#seal === null ? [userHash] : [userHash, this.#seal.tagOf(userHash)];
+  }
+
+  #openText(sealed: string, what: string): string {
+    this.#checkSeal();
+    const text = this.#seal?.open(sealed) ?? null;
+    if (text === null) throw outboxError('damaged', this.path, `${what} cannot be opened`);
+    return text;
+  }
+
+  /** One that was changed since it was sealed stays as it is: whoever reads it finds that it is no entry. */
+  #openRow({ user, body }: EntryRecord): { readonly userHash: number; readonly body: string } {
+    const asItIs = { userHash: user, body };
+    if (!isSealed(body)) return asItIs;
+    this.#checkSeal();
+    return this.#seal?.openRow(body) ?? asItIs;
+  }
+
+  #checkSeal(): void {
+    if (this.#seal === null && hasSeal(this.db))
+      throw outboxError('sealed', this.path, 'it was opened without a secret');
+  }
+
+  #blobOf({ userHashes }: FlightMark): Uint8Array {
+    const seal = this.#sealing;
+    // Never as long as hashes side by side are: a sealed text has one sign more than a multiple of four.
+    if (seal !== null) return Buffer.from(seal.seal(JSON.stringify(userHashes)), 'latin1');
+    const view = new DataView(new ArrayBuffer(userHashes.length * 8));
+    userHashes.forEach((hash, at) => view.setFloat64(at * 8, hash, true));
+    return new Uint8Array(view.buffer);
+  }
+
+  #flightOf(record: Record<string, unknown>): LeftFlight {
+    const users = record.users as Uint8Array;
+    const [post, untilWallMs] = [record.post as number, record.until_wall as number | null];
+    if (users.byteLength % 8 !== 0) {
+      const text = this.#openText(Buffer.from(users).toString('latin1'), 'the mark of a post');
+      return { post, userHashes: JSON.parse(text) as number[], untilWallMs };
+    }
+    const view = new DataView(users.buffer, users.byteOffset, users.byteLength);
+    const hashes = Array.from({ length: users.byteLength / 8 }, (_, at) => view.getFloat64(at * 8, true));
+    return { post, userHashes: hashes, untilWallMs };
   }
 
   #setState(seqs: readonly number[], state: Exclude<RowState, 'waiting'>, totals: Totals): void {
@@ -304,7 +377,8 @@ export class SqliteLog {
     if (first === undefined || this.#statements.anyShield.get() === undefined) return [];
     const users = new Set(rows.map((row) => row.userHash));
     return [...users]
-      .flatMap((user) => this.#statements.shieldsOf.all(user, first.seq))
+      .flatMap((user) => this.#namesOf(user))
+      .flatMap((name) => this.#statements.shieldsOf.all(name, first.seq))
       .map((record) => this.#rowOf(record))
       .sort((a, b) => a.seq - b.seq);
   }
@@ -321,12 +395,11 @@ export class SqliteLog {
       seq: entry.seq,
       lane,
       state,
-      userHash: entry.user,
       source,
       bornWallMs: entry.born_wall,
       bornMonoMs: entry.born_mono,
       takenWallMs: entry.taken_wall,
-      body: entry.body,
+      ...this.#openRow(entry),
     };
   }
 
@@ -343,7 +416,7 @@ export class SqliteLog {
     return this.db
       .prepare('SELECT post, users, until_wall FROM flight ORDER BY post DESC')
       .all()
-      .map(flightOf);
+      .map((record) => this.#flightOf(record));
   }
 
   #cut(): void {
@@ -425,22 +498,6 @@ class Sources {
 
 function keyOf(source: Source): string {
   return JSON.stringify([source.node, source.account]);
-}
-
-function blobOf(mark: FlightMark): Uint8Array {
-  const view = new DataView(new ArrayBuffer(mark.userHashes.length * 8));
-  mark.userHashes.forEach((hash, at) => view.setFloat64(at * 8, hash, true));
-  return new Uint8Array(view.buffer);
-}
-
-function flightOf(record: Record<string, unknown>): LeftFlight {
-  const users = record.users as Uint8Array;
-  const view = new DataView(users.buffer, users.byteOffset, users.byteLength);
-  return {
-    post: record.post as number,
-    userHashes: Array.from({ length: users.byteLength / 8 }, (_, at) => view.getFloat64(at * 8, true)),
-    untilWallMs: record.until_wall as number | null,
-  };
 }
 
 /** Literal lanes and states, so that the partial indexes are used. */

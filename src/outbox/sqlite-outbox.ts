@@ -4,6 +4,7 @@ import { HoldMeter } from './hold-meter';
 import { InlineHost } from './log-host';
 import type { LogCall, LogHost, LogMethod, LogResult, PendingCall } from './log-host';
 import type { Commit, Lane, Opened, Outbox, OutboxError, Page, UserRows } from './outbox';
+import type { SealOptions } from './seal';
 import { outboxError, toOutboxError } from './sqlite-errors';
 import { startThread } from './thread-host';
 
@@ -19,6 +20,8 @@ export interface SqliteOutboxOptions {
   /** Where the log runs. `auto`: in this thread until commits hold it up, then in one of its own. */
   readonly mode?: 'auto' | 'inline' | 'worker';
   readonly clock?: OutboxClock;
+  /** How user ids are sealed; as plain text, unless said. */
+  readonly seal?: SealOptions;
 }
 
 type CallOf<M extends LogMethod> = Extract<LogCall, { readonly method: M }>;
@@ -39,6 +42,7 @@ export class SqliteOutbox implements Outbox {
   readonly durable = true;
   readonly #mode: 'auto' | 'inline' | 'worker';
   readonly #clock: OutboxClock;
+  readonly #seal: SealOptions | null;
   #isOpen = false;
   #host: LogHost | null = null;
   /** While the log is being opened elsewhere, calls wait here in order. */
@@ -61,6 +65,7 @@ export class SqliteOutbox implements Outbox {
   ) {
     this.#mode = options.mode ?? 'auto';
     this.#clock = options.clock ?? systemClock;
+    this.#seal = options.seal ?? null;
     this.#inThread = this.#mode === 'worker';
   }
 
@@ -156,7 +161,7 @@ export class SqliteOutbox implements Outbox {
   async #start(): Promise<LogHost> {
     if (this.#inThread) {
       try {
-        return await startThread(this.path, (left) => this.#threadDied(left));
+        return await startThread({ path: this.path, seal: this.#seal }, (left) => this.#threadDied(left));
       } catch (error) {
         if (this.#mode === 'worker') throw error;
         // No thread to be had: slow in this one is better than not at all.
@@ -165,7 +170,7 @@ export class SqliteOutbox implements Outbox {
       }
     }
     this.#meter = new HoldMeter();
-    return new InlineHost(this.path, this.#clock, (forMs) => this.#held(forMs));
+    return new InlineHost(this.path, this.#seal, this.#clock, (forMs) => this.#held(forMs));
   }
 
   /** Stops when a call on the way makes the log move again. */

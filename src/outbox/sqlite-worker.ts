@@ -5,13 +5,13 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { carryOut } from './log-host';
 import { OutboxError } from './outbox';
 import { openLog, type SqliteLog } from './sqlite-log';
-import { callOf, type ThreadReply, type ThreadRequest } from './thread-host';
+import { callOf, type ThreadData, type ThreadReply, type ThreadRequest } from './thread-host';
 
-function serve(port: NonNullable<typeof parentPort>, path: string): void {
+function serve(port: NonNullable<typeof parentPort>, { path, seal }: ThreadData): void {
   const reply = (message: ThreadReply) => port.postMessage(message);
   let log: SqliteLog;
   try {
-    log = openLog(path);
+    log = openLog(path, seal);
   } catch (error) {
     reply({ kind: 'refused', ...plain(error) });
     return;
@@ -37,4 +37,4 @@ function plain(error: unknown): { code: OutboxError['code']; message: string } {
   return { code: 'failed', message: error instanceof Error ? error.message : String(error) };
 }
 
-if (parentPort !== null) serve(parentPort, (workerData as { path: string }).path);
+if (parentPort !== null) serve(parentPort, workerData as ThreadData);

@@ -5,6 +5,13 @@ import { Worker } from 'node:worker_threads';
 import type { LogCall, LogHost, PendingCall } from './log-host';
 import { OutboxError, type Commit } from './outbox';
 import { pack, unpack, type PackedRows } from './packed-rows';
+import type { SealOptions } from './seal';
+
+/** What a thread is started with. */
+export interface ThreadData {
+  readonly path: string;
+  readonly seal: SealOptions | null;
+}
 
 /** A commit's new rows travel beside it. */
 export type ThreadRequest = { readonly call: LogCall; readonly append: PackedRows | null } | 'close';
@@ -18,8 +25,9 @@ export type ThreadReply =
 export type OnDeath = (left: readonly PendingCall[]) => void;
 
 /** Resolves once the thread has opened the log; rejects with an OutboxError, and the thread has then ended. */
-export function startThread(path: string, onDeath: OnDeath): Promise<LogHost> {
-  const worker = newWorker(path);
+export function startThread(data: ThreadData, onDeath: OnDeath): Promise<LogHost> {
+  const { path } = data;
+  const worker = newWorker(data);
   return new Promise((resolve, reject) => {
     let reason = 'it ended';
     let refusal: OutboxError | null = null;
@@ -34,10 +42,10 @@ export function startThread(path: string, onDeath: OnDeath): Promise<LogHost> {
 }
 
 /** From source, as tests run it, the thread needs the loader for TypeScript that its parent has. */
-function newWorker(path: string): Worker {
+function newWorker(workerData: ThreadData): Worker {
   const file: string = require.resolve('./sqlite-worker');
   const execArgv = file.endsWith('.ts') ? ['--require', require.resolve('tsx/cjs')] : [];
-  return new Worker(file, { workerData: { path }, execArgv });
+  return new Worker(file, { workerData, execArgv });
 }
 
 function startFailed(path: string, reason: string): string {

@@ -106,6 +106,15 @@ describe('the account node in the editor', () => {
     assert.deepEqual(errorsOf({ queue: 'shared' }), [], 'not loaded is not missing');
   });
 
+  it('encrypts no shared queue, and asks two accounts of a member for the same', () => {
+    const credentials = { has_databaseUrl: true };
+    const shared = errorsOf({ queue: 'shared', encryptIds: true, credentials }).join();
+    assert.match(shared, /^User ids: a queue in a shared database cannot be encrypted/);
+    for (const queue of ['disk', 'memory']) assert.deepEqual(errorsOf({ queue, encryptIds: true }), []);
+    assert.match(errorsOf({ encryptIds: 'maybe' }).join(), /^User ids: encrypt on disk is either/);
+    assert.deepEqual(errorsOf({ encryptIds: '${ENCRYPT}' }), []);
+  });
+
   it('asks for the name of a key', () => {
     assert.match(errorsOf({ ...production, authMethod: 'jwt' }).join(), /^Key name: needed/);
     assert.deepEqual(errorsOf({ ...production, authMethod: 'password' }), []);

@@ -43,6 +43,7 @@ const codes = Object.keys({
   full: 1,
   locked: 1,
   newer_version: 1,
+  sealed: 1,
   unavailable: 1,
   closed: 1,
   failed: 1,

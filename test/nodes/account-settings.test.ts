@@ -36,6 +36,7 @@ describe('the settings of an account', () => {
       database: null,
       queueMaxEntries: 5_000_000,
       queueMaxBytes: 2_048_000_000,
+      encryptIds: false,
       tls: '',
       proxy: '',
     });
@@ -99,6 +100,15 @@ describe('the settings of an account', () => {
       member: '7',
       database: { url: 'postgres://u:p@host/db', tls: '' },
     });
+  });
+
+  it('encrypt user ids only on a disk of this machine, and only for a clear yes', () => {
+    for (const yes of [true, 'true']) assert.equal(settings({ encryptIds: yes }).encryptIds, true);
+    for (const no of [false, 'false', '']) assert.equal(settings({ encryptIds: no }).encryptIds, false);
+    assert.equal(settings({ encryptIds: true, queue: 'memory' }).encryptIds, false);
+    assert.equal(problem({ encryptIds: 'yes' }), 'error.encrypt_unknown');
+    const databaseUrl = 'postgres://u:p@host/db';
+    assert.equal(problem({ encryptIds: true, queue: 'shared', databaseUrl }), 'error.encrypt_shared');
   });
 
   it('do not take a variable that is not set for a value', () => {

@@ -47,13 +47,20 @@ function checkWord(key: string, params: Record<string, unknown>, set: NodeSet): 
 }
 
 let userDir = '';
+/** What Node-RED's `settings.get` gives the nodes; empty again after a test that wrote into it. */
+export const keptSettings = new Map<string, unknown>();
+
+/** Where the nodes keep their files. */
+export function nodesUserDir(): string {
+  return userDir;
+}
 
 /** As Node-RED loads it: with its own words; and with files in a folder of the test. */
 function loaded(node: unknown, set: NodeSet): unknown {
   return (red: any) =>
     (node as (red: unknown) => void)(
       Object.create(red, {
-        settings: { value: { userDir } },
+        settings: { value: { userDir, get: (name: string) => keptSettings.get(name) } },
         _: {
           value: (key: string, params: Record<string, unknown> = {}) => {
             checkWord(key, params, set);

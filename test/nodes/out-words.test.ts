@@ -33,6 +33,7 @@ const outboxCodes: OutboxError['code'][] = [
   'full',
   'locked',
   'newer_version',
+  'sealed',
   'unavailable',
   'closed',
   'failed',

@@ -42,7 +42,7 @@ describe('a queue file that no engine uses', () => {
       seqs.push(...rows.map(({ seq }) => seq));
       return Promise.resolve();
     };
-    await readAll(path, take);
+    await readAll(path, [], take);
     assert.equal(new Set(seqs).size, 5_000);
     assert.deepEqual(lookAt(path), { waiting: 5_000, oldestTakenWallMs: 1000 });
   });
@@ -62,10 +62,10 @@ describe('a queue file that no engine uses', () => {
 
   it('loses one user and keeps the others', async () => {
     const path = await leftQueue(5_000);
-    assert.equal(await erase(path, userKeysOf(undefined, idOf(7).toUpperCase())), 5);
+    assert.equal(await erase(path, [], userKeysOf(undefined, idOf(7).toUpperCase())), 5);
     assert.equal(lookAt(path).waiting, 4_995);
-    assert.equal(await erase(path, userKeysOf('aaid', idOf(8))), 0);
-    assert.equal(await erase(path, userKeysOf('idfa', idOf(8))), 5);
+    assert.equal(await erase(path, [], userKeysOf('aaid', idOf(8))), 0);
+    assert.equal(await erase(path, [], userKeysOf('idfa', idOf(8))), 5);
   });
 
   it('is left alone while somebody uses it, and is never made', async () => {

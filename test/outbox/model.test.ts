@@ -253,6 +253,45 @@ describe('the outbox in a database and the one in memory', () => {
   });
 });
 
+/** The store on disk, sealed and not sealed in turns: each time that it is opened, the other way. */
+class Switching implements Outbox {
+  readonly durable = true;
+  #outbox!: Outbox;
+  #opened = 0;
+
+  constructor(private readonly path: string) {}
+
+  open(): Promise<Opened> {
+    const seal = { isOn: this.#opened++ % 2 === 0, secrets: ['a secret'] };
+    this.#outbox = new SqliteOutbox(this.path, { mode: 'inline', seal });
+    return this.#outbox.open();
+  }
+
+  commit(commit: Commit): Promise<void> {
+    return this.#outbox.commit(commit);
+  }
+
+  read(...args: Parameters<Outbox['read']>): Promise<Page> {
+    return this.#outbox.read(...args);
+  }
+
+  rowsOfUsers(...args: Parameters<Outbox['rowsOfUsers']>) {
+    return this.#outbox.rowsOfUsers(...args);
+  }
+
+  getMeta(key: string): Promise<string | null> {
+    return this.#outbox.getMeta(key);
+  }
+
+  setMeta(key: string, value: string): Promise<void> {
+    return this.#outbox.setMeta(key, value);
+  }
+
+  close(): Promise<void> {
+    return this.#outbox.close();
+  }
+}
+
 describe('the outbox on disk and the one in memory', () => {
   let compiled: Compiled;
   before(() => (compiled = compileOutbox()));
@@ -275,6 +314,9 @@ describe('the outbox on disk and the one in memory', () => {
 
   it('give the same results for the same calls, in the thread of the caller', () =>
     check((path) => new SqliteOutbox(path, { mode: 'inline' }), 60));
+
+  it('give the same results for the same calls, when the file is sealed in turns', () =>
+    check((path) => new Switching(path), 60));
 
   it('give the same results for the same calls, in a thread of its own', () =>
     check((path) => new compiled.SqliteOutbox(path, { mode: 'worker' }), 8));

@@ -112,7 +112,15 @@ export const troubles: readonly Trouble[] = [
     { kind: 'deadToken' },
     { kind: 'status', status: 503, on: 'auth', probability: 0.7 },
   ),
-  service('account disabled', [3_000, 15_000], { kind: 'error', errorId: 'NOAUTH_DISABLED' }),
+  {
+    ...service('account disabled', [3_000, 15_000], { kind: 'error', errorId: 'NOAUTH_DISABLED' }),
+    end: async ({ sandbox, faults, site, relay }) => {
+      await sandbox.setFaults(faults);
+      // A refusal that is final until somebody acts: here somebody does, by the button of the sidebar.
+      const { status } = await site.running.post('instant-audience/tab/retry', { queue: `${relay.url} 1` });
+      if (status !== 200) throw new Error(`The button was answered with ${status}.`);
+    },
+  },
   service('service fails', [3_000, 15_000], { kind: 'error', errorId: 'SYSTEM', probability: 0.6 }),
   { name: 'deploy', lastsMs: [0, 0], begin: deploy },
   {

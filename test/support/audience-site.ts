@@ -26,6 +26,7 @@ export interface SiteOptions {
   readonly name?: string;
   /** Beside what is needed. */
   readonly settings?: Start['settings'];
+  readonly through?: Start['through'];
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -141,7 +142,7 @@ export class AudienceSite {
   /** Starts Node-RED; `changed` holds from now on. */
   async start(changed: Partial<SiteOptions> = {}): Promise<void> {
     this.options = { ...this.options, ...changed };
-    const { databaseUrl, name, settings, env } = this.options;
+    const { databaseUrl, name, settings, through, env } = this.options;
     this.nodeRed = await NodeRed.start({
       version: this.options.version,
       userDir: this.userDir,
@@ -154,8 +155,13 @@ export class AudienceSite {
         },
       },
       ...(settings !== undefined && { settings }),
+      ...(through !== undefined && { through }),
       env: { ...env, ...(name !== undefined && { INSTANCE_AUDIENCE_NAME: name }) },
     });
+  }
+
+  get isRunning(): boolean {
+    return this.nodeRed !== null;
   }
 
   get running(): NodeRed {

@@ -1,4 +1,4 @@
-// Accounts of one member share a queue, so they have to agree where it is kept.
+// Accounts of one member share a queue, so they have to agree where it is kept, and whether it is encrypted.
 import type { EditorRed } from '../../types/red-editor';
 import { isFromEnvironment } from '../checks';
 
@@ -10,18 +10,20 @@ export interface QueueUse {
   readonly serviceUrl: string;
   readonly member: string;
   readonly queue: string;
+  /** `true` or `false`. */
+  readonly encryptIds: string;
 }
 
 const productionUrl = 'https://streaming-data.appnexus.com';
 
-/** The name of an enabled account that serves the same member and keeps its queue in another place; null for none. */
-export function disagreeing(id: string, use: QueueUse): string | null {
+/** The name of an enabled account that serves the same member and has something else saved in `about`; null for none. */
+export function disagreeing(id: string, use: QueueUse, about: 'queue' | 'encryptIds'): string | null {
   const key = queueKeyOf(use);
   const names: string[] = [];
   RED.nodes.eachConfig((node) => {
     if (node.type !== 'instant-audience-account' || node.id === id || node.d === true) return;
     const other = useOf(node);
-    if (key !== null && queueKeyOf(other) === key && other.queue !== use.queue) {
+    if (key !== null && queueKeyOf(other) === key && other[about] !== use[about]) {
       names.push(RED.utils.getNodeLabel(node, String(node.id)));
     }
   });
@@ -31,19 +33,20 @@ export function disagreeing(id: string, use: QueueUse): string | null {
 function useOf(node: Readonly<Record<string, unknown>>): QueueUse {
   const text = (property: string, otherwise: string): string => {
     const value = node[property];
-    return typeof value === 'string' || typeof value === 'number' ? String(value) : otherwise;
+    return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : otherwise;
   };
   return {
     environment: text('environment', 'sandbox'),
     serviceUrl: text('serviceUrl', productionUrl),
     member: text('member', ''),
     queue: text('queue', 'disk'),
+    encryptIds: text('encryptIds', 'false'),
   };
 }
 
 /** By which accounts share a queue; null where only the runtime knows. */
-function queueKeyOf({ environment, serviceUrl, member, queue }: QueueUse): string | null {
-  if ([environment, member, queue].some(isFromEnvironment)) return null;
+function queueKeyOf({ environment, serviceUrl, member, queue, encryptIds }: QueueUse): string | null {
+  if ([environment, member, queue, encryptIds].some(isFromEnvironment)) return null;
   if (environment === 'sandbox') return 'sandbox';
   if (member === '') return null;
   if (environment === 'production') return `${productionUrl} ${member}`;

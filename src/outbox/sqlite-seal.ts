@@ -1,0 +1,75 @@
+// The seal of a queue file: its data key is one of the file's notes, and is made, opened, handed on and given up here.
+
+import type { DatabaseSync } from 'node:sqlite';
+
+import { isSealed, newDataKey, Seal, unwrapDataKey, wrapDataKey, type SealOptions } from './seal';
+import { outboxError } from './sqlite-errors';
+
+/** Part of the store: never change it. */
+const keyNote = 'seal';
+
+function keptKey(db: DatabaseSync): string | null {
+  return (
+    (db.prepare('SELECT value FROM meta WHERE key = ?').get(keyNote)?.value as string | undefined) ?? null
+  );
+}
+
+/** Whether the file has a key, so that what is sealed in it can be read by whoever has the secret. */
+export function hasSeal(db: DatabaseSync): boolean {
+  return keptKey(db) !== null;
+}
+
+/**
+ * The seal of the file; a new one where it is wanted and there is none, null where it is not wanted either. A key that
+ * lay under an earlier secret is put under the one in use. Throws an OutboxError `sealed` when no secret fits.
+ */
+export function openSeal(db: DatabaseSync, path: string, { isOn, secrets }: SealOptions): Seal | null {
+  const wrapped = keptKey(db);
+  if (wrapped === null && !isOn) return null;
+  const [current] = secrets;
+  if (current === undefined) throw outboxError('sealed', path, 'Node-RED has no credential secret');
+  const keep = (dataKey: Buffer): void => {
+    const sql = 'INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)';
+    db.prepare(sql).run(keyNote, wrapDataKey(dataKey, current));
+  };
+  if (wrapped === null) {
+    const dataKey = newDataKey();
+    keep(dataKey);
+    return new Seal(dataKey);
+  }
+  for (const secret of secrets) {
+    const dataKey = unwrapDataKey(wrapped, secret);
+    if (dataKey === null) continue;
+    if (secret !== current) keep(dataKey);
+    return new Seal(dataKey);
+  }
+  throw outboxError('sealed', path, 'Node-RED’s credential secret is another one now');
+}
+
+/** Notes that were written before sealing was switched on are sealed now; entries stay until they have ended. */
+export function sealNotes(db: DatabaseSync, seal: Seal): void {
+  rewriteNotes(db, (value) => (isSealed(value) ? null : seal.seal(value)));
+}
+
+/**
+ * Sealing was switched off: notes are opened for good, and the key goes as soon as nothing is left that needs it. Then
+ * a later change of the secret does not matter any more. Returns whether it is gone.
+ */
+export function giveUpSeal(db: DatabaseSync, seal: Seal): boolean {
+  rewriteNotes(db, (value) => (isSealed(value) ? seal.open(value) : null));
+  const left = `
+    SELECT EXISTS (SELECT 1 FROM entry NOT INDEXED WHERE body >= '~' AND body < char(127))
+        OR EXISTS (SELECT 1 FROM flight WHERE length(users) % 8 <> 0) AS left`;
+  if (db.prepare(left).get()?.left !== 0) return false;
+  db.prepare('DELETE FROM meta WHERE key = ?').run(keyNote);
+  return true;
+}
+
+/** `rewrite` gives null for a value that stays. */
+function rewriteNotes(db: DatabaseSync, rewrite: (value: string) => string | null): void {
+  const update = db.prepare('UPDATE meta SET value = ? WHERE key = ?');
+  for (const { key, value } of db.prepare('SELECT key, value FROM meta WHERE key <> ?').all(keyNote)) {
+    const changed = rewrite(value as string);
+    if (changed !== null) update.run(changed, key as string);
+  }
+}

@@ -1,0 +1,150 @@
+// docs/several-machines.md against a real PostgreSQL: its statements give the rights that a shared queue needs.
+import { strict as assert } from 'node:assert';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { OutboxError } from '../../src/outbox/outbox';
+import { PostgresLog } from '../../src/outbox/postgres-log';
+import { schemaOf } from '../../src/outbox/postgres-schema';
+import { cleanUps } from '../support/clean-up';
+import { findPostgres, needService, postgresAt } from '../support/services';
+
+const page = readFileSync(path.join(__dirname, '..', '..', 'docs', 'several-machines.md'), 'utf8');
+const queue = { origin: 'https://streaming-data.appnexus.com', member: '1661' };
+const schema = schemaOf(queue);
+/** Of a name of the page's, which may be taken on this server. */
+const name = 'audience_of_the_docs';
+
+describe('docs/several-machines.md', function () {
+  this.timeout(20_000);
+  const ends = cleanUps();
+  const blocks = [...page.matchAll(/```sql\n([^`]+)```/g)].map(([, sql]) =>
+    sql!.replaceAll(/\b(ROLE|DATABASE|TO|FROM|AUTHORIZATION) audience\b/g, `$1 ${name}`),
+  );
+  let administrator: string;
+  let owner: string;
+  let user: string;
+  let number = 0;
+
+  const administrate = async (sql: string, url = administrator): Promise<unknown[]> => {
+    const client = await postgresAt(url);
+    try {
+      const results: unknown[] = [];
+      // One by one: CREATE DATABASE stands alone in its transaction.
+      for (const statement of sql.split(';').filter((text) => text.trim() !== ''))
+        results.push(...((await client.query(statement)).rows as unknown[]));
+      return results;
+    } finally {
+      await client.end();
+    }
+  };
+  const inDatabase = (sql: string): Promise<unknown[]> => administrate(sql, as(administrator, 'postgres'));
+  const dropAll = async (): Promise<void> => {
+    await administrate(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    await administrate(`DROP ROLE IF EXISTS ${name}; DROP ROLE IF EXISTS ${name}_owner`);
+  };
+
+  before(async function () {
+    const server = await findPostgres();
+    needService(this, server, 'PostgreSQL');
+    ends(() => server.stop());
+    if (!server.concurrent) this.skip();
+    administrator = server.url;
+    await dropAll();
+    ends(dropAll);
+    user = as(administrator, `${name}:secret`);
+    owner = as(administrator, `${name}_owner:secret`);
+  });
+
+  /** A queue at work: takes an entry, holds the lease, and ends what it took. */
+  async function works(url: string): Promise<void> {
+    number += 1;
+    const me = { id: `instance-${number}`, name: 'node-1' };
+    const log = new PostgresLog({ url, ...queue });
+    try {
+      await log.open();
+      const row = { lane: 'add', userHash: 1, source: { node: 'out', account: 'account' } } as const;
+      const times = { bornWallMs: Date.now(), takenWallMs: Date.now() };
+      const caps = { maxEntries: 10, maxChars: 1_000 };
+      await log.append({
+        stream: me.id,
+        number: 1,
+        instance: me.id,
+        rows: [{ ...row, ...times, body: '{}' }],
+        ...caps,
+      });
+      const { epoch, ours } = await log.claim(me, true, null, 3_000);
+      assert.ok(ours);
+      const outbox = log.outbox(me, epoch);
+      await outbox.open();
+      const { rows } = await outbox.read('add', 0, Number.MAX_SAFE_INTEGER, 10);
+      await outbox.setMeta('key', 'value');
+      await outbox.commit({ depart: [{ post: 1, userHashes: [1] }] });
+      const tell = rows.map(({ seq, source }) => ({ seq, source, instance: me.id, report: '{}' }));
+      await outbox.commit({ remove: rows.map(({ seq }) => seq), arrive: [1], tell });
+      const letters = await log.mail(me, 0, 10);
+      assert.equal(letters.length, 1);
+      // Read: they are deleted.
+      await log.mail(me, letters[0]!.id, 10);
+      await log.adoptMail(me, epoch);
+      await outbox.close();
+      await log.release(me, epoch);
+    } finally {
+      await log.close(me);
+    }
+  }
+
+  it('names the schema as it will be, in statements that are complete', () => {
+    assert.equal(blocks.length, 6);
+    for (const used of page.matchAll(/instant_audience_\w+/g))
+      assert.ok(
+        [
+          schema,
+          'instant_audience_sender',
+          'instant_audience_kept_entries',
+          'instant_audience_late',
+          'instant_audience_instances',
+        ].includes(used[0]),
+        used[0],
+      );
+  });
+
+  it('gives a role what it needs, and may take away the right to create once the tables are there', async () => {
+    await administrate(blocks[0]!);
+    await works(user);
+    await administrate(blocks[1]!);
+    await works(user);
+  });
+
+  it('says what lets a role work that may not create a schema', async () => {
+    await inDatabase(`DROP SCHEMA ${schema} CASCADE`);
+    await assert.rejects(works(user), (error) => error instanceof OutboxError && error.code === 'readonly');
+    await inDatabase(blocks[2]!);
+    await works(user);
+  });
+
+  it('says what is enough for a role that owns nothing', async () => {
+    await inDatabase(`DROP SCHEMA ${schema} CASCADE`);
+    await administrate(`CREATE ROLE ${name}_owner LOGIN PASSWORD 'secret'`);
+    await administrate(`GRANT CONNECT, CREATE ON DATABASE ${name} TO ${name}_owner`);
+    await works(owner);
+    await assert.rejects(works(user), OutboxError);
+    await inDatabase(blocks[3]!);
+    await works(user);
+  });
+
+  it('says how to look at a queue, and how to remove it', async () => {
+    const [seen] = (await inDatabase(blocks[4]!)) as Record<string, unknown>[];
+    assert.deepEqual(Object.keys(seen!), ['waiting', 'holder_name', 'epoch', 'held']);
+    assert.equal(seen!.held, false);
+    await inDatabase(blocks[5]!);
+    assert.deepEqual(await inDatabase(`SELECT FROM pg_namespace WHERE nspname = '${schema}'`), []);
+  });
+
+  function as(url: string, login: string): string {
+    const changed = new URL(url);
+    changed.pathname = `/${name}`;
+    const [username, password = ''] = login.split(':');
+    Object.assign(changed, { username, password });
+    return changed.href;
+  }
+});
