@@ -11,7 +11,10 @@ const one = (name, file, find, replace, times = 1) => ({
 });
 
 /** One of the queue that several processes share. */
-const shared = (test, ...change) => ({ ...one(...change), first: `test/delivery/${test}.test.ts` });
+const shared = (test, name, ...change) => ({
+  ...one(`shared queue: ${name}`, ...change),
+  first: `test/delivery/${test}.test.ts`,
+});
 
 export const mutants = [
   // Promise 3: the quota.
@@ -361,7 +364,7 @@ export const mutants = [
   one(
     'does not wait for lost requests of the process before it',
     'engine',
-    'const atMs = nowMs + this.lateMarginMs;',
+    'const atMs = nowMs + this.lateMarginMs + (this.shared === null ? 0 : requestTimeoutMs);',
     'const atMs = nowMs;',
   ),
   one(
