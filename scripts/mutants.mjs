@@ -21,10 +21,13 @@ const mocha = realpathSync(tool('mocha', 'lib/cli/cli.js'));
 /** A copy in which mutants live one after the other. */
 async function makeCopy() {
   const folder = await mkdtemp(path.join(tmpdir(), 'mutants-'));
-  const sizes = path.join('test', 'support', 'property-sizes.ts');
+  // Those that .mocharc.json names.
+  const required = ['property-sizes.ts', 'local-hosts-direct.ts'].map((name) =>
+    path.join('test', 'support', name),
+  );
   // The shared queue's tests have their log there.
   const tests = ['delivery', 'outbox', 'tsconfig.json'].map((name) => path.join('test', name));
-  for (const part of ['src', ...tests, sizes]) {
+  for (const part of ['src', ...tests, ...required]) {
     await cp(path.join(root, part), path.join(folder, part), { recursive: true });
   }
   for (const file of globSync(['package.json', 'tsconfig*.json', '.mocharc.json'], { cwd: root })) {
