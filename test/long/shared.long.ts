@@ -10,12 +10,14 @@ import { OwnNetwork } from '../support/own-network';
 import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
 
 const times = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
-const kills = times('SHARED_KILLS', 12);
+const kills = times('SHARED_KILLS', 8);
 const sleeps = times('SHARED_SLEEPS', 6);
 const cuts = times('SHARED_CUTS', 6);
 const deploys = times('SHARED_DEPLOYS', 30);
 
 const killEveryMs = 10_000;
+/** A new sender logs in, and all of them together do so ten times in five minutes at the most. */
+const logins = { kills: 8, windowMs: 305_000 };
 /** Longer than its lease. */
 const asleepMs = 5_000;
 /** Longer than it takes to find out that a database says nothing, and to keep what comes in. */
@@ -86,7 +88,9 @@ describe('three Node-RED that share a queue, in the long run', function () {
     const tookMs: number[] = [];
     run.load.start(...run.eventUrls);
     for (let kill = 0; kill < kills; kill += 1) {
-      await sleep(Math.max(0, startedMs + (kill + 1) * killEveryMs - performance.now()));
+      const [window, inWindow] = [Math.floor(kill / logins.kills), (kill % logins.kills) + 1];
+      const dueMs = startedMs + window * logins.windowMs + inWindow * killEveryMs;
+      await sleep(Math.max(0, dueMs - performance.now()));
       const sender = await run.sends(null);
       const killedMs = performance.now();
       await run.sites[sender]!.stop('SIGKILL');
