@@ -50,12 +50,7 @@ describe('three Node-RED whose database fails over to a synchronous standby, in 
       await pair.promote();
       const promotedMs = performance.now();
       run.askedUrl = pair.primaryUrl;
-      const { epoch } = await run.state();
-      await until(
-        async () => (await run.state()).epoch > epoch && (await run.state()).sender !== null,
-        30_000,
-        () => `a sender; logs:\n${run.logs()}`,
-      );
+      await run.sends(null, 30_000);
       tookMs.push(performance.now() - promotedMs);
       await pair.renew();
     }
