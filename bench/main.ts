@@ -11,9 +11,11 @@ import { appends } from './parts/appends';
 import { arrays } from './parts/arrays';
 import { backlog } from './parts/backlog';
 import { cpu } from './parts/cpu';
+import { failover } from './parts/failover';
 import { idle } from './parts/idle';
 import { network } from './parts/network';
 import { quota } from './parts/quota';
+import { shared } from './parts/shared';
 import { updates } from './parts/updates';
 import { asMarkdown, asText, type PartResult } from './support/report';
 import type { Bench, Part } from './support/setting';
@@ -30,6 +32,8 @@ const parts: Readonly<Record<string, Part>> = {
   arrays,
   appends,
   backlog,
+  shared,
+  failover,
 };
 /** No part may take longer. */
 const partMs = 180_000;

@@ -10,6 +10,12 @@ const one = (name, file, find, replace, times = 1) => ({
   changes: [{ file: delivery(file), find, replace, times }],
 });
 
+/** One of the queue that several processes share. */
+const shared = (test, name, ...change) => ({
+  ...one(`shared queue: ${name}`, ...change),
+  first: `test/delivery/${test}.test.ts`,
+});
+
 export const mutants = [
   // Promise 3: the quota.
   one(
@@ -358,7 +364,7 @@ export const mutants = [
   one(
     'does not wait for lost requests of the process before it',
     'engine',
-    'const atMs = nowMs + this.lateMarginMs;',
+    'const atMs = nowMs + this.lateMarginMs + (this.shared === null ? 0 : requestTimeoutMs);',
     'const atMs = nowMs;',
   ),
   one(
@@ -470,4 +476,75 @@ export const mutants = [
       { file: delivery('user'), find: 'if (this.removalBehind) return -Infinity;', replace: '' },
     ],
   },
+  // Several processes with one queue.
+  shared(
+    'shared-queue',
+    'posts though its lease has run out',
+    'shared-queue',
+    '(this.lease.mayPost ? login.post(body, token) : Promise.resolve(leaseOver))',
+    'login.post(body, token)',
+  ),
+  shared(
+    'lease-keeper',
+    'counts its lease from the answer on',
+    'lease-keeper',
+    'this.took(claim, startedMs);',
+    'this.took(claim, clock.monoMs());',
+  ),
+  shared(
+    'lease-keeper',
+    'goes on under its old epoch when it has taken the lease anew',
+    'lease-keeper',
+    'if (this.epoch !== null && (!ours || epoch !== this.epoch)) {',
+    'if (this.epoch !== null && !ours) {',
+  ),
+  shared(
+    'shared-queue',
+    'lets the engine go on when the lease is lost',
+    'shared-queue',
+    'this.engineClosing = engine.close().catch(() => undefined);',
+    '',
+  ),
+  shared(
+    'spool',
+    'hands a batch in doubt over under a new number',
+    'spool',
+    'if (doubtful !== null) this.doubt = doubtful;',
+    '',
+  ),
+  shared(
+    'spool',
+    'hands over again what an earlier process had handed over',
+    'spool',
+    'this.handedOverSeq ??= await this.forgetHandedOver();',
+    'this.handedOverSeq ??= 0;',
+  ),
+  shared(
+    'shared-queue',
+    'appends new entries before those that are kept on the machine',
+    'shared-intake',
+    'if (this.spooling) await this.keepPending(this.pending);',
+    'if (this.spoolFails) await this.keepPending(this.pending);',
+  ),
+  shared(
+    'shared-intake',
+    'overlooks ends that come before the number of their batch',
+    'shared-intake',
+    'if (this.pending !== null && end.seq > this.lastSeq) this.early.push(end);',
+    'if (this.closed) this.early.push(end);',
+  ),
+  shared(
+    'shared-queue',
+    'writes to a process what it knows itself',
+    'shared-ends',
+    'if (its === undefined || its === instance) continue;',
+    'if (its === undefined) continue;',
+  ),
+  shared(
+    'shared-queue',
+    'tells nobody what a process that is gone would have been told',
+    'shared-queue',
+    'log.adoptMail(instance, claim.epoch).then(',
+    'Promise.resolve().then(',
+  ),
 ];

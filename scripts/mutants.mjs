@@ -21,8 +21,13 @@ const mocha = realpathSync(tool('mocha', 'lib/cli/cli.js'));
 /** A copy in which mutants live one after the other. */
 async function makeCopy() {
   const folder = await mkdtemp(path.join(tmpdir(), 'mutants-'));
-  const sizes = path.join('test', 'support', 'property-sizes.ts');
-  for (const part of ['src', path.join('test', 'delivery'), path.join('test', 'tsconfig.json'), sizes]) {
+  // Those that .mocharc.json names.
+  const required = ['property-sizes.ts', 'local-hosts-direct.ts'].map((name) =>
+    path.join('test', 'support', name),
+  );
+  // The shared queue's tests have their log there.
+  const tests = ['delivery', 'outbox', 'tsconfig.json'].map((name) => path.join('test', name));
+  for (const part of ['src', ...tests, ...required]) {
     await cp(path.join(root, part), path.join(folder, part), { recursive: true });
   }
   for (const file of globSync(['package.json', 'tsconfig*.json', '.mocharc.json'], { cwd: root })) {
@@ -32,22 +37,24 @@ async function makeCopy() {
   return folder;
 }
 
-function testFiles() {
+/** `first`: the file that is the likeliest to notice, if that is known. */
+function testFiles(first) {
   const files = globSync('test/delivery/**/*.test.ts', { cwd: root }).map((file) =>
     file.split(path.sep).join('/'),
   );
-  return [...files.filter((file) => !last.includes(file)).sort(), ...last];
+  const others = files.filter((file) => !last.includes(file) && file !== first).sort();
+  return [...(first === undefined ? [] : [first]), ...others, ...last];
 }
 
 /** Runs the tests of a copy until the first one fails: `{green, by}`. */
-function runTests(folder) {
+function runTests(folder, first) {
   const args = [
     '--disable-warning=ExperimentalWarning',
     mocha,
     '--bail',
     '--reporter',
     'json',
-    ...testFiles(),
+    ...testFiles(first),
   ];
   const child = spawn(node, args, {
     cwd: folder,
@@ -113,7 +120,7 @@ async function runMutant(folder, mutant) {
   const started = performance.now();
   const texts = await changesOf(mutant);
   for (const [file, { after }] of texts) await writeFile(path.join(folder, file), after);
-  const result = await runTests(folder);
+  const result = await runTests(folder, mutant.first);
   for (const [file, { before }] of texts) await writeFile(path.join(folder, file), before);
   return { ...result, name: mutant.name, took: seconds(started) };
 }

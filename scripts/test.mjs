@@ -43,12 +43,13 @@ async function runChecks() {
 }
 
 /**
- * Tests that start a real Node-RED wait more than they compute, so they run beside all the others: by the beginnings of
+ * Tests with a Node-RED wait more than they compute, so they run beside all the others: by the beginnings of
  * their paths below test/, in parts that take about as long as each other.
  */
 const besides = [
   ['process/'],
   ['examples/'],
+  ['nodes/'],
   ['package/', 'browser/languages', 'browser/permissions'],
   ['browser/sidebar', 'browser/details'],
   ['browser/'],

@@ -14,6 +14,8 @@ export interface Arrival {
   readonly atMs: number;
   readonly users: number;
   readonly updates: number;
+  /** The token that it came with. */
+  readonly token: string;
 }
 
 /**

@@ -82,6 +82,11 @@ export class Worker<Ops extends Operations> {
     clearTimeout(kill);
   }
 
+  /** Puts it to sleep, or wakes it. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.child.kill(signal);
+  }
+
   async kill(): Promise<void> {
     if (this.ended) return;
     const exited = once(this.child, 'exit');

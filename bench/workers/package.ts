@@ -5,8 +5,10 @@ import path from 'node:path';
 import type * as checkModule from '../../src/audience/check';
 import type * as clockModule from '../../src/delivery/clock';
 import type * as engineModule from '../../src/delivery/engine';
+import type * as sharedModule from '../../src/delivery/shared-queue';
 import type * as memoryModule from '../../src/outbox/memory-outbox';
 import type * as durableModule from '../../src/outbox/open-outbox';
+import type * as postgresModule from '../../src/outbox/postgres-log';
 import type * as clientModule from '../../src/service/client';
 
 const require = createRequire(__filename);
@@ -21,3 +23,5 @@ export const { Engine } = load('delivery/engine') as typeof engineModule;
 export const { MemoryOutbox } = load('outbox/memory-outbox') as typeof memoryModule;
 export const { openDurableOutbox } = load('outbox/open-outbox') as typeof durableModule;
 export const { ServiceClient } = load('service/client') as typeof clientModule;
+export const { PostgresLog } = load('outbox/postgres-log') as typeof postgresModule;
+export const { SharedQueue } = load('delivery/shared-queue') as typeof sharedModule;

@@ -50,7 +50,7 @@ class Measurement {
 
   constructor(readonly setting: Setting) {}
 
-  arrive(body: Buffer): number {
+  arrive(body: Buffer, token: string): number {
     const { watch, distinct } = this.setting;
     const users = countOf(body, '"user_id"');
     const updates = countOf(body, '"seg_id"');
@@ -58,7 +58,7 @@ class Measurement {
     this.posts += 1;
     this.users += users;
     this.updates += updates;
-    this.arrivals.push({ atMs, users, updates });
+    this.arrivals.push({ atMs, users, updates, token });
     this.postWindow.add(atMs, 1);
     this.userWindow.add(atMs, users);
     if (watch !== undefined && this.watchedAtMs === null && body.includes(watch)) this.watchedAtMs = atMs;
@@ -99,7 +99,8 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
     }
     const halfMs = (mine.setting.roundTripMs ?? 0) / 2;
     later(halfMs, () => {
-      const users = mine.arrive(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
+      const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+      const users = mine.arrive(body, request.headers.authorization ?? '');
       later(halfMs, () => {
         mine.inFlight -= 1;
         mine.answeredUsers += users;

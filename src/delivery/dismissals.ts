@@ -19,6 +19,7 @@
 // is older of its segment, which matters where that is a repetition since an earlier crash.
 
 import { createHash } from 'node:crypto';
+import { OutboxError } from '../outbox/outbox';
 import type { Item } from './user';
 
 /** Why an entry was given up; also the code of its rejection. */
@@ -35,6 +36,25 @@ export interface Dismissed {
   readonly entries: number;
   /** Entries on their way to the service, which end with its answer. */
   readonly inFlight: number;
+}
+
+/** A part of a shared queue was reached, and another was not. */
+export class DismissedPartly extends OutboxError {
+  constructor(
+    /** What was given up all the same. */
+    readonly dismissed: Dismissed,
+    /** Where nothing, or not everything, was given up: in the database, or in what this machine keeps for it. */
+    readonly missed: 'database' | 'kept',
+    cause: OutboxError,
+  ) {
+    const { entries } = dismissed;
+    const done =
+      missed === 'database'
+        ? `What this machine had kept was given up (${entries} entries), but nothing in the database.`
+        : `What was in the database was given up (${entries} entries), but not what this machine keeps.`;
+    super(cause.code, `${done} ${cause.message}`, { cause });
+    this.name = 'DismissedPartly';
+  }
 }
 
 /** A user who is to be erased, without the key: how an erasure is kept while it is under way. */

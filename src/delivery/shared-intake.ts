@@ -5,11 +5,13 @@
 // stay behind what waits there until all of it has been handed over.
 
 import { hashUserKey } from '../audience/keys';
-import { entryBody } from '../audience/serialise';
-import type { OutboxError } from '../outbox/outbox';
+import { entryBody, parseBody } from '../audience/serialise';
+import type { CheckedEntry } from '../audience/entry';
+import type { OutboxError, Row } from '../outbox/outbox';
 import type { Batch, SharedLog, SharedRow } from '../outbox/shared-log';
 import type { Clock } from './clock';
 import { laneOf } from './crowd';
+import { dismissalTexts, type Dismissal } from './dismissals';
 import { ticketOf, type Caps, type QueueCaps, type Submission } from './intake';
 import { NodeListeners } from './node-listeners';
 import { closedCode, endOf, type Counters, type Recovered } from './reports';
@@ -422,6 +424,67 @@ export class SharedIntake {
     }
   }
 
+  // ── What is given up on this machine ────────────────────────────────────────────────────────────────────────
+
+  /** Gives up what this machine keeps. Resolves to how many entries that were; rejects with an OutboxError. */
+  purgeKept(): Promise<number> {
+    return this.giveUp('purged', (gone) => this.parts.spool.purge(gone));
+  }
+
+  /** Gives up what this machine keeps of a user, as `purgeKept` does. */
+  eraseKept(userKeys: readonly string[]): Promise<number> {
+    return this.giveUp('erased', (gone) => this.parts.spool.erase(userKeys, gone));
+  }
+
+  private async giveUp(
+    why: Dismissal,
+    from: (gone: (rows: readonly Row[]) => void) => Promise<void>,
+  ): Promise<number> {
+    await this.placed();
+    let entries = 0;
+    await from((rows) => {
+      entries += rows.length;
+      this.gaveUp(rows, why);
+    });
+    return entries;
+  }
+
+  /** Resolves when what was handed in before is in the log or in the spool. */
+  private async placed(): Promise<void> {
+    const onTheirWay = [...(this.pending?.taken ?? []), ...this.again.flatMap(({ taken }) => taken)];
+    const last = this.waiting.at(-1) ?? onTheirWay.at(-1)?.submission;
+    // Without a spool there is nothing to wait for.
+    while (last !== undefined && this.holds(last) && !this.spoolFails && !this.closed)
+      await sleep(this.parts.clock, 20);
+  }
+
+  private holds(submission: Submission): boolean {
+    const has = (pending: Pending): boolean => pending.taken.some((one) => one.submission === submission);
+    return (
+      this.waiting.includes(submission) ||
+      this.again.some(has) ||
+      (this.pending !== null && has(this.pending))
+    );
+  }
+
+  /** Their messages have ended: those of a user who is erased are counted only, the others go to their nodes. */
+  private gaveUp(rows: readonly Row[], why: Dismissal): void {
+    const orphans = new Map<string, Recovered[]>();
+    for (const { body, source } of rows) {
+      if (this.counters.waiting === 0) this.countTaken(1);
+      this.counters.waiting -= 1;
+      this.counters.rejected += 1;
+      const entry = why === 'erased' ? null : read(body);
+      if (why === 'erased') this.erasedUntold += 1;
+      if (entry === null) continue;
+      const rejection = { code: why, message: dismissalTexts[why] };
+      const list = orphans.get(source.node) ?? [];
+      list.push({ entry, end: 'rejected', rejection });
+      orphans.set(source.node, list);
+    }
+    for (const [node, recovered] of orphans) this.listeners.tell(node, recovered);
+  }
+
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Resolves when nothing is on its way any more: what the log does not take within `maxMs` goes to the spool. */
@@ -448,4 +511,13 @@ export class SharedIntake {
 
 function sleep(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => void clock.after(ms, resolve));
+}
+
+/** Null for a row that nobody can make sense of. */
+function read(body: string): CheckedEntry | null {
+  try {
+    return parseBody(body);
+  } catch {
+    return null;
+  }
 }

@@ -11,6 +11,8 @@ import { asOutboxError } from './untaken';
 
 const orderSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.enum(['flush', 'pause', 'resume', 'purge']) }),
+  /** What a process keeps on its own machine. It may come to another one, once that process is gone. */
+  z.object({ kind: z.literal('purgeKept'), instance: z.string() }),
   /** `forget`: what the process that gets it keeps of a user on its own machine. */
   z.object({
     kind: z.enum(['erase', 'forget']),

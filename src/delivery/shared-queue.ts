@@ -10,7 +10,7 @@ import type { Outbox } from '../outbox/outbox';
 import type { Claim, Instance, SharedLog } from '../outbox/shared-log';
 import type { Clock } from './clock';
 import type { MemberQueue } from './member-queue';
-import type { Dismissed } from './dismissals';
+import { DismissedPartly, type Dismissed } from './dismissals';
 import { Engine, type EngineOptions, type EngineStats } from './engine';
 import type { QueueCaps, Submission } from './intake';
 import { LeaseKeeper } from './lease-keeper';
@@ -404,19 +404,42 @@ export class SharedQueue implements MemberQueue {
     this.ask({ kind: 'resume' });
   }
 
-  /** What waits on this machine too. What waits on others, because they cannot reach the database, does not. */
+  /**
+   * Gives up what waits in the log and what this machine keeps. The others that are alive are told to give up what they
+   * keep, which is not counted; what one that is cut off keeps is handed over later. Rejects with DismissedPartly.
+   */
   purge(): Promise<Dismissed> {
-    return this.mailbox.ask({ kind: 'purge' });
+    this.tellOthers((instance) => ({ kind: 'purgeKept', instance }));
+    return this.hereAndThere(() => this.intake.purgeKept(), { kind: 'purge' });
   }
 
+  /** As `purge` does, of one user. */
   async erase(userKeys: readonly string[], userId: string): Promise<Dismissed> {
     this.monitor.forget(userKeys, userId);
-    const here = await this.spool.erase(userKeys).catch(() => 0);
+    this.tellOthers(() => ({ kind: 'forget', userKeys, userId }));
+    try {
+      const order = { kind: 'erase', userKeys, userId } as const;
+      return await this.hereAndThere(() => this.intake.eraseKept(userKeys), order);
+    } finally {
+      this.monitor.forget(userKeys, userId);
+    }
+  }
+
+  private tellOthers(order: (instance: string) => Order): void {
     for (const { id } of this.claim?.instances ?? [])
-      if (id !== this.instance.id) this.mailbox.tell(id, { kind: 'forget', userKeys, userId });
-    const { entries, inFlight } = await this.mailbox.ask({ kind: 'erase', userKeys, userId });
-    this.monitor.forget(userKeys, userId);
-    return { entries: entries + here, inFlight };
+      if (id !== this.instance.id) this.mailbox.tell(id, order(id));
+  }
+
+  /** Here first: what is handed over meanwhile is in the log when the order comes there. */
+  private async hereAndThere(giveUpKept: () => Promise<number>, order: Order): Promise<Dismissed> {
+    const here = await settled(giveUpKept());
+    const there = await settled(this.mailbox.ask(order));
+    if (!there.ok) {
+      const dismissed = { entries: here.ok ? here.value : 0, inFlight: 0 };
+      throw new DismissedPartly(dismissed, 'database', asOutboxError(there.error));
+    }
+    if (!here.ok) throw new DismissedPartly(there.value, 'kept', asOutboxError(here.error));
+    return { entries: here.value + there.value.entries, inFlight: there.value.inFlight };
   }
 
   private ask(order: Order): void {
@@ -428,9 +451,8 @@ export class SharedQueue implements MemberQueue {
   /** What any process asked for. Only the holder gets orders that are for it. */
   private async carryOut(order: Order): Promise<Dismissed> {
     const nothing = { entries: 0, inFlight: 0 };
-    if (order.kind === 'forget') {
-      this.monitor.forget(order.userKeys, order.userId);
-      await this.spool.erase(order.userKeys).catch(() => 0);
+    if (order.kind === 'forget' || order.kind === 'purgeKept') {
+      await this.giveUpKept(order);
       return nothing;
     }
     const { engine } = this;
@@ -455,6 +477,15 @@ export class SharedQueue implements MemberQueue {
         return engine.purge();
       case 'erase':
         return engine.erase(order.userKeys, order.userId);
+    }
+  }
+
+  private async giveUpKept(order: Order): Promise<void> {
+    if (order.kind === 'forget') {
+      this.monitor.forget(order.userKeys, order.userId);
+      await this.intake.eraseKept(order.userKeys);
+    } else if (order.kind === 'purgeKept' && order.instance === this.instance.id) {
+      await this.intake.purgeKept();
     }
   }
 
@@ -510,4 +541,13 @@ function within(clock: Clock, maxMs: number, done: Promise<unknown>): Promise<vo
       resolve();
     });
   });
+}
+
+type Settled<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
+
+function settled<T>(work: Promise<T>): Promise<Settled<T>> {
+  return work.then(
+    (value): Settled<T> => ({ ok: true, value }),
+    (error: unknown): Settled<T> => ({ ok: false, error }),
+  );
 }

@@ -27,6 +27,11 @@ interface DoubtfulRows extends Doubt {
   readonly lastSeq: number;
 }
 
+/** What is handed over at once. */
+interface Page extends Doubt {
+  readonly rows: readonly Row[];
+}
+
 export type HandOver =
   | { readonly kind: 'handedOver'; readonly rows: number }
   /** The log holds as much as it may. */
@@ -44,12 +49,13 @@ export class Spool {
   private doubt: DoubtfulRows | null = null;
   /** The store has a note of a doubtful batch, perhaps of one that was never written here. */
   private doubtNoted = false;
-  private handingOver: Promise<HandOver> | null = null;
+  /** Resolves when nothing is being handed over or given up: one at a time, or what is given up might be on its way. */
+  private turn: Promise<unknown> = Promise.resolve();
   private opening: Promise<void> | null = null;
   /** Everything up to it was handed over; null until the log has said so. */
   private handedOverSeq: number | null = null;
-  /** On its way to the log. Until its fate is known it is handed in again as it is, or its number would lie. */
-  private page: readonly Row[] | null = null;
+  /** On its way to the log. Until its fate is known it is handed in again under its number, or that would lie. */
+  private page: Page | null = null;
 
   constructor(
     private readonly outbox: Outbox,
@@ -116,22 +122,21 @@ export class Spool {
 
   /** Hands the oldest over: one batch. Rejects with an OutboxError of either side; nothing is lost then. */
   handOver(caps: Pick<Batch, 'maxEntries' | 'maxChars'>): Promise<HandOver> {
-    this.handingOver ??= this.handOverOnce(caps).finally(() => (this.handingOver = null));
-    return this.handingOver;
+    return this.inTurn(() => this.handOverOnce(caps));
   }
 
   private async handOverOnce(caps: Pick<Batch, 'maxEntries' | 'maxChars'>): Promise<HandOver> {
     await this.open();
     this.handedOverSeq ??= await this.forgetHandedOver();
-    const rows = (this.page ??= await this.oldest(this.handedOverSeq));
-    if (rows.length > 0) {
-      const batch = this.batchOf(rows);
-      const result = await this.log.append({ ...batch, ...caps, instance: this.instance });
-      if (result.kind === 'full') return { kind: 'full' };
-    }
-    await this.remove(rows);
+    const page = (this.page ??= await this.oldest(this.handedOverSeq));
+    if (page === null) return { kind: 'empty' };
+    const { stream, number, rows } = page;
+    const its = { stream, number, rows: rows.map(sharedRow), instance: this.instance };
+    const result = await this.log.append({ ...its, ...caps });
+    if (result.kind === 'full') return { kind: 'full' };
+    await this.removeHandedOver(rows);
     this.page = null;
-    return rows.length === 0 ? { kind: 'empty' } : { kind: 'handedOver', rows: rows.length };
+    return { kind: 'handedOver', rows: rows.length };
   }
 
   /** An earlier process may have died between handing over and removing. */
@@ -140,7 +145,7 @@ export class Spool {
     for (;;) {
       const rows = await this.rowsBetween(0, through, rowsPerBatch);
       if (rows.length === 0) return through;
-      await this.remove(rows);
+      await this.removeHandedOver(rows);
     }
   }
 
@@ -155,51 +160,92 @@ export class Spool {
       .slice(0, most);
   }
 
-  private async oldest(first: number): Promise<readonly Row[]> {
-    const through = this.doubt?.lastSeq ?? Infinity;
-    const most = this.doubt === null ? rowsPerBatch : this.doubt.lastSeq - this.doubt.firstSeq + 1;
+  /** Null: nothing waits. */
+  private async oldest(first: number): Promise<Page | null> {
+    const { doubt } = this;
+    const through = doubt?.lastSeq ?? Infinity;
+    const most = doubt === null ? rowsPerBatch : doubt.lastSeq - doubt.firstSeq + 1;
     const rows = await this.rowsBetween(first, through, most);
-    if (rows.length > 0 || this.doubt === null) return rows;
-    // All of the doubtful ones are in the log, and gone from here.
+    if (rows.length > 0)
+      return doubt === null ? { stream: this.stream, number: rows.at(-1)!.seq, rows } : { ...doubt, rows };
+    if (doubt === null) return null;
+    // All of the doubtful ones are in the log, or given up, and gone from here.
     await this.noteDoubt(null);
     this.doubt = null;
     return this.oldest(first);
   }
 
-  private batchOf(rows: readonly Row[]): Pick<Batch, 'stream' | 'number' | 'rows'> {
-    const known = this.doubt ?? { stream: this.stream, number: rows.at(-1)!.seq };
-    return { stream: known.stream, number: known.number, rows: rows.map(sharedRow) };
+  private async removeHandedOver(rows: readonly Row[]): Promise<void> {
+    await this.remove(rows);
+    const { seq, takenWallMs } = rows.at(-1)!;
+    this.handedOverSeq = Math.max(this.handedOverSeq ?? 0, seq);
+    if (this.waiting > 0) this.oldestTakenWallMs = takenWallMs;
   }
 
   private async remove(rows: readonly Row[]): Promise<void> {
-    const last = rows.at(-1);
-    if (last === undefined) return;
     await this.outbox.commit({ remove: rows.map(({ seq }) => seq) });
-    this.handedOverSeq = Math.max(this.handedOverSeq ?? 0, last.seq);
     this.waiting -= rows.length;
-    this.oldestTakenWallMs = this.waiting === 0 ? Infinity : last.takenWallMs;
     for (const { body } of rows) this.bodyChars -= body.length;
+    if (this.waiting === 0) this.oldestTakenWallMs = Infinity;
   }
 
-  /** Removes what waits here of a user. Resolves to how many entries that were; rejects with an OutboxError. */
-  async erase(userKeys: readonly string[]): Promise<number> {
-    await this.open();
-    // What is on its way is the log's to erase.
-    await this.handingOver?.catch(() => undefined);
-    const hashes = userKeys.map(hashUserKey);
-    const gone: Row[] = [];
-    for (let after: number | null = this.handedOverSeq ?? 0; after !== null;) {
-      const { rows, throughSeq } = await this.outbox.rowsOfUsers(hashes, after, rowsPerSearch);
-      gone.push(...rows.filter(({ body }) => userKeys.includes(parseBody(body).userKey)));
-      after = throughSeq;
+  // ── What is given up ────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Removes what waits here now; `gone` is given it, a page at a time, in order. What is in the log already, or may be, is
+   * the log's to give up, too. Rejects with an OutboxError.
+   */
+  purge(gone: (rows: readonly Row[]) => void): Promise<void> {
+    return this.inTurn(async () => {
+      await this.open();
+      await this.passHandedOver();
+      const through = this.lastSeq;
+      for (;;) {
+        const rows = await this.rowsBetween(this.handedOverSeq ?? 0, through, rowsPerBatch);
+        if (rows.length === 0) return;
+        await this.giveUp(rows);
+        gone(rows);
+      }
+    });
+  }
+
+  /** Removes what waits here of a user, as `purge` does. */
+  erase(userKeys: readonly string[], gone: (rows: readonly Row[]) => void): Promise<void> {
+    return this.inTurn(async () => {
+      await this.open();
+      await this.passHandedOver();
+      const hashes = userKeys.map(hashUserKey);
+      for (let after: number | null = this.handedOverSeq ?? 0; after !== null;) {
+        const { rows, throughSeq } = await this.outbox.rowsOfUsers(hashes, after, rowsPerSearch);
+        const its = rows.filter((row) => userKeys.includes(keyOf(row)));
+        if (its.length > 0) await this.giveUp(its);
+        gone(its);
+        after = throughSeq;
+      }
+    });
+  }
+
+  /** What the log has does not wait here any more. While it cannot say, all of it counts as waiting here. */
+  private async passHandedOver(): Promise<void> {
+    try {
+      this.handedOverSeq ??= await this.forgetHandedOver();
+    } catch {
+      // The log tells its own trouble.
     }
-    if (gone.length === 0) return 0;
-    const seqs = new Set(gone.map(({ seq }) => seq));
-    await this.outbox.commit({ remove: [...seqs] });
-    this.waiting -= gone.length;
-    for (const { body } of gone) this.bodyChars -= body.length;
-    this.page = this.page?.filter(({ seq }) => !seqs.has(seq)) ?? null;
-    return gone.length;
+  }
+
+  private async giveUp(rows: readonly Row[]): Promise<void> {
+    await this.remove(rows);
+    if (this.page === null) return;
+    const seqs = new Set(rows.map(({ seq }) => seq));
+    const left = this.page.rows.filter(({ seq }) => !seqs.has(seq));
+    this.page = left.length === 0 ? null : { ...this.page, rows: left };
+  }
+
+  private inTurn<T>(call: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(call);
+    this.turn = result.catch(() => undefined);
+    return result;
   }
 
   close(): Promise<void> {
@@ -209,6 +255,15 @@ export class Spool {
 
 function sharedRow({ lane, userHash, source, bornWallMs, takenWallMs, body }: Row): SharedRow {
   return { lane, userHash, source, bornWallMs, takenWallMs, body };
+}
+
+/** '' for a row that cannot be read: it is nobody's. */
+function keyOf({ body }: Row): string {
+  try {
+    return parseBody(body).userKey;
+  } catch {
+    return '';
+  }
 }
 
 function readDoubt(text: string | null): DoubtfulRows | null {

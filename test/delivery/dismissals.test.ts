@@ -172,7 +172,16 @@ class Play {
     return told;
   }
 
-  /** What left although it had been given up, and was not on its way then. */
+  /** When the post was made up that left at `sentMs`: a user has one at a time. */
+  private madeUpMs(userId: string, sentMs: number): number {
+    const hash = hashUserKey(userKeyOf('idfa', userId).userKey);
+    const last = this.world.departures.findLast(
+      ({ atMs, userHashes }) => atMs <= sentMs && userHashes.includes(hash),
+    );
+    return last?.atMs ?? sentMs;
+  }
+
+  /** What left although it had been given up, and was not on its way then: from when its post is made up it counts as that. */
   sentAfterwards(): string[] {
     const found: string[] = [];
     const told = this.givenUpByWord();
@@ -194,13 +203,15 @@ class Play {
       }
     }
     for (const { sentMs, entries } of requests) {
-      for (const { value } of entries.flatMap(({ seg_block: its }) => its)) {
+      for (const { user_id: user, value } of entries.flatMap(({ user_id, seg_block: its }) =>
+        its.map((one) => ({ ...one, user_id })),
+      )) {
         for (const given of [told, this.givenUpAtMs]) {
           // What had ended without its message may be repeated after a crash, and nobody says which that was.
           if (given === this.givenUpAtMs && this.world.life > 1) continue;
           const goneMs = given.get(value!) ?? Infinity;
           const repeated = (appliedMs.get(value!) ?? Infinity) <= goneMs;
-          if (sentMs > goneMs && !repeated)
+          if (sentMs > goneMs && this.madeUpMs(user, sentMs) > goneMs && !repeated)
             found.push(`${value} left at ${sentMs}, was given up at ${goneMs}`);
         }
       }
@@ -307,6 +318,34 @@ describe('purging and erasing, whatever the network does', function () {
   const erase = (user: number): Step => ({ kind: 'erase', user });
   const purge: Step = { kind: 'purge' };
   const kill: Step = { kind: 'kill' };
+
+  it('counts what waits for its mark to be written as on its way', async () => {
+    const script = [
+      add(leave(0, 'x')),
+      purge,
+      add(leave(0, 1), leave(1, 'x')),
+      add(leave(0, 1), leave(0, 1)),
+      add(leave(1, 1), leave(1, 1)),
+      wait(20),
+      add(leave(1, 1), entry(0, [1, 600])),
+      add(leave(1, 1), entry(0, [1, 0])),
+      erase(1),
+      add(leave(0, 1)),
+      add(leave(1, 1), leave(1, 1), entry(0, [1])),
+      add(leave(0, 'x')),
+      wait(42),
+      purge,
+      add(leave(0, 1), leave(0, 1)),
+      add(leave(0, 1), leave(1, 'x')),
+      add(entry(1, [1]), leave(0, 'x')),
+      add(entry(0, ['x', 600]), leave(0, 1)),
+      pause(895),
+      wait(102),
+      purge,
+      add(leave(0, 1)),
+    ];
+    await replay(script, -522739950, { x: 1, y: 2 });
+  });
 
   it('brings nothing back by a crash of an entry that was erased in part and covered for the rest', () =>
     replay(

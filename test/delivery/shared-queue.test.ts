@@ -115,6 +115,10 @@ async function play(world: SharedWorld, steps: readonly Step[]): Promise<void> {
   await world.rest();
 }
 
+function senderOf(world: SharedWorld): number {
+  return world.machines.findIndex(({ queue }) => queue.stats().shared!.isSender);
+}
+
 const badService: Partial<SharedWorldOptions> = {
   fates: { late: 0.05, replyLost: 0.05, reset: 0.05, rateLimited: 0.03, serverError: 0.05, dropped: 0.05 },
 };
@@ -154,6 +158,61 @@ describe('processes that share a log', function () {
     }
     await world.rest(30_000);
     assert.deepEqual(world.violations(), []);
+  });
+
+  it('tell where it sends what became of the entries of a process that is gone', async () => {
+    const world = new SharedWorld({ seed: 1, machines: 2 });
+    await world.clock.advance(2_000);
+    const sender = senderOf(world);
+    const other = 1 - sender;
+    for (let i = 0; i < 5; i += 1) world.add(other, device(i), [{ seg_id: 1, value: i }]);
+    // Taken into the log, and not sent yet.
+    await world.clock.advance(1);
+    assert.equal(world.store.rows.totals.waiting, 5);
+    world.kill(other, 1_000_000);
+    await world.clock.advance(120_000);
+    assert.deepEqual(
+      world.recovered.map(({ machine, end }) => ({ machine, end })),
+      Array.from({ length: 5 }, () => ({ machine: sender, end: 'accepted' })),
+    );
+  });
+
+  it('post nothing that was made ready before they slept longer than their lease', async () => {
+    const world = new SharedWorld({ seed: 1, machines: 2 });
+    await world.clock.advance(2_000);
+    const sender = senderOf(world);
+    world.machines[sender]!.handle.delayMs = () => 50;
+    const ready: number[] = [];
+    const { rows } = world.store;
+    const commit = rows.commit.bind(rows);
+    rows.commit = (parts) => {
+      for (const { post } of parts.depart ?? []) ready.push(post);
+      return commit(parts);
+    };
+    world.add(sender, device(1), [{ seg_id: 1, value: 1 }]);
+    while (ready.length === 0) await world.clock.advance(1);
+    assert.equal(world.posts.length, 0);
+    world.sleep(sender, 10_000);
+    await world.clock.advance(20_000);
+    assert.equal(senderOf(world), 1 - sender);
+    assert.deepEqual(
+      world.posts.filter(({ machine }) => machine === sender),
+      [],
+    );
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('close what they had of the log when another sends', async () => {
+    const world = new SharedWorld({ seed: 1, machines: 2 });
+    await world.clock.advance(2_000);
+    for (let turn = 0; turn < 4; turn += 1) {
+      const sender = senderOf(world);
+      world.sleep(sender, 10_000);
+      await world.clock.advance(15_000);
+      assert.equal(senderOf(world), 1 - sender);
+      assert.equal(world.store.openOutboxes.size, 1);
+    }
   });
 
   for (const [name, faults, options] of [

@@ -56,6 +56,8 @@ export class MemoryLogStore {
   readonly instances = new Map<string, { readonly name: string; readonly seenAtMs: number }>();
   readonly takers = new Map<number, string>();
   readonly handles = new Set<MemorySharedLog>();
+  /** Holders' outboxes that were opened and not closed. */
+  readonly openOutboxes = new Set<Outbox>();
   letters: StoredLetter[] = [];
   readonly #streams = new Map<string, Stream>();
   #lastLetter = 0;
@@ -395,6 +397,7 @@ class HolderOutbox implements Outbox {
         return store.takeOver();
       });
       this.#isOpen = true;
+      store.openOutboxes.add(this);
       return {
         ...opened,
         flights: flights.map(({ untilWallMs, ...flight }) => ({
@@ -447,6 +450,7 @@ class HolderOutbox implements Outbox {
 
   async close(): Promise<void> {
     this.#isOpen = false;
+    this.log.store.openOutboxes.delete(this);
     await this.#last.catch(() => undefined);
   }
 

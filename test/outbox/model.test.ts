@@ -8,8 +8,8 @@ import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import type { Commit, NewRow, Opened, Outbox, OutboxError, Page, Row } from '../../src/outbox/outbox';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { compileOutbox, type Compiled } from './compiled';
-import { temporaryFolder } from './rows';
-import { batchOf, processNamed, TestDatabase, type PostgresQueue } from './shared-stores';
+import { batchOf, temporaryFolder } from './rows';
+import { processNamed, TestDatabase, type PostgresQueue } from './shared-stores';
 import type { PostgresLog } from '../../src/outbox/postgres-log';
 
 interface Shape {

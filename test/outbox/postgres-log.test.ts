@@ -17,8 +17,8 @@ import type { News } from '../../src/outbox/shared-log';
 import { until } from '../support/node-red';
 import { postgresAt } from '../support/services';
 import { FaultyWay } from './faulty-way';
-import { codeOf, errorOf, readAll, seqs } from './rows';
-import { batchOf, processNamed, sharedRow, TestDatabase, type PostgresQueue } from './shared-stores';
+import { batchOf, codeOf, errorOf, readAll, seqs, sharedRow } from './rows';
+import { processNamed, TestDatabase, type PostgresQueue } from './shared-stores';
 
 const leaseMs = 60_000;
 const [one, two] = [processNamed('one'), processNamed('two')];

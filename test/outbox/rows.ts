@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { NewRow, Outbox, OutboxError, Row } from '../../src/outbox/outbox';
+import type { Batch, SharedRow } from '../../src/outbox/shared-log';
 
 export function newRow(seq: number, more: Partial<NewRow> = {}): NewRow {
   return {
@@ -21,6 +22,27 @@ export function newRow(seq: number, more: Partial<NewRow> = {}): NewRow {
 
 export function newRows(first: number, last: number, more: Partial<NewRow> = {}): NewRow[] {
   return seqs(first, last).map((seq) => newRow(seq, more));
+}
+
+export function sharedRow(user: number, more: Partial<SharedRow> = {}): SharedRow {
+  return {
+    lane: 'add',
+    userHash: user,
+    source: { node: 'out', account: 'account' },
+    bornWallMs: 1_700_000_000_000 + user,
+    takenWallMs: 1_700_000_000_500 + user,
+    body: `{"user_id":"${user}"}`,
+    ...more,
+  };
+}
+
+export function batchOf(
+  stream: string,
+  number: number,
+  rows: readonly SharedRow[],
+  more: Partial<Batch> = {},
+): Batch {
+  return { stream, number, instance: stream, rows, maxEntries: 1_000_000, maxChars: 1e9, ...more };
 }
 
 export function seqs(first: number, last: number): number[] {

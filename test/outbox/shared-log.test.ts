@@ -4,15 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { News, SharedLog } from '../../src/outbox/shared-log';
 import { until } from '../support/node-red';
-import { codeOf, readAll, seqs } from './rows';
-import {
-  batchOf,
-  MemoryQueue,
-  processNamed,
-  sharedRow,
-  TestDatabase,
-  type SharedQueue,
-} from './shared-stores';
+import { batchOf, codeOf, readAll, seqs, sharedRow } from './rows';
+import { MemoryQueue, processNamed, TestDatabase, type SharedQueue } from './shared-stores';
 
 const leaseMs = 5_000;
 const [one, two, three] = [processNamed('one'), processNamed('two'), processNamed('three')];

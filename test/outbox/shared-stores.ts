@@ -3,7 +3,7 @@ import { OutboxError } from '../../src/outbox/outbox';
 import { systemLineClock, type LineClock } from '../../src/outbox/postgres-line';
 import { PostgresLog, type PostgresLogOptions } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
-import type { Batch, Instance, SharedLog, SharedRow } from '../../src/outbox/shared-log';
+import type { Instance, SharedLog } from '../../src/outbox/shared-log';
 import {
   findPostgres,
   freshPostgresDatabase,
@@ -134,27 +134,6 @@ function skewedClock(skewMs: number): LineClock {
 
 export function processNamed(id: string): Instance {
   return { id, name: `machine of ${id}` };
-}
-
-export function sharedRow(user: number, more: Partial<SharedRow> = {}): SharedRow {
-  return {
-    lane: 'add',
-    userHash: user,
-    source: { node: 'out', account: 'account' },
-    bornWallMs: 1_700_000_000_000 + user,
-    takenWallMs: 1_700_000_000_500 + user,
-    body: `{"user_id":"${user}"}`,
-    ...more,
-  };
-}
-
-export function batchOf(
-  stream: string,
-  number: number,
-  rows: readonly SharedRow[],
-  more: Partial<Batch> = {},
-): Batch {
-  return { stream, number, instance: stream, rows, maxEntries: 1_000_000, maxChars: 1e9, ...more };
 }
 
 /** What a call came to, errors as their codes. */

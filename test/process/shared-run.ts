@@ -4,23 +4,36 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Limits } from '../../src/delivery/ledger';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import type { Fault } from '../../src/sandbox/sandbox';
-import { AudienceSite, assertNothingEscaped } from '../support/audience-site';
+import {
+  AudienceSite,
+  assertNothingEscaped,
+  audienceFlow,
+  nodeIds,
+  type SiteOptions,
+} from '../support/audience-site';
 import { EventLoad, type LoadOptions } from '../support/event-load';
 import { ExpectedAudience } from '../support/expected-audience';
 import { until, type NodeRedVersion } from '../support/node-red';
+import type { OwnNetwork } from '../support/own-network';
 import { assertQuotaKept } from '../support/quota';
+import { Relay } from '../support/relay';
 import { postgresAt } from '../support/services';
 import { StandAloneSandbox } from '../support/stand-alone-sandbox';
 
 export interface SharedSites {
   readonly versions: readonly NodeRedVersion[];
   readonly databaseUrl: string;
+  /** Where the test itself asks, which is that unless said. */
+  readonly askedUrl?: string;
   readonly users?: number;
   readonly clients?: number;
   readonly pauseMs?: number;
   readonly limits?: Limits;
   readonly faults?: readonly Fault[];
   readonly delivery?: LoadOptions['delivery'];
+  readonly sticky?: boolean;
+  /** The last of them runs in it. */
+  readonly network?: OwnNetwork | null;
 }
 
 /** What is in the database, as an operator would ask it. */
@@ -34,14 +47,18 @@ export interface SharedState {
 export class SharedRun {
   readonly expected = new ExpectedAudience();
   readonly load: EventLoad;
+  askedUrl: string;
 
   private constructor(
     readonly sandbox: StandAloneSandbox,
+    /** Where the service is, for all of them. */
+    private readonly serviceUrl: string,
     readonly sites: readonly AudienceSite[],
-    private readonly databaseUrl: string,
     private readonly options: SharedSites,
+    private readonly relays: readonly Relay[],
   ) {
-    const { users = 240, clients = 16, pauseMs = 5, delivery = 'once' } = options;
+    const { users = 240, clients = 16, pauseMs = 5, delivery = 'once', sticky = false } = options;
+    this.askedUrl = options.askedUrl ?? options.databaseUrl;
     this.load = new EventLoad({
       expected: this.expected,
       users,
@@ -49,24 +66,29 @@ export class SharedRun {
       pauseMs,
       answerMs: 15_000,
       delivery,
+      sticky,
     });
   }
 
   /** Each runs, and knows who sends. */
   static async start(options: SharedSites): Promise<SharedRun> {
-    const { versions, databaseUrl, limits, faults = [] } = options;
+    const { versions, limits, faults = [], network = null } = options;
     const sandbox = await StandAloneSandbox.start({ faults });
+    const relays = network === null ? [] : [await Relay.open(sandbox.url, network.outside)];
+    const serviceUrl = relays[0]?.url ?? sandbox.url;
     const sites: AudienceSite[] = [];
-    const run = new SharedRun(sandbox, sites, databaseUrl, options);
+    const run = new SharedRun(sandbox, serviceUrl, sites, options, relays);
     try {
       for (const [index, version] of versions.entries()) {
-        const name = `node-${index + 1}`;
+        const isInside = network !== null && index === versions.length - 1;
         const site = await AudienceSite.make({
           version,
-          serviceUrl: sandbox.url,
-          databaseUrl,
-          name,
+          serviceUrl,
+          databaseUrl: options.databaseUrl,
+          name: `node-${index + 1}`,
+          settings: { instantAudience: { metrics: true } },
           ...(limits !== undefined && { limits }),
+          ...(isInside && (await insideOf(network, options.databaseUrl, relays))),
         });
         sites.push(site);
         await site.start();
@@ -84,9 +106,8 @@ export class SharedRun {
   }
 
   async state(): Promise<SharedState> {
-    const { url } = this.sandbox;
-    const schema = schemaOf({ origin: new URL(url).origin, member: '1' });
-    const client = await postgresAt(this.databaseUrl);
+    const schema = schemaOf({ origin: new URL(this.serviceUrl).origin, member: '1' });
+    const client = await postgresAt(this.askedUrl);
     try {
       const { rows } = await client.query(`
         SELECT total.waiting::int AS waiting, lease.epoch::int AS epoch,
@@ -110,6 +131,31 @@ export class SharedRun {
       () => `somebody other than ${not} who sends; logs:\n${this.logs()}`,
     );
     return this.sites.findIndex((_, index) => `node-${index + 1}` === sender);
+  }
+
+  /** Entries that each that runs keeps on its machine. */
+  async kept(): Promise<number[]> {
+    const texts = this.sites
+      .filter(({ isRunning }) => isRunning)
+      .map(({ running }) => running.text('instant-audience/metrics'));
+    return (await Promise.all(texts)).map((text) =>
+      Number(/^\w+_kept_entries\{.*\} (\d+)$/m.exec(text)?.[1]),
+    );
+  }
+
+  /** Each restarts what a deploy of this type has changed: everything, the account, or the out node. */
+  async deployAll(deploy: number): Promise<void> {
+    const { type, id } = deploys[deploy % deploys.length]!;
+    const { limits, databaseUrl } = this.options;
+    for (const site of this.sites) {
+      const flow = audienceFlow({
+        serviceUrl: this.serviceUrl,
+        databaseUrl,
+        ...(limits !== undefined && { limits }),
+      });
+      const changed = flow.map((node) => (node.id === id ? { ...node, info: `deploy ${deploy}` } : node));
+      await site.running.deploy(changed, type);
+    }
   }
 
   /** Resolves when nothing has waited in the database for so long that no machine keeps anything back either. */
@@ -161,8 +207,29 @@ export class SharedRun {
       }
       await site.close();
     }
+    for (const relay of this.relays) await relay.close();
     await this.sandbox.kill();
   }
+}
+
+const deploys = [
+  { type: 'full', id: nodeIds.tab },
+  { type: 'nodes', id: nodeIds.account },
+  { type: 'nodes', id: nodeIds.out },
+] as const;
+
+/** It has a way of its own to the database. */
+async function insideOf(
+  network: OwnNetwork,
+  databaseUrl: string,
+  relays: Relay[],
+): Promise<Partial<SiteOptions>> {
+  const relay = await Relay.open(databaseUrl, network.databaseHost);
+  relays.push(relay);
+  const far = new URL(databaseUrl);
+  far.host = new URL(relay.url).host;
+  const settings = { instantAudience: { metrics: true }, uiHost: network.inside };
+  return { databaseUrl: far.href, through: network.through, settings };
 }
 
 /** What a machine keeps is handed over a second after the database is back, at the latest. */

@@ -28,6 +28,7 @@ export interface SiteOptions {
   readonly moreNodes?: readonly FlowNode[];
   /** Beside what is needed. */
   readonly settings?: Start['settings'];
+  readonly through?: Start['through'];
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -143,7 +144,7 @@ export class AudienceSite {
   /** Starts Node-RED; `changed` holds from now on. */
   async start(changed: Partial<SiteOptions> = {}): Promise<void> {
     this.options = { ...this.options, ...changed };
-    const { databaseUrl, name, settings, env } = this.options;
+    const { databaseUrl, name, settings, through, env } = this.options;
     this.nodeRed = await NodeRed.start({
       version: this.options.version,
       userDir: this.userDir,
@@ -156,8 +157,13 @@ export class AudienceSite {
         },
       },
       ...(settings !== undefined && { settings }),
+      ...(through !== undefined && { through }),
       env: { ...env, ...(name !== undefined && { INSTANCE_AUDIENCE_NAME: name }) },
     });
+  }
+
+  get isRunning(): boolean {
+    return this.nodeRed !== null;
   }
 
   get running(): NodeRed {

@@ -18,7 +18,6 @@ export interface LoadOptions {
    * answer it is open whether it was taken), or sends it again until it is taken (`untilTaken`).
    */
   readonly delivery: 'once' | 'untilTaken';
-  /** Each client's messages, and so each user's events, go to one of the addresses as long as these stay the same. */
   readonly sticky?: boolean;
   /** A message has 1 … so many events; 5 unless said. */
   readonly mostEvents?: number;
@@ -50,6 +49,8 @@ const notTaken: ReadonlySet<number> = new Set([404, 503]);
 
 export class EventLoad {
   readonly counts: LoadCounts = { taken: 0, unanswered: 0, repeated: 0 };
+  /** Each client's messages, and so each user's events, go to one of the addresses as long as these stay the same. */
+  sticky: boolean;
   private urls: readonly string[] = [];
   private number = 0;
   private stopping = false;
@@ -60,6 +61,7 @@ export class EventLoad {
 
   constructor(private readonly options: LoadOptions) {
     this.random = options.random ?? Math.random;
+    this.sticky = options.sticky ?? false;
   }
 
   /** Sends until `stop`: each message, and each try of one, to any of the addresses unless it is sticky. */
@@ -106,9 +108,9 @@ export class EventLoad {
 
   /** False when the other side is gone and the client gives up. */
   private async deliver({ entries, changes }: Message, client: number): Promise<boolean> {
-    const { expected, delivery, sticky = false } = this.options;
+    const { expected, delivery } = this.options;
     for (;;) {
-      const url = this.urls[sticky ? client % this.urls.length : this.below(this.urls.length)]!;
+      const url = this.urls[this.sticky ? client % this.urls.length : this.below(this.urls.length)]!;
       const answer = await send(url, entries, this.options.answerMs ?? answerMs);
       if (answer === 'taken') {
         expected.taken(changes);

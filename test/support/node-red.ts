@@ -24,6 +24,8 @@ export interface Start {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** A directory that an earlier start left; its flows are used unless `flows` is given. Kept at stop. */
   readonly userDir?: string;
+  /** A program, with its arguments, that runs it in its place. */
+  readonly through?: readonly string[];
 }
 
 export interface Stopped {
@@ -109,14 +111,16 @@ export class NodeRed {
   static async start(start: Start): Promise<NodeRed> {
     const userDir = start.userDir ?? (await freshUserDir());
     await writeUserFiles(userDir, start);
-    const args = [
+    const [program, ...args] = [
+      ...(start.through ?? []),
+      await nodeFor(start.version),
       programs[start.version],
       '--userDir',
       userDir,
       '--settings',
       path.join(userDir, 'settings.js'),
     ];
-    const child = spawn(await nodeFor(start.version), args, {
+    const child = spawn(program, args, {
       cwd: userDir,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_OPTIONS: '', LANG: 'en_US.UTF-8', LC_ALL: '', ...start.env },

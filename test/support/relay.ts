@@ -14,11 +14,12 @@ export class Relay {
   private constructor(
     private targetPort: number,
     private port: number,
+    private readonly host: string,
   ) {}
 
-  /** Opens a relay to what listens at `targetUrl`, on a port of its own. */
-  static async open(targetUrl: string): Promise<Relay> {
-    const relay = new Relay(Number(new URL(targetUrl).port), 0);
+  /** Opens a relay to what listens at `targetUrl`, on a port of its own. `host`: this machine's address. */
+  static async open(targetUrl: string, host = loopback): Promise<Relay> {
+    const relay = new Relay(Number(new URL(targetUrl).port), 0, host);
     for (let tries = 1; ; tries += 1) {
       relay.port = ports.first + Math.floor(Math.random() * ports.count);
       try {
@@ -31,7 +32,7 @@ export class Relay {
   }
 
   get url(): string {
-    return `http://${loopback}:${this.port}`;
+    return `http://${this.host}:${this.port}`;
   }
 
   /** Breaks every connection and takes no more: who connects is refused. */
@@ -52,7 +53,7 @@ export class Relay {
   /** Listens again, on the same port. */
   async reopen(): Promise<void> {
     const server = createServer((client) => this.join(client, connect(this.targetPort, loopback)));
-    server.listen(this.port, loopback);
+    server.listen(this.port, this.host);
     await once(server, 'listening');
     this.server = server;
   }

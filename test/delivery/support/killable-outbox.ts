@@ -27,6 +27,8 @@ export interface KillableOptions {
   readonly fails: () => boolean;
   readonly killAt: KillPoint | null;
   readonly onKill: () => void;
+  /** A post of these users is about to leave: the engine asks for its mark. */
+  readonly onDepart: (userHashes: readonly number[]) => void;
 }
 
 export class KillableOutbox implements Outbox {
@@ -51,6 +53,7 @@ export class KillableOutbox implements Outbox {
   }
 
   commit(commit: Commit): Promise<void> {
+    for (const { userHashes } of commit.depart ?? []) this.options.onDepart(userHashes);
     return this.next(() => {
       if (this.options.fails()) throw new OutboxError('full', 'the disk is full');
       this.commits += 1;

@@ -122,6 +122,8 @@ export class SharedWorld {
   readonly messages: SharedMessage[] = [];
   readonly recovered: (Recovered & { readonly machine: number })[] = [];
   readonly complaints: string[] = [];
+  /** Which machine posted when. */
+  readonly posts: { readonly machine: number; readonly atMs: number }[] = [];
   readonly logged: string[] = [];
   calm = false;
   kills = 0;
@@ -211,6 +213,7 @@ export class SharedWorld {
       refused: () => undefined,
       post: async (body, token) => {
         if (!machine.alive) this.complaints.push('a dead process posts');
+        this.posts.push({ machine: this.machines.indexOf(machine), atMs: this.clock.monoMs() });
         const outcome = await this.service.post(body, token, 'a');
         await machine.clock.awakeNow();
         return machine.alive ? outcome : new Promise(() => undefined);

@@ -118,6 +118,8 @@ export class World {
   /** Nothing can be written to the disk or read from it. */
   diskFails = false;
   outbox!: KillableOutbox;
+  /** When posts were made up, in order: with a durable outbox one leaves only when its mark is written. */
+  readonly departures: { readonly atMs: number; readonly userHashes: readonly number[] }[] = [];
   engine!: Engine;
   processClock!: ProcessClock;
   readonly keepers = new Map<string, TokenKeeper>();
@@ -173,6 +175,7 @@ export class World {
       fails: () => this.diskFails,
       killAt,
       onKill: () => this.kill(),
+      onDepart: (userHashes) => this.departures.push({ atMs: this.clock.monoMs(), userHashes }),
     });
     this.engine = new Engine({
       outbox: options.outbox ?? (options.durable === false ? this.store : this.outbox),

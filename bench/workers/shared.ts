@@ -1,0 +1,168 @@
+// A process that shares a queue with others, as an account node makes it, without Node-RED; or only appends to its log.
+import { randomUUID } from 'node:crypto';
+import type { CheckedEntry } from '../../src/audience/entry';
+import type { Limits } from '../../src/delivery/ledger';
+import type { SharedQueue as SharedQueueType } from '../../src/delivery/shared-queue';
+import type { TicketEnd } from '../../src/delivery/tickets';
+import type { SharedRow } from '../../src/outbox/shared-log';
+import { nowMs } from '../support/now';
+import { entryOf } from './entries';
+import { checkEntry, MemoryOutbox, PostgresLog, ServiceClient, SharedQueue, systemClock } from './package';
+import { serve } from './serve';
+
+export interface Sharing {
+  readonly databaseUrl: string;
+  /** Of the queue. */
+  readonly member: string;
+  readonly serviceUrl: string;
+  /** Of the process; its posts carry it as their token. */
+  readonly name: string;
+  readonly limits: Limits;
+}
+
+const origin = 'https://bench.test';
+const source = { node: 'bench', account: 'bench' };
+const caps = { queueMaxEntries: 5_000_000, queueMaxBytes: 2_048_000_000 };
+
+let queue: SharedQueueType;
+let nextUser = 0;
+let trickling: NodeJS.Timeout | undefined;
+
+function submit(
+  numbers: readonly number[],
+  completeOn: 'accepted' | 'queued',
+  onEnd: (end: TicketEnd) => void,
+): void {
+  const entries = numbers.map((number): CheckedEntry => {
+    const result = checkEntry(entryOf(number));
+    if (!result.ok) throw new Error('An entry of the bench is refused.');
+    return result.entry;
+  });
+  queue.submit({ source, entries, indexes: null, completeOn, onEnd });
+}
+
+function rowsFrom(first: number, count: number): SharedRow[] {
+  return Array.from({ length: count }, (_, at) => ({
+    lane: 'add',
+    userHash: ((first + at) * 2_654_435_761) % 2 ** 53,
+    source,
+    bornWallMs: 1_700_000_000_000,
+    takenWallMs: 1_700_000_000_000,
+    body: JSON.stringify(entryOf(first + at)),
+  }));
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
+
+export const operations = {
+  /** Resolves when it knows who sends. */
+  async open({ databaseUrl, member, serviceUrl, name, limits }: Sharing): Promise<void> {
+    const { maxConcurrent } = limits;
+    const client = new ServiceClient({ authUrl: serviceUrl, serviceUrl, maxConcurrent });
+    queue = new SharedQueue({
+      ...caps,
+      sharedLog: new PostgresLog({ url: databaseUrl, origin, member }),
+      spool: new MemoryOutbox(),
+      instance: { id: randomUUID(), name },
+      clock: systemClock,
+      random: Math.random,
+      limits,
+    });
+    queue.attach({
+      account: 'bench',
+      token: () => Promise.resolve({ kind: 'token', token: name }),
+      refused: () => undefined,
+      post: (body, token) => client.post(body, token),
+      networkFloorMs: () => client.networkFloorMs(systemClock.monoMs()),
+    });
+    queue.onRecovered('bench', () => undefined);
+    queue.start();
+    while (queue.stats().shared?.sender == null) await sleep(5);
+  },
+
+  sender: (): string | null => queue.stats().shared?.sender ?? null,
+
+  /** Ten new users every 50 ms, from `first` on. */
+  trickle(first: number): void {
+    nextUser = first;
+    trickling = setInterval(() => {
+      const numbers = Array.from({ length: 10 }, () => nextUser++);
+      submit(numbers, 'queued', () => undefined);
+    }, 50);
+  },
+
+  /** One message for each user; resolves when all of them are accepted. */
+  async feed(first: number, users: number): Promise<void> {
+    let open = users;
+    const ended = (): void => void (open -= 1);
+    for (let user = 0; user < users; user += 1) {
+      submit([first + user], 'accepted', ended);
+      if (user % 1000 === 999) await new Promise((resolve) => setImmediate(resolve));
+    }
+    while (open > 0) await sleep(5);
+  },
+
+  cpuMs,
+
+  async close(): Promise<void> {
+    clearInterval(trickling);
+    await queue.park(5000);
+    await queue.close();
+  },
+
+  /** Milliseconds of each batch that is appended to the log, and of each plain insert of the same rows, in turns. */
+  async append(
+    { databaseUrl, member, name }: Pick<Sharing, 'databaseUrl' | 'member' | 'name'>,
+    batches: number,
+    rowsPerBatch: number,
+    plain: boolean,
+  ): Promise<{ appendMs: number[]; plainMs: number[] }> {
+    const log = new PostgresLog({ url: databaseUrl, origin, member });
+    await log.open();
+    const inserts = plain ? await plainTable(databaseUrl) : null;
+    const [appendMs, plainMs]: [number[], number[]] = [[], []];
+    for (let batch = 1; batch <= batches; batch += 1) {
+      const rows = rowsFrom(batch * rowsPerBatch, rowsPerBatch);
+      const startedMs = nowMs();
+      await log.append({
+        stream: name,
+        number: batch,
+        instance: name,
+        rows,
+        maxEntries: caps.queueMaxEntries,
+        maxChars: caps.queueMaxBytes,
+      });
+      const appendedMs = nowMs();
+      await inserts?.insert(rows);
+      appendMs.push(appendedMs - startedMs);
+      plainMs.push(nowMs() - appendedMs);
+    }
+    await inserts?.end();
+    await log.close({ id: name, name });
+    return { appendMs, plainMs };
+  },
+};
+
+/** What a table with a number, a user and a body takes, one statement for many rows. */
+async function plainTable(url: string) {
+  const { Client } = await import('pg');
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  await client.query(
+    'CREATE TABLE IF NOT EXISTS plain (seq bigserial PRIMARY KEY, "user" bigint NOT NULL, body text NOT NULL)',
+  );
+  return {
+    insert: (rows: readonly SharedRow[]) =>
+      client.query('INSERT INTO plain ("user", body) SELECT * FROM unnest($1::bigint[], $2::text[])', [
+        rows.map(({ userHash }) => userHash),
+        rows.map(({ body }) => body),
+      ]),
+    end: () => client.end(),
+  };
+}
+serve(operations);

@@ -1,0 +1,77 @@
+// Who may send: the lease as one process holds it, by its own monotonic clock.
+import { strict as assert } from 'node:assert';
+import { LeaseKeeper } from '../../src/delivery/lease-keeper';
+import type { Claim, Instance } from '../../src/outbox/shared-log';
+import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
+import { FakeClock } from './support/fake-clock';
+
+const instance: Instance = { id: 'one', name: 'machine one' };
+const leaseMs = 3_000;
+
+describe('the lease as a process holds it', () => {
+  let clock: FakeClock;
+  let log: MemorySharedLog;
+  let told: string[];
+  let keeper: LeaseKeeper;
+
+  beforeEach(async () => {
+    clock = new FakeClock();
+    log = new MemorySharedLog(new MemoryLogStore(clock));
+    await log.open();
+    told = [];
+    keeper = new LeaseKeeper({
+      log,
+      instance,
+      clock,
+      leaseMs,
+      events: {
+        claimed: ({ epoch }: Claim) => told.push(`epoch ${epoch}`),
+        gained: (epoch) => told.push(`gained ${epoch}`),
+        lost: () => told.push('lost'),
+        unreachable: () => told.push('unreachable'),
+      },
+    });
+  });
+
+  it('counts from when it asked, however late the answer comes', async () => {
+    log.delayMs = () => 500;
+    keeper.start();
+    await clock.advance(1_000);
+    assert.equal(keeper.mayPost, true);
+    log.cut();
+    await clock.advance(leaseMs - 1_000 - 250 - 1);
+    assert.equal(keeper.mayPost, true);
+    await clock.advance(1);
+    assert.equal(keeper.mayPost, false);
+  });
+
+  it('ends and begins anew when it comes back under another epoch', async () => {
+    keeper.start();
+    await clock.advance(10);
+    assert.deepEqual(told, ['gained 1', 'epoch 1']);
+    // Another one had it while this one was cut off.
+    log.cut();
+    await clock.advance(leaseMs + 1);
+    const { store } = log;
+    store.claim({ id: 'two', name: 'machine two' }, true, null, 1);
+    await clock.advance(2);
+    told.length = 0;
+    log.join();
+    await clock.advance(1_000);
+    assert.deepEqual(told.slice(0, 3), ['lost', 'gained 3', 'epoch 3']);
+    assert.equal(keeper.mayPost, true);
+  });
+
+  it('is given up at once, and not asked for again before it is wanted', async () => {
+    keeper.start();
+    await clock.advance(10);
+    await keeper.release();
+    assert.equal(keeper.mayPost, false);
+    await clock.advance(leaseMs);
+    assert.equal(log.store.holds('one', 1), false);
+    keeper.setWants(true);
+    await clock.advance(10);
+    assert.equal(log.store.holds('one', 2), true);
+    keeper.close();
+  });
+});
