@@ -23,12 +23,15 @@ import { StandAloneSandbox } from '../support/stand-alone-sandbox';
 export interface SharedSites {
   readonly versions: readonly NodeRedVersion[];
   readonly databaseUrl: string;
+  /** Where the test itself asks, which is that unless said. */
+  readonly askedUrl?: string;
   readonly users?: number;
   readonly clients?: number;
   readonly pauseMs?: number;
   readonly limits?: Limits;
   readonly faults?: readonly Fault[];
   readonly delivery?: LoadOptions['delivery'];
+  readonly sticky?: boolean;
   /** The last of them runs in it. */
   readonly network?: OwnNetwork | null;
 }
@@ -44,6 +47,7 @@ export interface SharedState {
 export class SharedRun {
   readonly expected = new ExpectedAudience();
   readonly load: EventLoad;
+  askedUrl: string;
 
   private constructor(
     readonly sandbox: StandAloneSandbox,
@@ -53,7 +57,8 @@ export class SharedRun {
     private readonly options: SharedSites,
     private readonly relays: readonly Relay[],
   ) {
-    const { users = 240, clients = 16, pauseMs = 5, delivery = 'once' } = options;
+    const { users = 240, clients = 16, pauseMs = 5, delivery = 'once', sticky = false } = options;
+    this.askedUrl = options.askedUrl ?? options.databaseUrl;
     this.load = new EventLoad({
       expected: this.expected,
       users,
@@ -61,6 +66,7 @@ export class SharedRun {
       pauseMs,
       answerMs: 15_000,
       delivery,
+      sticky,
     });
   }
 
@@ -101,7 +107,7 @@ export class SharedRun {
 
   async state(): Promise<SharedState> {
     const schema = schemaOf({ origin: new URL(this.serviceUrl).origin, member: '1' });
-    const client = await postgresAt(this.options.databaseUrl);
+    const client = await postgresAt(this.askedUrl);
     try {
       const { rows } = await client.query(`
         SELECT total.waiting::int AS waiting, lease.epoch::int AS epoch,

@@ -1,7 +1,7 @@
 // A PostgreSQL primary and its synchronous standby, both on this machine: the primary is killed, the standby promoted.
 import { execFile } from 'node:child_process';
 import { realpathSync } from 'node:fs';
-import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { chown, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -22,6 +22,8 @@ const startMs = 30_000;
 /** Only their processes are killed here, never the machine: nothing need reach the disk. */
 const quick = ['-c', 'fsync=off', '-c', 'shared_buffers=32MB'];
 
+type User = Awaited<ReturnType<typeof postgresUser>>;
+
 interface Programs {
   readonly initdb: string;
   readonly postgres: string;
@@ -31,14 +33,18 @@ interface Programs {
 /** `stop()` it in the end, whatever happened. */
 export class PostgresPair implements Service {
   readonly what = 'PostgreSQL primary with a standby that the test started';
+  readonly #programs: Programs;
+  readonly #as: User;
+  /** Two, at which primary and standby take turns. */
+  readonly #ports: readonly [number, number];
+  #primary = 0;
+  readonly #daemons: (Daemon | null)[] = [null, null];
 
-  private constructor(
-    private readonly primary: Daemon,
-    private readonly standby: Daemon,
-    /** Lets `postgres` in without a password. */
-    readonly primaryUrl: string,
-    readonly standbyUrl: string,
-  ) {}
+  private constructor(programs: Programs, as: User, ports: readonly [number, number]) {
+    this.#programs = programs;
+    this.#as = as;
+    this.#ports = ports;
+  }
 
   /** Null where the programs are not installed. Resolves when each commit waits for the standby. */
   static async find(): Promise<PostgresPair | null> {
@@ -48,70 +54,85 @@ export class PostgresPair implements Service {
     const beside = path.dirname(realpathSync(postgres));
     const [initdb, pg_basebackup] = [findProgram('initdb', beside), findProgram('pg_basebackup', beside)];
     if (initdb === null || pg_basebackup === null) return null;
-    return PostgresPair.start({ initdb, postgres, pg_basebackup });
-  }
-
-  private static async start({ initdb, postgres, pg_basebackup }: Programs): Promise<PostgresPair> {
-    const as = await postgresUser();
-    const [first, second] = [await freshFolder(as), await freshFolder(as)];
-    const startAt = async (folder: string, port: number): Promise<Daemon> => {
-      const options = ['-D', path.join(folder, 'data'), '-p', `${port}`, '-k', folder, '-h', loopback];
-      return Daemon.start(postgres, [...options, ...quick], port, folder, as);
-    };
-    const data = path.join(first, 'data');
-    await run(initdb, ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync'], as);
-    const [port, standbyPort] = [await freePort(), await freePort()];
-    const [primaryUrl, standbyUrl] = [postgresUrl(port), postgresUrl(standbyPort)];
-    const primary = await startAt(first, port);
+    const ports = [await freePort(), await freePort()] as const;
+    const pair = new PostgresPair({ initdb, postgres, pg_basebackup }, await postgresUser(), ports);
     try {
-      await letsIn(primaryUrl);
-      const copy = ['-D', path.join(second, 'data'), '-d', primaryUrl, '-R', '-X', 'stream', '-c', 'fast'];
-      await run(pg_basebackup, [...copy, '--no-sync'], as);
-      const standby = await startAt(second, standbyPort);
-      const pair = new PostgresPair(primary, standby, primaryUrl, standbyUrl);
-      try {
-        await pair.waitForStandby();
-        return pair;
-      } catch (error) {
-        await standby.stop('SIGKILL');
-        throw error;
-      }
+      await pair.#startPrimary();
+      await pair.renew();
     } catch (error) {
-      await primary.stop('SIGKILL');
-      await rm(second, { recursive: true, force: true });
+      await pair.stop('SIGKILL');
       throw error;
     }
+    return pair;
   }
 
-  /** Only now, so that the standby's copy of the settings does not have it wait for itself. */
-  private async waitForStandby(): Promise<void> {
+  /** These let `postgres` in without a password. */
+  get primaryUrl(): string {
+    return postgresUrl(this.#ports[this.#primary]!);
+  }
+
+  get standbyUrl(): string {
+    return postgresUrl(this.#ports[1 - this.#primary]!);
+  }
+
+  /** Names both. */
+  get url(): string {
+    return `postgres://postgres@${this.#ports.map((port) => `${loopback}:${port}`).join()}/postgres`;
+  }
+
+  /** kill -9 of all of its processes at once, as when its machine loses its power. */
+  async killPrimary(): Promise<void> {
+    const daemon = this.#daemons[this.#primary];
+    this.#daemons[this.#primary] = null;
+    await daemon?.killWithChildren();
+    await daemon?.stop();
+  }
+
+  /** Resolves when what was the standby takes changes; it is the primary from then on. */
+  async promote(): Promise<void> {
+    await ask(this.standbyUrl, 'SELECT pg_promote()');
+    this.#primary = 1 - this.#primary;
+  }
+
+  /** Gives the primary a new standby, for which each commit waits. */
+  async renew(): Promise<void> {
+    const folder = await freshFolder(this.#as);
+    const copy = ['-D', path.join(folder, 'data'), '-d', this.primaryUrl, '-R', '-X', 'stream', '-c', 'fast'];
+    await run(this.#programs.pg_basebackup, [...copy, '--no-sync'], this.#as);
+    await this.#startAt(1 - this.#primary, folder);
+    // Only now, so that the standby's copy of the settings does not have it wait for itself.
     await ask(this.primaryUrl, `ALTER SYSTEM SET synchronous_standby_names = '*'`);
     await ask(this.primaryUrl, 'SELECT pg_reload_conf()');
+    const state = 'SELECT sync_state FROM pg_stat_replication';
     await until(
-      async () =>
-        (await ask(this.primaryUrl, 'SELECT sync_state FROM pg_stat_replication'))[0]?.sync_state === 'sync',
+      async () => (await ask(this.primaryUrl, state))[0]?.sync_state === 'sync',
       startMs,
       () => 'a synchronous standby',
     );
   }
 
-  /** kill -9 of all of its processes at once, as when its machine loses its power. */
-  killPrimary(): Promise<void> {
-    return this.primary.killWithChildren();
+  async stop(signal: NodeJS.Signals = 'SIGINT'): Promise<void> {
+    // The standby first: without one the primary would wait for it with its last commits.
+    for (const place of [1 - this.#primary, this.#primary]) await this.#daemons[place]?.stop(signal);
   }
 
-  /** Resolves when the standby takes changes. */
-  async promote(): Promise<void> {
-    await ask(this.standbyUrl, 'SELECT pg_promote()');
+  async #startPrimary(): Promise<void> {
+    const folder = await freshFolder(this.#as);
+    const options = ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync'];
+    await run(this.#programs.initdb, ['-D', path.join(folder, 'data'), ...options], this.#as);
+    await this.#startAt(this.#primary, folder);
+    await letsIn(this.primaryUrl);
   }
 
-  async stop(): Promise<void> {
-    await this.standby.stop('SIGINT');
-    await this.primary.stop('SIGINT');
+  async #startAt(place: number, folder: string): Promise<void> {
+    const port = this.#ports[place]!;
+    const options = ['-D', path.join(folder, 'data'), '-p', `${port}`, '-k', folder, '-h', loopback];
+    const { postgres } = this.#programs;
+    this.#daemons[place] = await Daemon.start(postgres, [...options, ...quick], port, folder, this.#as);
   }
 }
 
-async function freshFolder({ uid, gid }: { readonly uid?: number; readonly gid?: number }): Promise<string> {
+async function freshFolder({ uid, gid }: User): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'pg-'));
   if (uid !== undefined && gid !== undefined) await chown(folder, uid, gid);
   return folder;
