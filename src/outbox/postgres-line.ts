@@ -29,6 +29,7 @@ export const systemLineClock: LineClock = {
 
 export const connectMs = 5_000;
 export const callMs = 5_000;
+const goodbyeMs = 1_000;
 
 /** Transactions that met another one, and are to be tried again: serialization failure, deadlock. */
 const metAnother = ['40001', '40P01'];
@@ -84,7 +85,7 @@ export class Line {
     this.#closed = true;
     const client = this.#client;
     this.#client = null;
-    await client?.end().catch(() => undefined);
+    if (client !== null) await hangUp(client, this.options.clock);
   }
 
   /** Breaks the connection: what is on its way ends in an error. */
@@ -149,7 +150,7 @@ export class Line {
     if (client === null) return;
     if (this.#client === client) this.#client = null;
     // With a call on its way this breaks the connection off.
-    void client.end().catch(() => undefined);
+    void hangUp(client, this.options.clock);
   }
 }
 
@@ -177,20 +178,26 @@ export function inTime<T>(clock: LineClock, call: Promise<T>, giveUp: () => void
   });
 }
 
+/** Resolves when the connection has ended: by force when the other side does not answer the goodbye. Never rejects. */
+export async function hangUp(client: Client, clock: LineClock): Promise<void> {
+  const cancel = clock.after(goodbyeMs, () => client.connection.stream.destroy());
+  await client.end().catch(() => undefined);
+  cancel();
+}
+
 /** Of several hosts only one that takes writes. Rejects with whatever went wrong. */
 export async function connect(
   { makeClient, address, hosts, clock }: LineOptions,
   host: Host,
 ): Promise<Client> {
-  const secure = await tryConnect(makeClient, configOf(address, host, address.ssl)).catch(
-    async (error: unknown) => {
-      const hasNoTls = error instanceof Error && error.message.includes('does not support SSL');
-      if (!address.plainIfRefused || !hasNoTls) throw error;
-      return tryConnect(makeClient, configOf(address, host, false));
-    },
-  );
+  const open = (ssl: Address['ssl']) => tryConnect(makeClient, configOf(address, host, ssl), clock);
+  const secure = await open(address.ssl).catch(async (error: unknown) => {
+    const hasNoTls = error instanceof Error && error.message.includes('does not support SSL');
+    if (!address.plainIfRefused || !hasNoTls) throw error;
+    return open(false);
+  });
   if (hosts.inOrder.length > 1 && (await isReadOnly(secure, clock))) {
-    void secure.end().catch(() => undefined);
+    void hangUp(secure, clock);
     throw Object.assign(new Error(`${nameOf(host)} takes no changes`), { severity: 'ERROR', code: '25006' });
   }
   return secure;
@@ -212,7 +219,7 @@ function configOf(address: Address, { host, port }: Host, ssl: Address['ssl']): 
   };
 }
 
-async function tryConnect(makeClient: MakeClient, config: ClientConfig): Promise<Client> {
+async function tryConnect(makeClient: MakeClient, config: ClientConfig, clock: LineClock): Promise<Client> {
   const client = makeClient(config);
   // Unheard, an error between two calls would end the process.
   client.on('error', () => undefined);
@@ -220,7 +227,7 @@ async function tryConnect(makeClient: MakeClient, config: ClientConfig): Promise
     await client.connect();
     return client;
   } catch (error) {
-    void client.end().catch(() => undefined);
+    void hangUp(client, clock);
     throw error;
   }
 }
@@ -229,7 +236,7 @@ async function isReadOnly(client: Client, clock: LineClock): Promise<boolean> {
   const { rows } = await inTime(
     clock,
     client.query<{ transaction_read_only: string }>('SHOW transaction_read_only'),
-    () => void client.end().catch(() => undefined),
+    () => void hangUp(client, clock),
   );
   return rows[0]?.transaction_read_only === 'on';
 }

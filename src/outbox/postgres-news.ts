@@ -3,7 +3,7 @@
 
 import type { Client } from 'pg';
 
-import { connect, inTime, type LineOptions } from './postgres-line';
+import { connect, hangUp, inTime, type LineOptions } from './postgres-line';
 import type { News } from './shared-log';
 
 const againMs = 1_000;
@@ -37,7 +37,7 @@ export class NewsLine {
     this.#cancel?.();
     const client = this.#client;
     this.#client = null;
-    await client?.end().catch(() => undefined);
+    if (client !== null) await hangUp(client, this.options.clock);
   }
 
   async #connect(): Promise<void> {
@@ -45,7 +45,7 @@ export class NewsLine {
     try {
       const client = await this.#listen();
       if (this.#closed) {
-        void client.end().catch(() => undefined);
+        void hangUp(client, this.options.clock);
         return;
       }
       this.#client = client;
@@ -66,7 +66,7 @@ export class NewsLine {
         client.on('error', () => this.#drop(client));
         client.on('end', () => this.#drop(client));
         client.on('notification', ({ payload }) => this.#hear(payload ?? ''));
-        const end = (): void => void client.end().catch(() => undefined);
+        const end = (): void => void hangUp(client, this.options.clock);
         await inTime(this.options.clock, client.query(`LISTEN ${this.channel}`), end).catch(
           (error: unknown) => {
             end();
@@ -89,7 +89,7 @@ export class NewsLine {
   #drop(client: Client | null): void {
     if (client === null || this.#client !== client) return;
     this.#client = null;
-    void client.end().catch(() => undefined);
+    void hangUp(client, this.options.clock);
     if (this.#closed) return;
     this.take({ kind: 'lost' }, null);
     this.#again();

@@ -22,6 +22,8 @@ export class FaultyWay {
   holdsAnswers = false;
   /** Nothing comes back; it is lost. */
   losesAnswers = false;
+  /** What clients send vanishes, also that they hang up; nothing comes back. */
+  vanishes = false;
   /** New connections are refused. */
   refuses = false;
 
@@ -32,7 +34,7 @@ export class FaultyWay {
 
   static async to(targetUrl: string): Promise<FaultyWay> {
     const way = new FaultyWay(Number(new URL(targetUrl).port), targetUrl);
-    way.#server = createServer((client) => way.#join(client));
+    way.#server = createServer({ allowHalfOpen: true }, (client) => way.#join(client));
     way.#server.listen(0, loopback);
     await once(way.#server, 'listening');
     return way;
@@ -92,11 +94,14 @@ export class FaultyWay {
     for (const socket of [client, pair.server]) socket.on('error', () => undefined);
     client.on('data', (chunk: Buffer) => {
       if (this.holdsCalls) pair.held.push(chunk);
-      else pair.server.write(chunk);
+      else if (!this.vanishes) pair.server.write(chunk);
+    });
+    client.on('end', () => {
+      if (!this.vanishes) client.end();
     });
     pair.server.on('data', (chunk: Buffer) => {
       if (this.holdsAnswers) pair.heldAnswers.push(chunk);
-      else if (!this.losesAnswers) client.write(chunk);
+      else if (!this.losesAnswers && !this.vanishes) client.write(chunk);
     });
     client.on('close', () => {
       if (pair.held.length === 0 && !this.losesAnswers) pair.server.end();

@@ -30,6 +30,12 @@ const quickClock: LineClock = {
   after: (delayMs, call) => systemLineClock.after(delayMs === callMs ? delayMs : delayMs / 20, call),
 };
 
+/** One whose waits for an answer are short too. */
+const quickerClock: LineClock = {
+  ...systemLineClock,
+  after: (delayMs, call) => systemLineClock.after(delayMs / 20, call),
+};
+
 /** One whose waits for an answer end when the test says so. */
 class WatchedClock implements LineClock {
   readonly #due = new Set<() => void>();
@@ -366,6 +372,21 @@ describe('the shared log on PostgreSQL', function () {
         way.deliverAnswers();
         clock.answersAreLate();
         assert.equal((await claim).epoch, epoch);
+      } finally {
+        await way.close();
+      }
+    });
+
+    it('closes, though the database is gone without a word', async () => {
+      const way = await FaultyWay.to(database.url);
+      try {
+        const log = await queue.log(0, { url: way.url, clock: quickerClock });
+        await log.append(batchOf('one', 1, [sharedRow(1)]));
+        const { outbox } = await hold(log);
+        way.vanishes = true;
+        const closed = Promise.all([outbox.close(), log.close(one)]);
+        const inTime = await Promise.race([closed.then(() => true), sleep(10_000, false, { ref: false })]);
+        assert.equal(inTime, true);
       } finally {
         await way.close();
       }

@@ -24,6 +24,8 @@ export interface SiteOptions {
   readonly databaseUrl?: string;
   /** Among those, for people. */
   readonly name?: string;
+  /** More nodes for its flow, on the tab `nodeIds.tab`. */
+  readonly moreNodes?: readonly FlowNode[];
   /** Beside what is needed. */
   readonly settings?: Start['settings'];
   readonly through?: Start['through'];
@@ -146,7 +148,7 @@ export class AudienceSite {
     this.nodeRed = await NodeRed.start({
       version: this.options.version,
       userDir: this.userDir,
-      flows: audienceFlow(this.options),
+      flows: [...audienceFlow(this.options), ...(this.options.moreNodes ?? [])],
       credentials: {
         [nodeIds.account]: {
           username: 'jane',
