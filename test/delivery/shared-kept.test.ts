@@ -164,6 +164,32 @@ describe('what a machine keeps for a shared queue', function () {
     assert.ok(![...world.service.state.keys()].some((key) => key.includes(device(1))));
   });
 
+  it('is given up, too, when it was on its way to the database as the purge was asked for', async () => {
+    const world = await paused();
+    world.cut(1, 'all');
+    world.add(1, device(1), block, 'queued');
+    const error = await settle(world, queueOf(world, 1).purge());
+    assert.ok(error instanceof DismissedPartly);
+    assert.deepEqual([error.dismissed.entries, keptOn(world, 1)], [1, 0]);
+    assert.equal(await sent(world), 0);
+  });
+
+  it('is handed over behind what was erased while the database had no room for it', async () => {
+    const world = await paused({ queueMaxEntries: 2 });
+    await fill(world, 5, 6);
+    await keep(world, 1, 1);
+    world.add(1, device(2), block, 'queued');
+    world.join(1);
+    await world.clock.advance(5_000);
+    assert.equal(keptOn(world, 1), 2);
+    assert.deepEqual(await settle(world, queueOf(world, 1).erase(keysOf(1), device(1))), {
+      entries: 1,
+      inFlight: 0,
+    });
+    assert.equal(keptOn(world, 1), 1);
+    assert.equal(await sent(world), 3);
+  });
+
   it('is not given up by word to a machine that is gone', async () => {
     const world = await paused({ queueMaxEntries: 2 });
     await fill(world, 1, 2);
