@@ -7,6 +7,7 @@ import type { SharedRequest } from '../../src/delivery/shared-request';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import { OutboxError, type Outbox } from '../../src/outbox/outbox';
+import { queuesOf } from '../../src/outbox/postgres-left';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { testDatabase } from '../../src/outbox/postgres-test';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
@@ -181,6 +182,7 @@ function sharedOf(
         node.warn(RED._('account.keptInMemory', { reason })),
       ),
     instanceName: instanceName(RED.settings.uiPort),
+    queues: queuesOf(connection),
   };
 }
 

@@ -11,7 +11,7 @@ import { isSealed, type Seal, type SealOptions } from './seal';
 import { checkContent } from './sqlite-check';
 import { outboxError, toOpenError, toOutboxError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
-import { giveUpSeal, hasSeal, openSeal, sealNotes } from './sqlite-seal';
+import { giveUpSeal, hasSeal, newSeal, openSeal, sealNotes } from './sqlite-seal';
 
 const laneCodes: Readonly<Record<Lane, number>> = { add: 0, removal: 1 };
 const lanesByCode: readonly Lane[] = ['add', 'removal'];
@@ -291,15 +291,18 @@ export class SqliteLog {
 
   /** Null when new rows are plain. */
   get #sealing(): Seal | null {
-    return this.sealOptions?.isOn === true ? this.#seal : null;
+    if (this.sealOptions?.isOn !== true) return null;
+    if (this.#seal === null) throw outboxError('failed', this.path, 'its key is not there yet');
+    return this.#seal;
   }
 
   #settleSeal(): void {
-    const seal = this.#seal;
-    if (seal === null || this.sealOptions === null) return;
+    const { sealOptions } = this;
+    if (sealOptions === null || (!sealOptions.isOn && this.#seal === null)) return;
     this.#transaction(() => {
-      if (this.sealOptions?.isOn === true) sealNotes(this.db, seal);
-      else if (giveUpSeal(this.db, seal)) this.#seal = null;
+      this.#seal ??= newSeal(this.db, this.path, sealOptions);
+      if (sealOptions.isOn) sealNotes(this.db, this.#seal);
+      else if (giveUpSeal(this.db, this.#seal)) this.#seal = null;
     });
   }
 
@@ -324,8 +327,9 @@ export class SqliteLog {
   }
 
   #checkSeal(): void {
-    if (this.#seal === null && hasSeal(this.db))
-      throw outboxError('sealed', this.path, 'it was opened without a secret');
+    if (this.#seal !== null) return;
+    if (hasSeal(this.db)) throw outboxError('sealed', this.path, 'it was opened without a secret');
+    throw outboxError('damaged', this.path, 'its key is missing');
   }
 
   #blobOf({ userHashes }: FlightMark): Uint8Array {

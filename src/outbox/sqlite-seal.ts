@@ -20,30 +20,47 @@ export function hasSeal(db: DatabaseSync): boolean {
 }
 
 /**
- * The seal of the file; a new one where it is wanted and there is none, null where it is not wanted either. A key that
- * lay under an earlier secret is put under the one in use. Throws an OutboxError `sealed` when no secret fits.
+ * The seal of the file; null when it has none. A key that lay under an earlier secret is put under the one in use.
+ * Throws an OutboxError `sealed` when no secret fits.
  */
-export function openSeal(db: DatabaseSync, path: string, { isOn, secrets }: SealOptions): Seal | null {
+export function openSeal(db: DatabaseSync, path: string, { secrets }: SealOptions): Seal | null {
   const wrapped = keptKey(db);
-  if (wrapped === null && !isOn) return null;
-  const [current] = secrets;
-  if (current === undefined) throw outboxError('sealed', path, 'Node-RED has no credential secret');
-  const keep = (dataKey: Buffer): void => {
-    const sql = 'INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)';
-    db.prepare(sql).run(keyNote, wrapDataKey(dataKey, current));
-  };
-  if (wrapped === null) {
-    const dataKey = newDataKey();
-    keep(dataKey);
-    return new Seal(dataKey);
-  }
+  if (wrapped === null) return null;
+  const current = currentOf(secrets, path);
   for (const secret of secrets) {
     const dataKey = unwrapDataKey(wrapped, secret);
     if (dataKey === null) continue;
-    if (secret !== current) keep(dataKey);
+    if (secret !== current) keepKey(db, dataKey, current);
     return new Seal(dataKey);
   }
-  throw outboxError('sealed', path, 'Node-RED’s credential secret is another one now');
+  const why = 'Node-RED’s credential secret is another one now, or the key in the file is damaged';
+  throw outboxError('sealed', path, why);
+}
+
+/** A seal for a file that has none. Throws an OutboxError, also when something in it was sealed by a key that is gone. */
+export function newSeal(db: DatabaseSync, path: string, { secrets }: SealOptions): Seal {
+  const current = currentOf(secrets, path);
+  if (holdsSealed(db)) throw outboxError('damaged', path, 'its key is missing');
+  const dataKey = newDataKey();
+  keepKey(db, dataKey, current);
+  return new Seal(dataKey);
+}
+
+function currentOf([current]: readonly string[], path: string): string {
+  if (current === undefined) throw outboxError('sealed', path, 'Node-RED has no credential secret');
+  return current;
+}
+
+function keepKey(db: DatabaseSync, dataKey: Buffer, secret: string): void {
+  const sql = 'INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)';
+  db.prepare(sql).run(keyNote, wrapDataKey(dataKey, secret));
+}
+
+function holdsSealed(db: DatabaseSync): boolean {
+  const sql = `
+    SELECT EXISTS (SELECT 1 FROM entry NOT INDEXED WHERE body >= '~' AND body < char(127))
+        OR EXISTS (SELECT 1 FROM flight WHERE length(users) % 8 <> 0) AS found`;
+  return db.prepare(sql).get()?.found !== 0;
 }
 
 /** Notes that were written before sealing was switched on are sealed now; entries stay until they have ended. */
@@ -57,10 +74,7 @@ export function sealNotes(db: DatabaseSync, seal: Seal): void {
  */
 export function giveUpSeal(db: DatabaseSync, seal: Seal): boolean {
   rewriteNotes(db, (value) => (isSealed(value) ? seal.open(value) : null));
-  const left = `
-    SELECT EXISTS (SELECT 1 FROM entry NOT INDEXED WHERE body >= '~' AND body < char(127))
-        OR EXISTS (SELECT 1 FROM flight WHERE length(users) % 8 <> 0) AS left`;
-  if (db.prepare(left).get()?.left !== 0) return false;
+  if (holdsSealed(db)) return false;
   db.prepare('DELETE FROM meta WHERE key = ?').run(keyNote);
   return true;
 }

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 
 import { OutboxError, type NewRow, type Row } from '../../src/outbox/outbox';
+import type { SealOptions } from '../../src/outbox/seal';
 import { openLog, type SqliteLog } from '../../src/outbox/sqlite-log';
 import { newRow, temporaryFolder } from '../outbox/rows';
 import { fuzz, timeoutMs } from './cases';
@@ -135,8 +136,8 @@ interface Content {
   readonly lastSeq: number;
 }
 
-function contentOf(path: string): Content {
-  const log = openLog(path);
+function contentOf(path: string, seal: SealOptions | null): Content {
+  const log = openLog(path, seal);
   try {
     return contentIn(log);
   } finally {
@@ -158,8 +159,12 @@ function withoutText({ rows, ...rest }: Content): unknown {
   return { ...rest, rows: rows.map(({ seq, lane, state }) => ({ seq, lane, state })) };
 }
 
-describe('a queue file that was damaged', function () {
-  this.timeout(timeoutMs);
+describe('a queue file that was damaged', () => damagedFiles(null, ['damaged', 'newer_version']));
+describe('an encrypted queue file that was damaged', () =>
+  // A key that was damaged cannot be told from one under another secret.
+  damagedFiles({ isOn: true, secrets: ['a secret'] }, ['damaged', 'newer_version', 'sealed'], 0.25));
+
+function damagedFiles(seal: SealOptions | null, codes: readonly string[], share = 1): void {
   let folder: ReturnType<typeof temporaryFolder>;
   let path: string;
   /** As it lies there after a clean end, and after kill -9. */
@@ -171,7 +176,8 @@ describe('a queue file that was damaged', function () {
   before(() => {
     folder = temporaryFolder();
     path = join(folder.path, 'queue.sqlite');
-    const log = openLog(path);
+    const log = openLog(path, seal);
+    if (seal !== null) log.takeOver();
     states = fill(log);
     killed = { main: readFileSync(path), wal: readFileSync(`${path}-wal`) };
     log.close();
@@ -194,10 +200,10 @@ describe('a queue file that was damaged', function () {
     lay(files);
     let content: unknown;
     try {
-      content = withoutText(contentOf(path));
+      content = withoutText(contentOf(path, seal));
     } catch (error) {
       assert.ok(error instanceof OutboxError, String((error as Error).stack));
-      assert.ok(['damaged', 'newer_version'].includes(error.code), `${error.code}: ${error.message}`);
+      assert.ok(codes.includes(error.code), `${error.code}: ${error.message}`);
       assert.ok(error.message.includes(path) && error.message.endsWith('.'), error.message);
       assert.ok(isLeftAlone(files), `the refused file was changed (${error.message})`);
       return 'refused';
@@ -212,9 +218,10 @@ describe('a queue file that was damaged', function () {
     assert.equal(openedOrRefused(killed), 0);
   });
 
-  it('opens with every entry, or is refused with a sentence and left as it is', () => {
+  it('opens with every entry, or is refused with a sentence and left as it is', function () {
+    this.timeout(timeoutMs);
     const seen = { whole: 0, refused: 0 };
-    fuzz(damage, 1_200, (how) => {
+    fuzz(damage, 1_200 * share, (how) => {
       const opened = openedOrRefused({ main: damaged(closed.main, how), wal: null });
       assert.ok(opened === 0 || opened === 'refused', `${opened} commits are gone`);
       seen[opened === 0 ? 'whole' : 'refused'] += 1;
@@ -222,9 +229,10 @@ describe('a queue file that was damaged', function () {
     assert.ok(seen.whole > 0 && seen.refused > 0, JSON.stringify(seen));
   });
 
-  it('loses nothing of what was committed before kill -9 when its -wal is damaged, but for its last commits', () => {
+  it('loses nothing of what was committed before kill -9 when its -wal is damaged, but for its last commits', function () {
+    this.timeout(timeoutMs);
     const seen = { whole: 0, last: 0, refused: 0 };
-    fuzz(damage, 800, (how) => {
+    fuzz(damage, 800 * share, (how) => {
       const opened = openedOrRefused({ main: killed.main, wal: damaged(killed.wal!, how) });
       // What was cut off is not there to be missed.
       assert.ok(opened === 'refused' || opened <= 2 || how.kind === 'cut', `${opened} commits are gone`);
@@ -232,4 +240,4 @@ describe('a queue file that was damaged', function () {
     });
     assert.ok(seen.refused > 0 && seen.whole > 0, JSON.stringify(seen));
   });
-});
+}

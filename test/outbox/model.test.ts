@@ -316,7 +316,7 @@ describe('the outbox on disk and the one in memory', () => {
     check((path) => new SqliteOutbox(path, { mode: 'inline' }), 60));
 
   it('give the same results for the same calls, when the file is sealed in turns', () =>
-    check((path) => new Switching(path), 60));
+    check((path) => new Switching(path), 30));
 
   it('give the same results for the same calls, in a thread of its own', () =>
     check((path) => new compiled.SqliteOutbox(path, { mode: 'worker' }), 8));

@@ -219,6 +219,23 @@ describe('a sealed queue file', () => {
     await later.close();
   });
 
+  it('is refused as damaged when its key is gone, and gets no new one', async () => {
+    const { outbox } = await opened(on);
+    await outbox.commit({ append: entries(1, 3) });
+    await outbox.close();
+    const db = new DatabaseSync(path);
+    db.exec("DELETE FROM meta WHERE key = 'seal'");
+    db.close();
+    const before = bytes();
+    const error = await errorOf(() => opened(on));
+    assert.equal(error?.code, 'damaged');
+    assert.match(error.message, /its key is missing/);
+    assert.deepEqual(bytes(), before);
+    const plain = await opened(undefined);
+    assert.equal(await codeOf(() => readAll(plain.outbox)), 'damaged');
+    await plain.outbox.close();
+  });
+
   it('gives a row that was changed in the file as it is, and the others whole', async () => {
     const { outbox } = await opened(on);
     await outbox.commit({ append: entries(1, 3) });
