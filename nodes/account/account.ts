@@ -3,10 +3,12 @@
 import { createHash } from 'node:crypto';
 import type { Node, NodeAPI, NodeConstructor, NodeDef } from 'node-red';
 import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';
+import { letterWithout } from '../../src/delivery/shared-ends';
 import type { SharedRequest } from '../../src/delivery/shared-request';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import { OutboxError, type Outbox } from '../../src/outbox/outbox';
+import { queuesOf } from '../../src/outbox/postgres-left';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { testDatabase } from '../../src/outbox/postgres-test';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
@@ -181,6 +183,7 @@ function sharedOf(
         node.warn(RED._('account.keptInMemory', { reason })),
       ),
     instanceName: instanceName(RED.settings.uiPort),
+    queues: queuesOf(connection, letterWithout),
   };
 }
 

@@ -3,11 +3,12 @@
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { readErasedUser } from '../../src/audience/erased-user';
-import type { Dismissed } from '../../src/delivery/dismissals';
+import { DismissedPartly, type Dismissed } from '../../src/delivery/dismissals';
 import type { EngineInfo, Engines } from '../../src/delivery/engines';
 import type { Rejected } from '../../src/delivery/rejections';
 import { erase, purge } from '../../src/outbox/left-queue';
 import type { LeftQueues } from './left-queues';
+import type { FoundShared, LeftShared } from './left-shared';
 import { troubleOf, type Trouble } from './trouble';
 
 /** What a route answers; `code` is stable, its words are in `sidebar.json`. */
@@ -26,6 +27,9 @@ const confirmMs = 60_000;
 /** A request waits so long for what it asked to be done; it goes on without it. */
 const waitMs = 20_000;
 
+/** A queue, file or database that was not reached, or only in part. */
+type Missed = Trouble & Readonly<Record<string, unknown>>;
+
 interface Confirmation {
   readonly subject: string;
   readonly untilMs: number;
@@ -37,6 +41,7 @@ export class Actions {
   constructor(
     private readonly engines: Engines,
     private readonly left: LeftQueues,
+    private readonly leftShared: LeftShared,
     /** Who did what, for Node-RED's log; names no user. */
     private readonly log: (text: string) => void,
     private readonly monoMs: () => number = () => performance.now(),
@@ -53,7 +58,7 @@ export class Actions {
       this.simple(action, info);
       return answer(200, 'done');
     } catch (error) {
-      return failed(error);
+      return answer(500, 'failed', troubleOf(error));
     }
   }
 
@@ -73,13 +78,16 @@ export class Actions {
   private async purge(info: EngineInfo, asked: Record<string, unknown>): Promise<Answer> {
     const { key, engine, member } = info;
     if (!this.confirmed(key, asked.confirm)) return this.askAgain(key, engine.counters.waiting);
-    const dismissed = await inTime(engine.purge());
+    const dismissed = await inTime(engine.purge().catch((error: unknown) => missedOf(info, error)));
     const entries = dismissed?.entries ?? 0;
     this.log(`The queue of member ${member} was purged: ${entries} entries.`);
-    return dismissed === null ? answer(202, 'goesOn') : answer(200, 'purged', dismissed);
+    if (dismissed === null) return answer(202, 'goesOn');
+    return 'trouble' in dismissed ? answer(207, 'purgedPartly', dismissed) : answer(200, 'purged', dismissed);
   }
 
   private async purgeLeft(asked: Record<string, unknown>): Promise<Answer> {
+    const shared = this.leftShared.find(asked.queue);
+    if (shared !== null) return this.purgeLeftShared(shared, asked);
     const path = this.left.pathOf(asked.file);
     if (path === null) return answer(404, 'noQueue');
     const waiting = this.left.list().find(({ file }) => file === asked.file)?.waiting ?? 0;
@@ -88,6 +96,23 @@ export class Actions {
     this.left.lookAgain();
     this.log(`The queue file ${path}, which no account uses, was purged: ${entries} entries.`);
     return answer(200, 'purged', { entries, inFlight: 0 });
+  }
+
+  private async purgeLeftShared(
+    { key, queue, queues }: FoundShared,
+    asked: Record<string, unknown>,
+  ): Promise<Answer> {
+    if (!this.confirmed(key, asked.confirm)) return this.askAgain(key, queue.waiting);
+    try {
+      const entries = await inTime(queues.purge(queue.schema));
+      if (entries === null) return answer(202, 'goesOn');
+      this.log(`The shared queue ${queue.schema}, which nobody uses, was purged: ${entries} entries.`);
+      return answer(200, 'purged', { entries, inFlight: 0 });
+    } catch (error) {
+      return answer(500, 'failed', troubleOf(error, 'database'));
+    } finally {
+      this.leftShared.lookAgain();
+    }
   }
 
   private confirmed(subject: string, token: unknown): boolean {
@@ -108,39 +133,46 @@ export class Actions {
 
   // ── Erase ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** From every queue that runs, and from every file that is left. */
+  /** From every queue that runs, from every file that is left, and from shared queues that nobody uses. */
   private async erase({ user, domain }: Record<string, unknown>): Promise<Answer> {
     const read = readErasedUser(user, domain === '' ? undefined : domain);
     if (!read.ok) return answer(400, read.issue.path === 'domain' ? 'domainInvalid' : 'userMissing');
     const { id, keys } = read;
-    const running = this.engines.list().map(({ engine }) => engine.erase(keys, id));
-    const results = await inTime(Promise.all(running));
-    const fromFiles = await this.eraseFromFiles(keys);
-    this.log('A user was erased from every queue.');
-    if (results === null) return answer(202, 'goesOn');
+    const running = this.engines
+      .list()
+      .map((info) => info.engine.erase(keys, id).catch((error: unknown) => missedOf(info, error)));
+    const [ofRunning, ofFiles, ofShared] = await Promise.all([
+      inTime(Promise.all(running)),
+      this.eraseFromFiles(keys),
+      inTime(this.leftShared.erase(keys)),
+    ]);
+    this.log('A user was erased from every queue that could be reached.');
+    if (ofRunning === null || ofShared === null) return answer(202, 'goesOn');
     const sum = (figure: (one: Dismissed) => number): number =>
-      results.reduce((total, one) => total + figure(one), 0);
-    const entries = sum((one) => one.entries) + fromFiles.entries;
+      ofRunning.reduce((total, one) => total + figure(one), 0);
+    const entries = sum((one) => one.entries) + ofFiles.entries + ofShared.entries;
     const inFlight = sum((one) => one.inFlight);
-    return fromFiles.problem === null
+    const ofEngines = ofRunning.filter((one) => 'trouble' in one);
+    const [missed] = [...ofEngines, ...ofFiles.problems, ...ofShared.problems];
+    return missed === undefined
       ? answer(200, 'erased', { entries, inFlight })
-      : answer(207, 'erasedPartly', { entries, inFlight, ...fromFiles.problem });
+      : answer(207, 'erasedPartly', { ...missed, entries, inFlight });
   }
 
   private async eraseFromFiles(
     keys: readonly string[],
-  ): Promise<{ entries: number; problem: (Trouble & { readonly file: string }) | null }> {
+  ): Promise<{ readonly entries: number; readonly problems: readonly Missed[] }> {
     let entries = 0;
-    let problem: (Trouble & { readonly file: string }) | null = null;
+    const problems: Missed[] = [];
     for (const path of this.left.paths()) {
       try {
         entries += await erase(path, this.left.secrets(), keys);
       } catch (error) {
-        problem ??= { ...troubleOf(error), file: basename(path) };
+        problems.push({ ...troubleOf(error), file: basename(path) });
       }
     }
     this.left.lookAgain();
-    return { entries, problem };
+    return { entries, problems };
   }
 
   // ── Export ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,6 +202,12 @@ function answer(status: number, code: string, params: object = {}): Answer {
   return { status, body: { code, ...params } };
 }
 
-function failed(error: unknown): Answer {
-  return answer(500, 'failed', troubleOf(error));
+/** What was given up of a queue, though not all was reached, with what was not. */
+function missedOf({ queue, origin, member }: EngineInfo, error: unknown): Dismissed & Missed {
+  const { dismissed, missed, cause } =
+    error instanceof DismissedPartly
+      ? error
+      : { dismissed: { entries: 0, inFlight: 0 }, missed: 'queue', cause: error };
+  const trouble = troubleOf(cause, queue === 'shared' && missed !== 'kept' ? 'database' : 'file');
+  return { ...dismissed, ...trouble, missed, origin, member };
 }

@@ -13,6 +13,8 @@ export interface ShownLeftQueue {
   /** Where its entries were to go, as far as the name tells, and for which member. */
   readonly origin: string;
   readonly member: string;
+  /** It holds what was kept on this machine for a shared queue. */
+  readonly kept: boolean;
   readonly waiting: number;
   /** Epoch ms; null when nothing waits. */
   readonly oldestTakenWallMs: number | null;
@@ -20,7 +22,7 @@ export interface ShownLeftQueue {
   readonly problem: Trouble | null;
 }
 
-const named = /^(.+)-(\d+)-[0-9a-f]{8}(?:-kept)?\.sqlite$/;
+const named = /^(.+)-(\d+)-[0-9a-f]{8}(-kept)?\.sqlite$/;
 
 /** Looking opens each file, so it is done at most so often. */
 const lookEveryMs = 30_000;
@@ -92,8 +94,8 @@ export class LeftQueues {
   }
 
   private look(file: string): ShownLeftQueue {
-    const [, origin = '', member = ''] = named.exec(file) ?? [];
-    const shown = { file, origin, member };
+    const [, origin = '', member = '', kept = ''] = named.exec(file) ?? [];
+    const shown = { file, origin, member, kept: kept !== '' };
     try {
       return { ...shown, ...lookAt(join(queueFolder(this.userDir), file)), problem: null };
     } catch (error) {

@@ -8,6 +8,7 @@ import { readAll } from '../../src/outbox/left-queue';
 import type { Row } from '../../src/outbox/outbox';
 import { actions, type Actions } from './actions';
 import type { LeftQueues } from './left-queues';
+import type { LeftShared } from './left-shared';
 import { prometheusText, prometheusType } from './metrics';
 import type { ShownQueue } from './overview';
 import { troubleOf } from './trouble';
@@ -17,6 +18,7 @@ export interface Served {
   readonly actions: Actions;
   readonly watchers: Watchers;
   readonly left: LeftQueues;
+  readonly leftShared: LeftShared;
   readonly queues: () => readonly ShownQueue[];
   readonly engines: () => readonly EngineInfo[];
   /** Whether the settings ask for the Prometheus endpoint. */
@@ -47,9 +49,9 @@ export function serveSidebar(RED: NodeAPI, served: Served): void {
       response.json(rejected.map(({ atMs, ...rest }) => ({ time: new Date(atMs).toISOString(), ...rest })));
   });
   RED.httpAdmin.get('/instant-audience/tab/left', mayAct, (request, response) => {
-    const path = served.left.pathOf(request.query.file);
-    if (path === null) response.status(404).json({ code: 'noQueue' });
-    else void sendLeft(path, served.left.secrets(), response);
+    const read = readerOf(served, request.query);
+    if (read === null) response.status(404).json({ code: 'noQueue' });
+    else void sendLeft(read, response);
   });
   RED.httpAdmin.get('/instant-audience/metrics', mayRead, (_request, response) => {
     if (!served.metricsOn) {
@@ -64,16 +66,33 @@ export function serveSidebar(RED: NodeAPI, served: Served): void {
   });
 }
 
+interface Reader {
+  readonly where: 'file' | 'database';
+  /** What waits in a queue, a page at a time. */
+  readonly read: (take: (rows: readonly Row[]) => Promise<void>) => Promise<void>;
+}
+
+/** Of a file that is left, or of a shared queue. */
+function readerOf({ left, leftShared }: Served, { file, queue }: Record<string, unknown>): Reader | null {
+  const shared = leftShared.find(queue);
+  if (shared !== null) {
+    const { queues, queue: its } = shared;
+    return { where: 'database', read: (take) => queues.readAll(its.schema, take) };
+  }
+  const path = left.pathOf(file);
+  return path === null ? null : { where: 'file', read: (take) => readAll(path, left.secrets(), take) };
+}
+
 /** A line of JSON for each entry, in the form that the out node takes. */
-async function sendLeft(path: string, secrets: readonly string[], response: Response): Promise<void> {
+async function sendLeft({ where, read }: Reader, response: Response): Promise<void> {
   try {
-    await readAll(path, secrets, (rows) => writeRows(rows, response));
+    await read((rows) => writeRows(rows, response));
     // Nothing was written when nothing waits.
     if (!response.headersSent) response.type('application/x-ndjson');
     response.end();
   } catch (error) {
     if (response.headersSent) response.destroy();
-    else response.status(500).json({ code: 'failed', ...troubleOf(error) });
+    else response.status(500).json({ code: 'failed', ...troubleOf(error, where) });
   }
 }
 

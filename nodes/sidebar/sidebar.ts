@@ -8,6 +8,7 @@ import { engines, sandbox } from '../account/process-wide';
 import { queueSecrets } from '../account/queue-secret';
 import { Actions } from './actions';
 import { LeftQueues } from './left-queues';
+import { LeftShared } from './left-shared';
 import { logMetrics } from './metrics';
 import { Overview, type FoundWarning } from './overview';
 import { serveSidebar } from './routes';
@@ -25,11 +26,13 @@ export = (RED: PluginAPI): void => {
   const list = (): ReturnType<typeof engines.list> => engines.list();
   const overview = new Overview(list, (id) => warnAfterOf(RED, id), segmentWarningsOf);
   const left = new LeftQueues(RED.settings.userDir ?? '.', list, () => queueSecrets(RED));
+  const leftShared = new LeftShared(list);
   const watchers = new Watchers(RED, {
     update: () => ({
       queues: overview.queues(),
       unused: unusedAccounts(RED, list()),
       left: left.list(),
+      leftShared: leftShared.list(),
       sandbox: segmentsOf(sandbox),
     }),
     history: (key) =>
@@ -38,9 +41,10 @@ export = (RED: PluginAPI): void => {
         ?.engine.monitor.history.list() ?? [],
   });
   serveSidebar(RED, {
-    actions: new Actions(engines, left, (text) => RED.log.info(`[instant-audience] ${text}`)),
+    actions: new Actions(engines, left, leftShared, (text) => RED.log.info(`[instant-audience] ${text}`)),
     watchers,
     left,
+    leftShared,
     queues: () => overview.queues(),
     engines: list,
     metricsOn: metricsWanted(RED),

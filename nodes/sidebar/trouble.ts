@@ -2,14 +2,18 @@
 
 import { OutboxError } from '../../src/outbox/outbox';
 
+type Code = OutboxError['code'];
+
 export interface Trouble {
   /** Its words are below `trouble` in `sidebar.json`. */
-  readonly trouble: OutboxError['code'] | 'unexpected';
+  readonly trouble: Code | `database_${Code}` | 'unexpected';
   /** English, with paths; for a code that the editor has no words for, and to be read on hovering. */
   readonly reason: string;
 }
 
-export function troubleOf(error: unknown): Trouble {
+/** `where` the queue is: what a code means differs. */
+export function troubleOf(error: unknown, where: 'file' | 'database' = 'file'): Trouble {
   const reason = error instanceof Error ? error.message : String(error);
-  return { trouble: error instanceof OutboxError ? error.code : 'unexpected', reason };
+  if (!(error instanceof OutboxError)) return { trouble: 'unexpected', reason };
+  return { trouble: where === 'file' ? error.code : `database_${error.code}`, reason };
 }

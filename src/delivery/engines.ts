@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 
 import type { Outbox } from '../outbox/outbox';
+import type { DatabaseQueues } from '../outbox/postgres-left';
 import type { ServiceClient } from '../service/client';
 import { sameLogin, type Login as ServiceLogin } from '../service/login';
 import { TokenKeeper } from '../service/tokens';
@@ -90,6 +91,8 @@ export interface EngineInfo {
   readonly accounts: readonly { readonly id: string; readonly name: string }[];
   /** The smallest of theirs. */
   readonly limits: Limits;
+  /** Of a shared queue whose account says more of it: its database, by a digest that stands for a password. */
+  readonly database: { readonly identity: string; readonly queues: DatabaseQueues } | null;
 }
 
 /** A way to the service and a login for it, used by every account that has the same. */
@@ -113,6 +116,7 @@ interface Held {
   readonly sealed: boolean;
   /** Of a shared queue: which database it is in. */
   readonly database: string | null;
+  readonly queues: DatabaseQueues | null;
   /** Accounts that hold it now. */
   readonly accounts: Map<string, LeaseRequest>;
   readonly connections: Map<string, Connection>;
@@ -218,6 +222,7 @@ export class Engines {
       queue,
       sealed: isSealed(request),
       database: databaseOf(request),
+      queues: request.shared?.queues ?? null,
       accounts: new Map(),
       connections: new Map(),
       away: new Map(),
@@ -250,12 +255,15 @@ export class Engines {
   // ── What an operator sees and asks ──────────────────────────────────────────────────────────────────────────
 
   list(): EngineInfo[] {
-    return [...this.held.values()].map(({ key, origin, member, queue, engine, accounts, limits }) => {
-      const users = [...accounts.values()].map(({ account, accountName }) => ({
+    return [...this.held.values()].map((held) => {
+      const { key, origin, member, queue, engine, limits } = held;
+      const accounts = [...held.accounts.values()].map(({ account, accountName }) => ({
         id: account,
         name: accountName,
       }));
-      return { key, origin, member, queue, engine, accounts: users, limits };
+      const { database: identity, queues } = held;
+      const database = identity === null || queues === null ? null : { identity, queues };
+      return { key, origin, member, queue, engine, accounts, limits, database };
     });
   }
 

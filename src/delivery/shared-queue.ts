@@ -436,7 +436,10 @@ export class SharedQueue implements MemberQueue {
     const there = await settled(this.mailbox.ask(order));
     if (!there.ok) {
       const dismissed = { entries: here.ok ? here.value : 0, inFlight: 0 };
-      throw new DismissedPartly(dismissed, 'database', asOutboxError(there.error));
+      const error = asOutboxError(there.error);
+      // Why the log cannot be opened, rather than that it is not open.
+      const why = error.code === 'closed' && this.unreachable !== null ? this.unreachable : error;
+      throw new DismissedPartly(dismissed, 'database', asOutboxError(why));
     }
     if (!here.ok) throw new DismissedPartly(there.value, 'kept', asOutboxError(here.error));
     return { entries: here.value + there.value.entries, inFlight: there.value.inFlight };

@@ -1,6 +1,7 @@
 // What an account hands over for a queue that several processes share, and what such a queue tells for people.
 
 import type { Outbox } from '../outbox/outbox';
+import type { DatabaseQueues } from '../outbox/postgres-left';
 import type { Instance, SharedLog } from '../outbox/shared-log';
 
 export interface SharedRequest {
@@ -12,6 +13,8 @@ export interface SharedRequest {
   readonly spool: () => Outbox;
   /** Names this process among the others, for people. */
   readonly instanceName: string;
+  /** All queues of the database, for what an operator does with those that no account uses. */
+  readonly queues?: DatabaseQueues;
 }
 
 /** Who works on a shared queue, as this process has heard last. */

@@ -4,12 +4,15 @@
 import { hashUserKey } from '../audience/keys';
 import { parseBody } from '../audience/serialise';
 import type { Lane, Row, RowState } from './outbox';
-import { addressOf, type Address, type TlsSettings } from './postgres-address';
+import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
 import { postgresError, toPostgresError } from './postgres-errors';
 import { HostChoice, Line, systemLineClock, type LineClock, type Values } from './postgres-line';
 import { postgresModule } from './postgres-module';
 import { schemaPrefix, type QueueName } from './postgres-schema';
-import { aliveMs } from './shared-log';
+import { aliveMs, type Letter } from './shared-log';
+
+/** A letter without what shows a user, '' when nothing is left of it: the letters are their writers' own words. */
+export type LetterWithout = (kind: Letter['kind'], text: string, userKeys: readonly string[]) => string;
 
 export interface LeftOptions {
   readonly url: string;
@@ -27,7 +30,45 @@ export interface LeftSharedQueue extends QueueName {
   readonly usedBy: readonly string[];
 }
 
+/** The queues of one database. Its URL stays inside. */
+export interface DatabaseQueues {
+  /** For people; null when the URL cannot be read. */
+  readonly place: DatabasePlace | null;
+  list(): Promise<LeftSharedQueue[]>;
+  readAll(schema: string, take: (rows: readonly Row[]) => Promise<void>): Promise<void>;
+  purge(schema: string): Promise<number>;
+  erase(schema: string, userKeys: readonly string[]): Promise<number>;
+}
+
+export interface DatabasePlace {
+  /** With its port; several with commas in between. */
+  readonly host: string;
+  readonly database: string;
+}
+
+export function queuesOf(options: LeftOptions, letterWithout: LetterWithout): DatabaseQueues {
+  return {
+    place: placeOf(options),
+    list: () => listQueues(options),
+    readAll: (schema, take) => readAllOf(options, schema, take),
+    purge: (schema) => purgeQueue(options, schema),
+    erase: (schema, userKeys) => eraseFrom(options, schema, userKeys, letterWithout),
+  };
+}
+
+function placeOf({ url, tls }: LeftOptions): DatabasePlace | null {
+  try {
+    const { hosts, database } = addressOf(url, tls ?? null);
+    return { host: hosts.map(nameOf).join(', '), database };
+  } catch {
+    return null;
+  }
+}
+
 const rowsPerPage = 2_000;
+/** Within the time that a call has, also where all of it has to come from the disk. */
+const rowsPerSearch = 50_000;
+const lettersPerSearch = 50;
 const rowsPerDelete = 5_000;
 const lanesByCode: readonly Lane[] = ['add', 'removal'];
 const statesByCode: readonly RowState[] = ['waiting', 'shield', 'repeat'];
@@ -81,21 +122,29 @@ export function purgeQueue(options: LeftOptions, schema: string): Promise<number
   });
 }
 
-/** Removes what it holds of a user. Resolves to how many entries had waited. Rejects as `purgeQueue` does. */
+/** Removes what it holds of a user, in letters that nobody has read, too. Resolves to how many entries had waited. Rejects as `purgeQueue` does. */
 export function eraseFrom(
   options: LeftOptions,
   schema: string,
   userKeys: readonly string[],
+  letterWithout: LetterWithout,
 ): Promise<number> {
   return withLine(options, named(schema), async (run, address) => {
-    const found = await run<EntryRecord>(
-      `SELECT ${columns} FROM ${entries(schema)} WHERE "user" = ANY($1::bigint[]) ORDER BY seq`,
-      [userKeys.map(hashUserKey)],
-    );
-    const its = found.map(rowOf).filter((row) => userKeys.includes(keyOf(row)));
-    if (its.length === 0) return 0;
-    const seqs = its.map(({ seq }) => seq);
-    return (await removeUnused(run, address, schema, 'SELECT unnest($1::bigint[])', [seqs])).waiting;
+    const hashes = userKeys.map(hashUserKey);
+    let waiting = 0;
+    for (let after: number | null = 0; after !== null;) {
+      const part: readonly number[] = [after, rowsPerSearch];
+      const found = await run<EntryRecord>(searchOf(schema), [...part, hashes]);
+      const seqs = found.map(rowOf).filter((row) => userKeys.includes(keyOf(row)));
+      if (seqs.length > 0) {
+        const values = [seqs.map(({ seq }) => seq)];
+        waiting += (await removeUnused(run, address, schema, 'SELECT unnest($1::bigint[])', values)).waiting;
+      }
+      const [looked] = await run<{ through: number | null }>(throughOf(schema), part);
+      after = looked?.through ?? null;
+    }
+    await eraseFromLetters(run, address, schema, (kind, text) => letterWithout(kind, text, userKeys));
+    return waiting;
   });
 }
 
@@ -123,6 +172,19 @@ function entries(schema: string): string {
 
 function pageOf(schema: string): string {
   return `SELECT ${columns} FROM ${entries(schema)} WHERE seq > $1 ORDER BY entry.seq LIMIT $2`;
+}
+
+/** Of the next rows those of some users. There is no index for it: see `rowsOfUsers` of the outbox. */
+function searchOf(schema: string): string {
+  const part = `(SELECT * FROM ${schema}.entry WHERE seq > $1 ORDER BY seq LIMIT $2) AS entry`;
+  return `SELECT ${columns} FROM ${part} LEFT JOIN ${schema}.source ON source.id = entry.source
+    WHERE "user" = ANY($3::bigint[]) ORDER BY entry.seq`;
+}
+
+/** Up to where that looked. */
+function throughOf(schema: string): string {
+  const part = `SELECT seq FROM ${schema}.entry WHERE seq > $1 ORDER BY seq LIMIT $2`;
+  return `SELECT max(seq)::float8 AS through FROM (${part}) AS part`;
 }
 
 function rowOf(entry: EntryRecord): Row {
@@ -185,6 +247,46 @@ async function removeUnused(
   );
   if (deleted!.used_by !== null) throw postgresError('locked', deleted!.used_by, address, schema);
   return deleted!;
+}
+
+async function eraseFromLetters(
+  run: Run,
+  address: Address,
+  schema: string,
+  without: (kind: Letter['kind'], text: string) => string,
+): Promise<void> {
+  for (let after = 0; ;) {
+    const letters = await run<Letter>(
+      `SELECT id::float8 AS id, kind, text FROM ${schema}.letter WHERE id > $1 ORDER BY letter.id LIMIT $2`,
+      [after, lettersPerSearch],
+    );
+    for (const { id, kind, text } of letters) {
+      const left = without(kind, text);
+      if (left !== text) await changeLetter(run, address, schema, id, left);
+    }
+    if (letters.length < lettersPerSearch) return;
+    after = letters.at(-1)!.id;
+  }
+}
+
+async function changeLetter(
+  run: Run,
+  address: Address,
+  schema: string,
+  id: number,
+  text: string,
+): Promise<void> {
+  const unused = 'AND NOT EXISTS (SELECT FROM used)';
+  const change =
+    text === ''
+      ? `DELETE FROM ${schema}.letter WHERE id = $1 AND $2 = '' ${unused}`
+      : `UPDATE ${schema}.letter SET text = $2 WHERE id = $1 ${unused}`;
+  const [changed] = await run<{ used_by: string | null }>(
+    `WITH used AS MATERIALIZED (SELECT name FROM ${schema}.instance WHERE ${living} LIMIT 1), changed AS (${change})
+     SELECT (SELECT name FROM used) AS used_by`,
+    [id, text],
+  );
+  if (changed!.used_by !== null) throw postgresError('locked', changed!.used_by, address, schema);
 }
 
 /** A connection for the time of a call only. Rejects with OutboxErrors. */

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { tabStyle } from '../../nodes/sidebar/editor/style';
 import { sentenceOf } from '../../nodes/sidebar/editor/ask';
 import { detailOf } from '../../nodes/sidebar/editor/state-words';
-import type { OutboxError } from '../../src/outbox/outbox';
+import type { Trouble } from '../../nodes/sidebar/trouble';
 import { lookUp, read, type Words } from './bundle';
 
 const languages = ['en-US', 'de', 'ja'];
@@ -49,7 +49,16 @@ const codes = Object.keys({
   failed: 1,
   fenced: 1,
   unexpected: 1,
-} satisfies Record<OutboxError['code'] | 'unexpected', 1>);
+  database_damaged: 1,
+  database_readonly: 1,
+  database_full: 1,
+  database_locked: 1,
+  database_newer_version: 1,
+  database_unavailable: 1,
+  database_closed: 1,
+  database_failed: 1,
+  database_fenced: 1,
+} satisfies Record<Exclude<Trouble['trouble'], 'database_sealed'>, 1>);
 
 describe('the words of the tab Audience', () => {
   const english = flat(wordsIn('en-US'));
@@ -107,26 +116,39 @@ describe('the words of the tab Audience', () => {
       });
       after(() => delete page.RED);
 
-      it('say it of a queue file for every code, without the system’s sentence where none is needed', () => {
+      it('say it of a queue for every code, without the system’s sentence where none is needed', () => {
         const reason = 'The queue file /somewhere is in a bad way.';
         for (const code of codes) {
           const text = sentenceOf({ status: 500, body: { code: 'failed', trouble: code, reason } });
           const sentence = lookUp(words, `trouble.${code}`)!;
           assert.ok(text.includes(sentence.replace('__reason__', reason)), text);
           assert.doesNotMatch(text, /__/);
-          assert.equal(text.includes(reason), ['failed', 'unexpected'].includes(code), code);
+          assert.equal(text.includes(reason), sentence.includes('__reason__'), code);
           const state = { kind: 'outbox', code, message: reason, secondsLeft: null, sender: null } as const;
           assert.equal(detailOf(state), sentence.replace('__reason__', reason));
         }
       });
 
-      it('name the file from which a user was not erased', () => {
-        const figures = { entries: 3, inFlight: 1, file: 'x-1-12345678.sqlite' };
-        const body = { code: 'erasedPartly', trouble: 'locked', reason: 'It is locked.', ...figures };
-        const text = sentenceOf({ status: 207, body });
-        assert.doesNotMatch(text, /__/);
-        for (const part of ['3', '1', figures.file, lookUp(words, 'trouble.locked')!])
-          assert.ok(text.includes(part), text);
+      it('name the file, database or queue that was not reached', () => {
+        const queue = { origin: 'https://a.example', member: '958' };
+        const cases: [missed: Record<string, string>, words: string[]][] = [
+          [{ file: 'x-1-12345678.sqlite' }, ['x-1-12345678.sqlite']],
+          [{ host: 'db.example:5432', database: 'audience' }, ['db.example:5432', 'audience']],
+          [{ ...queue, missed: 'queue' }, Object.values(queue)],
+          [{ ...queue, missed: 'database' }, Object.values(queue)],
+          [{ ...queue, missed: 'kept' }, Object.values(queue)],
+        ];
+        const texts = cases.flatMap(([missed, its]) =>
+          ['erasedPartly', 'purgedPartly'].map((code) => {
+            const body = { code, trouble: 'locked', reason: 'No.', entries: 3, inFlight: 1, ...missed };
+            const text = sentenceOf({ status: 207, body });
+            assert.doesNotMatch(text, /__/);
+            for (const part of ['3', '1', ...its, lookUp(words, 'trouble.locked')!])
+              assert.ok(text.includes(part), text);
+            return text;
+          }),
+        );
+        assert.equal(new Set(texts).size, texts.length, 'each says where');
       });
 
       it('leave a code that is not known in the system’s own words, and those of the service', () => {

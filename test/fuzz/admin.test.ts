@@ -13,6 +13,7 @@ import { evaluate, lastMessage } from '../../nodes/segment-builder/admin';
 import { FormWatch } from '../../nodes/segment-builder/last-message';
 import { Actions, actions as actionNames } from '../../nodes/sidebar/actions';
 import { LeftQueues } from '../../nodes/sidebar/left-queues';
+import { LeftShared } from '../../nodes/sidebar/left-shared';
 import { openLog } from '../../src/outbox/sqlite-log';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { customAccount, entry, Flow, load, login, unload, until, useNodeRed } from '../nodes/out-flow';
@@ -156,7 +157,7 @@ describe('admin requests of any form', function () {
     log.commit({ append: newRows(1, 5) });
     log.close();
     const left = new LeftQueues(folder, () => engines.list());
-    const actions = new Actions(engines, left, () => undefined);
+    const actions = new Actions(engines, left, new LeftShared(() => engines.list()), () => undefined);
     const { key, engine } = engines.list()[0]!;
     const usual = [
       { queue: key },

@@ -6,6 +6,7 @@ import { engines } from '../../nodes/account/process-wide';
 import { queueSecrets } from '../../nodes/account/queue-secret';
 import { Actions } from '../../nodes/sidebar/actions';
 import { LeftQueues } from '../../nodes/sidebar/left-queues';
+import { LeftShared } from '../../nodes/sidebar/left-shared';
 import { readAll } from '../../src/outbox/left-queue';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
@@ -153,7 +154,7 @@ describe('an account that encrypts user ids on disk', () => {
       );
     const settings = { get: (name: string) => keptSettings.get(name) };
     const { file } = left().list()[0]!;
-    const actions = new Actions(engines, left(), () => undefined);
+    const actions = new Actions(engines, left(), new LeftShared(() => []), () => undefined);
     const erased = await actions.act('erase', { user: idfa(2) });
     assert.deepEqual([erased.status, (erased.body as { entries: number }).entries], [200, 1]);
     const bodies: string[] = [];

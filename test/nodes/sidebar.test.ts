@@ -7,6 +7,7 @@ import path from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
 import { Actions } from '../../nodes/sidebar/actions';
 import { LeftQueues } from '../../nodes/sidebar/left-queues';
+import { LeftShared } from '../../nodes/sidebar/left-shared';
 import { prometheusText } from '../../nodes/sidebar/metrics';
 import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';
 import { overviewTopic, unwatchTopic, Watchers, watchTopic } from '../../nodes/sidebar/watchers';
@@ -25,7 +26,8 @@ describe('the runtime of the tab Audience', () => {
   /** The engine under test; others of this process may be parked still. */
   const shown = (): ShownQueue => overview.queues().find(({ origin }) => origin === sandbox.url)!;
   const left = (): LeftQueues => new LeftQueues(folder, list);
-  const actions = (): Actions => new Actions(engines, left(), (text) => logged.push(text));
+  const actions = (): Actions =>
+    new Actions(engines, left(), new LeftShared(list), (text) => logged.push(text));
 
   before(() => (folder = mkdtempSync(path.join(tmpdir(), 'instant-audience-tab-'))));
   after(() => rmSync(folder, { recursive: true, force: true }));

@@ -34,8 +34,18 @@ export function sentenceOf({ status, body }: Reply): string {
   const figure = (name: string): string => number(Number(body[name] ?? 0));
   const reason = troubleText(body, status);
   if (wordOr(`reply.${code}`, '') === '') return word('reply.failed', { reason });
-  const file = typeof body.file === 'string' ? body.file : '';
-  return word(`reply.${code}`, { entries: figure('entries'), inFlight: figure('inFlight'), file, reason });
+  const figures = { entries: figure('entries'), inFlight: figure('inFlight') };
+  return word(`reply.${code}`, { ...figures, where: whereOf(body), reason });
+}
+
+/** What was not reached: a file, a database, a queue, or one side of a shared queue. */
+function whereOf({ file, host, database, missed, origin, member }: Reply['body']): string {
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+  if (typeof file === 'string') return word('where.file', { file });
+  if (typeof host === 'string') return word('where.database', { host, database: text(database) });
+  const queue = { origin: text(origin), member: text(member) };
+  if (missed === 'kept') return word('where.kept', queue);
+  return missed === 'database' ? word('where.shared', queue) : word('left.name', queue);
 }
 
 /** What went wrong, in the editor's language as far as it is known; else in the system's. */
@@ -45,6 +55,7 @@ function troubleText({ trouble, reason }: Reply['body'], status: number): string
 }
 
 export function tell(reply: Reply): void {
-  const isGood = reply.status >= 200 && reply.status < 300;
+  // 207: done in part.
+  const isGood = reply.status >= 200 && reply.status < 300 && reply.status !== 207;
   RED.notify(make('p', {}, sentenceOf(reply)), { type: isGood ? 'success' : 'error', timeout: 6000 });
 }

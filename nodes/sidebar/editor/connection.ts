@@ -1,5 +1,6 @@
 // Asks the runtime for figures while the tab can be seen, and lets it rest otherwise.
 import type { ShownLeftQueue } from '../left-queues';
+import type { ShownLeftShared } from '../left-shared';
 import type { ShownQueue } from '../overview';
 import type { ShownSegment } from '../sandbox-segments';
 import type { UnusedAccount } from '../unused-accounts';
@@ -13,6 +14,7 @@ export interface Update {
   readonly queues: readonly ShownQueue[];
   readonly unused: readonly UnusedAccount[];
   readonly left: readonly ShownLeftQueue[];
+  readonly leftShared: readonly ShownLeftShared[];
   /** Null when no sandbox runs. */
   readonly sandbox: readonly ShownSegment[] | null;
   /** Epoch ms, by the runtime's clock. */

@@ -1,12 +1,23 @@
-// Queues on disk that no account uses any more: what waits in them can be saved, or given up.
+// Queues that no account uses any more, on disk or in a shared database: what waits in them can be saved, or given up.
 import type { SidebarRed } from '../../types/red-sidebar';
 import type { ShownLeftQueue } from '../left-queues';
+import type { ShownLeftShared } from '../left-shared';
 import { call, saveAs, text } from './api';
 import { ask, tell } from './ask';
 import { button, Foldable, make, setShown } from './dom';
 import { number, time, troubleWords, word } from './words';
 
 declare const RED: SidebarRed;
+
+/** A queue of either kind, by what the runtime calls it. */
+interface Named {
+  readonly name: string;
+  readonly query: { readonly file: string } | { readonly queue: string };
+  /** For the file that it is saved in, without the ending. */
+  readonly saveAs: string;
+  readonly waiting: number;
+  readonly oldestTakenWallMs: number | null;
+}
 
 export class LeftPart {
   private readonly fold = new Foldable([
@@ -24,53 +35,69 @@ export class LeftPart {
     return this.fold.root;
   }
 
-  show(left: readonly ShownLeftQueue[]): void {
-    setShown(this.root, left.length > 0);
-    const told = JSON.stringify(left);
+  show(left: readonly ShownLeftQueue[], shared: readonly ShownLeftShared[]): void {
+    setShown(this.root, left.length + shared.length > 0);
+    const told = JSON.stringify([left, shared]);
     if (told === this.told) return;
     this.told = told;
-    this.list.replaceChildren(...left.map((one) => this.row(one)));
+    this.list.replaceChildren(
+      ...left.map((one) => this.fileRow(one)),
+      ...shared.map((one) => this.sharedRow(one)),
+    );
   }
 
-  private row(left: ShownLeftQueue): HTMLElement {
-    const { file, origin, member, waiting, oldestTakenWallMs, problem } = left;
-    const name = word('left.name', { origin, member });
-    if (problem !== null) {
-      const words = troubleWords(problem.trouble, problem.reason);
-      return make('li', {}, make('p', {}, name), make('p', { title: problem.reason }, words));
-    }
-    const figures = word('left.waiting', {
-      many: number(waiting),
-      time: oldestTakenWallMs === null ? '–' : time(oldestTakenWallMs),
-    });
-    const row = make('li', {}, make('p', {}, name), make('p', {}, figures));
-    const save = button(word('button.exportLeft'), () => void exportLeft(file));
-    const purge = button(word('button.purge'), () => void purgeLeft(left), 'instant-audience-button-danger');
-    for (const each of [save, purge]) {
-      each.setAttribute('aria-label', `${each.textContent} ${name}`);
-      each.disabled = !RED.user.hasPermission('instant-audience.write');
-      if (each.disabled) each.title = word('tip.notPermitted');
-    }
-    row.append(make('div', { class: 'instant-audience-buttons' }, save, purge));
-    return row;
+  private fileRow(left: ShownLeftQueue): HTMLElement {
+    const { file, origin, member, kept, waiting, oldestTakenWallMs, problem } = left;
+    const name = kept ? word('left.nameKept', { origin, member }) : word('left.name', { origin, member });
+    if (problem !== null) return problemRow(name, problem);
+    return row({ name, query: { file }, saveAs: file.replace(/\.sqlite$/, ''), waiting, oldestTakenWallMs });
+  }
+
+  private sharedRow(left: ShownLeftShared): HTMLElement {
+    const { host, database } = left;
+    if (left.kind === 'database') return problemRow(word('left.notLooked', { host, database }), left.problem);
+    const { key, schema, origin, member, waiting, oldestTakenWallMs } = left;
+    const name = word('left.nameShared', { origin, member, host, database });
+    return row({ name, query: { queue: key }, saveAs: schema, waiting, oldestTakenWallMs });
   }
 }
 
-async function exportLeft(file: string): Promise<void> {
-  const found = await text(`tab/left?file=${encodeURIComponent(file)}`);
+function problemRow(name: string, { trouble, reason }: NonNullable<ShownLeftQueue['problem']>): HTMLElement {
+  const words = troubleWords(trouble, reason);
+  return make('li', {}, make('p', {}, name), make('p', { title: reason }, words));
+}
+
+function row(left: Named): HTMLElement {
+  const { name, waiting, oldestTakenWallMs } = left;
+  const figures = word('left.waiting', {
+    many: number(waiting),
+    time: oldestTakenWallMs === null ? '–' : time(oldestTakenWallMs),
+  });
+  const save = button(word('button.exportLeft'), () => void exportLeft(left));
+  const purge = button(word('button.purge'), () => void purgeLeft(left), 'instant-audience-button-danger');
+  for (const each of [save, purge]) {
+    each.setAttribute('aria-label', `${each.textContent} ${name}`);
+    each.disabled = !RED.user.hasPermission('instant-audience.write');
+    if (each.disabled) each.title = word('tip.notPermitted');
+  }
+  const buttons = make('div', { class: 'instant-audience-buttons' }, save, purge);
+  return make('li', {}, make('p', {}, name), make('p', {}, figures), buttons);
+}
+
+async function exportLeft({ query, saveAs: name }: Named): Promise<void> {
+  const found = await text(`tab/left?${new URLSearchParams(query).toString()}`);
   if (found === null) tell({ status: 500, body: { code: 'exportFailed' } });
-  else saveAs(file.replace(/\.sqlite$/, '.ndjson'), found, 'application/x-ndjson');
+  else saveAs(`${name}.ndjson`, found, 'application/x-ndjson');
 }
 
-async function purgeLeft({ file, origin, member }: ShownLeftQueue): Promise<void> {
-  const reply = await call('POST', 'tab/purgeLeft', { file });
+async function purgeLeft({ name, query }: Named): Promise<void> {
+  const reply = await call('POST', 'tab/purgeLeft', query);
   const { confirm, waiting } = reply.body;
   if (reply.status !== 409 || typeof confirm !== 'string') {
     tell(reply);
     return;
   }
-  const name = word('left.name', { origin, member });
   ask(word('ask.purge', { name, many: number(Number(waiting)) }), word('button.purgeNow'), () => {
-    void call('POST', 'tab/purgeLeft', { file, confirm }).then(tell);
+    void call('POST', 'tab/purgeLeft', { ...query, confirm }).then(tell);
   });
 }

@@ -38,7 +38,7 @@ export class TabView {
   }
 
   show(update: Update): void {
-    const { queues, unused, left, sandbox, histories, atMs } = update;
+    const { queues, unused, left, leftShared, sandbox, histories, atMs } = update;
     setShown(this.nothing, queues.length === 0);
     const keys = new Set(queues.map(({ key }) => key));
     for (const [key, card] of this.cards) {
@@ -56,7 +56,7 @@ export class TabView {
     if (queues.length > 0) this.isFirst = false;
     setShown(this.unused, unused.length > 0);
     setText(this.unused, word('queue.unused', { names: unused.map(({ name }) => name).join(', ') }));
-    this.left.show(left);
+    this.left.show(left, leftShared);
     this.sandbox.show(sandbox);
   }
 

@@ -1,0 +1,166 @@
+// The shared queues that no Node-RED uses, in the databases which the accounts at work name.
+//
+// A database is asked while the tab is open only, and at most every half a minute. What is shown of it is what it said
+// last; when it does not answer nothing is.
+
+import type { EngineInfo } from '../../src/delivery/engines';
+import type { DatabasePlace, DatabaseQueues, LeftSharedQueue } from '../../src/outbox/postgres-left';
+import { schemaOf } from '../../src/outbox/postgres-schema';
+import { troubleOf, type Trouble } from './trouble';
+
+export type ShownLeftShared =
+  | (DatabasePlace & {
+      readonly kind: 'queue';
+      /** Names it in every call. */
+      readonly key: string;
+      readonly schema: string;
+      readonly origin: string;
+      readonly member: string;
+      readonly waiting: number;
+      /** Epoch ms by the database's clock; null when nothing waits. */
+      readonly oldestTakenWallMs: number | null;
+    })
+  /** It could not be looked at. */
+  | (DatabasePlace & { readonly kind: 'database'; readonly problem: Trouble });
+
+/** A queue that is left, with the way to it. */
+export interface FoundShared {
+  readonly key: string;
+  readonly queue: LeftSharedQueue;
+  readonly queues: DatabaseQueues;
+}
+
+/** A way to a database: a user may see other queues than another one does. */
+interface Way {
+  readonly place: DatabasePlace;
+  readonly queues: DatabaseQueues;
+}
+
+interface Look {
+  atMs: number;
+  under: boolean;
+  found: readonly LeftSharedQueue[];
+  problem: Trouble | null;
+}
+
+const lookEveryMs = 30_000;
+
+export class LeftShared {
+  /** By the identity of the way. */
+  private readonly looks = new Map<string, Look>();
+
+  constructor(
+    private readonly engines: () => readonly EngineInfo[],
+    private readonly monoMs: () => number = () => performance.now(),
+  ) {}
+
+  /** Those with something in them as they were looked at last; looks again when that is long ago. */
+  list(): readonly ShownLeftShared[] {
+    const ways = this.ways();
+    for (const identity of this.looks.keys()) if (!ways.has(identity)) this.looks.delete(identity);
+    for (const [identity, way] of ways) this.lookSometimes(identity, way);
+    const queues = this.found(ways).filter(({ queue }) => queue.waiting > 0);
+    const problems = new Map<string, ShownLeftShared>();
+    for (const [identity, { place }] of ways) {
+      const problem = this.looks.get(identity)?.problem ?? null;
+      if (problem !== null) problems.set(nameOf(place), { kind: 'database', ...place, problem });
+    }
+    return [...queues.map(shown), ...problems.values()];
+  }
+
+  /** Something was done to one. */
+  lookAgain(): void {
+    for (const look of this.looks.values()) look.atMs = -Infinity;
+  }
+
+  /** One that was listed; null when it is not left any more: keys come from a browser. */
+  find(key: unknown): FoundShared | null {
+    return this.found(this.ways()).find((found) => found.key === key) ?? null;
+  }
+
+  /** Removes a user from all of them, whether listed or not. Never rejects. */
+  async erase(userKeys: readonly string[]): Promise<{
+    readonly entries: number;
+    readonly problems: readonly (Trouble & DatabasePlace)[];
+  }> {
+    const ways = [...this.ways().values()];
+    const problems: (Trouble & DatabasePlace)[] = [];
+    let entries = 0;
+    for (const { place, queues } of ways) {
+      try {
+        for (const queue of this.left(place, await queues.list()))
+          entries += await queues.erase(queue.schema, userKeys);
+      } catch (error) {
+        problems.push({ ...troubleOf(error, 'database'), ...place });
+      }
+    }
+    this.lookAgain();
+    return { entries, problems };
+  }
+
+  private ways(): ReadonlyMap<string, Way> {
+    const ways = new Map<string, Way>();
+    for (const { database } of this.engines()) {
+      // The queue's own card says what is wrong with its URL.
+      const place = database?.queues.place ?? null;
+      if (database !== null && place !== null)
+        ways.set(database.identity, { place, queues: database.queues });
+    }
+    return ways;
+  }
+
+  private lookSometimes(identity: string, { queues }: Way): void {
+    const nowMs = this.monoMs();
+    let look = this.looks.get(identity);
+    if (look === undefined) {
+      look = { atMs: -Infinity, under: false, found: [], problem: null };
+      this.looks.set(identity, look);
+    }
+    if (look.under || nowMs < look.atMs + lookEveryMs) return;
+    // The tab was closed meanwhile: what was there then may not be any more.
+    if (nowMs >= look.atMs + 2 * lookEveryMs && look.atMs !== -Infinity)
+      Object.assign(look, { found: [], problem: null });
+    Object.assign(look, { atMs: nowMs, under: true });
+    void this.look(look, queues);
+  }
+
+  private async look(look: Look, queues: DatabaseQueues): Promise<void> {
+    try {
+      const found = await queues.list();
+      Object.assign(look, { found, problem: null });
+    } catch (error) {
+      Object.assign(look, { found: [], problem: troubleOf(error, 'database') });
+    } finally {
+      look.under = false;
+    }
+  }
+
+  private found(ways: ReadonlyMap<string, Way>): readonly FoundShared[] {
+    const byKey = new Map<string, FoundShared>();
+    for (const [identity, { place, queues }] of ways)
+      for (const queue of this.left(place, this.looks.get(identity)?.found ?? [])) {
+        const key = `${nameOf(place)} ${queue.schema}`;
+        if (!byKey.has(key)) byKey.set(key, { key, queue, queues });
+      }
+    return [...byKey.values()];
+  }
+
+  /** Without those that any process uses. */
+  private left(place: DatabasePlace, queues: readonly LeftSharedQueue[]): readonly LeftSharedQueue[] {
+    const ours = new Set<string>();
+    for (const { database, origin, member } of this.engines()) {
+      const its = database?.queues.place ?? null;
+      if (its !== null && nameOf(its) === nameOf(place)) ours.add(schemaOf({ origin, member }));
+    }
+    return queues.filter(({ schema, usedBy }) => usedBy.length === 0 && !ours.has(schema));
+  }
+}
+
+function shown({ key, queue, queues }: FoundShared): ShownLeftShared {
+  const { schema, origin, member, waiting, oldestTakenWallMs } = queue;
+  return { kind: 'queue', key, schema, origin, member, waiting, oldestTakenWallMs, ...queues.place! };
+}
+
+function nameOf({ host, database }: DatabasePlace): string {
+  return `${host}/${database}`;
+}
