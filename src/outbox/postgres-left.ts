@@ -3,6 +3,7 @@
 
 import { hashUserKey } from '../audience/keys';
 import { parseBody } from '../audience/serialise';
+import type { DatabasePlace, DatabaseQueues, LeftSharedQueue } from './database-queues';
 import type { Lane, Row, RowState } from './outbox';
 import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
 import { postgresError, toPostgresError } from './postgres-errors';
@@ -18,32 +19,6 @@ export interface LeftOptions {
   readonly url: string;
   readonly tls?: TlsSettings | null;
   readonly clock?: LineClock;
-}
-
-export interface LeftSharedQueue extends QueueName {
-  /** Its name in the database; what the other functions are given. */
-  readonly schema: string;
-  readonly waiting: number;
-  /** Epoch ms by the database's clock; null when nothing waits. */
-  readonly oldestTakenWallMs: number | null;
-  /** Names of the processes that use it; with any it is not left behind. */
-  readonly usedBy: readonly string[];
-}
-
-/** The queues of one database. Its URL stays inside. */
-export interface DatabaseQueues {
-  /** For people; null when the URL cannot be read. */
-  readonly place: DatabasePlace | null;
-  list(): Promise<LeftSharedQueue[]>;
-  readAll(schema: string, take: (rows: readonly Row[]) => Promise<void>): Promise<void>;
-  purge(schema: string): Promise<number>;
-  erase(schema: string, userKeys: readonly string[]): Promise<number>;
-}
-
-export interface DatabasePlace {
-  /** With its port; several with commas in between. */
-  readonly host: string;
-  readonly database: string;
 }
 
 export function queuesOf(options: LeftOptions, letterWithout: LetterWithout): DatabaseQueues {
@@ -85,7 +60,8 @@ export function listQueues(options: LeftOptions): Promise<LeftSharedQueue[]> {
       [schemaPrefix],
     );
     const queues: LeftSharedQueue[] = [];
-    for (const { schema } of found) queues.push(await lookAt(run, named(schema)));
+    // Somebody else's schema may begin like ours.
+    for (const { schema } of found) if (ours.test(schema)) queues.push(await lookAt(run, schema));
     return queues;
   });
 }
@@ -311,8 +287,10 @@ async function withLine<T>(
   }
 }
 
+const ours = /^instant_audience_[a-z0-9_]{1,46}$/;
+
 /** Names come from outside, and go into statements as they are. */
 function named(schema: string): string {
-  if (!/^instant_audience_[a-z0-9_]{1,46}$/.test(schema)) throw new TypeError('not the name of a queue');
+  if (!ours.test(schema)) throw new TypeError('not the name of a queue');
   return schema;
 }

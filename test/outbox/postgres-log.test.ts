@@ -581,6 +581,8 @@ describe('the shared log on PostgreSQL', function () {
       assert.deepEqual(await found(), { ...common, usedBy: [one.name] });
       assert.equal(await codeOf(() => purgeQueue(options(), schema)), 'locked');
       await log.close(one);
+      await database.query(`CREATE SCHEMA "instant_audience_Not Ours"`);
+      await database.query(`CREATE TABLE "instant_audience_Not Ours".format (version integer)`);
       assert.deepEqual(await found(), { ...common, usedBy: [] });
       const read: Row[] = [];
       await readAllOf(options(), schema, (rows) => {
