@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Node, NodeAPI, NodeConstructor, NodeDef } from 'node-red';
 import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';
+import { letterWithout } from '../../src/delivery/shared-ends';
 import type { SharedRequest } from '../../src/delivery/shared-request';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { openDurableOutbox } from '../../src/outbox/open-outbox';
@@ -182,7 +183,7 @@ function sharedOf(
         node.warn(RED._('account.keptInMemory', { reason })),
       ),
     instanceName: instanceName(RED.settings.uiPort),
-    queues: queuesOf(connection),
+    queues: queuesOf(connection, letterWithout),
   };
 }
 

@@ -4,7 +4,7 @@
 // last; when it does not answer nothing is.
 
 import type { EngineInfo } from '../../src/delivery/engines';
-import type { DatabasePlace, DatabaseQueues, LeftSharedQueue } from '../../src/outbox/postgres-left';
+import type { DatabasePlace, DatabaseQueues, LeftSharedQueue } from '../../src/outbox/database-queues';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import { troubleOf, type Trouble } from './trouble';
 

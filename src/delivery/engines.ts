@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 
 import type { Outbox } from '../outbox/outbox';
-import type { DatabaseQueues } from '../outbox/postgres-left';
+import type { DatabaseQueues } from '../outbox/database-queues';
 import type { ServiceClient } from '../service/client';
 import { sameLogin, type Login as ServiceLogin } from '../service/login';
 import { TokenKeeper } from '../service/tokens';

@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { entryBody, parseBody } from '../audience/serialise';
 import type { CheckedEntry } from '../audience/entry';
 import type { EndedRow } from '../outbox/outbox';
+import type { Letter } from '../outbox/shared-log';
 import { endOf, erasedCode, type Ending } from './reports';
 import type { Item } from './user';
 
@@ -66,4 +67,32 @@ export function readEnds(text: string): SharedEnd[] {
       warnings: read.warnings ?? null,
     };
   });
+}
+
+/**
+ * A letter without what shows one user: those ends are counted then, and told to nobody. '' for one that is only about
+ * the user; as it is, when it is not about them or makes no sense.
+ */
+export function letterWithout(kind: Letter['kind'], text: string, userKeys: readonly string[]): string {
+  try {
+    if (kind === 'ended') return endsWithout(text, userKeys);
+    const { order } = orderOfUser.parse(JSON.parse(text));
+    return order.userKeys.some((key) => userKeys.includes(key)) ? '' : text;
+  } catch {
+    return text;
+  }
+}
+
+const orderOfUser = z.object({ order: z.object({ userKeys: z.array(z.string()) }) });
+
+function endsWithout(text: string, userKeys: readonly string[]): string {
+  const ends = JSON.parse(text) as readonly { readonly report: string }[];
+  const left = ends.map((end) => {
+    const { end: how, entry, rejection } = reportSchema.parse(JSON.parse(end.report));
+    if (entry === undefined || !userKeys.includes(parseBody(entry).userKey)) return end;
+    // The service's words may name the user.
+    const report = { end: how, ...(rejection !== undefined && { rejection: { ...rejection, message: '' } }) };
+    return { ...end, report: JSON.stringify(report) };
+  });
+  return left.some((end, at) => end !== ends[at]) ? JSON.stringify(left) : text;
 }

@@ -1,7 +1,7 @@
 // What an account hands over for a queue that several processes share, and what such a queue tells for people.
 
 import type { Outbox } from '../outbox/outbox';
-import type { DatabaseQueues } from '../outbox/postgres-left';
+import type { DatabaseQueues } from '../outbox/database-queues';
 import type { Instance, SharedLog } from '../outbox/shared-log';
 
 export interface SharedRequest {

@@ -3,13 +3,17 @@
 
 import { hashUserKey } from '../audience/keys';
 import { parseBody } from '../audience/serialise';
+import type { DatabasePlace, DatabaseQueues, LeftSharedQueue } from './database-queues';
 import type { Lane, Row, RowState } from './outbox';
 import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
 import { postgresError, toPostgresError } from './postgres-errors';
 import { HostChoice, Line, systemLineClock, type LineClock, type Values } from './postgres-line';
 import { postgresModule } from './postgres-module';
 import { schemaPrefix, type QueueName } from './postgres-schema';
-import { aliveMs } from './shared-log';
+import { aliveMs, type Letter } from './shared-log';
+
+/** A letter without what shows a user, '' when nothing is left of it: the letters are their writers' own words. */
+export type LetterWithout = (kind: Letter['kind'], text: string, userKeys: readonly string[]) => string;
 
 export interface LeftOptions {
   readonly url: string;
@@ -17,39 +21,13 @@ export interface LeftOptions {
   readonly clock?: LineClock;
 }
 
-export interface LeftSharedQueue extends QueueName {
-  /** Its name in the database; what the other functions are given. */
-  readonly schema: string;
-  readonly waiting: number;
-  /** Epoch ms by the database's clock; null when nothing waits. */
-  readonly oldestTakenWallMs: number | null;
-  /** Names of the processes that use it; with any it is not left behind. */
-  readonly usedBy: readonly string[];
-}
-
-/** The queues of one database. Its URL stays inside. */
-export interface DatabaseQueues {
-  /** For people; null when the URL cannot be read. */
-  readonly place: DatabasePlace | null;
-  list(): Promise<LeftSharedQueue[]>;
-  readAll(schema: string, take: (rows: readonly Row[]) => Promise<void>): Promise<void>;
-  purge(schema: string): Promise<number>;
-  erase(schema: string, userKeys: readonly string[]): Promise<number>;
-}
-
-export interface DatabasePlace {
-  /** With its port; several with commas in between. */
-  readonly host: string;
-  readonly database: string;
-}
-
-export function queuesOf(options: LeftOptions): DatabaseQueues {
+export function queuesOf(options: LeftOptions, letterWithout: LetterWithout): DatabaseQueues {
   return {
     place: placeOf(options),
     list: () => listQueues(options),
     readAll: (schema, take) => readAllOf(options, schema, take),
     purge: (schema) => purgeQueue(options, schema),
-    erase: (schema, userKeys) => eraseFrom(options, schema, userKeys),
+    erase: (schema, userKeys) => eraseFrom(options, schema, userKeys, letterWithout),
   };
 }
 
@@ -65,6 +43,7 @@ function placeOf({ url, tls }: LeftOptions): DatabasePlace | null {
 const rowsPerPage = 2_000;
 /** Within the time that a call has, also where all of it has to come from the disk. */
 const rowsPerSearch = 50_000;
+const lettersPerSearch = 50;
 const rowsPerDelete = 5_000;
 const lanesByCode: readonly Lane[] = ['add', 'removal'];
 const statesByCode: readonly RowState[] = ['waiting', 'shield', 'repeat'];
@@ -81,7 +60,8 @@ export function listQueues(options: LeftOptions): Promise<LeftSharedQueue[]> {
       [schemaPrefix],
     );
     const queues: LeftSharedQueue[] = [];
-    for (const { schema } of found) queues.push(await lookAt(run, named(schema)));
+    // Somebody else's schema may begin like ours.
+    for (const { schema } of found) if (ours.test(schema)) queues.push(await lookAt(run, schema));
     return queues;
   });
 }
@@ -118,11 +98,12 @@ export function purgeQueue(options: LeftOptions, schema: string): Promise<number
   });
 }
 
-/** Removes what it holds of a user. Resolves to how many entries had waited. Rejects as `purgeQueue` does. */
+/** Removes what it holds of a user, in letters that nobody has read, too. Resolves to how many entries had waited. Rejects as `purgeQueue` does. */
 export function eraseFrom(
   options: LeftOptions,
   schema: string,
   userKeys: readonly string[],
+  letterWithout: LetterWithout,
 ): Promise<number> {
   return withLine(options, named(schema), async (run, address) => {
     const hashes = userKeys.map(hashUserKey);
@@ -138,6 +119,7 @@ export function eraseFrom(
       const [looked] = await run<{ through: number | null }>(throughOf(schema), part);
       after = looked?.through ?? null;
     }
+    await eraseFromLetters(run, address, schema, (kind, text) => letterWithout(kind, text, userKeys));
     return waiting;
   });
 }
@@ -243,6 +225,46 @@ async function removeUnused(
   return deleted!;
 }
 
+async function eraseFromLetters(
+  run: Run,
+  address: Address,
+  schema: string,
+  without: (kind: Letter['kind'], text: string) => string,
+): Promise<void> {
+  for (let after = 0; ;) {
+    const letters = await run<Letter>(
+      `SELECT id::float8 AS id, kind, text FROM ${schema}.letter WHERE id > $1 ORDER BY letter.id LIMIT $2`,
+      [after, lettersPerSearch],
+    );
+    for (const { id, kind, text } of letters) {
+      const left = without(kind, text);
+      if (left !== text) await changeLetter(run, address, schema, id, left);
+    }
+    if (letters.length < lettersPerSearch) return;
+    after = letters.at(-1)!.id;
+  }
+}
+
+async function changeLetter(
+  run: Run,
+  address: Address,
+  schema: string,
+  id: number,
+  text: string,
+): Promise<void> {
+  const unused = 'AND NOT EXISTS (SELECT FROM used)';
+  const change =
+    text === ''
+      ? `DELETE FROM ${schema}.letter WHERE id = $1 AND $2 = '' ${unused}`
+      : `UPDATE ${schema}.letter SET text = $2 WHERE id = $1 ${unused}`;
+  const [changed] = await run<{ used_by: string | null }>(
+    `WITH used AS MATERIALIZED (SELECT name FROM ${schema}.instance WHERE ${living} LIMIT 1), changed AS (${change})
+     SELECT (SELECT name FROM used) AS used_by`,
+    [id, text],
+  );
+  if (changed!.used_by !== null) throw postgresError('locked', changed!.used_by, address, schema);
+}
+
 /** A connection for the time of a call only. Rejects with OutboxErrors. */
 async function withLine<T>(
   { url, tls, clock }: LeftOptions,
@@ -265,8 +287,10 @@ async function withLine<T>(
   }
 }
 
+const ours = /^instant_audience_[a-z0-9_]{1,46}$/;
+
 /** Names come from outside, and go into statements as they are. */
 function named(schema: string): string {
-  if (!/^instant_audience_[a-z0-9_]{1,46}$/.test(schema)) throw new TypeError('not the name of a queue');
+  if (!ours.test(schema)) throw new TypeError('not the name of a queue');
   return schema;
 }

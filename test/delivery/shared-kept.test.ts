@@ -1,6 +1,7 @@
 // A shared queue that is purged, or a user erased from it, while machines keep entries that its database has not got.
 import { strict as assert } from 'node:assert';
 import { DismissedPartly } from '../../src/delivery/dismissals';
+import { letterWithout, readEnds } from '../../src/delivery/shared-ends';
 import { userKeysOf } from '../../src/audience/keys';
 import { SharedWorld, type SharedWorldOptions } from './support/shared-world';
 import { device } from './support/world';
@@ -164,6 +165,32 @@ describe('what a machine keeps for a shared queue', function () {
     assert.ok(![...world.service.state.keys()].some((key) => key.includes(device(1))));
   });
 
+  it('is given up, too, when it was on its way to the database as the purge was asked for', async () => {
+    const world = await paused();
+    world.cut(1, 'all');
+    world.add(1, device(1), block, 'queued');
+    const error = await settle(world, queueOf(world, 1).purge());
+    assert.ok(error instanceof DismissedPartly);
+    assert.deepEqual([error.dismissed.entries, keptOn(world, 1)], [1, 0]);
+    assert.equal(await sent(world), 0);
+  });
+
+  it('is handed over behind what was erased while the database had no room for it', async () => {
+    const world = await paused({ queueMaxEntries: 2 });
+    await fill(world, 5, 6);
+    await keep(world, 1, 1);
+    world.add(1, device(2), block, 'queued');
+    world.join(1);
+    await world.clock.advance(5_000);
+    assert.equal(keptOn(world, 1), 2);
+    assert.deepEqual(await settle(world, queueOf(world, 1).erase(keysOf(1), device(1))), {
+      entries: 1,
+      inFlight: 0,
+    });
+    assert.equal(keptOn(world, 1), 1);
+    assert.equal(await sent(world), 3);
+  });
+
   it('is not given up by word to a machine that is gone', async () => {
     const world = await paused({ queueMaxEntries: 2 });
     await fill(world, 1, 2);
@@ -179,5 +206,43 @@ describe('what a machine keeps for a shared queue', function () {
       'somebody has read it',
     );
     assert.equal(keptOn(world, 0), 1);
+  });
+});
+
+describe('a letter that nobody has read', () => {
+  const keysOf = (user: number): readonly string[] => userKeysOf('idfa', device(user));
+  const report = (user: number): string =>
+    JSON.stringify({
+      end: 'accepted',
+      entry: `{"user_id":"${device(user)}","domain":"idfa","seg_block":[{"seg_id":1}]}`,
+    });
+  const ended = (...users: number[]): string =>
+    JSON.stringify(users.map((user, at) => ({ seq: at + 1, node: 'n', account: 'a', report: report(user) })));
+
+  it('loses what shows a user who is erased, and keeps that it ended, and the others', () => {
+    const text = letterWithout('ended', ended(1, 2, 1), keysOf(1));
+    assert.ok(!text.includes(device(1)));
+    assert.deepEqual(
+      readEnds(text).map(({ seq, entry, acceptedBlocks }) => [seq, entry?.userKey, acceptedBlocks]),
+      [
+        [1, undefined, 1],
+        [2, keysOf(2)[0], 1],
+        [3, undefined, 1],
+      ],
+    );
+    assert.equal(letterWithout('ended', ended(2), keysOf(1)), ended(2));
+  });
+
+  it('goes when it only asks for that user’s erasure', () => {
+    const order = (user: number): string =>
+      JSON.stringify({
+        id: 'x',
+        from: 'y',
+        order: { kind: 'erase', userKeys: keysOf(user), userId: device(user) },
+      });
+    assert.equal(letterWithout('order', order(1), keysOf(1)), '');
+    for (const other of [order(2), '{"id":"x","from":"y","order":{"kind":"flush"}}', 'no JSON', '{}'])
+      assert.equal(letterWithout('order', other, keysOf(1)), other);
+    assert.equal(letterWithout('ended', '[{"report":7}]', keysOf(1)), '[{"report":7}]');
   });
 });

@@ -211,7 +211,10 @@ describe('flows with saved properties of any form', function () {
         for (const { id, type } of nodes)
           if (type !== account) helper.getNode(id).receive({ payload: { user: 'x' }, items: [] });
         await sleep(20);
-        for (const line of told()) {
+        // An account may be called by such a word.
+        const names = list.map((one) => textOf((one.account as { name?: unknown }).name) ?? '');
+        for (const whole of told()) {
+          const line = names.reduce((rest, name) => (name === '' ? rest : rest.replaceAll(name, '')), whole);
           assert.ok(!/undefined|\[object Object\]|TypeError|RangeError|is not a function/.test(line), line);
         }
         await unload();

@@ -167,7 +167,32 @@ describe('three Node-RED that share a queue, in the long run', function () {
     }
   }
 
-  it(`do so when all of them are deployed ${deploys} times`, async () => {
+  it('stop in time when they are cut off, and keep what they have taken', async function () {
+    if (network === null) this.skip();
+    const startedMs = performance.now();
+    const inside = run.sites.length - 1;
+    run.load.sticky = true;
+    run.load.start(...run.eventUrls);
+    const tookMs: number[] = [];
+    for (const isSender of [true, false]) {
+      await sleep(2_000);
+      if (isSender) await hasSend(inside);
+      else await hasSend(0);
+      await network.cut();
+      await sleep(cutMs);
+      // Its users' next events go to nobody meanwhile: they would be newer than what it keeps.
+      const stopped = await run.sites[inside]!.stop();
+      assert.equal(stopped.code, 0);
+      tookMs.push(stopped.tookMs);
+      await network.join();
+      await run.sites[inside]!.start();
+      run.load.sendTo(...run.eventUrls);
+    }
+    await settled(startedMs, spread('stopped after', tookMs));
+    run.load.sticky = false;
+  });
+
+  it(`lose nothing and keep order and quota when all of them are deployed ${deploys} times`, async () => {
     const startedMs = performance.now();
     run.load.start(...run.eventUrls);
     for (let deploy = 0; deploy < deploys; deploy += 1) {

@@ -10,7 +10,7 @@ import { serveSidebar, type Served } from '../../nodes/sidebar/routes';
 import { hashUserKey, userKeyOf } from '../../src/audience/keys';
 import type { EngineInfo } from '../../src/delivery/engines';
 import { OutboxError } from '../../src/outbox/outbox';
-import type { DatabaseQueues, LeftSharedQueue } from '../../src/outbox/postgres-left';
+import type { DatabaseQueues, LeftSharedQueue } from '../../src/outbox/database-queues';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {

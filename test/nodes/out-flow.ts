@@ -177,6 +177,8 @@ export class Flow {
     if (this.ends !== this.sent) throw new Error(`${this.sent} messages, ${this.ends} ends`);
     this.sent = 0;
     for (const list of [this.accepted, this.rejected, this.errors, this.completed]) list.length = 0;
+    // The helper spies on every node, and keeps every message with it: a long run would run out of memory.
+    (helper as any)._sandbox.resetHistory();
   }
 
   /** Hands messages to the node; they end later. */

@@ -581,6 +581,8 @@ describe('the shared log on PostgreSQL', function () {
       assert.deepEqual(await found(), { ...common, usedBy: [one.name] });
       assert.equal(await codeOf(() => purgeQueue(options(), schema)), 'locked');
       await log.close(one);
+      await database.query(`CREATE SCHEMA "instant_audience_Not Ours"`);
+      await database.query(`CREATE TABLE "instant_audience_Not Ours".format (version integer)`);
       assert.deepEqual(await found(), { ...common, usedBy: [] });
       const read: Row[] = [];
       await readAllOf(options(), schema, (rows) => {
@@ -603,10 +605,35 @@ describe('the shared log on PostgreSQL', function () {
     it('removes one user from them and keeps the others', async () => {
       const log = await leave(300);
       await log.close(one);
-      assert.equal(await eraseFrom(options(), queue.schema, [keyOf(7)]), 3);
+      const kept = (_kind: string, text: string): string => text;
+      assert.equal(await eraseFrom(options(), queue.schema, [keyOf(7)], kept), 3);
       // One of this user's is a shield already.
-      assert.equal(await eraseFrom(options(), queue.schema, [keyOf(1)]), 2);
+      assert.equal(await eraseFrom(options(), queue.schema, [keyOf(1)], kept), 2);
       assert.equal((await found())?.waiting, 298 - 5);
+    });
+
+    it('removes one user from letters that nobody has read, and those that are only about that one', async () => {
+      const log = await leave(10);
+      const texts = Array.from({ length: 120 }, (_, at) => `${at} ${at % 3 === 0 ? 'her' : 'him'}`);
+      for (const text of texts) await log.send('gone', 'answer', text);
+      await log.send('gone', 'order', 'her');
+      const without = (kind: string, text: string, [key]: readonly string[]): string => {
+        assert.ok(['answer', 'order'].includes(kind) && key === keyOf(1));
+        return text === 'her' ? '' : text.replace('her', '-');
+      };
+      const erase = () => eraseFrom(options(), queue.schema, [keyOf(1)], without);
+      assert.equal(await codeOf(erase), 'locked');
+      await log.close(one);
+      await erase();
+      const next = await queue.log();
+      await queue.pass(leaseMs + 1);
+      const { epoch } = await next.claim(two, true, null, leaseMs);
+      await next.adoptMail(two, epoch);
+      const letters = await next.mail(two, 0, 999);
+      assert.deepEqual(
+        letters.map(({ text }) => text),
+        texts.map((text) => text.replace('her', '-')),
+      );
     });
   });
 });

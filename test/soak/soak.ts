@@ -3,6 +3,7 @@
 // SOAK_MINUTES=120   how long
 // SOAK_SEED=1        the dice of the troubles and of the load; printed at the start
 // SOAK_POSTS=20 SOAK_USERS=200   the account's limits a second; the load always fills them
+// SOAK_ONLY='deploy,503'         only these troubles
 // SOAK_FOLDER=.test/soak         where soak.csv, soak.svg and summary.md go
 //
 // In the first quarter the process is killed and stopped too. Then one process lives to the end, and its memory and
@@ -36,6 +37,8 @@ const limits = {
 };
 const root = path.join(__dirname, '..', '..');
 const folder = path.resolve(root, process.env.SOAK_FOLDER ?? path.join('.test', 'soak'));
+
+const only = process.env.SOAK_ONLY?.split(',') ?? null;
 
 const totalMs = minutes * 60_000;
 /** After this no process is ended any more. */
@@ -173,6 +176,8 @@ class Soak {
     await Promise.all([looking, special]);
     const ended = await site.ended();
     const { ended: counted } = last;
+    const peaks = await sandbox.peaks();
+    await this.report(last, peaks);
     assert.deepEqual(
       ended,
       { accepted: counted.accepted + counted.superseded + counted.expired, rejected: counted.rejected },
@@ -180,8 +185,6 @@ class Soak {
     );
     assert.equal((await site.stop()).code, 0);
     assert.equal(await site.queued(), 0);
-    const peaks = await sandbox.peaks();
-    await this.report(last, peaks);
     assertQuotaKept(peaks, limitsOf());
     assert.equal(this.wrongSums, 0, 'the counters added up whenever they were asked for');
     assertNothingEscaped(site.log);
@@ -191,8 +194,10 @@ class Soak {
   private pick(): Trouble {
     const mayKill = this.nowMs < killsUntilMs && this.nowMs > this.lastKillMs + betweenKillsMs;
     // In the time for kills every third trouble is one.
-    const wantsKill = mayKill && this.random() < 1 / 3;
-    const possible = troubles.filter(({ kills = false }) => kills === wantsKill);
+    const wantsKill = mayKill && only === null && this.random() < 1 / 3;
+    const possible = troubles.filter(
+      ({ kills = false, name }) => kills === wantsKill && (only === null || only.includes(name)),
+    );
     return possible[Math.floor(this.random() * possible.length)]!;
   }
 

@@ -2,7 +2,7 @@
 import { execFile, spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
@@ -324,8 +324,7 @@ export class Daemon {
     const { child } = this;
     const exited = once(child, 'exit');
     child.kill('SIGSTOP');
-    const { stdout } = await run('pgrep', ['-P', `${child.pid}`]);
-    for (const pid of stdout.split('\n').filter((line) => line !== '')) process.kill(Number(pid), 'SIGKILL');
+    for (const pid of await childrenOf(child.pid!)) process.kill(pid, 'SIGKILL');
     child.kill('SIGKILL');
     await exited;
   }
@@ -341,6 +340,26 @@ export class Daemon {
     }
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
+}
+
+/** Of a process that does not go on meanwhile. */
+async function childrenOf(pid: number): Promise<number[]> {
+  // Not every Linux has a program that tells, and every other system has.
+  if (process.platform !== 'linux') {
+    const { stdout } = await run('pgrep', ['-P', `${pid}`]);
+    return stdout.trim().split('\n').map(Number);
+  }
+  const all = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const parents = await Promise.all(
+    all.map((each) =>
+      readFile(`/proc/${each}/stat`, 'utf8').then(
+        (stat) => Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]),
+        // It has ended.
+        () => 0,
+      ),
+    ),
+  );
+  return all.filter((_, at) => parents[at] === pid);
 }
 
 async function nothing(): Promise<void> {
