@@ -47,10 +47,10 @@ async function runChecks() {
  * their paths below test/, in parts that take about as long as each other.
  */
 const besides = [
+  ['nodes/', 'process/s'],
   ['process/'],
+  ['package/', 'browser/languages', 'browser/permissions', 'examples/amqp'],
   ['examples/'],
-  ['nodes/'],
-  ['package/', 'browser/languages', 'browser/permissions'],
   ['browser/sidebar', 'browser/details'],
   ['browser/'],
 ];

@@ -1,4 +1,4 @@
-// Promise 5 on a real file: 200,000 entries wait, memory holds its marks, and all of them arrive in order.
+// Promise 5 on a real file: 100,000 entries wait, memory holds its marks, and all of them arrive in order.
 import { strict as assert } from 'node:assert';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,14 +8,14 @@ import { FakeClock } from './support/fake-clock';
 import { retainedBy } from './support/retained';
 import { device, World } from './support/world';
 
-const entries = 200_000;
+const entries = 100_000;
 const perMessage = 50;
 /** Ended messages are forgotten in lots. */
 const endedMessages = 2_100;
 const memoryMark = 2_000;
 const pageRows = 1_000;
 
-describe('a backlog of 200,000 entries on disk', function () {
+describe('a backlog of 100,000 entries on disk', function () {
   this.timeout(0);
 
   let folder = '';
