@@ -47,11 +47,9 @@ async function runChecks() {
  * their paths below test/, in parts that take about as long as each other.
  */
 const besides = [
-  ['nodes/', 'process/s'],
   ['process/'],
-  ['package/', 'browser/languages', 'browser/permissions', 'examples/amqp'],
   ['examples/'],
-  ['browser/sidebar', 'browser/details'],
+  ['package/', 'browser/languages', 'browser/permissions', 'browser/new-user', 'browser/details'],
   ['browser/'],
 ];
 /** Compiled code is kept: a Node-RED then starts in half the time, and the tests start dozens. */
