@@ -39,7 +39,12 @@ export class DatabaseClock {
   /** How far the database is ahead; 0 when it is no further than what a measurement can be wrong by. */
   get #aheadMs(): number {
     if (this.#best === null) return 0;
-    const aheadMs = this.#best.minusMonoMs - (this.clock.wallMs() - this.clock.monoMs());
-    return Math.abs(aheadMs) <= this.#best.wayMs / 2 + coarseMs ? 0 : Math.round(aheadMs);
+    // Anything may come between two looks at the clocks: what they are apart is known no better than that.
+    const beforeMs = this.clock.monoMs();
+    const wallMs = this.clock.wallMs();
+    const lookMs = this.clock.monoMs() - beforeMs;
+    const aheadMs = this.#best.minusMonoMs - (wallMs - (beforeMs + lookMs / 2));
+    const wrongMs = (this.#best.wayMs + lookMs) / 2 + coarseMs;
+    return Math.abs(aheadMs) <= wrongMs ? 0 : Math.round(aheadMs);
   }
 }
