@@ -47,12 +47,15 @@ export class PostgresLog implements SharedLog {
   #listener: ((news: News) => void) | null = null;
   /** Of this process, once it has claimed: mail for others is no news. */
   #instance: string | null = null;
+  /** How often it was closed: an opening under way then must leave nothing behind. */
+  #closes = 0;
 
   constructor(private readonly options: PostgresLogOptions) {}
 
   async open(): Promise<void> {
     if (this.#database !== null) return;
     const { url, tls, origin, member, clock, steps } = this.options;
+    const closes = this.#closes;
     const database = new Database(
       await postgresModule(),
       addressOf(url, tls ?? null),
@@ -61,6 +64,7 @@ export class PostgresLog implements SharedLog {
     );
     try {
       await database.prepare(steps);
+      if (this.#closes !== closes) throw database.error('failed', 'it was closed while it was being opened');
     } catch (error) {
       await database.close();
       throw error;
@@ -167,6 +171,7 @@ export class PostgresLog implements SharedLog {
   }
 
   async close(instance: Instance): Promise<void> {
+    this.#closes += 1;
     const database = this.#database;
     if (database === null) return;
     this.#listener = null;

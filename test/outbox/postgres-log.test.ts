@@ -94,6 +94,17 @@ describe('the shared log on PostgreSQL', function () {
   }
 
   describe('with connections that break', () => {
+    it('leaves no connection behind when it is closed while it is being opened', async () => {
+      const log = queue.closed();
+      const opening = log.open();
+      await log.close(processNamed('hasty'));
+      await assert.rejects(opening, /it was closed while it was being opened/);
+      await assert.rejects(log.append(batchOf('hasty', 1, [sharedRow(1)])));
+      const again = queue.closed();
+      await again.open();
+      await again.close(processNamed('hasty'));
+    });
+
     it('carries every commit out once, and every batch, whenever connections are ended', async () => {
       const [log, other] = [await queue.log(), await queue.log()];
       const count = 60;

@@ -172,6 +172,16 @@ export class SharedRun {
     );
   }
 
+  /** Resolves when so many events have been taken: a busy machine needs longer for them. */
+  async taken(atLeast: number): Promise<void> {
+    const { counts } = this.load;
+    await until(
+      () => counts.taken >= atLeast,
+      60_000,
+      () => `${atLeast} events taken, not ${counts.taken}`,
+    );
+  }
+
   /** The service holds what the events in their order give. */
   async assertAudience(): Promise<number> {
     const state = await this.sandbox.state();

@@ -31,14 +31,14 @@ describe('two Node-RED that share a queue', function () {
   it('hold what was taken by either, in order, after the sender is killed', async () => {
     const startedMs = performance.now();
     run.load.start(...run.eventUrls);
-    await sleep(2_500);
+    await run.taken(300);
     const sender = await run.sends(null);
     await run.sites[sender]!.stop('SIGKILL');
     const killedMs = performance.now();
     run.load.sendTo(run.sites[1 - sender]!.eventsUrl);
     await run.sends(`node-${sender + 1}`);
     const tookMs = performance.now() - killedMs;
-    await sleep(1_500);
+    await run.taken(501);
     await run.load.stop();
     await run.sites[sender]!.start();
     await run.drained();
