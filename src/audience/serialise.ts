@@ -42,3 +42,18 @@ export function parseBody(body: string): CheckedEntry {
   if (!result.ok) throw new Error(`A queued entry is damaged: ${result.issues.map(sentence).join('; ')}`);
   return result.entry;
 }
+
+/** As `parseBody`; null for a text that nobody can make sense of. */
+export function readBody(body: string): CheckedEntry | null {
+  try {
+    return parseBody(body);
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a body is of one of these users. One that cannot be read is nobody's. */
+export function isBodyOf(userKeys: readonly string[], body: string): boolean {
+  const entry = readBody(body);
+  return entry !== null && userKeys.includes(entry.userKey);
+}

@@ -2,7 +2,7 @@
 
 import * as z from 'zod';
 
-import { entryBody, parseBody } from '../audience/serialise';
+import { entryBody, isBodyOf, parseBody } from '../audience/serialise';
 import type { CheckedEntry } from '../audience/entry';
 import type { EndedRow } from '../outbox/outbox';
 import type { Letter } from '../outbox/shared-log';
@@ -89,7 +89,7 @@ function endsWithout(text: string, userKeys: readonly string[]): string {
   const ends = JSON.parse(text) as readonly { readonly report: string }[];
   const left = ends.map((end) => {
     const { end: how, entry, rejection } = reportSchema.parse(JSON.parse(end.report));
-    if (entry === undefined || !userKeys.includes(parseBody(entry).userKey)) return end;
+    if (entry === undefined || !isBodyOf(userKeys, entry)) return end;
     // The service's words may name the user.
     const report = { end: how, ...(rejection !== undefined && { rejection: { ...rejection, message: '' } }) };
     return { ...end, report: JSON.stringify(report) };

@@ -5,8 +5,7 @@
 // stay behind what waits there until all of it has been handed over.
 
 import { hashUserKey } from '../audience/keys';
-import { entryBody, parseBody } from '../audience/serialise';
-import type { CheckedEntry } from '../audience/entry';
+import { entryBody, readBody } from '../audience/serialise';
 import type { OutboxError, Row } from '../outbox/outbox';
 import type { Batch, SharedLog, SharedRow } from '../outbox/shared-log';
 import type { Clock } from './clock';
@@ -474,7 +473,7 @@ export class SharedIntake {
       if (this.counters.waiting === 0) this.countTaken(1);
       this.counters.waiting -= 1;
       this.counters.rejected += 1;
-      const entry = why === 'erased' ? null : read(body);
+      const entry = why === 'erased' ? null : readBody(body);
       if (why === 'erased') this.erasedUntold += 1;
       if (entry === null) continue;
       const rejection = { code: why, message: dismissalTexts[why] };
@@ -511,13 +510,4 @@ export class SharedIntake {
 
 function sleep(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => void clock.after(ms, resolve));
-}
-
-/** Null for a row that nobody can make sense of. */
-function read(body: string): CheckedEntry | null {
-  try {
-    return parseBody(body);
-  } catch {
-    return null;
-  }
 }

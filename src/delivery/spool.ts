@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { hashUserKey } from '../audience/keys';
-import { parseBody } from '../audience/serialise';
+import { isBodyOf } from '../audience/serialise';
 import { lanes, type NewRow, type Outbox, type Row } from '../outbox/outbox';
 import type { Batch, SharedLog, SharedRow } from '../outbox/shared-log';
 
@@ -217,7 +217,7 @@ export class Spool {
       const hashes = userKeys.map(hashUserKey);
       for (let after: number | null = this.handedOverSeq ?? 0; after !== null;) {
         const { rows, throughSeq } = await this.outbox.rowsOfUsers(hashes, after, rowsPerSearch);
-        const its = rows.filter((row) => userKeys.includes(keyOf(row)));
+        const its = rows.filter((row) => isBodyOf(userKeys, row.body));
         if (its.length > 0) await this.giveUp(its);
         gone(its);
         after = throughSeq;
@@ -255,15 +255,6 @@ export class Spool {
 
 function sharedRow({ lane, userHash, source, bornWallMs, takenWallMs, body }: Row): SharedRow {
   return { lane, userHash, source, bornWallMs, takenWallMs, body };
-}
-
-/** '' for a row that cannot be read: it is nobody's. */
-function keyOf({ body }: Row): string {
-  try {
-    return parseBody(body).userKey;
-  } catch {
-    return '';
-  }
 }
 
 function readDoubt(text: string | null): DoubtfulRows | null {

@@ -5,7 +5,7 @@
 
 import { existsSync } from 'node:fs';
 
-import { parseBody } from '../audience/serialise';
+import { isBodyOf } from '../audience/serialise';
 import { hashUserKey } from '../audience/keys';
 import { lanes, type Row } from './outbox';
 import type { SealOptions } from './seal';
@@ -73,7 +73,7 @@ export async function erase(path: string, secrets: Secrets, userKeys: readonly s
     let waiting = 0;
     for (let after: number | null = 0; after !== null;) {
       const { rows, throughSeq } = log.rowsOfUsers(hashes, after, rowsPerSearch);
-      const its = rows.filter((row) => userKeys.includes(keyOf(row)));
+      const its = rows.filter((row) => isBodyOf(userKeys, row.body));
       if (its.length > 0) log.commit({ remove: its.map(({ seq }) => seq) });
       waiting += its.filter(({ state }) => state === 'waiting').length;
       after = throughSeq;
@@ -82,15 +82,6 @@ export async function erase(path: string, secrets: Secrets, userKeys: readonly s
     return waiting;
   } finally {
     log.close();
-  }
-}
-
-/** '' for a row that cannot be read: it is nobody's. */
-function keyOf({ body }: Row): string {
-  try {
-    return parseBody(body).userKey;
-  } catch {
-    return '';
   }
 }
 

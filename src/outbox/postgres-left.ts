@@ -2,14 +2,16 @@
 // at, saved, emptied. What is done changes nothing of a queue that some process uses.
 
 import { hashUserKey } from '../audience/keys';
-import { parseBody } from '../audience/serialise';
+import { isBodyOf } from '../audience/serialise';
 import type { DatabasePlace, DatabaseQueues, LeftSharedQueue } from './database-queues';
-import type { Lane, Row, RowState } from './outbox';
+import type { Row } from './outbox';
 import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
 import { postgresError, toPostgresError } from './postgres-errors';
 import { HostChoice, Line, systemLineClock, type LineClock, type Values } from './postgres-line';
 import { postgresModule } from './postgres-module';
 import { schemaPrefix, type QueueName } from './postgres-schema';
+import { postgresSql } from './postgres-sql';
+import { lanesByCode, statesByCode } from './row-codes';
 import { aliveMs, type Letter } from './shared-log';
 
 /** A letter without what shows a user, '' when nothing is left of it: the letters are their writers' own words. */
@@ -45,8 +47,6 @@ const rowsPerPage = 2_000;
 const rowsPerSearch = 50_000;
 const lettersPerSearch = 50;
 const rowsPerDelete = 5_000;
-const lanesByCode: readonly Lane[] = ['add', 'removal'];
-const statesByCode: readonly RowState[] = ['waiting', 'shield', 'repeat'];
 
 /** Those that the user of the database may read. */
 export function listQueues(options: LeftOptions): Promise<LeftSharedQueue[]> {
@@ -98,7 +98,10 @@ export function purgeQueue(options: LeftOptions, schema: string): Promise<number
   });
 }
 
-/** Removes what it holds of a user, in letters that nobody has read, too. Resolves to how many entries had waited. Rejects as `purgeQueue` does. */
+/**
+ * Removes what it holds of a user, in letters that nobody has read, too. Resolves to how many entries had waited.
+ * Rejects as `purgeQueue` does.
+ */
 export function eraseFrom(
   options: LeftOptions,
   schema: string,
@@ -107,17 +110,17 @@ export function eraseFrom(
 ): Promise<number> {
   return withLine(options, named(schema), async (run, address) => {
     const hashes = userKeys.map(hashUserKey);
+    const { lookedAt, rowsOf } = postgresSql(schema, false);
     let waiting = 0;
-    for (let after: number | null = 0; after !== null;) {
-      const part: readonly number[] = [after, rowsPerSearch];
-      const found = await run<EntryRecord>(searchOf(schema), [...part, hashes]);
-      const seqs = found.map(rowOf).filter((row) => userKeys.includes(keyOf(row)));
-      if (seqs.length > 0) {
-        const values = [seqs.map(({ seq }) => seq)];
-        waiting += (await removeUnused(run, address, schema, 'SELECT unnest($1::bigint[])', values)).waiting;
-      }
-      const [looked] = await run<{ through: number | null }>(throughOf(schema), part);
-      after = looked?.through ?? null;
+    for (let after = 0; ;) {
+      const [looked] = await run<{ last: number | null }>(lookedAt, [after, rowsPerSearch]);
+      const last = looked?.last ?? null;
+      if (last === null) break;
+      const found = await run<{ seq: number; body: string }>(rowsOf, [after, last, hashes]);
+      const seqs = found.filter(({ body }) => isBodyOf(userKeys, body)).map(({ seq }) => seq);
+      if (seqs.length > 0)
+        waiting += (await removeUnused(run, address, schema, 'SELECT unnest($1::bigint[])', [seqs])).waiting;
+      after = last;
     }
     await eraseFromLetters(run, address, schema, (kind, text) => letterWithout(kind, text, userKeys));
     return waiting;
@@ -150,19 +153,6 @@ function pageOf(schema: string): string {
   return `SELECT ${columns} FROM ${entries(schema)} WHERE seq > $1 ORDER BY entry.seq LIMIT $2`;
 }
 
-/** Of the next rows those of some users. There is no index for it: see `rowsOfUsers` of the outbox. */
-function searchOf(schema: string): string {
-  const part = `(SELECT * FROM ${schema}.entry WHERE seq > $1 ORDER BY seq LIMIT $2) AS entry`;
-  return `SELECT ${columns} FROM ${part} LEFT JOIN ${schema}.source ON source.id = entry.source
-    WHERE "user" = ANY($3::bigint[]) ORDER BY entry.seq`;
-}
-
-/** Up to where that looked. */
-function throughOf(schema: string): string {
-  const part = `SELECT seq FROM ${schema}.entry WHERE seq > $1 ORDER BY seq LIMIT $2`;
-  return `SELECT max(seq)::float8 AS through FROM (${part}) AS part`;
-}
-
 function rowOf(entry: EntryRecord): Row {
   return {
     seq: entry.seq,
@@ -176,15 +166,6 @@ function rowOf(entry: EntryRecord): Row {
     takenWallMs: entry.taken_wall,
     body: entry.body,
   };
-}
-
-/** '' for a row that cannot be read: it is nobody's. */
-function keyOf({ body }: Row): string {
-  try {
-    return parseBody(body).userKey;
-  } catch {
-    return '';
-  }
 }
 
 const living = `seen_at >= clock_timestamp() - interval '${aliveMs} ms'`;

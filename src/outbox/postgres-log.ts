@@ -10,6 +10,7 @@ import { postgresModule } from './postgres-module';
 import { NewsLine } from './postgres-news';
 import { PostgresOutbox } from './postgres-outbox';
 import type { QueueName, Step } from './postgres-schema';
+import { laneCodes } from './row-codes';
 import type { Appended, Batch, Claim, Instance, Letter, News, SharedLog } from './shared-log';
 
 export interface PostgresLogOptions extends QueueName {
@@ -22,7 +23,6 @@ export interface PostgresLogOptions extends QueueName {
   readonly steps?: readonly Step[];
 }
 
-const laneCodes = { add: 0, removal: 1 } as const;
 /** Null in a stream's `through`: the batch had come by another connection meanwhile. */
 const notNullViolation = '23502';
 /** The loser of a race for the lease sees who won when it looks again. */

@@ -10,17 +10,13 @@ import type {
   Outbox,
   Page,
   Row,
-  RowState,
   UserRows,
 } from './outbox';
 import type { Database } from './postgres-database';
 import { CallError, toPostgresError } from './postgres-errors';
 import type { Line } from './postgres-line';
 import type { CommitParts } from './postgres-sql';
-
-const lanesByCode: readonly Lane[] = ['add', 'removal'];
-const statesByCode: readonly RowState[] = ['waiting', 'shield', 'repeat'];
-const [shieldCode, repeatCode] = [1, 2];
+import { lanesByCode, stateCodes, statesByCode } from './row-codes';
 
 /** Between two looks at what became of a commit whose answer was lost. */
 const lookAgainMs = 250;
@@ -192,11 +188,11 @@ export class PostgresOutbox implements Outbox {
   #partsOf(commit: Commit): CommitParts {
     const through = commit.dropShieldsThrough ?? null;
     const states = new Map<number, number>();
-    for (const seq of commit.shield ?? []) states.set(seq, shieldCode);
-    for (const seq of commit.repeat ?? []) states.set(seq, repeatCode);
+    for (const seq of commit.shield ?? []) states.set(seq, stateCodes.shield);
+    for (const seq of commit.repeat ?? []) states.set(seq, stateCodes.repeat);
     const remove = new Set(commit.remove);
     for (const [seq, state] of states) {
-      if (state === shieldCode && through !== null && seq <= through) remove.add(seq);
+      if (state === stateCodes.shield && through !== null && seq <= through) remove.add(seq);
     }
     for (const seq of remove) states.delete(seq);
     const arrive = new Set(commit.arrive);

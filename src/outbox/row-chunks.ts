@@ -1,6 +1,7 @@
 // The rows of one lane in memory: ordered by number, packed into chunks of columns, a few bytes beside each body.
 
 import type { NewRow, Row, RowState } from './outbox';
+import { stateCodes } from './row-codes';
 
 /** A chunk is repacked when fewer than a quarter of its rows are left. */
 const repackBelow = 0.25;
@@ -8,7 +9,6 @@ const repackBelow = 0.25;
 const mergeUpTo = 0.5;
 
 const gone = 3;
-const stateCodes: Readonly<Record<RowState, number>> = { waiting: 0, shield: 1, repeat: 2 };
 const states: readonly RowState[] = ['waiting', 'shield', 'repeat'];
 
 /** Rows side by side, a column each: an object a row would cost five times as much beside the body. */

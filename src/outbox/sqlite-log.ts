@@ -7,16 +7,12 @@ import { checkAppend, isEmpty, runsOf } from './commit-parts';
 import type { Commit, FlightMark, Lane, LeftFlight, NewRow, Opened, OutboxError } from './outbox';
 import type { Page, Row, RowState, Source, UserRows } from './outbox';
 import { logSql } from './log-sql';
+import { laneCodes, lanesByCode, stateCodes, statesByCode } from './row-codes';
 import { isSealed, type Seal, type SealOptions } from './seal';
 import { checkContent } from './sqlite-check';
 import { outboxError, toOpenError, toOutboxError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
 import { giveUpSeal, hasSeal, newSeal, openSeal, sealNotes } from './sqlite-seal';
-
-const laneCodes: Readonly<Record<Lane, number>> = { add: 0, removal: 1 };
-const lanesByCode: readonly Lane[] = ['add', 'removal'];
-const stateCodes: Readonly<Record<Exclude<RowState, 'waiting'>, number>> = { shield: 1, repeat: 2 };
-const statesByCode: readonly RowState[] = ['waiting', 'shield', 'repeat'];
 
 /** Rows per INSERT: measured, a third faster than one by one, and no faster with more. */
 const rowsPerInsert = 40;

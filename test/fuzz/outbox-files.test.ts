@@ -221,7 +221,7 @@ function damagedFiles(seal: SealOptions | null, codes: readonly string[], share 
   it('opens with every entry, or is refused with a sentence and left as it is', function () {
     this.timeout(timeoutMs);
     const seen = { whole: 0, refused: 0 };
-    fuzz(damage, 800 * share, (how) => {
+    fuzz(damage, 1_200 * share, (how) => {
       const opened = openedOrRefused({ main: damaged(closed.main, how), wal: null });
       assert.ok(opened === 0 || opened === 'refused', `${opened} commits are gone`);
       seen[opened === 0 ? 'whole' : 'refused'] += 1;
@@ -232,7 +232,7 @@ function damagedFiles(seal: SealOptions | null, codes: readonly string[], share 
   it('loses nothing of what was committed before kill -9 when its -wal is damaged, but for its last commits', function () {
     this.timeout(timeoutMs);
     const seen = { whole: 0, last: 0, refused: 0 };
-    fuzz(damage, 550 * share, (how) => {
+    fuzz(damage, 800 * share, (how) => {
       const opened = openedOrRefused({ main: killed.main, wal: damaged(killed.wal!, how) });
       // What was cut off is not there to be missed.
       assert.ok(opened === 'refused' || opened <= 2 || how.kind === 'cut', `${opened} commits are gone`);
