@@ -1,17 +1,7 @@
 // The holder's side of a shared log: reads it and acknowledges, as long as the lease is held under its epoch.
 
 import { isEmpty } from './commit-parts';
-import type {
-  Commit,
-  EndedRow,
-  Lane,
-  LeftFlight,
-  Opened,
-  Outbox,
-  Page,
-  Row,
-  UserRows,
-} from './outbox';
+import type { Commit, EndedRow, Lane, LeftFlight, Opened, Outbox, Page, Row, UserRows } from './outbox';
 import type { Database } from './postgres-database';
 import { CallError, toPostgresError } from './postgres-errors';
 import type { Line } from './postgres-line';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { blockText } from '../../src/audience/block-text';
 import { checkEntry } from '../../src/audience/check';
-import { bodyChars, entryBody, parseBody } from '../../src/audience/serialise';
+import { bodyChars, entryBody, isBodyOf, parseBody } from '../../src/audience/serialise';
 import { entry } from './arbitraries';
 
 describe('parseBody', () => {
@@ -22,6 +22,16 @@ describe('parseBody', () => {
     assert.throws(() => parseBody('{"user_id":"7","seg_'), /damaged: it is not JSON/);
     assert.throws(() => parseBody('{"user_id":"7"}'), /damaged: seg_block is missing/);
     assert.throws(() => parseBody('null'), /damaged: This is null/);
+  });
+});
+
+describe('isBodyOf', () => {
+  it('tells whose a body is, also among users whose hashes were equal, and gives a damaged one to nobody', () => {
+    const body = '{"user_id":"7","seg_block":[{"seg_id":5}]}';
+    const key = parseBody(body).userKey;
+    assert.equal(isBodyOf(['another', key], body), true);
+    assert.equal(isBodyOf(['another'], body), false);
+    assert.equal(isBodyOf([key, ''], body.slice(1)), false);
   });
 });
 

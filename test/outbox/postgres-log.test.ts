@@ -1,15 +1,9 @@
 // What only a shared log in a database meets: broken connections, rights, other versions, another user's processes.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify, inspect } from 'node:util';
+import { inspect } from 'node:util';
 
-import { hashUserKey, userKeyOf } from '../../src/audience/keys';
-import type { OutboxError, Row } from '../../src/outbox/outbox';
-import { addressOf } from '../../src/outbox/postgres-address';
-import { CallError, toPostgresError } from '../../src/outbox/postgres-errors';
-import { eraseFrom, listQueues, purgeQueue, readAllOf } from '../../src/outbox/postgres-left';
+import type { OutboxError } from '../../src/outbox/outbox';
 import { callMs, systemLineClock, type LineClock } from '../../src/outbox/postgres-line';
 import type { PostgresLog } from '../../src/outbox/postgres-log';
 import { schemaOf, steps } from '../../src/outbox/postgres-schema';
@@ -18,10 +12,8 @@ import { until } from '../support/node-red';
 import { postgresAt } from '../support/services';
 import { FaultyWay } from './faulty-way';
 import { batchOf, codeOf, errorOf, readAll, seqs, sharedRow } from './rows';
-import { processNamed, TestDatabase, type PostgresQueue } from './shared-stores';
+import { hold, leaseMs, one, processNamed, TestDatabase, two, type PostgresQueue } from './shared-stores';
 
-const leaseMs = 60_000;
-const [one, two] = [processNamed('one'), processNamed('two')];
 const secret = 'geheim%/21';
 
 /** A clock whose waits between two tries are short. Those for an answer take their time, as a busy machine needs it. */
@@ -79,14 +71,6 @@ describe('the shared log on PostgreSQL', function () {
   after(() => (database as TestDatabase | undefined)?.drop());
   beforeEach(() => void (queue = database.queue()));
   afterEach(() => queue.end());
-
-  /** Takes the lease, and opens the holder's outbox. */
-  async function hold(log: PostgresLog, holder = one) {
-    const { epoch } = await log.claim(holder, true, null, leaseMs);
-    const outbox = log.outbox(holder, epoch);
-    await outbox.open();
-    return { epoch, outbox };
-  }
 
   async function ends(log: PostgresLog): Promise<number[]> {
     const letters = await log.mail(two, 0, 10_000);
@@ -568,185 +552,5 @@ describe('the shared log on PostgreSQL', function () {
         for (const word of [secret, encodeURIComponent(secret), wrong]) assert.ok(!all.includes(word), all);
       }
     });
-  });
-
-  describe('and queues that are left behind', () => {
-    const idOf = (number: number): string => `${String(number).padStart(8, '0')}-0000-4000-8000-000000000001`;
-    const keyOf = (number: number): string => userKeyOf('idfa', idOf(number)).userKey;
-
-    async function leave(rows: number) {
-      const log = await queue.log();
-      const given = seqs(1, rows).map((at) =>
-        sharedRow(at, {
-          lane: at % 3 === 0 ? 'removal' : 'add',
-          userHash: hashUserKey(keyOf(at % 100)),
-          takenWallMs: 1_000 + at,
-          body: `{"user_id":"${idOf(at % 100)}","domain":"idfa","seg_block":[{"seg_id":${1 + (at % 5)}}]}`,
-        }),
-      );
-      await log.append(batchOf('one', 1, given));
-      const { outbox } = await hold(log);
-      await outbox.commit({ shield: [1], remove: [2], depart: [{ post: 1, userHashes: [1] }] });
-      await outbox.close();
-      return log;
-    }
-
-    const options = () => ({ url: database.url });
-    const found = async () => (await listQueues(options())).find(({ schema }) => schema === queue.schema);
-
-    it('lists them, saves what waits, and empties them once nobody uses them', async () => {
-      const log = await leave(6_000);
-      const { origin, member, schema } = queue;
-      const common = { schema, origin, member, waiting: 5_998, oldestTakenWallMs: 1_003 };
-      assert.deepEqual(await found(), { ...common, usedBy: [one.name] });
-      assert.equal(await codeOf(() => purgeQueue(options(), schema)), 'locked');
-      await log.close(one);
-      await database.query(`CREATE SCHEMA "instant_audience_Not Ours"`);
-      await database.query(`CREATE TABLE "instant_audience_Not Ours".format (version integer)`);
-      assert.deepEqual(await found(), { ...common, usedBy: [] });
-      const read: Row[] = [];
-      await readAllOf(options(), schema, (rows) => {
-        read.push(...rows);
-        return Promise.resolve();
-      });
-      assert.deepEqual(
-        read.map(({ seq }) => seq),
-        seqs(3, 6_000),
-      );
-      assert.equal(await purgeQueue(options(), schema), 5_998);
-      assert.deepEqual(await found(), { ...common, waiting: 0, oldestTakenWallMs: null, usedBy: [] });
-      const next = await queue.log();
-      await queue.pass(leaseMs + 1);
-      const { epoch } = await next.claim(two, true, null, leaseMs);
-      const { lastSeq, waiting, bodyChars, flights } = await next.outbox(two, epoch).open();
-      assert.deepEqual([lastSeq, waiting, bodyChars, flights.length], [6_000, 0, 0, 1]);
-    });
-
-    it('removes one user from them and keeps the others', async () => {
-      const log = await leave(300);
-      await log.close(one);
-      const kept = (_kind: string, text: string): string => text;
-      assert.equal(await eraseFrom(options(), queue.schema, [keyOf(7)], kept), 3);
-      // One of this user's is a shield already.
-      assert.equal(await eraseFrom(options(), queue.schema, [keyOf(1)], kept), 2);
-      assert.equal((await found())?.waiting, 298 - 5);
-    });
-
-    it('removes one user from letters that nobody has read, and those that are only about that one', async () => {
-      const log = await leave(10);
-      const texts = Array.from({ length: 120 }, (_, at) => `${at} ${at % 3 === 0 ? 'her' : 'him'}`);
-      for (const text of texts) await log.send('gone', 'answer', text);
-      await log.send('gone', 'order', 'her');
-      const without = (kind: string, text: string, [key]: readonly string[]): string => {
-        assert.ok(['answer', 'order'].includes(kind) && key === keyOf(1));
-        return text === 'her' ? '' : text.replace('her', '-');
-      };
-      const erase = () => eraseFrom(options(), queue.schema, [keyOf(1)], without);
-      assert.equal(await codeOf(erase), 'locked');
-      await log.close(one);
-      await erase();
-      const next = await queue.log();
-      await queue.pass(leaseMs + 1);
-      const { epoch } = await next.claim(two, true, null, leaseMs);
-      await next.adoptMail(two, epoch);
-      const letters = await next.mail(two, 0, 999);
-      assert.deepEqual(
-        letters.map(({ text }) => text),
-        texts.map((text) => text.replace('her', '-')),
-      );
-    });
-  });
-});
-
-describe('an error of PostgreSQL', () => {
-  const address = addressOf('postgres://me:secret@db.test:5433/queue', null);
-  const said = (code: string, message: string, severity = 'ERROR') =>
-    toPostgresError(
-      new CallError(Object.assign(new Error(message), { code, severity }), 'no'),
-      address,
-      'instant_audience_1',
-    );
-
-  it('says what, where and what to do', () => {
-    const cases: [state: string, code: OutboxError['code'], says: RegExp][] = [
-      ['53100', 'full', /disk .* is full .*free some space/],
-      ['25006', 'readonly', /Name the primary/],
-      ['28P01', 'unavailable', /refuses the login/],
-      ['57P01', 'unavailable', /cannot be reached/],
-      ['53300', 'unavailable', /cannot be reached/],
-      ['XX001', 'damaged', /"instant_audience_1" .* is damaged/],
-      ['42P01', 'failed', /did not do what was asked/],
-    ];
-    for (const [state, code, says] of cases) {
-      const error = said(state, 'what it said about secret things');
-      assert.equal(error.code, code);
-      assert.match(error.message, says);
-      assert.match(
-        error.message,
-        new RegExp(
-          `db.test:5433, database queue.*\\(what it said about \\*\\*\\* things, SQLSTATE ${state}\\)`,
-        ),
-      );
-    }
-    assert.match(
-      said('28000', 'no pg_hba.conf entry for host, no encryption').message,
-      /do not agree on TLS/,
-    );
-    const untrusted = Object.assign(new Error('self-signed certificate'), {
-      code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
-    });
-    assert.match(toPostgresError(untrusted, address, '').message, /do not agree on TLS/);
-  });
-});
-
-describe('the address of a shared log', () => {
-  it('is read as psql reads it', () => {
-    const { ssl, ...rest } = addressOf(
-      'postgresql://u%40x:p%3A%2F@[::1]:1,b:2,c/my%20db?sslmode=require',
-      null,
-    );
-    assert.deepEqual(rest, {
-      hosts: [
-        { host: '::1', port: 1 },
-        { host: 'b', port: 2 },
-        { host: 'c', port: 5432 },
-      ],
-      database: 'my db',
-      user: 'u@x',
-      password: 'p:/',
-      plainIfRefused: false,
-      where: '[::1]:1, b:2, c:5432, database my db',
-    });
-    assert.deepEqual(ssl, { rejectUnauthorized: false });
-  });
-
-  it('takes the TLS settings of the account before sslmode, and sslmode as psql does', () => {
-    const sslOf = (query: string, tls = {}) =>
-      addressOf(`postgres://h/d${query}`, Object.keys(tls).length > 0 ? tls : null).ssl;
-    assert.equal(sslOf(''), false);
-    assert.equal(sslOf('?sslmode=disable'), false);
-    assert.deepEqual(sslOf('?sslmode=verify-full'), {});
-    assert.deepEqual(sslOf('?sslmode=disable', { ca: 'x', rejectUnauthorized: true }), {
-      ca: 'x',
-      rejectUnauthorized: true,
-    });
-    assert.equal(addressOf('postgres://h/d?sslmode=prefer', null).plainIfRefused, true);
-    const verifyCa = sslOf('?sslmode=verify-ca');
-    assert.equal(verifyCa !== false && typeof verifyCa.checkServerIdentity, 'function');
-  });
-});
-
-describe('the client for PostgreSQL', () => {
-  it('is not loaded before a shared log is opened', async () => {
-    const script = `
-      require('./src/delivery/index.ts');
-      const { PostgresLog } = require('./src/outbox/postgres-log.ts');
-      const log = new PostgresLog({ url: 'postgres://127.0.0.1:9/none', origin: 'https://x', member: '1' });
-      const loaded = () => Object.keys(require.cache).some((file) => /node_modules.pg./.test(file));
-      const before = loaded();
-      log.open().catch(() => console.log(JSON.stringify([before, loaded()])));`;
-    const args = ['--disable-warning=ExperimentalWarning', '--require', 'tsx/cjs', '-e', script];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: join(__dirname, '../..') });
-    assert.equal(stdout.trim(), '[false,true]');
   });
 });

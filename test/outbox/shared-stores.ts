@@ -144,3 +144,14 @@ export async function resultOf(call: Promise<unknown>): Promise<unknown> {
     return { code: error instanceof OutboxError ? error.code : error };
   }
 }
+
+export const leaseMs = 60_000;
+export const [one, two] = [processNamed('one'), processNamed('two')];
+
+/** Takes the lease, and opens the holder's outbox. */
+export async function hold(log: PostgresLog, holder = one) {
+  const { epoch } = await log.claim(holder, true, null, leaseMs);
+  const outbox = log.outbox(holder, epoch);
+  await outbox.open();
+  return { epoch, outbox };
+}
