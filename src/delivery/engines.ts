@@ -271,12 +271,12 @@ export class Engines {
   retry(key: string): void {
     const held = this.held.get(key);
     if (held === undefined) return;
-    for (const { account, login } of held.accounts.values()) {
+    for (const account of held.accounts.keys()) {
       const connection = held.connections.get(account);
       if (connection === undefined) continue;
       const state = held.engine.logins.state(account)?.kind;
       if (state !== 'refused' && state !== 'wait') continue;
-      connection.keeper.replaceLogin(login);
+      connection.keeper.tryAgain();
       held.engine.attach(this.loginOf(account, connection));
     }
     held.engine.flush();

@@ -165,6 +165,16 @@ export class TokenKeeper {
     this.#replacing = false;
   }
 
+  /**
+   * Somebody says that what stood in the way was mended, maybe at the service: a refusal and a wait end, so that the
+   * same login is tried once more. A wait that the service asked for stays, as does its limit of authentications.
+   */
+  tryAgain(): void {
+    this.#refusal = null;
+    this.#failures = 0;
+    if (this.#wait?.code !== 'rate_limited') this.#wait = null;
+  }
+
   #usable(nowMs: number): Held | null {
     const held = this.#held;
     if (held === null) return null;

@@ -29,6 +29,8 @@ for (const version of nodeRedVersions) {
     let nodeRed: NodeRed | undefined;
     let browser: Browser | undefined;
     let sandbox: Sandbox | undefined;
+    /** Refuses the login of the account `vault`. */
+    let guarded: Sandbox | undefined;
     let editor: Editor;
     let page: Page;
     /** What is the same code on both versions, and takes long. */
@@ -39,16 +41,19 @@ for (const version of nodeRedVersions) {
     before(async function () {
       needBrowser(this);
       sandbox = await startSandbox({ member: 7 });
-      const custom = { environment: 'custom', authUrl: sandbox.url, serviceUrl: sandbox.url, member: '7' };
+      guarded = await startSandbox({ member: 9, users: { me: 'another-word' } });
+      const login = { username: 'me', password: 'secret-word' };
       [nodeRed, browser] = await startBoth({
         version,
-        flows: [tab, builder, ...accountFlow('shop'), ...accountFlow('loyalty', custom, 1)],
-        credentials: { 'account-loyalty': { username: 'me', password: 'secret-word' } },
+        flows: flowsOf('7'),
+        credentials: { 'account-loyalty': login, 'account-vault': login },
       });
+      await postUsers(nodeRed, 'vault', 0, 3);
       editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1200 });
       ({ page } = editor);
       await openTab(page);
-      await card('shop').waitFor();
+      // With as many accounts as this they are closed at first.
+      for (const name of ['shop', 'loyalty']) await card(name).locator('.instant-audience-head').click();
     });
     afterEach(async function () {
       if (this.currentTest?.state === 'failed' && browser !== undefined)
@@ -60,9 +65,22 @@ for (const version of nodeRedVersions) {
     });
     after(async () => {
       await Promise.all([browser?.close(), nodeRed?.stop()]);
-      await sandbox?.close();
+      await Promise.all([sandbox?.close(), guarded?.close()]);
     });
 
+    /** With the member that the account `loyalty` has. */
+    const flowsOf = (member: string): FlowNode[] => {
+      const at = ({ url }: Sandbox): object => ({ environment: 'custom', authUrl: url, serviceUrl: url });
+      const loyalty = { ...at(sandbox!), member };
+      const vault = { ...at(guarded!), member: '9', warnAfterMinutes: 1 };
+      return [
+        tab,
+        builder,
+        ...accountFlow('shop'),
+        ...accountFlow('loyalty', loyalty, 1),
+        ...accountFlow('vault', vault, 2),
+      ];
+    };
     const card = (name: string): Locator =>
       page
         .locator('.instant-audience-tab section')
@@ -211,8 +229,7 @@ for (const version of nodeRedVersions) {
       await pause('loyalty');
       await postUsers(nodeRed!, 'loyalty', 900, 5);
       await shows(figure('loyalty', 'Waiting entries'), '5');
-      const custom = { environment: 'custom', authUrl: sandbox!.url, serviceUrl: sandbox!.url, member: '8' };
-      await nodeRed!.deploy([tab, ...accountFlow('shop'), ...accountFlow('loyalty', custom, 1)]);
+      await nodeRed!.deploy(flowsOf('8').filter((node) => node !== builder));
       // For ten seconds the account could have it back.
       assert.equal(await card('Queues that no account uses').isVisible(), false);
     });
@@ -283,6 +300,41 @@ for (const version of nodeRedVersions) {
       await shows(part.locator('li p').nth(1), /^The queue file is damaged\./);
       assert.equal(await part.locator('li').count(), 1, 'the purged one is gone');
       assert.equal(await part.locator('li').getByRole('button').count(), 0);
+    });
+
+    onceOnly('says that the oldest entry is late, and tries a refused login again when it is asked to', async () => {
+      const late = card('vault').locator('p.instant-audience-late');
+      await until(
+        async () => (await late.textContent())?.startsWith('The oldest entry has waited for 1 min') ?? false,
+        90_000,
+        () => 'the oldest entry is late',
+      );
+      assert.equal(await late.isVisible(), true);
+      assert.equal(await card('shop').locator('p.instant-audience-late:visible').count(), 0);
+      const state = card('vault').locator('.instant-audience-state');
+      await shows(state, /login/);
+      const head = card('vault').locator('.instant-audience-head');
+      if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
+      await picture(page, `tab-late-${version}`);
+      const { port } = new URL(guarded!.url);
+      await guarded!.close();
+      guarded = await startSandbox({ member: 9, port: Number(port) });
+      // A refused login is not tried again by itself, nor when only what is ready is to be sent.
+      const [flushed] = await Promise.all([
+        page.waitForResponse((response) => response.url().endsWith('/tab/flush')),
+        press('vault', 'Send now'),
+      ]);
+      assert.equal(flushed.status(), 200);
+      await page.waitForTimeout(1200);
+      await shows(figure('vault', 'Accepted'), '0');
+      await press('vault', 'Retry now');
+      await shows(figure('vault', 'Accepted'), '3');
+      await until(
+        async () => !(await late.isVisible()),
+        5000,
+        () => 'the warning goes',
+      );
+      assert.equal(guarded.state().length, 3);
     });
 
     for (const [language, text, damaged] of [

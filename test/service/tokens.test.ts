@@ -174,6 +174,35 @@ describe('the token keeper', () => {
     assert.equal(await world.token(), 't1');
   });
 
+  it('tries a refused login once more for each time that somebody asks for it', async () => {
+    const world = new World();
+    world.answer = () => refusal('NOAUTH');
+    assert.equal((await world.keeper.token()).kind, 'loginRefused');
+    world.keeper.tryAgain();
+    assert.equal((await world.keeper.token()).kind, 'loginRefused');
+    assert.equal((await world.keeper.token()).kind, 'loginRefused');
+    assert.equal(world.calls.length, 2);
+    world.answer = () => world.give();
+    world.keeper.tryAgain();
+    assert.equal(await world.token(), 't1');
+  });
+
+  it('ends its own wait when somebody asks for it, and never one of the service', async () => {
+    const world = new World();
+    world.answer = () => ({ kind: 'passing', ambiguous: false, code: 'network', message: 'Nobody answered.' });
+    assert.equal((await world.keeper.token()).kind, 'wait');
+    world.answer = () => ({ kind: 'rateLimited', retryAfterMs: 60_000, message: 'Slower.' });
+    world.keeper.tryAgain();
+    assert.equal((await world.keeper.token()).kind, 'wait');
+    assert.equal(world.calls.length, 2);
+    world.answer = () => world.give();
+    world.keeper.tryAgain();
+    assert.equal((await world.keeper.token()).kind, 'wait');
+    assert.equal(world.calls.length, 2);
+    world.trueMs += 60_000;
+    assert.equal(await world.token(), 't1');
+  });
+
   it('keeps its token for the same login and drops it for another', async () => {
     const world = new World();
     await world.token();
