@@ -159,7 +159,7 @@ export async function build() {
   const withEditor = types.filter(({ name }) => existsSync(path.join(sources, name, 'editor.ts')));
   await rm(dist, { recursive: true, force: true });
   await Promise.all([
-    must(node, [tsc, '-p', 'tsconfig.json']),
+    must(node, [tsc, '-p', 'tsconfig.runtime.json']),
     withEditor.length > 0 && must(node, [tsc, '-p', 'tsconfig.editor.json']),
     writeEditorParts(withEditor),
     ...plugins.map(writePlugin),

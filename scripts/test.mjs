@@ -18,7 +18,7 @@ const hangMs = 15 * 60_000;
 
 const checks = [
   { name: 'build', command: ['scripts/build.mjs'] },
-  { name: 'lint', command: [tool('eslint', 'bin/eslint.js'), '.'] },
+  { name: 'lint', command: [tool('oxlint', 'bin/oxlint'), '.'] },
   { name: 'types of the tests', command: [tsc, '-p', 'test/tsconfig.json'] },
   { name: 'format', command: [tool('prettier', 'bin/prettier.cjs'), '--check', '.', '--log-level', 'warn'] },
 ];

@@ -302,40 +302,45 @@ for (const version of nodeRedVersions) {
       assert.equal(await part.locator('li').getByRole('button').count(), 0);
     });
 
-    onceOnly('says that the oldest entry is late, and tries a refused login again when it is asked to', async () => {
-      const late = card('vault').locator('p.instant-audience-late');
-      await until(
-        async () => (await late.textContent())?.startsWith('The oldest entry has waited for 1 min') ?? false,
-        90_000,
-        () => 'the oldest entry is late',
-      );
-      assert.equal(await late.isVisible(), true);
-      assert.equal(await card('shop').locator('p.instant-audience-late:visible').count(), 0);
-      const state = card('vault').locator('.instant-audience-state');
-      await shows(state, /login/);
-      const head = card('vault').locator('.instant-audience-head');
-      if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
-      await picture(page, `tab-late-${version}`);
-      const { port } = new URL(guarded!.url);
-      await guarded!.close();
-      guarded = await startSandbox({ member: 9, port: Number(port) });
-      // A refused login is not tried again by itself, nor when only what is ready is to be sent.
-      const [flushed] = await Promise.all([
-        page.waitForResponse((response) => response.url().endsWith('/tab/flush')),
-        press('vault', 'Send now'),
-      ]);
-      assert.equal(flushed.status(), 200);
-      await page.waitForTimeout(1200);
-      await shows(figure('vault', 'Accepted'), '0');
-      await press('vault', 'Retry now');
-      await shows(figure('vault', 'Accepted'), '3');
-      await until(
-        async () => !(await late.isVisible()),
-        5000,
-        () => 'the warning goes',
-      );
-      assert.equal(guarded.state().length, 3);
-    });
+    onceOnly(
+      'says that the oldest entry is late, and tries a refused login again when it is asked to',
+      async () => {
+        const late = card('vault').locator('p.instant-audience-late');
+        await until(
+          async () =>
+            (await late.textContent())?.startsWith('The oldest entry has waited for 1 min') ?? false,
+          90_000,
+          () => 'the oldest entry is late',
+        );
+        assert.equal(await late.isVisible(), true);
+        assert.equal(await card('shop').locator('p.instant-audience-late:visible').count(), 0);
+        const state = card('vault').locator('.instant-audience-state');
+        await shows(state, /login/);
+        const head = card('vault').locator('.instant-audience-head');
+        if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
+        await late.scrollIntoViewIfNeeded();
+        await picture(page, `tab-late-${version}`);
+        const { port } = new URL(guarded!.url);
+        await guarded!.close();
+        guarded = await startSandbox({ member: 9, port: Number(port) });
+        // A refused login is not tried again by itself, nor when only what is ready is to be sent.
+        const [flushed] = await Promise.all([
+          page.waitForResponse((response) => response.url().endsWith('/tab/flush')),
+          press('vault', 'Send now'),
+        ]);
+        assert.equal(flushed.status(), 200);
+        await page.waitForTimeout(1200);
+        await shows(figure('vault', 'Accepted'), '0');
+        await press('vault', 'Retry now');
+        await shows(figure('vault', 'Accepted'), '3');
+        await until(
+          async () => !(await late.isVisible()),
+          5000,
+          () => 'the warning goes',
+        );
+        assert.equal(guarded.state().length, 3);
+      },
+    );
 
     for (const [language, text, damaged] of [
       ['de', 'bereit: nichts wartet', /^Die Warteschlangendatei ist beschädigt\..*-wal/],

@@ -35,8 +35,12 @@ describe('a machine on which no database and no message queue runs', function ()
     needService(this, mariaDb, 'MariaDB to start');
     await using(mariaDb, async () => {
       const client = await mariaDbAt(mariaDb.url);
-      const [rows] = await client.query('SELECT 1 AS one').finally(() => client.end());
-      assert.deepEqual(rows, [{ one: 1 }]);
+      try {
+        const [rows] = await client.query('SELECT 1 AS one');
+        assert.deepEqual(rows, [{ one: 1 }]);
+      } finally {
+        await client.end();
+      }
     });
   });
 });

@@ -40,8 +40,11 @@ describe('the test of a shared queue’s database', function () {
 
   const sql = async (text: string): Promise<unknown[]> => {
     const client = await postgresAt(database.url);
-    const result = await client.query(text).finally(() => client.end());
-    return result.rows;
+    try {
+      return (await client.query(text)).rows;
+    } finally {
+      await client.end();
+    }
   };
   const asTester = (changes: (url: URL) => void = () => undefined): string => {
     const url = new URL(database.url);

@@ -189,7 +189,12 @@ describe('the token keeper', () => {
 
   it('ends its own wait when somebody asks for it, and never one of the service', async () => {
     const world = new World();
-    world.answer = () => ({ kind: 'passing', ambiguous: false, code: 'network', message: 'Nobody answered.' });
+    world.answer = () => ({
+      kind: 'passing',
+      ambiguous: false,
+      code: 'network',
+      message: 'Nobody answered.',
+    });
     assert.equal((await world.keeper.token()).kind, 'wait');
     world.answer = () => ({ kind: 'rateLimited', retryAfterMs: 60_000, message: 'Slower.' });
     world.keeper.tryAgain();

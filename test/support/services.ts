@@ -111,7 +111,11 @@ export function needService<S extends Service>(
 export async function freshPostgresDatabase(server: Database, name: string): Promise<OwnDatabase> {
   const admin = async (sql: string): Promise<void> => {
     const client = await postgresAt(server.url);
-    await client.query(sql).finally(() => client.end());
+    try {
+      await client.query(sql);
+    } finally {
+      await client.end();
+    }
   };
   if (!server.concurrent) {
     const empty = (): Promise<void> => admin('DROP TABLE IF EXISTS audience_changes, audience_position');
@@ -128,7 +132,11 @@ export async function freshPostgresDatabase(server: Database, name: string): Pro
 export async function freshMariaDbDatabase(server: Database, name: string): Promise<OwnDatabase> {
   const admin = async (sql: string): Promise<void> => {
     const client = await mariaDbAt(server.url);
-    await client.query(sql).finally(() => client.end());
+    try {
+      await client.query(sql);
+    } finally {
+      await client.end();
+    }
   };
   const drop = (): Promise<void> => admin(`DROP DATABASE IF EXISTS ${name}`);
   await drop();

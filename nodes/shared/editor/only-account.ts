@@ -49,7 +49,7 @@ function giveFirstAccount(): void {
 }
 
 function giveAccount(id: string, account: string): void {
-  const node = RED.nodes.node(id) as Record<string, unknown> | undefined;
+  const node = RED.nodes.node(id);
   // Removed, or somebody was faster.
   if (node?.account !== '') return;
   Object.assign(node, { account, changed: true, dirty: true, resize: true });
