@@ -1,0 +1,96 @@
+// A queue in a shared database that nobody uses any more, in the tab "Audience" of a real editor: listed, exported, purged.
+import { strict as assert } from 'node:assert';
+import { readFile } from 'node:fs/promises';
+import type { Browser, Page } from 'playwright-core';
+import { hashUserKey, userKeyOf } from '../../src/audience/keys';
+import { PostgresLog } from '../../src/outbox/postgres-log';
+import { needBrowser } from '../support/browser';
+import type { NodeRed } from '../support/node-red';
+import {
+  findPostgres,
+  freshPostgresDatabase,
+  needService,
+  type Database,
+  type OwnDatabase,
+} from '../support/services';
+import { Editor, startBoth } from './editor';
+import { accountFlow, deviceId, openTab, tab } from './sidebar-flows';
+
+describe('a shared queue that is left, in the tab Audience', function () {
+  this.timeout(120_000);
+  let server: Database | null = null;
+  let database: OwnDatabase | undefined;
+  let nodeRed: NodeRed | undefined;
+  let browser: Browser | undefined;
+  let editor: Editor;
+  let page: Page;
+
+  before(async function () {
+    needBrowser(this);
+    server = await findPostgres();
+    needService(this, server, 'PostgreSQL');
+    // One with a single connection holds no instance beside this test.
+    if (!server.concurrent) this.skip();
+    database = await freshPostgresDatabase(server, 'audience_left_browser_test');
+    await leaveQueue(database.url);
+    [nodeRed, browser] = await startBoth({
+      version: '5',
+      flows: [tab, ...accountFlow('together', { queue: 'shared', member: '7' })],
+      credentials: { 'account-together': { databaseUrl: database.url } },
+    });
+    editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1200 });
+    ({ page } = editor);
+    await openTab(page);
+  });
+  afterEach(() => editor.assertNoErrors());
+  after(async () => {
+    await Promise.all([browser?.close(), nodeRed?.stop()]);
+    await database?.drop();
+    await server?.stop();
+  });
+
+  /** An instance takes three entries for member 8, and is gone for good. */
+  async function leaveQueue(url: string): Promise<void> {
+    const log = new PostgresLog({ url, origin: 'https://left.example', member: '8' });
+    await log.open();
+    const rows = [1, 2, 3].map((user) => ({
+      lane: 'add' as const,
+      userHash: hashUserKey(userKeyOf('idfa', deviceId(user)).userKey),
+      source: { node: 'out', account: 'account' },
+      bornWallMs: Date.now(),
+      takenWallMs: Date.now(),
+      body: JSON.stringify({ user_id: deviceId(user), domain: 'idfa', seg_block: [{ seg_id: 10001 }] }),
+    }));
+    await log.append({ stream: 'gone', number: 1, instance: 'gone', maxEntries: 99, maxChars: 1e6, rows });
+    await log.close({ id: 'gone', name: 'gone' });
+  }
+
+  it('is listed by service, member and database, exported, and purged when it was asked twice', async () => {
+    const part = page
+      .locator('.instant-audience-tab section')
+      .filter({ hasText: 'Queues that no account uses' });
+    await part.waitFor();
+    await part.locator('.instant-audience-head').click();
+    const row = part.locator('li');
+    await row.waitFor();
+    const { hostname, pathname } = new URL(database!.url);
+    const name = await row.locator('p').first().innerText();
+    for (const shown of ['https://left.example', 'member 8', hostname, pathname.slice(1)])
+      assert.ok(name.includes(shown), `${shown} in ${name}`);
+    assert.match(await row.locator('p').nth(1).innerText(), /^3 entries wait/);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      part.getByRole('button', { name: /^Export/ }).click(),
+    ]);
+    const lines = (await readFile(await download.path(), 'utf8')).trim().split('\n');
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).user_id),
+      [1, 2, 3].map(deviceId),
+    );
+    await part.getByRole('button', { name: /^Purge/ }).click();
+    await page.getByRole('button', { name: 'Purge it' }).click();
+    await page.locator('.red-ui-notification', { hasText: 'Purged: 3 entries were given up' }).waitFor();
+    // Nothing is left, so the part goes.
+    await part.waitFor({ state: 'hidden' });
+  });
+});
