@@ -21,6 +21,7 @@ export const cpu: Part = async (bench) => {
     core1000: await startNodeRed(workspace, 'node-red-core', core(1000)),
     memory: await startNodeRed(workspace, 'node-red-memory', ourFlow(url, 'memory')),
     disk: await startNodeRed(workspace, 'node-red-disk', ourFlow(url, 'disk')),
+    encrypted: await startNodeRed(workspace, 'node-red-encrypted', ourFlow(url, 'disk', true)),
   };
   const names = Object.keys(flows) as (keyof typeof flows)[];
   const costs = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<string, number[]>;
@@ -48,6 +49,12 @@ export const cpu: Part = async (bench) => {
     })),
     { what: 'the same, on disk', figure: us(of('disk')), ...against('core100') },
     { what: 'the same, on disk', figure: us(of('disk')), ...against('core10') },
+    {
+      what: 'the same, on disk with encryptIds',
+      figure: us(of('encrypted')),
+      against: `on disk: ${us(of('disk'))}`,
+      ratio: of('encrypted') / of('disk'),
+    },
     {
       what: 'of all of them Node-RED itself (source, and the function that makes the entry)',
       figure: us(of('bare')),

@@ -116,8 +116,8 @@ export function coreFlow({ url, usersPerPost, joinSeconds, postsPerSecond }: Cor
   ];
 }
 
-/** Our out node, with the quota lifted. */
-export function ourFlow(url: string, queue: 'disk' | 'memory'): FlowNode[] {
+/** Our out node, with the quota lifted; `encryptIds` with the queue on disk only. */
+export function ourFlow(url: string, queue: 'disk' | 'memory', encryptIds = false): FlowNode[] {
   return [
     tab,
     {
@@ -133,6 +133,7 @@ export function ourFlow(url: string, queue: 'disk' | 'memory'): FlowNode[] {
       usersPerSecond: '1000000',
       maxConcurrent: '15',
       queue,
+      encryptIds,
     },
     source,
     entryNode('bench-out'),

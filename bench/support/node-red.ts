@@ -27,7 +27,7 @@ export async function startNodeRed(
     dependencies: { '@instant-audience/node-red-xandr': '*' },
   };
   const agent = JSON.stringify(path.join(workspace.workers, 'agent.js'));
-  const settings = settingsFile({ uiPort: 0, credentialSecret: false });
+  const settings = settingsFile({ uiPort: 0, credentialSecret: 'bench' });
   const files = {
     'package.json': JSON.stringify(manifest),
     'settings.js': `${settings}module.exports.functionGlobalContext = { bench: require(${agent}).forFlow };\n`,

@@ -11,7 +11,9 @@ import { manifest } from './support';
 
 const root = path.join(__dirname, '..', '..');
 const run = promisify(execFile);
-const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+/** Of programs that are not the newest; the other checks need not wait for it. */
+const olderTsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+const tsc = path.join(root, 'node_modules', 'typescript-7', 'bin', 'tsc');
 
 /** What docs/library.md speaks of, by entry point. */
 const documented: Readonly<Record<string, readonly string[]>> = {
@@ -86,7 +88,7 @@ describe('the packed package as a library', function () {
     const files = programs.map((_, index) => `program-${index}.mts`);
     for (const [index, file] of files.entries()) await writeFile(path.join(program, file), programs[index]!);
     await writeFile(path.join(program, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
-    assert.deepEqual(await typeErrors(program), []);
+    assert.deepEqual(await typeErrors(program, olderTsc), []);
   });
 
   it('brings the declarations that a program’s compiler reads, and no other', async () => {
@@ -137,9 +139,9 @@ async function documentedPrograms(): Promise<string[]> {
 }
 
 /** One line for each error. */
-async function typeErrors(folder: string): Promise<string[]> {
+async function typeErrors(folder: string, compiler = tsc): Promise<string[]> {
   try {
-    await run(process.execPath, [tsc, '-p', folder, '--pretty', 'false'], { cwd: folder });
+    await run(process.execPath, [compiler, '-p', folder, '--pretty', 'false'], { cwd: folder });
     return [];
   } catch (error) {
     const { stdout } = error as { stdout?: string };
