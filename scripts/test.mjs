@@ -3,11 +3,12 @@
 // npm test -- --grep words, or npm test -- test/outbox/**/*.test.ts, runs mocha on a part, without the checks.
 import { spawn } from 'node:child_process';
 import { existsSync, globSync, realpathSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { node, root, run, seconds, tool, tsc } from './tools.mjs';
+import { installedTemplate, pack } from './user-dir.mjs';
 
 const inCi = Boolean(process.env.CI) && process.env.CI !== 'false';
 // mocha's own script, without the launcher that would put a process between: one process to end when it hangs.
@@ -16,6 +17,8 @@ const scratch = path.join(root, '.test');
 /** Longer than the whole suite may take; only a test run that hangs gets there. */
 const hangMs = 15 * 60_000;
 
+/** What the tests' processes share: the tarball's facts, and a user directory with it installed. */
+const made = path.join(scratch, 'package', 'made.json');
 const checks = [
   { name: 'build', command: ['scripts/build.mjs'] },
   { name: 'lint', command: [tool('oxlint', 'bin/oxlint'), '.'] },
@@ -40,6 +43,18 @@ async function runChecks() {
   };
   await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
   return failed;
+}
+
+/** Packs what was built, and installs it as a user does. */
+async function makePackage() {
+  const started = performance.now();
+  const folder = path.dirname(made);
+  await rm(folder, { recursive: true, force: true });
+  const packed = await pack(folder);
+  const { template, how } = await installedTemplate(folder, packed);
+  await writeFile(made, JSON.stringify({ ...packed, template }));
+  const where = how === 'linked' ? ', no registry answered: unpacked, its dependencies linked' : '';
+  console.log(`  ok  package (${seconds(started)}${where})`);
 }
 
 /**
@@ -108,12 +123,15 @@ async function runAll() {
   const failed = await runChecks();
   let totals = { passed: 0, failed: 0, skipped: 0 };
   if (!failed.includes('build')) {
+    await makePackage();
     console.log('Tests');
     const parts = splitIntoParts(globSync('test/**/*.test.ts', { cwd: root }).sort());
     // The package was built a moment ago: the tests need not do it again.
     totals = sumUp(
       await Promise.all(
-        parts.map((files, index) => runMocha(files, index, { PACKAGE_BUILT: '1', TEST_PART: String(index) })),
+        parts.map((files, index) =>
+          runMocha(files, index, { PACKAGE_BUILT: '1', PACKAGE_MADE: made, TEST_PART: String(index) }),
+        ),
       ),
     );
   }

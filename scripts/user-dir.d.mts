@@ -17,5 +17,5 @@ export function installedTemplate(
   folder: string,
   packed: Pick<Packed, 'tarball' | 'hash'>,
 ): Promise<{ template: string; how: 'npm' | 'linked' | 'kept' }>;
-export function copyTemplate(template: string, userDir: string): Promise<void>;
+export function likeTemplate(template: string, userDir: string): Promise<void>;
 export function settingsFile(more: Readonly<Record<string, unknown>>): string;

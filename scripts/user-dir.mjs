@@ -1,7 +1,7 @@
 // A Node-RED user directory with the package in it as a user has it: packed, and installed by npm.
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { must, npmCommand, root, run } from './tools.mjs';
 
@@ -97,9 +97,22 @@ export async function installedTemplate(folder, { tarball, hash }) {
   return { template, how: 'kept' };
 }
 
-/** A fresh user directory, copied from the template. */
-export async function copyTemplate(template, userDir) {
-  await cp(template, userDir, { recursive: true, verbatimSymlinks: true });
+/**
+ * A fresh user directory like the template. The packages in it are links to the template's: copying and deleting
+ * their 1,500 files cost as much as the start of Node-RED, whose compiled code is kept by the place of a file.
+ */
+export async function likeTemplate(template, userDir) {
+  for (const file of ['package.json', 'package-lock.json'])
+    if (existsSync(path.join(template, file))) await cp(path.join(template, file), path.join(userDir, file));
+  const packages = await readdir(path.join(template, 'node_modules'));
+  for (const name of packages.filter((one) => !one.startsWith('.'))) {
+    const scoped = name.startsWith('@') ? await readdir(path.join(template, 'node_modules', name)) : null;
+    for (const one of scoped?.map((each) => path.join(name, each)) ?? [name]) {
+      const link = path.join(userDir, 'node_modules', one);
+      await mkdir(path.dirname(link), { recursive: true });
+      await symlink(await realpath(path.join(template, 'node_modules', one)), link, 'junction');
+    }
+  }
 }
 
 /**

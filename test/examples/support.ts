@@ -80,11 +80,11 @@ export class ExampleSite {
   /** Starts Node-RED and deploys the flow, as importing it does. */
   static async start(flow: readonly FlowNode[], options: SiteOptions = {}): Promise<ExampleSite> {
     const { template } = await packedPackage();
-    const { copyTemplate } = await import('../../scripts/user-dir.mjs');
+    const { likeTemplate } = await import('../../scripts/user-dir.mjs');
     const runs = path.join(path.dirname(template), 'run');
     await mkdir(runs, { recursive: true });
     const userDir = await mkdtemp(path.join(runs, 'example-'));
-    await copyTemplate(template, userDir);
+    await likeTemplate(template, userDir);
     const site = new ExampleSite(userDir, options.version ?? '5', options.env ?? {});
     try {
       await linkModules(userDir, options.modules ?? []);

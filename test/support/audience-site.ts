@@ -133,11 +133,11 @@ export class AudienceSite {
   /** A fresh user directory; nothing runs yet. */
   static async make(options: SiteOptions): Promise<AudienceSite> {
     const { template } = await packedPackage();
-    const { copyTemplate } = await import('../../scripts/user-dir.mjs');
+    const { likeTemplate } = await import('../../scripts/user-dir.mjs');
     const folder = path.join(path.dirname(template), 'run');
     await mkdir(folder, { recursive: true });
     const userDir = await mkdtemp(path.join(folder, 'process-'));
-    await copyTemplate(template, userDir);
+    await likeTemplate(template, userDir);
     return new AudienceSite(userDir, options);
   }
 

@@ -2,7 +2,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -71,6 +71,9 @@ export function packedPackage(): Promise<Packed & { template: string }> {
 }
 
 async function makePackage(): Promise<Packed & { template: string }> {
+  // `npm test` has made it, once for all of its processes.
+  const made = process.env.PACKAGE_MADE;
+  if (made !== undefined) return JSON.parse(await readFile(made, 'utf8'));
   const { pack, installedTemplate } = await import('../../scripts/user-dir.mjs');
   if (process.env.PACKAGE_BUILT === undefined) {
     await promisify(execFile)(nodeBinary, [path.join(root, 'scripts', 'build.mjs')]);
@@ -290,10 +293,10 @@ export async function until(
 
 async function freshUserDir(): Promise<string> {
   const { template } = await packedPackage();
-  const { copyTemplate } = await import('../../scripts/user-dir.mjs');
+  const { likeTemplate } = await import('../../scripts/user-dir.mjs');
   await mkdir(path.join(scratch, 'run'), { recursive: true });
   const userDir = await mkdtemp(path.join(scratch, 'run', 'node-red-'));
-  await copyTemplate(template, userDir);
+  await likeTemplate(template, userDir);
   return userDir;
 }
 
