@@ -1,9 +1,9 @@
 // What the forms offer beside their fields: rows to drag, types of values, tooltips, tabs by keyboard, red triangles,
 // help with its picture, and an account for nodes that were there before it.
 import { strict as assert } from 'node:assert';
-import type { Browser, Locator, Page } from 'playwright-core';
-import { needBrowser, picture } from '../support/browser';
-import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
+import type { Locator, Page } from 'playwright-core';
+import { needBrowser, picture, type Pages } from '../support/browser';
+import { each, nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { Editor, middleOf, startBoth } from './editor';
 
 const flows: FlowNode[] = [
@@ -23,11 +23,12 @@ const flows: FlowNode[] = [
   },
 ];
 
-for (const version of nodeRedVersions) {
+/** The other version with `npm run test:long`. */
+for (const version of each ? nodeRedVersions : (['4.1'] as const)) {
   describe(`the details of the forms in Node-RED ${version}`, function () {
     this.timeout(120_000);
     let nodeRed: NodeRed | undefined;
-    let browser: Browser | undefined;
+    let browser: Pages | undefined;
     let editor: Editor;
     let page: Page;
 

@@ -2,8 +2,8 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Browser, Locator, Page } from 'playwright-core';
-import { openBrowser, openEditor } from '../support/browser';
+import type { Locator, Page } from 'playwright-core';
+import { openBrowser, openEditor, type Pages } from '../support/browser';
 import { NodeRed, until, type Start } from '../support/node-red';
 
 export type Theme = 'light' | 'dark';
@@ -12,7 +12,7 @@ export type Theme = 'light' | 'dark';
 type SavedNode = Record<string, unknown> & { id: string; type: string };
 
 /** A Node-RED and a browser, which start at the same time; where one does not start, the other is ended. */
-export async function startBoth(start: Start): Promise<[NodeRed, Browser]> {
+export async function startBoth(start: Start): Promise<[NodeRed, Pages]> {
   const [nodeRed, browser] = await Promise.allSettled([NodeRed.start(start), openBrowser()]);
   if (nodeRed.status === 'fulfilled' && browser.status === 'fulfilled') return [nodeRed.value, browser.value];
   if (nodeRed.status === 'fulfilled') await nodeRed.value.stop();
@@ -29,7 +29,7 @@ export class Editor {
   ) {}
 
   static async open(
-    browser: Browser,
+    browser: Pages,
     nodeRed: NodeRed,
     size = { width: 1400, height: 900 },
     locale = 'en-US',

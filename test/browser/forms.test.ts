@@ -2,9 +2,9 @@
 import { strict as assert } from 'node:assert';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { needBrowser, picture } from '../support/browser';
+import { needBrowser, picture, type Pages } from '../support/browser';
 import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
 import { Editor, startBoth, type Theme } from './editor';
@@ -58,7 +58,7 @@ for (const version of nodeRedVersions) {
   describe(`the forms in the editor of Node-RED ${version}`, function () {
     this.timeout(120_000);
     let nodeRed: NodeRed | undefined;
-    let browser: Browser | undefined;
+    let browser: Pages | undefined;
     let sandbox: Sandbox | undefined;
     let editor: Editor;
     let page: Page;

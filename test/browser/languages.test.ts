@@ -2,10 +2,10 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { sampleSegments } from '../../src/sandbox/catalogue';
-import { needBrowser, picture } from '../support/browser';
-import { nodeRedVersions, type FlowNode, type NodeRed } from '../support/node-red';
+import { needBrowser, picture, type Pages } from '../support/browser';
+import { each, nodeRedVersions, type FlowNode, type NodeRed } from '../support/node-red';
 import { Editor, startBoth } from './editor';
 
 interface Words {
@@ -84,14 +84,12 @@ function said(
 }
 
 /** The words are the same on both: each version speaks one of them, and all of them in the long run. */
-const inLong = process.env.EACH_LANGUAGE !== undefined;
-
 for (const version of nodeRedVersions) {
-  for (const language of inLong ? ['de', 'ja'] : [version === '5' ? 'de' : 'ja']) {
+  for (const language of each ? ['de', 'ja'] : [version === '5' ? 'de' : 'ja']) {
     describe(`the editor of Node-RED ${version} in ${language}`, function () {
       this.timeout(120_000);
       let nodeRed: NodeRed | undefined;
-      let browser: Browser | undefined;
+      let browser: Pages | undefined;
       let editor: Editor;
       let page: Page;
       const english = englishPatterns(language);

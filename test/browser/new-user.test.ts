@@ -1,8 +1,7 @@
 // From two nodes of Node-RED's own to the first accepted user, the way somebody does it who has read nothing.
 import { strict as assert } from 'node:assert';
-import type { Browser } from 'playwright-core';
-import { needBrowser, picture } from '../support/browser';
-import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
+import { needBrowser, picture, type Pages } from '../support/browser';
+import { each, nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { Editor, startBoth } from './editor';
 
 const user = '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13';
@@ -28,11 +27,12 @@ const flows: FlowNode[] = [
   { ...place, id: 'debug', type: 'debug', name: 'result', active: true, complete: 'true', x: 760, y: 80 },
 ];
 
-for (const version of nodeRedVersions) {
+/** The other version with `npm run test:long`. */
+for (const version of each ? nodeRedVersions : (['5'] as const)) {
   describe(`a new user of Node-RED ${version}`, function () {
     this.timeout(120_000);
     let nodeRed: NodeRed | undefined;
-    let browser: Browser | undefined;
+    let browser: Pages | undefined;
     let editor: Editor;
     let builder: string;
     let out: string;

@@ -1,10 +1,10 @@
 // A queue in a shared database that nobody uses any more, in the tab "Audience" of a real editor: listed, exported, purged.
 import { strict as assert } from 'node:assert';
 import { readFile } from 'node:fs/promises';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { hashUserKey, userKeyOf } from '../../src/audience/keys';
 import { PostgresLog } from '../../src/outbox/postgres-log';
-import { needBrowser } from '../support/browser';
+import { needBrowser, type Pages } from '../support/browser';
 import type { NodeRed } from '../support/node-red';
 import {
   findPostgres,
@@ -21,7 +21,7 @@ describe('a shared queue that is left, in the tab Audience', function () {
   let server: Database | null = null;
   let database: OwnDatabase | undefined;
   let nodeRed: NodeRed | undefined;
-  let browser: Browser | undefined;
+  let browser: Pages | undefined;
   let editor: Editor;
   let page: Page;
 

@@ -2,9 +2,9 @@
 import { strict as assert } from 'node:assert';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { needBrowser, picture } from '../support/browser';
+import { needBrowser, picture, type Pages } from '../support/browser';
 import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { Editor, startBoth } from './editor';
 import { looksInPage } from './looks';
@@ -27,7 +27,7 @@ for (const version of nodeRedVersions) {
   describe(`the tab Audience in the editor of Node-RED ${version}`, function () {
     this.timeout(120_000);
     let nodeRed: NodeRed | undefined;
-    let browser: Browser | undefined;
+    let browser: Pages | undefined;
     let sandbox: Sandbox | undefined;
     /** Refuses the login of the account `vault`. */
     let guarded: Sandbox | undefined;

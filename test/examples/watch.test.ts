@@ -2,8 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
-import type { Browser } from 'playwright-core';
-import { needBrowser, openBrowser, picture } from '../support/browser';
+import { needBrowser, openBrowser, picture, type Pages } from '../support/browser';
 import { cleanUps } from '../support/clean-up';
 import { until, type CommsLog, type FlowNode } from '../support/node-red';
 import { count, debugs, device, ExampleSite, nodeOf, readExample, report, settled } from './support';
@@ -96,7 +95,7 @@ function tap(flow: readonly FlowNode[]): FlowNode {
 }
 
 /** Three plots with something drawn on each. */
-async function seePlots(browser: Browser, url: string): Promise<void> {
+async function seePlots(browser: Pages, url: string): Promise<void> {
   const page = await browser.newPage({ viewport: { width: 1000, height: 1000 } });
   const errors: Error[] = [];
   page.on('pageerror', (error) => errors.push(error));

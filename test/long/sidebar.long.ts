@@ -5,12 +5,12 @@ import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Browser, CDPSession, Page } from 'playwright-core';
+import type { CDPSession, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { accountFlow, deviceId, openTab, tab } from '../browser/sidebar-flows';
 import { Editor } from '../browser/editor';
 import { tell } from '../process/measured';
-import { needBrowser, openBrowser, picture } from '../support/browser';
+import { needBrowser, openBrowser, picture, type Pages } from '../support/browser';
 import { NodeRed } from '../support/node-red';
 
 const accounts = 20;
@@ -66,7 +66,7 @@ describe(`the tab Audience, open for ${minutes} minutes with ${accounts} account
   this.timeout((minutes * 60 + 5 * shortSeconds + 480) * 1000);
   const sandboxes: Sandbox[] = [];
   let nodeRed: NodeRed | undefined;
-  let browser: Browser | undefined;
+  let browser: Pages | undefined;
   let page: Page;
   let session: CDPSession;
   let feeding = true;
@@ -117,9 +117,9 @@ describe(`the tab Audience, open for ${minutes} minutes with ${accounts} account
     const tasks: Task[] = [];
     // A trace has its limits, so it is taken in pieces.
     for (let left = seconds; left > 0; left -= traceSeconds) {
-      await browser!.startTracing(page, { categories: [taskCategory] });
+      await browser!.browser.startTracing(page, { categories: [taskCategory] });
       await sleep(Math.min(left, traceSeconds) * 1000);
-      tasks.push(...tasksOf((await browser!.stopTracing()).toString()));
+      tasks.push(...tasksOf((await browser!.browser.stopTracing()).toString()));
     }
     const longest = tasks.reduce((a, b) => (b.ms > a.ms ? b : a));
     const took = (performance.now() - startedMs) / 1000;

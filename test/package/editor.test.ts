@@ -1,8 +1,8 @@
 // The package in the editor, in a real browser: palette, examples menu, deploy.
 import { strict as assert } from 'node:assert';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { startBoth } from '../browser/editor';
-import { needBrowser, openEditor, picture } from '../support/browser';
+import { needBrowser, openEditor, picture, type Pages } from '../support/browser';
 import { exampleNames, readExample } from '../examples/support';
 import { cleanUps } from '../support/clean-up';
 import { nodeRedVersions, type FlowNode, type NodeRed } from '../support/node-red';
@@ -13,7 +13,7 @@ for (const version of nodeRedVersions) {
     this.timeout(120_000);
     const cleanUp = cleanUps();
     let nodeRed: NodeRed;
-    let browser: Browser;
+    let browser: Pages;
     let page: Page;
     let errors: Error[];
 

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 
 const candidates = [
   process.env.CHROMIUM_PATH,
@@ -22,7 +23,53 @@ export function needBrowser(test: Mocha.Context): void {
   test.skip();
 }
 
-export async function openBrowser(): Promise<Browser> {
+/** The one Chromium of this process, and how many suites use it: to start one costs as much as to load the editor. */
+let running: Promise<Browser> | undefined;
+let users = 0;
+/** The next suite may come soon. */
+const keptMs = 3_000;
+
+/** Pages of a suite, each with its own cookies and storage. `close()` them in the end, whatever happened. */
+export class Pages {
+  private readonly opened: Page[] = [];
+
+  constructor(readonly browser: Browser) {}
+
+  async newPage(options: BrowserContextOptions): Promise<Page> {
+    const page = await this.browser.newPage(options);
+    this.opened.push(page);
+    return page;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.opened.splice(0).map((page) => page.close()));
+    users -= 1;
+    void closeUnused();
+  }
+}
+
+async function closeUnused(): Promise<void> {
+  await sleep(keptMs);
+  if (users > 0 || running === undefined) return;
+  const unused = running;
+  running = undefined;
+  await (await unused).close();
+}
+
+export async function openBrowser(): Promise<Pages> {
+  users += 1;
+  if (running !== undefined && !(await running).isConnected()) running = undefined;
+  running ??= launch();
+  try {
+    return new Pages(await running);
+  } catch (error) {
+    users -= 1;
+    running = undefined;
+    throw error;
+  }
+}
+
+async function launch(): Promise<Browser> {
   if (chromiumPath === undefined) throw new Error('No Chromium found; CHROMIUM_PATH can name one.');
   return chromium.launch({
     executablePath: chromiumPath,
@@ -45,7 +92,7 @@ export async function openBrowser(): Promise<Browser> {
  * @param language the one that was chosen in the editor, if any
  */
 export async function openEditor(
-  browser: Browser,
+  browser: Pages,
   url: string,
   size = { width: 1400, height: 800 },
   locale = 'en-US',
