@@ -75,8 +75,11 @@ function splitIntoParts(files) {
     const below = file.split(path.sep).slice(1).join('/');
     return besides.findIndex((starts) => starts.some((start) => below.startsWith(start)));
   };
-  const parts = [-1, ...besides.keys()].map((part) => files.filter((file) => partOf(file) === part));
-  return parts.filter((part) => part.length > 0);
+  const parts = [-1, ...besides.keys()].map((part) => ({
+    name: part === -1 ? 'all others' : besides[part].join(' '),
+    files: files.filter((file) => partOf(file) === part),
+  }));
+  return parts.filter((part) => part.files.length > 0);
 }
 
 /** One mocha process. One that ends without having written its totals counts as a failure. */
@@ -127,13 +130,15 @@ async function runAll() {
     console.log('Tests');
     const parts = splitIntoParts(globSync('test/**/*.test.ts', { cwd: root }).sort());
     // The package was built a moment ago: the tests need not do it again.
-    totals = sumUp(
-      await Promise.all(
-        parts.map((files, index) =>
-          runMocha(files, index, { PACKAGE_BUILT: '1', PACKAGE_MADE: made, TEST_PART: String(index) }),
-        ),
-      ),
-    );
+    const env = { PACKAGE_BUILT: '1', PACKAGE_MADE: made };
+    const runOne = async ({ name, files }, index) => {
+      const startedPart = performance.now();
+      const ended = await runMocha(files, index, { ...env, TEST_PART: String(index) });
+      // Whoever adds tests sees which part became too long.
+      console.log(`  --  ${name} (${seconds(startedPart)})`);
+      return ended;
+    };
+    totals = sumUp(await Promise.all(parts.map(runOne)));
   }
   if (failed.length > 0) console.log(`Failed checks: ${failed.join(', ')}`);
   console.log(`All of it took ${seconds(started)}.`);
