@@ -178,7 +178,7 @@ export class SharedRun {
     await until(
       () => counts.taken >= atLeast,
       60_000,
-      () => `${atLeast} events taken, not ${counts.taken}`,
+      () => `${atLeast} events taken: ${JSON.stringify(counts)}; logs:\n${this.logs()}`,
     );
   }
 
