@@ -185,35 +185,33 @@ class Play {
   sentAfterwards(): string[] {
     const found: string[] = [];
     const told = this.givenUpByWord();
-    const { requests } = this.world.service;
+    const sent = this.world.service.requests.flatMap(({ applied, sentMs, entries }) =>
+      entries.flatMap(({ user_id: user, seg_block: its }) =>
+        its.map(({ value }) => ({ applied, sentMs, madeUpMs: this.madeUpMs(user, sentMs), value: value! })),
+      ),
+    );
     /**
-     * By value: when the first post left that was applied. What was accepted may be repeated; after a crash so may an
-     * entry that was sent in part, as a whole, since the log keeps entries and not blocks.
+     * By value: when the first post was made up that was applied. What was accepted may be repeated; after a crash so may
+     * an entry that was sent in part, as a whole, since the log keeps entries and not blocks.
      */
     const appliedMs = new Map<number, number>();
     const entryOf = new Map(this.handedIn.map((one) => [one.value, `${one.message} ${one.index}`]));
-    for (const { applied, sentMs, entries } of requests) {
+    for (const { applied, madeUpMs, value } of sent) {
       if (!applied) continue;
-      for (const { value } of entries.flatMap(({ seg_block: its }) => its)) {
-        const whole = this.handedIn.filter(
-          (one) => this.world.life > 1 && entryOf.get(one.value) === entryOf.get(value!),
-        );
-        for (const one of [value!, ...whole.map((other) => other.value)])
-          appliedMs.set(one, Math.min(sentMs, appliedMs.get(one) ?? Infinity));
-      }
+      const whole = this.handedIn.filter(
+        (one) => this.world.life > 1 && entryOf.get(one.value) === entryOf.get(value),
+      );
+      for (const one of [value, ...whole.map((other) => other.value)])
+        appliedMs.set(one, Math.min(madeUpMs, appliedMs.get(one) ?? Infinity));
     }
-    for (const { sentMs, entries } of requests) {
-      for (const { user_id: user, value } of entries.flatMap(({ user_id, seg_block: its }) =>
-        its.map((one) => ({ ...one, user_id })),
-      )) {
-        for (const given of [told, this.givenUpAtMs]) {
-          // What had ended without its message may be repeated after a crash, and nobody says which that was.
-          if (given === this.givenUpAtMs && this.world.life > 1) continue;
-          const goneMs = given.get(value!) ?? Infinity;
-          const repeated = (appliedMs.get(value!) ?? Infinity) <= goneMs;
-          if (sentMs > goneMs && this.madeUpMs(user, sentMs) > goneMs && !repeated)
-            found.push(`${value} left at ${sentMs}, was given up at ${goneMs}`);
-        }
+    for (const { sentMs, madeUpMs, value } of sent) {
+      for (const given of [told, this.givenUpAtMs]) {
+        // What had ended without its message may be repeated after a crash, and nobody says which that was.
+        if (given === this.givenUpAtMs && this.world.life > 1) continue;
+        const goneMs = given.get(value) ?? Infinity;
+        const repeated = (appliedMs.get(value) ?? Infinity) <= goneMs;
+        if (madeUpMs > goneMs && !repeated)
+          found.push(`${value} left at ${sentMs}, was given up at ${goneMs}`);
       }
     }
     return found;
@@ -345,6 +343,23 @@ describe('purging and erasing, whatever the network does', function () {
       add(leave(0, 1)),
     ];
     await replay(script, -522739950, { x: 1, y: 2 });
+  });
+
+  it('may repeat what was on its way when the queue was purged, and was accepted then', async () => {
+    const script = [
+      add(leave(0, 1, 'x')),
+      wait(11_343),
+      add(leave(0, 1), leave(0, 'x')),
+      wait(83),
+      add(leave(0, 1, 'x'), leave(0, 'x')),
+      add(leave(2, 1)),
+      wait(148),
+      add(leave(2, 1), leave(0, 1)),
+      purge,
+      wait(3),
+      add(leave(0, 1)),
+    ];
+    await replay(script, -781346289, { x: 1, y: 2 });
   });
 
   it('brings nothing back by a crash of an entry that was erased in part and covered for the rest', () =>
