@@ -516,8 +516,8 @@ export const mutants = [
     'spool',
     'hands over again what an earlier process had handed over',
     'spool',
-    'this.handedOverSeq ??= await this.forgetHandedOver();',
-    'this.handedOverSeq ??= 0;',
+    'await this.open();\n    this.handedOverSeq ??= await this.forgetHandedOver();',
+    'await this.open();\n    this.handedOverSeq ??= 0;',
   ),
   shared(
     'shared-queue',
