@@ -574,6 +574,28 @@ describe('purging and erasing, whatever the network does', function () {
       }
     });
 
+  it('leaves above a repetition of an erased user what went ahead of it, and hides it', async () => {
+    const world = new World({ seed: 1, memoryMark: 2, pageRows: 2 });
+    await world.clock.advance(100);
+    world.engine.pause();
+    // So many others are ahead of it that it is not read when the search for the user comes by.
+    for (let number = 10; number < 20; number += 1) world.add(device(number), [{ seg_id: 2 }]);
+    world.add(device(0), [{ seg_id: 1 }]);
+    world.add(device(0), [{ seg_id: 1, expiration: -1 }]);
+    await world.clock.advance(100);
+    // Both were accepted; the add is to be repeated, since a request that was lost may have undone it.
+    const [added, removed] = [11, 12];
+    await world.store.commit({ repeat: [added], shield: [removed] });
+    world.kill();
+    const erased = world.erase(device(0), 'idfa');
+    await world.rest();
+    assert.equal((await erased).entries, 0);
+    const sent = world.service.requests.filter(({ users: its }) => its.includes(`idfa:${device(0)}`));
+    assert.deepEqual(sent, [], 'the add again, after the removal');
+    const hash = hashUserKey(userKeyOf('idfa', device(0)).userKey);
+    assert.deepEqual((await world.store.rowsOfUsers([hash], 0, Infinity)).rows, []);
+  });
+
   it('carries a purge out while nothing can be sent, and says how much it was', async () => {
     const world = new World({ seed: 1, memoryMark: 10, pageRows: 5 });
     await world.clock.advance(100);
