@@ -64,15 +64,7 @@ async function makePackage() {
 const besides = [
   ['process/'],
   ['examples/'],
-  [
-    'package/',
-    'fuzz/',
-    'outbox/',
-    'browser/languages',
-    'browser/permissions',
-    'browser/new-user',
-    'browser/details',
-  ],
+  ['package/', 'outbox/', 'browser/languages', 'browser/permissions', 'browser/new-user', 'browser/details'],
   ['browser/'],
 ];
 /** Compiled code is kept: a Node-RED then starts in half the time, and the tests start dozens. */

@@ -3,7 +3,7 @@
 import { strict as assert } from 'node:assert';
 import type { Locator, Page } from 'playwright-core';
 import { needBrowser, picture, type Pages } from '../support/browser';
-import { each, nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
+import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { Editor, middleOf, startBoth } from './editor';
 
 const flows: FlowNode[] = [
@@ -23,8 +23,7 @@ const flows: FlowNode[] = [
   },
 ];
 
-/** The other version with `npm run test:long`. */
-for (const version of each ? nodeRedVersions : (['4.1'] as const)) {
+for (const version of nodeRedVersions) {
   describe(`the details of the forms in Node-RED ${version}`, function () {
     this.timeout(120_000);
     let nodeRed: NodeRed | undefined;

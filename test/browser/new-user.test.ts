@@ -1,7 +1,7 @@
 // From two nodes of Node-RED's own to the first accepted user, the way somebody does it who has read nothing.
 import { strict as assert } from 'node:assert';
 import { needBrowser, picture, type Pages } from '../support/browser';
-import { each, nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
+import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { Editor, startBoth } from './editor';
 
 const user = '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13';
@@ -27,8 +27,7 @@ const flows: FlowNode[] = [
   { ...place, id: 'debug', type: 'debug', name: 'result', active: true, complete: 'true', x: 760, y: 80 },
 ];
 
-/** The other version with `npm run test:long`. */
-for (const version of each ? nodeRedVersions : (['5'] as const)) {
+for (const version of nodeRedVersions) {
   describe(`a new user of Node-RED ${version}`, function () {
     this.timeout(120_000);
     let nodeRed: NodeRed | undefined;
