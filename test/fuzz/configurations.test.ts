@@ -160,11 +160,16 @@ describe('saved properties of any form', function () {
   });
 });
 
-/** Node-RED itself makes a text of each property, to look for the nodes that it may name, and copies it by these names. */
+/**
+ * Node-RED itself makes a text of each property, to look for the nodes that it may name, copies it by these names, and
+ * asks each node for what it has of its own.
+ */
+const usedByNodeRed = new RegExp(
+  `"(length|${Object.getOwnPropertyNames(Object.prototype).join('|')})":`,
+  'g',
+);
 const withUsualNames = (properties: object): Record<string, unknown> =>
-  JSON.parse(
-    JSON.stringify(properties).replace(/"(toString|__proto__|constructor|length)":/g, '"its $1":'),
-  ) as Record<string, unknown>;
+  JSON.parse(JSON.stringify(properties).replace(usedByNodeRed, '"its $1":')) as Record<string, unknown>;
 
 const textOf = (value: unknown): string | undefined =>
   ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined;
