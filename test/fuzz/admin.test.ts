@@ -14,6 +14,7 @@ import { FormWatch } from '../../nodes/segment-builder/last-message';
 import { Actions, actions as actionNames } from '../../nodes/sidebar/actions';
 import { LeftQueues } from '../../nodes/sidebar/left-queues';
 import { LeftShared } from '../../nodes/sidebar/left-shared';
+import { Engines } from '../../src/delivery/engines';
 import { openLog } from '../../src/outbox/sqlite-log';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { customAccount, entry, Flow, load, login, unload, until, useNodeRed } from '../nodes/out-flow';
@@ -109,7 +110,8 @@ describe('admin requests of any form', function () {
       },
       { id: 'account', values: { databaseUrl: 'postgres://me:p%40@nowhere/db?host=a', databaseTls: '' } },
     ];
-    const forms = new AccountForms(RED(), engines, shared, () =>
+    // Its own: what it uses up of the ten logins in five minutes, other tests would lack.
+    const forms = new AccountForms(RED(), new Engines(), shared, () =>
       Promise.resolve({ kind: 'works', host: '', isNew: true, waiting: 0, sender: null }),
     );
     const query = fc.dictionary(
