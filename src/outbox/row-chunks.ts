@@ -1,7 +1,7 @@
 // The rows of one lane in memory: ordered by number, packed into chunks of columns, a few bytes beside each body.
 
 import type { NewRow, Row, RowState } from './outbox';
-import { stateCodes } from './row-codes';
+import { stateCodes, statesByCode } from './row-codes';
 
 /** A chunk is repacked when fewer than a quarter of its rows are left. */
 const repackBelow = 0.25;
@@ -9,7 +9,6 @@ const repackBelow = 0.25;
 const mergeUpTo = 0.5;
 
 const gone = 3;
-const states: readonly RowState[] = ['waiting', 'shield', 'repeat'];
 
 /** Rows side by side, a column each: an object a row would cost five times as much beside the body. */
 class Chunk {
@@ -228,7 +227,7 @@ export class LaneRows {
     return {
       seq: chunk.seq[at]!,
       lane: this.lane,
-      state: states[chunk.state[at]!]!,
+      state: statesByCode[chunk.state[at]!]!,
       userHash: chunk.userHash[at]!,
       source: this.sources[chunk.source[at]!]!,
       bornWallMs: chunk.bornWallMs[at]!,
@@ -243,7 +242,7 @@ function touch(chunk: Chunk, at: number): Touched {
   return {
     seq: chunk.seq[at]!,
     userHash: chunk.userHash[at]!,
-    before: states[chunk.state[at]!]!,
+    before: statesByCode[chunk.state[at]!]!,
     bodyChars: chunk.body[at]!.length,
   };
 }

@@ -2,9 +2,8 @@
 import { strict as assert } from 'node:assert';
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
-import { hashUserKey, userKeyOf } from '../../src/audience/keys';
-import { PostgresLog } from '../../src/outbox/postgres-log';
 import { needBrowser, type Pages } from '../support/browser';
+import { leftOrigin, takeForMember } from '../support/left-shared-queue';
 import type { NodeRed } from '../support/node-red';
 import {
   findPostgres,
@@ -15,6 +14,8 @@ import {
 } from '../support/services';
 import { Editor, startBoth } from './editor';
 import { accountFlow, deviceId, openTab, tab } from './sidebar-flows';
+
+const devices = [1, 2, 3].map(deviceId);
 
 describe('a shared queue that is left, in the tab Audience', function () {
   this.timeout(120_000);
@@ -32,7 +33,8 @@ describe('a shared queue that is left, in the tab Audience', function () {
     // One with a single connection holds no instance beside this test.
     if (!server.concurrent) this.skip();
     database = await freshPostgresDatabase(server, 'audience_left_browser_test');
-    await leaveQueue(database.url);
+    const log = await takeForMember(database.url, '8', devices);
+    await log.close({ id: 'gone', name: 'gone' });
     [nodeRed, browser] = await startBoth({
       version: '5',
       flows: [tab, ...accountFlow('together', { queue: 'shared', member: '7' })],
@@ -49,22 +51,6 @@ describe('a shared queue that is left, in the tab Audience', function () {
     await server?.stop();
   });
 
-  /** An instance takes three entries for member 8, and is gone for good. */
-  async function leaveQueue(url: string): Promise<void> {
-    const log = new PostgresLog({ url, origin: 'https://left.example', member: '8' });
-    await log.open();
-    const rows = [1, 2, 3].map((user) => ({
-      lane: 'add' as const,
-      userHash: hashUserKey(userKeyOf('idfa', deviceId(user)).userKey),
-      source: { node: 'out', account: 'account' },
-      bornWallMs: Date.now(),
-      takenWallMs: Date.now(),
-      body: JSON.stringify({ user_id: deviceId(user), domain: 'idfa', seg_block: [{ seg_id: 10001 }] }),
-    }));
-    await log.append({ stream: 'gone', number: 1, instance: 'gone', maxEntries: 99, maxChars: 1e6, rows });
-    await log.close({ id: 'gone', name: 'gone' });
-  }
-
   it('is listed by service, member and database, exported, and purged when it was asked twice', async () => {
     const part = page
       .locator('.instant-audience-tab section')
@@ -75,7 +61,7 @@ describe('a shared queue that is left, in the tab Audience', function () {
     await row.waitFor();
     const { hostname, pathname } = new URL(database!.url);
     const name = await row.locator('p').first().innerText();
-    for (const shown of ['https://left.example', 'member 8', hostname, pathname.slice(1)])
+    for (const shown of [leftOrigin, 'member 8', hostname, pathname.slice(1)])
       assert.ok(name.includes(shown), `${shown} in ${name}`);
     assert.match(await row.locator('p').nth(1).innerText(), /^3 entries wait/);
     const [download] = await Promise.all([
@@ -85,7 +71,7 @@ describe('a shared queue that is left, in the tab Audience', function () {
     const lines = (await readFile(await download.path(), 'utf8')).trim().split('\n');
     assert.deepEqual(
       lines.map((line) => JSON.parse(line).user_id),
-      [1, 2, 3].map(deviceId),
+      devices,
     );
     await part.getByRole('button', { name: /^Purge/ }).click();
     await page.getByRole('button', { name: 'Purge it' }).click();

@@ -4,7 +4,6 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +11,7 @@ import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { accountFlow, deviceId, postUsers, tab } from '../browser/sidebar-flows';
 import { count, tell } from '../process/measured';
 import { NodeRed, until } from '../support/node-red';
-import { findProgram } from '../support/services';
+import { findProgram, freePort } from '../support/services';
 
 const fedSeconds = 30;
 const perSecond = 50;
@@ -25,15 +24,6 @@ interface Panel {
 const dashboard = JSON.parse(
   readFileSync(path.join(__dirname, '..', '..', 'docs', 'grafana-dashboard.json'), 'utf8'),
 ) as { readonly panels: readonly Panel[] };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 describe('a Prometheus that reads the metrics', function () {
   this.timeout(180_000);

@@ -7,7 +7,6 @@ import { Actions } from '../../nodes/sidebar/actions';
 import { LeftQueues } from '../../nodes/sidebar/left-queues';
 import { LeftShared, type ShownLeftShared } from '../../nodes/sidebar/left-shared';
 import { serveSidebar, type Served } from '../../nodes/sidebar/routes';
-import { hashUserKey, userKeyOf } from '../../src/audience/keys';
 import type { EngineInfo } from '../../src/delivery/engines';
 import { OutboxError } from '../../src/outbox/outbox';
 import type { DatabaseQueues, LeftSharedQueue } from '../../src/outbox/database-queues';
@@ -20,6 +19,7 @@ import {
   type Database,
   type OwnDatabase,
 } from '../support/services';
+import { leftOrigin, takeForMember } from '../support/left-shared-queue';
 import { customAccount, entry, Flow, idfa, load, nodesUserDir, unload, until, useNodeRed } from './out-flow';
 
 const password = 's3cr3t-word';
@@ -92,22 +92,8 @@ describe('a shared queue that nobody uses', function () {
   const actionsOf = (shared: LeftShared): Actions =>
     new Actions(engines, leftFiles(), shared, (text) => logged.push(text));
 
-  /** A process takes these users' entries for a member, and is gone. */
-  async function leave(member: string, ...users: number[]): Promise<PostgresLog> {
-    const log = new PostgresLog({ url: databaseUrl(), origin: 'https://left.example', member });
-    await log.open();
-    const rows = users.map((user) => ({
-      lane: 'add' as const,
-      userHash: hashUserKey(userKeyOf('idfa', idfa(user)).userKey),
-      source: { node: 'out', account: 'account' },
-      bornWallMs: 1_000 * user,
-      takenWallMs: 1_000 * user,
-      body: `{"user_id":"${idfa(user)}","domain":"idfa","seg_block":[{"seg_id":${user}}]}`,
-    }));
-    const batch = { stream: 'gone', number: 1, instance: 'gone', maxEntries: 99, maxChars: 1e6 };
-    await log.append({ ...batch, rows });
-    return log;
-  }
+  const leave = (member: string, ...users: number[]): Promise<PostgresLog> =>
+    takeForMember(databaseUrl(), member, users.map(idfa));
 
   /** As the tab would show it soon. */
   async function shown(shared: LeftShared): Promise<readonly ShownLeftShared[]> {
@@ -133,7 +119,7 @@ describe('a shared queue that nobody uses', function () {
     const { host, database: name, origin, member, waiting, schema, key } = one!;
     assert.deepEqual(
       [host, name, origin, member, waiting],
-      [`${hostname}:${port || '5432'}`, pathname.slice(1), 'https://left.example', '8', 3],
+      [`${hostname}:${port || '5432'}`, pathname.slice(1), leftOrigin, '8', 3],
     );
     assert.match(schema, /^instant_audience_8_/);
     const known = JSON.stringify([found, list().map(({ database }) => database)]);
@@ -163,7 +149,7 @@ describe('a shared queue that nobody uses', function () {
     const [one] = (await shown(shared)) as (ShownLeftShared & { kind: 'queue' })[];
     const actions = actionsOf(shared);
     const first = await actions.act('purgeLeft', { queue: one!.key });
-    const log = new PostgresLog({ url: databaseUrl(), origin: 'https://left.example', member: '10' });
+    const log = new PostgresLog({ url: databaseUrl(), origin: leftOrigin, member: '10' });
     await log.open();
     await log.claim({ id: 'back', name: 'node-3' }, false, null, 1_000);
     const { status, body } = await actions.act('purgeLeft', { queue: one!.key, ...first.body });

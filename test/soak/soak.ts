@@ -17,6 +17,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Fault } from '../../src/sandbox/sandbox';
+import { seeded } from '../delivery/support/world';
 import { AudienceSite, assertNothingEscaped } from '../support/audience-site';
 import { EventLoad } from '../support/event-load';
 import { ExpectedAudience } from '../support/expected-audience';
@@ -69,20 +70,9 @@ const always: readonly Fault[] = [
   { kind: 'latency', beforeMs: [5, 60], afterMs: [5, 60] },
 ];
 
-/** mulberry32: the same seed gives the same dice. */
-function diceOf(start: number): () => number {
-  let state = start >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 class Soak {
   private readonly expected = new ExpectedAudience();
-  private readonly random = diceOf(seed);
+  private readonly random = seeded(seed);
   private readonly between = (least: number, most: number): number => least + this.random() * (most - least);
   private readonly samples: Sample[] = [];
   private readonly happened = new Map<string, number>();
@@ -151,7 +141,7 @@ class Soak {
       mostEvents,
       answerMs: 15_000,
       delivery: 'untilTaken',
-      random: diceOf(seed + 1),
+      random: seeded(seed + 1),
     });
   }
 

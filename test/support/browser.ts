@@ -58,9 +58,11 @@ async function closeUnused(): Promise<void> {
 
 export async function openBrowser(): Promise<Pages> {
   users += 1;
-  if (running !== undefined && !(await running).isConnected()) running = undefined;
-  running ??= launch();
   try {
+    const before = running;
+    // One that crashed under another suite is no reason to fail here.
+    if (before !== undefined && !(await before).isConnected() && running === before) running = undefined;
+    running ??= launch();
     return new Pages(await running);
   } catch (error) {
     users -= 1;

@@ -12,9 +12,6 @@ import { node22 } from './node-22';
 export type NodeRedVersion = '5' | '4.1';
 export const nodeRedVersions: readonly NodeRedVersion[] = ['5', '4.1'];
 
-/** In the long run each of what `npm test` takes one of. */
-export const each = process.env.EACH !== undefined;
-
 /** One object of a flow file. */
 export type FlowNode = { id: string; type: string } & Record<string, unknown>;
 
