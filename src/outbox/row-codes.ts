@@ -3,6 +3,10 @@
 import type { Lane, RowState } from './outbox';
 
 export const laneCodes = { add: 0, removal: 1 } as const satisfies Record<Lane, number>;
-export const lanesByCode: readonly Lane[] = ['add', 'removal'];
+export const lanesByCode = byCode(laneCodes);
 export const stateCodes = { waiting: 0, shield: 1, repeat: 2 } as const satisfies Record<RowState, number>;
-export const statesByCode: readonly RowState[] = ['waiting', 'shield', 'repeat'];
+export const statesByCode = byCode(stateCodes);
+
+function byCode<Name extends string>(codes: Readonly<Record<Name, number>>): readonly Name[] {
+  return (Object.keys(codes) as Name[]).sort((a, b) => codes[a] - codes[b]);
+}

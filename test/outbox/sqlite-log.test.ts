@@ -57,6 +57,36 @@ describe('the queue file', () => {
     assert.deepEqual(readdirSync(join(path, '..')), ['queue.db']);
   });
 
+  it('holds lanes and states by the numbers that files of earlier versions have', () => {
+    const log = openLog(path);
+    log.takeOver();
+    log.commit({ append: [newRow(1), newRow(2), newRow(3), newRow(4, { lane: 'removal' })] });
+    log.commit({ shield: [2], repeat: [3] });
+    const { rows } = log.rowsOfUsers([1000, 2000, 3000, 4000], 0, 10);
+    log.close();
+    assert.deepEqual(
+      rows.map(({ lane, state }) => [lane, state]),
+      [
+        ['add', 'waiting'],
+        ['add', 'shield'],
+        ['add', 'repeat'],
+        ['removal', 'waiting'],
+      ],
+    );
+    const db = new (sqliteModule().DatabaseSync)(path);
+    const numbers = db.prepare('SELECT lane, state FROM entry ORDER BY seq').all();
+    db.close();
+    assert.deepEqual(
+      numbers.map(({ lane, state }) => [lane, state]),
+      [
+        [0, 0],
+        [0, 1],
+        [0, 2],
+        [1, 0],
+      ],
+    );
+  });
+
   it('remembers the highest number after every row has gone', () => {
     const log = openLog(path);
     log.commit({ append: newRows(1, 50) });
