@@ -23,7 +23,10 @@ const flows: FlowNode[] = [
   },
 ];
 
-for (const version of nodeRedVersions) {
+/** `npm test` has five minutes: the other version comes in the long run. */
+const versions = process.env.EACH_VERSION === undefined ? (['4.1'] as const) : nodeRedVersions;
+
+for (const version of versions) {
   describe(`the details of the forms in Node-RED ${version}`, function () {
     this.timeout(120_000);
     let nodeRed: NodeRed | undefined;
