@@ -64,7 +64,15 @@ async function makePackage() {
 const besides = [
   ['process/'],
   ['examples/'],
-  ['package/', 'outbox/', 'browser/languages', 'browser/permissions', 'browser/new-user', 'browser/details'],
+  [
+    'package/',
+    'fuzz/',
+    'outbox/',
+    'browser/languages',
+    'browser/permissions',
+    'browser/new-user',
+    'browser/details',
+  ],
   ['browser/'],
 ];
 /** Compiled code is kept: a Node-RED then starts in half the time, and the tests start dozens. */
