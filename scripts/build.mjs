@@ -15,7 +15,7 @@ import { must, node, root, seconds, tsc } from './tools.mjs';
 const dist = path.join(root, 'dist');
 const sources = path.join(root, 'nodes');
 
-/** What package.json says: `nodes/out` ↔ `instant-audience-out`. */
+/** What package.json says: `nodes/account` ↔ `xandr-account`. */
 async function readPackage() {
   const {
     'node-red': nodeRed,

@@ -234,9 +234,9 @@ async function takeHelpPictures(nodeRed, browser, resources, databaseUrl) {
     await page.locator('#instant-audience-preview-json').waitFor();
     files.push(await shootForHelp(editor, file('segment-builder')));
     await editor.edit(out);
-    files.push(await shootForHelp(editor, file('out')));
+    files.push(await shootForHelp(editor, file('instant-audience-out')));
     await editor.edit(usage);
-    files.push(await shootForHelp(editor, file('usage')));
+    files.push(await shootForHelp(editor, file('audience-usage')));
     await editor.editConfig(account);
     await page.locator('#instant-audience-test').click();
     await page.locator('#instant-audience-test-result[data-level="good"]').waitFor();

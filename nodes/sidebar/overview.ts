@@ -5,7 +5,7 @@ import type { EngineState } from '../../src/delivery/engine';
 import type { SharedView } from '../../src/delivery/shared-request';
 import type { Sample } from '../../src/delivery/history';
 import type { SegmentWarning } from '../../src/reconcile/segment-check';
-import { segmentKey, segmentParams } from '../out/segment-words';
+import { segmentKey, segmentParams } from '../instant-audience-out/segment-words';
 import type { LoggedError } from '../../src/delivery/monitor';
 
 /** What a queue is doing. `code` and `message` say more where there is more to say. */

@@ -2,7 +2,7 @@
 
 import type { NodeAPI } from 'node-red';
 import { sampleEveryMs } from '../../src/delivery/history';
-import { segmentWatches } from '../out/segment-watch';
+import { segmentWatches } from '../instant-audience-out/segment-watch';
 import type { Account } from '../account/account-api';
 import { engines, sandbox } from '../account/process-wide';
 import { queueSecrets } from '../account/queue-secret';

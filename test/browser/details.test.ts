@@ -217,7 +217,7 @@ for (const version of versions) {
     });
 
     it('show in the help of each node a picture of its form', async () => {
-      for (const name of ['account', 'segment-builder', 'out', 'usage']) {
+      for (const name of ['account', 'segment-builder', 'instant-audience-out', 'audience-usage']) {
         await page.evaluate(`RED.sidebar.help.show('instant-audience-${name}', true)`);
         const image = page.locator(`.red-ui-help img[src$="form-${name}-en-US.webp"]`);
         await image.waitFor();

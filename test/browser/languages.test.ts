@@ -12,7 +12,7 @@ interface Words {
   [key: string]: string | Words;
 }
 
-const nodes = ['account', 'out', 'segment-builder', 'usage'] as const;
+const nodes = ['account', 'instant-audience-out', 'segment-builder', 'audience-usage'] as const;
 type Name = (typeof nodes)[number];
 
 const place = { z: 'tab', y: 100 };
@@ -178,29 +178,29 @@ for (const version of nodeRedVersions) {
 
       it('has the out form in it, with a sentence for what is wrong', async () => {
         await editor.edit('out');
-        await checkForm('out');
-        await editor.field(word('out', 'label.input')).fill('');
+        await checkForm('instant-audience-out');
+        await editor.field(word('instant-audience-out', 'label.input')).fill('');
         await page
           .locator('#instant-audience-problem-input')
-          .filter({ hasText: word('out', 'invalid.input_missing') })
+          .filter({ hasText: word('instant-audience-out', 'invalid.input_missing') })
           .waitFor();
-        await editor.field(word('out', 'label.completeOn')).selectOption('queued');
+        await editor.field(word('instant-audience-out', 'label.completeOn')).selectOption('queued');
         await checkForm('out-other');
         await editor.cancel();
       });
 
       it('has the usage form in it, with a sentence for what is wrong', async () => {
         await editor.edit('usage');
-        await checkForm('usage');
-        await editor.field(word('usage', 'label.range')).selectOption('custom');
+        await checkForm('audience-usage');
+        await editor.field(word('audience-usage', 'label.range')).selectOption('custom');
         const problem = page.locator('#instant-audience-problem-from');
-        await problem.filter({ hasText: word('usage', 'invalid.from_missing') }).waitFor();
-        await editor.field(word('usage', 'label.schedule')).selectOption('hourly');
-        await editor.field(word('usage', 'label.detail')).selectOption('aggregated');
-        const from = word('usage', 'label.from');
+        await problem.filter({ hasText: word('audience-usage', 'invalid.from_missing') }).waitFor();
+        await editor.field(word('audience-usage', 'label.schedule')).selectOption('hourly');
+        await editor.field(word('audience-usage', 'label.detail')).selectOption('aggregated');
+        const from = word('audience-usage', 'label.from');
         await editor.field(from).fill('payload.from');
         await problem
-          .filter({ hasText: word('usage', 'invalid.time_of_message', { field: from }) })
+          .filter({ hasText: word('audience-usage', 'invalid.time_of_message', { field: from }) })
           .waitFor();
         await checkForm('usage-other');
         await editor.cancel();
@@ -237,7 +237,7 @@ for (const version of nodeRedVersions) {
         const members = await nodeRed!.json('instant-audience/sandbox/members?segment=10001');
         assert.equal(members[0].members[0].user_id, '4711');
         const shown = editor.nodeOnCanvas('out').locator('.red-ui-flow-node-status-label');
-        await shown.filter({ hasText: word('out', 'status.idle') }).waitFor();
+        await shown.filter({ hasText: word('instant-audience-out', 'status.idle') }).waitFor();
         const refused = await nodeRed!.post('event', { user: '0' });
         assert.equal(refused.status, 200);
         comms.close();

@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { lookUp, read, wordsOf, type Words } from './bundle';
 
-const nodes = ['account', 'out', 'segment-builder', 'usage'];
+const nodes = ['account', 'instant-audience-out', 'segment-builder', 'audience-usage'];
 const languages = ['de', 'ja'];
 const sources = path.join(__dirname, '..', '..', 'nodes');
 

@@ -7,7 +7,7 @@ import { load } from './bundle';
 const builder = 'instant-audience-segment-builder';
 
 describe('migrations', () => {
-  for (const node of ['account', 'out', 'segment-builder', 'usage']) {
+  for (const node of ['account', 'instant-audience-out', 'segment-builder', 'audience-usage']) {
     it(`give a ${node} node that saved nothing the defaults of the form`, () => {
       const { type, definition } = load(node);
       const names = Object.keys(definition.defaults);

@@ -7,7 +7,7 @@ const accounts = {
   bad: { label: 'bad', valid: false },
   off: { label: 'off', d: true },
 };
-const { type, definition, nodeWith, errorsOf } = load('out', accounts);
+const { type, definition, nodeWith, errorsOf } = load('instant-audience-out', accounts);
 
 describe('the out node in the editor', () => {
   it('saves every property of the design with its default', () => {

@@ -6,7 +6,7 @@ const accounts = {
   bad: { label: 'bad', valid: false },
   off: { label: 'off', d: true },
 };
-const { type, definition, nodeWith, errorsOf } = load('usage', accounts);
+const { type, definition, nodeWith, errorsOf } = load('audience-usage', accounts);
 const answer = (properties: object): string => errorsOf({ account: 'good', ...properties }).join();
 
 describe('the usage node in the editor', () => {

@@ -17,9 +17,9 @@ const hidden: Record<string, string[]> = {
 };
 const prefix: Record<string, string> = {
   account: 'node-config-input-',
-  out: 'node-input-',
+  'instant-audience-out': 'node-input-',
   'segment-builder': 'node-input-',
-  usage: 'node-input-',
+  'audience-usage': 'node-input-',
 };
 
 function all(text: string, pattern: RegExp): string[] {
@@ -75,7 +75,7 @@ function isWritten(value: ts.Expression | undefined): boolean {
   );
 }
 
-for (const node of ['account', 'out', 'segment-builder', 'usage']) {
+for (const node of ['account', 'instant-audience-out', 'segment-builder', 'audience-usage']) {
   describe(`the ${node} node's form, words and help`, () => {
     const form = read(node, 'form.html');
     const help = read(node, 'help/en-US.md');

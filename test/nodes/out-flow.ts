@@ -7,16 +7,16 @@ import { hooks, i18n } from '@node-red/util';
 import helper from 'node-red-node-test-helper';
 import accountNode from '../../nodes/account/account';
 import { engines, sandbox } from '../../nodes/account/process-wide';
-import outNode from '../../nodes/out/out';
+import outNode from '../../nodes/instant-audience-out/instant-audience-out';
 import builderNode from '../../nodes/segment-builder/segment-builder';
-import usageNode from '../../nodes/usage/usage';
+import usageNode from '../../nodes/audience-usage/audience-usage';
 
 const nodesFolder = path.join(__dirname, '..', '..', 'nodes');
 const prefix = '@instant-audience/node-red-xandr/instant-audience-';
 const files = {
   account: 'account.json',
-  out: 'out.json',
-  usage: 'usage.json',
+  'instant-audience-out': 'instant-audience-out.json',
+  'audience-usage': 'audience-usage.json',
   'segment-builder': 'segment-builder.json',
 } as const;
 type NodeSet = keyof typeof files;
@@ -263,7 +263,11 @@ export async function loadWith(
   ...flows: Flow[]
 ): Promise<void> {
   begin(flows);
-  const ours = [loaded(outNode, 'out'), loaded(usageNode, 'usage'), loaded(builderNode, 'segment-builder')];
+  const ours = [
+    loaded(outNode, 'instant-audience-out'),
+    loaded(usageNode, 'audience-usage'),
+    loaded(builderNode, 'segment-builder'),
+  ];
   const types = [account, ...ours, ...ownNodes];
   const started = watchAtStart(flows);
   await helper.load(types, [tab, ...nodes], credentials);

@@ -1,8 +1,8 @@
 // An out node looks up the segments of the builders before it: warnings in log and status, unless they are unwanted.
 import assert from 'node:assert/strict';
 import { translate } from '../editor/bundle';
-import { segmentWatches } from '../../nodes/out/segment-watch';
-import { segmentRemark, segmentSentence } from '../../nodes/out/segment-words';
+import { segmentWatches } from '../../nodes/instant-audience-out/segment-watch';
+import { segmentRemark, segmentSentence } from '../../nodes/instant-audience-out/segment-words';
 import type { SegmentWarning } from '../../src/reconcile/segment-check';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
@@ -159,7 +159,7 @@ describe('a warning about a segment', () => {
       { kind: 'otherCase', ...named, segment: 'Buyers', listed: 'buyers' },
       { kind: 'young', ...named, untilMs: Date.now() + 200_000, keys: [] },
     ];
-    const words = { _: translate(wordsOf('out')) };
+    const words = { _: translate(wordsOf('instant-audience-out')) };
     const sentences = all.map((warning) => segmentSentence(words, warning, false));
     assert.equal(new Set(sentences).size, all.length);
     assert.match(sentences[3]!, /^Segment Buyers, .* is written buyers at the service/);

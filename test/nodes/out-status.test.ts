@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Node, NodeAPI } from 'node-red';
 import type { Engine, EngineState } from '../../src/delivery/engine';
 import type { LoginState } from '../../src/delivery/login';
-import { StatusLine } from '../../nodes/out/status-line';
+import { StatusLine } from '../../nodes/instant-audience-out/status-line';
 import { lookUp, translate, wordsOf } from '../editor/bundle';
 import { sleep } from './out-flow';
 
@@ -17,7 +17,7 @@ interface Case {
   readonly durable?: boolean;
 }
 
-const words = wordsOf('out');
+const words = wordsOf('instant-audience-out');
 
 /** What a status line shows, one text for each update. */
 class Watched {

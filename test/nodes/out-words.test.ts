@@ -6,7 +6,7 @@ import { i18n } from '@node-red/util';
 import { entrySentences, inputSentences, sentence, type Issue } from '../../src/audience/issues';
 import type { OutboxError } from '../../src/outbox/outbox';
 import { issueText } from '../../nodes/shared/words';
-import { accountStatus, loginRefusals, loginWait } from '../../nodes/out/status-words';
+import { accountStatus, loginRefusals, loginWait } from '../../nodes/instant-audience-out/status-words';
 import { wordsOf } from './out-flow';
 
 const nodes = path.join(__dirname, '..', '..', 'nodes');
@@ -19,7 +19,7 @@ const outSources = sources(
   'out/status-words.ts',
   'out/segment-words.ts',
 );
-const words = wordsOf('out');
+const words = wordsOf('instant-audience-out');
 const namespace = '@instant-audience/node-red-xandr/instant-audience-out';
 const RED = {
   _: (key: string, params?: Record<string, unknown>) => i18n._(`${namespace}:${key}`, params as any),
@@ -82,7 +82,11 @@ function leaves(group: object): string[] {
 describe('the words of the out node', () => {
   before(async () => {
     (i18n as any).init({ lang: 'en-US' });
-    await i18n.registerMessageCatalog(namespace, path.join(nodes, 'out', 'locales'), 'out.json');
+    await i18n.registerMessageCatalog(
+      namespace,
+      path.join(nodes, 'instant-audience-out', 'locales'),
+      'instant-audience-out.json',
+    );
   });
 
   it('hold the English sentence of every issue of an entry and of what stands in its place', () => {
@@ -137,7 +141,7 @@ describe('the words of the out node', () => {
   });
 
   it('never ask for a parameter that i18next keeps for itself', () => {
-    for (const set of ['out', 'account'] as const) {
+    for (const set of ['instant-audience-out', 'account'] as const) {
       for (const text of leaves(wordsOf(set)))
         assert.doesNotMatch(text, /__(count|context|lng|defaultValue)__/);
     }

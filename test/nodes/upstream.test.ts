@@ -1,6 +1,6 @@
 // Which builders lead to an out node, through whatever lies between.
 import assert from 'node:assert/strict';
-import { buildersOf, type FlowConfig } from '../../nodes/out/upstream';
+import { buildersOf, type FlowConfig } from '../../nodes/instant-audience-out/upstream';
 
 const node = (id: string, type: string, to: string[] = [], changes: object = {}): FlowConfig => ({
   id,

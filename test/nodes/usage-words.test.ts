@@ -2,15 +2,24 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { told } from '../../nodes/usage/finding-words';
-import { everyHour, reporter } from '../../nodes/usage/schedule';
+import { told } from '../../nodes/audience-usage/finding-words';
+import { everyHour, reporter } from '../../nodes/audience-usage/schedule';
 import { hourMs } from '../../src/outbox/hour-ring';
 import type { Finding, SegmentFinding } from '../../src/reconcile/findings';
 import { checkRange, rangeOfFullHours, rangeUntilNow } from '../../src/reconcile/ranges';
 import { FakeClock } from '../delivery/support/fake-clock';
 
 function wordsIn(language: string) {
-  const file = path.join(__dirname, '..', '..', 'nodes', 'usage', 'locales', language, 'usage.json');
+  const file = path.join(
+    __dirname,
+    '..',
+    '..',
+    'nodes',
+    'audience-usage',
+    'locales',
+    language,
+    'audience-usage.json',
+  );
   const all = JSON.parse(readFileSync(file, 'utf8'));
   return {
     _: (key: string, params: Record<string, unknown> = {}): string => {

@@ -1,6 +1,6 @@
 // The usage node in a Node-RED runtime, on the real sandbox: reports, findings, and what keeps it from them.
 import assert from 'node:assert/strict';
-import { systemHourlyClock } from '../../nodes/usage/schedule';
+import { systemHourlyClock } from '../../nodes/audience-usage/schedule';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,
