@@ -12,10 +12,10 @@ const usage = 'usage';
 
 const flows = [
   { id: 'tab', type: 'tab', label: 'kitchen' },
-  { id: account, type: 'instant-audience-account', environment: 'sandbox' },
+  { id: account, type: 'xandr-account', environment: 'sandbox' },
   {
     id: builder,
-    type: 'instant-audience-segment-builder',
+    type: 'xandr-segment-builder',
     z: 'tab',
     x: 200,
     y: 100,
@@ -25,10 +25,10 @@ const flows = [
     segments: [{ segment: '10001', name: 'Kitchen: viewed a product' }],
     wires: [[out], []],
   },
-  { id: out, type: 'instant-audience-out', z: 'tab', x: 500, y: 100, account, wires: [[], []] },
+  { id: out, type: 'xandr-instant-audience-out', z: 'tab', x: 500, y: 100, account, wires: [[], []] },
   {
     id: usage,
-    type: 'instant-audience-usage',
+    type: 'xandr-audience-usage',
     z: 'tab',
     x: 200,
     y: 200,

@@ -28,7 +28,7 @@ async function postSomeEvents(nodeRed) {
 
 async function quickStartPicture(nodeRed, browser) {
   const flow = quickStart();
-  const out = flow.find((node) => node.type === 'instant-audience-out');
+  const out = flow.find((node) => node.type === 'xandr-instant-audience-out');
   await nodeRed.deploy(flow);
   const { page } = await openEditor(browser, nodeRed.url, { width: 1400, height: 560 });
   const comms = await nodeRed.comms();
@@ -42,7 +42,7 @@ async function quickStartPicture(nodeRed, browser) {
   await page.locator('#red-ui-workspace-tabs').getByText('quick start').click();
   await page.evaluate("RED.actions.invoke('core:toggle-right-sidebar')");
   await page.evaluate(
-    "RED.palette && document.querySelector('[data-palette-type=instant-audience-out]').scrollIntoView()",
+    "RED.palette && document.querySelector('[data-palette-type=xandr-instant-audience-out]').scrollIntoView()",
   );
   await page.evaluate("RED.actions.invoke('core:zoom-fit')");
   await page.mouse.move(700, 500);

@@ -122,7 +122,7 @@ export function ourFlow(url: string, queue: 'disk' | 'memory', encryptIds = fals
     tab,
     {
       id: 'bench-account',
-      type: 'instant-audience-account',
+      type: 'xandr-account',
       name: 'bench',
       environment: 'custom',
       authUrl: url,
@@ -139,7 +139,7 @@ export function ourFlow(url: string, queue: 'disk' | 'memory', encryptIds = fals
     entryNode('bench-out'),
     {
       id: 'bench-out',
-      type: 'instant-audience-out',
+      type: 'xandr-instant-audience-out',
       z: 'bench-tab',
       account: 'bench-account',
       input: 'payload',

@@ -31,21 +31,17 @@ type AccountDef = NodeDef & Saved;
 export = (RED: NodeAPI): void => {
   function AccountConstructor(this: AccountNode, config: AccountDef): void {
     RED.nodes.createNode(this, config);
-    Object.assign(this, accountOf(RED, this, migrate('instant-audience-account', config)));
+    Object.assign(this, accountOf(RED, this, migrate('xandr-account', config)));
   }
 
-  RED.nodes.registerType(
-    'instant-audience-account',
-    AccountConstructor as NodeConstructor<Node, AccountDef, object>,
-    {
-      credentials: {
-        username: { type: 'text' },
-        password: { type: 'password' },
-        privateKey: { type: 'password' },
-        databaseUrl: { type: 'password' },
-      },
+  RED.nodes.registerType('xandr-account', AccountConstructor as NodeConstructor<Node, AccountDef, object>, {
+    credentials: {
+      username: { type: 'text' },
+      password: { type: 'password' },
+      privateKey: { type: 'password' },
+      databaseUrl: { type: 'password' },
     },
-  );
+  });
 
   serveSandboxMembers(RED, sandbox);
   serveAccountForms(RED, engines, sandbox, testDatabase);

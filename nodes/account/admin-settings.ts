@@ -11,7 +11,7 @@ import {
   type SharedQueueSettings,
 } from './settings';
 
-export const accountType = 'instant-audience-account';
+export const accountType = 'xandr-account';
 
 /** What the editor shows, and sends, in place of a stored password. */
 const storedPassword = '__PWRD__';

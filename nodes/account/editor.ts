@@ -364,7 +364,7 @@ function prepareKey(): void {
   });
 }
 
-RED.nodes.registerType<AccountProperties, AccountCredentials>('instant-audience-account', {
+RED.nodes.registerType<AccountProperties, AccountCredentials>('xandr-account', {
   category: 'config',
   color: '#8FC1B5',
   icon: 'account.svg',
@@ -417,4 +417,4 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('instant-audience-
   },
 });
 
-migrateOnLoad('instant-audience-account');
+migrateOnLoad('xandr-account');

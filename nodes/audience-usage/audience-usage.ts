@@ -58,10 +58,10 @@ const looks = {
 export = (RED: NodeAPI): void => {
   function Usage(this: Node, config: UsageDef): void {
     RED.nodes.createNode(this, config);
-    new UsageNode(RED, this, migrate('instant-audience-usage', config)).start();
+    new UsageNode(RED, this, migrate('xandr-audience-usage', config)).start();
   }
 
-  RED.nodes.registerType('instant-audience-usage', Usage);
+  RED.nodes.registerType('xandr-audience-usage', Usage);
 };
 
 class UsageNode {
@@ -116,7 +116,7 @@ class UsageNode {
   private accountReady(engine: MemberQueue | Problem): void {
     if ('key' in engine) {
       // The account's words are in the account's own file.
-      const key = `@instant-audience/node-red-xandr/instant-audience-account:${engine.key}`;
+      const key = `@instant-audience/node-red-xandr/xandr-account:${engine.key}`;
       this.fail('account', { reason: textOr(this.RED, key, { ...engine.params }, () => engine.key) });
       return;
     }

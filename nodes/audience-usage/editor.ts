@@ -107,7 +107,7 @@ function prepareForm(node: UsageNode): void {
   prepareTime(node, 'from', 'label.from');
   prepareTime(node, 'to', 'label.to');
   const account = $('#node-input-account');
-  reachConfigButtons(account, 'instant-audience-account');
+  reachConfigButtons(account, 'xandr-account');
   keepNames($('.instant-audience-usage'));
   offerOnlyAccount(account);
   const range = $('#node-input-range');
@@ -145,8 +145,8 @@ function prepareTime(node: UsageNode, which: 'from' | 'to', word: string): void 
   completeTypedInput(field, label, node._('label.typeOf', { field: label }));
 }
 
-RED.nodes.registerType<UsageProperties>('instant-audience-usage', {
-  category: 'audience',
+RED.nodes.registerType<UsageProperties>('xandr-audience-usage', {
+  category: 'xandr audience',
   color: '#8FC1B5',
   icon: 'audience-usage.svg',
   paletteLabel: 'audience usage',
@@ -154,7 +154,7 @@ RED.nodes.registerType<UsageProperties>('instant-audience-usage', {
   outputs: 2,
   defaults: {
     name: { value: '' },
-    account: { value: '', type: 'instant-audience-account', validate: validAccount },
+    account: { value: '', type: 'xandr-account', validate: validAccount },
     schedule: { value: 'message', validate: validSchedule },
     range: { value: 'hour', validate: validRange },
     from: { value: '', validate: validFrom },
@@ -191,4 +191,4 @@ RED.nodes.registerType<UsageProperties>('instant-audience-usage', {
   },
 });
 
-migrateOnLoad('instant-audience-usage');
+migrateOnLoad('xandr-audience-usage');

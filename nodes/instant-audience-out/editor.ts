@@ -65,7 +65,7 @@ function prepareForm(node: OutNode): void {
   input.typedInput({ default: 'msg', types: ['msg'], typeField: '#node-input-inputType' });
   const label = node._('label.input');
   completeTypedInput(input, label, node._('label.typeOf', { field: label }));
-  reachConfigButtons(account, 'instant-audience-account');
+  reachConfigButtons(account, 'xandr-account');
   keepNames($('.instant-audience-out'));
   offerOnlyAccount(account);
   showHints(node, account);
@@ -94,8 +94,8 @@ function showHints(node: OutNode, account: JQuery): void {
   show();
 }
 
-RED.nodes.registerType<OutProperties>('instant-audience-out', {
-  category: 'audience',
+RED.nodes.registerType<OutProperties>('xandr-instant-audience-out', {
+  category: 'xandr audience',
   color: '#8FC1B5',
   icon: 'audience-out.svg',
   align: 'right',
@@ -104,7 +104,7 @@ RED.nodes.registerType<OutProperties>('instant-audience-out', {
   outputs: 2,
   defaults: {
     name: { value: '' },
-    account: { value: '', type: 'instant-audience-account', validate: validAccount },
+    account: { value: '', type: 'xandr-account', validate: validAccount },
     input: { value: 'payload', validate: validInput },
     inputType: { value: 'msg' },
     completeOn: { value: 'accepted', validate: validCompleteOn },
@@ -134,5 +134,5 @@ RED.nodes.registerType<OutProperties>('instant-audience-out', {
   },
 });
 
-migrateOnLoad('instant-audience-out');
+migrateOnLoad('xandr-instant-audience-out');
 awaitFirstAccount();

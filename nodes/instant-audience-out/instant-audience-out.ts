@@ -40,10 +40,10 @@ interface OutDef extends NodeDef {
 export = (RED: NodeAPI): void => {
   function Out(this: Node, config: OutDef): void {
     RED.nodes.createNode(this, config);
-    new OutNode(RED, this, migrate('instant-audience-out', config)).start();
+    new OutNode(RED, this, migrate('xandr-instant-audience-out', config)).start();
   }
 
-  RED.nodes.registerType('instant-audience-out', Out);
+  RED.nodes.registerType('xandr-instant-audience-out', Out);
 };
 
 class OutNode {
@@ -133,7 +133,7 @@ class OutNode {
 
   private accountFailed(problem: Problem): void {
     // The account's words are in the account's own file.
-    const key = `@instant-audience/node-red-xandr/instant-audience-account:${problem.key}`;
+    const key = `@instant-audience/node-red-xandr/xandr-account:${problem.key}`;
     const reason = textOr(this.RED, key, { ...problem.params }, () => problem.key);
     this.fail({ key: 'error.account', params: { reason } }, accountStatus(problem.key));
   }

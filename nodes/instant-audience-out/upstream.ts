@@ -3,7 +3,7 @@
 /** A node as the flow file has it. */
 export type FlowConfig = Readonly<Record<string, unknown>> & { readonly id: string; readonly type: string };
 
-const builderType = 'instant-audience-segment-builder';
+const builderType = 'xandr-segment-builder';
 
 /**
  * The builders from which a message may reach the node, through whatever lies between: wires, link nodes, subflows. Where

@@ -27,12 +27,12 @@ function valid(property: Property) {
   };
 }
 
-RED.nodes.registerType<BuilderProperties>('instant-audience-segment-builder', {
-  category: 'audience',
+RED.nodes.registerType<BuilderProperties>('xandr-segment-builder', {
+  category: 'xandr audience',
   color: '#8FC1B5',
   defaults: {
     name: { value: '' },
-    account: { value: '', type: 'instant-audience-account', required: false },
+    account: { value: '', type: 'xandr-account', required: false },
     source: { value: 'message', validate: valid('source') },
     items: { value: 'payload', validate: valid('items') },
     itemsType: { value: 'msg' },
@@ -81,7 +81,7 @@ RED.nodes.registerType<BuilderProperties>('instant-audience-segment-builder', {
   },
 });
 
-migrateOnLoad('instant-audience-segment-builder');
+migrateOnLoad('xandr-segment-builder');
 awaitFirstAccount();
 
 let preview: Preview | null = null;
@@ -104,7 +104,7 @@ function prepareForm(node: Builder): void {
   prepareDomain(node);
   prepareRows(node, changed);
   connectForm(node);
-  reachConfigButtons($('#node-input-account'), 'instant-audience-account');
+  reachConfigButtons($('#node-input-account'), 'xandr-account');
   keepNames(form);
   // Only where nobody has filled in anything: an account that was left out on purpose stays out.
   if (node.userId === '') offerOnlyAccount($('#node-input-account'));

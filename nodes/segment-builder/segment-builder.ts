@@ -9,7 +9,7 @@ import { issueText, joinSentences, rejection, textOr, type Rejection } from '../
 import { serveBuilderForms } from './admin';
 import { FormWatch, type MessageWatch } from './last-message';
 
-const type = 'instant-audience-segment-builder';
+const type = 'xandr-segment-builder';
 const prefix = 'segment-builder';
 
 type Message = NodeMessageInFlow & Record<string, unknown>;

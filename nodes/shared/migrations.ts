@@ -54,7 +54,7 @@ const migrateRows: Step = (saved) => {
 };
 
 const steps: Readonly<Record<string, readonly Step[]>> = {
-  'instant-audience-account': [
+  'xandr-account': [
     withDefaults({
       name: '',
       environment: 'sandbox',
@@ -76,7 +76,7 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
       proxy: '',
     }),
   ],
-  'instant-audience-segment-builder': [
+  'xandr-segment-builder': [
     withDefaults({
       name: '',
       account: '',
@@ -99,7 +99,7 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
     }),
     migrateRows,
   ],
-  'instant-audience-out': [
+  'xandr-instant-audience-out': [
     withDefaults({
       name: '',
       account: '',
@@ -110,7 +110,7 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
       dryRun: false,
     }),
   ],
-  'instant-audience-usage': [
+  'xandr-audience-usage': [
     withDefaults({
       name: '',
       account: '',

@@ -10,7 +10,7 @@ const flows: FlowNode[] = [
   { id: 'tab', type: 'tab', label: 'details' },
   {
     id: 'builder',
-    type: 'instant-audience-segment-builder',
+    type: 'xandr-segment-builder',
     z: 'tab',
     x: 200,
     y: 100,
@@ -157,7 +157,7 @@ for (const version of versions) {
     });
 
     it('say in the red triangle what is wrong, and name the node in the dialogue of the deploy', async () => {
-      const out = await editor.drag('instant-audience-out', 500, 100);
+      const out = await editor.drag('xandr-instant-audience-out', 500, 100);
       await page.mouse.move(5, 5);
       assert.match((await editor.complaints()).join(), /out: Account: choose one, or add one/);
       const triangle = editor.nodeOnCanvas(out).locator('.red-ui-flow-node-error').first();
@@ -175,7 +175,7 @@ for (const version of versions) {
     });
 
     it('give the first account to an out node that was there before it, without its form', async () => {
-      const out = (await editor.all()).find(({ type }) => type === 'instant-audience-out')!.id;
+      const out = (await editor.all()).find(({ type }) => type === 'xandr-instant-audience-out')!.id;
       await editor.edit('builder');
       await page.locator('#node-input-btn-account-add').click();
       await page.locator('.instant-audience-account:visible').waitFor();
@@ -198,7 +198,7 @@ for (const version of versions) {
     });
 
     it('open the tabs of the account by keyboard, and at two quick clicks', async () => {
-      const account = (await editor.all()).find(({ type }) => type === 'instant-audience-account')!.id;
+      const account = (await editor.all()).find(({ type }) => type === 'xandr-account')!.id;
       await editor.editConfig(account);
       const tab = (name: string): Locator => page.getByRole('tab', { name });
       await tab('Limits').focus();
@@ -218,7 +218,7 @@ for (const version of versions) {
 
     it('show in the help of each node a picture of its form', async () => {
       for (const name of ['account', 'segment-builder', 'instant-audience-out', 'audience-usage']) {
-        await page.evaluate(`RED.sidebar.help.show('instant-audience-${name}', true)`);
+        await page.evaluate(`RED.sidebar.help.show('xandr-${name}', true)`);
         const image = page.locator(`.red-ui-help img[src$="form-${name}-en-US.webp"]`);
         await image.waitFor();
         await until(

@@ -22,7 +22,7 @@ function flowsFor(url: string): FlowNode[] {
     { id: 'tab', type: 'tab', label: 'forms' },
     {
       id: 'account',
-      type: 'instant-audience-account',
+      type: 'xandr-account',
       name: 'seat 7',
       environment: 'custom',
       authUrl: url,
@@ -32,14 +32,14 @@ function flowsFor(url: string): FlowNode[] {
     {
       ...place,
       id: 'builder',
-      type: 'instant-audience-segment-builder',
+      type: 'xandr-segment-builder',
       x: 200,
       account: 'account',
       userId: 'payload.user',
       segments: [{ by: 'id', segment: '10001' }],
       wires: [['out'], []],
     },
-    { ...place, id: 'out', type: 'instant-audience-out', x: 500, account: 'account', wires: [[], []] },
+    { ...place, id: 'out', type: 'xandr-instant-audience-out', x: 500, account: 'account', wires: [[], []] },
     {
       ...place,
       id: 'event',
@@ -256,7 +256,7 @@ for (const version of nodeRedVersions) {
       });
 
       it('says what to do without an account, and for one that is not deployed', async () => {
-        const added = await editor.drag('instant-audience-segment-builder', 300, 300);
+        const added = await editor.drag('xandr-segment-builder', 300, 300);
         await editor.edit(added);
         await page.getByLabel('Account', { exact: true }).selectOption('_ADD_');
         await open();
@@ -499,7 +499,7 @@ async function checkForm(page: Page, theme: Theme, name: string): Promise<void> 
 
 function addConfig({ id, environment, member }: { id: string; environment: string; member: string }): void {
   const { RED } = globalThis as any;
-  const type = 'instant-audience-account';
+  const type = 'xandr-account';
   RED.nodes.import([{ id, type, environment, member, name: id }], { generateIds: false });
 }
 

@@ -18,23 +18,30 @@ type Name = (typeof nodes)[number];
 const place = { z: 'tab', y: 100 };
 const flows: FlowNode[] = [
   { id: 'tab', type: 'tab', label: 'x' },
-  { id: 'account', type: 'instant-audience-account', environment: 'sandbox' },
+  { id: 'account', type: 'xandr-account', environment: 'sandbox' },
   {
     ...place,
     id: 'builder',
-    type: 'instant-audience-segment-builder',
+    type: 'xandr-segment-builder',
     x: 300,
     account: 'account',
     userId: 'payload.user',
     segments: [{ by: 'id', segment: '10001' }],
     wires: [['out'], ['ok']],
   },
-  { ...place, id: 'out', type: 'instant-audience-out', x: 600, account: 'account', wires: [['ok'], ['ok']] },
+  {
+    ...place,
+    id: 'out',
+    type: 'xandr-instant-audience-out',
+    x: 600,
+    account: 'account',
+    wires: [['ok'], ['ok']],
+  },
   {
     ...place,
     y: 200,
     id: 'usage',
-    type: 'instant-audience-usage',
+    type: 'xandr-audience-usage',
     x: 300,
     account: 'account',
     wires: [[], []],
@@ -132,10 +139,13 @@ for (const version of nodeRedVersions) {
 
       it('is in that language, palette and help too', async () => {
         assert.equal(await page.evaluate('RED.i18n.lang()'), language);
-        const category = page.locator('#red-ui-palette-container-audience .red-ui-palette-header');
-        assert.equal((await category.innerText()).trim(), word('segment-builder', 'palette.label.audience'));
+        const category = page.locator('#red-ui-palette-container-xandr_audience .red-ui-palette-header');
+        assert.equal(
+          (await category.innerText()).trim(),
+          word('segment-builder', 'palette.label.xandr_audience'),
+        );
         for (const name of nodes) {
-          await page.evaluate(`RED.sidebar.help.show('instant-audience-${name}', true)`);
+          await page.evaluate(`RED.sidebar.help.show('xandr-${name}', true)`);
           const file = path.join(__dirname, '..', '..', 'nodes', name, 'help', `${language}.md`);
           const heading = /^### (.+)$/m.exec(readFileSync(file, 'utf8'))![1]!;
           await page.locator('.red-ui-help h3', { hasText: heading }).first().waitFor();

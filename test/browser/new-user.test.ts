@@ -53,9 +53,9 @@ for (const version of versions) {
     });
 
     it('drags the nodes in and wires them', async () => {
-      builder = await editor.drag('instant-audience-segment-builder', 320, 100);
+      builder = await editor.drag('xandr-segment-builder', 320, 100);
       did('drags the builder');
-      out = await editor.drag('instant-audience-out', 560, 100);
+      out = await editor.drag('xandr-instant-audience-out', 560, 100);
       did('drags the out node');
       for (const [from, to] of [
         ['event', builder],

@@ -6,7 +6,7 @@ import type { FlowNode, NodeRed } from '../support/node-red';
 export function accountFlow(name: string, more: Readonly<Record<string, unknown>> = {}, at = 0): FlowNode[] {
   const place = { z: 'tab', y: 60 + 60 * at };
   return [
-    { id: `account-${name}`, type: 'instant-audience-account', name, environment: 'sandbox', ...more },
+    { id: `account-${name}`, type: 'xandr-account', name, environment: 'sandbox', ...more },
     {
       ...place,
       id: `in-${name}`,
@@ -19,7 +19,7 @@ export function accountFlow(name: string, more: Readonly<Record<string, unknown>
     {
       ...place,
       id: `out-${name}`,
-      type: 'instant-audience-out',
+      type: 'xandr-instant-audience-out',
       name,
       x: 340,
       account: `account-${name}`,

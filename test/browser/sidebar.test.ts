@@ -13,7 +13,7 @@ import { accountFlow, deviceId, openTab, postUsers, tab } from './sidebar-flows'
 /** Names a segment that is switched off. */
 const builder: FlowNode = {
   id: 'builder',
-  type: 'instant-audience-segment-builder',
+  type: 'xandr-segment-builder',
   z: 'tab',
   x: 200,
   y: 300,

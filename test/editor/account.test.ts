@@ -15,7 +15,7 @@ function plain(value: unknown): unknown {
 
 describe('the account node in the editor', () => {
   it('saves every property of the design with its default', () => {
-    assert.equal(type, 'instant-audience-account');
+    assert.equal(type, 'xandr-account');
     const defaults = Object.entries(definition.defaults).map(([name, { value }]) => [name, value]);
     assert.deepEqual(plain(Object.fromEntries(defaults)), {
       name: '',

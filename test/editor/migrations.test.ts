@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { migrate, withDefaults } from '../../nodes/shared/migrations';
 import { load } from './bundle';
 
-const builder = 'instant-audience-segment-builder';
+const builder = 'xandr-segment-builder';
 
 describe('migrations', () => {
   for (const node of ['account', 'instant-audience-out', 'segment-builder', 'audience-usage']) {
@@ -60,7 +60,7 @@ describe('migrations', () => {
 
   it('never change what they are given, and do nothing the second time', () => {
     fc.assert(
-      fc.property(fc.constantFrom(builder, 'instant-audience-out'), fc.object(), (type, saved) => {
+      fc.property(fc.constantFrom(builder, 'xandr-instant-audience-out'), fc.object(), (type, saved) => {
         const before = structuredClone(saved);
         const once = migrate(type, saved);
         assert.deepEqual(saved, before);

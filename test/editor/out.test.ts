@@ -11,7 +11,7 @@ const { type, definition, nodeWith, errorsOf } = load('instant-audience-out', ac
 
 describe('the out node in the editor', () => {
   it('saves every property of the design with its default', () => {
-    assert.equal(type, 'instant-audience-out');
+    assert.equal(type, 'xandr-instant-audience-out');
     const defaults = Object.entries(definition.defaults).map(([name, { value }]) => [name, value]);
     assert.deepEqual(JSON.parse(JSON.stringify(Object.fromEntries(defaults))), {
       name: '',
@@ -22,7 +22,7 @@ describe('the out node in the editor', () => {
       youngSegments: 'warn',
       dryRun: false,
     });
-    assert.equal(definition.defaults.account!.type, 'instant-audience-account');
+    assert.equal(definition.defaults.account!.type, 'xandr-account');
   });
 
   it('gives Node-RED validators of two parameters, without which a sentence counts as valid', () => {

@@ -5,7 +5,7 @@ import { exampleMessage } from '../../nodes/segment-builder/editor/example-messa
 import { checkBuilderConfig, type BuilderConfig } from '../../src/audience/builder-config';
 import { load } from './bundle';
 
-const accounts = { one: { id: 'one', type: 'instant-audience-account' } };
+const accounts = { one: { id: 'one', type: 'xandr-account' } };
 const { type, definition, nodeWith, errorsOf, listeners } = load('segment-builder', accounts);
 
 const row = {
@@ -26,7 +26,7 @@ const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 describe('the segment builder in the editor', () => {
   it('saves every property of the design with its default, and a name for each row', () => {
-    assert.equal(type, 'instant-audience-segment-builder');
+    assert.equal(type, 'xandr-segment-builder');
     const defaults = Object.entries(definition.defaults).map(([name, { value }]) => [name, value]);
     assert.deepEqual(plain(Object.fromEntries(defaults)), {
       name: '',

@@ -11,7 +11,7 @@ const answer = (properties: object): string => errorsOf({ account: 'good', ...pr
 
 describe('the usage node in the editor', () => {
   it('saves its properties with their defaults, which never change', () => {
-    assert.equal(type, 'instant-audience-usage');
+    assert.equal(type, 'xandr-audience-usage');
     const defaults = Object.entries(definition.defaults).map(([name, { value }]) => [name, value]);
     assert.deepEqual(JSON.parse(JSON.stringify(Object.fromEntries(defaults))), {
       name: '',
@@ -24,7 +24,7 @@ describe('the usage node in the editor', () => {
       toType: 'msg',
       detail: 'hourly',
     });
-    assert.equal(definition.defaults.account!.type, 'instant-audience-account');
+    assert.equal(definition.defaults.account!.type, 'xandr-account');
   });
 
   it('gives Node-RED validators of two parameters, without which a sentence counts as valid', () => {

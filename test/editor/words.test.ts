@@ -10,10 +10,10 @@ const icons = path.join(__dirname, '..', '..', 'icons');
 /** Saved, but not shown: what they do comes later. */
 const hidden: Record<string, string[]> = {
   account: [],
-  out: [],
+  'instant-audience-out': [],
   // Its rows are made by the script.
   'segment-builder': ['segments'],
-  usage: [],
+  'audience-usage': [],
 };
 const prefix: Record<string, string> = {
   account: 'node-config-input-',
@@ -106,7 +106,7 @@ for (const node of ['account', 'instant-audience-out', 'segment-builder', 'audie
 
     it('writes out in its script what palette search and the public catalogue read', () => {
       const literal = registeredLiteral(code);
-      assert.equal(literal.type, `instant-audience-${node}`);
+      assert.equal(literal.type, `xandr-${node}`);
       for (const name of ['category', 'color', 'icon', 'paletteLabel']) {
         assert.ok(isWritten(member(literal.definition, name)), name);
       }

@@ -103,7 +103,7 @@ describe('amqp to audience', function () {
       faults: [{ kind: 'latency', beforeMs: [0, 20], afterMs: [0, 20] }],
     });
     ends(() => sandbox.kill());
-    useSandboxAt(nodeOf(flow, 'instant-audience-account'), sandbox.url);
+    useSandboxAt(nodeOf(flow, 'xandr-account'), sandbox.url);
     // So that a kill finds messages at the broker, in the flow, and on disk.
     setVariable(flow, 'PREFETCH', '50');
     const events = someEvents(6_000, 4_000);
@@ -128,7 +128,7 @@ describe('amqp to audience', function () {
     );
     await settled(() => sandbox.state(), expected, lateMarginMs + waitMs);
     await acknowledged(queue, site);
-    await site.delivered(nodeOf(flow, 'instant-audience-out'), lateMarginMs + waitMs);
+    await site.delivered(nodeOf(flow, 'xandr-instant-audience-out'), lateMarginMs + waitMs);
     await settled(() => sandbox.state(), expected, waitMs);
     report(
       'amqp to audience',

@@ -111,7 +111,7 @@ export function databaseToAudience(kind: Kind): void {
       faults: [{ kind: 'latency', beforeMs: [0, 20], afterMs: [0, 20] }],
     });
     ends(() => sandbox.kill());
-    useSandboxAt(nodeOf(flow, 'instant-audience-account'), sandbox.url);
+    useSandboxAt(nodeOf(flow, 'xandr-account'), sandbox.url);
     setVariable(flow, 'PAGE_ROWS', '60');
     const site = await ExampleSite.start(flow, { modules: [kind.module] });
     ends(() => site.close());
@@ -133,7 +133,7 @@ export function databaseToAudience(kind: Kind): void {
     }
     await settled(() => sandbox.state(), expected, waitMs);
     // What was read again must not bring back what later rows have changed.
-    await site.delivered(nodeOf(flow, 'instant-audience-out'), waitMs);
+    await site.delivered(nodeOf(flow, 'xandr-instant-audience-out'), waitMs);
     await settled(() => sandbox.state(), expected, waitMs);
     const { totals } = await sandbox.peaks();
     assert.equal(totals.rateLimited, 0);

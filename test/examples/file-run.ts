@@ -47,7 +47,7 @@ export function fileToAudience({ rows, users, limits, mostMb, timeoutMs = 30_000
       sandbox = await StandAloneSandbox.start({ limits: 'none' });
       const started = sandbox;
       ends(() => started.kill());
-      useSandboxAt(nodeOf(flow, 'instant-audience-account'), sandbox.url, limits);
+      useSandboxAt(nodeOf(flow, 'xandr-account'), sandbox.url, limits);
     }
     const site = await ExampleSite.start(flow);
     ends(() => site.close());

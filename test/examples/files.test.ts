@@ -22,19 +22,12 @@ const references = new Set([
 /** What the examples need besides Node-RED's own nodes, as their comments say. */
 const modules = ['amqplib', 'pg', 'mysql2', '@flowfuse/node-red-dashboard'];
 const ourTypes = [
-  'instant-audience-account',
-  'instant-audience-segment-builder',
-  'instant-audience-out',
-  'instant-audience-usage',
+  'xandr-account',
+  'xandr-segment-builder',
+  'xandr-instant-audience-out',
+  'xandr-audience-usage',
 ];
-const configTypes = new Set([
-  'instant-audience-account',
-  'mqtt-broker',
-  'ui-group',
-  'ui-page',
-  'ui-base',
-  'ui-theme',
-]);
+const configTypes = new Set(['xandr-account', 'mqtt-broker', 'ui-group', 'ui-page', 'ui-base', 'ui-theme']);
 
 describe('the examples', function () {
   this.timeout(180_000);
@@ -88,7 +81,7 @@ describe('the examples', function () {
         .flatMap(({ name: title, info }) => [title, info])
         .join('\n');
       if (name !== 'quick start') assert.match(text, /for production/);
-      for (const account of flow.filter(({ type }) => type === 'instant-audience-account')) {
+      for (const account of flow.filter(({ type }) => type === 'xandr-account')) {
         assert.notEqual(account.environment, 'production');
         if (account.environment === 'custom')
           assert.match(String(account.serviceUrl), /^http:\/\/127\.0\.0\.1:/);
@@ -160,7 +153,7 @@ function referencesOf(node: FlowNode): string[] {
 /** The names in `defaults` of the definition that the editor script registers, found by running it. */
 async function defaultsOf(type: string): Promise<string[]> {
   const { template } = await packedPackage();
-  const name = type.replace('instant-audience-', '');
+  const name = type.replace('xandr-', '');
   const folder = path.join(
     template,
     'node_modules',

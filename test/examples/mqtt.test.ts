@@ -123,7 +123,7 @@ describe('mqtt to audience', function () {
     const sandbox = await StandAloneSandbox.start();
     ends(() => sandbox.kill());
     const flow = exampleFor(`${sessions}-kill`);
-    useSandboxAt(nodeOf(flow, 'instant-audience-account'), sandbox.url);
+    useSandboxAt(nodeOf(flow, 'xandr-account'), sandbox.url);
     const site = await ExampleSite.start([...flow, ...tap(flow)]);
     ends(() => site.close());
     await subscribed(site);
@@ -138,7 +138,7 @@ describe('mqtt to audience', function () {
     await sawCommitted(site, events[upAt - 1]!);
     for (const event of events.slice(upAt)) await publish(event);
     await sawCommitted(site, events.at(-1)!);
-    await site.delivered(nodeOf(flow, 'instant-audience-out'), lateMarginMs + waitMs);
+    await site.delivered(nodeOf(flow, 'xandr-instant-audience-out'), lateMarginMs + waitMs);
     const state = await sandbox.state();
     const lost = assertInOrder(events, await committed(site), state);
     assert.deepEqual(
@@ -191,7 +191,7 @@ const committedFile = 'committed.txt';
 
 /** Writes down what the out node says is durably queued. */
 function tap(flow: readonly FlowNode[]): FlowNode[] {
-  const out = nodeOf(flow, 'instant-audience-out');
+  const out = nodeOf(flow, 'xandr-instant-audience-out');
   const { z } = out;
   out.completeOn = 'queued';
   (out.wires as string[][])[0]!.push('tap');

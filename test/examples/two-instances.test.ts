@@ -41,7 +41,7 @@ describe('two instances', function () {
     sandbox = await StandAloneSandbox.start();
     ends(() => sandbox.kill());
     const flow = readExample('two instances');
-    const account = nodeOf(flow, 'instant-audience-account');
+    const account = nodeOf(flow, 'xandr-account');
     assert.deepEqual(account.credentials, {
       username: 'practice',
       password: 'practice',

@@ -23,7 +23,7 @@ describe('two members', function () {
     await relay.close();
     const flow = readExample('two members');
     // The second sandbox is where the example says, but for the port, which may be taken here.
-    const garden = nodeOf(flow, 'instant-audience-account', 'garden (member 2)');
+    const garden = nodeOf(flow, 'xandr-account', 'garden (member 2)');
     assert.deepEqual(garden.credentials, { username: 'practice', password: 'practice' });
     Object.assign(garden, { authUrl: relay.url, serviceUrl: relay.url });
     const site = await ExampleSite.start(flow);
@@ -40,7 +40,7 @@ describe('two members', function () {
     const kitchen = await settled(() => site.sandboxState(), of('kitchen', 10_001), waitMs);
     assert.deepEqual(await sandbox.state(), []);
     const gardenOut = flow.find(
-      ({ type, account }) => type === 'instant-audience-out' && account === garden.id,
+      ({ type, account }) => type === 'xandr-instant-audience-out' && account === garden.id,
     )!;
     await until(
       () => /queued/.test(comms.on(`status/${gardenOut.id}`).at(-1)?.text ?? ''),

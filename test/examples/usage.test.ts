@@ -41,7 +41,7 @@ describe('what became of it', function () {
       known.map((user) => `10001 ${user}`),
       waitMs,
     );
-    await site.delivered(nodeOf(flow, 'instant-audience-out'), waitMs);
+    await site.delivered(nodeOf(flow, 'xandr-instant-audience-out'), waitMs);
     await site.press(nodeOf(flow, 'inject', 'what became of them?'));
     const found = (): unknown[] => debugs(comms, 'differences');
     await until(
@@ -82,7 +82,7 @@ describe('what became of it', function () {
 
   it('shows it by its buttons', async () => {
     await site.press(nodeOf(flow, 'inject', 'try: 1,000 viewers'));
-    await site.delivered(nodeOf(flow, 'instant-audience-out'), waitMs);
+    await site.delivered(nodeOf(flow, 'xandr-instant-audience-out'), waitMs);
     await site.press(nodeOf(flow, 'inject', 'what became of them?'));
     await until(
       () => debugs(comms, 'segments to mend').length === 4,
@@ -98,7 +98,7 @@ describe('what became of it', function () {
 
 /** The differences alone: a debug message has a limit of its own. */
 function tap(flow: readonly FlowNode[]): FlowNode {
-  const usage = nodeOf(flow, 'instant-audience-usage');
+  const usage = nodeOf(flow, 'xandr-audience-usage');
   (usage.wires as string[][])[0]!.push('tap');
   return {
     id: 'tap',

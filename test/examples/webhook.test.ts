@@ -126,7 +126,7 @@ function acceptedIn(said: readonly { accepted: number; superseded: number }[]): 
 /** The same flow for a service that does not answer, with room for one entry. */
 function withFullQueue(flow: readonly FlowNode[]): FlowNode[] {
   const changed = structuredClone(flow) as FlowNode[];
-  Object.assign(nodeOf(changed, 'instant-audience-account'), {
+  Object.assign(nodeOf(changed, 'xandr-account'), {
     environment: 'custom',
     authUrl: 'http://127.0.0.1:9',
     serviceUrl: 'http://127.0.0.1:9',

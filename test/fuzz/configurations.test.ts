@@ -15,10 +15,10 @@ import { load, sleep, unload, useNodeRed, wordsOf } from '../nodes/out-flow';
 import { fuzz, fuzzAsync, timeoutMs } from './cases';
 import { mutated, wildJson, wildText } from './wild';
 
-const account = 'instant-audience-account';
-const builder = 'instant-audience-segment-builder';
-const out = 'instant-audience-out';
-const usage = 'instant-audience-usage';
+const account = 'xandr-account';
+const builder = 'xandr-segment-builder';
+const out = 'xandr-instant-audience-out';
+const usage = 'xandr-audience-usage';
 
 /** An address that nobody listens at: nothing may leave this machine. */
 const nowhere = 'http://127.0.0.1:9';

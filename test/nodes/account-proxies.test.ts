@@ -91,7 +91,7 @@ describe("an account's way out", () => {
   it('is none to the sandbox inside, which no proxy can reach', async () => {
     process.env.http_proxy = proxyUrl();
     const flow = new Flow();
-    await load([{ id: 'account', type: 'instant-audience-account' }, ...flow.nodes()], {}, flow);
+    await load([{ id: 'account', type: 'xandr-account' }, ...flow.nodes()], {}, flow);
     await flow.send({ payload: entry(1) });
     assert.equal(asked.length, 0);
   });

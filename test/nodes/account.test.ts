@@ -309,7 +309,7 @@ describe('an account from a file', () => {
   it('needs nothing but its type; the sandbox starts with its first user, and outlives a deploy', async () => {
     const flow = new Flow();
     assert.equal(shared.current(), null);
-    const nodes = [{ id: 'account', type: 'instant-audience-account' }, ...flow.nodes()];
+    const nodes = [{ id: 'account', type: 'xandr-account' }, ...flow.nodes()];
     await load(nodes, {}, flow);
     await flow.send({ payload: entry(1) });
     const live = await shared.current()!;

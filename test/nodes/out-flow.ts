@@ -12,7 +12,7 @@ import builderNode from '../../nodes/segment-builder/segment-builder';
 import usageNode from '../../nodes/audience-usage/audience-usage';
 
 const nodesFolder = path.join(__dirname, '..', '..', 'nodes');
-const prefix = '@instant-audience/node-red-xandr/instant-audience-';
+const prefix = '@instant-audience/node-red-xandr/xandr-';
 const files = {
   account: 'account.json',
   'instant-audience-out': 'instant-audience-out.json',
@@ -151,7 +151,7 @@ export class Flow {
     const { out } = this;
     const wires = [[`${out} accepted`], [`${out} rejected`]];
     const config = [
-      { id: out, type: 'instant-audience-out', account: 'account', wires, ...changes },
+      { id: out, type: 'xandr-instant-audience-out', account: 'account', wires, ...changes },
       ...['accepted', 'rejected'].map((end) => ({ id: `${out} ${end}`, type: 'helper', wires: [] })),
     ];
     // Without a place in the workspace a node counts as configuration.
@@ -326,7 +326,7 @@ export function entry(number: number, expiration = 60, segment = 10001): any {
 export function customAccount(url: string, changes: object = {}): object {
   return {
     id: 'account',
-    type: 'instant-audience-account',
+    type: 'xandr-account',
     environment: 'custom',
     authUrl: url,
     serviceUrl: url,

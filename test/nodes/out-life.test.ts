@@ -185,7 +185,7 @@ describe('the out node, while its account is not ready', () => {
   it('keeps messages until it is, or tells each that it was not taken', async () => {
     let ready: (engine: object) => void = () => undefined;
     const slowAccount = (RED: any): void => {
-      RED.nodes.registerType('instant-audience-account', function (this: any, config: object) {
+      RED.nodes.registerType('xandr-account', function (this: any, config: object) {
         RED.nodes.createNode(this, config);
         this.join = (_: string, user: { ready(engine: object): void }) =>
           (ready = (engine) => user.ready(engine));
@@ -193,7 +193,7 @@ describe('the out node, while its account is not ready', () => {
       });
     };
     const flow = new Flow();
-    const account = { id: 'account', type: 'instant-audience-account' };
+    const account = { id: 'account', type: 'xandr-account' };
     await loadWith(slowAccount, [account, ...flow.nodes()], {}, flow);
     flow.give({ payload: entry(1) }, { control: 'flush' });
     await sleep(10);

@@ -26,7 +26,7 @@ describe('the segments before an out node', () => {
   let flow: Flow;
   const builder = (segments: string[], changes: object = {}): object => ({
     id: 'builder',
-    type: 'instant-audience-segment-builder',
+    type: 'xandr-segment-builder',
     z: 'flow',
     x: 0,
     y: 0,

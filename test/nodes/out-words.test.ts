@@ -13,14 +13,14 @@ const nodes = path.join(__dirname, '..', '..', 'nodes');
 const sources = (...files: string[]): string =>
   files.map((file) => readFileSync(path.join(nodes, file), 'utf8')).join('\n');
 const outSources = sources(
-  'out/out.ts',
-  'out/reporter.ts',
-  'out/status-line.ts',
-  'out/status-words.ts',
-  'out/segment-words.ts',
+  'instant-audience-out/instant-audience-out.ts',
+  'instant-audience-out/reporter.ts',
+  'instant-audience-out/status-line.ts',
+  'instant-audience-out/status-words.ts',
+  'instant-audience-out/segment-words.ts',
 );
 const words = wordsOf('instant-audience-out');
-const namespace = '@instant-audience/node-red-xandr/instant-audience-out';
+const namespace = '@instant-audience/node-red-xandr/xandr-instant-audience-out';
 const RED = {
   _: (key: string, params?: Record<string, unknown>) => i18n._(`${namespace}:${key}`, params as any),
 };

@@ -12,7 +12,7 @@ const flow = [
     z: 'flow',
     x: 0,
     y: 0,
-    type: 'instant-audience-segment-builder',
+    type: 'xandr-segment-builder',
     userId: 'payload.user',
     segments: [{ segment: '10001' }],
     wires: [['built'], []],

@@ -15,7 +15,7 @@ import { issueText, joinSentences, rejection } from '../../nodes/shared/words';
 const folder = path.join(__dirname, '..', '..', 'nodes', 'segment-builder');
 const words = JSON.parse(readFileSync(path.join(folder, 'locales', 'en-US', 'segment-builder.json'), 'utf8'));
 /** How Node-RED names the words of a set: by module and set; `RED._` puts it before a key without a colon. */
-const namespace = '@instant-audience/node-red-xandr/instant-audience-segment-builder';
+const namespace = '@instant-audience/node-red-xandr/xandr-segment-builder';
 const RED = {
   _: (key: string, params?: Record<string, unknown>) => i18n._(`${namespace}:${key}`, params as any),
 };

@@ -19,7 +19,7 @@ const row = {
 const saved = {
   id: 'builder',
   z: 'flow',
-  type: 'instant-audience-segment-builder',
+  type: 'xandr-segment-builder',
   source: 'message',
   items: 'payload',
   itemsType: 'msg',
@@ -89,7 +89,7 @@ async function send(seen: Seen, ...messages: object[]): Promise<void> {
 
 const idfa = '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13';
 
-describe('instant-audience-segment-builder', () => {
+describe('xandr-segment-builder', () => {
   before((done) => {
     helper.startServer(done);
   });

@@ -9,8 +9,8 @@ const node = (id: string, type: string, to: string[] = [], changes: object = {})
   ...changes,
 });
 const builder = (id: string, to: string[] = [], changes: object = {}): FlowConfig =>
-  node(id, 'instant-audience-segment-builder', to, changes);
-const out = node('out', 'instant-audience-out');
+  node(id, 'xandr-segment-builder', to, changes);
+const out = node('out', 'xandr-instant-audience-out');
 const found = (...nodes: FlowConfig[]): string[] =>
   buildersOf('out', 'account', [...nodes, out])
     .map(({ id }) => id)

@@ -27,7 +27,7 @@ describe('the usage node', () => {
   const nodes = (changes: object = {}, account: object = {}): object[] => [
     customAccount(sandbox.url, { member: '1', ...account }),
     ...out.nodes(),
-    ...usage.nodes({ type: 'instant-audience-usage', ...changes }),
+    ...usage.nodes({ type: 'xandr-audience-usage', ...changes }),
   ];
   const start = (changes: object = {}): Promise<void> => load(nodes(changes), login(), out, usage);
 

@@ -27,9 +27,9 @@ for (const version of nodeRedVersions) {
 
     it('shows its nodes in the palette under their names, with their icons', async () => {
       for (const [type, label] of [
-        ['instant-audience-segment-builder', 'segment builder'],
-        ['instant-audience-out', 'instant audience out'],
-        ['instant-audience-usage', 'audience usage'],
+        ['xandr-segment-builder', 'segment builder'],
+        ['xandr-instant-audience-out', 'instant audience out'],
+        ['xandr-audience-usage', 'audience usage'],
       ] as const) {
         const node = page.locator(`.red-ui-palette-node[data-palette-type="${type}"]`);
         await node.scrollIntoViewIfNeeded();
@@ -40,6 +40,19 @@ for (const version of nodeRedVersions) {
         const icon = await node.locator('.red-ui-palette-icon').getAttribute('style');
         assert.match(icon ?? '', new RegExp(`icons/${manifest.name}/.+\\.svg`));
       }
+    });
+
+    it('finds its nodes when a user types the name of the service into the filter of the palette', async () => {
+      const filter = page.locator('#red-ui-palette-search input');
+      await filter.pressSequentially('xandr');
+      const found = page.locator('.red-ui-palette-node:visible');
+      const inject = page.locator('.red-ui-palette-node[data-palette-type=inject]');
+      await inject.waitFor({ state: 'hidden' });
+      assert.deepEqual(
+        (await found.evaluateAll((nodes) => nodes.map((node) => node.dataset.paletteType))).sort(),
+        types.filter((type) => type !== 'xandr-account').sort(),
+      );
+      await filter.press('Escape');
     });
 
     it('imports the quick start from the examples menu and deploys it without a complaint', async () => {
@@ -90,7 +103,7 @@ for (const version of nodeRedVersions) {
 function oneOfEach(): FlowNode[] {
   const flow = quickStart();
   const tab = flow.find(({ type }) => type === 'tab')!;
-  const account = flow.find(({ type }) => type === 'instant-audience-account')!;
+  const account = flow.find(({ type }) => type === 'xandr-account')!;
   const others = exampleNames.flatMap(readExample);
   for (const type of types.filter((each) => !flow.some((node) => node.type === each))) {
     const found = others.find((node) => node.type === type);

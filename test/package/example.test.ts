@@ -24,8 +24,7 @@ describe('the quick-start example', function () {
       const wires = (node.wires as string[][] | undefined) ?? [];
       for (const id of [...wires.flat(), ...((node.links as string[] | undefined) ?? [])])
         assert.ok(byId.has(id), id);
-      if (node.account !== undefined)
-        assert.equal(byId.get(node.account as string)?.type, 'instant-audience-account');
+      if (node.account !== undefined) assert.equal(byId.get(node.account as string)?.type, 'xandr-account');
       for (const [key, value] of Object.entries(node)) {
         if (!references.has(key)) assert.ok(!byId.has(String(value)), `${node.type}.${key} is a node's id`);
       }
@@ -36,7 +35,7 @@ describe('the quick-start example', function () {
     const tab = flow.find((node) => node.type === 'tab')!;
     for (const node of flow) {
       if (node.type === 'tab') continue;
-      const isConfig = node.type === 'instant-audience-account';
+      const isConfig = node.type === 'xandr-account';
       assert.equal('x' in node || 'y' in node || 'z' in node, !isConfig, node.type);
       if (!isConfig) assert.equal(node.z, tab.id);
     }
@@ -45,7 +44,7 @@ describe('the quick-start example', function () {
   it('saves every property that the editor gives our nodes, and no other', async () => {
     const { template } = await packedPackage();
     // The usage node has an example of its own.
-    for (const type of types.filter((one) => one !== 'instant-audience-usage')) {
+    for (const type of types.filter((one) => one !== 'xandr-audience-usage')) {
       const file = path.join(template, 'node_modules', manifest.name, manifest['node-red'].nodes[type]!);
       const defaults = defaultsOf(await readFile(file.replace(/\.js$/, '.html'), 'utf8'));
       const nodes = flow.filter((node) => node.type === type);

@@ -34,7 +34,7 @@ for (const version of nodeRedVersions) {
   describe(`the quick start on Node-RED ${version}`, function () {
     this.timeout(180_000);
     const flow = quickStart();
-    const out = flow.find((node) => node.type === 'instant-audience-out')!;
+    const out = flow.find((node) => node.type === 'xandr-instant-audience-out')!;
     const inject = flow.find((node) => node.type === 'inject')!;
     let nodeRed: NodeRed;
     let comms: CommsLog;

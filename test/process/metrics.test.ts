@@ -92,7 +92,7 @@ describe('the metrics of a Node-RED', function () {
       [...nodeRed.output.matchAll(/\[metric\] (\{.*\})/g)]
         .map(([, json]) => JSON.parse(json!))
         // Node-RED itself logs events of every message that a node takes.
-        .filter(({ event }) => event.startsWith('node.instant-audience-account.'));
+        .filter(({ event }) => event.startsWith('node.xandr-account.'));
     const documented = [...operations.matchAll(/^\| `(node\.instant-[\w.-]+)`/gm)].map(([, event]) => event!);
     assert.equal(documented.length, 6);
     await until(

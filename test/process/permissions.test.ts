@@ -53,17 +53,17 @@ describe('the admin routes', function () {
 
   const flows: readonly FlowNode[] = [
     { id: 'tab', type: 'tab', label: 'permissions' },
-    { id: 'a', type: 'instant-audience-account', environment: 'sandbox' },
+    { id: 'a', type: 'xandr-account', environment: 'sandbox' },
     {
       id: 'b',
-      type: 'instant-audience-segment-builder',
+      type: 'xandr-segment-builder',
       z: 'tab',
       x: 9,
       y: 9,
       account: 'a',
       wires: [[], []],
     },
-    { id: 'o', type: 'instant-audience-out', z: 'tab', x: 9, y: 9, account: 'a', wires: [[], []] },
+    { id: 'o', type: 'xandr-instant-audience-out', z: 'tab', x: 9, y: 9, account: 'a', wires: [[], []] },
   ];
   const start = (settings: object): Promise<NodeRed> =>
     NodeRed.start({ version: '5', flows, settings: { instantAudience: { metrics: true }, ...settings } });

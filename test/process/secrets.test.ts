@@ -140,7 +140,7 @@ describe('secrets', function () {
         {
           ...{
             id,
-            type: 'instant-audience-account',
+            type: 'xandr-account',
             name: `account ${id}`,
             environment: 'custom',
             member: String(at + 1),
@@ -155,11 +155,11 @@ describe('secrets', function () {
         {
           ...place,
           id: `out-${id}`,
-          type: 'instant-audience-out',
+          type: 'xandr-instant-audience-out',
           account: id,
           wires: [['debug'], ['debug']],
         },
-        { ...place, id: `usage-${id}`, type: 'instant-audience-usage', account: id, wires: [['debug']] },
+        { ...place, id: `usage-${id}`, type: 'xandr-audience-usage', account: id, wires: [['debug']] },
       ]),
     ];
   };
@@ -229,7 +229,7 @@ describe('secrets', function () {
       await get(where);
     for (const { key } of queues) await get(`instant-audience/tab/rejected?queue=${encodeURIComponent(key)}`);
     for (const id of [...accounts, 'post-through', 'word-unproxied']) {
-      await get(`credentials/instant-audience-account/${id}`);
+      await get(`credentials/xandr-account/${id}`);
       await get(`instant-audience/account/${id}/segments`);
       const [{ credentials: _, ...values }] = flows().filter((node) => node.id === id) as [FlowNode];
       const stored = { username: `user-${id}`, password: '__PWRD__', privateKey: '__PWRD__' };

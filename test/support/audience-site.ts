@@ -64,7 +64,7 @@ export function audienceFlow({
     { id: nodeIds.tab, type: 'tab', label: 'audience', disabled: false, info: '' },
     {
       id: nodeIds.account,
-      type: 'instant-audience-account',
+      type: 'xandr-account',
       name: 'test',
       environment: 'custom',
       authUrl: serviceUrl,
@@ -79,7 +79,7 @@ export function audienceFlow({
     inTab(
       {
         id: nodeIds.out,
-        type: 'instant-audience-out',
+        type: 'xandr-instant-audience-out',
         name: '',
         account: nodeIds.account,
         input: 'payload',

@@ -21,7 +21,7 @@ export function disagreeing(id: string, use: QueueUse, about: 'queue' | 'encrypt
   const key = queueKeyOf(use);
   const names: string[] = [];
   RED.nodes.eachConfig((node) => {
-    if (node.type !== 'instant-audience-account' || node.id === id || node.d === true) return;
+    if (node.type !== 'xandr-account' || node.id === id || node.d === true) return;
     const other = useOf(node);
     if (key !== null && queueKeyOf(other) === key && other[about] !== use[about]) {
       names.push(RED.utils.getNodeLabel(node, String(node.id)));

@@ -34,7 +34,7 @@ export interface Picked {
   readonly member: number | null;
 }
 
-const accountWords = '@instant-audience/node-red-xandr/instant-audience-account:';
+const accountWords = '@instant-audience/node-red-xandr/xandr-account:';
 const searchAfterMs = 200;
 /** The next page is fetched this many pixels before the end is in sight. */
 const nearEndPx = 60;

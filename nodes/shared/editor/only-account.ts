@@ -3,7 +3,7 @@ import type { EditorRed } from '../../types/red-editor';
 
 declare const RED: EditorRed;
 
-const accountType = 'instant-audience-account';
+const accountType = 'xandr-account';
 
 interface UsesAccount {
   readonly id: string;

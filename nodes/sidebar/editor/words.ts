@@ -11,7 +11,7 @@ export function word(key: string, params: Readonly<Record<string, string | numbe
 
 /** A word of the out node. */
 export function outWord(key: string, params: Readonly<Record<string, string | number>>): string {
-  return RED._(`@instant-audience/node-red-xandr/instant-audience-out:${key}`, params);
+  return RED._(`@instant-audience/node-red-xandr/xandr-instant-audience-out:${key}`, params);
 }
 
 /** A word, or another text where there is none for this key. */
