@@ -93,7 +93,7 @@ describe('the metrics of a Node-RED', function () {
         .map(([, json]) => JSON.parse(json!))
         // Node-RED itself logs events of every message that a node takes.
         .filter(({ event }) => event.startsWith('node.xandr-account.'));
-    const documented = [...operations.matchAll(/^\| `(node\.instant-[\w.-]+)`/gm)].map(([, event]) => event!);
+    const documented = [...operations.matchAll(/^\| `(node\.xandr-[\w.-]+)`/gm)].map(([, event]) => event!);
     assert.equal(documented.length, 6);
     await until(
       () => events(asked!).length >= 12,
