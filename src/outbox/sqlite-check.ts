@@ -6,7 +6,10 @@ import type { DatabaseSync } from 'node:sqlite';
 import { outboxError } from './sqlite-errors';
 import { pragma } from './sqlite-schema';
 
-/** Of a larger file only what is read is checked, as it is read: 84 MB took 0.2 s at the start, measured warm. */
+/**
+ * Of a larger file only what is read is checked, as it is read. Measured: 139 MB, a million entries, take 0.3 s when the
+ * system has the file in memory, 1.2 s from a disk of 100 MB/s; 700 MB take 1.5 s and 7.5 s.
+ */
 const mostCheckedBytes = 128 * 1024 * 1024;
 
 const countWaiting = 'SELECT count(*) AS waiting FROM entry NOT INDEXED WHERE state = 0';
@@ -14,6 +17,8 @@ const countWaiting = 'SELECT count(*) AS waiting FROM entry NOT INDEXED WHERE st
 /** Throws an OutboxError `damaged` when pages, indexes, entries and the number of those that wait do not agree. */
 export function checkContent(db: DatabaseSync, path: string, waiting: number): void {
   if (pragma(db, 'page_count') * pragma(db, 'page_size') > mostCheckedBytes) return;
+  // A quick_check takes two thirds of that, but does not compare the index of removals with its entries: of 455 bits
+  // in it that matter, 141 made it pass and a removal disappear.
   const found = Object.values(db.prepare('PRAGMA integrity_check(1)').get() ?? {})[0];
   if (found !== 'ok') throw outboxError('damaged', path, String(found).replace(/\s+/g, ' '));
   const counted = db.prepare(countWaiting).get()?.waiting;

@@ -20,11 +20,10 @@ const columnsPerRow = 9;
 /** Free pages (of 8 KiB) that are kept for what comes next. */
 const sparePages = 1024;
 const largeWalBytes = 1_048_576;
-const maxVacuumPages = 512;
+/** Pages that one `tidy` gives back: with their sync it takes about as long as a commit. */
+const pagesPerTidy = 64;
 /** The file is cut by a checkpoint: often, as cutting hundreds of MB at once takes tens of ms. */
 const pagesPerCut = 2048;
-/** How long one `tidy` may take; its steps grow and shrink with what the last one took. */
-const tidyForMs = 4;
 
 interface Totals {
   lastSeq: number;
@@ -46,8 +45,8 @@ interface EntryRecord {
 }
 
 /** Throws OutboxErrors. Without `seal` nothing is sealed, and nothing sealed can be read. */
-export function openLog(path: string, seal: SealOptions | null = null, monoMs?: () => number): SqliteLog {
-  return new SqliteLog(openDatabase(path), path, seal, monoMs);
+export function openLog(path: string, seal: SealOptions | null = null): SqliteLog {
+  return new SqliteLog(openDatabase(path), path, seal);
 }
 
 export class SqliteLog {
@@ -58,7 +57,6 @@ export class SqliteLog {
   /** Once the file is found damaged nothing more is read from or written to it. */
   #damage: OutboxError | null = null;
   #isOpen = true;
-  #vacuumPages = 16;
   #pagesToCut = 0;
 
   /** Takes over a handle from `openDatabase`, and closes it when the content makes no sense. */
@@ -66,7 +64,6 @@ export class SqliteLog {
     private readonly db: DatabaseSync,
     private readonly path: string,
     private readonly sealOptions: SealOptions | null = null,
-    private readonly monoMs: () => number = () => performance.now(),
   ) {
     try {
       this.#statements = prepareAll(db);
@@ -173,7 +170,9 @@ export class SqliteLog {
         return true;
       }
       if (surplus > 0) {
-        this.#vacuum(surplus);
+        const pages = Math.min(surplus, pagesPerTidy);
+        this.db.exec(`PRAGMA incremental_vacuum(${pages})`);
+        this.#pagesToCut += pages;
         // No fewer: somebody rebuilt the file without auto_vacuum. It works, but only grows.
         return pragma(this.db, 'freelist_count') < surplus + spare;
       }
@@ -422,22 +421,6 @@ export class SqliteLog {
   #cut(): void {
     this.db.exec('PRAGMA wal_checkpoint(PASSIVE)');
     this.#pagesToCut = 0;
-  }
-
-  /** Needs no sync of its own: should it be lost in a power cut, the pages are merely free again. */
-  #vacuum(surplus: number): void {
-    const started = this.monoMs();
-    const pages = Math.min(surplus, this.#vacuumPages);
-    this.db.exec('PRAGMA synchronous = NORMAL');
-    try {
-      this.db.exec(`PRAGMA incremental_vacuum(${pages})`);
-      this.#pagesToCut += pages;
-    } finally {
-      this.db.exec('PRAGMA synchronous = FULL');
-    }
-    const tookMs = this.monoMs() - started;
-    if (tookMs < tidyForMs / 2) this.#vacuumPages = Math.min(this.#vacuumPages * 2, maxVacuumPages);
-    else if (tookMs > tidyForMs) this.#vacuumPages = Math.max(1, Math.floor(this.#vacuumPages / 2));
   }
 }
 

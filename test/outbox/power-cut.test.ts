@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 
 import { openLog, SqliteLog } from '../../src/outbox/sqlite-log';
@@ -11,7 +12,8 @@ import { seeded } from '../delivery/support/world';
 import { newRows, seqs, temporaryFolder } from './rows';
 
 type Step =
-  | { readonly kind: 'append' | 'remove'; readonly rows: number }
+  | { readonly kind: 'append'; readonly rows: number }
+  | { readonly kind: 'remove'; readonly rows: number }
   | { readonly kind: 'tidy'; readonly idle: boolean };
 
 interface Files {
@@ -20,7 +22,7 @@ interface Files {
 }
 
 const rowsOfStep = fc.integer({ min: 1, max: 60 });
-const step: fc.Arbitrary<Step> = fc.oneof(
+const step: fc.Arbitrary<Step> = fc.oneof<fc.WeightedArbitrary<Step>[]>(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('append' as const), rows: rowsOfStep }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), rows: rowsOfStep }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('tidy' as const), idle: fc.boolean() }) },
@@ -43,7 +45,10 @@ function filesOf(path: string): Files {
 const isSame = (one: Files, other: Files): boolean =>
   one.main.equals(other.main) && one.wal.equals(other.wal);
 
-/** Each sector as it was, as it was to become, or noise; sectors that were never written are zeros. */
+/**
+ * Each sector as it was, as it was to become, or noise; sectors that were never written are zeros. Bytes that were not
+ * written stay as they were, as SQLite assumes of disks (https://sqlite.org/psow.html).
+ */
 function torn(before: Buffer, after: Buffer, dice: () => number): Buffer {
   const length = dice() < 0.5 ? before.length : after.length;
   const mixed = Buffer.alloc(Math.max(length, before.length));
@@ -52,8 +57,8 @@ function torn(before: Buffer, after: Buffer, dice: () => number): Buffer {
   for (let at = 0; at < Math.min(after.length, length); at += sectorBytes) {
     const end = Math.min(at + sectorBytes, after.length, length);
     if (mixed.subarray(at, end).equals(after.subarray(at, end)) || dice() < missing) continue;
-    if (dice() < 0.01) mixed.fill(0xa5, at, end);
-    else after.copy(mixed, at, at, end);
+    if (dice() < 0.99) after.copy(mixed, at, at, end);
+    else for (let byte = at; byte < end; byte++) if (mixed[byte] !== after[byte]) mixed[byte] = 0xa5;
   }
   return mixed.subarray(0, length);
 }
@@ -89,6 +94,9 @@ function watch(db: DatabaseSync, path: string, written: (synced: Files, now: Fil
     if (pragma(db, 'synchronous') === synchronousFull) synced = now;
   };
 }
+
+const spanOf = (numbers: readonly number[]): string =>
+  `${numbers.length} entries (${numbers[0]} to ${numbers.at(-1)})`;
 
 describe('a queue file after a power cut', () => {
   let folder: ReturnType<typeof temporaryFolder>;
@@ -137,7 +145,8 @@ describe('a queue file after a power cut', () => {
     watch(db, path, (synced, now) => {
       cuts += 1;
       const found = contentAfter(afterCut(synced, now, dice));
-      assert.deepEqual(found, found.at(-1) === there.at(-1) && found.length === there.length ? there : next);
+      const isOneOfBoth = [there, next].some((content) => isDeepStrictEqual(found, content));
+      assert.ok(isOneOfBoth, `${spanOf(found)} instead of ${spanOf(there)} or ${spanOf(next)}`);
     });
     try {
       for (const each of steps) {
@@ -162,10 +171,10 @@ describe('a queue file after a power cut', () => {
   it('has every entry that was committed, and is never called damaged', function () {
     this.timeout(60_000);
     let cuts = 0;
-    const runs = fc.property(fc.array(step, { minLength: 5, maxLength: 25 }), fc.nat(), (steps, seed) => {
+    const runs = fc.property(fc.array(step, { minLength: 6, maxLength: 12 }), fc.nat(), (steps, seed) => {
       cuts += cutEach(steps, seed);
     });
-    fc.assert(runs, { numRuns: 20 });
-    assert.ok(cuts > 100, `${cuts} power cuts`);
+    fc.assert(runs, { numRuns: 8, endOnFailure: true });
+    assert.ok(cuts > 30, `${cuts} power cuts`);
   });
 });
