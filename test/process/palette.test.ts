@@ -5,7 +5,7 @@ import path from 'node:path';
 import { cleanUps } from '../support/clean-up';
 import { node22 } from '../support/node-22';
 import { NodeRed, nodeRedVersions, packedPackage } from '../support/node-red';
-import { manifest, root, types } from './support';
+import { manifest, root, types } from '../package/support';
 
 const languages = ['en-US', 'de', 'ja'];
 

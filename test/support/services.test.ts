@@ -1,8 +1,8 @@
 // The services of the examples' tests, on a machine where nothing runs: what starts fast. The rest is in the long run.
 import { strict as assert } from 'node:assert';
 import { connectAsync } from 'mqtt';
-import { findBroker, findMariaDb, findPostgres, type Broker } from '../support/services';
-import { makeAndReadTable, nowhere, using } from './services-run';
+import { findBroker, findMariaDb, findPostgres, type Broker } from './services';
+import { makeAndReadTable, nowhere, using } from '../examples/services-run';
 
 describe('a machine on which no service runs', function () {
   this.timeout(60_000);

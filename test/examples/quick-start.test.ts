@@ -1,9 +1,8 @@
 // The quick start, run as it is: a thousand events by HTTP, and the sandbox holds what they say.
 import { strict as assert } from 'node:assert';
-import { count, report } from '../examples/support';
 import { cleanUps } from '../support/clean-up';
 import { NodeRed, nodeRedVersions, until, type CommsLog } from '../support/node-red';
-import { quickStart } from './support';
+import { count, readExample, report } from './support';
 
 interface Event {
   user: string;
@@ -33,7 +32,7 @@ describe('the events of the quick-start test', () => {
 for (const version of nodeRedVersions) {
   describe(`the quick start on Node-RED ${version}`, function () {
     this.timeout(180_000);
-    const flow = quickStart();
+    const flow = readExample('quick start');
     const out = flow.find((node) => node.type === 'xandr-instant-audience-out')!;
     const inject = flow.find((node) => node.type === 'inject')!;
     let nodeRed: NodeRed;

@@ -17,7 +17,7 @@ import { assertQuotaKept } from '../support/quota';
 import { Relay } from '../support/relay';
 import { needService, postgresAt } from '../support/services';
 import { SharedTaker } from '../support/shared-taker';
-import { count, since, tell } from './measured';
+import { count, since, tell } from '../process/measured';
 
 /** Longer than what is taken waits for the database before it is kept on the machine. */
 const goneMs = 2_500;

@@ -1,12 +1,12 @@
 // The package in the editor, in a real browser: palette, examples menu, deploy.
 import { strict as assert } from 'node:assert';
 import type { Page } from 'playwright-core';
-import { startBoth } from '../browser/editor';
 import { needBrowser, openEditor, picture, type Pages } from '../support/browser';
 import { exampleNames, readExample } from '../examples/support';
 import { cleanUps } from '../support/clean-up';
 import { nodeRedVersions, type FlowNode, type NodeRed } from '../support/node-red';
-import { manifest, quickStart, types } from './support';
+import { manifest, quickStart, types } from '../package/support';
+import { startBoth } from './editor';
 
 for (const version of nodeRedVersions) {
   describe(`the package in the editor of Node-RED ${version}`, function () {
