@@ -63,7 +63,7 @@ const kinds = {
 };
 
 async function withNodeRed(take) {
-  const nodeRed = await NodeRed.start({ version: '5' });
+  const nodeRed = await NodeRed.start();
   try {
     return await take(nodeRed);
   } finally {

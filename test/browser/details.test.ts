@@ -3,7 +3,7 @@
 import { strict as assert } from 'node:assert';
 import type { Locator, Page } from 'playwright-core';
 import { needBrowser, picture, type Pages } from '../support/browser';
-import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
+import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { Editor, middleOf, startBoth } from './editor';
 
 const flows: FlowNode[] = [
@@ -23,220 +23,210 @@ const flows: FlowNode[] = [
   },
 ];
 
-/** `npm test` has five minutes: the other version comes in the long run. */
-const versions = process.env.EACH_VERSION === undefined ? (['4.1'] as const) : nodeRedVersions;
+describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
+  this.timeout(120_000);
+  let nodeRed: NodeRed | undefined;
+  let browser: Pages | undefined;
+  let editor: Editor;
+  let page: Page;
 
-for (const version of versions) {
-  describe(`the details of the forms in Node-RED ${version}`, function () {
-    this.timeout(120_000);
-    let nodeRed: NodeRed | undefined;
-    let browser: Pages | undefined;
-    let editor: Editor;
-    let page: Page;
-
-    before(async function () {
-      needBrowser(this);
-      [nodeRed, browser] = await startBoth({ version, flows });
-      editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1100 });
-      ({ page } = editor);
-      await editor.nodeOnCanvas('builder').waitFor();
-    });
-    afterEach(async function () {
-      if (this.currentTest?.state === 'failed' && browser !== undefined) {
-        await picture(
-          page,
-          `failed-details-${version}-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 30)}`,
-        );
-      }
-      editor.assertNoErrors();
-    });
-    after(async () => {
-      await Promise.all([browser?.close(), nodeRed?.stop()]);
-    });
-
-    const rows = (): Locator => page.locator('#instant-audience-segments > li');
-    const rowValues = (): Promise<string[]> =>
-      page.evaluate("$('.instant-audience-of-segment').toArray().map((one) => $(one).typedInput('value'))");
-
-    it('add, drag and remove rows of segments, and save them in their order', async () => {
-      await editor.edit('builder');
-      assert.deepEqual(await rowValues(), ['10001', '10002']);
-      await page.getByText('add segment').click();
-      await rows().nth(2).getByLabel('Segment', { exact: true }).locator('visible=true').fill('10003');
-      const handle = await middleOf(rows().nth(2).locator('.red-ui-editableList-item-handle'));
-      const first = (await rows().nth(0).boundingBox())!;
-      await page.mouse.move(handle.x, handle.y);
-      await page.mouse.down();
-      await page.mouse.move(handle.x, handle.y - 20, { steps: 3 });
-      await page.mouse.move(handle.x, first.y + 5, { steps: 10 });
-      await page.mouse.up();
-      await until(
-        async () => (await rowValues()).join() === '10003,10001,10002',
-        5000,
-        () => 'the third row in the first place',
-      );
-      await rows().nth(1).locator('.red-ui-editableList-item-remove').click();
-      await until(
-        async () => (await rowValues()).join() === '10003,10002',
-        5000,
-        () => 'the second row removed',
-      );
-      await editor.done();
-      const { segments } = (await editor.saved('builder')) as unknown as { segments: { segment: string }[] };
-      assert.deepEqual(
-        segments.map(({ segment }) => segment),
-        ['10003', '10002'],
-      );
-    });
-
-    it('offer the types of value that the node reads, and a field of the item where there are items', async () => {
-      await editor.edit('builder');
-      const types = (selector: string): Promise<string[]> =>
-        page.evaluate(`$('${selector}').data('noderedTypedInput').typeList.map((type) => type.value)`);
-      assert.deepEqual(await types('#node-input-userId'), ['str', 'msg', 'flow', 'global', 'jsonata', 'env']);
-      await editor.field('Build').selectOption('items');
-      assert.ok((await types('#node-input-userId')).includes('item'));
-      assert.ok((await types('#node-input-eventTime')).includes('item'));
-      assert.deepEqual(await types('.instant-audience-of-segment'), [
-        'num',
-        'item',
-        'msg',
-        'flow',
-        'global',
-        'jsonata',
-        'env',
-      ]);
-      const button = page.getByRole('button', { name: 'Type of User id' });
-      await button.focus();
-      await page.keyboard.press('Enter');
-      await page.locator('.red-ui-typedInput-options:visible').waitFor();
-      await page.keyboard.press('Escape');
-      await editor.cancel();
-    });
-
-    it('take a time as a number with a unit, for ever, and the default of the member', async () => {
-      await editor.edit('builder');
-      const unit = rows().nth(0).getByLabel('Unit');
-      assert.deepEqual(
-        (await unit.locator('option').allInnerTexts()).map((text) => text.trim()),
-        ['minutes', 'hours', 'days', 'for ever', 'member’s default'],
-      );
-      const request = async (): Promise<any> =>
-        JSON.parse(await page.evaluate("$('#instant-audience-preview-json').text() || 'null'"));
-      for (const [choice, sent] of [
-        ['never', 0],
-        ['default', undefined],
-        ['hours', 1800],
-      ] as const) {
-        await unit.selectOption(choice);
-        await until(
-          async () => (await request())?.rt_segment[0].seg_block[0].expiration === sent,
-          5000,
-          () => `${choice} in the preview`,
-        );
-      }
-      await editor.cancel();
-    });
-
-    it('explain the words of the service in tooltips, also to a screen reader', async () => {
-      await editor.edit('builder');
-      for (const label of ['Kind of id', 'Segment by', 'Stays for', 'Value']) {
-        const title = page.locator('.instant-audience-form label[title]', { hasText: label }).first();
-        assert.match((await title.getAttribute('title')) ?? '', /\w+ \w+ \w+/, label);
-      }
-      const described = await page.locator('#instant-audience-domain-kind').getAttribute('aria-description');
-      assert.match(described ?? '', /domain/);
-      await editor.cancel();
-    });
-
-    it('show where the keyboard is, at every stop', async () => {
-      await editor.edit('builder');
-      await page.locator('#instant-audience-preview-json').waitFor();
-      assert.deepEqual(await page.evaluate(unmarkedInPage), []);
-      await editor.cancel();
-    });
-
-    it('say in the red triangle what is wrong, and name the node in the dialogue of the deploy', async () => {
-      const out = await editor.drag('xandr-instant-audience-out', 500, 100);
-      await page.mouse.move(5, 5);
-      assert.match((await editor.complaints()).join(), /out: Account: choose one, or add one/);
-      const triangle = editor.nodeOnCanvas(out).locator('.red-ui-flow-node-error').first();
-      await triangle.hover();
-      await page
-        .locator('.red-ui-flow-port-tooltip', { hasText: 'Account: choose one, or add one' })
-        .waitFor();
-      await page.mouse.move(5, 5);
-      await page.locator('#red-ui-header-button-deploy').click();
-      const dialogue = page.locator('.red-ui-notification', { hasText: 'not properly configured' });
-      await dialogue.waitFor();
-      assert.match(await dialogue.innerText(), /audience/);
-      await dialogue.getByRole('button', { name: 'Cancel' }).click();
-      await dialogue.waitFor({ state: 'detached' });
-    });
-
-    it('give the first account to an out node that was there before it, without its form', async () => {
-      const out = (await editor.all()).find(({ type }) => type === 'xandr-instant-audience-out')!.id;
-      await editor.edit('builder');
-      await page.locator('#node-input-btn-account-add').click();
-      await page.locator('.instant-audience-account:visible').waitFor();
-      await editor.formOpened();
-      await editor.done();
-      await editor.done();
-      const account = (await editor.saved('builder')).account;
-      assert.equal((await editor.saved(out)).account, account);
-      assert.deepEqual(await editor.complaints(), []);
-      await until(
-        async () => (await editor.labelOf(out)) === 'audience → sandbox',
-        5000,
-        () => 'the label of the out node',
-      );
-      const users = await page.evaluate(
-        `RED.nodes.node('${String(account)}').users.map(({ id }) => id).sort()`,
-      );
-      assert.deepEqual(users, [out, 'builder'].sort());
-      await editor.deploy();
-    });
-
-    it('open the tabs of the account by keyboard, and at two quick clicks', async () => {
-      const account = (await editor.all()).find(({ type }) => type === 'xandr-account')!.id;
-      await editor.editConfig(account);
-      const tab = (name: string): Locator => page.getByRole('tab', { name });
-      await tab('Limits').focus();
-      await page.keyboard.press('Enter');
-      await page.locator('#instant-audience-tab-limits').waitFor();
-      assert.equal(await tab('Limits').getAttribute('aria-selected'), 'true');
-      assert.equal(await tab('Queue').getAttribute('aria-selected'), 'false');
-      await page.keyboard.press('Tab');
-      await page.keyboard.press('Enter');
-      await page.locator('#instant-audience-tab-queue').waitFor();
-      await page.evaluate(
-        "$('#instant-audience-account-tabs a').slice(0, 2).each(function () { for (const name of ['mousedown', 'mouseup', 'click']) this.dispatchEvent(new MouseEvent(name, { bubbles: true, cancelable: true })) })",
-      );
-      await page.locator('#instant-audience-tab-limits').waitFor();
-      await editor.cancel();
-    });
-
-    it('show in the help of each node a picture of its form', async () => {
-      for (const name of ['account', 'segment-builder', 'instant-audience-out', 'audience-usage']) {
-        await page.evaluate(`RED.sidebar.help.show('xandr-${name}', true)`);
-        const image = page.locator(`.red-ui-help img[src$="form-${name}-en-US.webp"]`);
-        await image.waitFor();
-        await until(
-          () => image.evaluate((one: any) => one.complete && one.naturalWidth > 300),
-          5000,
-          () => `the picture of ${name}`,
-        );
-        const [box, around] = [
-          await image.boundingBox(),
-          await page.locator('#red-ui-sidebar').boundingBox(),
-        ];
-        assert.ok(box!.x + box!.width <= around!.x + around!.width, 'wider than the sidebar');
-        assert.ok(((await image.getAttribute('alt')) ?? '').length > 10);
-        await picture(page, `help-${name}-${version}`);
-      }
-    });
+  before(async function () {
+    needBrowser(this);
+    [nodeRed, browser] = await startBoth({ flows });
+    editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1100 });
+    ({ page } = editor);
+    await editor.nodeOnCanvas('builder').waitFor();
   });
-}
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed' && browser !== undefined) {
+      await picture(
+        page,
+        `failed-details-${nodeRedVersion}-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 30)}`,
+      );
+    }
+    editor.assertNoErrors();
+  });
+  after(async () => {
+    await Promise.all([browser?.close(), nodeRed?.stop()]);
+  });
+
+  const rows = (): Locator => page.locator('#instant-audience-segments > li');
+  const rowValues = (): Promise<string[]> =>
+    page.evaluate("$('.instant-audience-of-segment').toArray().map((one) => $(one).typedInput('value'))");
+
+  it('add, drag and remove rows of segments, and save them in their order', async () => {
+    await editor.edit('builder');
+    assert.deepEqual(await rowValues(), ['10001', '10002']);
+    await page.getByText('add segment').click();
+    await rows().nth(2).getByLabel('Segment', { exact: true }).locator('visible=true').fill('10003');
+    const handle = await middleOf(rows().nth(2).locator('.red-ui-editableList-item-handle'));
+    const first = (await rows().nth(0).boundingBox())!;
+    await page.mouse.move(handle.x, handle.y);
+    await page.mouse.down();
+    await page.mouse.move(handle.x, handle.y - 20, { steps: 3 });
+    await page.mouse.move(handle.x, first.y + 5, { steps: 10 });
+    await page.mouse.up();
+    await until(
+      async () => (await rowValues()).join() === '10003,10001,10002',
+      5000,
+      () => 'the third row in the first place',
+    );
+    await rows().nth(1).locator('.red-ui-editableList-item-remove').click();
+    await until(
+      async () => (await rowValues()).join() === '10003,10002',
+      5000,
+      () => 'the second row removed',
+    );
+    await editor.done();
+    const { segments } = (await editor.saved('builder')) as unknown as { segments: { segment: string }[] };
+    assert.deepEqual(
+      segments.map(({ segment }) => segment),
+      ['10003', '10002'],
+    );
+  });
+
+  it('offer the types of value that the node reads, and a field of the item where there are items', async () => {
+    await editor.edit('builder');
+    const types = (selector: string): Promise<string[]> =>
+      page.evaluate(`$('${selector}').data('noderedTypedInput').typeList.map((type) => type.value)`);
+    assert.deepEqual(await types('#node-input-userId'), ['str', 'msg', 'flow', 'global', 'jsonata', 'env']);
+    await editor.field('Build').selectOption('items');
+    assert.ok((await types('#node-input-userId')).includes('item'));
+    assert.ok((await types('#node-input-eventTime')).includes('item'));
+    assert.deepEqual(await types('.instant-audience-of-segment'), [
+      'num',
+      'item',
+      'msg',
+      'flow',
+      'global',
+      'jsonata',
+      'env',
+    ]);
+    const button = page.getByRole('button', { name: 'Type of User id' });
+    await button.focus();
+    await page.keyboard.press('Enter');
+    await page.locator('.red-ui-typedInput-options:visible').waitFor();
+    await page.keyboard.press('Escape');
+    await editor.cancel();
+  });
+
+  it('take a time as a number with a unit, for ever, and the default of the member', async () => {
+    await editor.edit('builder');
+    const unit = rows().nth(0).getByLabel('Unit');
+    assert.deepEqual(
+      (await unit.locator('option').allInnerTexts()).map((text) => text.trim()),
+      ['minutes', 'hours', 'days', 'for ever', 'member’s default'],
+    );
+    const request = async (): Promise<any> =>
+      JSON.parse(await page.evaluate("$('#instant-audience-preview-json').text() || 'null'"));
+    for (const [choice, sent] of [
+      ['never', 0],
+      ['default', undefined],
+      ['hours', 1800],
+    ] as const) {
+      await unit.selectOption(choice);
+      await until(
+        async () => (await request())?.rt_segment[0].seg_block[0].expiration === sent,
+        5000,
+        () => `${choice} in the preview`,
+      );
+    }
+    await editor.cancel();
+  });
+
+  it('explain the words of the service in tooltips, also to a screen reader', async () => {
+    await editor.edit('builder');
+    for (const label of ['Kind of id', 'Segment by', 'Stays for', 'Value']) {
+      const title = page.locator('.instant-audience-form label[title]', { hasText: label }).first();
+      assert.match((await title.getAttribute('title')) ?? '', /\w+ \w+ \w+/, label);
+    }
+    const described = await page.locator('#instant-audience-domain-kind').getAttribute('aria-description');
+    assert.match(described ?? '', /domain/);
+    await editor.cancel();
+  });
+
+  it('show where the keyboard is, at every stop', async () => {
+    await editor.edit('builder');
+    await page.locator('#instant-audience-preview-json').waitFor();
+    assert.deepEqual(await page.evaluate(unmarkedInPage), []);
+    await editor.cancel();
+  });
+
+  it('say in the red triangle what is wrong, and name the node in the dialogue of the deploy', async () => {
+    const out = await editor.drag('xandr-instant-audience-out', 500, 100);
+    await page.mouse.move(5, 5);
+    assert.match((await editor.complaints()).join(), /out: Account: choose one, or add one/);
+    const triangle = editor.nodeOnCanvas(out).locator('.red-ui-flow-node-error').first();
+    await triangle.hover();
+    await page.locator('.red-ui-flow-port-tooltip', { hasText: 'Account: choose one, or add one' }).waitFor();
+    await page.mouse.move(5, 5);
+    await page.locator('#red-ui-header-button-deploy').click();
+    const dialogue = page.locator('.red-ui-notification', { hasText: 'not properly configured' });
+    await dialogue.waitFor();
+    assert.match(await dialogue.innerText(), /audience/);
+    await dialogue.getByRole('button', { name: 'Cancel' }).click();
+    await dialogue.waitFor({ state: 'detached' });
+  });
+
+  it('give the first account to an out node that was there before it, without its form', async () => {
+    const out = (await editor.all()).find(({ type }) => type === 'xandr-instant-audience-out')!.id;
+    await editor.edit('builder');
+    await page.locator('#node-input-btn-account-add').click();
+    await page.locator('.instant-audience-account:visible').waitFor();
+    await editor.formOpened();
+    await editor.done();
+    await editor.done();
+    const account = (await editor.saved('builder')).account;
+    assert.equal((await editor.saved(out)).account, account);
+    assert.deepEqual(await editor.complaints(), []);
+    await until(
+      async () => (await editor.labelOf(out)) === 'audience → sandbox',
+      5000,
+      () => 'the label of the out node',
+    );
+    const users = await page.evaluate(
+      `RED.nodes.node('${String(account)}').users.map(({ id }) => id).sort()`,
+    );
+    assert.deepEqual(users, [out, 'builder'].sort());
+    await editor.deploy();
+  });
+
+  it('open the tabs of the account by keyboard, and at two quick clicks', async () => {
+    const account = (await editor.all()).find(({ type }) => type === 'xandr-account')!.id;
+    await editor.editConfig(account);
+    const tab = (name: string): Locator => page.getByRole('tab', { name });
+    await tab('Limits').focus();
+    await page.keyboard.press('Enter');
+    await page.locator('#instant-audience-tab-limits').waitFor();
+    assert.equal(await tab('Limits').getAttribute('aria-selected'), 'true');
+    assert.equal(await tab('Queue').getAttribute('aria-selected'), 'false');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.locator('#instant-audience-tab-queue').waitFor();
+    await page.evaluate(
+      "$('#instant-audience-account-tabs a').slice(0, 2).each(function () { for (const name of ['mousedown', 'mouseup', 'click']) this.dispatchEvent(new MouseEvent(name, { bubbles: true, cancelable: true })) })",
+    );
+    await page.locator('#instant-audience-tab-limits').waitFor();
+    await editor.cancel();
+  });
+
+  it('show in the help of each node a picture of its form', async () => {
+    for (const name of ['account', 'segment-builder', 'instant-audience-out', 'audience-usage']) {
+      await page.evaluate(`RED.sidebar.help.show('xandr-${name}', true)`);
+      const image = page.locator(`.red-ui-help img[src$="form-${name}-en-US.webp"]`);
+      await image.waitFor();
+      await until(
+        () => image.evaluate((one: any) => one.complete && one.naturalWidth > 300),
+        5000,
+        () => `the picture of ${name}`,
+      );
+      const [box, around] = [await image.boundingBox(), await page.locator('#red-ui-sidebar').boundingBox()];
+      assert.ok(box!.x + box!.width <= around!.x + around!.width, 'wider than the sidebar');
+      assert.ok(((await image.getAttribute('alt')) ?? '').length > 10);
+      await picture(page, `help-${name}-${nodeRedVersion}`);
+    }
+  });
+});
 
 // ── In the page ───────────────────────────────────────────────────────────────────────────────────────────────
 

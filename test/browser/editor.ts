@@ -12,7 +12,7 @@ export type Theme = 'light' | 'dark';
 type SavedNode = Record<string, unknown> & { id: string; type: string };
 
 /** A Node-RED and a browser, which start at the same time; where one does not start, the other is ended. */
-export async function startBoth(start: Start): Promise<[NodeRed, Pages]> {
+export async function startBoth(start: Start = {}): Promise<[NodeRed, Pages]> {
   const [nodeRed, browser] = await Promise.allSettled([NodeRed.start(start), openBrowser()]);
   if (nodeRed.status === 'fulfilled' && browser.status === 'fulfilled') return [nodeRed.value, browser.value];
   if (nodeRed.status === 'fulfilled') await nodeRed.value.stop();

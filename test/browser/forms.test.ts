@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { needBrowser, picture, type Pages } from '../support/browser';
-import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
+import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
 import { Editor, startBoth, type Theme } from './editor';
 import { looksInPage } from './looks';
@@ -54,378 +54,373 @@ function flowsFor(url: string): FlowNode[] {
   ];
 }
 
-for (const version of nodeRedVersions) {
-  describe(`the forms in the editor of Node-RED ${version}`, function () {
-    this.timeout(120_000);
-    let nodeRed: NodeRed | undefined;
-    let browser: Pages | undefined;
-    let sandbox: Sandbox | undefined;
-    let editor: Editor;
-    let page: Page;
+describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
+  this.timeout(120_000);
+  let nodeRed: NodeRed | undefined;
+  let browser: Pages | undefined;
+  let sandbox: Sandbox | undefined;
+  let editor: Editor;
+  let page: Page;
 
-    before(async function () {
-      needBrowser(this);
-      sandbox = await startSandbox({ member: 7, users: { me: rightPassword } });
-      const credentials = { account: { username: 'me', password: rightPassword } };
-      [nodeRed, browser] = await startBoth({ version, flows: flowsFor(sandbox.url), credentials });
-      editor = await Editor.open(browser, nodeRed);
-      ({ page } = editor);
-      await page.locator('.red-ui-flow-node-label', { hasText: '10001' }).waitFor();
-    });
-    afterEach(async function () {
-      if (this.currentTest?.state === 'failed' && browser !== undefined) {
-        await picture(page, `failed-${version}-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 40)}`);
-      }
-      editor.assertNoErrors();
-    });
-    after(async () => {
-      await Promise.all([browser?.close(), nodeRed?.stop()]);
-      await sandbox?.close();
-    });
+  before(async function () {
+    needBrowser(this);
+    sandbox = await startSandbox({ member: 7, users: { me: rightPassword } });
+    const credentials = { account: { username: 'me', password: rightPassword } };
+    [nodeRed, browser] = await startBoth({ flows: flowsFor(sandbox.url), credentials });
+    editor = await Editor.open(browser, nodeRed);
+    ({ page } = editor);
+    await page.locator('.red-ui-flow-node-label', { hasText: '10001' }).waitFor();
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed' && browser !== undefined) {
+      await picture(
+        page,
+        `failed-${nodeRedVersion}-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 40)}`,
+      );
+    }
+    editor.assertNoErrors();
+  });
+  after(async () => {
+    await Promise.all([browser?.close(), nodeRed?.stop()]);
+    await sandbox?.close();
+  });
 
-    const says = (): Locator => page.locator('#instant-audience-preview-says');
+  const says = (): Locator => page.locator('#instant-audience-preview-says');
 
-    describe('the account', () => {
-      const answer = async (name = 'Test connection', id = 'instant-audience-test'): Promise<string> => {
-        await page.getByRole('button', { name }).click();
-        const result = page.locator(`#${id}-result[data-level]:not([data-level=""])`);
-        await result.waitFor();
-        return `${await result.getAttribute('data-level')}: ${(await result.innerText()).trim()}`;
-      };
+  describe('the account', () => {
+    const answer = async (name = 'Test connection', id = 'instant-audience-test'): Promise<string> => {
+      await page.getByRole('button', { name }).click();
+      const result = page.locator(`#${id}-result[data-level]:not([data-level=""])`);
+      await result.waitFor();
+      return `${await result.getAttribute('data-level')}: ${(await result.innerText()).trim()}`;
+    };
 
-      const testDatabase = (): Promise<string> =>
-        answer('Test the database', 'instant-audience-test-database');
+    const testDatabase = (): Promise<string> => answer('Test the database', 'instant-audience-test-database');
 
-      it('tests the stored login without ever seeing the password', async () => {
-        await editor.editConfig('account');
-        assert.equal(await editor.field('Password').inputValue(), '__PWRD__');
-        const asked = page.waitForRequest('**/instant-audience/account/test');
-        assert.match(await answer(), /^good: Works: 127\.0\.0\.1:\d+ has let me in/);
-        const sent = await asked;
-        assert.ok(!(sent.postData() ?? '').includes(rightPassword));
-        assert.ok(!(await (await sent.response())!.text()).includes(rightPassword));
-      });
-
-      it('says what is wrong with a login that is not saved yet, each in a sentence', async () => {
-        await editor.field('Password').fill('wrong');
-        await page.locator('#instant-audience-test-result[data-level=""]').waitFor({ state: 'attached' });
-        assert.match(await answer(), /^bad: Wrong user name or password/);
-        sandbox!.faults.set([{ kind: 'error', errorId: 'NOAUTH_EXPIRED', on: 'auth' }]);
-        assert.match(await answer(), /^bad: Password expired/);
-        sandbox!.faults.clear();
-        await editor.field('Login and segments').fill('http://127.0.0.1:1');
-        assert.match(await answer(), /^bad: Host not reachable: 127\.0\.0\.1:1 refuses/);
-        await editor.field('Member id').fill('');
-        assert.match(await answer(), /^bad: Member id: needed outside the sandbox/);
-      });
-
-      it('says below a field what is wrong with it, and for a screen reader too', async () => {
-        const member = editor.field('Member id');
-        const problem = page.locator('#instant-audience-problem-member');
-        assert.match(await problem.innerText(), /^Member id: needed/);
-        assert.equal(await member.getAttribute('aria-invalid'), 'true');
-        assert.match(
-          (await member.getAttribute('aria-describedby')) ?? '',
-          /instant-audience-problem-member/,
-        );
-        await member.fill('seven');
-        assert.match(await problem.innerText(), /^Member id: digits only/);
-        await member.fill('7');
-        await problem.waitFor({ state: 'hidden' });
-        assert.equal(await member.getAttribute('aria-invalid'), null);
-      });
-
-      it('says what a limit means as it is changed', async () => {
-        await page.locator('#instant-audience-account-tabs').getByText('Limits').click();
-        const meaning = page.locator('#instant-audience-limits-meaning');
-        assert.match(await meaning.innerText(), /about 86 million users a day/);
-        await editor.field('Users per second').fill('10');
-        assert.match(await meaning.innerText(), /860 thousand users a day/);
-        await editor.cancel();
-      });
-
-      it('asks for the database of a shared queue, and says what is wrong with its address', async () => {
-        await editor.editConfig('account');
-        await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
-        const url = editor.field('Database URL');
-        await url.waitFor({ state: 'hidden' });
-        await editor.field('Keep the queue').selectOption('shared');
-        const problem = page.locator('#instant-audience-problem-databaseUrl');
-        await problem.filter({ hasText: /^Database URL: needed/ }).waitFor();
-        await editor.done();
-        const isValid = (): Promise<boolean> => page.evaluate("RED.nodes.node('account').valid");
-        assert.equal(await isValid(), false, 'a red triangle');
-        await editor.editConfig('account');
-        await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
-        await url.fill('host/database');
-        await problem.filter({ hasText: /^Database URL: an address that begins/ }).waitFor();
-        assert.match(await testDatabase(), /^bad: Database URL: an address that begins/);
-        await url.fill('postgres://me:s3cr3t-word@127.0.0.1:1/database');
-        await problem.waitFor({ state: 'hidden' });
-        assert.match(await testDatabase(), /^bad: Database not reachable: .* to 127\.0\.0\.1:1\./);
-      });
-
-      it('tests the database before it is saved, and makes nothing in it', async function () {
-        const server = await findPostgres();
-        needService(this, server, 'PostgreSQL');
-        const database = await freshPostgresDatabase(
-          server,
-          `audience_forms_${version.replaceAll('.', '_')}`,
-        );
-        try {
-          await editor.field('Database URL').fill(database.url);
-          const host = new URL(database.url).host;
-          assert.equal(
-            await testDatabase(),
-            `good: Works: ${host} has let this Node-RED in. The tables of this queue are made when an account with it is first deployed.`,
-          );
-          await editor.done();
-          assert.equal(await page.evaluate("RED.nodes.node('account').valid"), true);
-          // What follows is about an account with its queue on disk.
-          await editor.editConfig('account');
-          await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
-          await editor.field('Keep the queue').selectOption('disk');
-          await editor.done();
-        } finally {
-          await database.drop();
-          await server.stop();
-        }
-      });
+    it('tests the stored login without ever seeing the password', async () => {
+      await editor.editConfig('account');
+      assert.equal(await editor.field('Password').inputValue(), '__PWRD__');
+      const asked = page.waitForRequest('**/instant-audience/account/test');
+      assert.match(await answer(), /^good: Works: 127\.0\.0\.1:\d+ has let me in/);
+      const sent = await asked;
+      assert.ok(!(sent.postData() ?? '').includes(rightPassword));
+      assert.ok(!(await (await sent.response())!.text()).includes(rightPassword));
     });
 
-    describe('the segment picker', () => {
-      const search = (): Locator => page.getByRole('combobox', { name: 'Name, code or id' });
-      const open = (): Promise<void> => page.getByRole('button', { name: 'Search the member' }).click();
-      const chosen = (): Locator => page.getByRole('option', { selected: true });
+    it('says what is wrong with a login that is not saved yet, each in a sentence', async () => {
+      await editor.field('Password').fill('wrong');
+      await page.locator('#instant-audience-test-result[data-level=""]').waitFor({ state: 'attached' });
+      assert.match(await answer(), /^bad: Wrong user name or password/);
+      sandbox!.faults.set([{ kind: 'error', errorId: 'NOAUTH_EXPIRED', on: 'auth' }]);
+      assert.match(await answer(), /^bad: Password expired/);
+      sandbox!.faults.clear();
+      await editor.field('Login and segments').fill('http://127.0.0.1:1');
+      assert.match(await answer(), /^bad: Host not reachable: 127\.0\.0\.1:1 refuses/);
+      await editor.field('Member id').fill('');
+      assert.match(await answer(), /^bad: Member id: needed outside the sandbox/);
+    });
 
-      it('is searched by name, code and id, and marks what is inactive', async () => {
-        await editor.edit('builder');
-        await open();
-        await page.getByText('Segments: 15.').waitFor();
-        for (const [words, found] of [
-          ['garden', 'Garden: viewed a product'],
-          ['cart_leavers', 'Left a filled cart'],
-          ['10005', 'Loyalty programme'],
-        ] as const) {
-          await search().fill(words);
-          await chosen().filter({ hasText: found }).waitFor();
-        }
-        await search().fill('summer');
-        await chosen()
-          .filter({ hasText: /summer_sale_2019 · 10999\s*inactive/ })
-          .waitFor();
-        await search().fill('nothing of that name');
-        await page.getByText('No segment fits.').waitFor();
-      });
+    it('says below a field what is wrong with it, and for a screen reader too', async () => {
+      const member = editor.field('Member id');
+      const problem = page.locator('#instant-audience-problem-member');
+      assert.match(await problem.innerText(), /^Member id: needed/);
+      assert.equal(await member.getAttribute('aria-invalid'), 'true');
+      assert.match((await member.getAttribute('aria-describedby')) ?? '', /instant-audience-problem-member/);
+      await member.fill('seven');
+      assert.match(await problem.innerText(), /^Member id: digits only/);
+      await member.fill('7');
+      await problem.waitFor({ state: 'hidden' });
+      assert.equal(await member.getAttribute('aria-invalid'), null);
+    });
 
-      it('closes on Escape and gives the focus back, and the form stays open', async () => {
-        await page.keyboard.press('Escape');
-        await search().waitFor({ state: 'detached' });
+    it('says what a limit means as it is changed', async () => {
+      await page.locator('#instant-audience-account-tabs').getByText('Limits').click();
+      const meaning = page.locator('#instant-audience-limits-meaning');
+      assert.match(await meaning.innerText(), /about 86 million users a day/);
+      await editor.field('Users per second').fill('10');
+      assert.match(await meaning.innerText(), /860 thousand users a day/);
+      await editor.cancel();
+    });
+
+    it('asks for the database of a shared queue, and says what is wrong with its address', async () => {
+      await editor.editConfig('account');
+      await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
+      const url = editor.field('Database URL');
+      await url.waitFor({ state: 'hidden' });
+      await editor.field('Keep the queue').selectOption('shared');
+      const problem = page.locator('#instant-audience-problem-databaseUrl');
+      await problem.filter({ hasText: /^Database URL: needed/ }).waitFor();
+      await editor.done();
+      const isValid = (): Promise<boolean> => page.evaluate("RED.nodes.node('account').valid");
+      assert.equal(await isValid(), false, 'a red triangle');
+      await editor.editConfig('account');
+      await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
+      await url.fill('host/database');
+      await problem.filter({ hasText: /^Database URL: an address that begins/ }).waitFor();
+      assert.match(await testDatabase(), /^bad: Database URL: an address that begins/);
+      await url.fill('postgres://me:s3cr3t-word@127.0.0.1:1/database');
+      await problem.waitFor({ state: 'hidden' });
+      assert.match(await testDatabase(), /^bad: Database not reachable: .* to 127\.0\.0\.1:1\./);
+    });
+
+    it('tests the database before it is saved, and makes nothing in it', async function () {
+      const server = await findPostgres();
+      needService(this, server, 'PostgreSQL');
+      const database = await freshPostgresDatabase(
+        server,
+        `audience_forms_${nodeRedVersion.replaceAll('.', '_')}`,
+      );
+      try {
+        await editor.field('Database URL').fill(database.url);
+        const host = new URL(database.url).host;
         assert.equal(
-          await page.evaluate('document.activeElement.className.includes("instant-audience-search")'),
-          true,
+          await testDatabase(),
+          `good: Works: ${host} has let this Node-RED in. The tables of this queue are made when an account with it is first deployed.`,
         );
-        assert.equal(await editor.field('Segment').inputValue(), '10001');
-      });
-
-      it('works by keyboard alone, for an id and for a code with its member', async () => {
-        await page.keyboard.press('Enter');
-        await page.getByText('Segments: 15.').waitFor();
-        await page.keyboard.type('kitchen');
-        // Each key takes the choice away; it comes back with the answer to the last one.
-        await chosen().filter({ hasText: 'Kitchen' }).waitFor();
-        await page.getByText('Segments: 2.').waitFor();
-        await page.keyboard.press('ArrowDown');
-        await page.keyboard.press('Enter');
-        await search().waitFor({ state: 'detached' });
-        assert.equal(await editor.field('Segment').inputValue(), '10001');
-        await page.locator('.instant-audience-picked', { hasText: 'Kitchen: viewed a product' }).waitFor();
-        await editor.field('Segment by').selectOption('code');
-        await open();
-        await search().fill('buyers');
-        await chosen().filter({ hasText: 'Bought something' }).waitFor();
-        await page.keyboard.press('Enter');
-        assert.equal(await editor.field('Segment').inputValue(), 'buyers');
-        assert.equal(await editor.field('Member').inputValue(), '7');
-      });
-
-      it('still takes a typed value, and forgets the name of what was picked before', async () => {
-        await editor.field('Segment').fill('own_code');
-        await page.locator('.instant-audience-picked').waitFor({ state: 'hidden' });
-        await editor.cancel();
-      });
-
-      it('says what to do without an account, and for one that is not deployed', async () => {
-        const added = await editor.drag('xandr-segment-builder', 300, 300);
-        await editor.edit(added);
-        await page.getByLabel('Account', { exact: true }).selectOption('_ADD_');
-        await open();
-        await page.getByText('Choose an account above').waitFor();
-        await page.keyboard.press('Escape');
-        await page.evaluate(addConfig, { id: 'fresh', environment: 'production', member: '8' });
-        await page.evaluate(addConfig, { id: 'play', environment: 'sandbox', member: '' });
-        await page.evaluate(chooseAccount, 'fresh');
-        await open();
-        await page.getByText('Deploy the account first, or type the id.').waitFor();
-        await page.keyboard.press('Escape');
-        await page.evaluate(chooseAccount, 'play');
-        await open();
-        await page.getByText('Segments: 15.').waitFor();
-        await editor.cancel();
-        await page.evaluate("RED.history.pop(); RED.nodes.remove('fresh'); RED.nodes.remove('play')");
-      });
-    });
-
-    describe('the preview', () => {
-      const message = (): Locator => page.locator('#instant-audience-message');
-      const problems = async (): Promise<string[]> =>
-        page.locator('#instant-audience-preview-problems li').allInnerTexts();
-      const request = async (): Promise<any> => {
-        const text = (await page.locator('#instant-audience-preview-json').textContent()) ?? '';
-        return text === '' ? null : JSON.parse(text);
-      };
-
-      it('starts with an example that fits the form, and follows the form', async () => {
-        await editor.edit('builder');
-        await says().filter({ hasText: 'This would be sent.' }).waitFor();
-        assert.deepEqual((await request()).rt_segment[0], {
-          user_id: '12345678900987654321',
-          seg_block: [{ seg_id: 10001, expiration: 43200 }],
-        });
-        await editor.field('Stays for').fill('2');
-        await editor.field('Unit').selectOption('hours');
-        await until(
-          async () => (await request())?.rt_segment[0].seg_block[0].expiration === 120,
-          5000,
-          () => 'two hours in the preview',
-        );
-      });
-
-      it('says which field of a message is wrong, and why, while it is typed', async () => {
-        await message().fill('{"payload":{"user":12345678900987654321}}');
-        await says().filter({ hasText: 'This would not be sent' }).waitFor();
-        assert.match((await problems()).join(), /user_id is the number .* beyond 2\^53−1/);
-        await message().fill('{"payload":{}}');
-        await until(
-          async () =>
-            (await problems()).some((one) => one.startsWith('User id: msg.payload.user gives nothing')),
-          5000,
-          () => 'what the user id lacks',
-        );
-        await message().fill('{"payload":');
-        await says().filter({ hasText: 'This is not JSON' }).waitFor();
-        await message().fill('{"payload":{"user":"7"}}');
-        await says().filter({ hasText: 'This would be sent.' }).waitFor();
-      });
-
-      it('doubts a platform id that looks like one of a device', async () => {
-        const note = page.locator('#instant-audience-preview-note');
-        await message().fill('{"payload":{"user":"1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13"}}');
-        await note.filter({ hasText: 'looks like one of a device' }).waitFor();
-        await message().fill('{"payload":{"user":"7"}}');
-        await note.waitFor({ state: 'hidden' });
-      });
-
-      it('says what of the form is missing', async () => {
-        await editor.field('User id').fill('');
-        await says().filter({ hasText: 'The node is not set up yet' }).waitFor();
-        assert.match((await problems()).join(), /^User id is empty/);
-        await page
-          .locator('#instant-audience-problem-userId', { hasText: 'User id: fill this in' })
-          .waitFor();
-        await editor.field('User id').fill('payload.user');
-        await says().filter({ hasText: 'This would be sent.' }).waitFor();
-      });
-
-      it('asks the runtime for what only the runtime knows', async () => {
-        await page.evaluate(
-          "$('#node-input-userId').typedInput('type','jsonata').typedInput('value','payload.user & \"-x\"')",
-        );
-        await until(
-          async () => (await request())?.rt_segment[0].user_id === '7-x',
-          5000,
-          () => 'the value of the expression',
-        );
-        await page.evaluate("$('#node-input-userId').typedInput('type','flow').typedInput('value','nobody')");
-        await until(
-          async () => (await problems()).join().includes('flow.nobody gives nothing'),
-          5000,
-          () => 'a flow variable that is not there',
-        );
-        await page.evaluate(
-          "$('#node-input-userId').typedInput('type','msg').typedInput('value','payload.user')",
-        );
-      });
-
-      it('takes the last message that passed', async () => {
-        await nodeRed!.post('event', { user: '4711' });
-        await page.getByRole('button', { name: 'Take the last message' }).click();
-        await page.getByText('Taken: the message of').waitFor();
-        assert.equal(JSON.parse(await message().inputValue()).payload.user, '4711');
-        await until(
-          async () => (await request())?.rt_segment[0].user_id === '4711',
-          5000,
-          () => 'the user of the message in the preview',
-        );
-        await editor.cancel();
-      });
-
-      it('shows of a list which items are wrong, and sends the others', async () => {
-        await editor.edit('builder');
-        await editor.field('Build').selectOption('items');
-        await message().fill('{"payload":[{"user":"1"},{"user":"0"},{}]}');
-        await says().filter({ hasText: '1 of 3 items would be sent; these would not:' }).waitFor();
-        const told = await problems();
-        assert.match(told[0]!, /^Item 1: user_id is 0/);
-        assert.match(told[1]!, /^Item 2: User id: item\.user gives nothing/);
-        await editor.cancel();
-      });
-    });
-
-    describe('all of them', () => {
-      for (const theme of ['light', 'dark'] as const) {
-        it(`are whole and readable in ${theme}, in a window of 1024 pixels`, async () => {
-          await page.setViewportSize({ width: 1024, height: 800 });
-          await editor.setTheme(theme);
-          for (const id of ['builder', 'out', 'account']) {
-            await page.evaluate(`RED.view.reveal('builder')`);
-            await openForm(editor, id);
-            await checkForm(page, theme, `form-${id}-${theme}-${version}`);
-            await checkMore(editor, id, (part) =>
-              checkForm(page, theme, `form-${id}-${part}-${theme}-${version}`),
-            );
-            await editor.cancel();
-          }
-          await editor.setTheme('light');
-        });
-      }
-
-      it('can be filled in by keyboard: Tab reaches every field and button, and each has a name', async () => {
-        for (const id of ['builder', 'out', 'account']) {
-          await openForm(editor, id);
-          assert.deepEqual(await page.evaluate(unnamedInPage), [], `${id}: fields without a name`);
-          if (id === 'builder') await says().filter({ hasText: /\w/ }).waitFor();
-          await checkTabOrder(page, id);
-          await editor.cancel();
-        }
-      });
-    });
-
-    describe('the examples', () => {
-      for (const example of examples) {
-        it(`${example}: comes in without a complaint about our nodes`, async () => {
-          const where = `library/examples/flows/${packageName}/${encodeURIComponent(example)}`;
-          const flow = await nodeRed!.json(where);
-          await page.evaluate(importInPage, flow);
-          const ours = (await editor.complaints()).filter((one) => one.startsWith('instant-audience'));
-          assert.deepEqual(ours, []);
-          assert.deepEqual(await page.evaluate(missingInPage, flow), []);
-          await page.evaluate('RED.history.pop()');
-        });
+        await editor.done();
+        assert.equal(await page.evaluate("RED.nodes.node('account').valid"), true);
+        // What follows is about an account with its queue on disk.
+        await editor.editConfig('account');
+        await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
+        await editor.field('Keep the queue').selectOption('disk');
+        await editor.done();
+      } finally {
+        await database.drop();
+        await server.stop();
       }
     });
   });
-}
+
+  describe('the segment picker', () => {
+    const search = (): Locator => page.getByRole('combobox', { name: 'Name, code or id' });
+    const open = (): Promise<void> => page.getByRole('button', { name: 'Search the member' }).click();
+    const chosen = (): Locator => page.getByRole('option', { selected: true });
+
+    it('is searched by name, code and id, and marks what is inactive', async () => {
+      await editor.edit('builder');
+      await open();
+      await page.getByText('Segments: 15.').waitFor();
+      for (const [words, found] of [
+        ['garden', 'Garden: viewed a product'],
+        ['cart_leavers', 'Left a filled cart'],
+        ['10005', 'Loyalty programme'],
+      ] as const) {
+        await search().fill(words);
+        await chosen().filter({ hasText: found }).waitFor();
+      }
+      await search().fill('summer');
+      await chosen()
+        .filter({ hasText: /summer_sale_2019 · 10999\s*inactive/ })
+        .waitFor();
+      await search().fill('nothing of that name');
+      await page.getByText('No segment fits.').waitFor();
+    });
+
+    it('closes on Escape and gives the focus back, and the form stays open', async () => {
+      await page.keyboard.press('Escape');
+      await search().waitFor({ state: 'detached' });
+      assert.equal(
+        await page.evaluate('document.activeElement.className.includes("instant-audience-search")'),
+        true,
+      );
+      assert.equal(await editor.field('Segment').inputValue(), '10001');
+    });
+
+    it('works by keyboard alone, for an id and for a code with its member', async () => {
+      await page.keyboard.press('Enter');
+      await page.getByText('Segments: 15.').waitFor();
+      await page.keyboard.type('kitchen');
+      // Each key takes the choice away; it comes back with the answer to the last one.
+      await chosen().filter({ hasText: 'Kitchen' }).waitFor();
+      await page.getByText('Segments: 2.').waitFor();
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('Enter');
+      await search().waitFor({ state: 'detached' });
+      assert.equal(await editor.field('Segment').inputValue(), '10001');
+      await page.locator('.instant-audience-picked', { hasText: 'Kitchen: viewed a product' }).waitFor();
+      await editor.field('Segment by').selectOption('code');
+      await open();
+      await search().fill('buyers');
+      await chosen().filter({ hasText: 'Bought something' }).waitFor();
+      await page.keyboard.press('Enter');
+      assert.equal(await editor.field('Segment').inputValue(), 'buyers');
+      assert.equal(await editor.field('Member').inputValue(), '7');
+    });
+
+    it('still takes a typed value, and forgets the name of what was picked before', async () => {
+      await editor.field('Segment').fill('own_code');
+      await page.locator('.instant-audience-picked').waitFor({ state: 'hidden' });
+      await editor.cancel();
+    });
+
+    it('says what to do without an account, and for one that is not deployed', async () => {
+      const added = await editor.drag('xandr-segment-builder', 300, 300);
+      await editor.edit(added);
+      await page.getByLabel('Account', { exact: true }).selectOption('_ADD_');
+      await open();
+      await page.getByText('Choose an account above').waitFor();
+      await page.keyboard.press('Escape');
+      await page.evaluate(addConfig, { id: 'fresh', environment: 'production', member: '8' });
+      await page.evaluate(addConfig, { id: 'play', environment: 'sandbox', member: '' });
+      await page.evaluate(chooseAccount, 'fresh');
+      await open();
+      await page.getByText('Deploy the account first, or type the id.').waitFor();
+      await page.keyboard.press('Escape');
+      await page.evaluate(chooseAccount, 'play');
+      await open();
+      await page.getByText('Segments: 15.').waitFor();
+      await editor.cancel();
+      await page.evaluate("RED.history.pop(); RED.nodes.remove('fresh'); RED.nodes.remove('play')");
+    });
+  });
+
+  describe('the preview', () => {
+    const message = (): Locator => page.locator('#instant-audience-message');
+    const problems = async (): Promise<string[]> =>
+      page.locator('#instant-audience-preview-problems li').allInnerTexts();
+    const request = async (): Promise<any> => {
+      const text = (await page.locator('#instant-audience-preview-json').textContent()) ?? '';
+      return text === '' ? null : JSON.parse(text);
+    };
+
+    it('starts with an example that fits the form, and follows the form', async () => {
+      await editor.edit('builder');
+      await says().filter({ hasText: 'This would be sent.' }).waitFor();
+      assert.deepEqual((await request()).rt_segment[0], {
+        user_id: '12345678900987654321',
+        seg_block: [{ seg_id: 10001, expiration: 43200 }],
+      });
+      await editor.field('Stays for').fill('2');
+      await editor.field('Unit').selectOption('hours');
+      await until(
+        async () => (await request())?.rt_segment[0].seg_block[0].expiration === 120,
+        5000,
+        () => 'two hours in the preview',
+      );
+    });
+
+    it('says which field of a message is wrong, and why, while it is typed', async () => {
+      await message().fill('{"payload":{"user":12345678900987654321}}');
+      await says().filter({ hasText: 'This would not be sent' }).waitFor();
+      assert.match((await problems()).join(), /user_id is the number .* beyond 2\^53−1/);
+      await message().fill('{"payload":{}}');
+      await until(
+        async () =>
+          (await problems()).some((one) => one.startsWith('User id: msg.payload.user gives nothing')),
+        5000,
+        () => 'what the user id lacks',
+      );
+      await message().fill('{"payload":');
+      await says().filter({ hasText: 'This is not JSON' }).waitFor();
+      await message().fill('{"payload":{"user":"7"}}');
+      await says().filter({ hasText: 'This would be sent.' }).waitFor();
+    });
+
+    it('doubts a platform id that looks like one of a device', async () => {
+      const note = page.locator('#instant-audience-preview-note');
+      await message().fill('{"payload":{"user":"1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13"}}');
+      await note.filter({ hasText: 'looks like one of a device' }).waitFor();
+      await message().fill('{"payload":{"user":"7"}}');
+      await note.waitFor({ state: 'hidden' });
+    });
+
+    it('says what of the form is missing', async () => {
+      await editor.field('User id').fill('');
+      await says().filter({ hasText: 'The node is not set up yet' }).waitFor();
+      assert.match((await problems()).join(), /^User id is empty/);
+      await page.locator('#instant-audience-problem-userId', { hasText: 'User id: fill this in' }).waitFor();
+      await editor.field('User id').fill('payload.user');
+      await says().filter({ hasText: 'This would be sent.' }).waitFor();
+    });
+
+    it('asks the runtime for what only the runtime knows', async () => {
+      await page.evaluate(
+        "$('#node-input-userId').typedInput('type','jsonata').typedInput('value','payload.user & \"-x\"')",
+      );
+      await until(
+        async () => (await request())?.rt_segment[0].user_id === '7-x',
+        5000,
+        () => 'the value of the expression',
+      );
+      await page.evaluate("$('#node-input-userId').typedInput('type','flow').typedInput('value','nobody')");
+      await until(
+        async () => (await problems()).join().includes('flow.nobody gives nothing'),
+        5000,
+        () => 'a flow variable that is not there',
+      );
+      await page.evaluate(
+        "$('#node-input-userId').typedInput('type','msg').typedInput('value','payload.user')",
+      );
+    });
+
+    it('takes the last message that passed', async () => {
+      await nodeRed!.post('event', { user: '4711' });
+      await page.getByRole('button', { name: 'Take the last message' }).click();
+      await page.getByText('Taken: the message of').waitFor();
+      assert.equal(JSON.parse(await message().inputValue()).payload.user, '4711');
+      await until(
+        async () => (await request())?.rt_segment[0].user_id === '4711',
+        5000,
+        () => 'the user of the message in the preview',
+      );
+      await editor.cancel();
+    });
+
+    it('shows of a list which items are wrong, and sends the others', async () => {
+      await editor.edit('builder');
+      await editor.field('Build').selectOption('items');
+      await message().fill('{"payload":[{"user":"1"},{"user":"0"},{}]}');
+      await says().filter({ hasText: '1 of 3 items would be sent; these would not:' }).waitFor();
+      const told = await problems();
+      assert.match(told[0]!, /^Item 1: user_id is 0/);
+      assert.match(told[1]!, /^Item 2: User id: item\.user gives nothing/);
+      await editor.cancel();
+    });
+  });
+
+  describe('all of them', () => {
+    for (const theme of ['light', 'dark'] as const) {
+      it(`are whole and readable in ${theme}, in a window of 1024 pixels`, async () => {
+        await page.setViewportSize({ width: 1024, height: 800 });
+        await editor.setTheme(theme);
+        for (const id of ['builder', 'out', 'account']) {
+          await page.evaluate(`RED.view.reveal('builder')`);
+          await openForm(editor, id);
+          await checkForm(page, theme, `form-${id}-${theme}-${nodeRedVersion}`);
+          await checkMore(editor, id, (part) =>
+            checkForm(page, theme, `form-${id}-${part}-${theme}-${nodeRedVersion}`),
+          );
+          await editor.cancel();
+        }
+        await editor.setTheme('light');
+      });
+    }
+
+    it('can be filled in by keyboard: Tab reaches every field and button, and each has a name', async () => {
+      for (const id of ['builder', 'out', 'account']) {
+        await openForm(editor, id);
+        assert.deepEqual(await page.evaluate(unnamedInPage), [], `${id}: fields without a name`);
+        if (id === 'builder') await says().filter({ hasText: /\w/ }).waitFor();
+        await checkTabOrder(page, id);
+        await editor.cancel();
+      }
+    });
+  });
+
+  describe('the examples', () => {
+    for (const example of examples) {
+      it(`${example}: comes in without a complaint about our nodes`, async () => {
+        const where = `library/examples/flows/${packageName}/${encodeURIComponent(example)}`;
+        const flow = await nodeRed!.json(where);
+        await page.evaluate(importInPage, flow);
+        const ours = (await editor.complaints()).filter((one) => one.startsWith('instant-audience'));
+        assert.deepEqual(ours, []);
+        assert.deepEqual(await page.evaluate(missingInPage, flow), []);
+        await page.evaluate('RED.history.pop()');
+      });
+    }
+  });
+});
 
 async function openForm(editor: Editor, id: string): Promise<void> {
   if (id === 'account') await editor.editConfig(id);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { sampleSegments } from '../../src/sandbox/catalogue';
 import { needBrowser, picture, type Pages } from '../support/browser';
-import { nodeRedVersions, type FlowNode, type NodeRed } from '../support/node-red';
+import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
 import { Editor, startBoth } from './editor';
 
 interface Words {
@@ -90,170 +90,165 @@ function said(
   return text.replace(/__(\w+?)__/g, (_all, param: string) => String(params[param] ?? ''));
 }
 
-/** The words are the same on both: each version speaks one of them, and all of them in the long run. */
-const inLong = process.env.EACH_LANGUAGE !== undefined;
+for (const language of ['de', 'ja']) {
+  describe(`the editor of Node-RED ${nodeRedVersion} in ${language}`, function () {
+    this.timeout(120_000);
+    let nodeRed: NodeRed | undefined;
+    let browser: Pages | undefined;
+    let editor: Editor;
+    let page: Page;
+    const english = englishPatterns(language);
 
-for (const version of nodeRedVersions) {
-  for (const language of inLong ? ['de', 'ja'] : [version === '5' ? 'de' : 'ja']) {
-    describe(`the editor of Node-RED ${version} in ${language}`, function () {
-      this.timeout(120_000);
-      let nodeRed: NodeRed | undefined;
-      let browser: Pages | undefined;
-      let editor: Editor;
-      let page: Page;
-      const english = englishPatterns(language);
-
-      before(async function () {
-        needBrowser(this);
-        [nodeRed, browser] = await startBoth({ version, flows, settings: { lang: language } });
-        editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1100 }, language);
-        ({ page } = editor);
-        await editor.nodeOnCanvas('builder').waitFor();
-      });
-      afterEach(async function () {
-        if (this.currentTest?.state === 'failed' && browser !== undefined) {
-          await picture(page, `failed-${language}-${version}-${this.currentTest.title.slice(0, 12)}`);
-        }
-        editor.assertNoErrors();
-      });
-      after(async () => {
-        await Promise.all([browser?.close(), nodeRed?.stop()]);
-      });
-
-      const word = (name: Name, key: string, params?: Record<string, string | number>): string =>
-        said(name, language, key, params);
-
-      /** Every text and name that a user of the form sees, reads on hovering or hears. */
-      const checkForm = async (what: string): Promise<void> => {
-        await picture(page, `form-${what}-${language}-${version}`);
-        const texts = await page.evaluate(textsInPage, '.red-ui-tray');
-        assert.ok(texts.length > 10, texts.join());
-        const raw = texts.filter(
-          (text) => /^[\w-]+(\.[\w-]+)+$/.test(text) && !/^(msg|payload|item)\b/.test(text),
-        );
-        assert.deepEqual(raw, [], `${what}: keys for words`);
-        const left = texts.filter((text) => english.some((pattern) => new RegExp(pattern, 's').test(text)));
-        assert.deepEqual(left, [], `${what}: English`);
-        assert.deepEqual(await page.evaluate(cutInPage), [], `${what}: cut off`);
-      };
-
-      it('is in that language, palette and help too', async () => {
-        assert.equal(await page.evaluate('RED.i18n.lang()'), language);
-        const category = page.locator('#red-ui-palette-container-xandr_audience .red-ui-palette-header');
-        assert.equal(
-          (await category.innerText()).trim(),
-          word('segment-builder', 'palette.label.xandr_audience'),
-        );
-        for (const name of nodes) {
-          await page.evaluate(`RED.sidebar.help.show('xandr-${name}', true)`);
-          const file = path.join(__dirname, '..', '..', 'nodes', name, 'help', `${language}.md`);
-          const heading = /^### (.+)$/m.exec(readFileSync(file, 'utf8'))![1]!;
-          await page.locator('.red-ui-help h3', { hasText: heading }).first().waitFor();
-        }
-      });
-
-      it('has the builder form in it, with a sentence for what is wrong, and the preview', async () => {
-        await editor.edit('builder');
-        const says = page.locator('#instant-audience-preview-says');
-        await says
-          .filter({
-            hasText: word('segment-builder', 'segment-builder.preview.good', { users: 1, segments: 1 }),
-          })
-          .waitFor();
-        await checkForm('builder');
-        const userId = word('segment-builder', 'segment-builder.label.userId');
-        await editor.field(userId).fill('');
-        await page
-          .locator('#instant-audience-problem-userId')
-          .filter({
-            hasText: word('segment-builder', 'segment-builder.validate.required', { field: userId }),
-          })
-          .waitFor();
-        await says.filter({ hasText: word('segment-builder', 'segment-builder.preview.notSetUp') }).waitFor();
-        const action = editor.field(word('segment-builder', 'segment-builder.label.action'));
-        await action.selectOption('property');
-        await editor.field(word('segment-builder', 'segment-builder.label.by')).selectOption('code');
-        await page.locator('#instant-audience-domain-kind').selectOption('property');
-        await checkForm('builder-other');
-        await page.locator('.instant-audience-search').click();
-        await page
-          .getByText(
-            word('segment-builder', 'segment-builder.picker.all', { total: sampleSegments(7, 0).length }),
-          )
-          .first()
-          .waitFor();
-        await checkForm('builder-picker');
-        await editor.cancel();
-      });
-
-      it('has the out form in it, with a sentence for what is wrong', async () => {
-        await editor.edit('out');
-        await checkForm('instant-audience-out');
-        await editor.field(word('instant-audience-out', 'label.input')).fill('');
-        await page
-          .locator('#instant-audience-problem-input')
-          .filter({ hasText: word('instant-audience-out', 'invalid.input_missing') })
-          .waitFor();
-        await editor.field(word('instant-audience-out', 'label.completeOn')).selectOption('queued');
-        await checkForm('out-other');
-        await editor.cancel();
-      });
-
-      it('has the usage form in it, with a sentence for what is wrong', async () => {
-        await editor.edit('usage');
-        await checkForm('audience-usage');
-        await editor.field(word('audience-usage', 'label.range')).selectOption('custom');
-        const problem = page.locator('#instant-audience-problem-from');
-        await problem.filter({ hasText: word('audience-usage', 'invalid.from_missing') }).waitFor();
-        await editor.field(word('audience-usage', 'label.schedule')).selectOption('hourly');
-        await editor.field(word('audience-usage', 'label.detail')).selectOption('aggregated');
-        const from = word('audience-usage', 'label.from');
-        await editor.field(from).fill('payload.from');
-        await problem
-          .filter({ hasText: word('audience-usage', 'invalid.time_of_message', { field: from }) })
-          .waitFor();
-        await checkForm('usage-other');
-        await editor.cancel();
-      });
-
-      it('has the account form in it, with an answer to the test of the connection', async () => {
-        await editor.editConfig('account');
-        await page.getByRole('button', { name: word('account', 'test.button') }).click();
-        const result = page.locator('#instant-audience-test-result');
-        await result.filter({ hasText: word('account', 'test.sandboxWorks') }).waitFor();
-        await checkForm('account');
-        const tabs = page.locator('#instant-audience-account-tabs');
-        for (const tab of ['limits', 'queue'] as const) {
-          await tabs.getByText(word('account', `tab.${tab}`), { exact: true }).click();
-          await page.locator(`#instant-audience-tab-${tab}`).waitFor();
-          await checkForm(`account-${tab}`);
-        }
-        await tabs.getByText(word('account', 'tab.connection'), { exact: true }).click();
-        await editor.field(word('account', 'label.environment')).selectOption('custom');
-        await page
-          .locator('#instant-audience-problem-member')
-          .filter({ hasText: word('account', 'error.member_missing') })
-          .waitFor();
-        await checkForm('account-custom');
-        await editor.field(word('account', 'label.authMethod')).selectOption('jwt');
-        await checkForm('account-key');
-        await editor.cancel();
-      });
-
-      it('accepts an event, and says so in the status', async () => {
-        const comms = await nodeRed!.comms();
-        const { status, body } = await nodeRed!.post('event', { user: '4711' });
-        assert.equal(status, 200, JSON.stringify(body));
-        const members = await nodeRed!.json('instant-audience/sandbox/members?segment=10001');
-        assert.equal(members[0].members[0].user_id, '4711');
-        const shown = editor.nodeOnCanvas('out').locator('.red-ui-flow-node-status-label');
-        await shown.filter({ hasText: word('instant-audience-out', 'status.idle') }).waitFor();
-        const refused = await nodeRed!.post('event', { user: '0' });
-        assert.equal(refused.status, 200);
-        comms.close();
-      });
+    before(async function () {
+      needBrowser(this);
+      [nodeRed, browser] = await startBoth({ flows, settings: { lang: language } });
+      editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1100 }, language);
+      ({ page } = editor);
+      await editor.nodeOnCanvas('builder').waitFor();
     });
-  }
+    afterEach(async function () {
+      if (this.currentTest?.state === 'failed' && browser !== undefined) {
+        await picture(page, `failed-${language}-${nodeRedVersion}-${this.currentTest.title.slice(0, 12)}`);
+      }
+      editor.assertNoErrors();
+    });
+    after(async () => {
+      await Promise.all([browser?.close(), nodeRed?.stop()]);
+    });
+
+    const word = (name: Name, key: string, params?: Record<string, string | number>): string =>
+      said(name, language, key, params);
+
+    /** Every text and name that a user of the form sees, reads on hovering or hears. */
+    const checkForm = async (what: string): Promise<void> => {
+      await picture(page, `form-${what}-${language}-${nodeRedVersion}`);
+      const texts = await page.evaluate(textsInPage, '.red-ui-tray');
+      assert.ok(texts.length > 10, texts.join());
+      const raw = texts.filter(
+        (text) => /^[\w-]+(\.[\w-]+)+$/.test(text) && !/^(msg|payload|item)\b/.test(text),
+      );
+      assert.deepEqual(raw, [], `${what}: keys for words`);
+      const left = texts.filter((text) => english.some((pattern) => new RegExp(pattern, 's').test(text)));
+      assert.deepEqual(left, [], `${what}: English`);
+      assert.deepEqual(await page.evaluate(cutInPage), [], `${what}: cut off`);
+    };
+
+    it('is in that language, palette and help too', async () => {
+      assert.equal(await page.evaluate('RED.i18n.lang()'), language);
+      const category = page.locator('#red-ui-palette-container-xandr_audience .red-ui-palette-header');
+      assert.equal(
+        (await category.innerText()).trim(),
+        word('segment-builder', 'palette.label.xandr_audience'),
+      );
+      for (const name of nodes) {
+        await page.evaluate(`RED.sidebar.help.show('xandr-${name}', true)`);
+        const file = path.join(__dirname, '..', '..', 'nodes', name, 'help', `${language}.md`);
+        const heading = /^### (.+)$/m.exec(readFileSync(file, 'utf8'))![1]!;
+        await page.locator('.red-ui-help h3', { hasText: heading }).first().waitFor();
+      }
+    });
+
+    it('has the builder form in it, with a sentence for what is wrong, and the preview', async () => {
+      await editor.edit('builder');
+      const says = page.locator('#instant-audience-preview-says');
+      await says
+        .filter({
+          hasText: word('segment-builder', 'segment-builder.preview.good', { users: 1, segments: 1 }),
+        })
+        .waitFor();
+      await checkForm('builder');
+      const userId = word('segment-builder', 'segment-builder.label.userId');
+      await editor.field(userId).fill('');
+      await page
+        .locator('#instant-audience-problem-userId')
+        .filter({
+          hasText: word('segment-builder', 'segment-builder.validate.required', { field: userId }),
+        })
+        .waitFor();
+      await says.filter({ hasText: word('segment-builder', 'segment-builder.preview.notSetUp') }).waitFor();
+      const action = editor.field(word('segment-builder', 'segment-builder.label.action'));
+      await action.selectOption('property');
+      await editor.field(word('segment-builder', 'segment-builder.label.by')).selectOption('code');
+      await page.locator('#instant-audience-domain-kind').selectOption('property');
+      await checkForm('builder-other');
+      await page.locator('.instant-audience-search').click();
+      await page
+        .getByText(
+          word('segment-builder', 'segment-builder.picker.all', { total: sampleSegments(7, 0).length }),
+        )
+        .first()
+        .waitFor();
+      await checkForm('builder-picker');
+      await editor.cancel();
+    });
+
+    it('has the out form in it, with a sentence for what is wrong', async () => {
+      await editor.edit('out');
+      await checkForm('instant-audience-out');
+      await editor.field(word('instant-audience-out', 'label.input')).fill('');
+      await page
+        .locator('#instant-audience-problem-input')
+        .filter({ hasText: word('instant-audience-out', 'invalid.input_missing') })
+        .waitFor();
+      await editor.field(word('instant-audience-out', 'label.completeOn')).selectOption('queued');
+      await checkForm('out-other');
+      await editor.cancel();
+    });
+
+    it('has the usage form in it, with a sentence for what is wrong', async () => {
+      await editor.edit('usage');
+      await checkForm('audience-usage');
+      await editor.field(word('audience-usage', 'label.range')).selectOption('custom');
+      const problem = page.locator('#instant-audience-problem-from');
+      await problem.filter({ hasText: word('audience-usage', 'invalid.from_missing') }).waitFor();
+      await editor.field(word('audience-usage', 'label.schedule')).selectOption('hourly');
+      await editor.field(word('audience-usage', 'label.detail')).selectOption('aggregated');
+      const from = word('audience-usage', 'label.from');
+      await editor.field(from).fill('payload.from');
+      await problem
+        .filter({ hasText: word('audience-usage', 'invalid.time_of_message', { field: from }) })
+        .waitFor();
+      await checkForm('usage-other');
+      await editor.cancel();
+    });
+
+    it('has the account form in it, with an answer to the test of the connection', async () => {
+      await editor.editConfig('account');
+      await page.getByRole('button', { name: word('account', 'test.button') }).click();
+      const result = page.locator('#instant-audience-test-result');
+      await result.filter({ hasText: word('account', 'test.sandboxWorks') }).waitFor();
+      await checkForm('account');
+      const tabs = page.locator('#instant-audience-account-tabs');
+      for (const tab of ['limits', 'queue'] as const) {
+        await tabs.getByText(word('account', `tab.${tab}`), { exact: true }).click();
+        await page.locator(`#instant-audience-tab-${tab}`).waitFor();
+        await checkForm(`account-${tab}`);
+      }
+      await tabs.getByText(word('account', 'tab.connection'), { exact: true }).click();
+      await editor.field(word('account', 'label.environment')).selectOption('custom');
+      await page
+        .locator('#instant-audience-problem-member')
+        .filter({ hasText: word('account', 'error.member_missing') })
+        .waitFor();
+      await checkForm('account-custom');
+      await editor.field(word('account', 'label.authMethod')).selectOption('jwt');
+      await checkForm('account-key');
+      await editor.cancel();
+    });
+
+    it('accepts an event, and says so in the status', async () => {
+      const comms = await nodeRed!.comms();
+      const { status, body } = await nodeRed!.post('event', { user: '4711' });
+      assert.equal(status, 200, JSON.stringify(body));
+      const members = await nodeRed!.json('instant-audience/sandbox/members?segment=10001');
+      assert.equal(members[0].members[0].user_id, '4711');
+      const shown = editor.nodeOnCanvas('out').locator('.red-ui-flow-node-status-label');
+      await shown.filter({ hasText: word('instant-audience-out', 'status.idle') }).waitFor();
+      const refused = await nodeRed!.post('event', { user: '0' });
+      assert.equal(refused.status, 200);
+      comms.close();
+    });
+  });
 }
 
 // ── In the page ───────────────────────────────────────────────────────────────────────────────────────────────

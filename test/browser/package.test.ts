@@ -4,100 +4,98 @@ import type { Page } from 'playwright-core';
 import { needBrowser, openEditor, picture, type Pages } from '../support/browser';
 import { exampleNames, readExample } from '../examples/support';
 import { cleanUps } from '../support/clean-up';
-import { nodeRedVersions, type FlowNode, type NodeRed } from '../support/node-red';
+import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
 import { manifest, quickStart, types } from '../package/support';
 import { startBoth } from './editor';
 
-for (const version of nodeRedVersions) {
-  describe(`the package in the editor of Node-RED ${version}`, function () {
-    this.timeout(120_000);
-    const cleanUp = cleanUps();
-    let nodeRed: NodeRed;
-    let browser: Pages;
-    let page: Page;
-    let errors: Error[];
+describe(`the package in the editor of Node-RED ${nodeRedVersion}`, function () {
+  this.timeout(120_000);
+  const cleanUp = cleanUps();
+  let nodeRed: NodeRed;
+  let browser: Pages;
+  let page: Page;
+  let errors: Error[];
 
-    before(async function () {
-      needBrowser(this);
-      [nodeRed, browser] = await startBoth({ version });
-      cleanUp(() => nodeRed.stop());
-      cleanUp(() => browser.close());
-      ({ page, errors } = await openEditor(browser, nodeRed.url));
-    });
-
-    it('shows its nodes in the palette under their names, with their icons', async () => {
-      for (const [type, label] of [
-        ['xandr-segment-builder', 'segment builder'],
-        ['xandr-instant-audience-out', 'instant audience out'],
-        ['xandr-audience-usage', 'audience usage'],
-      ] as const) {
-        const node = page.locator(`.red-ui-palette-node[data-palette-type="${type}"]`);
-        await node.scrollIntoViewIfNeeded();
-        assert.equal(
-          (await node.locator('.red-ui-palette-label').innerText()).replace(/\s+/g, ' ').trim(),
-          label,
-        );
-        const icon = await node.locator('.red-ui-palette-icon').getAttribute('style');
-        assert.match(icon ?? '', new RegExp(`icons/${manifest.name}/.+\\.svg`));
-      }
-    });
-
-    it('finds its nodes when a user types the name of the service into the filter of the palette', async () => {
-      const filter = page.locator('#red-ui-palette-search input');
-      await filter.pressSequentially('xandr');
-      const found = page.locator('.red-ui-palette-node:visible');
-      const inject = page.locator('.red-ui-palette-node[data-palette-type=inject]');
-      await inject.waitFor({ state: 'hidden' });
-      assert.deepEqual(
-        (await found.evaluateAll((nodes) => nodes.map((node) => node.dataset.paletteType))).sort(),
-        types.filter((type) => type !== 'xandr-account').sort(),
-      );
-      await filter.press('Escape');
-    });
-
-    it('imports the quick start from the examples menu and deploys it without a complaint', async () => {
-      await page.evaluate("RED.actions.invoke('core:show-examples-import-dialog')");
-      // The dialog disables its button once more, 100 ms after it opened, whatever was chosen meanwhile.
-      await page.evaluate('new Promise((resolve) => setTimeout(resolve, 150))');
-      const examples = page.locator('#red-ui-clipboard-dialog-import-tab-examples .red-ui-treeList-label');
-      await examples.filter({ hasText: manifest.name }).click();
-      await examples.filter({ hasText: 'quick start' }).click();
-      await page.locator('#red-ui-clipboard-dialog-ok').click();
-      await page.locator('#red-ui-workspace-tabs').getByText('quick start').click();
-      await page.locator('.red-ui-flow-node-label', { hasText: 'kitchen viewers' }).waitFor();
-      assert.deepEqual(await page.evaluate(invalidNodes), []);
-      await page.locator('#red-ui-header-button-deploy').click();
-      await nodeRed.logged(
-        /Started modified nodes|Started nodes|Started flows[\s\S]*Started (modified )?(flows|nodes)/,
-      );
-      assert.equal((await nodeRed.post('events', {})).status, 400);
-      assert.deepEqual(errors.map(String), []);
-      await picture(page, `quick-start-${version}`);
-    });
-
-    it('opens each of our forms with its words, and leaves the nodes as they were when it is closed', async () => {
-      await nodeRed.deploy(oneOfEach());
-      const { page, errors } = await openEditor(browser, nodeRed.url);
-      const before = await savedNodes(page);
-      for (const type of types) {
-        await page.evaluate(editNodeOf, type);
-        const form = page.locator('.red-ui-tray form:visible').first();
-        await form.locator('input:visible').first().waitFor();
-        assert.doesNotMatch(
-          await form.innerText(),
-          /\b[a-z]+\.[a-z]\w+\b(?!\.)/,
-          `${type} shows a key for a word`,
-        );
-        await picture(page, `form-${type}-${version}`);
-        await page.locator('#node-dialog-ok:visible, #node-config-dialog-ok:visible').click();
-        await page.locator('.red-ui-tray').waitFor({ state: 'detached' });
-        assert.deepEqual(await savedNodes(page), before, type);
-      }
-      assert.deepEqual(errors.map(String), []);
-      await page.close();
-    });
+  before(async function () {
+    needBrowser(this);
+    [nodeRed, browser] = await startBoth();
+    cleanUp(() => nodeRed.stop());
+    cleanUp(() => browser.close());
+    ({ page, errors } = await openEditor(browser, nodeRed.url));
   });
-}
+
+  it('shows its nodes in the palette under their names, with their icons', async () => {
+    for (const [type, label] of [
+      ['xandr-segment-builder', 'segment builder'],
+      ['xandr-instant-audience-out', 'instant audience out'],
+      ['xandr-audience-usage', 'audience usage'],
+    ] as const) {
+      const node = page.locator(`.red-ui-palette-node[data-palette-type="${type}"]`);
+      await node.scrollIntoViewIfNeeded();
+      assert.equal(
+        (await node.locator('.red-ui-palette-label').innerText()).replace(/\s+/g, ' ').trim(),
+        label,
+      );
+      const icon = await node.locator('.red-ui-palette-icon').getAttribute('style');
+      assert.match(icon ?? '', new RegExp(`icons/${manifest.name}/.+\\.svg`));
+    }
+  });
+
+  it('finds its nodes when a user types the name of the service into the filter of the palette', async () => {
+    const filter = page.locator('#red-ui-palette-search input');
+    await filter.pressSequentially('xandr');
+    const found = page.locator('.red-ui-palette-node:visible');
+    const inject = page.locator('.red-ui-palette-node[data-palette-type=inject]');
+    await inject.waitFor({ state: 'hidden' });
+    assert.deepEqual(
+      (await found.evaluateAll((nodes) => nodes.map((node) => node.dataset.paletteType))).sort(),
+      types.filter((type) => type !== 'xandr-account').sort(),
+    );
+    await filter.press('Escape');
+  });
+
+  it('imports the quick start from the examples menu and deploys it without a complaint', async () => {
+    await page.evaluate("RED.actions.invoke('core:show-examples-import-dialog')");
+    // The dialog disables its button once more, 100 ms after it opened, whatever was chosen meanwhile.
+    await page.evaluate('new Promise((resolve) => setTimeout(resolve, 150))');
+    const examples = page.locator('#red-ui-clipboard-dialog-import-tab-examples .red-ui-treeList-label');
+    await examples.filter({ hasText: manifest.name }).click();
+    await examples.filter({ hasText: 'quick start' }).click();
+    await page.locator('#red-ui-clipboard-dialog-ok').click();
+    await page.locator('#red-ui-workspace-tabs').getByText('quick start').click();
+    await page.locator('.red-ui-flow-node-label', { hasText: 'kitchen viewers' }).waitFor();
+    assert.deepEqual(await page.evaluate(invalidNodes), []);
+    await page.locator('#red-ui-header-button-deploy').click();
+    await nodeRed.logged(
+      /Started modified nodes|Started nodes|Started flows[\s\S]*Started (modified )?(flows|nodes)/,
+    );
+    assert.equal((await nodeRed.post('events', {})).status, 400);
+    assert.deepEqual(errors.map(String), []);
+    await picture(page, `quick-start-${nodeRedVersion}`);
+  });
+
+  it('opens each of our forms with its words, and leaves the nodes as they were when it is closed', async () => {
+    await nodeRed.deploy(oneOfEach());
+    const { page, errors } = await openEditor(browser, nodeRed.url);
+    const before = await savedNodes(page);
+    for (const type of types) {
+      await page.evaluate(editNodeOf, type);
+      const form = page.locator('.red-ui-tray form:visible').first();
+      await form.locator('input:visible').first().waitFor();
+      assert.doesNotMatch(
+        await form.innerText(),
+        /\b[a-z]+\.[a-z]\w+\b(?!\.)/,
+        `${type} shows a key for a word`,
+      );
+      await picture(page, `form-${type}-${nodeRedVersion}`);
+      await page.locator('#node-dialog-ok:visible, #node-config-dialog-ok:visible').click();
+      await page.locator('.red-ui-tray').waitFor({ state: 'detached' });
+      assert.deepEqual(await savedNodes(page), before, type);
+    }
+    assert.deepEqual(errors.map(String), []);
+    await page.close();
+  });
+});
 
 /** The quick start, and with it what it has no node of, as another example has it. */
 function oneOfEach(): FlowNode[] {

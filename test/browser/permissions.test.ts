@@ -14,7 +14,6 @@ const actions = ['pause', 'resume', 'flush', 'retry', 'purge', 'purgeLeft', 'era
 /** For everybody, without a login, what a user with these permissions may do. */
 function someoneWith(permissions: string, settings: Record<string, unknown> = {}): Promise<NodeRed> {
   return NodeRed.start({
-    version: '5',
     flows: [],
     settings: { adminAuth: { type: 'credentials', users: [], default: { permissions } }, ...settings },
   });

@@ -36,7 +36,6 @@ describe('a shared queue that is left, in the tab Audience', function () {
     const log = await takeForMember(database.url, '8', devices);
     await log.close({ id: 'gone', name: 'gone' });
     [nodeRed, browser] = await startBoth({
-      version: '5',
       flows: [tab, ...accountFlow('together', { queue: 'shared', member: '7' })],
       credentials: { 'account-together': { databaseUrl: database.url } },
     });

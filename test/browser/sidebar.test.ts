@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { needBrowser, picture, type Pages } from '../support/browser';
-import { nodeRedVersions, until, type FlowNode, type NodeRed } from '../support/node-red';
+import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { Editor, startBoth } from './editor';
 import { looksInPage } from './looks';
 import { accountFlow, deviceId, openTab, postUsers, tab } from './sidebar-flows';
@@ -23,345 +23,331 @@ const builder: FlowNode = {
   wires: [['out-shop'], []],
 };
 
-for (const version of nodeRedVersions) {
-  describe(`the tab Audience in the editor of Node-RED ${version}`, function () {
-    this.timeout(120_000);
-    let nodeRed: NodeRed | undefined;
-    let browser: Pages | undefined;
-    let sandbox: Sandbox | undefined;
-    /** Refuses the login of the account `vault`. */
-    let guarded: Sandbox | undefined;
-    let editor: Editor;
-    let page: Page;
-    /** What is the same code on both versions, and takes long. */
-    const onceOnly = (title: string, test: () => Promise<void>): void => {
-      if (version === '5') it(title, test);
-    };
+describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, function () {
+  this.timeout(120_000);
+  let nodeRed: NodeRed | undefined;
+  let browser: Pages | undefined;
+  let sandbox: Sandbox | undefined;
+  /** Refuses the login of the account `vault`. */
+  let guarded: Sandbox | undefined;
+  let editor: Editor;
+  let page: Page;
 
-    before(async function () {
-      needBrowser(this);
-      sandbox = await startSandbox({ member: 7 });
-      guarded = await startSandbox({ member: 9, users: { me: 'another-word' } });
-      const login = { username: 'me', password: 'secret-word' };
-      [nodeRed, browser] = await startBoth({
-        version,
-        flows: flowsOf('7'),
-        credentials: { 'account-loyalty': login, 'account-vault': login },
-      });
-      await postUsers(nodeRed, 'vault', 0, 3);
-      editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1200 });
-      ({ page } = editor);
-      await openTab(page);
-      // With as many accounts as this they are closed at first.
-      for (const name of ['shop', 'loyalty']) await card(name).locator('.instant-audience-head').click();
+  before(async function () {
+    needBrowser(this);
+    sandbox = await startSandbox({ member: 7 });
+    guarded = await startSandbox({ member: 9, users: { me: 'another-word' } });
+    const login = { username: 'me', password: 'secret-word' };
+    [nodeRed, browser] = await startBoth({
+      flows: flowsOf('7'),
+      credentials: { 'account-loyalty': login, 'account-vault': login },
     });
-    afterEach(async function () {
-      if (this.currentTest?.state === 'failed' && browser !== undefined)
-        await picture(
-          page,
-          `failed-tab-${version}-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 40)}`,
-        );
-      editor.assertNoErrors();
-    });
-    after(async () => {
-      await Promise.all([browser?.close(), nodeRed?.stop()]);
-      await Promise.all([sandbox?.close(), guarded?.close()]);
-    });
-
-    /** With the member that the account `loyalty` has. */
-    const flowsOf = (member: string): FlowNode[] => {
-      const at = ({ url }: Sandbox): object => ({ environment: 'custom', authUrl: url, serviceUrl: url });
-      const loyalty = { ...at(sandbox!), member };
-      const vault = { ...at(guarded!), member: '9', warnAfterMinutes: 1 };
-      return [
-        tab,
-        builder,
-        ...accountFlow('shop'),
-        ...accountFlow('loyalty', loyalty, 1),
-        ...accountFlow('vault', vault, 2),
-      ];
-    };
-    const card = (name: string): Locator =>
-      page
-        .locator('.instant-audience-tab section')
-        .filter({ has: page.locator(`.instant-audience-name >> text="${name}"`) });
-    const figure = (name: string, term: string): Locator => card(name).locator(`dt:text-is("${term}") + dd`);
-    const press = (name: string, button: string | RegExp): Promise<void> =>
-      card(name).getByRole('button', { name: button, exact: true }).click();
-    const shows = async (place: Locator, text: string | RegExp): Promise<void> => {
-      let said = '';
-      await until(
-        async () => {
-          said = (await place.textContent()) ?? '';
-          return typeof text === 'string' ? said === text : text.test(said);
-        },
-        15_000,
-        () => `${String(text)} in ${place.toString()}; it says ${said}`,
-      );
-    };
-
-    /** Presses Pause and waits until it holds: what comes before that is sent. */
-    const pause = async (name: string): Promise<void> => {
-      await press(name, 'Pause');
-      await shows(card(name).locator('.instant-audience-state'), /^paused/);
-    };
-
-    it('shows what came of each account’s entries, in words and figures', async () => {
-      await postUsers(nodeRed!, 'shop', 0, 300);
-      await nodeRed!.post('shop', [{ user_id: '0', seg_block: [{ seg_id: 1 }] }]);
-      await shows(figure('shop', 'Accepted'), '300');
-      await shows(figure('shop', 'Invalid'), '1');
-      await shows(card('shop').locator('.instant-audience-state'), 'ready: nothing waits');
-      await shows(figure('shop', 'Waiting entries'), '0');
-      await shows(figure('shop', 'Users a second'), /^\d+ of 1,000$/);
-      assert.match(await card('shop').innerText(), /user id 0: opted out or no cookie\s+1/);
-      await shows(figure('loyalty', 'Accepted'), '0');
-    });
-
-    it('warns of a segment that a builder names and that is switched off', async () => {
-      const warning = card('shop').locator('.instant-audience-late', { hasText: 'Segment 10999' });
-      await shows(warning, /is inactive: what is sent to it has no effect/);
-    });
-
-    for (const theme of ['light', 'dark'] as const) {
-      it(`shows nothing cut off, no raw key and no faint text in ${theme}`, async () => {
-        await editor.setTheme(theme);
-        for (const head of await page.locator('.instant-audience-head:visible').all()) {
-          if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
-        }
-        await picture(page, `tab-${version}-${theme}`);
-        const where = { root: '.instant-audience-tab', decoration: '.instant-audience-state .fa' };
-        assert.deepEqual(await page.evaluate(looksInPage, where), { overflowing: [], raw: [], faint: [] });
-        for (const part of ['Sandbox: who is in which segment', 'Erase a user']) await press(part, part);
-        await editor.setTheme('light');
-      });
-    }
-
-    it('draws the last hour of each, where it can be seen', async () => {
-      await until(
-        async () => (await page.locator('.instant-audience-tab canvas').count()) >= 3,
-        10_000,
-        () => 'three charts',
-      );
-      const names = await card('loyalty').locator('figcaption > :first-child').allTextContents();
-      assert.deepEqual(names, ['Users a second', 'Waiting entries', 'From input to accepted']);
-      const painted = await page
-        .locator('.instant-audience-tab canvas')
-        .first()
-        .evaluate((canvas) => {
-          const { width, height } = canvas as any;
-          const { data } = (canvas as any).getContext('2d').getImageData(0, 0, width, height);
-          return data.some((value: number) => value > 0);
-        });
-      assert.equal(painted, true);
-    });
-
-    it('pauses, tells how long entries wait, and resumes', async () => {
-      await pause('loyalty');
-      await postUsers(nodeRed!, 'loyalty', 0, 50);
-      await shows(figure('loyalty', 'Waiting entries'), '50');
-      await shows(figure('loyalty', 'Time until the queue is empty'), 'not known');
-      await shows(figure('loyalty', 'Age of the oldest entry'), /^[1-9]\d* s$/);
-      await press('loyalty', 'Resume');
-      await shows(figure('loyalty', 'Accepted'), '50');
-    });
-
-    onceOnly('purges only when it was asked twice, and says what was given up', async () => {
-      await pause('loyalty');
-      await postUsers(nodeRed!, 'loyalty', 100, 40);
-      await shows(figure('loyalty', 'Waiting entries'), '40');
-      await press('loyalty', 'Purge …');
-      const question = page
-        .locator('.red-ui-notification')
-        .filter({ hasText: 'Purge the queue of loyalty? 40 entries' });
-      await question.getByRole('button', { name: 'Cancel' }).click();
-      // An update later it would be seen.
-      await page.waitForTimeout(1200);
-      await shows(figure('loyalty', 'Waiting entries'), '40');
-      await press('loyalty', 'Purge …');
-      await question.getByRole('button', { name: 'Purge it' }).click();
-      await shows(figure('loyalty', 'Waiting entries'), '0');
-      await page.locator('.red-ui-notification', { hasText: 'Purged: 40 entries were given up' }).waitFor();
-      await shows(figure('loyalty', 'Rejected'), '40');
-      await press('loyalty', 'Resume');
-    });
-
-    it('exports what was rejected, with its reason', async () => {
-      const [download] = await Promise.all([
-        page.waitForEvent('download'),
-        press('shop', /^Export rejected/),
-      ]);
-      const [rejected] = JSON.parse(await readFile(await download.path(), 'utf8'));
-      assert.deepEqual(
-        [rejected.code, rejected.entry.user_id, rejected.node],
-        ['user_id_zero', '0', 'out-shop'],
-      );
-      assert.ok(Date.parse(rejected.time) > 0);
-    });
-
-    it('erases a user from what waits and from what was rejected, after asking', async () => {
-      await pause('loyalty');
-      await postUsers(nodeRed!, 'loyalty', 500, 30);
-      await shows(figure('loyalty', 'Waiting entries'), '30');
-      await press('Erase a user', 'Erase a user');
-      const part = card('Erase a user');
-      await part.getByLabel('User id').fill(deviceId(510).toUpperCase());
-      await part.getByRole('button', { name: 'Erase …' }).click();
-      await page.getByRole('button', { name: 'Erase the user' }).click();
-      await shows(part.getByRole('status'), /^Erased: 1 entries were given up/);
-      await shows(figure('loyalty', 'Waiting entries'), '29');
-      await press('loyalty', 'Resume');
-      await shows(figure('loyalty', 'Waiting entries'), '0');
-      const members = sandbox!.state().map(({ user_id: id }) => id);
-      assert.ok(members.includes(deviceId(509)) && !members.includes(deviceId(510)));
-    });
-
-    it('shows who is in which segment of the sandbox', async () => {
-      await press('Sandbox: who is in which segment', 'Sandbox: who is in which segment');
-      const part = card('Sandbox: who is in which segment');
-      await shows(part.locator('.instant-audience-line').first(), /10001.*75 users/);
-      await part.getByRole('button', { name: /^10001/ }).click();
-      await part.getByText(`${deviceId(0)} (idfa), value 0, until`).waitFor();
-      await part.getByText('and 25 more').waitFor();
-    });
-
-    onceOnly('calls a queue left only some seconds after its account was given another member', async () => {
-      await pause('loyalty');
-      await postUsers(nodeRed!, 'loyalty', 900, 5);
-      await shows(figure('loyalty', 'Waiting entries'), '5');
-      await nodeRed!.deploy(flowsOf('8').filter((node) => node !== builder));
-      // For ten seconds the account could have it back.
-      assert.equal(await card('Queues that no account uses').isVisible(), false);
-    });
-
-    it('is reached and read without a mouse', async () => {
-      const head = card('shop').locator('.instant-audience-head');
-      await head.focus();
-      assert.equal(await head.getAttribute('aria-expanded'), 'true');
-      await page.keyboard.press('Enter');
-      assert.equal(await head.getAttribute('aria-expanded'), 'false');
-      await page.keyboard.press('Space');
-      assert.equal(await head.getAttribute('aria-expanded'), 'true');
-      await page.keyboard.press('Tab');
-      assert.equal(await page.evaluate('document.activeElement.textContent'), 'Pause');
-      const unnamed = await page.locator('.instant-audience-tab').evaluate((root) => {
-        const fields = [...(root as any).querySelectorAll('button, input, select')];
-        return fields.filter((field) => field.textContent.trim() === '' && field.labels?.length !== 1).length;
-      });
-      assert.equal(unnamed, 0);
-      const ids = await page
-        .locator('.instant-audience-head')
-        .evaluateAll((heads) => heads.map((one) => (one as any).getAttribute('aria-controls')));
-      assert.equal(new Set(ids).size, ids.length);
-    });
-
-    it('gets nothing while it is closed, at most one update a second while it is open, and goes on', async () => {
-      const count = async (ms: number): Promise<number> => {
-        await page.evaluate(countUpdates);
-        await page.waitForTimeout(ms);
-        return page.evaluate<number>('window.instantAudienceUpdates');
-      };
-      await pause('shop');
-      await postUsers(nodeRed!, 'shop', 5000, 10);
-      const open = await count(3_000);
-      assert.ok(open >= 2 && open <= 4, `${open} updates in 3 s`);
-      await page.evaluate("RED.sidebar.show('info')");
-      // What was on its way still comes.
-      await page.waitForTimeout(500);
-      assert.equal(await count(1_600), 0);
-      await page.evaluate("RED.sidebar.show('instant-audience')");
-      await press('shop', 'Resume');
-      await shows(figure('shop', 'Waiting entries'), '0');
-    });
-
-    onceOnly('lists the queue of an account that changed its member, to be exported and purged', async () => {
-      const part = card('Queues that no account uses');
-      await until(
-        () => part.isVisible(),
-        40_000,
-        () => 'the queue that is left',
-      );
-      await press('Queues that no account uses', 'Queues that no account uses');
-      await shows(part.locator('li p').nth(1), /^5 entries wait/);
-      const [download] = await Promise.all([
-        page.waitForEvent('download'),
-        part.getByRole('button', { name: /^Export/ }).click(),
-      ]);
-      const lines = (await readFile(await download.path(), 'utf8')).trim().split('\n');
-      assert.equal(lines.length, 5);
-      const entry = JSON.parse(lines[0]!);
-      assert.equal(entry.user_id, deviceId(900));
-      assert.ok(Math.abs(entry.event_time - Date.now()) < 120_000);
-      await part.getByRole('button', { name: /^Purge/ }).click();
-      // The tab looks again when something was done to one of them.
-      const broken = path.join(nodeRed!.userDir, 'instant-audience', 'broken.example-9-12345678.sqlite');
-      await writeFile(broken, 'no database, and too long to be an empty one'.repeat(50));
-      await page.getByRole('button', { name: 'Purge it' }).click();
-      await shows(part.locator('li p').nth(1), /^The queue file is damaged\./);
-      assert.equal(await part.locator('li').count(), 1, 'the purged one is gone');
-      assert.equal(await part.locator('li').getByRole('button').count(), 0);
-    });
-
-    onceOnly(
-      'says that the oldest entry is late, and tries a refused login again when it is asked to',
-      async () => {
-        const late = card('vault').locator('p.instant-audience-late');
-        await until(
-          async () =>
-            (await late.textContent())?.startsWith('The oldest entry has waited for 1 min') ?? false,
-          90_000,
-          () => 'the oldest entry is late',
-        );
-        assert.equal(await late.isVisible(), true);
-        assert.equal(await card('shop').locator('p.instant-audience-late:visible').count(), 0);
-        const state = card('vault').locator('.instant-audience-state');
-        await shows(state, /login/);
-        const head = card('vault').locator('.instant-audience-head');
-        if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
-        await late.scrollIntoViewIfNeeded();
-        await picture(page, `tab-late-${version}`);
-        const { port } = new URL(guarded!.url);
-        await guarded!.close();
-        guarded = await startSandbox({ member: 9, port: Number(port) });
-        // A refused login is not tried again by itself, nor when only what is ready is to be sent.
-        const [flushed] = await Promise.all([
-          page.waitForResponse((response) => response.url().endsWith('/tab/flush')),
-          press('vault', 'Send now'),
-        ]);
-        assert.equal(flushed.status(), 200);
-        await page.waitForTimeout(1200);
-        await shows(figure('vault', 'Accepted'), '0');
-        await press('vault', 'Retry now');
-        await shows(figure('vault', 'Accepted'), '3');
-        await until(
-          async () => !(await late.isVisible()),
-          5000,
-          () => 'the warning goes',
-        );
-        assert.equal(guarded.state().length, 3);
-      },
-    );
-
-    for (const [language, text, damaged] of [
-      ['de', 'bereit: nichts wartet', /^Die Warteschlangendatei ist beschädigt\..*-wal/],
-      ['ja', '準備完了: 待機なし', /^キューファイルが破損しています。.*-wal/],
-    ] as const) {
-      onceOnly(`speaks ${language}`, async () => {
-        const size = { width: 1400, height: 1200 };
-        const other = await Editor.open(browser!, nodeRed!, size, language, language);
-        await openTab(other.page);
-        await other.page.locator('.instant-audience-state', { hasText: text }).first().waitFor();
-        const problem = other.page.locator('.instant-audience-tab li > p', { hasText: damaged });
-        await problem.waitFor({ state: 'attached' });
-        const where = { root: '.instant-audience-tab', decoration: '.instant-audience-state .fa' };
-        const { overflowing, raw } = await other.page.evaluate(looksInPage, where);
-        assert.deepEqual([overflowing, raw], [[], []]);
-        await picture(other.page, `tab-${version}-${language}`);
-        await other.page.close();
-      });
-    }
+    await postUsers(nodeRed, 'vault', 0, 3);
+    editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1200 });
+    ({ page } = editor);
+    await openTab(page);
+    // With as many accounts as this they are closed at first.
+    for (const name of ['shop', 'loyalty']) await card(name).locator('.instant-audience-head').click();
   });
-}
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed' && browser !== undefined)
+      await picture(
+        page,
+        `failed-tab-${nodeRedVersion}-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 40)}`,
+      );
+    editor.assertNoErrors();
+  });
+  after(async () => {
+    await Promise.all([browser?.close(), nodeRed?.stop()]);
+    await Promise.all([sandbox?.close(), guarded?.close()]);
+  });
+
+  /** With the member that the account `loyalty` has. */
+  const flowsOf = (member: string): FlowNode[] => {
+    const at = ({ url }: Sandbox): object => ({ environment: 'custom', authUrl: url, serviceUrl: url });
+    const loyalty = { ...at(sandbox!), member };
+    const vault = { ...at(guarded!), member: '9', warnAfterMinutes: 1 };
+    return [
+      tab,
+      builder,
+      ...accountFlow('shop'),
+      ...accountFlow('loyalty', loyalty, 1),
+      ...accountFlow('vault', vault, 2),
+    ];
+  };
+  const card = (name: string): Locator =>
+    page
+      .locator('.instant-audience-tab section')
+      .filter({ has: page.locator(`.instant-audience-name >> text="${name}"`) });
+  const figure = (name: string, term: string): Locator => card(name).locator(`dt:text-is("${term}") + dd`);
+  const press = (name: string, button: string | RegExp): Promise<void> =>
+    card(name).getByRole('button', { name: button, exact: true }).click();
+  const shows = async (place: Locator, text: string | RegExp): Promise<void> => {
+    let said = '';
+    await until(
+      async () => {
+        said = (await place.textContent()) ?? '';
+        return typeof text === 'string' ? said === text : text.test(said);
+      },
+      15_000,
+      () => `${String(text)} in ${place.toString()}; it says ${said}`,
+    );
+  };
+
+  /** Presses Pause and waits until it holds: what comes before that is sent. */
+  const pause = async (name: string): Promise<void> => {
+    await press(name, 'Pause');
+    await shows(card(name).locator('.instant-audience-state'), /^paused/);
+  };
+
+  it('shows what came of each account’s entries, in words and figures', async () => {
+    await postUsers(nodeRed!, 'shop', 0, 300);
+    await nodeRed!.post('shop', [{ user_id: '0', seg_block: [{ seg_id: 1 }] }]);
+    await shows(figure('shop', 'Accepted'), '300');
+    await shows(figure('shop', 'Invalid'), '1');
+    await shows(card('shop').locator('.instant-audience-state'), 'ready: nothing waits');
+    await shows(figure('shop', 'Waiting entries'), '0');
+    await shows(figure('shop', 'Users a second'), /^\d+ of 1,000$/);
+    assert.match(await card('shop').innerText(), /user id 0: opted out or no cookie\s+1/);
+    await shows(figure('loyalty', 'Accepted'), '0');
+  });
+
+  it('warns of a segment that a builder names and that is switched off', async () => {
+    const warning = card('shop').locator('.instant-audience-late', { hasText: 'Segment 10999' });
+    await shows(warning, /is inactive: what is sent to it has no effect/);
+  });
+
+  for (const theme of ['light', 'dark'] as const) {
+    it(`shows nothing cut off, no raw key and no faint text in ${theme}`, async () => {
+      await editor.setTheme(theme);
+      for (const head of await page.locator('.instant-audience-head:visible').all()) {
+        if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
+      }
+      await picture(page, `tab-${nodeRedVersion}-${theme}`);
+      const where = { root: '.instant-audience-tab', decoration: '.instant-audience-state .fa' };
+      assert.deepEqual(await page.evaluate(looksInPage, where), { overflowing: [], raw: [], faint: [] });
+      for (const part of ['Sandbox: who is in which segment', 'Erase a user']) await press(part, part);
+      await editor.setTheme('light');
+    });
+  }
+
+  it('draws the last hour of each, where it can be seen', async () => {
+    await until(
+      async () => (await page.locator('.instant-audience-tab canvas').count()) >= 3,
+      10_000,
+      () => 'three charts',
+    );
+    const names = await card('loyalty').locator('figcaption > :first-child').allTextContents();
+    assert.deepEqual(names, ['Users a second', 'Waiting entries', 'From input to accepted']);
+    const painted = await page
+      .locator('.instant-audience-tab canvas')
+      .first()
+      .evaluate((canvas) => {
+        const { width, height } = canvas as any;
+        const { data } = (canvas as any).getContext('2d').getImageData(0, 0, width, height);
+        return data.some((value: number) => value > 0);
+      });
+    assert.equal(painted, true);
+  });
+
+  it('pauses, tells how long entries wait, and resumes', async () => {
+    await pause('loyalty');
+    await postUsers(nodeRed!, 'loyalty', 0, 50);
+    await shows(figure('loyalty', 'Waiting entries'), '50');
+    await shows(figure('loyalty', 'Time until the queue is empty'), 'not known');
+    await shows(figure('loyalty', 'Age of the oldest entry'), /^[1-9]\d* s$/);
+    await press('loyalty', 'Resume');
+    await shows(figure('loyalty', 'Accepted'), '50');
+  });
+
+  it('purges only when it was asked twice, and says what was given up', async () => {
+    await pause('loyalty');
+    await postUsers(nodeRed!, 'loyalty', 100, 40);
+    await shows(figure('loyalty', 'Waiting entries'), '40');
+    await press('loyalty', 'Purge …');
+    const question = page
+      .locator('.red-ui-notification')
+      .filter({ hasText: 'Purge the queue of loyalty? 40 entries' });
+    await question.getByRole('button', { name: 'Cancel' }).click();
+    // An update later it would be seen.
+    await page.waitForTimeout(1200);
+    await shows(figure('loyalty', 'Waiting entries'), '40');
+    await press('loyalty', 'Purge …');
+    await question.getByRole('button', { name: 'Purge it' }).click();
+    await shows(figure('loyalty', 'Waiting entries'), '0');
+    await page.locator('.red-ui-notification', { hasText: 'Purged: 40 entries were given up' }).waitFor();
+    await shows(figure('loyalty', 'Rejected'), '40');
+    await press('loyalty', 'Resume');
+  });
+
+  it('exports what was rejected, with its reason', async () => {
+    const [download] = await Promise.all([page.waitForEvent('download'), press('shop', /^Export rejected/)]);
+    const [rejected] = JSON.parse(await readFile(await download.path(), 'utf8'));
+    assert.deepEqual(
+      [rejected.code, rejected.entry.user_id, rejected.node],
+      ['user_id_zero', '0', 'out-shop'],
+    );
+    assert.ok(Date.parse(rejected.time) > 0);
+  });
+
+  it('erases a user from what waits and from what was rejected, after asking', async () => {
+    await pause('loyalty');
+    await postUsers(nodeRed!, 'loyalty', 500, 30);
+    await shows(figure('loyalty', 'Waiting entries'), '30');
+    await press('Erase a user', 'Erase a user');
+    const part = card('Erase a user');
+    await part.getByLabel('User id').fill(deviceId(510).toUpperCase());
+    await part.getByRole('button', { name: 'Erase …' }).click();
+    await page.getByRole('button', { name: 'Erase the user' }).click();
+    await shows(part.getByRole('status'), /^Erased: 1 entries were given up/);
+    await shows(figure('loyalty', 'Waiting entries'), '29');
+    await press('loyalty', 'Resume');
+    await shows(figure('loyalty', 'Waiting entries'), '0');
+    const members = sandbox!.state().map(({ user_id: id }) => id);
+    assert.ok(members.includes(deviceId(509)) && !members.includes(deviceId(510)));
+  });
+
+  it('shows who is in which segment of the sandbox', async () => {
+    await press('Sandbox: who is in which segment', 'Sandbox: who is in which segment');
+    const part = card('Sandbox: who is in which segment');
+    await shows(part.locator('.instant-audience-line').first(), /10001.*75 users/);
+    await part.getByRole('button', { name: /^10001/ }).click();
+    await part.getByText(`${deviceId(0)} (idfa), value 0, until`).waitFor();
+    await part.getByText('and 25 more').waitFor();
+  });
+
+  it('calls a queue left only some seconds after its account was given another member', async () => {
+    await pause('loyalty');
+    await postUsers(nodeRed!, 'loyalty', 900, 5);
+    await shows(figure('loyalty', 'Waiting entries'), '5');
+    await nodeRed!.deploy(flowsOf('8').filter((node) => node !== builder));
+    // For ten seconds the account could have it back.
+    assert.equal(await card('Queues that no account uses').isVisible(), false);
+  });
+
+  it('is reached and read without a mouse', async () => {
+    const head = card('shop').locator('.instant-audience-head');
+    await head.focus();
+    assert.equal(await head.getAttribute('aria-expanded'), 'true');
+    await page.keyboard.press('Enter');
+    assert.equal(await head.getAttribute('aria-expanded'), 'false');
+    await page.keyboard.press('Space');
+    assert.equal(await head.getAttribute('aria-expanded'), 'true');
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate('document.activeElement.textContent'), 'Pause');
+    const unnamed = await page.locator('.instant-audience-tab').evaluate((root) => {
+      const fields = [...(root as any).querySelectorAll('button, input, select')];
+      return fields.filter((field) => field.textContent.trim() === '' && field.labels?.length !== 1).length;
+    });
+    assert.equal(unnamed, 0);
+    const ids = await page
+      .locator('.instant-audience-head')
+      .evaluateAll((heads) => heads.map((one) => (one as any).getAttribute('aria-controls')));
+    assert.equal(new Set(ids).size, ids.length);
+  });
+
+  it('gets nothing while it is closed, at most one update a second while it is open, and goes on', async () => {
+    const count = async (ms: number): Promise<number> => {
+      await page.evaluate(countUpdates);
+      await page.waitForTimeout(ms);
+      return page.evaluate<number>('window.instantAudienceUpdates');
+    };
+    await pause('shop');
+    await postUsers(nodeRed!, 'shop', 5000, 10);
+    const open = await count(3_000);
+    assert.ok(open >= 2 && open <= 4, `${open} updates in 3 s`);
+    await page.evaluate("RED.sidebar.show('info')");
+    // What was on its way still comes.
+    await page.waitForTimeout(500);
+    assert.equal(await count(1_600), 0);
+    await page.evaluate("RED.sidebar.show('instant-audience')");
+    await press('shop', 'Resume');
+    await shows(figure('shop', 'Waiting entries'), '0');
+  });
+
+  it('lists the queue of an account that changed its member, to be exported and purged', async () => {
+    const part = card('Queues that no account uses');
+    await until(
+      () => part.isVisible(),
+      40_000,
+      () => 'the queue that is left',
+    );
+    await press('Queues that no account uses', 'Queues that no account uses');
+    await shows(part.locator('li p').nth(1), /^5 entries wait/);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      part.getByRole('button', { name: /^Export/ }).click(),
+    ]);
+    const lines = (await readFile(await download.path(), 'utf8')).trim().split('\n');
+    assert.equal(lines.length, 5);
+    const entry = JSON.parse(lines[0]!);
+    assert.equal(entry.user_id, deviceId(900));
+    assert.ok(Math.abs(entry.event_time - Date.now()) < 120_000);
+    await part.getByRole('button', { name: /^Purge/ }).click();
+    // The tab looks again when something was done to one of them.
+    const broken = path.join(nodeRed!.userDir, 'instant-audience', 'broken.example-9-12345678.sqlite');
+    await writeFile(broken, 'no database, and too long to be an empty one'.repeat(50));
+    await page.getByRole('button', { name: 'Purge it' }).click();
+    await shows(part.locator('li p').nth(1), /^The queue file is damaged\./);
+    assert.equal(await part.locator('li').count(), 1, 'the purged one is gone');
+    assert.equal(await part.locator('li').getByRole('button').count(), 0);
+  });
+
+  it('says that the oldest entry is late, and tries a refused login again when it is asked to', async () => {
+    const late = card('vault').locator('p.instant-audience-late');
+    await until(
+      async () => (await late.textContent())?.startsWith('The oldest entry has waited for 1 min') ?? false,
+      90_000,
+      () => 'the oldest entry is late',
+    );
+    assert.equal(await late.isVisible(), true);
+    assert.equal(await card('shop').locator('p.instant-audience-late:visible').count(), 0);
+    const state = card('vault').locator('.instant-audience-state');
+    await shows(state, /login/);
+    const head = card('vault').locator('.instant-audience-head');
+    if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
+    await late.scrollIntoViewIfNeeded();
+    await picture(page, `tab-late-${nodeRedVersion}`);
+    const { port } = new URL(guarded!.url);
+    await guarded!.close();
+    guarded = await startSandbox({ member: 9, port: Number(port) });
+    // A refused login is not tried again by itself, nor when only what is ready is to be sent.
+    const [flushed] = await Promise.all([
+      page.waitForResponse((response) => response.url().endsWith('/tab/flush')),
+      press('vault', 'Send now'),
+    ]);
+    assert.equal(flushed.status(), 200);
+    await page.waitForTimeout(1200);
+    await shows(figure('vault', 'Accepted'), '0');
+    await press('vault', 'Retry now');
+    await shows(figure('vault', 'Accepted'), '3');
+    await until(
+      async () => !(await late.isVisible()),
+      5000,
+      () => 'the warning goes',
+    );
+    assert.equal(guarded.state().length, 3);
+  });
+
+  for (const [language, text, damaged] of [
+    ['de', 'bereit: nichts wartet', /^Die Warteschlangendatei ist beschädigt\..*-wal/],
+    ['ja', '準備完了: 待機なし', /^キューファイルが破損しています。.*-wal/],
+  ] as const) {
+    it(`speaks ${language}`, async () => {
+      const size = { width: 1400, height: 1200 };
+      const other = await Editor.open(browser!, nodeRed!, size, language, language);
+      await openTab(other.page);
+      await other.page.locator('.instant-audience-state', { hasText: text }).first().waitFor();
+      const problem = other.page.locator('.instant-audience-tab li > p', { hasText: damaged });
+      await problem.waitFor({ state: 'attached' });
+      const where = { root: '.instant-audience-tab', decoration: '.instant-audience-state .fa' };
+      const { overflowing, raw } = await other.page.evaluate(looksInPage, where);
+      assert.deepEqual([overflowing, raw], [[], []]);
+      await picture(other.page, `tab-${nodeRedVersion}-${language}`);
+      await other.page.close();
+    });
+  }
+});
 
 /** Counts what comes for the tab from now on. */
 function countUpdates(): void {

@@ -6,14 +6,7 @@ import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Membership } from '../../src/sandbox/sandbox';
-import {
-  NodeRed,
-  packedPackage,
-  until,
-  type CommsLog,
-  type FlowNode,
-  type NodeRedVersion,
-} from '../support/node-red';
+import { NodeRed, packedPackage, until, type CommsLog, type FlowNode } from '../support/node-red';
 
 const root = path.join(__dirname, '..', '..');
 const folder = path.join(root, 'examples');
@@ -59,7 +52,6 @@ export function useSandboxAt(account: FlowNode, url: string, limits: Record<stri
 }
 
 export interface SiteOptions {
-  readonly version?: NodeRedVersion;
   /** Palette nodes and modules of functions that the example names; linked from this repository. */
   readonly modules?: readonly string[];
   /** Variables of its environment. */
@@ -73,7 +65,6 @@ export class ExampleSite {
 
   private constructor(
     readonly userDir: string,
-    private readonly version: NodeRedVersion,
     private readonly env: Readonly<Record<string, string>>,
   ) {}
 
@@ -85,7 +76,7 @@ export class ExampleSite {
     await mkdir(runs, { recursive: true });
     const userDir = await mkdtemp(path.join(runs, 'example-'));
     await likeTemplate(template, userDir);
-    const site = new ExampleSite(userDir, options.version ?? '5', options.env ?? {});
+    const site = new ExampleSite(userDir, options.env ?? {});
     try {
       await linkModules(userDir, options.modules ?? []);
       await site.startAgain();
@@ -109,8 +100,8 @@ export class ExampleSite {
 
   /** Starts a Node-RED that was stopped, with what was deployed before. */
   async startAgain(): Promise<void> {
-    const { version, userDir, env } = this;
-    this.nodeRed = await NodeRed.start({ version, userDir, env });
+    const { userDir, env } = this;
+    this.nodeRed = await NodeRed.start({ userDir, env });
   }
 
   /** kill −9. */

@@ -43,7 +43,6 @@ describe('a Prometheus that reads the metrics', function () {
     sandbox.faults.set([{ kind: 'poison', userIds: [deviceId(3)] }]);
     const custom = { environment: 'custom', authUrl: sandbox.url, serviceUrl: sandbox.url, member: '7' };
     nodeRed = await NodeRed.start({
-      version: '5',
       flows: [tab, ...accountFlow('shop', custom)],
       credentials: { 'account-shop': { username: 'me', password: 'secret-word' } },
       settings: { instantAudience: { metrics: true } },

@@ -87,7 +87,6 @@ describe(`the tab Audience, open for ${minutes} minutes with ${accounts} account
       { username: 'me', password: 'secret' },
     ]);
     nodeRed = await NodeRed.start({
-      version: '5',
       flows: [tab, ...flows.flat()],
       credentials: Object.fromEntries(credentials),
       settings: { apiMaxLength: '20mb' },

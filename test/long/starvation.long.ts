@@ -43,7 +43,6 @@ class Setting {
     this.relay = await Relay.open(this.sandbox.url);
     ends(() => this.relay.close());
     this.site = await AudienceSite.make({
-      version: '5',
       serviceUrl: this.relay.url,
       settings: { instantAudience: { metrics: true }, apiMaxLength: '50mb' },
       ...options,

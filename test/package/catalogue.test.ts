@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import semver from 'semver';
-import { node22Version } from '../support/node-22';
+import { fetchedVersions } from '../support/node-js';
 import { packedPackage } from '../support/node-red';
 import { staticDefinitions, type StaticDefinition } from './static-definitions';
 import { root } from './support';
@@ -86,7 +86,7 @@ describe('the catalogue’s checks of the package', function () {
 
   it('P07: admits the oldest Node.js of the newest Node-RED, and the two that its tests run on', () => {
     const oldest = semver.minVersion(installed('node-red').engines!.node)!;
-    for (const version of [oldest.version, installed('node').version, node22Version])
+    for (const version of [oldest.version, installed('node').version, ...Object.values(fetchedVersions)])
       assert.ok(semver.satisfies(version, manifest.engines.node), `Node.js ${version} is not admitted`);
     // Nothing that is installed with it wants a newer one.
     for (const { name, engines } of tree(manifest)) {

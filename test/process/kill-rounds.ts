@@ -7,13 +7,11 @@ import { AudienceSite, assertNothingEscaped } from '../support/audience-site';
 import { cleanUps } from '../support/clean-up';
 import { EventLoad } from '../support/event-load';
 import { ExpectedAudience } from '../support/expected-audience';
-import type { NodeRedVersion } from '../support/node-red';
 import { assertQuotaKept } from '../support/quota';
 import { StandAloneSandbox } from '../support/stand-alone-sandbox';
 import { count, since, tell } from './measured';
 
 export interface KillRounds {
-  readonly version: NodeRedVersion;
   readonly rounds: number;
   /** Kills once more while what the first kill left is being sent. */
   readonly killTwice?: boolean;
@@ -29,7 +27,7 @@ const drainMs = 30_000;
 const repeatedMs = 25_000;
 
 /** One test a round, in one user directory. Not more than eight: ten logins in five minutes count across starts. */
-export function killRounds({ version, rounds, killTwice = false, lateMs }: KillRounds): void {
+export function killRounds({ rounds, killTwice = false, lateMs }: KillRounds): void {
   const expected = new ExpectedAudience();
   const load = new EventLoad({ expected, users, delivery: 'once' });
   const ends = cleanUps();
@@ -39,7 +37,7 @@ export function killRounds({ version, rounds, killTwice = false, lateMs }: KillR
   before(async () => {
     sandbox = await StandAloneSandbox.start();
     ends(() => sandbox.kill());
-    site = await AudienceSite.make({ version, serviceUrl: sandbox.url });
+    site = await AudienceSite.make({ serviceUrl: sandbox.url });
     ends(() => site.close());
     await site.start();
     ends(() => load.giveUp());

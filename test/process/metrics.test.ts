@@ -35,8 +35,8 @@ describe('the metrics of a Node-RED', function () {
   before(async () => {
     const settings = { ...logging(true), instantAudience: { metrics: true } };
     [asked, silent] = await Promise.all([
-      NodeRed.start({ version: '5', flows, settings }),
-      NodeRed.start({ version: '5', flows, settings: logging(false) }),
+      NodeRed.start({ flows, settings }),
+      NodeRed.start({ flows, settings: logging(false) }),
     ]);
     for (const nodeRed of [asked, silent]) {
       await nodeRed.post('shop', entries);

@@ -3,10 +3,10 @@ import { outage } from './outage';
 
 describe('a Node-RED whose service is gone', function () {
   this.timeout(120_000);
-  outage({ version: '5', kind: 'gone', outageMs: 10_000, drainMs: 40_000 });
+  outage({ kind: 'gone', outageMs: 10_000, drainMs: 40_000 });
 });
 
 describe('a Node-RED whose service hangs', function () {
   this.timeout(120_000);
-  outage({ version: '5', kind: 'hangs', outageMs: 4_000, drainMs: 40_000 });
+  outage({ kind: 'hangs', outageMs: 4_000, drainMs: 40_000 });
 });

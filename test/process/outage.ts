@@ -6,14 +6,12 @@ import { AudienceSite, assertNothingEscaped } from '../support/audience-site';
 import { cleanUps } from '../support/clean-up';
 import { EventLoad } from '../support/event-load';
 import { ExpectedAudience } from '../support/expected-audience';
-import type { NodeRedVersion } from '../support/node-red';
 import { assertQuotaKept } from '../support/quota';
 import { Relay } from '../support/relay';
 import { StandAloneSandbox } from '../support/stand-alone-sandbox';
 import { count, since, tell } from './measured';
 
 export interface Outage {
-  readonly version: NodeRedVersion;
   /** `gone`: connections break, and new ones are refused. `hangs`: connections are taken, nothing comes back. */
   readonly kind: 'gone' | 'hangs';
   readonly outageMs: number;
@@ -23,7 +21,7 @@ export interface Outage {
 
 const aroundMs = 1_500;
 
-export function outage({ version, kind, outageMs, drainMs }: Outage): void {
+export function outage({ kind, outageMs, drainMs }: Outage): void {
   const expected = new ExpectedAudience();
   const load = new EventLoad({ expected, users: 500, clients: 4, delivery: 'untilTaken', pauseMs: 30 });
   const ends = cleanUps();
@@ -38,7 +36,7 @@ export function outage({ version, kind, outageMs, drainMs }: Outage): void {
     ends(() => sandbox.kill());
     relay = await Relay.open(sandbox.url);
     ends(() => relay.close());
-    site = await AudienceSite.make({ version, serviceUrl: relay.url });
+    site = await AudienceSite.make({ serviceUrl: relay.url });
     ends(() => site.close());
     await site.start();
     ends(() => load.giveUp());

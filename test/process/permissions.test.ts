@@ -66,7 +66,7 @@ describe('the admin routes', function () {
     { id: 'o', type: 'xandr-instant-audience-out', z: 'tab', x: 9, y: 9, account: 'a', wires: [[], []] },
   ];
   const start = (settings: object): Promise<NodeRed> =>
-    NodeRed.start({ version: '5', flows, settings: { instantAudience: { metrics: true }, ...settings } });
+    NodeRed.start({ flows, settings: { instantAudience: { metrics: true }, ...settings } });
   const addressOf = (route: string): string => {
     const [, where = ''] = route.split(' ');
     return `instant-audience/${where.replace(':id', where.startsWith('account') ? 'a' : 'b')}`;

@@ -6,13 +6,12 @@ import { AudienceSite, assertNothingEscaped, audienceFlow, nodeIds } from '../su
 import { cleanUps } from '../support/clean-up';
 import { EventLoad } from '../support/event-load';
 import { ExpectedAudience } from '../support/expected-audience';
-import type { FlowNode, NodeRedVersion } from '../support/node-red';
+import type { FlowNode } from '../support/node-red';
 import { assertQuotaKept } from '../support/quota';
 import { StandAloneSandbox } from '../support/stand-alone-sandbox';
 import { count, since, tell } from './measured';
 
 export interface Redeploys {
-  readonly version: NodeRedVersion;
   readonly deploys: number;
 }
 
@@ -32,7 +31,7 @@ const changes = [
   { type: 'flows', id: nodeIds.input, property: 'name' },
 ] as const;
 
-export function redeploys({ version, deploys }: Redeploys): void {
+export function redeploys({ deploys }: Redeploys): void {
   const expected = new ExpectedAudience();
   const load = new EventLoad({ expected, users, clients: 12, pauseMs: 30, answerMs, delivery: 'untilTaken' });
   const ends = cleanUps();
@@ -45,7 +44,7 @@ export function redeploys({ version, deploys }: Redeploys): void {
       faults: [{ kind: 'latency', beforeMs: [5, 60], afterMs: [5, 60] }],
     });
     ends(() => sandbox.kill());
-    site = await AudienceSite.make({ version, serviceUrl: sandbox.url, limits });
+    site = await AudienceSite.make({ serviceUrl: sandbox.url, limits });
     ends(() => site.close());
     await site.start();
     ends(() => load.giveUp());

@@ -3,5 +3,5 @@ import { removalOvertakes } from './removal';
 
 describe('a removal behind 20,000 queued adds', function () {
   this.timeout(120_000);
-  removalOvertakes({ version: '5', adds: 20_000 });
+  removalOvertakes({ adds: 20_000 });
 });

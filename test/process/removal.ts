@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { AudienceSite, assertNothingEscaped, audienceFlow } from '../support/audience-site';
 import { cleanUps } from '../support/clean-up';
-import { until, type NodeRedVersion } from '../support/node-red';
+import { until } from '../support/node-red';
 import { assertQuotaKept } from '../support/quota';
 import { StandAloneSandbox } from '../support/stand-alone-sandbox';
 import { count, since, tell } from './measured';
@@ -26,12 +26,11 @@ const viewed = (user_id: string, value: number): Entry => ({
 });
 
 export interface RemovalOvertakes {
-  readonly version: NodeRedVersion;
   /** Queued before the removal; beyond 50,000 the later ones are on disk only. */
   readonly adds: number;
 }
 
-export function removalOvertakes({ version, adds }: RemovalOvertakes): void {
+export function removalOvertakes({ adds }: RemovalOvertakes): void {
   const ends = cleanUps();
   let sandbox: StandAloneSandbox;
   let site: AudienceSite;
@@ -39,7 +38,7 @@ export function removalOvertakes({ version, adds }: RemovalOvertakes): void {
   before(async () => {
     sandbox = await StandAloneSandbox.start({ limits: 'none' });
     ends(() => sandbox.kill());
-    site = await AudienceSite.make({ version, serviceUrl: sandbox.url });
+    site = await AudienceSite.make({ serviceUrl: sandbox.url });
     ends(() => site.close());
     await site.start();
   });

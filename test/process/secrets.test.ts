@@ -173,7 +173,6 @@ describe('secrets', function () {
     // The least careful that a system can be about the files that its programs make.
     const umask = process.umask(0);
     const starting = NodeRed.start({
-      version: '5',
       flows: [],
       settings: {
         credentialSecret: 'of the test',

@@ -1,8 +1,9 @@
-// Two real Node-RED, 5 and 4.1, that share a queue in a real PostgreSQL: any of them may be killed, put to sleep or
+// Two real Node-RED, one of them a 5, that share a queue in a real PostgreSQL: any of them may be killed, put to sleep or
 // deployed. The long run does more of it, with three.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { cleanUps } from '../support/clean-up';
+import { nodeRedVersion } from '../support/node-red';
 import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
 import { count, since, tell } from './measured';
 import { repeatedMs, SharedRun, sleep } from './shared-run';
@@ -21,7 +22,7 @@ describe('two Node-RED that share a queue', function () {
     const database = await freshPostgresDatabase(server, 'audience_shared');
     ends(() => database.drop());
     run = await SharedRun.start({
-      versions: ['5', '4.1'],
+      versions: [nodeRedVersion, '5'],
       databaseUrl: database.url,
       faults: [{ kind: 'latency', beforeMs: [0, 40], afterMs: [0, 40] }],
     });

@@ -106,7 +106,6 @@ class Soak {
     try {
       relay = await Relay.open(sandbox.url);
       site = await AudienceSite.make({
-        version: '5',
         serviceUrl: relay.url,
         limits,
         settings: { instantAudience: { metrics: true } },

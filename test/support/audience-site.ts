@@ -16,7 +16,8 @@ import {
 } from './node-red';
 
 export interface SiteOptions {
-  readonly version: NodeRedVersion;
+  /** Another one than the run's, where several versions share a queue. */
+  readonly version?: NodeRedVersion;
   readonly serviceUrl: string;
   /** The account's limits; the documented ones unless said. */
   readonly limits?: Limits;
@@ -51,7 +52,7 @@ export function audienceFlow({
   serviceUrl,
   limits = documentedAccountLimits,
   databaseUrl,
-}: Omit<SiteOptions, 'version'>): FlowNode[] {
+}: SiteOptions): FlowNode[] {
   const inTab = (node: FlowNode, ...wires: string[][]): FlowNode => ({
     z: nodeIds.tab,
     x: 100,
@@ -144,9 +145,9 @@ export class AudienceSite {
   /** Starts Node-RED; `changed` holds from now on. */
   async start(changed: Partial<SiteOptions> = {}): Promise<void> {
     this.options = { ...this.options, ...changed };
-    const { databaseUrl, name, settings, through, env } = this.options;
+    const { version, databaseUrl, name, settings, through, env } = this.options;
     this.nodeRed = await NodeRed.start({
-      version: this.options.version,
+      ...(version !== undefined && { version }),
       userDir: this.userDir,
       flows: [...audienceFlow(this.options), ...(this.options.moreNodes ?? [])],
       credentials: {

@@ -1,22 +1,40 @@
-// A real Node-RED, 5 or 4.1, with the packed package in it as a user has it.
+// A real Node-RED with the packed package in it as a user has it: 5, or 4.1 where NODE_RED_VERSION says so.
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Packed } from '../../scripts/user-dir.mjs';
-import { node22 } from './node-22';
+import { nodeBinary, nodeJs, type NodeJsLine } from './node-js';
 
-export type NodeRedVersion = '5' | '4.1';
-export const nodeRedVersions: readonly NodeRedVersion[] = ['5', '4.1'];
+const root = path.join(__dirname, '..', '..');
+/** Each on the Node.js of many of its users: 4.1 on the oldest line that is admitted. */
+const versions = {
+  '5': { program: path.join(root, 'node_modules', 'node-red', 'red.js'), node: 24 },
+  '4.1': { program: path.join(root, 'node_modules', 'node-red-4', 'red.js'), node: 22 },
+} as const;
+
+export type NodeRedVersion = keyof typeof versions;
+
+/** Which Node-RED this run of the tests starts: `npm run test:4.1` sets it. */
+export const nodeRedVersion = versionOf(process.env.NODE_RED_VERSION ?? '5');
+/** The line of Node.js that it runs on. */
+export const nodeJsLine: NodeJsLine = versions[nodeRedVersion].node;
+
+function versionOf(name: string): NodeRedVersion {
+  if (!(name in versions)) throw new Error(`NODE_RED_VERSION is ${name}; it can be 5 or 4.1`);
+  return name as NodeRedVersion;
+}
 
 /** One object of a flow file. */
 export type FlowNode = { id: string; type: string } & Record<string, unknown>;
 
 export interface Start {
-  readonly version: NodeRedVersion;
+  /** Another one than `nodeRedVersion`: only for a test of several versions at the same time. */
+  readonly version?: NodeRedVersion;
+  /** Another line of Node.js than the version's. */
+  readonly node?: NodeJsLine;
   readonly flows?: readonly FlowNode[];
   /** By node id, as the credentials file has them. */
   readonly credentials?: Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -40,19 +58,8 @@ export interface Comms {
   readonly data: unknown;
 }
 
-const root = path.join(__dirname, '..', '..');
 /** A folder for each process of a test run, so that none takes away what another one uses. */
 const scratch = path.join(root, '.test', process.env.TEST_PART ?? 'alone');
-const repositoryNode = path.join(root, 'node_modules', 'node', 'bin', 'node');
-/** The tests' own node is the repository's when npm runs them; the path is for an editor that runs them itself. */
-const nodeBinary = existsSync(repositoryNode) ? repositoryNode : process.execPath;
-/** Each Node-RED on a Node.js of its users: the newest line that is admitted, and the oldest. */
-const nodeFor = (version: NodeRedVersion): Promise<string> | string =>
-  version === '4.1' ? node22() : nodeBinary;
-const programs: Readonly<Record<NodeRedVersion, string>> = {
-  '5': path.join(root, 'node_modules', 'node-red', 'red.js'),
-  '4.1': path.join(root, 'node_modules', 'node-red-4', 'red.js'),
-};
 /** What Node-RED logs as it starts, in English, German and Japanese (the setting `lang`). */
 const startedFlows = /Started flows|Flows sind gestartet|フローを開始しました/;
 const runningAt = /(?:now running at|Server wird jetzt auf|サーバは) (http:\S+)/;
@@ -111,13 +118,14 @@ export class NodeRed {
   }
 
   /** Resolves once flows have started and the admin API answers. */
-  static async start(start: Start): Promise<NodeRed> {
+  static async start(start: Start = {}): Promise<NodeRed> {
+    const version = start.version ?? nodeRedVersion;
     const userDir = start.userDir ?? (await freshUserDir());
     await writeUserFiles(userDir, start);
     const [program, ...args] = [
       ...(start.through ?? []),
-      await nodeFor(start.version),
-      programs[start.version],
+      await nodeJs(start.node ?? versions[version].node),
+      versions[version].program,
       '--userDir',
       userDir,
       '--settings',
@@ -128,7 +136,7 @@ export class NodeRed {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_OPTIONS: '', LANG: 'en_US.UTF-8', LC_ALL: '', ...start.env },
     });
-    const nodeRed = new NodeRed(child, start.version, userDir, start.userDir !== undefined);
+    const nodeRed = new NodeRed(child, version, userDir, start.userDir !== undefined);
     try {
       await nodeRed.logged(startedFlows, startMs);
       await nodeRed.logged(runningAt, startMs);
