@@ -1,4 +1,5 @@
-// npm test: the checks, the build, and every test once; the last line is the totals.
+// npm test: the checks, the build, and every test once, on Node-RED 5; npm run test:4.1: the tests of a real Node-RED once
+// more, on 4.1; npm run test:long: the long tests. The last line is the totals.
 //
 // npm test -- --grep words, or npm test -- test/outbox/**/*.test.ts, runs mocha on a part, without the checks.
 import { spawn } from 'node:child_process';
@@ -7,15 +8,15 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { node, root, run, seconds, tool, tsc } from './tools.mjs';
+import { must, node, root, run, seconds, tool, tsc } from './tools.mjs';
 import { installedTemplate, pack } from './user-dir.mjs';
 
 const inCi = Boolean(process.env.CI) && process.env.CI !== 'false';
 // mocha's own script, without the launcher that would put a process between: one process to end when it hangs.
 const mocha = ['--disable-warning=ExperimentalWarning', realpathSync(tool('mocha', 'lib/cli/cli.js'))];
 const scratch = path.join(root, '.test');
-/** Longer than the whole suite may take; only a test run that hangs gets there. */
-const hangMs = 15 * 60_000;
+/** Longer than a whole run may take; only one that hangs gets there. */
+const hangMs = 8 * 60_000;
 
 /** What the tests' processes share: the tarball's facts, and a user directory with it installed. */
 const made = path.join(scratch, 'package', 'made.json');
@@ -57,6 +58,11 @@ async function makePackage() {
   console.log(`  ok  package (${seconds(started)}${where})`);
 }
 
+/** Below test/: where a test starts a real Node-RED, so that it also runs on 4.1. */
+const withNodeRed = ['process', 'examples', 'browser'];
+/** Of the long tests those that also run on 4.1. */
+const longOnBoth = ['kill', 'redeploy', 'removal'].map((name) => `test/long/${name}.long.ts`);
+
 /**
  * Tests with a Node-RED wait more than they compute, so they run beside all the others: by the beginnings of
  * their paths below test/, in parts that take about as long as each other.
@@ -90,8 +96,8 @@ function splitIntoParts(files) {
   return parts.filter((part) => part.files.length > 0);
 }
 
-/** One mocha process. One that ends without having written its totals counts as a failure. */
-async function runMocha(args, index, env) {
+/** One mocha process, ended after `endMs`. One that ends without having written its totals counts as a failure. */
+async function runMocha(args, index, env, endMs = hangMs) {
   const totals = path.join(scratch, `totals-${index}.json`);
   await rm(totals, { force: true });
   const strict = inCi ? ['--forbid-pending', '--forbid-only'] : [];
@@ -104,7 +110,7 @@ async function runMocha(args, index, env) {
       env: { ...compileCache, ...process.env, ...env, MOCHA_TOTALS: totals },
     },
   );
-  const hung = setTimeout(() => child.kill('SIGKILL'), hangMs);
+  const hung = endMs === null ? undefined : setTimeout(() => child.kill('SIGKILL'), endMs);
   const code = await new Promise((resolve) => child.once('exit', (exit, signal) => resolve(exit ?? signal)));
   clearTimeout(hung);
   const ended = existsSync(totals) ? JSON.parse(await readFile(totals, 'utf8')) : null;
@@ -128,40 +134,63 @@ function sumUp(results) {
   return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
 }
 
-async function runAll() {
-  const started = performance.now();
-  console.log('Checks');
-  const failed = await runChecks();
-  let totals = { passed: 0, failed: 0, skipped: 0 };
-  if (!failed.includes('build')) {
-    await makePackage();
-    console.log('Tests');
-    const parts = splitIntoParts(globSync('test/**/*.test.ts', { cwd: root }).sort());
-    // The package was built a moment ago: the tests need not do it again.
-    const env = { PACKAGE_BUILT: '1', PACKAGE_MADE: made };
-    const runOne = async ({ name, files }, index) => {
-      const startedPart = performance.now();
-      const ended = await runMocha(files, index, { ...env, TEST_PART: String(index) });
-      // Whoever adds tests sees which part became too long.
-      console.log(`  --  ${name} (${seconds(startedPart)})`);
-      return ended;
-    };
-    totals = sumUp(await Promise.all(parts.map(runOne)));
-  }
-  if (failed.length > 0) console.log(`Failed checks: ${failed.join(', ')}`);
-  console.log(`All of it took ${seconds(started)}.`);
-  return { totals, ok: failed.length === 0 };
+/** Packs the package and runs these test files, in parts at the same time. */
+async function runFiles(files) {
+  await makePackage();
+  console.log(`Tests on Node-RED ${process.env.NODE_RED_VERSION}`);
+  // The package was built a moment ago: the tests need not do it again.
+  const env = { PACKAGE_BUILT: '1', PACKAGE_MADE: made };
+  const runOne = async (part, index) => {
+    const started = performance.now();
+    const ended = await runMocha(part.files, index, { ...env, TEST_PART: String(index) });
+    return { ...ended, part: part.name, took: seconds(started) };
+  };
+  const results = await Promise.all(splitIntoParts(files.sort()).map(runOne));
+  // Whoever adds tests sees which part became too long.
+  for (const { part, took } of results) console.log(`  --  ${took}: ${part}`);
+  return results;
 }
 
-async function runPart(args) {
+async function runAll() {
+  console.log('Checks');
+  const failedChecks = await runChecks();
+  if (failedChecks.includes('build')) return { results: [], failedChecks };
+  return { results: await runFiles(globSync('test/**/*.test.ts', { cwd: root })), failedChecks };
+}
+
+async function runWithNodeRed() {
+  console.log('Build');
+  await must(node, ['scripts/build.mjs']);
+  return { results: await runFiles(globSync(`test/{${withNodeRed}}/**/*.test.ts`, { cwd: root })) };
+}
+
+async function runPart(args, files) {
   const named = args.some((arg) => arg.endsWith('.ts') || arg.startsWith('test'));
-  return { totals: sumUp([await runMocha(named ? args : [...args, 'test/**/*.test.ts'], 0, {})]), ok: true };
+  return { results: [await runMocha(named ? args : [...args, files], 0, {})] };
+}
+
+async function runLong(args) {
+  const results = [await runMocha([...args, 'test/long/**/*.ts'], 0, {}, null)];
+  results.push(await runMocha([...args, ...longOnBoth], 0, { NODE_RED_VERSION: '4.1' }, null));
+  return { results };
+}
+
+function runChosen(args) {
+  if (args[0] === 'long') return runLong(args.slice(1));
+  if (args[0] !== '4.1') return args.length > 0 ? runPart(args, 'test/**/*.test.ts') : runAll();
+  process.env.NODE_RED_VERSION = '4.1';
+  const more = args.slice(1);
+  return more.length > 0 ? runPart(more, `test/{${withNodeRed}}/**/*.test.ts`) : runWithNodeRed();
 }
 
 await mkdir(scratch, { recursive: true });
-const args = process.argv.slice(2);
-const { totals, ok } = args.length > 0 ? await runPart(args) : await runAll();
+process.env.NODE_RED_VERSION ??= '5';
+const started = performance.now();
+const { results, failedChecks = [] } = await runChosen(process.argv.slice(2));
+const totals = sumUp(results);
+if (failedChecks.length > 0) console.log(`Failed checks: ${failedChecks.join(', ')}`);
+console.log(`All of it took ${seconds(started)}.`);
 const ran = totals.passed + totals.failed > 0;
 if (!ran) console.log('No test ran.');
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
-process.exitCode = ok && ran && totals.failed === 0 ? 0 : 1;
+process.exitCode = ran && totals.failed === 0 && failedChecks.length === 0 ? 0 : 1;
