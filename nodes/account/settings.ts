@@ -158,7 +158,7 @@ function loginOf(saved: Saved): Login {
 
 function originOf(serviceUrl: string): string {
   const url = new URL(serviceUrl);
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+  return `${url.origin}${url.pathname.replace(/(?<!\/)\/+$/, '')}`;
 }
 
 function textOf(value: unknown): string | undefined {

@@ -102,7 +102,7 @@ export class ServiceClient {
       return {
         alerts,
         origin: url.origin,
-        basePath: url.pathname.replace(/\/+$/, ''),
+        basePath: url.pathname.replace(/(?<!\/)\/+$/, ''),
         label: proxyUrl === null ? url.host : `${url.host} (through the proxy ${proxyUrl.host})`,
         dispatcher:
           proxyUrl === null

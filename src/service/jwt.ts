@@ -42,9 +42,10 @@ const sentences = {
 
 /** The key, or a sentence that says why it is none. */
 function readKey(text: string): KeyObject | string {
-  const pem = /-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----/s.exec(unescaped(text));
-  const [, label, body] = pem ?? [];
-  if (label === undefined || body === undefined) return sentences.notPem;
+  const [, label, rest] = /-----BEGIN ([A-Z0-9 ]+)-----(.*)$/s.exec(unescaped(text)) ?? [];
+  const end = rest?.indexOf(`-----END ${label}-----`) ?? -1;
+  if (label === undefined || rest === undefined || end < 0) return sentences.notPem;
+  const body = rest.slice(0, end);
   if (label.startsWith('ENCRYPTED') || body.includes('ENCRYPTED')) return sentences.encrypted;
   if (label.includes('PUBLIC KEY')) return sentences.publicKey;
   if (label.includes('CERTIFICATE')) return sentences.certificate;

@@ -233,7 +233,7 @@ function said({ status, body, secrets = [] }: HttpReply, envelope: Envelope | nu
 
 /** A page of a gateway without its tags. */
 function wordsOf(body: string): string {
-  return body.slice(0, 2000).replace(/<[^>]*>/g, ' ');
+  return body.slice(0, 2000).replace(/<[^<>]*>/g, ' ');
 }
 
 function textOf(envelope: Envelope | null, key: string): string | null {

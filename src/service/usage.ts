@@ -140,14 +140,20 @@ function readLog(text: string): UsageLog {
     other: [],
   };
   for (const line of text.split(/\r?\n/).filter((one) => one.trim() !== '')) {
-    const [, heading = '', rest = ''] = /^\s*([A-Za-z ]+?)\s*(?:\([^)]*\))?\s*:(.*)$/.exec(line) ?? [];
-    const name = heading.toLowerCase();
+    const { name, rest } = headed(line);
     if (Object.hasOwn(headings, name)) {
       const { list, read } = headings[name as keyof typeof headings];
       for (const one of read(rest)) log[list].push(one);
     } else log.other.push(line);
   }
   return log as unknown as UsageLog;
+}
+
+/** `Valid additions (user id, segment id, expiration): …`: the name in small letters, and what follows the colon. */
+function headed(line: string): { readonly name: string; readonly rest: string } {
+  const colon = line.indexOf(':');
+  const [name = ''] = line.slice(0, Math.max(0, colon)).split('(', 1);
+  return { name: name.trim().toLowerCase(), rest: line.slice(colon + 1) };
 }
 
 function readUsers(rest: string): string[] {
@@ -158,19 +164,48 @@ function readUsers(rest: string): string[] {
 }
 
 function readSegments(rest: string): LoggedSegment[] {
-  const tuple = /\(\s*(-?\d+)\s*,\s*u?(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|None)\s*,\s*(-?\d+)\s*\)/g;
-  return [...rest.matchAll(tuple)].map(([, id, single, double, memberId]) => ({
-    id: Number(id),
-    code: (single ?? double ?? '').replace(/\\(.)/g, '$1'),
-    memberId: Number(memberId),
-  }));
+  return tuplesIn(rest).flatMap(([id = '', code = '', memberId = '']) => {
+    if (!whole.test(id) || !whole.test(memberId)) return [];
+    return [{ id: Number(id), code: code === 'None' ? '' : code, memberId: Number(memberId) }];
+  });
 }
 
+/** User ids stand in them as they are: one that holds a comma or a bracket cannot be read. */
 function readAssociations(rest: string): LoggedAssociation[] {
-  const tuple = /\(\s*'?([^,()']+?)'?\s*,\s*(-?\d+)\s*,\s*(-?\d+)\s*\)/g;
-  return [...rest.matchAll(tuple)].map(([, userId = '', segmentId, expiration]) => ({
-    userId,
-    segmentId: Number(segmentId),
-    expirationMinutes: Number(expiration),
-  }));
+  const closed = rest.split(')').slice(0, -1);
+  return closed.flatMap((text) => {
+    const parts = text.slice(text.lastIndexOf('(') + 1).split(',');
+    const [user = '', segment = '', expiration = ''] = parts.map((part) => part.trim());
+    const userId = user.replaceAll("'", '');
+    if (userId === '' || !whole.test(segment) || !whole.test(expiration) || parts.length > 3) return [];
+    return [{ userId, segmentId: Number(segment), expirationMinutes: Number(expiration) }];
+  });
+}
+
+const whole = /^-?\d+$/;
+
+/**
+ * The parts of each tuple, such as `(1, 'it\'s', 2)`, quoted as Python does it. Read character by character, since a
+ * pattern with quotes, blanks and brackets in it takes more than linear time, or room, for some text.
+ */
+function tuplesIn(text: string): string[][] {
+  const tuples: string[][] = [];
+  let parts: string[] = [];
+  let part = '';
+  let quote = '';
+  for (let at = 0; at < text.length; at += 1) {
+    const mark = text.charAt(at);
+    if (quote !== '') {
+      if (mark === quote) quote = '';
+      else if (mark === '\\') part += text.charAt((at += 1));
+      else part += mark;
+    } else if (mark === '(') [parts, part] = [[], ''];
+    else if (mark === ',' || mark === ')') {
+      parts.push(part);
+      part = '';
+      if (mark === ')') tuples.push(parts.splice(0));
+    } else if (mark === "'" || mark === '"') [quote, part] = [mark, ''];
+    else if (mark.trim() !== '') part += mark;
+  }
+  return tuples;
 }

@@ -54,5 +54,5 @@ function queueKeyOf({ environment, serviceUrl, member, queue, encryptIds }: Queu
 }
 
 function addressOf(url: URL): string {
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+  return `${url.origin}${url.pathname.replace(/(?<!\/)\/+$/, '')}`;
 }
