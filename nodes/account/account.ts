@@ -2,6 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import type { Node, NodeAPI, NodeConstructor, NodeDef } from 'node-red';
+import { printable } from '../../src/audience/foreign-text';
+import { shortenThrown } from '../../src/audience/issues';
 import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';
 import { letterWithout } from '../../src/delivery/shared-ends';
 import type { SharedRequest } from '../../src/delivery/shared-request';
@@ -53,7 +55,7 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
   const settings = readSettings({ ...config, ...node.credentials });
   const open = (): Promise<Hold | Problem> =>
     'key' in settings ? Promise.resolve(settings) : openHold(RED, node, name, settings);
-  const holder = new Holder(open, (error) => node.error(messageOf(error)));
+  const holder = new Holder(open, (error) => node.error(shortenThrown(error)));
   node.on('close', (done: () => void) => {
     void holder.close().then(done, done);
   });
@@ -115,7 +117,7 @@ function problemOf(account: string, error: unknown): Problem {
     const key = error.onlyEncryption ? 'error.queue_encryption_differs' : 'error.queue_kinds_differ';
     return { key, params: { account, other: error.otherAccountName } };
   }
-  return { key: 'error.account_unusable', params: { account, reason: messageOf(error) } };
+  return { key: 'error.account_unusable', params: { account, reason: shortenThrown(error) } };
 }
 
 async function joinSandbox(RED: NodeAPI, node: Node): Promise<string> {
@@ -148,8 +150,13 @@ function requestOf(
     connection: createHash('sha256').update(JSON.stringify(connection)).digest('hex'),
     connect: () => new ServiceClient(connection),
     openOutbox: () => openOutbox(RED, node, settings),
-    log: (level, text) =>
-      level === 'info' ? node.log(text) : level === 'warn' ? node.warn(text) : node.error(text),
+    log: (level, text) => {
+      // It quotes the service, databases, other instances and entries.
+      const line = printable(text, 4_000);
+      if (level === 'info') node.log(line);
+      else if (level === 'warn') node.warn(line);
+      else node.error(line);
+    },
   };
 }
 
@@ -200,8 +207,4 @@ function openOnDisk(
     warn(error.message);
     return new MemoryOutbox();
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

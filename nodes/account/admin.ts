@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
+import { shortenThrown } from '../../src/audience/issues';
 import type { Engines } from '../../src/delivery/engines';
 import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
@@ -300,8 +301,7 @@ function incomplete(problem: Problem): TestResult & { readonly problem: Problem 
 }
 
 function unexpected(error: unknown): TestResult {
-  const reason = error instanceof Error ? error.message : String(error);
-  return { result: 'unexpected', level: 'bad', params: { reason } };
+  return { result: 'unexpected', level: 'bad', params: { reason: shortenThrown(error) } };
 }
 
 function isRecord(value: unknown): value is Saved {

@@ -1,6 +1,7 @@
 // An admin route that shows who is in which segment of the sandbox, for people who try things out.
 
 import type { NodeAPI } from 'node-red';
+import { shortenThrown } from '../../src/audience/issues';
 import type { MembersQuery, Sandbox } from '../../src/sandbox/sandbox';
 import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
 
@@ -15,7 +16,7 @@ export function serveSandboxMembers(RED: NodeAPI, sandbox: SharedSandbox): void 
     }
     const answer = (live: Sandbox): void => void response.json(live.members(queryOf(request.query)));
     running.then(answer).catch((error: unknown) => {
-      response.status(503).json({ error: error instanceof Error ? error.message : String(error) });
+      response.status(503).json({ error: shortenThrown(error) });
     });
   });
 }

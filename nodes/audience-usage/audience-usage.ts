@@ -2,7 +2,7 @@
 
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
 import { readEventTime } from '../../src/audience/event-time';
-import { shorten } from '../../src/audience/issues';
+import { shorten, shortenThrown } from '../../src/audience/issues';
 import { evaluateInput, Failed, settle, type CompiledInput } from '../../src/audience/typed-inputs';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import {
@@ -243,9 +243,7 @@ class UsageNode {
   private toldFailure(error: unknown): Error {
     if (this.problem === null) this.show('stopped', 'failed');
     if (error instanceof NoReport) return error;
-    return new Error(
-      this.RED._('error.unexpected', { reason: error instanceof Error ? error.message : String(error) }),
-    );
+    return new Error(this.RED._('error.unexpected', { reason: shortenThrown(error) }));
   }
 
   // ── Ranges ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -285,7 +283,7 @@ class UsageNode {
     try {
       get = typedInputsOf(this.RED, this.node)(String(value), typeof type === 'string' ? type : 'msg');
     } catch (error) {
-      throw wrong(error instanceof Error ? error.message : String(error));
+      throw wrong(shortenThrown(error));
     }
     const found = await settle(evaluateInput({ path, source: path, get }, { message, item: undefined }));
     if (found instanceof Failed) throw wrong(found.reason);

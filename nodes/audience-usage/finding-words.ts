@@ -1,5 +1,7 @@
 // Findings as sentences in the editor's language.
 
+import { printable } from '../../src/audience/foreign-text';
+import { maxTextChars } from '../../src/audience/identifiers';
 import type { Finding, SegmentFinding } from '../../src/reconcile/findings';
 import type { Words } from '../shared/words';
 
@@ -43,7 +45,8 @@ function sentenceOf(words: Words, finding: Finding): string {
 }
 
 function segmentText(words: Words, { segment, member }: SegmentFinding): string {
-  return typeof segment === 'number' ? String(segment) : words._('finding.code', { code: segment, member });
+  if (typeof segment === 'number') return String(segment);
+  return words._('finding.code', { code: printable(segment, maxTextChars), member });
 }
 
 function whatText(words: Words, { adds, removes }: SegmentFinding): string {

@@ -1,6 +1,7 @@
 // Tells the flow what became of a message's entries: on which output, with what in `msg.audience`, or as an error.
 
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
+import { shortenThrown } from '../../src/audience/issues';
 import { entryBody } from '../../src/audience/serialise';
 import type { Recovered } from '../../src/delivery/engine';
 import type { Summary, TicketEnd } from '../../src/delivery/tickets';
@@ -91,7 +92,7 @@ export class Reporter {
       if (rejected.length > 0) this.recoveredRejected(rejected);
     } catch (error) {
       // The engine tells others after this.
-      this.node.error(this.RED._('error.unexpected', { reason: String(error) }));
+      this.node.error(this.RED._('error.unexpected', { reason: shortenThrown(error) }));
     }
   }
 

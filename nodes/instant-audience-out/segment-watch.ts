@@ -2,6 +2,7 @@
 
 import type { NodeAPI } from 'node-red';
 import { fixedSegments } from '../../src/audience/fixed-segments';
+import { shortenThrown } from '../../src/audience/issues';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import { checkSegments, type SegmentWarning } from '../../src/reconcile/segment-check';
 import { readWithToken } from '../../src/service/read-with-token';
@@ -74,7 +75,7 @@ export class SegmentWatch {
     try {
       this.failure = await this.check();
     } catch (error) {
-      this.failure = error instanceof Error ? error.message : String(error);
+      this.failure = shortenThrown(error);
     }
     if (!this.stopped) this.lookIn(this.failure === null ? everyMs : againAfterMs);
   }

@@ -1,5 +1,7 @@
 // Warnings about segments in the editor's language: a sentence for the log, a few words for the status.
 
+import { printable } from '../../src/audience/foreign-text';
+import { maxTextChars } from '../../src/audience/identifiers';
 import type { SegmentWarning } from '../../src/reconcile/segment-check';
 import type { Words } from '../shared/words';
 
@@ -36,12 +38,13 @@ const remarks: Readonly<Record<SegmentWarning['kind'], string>> = {
 
 /** What the sentence of a warning needs, at this time (epoch ms). */
 export function segmentParams(warning: SegmentWarning, nowMs: number): Record<string, string | number> {
-  const { segment } = warning;
+  const { segment: raw } = warning;
+  const segment = typeof raw === 'number' ? raw : printable(raw, maxTextChars);
   switch (warning.kind) {
     case 'foreign':
       return { segment, member: warning.member };
     case 'otherCase':
-      return { segment, listed: warning.listed };
+      return { segment, listed: printable(warning.listed, maxTextChars) };
     case 'young':
       return { segment, minutes: Math.max(1, Math.ceil((warning.untilMs - nowMs) / 60_000)) };
     case 'unknown':

@@ -1,6 +1,7 @@
 // The runtime of the tab "Audience": a Node-RED plugin. It samples the last hour, serves the tab, and emits metrics.
 
 import type { NodeAPI } from 'node-red';
+import { printable } from '../../src/audience/foreign-text';
 import { sampleEveryMs } from '../../src/delivery/history';
 import { segmentWatches } from '../instant-audience-out/segment-watch';
 import type { Account } from '../account/account-api';
@@ -41,7 +42,9 @@ export = (RED: PluginAPI): void => {
         ?.engine.monitor.history.list() ?? [],
   });
   serveSidebar(RED, {
-    actions: new Actions(engines, left, leftShared, (text) => RED.log.info(`[instant-audience] ${text}`)),
+    actions: new Actions(engines, left, leftShared, (text) =>
+      RED.log.info(`[instant-audience] ${printable(text, 4_000)}`),
+    ),
     watchers,
     left,
     leftShared,

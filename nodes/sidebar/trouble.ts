@@ -1,5 +1,6 @@
 // What went wrong with a queue, as the tab tells it: a code for the editor's words, and the system's own sentence.
 
+import { shortenThrown } from '../../src/audience/issues';
 import { OutboxError } from '../../src/outbox/outbox';
 
 type Code = OutboxError['code'];
@@ -13,7 +14,7 @@ export interface Trouble {
 
 /** `where` the queue is: what a code means differs. */
 export function troubleOf(error: unknown, where: 'file' | 'database' = 'file'): Trouble {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = shortenThrown(error);
   if (!(error instanceof OutboxError)) return { trouble: 'unexpected', reason };
   return { trouble: where === 'file' ? error.code : `database_${error.code}`, reason };
 }

@@ -1,5 +1,6 @@
 // How messages end that were not taken.
 
+import { shortenThrown } from '../audience/issues';
 import { OutboxError } from '../outbox/outbox';
 import type { QueueCaps } from './intake';
 import type { TicketEnd } from './tickets';
@@ -29,5 +30,5 @@ export function queueFullEnd(waiting: number, caps: QueueCaps): Failed {
 
 export function asOutboxError(error: unknown): OutboxError {
   if (error instanceof OutboxError) return error;
-  return new OutboxError('failed', error instanceof Error ? error.message : String(error), { cause: error });
+  return new OutboxError('failed', shortenThrown(error), { cause: error });
 }

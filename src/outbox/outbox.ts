@@ -3,6 +3,8 @@
 // Rows are numbered in the order in which they were taken. The engine appends, reads pages in order (one cursor
 // per lane), and says in one commit what has ended. A store keeps rows until it is told; it never decides.
 
+import { printable } from '../audience/foreign-text';
+
 /** Rows with a removal are read ahead of the others, so that a buyer does not wait behind viewers. */
 export type Lane = 'add' | 'removal';
 export const lanes: readonly Lane[] = ['removal', 'add'];
@@ -177,7 +179,8 @@ export class OutboxError extends Error {
     message: string,
     options?: ErrorOptions,
   ) {
-    super(message, options);
+    // It quotes paths, databases and drivers.
+    super(printable(message, 4_000), options);
     this.name = 'OutboxError';
   }
 }

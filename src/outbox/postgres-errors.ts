@@ -1,5 +1,6 @@
 // What PostgreSQL, TLS and the network say, as an OutboxError with a sentence for the person who runs Node-RED.
 
+import { printable } from '../audience/foreign-text';
 import { OutboxError } from './outbox';
 import type { Address } from './postgres-address';
 
@@ -102,6 +103,7 @@ function detailOf(reason: unknown, { password }: Address): string {
   if (password !== undefined) {
     for (const secret of [password, encodeURIComponent(password)]) text = text.replaceAll(secret, '***');
   }
+  text = printable(text, 300);
   return state === '' ? text : `${text}, SQLSTATE ${state}`;
 }
 

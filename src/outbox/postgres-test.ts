@@ -1,5 +1,6 @@
 // Whether a database can hold a shared queue, tried for somebody who fills in a form. Nothing in it is changed.
 
+import { shortenThrown } from '../audience/issues';
 import { OutboxError } from './outbox';
 import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
 import { troubleOf, type Trouble } from './postgres-errors';
@@ -42,7 +43,7 @@ export async function testDatabase(tested: TestedDatabase): Promise<DatabaseTest
   try {
     address = addressOf(tested.url, tested.tls ?? null);
   } catch (error) {
-    return { kind: 'failed', host: '', code: 'url', reason: messageOf(error) };
+    return { kind: 'failed', host: '', code: 'url', reason: shortenThrown(error) };
   }
   const host = address.hosts.map(nameOf).join(', ');
   try {
@@ -115,8 +116,4 @@ async function lookInto(line: Line, schema: string): Promise<WithoutHost<Databas
      FROM ${schema}.total`,
   );
   return { kind: 'works', isNew: false, waiting: queue?.waiting ?? 0, sender: queue?.sender ?? null };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

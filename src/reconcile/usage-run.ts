@@ -1,5 +1,6 @@
 // Reads the usage statistics of a range, keeps what they say, and compares them with what was sent.
 
+import { shortenThrown } from '../audience/issues';
 import { hourMs, hourOf, keptHours, type HourRing } from '../outbox/hour-ring';
 import type { SentHour, SentLedger } from '../delivery/sent-counts';
 import type { ReadFailure, ReadOutcome } from '../service/outcome';
@@ -105,7 +106,7 @@ async function keptBefore(
     }
     return { sent: hours, processed, readFrom };
   } catch (error) {
-    return { error: messageOf(error) };
+    return { error: shortenThrown(error) };
   }
 }
 
@@ -125,7 +126,7 @@ async function compare(
     for (const hour of fresh.values())
       if (hour.hour > oldest) await history.put({ ...hour, readAtMs: nowMs });
   } catch (error) {
-    return { error: messageOf(error) };
+    return { error: shortenThrown(error) };
   }
   const flow = new Flow({
     sent: kept.sent,
@@ -174,8 +175,4 @@ function sumOf(hour: number, accounts: SentHour): SentOfHour {
 
 function unknownUsersOf(hours: readonly UsageHour[]): string[] {
   return [...new Set(hours.flatMap(({ log }) => log?.inactiveUsers ?? []))];
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

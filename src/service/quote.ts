@@ -1,4 +1,5 @@
 // The service's own words inside our sentences: short, on one line, and without anything that looks like a token.
+import { printable } from '../audience/foreign-text';
 import { withoutSecrets } from './secrets';
 
 const MAX_CHARS = 200;
@@ -16,13 +17,12 @@ export function quote(text: string | null | undefined, secrets: readonly string[
  */
 export function safeWords(text: string | null | undefined, secrets: readonly string[] = []): string {
   if (text === null || text === undefined) return '';
-  const line = blotted(text, secrets);
-  return line.length > MAX_CHARS ? `${line.slice(0, MAX_CHARS)}…` : line;
+  return printable(blotted(text, secrets), MAX_CHARS);
 }
 
 /** A code of the service, which stands without quotes. */
 export function quoteCode(code: string, secrets: readonly string[] = []): string {
-  return blotted(code, secrets).slice(0, MAX_CODE_CHARS);
+  return printable(blotted(code, secrets), MAX_CODE_CHARS);
 }
 
 function blotted(text: string, secrets: readonly string[]): string {

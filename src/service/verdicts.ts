@@ -5,6 +5,7 @@
 // moves on in its own list, which keeps the whole linear in entries plus warnings.
 import type { SegBlock } from '../audience/entry';
 import type { EntryVerdict, Warning } from './outcome';
+import { safeWords } from './quote';
 import { asObject, type Envelope } from './schemas';
 
 /** An entry of the posted body, as JSON.parse gives it. */
@@ -66,15 +67,18 @@ export function verdicts(sent: readonly SentEntry[], warnings: readonly Warning[
 interface Classified extends Reason {
   readonly kind: WarningKind;
   readonly entity: Envelope | null;
+  /** As it came; `message` is what is shown. */
+  readonly raw: string;
 }
 
-function classify({ message, entity: raw }: Warning): Classified {
-  const trimmed = message.trim();
-  const entity = asObject(raw);
-  const row = known.find(({ pattern }) => pattern.test(trimmed));
-  if (row !== undefined) return { kind: row.kind, code: row.code, message: trimmed, entity };
+function classify(warning: Warning): Classified {
+  const raw = warning.message.trim();
+  const entity = asObject(warning.entity);
+  const told = { entity, raw, message: safeWords(raw) };
+  const row = known.find(({ pattern }) => pattern.test(raw));
+  if (row !== undefined) return { ...told, kind: row.kind, code: row.code };
   const isBlock = entity !== null && ('seg_id' in entity || 'seg_code' in entity);
-  return { kind: isBlock ? 'unknownBlock' : 'unknown', code: 'unknown', message: trimmed, entity };
+  return { ...told, kind: isBlock ? 'unknownBlock' : 'unknown', code: 'unknown' };
 }
 
 function partition<T>(list: readonly T[], first: (one: T) => boolean): [T[], T[]] {
@@ -207,8 +211,8 @@ function claimPlace(all: Claims, rejected: Claims, warning: Classified): number 
 }
 
 /** Warnings of one kind name an entry once; unknown ones are told apart by their words. */
-function laneOf({ code, message }: Classified): string {
-  return code === 'unknown' ? `unknown ${message}` : code;
+function laneOf({ code, raw }: Classified): string {
+  return code === 'unknown' ? `unknown ${raw}` : code;
 }
 
 /** Items under several keys each; a claim takes an item once per lane, by the first key that has one left. */
@@ -289,9 +293,9 @@ function entryKeys(entry: Envelope): string[] {
 }
 
 /** The keys by which a warning finds its entry, best first. Without a domain the platform's own ids come first. */
-function lookupKeys({ entity, message }: Classified): string[] {
-  if (entity === null || 'rt_segment' in entity) return namedKeys(message);
-  if (!('user_id' in entity) && !('seg_block' in entity)) return namedKeys(message);
+function lookupKeys({ entity, raw }: Classified): string[] {
+  if (entity === null || 'rt_segment' in entity) return namedKeys(raw);
+  if (!('user_id' in entity) && !('seg_block' in entity)) return namedKeys(raw);
   const id = idOf(entity.user_id);
   const domain = domainOf(entity);
   const blocks = blocksKey(entity.seg_block);
@@ -305,8 +309,11 @@ function lookupKeys({ entity, message }: Classified): string[] {
 
 /** `No valid segments for user_id: X.` names its user even where the entity does not. */
 function namedKeys(message: string): string[] {
-  const id = /for user_id: (.*?)\.?$/i.exec(message)?.[1];
-  return id === undefined ? [] : [key('i', id), key('f', id.toLowerCase())];
+  const named = / for user_id: /i.exec(message);
+  if (named === null) return [];
+  const rest = message.slice(named.index + named[0].length);
+  const id = rest.endsWith('.') ? rest.slice(0, -1) : rest;
+  return [key('i', id), key('f', id.toLowerCase())];
 }
 
 /** The whole block, then its identity alone. */
