@@ -24,6 +24,9 @@ import { segmentRemark, segmentSentence } from './segment-words';
 import { StatusLine } from './status-line';
 import { accountStatus } from './status-words';
 
+/** So many rejected entries of a message are told all their issues, the others the first of them. */
+const mostFullyTold = 100;
+
 type Send = Delivery['send'];
 type Done = Delivery['done'];
 
@@ -91,7 +94,7 @@ class OutNode {
     node.on('input', (message, send, done) => this.input(message, send, this.onceOnly(done)));
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
     if (read instanceof Error) {
-      this.fail({ key: 'error.input_invalid', params: { reason: read.message } }, 'input_invalid');
+      this.fail({ key: 'error.input_invalid', params: { reason: shortenThrown(read) } }, 'input_invalid');
     } else if (account === null) {
       const key = this.config.account ? 'account_disabled_or_missing' : 'no_account';
       this.fail({ key: `error.${key}` }, key);
@@ -266,7 +269,7 @@ class OutNode {
     }
     this.untaken.add(done);
     const failed = (error: unknown): void =>
-      done(new Error(this.RED._('error.erase_failed', { reason: toError(error).message })));
+      done(new Error(this.RED._('error.erase_failed', { reason: shortenThrown(error) })));
     engine.erase(read.keys, read.id).then(() => done(), failed);
   }
 
@@ -308,7 +311,7 @@ class OutNode {
     const rejected: Rejection[] = [];
     // By index, since a hole in an array is a mistake too, and not nothing.
     for (let index = 0; index < entries.length; index += 1) {
-      const checked = checkEntry(entries[index]);
+      const checked = checkEntry(entries[index], rejected.length < mostFullyTold ? {} : { mostIssues: 1 });
       if (checked.ok) {
         valid.push(checked.entry);
         indexes.push(index);

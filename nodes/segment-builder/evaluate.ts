@@ -1,6 +1,8 @@
 // Typed inputs that only the runtime can evaluate, for the preview in the form: flow, global, env and expressions.
 
 import type { Node, NodeAPI } from 'node-red';
+import { boundedJson } from '../../src/audience/bounded-json';
+import { shortenThrown } from '../../src/audience/issues';
 import { Later } from '../../src/audience/typed-inputs';
 import { typedInputsOf } from '../shared/typed-input';
 
@@ -48,20 +50,15 @@ async function answer(
     return replyOf(found instanceof Later ? await found.value : found);
   } catch (error) {
     if (error instanceof NotDeployed) return { code: 'notDeployed' };
-    const told = (error as { message?: unknown } | null)?.message;
-    return { error: typeof told === 'string' ? told : String(error) };
+    return { error: shortenThrown(error) };
   }
 }
 
 /** Only what JSON holds reaches the form. */
 function replyOf(value: unknown): Reply {
   if (value === undefined) return {};
-  const text = JSON.stringify(value, (_key, each: unknown) =>
-    typeof each === 'bigint' ? String(each) : each,
-  );
-  return (text as string | undefined) !== undefined && text.length > maxChars
-    ? { code: 'tooLarge' }
-    : { value };
+  const text = boundedJson(value, maxChars);
+  return text === null ? { code: 'tooLarge' } : { value: JSON.parse(text) };
 }
 
 class NotDeployed extends Error {}

@@ -1,7 +1,8 @@
 // The segment builder's runtime: reads its saved properties, hands messages to src/audience, sends what comes back.
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
 import { compileBuilder, type Builder, type BuildResult } from '../../src/audience/build';
-import { shorten, type Issue } from '../../src/audience/issues';
+import { isObject } from '../../src/audience/check';
+import { shorten, shortenThrown, type Issue } from '../../src/audience/issues';
 import { InOrder } from '../shared/in-order';
 import { migrate } from '../shared/migrations';
 import { typedInputsOf } from '../shared/typed-input';
@@ -65,8 +66,7 @@ function watchOf(node: Node, watches: Map<string, MessageWatch>): MessageWatch {
 function placeOf(RED: NodeAPI, config: SegmentBuilderDef): Place | Issue {
   const { output, outputType } = config;
   if (outputType !== 'msg') {
-    const got = typeof outputType === 'string' ? outputType : shorten(outputType);
-    return { code: 'config_choice', path: 'output', params: { got, known: 'msg' } };
+    return { code: 'config_choice', path: 'output', params: { got: shorten(outputType), known: 'msg' } };
   }
   if (typeof output !== 'string' || output === '')
     return { code: 'config_empty', path: 'output', params: {} };
@@ -78,8 +78,7 @@ function placeOf(RED: NodeAPI, config: SegmentBuilderDef): Place | Issue {
       };
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : 'not a property';
-    return { code: 'config_invalid', path: 'output', params: { reason } };
+    return { code: 'config_invalid', path: 'output', params: { reason: shortenThrown(error) } };
   }
   return (message, value) => RED.util.setMessageProperty(message, output, value, true);
 }
@@ -179,8 +178,8 @@ class Delivery {
   /** Out of the second output, or an error where nobody listens there. */
   private reject(message: Message, rejected: readonly Rejection[], total: number): Error | undefined {
     if (!this.rejectsWired()) return this.rejectedError(rejected, total);
-    const before = message.audience;
-    message.audience = { ...(typeof before === 'object' && before !== null ? before : {}), rejected };
+    const { audience } = message;
+    message.audience = isObject(audience) ? { ...audience, rejected } : { rejected };
     this.send([null, message]);
     return undefined;
   }
@@ -205,6 +204,7 @@ class Delivery {
   }
 }
 
+/** Its own words alone: what a message's getter throws may be anything. */
 function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
+  return new Error(shortenThrown(error), { cause: error });
 }

@@ -4,6 +4,7 @@ import { checkEntry } from './check';
 import { compilePlan, draftOf, ValueReader, type Plan } from './draft';
 import type { Entry } from './entry';
 import { shorten, type Issue } from './issues';
+import { maxEntries } from './read-input';
 import {
   evaluateInput,
   Failed,
@@ -90,6 +91,10 @@ function buildList(
       kind: 'refused',
       issue: { code: 'items_not_array', path: input.source, params: { got: shorten(list) } },
     };
+  }
+  if (list.length > maxEntries) {
+    const params = { got: list.length, max: maxEntries };
+    return { kind: 'refused', issue: { code: 'items_too_many', path: input.source, params } };
   }
   return buildFrom(buildItem, message, list, []);
 }

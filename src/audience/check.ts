@@ -5,25 +5,25 @@ import { blockOf } from './block-cache';
 import { utf8Bytes } from './bytes';
 import type { Block, CheckedEntry } from './entry';
 import { readEventTime } from './event-time';
+import { printable } from './foreign-text';
 import { isPlain, readDomain, readUserId, textProblem, userIdProblem } from './identifiers';
 import { shorten, shortenThrown, type Issue, type IssueCode, type Problem } from './issues';
 import { userKeyOf } from './keys';
 
-/** A request's body stays under this many bytes (spec section 3, "Limits"). */
-export const maxBodyBytes = 1_000_000;
 /** Blocks in one entry. The engine spreads more than 100 over requests; this only bounds one entry's memory. */
 export const maxBlocks = 10_000;
 /** The largest `value` and `expiration`: the service's int. */
 export const maxInt = 2_147_483_647;
+/** A longer text is no number and no keyword, whatever it holds. */
+export const maxWordChars = 64;
 /** An entry with ten thousand bad blocks is told about the first of them. */
 export const maxIssues = 20;
-
-/** What a body adds to one user's head and one block's head: the envelope and the widest expiration. */
-const bodyFrameBytes = '{"rt_segment":[]}]}}'.length + `,"expiration":${maxInt}`.length;
 
 export interface CheckOptions {
   /** Lets a domain outside the service's list pass even if the entry does not say `custom_domain`. */
   readonly allowCustomDomain?: boolean;
+  /** The check ends with so many issues; `maxIssues` unless said. */
+  readonly mostIssues?: number;
 }
 
 export type CheckResult =
@@ -35,6 +35,8 @@ class Findings {
   private found: Issue[] | null = null;
   count = 0;
 
+  constructor(private readonly most: number) {}
+
   get issues(): readonly Issue[] {
     return this.found ?? [];
   }
@@ -42,7 +44,7 @@ class Findings {
   add(code: IssueCode, path: string, params: Issue['params'] = {}): void {
     this.count++;
     this.found ??= [];
-    if (this.found.length < maxIssues) this.found.push({ code, path, params });
+    if (this.found.length < this.most) this.found.push({ code, path, params });
   }
 
   addProblem(problem: Problem, path: string): void {
@@ -50,16 +52,16 @@ class Findings {
   }
 
   get full(): boolean {
-    return this.count >= maxIssues;
+    return this.count >= this.most;
   }
 }
 
 /**
  * Reads one entry of unknown shape. Never throws: what cannot be read (a throwing getter) is an issue too.
- * Reports up to `maxIssues` issues, each with its path. Keys that are null or undefined count as absent.
+ * Ends with its last issue; each has its path. Keys that are null or undefined count as absent.
  */
 export function checkEntry(input: unknown, options: CheckOptions = {}): CheckResult {
-  const findings = new Findings();
+  const findings = new Findings(options.mostIssues ?? maxIssues);
   try {
     const entry = readEntry(input, options.allowCustomDomain === true, findings);
     return entry === null ? { ok: false, issues: findings.issues } : { ok: true, entry };
@@ -87,7 +89,8 @@ function readEntry(input: unknown, allowCustom: boolean, findings: Findings): Ch
     else if (key === 'seg_block') rawBlocks = value;
     else if (key === 'event_time') rawTime = value;
     else if (key === 'custom_domain') rawCustom = value;
-    else unknownKey(key, key, entryKeys, findings);
+    else unknownKey(key, '', entryKeys, findings);
+    if (findings.full) return null;
   }
   const custom = readFlag(rawCustom, findings) || allowCustom;
   const user = readUser(rawId, rawDomain, custom, findings);
@@ -95,7 +98,6 @@ function readEntry(input: unknown, allowCustom: boolean, findings: Findings): Ch
   if (isProblem(eventTime)) findings.addProblem(eventTime, 'event_time');
   const blocks = readBlocks(rawBlocks, findings);
   if (user === null || blocks === null || findings.count > 0) return null;
-  if (!fits(user, blocks, findings)) return null;
   const { userKey, spelling, userHead, userHeadBytes } = user;
   const removes = blocks.some(isRemoval);
   // Not spread: this runs for every entry of every message.
@@ -179,7 +181,8 @@ function readBlock(input: unknown, index: number, findings: Findings): Block | n
     else if (key === 'member_id') rawMember = value;
     else if (key === 'value') rawValue = value;
     else if (key === 'expiration') rawExpiration = value;
-    else unknownKey(key, blockPath(index, key), blockKeys, findings);
+    else unknownKey(key, `${blockPath(index)}.`, blockKeys, findings);
+    if (findings.full) return null;
   }
   const id = readWhole(rawId, 1, Number.MAX_SAFE_INTEGER, index, 'seg_id', findings);
   const code = readCode(rawCode, index, findings);
@@ -235,32 +238,19 @@ function readWhole(
 }
 
 function wholeProblem(raw: unknown, key: string): IssueCode {
-  if (typeof raw === 'string' && raw.trim() !== '' && Number.isFinite(Number(raw))) return 'number_as_text';
+  if (typeof raw === 'string' && isNumeric(raw)) return 'number_as_text';
   if (key === 'expiration') return 'expiration_range';
   return typeof raw === 'number' && Number.isFinite(raw) ? 'number_range' : 'number_type';
 }
 
-/** Whether each block fits into a request with its user and nothing else. */
-function fits(user: User, blocks: readonly Block[], findings: Findings): boolean {
-  const room = maxBodyBytes - bodyFrameBytes - user.userHeadBytes;
-  if (room <= 0) {
-    findings.add('too_large', 'user_id', { got: user.userHeadBytes + bodyFrameBytes, max: maxBodyBytes });
-    return false;
-  }
-  for (let index = 0; index < blocks.length; index++) {
-    const { headBytes } = blocks[index]!;
-    if (headBytes >= room) {
-      const got = headBytes + user.userHeadBytes + bodyFrameBytes;
-      findings.add('too_large', blockPath(index), { got, max: maxBodyBytes });
-    }
-  }
-  return findings.count === 0;
+function isNumeric(text: string): boolean {
+  return text.length <= maxWordChars && text.trim() !== '' && Number.isFinite(Number(text));
 }
 
 /** Unknown keys are refused: the service ignores them, and a misspelt `expirations` would cost money. */
-function unknownKey(key: string, path: string, known: readonly string[], findings: Findings): void {
+function unknownKey(key: string, within: string, known: readonly string[], findings: Findings): void {
   const meant = known.find((each) => looksLike(key, each));
-  const place = shortenPath(path);
+  const place = within + printable(key, 80);
   if (meant !== undefined) findings.add('misspelt_key', place, { meant });
   else findings.add('unknown_key', place, { known: known.join(', ') });
 }
@@ -276,6 +266,7 @@ function looksLike(key: string, known: string): boolean {
   return distance(left, right) <= 2;
 }
 
+/** In letters; 3 for anything above 2. */
 function distance(left: string, right: string): number {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let i = 1; i <= left.length; i++) {
@@ -284,6 +275,7 @@ function distance(left: string, right: string): number {
       const change = left[i - 1] === right[j - 1] ? 0 : 1;
       next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + change));
     }
+    if (Math.min(...next) > 2) return 3;
     row = next;
   }
   return row[right.length]!;
@@ -293,12 +285,13 @@ function blockPath(index: number, key?: string): string {
   return key === undefined ? `seg_block[${index}]` : `seg_block[${index}].${key}`;
 }
 
-function shortenPath(path: string): string {
-  return path.length <= 80 ? path : `${path.slice(0, 80)}…`;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/**
+ * By its kind alone, since the keys of bytes and of boxed text are their elements: only to list those of some megabytes
+ * takes seconds.
+ */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return !ArrayBuffer.isView(value) && Object.prototype.toString.call(value) !== '[object String]';
 }
 
 function isProblem(value: unknown): value is Problem {

@@ -1,6 +1,6 @@
 // From a builder's properties to an entry that is not checked yet: which input feeds which field, and how.
 import { minutesPerUnit, type BuilderConfig, type SegmentRow } from './builder-config';
-import { maxInt } from './check';
+import { maxBlocks, maxInt, maxWordChars } from './check';
 import type { SegBlock } from './entry';
 import { readEventTime } from './event-time';
 import { knownDomains } from './identifiers';
@@ -150,7 +150,11 @@ export class ValueReader {
       if (expiration !== null) draft.expiration = expiration;
       return draft;
     };
-    return Array.isArray(segments) ? segments.map(block) : [block(segments)];
+    if (!Array.isArray(segments)) return [block(segments)];
+    if (segments.length <= maxBlocks) return segments.map(block);
+    const params = { got: segments.length, max: maxBlocks };
+    this.refuse({ code: 'seg_block_too_long', path: 'seg_block', params }, 'seg_block');
+    return [];
   }
 
   private expiration(plan: RowPlan['expiration']): unknown {
@@ -182,14 +186,15 @@ function minutesOf(value: number, minutes: number): number {
 function removesBy(value: unknown): boolean | null {
   if (typeof value === 'boolean') return !value;
   if (typeof value === 'number') return Number.isNaN(value) ? null : value === 0;
-  if (typeof value !== 'string') return null;
+  if (typeof value !== 'string' || value.length > maxWordChars) return null;
   const text = value.trim().toLowerCase();
   if (text === 'remove' || text === 'false' || text === '0') return true;
   return text === 'add' || text === 'true' || text === '1' ? false : null;
 }
 
 function numberFromText(value: unknown): unknown {
-  return typeof value === 'string' && /^\s*-?\d+(\.\d+)?\s*$/.test(value) ? Number(value) : value;
+  if (typeof value !== 'string' || value.length > maxWordChars) return value;
+  return /^\s*-?\d+(\.\d+)?\s*$/.test(value) ? Number(value) : value;
 }
 
 function codeOf(segment: unknown): unknown {

@@ -23,6 +23,14 @@ export const knownDomains: readonly string[] = [...deviceDomains.keys()];
 
 const retiredDomain = 'sha1mac';
 
+/**
+ * The most characters of a user id, a custom domain or a segment's code. The platform documents 50 for codes and 255 for
+ * the names of segments, its own ids have 20 digits and device ids 40; of mapped ids it says nothing. So this refuses
+ * nothing that it could know, and bounds what one entry costs wherever it goes.
+ */
+export const maxTextChars = 256;
+const widestBigint = 10n ** BigInt(maxTextChars);
+
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const hex32 = /^[0-9a-f]{32}$/i;
 const hex40 = /^[0-9a-f]{40}$/i;
@@ -30,7 +38,7 @@ const plainText = /^[\w.:-]+$/;
 const loneSurrogate = /\p{Surrogate}/u;
 const whiteSpaceAround = /^\s|\s$/u;
 const zeros = /^0+$/;
-const zerosAndHyphens = /^[0-]*0[0-]*$/;
+const zerosOrHyphens = /^[0-]+$/;
 
 /** The name under which a device domain's ids meet, or null for the platform's own and custom domains. */
 export function deviceDomainOf(domain: string | null): string | null {
@@ -56,6 +64,8 @@ export function isPlain(text: string): boolean {
  * id or a code may differ by it at the service, so that trimming could name another user or segment.
  */
 export function textProblem(text: string): Problem | null {
+  if (text.length > maxTextChars)
+    return { code: 'text_too_long', params: { got: text.length, max: maxTextChars } };
   if (isPlain(text)) return null;
   if (text === '') return { code: 'text_empty', params: {} };
   if (whiteSpaceAround.test(text)) return { code: 'text_white_space', params: { got: shorten(text) } };
@@ -73,6 +83,8 @@ export function readDomain(raw: unknown, allowCustom: boolean): string | null | 
 
 function unlistedDomain(domain: string, allowCustom: boolean): string | Problem {
   if (domain === '') return { code: 'domain_empty', params: {} };
+  const problem = textProblem(domain);
+  if (problem?.code === 'text_too_long') return problem;
   const folded = domain.trim().toLowerCase();
   if (folded === retiredDomain) return { code: 'domain_retired', params: { got: shorten(domain) } };
   // Also where custom domains are allowed: a known name in another case is a slip, not an agreement.
@@ -80,7 +92,7 @@ function unlistedDomain(domain: string, allowCustom: boolean): string | Problem 
     return { code: 'domain_case', params: { got: shorten(domain), meant: folded } };
   if (!allowCustom)
     return { code: 'domain_unknown', params: { got: shorten(domain), known: knownDomains.join(', ') } };
-  return textProblem(domain) ?? domain;
+  return problem ?? domain;
 }
 
 /** The user id as the text that is sent, or what is wrong with it whatever its domain. */
@@ -90,7 +102,7 @@ export function readUserId(raw: unknown): string | Problem {
   if (raw === undefined || raw === null) return { code: 'user_id_missing', params: {} };
   if (typeof raw === 'number') return digitsOf(raw);
   // A database may give exact 64-bit numbers.
-  if (typeof raw === 'bigint' && raw >= 0n) return String(raw);
+  if (typeof raw === 'bigint' && raw >= 0n && raw < widestBigint) return String(raw);
   return { code: 'user_id_type', params: { got: shorten(raw) } };
 }
 
@@ -105,14 +117,18 @@ export function userIdProblem(id: string, domain: string | null): Problem | null
   const device = domain === null ? undefined : deviceDomains.get(domain);
   if (device === undefined) {
     if (zeros.test(id)) return { code: 'user_id_zero', params: {} };
-    return uuid.test(id) && zerosAndHyphens.test(id) ? allZero(id) : null;
+    return uuid.test(id) && isAllZero(id) ? allZero(id) : null;
   }
-  if (zerosAndHyphens.test(id)) return allZero(id);
+  if (isAllZero(id)) return allZero(id);
   if (device.format === 'uuid') {
     return uuid.test(id) ? null : { code: 'user_id_not_uuid', params: { got: shorten(id), domain: domain! } };
   }
   if ((device.digits === 32 ? hex32 : hex40).test(id)) return null;
   return { code: 'user_id_not_hex', params: { got: shorten(id), domain: domain!, digits: device.digits } };
+}
+
+function isAllZero(id: string): boolean {
+  return zerosOrHyphens.test(id) && id.includes('0');
 }
 
 function allZero(id: string): Problem {

@@ -1,11 +1,12 @@
 // What can be wrong with an entry, with what a message holds, or with a builder: a stable code, where, and the words.
+import { printable } from './foreign-text';
 
 /** One thing that is wrong, in a form that nodes can put into the editor's language. */
 export interface Issue {
   readonly code: IssueCode;
   /** Where, in the flow author's terms: `seg_block[2].member_id`, `user_id`; '' for the whole. */
   readonly path: string;
-  /** Values for the placeholders of the sentence, always shortened to a readable length. */
+  /** Values for the placeholders of the sentence, always printable and shortened to a readable length. */
   readonly params: Readonly<Record<string, string | number>>;
 }
 
@@ -24,6 +25,7 @@ export const entrySentences = {
     '__path__ __got__ starts or ends with white space, which would be sent as part of it; remove it before',
   text_broken:
     '__path__ __got__ holds half of a character (a lone surrogate) and cannot be sent; it was probably cut or decoded wrongly',
+  text_too_long: '__path__ has __got__ characters; __max__ is the most',
   user_id_missing: 'user_id is missing or empty; pass the user’s id as a string',
   user_id_type: 'user_id is __got__; pass the user’s id as a string',
   user_id_digits_lost:
@@ -70,7 +72,6 @@ export const entrySentences = {
   number_range: '__path__ is __got__; allowed are whole numbers from __min__ to __max__',
   expiration_range:
     '__path__ is __got__; allowed are whole minutes from 1 to __max__, 0 (never expires) and -1 (removes the user)',
-  too_large: '__path__ makes a request of __got__ bytes on its own; the service takes less than __max__',
 } as const satisfies Record<string, string>;
 
 /** What can be wrong with what a message holds in place of entries; `__path__` is the property. */
@@ -85,6 +86,8 @@ export const inputSentences = {
     '__path__ is a Buffer of __got__ bytes; turn it into text and put a JSON node before this one',
   input_other: '__path__ is __got__; expected an entry, an array of entries or {rt_segment: […]}',
   input_empty: '__path__ is an empty array; there is nothing to send',
+  input_too_many:
+    '__path__ has __got__ entries; __max__ is the most for one message. Split it into several messages',
   rt_segment_type: '__path__ is __got__; expected an array of entries',
   rt_segment_empty: '__path__ is an empty array; there is nothing to send',
   rt_segment_mixed: '__path__ has both rt_segment and __got__; put every entry into rt_segment',
@@ -103,6 +106,8 @@ export const builderSentences = {
     '__path__ takes a field of the item, but the node makes one entry a message; choose another type',
   config_invalid: '__path__ cannot be used: __reason__',
   items_not_array: '__path__ is __got__; expected an array of items (a database result, for example)',
+  items_too_many:
+    '__path__ has __got__ items; __max__ is the most for one message. Split it into several messages',
   nothing_there:
     '__path__: __source__ gives nothing (undefined); check its spelling, or pass null to leave the key out',
   not_evaluated: '__path__: __source__ could not be evaluated: __reason__',
@@ -114,28 +119,34 @@ export const issueSentences = { ...entrySentences, ...inputSentences, ...builder
 
 export type IssueCode = keyof typeof issueSentences;
 
-/** The issue as an English sentence. One pass, so that a value which looks like a placeholder stays as it is. */
+/** The issue as an English sentence. */
 export function sentence(issue: Issue): string {
-  return issueSentences[issue.code].replace(/__(\w+?)__/g, (placeholder, name: string) =>
+  return filledIn(issueSentences[issue.code], issue);
+}
+
+/** A sentence with its values. One pass, so that a value which looks like a placeholder stays as it is. */
+export function filledIn(text: string, issue: Issue): string {
+  return text.replace(/__([a-z]+)__/g, (placeholder, name: string) =>
     name === 'path' ? issue.path : String(issue.params[name] ?? placeholder),
   );
 }
 
 const readableLength = 48;
+const thrownLength = 1_000;
+/** Writing a number in digits takes more than linear time, so that one of any length is not written at all. */
+const widestBigint = 10n ** BigInt(readableLength);
 
-/** A value in few words, for a sentence: `"abc"`, `1.5`, `an object`-like names are JavaScript's own (`object`). */
+/** A value in few words, for a sentence: `"abc"`, `1.5`, `array[3]`, `object`. Looks at its type and size only. */
 export function shorten(value: unknown): string {
   switch (typeof value) {
     case 'string':
-      return value.length <= readableLength
-        ? JSON.stringify(value)
-        : `${JSON.stringify(value.slice(0, readableLength))}… (${value.length})`;
+      return shortenText(value);
     case 'number':
     case 'boolean':
     case 'undefined':
       return String(value);
     case 'bigint':
-      return shortenDigits(String(value));
+      return value < widestBigint && value > -widestBigint ? String(value) : 'bigint';
     case 'object':
       return shortenObject(value);
     case 'symbol':
@@ -149,23 +160,26 @@ export function shortenThrown(thrown: unknown): string {
   try {
     // JSONata throws plain objects with a message.
     const message = (thrown as { readonly message?: unknown } | null | undefined)?.message;
-    return typeof message === 'string' ? message.slice(0, 500) : shorten(thrown);
+    return typeof message === 'string' ? printable(message, thrownLength) : shorten(thrown);
   } catch {
     return 'an error that cannot be read';
   }
 }
 
-function shortenDigits(digits: string): string {
-  return digits.length <= readableLength ? digits : `${digits.slice(0, readableLength)}… (${digits.length})`;
+function shortenText(text: string): string {
+  if (text.length <= readableLength) return quoted(text);
+  return `${quoted(text.slice(0, readableLength))}… (${text.length})`;
+}
+
+/** As JSON writes it, where it leaves some of what is unprintable as it is. */
+function quoted(text: string): string {
+  return printable(JSON.stringify(text), 6 * readableLength + 2);
 }
 
 function shortenObject(value: object | null): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `array[${value.length}]`;
   if (ArrayBuffer.isView(value)) return `Buffer[${value.byteLength}]`;
-  return Object.prototype.toString
-    .call(value)
-    .slice('[object '.length, -1)
-    .toLowerCase()
-    .slice(0, readableLength);
+  const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  return printable(tag, readableLength).toLowerCase();
 }

@@ -1,6 +1,9 @@
 // What a message holds: one entry, an array of entries, or the service's own {rt_segment: […]}.
 import { shorten, type Issue, type IssueCode } from './issues';
 
+/** In one message; each gets an outcome of its own, so that a list of holes without end would fill the memory. */
+export const maxEntries = 1_000_000;
+
 export type ReadResult =
   { readonly ok: true; readonly entries: readonly unknown[] } | { readonly ok: false; readonly issue: Issue };
 
@@ -9,9 +12,7 @@ export type ReadResult =
  * `rt_segment` occurs in the service's own samples and has no meaning (spec section 3).
  */
 export function readEntries(payload: unknown, path = 'msg.payload'): ReadResult {
-  if (Array.isArray(payload)) {
-    return payload.length === 0 ? refuse('input_empty', path) : { ok: true, entries: payload };
-  }
+  if (Array.isArray(payload)) return readList(payload, path, 'input_empty');
   if (typeof payload !== 'object' || payload === null) return refusePrimitive(payload, path);
   if (ArrayBuffer.isView(payload)) return refuse('input_buffer', path, payload.byteLength);
   if (Object.hasOwn(payload, 'rt_segment')) return readEnvelope(payload as Record<string, unknown>, path);
@@ -24,7 +25,14 @@ function readEnvelope(envelope: Record<string, unknown>, path: string): ReadResu
   }
   const entries = envelope.rt_segment;
   if (!Array.isArray(entries)) return refuse('rt_segment_type', `${path}.rt_segment`, shorten(entries));
-  return entries.length === 0 ? refuse('rt_segment_empty', `${path}.rt_segment`) : { ok: true, entries };
+  return readList(entries, `${path}.rt_segment`, 'rt_segment_empty');
+}
+
+function readList(entries: readonly unknown[], path: string, ifEmpty: IssueCode): ReadResult {
+  if (entries.length === 0) return refuse(ifEmpty, path);
+  if (entries.length <= maxEntries) return { ok: true, entries };
+  const params = { got: entries.length, max: maxEntries };
+  return { ok: false, issue: { code: 'input_too_many', path, params } };
 }
 
 function refusePrimitive(payload: unknown, path: string): ReadResult {
@@ -46,7 +54,9 @@ function refusePrimitive(payload: unknown, path: string): ReadResult {
 
 /** By its ends alone: parsing megabytes only to say that somebody else should parse them would be a waste. */
 function looksLikeJson(text: string): boolean {
-  return /^\s*(\{[^]*\}|\[[^]*\])\s*$/.test(text);
+  const trimmed = text.trim();
+  const ends = trimmed.charAt(0) + trimmed.charAt(trimmed.length - 1);
+  return ends === '{}' || ends === '[]';
 }
 
 function refuse(code: IssueCode, path: string, got?: string | number): ReadResult {

@@ -1,5 +1,6 @@
 // Typed inputs: compiled once, evaluated together for each message or item, with their failures as issues.
 import { isUnset } from './builder-config';
+import { printable } from './foreign-text';
 import { shorten, shortenThrown, type Issue, type IssueCode } from './issues';
 
 /** What typed inputs are evaluated against; `item` is undefined unless the source is `items`. */
@@ -84,7 +85,7 @@ function sourceOf(value: string, type: string): string {
 }
 
 function shortText(text: string): string {
-  return text.length <= 60 ? text : `${text.slice(0, 60)}…`;
+  return printable(text, 60);
 }
 
 function reasonOf(error: unknown): string {

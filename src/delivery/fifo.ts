@@ -12,6 +12,11 @@ export class Fifo<T> {
     this.items.push(item);
   }
 
+  /** Oldest first. */
+  *[Symbol.iterator](): Generator<T> {
+    for (let at = this.head; at < this.items.length; at += 1) yield this.items[at]!;
+  }
+
   peek(): T | undefined {
     return this.items[this.head];
   }

@@ -3,7 +3,7 @@
 import type { Clock } from './clock';
 import { History, type Sample } from './history';
 import { Latency } from './latency';
-import { mentions, Rejections } from './rejections';
+import { mentions, Rejections, type Invalid } from './rejections';
 import { closedCode, endOf } from './reports';
 import type { Item } from './user';
 
@@ -53,14 +53,9 @@ export class Monitor {
   }
 
   /** Entries that a node refused since they are none. */
-  refused(
-    node: string,
-    rejected: readonly { readonly code: string; readonly message: string; readonly entry: unknown }[],
-  ): void {
-    const nowMs = this.clock.wallMs();
+  refused(node: string, rejected: readonly Invalid[]): void {
     this.invalid += rejected.length;
-    for (const { code, message, entry } of rejected)
-      this.rejections.addInvalid(nowMs, node, code, message, entry);
+    this.rejections.addInvalid(this.clock.wallMs(), node, rejected);
   }
 
   logged(level: 'info' | 'warn' | 'error', text: string): void {

@@ -1,11 +1,16 @@
 // What was rejected, and why: a count for each code, and the last of the entries, for an operator to look at or save.
 
+import { boundedJson } from '../audience/bounded-json';
 import type { CheckedEntry } from '../audience/entry';
+import { shorten } from '../audience/issues';
 import { entryBody } from '../audience/serialise';
+import { Fifo } from './fifo';
 
 /** The last so many entries are kept, and of them no more characters than this. */
 const mostKept = 1_000;
 const mostChars = 2_000_000;
+/** Of one that is no entry. */
+const mostEntryChars = 10_000;
 
 /** One rejected entry as it is exported. */
 export interface Rejected {
@@ -18,6 +23,9 @@ export interface Rejected {
   readonly entry: unknown;
 }
 
+/** As it came in a message. */
+export type Invalid = Pick<Rejected, 'code' | 'message' | 'entry'>;
+
 interface Kept extends Omit<Rejected, 'entry'> {
   /** JSON. */
   readonly text: string;
@@ -27,7 +35,7 @@ interface Kept extends Omit<Rejected, 'entry'> {
 
 export class Rejections {
   private readonly counts = new Map<string, number>();
-  private kept: Kept[] = [];
+  private kept = new Fifo<Kept>();
   private chars = 0;
 
   /** Rejected after it was taken: by the service, or since it was given up (which is counted, not kept). */
@@ -44,10 +52,11 @@ export class Rejections {
     this.keep({ atMs, node, code, message, text: entryBody(entry), userKey: entry.userKey });
   }
 
-  /** Rejected before it was taken: it is no entry. */
-  addInvalid(atMs: number, node: string, code: string, message: string, entry: unknown): void {
-    this.count(code);
-    this.keep({ atMs, node, code, message, text: textOf(entry), userKey: null });
+  /** Rejected before they were taken: they are no entries. */
+  addInvalid(atMs: number, node: string, rejected: readonly Invalid[]): void {
+    for (const { code } of rejected) this.count(code);
+    for (const { code, message, entry } of rejected.slice(-mostKept))
+      this.keep({ atMs, node, code, message, text: textOf(entry), userKey: null });
   }
 
   private count(code: string): void {
@@ -57,13 +66,8 @@ export class Rejections {
   private keep(one: Kept): void {
     this.kept.push(one);
     this.chars += one.text.length;
-    if (this.kept.length <= mostKept && this.chars <= mostChars) return;
-    let drop = 0;
-    while (drop < this.kept.length - 1 && (this.kept.length - drop > mostKept || this.chars > mostChars)) {
-      this.chars -= this.kept[drop]!.text.length;
-      drop += 1;
-    }
-    this.kept.splice(0, drop);
+    while (this.kept.size > mostKept || (this.chars > mostChars && this.kept.size > 1))
+      this.chars -= this.kept.shift()!.text.length;
   }
 
   /** How many, by code; of all since the start. */
@@ -73,23 +77,26 @@ export class Rejections {
 
   /** The last ones, oldest first. */
   last(): Rejected[] {
-    return this.kept.map(({ text, atMs, node, code, message }) => {
+    return [...this.kept].map(({ text, atMs, node, code, message }) => {
       return { atMs, node, code, message, entry: JSON.parse(text) as unknown };
     });
   }
 
   get size(): number {
-    return this.kept.length;
+    return this.kept.size;
   }
 
   /** Forgets what speaks of a user, also in the words of the service. */
   forget(userKeys: readonly string[], userId: string): void {
     const named = mentions(userId);
-    this.kept = this.kept.filter(
-      ({ userKey, text, message }) =>
-        !(userKey === null ? named(text) : userKeys.includes(userKey)) && !named(message),
-    );
-    this.chars = this.kept.reduce((sum, { text }) => sum + text.length, 0);
+    const before = this.kept;
+    this.kept = new Fifo();
+    this.chars = 0;
+    for (const one of before) {
+      const { userKey, text, message } = one;
+      const isTheirs = userKey === null ? named(text) : userKeys.includes(userKey);
+      if (!isTheirs && !named(message)) this.keep(one);
+    }
   }
 }
 
@@ -103,9 +110,7 @@ export function mentions(userId: string): (text: string) => boolean {
 /** Entries from a flow may hold anything; one that is too large or is not JSON is named, not kept. */
 function textOf(entry: unknown): string {
   try {
-    const text = JSON.stringify(entry) as string | undefined;
-    if (text === undefined) return JSON.stringify(String(entry));
-    return text.length <= 10_000 ? text : JSON.stringify(`${text.slice(0, 200)}…`);
+    return boundedJson(entry, mostEntryChars) ?? JSON.stringify(shorten(entry));
   } catch {
     return '"?"';
   }

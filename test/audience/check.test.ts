@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { checkEntry, maxBlocks, maxBodyBytes, maxIssues } from '../../src/audience/check';
+import { checkEntry, maxBlocks, maxIssues } from '../../src/audience/check';
 import type { CheckedEntry } from '../../src/audience/entry';
 import { entryBody } from '../../src/audience/serialise';
 import { entry } from './arbitraries';
@@ -151,16 +151,21 @@ describe('checkEntry', () => {
     assert.equal(checkEntry({ ...input, custom_domain: false }).ok, false);
   });
 
-  it('takes an entry just under the size of a request and refuses one just over it', () => {
-    const frame =
-      '{"rt_segment":[{"user_id":"7","seg_block":[{"seg_code":"","member_id":1,"expiration":2147483647}]}]}';
-    const fits = 'c'.repeat(maxBodyBytes - 1 - frame.length);
-    const input = (seg_code: string): unknown => ({ user_id: '7', seg_block: [{ seg_code, member_id: 1 }] });
-    accepted(input(fits));
-    const result = checkEntry(input(`${fits}c`));
+  it('takes texts of 256 characters, and none longer', () => {
+    const input = (chars: number): unknown => ({
+      user_id: '汉'.repeat(chars),
+      domain: 'd'.repeat(chars),
+      custom_domain: true,
+      seg_block: [{ seg_code: '\u0001'.repeat(chars), member_id: 1 }],
+    });
+    accepted(input(256));
+    const result = checkEntry(input(257));
     assert.ok(!result.ok);
+    const params = { got: 257, max: 256 };
     assert.deepEqual(result.issues, [
-      { code: 'too_large', path: 'seg_block[0]', params: { got: maxBodyBytes, max: maxBodyBytes } },
+      { code: 'text_too_long', path: 'domain', params },
+      { code: 'text_too_long', path: 'user_id', params },
+      { code: 'text_too_long', path: 'seg_block[0].seg_code', params },
     ]);
   });
 

@@ -94,8 +94,8 @@ const wrongEntries: readonly [name: string, entry: unknown, code: string, told: 
   [
     '3 MB in one block',
     { user_id: '7', seg_block: [{ seg_code: 'x'.repeat(3_000_000), member_id: 1 }] },
-    'too_large',
-    /^seg_block\[0\] makes a request of 30\d+ bytes on its own/,
+    'text_too_long',
+    /^seg_block\[0\]\.seg_code has 3000000 characters; 256 is the most/,
   ],
 ];
 
@@ -195,17 +195,17 @@ describe('the out node, given bad input', () => {
     assert.deepEqual(indexes(main.rejected[0]), [1]);
   });
 
-  it('spreads 3 MB, and 250 segments, of one user over as many calls as they need', async () => {
-    const code = (at: number): string => `${at}-${'y'.repeat(100_000)}`;
-    const large = Array.from({ length: 30 }, (_, at) => ({ seg_code: code(at), member_id: 1 }));
+  it('spreads 1.5 MB, and 250 segments, of one user over as many calls as they need', async () => {
+    const code = (at: number): string => `${at}-${'y'.repeat(250)}`;
+    const large = Array.from({ length: 5_000 }, (_, at) => ({ seg_code: code(at), member_id: 1 }));
     const many = Array.from({ length: 250 }, (_, at) => ({ seg_id: at + 1 }));
     const payload = [
       { user_id: '7', seg_block: large },
       { user_id: '8', seg_block: many },
     ];
     await main.send({ payload });
-    assert.equal(main.accepted[0].audience.associations, 280);
-    assert.deepEqual([segmentsOf(sandbox, '7'), segmentsOf(sandbox, '8')], [30, 250]);
+    assert.equal(main.accepted[0].audience.associations, 5_250);
+    assert.deepEqual([segmentsOf(sandbox, '7'), segmentsOf(sandbox, '8')], [5_000, 250]);
   });
 
   it('spreads 250 segments of one user that came in 250 messages', async () => {

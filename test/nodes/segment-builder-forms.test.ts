@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import helper from 'node-red-node-test-helper';
 import { evaluate, lastMessage } from '../../nodes/segment-builder/admin';
-import { boundedJson, FormWatch, type MessageWatch } from '../../nodes/segment-builder/last-message';
+import { FormWatch, messageJson, type MessageWatch } from '../../nodes/segment-builder/last-message';
 import segmentBuilder from '../../nodes/segment-builder/segment-builder';
 
 const flow = [
@@ -67,13 +67,13 @@ describe('the watch of a builder', () => {
 
 describe('a message as bounded JSON', () => {
   const json = (payload: unknown, most = 10_000): unknown => {
-    const text = boundedJson({ payload }, most);
+    const text = messageJson({ payload }, most);
     return text === null ? null : JSON.parse(text).payload;
   };
 
   it('is what JSON.stringify gives for plain data', () => {
     const data = { a: [1, 'x', null, true, { b: 1.5 }], d: new Date(0), u: undefined };
-    assert.equal(boundedJson({ data }, 10_000), JSON.stringify({ data }));
+    assert.equal(messageJson({ data }, 10_000), JSON.stringify({ data }));
     assert.deepEqual(json(Buffer.from('ab')), { type: 'Buffer', data: [97, 98] });
   });
 
@@ -82,7 +82,7 @@ describe('a message as bounded JSON', () => {
     self.self = self;
     assert.deepEqual(json(self), { a: 1 });
     assert.equal(
-      boundedJson({ payload: 1, req: { socket: {} }, res: {}, f: () => 1 }, 1000),
+      messageJson({ payload: 1, req: { socket: {} }, res: {}, f: () => 1 }, 1000),
       '{"payload":1}',
     );
     const twice = { n: 1 };
@@ -97,7 +97,7 @@ describe('a message as bounded JSON', () => {
     assert.equal(json(new Array(20_000).fill(0)), null);
     let deep: unknown = 1;
     for (let level = 0; level < 50_000; level++) deep = [deep];
-    assert.equal(boundedJson({ deep }, 1_000_000), null);
+    assert.equal(messageJson({ deep }, 1_000_000), null);
     const bad = Object.defineProperty({}, 'x', {
       enumerable: true,
       get: () => {

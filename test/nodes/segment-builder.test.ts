@@ -209,7 +209,7 @@ describe('xandr-segment-builder', () => {
     ['sha1mac', { domain: 'payload.kind', domainType: 'msg' }, 'a'.repeat(40), 'domain_retired'],
     ['an all-zero IDFA', { domain: 'idfa' }, '00000000-0000-0000-0000-000000000000', 'user_id_all_zero'],
     ['a lone surrogate', {}, 'a\ud83d', 'text_broken'],
-    ['three megabytes', {}, 'x'.repeat(3_000_000), 'too_large'],
+    ['three megabytes', {}, 'x'.repeat(3_000_000), 'text_too_long'],
   ];
   for (const [what, changes, user, code] of badUsers) {
     it(`sends out of the second output: ${what}`, async () => {
@@ -368,7 +368,7 @@ describe('xandr-segment-builder', () => {
     ],
     ['an expression that is none', { userId: '$(', userIdType: 'jsonata' }, /userId cannot be used/],
     ['an output that is none', { output: '' }, /output is empty/],
-    ['an output outside the message', { outputType: 'flow' }, /output is flow; choose one of msg/],
+    ['an output outside the message', { outputType: 'flow' }, /output is "flow"; choose one of msg/],
   ];
   for (const [what, changes, words] of misconfigured) {
     it(`shows a red ring and refuses messages when it has ${what}`, async () => {

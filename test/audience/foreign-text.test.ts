@@ -1,0 +1,142 @@
+// Text of others in our sentences: nothing in it ends a line, moves a cursor, hides or turns anything.
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { compileBuilder } from '../../src/audience/build';
+import { checkEntry } from '../../src/audience/check';
+import { readErasedUser } from '../../src/audience/erased-user';
+import { printable } from '../../src/audience/foreign-text';
+import { sentence, shorten, shortenThrown } from '../../src/audience/issues';
+import { readEntries } from '../../src/audience/read-input';
+import { OutboxError } from '../../src/outbox/outbox';
+import { toPostgresError } from '../../src/outbox/postgres-errors';
+import { toOutboxError } from '../../src/outbox/sqlite-errors';
+import { readPostReply } from '../../src/service/refusals';
+import { verdicts } from '../../src/service/verdicts';
+
+/** A line of its own in a log; a cursor that goes up; text that runs backwards; lines that editors alone end. */
+const hostile = [
+  'x\n28 Nov 01:00:00 - [info] forged',
+  'x\r\x1b[2A\x1b[2Kforged',
+  'abc\u202egnp.exe',
+  'a\u2028b\u2029c\u0085d',
+  'a\u200bb\ufeffc\u2066d\u061ce',
+  'a\u0000b\u0007c\u007fd',
+];
+const hidden = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+
+const anyText = fc.oneof(fc.constantFrom(...hostile), fc.string({ unit: 'binary', maxLength: 300 }));
+
+function isClean(text: string): void {
+  assert.doesNotMatch(text, hidden, JSON.stringify(text));
+}
+
+describe('printable text', () => {
+  it('shows what was hidden', () => {
+    assert.equal(printable('a\nb\tc\u202ed', 20), 'a\\nb\\tc\\u202ed');
+    assert.equal(printable('Müller, 東京, 😀, C:\\x', 30), 'Müller, 東京, 😀, C:\\x');
+  });
+
+  it('is as long as asked for, and halves no character', () => {
+    assert.equal(printable('abcdef', 3), 'abc…');
+    assert.equal(printable('ab😀', 3), 'ab…');
+    assert.equal(printable('abc', 3), 'abc');
+  });
+
+  it('holds nothing that is hidden, and does not change when it is made printable again', () => {
+    fc.assert(
+      fc.property(anyText, fc.integer({ min: 1, max: 400 }), (text, most) => {
+        const once = printable(text, most);
+        isClean(once);
+        assert.equal(printable(once, once.length), once);
+        assert.ok(once.length <= 8 * most + 1);
+      }),
+    );
+  });
+});
+
+describe('text of others in a sentence is made printable', () => {
+  const all = (what: string, tell: (text: string) => readonly string[]): void => {
+    it(what, () => {
+      fc.assert(
+        fc.property(anyText, (text) => {
+          const told = tell(text);
+          for (const one of told) isClean(one);
+        }),
+        { examples: hostile.map((text) => [text] as [string]) },
+      );
+    });
+  };
+  const sentencesOf = (entry: unknown): string[] => {
+    const checked = checkEntry(entry);
+    return checked.ok ? [] : checked.issues.flatMap((issue) => [sentence(issue), issue.path]);
+  };
+  const block = { seg_id: 1 };
+
+  all('in unknown keys of an entry and of a block', (text) =>
+    sentencesOf({ user_id: '7', [`k${text}`]: 1, seg_block: [{ ...block, [`k${text}`]: 1 }] }),
+  );
+  all('in ids, domains, codes, times and numbers', (text) => [
+    ...sentencesOf({ user_id: `${text}\ud800`, domain: text, event_time: text, seg_block: [block] }),
+    ...sentencesOf({ user_id: text, domain: 'idfa', custom_domain: text, seg_block: text }),
+    ...sentencesOf({ user_id: '7', seg_block: [{ seg_code: `${text} `, member_id: text, value: text }] }),
+  ]);
+  all('in what a getter throws, and in what an object calls itself', (text) => {
+    const throws = Object.defineProperty({}, 'user_id', {
+      enumerable: true,
+      get: () => {
+        throw new Error(text);
+      },
+    });
+    return [...sentencesOf(throws), shortenThrown(new Error(text)), shorten({ [Symbol.toStringTag]: text })];
+  });
+  all('in a payload and in who is to be erased', (text) => {
+    const read = readEntries(text);
+    const erased = readErasedUser(`${text}\ud800`, text);
+    return [read.ok ? '' : sentence(read.issue), erased.ok ? '' : sentence(erased.issue)];
+  });
+  all('in the properties of a builder', (text) => {
+    const row = { by: text, segment: text, segmentType: text, expirationUnit: text };
+    const wrong = compileBuilder({ source: text, userId: text, userIdType: text, segments: [row] }, () => {
+      throw new Error(text);
+    });
+    const failing = compileBuilder(
+      {
+        source: 'message',
+        userId: `a${text}`,
+        userIdType: 'msg',
+        domain: '',
+        domainType: 'str',
+        action: 'remove',
+        segments: [{ by: 'id', segment: '1', segmentType: 'num' }],
+      },
+      () => {
+        throw new Error(text);
+      },
+    );
+    return [wrong, failing].flatMap((one) => (one.ok ? [] : one.issues.map(sentence)));
+  });
+  all("in the service's refusals and warnings", (text) => {
+    const body = JSON.stringify({ response: { error_id: text, error: text } });
+    const outcome = readPostReply({ status: 400, headers: {}, body });
+    const warnings = [
+      { message: text, entity: { user_id: '7' } },
+      { message: `No valid segments for user_id: ${text}`, entity: null },
+      { message: `'seg_block' is required${text}`, entity: { user_id: '8' } },
+    ];
+    const sent = ['7', '8', '9'].map((user_id) => ({ user_id, seg_block: [block] }));
+    const told = verdicts(sent, warnings).flatMap((verdict) => {
+      if (verdict.kind === 'accepted') return verdict.warnings;
+      return verdict.kind === 'rejected' ? [verdict.message] : [];
+    });
+    return ['message' in outcome ? outcome.message : '', ...told];
+  });
+  all('in what databases, drivers and the file system say', (text) => {
+    const address = { hosts: [], database: text, user: undefined, password: undefined } as const;
+    const place = { ...address, ssl: false, plainIfRefused: false, where: text } as const;
+    return [
+      toPostgresError(new Error(text), place, 'schema').message,
+      toOutboxError(new Error(text), `/data/${text}.sqlite`).message,
+      new OutboxError('failed', text).message,
+    ];
+  });
+});
