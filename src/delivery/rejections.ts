@@ -4,6 +4,7 @@ import { boundedJson } from '../audience/bounded-json';
 import type { CheckedEntry } from '../audience/entry';
 import { shorten } from '../audience/issues';
 import { entryBody } from '../audience/serialise';
+import { safeWords } from '../service/quote';
 import { Fifo } from './fifo';
 
 /** The last so many entries are kept, and of them no more characters than this. */
@@ -100,10 +101,16 @@ export class Rejections {
   }
 }
 
-/** Whether a text names a user, as a word of its own: an id may be part of a longer one. */
+/**
+ * Whether a text names a user, as a word of its own: an id may be part of a longer one. Entries have it as JSON does, and
+ * sentences as `shorten` or `safeWords` does.
+ */
 export function mentions(userId: string): (text: string) => boolean {
-  const id = userId.toLowerCase().replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  const word = new RegExp(`(?<![\\w-])${id}(?![\\w-])`);
+  const json = JSON.stringify(userId).slice(1, -1);
+  const forms = new Set([userId, json, shorten(userId), safeWords(userId)]);
+  const written = [...forms].filter((form) => form !== '');
+  const ids = written.map((form) => form.toLowerCase().replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  const word = new RegExp(`(?<![\\w-])(?:${ids.join('|')})(?![\\w-])`);
   return (text) => word.test(text.toLowerCase());
 }
 

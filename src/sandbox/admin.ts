@@ -57,7 +57,6 @@ for trying and testing without an account. Nothing that is posted here reaches a
 
 /** A day, the most that the documents speak of. */
 const mostDelaySeconds = 86_400;
-const ownHost = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i;
 
 export class Admin {
   constructor(private readonly sandbox: Inspected) {}
@@ -69,11 +68,6 @@ export class Admin {
   handle(url: URL, request: IncomingMessage, response: ServerResponse): void {
     readBody(request, 1_000_000, (body) => {
       if (body === null) return;
-      const refusal = refuseStranger(request);
-      if (refusal) {
-        send(response, refusal);
-        return;
-      }
       if (`${request.method} ${url.pathname}` === 'GET /sandbox/state') {
         this.#sendState(response);
         return;
@@ -138,20 +132,6 @@ export class Admin {
     // Fails only when the client goes away, which is its own affair.
     pipeline(Readable.from(jsonLines(this.sandbox.memberships())), response).catch(() => undefined);
   }
-}
-
-/**
- * Other names for this host mean that a page of the web has found its way here (DNS rebinding), and an Origin
- * that a page wants to act: neither may.
- */
-function refuseStranger(request: IncomingMessage): Reply | null {
-  if (!ownHost.test(request.headers.host ?? '')) {
-    return errorReply(403, 'UNAUTH', 'The sandbox answers only to 127.0.0.1 and localhost');
-  }
-  if (request.method !== 'GET' && request.headers.origin !== undefined) {
-    return errorReply(403, 'UNAUTH', 'Pages of the web may not change the sandbox');
-  }
-  return null;
 }
 
 function readMembersQuery(query: URLSearchParams): MembersQuery {

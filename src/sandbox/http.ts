@@ -36,6 +36,11 @@ export class HttpFront {
   /** The listener for node:http. */
   handle(request: IncomingMessage, response: ServerResponse): void {
     response.setHeader(markHeader, '1');
+    const stranger = refuseStranger(request);
+    if (stranger) {
+      this.#refuse(request, response, stranger);
+      return;
+    }
     const url = readUrl(request.url);
     if (!url) {
       this.#refuse(request, response, errorReply(400, 'SYNTAX', 'The URL cannot be read'));
@@ -175,6 +180,24 @@ export class HttpFront {
     });
     this.#waiting.add(cancel);
   }
+}
+
+/** Also with the port that another program forwards to this one. */
+const ownHost = /^(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d+)?$/i;
+
+/**
+ * A page of the web is no client of the sandbox. One that has found its way here by a name of its own (DNS rebinding) gives
+ * that name as the host; any other is told apart by what browsers say of where a request comes from.
+ */
+function refuseStranger({ headers }: IncomingMessage): Reply | null {
+  if (!ownHost.test(headers.host ?? '')) {
+    return errorReply(403, 'UNAUTH', 'The sandbox answers only to 127.0.0.1 and localhost');
+  }
+  const site = headers['sec-fetch-site'] ?? 'none';
+  if (headers.origin !== undefined || (site !== 'none' && site !== 'same-origin')) {
+    return errorReply(403, 'UNAUTH', 'Pages of the web may not use the sandbox');
+  }
+  return null;
 }
 
 function toCall(route: RouteName, url: URL, request: IncomingMessage, body: Body): Call {

@@ -41,9 +41,12 @@ interface Pending {
   readonly counts: UsageHour;
 }
 
-/** Keeps a text for the log lines; `form` is asked only while there is room, so that full logs cost nothing. */
+/**
+ * Keeps a text for the log lines, on one line whatever ids it holds; `form` is asked only while there is room, so that
+ * full logs cost nothing.
+ */
 export function sample(samples: Set<string>, form: () => string): void {
-  if (samples.size < mostSamples) samples.add(form());
+  if (samples.size < mostSamples) samples.add(form().replace(/[\r\n]+/g, ' '));
 }
 
 export class Usage {

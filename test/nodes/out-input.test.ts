@@ -74,6 +74,12 @@ const wrongEntries: readonly [name: string, entry: unknown, code: string, told: 
     /expiration is "soon"/,
   ],
   [
+    'a key that would forge a line of the log',
+    { user_id: '7', 'x\n28 Nov 01:00:00 - [error] \u202edegrof': 1, seg_block: [block] },
+    'unknown_key',
+    /^x\\n28 Nov 01:00:00 - \[error\] \\u202edegrof is no key of the service/,
+  ],
+  [
     'a __proto__ key',
     JSON.parse('{"user_id":"7","__proto__":{"user_id":"8"},"seg_block":[{"seg_id":1}]}'),
     'unknown_key',
@@ -185,6 +191,20 @@ describe('the out node, given bad input', () => {
     assert.notEqual(refused.audience.rejected[0].entry, payload[417]);
     assert.equal(sandbox.state().length, 999);
     assert.deepEqual([main.completed.length, main.errors.length], [1, 0]);
+  });
+
+  it('rejects 64 MB of bytes in an array as one entry, and keeps none of them', async () => {
+    await main.send({ payload: [Buffer.alloc(64_000_000), entry(1)] });
+    const [{ code, message, issues }] = main.rejected[0].audience.rejected;
+    assert.deepEqual([code, issues.length], ['not_an_entry', 1]);
+    assert.match(message, /^This is Buffer\[64000000\]; expected/);
+    assert.equal(main.accepted[0].audience.entries, 1);
+  });
+
+  it('tells all mistakes of the first hundred rejected entries, and the first one of the others', async () => {
+    await main.send({ payload: Array.from({ length: 200 }, () => ({ a: 1, b: 1 })) });
+    const { rejected } = main.rejected[0].audience;
+    assert.deepEqual([rejected.length, rejected[99].issues.length, rejected[100].issues.length], [200, 4, 1]);
   });
 
   it('takes a hole in an array for a mistake, not for nothing', async () => {

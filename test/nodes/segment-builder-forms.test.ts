@@ -167,6 +167,25 @@ describe('the routes of a builder', () => {
     ]);
   });
 
+  it('answer with what JSON cannot hold as far as it can, and with nothing that is too large', async () => {
+    const { flow: context } = helper.getNode('builder').context();
+    const self: Record<string, unknown> = { n: 12345678901234567890n };
+    self.self = self;
+    context.set('self', self);
+    context.set('bytes', Buffer.alloc(64_000_000));
+    context.set('keys', Object.fromEntries(Array.from({ length: 30_000 }, (_, at) => [`key${at}`, at])));
+    const { body } = await ask(
+      'builder',
+      ...['self', 'bytes', 'keys'].map((value) => ({ type: 'flow', value })),
+    );
+    const tooLarge = { code: 'tooLarge' };
+    assert.deepEqual(JSON.parse(JSON.stringify(body.replies)), [
+      { value: { n: '12345678901234567890' } },
+      tooLarge,
+      tooLarge,
+    ]);
+  });
+
   it('say what cannot be evaluated, and why', async () => {
     const { body } = await ask(
       'builder',

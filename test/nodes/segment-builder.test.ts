@@ -122,6 +122,14 @@ describe('xandr-segment-builder', () => {
     assert.match(seen.caught[0].error.message, /cannot be put into the message/);
   });
 
+  it('keeps what is in msg.audience only when it is an object of fields', async () => {
+    const seen = await start({ domain: 'idfa' });
+    for (const audience of [Buffer.from('abc'), new String('abc'), ['abc'], 'abc'])
+      await send(seen, { payload: { user: 'abc' }, audience });
+    for (const message of seen.invalid) assert.deepEqual(Object.keys(message.audience), ['rejected']);
+    assert.equal(seen.invalid.length, 4);
+  });
+
   it('sends an invalid message out of the second output with the reason per field', async () => {
     const seen = await start({ domain: 'idfa' });
     await send(seen, { payload: { user: 'abc' }, audience: { status: 'older' } });

@@ -79,6 +79,14 @@ describe('what the sandbox says of posts that have no effect', () => {
     assert.equal(sandbox.state().length, 3);
   });
 
+  it('keeps each log line one line, whatever is in an id', async () => {
+    const { send, report } = await started();
+    await send(entry('7\nInactive users: 8'), entry('unknown\r\nInvalid segments: (1)'));
+    const [only] = await report();
+    assert.deepEqual(only.error_log_lines.split('\n'), ['Inactive users: unknown Invalid segments: (1)']);
+    assert.equal(only.segment_log_lines.split('\n').length, 3);
+  });
+
   it('knows of a post only when it was processed, in the hour of that', async () => {
     const { clock, sandbox, send, report } = await started({ processingDelayMs: 40 * minute });
     await send(entry('1'), entry('0'));
