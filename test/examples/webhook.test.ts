@@ -17,6 +17,7 @@ import {
 
 const waitMs = 15_000;
 const apiKey = { 'x-api-key': 'try-me' };
+const unset = 'API_KEY is not set: double-click the tab of this flow, and set it there';
 
 interface Event {
   readonly user: string;
@@ -90,6 +91,28 @@ describe('webhook to audience', function () {
     assert.ok((await site.sandboxState()).every(({ user_id }) => user_id !== device(9_999)));
   });
 
+  it('lets nobody in while API_KEY is not set, answers 503 with what to do, and shows it', async () => {
+    const event: Event = { user: device(9_998), idType: 'idfa', action: 'add', segments: [10_001] };
+    for (const env of [[], [{ name: 'API_KEY', value: '', type: 'str' }]]) {
+      await site.running.deploy(withEnvironment(flow, env));
+      const comms = await site.running.comms();
+      for (const headers of [{ 'x-api-key': '' }, {}, { 'x-api-key': 'undefined' }, apiKey]) {
+        const { status, body } = await post(event, headers);
+        assert.deepEqual([status, body.error], [503, unset], JSON.stringify(headers));
+      }
+      await until(
+        () =>
+          comms.on(`status/${nodeOf(flow, 'function', 'API key?').id}`).at(-1)?.text === 'API_KEY is not set',
+        waitMs,
+        () => 'the status that says so',
+      );
+      comms.close();
+    }
+    assert.ok((await site.sandboxState()).every(({ user_id }) => user_id !== device(9_998)));
+    await site.running.deploy(flow);
+    assert.equal((await post(event)).status, 202);
+  });
+
   it('answers 503 when the queue is full, with what to do', async () => {
     await site.running.deploy(withFullQueue(flow));
     const event: Event = { user: device(1), idType: 'idfa', action: 'add', segments: [10_001] };
@@ -99,6 +122,13 @@ describe('webhook to audience', function () {
     assert.match(body.error, /queue/);
   });
 });
+
+/** The same flow with another environment of its tab. */
+function withEnvironment(flow: readonly FlowNode[], env: readonly object[]): FlowNode[] {
+  const changed = structuredClone(flow) as FlowNode[];
+  Object.assign(nodeOf(changed, 'tab'), { env });
+  return changed;
+}
 
 /** Each with events in order, the same in every run. */
 function someUsers(number: number): Event[][] {
