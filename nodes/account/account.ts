@@ -53,8 +53,8 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
   const name = nameOf(config);
   // Node-RED has put the values of `${ENV}` in place, in the credentials too.
   const settings = readSettings({ ...config, ...node.credentials });
-  const open = (): Promise<Hold | Problem> =>
-    'key' in settings ? Promise.resolve(settings) : openHold(RED, node, name, settings);
+  const open = (isWanted: () => boolean): Promise<Hold | Problem | null> =>
+    'key' in settings ? Promise.resolve(settings) : openHold(RED, node, name, settings, isWanted);
   const holder = new Holder(open, (error) => node.error(shortenThrown(error)));
   node.on('close', (done: () => void) => {
     void holder.close().then(done, done);
@@ -82,15 +82,18 @@ async function openHold(
   node: Node,
   name: string,
   settings: AccountSettings,
-): Promise<Hold | Problem> {
+  isWanted: () => boolean,
+): Promise<Hold | Problem | null> {
   let leaveSandbox = (): void => undefined;
-  const leaving = (problem: Problem): Problem => {
+  const leaving = <T>(result: T): T => {
     leaveSandbox();
-    return problem;
+    return result;
   };
   try {
     const sandboxUrl = settings.isSandbox ? await joinSandbox(RED, node) : null;
     if (sandboxUrl !== null) leaveSandbox = () => sandbox.leave();
+    // Another account node of the same id may hold it by now.
+    if (!isWanted()) return leaving(null);
     const connection = connectionOf(RED, settings, sandboxUrl);
     if ('key' in connection) return leaving(connection);
     if (settings.encryptIds && queueSecrets(RED).length === 0)

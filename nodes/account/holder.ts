@@ -1,5 +1,6 @@
-// Holds an account's engine from its first user's join until the last one has left.
+// Holds an account's engine from its first user's join until its last user begins to leave.
 
+import { systemClock, within, type Clock } from '../../src/delivery/clock';
 import type { Recovered } from '../../src/delivery/engine';
 import type { Lease } from '../../src/delivery/engines';
 import type { AccountUser } from './account-api';
@@ -8,6 +9,7 @@ import type { Problem } from './checks';
 /** The engine, and whatever else is held with it. */
 export interface Hold {
   readonly lease: Lease;
+  /** Called once. */
   end(maxMs: number): Promise<void>;
 }
 
@@ -20,24 +22,27 @@ export class Holder {
   private readonly users = new Map<string, AccountUser>();
   /** Of the users that were told of the engine. */
   private readonly leases = new Map<string, Lease>();
-  private hold: Promise<Hold | Problem> | null = null;
+  private hold: Promise<Hold | Problem | null> | null = null;
+  /** Of the hold before: what was in flight then. */
+  private ending: Promise<void> = Promise.resolve();
   private leaving = 0;
   private whenUnused: () => void = () => undefined;
 
   constructor(
-    /** Never rejects. */
-    private readonly open: () => Promise<Hold | Problem>,
+    /** Never rejects. Null when nobody wants it any more by the time it could be held. */
+    private readonly open: (isWanted: () => boolean) => Promise<Hold | Problem | null>,
     /** For what a user does wrong when it is told. */
     private readonly failed: (error: unknown) => void,
+    private readonly clock: Clock = systemClock,
   ) {}
 
   join(node: string, user: AccountUser): void {
     this.users.set(node, user);
-    this.hold ??= this.open();
+    this.hold ??= this.open(() => this.users.size > 0);
     this.hold
       .then((opened) => {
         // It may have left meanwhile.
-        if (this.users.get(node) === user) this.tell(opened, node, user);
+        if (opened !== null && this.users.get(node) === user) this.tell(opened, node, user);
       })
       .catch(this.failed);
   }
@@ -48,21 +53,24 @@ export class Holder {
     this.leases.get(node)?.away(node, untold);
     this.leases.delete(node);
     if (!this.users.delete(node) || hold === null) return;
-    const untilMs = performance.now() + closeFlightMs;
+    this.leaving += 1;
     const opened = await hold;
-    if (!('key' in opened)) await this.leaveEngine(opened.lease, node, returns);
-    if (this.users.size > 0 || this.leaving > 0 || this.hold !== hold) return;
-    this.hold = null;
-    if (!('key' in opened)) await opened.end(Math.max(0, untilMs - performance.now()));
-    this.whenUnused();
+    const held = opened === null || 'key' in opened ? null : opened;
+    if (this.users.size === 0 && this.hold === hold) {
+      // Who joins from here on opens another.
+      this.hold = null;
+      this.ending = held?.end(closeFlightMs) ?? this.ending;
+    }
+    if (held !== null) {
+      await (this.users.size === 0 ? this.ending : held.lease.engine.settled(closeFlightMs));
+      held.lease.leave(node, returns);
+    }
+    this.leaving -= 1;
+    if (!this.isUsed) this.whenUnused();
   }
 
-  private async leaveEngine(lease: Lease, node: string, returns: boolean): Promise<void> {
-    this.leaving += 1;
-    await lease.engine.park(closeFlightMs);
-    lease.leave(node, returns);
-    this.leaving -= 1;
-    if (this.users.size > 0 && this.leaving === 0) lease.engine.unpark();
+  private get isUsed(): boolean {
+    return this.users.size > 0 || this.leaving > 0;
   }
 
   private tell(opened: Hold | Problem, node: string, user: AccountUser): void {
@@ -76,13 +84,8 @@ export class Holder {
   }
 
   async close(): Promise<void> {
-    if (this.hold === null) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, closeUsersMs);
-      this.whenUnused = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    if (!this.isUsed) return;
+    const unused = new Promise<void>((resolve) => (this.whenUnused = resolve));
+    await within(this.clock, closeUsersMs, unused);
   }
 }

@@ -8,6 +8,7 @@ type Listener = (recovered: readonly Recovered[]) => void;
 /** What reports to nodes: the engine. */
 export interface Reporter {
   onRecovered(node: string, listener: Listener): void;
+  closing(node: string): void;
   release(node: string): void;
 }
 
@@ -42,19 +43,25 @@ export class Absentees {
    * The node begins to close, and what it would send may find nobody: what ends without its message from here on, and
    * what it had not passed on yet, is kept. Its open messages still end as their own.
    */
-  away(node: string, untold: readonly Recovered[] = []): void {
+  away(node: string, untold: readonly Recovered[]): void {
     const before = this.absent.get(node);
     before?.stay();
     const recovered = [...(before?.recovered ?? []), ...untold];
     this.absent.set(node, { recovered, stay: () => undefined });
     this.reporter.onRecovered(node, (entries) => recovered.push(...entries));
+    this.reporter.closing(node);
   }
 
-  /** The node has closed: its open messages end. One that `returns` is waited for. */
+  /**
+   * The node, which is away, has closed: its open messages end. One that `returns` is waited for. One that is back
+   * already, because it did not close in time, stays.
+   */
   leave(node: string, returns: boolean): void {
+    const absent = this.absent.get(node);
+    if (absent === undefined) return;
     this.reporter.release(node);
-    this.away(node);
-    if (returns) this.absent.get(node)!.stay = this.clock.after(keepMs, () => this.forget(node));
+    this.reporter.onRecovered(node, (entries) => absent.recovered.push(...entries));
+    if (returns) absent.stay = this.clock.after(keepMs, () => this.forget(node));
     else this.forget(node);
   }
 

@@ -11,6 +11,18 @@ export interface Clock {
   endOfTurn(call: () => void): void;
 }
 
+/** Resolves when `done` has ended, or after `maxMs`. */
+export function within(clock: Clock, maxMs: number, done: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(maxMs, resolve);
+    const end = (): void => {
+      cancel();
+      resolve();
+    };
+    done.then(end, end);
+  });
+}
+
 export const systemClock: Clock = {
   monoMs: () => performance.now(),
   wallMs: () => Date.now(),

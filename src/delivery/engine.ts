@@ -7,7 +7,7 @@
 
 import { HourRing } from '../outbox/hour-ring';
 import type { Commit, Opened, Outbox, OutboxError } from '../outbox/outbox';
-import type { Clock } from './clock';
+import { within, type Clock } from './clock';
 import { Crowd } from './crowd';
 import type { Dismissed } from './dismissals';
 import { Dismisser } from './dismisser';
@@ -157,7 +157,13 @@ export class Engine {
   /** Posts of an earlier process that may still run, in order of `atMs`. */
   private readonly leftovers: { post: number; atMs: number; users: number }[] = [];
   private readonly leftoverUsers = new Map<number, number>();
-  private readonly idleWaiters: (() => void)[] = [];
+  /** Posts that departed and whose outcome is not durable yet, the oldest first. */
+  private readonly openPosts = new Set<number>();
+  /** Posts whose outcome is in the next commit. */
+  private settling: number[] = [];
+  private lastPost = 0;
+  /** Each waits for the posts up to one and for the messages up to another. */
+  private waiters: { readonly post: number; readonly message: number; readonly done: () => void }[] = [];
 
   constructor(options: EngineOptions) {
     const { outbox, clock, random, limits, lateMarginMs = 20_000 } = options;
@@ -292,19 +298,34 @@ export class Engine {
   /** Nothing new departs until `unpark`; resolves when what is on its way has ended, or after `maxMs`. */
   async park(maxMs: number): Promise<void> {
     this.parked = true;
-    if (!this.busy && !this.sent.dirty) return;
-    await new Promise<void>((resolve) => {
-      const cancel = this.clock.after(maxMs, resolve);
-      const settled = (): void => {
-        // A process that stops does not close its engines.
-        void this.sent.save().then(() => {
-          cancel();
-          resolve();
-        });
-      };
-      if (this.busy) this.idleWaiters.push(settled);
-      else settled();
+    // A process that stops does not close its engines.
+    const saved = this.allSettled().then(() => this.sent.save());
+    await within(this.clock, maxMs, saved);
+  }
+
+  /** Resolves when what is on its way now has ended, or after `maxMs`. What departs later is not waited for. */
+  settled(maxMs: number): Promise<void> {
+    return within(this.clock, maxMs, this.allSettled());
+  }
+
+  private allSettled(): Promise<void> {
+    return new Promise((done) => {
+      this.waiters.push({ post: this.lastPost, message: this.intake.pushed, done });
+      if (!this.committing) this.tellSettled();
     });
+  }
+
+  /** Call when no commit is under way. */
+  private tellSettled(): void {
+    if (this.waiters.length === 0) return;
+    const [oldestPost = Infinity] = this.openPosts;
+    const taken = this.intake.pushed - this.intake.size;
+    const left: typeof this.waiters = [];
+    for (const waiter of this.waiters) {
+      if (this.closed || (waiter.post < oldestPost && waiter.message <= taken)) waiter.done();
+      else left.push(waiter);
+    }
+    this.waiters = left;
   }
 
   /** Small values beside the queue. They can be had while the outbox is open. */
@@ -330,6 +351,7 @@ export class Engine {
     this.cancelWake = null;
     this.cancelRetry?.();
     this.intake.refuse(closedEnd);
+    this.tellSettled();
     await this.sent.close();
     this.dismisser.close();
     await this.outbox.close();
@@ -365,13 +387,24 @@ export class Engine {
     this.reports.listen(node, listener);
   }
 
+  /** A node begins to close: what waits of it in memory only is given up now, so that nothing more of it departs. */
+  closing(node: string): void {
+    if (!this.durable) this.giveUp(node);
+  }
+
+  private giveUp(node: string): void {
+    this.intake.refuse(closedEnd, node);
+    this.intake.abandon(node, this.clock.monoMs());
+    this.askTurn();
+  }
+
   /**
-   * A node closes: its open messages end. With a durable outbox their entries stay queued, else they are given up.
+   * A node has closed: its open messages end. With a durable outbox their entries stay queued, else they are given up.
    */
   release(node: string): void {
     this.reports.unlisten(node);
-    this.intake.refuse(closedEnd, node);
     if (this.durable) {
+      this.intake.refuse(closedEnd, node);
       this.intake.parkNode(node);
       return;
     }
@@ -379,8 +412,7 @@ export class Engine {
       ticket.endEarly(closedEnd);
       this.tickets.closed();
     }
-    this.intake.abandon(node, this.clock.monoMs());
-    this.askTurn();
+    this.giveUp(node);
   }
 
   /** Sends what is ready now: ends every hold, backoff and wait, except the service's own. */
@@ -474,10 +506,6 @@ export class Engine {
     return { kind: this.counters.waiting > 0 ? 'working' : 'idle' };
   }
 
-  private get busy(): boolean {
-    return this.wire.inFlight > 0 || this.committing || this.intake.size > 0 || this.wire.size > 0;
-  }
-
   // ── The turn ────────────────────────────────────────────────────────────────────────────────────────────────
 
   private askTurn(): void {
@@ -495,8 +523,10 @@ export class Engine {
       this.turnMissed = true;
     } else if (this.opened) {
       const nowMs = this.clock.monoMs();
-      for (const { post, outcome, atMs } of this.wire.takeReplies())
+      for (const { post, outcome, atMs } of this.wire.takeReplies()) {
         this.outcomes.settle(post, outcome, atMs);
+        this.settling.push(post.number);
+      }
       for (const read of this.pages.splice(0)) this.intake.takePage(read, nowMs);
       this.crowd.pagesDone(this.intake.lastSeq);
       this.dismisser.turn(nowMs);
@@ -518,6 +548,8 @@ export class Engine {
   private depart(nowMs: number): void {
     this.departing = this.dispatcher.depart(nowMs);
     for (const { number, users } of this.departing) {
+      this.openPosts.add(number);
+      this.lastPost = number;
       this.journal.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });
     }
   }
@@ -553,7 +585,8 @@ export class Engine {
     this.dismisser.committed();
     this.requestPages();
     this.goOn();
-    if (!this.busy) for (const waiter of this.idleWaiters.splice(0)) waiter();
+    for (const number of this.settling.splice(0)) this.openPosts.delete(number);
+    this.tellSettled();
     this.armWake();
   }
 
@@ -583,7 +616,10 @@ export class Engine {
     const nowMs = this.clock.monoMs();
     this.outboxFailed(error);
     this.journal.putBack(commit);
-    for (const post of this.departing.splice(0)) this.dispatcher.cancel(post, nowMs);
+    for (const post of this.departing.splice(0)) {
+      this.openPosts.delete(post.number);
+      this.dispatcher.cancel(post, nowMs);
+    }
     this.intake.uncommitted(outboxEnd(error), nowMs);
     // What had ended is said again by the next commit, and reported after it.
     this.goOn();

@@ -12,7 +12,7 @@ import { sameLogin, type Login as ServiceLogin } from '../service/login';
 import { TokenKeeper } from '../service/tokens';
 import { Absentees } from './absentees';
 import { systemClock, type Clock } from './clock';
-import type { MemberQueue } from './member-queue';
+import type { HeldQueue, MemberQueue } from './member-queue';
 import { Engine, type EngineOptions, type Recovered } from './engine';
 import type { Limits } from './ledger';
 import type { Login } from './login';
@@ -73,7 +73,7 @@ export interface Lease {
   listen(node: string, listener: (recovered: readonly Recovered[]) => void): void;
   /** A node of the account begins to close: what ends without its message waits, as what it had not passed on. */
   away(node: string, untold: readonly Recovered[]): void;
-  /** A node of the account has closed, perhaps only for a deploy. Its open messages end. */
+  /** A node that is away has closed, perhaps only for a deploy. Its open messages end. */
   leave(node: string, returns: boolean): void;
   /** Ends the hold: resolves when what was in flight has ended, or after `maxMs`. */
   release(maxMs: number): Promise<void>;
@@ -109,7 +109,8 @@ interface Held {
   readonly key: string;
   readonly origin: string;
   readonly member: string;
-  readonly engine: MemberQueue;
+  /** Parked exactly while no account holds it. */
+  readonly engine: HeldQueue;
   limits: Limits;
   readonly absentees: Absentees;
   readonly queue: QueueKind;
@@ -231,7 +232,7 @@ export class Engines {
     };
   }
 
-  private open(request: LeaseRequest, log: Log): MemberQueue {
+  private open(request: LeaseRequest, log: Log): HeldQueue {
     const { limits, queueMaxEntries, queueMaxBytes, queue, shared } = request;
     const { clock, random } = this;
     const options = { clock, random, limits, queueMaxEntries, queueMaxBytes, log };
@@ -368,20 +369,25 @@ export class Engines {
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async release(held: Held, request: LeaseRequest, maxMs: number): Promise<void> {
-    const { account } = request;
-    if (held.accounts.get(account) !== request) return;
+    const { accounts, engine } = held;
+    if (accounts.get(request.account) === request) this.leave(held, request.account);
+    await (accounts.size > 0 ? engine.settled(maxMs) : engine.park(maxMs));
+  }
+
+  private leave(held: Held, account: string): void {
     held.accounts.delete(account);
     held.engine.suspend(account);
     held.away.set(
       account,
       this.clock.after(keepParkedMs, () => this.forget(held, account)),
     );
-    if (held.accounts.size > 0) {
-      limit(held);
+    const others = [...held.accounts.values()];
+    if (others.length === 0) {
+      held.cancelDispose = this.clock.after(keepParkedMs, () => this.dispose(held));
       return;
     }
-    held.cancelDispose = this.clock.after(keepParkedMs, () => this.dispose(held));
-    await held.engine.park(maxMs);
+    limit(held);
+    held.log.write = others.at(-1)!.log;
   }
 
   /** The account did not come back. */
@@ -394,9 +400,11 @@ export class Engines {
   }
 
   private dispose(held: Held): void {
-    const { key, engine, connections, away } = held;
+    const { key, engine, accounts, connections, away } = held;
     held.cancelDispose?.();
     for (const cancel of away.values()) cancel();
+    // One that had not released it yet has nothing to release any more.
+    accounts.clear();
     this.held.delete(key);
     for (const { client } of new Set(connections.values())) this.closeLater(client);
     const closed = Promise.all([this.closing.get(key), engine.close().catch(() => undefined)]).then(() => {

@@ -55,7 +55,7 @@ export class Intake {
   /** Numbers above it were taken by this process. */
   private startedWith = 0;
   /** Messages handed in so far. */
-  private pushed = 0;
+  pushed = 0;
   /** Who wants to know the number of the last row before a message; in order. */
   private readonly marks: { readonly afterMessages: number; readonly reached: (seq: number) => void }[] = [];
   private waiting: Submission[] = [];

@@ -1,13 +1,16 @@
-// What nodes see of a member's delivery: the engine itself, or a queue that several processes share.
+// A member's delivery: the engine itself, or a queue that several processes share.
 
 import type { Engine } from './engine';
 
+/** For nodes: nothing of it stops the other accounts of the member for good. */
 export type MemberQueue = Pick<
   Engine,
   // Messages.
   | 'submit'
   | 'onRecovered'
+  | 'closing'
   | 'release'
+  | 'settled'
   | 'durable'
   // What an operator sees and asks.
   | 'stats'
@@ -25,16 +28,22 @@ export type MemberQueue = Pick<
   | 'meta'
   | 'hourRing'
   | 'holdSegments'
-  // The accounts that use it.
   | 'logins'
-  | 'attach'
-  | 'suspend'
-  | 'detach'
-  | 'setLimits'
-  | 'setQueueCaps'
-  // Life.
-  | 'start'
-  | 'park'
-  | 'unpark'
-  | 'close'
 >;
+
+/** For whoever holds it for all its accounts. */
+export type HeldQueue = MemberQueue &
+  Pick<
+    Engine,
+    // The accounts that use it.
+    | 'attach'
+    | 'suspend'
+    | 'detach'
+    | 'setLimits'
+    | 'setQueueCaps'
+    // Life.
+    | 'start'
+    | 'park'
+    | 'unpark'
+    | 'close'
+  >;

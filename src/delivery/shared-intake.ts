@@ -449,7 +449,7 @@ export class SharedIntake {
   }
 
   /** Resolves when what was handed in before is in the log or in the spool. */
-  private async placed(): Promise<void> {
+  async placed(): Promise<void> {
     const onTheirWay = [...(this.pending?.taken ?? []), ...this.again.flatMap(({ taken }) => taken)];
     const last = this.waiting.at(-1) ?? onTheirWay.at(-1)?.submission;
     // Without a spool there is nothing to wait for.

@@ -8,8 +8,8 @@
 import { HourRing } from '../outbox/hour-ring';
 import type { Outbox } from '../outbox/outbox';
 import type { Claim, Instance, SharedLog } from '../outbox/shared-log';
-import type { Clock } from './clock';
-import type { MemberQueue } from './member-queue';
+import { within, type Clock } from './clock';
+import type { HeldQueue } from './member-queue';
 import { DismissedPartly, type Dismissed } from './dismissals';
 import { Engine, type EngineOptions, type EngineStats } from './engine';
 import type { QueueCaps, Submission } from './intake';
@@ -49,7 +49,7 @@ const adoptEveryMs = 10_000;
 /** Part of the store: never change it. */
 const pausedKey = 'paused';
 
-export class SharedQueue implements MemberQueue {
+export class SharedQueue implements HeldQueue {
   readonly durable = true;
   readonly monitor: Monitor;
   private readonly options: SharedQueueOptions;
@@ -287,6 +287,11 @@ export class SharedQueue implements MemberQueue {
     await within(this.clock, leftMs, this.lease.release());
   }
 
+  async settled(maxMs: number): Promise<void> {
+    const placed = within(this.clock, maxMs, this.intake.placed());
+    await Promise.all([this.engine?.settled(maxMs), placed]);
+  }
+
   private isBack(parking: number): boolean {
     return !this.parked || this.parkings !== parking;
   }
@@ -320,6 +325,10 @@ export class SharedQueue implements MemberQueue {
 
   onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
     this.intake.onRecovered(node, listener);
+  }
+
+  closing(): void {
+    // Everything that it takes is durable, so nothing is given up.
   }
 
   release(node: string): void {
@@ -533,17 +542,6 @@ export class SharedQueue implements MemberQueue {
     this.intake.setQueueCaps(caps);
     this.engine?.setQueueCaps(caps);
   }
-}
-
-/** Resolves when `done` does, or after `maxMs`. */
-function within(clock: Clock, maxMs: number, done: Promise<unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    const cancel = clock.after(maxMs, resolve);
-    void done.finally(() => {
-      cancel();
-      resolve();
-    });
-  });
 }
 
 type Settled<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };

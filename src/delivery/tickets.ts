@@ -1,6 +1,7 @@
 // Messages that wait for the outcome of their entries.
 
 import type { Ending } from './reports';
+import { closedEnd } from './untaken';
 
 /** What became of a message's entries; counts of entries, except `associations` (user–segment pairs). */
 export interface Summary {
@@ -82,7 +83,10 @@ export class Ticket {
     if (item.warnings !== null && this.warnings.length < 10) this.warnings.push(...item.warnings);
     this.open -= 1;
     if (this.open > 0) return false;
-    this.end({ kind: 'settled', summary: this.summary(), rejections: this.rejections });
+    const { rejections } = this;
+    const givenUp = rejections.length === this.counts.entries;
+    if (givenUp && rejections.every(({ code }) => code === closedEnd.code)) this.end(closedEnd);
+    else this.end({ kind: 'settled', summary: this.summary(), rejections });
     return true;
   }
 

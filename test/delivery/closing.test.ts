@@ -229,6 +229,32 @@ describe('a node that closes', () => {
     assert.equal(world.recovered.length, 0);
   });
 
+  it('with the queue in memory is told at once what is given up, and then what came of the rest', async () => {
+    const world = await warm({ durable: false });
+    const inFlight = addMany(world, 3);
+    await world.clock.advance(1);
+    world.engine.pause();
+    const waiting = addMany(world, 3, 10);
+    const both = world.submit([
+      { user: device(0), blocks: [{ seg_id: 2 }] },
+      { user: device(20), blocks: [{ seg_id: 1 }] },
+    ]);
+    await world.clock.advance(1);
+    const others = addMany(world, 3, 100, 'other');
+    world.engine.closing('n');
+    world.engine.resume();
+    await world.clock.advance(1);
+    for (const { end } of [...waiting, both]) assert.ok(end?.kind === 'failed' && end.code === 'closed');
+    assert.ok(inFlight.every(({ end }) => end === null));
+    await world.clock.advance(1_000);
+    world.engine.release('n');
+    for (const { end } of [...inFlight, ...others])
+      assert.ok(end?.kind === 'settled' && end.summary.accepted === 1);
+    await world.rest(5_000);
+    assert.deepEqual([...world.complaints, ...world.service.problems], []);
+    assert.deepEqual(world.recovered, []);
+  });
+
   it('in the middle of a commit that then fails is not told that its entries are safe', async () => {
     const world = await warm({ commitMs: 30 });
     world.diskFails = true;

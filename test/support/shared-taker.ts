@@ -76,6 +76,7 @@ export class SharedTaker {
   async stop(): Promise<void> {
     this.#server.closeAllConnections();
     this.#server.close();
+    this.#lease.away('out', []);
     this.#lease.leave('out', false);
     await this.#lease.release(parkMs);
     await this.#engines.closeParked();

@@ -306,6 +306,7 @@ export class SharedWorld {
     if (!machine.alive || machine.parked) return;
     machine.parked = true;
     machine.clock.run(() => {
+      machine.absentees.away('n', []);
       machine.absentees.leave('n', true);
       machine.queue.suspend('a');
       void machine.queue.park(5_000);
