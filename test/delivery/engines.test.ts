@@ -283,6 +283,54 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.sent, ['1', '2', '3']);
   });
 
+  it('send for one account when another has gone, also when that one is released twice', async () => {
+    const { engines, clock } = setup;
+    const a = engines.acquire(setup.request('a'));
+    const b = engines.acquire(setup.request('b'));
+    submit(a, 'a', '1');
+    await clock.advance(2_000);
+    await Promise.all([a.release(0), a.release(0)]);
+    const ends = submit(b, 'b', '2');
+    await clock.advance(100);
+    assert.deepEqual([setup.sent, ends.length], [['1', '2'], 1]);
+    await b.release(0);
+    const again = engines.acquire(setup.request('b'));
+    await a.release(0);
+    submit(again, 'b', '3');
+    await clock.advance(20_000);
+    assert.deepEqual(setup.sent, ['1', '2', '3']);
+  });
+
+  it('keep the engine of a changed account whose hold before is released late', async () => {
+    const { engines, clock } = setup;
+    const before = engines.acquire(setup.request('a'));
+    await clock.advance(2_000);
+    const after = engines.acquire(setup.request('a', { queue: 'memory' }));
+    await before.release(0);
+    await clock.advance(20_000);
+    assert.deepEqual(
+      engines.list().map(({ engine }) => engine === after.engine),
+      [true],
+    );
+    submit(after, 'a', '1');
+    await clock.advance(2_000);
+    assert.deepEqual(setup.sent, ['1']);
+  });
+
+  it('log through an account that is still there', async () => {
+    const { engines, clock } = setup;
+    engines.acquire(setup.request('a'));
+    const gone = engines.acquire(setup.request('b', { log: () => assert.fail('its node is closed') }));
+    await gone.release(0);
+    setup.postOutcome = { kind: 'passing', ambiguous: false, code: 'refused', message: 'Nobody is there.' };
+    const lease = engines.acquire(setup.request('c', { log: (_, text) => setup.log.push(`c: ${text}`) }));
+    await lease.release(0);
+    submit(gone, 'a', '1');
+    await clock.advance(5_000);
+    assert.equal(setup.log.length, 1);
+    assert.match(setup.log[0]!, /^warn: Nobody is there/);
+  });
+
   it('use one client and one token for two accounts with the same login, else one each', async () => {
     const { engines, clock } = setup;
     const login: Login = { method: 'password', username: 'shared', password: 'p' };

@@ -12,6 +12,7 @@ import type { ServiceClient } from '../../src/service/client';
 import type { PostOutcome } from '../../src/service/outcome';
 import { FakeClock } from '../delivery/support/fake-clock';
 import { runs } from '../delivery/support/runs';
+import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
 
 const accounts = ['a', 'b', 'c'] as const;
 const nodesOf = { a: ['a1', 'a2'], b: ['b1', 'b2'], c: ['c1'] } as const;
@@ -61,10 +62,12 @@ class Place {
   private readonly events: Event[] = [];
   /** By member. */
   private readonly disks = new Map<string, Kept>();
+  private readonly logs = new Map<string, MemoryLogStore>();
   private readonly holders = new Map<Account, Holder>();
   private readonly hanging: (() => void)[] = [];
 
-  constructor() {
+  /** `queue` is that of accounts whose settings do not say another. */
+  constructor(private readonly queue: 'disk' | 'shared') {
     for (const account of accounts) this.startAccount(account, 'right');
     for (const account of accounts) for (const node of nodesOf[account]) this.startNode(account, node);
   }
@@ -103,12 +106,14 @@ class Place {
     const member = its === 'elsewhere' ? '8' : '7';
     const disk = this.disks.get(member) ?? new Kept();
     this.disks.set(member, disk);
+    const log = this.logs.get(member) ?? new MemoryLogStore(this.clock);
+    this.logs.set(member, log);
     return {
       account,
       accountName: account,
       origin: 'http://there',
       member,
-      queue: its === 'memory' ? 'memory' : 'disk',
+      queue: its === 'memory' ? 'memory' : this.queue,
       limits,
       queueMaxEntries: 1_000_000,
       queueMaxBytes: 1e9,
@@ -116,6 +121,12 @@ class Place {
       connection: 'there',
       connect: () => this.client(),
       openOutbox: () => (its === 'memory' ? new MemoryOutbox() : disk),
+      shared: {
+        identity: 'there',
+        open: () => new MemorySharedLog(log),
+        spool: () => new MemoryOutbox(),
+        instanceName: 'here',
+      },
       log: (level, text) => {
         if (level === 'error') this.problems.push(text);
       },
@@ -373,66 +384,69 @@ const nothing: Deploy = {
   closesFirst: true,
 };
 
-describe('accounts of one member', function () {
-  this.timeout(0);
+const deploys: readonly (readonly [name: string, Partial<Deploy>, before?: Step])[] = [
+  ['the only node of one is removed', { removed: ['c1'] }],
+  ['all nodes of one are removed', { removed: ['a1', 'a2'] }],
+  ['one of two nodes is removed', { removed: ['a1'] }],
+  ['one of two nodes restarts', { restarted: ['a2'] }],
+  ['the only node of one restarts', { restarted: ['c1'] }],
+  ['the settings of one become wrong', { changed: { a: 'wrong' } }],
+  ['one is disabled', { changed: { a: 'disabled' } }],
+  ['one moves to another member', { changed: { a: 'elsewhere' } }],
+  ['one is given another kind of queue', { changed: { a: 'memory' } }],
+  ['all of them restart', { changed: { a: 'right', b: 'right', c: 'right' } }],
+  ['all of them move to another kind of queue', { changed: { a: 'memory', b: 'memory', c: 'memory' } }],
+  ['two of them become wrong', { changed: { a: 'wrong', c: 'wrong' } }],
+  ['one restarts while the last node of another goes', { changed: { a: 'right' }, removed: ['c1'] }],
+  ['one goes while the service hangs', { removed: ['c1'] }, { do: 'hang' }],
+  ['one goes before it has opened', { removed: ['c1'] }, { do: 'open slowly', ms: 3_000 }],
+];
 
-  const deploys: readonly (readonly [name: string, Partial<Deploy>, before?: Step])[] = [
-    ['the only node of one is removed', { removed: ['c1'] }],
-    ['all nodes of one are removed', { removed: ['a1', 'a2'] }],
-    ['one of two nodes is removed', { removed: ['a1'] }],
-    ['one of two nodes restarts', { restarted: ['a2'] }],
-    ['the only node of one restarts', { restarted: ['c1'] }],
-    ['the settings of one become wrong', { changed: { a: 'wrong' } }],
-    ['one is disabled', { changed: { a: 'disabled' } }],
-    ['one moves to another member', { changed: { a: 'elsewhere' } }],
-    ['one is given another kind of queue', { changed: { a: 'memory' } }],
-    ['all of them restart', { changed: { a: 'right', b: 'right', c: 'right' } }],
-    ['all of them move to another kind of queue', { changed: { a: 'memory', b: 'memory', c: 'memory' } }],
-    ['two of them become wrong', { changed: { a: 'wrong', c: 'wrong' } }],
-    ['one restarts while the last node of another goes', { changed: { a: 'right' }, removed: ['c1'] }],
-    ['one goes while the service hangs', { removed: ['c1'] }, { do: 'hang' }],
-    ['one goes before it has opened', { removed: ['c1'] }, { do: 'open slowly', ms: 3_000 }],
-  ];
-  for (const [name, change, before] of deploys) {
-    for (const order of ['nodes first', 'accounts first'] as const) {
-      it(`deliver, pause, resume and retry after a deploy where ${name} (${order} closed)`, async () => {
-        const place = new Place();
-        await place.clock.advance(2_000);
-        if (before?.do === 'open slowly') {
-          await play(place, [before, { do: 'deploy', ...nothing, changed: { c: 'right' } }]);
-        } else if (before !== undefined) {
-          await play(place, [before, { do: 'events', nodes: allNodes }, { do: 'wait', ms: 50 }]);
-        }
-        await place.deploy({ ...nothing, order, ...change });
-        assert.deepEqual(await place.violations(), []);
-      });
+for (const queue of ['disk', 'shared'] as const) {
+  describe(`accounts of one member (queue ${queue})`, function () {
+    this.timeout(0);
+
+    for (const [name, change, before] of deploys) {
+      for (const order of ['nodes first', 'accounts first'] as const) {
+        it(`deliver, pause, resume and retry after a deploy where ${name} (${order} closed)`, async () => {
+          const place = new Place(queue);
+          await place.clock.advance(2_000);
+          if (before?.do === 'open slowly') {
+            await play(place, [before, { do: 'deploy', ...nothing, changed: { c: 'right' } }]);
+          } else if (before !== undefined) {
+            await play(place, [before, { do: 'events', nodes: allNodes }, { do: 'wait', ms: 50 }]);
+          }
+          await place.deploy({ ...nothing, order, ...change });
+          assert.deepEqual(await place.violations(), []);
+        });
+      }
     }
-  }
 
-  it('deliver at once while another closes: it waits for what is in flight, and stops nobody', async () => {
-    const place = new Place();
-    await place.clock.advance(2_000);
-    place.hangs = true;
-    place.event('c1');
-    await place.clock.advance(50);
-    const closed = place.closeNode('c', 'c1', false);
-    place.hangs = false;
-    await place.clock.advance(100);
-    const event = place.event('a1')!;
-    await place.clock.advance(1_000);
-    assert.deepEqual([place.sent.includes(event.user), event.ends.length], [true, 1]);
-    assert.equal(await place.within(4_500, closed), true);
-  });
+    it('deliver at once while another closes: it waits for what is in flight, and stops nobody', async () => {
+      const place = new Place(queue);
+      await place.clock.advance(2_000);
+      place.hangs = true;
+      place.event('c1');
+      await place.clock.advance(50);
+      const closed = place.closeNode('c', 'c1', false);
+      place.hangs = false;
+      await place.clock.advance(100);
+      const event = place.event('a1')!;
+      await place.clock.advance(1_000);
+      assert.deepEqual([place.sent.includes(event.user), event.ends.length], [true, 1]);
+      assert.equal(await place.within(4_500, closed), true);
+    });
 
-  it('deliver through those that are left, whatever any number of deploys closes and starts', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
-        const place = new Place();
-        await place.clock.advance(2_000);
-        await play(place, steps);
-        assert.deepEqual(await place.violations(), []);
-      }),
-      runs(150),
-    );
+    it('deliver through those that are left, whatever any number of deploys closes and starts', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
+          const place = new Place(queue);
+          await place.clock.advance(2_000);
+          await play(place, steps);
+          assert.deepEqual(await place.violations(), []);
+        }),
+        runs(150),
+      );
+    });
   });
-});
+}
