@@ -137,7 +137,8 @@ function requestOf(
   settings: AccountSettings,
   connection: ServiceClientOptions,
 ): LeaseRequest {
-  const { origin, member, queue, limits, queueMaxEntries, queueMaxBytes, encryptIds, login } = settings;
+  const { origin, member, queue, limits, queueMaxEntries, queueMaxBytes, encryptIds } = settings;
+  const { login, authOrigin } = settings;
   return {
     account: node.id,
     accountName,
@@ -149,6 +150,7 @@ function requestOf(
     queueMaxBytes,
     sealed: encryptIds,
     login,
+    authOrigin,
     // Kept as a digest: it holds keys and passwords of TLS and proxy.
     connection: createHash('sha256').update(JSON.stringify(connection)).digest('hex'),
     connect: () => new ServiceClient(connection),

@@ -9,6 +9,7 @@ import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
 import { systemServiceClock } from '../../src/service/clock';
 import { sameLogin, type Login } from '../../src/service/login';
+import type { LoginCount } from '../../src/service/login-count';
 import type { AuthOutcome, ReadOutcome } from '../../src/service/outcome';
 import { readWithToken } from '../../src/service/read-with-token';
 import type { SegmentList, SegmentQuery } from '../../src/service/segments';
@@ -150,8 +151,8 @@ export class AccountForms {
       const running = this.#running(id, settings);
       const client = running?.client ?? way.client;
       const keeper = running?.keeper ?? null;
-      const counter = this.#counterOf(settings) ?? this.#ownKeeper(settings, way);
-      const subject = { client, login, member, authHost, serviceHost, keeper, counter, wallMs: Date.now() };
+      const logins = this.#loginCount(settings);
+      const subject = { client, login, member, authHost, serviceHost, keeper, logins, wallMs: Date.now() };
       const tested = await testConnection(subject);
       return settings.isSandbox && tested.result === 'works' ? { ...tested, result: 'sandboxWorks' } : tested;
     } finally {
@@ -200,14 +201,13 @@ export class AccountForms {
     return keeper;
   }
 
-  /** A running account with the same user name, whatever its password. */
-  #counterOf({ origin, member, login }: AccountSettings): TokenKeeper | null {
-    return this.engines.keeperOf(origin, member, login);
+  /** With the logins of running accounts that have the same user name, whatever their password. */
+  #loginCount({ authOrigin, login }: AccountSettings): LoginCount {
+    return this.engines.loginCount(authOrigin, login.username);
   }
 
-  /** For a user name that no running account has. One keeper counts for all its passwords. */
   #ownKeeper(settings: AccountSettings, { connection }: Way): TokenKeeper {
-    const { origin, member, login } = settings;
+    const { login } = settings;
     const key = userKeyOf(settings);
     const kept = this.#ownLogins.get(key);
     if (kept !== undefined) {
@@ -219,7 +219,8 @@ export class AccountForms {
       authenticate: (its) => authenticateOnce(own.connection, its),
       clock: systemServiceClock,
       random: Math.random,
-      ...this.engines.timesOf(origin, member, login),
+      logins: this.#loginCount(settings),
+      loginStore: null,
     });
     const own: OwnLogin = { login, keeper, connection };
     if (this.#ownLogins.size >= mostOwnLogins) this.#ownLogins.delete(this.#ownLogins.keys().next().value!);

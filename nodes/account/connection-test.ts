@@ -2,6 +2,7 @@
 
 import type { ServiceClient } from '../../src/service/client';
 import type { Login } from '../../src/service/login';
+import type { LoginCount } from '../../src/service/login-count';
 import type { AuthOutcome, ReadFailure } from '../../src/service/outcome';
 import type { TokenKeeper } from '../../src/service/tokens';
 
@@ -23,7 +24,7 @@ export interface TestSubject {
   /** Of the running account, when it has the very same login over the same connection. */
   readonly keeper: TokenKeeper | null;
   /** Counts the logins of this user name, whoever makes them. */
-  readonly counter: Pick<TokenKeeper, 'countBeside'>;
+  readonly logins: Pick<LoginCount, 'login'>;
   /** Epoch ms. */
   readonly wallMs: number;
 }
@@ -51,11 +52,12 @@ export async function testConnection(subject: TestSubject): Promise<TestResult> 
  * deployed, and one that the account was refused or failed with, is tried afresh, and counted among the user's: what
  * fails tells more than what the account remembers of its last try.
  */
-async function logIn({ client, login, keeper, counter }: TestSubject): Promise<AuthOutcome | TestResult> {
+async function logIn({ client, login, keeper, logins }: TestSubject): Promise<AuthOutcome | TestResult> {
   const kept = await keeper?.token();
   if (kept?.kind === 'token') return kept;
   if (kept?.kind === 'wait' && kept.code === 'authentication_limit') return loginLimit(kept.retryAfterMs);
-  return counter.countBeside(() => client.authenticate(login));
+  const tried = await logins.login(() => client.authenticate(login), null);
+  return tried.kind === 'wait' ? loginLimit(tried.retryAfterMs) : tried;
 }
 
 async function askService(subject: TestSubject, token: string, isKept: boolean): Promise<TestResult> {

@@ -24,6 +24,8 @@ export interface AccountSettings {
   /** Where posts go, in one spelling: by it and the member accounts share an engine and an outbox. */
   readonly origin: string;
   readonly member: string;
+  /** Where logins go, in one spelling: by it and the user name logins are counted together. */
+  readonly authOrigin: string;
   readonly authUrl: string;
   readonly serviceUrl: string;
   readonly login: Login;
@@ -69,10 +71,12 @@ export function readSettings(saved: Saved): AccountSettings | Problem {
   const text = (property: string, missing = ''): string => textOf(saved[property])?.trim() ?? missing;
   const isCustom = text('environment') === 'custom';
   const isSandbox = text('environment', 'sandbox') === 'sandbox';
+  const authUrl = isCustom ? text('authUrl', DEFAULT_AUTH_URL) : DEFAULT_AUTH_URL;
   return {
     isSandbox,
     ...placeOf(saved),
-    authUrl: isCustom ? text('authUrl', DEFAULT_AUTH_URL) : DEFAULT_AUTH_URL,
+    authOrigin: isSandbox ? 'sandbox' : originOf(authUrl),
+    authUrl,
     serviceUrl: serviceUrlOf(saved),
     login: isSandbox ? sandboxLogin : loginOf(saved),
     limits: {

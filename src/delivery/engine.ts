@@ -8,6 +8,7 @@
 import { HourRing } from '../outbox/hour-ring';
 import type { Commit, Opened, Outbox, OutboxError } from '../outbox/outbox';
 import { within, type Clock } from './clock';
+import { LoginTimes } from '../service/login-times';
 import { Crowd } from './crowd';
 import type { Dismissed } from './dismissals';
 import { Dismisser } from './dismisser';
@@ -112,6 +113,8 @@ const requestTimeoutMs = 10_000;
 
 export class Engine {
   readonly logins = new Logins();
+  /** When user names logged in. */
+  readonly loginTimes: LoginTimes;
   /** What was sent and accepted, hour by hour. */
   readonly sent: SentLedger;
   /** What an operator sees beside `stats`. */
@@ -170,6 +173,7 @@ export class Engine {
     this.outbox = outbox;
     this.clock = clock;
     this.lateMarginMs = lateMarginMs;
+    this.loginTimes = new LoginTimes(outbox, () => clock.wallMs());
     this.monitor = options.monitor ?? new Monitor(clock);
     this.shared = options.shared ?? null;
     const log: NonNullable<EngineOptions['log']> = (level, text) => {

@@ -9,6 +9,7 @@ import type { Outbox } from '../outbox/outbox';
 import type { DatabaseQueues } from '../outbox/database-queues';
 import type { ServiceClient } from '../service/client';
 import { sameLogin, type Login as ServiceLogin } from '../service/login';
+import { LoginCount, type LoginStore } from '../service/login-count';
 import { TokenKeeper } from '../service/tokens';
 import { Absentees } from './absentees';
 import { systemClock, type Clock } from './clock';
@@ -16,7 +17,6 @@ import type { HeldQueue, MemberQueue } from './member-queue';
 import { Engine, type EngineOptions, type Recovered } from './engine';
 import type { Limits } from './ledger';
 import type { Login } from './login';
-import { LoginTimes, type TimesStore } from './login-times';
 import { SharedQueue } from './shared-queue';
 import type { SharedRequest } from './shared-request';
 import { TroubleLog } from './trouble-log';
@@ -40,6 +40,8 @@ export interface LeaseRequest {
   /** User ids at rest are sealed by what `openOutbox` gives; without this they are not. */
   readonly sealed?: boolean;
   readonly login: ServiceLogin;
+  /** Where the login goes: with the user name it says which logins the service counts together. */
+  readonly authOrigin: string;
   /** Two requests with the same text may share a client; it names everything that makes a connection. */
   readonly connection: string;
   readonly connect: () => ServiceClient;
@@ -99,6 +101,7 @@ export interface EngineInfo {
 interface Connection {
   readonly text: string;
   readonly login: ServiceLogin;
+  readonly loginCount: LoginCount;
   readonly client: ServiceClient;
   readonly keeper: TokenKeeper;
   readonly trouble: TroubleLog;
@@ -127,6 +130,8 @@ interface Held {
   cancelDispose: (() => void) | null;
 }
 
+/** Of user names that no account has; nobody types more into forms in five minutes. */
+const mostLoginCounts = 100;
 /** How long an account may be away before it counts as gone, and a parked engine is closed. */
 const keepParkedMs = 10_000;
 
@@ -134,7 +139,8 @@ export class Engines {
   private readonly held = new Map<string, Held>();
   /** The last outbox of a key must be closed before the next may open. */
   private readonly closing = new Map<string, Promise<void>>();
-  private readonly loginTimes = new LoginTimes();
+  /** By where the logins go and user name. */
+  private readonly loginCounts = new Map<string, LoginCount>();
 
   constructor(
     private readonly clock: Clock = systemClock,
@@ -293,27 +299,23 @@ export class Engines {
     return null;
   }
 
-  /** Who counts the logins of this user name now, with whatever password; null when no running account has it. */
-  keeperOf(origin: string, member: string, login: ServiceLogin): TokenKeeper | null {
-    const connections = this.held.get(`${origin} ${member}`)?.connections.values() ?? [];
-    for (const { login: its, keeper } of connections) {
-      if (its.method === login.method && its.username === login.username) return keeper;
-    }
-    return null;
+  /** Counts the logins of a user name, with whatever password: those of all accounts, and those of forms. */
+  loginCount(authOrigin: string, username: string): LoginCount {
+    const key = `${username} at ${authOrigin}`;
+    const found = this.loginCounts.get(key);
+    if (found !== undefined) return found;
+    if (this.loginCounts.size >= mostLoginCounts)
+      for (const [other, count] of this.loginCounts) if (count.isIdle) this.loginCounts.delete(other);
+    const count: LoginCount = new LoginCount(key, this.clock, () => this.loginStores(count));
+    this.loginCounts.set(key, count);
+    return count;
   }
 
-  /**
-   * For a keeper of one's own while there is none: what it counts, an account that is deployed later counts on. A
-   * queue that cannot be used is no reason not to try a login; then the times are in memory.
-   */
-  timesOf(origin: string, member: string, login: ServiceLogin): TimesStore {
-    const key = `${origin} ${member}`;
-    const kept = this.loginTimes.store(key, login, () => this.held.get(key)?.engine.meta ?? null);
-    const inMemory = this.loginTimes.store(key, login, () => null);
-    return {
-      loadTimes: () => kept.loadTimes().catch(() => inMemory.loadTimes()),
-      saveTimes: (times) => kept.saveTimes(times).catch(() => inMemory.saveTimes(times)),
-    };
+  /** Beside every queue of an account that has this user name. */
+  private loginStores(count: LoginCount): LoginStore[] {
+    const uses = ({ connections }: Held): boolean =>
+      [...connections.values()].some(({ loginCount }) => loginCount === count);
+    return [...this.held.values()].filter(uses).map(({ engine }) => engine.loginTimes);
   }
 
   /** The same login over the same connection keeps its client, its token and its count of authentications. */
@@ -330,20 +332,23 @@ export class Engines {
     return connection;
   }
 
-  private openConnection(held: Held, { login, connection, connect }: LeaseRequest): Connection {
+  private openConnection(held: Held, request: LeaseRequest): Connection {
+    const { login, authOrigin, connection, connect } = request;
     const client = this.clientOrDispose(held, connect);
+    const loginCount = this.loginCount(authOrigin, login.username);
     const keeper = new TokenKeeper({
       login,
       authenticate: (its) => client.authenticate(its),
       clock: this.clock,
       random: this.random,
-      ...this.loginTimes.store(held.key, login, () => held.engine.meta),
+      logins: loginCount,
+      loginStore: held.engine.loginTimes,
     });
     const trouble = new TroubleLog((level, text) => {
       held.engine.monitor.logged(level, text);
       held.log.write(level, text);
     });
-    return { text: connection, login, client, keeper, trouble };
+    return { text: connection, login, loginCount, client, keeper, trouble };
   }
 
   /** An engine that was made for an account whose connection cannot be made is of no use. */

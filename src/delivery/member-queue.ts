@@ -36,6 +36,7 @@ export type HeldQueue = MemberQueue &
   Pick<
     Engine,
     // The accounts that use it.
+    | 'loginTimes'
     | 'attach'
     | 'suspend'
     | 'detach'

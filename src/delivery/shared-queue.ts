@@ -8,6 +8,7 @@
 import { HourRing } from '../outbox/hour-ring';
 import type { Outbox } from '../outbox/outbox';
 import type { Claim, Instance, SharedLog } from '../outbox/shared-log';
+import { LoginTimes } from '../service/login-times';
 import { within, type Clock } from './clock';
 import type { HeldQueue } from './member-queue';
 import { DismissedPartly, type Dismissed } from './dismissals';
@@ -52,6 +53,7 @@ const pausedKey = 'paused';
 export class SharedQueue implements HeldQueue {
   readonly durable = true;
   readonly monitor: Monitor;
+  readonly loginTimes: LoginTimes;
   private readonly options: SharedQueueOptions;
   private readonly log: SharedLog;
   private readonly clock: Clock;
@@ -91,6 +93,7 @@ export class SharedQueue implements HeldQueue {
     this.limits = options.limits;
     this.caps = options;
     this.monitor = new Monitor(clock);
+    this.loginTimes = new LoginTimes(sharedLog.meta, () => sharedLog.nowMs());
     this.write = (level, text) => {
       this.monitor.logged(level, text);
       options.log?.(level, text);

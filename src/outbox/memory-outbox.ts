@@ -12,7 +12,7 @@ interface Flight {
 
 /** Its content outlives `close` for as long as the object does, so that `open` finds it again. */
 export class MemoryOutbox implements Outbox {
-  readonly durable = false;
+  readonly durable: boolean = false;
   #isOpen = false;
   #lastSeq = 0;
   #waiting = 0;

@@ -146,7 +146,14 @@ export class PostgresLog implements SharedLog {
     setMeta: async (key: string, value: string): Promise<void> => {
       await this.#control('setMeta', [key, value]);
     },
+    replaceMeta: async (key: string, before: string | null, value: string): Promise<boolean> =>
+      (await this.#control('replaceMeta', [key, before, value])).length > 0,
   };
+
+  nowMs(): number {
+    const { time, clock } = this.#opened();
+    return time.toDatabase(clock.wallMs());
+  }
 
   async adoptMail(instance: Instance, epoch: number): Promise<void> {
     const held = await this.#control('adoptMail', [instance.id, epoch]);
@@ -215,7 +222,7 @@ export class PostgresLog implements SharedLog {
   }
 
   async #control<T extends object>(
-    what: 'release' | 'getMeta' | 'setMeta' | 'adoptMail' | 'mail' | 'takeLeft' | 'send',
+    what: 'release' | 'getMeta' | 'setMeta' | 'replaceMeta' | 'adoptMail' | 'mail' | 'takeLeft' | 'send',
     values: readonly (string | number | null)[],
   ): Promise<T[]> {
     const database = this.#opened();

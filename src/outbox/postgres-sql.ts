@@ -45,6 +45,12 @@ export function postgresSql(schema: string, notifies: boolean) {
     rowsOf: `SELECT ${columns} FROM (${shared.rowsOf}) AS found ORDER BY seq`,
     getMeta: shared.getMeta,
     setMeta: shared.setMeta,
+    replaceMeta: `
+      WITH changed AS (UPDATE ${schema}.meta SET value = $3 WHERE key = $1 AND value = $2 RETURNING key), added AS (
+        INSERT INTO ${schema}.meta (key, value) SELECT $1, $3 WHERE $2::text IS NULL
+        ON CONFLICT (key) DO NOTHING RETURNING key
+      )
+      SELECT key FROM changed UNION ALL SELECT key FROM added`,
     oldest: shared.oldest,
     ...appendSql(schema, notify),
     ...leaseSql(schema, notify),

@@ -98,7 +98,12 @@ export interface SharedLog {
    */
   outbox(instance: Instance, epoch: number): Outbox;
   /** Small values beside the queue, for any process; a process without the lease only reads those of the engine. */
-  readonly meta: Pick<Outbox, 'getMeta' | 'setMeta'>;
+  readonly meta: Pick<Outbox, 'getMeta' | 'setMeta'> & {
+    /** Sets the value only if it is `before` still (null: not set), and says whether it did. */
+    replaceMeta(key: string, before: string | null, value: string): Promise<boolean>;
+  };
+  /** Epoch ms by the store's clock, as far as it is known here. */
+  nowMs(): number;
   /** Takes over the mail of processes that are not alive any more. Only the holder asks for it. */
   adoptMail(instance: Instance, epoch: number): Promise<void>;
   /** Letters to this process with an id above `afterId`, at most `limit`; those up to `afterId` are deleted. */

@@ -11,6 +11,7 @@ export {
 } from './client';
 export { systemServiceClock, type ServiceClock } from './clock';
 export type { Login } from './login';
+export { LoginCount, type LoginAges, type LoginStore, type NoLogin } from './login-count';
 export type {
   AuthOutcome,
   EntryVerdict,

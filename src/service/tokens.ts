@@ -1,6 +1,7 @@
-// One token for all posts of a login: when to get one, when not to, and never too often (spec section 2).
+// One token for all posts of a login: when to get one, and when not to (spec section 2).
 import type { ServiceClock } from './clock';
 import { sameLogin, type Login } from './login';
+import type { LoginCount, LoginStore } from './login-count';
 import type { AuthOutcome, TokenOutcome } from './outcome';
 
 export interface TokenKeeperOptions {
@@ -9,17 +10,15 @@ export interface TokenKeeperOptions {
   readonly clock: ServiceClock;
   /** 0 … 1, for the jitter of waits. */
   readonly random: () => number;
-  /** Times of authentications (epoch ms) as an earlier process saved them; times only, never tokens. */
-  readonly loadTimes: () => Promise<readonly number[]>;
-  readonly saveTimes: (times: readonly number[]) => Promise<void>;
+  /** Counts the logins of this user name, whoever makes them. */
+  readonly logins: LoginCount;
+  /** Where they have to be written down; null when there is no such place. */
+  readonly loginStore: LoginStore | null;
 }
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-const MAX_AUTHENTICATIONS = 10;
-/** The documented five minutes, and half a minute for a lost authentication that the service carries out late. */
-const WINDOW_MS = 5 * MINUTE_MS + 30_000;
 /** A new token is fetched beside the old one's last half hour, so that no post waits for it. */
 const RENEW_AT_MS = 23.5 * HOUR_MS;
 const MAX_AGE_MS = 24 * HOUR_MS - 2 * MINUTE_MS;
@@ -31,10 +30,7 @@ const BACKOFF_MAX_MS = MINUTE_MS;
 const BACKOFF_MIN_MS = 100;
 /** Settings that stand in the way are tried again slowly. */
 const CONFIGURATION_WAIT_MS = 30_000;
-/** A wall clock that moved by more than this makes the saved times wrong. */
-const CLOCK_JUMP_MS = 1000;
 
-type WaitOutcome = Extract<TokenOutcome, { readonly kind: 'wait' }>;
 type Refusal = Extract<TokenOutcome, { readonly kind: 'loginRefused' }>;
 
 interface Held {
@@ -51,27 +47,9 @@ interface Wait {
   readonly message: string;
 }
 
-/** When an authentication took place, in monotonic ms; it moves to the end of the call once that is known. */
-interface Slot {
-  atMs: number;
-}
-
-/** The reason may hold secrets, so it is not passed on. */
-const failedInside = (): AuthOutcome => ({
-  kind: 'passing',
-  code: 'failed',
-  message: 'The login failed inside this machine.',
-});
-
-function noSlot(code: string, message: string): WaitOutcome {
-  return { kind: 'wait', retryAfterMs: BACKOFF_BASE_MS, code, message };
-}
-
 /**
- * Holds the token of one login. `token()` is cheap and may be called for every post; any number of callers share
- * one authentication. At most 10 authentications that gave a token, or may have, fall into any five minutes,
- * also across restarts: each is saved before it is made. Across a restart the wall clock is all there is, so
- * times in its future count as just now, and a clock set forward while no process ran is not noticed.
+ * Holds the token of one login. `token()` is cheap and may be called for every post; any number of callers share one
+ * authentication.
  */
 export class TokenKeeper {
   readonly #options: TokenKeeperOptions;
@@ -86,10 +64,6 @@ export class TokenKeeper {
   #replacing = false;
   /** Null comes out when the login was replaced meanwhile. */
   #flight: Promise<TokenOutcome | null> | null = null;
-  #slots: Slot[] | null = null;
-  #saving: Promise<void> = Promise.resolve();
-  /** Wall minus monotonic clock when the times were last saved. */
-  #savedOffsetMs = 0;
 
   constructor(options: TokenKeeperOptions) {
     this.#options = options;
@@ -100,7 +74,7 @@ export class TokenKeeper {
   token(): Promise<TokenOutcome> {
     if (this.#refusal !== null) return Promise.resolve(this.#refusal);
     const nowMs = this.#options.clock.monoMs();
-    this.#noticeClockJump(nowMs);
+    this.#options.logins.noticeClockJump();
     const held = this.#usable(nowMs);
     if (held === null) return this.#obtainShared();
     held.usedMs = nowMs;
@@ -125,23 +99,6 @@ export class TokenKeeper {
         'The service gives tokens but accepts none of them: check the permissions of this login.';
       this.#waitFor(this.#backoffMs(this.#deadReplacements), 'dead_token_again', message);
     }
-  }
-
-  /**
-   * An authentication beside this keeper's own, such as a test of another password for the same user name. It takes
-   * one of the ten, is saved as one, and does not touch the token. Never rejects.
-   */
-  async countBeside(authenticate: () => Promise<AuthOutcome>): Promise<AuthOutcome> {
-    const slot = await this.#takeSlot();
-    if ('kind' in slot) {
-      const { retryAfterMs, code, message } = slot;
-      return code === 'authentication_limit'
-        ? { kind: 'rateLimited', retryAfterMs, message }
-        : { kind: 'passing', ambiguous: false, code, message };
-    }
-    const outcome = await authenticate().catch(failedInside);
-    this.#settle(slot, outcome);
-    return outcome;
   }
 
   /**
@@ -194,43 +151,17 @@ export class TokenKeeper {
   async #obtain(): Promise<TokenOutcome | null> {
     const waiting = this.#waiting();
     if (waiting !== null) return waiting;
-    const slot = await this.#takeSlot();
-    if (!('kind' in slot)) return this.#authenticate(slot);
-    return slot.code === 'authentication_limit' ? slot : this.#fail(slot.code, slot.message);
-  }
-
-  /** One of the ten, saved before it is used; or why there is none. */
-  async #takeSlot(): Promise<Slot | WaitOutcome> {
-    const slots = await this.#load();
-    if (slots === null)
-      return noSlot('times_unreadable', 'The times of earlier logins cannot be read from the queue.');
-    const limited = this.#limited(slots);
-    if (limited !== null) return limited;
-    const slot: Slot = { atMs: this.#options.clock.monoMs() };
-    slots.push(slot);
-    if (await this.#save()) return slot;
-    this.#slots = (this.#slots ?? []).filter((one) => one !== slot);
-    return noSlot(
-      'times_unsaved',
-      'The time of the login cannot be saved beside the queue, so it was not made.',
-    );
-  }
-
-  async #authenticate(slot: Slot): Promise<TokenOutcome | null> {
-    const generation = this.#generation;
-    const startMs = this.#options.clock.monoMs();
-    const outcome = await this.#options.authenticate(this.#login).catch(failedInside);
-    this.#settle(slot, outcome);
+    const { logins, loginStore, authenticate, clock } = this.#options;
+    let generation = this.#generation;
+    let startMs = 0;
+    const outcome = await logins.login(() => {
+      generation = this.#generation;
+      startMs = clock.monoMs();
+      return authenticate(this.#login);
+    }, loginStore);
+    if (outcome.kind === 'wait')
+      return outcome.code === 'authentication_limit' ? outcome : this.#fail(outcome.code, outcome.message);
     return generation === this.#generation ? this.#take(outcome, startMs) : null;
-  }
-
-  /** The service acted between start and end, so the later time is the safe one; what gave no token is not counted. */
-  #settle(slot: Slot, outcome: AuthOutcome): void {
-    const counts = outcome.kind === 'token' || (outcome.kind === 'passing' && outcome.ambiguous !== false);
-    if (counts) slot.atMs = this.#options.clock.monoMs();
-    else this.#slots = (this.#slots ?? []).filter((one) => one !== slot);
-    // The entry saved before the call stands if this fails, which errs on the safe side.
-    void this.#save();
   }
 
   #take(outcome: AuthOutcome, startMs: number): TokenOutcome {
@@ -282,57 +213,5 @@ export class TokenKeeper {
     const leftMs = wait === null ? 0 : wait.untilMs - this.#options.clock.monoMs();
     if (wait === null || leftMs <= 0) return null;
     return { kind: 'wait', retryAfterMs: leftMs, code: wait.code, message: wait.message };
-  }
-
-  #limited(slots: readonly Slot[]): WaitOutcome | null {
-    if (slots.length < MAX_AUTHENTICATIONS) return null;
-    const times = slots.map(({ atMs }) => atMs).sort((a, b) => a - b);
-    const freeAtMs = times[times.length - MAX_AUTHENTICATIONS]! + WINDOW_MS;
-    return {
-      kind: 'wait',
-      retryAfterMs: Math.max(1, freeAtMs - this.#options.clock.monoMs()),
-      code: 'authentication_limit',
-      message: `The service allows ${MAX_AUTHENTICATIONS} logins in 5 minutes, and they are used up; the next one waits.`,
-    };
-  }
-
-  /** The slots that still count, read from the earlier process the first time; null when they cannot be read. */
-  async #load(): Promise<Slot[] | null> {
-    if (this.#slots === null) {
-      const times = await this.#options.loadTimes().catch(() => null);
-      if (times === null) return null;
-      const { monoMs, wallMs } = this.#now();
-      const ages = times.filter(Number.isFinite).map((time) => wallMs - time);
-      this.#slots = ages.map((ageMs) => ({ atMs: monoMs - Math.max(0, ageMs) }));
-      // Saved as "just now", they run out in five minutes even if no process lives that long.
-      if (ages.some((ageMs) => ageMs < 0)) await this.#save();
-    }
-    const oldestMs = this.#options.clock.monoMs() - WINDOW_MS;
-    this.#slots = this.#slots.filter(({ atMs }) => atMs > oldestMs);
-    return this.#slots;
-  }
-
-  /** Saves one after the other, so that an older list never overwrites a newer; says whether it worked. */
-  #save(): Promise<boolean> {
-    const { monoMs, wallMs } = this.#now();
-    this.#savedOffsetMs = wallMs - monoMs;
-    const times = (this.#slots ?? []).map(({ atMs }) => Math.round(wallMs - (monoMs - atMs)));
-    const saved = this.#saving.then(() => this.#options.saveTimes(times));
-    this.#saving = saved.catch(() => undefined);
-    return saved.then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /** Times saved before the wall clock was set would be read wrongly after a restart. */
-  #noticeClockJump(nowMs: number): void {
-    if (this.#slots === null || this.#slots.length === 0) return;
-    const movedMs = this.#options.clock.wallMs() - nowMs - this.#savedOffsetMs;
-    if (Math.abs(movedMs) > CLOCK_JUMP_MS) void this.#save();
-  }
-
-  #now(): { readonly monoMs: number; readonly wallMs: number } {
-    return { monoMs: this.#options.clock.monoMs(), wallMs: this.#options.clock.wallMs() };
   }
 }

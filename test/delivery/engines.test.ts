@@ -11,6 +11,7 @@ import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import type { ServiceClient } from '../../src/service/client';
 import type { Login } from '../../src/service/login';
+import type { NoLogin } from '../../src/service/login-count';
 import type { AuthOutcome, PostOutcome } from '../../src/service/outcome';
 import { FakeClock } from './support/fake-clock';
 
@@ -54,6 +55,7 @@ class Setup {
       queueMaxEntries: 1000,
       queueMaxBytes: 1_000_000,
       login: { method: 'password', username: `user of ${account}`, password: 'p' },
+      authOrigin: 'http://logins',
       connection: 'there',
       connect: () => this.client(account),
       openOutbox: () => {
@@ -373,18 +375,18 @@ describe('the engines of a process', () => {
   it('count the logins that were made for a user before an account had it', async () => {
     const { engines, clock } = setup;
     const login: Login = { method: 'password', username: 'user of a', password: 'typed into a form' };
-    const { origin, member } = setup.request('a');
-    assert.equal(engines.keeperOf(origin, member, login), null);
-    const now = clock.wallMs();
-    await engines.timesOf(origin, member, login).saveTimes(Array.from({ length: 10 }, () => now));
+    const { authOrigin } = setup.request('a');
+    const given: AuthOutcome = { kind: 'token', token: 't' };
+    const logIn = (): Promise<AuthOutcome | NoLogin> =>
+      engines.loginCount(authOrigin, login.username).login(() => Promise.resolve(given), null);
+    for (let n = 0; n < 10; n += 1) assert.equal((await logIn()).kind, 'token');
+    assert.equal((await logIn()).kind, 'wait');
     const lease = engines.acquire(setup.request('a'));
     submit(lease, 'a', '1');
     await clock.advance(60_000);
     assert.equal(setup.logins.length, 0);
-    assert.equal(engines.keeperOf(origin, member, login), lease.keeper);
     await clock.advance(300_000);
     assert.deepEqual([setup.sent, setup.logins.length], [['1'], 1]);
-    assert.equal((await engines.timesOf(origin, member, login).loadTimes()).length > 0, true);
   });
 
   it('refuse another queue kind while a member has one, and name the account that has it', async () => {

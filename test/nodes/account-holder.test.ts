@@ -118,6 +118,7 @@ class Place {
       queueMaxEntries: 1_000_000,
       queueMaxBytes: 1e9,
       login: { method: 'password', username: account, password: 'p' },
+      authOrigin: 'http://there',
       connection: 'there',
       connect: () => this.client(),
       openOutbox: () => (its === 'memory' ? new MemoryOutbox() : disk),

@@ -60,6 +60,7 @@ export class MemoryLogStore {
   readonly openOutboxes = new Set<Outbox>();
   letters: StoredLetter[] = [];
   readonly #streams = new Map<string, Stream>();
+  #replacing: Promise<unknown> = Promise.resolve();
   #lastLetter = 0;
 
   /** The database's clock; `skewMs` of a handle is the difference of its machine's. */
@@ -173,6 +174,17 @@ export class MemoryLogStore {
     this.#leave((to) => to === instance);
   }
 
+  /** One at a time, as they lock the row. */
+  replaceMeta(key: string, before: string | null, value: string): Promise<boolean> {
+    const replaced = this.#replacing.then(async () => {
+      if ((await this.rows.getMeta(key)) !== before) return false;
+      await this.rows.setMeta(key, value);
+      return true;
+    });
+    this.#replacing = replaced;
+    return replaced;
+  }
+
   tell(news: News, to: string | null = null): void {
     for (const handle of this.handles) handle.hear(news, to);
   }
@@ -274,7 +286,13 @@ export class MemorySharedLog implements SharedLog {
     getMeta: (key: string): Promise<string | null> => this.#call(() => this.store.rows.getMeta(key)),
     setMeta: (key: string, value: string): Promise<void> =>
       this.#call(() => this.store.rows.setMeta(key, value)),
+    replaceMeta: (key: string, before: string | null, value: string): Promise<boolean> =>
+      this.#call(() => this.store.replaceMeta(key, before, value)),
   };
+
+  nowMs(): number {
+    return this.store.clock.wallMs();
+  }
 
   adoptMail(instance: Instance, epoch: number): Promise<void> {
     return this.#call(() => {

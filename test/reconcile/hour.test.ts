@@ -10,6 +10,7 @@ import { hourMs } from '../../src/outbox/hour-ring';
 import { usageRingName } from '../../src/reconcile/usage-history';
 import { runUsage, type UsageRun } from '../../src/reconcile/usage-run';
 import { ServiceClient } from '../../src/service/client';
+import { LoginCount } from '../../src/service/login-count';
 import { readWithToken } from '../../src/service/read-with-token';
 import { TokenKeeper } from '../../src/service/tokens';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
@@ -36,8 +37,8 @@ class Site {
       authenticate: (login) => this.counted(() => this.client.authenticate(login)),
       clock,
       random: Math.random,
-      loadTimes: () => Promise.resolve([]),
-      saveTimes: () => Promise.resolve(),
+      logins: new LoginCount('me', clock, () => []),
+      loginStore: null,
     });
     this.startEngine();
   }

@@ -36,6 +36,7 @@ export class SharedTaker {
       limits,
       queueMaxEntries: 5_000_000,
       queueMaxBytes: 2_048_000_000,
+      authOrigin: serviceUrl,
       login: { method: 'password', username: 'jane', password: 'secret' },
       connection: '',
       connect: () =>

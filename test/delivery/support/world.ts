@@ -8,6 +8,7 @@ import type { TicketEnd } from '../../../src/delivery/tickets';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import type { Outbox } from '../../../src/outbox/outbox';
 import type { AuthOutcome, PostOutcome, Warning } from '../../../src/service/outcome';
+import { LoginCount } from '../../../src/service/login-count';
 import { TokenKeeper } from '../../../src/service/tokens';
 import { FakeClock, ProcessClock } from './fake-clock';
 import { FakeService, type Block, type Fate, type SentEntry, type Way } from './fake-service';
@@ -223,8 +224,8 @@ export class World {
       },
       clock: this.clock,
       random: this.random,
-      loadTimes: () => Promise.resolve([]),
-      saveTimes: () => Promise.resolve(),
+      logins: new LoginCount(account, this.clock, () => []),
+      loginStore: null,
     });
   }
 

@@ -1,0 +1,300 @@
+// Ten logins of a user name in five minutes, counted at the service, whoever makes them: accounts that differ in how they
+// connect, members, instances of a shared queue, forms, and processes that are killed.
+import { strict as assert } from 'node:assert';
+import fc from 'fast-check';
+import { Engines, type Lease, type LeaseRequest } from '../../src/delivery/engines';
+import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import type { ServiceClient } from '../../src/service/client';
+import type { AuthOutcome } from '../../src/service/outcome';
+import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
+import { FakeClock, ProcessClock } from './support/fake-clock';
+import { runs } from './support/runs';
+import { seeded } from './support/world';
+
+const fiveMinutesMs = 300_000;
+const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
+
+/** Gives a token for every login, and counts. */
+class Service {
+  readonly given: number[] = [];
+  /** How long a login takes. */
+  delayMs = (): number => 0;
+
+  constructor(private readonly clock: FakeClock) {}
+
+  async authenticate(): Promise<AuthOutcome> {
+    const waitMs = this.delayMs();
+    if (waitMs > 0) await new Promise<void>((resolve) => void this.clock.after(waitMs, () => resolve()));
+    this.given.push(this.clock.monoMs());
+    return { kind: 'token', token: `t${this.given.length}` };
+  }
+
+  get worstIn5Minutes(): number {
+    const within = (fromMs: number): number =>
+      this.given.filter((atMs) => atMs >= fromMs && atMs < fromMs + fiveMinutesMs).length;
+    return Math.max(0, ...this.given.map(within));
+  }
+}
+
+/** A queue file: what is in it outlives a process that is killed. */
+class File extends MemoryOutbox {
+  override readonly durable = true;
+}
+
+/** A machine: its files outlive its processes. */
+class Machine {
+  readonly files = new Map<string, File>();
+  engines!: Engines;
+  process!: ProcessClock;
+  leases: Lease[] = [];
+
+  constructor(
+    private readonly clock: FakeClock,
+    private readonly service: Service,
+    private readonly database: MemoryLogStore | null = null,
+    /** This machine's wall clock minus the database's. */
+    private readonly skewMs = 0,
+  ) {
+    this.boot();
+  }
+
+  boot(): void {
+    const process = new ProcessClock(this.clock);
+    this.process = process;
+    const skewed = Object.assign(Object.create(process) as ProcessClock, {
+      wallMs: () => process.wallMs() + this.skewMs,
+    });
+    this.engines = new Engines(skewed, () => 0);
+    this.leases = [];
+  }
+
+  /** kill -9, and start again without any account. */
+  kill(): void {
+    this.process.die();
+    for (const file of this.files.values()) void file.close();
+    this.boot();
+  }
+
+  acquire(account: string, changes: Partial<LeaseRequest> = {}): Lease {
+    const member = changes.member ?? '1';
+    const file = this.files.get(member) ?? new File();
+    this.files.set(member, file);
+    const { database } = this;
+    const lease = this.engines.acquire({
+      account,
+      accountName: account,
+      origin: 'http://there',
+      member,
+      queue: database === null ? 'disk' : 'shared',
+      limits,
+      queueMaxEntries: 1000,
+      queueMaxBytes: 1_000_000,
+      login: { method: 'password', username: 'me', password: 'p' },
+      authOrigin: 'http://logins',
+      connection: 'one way',
+      connect: () => this.client(),
+      openOutbox: () => file,
+      ...(database !== null && {
+        shared: {
+          identity: 'there',
+          open: () => new MemorySharedLog(database, { skewMs: this.skewMs }),
+          spool: () => new MemoryOutbox(),
+          instanceName: account,
+        },
+      }),
+      log: () => undefined,
+      ...changes,
+    });
+    this.leases.push(lease);
+    return lease;
+  }
+
+  private client(): ServiceClient {
+    const { process } = this;
+    const client = {
+      authenticate: async () => {
+        const outcome = await this.service.authenticate();
+        // Nobody hears of it in a process that is gone.
+        return process === this.process ? outcome : new Promise(() => undefined);
+      },
+      post: () => Promise.resolve({ kind: 'accepted', warnings: [] }),
+      networkFloorMs: () => 0,
+      close: () => Promise.resolve(),
+    };
+    return client as unknown as ServiceClient;
+  }
+}
+
+/** Every token dies at once, so everybody wants another. */
+async function wearOut(clock: FakeClock, machines: readonly Machine[], ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 500) {
+    for (const { leases } of machines) for (const { keeper } of leases) void burn(keeper);
+    await clock.advance(500);
+  }
+}
+
+async function burn(keeper: Lease['keeper']): Promise<void> {
+  const outcome = await keeper.token();
+  if (outcome.kind === 'token') keeper.refused(outcome.token);
+}
+
+describe('ten logins in five minutes', () => {
+  let clock: FakeClock;
+  let service: Service;
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    service = new Service(clock);
+  });
+
+  it('hold for two accounts that differ in their calls in flight, TLS or proxy', async () => {
+    const machine = new Machine(clock, service);
+    for (const way of ['15 calls', '10 calls', 'a proxy']) machine.acquire(way, { connection: way });
+    await clock.advance(100);
+    await wearOut(clock, [machine], 120_000);
+    assert.equal(service.given.length, 10);
+    await wearOut(clock, [machine], 600_000);
+    assert.ok(service.given.length >= 20, 'they go on in the next five minutes');
+    assert.equal(service.worstIn5Minutes, 10);
+  });
+
+  it('hold for several members, also when only one of them comes back after a crash', async () => {
+    const machine = new Machine(clock, service);
+    for (const member of ['1', '2', '3']) machine.acquire(`of ${member}`, { member });
+    await clock.advance(100);
+    await burn(machine.leases[1]!.keeper);
+    await burn(machine.leases[1]!.keeper);
+    await clock.advance(1_000);
+    await wearOut(clock, [machine], 30_000);
+    assert.equal(service.given.length, 10);
+    machine.kill();
+    machine.acquire('of 3', { member: '3' });
+    await clock.advance(100);
+    await wearOut(clock, [machine], 120_000);
+    assert.equal(service.given.length, 10);
+  });
+
+  it('count what a form tries, and what an account logs in that is deployed later', async () => {
+    const machine = new Machine(clock, service);
+    const lease = machine.acquire('first');
+    await clock.advance(100);
+    const form = machine.engines.loginCount('http://logins', 'me');
+    for (let n = 0; n < 5; n += 1) await form.login(() => service.authenticate(), null);
+    await wearOut(clock, [machine], 10_000);
+    assert.equal(service.given.length, 10);
+    machine.acquire('second', { member: '2' });
+    await clock.advance(100);
+    await wearOut(clock, [machine], 60_000);
+    assert.equal(service.given.length, 10);
+    assert.equal((await form.login(() => service.authenticate(), null)).kind, 'wait');
+    assert.notEqual(lease.keeper, machine.leases[1]!.keeper);
+  });
+
+  it('hold apart for user names, and for hosts where they log in', async () => {
+    const machine = new Machine(clock, service);
+    machine.acquire('one');
+    machine.acquire('two', { login: { method: 'password', username: 'you', password: 'p' } });
+    machine.acquire('three', { authOrigin: 'http://elsewhere', connection: 'another' });
+    await clock.advance(100);
+    await wearOut(clock, [machine], 120_000);
+    assert.equal(service.given.length, 30);
+  });
+
+  it('hold for three instances of a shared queue whose clocks disagree', async () => {
+    const database = new MemoryLogStore(clock);
+    const skews = [0, 3_600_000, -3_600_000];
+    const machines = skews.map((skewMs) => new Machine(clock, service, database, skewMs));
+    for (const [index, machine] of machines.entries()) machine.acquire(`instance ${index}`);
+    await clock.advance(2_000);
+    await wearOut(clock, machines, 120_000);
+    assert.equal(service.given.length, 10);
+    await wearOut(clock, machines, 900_000);
+    assert.ok(service.given.length >= 30, 'they go on in the next five minutes');
+    assert.equal(service.worstIn5Minutes, 10);
+  });
+
+  it('do not wait for a queue of another member that cannot be reached', async () => {
+    const machine = new Machine(clock, service);
+    machine.acquire('on disk');
+    const open = (): MemorySharedLog => {
+      const log = new MemorySharedLog(new MemoryLogStore(clock));
+      log.cut();
+      return log;
+    };
+    const shared = { identity: '', open, spool: () => new MemoryOutbox(), instanceName: 'here' };
+    machine.acquire('cut off', { member: '2', queue: 'shared', shared });
+    await clock.advance(2_000);
+    assert.equal((await machine.leases[0]!.keeper.token()).kind, 'token');
+    assert.equal((await machine.leases[1]!.keeper.token()).kind, 'wait');
+  });
+
+  type Step =
+    | { readonly do: 'burn'; readonly machine: number; readonly account: number; readonly times: number }
+    | { readonly do: 'all'; readonly ms: number }
+    | { readonly do: 'wait'; readonly ms: number }
+    | { readonly do: 'kill' | 'form'; readonly machine: number };
+  const machine = fc.nat({ max: 2 });
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        do: fc.constant('burn' as const),
+        machine,
+        account: fc.nat({ max: 1 }),
+        times: fc.integer({ min: 1, max: 4 }),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ do: fc.constant('all' as const), ms: fc.constantFrom(1_000, 5_000) }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant('wait' as const),
+        ms: fc.constantFrom(1, 3, 1_000, 60_000, 200_000),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('kill' as const, 'form' as const), machine }) },
+  );
+
+  it('hold whatever instances do at the same time, and whenever they are killed', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), fc.array(step, { maxLength: 40 }), async (seed, steps) => {
+        const time = new FakeClock();
+        const random = seeded(seed);
+        const counted = new Service(time);
+        // A login takes up to the time-out of a request.
+        counted.delayMs = () => (random() < 0.2 ? 10_000 * random() : 5 * random());
+        const database = new MemoryLogStore(time);
+        const start = (one: Machine): void => {
+          one.acquire('a', { connection: 'one way' });
+          one.acquire('b', { connection: 'another' });
+        };
+        const machines = [0, 60_000, -60_000].map((skew) => new Machine(time, counted, database, skew));
+        for (const one of machines) start(one);
+        await time.advance(2_000);
+        for (const one of steps) {
+          if (one.do === 'wait') await time.advance(one.ms);
+          else if (one.do === 'all') await wearOut(time, machines, one.ms);
+          else if (one.do === 'kill') {
+            machines[one.machine]!.kill();
+            start(machines[one.machine]!);
+            await time.advance(1);
+          } else if (one.do === 'form') {
+            const form = machines[one.machine]!.engines.loginCount('http://logins', 'me');
+            void form.login(() => counted.authenticate(), null);
+          } else {
+            for (let n = 0; n < one.times; n += 1) {
+              void burn(machines[one.machine]!.leases[one.account]!.keeper);
+              await time.advance(100);
+            }
+          }
+        }
+        await time.advance(20_000);
+        assert.ok(counted.worstIn5Minutes <= 10, `${counted.worstIn5Minutes} logins in five minutes`);
+      }),
+      runs(60),
+    );
+  });
+});
