@@ -57,7 +57,10 @@ async function logIn({ client, login, keeper, logins }: TestSubject): Promise<Au
   if (kept?.kind === 'token') return kept;
   if (kept?.kind === 'wait' && kept.code === 'authentication_limit') return loginLimit(kept.retryAfterMs);
   const tried = await logins.login(() => client.authenticate(login), null);
-  return tried.kind === 'wait' ? loginLimit(tried.retryAfterMs) : tried;
+  if (tried.kind !== 'wait') return tried;
+  const { code, message, retryAfterMs } = tried;
+  if (code === 'authentication_limit') return loginLimit(retryAfterMs);
+  return { kind: 'passing', ambiguous: false, code, message };
 }
 
 async function askService(subject: TestSubject, token: string, isKept: boolean): Promise<TestResult> {

@@ -72,7 +72,7 @@ export class LoginCount {
   /**
    * Makes a login, unless it would be one too many, or cannot be written down. Never rejects.
    *
-   * @param home where it has to be written down; elsewhere it is as far as that works
+   * @param home where it has to be written down, elsewhere it is as far as that works; null: everywhere
    */
   async login(
     authenticate: () => Promise<AuthOutcome>,
@@ -114,8 +114,9 @@ export class LoginCount {
   /** Null once the login is written down; else why it must not be made. */
   async #reserve(id: string, home: LoginStore | null): Promise<NoLogin | null> {
     const stores = [...new Set([...this.stores(), ...(home === null ? [] : [home])])];
+    const isNeeded = (store: LoginStore): boolean => home === null || store === home;
     const unread = await failing(stores, (store) => this.#readOnce(store));
-    if (home !== null && unread.includes(home))
+    if (unread.some(isNeeded))
       return noLogin('times_unreadable', 'The times of earlier logins cannot be read from the queue.');
     this.#forgetOld();
     this.#own.set(id, this.clock.monoMs());
@@ -129,7 +130,7 @@ export class LoginCount {
         return itsWaitMs > 0 ? null : ages;
       }),
     );
-    const isUnsaved = home !== null && unsaved.includes(home);
+    const isUnsaved = unsaved.some(isNeeded);
     if (waitMs === 0 && !isUnsaved) return null;
     this.#own.delete(id);
     // Some may have it.

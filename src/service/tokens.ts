@@ -12,7 +12,7 @@ export interface TokenKeeperOptions {
   readonly random: () => number;
   /** Counts the logins of this user name, whoever makes them. */
   readonly logins: LoginCount;
-  /** Where they have to be written down; null when there is no such place. */
+  /** Where they have to be written down; null: wherever `logins` is. */
   readonly loginStore: LoginStore | null;
 }
 

@@ -29,6 +29,7 @@ describe('the settings of an account', () => {
       isSandbox: true,
       origin: 'sandbox',
       member: '1',
+      authOrigin: 'sandbox',
       authUrl: 'https://api.appnexus.com',
       serviceUrl: 'https://streaming-data.appnexus.com',
       limits: { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 },

@@ -3,6 +3,10 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { News, SharedLog } from '../../src/outbox/shared-log';
+import { systemServiceClock } from '../../src/service/clock';
+import { LoginCount } from '../../src/service/login-count';
+import { LoginTimes } from '../../src/service/login-times';
+import type { AuthOutcome } from '../../src/service/outcome';
 import { until } from '../support/node-red';
 import { batchOf, codeOf, readAll, seqs, sharedRow } from './rows';
 import { MemoryQueue, processNamed, TestDatabase, type SharedQueue } from './shared-stores';
@@ -301,6 +305,41 @@ function contract(fresh: () => SharedQueue): void {
     const { outbox } = await rowsOf(second, two);
     await outbox.setMeta('a', '2');
     assert.equal(await first.meta.getMeta('a'), '2');
+  });
+
+  it('replaces a small value only if it is what was read, however many want to at the same time', async () => {
+    const replace = (before: string | null, value: string): Promise<boolean>[] =>
+      [first, second, first, second].map(({ meta }, n) => meta.replaceMeta('a', before, `${value} ${n}`));
+    const winners = (done: readonly boolean[]): number => done.filter((won) => won).length;
+    assert.equal(winners(await Promise.all(replace(null, 'ü'))), 1);
+    const then = await second.meta.getMeta('a');
+    assert.match(then!, /^ü [0-3]$/);
+    assert.equal(winners(await Promise.all(replace(null, 'late'))), 0);
+    assert.equal(winners(await Promise.all(replace('other', 'wrong'))), 0);
+    assert.equal(await first.meta.getMeta('a'), then);
+    assert.equal(winners(await Promise.all(replace(then, 'next'))), 1);
+    assert.match((await first.meta.getMeta('a'))!, /^next [0-3]$/);
+  });
+
+  it('grants ten logins to processes that want them at the same time, whatever their clocks say', async () => {
+    const hourMs = 3_600_000;
+    const skewed = [await queue.log(hourMs), await queue.log(-hourMs)];
+    let given = 0;
+    const logIn = (): Promise<AuthOutcome> => {
+      given += 1;
+      return Promise.resolve({ kind: 'token', token: 't' });
+    };
+    const counts = [first, second, ...skewed].map((log) => {
+      const store = new LoginTimes(log.meta, () => log.nowMs());
+      const count = new LoginCount('me', systemServiceClock, () => [store]);
+      return () => count.login(logIn, store);
+    });
+    const tries = Array.from({ length: 24 }, (_, n) => counts[n % counts.length]!());
+    const outcomes = await Promise.all(tries);
+    assert.equal(given, 10);
+    assert.equal(outcomes.filter(({ kind }) => kind === 'token').length, 10);
+    await queue.pass(100_000);
+    assert.equal((await counts[3]!()).kind, 'wait');
   });
 
   it('brings news of rows, of the lease and of mail, but not of mail for others', async () => {
