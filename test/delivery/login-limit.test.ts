@@ -29,6 +29,10 @@ class Service {
     return { kind: 'token', token: `t${this.given.length}` };
   }
 
+  logins(): number {
+    return this.given.length;
+  }
+
   get worstIn5Minutes(): number {
     const within = (fromMs: number): number =>
       this.given.filter((atMs) => atMs >= fromMs && atMs < fromMs + fiveMinutesMs).length;
@@ -159,9 +163,9 @@ describe('ten logins in five minutes', function () {
     for (const way of ['15 calls', '10 calls', 'a proxy']) machine.acquire(way, { connection: way });
     await clock.advance(100);
     await wearOut(clock, [machine], 120_000);
-    assert.equal(service.given.length, 10);
+    assert.equal(service.logins(), 10);
     await wearOut(clock, [machine], 600_000);
-    assert.ok(service.given.length >= 20, 'they go on in the next five minutes');
+    assert.ok(service.logins() >= 20, 'they go on in the next five minutes');
     assert.equal(service.worstIn5Minutes, 10);
   });
 
@@ -173,12 +177,12 @@ describe('ten logins in five minutes', function () {
     await burn(machine.leases[1]!.keeper);
     await clock.advance(1_000);
     await wearOut(clock, [machine], 30_000);
-    assert.equal(service.given.length, 10);
+    assert.equal(service.logins(), 10);
     machine.kill();
     machine.acquire('of 3', { member: '3' });
     await clock.advance(100);
     await wearOut(clock, [machine], 120_000);
-    assert.equal(service.given.length, 10);
+    assert.equal(service.logins(), 10);
   });
 
   it('count what a form tries, and what an account logs in that is deployed later', async () => {
@@ -188,11 +192,11 @@ describe('ten logins in five minutes', function () {
     const form = machine.engines.loginCount('http://logins', 'me');
     for (let n = 0; n < 5; n += 1) await form.login(() => service.authenticate(), null);
     await wearOut(clock, [machine], 10_000);
-    assert.equal(service.given.length, 10);
+    assert.equal(service.logins(), 10);
     machine.acquire('second', { member: '2' });
     await clock.advance(100);
     await wearOut(clock, [machine], 60_000);
-    assert.equal(service.given.length, 10);
+    assert.equal(service.logins(), 10);
     assert.equal((await form.login(() => service.authenticate(), null)).kind, 'wait');
     assert.notEqual(lease.keeper, machine.leases[1]!.keeper);
   });
@@ -204,7 +208,7 @@ describe('ten logins in five minutes', function () {
     machine.acquire('three', { authOrigin: 'http://elsewhere', connection: 'another' });
     await clock.advance(100);
     await wearOut(clock, [machine], 120_000);
-    assert.equal(service.given.length, 30);
+    assert.equal(service.logins(), 30);
   });
 
   it('hold for three instances of a shared queue whose clocks disagree', async () => {
@@ -214,9 +218,9 @@ describe('ten logins in five minutes', function () {
     for (const [index, machine] of machines.entries()) machine.acquire(`instance ${index}`);
     await clock.advance(2_000);
     await wearOut(clock, machines, 120_000);
-    assert.equal(service.given.length, 10);
+    assert.equal(service.logins(), 10);
     await wearOut(clock, machines, 900_000);
-    assert.ok(service.given.length >= 30, 'they go on in the next five minutes');
+    assert.ok(service.logins() >= 30, 'they go on in the next five minutes');
     assert.equal(service.worstIn5Minutes, 10);
   });
 
