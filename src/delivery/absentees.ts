@@ -1,6 +1,8 @@
 // Nodes that are being deployed: entries that end meanwhile wait for them, so that a node misses nothing of its own.
 
 import type { Clock } from './clock';
+import type { CountedLine } from './log-tally';
+import { linesOfRemoved } from './node-listeners';
 import type { Recovered } from './reports';
 
 type Listener = (recovered: readonly Recovered[]) => void;
@@ -27,7 +29,7 @@ export class Absentees {
   constructor(
     private readonly reporter: Reporter,
     private readonly clock: Clock,
-    private readonly log: (level: 'info' | 'warn', text: string) => void,
+    private readonly log: (level: CountedLine['level'], text: string) => void,
   ) {}
 
   /** The node is there (again): it gets what ended while it was away, and then what ends. */
@@ -70,11 +72,6 @@ export class Absentees {
     const recovered = this.absent.get(node)?.recovered ?? [];
     this.absent.delete(node);
     this.reporter.release(node);
-    const rejections = recovered.flatMap(({ rejection }) => (rejection === null ? [] : [rejection]));
-    const delivered = recovered.length - rejections.length;
-    if (delivered > 0)
-      this.log('info', `${delivered} queued entries of the node ${node}, which is gone, were delivered.`);
-    for (const { message } of rejections)
-      this.log('warn', `A queued entry of the node ${node}, which is gone, was rejected: ${message}`);
+    for (const { level, count, text } of linesOfRemoved(node, recovered)) this.log(level, text(count));
   }
 }

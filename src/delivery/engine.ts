@@ -17,6 +17,7 @@ import { Gates } from './gates';
 import { Intake, type QueueCaps, type Submission } from './intake';
 import { Journal } from './journal';
 import type { Limits } from './ledger';
+import { LogTally } from './log-tally';
 import { Logins, type Login } from './login';
 import { Outcomes } from './outcomes';
 import { Monitor } from './monitor';
@@ -123,6 +124,7 @@ export class Engine {
   private readonly clock: Clock;
   private readonly lateMarginMs: number;
   private readonly log: NonNullable<EngineOptions['log']>;
+  private readonly tally: LogTally;
   private readonly young: YoungSegments;
   private readonly journal = new Journal();
   private readonly tickets = new TicketBook();
@@ -183,7 +185,8 @@ export class Engine {
     this.log = log;
     this.pager = new Pager(outbox, options.memoryMark ?? 10_000, options.pageRows ?? 2_000);
     const teller = this.shared === null ? null : (ended: readonly Item[]) => this.tellOwn(ended);
-    this.reports = new Reports(this.tickets, log, (ended) => this.monitor.ended(ended), teller);
+    this.tally = new LogTally(clock, log);
+    this.reports = new Reports(this.tickets, this.tally, (ended) => this.monitor.ended(ended), teller);
     this.gates = new Gates(random);
     const { journal, pager, reports, logins, gates } = this;
     this.young = new YoungSegments(clock);
@@ -196,8 +199,8 @@ export class Engine {
     const shared = [crowd, dispatcher, gates, logins, journal, log, sent] as const;
     this.outcomes = new Outcomes(clock, random, lateMarginMs, ...shared);
     const caps = { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 };
-    const { tickets, outcomes } = this;
-    this.intake = new Intake(outbox.durable, caps, clock, journal, pager, crowd, tickets, reports, log);
+    const { tickets, outcomes, tally } = this;
+    this.intake = new Intake(outbox.durable, caps, clock, journal, pager, crowd, tickets, reports, tally);
     const tokenCame = outcomes.tokenCame.bind(outcomes);
     this.wire = new Wire(clock, logins, tokenCame, () => this.askTurn());
     this.dismisser = new Dismisser({
@@ -305,6 +308,7 @@ export class Engine {
     // A process that stops does not close its engines.
     const saved = this.allSettled().then(() => this.sent.save());
     await within(this.clock, maxMs, saved);
+    this.tally.flush();
   }
 
   /** Resolves when what is on its way now has ended, or after `maxMs`. What departs later is not waited for. */
@@ -356,6 +360,7 @@ export class Engine {
     this.cancelRetry?.();
     this.intake.refuse(closedEnd);
     this.tellSettled();
+    this.tally.flush();
     await this.sent.close();
     this.dismisser.close();
     await this.outbox.close();

@@ -7,6 +7,7 @@ import type { NewRow, Opened, Row, Source } from '../outbox/outbox';
 import type { Clock } from './clock';
 import { laneOf, type Crowd } from './crowd';
 import type { Journal } from './journal';
+import type { LogTally } from './log-tally';
 import type { Pager, ReadPage } from './pager';
 import type { Reports } from './reports';
 import { Ticket, type TicketBook, type TicketEnd } from './tickets';
@@ -74,7 +75,7 @@ export class Intake {
     private readonly crowd: Crowd,
     private readonly tickets: TicketBook,
     private readonly reports: Reports,
-    private readonly log: (level: 'error', text: string) => void,
+    private readonly tally: LogTally,
   ) {}
 
   /** What was taken stays, also above a lower cap. */
@@ -274,7 +275,13 @@ export class Intake {
     try {
       entry = parseBody(row.body);
     } catch (error) {
-      this.log('error', `Entry ${row.seq} in the queue cannot be read and was set aside: ${String(error)}`);
+      this.tally.add({
+        level: 'error',
+        kind: 'set aside',
+        count: 1,
+        text: (count) =>
+          `${count} entries in the queue cannot be read and were set aside. The first is number ${row.seq}: ${String(error)}`,
+      });
       this.journal.mark(row.seq, 'remove');
       if (row.state === 'waiting') this.reports.setAside();
       return null;

@@ -1,5 +1,6 @@
 // Nodes that are told what ended without its message. What ends for a node that is gone is logged.
 
+import type { CountedLine, LogTally } from './log-tally';
 import type { Recovered } from './reports';
 
 type Listener = (recovered: readonly Recovered[]) => void;
@@ -7,7 +8,7 @@ type Listener = (recovered: readonly Recovered[]) => void;
 export class NodeListeners {
   private readonly listeners = new Map<string, Listener>();
 
-  constructor(private readonly log: (level: 'info' | 'warn', text: string) => void) {}
+  constructor(private readonly tally: LogTally) {}
 
   /** One a node. */
   listen(node: string, listener: Listener): void {
@@ -20,19 +21,31 @@ export class NodeListeners {
 
   tell(node: string, recovered: readonly Recovered[]): void {
     const listener = this.listeners.get(node);
-    if (listener !== undefined) {
-      listener(recovered);
-      return;
-    }
-    const rejected = recovered.filter(({ end }) => end === 'rejected');
-    const through = recovered.length - rejected.length;
-    if (through > 0)
-      this.log('info', `${through} queued entries of the removed node ${node} were delivered.`);
-    for (const { rejection } of rejected) {
-      this.log(
-        'warn',
-        `A queued entry of the removed node ${node} was rejected: ${rejection?.message ?? ''}`,
-      );
-    }
+    if (listener !== undefined) listener(recovered);
+    else for (const line of linesOfRemoved(node, recovered)) this.tally.add(line);
   }
+}
+
+/** What is logged of entries that ended for a node that is gone. */
+export function linesOfRemoved(node: string, recovered: readonly Recovered[]): CountedLine[] {
+  const lines: CountedLine[] = [];
+  const rejected = recovered.filter(({ end }) => end === 'rejected');
+  const delivered = recovered.length - rejected.length;
+  if (delivered > 0)
+    lines.push({
+      level: 'info',
+      kind: `delivered ${node}`,
+      count: delivered,
+      text: (count) => `${count} queued entries of the removed node ${node} were delivered.`,
+    });
+  const first = rejected[0]?.rejection?.message ?? '';
+  if (rejected.length > 0)
+    lines.push({
+      level: 'warn',
+      kind: `rejected ${node}`,
+      count: rejected.length,
+      text: (count) =>
+        `${count} queued entries of the removed node ${node} were rejected. The first: ${first}`,
+    });
+  return lines;
 }

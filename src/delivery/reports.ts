@@ -2,6 +2,7 @@
 
 import type { CheckedEntry } from '../audience/entry';
 import type { Dismissal } from './dismissals';
+import type { LogTally } from './log-tally';
 import { NodeListeners } from './node-listeners';
 import type { TicketBook } from './tickets';
 import type { Item } from './user';
@@ -43,12 +44,12 @@ export class Reports {
 
   constructor(
     private readonly tickets: TicketBook,
-    log: (level: 'info' | 'warn', text: string) => void,
+    tally: LogTally,
     private readonly told: (ended: readonly Item[]) => void = () => undefined,
     /** Who tells messages and nodes instead, where several processes share the log. */
     private readonly teller: ((ended: readonly Item[]) => void) | null = null,
   ) {
-    this.listeners = new NodeListeners(log);
+    this.listeners = new NodeListeners(tally);
   }
 
   /** What the next `tell` will tell. */

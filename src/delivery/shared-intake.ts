@@ -12,6 +12,7 @@ import type { Clock } from './clock';
 import { laneOf } from './crowd';
 import { dismissalTexts, type Dismissal } from './dismissals';
 import { ticketOf, type Caps, type QueueCaps, type Submission } from './intake';
+import { LogTally } from './log-tally';
 import { NodeListeners } from './node-listeners';
 import { closedCode, endOf, type Counters, type Recovered } from './reports';
 import type { SharedEnd } from './shared-ends';
@@ -59,6 +60,7 @@ export class SharedIntake {
   trouble: OutboxError | null = null;
   private caps: Caps;
   private readonly tickets = new TicketBook();
+  private readonly tally: LogTally;
   private readonly listeners: NodeListeners;
   private waiting: Submission[] = [];
   private waitingRows = 0;
@@ -87,7 +89,8 @@ export class SharedIntake {
 
   constructor(private readonly parts: SharedIntakeParts) {
     this.caps = parts.caps;
-    this.listeners = new NodeListeners((level, text) => parts.write(level, text));
+    this.tally = new LogTally(parts.clock, (level, text) => parts.write(level, text));
+    this.listeners = new NodeListeners(this.tally);
   }
 
   setQueueCaps(caps: QueueCaps): void {
@@ -495,10 +498,12 @@ export class SharedIntake {
       this.pending = pending;
       await this.keepPending(pending);
     }
+    this.tally.flush();
   }
 
   async close(): Promise<void> {
     this.closed = true;
+    this.tally.flush();
     this.wake?.();
     for (const { onEnd } of this.waiting.splice(0)) onEnd(closedEnd);
     const left = [...(this.pending === null ? [] : [this.pending]), ...this.again.splice(0)];

@@ -226,9 +226,12 @@ describe('a disk that does not work', () => {
 
 /** Hands out rows as a file with a flipped bit would. */
 class DamagedOutbox extends MemoryOutbox {
+  isDamaged = (seq: number): boolean => seq === 15;
+
   override async read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
     const { rows, shields } = await super.read(lane, after, through, limit);
-    return { rows: rows.map((row) => (row.seq === 15 ? { ...row, body: row.body.slice(2) } : row)), shields };
+    const damaged = rows.map((row) => (this.isDamaged(row.seq) ? { ...row, body: row.body.slice(2) } : row));
+    return { rows: damaged, shields };
   }
 }
 
@@ -244,6 +247,24 @@ describe('a row that cannot be read', () => {
       { taken, accepted, rejected, waiting },
       { taken: 30, accepted: 29, rejected: 1, waiting: 0 },
     );
-    assert.ok(world.logged.some((line) => line.startsWith('error: Entry 15 ')));
+    assert.deepEqual(
+      world.logged.filter((line) => /^error: 1 entries .* The first is number 15: /.test(line)).length,
+      1,
+    );
+  });
+
+  it('is logged together with the others, by their number', async () => {
+    const outbox = new DamagedOutbox();
+    outbox.isDamaged = (seq) => seq > 10;
+    const world = new World({ seed: 1, outbox, durable: false, memoryMark: 10, pageRows: 4 });
+    addMany(world, 500);
+    await world.rest(10_000);
+    assert.equal(world.engine.counters.rejected, 490);
+    assert.ok(world.logged.length <= 2, world.logged.join('\n'));
+    const told = world.logged.map((line) => Number(/^error: (\d+) entries/.exec(line)?.[1]));
+    assert.equal(
+      told.reduce((sum, count) => sum + count, 0),
+      490,
+    );
   });
 });

@@ -206,6 +206,34 @@ describe('a node that closes', () => {
     assert.ok(world.logged.some((line) => line.includes('5 queued entries of the removed node n')));
   });
 
+  it('that does not come back has its entries logged by their number when they are purged', async () => {
+    const world = await warm({ memoryMark: 100, pageRows: 50 });
+    world.engine.pause();
+    addMany(world, 3_000);
+    await world.clock.advance(50);
+    world.engine.release('n');
+    const purged = world.engine.purge();
+    await world.clock.advance(10_000);
+    assert.equal((await purged).entries, 3_000);
+    assert.deepEqual(world.logged, [
+      'warn: 3000 queued entries of the removed node n were rejected. The first: The queue was purged before this entry could be sent.',
+    ]);
+  });
+
+  it('that does not come back has few lines in the log, however long its entries take', async () => {
+    const world = await warm({ limits: { postsPerSecond: 10, usersPerSecond: 10, maxConcurrent: 5 } });
+    addMany(world, 1_000);
+    await world.clock.advance(50);
+    world.engine.release('n');
+    await world.rest(200_000);
+    assert.ok(world.logged.length < 6, world.logged.join('\n'));
+    const told = world.logged.map((line) => Number(/^info: (\d+) queued entries/.exec(line)?.[1]));
+    assert.equal(
+      told.reduce((sum, count) => sum + count, 0),
+      1_000,
+    );
+  });
+
   it('with the queue in memory gets an error for each open message, and nothing more of them is sent', async () => {
     const world = await warm({ durable: false });
     const inFlight = addMany(world, 3);

@@ -219,7 +219,7 @@ describe('the engines of a process', () => {
     await clock.settle();
     close(lease, true);
     await clock.advance(21_000);
-    assert.deepEqual(setup.log, ['info: 2 queued entries of the node node, which is gone, were delivered.']);
+    assert.deepEqual(setup.log, ['info: 2 queued entries of the removed node node were delivered.']);
     lease.engine.pause();
     submit(lease, 'a', '3');
     await clock.settle();
@@ -495,7 +495,7 @@ describe('the engines of a process', () => {
     submit(lease, 'a', '1');
     await clock.settle();
     close(lease, false);
-    await clock.advance(2_000);
+    await clock.advance(3_000);
     assert.equal(setup.log.length, 1);
   });
 });

@@ -25,6 +25,7 @@ const alsoMessages =
 
 /** Files of src/ whose sentences reach the log, a status or an error as they are. */
 const logFiles = [
+  'service/login-count.ts',
   'service/network-errors.ts',
   'service/refusals.ts',
   'service/tokens.ts',
@@ -35,7 +36,6 @@ const logFiles = [
   'outbox/sqlite-errors.ts',
   'outbox/sqlite-module.ts',
   'outbox/thread-host.ts',
-  'delivery/absentees.ts',
   'delivery/engines.ts',
   'delivery/intake.ts',
   'delivery/node-listeners.ts',

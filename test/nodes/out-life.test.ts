@@ -97,7 +97,8 @@ describe('the out node', () => {
     await load(nodes(), login(), flow);
     await until(() => entriesIn(flow) === 3, 'recovered');
     assert.deepEqual(flow.accepted[0].payload, [entry(1), entry(2), entry(3)]);
-    assert.ok(logged().includes('2 queued entries of the removed node other were delivered.'));
+    const told = '2 queued entries of the removed node other were delivered.';
+    await until(() => logged().includes(told), told);
     assert.equal(sandbox.state().length, 5);
     await flow.send({ payload: entry(6) });
   });
