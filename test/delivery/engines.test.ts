@@ -225,8 +225,22 @@ describe('the engines of a process', () => {
     await clock.settle();
     close(lease, false);
     lease.engine.resume();
-    await clock.advance(2_000);
+    await clock.advance(3_000);
     assert.deepEqual(setup.log.slice(1), ['info: 1 queued entries of the removed node node were delivered.']);
+  });
+
+  it('log by its number what was purged for a node that did not come back', async () => {
+    const { engines, clock } = setup;
+    const lease = engines.acquire(setup.request('a'));
+    lease.engine.pause();
+    submit(lease, 'a', ...Array.from({ length: 300 }, (_, n) => String(n + 1)));
+    await clock.advance(100);
+    close(lease, true);
+    void lease.engine.purge();
+    await clock.advance(21_000);
+    assert.deepEqual(setup.log, [
+      'warn: 300 queued entries of the removed node node were rejected. The first: The queue was purged before this entry could be sent.',
+    ]);
   });
 
   for (const order of [
