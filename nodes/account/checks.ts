@@ -206,12 +206,12 @@ const withoutDefault: ReadonlySet<CheckedProperty> = new Set<CheckedProperty>([
 
 /** What is wrong with one property, given the others; null when nothing is. Surrounding blanks do not count. */
 export function checkProperty(property: CheckedProperty, read: Reader): Problem | null {
-  const saved = read(property);
-  if (saved === undefined && !withoutDefault.has(property)) {
+  const trimmed: Reader = (name) => read(name)?.trim();
+  const value = trimmed(property);
+  if (value === undefined && !withoutDefault.has(property)) {
     return null;
   }
-  const value = (saved ?? '').trim();
-  return isFromEnvironment(value) ? null : checks[property](value, read);
+  return isFromEnvironment(value ?? '') ? null : checks[property](value ?? '', trimmed);
 }
 
 /** Everything that is wrong, in the form's order. */

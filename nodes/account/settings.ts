@@ -65,10 +65,9 @@ const defaults: Record<NumberProperty, number> = {
 
 /** Takes properties and credentials together. The words of a problem are in `account.json`. */
 export function readSettings(saved: Saved): AccountSettings | Problem {
-  const read: Reader = (property) => textOf(saved[property]);
-  const problem = problemOf(read);
+  const problem = problemOf((property) => textOf(saved, property));
   if (problem !== null) return problem;
-  const text = (property: string, missing = ''): string => textOf(saved[property])?.trim() ?? missing;
+  const text = (property: string, missing = ''): string => textOf(saved, property) ?? missing;
   const isCustom = text('environment') === 'custom';
   const isSandbox = text('environment', 'sandbox') === 'sandbox';
   const authUrl = isCustom ? text('authUrl', DEFAULT_AUTH_URL) : DEFAULT_AUTH_URL;
@@ -96,14 +95,14 @@ export function readSettings(saved: Saved): AccountSettings | Problem {
 
 /** What a queue belongs to. */
 function placeOf(saved: Saved): Pick<AccountSettings, 'origin' | 'member'> {
-  const environment = textOf(saved.environment)?.trim() ?? 'sandbox';
+  const environment = textOf(saved, 'environment') ?? 'sandbox';
   if (environment === 'sandbox') return { origin: 'sandbox', member: '1' };
-  return { origin: originOf(serviceUrlOf(saved)), member: textOf(saved.member)?.trim() ?? '' };
+  return { origin: originOf(serviceUrlOf(saved)), member: textOf(saved, 'member') ?? '' };
 }
 
-function serviceUrlOf({ environment, serviceUrl }: Saved): string {
-  const isCustom = textOf(environment)?.trim() === 'custom';
-  return isCustom ? (textOf(serviceUrl)?.trim() ?? DEFAULT_SERVICE_URL) : DEFAULT_SERVICE_URL;
+function serviceUrlOf(saved: Saved): string {
+  const isCustom = textOf(saved, 'environment') === 'custom';
+  return isCustom ? (textOf(saved, 'serviceUrl') ?? DEFAULT_SERVICE_URL) : DEFAULT_SERVICE_URL;
 }
 
 function queueOf(text: string): QueueKind {
@@ -111,16 +110,13 @@ function queueOf(text: string): QueueKind {
 }
 
 function databaseOf(saved: Saved): DatabaseSettings {
-  return {
-    url: textOf(saved.databaseUrl)?.trim() ?? '',
-    tls: textOf(saved.databaseTls)?.trim() ?? '',
-  };
+  return { url: textOf(saved, 'databaseUrl') ?? '', tls: textOf(saved, 'databaseTls') ?? '' };
 }
 
 /** The queue in the database alone, whatever else is wrong with the account: for a test of it. */
 export function readSharedQueue(saved: Saved): SharedQueueSettings | Problem {
   const shared: Saved = { ...saved, queue: 'shared' };
-  const problem = problemOf((property) => textOf(shared[property]), sharedQueueProperties);
+  const problem = problemOf((property) => textOf(shared, property), sharedQueueProperties);
   return problem ?? { ...placeOf(saved), database: databaseOf(saved) };
 }
 
@@ -128,7 +124,7 @@ const sharedQueueProperties = ['environment', 'serviceUrl', 'member', 'databaseU
 
 /** The figure as saved; its default when it is missing or none. */
 export function readNumber(saved: Saved, property: NumberProperty): number {
-  const text = textOf(saved[property]);
+  const text = textOf(saved, property);
   return text !== undefined && checkProperty(property, () => text) === null && !isFromEnvironment(text)
     ? Number(text)
     : defaults[property];
@@ -152,12 +148,12 @@ function problemOf(read: Reader, properties: readonly CheckedProperty[] = checke
 const sandboxLogin: Login = { method: 'password', username: 'sandbox', password: 'sandbox' };
 
 function loginOf(saved: Saved): Login {
-  const username = textOf(saved.username)?.trim() ?? '';
-  if (textOf(saved.authMethod)?.trim() === 'jwt') {
-    const keyName = textOf(saved.keyName)?.trim() ?? '';
-    return { method: 'jwt', username, keyName, privateKey: textOf(saved.privateKey) ?? '' };
+  const username = textOf(saved, 'username') ?? '';
+  if (textOf(saved, 'authMethod') === 'jwt') {
+    const keyName = textOf(saved, 'keyName') ?? '';
+    return { method: 'jwt', username, keyName, privateKey: textOf(saved, 'privateKey') ?? '' };
   }
-  return { method: 'password', username, password: textOf(saved.password) ?? '' };
+  return { method: 'password', username, password: textOf(saved, 'password') ?? '' };
 }
 
 function originOf(serviceUrl: string): string {
@@ -165,7 +161,12 @@ function originOf(serviceUrl: string): string {
   return `${url.origin}${url.pathname.replace(/(?<!\/)\/+$/, '')}`;
 }
 
-function textOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
+/** Blanks are part of these. */
+const asTheyAre: readonly string[] = ['password', 'privateKey'];
+
+/** The one way to read a property. Values of `${ENV}`, which come from files, bring blanks that nobody meant. */
+function textOf(saved: Saved, property: string): string | undefined {
+  const value = saved[property];
+  if (typeof value === 'string') return asTheyAre.includes(property) ? value : value.trim();
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
 }

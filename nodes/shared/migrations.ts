@@ -18,6 +18,20 @@ export function withDefaults(defaults: Saved): Step {
   };
 }
 
+/**
+ * Leaves out blanks around the texts of these properties, which are choices, paths and numbers: values of `${ENV}`
+ * come from files and bring blanks that nobody meant. The account reads its own so (`settings.ts`).
+ */
+function withoutBlanks(...properties: readonly string[]): Step {
+  return (saved) => {
+    const trimmed = properties.flatMap((property) => {
+      const value = saved[property];
+      return typeof value === 'string' && value !== value.trim() ? [[property, value.trim()] as const] : [];
+    });
+    return trimmed.length === 0 ? saved : { ...saved, ...Object.fromEntries(trimmed) };
+  };
+}
+
 /** Design section 3. The first rows had neither a name nor types. */
 const rowDefaults = withDefaults({
   by: 'id',
@@ -32,17 +46,22 @@ const rowDefaults = withDefaults({
   expirationUnit: 'days',
 });
 
+const rowTypes = ['segmentType', 'memberType', 'valueType', 'expirationType'];
+const rowChoices = withoutBlanks('by', ...rowTypes, 'expirationUnit');
+
 /** An id written into a file is a number as often as a text. */
 const textProperties = ['segment', 'member', 'value', 'expiration'];
 
 function migrateRow(row: unknown): unknown {
   if (!isRecord(row)) return row;
-  const whole = rowDefaults(row);
+  const whole = rowChoices(rowDefaults(row));
   const typed = withDefaults({ segmentType: whole.by === 'code' ? 'str' : 'num' })(whole);
   const numbers = textProperties.filter((property) => typeof typed[property] === 'number');
-  return numbers.length === 0
-    ? typed
-    : { ...typed, ...Object.fromEntries(numbers.map((property) => [property, String(typed[property])])) };
+  const texts =
+    numbers.length === 0
+      ? typed
+      : { ...typed, ...Object.fromEntries(numbers.map((property) => [property, String(typed[property])])) };
+  return withoutBlanks(...textProperties.filter((property) => texts[`${property}Type`] === 'num'))(texts);
 }
 
 /** Rows that are no list, or no rows, are left for the checks to tell. */
@@ -97,6 +116,8 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
       output: 'payload',
       outputType: 'msg',
     }),
+    withoutBlanks('source', 'itemsType', 'userIdType', 'domainType', 'action', 'actionType', 'eventTimeType'),
+    withoutBlanks('account', 'outputType'),
     migrateRows,
   ],
   'xandr-instant-audience-out': [
@@ -109,6 +130,7 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
       youngSegments: 'warn',
       dryRun: false,
     }),
+    withoutBlanks('account', 'input', 'inputType', 'completeOn', 'youngSegments', 'dryRun'),
   ],
   'xandr-audience-usage': [
     withDefaults({
@@ -122,6 +144,7 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
       toType: 'msg',
       detail: 'hourly',
     }),
+    withoutBlanks('account', 'schedule', 'range', 'fromType', 'toType', 'detail'),
   ],
 };
 

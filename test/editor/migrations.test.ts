@@ -45,6 +45,43 @@ describe('migrations', () => {
     ]);
   });
 
+  it('leave out blanks around choices, paths and numbers, and around nothing else', () => {
+    const out = migrate('xandr-instant-audience-out', {
+      name: ' mine ',
+      account: 'abc\n',
+      input: ' payload',
+      inputType: 'msg ',
+      completeOn: 'queued ',
+      youngSegments: 'hold\r\n',
+      dryRun: 'true ',
+    });
+    assert.deepEqual(out, {
+      name: ' mine ',
+      account: 'abc',
+      input: 'payload',
+      inputType: 'msg',
+      completeOn: 'queued',
+      youngSegments: 'hold',
+      dryRun: 'true',
+    });
+    const usage: Record<string, unknown> = migrate('xandr-audience-usage', {
+      schedule: 'hourly ',
+      detail: 'aggregated ',
+    });
+    assert.deepEqual([usage.schedule, usage.detail], ['hourly', 'aggregated']);
+    const row = { by: 'code ', segment: ' a b ', member: '7 ', expiration: '30 ', expirationUnit: ' days' };
+    const built: Record<string, unknown> = migrate(builder, {
+      source: 'items ',
+      action: 'remove ',
+      domain: ' d ',
+      segments: [row],
+    });
+    assert.deepEqual([built.source, built.action, built.domain], ['items', 'remove', ' d ']);
+    assert.partialDeepStrictEqual(built.segments, [
+      { by: 'code', segment: ' a b ', member: '7', expiration: '30', expirationUnit: 'days' },
+    ]);
+  });
+
   it('leave to the checks what is no list of rows', () => {
     for (const segments of ['x', 5, null, ['x'], [null]]) {
       assert.deepEqual(migrate(builder, { segments }).segments, segments);

@@ -65,6 +65,53 @@ describe('the settings of an account', () => {
     assert.equal(settings({ ...production, member: ' 7 ' }).member, '7');
   });
 
+  it('are the same with blanks around what comes from the environment', () => {
+    const key = '-----BEGIN PRIVATE KEY-----\nMIIBVAIBADANBg\n-----END PRIVATE KEY-----\n';
+    const custom = { environment: 'custom', authUrl: 'http://a', serviceUrl: 'http://s/api', member: '7' };
+    const numbers = { postsPerSecond: '5', usersPerSecond: '6', maxConcurrent: '7', queueMaxEntries: '8' };
+    const databaseUrl = 'postgres://u:p@host/db';
+    const accounts: Record<string, string>[] = [
+      { environment: 'sandbox', queue: 'memory' },
+      { ...production, ...numbers, queue: 'disk', encryptIds: 'true', tls: 'tls', proxy: 'proxy' },
+      {
+        ...custom,
+        authMethod: 'password',
+        username: 'me',
+        password: 'p',
+        queue: 'memory',
+        encryptIds: 'true',
+      },
+      { ...custom, authMethod: 'jwt', username: 'me', keyName: 'k', privateKey: key, encryptIds: 'false' },
+      { ...production, queue: 'shared', databaseUrl, databaseTls: 'tls', queueMaxMb: '9' },
+      // What is wrong stays as wrong.
+      { environment: 'production' },
+      { ...production, password: '' },
+      { ...production, member: 'x' },
+      { ...custom, username: 'me', password: 'p', authUrl: 'not an address' },
+      { ...custom, username: 'me', password: 'p', serviceUrl: 'ftp://a' },
+      { ...custom, authMethod: 'jwt', username: 'me' },
+      { ...production, queue: 'shared', databaseUrl, encryptIds: 'true' },
+      { ...production, queue: 'shared' },
+    ];
+    const secrets = ['password', 'privateKey'];
+    for (const account of accounts) {
+      for (const [before, after] of [
+        ['', ' '],
+        ['\t ', '\r\n'],
+      ] as const) {
+        const padded = Object.entries(account).map(([name, value]) => [
+          name,
+          secrets.includes(name) || value === '' ? value : `${before}${value}${after}`,
+        ]);
+        assert.deepEqual(
+          readSettings(Object.fromEntries(padded)),
+          readSettings(account),
+          account.environment,
+        );
+      }
+    }
+  });
+
   it('leave a password as it is, blanks too', () => {
     assert.deepEqual(settings({ ...production, password: ' p ' }).login, {
       method: 'password',

@@ -103,6 +103,26 @@ const wrongAccounts: readonly Wrong[] = [
     told: /Database URL: the name of the database is missing/,
   },
   {
+    name: 'no password, in an environment with a blank behind it',
+    account: { environment: 'production ', member: '7' },
+    credentials: { username: 'me', password: '' },
+    status: 'login missing',
+    told: /Password: needed/,
+  },
+  {
+    name: 'no address, in an environment with a blank behind it',
+    account: { environment: 'custom ', authUrl: 'no address' },
+    status: 'account not usable',
+    told: /an address that begins with/,
+  },
+  {
+    name: 'encryption with a shared queue, with a blank behind it',
+    account: { queue: 'shared ', encryptIds: true },
+    credentials: { ...(login() as any).account, databaseUrl: 'postgres://u:p@there/db' },
+    status: 'encryption not possible',
+    told: /a queue in a shared database cannot be encrypted/,
+  },
+  {
     name: 'a variable that is not set',
     account: { member: '${NOT_SET_ANYWHERE}' },
     status: 'account not usable',

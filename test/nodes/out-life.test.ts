@@ -67,6 +67,18 @@ describe('the out node', () => {
     await until(() => flow.status === 'dry run', 'dry run');
   });
 
+  it('takes a dry run from the environment, also with a blank behind it', async () => {
+    process.env.IA_DRY_RUN = 'true ';
+    try {
+      await load(nodes({ dryRun: '${IA_DRY_RUN}' }), login(), flow);
+      await flow.send({ payload: entry(1) });
+      assert.equal(flow.accepted[0].audience.status, 'dry run');
+      assert.equal(sandbox.peaks().totals.posts, 0);
+    } finally {
+      delete process.env.IA_DRY_RUN;
+    }
+  });
+
   it('done at queued, tells later what came of the entries', async () => {
     sandbox.faults.set([{ kind: 'poison', userIds: [idfa(2)] }]);
     await load(nodes({ completeOn: 'queued' }), login(), flow);
