@@ -3,6 +3,8 @@
 // The editor shows the sentences on the fields, the runtime in its log and status: the configuration may come
 // from a file, or from ${ENV} values that only the runtime can see.
 
+import { readDatabaseUrl } from '../../src/outbox/postgres-url';
+
 /** A sentence of `locales/<lang>/account.json`, and the values of its placeholders. */
 export interface Problem {
   readonly key: string;
@@ -133,9 +135,6 @@ const privateKey: Check = (value, read) => {
     : problem('key_invalid');
 };
 
-/** As the store reads it: several hosts are a primary and its standbys. */
-const databaseForm = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i;
-const hostForm = /^(?:\[[^\]]+\]|[^:]+)(?::\d+)?$/;
 /** A % that is not the first sign of a code would be read as one. */
 const looseCode = /%(?![0-9a-f]{2})/i;
 
@@ -146,20 +145,14 @@ const databaseUrl: Check = (value, read) => {
   if (value === '') {
     return problem('database_url_missing');
   }
-  const parts = databaseForm.exec(value);
+  const parts = readDatabaseUrl(value);
   if (parts === null || looseCode.test(value)) {
     return problem('database_url_invalid');
   }
-  const [, , named = '', database = '', query = ''] = parts;
-  // A socket's folder stands in the parameter.
-  const hosts = (new URLSearchParams(query).get('host') ?? named).split(',').filter((host) => host !== '');
-  if (hosts.length === 0) {
+  if (parts.hosts.length === 0) {
     return problem('database_url_no_host');
   }
-  if (!hosts.every((host) => hostForm.test(host))) {
-    return problem('database_url_invalid');
-  }
-  return database === '' ? problem('database_url_no_database') : null;
+  return parts.database === '' ? problem('database_url_no_database') : null;
 };
 
 /** Anything but a clear yes or no would leave open whether ids lie on the disk in the clear. */

@@ -4,17 +4,13 @@ import { readFileSync } from 'node:fs';
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
 
 import { OutboxError } from './outbox';
+import { readDatabaseUrl, sslModeOf, type Host } from './postgres-url';
 
 /** Node-RED's `tls-config`, as Node's tls has it. */
 export type TlsSettings = Pick<
   ConnectionOptions,
   'ca' | 'cert' | 'key' | 'passphrase' | 'servername' | 'rejectUnauthorized' | 'ALPNProtocols'
 >;
-
-export interface Host {
-  readonly host: string;
-  readonly port: number;
-}
 
 export interface Address {
   /** One, or several of which one takes writes at a time: a primary and its standbys. */
@@ -31,17 +27,16 @@ export interface Address {
 }
 
 const form = 'postgres://user:password@host:5432/database';
+const passwordHint =
+  ' In a user name or password each of /?#@% is percent-encoded: / is written as %2F, @ as %40, % as %25.';
 
 /** Throws an OutboxError `unavailable`, which shows nothing of the URL. */
 export function addressOf(url: string, tls: TlsSettings | null): Address {
-  const parts = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i.exec(
-    url.trim(),
-  );
-  const query = new URLSearchParams(parts?.[4] ?? '');
-  const hosts = parts === null ? [] : hostsOf(query.get('host') ?? decode(parts[2]!), query.get('port'));
-  if (parts === null || hosts.length === 0) throw malformed('');
-  const [user, password] = loginOf(parts[1] ?? '');
-  const named = decode(parts[3] ?? '');
+  const parts = readDatabaseUrl(url);
+  if (parts === null || parts.hosts.length === 0) throw malformed(passwordHint);
+  const { hosts, query } = parts;
+  const [user, password] = loginOf(parts.login);
+  const named = decode(parts.database);
   const database = named === '' ? (user ?? 'postgres') : named;
   return {
     hosts,
@@ -64,32 +59,18 @@ function loginOf(login: string): [user: string | undefined, password: string | u
   return [user === '' ? undefined : user, password === '' ? undefined : password];
 }
 
-function hostsOf(list: string, ports: string | null): Host[] {
-  const portList = ports?.split(',') ?? [];
-  return list
-    .split(',')
-    .filter((text) => text !== '')
-    .map((text, at) => {
-      const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text) ?? [];
-      const host = bracketed ?? plain;
-      const number = Number(port ?? portList[at] ?? portList[0] ?? 5432);
-      if (host === undefined || !(number > 0 && number < 65_536)) throw malformed('');
-      return { host, port: number };
-    });
-}
-
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw malformed(' A % in a user name or password is written as %25.');
+    throw malformed(passwordHint);
   }
 }
 
 /** `sslmode` as psql has it. TLS settings of the account go before it: who gives some never talks in the open. */
 function sslOf(query: URLSearchParams, tls: TlsSettings | null): Pick<Address, 'ssl' | 'plainIfRefused'> {
   if (tls !== null) return { ssl: { ...tls, ...identityOf(tls.servername) }, plainIfRefused: false };
-  const mode = query.get('sslmode') ?? (query.get('ssl') === 'true' ? 'require' : 'disable');
+  const mode = sslModeOf(query);
   const files = filesOf(query);
   switch (mode) {
     case 'disable':

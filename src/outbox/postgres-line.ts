@@ -3,9 +3,10 @@
 
 import type { Client, ClientConfig } from 'pg';
 
-import { nameOf, type Address, type Host } from './postgres-address';
+import { nameOf, type Address } from './postgres-address';
 import { CallError } from './postgres-errors';
 import type { MakeClient } from './postgres-module';
+import type { Host } from './postgres-url';
 
 /** Part of the engine's clock. */
 export interface LineClock {

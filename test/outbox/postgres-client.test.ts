@@ -3,10 +3,12 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import fc from 'fast-check';
 
 import type { OutboxError } from '../../src/outbox/outbox';
 import { addressOf } from '../../src/outbox/postgres-address';
 import { CallError, toPostgresError } from '../../src/outbox/postgres-errors';
+import { travelsInClear } from '../../src/outbox/postgres-url';
 
 describe('an error of PostgreSQL', () => {
   const address = addressOf('postgres://me:secret@db.test:5433/queue', null);
@@ -84,7 +86,68 @@ describe('the address of a shared log', () => {
     const verifyCa = sslOf('?sslmode=verify-ca');
     assert.equal(verifyCa !== false && typeof verifyCa.checkServerIdentity, 'function');
   });
+
+  it('shows no piece of a password, however it is written', () => {
+    // A number may be a port, too.
+    const piece = fc.oneof(fc.integer({ min: 10_000, max: 65_535 }).map(String), fc.constant('geheim'));
+    const special = fc.constantFrom(...'/?#@:%&=+,;[] \\', '//', '%2', '%41');
+    const password = fc.tuple(piece, fc.array(fc.tuple(special, piece), { maxLength: 4 }));
+    const end = fc.constantFrom('', '/queue', '/queue?sslmode=require', '?host=db.test');
+    fc.assert(
+      fc.property(password, fc.constantFrom('db.test:5433', '[::1]', ''), end, ([first, more], host, end) => {
+        const url = `postgres://me:${first}${more.map((pair) => pair.join('')).join('')}@${host}${end}`;
+        const shown = shownOf(url);
+        for (const secret of [first, ...more.map(([, text]) => text)])
+          assert.ok(!shown.includes(secret), `${url} gives ${shown}`);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('is known to travel in clear, to another machine and without TLS', () => {
+    const cases: [url: string, isClear: boolean][] = [
+      ['postgres://db.test/d', true],
+      ['postgres://me:secret@10.0.0.7/d?sslmode=disable', true],
+      ['postgres://db.test/d?sslmode=allow', true],
+      ['postgres://db.test/d?sslmode=prefer', true],
+      ['postgres://localhost,db.test/d', true],
+      ['postgres://127.0.0.1.test/d', true],
+      ['postgres://db.test/d?sslmode=require', false],
+      ['postgres://db.test/d?ssl=true', false],
+      ['postgres://db.test/d?sslmode=verify-full', false],
+      ['postgres://localhost/d', false],
+      ['postgres://127.0.0.1:5433,[::1]/d', false],
+      ['postgres:///d?host=/var/run/postgresql', false],
+      ['postgres://%2Fvar%2Frun%2Fpostgresql/d', false],
+      ['nothing of the kind', false],
+    ];
+    for (const [url, isClear] of cases) assert.equal(travelsInClear(url, false), isClear, url);
+    assert.equal(travelsInClear('postgres://db.test/d', true), false);
+  });
+
+  it('says which part to look at when it cannot be read', () => {
+    for (const url of [
+      'postgres://me:12/34@db.test/queue',
+      'postgres://me:12?4@db.test',
+      'postgres://a@b@c/d',
+    ])
+      assert.throws(
+        () => addressOf(url, null),
+        /In a user name or password each of \/\?#@% is percent-encoded/,
+        url,
+      );
+  });
 });
+
+/** What messages and forms are made of, or the message that refuses the URL. */
+function shownOf(url: string): string {
+  try {
+    const { hosts, database, user, where } = addressOf(url, null);
+    return JSON.stringify({ hosts, database, user, where });
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
 
 describe('the client for PostgreSQL', () => {
   it('is not loaded before a shared log is opened', async () => {

@@ -1,0 +1,63 @@
+// The URL of a shared queue's database, taken apart: the same for the form and the runtime, so it needs nothing of Node.js.
+
+export interface Host {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** User, password and database are still percent-encoded. */
+export interface DatabaseUrl {
+  readonly login: string;
+  /** One, or several of which one takes writes at a time. Empty when the URL names none. */
+  readonly hosts: readonly Host[];
+  readonly database: string;
+  readonly query: URLSearchParams;
+}
+
+/**
+ * One `@` at most, at the end of the login: a password with an unescaped / ? # or @ in it has another one, and would
+ * otherwise be taken for host, port and database, which messages name.
+ */
+const form = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^@?#]*))?(?:\?([^@#]*))?$/i;
+
+/** Null when it does not have the form `postgres://user:password@host:5432/database`. */
+export function readDatabaseUrl(url: string): DatabaseUrl | null {
+  const parts = form.exec(url.trim());
+  if (parts === null) return null;
+  const [, login = '', named = '', database = '', queried = ''] = parts;
+  const query = new URLSearchParams(queried);
+  const ports = query.get('port')?.split(',') ?? [];
+  // A socket's folder stands in the parameter.
+  const names = (query.get('host') ?? named).split(',').filter((name) => name !== '');
+  const hosts = names.map((name, at) => hostOf(name, ports[at] ?? ports[0] ?? '5432'));
+  return hosts.includes(null) ? null : { login, hosts: hosts as Host[], database, query };
+}
+
+function hostOf(text: string, otherPort: string): Host | null {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text) ?? [];
+  const name = bracketed ?? plain;
+  const number = Number(port ?? otherPort);
+  if (name === undefined || !(number > 0 && number < 65_536)) return null;
+  try {
+    return { host: decodeURIComponent(name), port: number };
+  } catch {
+    return null;
+  }
+}
+
+export function sslModeOf(query: URLSearchParams): string {
+  return query.get('sslmode') ?? (query.get('ssl') === 'true' ? 'require' : 'disable');
+}
+
+/** Whether user ids may leave this machine unencrypted. `hasTls`: the account has TLS settings, which go before `sslmode`. */
+export function travelsInClear(url: string, hasTls: boolean): boolean {
+  const parts = readDatabaseUrl(url);
+  if (hasTls || parts === null) return false;
+  // `allow` and `prefer` end without encryption where the server wants it so.
+  const mayBeClear = ['disable', 'allow', 'prefer'].includes(sslModeOf(parts.query));
+  return mayBeClear && !parts.hosts.every(({ host }) => isOnThisMachine(host));
+}
+
+function isOnThisMachine(host: string): boolean {
+  return /^(localhost|127(\.\d+){3}|::1|\/.*)$/i.test(host);
+}
