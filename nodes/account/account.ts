@@ -19,7 +19,7 @@ import type { Account, AccountNode } from './account-api';
 import { serveAccountForms } from './admin';
 import type { Problem } from './checks';
 import { connectionOf } from './connection';
-import { databaseConnection, identityOf, type DatabaseConnection } from './database';
+import { databaseConnection, identityOf, isInClear, type DatabaseConnection } from './database';
 import { Holder, type Hold } from './holder';
 import { instanceName } from './instance-name';
 import { engines, sandbox } from './process-wide';
@@ -101,6 +101,7 @@ async function openHold(
     const { database } = settings;
     const shared = database === null ? null : databaseConnection(RED, database);
     if (shared !== null && 'key' in shared) return leaving(shared);
+    if (shared !== null && isInClear(shared)) node.warn(RED._('account.databaseInClear'));
     const request = requestOf(RED, node, name, settings, connection);
     const lease = engines.acquire(
       shared === null ? request : { ...request, shared: sharedOf(RED, node, settings, shared) },

@@ -18,7 +18,7 @@ import { deployedSettings, formSharedQueue, formSettings } from './admin-setting
 import type { Problem } from './checks';
 import { connectionOf } from './connection';
 import { ofFailure, testConnection, type TestResult } from './connection-test';
-import { databaseConnection } from './database';
+import { databaseConnection, isInClear } from './database';
 import { databaseResult, type TestDatabase } from './database-test';
 import { SegmentDirectory, type ReadSegments } from './segment-directory';
 import { readSettings, type AccountSettings, type Saved } from './settings';
@@ -109,7 +109,8 @@ export class AccountForms {
       const { origin, member, database } = queue;
       const connection = databaseConnection(this.RED, database);
       if ('key' in connection) return incomplete(connection);
-      return databaseResult(await this.databaseTest({ ...connection, origin, member }));
+      const test = await this.databaseTest({ ...connection, origin, member });
+      return databaseResult(test, isInClear(connection));
     });
   }
 

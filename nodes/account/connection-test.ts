@@ -11,6 +11,8 @@ export interface TestResult {
   readonly result: string;
   readonly level: 'good' | 'warning' | 'bad';
   readonly params: Readonly<Record<string, string | number>>;
+  /** More to say: the key of a sentence. */
+  readonly also?: string;
 }
 
 export interface TestSubject {

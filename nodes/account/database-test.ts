@@ -5,9 +5,11 @@ import type { TestResult } from './connection-test';
 
 export type TestDatabase = (tested: TestedDatabase) => Promise<DatabaseTest>;
 
-/** The sentence is `test.database.<…>` of the account's words. */
-export function databaseResult(test: DatabaseTest): TestResult {
-  return test.kind === 'works' ? ofWorking(test) : ofFailure(test);
+/** The sentence is `test.database.<…>` of the account's words. `isClear`: user ids would travel unencrypted. */
+export function databaseResult(test: DatabaseTest, isClear: boolean): TestResult {
+  if (test.kind === 'failed') return ofFailure(test);
+  const works = ofWorking(test);
+  return isClear ? { ...works, level: 'warning', also: 'account.databaseInClear' } : works;
 }
 
 function ofWorking({ host, isNew, waiting, sender }: DatabaseTest & { kind: 'works' }): TestResult {

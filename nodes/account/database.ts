@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
+import { travelsInClear } from '../../src/outbox/postgres-url';
 import type { ServiceTls } from '../../src/service/client';
 import type { Problem } from './checks';
 import { tlsOf } from './connection';
@@ -20,6 +21,11 @@ export function databaseConnection(
   const tls = tlsOf(RED, id);
   if (tls === 'missing') return { key: 'error.database_tls_missing' };
   return { url, tls };
+}
+
+/** Whether user ids travel unencrypted to another machine. */
+export function isInClear({ url, tls }: DatabaseConnection): boolean {
+  return travelsInClear(url, tls !== null);
 }
 
 /** A digest, since it stands for the password: the same for accounts that mean the same database. */

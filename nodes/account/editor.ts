@@ -5,6 +5,7 @@ import { migrateOnLoad } from '../shared/editor/on-load';
 import { formClosed, formOpened, isFormOpen } from '../shared/editor/open-form';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
+import { travelsInClear } from '../../src/outbox/postgres-url';
 import type { EditorNode, EditorRed } from '../types/red-editor';
 import {
   checkProperty,
@@ -187,6 +188,12 @@ function showWhatApplies(account: Account): void {
   $('#instant-audience-queue-hint').text(account._(`queue.${queueHint}Hint`));
 }
 
+/** The URL that is stored is not known here: of that the test of the database and the log warn. */
+function showWhetherInClear(account: Account): void {
+  const isClear = travelsInClear(value('databaseUrl'), !['', '_ADD_'].includes(value('databaseTls')));
+  $('#instant-audience-database-clear').text(isClear ? account._('account.databaseInClear') : '');
+}
+
 function readLimits(): Limits {
   return {
     posts: Number(value('postsPerSecond')),
@@ -342,8 +349,12 @@ function prepareForm(account: Account): void {
     .add(field('usersPerSecond'))
     .add(field('maxConcurrent'))
     .on('change input', () => showWhatLimitsMean(account));
+  field('databaseUrl')
+    .add(field('databaseTls'))
+    .on('change input', () => showWhetherInClear(account));
   prepareKey();
   showWhatApplies(account);
+  showWhetherInClear(account);
   showWhatLimitsMean(account);
   showAccountProblems(account, form);
   prepareTests(account, form);

@@ -161,6 +161,13 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await url.fill('postgres://me:s3cr3t-word@127.0.0.1:1/database');
       await problem.waitFor({ state: 'hidden' });
       assert.match(await testDatabase(), /^bad: Database not reachable: .* to 127\.0\.0\.1:1\./);
+      const warning = page
+        .locator('#instant-audience-database-clear')
+        .filter({ hasText: /^User ids travel/ });
+      await url.fill('postgres://me:s3cr3t-word@db.example/database');
+      await warning.waitFor();
+      await url.fill('postgres://me:s3cr3t-word@db.example/database?sslmode=verify-full');
+      await warning.waitFor({ state: 'detached' });
     });
 
     it('tests the database before it is saved, and makes nothing in it', async function () {

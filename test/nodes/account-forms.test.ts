@@ -269,16 +269,23 @@ describe("an account's forms", () => {
     });
 
     it('tells how many entries wait and who sends', async () => {
-      assert.deepEqual(await testDatabase({ databaseUrl }), {
+      const secure = `${databaseUrl}?sslmode=verify-full`;
+      assert.deepEqual(await testDatabase({ databaseUrl: secure }), {
         result: 'database.worksSender',
         level: 'good',
         params: { host, waiting: 7, sender: 'node-2' },
       });
-      assert.deepEqual(asked, [{ url: databaseUrl, ...sandboxQueue }]);
+      assert.deepEqual(asked, [{ url: secure, ...sandboxQueue }]);
       found = works;
       assert.equal((await testDatabase({ databaseUrl })).result, 'database.works');
       found = { ...works, isNew: true };
       assert.equal((await testDatabase({ databaseUrl })).result, 'database.worksNew');
+    });
+
+    it('warns when it works and user ids would travel unencrypted', async () => {
+      const { result, level, also } = await testDatabase({ databaseUrl });
+      assert.deepEqual([result, level, also], ['database.worksSender', 'warning', 'account.databaseInClear']);
+      assert.ok(wordsOf('account').account.databaseInClear);
     });
 
     it('asks for the queue of the member in the form, before its login is filled in', async () => {

@@ -121,6 +121,20 @@ describe('an account with its queue in a shared database', function () {
     assert.ok(!JSON.stringify([shown(), flow.shown, logged()]).includes(password));
   });
 
+  it('warns once that user ids travel unencrypted to another machine, and only then', async () => {
+    const warnings = async (url: string): Promise<number> => {
+      await load([shared(), ...flow.nodes()], credentials(url), flow);
+      await until(() => flow.status === 'database away', `away, not ${flow.status}`);
+      const many = logged().filter((line) => line.startsWith('User ids travel unencrypted')).length;
+      await unload();
+      return many;
+    };
+    const there = `postgres://me:${password}@database.invalid/db`;
+    assert.equal(await warnings(there), 1);
+    assert.equal(await warnings(`${there}?sslmode=verify-full`), 0);
+    assert.equal(await warnings(`postgres://me:${password}@127.0.0.1:1/db`), 0);
+  });
+
   it('disagrees with one of the same member that names another database', async () => {
     const other = new Flow('other');
     const nodes = [

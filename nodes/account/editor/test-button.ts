@@ -6,6 +6,8 @@ interface Result {
   readonly result: string;
   readonly level: 'good' | 'warning' | 'bad';
   readonly params: Record<string, string | number>;
+  /** More to say, among the words of the account. */
+  readonly also?: string;
   readonly problem?: { readonly key: string; readonly params?: Record<string, string | number> };
 }
 
@@ -70,8 +72,10 @@ export function prepareTestButton(
   });
 }
 
-function sentenceOf(account: EditorNode<object>, { result, params, problem }: Result): string {
-  return problem === undefined ? account._(`test.${result}`, params) : account._(problem.key, problem.params);
+function sentenceOf(account: EditorNode<object>, { result, params, also, problem }: Result): string {
+  if (problem !== undefined) return account._(problem.key, problem.params);
+  const sentence = account._(`test.${result}`, params);
+  return also === undefined ? sentence : `${sentence} ${account._(also)}`;
 }
 
 function ofFailedCall(status: number): Result {
