@@ -21,6 +21,7 @@ const byState: Readonly<Record<string, Sentence>> = {
   '3D000': 'noDatabase',
   '42501': 'rights',
   '25006': 'standby',
+  '55P03': 'unreachable',
   '53100': 'full',
   XX001: 'damaged',
   XX002: 'damaged',
@@ -45,6 +46,11 @@ export class CallError extends Error {
   get sqlState(): string {
     return stateOf(this.reason);
   }
+}
+
+/** The database itself said no, and goes on serving this connection: nothing was changed. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'severity' in error && error.severity === 'ERROR';
 }
 
 /** OutboxErrors pass unchanged. Nothing of the login gets into what is returned. */

@@ -1,10 +1,14 @@
 // One connection to the database that is made when it is needed and replaced when it breaks. One call at a time, in
 // order, each a statement of its own and so a transaction: nothing of a session is relied on, nor left half done.
+//
+// A call that was given up may still be at work in the database: what waits there for a lock or for a synchronous
+// standby does not notice that its client is gone. Nothing else begins before that is over, see GivenUp.
 
 import type { Client, ClientConfig } from 'pg';
 
 import { nameOf, type Address } from './postgres-address';
-import { CallError } from './postgres-errors';
+import { CallError, isRefusal } from './postgres-errors';
+import { applicationName, GivenUp } from './postgres-given-up';
 import type { MakeClient } from './postgres-module';
 import type { Host } from './postgres-url';
 
@@ -31,10 +35,14 @@ export const systemLineClock: LineClock = {
 export const connectMs = 5_000;
 export const callMs = 5_000;
 const goodbyeMs = 1_000;
+/** The database gives up before the caller does. */
+const lockMs = 4_000;
 
 /** Transactions that met another one, and are to be tried again: serialization failure, deadlock. */
 const metAnother = ['40001', '40P01'];
 const triesAgain = 4;
+/** A server that takes no changes: a standby, or one that was made read-only. */
+const readOnly = '25006';
 
 export type Values = readonly (string | number | boolean | null | readonly (string | number)[])[];
 
@@ -62,6 +70,7 @@ export interface LineOptions {
 
 export class Line {
   #client: Client | null = null;
+  readonly #givenUp = new GivenUp();
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -121,7 +130,12 @@ export class Line {
       );
       return rows;
     } catch (error) {
-      if (isRefusal(error)) throw new CallError(error, 'no');
+      if (isRefusal(error)) {
+        const refused = new CallError(error, 'no');
+        // The one that does is perhaps found by connecting again.
+        if (refused.sqlState === readOnly) this.#drop(client);
+        throw refused;
+      }
       // Broken: what comes next is not to try this one again, which has perhaps not heard of its end yet.
       this.#drop(client);
       throw new CallError(error, 'unknown');
@@ -129,7 +143,12 @@ export class Line {
   }
 
   async #connected(): Promise<Client> {
-    if (this.#client !== null) return this.#client;
+    const client = this.#client ?? (await this.#connect());
+    await this.#givenUp.end((sql, values) => this.#runOn(client, sql, values));
+    return client;
+  }
+
+  async #connect(): Promise<Client> {
     if (this.#closed) throw new CallError(new Error('the connection is closed'), 'no');
     let failure: unknown = null;
     for (const host of this.options.hosts.inOrder) {
@@ -150,6 +169,7 @@ export class Line {
   #drop(client: Client | null): void {
     if (client === null) return;
     if (this.#client === client) this.#client = null;
+    this.#givenUp.add(client);
     // With a call on its way this breaks the connection off.
     void hangUp(client, this.options.clock);
   }
@@ -186,22 +206,21 @@ export async function hangUp(client: Client, clock: LineClock): Promise<void> {
   cancel();
 }
 
-/** Of several hosts only one that takes writes. Rejects with whatever went wrong. */
-export async function connect(
-  { makeClient, address, hosts, clock }: LineOptions,
-  host: Host,
-): Promise<Client> {
+/** Only to a server that takes changes. Rejects with whatever went wrong. */
+export async function connect({ makeClient, address, clock }: LineOptions, host: Host): Promise<Client> {
   const open = (ssl: Address['ssl']) => tryConnect(makeClient, configOf(address, host, ssl), clock);
   const secure = await open(address.ssl).catch(async (error: unknown) => {
     const hasNoTls = error instanceof Error && error.message.includes('does not support SSL');
     if (!address.plainIfRefused || !hasNoTls) throw error;
     return open(false);
   });
-  if (hosts.inOrder.length > 1 && (await isReadOnly(secure, clock))) {
+  try {
+    if (!(await isReadOnly(secure, clock))) return secure;
+    throw Object.assign(new Error(`${nameOf(host)} takes no changes`), { severity: 'ERROR', code: readOnly });
+  } catch (error) {
     void hangUp(secure, clock);
-    throw Object.assign(new Error(`${nameOf(host)} takes no changes`), { severity: 'ERROR', code: '25006' });
+    throw error;
   }
-  return secure;
 }
 
 function configOf(address: Address, { host, port }: Host, ssl: Address['ssl']): ClientConfig {
@@ -216,7 +235,7 @@ function configOf(address: Address, { host, port }: Host, ssl: Address['ssl']): 
     ssl: ssl === false ? false : { ...ssl },
     connectionTimeoutMillis: connectMs,
     keepAlive: true,
-    application_name: 'instant audience',
+    application_name: applicationName,
   };
 }
 
@@ -233,16 +252,12 @@ async function tryConnect(makeClient: MakeClient, config: ClientConfig, clock: L
   }
 }
 
+/** Prepares the session, too. */
 async function isReadOnly(client: Client, clock: LineClock): Promise<boolean> {
-  const { rows } = await inTime(
-    clock,
-    client.query<{ transaction_read_only: string }>('SHOW transaction_read_only'),
-    () => void hangUp(client, clock),
+  const call = client.query<{ read_only: boolean }>(
+    `SELECT current_setting('transaction_read_only') = 'on' AS read_only,
+      set_config('lock_timeout', '${lockMs}', false)`,
   );
-  return rows[0]?.transaction_read_only === 'on';
-}
-
-/** The database itself said no, and goes on serving this connection: nothing was changed. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'severity' in error && error.severity === 'ERROR';
+  const { rows } = await inTime(clock, call, () => void hangUp(client, clock));
+  return rows[0]?.read_only === true;
 }

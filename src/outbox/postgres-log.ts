@@ -216,7 +216,9 @@ export class PostgresLog implements SharedLog {
       if (found === undefined) throw database.error('damaged', 'its lease or its totals are missing');
       return found;
     } catch (error) {
-      if (error instanceof OutboxError && error.code === 'unavailable') this.#news?.doubt();
+      // A read-only server is another one than the one that the others use.
+      if (error instanceof OutboxError && ['unavailable', 'readonly'].includes(error.code))
+        this.#news?.doubt();
       throw error;
     }
   }

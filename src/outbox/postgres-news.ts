@@ -3,7 +3,9 @@
 
 import type { Client } from 'pg';
 
+import { GivenUp } from './postgres-given-up';
 import { connect, hangUp, inTime, type LineOptions } from './postgres-line';
+import type { Host } from './postgres-url';
 import type { News } from './shared-log';
 
 const againMs = 1_000;
@@ -11,6 +13,7 @@ const mostMs = 15_000;
 
 export class NewsLine {
   #client: Client | null = null;
+  readonly #givenUp = new GivenUp();
   #cancel: (() => void) | null = null;
   #waitMs = againMs;
   #closed = false;
@@ -62,23 +65,36 @@ export class NewsLine {
     let failure: unknown;
     for (const host of this.options.hosts.inOrder) {
       try {
-        const client = await connect(this.options, host);
-        client.on('error', () => this.#drop(client));
-        client.on('end', () => this.#drop(client));
-        client.on('notification', ({ payload }) => this.#hear(payload ?? ''));
-        const end = (): void => void hangUp(client, this.options.clock);
-        await inTime(this.options.clock, client.query(`LISTEN ${this.channel}`), end).catch(
-          (error: unknown) => {
-            end();
-            throw error;
-          },
-        );
-        return client;
+        return await this.#listenTo(host);
       } catch (error) {
         failure = error;
       }
     }
     throw failure;
+  }
+
+  async #listenTo(host: Host): Promise<Client> {
+    const { clock } = this.options;
+    const client = await connect(this.options, host);
+    client.on('error', () => this.#drop(client));
+    client.on('end', () => this.#drop(client));
+    client.on('notification', ({ payload }) => this.#hear(payload ?? ''));
+    try {
+      await this.#givenUp.end(
+        async <T extends object>(sql: string, values: unknown[]) =>
+          (await inTime(clock, client.query<T>(sql, values), () => undefined)).rows,
+      );
+      await inTime(clock, client.query(`LISTEN ${this.channel}`), () => undefined);
+      return client;
+    } catch (error) {
+      this.#giveUp(client);
+      throw error;
+    }
+  }
+
+  #giveUp(client: Client): void {
+    this.#givenUp.add(client);
+    void hangUp(client, this.options.clock);
   }
 
   #hear(payload: string): void {
@@ -89,7 +105,7 @@ export class NewsLine {
   #drop(client: Client | null): void {
     if (client === null || this.#client !== client) return;
     this.#client = null;
-    void hangUp(client, this.options.clock);
+    this.#giveUp(client);
     if (this.#closed) return;
     this.take({ kind: 'lost' }, null);
     this.#again();

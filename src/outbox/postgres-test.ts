@@ -66,7 +66,6 @@ export async function testDatabase(tested: TestedDatabase): Promise<DatabaseTest
 interface Look {
   readonly user: string;
   readonly database: string;
-  readonly read_only: boolean;
   readonly may_create: boolean;
   /** Null: there is no such schema. */
   readonly may_use: boolean | null;
@@ -77,14 +76,12 @@ type WithoutHost<T> = T extends unknown ? Omit<T, 'host'> : never;
 async function look(line: Line, address: Address, schema: string): Promise<WithoutHost<DatabaseTest>> {
   const [found] = await line.run<Look>(
     `SELECT current_user::text AS "user", current_database()::text AS database,
-      current_setting('transaction_read_only') = 'on' AS read_only,
       has_database_privilege(current_database(), 'CREATE') AS may_create,
       (SELECT has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = $1) AS may_use`,
     [schema],
   );
-  const { user, database, read_only, may_create, may_use } = found!;
+  const { user, database, may_create, may_use } = found!;
   const missing = { kind: 'failed', user, database, schema } as const;
-  if (read_only) return { kind: 'failed', code: 'standby', reason: 'read-only' };
   if (may_use === null)
     return may_create
       ? { kind: 'works', isNew: true, waiting: 0, sender: null }

@@ -510,10 +510,38 @@ describe('the shared log on PostgreSQL', function () {
       await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
       await database.query(`GRANT USAGE ON SCHEMA ${queue.schema} TO ${role}`);
       await database.query(`GRANT ALL ON ALL TABLES IN SCHEMA ${queue.schema} TO ${role}`);
-      const log = await queue.log(0, { url });
-      const error = await errorOf(() => log.claim(one, true, null, leaseMs));
+      const error = await errorOf(() => queue.log(0, { url }));
       assert.equal(error?.code, 'readonly');
       assert.match(error.message, /takes no changes/);
+    });
+
+    it('goes on when its connections were made while nothing took changes, and something does again', async () => {
+      await database.query(`CREATE SCHEMA ${queue.schema} AUTHORIZATION ${role}`);
+      const log = await queue.log(0, { url });
+      const news: News['kind'][] = [];
+      log.onNews(({ kind }) => news.push(kind));
+      const { outbox } = await hold(log);
+      await soon(() => news.includes('connected'), 'news of the connection');
+      const changes = [
+        () => log.append(batchOf('two', 1, [sharedRow(1)])),
+        () => log.claim(one, true, 1, leaseMs),
+        () => outbox.commit({ remove: [1] }),
+      ];
+      // Holds for the connections that are made from now on, as long as they live.
+      await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
+      await database.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${role}'`,
+      );
+      await soon(() => news.includes('lost'), 'news of the loss');
+      for (const change of changes)
+        await until(
+          async () => (await codeOf(change)) === 'readonly',
+          10_000,
+          () => 'a refusal',
+        );
+      await database.query(`ALTER ROLE ${role} RESET default_transaction_read_only`);
+      for (const change of changes) assert.equal(await codeOf(change), 'none');
+      await soon(() => news.lastIndexOf('connected') > news.lastIndexOf('lost'), 'news of the connection');
     });
 
     it('shows no password, whatever goes wrong', async () => {

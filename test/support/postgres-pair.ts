@@ -88,6 +88,14 @@ export class PostgresPair implements Service {
     await daemon?.stop();
   }
 
+  /** From now on each commit waits, until `renew`. */
+  async stopStandby(): Promise<void> {
+    const place = 1 - this.#primary;
+    const daemon = this.#daemons[place];
+    this.#daemons[place] = null;
+    await daemon?.stop('SIGINT');
+  }
+
   /** Resolves when what was the standby takes changes; it is the primary from then on. */
   async promote(): Promise<void> {
     await ask(this.standbyUrl, 'SELECT pg_promote()');
