@@ -77,6 +77,14 @@ describe('the shared log on PostgreSQL', function () {
     return letters.flatMap(({ text }) => (JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
   }
 
+  /** How many calls wait for a lock. */
+  async function waiting(): Promise<number> {
+    const blocked = await database.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return blocked.length;
+  }
+
   describe('with connections that break', () => {
     it('leaves no connection behind when it is closed while it is being opened', async () => {
       const others = async (): Promise<number> => {
@@ -316,19 +324,91 @@ describe('the shared log on PostgreSQL', function () {
         await blocking.query('BEGIN');
         await blocking.query(`LOCK TABLE ${queue.schema}.lease`);
         const claim = codeOf(() => log.claim(one, true, null, leaseMs));
-        const blocked = `FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
         await until(
-          async () => (await database.query(`SELECT ${blocked}`)).length > 0,
+          async () => (await waiting()) > 0,
           10_000,
           () => 'a call that waits',
         );
-        await database.query(`SELECT pg_terminate_backend(pid) ${blocked}`);
+        await database.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+           WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
         assert.equal(await claim, 'unavailable');
         const again = codeOf(() => log.claim(one, true, null, leaseMs));
         await blocking.query('ROLLBACK');
         assert.equal(await again, 'none');
       } finally {
         await blocking.end();
+      }
+    });
+
+    it('asks nothing else while the database is at work on what it gave up', async () => {
+      const clock = new WatchedClock();
+      const log = await queue.log(0, { clock });
+      const blocking = await postgresAt(database.url);
+      const append = (): Promise<string> => codeOf(() => log.append(batchOf('one', 1, [sharedRow(1)])));
+      try {
+        await append();
+        await blocking.query('BEGIN');
+        await blocking.query(`LOCK TABLE ${queue.schema}.total`);
+        const second = errorOf(() => log.append(batchOf('one', 2, [sharedRow(2)])));
+        await until(
+          async () => (await waiting()) === 1,
+          10_000,
+          () => 'a call that waits',
+        );
+        clock.answersAreLate();
+        assert.match((await second)!.message, /no answer within 5 s/);
+        for (let tries = 1; tries <= 5; tries++) {
+          const third = await errorOf(() => log.append(batchOf('one', 2, [sharedRow(2)])));
+          assert.equal(third?.code, 'unavailable');
+          assert.match(third.message, /still at work on an earlier statement/);
+          assert.equal(await waiting(), 1);
+        }
+        await blocking.query('ROLLBACK');
+        await until(
+          async () => (await codeOf(() => log.append(batchOf('one', 2, [sharedRow(2)])))) === 'none',
+          10_000,
+          () => 'an answer',
+        );
+        assert.equal((await log.claim(one, false, null, leaseMs)).lastSeq, 2);
+      } finally {
+        await blocking.end();
+      }
+    });
+
+    it('has the database give up waiting for a lock before it does so itself', async () => {
+      const log = await queue.log();
+      const blocking = await postgresAt(database.url);
+      try {
+        await blocking.query('BEGIN');
+        await blocking.query(`LOCK TABLE ${queue.schema}.total`);
+        const error = await errorOf(() => log.append(batchOf('one', 1, [sharedRow(1)])));
+        assert.equal(error?.code, 'unavailable');
+        assert.match(error.message, /lock timeout/);
+        assert.equal(await waiting(), 0);
+      } finally {
+        await blocking.end();
+      }
+    });
+
+    it('has nothing carried out later that it gave up, once it has asked for something else', async () => {
+      const way = await FaultyWay.to(database.url);
+      try {
+        const log = await queue.log(0, { url: way.url, clock: quickClock });
+        await log.meta.setMeta('paused', 'no');
+        way.holdsCalls = true;
+        const given = codeOf(() => log.meta.setMeta('paused', 'yes'));
+        await soon(() => way.heldBytes > 0, 'a call on its way');
+        way.breakClients();
+        assert.equal(await given, 'unavailable');
+        way.holdsCalls = false;
+        assert.equal(await log.meta.getMeta('paused'), 'no');
+        way.deliver();
+        await sleep(200);
+        assert.equal(await log.meta.getMeta('paused'), 'no');
+      } finally {
+        await way.close();
       }
     });
 
