@@ -48,9 +48,18 @@ export class CallError extends Error {
   }
 }
 
+/** Errors with which a connection ends, should their severity be in another language. */
+const endsConnection = /^(08|25P0[34]|57P|XX)/;
+
 /** The database itself said no, and goes on serving this connection: nothing was changed. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'severity' in error && error.severity === 'ERROR';
+  const state = stateOf(error);
+  if (state === '' || !(error instanceof Error && 'severity' in error)) return false;
+  // PostgreSQL says it in the language of its own log: ERROR is FEHLER, ERREUR, エラー.
+  const { severity } = error;
+  return (
+    severity === 'ERROR' || (severity !== 'FATAL' && severity !== 'PANIC' && !endsConnection.test(state))
+  );
 }
 
 /** OutboxErrors pass unchanged. Nothing of the login gets into what is returned. */

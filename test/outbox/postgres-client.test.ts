@@ -1,6 +1,7 @@
 // What is known of a database without asking it: its errors in words, its address, and when the client is loaded.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
@@ -8,6 +9,8 @@ import fc from 'fast-check';
 import type { OutboxError } from '../../src/outbox/outbox';
 import { addressOf } from '../../src/outbox/postgres-address';
 import { CallError, toPostgresError } from '../../src/outbox/postgres-errors';
+import { HostChoice, Line, systemLineClock } from '../../src/outbox/postgres-line';
+import type { MakeClient } from '../../src/outbox/postgres-module';
 import { travelsInClear } from '../../src/outbox/postgres-url';
 
 describe('an error of PostgreSQL', () => {
@@ -48,6 +51,43 @@ describe('an error of PostgreSQL', () => {
       code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
     });
     assert.match(toPostgresError(untrusted, address, '').message, /do not agree on TLS/);
+  });
+});
+
+describe('a connection to the database', () => {
+  /** Of a line whose call is answered so: whether it was carried out, and how many connections two calls took. */
+  async function ofAnswer(
+    severity: string,
+    code: string,
+  ): Promise<[carriedOut: string, connections: number]> {
+    let made = 0;
+    const makeClient = () => {
+      made += 1;
+      return Object.assign(new EventEmitter(), {
+        processID: made,
+        connect: () => Promise.resolve(),
+        end: () => Promise.resolve(),
+        query: (sql: string) =>
+          sql === 'the call'
+            ? Promise.reject(Object.assign(new Error('no'), { severity, code }))
+            : Promise.resolve({ rows: [] }),
+      });
+    };
+    const address = addressOf('postgres://db.test/queue', null);
+    const options = { address, hosts: new HostChoice(address.hosts), clock: systemLineClock };
+    const line = new Line({ ...options, makeClient: makeClient as unknown as MakeClient });
+    const error = await line.run('the call').catch((thrown: unknown) => thrown);
+    await line.run('another one');
+    await line.close();
+    return [(error as CallError).carriedOut, made];
+  }
+
+  it('goes on after a refusal, in whatever language, and is made anew after its end', async () => {
+    assert.deepEqual(await ofAnswer('ERROR', '23505'), ['no', 1]);
+    assert.deepEqual(await ofAnswer('FEHLER', '53100'), ['no', 1]);
+    assert.deepEqual(await ofAnswer('ERROR', '25006'), ['no', 2], 'perhaps another server takes changes');
+    assert.deepEqual(await ofAnswer('FATAL', '57P01'), ['unknown', 2]);
+    assert.deepEqual(await ofAnswer('ВАЖНО', '57P01'), ['unknown', 2]);
   });
 });
 
