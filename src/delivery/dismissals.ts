@@ -99,21 +99,27 @@ export class Dismissals {
     return this.purgedThrough > 0 || this.erasures.size > 0 || this.unmet.size > 0;
   }
 
-  purgeThrough(seq: number): void {
+  /** Returns up to where all purges go: one that was asked for before may go further. */
+  purgeThrough(seq: number): number {
     this.purgedThrough = Math.max(this.purgedThrough, seq);
+    return this.purgedThrough;
   }
 
-  /** A second erasure of the same user begins anew. */
-  erase(userKey: string, hash: number, throughSeq: number): void {
+  /** A second erasure of the same user begins anew. Returns up to where it goes: as far as an earlier one, at least. */
+  erase(userKey: string, hash: number, asked: number): number {
+    const digest = digestOf(userKey);
+    const earlier = this.erasures.get(userKey) ?? this.unmet.get(digest);
+    const throughSeq = Math.max(asked, earlier?.throughSeq ?? 0);
     this.erasures.set(userKey, {
       hash,
-      digest: digestOf(userKey),
+      digest,
       throughSeq,
       owesRepetitions: false,
       entries: this.erasures.get(userKey)?.entries ?? 0,
       searched: false,
       shields: new Set(),
     });
+    return throughSeq;
   }
 
   // ── Across restarts ─────────────────────────────────────────────────────────────────────────────────────────

@@ -86,19 +86,21 @@ export class Dismisser {
     this.resumed = readMarks(await outbox.getMeta(erasuresKey));
   }
 
-  purge(): Promise<Dismissed> {
-    return this.ask(null);
+  /** Of what was handed in before, and in a log that others append to, of what has a number up to `mostSeq`. */
+  purge(mostSeq: number): Promise<Dismissed> {
+    return this.ask(null, mostSeq);
   }
 
-  erase(userKeys: readonly string[]): Promise<Dismissed> {
-    return this.ask(userKeys);
+  /** Of the same. */
+  erase(userKeys: readonly string[], mostSeq: number): Promise<Dismissed> {
+    return this.ask(userKeys, mostSeq);
   }
 
-  private ask(userKeys: readonly string[] | null): Promise<Dismissed> {
+  private ask(userKeys: readonly string[] | null, mostSeq: number): Promise<Dismissed> {
     return new Promise((resolve, reject) => {
       const request: Request = { userKeys, resolve, reject, throughSeq: null, before: 0 };
       this.asked.push(request);
-      this.parts.intake.mark((seq) => (request.throughSeq = seq));
+      this.parts.intake.mark((seq) => (request.throughSeq = Math.min(seq, mostSeq)));
       this.parts.askTurn();
     });
   }
@@ -138,8 +140,7 @@ export class Dismisser {
   private beginPurge(request: Begun, nowMs: number): void {
     const { dismissals, crowd } = this.parts;
     request.before = dismissals.purged;
-    dismissals.purgeThrough(request.throughSeq);
-    this.unmarkedSeq = request.throughSeq;
+    this.unmarkedSeq = dismissals.purgeThrough(request.throughSeq);
     crowd.dismissAll(nowMs);
     this.purges.push(request);
   }
@@ -157,14 +158,15 @@ export class Dismisser {
   private beginErasure(request: Begun, userKeys: readonly string[], nowMs: number): void {
     const { dismissals, crowd, forgetUser } = this.parts;
     const hashes = new Set<number>();
+    let throughSeq = 0;
     for (const key of userKeys) {
       const hash = hashUserKey(key);
       hashes.add(hash);
-      dismissals.erase(key, hash, request.throughSeq);
+      throughSeq = Math.max(throughSeq, dismissals.erase(key, hash, request.throughSeq));
     }
     forgetUser(userKeys);
     for (const key of userKeys) crowd.dismissUser(key, nowMs);
-    this.search(request, request.throughSeq, hashes);
+    this.search(request, throughSeq, hashes);
     this.unmarkedErasures = true;
   }
 

@@ -458,8 +458,8 @@ export class Engine {
    * Gives up everything that waits: it ends as rejected with the code `purged`. Resolves when that is so for all of
    * it, also on disk; rejects when the engine closes before.
    */
-  purge(): Promise<Dismissed> {
-    return this.dismisser.purge();
+  purge(mostSeq = Infinity): Promise<Dismissed> {
+    return this.dismisser.purge(mostSeq);
   }
 
   /**
@@ -468,9 +468,9 @@ export class Engine {
    *
    * @param userKeys the keys (`userKeyOf`) by which the user may be known
    */
-  erase(userKeys: readonly string[], userId: string): Promise<Dismissed> {
+  erase(userKeys: readonly string[], userId: string, mostSeq = Infinity): Promise<Dismissed> {
     this.monitor.forget(userKeys, userId);
-    return this.dismisser.erase(userKeys).then((dismissed) => {
+    return this.dismisser.erase(userKeys, mostSeq).then((dismissed) => {
       // What was rejected or logged meanwhile.
       this.monitor.forget(userKeys, userId);
       return dismissed;

@@ -428,14 +428,17 @@ export class SharedIntake {
 
   // ── What is given up on this machine ────────────────────────────────────────────────────────────────────────
 
-  /** Gives up what this machine keeps. Resolves to how many entries that were; rejects with an OutboxError. */
-  purgeKept(): Promise<number> {
-    return this.giveUp('purged', (gone) => this.parts.spool.purge(gone));
+  /**
+   * Gives up what this machine keeps and took until then, by its own clock. Resolves to how many entries that were;
+   * rejects with an OutboxError.
+   */
+  purgeKept(takenUntilMs = Infinity): Promise<number> {
+    return this.giveUp('purged', (gone) => this.parts.spool.purge(takenUntilMs, gone));
   }
 
   /** Gives up what this machine keeps of a user, as `purgeKept` does. */
-  eraseKept(userKeys: readonly string[]): Promise<number> {
-    return this.giveUp('erased', (gone) => this.parts.spool.erase(userKeys, gone));
+  eraseKept(userKeys: readonly string[], takenUntilMs = Infinity): Promise<number> {
+    return this.giveUp('erased', (gone) => this.parts.spool.erase(userKeys, takenUntilMs, gone));
   }
 
   private async giveUp(

@@ -9,16 +9,19 @@ import type { Clock } from './clock';
 import type { Dismissed } from './dismissals';
 import { asOutboxError } from './untaken';
 
+const user = { userKeys: z.array(z.string()).readonly(), userId: z.string() };
+/** Up to where the log went when it was asked for: a letter that comes late reaches nothing newer. */
+const inLog = { throughSeq: z.number() };
+/** When it was asked for, in epoch ms by the log's clock, for the same reason. */
+const kept = { askedMs: z.number() };
 const orderSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.enum(['flush', 'pause', 'resume', 'purge']) }),
+  z.object({ kind: z.enum(['flush', 'pause', 'resume']) }),
+  z.object({ kind: z.literal('purge'), ...inLog }),
+  z.object({ kind: z.literal('erase'), ...inLog, ...user }),
   /** What a process keeps on its own machine. It may come to another one, once that process is gone. */
-  z.object({ kind: z.literal('purgeKept'), instance: z.string() }),
-  /** `forget`: what the process that gets it keeps of a user on its own machine. */
-  z.object({
-    kind: z.enum(['erase', 'forget']),
-    userKeys: z.array(z.string()).readonly(),
-    userId: z.string(),
-  }),
+  z.object({ kind: z.literal('purgeKept'), instance: z.string(), ...kept }),
+  /** What the process that gets it keeps of a user on its own machine. */
+  z.object({ kind: z.literal('forget'), ...kept, ...user }),
 ]);
 export type Order = z.infer<typeof orderSchema>;
 

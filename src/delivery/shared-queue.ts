@@ -420,41 +420,48 @@ export class SharedQueue implements HeldQueue {
    * Gives up what waits in the log and what this machine keeps. The others that are alive are told to give up what they
    * keep, which is not counted; what one that is cut off keeps is handed over later. Rejects with DismissedPartly.
    */
-  purge(): Promise<Dismissed> {
-    this.tellOthers((instance) => ({ kind: 'purgeKept', instance }));
-    return this.hereAndThere(() => this.intake.purgeKept(), { kind: 'purge' });
+  async purge(): Promise<Dismissed> {
+    this.tellOthers((instance, askedMs) => ({ kind: 'purgeKept', instance, askedMs }));
+    return this.hereAndThere(this.intake.purgeKept(), (throughSeq) => ({ kind: 'purge', throughSeq }));
   }
 
   /** As `purge` does, of one user. */
   async erase(userKeys: readonly string[], userId: string): Promise<Dismissed> {
     this.monitor.forget(userKeys, userId);
-    this.tellOthers(() => ({ kind: 'forget', userKeys, userId }));
+    this.tellOthers((_instance, askedMs) => ({ kind: 'forget', userKeys, userId, askedMs }));
     try {
-      const order = { kind: 'erase', userKeys, userId } as const;
-      return await this.hereAndThere(() => this.intake.eraseKept(userKeys), order);
+      const orderOf = (throughSeq: number): Order => ({ kind: 'erase', userKeys, userId, throughSeq });
+      return await this.hereAndThere(this.intake.eraseKept(userKeys), orderOf);
     } finally {
       this.monitor.forget(userKeys, userId);
     }
   }
 
-  private tellOthers(order: (instance: string) => Order): void {
+  private tellOthers(orderOf: (instance: string, askedMs: number) => Order): void {
     for (const { id } of this.claim?.instances ?? [])
-      if (id !== this.instance.id) this.mailbox.tell(id, order(id));
+      if (id !== this.instance.id) this.mailbox.tell(id, orderOf(id, this.log.nowMs()));
   }
 
-  /** Here first: what is handed over meanwhile is in the log when the order comes there. */
-  private async hereAndThere(giveUpKept: () => Promise<number>, order: Order): Promise<Dismissed> {
-    const here = await settled(giveUpKept());
-    const there = await settled(this.mailbox.ask(order));
+  /** Here first: what is handed over meanwhile is in the log when it is asked how far that goes. */
+  private async hereAndThere(
+    givingUpKept: Promise<number>,
+    orderOf: (throughSeq: number) => Order,
+  ): Promise<Dismissed> {
+    const here = await settled(givingUpKept);
+    const there = await settled(this.logEnd().then((seq) => this.mailbox.ask(orderOf(seq))));
     if (!there.ok) {
       const dismissed = { entries: here.ok ? here.value : 0, inFlight: 0 };
-      const error = asOutboxError(there.error);
-      // Why the log cannot be opened, rather than that it is not open.
-      const why = error.code === 'closed' && this.unreachable !== null ? this.unreachable : error;
-      throw new DismissedPartly(dismissed, 'database', asOutboxError(why));
+      throw new DismissedPartly(dismissed, 'database', asOutboxError(there.error));
     }
     if (!here.ok) throw new DismissedPartly(there.value, 'kept', asOutboxError(here.error));
     return { entries: here.value + there.value.entries, inFlight: there.value.inFlight };
+  }
+
+  /** Up to where the log goes. Rejects with an OutboxError while the log cannot be reached, or opened. */
+  private async logEnd(): Promise<number> {
+    if (this.opened) await this.lease.refresh();
+    if (this.unreachable !== null) throw asOutboxError(this.unreachable);
+    return this.claim?.lastSeq ?? 0;
   }
 
   private ask(order: Order): void {
@@ -472,10 +479,6 @@ export class SharedQueue implements HeldQueue {
     }
     const { engine } = this;
     if (engine === null) throw new Error('The queue was closed before this was done.');
-    if (order.kind === 'purge' || order.kind === 'erase') {
-      // It covers all that was in the log when it was asked for.
-      await this.lease.refresh();
-    }
     switch (order.kind) {
       case 'flush':
         engine.flush();
@@ -489,18 +492,22 @@ export class SharedQueue implements HeldQueue {
         engine.resume();
         return nothing;
       case 'purge':
-        return engine.purge();
+        engine.logReaches(order.throughSeq);
+        return engine.purge(order.throughSeq);
       case 'erase':
-        return engine.erase(order.userKeys, order.userId);
+        engine.logReaches(order.throughSeq);
+        return engine.erase(order.userKeys, order.userId, order.throughSeq);
     }
   }
 
-  private async giveUpKept(order: Order): Promise<void> {
+  private async giveUpKept(order: Extract<Order, { kind: 'forget' | 'purgeKept' }>): Promise<void> {
+    const aheadMs = this.clock.wallMs() - this.log.nowMs();
+    const takenUntilMs = order.askedMs + aheadMs;
     if (order.kind === 'forget') {
       this.monitor.forget(order.userKeys, order.userId);
-      await this.intake.eraseKept(order.userKeys);
-    } else if (order.kind === 'purgeKept' && order.instance === this.instance.id) {
-      await this.intake.purgeKept();
+      await this.intake.eraseKept(order.userKeys, takenUntilMs);
+    } else if (order.instance === this.instance.id) {
+      await this.intake.purgeKept(takenUntilMs);
     }
   }
 

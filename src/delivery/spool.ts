@@ -192,34 +192,43 @@ export class Spool {
   // ── What is given up ────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Removes what waits here now; `gone` is given it, a page at a time, in order. What is in the log already, or may be, is
-   * the log's to give up, too. Rejects with an OutboxError.
+   * Removes what waits here now and was taken until then; `gone` is given it, a page at a time, in order. What is in the
+   * log already, or may be, is the log's to give up, too. Rejects with an OutboxError.
    */
-  purge(gone: (rows: readonly Row[]) => void): Promise<void> {
+  purge(takenUntilMs: number, gone: (rows: readonly Row[]) => void): Promise<void> {
     return this.inTurn(async () => {
       await this.open();
       await this.passHandedOver();
       const through = this.lastSeq;
-      for (;;) {
-        const rows = await this.rowsBetween(this.handedOverSeq ?? 0, through, rowsPerBatch);
-        if (rows.length === 0) return;
-        await this.giveUp(rows);
-        gone(rows);
+      for (let after = this.handedOverSeq ?? 0; ;) {
+        const rows = await this.rowsBetween(after, through, rowsPerBatch);
+        const last = rows.at(-1);
+        if (last === undefined) return;
+        await this.giveUp(
+          rows.filter((row) => row.takenWallMs <= takenUntilMs),
+          gone,
+        );
+        after = last.seq;
       }
     });
   }
 
   /** Removes what waits here of a user, as `purge` does. */
-  erase(userKeys: readonly string[], gone: (rows: readonly Row[]) => void): Promise<void> {
+  erase(
+    userKeys: readonly string[],
+    takenUntilMs: number,
+    gone: (rows: readonly Row[]) => void,
+  ): Promise<void> {
     return this.inTurn(async () => {
       await this.open();
       await this.passHandedOver();
       const hashes = userKeys.map(hashUserKey);
       for (let after: number | null = this.handedOverSeq ?? 0; after !== null;) {
         const { rows, throughSeq } = await this.outbox.rowsOfUsers(hashes, after, rowsPerSearch);
-        const its = rows.filter((row) => isBodyOf(userKeys, row.body));
-        if (its.length > 0) await this.giveUp(its);
-        gone(its);
+        await this.giveUp(
+          rows.filter((row) => row.takenWallMs <= takenUntilMs && isBodyOf(userKeys, row.body)),
+          gone,
+        );
         after = throughSeq;
       }
     });
@@ -234,12 +243,15 @@ export class Spool {
     }
   }
 
-  private async giveUp(rows: readonly Row[]): Promise<void> {
+  private async giveUp(rows: readonly Row[], gone: (rows: readonly Row[]) => void): Promise<void> {
+    if (rows.length === 0) return;
     await this.remove(rows);
-    if (this.page === null) return;
-    const seqs = new Set(rows.map(({ seq }) => seq));
-    const left = this.page.rows.filter(({ seq }) => !seqs.has(seq));
-    this.page = left.length === 0 ? null : { ...this.page, rows: left };
+    if (this.page !== null) {
+      const seqs = new Set(rows.map(({ seq }) => seq));
+      const left = this.page.rows.filter(({ seq }) => !seqs.has(seq));
+      this.page = left.length === 0 ? null : { ...this.page, rows: left };
+    }
+    gone(rows);
   }
 
   private inTurn<T>(call: () => Promise<T>): Promise<T> {

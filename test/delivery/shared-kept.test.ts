@@ -191,6 +191,23 @@ describe('what a machine keeps for a shared queue', function () {
     assert.equal(await sent(world), 3);
   });
 
+  it('is given up by word that comes late as far as it was there when that was asked for', async () => {
+    const world = await paused({ queueMaxEntries: 2, skewMs: [70_000, -50_000] });
+    await fill(world, 1, 2);
+    await keep(world, 1, 3);
+    world.join(1);
+    world.machines[0]!.handle.sendsLate = true;
+    assert.deepEqual(await settle(world, queueOf(world, 0).purge()), { entries: 2, inFlight: 0 });
+    // Room in the database means that what is kept is handed over.
+    assert.equal(keptOn(world, 1), 0);
+    await keep(world, 1, 4);
+    world.join(0);
+    world.join(1);
+    await world.clock.advance(10_000);
+    assert.deepEqual(endsOn(world, 1), []);
+    assert.equal(await sent(world), 2);
+  });
+
   it('is not given up by word to a machine that is gone', async () => {
     const world = await paused({ queueMaxEntries: 2 });
     await fill(world, 1, 2);
@@ -198,7 +215,7 @@ describe('what a machine keeps for a shared queue', function () {
     world.join(0);
     await world.clock.advance(5_000);
     world.kill(1, 1_000_000);
-    const order = { kind: 'purgeKept', instance: '1 1' };
+    const order = { kind: 'purgeKept', instance: '1 1', askedMs: world.store.clock.wallMs() };
     const letter = JSON.stringify({ id: 'x', from: 'nobody', order });
     await settle(world, world.machines[0]!.handle.send('1 1', 'order', letter));
     assert.ok(
@@ -206,6 +223,81 @@ describe('what a machine keeps for a shared queue', function () {
       'somebody has read it',
     );
     assert.equal(keptOn(world, 0), 1);
+  });
+});
+
+describe('a purge or an erasure that a machine gave up, and the database carries out later', function () {
+  this.timeout(20_000);
+  const queueOf = (world: SharedWorld, machine: number) => world.machines[machine]!.queue;
+  const keysOf = (user: number): readonly string[] => userKeysOf('idfa', device(user));
+
+  /** Machine 0 sends, but the queue is paused; what machine 1 sends by letter is given up and comes later. */
+  async function late(): Promise<SharedWorld> {
+    const world = new SharedWorld({ seed: 1, machines: 2, databaseMs: 5 });
+    world.cut(1, 'all');
+    await world.clock.advance(1_500);
+    world.join(1);
+    await world.clock.advance(1_500);
+    queueOf(world, 0).pause();
+    world.machines[1]!.handle.sendsLate = true;
+    return world;
+  }
+
+  async function add(world: SharedWorld, ...users: number[]): Promise<void> {
+    for (const user of users) world.add(0, device(user), block, 'queued');
+    await world.clock.advance(500);
+  }
+
+  async function notReached(world: SharedWorld, work: Promise<unknown>): Promise<void> {
+    const failed = work.catch((error: unknown) => error);
+    await world.clock.advance(2_000);
+    assert.ok((await failed) instanceof DismissedPartly);
+  }
+
+  /** The letter comes, and the queue goes on: whom the service has in the segment. */
+  async function sent(world: SharedWorld): Promise<string[]> {
+    world.join(1);
+    await world.clock.advance(5_000);
+    queueOf(world, 0).resume();
+    await world.rest(60_000);
+    return [1, 2, 3]
+      .filter((user) => [...world.service.state.keys()].some((key) => key.includes(device(user))))
+      .map(device);
+  }
+
+  it('reaches what was in the database when it was asked for, and nothing newer', async () => {
+    const world = await late();
+    await add(world, 1, 2);
+    await notReached(world, queueOf(world, 1).purge());
+    await add(world, 3);
+    assert.deepEqual(await sent(world), [device(3)]);
+  });
+
+  it('erases what a user had then, and nothing newer', async () => {
+    const world = await late();
+    await add(world, 1, 2);
+    await notReached(world, queueOf(world, 1).erase(keysOf(1), device(1)));
+    // Of another segment, since it would otherwise cover the older one.
+    world.add(0, device(1), [{ seg_id: 2, value: 1 }], 'queued');
+    await world.clock.advance(500);
+    assert.deepEqual(await sent(world), [device(1), device(2)]);
+    assert.equal(world.service.state.size, 2);
+    assert.equal(queueOf(world, 0).counters.rejected, 1);
+  });
+
+  it('does not take back how far a later one went, not even after a crash', async () => {
+    const world = await late();
+    await add(world, 1);
+    await notReached(world, queueOf(world, 1).purge());
+    await notReached(world, queueOf(world, 1).erase(keysOf(2), device(2)));
+    await add(world, 2, 3);
+    const later = Promise.all([queueOf(world, 0).purge(), queueOf(world, 0).erase(keysOf(2), device(2))]);
+    await world.clock.advance(2_000);
+    await later;
+    world.join(1);
+    await world.clock.advance(2_000);
+    assert.equal(await world.store.rows.getMeta('purged through'), '3');
+    assert.deepEqual(await sent(world), []);
   });
 });
 

@@ -438,6 +438,7 @@ function gated(log: SharedLog, clock: SleepyClock): SharedLog {
         if (name === 'onNews')
           return (listener: (news: News) => void): void =>
             (value as SharedLog['onNews']).call(its, (news) => clock.run(() => listener(news)));
+        if (name === 'nowMs') return (value as SharedLog['nowMs']).bind(its as SharedLog);
         if (name === 'meta') return gate(value as object);
         if (typeof value !== 'function') return value;
         return async (...args: unknown[]): Promise<unknown> => {
