@@ -456,8 +456,8 @@ export const mutants = [
   one(
     'does not write down which erasures are under way',
     'dismisser',
-    'this.search(request, request.throughSeq, hashes);\n    this.unmarkedErasures = true;',
-    'this.search(request, request.throughSeq, hashes);',
+    'this.search(request, throughSeq, hashes);\n    this.unmarkedErasures = true;',
+    'this.search(request, throughSeq, hashes);',
   ),
   one(
     'keeps an erasure’s mark for ever',

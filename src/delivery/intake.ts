@@ -172,7 +172,7 @@ export class Intake {
     const ticket = ticketOf(submission);
     const items: Item[] = [];
     let charsOnDisk = 0;
-    ticket.firstSeq = this.lastSeq + 1;
+    const firstSeq = this.lastSeq + 1;
     for (const entry of entries) {
       const row = this.rowOf(entry, source, nowMs, wallMs);
       this.journal.appended(row);
@@ -187,8 +187,7 @@ export class Intake {
       items.push(item);
       this.crowd.admit(item, row.userHash, nowMs);
     }
-    ticket.lastSeq = this.lastSeq;
-    this.tickets.add(ticket);
+    this.tickets.add(ticket, firstSeq, entries.length);
     this.reports.taken(entries.length);
     this.taken.push({ submission, ticket, items, charsOnDisk });
   }

@@ -1,11 +1,16 @@
 // What this process takes for a shared log: messages become batches, one of them on its way at a time, so that they
 // arrive in order; and what comes of their entries finds its message again.
 //
+// A message that is too large for a batch is in several, one after the other, and ends when the last of them is in the
+// log or in the spool. Before the first one the queue must have room for all of them, so that all or none of it is
+// taken; the others then go in whatever other processes have appended meanwhile.
+//
 // When the log does not answer, batches go to the spool on this machine, also the one whose fate is not known; new ones
 // stay behind what waits there until all of it has been handed over.
 
 import { hashUserKey } from '../audience/keys';
 import { entryBody, readBody } from '../audience/serialise';
+import { batchesOf, charsOf, rowsPerBatch } from '../outbox/batches';
 import type { OutboxError, Row } from '../outbox/outbox';
 import type { Batch, SharedLog, SharedRow } from '../outbox/shared-log';
 import type { Clock } from './clock';
@@ -35,16 +40,29 @@ export interface SharedIntakeParts {
 interface Taken {
   readonly submission: Submission;
   readonly ticket: Ticket;
+  readonly rows: readonly SharedRow[];
+}
+
+/** What a batch has of a message. */
+interface Part {
+  readonly submission: Submission;
+  readonly ticket: Ticket;
+  readonly entries: number;
+  readonly isLast: boolean;
 }
 
 interface Pending {
   readonly batch: Pick<Batch, 'stream' | 'number' | 'rows'>;
-  readonly taken: readonly Taken[];
+  readonly parts: readonly Part[];
+  /** What follows of its message, for which the queue must have room, too; null for what follows itself. */
+  readonly following: { readonly rows: number; readonly chars: number } | null;
   /** It was handed to the log, which may have it. */
   tried: boolean;
+  /** Until it is in the spool, or could not be written there. */
+  keeping: Promise<void> | null;
 }
 
-const rowsPerBatch = 1_000;
+const nothing = { rows: 0, chars: 0 };
 const retryMs = 250;
 /** Once the log has failed for so long, entries are kept on this machine. */
 const spoolAfterMs = 2_000;
@@ -63,13 +81,18 @@ export class SharedIntake {
   private readonly tally: LogTally;
   private readonly listeners: NodeListeners;
   private waiting: Submission[] = [];
+  /** Of messages that are neither in the log nor in the spool. */
   private waitingRows = 0;
   private pending: Pending | null = null;
+  /** Batches that come next, before what waits. */
+  private next: Pending[] = [];
+  /** A message that is in part in the log or the spool. */
+  private placing: Ticket | null = null;
+  /** Messages that are in part in the spool. */
+  private readonly apart = new WeakSet<Ticket>();
   private lastNumber = 0;
   /** Of this process's rows in the log. */
   private lastSeq = 0;
-  /** Messages of a batch that the queue had no room for as a whole. */
-  private again: Pending[] = [];
   /** What an earlier process left is known. */
   private opened: Promise<void> = Promise.resolve();
   /** Everything goes to the spool first. */
@@ -79,8 +102,10 @@ export class SharedIntake {
   private handingOver = false;
   private pumping: Promise<void> | null = null;
   private pumpAsked = false;
+  /** Everything goes to the spool at once; the pump stands still. */
+  private draining = false;
   private failingSinceMs: number | null = null;
-  /** Of rows whose numbers are not known yet. */
+  /** Of rows whose numbers, or whose message's other numbers, are not known yet. */
   private early: SharedEnd[] = [];
   /** Of nodes that closed while their batch was on its way. */
   private readonly parking = new Set<Ticket>();
@@ -134,7 +159,7 @@ export class SharedIntake {
 
   /** Whether something is on its way to the log or the spool. */
   get busy(): boolean {
-    return this.waiting.length > 0 || this.again.length > 0 || this.pending !== null;
+    return this.waiting.length > 0 || this.next.length > 0 || this.pending !== null;
   }
 
   submit(submission: Submission): void {
@@ -168,49 +193,70 @@ export class SharedIntake {
       this.pumpAsked = false;
       this.pumping ??= this.pump().finally(() => {
         this.pumping = null;
-        if (this.busy && !this.closed) this.askPump();
+        if (this.busy && !this.closed && !this.draining) this.askPump();
       });
     });
   }
 
   private async pump(): Promise<void> {
     await this.opened;
-    while (this.busy && !this.closed) {
-      this.pending ??= this.again.shift() ?? this.nextBatch();
+    while (this.busy && !this.closed && !this.draining) {
+      if (this.pending === null && this.next.length === 0) this.next = this.nextBatches();
+      this.pending ??= this.next.shift()!;
       if (this.spooling) await this.keepPending(this.pending);
       else await this.appendPending(this.pending);
     }
   }
 
-  private nextBatch(): Pending {
+  private nextBatches(): Pending[] {
     const taken: Taken[] = [];
-    const rows: SharedRow[] = [];
-    let count = 0;
-    while (count < this.waiting.length && rows.length < rowsPerBatch) {
-      const submission = this.waiting[count]!;
-      count += 1;
-      taken.push({ submission, ticket: ticketOf(submission) });
-      this.addRows(rows, submission);
+    let entries = 0;
+    for (const submission of this.waiting) {
+      entries += submission.entries.length;
+      if (entries > rowsPerBatch && taken.length > 0) break;
+      taken.push({ submission, ticket: ticketOf(submission), rows: this.rowsOf(submission) });
     }
-    this.waiting.splice(0, count);
-    this.waitingRows -= rows.length;
-    this.lastNumber += 1;
-    return { batch: { stream: this.parts.instance, number: this.lastNumber, rows }, taken, tried: false };
+    this.waiting.splice(0, taken.length);
+    const rows = taken.flatMap((one) => one.rows);
+    if (batchesOf(rows).length > 1) return taken.flatMap((one) => this.batchesOf(one));
+    const parts = taken.map((one): Part => ({ ...one, entries: one.rows.length, isLast: true }));
+    return [this.pendingOf(rows, parts, nothing)];
   }
 
-  private addRows(rows: SharedRow[], { entries, source }: Submission): void {
+  /** A message by itself, in as many batches as it takes. */
+  private batchesOf({ submission, ticket, rows }: Taken): Pending[] {
+    const batches = batchesOf(rows);
+    const after = rows.slice(batches[0]!.length);
+    const following = { rows: after.length, chars: charsOf(after) };
+    return batches.map((batch, at) => {
+      const part = { submission, ticket, entries: batch.length, isLast: at === batches.length - 1 };
+      return this.pendingOf(batch, [part], at === 0 ? following : null);
+    });
+  }
+
+  private pendingOf(
+    rows: readonly SharedRow[],
+    parts: readonly Part[],
+    following: Pending['following'],
+  ): Pending {
+    this.lastNumber += 1;
+    const batch = { stream: this.parts.instance, number: this.lastNumber, rows };
+    return { batch, parts, following, tried: false, keeping: null };
+  }
+
+  private rowsOf({ entries, source }: Submission): SharedRow[] {
     const wallMs = this.parts.clock.wallMs();
-    for (const entry of entries) {
+    return entries.map((entry) => {
       const ageMs = entry.eventTimeMs === null ? 0 : Math.max(0, wallMs - entry.eventTimeMs);
-      rows.push({
+      return {
         lane: laneOf(entry),
         userHash: hashUserKey(entry.userKey),
         source,
         bornWallMs: wallMs - ageMs,
         takenWallMs: wallMs,
         body: entryBody(entry),
-      });
-    }
+      };
+    });
   }
 
   private async appendPending(pending: Pending): Promise<void> {
@@ -218,10 +264,9 @@ export class SharedIntake {
     const startedMs = clock.monoMs();
     pending.tried = true;
     try {
-      const { queueMaxEntries: maxEntries, queueMaxBytes: maxChars } = this.caps;
-      const result = await log.append({ ...pending.batch, instance, maxEntries, maxChars });
+      const result = await log.append({ ...pending.batch, instance, ...this.roomFor(pending) });
       // Given to the spool meanwhile, which hands it in again.
-      if (this.pending !== pending) return;
+      if (this.pending !== pending || pending.keeping !== null) return;
       this.answered();
       this.pending = null;
       if (result.kind === 'appended') this.took(pending, result.firstSeq, result.lastSeq);
@@ -229,7 +274,7 @@ export class SharedIntake {
       else this.tookUnnumbered(pending);
       this.tellEarly();
     } catch (error) {
-      if (this.pending !== pending) return;
+      if (this.pending !== pending || pending.keeping !== null) return;
       this.failed(error);
       this.failingSinceMs ??= startedMs;
       if (clock.monoMs() - this.failingSinceMs >= spoolAfterMs) await this.keepPending(pending);
@@ -237,35 +282,45 @@ export class SharedIntake {
     }
   }
 
-  private took({ batch, taken }: Pending, firstSeq: number, lastSeq: number): void {
-    this.countTaken(batch.rows.length);
+  private roomFor({ following }: Pending): Pick<Batch, 'maxEntries' | 'maxChars'> {
+    if (following === null) return { maxEntries: Infinity, maxChars: Infinity };
+    const { queueMaxEntries, queueMaxBytes } = this.caps;
+    return { maxEntries: queueMaxEntries - following.rows, maxChars: queueMaxBytes - following.chars };
+  }
+
+  private took(pending: Pending, firstSeq: number, lastSeq: number): void {
     let next = firstSeq;
-    for (const { submission, ticket } of taken) {
-      ticket.firstSeq = next;
-      next += submission.entries.length;
-      ticket.lastSeq = next - 1;
-      this.tickets.add(ticket);
-      this.settleTaken(submission, ticket);
+    for (const { ticket, entries } of pending.parts) {
+      this.tickets.add(ticket, next, entries);
+      next += entries;
     }
     this.lastSeq = lastSeq;
+    this.stored(pending);
     this.parts.appended(lastSeq);
+  }
+
+  /** They are taken, but what comes of them cannot be found by their numbers. */
+  private tookUnnumbered(pending: Pending): void {
+    for (const { ticket } of pending.parts) this.apart.add(ticket);
+    this.stored(pending);
+  }
+
+  private stored({ batch, parts }: Pending): void {
+    this.countTaken(batch.rows.length);
+    this.waitingRows -= batch.rows.length;
+    for (const { submission, ticket, isLast } of parts) {
+      this.placing = isLast ? null : ticket;
+      if (isLast) this.settleTaken(submission, ticket);
+    }
   }
 
   private settleTaken({ completeOn }: Submission, ticket: Ticket): void {
     if (this.parking.delete(ticket)) ticket.endEarly({ kind: 'parked' });
+    else if (this.apart.has(ticket)) ticket.endQueued('apart');
     else if (completeOn === 'queued') ticket.endQueued('asked');
     else if (this.tickets.open > this.caps.maxOpenMessages) ticket.endQueued('tooManyOpen');
     else return;
-    this.tickets.closed();
-  }
-
-  /** They are taken, but what comes of them cannot be found by their numbers. */
-  private tookUnnumbered({ batch, taken }: Pending): void {
-    this.countTaken(batch.rows.length);
-    for (const { ticket } of taken) {
-      if (this.parking.delete(ticket)) ticket.endEarly({ kind: 'parked' });
-      else ticket.endQueued('apart');
-    }
+    if (ticket.isNumbered) this.tickets.closed();
   }
 
   private countTaken(rows: number): void {
@@ -274,24 +329,30 @@ export class SharedIntake {
   }
 
   /** The queue has no room for all of it: its messages are tried one by one. */
-  private refuseFull({ batch, taken }: Pending, waiting: number): void {
-    if (taken.length === 1) {
-      this.parking.delete(taken[0]!.ticket);
-      taken[0]!.ticket.endEarly(queueFullEnd(waiting, this.caps));
+  private refuseFull({ batch, parts }: Pending, waiting: number): void {
+    if (parts.length === 1) {
+      const { submission, ticket } = parts[0]!;
+      this.next = this.next.filter((one) => one.parts[0]!.ticket !== ticket);
+      this.waitingRows -= submission.entries.length;
+      this.parking.delete(ticket);
+      ticket.endEarly(queueFullEnd(waiting, this.caps));
       return;
     }
     let at = 0;
-    this.again = taken.map(({ submission, ticket }): Pending => {
-      const rows = batch.rows.slice(at, (at += submission.entries.length));
-      this.lastNumber += 1;
-      const one = { stream: batch.stream, number: this.lastNumber, rows };
-      return { batch: one, taken: [{ submission, ticket }], tried: false };
-    });
+    this.next = parts.flatMap((part) =>
+      this.batchesOf({ ...part, rows: batch.rows.slice(at, (at += part.entries)) }),
+    );
   }
 
   // ── To the spool ────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Once: the pump may be about to, and a drain, too. */
   private async keepPending(pending: Pending): Promise<void> {
+    pending.keeping ??= this.keepOnce(pending).finally(() => (pending.keeping = null));
+    await pending.keeping;
+  }
+
+  private async keepOnce(pending: Pending): Promise<void> {
     const { spool, write } = this.parts;
     const { stream, number, rows } = pending.batch;
     this.keeping += 1;
@@ -382,13 +443,14 @@ export class SharedIntake {
     for (const end of ends) {
       // The number of a batch that is on its way is not known yet.
       if (this.pending !== null && end.seq > this.lastSeq) this.early.push(end);
+      else if (this.placing !== null && this.tickets.find(end.seq) === this.placing) this.early.push(end);
       else this.endOne(end, orphans);
     }
     for (const [node, recovered] of orphans) this.listeners.tell(node, recovered);
   }
 
   private tellEarly(): void {
-    if (this.early.length > 0) this.ended(this.early.splice(0));
+    if (this.placing === null && this.early.length > 0) this.ended(this.early.splice(0));
   }
 
   private endOne(end: SharedEnd, orphans: Map<string, Recovered[]>): void {
@@ -418,9 +480,9 @@ export class SharedIntake {
       this.waitingRows -= entries.length;
       onEnd(closedEnd);
     }
-    for (const { taken } of [...(this.pending === null ? [] : [this.pending]), ...this.again])
-      for (const { ticket } of taken) if (ticket.node === node) this.parking.add(ticket);
+    for (const { ticket } of this.onTheirWay()) if (ticket.node === node) this.parking.add(ticket);
     for (const ticket of this.tickets.ofNode(node)) {
+      if (this.parking.has(ticket)) continue;
       ticket.endEarly({ kind: 'parked' });
       this.tickets.closed();
     }
@@ -456,20 +518,21 @@ export class SharedIntake {
 
   /** Resolves when what was handed in before is in the log or in the spool. */
   async placed(): Promise<void> {
-    const onTheirWay = [...(this.pending?.taken ?? []), ...this.again.flatMap(({ taken }) => taken)];
-    const last = this.waiting.at(-1) ?? onTheirWay.at(-1)?.submission;
+    const last = this.waiting.at(-1) ?? this.onTheirWay().at(-1)?.submission;
     // Without a spool there is nothing to wait for.
     while (last !== undefined && this.holds(last) && !this.spoolFails && !this.closed)
       await sleep(this.parts.clock, 20);
   }
 
   private holds(submission: Submission): boolean {
-    const has = (pending: Pending): boolean => pending.taken.some((one) => one.submission === submission);
     return (
-      this.waiting.includes(submission) ||
-      this.again.some(has) ||
-      (this.pending !== null && has(this.pending))
+      this.waiting.includes(submission) || this.onTheirWay().some((part) => part.submission === submission)
     );
+  }
+
+  /** What is in batches that are neither in the log nor in the spool. */
+  private onTheirWay(): Part[] {
+    return [...(this.pending?.parts ?? []), ...this.next.flatMap(({ parts }) => parts)];
   }
 
   /** Their messages have ended: those of a user who is erased are counted only, the others go to their nodes. */
@@ -496,22 +559,33 @@ export class SharedIntake {
   async drain(maxMs: number): Promise<void> {
     const untilMs = this.parts.clock.monoMs() + maxMs;
     while (this.busy && this.parts.clock.monoMs() < untilMs) await sleep(this.parts.clock, 20);
-    const left = [...(this.pending === null ? [] : [this.pending]), ...this.again.splice(0)];
-    for (const pending of left) {
-      this.pending = pending;
+    this.draining = true;
+    for (this.pending ??= this.next.shift() ?? null; this.pending !== null;) {
+      const pending: Pending = this.pending;
       await this.keepPending(pending);
+      // The spool fails, too: it is tried again.
+      if (this.pending === pending) break;
+      this.pending ??= this.next.shift() ?? null;
     }
+    this.draining = false;
+    if (this.busy && !this.closed) this.askPump();
     this.tally.flush();
   }
 
   async close(): Promise<void> {
     this.closed = true;
-    this.tally.flush();
     this.wake?.();
     for (const { onEnd } of this.waiting.splice(0)) onEnd(closedEnd);
-    const left = [...(this.pending === null ? [] : [this.pending]), ...this.again.splice(0)];
-    for (const { taken } of left) for (const { ticket } of taken) ticket.endEarly(closedEnd);
+    for (const { ticket } of this.onTheirWay()) {
+      if (ticket.isOpen && ticket.isNumbered) this.tickets.closed();
+      ticket.endEarly(closedEnd);
+    }
     await this.pumping;
+    this.next = [];
+    this.pending = null;
+    this.placing = null;
+    this.tellEarly();
+    this.tally.flush();
     await this.parts.spool.close().catch(() => undefined);
   }
 }

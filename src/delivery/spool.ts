@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto';
 
 import { hashUserKey } from '../audience/keys';
 import { isBodyOf } from '../audience/serialise';
+import { charsOf, firstBatch, rowsPerBatch } from '../outbox/batches';
 import { lanes, type NewRow, type Outbox, type Row } from '../outbox/outbox';
 import type { Batch, SharedLog, SharedRow } from '../outbox/shared-log';
 
@@ -15,7 +16,6 @@ import type { Batch, SharedLog, SharedRow } from '../outbox/shared-log';
 const streamKey = 'stream';
 const doubtKey = 'doubtful batch';
 
-const rowsPerBatch = 1_000;
 const rowsPerSearch = 20_000;
 
 /** A batch of which nobody knows whether the log has it. */
@@ -112,7 +112,7 @@ export class Spool {
     this.lastSeq = lastSeq;
     this.oldestTakenWallMs = Math.min(this.oldestTakenWallMs, rows[0]?.takenWallMs ?? Infinity);
     this.waiting += rows.length;
-    for (const { body } of rows) this.bodyChars += body.length;
+    this.bodyChars += charsOf(rows);
   }
 
   private async noteDoubt(doubt: DoubtfulRows | null): Promise<void> {
@@ -165,9 +165,12 @@ export class Spool {
     const { doubt } = this;
     const through = doubt?.lastSeq ?? Infinity;
     const most = doubt === null ? rowsPerBatch : doubt.lastSeq - doubt.firstSeq + 1;
-    const rows = await this.rowsBetween(first, through, most);
-    if (rows.length > 0)
-      return doubt === null ? { stream: this.stream, number: rows.at(-1)!.seq, rows } : { ...doubt, rows };
+    const found = await this.rowsBetween(first, through, most);
+    if (found.length > 0 && doubt !== null) return { ...doubt, rows: found };
+    if (found.length > 0) {
+      const rows = firstBatch(found);
+      return { stream: this.stream, number: rows.at(-1)!.seq, rows };
+    }
     if (doubt === null) return null;
     // All of the doubtful ones are in the log, or given up, and gone from here.
     await this.noteDoubt(null);
@@ -185,7 +188,7 @@ export class Spool {
   private async remove(rows: readonly Row[]): Promise<void> {
     await this.outbox.commit({ remove: rows.map(({ seq }) => seq) });
     this.waiting -= rows.length;
-    for (const { body } of rows) this.bodyChars -= body.length;
+    this.bodyChars -= charsOf(rows);
     if (this.waiting === 0) this.oldestTakenWallMs = Infinity;
   }
 

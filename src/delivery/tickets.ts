@@ -42,10 +42,19 @@ export type Params = Readonly<Record<string, string | number>>;
 
 const ignore = (): void => undefined;
 
+/** Entries of a message whose numbers follow each other. */
+interface Span {
+  readonly ticket: Ticket;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  /** Of the first of them, among the message's entries. */
+  readonly place: number;
+}
+
 /** One message on its way. */
 export class Ticket {
-  firstSeq = 0;
-  lastSeq = 0;
+  /** In order. A message that takes several batches of a shared log has several. */
+  private readonly spans: Span[] = [];
   private open: number;
   private accepted = 0;
   private superseded = 0;
@@ -68,13 +77,28 @@ export class Ticket {
     this.open = counts.entries;
   }
 
+  /** Whether any of its entries has a number, by which it is in the book. */
+  get isNumbered(): boolean {
+    return this.spans.length > 0;
+  }
+
   get isOpen(): boolean {
     return !this.ended;
   }
 
+  /** The next so many of its entries got the numbers from `firstSeq` on. */
+  numbered(firstSeq: number, entries: number): Span {
+    const before = this.spans.at(-1);
+    const place = before === undefined ? 0 : before.place + before.lastSeq - before.firstSeq + 1;
+    const span = { ticket: this, firstSeq, lastSeq: firstSeq + entries - 1, place };
+    this.spans.push(span);
+    return span;
+  }
+
   /** One of its entries has ended. True when it was the last. */
   entryEnded(item: Ending): boolean {
-    const place = item.seq - this.firstSeq;
+    const { firstSeq, place: first } = spanOf(this.spans, item.seq)!;
+    const place = first + item.seq - firstSeq;
     const index = this.indexes === null ? place : (this.indexes[place] ?? place);
     if (item.rejection !== null) this.rejections.push({ index, ...item.rejection });
     else if (item.expiredBlocks > 0) this.expired += 1;
@@ -123,45 +147,48 @@ export class Ticket {
 
 /** The open tickets, found by the number of an entry that was read back from the log. */
 export class TicketBook {
-  private tickets: Ticket[] = [];
-  private dead = 0;
+  private spans: Span[] = [];
+  private compactAt = 2_048;
+  /** How many tickets in it are open. */
+  open = 0;
 
-  get open(): number {
-    return this.tickets.length - this.dead;
-  }
-
-  /** Tickets come in order of their numbers. */
-  add(ticket: Ticket): void {
-    this.tickets.push(ticket);
+  /** The next so many entries of a ticket have numbers from `firstSeq` on. They come in order of their numbers. */
+  add(ticket: Ticket, firstSeq: number, entries: number): void {
+    const span = ticket.numbered(firstSeq, entries);
+    if (span.place === 0) this.open += 1;
+    this.spans.push(span);
+    if (this.spans.length < this.compactAt) return;
+    this.spans = this.spans.filter((span) => span.ticket.isOpen);
+    this.compactAt = Math.max(2_048, 2 * this.spans.length);
   }
 
   /** Say so once when a ticket in the book has ended. */
   closed(): void {
-    this.dead += 1;
-    if (this.dead > 1024 && this.dead * 2 > this.tickets.length) this.compact();
+    this.open -= 1;
   }
 
   /** The open ticket whose entries include `seq`, or null. */
   find(seq: number): Ticket | null {
-    let low = 0;
-    let high = this.tickets.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      const ticket = this.tickets[middle]!;
-      if (seq < ticket.firstSeq) high = middle - 1;
-      else if (seq > ticket.lastSeq) low = middle + 1;
-      else return ticket.isOpen ? ticket : null;
-    }
-    return null;
+    const ticket = spanOf(this.spans, seq)?.ticket;
+    return ticket?.isOpen === true ? ticket : null;
   }
 
   /** Open tickets of one node. */
-  ofNode(node: string): readonly Ticket[] {
-    return this.tickets.filter((ticket) => ticket.isOpen && ticket.node === node);
+  ofNode(node: string): Iterable<Ticket> {
+    const open = this.spans.filter(({ ticket }) => ticket.isOpen && ticket.node === node);
+    return new Set(open.map(({ ticket }) => ticket));
   }
+}
 
-  private compact(): void {
-    this.tickets = this.tickets.filter((ticket) => ticket.isOpen);
-    this.dead = 0;
+function spanOf(spans: readonly Span[], seq: number): Span | undefined {
+  let low = 0;
+  let high = spans.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const span = spans[middle]!;
+    if (seq < span.firstSeq) high = middle - 1;
+    else if (seq > span.lastSeq) low = middle + 1;
+    else return span;
   }
+  return undefined;
 }

@@ -1,5 +1,6 @@
 // The holder's side of a shared log: reads it and acknowledges, as long as the lease is held under its epoch.
 
+import { batchesOf } from './batches';
 import { isEmpty } from './commit-parts';
 import type { Commit, EndedRow, Lane, LeftFlight, Opened, Outbox, Page, Row, UserRows } from './outbox';
 import type { Database } from './postgres-database';
@@ -253,15 +254,17 @@ export class PostgresOutbox implements Outbox {
   }
 }
 
-/** One for each process. */
+/** One for each process, or several where there is much to say: whoever reads them takes many at once. */
 function lettersOf(ended: readonly EndedRow[]): [to: string, text: string][] {
-  const byInstance = new Map<string, object[]>();
+  const byInstance = new Map<string, { readonly body: string }[]>();
   for (const { seq, source, instance, report } of ended) {
     const ends = byInstance.get(instance) ?? [];
-    ends.push({ seq, node: source.node, account: source.account, report });
+    ends.push({ body: JSON.stringify({ seq, node: source.node, account: source.account, report }) });
     byInstance.set(instance, ends);
   }
-  return [...byInstance].map(([to, ends]) => [to, JSON.stringify(ends)]);
+  return [...byInstance].flatMap(([to, ends]) =>
+    batchesOf(ends).map((batch): [string, string] => [to, `[${batch.map(({ body }) => body).join(',')}]`]),
+  );
 }
 
 /** As the database's numbers go. */

@@ -16,13 +16,15 @@ function itemOf(seq: number, how: 'accepted' | 'superseded' | 'expired' | 'rejec
   return item;
 }
 
-function ticketOf(firstSeq: number, entries: number, ends: TicketEnd[] = [], node = 'n'): Ticket {
-  const ticket = new Ticket(node, { entries, users: 1, associations: entries }, null, (end) =>
-    ends.push(end),
-  );
-  ticket.firstSeq = firstSeq;
-  ticket.lastSeq = firstSeq + entries - 1;
+function ticketOf(firstSeq: number, entries: number, ends: TicketEnd[] = []): Ticket {
+  const ticket = messageOf(entries, ends);
+  ticket.numbered(firstSeq, entries);
   return ticket;
+}
+
+/** Not numbered yet. */
+function messageOf(entries: number, ends: TicketEnd[] = [], node = 'n'): Ticket {
+  return new Ticket(node, { entries, users: 1, associations: entries }, null, (end) => ends.push(end));
 }
 
 describe('a message’s ticket', () => {
@@ -52,6 +54,23 @@ describe('a message’s ticket', () => {
     ]);
   });
 
+  it('knows each entry by its number, though the numbers of its parts do not follow each other', () => {
+    const ends: TicketEnd[] = [];
+    const ticket = ticketOf(10, 2, ends);
+    const whole = messageOf(5, ends);
+    for (const [firstSeq, entries] of [
+      [10, 2],
+      [20, 1],
+      [31, 2],
+    ] as const)
+      whole.numbered(firstSeq, entries);
+    for (const seq of [32, 20, 11]) whole.entryEnded(itemOf(seq, 'rejected'));
+    for (const seq of [10, 31]) whole.entryEnded(itemOf(seq, 'accepted'));
+    assert.ok(ticket.isOpen);
+    const [end] = ends;
+    assert.deepEqual(end?.kind === 'settled' && end.rejections.map(({ index }) => index), [4, 2, 1]);
+  });
+
   it('ends only once, whatever comes after', () => {
     const ends: TicketEnd[] = [];
     const ticket = ticketOf(1, 1, ends);
@@ -78,8 +97,8 @@ describe('the book of tickets', () => {
         let open = 0;
         for (const [entries, gap, ends] of list) {
           seq += gap;
-          const ticket = ticketOf(seq, entries);
-          book.add(ticket);
+          const ticket = messageOf(entries);
+          book.add(ticket, seq, entries);
           if (ends) {
             ticket.endQueued('asked');
             book.closed();
@@ -98,8 +117,8 @@ describe('the book of tickets', () => {
 
   it('forgets ended tickets in lots and keeps finding the others', () => {
     const book = new TicketBook();
-    const tickets = Array.from({ length: 5_000 }, (_, i) => ticketOf(i + 1, 1));
-    for (const ticket of tickets) book.add(ticket);
+    const tickets = Array.from({ length: 5_000 }, () => messageOf(1));
+    for (const [at, ticket] of tickets.entries()) book.add(ticket, at + 1, 1);
     for (const [at, ticket] of tickets.entries()) {
       if (at % 10 === 0) continue;
       ticket.endQueued('asked');
@@ -112,10 +131,11 @@ describe('the book of tickets', () => {
 
   it('knows the open tickets of a node', () => {
     const book = new TicketBook();
-    const [mine, ended, other] = [ticketOf(1, 1), ticketOf(2, 1), ticketOf(3, 1, [], 'other')];
-    for (const ticket of [mine, ended, other]) book.add(ticket);
+    const [mine, ended, other] = [messageOf(2), messageOf(1), messageOf(1, [], 'other')];
+    for (const [at, ticket] of [mine, ended, other, mine].entries()) book.add(ticket, at + 1, 1);
     ended.endEarly({ kind: 'parked' });
     book.closed();
-    assert.deepEqual(book.ofNode('n'), [mine]);
+    assert.equal(book.open, 2);
+    assert.deepEqual([...book.ofNode('n')], [mine]);
   });
 });

@@ -484,6 +484,27 @@ describe('the shared log on PostgreSQL', function () {
     });
   });
 
+  it('tells many ends of one commit in several letters', async () => {
+    const log = await queue.log();
+    const many = seqs(1, 2_500);
+    await log.append(
+      batchOf(
+        'two',
+        1,
+        many.map((user) => sharedRow(user)),
+      ),
+    );
+    const { outbox } = await hold(log);
+    await outbox.commit({ remove: many, tell: many.map(ended) });
+    const letters = await log.mail(two, 0, 10);
+    const told = letters.map(({ text }) => (JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
+    assert.deepEqual(
+      told.map(({ length }) => length),
+      [1_000, 1_000, 500],
+    );
+    assert.deepEqual(told.flat(), many);
+  });
+
   describe('and its schema', () => {
     it('is made once by many that start at the same time', async () => {
       const logs = await Promise.all(seqs(1, 6).map(() => queue.log()));
