@@ -130,7 +130,14 @@ describe('the address of a shared log', () => {
   it('shows no piece of a password, however it is written', () => {
     // A number may be a port, too.
     const piece = fc.oneof(fc.integer({ min: 10_000, max: 65_535 }).map(String), fc.constant('geheim'));
-    const special = fc.constantFrom(...'/?#@:%&=+,;[] \\', '//', '%2', '%41');
+    const special = fc.oneof(
+      fc.string({
+        unit: fc.constantFrom('/', '?', '#', '@', ':', '%', '&', '=', '+', ',', ';', '[', ']', ' ', '\\'),
+        minLength: 1,
+        maxLength: 2,
+      }),
+      fc.constantFrom('%2', '%41'),
+    );
     const password = fc.tuple(piece, fc.array(fc.tuple(special, piece), { maxLength: 4 }));
     const end = fc.constantFrom('', '/queue', '/queue?sslmode=require', '?host=db.test');
     fc.assert(
