@@ -1,9 +1,9 @@
 // The outbox as compiled JavaScript in a folder of its own, as dist has it: for child processes and quick threads.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { transformSync } from 'esbuild';
+import { buildSync } from 'esbuild';
 
 import type * as sqliteOutbox from '../../src/outbox/sqlite-outbox';
 
@@ -17,14 +17,17 @@ export interface Compiled {
 
 export function compileOutbox(): Compiled {
   const directory = mkdtempSync(join(tmpdir(), 'outbox-compiled-'));
-  for (const file of readdirSync(sources)) {
-    const { code } = transformSync(readFileSync(join(sources, file), 'utf8'), {
-      loader: 'ts',
-      format: 'cjs',
-      target: 'es2023',
-    });
-    writeFileSync(join(directory, file.replace(/\.ts$/, '.js')), code);
-  }
+  const entryPoints = ['sqlite-outbox', 'sqlite-log', 'sqlite-worker'].map((name) =>
+    join(sources, `${name}.ts`),
+  );
+  buildSync({
+    entryPoints,
+    outdir: directory,
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    target: 'es2023',
+  });
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const { SqliteOutbox } = require(join(directory, 'sqlite-outbox.js')) as typeof sqliteOutbox;
   return { directory, SqliteOutbox, remove: () => rmSync(directory, { recursive: true, force: true }) };
