@@ -69,16 +69,8 @@ const longOnBoth = ['kill', 'redeploy', 'removal'].map((name) => `test/long/${na
  */
 const besides = [
   ['process/'],
+  ['outbox/', 'examples/amqp', 'examples/database'],
   ['examples/'],
-  [
-    'package/',
-    'fuzz/',
-    'outbox/',
-    'browser/languages',
-    'browser/permissions',
-    'browser/new-user',
-    'browser/details',
-  ],
   ['browser/'],
 ];
 /** Compiled code is kept: a Node-RED then starts in half the time, and the tests start dozens. */
