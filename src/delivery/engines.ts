@@ -145,6 +145,8 @@ export class Engines {
   constructor(
     private readonly clock: Clock = systemClock,
     private readonly random: () => number = Math.random,
+    /** How much its engines keep in memory; tests take less. */
+    private readonly sizes: Pick<EngineOptions, 'memoryMark' | 'pageRows' | 'maxOpenMessages'> = {},
   ) {}
 
   /** @throws QueueKindsDiffer, ServiceUrlError, OutboxError (no such store on this machine) */
@@ -241,7 +243,7 @@ export class Engines {
   private open(request: LeaseRequest, log: Log): HeldQueue {
     const { limits, queueMaxEntries, queueMaxBytes, queue, shared } = request;
     const { clock, random } = this;
-    const options = { clock, random, limits, queueMaxEntries, queueMaxBytes, log };
+    const options = { clock, random, ...this.sizes, limits, queueMaxEntries, queueMaxBytes, log };
     if (queue !== 'shared' || shared === undefined)
       return new Engine({ ...options, outbox: request.openOutbox() });
     const instance = { id: randomUUID(), name: shared.instanceName };
