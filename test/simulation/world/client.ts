@@ -1,0 +1,39 @@
+// Stands where the service's HTTP client stands: its gate for calls in flight is the real one.
+import { CallGate } from '../../../src/service/call-gate';
+import type { ServiceClient } from '../../../src/service/client';
+import type { Login } from '../../../src/service/login';
+import type { AuthOutcome, PostOutcome } from '../../../src/service/outcome';
+import type { Caller, SimService } from './service';
+
+export class SimClient {
+  readonly #gate: CallGate;
+
+  constructor(
+    private readonly service: SimService,
+    private readonly caller: Caller,
+    maxConcurrent: number,
+  ) {
+    this.#gate = new CallGate(maxConcurrent);
+  }
+
+  post(body: string, token: string): Promise<PostOutcome> {
+    return this.#gate.run(() => this.service.post(body, token, this.caller));
+  }
+
+  authenticate(login: Login): Promise<AuthOutcome> {
+    return this.#gate.run(() => this.service.authenticate(login.username, this.caller));
+  }
+
+  networkFloorMs(): number {
+    return this.service.floorMs;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** As far as engines know it. */
+  asServiceClient(): ServiceClient {
+    return this as unknown as ServiceClient;
+  }
+}

@@ -1,0 +1,196 @@
+// One machine's disk: queue files that outlive processes. It takes time, fills up and breaks, and a process may die at any
+// of its calls. What was carried out stays, as with kill -9.
+import { rmSync } from 'node:fs';
+import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
+import { openLog, type SqliteLog } from '../../../src/outbox/sqlite-log';
+import { OutboxError } from '../../../src/outbox/outbox';
+import type { Commit, Lane, Opened, Outbox, Page, UserRows } from '../../../src/outbox/outbox';
+import type { Dice } from './dice';
+import type { ProcessTime } from './process-time';
+import type { VirtualTime } from './virtual-time';
+
+/** What the calls of one process need. */
+export interface DiskUser {
+  readonly time: ProcessTime;
+  readonly diesAt: (port: 'disk', when: 'before' | 'after') => boolean;
+  /** A call has begun, or ended. */
+  readonly busy: (by: 1 | -1) => void;
+}
+
+/** What a file holds: a model of it, or a real SQLite file. */
+interface Content {
+  open(): Opened | Promise<Opened>;
+  commit(commit: Commit): unknown;
+  read(lane: Lane, after: number, through: number, limit: number): Page | Promise<Page>;
+  rowsOfUsers(hashes: readonly number[], after: number, limit: number): UserRows | Promise<UserRows>;
+  getMeta(key: string): string | null | Promise<string | null>;
+  setMeta(key: string, value: string): unknown;
+  rows(): number;
+  remove(): void;
+}
+
+interface File {
+  readonly content: Content;
+  openedBy: DiskOutbox | null;
+}
+
+export class Disk {
+  state: 'well' | 'full' | 'broken' | 'slow' = 'well';
+  readonly files = new Map<string, File>();
+
+  constructor(
+    readonly world: VirtualTime,
+    readonly dice: Dice,
+    private readonly delayMs: number,
+    private readonly sqliteAt: string | null,
+  ) {}
+
+  outbox(path: string, user: DiskUser): Outbox {
+    return new DiskOutbox(this, path, user);
+  }
+
+  file(path: string): File {
+    let file = this.files.get(path);
+    if (file === undefined) {
+      const content = this.sqliteAt === null ? modelFile() : sqliteFile(`${this.sqliteAt}-${this.files.size}.queue`);
+      this.files.set(path, (file = { content, openedBy: null }));
+    }
+    return file;
+  }
+
+  callMs(): number {
+    return this.dice.next() * (this.state === 'slow' ? 3_000 : this.delayMs);
+  }
+
+  /** The process died: its locks are gone. */
+  unlock(): void {
+    for (const file of this.files.values()) file.openedBy = null;
+  }
+
+  /** Files of an ended run. */
+  remove(): void {
+    for (const { content } of this.files.values()) content.remove();
+  }
+}
+
+class DiskOutbox implements Outbox {
+  readonly durable = true;
+  #last: Promise<unknown> = Promise.resolve();
+  #isOpen = false;
+
+  constructor(
+    private readonly disk: Disk,
+    private readonly path: string,
+    private readonly user: DiskUser,
+  ) {}
+
+  open(): Promise<Opened> {
+    return this.#next(false, (file) => {
+      if (file.openedBy !== null) throw new OutboxError('locked', 'the file is in use');
+      file.openedBy = this;
+      this.#isOpen = true;
+      return file.content.open();
+    });
+  }
+
+  commit(commit: Commit): Promise<void> {
+    return this.#next(true, ({ content }) => void content.commit(commit));
+  }
+
+  read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
+    return this.#next(false, ({ content }) => content.read(lane, after, through, limit));
+  }
+
+  rowsOfUsers(hashes: readonly number[], after: number, limit: number): Promise<UserRows> {
+    return this.#next(false, ({ content }) => content.rowsOfUsers(hashes, after, limit));
+  }
+
+  getMeta(key: string): Promise<string | null> {
+    return this.#next(false, ({ content }) => content.getMeta(key));
+  }
+
+  setMeta(key: string, value: string): Promise<void> {
+    return this.#next(true, ({ content }) => void content.setMeta(key, value));
+  }
+
+  close(): Promise<void> {
+    const closed = this.#last.then(() => {
+      this.#isOpen = false;
+      const file = this.disk.file(this.path);
+      if (file.openedBy === this) file.openedBy = null;
+    });
+    this.#last = closed;
+    return closed;
+  }
+
+  #next<T>(writes: boolean, work: (file: File) => T | Promise<T>): Promise<T> {
+    const result = this.#last.then(() => this.#carryOut(writes, work));
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  #carryOut<T>(writes: boolean, work: (file: File) => T | Promise<T>): Promise<T> {
+    const { disk, user } = this;
+    user.busy(1);
+    return new Promise((resolve, reject) => {
+      disk.world.after(disk.callMs(), () => {
+        if (!user.time.alive || user.diesAt('disk', 'before')) return;
+        const result = this.#act(writes, work);
+        // Whoever waits for it does so at the end of this call.
+        if (user.diesAt('disk', 'after')) return;
+        const back = (): void => {
+          user.busy(-1);
+          result.then(resolve, reject);
+        };
+        disk.world.after(disk.callMs(), () => user.time.run(back));
+      });
+    });
+  }
+
+  async #act<T>(writes: boolean, work: (file: File) => T | Promise<T>): Promise<T> {
+    const { state } = this.disk;
+    const file = this.disk.file(this.path);
+    if (state === 'broken') throw new OutboxError('failed', 'the disk cannot be used');
+    if (state === 'full' && writes) throw new OutboxError('full', 'the disk is full');
+    if (file.openedBy !== null && file.openedBy !== this) throw new OutboxError('locked', 'the file is in use');
+    if (file.openedBy === null && this.#isOpen) throw new OutboxError('closed', 'the queue is closed');
+    return work(file);
+  }
+}
+
+function modelFile(): Content {
+  const store = new MemoryOutbox();
+  let rows = 0;
+  void store.open();
+  return {
+    open: () => {
+      void store.close();
+      return store.open();
+    },
+    commit: (commit) => store.commit(commit).then(() => (rows = store.slots)),
+    read: (...args) => store.read(...args),
+    rowsOfUsers: (...args) => store.rowsOfUsers(...args),
+    getMeta: (key) => store.getMeta(key),
+    setMeta: (key, value) => store.setMeta(key, value),
+    rows: () => rows,
+    remove: () => undefined,
+  };
+}
+
+function sqliteFile(path: string): Content {
+  for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });
+  const log: SqliteLog = openLog(path);
+  return {
+    open: () => log.takeOver(),
+    commit: (commit) => log.commit(commit),
+    read: (...args) => log.read(...args),
+    rowsOfUsers: (...args) => log.rowsOfUsers(...args),
+    getMeta: (key) => log.getMeta(key),
+    setMeta: (key, value) => log.setMeta(key, value),
+    rows: () => 0,
+    remove: () => {
+      log.close();
+      for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });
+    },
+  };
+}

@@ -1,0 +1,124 @@
+// What happened in a run, as the checks read it: messages, requests, logins, and a log of events in words.
+import type { Block, Entry } from './plan';
+
+/** How a message's entries ended, in the words of the node's messages. */
+export type MessageEnd =
+  | {
+      readonly kind: 'settled';
+      readonly accepted: number;
+      readonly superseded: number;
+      readonly expired: number;
+      readonly rejected: readonly { readonly index: number; readonly code: string }[];
+    }
+  | { readonly kind: 'queued'; readonly reason: string }
+  | { readonly kind: 'parked' }
+  | { readonly kind: 'failed'; readonly code: string };
+
+export interface MessageRecord {
+  readonly number: number;
+  readonly instance: number;
+  readonly life: number;
+  readonly node: string;
+  readonly account: string;
+  readonly member: number;
+  /** Which queue it was handed to: those of one queue are in one order. */
+  readonly queue: string;
+  readonly durable: boolean;
+  /** When it was handed to the engine, by the world's time. */
+  readonly atMs: number;
+  readonly entries: readonly Entry[];
+  end: MessageEnd | null;
+  endMs: number;
+  /** Its process died before it said anything. */
+  orphaned: boolean;
+  /** Indexes of entries that were purged or erased while they may have been pending. */
+  readonly givenUp: Map<number, number>;
+}
+
+/** An entry that ended without its message. */
+export interface LateOutcome {
+  readonly instance: number;
+  readonly node: string;
+  readonly value: number;
+  readonly end: string;
+  readonly code: string | null;
+  readonly atMs: number;
+}
+
+/** One request as the service and the network saw it. */
+export interface RequestRecord {
+  readonly number: number;
+  readonly member: number;
+  readonly instance: number;
+  readonly life: number;
+  readonly sentMs: number;
+  readonly fate: string;
+  readonly bytes: number;
+  readonly users: readonly SentUser[];
+  /** When the service acted on it, perhaps more than once. */
+  readonly actedMs: number[];
+  /** When the service had no more to do with it; Infinity while it has. */
+  doneMs: number;
+  applied: boolean;
+  /** When the process knew of an outcome. */
+  settledMs: number;
+  /** A definite answer: what it says is so. */
+  answer: string | null;
+  /** Epoch seconds are not needed: how long the service asked to wait, ms; 0 when it did not. */
+  retryAfterMs: number;
+  /** Whose lease the database knew when it was sent; null where there is none. */
+  readonly leaseOk: boolean | null;
+  /** The process had been asleep with something under way when it left. */
+  readonly sleptMs: number;
+}
+
+export interface SentUser {
+  readonly user: string;
+  readonly domain: string | null;
+  readonly blocks: readonly Block[];
+}
+
+export interface LoginRecord {
+  readonly username: string;
+  readonly atMs: number;
+}
+
+export interface GiveUpRecord {
+  readonly queue: string;
+  readonly user: string | null;
+  readonly askedMs: number;
+  doneMs: number;
+  readonly life: string;
+}
+
+export class History {
+  readonly log: string[] = [];
+  readonly messages: MessageRecord[] = [];
+  readonly late: LateOutcome[] = [];
+  readonly requests: RequestRecord[] = [];
+  readonly logins: LoginRecord[] = [];
+  readonly giveUps: GiveUpRecord[] = [];
+  /** Found while it happened. */
+  readonly complaints: string[] = [];
+  readonly faults = new Map<string, number>();
+  /** Largest values seen. */
+  readonly worst = new Map<string, number>();
+
+  constructor(private readonly nowMs: () => number) {}
+
+  tell(text: string): void {
+    this.log.push(`${(this.nowMs() / 1000).toFixed(3)} ${text}`);
+  }
+
+  complain(text: string): void {
+    this.complaints.push(`at ${(this.nowMs() / 1000).toFixed(3)} s: ${text}`);
+  }
+
+  fault(kind: string): void {
+    this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
+  }
+
+  reached(what: string, value: number): void {
+    if (value > (this.worst.get(what) ?? -Infinity)) this.worst.set(what, value);
+  }
+}

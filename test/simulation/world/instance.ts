@@ -1,0 +1,506 @@
+// One Node-RED: the real registry, the real life cycle of accounts, and out nodes in miniature. It is booted, killed, and
+// deployed in whole and in part.
+import { checkEntry } from '../../../src/audience/check';
+import type { CheckedEntry } from '../../../src/audience/entry';
+import { userKeysOf } from '../../../src/audience/keys';
+import { entryBody } from '../../../src/audience/serialise';
+import { Engines, QueueKindsDiffer, type LeaseRequest } from '../../../src/delivery/engines';
+import type { MemberQueue } from '../../../src/delivery/member-queue';
+import type { TicketEnd } from '../../../src/delivery/tickets';
+import type { Recovered } from '../../../src/delivery/reports';
+import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
+import type { Problem } from '../../../nodes/account/checks';
+import { Holder, type Hold } from '../../../nodes/account/holder';
+import { SimClient } from './client';
+import type { Database } from './database';
+import type { Disk } from './disk';
+import type { Dice } from './dice';
+import type { History, MessageEnd, MessageRecord } from './history';
+import type { AccountChange, Entry, NodePlan, Port, QueueKind, Setup } from './plan';
+import { epochMs, ProcessTime } from './process-time';
+import type { SimService } from './service';
+import type { VirtualTime } from './virtual-time';
+
+/** What is outside of all instances. */
+export interface Outside {
+  readonly world: VirtualTime;
+  readonly history: History;
+  readonly dice: Dice;
+  readonly setup: Setup;
+  readonly service: (member: number) => SimService;
+  readonly database: (name: string) => Database;
+}
+
+/** An account as it is configured now. */
+interface AccountState {
+  readonly id: string;
+  readonly member: number;
+  username: string;
+  connection: string;
+  queue: QueueKind;
+  database: string;
+  enabled: boolean;
+}
+
+interface NodeState extends NodePlan {
+  present: boolean;
+}
+
+const origin = 'https://service.test';
+
+export class Instance {
+  life = 0;
+  time!: ProcessTime;
+  engines!: Engines;
+  readonly wall: { offsetMs: number };
+  readonly accountStates: Map<string, AccountState>;
+  readonly nodeStates: Map<string, NodeState>;
+  private readonly accounts = new Map<string, RunningAccount>();
+  private readonly nodes = new Map<string, RunningNode>();
+  private crashPlan: { port: Port; calls: number; when: 'before' | 'after'; downMs: number } | null = null;
+  /** Calls of ports under way, and for how long it slept with some. */
+  private calls = 0;
+  private lastSleep = { endMs: -Infinity, forMs: 0 };
+  private sleptAtMs: number | null = null;
+  /** A deploy is under way; the next waits for it, as in Node-RED. */
+  private deploying: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly index: number,
+    private readonly outside: Outside,
+    readonly disk: Disk,
+  ) {
+    const { setup } = outside;
+    this.wall = { offsetMs: setup.skewMs[index] ?? 0 };
+    this.accountStates = new Map(
+      setup.accounts.map(({ id, member, username, connection }) => {
+        const { queue } = setup.members.find((one) => one.id === member)!;
+        return [id, { id, member, username, connection, queue, database: 'main', enabled: true }];
+      }),
+    );
+    this.nodeStates = new Map(setup.nodes.map((node) => [node.id, { ...node, present: true }]));
+    this.boot();
+  }
+
+  private get history(): History {
+    return this.outside.history;
+  }
+
+  // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  boot(): void {
+    const { outside, index } = this;
+    this.life += 1;
+    this.history.tell(`i${index} starts (life ${this.life})`);
+    this.calls = 0;
+    this.sleptAtMs = null;
+    this.time = new ProcessTime(outside.world, this.wall);
+    const { memoryMark, pageRows, maxOpenMessages } = outside.setup;
+    this.engines = new Engines(this.time, outside.dice.next, { memoryMark, pageRows, maxOpenMessages });
+    this.deploying = Promise.resolve();
+    this.startMissing();
+  }
+
+  kill(downMs: number): void {
+    if (!this.time.alive) return;
+    this.history.tell(`i${this.index} dies`);
+    this.history.fault('crash');
+    this.crashPlan = null;
+    this.time.die();
+    this.disk.unlock();
+    this.accounts.clear();
+    this.nodes.clear();
+    for (const message of this.history.messages)
+      if (message.instance === this.index && message.end === null) message.orphaned = true;
+    this.outside.world.after(downMs, () => {
+      if (!this.time.alive) this.boot();
+    });
+  }
+
+  crashAt(port: Port, calls: number, when: 'before' | 'after', downMs: number): void {
+    this.crashPlan = { port, calls, when, downMs };
+    if (port === 'timer') {
+      // A timer of this process is about to fire, or has just done so.
+      const { time } = this;
+      this.outside.world.after(calls * 37, () => time === this.time && this.crashPlan !== null && this.kill(downMs));
+    }
+  }
+
+  forgetCrash(): void {
+    this.crashPlan = null;
+  }
+
+  /** Bound to the life in which it was made. */
+  private readonly diesAt = (life: number) => (port: Port, when: 'before' | 'after') => {
+    const plan = this.crashPlan;
+    if (plan === null || life !== this.life || plan.port !== port || plan.when !== when) return false;
+    plan.calls -= 1;
+    if (plan.calls > 0) return false;
+    this.history.fault(`crash ${when} a call of the ${port}`);
+    this.kill(plan.downMs);
+    return true;
+  };
+
+  sleep(how: 'frozen' | 'suspended', forMs: number): void {
+    if (!this.time.alive || this.time.asleep) return;
+    this.history.tell(`i${this.index} is ${how} for ${forMs} ms`);
+    this.history.fault(how);
+    this.sleptAtMs = this.calls > 0 ? this.outside.world.nowMs : null;
+    this.time.sleep(how);
+    const { time } = this;
+    this.outside.world.after(forMs, () => time === this.time && this.wake());
+  }
+
+  wake(): void {
+    if (!this.time.asleep) return;
+    this.history.tell(`i${this.index} wakes`);
+    const { nowMs } = this.outside.world;
+    if (this.sleptAtMs !== null) this.lastSleep = { endMs: nowMs, forMs: nowMs - this.sleptAtMs };
+    this.time.wake();
+  }
+
+  private user(life: number) {
+    const diesAt = this.diesAt(life);
+    const busy = (by: 1 | -1): void => {
+      if (life === this.life) this.calls += by;
+    };
+    return { instance: this.index, time: this.time, wall: this.wall, diesAt, busy };
+  }
+
+  private caller(state: AccountState) {
+    const { life, time, index } = this;
+    return {
+      instance: index,
+      life,
+      time,
+      diesAt: this.diesAt(life),
+      sleptMs: () => (this.outside.world.nowMs - this.lastSleep.endMs < 45_000 ? this.lastSleep.forMs : 0),
+      leaseOk: (member: number): boolean | null => {
+        if (state.queue !== 'shared') return null;
+        const { lease } = this.outside.database(state.database).store(String(member));
+        const name = lease.holder?.name ?? null;
+        return name === `i${index}.${life}` && lease.expiresAtMs > epochMs + this.outside.world.nowMs;
+      },
+    };
+  }
+
+  // ── The flow ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Everything closes and starts again. */
+  deploy(): void {
+    this.change('a full deploy', [...this.accounts.keys()], [...this.nodes.keys()], () => undefined);
+  }
+
+  deployNode(node: string): void {
+    this.change(`${node} is deployed`, [], [node], () => undefined);
+  }
+
+  setNode(node: string, present: boolean): void {
+    this.change(`${node} is ${present ? 'added' : 'removed'}`, [], [node], () => {
+      this.nodeStates.get(node)!.present = present;
+    });
+  }
+
+  /** The account and the nodes that use it start again. */
+  changeAccount(account: string, change: AccountChange): void {
+    const its = [...this.nodeStates.values()].filter((node) => node.account === account).map(({ id }) => id);
+    this.change(`account ${account} ${JSON.stringify(change)}`, [account], its, () => {
+      Object.assign(this.accountStates.get(account)!, change);
+    });
+  }
+
+  private change(what: string, accounts: readonly string[], nodes: readonly string[], apply: () => void): void {
+    const { time, life } = this;
+    time.run(() => {
+      this.deploying = this.deploying.then(async () => {
+        if (life !== this.life) return;
+        this.history.tell(`i${this.index} deploys: ${what}`);
+        this.history.fault('deploy');
+        apply();
+        await this.close(accounts, nodes);
+        if (life === this.life) this.startMissing();
+      });
+    });
+  }
+
+  /** As Node-RED closes nodes: all at once, and for 15 s at most. */
+  private async close(accounts: readonly string[], nodes: readonly string[]): Promise<void> {
+    const closing: Promise<void>[] = [];
+    for (const id of nodes) {
+      const node = this.nodes.get(id);
+      this.nodes.delete(id);
+      if (node !== undefined) closing.push(node.close(this.nodeStates.get(id)!.present));
+    }
+    for (const id of accounts) {
+      const account = this.accounts.get(id);
+      this.accounts.delete(id);
+      if (account !== undefined) closing.push(account.holder.close());
+    }
+    await new Promise<void>((resolve) => {
+      const cancel = this.time.after(15_000, () => {
+        this.history.complain(`i${this.index}: closing took longer than Node-RED waits`);
+        resolve();
+      });
+      void Promise.all(closing).then(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  private startMissing(): void {
+    for (const state of this.accountStates.values())
+      if (state.enabled && !this.accounts.has(state.id)) this.accounts.set(state.id, this.startAccount(state));
+    for (const node of this.nodeStates.values())
+      if (node.present && !this.nodes.has(node.id)) this.nodes.set(node.id, this.startNode(node));
+  }
+
+  private startAccount(state: AccountState): RunningAccount {
+    const now = { ...state };
+    const open = (): Promise<Hold | Problem> => {
+      try {
+        const lease = this.engines.acquire(this.request(now));
+        return Promise.resolve({ lease, end: (maxMs: number) => lease.release(maxMs) });
+      } catch (error) {
+        if (!(error instanceof QueueKindsDiffer)) throw error;
+        return Promise.resolve({ key: 'error.queue_kinds_differ' });
+      }
+    };
+    const failed = (error: unknown): void => this.history.complain(`a node failed: ${String(error)}`);
+    return { state: now, holder: new Holder(open, failed, this.time) };
+  }
+
+  private startNode(plan: NodeState): RunningNode {
+    const account = this.accounts.get(plan.account) ?? null;
+    return new RunningNode(this.index, this.life, plan, account, this.outside, this.wall);
+  }
+
+  private request(state: AccountState): LeaseRequest {
+    const { outside, life, time } = this;
+    const { id, member, username, connection, queue, database } = state;
+    const { limits } = outside.setup.members.find((one) => one.id === member)!;
+    const { queueMaxEntries } = outside.setup;
+    const service = outside.service(member);
+    const user = this.user(life);
+    const file = (what: string): string => `${what} of member ${member}`;
+    return {
+      account: id,
+      accountName: id,
+      origin,
+      member: String(member),
+      queue,
+      limits,
+      queueMaxEntries,
+      queueMaxBytes: 1e9,
+      login: { method: 'password', username, password: 'secret' },
+      connection,
+      connect: () => new SimClient(service, this.caller(state), limits.maxConcurrent).asServiceClient(),
+      openOutbox: () => (queue === 'memory' ? new MemoryOutbox() : this.disk.outbox(file('queue'), user)),
+      ...(queue === 'shared' && {
+        shared: {
+          identity: database,
+          open: () => outside.database(database).log(String(member), user),
+          spool: () => this.disk.outbox(file('spool'), user),
+          instanceName: `i${this.index}.${life}`,
+        },
+      }),
+      log: (level, text) => {
+        if (time.alive) this.history.tell(`i${this.index} ${level}: ${text}`);
+      },
+    };
+  }
+
+  // ── What happens ────────────────────────────────────────────────────────────────────────────────────────────
+
+  message(node: string, entries: readonly Entry[]): void {
+    const { life } = this;
+    this.time.run(() => {
+      if (life === this.life) this.nodes.get(node)?.input(entries);
+    });
+  }
+
+  /** The engine of a member, when there is one. */
+  queueOf(member: number): MemberQueue | null {
+    return this.engines.list().find((info) => info.member === String(member))?.engine ?? null;
+  }
+
+  ask(member: number, asks: 'pause' | 'resume' | 'flush' | 'purge' | 'retry'): void {
+    this.time.run(() => {
+      const info = this.engines.list().find((one) => one.member === String(member));
+      if (info === undefined) return;
+      this.history.tell(`i${this.index} operator: ${asks} member ${member}`);
+      this.history.fault(asks);
+      if (asks === 'purge') this.giveUp(member, null, info.engine.purge());
+      else if (asks === 'retry') this.engines.retry(info.key);
+      else info.engine[asks]();
+    });
+  }
+
+  erase(member: number, user: string, domain: string | null): void {
+    this.time.run(() => {
+      const queue = this.queueOf(member);
+      if (queue === null) return;
+      this.history.tell(`i${this.index} operator: erase ${user.slice(0, 8)} of member ${member}`);
+      this.history.fault('erase');
+      this.giveUp(member, user, queue.erase(userKeysOf(domain, user), user));
+    });
+  }
+
+  private giveUp(member: number, user: string | null, done: Promise<unknown>): void {
+    const { history, outside } = this;
+    const queue = this.queueName(member);
+    const askedMs = outside.world.nowMs;
+    const record = { queue, user: user?.toLowerCase() ?? null, askedMs, doneMs: Infinity, life: `${this.index} ${this.life}` };
+    history.giveUps.push(record);
+    for (const message of history.messages) {
+      if (message.member !== member || message.end?.kind === 'settled' || message.end?.kind === 'failed') continue;
+      message.entries.forEach((entry, index) => {
+        if (user === null || entry.user.toLowerCase() === record.user) message.givenUp.set(index, askedMs);
+      });
+    }
+    done.then(
+      () => (record.doneMs = outside.world.nowMs),
+      () => undefined,
+    );
+  }
+
+  private queueName(member: number): string {
+    const state = [...this.accountStates.values()].find((one) => one.member === member)!;
+    return queueName(this.index, state);
+  }
+}
+
+interface RunningAccount {
+  readonly state: AccountState;
+  readonly holder: Holder;
+}
+
+/** Messages to one queue are in one order. */
+export function queueName(instance: number, { member, queue, database }: Pick<AccountState, 'member' | 'queue' | 'database'>): string {
+  return queue === 'shared' ? `${database} ${member}` : `${queue} ${instance} ${member}`;
+}
+
+/** An out node: joins its account, hands messages over, and hears what became of them. */
+class RunningNode {
+  private engine: MemberQueue | null = null;
+  private problem = false;
+  private closed = false;
+  private early: (() => void)[] = [];
+  private readonly source: { readonly node: string; readonly account: string };
+
+  constructor(
+    private readonly instance: number,
+    private readonly life: number,
+    private readonly plan: NodePlan,
+    private readonly account: RunningAccount | null,
+    private readonly outside: Outside,
+    private readonly wall: { readonly offsetMs: number },
+  ) {
+    this.source = { node: plan.id, account: plan.account };
+    if (account === null) this.problem = true;
+    account?.holder.join(plan.id, {
+      ready: (engine) => {
+        if ('key' in engine) this.problem = true;
+        else this.engine = engine;
+        for (const call of this.early.splice(0)) call();
+      },
+      recovered: (entries) => this.recovered(entries),
+    });
+  }
+
+  async close(returns: boolean): Promise<void> {
+    await this.account?.holder.leave(this.plan.id, returns);
+    this.closed = true;
+  }
+
+  input(entries: readonly Entry[]): void {
+    if (this.closed || this.problem || this.account === null) return;
+    if (this.engine === null) this.early.push(() => this.input(entries));
+    else this.submit(this.engine, entries, this.account.state);
+  }
+
+  private submit(engine: MemberQueue, entries: readonly Entry[], account: AccountState): void {
+    const { history, world } = this.outside;
+    const wallMs = epochMs + world.nowMs + this.wall.offsetMs;
+    const record: MessageRecord = {
+      number: history.messages.length,
+      instance: this.instance,
+      life: this.life,
+      node: this.plan.id,
+      account: account.id,
+      member: account.member,
+      queue: queueName(this.instance, account),
+      durable: account.queue !== 'memory',
+      atMs: world.nowMs,
+      entries,
+      end: null,
+      endMs: Infinity,
+      orphaned: false,
+      givenUp: new Map(),
+    };
+    history.messages.push(record);
+    history.tell(`i${this.instance} ${this.plan.id} message ${record.number}: ${briefEntries(entries)}`);
+    let returned = false;
+    engine.submit({
+      source: this.source,
+      entries: entries.map((entry) => checked(entry, wallMs)),
+      indexes: null,
+      completeOn: this.plan.completeOn,
+      onEnd: (end) => {
+        if (!returned) history.complain(`message ${record.number} ended before submit returned`);
+        if (record.end !== null) history.complain(`message ${record.number} ended twice`);
+        record.end = endOf(end);
+        record.endMs = world.nowMs;
+        history.tell(`i${this.instance} message ${record.number} ends: ${JSON.stringify(record.end)}`);
+      },
+    });
+    returned = true;
+  }
+
+  private recovered(entries: readonly Recovered[]): void {
+    const { history, world } = this.outside;
+    for (const { entry, end, rejection } of entries) {
+      const { value } = (JSON.parse(entryBody(entry)) as { seg_block: [{ value: number }] }).seg_block[0];
+      history.tell(`i${this.instance} ${this.plan.id} hears late: v${value} ${end} ${rejection?.code ?? ''}`);
+      history.late.push({
+        instance: this.instance,
+        node: this.plan.id,
+        value,
+        end,
+        code: rejection?.code ?? null,
+        atMs: world.nowMs,
+      });
+    }
+  }
+}
+
+function endOf(end: TicketEnd): MessageEnd {
+  switch (end.kind) {
+    case 'settled': {
+      const { accepted, superseded, expired } = end.summary;
+      const rejected = end.rejections.map(({ index, code }) => ({ index, code }));
+      return { kind: 'settled', accepted, superseded, expired, rejected };
+    }
+    case 'queued':
+      return { kind: 'queued', reason: end.reason };
+    case 'failed':
+      return { kind: 'failed', code: end.code };
+    case 'parked':
+      return { kind: 'parked' };
+  }
+}
+
+function checked({ user, domain, blocks, agoMs }: Entry, wallMs: number): CheckedEntry {
+  const event = agoMs > 0 ? { event_time: wallMs - agoMs } : {};
+  const result = checkEntry({ user_id: user, domain, seg_block: blocks, ...event });
+  if (!result.ok) throw new Error(JSON.stringify(result.issues));
+  return result.entry;
+}
+
+function briefEntries(entries: readonly Entry[]): string {
+  const shown = entries.slice(0, 3).map(({ user, blocks }) => {
+    const its = blocks.map(({ seg_id, seg_code, value, expiration }) => `${seg_id ?? seg_code}${expiration === -1 ? '-' : '+'}v${value}`);
+    return `${user.slice(0, 8)} ${its.join(' ')}`;
+  });
+  return entries.length > 3 ? `${shown.join(', ')}, and ${entries.length - 3} more` : shown.join(', ');
+}

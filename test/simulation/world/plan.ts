@@ -1,0 +1,149 @@
+// A plan: what the flow is, and what happens when. It is plain data, so that it can be shortened and played again.
+
+export interface Block {
+  readonly seg_id?: number;
+  readonly seg_code?: string;
+  readonly member_id?: number;
+  readonly value: number;
+  readonly expiration?: number;
+}
+
+export interface Entry {
+  readonly user: string;
+  readonly domain: string | null;
+  readonly blocks: readonly Block[];
+  /** The event happened so long before. */
+  readonly agoMs: number;
+}
+
+export type QueueKind = 'memory' | 'disk' | 'shared';
+
+export interface Limits {
+  readonly postsPerSecond: number;
+  readonly usersPerSecond: number;
+  readonly maxConcurrent: number;
+}
+
+export interface MemberPlan {
+  readonly id: number;
+  readonly queue: QueueKind;
+  readonly limits: Limits;
+}
+
+export interface AccountPlan {
+  readonly id: string;
+  readonly member: number;
+  readonly username: string;
+  /** Accounts with different texts have connections of their own. */
+  readonly connection: string;
+}
+
+export interface NodePlan {
+  readonly id: string;
+  readonly account: string;
+  readonly completeOn: 'accepted' | 'queued';
+}
+
+export interface Setup {
+  readonly instances: number;
+  readonly members: readonly MemberPlan[];
+  readonly accounts: readonly AccountPlan[];
+  readonly nodes: readonly NodePlan[];
+  readonly memoryMark: number;
+  readonly pageRows: number;
+  readonly queueMaxEntries: number;
+  readonly maxOpenMessages: number;
+  /** One way to the service, at least. */
+  readonly latencyMs: number;
+  readonly jitterMs: number;
+  /** For one call of the disk, at most. */
+  readonly diskMs: number;
+  /** One way to the database, at most. */
+  readonly databaseMs: number;
+  /** Wall clocks of the instances minus true time. */
+  readonly skewMs: readonly number[];
+  /** Whether queues on disk are SQLite files; else a model of one. */
+  readonly sqlite: boolean;
+}
+
+/** Of a request that none of the other fates meets, nothing goes wrong. */
+export const fates = [
+  'noConnection',
+  'dropped',
+  'replyLost',
+  'late',
+  'twice',
+  'reset',
+  'rateLimited',
+  'serverError',
+  'badGateway',
+  'forbidden',
+  'deadToken',
+  'garbage',
+] as const;
+export type Fate = (typeof fates)[number];
+
+export type Port = 'disk' | 'database' | 'network' | 'timer';
+export type AccountChange =
+  | { readonly connection: string }
+  | { readonly username: string }
+  | { readonly queue: QueueKind }
+  | { readonly database: string }
+  | { readonly enabled: boolean };
+
+export type Action = { readonly atMs: number } & (
+  | { readonly kind: 'message'; readonly instance: number; readonly node: string; readonly entries: readonly Entry[] }
+  | { readonly kind: 'weather'; readonly rates: Partial<Record<Fate, number>>; readonly forMs: number }
+  | { readonly kind: 'service'; readonly member: number; readonly how: 'away' | 'silent' | 'refusesBodies'; readonly forMs: number }
+  | { readonly kind: 'loginRefused'; readonly username: string; readonly forMs: number }
+  | { readonly kind: 'crash'; readonly instance: number; readonly downMs: number }
+  /** At the call with this number from now on, before or after it takes effect. */
+  | {
+      readonly kind: 'crashAt';
+      readonly instance: number;
+      readonly port: Port;
+      readonly call: number;
+      readonly when: 'before' | 'after';
+      readonly downMs: number;
+    }
+  | { readonly kind: 'freeze'; readonly instance: number; readonly forMs: number }
+  | { readonly kind: 'suspend'; readonly instance: number; readonly forMs: number }
+  | { readonly kind: 'wallClock'; readonly instance: number; readonly byMs: number }
+  | { readonly kind: 'disk'; readonly instance: number; readonly how: 'full' | 'broken' | 'slow'; readonly forMs: number }
+  | {
+      readonly kind: 'database';
+      readonly how: 'refuses' | 'silent' | 'repliesLost' | 'readOnly' | 'standbyLost';
+      /** Null: for all. */
+      readonly instance: number | null;
+      readonly forMs: number;
+    }
+  | { readonly kind: 'deploy'; readonly instance: number }
+  | { readonly kind: 'deployNode'; readonly instance: number; readonly node: string }
+  | { readonly kind: 'removeNode'; readonly instance: number; readonly node: string; readonly forMs: number }
+  | { readonly kind: 'account'; readonly instance: number; readonly account: string; readonly change: AccountChange }
+  | {
+      readonly kind: 'operator';
+      readonly instance: number;
+      readonly member: number;
+      readonly asks: 'pause' | 'resume' | 'flush' | 'purge' | 'retry';
+    }
+  | {
+      readonly kind: 'erase';
+      readonly instance: number;
+      readonly member: number;
+      readonly user: string;
+      readonly domain: string | null;
+    }
+);
+
+export interface Plan {
+  readonly seed: number;
+  readonly shape: string;
+  readonly setup: Setup;
+  /** In order of their times. */
+  readonly actions: readonly Action[];
+  /** From then on everything works again. */
+  readonly healMs: number;
+  /** Nothing is wrong at any time: then more is promised. */
+  readonly calm: boolean;
+}

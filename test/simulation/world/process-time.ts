@@ -1,0 +1,100 @@
+// Time as one process sees it. It can be frozen (its clocks go on), its machine can be suspended (its monotonic clock
+// stops), its wall clock can be set, and it can die: then nothing of it runs any more.
+import type { Clock } from '../../../src/delivery/clock';
+import type { VirtualTime } from './virtual-time';
+
+export const epochMs = 1_700_000_000_000;
+
+export class ProcessTime implements Clock {
+  /** Timers that were set and have not fired. */
+  timers = 0;
+  /** The most there were at a time. */
+  mostTimers = 0;
+  #alive = true;
+  #asleep: 'no' | 'frozen' | 'suspended' = 'no';
+  #sinceMs = 0;
+  /** The monotonic clock is behind the world's time by so much. */
+  #suspendedMs = 0;
+  /** What came while it was asleep. */
+  #late: (() => void)[] = [];
+
+  constructor(
+    private readonly world: VirtualTime,
+    /** Of the wall clock, which outlives the process. */
+    private readonly wall: { offsetMs: number },
+  ) {}
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  get asleep(): boolean {
+    return this.#asleep !== 'no';
+  }
+
+  monoMs(): number {
+    return 1_000 + this.#monoOfWorldMs();
+  }
+
+  #monoOfWorldMs(): number {
+    const now = this.#asleep === 'suspended' ? this.#sinceMs : this.world.nowMs;
+    return now - this.#suspendedMs;
+  }
+
+  wallMs(): number {
+    return Math.round(epochMs + this.world.nowMs + this.wall.offsetMs);
+  }
+
+  after(delayMs: number, call: () => void): () => void {
+    if (!this.#alive) return () => undefined;
+    const dueMs = this.#monoOfWorldMs() + Math.max(0, delayMs);
+    let isSet = true;
+    this.timers += 1;
+    this.mostTimers = Math.max(this.mostTimers, this.timers);
+    const unset = (): void => {
+      if (isSet) this.timers -= 1;
+      isSet = false;
+    };
+    const ring = (): void => {
+      if (!isSet || !this.#alive) return;
+      const leftMs = dueMs - this.#monoOfWorldMs();
+      if (leftMs > 1e-6) this.world.after(leftMs, () => this.run(ring));
+      else {
+        unset();
+        call();
+      }
+    };
+    this.world.after(delayMs, () => this.run(ring));
+    return unset;
+  }
+
+  endOfTurn(call: () => void): void {
+    this.world.after(0, () => this.run(call));
+  }
+
+  /** Something from outside: at once, when it wakes, or never. */
+  run(call: () => void): void {
+    if (!this.#alive) return;
+    if (this.asleep) this.#late.push(call);
+    else call();
+  }
+
+  sleep(how: 'frozen' | 'suspended'): void {
+    if (this.asleep || !this.#alive) return;
+    this.#asleep = how;
+    this.#sinceMs = this.world.nowMs;
+  }
+
+  wake(): void {
+    if (!this.asleep) return;
+    if (this.#asleep === 'suspended') this.#suspendedMs += this.world.nowMs - this.#sinceMs;
+    this.#asleep = 'no';
+    for (const call of this.#late.splice(0)) this.world.after(0, () => this.run(call));
+  }
+
+  die(): void {
+    this.#alive = false;
+    this.#late = [];
+    this.timers = 0;
+  }
+}

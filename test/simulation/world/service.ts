@@ -1,0 +1,319 @@
+// One member's service: the sandbox's logic without sockets, behind a network that misbehaves.
+//
+// A request that has left may be carried out late, twice or never. What the process hears of it comes through its time:
+// late when it is asleep, never when it is dead.
+import { Auth } from '../../../src/sandbox/auth';
+import { Catalogue } from '../../../src/sandbox/catalogue';
+import { Faults } from '../../../src/sandbox/faults';
+import { Memberships } from '../../../src/sandbox/memberships';
+import { OperationLog } from '../../../src/sandbox/operations';
+import { documentedLimits, Quota } from '../../../src/sandbox/quota';
+import { errorReply, type Reply } from '../../../src/sandbox/reply';
+import { readPost } from '../../../src/sandbox/segments-post';
+import { Service, type Call } from '../../../src/sandbox/service';
+import { Usage } from '../../../src/sandbox/usage';
+import { readAuthReply, readPostReply, type HttpReply } from '../../../src/service/refusals';
+import type { AuthOutcome, PostOutcome } from '../../../src/service/outcome';
+import type { Dice } from './dice';
+import type { History, RequestRecord, SentUser } from './history';
+import { poisoned, segments } from './make-plan';
+import { fates, type Fate, type Limits } from './plan';
+import { epochMs, type ProcessTime } from './process-time';
+import type { VirtualTime } from './virtual-time';
+
+/** A client gives up on a request after it. */
+export const timeoutMs = 10_000;
+/** A request whose reply was lost may run for so long after the client gave up (design, promise 2). */
+const mostLateMs = 20_000;
+
+export interface Weather {
+  rates: Partial<Record<Fate, number>>;
+}
+
+/** The process that a call comes from. */
+export interface Caller {
+  readonly instance: number;
+  readonly life: number;
+  readonly time: ProcessTime;
+  /** Whether the database knows it as the member's sender; null where queues are not shared. */
+  readonly leaseOk: (member: number) => boolean | null;
+  readonly sleptMs: () => number;
+  /** Dies at this call if the plan says so; true when it has. */
+  readonly diesAt: (port: 'network', when: 'before' | 'after') => boolean;
+}
+
+type Answer = { readonly reply: Reply } | { readonly lost: string };
+
+export class SimService {
+  /** `away`: no connection; `silent`: no reply; `refusesBodies`: whatever is in them. */
+  state: 'well' | 'away' | 'silent' | 'refusesBodies' = 'well';
+  readonly refusedLogins = new Set<string>();
+  readonly memberships = new Memberships();
+  readonly #auth: Auth;
+  readonly #service: Service;
+  #logins = 0;
+
+  constructor(
+    private readonly world: VirtualTime,
+    private readonly history: History,
+    private readonly dice: Dice,
+    private readonly weather: Weather,
+    readonly member: number,
+    limits: Limits,
+    private readonly latencyMs: number,
+    private readonly jitterMs: number,
+  ) {
+    const clock = {
+      monoMs: () => world.nowMs,
+      wallMs: () => epochMs + world.nowMs,
+      after: (delayMs: number, call: () => void) => world.after(delayMs, call),
+    };
+    const common = { state: 'active', member_id: 1, expire_minutes: 43_200, last_modified: '2020-01-01 00:00:00' } as const;
+    const listed = segments.map(({ id, code }) => ({ ...common, id, code, short_name: code }));
+    // What goes over the quota is for the checks to find: the service lets it through.
+    const quota = new Quota({ ...documentedLimits, ...unlimited(limits) }, clock);
+    const auth = (this.#auth = new Auth({ clock, member: 1, users: undefined, keys: undefined, authLimit: Infinity }));
+    this.#service = new Service({
+      clock,
+      quota,
+      auth,
+      faults: new Faults(() => undefined, 1),
+      target: {
+        catalogue: new Catalogue(listed, 1, false, []),
+        memberships: this.memberships,
+        operations: new OperationLog(0),
+        usage: new Usage(0),
+        quota,
+        defaultExpirationMinutes: 43_200,
+      },
+      rateLimit: { form: '429', retryAfterSeconds: [1, 3] },
+    });
+  }
+
+  private wayMs(): number {
+    return this.latencyMs + this.dice.next() * this.jitterMs;
+  }
+
+  /** The part of a round trip that is the network's own, as a client may reckon it. */
+  get floorMs(): number {
+    return 0.8 * 2 * this.latencyMs;
+  }
+
+  killTokens(): void {
+    this.#auth.killTokens();
+  }
+
+  // ── Posts ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  post(body: string, token: string, caller: Caller): Promise<PostOutcome> {
+    const fate = this.fate();
+    const record = this.record(body, caller, fate);
+    if (caller.diesAt('network', 'before')) return never();
+    this.history.requests.push(record);
+    this.history.tell(`i${caller.instance} posts #${record.number} to member ${this.member}: ${brief(record.users)}`);
+    const call = callOf('post', 'rt-segment', body, token);
+    const act = (refusal?: Reply): Reply => this.act(record, call, refusal);
+    if (caller.diesAt('network', 'after')) {
+      // The request has left all the same.
+      this.world.after(this.dice.next() * mostLateMs, () => void act());
+      return never();
+    }
+    return this.carry(caller, fate, record, act).then((answer) => {
+      const outcome = 'lost' in answer ? lostOutcome(answer.lost) : readPostReply(asHttp(answer.reply), caller.time.wallMs());
+      record.settledMs = this.world.nowMs;
+      record.answer = outcome.kind === 'passing' ? `passing ${outcome.ambiguous ? 'ambiguous' : ''}` : outcome.kind;
+      if (outcome.kind === 'rateLimited') record.retryAfterMs = outcome.retryAfterMs;
+      this.history.tell(`i${caller.instance} hears of #${record.number}: ${record.answer}`);
+      return outcome;
+    });
+  }
+
+  private record(body: string, { instance, life, leaseOk, sleptMs }: Caller, fate: string): RequestRecord {
+    const parsed = JSON.parse(body) as { rt_segment: { user_id: string; domain?: string; seg_block: SentUser['blocks'] }[] };
+    return {
+      number: this.history.requests.length,
+      member: this.member,
+      instance,
+      life,
+      sentMs: this.world.nowMs,
+      fate,
+      bytes: Buffer.byteLength(body),
+      users: parsed.rt_segment.map(({ user_id: user, domain, seg_block: blocks }) => ({ user, domain: domain ?? null, blocks })),
+      actedMs: [],
+      doneMs: Infinity,
+      applied: false,
+      settledMs: Infinity,
+      answer: null,
+      retryAfterMs: 0,
+      leaseOk: leaseOk(this.member),
+      sleptMs: sleptMs(),
+    };
+  }
+
+  private act(record: RequestRecord, call: Call, refusal?: Reply): Reply {
+    record.actedMs.push(this.world.nowMs);
+    record.doneMs = this.world.nowMs;
+    const refused = refusal ?? this.refusal(record);
+    const reply = this.#service.act(call, refused);
+    if (reply.status === 200 && refused === undefined) record.applied = true;
+    this.history.tell(`service ${this.member} acts on #${record.number}${record.applied ? '' : ` (${reply.status})`}`);
+    return reply;
+  }
+
+  private refusal({ users }: RequestRecord): Reply | undefined {
+    if (this.state === 'refusesBodies' || users.some(({ user }) => user === poisoned))
+      return errorReply(400, 'SYNTAX', 'something in it is wrong');
+    return undefined;
+  }
+
+  private fate(): Fate | 'well' {
+    if (this.state === 'away') return 'noConnection';
+    if (this.state === 'silent') return this.dice.pick(['dropped', 'replyLost', 'late']);
+    let draw = this.dice.next();
+    for (const fate of fates) {
+      draw -= this.weather.rates[fate] ?? 0;
+      if (draw < 0) return fate;
+    }
+    return 'well';
+  }
+
+  /** Brings a request there and what comes of it back. */
+  private carry(
+    caller: Caller,
+    fate: Fate | 'well',
+    record: RequestRecord | null,
+    act: (refusal?: Reply) => Reply,
+  ): Promise<Answer> {
+    const { world, dice } = this;
+    if (fate !== 'well') this.history.fault(`request ${fate}`);
+    return new Promise((resolve) => {
+      let settled = false;
+      const answer = (given: Answer): void => {
+        if (settled) return;
+        settled = true;
+        cancel();
+        resolve(given);
+      };
+      const cancel = caller.time.after(timeoutMs, () => answer({ lost: 'timed_out' }));
+      const back = (given: Answer): void => {
+        world.after(this.wayMs(), () => caller.time.run(() => answer(given)));
+      };
+      const there = (call: () => void): void => void world.after(this.wayMs(), call);
+      const late = (call: () => void): void => void world.after(timeoutMs + dice.next() * (mostLateMs - 1), call);
+      const gone = (): void => {
+        if (record !== null) record.doneMs = world.nowMs;
+      };
+      switch (fate) {
+        case 'noConnection':
+          gone();
+          back({ lost: 'no_connection' });
+          return;
+        case 'dropped':
+          gone();
+          return;
+        case 'replyLost':
+          there(() => act());
+          return;
+        case 'late':
+          late(() => act());
+          return;
+        case 'twice':
+          there(() => act());
+          late(() => act());
+          return;
+        case 'reset':
+          there(() => {
+            if (dice.chance(0.5)) act();
+            else gone();
+            back({ lost: 'reset' });
+          });
+          return;
+        case 'garbage':
+        case 'badGateway':
+          there(() => {
+            act();
+            back({ reply: { status: fate === 'garbage' ? 200 : 502, body: '<html>gateway</html>' } });
+          });
+          return;
+        default:
+          there(() => back({ reply: act(this.refusalOf(fate)) }));
+      }
+    });
+  }
+
+  private refusalOf(fate: 'well' | 'rateLimited' | 'serverError' | 'forbidden' | 'deadToken'): Reply | undefined {
+    switch (fate) {
+      case 'well':
+        return undefined;
+      case 'rateLimited': {
+        const seconds = this.dice.between(1, 4);
+        const headers = { 'retry-after': [String(seconds), '1'] };
+        return { status: 429, headers, body: '{"response":{"error_code":"RATE_EXCEEDED","error":"slow down"}}' };
+      }
+      case 'serverError':
+        return errorReply(500, 'SYSTEM', 'inner error');
+      case 'forbidden':
+        return { status: 403, body: 'forbidden' };
+      case 'deadToken':
+        this.#auth.killTokens();
+        return errorReply(401, 'NOAUTH', 'not logged in');
+    }
+  }
+
+  // ── Logins ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  authenticate(username: string, caller: Caller): Promise<AuthOutcome> {
+    const number = ++this.#logins;
+    this.history.tell(`i${caller.instance} logs in as ${username} (${number}) at member ${this.member}`);
+    const body = JSON.stringify({ auth: { username, password: 'secret' } });
+    const call = callOf('auth', 'auth', body, undefined);
+    const act = (refusal?: Reply): Reply => {
+      const refused = this.refusedLogins.has(username) ? errorReply(200, 'NOAUTH', 'No match found for user/pass') : refusal;
+      if (refused !== undefined) return refused;
+      this.history.logins.push({ username: `${this.member} ${username}`, atMs: this.world.nowMs });
+      return this.#service.act(call);
+    };
+    if (caller.diesAt('network', 'before')) return never();
+    return this.carry(caller, this.fate(), null, act).then((answer) =>
+      'lost' in answer ? lostOutcome(answer.lost) : readAuthReply(asHttp(answer.reply), caller.time.wallMs()),
+    );
+  }
+}
+
+/** High enough for nothing to be refused, but for the limits of one request. */
+function unlimited(_limits: Limits) {
+  return { postsPerSecond: Infinity, usersPerSecond: Infinity, concurrent: Infinity } as const;
+}
+
+function callOf(route: 'post' | 'auth', resource: string, body: string, token: string | undefined): Call {
+  return {
+    route,
+    resource,
+    token,
+    contentType: 'application/json',
+    query: new URLSearchParams(),
+    body,
+    bodyBytes: Buffer.byteLength(body),
+    post: route === 'post' ? readPost(body) : undefined,
+  };
+}
+
+function asHttp({ status, headers, body }: Reply): HttpReply {
+  return { status, headers: (headers ?? {}) as HttpReply['headers'], body };
+}
+
+function lostOutcome(code: string) {
+  return { kind: 'passing', ambiguous: code !== 'no_connection', code, message: code } as const;
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
+
+function brief(users: readonly SentUser[]): string {
+  const shown = users.slice(0, 3).map(({ user, blocks }) => {
+    const its = blocks.map(({ seg_id, seg_code, value, expiration }) => `${seg_id ?? seg_code}${expiration === -1 ? '-' : '+'}v${value}`);
+    return `${user.slice(0, 8)} ${its.slice(0, 4).join(' ')}`;
+  });
+  return users.length > 3 ? `${shown.join(', ')}, and ${users.length - 3} more` : shown.join(', ');
+}

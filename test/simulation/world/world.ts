@@ -1,0 +1,309 @@
+// The whole system on one virtual clock: plays a plan, lets everything come to rest, and hands over what happened.
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { threadId } from 'node:worker_threads';
+import { Database } from './database';
+import { Dice } from './dice';
+import { Disk } from './disk';
+import { History } from './history';
+import { Instance } from './instance';
+import type { Action, Plan } from './plan';
+import { SimService, type Weather } from './service';
+import { VirtualTime } from './virtual-time';
+
+/** After the last fault everything that can be delivered is delivered within it: ten logins in five minutes may hold. */
+export const progressMs = 480_000;
+/** What a lost request may still do, and what is sent once more after it. */
+const afterMs = 65_000;
+const lookEveryMs = 1_000;
+
+/** What a run came to, beside its history. */
+export interface Played {
+  readonly plan: Plan;
+  readonly history: History;
+  readonly events: number;
+  /** When the last fault was over, and when nothing was pending any more; Infinity for never. */
+  readonly healedMs: number;
+  readonly restedMs: number;
+  readonly instances: readonly InstanceEnd[];
+  /** Who is in which segment at the end, by the service's own word. */
+  readonly members: readonly { readonly member: number; readonly segment: string; readonly user: string; readonly domain: string | null; readonly value: number | null }[];
+  readonly endMs: number;
+}
+
+export interface InstanceEnd {
+  readonly index: number;
+  readonly engines: readonly {
+    readonly member: string;
+    readonly queue: string;
+    readonly state: string;
+    readonly counters: Readonly<Record<'taken' | 'accepted' | 'superseded' | 'expired' | 'rejected' | 'waiting', number>>;
+    readonly kept: number;
+  }[];
+  readonly mostTimers: number;
+  readonly timers: number;
+  readonly connections: number;
+  readonly sharedQueues: number;
+}
+
+/** A service behind which accounts of a name are let in again when it is healed has no refused names. */
+export class World {
+  readonly time = new VirtualTime();
+  readonly history = new History(() => this.time.nowMs);
+  private readonly dice: Dice;
+  private readonly weather: Weather = { rates: {} };
+  private readonly services: Map<number, SimService>;
+  private readonly databases = new Map<string, Database>();
+  readonly instances: Instance[];
+
+  constructor(private readonly plan: Plan) {
+    const { setup, seed } = plan;
+    this.dice = new Dice(`run ${seed}`);
+    const { time, history, weather, dice } = this;
+    const { latencyMs, jitterMs } = setup;
+    this.services = new Map(
+      setup.members.map(({ id, limits }) => [
+        id,
+        new SimService(time, history, dice.fork(`service ${id}`), weather, id, limits, latencyMs, jitterMs),
+      ]),
+    );
+    const folder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+    const sqliteAt = setup.sqlite ? `${folder}/simulation-${process.pid}-${threadId}` : null;
+    const outside = {
+      world: time,
+      history,
+      dice: dice.fork('engines'),
+      setup,
+      service: (member: number) => this.services.get(member)!,
+      database: (name: string) => this.database(name),
+    };
+    this.instances = Array.from({ length: setup.instances }, (_, index) => {
+      const at = sqliteAt === null ? null : `${sqliteAt}-${index}`;
+      return new Instance(index, outside, new Disk(time, dice.fork(`disk ${index}`), setup.diskMs, at));
+    });
+  }
+
+  private database(name: string): Database {
+    let database = this.databases.get(name);
+    if (database === undefined) {
+      database = new Database(this.time, this.dice.fork(`database ${name}`), this.plan.setup.databaseMs);
+      this.databases.set(name, database);
+    }
+    return database;
+  }
+
+  play(): Played {
+    const { plan, time } = this;
+    try {
+      for (const action of plan.actions) time.after(action.atMs, () => this.act(action));
+      time.run(plan.healMs);
+      this.heal();
+      const healedMs = time.nowMs;
+      const restedMs = this.rest(healedMs + progressMs);
+      time.run(time.nowMs + afterMs);
+      return { ...this.ended(), healedMs, restedMs };
+    } finally {
+      for (const { disk } of this.instances) disk.remove();
+    }
+  }
+
+  /** When nothing was pending any more. */
+  private rest(untilMs: number): number {
+    while (time_left(this.time.nowMs, untilMs)) {
+      this.time.run(this.time.nowMs + lookEveryMs);
+      if (this.isAtRest()) return this.time.nowMs;
+    }
+    return Infinity;
+  }
+
+  private isAtRest(): boolean {
+    if (this.history.messages.some(({ end, orphaned }) => end === null && !orphaned)) return false;
+    for (const { engines } of this.instances)
+      for (const { engine } of engines.list()) {
+        const { counters, postsInFlight, shared, state } = engine.stats();
+        if (counters.waiting > 0 || postsInFlight > 0 || (shared?.kept ?? 0) > 0) return false;
+        if (state.kind === 'starting') return false;
+      }
+    for (const database of this.databases.values())
+      for (const store of database.stores.values()) if (store.rows.totals.waiting > 0 && this.isUsed(database)) return false;
+    return true;
+  }
+
+  /** A database that an account uses now. */
+  private isUsed(database: Database): boolean {
+    return this.instances.some(({ accountStates }) =>
+      [...accountStates.values()].some((state) => state.queue === 'shared' && this.databases.get(state.database) === database),
+    );
+  }
+
+  // ── What happens ────────────────────────────────────────────────────────────────────────────────────────────
+
+  private act(action: Action): void {
+    const { history, time } = this;
+    switch (action.kind) {
+      case 'message':
+        this.instances[action.instance]!.message(action.node, action.entries);
+        return;
+      case 'weather':
+        history.tell(`the network: ${JSON.stringify(action.rates)} for ${action.forMs} ms`);
+        this.weather.rates = action.rates;
+        time.after(action.forMs, () => (this.weather.rates = {}));
+        return;
+      case 'service': {
+        const service = this.services.get(action.member)!;
+        history.tell(`service ${action.member} is ${action.how} for ${action.forMs} ms`);
+        history.fault(`service ${action.how}`);
+        service.state = action.how;
+        time.after(action.forMs, () => (service.state = 'well'));
+        return;
+      }
+      case 'loginRefused':
+        history.tell(`the login ${action.username} is refused for ${action.forMs} ms`);
+        history.fault('login refused');
+        for (const service of this.services.values()) {
+          service.refusedLogins.add(action.username);
+          service.killTokens();
+          time.after(action.forMs, () => service.refusedLogins.delete(action.username));
+        }
+        return;
+      case 'database':
+        this.databaseFault(action);
+        return;
+      default:
+        this.actOn(this.instances[action.instance]!, action);
+    }
+  }
+
+  private databaseFault({ how, instance, forMs }: Extract<Action, { kind: 'database' }>): void {
+    const database = this.database('main');
+    this.history.tell(`the database ${how} for ${forMs} ms${instance === null ? '' : `, for i${instance}`}`);
+    this.history.fault(`database ${how}`);
+    database.change(how, instance);
+    this.time.after(forMs, () => {
+      this.history.tell('the database is well');
+      database.change('well', instance);
+      if (instance !== null) database.change('well', null);
+    });
+  }
+
+  private actOn(
+    instance: Instance,
+    action: Exclude<Action, { kind: 'message' | 'weather' | 'service' | 'loginRefused' | 'database' }>,
+  ): void {
+    const { history, time } = this;
+    switch (action.kind) {
+      case 'crash':
+        instance.kill(action.downMs);
+        return;
+      case 'crashAt':
+        instance.crashAt(action.port, action.call, action.when, action.downMs);
+        return;
+      case 'freeze':
+      case 'suspend':
+        instance.sleep(action.kind === 'freeze' ? 'frozen' : 'suspended', action.forMs);
+        return;
+      case 'wallClock':
+        history.tell(`the wall clock of i${action.instance} jumps by ${action.byMs} ms`);
+        history.fault('wall clock');
+        instance.wall.offsetMs += action.byMs;
+        return;
+      case 'disk':
+        history.tell(`the disk of i${action.instance} is ${action.how} for ${action.forMs} ms`);
+        history.fault(`disk ${action.how}`);
+        instance.disk.state = action.how;
+        time.after(action.forMs, () => (instance.disk.state = 'well'));
+        return;
+      case 'deploy':
+        instance.deploy();
+        return;
+      case 'deployNode':
+        instance.deployNode(action.node);
+        return;
+      case 'removeNode':
+        instance.setNode(action.node, false);
+        time.after(action.forMs, () => instance.setNode(action.node, true));
+        return;
+      case 'account':
+        instance.changeAccount(action.account, action.change);
+        return;
+      case 'operator':
+        instance.ask(action.member, action.asks);
+        return;
+      case 'erase':
+        instance.erase(action.member, action.user, action.domain);
+    }
+  }
+
+  /** Everything works again. What people had to do, they have done: a refused login is deployed anew. */
+  private heal(): void {
+    const { time } = this;
+    this.history.tell('everything works again');
+    this.weather.rates = {};
+    for (const service of this.services.values()) {
+      service.state = 'well';
+      service.refusedLogins.clear();
+    }
+    for (const database of this.databases.values()) {
+      for (const instance of database.ways.keys()) database.change('well', instance);
+      database.change('well', null);
+    }
+    for (const instance of this.instances) {
+      instance.forgetCrash();
+      instance.disk.state = 'well';
+      instance.wake();
+      if (!instance.time.alive) instance.boot();
+      for (const [id, state] of instance.accountStates) if (!state.enabled) instance.changeAccount(id, { enabled: true });
+      for (const [id, node] of instance.nodeStates) if (!node.present) instance.setNode(id, true);
+    }
+    // Once what was broken has come to itself: nothing that people ask for is to be lost on the way.
+    time.run(time.nowMs + 8_000);
+    for (const instance of this.instances)
+      for (const { id } of this.plan.setup.members) {
+        instance.ask(id, 'resume');
+        instance.ask(id, 'retry');
+      }
+  }
+
+  private ended(): Omit<Played, 'healedMs' | 'restedMs'> {
+    const { time, plan, history } = this;
+    for (const thrown of time.thrown) history.complain(`thrown: ${thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)}`);
+    const members = [...this.services].flatMap(([member, { memberships }]) =>
+      [...memberships.all(1_700_000_000_000 + time.nowMs)].map(({ segment, user_id, domain, value }) => ({
+        member,
+        segment,
+        user: user_id,
+        domain,
+        value,
+      })),
+    );
+    return {
+      plan,
+      history,
+      events: time.events,
+      instances: this.instances.map((instance) => this.endOf(instance)),
+      members,
+      endMs: time.nowMs,
+    };
+  }
+
+  private endOf({ index, engines, time }: Instance): InstanceEnd {
+    const list = engines.list();
+    let connections = 0;
+    for (const database of this.databases.values()) connections += database.connections.get(index) ?? 0;
+    return {
+      index,
+      engines: list.map(({ member, queue, engine }) => {
+        const { state, counters, shared } = engine.stats();
+        return { member, queue, state: state.kind, counters: { ...counters }, kept: shared?.kept ?? 0 };
+      }),
+      timers: time.timers,
+      mostTimers: time.mostTimers,
+      connections,
+      sharedQueues: list.filter(({ queue }) => queue === 'shared').length,
+    };
+  }
+}
+
+function time_left(nowMs: number, untilMs: number): boolean {
+  return nowMs < untilMs;
+}
