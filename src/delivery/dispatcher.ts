@@ -103,7 +103,7 @@ export class Dispatcher {
     const heldUntilMs = this.heldSinceMs === null ? -Infinity : Math.min(this.heldSinceMs + holdMs, freeAtMs);
     const freshAtMs = someReady ? Math.max(heldUntilMs, this.gates.triesFromMs) : Infinity;
     const searchAtMs = this.someLoginReady()
-      ? this.isolation.nextAtMs(nowMs, free.users, freeAtMs, this.gates.triesFromMs)
+      ? this.isolation.nextAtMs(nowMs, free.users, freeAtMs, this.probesFromMs)
       : Infinity;
     return Math.max(this.gates.closedUntilMs, quotaAtMs, Math.min(freshAtMs, searchAtMs));
   }
@@ -112,9 +112,7 @@ export class Dispatcher {
 
   private nextSearch(nowMs: number, freeUsers: number): Post | null {
     if (this.isolation.size === 0 || !this.someLoginReady()) return null;
-    // While everything is refused few tries are made: those who were not refused yet come first.
-    const othersFirst = this.gates.refusesEverything && this.accountsReady().length > 0;
-    const probesToo = nowMs >= this.gates.triesFromMs && !othersFirst;
+    const probesToo = nowMs >= this.probesFromMs;
     for (;;) {
       const group = this.isolation.next(nowMs, freeUsers, probesToo);
       if (group === null) return null;
@@ -123,6 +121,12 @@ export class Dispatcher {
       if (group.probe) this.gates.tried(nowMs);
       return post;
     }
+  }
+
+  /** While everything is refused few tries are made: those who were not refused yet come first. */
+  private get probesFromMs(): number {
+    const othersFirst = this.gates.refusesEverything && this.accountsReady().length > 0;
+    return othersFirst ? Infinity : this.gates.triesFromMs;
   }
 
   private packGroup(group: Group, nowMs: number): Post | null {

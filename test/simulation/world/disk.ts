@@ -136,6 +136,7 @@ class DiskOutbox implements Outbox {
       disk.world.after(disk.callMs(), () => {
         if (!user.time.alive || user.diesAt('disk', 'before')) return;
         const result = this.#act(writes, work);
+        result.catch(() => undefined);
         // Whoever waits for it does so at the end of this call.
         if (user.diesAt('disk', 'after')) return;
         const back = (): void => {

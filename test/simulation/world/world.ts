@@ -7,7 +7,7 @@ import { Dice } from './dice';
 import { Disk } from './disk';
 import { History } from './history';
 import { Instance } from './instance';
-import type { Action, Plan } from './plan';
+import type { Action, Entry, Plan } from './plan';
 import { SimService, type Weather } from './service';
 import { VirtualTime } from './virtual-time';
 
@@ -55,6 +55,9 @@ export class World {
   private readonly services: Map<number, SimService>;
   private readonly databases = new Map<string, Database>();
   readonly instances: Instance[];
+  /** Logins that were refused: final, until somebody changes them. */
+  private readonly refused = new Set<string>();
+  private fed = 0;
 
   constructor(private readonly plan: Plan) {
     const { setup, seed } = plan;
@@ -109,7 +112,8 @@ export class World {
 
   /** When nothing was pending any more. */
   private rest(untilMs: number): number {
-    while (time_left(this.time.nowMs, untilMs)) {
+    for (let look = 0; this.time.nowMs < untilMs; look += 1) {
+      if (look % 30 === 0) this.feed();
       this.time.run(this.time.nowMs + lookEveryMs);
       if (this.isAtRest()) return this.time.nowMs;
     }
@@ -160,6 +164,7 @@ export class World {
       case 'loginRefused':
         history.tell(`the login ${action.username} is refused for ${action.forMs} ms`);
         history.fault('login refused');
+        this.refused.add(action.username);
         for (const service of this.services.values()) {
           service.refusedLogins.add(action.username);
           service.killTokens();
@@ -252,7 +257,10 @@ export class World {
       instance.disk.state = 'well';
       instance.wake();
       if (!instance.time.alive) instance.boot();
-      for (const [id, state] of instance.accountStates) if (!state.enabled) instance.changeAccount(id, { enabled: true });
+      for (const [id, state] of instance.accountStates) {
+        if (!state.enabled) instance.changeAccount(id, { enabled: true });
+        if (this.refused.has(state.username)) instance.changeAccount(id, { username: `${state.username}2` });
+      }
       for (const [id, node] of instance.nodeStates) if (!node.present) instance.setNode(id, true);
     }
     // Once what was broken has come to itself: nothing that people ask for is to be lost on the way.
@@ -262,6 +270,18 @@ export class World {
         instance.ask(id, 'resume');
         instance.ask(id, 'retry');
       }
+  }
+
+  /** A flow goes on. Nothing is rejected for good before something else was accepted, so there is something. */
+  private feed(): void {
+    for (const instance of this.instances)
+      for (const { id } of this.plan.setup.nodes) instance.message(id, [this.newEntry()]);
+  }
+
+  private newEntry(): Entry {
+    const number = this.fed++;
+    const block = { seg_id: 10001, value: 1_000_000 + number, expiration: 0 };
+    return { user: String(900_000_000 + number), domain: null, agoMs: 0, blocks: [block] };
   }
 
   private ended(): Omit<Played, 'healedMs' | 'restedMs'> {
@@ -304,6 +324,3 @@ export class World {
   }
 }
 
-function time_left(nowMs: number, untilMs: number): boolean {
-  return nowMs < untilMs;
-}
