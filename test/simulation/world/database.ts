@@ -82,6 +82,14 @@ export class Database {
         if (instance === null || handle.user.instance === instance) handle.say(news);
   }
 
+  /** The process is gone, and so are its connections. */
+  processDied(instance: number): void {
+    this.connections.delete(instance);
+    for (const { handles } of this.stores.values())
+      for (const handle of handles as unknown as Set<DatabaseLog>)
+        if (handle.user.instance === instance) handles.delete(handle as unknown as MemorySharedLog);
+  }
+
   connect(instance: number, by: number): void {
     this.connections.set(instance, (this.connections.get(instance) ?? 0) + by);
   }
@@ -273,8 +281,8 @@ class SenderOutbox implements Outbox {
         },
         { writes: true },
       );
+      if (!this.#isOpen) database.connect(user.instance, 1);
       this.#isOpen = true;
-      database.connect(user.instance, 1);
       const { flights, oldestTakenWallMs } = found;
       return {
         ...found,

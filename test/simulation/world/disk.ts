@@ -25,7 +25,7 @@ interface Content {
   rowsOfUsers(hashes: readonly number[], after: number, limit: number): UserRows | Promise<UserRows>;
   getMeta(key: string): string | null | Promise<string | null>;
   setMeta(key: string, value: string): unknown;
-  rows(): number;
+  totals(): { readonly waiting: number; readonly bodyChars: number };
   remove(): void;
 }
 
@@ -94,7 +94,9 @@ class DiskOutbox implements Outbox {
   }
 
   commit(commit: Commit): Promise<void> {
-    return this.#next(true, ({ content }) => void content.commit(commit));
+    return this.#next(true, async ({ content }) => {
+      await content.commit(commit);
+    });
   }
 
   read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
@@ -110,7 +112,9 @@ class DiskOutbox implements Outbox {
   }
 
   setMeta(key: string, value: string): Promise<void> {
-    return this.#next(true, ({ content }) => void content.setMeta(key, value));
+    return this.#next(true, async ({ content }) => {
+      await content.setMeta(key, value);
+    });
   }
 
   close(): Promise<void> {
@@ -161,19 +165,18 @@ class DiskOutbox implements Outbox {
 
 function modelFile(): Content {
   const store = new MemoryOutbox();
-  let rows = 0;
   void store.open();
   return {
     open: () => {
       void store.close();
       return store.open();
     },
-    commit: (commit) => store.commit(commit).then(() => (rows = store.slots)),
+    commit: (commit) => store.commit(commit),
     read: (...args) => store.read(...args),
     rowsOfUsers: (...args) => store.rowsOfUsers(...args),
     getMeta: (key) => store.getMeta(key),
     setMeta: (key, value) => store.setMeta(key, value),
-    rows: () => rows,
+    totals: () => store.totals,
     remove: () => undefined,
   };
 }
@@ -188,7 +191,7 @@ function sqliteFile(path: string): Content {
     rowsOfUsers: (...args) => log.rowsOfUsers(...args),
     getMeta: (key) => log.getMeta(key),
     setMeta: (key, value) => log.setMeta(key, value),
-    rows: () => 0,
+    totals: () => log.takeOver(),
     remove: () => {
       log.close();
       for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });

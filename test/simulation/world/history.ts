@@ -51,6 +51,7 @@ export interface RequestRecord {
   readonly member: number;
   readonly instance: number;
   readonly life: number;
+  readonly term: string;
   readonly sentMs: number;
   readonly fate: string;
   readonly bytes: number;
@@ -84,11 +85,12 @@ export interface LoginRecord {
 }
 
 export interface GiveUpRecord {
-  readonly queue: string;
+  readonly member: number;
+  /** Null: everybody. */
   readonly user: string | null;
   readonly askedMs: number;
+  /** Infinity: not yet, or it failed, and may still be carried out. */
   doneMs: number;
-  readonly life: string;
 }
 
 export class History {

@@ -29,6 +29,8 @@ export interface Outside {
   readonly setup: Setup;
   readonly service: (member: number) => SimService;
   readonly database: (name: string) => Database;
+  /** Of an instance: the databases notice. */
+  readonly processDied: (instance: number) => void;
 }
 
 /** An account as it is configured now. */
@@ -58,6 +60,8 @@ export class Instance {
   private readonly accounts = new Map<string, RunningAccount>();
   private readonly nodes = new Map<string, RunningNode>();
   private crashPlan: { port: Port; calls: number; when: 'before' | 'after'; downMs: number } | null = null;
+  /** How often it became the sender, by member. */
+  private readonly terms = new Map<number, number>();
   /** Calls of ports under way, and for how long it slept with some. */
   private calls = 0;
   private lastSleep = { endMs: -Infinity, forMs: 0 };
@@ -108,6 +112,7 @@ export class Instance {
     this.crashPlan = null;
     this.time.die();
     this.disk.unlock();
+    this.outside.processDied(this.index);
     this.accounts.clear();
     this.nodes.clear();
     for (const message of this.history.messages)
@@ -174,6 +179,7 @@ export class Instance {
       life,
       time,
       diesAt: this.diesAt(life),
+      term: () => `${index}.${life}.${this.terms.get(state.member) ?? 0}`,
       sleptMs: () => (this.outside.world.nowMs - this.lastSleep.endMs < 45_000 ? this.lastSleep.forMs : 0),
       leaseOk: (member: number): boolean | null => {
         if (state.queue !== 'shared') return null;
@@ -201,11 +207,11 @@ export class Instance {
     });
   }
 
-  /** The account and the nodes that use it start again. */
-  changeAccount(account: string, change: AccountChange): void {
-    const its = [...this.nodeStates.values()].filter((node) => node.account === account).map(({ id }) => id);
-    this.change(`account ${account} ${JSON.stringify(change)}`, [account], its, () => {
-      Object.assign(this.accountStates.get(account)!, change);
+  /** The accounts and the nodes that use them start again. */
+  changeAccounts(accounts: readonly string[], change: AccountChange): void {
+    const its = [...this.nodeStates.values()].filter(({ account }) => accounts.includes(account)).map(({ id }) => id);
+    this.change(`${accounts.join(', ')}: ${JSON.stringify(change)}`, accounts, its, () => {
+      for (const account of accounts) Object.assign(this.accountStates.get(account)!, change);
     });
   }
 
@@ -305,7 +311,9 @@ export class Instance {
         },
       }),
       log: (level, text) => {
-        if (time.alive) this.history.tell(`i${this.index} ${level}: ${text}`);
+        if (!time.alive) return;
+        this.history.tell(`i${this.index} ${level}: ${text}`);
+        if (text.endsWith('sends now.')) this.terms.set(member, (this.terms.get(member) ?? 0) + 1);
       },
     };
   }
@@ -348,9 +356,8 @@ export class Instance {
 
   private giveUp(member: number, user: string | null, done: Promise<unknown>): void {
     const { history, outside } = this;
-    const queue = this.queueName(member);
     const askedMs = outside.world.nowMs;
-    const record = { queue, user: user?.toLowerCase() ?? null, askedMs, doneMs: Infinity, life: `${this.index} ${this.life}` };
+    const record = { member, user: user?.toLowerCase() ?? null, askedMs, doneMs: Infinity };
     history.giveUps.push(record);
     for (const message of history.messages) {
       if (message.member !== member || message.end?.kind === 'settled' || message.end?.kind === 'failed') continue;
@@ -364,10 +371,6 @@ export class Instance {
     );
   }
 
-  private queueName(member: number): string {
-    const state = [...this.accountStates.values()].find((one) => one.member === member)!;
-    return queueName(this.index, state);
-  }
 }
 
 interface RunningAccount {
@@ -438,6 +441,12 @@ class RunningNode {
       orphaned: false,
       givenUp: new Map(),
     };
+    // An order to the sender may take its time, and may reach what came meanwhile.
+    for (const { member, user, doneMs } of history.giveUps)
+      if (member === account.member && doneMs === Infinity && account.queue === 'shared')
+        entries.forEach((entry, index) => {
+          if (user === null || entry.user.toLowerCase() === user) record.givenUp.set(index, world.nowMs);
+        });
     history.messages.push(record);
     history.tell(`i${this.instance} ${this.plan.id} message ${record.number}: ${briefEntries(entries)}`);
     let returned = false;

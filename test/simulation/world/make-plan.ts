@@ -117,7 +117,9 @@ class Maker {
       if (i % 4 === 2) return { user: `${'ab'.repeat(18)}${String(1000 + i)}`, domain: 'sha1udid' };
       return { user: `${String(10_000_000 + i)}-0000-4000-8000-00000000000a`, domain: 'idfa' };
     });
-    return dice.chance(0.25) ? [...users, { user: poisoned, domain: null }] : users;
+    // A small queue that is full of what is refused takes nothing by which it could be told from a broken service.
+    const isSmall = this.setup.queueMaxEntries < 1_000;
+    return !isSmall && dice.chance(0.25) ? [...users, { user: poisoned, domain: null }] : users;
   }
 
   private entry(): Entry {
@@ -182,7 +184,7 @@ class Maker {
     for (let at = 0; at < adds.length; at += 25)
       this.actions.push({ kind: 'message', atMs: 1_500 + at, instance: 0, node, entries: adds.slice(at, at + 25) });
     for (let i = 0; i < 6; i += 1) {
-      const { user, domain } = dice.pick(adds);
+      const { user, domain } = adds[i * 30 + dice.between(0, 29)]!;
       const removal: Entry = { user, domain, agoMs: 0, blocks: [{ seg_id: 10001, value: this.nextValue++, expiration: -1 }] };
       this.actions.push({ kind: 'message', atMs: 2_500 + dice.between(0, 2_000), instance: 0, node, entries: [removal] });
     }
@@ -273,7 +275,7 @@ class Maker {
       case 'removeNode':
         return [{ kind, atMs, instance, node, forMs: dice.pick([100, 5_000, 15_000, 40_000]) }];
       case 'account':
-        return this.accountFault(atMs, instance, forMs);
+        return this.accountFault(atMs, instance);
       case 'operator':
         return this.operator(atMs, instance, member, forMs);
       default: {
@@ -289,18 +291,20 @@ class Maker {
     return [{ kind: 'database', atMs, how, instance: dice.chance(0.6) ? one : null, forMs }];
   }
 
-  private accountFault(atMs: number, instance: number, forMs: number): Action[] {
+  private accountFault(atMs: number, instance: number): Action[] {
     const { dice, setup } = this;
     const { id: account, member, username } = dice.pick(setup.accounts);
     const queue = setup.members.find(({ id }) => id === member)!.queue;
-    const change = (what: AccountChange, at = atMs, its = account): Action => ({
-      kind: 'account',
+    const change = (what: AccountChange, at = atMs, accounts: readonly string[] = [account]): Action => ({
+      kind: 'accounts',
       atMs: at,
       instance,
-      account: its,
+      accounts,
       change: what,
     });
-    switch (dice.pick(['enabled', 'enabled', 'connection', 'username', 'queue'] as const)) {
+    // Two instances with queues in two places would be two senders.
+    const kinds = ['enabled', 'enabled', 'connection', 'username', 'queue'] as const;
+    switch (dice.pick(setup.instances === 1 ? kinds : kinds.slice(0, 4))) {
       case 'enabled':
         return [change({ enabled: false }), change({ enabled: true }, atMs + dice.pick([500, 12_000, 30_000]))];
       case 'connection':
@@ -308,12 +312,12 @@ class Maker {
       case 'username':
         return [change({ username: `${username}x` })];
       case 'queue': {
-        const all = setup.accounts.filter((one) => one.member === member);
+        const all = setup.accounts.filter((one) => one.member === member).map(({ id }) => id);
         const to: AccountChange =
           queue === 'shared' && dice.chance(0.6) ? { database: 'other' } : { queue: queue === 'disk' ? 'memory' : 'disk' };
         // All at once, since two accounts of a member cannot differ; the database may be the reason.
         const reason = queue === 'shared' && dice.chance(0.7) ? this.databaseFault(Math.max(0, atMs - 1_500), instance, 60_000) : [];
-        return [...reason, ...all.map(({ id }) => change(to, atMs, id)), ...(forMs > 3_000 ? [] : [])];
+        return [...reason, change(to, atMs, all)];
       }
     }
   }

@@ -120,7 +120,7 @@ export type Action = { readonly atMs: number } & (
   | { readonly kind: 'deploy'; readonly instance: number }
   | { readonly kind: 'deployNode'; readonly instance: number; readonly node: string }
   | { readonly kind: 'removeNode'; readonly instance: number; readonly node: string; readonly forMs: number }
-  | { readonly kind: 'account'; readonly instance: number; readonly account: string; readonly change: AccountChange }
+  | { readonly kind: 'accounts'; readonly instance: number; readonly accounts: readonly string[]; readonly change: AccountChange }
   | {
       readonly kind: 'operator';
       readonly instance: number;

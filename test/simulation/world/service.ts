@@ -38,6 +38,8 @@ export interface Caller {
   /** Whether the database knows it as the member's sender; null where queues are not shared. */
   readonly leaseOk: (member: number) => boolean | null;
   readonly sleptMs: () => number;
+  /** Names what has sent without a break: a process, and within it the time that it was the sender. */
+  readonly term: () => string;
   /** Dies at this call if the plan says so; true when it has. */
   readonly diesAt: (port: 'network', when: 'before' | 'after') => boolean;
 }
@@ -128,13 +130,14 @@ export class SimService {
     });
   }
 
-  private record(body: string, { instance, life, leaseOk, sleptMs }: Caller, fate: string): RequestRecord {
+  private record(body: string, { instance, life, term, leaseOk, sleptMs }: Caller, fate: string): RequestRecord {
     const parsed = JSON.parse(body) as { rt_segment: { user_id: string; domain?: string; seg_block: SentUser['blocks'] }[] };
     return {
       number: this.history.requests.length,
       member: this.member,
       instance,
       life,
+      term: term(),
       sentMs: this.world.nowMs,
       fate,
       bytes: Buffer.byteLength(body),
@@ -274,7 +277,10 @@ export class SimService {
       return this.#service.act(call);
     };
     if (caller.diesAt('network', 'before')) return never();
-    return this.carry(caller, this.fate(), null, act).then((answer) =>
+    // Only calls that carry a token learn that it is dead.
+    const drawn = this.fate();
+    const fate = drawn === 'deadToken' ? 'well' : drawn;
+    return this.carry(caller, fate, null, act).then((answer) =>
       'lost' in answer ? lostOutcome(answer.lost) : readAuthReply(asHttp(answer.reply), caller.time.wallMs()),
     );
   }

@@ -8,6 +8,7 @@ import { Disk } from './disk';
 import { History } from './history';
 import { Instance } from './instance';
 import type { Action, Entry, Plan } from './plan';
+import { epochMs } from './process-time';
 import { SimService, type Weather } from './service';
 import { VirtualTime } from './virtual-time';
 
@@ -27,8 +28,18 @@ export interface Played {
   readonly restedMs: number;
   readonly instances: readonly InstanceEnd[];
   /** Who is in which segment at the end, by the service's own word. */
-  readonly members: readonly { readonly member: number; readonly segment: string; readonly user: string; readonly domain: string | null; readonly value: number | null }[];
+  readonly members: readonly Member[];
   readonly endMs: number;
+}
+
+export interface Member {
+  readonly member: number;
+  readonly segment: string;
+  readonly user: string;
+  readonly domain: string | null;
+  readonly value: number | null;
+  /** Infinity for never. */
+  readonly expiresMs: number;
 }
 
 export interface InstanceEnd {
@@ -79,6 +90,9 @@ export class World {
       setup,
       service: (member: number) => this.services.get(member)!,
       database: (name: string) => this.database(name),
+      processDied: (instance: number) => {
+        for (const database of this.databases.values()) database.processDied(instance);
+      },
     };
     this.instances = Array.from({ length: setup.instances }, (_, index) => {
       const at = sqliteAt === null ? null : `${sqliteAt}-${index}`;
@@ -125,18 +139,22 @@ export class World {
     for (const { engines } of this.instances)
       for (const { engine } of engines.list()) {
         const { counters, postsInFlight, shared, state } = engine.stats();
-        if (counters.waiting > 0 || postsInFlight > 0 || (shared?.kept ?? 0) > 0) return false;
+        // An instance that stands by does not hear of all that an earlier process of it had appended.
+        const pending = shared === undefined ? counters.waiting : shared.kept;
+        if (pending > 0 || postsInFlight > 0) return false;
         if (state.kind === 'starting') return false;
       }
-    for (const database of this.databases.values())
-      for (const store of database.stores.values()) if (store.rows.totals.waiting > 0 && this.isUsed(database)) return false;
+    for (const [name, { stores }] of this.databases)
+      for (const [member, store] of stores) if (store.rows.totals.waiting > 0 && this.isUsed(name, member)) return false;
     return true;
   }
 
-  /** A database that an account uses now. */
-  private isUsed(database: Database): boolean {
+  /** Whether an account keeps this member's queue in that database now. */
+  private isUsed(database: string, member: string): boolean {
     return this.instances.some(({ accountStates }) =>
-      [...accountStates.values()].some((state) => state.queue === 'shared' && this.databases.get(state.database) === database),
+      [...accountStates.values()].some(
+        (state) => state.queue === 'shared' && state.database === database && String(state.member) === member,
+      ),
     );
   }
 
@@ -228,8 +246,8 @@ export class World {
         instance.setNode(action.node, false);
         time.after(action.forMs, () => instance.setNode(action.node, true));
         return;
-      case 'account':
-        instance.changeAccount(action.account, action.change);
+      case 'accounts':
+        instance.changeAccounts(action.accounts, action.change);
         return;
       case 'operator':
         instance.ask(action.member, action.asks);
@@ -258,8 +276,8 @@ export class World {
       instance.wake();
       if (!instance.time.alive) instance.boot();
       for (const [id, state] of instance.accountStates) {
-        if (!state.enabled) instance.changeAccount(id, { enabled: true });
-        if (this.refused.has(state.username)) instance.changeAccount(id, { username: `${state.username}2` });
+        if (!state.enabled) instance.changeAccounts([id], { enabled: true });
+        if (this.refused.has(state.username)) instance.changeAccounts([id], { username: `${state.username}2` });
       }
       for (const [id, node] of instance.nodeStates) if (!node.present) instance.setNode(id, true);
     }
@@ -288,12 +306,13 @@ export class World {
     const { time, plan, history } = this;
     for (const thrown of time.thrown) history.complain(`thrown: ${thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)}`);
     const members = [...this.services].flatMap(([member, { memberships }]) =>
-      [...memberships.all(1_700_000_000_000 + time.nowMs)].map(({ segment, user_id, domain, value }) => ({
+      [...memberships.all(epochMs + time.nowMs)].map(({ segment, user_id, domain, value, expires }) => ({
         member,
         segment,
         user: user_id,
         domain,
         value,
+        expiresMs: expires === null ? Infinity : Date.parse(expires),
       })),
     );
     return {

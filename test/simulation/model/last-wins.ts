@@ -1,0 +1,95 @@
+// Promise 2: when everything has settled, the service holds what the inputs give, applied in their order.
+//
+// Not all of the order is known: messages of two instances meet in the queue, and a process that died may have taken its
+// last ones or not. So each user and segment has several inputs that may be the last; the service must hold one of them.
+import { poisoned } from '../world/make-plan';
+import type { MessageRecord } from '../world/history';
+import type { Block } from '../world/plan';
+import { epochMs } from '../world/process-time';
+import type { Played } from '../world/world';
+import { segmentName, userName } from './names';
+
+interface Input {
+  readonly message: MessageRecord;
+  readonly index: number;
+  readonly block: Block;
+  readonly bornMs: number;
+  /** It may never have been taken, or was given up. */
+  readonly uncertain: boolean;
+}
+
+export function lastWins(played: Played): string[] {
+  const inputs = inputsByPlace(played);
+  const holds = new Map(
+    played.members.map(({ member, segment, user, domain, value, expiresMs }) => [
+      `${member} ${userName(user, domain)} ${segment}`,
+      { value, expiresMs },
+    ]),
+  );
+  const found: string[] = [];
+  for (const [place, all] of inputs) {
+    const last = all.filter((input) => !all.some((other) => comesAfter(other, input)));
+    const has = holds.get(place) ?? null;
+    const fits = last.some((input) => isHeld(input, has, played));
+    if (fits || (has === null && last.every(({ uncertain }) => uncertain))) continue;
+    const said = last.map(({ block, message }) => `v${block.value} (${block.expiration ?? 'default'}) of message ${message.number}`);
+    found.push(`${place}: expected ${said.join(' or ')}, the service has ${has === null ? 'nothing' : `v${has.value}`}`);
+  }
+  for (const place of holds.keys()) if (!inputs.has(place)) found.push(`${place}: nobody asked for it`);
+  return found;
+}
+
+function inputsByPlace({ history, plan }: Played): Map<string, Input[]> {
+  const inputs = new Map<string, Input[]>();
+  const switchesQueues = plan.actions.some((action) => action.kind === 'accounts' && ('queue' in action.change || 'database' in action.change));
+  for (const message of history.messages) {
+    const { end, orphaned, givenUp, member } = message;
+    // A message that was closed may have been on its way.
+    if (end?.kind === 'failed' && end.code !== 'closed') continue;
+    const rejected = new Map(end?.kind === 'settled' ? end.rejected.map(({ index, code }) => [index, code]) : []);
+    message.entries.forEach(({ user, domain, blocks, agoMs }, index) => {
+      if (user === poisoned) return;
+      const uncertain =
+        orphaned ||
+        givenUp.has(index) ||
+        end?.kind === 'failed' ||
+        rejected.get(index) === 'closed' ||
+        // What waits in a queue that no account uses any more stays there.
+        (switchesQueues && end?.kind !== 'settled');
+      for (const block of blocks) {
+        const place = `${member} ${userName(user, domain)} ${segmentName(block)}`;
+        const input = { message, index, block, bornMs: message.atMs - agoMs, uncertain };
+        const before = inputs.get(place);
+        if (before === undefined) inputs.set(place, [input]);
+        else before.push(input);
+      }
+    });
+  }
+  return inputs;
+}
+
+/** Whether `later` surely comes after `input`. */
+function comesAfter(later: Input, input: Input): boolean {
+  if (later === input || later.uncertain) return false;
+  const [a, b] = [input.message, later.message];
+  if (a === b) return later.index > input.index;
+  if (a.queue === b.queue && a.instance === b.instance) return b.number > a.number;
+  if (b.atMs <= a.endMs) return false;
+  if (a.end?.kind === 'settled') return true;
+  // Of one queue it is enough that the earlier one is known to be in it.
+  return a.queue === b.queue && a.end?.kind === 'queued' && a.end.reason !== 'apart';
+}
+
+function isHeld({ block, bornMs }: Input, has: { value: number | null; expiresMs: number } | null, { endMs, history }: Played): boolean {
+  const { expiration, value } = block;
+  if (expiration === -1) return has === null;
+  if (has === null) {
+    if (expiration === undefined || expiration === 0) return false;
+    // Clocks that were set forward may have ended it early.
+    const clocksMs = history.faults.has('wall clock') ? 3_700_000 : 0;
+    return bornMs + expiration * 60_000 <= endMs + clocksMs;
+  }
+  if (has.value !== value) return false;
+  if (expiration === 0) return has.expiresMs === Infinity;
+  return expiration === undefined || has.expiresMs > epochMs;
+}

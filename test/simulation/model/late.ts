@@ -1,0 +1,58 @@
+// Promise 8: delays never extend membership, nor do they shorten it by more than they took. Judged at each block that the
+// service applied.
+import { epochMs } from '../world/process-time';
+import type { RequestRecord } from '../world/history';
+import type { Played } from '../world/world';
+
+const minuteMs = 60_000;
+
+export function delays(played: Played): string[] {
+  const found: string[] = [];
+  const born = new Map<number, { bornMs: number; expiration: number | undefined; life: string; queue: string }>();
+  for (const { entries, atMs, instance, life, queue } of played.history.messages)
+    for (const { blocks, agoMs } of entries)
+      for (const { value, expiration } of blocks)
+        born.set(value, { bornMs: atMs - agoMs, expiration, life: `${instance} ${life}`, queue });
+  const jumpsMs = played.plan.actions.reduce((sum, action) => sum + (action.kind === 'wallClock' ? Math.abs(action.byMs) : 0), 0);
+  for (const request of played.history.requests) {
+    for (const actedMs of request.actedMs) {
+      for (const { blocks } of request.users) {
+        for (const { value, expiration } of blocks) {
+          const given = born.get(value);
+          if (given === undefined || given.expiration === undefined || given.expiration <= 0) continue;
+          const sameLife = given.life === `${request.instance} ${request.life}` && !given.queue.startsWith('main') && !given.queue.startsWith('other');
+          const clocksMs = sameLife ? 0 : jumpsMs;
+          const wrong = judge(expiration ?? 0, given.expiration, given.bornMs, request, actedMs, clocksMs);
+          if (wrong === null) continue;
+          found.push(`v${value} in #${request.number}: ${wrong}`);
+        }
+      }
+    }
+    if (found.length > 5) break;
+  }
+  return found;
+}
+
+function judge(
+  sent: number,
+  given: number,
+  bornMs: number,
+  { sentMs, sleptMs }: RequestRecord,
+  actedMs: number,
+  clocksMs: number,
+): string | null {
+  const wantedMs = bornMs + given * minuteMs;
+  const underWayMs = actedMs - sentMs;
+  // A body is made up, its mark is written, and a token may have to be fetched before it leaves.
+  const slackMs = 12_000 + sleptMs + clocksMs + underWayMs;
+  if (sent === -1) {
+    return wantedMs > actedMs + minuteMs + slackMs ? `sent as a removal ${Math.round((wantedMs - actedMs) / 1000)} s before its time` : null;
+  }
+  const untilMs = actedMs + sent * minuteMs;
+  if (sent === 0) return 'sent to last for ever';
+  if (untilMs > wantedMs + minuteMs + slackMs) return `lasts ${Math.round((untilMs - wantedMs) / 1000)} s longer than it should`;
+  if (untilMs < wantedMs - clocksMs - 1_000) return `lasts ${Math.round((wantedMs - untilMs) / 1000)} s less than it should`;
+  return null;
+}
+
+export const epoch = epochMs;

@@ -1,0 +1,29 @@
+// Everything that must hold after a run, whatever happened in it. This folder shares no code with the delivery engine.
+import type { Played } from '../world/world';
+import { bounds } from './bounds';
+import { givenUp } from './given-up';
+import { lastWins } from './last-wins';
+import { delays } from './late';
+import { logins } from './logins';
+import { outcomes } from './outcomes';
+import { quota } from './quota';
+
+export interface Violation {
+  readonly promise: string;
+  readonly text: string;
+}
+
+const promises: readonly (readonly [string, (played: Played) => string[]])[] = [
+  ['bounded, and progress', bounds],
+  ['one outcome for every entry', outcomes],
+  ['never over quota', quota],
+  ['the last one wins', lastWins],
+  ['delays never extend membership', delays],
+  ['ten logins in five minutes', logins],
+  ['what was given up stays here', givenUp],
+];
+
+export function violationsOf(played: Played): Violation[] {
+  const found = promises.flatMap(([promise, check]) => check(played).map((text) => ({ promise, text })));
+  return [...played.history.complaints.map((text) => ({ promise: 'nothing goes wrong inside', text })), ...found];
+}

@@ -1,0 +1,14 @@
+// How the service names users and segments, as its documents tell: two spellings of one are one.
+import type { Block } from '../world/plan';
+
+const deviceDomains = new Set(['idfa', 'aaid', 'sha1udid', 'md5udid', 'openudid']);
+const codes = new Map([10001, 10002, 10003, 10004].map((id) => [`code_${id}`, String(id)]));
+
+export function userName(user: string, domain: string | null): string {
+  const kind = domain === 'sh1udid' ? 'sha1udid' : (domain ?? '');
+  return `${kind}:${deviceDomains.has(kind) ? user.toLowerCase() : user}`;
+}
+
+export function segmentName(block: Block): string {
+  return block.seg_id === undefined ? (codes.get(block.seg_code!.toLowerCase()) ?? block.seg_code!) : String(block.seg_id);
+}

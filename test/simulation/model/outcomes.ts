@@ -1,0 +1,104 @@
+// Promises 1 and 4: one outcome for every entry, true ones, and nothing lost.
+import { poisoned } from '../world/make-plan';
+import type { MessageRecord } from '../world/history';
+import type { Played } from '../world/world';
+
+export function outcomes(played: Played): string[] {
+  const applied = appliedValues(played);
+  const found: string[] = [];
+  const lateOf = new Map<number, string[]>();
+  for (const { value, end } of played.history.late) lateOf.set(value, [...(lateOf.get(value) ?? []), end]);
+  for (const message of played.history.messages) {
+    found.push(...ofMessage(message, applied).map((text) => `message ${message.number} ${text}`));
+    found.push(...lateOutcomes(message, lateOf, played));
+  }
+  found.push(...lateTruth(played, applied), ...counters(played));
+  return found;
+}
+
+/** Values of blocks that the service has taken. */
+function appliedValues({ history }: Played): Set<number> {
+  const values = new Set<number>();
+  for (const { applied, users } of history.requests) {
+    if (!applied) continue;
+    for (const { blocks } of users) for (const { value } of blocks) values.add(value);
+  }
+  return values;
+}
+
+function ofMessage(message: MessageRecord, applied: ReadonlySet<number>): string[] {
+  const { end, entries, orphaned } = message;
+  if (end === null) return orphaned ? [] : ['has no end'];
+  if (end.kind !== 'settled') return [];
+  const found: string[] = [];
+  const { accepted, superseded, expired, rejected } = end;
+  const sum = accepted + superseded + expired + rejected.length;
+  if (sum !== entries.length) found.push(`of ${entries.length} entries has ${sum} ends`);
+  const reached = entries.filter(({ blocks }) => blocks.some(({ value }) => applied.has(value))).length;
+  if (accepted + expired > reached)
+    found.push(`tells ${accepted + expired} delivered, but the service has taken ${reached}`);
+  const late = entries.filter((entry) => mayExpire(entry, message.endMs - message.atMs)).length;
+  if (expired > late) found.push(`tells ${expired} expired, but only ${late} can be`);
+  for (const { index, code } of rejected) {
+    const wrong = wrongRejection(message, index, code);
+    if (wrong !== null) found.push(wrong);
+  }
+  if (new Set(rejected.map(({ index }) => index)).size < rejected.length) found.push('rejects an entry twice');
+  return found;
+}
+
+function mayExpire({ blocks, agoMs }: MessageRecord['entries'][number], waitedMs: number): boolean {
+  // Wall clocks of plans jump by minutes or an hour; what may expire by that is let pass.
+  const most = waitedMs + agoMs + 90_000 + 70_000;
+  return blocks.some(({ expiration }) => expiration !== undefined && expiration > 0 && expiration * 60_000 <= most);
+}
+
+function wrongRejection({ entries, givenUp, durable }: MessageRecord, index: number, code: string): string | null {
+  const entry = entries[index];
+  if (entry === undefined) return `rejects an entry ${index} that it has not`;
+  if (code === 'purged' || code === 'erased') return givenUp.has(index) ? null : `has ${index} ${code}, which nobody asked for`;
+  if (code === 'closed') return durable ? `has ${index} closed though its queue is durable` : null;
+  return entry.user === poisoned ? null : `rejects ${index} (${code}), in which nothing is wrong`;
+}
+
+/** An entry whose message ended early ends once more, later; one whose message told its end never does. */
+function lateOutcomes(message: MessageRecord, lateOf: ReadonlyMap<number, string[]>, { history }: Played): string[] {
+  const found: string[] = [];
+  const { end, entries, orphaned } = message;
+  const early = orphaned || end?.kind === 'queued' || end?.kind === 'parked';
+  const killed = history.faults.has('crash');
+  entries.forEach(({ blocks }, index) => {
+    const told = lateOf.get(blocks[0]!.value) ?? [];
+    const where = `entry ${index} of message ${message.number}`;
+    if (told.length > 0 && !early && !(end?.kind === 'failed' && end.code === 'closed'))
+      found.push(`${where} is told twice: by its message and late`);
+    // A process that dies may have told what its log does not know it told.
+    if (told.length > 1 && !killed) found.push(`${where} is told late ${told.length} times`);
+  });
+  return found;
+}
+
+function lateTruth({ history }: Played, applied: ReadonlySet<number>): string[] {
+  const found: string[] = [];
+  const byFirst = new Map(history.messages.flatMap(({ entries }) => entries.map((entry) => [entry.blocks[0]!.value, entry])));
+  for (const { value, end, code } of history.late) {
+    const entry = byFirst.get(value);
+    if (entry === undefined) found.push(`a late outcome of v${value}, which nobody handed in`);
+    else if ((end === 'accepted' || end === 'expired') && !entry.blocks.some((block) => applied.has(block.value)))
+      found.push(`v${value} is told ${end}, but the service has never taken it`);
+    else if (end === 'rejected' && code !== 'purged' && code !== 'erased' && entry.user !== poisoned)
+      found.push(`v${value} is told rejected (${code}), in which nothing is wrong`);
+  }
+  return found;
+}
+
+/** The counters always add up to the input. */
+function counters({ instances }: Played): string[] {
+  return instances.flatMap(({ index, engines }) =>
+    engines.flatMap(({ member, counters: { taken, accepted, superseded, expired, rejected, waiting } }) =>
+      taken === accepted + superseded + expired + rejected + waiting && waiting >= 0
+        ? []
+        : [`i${index} counts for member ${member}: ${JSON.stringify({ taken, accepted, superseded, expired, rejected, waiting })}`],
+    ),
+  );
+}
