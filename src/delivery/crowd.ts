@@ -181,7 +181,7 @@ export class Crowd {
     if (absorbed === null) return;
     cell.absorbed = null;
     for (const older of absorbed) {
-      if (older.again && end === 'rejected') {
+      if (older.again && !older.rejected && end === 'rejected') {
         // It was reported before and is to be sent once more; the newer one that failed changes nothing in that.
         older.state = 'waiting';
         continue;
