@@ -46,7 +46,8 @@ function removals({ plan, history }: Played): string[] {
   for (const { users, actedMs } of history.requests)
     for (const { blocks } of users) for (const { value } of blocks) if (!acted.has(value)) acted.set(value, actedMs[0] ?? Infinity);
   const found: string[] = [];
-  for (const { entries, atMs, number } of history.messages) {
+  for (const { entries, atMs, number, end } of history.messages) {
+    if (end?.kind === 'failed') continue;
     for (const { blocks } of entries) {
       if (blocks[0]!.expiration !== -1) continue;
       const tookMs = (acted.get(blocks[0]!.value) ?? Infinity) - atMs;

@@ -54,6 +54,8 @@ function inputsByPlace({ history, plan }: Played): Map<string, Input[]> {
         givenUp.has(index) ||
         end?.kind === 'failed' ||
         rejected.get(index) === 'closed' ||
+        // An order to give up what other machines keep reaches them when they can be reached.
+        (end?.kind === 'queued' && end.reason === 'apart' && history.giveUps.some((one) => one.member === member)) ||
         // What waits in a queue that no account uses any more stays there.
         (switchesQueues && end?.kind !== 'settled');
       for (const block of blocks) {

@@ -349,9 +349,14 @@ class SenderOutbox implements Outbox {
   }
 
   async close(): Promise<void> {
-    if (this.#isOpen) this.log.database.connect(this.log.user.instance, -1);
-    this.#isOpen = false;
+    const end = (): void => {
+      if (this.#isOpen) this.log.database.connect(this.log.user.instance, -1);
+      this.#isOpen = false;
+    };
+    end();
     await this.#last.catch(() => undefined);
+    // It may have been opened meanwhile.
+    end();
   }
 
   async #carryOut(commit: Commit): Promise<void> {

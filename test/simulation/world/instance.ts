@@ -60,8 +60,6 @@ export class Instance {
   private readonly accounts = new Map<string, RunningAccount>();
   private readonly nodes = new Map<string, RunningNode>();
   private crashPlan: { port: Port; calls: number; when: 'before' | 'after'; downMs: number } | null = null;
-  /** How often it became the sender, by member. */
-  private readonly terms = new Map<number, number>();
   /** Calls of ports under way, and for how long it slept with some. */
   private calls = 0;
   private lastSleep = { endMs: -Infinity, forMs: 0 };
@@ -174,18 +172,18 @@ export class Instance {
 
   private caller(state: AccountState) {
     const { life, time, index } = this;
+    const lease = (member: number) => this.outside.database(state.database).store(String(member)).lease;
     return {
       instance: index,
       life,
       time,
       diesAt: this.diesAt(life),
-      term: () => `${index}.${life}.${this.terms.get(state.member) ?? 0}`,
+      term: () => `${index}.${life}.${state.queue === 'shared' ? lease(state.member).epoch : ''}`,
       sleptMs: () => (this.outside.world.nowMs - this.lastSleep.endMs < 45_000 ? this.lastSleep.forMs : 0),
       leaseOk: (member: number): boolean | null => {
         if (state.queue !== 'shared') return null;
-        const { lease } = this.outside.database(state.database).store(String(member));
-        const name = lease.holder?.name ?? null;
-        return name === `i${index}.${life}` && lease.expiresAtMs > epochMs + this.outside.world.nowMs;
+        const { holder, expiresAtMs } = lease(member);
+        return holder?.name === `i${index}.${life}` && expiresAtMs > epochMs + this.outside.world.nowMs;
       },
     };
   }
@@ -311,9 +309,7 @@ export class Instance {
         },
       }),
       log: (level, text) => {
-        if (!time.alive) return;
-        this.history.tell(`i${this.index} ${level}: ${text}`);
-        if (text.endsWith('sends now.')) this.terms.set(member, (this.terms.get(member) ?? 0) + 1);
+        if (time.alive) this.history.tell(`i${this.index} ${level}: ${text}`);
       },
     };
   }
