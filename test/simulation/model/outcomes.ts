@@ -1,6 +1,7 @@
 // Promises 1 and 4: one outcome for every entry, true ones, and nothing lost.
 import { poisoned } from '../world/make-plan';
 import type { MessageRecord } from '../world/history';
+import type { Entry } from '../world/plan';
 import type { Played } from '../world/world';
 
 export function outcomes(played: Played): string[] {
@@ -9,7 +10,7 @@ export function outcomes(played: Played): string[] {
   const lateOf = new Map<number, string[]>();
   for (const { value, end } of played.history.late) lateOf.set(value, [...(lateOf.get(value) ?? []), end]);
   for (const message of played.history.messages) {
-    found.push(...ofMessage(message, applied).map((text) => `message ${message.number} ${text}`));
+    found.push(...ofMessage(message, applied, played).map((text) => `message ${message.number} ${text}`));
     found.push(...lateOutcomes(message, lateOf, played));
   }
   found.push(...lateTruth(played, applied), ...counters(played));
@@ -26,7 +27,7 @@ function appliedValues({ history }: Played): Set<number> {
   return values;
 }
 
-function ofMessage(message: MessageRecord, applied: ReadonlySet<number>): string[] {
+function ofMessage(message: MessageRecord, applied: ReadonlySet<number>, played: Played): string[] {
   const { end, entries, orphaned } = message;
   if (end === null) return orphaned ? [] : ['has no end'];
   if (end.kind !== 'settled') return [];
@@ -40,7 +41,7 @@ function ofMessage(message: MessageRecord, applied: ReadonlySet<number>): string
   const late = entries.filter((entry) => mayExpire(entry, message.endMs - message.atMs)).length;
   if (expired > late) found.push(`tells ${expired} expired, but only ${late} can be`);
   for (const { index, code } of rejected) {
-    const wrong = wrongRejection(message, index, code);
+    const wrong = wrongRejection(message, index, code, played);
     if (wrong !== null) found.push(wrong);
   }
   if (new Set(rejected.map(({ index }) => index)).size < rejected.length) found.push('rejects an entry twice');
@@ -53,12 +54,31 @@ function mayExpire({ blocks, agoMs }: MessageRecord['entries'][number], waitedMs
   return blocks.some(({ expiration }) => expiration !== undefined && expiration > 0 && expiration * 60_000 <= most);
 }
 
-function wrongRejection({ entries, givenUp, durable }: MessageRecord, index: number, code: string): string | null {
+function wrongRejection(
+  { entries, givenUp, durable }: MessageRecord,
+  index: number,
+  code: string,
+  played: Played,
+): string | null {
   const entry = entries[index];
   if (entry === undefined) return `rejects an entry ${index} that it has not`;
   if (code === 'purged' || code === 'erased') return givenUp.has(index) ? null : `has ${index} ${code}, which nobody asked for`;
   if (code === 'closed') return durable ? `has ${index} closed though its queue is durable` : null;
-  return entry.user === poisoned ? null : `rejects ${index} (${code}), in which nothing is wrong`;
+  return mayBeRejected(entry, played) ? null : `rejects ${index} (${code}), in which nothing is wrong`;
+}
+
+/** Something was accepted between two refusals of a body with it: more than that nobody can know. */
+function mayBeRejected({ user, blocks }: Entry, { history }: Played): boolean {
+  if (user === poisoned) return true;
+  const values = new Set(blocks.map(({ value }) => value));
+  const refused = history.requests.filter(
+    ({ answer, users }) => answer === 'bodyRefused' && users.some((one) => one.blocks.some(({ value }) => values.has(value))),
+  );
+  const [first, last] = [refused[0], refused.at(-1)];
+  if (first === undefined || last === undefined) return false;
+  return history.requests.some(
+    ({ answer, sentMs, settledMs }) => answer === 'accepted' && sentMs >= first.settledMs && settledMs <= last.settledMs,
+  );
 }
 
 /** An entry whose message ended early ends once more, later; one whose message told its end never does. */
@@ -80,7 +100,8 @@ function lateOutcomes(message: MessageRecord, lateOf: ReadonlyMap<number, string
   return found;
 }
 
-function lateTruth({ history }: Played, applied: ReadonlySet<number>): string[] {
+function lateTruth(played: Played, applied: ReadonlySet<number>): string[] {
+  const { history } = played;
   const found: string[] = [];
   const byFirst = new Map(history.messages.flatMap(({ entries }) => entries.map((entry) => [entry.blocks[0]!.value, entry])));
   for (const { value, end, code } of history.late) {
@@ -88,7 +109,7 @@ function lateTruth({ history }: Played, applied: ReadonlySet<number>): string[] 
     if (entry === undefined) found.push(`a late outcome of v${value}, which nobody handed in`);
     else if ((end === 'accepted' || end === 'expired') && !entry.blocks.some((block) => applied.has(block.value)))
       found.push(`v${value} is told ${end}, but the service has never taken it`);
-    else if (end === 'rejected' && code !== 'purged' && code !== 'erased' && entry.user !== poisoned)
+    else if (end === 'rejected' && code !== 'purged' && code !== 'erased' && !mayBeRejected(entry, played))
       found.push(`v${value} is told rejected (${code}), in which nothing is wrong`);
   }
   return found;

@@ -51,6 +51,8 @@ export interface RequestRecord {
   readonly member: number;
   readonly instance: number;
   readonly life: number;
+  /** Of a queue that outlives the process. */
+  readonly durable: boolean;
   readonly term: string;
   readonly sentMs: number;
   readonly fate: string;

@@ -113,6 +113,8 @@ export class Instance {
     this.outside.processDied(this.index);
     this.accounts.clear();
     this.nodes.clear();
+    for (const request of this.history.requests)
+      if (request.instance === this.index && !request.durable) request.doneMs = Math.min(request.doneMs, this.outside.world.nowMs);
     for (const message of this.history.messages)
       if (message.instance === this.index && message.end === null) message.orphaned = true;
     this.outside.world.after(downMs, () => {
@@ -178,6 +180,7 @@ export class Instance {
       life,
       time,
       diesAt: this.diesAt(life),
+      durable: state.queue !== 'memory',
       term: () => `${index}.${life}.${state.queue === 'shared' ? lease(state.member).epoch : ''}`,
       sleptMs: () => (this.outside.world.nowMs - this.lastSleep.endMs < 45_000 ? this.lastSleep.forMs : 0),
       leaseOk: (member: number): boolean | null => {

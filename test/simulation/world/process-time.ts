@@ -17,6 +17,7 @@ export class ProcessTime implements Clock {
   #suspendedMs = 0;
   /** What came while it was asleep. */
   #late: (() => void)[] = [];
+  readonly #whenDead = new Set<() => void>();
 
   constructor(
     private readonly world: VirtualTime,
@@ -92,8 +93,16 @@ export class ProcessTime implements Clock {
     for (const call of this.#late.splice(0)) this.world.after(0, () => this.run(call));
   }
 
+  /** Calls when it dies, unless it is cancelled before. */
+  whenDead(call: () => void): () => void {
+    this.#whenDead.add(call);
+    return () => void this.#whenDead.delete(call);
+  }
+
   die(): void {
     this.#alive = false;
+    for (const call of this.#whenDead) call();
+    this.#whenDead.clear();
     this.#late = [];
     this.timers = 0;
   }

@@ -38,6 +38,8 @@ export interface Caller {
   /** Whether the database knows it as the member's sender; null where queues are not shared. */
   readonly leaseOk: (member: number) => boolean | null;
   readonly sleptMs: () => number;
+  /** Whether its queue outlives it. */
+  readonly durable: boolean;
   /** Names what has sent without a break: a process, and within it the time that it was the sender. */
   readonly term: () => string;
   /** Dies at this call if the plan says so; true when it has. */
@@ -114,7 +116,13 @@ export class SimService {
     this.history.requests.push(record);
     this.history.tell(`i${caller.instance} posts #${record.number} to member ${this.member}: ${brief(record.users)}`);
     const call = callOf('post', 'rt-segment', body, token);
-    const act = (refusal?: Reply): Reply => this.act(record, call, refusal);
+    const act = (refusal?: Reply): Reply => {
+      // Of a queue in memory nobody knows after a crash what was on its way, so nothing is.
+      if (!caller.durable && !caller.time.alive) {
+        return errorReply(500, 'SYSTEM', 'gone');
+      }
+      return this.act(record, call, refusal);
+    };
     if (caller.diesAt('network', 'after')) {
       // The request has left all the same.
       this.world.after(this.dice.next() * mostLateMs, () => void act());
@@ -130,13 +138,14 @@ export class SimService {
     });
   }
 
-  private record(body: string, { instance, life, term, leaseOk, sleptMs }: Caller, fate: string): RequestRecord {
+  private record(body: string, { instance, life, durable, term, leaseOk, sleptMs }: Caller, fate: string): RequestRecord {
     const parsed = JSON.parse(body) as { rt_segment: { user_id: string; domain?: string; seg_block: SentUser['blocks'] }[] };
     return {
       number: this.history.requests.length,
       member: this.member,
       instance,
       life,
+      durable,
       term: term(),
       sentMs: this.world.nowMs,
       fate,
@@ -202,7 +211,18 @@ export class SimService {
         world.after(this.wayMs(), () => caller.time.run(() => answer(given)));
       };
       const there = (call: () => void): void => void world.after(this.wayMs(), call);
-      const late = (call: () => void): void => void world.after(timeoutMs + dice.next() * (mostLateMs - 1), call);
+      // Late is counted from when nobody waits any more: from the time-out, or the end of the process.
+      const late = (call: () => void): void => {
+        const lateMs = dice.next() * (mostLateMs - 1);
+        const givenUp = world.after(timeoutMs, () => {
+          forget();
+          world.after(lateMs, call);
+        });
+        const forget = caller.time.whenDead(() => {
+          givenUp();
+          world.after(lateMs, call);
+        });
+      };
       const gone = (): void => {
         if (record !== null) record.doneMs = world.nowMs;
       };
