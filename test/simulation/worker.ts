@@ -1,6 +1,8 @@
 // A process of its own that runs the seeds it is handed, for `npm run simulate -- --seeds N` and `--bugs`.
-import { runSeeds } from './many-seeds';
+import type { Bug } from './bugs/bug';
 import { bugs } from './bugs/bugs';
+import { runSeeds, type Summary } from './many-seeds';
+import { runSeed } from './run-seed';
 
 export type Task =
   | { readonly kind: 'seeds'; readonly from: number; readonly count: number }
@@ -12,10 +14,17 @@ process.on('message', (task: Task) => {
 
 async function work(task: Task): Promise<unknown> {
   if (task.kind === 'seeds') return runSeeds(task.from, task.count);
-  const takeOut = bugs.find(({ name }) => name === task.name)!.putIn();
-  try {
-    return await runSeeds(task.from, task.count, true);
-  } finally {
+  return findBug(bugs.find(({ name }) => name === task.name)!, task);
+}
+
+/** The first seed that breaks by the bug, and not without it. */
+async function findBug({ putIn }: Bug, { from, count }: Task): Promise<Summary> {
+  for (let seed = from; ;) {
+    const takeOut = putIn();
+    const found = await runSeeds(seed, from + count - seed, true);
     takeOut();
+    const [failed] = found.failed;
+    if (failed === undefined || (await runSeed(failed.seed)).violations.length === 0) return found;
+    seed = failed.seed + 1;
   }
 }

@@ -5,6 +5,8 @@ import type { Login } from '../../../src/service/login';
 import type { AuthOutcome, PostOutcome } from '../../../src/service/outcome';
 import type { Caller, SimService } from './service';
 
+const heldBack = { kind: 'passing', ambiguous: false, code: 'held_back', message: 'nothing was sent' } as const;
+
 export class SimClient {
   readonly #gate: CallGate;
 
@@ -16,8 +18,11 @@ export class SimClient {
     this.#gate = new CallGate(maxConcurrent);
   }
 
-  post(body: string, token: string): Promise<PostOutcome> {
-    return this.#gate.run(() => this.service.post(body, token, this.caller));
+  /** `mayLeave` is asked right before the request is written. */
+  post(body: string, token: string, mayLeave = (): boolean => true): Promise<PostOutcome> {
+    return this.#gate.run(() =>
+      mayLeave() ? this.service.post(body, token, this.caller) : Promise.resolve(heldBack),
+    );
   }
 
   authenticate(login: Login): Promise<AuthOutcome> {

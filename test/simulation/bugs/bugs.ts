@@ -1,0 +1,9 @@
+// All bugs that the simulation has to find.
+import type { Bug } from './bug';
+import { orderBugs } from './order-bugs';
+import { outcomeBugs } from './outcome-bugs';
+import { quotaBugs } from './quota-bugs';
+import { readingBugs } from './reading-bugs';
+import { sharedBugs } from './shared-bugs';
+
+export const bugs: readonly Bug[] = [...readingBugs, ...quotaBugs, ...outcomeBugs, ...orderBugs, ...sharedBugs];
