@@ -34,6 +34,7 @@ export class Database {
   readonly connections = new Map<number, number>();
   /** Writes that wait for the standby, in order. */
   #waiting: (() => void)[] = [];
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly world: VirtualTime,
@@ -58,6 +59,13 @@ export class Database {
   stateFor(instance: number): DatabaseState {
     const way = this.ways.get(instance) ?? 'well';
     return way === 'well' ? this.state : way;
+  }
+
+  /** As writers of one row wait for each other. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
   }
 
   waits(write: () => void): void {
@@ -150,7 +158,21 @@ class DatabaseLog implements SharedLog {
     getMeta: (key: string): Promise<string | null> => this.call(() => this.store.rows.getMeta(key)),
     setMeta: (key: string, value: string): Promise<void> =>
       this.call(() => this.store.rows.setMeta(key, value), { writes: true }),
+    replaceMeta: (key: string, before: string | null, value: string): Promise<boolean> =>
+      this.call(() => this.database.inTurn(() => this.replaceMeta(key, before, value)), { writes: true }),
   };
+
+  private async replaceMeta(key: string, before: string | null, value: string): Promise<boolean> {
+    const { rows } = this.store;
+    if ((await rows.getMeta(key)) !== before) return false;
+    await rows.setMeta(key, value);
+    return true;
+  }
+
+  /** By the database's clock. */
+  nowMs(): number {
+    return epochMs + this.database.world.nowMs;
+  }
 
   adoptMail(instance: Instance, epoch: number): Promise<void> {
     const adopt = (): void => {

@@ -90,7 +90,7 @@ class Maker {
     const accounts: AccountPlan[] = [];
     for (const { id: member } of members) {
       for (let i = 0; i < count; i += 1) {
-        const username = dice.chance(0.5) ? `login${member}` : `login${member}${i}`;
+        const username = dice.pick(['login', `login${member}`, `login${member}`, `login${member}${i}`, `login${member}${i}`]);
         accounts.push({ id: `a${member}${i}`, member, username, connection: dice.pick(['c', 'c', 'd']) });
       }
     }

@@ -293,7 +293,7 @@ export class SimService {
     const act = (refusal?: Reply): Reply => {
       const refused = this.refusedLogins.has(username) ? errorReply(200, 'NOAUTH', 'No match found for user/pass') : refusal;
       if (refused !== undefined) return refused;
-      this.history.logins.push({ username: `${this.member} ${username}`, atMs: this.world.nowMs });
+      this.history.logins.push({ username, atMs: this.world.nowMs });
       return this.#service.act(call);
     };
     if (caller.diesAt('network', 'before')) return never();
