@@ -49,12 +49,15 @@ export const outcomeBugs: readonly Bug[] = [
   bug('a paused queue sends on', () =>
     replaced(Engine, 'pause', () => () => undefined),
   ),
-  bug('a message is told its end twice', () =>
+  bug('a message that ended at queued is told once more when its entries end', () => [
+    replacedGetter(Ticket, 'isOpen', () => function () {
+      return this.open > 0;
+    }),
     replaced(Ticket, 'end', () => function (end) {
       this.ended = true;
       this.onEnd(end);
     }),
-  ),
+  ]),
   bug('an entry counts as ended twice', () =>
     replaced(Reports, 'entryEnded', (original) => function (item) {
       original.call(this, item);

@@ -1,11 +1,33 @@
-// What was purged or erased, and told to be so, does not leave any more.
+// What was purged or erased, and told to be so, does not leave any more; and nothing leaves a queue that is paused.
 import type { Played } from '../world/world';
 import { userName } from './names';
 
 /** A request that was made up before may have had to wait for its mark and for a token. */
 const slackMs = 16_000;
 
-export function givenUp({ history }: Played): string[] {
+export function givenUp(played: Played): string[] {
+  return [...givenUpStays(played), ...pausedStays(played)];
+}
+
+/** Of a queue of this process alone; the whole queue's pause takes its way over the database. */
+function pausedStays({ history, plan }: Played): string[] {
+  const local = new Set(plan.setup.members.filter(({ queue }) => queue !== 'shared').map(({ id }) => id));
+  const isQuiet = !plan.actions.some(({ kind }) => kind === 'accounts' || kind === 'removeNode' || kind === 'freeze' || kind === 'suspend');
+  if (!isQuiet) return [];
+  const found: string[] = [];
+  history.orders.forEach(({ asks, member, life, atMs }, at) => {
+    if (asks !== 'pause' || !local.has(member)) return;
+    const isEnd = (order: (typeof history.orders)[number]): boolean => order.member === member && (order.asks === 'resume' || order.life !== life);
+    const untilMs = history.orders.slice(at + 1).find(isEnd)?.atMs ?? atMs;
+    const sent = history.requests.find(
+      (request) => request.member === member && request.life === life && request.sentMs > atMs + slackMs && request.sentMs < untilMs,
+    );
+    if (sent !== undefined) found.push(`#${sent.number} leaves though the queue was paused at ${(atMs / 1000).toFixed(3)} s`);
+  });
+  return found;
+}
+
+function givenUpStays({ history }: Played): string[] {
   const found: string[] = [];
   const goneMs = new Map<number, number>();
   const tell = (values: readonly { readonly value: number }[], atMs: number): void => {

@@ -13,7 +13,7 @@ export function outcomes(played: Played): string[] {
     found.push(...ofMessage(message, applied, played).map((text) => `message ${message.number} ${text}`));
     found.push(...lateOutcomes(message, lateOf, played));
   }
-  found.push(...lateTruth(played, applied), ...counters(played));
+  found.push(...toldNever(played, lateOf), ...lateTruth(played, applied), ...counters(played));
   return found;
 }
 
@@ -97,6 +97,21 @@ function lateOutcomes(message: MessageRecord, lateOf: ReadonlyMap<number, string
     const inBothPlaces = history.faults.has('purge') || history.faults.has('erase');
     if (told.length > 1 && !killed && !(inBothPlaces && end?.kind === 'queued' && end.reason === 'apart')) found.push(`${where} is told late ${told.length} times`);
   });
+  return found;
+}
+
+/** Nothing that a node has to hear late is missing, where nothing came between: no crash, no queue in another place. */
+function toldNever(played: Played, lateOf: ReadonlyMap<number, string[]>): string[] {
+  const { history, plan, restedMs } = played;
+  const disturbs = plan.actions.some(({ kind }) => kind === 'accounts' || kind === 'removeNode' || kind === 'erase' || kind === 'database');
+  if (disturbs || history.faults.has('crash') || restedMs === Infinity) return [];
+  const found: string[] = [];
+  for (const { end, entries, number, durable } of history.messages) {
+    if (end?.kind !== 'queued' && !(end?.kind === 'parked' && durable)) continue;
+    entries.forEach(({ blocks }, index) => {
+      if (!lateOf.has(blocks[0]!.value)) found.push(`entry ${index} of message ${number} has no outcome, early or late`);
+    });
+  }
   return found;
 }
 

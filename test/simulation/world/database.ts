@@ -72,6 +72,10 @@ export class Database {
     this.#waiting.push(write);
   }
 
+  get isBroken(): boolean {
+    return this.state !== 'well' || [...this.ways.values()].some((way) => way !== 'well');
+  }
+
   get standbyIsLost(): boolean {
     return this.state === 'standbyLost';
   }

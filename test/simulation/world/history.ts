@@ -95,6 +95,14 @@ export interface GiveUpRecord {
   doneMs: number;
 }
 
+export interface OrderRecord {
+  readonly instance: number;
+  readonly life: number;
+  readonly member: number;
+  readonly asks: string;
+  readonly atMs: number;
+}
+
 export class History {
   readonly log: string[] = [];
   readonly messages: MessageRecord[] = [];
@@ -102,6 +110,7 @@ export class History {
   readonly requests: RequestRecord[] = [];
   readonly logins: LoginRecord[] = [];
   readonly giveUps: GiveUpRecord[] = [];
+  readonly orders: OrderRecord[] = [];
   /** Found while it happened. */
   readonly complaints: string[] = [];
   readonly faults = new Map<string, number>();

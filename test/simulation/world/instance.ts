@@ -49,6 +49,8 @@ interface NodeState extends NodePlan {
 }
 
 const origin = 'https://service.test';
+/** What is in flight when nodes close has so long, and a moment more for a commit and a token. */
+const closeMs = 6_000;
 
 export class Instance {
   life = 0;
@@ -60,6 +62,9 @@ export class Instance {
   private readonly accounts = new Map<string, RunningAccount>();
   private readonly nodes = new Map<string, RunningNode>();
   private crashPlan: { port: Port; calls: number; when: 'before' | 'after'; downMs: number } | null = null;
+  /** By member: until when what leaves is a node's; Infinity while there is one. */
+  private readonly heldUntilMs = new Map<number, number>();
+  private closedMs = 0;
   /** Calls of ports under way, and for how long it slept with some. */
   private calls = 0;
   private lastSleep = { endMs: -Infinity, forMs: 0 };
@@ -164,6 +169,14 @@ export class Instance {
     this.time.wake();
   }
 
+  /** Some node uses an account of the member, or has until a moment ago: what is under way then may still leave. */
+  private isHeld(member: number): boolean {
+    const uses = ({ account }: RunningNode): boolean => account?.state.member === member;
+    if ([...this.nodes.values()].some(uses)) this.heldUntilMs.set(member, Infinity);
+    else if (this.heldUntilMs.get(member) === Infinity) this.heldUntilMs.set(member, this.closedMs + closeMs);
+    return this.outside.world.nowMs <= (this.heldUntilMs.get(member) ?? Infinity);
+  }
+
   private user(life: number) {
     const diesAt = this.diesAt(life);
     const busy = (by: 1 | -1): void => {
@@ -181,6 +194,7 @@ export class Instance {
       time,
       diesAt: this.diesAt(life),
       durable: state.queue !== 'memory',
+      isHeld: () => this.isHeld(state.member),
       term: () => `${index}.${life}.${state.queue === 'shared' ? lease(state.member).epoch : ''}`,
       sleptMs: () => (this.outside.world.nowMs - this.lastSleep.endMs < 45_000 ? this.lastSleep.forMs : 0),
       leaseOk: (member: number): boolean | null => {
@@ -243,6 +257,7 @@ export class Instance {
       this.accounts.delete(id);
       if (account !== undefined) closing.push(account.holder.close());
     }
+    this.closedMs = this.outside.world.nowMs;
     await new Promise<void>((resolve) => {
       const cancel = this.time.after(15_000, () => {
         this.history.complain(`i${this.index}: closing took longer than Node-RED waits`);
@@ -337,6 +352,7 @@ export class Instance {
       if (info === undefined) return;
       this.history.tell(`i${this.index} operator: ${asks} member ${member}`);
       this.history.fault(asks);
+      this.history.orders.push({ instance: this.index, life: this.life, member, asks, atMs: this.outside.world.nowMs });
       if (asks === 'purge') this.giveUp(member, null, info.engine.purge());
       else if (asks === 'retry') this.engines.retry(info.key);
       else info.engine[asks]();
@@ -394,7 +410,7 @@ class RunningNode {
     private readonly instance: number,
     private readonly life: number,
     private readonly plan: NodePlan,
-    private readonly account: RunningAccount | null,
+    readonly account: RunningAccount | null,
     private readonly outside: Outside,
     private readonly wall: { readonly offsetMs: number },
   ) {

@@ -332,7 +332,7 @@ class Maker {
     });
     switch (this.dice.pick(['pause', 'pausePurge', 'purge', 'flush', 'retry'] as const)) {
       case 'pause':
-        return [ask('pause'), ask('resume', atMs + forMs)];
+        return [ask('pause'), ask('resume', atMs + this.dice.pick([forMs, 24_000]))];
       case 'pausePurge':
         return [ask('pause'), ask('purge', atMs + 1_000), ask('resume', atMs + 18_000)];
       case 'purge':

@@ -38,6 +38,8 @@ export interface Caller {
   /** Whether the database knows it as the member's sender; null where queues are not shared. */
   readonly leaseOk: (member: number) => boolean | null;
   readonly sleptMs: () => number;
+  /** Whether an account holds the member's queue, or has until a moment ago. */
+  readonly isHeld: () => boolean;
   /** Whether its queue outlives it. */
   readonly durable: boolean;
   /** Names what has sent without a break: a process, and within it the time that it was the sender. */
@@ -113,6 +115,7 @@ export class SimService {
     const fate = this.fate();
     const record = this.record(body, caller, fate);
     if (caller.diesAt('network', 'before')) return never();
+    if (!caller.isHeld()) this.history.complain(`#${record.number} leaves i${caller.instance} though no account holds the queue of member ${this.member}`);
     this.history.requests.push(record);
     this.history.tell(`i${caller.instance} posts #${record.number} to member ${this.member}: ${brief(record.users)}`);
     const call = callOf('post', 'rt-segment', body, token);
@@ -297,9 +300,9 @@ export class SimService {
       return this.#service.act(call);
     };
     if (caller.diesAt('network', 'before')) return never();
-    // Only calls that carry a token learn that it is dead.
+    // Only calls that carry a token learn that it is dead; and a login that something on the way makes twice is not the client's.
     const drawn = this.fate();
-    const fate = drawn === 'deadToken' ? 'well' : drawn;
+    const fate = drawn === 'deadToken' ? 'well' : drawn === 'twice' ? 'late' : drawn;
     return this.carry(caller, fate, null, act).then((answer) =>
       'lost' in answer ? lostOutcome(answer.lost) : readAuthReply(asHttp(answer.reply), caller.time.wallMs()),
     );

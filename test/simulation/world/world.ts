@@ -149,6 +149,10 @@ export class World {
     return true;
   }
 
+  private isNamed(database: string): boolean {
+    return this.plan.setup.members.some(({ id }) => this.isUsed(database, String(id)));
+  }
+
   /** Whether an account keeps this member's queue in that database now. */
   private isUsed(database: string, member: string): boolean {
     return this.instances.some(({ accountStates }) =>
@@ -203,6 +207,7 @@ export class World {
     this.history.fault(`database ${how}`);
     database.change(how, instance);
     this.time.after(forMs, () => {
+      if (!this.isNamed('main')) return;
       this.history.tell('the database is well');
       database.change('well', instance);
       if (instance !== null) database.change('well', null);
@@ -266,7 +271,9 @@ export class World {
       service.state = 'well';
       service.refusedLogins.clear();
     }
-    for (const database of this.databases.values()) {
+    for (const [name, database] of this.databases) {
+      // One that the accounts have left since it failed may never come back.
+      if (database.isBroken && !this.isNamed(name)) continue;
       for (const instance of database.ways.keys()) database.change('well', instance);
       database.change('well', null);
     }
