@@ -3,6 +3,7 @@ import { poisoned } from '../world/make-plan';
 import type { MessageRecord } from '../world/history';
 import type { Entry } from '../world/plan';
 import type { Played } from '../world/world';
+import { userName } from './names';
 
 export function outcomes(played: Played): string[] {
   const applied = appliedValues(played);
@@ -68,11 +69,12 @@ function wrongRejection(
 }
 
 /** Something was accepted between two refusals of a body with it: more than that nobody can know. */
-function mayBeRejected({ user, blocks }: Entry, { history }: Played): boolean {
+function mayBeRejected({ user, domain }: Entry, { history }: Played): boolean {
   if (user === poisoned) return true;
-  const values = new Set(blocks.map(({ value }) => value));
+  // An entry that is replaced shares the end of what replaced it.
+  const name = userName(user, domain);
   const refused = history.requests.filter(
-    ({ answer, users }) => answer === 'bodyRefused' && users.some((one) => one.blocks.some(({ value }) => values.has(value))),
+    ({ answer, users }) => answer === 'bodyRefused' && users.some((one) => userName(one.user, one.domain) === name),
   );
   const [first, last] = [refused[0], refused.at(-1)];
   if (first === undefined || last === undefined) return false;
@@ -106,8 +108,8 @@ function toldNever(played: Played, lateOf: ReadonlyMap<number, string[]>): strin
   const disturbs = plan.actions.some(({ kind }) => kind === 'accounts' || kind === 'removeNode' || kind === 'erase' || kind === 'database');
   if (disturbs || history.faults.has('crash') || restedMs === Infinity) return [];
   const found: string[] = [];
-  for (const { end, entries, number, durable } of history.messages) {
-    if (end?.kind !== 'queued' && !(end?.kind === 'parked' && durable)) continue;
+  for (const { end, entries, number } of history.messages) {
+    if (end?.kind !== 'queued') continue;
     entries.forEach(({ blocks }, index) => {
       if (!lateOf.has(blocks[0]!.value)) found.push(`entry ${index} of message ${number} has no outcome, early or late`);
     });

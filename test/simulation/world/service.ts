@@ -114,7 +114,7 @@ export class SimService {
   post(body: string, token: string, caller: Caller): Promise<PostOutcome> {
     const fate = this.fate();
     const record = this.record(body, caller, fate);
-    if (caller.diesAt('network', 'before')) return never();
+    if (!caller.time.alive || caller.diesAt('network', 'before')) return never();
     if (!caller.isHeld()) this.history.complain(`#${record.number} leaves i${caller.instance} though no account holds the queue of member ${this.member}`);
     this.history.requests.push(record);
     this.history.tell(`i${caller.instance} posts #${record.number} to member ${this.member}: ${brief(record.users)}`);

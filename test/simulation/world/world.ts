@@ -335,7 +335,8 @@ export class World {
   private endOf({ index, engines, time }: Instance): InstanceEnd {
     const list = engines.list();
     let connections = 0;
-    for (const database of this.databases.values()) connections += database.connections.get(index) ?? 0;
+    for (const database of this.databases.values())
+      if (!database.isBroken) connections += database.connections.get(index) ?? 0;
     return {
       index,
       engines: list.map(({ member, queue, engine }) => {
