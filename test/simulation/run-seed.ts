@@ -1,5 +1,8 @@
 // One seed, from its plan to what was wrong with it. The same seed always gives the same.
 import { createHash } from 'node:crypto';
+import { bugInPlace } from './bugs/bug';
+import { growthViolations, isGrowthSeed } from './growth';
+import { growthOf } from './growth-runner';
 import { violationsOf, type Violation } from './model/model';
 import { makePlan } from './world/make-plan';
 import type { Plan } from './world/plan';
@@ -20,7 +23,14 @@ let unhandled: unknown[] = [];
 process.on('unhandledRejection', (error) => unhandled.push(error));
 
 export function runSeed(seed: number): Promise<Result> {
-  return runPlan(makePlan(seed));
+  return isGrowthSeed(seed) ? runGrowthSeed(seed) : runPlan(makePlan(seed));
+}
+
+async function runGrowthSeed(seed: number): Promise<Result> {
+  const grown = await growthOf(seed, bugInPlace());
+  const { log, events, growth } = grown;
+  const worst = new Map([['growth of work for twice the entries of a user', growth]]);
+  return { seed, plan: { ...makePlan(seed), shape: 'growth', actions: [] }, violations: growthViolations(grown), log, events, faults: new Map(), worst };
 }
 
 /** Plays it in a turn of the event loop of its own, where promises can be made to settle. */

@@ -8,6 +8,13 @@ export interface Bug {
   readonly putIn: () => () => void;
 }
 
+let inPlace: string | null = null;
+
+/** The name of the bug that is put in now. */
+export function bugInPlace(): string | null {
+  return inPlace;
+}
+
 type Methods = Record<string, (...args: never[]) => unknown>;
 /** Fields that are private to the compiler; a bug knows what it breaks. */
 export type Inside = Record<string, any>;
@@ -44,7 +51,9 @@ export function bug(name: string, putIn: () => (() => void) | readonly (() => vo
     ...(reading !== undefined && { reading }),
     putIn: () => {
       const takeOut = putIn();
+      inPlace = name;
       return () => {
+        inPlace = null;
         for (const one of typeof takeOut === 'function' ? [takeOut] : takeOut) one();
       };
     },

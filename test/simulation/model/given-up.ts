@@ -39,6 +39,10 @@ function givenUpStays({ history }: Played): string[] {
       for (const { index, code } of end.rejected) if (code === 'purged' || code === 'erased') tell(entries[index]!.blocks, endMs);
   for (const { value, code, atMs } of history.late)
     if (code === 'purged' || code === 'erased') tell(byFirst.get(value)?.blocks ?? [], atMs);
+  // What may be in the database already is the database's to give up: whoever asked is told when that failed.
+  for (const { end, entries } of history.messages)
+    if (end?.kind === 'queued' && end.reason === 'apart')
+      for (const { blocks } of entries) for (const { value } of blocks) goneMs.delete(value);
   const firstMs = new Map<number, number>();
   for (const { users, sentMs, number } of history.requests) {
     for (const { user, domain, blocks } of users) {

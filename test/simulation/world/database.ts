@@ -32,6 +32,8 @@ export class Database {
   readonly stores = new Map<string, MemoryLogStore>();
   /** Connections that are open, by instance. */
   readonly connections = new Map<number, number>();
+  /** By instance: the last commit that noted departures, when it was known to be carried out, and under which epoch. */
+  readonly departed = new Map<number, { readonly atMs: number; readonly epoch: number }>();
   /** Writes that wait for the standby, in order. */
   #waiting: (() => void)[] = [];
   #turn: Promise<unknown> = Promise.resolve();
@@ -338,6 +340,9 @@ class SenderOutbox implements Outbox {
     for (let isSent = false; ;) {
       try {
         await this.log.attempt(work, true);
+        const { database, user } = this.log;
+        if ((commit.depart ?? []).length > 0)
+          database.departed.set(user.instance, { atMs: database.world.nowMs, epoch: this.epoch });
         return;
       } catch (error) {
         if (error instanceof Unanswered) isSent = true;

@@ -199,8 +199,12 @@ export class Instance {
       sleptMs: () => (this.outside.world.nowMs - this.lastSleep.endMs < 45_000 ? this.lastSleep.forMs : 0),
       leaseOk: (member: number): boolean | null => {
         if (state.queue !== 'shared') return null;
-        const { holder, expiresAtMs } = lease(member);
-        return holder?.name === `i${index}.${life}` && expiresAtMs > epochMs + this.outside.world.nowMs;
+        const { holder, expiresAtMs, epoch } = lease(member);
+        const departed = this.outside.database(state.database).departed.get(index);
+        // What leaves at the moment when its commit is known leaves under the lease of that commit, or not at all.
+        const isStale = departed?.atMs === this.outside.world.nowMs && departed.epoch !== epoch;
+        const isHolder = holder?.name === `i${index}.${life}` && expiresAtMs > epochMs + this.outside.world.nowMs;
+        return isHolder && !isStale;
       },
     };
   }

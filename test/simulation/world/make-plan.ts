@@ -48,7 +48,7 @@ class Maker {
   private makeSetup(): Setup {
     const { dice, shape } = this;
     const shared = shape === 'shared' || (shape !== 'backlog' && dice.chance(0.15));
-    const instances = shared ? dice.pick([1, 2, 2, 3]) : 1;
+    const instances = shared ? dice.pick([1, 1, 2, 2, 3]) : 1;
     const twoMembers = shape === 'accounts' ? dice.chance(0.5) : dice.chance(0.2);
     const members = (twoMembers ? [1, 2] : [1]).map((id): MemberPlan => ({
       id,
@@ -227,7 +227,7 @@ class Maker {
       case 'accounts':
         return ['deploy', 'deployNode', 'removeNode', 'removeNode', 'account', 'account', 'service', 'crash'];
       case 'shared':
-        return [...always, 'database', 'database', 'database', 'suspend', 'freeze', 'crashAt', 'account', 'erase', 'deployNode'];
+        return [...always, 'database', 'database', 'database', 'handOver', 'handOver', 'suspend', 'freeze', 'crashAt', 'account', 'erase', 'deployNode'];
       case 'network':
         return ['service', 'loginRefused', 'crash', 'weather', 'freeze'];
       case 'giveUp':
@@ -244,6 +244,7 @@ class Maker {
     const forMs = this.forMs();
     const { id: member } = dice.pick(setup.members);
     const { id: node } = dice.pick(setup.nodes);
+    const isShared = setup.members[0]!.queue === 'shared';
     switch (kind) {
       case 'weather':
         this.weather();
@@ -257,7 +258,8 @@ class Maker {
       }
       case 'freeze':
       case 'suspend':
-        return [{ kind, atMs, instance, forMs: dice.pick([500, 2_500, 4_000, 12_000, 70_000]) }];
+        // An instance that says nothing for a minute counts as gone, and others hear what its messages came to.
+        return [{ kind, atMs, instance, forMs: dice.pick([500, 2_500, 4_000, 12_000, isShared ? 50_000 : 70_000]) }];
       case 'wallClock':
         return [{ kind, atMs, instance, byMs: dice.pick([-3_600_000, -70_000, -1_000, 2_000, 90_000]) }];
       case 'service':
@@ -268,6 +270,8 @@ class Maker {
         return [{ kind, atMs, instance, how: dice.pick(['full', 'broken', 'slow'] as const), forMs }];
       case 'database':
         return this.databaseFault(atMs, instance, forMs);
+      case 'handOver':
+        return this.handOver(atMs, instance, forMs);
       case 'deploy':
         return [{ kind, atMs, instance }];
       case 'deployNode':
@@ -283,6 +287,36 @@ class Maker {
         return [{ kind: 'erase', atMs, instance, member, user, domain }];
       }
     }
+  }
+
+  /**
+   * With one instance: the queue moves away from a database that fails with a commit under way. With several: one that
+   * sends is cut off then, and another takes over and goes.
+   */
+  private handOver(atMs: number, one: number, forMs: number): Action[] {
+    const { dice, setup } = this;
+    const node = dice.pick(setup.nodes).id;
+    const message = (at: number, instance: number, expiration: number): Action => {
+      const [entry] = [this.entry()];
+      const blocks = [{ seg_id: 10001, value: this.nextValue++, expiration }];
+      return { kind: 'message', atMs: at, instance, node, entries: [{ ...entry, ...this.users[0]!, agoMs: 0, blocks }] };
+    };
+    const burst = Array.from({ length: 6 }, (_, i) => message(atMs - 60 + i * 12, one, 60));
+    const how = dice.pick(['silent', 'repliesLost'] as const);
+    if (setup.instances === 1) {
+      const { member } = setup.accounts.find(({ id }) => id === setup.nodes.find((its) => its.id === node)!.account)!;
+      const accounts = setup.accounts.filter((its) => its.member === member).map(({ id }) => id);
+      const change: AccountChange = dice.chance(0.5) ? { database: 'other' } : { queue: 'disk' };
+      const moved: Action = { kind: 'accounts', atMs: atMs + dice.between(100, 3_000), instance: 0, accounts, change };
+      return [...burst, { kind: 'database', atMs, how, instance: null, forMs: 60_000 }, moved];
+    }
+    const other = (one + 1) % setup.instances;
+    return [
+      ...burst,
+      { kind: 'database', atMs, how: 'repliesLost', instance: one, forMs: 9_000 },
+      message(atMs + 5_000, other, -1),
+      { kind: 'crash', atMs: atMs + 8_000, instance: other, downMs: forMs + 3_000 },
+    ];
   }
 
   private databaseFault(atMs: number, one: number, forMs: number): Action[] {

@@ -1,0 +1,23 @@
+// The thread in which work is counted: V8 is asked to count before any of the code is loaded.
+import { Session } from 'node:inspector';
+import { parentPort } from 'node:worker_threads';
+import type * as bugsModule from './bugs/bugs';
+import type * as growthModule from './growth';
+
+const session = new Session();
+session.connect();
+session.post('Profiler.enable');
+session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+// oxlint-disable-next-line no-require-imports -- only from here on is counted
+const { measureGrowth } = require('./growth') as typeof growthModule;
+// oxlint-disable-next-line no-require-imports
+const { bugs } = require('./bugs/bugs') as typeof bugsModule;
+
+parentPort!.on('message', ({ seed, bug }: { seed: number; bug: string | null }) => {
+  // In a turn of its own, where promises can be made to settle.
+  setImmediate(() => {
+    const takeOut = bugs.find(({ name }) => name === bug)?.putIn();
+    parentPort!.postMessage(measureGrowth(seed, session));
+    takeOut?.();
+  });
+});

@@ -1,0 +1,126 @@
+// Work is bounded: what one entry costs does not grow with how many there are of its user.
+//
+// The same play is run with ever more entries, and the work is counted: how often each block of the package's code was
+// carried out, as V8 counts it. Twice the entries may cost twice the work, not four times. V8 counts only in code that it
+// compiled after it was asked to, so this runs in a thread of its own: see growth-thread.ts.
+import type { Session } from 'node:inspector';
+import path from 'node:path';
+import { Dice } from './world/dice';
+import type { Violation } from './model/model';
+import type { Action, Entry, Plan } from './world/plan';
+import { World } from './world/world';
+
+const sizes = [150, 300, 600] as const;
+/** Work of the second step over that of the first, which has half as many entries: 2 is linear, 4 is quadratic. */
+const mostGrowth = 2.6;
+const counted = ['delivery', 'outbox', 'audience'].map((room) => path.join('src', room) + path.sep);
+
+/** Such seeds run this in place of a plan. */
+export function isGrowthSeed(seed: number): boolean {
+  return seed % 50 === 0;
+}
+
+export interface Growth {
+  readonly form: string;
+  readonly growth: number;
+  readonly log: readonly string[];
+  readonly events: number;
+}
+
+const forms = ['one segment', 'several segments', 'by id and by code in turn', 'adds and removals in turn', 'many users'] as const;
+type Form = (typeof forms)[number];
+
+/** `session`: of a profiler that counts since before this code was loaded. */
+export function measureGrowth(seed: number, session: Session): Growth {
+  const dice = new Dice(`growth ${seed}`);
+  const form = forms[(seed / 50) % forms.length]!;
+  const isOutage = dice.chance(0.7);
+  const queue = dice.pick(['memory', 'disk', 'shared'] as const);
+  const log: string[] = [];
+  let events = 0;
+  const work = sizes.map((entries) => {
+    const world = new World(hotPlan(seed, form, entries, queue, isOutage));
+    const count = workOf(session, () => void world.play());
+    events += world.time.events;
+    log.push(...world.history.log);
+    return count;
+  });
+  const [first, second, third] = work as [number, number, number];
+  return { form: `${form}, ${queue}${isOutage ? ', after an outage' : ''}`, growth: (third - second) / (second - first), log, events };
+}
+
+export function growthViolations({ form, growth }: Growth): Violation[] {
+  if (growth <= mostGrowth) return [];
+  const text = `twice the entries of a hot user (${form}) cost ${growth.toFixed(2)} times the work`;
+  return [{ promise: 'bounded work', text }];
+}
+
+function hotPlan(seed: number, form: Form, entries: number, queue: 'memory' | 'disk' | 'shared', isOutage: boolean): Plan {
+  const limits = { postsPerSecond: 100, usersPerSecond: 1_000, maxConcurrent: 15 };
+  const perMessage = 50;
+  const messages = Array.from({ length: entries / perMessage }, (_, at): Action => ({
+    kind: 'message',
+    atMs: 1_500 + 10 * at,
+    instance: 0,
+    node: 'n',
+    entries: Array.from({ length: perMessage }, (_unused, index) => hotEntry(form, at * perMessage + index)),
+  }));
+  const outage: Action = { kind: 'service', atMs: 1_000, member: 1, how: 'away', forMs: 4_000 };
+  return {
+    seed,
+    shape: 'growth',
+    setup: {
+      instances: 1,
+      members: [{ id: 1, queue, limits }],
+      accounts: [{ id: 'a', member: 1, username: 'login', connection: 'c' }],
+      nodes: [{ id: 'n', account: 'a', completeOn: 'accepted' }],
+      memoryMark: 10_000,
+      pageRows: 2_000,
+      queueMaxEntries: 1_000_000,
+      maxOpenMessages: 50_000,
+      latencyMs: 1,
+      jitterMs: 1,
+      diskMs: 0,
+      databaseMs: 1,
+      skewMs: [0],
+      sqlite: false,
+    },
+    actions: [...(isOutage ? [outage] : []), ...messages],
+    healMs: 8_000,
+    calm: false,
+  };
+}
+
+function hotEntry(form: Form, number: number): Entry {
+  const user = form === 'many users' ? String(1_000_000 + number) : '70001';
+  const byCode = form === 'by id and by code in turn' && number % 2 === 1;
+  const segment = form === 'several segments' ? 10001 + (number % 4) : 10001;
+  const removes = form === 'adds and removals in turn' && number % 2 === 1;
+  const name = byCode ? { seg_code: `code_${segment}`, member_id: 1 } : { seg_id: segment };
+  return { user, domain: null, agoMs: 0, blocks: [{ ...name, value: number + 1, expiration: removes ? -1 : 60 }] };
+}
+
+interface Coverage {
+  readonly result: readonly {
+    readonly url: string;
+    readonly functions: readonly { readonly ranges: readonly { readonly count: number }[] }[];
+  }[];
+}
+
+function workOf(session: Session, play: () => void): number {
+  takeCount(session);
+  play();
+  return takeCount(session);
+}
+
+/** Since it was asked last. */
+function takeCount(session: Session): number {
+  let count = 0;
+  session.post('Profiler.takePreciseCoverage', (error, taken) => {
+    if (error !== null) throw new Error(String(error));
+    for (const { url, functions } of (taken as unknown as Coverage).result)
+      if (counted.some((room) => url.includes(room)))
+        for (const { ranges } of functions) for (const range of ranges) count += range.count;
+  });
+  return count;
+}

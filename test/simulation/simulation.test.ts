@@ -1,0 +1,67 @@
+// The simulation: seeds that found something once, and the first five hundred.
+import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
+import keptSeeds from './kept-seeds.json';
+import { addTo, emptySummary } from './many-seeds';
+import { workThrough } from './pool';
+import { digestOf, runPlan, runSeed } from './run-seed';
+import { shrink } from './shrink';
+import { story } from './story';
+import { bugs } from './bugs/bugs';
+import { makePlan } from './world/make-plan';
+
+describe('The simulation of the whole system', () => {
+  for (const { seed, found } of keptSeeds) {
+    it(`keeps every promise with seed ${seed}, which once found: ${found}`, async () => {
+      const result = await runSeed(seed);
+      assert.deepEqual(result.violations, [], story(result));
+    });
+  }
+
+  it('gives the same events for the same seed', async () => {
+    for (const seed of [3, 5, 8, 13, 21, 34]) {
+      const [first, second] = [await runSeed(seed), await runSeed(seed)];
+      assert.ok(first.log.length > 10);
+      assert.equal(digestOf(first.log), digestOf(second.log), `seed ${seed}`);
+    }
+  });
+
+  it('plays a plan that was read from JSON as it plays the plan', async () => {
+    const plan = makePlan(7);
+    const [first, second] = [await runPlan(plan), await runPlan(JSON.parse(JSON.stringify(plan)) as typeof plan)];
+    assert.equal(digestOf(first.log), digestOf(second.log));
+  });
+
+  it('keeps every promise with the seeds 1 to 500', async function () {
+    this.timeout(120_000);
+    const sum = emptySummary();
+    let next = 1;
+    await workThrough(
+      Math.min(2, availableParallelism()),
+      () => (next > 500 ? null : { kind: 'seeds', from: (next += 100) - 100, count: 100 }),
+      (_task, part) => addTo(sum, part),
+    );
+    assert.equal(sum.seeds, 500);
+    assert.deepEqual(sum.failed, []);
+  });
+
+  it('has at least thirty bugs to find, each with a name of its own', () => {
+    assert.ok(bugs.length >= 30);
+    assert.equal(new Set(bugs.map(({ name }) => name)).size, bugs.length);
+  });
+
+  it('finds a bug, and shows it with fewer actions than the plan had', async function () {
+    this.timeout(120_000);
+    const bug = bugs.find(({ name }) => name.startsWith('an account that leaves'))!;
+    const takeOut = bug.putIn();
+    try {
+      const failed = await runSeed(24);
+      assert.ok(failed.violations.length > 0);
+      const short = await shrink(failed);
+      assert.ok(short.plan.actions.length < failed.plan.actions.length / 2);
+      assert.match(story(short), /seed 24/);
+    } finally {
+      takeOut();
+    }
+  });
+});
