@@ -7,7 +7,7 @@ export function quota(played: Played): string[] {
   return played.plan.setup.members.flatMap(({ id, limits }) => {
     const requests = played.history.requests.filter(({ member }) => member === id);
     // Another place for the queue is a new start, which knows nothing of requests that were lost before.
-    const moves = played.plan.actions.some((action) => action.kind === 'accounts' && 'queue' in action.change);
+    const moves = played.plan.actions.some((action) => action.kind === 'accounts' && ('queue' in action.change || 'database' in action.change));
     const worst = worstSecond(moves ? requests.filter(({ answer }) => answer !== null && !answer.includes('ambiguous')) : requests);
     const { history } = played;
     history.reached('posts in one second, of the quota', worst.posts / limits.postsPerSecond);

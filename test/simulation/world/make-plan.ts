@@ -39,7 +39,7 @@ class Maker {
       this.messages(dice.between(6, shape === 'accounts' ? 30 : 45));
       this.faults();
     }
-    const actions = this.actions.sort((a, b) => a.atMs - b.atMs);
+    const actions = this.actions.filter(({ atMs }) => atMs < this.lengthMs).sort((a, b) => a.atMs - b.atMs);
     return { seed: this.seed, shape, setup: this.setup, actions, healMs: this.lengthMs, calm };
   }
 
@@ -63,7 +63,8 @@ class Maker {
       nodes: this.makeNodes(accounts),
       memoryMark: dice.pick([3, 10, 40, 1_000]),
       pageRows: dice.pick([2, 5, 50]),
-      queueMaxEntries: dice.chance(0.1) ? dice.between(5, 40) : 100_000,
+      // What a machine keeps of a shared queue is handed over in batches, which have to fit into it.
+      queueMaxEntries: !shared && dice.chance(0.1) ? dice.between(5, 40) : 100_000,
       maxOpenMessages: dice.chance(0.1) ? dice.between(1, 10) : 50_000,
       latencyMs: dice.pick([1, 1, 5, 20]),
       jitterMs: dice.pick([2, 40, 40, 300]),
