@@ -319,6 +319,7 @@ export class Instance {
       queueMaxEntries,
       queueMaxBytes: 1e9,
       login: { method: 'password', username, password: 'secret' },
+      authOrigin: origin,
       connection,
       connect: () => new SimClient(service, this.caller(state), limits.maxConcurrent).asServiceClient(),
       openOutbox: () => (queue === 'memory' ? new MemoryOutbox() : this.disk.outbox(file('queue'), user)),
