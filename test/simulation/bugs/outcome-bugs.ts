@@ -42,8 +42,10 @@ export const outcomeBugs: readonly Bug[] = [
     }),
   ),
   bug('a parked engine sends on', () =>
-    replacedGetter(Engine, 'mayDepart', () => function () {
-      return !this.paused && this.outboxTrouble === null;
+    replaced(Engine, 'park', (original) => function (maxMs) {
+      const parked = original.call(this, maxMs);
+      this.unpark();
+      return parked;
     }),
   ),
   bug('a paused queue sends on', () =>

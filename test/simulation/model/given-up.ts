@@ -6,7 +6,16 @@ import { userName } from './names';
 const slackMs = 16_000;
 
 export function givenUp(played: Played): string[] {
-  return [...givenUpStays(played), ...pausedStays(played)];
+  return [...givenUpStays(played), ...pausedStays(played), ...isGivenUpSoon(played)];
+}
+
+/** A queue of this process alone is purged at once, whether or not it may send. */
+function isGivenUpSoon({ history, plan }: Played): string[] {
+  const disturbs = ['disk', 'freeze', 'suspend', 'crash', 'crashAt', 'accounts', 'removeNode', 'deploy', 'deployNode'];
+  if (plan.setup.members[0]!.queue === 'shared' || plan.actions.some(({ kind }) => disturbs.includes(kind))) return [];
+  return history.giveUps
+    .filter(({ askedMs, doneMs }) => doneMs > askedMs + slackMs)
+    .map(({ askedMs }) => `what was to be given up at ${(askedMs / 1000).toFixed(3)} s is not for ${slackMs / 1000} s`);
 }
 
 /** Of a queue of this process alone; the whole queue's pause takes its way over the database. */

@@ -26,7 +26,7 @@ class Maker {
   constructor(private readonly seed: number) {
     const dice = (this.dice = new Dice(`plan ${seed}`));
     this.shape = dice.pick(shapes);
-    this.lengthMs = dice.pick([8_000, 20_000, 40_000, 70_000]);
+    this.lengthMs = dice.pick([8_000, 20_000, 20_000, 40_000, 70_000, 200_000]);
     this.setup = this.makeSetup();
     this.users = this.makeUsers();
   }
@@ -260,7 +260,7 @@ class Maker {
       case 'freeze':
       case 'suspend':
         // An instance that says nothing for a minute counts as gone, and others hear what its messages came to.
-        return [{ kind, atMs, instance, forMs: dice.pick([500, 2_500, 4_000, 12_000, isShared ? 50_000 : 70_000]) }];
+        return [{ kind, atMs, instance, forMs: dice.pick([500, 2_500, 4_000, 12_000, isShared ? 50_000 : 150_000]) }];
       case 'wallClock':
         return [{ kind, atMs, instance, byMs: dice.pick([-3_600_000, -70_000, -1_000, 2_000, 90_000]) }];
       case 'service':
@@ -314,9 +314,10 @@ class Maker {
     const other = (one + 1) % setup.instances;
     return [
       ...burst,
-      { kind: 'database', atMs, how: 'repliesLost', instance: one, forMs: 9_000 },
-      message(atMs + 5_000, other, -1),
-      { kind: 'crash', atMs: atMs + 8_000, instance: other, downMs: forMs + 3_000 },
+      { kind: 'database', atMs, how: 'repliesLost', instance: one, forMs: 150 },
+      { kind: 'database', atMs: atMs + 151, how: 'refuses', instance: one, forMs: 9_300 },
+      message(atMs + 3_500, other, -1),
+      { kind: 'crash', atMs: atMs + dice.between(5_500, 6_300), instance: other, downMs: forMs + 4_000 },
     ];
   }
 
