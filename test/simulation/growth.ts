@@ -27,7 +27,13 @@ export interface Growth {
   readonly events: number;
 }
 
-const forms = ['one segment', 'several segments', 'by id and by code in turn', 'adds and removals in turn', 'many users'] as const;
+const forms = [
+  'one segment',
+  'several segments',
+  'by id and by code in turn',
+  'adds and removals in turn',
+  'many users',
+] as const;
 type Form = (typeof forms)[number];
 
 /** `session`: of a profiler that counts since before this code was loaded. */
@@ -46,7 +52,12 @@ export function measureGrowth(seed: number, session: Session): Growth {
     return count;
   });
   const [first, second, third] = work as [number, number, number];
-  return { form: `${form}, ${queue}${isOutage ? ', after an outage' : ''}`, growth: (third - second) / (second - first), log, events };
+  return {
+    form: `${form}, ${queue}${isOutage ? ', after an outage' : ''}`,
+    growth: (third - second) / (second - first),
+    log,
+    events,
+  };
 }
 
 export function growthViolations({ form, growth }: Growth): Violation[] {
@@ -55,7 +66,13 @@ export function growthViolations({ form, growth }: Growth): Violation[] {
   return [{ promise: 'bounded work', text }];
 }
 
-function hotPlan(seed: number, form: Form, entries: number, queue: 'memory' | 'disk' | 'shared', isOutage: boolean): Plan {
+function hotPlan(
+  seed: number,
+  form: Form,
+  entries: number,
+  queue: 'memory' | 'disk' | 'shared',
+  isOutage: boolean,
+): Plan {
   const limits = { postsPerSecond: 100, usersPerSecond: 1_000, maxConcurrent: 15 };
   const perMessage = 50;
   const messages = Array.from({ length: entries / perMessage }, (_, at): Action => ({
@@ -97,7 +114,12 @@ function hotEntry(form: Form, number: number): Entry {
   const segment = form === 'several segments' ? 10001 + (number % 4) : 10001;
   const removes = form === 'adds and removals in turn' && number % 2 === 1;
   const name = byCode ? { seg_code: `code_${segment}`, member_id: 1 } : { seg_id: segment };
-  return { user, domain: null, agoMs: 0, blocks: [{ ...name, value: number + 1, expiration: removes ? -1 : 60 }] };
+  return {
+    user,
+    domain: null,
+    agoMs: 0,
+    blocks: [{ ...name, value: number + 1, expiration: removes ? -1 : 60 }],
+  };
 }
 
 interface Coverage {

@@ -42,6 +42,7 @@ export function addTo(sum: Summary, part: Summary): void {
   sum.events += part.events;
   sum.failed.push(...part.failed);
   for (const [kind, times] of Object.entries(part.faults)) sum.faults[kind] = (sum.faults[kind] ?? 0) + times;
-  for (const [shape, times] of Object.entries(part.shapes)) sum.shapes[shape] = (sum.shapes[shape] ?? 0) + times;
+  for (const [shape, times] of Object.entries(part.shapes))
+    sum.shapes[shape] = (sum.shapes[shape] ?? 0) + times;
   for (const [what, { value, seed }] of Object.entries(part.worst)) keepWorst(sum, what, value, seed);
 }

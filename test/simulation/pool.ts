@@ -13,7 +13,10 @@ export async function workThrough(
   await Promise.all(Array.from({ length: processes }, () => oneProcess(next, took)));
 }
 
-async function oneProcess(next: () => Task | null, took: (task: Task, answer: Summary) => void): Promise<void> {
+async function oneProcess(
+  next: () => Task | null,
+  took: (task: Task, answer: Summary) => void,
+): Promise<void> {
   const child = fork(path.join(__dirname, 'worker.ts'), [], {
     execArgv: ['--disable-warning=ExperimentalWarning', '--import', 'tsx'],
   });

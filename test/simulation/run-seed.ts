@@ -30,7 +30,15 @@ async function runGrowthSeed(seed: number): Promise<Result> {
   const grown = await growthOf(seed, bugInPlace());
   const { log, events, growth } = grown;
   const worst = new Map([['growth of work for twice the entries of a user', growth]]);
-  return { seed, plan: { ...makePlan(seed), shape: 'growth', actions: [] }, violations: growthViolations(grown), log, events, faults: new Map(), worst };
+  return {
+    seed,
+    plan: { ...makePlan(seed), shape: 'growth', actions: [] },
+    violations: growthViolations(grown),
+    log,
+    events,
+    faults: new Map(),
+    worst,
+  };
 }
 
 /** Plays it in a turn of the event loop of its own, where promises can be made to settle. */
@@ -40,7 +48,10 @@ export function runPlan(plan: Plan): Promise<Result> {
       const result = playAndJudge(plan);
       // What nobody has handled is known a turn later.
       setImmediate(() => {
-        const found = unhandled.map((error) => ({ promise: 'nothing goes wrong inside', text: `unhandled: ${textOf(error)}` }));
+        const found = unhandled.map((error) => ({
+          promise: 'nothing goes wrong inside',
+          text: `unhandled: ${textOf(error)}`,
+        }));
         unhandled = [];
         resolve({ ...result, violations: [...result.violations, ...found] });
       });

@@ -10,7 +10,7 @@ import { bugs } from './bugs/bugs';
 import type { Bug } from './bugs/bug';
 import { addTo, emptySummary, type Summary } from './many-seeds';
 import { workThrough } from './pool';
-import { digestOf, runPlan, runSeed } from './run-seed';
+import { digestOf, runSeed } from './run-seed';
 import { shrink } from './shrink';
 import { story } from './story';
 import type { Task } from './worker';
@@ -50,13 +50,18 @@ async function manySeeds(from: number, count: number): Promise<boolean> {
   let nextSeed = from;
   const next = (): Task | null => {
     if (nextSeed >= from + count) return null;
-    const task = { kind: 'seeds', from: nextSeed, count: Math.min(seedsPerTask, from + count - nextSeed) } as const;
+    const task = {
+      kind: 'seeds',
+      from: nextSeed,
+      count: Math.min(seedsPerTask, from + count - nextSeed),
+    } as const;
     nextSeed += task.count;
     return task;
   };
   await workThrough(Number(asked.processes), next, (_task, part) => {
     addTo(sum, part);
-    for (const { seed, promise, text } of part.failed) console.log(`seed ${seed}: ${promise}: ${text.slice(0, 300)}`);
+    for (const { seed, promise, text } of part.failed)
+      console.log(`seed ${seed}: ${promise}: ${text.slice(0, 300)}`);
   });
   report(sum, (performance.now() - started) / 60_000);
   const first = sum.failed.sort((a, b) => a.seed - b.seed)[0];
@@ -65,7 +70,9 @@ async function manySeeds(from: number, count: number): Promise<boolean> {
 }
 
 function report({ seeds, events, failed, faults, worst, shapes }: Summary, minutes: number): void {
-  console.log(`${seeds} seeds, ${failed.length} failed; ${Math.round(seeds / minutes)} seeds a minute, ${Math.round(events / seeds)} events a seed`);
+  console.log(
+    `${seeds} seeds, ${failed.length} failed; ${Math.round(seeds / minutes)} seeds a minute, ${Math.round(events / seeds)} events a seed`,
+  );
   console.log('\nplans of each shape:');
   for (const [shape, times] of sorted(shapes)) console.log(`  ${String(times).padStart(8)}  ${shape}`);
   console.log('\nwhat went wrong, how often:');
@@ -88,14 +95,19 @@ async function findBugs(words: string | undefined): Promise<boolean> {
   const found: { bug: Bug; seed: number | null; promise: string }[] = [];
   const next = (): Task | null => {
     const bug = waiting.shift();
-    return bug === undefined ? null : { kind: 'bug', name: bug.name, from: Number(asked.from), count: mostSeedsPerBug };
+    return bug === undefined
+      ? null
+      : { kind: 'bug', name: bug.name, from: Number(asked.from), count: mostSeedsPerBug };
   };
   await workThrough(Number(asked.processes), next, (task, { failed }) => {
     if (task.kind !== 'bug') return;
     const [first] = failed;
     const bug = bugs.find(({ name }) => name === task.name)!;
     found.push({ bug, seed: first?.seed ?? null, promise: first?.promise ?? '' });
-    const at = first === undefined ? `NOT FOUND in ${mostSeedsPerBug} seeds` : `seed ${first.seed}: ${first.promise}: ${first.text.slice(0, 150)}`;
+    const at =
+      first === undefined
+        ? `NOT FOUND in ${mostSeedsPerBug} seeds`
+        : `seed ${first.seed}: ${first.promise}: ${first.text.slice(0, 150)}`;
     console.log(`${bug.name}${bug.reading === undefined ? '' : ` (${bug.reading})`}\n    ${at}`);
   });
   const missed = found.filter(({ seed }) => seed === null);
@@ -104,12 +116,13 @@ async function findBugs(words: string | undefined): Promise<boolean> {
 }
 
 async function main(): Promise<void> {
-  let isGood = true;
-  if (asked.bugs) isGood = await findBugs(asked.bug);
-  else if (asked.seeds !== undefined) isGood = await manySeeds(Number(asked.from), Number(asked.seeds));
-  else isGood = await oneSeed(Number(asked.seed ?? '1'));
-  process.exitCode = isGood ? 0 : 1;
+  process.exitCode = (await asksFor()) ? 0 : 1;
+}
+
+function asksFor(): Promise<boolean> {
+  if (asked.bugs) return findBugs(asked.bug);
+  if (asked.seeds !== undefined) return manySeeds(Number(asked.from), Number(asked.seeds));
+  return oneSeed(Number(asked.seed ?? '1'));
 }
 
 void main();
-export { runPlan };

@@ -28,7 +28,10 @@ describe('The simulation of the whole system', () => {
 
   it('plays a plan that was read from JSON as it plays the plan', async () => {
     const plan = makePlan(7);
-    const [first, second] = [await runPlan(plan), await runPlan(JSON.parse(JSON.stringify(plan)) as typeof plan)];
+    const [first, second] = [
+      await runPlan(plan),
+      await runPlan(JSON.parse(JSON.stringify(plan)) as typeof plan),
+    ];
     assert.equal(digestOf(first.log), digestOf(second.log));
   });
 

@@ -5,7 +5,10 @@ const mostLines = 60;
 
 export function story({ seed, plan, violations, log }: Result): string {
   const { setup } = plan;
-  const members = setup.members.map(({ id, queue, limits }) => `member ${id} (${queue}, ${limits.postsPerSecond} posts and ${limits.usersPerSecond} users a second)`);
+  const members = setup.members.map(
+    ({ id, queue, limits }) =>
+      `member ${id} (${queue}, ${limits.postsPerSecond} posts and ${limits.usersPerSecond} users a second)`,
+  );
   const broken = violations.slice(0, 5).map(({ promise, text }) => `  ${promise}: ${text}`);
   const skipped = Math.max(0, log.length - mostLines);
   return [
@@ -14,6 +17,8 @@ export function story({ seed, plan, violations, log }: Result): string {
     `  ${setup.instances} instances, ${members.join(', ')}; ${plan.actions.length} actions left`,
     ...log.slice(0, mostLines / 2).map((line) => `    ${line.slice(0, 200)}`),
     ...(skipped > 0 ? [`    … ${skipped} more …`] : []),
-    ...log.slice(Math.max(mostLines / 2, log.length - mostLines / 2)).map((line) => `    ${line.slice(0, 200)}`),
+    ...log
+      .slice(Math.max(mostLines / 2, log.length - mostLines / 2))
+      .map((line) => `    ${line.slice(0, 200)}`),
   ].join('\n');
 }

@@ -14,7 +14,10 @@ process.on('message', (task: Task) => {
 
 async function work(task: Task): Promise<unknown> {
   if (task.kind === 'seeds') return runSeeds(task.from, task.count);
-  return findBug(bugs.find(({ name }) => name === task.name)!, task);
+  return findBug(
+    bugs.find(({ name }) => name === task.name)!,
+    task,
+  );
 }
 
 /** The first seed that breaks by the bug, and not without it. */

@@ -27,7 +27,8 @@ export function replaced(
 ): () => void {
   const methods = part.prototype as Methods;
   const own = Object.getOwnPropertyDescriptor(methods, method);
-  if (own === undefined || typeof own.value !== 'function') throw new Error(`there is no method ${method} to break`);
+  if (own === undefined || typeof own.value !== 'function')
+    throw new Error(`there is no method ${method} to break`);
   const original = own.value as (...args: unknown[]) => unknown;
   Object.defineProperty(methods, method, { ...own, value: make(original) });
   return () => Object.defineProperty(methods, method, own);
@@ -40,12 +41,17 @@ export function replacedGetter(
   make: (original: (this: unknown) => unknown) => (this: Inside) => unknown,
 ): () => void {
   const own = Object.getOwnPropertyDescriptor(part.prototype, name);
-  if (own?.get === undefined) throw new Error(`there is no getter ${name} to break`);
-  Object.defineProperty(part.prototype, name, { ...own, get: make(own.get) });
+  const get = own?.get as ((this: unknown) => unknown) | undefined;
+  if (own === undefined || get === undefined) throw new Error(`there is no getter ${name} to break`);
+  Object.defineProperty(part.prototype, name, { ...own, get: make(get) });
   return () => Object.defineProperty(part.prototype, name, own);
 }
 
-export function bug(name: string, putIn: () => (() => void) | readonly (() => void)[], reading?: number): Bug {
+export function bug(
+  name: string,
+  putIn: () => (() => void) | readonly (() => void)[],
+  reading?: number,
+): Bug {
   return {
     name,
     ...(reading !== undefined && { reading }),

@@ -6,4 +6,10 @@ import { quotaBugs } from './quota-bugs';
 import { readingBugs } from './reading-bugs';
 import { sharedBugs } from './shared-bugs';
 
-export const bugs: readonly Bug[] = [...readingBugs, ...quotaBugs, ...outcomeBugs, ...orderBugs, ...sharedBugs];
+export const bugs: readonly Bug[] = [
+  ...readingBugs,
+  ...quotaBugs,
+  ...outcomeBugs,
+  ...orderBugs,
+  ...sharedBugs,
+];

@@ -5,60 +5,96 @@ import { Pager } from '../../../src/delivery/pager';
 import { ReadyUsers } from '../../../src/delivery/ready';
 import { User } from '../../../src/delivery/user';
 import { Wire } from '../../../src/delivery/wire';
-import { bug, replaced, replacedGetter, type Bug, type Inside } from './bug';
+import { bug, replaced, type Bug, type Inside } from './bug';
 
 export const orderBugs: readonly Bug[] = [
-  bug('what a lost request may undo is not sent once more', () => replaced(User, 'mayBeUndone', () => () => false)),
+  bug('what a lost request may undo is not sent once more', () =>
+    replaced(User, 'mayBeUndone', () => () => false),
+  ),
   bug('a lost request counts as refused', () => replaced(Crowd, 'suspect', () => () => undefined)),
-  bug('nothing is sent once more after an unclean start', () => replaced(User, 'suspectAll', () => () => undefined)),
+  bug('nothing is sent once more after an unclean start', () =>
+    replaced(User, 'suspectAll', () => () => undefined),
+  ),
   bug('a user has two requests in flight', () =>
-    replaced(Crowd, 'admit', (original) => function (item, hash, nowMs) {
-      const user = original.call(this, item, hash, nowMs);
-      user.flight = null;
-      this.enqueue(user, nowMs);
-      return user;
-    }),
+    replaced(
+      Crowd,
+      'admit',
+      (original) =>
+        function (item, hash, nowMs) {
+          const user = original.call(this, item, hash, nowMs);
+          user.flight = null;
+          this.enqueue(user, nowMs);
+          return user;
+        },
+    ),
   ),
   bug('blocks by id and by code go together', () =>
-    replaced(User, 'firstRun', () => function (held) {
-      return this.items.flatMap((item: Inside) => item.cells.filter((cell: Inside) => cell.state === 'waiting' && !held(cell)));
-    }),
+    replaced(
+      User,
+      'firstRun',
+      () =>
+        function (held) {
+          return this.items.flatMap((item: Inside) =>
+            item.cells.filter((cell: Inside) => cell.state === 'waiting' && !held(cell)),
+          );
+        },
+    ),
   ),
   bug('older blocks are not covered by newer ones', () => replaced(User, 'merge', () => () => [])),
   bug('what failed goes behind what is newer', () =>
-    replaced(Crowd, 'settle', (original) => function (user, nowMs) {
-      user.items = [...user.items].sort((a: Inside, b: Inside) => Number(isSent(a)) - Number(isSent(b)) || a.seq - b.seq);
-      original.call(this, user, nowMs);
-    }),
+    replaced(
+      Crowd,
+      'settle',
+      (original) =>
+        function (user, nowMs) {
+          user.items = [...user.items].sort(
+            (a: Inside, b: Inside) => Number(isSent(a)) - Number(isSent(b)) || a.seq - b.seq,
+          );
+          original.call(this, user, nowMs);
+        },
+    ),
   ),
-  bug('a tombstone is dropped early', () =>
-    replaced(Pager, 'shieldFloor', () => (lastSeq) => lastSeq),
-  ),
+  bug('a tombstone is dropped early', () => replaced(Pager, 'shieldFloor', () => (lastSeq) => lastSeq)),
   bug('no tombstone is kept', () => replaced(Pager, 'hasUnreadBefore', () => () => false)),
   bug('new entries overtake those that are on disk only', () =>
-    replaced(Pager, 'admits', () => function (lane, seq, further) {
-      if (!this.states[lane].unread) this.states[lane].cursor = seq;
-      this.loaded(lane, further);
-      return true;
-    }),
+    replaced(
+      Pager,
+      'admits',
+      () =>
+        function (lane, seq, further) {
+          if (!this.states[lane].unread) this.states[lane].cursor = seq;
+          this.loaded(lane, further);
+          return true;
+        },
+    ),
   ),
   bug('removals wait in line', () =>
-    replaced(ReadyUsers, 'put', (original) => function (user, account) {
-      const { removes } = Object.getOwnPropertyDescriptors(User.prototype);
-      Object.defineProperty(User.prototype, 'removes', { configurable: true, get: () => false });
-      try {
-        original.call(this, user, account);
-      } finally {
-        Object.defineProperty(User.prototype, 'removes', removes);
-      }
-    }),
+    replaced(
+      ReadyUsers,
+      'put',
+      (original) =>
+        function (user, account) {
+          const { removes } = Object.getOwnPropertyDescriptors(User.prototype);
+          Object.defineProperty(User.prototype, 'removes', { configurable: true, get: () => false });
+          try {
+            original.call(this, user, account);
+          } finally {
+            Object.defineProperty(User.prototype, 'removes', removes);
+          }
+        },
+    ),
   ),
   bug('everything is read into memory', () => [
-    replaced(Pager, 'admits', () => function (lane, seq, further) {
-      this.states[lane].cursor = seq;
-      this.loaded(lane, further);
-      return true;
-    }),
+    replaced(
+      Pager,
+      'admits',
+      () =>
+        function (lane, seq, further) {
+          this.states[lane].cursor = seq;
+          this.loaded(lane, further);
+          return true;
+        },
+    ),
   ]),
   bug('the expiration is aged twice', () => aged((left, waited) => Math.max(1, left - waited))),
   bug('the expiration does not age', () => aged((left, waited) => left + waited)),
@@ -66,14 +102,19 @@ export const orderBugs: readonly Bug[] = [
     bodies((block) => (block.expiration === -1 && block.wasAdd ? { ...block, expiration: 0 } : block)),
   ),
   bug('the expiration counts from when the entry was taken, not from the event', () =>
-    replaced(Intake, 'rowOf', (original) => function (entry, source, nowMs, wallMs) {
-      return original.call(this, { ...entry, eventTimeMs: null }, source, nowMs, wallMs);
-    }),
+    replaced(
+      Intake,
+      'rowOf',
+      (original) =>
+        function (entry, source, nowMs, wallMs) {
+          return original.call(this, { ...entry, eventTimeMs: null }, source, nowMs, wallMs);
+        },
+    ),
   ),
 ];
 
 function isSent(item: Inside): boolean {
-  return item.cells.some((cell: Inside) => cell.refusedAtMs < Infinity || cell.item.wasSent === true);
+  return item.cells.some((cell: Inside) => cell.refusedAtMs < Infinity || cell.state === 'inFlight');
 }
 
 interface Sent {
@@ -84,21 +125,30 @@ interface Sent {
 
 /** Changes the blocks of bodies as they leave. */
 function bodies(change: (block: Sent) => Sent): () => void {
-  return replaced(Wire, 'send', (original) => function (post) {
-    const body = JSON.parse(post.body) as { rt_segment: { seg_block: { expiration?: number }[] }[] };
-    const nowMs = this.clock.monoMs();
-    post.users.forEach(({ cells }: Inside, at: number) => {
-      const blocks = body.rt_segment[at]!.seg_block;
-      blocks.forEach((block, place) => {
-        const cell = cells[place];
-        const given = cell.block.expiration as number | null;
-        const waitedMinutes = Math.floor(Math.max(0, nowMs - cell.item.bornMonoMs) / 60_000);
-        const { wasAdd: _wasAdd, waitedMinutes: _waited, ...changed } = change({ ...block, wasAdd: given !== -1, waitedMinutes });
-        blocks[place] = changed;
-      });
-    });
-    return original.call(this, { ...post, body: JSON.stringify(body) });
-  });
+  return replaced(
+    Wire,
+    'send',
+    (original) =>
+      function (post) {
+        const body = JSON.parse(post.body) as { rt_segment: { seg_block: { expiration?: number }[] }[] };
+        const nowMs = this.clock.monoMs();
+        post.users.forEach(({ cells }: Inside, at: number) => {
+          const blocks = body.rt_segment[at]!.seg_block;
+          blocks.forEach((block, place) => {
+            const cell = cells[place];
+            const given = cell.block.expiration as number | null;
+            const waitedMinutes = Math.floor(Math.max(0, nowMs - cell.item.bornMonoMs) / 60_000);
+            const {
+              wasAdd: _wasAdd,
+              waitedMinutes: _waited,
+              ...changed
+            } = change({ ...block, wasAdd: given !== -1, waitedMinutes });
+            blocks[place] = changed;
+          });
+        });
+        return original.call(this, { ...post, body: JSON.stringify(body) });
+      },
+  );
 }
 
 function aged(change: (left: number, waitedMinutes: number) => number): () => void {
@@ -108,5 +158,3 @@ function aged(change: (left: number, waitedMinutes: number) => number): () => vo
       : block,
   );
 }
-
-export { replacedGetter };

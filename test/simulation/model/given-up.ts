@@ -11,27 +11,49 @@ export function givenUp(played: Played): string[] {
 
 /** A queue of this process alone is purged at once, whether or not it may send. */
 function isGivenUpSoon({ history, plan }: Played): string[] {
-  const disturbs = ['disk', 'freeze', 'suspend', 'crash', 'crashAt', 'accounts', 'removeNode', 'deploy', 'deployNode'];
-  if (plan.setup.members[0]!.queue === 'shared' || plan.actions.some(({ kind }) => disturbs.includes(kind))) return [];
+  const disturbs = [
+    'disk',
+    'freeze',
+    'suspend',
+    'crash',
+    'crashAt',
+    'accounts',
+    'removeNode',
+    'deploy',
+    'deployNode',
+  ];
+  if (plan.setup.members[0]!.queue === 'shared' || plan.actions.some(({ kind }) => disturbs.includes(kind)))
+    return [];
   return history.giveUps
     .filter(({ askedMs, doneMs }) => doneMs > askedMs + slackMs)
-    .map(({ askedMs }) => `what was to be given up at ${(askedMs / 1000).toFixed(3)} s is not for ${slackMs / 1000} s`);
+    .map(
+      ({ askedMs }) =>
+        `what was to be given up at ${(askedMs / 1000).toFixed(3)} s is not for ${slackMs / 1000} s`,
+    );
 }
 
 /** Of a queue of this process alone; the whole queue's pause takes its way over the database. */
 function pausedStays({ history, plan }: Played): string[] {
   const local = new Set(plan.setup.members.filter(({ queue }) => queue !== 'shared').map(({ id }) => id));
-  const isQuiet = !plan.actions.some(({ kind }) => kind === 'accounts' || kind === 'removeNode' || kind === 'freeze' || kind === 'suspend');
+  const isQuiet = !plan.actions.some(
+    ({ kind }) => kind === 'accounts' || kind === 'removeNode' || kind === 'freeze' || kind === 'suspend',
+  );
   if (!isQuiet) return [];
   const found: string[] = [];
   history.orders.forEach(({ asks, member, life, atMs }, at) => {
     if (asks !== 'pause' || !local.has(member)) return;
-    const isEnd = (order: (typeof history.orders)[number]): boolean => order.member === member && (order.asks === 'resume' || order.life !== life);
+    const isEnd = (order: (typeof history.orders)[number]): boolean =>
+      order.member === member && (order.asks === 'resume' || order.life !== life);
     const untilMs = history.orders.slice(at + 1).find(isEnd)?.atMs ?? atMs;
     const sent = history.requests.find(
-      (request) => request.member === member && request.life === life && request.sentMs > atMs + slackMs && request.sentMs < untilMs,
+      (request) =>
+        request.member === member &&
+        request.life === life &&
+        request.sentMs > atMs + slackMs &&
+        request.sentMs < untilMs,
     );
-    if (sent !== undefined) found.push(`#${sent.number} leaves though the queue was paused at ${(atMs / 1000).toFixed(3)} s`);
+    if (sent !== undefined)
+      found.push(`#${sent.number} leaves though the queue was paused at ${(atMs / 1000).toFixed(3)} s`);
   });
   return found;
 }
@@ -42,10 +64,13 @@ function givenUpStays({ history }: Played): string[] {
   const tell = (values: readonly { readonly value: number }[], atMs: number): void => {
     for (const { value } of values) if (!goneMs.has(value)) goneMs.set(value, atMs);
   };
-  const byFirst = new Map(history.messages.flatMap(({ entries }) => entries.map((entry) => [entry.blocks[0]!.value, entry])));
+  const byFirst = new Map(
+    history.messages.flatMap(({ entries }) => entries.map((entry) => [entry.blocks[0]!.value, entry])),
+  );
   for (const { end, endMs, entries } of history.messages)
     if (end?.kind === 'settled')
-      for (const { index, code } of end.rejected) if (code === 'purged' || code === 'erased') tell(entries[index]!.blocks, endMs);
+      for (const { index, code } of end.rejected)
+        if (code === 'purged' || code === 'erased') tell(entries[index]!.blocks, endMs);
   for (const { value, code, atMs } of history.late)
     if (code === 'purged' || code === 'erased') tell(byFirst.get(value)?.blocks ?? [], atMs);
   // What may be in the database already is the database's to give up: whoever asked is told when that failed.

@@ -32,8 +32,13 @@ export function lastWins(played: Played): string[] {
     const has = holds.get(place) ?? null;
     const fits = last.some((input) => isHeld(input, has, played));
     if (fits || (has === null && last.every(({ uncertain }) => uncertain))) continue;
-    const said = last.map(({ block, message }) => `v${block.value} (${block.expiration ?? 'default'}) of message ${message.number}`);
-    found.push(`${place}: expected ${said.join(' or ')}, the service has ${has === null ? 'nothing' : `v${has.value}`}`);
+    const said = last.map(
+      ({ block, message }) =>
+        `v${block.value} (${block.expiration ?? 'default'}) of message ${message.number}`,
+    );
+    found.push(
+      `${place}: expected ${said.join(' or ')}, the service has ${has === null ? 'nothing' : `v${has.value}`}`,
+    );
   }
   for (const place of holds.keys()) if (!inputs.has(place)) found.push(`${place}: nobody asked for it`);
   return found;
@@ -41,12 +46,16 @@ export function lastWins(played: Played): string[] {
 
 function inputsByPlace({ history, plan }: Played): Map<string, Input[]> {
   const inputs = new Map<string, Input[]>();
-  const switchesQueues = plan.actions.some((action) => action.kind === 'accounts' && ('queue' in action.change || 'database' in action.change));
+  const switchesQueues = plan.actions.some(
+    (action) => action.kind === 'accounts' && ('queue' in action.change || 'database' in action.change),
+  );
   for (const message of history.messages) {
     const { end, orphaned, givenUp, member } = message;
     // A message that was closed may have been on its way.
     if (end?.kind === 'failed' && end.code !== 'closed') continue;
-    const rejected = new Map(end?.kind === 'settled' ? end.rejected.map(({ index, code }) => [index, code]) : []);
+    const rejected = new Map(
+      end?.kind === 'settled' ? end.rejected.map(({ index, code }) => [index, code]) : [],
+    );
     message.entries.forEach(({ user, domain, blocks, agoMs }, index) => {
       if (user === poisoned) return;
       const uncertain =
@@ -55,7 +64,9 @@ function inputsByPlace({ history, plan }: Played): Map<string, Input[]> {
         end?.kind === 'failed' ||
         rejected.get(index) === 'closed' ||
         // An order to give up what other machines keep reaches them when they can be reached.
-        (end?.kind === 'queued' && end.reason === 'apart' && history.giveUps.some((one) => one.member === member)) ||
+        (end?.kind === 'queued' &&
+          end.reason === 'apart' &&
+          history.giveUps.some((one) => one.member === member)) ||
         // What waits in a queue that no account uses any more stays there.
         (switchesQueues && end?.kind !== 'settled');
       for (const block of blocks) {
@@ -82,7 +93,11 @@ function comesAfter(later: Input, input: Input): boolean {
   return a.queue === b.queue && a.end?.kind === 'queued' && a.end.reason !== 'apart';
 }
 
-function isHeld({ block, bornMs }: Input, has: { value: number | null; expiresMs: number } | null, { endMs, history }: Played): boolean {
+function isHeld(
+  { block, bornMs }: Input,
+  has: { value: number | null; expiresMs: number } | null,
+  { endMs, history }: Played,
+): boolean {
   const { expiration, value } = block;
   if (expiration === -1) return has === null;
   if (has === null) {

@@ -7,12 +7,18 @@ const minuteMs = 60_000;
 
 export function delays(played: Played): string[] {
   const found: string[] = [];
-  const born = new Map<number, { bornMs: number; expiration: number | undefined; life: string; queue: string }>();
+  const born = new Map<
+    number,
+    { bornMs: number; expiration: number | undefined; life: string; queue: string }
+  >();
   for (const { entries, atMs, instance, life, queue } of played.history.messages)
     for (const { blocks, agoMs } of entries)
       for (const { value, expiration } of blocks)
         born.set(value, { bornMs: atMs - agoMs, expiration, life: `${instance} ${life}`, queue });
-  const jumpsMs = played.plan.actions.reduce((sum, action) => sum + (action.kind === 'wallClock' ? Math.abs(action.byMs) : 0), 0);
+  const jumpsMs = played.plan.actions.reduce(
+    (sum, action) => sum + (action.kind === 'wallClock' ? Math.abs(action.byMs) : 0),
+    0,
+  );
   // An engine that is opened anew in one process reads its queue as that of another.
   const reopens = played.plan.actions.some(({ kind }) => kind === 'removeNode' || kind === 'accounts');
   for (const request of played.history.requests) {
@@ -20,7 +26,7 @@ export function delays(played: Played): string[] {
       for (const { blocks } of request.users) {
         for (const { value, expiration } of blocks) {
           const given = born.get(value);
-          if (given === undefined || given.expiration === undefined || given.expiration <= 0) continue;
+          if (given?.expiration === undefined || given.expiration <= 0) continue;
           const isLocal = given.queue.startsWith('disk') || given.queue.startsWith('memory');
           const sameLife = isLocal && given.life === `${request.instance} ${request.life}`;
           const clocksMs = sameLife && !reopens ? 0 : jumpsMs;
@@ -48,11 +54,15 @@ function judge(
   // A body is made up, its mark is written, and a token may have to be fetched before it leaves.
   const slackMs = 12_000 + sleptMs + clocksMs + underWayMs;
   if (sent === -1) {
-    return wantedMs > actedMs + minuteMs + slackMs ? `sent as a removal ${Math.round((wantedMs - actedMs) / 1000)} s before its time` : null;
+    return wantedMs > actedMs + minuteMs + slackMs
+      ? `sent as a removal ${Math.round((wantedMs - actedMs) / 1000)} s before its time`
+      : null;
   }
   const untilMs = actedMs + sent * minuteMs;
   if (sent === 0) return 'sent to last for ever';
-  if (untilMs > wantedMs + minuteMs + slackMs) return `lasts ${Math.round((untilMs - wantedMs) / 1000)} s longer than it should`;
-  if (untilMs < wantedMs - clocksMs - 1_000) return `lasts ${Math.round((wantedMs - untilMs) / 1000)} s less than it should`;
+  if (untilMs > wantedMs + minuteMs + slackMs)
+    return `lasts ${Math.round((untilMs - wantedMs) / 1000)} s longer than it should`;
+  if (untilMs < wantedMs - clocksMs - 1_000)
+    return `lasts ${Math.round((wantedMs - untilMs) / 1000)} s less than it should`;
   return null;
 }

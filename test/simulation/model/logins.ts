@@ -5,7 +5,8 @@ const windowMs = 5 * 60_000;
 
 export function logins({ history }: Played): string[] {
   const byName = new Map<string, number[]>();
-  for (const { username, atMs } of history.logins) byName.set(username, [...(byName.get(username) ?? []), atMs]);
+  for (const { username, atMs } of history.logins)
+    byName.set(username, [...(byName.get(username) ?? []), atMs]);
   const found: string[] = [];
   for (const [name, times] of byName) {
     times.sort((a, b) => a - b);

@@ -25,5 +25,8 @@ const promises: readonly (readonly [string, (played: Played) => string[]])[] = [
 
 export function violationsOf(played: Played): Violation[] {
   const found = promises.flatMap(([promise, check]) => check(played).map((text) => ({ promise, text })));
-  return [...played.history.complaints.map((text) => ({ promise: 'nothing goes wrong inside', text })), ...found];
+  return [
+    ...played.history.complaints.map((text) => ({ promise: 'nothing goes wrong inside', text })),
+    ...found,
+  ];
 }

@@ -10,5 +10,7 @@ export function userName(user: string, domain: string | null): string {
 }
 
 export function segmentName(block: Block): string {
-  return block.seg_id === undefined ? (codes.get(block.seg_code!.toLowerCase()) ?? block.seg_code!) : String(block.seg_id);
+  return block.seg_id === undefined
+    ? (codes.get(block.seg_code!.toLowerCase()) ?? block.seg_code!)
+    : String(block.seg_id);
 }

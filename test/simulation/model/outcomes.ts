@@ -45,14 +45,17 @@ function ofMessage(message: MessageRecord, applied: ReadonlySet<number>, played:
     const wrong = wrongRejection(message, index, code, played);
     if (wrong !== null) found.push(wrong);
   }
-  if (new Set(rejected.map(({ index }) => index)).size < rejected.length) found.push('rejects an entry twice');
+  if (new Set(rejected.map(({ index }) => index)).size < rejected.length)
+    found.push('rejects an entry twice');
   return found;
 }
 
 function mayExpire({ blocks, agoMs }: MessageRecord['entries'][number], waitedMs: number): boolean {
   // Wall clocks of plans jump by minutes or an hour; what may expire by that is let pass.
   const most = waitedMs + agoMs + 90_000 + 70_000;
-  return blocks.some(({ expiration }) => expiration !== undefined && expiration > 0 && expiration * 60_000 <= most);
+  return blocks.some(
+    ({ expiration }) => expiration !== undefined && expiration > 0 && expiration * 60_000 <= most,
+  );
 }
 
 function wrongRejection(
@@ -63,7 +66,8 @@ function wrongRejection(
 ): string | null {
   const entry = entries[index];
   if (entry === undefined) return `rejects an entry ${index} that it has not`;
-  if (code === 'purged' || code === 'erased') return givenUp.has(index) ? null : `has ${index} ${code}, which nobody asked for`;
+  if (code === 'purged' || code === 'erased')
+    return givenUp.has(index) ? null : `has ${index} ${code}, which nobody asked for`;
   if (code === 'closed') return durable ? `has ${index} closed though its queue is durable` : null;
   return mayBeRejected(entry, played) ? null : `rejects ${index} (${code}), in which nothing is wrong`;
 }
@@ -74,17 +78,23 @@ function mayBeRejected({ user, domain }: Entry, { history }: Played): boolean {
   // An entry that is replaced shares the end of what replaced it.
   const name = userName(user, domain);
   const refused = history.requests.filter(
-    ({ answer, users }) => answer === 'bodyRefused' && users.some((one) => userName(one.user, one.domain) === name),
+    ({ answer, users }) =>
+      answer === 'bodyRefused' && users.some((one) => userName(one.user, one.domain) === name),
   );
   const [first, last] = [refused[0], refused.at(-1)];
   if (first === undefined || last === undefined) return false;
   return history.requests.some(
-    ({ answer, sentMs, settledMs }) => answer === 'accepted' && sentMs >= first.settledMs && settledMs <= last.settledMs,
+    ({ answer, sentMs, settledMs }) =>
+      answer === 'accepted' && sentMs >= first.settledMs && settledMs <= last.settledMs,
   );
 }
 
 /** An entry whose message ended early ends once more, later; one whose message told its end never does. */
-function lateOutcomes(message: MessageRecord, lateOf: ReadonlyMap<number, string[]>, { history }: Played): string[] {
+function lateOutcomes(
+  message: MessageRecord,
+  lateOf: ReadonlyMap<number, string[]>,
+  { history }: Played,
+): string[] {
   const found: string[] = [];
   const { end, entries, orphaned } = message;
   const early = orphaned || end?.kind === 'queued' || end?.kind === 'parked';
@@ -97,7 +107,8 @@ function lateOutcomes(message: MessageRecord, lateOf: ReadonlyMap<number, string
     // A process that dies may have told what its log does not know it told. What may be in the shared log and waits here
     // is purged in both places, and told by both.
     const inBothPlaces = history.faults.has('purge') || history.faults.has('erase');
-    if (told.length > 1 && !killed && !(inBothPlaces && end?.kind === 'queued' && end.reason === 'apart')) found.push(`${where} is told late ${told.length} times`);
+    if (told.length > 1 && !killed && !(inBothPlaces && end?.kind === 'queued' && end.reason === 'apart'))
+      found.push(`${where} is told late ${told.length} times`);
   });
   return found;
 }
@@ -105,13 +116,16 @@ function lateOutcomes(message: MessageRecord, lateOf: ReadonlyMap<number, string
 /** Nothing that a node has to hear late is missing, where nothing came between: no crash, no queue in another place. */
 function toldNever(played: Played, lateOf: ReadonlyMap<number, string[]>): string[] {
   const { history, plan, restedMs } = played;
-  const disturbs = plan.actions.some(({ kind }) => kind === 'accounts' || kind === 'removeNode' || kind === 'erase' || kind === 'database');
+  const disturbs = plan.actions.some(
+    ({ kind }) => kind === 'accounts' || kind === 'removeNode' || kind === 'erase' || kind === 'database',
+  );
   if (disturbs || history.faults.has('crash') || restedMs === Infinity) return [];
   const found: string[] = [];
   for (const { end, entries, number } of history.messages) {
     if (end?.kind !== 'queued') continue;
     entries.forEach(({ blocks }, index) => {
-      if (!lateOf.has(blocks[0]!.value)) found.push(`entry ${index} of message ${number} has no outcome, early or late`);
+      if (!lateOf.has(blocks[0]!.value))
+        found.push(`entry ${index} of message ${number} has no outcome, early or late`);
     });
   }
   return found;
@@ -120,11 +134,16 @@ function toldNever(played: Played, lateOf: ReadonlyMap<number, string[]>): strin
 function lateTruth(played: Played, applied: ReadonlySet<number>): string[] {
   const { history } = played;
   const found: string[] = [];
-  const byFirst = new Map(history.messages.flatMap(({ entries }) => entries.map((entry) => [entry.blocks[0]!.value, entry])));
+  const byFirst = new Map(
+    history.messages.flatMap(({ entries }) => entries.map((entry) => [entry.blocks[0]!.value, entry])),
+  );
   for (const { value, end, code } of history.late) {
     const entry = byFirst.get(value);
     if (entry === undefined) found.push(`a late outcome of v${value}, which nobody handed in`);
-    else if ((end === 'accepted' || end === 'expired') && !entry.blocks.some((block) => applied.has(block.value)))
+    else if (
+      (end === 'accepted' || end === 'expired') &&
+      !entry.blocks.some((block) => applied.has(block.value))
+    )
       found.push(`v${value} is told ${end}, but the service has never taken it`);
     else if (end === 'rejected' && code !== 'purged' && code !== 'erased' && !mayBeRejected(entry, played))
       found.push(`v${value} is told rejected (${code}), in which nothing is wrong`);
@@ -138,7 +157,9 @@ function counters({ instances }: Played): string[] {
     engines.flatMap(({ member, counters: { taken, accepted, superseded, expired, rejected, waiting } }) =>
       taken === accepted + superseded + expired + rejected + waiting && waiting >= 0
         ? []
-        : [`i${index} counts for member ${member}: ${JSON.stringify({ taken, accepted, superseded, expired, rejected, waiting })}`],
+        : [
+            `i${index} counts for member ${member}: ${JSON.stringify({ taken, accepted, superseded, expired, rejected, waiting })}`,
+          ],
     ),
   );
 }

@@ -7,16 +7,26 @@ export function quota(played: Played): string[] {
   return played.plan.setup.members.flatMap(({ id, limits }) => {
     const requests = played.history.requests.filter(({ member }) => member === id);
     // Another place for the queue is a new start, which knows nothing of requests that were lost before.
-    const moves = played.plan.actions.some((action) => action.kind === 'accounts' && ('queue' in action.change || 'database' in action.change));
-    const worst = worstSecond(moves ? requests.filter(({ answer }) => answer !== null && !answer.includes('ambiguous')) : requests);
+    const moves = played.plan.actions.some(
+      (action) => action.kind === 'accounts' && ('queue' in action.change || 'database' in action.change),
+    );
+    const worst = worstSecond(
+      moves ? requests.filter(({ answer }) => answer !== null && !answer.includes('ambiguous')) : requests,
+    );
     const { history } = played;
     history.reached('posts in one second, of the quota', worst.posts / limits.postsPerSecond);
     history.reached('users in one second, of the quota', worst.users / limits.usersPerSecond);
     history.reached('calls in flight, of the quota', worst.calls / limits.maxConcurrent);
     return [
-      ...(worst.posts > limits.postsPerSecond ? [`${worst.posts} posts in one second before ${time(worst.postsAtMs)}`] : []),
-      ...(worst.users > limits.usersPerSecond ? [`${worst.users} users in one second before ${time(worst.usersAtMs)}`] : []),
-      ...(worst.calls > limits.maxConcurrent ? [`${worst.calls} calls in flight at ${time(worst.callsAtMs)}`] : []),
+      ...(worst.posts > limits.postsPerSecond
+        ? [`${worst.posts} posts in one second before ${time(worst.postsAtMs)}`]
+        : []),
+      ...(worst.users > limits.usersPerSecond
+        ? [`${worst.users} users in one second before ${time(worst.usersAtMs)}`]
+        : []),
+      ...(worst.calls > limits.maxConcurrent
+        ? [`${worst.calls} calls in flight at ${time(worst.callsAtMs)}`]
+        : []),
       ...requests.flatMap((request) => oneRequest(request, played)),
       ...usersInFlight(requests),
       ...rateLimits(requests),
@@ -69,7 +79,8 @@ function oneRequest({ number, users, bytes }: RequestRecord, { history }: Played
     history.reached('blocks of one user', blocks.length);
     if (blocks.length > 100 || blocks.length === 0) found.push(`a user with ${blocks.length} blocks`);
     if (new Set(blocks.map(segmentName)).size < blocks.length) found.push('a segment twice for one user');
-    if (new Set(blocks.map(({ seg_id }) => seg_id === undefined)).size > 1) found.push('segments by id and by code together');
+    if (new Set(blocks.map(({ seg_id }) => seg_id === undefined)).size > 1)
+      found.push('segments by id and by code together');
   }
   return found.map((text) => `#${number} has ${text}`);
 }
@@ -80,7 +91,8 @@ function usersInFlight(requests: readonly RequestRecord[]): string[] {
   for (const { users, sentMs, settledMs, term, number } of requests) {
     for (const { user, domain } of users) {
       const key = `${term} ${userName(user, domain)}`;
-      if ((untilMs.get(key) ?? -Infinity) > sentMs) return [`#${number} has a user whose last request is still in flight`];
+      if ((untilMs.get(key) ?? -Infinity) > sentMs)
+        return [`#${number} has a user whose last request is still in flight`];
       untilMs.set(key, settledMs);
     }
   }

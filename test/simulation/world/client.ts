@@ -5,7 +5,12 @@ import type { Login } from '../../../src/service/login';
 import type { AuthOutcome, PostOutcome } from '../../../src/service/outcome';
 import type { Caller, SimService } from './service';
 
-const heldBack = { kind: 'passing', ambiguous: false, code: 'held_back', message: 'nothing was sent' } as const;
+const heldBack = {
+  kind: 'passing',
+  ambiguous: false,
+  code: 'held_back',
+  message: 'nothing was sent',
+} as const;
 
 export class SimClient {
   readonly #gate: CallGate;

@@ -5,7 +5,15 @@
 import { MemoryLogStore, type MemorySharedLog } from '../../outbox/memory-shared-log';
 import { OutboxError } from '../../../src/outbox/outbox';
 import type { Commit, Lane, Opened, Outbox, Page, Row, UserRows } from '../../../src/outbox/outbox';
-import type { Appended, Batch, Claim, Instance, Letter, News, SharedLog } from '../../../src/outbox/shared-log';
+import type {
+  Appended,
+  Batch,
+  Claim,
+  Instance,
+  Letter,
+  News,
+  SharedLog,
+} from '../../../src/outbox/shared-log';
 import type { Dice } from './dice';
 import { epochMs, type ProcessTime } from './process-time';
 import type { VirtualTime } from './virtual-time';
@@ -230,7 +238,8 @@ class DatabaseLog implements SharedLog {
 
   /** One transaction, there and back. */
   call<T>(work: () => T | Promise<T>, { writes = false, opens = false } = {}): Promise<T> {
-    if (!opens && !this.#isOpen) return Promise.reject(new OutboxError('closed', 'The shared queue is closed.'));
+    if (!opens && !this.#isOpen)
+      return Promise.reject(new OutboxError('closed', 'The shared queue is closed.'));
     return this.attempt(work, writes).then(
       (result) => result,
       (error: unknown) => Promise.reject(error instanceof Unanswered ? unavailable() : (error as Error)),
@@ -262,7 +271,7 @@ class DatabaseLog implements SharedLog {
         try {
           result = Promise.resolve(work());
         } catch (error) {
-          result = Promise.reject(error as Error);
+          result = Promise.reject(error);
         }
         result.catch(() => undefined);
         if (user.diesAt('database', 'after') || givenUp) return;
@@ -354,7 +363,9 @@ class SenderOutbox implements Outbox {
 
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
     return this.#opened(async () => {
-      const { rows, shields } = await this.log.call(() => this.log.store.rows.read(lane, afterSeq, throughSeq, limit));
+      const { rows, shields } = await this.log.call(() =>
+        this.log.store.rows.read(lane, afterSeq, throughSeq, limit),
+      );
       return { rows: this.#ours(rows), shields: this.#ours(shields) };
     });
   }
@@ -424,7 +435,10 @@ function isPassing(error: unknown): boolean {
   return error instanceof OutboxError && (error.code === 'unavailable' || error.code === 'readonly');
 }
 
-function shifted<R extends { readonly bornWallMs: number; readonly takenWallMs: number }>(row: R, byMs: number): R {
+function shifted<R extends { readonly bornWallMs: number; readonly takenWallMs: number }>(
+  row: R,
+  byMs: number,
+): R {
   return { ...row, bornWallMs: row.bornWallMs + byMs, takenWallMs: row.takenWallMs + byMs };
 }
 

@@ -52,7 +52,8 @@ export class Disk {
   file(path: string): File {
     let file = this.files.get(path);
     if (file === undefined) {
-      const content = this.sqliteAt === null ? modelFile() : sqliteFile(`${this.sqliteAt}-${this.files.size}.queue`);
+      const content =
+        this.sqliteAt === null ? modelFile() : sqliteFile(`${this.sqliteAt}-${this.files.size}.queue`);
       this.files.set(path, (file = { content, openedBy: null }));
     }
     return file;
@@ -157,7 +158,8 @@ class DiskOutbox implements Outbox {
     const file = this.disk.file(this.path);
     if (state === 'broken') throw new OutboxError('failed', 'the disk cannot be used');
     if (state === 'full' && writes) throw new OutboxError('full', 'the disk is full');
-    if (file.openedBy !== null && file.openedBy !== this) throw new OutboxError('locked', 'the file is in use');
+    if (file.openedBy !== null && file.openedBy !== this)
+      throw new OutboxError('locked', 'the file is in use');
     if (file.openedBy === null && this.#isOpen) throw new OutboxError('closed', 'the queue is closed');
     return work(file);
   }

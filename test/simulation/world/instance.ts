@@ -119,7 +119,8 @@ export class Instance {
     this.accounts.clear();
     this.nodes.clear();
     for (const request of this.history.requests)
-      if (request.instance === this.index && !request.durable) request.doneMs = Math.min(request.doneMs, this.outside.world.nowMs);
+      if (request.instance === this.index && !request.durable)
+        request.doneMs = Math.min(request.doneMs, this.outside.world.nowMs);
     for (const message of this.history.messages)
       if (message.instance === this.index && message.end === null) message.orphaned = true;
     this.outside.world.after(downMs, () => {
@@ -132,7 +133,10 @@ export class Instance {
     if (port === 'timer') {
       // A timer of this process is about to fire, or has just done so.
       const { time } = this;
-      this.outside.world.after(calls * 37, () => time === this.time && this.crashPlan !== null && this.kill(downMs));
+      this.outside.world.after(
+        calls * 37,
+        () => time === this.time && this.crashPlan !== null && this.kill(downMs),
+      );
     }
   }
 
@@ -195,7 +199,8 @@ export class Instance {
       diesAt: this.diesAt(life),
       durable: state.queue !== 'memory',
       isHeld: () => this.isHeld(state.member),
-      term: () => `${index}.${life}.${state.queue === 'shared' ? lease(state.member).epoch : ''}`,
+      term: () =>
+        `${index}.${life}.${state.queue}.${state.queue === 'shared' ? lease(state.member).epoch : ''}`,
       sleptMs: () => (this.outside.world.nowMs - this.lastSleep.endMs < 45_000 ? this.lastSleep.forMs : 0),
       leaseOk: (member: number): boolean | null => {
         if (state.queue !== 'shared') return null;
@@ -203,7 +208,8 @@ export class Instance {
         const departed = this.outside.database(state.database).departed.get(index);
         // What leaves at the moment when its commit is known leaves under the lease of that commit, or not at all.
         const isStale = departed?.atMs === this.outside.world.nowMs && departed.epoch !== epoch;
-        const isHolder = holder?.name === `i${index}.${life}` && expiresAtMs > epochMs + this.outside.world.nowMs;
+        const isHolder =
+          holder?.name === `i${index}.${life}` && expiresAtMs > epochMs + this.outside.world.nowMs;
         return isHolder && !isStale;
       },
     };
@@ -228,13 +234,20 @@ export class Instance {
 
   /** The accounts and the nodes that use them start again. */
   changeAccounts(accounts: readonly string[], change: AccountChange): void {
-    const its = [...this.nodeStates.values()].filter(({ account }) => accounts.includes(account)).map(({ id }) => id);
+    const its = [...this.nodeStates.values()]
+      .filter(({ account }) => accounts.includes(account))
+      .map(({ id }) => id);
     this.change(`${accounts.join(', ')}: ${JSON.stringify(change)}`, accounts, its, () => {
       for (const account of accounts) Object.assign(this.accountStates.get(account)!, change);
     });
   }
 
-  private change(what: string, accounts: readonly string[], nodes: readonly string[], apply: () => void): void {
+  private change(
+    what: string,
+    accounts: readonly string[],
+    nodes: readonly string[],
+    apply: () => void,
+  ): void {
     const { time, life } = this;
     time.run(() => {
       this.deploying = this.deploying.then(async () => {
@@ -276,7 +289,8 @@ export class Instance {
 
   private startMissing(): void {
     for (const state of this.accountStates.values())
-      if (state.enabled && !this.accounts.has(state.id)) this.accounts.set(state.id, this.startAccount(state));
+      if (state.enabled && !this.accounts.has(state.id))
+        this.accounts.set(state.id, this.startAccount(state));
     for (const node of this.nodeStates.values())
       if (node.present && !this.nodes.has(node.id)) this.nodes.set(node.id, this.startNode(node));
   }
@@ -357,7 +371,13 @@ export class Instance {
       if (info === undefined) return;
       this.history.tell(`i${this.index} operator: ${asks} member ${member}`);
       this.history.fault(asks);
-      this.history.orders.push({ instance: this.index, life: this.life, member, asks, atMs: this.outside.world.nowMs });
+      this.history.orders.push({
+        instance: this.index,
+        life: this.life,
+        member,
+        asks,
+        atMs: this.outside.world.nowMs,
+      });
       if (asks === 'purge') this.giveUp(member, null, info.engine.purge());
       else if (asks === 'retry') this.engines.retry(info.key);
       else info.engine[asks]();
@@ -380,7 +400,8 @@ export class Instance {
     const record = { member, user: user?.toLowerCase() ?? null, askedMs, doneMs: Infinity };
     history.giveUps.push(record);
     for (const message of history.messages) {
-      if (message.member !== member || message.end?.kind === 'settled' || message.end?.kind === 'failed') continue;
+      if (message.member !== member || message.end?.kind === 'settled' || message.end?.kind === 'failed')
+        continue;
       message.entries.forEach((entry, index) => {
         if (user === null || entry.user.toLowerCase() === record.user) message.givenUp.set(index, askedMs);
       });
@@ -390,7 +411,6 @@ export class Instance {
       () => undefined,
     );
   }
-
 }
 
 interface RunningAccount {
@@ -399,7 +419,10 @@ interface RunningAccount {
 }
 
 /** Messages to one queue are in one order. */
-export function queueName(instance: number, { member, queue, database }: Pick<AccountState, 'member' | 'queue' | 'database'>): string {
+export function queueName(
+  instance: number,
+  { member, queue, database }: Pick<AccountState, 'member' | 'queue' | 'database'>,
+): string {
   return queue === 'shared' ? `${database} ${member}` : `${queue} ${instance} ${member}`;
 }
 
@@ -528,7 +551,10 @@ function checked({ user, domain, blocks, agoMs }: Entry, wallMs: number): Checke
 
 function briefEntries(entries: readonly Entry[]): string {
   const shown = entries.slice(0, 3).map(({ user, blocks }) => {
-    const its = blocks.map(({ seg_id, seg_code, value, expiration }) => `${seg_id ?? seg_code}${expiration === -1 ? '-' : '+'}v${value}`);
+    const its = blocks.map(
+      ({ seg_id, seg_code, value, expiration }) =>
+        `${seg_id ?? seg_code}${expiration === -1 ? '-' : '+'}v${value}`,
+    );
     return `${user.slice(0, 8)} ${its.join(' ')}`;
   });
   return entries.length > 3 ? `${shown.join(', ')}, and ${entries.length - 3} more` : shown.join(', ');

@@ -1,9 +1,29 @@
 // Makes a plan from a seed.
 import { Dice } from './dice';
-import { fates, type Action, type AccountChange, type Entry, type Fate, type Limits, type Plan, type Port } from './plan';
+import {
+  fates,
+  type Action,
+  type AccountChange,
+  type Entry,
+  type Fate,
+  type Limits,
+  type Plan,
+  type Port,
+} from './plan';
 import type { AccountPlan, MemberPlan, NodePlan, QueueKind, Setup } from './plan';
 
-const shapes = ['mixed', 'mixed', 'accounts', 'accounts', 'shared', 'shared', 'shared', 'network', 'backlog', 'giveUp'] as const;
+const shapes = [
+  'mixed',
+  'mixed',
+  'accounts',
+  'accounts',
+  'shared',
+  'shared',
+  'shared',
+  'network',
+  'backlog',
+  'giveUp',
+] as const;
 type Shape = (typeof shapes)[number];
 
 /** Segments that the service lists by id and by code. */
@@ -91,7 +111,13 @@ class Maker {
     const accounts: AccountPlan[] = [];
     for (const { id: member } of members) {
       for (let i = 0; i < count; i += 1) {
-        const username = dice.pick(['login', `login${member}`, `login${member}`, `login${member}${i}`, `login${member}${i}`]);
+        const username = dice.pick([
+          'login',
+          `login${member}`,
+          `login${member}`,
+          `login${member}${i}`,
+          `login${member}${i}`,
+        ]);
         accounts.push({ id: `a${member}${i}`, member, username, connection: dice.pick(['c', 'c', 'd']) });
       }
     }
@@ -154,7 +180,9 @@ class Maker {
     const { dice } = this;
     const burst = dice.chance(0.4);
     for (let i = 0; i < count; i += 1) {
-      const atMs = burst ? dice.between(0, 4) * (this.lengthMs / 5) + dice.between(0, 300) : dice.between(0, this.lengthMs);
+      const atMs = burst
+        ? dice.between(0, 4) * (this.lengthMs / 5) + dice.between(0, 300)
+        : dice.between(0, this.lengthMs);
       const entries = dice.chance(0.04) ? dice.between(40, 120) : dice.pick([1, 1, 1, 2, 4]);
       this.message(atMs, entries);
     }
@@ -183,11 +211,28 @@ class Maker {
       blocks: [{ seg_id: 10001, value: this.nextValue++, expiration: 60 }],
     }));
     for (let at = 0; at < adds.length; at += 25)
-      this.actions.push({ kind: 'message', atMs: 1_500 + at, instance: 0, node, entries: adds.slice(at, at + 25) });
+      this.actions.push({
+        kind: 'message',
+        atMs: 1_500 + at,
+        instance: 0,
+        node,
+        entries: adds.slice(at, at + 25),
+      });
     for (let i = 0; i < 6; i += 1) {
       const { user, domain } = adds[i * 30 + dice.between(0, 29)]!;
-      const removal: Entry = { user, domain, agoMs: 0, blocks: [{ seg_id: 10001, value: this.nextValue++, expiration: -1 }] };
-      this.actions.push({ kind: 'message', atMs: 2_500 + dice.between(0, 2_000), instance: 0, node, entries: [removal] });
+      const removal: Entry = {
+        user,
+        domain,
+        agoMs: 0,
+        blocks: [{ seg_id: 10001, value: this.nextValue++, expiration: -1 }],
+      };
+      this.actions.push({
+        kind: 'message',
+        atMs: 2_500 + dice.between(0, 2_000),
+        instance: 0,
+        node,
+        entries: [removal],
+      });
     }
   }
 
@@ -216,19 +261,47 @@ class Maker {
     const chosen = Array.from({ length: dice.between(1, 4) }, () => dice.pick(fates));
     for (const fate of chosen) rates[fate] = total / chosen.length;
     const atMs = dice.chance(0.5) ? 0 : this.at();
-    this.actions.push({ kind: 'weather', atMs, rates, forMs: dice.chance(0.5) ? this.lengthMs : this.forMs() });
+    this.actions.push({
+      kind: 'weather',
+      atMs,
+      rates,
+      forMs: dice.chance(0.5) ? this.lengthMs : this.forMs(),
+    });
   }
 
   private kinds(): readonly string[] {
     const { shape, setup } = this;
     const isShared = setup.members[0]!.queue === 'shared';
-    const always = ['crash', 'crashAt', 'freeze', 'suspend', 'wallClock', 'service', 'deploy', 'operator', 'loginRefused'];
+    const always = [
+      'crash',
+      'crashAt',
+      'freeze',
+      'suspend',
+      'wallClock',
+      'service',
+      'deploy',
+      'operator',
+      'loginRefused',
+    ];
     const stored = isShared ? ['database', 'database', 'disk'] : ['disk'];
     switch (shape) {
       case 'accounts':
         return ['deploy', 'deployNode', 'removeNode', 'removeNode', 'account', 'account', 'service', 'crash'];
       case 'shared':
-        return [...always, 'database', 'database', 'database', 'handOver', 'handOver', 'suspend', 'freeze', 'crashAt', 'account', 'erase', 'deployNode'];
+        return [
+          ...always,
+          'database',
+          'database',
+          'database',
+          'handOver',
+          'handOver',
+          'suspend',
+          'freeze',
+          'crashAt',
+          'account',
+          'erase',
+          'deployNode',
+        ];
       case 'network':
         return ['service', 'loginRefused', 'crash', 'weather', 'freeze'];
       case 'giveUp':
@@ -255,12 +328,21 @@ class Maker {
       case 'crashAt': {
         const port = dice.pick<Port>(['disk', 'disk', 'database', 'network', 'timer']);
         const when = dice.pick(['before', 'after'] as const);
-        return [{ kind, atMs, instance, port, call: dice.between(1, 6), when, downMs: dice.pick([0, 500, 3_000]) }];
+        return [
+          { kind, atMs, instance, port, call: dice.between(1, 6), when, downMs: dice.pick([0, 500, 3_000]) },
+        ];
       }
       case 'freeze':
       case 'suspend':
         // An instance that says nothing for a minute counts as gone, and others hear what its messages came to.
-        return [{ kind, atMs, instance, forMs: dice.pick([500, 2_500, 4_000, 12_000, isShared ? 50_000 : 150_000]) }];
+        return [
+          {
+            kind,
+            atMs,
+            instance,
+            forMs: dice.pick([500, 2_500, 4_000, 12_000, isShared ? 50_000 : 150_000]),
+          },
+        ];
       case 'wallClock':
         return [{ kind, atMs, instance, byMs: dice.pick([-3_600_000, -70_000, -1_000, 2_000, 90_000]) }];
       case 'service':
@@ -300,15 +382,29 @@ class Maker {
     const message = (at: number, instance: number, expiration: number): Action => {
       const [entry] = [this.entry()];
       const blocks = [{ seg_id: 10001, value: this.nextValue++, expiration }];
-      return { kind: 'message', atMs: at, instance, node, entries: [{ ...entry, ...this.users[0]!, agoMs: 0, blocks }] };
+      return {
+        kind: 'message',
+        atMs: at,
+        instance,
+        node,
+        entries: [{ ...entry, ...this.users[0]!, agoMs: 0, blocks }],
+      };
     };
     const burst = Array.from({ length: 6 }, (_, i) => message(atMs - 60 + i * 12, one, 60));
     const how = dice.pick(['silent', 'repliesLost'] as const);
     if (setup.instances === 1) {
-      const { member } = setup.accounts.find(({ id }) => id === setup.nodes.find((its) => its.id === node)!.account)!;
+      const { member } = setup.accounts.find(
+        ({ id }) => id === setup.nodes.find((its) => its.id === node)!.account,
+      )!;
       const accounts = setup.accounts.filter((its) => its.member === member).map(({ id }) => id);
       const change: AccountChange = dice.chance(0.5) ? { database: 'other' } : { queue: 'disk' };
-      const moved: Action = { kind: 'accounts', atMs: atMs + dice.between(100, 3_000), instance: 0, accounts, change };
+      const moved: Action = {
+        kind: 'accounts',
+        atMs: atMs + dice.between(100, 3_000),
+        instance: 0,
+        accounts,
+        change,
+      };
       return [...burst, { kind: 'database', atMs, how, instance: null, forMs: 60_000 }, moved];
     }
     const other = (one + 1) % setup.instances;
@@ -323,7 +419,14 @@ class Maker {
 
   private databaseFault(atMs: number, one: number, forMs: number): Action[] {
     const { dice } = this;
-    const how = dice.pick(['refuses', 'silent', 'repliesLost', 'repliesLost', 'readOnly', 'standbyLost'] as const);
+    const how = dice.pick([
+      'refuses',
+      'silent',
+      'repliesLost',
+      'repliesLost',
+      'readOnly',
+      'standbyLost',
+    ] as const);
     return [{ kind: 'database', atMs, how, instance: dice.chance(0.6) ? one : null, forMs }];
   }
 
@@ -342,7 +445,10 @@ class Maker {
     const kinds = ['enabled', 'enabled', 'connection', 'username', 'queue'] as const;
     switch (dice.pick(setup.instances === 1 ? kinds : kinds.slice(0, 4))) {
       case 'enabled':
-        return [change({ enabled: false }), change({ enabled: true }, atMs + dice.pick([500, 12_000, 30_000]))];
+        return [
+          change({ enabled: false }),
+          change({ enabled: true }, atMs + dice.pick([500, 12_000, 30_000])),
+        ];
       case 'connection':
         return [change({ connection: dice.pick(['c', 'd', 'e']) })];
       case 'username':
@@ -350,9 +456,14 @@ class Maker {
       case 'queue': {
         const all = setup.accounts.filter((one) => one.member === member).map(({ id }) => id);
         const to: AccountChange =
-          queue === 'shared' && dice.chance(0.6) ? { database: 'other' } : { queue: queue === 'disk' ? 'memory' : 'disk' };
+          queue === 'shared' && dice.chance(0.6)
+            ? { database: 'other' }
+            : { queue: queue === 'disk' ? 'memory' : 'disk' };
         // All at once, since two accounts of a member cannot differ; the database may be the reason.
-        const reason = queue === 'shared' && dice.chance(0.7) ? this.databaseFault(Math.max(0, atMs - 1_500), instance, 60_000) : [];
+        const reason =
+          queue === 'shared' && dice.chance(0.7)
+            ? this.databaseFault(Math.max(0, atMs - 1_500), instance, 60_000)
+            : [];
         return [...reason, change(to, atMs, all)];
       }
     }

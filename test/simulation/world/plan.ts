@@ -92,9 +92,19 @@ export type AccountChange =
   | { readonly enabled: boolean };
 
 export type Action = { readonly atMs: number } & (
-  | { readonly kind: 'message'; readonly instance: number; readonly node: string; readonly entries: readonly Entry[] }
+  | {
+      readonly kind: 'message';
+      readonly instance: number;
+      readonly node: string;
+      readonly entries: readonly Entry[];
+    }
   | { readonly kind: 'weather'; readonly rates: Partial<Record<Fate, number>>; readonly forMs: number }
-  | { readonly kind: 'service'; readonly member: number; readonly how: 'away' | 'silent' | 'refusesBodies'; readonly forMs: number }
+  | {
+      readonly kind: 'service';
+      readonly member: number;
+      readonly how: 'away' | 'silent' | 'refusesBodies';
+      readonly forMs: number;
+    }
   | { readonly kind: 'loginRefused'; readonly username: string; readonly forMs: number }
   | { readonly kind: 'crash'; readonly instance: number; readonly downMs: number }
   /** At the call with this number from now on, before or after it takes effect. */
@@ -109,7 +119,12 @@ export type Action = { readonly atMs: number } & (
   | { readonly kind: 'freeze'; readonly instance: number; readonly forMs: number }
   | { readonly kind: 'suspend'; readonly instance: number; readonly forMs: number }
   | { readonly kind: 'wallClock'; readonly instance: number; readonly byMs: number }
-  | { readonly kind: 'disk'; readonly instance: number; readonly how: 'full' | 'broken' | 'slow'; readonly forMs: number }
+  | {
+      readonly kind: 'disk';
+      readonly instance: number;
+      readonly how: 'full' | 'broken' | 'slow';
+      readonly forMs: number;
+    }
   | {
       readonly kind: 'database';
       readonly how: 'refuses' | 'silent' | 'repliesLost' | 'readOnly' | 'standbyLost';
@@ -120,7 +135,12 @@ export type Action = { readonly atMs: number } & (
   | { readonly kind: 'deploy'; readonly instance: number }
   | { readonly kind: 'deployNode'; readonly instance: number; readonly node: string }
   | { readonly kind: 'removeNode'; readonly instance: number; readonly node: string; readonly forMs: number }
-  | { readonly kind: 'accounts'; readonly instance: number; readonly accounts: readonly string[]; readonly change: AccountChange }
+  | {
+      readonly kind: 'accounts';
+      readonly instance: number;
+      readonly accounts: readonly string[];
+      readonly change: AccountChange;
+    }
   | {
       readonly kind: 'operator';
       readonly instance: number;

@@ -74,11 +74,22 @@ export class SimService {
       wallMs: () => epochMs + world.nowMs,
       after: (delayMs: number, call: () => void) => world.after(delayMs, call),
     };
-    const common = { state: 'active', member_id: 1, expire_minutes: 43_200, last_modified: '2020-01-01 00:00:00' } as const;
+    const common = {
+      state: 'active',
+      member_id: 1,
+      expire_minutes: 43_200,
+      last_modified: '2020-01-01 00:00:00',
+    } as const;
     const listed = segments.map(({ id, code }) => ({ ...common, id, code, short_name: code }));
     // What goes over the quota is for the checks to find: the service lets it through.
     const quota = new Quota({ ...documentedLimits, ...unlimited(limits) }, clock);
-    const auth = (this.#auth = new Auth({ clock, member: 1, users: undefined, keys: undefined, authLimit: Infinity }));
+    const auth = (this.#auth = new Auth({
+      clock,
+      member: 1,
+      users: undefined,
+      keys: undefined,
+      authLimit: Infinity,
+    }));
     this.#service = new Service({
       clock,
       quota,
@@ -115,9 +126,14 @@ export class SimService {
     const fate = this.fate();
     const record = this.record(body, caller, fate);
     if (!caller.time.alive || caller.diesAt('network', 'before')) return never();
-    if (!caller.isHeld()) this.history.complain(`#${record.number} leaves i${caller.instance} though no account holds the queue of member ${this.member}`);
+    if (!caller.isHeld())
+      this.history.complain(
+        `#${record.number} leaves i${caller.instance} though no account holds the queue of member ${this.member}`,
+      );
     this.history.requests.push(record);
-    this.history.tell(`i${caller.instance} posts #${record.number} to member ${this.member}: ${brief(record.users)}`);
+    this.history.tell(
+      `i${caller.instance} posts #${record.number} to member ${this.member}: ${brief(record.users)}`,
+    );
     const call = callOf('post', 'rt-segment', body, token);
     const act = (refusal?: Reply): Reply => {
       // Of a queue in memory nobody knows after a crash what was on its way, so nothing is.
@@ -132,17 +148,27 @@ export class SimService {
       return never();
     }
     return this.carry(caller, fate, record, act).then((answer) => {
-      const outcome = 'lost' in answer ? lostOutcome(answer.lost) : readPostReply(asHttp(answer.reply), caller.time.wallMs());
+      const outcome =
+        'lost' in answer
+          ? lostOutcome(answer.lost)
+          : readPostReply(asHttp(answer.reply), caller.time.wallMs());
       record.settledMs = this.world.nowMs;
-      record.answer = outcome.kind === 'passing' ? `passing ${outcome.ambiguous ? 'ambiguous' : ''}` : outcome.kind;
+      record.answer =
+        outcome.kind === 'passing' ? `passing ${outcome.ambiguous ? 'ambiguous' : ''}` : outcome.kind;
       if (outcome.kind === 'rateLimited') record.retryAfterMs = outcome.retryAfterMs;
       this.history.tell(`i${caller.instance} hears of #${record.number}: ${record.answer}`);
       return outcome;
     });
   }
 
-  private record(body: string, { instance, life, durable, term, leaseOk, sleptMs }: Caller, fate: string): RequestRecord {
-    const parsed = JSON.parse(body) as { rt_segment: { user_id: string; domain?: string; seg_block: SentUser['blocks'] }[] };
+  private record(
+    body: string,
+    { instance, life, durable, term, leaseOk, sleptMs }: Caller,
+    fate: string,
+  ): RequestRecord {
+    const parsed = JSON.parse(body) as {
+      rt_segment: { user_id: string; domain?: string; seg_block: SentUser['blocks'] }[];
+    };
     return {
       number: this.history.requests.length,
       member: this.member,
@@ -153,7 +179,11 @@ export class SimService {
       sentMs: this.world.nowMs,
       fate,
       bytes: Buffer.byteLength(body),
-      users: parsed.rt_segment.map(({ user_id: user, domain, seg_block: blocks }) => ({ user, domain: domain ?? null, blocks })),
+      users: parsed.rt_segment.map(({ user_id: user, domain, seg_block: blocks }) => ({
+        user,
+        domain: domain ?? null,
+        blocks,
+      })),
       actedMs: [],
       doneMs: Infinity,
       applied: false,
@@ -171,7 +201,9 @@ export class SimService {
     const refused = refusal ?? this.refusal(record);
     const reply = this.#service.act(call, refused);
     if (reply.status === 200 && refused === undefined) record.applied = true;
-    this.history.tell(`service ${this.member} acts on #${record.number}${record.applied ? '' : ` (${reply.status})`}`);
+    this.history.tell(
+      `service ${this.member} acts on #${record.number}${record.applied ? '' : ` (${reply.status})`}`,
+    );
     return reply;
   }
 
@@ -267,14 +299,20 @@ export class SimService {
     });
   }
 
-  private refusalOf(fate: 'well' | 'rateLimited' | 'serverError' | 'forbidden' | 'deadToken'): Reply | undefined {
+  private refusalOf(
+    fate: 'well' | 'rateLimited' | 'serverError' | 'forbidden' | 'deadToken',
+  ): Reply | undefined {
     switch (fate) {
       case 'well':
         return undefined;
       case 'rateLimited': {
         const seconds = this.dice.between(1, 4);
         const headers = { 'retry-after': [String(seconds), '1'] };
-        return { status: 429, headers, body: '{"response":{"error_code":"RATE_EXCEEDED","error":"slow down"}}' };
+        return {
+          status: 429,
+          headers,
+          body: '{"response":{"error_code":"RATE_EXCEEDED","error":"slow down"}}',
+        };
       }
       case 'serverError':
         return errorReply(500, 'SYSTEM', 'inner error');
@@ -294,7 +332,9 @@ export class SimService {
     const body = JSON.stringify({ auth: { username, password: 'secret' } });
     const call = callOf('auth', 'auth', body, undefined);
     const act = (refusal?: Reply): Reply => {
-      const refused = this.refusedLogins.has(username) ? errorReply(200, 'NOAUTH', 'No match found for user/pass') : refusal;
+      const refused = this.refusedLogins.has(username)
+        ? errorReply(200, 'NOAUTH', 'No match found for user/pass')
+        : refusal;
       if (refused !== undefined) return refused;
       this.history.logins.push({ username, atMs: this.world.nowMs });
       return this.#service.act(call);
@@ -328,7 +368,7 @@ function callOf(route: 'post' | 'auth', resource: string, body: string, token: s
 }
 
 function asHttp({ status, headers, body }: Reply): HttpReply {
-  return { status, headers: (headers ?? {}) as HttpReply['headers'], body };
+  return { status, headers: headers ?? {}, body };
 }
 
 function lostOutcome(code: string) {
@@ -341,7 +381,10 @@ function never(): Promise<never> {
 
 function brief(users: readonly SentUser[]): string {
   const shown = users.slice(0, 3).map(({ user, blocks }) => {
-    const its = blocks.map(({ seg_id, seg_code, value, expiration }) => `${seg_id ?? seg_code}${expiration === -1 ? '-' : '+'}v${value}`);
+    const its = blocks.map(
+      ({ seg_id, seg_code, value, expiration }) =>
+        `${seg_id ?? seg_code}${expiration === -1 ? '-' : '+'}v${value}`,
+    );
     return `${user.slice(0, 8)} ${its.slice(0, 4).join(' ')}`;
   });
   return users.length > 3 ? `${shown.join(', ')}, and ${users.length - 3} more` : shown.join(', ');

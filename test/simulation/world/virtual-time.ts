@@ -52,7 +52,8 @@ export class VirtualTime {
 
   #carryOut(event: Event): void {
     this.#atOnce = event.atMs > this.nowMs ? 0 : this.#atOnce + 1;
-    if (this.#atOnce > mostAtOnce) throw new Error(`It spins at ${this.nowMs} ms: too many events without time passing.`);
+    if (this.#atOnce > mostAtOnce)
+      throw new Error(`It spins at ${this.nowMs} ms: too many events without time passing.`);
     this.nowMs = event.atMs;
     this.events += 1;
     try {

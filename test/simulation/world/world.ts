@@ -48,7 +48,9 @@ export interface InstanceEnd {
     readonly member: string;
     readonly queue: string;
     readonly state: string;
-    readonly counters: Readonly<Record<'taken' | 'accepted' | 'superseded' | 'expired' | 'rejected' | 'waiting', number>>;
+    readonly counters: Readonly<
+      Record<'taken' | 'accepted' | 'superseded' | 'expired' | 'rejected' | 'waiting', number>
+    >;
     readonly kept: number;
   }[];
   readonly mostTimers: number;
@@ -145,7 +147,8 @@ export class World {
         if (state.kind === 'starting') return false;
       }
     for (const [name, { stores }] of this.databases)
-      for (const [member, store] of stores) if (store.rows.totals.waiting > 0 && this.isUsed(name, member)) return false;
+      for (const [member, store] of stores)
+        if (store.rows.totals.waiting > 0 && this.isUsed(name, member)) return false;
     return true;
   }
 
@@ -284,7 +287,8 @@ export class World {
       if (!instance.time.alive) instance.boot();
       for (const [id, state] of instance.accountStates) {
         if (!state.enabled) instance.changeAccounts([id], { enabled: true });
-        if (this.refused.has(state.username)) instance.changeAccounts([id], { username: `${state.username}2` });
+        if (this.refused.has(state.username))
+          instance.changeAccounts([id], { username: `${state.username}2` });
       }
       for (const [id, node] of instance.nodeStates) if (!node.present) instance.setNode(id, true);
     }
@@ -311,7 +315,8 @@ export class World {
 
   private ended(): Omit<Played, 'healedMs' | 'restedMs'> {
     const { time, plan, history } = this;
-    for (const thrown of time.thrown) history.complain(`thrown: ${thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)}`);
+    for (const thrown of time.thrown)
+      history.complain(`thrown: ${thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)}`);
     const members = [...this.services].flatMap(([member, { memberships }]) =>
       [...memberships.all(epochMs + time.nowMs)].map(({ segment, user_id, domain, value, expires }) => ({
         member,
@@ -350,4 +355,3 @@ export class World {
     };
   }
 }
-
