@@ -38,12 +38,11 @@ export function replaced(
 export function replacedGetter(
   part: { readonly prototype: object },
   name: string,
-  make: (original: (this: unknown) => unknown) => (this: Inside) => unknown,
+  make: () => (this: Inside) => unknown,
 ): () => void {
   const own = Object.getOwnPropertyDescriptor(part.prototype, name);
-  const get = own?.get as ((this: unknown) => unknown) | undefined;
-  if (own === undefined || get === undefined) throw new Error(`there is no getter ${name} to break`);
-  Object.defineProperty(part.prototype, name, { ...own, get: make(get) });
+  if (own?.get === undefined) throw new Error(`there is no getter ${name} to break`);
+  Object.defineProperty(part.prototype, name, { ...own, get: make() });
   return () => Object.defineProperty(part.prototype, name, own);
 }
 

@@ -67,18 +67,6 @@ export const outcomeBugs: readonly Bug[] = [
         },
     ),
   ),
-  bug('a parked engine sends on', () =>
-    replaced(
-      Engine,
-      'park',
-      (original) =>
-        function (maxMs) {
-          const parked = original.call(this, maxMs);
-          this.unpark();
-          return parked;
-        },
-    ),
-  ),
   bug('a paused queue sends on', () => replaced(Engine, 'pause', () => () => undefined)),
   bug('a message that ended at queued is told once more when its entries end', () => [
     replacedGetter(

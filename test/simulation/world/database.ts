@@ -271,7 +271,7 @@ class DatabaseLog implements SharedLog {
         try {
           result = Promise.resolve(work());
         } catch (error) {
-          result = Promise.reject(error);
+          result = Promise.reject(error instanceof Error ? error : new Error(String(error)));
         }
         result.catch(() => undefined);
         if (user.diesAt('database', 'after') || givenUp) return;
