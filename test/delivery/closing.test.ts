@@ -283,6 +283,22 @@ describe('a node that closes', () => {
     assert.deepEqual(world.recovered, []);
   });
 
+  it('with the queue in memory sends nothing of entries that newer ones of the node had covered', async () => {
+    const world = await warm({ durable: false });
+    world.service.refusesAll = true;
+    world.add(device(1), [{ seg_id: 1, value: 1 }], { node: 'gone' });
+    await world.clock.advance(200);
+    world.add(device(1), [{ seg_id: 1, value: 2 }], { node: 'gone' });
+    await world.clock.advance(5_000);
+    world.service.refusesAll = false;
+    const posts = world.service.requests.length;
+    world.engine.release('gone');
+    await world.clock.advance(60_000);
+    const sent = world.service.requests.slice(posts).flatMap(({ entries }) => entries.map((entry) => entry.user_id));
+    assert.ok(!sent.includes(device(1)), `${sent.length} entries were sent`);
+    assert.equal(world.service.state.has(`idfa:${device(1)} 1`), false);
+  });
+
   it('in the middle of a commit that then fails is not told that its entries are safe', async () => {
     const world = await warm({ commitMs: 30 });
     world.diskFails = true;

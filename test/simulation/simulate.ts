@@ -1,8 +1,10 @@
 // npm run simulate: one seed with its story, many seeds on all cores, or the bugs that it has to find.
 //
-//   --seed N            plays it twice, compares, and tells what is wrong, shortened; --log shows everything
+//   --seed N            plays it twice, compares, and tells what is wrong, shortened; --log shows everything, --keep FILE
+//                       writes the short plan for the tests
 //   --seeds N           from --from (1), on --processes (as many as there are cores)
 //   --bugs              each bug until it is found; --bug WORDS only those whose name has them
+import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
@@ -10,7 +12,7 @@ import { bugs } from './bugs/bugs';
 import type { Bug } from './bugs/bug';
 import { addTo, emptySummary, type Summary } from './many-seeds';
 import { workThrough } from './pool';
-import { digestOf, runSeed } from './run-seed';
+import { digestOf, runSeed, type Result } from './run-seed';
 import { shrink } from './shrink';
 import { story } from './story';
 import type { Task } from './worker';
@@ -28,6 +30,7 @@ const { values: asked } = parseArgs({
     bugs: { type: 'boolean', default: false },
     bug: { type: 'string' },
     log: { type: 'boolean', default: false },
+    keep: { type: 'string' },
   },
 });
 
@@ -39,9 +42,17 @@ async function oneSeed(seed: number): Promise<boolean> {
   if (!isSame) console.log('The second time was different.');
   if (asked.log) console.log(first.log.join('\n'));
   const failed = first.violations.length > 0;
-  console.log(failed ? story(await shrink(first)) : `seed ${seed}: nothing is broken`);
+  if (failed) tellFailure(await shrink(first));
+  else console.log(`seed ${seed}: nothing is broken`);
   takeOut?.();
   return isSame && !failed;
+}
+
+function tellFailure(short: Result): void {
+  console.log(story(short));
+  if (asked.keep === undefined) return;
+  const found = `${short.violations[0]!.promise}: ${short.violations[0]!.text}`;
+  writeFileSync(asked.keep, `${JSON.stringify({ found, plan: short.plan }, null, 1)}\n`);
 }
 
 async function manySeeds(from: number, count: number): Promise<boolean> {
