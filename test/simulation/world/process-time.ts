@@ -1,5 +1,5 @@
-// Time as one process sees it. It can be frozen (its clocks go on), its machine can be suspended (its monotonic clock
-// stops), its wall clock can be set, and it can die: then nothing of it runs any more.
+// Time as one process sees it. It can be frozen, its machine can be suspended (its timers stand still then), its wall clock
+// can be set, and it can die: then nothing of it runs any more.
 import type { Clock } from '../../../src/delivery/clock';
 import type { VirtualTime } from './virtual-time';
 
@@ -13,7 +13,6 @@ export class ProcessTime implements Clock {
   #alive = true;
   #asleep: 'no' | 'frozen' | 'suspended' = 'no';
   #sinceMs = 0;
-  /** The monotonic clock is behind the world's time by so much. */
   #suspendedMs = 0;
   /** What came while it was asleep. */
   #late: (() => void)[] = [];
@@ -34,12 +33,21 @@ export class ProcessTime implements Clock {
   }
 
   monoMs(): number {
-    return 1_000 + this.#monoOfWorldMs();
+    return 1_000 + this.world.nowMs;
   }
 
-  #monoOfWorldMs(): number {
-    const now = this.#asleep === 'suspended' ? this.#sinceMs : this.world.nowMs;
-    return now - this.#suspendedMs;
+  /** In suspension. */
+  sleptMs(): number {
+    return this.#sleptMs();
+  }
+
+  #sleptMs(): number {
+    return this.#suspendedMs + (this.#asleep === 'suspended' ? this.world.nowMs - this.#sinceMs : 0);
+  }
+
+  /** What timers count. */
+  #ranMs(): number {
+    return this.world.nowMs - this.#sleptMs();
   }
 
   wallMs(): number {
@@ -48,7 +56,7 @@ export class ProcessTime implements Clock {
 
   after(delayMs: number, call: () => void): () => void {
     if (!this.#alive) return () => undefined;
-    const dueMs = this.#monoOfWorldMs() + Math.max(0, delayMs);
+    const dueMs = this.#ranMs() + Math.max(0, delayMs);
     let isSet = true;
     this.timers += 1;
     this.mostTimers = Math.max(this.mostTimers, this.timers);
@@ -58,7 +66,7 @@ export class ProcessTime implements Clock {
     };
     const ring = (): void => {
       if (!isSet || !this.#alive) return;
-      const leftMs = dueMs - this.#monoOfWorldMs();
+      const leftMs = dueMs - this.#ranMs();
       if (leftMs > 1e-6) this.world.after(leftMs, () => this.run(ring));
       else {
         unset();
