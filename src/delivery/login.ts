@@ -73,6 +73,12 @@ export class Logins {
     return this.state(account)?.kind === 'ready';
   }
 
+  /** Whether there are logins, and none of them may ever send again as it is. */
+  get allRefused(): boolean {
+    const states = [...this.attached.values()].map(({ state }) => state.kind);
+    return states.includes('refused') && states.every((kind) => kind === 'refused' || kind === 'away');
+  }
+
   /** Lets waits that are over ask again. */
   expireWaits(nowMs: number): void {
     for (const attached of this.attached.values()) {

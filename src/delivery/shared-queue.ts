@@ -184,11 +184,10 @@ export class SharedQueue implements HeldQueue {
     else if (holder !== null) this.write('info', `Standing by: ${holder.name} sends.`);
   }
 
-  /** A login that is refused here may work elsewhere: then another is to send. */
+  /** Where no login works, another instance may have one that does. One that works goes on here, whatever others do. */
   private stepAside(claim: Claim): void {
     if (this.engine === null || claim.instances.length < 2 || this.cancelStepAside !== null) return;
-    const { state } = this.engine.stats();
-    if (state.kind !== 'login' || !state.final) return;
+    if (!this.engine.logins.allRefused) return;
     this.write('warn', 'The login was refused, so another Node-RED may send instead.');
     void this.lease.release();
     this.cancelStepAside = this.clock.after(stepAsideMs, () => {
