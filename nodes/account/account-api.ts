@@ -9,7 +9,7 @@ import type { Problem } from './checks';
 
 /** What an account tells a node that uses it. */
 export interface AccountUser {
-  /** Called once: with the engine, or with what is wrong (its words are in the account's file). */
+  /** Called with the engine, or with what is wrong (its words are in the account's file); again when that is over. */
   ready(engine: MemberQueue | Problem): void;
   /** Entries of this node that ended without their message. */
   recovered(entries: readonly Recovered[]): void;

@@ -54,7 +54,9 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
   // Node-RED has put the values of `${ENV}` in place, in the credentials too.
   const settings = readSettings({ ...config, ...node.credentials });
   const open = (isWanted: () => boolean): Promise<Hold | Problem | null> =>
-    'key' in settings ? Promise.resolve(settings) : openHold(RED, node, name, settings, isWanted);
+    'key' in settings
+      ? Promise.resolve(settings)
+      : openHold(RED, node, name, settings, isWanted, () => void holder.openAgain());
   const holder = new Holder(open, (error) => node.error(shortenThrown(error)));
   node.on('close', (done: () => void) => {
     void holder.close().then(done, done);
@@ -83,6 +85,7 @@ async function openHold(
   name: string,
   settings: AccountSettings,
   isWanted: () => boolean,
+  again: () => void,
 ): Promise<Hold | Problem | null> {
   let leaveSandbox = (): void => undefined;
   const leaving = <T>(result: T): T => {
@@ -112,6 +115,7 @@ async function openHold(
     };
     return { lease, end };
   } catch (error) {
+    if (error instanceof QueueKindsDiffer) error.whenOver(again);
     return leaving(problemOf(name, error));
   }
 }

@@ -38,8 +38,25 @@ export class Holder {
 
   join(node: string, user: AccountUser): void {
     this.users.set(node, user);
-    this.hold ??= this.open(() => this.users.size > 0);
-    this.hold
+    this.hold ??= this.openNow();
+    this.tellOf(this.hold, node, user);
+  }
+
+  /** What stood in the way may be over: if it did, its users are told again. */
+  async openAgain(): Promise<void> {
+    const { hold } = this;
+    const opened = await hold;
+    if (this.users.size === 0 || this.hold !== hold || !opened || !('key' in opened)) return;
+    this.hold = this.openNow();
+    for (const [node, user] of this.users) this.tellOf(this.hold, node, user);
+  }
+
+  private openNow(): Promise<Hold | Problem | null> {
+    return this.open(() => this.users.size > 0);
+  }
+
+  private tellOf(hold: Promise<Hold | Problem | null>, node: string, user: AccountUser): void {
+    hold
       .then((opened) => {
         // It may have left meanwhile.
         if (opened !== null && this.users.get(node) === user) this.tell(opened, node, user);

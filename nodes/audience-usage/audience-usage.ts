@@ -121,6 +121,7 @@ class UsageNode {
       return;
     }
     this.engine = engine;
+    this.problem = null;
     this.show('idle', 'idle');
     this.whenReady();
   }

@@ -154,6 +154,7 @@ class OutNode {
 
   private ready(engine: MemberQueue, account: AccountNode): void {
     this.engine = engine;
+    this.problem = null;
     this.status.follow(engine, account);
     this.watchSegments(engine, account);
     for (const call of this.early.splice(0)) call();

@@ -57,6 +57,8 @@ export class QueueKindsDiffer extends Error {
   constructor(
     readonly otherAccountName: string,
     readonly onlyEncryption: boolean,
+    /** Calls once when the engine in the way is closed, because nobody uses it any more. */
+    readonly whenOver: (call: () => void) => void,
   ) {
     const how = onlyEncryption
       ? 'differs in whether user ids are encrypted'
@@ -127,6 +129,8 @@ interface Held {
   /** Accounts that may come back: cancels that they are forgotten. */
   readonly away: Map<string, () => void>;
   readonly log: { write: Log };
+  /** Accounts that it stands in the way of. */
+  readonly whenClosed: (() => void)[];
   cancelDispose: (() => void) | null;
 }
 
@@ -206,7 +210,8 @@ export class Engines {
     if (samePlace && found.sealed === isSealed(request)) return found;
     if (found !== undefined) {
       const other = [...found.accounts.values()].find(({ account }) => account !== request.account);
-      if (other !== undefined) throw new QueueKindsDiffer(other.accountName, samePlace);
+      if (other !== undefined)
+        throw new QueueKindsDiffer(other.accountName, samePlace, (call) => found.whenClosed.push(call));
       if (!samePlace) tellLeftBehind(found, request);
       this.dispose(found);
     }
@@ -236,6 +241,7 @@ export class Engines {
       connections: new Map(),
       away: new Map(),
       log,
+      whenClosed: [],
       cancelDispose: null,
     };
   }
@@ -418,6 +424,7 @@ export class Engines {
       if (this.closing.get(key) === closed) this.closing.delete(key);
     });
     this.closing.set(key, closed);
+    for (const call of held.whenClosed) call();
   }
 
   /** Closes every engine that no account holds, now: for a process that ends or a test. */

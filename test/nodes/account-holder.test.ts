@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { Problem } from '../../nodes/account/checks';
 import { Holder, type Hold } from '../../nodes/account/holder';
 import { checkEntry } from '../../src/audience/check';
-import { Engines, type LeaseRequest } from '../../src/delivery/engines';
+import { Engines, QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { TicketEnd } from '../../src/delivery/tickets';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
@@ -98,6 +98,8 @@ class Place {
       const lease = this.engines.acquire(this.request(account, its));
       return { lease, end: (maxMs) => lease.release(maxMs) };
     } catch (error) {
+      if (!(error instanceof QueueKindsDiffer)) throw error;
+      error.whenOver(() => this.holders.get(account)?.openAgain());
       return { key: String(error) };
     }
   }
@@ -241,10 +243,13 @@ class Place {
     // Whatever hung is over, and accounts that did not come back are forgotten.
     await this.clock.advance(awayMs + 20_000);
     const listed = new Set(this.engines.list().map(({ engine }) => engine));
+    const serves7 = this.engines.list().some(({ member }) => member === '7');
     const deployed = [...this.outs].filter(([, { account }]) => this.holders.has(account));
     for (const [node, { told }] of deployed) {
       if (told === null) found.push(`${node} was told nothing`);
       else if (!('key' in told) && !listed.has(told)) found.push(`the engine of ${node} is not listed`);
+      else if ('key' in told && told.key.includes('the same member') && !serves7)
+        found.push(`${node} disagrees with nobody: ${told.key}`);
     }
     for (const { key, engine, accounts: its } of this.engines.list()) {
       if (its.length === 0) found.push(`the engine ${key} has no account, and was not closed`);
@@ -309,7 +314,7 @@ type Step =
   | { readonly do: 'add'; readonly node: string }
   | { readonly do: 'events'; readonly nodes: readonly string[] }
   | { readonly do: 'wait'; readonly ms: number }
-  | { readonly do: 'hang' | 'wake' }
+  | { readonly do: 'hang' | 'wake' | 'disagree' }
   | { readonly do: 'open slowly'; readonly ms: number };
 
 const allNodes = accounts.flatMap((account) => nodesOf[account]);
@@ -371,6 +376,9 @@ async function play(place: Place, steps: readonly Step[]): Promise<void> {
       case 'wake':
         place.wake();
         break;
+      case 'disagree':
+        await place.deploy({ ...nothing, changed: { a: 'memory' } });
+        break;
       case 'open slowly':
         place.openMs = one.ms;
     }
@@ -400,6 +408,7 @@ const deploys: readonly (readonly [name: string, Partial<Deploy>, before?: Step]
   ['two of them become wrong', { changed: { a: 'wrong', c: 'wrong' } }],
   ['one restarts while the last node of another goes', { changed: { a: 'right' }, removed: ['c1'] }],
   ['one goes while the service hangs', { removed: ['c1'] }, { do: 'hang' }],
+  ['one is removed with which another disagrees', { removed: ['b1', 'b2', 'c1'] }, { do: 'disagree' }],
   ['one goes before it has opened', { removed: ['c1'] }, { do: 'open slowly', ms: 3_000 }],
 ];
 

@@ -205,6 +205,19 @@ describe('accounts of one member', () => {
     assert.equal(other.accepted.length, 1);
   });
 
+  it('with queues in different places agree as soon as one of them is gone', async () => {
+    await load(both({}, { queue: 'memory' }), logins, one, other);
+    await other.send({ payload: entry(1) });
+    await until(() => other.status === 'accounts disagree', 'accounts disagree');
+    const gone = one.nodes().map((node) => (node as { id: string }).id);
+    const left = both({}, { queue: 'memory' }).filter((node) => !gone.includes((node as { id: string }).id));
+    await deploy(left, 'nodes', other);
+    await engines.closeParked();
+    await until(() => other.status?.includes('in memory') === true, 'in memory');
+    await other.send({ payload: entry(1) });
+    assert.equal(other.accepted.length, 1);
+  });
+
   it('share one engine, one token and the smallest limits', async () => {
     await load(both({ usersPerSecond: '30' }, { usersPerSecond: 800 }), logins, one, other);
     const entries = (from: number): object => ({
