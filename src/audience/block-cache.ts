@@ -12,7 +12,6 @@ interface Known {
 
 const maxSegments = 2048;
 const maxPerSegment = 8;
-const maxCodeLength = 128;
 
 /** Known blocks by segment; bounded by starting over, so that a stream of ever new segments costs no memory. */
 const knownBlocks = new Map<number | string, Known[]>();
@@ -37,7 +36,6 @@ export function blockOf(
 }
 
 function remember(segment: number | string, entry: Known, known: Known[] | undefined): void {
-  if (typeof segment === 'string' && segment.length > maxCodeLength) return;
   if (known === undefined) {
     if (knownBlocks.size >= maxSegments) knownBlocks.clear();
     knownBlocks.set(segment, [entry]);
