@@ -47,7 +47,7 @@ async function startEngine(url: string, outbox: Outbox): Promise<EngineType> {
     account: 'bench',
     token: () => Promise.resolve({ kind: 'token', token: 'bench' }),
     refused: () => undefined,
-    post: (body, token) => client.post(body, token),
+    post: (body, token, mayLeave) => client.post(body, token, mayLeave),
     networkFloorMs: () => 0,
   });
   engine.start();

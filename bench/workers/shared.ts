@@ -77,7 +77,7 @@ export const operations = {
       account: 'bench',
       token: () => Promise.resolve({ kind: 'token', token: name }),
       refused: () => undefined,
-      post: (body, token) => client.post(body, token),
+      post: (body, token, mayLeave) => client.post(body, token, mayLeave),
       networkFloorMs: () => client.networkFloorMs(systemClock.monoMs()),
     });
     queue.onRecovered('bench', () => undefined);

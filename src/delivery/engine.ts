@@ -68,6 +68,8 @@ export interface SharedPart {
   readonly ended: (items: readonly Item[]) => void;
   /** The log is open, and what waits in it known. */
   readonly opened: () => void;
+  /** Whether the lease is held under which this engine sends. */
+  readonly mayPost: () => boolean;
 }
 
 /** What the engine is doing, for a status. */
@@ -155,6 +157,8 @@ export class Engine {
   private wakeAtMs = Infinity;
 
   private parked = false;
+  /** Monotonic ms from which nothing leaves that still waits for its token or for a connection. */
+  private leavesUntilMs = Infinity;
   private paused = false;
   private flushAsked = false;
   private outboxTrouble: OutboxError | null = null;
@@ -202,7 +206,8 @@ export class Engine {
     const { tickets, outcomes, tally } = this;
     this.intake = new Intake(outbox.durable, caps, clock, journal, pager, crowd, tickets, reports, tally);
     const tokenCame = outcomes.tokenCame.bind(outcomes);
-    this.wire = new Wire(clock, logins, tokenCame, () => this.askTurn());
+    const askTurn = (): void => this.askTurn();
+    this.wire = new Wire(clock, logins, tokenCame, askTurn, () => this.mayLeave);
     this.dismisser = new Dismisser({
       outbox,
       journal,
@@ -211,7 +216,7 @@ export class Engine {
       intake: this.intake,
       dismissals: crowd.dismissals,
       forgetUser: (userKeys) => outcomes.forgetWitness(userKeys),
-      askTurn: () => this.askTurn(),
+      askTurn,
       failed: (error) => this.outboxFailed(asOutboxError(error)),
     });
   }
@@ -302,9 +307,13 @@ export class Engine {
     this.askTurn();
   }
 
-  /** Nothing new departs until `unpark`; resolves when what is on its way has ended, or after `maxMs`. */
+  /**
+   * Nothing new departs until `unpark`; resolves when what is on its way has ended, or after `maxMs`: what has not been
+   * written by then stays.
+   */
   async park(maxMs: number): Promise<void> {
     this.parked = true;
+    this.leavesUntilMs = this.clock.monoMs() + maxMs;
     // A process that stops does not close its engines.
     const saved = this.allSettled().then(() => this.sent.save());
     await within(this.clock, maxMs, saved);
@@ -349,6 +358,7 @@ export class Engine {
   /** Goes on after `park`. */
   unpark(): void {
     this.parked = false;
+    this.leavesUntilMs = Infinity;
     this.askTurn();
   }
 
@@ -549,6 +559,12 @@ export class Engine {
     }
   }
 
+  /** Asked for each request right before it is written. */
+  private get mayLeave(): boolean {
+    if (this.closed || this.clock.monoMs() >= this.leavesUntilMs) return false;
+    return this.shared === null || this.shared.mayPost();
+  }
+
   /** A failing outbox must work again before anything leaves. */
   private get mayDepart(): boolean {
     return !this.parked && !this.paused && this.outboxTrouble === null;
@@ -588,7 +604,8 @@ export class Engine {
   }
 
   private afterCommit(): void {
-    for (const post of this.departing.splice(0)) this.wire.launch(post);
+    // Closed meanwhile: who opens the outbox next finds that they may have left.
+    if (!this.closed) for (const post of this.departing.splice(0)) this.wire.launch(post);
     this.intake.committed();
     this.reports.tell();
     this.dismisser.committed();

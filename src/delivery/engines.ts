@@ -183,8 +183,8 @@ export class Engines {
         return outcome;
       },
       refused: (token) => keeper.refused(token),
-      post: async (body, token) => {
-        const outcome = await client.post(body, token);
+      post: async (body, token, mayLeave) => {
+        const outcome = await client.post(body, token, mayLeave);
         trouble.post(outcome);
         return outcome;
       },

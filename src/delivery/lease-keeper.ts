@@ -51,9 +51,9 @@ export class LeaseKeeper {
     return this.epoch !== null;
   }
 
-  /** Whether a post may leave now. */
-  get mayPost(): boolean {
-    return this.epoch !== null && this.options.clock.monoMs() < this.validUntilMs - postMarginMs;
+  /** Whether a post may leave now that was made ready under the lease of this epoch. */
+  mayPost(epoch: number): boolean {
+    return this.epoch === epoch && this.options.clock.monoMs() < this.validUntilMs - postMarginMs;
   }
 
   start(): void {

@@ -8,7 +8,8 @@ export interface Login {
   token(): Promise<TokenOutcome>;
   /** A post was refused with this token. */
   refused(token: string): void;
-  post(body: string, token: string): Promise<PostOutcome>;
+  /** `mayLeave` is asked right before the request is written: when it says no, nothing leaves. */
+  post(body: string, token: string, mayLeave: () => boolean): Promise<PostOutcome>;
   /** The part of a round trip that is the network's own, in ms, 0 when unknown. */
   networkFloorMs(): number;
 }

@@ -38,12 +38,6 @@ export interface SharedQueueOptions extends Omit<EngineOptions, 'outbox' | 'moni
 
 /** So that after a crash another sends within five seconds, with the second that counts as used. */
 const defaultLeaseMs = 3_000;
-const leaseOver = {
-  kind: 'passing',
-  ambiguous: false,
-  code: 'lease',
-  message: 'Another Node-RED may send now.',
-} as const;
 /** After a login was refused here, another process may try with its own. */
 const stepAsideMs = 60_000;
 const adoptEveryMs = 10_000;
@@ -209,13 +203,15 @@ export class SharedQueue implements HeldQueue {
         instance: instance.id,
         ended: (items) => this.intake.ended(items.map(sharedEnd)),
         opened: () => this.engineOpened(engine),
+        // Not under a later lease either: others may have sent meanwhile.
+        mayPost: () => this.lease.mayPost(epoch),
       },
       log: (level, text) => {
         if (this.engine === engine) options.log?.(level, text);
       },
     });
     this.engine = engine;
-    for (const login of this.attached.values()) engine.attach(this.fenced(login));
+    for (const login of this.attached.values()) engine.attach(login);
     for (const account of this.away) engine.suspend(account);
     for (const [owner, untils] of this.holds) engine.holdSegments(owner, untils);
     // Until it is known whether the queue is paused.
@@ -246,17 +242,6 @@ export class SharedQueue implements HeldQueue {
     this.engineClosing = engine.close().catch(() => undefined);
     if (!this.closed && !this.parked)
       this.write('info', `This Node-RED (${this.instance.name}) does not send any more.`);
-  }
-
-  /** Nothing leaves under a lease that may have run out. */
-  private fenced(login: Login): Login {
-    return {
-      account: login.account,
-      token: () => login.token(),
-      refused: (token) => login.refused(token),
-      networkFloorMs: () => login.networkFloorMs(),
-      post: (body, token) => (this.lease.mayPost ? login.post(body, token) : Promise.resolve(leaseOver)),
-    };
   }
 
   private adoptLater(): void {
@@ -521,7 +506,7 @@ export class SharedQueue implements HeldQueue {
     this.attached.set(login.account, login);
     this.away.delete(login.account);
     this.idleLogins.attach(login);
-    this.engine?.attach(this.fenced(login));
+    this.engine?.attach(login);
     if (this.cancelStepAside === null) return;
     // Perhaps a better password.
     this.cancelStepAside();

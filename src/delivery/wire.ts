@@ -22,6 +22,8 @@ export class Wire {
     private readonly logins: Logins,
     private readonly tokenCame: (account: string, outcome: TokenOutcome) => void,
     private readonly askTurn: () => void,
+    /** Whether a post may leave at this moment: it may have waited for its token or for a connection. */
+    private readonly mayLeave: () => boolean,
   ) {}
 
   /** Replies for the next turn. */
@@ -48,7 +50,7 @@ export class Wire {
     if (login === null) return { kind: 'notSent', token: accountGone };
     const token = await login.token();
     if (token.kind !== 'token') return { kind: 'notSent', token };
-    const outcome = await login.post(post.body, token.token);
+    const outcome = await login.post(post.body, token.token, this.mayLeave);
     if (outcome.kind === 'deadToken') login.refused(token.token);
     return outcome;
   }

@@ -3,7 +3,7 @@ import { Pool, ProxyAgent, type Dispatcher } from 'undici';
 import { CallGate } from './call-gate';
 import { systemServiceClock, type ServiceClock } from './clock';
 import { timingConnector } from './connect-timer';
-import { exchange, type ExchangeLimits, type ExchangeRequest } from './exchange';
+import { exchange, type ExchangeEvents, type ExchangeLimits, type ExchangeRequest } from './exchange';
 import { signJwt } from './jwt';
 import { missingInLogin, secretsOf, type Login } from './login';
 import { isPeerAlert, readNetworkError, type NetworkFailure } from './network-errors';
@@ -126,16 +126,18 @@ export class ServiceClient {
    * `POST /rt-segment` (spec section 3).
    *
    * @param body JSON text, ready to send
+   * @param mayLeave asked right before the request is written, which may be long after this call: there may be no free
+   *   connection, or a slow one. False holds it back, and the outcome is a passing one that is not ambiguous.
    */
-  async post(body: string, token: string): Promise<PostOutcome> {
+  async post(body: string, token: string, mayLeave = always): Promise<PostOutcome> {
     const request = {
       method: 'POST',
       path: '/rt-segment',
       headers: { authorization: token, 'content-type': 'application/json' },
       body,
     } as const;
-    const onReply = (ms: number) => this.#floor.replied(ms, this.#clock.monoMs());
-    const reply = await this.#call(this.#service, request, [token], onReply);
+    const replied = (ms: number) => this.#floor.replied(ms, this.#clock.monoMs());
+    const reply = await this.#call(this.#service, request, [token], { mayLeave, replied });
     return isFailure(reply) ? reply : readPostReply(reply, this.#clock.wallMs());
   }
 
@@ -197,7 +199,7 @@ export class ServiceClient {
     host: Host,
     request: Omit<ExchangeRequest, 'origin'>,
     secrets: readonly string[],
-    onReply: (ms: number) => void = () => undefined,
+    events: ExchangeEvents = { mayLeave: always, replied: () => undefined },
   ): Promise<HttpReply | NetworkFailure> {
     return this.#gate.run(async () => {
       const path = host.basePath + request.path;
@@ -205,7 +207,7 @@ export class ServiceClient {
       const headers = { ...request.headers, accept: 'application/json', 'accept-encoding': 'identity' };
       const whole = { ...request, origin: host.origin, path, headers };
       const alertsBefore = host.alerts.count;
-      const result = await exchange(host.dispatcher, whole, this.#limits, onReply);
+      const result = await exchange(host.dispatcher, whole, this.#limits, events);
       if (result.kind === 'reply') {
         this.#noteClock(result.headers);
         return { ...result, secrets };
@@ -220,6 +222,8 @@ export class ServiceClient {
     if (Number.isFinite(theirs)) this.#clockSkewMs = this.#clock.wallMs() - theirs;
   }
 }
+
+const always = (): boolean => true;
 
 type OnConnect = (address: string, connectMs: number) => void;
 type Throttle = <T>(call: () => Promise<T>) => Promise<T>;

@@ -1,6 +1,6 @@
 // One HTTP exchange over undici: a request out, a whole reply in, or how it failed and whether it had left.
 import type { Dispatcher } from 'undici';
-import { CLOSED, REPLY_TOO_LARGE, TIMED_OUT, type NetworkPhase } from './network-errors';
+import { CLOSED, HELD_BACK, REPLY_TOO_LARGE, TIMED_OUT, type NetworkPhase } from './network-errors';
 import type { ReplyHeaders } from './retry-after';
 
 export interface ExchangeRequest {
@@ -17,6 +17,13 @@ export interface ExchangeLimits {
   readonly maxReplyBytes: number;
 }
 
+export interface ExchangeEvents {
+  /** Asked once there is a connection, right before the request is written: false holds it back. */
+  mayLeave(): boolean;
+  /** The reply's headers came so long after the request was written. */
+  replied(afterMs: number): void;
+}
+
 export type ExchangeResult =
   | { readonly kind: 'reply'; readonly status: number; readonly headers: ReplyHeaders; readonly body: string }
   | { readonly kind: 'failed'; readonly phase: NetworkPhase; readonly error: unknown };
@@ -31,17 +38,15 @@ class CutOff extends Error {
 /**
  * Never rejects. Written on `dispatch`, below `request`: only there can one see whether the request had left when
  * it failed, and end one at its deadline that still waits for a connection.
- *
- * @param onReplyMs called with the time from departure to the reply's headers, in ms
  */
 export function exchange(
   dispatcher: Dispatcher,
   request: ExchangeRequest,
   limits: ExchangeLimits,
-  onReplyMs: (ms: number) => void,
+  events: ExchangeEvents,
 ): Promise<ExchangeResult> {
   return new Promise((resolve) => {
-    const handler = new ExchangeHandler(limits, onReplyMs, resolve);
+    const handler = new ExchangeHandler(limits, events, resolve);
     try {
       dispatcher.dispatch({ ...request, headersTimeout: 0, bodyTimeout: 0 }, handler);
     } catch (error) {
@@ -52,7 +57,7 @@ export function exchange(
 
 class ExchangeHandler implements Dispatcher.DispatchHandler {
   readonly #maxReplyBytes: number;
-  readonly #onReplyMs: (ms: number) => void;
+  readonly #events: ExchangeEvents;
   readonly #timer: NodeJS.Timeout;
   readonly #chunks: Buffer[] = [];
   #resolve: ((result: ExchangeResult) => void) | null;
@@ -64,19 +69,19 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
 
   constructor(
     { timeoutMs, maxReplyBytes }: ExchangeLimits,
-    onReplyMs: (ms: number) => void,
+    events: ExchangeEvents,
     resolve: (result: ExchangeResult) => void,
   ) {
     this.#maxReplyBytes = maxReplyBytes;
-    this.#onReplyMs = onReplyMs;
+    this.#events = events;
     this.#resolve = resolve;
     this.#timer = setTimeout(() => this.#cutOff(TIMED_OUT), timeoutMs);
   }
 
   /** The connection stands and the next step writes the request. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#resolve === null) {
-      controller.abort(new CutOff(TIMED_OUT));
+    if (this.#resolve === null || !this.#events.mayLeave()) {
+      controller.abort(new CutOff(HELD_BACK));
       return;
     }
     this.#controller = controller;
@@ -87,7 +92,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ReplyHeaders): void {
     this.#status = status;
     this.#headers = headers;
-    this.#onReplyMs(performance.now() - this.#departedMs);
+    this.#events.replied(performance.now() - this.#departedMs);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {

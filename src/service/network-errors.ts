@@ -6,6 +6,7 @@ export type NetworkPhase = 'connecting' | 'departed';
 
 /** Codes of our own, for what the client itself cuts off. */
 export const TIMED_OUT = 'timed_out';
+export const HELD_BACK = 'held_back';
 export const REPLY_TOO_LARGE = 'reply_too_large';
 export const CLOSED = 'closed';
 
@@ -148,6 +149,11 @@ function describe(code: string, phase: NetworkPhase, host: string): [code: strin
       return phase === 'connecting'
         ? ['connect_timeout', `No connection to ${host} came about in time.`]
         : ['timeout', `${host} did not answer in time.`];
+    case HELD_BACK:
+      return [
+        HELD_BACK,
+        `Nothing was sent to ${host}: when there was a connection, this Node-RED was not to send any more.`,
+      ];
     case REPLY_TOO_LARGE:
       return [REPLY_TOO_LARGE, `The reply of ${host} is too large to be the service's, and was cut off.`];
     case CLOSED:

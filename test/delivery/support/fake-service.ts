@@ -22,6 +22,14 @@ export type Fate =
 
 export type Way = 'there' | 'back';
 
+/** As the client has it for a request that was not let go once there was a connection. */
+export const heldBack: PostOutcome = {
+  kind: 'passing',
+  ambiguous: false,
+  code: 'held_back',
+  message: 'held back',
+};
+
 export interface Block {
   seg_id?: number;
   seg_code?: string;

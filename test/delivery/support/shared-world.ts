@@ -10,7 +10,7 @@ import type { Outbox } from '../../../src/outbox/outbox';
 import type { News, SharedLog } from '../../../src/outbox/shared-log';
 import { MemoryLogStore, MemorySharedLog } from '../../outbox/memory-shared-log';
 import { FakeClock, ProcessClock } from './fake-clock';
-import { FakeService, type Block, type Fate } from './fake-service';
+import { FakeService, heldBack, type Block, type Fate } from './fake-service';
 import { documentedLimits, entryOf, seeded } from './world';
 
 export interface SharedWorldOptions {
@@ -24,6 +24,8 @@ export interface SharedWorldOptions {
   readonly skewMs?: readonly number[];
   /** One way to the database. */
   readonly databaseMs?: number;
+  /** Until a post has its connection. */
+  readonly connectMs?: () => number;
   readonly leaseMs?: number;
   readonly queueMaxEntries?: number;
   readonly aliases?: Readonly<Record<string, number>>;
@@ -211,8 +213,11 @@ export class SharedWorld {
         return outcome as never;
       },
       refused: () => undefined,
-      post: async (body, token) => {
+      post: async (body, token, mayLeave) => {
+        const connectMs = this.options.connectMs?.() ?? 0;
+        if (connectMs > 0) await new Promise<void>((resolve) => void machine.clock.after(connectMs, resolve));
         if (!machine.alive) this.complaints.push('a dead process posts');
+        if (!mayLeave()) return heldBack;
         this.posts.push({ machine: this.machines.indexOf(machine), atMs: this.clock.monoMs() });
         const outcome = await this.service.post(body, token, 'a');
         await machine.clock.awakeNow();

@@ -11,7 +11,7 @@ import type { AuthOutcome, PostOutcome, Warning } from '../../../src/service/out
 import { LoginCount } from '../../../src/service/login-count';
 import { TokenKeeper } from '../../../src/service/tokens';
 import { FakeClock, ProcessClock } from './fake-clock';
-import { FakeService, type Block, type Fate, type SentEntry, type Way } from './fake-service';
+import { FakeService, heldBack, type Block, type Fate, type SentEntry, type Way } from './fake-service';
 import { KillableOutbox, type KillPoint } from './killable-outbox';
 
 /** Small, fast, seeded: mulberry32. */
@@ -38,6 +38,8 @@ export interface WorldOptions {
   readonly delayMs?: (way: Way) => number;
   /** How late a late request runs, as a part of what the engine reckons with; random by default. */
   readonly late?: () => number;
+  /** Until a post has its connection. */
+  readonly connectMs?: () => number;
   readonly commitMs?: number;
   readonly memoryMark?: number;
   readonly pageRows?: number;
@@ -197,14 +199,19 @@ export class World {
   }
 
   attach(account: string): void {
-    const { life } = this;
+    const { life, processClock } = this;
     const keeper = this.keepers.get(account) ?? this.keeperOf(account);
     this.keepers.set(account, keeper);
     this.engine.attach({
       account,
       token: () => keeper.token(),
       refused: (token) => keeper.refused(token),
-      post: (body, token) => (life === this.life ? this.service.post(body, token, account) : this.ghost()),
+      post: async (body, token, mayLeave) => {
+        const connectMs = this.options.connectMs?.() ?? 0;
+        if (connectMs > 0) await new Promise<void>((resolve) => void processClock.after(connectMs, resolve));
+        if (!mayLeave()) return heldBack;
+        return life === this.life ? this.service.post(body, token, account) : this.ghost();
+      },
       networkFloorMs: () => this.options.networkFloorMs ?? 0,
     });
   }
