@@ -64,8 +64,8 @@ export const mutants = [
   one(
     'tries again outside the ledger',
     'wire',
-    'const outcome = await login.post(post.body, token.token);',
-    "let outcome = await login.post(post.body, token.token);\n    if (outcome.kind === 'passing') outcome = await login.post(post.body, token.token);",
+    'const outcome = await login.post(post.body, token.token, this.mayLeave);',
+    "let outcome = await login.post(post.body, token.token, this.mayLeave);\n    if (outcome.kind === 'passing') outcome = await login.post(post.body, token.token, this.mayLeave);",
   ),
   one(
     'forgets the posts of the process before it',
@@ -481,8 +481,8 @@ export const mutants = [
     'shared-queue',
     'posts though its lease has run out',
     'shared-queue',
-    '(this.lease.mayPost ? login.post(body, token) : Promise.resolve(leaseOver))',
-    'login.post(body, token)',
+    'mayPost: () => this.lease.mayPost(epoch),',
+    'mayPost: () => true,',
   ),
   shared(
     'lease-keeper',

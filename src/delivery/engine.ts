@@ -604,8 +604,7 @@ export class Engine {
   }
 
   private afterCommit(): void {
-    // Closed meanwhile: who opens the outbox next finds that they may have left.
-    if (!this.closed) for (const post of this.departing.splice(0)) this.wire.launch(post);
+    for (const post of this.departing.splice(0)) this.wire.launch(post);
     this.intake.committed();
     this.reports.tell();
     this.dismisser.committed();

@@ -152,7 +152,7 @@ function describe(code: string, phase: NetworkPhase, host: string): [code: strin
     case HELD_BACK:
       return [
         HELD_BACK,
-        `Nothing was sent to ${host}: when there was a connection, this Node-RED was not to send any more.`,
+        `Nothing was sent to ${host}: this Node-RED stopped sending before the connection was ready.`,
       ];
     case REPLY_TOO_LARGE:
       return [REPLY_TOO_LARGE, `The reply of ${host} is too large to be the service's, and was cut off.`];

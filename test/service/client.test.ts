@@ -268,31 +268,68 @@ describe('the service client', () => {
       for (const outcome of outcomes) assertPassing(outcome, 'connect_timeout', false);
     });
 
-    it('a post whose time ran out before its connection stood is not sent later', async () => {
-      let bytes = 0;
-      let open: () => void = () => undefined;
-      const server = httpsServer('localhost', (_, response) => response.end(OK));
+    /** A server that says nothing to a TLS handshake until `open` is called. */
+    async function withSlowHandshake(more: Partial<ServiceClientOptions> = {}) {
+      const seen: Seen[] = [];
+      let isOpen = false;
+      const opening: (() => void)[] = [];
+      const server = httpsServer('localhost', (one, response) => {
+        seen.push(one);
+        response.end(OK);
+      });
       const target = await running(server);
-      // In front of it, something that lets nothing through until it is told to.
       const front = net.createServer((socket) => {
         const back = net.connect(target.port, '127.0.0.1');
         back.on('error', () => undefined).on('close', () => socket.destroy());
         socket.on('close', () => back.destroy());
-        open = () => {
-          socket.pipe(back).pipe(socket);
-        };
+        const join = () => void socket.pipe(back).pipe(socket);
+        if (isOpen) join();
+        else opening.push(join);
       });
-      server.on('request', () => (bytes += 1));
       const { port } = await running(front);
-      const client = clientFor(`https://127.0.0.1:${port}`, {
-        requestTimeoutMs: 100,
-        maxConcurrent: 1,
-        tls: { ca: fixture('localhost-cert.pem') },
-      });
+      const tls = { ca: fixture('localhost-cert.pem') };
+      const client = clientFor(`https://127.0.0.1:${port}`, { maxConcurrent: 1, tls, ...more });
+      const open = (): void => {
+        isOpen = true;
+        for (const join of opening.splice(0)) join();
+      };
+      return { seen, client, open };
+    }
+
+    it('a post whose time ran out before its connection stood is not sent later', async () => {
+      const { seen, client, open } = await withSlowHandshake({ requestTimeoutMs: 100 });
       assertPassing(await client.post(BODY, TOKEN), 'connect_timeout', false);
       open();
       await new Promise((resolve) => setTimeout(resolve, 100));
-      assert.equal(bytes, 0);
+      assert.deepEqual(seen, []);
+    });
+
+    it('a post that may not leave any more once its connection stands is not sent, and the next one is', async () => {
+      const { seen, client, open } = await withSlowHandshake();
+      let mayLeave = true;
+      const post = client.post(BODY, TOKEN, () => mayLeave);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      mayLeave = false;
+      open();
+      assertPassing(await post, 'held_back', false);
+      assert.deepEqual(seen, []);
+      assert.equal((await client.post(BODY, TOKEN, () => true)).kind, 'accepted');
+      assert.equal(seen.length, 1);
+    });
+
+    it('nor is one that may not leave any more when a call before it ends', async () => {
+      let end: () => void = () => undefined;
+      const { seen, client } = await withServer((_, response) => (end = () => response.end(OK)), {
+        maxConcurrent: 1,
+      });
+      let mayLeave = true;
+      const posts = [client.post(BODY, TOKEN), client.post(BODY, TOKEN, () => mayLeave)] as const;
+      while (seen.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      mayLeave = false;
+      end();
+      assert.equal((await posts[0]).kind, 'accepted');
+      assertPassing(await posts[1], 'held_back', false);
+      assert.equal(seen.length, 1);
     });
 
     it('closing ends what is in flight as ambiguous and refuses what comes later', async () => {
