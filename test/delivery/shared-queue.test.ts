@@ -123,6 +123,8 @@ const badService: Partial<SharedWorldOptions> = {
   fates: { late: 0.05, replyLost: 0.05, reset: 0.05, rateLimited: 0.03, serverError: 0.05, dropped: 0.05 },
 };
 
+const seldomSlow = (random: () => number): number => (random() < 0.3 ? random() * 5_000 : 0);
+
 describe('processes that share a log', function () {
   this.timeout(0);
 
@@ -226,6 +228,11 @@ describe('processes that share a log', function () {
       'whatever happens, with little in memory and slow databases',
       [kill, sleep, cut, join, join, deploy],
       { ...badService, memoryMark: 2, pageRows: 2, databaseMs: 80, skewMs: [90_000, -45_000] },
+    ],
+    [
+      'whatever happens, with connections that take seconds',
+      [kill, sleep, cut, join, join, deploy],
+      { ...badService, databaseMs: 20, connectMs: seldomSlow },
     ],
     [
       'whatever happens, with a quota of next to nothing',

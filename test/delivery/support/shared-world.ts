@@ -25,7 +25,7 @@ export interface SharedWorldOptions {
   /** One way to the database. */
   readonly databaseMs?: number;
   /** Until a post has its connection. */
-  readonly connectMs?: () => number;
+  readonly connectMs?: (random: () => number) => number;
   readonly leaseMs?: number;
   readonly queueMaxEntries?: number;
   readonly aliases?: Readonly<Record<string, number>>;
@@ -74,6 +74,11 @@ class SleepyClock implements Clock {
 
   sleep(): void {
     this.asleep = true;
+  }
+
+  /** kill -9 of one that sleeps: it does not wake. */
+  die(): void {
+    this.late = [];
   }
 
   wake(): void {
@@ -214,7 +219,7 @@ export class SharedWorld {
       },
       refused: () => undefined,
       post: async (body, token, mayLeave) => {
-        const connectMs = this.options.connectMs?.() ?? 0;
+        const connectMs = this.options.connectMs?.(this.random) ?? 0;
         if (connectMs > 0) await new Promise<void>((resolve) => void machine.clock.after(connectMs, resolve));
         if (!machine.alive) this.complaints.push('a dead process posts');
         if (!mayLeave()) return heldBack;
@@ -283,6 +288,7 @@ export class SharedWorld {
     machine.alive = false;
     machine.handle.kill();
     machine.process.die();
+    machine.clock.die();
     void machine.spool.close();
     for (const message of this.messages)
       if (message.machine === index && message.end === null) message.orphaned = true;
