@@ -580,7 +580,6 @@ export class SharedIntake {
       if (ticket.isOpen && ticket.isNumbered) this.tickets.closed();
       ticket.endEarly(closedEnd);
     }
-    await this.pumping;
     this.next = [];
     this.pending = null;
     this.placing = null;

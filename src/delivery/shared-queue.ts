@@ -41,6 +41,8 @@ const defaultLeaseMs = 3_000;
 /** After a login was refused here, another process may try with its own. */
 const stepAsideMs = 60_000;
 const adoptEveryMs = 10_000;
+/** A database that does not answer is not waited for any longer, twice, when the queue is closed. */
+const goodbyeMs = 2_000;
 /** Part of the store: never change it. */
 const pausedKey = 'paused';
 
@@ -290,18 +292,30 @@ export class SharedQueue implements HeldQueue {
     if (this.opened) this.lease.setWants(true);
   }
 
+  /**
+   * Resolves when the file on this machine is closed, and the log, too, if the database answers. What became of a commit
+   * whose answer is lost shows when the log is opened next.
+   */
   async close(): Promise<void> {
+    const { clock, log, instance } = this;
     this.closed = true;
     this.cancelReopen?.();
     this.cancelAdopt?.();
     this.cancelStepAside?.();
     await this.intake.drain(0);
-    await this.lease.release();
+    await this.intake.close();
+    await within(
+      clock,
+      goodbyeMs,
+      this.lease.release().then(() => this.engineClosing),
+    );
     this.lease.close();
     this.mailbox.close();
-    await this.intake.close();
-    await this.engineClosing;
-    await this.log.close(this.instance).catch(() => undefined);
+    await within(
+      clock,
+      goodbyeMs,
+      log.close(instance).catch(() => undefined),
+    );
   }
 
   // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────

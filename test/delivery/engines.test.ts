@@ -13,6 +13,7 @@ import type { ServiceClient } from '../../src/service/client';
 import type { Login } from '../../src/service/login';
 import type { NoLogin } from '../../src/service/login-count';
 import type { AuthOutcome, PostOutcome } from '../../src/service/outcome';
+import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
 
 interface Post {
@@ -94,6 +95,17 @@ class Setup {
   get sent(): string[] {
     return this.posts.flatMap(({ users }) => users);
   }
+}
+
+/** A queue that is shared in this database. */
+function sharedIn(store: MemoryLogStore, identity: string): Partial<LeaseRequest> {
+  const shared = {
+    identity,
+    open: () => new MemorySharedLog(store),
+    spool: () => new MemoryOutbox(),
+    instanceName: 'here',
+  };
+  return { queue: 'shared', shared };
 }
 
 function submit(lease: Lease, account: string, ...users: string[]): TicketEnd[] {
@@ -469,6 +481,35 @@ describe('the engines of a process', () => {
     await reader.open();
     await reader.close();
   });
+
+  for (const [name, next] of [
+    ['on disk', () => ({ queue: 'disk' as const })],
+    ['in another database', (clock: FakeClock) => sharedIn(new MemoryLogStore(clock), 'another')],
+  ] as const) {
+    it(`begin with a queue ${name}, when a database has vanished with a commit under way`, async () => {
+      const { engines, clock } = setup;
+      const store = new MemoryLogStore(clock);
+      const before = engines.acquire(setup.request('a', sharedIn(store, 'one')));
+      submit(before, 'a', '1');
+      await clock.advance(2_000);
+      assert.deepEqual(setup.sent, ['1']);
+      const [log] = store.handles;
+      log!.delayMs = () => 10;
+      const commit = store.rows.commit.bind(store.rows);
+      store.rows.commit = (parts) => {
+        if ((parts.depart ?? []).length > 0) log!.cut();
+        return commit(parts);
+      };
+      submit(before, 'a', '2');
+      await clock.advance(1_000);
+      void before.release(5_000);
+      await clock.advance(5_100);
+      const after = engines.acquire(setup.request('a', next(clock)));
+      submit(after, 'a', '3');
+      await clock.advance(12_000);
+      assert.deepEqual(setup.sent, ['1', '3']);
+    });
+  }
 
   it('leave nothing behind when a connection cannot be made', async () => {
     const { engines, clock } = setup;
