@@ -30,7 +30,7 @@ import type { SharedView } from './shared-request';
 import { TicketBook } from './tickets';
 import { Wire } from './wire';
 import type { Item } from './user';
-import { asOutboxError, closedEnd, outboxEnd } from './untaken';
+import { asOutboxError, closedEnd, openingEnd, outboxEnd } from './untaken';
 import { crowdedText, YoungSegments } from './young';
 
 export type { QueueCaps, Submission } from './intake';
@@ -111,6 +111,8 @@ export interface EngineStats {
 
 const outboxRetryMs = 1_000;
 const openRetryMs = 5_000;
+/** Messages that may wait for the outbox to be opened. */
+const mostUnopened = 50_000;
 /** When a process gives up on a request. */
 const requestTimeoutMs = 10_000;
 
@@ -380,8 +382,10 @@ export class Engine {
 
   /** Takes a message's entries, all or none. `onEnd` is called exactly once, never before this returns. */
   submit(submission: Submission): void {
-    if (this.closed) {
-      this.clock.endOfTurn(() => submission.onEnd(closedEnd));
+    const isCrowded = !this.opened && this.outboxTrouble === null && this.intake.size >= mostUnopened;
+    if (this.closed || isCrowded) {
+      const end = this.closed ? closedEnd : openingEnd;
+      this.clock.endOfTurn(() => submission.onEnd(end));
       return;
     }
     this.intake.push(submission);

@@ -23,7 +23,7 @@ import { closedCode, endOf, type Counters, type Recovered } from './reports';
 import type { SharedEnd } from './shared-ends';
 import type { Spool } from './spool';
 import { TicketBook, type Ticket, type TicketEnd } from './tickets';
-import { asOutboxError, closedEnd, outboxEnd, queueFullEnd } from './untaken';
+import { asOutboxError, closedEnd, openingEnd, outboxEnd, queueFullEnd } from './untaken';
 
 export interface SharedIntakeParts {
   readonly log: SharedLog;
@@ -67,7 +67,7 @@ const retryMs = 250;
 /** Once the log has failed for so long, entries are kept on this machine. */
 const spoolAfterMs = 2_000;
 const handOverRetryMs = 1_000;
-/** Without a spool, so many entries may wait for the log in memory. */
+/** Without a spool, or before it is open, so many entries may wait for the log in memory. */
 const mostInMemory = 50_000;
 
 export class SharedIntake {
@@ -93,8 +93,9 @@ export class SharedIntake {
   private lastNumber = 0;
   /** Of this process's rows in the log. */
   private lastSeq = 0;
-  /** What an earlier process left is known. */
-  private opened: Promise<void> = Promise.resolve();
+  /** What an earlier process left is known: nothing is appended or kept before, or it would come out of order. */
+  private readonly opened: Promise<void>;
+  private begin: (() => void) | null = null;
   /** Everything goes to the spool first. */
   private spooling = false;
   private spoolFails = false;
@@ -115,6 +116,7 @@ export class SharedIntake {
   constructor(private readonly parts: SharedIntakeParts) {
     this.caps = parts.caps;
     this.tally = new LogTally(parts.clock, (level, text) => parts.write(level, text));
+    this.opened = new Promise((resolve) => (this.begin = resolve));
     this.listeners = new NodeListeners(this.tally);
   }
 
@@ -124,20 +126,26 @@ export class SharedIntake {
 
   /** Finds what an earlier process left in the spool. Without a spool entries wait for the log in memory. */
   start(): void {
-    this.opened = this.parts.spool.open().then(
-      () => {
-        const { waiting } = this.parts.spool;
-        if (waiting === 0) return;
-        this.counters.taken += waiting;
-        this.counters.waiting += waiting;
-        this.spooling = true;
-        this.handOver();
-      },
-      (error: unknown) => {
-        this.spoolFails = true;
-        this.parts.write('error', asOutboxError(error).message);
-      },
-    );
+    this.parts.spool
+      .open()
+      .then(
+        () => {
+          const { waiting } = this.parts.spool;
+          if (waiting === 0) return;
+          this.counters.taken += waiting;
+          this.counters.waiting += waiting;
+          this.spooling = true;
+          this.handOver();
+        },
+        (error: unknown) => {
+          this.spoolFails = true;
+          this.parts.write('error', asOutboxError(error).message);
+        },
+      )
+      .finally(() => {
+        this.begin?.();
+        this.begin = null;
+      });
   }
 
   /** The log answers somebody: what waits for a next try need not. */
@@ -179,8 +187,9 @@ export class SharedIntake {
     const here = this.waitingRows + this.kept + entries.length;
     if (here > most || this.parts.spool.bodyChars > this.caps.queueMaxBytes)
       return queueFullEnd(this.kept, this.caps);
-    const inMemoryOnly = this.trouble !== null && this.spoolFails;
-    return inMemoryOnly && this.waitingRows > mostInMemory ? outboxEnd(this.trouble!) : null;
+    if (this.waitingRows <= mostInMemory) return null;
+    if (this.begin !== null) return openingEnd;
+    return this.trouble !== null && this.spoolFails ? outboxEnd(this.trouble) : null;
   }
 
   // ── To the log ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -404,8 +413,8 @@ export class SharedIntake {
 
   private failed(error: unknown): void {
     const trouble = asOutboxError(error);
-    // Whoever opens the log tells why it is not open.
-    const isNews = trouble.code !== 'closed' && this.trouble?.message !== trouble.message;
+    // Whoever opens the log tells why it is not open. Closed here, it concerns nobody any more.
+    const isNews = trouble.code !== 'closed' && this.trouble?.message !== trouble.message && !this.closed;
     if (isNews) this.parts.write('warn', trouble.message);
     this.trouble = trouble;
   }

@@ -18,6 +18,14 @@ export function outboxEnd(error: OutboxError): Failed {
   return { kind: 'failed', code: 'outbox', message: error.message, params: { reason: error.message } };
 }
 
+/** So many wait for a queue to be opened that no more of them can be held. */
+export const openingEnd = outboxEnd(
+  new OutboxError(
+    'unavailable',
+    'The queue is still being opened, and too many messages wait for it. Send this one again later.',
+  ),
+);
+
 export function queueFullEnd(waiting: number, caps: QueueCaps): Failed {
   const params = {
     waiting,

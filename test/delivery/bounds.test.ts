@@ -165,6 +165,22 @@ describe('a message', () => {
 });
 
 describe('a disk that does not work', () => {
+  it('that takes long to open lets so many messages wait for it and no more', async () => {
+    const store = new MemoryOutbox();
+    let open = (): void => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    const openStore = store.open.bind(store);
+    store.open = () => opened.then(openStore);
+    const world = new World({ seed: 1, outbox: store });
+    const messages = addMany(world, 50_002);
+    await world.clock.advance(1_000);
+    assert.equal(refusedWith(messages, 'outbox'), 2);
+    assert.ok(messages.slice(0, -2).every(isOpen));
+    open();
+    await world.clock.settle();
+    assert.equal(world.engine.counters.taken, 50_000);
+  });
+
   it('when the engine starts refuses input with the reason, and is tried again', async () => {
     const world = new World({ seed: 1, lockedAtFirst: true });
     const refused = addMany(world, 3);

@@ -1,4 +1,5 @@
-// What comes of entries that a process took for a shared log finds its message, however it crosses the answer of the log.
+// What comes of entries that a process took for a shared log finds its message, however it crosses the answer of the log; and
+// what is taken before the log and the file on this machine are open waits for both.
 import { strict as assert } from 'node:assert';
 import { SharedIntake } from '../../src/delivery/shared-intake';
 import { Spool } from '../../src/delivery/spool';
@@ -8,33 +9,48 @@ import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
 import { device, entryOf } from './support/world';
 
+const entry = entryOf(device(1), [{ seg_id: 1 }]);
+
 describe('what a process takes for a shared log', () => {
-  it('ends with its message, also when it has ended before the log has said its number', async () => {
-    const clock = new FakeClock();
-    const log = new MemorySharedLog(new MemoryLogStore(clock));
+  let clock: FakeClock;
+  let log: MemorySharedLog;
+  let spool: Spool;
+  let intake: SharedIntake;
+
+  beforeEach(async () => {
+    clock = new FakeClock();
+    log = new MemorySharedLog(new MemoryLogStore(clock));
     await log.open();
-    log.delayMs = () => 100;
-    const intake = new SharedIntake({
+    spool = new Spool(new MemoryOutbox(), log, 'one');
+    intake = new SharedIntake({
       log,
-      spool: new Spool(new MemoryOutbox(), log, 'one'),
+      spool,
       instance: 'one',
       clock,
-      caps: { queueMaxEntries: 1_000, queueMaxBytes: 1e9, maxOpenMessages: 1_000 },
+      caps: { queueMaxEntries: 1e6, queueMaxBytes: 1e9, maxOpenMessages: 1_000 },
       appended: () => undefined,
       write: () => undefined,
     });
-    const lost: unknown[] = [];
-    intake.onRecovered('n', (recovered) => lost.push(...recovered));
-    intake.start();
-    const entry = entryOf(device(1), [{ seg_id: 1 }]);
+  });
+
+  function submit(entries: number): TicketEnd[] {
     const ends: TicketEnd[] = [];
     intake.submit({
       source: { node: 'n', account: 'a' },
-      entries: [entry],
+      entries: Array.from({ length: entries }, () => entry),
       indexes: null,
       completeOn: 'accepted',
       onEnd: (end) => ends.push(end),
     });
+    return ends;
+  }
+
+  it('ends with its message, also when it has ended before the log has said its number', async () => {
+    log.delayMs = () => 100;
+    const lost: unknown[] = [];
+    intake.onRecovered('n', (recovered) => lost.push(...recovered));
+    intake.start();
+    const ends = submit(1);
     await clock.advance(150);
     assert.equal(log.store.rows.totals.waiting, 1);
     const accepted = { rejection: null, acceptedBlocks: 1, expiredBlocks: 0, warnings: null };
@@ -47,5 +63,16 @@ describe('what a process takes for a shared log', () => {
     );
     assert.deepEqual(lost, []);
     assert.equal(intake.counters.waiting, 0);
+  });
+
+  it('waits in memory before the start, up to a bound', async () => {
+    const [some, many, more] = [submit(1), submit(50_000), submit(1)];
+    await clock.advance(10_000);
+    assert.equal(spool.waiting, 0, 'the file may still be the queue’s before it');
+    assert.ok(more[0]?.kind === 'failed' && more[0].code === 'outbox');
+    intake.start();
+    await clock.advance(1_000);
+    assert.deepEqual([some, many], [[], []]);
+    assert.equal(log.store.rows.totals.waiting, 50_001);
   });
 });

@@ -44,12 +44,13 @@ const logFiles = [
   'delivery/shared-mail.ts',
   'delivery/shared-queue.ts',
   'delivery/trouble-log.ts',
+  'delivery/untaken.ts',
   'delivery/young.ts',
 ];
 
 /** Of those files, what no user sees: for the other messages nodes have words of their own, by its code. */
 const unseen =
-  /^(The account was closed before|The account … serves|The queue is full; nothing|Too many messages wait|… Everything)/;
+  /^(The account was closed before|The flow was stopped before|The account … serves|The queue is full; nothing|Too many messages wait|… Everything)/;
 
 /** The codes that the service's own warnings are given. */
 export function serviceCodes(src: string): Sentence[] {

@@ -1,4 +1,5 @@
-// A TCP relay in front of the sandbox or a database: closed, it is gone, while what is behind it keeps its state.
+// A TCP relay in front of the sandbox or a database: closed, it is gone, while what is behind it keeps its state. Silent, it
+// is a network that has gone without a word.
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
@@ -10,6 +11,7 @@ const portTries = 50;
 export class Relay {
   private server: Server | null = null;
   private readonly sockets = new Set<Socket>();
+  private isSilent = false;
 
   private constructor(
     private targetPort: number,
@@ -45,6 +47,12 @@ export class Relay {
     await closed;
   }
 
+  /** Nothing gets through any more, and nobody is told: connections stay, and new ones are taken. */
+  silence(): void {
+    this.isSilent = true;
+    for (const socket of this.sockets) socket.unpipe().pause();
+  }
+
   /** Where new connections go from now on; those that are there stay. */
   leadTo(targetUrl: string): void {
     this.targetPort = Number(new URL(targetUrl).port);
@@ -60,8 +68,7 @@ export class Relay {
 
   /** When one side goes, the other goes too. */
   private join(client: Socket, target: Socket): void {
-    client.pipe(target);
-    target.pipe(client);
+    if (!this.isSilent) client.pipe(target).pipe(client);
     for (const [socket, other] of [
       [client, target],
       [target, client],
