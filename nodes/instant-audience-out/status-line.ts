@@ -1,6 +1,7 @@
 // The out node's status: at most one update a second, and only when it changed.
 
 import type { Node, NodeAPI } from 'node-red';
+import { systemClock } from '../../src/delivery/clock';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { EngineState, EngineStats } from '../../src/delivery/engine';
 import type { LoginState } from '../../src/delivery/login';
@@ -184,7 +185,7 @@ function lineOfState(state: EngineState, queued: string): Line | null {
     case 'paused':
       return { look: 'waiting', key: 'pausedByFlow', params };
     case 'rateLimited': {
-      const seconds = Math.max(1, Math.ceil((state.untilMs - performance.now()) / 1000));
+      const seconds = Math.max(1, Math.ceil((state.untilMs - systemClock.monoMs()) / 1000));
       return { look: 'waiting', key: 'paused', params: { seconds } };
     }
     case 'trouble':

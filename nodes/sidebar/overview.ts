@@ -1,5 +1,6 @@
 // What the tab "Audience" shows of each queue: plain data, the same for the editor, for metrics and for tests.
 
+import { systemClock } from '../../src/delivery/clock';
 import type { EngineInfo } from '../../src/delivery/engines';
 import type { EngineState } from '../../src/delivery/engine';
 import type { SharedView } from '../../src/delivery/shared-request';
@@ -90,7 +91,7 @@ export class Overview {
     private readonly engines: () => readonly EngineInfo[],
     private readonly warnAfter: WarnAfter,
     private readonly segmentWarnings: SegmentWarnings = () => [],
-    private readonly monoMs: () => number = () => performance.now(),
+    private readonly monoMs: () => number = () => systemClock.monoMs(),
   ) {}
 
   queues(): ShownQueue[] {

@@ -1,8 +1,12 @@
 // Time as the engine sees it; tests hand in a clock of their own.
 
+import { machineClock } from '../machine-clock';
+
 export interface Clock {
-  /** Monotonic milliseconds; never steps back, unaffected by the wall clock. */
+  /** Monotonic milliseconds, the machine's sleep included; never steps back, unaffected by the wall clock. */
   monoMs(): number;
+  /** The part of `monoMs` in which the machine slept: nothing of it was sent or received then, and no timer ran. */
+  sleptMs(): number;
   /** Epoch milliseconds; may jump. */
   wallMs(): number;
   /** Calls once after `delayMs`; returns what cancels it. A timer alone does not keep the process alive. */
@@ -24,7 +28,8 @@ export function within(clock: Clock, maxMs: number, done: Promise<unknown>): Pro
 }
 
 export const systemClock: Clock = {
-  monoMs: () => performance.now(),
+  monoMs: () => machineClock.monoMs(),
+  sleptMs: () => machineClock.sleptMs(),
   wallMs: () => Date.now(),
   after(delayMs, call) {
     const timer = setTimeout(call, delayMs).unref();

@@ -17,8 +17,11 @@ import { closedCode, type Reports } from './reports';
 import { Item, sentExpiration, User, type Cell, type End, type Held } from './user';
 import type { YoungSegments } from './young';
 
-/** Where an entry's lost requests of an earlier process are looked up: user hash → monotonic ms. */
-export type Leftovers = ReadonlyMap<number, number>;
+/** Requests of an earlier process that may run until `untilMs` (monotonic): the hashes of their users. */
+export interface Leftovers {
+  readonly users: ReadonlySet<number>;
+  readonly untilMs: number;
+}
 
 /** Bounds the memory they take; beyond, a rejected block hides what is older of its segment. */
 const mostPartlyRejected = 10_000;
@@ -75,8 +78,8 @@ export class Crowd {
     if (found !== undefined) return found;
     const user = new User(key, hash);
     this.users.set(key, user);
-    const untilMs = this.leftovers.get(hash);
-    if (untilMs !== undefined) {
+    const { users, untilMs } = this.leftovers;
+    if (users.has(hash)) {
       user.suspectAll(untilMs);
       this.late.push(untilMs, user);
     }
@@ -369,6 +372,11 @@ export class Crowd {
   suspect(user: User, cells: readonly Cell[], untilMs: number): void {
     user.suspect(cells, untilMs);
     this.late.push(untilMs, user);
+  }
+
+  /** The machine slept, and with it what is lost. */
+  slept(forMs: number): void {
+    for (const user of this.users.values()) if (user.slept(forMs)) this.late.push(user.suspectUntilMs, user);
   }
 
   takeDue(nowMs: number): void {

@@ -246,6 +246,7 @@ export class Dispatcher {
       number: ++this.lastPost,
       account,
       body: packer.body(),
+      madeMs: packer.nowMonoMs,
       users,
       grant: this.ledger.take(users.length),
       search: group === null ? null : { group, grant: this.isolation.quota.take(users.length) },

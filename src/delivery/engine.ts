@@ -157,6 +157,8 @@ export class Engine {
   private cancelWake: (() => void) | null = null;
   private cancelRetry: (() => void) | null = null;
   private wakeAtMs = Infinity;
+  /** `Clock.sleptMs` at the last turn. */
+  private sleptMs: number;
 
   private parked = false;
   /** Monotonic ms from which nothing leaves that still waits for its token or for a connection. */
@@ -165,9 +167,8 @@ export class Engine {
   private flushAsked = false;
   private outboxTrouble: OutboxError | null = null;
   private outboxRetryAtMs = -Infinity;
-  /** Posts of an earlier process that may still run, in order of `atMs`. */
-  private readonly leftovers: { post: number; atMs: number; users: number }[] = [];
-  private readonly leftoverUsers = new Map<number, number>();
+  /** Posts of an earlier process that may still run. */
+  private readonly leftovers = { posts: [] as number[], users: new Set<number>(), untilMs: Infinity };
   /** Posts that departed and whose outcome is not durable yet, the oldest first. */
   private readonly openPosts = new Set<number>();
   /** Posts whose outcome is in the next commit. */
@@ -180,6 +181,7 @@ export class Engine {
     const { outbox, clock, random, limits, lateMarginMs = 20_000 } = options;
     this.outbox = outbox;
     this.clock = clock;
+    this.sleptMs = clock.sleptMs();
     this.lateMarginMs = lateMarginMs;
     this.loginTimes = new LoginTimes(outbox, () => clock.wallMs());
     this.monitor = options.monitor ?? new Monitor(clock);
@@ -196,7 +198,7 @@ export class Engine {
     this.gates = new Gates(random);
     const { journal, pager, reports, logins, gates } = this;
     this.young = new YoungSegments(clock);
-    this.crowd = new Crowd(journal, pager, reports, logins, this.leftoverUsers, this.young);
+    this.crowd = new Crowd(journal, pager, reports, logins, this.leftovers, this.young);
     const { crowd } = this;
     this.dispatcher = new Dispatcher(limits, lateMarginMs, clock, crowd, logins, gates);
     const { dispatcher } = this;
@@ -272,12 +274,14 @@ export class Engine {
     this.pager.opened(opened);
     // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
     // process that merely sleeps has not even given up on its requests yet.
-    const atMs = nowMs + this.lateMarginMs + (this.shared === null ? 0 : requestTimeoutMs);
+    const untilMs = nowMs + this.lateMarginMs + (this.shared === null ? 0 : requestTimeoutMs);
+    const { leftovers, dispatcher } = this;
+    if (opened.flights.length > 0) leftovers.untilMs = untilMs;
     for (const { post, userHashes } of opened.flights) {
-      for (const hash of userHashes) this.leftoverUsers.set(hash, atMs);
-      this.leftovers.push({ post, atMs, users: userHashes.length });
+      leftovers.posts.push(post);
+      for (const hash of userHashes) leftovers.users.add(hash);
+      dispatcher.ledger.inherit(userHashes.length, untilMs);
     }
-    for (const { users, atMs } of this.leftovers) this.dispatcher.ledger.inherit(users, atMs);
   }
 
   /** The smallest limits of the accounts that use this engine. */
@@ -546,6 +550,7 @@ export class Engine {
       this.turnMissed = true;
     } else if (this.opened) {
       const nowMs = this.clock.monoMs();
+      this.noticeSleep(this.clock.sleptMs());
       for (const { post, outcome, atMs } of this.wire.takeReplies()) {
         this.outcomes.settle(post, outcome, atMs);
         this.settling.push(post.number);
@@ -561,6 +566,21 @@ export class Engine {
     } else if (this.outboxTrouble !== null) {
       this.intake.refuse(outboxEnd(this.outboxTrouble));
     }
+  }
+
+  /**
+   * What a lost request had still to go may be in this machine yet: it has as long for it as before the sleep. The timer,
+   * which stood still, is set anew.
+   */
+  private noticeSleep(sleptMs: number): void {
+    const forMs = sleptMs - this.sleptMs;
+    if (forMs === 0) return;
+    this.sleptMs = sleptMs;
+    this.crowd.slept(forMs);
+    for (const ledger of [this.dispatcher.ledger, this.dispatcher.isolation.quota]) ledger.slept(forMs);
+    this.leftovers.untilMs += forMs;
+    this.cancelWake?.();
+    this.cancelWake = null;
   }
 
   /** Asked for each request right before it is written. */
@@ -689,7 +709,7 @@ export class Engine {
   /** When the next turn has something to do that no reply, page or input will announce. */
   private nextWakeMs(): number {
     if (!this.opened || this.committing) return Infinity;
-    const atMs = Math.min(this.crowd.nextLateMs(), this.leftovers[0]?.atMs ?? Infinity);
+    const atMs = Math.min(this.crowd.nextLateMs(), this.leftovers.untilMs);
     if (this.outboxTrouble !== null) return Math.min(atMs, this.outboxRetryAtMs);
     if (!this.mayDepart) return atMs;
     const departAtMs = this.dispatcher.nextAtMs(this.clock.monoMs());
@@ -705,9 +725,14 @@ export class Engine {
     if (this.outboxTrouble !== null && nowMs >= this.outboxRetryAtMs) this.journal.dropShieldsThrough(1);
     if (this.flushAsked) this.endWaits(nowMs);
     this.crowd.takeDue(nowMs);
-    while (this.leftovers.length > 0 && this.leftovers[0]!.atMs <= nowMs)
-      this.journal.arrive(this.leftovers.shift()!.post);
-    if (this.leftovers.length === 0) this.leftoverUsers.clear();
+    if (nowMs >= this.leftovers.untilMs) this.endLeftovers();
+  }
+
+  private endLeftovers(): void {
+    const { leftovers, journal } = this;
+    for (const post of leftovers.posts.splice(0)) journal.arrive(post);
+    leftovers.users.clear();
+    leftovers.untilMs = Infinity;
   }
 
   private endWaits(nowMs: number): void {

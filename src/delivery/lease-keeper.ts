@@ -1,9 +1,9 @@
 // Holds the lease of a shared log, or waits for it: says again and again that this process is alive, and notices when
 // the lease comes or goes.
 //
-// The database's clock decides who holds it. Whether a post may still leave is decided here, by this machine's monotonic
-// clock from before the last renewal was asked for: a process that was asleep finds that too old before it has heard
-// anything.
+// The database's clock decides who holds it. Whether a post may still leave is decided here, by this machine's clocks from
+// before the last renewal was asked for: a process, or a machine, that was asleep finds that too old before it has heard
+// anything. Either clock is enough for that: the monotonic one, and the wall clock, which knows of a short sleep, too.
 
 import type { Claim, Instance, SharedLog } from '../outbox/shared-log';
 import type { Clock } from './clock';
@@ -37,8 +37,8 @@ const retryMs = 500;
 export class LeaseKeeper {
   /** Under which the lease is held. */
   private epoch: number | null = null;
-  /** Monotonic ms until when nobody else can have it. */
-  private validUntilMs = -Infinity;
+  /** Until when nobody else can have it, by each clock. */
+  private validUntil = { monoMs: -Infinity, wallMs: -Infinity };
   private wants = false;
   private closed = false;
   private claiming: Promise<void> | null = null;
@@ -53,7 +53,10 @@ export class LeaseKeeper {
 
   /** Whether a post may leave now that was made ready under the lease of this epoch. */
   mayPost(epoch: number): boolean {
-    return this.epoch === epoch && this.options.clock.monoMs() < this.validUntilMs - postMarginMs;
+    const { clock } = this.options;
+    const { monoMs, wallMs } = this.validUntil;
+    const leftMs = Math.min(monoMs - clock.monoMs(), wallMs - clock.wallMs());
+    return this.epoch === epoch && leftMs > postMarginMs;
   }
 
   start(): void {
@@ -95,12 +98,12 @@ export class LeaseKeeper {
 
   private async claimOnce(): Promise<void> {
     const { log, instance, clock, leaseMs, events } = this.options;
-    const startedMs = clock.monoMs();
+    const until = { monoMs: clock.monoMs() + leaseMs, wallMs: clock.wallMs() + leaseMs };
     let nextMs = retryMs;
     try {
       const claim = await log.claim(instance, this.wants || this.epoch !== null, this.epoch, leaseMs);
       if (this.closed) return;
-      this.took(claim, startedMs);
+      this.took(claim, until);
       events.claimed(claim);
       nextMs = leaseMs / (claim.ours ? renewalsPerLease : looksPerLease);
     } catch (error) {
@@ -111,14 +114,14 @@ export class LeaseKeeper {
     this.cancelTimer = clock.after(nextMs, () => this.claim());
   }
 
-  private took({ ours, epoch }: Claim, startedMs: number): void {
-    const { leaseMs, events } = this.options;
+  private took({ ours, epoch }: Claim, until: typeof this.validUntil): void {
+    const { events } = this.options;
     if (this.epoch !== null && (!ours || epoch !== this.epoch)) {
       this.epoch = null;
       events.lost();
     }
     if (!ours) return;
-    this.validUntilMs = startedMs + leaseMs;
+    this.validUntil = until;
     if (this.epoch !== null) return;
     // Released while the claim was on its way: given back.
     if (!this.wants) {

@@ -16,7 +16,7 @@ export interface Grant {
 }
 
 interface Cooling {
-  readonly freeAtMs: number;
+  freeAtMs: number;
   readonly users: number;
   readonly calls: number;
 }
@@ -90,6 +90,11 @@ export class Ledger {
     this.lost.push({ freeAtMs: untilMs + 1000 + settleMarginMs, users: this.take(users).users, calls: 1 }, 1);
   }
 
+  /** The machine slept: lost requests may run for so much longer. */
+  slept(forMs: number): void {
+    this.lost.delay(forMs);
+  }
+
   /** The request never left. */
   cancel(grant: Grant): void {
     this.usedPosts -= 1;
@@ -122,6 +127,11 @@ class CoolingQueue {
   push(cooling: Cooling, posts: number): void {
     this.lastMs = Math.max(this.lastMs, cooling.freeAtMs);
     this.items.push({ ...cooling, freeAtMs: this.lastMs, posts });
+  }
+
+  delay(byMs: number): void {
+    this.lastMs += byMs;
+    for (const item of this.items) item.freeAtMs += byMs;
   }
 
   headMs(): number {

@@ -21,7 +21,7 @@ export class Packer {
   private bytes = open.length + close.length;
 
   constructor(
-    private readonly nowMonoMs: number,
+    readonly nowMonoMs: number,
     private readonly limitBytes = maxBodyBytes,
   ) {}
 

@@ -10,6 +10,8 @@ export interface Post {
   /** The account whose login sends it. */
   readonly account: string;
   readonly body: string;
+  /** When its body was made up, in monotonic ms. */
+  readonly madeMs: number;
   readonly users: readonly PackedUser[];
   readonly grant: Grant;
   /** Of a search for what the service refused, with its share of the quarter; else null. */

@@ -312,6 +312,14 @@ export class User {
     this.suspectAllUntilMs = Math.max(this.suspectAllUntilMs, untilMs);
   }
 
+  /** Lost requests may run for so much longer. Whether there are any. */
+  slept(forMs: number): boolean {
+    if (this.suspectUntilMs === -Infinity) return false;
+    this.suspects = this.suspects.map((lost) => ({ ...lost, untilMs: lost.untilMs + forMs }));
+    this.suspectAllUntilMs += forMs;
+    return true;
+  }
+
   /** Monotonic ms until which a lost request may run, -Infinity when there is none. */
   get suspectUntilMs(): number {
     let untilMs = this.suspectAllUntilMs;

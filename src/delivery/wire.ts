@@ -12,6 +12,9 @@ export interface Reply {
   readonly atMs: number;
 }
 
+/** The body holds expirations as of when it was made up: what waits longer than this is made up anew. */
+const freshMs = 60_000;
+
 export class Wire {
   /** Posts that have left and not settled. */
   inFlight = 0;
@@ -50,7 +53,8 @@ export class Wire {
     if (login === null) return { kind: 'notSent', token: accountGone };
     const token = await login.token();
     if (token.kind !== 'token') return { kind: 'notSent', token };
-    const outcome = await login.post(post.body, token.token, this.mayLeave);
+    const isFresh = (): boolean => this.clock.monoMs() - post.madeMs < freshMs;
+    const outcome = await login.post(post.body, token.token, () => isFresh() && this.mayLeave());
     if (outcome.kind === 'deadToken') login.refused(token.token);
     return outcome;
   }

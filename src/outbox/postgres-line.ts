@@ -6,6 +6,7 @@
 
 import type { Client, ClientConfig } from 'pg';
 
+import { machineClock } from '../machine-clock';
 import { nameOf, type Address } from './postgres-address';
 import { CallError, isRefusal } from './postgres-errors';
 import { applicationName, GivenUp } from './postgres-given-up';
@@ -21,7 +22,7 @@ export interface LineClock {
 }
 
 export const systemLineClock: LineClock = {
-  monoMs: () => performance.now(),
+  monoMs: () => machineClock.monoMs(),
   wallMs: () => Date.now(),
   after(delayMs, call) {
     const timer = setTimeout(call, delayMs);

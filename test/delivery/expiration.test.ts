@@ -23,6 +23,7 @@ const entry = fc.record({
   ),
   waitMs: fc.constantFrom(0, 0, 500, 20_000),
   jumpMs: fc.constantFrom(0, 0, 0, -3_600_000, 3_600_000, 86_400_000),
+  asleepMs: fc.constantFrom(0, 0, 0, 0, 90_000, 3_000_000),
 });
 
 const slow: Partial<Record<Fate, number>> = { serverError: 0.4, dropped: 0.2, reset: 0.1 };
@@ -36,7 +37,7 @@ async function agesRightly(options: Partial<WorldOptions>): Promise<Set<string>>
       async (entries, seed) => {
         const world = new World({ seed, fates: slow, ...options });
         const given = new Map<string, { minutes: number | undefined; bornMs: number }>();
-        for (const [number, { given: minutes, agoMs, waitMs, jumpMs }] of entries.entries()) {
+        for (const [number, { given: minutes, agoMs, waitMs, jumpMs, asleepMs }] of entries.entries()) {
           const bornMs = world.clock.monoMs() - Math.max(0, agoMs);
           given.set(device(number), { minutes, bornMs });
           world.add(device(number), [{ seg_id: 1, ...(minutes !== undefined && { expiration: minutes }) }], {
@@ -46,6 +47,7 @@ async function agesRightly(options: Partial<WorldOptions>): Promise<Set<string>>
           if (number % 5 === 1) world.engine.resume();
           await world.clock.advance(waitMs);
           world.jumpWall(jumpMs);
+          if (asleepMs > 0) world.clock.suspend(asleepMs);
         }
         world.engine.resume();
         await world.clock.advance(5 * minuteMs);
@@ -75,7 +77,7 @@ async function agesRightly(options: Partial<WorldOptions>): Promise<Set<string>>
 describe('the expiration', function () {
   this.timeout(0);
 
-  it('is aged by the minutes waited at every try, whatever the wall clock does', async () => {
+  it('is aged by the minutes waited at every try, whatever the wall clock does, and while the machine sleeps', async () => {
     assert.deepEqual([...(await agesRightly({}))].sort(), ['aged', 'passed']);
   });
 
@@ -107,6 +109,20 @@ describe('the expiration', function () {
     assert.equal(world.service.state.has(`idfa:${user} 2`), true);
     assert.equal(message.end?.kind === 'settled' && message.end.summary.expired, 1);
     assert.deepEqual(world.violations(), []);
+  });
+
+  it('passes while the machine sleeps with the entry ready to leave', async () => {
+    const connectMs = [5_000];
+    const world = new World({ seed: 1, connectMs: () => connectMs.shift() ?? 0 });
+    world.add(device(1), [{ seg_id: 1, expiration: 90 }]);
+    await world.clock.advance(3_000);
+    assert.equal(world.departures.length, 1);
+    world.clock.suspend(60 * minuteMs);
+    await world.rest(30_000);
+    assert.deepEqual(
+      world.service.log.map(({ expiration }) => expiration),
+      [30],
+    );
   });
 
   it('passes while the entry waits for its turn', async () => {

@@ -45,6 +45,19 @@ describe('the lease as a process holds it', () => {
     assert.equal(keeper.mayPost(1), false);
   });
 
+  it('is not believed either when only the wall clock says that it is over, until it is renewed', async () => {
+    keeper.start();
+    await clock.advance(10);
+    // A sleep too short for the monotonic clock to count it; or somebody has set the clock.
+    clock.jumpWall(leaseMs);
+    assert.equal(keeper.mayPost(1), false);
+    log.store.lease.expiresAtMs += leaseMs;
+    await clock.advance(leaseMs / 4);
+    assert.equal(keeper.mayPost(1), true);
+    clock.jumpWall(-24 * 3_600_000);
+    assert.equal(keeper.mayPost(1), true);
+  });
+
   it('ends and begins anew when it comes back under another epoch', async () => {
     keeper.start();
     await clock.advance(10);

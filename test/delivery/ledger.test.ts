@@ -167,6 +167,17 @@ describe('the quota ledger', () => {
     });
   });
 
+  it('keeps a lost post for as long as the machine slept, too, but not what the service answered', () => {
+    const ledger = new Ledger(limits, lateMarginMs, 0);
+    ledger.free(startedMs);
+    ledger.lose(ledger.take(6), 5000);
+    ledger.settle(ledger.take(1), 5000, 0);
+    const freeMs = 5000 + lateMarginMs + 1000 + settleMarginMs;
+    ledger.slept(60_000);
+    assert.deepEqual(ledger.free(freeMs + 59_999), { posts: 3, users: 4, calls: 2 });
+    assert.deepEqual(ledger.free(freeMs + 60_000), { posts: 4, users: 10, calls: 3 });
+  });
+
   it('counts posts of an earlier process until they can no longer run', () => {
     const ledger = new Ledger(limits, lateMarginMs, 0);
     ledger.inherit(7, 3000);

@@ -8,6 +8,7 @@ const user = device(1);
 const key = `idfa:${user} 1`;
 const timeoutMs = 10_000;
 const lateMarginMs = 20_000;
+const hourMs = 3_600_000;
 
 /** The first post after the warm-up is lost; the service runs it as late as it can. */
 async function withLostAdd(
@@ -46,6 +47,62 @@ describe('after a lost request', () => {
       `repeated after ${removals[1]!.sentMs - lostMs} ms`,
     );
     assert.ok(removals[1]!.sentMs < lostMs + lateMarginMs + 1_500);
+  });
+
+  it('the machine’s sleep does not count: what was lost slept, too', async () => {
+    const world = await withLostAdd();
+    const lostMs = world.clock.monoMs() + timeoutMs;
+    await world.clock.advance(timeoutMs + 1);
+    world.add(user, [{ seg_id: 1, expiration: -1 }]);
+    await world.clock.advance(2_000);
+    world.clock.suspend(hourMs);
+    world.add(device(2), [{ seg_id: 1 }]);
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+    const removals = world.service.log.filter((one) => one.user === `idfa:${user}` && one.removed);
+    assert.equal(removals.length, 2);
+    assert.ok(removals[1]!.sentMs >= lostMs + lateMarginMs + hourMs);
+  });
+
+  it('nor does it for one that an earlier process had on the wire', async () => {
+    const world = await withLostAdd();
+    await world.clock.advance(100);
+    world.kill();
+    await world.clock.advance(3_000);
+    world.add(user, [{ seg_id: 1, expiration: -1 }]);
+    await world.clock.advance(2_000);
+    world.clock.suspend(hourMs);
+    world.add(user, [{ seg_id: 2 }]);
+    world.add(device(2), [{ seg_id: 1 }]);
+    await world.clock.advance(1_000);
+    // The next process has to know of it, too.
+    world.kill();
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('nor does it free its quota', async () => {
+    const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 1 };
+    const world = await withLostAdd({ limits });
+    await world.clock.advance(timeoutMs + 1_000);
+    world.clock.suspend(hourMs);
+    world.add(device(2), [{ seg_id: 1 }]);
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('others are not late after the machine’s sleep', async () => {
+    let sick = true;
+    const world = await withLostAdd({}, 'late', (entries) => {
+      const fails = sick && entries.some(({ user_id: id }) => id === device(2));
+      sick &&= !fails;
+      return fails ? 'serverError' : null;
+    });
+    await world.clock.advance(timeoutMs + 5_000);
+    world.clock.suspend(hourMs);
+    const other = world.add(device(2), [{ seg_id: 1 }]);
+    await world.clock.advance(5_000);
+    assert.equal(other.end?.kind, 'settled', 'it waits for a timer that stood still');
   });
 
   it('what was handed in meanwhile merges and goes after the time-out, not beside it', async () => {

@@ -20,7 +20,7 @@ type Step =
   | { readonly kind: 'flood'; readonly machine: number; readonly users: number }
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'kill'; readonly machine: number; readonly downMs: number }
-  | { readonly kind: 'sleep'; readonly machine: number; readonly ms: number }
+  | { readonly kind: 'sleep' | 'suspend'; readonly machine: number; readonly ms: number }
   | { readonly kind: 'cut'; readonly machine: number; readonly how: 'all' | 'replies' }
   | { readonly kind: 'join'; readonly machine: number }
   | { readonly kind: 'deploy'; readonly machine: number; readonly ms: number };
@@ -48,11 +48,14 @@ const kill: fc.Arbitrary<Step> = fc.record({
   machine,
   downMs: fc.nat({ max: 8_000 }),
 });
-const sleep: fc.Arbitrary<Step> = fc.record({
-  kind: fc.constant('sleep' as const),
-  machine,
-  ms: fc.oneof(fc.nat({ max: 2_000 }), fc.nat({ max: 12_000 }), fc.nat({ max: 60_000 })),
-});
+const sleepOf = (kind: 'sleep' | 'suspend'): fc.Arbitrary<Step> =>
+  fc.record({
+    kind: fc.constant(kind),
+    machine,
+    ms: fc.oneof(fc.nat({ max: 2_000 }), fc.nat({ max: 12_000 }), fc.nat({ max: 60_000 })),
+  });
+const sleep = sleepOf('sleep');
+const suspend = sleepOf('suspend');
 const cut: fc.Arbitrary<Step> = fc.record({
   kind: fc.constant('cut' as const),
   machine,
@@ -100,6 +103,9 @@ async function play(world: SharedWorld, steps: readonly Step[]): Promise<void> {
         break;
       case 'sleep':
         world.sleep(step.machine, step.ms);
+        break;
+      case 'suspend':
+        world.suspend(step.machine, step.ms);
         break;
       case 'cut':
         world.cut(step.machine, step.how);
@@ -179,7 +185,14 @@ describe('processes that share a log', function () {
     );
   });
 
-  it('post nothing that was made ready before they slept longer than their lease', async () => {
+  for (const [who, asleep] of [
+    ['they', 'sleep'],
+    ['their machine', 'suspend'],
+  ] as const)
+    it(`post nothing that was made ready before ${who} slept longer than their lease`, () =>
+      sleepReady(asleep));
+
+  async function sleepReady(asleep: 'sleep' | 'suspend'): Promise<void> {
     const world = new SharedWorld({ seed: 1, machines: 2 });
     await world.clock.advance(2_000);
     const sender = senderOf(world);
@@ -194,7 +207,7 @@ describe('processes that share a log', function () {
     world.add(sender, device(1), [{ seg_id: 1, value: 1 }]);
     while (ready.length === 0) await world.clock.advance(1);
     assert.equal(world.posts.length, 0);
-    world.sleep(sender, 10_000);
+    world[asleep](sender, 10_000);
     await world.clock.advance(20_000);
     assert.equal(senderOf(world), 1 - sender);
     assert.deepEqual(
@@ -203,7 +216,7 @@ describe('processes that share a log', function () {
     );
     await world.rest(60_000);
     assert.deepEqual(world.violations(), []);
-  });
+  }
 
   it('close what they had of the log when another sends', async () => {
     const world = new SharedWorld({ seed: 1, machines: 2 });
@@ -221,22 +234,23 @@ describe('processes that share a log', function () {
     ['under a service that fails', [], badService],
     ['while any is killed', [kill], badService],
     ['while any sleeps for longer than its lease', [sleep], badService],
+    ['while any machine sleeps, with its clock', [suspend], badService],
     ['while any is cut off from the database', [cut, join], badService],
     ['while any is deployed', [deploy], badService],
-    ['whatever happens', [kill, sleep, cut, join, join, deploy], badService],
+    ['whatever happens', [kill, sleep, suspend, cut, join, join, deploy], badService],
     [
       'whatever happens, with little in memory and slow databases',
-      [kill, sleep, cut, join, join, deploy],
+      [kill, sleep, suspend, cut, join, join, deploy],
       { ...badService, memoryMark: 2, pageRows: 2, databaseMs: 80, skewMs: [90_000, -45_000] },
     ],
     [
       'whatever happens, with connections that take seconds',
-      [kill, sleep, cut, join, join, deploy],
+      [kill, sleep, suspend, cut, join, join, deploy],
       { ...badService, databaseMs: 20, connectMs: seldomSlow },
     ],
     [
       'whatever happens, with a quota of next to nothing',
-      [kill, sleep, cut, join, join, deploy],
+      [kill, sleep, suspend, cut, join, join, deploy],
       { ...badService, limits: { postsPerSecond: 2, usersPerSecond: 5, maxConcurrent: 2 } },
     ],
   ] as const) {

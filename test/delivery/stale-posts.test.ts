@@ -27,14 +27,14 @@ async function cutOffWithAnAdd(timing: Timing): Promise<SharedWorld> {
   const other = 1 - first;
   const { rows } = world.store;
   const commit = rows.commit.bind(rows);
-  let departed = false;
+  const departed: number[] = [];
   rows.commit = (parts) => {
-    departed ||= (parts.depart ?? []).length > 0;
+    for (const { post } of parts.depart ?? []) departed.push(post);
     return commit(parts);
   };
   world.machines[first]!.handle.delayMs = () => 20;
   world.add(first, device(1), [{ seg_id: 1, value: 1 }], 'queued');
-  while (!departed) await world.clock.advance(1);
+  while (departed.length === 0) await world.clock.advance(1);
   await world.clock.advance(cutAfterMs);
   world.cut(first, 'all');
   await world.clock.advance(8_000 + removalAfterMs);

@@ -1,5 +1,6 @@
 // A clock that tests own: nothing happens until it is advanced.
 import type { Clock } from '../../../src/delivery/clock';
+import { MachineClock } from '../../../src/machine-clock';
 
 interface Timer {
   atMs: number;
@@ -13,9 +14,21 @@ export class FakeClock implements Clock {
   private timers: Timer[] = [];
   private turn: (() => void)[] = [];
   private order = 0;
+  /** How long the machine slept, in all. */
+  suspendedMs = 0;
 
+  /** As it passes outside of all machines. */
   monoMs(): number {
     return this.nowMs;
+  }
+
+  sleptMs(): number {
+    return 0;
+  }
+
+  /** What `performance.now()` says on a machine that was asleep for so long in all. */
+  awakeMs(): number {
+    return this.nowMs - this.suspendedMs;
   }
 
   wallMs(): number {
@@ -80,6 +93,13 @@ export class FakeClock implements Clock {
     await this.settle();
   }
 
+  /** The machine sleeps: time passes, and neither its timers nor what it has on the wire go on. */
+  suspend(ms: number): void {
+    this.nowMs += ms;
+    this.suspendedMs += ms;
+    for (const timer of this.timers) timer.atMs += ms;
+  }
+
   /** The event loop is held: time passes, nothing runs. */
   stall(ms: number): void {
     this.nowMs += ms;
@@ -94,11 +114,22 @@ async function flushMicrotasks(): Promise<void> {
 export class ProcessClock implements Clock {
   private alive = true;
   private readonly pending = new Set<() => void>();
+  private readonly machine: MachineClock;
 
-  constructor(private readonly clock: FakeClock) {}
+  constructor(private readonly clock: FakeClock) {
+    this.machine = new MachineClock({
+      monoMs: () => clock.awakeMs(),
+      wallMs: () => clock.wallMs(),
+      uptimeMs: () => clock.monoMs(),
+    });
+  }
 
   monoMs(): number {
-    return this.clock.monoMs();
+    return this.machine.monoMs();
+  }
+
+  sleptMs(): number {
+    return this.machine.sleptMs();
   }
 
   wallMs(): number {

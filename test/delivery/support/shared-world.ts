@@ -5,6 +5,7 @@ import { SharedQueue } from '../../../src/delivery/shared-queue';
 import type { Clock } from '../../../src/delivery/clock';
 import type { EngineOptions, Recovered } from '../../../src/delivery/engine';
 import type { TicketEnd } from '../../../src/delivery/tickets';
+import { MachineClock } from '../../../src/machine-clock';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import type { Outbox } from '../../../src/outbox/outbox';
 import type { News, SharedLog } from '../../../src/outbox/shared-log';
@@ -31,19 +32,43 @@ export interface SharedWorldOptions {
   readonly aliases?: Readonly<Record<string, number>>;
 }
 
-/** A clock that stands still for its process while that sleeps: time goes on, nothing runs. */
+/** The clock of a process that may sleep, alone or with its machine: time goes on, nothing runs. */
 class SleepyClock implements Clock {
   private asleep = false;
   private late: (() => void)[] = [];
   private awake: (() => void)[] = [];
+  /** Of the machine: its monotonic clock and its timers stand still. */
+  private suspendedMs = 0;
+  private suspendedAtMs: number | null = null;
+  private readonly machine: MachineClock;
 
   constructor(
     private readonly clock: Clock,
     private readonly skewMs: number,
-  ) {}
+  ) {
+    this.machine = new MachineClock({
+      monoMs: () => this.awakeMs,
+      wallMs: () => this.wallMs(),
+      uptimeMs: () => clock.monoMs(),
+    });
+  }
+
+  private get stoodStillMs(): number {
+    const nowMs = this.clock.monoMs();
+    return this.suspendedMs + nowMs - (this.suspendedAtMs ?? nowMs);
+  }
+
+  /** What `performance.now()` says. */
+  private get awakeMs(): number {
+    return this.clock.monoMs() - this.stoodStillMs;
+  }
 
   monoMs(): number {
-    return this.clock.monoMs();
+    return this.machine.monoMs();
+  }
+
+  sleptMs(): number {
+    return this.machine.sleptMs();
   }
 
   wallMs(): number {
@@ -52,11 +77,20 @@ class SleepyClock implements Clock {
 
   after(delayMs: number, call: () => void): () => void {
     let cancelled = false;
-    const cancel = this.clock.after(delayMs, () => {
-      this.run(() => {
-        if (!cancelled) call();
+    let cancel = (): void => undefined;
+    const dueMs = this.awakeMs + delayMs;
+    const fireAfter = (ms: number): void => {
+      cancel = this.clock.after(ms, () => {
+        this.run(() => {
+          if (cancelled) return;
+          // Its machine slept meanwhile. Less than a microsecond is how numbers are added.
+          const leftMs = dueMs - this.awakeMs;
+          if (leftMs > 0.001) fireAfter(leftMs);
+          else call();
+        });
       });
-    });
+    };
+    fireAfter(delayMs);
     return () => {
       cancelled = true;
       cancel();
@@ -76,6 +110,11 @@ class SleepyClock implements Clock {
     this.asleep = true;
   }
 
+  suspend(): void {
+    this.sleep();
+    this.suspendedAtMs ??= this.clock.monoMs();
+  }
+
   /** kill -9 of one that sleeps: it does not wake. */
   die(): void {
     this.late = [];
@@ -83,6 +122,8 @@ class SleepyClock implements Clock {
 
   wake(): void {
     this.asleep = false;
+    this.suspendedMs = this.stoodStillMs;
+    this.suspendedAtMs = null;
     for (const call of this.awake.splice(0)) call();
     for (const call of this.late.splice(0)) this.run(call);
   }
@@ -298,6 +339,13 @@ export class SharedWorld {
   sleep(index: number, ms: number): void {
     const { clock } = this.machines[index]!;
     clock.sleep();
+    this.clock.after(ms, () => clock.wake());
+  }
+
+  /** The whole machine sleeps. */
+  suspend(index: number, ms: number): void {
+    const { clock } = this.machines[index]!;
+    clock.suspend();
     this.clock.after(ms, () => clock.wake());
   }
 

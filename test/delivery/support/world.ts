@@ -390,7 +390,9 @@ export class World {
     return (
       has.value === wanted.value &&
       has.expiration !== undefined &&
-      has.atMs + has.expiration * 60_000 <= untilMs + lateByMs + (restarted ? this.jumpedBackMs : 0)
+      has.atMs + has.expiration * 60_000 <=
+        // What is on the wire sleeps with the machine.
+        untilMs + lateByMs + this.clock.suspendedMs + (restarted ? this.jumpedBackMs : 0)
     );
   }
 
