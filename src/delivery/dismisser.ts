@@ -62,6 +62,7 @@ export interface Parts {
 }
 
 export class Dismisser {
+  private closed = false;
   private asked: Request[] = [];
   private purges: Begun[] = [];
   private readonly searches: Search[] = [];
@@ -97,6 +98,7 @@ export class Dismisser {
   }
 
   private ask(userKeys: readonly string[] | null, mostSeq: number): Promise<Dismissed> {
+    if (this.closed) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
       const request: Request = { userKeys, resolve, reject, throughSeq: null, before: 0 };
       this.asked.push(request);
@@ -107,7 +109,8 @@ export class Dismisser {
 
   /** The engine closes: what has not been carried out will not be. */
   close(): void {
-    const error = new Error('The queue was closed before this was done.');
+    this.closed = true;
+    const error = closedError();
     const searched = this.searches.splice(0).flatMap(({ request }) => request ?? []);
     for (const { reject } of [...this.asked, ...this.purges, ...searched, ...this.done]) reject(error);
     this.asked = [];
@@ -314,6 +317,10 @@ export class Dismisser {
       },
     );
   }
+}
+
+function closedError(): Error {
+  return new Error('The queue was closed before this was done.');
 }
 
 /** What makes no sense was written by nobody we know. */

@@ -302,15 +302,17 @@ export class SharedQueue implements HeldQueue {
     this.cancelReopen?.();
     this.cancelAdopt?.();
     this.cancelStepAside?.();
+    // At once, so that nothing leaves any more.
+    const released = this.lease.release();
+    this.lease.close();
+    this.mailbox.close();
     await this.intake.drain(0);
     await this.intake.close();
     await within(
       clock,
       goodbyeMs,
-      this.lease.release().then(() => this.engineClosing),
+      released.then(() => this.engineClosing),
     );
-    this.lease.close();
-    this.mailbox.close();
     await within(
       clock,
       goodbyeMs,
@@ -475,6 +477,10 @@ export class SharedQueue implements HeldQueue {
       await this.giveUpKept(order);
       return nothing;
     }
+    // First, since meanwhile another may have begun to send. It covers all that was in the log when it was asked for.
+    if (order.kind === 'purge' || order.kind === 'erase') await this.lease.refresh();
+    if (order.kind === 'pause' || order.kind === 'resume')
+      await this.log.meta.setMeta(pausedKey, order.kind === 'pause' ? 'yes' : 'no');
     const { engine } = this;
     if (engine === null) throw new Error('The queue was closed before this was done.');
     switch (order.kind) {
@@ -483,10 +489,8 @@ export class SharedQueue implements HeldQueue {
         return nothing;
       case 'pause':
         engine.pause();
-        await this.log.meta.setMeta(pausedKey, 'yes');
         return nothing;
       case 'resume':
-        await this.log.meta.setMeta(pausedKey, 'no');
         engine.resume();
         return nothing;
       case 'purge':

@@ -230,6 +230,20 @@ describe('processes that share a log', function () {
     }
   });
 
+  it('stay paused when that is asked for while a new sender looks whether they are', async () => {
+    const world = new SharedWorld({ seed: 1, machines: 1 });
+    const { handle, queue } = world.machines[0]!;
+    handle.delayMs = () => 50;
+    const { getMeta } = handle.meta;
+    handle.meta.getMeta = (key) => {
+      const found = getMeta(key);
+      if (key === 'paused') queue.pause();
+      return found;
+    };
+    await world.clock.advance(5_000);
+    assert.equal(queue.stats().state.kind, 'paused');
+  });
+
   for (const [name, faults, options] of [
     ['under a service that fails', [], badService],
     ['while any is killed', [kill], badService],

@@ -156,6 +156,14 @@ describe('an engine that is closed', () => {
     assert.deepEqual(world.violations(), []);
   });
 
+  it('gives nothing up any more, and says so', async () => {
+    const world = new World({ seed: 1 });
+    await world.clock.advance(3_000);
+    await world.engine.close();
+    await assert.rejects(world.engine.purge(), /closed/);
+    await assert.rejects(world.engine.erase(['k'], 'u'), /closed/);
+  });
+
   it('sends nothing when a token comes', async () => {
     const world = new World({ seed: 1, delayMs: () => 50 });
     await world.clock.advance(3_000);
