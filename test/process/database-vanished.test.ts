@@ -16,6 +16,7 @@ import { since, tell } from './measured';
 const aroundMs = 1_500;
 const deliveredMs = 20_000;
 const userId = '123456';
+const names = [`audience_vanished_${process.pid}`, `audience_another_${process.pid}`];
 
 describe('a shared queue whose database vanishes without a word', function () {
   this.timeout(120_000);
@@ -32,7 +33,7 @@ describe('a shared queue whose database vanishes without a word', function () {
     ends(() => server.stop());
     sandbox = await StandAloneSandbox.start();
     ends(() => sandbox.kill());
-    for (const name of ['audience_vanished', 'audience_another']) {
+    for (const name of names) {
       const database = await freshPostgresDatabase(server, name);
       ends(() => database.drop());
       const relay = await Relay.open(database.url);
@@ -51,7 +52,7 @@ describe('a shared queue whose database vanishes without a word', function () {
 
   function urlOf(database: 0 | 1): string {
     const port = new URL(relays[database]!.url).port;
-    return `postgres://postgres@127.0.0.1:${port}/${['audience_vanished', 'audience_another'][database]}`;
+    return `postgres://postgres@127.0.0.1:${port}/${names[database]}`;
   }
 
   /** Until a commit is under way for certain: each reply of the service makes one. */
