@@ -17,7 +17,10 @@ const kept = path.join(__dirname, 'kept');
 
 describe('The simulation of the whole system', () => {
   for (const file of readdirSync(kept)) {
-    const { found, plan } = JSON.parse(readFileSync(path.join(kept, file), 'utf8')) as { found: string; plan: Plan };
+    const { found, plan } = JSON.parse(readFileSync(path.join(kept, file), 'utf8')) as {
+      found: string;
+      plan: Plan;
+    };
     it(`keeps every promise where it once found: ${found}`, async () => {
       const result = await runPlan(plan);
       assert.deepEqual(result.violations, [], story(result));

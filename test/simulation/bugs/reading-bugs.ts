@@ -18,8 +18,11 @@ export const readingBugs: readonly Bug[] = [
         (original) =>
           async function (node, ...rest) {
             const lease = this.leases.get(node);
-            await original.call(this, node, ...rest);
-            await lease?.engine.park(5_000);
+            const left = original.call(this, node, ...rest);
+            const isLast = this.users.size === 0;
+            void lease?.engine.park(5_000);
+            await left;
+            if (!isLast) lease?.engine.unpark();
           },
       ),
     1,

@@ -59,6 +59,8 @@ export class Instance {
   readonly wall: { offsetMs: number };
   readonly accountStates: Map<string, AccountState>;
   readonly nodeStates: Map<string, NodeState>;
+  /** Nodes that nobody puts back. */
+  readonly gone = new Set<string>();
   private readonly accounts = new Map<string, RunningAccount>();
   private readonly nodes = new Map<string, RunningNode>();
   private crashPlan: { port: Port; calls: number; when: 'before' | 'after'; downMs: number } | null = null;

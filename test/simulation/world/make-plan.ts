@@ -30,6 +30,9 @@ type Shape = (typeof shapes)[number];
 export const segments = [10001, 10002, 10003, 10004].map((id) => ({ id, code: `code_${id}` }));
 export const poisoned = 'poison';
 
+/** Never put back. */
+export const forGoodMs = 1e9;
+
 export function makePlan(seed: number): Plan {
   return new Maker(seed).plan();
 }
@@ -360,7 +363,15 @@ class Maker {
       case 'deployNode':
         return [{ kind, atMs, instance, node }];
       case 'removeNode':
-        return [{ kind, atMs, instance, node, forMs: dice.pick([100, 5_000, 15_000, 40_000]) }];
+        return [
+          {
+            kind,
+            atMs,
+            instance,
+            node,
+            forMs: this.mayGo(node) ? forGoodMs : dice.pick([100, 5_000, 15_000, 40_000]),
+          },
+        ];
       case 'account':
         return this.accountFault(atMs, instance);
       case 'operator':
@@ -428,6 +439,18 @@ class Maker {
       'standbyLost',
     ] as const);
     return [{ kind: 'database', atMs, how, instance: dice.chance(0.6) ? one : null, forMs }];
+  }
+
+  /** One node of an account, while another account of the member stays. */
+  private mayGo(node: string): boolean {
+    const { accounts, nodes } = this.setup;
+    const { account } = nodes.find(({ id }) => id === node)!;
+    const { member } = accounts.find(({ id }) => id === account)!;
+    const others = accounts.filter((its) => its.member === member && its.id !== account);
+    const isFirst = !this.actions.some(
+      (action) => action.kind === 'removeNode' && action.forMs === forGoodMs,
+    );
+    return isFirst && others.length > 0 && this.dice.chance(0.5);
   }
 
   private accountFault(atMs: number, instance: number): Action[] {

@@ -6,6 +6,7 @@ import { Database } from './database';
 import { Dice } from './dice';
 import { Disk } from './disk';
 import { History } from './history';
+import { forGoodMs } from './make-plan';
 import { Instance } from './instance';
 import type { Action, Entry, Plan } from './plan';
 import { epochMs } from './process-time';
@@ -251,6 +252,7 @@ export class World {
         instance.deployNode(action.node);
         return;
       case 'removeNode':
+        if (action.forMs === forGoodMs) instance.gone.add(action.node);
         instance.setNode(action.node, false);
         time.after(action.forMs, () => instance.setNode(action.node, true));
         return;
@@ -290,7 +292,8 @@ export class World {
         if (this.refused.has(state.username))
           instance.changeAccounts([id], { username: `${state.username}2` });
       }
-      for (const [id, node] of instance.nodeStates) if (!node.present) instance.setNode(id, true);
+      for (const [id, node] of instance.nodeStates)
+        if (!node.present && !instance.gone.has(id)) instance.setNode(id, true);
     }
     // Once what was broken has come to itself: nothing that people ask for is to be lost on the way.
     time.run(time.nowMs + 8_000);
