@@ -294,7 +294,9 @@ describe('a node that closes', () => {
     const posts = world.service.requests.length;
     world.engine.release('gone');
     await world.clock.advance(60_000);
-    const sent = world.service.requests.slice(posts).flatMap(({ entries }) => entries.map((entry) => entry.user_id));
+    const sent = world.service.requests
+      .slice(posts)
+      .flatMap(({ entries }) => entries.map((entry) => entry.user_id));
     assert.ok(!sent.includes(device(1)), `${sent.length} entries were sent`);
     assert.equal(world.service.state.has(`idfa:${device(1)} 1`), false);
   });

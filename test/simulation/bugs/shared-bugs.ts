@@ -87,14 +87,4 @@ export const sharedBugs: readonly Bug[] = [
         },
     ),
   ),
-  bug('pause reaches only the instance where it is asked', () =>
-    replaced(
-      SharedQueue,
-      'resume',
-      () =>
-        function () {
-          this.engine?.resume();
-        },
-    ),
-  ),
 ];
