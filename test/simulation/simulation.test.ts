@@ -67,11 +67,11 @@ describe('The simulation of the whole system', () => {
     const bug = bugs.find(({ name }) => name.startsWith('an account that leaves'))!;
     const takeOut = bug.putIn();
     try {
-      const failed = await runSeed(24);
+      const failed = await runSeed(19);
       assert.ok(failed.violations.length > 0);
       const short = await shrink(failed);
       assert.ok(short.plan.actions.length < failed.plan.actions.length / 2);
-      assert.match(story(short), /seed 24/);
+      assert.match(story(short), /seed 19/);
     } finally {
       takeOut();
     }
