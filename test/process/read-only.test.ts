@@ -1,8 +1,8 @@
-// Two real Node-RED, 5 and 4.1, whose shared queue has one address: for some seconds that leads to a server that takes no
+// Two real Node-RED, one of them a 5, whose shared queue has one address: for some seconds that leads to a server that takes no
 // changes, a standby, as during a failover, and their connections to it stay when it leads to the primary again.
 import { strict as assert } from 'node:assert';
 import { cleanUps } from '../support/clean-up';
-import { until } from '../support/node-red';
+import { nodeRedVersion, until } from '../support/node-red';
 import { PostgresPair } from '../support/postgres-pair';
 import { assertQuotaKept } from '../support/quota';
 import { Relay } from '../support/relay';
@@ -29,7 +29,7 @@ describe('two Node-RED whose database takes no changes for some seconds', functi
     const moving = new URL(pair.primaryUrl);
     moving.port = new URL(relay.url).port;
     run = await SharedRun.start({
-      versions: ['5', '4.1'],
+      versions: [nodeRedVersion, '5'],
       databaseUrl: moving.href,
       askedUrl: pair.primaryUrl,
       // What both keep at the same time has no order among them.

@@ -12,7 +12,7 @@ import { until } from '../support/node-red';
 import { PostgresPair } from '../support/postgres-pair';
 import { needService, postgresAt } from '../support/services';
 import { SharedTaker } from '../support/shared-taker';
-import { count, since, tell } from './measured';
+import { count, since, tell } from '../process/measured';
 
 /** docs/several-machines.md: twice as many as the four of the one that sends, and the three of each other. */
 const mostConnections = 2 * (4 + 3 + 3);

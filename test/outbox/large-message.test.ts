@@ -15,11 +15,11 @@ import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import type { Appended, Batch } from '../../src/outbox/shared-log';
-import { TestDatabase } from '../outbox/shared-stores';
+import { TestDatabase } from './shared-stores';
 import { cleanUps } from '../support/clean-up';
 import { until } from '../support/node-red';
 import { Relay } from '../support/relay';
-import { count, since, tell } from './measured';
+import { count, since, tell } from '../process/measured';
 
 const entries = 250_000;
 const queue = { origin: 'https://service.test', member: '1' };
