@@ -47,8 +47,9 @@ export const sharedBugs: readonly Bug[] = [
       () =>
         async function () {
           await this.opened;
-          while (this.busy && !this.closed) {
-            this.pending ??= this.again.shift() ?? this.nextBatch();
+          while (this.busy && !this.closed && !this.draining) {
+            if (this.pending === null && this.next.length === 0) this.next = this.nextBatches();
+            this.pending ??= this.next.shift()!;
             await this.appendPending(this.pending);
           }
         },
@@ -61,7 +62,7 @@ export const sharedBugs: readonly Bug[] = [
       () =>
         function (pending) {
           this.pending = null;
-          for (const { ticket } of pending.taken)
+          for (const { ticket } of pending.parts)
             ticket.endEarly({ kind: 'failed', code: 'outbox', message: '', params: {} });
           return Promise.resolve();
         },
