@@ -1,4 +1,5 @@
-// A mocha reporter that says one line for each suite of a file, and leaves totals and failures in a file.
+// A mocha reporter that says one line for each suite of a file, and keeps totals and failures in a file: what has run so far,
+// so that a run which hangs and is ended says where.
 const console = require('node:console');
 const { writeFileSync } = require('node:fs');
 const { performance } = require('node:perf_hooks');
@@ -9,6 +10,7 @@ const Mocha = require('mocha');
 const {
   EVENT_SUITE_BEGIN,
   EVENT_SUITE_END,
+  EVENT_TEST_BEGIN,
   EVENT_TEST_PASS,
   EVENT_TEST_FAIL,
   EVENT_TEST_PENDING,
@@ -35,11 +37,14 @@ class BriefReporter extends Mocha.reporters.Base {
       if (depth === 2 && suite) console.log(suiteLine(ended.title, suite));
       depth -= 1;
     });
-    runner.on(EVENT_RUN_END, () => {
+    // `running` is null once all have run.
+    const keep = (running) => {
       const { passes, pending } = this.stats;
       const totals = { passed: passes, failed: failures.length, skipped: pending, report: report(failures) };
-      writeFileSync(process.env.MOCHA_TOTALS, JSON.stringify(totals));
-    });
+      writeFileSync(process.env.MOCHA_TOTALS, JSON.stringify({ ...totals, running }));
+    };
+    runner.on(EVENT_TEST_BEGIN, (test) => keep(test.fullTitle()));
+    runner.on(EVENT_RUN_END, () => keep(null));
   }
 }
 

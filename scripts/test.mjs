@@ -16,7 +16,7 @@ const inCi = Boolean(process.env.CI) && process.env.CI !== 'false';
 const mocha = ['--disable-warning=ExperimentalWarning', realpathSync(tool('mocha', 'lib/cli/cli.js'))];
 const scratch = path.join(root, '.test');
 /** Longer than a whole run may take; only one that hangs gets there. */
-const hangMs = 8 * 60_000;
+const hangMs = 10 * 60_000;
 
 /** What the tests' processes share: the tarball's facts, and a user directory with it installed. */
 const made = path.join(scratch, 'package', 'made.json');
@@ -88,7 +88,7 @@ function splitIntoParts(files) {
   return parts.filter((part) => part.files.length > 0);
 }
 
-/** One mocha process, ended after `endMs`. One that ends without having written its totals counts as a failure. */
+/** One mocha process, ended after `endMs`. One that does not end by itself, with all its tests done, counts as a failure. */
 async function runMocha(args, index, env, endMs = hangMs) {
   const totals = path.join(scratch, `totals-${index}.json`);
   await rm(totals, { force: true });
@@ -105,15 +105,14 @@ async function runMocha(args, index, env, endMs = hangMs) {
   const hung = endMs === null ? undefined : setTimeout(() => child.kill('SIGKILL'), endMs);
   const code = await new Promise((resolve) => child.once('exit', (exit, signal) => resolve(exit ?? signal)));
   clearTimeout(hung);
-  const ended = existsSync(totals) ? JSON.parse(await readFile(totals, 'utf8')) : null;
-  if (ended !== null && typeof code === 'number') return ended;
-  const why =
-    ended === null ? 'without its totals' : 'only when it was killed, since something of it still ran';
-  const report = `${ended?.report ?? ''}A test run ended (${code}) ${why}: ${args.join(' ')}`;
+  const kept = existsSync(totals) ? JSON.parse(await readFile(totals, 'utf8')) : null;
+  if (kept?.running === null && typeof code === 'number') return kept;
+  const when = kept?.running == null ? 'with all tests done' : `in “${kept.running}”`;
+  const report = `${kept?.report ?? ''}\nA test run ended (${code}) ${kept === null ? 'before its first test' : when}: ${args.join(' ')}`;
   return {
-    passed: ended?.passed ?? 0,
-    failed: (ended?.failed ?? 0) + 1,
-    skipped: ended?.skipped ?? 0,
+    passed: kept?.passed ?? 0,
+    failed: (kept?.failed ?? 0) + 1,
+    skipped: kept?.skipped ?? 0,
     report,
   };
 }
