@@ -477,8 +477,7 @@ export class SharedQueue implements HeldQueue {
       await this.giveUpKept(order);
       return nothing;
     }
-    // First, since meanwhile another may have begun to send. It covers all that was in the log when it was asked for.
-    if (order.kind === 'purge' || order.kind === 'erase') await this.lease.refresh();
+    // First, since meanwhile another may have begun to send, or this one may be looking whether it is to pause.
     if (order.kind === 'pause' || order.kind === 'resume')
       await this.log.meta.setMeta(pausedKey, order.kind === 'pause' ? 'yes' : 'no');
     const { engine } = this;

@@ -120,26 +120,6 @@ describe('what a machine keeps for a shared queue', function () {
     assert.equal(await sent(world), 1);
   });
 
-  it('is given up where the sender finds out that it is none any more, which is said at once', async () => {
-    const world = await paused();
-    // It knows now what it keeps.
-    await settle(world, queueOf(world, 0).purge());
-    await fill(world, 1);
-    world.cut(0, 'all');
-    await world.clock.advance(8_000);
-    assert.ok(queueOf(world, 1).stats().shared!.isSender);
-    world.machines[0]!.handle.delayMs = () => 100;
-    world.join(0);
-    assert.ok(queueOf(world, 0).stats().shared!.isSender, 'it has not heard yet');
-    const purge = queueOf(world, 0).purge();
-    const settled = purge.catch((error: unknown) => error);
-    await world.clock.advance(5_000);
-    const error = await Promise.race([settled, Promise.resolve('it waits')]);
-    assert.ok(error instanceof DismissedPartly, String(error));
-    assert.equal(error.missed, 'database');
-    assert.equal(await sent(world), 1);
-  });
-
   it('is counted by a purge on the same machine with what was in the database', async () => {
     const world = await paused({ queueMaxEntries: 2 });
     await fill(world, 1, 2);
