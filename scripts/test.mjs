@@ -15,8 +15,8 @@ const inCi = Boolean(process.env.CI) && process.env.CI !== 'false';
 // mocha's own script, without the launcher that would put a process between: one process to end when it hangs.
 const mocha = ['--disable-warning=ExperimentalWarning', realpathSync(tool('mocha', 'lib/cli/cli.js'))];
 const scratch = path.join(root, '.test');
-/** Longer than a whole run may take; only one that hangs gets there. */
-const hangMs = 10 * 60_000;
+/** Longer than a part of a run may take; only one that hangs gets there. */
+const hangMs = 6 * 60_000;
 
 /** What the tests' processes share: the tarball's facts, and a user directory with it installed. */
 const made = path.join(scratch, 'package', 'made.json');
@@ -63,29 +63,29 @@ const withNodeRed = ['process', 'examples', 'browser'];
 /** Of the long tests those that also run on 4.1. */
 const longOnBoth = ['kill', 'redeploy', 'removal'].map((name) => `test/long/${name}.long.ts`);
 
-/**
- * Tests with a Node-RED wait more than they compute, so they run beside all the others: by the beginnings of
- * their paths below test/, in parts that take about as long as each other.
- */
-const besides = [
-  ['process/'],
-  ['outbox/', 'examples/amqp', 'examples/database'],
-  ['examples/'],
-  ['browser/'],
+/** Tests with a Node-RED wait more than they compute, so more run at a time than there are cores. */
+const atATime = 5;
+/** The parts that take longest: they begin first, so that none of them is left alone in the end. */
+const longest = [
+  'nodes',
+  'outbox',
+  'browser/sidebar',
+  'examples/database',
+  'process/shared',
+  'examples/amqp',
 ];
 /** Compiled code is kept: a Node-RED then starts in half the time, and the tests start dozens. */
 const compileCache = { NODE_COMPILE_CACHE: path.join(scratch, 'compile-cache') };
 
+/** Each file with a Node-RED is a part, and each folder of the others. */
 function splitIntoParts(files) {
   const partOf = (file) => {
-    const below = file.split(path.sep).slice(1).join('/');
-    return besides.findIndex((starts) => starts.some((start) => below.startsWith(start)));
+    const [, folder, ...below] = file.replace(/\.test\.ts$/, '').split(path.sep);
+    return withNodeRed.includes(folder) ? [folder, ...below].join('/') : folder;
   };
-  const parts = [-1, ...besides.keys()].map((part) => ({
-    name: part === -1 ? 'all others' : besides[part].join(' '),
-    files: files.filter((file) => partOf(file) === part),
-  }));
-  return parts.filter((part) => part.files.length > 0);
+  const parts = Map.groupBy(files, partOf);
+  const names = [...longest.filter((name) => parts.has(name)), ...[...parts.keys()].sort()];
+  return [...new Set(names)].map((name) => ({ name, files: parts.get(name).sort() }));
 }
 
 /** One mocha process, ended after `endMs`. One that does not end by itself, with all its tests done, counts as a failure. */
@@ -125,20 +125,25 @@ function sumUp(results) {
   return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
 }
 
-/** Packs the package and runs these test files, in parts at the same time. */
+/** Packs the package and runs these test files, several parts at a time. */
 async function runFiles(files) {
   await makePackage();
   console.log(`Tests on Node-RED ${process.env.NODE_RED_VERSION}`);
-  // The package was built a moment ago: the tests need not do it again.
-  const env = { PACKAGE_BUILT: '1', PACKAGE_MADE: made };
-  const runOne = async (part, index) => {
-    const started = performance.now();
-    const ended = await runMocha(part.files, index, { ...env, TEST_PART: String(index) });
-    return { ...ended, part: part.name, took: seconds(started) };
+  const waiting = splitIntoParts(files);
+  const results = [];
+  const worker = async (index) => {
+    // The package was built a moment ago: the tests need not do it again.
+    const env = { PACKAGE_BUILT: '1', PACKAGE_MADE: made, TEST_PART: String(index) };
+    for (let part = waiting.shift(); part; part = waiting.shift()) {
+      const started = performance.now();
+      const ended = await runMocha(part.files, index, env);
+      results.push({ ...ended, name: part.name, tookMs: performance.now() - started });
+    }
   };
-  const results = await Promise.all(splitIntoParts(files.sort()).map(runOne));
-  // Whoever adds tests sees which part became too long.
-  for (const { part, took } of results) console.log(`  --  ${took}: ${part}`);
+  await Promise.all(Array.from({ length: atATime }, (_, index) => worker(index)));
+  console.log('Parts');
+  for (const { name, tookMs } of results.sort((a, b) => b.tookMs - a.tookMs))
+    console.log(`  ${(tookMs / 1000).toFixed(1).padStart(6)} s  ${name}`);
   return results;
 }
 
