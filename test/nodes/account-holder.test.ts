@@ -99,7 +99,7 @@ class Place {
       return { lease, end: (maxMs) => lease.release(maxMs) };
     } catch (error) {
       if (!(error instanceof QueueKindsDiffer)) throw error;
-      error.whenOver(() => this.holders.get(account)?.openAgain());
+      error.whenOver(() => void this.holders.get(account)?.openAgain());
       return { key: String(error) };
     }
   }
