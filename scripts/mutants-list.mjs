@@ -200,7 +200,7 @@ export const mutants = [
   one('mixes blocks by id and by code', 'user', 'if (orderKind(cell) !== kind) return run;', ''),
   one(
     'takes two spellings of an id for one',
-    'user',
+    'item',
     "return spelling === '' ? kind : `${kind}\\n${spelling}`;",
     'return kind;',
   ),
@@ -290,7 +290,7 @@ export const mutants = [
         replace: 'this.clock.wallMs() - row.bornWallMs',
       },
       {
-        file: delivery('user'),
+        file: delivery('item'),
         find: 'Math.max(0, nowMonoMs - cell.item.bornMonoMs)',
         replace: '(nowMonoMs - cell.item.bornMonoMs)',
       },
@@ -298,13 +298,13 @@ export const mutants = [
   },
   one(
     'lets what has passed live for a minute',
-    'user',
+    'item',
     'return left >= 1 ? left : -1;',
     'return Math.max(1, left);',
   ),
   one(
     'makes what has passed last for ever',
-    'user',
+    'item',
     'return left >= 1 ? left : -1;',
     'return Math.max(0, left);',
   ),
@@ -419,7 +419,7 @@ export const mutants = [
   // Purges and erasures, across crashes.
   one(
     'forgets what ended by a newer entry, of which a crash knows nothing',
-    'user',
+    'item',
     'return this.givenUp || this.changedNothing;',
     'return true;',
   ),

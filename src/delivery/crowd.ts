@@ -14,7 +14,8 @@ import type { Logins } from './login';
 import type { Pager } from './pager';
 import { ReadyUsers } from './ready';
 import { closedCode, type Reports } from './reports';
-import { Item, sentExpiration, User, type Cell, type End, type Held } from './user';
+import { Item, sentExpiration, type Cell, type End } from './item';
+import { User, type Held } from './user';
 import type { YoungSegments } from './young';
 
 /** Requests of an earlier process that may run until `untilMs` (monotonic): the hashes of their users. */

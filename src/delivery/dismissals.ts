@@ -20,7 +20,7 @@
 
 import { createHash } from 'node:crypto';
 import { OutboxError } from '../outbox/outbox';
-import type { Item } from './user';
+import type { Item } from './item';
 
 /** Why an entry was given up; also the code of its rejection. */
 export type Dismissal = 'purged' | 'erased';

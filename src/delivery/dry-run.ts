@@ -3,7 +3,8 @@
 import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
 import { Packer } from './packer';
-import { Item, User } from './user';
+import { Item } from './item';
+import { User } from './user';
 
 const blocksPerUser = 100;
 const usersPerPost = 1000;

@@ -29,7 +29,7 @@ import { Reports, type Counters, type Recovered } from './reports';
 import type { SharedView } from './shared-request';
 import { TicketBook } from './tickets';
 import { Wire } from './wire';
-import type { Item } from './user';
+import type { Item } from './item';
 import { asOutboxError, closedEnd, openingEnd, outboxEnd } from './untaken';
 import { crowdedText, YoungSegments } from './young';
 

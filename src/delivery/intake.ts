@@ -12,7 +12,8 @@ import type { Pager, ReadPage } from './pager';
 import type { Reports } from './reports';
 import { Ticket, type TicketBook, type TicketEnd } from './tickets';
 import { queueFullEnd } from './untaken';
-import { Item, type User } from './user';
+import { Item } from './item';
+import type { User } from './user';
 
 /** Entries of one message, at least one. */
 export interface Submission {

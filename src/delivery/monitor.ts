@@ -5,7 +5,7 @@ import { History, type Sample } from './history';
 import { Latency } from './latency';
 import { mentions, Rejections, type Invalid } from './rejections';
 import { closedCode, endOf } from './reports';
-import type { Item } from './user';
+import type { Item } from './item';
 
 const mostErrors = 20;
 

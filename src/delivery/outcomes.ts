@@ -12,7 +12,8 @@ import type { Logins } from './login';
 import type { PackedUser } from './packer';
 import type { Post, Settled } from './post';
 import type { SentCounts, SentLedger } from './sent-counts';
-import type { Cell, User } from './user';
+import type { Cell } from './item';
+import type { User } from './user';
 
 /** Settings that stand in the way are tried again slowly. */
 const configurationRetryMs = 60_000;

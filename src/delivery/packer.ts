@@ -2,7 +2,8 @@
 
 import { blockText } from '../audience/block-text';
 import { utf8Bytes } from '../audience/bytes';
-import { sentExpiration, type User, type Cell } from './user';
+import { sentExpiration, type Cell } from './item';
+import type { User } from './user';
 
 /** The service takes 1 MB; spec section 3 says to stay under this. */
 export const maxBodyBytes = 1_000_000;

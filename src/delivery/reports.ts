@@ -5,7 +5,7 @@ import type { Dismissal } from './dismissals';
 import type { LogTally } from './log-tally';
 import { NodeListeners } from './node-listeners';
 import type { TicketBook } from './tickets';
-import type { Item } from './user';
+import type { Item } from './item';
 
 /** How an entry ended. */
 export type EntryEnd = 'accepted' | 'superseded' | 'expired' | 'rejected';

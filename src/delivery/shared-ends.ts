@@ -7,7 +7,7 @@ import type { CheckedEntry } from '../audience/entry';
 import type { EndedRow } from '../outbox/outbox';
 import type { Letter } from '../outbox/shared-log';
 import { endOf, erasedCode, type Ending } from './reports';
-import type { Item } from './user';
+import type { Item } from './item';
 
 /** An entry that this process took has ended. */
 export interface SharedEnd extends Ending {

@@ -2,7 +2,7 @@
 
 import type { Outbox } from '../outbox/outbox';
 import type { Clock } from './clock';
-import { sentExpiration, type Cell } from './user';
+import { sentExpiration, type Cell } from './item';
 
 /** Part of the store: never change it. */
 const keptKey = 'young segments';

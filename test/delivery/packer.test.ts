@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { Packer } from '../../src/delivery/packer';
-import { Item, User, type Selection } from '../../src/delivery/user';
+import { Item } from '../../src/delivery/item';
+import { User, type Selection } from '../../src/delivery/user';
 import type { Block } from './support/fake-service';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { ReadyUsers } from '../../src/delivery/ready';
-import { Item, User } from '../../src/delivery/user';
+import { Item } from '../../src/delivery/item';
+import { User } from '../../src/delivery/user';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
 

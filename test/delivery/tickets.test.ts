@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { Ticket, TicketBook, type TicketEnd } from '../../src/delivery/tickets';
-import { Item } from '../../src/delivery/user';
+import { Item } from '../../src/delivery/item';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
 

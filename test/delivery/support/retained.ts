@@ -2,7 +2,8 @@
 import { types } from 'node:util';
 import type { Engine } from '../../../src/delivery/engine';
 import { Ticket } from '../../../src/delivery/tickets';
-import { Item, User } from '../../../src/delivery/user';
+import { Item } from '../../../src/delivery/item';
+import { User } from '../../../src/delivery/user';
 
 export interface Retained {
   items: number;

@@ -1,0 +1,126 @@
+// One entry in memory, and its blocks on their way.
+
+import type { Block, BlockKind, CheckedEntry } from '../audience/entry';
+import type { RowState, Source } from '../outbox/outbox';
+import type { Ticket } from './tickets';
+
+/** How a block ended. `superseded` blocks end with the block that covers them. */
+export type End = 'accepted' | 'superseded' | 'expired' | 'rejected';
+
+export type CellState = 'waiting' | 'inFlight' | 'absorbed' | 'ended';
+
+/** One block of one entry on its way. */
+export class Cell {
+  state: CellState = 'waiting';
+  /** Ended and reported before; whatever happens now is not counted again. */
+  again = false;
+  /** Ended, to be sent once more when a lost request can no longer run. */
+  due = false;
+  /** Older cells that share this one's end. */
+  absorbed: Cell[] | null = null;
+  /** Monotonic ms when a body with this block was first refused; Infinity never. */
+  refusedAtMs = Infinity;
+  /** As last sent: as a removal because its time had passed. */
+  sentExpired = false;
+  /** Ended by the service's refusal: it changed nothing there, so it covers nothing. */
+  rejected = false;
+
+  constructor(
+    readonly item: Item,
+    readonly index: number,
+    readonly block: Block,
+  ) {}
+}
+
+/** One entry in memory. */
+export class Item {
+  readonly cells: readonly Cell[];
+  /** Cells that have not ended for the first time. */
+  open: number;
+  /** Its blocks that were sent before their time had passed, and those that were not. */
+  acceptedBlocks = 0;
+  expiredBlocks = 0;
+  rejection: { readonly code: string; readonly message: string } | null = null;
+  /** Something of it was not sent, for a purge's, an erasure's or a closed node's sake. */
+  givenUp = false;
+  warnings: string[] | null = null;
+  /** Its user had others in memory when it came there: the pager counts it apart. */
+  further = false;
+
+  constructor(
+    readonly seq: number,
+    readonly entry: CheckedEntry,
+    readonly source: Source,
+    /** Monotonic ms of the event; its age counts from here. */
+    readonly bornMonoMs: number,
+    readonly takenWallMs: number,
+    /** The row's state in the outbox; null once it is to be removed. */
+    public row: RowState | null,
+    public ticket: Ticket | null,
+  ) {
+    const blocks = entry.blocks;
+    const cells = new Array<Cell>(blocks.length);
+    for (let i = 0; i < blocks.length; i += 1) cells[i] = new Cell(this, i, blocks[i]!);
+    this.cells = cells;
+    this.open = blocks.length;
+    if (row !== 'waiting') this.markReported();
+  }
+
+  /** An entry that was reported in an earlier life: a shield ends here, a repeat is sent once more uncounted. */
+  private markReported(): void {
+    this.open = 0;
+    for (const cell of this.cells) {
+      cell.again = true;
+      if (this.row === 'shield') cell.state = 'ended';
+    }
+  }
+
+  /** Whether nothing of it is to be sent any more. */
+  get settled(): boolean {
+    for (const cell of this.cells) if (cell.state !== 'ended' || cell.due) return false;
+    return true;
+  }
+
+  /**
+   * Taken in this life, and the service has nothing of it: all of it was rejected, or what was not given up was covered
+   * by newer ones. An entry that was covered entirely counts in its own place, too.
+   */
+  get leftNothing(): boolean {
+    if (this.row !== 'waiting' || this.acceptedBlocks + this.expiredBlocks > 0) return false;
+    return this.givenUp || this.changedNothing;
+  }
+
+  /** Whether the service refused all of it. */
+  get changedNothing(): boolean {
+    for (const cell of this.cells) if (!cell.rejected) return false;
+    return true;
+  }
+
+  /** Whether something of it is to be sent. */
+  get waits(): boolean {
+    for (const cell of this.cells) if (cell.state === 'waiting') return true;
+    return false;
+  }
+}
+
+/** Minutes to send: aged, -1 for what has passed, null to leave the key out. */
+export function sentExpiration(cell: Cell, nowMonoMs: number): number | null {
+  const given = cell.block.expiration;
+  if (given === null || given <= 0) return given;
+  const waitedMinutes = Math.floor(Math.max(0, nowMonoMs - cell.item.bornMonoMs) / 60_000);
+  const left = given - waitedMinutes;
+  return left >= 1 ? left : -1;
+}
+
+/** By which two blocks of a user meet. */
+export function cellKey(cell: Cell): string {
+  const spelling = cell.item.entry.spelling;
+  return spelling === '' ? cell.block.key : `${spelling}\n${cell.block.key}`;
+}
+
+/** Cells of different order kinds may mean the same membership without showing it. */
+export function orderKind(cell: Cell): string {
+  const kind: BlockKind = cell.block.kind;
+  const spelling = cell.item.entry.spelling;
+  return spelling === '' ? kind : `${kind}\n${spelling}`;
+}
