@@ -158,16 +158,22 @@ export const mutants = [
   // Promise 2: the last one wins.
   one('lets memory overtake the disk', 'pager', 'if (!state.unread && room) {', 'if (room) {'),
   one(
-    'puts what failed behind what is newer',
-    'outcomes',
-    'function waitAgain({ cells }: PackedUser): void {',
-    'function waitAgain({ user, cells }: PackedUser): void {\n  const failed = new Set(cells.map(({ item }) => item));\n  user.items = [...user.items.filter((item) => !failed.has(item)), ...failed];',
+    'puts what is read late behind what is newer',
+    'pending-blocks',
+    'else this.addAmong(cell);',
+    'else if (cell.queue !== this) cells.push(cell);',
+  ),
+  one(
+    'lets the older block of a segment win',
+    'user',
+    "if (older.state === 'waiting') this.absorb(older, newer, covered);",
+    "if (older.state === 'waiting' && newer.state === 'waiting') this.absorb(newer, older, covered);\n    else if (older.state === 'waiting') this.absorb(older, newer, covered);",
   ),
   one(
     'lets older blocks go beside newer ones',
     'user',
-    "if (older?.state === 'waiting') absorb(older, cell, covered);",
-    "if (older?.state === 'absorbed') absorb(older, cell, covered);",
+    "if (older.state === 'waiting') this.absorb(older, newer, covered);",
+    "if (older.state === 'absorbed') this.absorb(older, newer, covered);",
   ),
   one(
     'does not repeat what a lost request may undo',
@@ -197,7 +203,12 @@ export const mutants = [
       },
     ],
   },
-  one('mixes blocks by id and by code', 'user', 'if (orderKind(cell) !== kind) return run;', ''),
+  one(
+    'mixes blocks by id and by code',
+    'pending-blocks',
+    'if (this.holds(cell) && cell.segment!.kind !== this.runKind) return cell;',
+    '',
+  ),
   one(
     'takes two spellings of an id for one',
     'item',
@@ -230,12 +241,7 @@ export const mutants = [
     'if (this.pager.readingAny) this.shieldsWhileReading.push(shieldOf(item));',
     '',
   ),
-  one(
-    'lets removals wait in line',
-    'user',
-    'if (item.entry.removes && item.waits) return true;',
-    'if (item.seq < 0 && item.waits) return true;',
-  ),
+  one('lets removals wait in line', 'user', 'return this.removing > 0;', 'return this.removing < 0;'),
   one(
     'reads removals in line',
     'crowd',
@@ -346,8 +352,8 @@ export const mutants = [
   one(
     'forgets a repetition as soon as something newer comes',
     'user',
-    "if (older?.state === 'waiting') absorb(older, cell, covered);",
-    "if (older?.state === 'waiting') absorb(older, cell, covered);\n        else if (older !== undefined) older.due = false;",
+    "if (older.state === 'waiting') this.absorb(older, newer, covered);",
+    "if (older.state === 'waiting') this.absorb(older, newer, covered);\n    else if (newer.state === 'waiting') older.due = false;",
   ),
   one(
     'asks for tokens before it knows who waits for them',
@@ -470,10 +476,10 @@ export const mutants = [
     changes: [
       {
         file: delivery('user'),
-        find: 'const holds = held !== nobody && !this.removalBehind;',
-        replace: 'const holds = held !== nobody;',
+        find: 'return held !== nobody && this.removalBehind(end) ? nobody : held;',
+        replace: 'return held;',
       },
-      { file: delivery('user'), find: 'if (this.removalBehind) return -Infinity;', replace: '' },
+      { file: delivery('user'), find: 'if (this.removalBehind(end)) return -Infinity;', replace: '' },
     ],
   },
   // Several processes with one queue.

@@ -111,7 +111,7 @@ class OutNode {
   /** What ended without its message waits until the nodes behind this one are there. */
   private recovered(entries: readonly Recovered[]): void {
     if (this.beforeStart === null) this.reporter.recovered(entries);
-    else this.beforeStart.push(...entries);
+    else for (const entry of entries) this.beforeStart.push(entry);
   }
 
   private flowsStarted(): void {

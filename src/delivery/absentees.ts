@@ -50,7 +50,7 @@ export class Absentees {
     before?.stay();
     const recovered = [...(before?.recovered ?? []), ...untold];
     this.absent.set(node, { recovered, stay: () => undefined });
-    this.reporter.onRecovered(node, (entries) => recovered.push(...entries));
+    this.reporter.onRecovered(node, keepIn(recovered));
     this.reporter.closing(node);
   }
 
@@ -62,7 +62,7 @@ export class Absentees {
     const absent = this.absent.get(node);
     if (absent === undefined) return;
     this.reporter.release(node);
-    this.reporter.onRecovered(node, (entries) => absent.recovered.push(...entries));
+    this.reporter.onRecovered(node, keepIn(absent.recovered));
     if (returns) absent.stay = this.clock.after(keepMs, () => this.forget(node));
     else this.forget(node);
   }
@@ -74,4 +74,11 @@ export class Absentees {
     this.reporter.release(node);
     for (const { level, count, text } of linesOfRemoved(node, recovered)) this.log(level, text(count));
   }
+}
+
+/** There may be any number at a time. */
+function keepIn(recovered: Recovered[]): Listener {
+  return (entries) => {
+    for (const entry of entries) recovered.push(entry);
+  };
 }

@@ -7,7 +7,7 @@ import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
 import { bodyChars } from '../audience/serialise';
 import type { Lane } from '../outbox/outbox';
-import { Dismissals, dismissalTexts, type Dismissal } from './dismissals';
+import { Dismissals, dismissalTexts, isDismissal } from './dismissals';
 import { DueHeap } from './heap';
 import type { Journal } from './journal';
 import type { Logins } from './login';
@@ -53,13 +53,21 @@ export class Crowd {
 
   // ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Puts an entry into its user's hands. */
+  /** Puts an entry into its user's hands and queues the user. */
   admit(item: Item, hash: number, nowMs: number): User {
+    const user = this.add(item, hash);
+    // When it may go is asked of every block that waits: so one of each segment should.
+    if (this.young.any) this.merge(user);
+    this.enqueue(user, nowMs);
+    return user;
+  }
+
+  /** Puts an entry into its user's hands. */
+  add(item: Item, hash: number): User {
     const user = this.userOf(item.entry.userKey, hash);
     user.add(item);
     // A newer state does not wait for the backoff of an older one.
     user.notBeforeMs = 0;
-    this.enqueue(user, nowMs);
     return user;
   }
 
@@ -112,18 +120,14 @@ export class Crowd {
     return false;
   }
 
-  /** An entry of a failed commit: as if it had never come. */
+  /** An entry of a failed commit: as if it had never come. Call for the newest first. */
   untake(item: Item, nowMs: number): void {
     if (item.open === 0) this.reports.entryUnended(item);
-    this.queuedChars -= bodyChars(item.entry);
     const user = this.users.get(item.entry.userKey);
-    if (user === undefined) return;
-    user.items = user.items.filter((other) => other !== item);
+    // One that has ended may be gone already.
+    if (user?.untake(item) !== true) return;
+    this.queuedChars -= bodyChars(item.entry);
     this.pager.unloaded(laneOf(item.entry), item.further);
-    for (const cell of item.cells) {
-      for (const older of cell.absorbed ?? []) older.state = 'waiting';
-      cell.absorbed = null;
-    }
     this.settle(user, nowMs);
   }
 
@@ -172,20 +176,25 @@ export class Crowd {
     cell.state = 'ended';
     if (!cell.again) {
       cell.again = true;
-      item.open -= 1;
+      const why = rejection !== null && isDismissal(rejection.code) ? rejection.code : null;
       if (end === 'accepted') item.acceptedBlocks += 1;
       else if (end === 'expired') item.expiredBlocks += 1;
       else if (rejection !== null) {
         item.rejection ??= rejection;
-        if (rejection.code in dismissalTexts || rejection.code === closedCode) item.givenUp = true;
+        if (why !== null || rejection.code === closedCode) item.givenUp = true;
       }
-      if (item.open === 0) this.reports.entryEnded(item);
+      if (item.blockEnded()) {
+        this.reports.entryEnded(item);
+        if (why !== null) this.dismissals.ended(item, why);
+      }
     }
     const absorbed = cell.absorbed;
     if (absorbed === null) return;
     cell.absorbed = null;
     for (const older of absorbed) {
-      if (older.again && !older.rejected && end === 'rejected') {
+      // One of a closed node has ended by itself.
+      if (older.state !== 'absorbed') continue;
+      if (older.again && end === 'rejected') {
         // It was reported before and is to be sent once more; the newer one that failed changes nothing in that.
         older.state = 'waiting';
         continue;
@@ -229,28 +238,16 @@ export class Crowd {
 
   /** Ends what waits of the entries that are given up. */
   private dismiss(user: User): void {
-    const given: [Item, Dismissal][] = [];
-    for (const item of user.items) {
-      const why = this.dismissals.of(item);
-      if (why !== null) given.push([item, why]);
+    let some = false;
+    // What is absorbed shares the end of what absorbed it.
+    for (const cell of user.waitingThrough(this.dismissals.throughSeq(user.key))) {
+      const why = cell.again ? null : this.dismissals.of(cell.item);
+      if (why === null) continue;
+      this.reject(cell, why, dismissalTexts[why]);
+      some = true;
     }
-    if (given.length === 0) return;
-    for (const [item, why] of given) {
-      for (const cell of item.cells) {
-        // What is absorbed shares the end of what absorbed it.
-        if (cell.state === 'waiting' && !cell.again) this.reject(cell, why, dismissalTexts[why]);
-      }
-    }
-    for (const [item, why] of given) if (item.open === 0) this.dismissals.ended(item, why);
-    this.dropRejected(user);
-  }
-
-  /** Entries that changed nothing at the service need not be remembered beside those that will. */
-  private dropRejected(user: User): void {
-    const dropped = user.items.filter((item) => item.open === 0 && item.changedNothing);
-    if (dropped.length === 0) return;
-    user.items = user.items.filter((item) => !dropped.includes(item));
-    for (const item of dropped) this.retire(item);
+    // Entries that changed nothing at the service need not be remembered beside those that will.
+    if (some) for (const item of user.takeRejected()) this.retire(item);
   }
 
   /** Whether this entry is in memory. */
@@ -260,7 +257,8 @@ export class Crowd {
 
   /** Whether anything of a user up to a number is in memory. */
   hasUpTo(userKey: string, seq: number): boolean {
-    return this.users.get(userKey)?.items.some((item) => item.seq <= seq) ?? false;
+    const first = this.users.get(userKey)?.items[0];
+    return first !== undefined && first.seq <= seq;
   }
 
   /** Entries in memory up to a number that have not ended: of one user, or of all (null). */
@@ -288,9 +286,9 @@ export class Crowd {
   }
 
   private forget(user: User): void {
-    for (const item of user.takeRetired()) this.retire(item);
-    for (const item of user.items) {
-      if (item.open > 0 || item.row === 'repeat' || item.row === null) continue;
+    for (const item of user.takeRetired(this.pager.unreadAny)) this.retire(item);
+    for (const item of user.takeClosed()) {
+      if (item.row === 'repeat' || item.row === null) continue;
       // Ended, but something older of this user is not: kept until that has ended too, unless the service has nothing
       // of it: then there is nothing to send once more after a crash, least of all blocks that were given up.
       if (item.row === 'shield') this.queuedChars += bodyChars(item.entry);
@@ -298,13 +296,15 @@ export class Crowd {
       this.journal.mark(item.seq, mark);
       item.row = mark === 'remove' ? null : 'repeat';
     }
+    for (const item of user.takeCovered()) this.retire(item);
   }
 
   private retire(item: Item): void {
     this.pager.unloaded(laneOf(item.entry), item.further);
     if (item.row !== 'shield') this.queuedChars -= bodyChars(item.entry);
     if (item.row === null) return;
-    const leavesNothing = item.changedNothing || item.leftNothing || this.dismissals.leavesNothing(item);
+    const leavesNothing =
+      item.covered || item.changedNothing || item.leftNothing || this.dismissals.leavesNothing(item);
     if (leavesNothing || !this.pager.hasUnreadBefore(item.seq)) {
       this.journal.mark(item.seq, 'remove');
       return;
@@ -325,7 +325,8 @@ export class Crowd {
     const atMs = Math.max(user.notBeforeMs, this.oldEnoughAtMs(user, nowMs));
     if (atMs > nowMs) {
       this.ready.forget(user);
-      this.delayed.push(atMs, user);
+      if (user.delayedUntilMs !== atMs) this.delayed.push(atMs, user);
+      user.delayedUntilMs = atMs;
       return;
     }
     this.ready.put(user, this.accountOf(user, nowMs));
@@ -382,6 +383,7 @@ export class Crowd {
 
   takeDue(nowMs: number): void {
     for (let user = this.delayed.popDue(nowMs); user !== null; user = this.delayed.popDue(nowMs)) {
+      user.delayedUntilMs = -Infinity;
       this.enqueue(user, nowMs);
     }
     for (let user = this.late.popDue(nowMs); user !== null; user = this.late.popDue(nowMs)) {
@@ -414,7 +416,8 @@ export class Crowd {
   oldestTakenWallMs(): number {
     let oldestMs = Infinity;
     for (const user of this.users.values()) {
-      for (const item of user.items) if (item.open > 0) oldestMs = Math.min(oldestMs, item.takenWallMs);
+      const oldest = user.items.find(({ open }) => open > 0);
+      if (oldest !== undefined) oldestMs = Math.min(oldestMs, oldest.takenWallMs);
     }
     return oldestMs;
   }

@@ -30,6 +30,10 @@ export const dismissalTexts: Readonly<Record<Dismissal, string>> = {
   erased: 'This user was erased before this entry could be sent.',
 };
 
+export function isDismissal(code: string): code is Dismissal {
+  return Object.hasOwn(dismissalTexts, code);
+}
+
 /** What came of giving up. */
 export interface Dismissed {
   /** Entries that ended by it so far. */
@@ -156,6 +160,11 @@ export class Dismissals {
   }
 
   // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Nothing of this user with a number above it is given up. */
+  throughSeq(userKey: string): number {
+    return Math.max(this.purgedThrough, this.erasures.get(userKey)?.throughSeq ?? 0);
+  }
 
   /** Why an entry that has not ended is given up, or null. */
   of({ open, seq, entry }: Item): Dismissal | null {

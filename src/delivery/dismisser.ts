@@ -253,7 +253,6 @@ export class Dismisser {
     journal.mark(row.seq, 'remove');
     crowd.queuedChars -= bodyChars(item.entry);
     for (const cell of item.cells) crowd.reject(cell, 'erased', dismissalTexts.erased);
-    dismissals.ended(item, 'erased');
   }
 
   // ── After its commit ────────────────────────────────────────────────────────────────────────────────────────

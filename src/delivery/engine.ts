@@ -194,7 +194,8 @@ export class Engine {
     this.pager = new Pager(outbox, options.memoryMark ?? 10_000, options.pageRows ?? 2_000);
     const teller = this.shared === null ? null : (ended: readonly Item[]) => this.tellOwn(ended);
     this.tally = new LogTally(clock, log);
-    this.reports = new Reports(this.tickets, this.tally, (ended) => this.monitor.ended(ended), teller);
+    const ended = (items: readonly Item[]): void => this.monitor.ended(items);
+    this.reports = new Reports(this.tickets, clock, this.tally, ended, teller);
     this.gates = new Gates(random);
     const { journal, pager, reports, logins, gates } = this;
     this.young = new YoungSegments(clock);
@@ -376,6 +377,7 @@ export class Engine {
     this.cancelRetry?.();
     this.intake.refuse(closedEnd);
     this.tellSettled();
+    this.reports.tellNow();
     this.tally.flush();
     await this.sent.close();
     this.dismisser.close();
@@ -409,6 +411,11 @@ export class Engine {
     if (own.length > 0) this.shared?.ended(own);
   }
 
+  /** Tells at once what has ended, before those go who are to hear it. */
+  tellNow(): void {
+    this.reports.tellNow();
+  }
+
   /** Calls with what ends without its message. One listener a node. */
   onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
     this.reports.listen(node, listener);
@@ -429,6 +436,7 @@ export class Engine {
    * A node has closed: its open messages end. With a durable outbox their entries stay queued, else they are given up.
    */
   release(node: string): void {
+    this.reports.tellNow();
     this.reports.unlisten(node);
     if (this.durable) {
       this.intake.refuse(closedEnd, node);

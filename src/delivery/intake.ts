@@ -236,8 +236,11 @@ export class Intake {
 
   /** The commit failed: nothing was taken, and every message of it is told why. */
   uncommitted(end: Extract<TicketEnd, { kind: 'failed' }>, nowMs: number): void {
-    for (const { items, submission, ticket, charsOnDisk } of this.taken.splice(0)) {
-      for (const item of items) this.crowd.untake(item, nowMs);
+    const taken = this.taken.splice(0);
+    for (const { items } of taken.toReversed()) {
+      for (const item of items.toReversed()) this.crowd.untake(item, nowMs);
+    }
+    for (const { submission, ticket, charsOnDisk } of taken) {
       this.reports.untaken(submission.entries.length);
       this.crowd.queuedChars -= charsOnDisk;
       this.parking.delete(ticket);
@@ -264,7 +267,7 @@ export class Intake {
     const item = this.itemOf(row, nowMs);
     if (item === null) return null;
     this.crowd.count(item);
-    const user = this.crowd.admit(item, row.userHash, nowMs);
+    const user = this.crowd.add(item, row.userHash);
     if (row.seq <= (this.abandoned.get(row.source.node) ?? 0)) this.crowd.giveUp(item);
     return user;
   }

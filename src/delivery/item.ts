@@ -9,14 +9,37 @@ export type End = 'accepted' | 'superseded' | 'expired' | 'rejected';
 
 export type CellState = 'waiting' | 'inFlight' | 'absorbed' | 'ended';
 
+/** Keeps an entry's blocks among the others of its user, so it has to know what changes. */
+export interface ItemOwner {
+  /** A block is in another state than `before`. */
+  cellChanged(cell: Cell, before: CellState): void;
+  /** A block is to be sent once more. */
+  cellDue(cell: Cell): void;
+  /** The last open block of an entry has ended. */
+  itemClosed(item: Item): void;
+}
+
+/** Where a block waits. */
+export interface CellQueue {
+  /** One of its blocks waits no longer. */
+  left(): void;
+}
+
+/** The blocks of one user that name one segment in one spelling. */
+export interface SegmentCells {
+  readonly key: string;
+  readonly kind: string;
+  /** The newest of those that were neither absorbed nor rejected. */
+  newest: Cell | null;
+  /** The one that came last: the next one's place is mostly beside it. */
+  latest: Cell | null;
+}
+
 /** One block of one entry on its way. */
 export class Cell {
-  state: CellState = 'waiting';
   /** Ended and reported before; whatever happens now is not counted again. */
   again = false;
-  /** Ended, to be sent once more when a lost request can no longer run. */
-  due = false;
-  /** Older cells that share this one's end. */
+  /** Older cells that share this one's end; the newest of them is the last. */
   absorbed: Cell[] | null = null;
   /** Monotonic ms when a body with this block was first refused; Infinity never. */
   refusedAtMs = Infinity;
@@ -24,12 +47,44 @@ export class Cell {
   sentExpired = false;
   /** Ended by the service's refusal: it changed nothing there, so it covers nothing. */
   rejected = false;
+  /** Its place among the cells of its segment, kept by its user. */
+  segment: SegmentCells | null = null;
+  older: Cell | null = null;
+  newer: Cell | null = null;
+  /** The queue in which it has a place, which counts while it waits. */
+  queue: CellQueue | null = null;
+  private current: CellState = 'waiting';
+  private isDue = false;
 
   constructor(
     readonly item: Item,
     readonly index: number,
     readonly block: Block,
   ) {}
+
+  get state(): CellState {
+    return this.current;
+  }
+
+  set state(next: CellState) {
+    const before = this.current;
+    if (next === before) return;
+    this.current = next;
+    const { item } = this;
+    if (next === 'ended') item.unended -= 1;
+    else if (before === 'ended') item.unended += 1;
+    item.owner?.cellChanged(this, before);
+  }
+
+  /** Ended, to be sent once more when a lost request can no longer run. */
+  get due(): boolean {
+    return this.isDue;
+  }
+
+  set due(due: boolean) {
+    if (due && !this.isDue) this.item.owner?.cellDue(this);
+    this.isDue = due;
+  }
 }
 
 /** One entry in memory. */
@@ -37,6 +92,10 @@ export class Item {
   readonly cells: readonly Cell[];
   /** Cells that have not ended for the first time. */
   open: number;
+  /** Cells in another state than `ended`. */
+  unended: number;
+  /** The user among whose entries it is. */
+  owner: ItemOwner | null = null;
   /** Its blocks that were sent before their time had passed, and those that were not. */
   acceptedBlocks = 0;
   expiredBlocks = 0;
@@ -44,6 +103,8 @@ export class Item {
   /** Something of it was not sent, for a purge's, an erasure's or a closed node's sake. */
   givenUp = false;
   warnings: string[] | null = null;
+  /** Newer ones that have ended tell all that it does; known once it is taken off. */
+  covered = false;
   /** Its user had others in memory when it came there: the pager counts it apart. */
   further = false;
 
@@ -63,6 +124,7 @@ export class Item {
     for (let i = 0; i < blocks.length; i += 1) cells[i] = new Cell(this, i, blocks[i]!);
     this.cells = cells;
     this.open = blocks.length;
+    this.unended = blocks.length;
     if (row !== 'waiting') this.markReported();
   }
 
@@ -75,9 +137,18 @@ export class Item {
     }
   }
 
+  /** One of its blocks has ended for the first time. True when it was the last. */
+  blockEnded(): boolean {
+    this.open -= 1;
+    if (this.open > 0) return false;
+    this.owner?.itemClosed(this);
+    return true;
+  }
+
   /** Whether nothing of it is to be sent any more. */
   get settled(): boolean {
-    for (const cell of this.cells) if (cell.state !== 'ended' || cell.due) return false;
+    if (this.unended > 0) return false;
+    for (const cell of this.cells) if (cell.due) return false;
     return true;
   }
 
@@ -94,12 +165,6 @@ export class Item {
   get changedNothing(): boolean {
     for (const cell of this.cells) if (!cell.rejected) return false;
     return true;
-  }
-
-  /** Whether something of it is to be sent. */
-  get waits(): boolean {
-    for (const cell of this.cells) if (cell.state === 'waiting') return true;
-    return false;
   }
 }
 
@@ -123,4 +188,9 @@ export function orderKind(cell: Cell): string {
   const kind: BlockKind = cell.block.kind;
   const spelling = cell.item.entry.spelling;
   return spelling === '' ? kind : `${kind}\n${spelling}`;
+}
+
+/** Below 0 when `a` comes before `b`. */
+export function inOrder(a: Cell, b: Cell): number {
+  return a.item.seq - b.item.seq || a.index - b.index;
 }

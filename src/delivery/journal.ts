@@ -78,8 +78,8 @@ export class Journal {
     }
     for (const [seq, mark] of later) this.marks.set(seq, mark);
     for (const seq of this.removed) this.marks.delete(seq);
-    this.arrived.unshift(...(commit.arrive ?? []));
-    this.lostPosts.unshift(...(commit.lost ?? []));
+    this.arrived = [...(commit.arrive ?? []), ...this.arrived];
+    this.lostPosts = [...(commit.lost ?? []), ...this.lostPosts];
     this.shieldFloor = Math.max(this.shieldFloor, commit.dropShieldsThrough ?? 0);
   }
 }

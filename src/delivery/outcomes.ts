@@ -12,7 +12,8 @@ import type { Logins } from './login';
 import type { PackedUser } from './packer';
 import type { Post, Settled } from './post';
 import type { SentCounts, SentLedger } from './sent-counts';
-import type { Cell } from './item';
+import type { Cell, Item } from './item';
+import { mostWarnings } from './tickets';
 import type { User } from './user';
 
 /** Settings that stand in the way are tried again slowly. */
@@ -146,7 +147,7 @@ export class Outcomes {
   }
 
   private acceptedCell(user: User, cell: Cell, sentMs: number, warnings: readonly string[]): void {
-    if (warnings.length > 0) cell.item.warnings = [...(cell.item.warnings ?? []), ...warnings];
+    if (warnings.length > 0) noteWarnings(cell.item, warnings);
     // A lost request may still run after this one: then it is sent once more.
     if (user.mayBeUndone(cell, sentMs)) cell.due = true;
     // Those that share its end, too: should it be given up for the rest of its entry, they count in its place.
@@ -174,6 +175,7 @@ export class Outcomes {
   // ── Not accepted ────────────────────────────────────────────────────────────────────────────────────────────
 
   private notAccepted(post: Post, outcome: Exclude<Settled, { kind: 'accepted' }>, nowMs: number): void {
+    if (outcome.kind === 'bodyRefused') noteRefused(post, nowMs);
     for (const packed of post.users) waitAgain(packed);
     switch (outcome.kind) {
       case 'bodyRefused':
@@ -231,11 +233,6 @@ export class Outcomes {
 
   private bodyRefused(post: Post, outcome: { code: string; message: string }, nowMs: number): void {
     this.gates.refused(outcome.message);
-    for (const { cells } of post.users) {
-      for (const cell of cells) {
-        cell.refusedAtMs = Math.min(cell.refusedAtMs, nowMs);
-      }
-    }
     if (post.users.length > 1) this.dispatcher.isolation.split(post.users.map(({ user }) => user));
     else this.searchUser(post.users[0]!, outcome, nowMs);
   }
@@ -284,6 +281,17 @@ export class Outcomes {
 /** As it was sent: also what is sent once more, and as a removal what had expired. */
 function countBlock(sent: SentCounts, { block, sentExpired }: Cell): void {
   sent.block(block.key, sentExpired || block.expiration === -1);
+}
+
+function noteWarnings(item: Item, warnings: readonly string[]): void {
+  item.warnings = [...new Set([...(item.warnings ?? []), ...warnings])].slice(0, mostWarnings);
+}
+
+/** Before they wait again, since it says where. */
+function noteRefused({ users }: Post, nowMs: number): void {
+  for (const { cells } of users) {
+    for (const cell of cells) cell.refusedAtMs = Math.min(cell.refusedAtMs, nowMs);
+  }
 }
 
 function waitAgain({ cells }: PackedUser): void {

@@ -2,6 +2,8 @@
 
 import type { CheckedEntry } from '../audience/entry';
 import type { Dismissal } from './dismissals';
+import type { Clock } from './clock';
+import { Fifo } from './fifo';
 import type { LogTally } from './log-tally';
 import { NodeListeners } from './node-listeners';
 import type { TicketBook } from './tickets';
@@ -34,6 +36,9 @@ export const erasedCode: Dismissal = 'erased';
 /** Of an ended entry, what tells how it ended. */
 export type Ending = Pick<Item, 'seq' | 'rejection' | 'acceptedBlocks' | 'expiredBlocks' | 'warnings'>;
 
+/** Told in one turn of the event loop: a flow does something with each, and others wait meanwhile. */
+const toldPerTurn = 500;
+
 export class Reports {
   /** Erased entries whose message was gone: only counted. */
   erasedUntold = 0;
@@ -41,9 +46,13 @@ export class Reports {
   private readonly listeners: NodeListeners;
   /** Ended, to be told once that is durable. */
   private ended: Item[] = [];
+  /** That is durable. */
+  private readonly toTell = new Fifo<Item>();
+  private tellingLater = false;
 
   constructor(
     private readonly tickets: TicketBook,
+    private readonly clock: Pick<Clock, 'endOfTurn'>,
     tally: LogTally,
     private readonly told: (ended: readonly Item[]) => void = () => undefined,
     /** Who tells messages and nodes instead, where several processes share the log. */
@@ -94,13 +103,37 @@ export class Reports {
     this.counters.rejected += 1;
   }
 
-  /** What has ended is durable now: tells it. */
+  /** What has ended is durable now: tells it, in this turn and the next ones. */
   tell(): void {
     if (this.ended.length === 0) return;
-    const ended = this.ended.splice(0);
+    const { ended } = this;
+    this.ended = [];
     this.told(ended);
-    if (this.teller === null) this.tellAll(ended);
-    else this.teller(ended);
+    for (const item of ended) this.toTell.push(item);
+    if (!this.tellingLater) this.tellSome();
+  }
+
+  private tellSome(): void {
+    this.tellOnly(toldPerTurn);
+    if (this.toTell.size === 0) return;
+    this.tellingLater = true;
+    this.clock.endOfTurn(() => {
+      this.tellingLater = false;
+      this.tellSome();
+    });
+  }
+
+  /** Tells what is left at once, before those go who are to hear it. */
+  tellNow(): void {
+    this.tellOnly(this.toTell.size);
+  }
+
+  private tellOnly(count: number): void {
+    const items: Item[] = [];
+    while (items.length < count && this.toTell.size > 0) items.push(this.toTell.shift()!);
+    if (items.length === 0) return;
+    if (this.teller === null) this.tellAll(items);
+    else this.teller(items);
   }
 
   private tellAll(ended: readonly Item[]): void {

@@ -335,6 +335,7 @@ export class SharedQueue implements HeldQueue {
   }
 
   release(node: string): void {
+    this.engine?.tellNow();
     this.intake.release(node);
   }
 

@@ -40,6 +40,9 @@ export type QueuedReason = 'asked' | 'tooManyOpen' | 'apart';
 
 export type Params = Readonly<Record<string, string | number>>;
 
+/** A message tells of no more warnings than that. */
+export const mostWarnings = 10;
+
 const ignore = (): void => undefined;
 
 /** Entries of a message whose numbers follow each other. */
@@ -104,7 +107,7 @@ export class Ticket {
     else if (item.expiredBlocks > 0) this.expired += 1;
     else if (item.acceptedBlocks > 0) this.accepted += 1;
     else this.superseded += 1;
-    if (item.warnings !== null && this.warnings.length < 10) this.warnings.push(...item.warnings);
+    if (item.warnings !== null && this.warnings.length < mostWarnings) this.warnings.push(...item.warnings);
     this.open -= 1;
     if (this.open > 0) return false;
     const { rejections } = this;
@@ -140,7 +143,7 @@ export class Ticket {
       accepted,
       superseded,
       expired,
-      warnings: [...new Set(this.warnings)].slice(0, 10),
+      warnings: [...new Set(this.warnings)].slice(0, mostWarnings),
     };
   }
 }

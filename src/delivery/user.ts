@@ -6,8 +6,14 @@
 //   groups never share a request and go in the order in which they came.
 // - An ended entry stays known while an older one of the same user has not ended, since the older one may still
 //   be sent and must not undo it.
+//
+// A user may have any number of entries, so nothing here looks through them: each block knows its neighbours of the
+// same segment, what waits is in queues of its own, and what changes is noted for the next merge.
 
-import { cellKey, orderKind, sentExpiration, type Cell, type Item } from './item';
+import { AmbiguousRequests } from './ambiguous';
+import { cellKey, inOrder, orderKind, sentExpiration } from './item';
+import type { Cell, CellState, Item, ItemOwner, SegmentCells } from './item';
+import { PendingBlocks } from './pending-blocks';
 import type { LaneQueue } from './ready';
 
 /** What goes into one request for one user. */
@@ -16,20 +22,29 @@ export interface Selection {
   readonly account: string;
 }
 
-/** A lost request that may still run until `untilMs`: what it held, to tell a newer state from a mere retry. */
-interface Suspect {
-  readonly cell: Cell;
-  readonly sentExpired: boolean;
-  readonly untilMs: number;
+/** Waiting blocks of one kind and spelling that nothing of another kind precedes. */
+interface Run {
+  /** Those with blocks in it, in the order of their first ones. */
+  readonly queues: readonly PendingBlocks[];
+  /** The first block that is not in it. */
+  readonly end: Cell | null;
 }
 
-export class User {
+/** So few entries are worth no look at which of them are covered. */
+const fewItems = 16;
+
+/** With more blocks than a request takes, so many times more are looked at for those that should go first. */
+const lookAhead = 10;
+
+export class User implements ItemOwner {
   /** In order of their numbers. */
   items: Item[] = [];
   /** Cells of the request in flight, or null. */
   flight: readonly Cell[] | null = null;
   /** Monotonic ms before which nothing of this user is sent (after a failure). */
   notBeforeMs = 0;
+  /** When it is looked at again, as far as that was asked for last. */
+  delayedUntilMs = -Infinity;
   /** Failures in a row. */
   failures = 0;
   /** At most so many blocks in the next request: halved when a body of this user alone was refused. */
@@ -38,74 +53,346 @@ export class User {
   isolated = false;
   /** The ready queue that holds this user; a stale place in another queue is skipped. */
   queue: LaneQueue | null = null;
-  private suspects: readonly Suspect[] = none;
-  /** A lost request of an earlier process, of which only the user is known, may run until then. */
-  private suspectAllUntilMs = -Infinity;
+  private ambiguous: AmbiguousRequests | null = null;
+  /** Blocks that wait, and those of entries with a removal. */
+  private waiting = 0;
+  private removing = 0;
+  /** By key; null while there has been one block only, which needs no order. */
+  private segments: Map<string, SegmentCells> | null = null;
+  private queues: PendingBlocks[] = [];
+  /** The kind of the first block that has a place in that order, and whether others came since. */
+  private kind: string | null = null;
+  private mixed = false;
+  /** For the next merge: what may have neighbours that it was not compared with. */
+  private changed: Cell[] = [];
+  /** For the next merge: something older may wait than what has ended. */
+  private disturbed = false;
+  private closed: Item[] = [];
+  /** With so many entries it is worth looking which are covered. */
+  private coveredFrom = fewItems;
+  private dueCells: Cell[] = [];
 
   constructor(
     readonly key: string,
     readonly hash: number,
   ) {}
 
+  // ── Entries come and go ─────────────────────────────────────────────────────────────────────────────────────
+
   /** Adds an entry in its place; rows read from disk may be older than what is here. */
   add(item: Item): void {
-    const items = this.items;
-    if (items.length === 0) {
-      this.items = [item];
-      return;
+    const { items } = this;
+    const last = items.at(-1);
+    const isLast = last === undefined || last.seq <= item.seq;
+    if (isLast) items.push(item);
+    else items.splice(this.placeOf(item.seq), 0, item);
+    item.owner = this;
+    if (!isLast || item.open === 0) this.disturbed = true;
+    if (item.row === 'shield') this.closed.push(item);
+    for (const cell of item.cells) if (cell.state === 'waiting') this.count(cell, 1);
+    if (this.segments !== null) this.linkAll(item);
+    else if (items.length > 1 || item.cells.length > 1) {
+      this.segments = new Map();
+      for (const each of items) this.linkAll(each);
     }
-    let at = items.length;
-    while (at > 0 && items[at - 1]!.seq > item.seq) at -= 1;
-    if (at === items.length) items.push(item);
-    else items.splice(at, 0, item);
+  }
+
+  /** Index of the first entry with a number above `seq`. */
+  private placeOf(seq: number): number {
+    let low = 0;
+    let high = this.items.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.items[middle]!.seq > seq) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   has(seq: number): boolean {
-    return this.items.some((item) => item.seq === seq);
+    return this.items[this.placeOf(seq) - 1]?.seq === seq;
+  }
+
+  /** Takes off an entry that was added last, as if it had never come. False when it is gone already. */
+  untake(item: Item): boolean {
+    if (this.items.at(-1) !== item) return false;
+    for (const cell of item.cells.toReversed()) {
+      const { absorbed } = cell;
+      cell.absorbed = null;
+      // No more than ended: nobody hears of it.
+      cell.rejected = true;
+      cell.state = 'ended';
+      const newest = absorbed?.pop();
+      if (newest === undefined) continue;
+      newest.absorbed = absorbed!.length > 0 ? absorbed! : null;
+      newest.state = 'waiting';
+    }
+    this.items.pop();
+    item.owner = null;
+    return true;
+  }
+
+  /**
+   * Takes the entries off that no longer matter: the settled ones before the first that is not. `coveredToo`: it
+   * matters which of them are covered.
+   */
+  takeRetired(coveredToo = false): readonly Item[] {
+    const { items } = this;
+    let count = 0;
+    while (count < items.length && items[count]!.settled) count += 1;
+    if (count === 0) return none;
+    const all = count === items.length;
+    const retired = all ? items : items.splice(0, count);
+    if (coveredToo) for (const item of retired) item.covered = this.covers(item);
+    if (all) this.forgetAll();
+    for (const item of retired) this.release(item);
+    return retired;
+  }
+
+  /** Takes off those that newer ones cover, wherever they are. Looks for them only when there may be many. */
+  takeCovered(): readonly Item[] {
+    if (this.items.length < this.coveredFrom) return none;
+    const kept: Item[] = [];
+    const covered: Item[] = [];
+    for (const item of this.items) {
+      item.covered = item.settled && this.covers(item);
+      (item.covered ? covered : kept).push(item);
+    }
+    this.items = kept;
+    this.coveredFrom = 2 * kept.length + fewItems;
+    for (const item of covered) this.release(item);
+    return covered;
+  }
+
+  /** Whether whatever a settled entry did was done again by newer ones that have ended. */
+  private covers(item: Item): boolean {
+    if (this.segments === null) return false;
+    for (const cell of item.cells) {
+      if (cell.rejected) continue;
+      const newest = this.segments.get(cell.segment?.key ?? cellKey(cell))?.newest;
+      if (newest?.state !== 'ended' || newest.item.open > 0 || inOrder(newest, cell) <= 0) return false;
+    }
+    return true;
+  }
+
+  private forgetAll(): void {
+    this.items = [];
+    this.coveredFrom = fewItems;
+    this.segments = null;
+    this.queues = [];
+    this.kind = null;
+    this.mixed = false;
+    this.changed = [];
+    this.closed = [];
+    this.dueCells = [];
+  }
+
+  /** Takes off entries that changed nothing at the service, wherever they are. */
+  takeRejected(): readonly Item[] {
+    const rejected = this.items.filter((item) => item.open === 0 && item.changedNothing);
+    if (rejected.length === 0) return none;
+    this.items = this.items.filter((item) => item.open > 0 || !item.changedNothing);
+    for (const item of rejected) this.release(item);
+    return rejected;
+  }
+
+  private release(item: Item): void {
+    item.owner = null;
+    for (const cell of item.cells) this.unlink(cell);
+  }
+
+  /** The entries that have ended since this was called last, and are still here. */
+  takeClosed(): readonly Item[] {
+    if (this.closed.length === 0) return none;
+    const closed = this.closed.filter((item) => item.owner === this);
+    this.closed = [];
+    return closed;
+  }
+
+  itemClosed(item: Item): void {
+    this.closed.push(item);
+  }
+
+  // ── Blocks change ───────────────────────────────────────────────────────────────────────────────────────────
+
+  cellChanged(cell: Cell, before: CellState): void {
+    if (before === 'waiting') {
+      this.count(cell, -1);
+      cell.queue?.left();
+    }
+    if (cell.state === 'waiting') {
+      this.count(cell, 1);
+      this.waitsAgain(cell, before);
+    } else if (cell.state === 'ended') {
+      if (cell.rejected) this.unlinkRejected(cell);
+      else if (cell.segment !== null) this.changed.push(cell);
+    }
+  }
+
+  private count(cell: Cell, by: 1 | -1): void {
+    this.waiting += by;
+    if (cell.item.entry.removes) this.removing += by;
+  }
+
+  private waitsAgain(cell: Cell, before: CellState): void {
+    if (this.segments === null) return;
+    // One that comes back from a request is no newer than before, and nothing newer went meanwhile.
+    if (before !== 'inFlight') this.disturbed = true;
+    if (cell.segment === null) {
+      this.link(cell, this.segments);
+      return;
+    }
+    this.queueOf(cell).add(cell);
+    this.changed.push(cell);
+  }
+
+  /** What it had covered counts again. */
+  private unlinkRejected(cell: Cell): void {
+    const { older, newer } = cell;
+    this.unlink(cell);
+    if (older === null) return;
+    this.changed.push(older);
+    if (newer === null && older.state === 'ended') this.disturbed = true;
+  }
+
+  cellDue(cell: Cell): void {
+    this.dueCells.push(cell);
   }
 
   /** Whether a removal waits. */
   get removes(): boolean {
-    for (const item of this.items) if (item.entry.removes && item.waits) return true;
-    return false;
+    return this.removing > 0;
   }
 
   get waits(): boolean {
-    for (const item of this.items) if (item.waits) return true;
-    return false;
+    return this.waiting > 0;
   }
+
+  // ── Order ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private linkAll(item: Item): void {
+    for (const cell of item.cells) if (!cell.rejected) this.link(cell, this.segments!);
+  }
+
+  /** Puts a block among those of its segment. */
+  private link(cell: Cell, segments: Map<string, SegmentCells>): void {
+    const key = cellKey(cell);
+    let segment = segments.get(key);
+    if (segment === undefined) {
+      segment = { key, kind: orderKind(cell), newest: null, latest: null };
+      this.kind ??= segment.kind;
+      if (this.kind !== segment.kind) this.mixed = true;
+      segments.set(key, segment);
+    }
+    const { newest, latest } = segment;
+    let older = newest !== null && inOrder(newest, cell) < 0 ? newest : latest;
+    let newer = older?.newer ?? null;
+    while (newer !== null && inOrder(newer, cell) < 0) {
+      older = newer;
+      newer = newer.newer;
+    }
+    while (older !== null && inOrder(older, cell) > 0) {
+      newer = older;
+      older = older.older;
+    }
+    cell.segment = segment;
+    segment.latest = cell;
+    cell.older = older;
+    cell.newer = newer;
+    if (older !== null) older.newer = cell;
+    if (newer === null) segment.newest = cell;
+    else newer.older = cell;
+    this.changed.push(cell);
+    if (cell.state === 'waiting') this.queueOf(cell).add(cell);
+  }
+
+  private unlink(cell: Cell): void {
+    const { segment, older, newer } = cell;
+    if (segment === null) return;
+    if (older !== null) older.newer = newer;
+    if (newer !== null) newer.older = older;
+    else segment.newest = older;
+    if (segment.latest === cell) segment.latest = newer ?? older;
+    if (segment.newest === null) this.segments?.delete(segment.key);
+    cell.segment = null;
+    cell.older = null;
+    cell.newer = null;
+  }
+
+  private queueOf({ item, block, refusedAtMs }: Cell): PendingBlocks {
+    const { account } = item.source;
+    const removes = block.expiration === -1;
+    const refused = refusedAtMs < Infinity;
+    for (const queue of this.queues) {
+      const { sort } = queue;
+      if (sort.account === account && sort.removes === removes && sort.refused === refused) return queue;
+    }
+    const queue = new PendingBlocks({ account, removes, refused });
+    this.queues.push(queue);
+    return queue;
+  }
+
+  // ── Merging ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
    * Lets newer blocks absorb older ones that wait, and wakes ended ones that an older block of the other kind
-   * would undo. Returns cells that ended by it (covered by a block that ended before they were sent).
+   * would undo. Returns cells that ended by it (covered by a block that ended before they were sent). Not while a
+   * request is in flight, since what it holds may still wait again.
    */
   merge(): readonly Cell[] {
-    if (this.items.length === 0 || this.onlyCell() !== null) return none;
-    const newest = new Map<string, Cell>();
+    if (this.flight !== null || (this.changed.length === 0 && !this.disturbed)) return none;
+    const { changed } = this;
+    this.changed = [];
     const covered: Cell[] = [];
-    for (const item of this.items) {
-      for (const cell of item.cells) {
-        if (cell.state === 'absorbed' || cell.rejected) continue;
-        const key = cellKey(cell);
-        const older = newest.get(key);
-        if (older?.state === 'waiting') absorb(older, cell, covered);
-        newest.set(key, cell);
-      }
+    for (const cell of changed) {
+      while (this.meet(cell.older, cell, covered));
+      this.meet(cell, cell.newer, covered);
     }
-    this.wakeUndone(newest);
+    if (this.disturbed && this.mixed) this.wakeUndone();
+    this.disturbed = false;
     return covered;
   }
 
+  /** Two blocks of one segment with nothing between them. True when only the newer one is left. */
+  private meet(older: Cell | null, newer: Cell | null, covered: Cell[]): boolean {
+    if (older === null || newer === null) return false;
+    if (older.state === 'waiting') this.absorb(older, newer, covered);
+    // It tells nothing any more that the newer one does not.
+    else if (older.state === 'ended' && newer.state === 'ended') this.unlink(older);
+    else return false;
+    return true;
+  }
+
+  private absorb(older: Cell, newer: Cell, covered: Cell[]): void {
+    this.unlink(older);
+    const all = older.absorbed ?? [];
+    all.push(older);
+    older.absorbed = null;
+    if (newer.state !== 'ended') {
+      older.state = 'absorbed';
+      newer.absorbed = newer.absorbed === null ? all : joined(newer.absorbed, all);
+      return;
+    }
+    for (const cell of all) {
+      cell.due = newer.due;
+      cell.state = 'ended';
+      covered.push(cell);
+    }
+  }
+
   /** An older block of another kind is about to go: what went ahead of it goes again, after it. */
-  private wakeUndone(newest: ReadonlyMap<string, Cell>): void {
+  private wakeUndone(): void {
+    const newest = Array.from(this.segments!.values(), (segment) => segment.newest!);
     const waitingKinds = new Set<string>();
-    for (const cell of inOrder(newest.values())) {
-      const kind = orderKind(cell);
+    for (const cell of newest.sort(inOrder)) {
+      const { kind } = cell.segment!;
       const undone = waitingKinds.size > (waitingKinds.has(kind) ? 1 : 0);
       if (cell.state === 'ended' && undone) wake(cell);
       if (cell.state === 'waiting') waitingKinds.add(kind);
     }
   }
+
+  // ── The next request ────────────────────────────────────────────────────────────────────────────────────────
 
   /**
    * The blocks of the next request, removals first (of a search, those refused before last), all of one kind and spelling and of one account, at most
@@ -124,21 +411,28 @@ export class User {
       const account = only.state === 'waiting' && !held(only) ? login(only.item.source.account) : null;
       return account === null ? null : { cells: [only], account };
     }
-    const waiting = this.firstRun(held);
+    const most = Math.min(limit, this.blockLimit);
+    const { queues, end } = this.firstRun();
+    const holds = this.holdsNow(held, end);
     let account: string | null = null;
     let cells: Cell[] = [];
-    for (const cell of waiting) {
-      const its = login(cell.item.source.account);
-      account ??= its;
-      if (its !== null && its === account) cells.push(cell);
+    for (const queue of queues) {
+      const its = login(queue.sort.account);
+      if (its === null || its !== (account ?? its)) continue;
+      const found = candidates(queue, end, holds, most);
+      if (found.length === 0) continue;
+      account = its;
+      cells = cells.length === 0 ? found : [...cells, ...found].sort(inOrder);
     }
     if (account === null) return null;
-    const most = Math.min(limit, this.blockLimit);
     if (cells.length > most) {
       // Those not refused yet go first: what stands in the way must not keep them waiting.
-      const place = (cell: Cell): number =>
-        (cell.refusedAtMs < Infinity ? 2 : 0) + (sentExpiration(cell, nowMonoMs) === -1 ? 0 : 1);
-      cells = [0, 1, 2, 3].flatMap((each) => cells.filter((cell) => place(cell) === each)).slice(0, most);
+      const places: Cell[][] = [[], [], [], []];
+      for (const cell of cells) {
+        const removes = sentExpiration(cell, nowMonoMs) === -1;
+        places[(cell.refusedAtMs < Infinity ? 2 : 0) + (removes ? 0 : 1)]!.push(cell);
+      }
+      cells = places.flat().slice(0, most);
     }
     return { cells, account };
   }
@@ -147,7 +441,10 @@ export class User {
   nextAccounts(held: Held = nobody): readonly string[] {
     const only = this.onlyCell();
     if (only !== null) return [only.item.source.account];
-    return [...new Set(this.firstRun(held).map((cell) => cell.item.source.account))];
+    const { queues, end } = this.firstRun();
+    const holds = this.holdsNow(held, end);
+    const free = queues.filter((queue) => holds === nobody || candidates(queue, end, holds, 1).length > 0);
+    return [...new Set(free.map(({ sort }) => sort.account))];
   }
 
   /** The one block there is, for the usual case. */
@@ -160,125 +457,114 @@ export class User {
 
   /** The earliest of `until` over the blocks that may go next: when the first of them may. One in `waits` has some. */
   freeAtMs(until: (cell: Cell) => number): number {
-    if (this.removalBehind) return -Infinity;
+    const only = this.onlyCell();
+    if (only !== null) return until(only);
+    const { queues, end } = this.firstRun();
+    if (this.removalBehind(end)) return -Infinity;
     let freeAtMs = Infinity;
-    for (const cell of this.firstRun(nobody)) freeAtMs = Math.min(freeAtMs, until(cell));
+    for (const queue of queues) {
+      for (const cell of queue.before(end)) {
+        freeAtMs = Math.min(freeAtMs, until(cell));
+        if (freeAtMs === -Infinity) return freeAtMs;
+      }
+    }
     return freeAtMs;
   }
 
-  /** Waiting cells up to the first of another kind, those that are held left out unless a removal waits behind them. */
-  private firstRun(held: Held): Cell[] {
-    const run: Cell[] = [];
-    const holds = held !== nobody && !this.removalBehind;
-    let kind: string | null = null;
-    for (const item of this.items) {
-      for (const cell of item.cells) {
-        if (cell.state !== 'waiting') continue;
-        kind ??= orderKind(cell);
-        if (orderKind(cell) !== kind) return run;
-        if (!holds || !held(cell)) run.push(cell);
-      }
+  private firstRun(): Run {
+    const waiting = this.queues.filter(({ first }) => first !== null);
+    if (waiting.length > 1) waiting.sort((a, b) => inOrder(a.first!, b.first!));
+    const kind = waiting[0]?.first?.segment?.kind;
+    let end: Cell | null = null;
+    for (const queue of waiting) {
+      const { first } = queue;
+      const other = first!.segment!.kind === kind ? queue.firstOfAnotherKind : first;
+      if (other !== null && (end === null || inOrder(other, end) < 0)) end = other;
     }
-    return run;
+    return { queues: waiting.filter(({ first }) => end === null || inOrder(first!, end) < 0), end };
+  }
+
+  private holdsNow(held: Held, end: Cell | null): Held {
+    return held !== nobody && this.removalBehind(end) ? nobody : held;
   }
 
   /**
    * Whether a removal waits for blocks of another kind to go first. It may be from the same segment as an add that is
    * held, so it cannot overtake that; and it must not wait as long.
    */
-  private get removalBehind(): boolean {
-    let kind: string | null = null;
-    let behind = false;
-    for (const item of this.items) {
-      for (const cell of item.cells) {
-        if (cell.state !== 'waiting') continue;
-        kind ??= orderKind(cell);
-        behind ||= orderKind(cell) !== kind;
-        if (behind && cell.block.expiration === -1) return true;
+  private removalBehind(end: Cell | null): boolean {
+    if (end === null) return false;
+    return this.queues.some(({ sort, last }) => sort.removes && last !== null && inOrder(last, end) >= 0);
+  }
+
+  /** The blocks that wait of the entries up to a number. */
+  waitingThrough(seq: number): readonly Cell[] {
+    const only = this.onlyCell();
+    if (only !== null) return only.state === 'waiting' && only.item.seq <= seq ? [only] : none;
+    const cells: Cell[] = [];
+    for (const queue of this.queues) {
+      for (const cell of queue.before(null)) {
+        if (cell.item.seq > seq) break;
+        cells.push(cell);
       }
     }
-    return false;
+    return cells;
   }
+
+  // ── Requests without a reply ────────────────────────────────────────────────────────────────────────────────
 
   /** The request in flight ended without a reply of the service's own: it may run until `untilMs`. */
   suspect(cells: readonly Cell[], untilMs: number): void {
-    const lost = cells.map((cell) => ({ cell, sentExpired: cell.sentExpired, untilMs }));
-    this.suspects = [...this.suspects, ...lost];
+    this.ambiguous ??= new AmbiguousRequests();
+    this.ambiguous.add(cells, untilMs);
   }
 
   /** The same for a request of which only the user is known. */
   suspectAll(untilMs: number): void {
-    this.suspectAllUntilMs = Math.max(this.suspectAllUntilMs, untilMs);
+    this.ambiguous ??= new AmbiguousRequests();
+    this.ambiguous.addUnknown(untilMs);
   }
 
   /** Lost requests may run for so much longer. Whether there are any. */
   slept(forMs: number): boolean {
-    if (this.suspectUntilMs === -Infinity) return false;
-    this.suspects = this.suspects.map((lost) => ({ ...lost, untilMs: lost.untilMs + forMs }));
-    this.suspectAllUntilMs += forMs;
-    return true;
+    this.ambiguous?.slept(forMs);
+    return this.ambiguous !== null;
   }
 
   /** Monotonic ms until which a lost request may run, -Infinity when there is none. */
   get suspectUntilMs(): number {
-    let untilMs = this.suspectAllUntilMs;
-    for (const suspect of this.suspects) untilMs = Math.max(untilMs, suspect.untilMs);
-    return untilMs;
+    return this.ambiguous?.untilMs ?? -Infinity;
   }
 
   /** Whether a lost request may have run until now: `clearSuspects` forgets it. */
   suspectsOver(nowMs: number): boolean {
-    const untilMs = this.suspectUntilMs;
-    return untilMs > -Infinity && untilMs <= nowMs;
+    return this.ambiguous !== null && this.ambiguous.untilMs <= nowMs;
   }
 
   /** Whether a lost request may still undo `cell`, which was sent at `sentMs` and accepted. */
   mayBeUndone(cell: Cell, sentMs: number): boolean {
-    if (sentMs < this.suspectAllUntilMs) return true;
-    if (this.suspects.length === 0) return false;
-    return this.suspects.some(
-      (lost) =>
-        sentMs < lost.untilMs &&
-        (cellKey(lost.cell) === cellKey(cell)
-          ? lost.cell !== cell || lost.sentExpired !== cell.sentExpired
-          : orderKind(lost.cell) !== orderKind(cell)),
-    );
+    return this.ambiguous?.mayUndo(cell, sentMs) ?? false;
   }
 
   /** Whether a block that ended here may be sent once more: everything known here came later, so it goes first. */
   takesBack(cell: Cell): boolean {
-    if (this.flight !== null || this.suspectUntilMs > -Infinity) return false;
-    return this.items.every(({ seq }) => seq > cell.item.seq);
+    if (this.flight !== null || this.ambiguous !== null) return false;
+    const [first] = this.items;
+    return first === undefined || first.seq > cell.item.seq;
   }
 
   /** The lost requests can no longer run: forgets them and wakes what is to be repeated. */
   clearSuspects(nowMs: number): void {
-    this.suspects = this.suspects.filter((lost) => lost.untilMs > nowMs);
-    if (this.suspectAllUntilMs <= nowMs) this.suspectAllUntilMs = -Infinity;
     if (this.suspectUntilMs > nowMs) return;
-    for (const item of this.items) {
-      for (const cell of item.cells) {
-        if (cell.due) wake(cell);
-      }
-    }
-  }
-
-  /** Takes the entries off that no longer matter: the settled ones before the first that is not. */
-  takeRetired(): readonly Item[] {
-    const items = this.items;
-    let count = 0;
-    while (count < items.length && items[count]!.settled) count += 1;
-    if (count === 0) return none;
-    if (count === items.length) {
-      this.items = [];
-      return items;
-    }
-    return items.splice(0, count);
+    this.ambiguous = null;
+    const due = this.dueCells;
+    this.dueCells = [];
+    for (const cell of due) if (cell.due && cell.item.owner === this) wake(cell);
   }
 
   /** Nothing left to know about this user. */
   get idle(): boolean {
-    return this.items.length === 0 && this.flight === null && this.suspectUntilMs === -Infinity;
+    return this.items.length === 0 && this.flight === null && this.ambiguous === null;
   }
 }
 
@@ -289,27 +575,33 @@ export type Held = (cell: Cell) => boolean;
 
 const nobody: Held = () => false;
 
-function inOrder(cells: Iterable<Cell>): Cell[] {
-  return [...cells].sort((a, b) => a.item.seq - b.item.seq || a.index - b.index);
+/** Of a queue what may go next: not all of it when that is much, but what `most` should be chosen from. */
+function candidates(queue: PendingBlocks, end: Cell | null, held: Held, most: number): Cell[] {
+  const found: Cell[] = [];
+  for (const cell of queue.before(end)) {
+    if (held(cell)) continue;
+    found.push(cell);
+    if (found.length >= most * lookAhead) break;
+  }
+  return found;
 }
 
 function wake(cell: Cell): void {
-  cell.state = 'waiting';
   cell.again = true;
   cell.due = false;
+  cell.state = 'waiting';
 }
 
-function absorb(older: Cell, newer: Cell, covered: Cell[]): void {
-  if (newer.state === 'ended') {
-    for (const each of [older, ...(older.absorbed ?? [])]) {
-      each.due = newer.due;
-      covered.push(each);
-    }
-    older.absorbed = null;
-    return;
+/** Both lists in one, without copying the longer; the newest of all is the last. */
+function joined(one: Cell[], other: Cell[]): Cell[] {
+  const [long, short] = one.length < other.length ? [other, one] : [one, other];
+  const newest = long.at(-1)!;
+  const at = long.length - 1;
+  for (const cell of short) long.push(cell);
+  const last = long.at(-1)!;
+  if (inOrder(newest, last) > 0) {
+    long[at] = last;
+    long[long.length - 1] = newest;
   }
-  newer.absorbed ??= [];
-  newer.absorbed.push(older, ...(older.absorbed ?? []));
-  older.absorbed = null;
-  older.state = 'absorbed';
+  return long;
 }

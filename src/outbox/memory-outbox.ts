@@ -198,7 +198,8 @@ export class MemoryOutbox implements Outbox {
   }
 
   #takeOverFlights(): LeftFlight[] {
-    let lowest = Math.min(0, ...this.#flights.keys());
+    let lowest = 0;
+    for (const post of this.#flights.keys()) lowest = Math.min(lowest, post);
     for (const post of [...this.#flights.keys()].filter((number) => number > 0).sort((a, b) => a - b)) {
       this.#flights.set(--lowest, this.#flights.get(post)!);
       this.#flights.delete(post);

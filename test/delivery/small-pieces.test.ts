@@ -1,10 +1,14 @@
 // The queue, the heap and the backoff under everything else.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
+import { Absentees } from '../../src/delivery/absentees';
 import { backoffMs } from '../../src/delivery/backoff';
 import { Fifo } from '../../src/delivery/fifo';
 import { DueHeap } from '../../src/delivery/heap';
+import type { Recovered } from '../../src/delivery/reports';
+import { FakeClock } from './support/fake-clock';
 import { runs } from './support/runs';
+import { device, entryOf } from './support/world';
 
 describe('a first-in-first-out queue', () => {
   it('behaves as an array does', () => {
@@ -73,5 +77,23 @@ describe('the backoff', () => {
       backoffMs(2, () => 0.25, 100, 1000),
       50,
     );
+  });
+});
+
+describe('a node that is being deployed', () => {
+  it('gets any number of entries that ended meanwhile', () => {
+    let listener: (recovered: readonly Recovered[]) => void = () => undefined;
+    const reporter = {
+      onRecovered: (_: string, its: typeof listener) => (listener = its),
+      closing: () => undefined,
+      release: () => undefined,
+    };
+    const absentees = new Absentees(reporter, new FakeClock(), () => undefined);
+    const ended = { entry: entryOf(device(1), [{ seg_id: 1 }]), end: 'superseded', rejection: null } as const;
+    absentees.away('n', []);
+    listener(new Array(200_000).fill(ended));
+    let got = 0;
+    absentees.listen('n', ({ length }) => (got += length));
+    assert.equal(got, 200_000);
   });
 });

@@ -1,5 +1,8 @@
 // The life of an out node: controls, dry run, deploys under load, restarts, a service that hangs.
 import assert from 'node:assert/strict';
+import type { AccountUser } from '../../nodes/account/account-api';
+import { checkEntry } from '../../src/audience/check';
+import type { Recovered } from '../../src/delivery/engine';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,
@@ -194,6 +197,27 @@ describe('the out node', () => {
 
 describe('the out node, while its account is not ready', () => {
   useNodeRed();
+
+  it('passes on any number of entries that ended before the flows had started', async () => {
+    const checked = checkEntry(entry(1));
+    assert.ok(checked.ok);
+    const ended: Recovered = { entry: checked.entry, end: 'superseded', rejection: null };
+    const quickAccount = (RED: any): void => {
+      RED.nodes.registerType('xandr-account', function (this: any, config: object) {
+        RED.nodes.createNode(this, config);
+        this.join = (_: string, user: AccountUser) => user.recovered(new Array(200_000).fill(ended));
+        this.leave = () => Promise.resolve();
+      });
+    };
+    const flow = new Flow();
+    await loadWith(quickAccount, [{ id: 'account', type: 'xandr-account' }, ...flow.nodes()], {}, flow);
+    await until(() => flow.accepted.length > 0, 'recovered');
+    assert.deepEqual(
+      [flow.accepted[0].audience.superseded, logged().filter((line) => /RangeError/.test(line))],
+      [200_000, []],
+    );
+    await unload();
+  });
 
   it('keeps messages until it is, or tells each that it was not taken', async () => {
     let ready: (engine: object) => void = () => undefined;

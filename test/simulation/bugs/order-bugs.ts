@@ -33,24 +33,20 @@ export const orderBugs: readonly Bug[] = [
       User,
       'firstRun',
       () =>
-        function (held) {
-          return this.items.flatMap((item: Inside) =>
-            item.cells.filter((cell: Inside) => cell.state === 'waiting' && !held(cell)),
-          );
+        function () {
+          return { queues: this.queues.filter(({ first }: Inside) => first !== null), end: null };
         },
     ),
   ),
   bug('older blocks are not covered by newer ones', () => replaced(User, 'merge', () => () => [])),
   bug('what failed goes behind what is newer', () =>
     replaced(
-      Crowd,
-      'settle',
+      User,
+      'absorb',
       (original) =>
-        function (user, nowMs) {
-          user.items = [...user.items].sort(
-            (a: Inside, b: Inside) => Number(isSent(a)) - Number(isSent(b)) || a.seq - b.seq,
-          );
-          original.call(this, user, nowMs);
+        function (older, newer, covered) {
+          const failed = older.refusedAtMs < Infinity && newer.state === 'waiting';
+          original.call(this, failed ? newer : older, failed ? older : newer, covered);
         },
     ),
   ),
@@ -112,10 +108,6 @@ export const orderBugs: readonly Bug[] = [
     ),
   ),
 ];
-
-function isSent(item: Inside): boolean {
-  return item.cells.some((cell: Inside) => cell.refusedAtMs < Infinity || cell.state === 'inFlight');
-}
 
 interface Sent {
   readonly expiration?: number;

@@ -1,0 +1,135 @@
+// Blocks of one user that wait, in order. They leave from anywhere: their places are passed over and given up in lots,
+// so that whatever one costs is a fixed number of steps, however many there were.
+
+import { inOrder, type Cell, type CellQueue } from './item';
+
+/** Empty places that are worth no tidying. */
+const slack = 64;
+
+/** Those that are alike for the choice of what goes next. */
+export interface Sort {
+  readonly account: string;
+  readonly removes: boolean;
+  /** A body with them was refused. */
+  readonly refused: boolean;
+}
+
+export class PendingBlocks implements CellQueue {
+  private cells: Cell[] = [];
+  /** Before it all places are empty. */
+  private head = 0;
+  /** Those that wait before `runEnd` are of this kind. */
+  private runKind = '';
+  private runEnd = 0;
+  private waiting = 0;
+
+  constructor(readonly sort: Sort) {}
+
+  /** A block waits, perhaps once more. */
+  add(cell: Cell): void {
+    this.waiting += 1;
+    const { cells } = this;
+    const last = cells.at(-1);
+    if (last === undefined || inOrder(last, cell) < 0) cells.push(cell);
+    else this.addAmong(cell);
+    cell.queue = this;
+  }
+
+  private addAmong(cell: Cell): void {
+    let at = this.placeOf(cell);
+    const isNew = cell.queue !== this;
+    if (isNew && at === this.head && at > 0) {
+      at = this.head -= 1;
+      this.cells[at] = cell;
+    } else if (isNew) {
+      this.cells.splice(at, 0, cell);
+      if (at < this.runEnd) this.runEnd += 1;
+    }
+    if (at < this.runEnd && cell.segment!.kind !== this.runKind) this.runEnd = at;
+  }
+
+  /** Index of the first place, empty or not, that is not before `cell`. */
+  private placeOf(cell: Cell): number {
+    let low = this.head;
+    let high = this.cells.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (inOrder(this.cells[middle]!, cell) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  left(): void {
+    this.waiting -= 1;
+    if (this.cells.length > 2 * this.waiting + slack) this.tidy();
+  }
+
+  private tidy(): void {
+    const kept: Cell[] = [];
+    for (let at = this.head; at < this.cells.length; at += 1) {
+      const cell = this.cells[at]!;
+      if (this.holds(cell)) kept.push(cell);
+      else this.giveUp(cell);
+    }
+    this.cells = kept;
+    this.head = 0;
+    this.runEnd = 0;
+  }
+
+  /** Whether the place of a block counts. */
+  private holds(cell: Cell): boolean {
+    return cell.state === 'waiting' && cell.queue === this;
+  }
+
+  private giveUp(cell: Cell): void {
+    if (cell.queue === this) cell.queue = null;
+  }
+
+  get first(): Cell | null {
+    if (this.waiting === 0) return null;
+    for (;;) {
+      const cell = this.cells[this.head]!;
+      if (this.holds(cell)) return cell;
+      this.giveUp(cell);
+      this.head += 1;
+    }
+  }
+
+  get last(): Cell | null {
+    if (this.waiting === 0) return null;
+    for (;;) {
+      const cell = this.cells.at(-1)!;
+      if (this.holds(cell)) return cell;
+      this.giveUp(cell);
+      this.cells.pop();
+      this.runEnd = Math.min(this.runEnd, this.cells.length);
+    }
+  }
+
+  /** The first that is of another kind than `first`. */
+  get firstOfAnotherKind(): Cell | null {
+    const { first, cells } = this;
+    if (first === null) return null;
+    if (this.runEnd <= this.head) {
+      this.runKind = first.segment!.kind;
+      this.runEnd = this.head + 1;
+    }
+    while (this.runEnd < cells.length) {
+      const cell = cells[this.runEnd]!;
+      if (this.holds(cell) && cell.segment!.kind !== this.runKind) return cell;
+      this.runEnd += 1;
+    }
+    return null;
+  }
+
+  /** Those before `end` (null: all), in order. */
+  *before(end: Cell | null): Iterable<Cell> {
+    for (let at = this.head; at < this.cells.length; at += 1) {
+      const cell = this.cells[at]!;
+      if (!this.holds(cell)) continue;
+      if (end !== null && inOrder(cell, end) >= 0) return;
+      yield cell;
+    }
+  }
+}

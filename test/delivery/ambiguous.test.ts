@@ -1,0 +1,78 @@
+// Requests without a reply: whether one may undo what was accepted later, told without looking through all of them.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import { AmbiguousRequests } from '../../src/delivery/ambiguous';
+import { cellKey, Item, orderKind, type Cell } from '../../src/delivery/item';
+import { runs } from './support/runs';
+import { entryOf } from './support/world';
+
+const id = 'ab'.repeat(16);
+
+/** Blocks of two spellings of one user, of three segments by id and by code. */
+const cells: readonly Cell[] = [id, id.toUpperCase()].flatMap((user, spelling) =>
+  [0, 1].flatMap((twice) => {
+    const blocks = [{ seg_id: 1 }, { seg_id: 2, expiration: -1 }, { seg_code: 'x', member_id: 7 }];
+    const entry = entryOf(user, blocks, { domain: null });
+    const seq = 2 * spelling + twice + 1;
+    return new Item(seq, entry, { node: 'n', account: 'a' }, 0, 0, 'waiting', null).cells;
+  }),
+);
+
+interface Lost {
+  readonly cell: Cell;
+  readonly sentExpired: boolean;
+  readonly untilMs: number;
+}
+
+function mayUndo(lost: readonly Lost[], cell: Cell, sentMs: number): boolean {
+  return lost.some((each) => {
+    if (sentMs >= each.untilMs) return false;
+    if (cellKey(each.cell) !== cellKey(cell)) return orderKind(each.cell) !== orderKind(cell);
+    return each.cell !== cell || each.sentExpired !== cell.sentExpired;
+  });
+}
+
+describe('requests without a reply', () => {
+  it('may undo what is of another kind, or the same segment in another state, until the last can have run', () => {
+    const cell = fc.tuple(fc.constantFrom(...cells), fc.boolean());
+    const request = fc.record({
+      held: fc.uniqueArray(cell, { selector: ([one]) => one, maxLength: 4 }),
+      waitMs: fc.nat({ max: 10 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(request, { maxLength: 8 }),
+        cell,
+        fc.nat({ max: 130 }),
+        (requests, asked, sentMs) => {
+          const ambiguous = new AmbiguousRequests();
+          const lost: Lost[] = [];
+          let untilMs = 50;
+          for (const { held, waitMs } of requests) {
+            untilMs += waitMs;
+            for (const [one, expired] of held) {
+              one.sentExpired = expired;
+              lost.push({ cell: one, sentExpired: expired, untilMs });
+            }
+            ambiguous.add(
+              held.map(([one]) => one),
+              untilMs,
+            );
+          }
+          const [one, expired] = asked;
+          one.sentExpired = expired;
+          assert.equal(ambiguous.mayUndo(one, sentMs), mayUndo(lost, one, sentMs));
+        },
+      ),
+      runs(2_000),
+    );
+  });
+
+  it('may undo everything when only the user of one is known', () => {
+    const ambiguous = new AmbiguousRequests();
+    ambiguous.addUnknown(1_000);
+    assert.equal(ambiguous.mayUndo(cells[0]!, 999), true);
+    assert.equal(ambiguous.mayUndo(cells[0]!, 1_000), false);
+    assert.equal(ambiguous.untilMs, 1_000);
+  });
+});

@@ -1,0 +1,74 @@
+// The blocks of one user that wait: in order whatever comes and leaves, against a plain list.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import { inOrder, Item, type Cell, type SegmentCells } from '../../src/delivery/item';
+import { PendingBlocks } from '../../src/delivery/pending-blocks';
+import { runs } from './support/runs';
+import { device, entryOf } from './support/world';
+
+const sort = { account: 'a', removes: false, refused: false };
+
+/** So many blocks, in runs of one kind. */
+function cellsOf(kinds: readonly string[]): readonly Cell[] {
+  const entry = entryOf(device(1), [{ seg_id: 1 }]);
+  return kinds.map((kind, at) => {
+    const [cell] = new Item(at + 1, entry, { node: 'n', account: 'a' }, 0, 0, 'waiting', null).cells;
+    const segment: SegmentCells = { key: kind, kind, newest: null, latest: null };
+    cell!.segment = segment;
+    return cell!;
+  });
+}
+
+function assertHolds(queue: PendingBlocks, waiting: readonly Cell[]): void {
+  const inPlace = [...waiting].sort(inOrder);
+  const [first = null] = inPlace;
+  const other = inPlace.find(({ segment }) => segment!.kind !== first!.segment!.kind) ?? null;
+  assert.equal(queue.first, first);
+  assert.equal(queue.last, inPlace.at(-1) ?? null);
+  assert.equal(queue.firstOfAnotherKind, other);
+  assert.deepEqual([...queue.before(null)], inPlace);
+  assert.deepEqual(
+    [...queue.before(other)],
+    other === null ? inPlace : inPlace.slice(0, inPlace.indexOf(other)),
+  );
+}
+
+describe('the blocks of a user that wait', () => {
+  it('are in order, whichever of them leave and come back', () => {
+    const step = fc.tuple(fc.nat({ max: 199 }), fc.boolean());
+    const kinds = fc.array(fc.constantFrom('id', 'id', 'id', 'code'), { minLength: 200, maxLength: 200 });
+    fc.assert(
+      fc.property(kinds, fc.array(step, { maxLength: 400 }), (kindOf, steps) => {
+        const cells = cellsOf(kindOf);
+        const queue = new PendingBlocks(sort);
+        const waiting = new Set<Cell>();
+        for (const [at, looked] of steps) {
+          const cell = cells[at]!;
+          if (waiting.delete(cell)) {
+            cell.state = 'inFlight';
+            queue.left();
+          } else {
+            cell.state = 'waiting';
+            queue.add(cell);
+            waiting.add(cell);
+          }
+          if (looked) assertHolds(queue, [...waiting]);
+        }
+        assertHolds(queue, [...waiting]);
+      }),
+      runs(100),
+    );
+  });
+
+  it('no longer count in a queue once they wait in another', () => {
+    const [one, two] = cellsOf(['id', 'id']);
+    const [fresh, refused] = [new PendingBlocks(sort), new PendingBlocks({ ...sort, refused: true })];
+    for (const cell of [one!, two!]) fresh.add(cell);
+    one!.state = 'inFlight';
+    fresh.left();
+    one!.state = 'waiting';
+    refused.add(one!);
+    assertHolds(fresh, [two!]);
+    assertHolds(refused, [one!]);
+  });
+});
