@@ -21,7 +21,7 @@ const cells: readonly Cell[] = [id, id.toUpperCase()].flatMap((user, spelling) =
 interface Lost {
   readonly cell: Cell;
   readonly sentExpired: boolean;
-  readonly untilMs: number;
+  untilMs: number;
 }
 
 function mayUndo(lost: readonly Lost[], cell: Cell, sentMs: number): boolean {
@@ -38,17 +38,18 @@ describe('requests without a reply', () => {
     const request = fc.record({
       held: fc.uniqueArray(cell, { selector: ([one]) => one, maxLength: 4 }),
       waitMs: fc.nat({ max: 10 }),
+      sleptMs: fc.constantFrom(0, 0, 5),
     });
     fc.assert(
       fc.property(
         fc.array(request, { maxLength: 8 }),
         cell,
-        fc.nat({ max: 130 }),
+        fc.nat({ max: 170 }),
         (requests, asked, sentMs) => {
           const ambiguous = new AmbiguousRequests();
           const lost: Lost[] = [];
           let untilMs = 50;
-          for (const { held, waitMs } of requests) {
+          for (const { held, waitMs, sleptMs } of requests) {
             untilMs += waitMs;
             for (const [one, expired] of held) {
               one.sentExpired = expired;
@@ -58,6 +59,10 @@ describe('requests without a reply', () => {
               held.map(([one]) => one),
               untilMs,
             );
+            // The clock counts it, so what is lost later may run later still.
+            ambiguous.slept(sleptMs);
+            for (const each of lost) each.untilMs += sleptMs;
+            untilMs += sleptMs;
           }
           const [one, expired] = asked;
           one.sentExpired = expired;
