@@ -39,7 +39,7 @@ interface WaitWords {
 export function loginWait(code: string): WaitWords {
   if (networkCodes.has(code)) return { look: 'waiting', key: 'trouble' };
   // Forbidden, not there, a redirect, a login in a form that the service does not know.
-  if (/^(http_4\d\d|redirect|SYNTAX|INTEGRITY)$/.test(code) && code !== 'http_408')
+  if (/^(http_4\d\d|redirect|SYNTAX|INTEGRITY|status_not_ok)$/.test(code) && code !== 'http_408')
     return { look: 'stopped', key: 'configuration' };
   return loginWaits[code] ?? { look: 'waiting', key: 'login_failing' };
 }

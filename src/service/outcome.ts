@@ -13,7 +13,7 @@ export interface Warning {
  * - `rateLimited`: nothing was applied; wait `retryAfterMs` (the larger of doubled headers, else 1 s).
  * - `deadToken`: the token is not valid (any more); one new token, then once more.
  * - `loginRefused`: final until somebody changes the credentials or the account at the service.
- * - `configuration`: 403, 404, 407, certificate or host name; try again slowly.
+ * - `configuration`: 403, 404, 405, 407, certificate or host name; try again slowly.
  * - `passing`: retry with backoff. `ambiguous` means no reply of the service's own arrived after the request
  *   may have left: it may have been applied or may still be.
  * - `bodyRefused`: something in this body; find which entry, deliver the rest.

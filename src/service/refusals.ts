@@ -18,6 +18,9 @@ export interface HttpReply {
 export const NOTHING_VALID = 'no_valid_rt_segment';
 
 const ACCEPTED: PostOutcome = { kind: 'accepted', warnings: [] };
+/** Code of a refusal that says so by its `status` and by nothing else. */
+const STATUS_NOT_OK = 'status_not_ok';
+
 const NOTHING_VALID_WARNING = /^No valid rt_segment in request\.?$/i;
 const RATE_SENTENCE = /rate limit exceeded\. you have exceeded your request limit/i;
 
@@ -33,14 +36,14 @@ export function readPostReply(reply: HttpReply, wallMs: number = Date.now()): Po
   const json = jsonOf(reply);
   const envelope = unwrap(json);
   if (isSuccess(reply.status, envelope)) return readAcceptance(json, envelope, reply.secrets);
-  return readRefusal(reply, envelope, wallMs);
+  return readRefusal(reply, json, wallMs);
 }
 
 /** What one authentication came to; a refused login is final until somebody changes it. */
 export function readAuthReply(reply: HttpReply, wallMs: number = Date.now()): AuthOutcome {
   const json = parseJson(reply.body);
   const envelope = unwrap(json);
-  if (!isSuccess(reply.status, envelope)) return asAuthOutcome(readRefusal(reply, envelope, wallMs));
+  if (!isSuccess(reply.status, envelope)) return asAuthOutcome(readRefusal(reply, json, wallMs));
   const read = authReplySchema.safeParse(json);
   if (read.success) return { kind: 'token', token: read.data.token };
   return passing('no_token', true, 'The service accepted the login but its reply holds no usable token.');
@@ -54,7 +57,7 @@ export function readReply<T>(
 ): ReadOutcome<T> {
   const json = jsonOf(reply);
   const envelope = unwrap(json);
-  if (!isSuccess(reply.status, envelope)) return readRefusal(reply, envelope, wallMs);
+  if (!isSuccess(reply.status, envelope)) return readRefusal(reply, json, wallMs);
   const value = parse(json);
   if (value !== null) return { kind: 'read', value };
   return passing('unknown_reply', false, 'The service answered in a form that this version does not know.');
@@ -100,11 +103,13 @@ function readAcceptance(json: unknown, envelope: Envelope, secrets?: readonly st
   };
 }
 
-function readRefusal(reply: HttpReply, envelope: Envelope | null, wallMs: number): ReadFailure {
+function readRefusal(reply: HttpReply, json: unknown, wallMs: number): ReadFailure {
   const { status } = reply;
+  const envelope = unwrap(json);
+  const notOk = saysNotOk(status, json);
   const errorId = textOf(envelope, 'error_id');
   const says = said(reply, envelope);
-  if (isRateLimited(reply, envelope)) {
+  if (isRateLimited(reply, envelope, notOk)) {
     const waitMs = retryAfterMs(reply.headers, wallMs);
     const message = `The service limits the rate of calls${says}; next try in ${Math.ceil(waitMs / 1000)} s.`;
     return { kind: 'rateLimited', retryAfterMs: waitMs, message };
@@ -115,7 +120,9 @@ function readRefusal(reply: HttpReply, envelope: Envelope | null, wallMs: number
   if (status === 401 || errorId === 'NOAUTH') {
     return { kind: 'deadToken', message: `The service no longer accepts the token${says}.` };
   }
-  return readStatus(status, says) ?? readErrorId(status, errorId, isOwnReply(envelope), says);
+  return (
+    readStatus(status, says) ?? readErrorId(status, errorId, notOk, notOk || hasErrorCode(envelope), says)
+  );
 }
 
 const loginSentences: Readonly<Record<LoginRefusal, string>> = {
@@ -127,16 +134,20 @@ const loginSentences: Readonly<Record<LoginRefusal, string>> = {
 };
 
 /**
- * 429; 503 with `x-ratelimit-code`; 405 or RATE_EXCEEDED; LIMIT; or the sentence. A SYNTAX or INTEGRITY reply may
+ * 429; 503 or 405 with `x-ratelimit-code`; RATE_EXCEEDED; LIMIT; or the sentence. A reply that refuses the body may
  * repeat what was sent, so there only a code or the beginning of the text counts: an entry with such a segment
  * code must not pass for a rate limit for ever.
  */
-function isRateLimited({ status, headers, body }: HttpReply, envelope: Envelope | null): boolean {
-  if (status === 429 || status === 405) return true;
-  if (status === 503 && headerValues(headers, 'x-ratelimit-code').length > 0) return true;
+function isRateLimited(
+  { status, headers, body }: HttpReply,
+  envelope: Envelope | null,
+  notOk: boolean,
+): boolean {
+  if (status === 429) return true;
+  if ((status === 503 || status === 405) && headerValues(headers, 'x-ratelimit-code').length > 0) return true;
   const codes = ['error_id', 'error_code', 'code'].map((key) => textOf(envelope, key));
   if (codes.includes('RATE_EXCEEDED') || codes.includes('LIMIT')) return true;
-  if (codes[0] === 'SYNTAX' || codes[0] === 'INTEGRITY') {
+  if (codes[0] === 'SYNTAX' || codes[0] === 'INTEGRITY' || notOk) {
     const error = textOf(envelope, 'error') ?? '';
     return error.search(RATE_SENTENCE) === 0 || /^\W*RATE_EXCEEDED\b/.test(error);
   }
@@ -161,6 +172,11 @@ function readStatus(status: number, says: string): ReadFailure | null {
       'http_404',
       `The service does not know this address${says}: check the URL in the account.`,
     );
+  if (status === 405)
+    return configuration(
+      'http_405',
+      `The service does not take this kind of call at this address${says}: check the URL in the account.`,
+    );
   if (status === 407)
     return configuration(
       'http_407',
@@ -172,12 +188,19 @@ function readStatus(status: number, says: string): ReadFailure | null {
   return null;
 }
 
-function readErrorId(status: number, errorId: string | null, own: boolean, says: string): ReadFailure {
+function readErrorId(
+  status: number,
+  errorId: string | null,
+  notOk: boolean,
+  own: boolean,
+  says: string,
+): ReadFailure {
   if (errorId === 'SYSTEM') return passing('SYSTEM', false, `The service has an inner error${says}.`);
   if (status === 408 || status >= 500)
     return passing(`http_${status}`, !own, `The service could not answer${says}.`);
   if (errorId === 'SYNTAX' || errorId === 'INTEGRITY') return bodyRefused(errorId, says);
   if (status >= 400) return bodyRefused(`http_${status}`, says);
+  if (notOk) return bodyRefused(STATUS_NOT_OK, says);
   if (errorId !== null)
     return passing(
       'unknown_error',
@@ -211,8 +234,19 @@ function asAuthOutcome(failure: ReadFailure): AuthOutcome {
   }
 }
 
+/**
+ * Whether the service itself says that the call failed, by a `status` other than OK. Outside the `response` envelope
+ * a gateway's JSON may have a `status` too, so there it counts only in a 2xx.
+ */
+function saysNotOk(httpStatus: number, json: unknown): boolean {
+  const outer = asObject(json);
+  const is2xx = httpStatus >= 200 && httpStatus < 300;
+  const status = asObject(outer?.response)?.status ?? (is2xx ? outer?.status : null);
+  return status !== undefined && status !== null && status !== 'OK';
+}
+
 /** The service's own refusals carry an error id or code as text; a gateway's page, or its JSON, does not. */
-function isOwnReply(envelope: Envelope | null): boolean {
+function hasErrorCode(envelope: Envelope | null): boolean {
   return textOf(envelope, 'error_id') !== null || textOf(envelope, 'error_code') !== null;
 }
 

@@ -59,6 +59,7 @@ const loginCodes = [
     'redirect',
     'http_403',
     'http_404',
+    'http_405',
     'http_407',
   ],
   ...[
@@ -66,6 +67,7 @@ const loginCodes = [
     'http_408',
     'SYSTEM',
     'SYNTAX',
+    'status_not_ok',
     'dead_token_again',
     'times_unreadable',
     'failed',

@@ -10,6 +10,7 @@ const reply = (status: number, body: unknown = '', headers: HttpReply['headers']
   body: typeof body === 'string' ? body : JSON.stringify(body),
 });
 const refused = (errorId: string, error = 'because') => ({ response: { error_id: errorId, error } });
+const notOk = (more: object = {}) => ({ response: { status: 'error', error: 'because', ...more } });
 const html = '<html><head><title>Bad</title></head><body>nginx</body></html>';
 const sentence =
   'Rate limit exceeded. You have exceeded your request limit of 100 writes per 1 seconds to rt-segment, please wait';
@@ -26,7 +27,11 @@ const rows: readonly (readonly [name: string, reply: HttpReply, gist: string])[]
   ['429', reply(429), 'rateLimited'],
   ['429 with an OK body', reply(429, { status: 'OK' }), 'rateLimited'],
   ['503 with x-ratelimit-code', reply(503, html, { 'x-ratelimit-code': '429' }), 'rateLimited'],
-  ['405', reply(405, html), 'rateLimited'],
+  ['405 with x-ratelimit-code', reply(405, html, { 'x-ratelimit-code': '429' }), 'rateLimited'],
+  ['405 with RATE_EXCEEDED', reply(405, { error_code: 'RATE_EXCEEDED' }), 'rateLimited'],
+  ['405 with the sentence', reply(405, sentence), 'rateLimited'],
+  ['405 without a mark of a rate limit', reply(405, html), 'configuration http_405'],
+  ['405 with Retry-After alone', reply(405, html, { 'retry-after': '9' }), 'configuration http_405'],
   [
     'RATE_EXCEEDED as a code',
     reply(200, { response: { error_code: 'RATE_EXCEEDED', error: 'x' } }),
@@ -79,6 +84,23 @@ const rows: readonly (readonly [name: string, reply: HttpReply, gist: string])[]
   ['a 200 with a JSON array', reply(200, []), 'passing unreadable ambiguous'],
   ['a 200 with null', reply(200, 'null'), 'passing unreadable ambiguous'],
   ['an unknown error_id', reply(200, refused('NEW_THING')), 'passing unknown_error certain'],
+  ['a status other than OK', reply(200, notOk()), 'bodyRefused status_not_ok'],
+  ['the same without an envelope', reply(200, notOk().response), 'bodyRefused status_not_ok'],
+  ['a status that is no text', reply(200, notOk({ status: 500 })), 'bodyRefused status_not_ok'],
+  ['a status of null', reply(200, notOk({ status: null })), 'passing unreadable ambiguous'],
+  ['a status other than OK in a 400', reply(400, notOk()), 'bodyRefused http_400'],
+  ['a status other than OK in a 500', reply(500, notOk()), 'passing http_500 certain'],
+  ['a status other than OK in a 502', reply(502, notOk()), 'passing http_502 ambiguous'],
+  ['a status beside SYNTAX', reply(200, notOk({ error_id: 'SYNTAX' })), 'bodyRefused SYNTAX'],
+  ['a status beside SYSTEM', reply(200, notOk({ error_id: 'SYSTEM' })), 'passing SYSTEM certain'],
+  ['a status beside NOAUTH', reply(200, notOk({ error_id: 'NOAUTH' })), 'deadToken'],
+  ['a status beside LIMIT', reply(200, notOk({ error_id: 'LIMIT' })), 'rateLimited'],
+  ['a status beside the sentence', reply(200, notOk({ error: sentence })), 'rateLimited'],
+  [
+    'a status beside an unknown error_id',
+    reply(200, notOk({ error_id: 'NEW' })),
+    'bodyRefused status_not_ok',
+  ],
   ['OK with an error_id', reply(200, { status: 'OK', error_id: 'SYNTAX' }), 'bodyRefused SYNTAX'],
   ['SYNTAX in a 200', reply(200, refused('SYNTAX')), 'bodyRefused SYNTAX'],
   ['SYNTAX in a 400', reply(400, refused('SYNTAX')), 'bodyRefused SYNTAX'],
@@ -100,6 +122,8 @@ describe('reading the reply of a post', () => {
   it('an entry that repeats a rate limit inside a syntax error or a warning is no rate limit', () => {
     const echoed = refused('SYNTAX', `bad seg_code 'RATE_EXCEEDED' or '${sentence}'`);
     assert.equal(gist(readPostReply(reply(400, echoed))), 'bodyRefused SYNTAX');
+    const withStatus = notOk({ error: echoed.response.error });
+    assert.equal(gist(readPostReply(reply(200, withStatus))), 'bodyRefused status_not_ok');
     const warned = { status: 'OK', warnings: [{ message: 'Odd', entity: { user_id: 'RATE_EXCEEDED' } }] };
     assert.equal(gist(readPostReply(reply(200, warned))), 'accepted');
   });
@@ -188,6 +212,8 @@ describe('reading the reply of an authentication', () => {
     ['404', reply(404, html), 'configuration http_404'],
     ['SYNTAX', reply(200, refused('SYNTAX')), 'configuration SYNTAX'],
     ['400', reply(400, html), 'configuration http_400'],
+    ['a status other than OK', reply(200, notOk()), 'configuration status_not_ok'],
+    ['405', reply(405, html), 'configuration http_405'],
     ['500', reply(500, html), 'passing http_500 ambiguous'],
     ['SYSTEM', reply(200, refused('SYSTEM')), 'passing SYSTEM certain'],
     ['OK without a token', reply(200, { status: 'OK' }), 'passing no_token ambiguous'],
