@@ -194,7 +194,7 @@ function instanceOf(url: string, name: string, member: string): SharedQueue {
     networkFloorMs: () => 0,
     post: () => {
       postedMs = performance.now();
-      return sleep(5, { kind: 'accepted', warnings: [] });
+      return sleep(5, { kind: 'accepted', warnings: [], counts: { users: null, segments: null } });
     },
   });
   queueOf.onRecovered(source.node, () => undefined);

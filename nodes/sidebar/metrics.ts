@@ -104,6 +104,16 @@ function metricsOf(queues: readonly ShownQueue[], engines: readonly EngineInfo[]
         ),
       ),
     },
+    {
+      name: 'instant_audience_unaccounted_total',
+      type: 'counter',
+      help: 'Users and segments of accepted requests that the service did not count.',
+      samples: queues.flatMap((queue) =>
+        (['users', 'segments'] as const).map(
+          (of) => ['', { ...labelsOf(queue), of }, queue.unaccounted[of]] as const,
+        ),
+      ),
+    },
     latencyOf(queues, engines),
     ofShared('sender', '1 on the instance that sends, else 0.', ({ isSender }) => (isSender ? 1 : 0)),
     ofShared('instances', 'Instances that share the queue.', ({ instances }) => instances.length),

@@ -43,6 +43,8 @@ export interface ShownQueue {
   readonly rejected: number;
   /** Refused before they were taken. */
   readonly invalid: number;
+  /** The service said OK to them without counting them. */
+  readonly unaccounted: { readonly users: number; readonly segments: number };
   /** Of rejected and invalid ones. */
   readonly rejectedByCode: Readonly<Record<string, number>>;
   /** Of the last rejected ones, how many can be exported. */
@@ -127,6 +129,7 @@ export class Overview {
       expired,
       rejected,
       invalid: monitor.invalid,
+      unaccounted: monitor.unaccounted.counts,
       rejectedByCode: monitor.rejections.byCode(),
       rejectedKept: monitor.rejections.size,
       errors: monitor.lastErrors().slice(0, 5),

@@ -205,7 +205,8 @@ export class Engine {
     const { dispatcher } = this;
     this.sent = new SentLedger(outbox, clock);
     const { sent } = this;
-    const shared = [crowd, dispatcher, gates, logins, journal, log, sent] as const;
+    const { unaccounted } = this.monitor;
+    const shared = [crowd, dispatcher, gates, logins, journal, log, sent, unaccounted] as const;
     this.outcomes = new Outcomes(clock, random, lateMarginMs, ...shared);
     const caps = { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 };
     const { tickets, outcomes, tally } = this;

@@ -6,6 +6,7 @@ import { Latency } from './latency';
 import { mentions, Rejections, type Invalid } from './rejections';
 import { closedCode, endOf } from './reports';
 import type { Item } from './item';
+import { Unaccounted } from './unaccounted';
 
 const mostErrors = 20;
 
@@ -27,6 +28,7 @@ export class Monitor {
   readonly latency = new Latency();
   readonly rejections = new Rejections();
   readonly history = new History();
+  readonly unaccounted = new Unaccounted();
   /** Entries that never were taken, because they were none. */
   invalid = 0;
   /** Since the last sample. */

@@ -1,6 +1,7 @@
 // What the service's answer means for the users of a post (promise 9, and the spec's table of refusals).
 
-import type { EntryVerdict, PostOutcome, TokenOutcome, Warning } from '../service/outcome';
+import type { EntryVerdict, PostOutcome, RequestCounts, TokenOutcome } from '../service/outcome';
+import { uncounted } from '../service/unaccounted';
 import { verdicts, type SentEntry } from '../service/verdicts';
 import { backoffMs } from './backoff';
 import type { Clock } from './clock';
@@ -14,6 +15,7 @@ import type { Post, Settled } from './post';
 import type { SentCounts, SentLedger } from './sent-counts';
 import type { Cell, Item } from './item';
 import { mostWarnings } from './tickets';
+import type { Unaccounted } from './unaccounted';
 import type { User } from './user';
 
 /** Settings that stand in the way are tried again slowly. */
@@ -21,6 +23,8 @@ const configurationRetryMs = 60_000;
 
 /** Without a warning. */
 const plainlyAccepted: EntryVerdict = { kind: 'accepted', warnings: [] };
+
+type Accepted = Extract<PostOutcome, { kind: 'accepted' }>;
 
 export class Outcomes {
   /** The block that was accepted last. */
@@ -37,8 +41,9 @@ export class Outcomes {
     private readonly gates: Gates,
     private readonly logins: Logins,
     private readonly journal: Journal,
-    private readonly log: (level: 'error', text: string) => void,
+    private readonly log: (level: 'warn' | 'error', text: string) => void,
     private readonly sent: SentLedger,
+    private readonly unaccounted: Unaccounted,
   ) {}
 
   /** A post settled at `atMs`. */
@@ -49,7 +54,7 @@ export class Outcomes {
       outcome.kind === 'passing' || outcome.kind === 'notSent',
     );
     for (const { user } of post.users) user.flight = null;
-    if (outcome.kind === 'accepted') this.accepted(post, outcome.warnings, atMs);
+    if (outcome.kind === 'accepted') this.accepted(post, outcome, atMs);
     else this.notAccepted(post, outcome, atMs);
     for (const { user } of post.users) {
       if (user.suspectsOver(atMs)) user.clearSuspects(atMs);
@@ -109,18 +114,39 @@ export class Outcomes {
 
   // ── Accepted ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private accepted(post: Post, warnings: readonly Warning[], nowMs: number): void {
+  private accepted(post: Post, { warnings, counts }: Accepted, nowMs: number): void {
     this.gates.accepted(post.sentMs);
     this.countRate(post.users.length, nowMs);
     const sent = this.sent.of(post.account, post.sentMs);
     const told = warnings.length === 0 ? null : verdicts(sentEntries(post.body), warnings);
+    const remark = this.remarkOf(post, counts, told, nowMs);
     for (let index = 0; index < post.users.length; index += 1) {
-      this.acceptedUser(post.users[index]!, told?.[index] ?? plainlyAccepted, post.sentMs, sent);
+      const verdict = told?.[index] ?? plainlyAccepted;
+      this.acceptedUser(post.users[index]!, verdict, remark, post.sentMs, sent);
     }
     for (const { user } of post.users) if (user.isolated) this.searchOn(user, nowMs);
   }
 
-  private acceptedUser(packed: PackedUser, verdict: EntryVerdict, sentMs: number, sent: SentCounts): void {
+  /** For the messages of a post that the service did not count in full. */
+  private remarkOf(
+    post: Post,
+    counts: RequestCounts,
+    told: readonly EntryVerdict[] | null,
+    nowMs: number,
+  ): string | null {
+    const blocks = post.users.map(({ cells }) => cells.length);
+    const missing = uncounted(counts, blocks, told);
+    const sent = { users: blocks.length, segments: blocks.reduce((sum, some) => sum + some, 0) };
+    return this.unaccounted.note(missing, sent, nowMs, this.log);
+  }
+
+  private acceptedUser(
+    packed: PackedUser,
+    verdict: EntryVerdict,
+    remark: string | null,
+    sentMs: number,
+    sent: SentCounts,
+  ): void {
     if (verdict.kind === 'again') {
       waitAgain(packed);
       return;
@@ -128,6 +154,8 @@ export class Outcomes {
     const { user, cells } = packed;
     if (verdict.kind !== 'rejected') sent.users += 1;
     user.failures = 0;
+    const told = verdict.kind === 'accepted' ? verdict.warnings : [];
+    const warnings = remark === null ? told : [...told, remark];
     user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
     for (let place = 0; place < cells.length; place += 1) {
       const cell = cells[place]!;
@@ -142,7 +170,7 @@ export class Outcomes {
         continue;
       }
       countBlock(sent, cell);
-      this.acceptedCell(user, cell, sentMs, verdict.kind === 'accepted' ? verdict.warnings : []);
+      this.acceptedCell(user, cell, sentMs, warnings);
     }
   }
 

@@ -19,6 +19,7 @@ export type {
   PostOutcome,
   ReadFailure,
   ReadOutcome,
+  RequestCounts,
   TokenOutcome,
   Warning,
 } from './outcome';

@@ -6,10 +6,17 @@ export interface Warning {
   readonly entity: unknown;
 }
 
+/** What an accepted post's reply counted in the request; null where it does not say. */
+export interface RequestCounts {
+  readonly users: number | null;
+  readonly segments: number | null;
+}
+
 /**
  * What one `POST /rt-segment` came to. `message` is safe to show: it never holds a token or a secret.
  *
- * - `accepted`: status OK and something in the request was valid.
+ * - `accepted`: status OK and something in the request was valid. With `counts` below what was sent, not all of it may
+ *   have been read.
  * - `rateLimited`: nothing was applied; wait `retryAfterMs` (the larger of doubled headers, else 1 s).
  * - `deadToken`: the token is not valid (any more); one new token, then once more.
  * - `loginRefused`: final until somebody changes the credentials or the account at the service.
@@ -19,7 +26,7 @@ export interface Warning {
  * - `bodyRefused`: something in this body; find which entry, deliver the rest.
  */
 export type PostOutcome =
-  | { readonly kind: 'accepted'; readonly warnings: readonly Warning[] }
+  | { readonly kind: 'accepted'; readonly warnings: readonly Warning[]; readonly counts: RequestCounts }
   | { readonly kind: 'rateLimited'; readonly retryAfterMs: number; readonly message: string }
   | { readonly kind: 'deadToken'; readonly message: string }
   | { readonly kind: 'loginRefused'; readonly code: LoginRefusal; readonly message: string }

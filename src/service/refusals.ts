@@ -1,5 +1,12 @@
 // What a reply of the service means: every row of the spec's table of refusals (section 3) as an outcome.
-import type { AuthOutcome, LoginRefusal, PostOutcome, ReadFailure, ReadOutcome } from './outcome';
+import type {
+  AuthOutcome,
+  LoginRefusal,
+  PostOutcome,
+  ReadFailure,
+  ReadOutcome,
+  RequestCounts,
+} from './outcome';
 import { quote, quoteCode, safeWords } from './quote';
 import { headerValues, retryAfterMs, type ReplyHeaders } from './retry-after';
 import { asObject, authReplySchema, parseJson, postReplySchema, unwrap, type Envelope } from './schemas';
@@ -17,7 +24,9 @@ export interface HttpReply {
 /** Code of a post whose reply was OK while nothing in the request was valid. */
 export const NOTHING_VALID = 'no_valid_rt_segment';
 
-const ACCEPTED: PostOutcome = { kind: 'accepted', warnings: [] };
+/** Code of a post whose reply was OK while no user was counted, without a warning. */
+const NOTHING_COUNTED = 'nothing_counted';
+
 /** Code of a refusal that says so by its `status` and by nothing else. */
 const STATUS_NOT_OK = 'status_not_ok';
 
@@ -75,8 +84,11 @@ function isSuccess(status: number, envelope: Envelope | null): envelope is Envel
 
 function readAcceptance(json: unknown, envelope: Envelope, secrets?: readonly string[]): PostOutcome {
   const { warnings } = envelope;
+  const counts = countsIn(envelope);
   if (warnings === undefined || warnings === null || (Array.isArray(warnings) && warnings.length === 0)) {
-    return ACCEPTED;
+    if (counts.users !== 0) return { kind: 'accepted', warnings: [], counts };
+    const message = 'The service said OK, but counted no user in the request, and gave no warning.';
+    return { kind: 'bodyRefused', code: NOTHING_COUNTED, message };
   }
   const read = postReplySchema.safeParse(json);
   // The status is OK, so what cannot be read is attached and not held against the entries.
@@ -84,10 +96,11 @@ function readAcceptance(json: unknown, envelope: Envelope, secrets?: readonly st
     return {
       kind: 'accepted',
       warnings: [{ message: quote(JSON.stringify(warnings), secrets), entity: warnings }],
+      counts,
     };
   const list = read.data.warnings;
   if (!list.some(({ message }) => NOTHING_VALID_WARNING.test(message.trim()))) {
-    return { kind: 'accepted', warnings: list };
+    return { kind: 'accepted', warnings: list, counts };
   }
   const reasons = new Set(
     list.map(({ message }) => message.trim()).filter((one) => !NOTHING_VALID_WARNING.test(one)),
@@ -101,6 +114,17 @@ function readAcceptance(json: unknown, envelope: Envelope, secrets?: readonly st
     code: NOTHING_VALID,
     message: `The service found nothing valid in the request${shown === '' ? '.' : `: ${shown}`}`,
   };
+}
+
+/** On a level of their own, or without it (spec section 3, "Replies"). */
+function countsIn(envelope: Envelope): RequestCounts {
+  const level = asObject(envelope.message) ?? envelope;
+  return { users: countOf(level.users_in_request), segments: countOf(level.segments_in_request) };
+}
+
+function countOf(value: unknown): number | null {
+  const count = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+  return Number.isSafeInteger(count) && (count as number) >= 0 ? (count as number) : null;
 }
 
 function readRefusal(reply: HttpReply, json: unknown, wallMs: number): ReadFailure {

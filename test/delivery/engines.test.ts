@@ -36,7 +36,7 @@ class Setup {
   readonly log: string[] = [];
   readonly opened: (SqliteOutbox | MemoryOutbox)[] = [];
   authOutcome: AuthOutcome | null = null;
-  postOutcome: PostOutcome = { kind: 'accepted', warnings: [] };
+  postOutcome: PostOutcome = { kind: 'accepted', warnings: [], counts: { users: null, segments: null } };
 
   constructor(readonly folder: string) {}
 
@@ -544,7 +544,7 @@ describe('the engines of a process', () => {
     submit(lease, 'a', '1');
     await clock.advance(60_000);
     assert.deepEqual(setup.log, ['warn: Nobody is there. Everything stays queued and is tried again.']);
-    setup.postOutcome = { kind: 'accepted', warnings: [] };
+    setup.postOutcome = { kind: 'accepted', warnings: [], counts: { users: null, segments: null } };
     await clock.advance(120_000);
     assert.deepEqual(setup.log.slice(1), ['info: The service takes entries again.']);
     assert.deepEqual(setup.sent, ['1']);

@@ -44,6 +44,7 @@ const logFiles = [
   'delivery/shared-mail.ts',
   'delivery/shared-queue.ts',
   'delivery/trouble-log.ts',
+  'delivery/unaccounted.ts',
   'delivery/untaken.ts',
   'delivery/young.ts',
 ];

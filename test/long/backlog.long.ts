@@ -59,7 +59,9 @@ describe(`a backlog of ${entries} entries on disk`, function () {
           arrived[parseInt(id.slice(0, 8), 16) - 1]! += 1;
           posted += 1;
         }
-        return new Promise((resolve) => setImmediate(resolve, { kind: 'accepted', warnings: [] }));
+        return new Promise((resolve) =>
+          setImmediate(resolve, { kind: 'accepted', warnings: [], counts: { users: null, segments: null } }),
+        );
       },
       networkFloorMs: () => 0,
     });

@@ -61,6 +61,18 @@ describe('the runtime of the tab Audience', () => {
     assert.deepEqual(kept.find(({ code }) => code === 'SYNTAX')!.entry, entry(3));
   });
 
+  it('counts what the service said OK to without counting it', async () => {
+    await start();
+    await flow.send({ payload: entry(1) });
+    assert.deepEqual(shown().unaccounted, { users: 0, segments: 0 });
+    const { monitor } = list().find(({ origin }) => origin === sandbox.url)!.engine;
+    monitor.unaccounted.note({ users: 2, segments: 3 }, { users: 5, segments: 9 }, 0, () => undefined);
+    assert.deepEqual(shown().unaccounted, { users: 2, segments: 3 });
+    const text = prometheusText([shown()], list());
+    assert.match(text, /^instant_audience_unaccounted_total\{[^}]*of="users"\} 2$/m);
+    assert.match(text, /^instant_audience_unaccounted_total\{[^}]*of="segments"\} 3$/m);
+  });
+
   it('tells that the oldest entry is late past the time that the account allows', async () => {
     await start();
     await flow.send({ control: 'pause' });

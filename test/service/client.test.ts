@@ -73,7 +73,8 @@ describe('the service client', () => {
         response.setHeader('content-type', 'text/html');
         response.end(OK);
       });
-      assert.deepEqual(await client.post(BODY, TOKEN), { kind: 'accepted', warnings: [] });
+      const outcome = await client.post(BODY, TOKEN);
+      assert.deepEqual(outcome, { kind: 'accepted', warnings: [], counts: { users: 1, segments: 2 } });
       const [post] = seen;
       assert.deepEqual([post?.method, post?.url, post?.body], ['POST', '/rt-segment', BODY]);
       assert.equal(post?.headers.authorization, TOKEN);
@@ -152,6 +153,7 @@ describe('the service client', () => {
       assert.deepEqual(await client.post(BODY, TOKEN), {
         kind: 'accepted',
         warnings: [{ message: 'Odd ü', entity: null }],
+        counts: { users: null, segments: null },
       });
     });
 

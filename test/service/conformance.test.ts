@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { normaliseReply } from '../../src/service/normalise';
 import { readAuthReply, readPostReply } from '../../src/service/refusals';
+import { uncounted } from '../../src/service/unaccounted';
 import { parseUsage } from '../../src/service/usage';
 import { verdicts, type SentEntry } from '../../src/service/verdicts';
 
@@ -35,7 +36,11 @@ describe('the documented cases, read by the client', () => {
 
   for (const id of ['01', '02', '03']) {
     it(`${id}: the post is accepted without warnings, for every entry`, () => {
-      assert.deepEqual(readPostReply(http(replyOf(id))), { kind: 'accepted', warnings: [] });
+      assert.deepEqual(readPostReply(http(replyOf(id))), {
+        kind: 'accepted',
+        warnings: [],
+        counts: { users: 1, segments: 2 },
+      });
       assert.deepEqual(verdicts(sentOf(id), []), [{ kind: 'accepted', warnings: [] }]);
     });
 
@@ -59,7 +64,11 @@ describe('the documented cases, read by the client', () => {
     const outcome = readPostReply(http(reply));
     assert.ok(outcome.kind === 'accepted');
     assert.deepEqual(outcome.warnings, reply.response.warnings);
-    const kinds = verdicts(sent, outcome.warnings).map(({ kind }) => kind);
+    assert.deepEqual(outcome.counts, { users: 1000, segments: 2000 });
+    const blocks = sent.map(({ seg_block }) => seg_block.length);
+    const told = verdicts(sent, outcome.warnings);
+    assert.deepEqual(uncounted(outcome.counts, blocks, told), { users: 0, segments: 0 });
+    const kinds = told.map(({ kind }) => kind);
     assert.deepEqual(kinds.slice(1000), ['again', 'again']);
     assert.ok(kinds.slice(0, 1000).every((kind) => kind === 'accepted'));
   });

@@ -11,6 +11,9 @@ const reply = (status: number, body: unknown = '', headers: HttpReply['headers']
 });
 const refused = (errorId: string, error = 'because') => ({ response: { error_id: errorId, error } });
 const notOk = (more: object = {}) => ({ response: { status: 'error', error: 'because', ...more } });
+const counted = (users: unknown, segments: unknown, warnings?: string[]) => ({
+  response: { status: 'OK', message: { users_in_request: users, segments_in_request: segments }, warnings },
+});
 const html = '<html><head><title>Bad</title></head><body>nginx</body></html>';
 const sentence =
   'Rate limit exceeded. You have exceeded your request limit of 100 writes per 1 seconds to rt-segment, please wait';
@@ -111,6 +114,15 @@ const rows: readonly (readonly [name: string, reply: HttpReply, gist: string])[]
   ['OK', reply(200, { response: { status: 'OK' } }), 'accepted'],
   ['OK with unknown fields', reply(200, { status: 'OK', later: { a: [1] } }), 'accepted'],
   ['OK with warnings null', reply(200, { status: 'OK', warnings: null }), 'accepted'],
+  ['OK that counted no user', reply(200, counted(0, 0)), 'bodyRefused nothing_counted'],
+  [
+    'the same without a level and an envelope',
+    reply(200, { status: 'OK', users_in_request: 0 }),
+    'bodyRefused nothing_counted',
+  ],
+  ['OK that counted no user, with a warning', reply(200, counted(0, 0, ['Odd'])), 'accepted'],
+  ['OK that counted users but no segment', reply(200, counted(1, 0)), 'accepted'],
+  ['OK that counted nonsense', reply(200, counted('none', -1)), 'accepted'],
   ['OK after a byte order mark', reply(200, '\ufeff{"status":"OK"}'), 'accepted'],
 ];
 
@@ -137,8 +149,23 @@ describe('reading the reply of a post', () => {
         { message: 'B', entity: undefined },
         { message: 'A warning without a message: {"text":"C"}', entity: { text: 'C' } },
       ],
+      counts: { users: null, segments: null },
     });
     assert.equal(gist(readPostReply(reply(200, { status: 'OK', warnings: 'later' }))), 'accepted');
+  });
+
+  it('tells what was counted, on whatever level, and what was not', () => {
+    const counts = (body: object) => {
+      const outcome = readPostReply(reply(200, body));
+      return outcome.kind === 'accepted' ? outcome.counts : null;
+    };
+    assert.deepEqual(counts(counted(3, 5)), { users: 3, segments: 5 });
+    assert.deepEqual(counts(counted('3', '5').response), { users: 3, segments: 5 });
+    const flat = { status: 'OK', users_in_request: 1, segments_in_request: 2 };
+    assert.deepEqual(counts(flat), { users: 1, segments: 2 });
+    assert.deepEqual(counts({ response: flat }), { users: 1, segments: 2 });
+    for (const odd of ['', 'x', -1, 1.5, 1e300, null, {}, [1], true])
+      assert.deepEqual(counts(counted(odd, odd)), { users: null, segments: null }, JSON.stringify(odd));
   });
 
   it('quotes the service briefly, on one line, and without tokens', () => {

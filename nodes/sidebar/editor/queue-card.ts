@@ -23,6 +23,7 @@ const figures = [
   'expired',
   'rejected',
   'invalid',
+  'unaccounted',
 ] as const;
 type Figure = (typeof figures)[number];
 
@@ -263,5 +264,9 @@ function figuresOf(queue: ShownQueue): Record<Figure, string> {
     expired: number(queue.expired),
     rejected: number(queue.rejected),
     invalid: number(queue.invalid),
+    unaccounted: word('figure.unaccountedOf', {
+      users: number(queue.unaccounted.users),
+      segments: number(queue.unaccounted.segments),
+    }),
   };
 }

@@ -1,7 +1,7 @@
 // A service that misbehaves on purpose, on the tests' clock. It records what it did and when, and holds the state
 // that a real one would hold.
 import type { Clock } from '../../../src/delivery/clock';
-import type { AuthOutcome, PostOutcome, Warning } from '../../../src/service/outcome';
+import type { AuthOutcome, PostOutcome, RequestCounts, Warning } from '../../../src/service/outcome';
 
 /** What happens to one post. */
 export type Fate =
@@ -89,6 +89,8 @@ export interface ServiceOptions {
   readonly poison?: ((user: string, block: Block) => boolean) | undefined;
   /** Warnings with which a body is accepted. */
   readonly warn?: ((entries: readonly SentEntry[]) => readonly Warning[]) | undefined;
+  /** What it counts in a request; else everything. Entries for which it counts no user are not applied. */
+  readonly counts?: ((entries: readonly SentEntry[]) => RequestCounts) | undefined;
   /** Codes that are really segments by id: `code → id`. */
   readonly aliases?: Readonly<Record<string, number>> | undefined;
   /** Whether the platform's own ids that look like device ids are compared without case (nobody says so). */
@@ -274,11 +276,19 @@ export class FakeService {
       entry.seg_block.some((block) => this.options.poison?.(entry.user_id, block)),
     );
     if (bad || this.refusesAll) return { kind: 'bodyRefused', code: 'SYNTAX', message: 'SYNTAX' };
+    const counts = this.options.counts?.(entries) ?? {
+      users: entries.length,
+      segments: entries.reduce((sum, { seg_block: blocks }) => sum + blocks.length, 0),
+    };
+    const warnings = this.options.warn?.(entries) ?? [];
+    // As the client reads such a reply.
+    if (counts.users === 0 && warnings.length === 0)
+      return { kind: 'bodyRefused', code: 'nothing_counted', message: 'nothing counted' };
     request.applied = true;
     for (const entry of entries) {
       for (const block of entry.seg_block) this.apply(entry, block, request.sentMs);
     }
-    return { kind: 'accepted', warnings: this.options.warn?.(entries) ?? [] };
+    return { kind: 'accepted', warnings, counts };
   }
 
   private apply(entry: SentEntry, block: Block, sentMs: number): void {

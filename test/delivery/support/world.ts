@@ -7,7 +7,7 @@ import type { Dismissed } from '../../../src/delivery/dismissals';
 import type { TicketEnd } from '../../../src/delivery/tickets';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import type { Outbox } from '../../../src/outbox/outbox';
-import type { AuthOutcome, PostOutcome, Warning } from '../../../src/service/outcome';
+import type { AuthOutcome, PostOutcome, RequestCounts, Warning } from '../../../src/service/outcome';
 import { LoginCount } from '../../../src/service/login-count';
 import { TokenKeeper } from '../../../src/service/tokens';
 import { FakeClock, ProcessClock } from './fake-clock';
@@ -47,6 +47,7 @@ export interface WorldOptions {
   readonly aliases?: Readonly<Record<string, number>>;
   readonly poison?: (user: string, block: Block) => boolean;
   readonly warn?: (entries: readonly SentEntry[]) => readonly Warning[];
+  readonly counts?: (entries: readonly SentEntry[]) => RequestCounts;
   readonly foldsPlatformIds?: boolean;
   readonly queueMaxEntries?: number;
   readonly queueMaxBytes?: number;
@@ -143,6 +144,7 @@ export class World {
       late: options.late,
       poison: options.poison,
       warn: options.warn,
+      counts: options.counts,
       aliases: options.aliases,
       foldsPlatformIds: options.foldsPlatformIds,
       keepEntries: options.keepEntries,
