@@ -17,6 +17,8 @@ interface OutProperties {
   inputType: string;
   completeOn: string;
   youngSegments: string;
+  lateAdds: string;
+  allowUnknownFields: boolean;
   dryRun: boolean;
 }
 
@@ -43,10 +45,20 @@ function validYoungSegments(this: OutNode, value: unknown, _options: unknown): t
   return known ? true : this._('invalid.youngSegments_unknown');
 }
 
+function validLateAdds(this: OutNode, value: unknown, _options: unknown): true | string {
+  const known = value === undefined || (typeof value === 'string' && Object.hasOwn(lateHints, value));
+  return known ? true : this._('invalid.lateAdds_unknown');
+}
+
 const youngHints: Record<string, string> = {
   ignore: 'youngSegments.ignoreHint',
   warn: 'youngSegments.warnHint',
   hold: 'youngSegments.holdHint',
+};
+
+const lateHints: Record<string, string> = {
+  shorten: 'lateAdds.shortenHint',
+  asIs: 'lateAdds.asIsHint',
 };
 
 function completeOnHint(chosen: unknown, account: SavedAccount | null): string {
@@ -62,6 +74,7 @@ function prepareForm(node: OutNode): void {
   useStyle();
   keepSelectable($('#node-input-completeOn'), node.completeOn, (text) => text);
   keepSelectable($('#node-input-youngSegments'), node.youngSegments, (text) => text);
+  keepSelectable($('#node-input-lateAdds'), node.lateAdds, (text) => text);
   input.typedInput({ default: 'msg', types: ['msg'], typeField: '#node-input-inputType' });
   const label = node._('label.input');
   completeTypedInput(input, label, node._('label.typeOf', { field: label }));
@@ -82,15 +95,18 @@ function showHints(node: OutNode, account: JQuery): void {
     $('#instant-audience-complete-hint').text(node._(hint));
   };
   completeOn.on('change', show);
-  const young = $('#node-input-youngSegments');
-  const showYoung = (): void => {
-    const hint = youngHints[String(young.val())] ?? 'completeOn.otherHint';
-    $('#instant-audience-young-hint').text(node._(hint));
-  };
-  young.on('change', showYoung);
-  showYoung();
+  showHintOf(node, 'youngSegments', youngHints, $('#instant-audience-young-hint'));
+  showHintOf(node, 'lateAdds', lateHints, $('#instant-audience-late-hint'));
   // The list of accounts is replaced after another one was added, which fires `change` too.
   account.on('change', show);
+  show();
+}
+
+/** Below a choice, what the chosen value means. */
+function showHintOf(node: OutNode, property: string, hints: Record<string, string>, place: JQuery): void {
+  const choice = $(`#node-input-${property}`);
+  const show = (): void => void place.text(node._(hints[String(choice.val())] ?? 'completeOn.otherHint'));
+  choice.on('change', show);
   show();
 }
 
@@ -109,6 +125,8 @@ RED.nodes.registerType<OutProperties>('xandr-instant-audience-out', {
     inputType: { value: 'msg' },
     completeOn: { value: 'accepted', validate: validCompleteOn },
     youngSegments: { value: 'warn', validate: validYoungSegments },
+    lateAdds: { value: 'shorten', validate: validLateAdds },
+    allowUnknownFields: { value: false },
     dryRun: { value: false },
   },
   outputLabels: function (index) {

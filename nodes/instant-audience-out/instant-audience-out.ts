@@ -1,7 +1,7 @@
 // The out node's runtime: hands a message's entries to the account's engine, and ends each message once.
 
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { checkEntry } from '../../src/audience/check';
+import { checkEntry, maxIssues, type CheckOptions } from '../../src/audience/check';
 import type { CheckedEntry } from '../../src/audience/entry';
 import { readErasedUser } from '../../src/audience/erased-user';
 import { shorten, shortenThrown } from '../../src/audience/issues';
@@ -37,6 +37,8 @@ interface OutDef extends NodeDef {
   inputType?: unknown;
   completeOn?: unknown;
   youngSegments?: unknown;
+  lateAdds?: unknown;
+  allowUnknownFields?: unknown;
   dryRun?: unknown;
 }
 
@@ -55,6 +57,7 @@ class OutNode {
   /** What the entries are read from, as a flow author writes it. */
   private readonly path: string;
   private readonly dryRun: boolean;
+  private readonly checkOptions: CheckOptions;
   private readonly inOrder = new InOrder();
   private readonly status: StatusLine;
   private readonly reporter: Reporter;
@@ -82,7 +85,11 @@ class OutNode {
     const type = typeof inputType === 'string' ? inputType : 'msg';
     this.path = `${type}.${property}`;
     this.read = this.compileInput(property, type);
-    this.dryRun = config.dryRun === true || config.dryRun === 'true';
+    this.dryRun = isTicked(config.dryRun);
+    this.checkOptions = {
+      allowUnknownFields: isTicked(config.allowUnknownFields),
+      ages: config.lateAdds !== 'asIs',
+    };
     this.account = this.findAccount(account);
     this.source = { node: node.id, account: this.account?.id ?? '' };
     this.status = new StatusLine(RED, node, this.dryRun, () => this.segmentRemark());
@@ -312,7 +319,8 @@ class OutNode {
     const rejected: Rejection[] = [];
     // By index, since a hole in an array is a mistake too, and not nothing.
     for (let index = 0; index < entries.length; index += 1) {
-      const checked = checkEntry(entries[index], rejected.length < mostFullyTold ? {} : { mostIssues: 1 });
+      const mostIssues = rejected.length < mostFullyTold ? maxIssues : 1;
+      const checked = checkEntry(entries[index], { ...this.checkOptions, mostIssues });
       if (checked.ok) {
         valid.push(checked.entry);
         indexes.push(index);
@@ -339,6 +347,11 @@ class OutNode {
       onEnd: (end) => this.guarded(delivery.done, () => this.reporter.ended(delivery, end, engine.durable)),
     });
   }
+}
+
+/** As a variable of the environment it is text. */
+function isTicked(flag: unknown): boolean {
+  return flag === true || flag === 'true';
 }
 
 async function boxed(later: Later): Promise<{ value: unknown }> {

@@ -128,6 +128,8 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
       inputType: 'msg',
       completeOn: 'accepted',
       youngSegments: 'warn',
+      lateAdds: 'shorten',
+      allowUnknownFields: false,
       dryRun: false,
     }),
     withoutBlanks('account', 'input', 'inputType', 'completeOn', 'youngSegments', 'dryRun'),

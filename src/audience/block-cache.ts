@@ -16,13 +16,19 @@ const maxPerSegment = 8;
 /** Known blocks by segment; bounded by starting over, so that a stream of ever new segments costs no memory. */
 const knownBlocks = new Map<number | string, Known[]>();
 
-/** The block of a segment, by id or by code and member. Blocks are shared between entries: never change one. */
+/**
+ * The block of a segment, by id or by code and member. Blocks are shared between entries: never change one.
+ *
+ * @param unknown further fields as JSON, each with the comma before it
+ */
 export function blockOf(
   segment: number | string,
   member: number | null,
   value: number | null,
   expiration: number | null,
+  unknown = '',
 ): Block {
+  if (unknown !== '') return makeBlock(segment, member, value, expiration, unknown);
   const known = knownBlocks.get(segment);
   if (known !== undefined) {
     for (const each of known) {
@@ -30,7 +36,7 @@ export function blockOf(
         return each.block;
     }
   }
-  const block = makeBlock(segment, member, value, expiration);
+  const block = makeBlock(segment, member, value, expiration, '');
   remember(segment, { member, value, block }, known);
   return block;
 }
@@ -50,15 +56,17 @@ function makeBlock(
   member: number | null,
   value: number | null,
   expiration: number | null,
+  unknown: string,
 ): Block {
-  const valuePart = value === null ? '' : `,"value":${value}`;
+  const rest = (value === null ? '' : `,"value":${value}`) + unknown;
   if (typeof segment === 'number') {
-    const head = `{"seg_id":${segment}${valuePart}`;
+    const head = `{"seg_id":${segment}${rest}`;
+    const headBytes = unknown === '' ? head.length : utf8Bytes(head);
     const text = blockText(head, expiration);
-    return { key: `i${segment}`, kind: 'id', head, headBytes: head.length, expiration, text };
+    return { key: `i${segment}`, kind: 'id', head, headBytes, expiration, text };
   }
-  const head = `{"seg_code":${JSON.stringify(segment)},"member_id":${member}${valuePart}`;
-  const headBytes = isPlain(segment) ? head.length : utf8Bytes(head);
+  const head = `{"seg_code":${JSON.stringify(segment)},"member_id":${member}${rest}`;
+  const headBytes = isPlain(segment) && unknown === '' ? head.length : utf8Bytes(head);
   const text = blockText(head, expiration);
   return { key: `c${member}:${segment.toLowerCase()}`, kind: 'code', head, headBytes, expiration, text };
 }

@@ -12,10 +12,11 @@ import { userKeyOf } from './keys';
 
 /** Blocks in one entry. The engine spreads more than 100 over requests; this only bounds one entry's memory. */
 export const maxBlocks = 10_000;
-/** The largest `value` and `expiration`: the service's int. */
+/** The service's int: of `seg_id`, `member_id`, `value` and `expiration`. */
 export const maxInt = 2_147_483_647;
 /** A longer text is no number and no keyword, whatever it holds. */
 export const maxWordChars = 64;
+const minInt = -2_147_483_648;
 /** An entry with ten thousand bad blocks is told about the first of them. */
 export const maxIssues = 20;
 
@@ -24,6 +25,10 @@ export interface CheckOptions {
   readonly allowCustomDomain?: boolean;
   /** The check ends with so many issues; `maxIssues` unless said. */
   readonly mostIssues?: number;
+  /** Lets fields that this version does not know pass to the service, as they are. */
+  readonly allowUnknownFields?: boolean;
+  /** False sends expirations as they came, however late; true unless said. */
+  readonly ages?: boolean;
 }
 
 export type CheckResult =
@@ -63,7 +68,7 @@ class Findings {
 export function checkEntry(input: unknown, options: CheckOptions = {}): CheckResult {
   const findings = new Findings(options.mostIssues ?? maxIssues);
   try {
-    const entry = readEntry(input, options.allowCustomDomain === true, findings);
+    const entry = readEntry(input, options, findings);
     return entry === null ? { ok: false, issues: findings.issues } : { ok: true, entry };
   } catch (error) {
     findings.add('unreadable', '', { reason: shorten(shortenThrown(error)) });
@@ -74,12 +79,14 @@ export function checkEntry(input: unknown, options: CheckOptions = {}): CheckRes
 const entryKeys = ['user_id', 'domain', 'seg_block', 'event_time', 'custom_domain'];
 const blockKeys = ['seg_id', 'seg_code', 'member_id', 'value', 'expiration'];
 
-function readEntry(input: unknown, allowCustom: boolean, findings: Findings): CheckedEntry | null {
+function readEntry(input: unknown, options: CheckOptions, findings: Findings): CheckedEntry | null {
   if (!isObject(input)) {
     findings.add('not_an_entry', '', { got: shorten(input) });
     return null;
   }
   let rawId: unknown, rawDomain: unknown, rawBlocks: unknown, rawTime: unknown, rawCustom: unknown;
+  const allowUnknown = options.allowUnknownFields === true;
+  let unknown = '';
   // Not Object.keys: a list of them for each entry is garbage worth avoiding.
   for (const key in input) {
     const value = input[key];
@@ -89,14 +96,15 @@ function readEntry(input: unknown, allowCustom: boolean, findings: Findings): Ch
     else if (key === 'seg_block') rawBlocks = value;
     else if (key === 'event_time') rawTime = value;
     else if (key === 'custom_domain') rawCustom = value;
+    else if (allowUnknown) unknown += fieldText(key, value);
     else unknownKey(key, '', entryKeys, findings);
     if (findings.full) return null;
   }
-  const custom = readFlag(rawCustom, findings) || allowCustom;
-  const user = readUser(rawId, rawDomain, custom, findings);
+  const custom = readFlag(rawCustom, findings) || options.allowCustomDomain === true;
+  const user = readUser(rawId, rawDomain, custom, unknown, findings);
   const eventTime = readEventTime(rawTime);
   if (isProblem(eventTime)) findings.addProblem(eventTime, 'event_time');
-  const blocks = readBlocks(rawBlocks, findings);
+  const blocks = readBlocks(rawBlocks, allowUnknown, findings);
   if (user === null || blocks === null || findings.count > 0) return null;
   const { userKey, spelling, userHead, userHeadBytes } = user;
   const removes = blocks.some(isRemoval);
@@ -109,12 +117,20 @@ function readEntry(input: unknown, allowCustom: boolean, findings: Findings): Ch
     blocks,
     removes,
     eventTimeMs: eventTime as number | null,
+    ages: options.ages !== false,
   };
 }
 
 type User = Pick<CheckedEntry, 'userKey' | 'spelling' | 'userHead' | 'userHeadBytes'>;
 
-function readUser(rawId: unknown, rawDomain: unknown, allowCustom: boolean, findings: Findings): User | null {
+/** `unknown`: fields to be sent with the user, as `fieldText` writes them. */
+function readUser(
+  rawId: unknown,
+  rawDomain: unknown,
+  allowCustom: boolean,
+  unknown: string,
+  findings: Findings,
+): User | null {
   const domain = readDomain(rawDomain, allowCustom);
   const id = readUserId(rawId);
   if (isProblem(domain)) findings.addProblem(domain, 'domain');
@@ -127,18 +143,27 @@ function readUser(rawId: unknown, rawDomain: unknown, allowCustom: boolean, find
   }
   const { userKey, spelling } = userKeyOf(domain, id);
   const plain = isPlain(id);
-  const userHead = (plain ? `{"user_id":"${id}"` : `{"user_id":${JSON.stringify(id)}`) + afterId(domain);
-  const ascii = plain && (domain === null || isPlain(domain));
+  const userHead =
+    (plain ? `{"user_id":"${id}"` : `{"user_id":${JSON.stringify(id)}`) + afterId(domain, unknown);
+  const ascii = plain && (domain === null || isPlain(domain)) && unknown === '';
   return {
     userKey,
-    spelling,
+    // Nobody knows what such a field does to the blocks beside it: only entries with the same ones share a request.
+    spelling: unknown === '' ? spelling : spelling + unknown,
     userHead,
     userHeadBytes: ascii ? userHead.length : utf8Bytes(userHead),
   };
 }
 
-function afterId(domain: string | null): string {
-  return domain === null ? ',"seg_block":[' : `,"domain":${JSON.stringify(domain)},"seg_block":[`;
+function afterId(domain: string | null, unknown: string): string {
+  const known = domain === null ? '' : `,"domain":${JSON.stringify(domain)}`;
+  return `${known}${unknown},"seg_block":[`;
+}
+
+/** A field as it is sent, with the comma before it; '' for what JSON cannot hold, such as a function. */
+function fieldText(key: string, value: unknown): string {
+  const text = JSON.stringify(value) as string | undefined;
+  return text === undefined ? '' : `,${JSON.stringify(key)}:${text}`;
 }
 
 function readFlag(raw: unknown, findings: Findings): boolean {
@@ -147,32 +172,33 @@ function readFlag(raw: unknown, findings: Findings): boolean {
   return raw === true;
 }
 
-function readBlocks(raw: unknown, findings: Findings): Block[] | null {
+function readBlocks(raw: unknown, allowUnknown: boolean, findings: Findings): Block[] | null {
   if (raw === undefined || raw === null) findings.add('seg_block_missing', 'seg_block');
   else if (!Array.isArray(raw)) findings.add('seg_block_type', 'seg_block', { got: shorten(raw) });
   else if (raw.length === 0) findings.add('seg_block_empty', 'seg_block');
   else if (raw.length > maxBlocks)
     findings.add('seg_block_too_long', 'seg_block', { got: raw.length, max: maxBlocks });
-  else return readEachBlock(raw, findings);
+  else return readEachBlock(raw, allowUnknown, findings);
   return null;
 }
 
-function readEachBlock(raw: readonly unknown[], findings: Findings): Block[] {
+function readEachBlock(raw: readonly unknown[], allowUnknown: boolean, findings: Findings): Block[] {
   const blocks: Block[] = [];
   for (let index = 0; index < raw.length && !findings.full; index++) {
-    const block = readBlock(raw[index], index, findings);
+    const block = readBlock(raw[index], index, allowUnknown, findings);
     if (block !== null) blocks.push(block);
   }
   return blocks;
 }
 
-function readBlock(input: unknown, index: number, findings: Findings): Block | null {
+function readBlock(input: unknown, index: number, allowUnknown: boolean, findings: Findings): Block | null {
   if (!isObject(input)) {
     findings.add('block_type', blockPath(index), { got: shorten(input) });
     return null;
   }
   const before = findings.count;
   let rawId: unknown, rawCode: unknown, rawMember: unknown, rawValue: unknown, rawExpiration: unknown;
+  let unknown = '';
   for (const key in input) {
     const value = input[key];
     if (value === undefined || !Object.hasOwn(input, key)) continue;
@@ -181,13 +207,14 @@ function readBlock(input: unknown, index: number, findings: Findings): Block | n
     else if (key === 'member_id') rawMember = value;
     else if (key === 'value') rawValue = value;
     else if (key === 'expiration') rawExpiration = value;
+    else if (allowUnknown) unknown += fieldText(key, value);
     else unknownKey(key, `${blockPath(index)}.`, blockKeys, findings);
     if (findings.full) return null;
   }
-  const id = readWhole(rawId, 1, Number.MAX_SAFE_INTEGER, index, 'seg_id', findings);
+  const id = readWhole(rawId, 1, maxInt, index, 'seg_id', findings);
   const code = readCode(rawCode, index, findings);
-  const member = readWhole(rawMember, 1, Number.MAX_SAFE_INTEGER, index, 'member_id', findings);
-  const value = readWhole(rawValue, 0, maxInt, index, 'value', findings);
+  const member = readWhole(rawMember, 1, maxInt, index, 'member_id', findings);
+  const value = readWhole(rawValue, minInt, maxInt, index, 'value', findings);
   const expiration = readWhole(rawExpiration, -1, maxInt, index, 'expiration', findings);
   if (findings.count > before) return null;
   const problem = identityProblem(id, code, member);
@@ -195,15 +222,15 @@ function readBlock(input: unknown, index: number, findings: Findings): Block | n
     findings.add(problem, blockPath(index));
     return null;
   }
-  return blockOf((id ?? code)!, member, value, expiration);
+  // Beside an id the owner says nothing more.
+  return id === null
+    ? blockOf(code!, member, value, expiration, unknown)
+    : blockOf(id, null, value, expiration, unknown);
 }
 
-/** A segment is named by its id alone, or by its code together with the member that owns it. */
+/** A segment is named by its id, or by its code together with the member that owns it. */
 function identityProblem(id: number | null, code: string | null, member: number | null): IssueCode | null {
-  if (id !== null) {
-    if (code !== null) return 'segment_twice';
-    return member === null ? null : 'seg_id_with_member_id';
-  }
+  if (id !== null) return code === null ? null : 'segment_twice';
   if (code !== null) return member === null ? 'member_id_missing' : null;
   return member === null ? 'segment_missing' : 'seg_code_missing';
 }

@@ -4,8 +4,9 @@
 export interface SegBlock {
   seg_id?: number;
   seg_code?: string;
+  /** The owner; beside `seg_id` it says nothing more and is not sent. */
   member_id?: number;
-  /** 0 … 2147483647. */
+  /** -2147483648 … 2147483647. */
   value?: number;
   /** Minutes; 0 never expires, -1 removes, absent is the member's default. */
   expiration?: number;
@@ -59,4 +60,6 @@ export interface CheckedEntry {
   readonly removes: boolean;
   /** Epoch ms of the event, or null for "when it was taken". */
   readonly eventTimeMs: number | null;
+  /** Whether the expirations of its adds become shorter from the event on; else they are sent as they came. */
+  readonly ages: boolean;
 }

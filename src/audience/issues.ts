@@ -17,7 +17,8 @@ export type Problem = Omit<Issue, 'path'>;
 export const entrySentences = {
   not_an_entry: 'This is __got__; expected an object with user_id and seg_block',
   unreadable: 'This could not be read: __reason__',
-  unknown_key: '__path__ is no key of the service and would be ignored; leave it out (known here: __known__)',
+  unknown_key:
+    '__path__ is no field that this version knows (known here: __known__); leave it out, or tick Unknown fields in the instant audience out node',
   misspelt_key: '__path__ is no key of the service and would be ignored; did you mean __meant__?',
   text_type: '__path__ is __got__; pass a string',
   text_empty: '__path__ is an empty string; give it a value or leave it out',
@@ -62,8 +63,6 @@ export const entrySentences = {
   block_type: '__path__ is __got__; expected an object with seg_id, or with seg_code and member_id',
   segment_missing: '__path__ names no segment; pass seg_id, or seg_code with member_id',
   segment_twice: '__path__ has both seg_id and seg_code; name the segment by one of them',
-  seg_id_with_member_id:
-    '__path__ has both seg_id and member_id; leave member_id out, it belongs to seg_code',
   member_id_missing:
     '__path__ has seg_code without member_id; pass the id of the member that owns the segment',
   seg_code_missing: '__path__ has member_id without seg_code; pass the segment’s code, or seg_id alone',

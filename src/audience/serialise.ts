@@ -6,10 +6,10 @@ import { sentence } from './issues';
 /** What closes a user after its blocks. */
 const userTail = ']}';
 
-/**
- * The entry as JSON in the service's own form, expirations as given. The time of the event is not in it: the
- * outbox keeps that beside the body.
- */
+/** Before the body of an entry that does not age. */
+const asItCame = 'as it came ';
+
+/** The entry as JSON in the service's own form, expirations as given. */
 export function entryBody(entry: CheckedEntry): string {
   let body = entry.userHead;
   for (let index = 0; index < entry.blocks.length; index++) {
@@ -19,26 +19,33 @@ export function entryBody(entry: CheckedEntry): string {
   return body + userTail;
 }
 
-/** Length of `entryBody`, in characters, without building it. */
+/** The body as the outbox keeps it. The time of the event is not in it: that is kept beside it. */
+export function queuedBody(entry: CheckedEntry): string {
+  return entry.ages ? entryBody(entry) : asItCame + entryBody(entry);
+}
+
+/** Length of `queuedBody`, in characters, without building it. */
 export function bodyChars(entry: CheckedEntry): number {
   let chars = entry.userHead.length + userTail.length + entry.blocks.length - 1;
+  if (!entry.ages) chars += asItCame.length;
   for (const { text } of entry.blocks) chars += text.length;
   return chars;
 }
 
 /**
- * Reads back what `entryBody` wrote; equal to the original but for `eventTimeMs`, which is null. Throws an Error
+ * Reads back what `queuedBody` wrote; equal to the original but for `eventTimeMs`, which is null. Throws an Error
  * that says what is wrong when the text is not such a body (a damaged or foreign outbox).
  */
 export function parseBody(body: string): CheckedEntry {
+  const ages = !body.startsWith(asItCame);
   let input: unknown;
   try {
-    input = JSON.parse(body);
+    input = JSON.parse(ages ? body : body.slice(asItCame.length));
   } catch {
     throw new Error('A queued entry is damaged: it is not JSON any more');
   }
-  // Whether a custom domain was meant had been decided when the entry was taken.
-  const result = checkEntry(input, { allowCustomDomain: true });
+  // Whether a custom domain and unknown fields were meant had been decided when the entry was taken.
+  const result = checkEntry(input, { allowCustomDomain: true, allowUnknownFields: true, ages });
   if (!result.ok) throw new Error(`A queued entry is damaged: ${result.issues.map(sentence).join('; ')}`);
   return result.entry;
 }

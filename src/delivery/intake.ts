@@ -2,7 +2,7 @@
 
 import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
-import { entryBody, parseBody } from '../audience/serialise';
+import { parseBody, queuedBody } from '../audience/serialise';
 import type { NewRow, Opened, Row, Source } from '../outbox/outbox';
 import type { Clock } from './clock';
 import { laneOf, type Crowd } from './crowd';
@@ -204,7 +204,7 @@ export class Intake {
       bornWallMs: wallMs - ageMs,
       bornMonoMs: nowMs - ageMs,
       takenWallMs: wallMs,
-      body: entryBody(entry),
+      body: queuedBody(entry),
     };
   }
 

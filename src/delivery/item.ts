@@ -171,7 +171,7 @@ export class Item {
 /** Minutes to send: aged, -1 for what has passed, null to leave the key out. */
 export function sentExpiration(cell: Cell, nowMonoMs: number): number | null {
   const given = cell.block.expiration;
-  if (given === null || given <= 0) return given;
+  if (given === null || given <= 0 || !cell.item.entry.ages) return given;
   const waitedMinutes = Math.floor(Math.max(0, nowMonoMs - cell.item.bornMonoMs) / 60_000);
   const left = given - waitedMinutes;
   return left >= 1 ? left : -1;

@@ -9,7 +9,7 @@
 // stay behind what waits there until all of it has been handed over.
 
 import { hashUserKey } from '../audience/keys';
-import { entryBody, readBody } from '../audience/serialise';
+import { queuedBody, readBody } from '../audience/serialise';
 import { batchesOf, charsOf, rowsPerBatch } from '../outbox/batches';
 import type { OutboxError, Row } from '../outbox/outbox';
 import type { Batch, SharedLog, SharedRow } from '../outbox/shared-log';
@@ -263,7 +263,7 @@ export class SharedIntake {
         source,
         bornWallMs: wallMs - ageMs,
         takenWallMs: wallMs,
-        body: entryBody(entry),
+        body: queuedBody(entry),
       };
     });
   }

@@ -260,7 +260,7 @@ function findFieldProblem(block: JsonObject): string | null {
   return (
     integerProblem(block, 'seg_id', 1) ??
     integerProblem(block, 'member_id', 1) ??
-    integerProblem(block, 'value', 0) ??
+    integerProblem(block, 'value', -largestInt - 1) ??
     integerProblem(block, 'expiration', -1)
   );
 }

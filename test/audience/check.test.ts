@@ -48,6 +48,7 @@ describe('checkEntry', () => {
       ],
       removes: false,
       eventTimeMs: null,
+      ages: true,
     });
   });
 
@@ -174,7 +175,7 @@ describe('checkEntry', () => {
       user_id: 'x',
       domain: 'idfa',
       event_time: 'yesterday',
-      seg_block: [block, { seg_code: 'a' }, { seg_id: 1, value: -1, expiration: 'soon' }],
+      seg_block: [block, { seg_code: 'a' }, { seg_id: 1, value: 1.5, expiration: 'soon' }],
     });
     assert.ok(!result.ok);
     assert.deepEqual(
@@ -187,6 +188,61 @@ describe('checkEntry', () => {
         'seg_block[2].expiration: expiration_range',
       ],
     );
+  });
+
+  it('takes the owner beside an id, and sends the id alone', () => {
+    const both = { seg_id: 5, member_id: 7, value: -1, expiration: 60 };
+    const { blocks } = accepted({ user_id: '7', seg_block: [both] });
+    assert.equal(blocks[0]!.text, '{"seg_id":5,"value":-1,"expiration":60}');
+    assert.equal(blocks[0], accepted({ user_id: '7', seg_block: [{ ...both, member_id: null }] }).blocks[0]);
+  });
+
+  describe('with unknown fields allowed', () => {
+    const check = (input: unknown): CheckedEntry => {
+      const result = checkEntry(input, { allowUnknownFields: true });
+      assert.ok(result.ok, JSON.stringify(result));
+      return result.entry;
+    };
+
+    it('sends them as they are, of the entry and of each block, with exact byte counts', () => {
+      const input = {
+        user_id: '7',
+        'a "new" field': { deep: [1, null, 'ü'] },
+        seg_block: [
+          { seg_id: 5, score: 'ü', flag: null, expiration: 60 },
+          { seg_code: 'a', member_id: 1, x: 0.5 },
+        ],
+      };
+      const checked = check({ ...input, event_time: 1_900_000_000_000, dropped: undefined });
+      assert.deepEqual(JSON.parse(entryBody(checked)), input);
+      assert.equal(checked.userHeadBytes, Buffer.byteLength(checked.userHead));
+      for (const each of checked.blocks) assert.equal(each.headBytes, Buffer.byteLength(each.head));
+      assert.equal(checked.blocks[0]!.text, '{"seg_id":5,"score":"ü","flag":null,"expiration":60}');
+      assert.equal(checked.blocks[0]!.key, 'i5');
+    });
+
+    it('keeps apart entries of one user whose fields differ', () => {
+      const plain = check({ user_id: '7', seg_block: [block] });
+      const marked = check({ user_id: '7', mark: 1, seg_block: [block] });
+      const other = check({ user_id: '7', mark: 2, seg_block: [block] });
+      assert.equal(plain.userKey, marked.userKey);
+      assert.equal(new Set([plain, marked, other].map(({ spelling }) => spelling)).size, 3);
+    });
+
+    it('leaves out what JSON cannot hold, and refuses what cannot be written at all', () => {
+      const kept = check({ user_id: '7', call: () => 1, seg_block: [{ seg_id: 5, mark: Symbol('x') }] });
+      assert.equal(entryBody(kept), '{"user_id":"7","seg_block":[{"seg_id":5}]}');
+      const circle: Record<string, unknown> = {};
+      circle.circle = circle;
+      for (const wrong of [circle, 1n]) {
+        const result = checkEntry({ user_id: '7', wrong, seg_block: [block] }, { allowUnknownFields: true });
+        assert.ok(!result.ok);
+        assert.deepEqual(
+          result.issues.map(({ code }) => code),
+          ['unreadable'],
+        );
+      }
+    });
   });
 
   it('stops telling after the first issues of an entry with thousands', () => {

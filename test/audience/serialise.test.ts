@@ -3,18 +3,31 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { blockText } from '../../src/audience/block-text';
 import { checkEntry } from '../../src/audience/check';
-import { bodyChars, entryBody, isBodyOf, parseBody } from '../../src/audience/serialise';
+import { bodyChars, entryBody, isBodyOf, parseBody, queuedBody } from '../../src/audience/serialise';
 import { entry } from './arbitraries';
 
 describe('parseBody', () => {
-  it('reads back what entryBody wrote, but for the time of the event', () => {
+  it('reads back what queuedBody wrote, but for the time of the event', () => {
     fc.assert(
-      fc.property(entry, fc.option(fc.integer({ min: 1e12, max: 2e12 })), (input, event_time) => {
-        const result = checkEntry({ ...input, event_time });
-        assert.ok(result.ok);
-        assert.deepEqual(parseBody(entryBody(result.entry)), { ...result.entry, eventTimeMs: null });
-        assert.equal(bodyChars(result.entry), entryBody(result.entry).length);
-      }),
+      fc.property(
+        entry,
+        fc.option(fc.integer({ min: 1e12, max: 2e12 })),
+        fc.boolean(),
+        fc.constantFrom({}, { newer: { field: ['ü'] } }),
+        (input, event_time, ages, unknown) => {
+          const seg_block = input.seg_block.map((block) => ({ ...block, ...unknown }));
+          const options = { ages, allowUnknownFields: true };
+          const result = checkEntry({ ...input, ...unknown, event_time, seg_block }, options);
+          assert.ok(result.ok);
+          const body = queuedBody(result.entry);
+          assert.deepEqual(parseBody(body), { ...result.entry, eventTimeMs: null });
+          assert.equal(bodyChars(result.entry), body.length);
+          assert.deepEqual(
+            Object.keys(JSON.parse(entryBody(result.entry))).includes('newer'),
+            'newer' in unknown,
+          );
+        },
+      ),
     );
   });
 

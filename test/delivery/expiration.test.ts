@@ -139,6 +139,49 @@ describe('the expiration', function () {
     assert.deepEqual(world.violations(), []);
   });
 
+  it('is sent as it came where the node asks for that, and never as a removal', async () => {
+    const world = new World({ seed: 1, fates: { serverError: 0.5 } });
+    const user = device(1);
+    world.add(user, [{ seg_id: 1, expiration: 43_200 }]);
+    await world.clock.advance(3_000);
+    world.engine.pause();
+    const blocks = [
+      { seg_id: 1, expiration: 5 },
+      { seg_id: 2, expiration: 90 },
+      { seg_id: 3, expiration: -1 },
+      { seg_id: 4 },
+    ];
+    const message = world.add(user, blocks, { agoMs: 30 * minuteMs, ages: false });
+    const other = world.add(device(2), [{ seg_id: 1, expiration: 5 }], { agoMs: 30 * minuteMs });
+    await world.clock.advance(20 * minuteMs);
+    world.engine.resume();
+    await world.rest(60_000);
+    const sent = (segment: number): unknown => world.service.state.get(`idfa:${user} ${segment}`)?.expiration;
+    assert.deepEqual([sent(1), sent(2)], [5, 90]);
+    assert.deepEqual(
+      [...world.service.state.keys()].sort(),
+      [1, 2, 4].map((each) => `idfa:${user} ${each}`),
+    );
+    assert.equal(message.end?.kind === 'settled' && message.end.summary.accepted, 1);
+    // The choice is each entry's own.
+    assert.equal(other.end?.kind === 'settled' && other.end.summary.expired, 1);
+  });
+
+  it('is sent as it came also after a restart, and for entries that are on disk only', async () => {
+    const world = new World({ seed: 1, memoryMark: 1, pageRows: 2 });
+    world.engine.pause();
+    for (let i = 0; i < 6; i += 1)
+      world.add(device(i), [{ seg_id: 1, expiration: 5 }], { ages: i % 2 !== 0 });
+    await world.clock.advance(10 * minuteMs);
+    world.kill();
+    await world.rest(60_000);
+    const inSegment = [...world.service.state].map(([key, { expiration }]) => `${key} ${expiration}`);
+    assert.deepEqual(
+      inSegment.sort(),
+      [0, 2, 4].map((i) => `idfa:${device(i)} 1 5`),
+    );
+  });
+
   describe('across a restart', () => {
     /** What is sent of 90 minutes that were taken, then the process dies and the wall clock moves. */
     async function sentAfter(wallMovesMs: number, minutes = 90): Promise<number | undefined> {

@@ -54,7 +54,7 @@ class Instances {
       post: (body: string): Promise<PostOutcome> => {
         const { rt_segment: entries } = JSON.parse(body) as { rt_segment: { user_id: string }[] };
         for (const { user_id: user } of entries) this.sent.add(user);
-        return Promise.resolve({ kind: 'accepted', warnings: [] });
+        return Promise.resolve({ kind: 'accepted', warnings: [], counts: { users: null, segments: null } });
       },
       networkFloorMs: () => 0,
       close: () => Promise.resolve(),

@@ -20,6 +20,8 @@ describe('the out node in the editor', () => {
       inputType: 'msg',
       completeOn: 'accepted',
       youngSegments: 'warn',
+      lateAdds: 'shorten',
+      allowUnknownFields: false,
       dryRun: false,
     });
     assert.equal(definition.defaults.account!.type, 'xandr-account');
@@ -61,6 +63,12 @@ describe('the out node in the editor', () => {
     const answer = (youngSegments: unknown) => errorsOf({ account: 'good', youngSegments }).join();
     assert.match(answer('later'), /^New segments: choose/);
     for (const known of ['ignore', 'warn', 'hold', undefined]) assert.equal(answer(known), '');
+  });
+
+  it('knows two things to do about late adds', () => {
+    const answer = (lateAdds: unknown) => errorsOf({ account: 'good', lateAdds }).join();
+    assert.match(answer('drop'), /^Late adds: choose/);
+    for (const known of ['shorten', 'asIs', undefined]) assert.equal(answer(known), '');
   });
 
   it('says on the canvas where it sends, and that a dry run sends nothing', () => {

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 
 import { engines } from '../../nodes/account/process-wide';
-import { checkEntry } from '../../src/audience/check';
+import { checkEntry, type CheckOptions } from '../../src/audience/check';
 import type { Entry } from '../../src/audience/entry';
 import { sentence, shortenThrown, type Issue } from '../../src/audience/issues';
 import { readEntries } from '../../src/audience/read-input';
-import { entryBody, parseBody } from '../../src/audience/serialise';
+import { parseBody, queuedBody } from '../../src/audience/serialise';
 import { entry as validEntry } from '../audience/arbitraries';
 import {
   customAccount,
@@ -59,14 +59,14 @@ function isTold(issues: readonly Issue[]): void {
 }
 
 /** True for a valid one. */
-function isCheckedOrTold(value: unknown): boolean {
-  const checked = checkEntry(value);
+function isCheckedOrTold(value: unknown, options: CheckOptions): boolean {
+  const checked = checkEntry(value, options);
   if (!checked.ok) {
     isTold(checked.issues);
     return false;
   }
   const { eventTimeMs: _time, ...kept } = checked.entry;
-  const body = entryBody(checked.entry);
+  const body = queuedBody(checked.entry);
   const { eventTimeMs: _none, ...read } = parseBody(body);
   assert.deepEqual(read, kept);
   assert.equal(Buffer.byteLength(kept.userHead), kept.userHeadBytes);
@@ -78,9 +78,11 @@ describe('a message of any form', function () {
   this.timeout(timeoutMs);
 
   it('is read as entries, each of them checked or told what is wrong', () => {
-    const seen = { valid: 0, invalid: 0 };
-    fuzz(entry, 2_500, (value) => void (seen[isCheckedOrTold(value) ? 'valid' : 'invalid'] += 1));
-    assert.ok(seen.valid > 100 && seen.invalid > 100, JSON.stringify(seen));
+    for (const options of [{}, { allowUnknownFields: true, ages: false }]) {
+      const seen = { valid: 0, invalid: 0 };
+      fuzz(entry, 2_500, (value) => void (seen[isCheckedOrTold(value, options) ? 'valid' : 'invalid'] += 1));
+      assert.ok(seen.valid > 100 && seen.invalid > 100, JSON.stringify(seen));
+    }
   });
 
   it('is entries or an issue', () => {

@@ -142,7 +142,7 @@ class Place {
       if (this.hangs) await new Promise<void>((resolve) => this.hanging.push(resolve));
       const { rt_segment: entries } = JSON.parse(body) as { rt_segment: { user_id: string }[] };
       this.sent.push(...entries.map(({ user_id: user }) => user));
-      return { kind: 'accepted', warnings: [] };
+      return { kind: 'accepted', warnings: [], counts: { users: null, segments: null } };
     };
     const client = {
       authenticate: () => Promise.resolve({ kind: 'token', token: 't' }),

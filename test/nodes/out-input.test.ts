@@ -83,7 +83,7 @@ const wrongEntries: readonly [name: string, entry: unknown, code: string, told: 
     'a __proto__ key',
     JSON.parse('{"user_id":"7","__proto__":{"user_id":"8"},"seg_block":[{"seg_id":1}]}'),
     'unknown_key',
-    /^__proto__ is no key of the service/,
+    /^__proto__ is no field that this version knows/,
   ],
   [
     'a lone surrogate in an id',

@@ -82,6 +82,45 @@ describe('the out node', () => {
     }
   });
 
+  for (const lateAdds of ['shorten', 'asIs'] as const) {
+    it(`sends an add that is an hour late ${lateAdds === 'asIs' ? 'as it came' : 'shortened, or as a removal'}`, async () => {
+      await load(nodes({ lateAdds }), login(), flow);
+      const late = { event_time: Date.now() - 3_600_000 };
+      await flow.send({
+        payload: [
+          { ...entry(1, 30), ...late },
+          { ...entry(2, 90), ...late },
+        ],
+      });
+      const sent = new Map(sandbox.operations().map(({ user_id, expiration }) => [user_id, expiration]));
+      const expected = lateAdds === 'asIs' ? [30, 90] : [-1, 30];
+      assert.deepEqual([sent.get(idfa(1)), sent.get(idfa(2))], expected);
+      assert.equal(flow.accepted[0].audience.expired, lateAdds === 'asIs' ? 0 : 1);
+    });
+  }
+
+  it('sends fields that it does not know only where that is allowed', async () => {
+    const allowing = new Flow('allowing');
+    const shown = new Flow('shown');
+    const all = [
+      ...nodes(),
+      ...allowing.nodes({ allowUnknownFields: true }),
+      ...shown.nodes({ allowUnknownFields: true, dryRun: true }),
+    ];
+    await load(all, login(), flow, allowing, shown);
+    const newer = { ...entry(1), source: { app: 'shop' } };
+    newer.seg_block = [{ ...newer.seg_block[0], score: 0.5 }];
+    for (const each of [flow, allowing, shown]) await each.send({ payload: structuredClone(newer) });
+    const { issues } = flow.rejected[0].audience.rejected[0];
+    assert.deepEqual(
+      issues.map(({ code, path }: any) => `${path} ${code}`),
+      ['source unknown_key', 'seg_block[0].score unknown_key'],
+    );
+    assert.equal(allowing.accepted[0].audience.accepted, 1);
+    assert.equal(sandbox.state().length, 1);
+    assert.deepEqual(shown.accepted[0].audience.requests, [{ rt_segment: [newer] }]);
+  });
+
   it('done at queued, tells later what came of the entries', async () => {
     sandbox.faults.set([{ kind: 'poison', userIds: [idfa(2)] }]);
     await load(nodes({ completeOn: 'queued' }), login(), flow);

@@ -1,5 +1,6 @@
 // What a post applies, warns about and refuses, beyond the documented samples.
 import assert from 'node:assert/strict';
+import { checkEntry } from '../../src/audience/check';
 import { call, entry, login, post, sandboxes } from './helpers';
 
 describe('POST /rt-segment', () => {
@@ -96,6 +97,35 @@ describe('POST /rt-segment', () => {
       assert.ok(json.response.error.startsWith(`${where} must be`), json.response.error);
     }
     assert.deepEqual(sandbox.state(), []);
+  });
+
+  it('takes the very numbers that the client takes', async () => {
+    const { url, token } = await started();
+    const edges = [
+      -(2 ** 31) - 1,
+      -(2 ** 31),
+      -2,
+      -1,
+      0,
+      1,
+      2 ** 31 - 1,
+      2 ** 31,
+      Number.MAX_SAFE_INTEGER,
+      0.5,
+    ];
+    const fields = {
+      seg_id: { member_id: 1 },
+      member_id: { seg_code: 'a' },
+      value: { seg_id: 1 },
+      expiration: { seg_id: 1 },
+    };
+    for (const [field, rest] of Object.entries(fields)) {
+      for (const edge of edges) {
+        const one = entry('1', [{ ...rest, [field]: edge }]);
+        const { status } = await post(url, token, one);
+        assert.equal(status === 200, checkEntry(one).ok, `${field} ${edge}: HTTP ${status}`);
+      }
+    }
   });
 
   it('refuses what is not a JSON object', async () => {

@@ -157,7 +157,7 @@ function rowProblems(node: Builder, row: SegmentRow, position: number): string[]
   const problems: string[] = [];
   const missing = row.segment === '' && row.segmentType !== 'item';
   if (missing) problems.push(say('segment'));
-  else if (row.by === 'id' && !wholeIfConstant(row.segment, row.segmentType, 1, Number.MAX_SAFE_INTEGER)) {
+  else if (row.by === 'id' && !wholeIfConstant(row.segment, row.segmentType, 1, maxInt)) {
     problems.push(say('segmentId'));
   }
   if (row.by === 'code' && !memberGiven(row)) problems.push(say('member'));
@@ -167,12 +167,13 @@ function rowProblems(node: Builder, row: SegmentRow, position: number): string[]
 
 function memberGiven(row: SegmentRow): boolean {
   if (row.member === '' && row.memberType !== 'item') return false;
-  return wholeIfConstant(row.member, row.memberType, 1, Number.MAX_SAFE_INTEGER);
+  return wholeIfConstant(row.member, row.memberType, 1, maxInt);
 }
 
 function timeProblems(row: SegmentRow, say: (key: string) => string): string[] {
   const problems: string[] = [];
-  if (row.value !== '' && !wholeIfConstant(row.value, row.valueType, 0, maxInt)) problems.push(say('value'));
+  if (row.value !== '' && !wholeIfConstant(row.value, row.valueType, -maxInt - 1, maxInt))
+    problems.push(say('value'));
   if (!takesTime(row) || !isConstant(row.expiration, row.expirationType)) return problems;
   const time = Number(row.expiration);
   if (row.expiration === '' || !Number.isFinite(time) || time < -1) problems.push(say('expiration'));

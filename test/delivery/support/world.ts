@@ -77,6 +77,8 @@ export interface Stated {
   readonly blocks: readonly Block[];
   /** The event happened so long before it was taken; below 0: its clock is ahead. */
   readonly agoMs?: number;
+  /** False: of an out node that sends late adds as they came. */
+  readonly ages?: boolean;
 }
 
 export interface MessageOptions {
@@ -260,12 +262,13 @@ export class World {
     blocks: readonly Block[],
     options: MessageOptions & Omit<Stated, 'user' | 'blocks'> = {},
   ): Message {
-    const { domain, agoMs } = options;
+    const { domain, agoMs, ages } = options;
     const stated = {
       user,
       blocks,
       ...(domain !== undefined && { domain }),
       ...(agoMs !== undefined && { agoMs }),
+      ...(ages !== undefined && { ages }),
     };
     return this.submit([stated], options);
   }
@@ -300,11 +303,12 @@ export class World {
     return message;
   }
 
-  private checked({ user, domain, blocks, agoMs }: Stated): CheckedEntry {
-    return entryOf(user, blocks, {
+  private checked({ user, domain, blocks, agoMs, ages }: Stated): CheckedEntry {
+    const rest = {
       domain: domain === undefined ? 'idfa' : domain,
       ...(agoMs !== undefined && { event_time: this.clock.wallMs() - agoMs }),
-    });
+    };
+    return entryOf(user, blocks, rest, ages);
   }
 
   /** Gives up everything that waits. */
@@ -482,8 +486,9 @@ export function entryOf(
   user: string,
   blocks: readonly Block[],
   rest: { domain?: string | null; event_time?: number } = { domain: 'idfa' },
+  ages = true,
 ): CheckedEntry {
-  const result = checkEntry({ user_id: user, seg_block: blocks, ...rest });
+  const result = checkEntry({ user_id: user, seg_block: blocks, ...rest }, { ages });
   if (!result.ok) throw new Error(JSON.stringify(result.issues));
   return result.entry;
 }
