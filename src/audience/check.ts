@@ -17,6 +17,8 @@ export const maxInt = 2_147_483_647;
 /** A longer text is no number and no keyword, whatever it holds. */
 export const maxWordChars = 64;
 const minInt = -2_147_483_648;
+/** Of the fields of an entry, or of a block, that this version does not know, as JSON. */
+const maxUnknownChars = 1_000;
 /** An entry with ten thousand bad blocks is told about the first of them. */
 export const maxIssues = 20;
 
@@ -100,6 +102,7 @@ function readEntry(input: unknown, options: CheckOptions, findings: Findings): C
     else unknownKey(key, '', entryKeys, findings);
     if (findings.full) return null;
   }
+  checkUnknown(unknown, '', findings);
   const custom = readFlag(rawCustom, findings) || options.allowCustomDomain === true;
   const user = readUser(rawId, rawDomain, custom, unknown, findings);
   const eventTime = readEventTime(rawTime);
@@ -166,6 +169,12 @@ function fieldText(key: string, value: unknown): string {
   return text === undefined ? '' : `,${JSON.stringify(key)}:${text}`;
 }
 
+/** So that an entry fits into any request: nobody knows how much of them the service takes. */
+function checkUnknown(unknown: string, path: string, findings: Findings): void {
+  if (unknown.length > maxUnknownChars)
+    findings.add('unknown_too_long', path, { got: unknown.length, max: maxUnknownChars });
+}
+
 function readFlag(raw: unknown, findings: Findings): boolean {
   if (raw === undefined || raw === null) return false;
   if (typeof raw !== 'boolean') findings.add('custom_domain_type', 'custom_domain', { got: shorten(raw) });
@@ -211,6 +220,7 @@ function readBlock(input: unknown, index: number, allowUnknown: boolean, finding
     else unknownKey(key, `${blockPath(index)}.`, blockKeys, findings);
     if (findings.full) return null;
   }
+  checkUnknown(unknown, blockPath(index), findings);
   const id = readWhole(rawId, 1, maxInt, index, 'seg_id', findings);
   const code = readCode(rawCode, index, findings);
   const member = readWhole(rawMember, 1, maxInt, index, 'member_id', findings);

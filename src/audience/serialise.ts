@@ -44,7 +44,7 @@ export function parseBody(body: string): CheckedEntry {
   } catch {
     throw new Error('A queued entry is damaged: it is not JSON any more');
   }
-  // Whether a custom domain and unknown fields were meant had been decided when the entry was taken.
+  // What was allowed had been decided when the entry was taken.
   const result = checkEntry(input, { allowCustomDomain: true, allowUnknownFields: true, ages });
   if (!result.ok) throw new Error(`A queued entry is damaged: ${result.issues.map(sentence).join('; ')}`);
   return result.entry;

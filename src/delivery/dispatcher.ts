@@ -8,10 +8,9 @@ import { Ledger, type Limits } from './ledger';
 import type { Logins } from './login';
 import { Packer } from './packer';
 import type { Post } from './post';
-import type { User } from './user';
+import { requestLimitsOf, type RequestLimits } from './request-limits';
+import type { Cell, User } from './user';
 
-const usersPerPost = 1000;
-export const blocksPerUser = 100;
 /** With less than half of the post grants free, users are gathered for at most that long. */
 const holdMs = 20;
 /** With a backlog one post takes at most this part of a second's users, so that the quota frees bit by bit. */
@@ -25,6 +24,8 @@ interface Free {
 export class Dispatcher {
   readonly ledger: Ledger;
   readonly isolation: Isolation;
+  /** Of one request. */
+  request: RequestLimits;
   private heldSinceMs: number | null = null;
   private nextAccount = 0;
   private lastPost = 0;
@@ -37,6 +38,7 @@ export class Dispatcher {
     private readonly logins: Logins,
     private readonly gates: Gates,
   ) {
+    this.request = requestLimitsOf(limits);
     const nowMs = clock.monoMs();
     this.ledger = new Ledger(limits, lateMarginMs, nowMs);
     this.isolation = new Isolation(limits, lateMarginMs, nowMs);
@@ -44,6 +46,7 @@ export class Dispatcher {
 
   setLimits(limits: Limits): void {
     this.limits = limits;
+    this.request = requestLimitsOf(limits);
     this.ledger.setLimits(limits);
     this.isolation.setLimits(limits);
   }
@@ -130,7 +133,7 @@ export class Dispatcher {
   }
 
   private packGroup(group: Group, nowMs: number): Post | null {
-    const packer = new Packer(nowMs);
+    const packer = new Packer(nowMs, this.request.maxBodyBytes);
     let account: string | null = null;
     const left: User[] = [];
     for (const user of group.users) {
@@ -141,7 +144,12 @@ export class Dispatcher {
         continue;
       }
       account ??= selection.account;
-      if (selection.account !== account || packer.add(user, selection.cells) === 0) left.push(user);
+      const isFull = packer.size >= this.request.usersPerPost;
+      if (isFull || selection.account !== account) left.push(user);
+      else if (packer.add(user, selection.cells) === 0) {
+        if (packer.size > 0) left.push(user);
+        else this.rejectTooLarge(user, selection.cells[0]!, nowMs);
+      }
     }
     if (left.length > 0) this.isolation.push({ users: left, probe: false });
     if (packer.size === 0 || account === null) return null;
@@ -159,7 +167,8 @@ export class Dispatcher {
       if (this.holds(accounts, nowMs, free)) return null;
       this.nextAccount = (this.nextAccount + 1) % accounts.length;
       const account = accounts[this.nextAccount]!;
-      const packer = this.fill(account, Math.min(free.users, usersPerPost, this.spread()), nowMs);
+      const most = Math.min(free.users, this.request.usersPerPost, this.spread());
+      const packer = this.fill(account, most, nowMs);
       if (packer.size === 0) continue;
       this.heldSinceMs = null;
       if (this.gates.refusesEverything) this.gates.tried(nowMs);
@@ -169,9 +178,10 @@ export class Dispatcher {
     return null;
   }
 
-  /** Users that one post must carry for posts not to run out before users do. */
+  /** Users that one post must carry for posts not to run out before users do, as far as one may. */
   private usersPerGrant(): number {
-    return Math.max(1, Math.ceil(this.limits.usersPerSecond / this.limits.postsPerSecond));
+    const { usersPerSecond, postsPerSecond } = this.limits;
+    return Math.min(this.request.usersPerPost, Math.max(1, Math.ceil(usersPerSecond / postsPerSecond)));
   }
 
   private spread(): number {
@@ -193,7 +203,7 @@ export class Dispatcher {
 
   private fill(account: string, most: number, nowMs: number): Packer {
     const { ready } = this.crowd;
-    const packer = new Packer(nowMs);
+    const packer = new Packer(nowMs, this.request.maxBodyBytes);
     while (packer.size < most) {
       const user = ready.shift(account);
       if (user === null) break;
@@ -207,17 +217,23 @@ export class Dispatcher {
           ready.putBack(user, account);
           break;
         }
-        const text = 'This block is too large for any request of the service (1,000,000 bytes).';
-        this.crowd.reject(selection.cells[0]!, 'too_large', text);
-        this.crowd.settle(user, nowMs);
+        this.rejectTooLarge(user, selection.cells[0]!, nowMs);
       }
     }
     return packer;
   }
 
+  /** It was taken under a higher limit. */
+  private rejectTooLarge(user: User, cell: Cell, nowMs: number): void {
+    const { maxBodyBytes } = this.request;
+    const text = `This block is too large for any request, which has less than ${maxBodyBytes} bytes.`;
+    this.crowd.reject(cell, 'too_large', text);
+    this.leaveSearch(user, nowMs);
+  }
+
   private select(user: User, nowMs: number): ReturnType<User['select']> {
     const login = (account: string): string | null => this.readyLogin(account);
-    return user.select(blocksPerUser, login, nowMs, this.crowd.heldNow(nowMs));
+    return user.select(this.request.blocksPerUser, login, nowMs, this.crowd.heldNow(nowMs));
   }
 
   /** The account that serves an entry's, when it can send now. */

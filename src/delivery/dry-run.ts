@@ -3,15 +3,18 @@
 import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
 import { Packer } from './packer';
+import { documentedRequestLimits, type RequestLimits } from './request-limits';
 import { Item } from './item';
 import { User } from './user';
 
-const blocksPerUser = 100;
-const usersPerPost = 1000;
 const source = { node: '', account: '' };
 
 /** The bodies of the requests that these entries would become, in the order in which they would go. */
-export function dryRun(entries: readonly CheckedEntry[], wallMs: number): unknown[] {
+export function dryRun(
+  entries: readonly CheckedEntry[],
+  wallMs: number,
+  { usersPerPost, blocksPerUser, maxBodyBytes }: RequestLimits = documentedRequestLimits,
+): unknown[] {
   const users = new Map<string, User>();
   entries.forEach((entry, index) => {
     const user = users.get(entry.userKey) ?? new User(entry.userKey, hashUserKey(entry.userKey));
@@ -22,7 +25,7 @@ export function dryRun(entries: readonly CheckedEntry[], wallMs: number): unknow
   const bodies: unknown[] = [];
   let waiting = [...users.values()];
   while (waiting.length > 0) {
-    const packer = new Packer(0);
+    const packer = new Packer(0, maxBodyBytes);
     for (const user of waiting) {
       if (packer.size === usersPerPost) break;
       user.merge();

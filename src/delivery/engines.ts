@@ -17,6 +17,7 @@ import type { HeldQueue, MemberQueue } from './member-queue';
 import { Engine, type EngineOptions, type Recovered } from './engine';
 import type { Limits } from './ledger';
 import type { Login } from './login';
+import { requestLimitsOf, type RequestLimits } from './request-limits';
 import { SharedQueue } from './shared-queue';
 import type { SharedRequest } from './shared-request';
 import { TroubleLog } from './trouble-log';
@@ -457,10 +458,15 @@ function limit(held: Held): void {
   const { engine, accounts } = held;
   const all = [...accounts.values()];
   const smallest = (figure: (request: LeaseRequest) => number): number => Math.min(...all.map(figure));
+  const ofRequest = (name: keyof RequestLimits): number =>
+    smallest(({ limits }) => requestLimitsOf(limits)[name]);
   held.limits = {
     postsPerSecond: smallest(({ limits }) => limits.postsPerSecond),
     usersPerSecond: smallest(({ limits }) => limits.usersPerSecond),
     maxConcurrent: smallest(({ limits }) => limits.maxConcurrent),
+    usersPerPost: ofRequest('usersPerPost'),
+    blocksPerUser: ofRequest('blocksPerUser'),
+    maxBodyBytes: ofRequest('maxBodyBytes'),
   };
   engine.setLimits(held.limits);
   engine.setQueueCaps({

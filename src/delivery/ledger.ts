@@ -3,7 +3,10 @@
 // A grant is freed one second after its reply *settled*. The service acts between send and settle, so two actions
 // of one slot are always at least a second apart, whatever the latency or the wall clock (design section 2).
 
-export interface Limits {
+import type { RequestLimits } from './request-limits';
+
+/** What is not said of a request is as documented. */
+export interface Limits extends Partial<RequestLimits> {
   readonly postsPerSecond: number;
   readonly usersPerSecond: number;
   /** Calls in flight at a time. */

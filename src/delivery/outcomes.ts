@@ -6,7 +6,7 @@ import { verdicts, type SentEntry } from '../service/verdicts';
 import { backoffMs } from './backoff';
 import type { Clock } from './clock';
 import type { Crowd } from './crowd';
-import { blocksPerUser, type Dispatcher } from './dispatcher';
+import type { Dispatcher } from './dispatcher';
 import type { Gates } from './gates';
 import type { Journal } from './journal';
 import type { Logins } from './login';
@@ -156,6 +156,7 @@ export class Outcomes {
     user.failures = 0;
     const told = verdict.kind === 'accepted' ? verdict.warnings : [];
     const warnings = remark === null ? told : [...told, remark];
+    const { blocksPerUser } = this.dispatcher.request;
     user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
     for (let place = 0; place < cells.length; place += 1) {
       const cell = cells[place]!;

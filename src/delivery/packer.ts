@@ -2,11 +2,9 @@
 
 import { blockText } from '../audience/block-text';
 import { utf8Bytes } from '../audience/bytes';
+import { documentedRequestLimits } from './request-limits';
 import { sentExpiration, type Cell } from './item';
 import type { User } from './user';
-
-/** The service takes 1 MB; spec section 3 says to stay under this. */
-export const maxBodyBytes = 1_000_000;
 
 export interface PackedUser {
   readonly user: User;
@@ -23,7 +21,7 @@ export class Packer {
 
   constructor(
     readonly nowMonoMs: number,
-    private readonly limitBytes = maxBodyBytes,
+    private readonly limitBytes = documentedRequestLimits.maxBodyBytes,
   ) {}
 
   get size(): number {

@@ -6,7 +6,10 @@ import { SlidingWindow } from './windows';
 export interface Limits {
   readonly postsPerSecond: number;
   readonly usersPerSecond: number;
+  /** Of usage statistics. */
   readonly getsPerSecond: number;
+  /** Of the list of segments, which another host of the service serves. */
+  readonly segmentReadsPerMinute: number;
   /** Calls in flight, of all kinds together. */
   readonly concurrent: number;
   readonly usersPerCall: number;
@@ -18,6 +21,7 @@ export const documentedLimits: Limits = {
   postsPerSecond: 100,
   usersPerSecond: 1000,
   getsPerSecond: 1000,
+  segmentReadsPerMinute: 100,
   concurrent: 15,
   usersPerCall: 1000,
   segmentsPerUser: 100,
@@ -63,6 +67,7 @@ interface Rate {
 }
 
 const newRate = (): Rate => ({ tried: new SlidingWindow(1000), admitted: new SlidingWindow(1000) });
+const minuteMs = 60_000;
 
 export class Quota {
   /** Written by whoever sees them happen. */
@@ -71,11 +76,14 @@ export class Quota {
   #posts = newRate();
   #users = newRate();
   #gets = newRate();
+  /** Let through. */
+  #segmentReads = new SlidingWindow(minuteMs);
   #concurrent = 0;
   #concurrentPosts = 0;
 
   constructor(
-    readonly limits: Limits,
+    /** May change at any time. */
+    public limits: Limits,
     private readonly clock: SandboxClock,
   ) {}
 
@@ -131,6 +139,13 @@ export class Quota {
     return true;
   }
 
+  admitSegmentRead(): boolean {
+    const now = this.clock.monoMs();
+    if (this.#segmentReads.sum(now) + 1 > this.limits.segmentReadsPerMinute) return false;
+    this.#segmentReads.add(now, 1);
+    return true;
+  }
+
   peaks(authentications: { readonly total: number; readonly worstIn5Minutes: number }): Peaks {
     return {
       totals: { ...this.totals, authentications: authentications.total },
@@ -162,5 +177,6 @@ export class Quota {
       bodyBytes: 0,
     });
     [this.#posts, this.#users, this.#gets] = [newRate(), newRate(), newRate()];
+    this.#segmentReads = new SlidingWindow(minuteMs);
   }
 }

@@ -48,9 +48,10 @@ export function rateLimitedReply(
   limit: number,
   what: string,
   resource: string,
+  perSeconds = 1,
 ): Reply {
   const error =
-    `Rate limit exceeded. You have exceeded your request limit of ${limit} ${what} per 1 seconds to ` +
+    `Rate limit exceeded. You have exceeded your request limit of ${limit} ${what} per ${perSeconds} seconds to ` +
     `${resource}, please wait and try again or contact Xandr for higher limits`;
   if (style.form === 'LIMIT') return errorReply(200, 'LIMIT', error);
   return {

@@ -72,6 +72,8 @@ export interface Sandbox {
   operations(): Operation[];
   /** For posts from now on: how long until the usage statistics know of them. */
   setProcessingDelay(delayMs: number): void;
+  /** For calls from now on. */
+  setLimits(limits: Limits): void;
   /** Forgets memberships, operations, statistics and peaks; tokens and faults stay. */
   reset(): void;
   /** Answers what it can, then ends all connections: done within a second. The state can still be read. */
@@ -133,6 +135,9 @@ class Running implements Inspected {
       operations: () => this.#service.parts.target.operations.list(),
       setProcessingDelay: (delayMs) => {
         this.processingDelayMs = delayMs;
+      },
+      setLimits: (limits) => {
+        this.#service.parts.quota.limits = limits;
       },
       reset: () => this.reset(),
       close: () => (this.#closing ??= this.#close()),

@@ -76,12 +76,16 @@ export class Service {
 
   #gateGet(call: Call): Reply | null {
     const { quota } = this.parts;
+    if (call.route === 'segments') {
+      const { segmentReadsPerMinute: most } = quota.limits;
+      return quota.admitSegmentRead() ? null : this.#rateLimited(most, 'reads', call, 60);
+    }
     return quota.admitGet() ? null : this.#rateLimited(quota.limits.getsPerSecond, 'reads', call);
   }
 
-  #rateLimited(limit: number, what: string, call: Call): Reply {
+  #rateLimited(limit: number, what: string, call: Call, perSeconds = 1): Reply {
     this.parts.quota.totals.rateLimited += 1;
-    return rateLimitedReply(this.parts.rateLimit, limit, what, call.resource);
+    return rateLimitedReply(this.parts.rateLimit, limit, what, call.resource, perSeconds);
   }
 
   #serve(call: Call): Reply {

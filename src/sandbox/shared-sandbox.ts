@@ -1,6 +1,13 @@
 // The one sandbox of a process: started for its first user, kept across deploys, stopped after its last.
 
-import { startSandbox, type Membership, type Sandbox, type SandboxOptions } from './sandbox';
+import {
+  documentedLimits,
+  startSandbox,
+  type Limits,
+  type Membership,
+  type Sandbox,
+  type SandboxOptions,
+} from './sandbox';
 
 /** A deploy stops every user and starts new ones; the sandbox keeps its port and its tokens that long. */
 const keepUnusedMs = 5_000;
@@ -10,6 +17,8 @@ export class SharedSandbox {
   /** Of the sandbox before; settled before the next one starts. */
   private memberships: Promise<readonly Membership[]> = Promise.resolve([]);
   private users = 0;
+  /** Of the users that have any. */
+  private readonly limits = new Set<Limits>();
   private stopTimer: NodeJS.Timeout | null = null;
 
   constructor(
@@ -17,23 +26,32 @@ export class SharedSandbox {
     private readonly keepMs = keepUnusedMs,
   ) {}
 
-  /** Joins; the first user starts it. Rejects with a sentence when no port can be had: then nobody has joined. */
-  async join(): Promise<Sandbox> {
+  /**
+   * Joins; the first user starts it. Rejects with a sentence when no port can be had: then nobody has joined.
+   *
+   * @param limits of this user. The largest of all users hold: each keeps to its own.
+   */
+  async join(limits?: Limits): Promise<Sandbox> {
     this.users += 1;
     this.cancelStop();
+    if (limits !== undefined) this.limits.add(limits);
     const running = (this.running ??= this.start());
     try {
-      return await running;
+      const sandbox = await running;
+      sandbox.setLimits(this.largest());
+      return sandbox;
     } catch (error) {
       this.users -= 1;
+      if (limits !== undefined) this.limits.delete(limits);
       if (this.running === running) this.running = null;
       throw error;
     }
   }
 
-  /** Once for each successful join. */
-  leave(): void {
+  /** Once for each successful join, with the same limits. */
+  leave(limits?: Limits): void {
     this.users -= 1;
+    if (limits !== undefined) this.limits.delete(limits);
     if (this.users > 0) return;
     this.stopTimer = setTimeout(() => void this.stopUnused(), this.keepMs).unref();
   }
@@ -54,6 +72,14 @@ export class SharedSandbox {
       return sandbox.state();
     });
     await this.memberships;
+  }
+
+  private largest(): Limits {
+    const own = { ...documentedLimits, ...this.options.limits };
+    const all = this.limits.size === 0 ? [own] : [...this.limits];
+    const names = Object.keys(own) as (keyof Limits)[];
+    const entries = names.map((name) => [name, Math.max(...all.map((limits) => limits[name]))]);
+    return Object.fromEntries(entries) as unknown as Limits;
   }
 
   private async start(): Promise<Sandbox> {

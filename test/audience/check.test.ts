@@ -229,6 +229,21 @@ describe('checkEntry', () => {
       assert.equal(new Set([plain, marked, other].map(({ spelling }) => spelling)).size, 3);
     });
 
+    it('refuses more than a thousand characters of them, of an entry or of a block', () => {
+      const big = 'x'.repeat(1_000);
+      for (const [input, where] of [
+        [{ user_id: '7', big, seg_block: [block] }, ''],
+        [{ user_id: '7', seg_block: [block, { seg_id: 5, big }] }, 'seg_block[1]'],
+      ] as const) {
+        const result = checkEntry(input, { allowUnknownFields: true });
+        assert.ok(!result.ok);
+        assert.deepEqual(
+          result.issues.map(({ code, path: at }) => `${at} ${code}`),
+          [`${where} unknown_too_long`],
+        );
+      }
+    });
+
     it('leaves out what JSON cannot hold, and refuses what cannot be written at all', () => {
       const kept = check({ user_id: '7', call: () => 1, seg_block: [{ seg_id: 5, mark: Symbol('x') }] });
       assert.equal(entryBody(kept), '{"user_id":"7","seg_block":[{"seg_id":5}]}');

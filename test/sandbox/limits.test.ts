@@ -39,6 +39,20 @@ describe('limits', () => {
     assert.equal(sandbox.state().length, 1000);
   });
 
+  it('refuse the read of segments past the limit per minute, and not that of usage', async () => {
+    const { clock, url, token } = await started({ limits: { segmentReadsPerMinute: 3 } });
+    const segments = () => call(url, 'GET /segment', { token });
+    for (let read = 0; read < 3; read += 1) assert.equal((await segments()).status, 200);
+    const refused = await segments();
+    assert.equal(refused.status, 429);
+    assert.match(refused.json.response.error, /request limit of 3 reads per 60 seconds to segment,/);
+    assert.equal((await call(url, 'GET /rt-segment-processed', { token })).status, 200);
+    clock.advance(59_999);
+    assert.equal((await segments()).status, 429);
+    clock.advance(1);
+    assert.equal((await segments()).status, 200);
+  });
+
   it('can be refused as 503 with x-ratelimit-code, or as LIMIT in a 200', async () => {
     const seen: Answer[] = [];
     for (const form of ['503', 'LIMIT'] as const) {

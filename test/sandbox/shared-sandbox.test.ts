@@ -1,7 +1,7 @@
 // The sandbox that accounts of one process share: when it runs, and what it keeps.
 import assert from 'node:assert/strict';
 import { SharedSandbox } from '../../src/sandbox/shared-sandbox';
-import type { Sandbox } from '../../src/sandbox/sandbox';
+import { documentedLimits, type Sandbox } from '../../src/sandbox/sandbox';
 import { call, entry, login, post, sandboxes } from './helpers';
 
 const start = sandboxes();
@@ -40,6 +40,27 @@ describe('the shared sandbox', () => {
     await sleep(60);
     assert.ok(await answers(after.url));
     shared.leave();
+    await shared.stopUnused();
+  });
+
+  it('lets through what its users may send: the largest limits of those that are there', async () => {
+    const shared = new SharedSandbox({}, 50);
+    const two = { ...documentedLimits, usersPerCall: 2, segmentsPerUser: 2 };
+    const three = { ...documentedLimits, usersPerCall: 3 };
+    const users = [entry('1'), entry('2'), entry('3'), entry('4')];
+    const sandbox = await shared.join(two);
+    const token = await login(sandbox.url);
+    const counted = async (): Promise<number> =>
+      (await post(sandbox.url, token, ...users)).json.response.message.users_in_request;
+    assert.equal(await counted(), 2);
+    await shared.join(three);
+    assert.equal(await counted(), 3);
+    // A form that asks something has no limits of its own.
+    shared.leave(three);
+    await shared.join();
+    assert.equal(await counted(), 2);
+    shared.leave();
+    shared.leave(two);
     await shared.stopUnused();
   });
 

@@ -1,6 +1,7 @@
 // A service that misbehaves on purpose, on the tests' clock. It records what it did and when, and holds the state
 // that a real one would hold.
 import type { Clock } from '../../../src/delivery/clock';
+import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/request-limits';
 import type { AuthOutcome, PostOutcome, RequestCounts, Warning } from '../../../src/service/outcome';
 
 /** What happens to one post. */
@@ -82,6 +83,8 @@ export interface ServiceOptions {
   /** One-way delay in ms, drawn for each way. */
   readonly delayMs: (way: Way) => number;
   readonly requestTimeoutMs?: number;
+  /** Of one request; as documented when absent. */
+  readonly limits?: RequestLimits | undefined;
   readonly lateMs?: number;
   /** How late, as a part of `lateMs`; random by default. */
   readonly late?: (() => number) | undefined;
@@ -115,7 +118,12 @@ export class FakeService {
   private readonly whenDead: (() => void)[] = [];
   private readonly inFlightUsers = new Set<string>();
 
-  constructor(private readonly options: ServiceOptions) {}
+  /** A change of the account's own. */
+  limits: RequestLimits;
+
+  constructor(private readonly options: ServiceOptions) {
+    this.limits = options.limits ?? documentedRequestLimits;
+  }
 
   /** A token lives until `killTokens`. */
   authenticate(account: string): Promise<AuthOutcome> {
@@ -325,8 +333,9 @@ export class FakeService {
 
   private check(bytes: number, entries: readonly SentEntry[]): void {
     const users = entries.map((entry) => this.cautiousUserOf(entry));
-    if (bytes >= 1_000_000) this.problems.push('body over 1,000,000 bytes');
-    if (users.length > 1000) this.problems.push('over 1000 users');
+    const { maxBodyBytes, usersPerPost } = this.limits;
+    if (bytes >= maxBodyBytes) this.problems.push(`body of ${bytes} bytes`);
+    if (users.length > usersPerPost) this.problems.push(`${users.length} users`);
     if (users.length === 0) this.problems.push('an empty request');
     if (new Set(users).size !== users.length) this.problems.push('a user twice in one request');
     for (const user of users) if (this.inFlightUsers.has(user)) this.problems.push(`${user} in flight twice`);
@@ -334,7 +343,7 @@ export class FakeService {
   }
 
   private checkBlocks(blocks: readonly Block[]): void {
-    if (blocks.length > 100) this.problems.push('over 100 blocks');
+    if (blocks.length > this.limits.blocksPerUser) this.problems.push(`${blocks.length} blocks`);
     if (blocks.length === 0) this.problems.push('a user without blocks');
     if (new Set(blocks.map((block) => block.seg_id === undefined)).size > 1)
       this.problems.push('ids and codes mixed');

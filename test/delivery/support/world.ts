@@ -4,6 +4,7 @@ import type { CheckedEntry } from '../../../src/audience/entry';
 import { Engine, type EngineOptions, type Recovered } from '../../../src/delivery/engine';
 import { userKeyOf } from '../../../src/audience/keys';
 import type { Dismissed } from '../../../src/delivery/dismissals';
+import { requestLimitsOf } from '../../../src/delivery/request-limits';
 import type { TicketEnd } from '../../../src/delivery/tickets';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import type { Outbox } from '../../../src/outbox/outbox';
@@ -147,6 +148,7 @@ export class World {
       poison: options.poison,
       warn: options.warn,
       counts: options.counts,
+      limits: requestLimitsOf(this.limits),
       aliases: options.aliases,
       foldsPlatformIds: options.foldsPlatformIds,
       keepEntries: options.keepEntries,
