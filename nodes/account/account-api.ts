@@ -3,6 +3,7 @@
 import type { Node } from 'node-red';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { Recovered } from '../../src/delivery/engine';
+import type { RequestLimits } from '../../src/delivery/request-limits';
 import type { ServiceClient } from '../../src/service/client';
 import type { TokenKeeper } from '../../src/service/tokens';
 import type { Problem } from './checks';
@@ -33,6 +34,8 @@ export interface Account {
   connection(): { readonly client: ServiceClient; readonly keeper: TokenKeeper } | null;
   /** The oldest entry may wait that long before the status says so. */
   readonly warnAfterMs: number;
+  /** What one of its requests may hold. */
+  readonly requestLimits: RequestLimits;
 }
 
 export type AccountNode = Node & Account;

@@ -6,6 +6,7 @@ import { printable } from '../../src/audience/foreign-text';
 import { shortenThrown } from '../../src/audience/issues';
 import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';
 import { letterWithout } from '../../src/delivery/shared-ends';
+import { documentedRequestLimits } from '../../src/delivery/request-limits';
 import type { SharedRequest } from '../../src/delivery/shared-request';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { openDurableOutbox } from '../../src/outbox/open-outbox';
@@ -13,6 +14,7 @@ import { OutboxError, type Outbox } from '../../src/outbox/outbox';
 import { queuesOf } from '../../src/outbox/postgres-left';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { testDatabase } from '../../src/outbox/postgres-test';
+import type { Limits as SandboxLimits } from '../../src/sandbox/sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
 import { migrate } from '../shared/migrations';
 import type { Account, AccountNode } from './account-api';
@@ -69,6 +71,7 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
     member: 'key' in settings ? '' : settings.member,
     connection: () => engines.connectionOf(node.id),
     warnAfterMs: readNumber(config, 'warnAfterMinutes') * 60_000,
+    requestLimits: 'key' in settings ? documentedRequestLimits : settings.limits,
   };
 }
 
@@ -93,8 +96,9 @@ async function openHold(
     return result;
   };
   try {
-    const sandboxUrl = settings.isSandbox ? await joinSandbox(RED, node) : null;
-    if (sandboxUrl !== null) leaveSandbox = () => sandbox.leave();
+    const sandboxLimits = sandboxLimitsOf(settings);
+    const sandboxUrl = settings.isSandbox ? await joinSandbox(RED, node, sandboxLimits) : null;
+    if (sandboxUrl !== null) leaveSandbox = () => sandbox.leave(sandboxLimits);
     // Another account node of the same id may hold it by now.
     if (!isWanted()) return leaving(null);
     const connection = connectionOf(RED, settings, sandboxUrl);
@@ -128,11 +132,25 @@ function problemOf(account: string, error: unknown): Problem {
   return { key: 'error.account_unusable', params: { account, reason: shortenThrown(error) } };
 }
 
-async function joinSandbox(RED: NodeAPI, node: Node): Promise<string> {
-  const { url } = await sandbox.join();
+async function joinSandbox(RED: NodeAPI, node: Node, limits: SandboxLimits): Promise<string> {
+  const { url } = await sandbox.join(limits);
   // For each account, at each start: nobody should take it for the real thing.
   node.log(RED._('account.sandboxRuns', { url }));
   return url;
+}
+
+/** The sandbox allows what the account is set to: somebody may have agreed to more, or to less, than is documented. */
+function sandboxLimitsOf({ limits, readLimits }: AccountSettings): SandboxLimits {
+  return {
+    postsPerSecond: limits.postsPerSecond,
+    usersPerSecond: limits.usersPerSecond,
+    getsPerSecond: readLimits.readsPerSecond,
+    segmentReadsPerMinute: readLimits.apiReadsPerMinute,
+    concurrent: limits.maxConcurrent,
+    usersPerCall: limits.usersPerPost,
+    segmentsPerUser: limits.blocksPerUser,
+    bodyBytes: limits.maxBodyBytes,
+  };
 }
 
 function requestOf(

@@ -16,7 +16,13 @@ import {
   type Problem,
   type Reader,
 } from './checks';
-import { documentedWords, exceedsDocumented, meaningOf, type Limits } from './editor/limits';
+import {
+  documentedAdvanced,
+  documentedWords,
+  exceedsDocumented,
+  meaningOf,
+  type Limits,
+} from './editor/limits';
 import { disagreeing, type QueueUse } from './editor/neighbours';
 import { prepareTestButton } from './editor/test-button';
 
@@ -34,6 +40,11 @@ interface AccountProperties {
   postsPerSecond: number | string;
   usersPerSecond: number | string;
   maxConcurrent: number | string;
+  usersPerPost: number | string;
+  blocksPerUser: number | string;
+  maxBodyBytes: number | string;
+  readsPerSecond: number | string;
+  apiReadsPerMinute: number | string;
   queue: string;
   databaseTls: string;
   queueMaxEntries: number | string;
@@ -204,12 +215,16 @@ function readLimits(): Limits {
 
 /** The sentence below the limits; empty while one of them is not a number yet. */
 function limitsSentence(account: Account): string {
-  const properties = ['postsPerSecond', 'usersPerSecond', 'maxConcurrent'] as const;
+  const properties = ['postsPerSecond', 'usersPerSecond', 'maxConcurrent', 'usersPerPost'] as const;
   if (properties.some((property) => isFromEnvironment(value(property)))) {
     return account._('limits.fromEnvironment');
   }
   const wrong = properties.some((property) => checkProperty(property, () => value(property)) !== null);
-  return wrong ? '' : account._('limits.meaning', { ...meaningOf(readLimits(), RED.i18n.lang()) });
+  if (wrong) {
+    return '';
+  }
+  const meaning = meaningOf(readLimits(), Number(value('usersPerPost')), RED.i18n.lang());
+  return account._('limits.meaning', { ...meaning });
 }
 
 function showWhatLimitsMean(account: Account): void {
@@ -217,6 +232,12 @@ function showWhatLimitsMean(account: Account): void {
   $('#instant-audience-limits-above')
     .text(account._('limits.aboveService', documentedWords(RED.i18n.lang())))
     .toggle(exceedsDocumented(readLimits()));
+}
+
+/** What somebody has changed, or what is wrong, is not hidden. */
+function unfoldAdvanced(): void {
+  const changed = Object.entries(documentedAdvanced).some(([name, usual]) => value(name) !== String(usual));
+  $('#instant-audience-advanced').prop('open', changed);
 }
 
 function makeTabs(account: Account): void {
@@ -348,6 +369,7 @@ function prepareForm(account: Account): void {
   field('postsPerSecond')
     .add(field('usersPerSecond'))
     .add(field('maxConcurrent'))
+    .add(field('usersPerPost'))
     .on('change input', () => showWhatLimitsMean(account));
   field('databaseUrl')
     .add(field('databaseTls'))
@@ -356,6 +378,7 @@ function prepareForm(account: Account): void {
   showWhatApplies(account);
   showWhetherInClear(account);
   showWhatLimitsMean(account);
+  unfoldAdvanced();
   showAccountProblems(account, form);
   prepareTests(account, form);
   keepNames(form);
@@ -391,6 +414,11 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('xandr-account', {
     postsPerSecond: { value: 100, validate: valid('postsPerSecond') },
     usersPerSecond: { value: 1000, validate: valid('usersPerSecond') },
     maxConcurrent: { value: 15, validate: valid('maxConcurrent') },
+    usersPerPost: { value: 1000, validate: valid('usersPerPost') },
+    blocksPerUser: { value: 100, validate: valid('blocksPerUser') },
+    maxBodyBytes: { value: 1000000, validate: valid('maxBodyBytes') },
+    readsPerSecond: { value: 1000, validate: valid('readsPerSecond') },
+    apiReadsPerMinute: { value: 100, validate: valid('apiReadsPerMinute') },
     queue: { value: 'disk', validate: validQueue },
     queueMaxEntries: { value: 5000000, validate: valid('queueMaxEntries') },
     queueMaxMb: { value: 2048, validate: valid('queueMaxMb') },

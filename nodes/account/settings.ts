@@ -4,6 +4,7 @@
 
 import type { QueueKind } from '../../src/delivery/engines';
 import type { Limits } from '../../src/delivery/ledger';
+import { documentedRequestLimits, type RequestLimits } from '../../src/delivery/request-limits';
 import { DEFAULT_AUTH_URL, DEFAULT_SERVICE_URL } from '../../src/service/client';
 import type { Login } from '../../src/service/login';
 import {
@@ -19,6 +20,14 @@ import {
 /** Properties and credentials as Node-RED hands them over. */
 export type Saved = Readonly<Record<string, unknown>>;
 
+/** What is read beside the posts (spec section 5). */
+export interface ReadLimits {
+  /** From the host of the posts. */
+  readonly readsPerSecond: number;
+  /** From the host of the login. */
+  readonly apiReadsPerMinute: number;
+}
+
 export interface AccountSettings {
   readonly isSandbox: boolean;
   /** Where posts go, in one spelling: by it and the member accounts share an engine and an outbox. */
@@ -29,7 +38,8 @@ export interface AccountSettings {
   readonly authUrl: string;
   readonly serviceUrl: string;
   readonly login: Login;
-  readonly limits: Limits;
+  readonly limits: Limits & RequestLimits;
+  readonly readLimits: ReadLimits;
   readonly queue: QueueKind;
   /** Where the queue is shared; else null. */
   readonly database: DatabaseSettings | null;
@@ -58,6 +68,9 @@ const defaults: Record<NumberProperty, number> = {
   postsPerSecond: 100,
   usersPerSecond: 1000,
   maxConcurrent: 15,
+  ...documentedRequestLimits,
+  readsPerSecond: 1000,
+  apiReadsPerMinute: 100,
   queueMaxEntries: 5_000_000,
   queueMaxMb: 2_048,
   warnAfterMinutes: 2,
@@ -82,6 +95,13 @@ export function readSettings(saved: Saved): AccountSettings | Problem {
       postsPerSecond: readNumber(saved, 'postsPerSecond'),
       usersPerSecond: readNumber(saved, 'usersPerSecond'),
       maxConcurrent: readNumber(saved, 'maxConcurrent'),
+      usersPerPost: readNumber(saved, 'usersPerPost'),
+      blocksPerUser: readNumber(saved, 'blocksPerUser'),
+      maxBodyBytes: readNumber(saved, 'maxBodyBytes'),
+    },
+    readLimits: {
+      readsPerSecond: readNumber(saved, 'readsPerSecond'),
+      apiReadsPerMinute: readNumber(saved, 'apiReadsPerMinute'),
     },
     queue: queueOf(text('queue')),
     database: text('queue') === 'shared' ? databaseOf(saved) : null,

@@ -9,6 +9,7 @@ import { readEntries } from '../../src/audience/read-input';
 import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../src/audience/typed-inputs';
 import { dryRun } from '../../src/delivery/dry-run';
 import type { Recovered } from '../../src/delivery/engine';
+import { documentedRequestLimits, type RequestLimits } from '../../src/delivery/request-limits';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { Source } from '../../src/outbox/outbox';
 import type { AccountNode } from '../account/account-api';
@@ -57,6 +58,7 @@ class OutNode {
   /** What the entries are read from, as a flow author writes it. */
   private readonly path: string;
   private readonly dryRun: boolean;
+  private readonly requestLimits: RequestLimits;
   private readonly checkOptions: CheckOptions;
   private readonly inOrder = new InOrder();
   private readonly status: StatusLine;
@@ -86,11 +88,12 @@ class OutNode {
     this.path = `${type}.${property}`;
     this.read = this.compileInput(property, type);
     this.dryRun = isTicked(config.dryRun);
+    this.account = this.findAccount(account);
+    this.requestLimits = this.account?.requestLimits ?? documentedRequestLimits;
     this.checkOptions = {
       allowUnknownFields: isTicked(config.allowUnknownFields),
       ages: config.lateAdds !== 'asIs',
     };
-    this.account = this.findAccount(account);
     this.source = { node: node.id, account: this.account?.id ?? '' };
     this.status = new StatusLine(RED, node, this.dryRun, () => this.segmentRemark());
     this.reporter = new Reporter(RED, node, this.account?.accountName ?? '', this.status);
@@ -329,8 +332,12 @@ class OutNode {
     if (rejected.length > 0) engine.monitor.refused(this.node.id, rejected);
     const delivery: Delivery = { message, send, done, entries, rejected };
     if (valid.length === 0) this.reporter.finish(delivery, null, []);
-    else if (this.dryRun) this.reporter.dryRun(delivery, valid.length, dryRun(valid, Date.now()));
+    else if (this.dryRun) this.showDryRun(delivery, valid);
     else this.submit(engine, delivery, valid, rejected.length === 0 ? null : indexes);
+  }
+
+  private showDryRun(delivery: Delivery, entries: readonly CheckedEntry[]): void {
+    this.reporter.dryRun(delivery, entries.length, dryRun(entries, Date.now(), this.requestLimits));
   }
 
   private submit(

@@ -359,6 +359,14 @@ describe('the engines of a process', () => {
     assert.match(setup.log[0]!, /^warn: Nobody is there/);
   });
 
+  it('let the smallest of their limits of a request hold, where one says nothing those of the service', () => {
+    const { engines } = setup;
+    engines.acquire(setup.request('a', { limits: { ...limits, usersPerPost: 5_000, blocksPerUser: 3 } }));
+    engines.acquire(setup.request('b', { limits: { ...limits, maxBodyBytes: 2_000_000, blocksPerUser: 9 } }));
+    const { usersPerPost, blocksPerUser, maxBodyBytes } = engines.list()[0]!.limits;
+    assert.deepEqual([usersPerPost, blocksPerUser, maxBodyBytes], [1_000, 3, 1_000_000]);
+  });
+
   it('use one client and one token for two accounts with the same login, else one each', async () => {
     const { engines, clock } = setup;
     const login: Login = { method: 'password', username: 'shared', password: 'p' };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { checkAccount, numberProperties, ranges } from '../../nodes/account/checks';
-import { meaningOf, exceedsDocumented } from '../../nodes/account/editor/limits';
+import { documentedAdvanced, meaningOf, exceedsDocumented } from '../../nodes/account/editor/limits';
 import { load } from './bundle';
 
 const { type, definition, nodeWith, errorsOf } = load('account');
@@ -28,6 +28,11 @@ describe('the account node in the editor', () => {
       postsPerSecond: 100,
       usersPerSecond: 1000,
       maxConcurrent: 15,
+      usersPerPost: 1000,
+      blocksPerUser: 100,
+      maxBodyBytes: 1_000_000,
+      readsPerSecond: 1000,
+      apiReadsPerMinute: 100,
       queue: 'disk',
       databaseTls: '',
       queueMaxEntries: 5_000_000,
@@ -264,7 +269,7 @@ describe('the sentence below the limits', () => {
   const limits = { posts: 100, users: 1000, concurrent: 15 };
 
   it('says what a second amounts to in a day', () => {
-    assert.deepEqual(meaningOf(limits, 'en-US'), {
+    assert.deepEqual(meaningOf(limits, 1000, 'en-US'), {
       users: '1,000',
       day: '86 million',
       perCall: '10',
@@ -273,12 +278,18 @@ describe('the sentence below the limits', () => {
   });
 
   it("follows the reader's language", () => {
-    assert.equal(meaningOf(limits, 'de').day, '86 Millionen');
-    assert.match(meaningOf(limits, 'ja').day, /万/);
+    assert.equal(meaningOf(limits, 1000, 'de').day, '86 Millionen');
+    assert.match(meaningOf(limits, 1000, 'ja').day, /万/);
   });
 
-  it('counts at most 1000 users in a call', () => {
-    assert.equal(meaningOf({ ...limits, posts: 1, users: 5000 }, 'en-US').users, '1,000');
+  it('counts at most as many users in a call as one may hold', () => {
+    assert.equal(meaningOf({ ...limits, posts: 1, users: 5000 }, 1000, 'en-US').users, '1,000');
+    assert.equal(meaningOf({ ...limits, posts: 1, users: 5000 }, 250, 'en-US').users, '250');
+  });
+
+  it('folds away what the design has as defaults', () => {
+    for (const [name, usual] of Object.entries(documentedAdvanced))
+      assert.equal(definition.defaults[name]!.value, usual, name);
   });
 
   it('warns above what the service documents, and only there', () => {

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import helper from 'node-red-node-test-helper';
 import { engines, sandbox as shared } from '../../nodes/account/process-wide';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import { sandbox as sharedSandbox } from '../../nodes/account/process-wide';
+import { login as sandboxLogin, post } from '../sandbox/helpers';
 import { fixture, httpsServer, listen, type Running } from '../service/loopback';
 import {
   customAccount,
@@ -216,6 +218,22 @@ describe('accounts of one member', () => {
     await until(() => other.status?.includes('in memory') === true, 'in memory');
     await other.send({ payload: entry(1) });
     assert.equal(other.accepted.length, 1);
+  });
+
+  it('in the sandbox, are let through by it as far as they are set', async () => {
+    const account = { type: 'xandr-account', environment: 'sandbox', usersPerPost: 2 };
+    await load([{ ...account, id: 'first' }, ...one.nodes({ account: 'first' })], {}, one);
+    await one.send({ payload: [entry(1), entry(2), entry(3)] });
+    assert.equal(one.accepted[0].audience.accepted, 3);
+    const shared = (await sharedSandbox.current())!;
+    assert.equal(shared.peaks().worst.usersPerCall, 2);
+    // Somebody else's call of more users meets the account's limit.
+    const token = await sandboxLogin(shared.url);
+    const { json } = await post(shared.url, token, entry(4), entry(5), entry(6));
+    assert.equal(json.response.message.users_in_request, 2);
+    shared.reset();
+    await unload();
+    await sharedSandbox.stopUnused();
   });
 
   it('share one engine, one token and the smallest limits', async () => {

@@ -1,6 +1,7 @@
 // The life of an out node: controls, dry run, deploys under load, restarts, a service that hangs.
 import assert from 'node:assert/strict';
 import type { AccountUser } from '../../nodes/account/account-api';
+import { engines } from '../../nodes/account/process-wide';
 import { checkEntry } from '../../src/audience/check';
 import type { Recovered } from '../../src/delivery/engine';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
@@ -119,6 +120,26 @@ describe('the out node', () => {
     assert.equal(allowing.accepted[0].audience.accepted, 1);
     assert.equal(sandbox.state().length, 1);
     assert.deepEqual(shown.accepted[0].audience.requests, [{ rt_segment: [newer] }]);
+  });
+
+  it('keeps to the limits of a call that its account has, also in a dry run', async () => {
+    const shown = new Flow('shown');
+    const all = nodes({}, { usersPerPost: 2, blocksPerUser: '3', maxBodyBytes: 20_000 });
+    await load([...all, ...shown.nodes({ dryRun: true })], login(), flow, shown);
+    const many = { user_id: '7', seg_block: Array.from({ length: 7 }, (_, at) => ({ seg_id: at + 1 })) };
+    const payload = [entry(1), entry(2), entry(3), many];
+    await shown.send({ payload });
+    const { requests } = shown.accepted[0].audience;
+    const sizes = requests.map(({ rt_segment: users }: any) =>
+      users.map((user: any) => user.seg_block.length),
+    );
+    assert.deepEqual(sizes, [[1, 1], [1, 3], [3], [1]]);
+    await flow.send({ payload });
+    const { usersPerCall, segmentsPerUser } = sandbox.peaks().worst;
+    assert.deepEqual([usersPerCall, segmentsPerUser], [2, 3]);
+    const { maxBodyBytes } = engines.list().find(({ origin }) => origin === sandbox.url)!.limits;
+    assert.equal(maxBodyBytes, 20_000);
+    assert.equal(sandbox.state().length, 3 + 7);
   });
 
   it('done at queued, tells later what came of the entries', async () => {

@@ -3,14 +3,20 @@
 /** What the service documents for a member, as the account's defaults. */
 export const documentedLimits = { posts: 100, users: 1000, concurrent: 15 } as const;
 
-/** Users that the service takes in one call. */
-const usersPerCall = 1000;
-
 export interface Limits {
   readonly posts: number;
   readonly users: number;
   readonly concurrent: number;
 }
+
+/** The limits of one call, and of reads, as the service documents them: the account's defaults. */
+export const documentedAdvanced = {
+  usersPerPost: 1000,
+  blocksPerUser: 100,
+  maxBodyBytes: 1_000_000,
+  readsPerSecond: 1000,
+  apiReadsPerMinute: 100,
+} as const;
 
 /** The values of the sentence's placeholders, written for the reader's language. */
 export interface Meaning {
@@ -20,8 +26,8 @@ export interface Meaning {
   readonly replyMs: string;
 }
 
-/** `language` is a BCP 47 tag such as `en-US`. */
-export function meaningOf(limits: Limits, language: string): Meaning {
+/** `language` is a BCP 47 tag such as `en-US`; `usersPerCall` is the most that one call may hold. */
+export function meaningOf(limits: Limits, usersPerCall: number, language: string): Meaning {
   const users = Math.min(limits.users, limits.posts * usersPerCall);
   const plain = new Intl.NumberFormat(language);
   const rough = new Intl.NumberFormat(language, {

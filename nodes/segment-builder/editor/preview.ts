@@ -6,6 +6,8 @@ import type { CheckedEntry } from '../../../src/audience/entry';
 import { ignoresCase } from '../../../src/audience/identifiers';
 import type { Issue } from '../../../src/audience/issues';
 import { dryRun } from '../../../src/delivery/dry-run';
+import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/request-limits';
+import { accountOf } from '../../shared/editor/valid-account';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { exampleMessage } from './example-message';
 import { readForm } from './form-values';
@@ -99,7 +101,7 @@ class LivePreview implements Preview {
     const mine = ++this.looks;
     const config = readForm();
     if (this.isExample) this.field.val(exampleText(config));
-    const shown = await previewOf(this.node, config, String(this.field.val()));
+    const shown = await previewOf(this.node, config, String(this.field.val()), chosenLimits());
     if (mine === this.looks) show(shown);
   }
 }
@@ -112,12 +114,28 @@ function exampleText(config: BuilderConfig): string {
 }
 
 /** Never rejects. */
-async function previewOf(node: Builder, config: BuilderConfig, text: string): Promise<Shown> {
+async function previewOf(
+  node: Builder,
+  config: BuilderConfig,
+  text: string,
+  limits: RequestLimits,
+): Promise<Shown> {
   const message = readMessage(node, text);
   if (typeof message === 'string') return nothing(message, []);
   const compiled = compileBuilder(config, previewInputs(node, message));
   if (!compiled.ok) return nothing(word(node, 'notSetUp'), sentences(node, compiled.issues));
-  return resultOf(node, await compiled.builder.build(message as Record<string, unknown>));
+  return resultOf(node, await compiled.builder.build(message as Record<string, unknown>), limits);
+}
+
+/** Of the account in the form; as documented without one, and where the environment decides. */
+function chosenLimits(): RequestLimits {
+  const account = accountOf($('#node-input-account').val());
+  const names = Object.keys(documentedRequestLimits) as (keyof RequestLimits)[];
+  const limits = names.map((name): [string, number] => {
+    const saved = Number(account?.[name]);
+    return [name, saved > 0 ? saved : documentedRequestLimits[name]];
+  });
+  return Object.fromEntries(limits) as unknown as RequestLimits;
 }
 
 function readMessage(node: Builder, text: string): object | string {
@@ -132,7 +150,7 @@ function readMessage(node: Builder, text: string): object | string {
   }
 }
 
-function resultOf(node: Builder, result: BuildResult): Shown {
+function resultOf(node: Builder, result: BuildResult, limits: RequestLimits): Shown {
   if (result.kind === 'refused') return nothing(word(node, 'refused'), [formSentence(node, result.issue)]);
   const entries: CheckedEntry[] = [];
   const problems: string[] = [];
@@ -143,7 +161,7 @@ function resultOf(node: Builder, result: BuildResult): Shown {
     else problems.push(...ofItem(node, total, index, sentences(node, checked.issues)));
   });
   if (total === 0) return { ...nothing(word(node, 'noItems'), []), isGood: true };
-  const json = requestsText(entries);
+  const json = requestsText(entries, limits);
   const note = entries.some(isDeviceLike) ? word(node, 'deviceLike') : '';
   if (problems.length === 0) return { says: madeOf(node, entries), isGood: true, problems, note, json };
   const says = total === 1 ? word(node, 'refused') : word(node, 'partly', { good: entries.length, total });
@@ -167,9 +185,9 @@ function madeOf(node: Builder, entries: readonly CheckedEntry[]): string {
 }
 
 /** As the out node packs them now; it may put several messages into one request, and shortens times that have waited. */
-function requestsText(entries: readonly CheckedEntry[]): string {
+function requestsText(entries: readonly CheckedEntry[], limits: RequestLimits): string {
   if (entries.length === 0) return '';
-  const text = dryRun(entries, Date.now())
+  const text = dryRun(entries, Date.now(), limits)
     .map((body) => JSON.stringify(body, null, 2))
     .join('\n\n');
   return text.length <= mostJsonChars ? text : `${text.slice(0, mostJsonChars)}\n…`;

@@ -102,7 +102,11 @@ const style = `
 .instant-audience-form .instant-audience-wide {
   padding-left: 0;
 }
-.instant-audience-form :is(a, button, pre, input, select, textarea):focus-visible {
+.instant-audience-form .instant-audience-details > summary {
+  margin-bottom: 12px;
+  cursor: pointer;
+}
+.instant-audience-form :is(a, button, pre, input, select, textarea, summary):focus-visible {
   outline: 2px solid var(--instant-audience-focus);
   outline-offset: 1px;
 }
