@@ -27,9 +27,9 @@ export function connectionOf(
   settings: AccountSettings,
   sandboxUrl: string | null,
 ): ServiceClientOptions | Problem {
-  const { authUrl, serviceUrl, limits } = settings;
-  const { maxConcurrent } = limits;
-  if (sandboxUrl !== null) return { authUrl: sandboxUrl, serviceUrl: sandboxUrl, maxConcurrent };
+  const { authUrl, serviceUrl, member, limits, readLimits } = settings;
+  const shared = { member, maxConcurrent: limits.maxConcurrent, ...readLimits };
+  if (sandboxUrl !== null) return { authUrl: sandboxUrl, serviceUrl: sandboxUrl, ...shared };
   const tls = tlsOf(RED, settings.tls);
   const proxy = chosen(RED, settings.proxy) as ProxyNode | 'missing' | null;
   if (tls === 'missing') return { key: 'error.tls_missing' };
@@ -37,7 +37,7 @@ export function connectionOf(
   return {
     authUrl,
     serviceUrl,
-    maxConcurrent,
+    ...shared,
     ...(tls !== null && { tls }),
     ...proxies(authUrl, serviceUrl, (url) =>
       proxy === null ? environmentProxy(RED, url) : chosenProxy(proxy, url),

@@ -36,9 +36,10 @@ export interface SegmentCheckOptions {
 }
 
 /** One page of the service. */
-const idsPerRead = 100;
-/** Asked for one by one. */
+const perRead = 100;
 const mostCodes = 100;
+/** A longer list is not read for the sake of some codes. */
+const mostListed = 2_000;
 const mostIds = 1_000;
 
 /**
@@ -79,21 +80,58 @@ async function lookUp(
   { read, member }: SegmentCheckOptions,
 ): Promise<ReadOutcome<LookedUp[]>> {
   const byId = segments.filter((one) => one.by === 'id').slice(0, mostIds);
-  const byCode = segments.filter((one) => one.by === 'code' && one.member === member).slice(0, mostCodes);
+  const byCode = segments
+    .filter((one) => one.by === 'code')
+    .filter((one) => one.member === member)
+    .slice(0, mostCodes);
   const found: LookedUp[] = [];
-  for (let from = 0; from < byId.length; from += idsPerRead) {
-    const some = byId.slice(from, from + idsPerRead);
+  for (let from = 0; from < byId.length; from += perRead) {
+    const some = byId.slice(from, from + perRead);
     const outcome = await read({ ids: [...new Set(some.map(({ id }) => id))] });
     if (outcome.kind !== 'read') return outcome;
     const listed = new Map(outcome.value.segments.map((one) => [one.id, one]));
     found.push(...some.map((one) => ({ wanted: one, listed: listed.get(one.id) ?? null })));
   }
-  for (const one of byCode) {
-    if (one.by !== 'code') continue;
-    const outcome = await read({ code: one.code });
-    if (outcome.kind !== 'read') return outcome;
-    const same = ({ code }: Segment): boolean => code?.toLowerCase() === one.code.toLowerCase();
-    found.push({ wanted: one, listed: outcome.value.segments.find(same) ?? null });
+  const listed = await readCodes(new Map(byCode.map(({ key, code }) => [key, code])), member, read);
+  if (listed.kind !== 'read') return listed;
+  found.push(...byCode.map((one) => ({ wanted: one, listed: listed.value.get(one.key) ?? null })));
+  return { kind: 'read', value: found };
+}
+
+/**
+ * The segments with these codes, by the keys of their blocks. Reads are few (spec section 5): a page of the list has a
+ * hundred codes, so the list is read as far as that takes fewer reads than asking for each code that is still missing.
+ */
+async function readCodes(
+  wanted: ReadonlyMap<string, string>,
+  member: number,
+  read: SegmentCheckOptions['read'],
+): Promise<ReadOutcome<ReadonlyMap<string, Segment>>> {
+  const found = new Map<string, Segment>();
+  const take = (segments: readonly Segment[]): void => {
+    for (const segment of segments) {
+      const key = `c${member}:${segment.code?.toLowerCase()}`;
+      if (segment.code === null || !wanted.has(key)) continue;
+      // A segment that another member shares may have the same code.
+      if (!found.has(key) || segment.memberId === member) found.set(key, segment);
+    }
+  };
+  const missing = (): string[] => [...wanted].flatMap(([key, code]) => (found.has(key) ? [] : [code]));
+  if (wanted.size === 0) return { kind: 'read', value: found };
+  const first = await read({ limit: perRead });
+  if (first.kind !== 'read') return first;
+  take(first.value.segments);
+  const total = first.value.total ?? Infinity;
+  const pagesLeft = Math.ceil((total - perRead) / perRead);
+  if (total <= mostListed && pagesLeft > 0 && pagesLeft <= missing().length) {
+    const rest = await read({ start: perRead });
+    if (rest.kind !== 'read') return rest;
+    take(rest.value.segments);
+  }
+  for (const code of missing()) {
+    const one = await read({ code });
+    if (one.kind !== 'read') return one;
+    take(one.value.segments);
   }
   return { kind: 'read', value: found };
 }

@@ -6,11 +6,12 @@ import { timingConnector } from './connect-timer';
 import { exchange, type ExchangeEvents, type ExchangeLimits, type ExchangeRequest } from './exchange';
 import { signJwt } from './jwt';
 import { missingInLogin, secretsOf, type Login } from './login';
-import { isPeerAlert, readNetworkError, type NetworkFailure } from './network-errors';
+import { CLOSED, isPeerAlert, readNetworkError, type NetworkFailure } from './network-errors';
 import { NetworkFloor } from './network-floor';
 import type { AuthOutcome, PostOutcome, ReadOutcome } from './outcome';
 import { readAuthReply, readPostReply, readReply, type HttpReply } from './refusals';
 import { headerValues, type ReplyHeaders } from './retry-after';
+import { readThrottleOf, type ReadThrottle } from './read-throttle';
 import { parseSegmentPage, readSegments, type SegmentList, type SegmentQuery } from './segments';
 import { parseUsage, usageQueryString, type UsageQuery, type UsageReport } from './usage';
 
@@ -22,11 +23,9 @@ export const DEFAULT_SERVICE_URL = 'https://streaming-data.appnexus.com';
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_MAX_CONCURRENT = 15;
 const MAX_REPLY_BYTES = 8 * 1024 * 1024;
-/**
- * Half of what the service takes from a member in a second (spec section 3, "Limits"): the throttle counts when calls
- * leave, and those that wait for a permit or are slow on their way meet the next second's at the service.
- */
-const READS_PER_SECOND = 500;
+/** Spec section 3, "Limits", and section 5. */
+const DEFAULT_READS_PER_SECOND = 1000;
+const DEFAULT_API_READS_PER_MINUTE = 100;
 
 /** As Node's `tls.connect` takes them. */
 export interface ServiceTls {
@@ -52,6 +51,12 @@ export interface ServiceClientOptions {
   readonly requestTimeoutMs?: number;
   /** Calls in flight at a time, of all kinds together. */
   readonly maxConcurrent?: number;
+  /** Whose limits of reads hold: all clients of a process share them that have the same member and hosts. */
+  readonly member?: string;
+  /** Of usage statistics. */
+  readonly readsPerSecond?: number;
+  /** Of segments: their host counts by the minute. */
+  readonly apiReadsPerMinute?: number;
   readonly tls?: ServiceTls;
   /** On the way to `authUrl`, and to `serviceUrl`; none goes there directly. */
   readonly authProxy?: ServiceProxy;
@@ -83,7 +88,11 @@ export class ServiceClient {
   readonly #gate: CallGate;
   readonly #clock: ServiceClock;
   readonly #floor = new NetworkFloor();
-  #throttle: Promise<Throttle> | null = null;
+  readonly #segmentReads: Reads;
+  readonly #usageReads: Reads;
+  /** Ends each read that is not done. */
+  readonly #reading = new Set<() => void>();
+  #isClosed = false;
   #clockSkewMs: number | null = null;
 
   constructor(options: ServiceClientOptions) {
@@ -120,6 +129,17 @@ export class ServiceClient {
     this.#service = hostAt(serviceUrl, options.serviceProxy, (address, connectMs) =>
       this.#floor.connected(address, connectMs, this.#clock.monoMs()),
     );
+    const { member = '' } = options;
+    this.#segmentReads = {
+      host: this.#auth,
+      throttle: readThrottleOf(authUrl.href, member, 60_000),
+      limit: options.apiReadsPerMinute ?? DEFAULT_API_READS_PER_MINUTE,
+    };
+    this.#usageReads = {
+      host: this.#service,
+      throttle: readThrottleOf(serviceUrl.href, member, 1_000),
+      limit: options.readsPerSecond ?? DEFAULT_READS_PER_SECOND,
+    };
   }
 
   /**
@@ -156,13 +176,13 @@ export class ServiceClient {
   /** All segments that fit the query, read page by page (spec section 5). */
   async segments(query: SegmentQuery, token: string): Promise<ReadOutcome<SegmentList>> {
     return readSegments(query, (queryString) =>
-      this.#read(this.#auth, `/segment${queryString}`, token, parseSegmentPage),
+      this.#read(this.#segmentReads, `/segment${queryString}`, token, parseSegmentPage),
     );
   }
 
   /** Usage statistics (spec section 4). They may lag the posts by hours. */
   async usage(query: UsageQuery, token: string): Promise<ReadOutcome<UsageReport>> {
-    return this.#read(this.#service, `/rt-segment-processed${usageQueryString(query)}`, token, parseUsage);
+    return this.#read(this.#usageReads, `/rt-segment-processed${usageQueryString(query)}`, token, parseUsage);
   }
 
   /** What the quota ledger may free earlier than a reply says, in ms (design section 2); 0 through a proxy. */
@@ -180,19 +200,33 @@ export class ServiceClient {
 
   /** Ends what is in flight (as passing outcomes) and closes every connection. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const end of [...this.#reading]) end();
     await Promise.all([this.#auth.dispatcher.destroy(), this.#service.dispatcher.destroy()]);
   }
 
-  async #read<T>(
-    host: Host,
+  #read<T>(
+    { host, throttle, limit }: Reads,
     path: string,
     token: string,
     parse: (json: unknown) => T | null,
   ): Promise<ReadOutcome<T>> {
-    const throttle = await (this.#throttle ??= loadThrottle());
     const request = { method: 'GET', path, headers: { authorization: token }, body: null } as const;
-    const reply = await throttle(() => this.#call(host, request, [token]));
-    return isFailure(reply) ? reply : readReply(reply, parse, this.#clock.wallMs());
+    const closed = (): ReadOutcome<T> => readNetworkError({ code: CLOSED }, 'connecting', host.label);
+    const read = async (): Promise<ReadOutcome<T>> => {
+      if (this.#isClosed) return closed();
+      const reply = await this.#call(host, request, [token]);
+      return isFailure(reply) ? reply : readReply(reply, parse, this.#clock.wallMs());
+    };
+    return new Promise((resolve, reject) => {
+      // Its turn may be a minute away.
+      const end = (): void => resolve(closed());
+      this.#reading.add(end);
+      void throttle
+        .run(limit, read)
+        .then(resolve, reject)
+        .finally(() => this.#reading.delete(end));
+    });
   }
 
   #call(
@@ -225,20 +259,17 @@ export class ServiceClient {
 
 const always = (): boolean => true;
 
+/** How one kind of read is made. */
+interface Reads {
+  readonly host: Host;
+  readonly throttle: ReadThrottle;
+  readonly limit: number;
+}
+
 type OnConnect = (address: string, connectMs: number) => void;
-type Throttle = <T>(call: () => Promise<T>) => Promise<T>;
 
 function isFailure(reply: HttpReply | NetworkFailure): reply is NetworkFailure {
   return 'code' in reply;
-}
-
-/** p-throttle is an ES module, so it comes by a dynamic import, once. */
-async function loadThrottle(): Promise<Throttle> {
-  const { default: pThrottle } = await import('p-throttle');
-  const throttled = pThrottle({ limit: READS_PER_SECOND, interval: 1000, strict: true })(
-    (call: () => Promise<unknown>) => call(),
-  );
-  return (call) => throttled(call) as ReturnType<typeof call>;
 }
 
 type AuthRequest = Omit<ExchangeRequest, 'origin'>;

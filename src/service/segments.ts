@@ -8,7 +8,9 @@ export interface SegmentQuery {
   /** Part of a name or code. */
   readonly search?: string;
   readonly state?: 'active' | 'inactive';
-  /** At most so many, from the first; all of them when absent. */
+  /** How many to leave out at the beginning. */
+  readonly start?: number;
+  /** At most so many; all of them when absent. */
   readonly limit?: number;
 }
 
@@ -54,11 +56,12 @@ export async function readSegments(
   query: SegmentQuery,
   readPage: (queryString: string) => Promise<ReadOutcome<SegmentPage>>,
 ): Promise<ReadOutcome<SegmentList>> {
-  const limit = query.limit ?? Infinity;
+  const first = query.start ?? 0;
+  const end = first + (query.limit ?? Infinity);
   const segments = new Map<number, Segment>();
   let total: number | null = null;
-  for (let start = 0; start < limit;) {
-    const size = Math.min(PAGE_SIZE, limit - start);
+  for (let start = first; start < end;) {
+    const size = Math.min(PAGE_SIZE, end - start);
     const page = await readPage(segmentQueryString(query, start, size));
     if (page.kind !== 'read') return page;
     for (const segment of page.value.segments) segments.set(segment.id, segment);

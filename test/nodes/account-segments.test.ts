@@ -76,11 +76,11 @@ describe('the directory of segments', () => {
     assert.equal(asked.length, before);
     assert.deepEqual(
       asked.map(({ limit }) => limit),
-      [100, 10_000],
+      [100, 2_000],
     );
   });
 
-  it('leaves a list beyond 10,000 at the service, and keeps each search of it', async () => {
+  it('leaves a list beyond 2,000 at the service, and keeps each search of it', async () => {
     const { asked, read } = serviceWith(range(20_000));
     const one = directory();
     const first = await one.search('k', read, '', 0);

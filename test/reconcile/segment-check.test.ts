@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import type { FixedSegment } from '../../src/audience/fixed-segments';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { checkSegments, youngForMs, type SegmentWarning } from '../../src/reconcile/segment-check';
+import type { Segment } from '../../src/service/schemas';
+import type { SegmentQuery } from '../../src/service/segments';
 import { ServiceClient } from '../../src/service/client';
 import { FakeClock, login, sandboxes } from '../sandbox/helpers';
 
@@ -112,6 +114,69 @@ describe('the check of segments', () => {
     await check(...Array.from({ length: 250 }, (_, n) => id(1 + (n % 230))));
     await client.close();
     assert.equal(peaks().totals.gets, 3);
+  });
+
+  describe('looks codes up', () => {
+    /** A list of so many segments, every reply of which has a hundred at most; and what was asked of it. */
+    const listOf = (count: number) => {
+      const asked: SegmentQuery[] = [];
+      const all = Array.from({ length: count }, (_, index): Segment => ({
+        id: index + 1,
+        code: `Code${index + 1}`,
+        shortName: null,
+        state: 'active',
+        memberId: 1,
+        expireMinutes: null,
+        lastModified: null,
+      }));
+      const read = (query: SegmentQuery) => {
+        asked.push(query);
+        const hits = all.filter(({ code: its }) => query.code === undefined || its === query.code);
+        const { start = 0, limit = Infinity } = query;
+        const value = { segments: hits.slice(start, start + limit), total: hits.length };
+        return Promise.resolve({ kind: 'read', value } as const);
+      };
+      return { all, asked, read };
+    };
+    const lookUp = async (read: (query: SegmentQuery) => any, ...codes: string[]): Promise<string[]> => {
+      const outbox = new MemoryOutbox();
+      await outbox.open();
+      const wanted = codes.map((text) => code(text));
+      const outcome = await checkSegments(wanted, { read, outbox, member: 1, nowMs: 0 });
+      assert.ok(outcome.kind === 'read');
+      return outcome.value.map(({ kind, segment }) => `${segment} ${kind}`);
+    };
+    const codes = (count: number, from = 1): string[] =>
+      Array.from({ length: count }, (_, index) => `Code${from + index}`);
+
+    it('on the first page of the list, many with one read', async () => {
+      const { asked, read } = listOf(90);
+      assert.deepEqual(await lookUp(read, ...codes(60), 'code70'), ['code70 otherCase']);
+      assert.equal(asked.length, 1);
+    });
+
+    it('in the whole list where that takes fewer reads than asking for each, else one by one', async () => {
+      const many = listOf(450);
+      assert.deepEqual(await lookUp(many.read, ...codes(9, 300)), []);
+      assert.deepEqual(many.asked, [{ limit: 100 }, { start: 100 }]);
+      const few = listOf(450);
+      assert.deepEqual(await lookUp(few.read, ...codes(2, 300)), []);
+      assert.deepEqual(few.asked.slice(1), [{ code: 'Code300' }, { code: 'Code301' }]);
+    });
+
+    it('one by one in a list that is too long to read', async () => {
+      const { asked, read } = listOf(5_000);
+      assert.deepEqual(await lookUp(read, ...codes(60, 400), 'nowhere'), ['nowhere unknown']);
+      assert.equal(asked.length, 1 + 61);
+    });
+
+    it('as the member’s own where another member shares a segment of the same code', async () => {
+      const { all, read } = listOf(3);
+      all.unshift({ ...all[1]!, id: 77, memberId: 2, code: 'CODE2' });
+      assert.deepEqual(await lookUp(read, 'Code2'), []);
+      all.reverse();
+      assert.deepEqual(await lookUp(read, 'Code2'), []);
+    });
   });
 
   it('says why it could not look, and forgets nothing for it', async () => {

@@ -1,0 +1,81 @@
+// Reads keep to the service's limits for a host and member, whoever in this process makes them (spec sections 3 and 5).
+import type { ReadOutcome } from './outcome';
+
+/** Hosts and members; those that were not read from for longest start anew. */
+const mostThrottles = 100;
+/** A read that would have to wait longer says so instead. */
+const mostPauseMs = 30_000;
+const mostTries = 3;
+/**
+ * The throttle counts when calls are made, the service when they come. So that slow ones, or such as waited for a permit,
+ * do not meet those of the next interval there, an interval is longer by so much.
+ */
+const slowestMs = 1_000;
+/** A call takes a part of these, so that callers with different limits can share a throttle. */
+const units = 1e12;
+
+const throttles = new Map<string, ReadThrottle>();
+
+/** The throttle of a host and member in this process. `intervalMs` is the time over which its limit counts. */
+export function readThrottleOf(host: string, member: string, intervalMs: number): ReadThrottle {
+  const key = `${host} ${member} ${intervalMs}`;
+  const throttle = throttles.get(key) ?? new ReadThrottle(intervalMs);
+  throttles.delete(key);
+  throttles.set(key, throttle);
+  if (throttles.size > mostThrottles) throttles.delete(throttles.keys().next().value!);
+  return throttle;
+}
+
+type Throttled = <T>(limit: number, call: () => Promise<T>) => Promise<T>;
+
+export class ReadThrottle {
+  #throttled: Promise<Throttled> | null = null;
+  /** By the service's `Retry-After`; monotonic ms. */
+  #pausedUntilMs = -Infinity;
+
+  constructor(private readonly intervalMs: number) {}
+
+  /**
+   * Makes the call when its turn has come, and again after the time that the service asked for; nothing is called
+   * before that time is over. Rejects only if `call` does.
+   *
+   * @param limit calls in an interval; of callers with different limits each takes its share
+   */
+  async run<T>(limit: number, call: () => Promise<ReadOutcome<T>>): Promise<ReadOutcome<T>> {
+    const throttled = await (this.#throttled ??= loadThrottle(this.intervalMs + slowestMs));
+    for (let tries = 0; ;) {
+      if (this.#pauseMs() > mostPauseMs) return this.#tooLong();
+      if (this.#pauseMs() > 0) await sleep(this.#pauseMs());
+      // It may be paused by the time its turn has come.
+      const outcome = await throttled(limit, () => (this.#pauseMs() > 0 ? Promise.resolve(null) : call()));
+      if (outcome === null) continue;
+      if (outcome.kind !== 'rateLimited') return outcome;
+      this.#pausedUntilMs = Math.max(this.#pausedUntilMs, performance.now() + outcome.retryAfterMs);
+      tries += 1;
+      if (tries === mostTries) return outcome;
+    }
+  }
+
+  #pauseMs(): number {
+    return this.#pausedUntilMs - performance.now();
+  }
+
+  #tooLong(): ReadOutcome<never> {
+    const retryAfterMs = Math.ceil(this.#pauseMs());
+    const message = `The service limits the rate of reads; next try in ${Math.ceil(retryAfterMs / 1000)} s.`;
+    return { kind: 'rateLimited', retryAfterMs, message };
+  }
+}
+
+/** p-throttle is an ES module, so it comes by a dynamic import. */
+async function loadThrottle(interval: number): Promise<Throttled> {
+  const { default: pThrottle } = await import('p-throttle');
+  const weight = (limit: number): number => Math.floor(units / limit);
+  const throttle = pThrottle({ limit: units, interval, strict: true, weight });
+  const throttled = throttle((_limit: number, call: () => Promise<unknown>) => call());
+  return (limit, call) => throttled(limit, call) as ReturnType<typeof call>;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms));
+}
