@@ -1,10 +1,12 @@
-// Whether an account's login works, asked at the service itself, and what stands in the way when it does not.
+// Whether an account works, asked at the service itself: its login, its member and both hosts; and what stands in the way.
 
 import type { ServiceClient } from '../../src/service/client';
 import type { Login } from '../../src/service/login';
 import type { LoginCount } from '../../src/service/login-count';
-import type { AuthOutcome, ReadFailure } from '../../src/service/outcome';
+import type { AuthOutcome, ReadFailure, ReadOutcome } from '../../src/service/outcome';
+import type { SegmentList } from '../../src/service/segments';
 import type { TokenKeeper } from '../../src/service/tokens';
+import type { UsageReport } from '../../src/service/usage';
 
 /** The sentence is `test.<result>` of the account's words. */
 export interface TestResult {
@@ -31,21 +33,78 @@ export interface TestSubject {
   readonly wallMs: number;
 }
 
+/** What is asked, each by itself: one that works says nothing about the others. */
+export const stepNames = ['login', 'endpoint', 'member', 'segments'] as const;
+type StepName = (typeof stepNames)[number];
+
+/** One question's answer; those that were not asked are left out. */
+export interface TestStep extends TestResult {
+  readonly step: StepName;
+}
+
+/** The whole: what stands in the way, or that nothing does. */
+export interface ConnectionTest extends TestResult {
+  readonly steps: readonly TestStep[];
+}
+
 const minuteMs = 60_000;
 /** A signed login is refused, and events are dated wrongly, when the clock is off by more. */
 const toleratedSkewMs = 5 * minuteMs;
 /** A range of one hour keeps the answer small. */
 const usageRangeMs = 60 * minuteMs;
+/** One page of the service. */
+const segmentsAsked = 100;
 
 /**
- * Logs in, and takes the token to the host of the posts: a login that works proves nothing about the other address.
- * What is asked there is the usage of the last hour, which changes nothing. Never rejects.
+ * Logs in, takes the token to the host of the posts, asks there for the member, and reads a page of segments. What is
+ * asked at the host of the posts is the usage of the last hour, which changes nothing. Never rejects.
  */
-export async function testConnection(subject: TestSubject): Promise<TestResult> {
-  const outcome = await logIn(subject);
-  if ('result' in outcome) return outcome;
-  if (outcome.kind !== 'token') return ofRefusedLogin(subject, outcome);
-  return askService(subject, outcome.token, subject.keeper !== null);
+export async function testConnection(subject: TestSubject): Promise<ConnectionTest> {
+  let outcome = await logIn(subject);
+  if (!isToken(outcome)) return withoutToken(subject, outcome);
+  let usage = await readUsage(subject, outcome.token, subject.member);
+  if (usage.kind === 'deadToken' && subject.keeper !== null) {
+    // The account's token has died, perhaps of age: it gets another, as it would for its next post.
+    subject.keeper.refused(outcome.token);
+    outcome = await logIn(subject);
+    if (!isToken(outcome)) return withoutToken(subject, outcome);
+    usage = await readUsage(subject, outcome.token, subject.member);
+  }
+  const { token } = outcome;
+  const { login, authHost, client } = subject;
+  const steps: TestStep[] = [
+    good('login', { username: login.username, host: authHost }),
+    ...(await ofUsage(subject, token, usage)),
+    ofSegments(subject, await client.segments({ limit: segmentsAsked }, token)),
+  ];
+  return { ...worst(subject, steps), steps };
+}
+
+type LoginOutcome = AuthOutcome | TestResult;
+
+function isToken(outcome: LoginOutcome): outcome is Extract<AuthOutcome, { kind: 'token' }> {
+  return 'kind' in outcome && outcome.kind === 'token';
+}
+
+function withoutToken(
+  subject: TestSubject,
+  outcome: Exclude<LoginOutcome, { readonly kind: 'token' }>,
+): ConnectionTest {
+  const refused = 'result' in outcome ? outcome : ofRefusedLogin(subject, outcome);
+  return { ...refused, steps: [{ step: 'login', ...refused }] };
+}
+
+function good(step: StepName, params: TestResult['params']): TestStep {
+  return { step, result: 'works', level: 'good', params };
+}
+
+/** What stands in the way, the first of it; else what is worth a look; else that all works. */
+function worst(subject: TestSubject, steps: readonly TestStep[]): TestResult {
+  const found = (level: TestResult['level']): TestStep | undefined =>
+    steps.find((step) => step.level === level);
+  const { result, level, params } =
+    found('bad') ?? clockResult(subject.client, 'Works', 'warning') ?? found('warning') ?? steps[0]!;
+  return { result, level, params };
 }
 
 /**
@@ -54,7 +113,7 @@ export async function testConnection(subject: TestSubject): Promise<TestResult> 
  * deployed, and one that the account was refused or failed with, is tried afresh, and counted among the user's: what
  * fails tells more than what the account remembers of its last try.
  */
-async function logIn({ client, login, keeper, logins }: TestSubject): Promise<AuthOutcome | TestResult> {
+async function logIn({ client, login, keeper, logins }: TestSubject): Promise<LoginOutcome> {
   const kept = await keeper?.token();
   if (kept?.kind === 'token') return kept;
   if (kept?.kind === 'wait' && kept.code === 'authentication_limit') return loginLimit(kept.retryAfterMs);
@@ -65,34 +124,63 @@ async function logIn({ client, login, keeper, logins }: TestSubject): Promise<Au
   return { kind: 'passing', ambiguous: false, code, message };
 }
 
-async function askService(subject: TestSubject, token: string, isKept: boolean): Promise<TestResult> {
-  const { client, member, wallMs, serviceHost } = subject;
-  const memberId = /^\d+$/.test(member) ? { memberId: Number(member) } : {};
+function readUsage(
+  { client, wallMs }: TestSubject,
+  token: string,
+  member: string | null,
+): Promise<ReadOutcome<UsageReport>> {
   const range = { startMs: wallMs - usageRangeMs, endMs: wallMs, aggregate: true };
-  const read = await client.usage({ ...memberId, ...range }, token);
-  switch (read.kind) {
-    case 'read':
-    case 'bodyRefused': // It took the token and did not like the question: the login works.
-      return works(subject);
-    case 'deadToken':
-      return isKept ? withNewToken(subject, token) : bad('tokenRefused', { host: serviceHost });
-    default:
-      return ofFailure(read, serviceHost);
+  return client.usage({ ...range, ...(member !== null && { memberId: Number(member) }) }, token);
+}
+
+/** Of the host of the posts, and of the member. Only a question that names no member tells the two apart. */
+async function ofUsage(
+  subject: TestSubject,
+  token: string,
+  usage: ReadOutcome<UsageReport>,
+): Promise<TestStep[]> {
+  const { serviceHost, member } = subject;
+  const host = { host: serviceHost };
+  if (usage.kind === 'read') {
+    const other = usage.value.hours.find((hour) => (hour.memberId ?? Number(member)) !== Number(member));
+    const isOther = other !== undefined;
+    const wrong = bad('memberOther', { member, other: other?.memberId ?? '' });
+    return [good('endpoint', host), isOther ? { step: 'member', ...wrong } : good('member', { member })];
   }
+  if (!mayBeOfMember(usage)) return [{ step: 'endpoint', ...ofFailure(usage, serviceHost) }];
+  const without = await readUsage(subject, token, null);
+  if (without.kind !== 'read' && !speaksAsService(without))
+    return [{ step: 'endpoint', ...ofFailure(without, serviceHost) }];
+  return [good('endpoint', host), { step: 'member', ...bad('memberRefused', { member, ...host }) }];
 }
 
-/** The account's token has died, perhaps of age: it gets another, as it would for its next post. */
-async function withNewToken(subject: TestSubject, dead: string): Promise<TestResult> {
-  subject.keeper?.refused(dead);
-  const outcome = await logIn(subject);
-  if ('result' in outcome) return outcome;
-  if (outcome.kind !== 'token') return ofRefusedLogin(subject, outcome);
-  return askService(subject, outcome.token, false);
+function mayBeOfMember(failure: ReadFailure): boolean {
+  const { kind } = failure;
+  return (
+    kind === 'bodyRefused' ||
+    kind === 'loginRefused' ||
+    (kind === 'configuration' && failure.code === 'http_403')
+  );
 }
 
-function works({ client, login, authHost }: TestSubject): TestResult {
-  const clock = clockResult(client, 'Works', 'warning');
-  return clock ?? { result: 'works', level: 'good', params: { username: login.username, host: authHost } };
+/** It took the token and did not like the question. */
+function speaksAsService(failure: ReadFailure): boolean {
+  return failure.kind === 'bodyRefused' && (failure.code === 'SYNTAX' || failure.code === 'INTEGRITY');
+}
+
+/** Posts go without it; but segments are searched and looked up in it. */
+function ofSegments({ member }: TestSubject, read: ReadOutcome<SegmentList>): TestStep {
+  const remark = (result: string, params: TestResult['params']): TestStep => ({
+    step: 'segments',
+    result,
+    level: 'warning',
+    params,
+  });
+  if (read.kind !== 'read') return remark('segmentsFailed', { code: 'code' in read ? read.code : read.kind });
+  const { segments } = read.value;
+  const ofOthers = segments.filter(({ memberId }) => memberId !== null && memberId !== Number(member));
+  const onlyOthers = segments.length > 0 && ofOthers.length === segments.length;
+  return onlyOthers ? remark('segmentsOfOthers', { member }) : good('segments', {});
 }
 
 function ofRefusedLogin(

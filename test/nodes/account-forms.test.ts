@@ -80,10 +80,17 @@ describe("an account's forms", () => {
     it('works with a right password, and names who was let in where', async () => {
       const url = await start();
       const body = await test(valuesOf(url));
+      const { host } = new URL(url);
+      const good = { result: 'works', level: 'good' };
       assert.deepEqual(body, {
-        result: 'works',
-        level: 'good',
-        params: { username: 'me', host: new URL(url).host },
+        ...good,
+        params: { username: 'me', host },
+        steps: [
+          { ...good, step: 'login', params: { username: 'me', host } },
+          { ...good, step: 'endpoint', params: { host } },
+          { ...good, step: 'member', params: { member: '7' } },
+          { ...good, step: 'segments', params: {} },
+        ],
       });
     });
 
@@ -122,6 +129,65 @@ describe("an account's forms", () => {
       assert.equal((await test(valuesOf(url))).result, 'notAllowed');
       sandbox!.faults.set([{ kind: 'error', errorId: 'NOAUTH', on: 'usage' }]);
       assert.equal((await test(valuesOf(url))).result, 'tokenRefused');
+    });
+
+    /** Each question that was asked, and what it came to. */
+    const stepsOf = ({ steps }: any): string[] => steps.map(({ step, result }: any) => `${step} ${result}`);
+
+    it('tells a member that is refused apart from the login and the host, which work', async () => {
+      const url = await start();
+      for (const fault of [
+        { errorId: 'SYNTAX' },
+        { errorId: 'INTEGRITY', status: 400 },
+        { errorId: 'UNAUTH', count: 1 },
+      ] as const) {
+        sandbox!.faults.set([{ kind: 'error', on: 'usage', ...fault }]);
+        const body = await test(valuesOf(url));
+        assert.deepEqual([body.result, body.level], ['memberRefused', 'bad']);
+        assert.deepEqual(body.params, { member: '7', host: new URL(url).host });
+        const expected = ['login works', 'endpoint works', 'member memberRefused', 'segments works'];
+        assert.deepEqual(stepsOf(body), expected);
+      }
+    });
+
+    it('asks for the member in the form, and notices an answer for another', async () => {
+      const asked: string[] = [];
+      server = await listen(
+        httpServer(({ url }, response) => {
+          asked.push(url);
+          const usage = { status: 'OK', report: { member_id: 12 } };
+          const token = { status: 'OK', token: 'hbapi:1' };
+          response.end(JSON.stringify({ response: url.includes('auth') ? token : usage }));
+        }),
+      );
+      const body = await test(valuesOf(`http://127.0.0.1:${server.port}`));
+      assert.deepEqual([body.result, body.params], ['memberOther', { member: '7', other: 12 }]);
+      assert.deepEqual(stepsOf(body).slice(1, 3), ['endpoint works', 'member memberOther']);
+      assert.ok(asked.some((each) => /rt-segment-processed\?member_id=7&/.test(each)));
+    });
+
+    it('goes on without the list of segments, and says what that is for', async () => {
+      const url = await start({ faults: [{ kind: 'error', errorId: 'UNAUTH', on: 'segments' }] });
+      const refused = await test(valuesOf(url));
+      assert.deepEqual([refused.result, refused.level], ['segmentsFailed', 'warning']);
+      assert.equal(refused.params.code, 'UNAUTH');
+      assert.deepEqual(stepsOf(refused).slice(0, 3), ['login works', 'endpoint works', 'member works']);
+      sandbox!.faults.clear();
+      const others = await test(valuesOf(url, { member: '99' }));
+      assert.deepEqual(
+        [others.result, others.level, others.params],
+        ['segmentsOfOthers', 'warning', { member: '99' }],
+      );
+    });
+
+    it('asks each question that it can, whatever the one before came to', async () => {
+      const url = await start({ faults: [{ kind: 'error', errorId: 'NOAUTH', on: 'usage' }] });
+      assert.deepEqual(stepsOf(await test(valuesOf(url))), [
+        'login works',
+        'endpoint tokenRefused',
+        'segments works',
+      ]);
+      assert.deepEqual(stepsOf(await test(valuesOf(url, { password: 'wrong' }))), ['login wrongPassword']);
     });
 
     it('tells each of the two hosts that cannot be reached', async () => {
@@ -456,8 +522,12 @@ describe("an account's forms", () => {
 });
 
 /** The sentence is there, and every placeholder has its value. */
-function checkWords({ result, params, problem }: any): void {
+function checkWords({ result, params, problem, steps = [] }: any): void {
   const words = wordsOf('account');
+  for (const step of steps) {
+    assert.ok(words.testStep[step.step], step.step);
+    if (step.level !== 'good') checkWords({ result: step.result, params: step.params });
+  }
   if (problem !== undefined) {
     const [group, name] = problem.key.split('.');
     assert.ok(words[group][name], problem.key);

@@ -1,13 +1,19 @@
 // A button that tries what is in the form, saved or not, at its other end, and the sentence beside it.
 import type { EditorNode } from '../../types/red-editor';
+import { stepNames } from '../connection-test';
 
-/** What the route answers; the sentence is among the words of the account. */
-interface Result {
+/** What the route says; the sentence is among the words of the account. */
+interface Said {
   readonly result: string;
   readonly level: 'good' | 'warning' | 'bad';
   readonly params: Record<string, string | number>;
+}
+
+interface Result extends Said {
   /** More to say, among the words of the account. */
   readonly also?: string;
+  /** Of several questions, what each came to; those that were not asked are left out. */
+  readonly steps?: readonly (Said & { readonly step: string })[];
   readonly problem?: { readonly key: string; readonly params?: Record<string, string | number> };
 }
 
@@ -54,6 +60,7 @@ export function prepareTestButton(
       if (mine !== asked) return;
       enable(true);
       show(result.level, sentenceOf(account, result));
+      if (result.steps !== undefined) place.append(stepList(account, result, result.steps));
     };
     $.ajax({
       url: `instant-audience/account/${route}`,
@@ -70,6 +77,27 @@ export function prepareTestButton(
     enable(true);
     show('', '');
   });
+}
+
+/** A line for each question: whether it came to anything, and what is wrong where the first sentence does not say it. */
+function stepList(account: EditorNode<object>, whole: Said, steps: NonNullable<Result['steps']>): JQuery {
+  const lines = stepNames.map((name) => {
+    const step = steps.find((one) => one.step === name);
+    const words =
+      step === undefined
+        ? account._('testStep.notAsked')
+        : step.level === 'good'
+          ? account._('testStep.works')
+          : step.result === whole.result
+            ? account._('testStep.failed')
+            : account._(`test.${step.result}`, step.params);
+    const icon = step === undefined ? 'fa-minus' : icons[step.level];
+    return $('<li>', { 'data-level': step?.level ?? '' }).append(
+      $('<i>', { class: `fa fa-fw ${icon}`, 'aria-hidden': 'true' }),
+      document.createTextNode(` ${account._(`testStep.${name}`)}: ${words}`),
+    );
+  });
+  return $('<ul>').append(lines);
 }
 
 function sentenceOf(account: EditorNode<object>, { result, params, also, problem }: Result): string {
