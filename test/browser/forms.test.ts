@@ -94,6 +94,10 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await result.waitFor();
       return `${await result.getAttribute('data-level')}: ${(await result.innerText()).trim()}`;
     };
+    const steps = async (): Promise<string[]> => {
+      const lines = await page.locator('#instant-audience-test-result li').allInnerTexts();
+      return lines.map((line) => line.trim());
+    };
 
     const testDatabase = (): Promise<string> => answer('Test the database', 'instant-audience-test-database');
 
@@ -102,6 +106,12 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       assert.equal(await editor.field('Password').inputValue(), '__PWRD__');
       const asked = page.waitForRequest('**/instant-audience/account/test');
       assert.match(await answer(), /^good: Works: 127\.0\.0\.1:\d+ has let me in/);
+      assert.deepEqual(await steps(), [
+        'Login: works',
+        'Audience endpoint: works',
+        'Member: works',
+        'Segment list: works',
+      ]);
       const sent = await asked;
       assert.ok(!(sent.postData() ?? '').includes(rightPassword));
       assert.ok(!(await (await sent.response())!.text()).includes(rightPassword));
@@ -111,6 +121,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await editor.field('Password').fill('wrong');
       await page.locator('#instant-audience-test-result[data-level=""]').waitFor({ state: 'attached' });
       assert.match(await answer(), /^bad: Wrong user name or password/);
+      assert.deepEqual((await steps()).slice(0, 2), ['Login: see above', 'Audience endpoint: not asked']);
       sandbox!.faults.set([{ kind: 'error', errorId: 'NOAUTH_EXPIRED', on: 'auth' }]);
       assert.match(await answer(), /^bad: Password expired/);
       sandbox!.faults.clear();
@@ -139,6 +150,31 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       assert.match(await meaning.innerText(), /about 86 million users a day/);
       await editor.field('Users per second').fill('10');
       assert.match(await meaning.innerText(), /860 thousand users a day/);
+      await editor.cancel();
+    });
+
+    it('folds the advanced limits, and unfolds them where one was changed or is wrong', async () => {
+      const openLimits = async (): Promise<void> => {
+        await editor.editConfig('account');
+        await page.locator('#instant-audience-account-tabs').getByText('Limits', { exact: true }).click();
+      };
+      await openLimits();
+      const perCall = page.locator('#node-config-input-usersPerPost');
+      await perCall.waitFor({ state: 'hidden' });
+      await page.locator('summary').click();
+      await editor.field('Users per call').fill('none');
+      const problem = page.locator('#instant-audience-problem-usersPerPost');
+      await problem.filter({ hasText: /^Users per call: a whole number from 1 to/ }).waitFor();
+      await editor.field('Users per call').fill('500');
+      await problem.waitFor({ state: 'hidden' });
+      await editor.done();
+      assert.equal((await editor.saved('account')).usersPerPost, 500);
+      await openLimits();
+      await perCall.waitFor();
+      await perCall.fill('1000');
+      await editor.done();
+      await openLimits();
+      await perCall.waitFor({ state: 'hidden' });
       await editor.cancel();
     });
 
@@ -385,6 +421,46 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
     });
   });
 
+  describe('the preview of several users', () => {
+    it('packs calls by the limits of the chosen account', async () => {
+      await editor.edit('builder');
+      await editor.field('Build').selectOption('items');
+      const json = page.locator('#instant-audience-preview-json');
+      const calls = async (): Promise<number> =>
+        ((await json.textContent()) ?? '').split('rt_segment').length - 1;
+      await page.locator('#instant-audience-message').fill('{"payload":[{"user":"1"},{"user":"2"}]}');
+      await says().filter({ hasText: 'This would be sent' }).waitFor();
+      await until(
+        async () => (await calls()) === 1,
+        5000,
+        () => 'both in one call',
+      );
+      await page.evaluate("RED.nodes.node('account').usersPerPost = 1");
+      await page.locator('#instant-audience-message').fill('{"payload":[{"user":"1"},{"user":"3"}]}');
+      await until(
+        async () => (await calls()) === 2,
+        5000,
+        () => 'a call for each',
+      );
+      await page.evaluate("RED.nodes.node('account').usersPerPost = 1000");
+      await editor.cancel();
+    });
+  });
+
+  describe('the out node', () => {
+    it('says what its choices about late adds and unknown fields mean, and keeps them', async () => {
+      await openForm(editor, 'out');
+      const hint = page.locator('#instant-audience-late-hint');
+      await hint.filter({ hasText: /^Time in a segment counts from the event/ }).waitFor();
+      await editor.field('Late adds').selectOption('asIs');
+      await hint.filter({ hasText: /^Time in a segment counts from when the service reads/ }).waitFor();
+      await editor.field('Unknown fields').check();
+      await editor.done();
+      const { lateAdds, allowUnknownFields } = await editor.saved('out');
+      assert.deepEqual([lateAdds, allowUnknownFields], ['asIs', true]);
+    });
+  });
+
   describe('all of them', () => {
     for (const theme of ['light', 'dark'] as const) {
       it(`are whole and readable in ${theme}, in a window of 1024 pixels`, async () => {
@@ -467,6 +543,8 @@ async function checkMore(editor: Editor, id: string, check: (part: string) => Pr
     await page.getByRole('tab', { name: 'Limits' }).click();
     await editor.field('Users per second').fill('2000');
     await page.locator('#instant-audience-limits-above').waitFor();
+    await page.locator('summary').click();
+    await editor.field('Users per call').fill('0');
     await check('limits');
     await page.getByRole('tab', { name: 'Queue' }).click();
     await check('queue');
@@ -550,7 +628,7 @@ function unnamedInPage(): string[] {
 function stopsInPage(): string[] {
   const { document } = globalThis as any;
   const all = document.querySelectorAll(
-    ['input:not([type=hidden])', 'select', 'textarea', 'button', 'a', 'pre']
+    ['input:not([type=hidden])', 'select', 'textarea', 'button', 'a', 'pre', 'summary']
       .map((tag) => `.instant-audience-form ${tag}`)
       .join(', '),
   );
