@@ -3,9 +3,6 @@ import type { ReadOutcome } from './outcome';
 
 /** Hosts and members; those that were not read from for longest start anew. */
 const mostThrottles = 100;
-/** A read that would have to wait longer says so instead. */
-const mostPauseMs = 30_000;
-const mostTries = 3;
 /**
  * The throttle counts when calls are made, the service when they come. So that slow ones, or such as waited for a permit,
  * do not meet those of the next interval there, an interval is longer by so much.
@@ -36,32 +33,25 @@ export class ReadThrottle {
   constructor(private readonly intervalMs: number) {}
 
   /**
-   * Makes the call when its turn has come, and again after the time that the service asked for; nothing is called
-   * before that time is over. Rejects only if `call` does.
+   * Makes the call when its turn has come. Once the service has limited one, none is made before the time is over that
+   * it asked for: until then each comes to that limit at once. Rejects only if `call` does.
    *
    * @param limit calls in an interval; of callers with different limits each takes its share
    */
   async run<T>(limit: number, call: () => Promise<ReadOutcome<T>>): Promise<ReadOutcome<T>> {
     const throttled = await (this.#throttled ??= loadThrottle(this.intervalMs + slowestMs));
-    for (let tries = 0; ;) {
-      if (this.#pauseMs() > mostPauseMs) return this.#tooLong();
-      if (this.#pauseMs() > 0) await sleep(this.#pauseMs());
-      // It may be paused by the time its turn has come.
-      const outcome = await throttled(limit, () => (this.#pauseMs() > 0 ? Promise.resolve(null) : call()));
-      if (outcome === null) continue;
-      if (outcome.kind !== 'rateLimited') return outcome;
+    return this.#limited() ?? throttled(limit, async () => this.#limited() ?? this.#note(await call()));
+  }
+
+  #note<T>(outcome: ReadOutcome<T>): ReadOutcome<T> {
+    if (outcome.kind === 'rateLimited')
       this.#pausedUntilMs = Math.max(this.#pausedUntilMs, performance.now() + outcome.retryAfterMs);
-      tries += 1;
-      if (tries === mostTries) return outcome;
-    }
+    return outcome;
   }
 
-  #pauseMs(): number {
-    return this.#pausedUntilMs - performance.now();
-  }
-
-  #tooLong(): ReadOutcome<never> {
-    const retryAfterMs = Math.ceil(this.#pauseMs());
+  #limited(): ReadOutcome<never> | null {
+    const retryAfterMs = Math.ceil(this.#pausedUntilMs - performance.now());
+    if (retryAfterMs <= 0) return null;
     const message = `The service limits the rate of reads; next try in ${Math.ceil(retryAfterMs / 1000)} s.`;
     return { kind: 'rateLimited', retryAfterMs, message };
   }
@@ -74,8 +64,4 @@ async function loadThrottle(interval: number): Promise<Throttled> {
   const throttle = pThrottle({ limit: units, interval, strict: true, weight });
   const throttled = throttle((_limit: number, call: () => Promise<unknown>) => call());
   return (limit, call) => throttled(limit, call) as ReturnType<typeof call>;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, ms));
 }

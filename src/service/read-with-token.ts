@@ -1,4 +1,5 @@
-// A read with a token, and once more with a fresh one where the first is dead (spec section 3, "Refusals").
+// A read with a token: once more with a fresh one where the first is dead, and once more where the service asks to wait
+// a little (spec section 3, "Refusals").
 import type { ReadOutcome, TokenOutcome } from './outcome';
 
 /** The part of a TokenKeeper that reads need. */
@@ -7,8 +8,21 @@ export interface TokenSource {
   refused(token: string): void;
 }
 
+/** Who would have to wait longer is told so: somebody may sit in front of it. */
+const mostWaitMs = 10_000;
+
 /** Never rejects unless `read` does. */
 export async function readWithToken<T>(
+  source: TokenSource,
+  read: (token: string) => Promise<ReadOutcome<T>>,
+): Promise<ReadOutcome<T>> {
+  const outcome = await readNow(source, read);
+  if (outcome.kind !== 'rateLimited' || outcome.retryAfterMs > mostWaitMs) return outcome;
+  await new Promise((resolve) => void setTimeout(resolve, outcome.retryAfterMs));
+  return readNow(source, read);
+}
+
+async function readNow<T>(
   source: TokenSource,
   read: (token: string) => Promise<ReadOutcome<T>>,
 ): Promise<ReadOutcome<T>> {

@@ -32,14 +32,31 @@ describe('a read with a token', () => {
     assert.deepEqual(await readWithToken(tokens, () => Promise.resolve(dead)), dead);
   });
 
+  it('is made once more after a short wait that the service asks for, and not after a long one', async () => {
+    const limited = (retryAfterMs: number) =>
+      ({ kind: 'rateLimited', retryAfterMs, message: 'slower' }) as const;
+    const outcomes = [limited(30), seven, limited(30), limited(30), limited(60_000)];
+    const atMs: number[] = [];
+    const read = () => {
+      atMs.push(performance.now());
+      return Promise.resolve(outcomes.shift()!);
+    };
+    const { tokens } = source(...Array.from({ length: 5 }, () => token('a')));
+    assert.deepEqual(await readWithToken(tokens, read), seven);
+    assert.ok(atMs[1]! - atMs[0]! >= 29, `${atMs[1]! - atMs[0]!} ms`);
+    assert.deepEqual(await readWithToken(tokens, read), limited(30));
+    assert.deepEqual(await readWithToken(tokens, read), limited(60_000));
+    assert.equal(atMs.length, 5);
+  });
+
   it('says what keeps it from a token', async () => {
     const refusal = { kind: 'loginRefused', code: 'NOAUTH', message: 'wrong' } as const;
-    const wait = (code: string) => ({ kind: 'wait', code, message: 'later', retryAfterMs: 9 }) as const;
+    const wait = (code: string) => ({ kind: 'wait', code, message: 'later', retryAfterMs: 300_000 }) as const;
     const read = () => Promise.resolve(seven);
     assert.deepEqual(await readWithToken(source(refusal).tokens, read), refusal);
     assert.deepEqual(await readWithToken(source(wait('authentication_limit')).tokens, read), {
       kind: 'rateLimited',
-      retryAfterMs: 9,
+      retryAfterMs: 300_000,
       message: 'later',
     });
     const passing = { kind: 'passing', ambiguous: false, code: 'dns', message: 'later' };
