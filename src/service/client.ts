@@ -132,11 +132,13 @@ export class ServiceClient {
     const { member = '' } = options;
     this.#segmentReads = {
       host: this.#auth,
+      gate: new CallGate(maxConcurrent),
       throttle: readThrottleOf(authUrl.href, member, 60_000),
       limit: options.apiReadsPerMinute ?? DEFAULT_API_READS_PER_MINUTE,
     };
     this.#usageReads = {
       host: this.#service,
+      gate: new CallGate(maxConcurrent),
       throttle: readThrottleOf(serviceUrl.href, member, 1_000),
       limit: options.readsPerSecond ?? DEFAULT_READS_PER_SECOND,
     };
@@ -206,7 +208,7 @@ export class ServiceClient {
   }
 
   #read<T>(
-    { host, throttle, limit }: Reads,
+    { host, gate, throttle, limit }: Reads,
     path: string,
     token: string,
     parse: (json: unknown) => T | null,
@@ -222,8 +224,8 @@ export class ServiceClient {
       // Its turn may be a minute away.
       const end = (): void => resolve(closed());
       this.#reading.add(end);
-      void throttle
-        .run(limit, read)
+      void gate
+        .run(() => (this.#isClosed ? Promise.resolve(closed()) : throttle.run(limit, read)))
         .then(resolve, reject)
         .finally(() => this.#reading.delete(end));
     });
@@ -262,6 +264,8 @@ const always = (): boolean => true;
 /** How one kind of read is made. */
 interface Reads {
   readonly host: Host;
+  /** Before the throttle: a read whose turn has come must not wait behind hundreds for a permit. */
+  readonly gate: CallGate;
   readonly throttle: ReadThrottle;
   readonly limit: number;
 }

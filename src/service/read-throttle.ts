@@ -4,8 +4,8 @@ import type { ReadOutcome } from './outcome';
 /** Hosts and members; those that were not read from for longest start anew. */
 const mostThrottles = 100;
 /**
- * The throttle counts when calls are made, the service when they come. So that slow ones, or such as waited for a permit,
- * do not meet those of the next interval there, an interval is longer by so much.
+ * The throttle counts when calls are made, the service when they come. So that slow ones do not meet those of the next
+ * interval there, an interval is longer by so much.
  */
 const slowestMs = 1_000;
 /** A call takes a part of these, so that callers with different limits can share a throttle. */
