@@ -137,7 +137,16 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
       allowUnknownFields: false,
       dryRun: false,
     }),
-    withoutBlanks('account', 'input', 'inputType', 'completeOn', 'youngSegments', 'dryRun'),
+    withoutBlanks(
+      'account',
+      'input',
+      'inputType',
+      'completeOn',
+      'youngSegments',
+      'lateAdds',
+      'allowUnknownFields',
+      'dryRun',
+    ),
   ],
   'xandr-audience-usage': [
     withDefaults({

@@ -53,6 +53,8 @@ describe('migrations', () => {
       inputType: 'msg ',
       completeOn: 'queued ',
       youngSegments: 'hold\r\n',
+      lateAdds: 'asIs ',
+      allowUnknownFields: ' true',
       dryRun: 'true ',
     });
     assert.deepEqual(out, {
@@ -62,6 +64,8 @@ describe('migrations', () => {
       inputType: 'msg',
       completeOn: 'queued',
       youngSegments: 'hold',
+      lateAdds: 'asIs',
+      allowUnknownFields: 'true',
       dryRun: 'true',
     });
     const usage: Record<string, unknown> = migrate('xandr-audience-usage', {
