@@ -77,9 +77,10 @@ export class SharedSandbox {
   private largest(): Limits {
     const own = { ...documentedLimits, ...this.options.limits };
     const all = this.limits.size === 0 ? [own] : [...this.limits];
-    const names = Object.keys(own) as (keyof Limits)[];
-    const entries = names.map((name) => [name, Math.max(...all.map((limits) => limits[name]))]);
-    return Object.fromEntries(entries) as unknown as Limits;
+    const largest: { -readonly [Name in keyof Limits]: number } = { ...own };
+    for (const name of Object.keys(own) as (keyof Limits)[])
+      largest[name] = Math.max(...all.map((limits) => limits[name]));
+    return largest;
   }
 
   private async start(): Promise<Sandbox> {
