@@ -4,12 +4,13 @@ import type { Clock } from './clock';
 import type { Crowd } from './crowd';
 import type { Gates } from './gates';
 import { Isolation, type Group } from './isolation';
+import type { Cell } from './item';
 import { Ledger, type Limits } from './ledger';
 import type { Logins } from './login';
 import { Packer } from './packer';
 import type { Post } from './post';
 import { requestLimitsOf, type RequestLimits } from './request-limits';
-import type { Cell, User } from './user';
+import type { User } from './user';
 
 /** With less than half of the post grants free, users are gathered for at most that long. */
 const holdMs = 20;
