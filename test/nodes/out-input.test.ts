@@ -77,7 +77,7 @@ const wrongEntries: readonly [name: string, entry: unknown, code: string, told: 
     'a key that would forge a line of the log',
     { user_id: '7', 'x\n28 Nov 01:00:00 - [error] \u202edegrof': 1, seg_block: [block] },
     'unknown_key',
-    /^x\\n28 Nov 01:00:00 - \[error\] \\u202edegrof is no key of the service/,
+    /^x\\n28 Nov 01:00:00 - \[error\] \\u202edegrof is no field that this version knows/,
   ],
   [
     'a __proto__ key',
