@@ -25,6 +25,7 @@ export function compileOutbox(): Compiled {
     outdir: directory,
     bundle: true,
     packages: 'external',
+    external: ['./sqlite-worker'],
     platform: 'node',
     target: 'es2023',
   });

@@ -13,7 +13,7 @@ const kinds: Readonly<Record<string, RegExp>> = {
   'nodes’ editor part': /^dist\/nodes\/([\w-]+)\/\1\.html$/,
   'words and help': /^dist\/nodes\/([\w-]+)\/locales\/[\w-]+\/\1\.(json|html)$/,
   icons: /^dist\/nodes\/[\w-]+\/icons\/[\w-]+\.svg$/,
-  'library and sandbox': /^dist\/src\/[\w-]+\/[\w-]+\.js$/,
+  'library and sandbox': /^dist\/src\/([\w-]+\/)?[\w-]+\.js$/,
   'its types': /^dist\/src\/[\w-]+\/[\w-]+\.d\.ts$/,
   'pictures of the help': /^resources\/[\w-]+\.webp$/,
   examples: /^examples\/[^/]+\.json$/,
