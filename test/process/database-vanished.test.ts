@@ -41,7 +41,6 @@ describe('a shared queue whose database vanishes without a word', function () {
       ends(() => relay.close());
     }
     site = await AudienceSite.make({
-      version: '5',
       serviceUrl: sandbox.url,
       databaseUrl: urlOf(0),
       name: 'node-1',

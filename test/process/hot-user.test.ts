@@ -64,7 +64,6 @@ describe('a Node-RED with 60,000 messages about one user while the service fails
     sandbox = await StandAloneSandbox.start({ limits: 'none' });
     ends(() => sandbox.kill());
     site = await AudienceSite.make({
-      version: '5',
       serviceUrl: sandbox.url,
       limits: { postsPerSecond: 1_000, usersPerSecond: 20_000, maxConcurrent: 15 },
       moreNodes: manyFlow,
