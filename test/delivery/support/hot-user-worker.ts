@@ -1,5 +1,5 @@
 // Plays one user's histories and counts the steps of `src/`: a thread of its own, so that all of it is counted.
-import { takeSteps } from '../../support/steps';
+import { takeSteps } from './steps';
 
 import path from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
