@@ -22,7 +22,8 @@ const endThem = `
   SELECT pid, coalesce(wait_event = 'SyncRep', false) AS unconfirmed,
     CASE WHEN wait_event_type = 'Client' THEN pg_terminate_backend(pid) ELSE false END AS ended
   FROM pg_stat_activity
-  WHERE pid = ANY($1::integer[]) AND datname = current_database() AND application_name = '${applicationName}'`;
+  WHERE pid = ANY($1::integer[]) AND pid <> pg_backend_pid()
+    AND datname = current_database() AND application_name = '${applicationName}'`;
 
 export class GivenUp {
   #pids: readonly number[] = [];
