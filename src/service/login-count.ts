@@ -95,6 +95,8 @@ export class LoginCount {
   /** Times written down before the wall clock was set would be read wrongly after a restart. */
   noticeClockJump(): void {
     if (this.#own.size === 0 || Math.abs(this.#offsetMs() - this.#savedOffsetMs) <= CLOCK_JUMP_MS) return;
+    // At once: its turn may be a while off, and this is called for every post.
+    this.#savedOffsetMs = this.#offsetMs();
     void this.#inTurn(() => this.#save(null));
   }
 
@@ -162,13 +164,15 @@ export class LoginCount {
   /** Writes down where it can how things stand: with the login `id`, or without it where it does not count. */
   async #save(id: string | null): Promise<void> {
     this.#savedOffsetMs = this.#offsetMs();
-    await failing(this.stores(), (store) =>
-      store.update(this.user, (kept) => {
+    await failing(this.stores(), async (store) => {
+      // One that could not be read before would lose what earlier processes left there.
+      await this.#readOnce(store);
+      await store.update(this.user, (kept) => {
         const others = new Map(store.shared ? kept : []);
         if (id !== null) others.delete(id);
         return this.#withOwn(others);
-      }),
-    );
+      });
+    });
   }
 
   #withOwn(others: LoginAges): Map<string, number> {

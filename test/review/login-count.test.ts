@@ -1,0 +1,79 @@
+// What is beside a queue that could not be read at first, and a clock that is set while a store does not answer.
+import { strict as assert } from 'node:assert';
+
+import { LoginCount } from '../../src/service/login-count';
+import { LoginTimes } from '../../src/service/login-times';
+
+const wallMs = 1_700_000_000_000;
+const key = 'logins of jo';
+
+function disk(text: string | null) {
+  const meta = {
+    text,
+    works: true,
+    getMeta: () => (meta.works ? Promise.resolve(meta.text) : Promise.reject(new Error('not open'))),
+    setMeta: (its: string, value: string) => {
+      assert.equal(its, key);
+      if (!meta.works) return Promise.reject(new Error('not open'));
+      meta.text = value;
+      return Promise.resolve();
+    },
+  };
+  return meta;
+}
+
+describe('logins of one user name beside two queues', () => {
+  it('are not forgotten where they could not be read before the first login', async () => {
+    let monoMs = 0;
+    const clock = { monoMs: () => monoMs, wallMs: () => wallMs + monoMs };
+    const ten = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`login ${n}`, wallMs - 1000]));
+    const [a, b] = [disk(null), disk(JSON.stringify(ten))];
+    const [storeA, storeB] = [new LoginTimes(a, clock.wallMs), new LoginTimes(b, clock.wallMs)];
+    const count = new LoginCount('jo', clock, () => [storeA, storeB]);
+    const token = () => Promise.resolve({ kind: 'token', token: 't' } as const);
+    b.works = false;
+    // The other queue's file is still being opened, and is open before the service has answered.
+    const meanwhileOpened = () => {
+      b.works = true;
+      return token();
+    };
+    assert.equal((await count.login(meanwhileOpened, storeA)).kind, 'token');
+    monoMs = 2000;
+    let more = 0;
+    for (let n = 0; n < 10; n += 1) if ((await count.login(token, storeB)).kind === 'token') more += 1;
+    assert.equal(more, 0, 'ten in five minutes were made before');
+  });
+
+  it('are written down once for a clock that was set, however many tokens are asked for meanwhile', async () => {
+    let aheadMs = 0;
+    const clock = { monoMs: () => 0, wallMs: () => wallMs + aheadMs };
+    const a = disk(null);
+    let updates = 0;
+    let answer = (): void => undefined;
+    const store = new LoginTimes(a, clock.wallMs);
+    const counted = {
+      shared: false,
+      update: async (user: string, change: Parameters<typeof store.update>[1]) => {
+        updates += 1;
+        if (updates === 4) await new Promise<void>((resolve) => (answer = resolve));
+        await store.update(user, change);
+      },
+    };
+    const count = new LoginCount('jo', clock, () => [counted]);
+    const token = () => Promise.resolve({ kind: 'token', token: 't' } as const);
+    assert.equal((await count.login(token, null)).kind, 'token');
+    await new Promise(setImmediate);
+    const before = updates;
+    assert.equal(before, 3);
+    // A login hangs in a database that does not answer, and the clock is set.
+    const login = count.login(token, null);
+    await new Promise(setImmediate);
+    aheadMs = 60_000;
+    for (let n = 0; n < 1000; n += 1) count.noticeClockJump();
+    answer();
+    await login;
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    assert.ok(updates - before < 10, `${updates - before} writes`);
+  });
+});
