@@ -39,6 +39,8 @@ export class LeaseKeeper {
   private epoch: number | null = null;
   /** Until when nobody else can have it, by each clock. */
   private validUntil = { monoMs: -Infinity, wallMs: -Infinity };
+  /** The last one that was given up: an answer to an earlier renewal may still name it. */
+  private releasedEpoch: number | null = null;
   private wants = false;
   private closed = false;
   private claiming: Promise<void> | null = null;
@@ -120,7 +122,7 @@ export class LeaseKeeper {
       this.epoch = null;
       events.lost();
     }
-    if (!ours) return;
+    if (!ours || epoch === this.releasedEpoch) return;
     this.validUntil = until;
     if (this.epoch !== null) return;
     // Released while the claim was on its way: given back.
@@ -138,6 +140,7 @@ export class LeaseKeeper {
     const { epoch } = this;
     if (epoch === null) return;
     this.epoch = null;
+    this.releasedEpoch = epoch;
     this.options.events.lost();
     await this.giveBack(epoch);
   }

@@ -1,0 +1,42 @@
+// A lease that is given up while its renewal is on its way, and wanted again before the renewal is answered.
+import { strict as assert } from 'node:assert';
+
+import { LeaseKeeper } from '../../src/delivery/lease-keeper';
+import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
+import { FakeClock } from '../delivery/support/fake-clock';
+
+describe('a lease that was given up', () => {
+  it('is not held by the answer to an earlier renewal', async () => {
+    const clock = new FakeClock();
+    const log = new MemorySharedLog(new MemoryLogStore(clock));
+    await log.open();
+    const told: string[] = [];
+    const keeper = new LeaseKeeper({
+      log,
+      instance: { id: 'one', name: 'machine one' },
+      clock,
+      leaseMs: 3_000,
+      events: {
+        claimed: () => undefined,
+        gained: (epoch) => told.push(`gained ${epoch}`),
+        lost: () => told.push('lost'),
+        unreachable: () => undefined,
+      },
+    });
+    keeper.start();
+    await clock.advance(10);
+    assert.equal(keeper.mayPost(1), true);
+    log.delayMs = () => 100;
+    keeper.claim(); // The renewal, on its way.
+    await clock.advance(10);
+    void keeper.release(); // A deploy parks the queue …
+    keeper.setWants(true); // … and goes on at once.
+    const wrong: number[] = [];
+    for (let ms = 5; ms < 1_000; ms += 5) {
+      await clock.advance(5);
+      if (keeper.mayPost(1) && !log.store.holds('one', 1)) wrong.push(ms);
+    }
+    assert.deepEqual(wrong, [], `believed: ${told.join(', ')}`);
+    keeper.close();
+  });
+});
