@@ -1,0 +1,43 @@
+// A real server: a healthy connection of another line has the number of a backend that was given up before a restart.
+import { strict as assert } from 'node:assert';
+import type { Client } from 'pg';
+
+import { addressOf } from '../../src/outbox/postgres-address';
+import { HostChoice, Line, systemLineClock } from '../../src/outbox/postgres-line';
+import { postgresModule } from '../../src/outbox/postgres-module';
+import type { MakeClient } from '../../src/outbox/postgres-module';
+import { findPostgres, freshPostgresDatabase } from '../support/services';
+
+describe('a backend that was given up', () => {
+  it('is not taken for a later one of the same number', async function () {
+    this.timeout(60_000);
+    const server = await findPostgres();
+    if (server === null) this.skip();
+    const own = await freshPostgresDatabase(server, 'review_pid');
+    const makeClient = (await postgresModule()) as unknown as MakeClient;
+    const address = addressOf(own.url, null);
+    const lineOf = (make: MakeClient) =>
+      new Line({ address, hosts: new HostChoice(address.hosts), clock: systemLineClock, makeClient: make });
+    const other = lineOf(makeClient);
+    const pidOf = async (line: Line) =>
+      (await line.run<{ pid: number }>('SELECT pg_backend_pid() AS pid'))[0]!.pid;
+    const pid = await pidOf(other);
+    let made = 0;
+    const pretending = ((config: never) => {
+      const client = (makeClient as (config: never) => Client)(config);
+      made += 1;
+      // The backend of the first connection had, before the restart, the number that the other line has now.
+      if (made === 1) Object.defineProperty(client, 'processID', { get: () => pid, set: () => undefined });
+      return client;
+    }) as unknown as MakeClient;
+    const line = lineOf(pretending);
+    await line.run('SELECT 1');
+    line.break();
+    await line.run('SELECT 1');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const after = await pidOf(other);
+    await line.close();
+    await other.close();
+    assert.equal(after, pid, 'the other line lost its connection');
+  });
+});
