@@ -1,6 +1,7 @@
 // Checks an entry by the service's rules (spec sections 3 and 6) and makes it ready to be queued and packed.
 //
 // Written by hand rather than with a schema: it runs for every entry of every message.
+import { boundedJson } from './bounded-json';
 import { blockOf } from './block-cache';
 import { utf8Bytes } from './bytes';
 import type { Block, CheckedEntry } from './entry';
@@ -88,7 +89,7 @@ function readEntry(input: unknown, options: CheckOptions, findings: Findings): C
   }
   let rawId: unknown, rawDomain: unknown, rawBlocks: unknown, rawTime: unknown, rawCustom: unknown;
   const allowUnknown = options.allowUnknownFields === true;
-  let unknown = '';
+  let unknown: string | null = '';
   // Not Object.keys: a list of them for each entry is garbage worth avoiding.
   for (const key in input) {
     const value = input[key];
@@ -98,11 +99,10 @@ function readEntry(input: unknown, options: CheckOptions, findings: Findings): C
     else if (key === 'seg_block') rawBlocks = value;
     else if (key === 'event_time') rawTime = value;
     else if (key === 'custom_domain') rawCustom = value;
-    else if (allowUnknown) unknown += fieldText(key, value);
+    else if (allowUnknown) unknown = withUnknown(unknown, key, value, '', findings);
     else unknownKey(key, '', entryKeys, findings);
-    if (findings.full) return null;
+    if (findings.full || unknown === null) return null;
   }
-  checkUnknown(unknown, '', findings);
   const custom = readFlag(rawCustom, findings) || options.allowCustomDomain === true;
   const user = readUser(rawId, rawDomain, custom, unknown, findings);
   const eventTime = readEventTime(rawTime);
@@ -163,16 +163,25 @@ function afterId(domain: string | null, unknown: string): string {
   return `${known}${unknown},"seg_block":[`;
 }
 
-/** A field as it is sent, with the comma before it; '' for what JSON cannot hold, such as a function. */
-function fieldText(key: string, value: unknown): string {
-  const text = JSON.stringify(value) as string | undefined;
-  return text === undefined ? '' : `,${JSON.stringify(key)}:${text}`;
-}
-
-/** So that an entry fits into any request: nobody knows how much of them the service takes. */
-function checkUnknown(unknown: string, path: string, findings: Findings): void {
-  if (unknown.length > maxUnknownChars)
-    findings.add('unknown_too_long', path, { got: unknown.length, max: maxUnknownChars });
+/**
+ * Unknown fields as they are sent, each with the comma before it, and one more of them; null, and an issue, when that
+ * makes them too long: every entry has to fit into any request. What JSON cannot hold, such as a function, is left out.
+ */
+function withUnknown(
+  fields: string,
+  key: string,
+  value: unknown,
+  path: string,
+  findings: Findings,
+): string | null {
+  if (typeof value === 'function' || typeof value === 'symbol') return fields;
+  const room = maxUnknownChars - fields.length;
+  // Its size first, which is cheap; JSON itself throws at what it would have to change.
+  const fits = key.length <= room && boundedJson(value, room) !== null;
+  const longer = fits ? `${fields},${JSON.stringify(key)}:${JSON.stringify(value)}` : null;
+  if (longer !== null && longer.length <= maxUnknownChars) return longer;
+  findings.add('unknown_too_long', path, { max: maxUnknownChars });
+  return null;
 }
 
 function readFlag(raw: unknown, findings: Findings): boolean {
@@ -207,7 +216,7 @@ function readBlock(input: unknown, index: number, allowUnknown: boolean, finding
   }
   const before = findings.count;
   let rawId: unknown, rawCode: unknown, rawMember: unknown, rawValue: unknown, rawExpiration: unknown;
-  let unknown = '';
+  let unknown: string | null = '';
   for (const key in input) {
     const value = input[key];
     if (value === undefined || !Object.hasOwn(input, key)) continue;
@@ -216,11 +225,10 @@ function readBlock(input: unknown, index: number, allowUnknown: boolean, finding
     else if (key === 'member_id') rawMember = value;
     else if (key === 'value') rawValue = value;
     else if (key === 'expiration') rawExpiration = value;
-    else if (allowUnknown) unknown += fieldText(key, value);
+    else if (allowUnknown) unknown = withUnknown(unknown, key, value, blockPath(index), findings);
     else unknownKey(key, `${blockPath(index)}.`, blockKeys, findings);
-    if (findings.full) return null;
+    if (findings.full || unknown === null) return null;
   }
-  checkUnknown(unknown, blockPath(index), findings);
   const id = readWhole(rawId, 1, maxInt, index, 'seg_id', findings);
   const code = readCode(rawCode, index, findings);
   const member = readWhole(rawMember, 1, maxInt, index, 'member_id', findings);

@@ -19,8 +19,7 @@ export const entrySentences = {
   unreadable: 'This could not be read: __reason__',
   unknown_key:
     '__path__ is no field that this version knows (known here: __known__); leave it out, or tick Unknown fields in the instant audience out node',
-  unknown_too_long:
-    'The fields that this version does not know have __got__ characters together; __max__ is the most',
+  unknown_too_long: 'Fields that this version does not know may have __max__ characters together at the most',
   misspelt_key: '__path__ is no key of the service and would be ignored; did you mean __meant__?',
   text_type: '__path__ is __got__; pass a string',
   text_empty: '__path__ is an empty string; give it a value or leave it out',

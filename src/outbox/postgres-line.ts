@@ -9,7 +9,7 @@ import type { Client, ClientConfig } from 'pg';
 import { machineClock } from '../machine-clock';
 import { nameOf, type Address } from './postgres-address';
 import { CallError, isRefusal } from './postgres-errors';
-import { applicationName, GivenUp } from './postgres-given-up';
+import { applicationName, GivenUp, ownStart, startOf } from './postgres-given-up';
 import type { MakeClient } from './postgres-module';
 import type { Host } from './postgres-url';
 
@@ -255,10 +255,11 @@ async function tryConnect(makeClient: MakeClient, config: ClientConfig, clock: L
 
 /** Prepares the session, too. */
 async function isReadOnly(client: Client, clock: LineClock): Promise<boolean> {
-  const call = client.query<{ read_only: boolean }>(
-    `SELECT current_setting('transaction_read_only') = 'on' AS read_only,
+  const call = client.query<{ read_only: boolean; started: string | null }>(
+    `SELECT current_setting('transaction_read_only') = 'on' AS read_only, ${ownStart} AS started,
       set_config('lock_timeout', '${lockMs}', false)`,
   );
   const { rows } = await inTime(clock, call, () => void hangUp(client, clock));
+  if (typeof rows[0]?.started === 'string') startOf.set(client, rows[0].started);
   return rows[0]?.read_only === true;
 }

@@ -14,7 +14,7 @@ describe('a backend that was given up', () => {
     const server = await findPostgres();
     if (server === null) this.skip();
     const own = await freshPostgresDatabase(server, 'review_pid');
-    const makeClient = (await postgresModule()) as unknown as MakeClient;
+    const makeClient = await postgresModule();
     const address = addressOf(own.url, null);
     const lineOf = (make: MakeClient) =>
       new Line({ address, hosts: new HostChoice(address.hosts), clock: systemLineClock, makeClient: make });

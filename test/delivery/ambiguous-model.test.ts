@@ -12,7 +12,7 @@ describe('lost requests of a user', () => {
       const block = n % 3 === 0 ? { seg_code: `c${n % 2}`, member_id: 1 } : { seg_id: 1 + (n % 2) };
       const item = new Item(
         n + 1,
-        entryOf(device(1), [block as never]),
+        entryOf(device(1), [block]),
         { node: 'n', account: 'a' },
         0,
         0,
