@@ -135,8 +135,6 @@ interface Held {
   cancelDispose: (() => void) | null;
 }
 
-/** Of user names that no account has; nobody types more into forms in five minutes. */
-const mostLoginCounts = 100;
 /** How long an account may be away before it counts as gone, and a parked engine is closed. */
 const keepParkedMs = 10_000;
 
@@ -312,9 +310,8 @@ export class Engines {
   loginCount(authOrigin: string, username: string): LoginCount {
     const key = `${username} at ${authOrigin}`;
     const found = this.loginCounts.get(key);
+    // Never forgotten: somebody may hold it, and two would count for themselves. A name is some hundred bytes.
     if (found !== undefined) return found;
-    if (this.loginCounts.size >= mostLoginCounts)
-      for (const [other, count] of this.loginCounts) if (count.isIdle) this.loginCounts.delete(other);
     const count: LoginCount = new LoginCount(key, this.clock, () => this.loginStores(count));
     this.loginCounts.set(key, count);
     return count;

@@ -100,12 +100,6 @@ export class LoginCount {
     void this.#inTurn(() => this.#save(null));
   }
 
-  /** Whether it has to be kept for what it knows. */
-  get isIdle(): boolean {
-    this.#forgetOld();
-    return this.#own.size === 0 && this.stores().length === 0;
-  }
-
   /** One after the other, so that an older list never overwrites a newer. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#tail.then(work);
