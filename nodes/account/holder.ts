@@ -59,7 +59,15 @@ export class Holder {
     hold
       .then((opened) => {
         // It may have left meanwhile.
-        if (opened !== null && this.users.get(node) === user) this.tell(opened, node, user);
+        if (this.users.get(node) !== user) return;
+        if (opened !== null) {
+          this.tell(opened, node, user);
+          return;
+        }
+        // It joined when the last one had left and nothing was opened.
+        if (this.hold === hold) this.hold = null;
+        this.hold ??= this.openNow();
+        this.tellOf(this.hold, node, user);
       })
       .catch(this.failed);
   }

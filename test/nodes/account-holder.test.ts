@@ -460,3 +460,29 @@ for (const queue of ['disk', 'shared'] as const) {
     });
   });
 }
+
+describe('a node that joins an account whose last node has just left', () => {
+  it('is told, also when nothing was opened for those before it', async () => {
+    const problem: Problem = { key: 'error.member_missing' };
+    let asked = 0;
+    const holder = new Holder(
+      async (isWanted) => {
+        asked += 1;
+        await Promise.resolve();
+        return isWanted() ? problem : null;
+      },
+      (error) => assert.fail(String(error)),
+      new FakeClock(),
+    );
+    const told: string[] = [];
+    const user = (name: string) => ({ ready: () => void told.push(name), recovered: () => undefined });
+    holder.join('first', user('first'));
+    const left = holder.leave('first', true);
+    // What was opened for nobody is known now, and the last node has not finished to leave.
+    await Promise.resolve();
+    holder.join('second', user('second'));
+    await left;
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([told, asked], [['second'], 2]);
+  });
+});
