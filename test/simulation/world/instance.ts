@@ -250,15 +250,16 @@ export class Instance {
     nodes: readonly string[],
     apply: () => void,
   ): void {
-    const { time, life } = this;
+    const { time } = this;
     time.run(() => {
       this.deploying = this.deploying.then(async () => {
-        if (life !== this.life) return;
+        if (!time.alive) return;
         this.history.tell(`i${this.index} deploys: ${what}`);
         this.history.fault('deploy');
         apply();
         await this.close(accounts, nodes);
-        if (life === this.life) this.startMissing();
+        // A process that died meanwhile starts nothing, also before the next one is there.
+        if (time.alive) this.startMissing();
       });
     });
   }
