@@ -251,15 +251,16 @@ export class Instance {
     apply: () => void,
   ): void {
     const { time } = this;
+    const lives = (): boolean => time.alive;
     time.run(() => {
       this.deploying = this.deploying.then(async () => {
-        if (!time.alive) return;
+        if (!lives()) return;
         this.history.tell(`i${this.index} deploys: ${what}`);
         this.history.fault('deploy');
         apply();
         await this.close(accounts, nodes);
         // A process that died meanwhile starts nothing, also before the next one is there.
-        if (time.alive) this.startMissing();
+        if (lives()) this.startMissing();
       });
     });
   }
