@@ -346,9 +346,13 @@ function contract(fresh: () => SharedQueue): void {
     const heard: News['kind'][] = [];
     second.onNews(({ kind }) => heard.push(kind));
     await second.claim(two, false, null, leaseMs);
-    await first.append(batchOf('one', 1, [sharedRow(1)]));
+    // What happens before it listens it does not hear.
+    let batches = 0;
     await until(
-      () => Promise.resolve(heard.includes('rows')),
+      async () => {
+        await first.append(batchOf('one', (batches += 1), [sharedRow(batches)]));
+        return heard.includes('rows');
+      },
       5_000,
       () => heard.join(),
     );
