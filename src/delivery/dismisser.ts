@@ -80,11 +80,17 @@ export class Dismisser {
 
   constructor(private readonly parts: Parts) {}
 
-  /** Goes on with what an earlier process left. Rejects as the outbox does. */
-  async resume(): Promise<void> {
+  /**
+   * Goes on with what an earlier process left. A purge may cover numbers whose commit failed: beyond the last that is in
+   * the outbox, they are given again, to newer entries. Rejects as the outbox does.
+   */
+  async resume(lastSeq: number): Promise<void> {
     const { outbox, dismissals } = this.parts;
-    dismissals.purgeThrough(Number((await outbox.getMeta(purgedThroughKey)) ?? 0));
-    this.resumed = readMarks(await outbox.getMeta(erasuresKey));
+    dismissals.purgeThrough(Math.min(lastSeq, Number((await outbox.getMeta(purgedThroughKey)) ?? 0)));
+    this.resumed = readMarks(await outbox.getMeta(erasuresKey)).map((mark) => ({
+      ...mark,
+      throughSeq: Math.min(lastSeq, mark.throughSeq),
+    }));
   }
 
   /** Of what was handed in before, and in a log that others append to, of what has a number up to `mostSeq`. */

@@ -264,7 +264,7 @@ export class Engine {
 
   private async open(): Promise<Opened> {
     const opened = await this.outbox.open();
-    await this.dismisser.resume();
+    await this.dismisser.resume(opened.lastSeq);
     await this.young.load(this.outbox);
     return opened;
   }
