@@ -70,6 +70,7 @@ export class Instance {
   /** Calls of ports under way, and for how long it slept with some. */
   private calls = 0;
   private lastSleep = { endMs: -Infinity, forMs: 0 };
+  private wokeMs = -Infinity;
   private sleptAtMs: number | null = null;
   /** A deploy is under way; the next waits for it, as in Node-RED. */
   private deploying: Promise<void> = Promise.resolve();
@@ -171,6 +172,7 @@ export class Instance {
     if (!this.time.asleep) return;
     this.history.tell(`i${this.index} wakes`);
     const { nowMs } = this.outside.world;
+    this.wokeMs = nowMs;
     if (this.sleptAtMs !== null) this.lastSleep = { endMs: nowMs, forMs: nowMs - this.sleptAtMs };
     this.time.wake();
   }
@@ -281,7 +283,9 @@ export class Instance {
     this.closedMs = this.outside.world.nowMs;
     await new Promise<void>((resolve) => {
       const cancel = this.time.after(15_000, () => {
-        this.history.complain(`i${this.index}: closing took longer than Node-RED waits`);
+        // A process that was frozen meanwhile finds all its time gone when it wakes.
+        if (this.wokeMs < this.closedMs)
+          this.history.complain(`i${this.index}: closing took longer than Node-RED waits`);
         resolve();
       });
       void Promise.all(closing).then(() => {
