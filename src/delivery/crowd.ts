@@ -350,6 +350,7 @@ export class Crowd {
   /** By which account the user may go: the first that can send now of those that its next request may take. */
   private accountOf(user: User, nowMs: number): string {
     const accounts = user.nextAccounts(this.heldNow(nowMs));
+    if (accounts.length === 1) return this.logins.serving(accounts[0]!) ?? accounts[0]!;
     const serving = accounts.map((account) => this.logins.serving(account) ?? account);
     return serving.find((account) => this.logins.isReady(account)) ?? serving[0]!;
   }

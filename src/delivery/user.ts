@@ -38,7 +38,7 @@ const lookAhead = 10;
 
 export class User implements ItemOwner {
   /** In order of their numbers. */
-  items: Item[] = [];
+  items: Item[] = empty;
   /** Cells of the request in flight, or null. */
   flight: readonly Cell[] | null = null;
   /** Monotonic ms before which nothing of this user is sent (after a failure). */
@@ -59,18 +59,18 @@ export class User implements ItemOwner {
   private removing = 0;
   /** By key; null while there has been one block only, which needs no order. */
   private segments: Map<string, SegmentCells> | null = null;
-  private queues: PendingBlocks[] = [];
+  private queues: PendingBlocks[] = empty;
   /** The kind of the first block that has a place in that order, and whether others came since. */
   private kind: string | null = null;
   private mixed = false;
   /** For the next merge: what may have neighbours that it was not compared with. */
-  private changed: Cell[] = [];
+  private changed: Cell[] = empty;
   /** For the next merge: something older may wait than what has ended. */
   private disturbed = false;
-  private closed: Item[] = [];
+  private closed: Item[] = empty;
   /** With so many entries it is worth looking which are covered. */
   private coveredFrom = fewItems;
-  private dueCells: Cell[] = [];
+  private dueCells: Cell[] = empty;
 
   constructor(
     readonly key: string,
@@ -84,16 +84,16 @@ export class User implements ItemOwner {
     const { items } = this;
     const last = items.at(-1);
     const isLast = last === undefined || last.seq <= item.seq;
-    if (isLast) items.push(item);
+    if (isLast) this.items = withOneMore(items, item);
     else items.splice(this.placeOf(item.seq), 0, item);
     item.owner = this;
     if (!isLast || item.open === 0) this.disturbed = true;
-    if (item.row === 'shield') this.closed.push(item);
+    if (item.row === 'shield') this.itemClosed(item);
     for (const cell of item.cells) if (cell.state === 'waiting') this.count(cell, 1);
     if (this.segments !== null) this.linkAll(item);
-    else if (items.length > 1 || item.cells.length > 1) {
+    else if (this.items.length > 1 || item.cells.length > 1) {
       this.segments = new Map();
-      for (const each of items) this.linkAll(each);
+      for (const each of this.items) this.linkAll(each);
     }
   }
 
@@ -176,15 +176,15 @@ export class User implements ItemOwner {
   }
 
   private forgetAll(): void {
-    this.items = [];
+    this.items = empty;
     this.coveredFrom = fewItems;
     this.segments = null;
-    this.queues = [];
+    this.queues = empty;
     this.kind = null;
     this.mixed = false;
-    this.changed = [];
-    this.closed = [];
-    this.dueCells = [];
+    this.changed = empty;
+    this.closed = empty;
+    this.dueCells = empty;
   }
 
   /** Takes off entries that changed nothing at the service, wherever they are. */
@@ -205,12 +205,12 @@ export class User implements ItemOwner {
   takeClosed(): readonly Item[] {
     if (this.closed.length === 0) return none;
     const closed = this.closed.filter((item) => item.owner === this);
-    this.closed = [];
+    this.closed = empty;
     return closed;
   }
 
   itemClosed(item: Item): void {
-    this.closed.push(item);
+    this.closed = withOneMore(this.closed, item);
   }
 
   // ── Blocks change ───────────────────────────────────────────────────────────────────────────────────────────
@@ -225,7 +225,7 @@ export class User implements ItemOwner {
       this.waitsAgain(cell, before);
     } else if (cell.state === 'ended') {
       if (cell.rejected) this.unlinkRejected(cell);
-      else if (cell.segment !== null) this.changed.push(cell);
+      else if (cell.segment !== null) this.changed = withOneMore(this.changed, cell);
     }
   }
 
@@ -243,7 +243,7 @@ export class User implements ItemOwner {
       return;
     }
     this.queueOf(cell).add(cell);
-    this.changed.push(cell);
+    this.changed = withOneMore(this.changed, cell);
   }
 
   /** What it had covered counts again. */
@@ -251,12 +251,12 @@ export class User implements ItemOwner {
     const { older, newer } = cell;
     this.unlink(cell);
     if (older === null) return;
-    this.changed.push(older);
+    this.changed = withOneMore(this.changed, older);
     if (newer === null && older.state === 'ended') this.disturbed = true;
   }
 
   cellDue(cell: Cell): void {
-    this.dueCells.push(cell);
+    this.dueCells = withOneMore(this.dueCells, cell);
   }
 
   /** Whether a removal waits. */
@@ -302,7 +302,7 @@ export class User implements ItemOwner {
     if (older !== null) older.newer = cell;
     if (newer === null) segment.newest = cell;
     else newer.older = cell;
-    this.changed.push(cell);
+    this.changed = withOneMore(this.changed, cell);
     if (cell.state === 'waiting') this.queueOf(cell).add(cell);
   }
 
@@ -328,7 +328,7 @@ export class User implements ItemOwner {
       if (sort.account === account && sort.removes === removes && sort.refused === refused) return queue;
     }
     const queue = new PendingBlocks({ account, removes, refused });
-    this.queues.push(queue);
+    this.queues = withOneMore(this.queues, queue);
     return queue;
   }
 
@@ -342,7 +342,7 @@ export class User implements ItemOwner {
   merge(): readonly Cell[] {
     if (this.flight !== null || (this.changed.length === 0 && !this.disturbed)) return none;
     const { changed } = this;
-    this.changed = [];
+    this.changed = empty;
     const covered: Cell[] = [];
     for (const cell of changed) {
       while (this.meet(cell.older, cell, covered));
@@ -558,7 +558,7 @@ export class User implements ItemOwner {
     if (this.suspectUntilMs > nowMs) return;
     this.ambiguous = null;
     const due = this.dueCells;
-    this.dueCells = [];
+    this.dueCells = empty;
     for (const cell of due) if (cell.due && cell.item.owner === this) wake(cell);
   }
 
@@ -569,6 +569,14 @@ export class User implements ItemOwner {
 }
 
 const none: readonly never[] = [];
+/** Nearly every user has one entry with one block: a list exists once there is something in it, and is no longer than that. */
+const empty: never[] = [];
+
+function withOneMore<T>(list: T[], one: T): T[] {
+  if (list.length === 0) return [one];
+  list.push(one);
+  return list;
+}
 
 /** Whether a block may not go yet though nothing of its user is in the way. */
 export type Held = (cell: Cell) => boolean;
