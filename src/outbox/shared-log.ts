@@ -112,6 +112,9 @@ export interface SharedLog {
   send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void>;
   /** One listener. Until `close`. */
   onNews(listener: (news: News) => void): void;
-  /** Says that the process is gone (its mail goes to the holder at once), and closes the connections. */
+  /**
+   * Says that the process is gone (its mail goes to the holder at once), and closes the connections. An opening under way
+   * rejects and leaves none behind.
+   */
   close(instance: Instance): Promise<void>;
 }

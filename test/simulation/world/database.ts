@@ -120,6 +120,8 @@ export class Database {
 /** One process's way to one queue. */
 class DatabaseLog implements SharedLog {
   #isOpen = false;
+  /** How often it was closed: an opening under way then leaves no connections. */
+  #closes = 0;
   #instance: string | null = null;
   #listener: ((news: News) => void) | null = null;
 
@@ -134,8 +136,10 @@ class DatabaseLog implements SharedLog {
   }
 
   open(): Promise<void> {
+    const closes = this.#closes;
     return this.call(
       () => {
+        if (this.#closes !== closes) throw new OutboxError('failed', 'it was closed while it was being opened');
         if (this.#isOpen) return;
         this.#isOpen = true;
         this.database.connect(this.user.instance, 2);
@@ -209,6 +213,7 @@ class DatabaseLog implements SharedLog {
   }
 
   close(instance: Instance): Promise<void> {
+    this.#closes += 1;
     if (!this.#isOpen) return Promise.resolve();
     const end = (): void => {
       if (this.#isOpen) this.database.connect(this.user.instance, -2);
