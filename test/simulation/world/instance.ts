@@ -74,6 +74,8 @@ export class Instance {
   private sleptAtMs: number | null = null;
   /** A deploy is under way; the next waits for it, as in Node-RED. */
   private deploying: Promise<void> = Promise.resolve();
+  /** Of this life, asked for and not over. */
+  private deploys = new Set<symbol>();
 
   constructor(
     readonly index: number,
@@ -108,6 +110,7 @@ export class Instance {
     const { memoryMark, pageRows, maxOpenMessages } = outside.setup;
     this.engines = new Engines(this.time, outside.dice.next, { memoryMark, pageRows, maxOpenMessages });
     this.deploying = Promise.resolve();
+    this.deploys = new Set();
     this.startMissing();
   }
 
@@ -252,8 +255,10 @@ export class Instance {
     nodes: readonly string[],
     apply: () => void,
   ): void {
-    const { time } = this;
+    const { time, deploys } = this;
     const lives = (): boolean => time.alive;
+    const deploy = Symbol(what);
+    deploys.add(deploy);
     time.run(() => {
       this.deploying = this.deploying.then(async () => {
         if (!lives()) return;
@@ -263,8 +268,14 @@ export class Instance {
         await this.close(accounts, nodes);
         // A process that died meanwhile starts nothing, also before the next one is there.
         if (lives()) this.startMissing();
+        deploys.delete(deploy);
       });
     });
+  }
+
+  /** What was asked for shows in the states only when it begins. */
+  get isDeploying(): boolean {
+    return this.deploys.size > 0;
   }
 
   /** As Node-RED closes nodes: all at once, and for 15 s at most. */

@@ -287,6 +287,10 @@ export class World {
       instance.disk.state = 'well';
       instance.wake();
       if (!instance.time.alive) instance.boot();
+    }
+    // A deploy that waits for another has not changed yet what has to be put right.
+    this.endDeploys();
+    for (const instance of this.instances) {
       for (const [id, state] of instance.accountStates) {
         if (!state.enabled) instance.changeAccounts([id], { enabled: true });
         if (this.refused.has(state.username))
@@ -297,11 +301,17 @@ export class World {
     }
     // Once what was broken has come to itself: nothing that people ask for is to be lost on the way.
     time.run(time.nowMs + 8_000);
+    this.endDeploys();
     for (const instance of this.instances)
       for (const { id } of this.plan.setup.members) {
         instance.ask(id, 'resume');
         instance.ask(id, 'retry');
       }
+  }
+
+  private endDeploys(): void {
+    const { time } = this;
+    while (this.instances.some(({ isDeploying }) => isDeploying)) time.run(time.nowMs + lookEveryMs);
   }
 
   /** A flow goes on. Nothing is rejected for good before something else was accepted, so there is something. */
