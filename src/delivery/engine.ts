@@ -210,7 +210,8 @@ export class Engine {
     this.outcomes = new Outcomes(clock, random, lateMarginMs, ...shared);
     const caps = { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 };
     const { tickets, outcomes, tally } = this;
-    this.intake = new Intake(outbox.durable, caps, clock, journal, pager, crowd, tickets, reports, tally);
+    const parts = [journal, pager, crowd, tickets, reports, tally] as const;
+    this.intake = new Intake(outbox.durable, caps, clock, ...parts, () => this.takesOneMore());
     const tokenCame = outcomes.tokenCame.bind(outcomes);
     const askTurn = (): void => this.askTurn();
     this.wire = new Wire(clock, logins, tokenCame, askTurn, () => this.mayLeave);
@@ -405,6 +406,15 @@ export class Engine {
     this.pager.appended(lastSeq, this.clock.wallMs());
     this.intake.appended(lastSeq);
     this.askTurn();
+  }
+
+  /**
+   * Whether a full queue takes one message all the same: once after each refusal, when all that waits was refused and
+   * nothing has been accepted since. Nobody can know then what is at fault, so without it nothing would ever end.
+   */
+  takesOneMore(): boolean {
+    const isToBeTried = this.crowd.someReady || this.pager.unreadAny || this.dispatcher.isolation.searches;
+    return !isToBeTried && this.wire.inFlight === 0 && this.gates.takesOneMore();
   }
 
   private tellOwn(ended: readonly Item[]): void {

@@ -23,6 +23,8 @@ export class Gates {
   /** A try of an outage is on its way. */
   private trying = false;
   private refusals = 0;
+  /** As many as there were when a full queue took one message more. */
+  private refusalsAtOneMore = 0;
   private probesAgainMs = -Infinity;
   /** The last passing failure since something was accepted. */
   trouble: { readonly code: string; readonly message: string } | null = null;
@@ -79,6 +81,7 @@ export class Gates {
   accepted(sentMs: number): void {
     this.acceptedSentMs = Math.max(this.acceptedSentMs, sentMs);
     this.refusals = 0;
+    this.refusalsAtOneMore = 0;
     this.trouble = null;
   }
 
@@ -110,6 +113,13 @@ export class Gates {
   tried(nowMs: number): void {
     const over = Math.max(1, this.refusals - refusalsOfEverything);
     this.probesAgainMs = nowMs + 500 + backoffMs(over, this.random, 500, 30_000);
+  }
+
+  /** While everything is refused: true once after each refusal. */
+  takesOneMore(): boolean {
+    if (!this.refusesEverything || this.refusals === this.refusalsAtOneMore) return false;
+    this.refusalsAtOneMore = this.refusals;
+    return true;
   }
 
   /** An operator wants everything tried now. A rate limit stays: it is the service's word. */

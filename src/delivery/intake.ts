@@ -77,6 +77,8 @@ export class Intake {
     private readonly tickets: TicketBook,
     private readonly reports: Reports,
     private readonly tally: LogTally,
+    /** See `Engine.takesOneMore`. */
+    private readonly takesOneMore: () => boolean,
   ) {}
 
   /** What was taken stays, also above a lower cap. */
@@ -157,14 +159,14 @@ export class Intake {
   private refusalOf(submission: Submission): TicketEnd | null {
     const { queueMaxEntries: most, queueMaxBytes, maxOpenMessages } = this.caps;
     const { waiting } = this.reports.counters;
-    if (waiting + submission.entries.length > most || this.crowd.queuedChars > queueMaxBytes) {
-      return queueFullEnd(waiting, this.caps);
-    }
-    if (!this.durable && this.tickets.open >= maxOpenMessages) {
-      const message = 'Too many messages wait for their outcome.';
-      return { kind: 'failed', code: 'too_many_open_messages', params: { most: maxOpenMessages }, message };
-    }
-    return null;
+    const { length } = submission.entries;
+    const isFull = waiting + length > most || this.crowd.queuedChars > queueMaxBytes;
+    const isCrowded = !this.durable && this.tickets.open >= maxOpenMessages;
+    if (!isFull && !isCrowded) return null;
+    if (length <= most && this.takesOneMore()) return null;
+    if (isFull) return queueFullEnd(waiting, this.caps);
+    const message = 'Too many messages wait for their outcome.';
+    return { kind: 'failed', code: 'too_many_open_messages', params: { most: maxOpenMessages }, message };
   }
 
   private takeOne(submission: Submission, nowMs: number): void {

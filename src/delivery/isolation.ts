@@ -35,6 +35,11 @@ export class Isolation {
     return this.groups.size + this.probes.size;
   }
 
+  /** Whether groups wait that were refused together and not yet apart. */
+  get searches(): boolean {
+    return this.groups.size > 0;
+  }
+
   /** A refused body's users: in two halves (or more, where a half is over the quarter of the quota). */
   split(users: readonly User[]): void {
     const half = Math.min(Math.ceil(users.length / 2), this.largest);

@@ -80,6 +80,59 @@ describe('a full queue', () => {
   });
 });
 
+describe('a queue that is full of what the service refuses', () => {
+  const isBad = (_user: string, { seg_id }: { seg_id?: number }): boolean => seg_id === 13;
+  const addBad = (world: World, count: number, from = 0): Message[] =>
+    Array.from({ length: count }, (_, i) => world.add(device(from + i), [{ seg_id: 13 }]));
+  const rejected = (messages: readonly Message[]): number =>
+    messages.filter(({ end }) => end?.kind === 'settled' && end.rejections.length === 1).length;
+
+  for (const [what, caps] of [
+    ['entries', { queueMaxEntries: 3 }],
+    ['bytes', { queueMaxBytes: 200 }],
+    ['open messages', { maxOpenMessages: 3, durable: false }],
+  ] as const)
+    it(`takes one more message after each refusal, over its cap of ${what}, and the first good one frees it`, async () => {
+      const world = new World({ seed: 1, ...caps, poison: isBad, delayMs: () => 10 });
+      const bad = addBad(world, 12);
+      await world.clock.settle();
+      const taken = bad.filter(isOpen);
+      assert.ok(taken.length >= 3 && taken.length < 12, String(taken.length));
+      // Nothing was ever accepted, so the service may be at fault.
+      await world.clock.advance(60_000);
+      assert.deepEqual(taken.filter(isOpen), taken);
+      // This one shows nothing either.
+      const more = addBad(world, 5, 100);
+      await world.clock.settle();
+      assert.equal(more.filter(isOpen).length, 1);
+      await world.clock.advance(60_000);
+      const good = world.add(device(200), [{ seg_id: 1 }]);
+      await world.clock.advance(60_000);
+      assert.equal(good.end?.kind, 'settled');
+      await world.rest(120_000);
+      assert.equal(rejected([...taken, ...more]), taken.length + 1);
+      assert.deepEqual(world.violations(), []);
+    });
+
+  it('takes none more while something is left to be searched, and none that would not fit into an empty one', async () => {
+    const world = new World({ seed: 1, queueMaxEntries: 40, poison: isBad, delayMs: () => 300 });
+    addBad(world, 40);
+    await world.clock.advance(3_000);
+    assert.equal(world.engine.stats().state.kind, 'refusing');
+    addMany(world, 1, 100);
+    await world.clock.settle();
+    assert.equal(refusedWith(world.messages, 'queue_full'), 1);
+    await world.clock.advance(60_000);
+    const large = world.submit(
+      Array.from({ length: 41 }, (_, i) => ({ user: device(200 + i), blocks: [{ seg_id: 1 }] })),
+    );
+    const one = world.add(device(300), [{ seg_id: 1 }]);
+    await world.rest(400_000);
+    assert.deepEqual([large.end?.kind, one.end?.kind], ['failed', 'settled']);
+    assert.deepEqual(world.violations(), []);
+  });
+});
+
 describe('more open messages than may wait', () => {
   it('end as queued when that is durable, and what comes of them is told later', async () => {
     const world = new World({ seed: 1, maxOpenMessages: 10 });
