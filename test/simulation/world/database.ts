@@ -139,7 +139,8 @@ class DatabaseLog implements SharedLog {
     const closes = this.#closes;
     return this.call(
       () => {
-        if (this.#closes !== closes) throw new OutboxError('failed', 'it was closed while it was being opened');
+        if (this.#closes !== closes)
+          throw new OutboxError('failed', 'it was closed while it was being opened');
         if (this.#isOpen) return;
         this.#isOpen = true;
         this.database.connect(this.user.instance, 2);
