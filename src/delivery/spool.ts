@@ -132,7 +132,10 @@ export class Spool {
     if (page === null) return { kind: 'empty' };
     const { stream, number, rows } = page;
     const its = { stream, number, rows: rows.map(sharedRow), instance: this.instance };
-    const result = await this.log.append({ ...its, ...caps });
+    // More than the log may hold waits until that is empty, not for ever.
+    const maxEntries = Math.max(caps.maxEntries, rows.length);
+    const maxChars = Math.max(caps.maxChars, charsOf(rows));
+    const result = await this.log.append({ ...its, maxEntries, maxChars });
     if (result.kind === 'full') return { kind: 'full' };
     await this.removeHandedOver(rows);
     this.page = null;

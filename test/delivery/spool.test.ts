@@ -76,4 +76,15 @@ describe('what waits on a machine for the shared log', () => {
     assert.deepEqual(await usersInLog(), seqs(1, 5));
     assert.equal(await log.streamThrough('one'), 7);
   });
+
+  it('is handed over to an empty log also where it is more at once than that may hold', async () => {
+    const few = { maxEntries: 2, maxChars: 10 };
+    await log.append(batchOf('other', 1, rowsOf(6, 6)));
+    const spool = new Spool(file, log, 'one');
+    await spool.keep(rowsOf(1, 5), null);
+    assert.equal((await spool.handOver(few)).kind, 'full');
+    await log.store.rows.commit({ remove: [1] });
+    assert.equal((await spool.handOver(few)).kind, 'handedOver');
+    assert.deepEqual(await usersInLog(), seqs(1, 5));
+  });
 });
