@@ -341,16 +341,23 @@ export class User implements ItemOwner {
    */
   merge(): readonly Cell[] {
     if (this.flight !== null || (this.changed.length === 0 && !this.disturbed)) return none;
+    const covered: Cell[] = [];
+    this.meetChanged(covered);
+    if (this.disturbed && this.mixed) {
+      this.wakeUndone();
+      this.meetChanged(covered);
+    }
+    this.disturbed = false;
+    return covered;
+  }
+
+  private meetChanged(covered: Cell[]): void {
     const { changed } = this;
     this.changed = empty;
-    const covered: Cell[] = [];
     for (const cell of changed) {
       while (this.meet(cell.older, cell, covered));
       this.meet(cell, cell.newer, covered);
     }
-    if (this.disturbed && this.mixed) this.wakeUndone();
-    this.disturbed = false;
-    return covered;
   }
 
   /** Two blocks of one segment with nothing between them. True when only the newer one is left. */
@@ -380,15 +387,22 @@ export class User implements ItemOwner {
     }
   }
 
-  /** An older block of another kind is about to go: what went ahead of it goes again, after it. */
+  /**
+   * An older block of another kind is about to go: what went ahead of it goes again, after it. So does what a newer block
+   * of its segment is about to replace: should that one be rejected or given up, nothing else would say it again.
+   */
   private wakeUndone(): void {
-    const newest = Array.from(this.segments!.values(), (segment) => segment.newest!);
+    const cells: Cell[] = [];
+    for (const { newest } of this.segments!.values()) {
+      if (newest!.state !== 'ended' && newest!.older?.state === 'ended') cells.push(newest!.older);
+      cells.push(newest!);
+    }
     const waitingKinds = new Set<string>();
-    for (const cell of newest.sort(inOrder)) {
+    for (const cell of cells.sort(inOrder)) {
       const { kind } = cell.segment!;
       const undone = waitingKinds.size > (waitingKinds.has(kind) ? 1 : 0);
       if (cell.state === 'ended' && undone) wake(cell);
-      if (cell.state === 'waiting') waitingKinds.add(kind);
+      if (cell.state === 'waiting' && cell.newer === null) waitingKinds.add(kind);
     }
   }
 

@@ -119,6 +119,22 @@ describe('one user', () => {
     assert.deepEqual(seqs(user.select(100, own, 0)!.cells), [2]);
   });
 
+  it('repeats it also when a newer block that was to replace it is rejected', () => {
+    const ended = item(5, [{ seg_id: 1, expiration: -1 }]);
+    const user = userOf(ended);
+    accept(user, send(user));
+    const older = item(2, [{ seg_code: 'x', member_id: 7 }]);
+    const newest = item(6, [{ seg_id: 1 }]);
+    user.add(older);
+    user.add(newest);
+    user.merge();
+    accept(user, send(user));
+    assert.equal(older.settled, true);
+    const { cells } = user.select(100, own, 0)!;
+    assert.deepEqual(seqs(cells), [6]);
+    assert.deepEqual(seqs(cells[0]!.absorbed ?? []), [5]);
+  });
+
   it('puts removals first when not everything fits', () => {
     const user = userOf(
       item(1, [{ seg_id: 1 }, { seg_id: 2 }, { seg_id: 3, expiration: -1 }, { seg_id: 4, expiration: 1 }]),
