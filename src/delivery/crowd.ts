@@ -218,9 +218,10 @@ export class Crowd {
     }
   }
 
+  /** What is only to be sent once more has been reported; it goes with the engine's next requests. */
   giveUp(item: Item): void {
     for (const cell of item.cells) {
-      if (cell.state !== 'waiting' && cell.state !== 'absorbed') continue;
+      if (cell.again || (cell.state !== 'waiting' && cell.state !== 'absorbed')) continue;
       this.reject(cell, closedCode, 'The flow was stopped before this entry could be sent.');
     }
   }

@@ -49,6 +49,23 @@ describe('after a lost request', () => {
     assert.ok(removals[1]!.sentMs < lostMs + lateMarginMs + 1_500);
   });
 
+  it('nor is that forgotten when its node closes, though the queue is in memory', async () => {
+    const world = await withLostAdd({ durable: false });
+    await world.clock.advance(timeoutMs + 1);
+    const removal = world.add(user, [{ seg_id: 1, expiration: -1 }]);
+    await world.clock.advance(100);
+    assert.equal(removal.end?.kind, 'settled');
+    world.engine.pause();
+    await world.clock.advance(lateMarginMs + 1_000);
+    // It is to be sent once more now.
+    world.engine.closing('n');
+    world.engine.release('n');
+    world.listen('n');
+    world.engine.resume();
+    await world.rest(60_000);
+    assert.equal(world.service.state.get(key), undefined);
+  });
+
   it('the machine’s sleep does not count: what was lost slept, too', async () => {
     const world = await withLostAdd();
     const lostMs = world.clock.monoMs() + timeoutMs;
