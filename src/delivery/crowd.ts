@@ -97,21 +97,27 @@ export class Crowd {
   }
 
   /**
-   * Sends a block that ended once more, as it was sent and alone: others of its entry may have newer ones. Not when
-   * something newer of its user may be about the same segment, or a lost request may; nor when its time is nearly
+   * Sends a block that ended once more, as it was sent and without the others of its entry, which may have newer ones. Not
+   * when something newer of its user may be about the same segment, or a lost request may; nor when its time is nearly
    * over, since an add would then go as a removal that nobody asked for.
    */
   sendAgain(cell: Cell, nowMs: number): void {
     const { item, block, sentExpired } = cell;
     const { entry, seq, source, bornMonoMs, takenWallMs } = item;
     if (this.users.get(entry.userKey)?.takesBack(cell) === false) return;
-    const alone = { ...entry, blocks: [block], removes: block.expiration === -1 };
-    const again = new Item(seq, alone, source, bornMonoMs, takenWallMs, 'repeat', null);
-    const asRemoval = block.expiration !== -1 && sentExpiration(again.cells[0]!, nowMs + 60_000) === -1;
+    // The whole entry, since the log may keep it as a shield, of which this one takes the place in memory.
+    const again = new Item(seq, entry, source, bornMonoMs, takenWallMs, 'repeat', null);
+    const once = again.cells[cell.index]!;
+    for (const other of again.cells) {
+      if (other === once) continue;
+      other.rejected = item.cells[other.index]!.rejected;
+      other.state = 'ended';
+    }
+    const asRemoval = block.expiration !== -1 && sentExpiration(once, nowMs + 60_000) === -1;
     if (asRemoval && !sentExpired) return;
     this.count(again);
-    this.queuedChars += bodyChars(alone);
-    this.admit(again, hashUserKey(alone.userKey), nowMs);
+    this.queuedChars += bodyChars(entry);
+    this.admit(again, hashUserKey(entry.userKey), nowMs);
   }
 
   /** Whether anybody could be sent now who is not under search. */
