@@ -49,20 +49,23 @@ function inputsByPlace({ history, plan }: Played): Map<string, Input[]> {
   const switchesQueues = plan.actions.some(
     (action) => action.kind === 'accounts' && ('queue' in action.change || 'database' in action.change),
   );
+  const rejectedLate = new Set(
+    history.late.filter(({ end }) => end === 'rejected').map(({ value }) => value),
+  );
   for (const message of history.messages) {
     const { end, orphaned, givenUp, member } = message;
     // A message that was closed may have been on its way.
     if (end?.kind === 'failed' && end.code !== 'closed') continue;
-    const rejected = new Map(
-      end?.kind === 'settled' ? end.rejected.map(({ index, code }) => [index, code]) : [],
-    );
+    const rejected = new Set(end?.kind === 'settled' ? end.rejected.map(({ index }) => index) : []);
     message.entries.forEach(({ user, domain, blocks, agoMs }, index) => {
       if (user === poisoned) return;
       const uncertain =
         orphaned ||
         givenUp.has(index) ||
         end?.kind === 'failed' ||
-        rejected.get(index) === 'closed' ||
+        // Some of its blocks may have been accepted. Whether it may be rejected, another promise judges.
+        rejected.has(index) ||
+        rejectedLate.has(blocks[0]!.value) ||
         // An order to give up what other machines keep reaches them when they can be reached.
         (end?.kind === 'queued' &&
           end.reason === 'apart' &&
