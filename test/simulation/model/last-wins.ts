@@ -3,11 +3,14 @@
 // Not all of the order is known: messages of two instances meet in the queue, and a process that died may have taken its
 // last ones or not. So each user and segment has several inputs that may be the last; the service must hold one of them.
 import { poisoned } from '../world/make-plan';
-import type { MessageRecord } from '../world/history';
+import type { MessageRecord, RequestRecord, SentUser } from '../world/history';
 import type { Block } from '../world/plan';
 import { epochMs } from '../world/process-time';
 import type { Played } from '../world/world';
 import { segmentName, userName } from './names';
+
+/** A lost request may run for so long after the time-out; what it may have undone is sent once more then. */
+const lateMarginMs = 20_000;
 
 interface Input {
   readonly message: MessageRecord;
@@ -27,8 +30,18 @@ export function lastWins(played: Played): string[] {
     ]),
   );
   const found: string[] = [];
+  const undone = neverSentAgain(played);
+  const left = sentLastInLeftQueues(played);
   for (const [place, all] of inputs) {
-    const last = all.filter((input) => !all.some((other) => comesAfter(other, input)));
+    const isLast = (input: Input): boolean => {
+      const { block, message } = input;
+      if (undone.has(block.value)) return true;
+      const wasLeft = left.get(place) === block.value;
+      return !all.some(
+        (other) => comesAfter(other, input) && !(wasLeft && other.message.queue === message.queue),
+      );
+    };
+    const last = all.filter(isLast);
     const has = holds.get(place) ?? null;
     const fits = last.some((input) => isHeld(input, has, played));
     if (fits || (has === null && last.every(({ uncertain }) => uncertain))) continue;
@@ -82,6 +95,60 @@ function inputsByPlace({ history, plan }: Played): Map<string, Input[]> {
     });
   }
   return inputs;
+}
+
+/**
+ * Blocks of lost requests that a queue in memory knew of, and of which its process died before it sent once more what they
+ * may have undone: after that nobody knows of them.
+ */
+function neverSentAgain({ history, instances }: Played): Set<number> {
+  const { requests } = history;
+  const isLost = ({ durable, instance, life, answer }: RequestRecord): boolean =>
+    !durable && answer === 'passing ambiguous' && life < instances[instance]!.life;
+  const values = new Set<number>();
+  for (const lost of requests.filter(isLost)) {
+    const later = requests.filter(
+      ({ member, instance, life, answer, sentMs }) =>
+        member === lost.member &&
+        instance === lost.instance &&
+        life === lost.life &&
+        answer === 'accepted' &&
+        sentMs >= lost.settledMs + lateMarginMs,
+    );
+    for (const { user, domain, blocks } of lost.users) {
+      const isUser = (one: SentUser): boolean => userName(one.user, one.domain) === userName(user, domain);
+      if (later.some(({ users }) => users.some(isUser))) continue;
+      for (const { value } of blocks) values.add(value);
+    }
+  }
+  return values;
+}
+
+/**
+ * By place, what was sent last of those in queues that no account uses any more. Such a queue may have been left in the middle
+ * of sending a user's blocks once more, in their order; the rest waits in it.
+ */
+function sentLastInLeftQueues({ history, healedMs }: Played): Map<string, number> {
+  const { messages, requests } = history;
+  const used = new Set(messages.filter(({ atMs }) => atMs >= healedMs).map(({ queue }) => queue));
+  const left = new Set(
+    messages
+      .filter(({ queue }) => !used.has(queue))
+      .flatMap(({ entries }) => entries.flatMap(({ blocks }) => blocks.map(({ value }) => value))),
+  );
+  const sent = new Map<string, { value: number; atMs: number }>();
+  for (const { member, users, actedMs, applied } of requests) {
+    if (!applied) continue;
+    const atMs = Math.max(...actedMs);
+    for (const { user, domain, blocks } of users)
+      for (const block of blocks) {
+        const place = `${member} ${userName(user, domain)} ${segmentName(block)}`;
+        if (atMs > (sent.get(place)?.atMs ?? -1)) sent.set(place, { value: block.value, atMs });
+      }
+  }
+  return new Map(
+    [...sent].filter(([, { value }]) => left.has(value)).map(([place, { value }]) => [place, value]),
+  );
 }
 
 /** Whether `later` surely comes after `input`. */
