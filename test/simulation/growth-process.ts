@@ -1,6 +1,5 @@
-// The thread in which work is counted: V8 is asked to count before any of the code is loaded.
+// The process in which work is counted: V8 is asked to count before any of the code is loaded.
 import { Session } from 'node:inspector';
-import { parentPort } from 'node:worker_threads';
 import type * as bugsModule from './bugs/bugs';
 import type * as growthModule from './growth';
 
@@ -13,11 +12,11 @@ const { measureGrowth } = require('./growth') as typeof growthModule;
 // oxlint-disable-next-line no-require-imports
 const { bugs } = require('./bugs/bugs') as typeof bugsModule;
 
-parentPort!.on('message', ({ seed, bug }: { seed: number; bug: string | null }) => {
+process.on('message', ({ seed, bug }: { seed: number; bug: string | null }) => {
   // In a turn of its own, where promises can be made to settle.
   setImmediate(() => {
     const takeOut = bugs.find(({ name }) => name === bug)?.putIn();
-    parentPort!.postMessage(measureGrowth(seed, session));
+    process.send!(measureGrowth(seed, session));
     takeOut?.();
   });
 });
