@@ -64,7 +64,7 @@ export class Instance {
   private readonly accounts = new Map<string, RunningAccount>();
   private readonly nodes = new Map<string, RunningNode>();
   private crashPlan: { port: Port; calls: number; when: 'before' | 'after'; downMs: number } | null = null;
-  /** By member: until when what leaves is a node's; Infinity while there is one. */
+  /** By member: until when what leaves may be a node's that began to close. */
   private readonly heldUntilMs = new Map<number, number>();
   private closedMs = 0;
   /** Calls of ports under way, and for how long it slept with some. */
@@ -182,10 +182,10 @@ export class Instance {
 
   /** Some node uses an account of the member, or has until a moment ago: what is under way then may still leave. */
   private isHeld(member: number): boolean {
-    const uses = ({ account }: RunningNode): boolean => account?.state.member === member;
-    if ([...this.nodes.values()].some(uses)) this.heldUntilMs.set(member, Infinity);
-    else if (this.heldUntilMs.get(member) === Infinity) this.heldUntilMs.set(member, this.closedMs + closeMs);
-    return this.outside.world.nowMs <= (this.heldUntilMs.get(member) ?? Infinity);
+    return (
+      [...this.nodes.values()].some(({ account }) => account?.state.member === member) ||
+      this.outside.world.nowMs <= (this.heldUntilMs.get(member) ?? -Infinity)
+    );
   }
 
   private user(life: number) {
@@ -284,7 +284,10 @@ export class Instance {
     for (const id of nodes) {
       const node = this.nodes.get(id);
       this.nodes.delete(id);
-      if (node !== undefined) closing.push(node.close(this.nodeStates.get(id)!.present));
+      if (node === undefined) continue;
+      const member = node.account?.state.member;
+      if (member !== undefined) this.heldUntilMs.set(member, this.outside.world.nowMs + closeMs);
+      closing.push(node.close(this.nodeStates.get(id)!.present));
     }
     for (const id of accounts) {
       const account = this.accounts.get(id);
