@@ -207,7 +207,7 @@ export class Instance {
       durable: state.queue !== 'memory',
       isHeld: () => this.isHeld(state.member),
       term: () =>
-        `${index}.${life}.${state.queue}.${state.queue === 'shared' ? lease(state.member).epoch : ''}`,
+        `${index}.${life}.${state.queue}.${state.queue === 'shared' ? `${state.database}.${lease(state.member).epoch}` : ''}`,
       sleptMs: () => (this.outside.world.nowMs - this.lastSleep.endMs < 45_000 ? this.lastSleep.forMs : 0),
       leaseOk: (member: number): boolean | null => {
         if (state.queue !== 'shared') return null;
