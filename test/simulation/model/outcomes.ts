@@ -5,6 +5,11 @@ import type { Entry } from '../world/plan';
 import type { Played } from '../world/world';
 import { userName } from './names';
 
+/** There and back to the database. */
+const notedMs = 200;
+/** After a fault: until a call without an answer is given up, and another one is made. */
+const notedAgainMs = 7_000;
+
 export function outcomes(played: Played): string[] {
   const applied = appliedValues(played);
   const found: string[] = [];
@@ -93,11 +98,13 @@ function mayBeRejected({ user, domain }: Entry, { history }: Played): boolean {
 function lateOutcomes(
   message: MessageRecord,
   lateOf: ReadonlyMap<number, string[]>,
-  { history }: Played,
+  played: Played,
 ): string[] {
+  const { history } = played;
   const found: string[] = [];
   const { end, entries, orphaned } = message;
-  const early = orphaned || end?.kind === 'queued' || end?.kind === 'parked';
+  const early =
+    orphaned || end?.kind === 'queued' || end?.kind === 'parked' || diedBeforeItWasNoted(message, played);
   const killed = history.faults.has('crash');
   entries.forEach(({ blocks }, index) => {
     const told = lateOf.get(blocks[0]!.value) ?? [];
@@ -111,6 +118,28 @@ function lateOutcomes(
       found.push(`${where} is told late ${told.length} times`);
   });
   return found;
+}
+
+/**
+ * The database learns that an outcome was told after it was, or a crash in between would lose it. So of a process that died
+ * in between another one tells it again.
+ */
+function diedBeforeItWasNoted(
+  { queue, instance, life, endMs }: MessageRecord,
+  { history, plan }: Played,
+): boolean {
+  const diedMs = history.deaths.find((one) => one.instance === instance && one.life === life)?.atMs;
+  const isLocal = queue.startsWith('disk') || queue.startsWith('memory');
+  if (diedMs === undefined || isLocal) return false;
+  let untilMs = endMs + notedMs;
+  for (const action of plan.actions) {
+    const { kind, atMs } = action;
+    const disturbs =
+      kind === 'database' || ((kind === 'freeze' || kind === 'suspend') && action.instance === instance);
+    if (disturbs && atMs <= untilMs && atMs + action.forMs >= endMs)
+      untilMs = Math.max(untilMs, atMs + action.forMs + notedAgainMs);
+  }
+  return diedMs <= untilMs;
 }
 
 /** Nothing that a node has to hear late is missing, where nothing came between: no crash, no queue in another place. */

@@ -86,6 +86,13 @@ export interface LoginRecord {
   readonly atMs: number;
 }
 
+/** A process was killed. */
+export interface DeathRecord {
+  readonly instance: number;
+  readonly life: number;
+  readonly atMs: number;
+}
+
 export interface GiveUpRecord {
   readonly member: number;
   /** Null: everybody. */
@@ -109,6 +116,7 @@ export class History {
   readonly late: LateOutcome[] = [];
   readonly requests: RequestRecord[] = [];
   readonly logins: LoginRecord[] = [];
+  readonly deaths: DeathRecord[] = [];
   readonly giveUps: GiveUpRecord[] = [];
   readonly orders: OrderRecord[] = [];
   /** Found while it happened. */

@@ -118,6 +118,7 @@ export class Instance {
     if (!this.time.alive) return;
     this.history.tell(`i${this.index} dies`);
     this.history.fault('crash');
+    this.history.deaths.push({ instance: this.index, life: this.life, atMs: this.outside.world.nowMs });
     this.crashPlan = null;
     this.time.die();
     this.disk.unlock();
