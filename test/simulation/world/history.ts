@@ -84,6 +84,10 @@ export interface SentUser {
 export interface LoginRecord {
   readonly username: string;
   readonly atMs: number;
+  readonly instance: number;
+  readonly life: number;
+  /** For a queue that outlives the process. */
+  readonly durable: boolean;
 }
 
 /** A process was killed. */

@@ -336,7 +336,8 @@ export class SimService {
         ? errorReply(200, 'NOAUTH', 'No match found for user/pass')
         : refusal;
       if (refused !== undefined) return refused;
-      this.history.logins.push({ username, atMs: this.world.nowMs });
+      const { instance, life, durable } = caller;
+      this.history.logins.push({ username, atMs: this.world.nowMs, instance, life, durable });
       return this.#service.act(call);
     };
     if (caller.diesAt('network', 'before')) return never();
