@@ -13,7 +13,7 @@ import { Crowd } from './crowd';
 import type { Dismissed } from './dismissals';
 import { Dismisser } from './dismisser';
 import { Dispatcher } from './dispatcher';
-import { Gates } from './gates';
+import { Gates, type AskedWait } from './gates';
 import { Intake, type QueueCaps, type Submission } from './intake';
 import { Journal } from './journal';
 import type { Limits } from './ledger';
@@ -51,6 +51,8 @@ export interface EngineOptions extends QueueCaps {
   readonly maxOpenMessages?: number;
   /** What an operator sees beside `stats`, when it is to outlive the engine. */
   readonly monitor?: Monitor;
+  /** What the service asked for, when it is to outlive the engine. */
+  readonly askedWait?: AskedWait;
   /** When several processes append to the outbox. */
   readonly shared?: SharedPart;
   /** For an operator's log: one sentence, no secrets. */
@@ -196,7 +198,7 @@ export class Engine {
     this.tally = new LogTally(clock, log);
     const ended = (items: readonly Item[]): void => this.monitor.ended(items);
     this.reports = new Reports(this.tickets, clock, this.tally, ended, teller);
-    this.gates = new Gates(random);
+    this.gates = new Gates(random, options.askedWait);
     const { journal, pager, reports, logins, gates } = this;
     this.young = new YoungSegments(clock);
     this.crowd = new Crowd(journal, pager, reports, logins, this.leftovers, this.young);
@@ -214,7 +216,7 @@ export class Engine {
     this.intake = new Intake(outbox.durable, caps, clock, ...parts, () => this.takesOneMore());
     const tokenCame = outcomes.tokenCame.bind(outcomes);
     const askTurn = (): void => this.askTurn();
-    this.wire = new Wire(clock, logins, tokenCame, askTurn, () => this.mayLeave);
+    this.wire = new Wire(clock, logins, gates, tokenCame, askTurn, () => this.mayLeave);
     this.dismisser = new Dismisser({
       outbox,
       journal,

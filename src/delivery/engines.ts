@@ -15,6 +15,7 @@ import { Absentees } from './absentees';
 import { systemClock, type Clock } from './clock';
 import type { HeldQueue, MemberQueue } from './member-queue';
 import { Engine, type EngineOptions, type Recovered } from './engine';
+import type { AskedWait } from './gates';
 import type { Limits } from './ledger';
 import type { Login } from './login';
 import { requestLimitsOf, type RequestLimits } from './request-limits';
@@ -142,6 +143,8 @@ export class Engines {
   private readonly held = new Map<string, Held>();
   /** The last outbox of a key must be closed before the next may open. */
   private readonly closing = new Map<string, Promise<void>>();
+  /** By key. Never forgotten, since an engine may be closed before it is over. */
+  private readonly askedWaits = new Map<string, AskedWait>();
   /** By where the logins go and user name. */
   private readonly loginCounts = new Map<string, LoginCount>();
 
@@ -224,7 +227,7 @@ export class Engines {
     const { origin, member, queue, limits } = request;
     const log = { write: request.log };
     const write: Log = (level, text) => log.write(level, text);
-    const engine = this.open(request, write);
+    const engine = this.open(request, this.askedWait(key), write);
     return {
       key,
       origin,
@@ -245,10 +248,17 @@ export class Engines {
     };
   }
 
-  private open(request: LeaseRequest, log: Log): HeldQueue {
+  private askedWait(key: string): AskedWait {
+    const found = this.askedWaits.get(key) ?? { untilMs: -Infinity };
+    this.askedWaits.set(key, found);
+    return found;
+  }
+
+  private open(request: LeaseRequest, askedWait: AskedWait, log: Log): HeldQueue {
     const { limits, queueMaxEntries, queueMaxBytes, queue, shared } = request;
     const { clock, random } = this;
-    const options = { clock, random, ...this.sizes, limits, queueMaxEntries, queueMaxBytes, log };
+    const caps = { limits, queueMaxEntries, queueMaxBytes };
+    const options = { clock, random, ...this.sizes, ...caps, askedWait, log };
     if (queue !== 'shared' || shared === undefined)
       return new Engine({ ...options, outbox: request.openOutbox() });
     const instance = { id: randomUUID(), name: shared.instanceName };

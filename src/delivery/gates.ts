@@ -15,8 +15,12 @@ interface Trouble {
   readonly message: string;
 }
 
+/** Until when the service asked to send nothing for a member. It outlives the engine that was told. */
+export interface AskedWait {
+  untilMs: number;
+}
+
 export class Gates {
-  private rateLimitedUntilMs = -Infinity;
   private failures = 0;
   private failureGateMs = -Infinity;
   private failureGateSetMs = -Infinity;
@@ -33,11 +37,14 @@ export class Gates {
   /** When the post left that was accepted and left last. */
   acceptedSentMs = -Infinity;
 
-  constructor(private readonly random: () => number) {}
+  constructor(
+    private readonly random: () => number,
+    private readonly asked: AskedWait = { untilMs: -Infinity },
+  ) {}
 
   /** Before that nothing leaves; Infinity while the outcome of a try decides. */
   get closedUntilMs(): number {
-    return this.trying ? Infinity : Math.max(this.rateLimitedUntilMs, this.failureGateMs);
+    return this.trying ? Infinity : Math.max(this.asked.untilMs, this.failureGateMs);
   }
 
   /** Posts fail one after the other: then one small post at a time shows when that is over. */
@@ -46,7 +53,7 @@ export class Gates {
   }
 
   get rateLimitedUntil(): number {
-    return this.rateLimitedUntilMs;
+    return this.asked.untilMs;
   }
 
   /** Whether bodies are refused and nothing has been accepted for a while. */
@@ -86,7 +93,7 @@ export class Gates {
   }
 
   rateLimited(untilMs: number): void {
-    this.rateLimitedUntilMs = Math.max(this.rateLimitedUntilMs, untilMs);
+    this.asked.untilMs = Math.max(this.asked.untilMs, untilMs);
   }
 
   /**

@@ -211,7 +211,7 @@ export class Outcomes {
         this.bodyRefused(post, outcome, nowMs);
         return;
       case 'rateLimited':
-        this.gates.rateLimited(nowMs + outcome.retryAfterMs);
+        // Noted when the reply came.
         break;
       case 'passing':
         this.failed(post, outcome, nowMs);

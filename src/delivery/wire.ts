@@ -2,6 +2,7 @@
 
 import type { TokenOutcome } from '../service/outcome';
 import type { Clock } from './clock';
+import type { Gates } from './gates';
 import type { Logins } from './login';
 import type { Post, Settled } from './post';
 
@@ -23,6 +24,7 @@ export class Wire {
   constructor(
     private readonly clock: Clock,
     private readonly logins: Logins,
+    private readonly gates: Gates,
     private readonly tokenCame: (account: string, outcome: TokenOutcome) => void,
     private readonly askTurn: () => void,
     /** Whether a post may leave at this moment: it may have waited for its token or for a connection. */
@@ -43,7 +45,10 @@ export class Wire {
     post.sentMs = this.clock.monoMs();
     void this.send(post).then((outcome) => {
       this.inFlight -= 1;
-      this.replies.push({ post, outcome, atMs: this.clock.monoMs() });
+      const atMs = this.clock.monoMs();
+      // Not in a turn: an engine that is closed has none any more, but the next one has to wait.
+      if (outcome.kind === 'rateLimited') this.gates.rateLimited(atMs + outcome.retryAfterMs);
+      this.replies.push({ post, outcome, atMs });
       this.askTurn();
     });
   }

@@ -26,6 +26,8 @@ interface Post {
 
 const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
 
+const accepted: PostOutcome = { kind: 'accepted', warnings: [], counts: { users: null, segments: null } };
+
 /** Engines on the tests' clock, over a service that keeps a record. */
 class Setup {
   readonly clock = new FakeClock();
@@ -36,7 +38,7 @@ class Setup {
   readonly log: string[] = [];
   readonly opened: (SqliteOutbox | MemoryOutbox)[] = [];
   authOutcome: AuthOutcome | null = null;
-  postOutcome: PostOutcome = { kind: 'accepted', warnings: [], counts: { users: null, segments: null } };
+  postOutcome: PostOutcome | Promise<PostOutcome> = accepted;
 
   constructor(readonly folder: string) {}
 
@@ -79,7 +81,7 @@ class Setup {
       post: (body: string, token: string): Promise<PostOutcome> => {
         const { rt_segment: entries } = JSON.parse(body) as { rt_segment: { user_id: string }[] };
         const users = entries.map(({ user_id }) => user_id);
-        if (this.postOutcome.kind === 'accepted')
+        if (this.postOutcome === accepted)
           this.posts.push({ users, via: account, token, atMs: this.clock.monoMs() });
         return Promise.resolve(this.postOutcome);
       },
@@ -163,6 +165,64 @@ describe('the engines of a process', () => {
     assert.ok(setup.posts.at(-1)!.atMs - setup.posts[0]!.atMs > 1_000);
     assert.deepEqual(setup.logins, ['user of a']);
     assert.equal(setup.opened.length, 1);
+  });
+
+  /** An engine that was just told to wait for 20 s, with an entry that waits. */
+  async function toldToWait(request: LeaseRequest): Promise<Lease> {
+    const { engines, clock } = setup;
+    setup.postOutcome = { kind: 'rateLimited', retryAfterMs: 20_000, message: 'slow down' };
+    const lease = engines.acquire(request);
+    submit(lease, 'a', '1');
+    await clock.advance(3_000);
+    setup.postOutcome = accepted;
+    assert.equal(lease.engine.stats().state.kind, 'rateLimited');
+    return lease;
+  }
+
+  async function leavesAfterTheWait(sentMs: number): Promise<void> {
+    await setup.clock.advance(25_000);
+    assert.equal(setup.sent.length, 1);
+    assert.ok(setup.posts[0]!.atMs >= sentMs + 17_000, `left after ${setup.posts[0]!.atMs - sentMs} ms`);
+  }
+
+  it('keep to what the service asked for when a deploy has taken the lease of a shared queue away', async () => {
+    const { engines, clock } = setup;
+    const request = setup.request('a', sharedIn(new MemoryLogStore(clock), new MemoryOutbox(), 'main'));
+    const lease = await toldToWait(request);
+    const toldMs = clock.monoMs();
+    await lease.release(5_000);
+    const again = engines.acquire(request);
+    await clock.advance(2_000);
+    assert.equal(again.engine.stats().state.kind, 'rateLimited');
+    await leavesAfterTheWait(toldMs);
+  });
+
+  it('keep to what the service asked for when the queue is kept in another place', async () => {
+    const { engines, clock } = setup;
+    const lease = await toldToWait(setup.request('a', { queue: 'memory' }));
+    const toldMs = clock.monoMs();
+    await lease.release(5_000);
+    submit(engines.acquire(setup.request('a')), 'a', '2');
+    await leavesAfterTheWait(toldMs);
+  });
+
+  it('keep to what the service asked for in a reply that came after the queue was closed', async () => {
+    const { engines, clock } = setup;
+    const lease = engines.acquire(setup.request('a', { queue: 'memory' }));
+    const reply = new Promise<PostOutcome>((resolve) => {
+      clock.after(8_000, () => resolve({ kind: 'rateLimited', retryAfterMs: 20_000, message: 'slow down' }));
+    });
+    setup.postOutcome = reply;
+    submit(lease, 'a', '1');
+    await clock.advance(2_000);
+    const released = lease.release(5_000);
+    await clock.advance(5_000);
+    await released;
+    setup.postOutcome = accepted;
+    const again = engines.acquire(setup.request('a'));
+    await clock.advance(1_500);
+    submit(again, 'a', '2');
+    await leavesAfterTheWait(clock.monoMs());
   });
 
   it('send nothing while every account is away', async () => {
@@ -552,7 +612,7 @@ describe('the engines of a process', () => {
     submit(lease, 'a', '1');
     await clock.advance(60_000);
     assert.deepEqual(setup.log, ['warn: Nobody is there. Everything stays queued and is tried again.']);
-    setup.postOutcome = { kind: 'accepted', warnings: [], counts: { users: null, segments: null } };
+    setup.postOutcome = accepted;
     await clock.advance(120_000);
     assert.deepEqual(setup.log.slice(1), ['info: The service takes entries again.']);
     assert.deepEqual(setup.sent, ['1']);
