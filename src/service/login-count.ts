@@ -54,6 +54,8 @@ function waitMsOf(ages: Iterable<number>): number {
 export class LoginCount {
   /** Of this process, and what processes before it left: monotonic ms of each. */
   readonly #own = new Map<string, number>();
+  /** By store: what other processes had written there last, in the same form. It counts on when the queue moves away. */
+  readonly #others = new Map<LoginStore, Map<string, number>>();
   readonly #read = new WeakSet<LoginStore>();
   #tail: Promise<unknown> = Promise.resolve();
   /** Wall minus monotonic clock when the times were written down last. */
@@ -117,10 +119,10 @@ export class LoginCount {
     this.#forgetOld();
     this.#own.set(id, this.clock.monoMs());
     this.#savedOffsetMs = this.#offsetMs();
-    let waitMs = this.#waitMs(id, this.#withOwn(new Map()));
+    let waitMs = this.#waitMs(id, this.#withKnown(new Map(), stores));
     const unsaved = await failing(waitMs > 0 ? [] : stores, (store) =>
       store.update(this.user, (kept) => {
-        const ages = this.#withOwn(store.shared ? kept : new Map());
+        const ages = this.#withKnown(this.#othersIn(store, kept, null), stores);
         const itsWaitMs = this.#waitMs(id, ages);
         waitMs = Math.max(waitMs, itsWaitMs);
         return itsWaitMs > 0 ? null : ages;
@@ -158,21 +160,31 @@ export class LoginCount {
   /** Writes down where it can how things stand: with the login `id`, or without it where it does not count. */
   async #save(id: string | null): Promise<void> {
     this.#savedOffsetMs = this.#offsetMs();
-    await failing(this.stores(), async (store) => {
+    const stores = this.stores();
+    await failing(stores, async (store) => {
       // One that could not be read before would lose what earlier processes left there.
       await this.#readOnce(store);
-      await store.update(this.user, (kept) => {
-        const others = new Map(store.shared ? kept : []);
-        if (id !== null) others.delete(id);
-        return this.#withOwn(others);
-      });
+      await store.update(this.user, (kept) => this.#withKnown(this.#othersIn(store, kept, id), stores));
     });
   }
 
-  #withOwn(others: LoginAges): Map<string, number> {
+  /** What is kept there that is not this process's alone; without the login `id`, which does not count. */
+  #othersIn(store: LoginStore, kept: LoginAges, id: string | null): LoginAges {
+    const others = new Map(store.shared ? kept : []);
+    if (id !== null) others.delete(id);
+    const nowMs = this.clock.monoMs();
+    if (store.shared)
+      this.#others.set(store, new Map([...others].map(([its, ageMs]) => [its, nowMs - ageMs])));
+    return others;
+  }
+
+  /** With this process's own logins, and with those of stores that it does not use any more. */
+  #withKnown(others: LoginAges, stores: readonly LoginStore[]): Map<string, number> {
     const nowMs = this.clock.monoMs();
     const ages = new Map(others);
-    for (const [id, atMs] of this.#own) ages.set(id, Math.min(nowMs - atMs, ages.get(id) ?? Infinity));
+    const left = [...this.#others].filter(([store]) => !stores.includes(store));
+    for (const known of [...left.map(([, times]) => times), this.#own])
+      for (const [id, atMs] of known) ages.set(id, Math.min(nowMs - atMs, ages.get(id) ?? Infinity));
     for (const [id, ageMs] of ages) if (ageMs >= WINDOW_MS) ages.delete(id);
     return ages;
   }
@@ -185,7 +197,9 @@ export class LoginCount {
 
   #forgetOld(): void {
     const oldestMs = this.clock.monoMs() - WINDOW_MS;
-    for (const [id, atMs] of this.#own) if (atMs <= oldestMs) this.#own.delete(id);
+    for (const times of [this.#own, ...this.#others.values()])
+      for (const [id, atMs] of times) if (atMs <= oldestMs) times.delete(id);
+    for (const [store, { size }] of this.#others) if (size === 0) this.#others.delete(store);
   }
 
   #offsetMs(): number {

@@ -44,6 +44,45 @@ describe('logins of one user name beside two queues', () => {
     assert.equal(more, 0, 'ten in five minutes were made before');
   });
 
+  it('count on when the queue moves away from the database where other processes wrote them down', async () => {
+    let monoMs = 0;
+    const clock = { monoMs: () => monoMs, wallMs: () => wallMs + monoMs };
+    const six = Object.fromEntries(Array.from({ length: 6 }, (_, n) => [`login ${n}`, wallMs - 1000]));
+    const [a, b] = [disk(JSON.stringify(six)), disk(null)];
+    const replaceMeta = async (its: string, before: string | null, value: string): Promise<boolean> => {
+      if (a.text !== before) return false;
+      await a.setMeta(its, value);
+      return true;
+    };
+    const [database, file] = [
+      new LoginTimes({ ...a, replaceMeta }, clock.wallMs),
+      new LoginTimes(b, clock.wallMs),
+    ];
+    let home = database;
+    const count = new LoginCount('jo', clock, () => [home]);
+    const tokens = async (): Promise<number> => {
+      let made = 0;
+      for (let n = 0; n < 12; n += 1) {
+        const outcome = await count.login(() => Promise.resolve({ kind: 'token', token: 't' }), home);
+        if (outcome.kind === 'token') made += 1;
+        else if (made > 0) break;
+      }
+      return made;
+    };
+    assert.equal(
+      (await count.login(() => Promise.resolve({ kind: 'token', token: 't' }), home)).kind,
+      'token',
+    );
+    home = file;
+    monoMs = 60_000;
+    assert.equal(await tokens(), 3);
+    // Those of others run out as its own do.
+    monoMs = 329_500;
+    assert.equal(await tokens(), 6);
+    const kept = Object.keys(JSON.parse(b.text!) as object);
+    assert.equal(kept.length, 10, 'what counts is also beside the queue that is used now');
+  });
+
   it('are written down once for a clock that was set, however many tokens are asked for meanwhile', async () => {
     let aheadMs = 0;
     const clock = { monoMs: () => 0, wallMs: () => wallMs + aheadMs };
