@@ -13,8 +13,11 @@ export interface Reply {
   readonly atMs: number;
 }
 
-/** The body holds expirations as of when it was made up: what waits longer than this is made up anew. */
-const freshMs = 60_000;
+/**
+ * The body holds expirations as of when it was made up: what waits longer than this, for its mark, a token or a connection,
+ * is made up anew. Each of these takes less, unless it fails.
+ */
+const freshMs = 10_000;
 
 export class Wire {
   /** Posts that have left and not settled. */

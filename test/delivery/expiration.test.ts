@@ -125,6 +125,19 @@ describe('the expiration', function () {
     );
   });
 
+  it('passes while the entry, ready to leave, waits for its mark or for a connection', async () => {
+    const connectMs = [25_000];
+    const world = new World({ seed: 1, connectMs: () => connectMs.shift() ?? 0 });
+    world.add(device(1), [{ seg_id: 1, expiration: 90 }], { agoMs: 50_000 });
+    await world.clock.advance(3_000);
+    assert.equal(world.departures.length, 1);
+    await world.rest(40_000);
+    assert.deepEqual(
+      world.service.log.map(({ expiration }) => expiration),
+      [89],
+    );
+  });
+
   it('passes while the entry waits for its turn', async () => {
     const world = new World({ seed: 1 });
     const user = device(1);
