@@ -22,6 +22,9 @@ export const ranges = {
   maxBodyBytes: { min: 20_000, max: 100_000_000 },
   readsPerSecond: { min: 1, max: 100_000 },
   apiReadsPerMinute: { min: 1, max: 1_000_000 },
+  sandboxWarmUpMinutes: { min: 0, max: 1_440 },
+  // 0 never expires, as in a block.
+  sandboxDefaultExpirationMinutes: { min: 0, max: 5_256_000 },
   queueMaxEntries: { min: 1, max: 1_000_000_000 },
   queueMaxMb: { min: 1, max: 1_048_576 },
   warnAfterMinutes: { min: 1, max: 10_080 },
@@ -94,6 +97,12 @@ function wholeNumber(property: NumberProperty): Check {
       ? null
       : problem(`${property}_range`, { min, max });
   };
+}
+
+/** Of the sandbox alone: elsewhere the fields do not show. */
+function sandboxNumber(property: NumberProperty): Check {
+  const check = wholeNumber(property);
+  return (value, read) => ((read('environment') ?? 'sandbox') === 'sandbox' ? check(value, read) : null);
 }
 
 function filledIn(needed: (read: Reader) => boolean, key: string): Check {
@@ -189,6 +198,8 @@ const checks: Record<CheckedProperty, Check> = {
   maxBodyBytes: wholeNumber('maxBodyBytes'),
   readsPerSecond: wholeNumber('readsPerSecond'),
   apiReadsPerMinute: wholeNumber('apiReadsPerMinute'),
+  sandboxWarmUpMinutes: sandboxNumber('sandboxWarmUpMinutes'),
+  sandboxDefaultExpirationMinutes: sandboxNumber('sandboxDefaultExpirationMinutes'),
   queueMaxEntries: wholeNumber('queueMaxEntries'),
   queueMaxMb: wholeNumber('queueMaxMb'),
   warnAfterMinutes: wholeNumber('warnAfterMinutes'),

@@ -45,6 +45,8 @@ interface AccountProperties {
   maxBodyBytes: number | string;
   readsPerSecond: number | string;
   apiReadsPerMinute: number | string;
+  sandboxWarmUpMinutes: number | string;
+  sandboxDefaultExpirationMinutes: number | string;
   queue: string;
   databaseTls: string;
   queueMaxEntries: number | string;
@@ -190,6 +192,7 @@ function showWhatApplies(account: Account): void {
   const known = ['sandbox', 'production', 'custom'].includes(environment);
   $('#instant-audience-environment-hint').text(account._(`environment.${known ? environment : 'other'}Hint`));
   $('.instant-audience-only-sandbox').toggle(environment === 'sandbox');
+  $('.instant-audience-maybe-sandbox').toggle(environment === 'sandbox' || !known);
   $('.instant-audience-not-sandbox').toggle(environment !== 'sandbox');
   $('.instant-audience-only-custom').toggle(environment === 'custom' || !known);
   $('.instant-audience-only-password').toggle(value('authMethod') !== 'jwt');
@@ -419,6 +422,8 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('xandr-account', {
     maxBodyBytes: { value: 1000000, validate: valid('maxBodyBytes') },
     readsPerSecond: { value: 1000, validate: valid('readsPerSecond') },
     apiReadsPerMinute: { value: 100, validate: valid('apiReadsPerMinute') },
+    sandboxWarmUpMinutes: { value: 20, validate: valid('sandboxWarmUpMinutes') },
+    sandboxDefaultExpirationMinutes: { value: 43200, validate: valid('sandboxDefaultExpirationMinutes') },
     queue: { value: 'disk', validate: validQueue },
     queueMaxEntries: { value: 5000000, validate: valid('queueMaxEntries') },
     queueMaxMb: { value: 2048, validate: valid('queueMaxMb') },

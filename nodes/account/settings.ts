@@ -28,6 +28,14 @@ export interface ReadLimits {
   readonly apiReadsPerMinute: number;
 }
 
+/** What the sandbox does where the documents leave it open, or where waiting would take too long to practise. */
+export interface SandboxSettings {
+  /** How long adds to a new segment have no effect. */
+  readonly warmUpMinutes: number;
+  /** Of a block without an expiration whose segment has none either; 0 never expires. */
+  readonly defaultExpirationMinutes: number;
+}
+
 export interface AccountSettings {
   readonly isSandbox: boolean;
   /** Where posts go, in one spelling: by it and the member accounts share an engine and an outbox. */
@@ -40,6 +48,7 @@ export interface AccountSettings {
   readonly login: Login;
   readonly limits: Limits & RequestLimits;
   readonly readLimits: ReadLimits;
+  readonly sandbox: SandboxSettings;
   readonly queue: QueueKind;
   /** Where the queue is shared; else null. */
   readonly database: DatabaseSettings | null;
@@ -71,6 +80,8 @@ const defaults: Record<NumberProperty, number> = {
   ...documentedRequestLimits,
   readsPerSecond: 1000,
   apiReadsPerMinute: 100,
+  sandboxWarmUpMinutes: 20,
+  sandboxDefaultExpirationMinutes: 43_200,
   queueMaxEntries: 5_000_000,
   queueMaxMb: 2_048,
   warnAfterMinutes: 2,
@@ -102,6 +113,10 @@ export function readSettings(saved: Saved): AccountSettings | Problem {
     readLimits: {
       readsPerSecond: readNumber(saved, 'readsPerSecond'),
       apiReadsPerMinute: readNumber(saved, 'apiReadsPerMinute'),
+    },
+    sandbox: {
+      warmUpMinutes: readNumber(saved, 'sandboxWarmUpMinutes'),
+      defaultExpirationMinutes: readNumber(saved, 'sandboxDefaultExpirationMinutes'),
     },
     queue: queueOf(text('queue')),
     database: text('queue') === 'shared' ? databaseOf(saved) : null,

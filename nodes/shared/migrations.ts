@@ -90,6 +90,8 @@ const steps: Readonly<Record<string, readonly Step[]>> = {
       maxBodyBytes: 1_000_000,
       readsPerSecond: 1000,
       apiReadsPerMinute: 100,
+      sandboxWarmUpMinutes: 20,
+      sandboxDefaultExpirationMinutes: 43_200,
       queue: 'disk',
       databaseTls: '',
       queueMaxEntries: 5_000_000,

@@ -33,6 +33,8 @@ describe('the account node in the editor', () => {
       maxBodyBytes: 1_000_000,
       readsPerSecond: 1000,
       apiReadsPerMinute: 100,
+      sandboxWarmUpMinutes: 20,
+      sandboxDefaultExpirationMinutes: 43_200,
       queue: 'disk',
       databaseTls: '',
       queueMaxEntries: 5_000_000,
@@ -77,6 +79,17 @@ describe('the account node in the editor', () => {
   it('is complete as it comes: the sandbox asks for nothing', () => {
     assert.deepEqual(errorsOf(), []);
     assert.deepEqual(errorsOf({ credentials: { username: '', has_password: false } }), []);
+  });
+
+  it('checks the figures of the sandbox where there is one', () => {
+    const wrong = { sandboxWarmUpMinutes: '', sandboxDefaultExpirationMinutes: -1 };
+    assert.match(
+      errorsOf({ sandboxWarmUpMinutes: '' }).join(),
+      /^New segments wait, minutes: a whole number/,
+    );
+    assert.match(errorsOf(wrong).join(), /Default expiration, minutes: a whole number/);
+    assert.deepEqual(errorsOf({ sandboxWarmUpMinutes: 0, sandboxDefaultExpirationMinutes: '${DAYS}' }), []);
+    assert.deepEqual(errorsOf({ ...production, ...wrong }), [], 'the fields do not show');
   });
 
   it('asks for a member outside the sandbox', () => {

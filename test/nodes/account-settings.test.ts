@@ -41,6 +41,7 @@ describe('the settings of an account', () => {
         maxBodyBytes: 1_000_000,
       },
       readLimits: { readsPerSecond: 1000, apiReadsPerMinute: 100 },
+      sandbox: { warmUpMinutes: 20, defaultExpirationMinutes: 43_200 },
       queue: 'disk',
       database: null,
       queueMaxEntries: 5_000_000,
