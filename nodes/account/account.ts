@@ -14,7 +14,7 @@ import { OutboxError, type Outbox } from '../../src/outbox/outbox';
 import { queuesOf } from '../../src/outbox/postgres-left';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { testDatabase } from '../../src/outbox/postgres-test';
-import type { Limits as SandboxLimits } from '../../src/sandbox/sandbox';
+import type { SandboxSettings } from '../../src/sandbox/sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
 import { migrate } from '../shared/migrations';
 import type { Account, AccountNode } from './account-api';
@@ -96,9 +96,9 @@ async function openHold(
     return result;
   };
   try {
-    const sandboxLimits = sandboxLimitsOf(settings);
-    const sandboxUrl = settings.isSandbox ? await joinSandbox(RED, node, sandboxLimits) : null;
-    if (sandboxUrl !== null) leaveSandbox = () => sandbox.leave(sandboxLimits);
+    const ofSandbox = sandboxSettingsOf(settings);
+    const sandboxUrl = settings.isSandbox ? await joinSandbox(RED, node, ofSandbox) : null;
+    if (sandboxUrl !== null) leaveSandbox = () => sandbox.leave(ofSandbox);
     // Another account node of the same id may hold it by now.
     if (!isWanted()) return leaving(null);
     const connection = connectionOf(RED, settings, sandboxUrl);
@@ -132,16 +132,16 @@ function problemOf(account: string, error: unknown): Problem {
   return { key: 'error.account_unusable', params: { account, reason: shortenThrown(error) } };
 }
 
-async function joinSandbox(RED: NodeAPI, node: Node, limits: SandboxLimits): Promise<string> {
-  const { url } = await sandbox.join(limits);
+async function joinSandbox(RED: NodeAPI, node: Node, settings: SandboxSettings): Promise<string> {
+  const { url } = await sandbox.join(settings);
   // For each account, at each start: nobody should take it for the real thing.
   node.log(RED._('account.sandboxRuns', { url }));
   return url;
 }
 
 /** The sandbox allows what the account is set to: somebody may have agreed to more, or to less, than is documented. */
-function sandboxLimitsOf({ limits, readLimits }: AccountSettings): SandboxLimits {
-  return {
+function sandboxSettingsOf({ limits, readLimits, sandbox: own }: AccountSettings): SandboxSettings {
+  const sandboxLimits = {
     postsPerSecond: limits.postsPerSecond,
     usersPerSecond: limits.usersPerSecond,
     getsPerSecond: readLimits.readsPerSecond,
@@ -151,6 +151,7 @@ function sandboxLimitsOf({ limits, readLimits }: AccountSettings): SandboxLimits
     segmentsPerUser: limits.blocksPerUser,
     bodyBytes: limits.maxBodyBytes,
   };
+  return { limits: sandboxLimits, ...own };
 }
 
 function requestOf(

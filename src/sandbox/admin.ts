@@ -46,6 +46,7 @@ for trying and testing without an account. Nothing that is posted here reaches a
   POST /rt-segment                   add users to segments, and remove them
   GET  /rt-segment-processed         usage statistics
   GET  /segment                      segments to choose from
+  POST /segment                      make one, which takes nobody in its first minutes
 
   GET  /sandbox/members              who is in which segment: ?segment=10001 or ?user=...
   GET  /sandbox/state                all memberships

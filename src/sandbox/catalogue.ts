@@ -1,13 +1,14 @@
-// The segments that the sandbox lists, and which segment a block of a post means.
+// The segments that the sandbox lists, which segment a block of a post means, and what may be done with it.
 
 /** As `GET /segment` shows it (spec section 5). */
 export interface Segment {
   readonly id: number;
-  readonly code: string;
-  readonly short_name: string;
+  readonly code: string | null;
+  readonly short_name: string | null;
   readonly state: 'active' | 'inactive';
   readonly member_id: number;
-  readonly expire_minutes: number;
+  /** How long a member stays whose block does not say; null leaves that to the member's default. */
+  readonly expire_minutes: number | null;
   readonly last_modified: string;
 }
 
@@ -18,43 +19,53 @@ export type SegmentKey = number | string;
 export type SegmentStanding = 'valid' | 'inactive' | 'invalid' | 'unauthorized';
 
 const day = 1440;
-const samples: readonly (readonly [number, string, string, number])[] = [
+const samples: readonly (readonly [number, string, string, number | null])[] = [
   [10001, 'kitchen_viewers', 'Kitchen: viewed a product', 30 * day],
   [10002, 'buyers', 'Bought something', 90 * day],
   [10003, 'cart_leavers', 'Left a filled cart', 7 * day],
   [10004, 'newsletter_readers', 'Reads the newsletter', 60 * day],
-  [10005, 'loyalty_members', 'Loyalty programme', 0],
+  [10005, 'loyalty_members', 'Loyalty programme', null],
   [10006, 'garden_viewers', 'Garden: viewed a product', 30 * day],
   [10007, 'living_room_viewers', 'Living room: viewed a product', 30 * day],
   [10008, 'kitchen_buyers', 'Kitchen: bought a product', 180 * day],
   [10009, 'store_visitors', 'Visited a store', 14 * day],
   [10010, 'app_users', 'Uses the app', 30 * day],
   [10011, 'video_completers', 'Watched a video to its end', 7 * day],
-  [10012, 'opted_out', 'Wants no advertising', 0],
+  [10012, 'opted_out', 'Wants no advertising', null],
 ];
 
 /** An id among the samples that is nobody's: never listed, and what is posted for it has no effect. */
-const unknownSamples: readonly number[] = [10997];
+export const unknownSamples: readonly number[] = [10997];
 
 /**
- * Twelve segments to choose from, and three for those who want to see what comes of them: one that is switched off,
- * one that was made when the sandbox started, and one of another member, who has not shared it.
+ * Twelve segments to choose from, and two for those who want to see what comes of them: one that is switched off, and
+ * one of another member, who has not shared it.
  */
-export function sampleSegments(member: number, nowWallMs: number): Segment[] {
+export function sampleSegments(member: number): Segment[] {
   const common = { state: 'active' as const, member_id: member, last_modified: '2025-01-15 09:00:00' };
   const listed = samples.map(([id, code, short_name, expire_minutes]) => {
     return { ...common, id, code, short_name, expire_minutes };
   });
-  const young = { id: 10996, code: 'brand_new', short_name: 'Brand new: made when the sandbox started' };
   const foreign = { id: 10998, code: 'partner_travellers', short_name: 'Of another member, not shared' };
   const inactive = { id: 10999, code: 'summer_sale_2019', short_name: 'Summer sale 2019 (switched off)' };
-  const special = { ...common, expire_minutes: 30 * day };
   return [
     ...listed,
-    { ...special, ...young, last_modified: serviceTime(nowWallMs) },
-    { ...special, ...foreign, member_id: member + 1 },
-    { ...special, ...inactive, state: 'inactive' },
+    { ...common, ...foreign, expire_minutes: 30 * day, member_id: member + 1 },
+    { ...common, ...inactive, expire_minutes: 30 * day, state: 'inactive' },
   ];
+}
+
+/** A sample for those who want to see what comes of adds to a segment that has just been made. */
+export function newSample(member: number, nowWallMs: number): Segment {
+  return {
+    id: 10996,
+    code: 'brand_new',
+    short_name: 'Brand new: made when the sandbox started',
+    state: 'active',
+    member_id: member,
+    expire_minutes: 30 * day,
+    last_modified: serviceTime(nowWallMs),
+  };
 }
 
 /** `2015-11-08 01:00:00`, UTC. */
@@ -62,22 +73,62 @@ export function serviceTime(epochMs: number): string {
   return new Date(epochMs).toISOString().slice(0, 19).replace('T', ' ');
 }
 
+export interface CatalogueOptions {
+  readonly member: number;
+  /** Whether segments that are not listed are taken as well, of whatever member. */
+  readonly acceptUnlisted: boolean;
+  /** Ids that are not taken all the same. */
+  readonly unknown: readonly number[];
+  /** How long a segment is new that is made while the sandbox runs. */
+  readonly warmUpMinutes: number;
+}
+
+/** Far from the ids of samples and people, so that no segment is made that somebody fills already. */
+const firstMadeId = 20_000_001;
+
 export class Catalogue {
   readonly #byId = new Map<number, Segment>();
   readonly #byCode = new Map<string, Segment>();
+  /** Made while the sandbox ran, or just before. */
+  readonly #made = new Set<Segment>();
+  readonly member: number;
+  warmUpMinutes: number;
 
+  /** Segments that are given are old, whatever their dates say. */
   constructor(
-    readonly segments: readonly Segment[],
-    readonly member: number,
-    /** Whether segments that are not listed are taken as well, of whatever member. */
-    private readonly acceptUnlisted: boolean,
-    /** Ids that are not taken all the same. */
-    private readonly unknown: readonly number[] = unknownSamples,
+    segments: readonly Segment[],
+    private readonly options: CatalogueOptions,
   ) {
-    for (const segment of segments) {
-      this.#byId.set(segment.id, segment);
-      this.#byCode.set(codeKey(segment.member_id, segment.code), segment);
-    }
+    this.member = options.member;
+    this.warmUpMinutes = options.warmUpMinutes;
+    for (const segment of segments) this.#list(segment);
+  }
+
+  /** In order of their ids. */
+  get segments(): Segment[] {
+    return [...this.#byId.values()].sort((a, b) => a.id - b.id);
+  }
+
+  /** What `POST /segment` has made: for the sandbox after this one. */
+  get made(): Segment[] {
+    return [...this.#made].filter(({ id }) => id >= firstMadeId);
+  }
+
+  get nextId(): number {
+    let id = firstMadeId;
+    while (this.#byId.has(id)) id += 1;
+    return id;
+  }
+
+  /** Lists a segment that is made while the sandbox runs, or was in an earlier one. It is new from its date. */
+  make(segment: Segment): void {
+    this.#made.add(segment);
+    this.#list(segment);
+  }
+
+  #list(segment: Segment): void {
+    this.#byId.set(segment.id, segment);
+    if (segment.code !== null) this.#byCode.set(codeKey(segment.member_id, segment.code), segment);
   }
 
   /** One key for one segment, whether a block names it by id or by code (codes compare without case). */
@@ -90,12 +141,23 @@ export class Catalogue {
     return typeof key === 'number' ? this.#byId.get(key) : undefined;
   }
 
-  standing(key: SegmentKey): SegmentStanding {
+  /** The servers that read posts do not know a new segment yet. */
+  standing(key: SegmentKey, nowWallMs: number): SegmentStanding {
     const segment = this.listed(key);
     if (segment !== undefined && segment.member_id !== this.member) return 'unauthorized';
+    if (segment && this.#isNew(segment, nowWallMs)) return 'invalid';
     if (segment) return segment.state === 'active' ? 'valid' : 'inactive';
-    if (typeof key === 'number' && this.unknown.includes(key)) return 'invalid';
-    if (this.acceptUnlisted) return 'valid';
+    return this.#unlistedStanding(key);
+  }
+
+  #isNew(segment: Segment, nowWallMs: number): boolean {
+    if (!this.#made.has(segment)) return false;
+    return nowWallMs < Date.parse(`${segment.last_modified}Z`) + this.warmUpMinutes * 60_000;
+  }
+
+  #unlistedStanding(key: SegmentKey): SegmentStanding {
+    if (typeof key === 'number' && this.options.unknown.includes(key)) return 'invalid';
+    if (this.options.acceptUnlisted) return 'valid';
     return typeof key === 'string' && !key.startsWith(`${this.member}:`) ? 'unauthorized' : 'invalid';
   }
 
@@ -104,10 +166,10 @@ export class Catalogue {
    * that takes them does not call them unknown. Codes have an id that is made up.
    */
   unlisted(ids: readonly number[], codes: readonly string[]): Segment[] {
-    const takenIds = ids.filter((id) => !this.#byId.has(id) && this.standing(id) === 'valid');
+    const takenIds = ids.filter((id) => !this.#byId.has(id) && this.#unlistedStanding(id) === 'valid');
     const takenCodes = codes.filter((code) => {
       const key = this.keyOfCode(this.member, code);
-      return typeof key === 'string' && this.standing(key) === 'valid';
+      return typeof key === 'string' && this.#unlistedStanding(key) === 'valid';
     });
     return [
       ...takenIds.map((id) => this.#describe(id, `segment_${id}`)),
@@ -118,7 +180,7 @@ export class Catalogue {
   #describe(id: number, code: string): Segment {
     const common = {
       state: 'active',
-      expire_minutes: 30 * day,
+      expire_minutes: null,
       last_modified: '2025-01-15 09:00:00',
     } as const;
     return { ...common, id, code, short_name: `Not listed: ${code}`, member_id: this.member };
@@ -127,7 +189,7 @@ export class Catalogue {
   /** `(id, code, segment owner member id)` as the usage statistics write it; 0 for an id that is not known. */
   logForm(key: SegmentKey): string {
     const segment = this.listed(key);
-    if (segment) return `(${segment.id}, '${segment.code}', ${segment.member_id})`;
+    if (segment) return `(${segment.id}, '${segment.code ?? `segment_${segment.id}`}', ${segment.member_id})`;
     if (typeof key === 'number') return `(${key}, 'segment_${key}', ${this.member})`;
     const colon = key.indexOf(':');
     return `(0, '${key.slice(colon + 1)}', ${key.slice(0, colon)})`;

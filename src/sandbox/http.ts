@@ -13,6 +13,7 @@ const routes: ReadonlyMap<string, RouteName> = new Map([
   ['POST /rt-segment', 'post'],
   ['GET /rt-segment-processed', 'usage'],
   ['GET /segment', 'segments'],
+  ['POST /segment', 'segments'],
 ]);
 
 /** By which a client can tell that it does not speak with the real service. */
@@ -202,6 +203,7 @@ function refuseStranger({ headers }: IncomingMessage): Reply | null {
 
 function toCall(route: RouteName, url: URL, request: IncomingMessage, body: Body): Call {
   return {
+    method: request.method ?? '',
     route,
     resource: url.pathname.slice(url.pathname.lastIndexOf('/') + 1),
     token: request.headers.authorization ?? url.searchParams.get('access_token') ?? undefined,

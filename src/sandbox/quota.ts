@@ -8,7 +8,7 @@ export interface Limits {
   readonly usersPerSecond: number;
   /** Of usage statistics. */
   readonly getsPerSecond: number;
-  /** Of the list of segments, which another host of the service serves. */
+  /** Of segments, listed or made, which another host of the service serves. */
   readonly segmentReadsPerMinute: number;
   /** Calls in flight, of all kinds together. */
   readonly concurrent: number;
@@ -77,7 +77,7 @@ export class Quota {
   #users = newRate();
   #gets = newRate();
   /** Let through. */
-  #segmentReads = new SlidingWindow(minuteMs);
+  #segmentCalls = new SlidingWindow(minuteMs);
   #concurrent = 0;
   #concurrentPosts = 0;
 
@@ -139,10 +139,10 @@ export class Quota {
     return true;
   }
 
-  admitSegmentRead(): boolean {
+  admitSegmentCall(): boolean {
     const now = this.clock.monoMs();
-    if (this.#segmentReads.sum(now) + 1 > this.limits.segmentReadsPerMinute) return false;
-    this.#segmentReads.add(now, 1);
+    if (this.#segmentCalls.sum(now) + 1 > this.limits.segmentReadsPerMinute) return false;
+    this.#segmentCalls.add(now, 1);
     return true;
   }
 
@@ -177,6 +177,6 @@ export class Quota {
       bodyBytes: 0,
     });
     [this.#posts, this.#users, this.#gets] = [newRate(), newRate(), newRate()];
-    this.#segmentReads = new SlidingWindow(minuteMs);
+    this.#segmentCalls = new SlidingWindow(minuteMs);
   }
 }

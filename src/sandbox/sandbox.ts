@@ -3,7 +3,14 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Admin, type Inspected, type MembersQuery, type SegmentMembers } from './admin';
 import { Auth } from './auth';
-import { Catalogue, sampleSegments, type Segment, type SegmentKey } from './catalogue';
+import {
+  Catalogue,
+  newSample,
+  sampleSegments,
+  unknownSamples,
+  type Segment,
+  type SegmentKey,
+} from './catalogue';
 import { systemClock, type SandboxClock } from './clock';
 import { Faults, type Fault } from './faults';
 import { HttpFront } from './http';
@@ -44,20 +51,37 @@ export interface SandboxOptions {
   readonly faults?: readonly Fault[];
   /** Of the dice that faults throw; 1 unless said. */
   readonly seed?: number;
-  /** What `GET /segment` lists; samples unless said. */
+  /** What `GET /segment` lists at first; samples unless said. */
   readonly segments?: readonly Segment[];
   /** False takes only listed segments, as the real service does; the others show in the usage statistics. */
   readonly acceptUnlistedSegments?: boolean;
   /** How long after a post the usage statistics know of it; 0 unless said. Memberships hold at once. */
   readonly processingDelayMs?: number;
-  /** Minutes that a block without an expiration holds; 43,200 (30 days) unless said, 0 for ever. */
+  /** How long a segment that is made with `POST /segment` takes nobody; 20 unless said. */
+  readonly warmUpMinutes?: number;
+  /** Minutes that a block holds when neither it nor its segment says; 43,200 (30 days) unless said, 0 for ever. */
   readonly defaultExpirationMinutes?: number;
   /** The state of an earlier sandbox, to go on from. */
   readonly memberships?: Iterable<Membership>;
+  /** What was made in an earlier sandbox, as its `made()` gave it. */
+  readonly made?: Iterable<Segment>;
   /** How many of the last applied operations are kept for `operations()`; 100,000 unless said. */
   readonly operationLimit?: number;
   readonly clock?: SandboxClock;
 }
+
+/** What may change while a sandbox runs. */
+export interface SandboxSettings {
+  readonly limits: Limits;
+  readonly warmUpMinutes: number;
+  readonly defaultExpirationMinutes: number;
+}
+
+export const defaultSettings: SandboxSettings = {
+  limits: documentedLimits,
+  warmUpMinutes: 20,
+  defaultExpirationMinutes: 43_200,
+};
 
 export interface Sandbox {
   /** Such as `http://127.0.0.1:8080`: both the authentication's and the service's address. */
@@ -67,13 +91,15 @@ export interface Sandbox {
   /** All memberships that have not expired, sorted by segment, domain and user id. */
   state(): Membership[];
   members(query?: MembersQuery): SegmentMembers[];
+  /** The segments that were made with `POST /segment`. */
+  made(): Segment[];
   peaks(): Peaks;
   /** The last applied operations, in the order in which they took effect. */
   operations(): Operation[];
   /** For posts from now on: how long until the usage statistics know of them. */
   setProcessingDelay(delayMs: number): void;
   /** For calls from now on. */
-  setLimits(limits: Limits): void;
+  set(settings: SandboxSettings): void;
   /** Forgets memberships, operations, statistics and peaks; tokens and faults stay. */
   reset(): void;
   /** Answers what it can, then ends all connections: done within a second. The state can still be read. */
@@ -105,17 +131,12 @@ class Running implements Inspected {
     this.faults.set(options.faults ?? []);
     const quota = new Quota({ ...documentedLimits, ...options.limits }, clock);
     const target = {
-      catalogue: new Catalogue(
-        options.segments ?? sampleSegments(member, clock.wallMs()),
-        member,
-        options.acceptUnlistedSegments ?? true,
-        options.segments === undefined ? undefined : [],
-      ),
+      catalogue: catalogueOf(options, member, clock.wallMs()),
       memberships: new Memberships(),
       operations: new OperationLog(options.operationLimit ?? 100_000),
       usage: new Usage(options.processingDelayMs ?? 0),
       quota,
-      defaultExpirationMinutes: options.defaultExpirationMinutes ?? 43_200,
+      defaultExpirationMinutes: options.defaultExpirationMinutes ?? defaultSettings.defaultExpirationMinutes,
     };
     target.memberships.restore(options.memberships ?? [], clock.wallMs());
     const rateLimit: RateLimitStyle = { form: '429', retryAfterSeconds: [1, 2], ...options.rateLimit };
@@ -131,17 +152,23 @@ class Running implements Inspected {
       faults: this.faults,
       state: () => [...this.memberships()],
       members: (query = {}) => this.members(query),
+      made: () => this.#service.parts.target.catalogue.made,
       peaks: () => this.peaks(),
       operations: () => this.#service.parts.target.operations.list(),
       setProcessingDelay: (delayMs) => {
         this.processingDelayMs = delayMs;
       },
-      setLimits: (limits) => {
-        this.#service.parts.quota.limits = limits;
-      },
+      set: (settings) => this.#set(settings),
       reset: () => this.reset(),
       close: () => (this.#closing ??= this.#close()),
     };
+  }
+
+  #set({ limits, warmUpMinutes, defaultExpirationMinutes }: SandboxSettings): void {
+    const { quota, target } = this.#service.parts;
+    quota.limits = limits;
+    target.catalogue.warmUpMinutes = warmUpMinutes;
+    target.defaultExpirationMinutes = defaultExpirationMinutes;
   }
 
   memberships(): Iterable<Membership> {
@@ -209,6 +236,19 @@ class Running implements Inspected {
     clearTimeout(grace);
     this.#front.stop();
   }
+}
+
+function catalogueOf(options: SandboxOptions, member: number, nowWallMs: number): Catalogue {
+  const { segments, made = [], acceptUnlistedSegments = true } = options;
+  const catalogue = new Catalogue(segments ?? sampleSegments(member), {
+    member,
+    acceptUnlisted: acceptUnlistedSegments,
+    unknown: segments === undefined ? unknownSamples : [],
+    warmUpMinutes: options.warmUpMinutes ?? defaultSettings.warmUpMinutes,
+  });
+  if (segments === undefined) catalogue.make(newSample(member, nowWallMs));
+  for (const one of made) catalogue.make(one);
+  return catalogue;
 }
 
 async function listen(server: Server, port: number): Promise<number> {

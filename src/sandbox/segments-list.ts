@@ -19,9 +19,18 @@ export function listSegments(catalogue: Catalogue, query: URLSearchParams): Repl
   const hits = [...listed, ...unlisted(catalogue, query)];
   const elements = Math.min(asked, mostElements);
   const page = hits.slice(start, start + elements);
-  const found = hits.length === 1 && page.length === 1 ? { segment: page[0] } : { segments: page };
-  const numbers = { count: hits.length, start_element: start, num_elements: elements };
-  return jsonReply({ response: { status: 'OK', ...numbers, ...found } });
+  const term = hits.length === 1 && page.length === 1 ? 'segment' : 'segments';
+  return jsonReply({
+    response: {
+      status: 'OK',
+      count: hits.length,
+      start_element: start,
+      num_elements: elements,
+      [term]: term === 'segment' ? page[0] : page,
+      // Clients read by it where the objects are.
+      dbg_info: { output_term: term },
+    },
+  });
 }
 
 /** By id or by code alone: whoever searches or filters wants to choose from what is listed. */
@@ -40,9 +49,19 @@ function matches(segment: Segment, query: URLSearchParams): boolean {
   const state = query.get('state');
   const search = query.get('search')?.toLowerCase();
   if (ids !== null && !ids.split(',').some((id) => id.trim() === String(segment.id))) return false;
-  if (codes !== null && !codes.toLowerCase().split(',').includes(segment.code.toLowerCase())) return false;
+  if (
+    codes !== null &&
+    !codes
+      .toLowerCase()
+      .split(',')
+      .includes(segment.code?.toLowerCase() ?? '')
+  )
+    return false;
   if (state !== null && state !== segment.state) return false;
-  return search === undefined || `${segment.code}\n${segment.short_name}`.toLowerCase().includes(search);
+  return (
+    search === undefined ||
+    `${segment.code ?? ''}\n${segment.short_name ?? ''}`.toLowerCase().includes(search)
+  );
 }
 
 function readCount(text: string | null, otherwise: number): number | null {

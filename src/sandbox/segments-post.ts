@@ -15,8 +15,8 @@ export interface PostTarget {
   readonly operations: OperationLog;
   readonly usage: Usage;
   readonly quota: Quota;
-  /** Minutes that a block without an expiration holds; 0 for ever. */
-  readonly defaultExpirationMinutes: number;
+  /** Minutes that a block holds when neither it nor its segment says; 0 for ever. */
+  defaultExpirationMinutes: number;
 }
 
 /** A body, read as far as JSON goes. */
@@ -50,7 +50,7 @@ export function applyPost(request: PostRequest, target: PostTarget, post: number
   const read = Math.min(request.entries.length, most);
   for (let index = 0; index < read; index += 1) application.entry(request.entries[index] as JsonObject);
   for (const entry of request.entries.slice(read))
-    application.warn('Too many user_ids in request.', bare(entry));
+    application.warn('Too many user_ids in request.', withoutDomain(entry));
   return application.reply(request.root);
 }
 
@@ -60,7 +60,10 @@ class Application {
   readonly #hour: UsageHour;
   readonly #usersSeen = new Set<string>();
   readonly #segmentsSeen = new Set<SegmentKey>();
+  /** Detected, valid or not, as the documents count them. */
   #users = 0;
+  /** With a segment that is named. */
+  #validUsers = 0;
   #segments = 0;
   #byCodeOnly = true;
 
@@ -72,9 +75,8 @@ class Application {
     this.#hour = target.usage.tally(nowWallMs);
   }
 
-  /** `entity` repeats what was sent; null keys are left out. */
   warn(message: string, entity: unknown): void {
-    this.#warnings.push(JSON.stringify({ message, entity }, withoutNulls));
+    this.#warnings.push(JSON.stringify({ message, entity }));
     this.#hour.otherErrors += 1;
   }
 
@@ -82,17 +84,19 @@ class Application {
     const userId = entry.user_id;
     const blocks = entry.seg_block;
     if (typeof userId !== 'string' || userId === '') {
-      this.warn("'user_id' is required and cannot be empty", bare(entry));
-    } else if (!Array.isArray(blocks) || blocks.length === 0) {
-      this.warn("'seg_block' is required", bare(entry));
-    } else {
-      this.#user(entry, userId, blocks as JsonObject[]);
+      this.warn("'user_id' is required and cannot be empty", asRead(entry));
+      return;
     }
+    this.#users += 1;
+    if (!Array.isArray(blocks) || blocks.length === 0) this.warn("'seg_block' is required", asRead(entry));
+    else this.#user(entry, userId, blocks as JsonObject[]);
   }
 
   reply(root: JsonObject): Reply {
-    if (this.#users === 0) {
-      this.warn('No valid rt_segment in request.', bare(root));
+    if (this.#validUsers === 0) {
+      this.warn('No valid rt_segment in request.', asReadWhole(root));
+      // The documented samples count nothing then, not even what was detected.
+      this.#users = 0;
       return { status: 200, body: `{"status":"OK",${this.#message()},${this.#warningList()}}` };
     }
     if (this.#byCodeOnly && this.#warnings.length === 0) {
@@ -114,15 +118,14 @@ class Application {
       const block = blocks[index]!;
       const segment = this.#segmentOf(block);
       if (segment === null) {
-        this.warn("'seg_id' or 'seg_code' and 'member_id' are required", block);
+        this.warn("'seg_id' or 'seg_code' and 'member_id' are required", blockAsRead(block));
         continue;
       }
       valid += 1;
       if (!unknown) this.#change(segment, domain, user, block);
     }
-    if (blocks.length > most) this.warn(`Too many segments for user_id: ${userId}.`, bare(entry));
-    if (valid === 0) this.warn(`No valid segments for user_id: ${userId}.`, bare(entry));
-    else this.#users += 1;
+    if (valid === 0) this.warn(`No valid segments for user_id: ${userId}.`, asRead(entry));
+    else this.#validUsers += 1;
     this.#segments += valid;
   }
 
@@ -163,14 +166,14 @@ class Application {
     const expiration = (block.expiration as number | null | undefined) ?? null;
     const { memberships, operations } = this.target;
     const samples = this.#hour.samples;
-    const form = () => `(${user}, ${segment}, ${expiration ?? this.target.defaultExpirationMinutes})`;
+    const form = () => `(${user}, ${segment}, ${expiration ?? this.#ownMinutes(segment)})`;
     operations.record(this.post, this.nowWallMs, segment, domain, user, value, expiration);
     if (expiration === -1) {
       memberships.remove(segment, domain, user);
       this.#hour.validRemoves += 1;
       sample(samples.removals, form);
     } else {
-      memberships.put(segment, domain, user, value, this.#expiry(expiration));
+      memberships.put(segment, domain, user, value, this.#expiry(segment, expiration));
       this.#hour.validAdds += 1;
       sample(samples.additions, form);
     }
@@ -180,7 +183,7 @@ class Application {
   #mayChange(segment: SegmentKey): boolean {
     const { catalogue } = this.target;
     const samples = this.#hour.samples;
-    switch (catalogue.standing(segment)) {
+    switch (catalogue.standing(segment, this.nowWallMs)) {
       case 'valid':
         sample(samples.validSegments, () => catalogue.logForm(segment));
         return true;
@@ -200,9 +203,15 @@ class Application {
   }
 
   /** Epoch ms, counted from now, when the service reads it. */
-  #expiry(expiration: number | null): number {
-    const minutes = expiration ?? this.target.defaultExpirationMinutes;
+  #expiry(segment: SegmentKey, expiration: number | null): number {
+    const minutes = expiration ?? this.#ownMinutes(segment);
     return minutes === 0 ? Infinity : this.nowWallMs + minutes * 60_000;
+  }
+
+  /** Of a block that does not say. */
+  #ownMinutes(segment: SegmentKey): number {
+    const { catalogue, defaultExpirationMinutes } = this.target;
+    return catalogue.listed(segment)?.expire_minutes ?? defaultExpirationMinutes;
   }
 
   #counts(): string {
@@ -218,16 +227,32 @@ class Application {
   }
 }
 
-/** As the documented entities repeat it: without the domain, which stands on entries and, astray, on the request. */
-function bare(sent: unknown): unknown {
+/** As the documented entity repeats an entry that was not read: as it was sent, but without the domain. */
+function withoutDomain(sent: unknown): unknown {
   if (!isObject(sent)) return sent;
   const { domain: _domain, ...rest } = sent;
-  const entries = rest.rt_segment;
-  return Array.isArray(entries) ? { ...rest, rt_segment: entries.map(bare) } : rest;
+  return rest;
 }
 
-function withoutNulls(_key: string, value: unknown): unknown {
-  return value === null ? undefined : value;
+/** As the documented entities repeat an entry that was read. */
+function asRead(entry: unknown): unknown {
+  const rest = withoutDomain(entry);
+  if (!isObject(rest) || !Array.isArray(rest.seg_block)) return rest;
+  return { ...rest, seg_block: rest.seg_block.map(blockAsRead) };
+}
+
+/** A whole request; the domain stands on it astray in two samples. */
+function asReadWhole(root: JsonObject): unknown {
+  const rest = withoutDomain(root) as JsonObject;
+  return Array.isArray(rest.rt_segment) ? { ...rest, rt_segment: rest.rt_segment.map(asRead) } : rest;
+}
+
+/** A number that is null is left out, a text that is null is not: so the samples 05 and 07 show it. */
+function blockAsRead(block: unknown): unknown {
+  if (!isObject(block)) return block;
+  return Object.fromEntries(
+    Object.entries(block).filter(([key, value]) => value !== null || key === 'seg_code'),
+  );
 }
 
 /** The first thing of a wrong type or out of range, as a sentence; null when there is none. */

@@ -5,6 +5,7 @@ import type { Faults, RouteName } from './faults';
 import type { Quota } from './quota';
 import { errorReply, rateLimitedReply, type RateLimitStyle, type Reply } from './reply';
 import { listSegments } from './segments-list';
+import { makeSegment } from './segments-make';
 import { applyPost, type PostRequest, type PostTarget } from './segments-post';
 
 export interface ServiceParts {
@@ -18,6 +19,7 @@ export interface ServiceParts {
 
 /** A call whose body has come in. */
 export interface Call {
+  readonly method: string;
   readonly route: RouteName;
   /** The last part of the path, by which refusals name it. */
   readonly resource: string;
@@ -38,7 +40,7 @@ export class Service {
   note(call: Call): void {
     const { quota } = this.parts;
     if (call.route === 'post') quota.notePost(call.post?.entries.length ?? 0, call.bodyBytes);
-    else if (call.route !== 'auth') quota.noteGet();
+    else if (call.method === 'GET') quota.noteGet();
   }
 
   /** Carries a call out, all at once, and answers it. `refusal` answers in place of what the call is for. */
@@ -78,7 +80,8 @@ export class Service {
     const { quota } = this.parts;
     if (call.route === 'segments') {
       const { segmentReadsPerMinute: most } = quota.limits;
-      return quota.admitSegmentRead() ? null : this.#rateLimited(most, 'reads', call, 60);
+      if (quota.admitSegmentCall()) return null;
+      return this.#rateLimited(most, call.method === 'GET' ? 'reads' : 'writes', call, 60);
     }
     return quota.admitGet() ? null : this.#rateLimited(quota.limits.getsPerSecond, 'reads', call);
   }
@@ -99,7 +102,9 @@ export class Service {
       case 'usage':
         return target.usage.report(call.query, target.catalogue.member, clock.wallMs());
       case 'segments':
-        return listSegments(target.catalogue, call.query);
+        return call.method === 'GET'
+          ? listSegments(target.catalogue, call.query)
+          : makeSegment(target.catalogue, call.query, call.body, clock.wallMs());
     }
   }
 }

@@ -1,12 +1,12 @@
 // The one sandbox of a process: started for its first user, kept across deploys, stopped after its last.
 
 import {
-  documentedLimits,
+  defaultSettings,
   startSandbox,
   type Limits,
-  type Membership,
   type Sandbox,
   type SandboxOptions,
+  type SandboxSettings,
 } from './sandbox';
 
 /** A deploy stops every user and starts new ones; the sandbox keeps its port and its tokens that long. */
@@ -14,11 +14,11 @@ const keepUnusedMs = 5_000;
 
 export class SharedSandbox {
   private running: Promise<Sandbox> | null = null;
-  /** Of the sandbox before; settled before the next one starts. */
-  private memberships: Promise<readonly Membership[]> = Promise.resolve([]);
+  /** What was left of the sandbox before; settled before the next one starts. */
+  private left: Promise<Pick<SandboxOptions, 'memberships' | 'made'>> = Promise.resolve({});
   private users = 0;
   /** Of the users that have any. */
-  private readonly limits = new Set<Limits>();
+  private readonly settings = new Set<SandboxSettings>();
   private stopTimer: NodeJS.Timeout | null = null;
 
   constructor(
@@ -29,29 +29,29 @@ export class SharedSandbox {
   /**
    * Joins; the first user starts it. Rejects with a sentence when no port can be had: then nobody has joined.
    *
-   * @param limits of this user. The largest of all users hold: each keeps to its own.
+   * @param settings of this user. The largest of all users hold: each keeps to its own limits.
    */
-  async join(limits?: Limits): Promise<Sandbox> {
+  async join(settings?: SandboxSettings): Promise<Sandbox> {
     this.users += 1;
     this.cancelStop();
-    if (limits !== undefined) this.limits.add(limits);
+    if (settings !== undefined) this.settings.add(settings);
     const running = (this.running ??= this.start());
     try {
       const sandbox = await running;
-      sandbox.setLimits(this.largest());
+      sandbox.set(this.largest());
       return sandbox;
     } catch (error) {
       this.users -= 1;
-      if (limits !== undefined) this.limits.delete(limits);
+      if (settings !== undefined) this.settings.delete(settings);
       if (this.running === running) this.running = null;
       throw error;
     }
   }
 
-  /** Once for each successful join, with the same limits. */
-  leave(limits?: Limits): void {
+  /** Once for each successful join, with the same settings. */
+  leave(settings?: SandboxSettings): void {
     this.users -= 1;
-    if (limits !== undefined) this.limits.delete(limits);
+    if (settings !== undefined) this.settings.delete(settings);
     if (this.users > 0) return;
     this.stopTimer = setTimeout(() => void this.stopUnused(), this.keepMs).unref();
   }
@@ -61,30 +61,36 @@ export class SharedSandbox {
     return this.running;
   }
 
-  /** Stops it now if nobody uses it: for a process that ends or a test. Its memberships are kept for the next. */
+  /** Stops it now if nobody uses it: for a process that ends or a test. What it holds is kept for the next. */
   async stopUnused(): Promise<void> {
     const { running } = this;
     if (this.users > 0 || running === null) return;
     this.cancelStop();
     this.running = null;
-    this.memberships = running.then(async (sandbox) => {
+    this.left = running.then(async (sandbox) => {
       await sandbox.close();
-      return sandbox.state();
+      return { memberships: sandbox.state(), made: sandbox.made() };
     });
-    await this.memberships;
+    await this.left;
   }
 
-  private largest(): Limits {
-    const own = { ...documentedLimits, ...this.options.limits };
-    const all = this.limits.size === 0 ? [own] : [...this.limits];
-    const largest: { -readonly [Name in keyof Limits]: number } = { ...own };
-    for (const name of Object.keys(own) as (keyof Limits)[])
-      largest[name] = Math.max(...all.map((limits) => limits[name]));
-    return largest;
+  private largest(): SandboxSettings {
+    const { options } = this;
+    const own = { ...defaultSettings, ...options, limits: { ...defaultSettings.limits, ...options.limits } };
+    const all: readonly SandboxSettings[] = this.settings.size === 0 ? [own] : [...this.settings];
+    const names = Object.keys(own.limits) as (keyof Limits)[];
+    const limits = names.map((name) => [name, Math.max(...all.map((one) => one.limits[name]))] as const);
+    const expirations = all.map((one) => one.defaultExpirationMinutes);
+    return {
+      limits: Object.fromEntries(limits) as unknown as Limits,
+      warmUpMinutes: Math.max(...all.map((one) => one.warmUpMinutes)),
+      // 0 never ends.
+      defaultExpirationMinutes: expirations.includes(0) ? 0 : Math.max(...expirations),
+    };
   }
 
   private async start(): Promise<Sandbox> {
-    return startSandbox({ ...this.options, memberships: await this.memberships });
+    return startSandbox({ ...this.options, ...(await this.left) });
   }
 
   private cancelStop(): void {

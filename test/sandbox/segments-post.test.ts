@@ -22,7 +22,7 @@ describe('POST /rt-segment', () => {
       { user_id: '3', seg_block: [] },
       { user_id: '', seg_block: [{ seg_id: 5 }], domain: 'idfa' },
     );
-    assert.deepEqual(json.response.message, { users_in_request: 1, segments_in_request: 1 });
+    assert.deepEqual(json.response.message, { users_in_request: 3, segments_in_request: 1 });
     assert.deepEqual(json.response.warnings, [
       { message: "'seg_id' or 'seg_code' and 'member_id' are required", entity: bad },
       { message: "'seg_id' or 'seg_code' and 'member_id' are required", entity: bad },
@@ -55,6 +55,21 @@ describe('POST /rt-segment', () => {
       ],
     );
     assert.deepEqual(sandbox.state(), []);
+  });
+
+  it('repeats in warnings what it read: null numbers left out, a null text as it is, no domain', async () => {
+    const { url, token } = await started();
+    const nulls = { seg_id: null, seg_code: null, value: null, expiration: null, member_id: null };
+    const sent = { user_id: '2', domain: 'idfa', seg_block: [nulls, { ...nulls, value: 4 }] };
+    const { json } = await post(url, token, entry('1'), sent);
+    assert.deepEqual(
+      json.response.warnings.map(({ entity }: any) => entity),
+      [
+        { seg_code: null },
+        { seg_code: null, value: 4 },
+        { user_id: '2', seg_block: [{ seg_code: null }, { seg_code: null, value: 4 }] },
+      ],
+    );
   });
 
   it('answers a request without entries as wholly invalid', async () => {
@@ -136,14 +151,12 @@ describe('POST /rt-segment', () => {
     }
   });
 
-  it('applies 100 segments of a user and warns about those beyond', async () => {
+  it('applies 100 segments of a user; of those beyond it says nothing, as the documents say nothing', async () => {
     const { sandbox, url, token } = await started();
     const blocks = Array.from({ length: 101 }, (_, index) => ({ seg_id: index + 1 }));
     const { json } = await post(url, token, entry('1', blocks));
     assert.deepEqual(json.response.message, { users_in_request: 1, segments_in_request: 100 });
-    assert.deepEqual(json.response.warnings, [
-      { message: 'Too many segments for user_id: 1.', entity: entry('1', blocks) },
-    ]);
+    assert.deepEqual(json.response.warnings, []);
     assert.equal(sandbox.state().length, 100);
     assert.equal(sandbox.peaks().worst.segmentsPerUser, 101);
   });

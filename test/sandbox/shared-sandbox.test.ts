@@ -45,8 +45,9 @@ describe('the shared sandbox', () => {
 
   it('lets through what its users may send: the largest limits of those that are there', async () => {
     const shared = new SharedSandbox({}, 50);
-    const two = { ...documentedLimits, usersPerCall: 2, segmentsPerUser: 2 };
-    const three = { ...documentedLimits, usersPerCall: 3 };
+    const times = { warmUpMinutes: 20, defaultExpirationMinutes: 60 };
+    const two = { ...times, limits: { ...documentedLimits, usersPerCall: 2, segmentsPerUser: 2 } };
+    const three = { ...times, limits: { ...documentedLimits, usersPerCall: 3 } };
     const users = [entry('1'), entry('2'), entry('3'), entry('4')];
     const sandbox = await shared.join(two);
     const token = await login(sandbox.url);
@@ -61,6 +62,55 @@ describe('the shared sandbox', () => {
     assert.equal(await counted(), 2);
     shared.leave();
     shared.leave(two);
+    await shared.stopUnused();
+  });
+
+  it('keeps new segments new and memberships alive for the longest that one of its users asks for', async () => {
+    const shared = new SharedSandbox({}, 50);
+    const limits = documentedLimits;
+    const patient = { limits, warmUpMinutes: 20, defaultExpirationMinutes: 60 };
+    const quick = { limits, warmUpMinutes: 0, defaultExpirationMinutes: 90 };
+    const forever = { limits, warmUpMinutes: 0, defaultExpirationMinutes: 0 };
+    const { url } = await shared.join(quick);
+    const token = await login(url);
+    const made = (await call(url, 'POST /segment', { token, body: { segment: {} } })).json.response.id;
+    const state = async (user: string): Promise<unknown> => {
+      const sandbox = (await shared.current())!;
+      const before = Date.now();
+      await post(url, token, entry(user, [{ seg_id: made }]));
+      const held = sandbox.state().find(({ user_id }) => user_id === user);
+      return (
+        held && (held.expires === null ? null : Math.floor((Date.parse(held.expires) - before) / 60_000))
+      );
+    };
+    assert.equal(await state('1'), 90);
+    await shared.join(patient);
+    assert.equal(await state('2'), undefined);
+    shared.leave(patient);
+    await shared.join(forever);
+    assert.equal(await state('3'), null);
+    shared.leave(forever);
+    shared.leave(quick);
+    await shared.stopUnused();
+  });
+
+  it('hands the segments that were made in it on to the next one, still new', async () => {
+    const shared = new SharedSandbox({}, 10_000);
+    const first = await shared.join();
+    const made = await call(first.url, 'POST /segment', {
+      token: await login(first.url),
+      body: { segment: { short_name: 'Mine', code: 'mine' } },
+    });
+    shared.leave();
+    await shared.stopUnused();
+    const second = await shared.join();
+    const token = await login(second.url);
+    const { json } = await call(second.url, 'GET /segment?code=mine', { token });
+    const { id, last_modified } = made.json.response.segment;
+    assert.deepEqual([json.response.segment.id, json.response.segment.last_modified], [id, last_modified]);
+    await post(second.url, token, entry('7', [{ seg_code: 'mine', member_id: 1 }]));
+    assert.deepEqual(second.state(), []);
+    shared.leave();
     await shared.stopUnused();
   });
 

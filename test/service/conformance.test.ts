@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { normaliseReply } from '../../src/service/normalise';
 import { readAuthReply, readPostReply } from '../../src/service/refusals';
 import { uncounted } from '../../src/service/unaccounted';
+import { parseSegmentPage } from '../../src/service/segments';
 import { parseUsage } from '../../src/service/usage';
 import { verdicts, type SentEntry } from '../../src/service/verdicts';
 
@@ -17,21 +18,9 @@ const sentOf = (id: string): SentEntry[] => cases.get(id).request.rt_segment;
 const http = (reply: unknown, status = 200) => ({ status, headers: {}, body: JSON.stringify(reply) });
 
 describe('the documented cases, read by the client', () => {
-  it('are all twelve here', () => {
-    assert.deepEqual([...cases.keys()].sort(), [
-      '01',
-      '02',
-      '03',
-      '04',
-      '05',
-      '06',
-      '07',
-      '08',
-      '09',
-      '10',
-      '11',
-      '12',
-    ]);
+  it('are all nineteen here', () => {
+    const numbers = Array.from({ length: 19 }, (_, index) => String(index + 1).padStart(2, '0'));
+    assert.deepEqual([...cases.keys()].sort(), numbers);
   });
 
   for (const id of ['01', '02', '03']) {
@@ -209,5 +198,56 @@ describe('the documented cases, read by the client', () => {
       assert.equal(outcome.retryAfterMs, 24_000);
       assert.match(outcome.message, /request limit of 1000 reads/);
     }
+  });
+
+  it('14: a segment without a code is one, though the reply counts nothing', () => {
+    const page = parseSegmentPage(replyOf('14'));
+    assert.deepEqual(page, {
+      segments: [
+        {
+          id: 11836,
+          code: null,
+          shortName: 'March 10',
+          state: 'active',
+          memberId: 185,
+          expireMinutes: null,
+          lastModified: '2010-03-10 23:23:48',
+        },
+      ],
+      count: null,
+      received: 1,
+    });
+  });
+
+  it('13: so is one that was just made', () => {
+    assert.deepEqual(
+      parseSegmentPage(replyOf('13'))?.segments.map(({ id, code }) => [id, code]),
+      [[102, 'yuichi-test-seg-02']],
+    );
+  });
+
+  it('15: an error_code that tells of a rate limit outweighs the error_id SYSTEM, whatever the status', () => {
+    for (const status of [200, 405, 429]) {
+      const outcome = readPostReply(http(replyOf('15'), status));
+      assert.ok(outcome.kind === 'rateLimited', `HTTP ${status}: ${outcome.kind}`);
+      assert.match(outcome.message, /request limit of 100 per 60 seconds/);
+    }
+  });
+
+  it('16 and 17: what tells of a rate limit in headers alone is one, and says for how long', () => {
+    const waits = ['16', '17'].map((id) => {
+      const { status, headers } = cases.get(id);
+      const outcome = readPostReply({ status, headers, body: '' });
+      return outcome.kind === 'rateLimited' ? outcome.retryAfterMs : outcome.kind;
+    });
+    assert.deepEqual(waits, [24_000, 9_000]);
+  });
+
+  it('18 and 19: tokens of any form are read', () => {
+    for (const id of ['18', '19'])
+      assert.deepEqual(readAuthReply(http(replyOf(id))), {
+        kind: 'token',
+        token: replyOf(id).response.token,
+      });
   });
 });

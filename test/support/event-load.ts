@@ -39,7 +39,7 @@ interface Message {
   readonly changes: readonly Change[];
 }
 
-const segments = sampleSegments(1, 0).slice(0, 4);
+const segments = sampleSegments(1).slice(0, 4);
 const mostEvents = 5;
 const removalShare = 0.3;
 const answerMs = 10_000;

@@ -96,7 +96,12 @@ export class SimService {
       auth,
       faults: new Faults(() => undefined, 1),
       target: {
-        catalogue: new Catalogue(listed, 1, false, []),
+        catalogue: new Catalogue(listed, {
+          member: 1,
+          acceptUnlisted: false,
+          unknown: [],
+          warmUpMinutes: 20,
+        }),
         memberships: this.memberships,
         operations: new OperationLog(0),
         usage: new Usage(0),
@@ -357,6 +362,7 @@ function unlimited(_limits: Limits) {
 
 function callOf(route: 'post' | 'auth', resource: string, body: string, token: string | undefined): Call {
   return {
+    method: 'POST',
     route,
     resource,
     token,
