@@ -16,6 +16,9 @@ The Instant Audience Service in miniature on 127.0.0.1, for trying and testing w
   --auth-limit N    successful authentications of a login in 5 minutes (default 10), or none
   --limits JSON     such as '{"postsPerSecond":50}', or none; names: ${Object.keys(documentedLimits).join(', ')}
   --latency MS      delay of every call, half before it takes effect: 40 or 20-60
+  --warm-up MINUTES how long a segment takes nobody that was made with POST /segment (default 20)
+  --default-expiration MINUTES
+                    of a block that has none and whose segment has none (default 43200; 0 never ends)
   --processing-delay SECONDS
                     until the usage statistics know of a post (default 0)
   --faults JSON     such as '[{"kind":"lostReply","probability":0.1},{"kind":"status","status":503,"count":3}]'
@@ -35,6 +38,7 @@ function readOptions(args: readonly string[]): SandboxOptions | 'help' {
     seed: values.seed === undefined ? 1 : readInteger('--seed', values.seed, 4_294_967_295),
     faults: [...readLatency(values.latency), ...readFaultList(values.faults)],
     processingDelayMs: readInteger('--processing-delay', values['processing-delay'] ?? '0', 86_400) * 1000,
+    ...readTimes(values['warm-up'], values['default-expiration']),
     ...(users === undefined ? {} : { users: readUsers(users) }),
     ...(key === undefined ? {} : { keys: readKeys(key) }),
     ...(limits === undefined ? {} : { limits: readLimits(limits) }),
@@ -54,6 +58,8 @@ function readArgs(args: readonly string[]) {
         'auth-limit': text,
         limits: text,
         latency: text,
+        'warm-up': text,
+        'default-expiration': text,
         'processing-delay': text,
         faults: text,
         seed: text,
@@ -75,6 +81,15 @@ function readInteger(option: string, text: string, most: number): number {
 function readAuthLimit(text: string | undefined): { authLimit?: number } {
   if (text === undefined) return {};
   return { authLimit: text === 'none' ? Infinity : readInteger('--auth-limit', text, 1_000_000) };
+}
+
+function readTimes(warmUp: string | undefined, expiration: string | undefined): SandboxOptions {
+  return {
+    ...(warmUp === undefined ? {} : { warmUpMinutes: readInteger('--warm-up', warmUp, 1_440) }),
+    ...(expiration === undefined
+      ? {}
+      : { defaultExpirationMinutes: readInteger('--default-expiration', expiration, 5_256_000) }),
+  };
 }
 
 function readLatency(text: string | undefined): Fault[] {

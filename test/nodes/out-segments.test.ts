@@ -137,7 +137,8 @@ describe('the segments before an out node', () => {
     );
     assert.match(warnings()[0]!, /^Segment 10996, .*: adds to it wait for 20 more minutes/);
     await deploy(nodes(['10001', '10996'], { youngSegments: 'warn' }), 'nodes', flow);
-    await until(() => sandbox.state().length === 2, 'the one that waited');
+    await until(() => flow.accepted.length === 3, 'the one that waited');
+    assert.equal(sandbox.state().length, 1, 'it was sent too early: nobody is in the segment yet');
   });
 
   it('that cannot be looked up say nothing, and why is known', async () => {

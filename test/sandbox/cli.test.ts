@@ -65,6 +65,10 @@ describe('instant-audience-sandbox', () => {
       script,
       '--latency',
       '0-2',
+      '--warm-up',
+      '0',
+      '--default-expiration',
+      '0',
     );
     const url = await address(one);
     assert.match(one.out(), /curl .*\/rt-segment/);
@@ -72,7 +76,15 @@ describe('instant-audience-sandbox', () => {
     const token = await login(url, 'jane', 'doe');
     assert.equal(await login(url, 'jane', 'doe'), undefined, 'the second is past the limit');
     assert.equal((await post(url, token, entry('1'))).status, 503);
-    assert.equal((await post(url, token, entry('1'))).status, 200);
+    assert.equal((await post(url, token, entry('1', [{ seg_id: 10996 }, { seg_id: 77 }]))).status, 200);
+    const { json } = await call(url, 'GET /sandbox/state');
+    assert.deepEqual(
+      json.map(({ segment, expires }: any) => [segment, expires === null]),
+      [
+        ['77', true],
+        ['10996', false],
+      ],
+    );
     assert.equal((await call(url, 'GET /sandbox/members')).json.segments[0].count, 1);
     one.child.kill('SIGTERM');
     assert.equal(await one.exit, 0);
