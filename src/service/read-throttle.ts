@@ -1,8 +1,6 @@
 // Reads keep to the service's limits for a host and member, whoever in this process makes them (spec sections 3 and 5).
 import type { ReadOutcome } from './outcome';
 
-/** Hosts and members; those that were not read from for longest start anew. */
-const mostThrottles = 100;
 /**
  * The throttle counts when calls are made, the service when they come. So that slow ones do not meet those of the next
  * interval there, an interval is longer by so much.
@@ -16,10 +14,11 @@ const throttles = new Map<string, ReadThrottle>();
 /** The throttle of a host and member in this process. `intervalMs` is the time over which its limit counts. */
 export function readThrottleOf(host: string, member: string, intervalMs: number): ReadThrottle {
   const key = `${host} ${member} ${intervalMs}`;
-  const throttle = throttles.get(key) ?? new ReadThrottle(intervalMs);
-  throttles.delete(key);
+  const found = throttles.get(key);
+  // Never forgotten: somebody may hold it, and two would let twice as many through.
+  if (found !== undefined) return found;
+  const throttle = new ReadThrottle(intervalMs);
   throttles.set(key, throttle);
-  if (throttles.size > mostThrottles) throttles.delete(throttles.keys().next().value!);
   return throttle;
 }
 

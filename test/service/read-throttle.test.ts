@@ -35,6 +35,12 @@ describe('the throttle of reads', () => {
       assert.notEqual(other, one);
   });
 
+  it('stays the one of its member, however many others are read from, since somebody may hold it', () => {
+    const held = readThrottleOf('http://a/', '7', 1_000);
+    for (let other = 0; other < 200; other += 1) readThrottleOf('http://a/', `other ${other}`, 1_000);
+    assert.equal(readThrottleOf('http://a/', '7', 1_000), held);
+  });
+
   it('lets no more through in an interval than the limit, however many ask at once', async () => {
     const throttle = new ReadThrottle(300);
     const { atMs, call } = calls();
