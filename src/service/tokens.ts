@@ -159,9 +159,9 @@ export class TokenKeeper {
       startMs = clock.monoMs();
       return authenticate(this.#login);
     }, loginStore);
-    if (outcome.kind === 'wait')
-      return outcome.code === 'authentication_limit' ? outcome : this.#fail(outcome.code, outcome.message);
-    return generation === this.#generation ? this.#take(outcome, startMs) : null;
+    if (generation !== this.#generation) return null;
+    if (outcome.kind !== 'wait') return this.#take(outcome, startMs);
+    return outcome.code === 'authentication_limit' ? outcome : this.#fail(outcome.code, outcome.message);
   }
 
   #take(outcome: AuthOutcome, startMs: number): TokenOutcome {

@@ -255,6 +255,23 @@ describe('the token keeper', () => {
     assert.equal(world.disk.length, 2, 'both count');
   });
 
+  it('holds nothing against a login that replaced another while that could not be written down', async () => {
+    const world = new World();
+    const { logins } = world;
+    const login = logins.login.bind(logins);
+    const late = latch<NoLogin>();
+    logins.login = () => late.promise;
+    const before = world.keeper.token();
+    world.keeper.replaceLogin(ann);
+    logins.login = login;
+    late.open({ kind: 'wait', retryAfterMs: 1000, code: 'times_unsaved', message: 'The disk is full.' });
+    assert.deepEqual(await before, { kind: 'token', token: 't1' });
+    assert.deepEqual(
+      world.calls.map(({ username }) => username),
+      ['ann'],
+    );
+  });
+
   it('backs off after passing trouble, longer each time, with full jitter, together', async () => {
     const world = new World();
     world.answer = () => passing(false);
