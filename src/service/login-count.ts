@@ -1,5 +1,6 @@
-// At most ten logins of a user name in five minutes, whoever makes them (spec section 2): every account, form and member
-// of this process counts on one LoginCount, and processes that share a queue count on what is written beside it.
+// At most ten logins of a user name in five minutes, and none while the service asked to wait, whoever makes them (spec
+// section 2): every account, form and member of this process counts on one LoginCount, and processes that share a queue
+// count on what is written beside it.
 import { randomUUID } from 'node:crypto';
 import type { ServiceClock } from './clock';
 import type { AuthOutcome, TokenOutcome } from './outcome';
@@ -58,6 +59,8 @@ export class LoginCount {
   readonly #others = new Map<LoginStore, Map<string, number>>();
   readonly #read = new WeakSet<LoginStore>();
   #tail: Promise<unknown> = Promise.resolve();
+  /** What the service asked for: no login before that monotonic ms. */
+  #asked = { untilMs: -Infinity, message: '' };
   /** Wall minus monotonic clock when the times were written down last. */
   #savedOffsetMs = 0;
 
@@ -72,7 +75,7 @@ export class LoginCount {
   ) {}
 
   /**
-   * Makes a login, unless it would be one too many, or cannot be written down. Never rejects.
+   * Makes a login, unless it would be one too many, or cannot be written down, or the service asked to wait. Never rejects.
    *
    * @param home where it has to be written down, elsewhere it is as far as that works; null: everywhere
    */
@@ -81,9 +84,13 @@ export class LoginCount {
     home: LoginStore | null,
   ): Promise<AuthOutcome | NoLogin> {
     const id = randomUUID();
-    const refusal = await this.#inTurn(() => this.#reserve(id, home));
+    const refusal = await this.#inTurn(async () => this.#askedWait() ?? this.#reserve(id, home));
     if (refusal !== null) return refusal;
     const outcome = await authenticate().catch(failedInside);
+    if (outcome.kind === 'rateLimited') {
+      const untilMs = this.clock.monoMs() + outcome.retryAfterMs;
+      if (untilMs > this.#asked.untilMs) this.#asked = { untilMs, message: outcome.message };
+    }
     // What gave no token is not counted.
     const counts = outcome.kind === 'token' || (outcome.kind === 'passing' && outcome.ambiguous !== false);
     // The service acted between start and end, so the later time is the safe one.
@@ -92,6 +99,12 @@ export class LoginCount {
     // What was written before the call stands if this fails, which errs on the safe side.
     void this.#inTurn(() => this.#save(id));
     return outcome;
+  }
+
+  #askedWait(): NoLogin | null {
+    const { untilMs, message } = this.#asked;
+    const retryAfterMs = untilMs - this.clock.monoMs();
+    return retryAfterMs > 0 ? { kind: 'wait', retryAfterMs, code: 'rate_limited', message } : null;
   }
 
   /** Times written down before the wall clock was set would be read wrongly after a restart. */

@@ -161,7 +161,9 @@ export class TokenKeeper {
     }, loginStore);
     if (generation !== this.#generation) return null;
     if (outcome.kind !== 'wait') return this.#take(outcome, startMs);
-    return outcome.code === 'authentication_limit' ? outcome : this.#fail(outcome.code, outcome.message);
+    // Not made because of a limit: that says how long to wait.
+    const isLimit = outcome.code === 'authentication_limit' || outcome.code === 'rate_limited';
+    return isLimit ? outcome : this.#fail(outcome.code, outcome.message);
   }
 
   #take(outcome: AuthOutcome, startMs: number): TokenOutcome {

@@ -83,6 +83,29 @@ describe('logins of one user name beside two queues', () => {
     assert.equal(kept.length, 10, 'what counts is also beside the queue that is used now');
   });
 
+  it('wait as long as the service asked one of them to, whoever makes the next', async () => {
+    let monoMs = 0;
+    const clock = { monoMs: () => monoMs, wallMs: () => wallMs + monoMs };
+    const store = new LoginTimes(disk(null), clock.wallMs);
+    const count = new LoginCount('jo', clock, () => [store]);
+    let calls = 0;
+    const limited = () => {
+      calls += 1;
+      return Promise.resolve({ kind: 'rateLimited', retryAfterMs: 60_000, message: 'Slower.' } as const);
+    };
+    assert.equal((await count.login(limited, store)).kind, 'rateLimited');
+    monoMs = 59_000;
+    assert.deepEqual(await count.login(limited, store), {
+      kind: 'wait',
+      retryAfterMs: 1_000,
+      code: 'rate_limited',
+      message: 'Slower.',
+    });
+    assert.equal(calls, 1);
+    monoMs = 60_000;
+    assert.equal((await count.login(limited, store)).kind, 'rateLimited');
+  });
+
   it('are written down once for a clock that was set, however many tokens are asked for meanwhile', async () => {
     let aheadMs = 0;
     const clock = { monoMs: () => 0, wallMs: () => wallMs + aheadMs };
