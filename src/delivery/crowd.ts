@@ -212,7 +212,7 @@ export class Crowd {
 
   reject(cell: Cell, code: string, message: string): void {
     cell.rejected = true;
-    const where = cell.item.cells.length > 1 ? `seg_block[${cell.index}]: ` : '';
+    const where = cell.item.cells.length > 1 ? `seg_block[${cell.place}]: ` : '';
     this.end(cell, 'rejected', { code, message: where + message });
   }
 

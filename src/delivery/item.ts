@@ -2,6 +2,7 @@
 
 import type { Block, BlockKind, CheckedEntry } from '../audience/entry';
 import type { RowState, Source } from '../outbox/outbox';
+import { groupedBlocks } from './grouped-blocks';
 import type { Ticket } from './tickets';
 
 /** How a block ended. `superseded` blocks end with the block that covers them. */
@@ -58,9 +59,16 @@ export class Cell {
 
   constructor(
     readonly item: Item,
+    /** Its place among the blocks of its entry, in the order in which they go. */
     readonly index: number,
     readonly block: Block,
   ) {}
+
+  /** Its place in its entry as it came, for whoever made that. */
+  get place(): number {
+    const { blocks } = this.item.entry;
+    return blocks[this.index] === this.block ? this.index : blocks.indexOf(this.block);
+  }
 
   get state(): CellState {
     return this.current;
@@ -119,7 +127,7 @@ export class Item {
     public row: RowState | null,
     public ticket: Ticket | null,
   ) {
-    const blocks = entry.blocks;
+    const blocks = groupedBlocks(entry.blocks);
     const cells = new Array<Cell>(blocks.length);
     for (let i = 0; i < blocks.length; i += 1) cells[i] = new Cell(this, i, blocks[i]!);
     this.cells = cells;

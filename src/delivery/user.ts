@@ -3,7 +3,7 @@
 // Pure: no clock, no queue. The rules (design section 4, promises 1, 2 and 8):
 // - Per segment the newest block counts; older ones that were not sent are absorbed by it and share its end.
 // - Blocks by id and blocks by code may name the same segment, and so may two spellings of one user: such
-//   groups never share a request and go in the order in which they came.
+//   groups never share a request and go in the order in which they came. Within an entry they are grouped.
 // - An ended entry stays known while an older one of the same user has not ended, since the older one may still
 //   be sent and must not undo it.
 //

@@ -92,6 +92,11 @@ describe('a refused body', function () {
     await world.rest(60_000);
     assert.deepEqual(rejections(message), [{ index: 1, code: 'SYNTAX', message: 'seg_block[3]: SYNTAX' }]);
     assert.equal(message.end?.kind === 'settled' && message.end.summary.accepted, 2);
+    // Its blocks go by id first.
+    const code = { seg_code: 'x', member_id: 7 };
+    const inTurn = world.submit([{ user: device(4), blocks: [{ seg_id: 1 }, code, { seg_id: 900 }] }]);
+    await world.rest(60_000);
+    assert.deepEqual(rejections(inTurn), [{ index: 0, code: 'SYNTAX', message: 'seg_block[2]: SYNTAX' }]);
     assert.deepEqual(world.violations(), []);
   });
 

@@ -14,6 +14,7 @@ import { TokenKeeper } from '../../../src/service/tokens';
 import { FakeClock, ProcessClock } from './fake-clock';
 import { FakeService, heldBack, type Block, type Fate, type SentEntry, type Way } from './fake-service';
 import { KillableOutbox, type KillPoint } from './killable-outbox';
+import { stillOpen } from './one-statement';
 
 /** Small, fast, seeded: mulberry32. */
 export function seeded(seed: number): () => number {
@@ -364,6 +365,7 @@ export class World {
       message.entries.forEach((stated, index) => {
         const { domain = 'idfa', user, blocks, agoMs = 0 } = stated;
         const id = this.service.userOf({ user_id: user, domain });
+        const ofEntry = new Map<string, (Block & { bornMs: number })[]>();
         for (const block of blocks) {
           // Of a rejected entry the other blocks still count.
           const givenUp = message.givenUp.has(index);
@@ -371,7 +373,10 @@ export class World {
           const key = `${id} ${this.service.segmentOf(block)}`;
           const before =
             message.orphaned || givenUp ? (expected.get(key) ?? [{ expiration: -1, bornMs: 0 }]) : [];
-          expected.set(key, [...before, { ...block, bornMs: message.atMs - Math.max(0, agoMs) }]);
+          const said = { ...block, bornMs: message.atMs - Math.max(0, agoMs) };
+          const its = [...stillOpen(ofEntry.get(key) ?? [], block), said];
+          ofEntry.set(key, its);
+          expected.set(key, [...before, ...its]);
         }
       });
     }

@@ -38,6 +38,21 @@ export const orderBugs: readonly Bug[] = [
         },
     ),
   ),
+  bug('of one entry, an add by id goes before an earlier removal by code', () =>
+    replaced(
+      User,
+      'add',
+      (original) =>
+        function (item) {
+          const byName = [...item.cells].sort((a: Inside, b: Inside) =>
+            a.block.kind < b.block.kind ? 1 : -1,
+          );
+          byName.forEach((cell: Inside, index) => (cell.index = index));
+          item.cells = byName;
+          original.call(this, item);
+        },
+    ),
+  ),
   bug('older blocks are not covered by newer ones', () => replaced(User, 'merge', () => () => [])),
   bug('what failed goes behind what is newer', () =>
     replaced(

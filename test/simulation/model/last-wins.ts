@@ -14,7 +14,9 @@ const lateMarginMs = 20_000;
 
 interface Input {
   readonly message: MessageRecord;
+  /** Of the entry in the message, and of the block in the entry. */
   readonly index: number;
+  readonly at: number;
   readonly block: Block;
   readonly bornMs: number;
   /** It may never have been taken, or was given up. */
@@ -85,9 +87,9 @@ function inputsByPlace({ history, plan }: Played): Map<string, Input[]> {
           history.giveUps.some((one) => one.member === member)) ||
         // What waits in a queue that no account uses any more stays there.
         (switchesQueues && end?.kind !== 'settled');
-      for (const block of blocks) {
+      for (const [at, block] of blocks.entries()) {
         const place = `${member} ${userName(user, domain)} ${segmentName(block)}`;
-        const input = { message, index, block, bornMs: message.atMs - agoMs, uncertain };
+        const input = { message, index, at, block, bornMs: message.atMs - agoMs, uncertain };
         const before = inputs.get(place);
         if (before === undefined) inputs.set(place, [input]);
         else before.push(input);
@@ -155,12 +157,20 @@ function sentLastInLeftQueues({ history, healedMs }: Played): Map<string, number
 function comesAfter(later: Input, input: Input): boolean {
   if (later === input || later.uncertain) return false;
   const [a, b] = [input.message, later.message];
+  if (a === b && later.index === input.index)
+    return later.at > input.at && haveOrder(later.block, input.block);
   if (a === b) return later.index > input.index;
   if (a.queue === b.queue && a.instance === b.instance) return b.number > a.number;
   if (b.atMs <= a.endMs) return false;
   if (a.end?.kind === 'settled') return true;
   // Of one queue it is enough that the earlier one is known to be in it.
   return a.queue === b.queue && a.end?.kind === 'queued' && a.end.reason !== 'apart';
+}
+
+/** An entry is one statement: of a segment that it names by id and by code, only an add and a removal have an order. */
+function haveOrder(one: Block, other: Block): boolean {
+  const sameName = (one.seg_id === undefined) === (other.seg_id === undefined);
+  return sameName || (one.expiration === -1) !== (other.expiration === -1);
 }
 
 function isHeld(

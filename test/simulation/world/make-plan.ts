@@ -1,9 +1,10 @@
 // Makes a plan from a seed.
-import { Dice } from './dice';
+import { Dice, hash } from './dice';
 import {
   fates,
   type Action,
   type AccountChange,
+  type Block,
   type Entry,
   type Fate,
   type Limits,
@@ -45,9 +46,13 @@ class Maker {
   private readonly setup: Setup;
   private lengthMs: number;
   private nextValue = 1;
+  /** In one plan of five, entries name segments by id and by code in turn. Null in the others. */
+  private readonly naming: Dice | null;
 
   constructor(private readonly seed: number) {
     const dice = (this.dice = new Dice(`plan ${seed}`));
+    const naming = dice.fork('naming');
+    this.naming = naming.chance(0.2) ? naming : null;
     this.shape = dice.pick(shapes);
     this.lengthMs = dice.pick([8_000, 20_000, 20_000, 40_000, 70_000, 200_000]);
     this.setup = this.makeSetup();
@@ -164,8 +169,22 @@ class Maker {
       user: domain === null || dice.chance(0.7) ? user : user.toUpperCase(),
       domain: domain === 'sha1udid' && dice.chance(0.3) ? 'sh1udid' : domain,
       agoMs: dice.chance(0.15) ? dice.pick([30_000, 90_000, 600_000]) : 0,
-      blocks: [...chosen].map((at) => this.block(at, byCode)),
+      blocks: this.named([...chosen].map((at) => this.block(at, byCode))),
     };
+  }
+
+  /** Some of the blocks by the other name of their segments, and some once more by that, in any order. */
+  private named(blocks: Entry['blocks'][number][]): Entry['blocks'] {
+    const { naming } = this;
+    if (naming?.chance(0.5) !== true) return blocks;
+    const more = blocks.flatMap((block) => {
+      const other = otherName(block);
+      if (naming.chance(0.3)) return [other];
+      const expiration = naming.chance(0.5) ? block.expiration : naming.pick([-1, 0, 60]);
+      const again = { ...other, value: this.nextValue++, ...(expiration !== undefined && { expiration }) };
+      return naming.chance(0.5) ? [block, again] : [block];
+    });
+    return more.sort((a, b) => hash(`${a.value} ${this.seed}`) - hash(`${b.value} ${this.seed}`));
   }
 
   private block(at: number, byCode: boolean): Entry['blocks'][number] {
@@ -513,4 +532,14 @@ class Maker {
         return [ask('retry')];
     }
   }
+}
+
+/** The same by the other name of its segment. */
+function otherName({ seg_id: id, seg_code: code, value, expiration }: Block): Block {
+  const { id: itsId, code: itsCode } = segments.find((one) => one.id === id || one.code === code)!;
+  return {
+    ...(id === undefined ? { seg_id: itsId } : { seg_code: itsCode, member_id: 1 }),
+    value,
+    ...(expiration !== undefined && { expiration }),
+  };
 }
