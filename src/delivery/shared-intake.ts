@@ -32,6 +32,8 @@ export interface SharedIntakeParts {
   readonly instance: string;
   readonly clock: Clock;
   readonly caps: Caps;
+  /** Whether the full log takes a message, or what is handed over at once, all the same: see `Engine.takesOneMore`. */
+  readonly takesOneMore: () => boolean;
   /** Own rows are in the log up to this number. */
   readonly appended: (lastSeq: number) => void;
   readonly write: (level: 'info' | 'warn' | 'error', text: string) => void;
@@ -63,6 +65,7 @@ interface Pending {
 }
 
 const nothing = { rows: 0, chars: 0 };
+const unbounded = { maxEntries: Infinity, maxChars: Infinity };
 const retryMs = 250;
 /** Once the log has failed for so long, entries are kept on this machine. */
 const spoolAfterMs = 2_000;
@@ -292,7 +295,7 @@ export class SharedIntake {
   }
 
   private roomFor({ following }: Pending): Pick<Batch, 'maxEntries' | 'maxChars'> {
-    if (following === null) return { maxEntries: Infinity, maxChars: Infinity };
+    if (following === null) return unbounded;
     const { queueMaxEntries, queueMaxBytes } = this.caps;
     return { maxEntries: queueMaxEntries - following.rows, maxChars: queueMaxBytes - following.chars };
   }
@@ -338,9 +341,14 @@ export class SharedIntake {
   }
 
   /** The queue has no room for all of it: its messages are tried one by one. */
-  private refuseFull({ batch, parts }: Pending, waiting: number): void {
+  private refuseFull(pending: Pending, waiting: number): void {
+    const { batch, parts } = pending;
     if (parts.length === 1) {
       const { submission, ticket } = parts[0]!;
+      if (submission.entries.length <= this.caps.queueMaxEntries && this.parts.takesOneMore()) {
+        this.next.unshift({ ...pending, following: null });
+        return;
+      }
       this.next = this.next.filter((one) => one.parts[0]!.ticket !== ticket);
       this.waitingRows -= submission.entries.length;
       this.parking.delete(ticket);
@@ -396,14 +404,17 @@ export class SharedIntake {
 
   private async handOverAll(): Promise<void> {
     const { spool, clock } = this.parts;
+    let oneMore = false;
     while (!this.closed && this.spooling) {
-      const { queueMaxEntries: maxEntries, queueMaxBytes: maxChars } = this.caps;
+      const { queueMaxEntries, queueMaxBytes } = this.caps;
+      const caps = { maxEntries: queueMaxEntries, maxChars: queueMaxBytes };
       try {
-        const result = await spool.handOver({ maxEntries, maxChars });
+        const result = await spool.handOver(oneMore ? unbounded : caps);
         this.answered();
         // Whoever keeps something now comes after what was found empty.
         if (result.kind === 'empty' && this.keeping === 0) this.spooling = false;
-        if (result.kind === 'full') await sleep(clock, handOverRetryMs);
+        oneMore = result.kind === 'full' && this.parts.takesOneMore();
+        if (result.kind === 'full' && !oneMore) await sleep(clock, handOverRetryMs);
       } catch (error) {
         this.failed(error);
         await sleep(clock, handOverRetryMs);

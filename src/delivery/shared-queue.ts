@@ -102,6 +102,7 @@ export class SharedQueue implements HeldQueue {
       instance: instance.id,
       clock,
       caps: { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 },
+      takesOneMore: () => this.engine?.takesOneMore() ?? false,
       appended: (lastSeq) => this.engine?.logReaches(lastSeq),
       write: this.write,
     });

@@ -28,6 +28,7 @@ describe('what a process takes for a shared log', () => {
       instance: 'one',
       clock,
       caps: { queueMaxEntries: 1e6, queueMaxBytes: 1e9, maxOpenMessages: 1_000 },
+      takesOneMore: () => false,
       appended: () => undefined,
       write: () => undefined,
     });

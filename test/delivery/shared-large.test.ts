@@ -67,6 +67,7 @@ class Taking {
       instance: 'one',
       clock: this.clock,
       caps: { queueMaxEntries, queueMaxBytes, maxOpenMessages: 1_000 },
+      takesOneMore: () => false,
       appended: () => undefined,
       write: () => undefined,
     });

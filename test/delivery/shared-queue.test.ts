@@ -131,6 +131,48 @@ const badService: Partial<SharedWorldOptions> = {
 
 const seldomSlow = (random: () => number): number => (random() < 0.3 ? random() * 5_000 : 0);
 
+describe('a shared queue that is full of what the service refuses', () => {
+  const poison = (_user: string, { seg_id }: { seg_id?: number }): boolean => seg_id === 13;
+
+  it('takes one more message of the sender after each refusal, and the first good one frees it', async () => {
+    const world = new SharedWorld({ seed: 1, machines: 1, databaseMs: 5, queueMaxEntries: 2, poison });
+    await world.clock.advance(1_500);
+    const bad = [1, 2].map((user) => world.add(0, device(user), [{ seg_id: 13 }])!);
+    await world.clock.advance(60_000);
+    assert.deepEqual(
+      bad.map(({ end }) => end),
+      [null, null],
+    );
+    const more = [3, 4, 5].map((user) => world.add(0, device(user), [{ seg_id: 13 }])!);
+    await world.clock.advance(50);
+    assert.deepEqual(
+      more.map(({ end }) => end?.kind),
+      [undefined, 'failed', 'failed'],
+    );
+    await world.clock.advance(60_000);
+    const good = world.add(0, device(6), [{ seg_id: 1 }])!;
+    await world.rest(120_000);
+    assert.equal(good.end?.kind, 'settled');
+    for (const { end } of [...bad, more[0]!])
+      assert.ok(end?.kind === 'settled' && end.rejections.length === 1);
+  });
+
+  it('takes what the sender’s machine keeps', async () => {
+    const world = new SharedWorld({ seed: 1, machines: 1, databaseMs: 5, queueMaxEntries: 2, poison });
+    await world.clock.advance(1_500);
+    for (const user of [1, 2]) world.add(0, device(user), [{ seg_id: 13 }]);
+    await world.clock.advance(5_000);
+    world.cut(0, 'all');
+    world.add(0, device(3), [{ seg_id: 1 }]);
+    await world.clock.advance(5_000);
+    const { queue } = world.machines[0]!;
+    assert.equal(queue.stats().shared?.kept, 1);
+    await world.rest(120_000);
+    assert.equal(queue.stats().shared?.kept, 0);
+    assert.equal(world.store.rows.totals.waiting, 0);
+  });
+});
+
 describe('processes that share a log', function () {
   this.timeout(0);
 

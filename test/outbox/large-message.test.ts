@@ -69,6 +69,7 @@ describe(`a message of ${entries.toLocaleString('en')} entries for a shared queu
       instance: me.id,
       clock: systemClock,
       caps: { queueMaxEntries: 5_000_000, queueMaxBytes: 2_048_000_000, maxOpenMessages: 50_000 },
+      takesOneMore: () => false,
       appended: () => undefined,
       write: () => undefined,
     });

@@ -30,6 +30,8 @@ export interface SharedWorldOptions {
   readonly leaseMs?: number;
   readonly queueMaxEntries?: number;
   readonly aliases?: Readonly<Record<string, number>>;
+  /** Blocks whose bodies the service refuses. */
+  readonly poison?: (user: string, block: Block) => boolean;
 }
 
 /** The clock of a process that may sleep, alone or with its machine: time goes on, nothing runs. */
@@ -186,6 +188,7 @@ export class SharedWorld {
       fate: () => this.fate(fates),
       delayMs: () => 1 + this.random() * 40,
       aliases: options.aliases,
+      poison: options.poison,
     });
     for (let index = 0; index < options.machines; index += 1) this.boot(index, new MemoryOutbox(), 1);
   }
