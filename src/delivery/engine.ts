@@ -267,8 +267,14 @@ export class Engine {
 
   private async open(): Promise<Opened> {
     const opened = await this.outbox.open();
-    await this.dismisser.resume(opened.lastSeq);
-    await this.young.load(this.outbox);
+    try {
+      await this.dismisser.resume(opened.lastSeq);
+      await this.young.load(this.outbox);
+    } catch (error) {
+      // One that is open already cannot be opened when this is tried again.
+      await this.outbox.close().catch(() => undefined);
+      throw error;
+    }
     return opened;
   }
 

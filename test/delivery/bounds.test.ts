@@ -2,7 +2,7 @@
 // clear state, never an empty queue; memory holds no more than its marks.
 import { strict as assert } from 'node:assert';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
-import type { Lane, Page } from '../../src/outbox/outbox';
+import { OutboxError, type Lane, type Page } from '../../src/outbox/outbox';
 import { device, entryOf, World, type Message } from './support/world';
 
 function addMany(world: World, count: number, from = 0): Message[] {
@@ -249,6 +249,21 @@ describe('a disk that does not work', () => {
     await world.rest(5_000);
     assert.deepEqual(world.violations(), []);
     assert.equal(world.engine.counters.accepted, 3);
+  });
+
+  it('just after the queue was opened lets it be opened once more', async () => {
+    const store = new MemoryOutbox();
+    const getMeta = store.getMeta.bind(store);
+    let fails = true;
+    store.getMeta = (key) =>
+      fails ? Promise.reject(new OutboxError('failed', 'the disk fails')) : getMeta(key);
+    const world = new World({ seed: 1, outbox: store });
+    await world.clock.advance(100);
+    fails = false;
+    await world.clock.advance(10_000);
+    const message = world.add(device(1), [{ seg_id: 1 }]);
+    await world.rest(5_000);
+    assert.equal(message.end?.kind, 'settled');
   });
 
   it('in the middle refuses input with the reason, sends nothing, and goes on when it works', async () => {
