@@ -27,6 +27,24 @@ export interface Submission {
   readonly onEnd: (end: TicketEnd) => void;
 }
 
+/** A message that waits to be taken. What is in it ages from when it was handed in, whatever the wall clock does since. */
+export interface HandedIn {
+  readonly submission: Submission;
+  /** Monotonic ms, and the wall clock's epoch ms at that time. */
+  readonly atMs: number;
+  readonly wallMs: number;
+}
+
+export function handIn(submission: Submission, clock: Clock): HandedIn {
+  return { submission, atMs: clock.monoMs(), wallMs: clock.wallMs() };
+}
+
+/** How long ago the event of an entry was, in whole ms; one in the future counts from when it was handed in. */
+export function ageMsOf({ eventTimeMs }: CheckedEntry, { atMs, wallMs }: HandedIn, nowMs: number): number {
+  const waitedMs = Math.round(Math.max(0, nowMs - atMs));
+  return waitedMs + (eventTimeMs === null ? 0 : Math.max(0, wallMs - eventTimeMs));
+}
+
 /** What the queue may hold; input beyond is refused. */
 export interface QueueCaps {
   readonly queueMaxEntries: number;
@@ -60,7 +78,7 @@ export class Intake {
   pushed = 0;
   /** Who wants to know the number of the last row before a message; in order. */
   private readonly marks: { readonly afterMessages: number; readonly reached: (seq: number) => void }[] = [];
-  private waiting: Submission[] = [];
+  private waiting: HandedIn[] = [];
   private taken: Taken[] = [];
   /** Of nodes that closed during the commit. */
   private readonly parking = new Set<Ticket>();
@@ -118,14 +136,15 @@ export class Intake {
 
   push(submission: Submission): void {
     this.pushed += 1;
-    this.waiting.push(submission);
+    this.waiting.push(handIn(submission, this.clock));
   }
 
   /** Ends what was not taken yet: of one node, or of all. */
   refuse(end: TicketEnd, node: string | null = null): void {
-    const refused = this.waiting.filter(({ source }) => node === null || source.node === node);
-    this.waiting = this.waiting.filter(({ source }) => node !== null && source.node !== node);
-    for (const { onEnd } of refused) onEnd(end);
+    const isRefused = ({ submission }: HandedIn): boolean => node === null || submission.source.node === node;
+    const refused = this.waiting.filter(isRefused);
+    this.waiting = this.waiting.filter((one) => !isRefused(one));
+    for (const { submission } of refused) submission.onEnd(end);
   }
 
   /** A node closed: its entries are given up, now and when they are read back. */
@@ -141,7 +160,8 @@ export class Intake {
     let count = 0;
     const before = this.pushed - this.waiting.length;
     while (count < this.waiting.length && rows < rowsPerCommit) {
-      const submission = this.waiting[count]!;
+      const handedIn = this.waiting[count]!;
+      const { submission } = handedIn;
       if (this.marks.length > 0) this.reachMarks(before + count);
       count += 1;
       const refusal = this.refusalOf(submission);
@@ -149,7 +169,7 @@ export class Intake {
         submission.onEnd(refusal);
         continue;
       }
-      this.takeOne(submission, nowMs);
+      this.takeOne(handedIn, nowMs);
       rows += submission.entries.length;
     }
     this.waiting.splice(0, count);
@@ -169,7 +189,8 @@ export class Intake {
     return { kind: 'failed', code: 'too_many_open_messages', params: { most: maxOpenMessages }, message };
   }
 
-  private takeOne(submission: Submission, nowMs: number): void {
+  private takeOne(handedIn: HandedIn, nowMs: number): void {
+    const { submission } = handedIn;
     const { entries, source } = submission;
     const wallMs = this.clock.wallMs();
     const ticket = ticketOf(submission);
@@ -177,7 +198,7 @@ export class Intake {
     let charsOnDisk = 0;
     const firstSeq = this.lastSeq + 1;
     for (const entry of entries) {
-      const row = this.rowOf(entry, source, nowMs, wallMs);
+      const row = this.rowOf(entry, source, ageMsOf(entry, handedIn, nowMs), nowMs, wallMs);
       this.journal.appended(row);
       this.crowd.queuedChars += row.body.length;
       const further = this.crowd.knows(entry.userKey);
@@ -195,8 +216,7 @@ export class Intake {
     this.taken.push({ submission, ticket, items, charsOnDisk });
   }
 
-  private rowOf(entry: CheckedEntry, source: Source, nowMs: number, wallMs: number): NewRow {
-    const ageMs = entry.eventTimeMs === null ? 0 : Math.max(0, wallMs - entry.eventTimeMs);
+  private rowOf(entry: CheckedEntry, source: Source, ageMs: number, nowMs: number, wallMs: number): NewRow {
     this.lastSeq += 1;
     return {
       seq: this.lastSeq,

@@ -16,7 +16,15 @@ import type { Batch, SharedLog, SharedRow } from '../outbox/shared-log';
 import type { Clock } from './clock';
 import { laneOf } from './crowd';
 import { dismissalTexts, type Dismissal } from './dismissals';
-import { ticketOf, type Caps, type QueueCaps, type Submission } from './intake';
+import {
+  ageMsOf,
+  handIn,
+  ticketOf,
+  type Caps,
+  type HandedIn,
+  type QueueCaps,
+  type Submission,
+} from './intake';
 import { LogTally } from './log-tally';
 import { NodeListeners } from './node-listeners';
 import { closedCode, endOf, type Counters, type Recovered } from './reports';
@@ -83,7 +91,7 @@ export class SharedIntake {
   private readonly tickets = new TicketBook();
   private readonly tally: LogTally;
   private readonly listeners: NodeListeners;
-  private waiting: Submission[] = [];
+  private waiting: HandedIn[] = [];
   /** Of messages that are neither in the log nor in the spool. */
   private waitingRows = 0;
   private pending: Pending | null = null;
@@ -179,7 +187,7 @@ export class SharedIntake {
       this.parts.clock.endOfTurn(() => submission.onEnd(refusal));
       return;
     }
-    this.waiting.push(submission);
+    this.waiting.push(handIn(submission, this.parts.clock));
     this.waitingRows += submission.entries.length;
     this.askPump();
   }
@@ -223,10 +231,11 @@ export class SharedIntake {
   private nextBatches(): Pending[] {
     const taken: Taken[] = [];
     let entries = 0;
-    for (const submission of this.waiting) {
+    for (const handedIn of this.waiting) {
+      const { submission } = handedIn;
       entries += submission.entries.length;
       if (entries > rowsPerBatch && taken.length > 0) break;
-      taken.push({ submission, ticket: ticketOf(submission), rows: this.rowsOf(submission) });
+      taken.push({ submission, ticket: ticketOf(submission), rows: this.rowsOf(handedIn) });
     }
     this.waiting.splice(0, taken.length);
     const rows = taken.flatMap((one) => one.rows);
@@ -256,19 +265,18 @@ export class SharedIntake {
     return { batch, parts, following, tried: false, keeping: null };
   }
 
-  private rowsOf({ entries, source }: Submission): SharedRow[] {
+  private rowsOf(handedIn: HandedIn): SharedRow[] {
+    const { entries, source } = handedIn.submission;
+    const nowMs = this.parts.clock.monoMs();
     const wallMs = this.parts.clock.wallMs();
-    return entries.map((entry) => {
-      const ageMs = entry.eventTimeMs === null ? 0 : Math.max(0, wallMs - entry.eventTimeMs);
-      return {
-        lane: laneOf(entry),
-        userHash: hashUserKey(entry.userKey),
-        source,
-        bornWallMs: wallMs - ageMs,
-        takenWallMs: wallMs,
-        body: queuedBody(entry),
-      };
-    });
+    return entries.map((entry) => ({
+      lane: laneOf(entry),
+      userHash: hashUserKey(entry.userKey),
+      source,
+      bornWallMs: wallMs - ageMsOf(entry, handedIn, nowMs),
+      takenWallMs: wallMs,
+      body: queuedBody(entry),
+    }));
   }
 
   private async appendPending(pending: Pending): Promise<void> {
@@ -494,11 +502,12 @@ export class SharedIntake {
   /** A node closes: its messages end; what was taken stays queued. */
   release(node: string): void {
     this.listeners.unlisten(node);
-    const refused = this.waiting.filter(({ source }) => source.node === node);
-    this.waiting = this.waiting.filter(({ source }) => source.node !== node);
-    for (const { onEnd, entries } of refused) {
-      this.waitingRows -= entries.length;
-      onEnd(closedEnd);
+    const isIts = ({ submission }: HandedIn): boolean => submission.source.node === node;
+    const refused = this.waiting.filter(isIts);
+    this.waiting = this.waiting.filter((one) => !isIts(one));
+    for (const { submission } of refused) {
+      this.waitingRows -= submission.entries.length;
+      submission.onEnd(closedEnd);
     }
     for (const { ticket } of this.onTheirWay()) if (ticket.node === node) this.parking.add(ticket);
     for (const ticket of this.tickets.ofNode(node)) {
@@ -538,7 +547,7 @@ export class SharedIntake {
 
   /** Resolves when what was handed in before is in the log or in the spool. */
   async placed(): Promise<void> {
-    const last = this.waiting.at(-1) ?? this.onTheirWay().at(-1)?.submission;
+    const last = this.waiting.at(-1)?.submission ?? this.onTheirWay().at(-1)?.submission;
     // Without a spool there is nothing to wait for.
     while (last !== undefined && this.holds(last) && !this.spoolFails && !this.closed)
       await sleep(this.parts.clock, 20);
@@ -546,7 +555,8 @@ export class SharedIntake {
 
   private holds(submission: Submission): boolean {
     return (
-      this.waiting.includes(submission) || this.onTheirWay().some((part) => part.submission === submission)
+      this.waiting.some((one) => one.submission === submission) ||
+      this.onTheirWay().some((part) => part.submission === submission)
     );
   }
 
@@ -595,7 +605,7 @@ export class SharedIntake {
   async close(): Promise<void> {
     this.closed = true;
     this.wake?.();
-    for (const { onEnd } of this.waiting.splice(0)) onEnd(closedEnd);
+    for (const { submission } of this.waiting.splice(0)) submission.onEnd(closedEnd);
     for (const { ticket } of this.onTheirWay()) {
       if (ticket.isOpen && ticket.isNumbered) this.tickets.closed();
       ticket.endEarly(closedEnd);

@@ -138,6 +138,20 @@ describe('the expiration', function () {
     );
   });
 
+  it('counts from when the entry was handed in, though it waits for a commit and the wall clock is set', async () => {
+    const world = new World({ seed: 1, commitMs: 2_000 });
+    await world.clock.advance(3_000);
+    world.add(device(1), [{ seg_id: 1, expiration: 90 }]);
+    await world.clock.advance(1);
+    world.add(device(2), [{ seg_id: 1, expiration: 90 }], { agoMs: 600_000 });
+    world.jumpWall(-3_600_000);
+    await world.rest(30_000);
+    assert.deepEqual(
+      world.service.log.map(({ expiration }) => expiration),
+      [90, 80],
+    );
+  });
+
   it('passes while the entry waits for its turn', async () => {
     const world = new World({ seed: 1 });
     const user = device(1);

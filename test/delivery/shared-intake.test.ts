@@ -34,11 +34,11 @@ describe('what a process takes for a shared log', () => {
     });
   });
 
-  function submit(entries: number): TicketEnd[] {
+  function submit(entries: number, its = entry): TicketEnd[] {
     const ends: TicketEnd[] = [];
     intake.submit({
       source: { node: 'n', account: 'a' },
-      entries: Array.from({ length: entries }, () => entry),
+      entries: Array.from({ length: entries }, () => its),
       indexes: null,
       completeOn: 'accepted',
       onEnd: (end) => ends.push(end),
@@ -64,6 +64,22 @@ describe('what a process takes for a shared log', () => {
     );
     assert.deepEqual(lost, []);
     assert.equal(intake.counters.waiting, 0);
+  });
+
+  it('ages from when it was handed in, however long it waits and however the wall clock is set meanwhile', async () => {
+    const eventTimeMs = clock.wallMs() - 600_000;
+    submit(1, { ...entry, eventTimeMs });
+    submit(1);
+    await clock.advance(120_000);
+    clock.jumpWall(-3_600_000);
+    intake.start();
+    await clock.advance(1_000);
+    const { rows } = await log.store.rows.read('add', 0, 2, 10);
+    const nowMs = clock.wallMs();
+    assert.deepEqual(
+      rows.map(({ bornWallMs }) => nowMs - bornWallMs),
+      [721_000, 121_000],
+    );
   });
 
   it('waits in memory before the start, up to a bound', async () => {
