@@ -88,6 +88,8 @@ export interface LoginRecord {
   readonly life: number;
   /** For a queue that outlives the process. */
   readonly durable: boolean;
+  /** Which queue it was for: beside it, the time is written down. */
+  readonly queue: string;
 }
 
 /** A process was killed. */

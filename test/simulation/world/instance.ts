@@ -206,6 +206,7 @@ export class Instance {
       time,
       diesAt: this.diesAt(life),
       durable: state.queue !== 'memory',
+      queue: queueName(index, state),
       isHeld: () => this.isHeld(state.member),
       term: () =>
         `${index}.${life}.${state.queue}.${state.queue === 'shared' ? `${state.database}.${lease(state.member).epoch}` : ''}`,

@@ -42,6 +42,7 @@ export interface Caller {
   readonly isHeld: () => boolean;
   /** Whether its queue outlives it. */
   readonly durable: boolean;
+  readonly queue: string;
   /** Names what has sent without a break: a process, and within it the time that it was the sender. */
   readonly term: () => string;
   /** Dies at this call if the plan says so; true when it has. */
@@ -341,8 +342,8 @@ export class SimService {
         ? errorReply(200, 'NOAUTH', 'No match found for user/pass')
         : refusal;
       if (refused !== undefined) return refused;
-      const { instance, life, durable } = caller;
-      this.history.logins.push({ username, atMs: this.world.nowMs, instance, life, durable });
+      const { instance, life, durable, queue } = caller;
+      this.history.logins.push({ username, atMs: this.world.nowMs, instance, life, durable, queue });
       return this.#service.act(call);
     };
     if (caller.diesAt('network', 'before')) return never();
