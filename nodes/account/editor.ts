@@ -198,6 +198,9 @@ function showWhatApplies(account: Account): void {
   $('.instant-audience-only-password').toggle(value('authMethod') !== 'jwt');
   $('.instant-audience-only-jwt').toggle(value('authMethod') !== 'password');
   $('.instant-audience-only-shared').toggle(queue !== 'disk' && queue !== 'memory');
+  // A shared queue refuses it: then there is only a box to clear.
+  const isTicked = field('encryptIds').prop('checked') === true;
+  $('.instant-audience-encryption').toggle(queue !== 'memory' && (queue !== 'shared' || isTicked));
   const queueHint = ['disk', 'memory', 'shared'].includes(queue) ? queue : 'other';
   $('#instant-audience-queue-hint').text(account._(`queue.${queueHint}Hint`));
 }
@@ -368,6 +371,7 @@ function prepareForm(account: Account): void {
   field('environment')
     .add(field('authMethod'))
     .add(field('queue'))
+    .add(field('encryptIds'))
     .on('change', () => showWhatApplies(account));
   field('postsPerSecond')
     .add(field('usersPerSecond'))

@@ -178,6 +178,25 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await editor.cancel();
     });
 
+    it('offers to encrypt a queue on disk alone, and lets a tick elsewhere be cleared', async () => {
+      await editor.editConfig('account');
+      await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
+      const encrypt = page.locator('#node-config-input-encryptIds');
+      await encrypt.waitFor();
+      for (const queue of ['memory', 'shared']) {
+        await editor.field('Keep the queue').selectOption(queue);
+        await encrypt.waitFor({ state: 'hidden' });
+      }
+      await editor.field('Keep the queue').selectOption('disk');
+      await encrypt.check();
+      await editor.field('Keep the queue').selectOption('shared');
+      const problem = page.locator('#instant-audience-problem-encryptIds');
+      await problem.filter({ hasText: /cannot be encrypted/ }).waitFor();
+      await encrypt.uncheck();
+      await encrypt.waitFor({ state: 'hidden' });
+      await editor.cancel();
+    });
+
     it('asks for the database of a shared queue, and says what is wrong with its address', async () => {
       await editor.editConfig('account');
       await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
