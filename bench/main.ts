@@ -17,6 +17,7 @@ import { network } from './parts/network';
 import { quota } from './parts/quota';
 import { shared } from './parts/shared';
 import { updates } from './parts/updates';
+import { mayBeQuoted, notToBeQuoted } from './support/quotable';
 import { asMarkdown, asText, type PartResult } from './support/report';
 import type { Bench, Part } from './support/setting';
 import { stopAllWorkers } from './support/worker';
@@ -59,7 +60,7 @@ function factsOf(startedLoad: number, tookMs: number): string[] {
   return [
     `Measured on ${new Date().toISOString().slice(0, 10)}.`,
     `${cpus().length} × ${first?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 1e9)} GB, ${process.platform} ${release()}, Node ${process.version}; the whole run took ${Math.round(tookMs / 1000)} s.`,
-    `Load average when it began: ${startedLoad.toFixed(2)}. Anything above 0.3 means that others used the machine meanwhile: run it again on a quiet one before quoting a figure.`,
+    `Load average when it began: ${startedLoad.toFixed(2)}. ${mayBeQuoted(startedLoad) ? 'The machine was quiet.' : notToBeQuoted}`,
     'All rows are of one run on one machine; compare the ratios, not the figures, with those of another.',
   ];
 }

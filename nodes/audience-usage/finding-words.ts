@@ -1,4 +1,4 @@
-// Findings as sentences in the editor's language.
+// Findings as sentences in the server's language.
 
 import { printable } from '../../src/audience/foreign-text';
 import { maxTextChars } from '../../src/audience/identifiers';

@@ -126,7 +126,7 @@ export class Reporter {
 
   // ── Words ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** What the service refused, in the editor's language where the reason is known. */
+  /** What the service refused, in the server's language where the reason is known. */
   private rejectionOf(index: number, entry: unknown, { code, message }: Refusal): Rejection {
     const text = textOr(this.RED, `rejection.${code}`, { message }, () => message);
     return { index, entry, code, message: text, issues: [] };

@@ -1,4 +1,4 @@
-// Warnings about segments in the editor's language: a sentence for the log, a few words for the status.
+// Warnings about segments in the server's language: a sentence for the log, a few words for the status.
 
 import { printable } from '../../src/audience/foreign-text';
 import { maxTextChars } from '../../src/audience/identifiers';

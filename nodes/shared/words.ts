@@ -1,4 +1,4 @@
-// Issues in the editor's language: for messages, errors and logs of the nodes.
+// Issues in the server's language: for messages, errors and logs of the nodes.
 import { filledIn, issueSentences, type Issue } from '../../src/audience/issues';
 
 /** The part of Node-RED's API that looks up words; keys are looked up in the node set's own words file. */
@@ -22,7 +22,7 @@ export interface Rejection {
 const toldIssues = 3;
 
 /**
- * The issue in the editor's language, from `<prefix>.issue.<code>` of the node set's words; in English where the
+ * The issue in the server's language, from `<prefix>.issue.<code>` of the node set's words; in English where the
  * words are not loaded or lack it.
  */
 export function issueText(words: Words, prefix: string, issue: Issue): string {

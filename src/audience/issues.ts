@@ -1,7 +1,7 @@
 // What can be wrong with an entry, with what a message holds, or with a builder: a stable code, where, and the words.
 import { printable } from './foreign-text';
 
-/** One thing that is wrong, in a form that nodes can put into the editor's language. */
+/** One thing that is wrong, in a form that nodes can put into the reader's language. */
 export interface Issue {
   readonly code: IssueCode;
   /** Where, in the flow author's terms: `seg_block[2].member_id`, `user_id`; '' for the whole. */

@@ -36,6 +36,9 @@ import { crowdedText, YoungSegments } from './young';
 export type { QueueCaps, Submission } from './intake';
 export type { Counters, Recovered } from './reports';
 
+/** Read from the queue at a time. */
+export const defaultPageRows = 2_000;
+
 export interface EngineOptions extends QueueCaps {
   readonly outbox: Outbox;
   readonly clock: Clock;
@@ -193,7 +196,7 @@ export class Engine {
       options.log?.(level, text);
     };
     this.log = log;
-    this.pager = new Pager(outbox, options.memoryMark ?? 10_000, options.pageRows ?? 2_000);
+    this.pager = new Pager(outbox, options.memoryMark ?? 10_000, options.pageRows ?? defaultPageRows);
     const teller = this.shared === null ? null : (ended: readonly Item[]) => this.tellOwn(ended);
     this.tally = new LogTally(clock, log);
     const ended = (items: readonly Item[]): void => this.monitor.ended(items);

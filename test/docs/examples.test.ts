@@ -33,6 +33,16 @@ describe('docs/examples.md', () => {
     );
   });
 
+  it('speaks of no property of a message that the flow does not use', () => {
+    for (const part of page.split(/^## /m).slice(1)) {
+      const file = /^`examples\/(.+)\.json`$/m.exec(part)?.[1];
+      if (file === undefined) continue;
+      const flow = readFileSync(path.join(root, 'examples', `${file}.json`), 'utf8');
+      for (const [, name] of part.matchAll(/`(\w+): \w+`/g))
+        assert.ok(flow.includes(name!), `${file}: ${name}`);
+    }
+  });
+
   it('shows every picture of an example that there is', () => {
     const pictures = readdirSync(path.join(docs, 'images')).filter((file) => file.startsWith('example-'));
     assert.deepEqual(

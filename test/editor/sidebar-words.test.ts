@@ -180,4 +180,11 @@ describe('the words of the tab Audience', () => {
       assert.match(value, /^(0|none|inherit|(\dpx \w+ )?var\(--red-ui-[\w-]+\)( !important)?)$/);
     assert.doesNotMatch(tabStyle, /#[0-9a-f]{3,8}\b|rgba?\(|hsl/i);
   });
+
+  it('does not call the oldest entry older than a limit that reads the same', () => {
+    for (const language of languages) {
+      const late = lookUp(wordsIn(language), 'late')!;
+      assert.doesNotMatch(late, /longer than|länger als|超え/, language);
+    }
+  });
 });

@@ -65,7 +65,7 @@ const cases: readonly [Case, string][] = [
   [{ waiting: 5_000_000, rate: 1000 }, 'blue dot 5.0M queued · 1000/s · 1:23:20'],
   [{ waiting: 9_960, rate: 1 }, 'blue dot 10k queued · 1/s · 2:46:00'],
   [{ waiting: 3, durable: false }, 'blue dot 3 in memory · 0/s · …'],
-  [{ waiting: 9, oldestMs: 190_000 }, 'yellow ring late by 3 min · 9 queued'],
+  [{ waiting: 9, oldestMs: 190_000 }, 'yellow ring oldest 3 min · 9 queued'],
   [{ state: { kind: 'starting' } }, 'yellow ring connecting'],
   [{ state: { kind: 'parked' }, waiting: 2 }, 'yellow ring 2 queued'],
   [{ state: { kind: 'paused' }, waiting: 2 }, 'yellow ring paused by the flow · 2 queued'],
@@ -81,7 +81,7 @@ const cases: readonly [Case, string][] = [
   ],
   [
     { state: { kind: 'standby', sender: 'node-2' }, waiting: 9, oldestMs: 190_000 },
-    'yellow ring late by 3 min · 9 queued',
+    'yellow ring oldest 3 min · 9 queued',
   ],
   [{ state: { kind: 'apart', message: '', kept: 0 }, waiting: 5 }, 'yellow ring database away'],
   [{ state: { kind: 'apart', message: '', kept: 1234 } }, 'yellow ring database away · 1.2k kept here'],
