@@ -73,7 +73,7 @@ class UsageNode {
   /** One report after another. */
   private tail: Promise<void> = Promise.resolve();
   private waiting = 0;
-  /** Until when reports by itself have told everything; null before the first. */
+  /** Until when reports by itself have told everything, or need not; null before the first. */
   private doneMs: number | null = null;
   private endSchedule = (): void => undefined;
   /** Reports that were asked for before the account's engine was there. */
@@ -168,6 +168,8 @@ class UsageNode {
 
   /** An hour is over. */
   private byItself(): void {
+    // What fails from here on is made up for, also when it is the first after a start.
+    this.doneMs ??= rangeOfFullHours('hour', Date.now(), null).fromMs;
     // One that is under way still will be made up for by the next.
     if (this.waiting >= mostWaiting) return;
     this.inTurn(async () => {

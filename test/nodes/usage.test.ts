@@ -181,6 +181,11 @@ describe('the usage node', () => {
       const [{ payload: report }] = usage.accepted;
       // Full hours only: somebody who asks also gets what there is of the hour that runs.
       assert.ok(Date.parse(report.to) < Math.floor(Date.now() / hourMs) * hourMs + 1);
+      assert.equal(
+        Date.parse(report.to) + 1000 - Date.parse(report.from),
+        hourMs,
+        'nothing is to be made up for',
+      );
       assert.equal(calls.length, 3, 'and the next hour');
     } finally {
       systemHourlyClock.after = wait;
@@ -188,6 +193,29 @@ describe('the usage node', () => {
     usage = new Flow('usage');
     await deploy(nodes({ schedule: 'message' }), 'full', out, usage);
     assert.equal(calls.length, 3);
+  });
+
+  it('makes up for the hour whose report failed as the first after a start', async () => {
+    const [wait, realNow] = [systemHourlyClock.after.bind(systemHourlyClock), Date.now.bind(Date)];
+    const calls: (() => void)[] = [];
+    systemHourlyClock.after = (_waitMs, call) => {
+      calls.push(call);
+      return () => undefined;
+    };
+    try {
+      await start({ schedule: 'hourly', range: 'hour' });
+      sandbox.faults.set([{ kind: 'status', status: 503, on: 'usage', count: 1 }]);
+      calls[0]!();
+      await until(() => usage.status === 'not read', 'the first fails');
+      Date.now = () => realNow() + hourMs;
+      calls[1]!();
+      await until(() => usage.accepted.length === 1, 'the second comes');
+      const [{ payload: report }] = usage.accepted;
+      assert.equal(Date.parse(report.to) + 1000 - Date.parse(report.from), 2 * hourMs);
+    } finally {
+      systemHourlyClock.after = wait;
+      Date.now = realNow;
+    }
   });
 
   it('says of a sandbox that it is one, whatever else it says, and of nothing else', async () => {
