@@ -187,6 +187,7 @@ export class Engines {
       refused: (token) => keeper.refused(token),
       post: async (body, token, mayLeave) => {
         const outcome = await client.post(body, token, mayLeave);
+        if (outcome.kind === 'accepted') keeper.accepted(token);
         trouble.post(outcome);
         return outcome;
       },

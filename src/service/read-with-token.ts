@@ -6,6 +6,7 @@ import type { ReadOutcome, TokenOutcome } from './outcome';
 export interface TokenSource {
   token(): Promise<TokenOutcome>;
   refused(token: string): void;
+  accepted(token: string): void;
 }
 
 /** Who would have to wait longer is told so: somebody may sit in front of it. */
@@ -28,11 +29,21 @@ async function readNow<T>(
 ): Promise<ReadOutcome<T>> {
   const first = await source.token();
   if (first.kind !== 'token') return ofNoToken(first);
-  const outcome = await read(first.token);
+  const outcome = await readBy(source, first.token, read);
   if (outcome.kind !== 'deadToken') return outcome;
   source.refused(first.token);
   const second = await source.token();
-  return second.kind === 'token' ? read(second.token) : ofNoToken(second);
+  return second.kind === 'token' ? readBy(source, second.token, read) : ofNoToken(second);
+}
+
+async function readBy<T>(
+  source: TokenSource,
+  token: string,
+  read: (token: string) => Promise<ReadOutcome<T>>,
+): Promise<ReadOutcome<T>> {
+  const outcome = await read(token);
+  if (outcome.kind === 'read') source.accepted(token);
+  return outcome;
 }
 
 function ofNoToken(outcome: Exclude<TokenOutcome, { kind: 'token' }>) {

@@ -23,7 +23,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 const RENEW_AT_MS = 23.5 * HOUR_MS;
 const MAX_AGE_MS = 24 * HOUR_MS - 2 * MINUTE_MS;
 const MAX_IDLE_MS = 2 * HOUR_MS - 2 * MINUTE_MS;
-/** A replacement that dies younger than this says that tokens are not the trouble. */
+/** A replacement that dies younger than this, and was never accepted, says that tokens are not the trouble. */
 const FRESH_MS = 5 * MINUTE_MS;
 const BACKOFF_BASE_MS = 1000;
 const BACKOFF_MAX_MS = MINUTE_MS;
@@ -37,8 +37,8 @@ interface Held {
   readonly token: string;
   readonly bornMs: number;
   usedMs: number;
-  /** Fetched because the one before was refused. */
-  readonly isReplacement: boolean;
+  /** Fetched because the one before was refused, and not accepted by any call yet. */
+  isUnproven: boolean;
 }
 
 interface Wait {
@@ -91,7 +91,7 @@ export class TokenKeeper {
     if (held?.token !== token) return;
     this.#held = null;
     const nowMs = this.#options.clock.monoMs();
-    const isAgain = held.isReplacement && nowMs - held.bornMs < FRESH_MS;
+    const isAgain = held.isUnproven && nowMs - held.bornMs < FRESH_MS;
     this.#deadReplacements = isAgain ? this.#deadReplacements + 1 : 0;
     this.#replacing = true;
     if (isAgain) {
@@ -99,6 +99,11 @@ export class TokenKeeper {
         'The service gives tokens but accepts none of them: check the permissions of this login.';
       this.#waitFor(this.#backoffMs(this.#deadReplacements), 'dead_token_again', message);
     }
+  }
+
+  /** A call with `token` succeeded: when it is refused later, it has died, however young. */
+  accepted(token: string): void {
+    if (this.#held?.token === token) this.#held.isUnproven = false;
   }
 
   /**
@@ -175,7 +180,7 @@ export class TokenKeeper {
           token: outcome.token,
           bornMs: startMs,
           usedMs: this.#options.clock.monoMs(),
-          isReplacement: this.#replacing,
+          isUnproven: this.#replacing,
         };
         this.#replacing = false;
         return outcome;

@@ -7,11 +7,14 @@ import { login, sandboxes } from '../sandbox/helpers';
 
 function source(...outcomes: TokenOutcome[]) {
   const refused: string[] = [];
+  const accepted: string[] = [];
   return {
     refused,
+    accepted,
     tokens: {
       token: () => Promise.resolve(outcomes.shift()!),
       refused: (token: string) => refused.push(token),
+      accepted: (token: string) => accepted.push(token),
     },
   };
 }
@@ -22,9 +25,9 @@ const seven = { kind: 'read', value: 7 } as const;
 
 describe('a read with a token', () => {
   it('is made once more, with a fresh token, when the first is dead', async () => {
-    const { tokens, refused } = source(token('a'), token('b'));
+    const { tokens, refused, accepted } = source(token('a'), token('b'));
     const outcome = await readWithToken(tokens, (text) => Promise.resolve(text === 'a' ? dead : seven));
-    assert.deepEqual([outcome, refused], [seven, ['a']]);
+    assert.deepEqual([outcome, refused, accepted], [seven, ['a'], ['b']]);
   });
 
   it('is not made a third time', async () => {

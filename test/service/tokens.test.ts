@@ -324,6 +324,21 @@ describe('the token keeper', () => {
     assert.equal(await world.token(), 't5', 'one that lived is replaced at once');
   });
 
+  it('replaces a replacement at once that was accepted before it died, and alarms nobody', async () => {
+    const world = new World();
+    world.keeper.refused(await world.token());
+    for (const expected of ['t2', 't3', 't4']) {
+      const token = await world.token();
+      assert.equal(token, expected);
+      world.keeper.accepted('another');
+      world.keeper.accepted(token);
+      world.trueMs += SECOND;
+      world.keeper.refused(token);
+    }
+    world.keeper.refused(await world.token());
+    assert.equal((await world.waits()).code, 'dead_token_again', 'one that nothing accepted is the trouble');
+  });
+
   it('holds back the eleventh login in five minutes and says so', async () => {
     const world = new World();
     await world.token();
