@@ -27,10 +27,10 @@ import { SentLedger } from './sent-counts';
 import { endedElsewhere } from './shared-ends';
 import { Reports, type Counters, type Recovered } from './reports';
 import type { SharedView } from './shared-request';
-import { TicketBook } from './tickets';
+import { TicketBook, type TicketEnd } from './tickets';
 import { Wire } from './wire';
 import type { Item } from './item';
-import { asOutboxError, closedEnd, openingEnd, outboxEnd } from './untaken';
+import { asOutboxError, closedEnd, nothingEnd, openingEnd, outboxEnd } from './untaken';
 import { crowdedText, YoungSegments } from './young';
 
 export type { QueueCaps, Submission } from './intake';
@@ -399,16 +399,25 @@ export class Engine {
 
   // ── What nodes ask ──────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Takes a message's entries, all or none. `onEnd` is called exactly once, never before this returns. */
+  /**
+   * Takes a message's entries, all or none. `onEnd` is called exactly once, never before this returns. While the engine is
+   * parked nothing departs: a message ends as `parked` once it is durable, and is refused where it could not be.
+   */
   submit(submission: Submission): void {
-    const isCrowded = !this.opened && this.outboxTrouble === null && this.intake.size >= mostUnopened;
-    if (this.closed || isCrowded) {
-      const end = this.closed ? closedEnd : openingEnd;
+    const end = this.endAtOnce(submission);
+    if (end !== null) {
       this.clock.endOfTurn(() => submission.onEnd(end));
       return;
     }
-    this.intake.push(submission);
+    this.intake.push(this.parked ? parkedOf(submission) : submission);
     this.askTurn();
+  }
+
+  private endAtOnce({ entries }: Submission): TicketEnd | null {
+    if (this.closed || (this.parked && !this.durable)) return closedEnd;
+    if (entries.length === 0) return nothingEnd;
+    const isCrowded = !this.opened && this.outboxTrouble === null && this.intake.size >= mostUnopened;
+    return isCrowded ? openingEnd : null;
   }
 
   /** Other processes append to the log: it goes to this number now. Without effect until it is open. */
@@ -781,4 +790,13 @@ export class Engine {
       if (wanted) this.wire.askToken(account);
     }
   }
+}
+
+function parkedOf(submission: Submission): Submission {
+  const { onEnd } = submission;
+  return {
+    ...submission,
+    completeOn: 'queued',
+    onEnd: (end) => onEnd(end.kind === 'queued' ? { kind: 'parked' } : end),
+  };
 }

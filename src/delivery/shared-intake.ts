@@ -31,7 +31,7 @@ import { closedCode, endOf, type Counters, type Recovered } from './reports';
 import type { SharedEnd } from './shared-ends';
 import type { Spool } from './spool';
 import { TicketBook, type Ticket, type TicketEnd } from './tickets';
-import { asOutboxError, closedEnd, openingEnd, outboxEnd, queueFullEnd } from './untaken';
+import { asOutboxError, closedEnd, nothingEnd, openingEnd, outboxEnd, queueFullEnd } from './untaken';
 
 export interface SharedIntakeParts {
   readonly log: SharedLog;
@@ -194,6 +194,7 @@ export class SharedIntake {
 
   private refusalOf({ entries }: Submission): TicketEnd | null {
     if (this.closed) return closedEnd;
+    if (entries.length === 0) return nothingEnd;
     const { queueMaxEntries: most } = this.caps;
     const here = this.waitingRows + this.kept + entries.length;
     if (here > most || this.parts.spool.bodyChars > this.caps.queueMaxBytes)

@@ -25,7 +25,7 @@ import { readEnds, sharedEnd } from './shared-ends';
 import { SharedIntake } from './shared-intake';
 import type { SharedView } from './shared-request';
 import { Spool } from './spool';
-import { asOutboxError } from './untaken';
+import { asOutboxError, closedEnd } from './untaken';
 
 export interface SharedQueueOptions extends Omit<EngineOptions, 'outbox' | 'monitor' | 'shared'> {
   readonly sharedLog: SharedLog;
@@ -324,7 +324,9 @@ export class SharedQueue implements HeldQueue {
   // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────
 
   submit(submission: Submission): void {
-    this.intake.submit(submission);
+    // What is handed on when this begins to go is placed before it has gone; what comes later would wait for nobody.
+    if (this.parked) this.clock.endOfTurn(() => submission.onEnd(closedEnd));
+    else this.intake.submit(submission);
   }
 
   onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {

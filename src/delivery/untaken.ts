@@ -14,6 +14,21 @@ export const closedEnd = {
   message: 'The flow was stopped before this message could be delivered.',
 } as const satisfies Failed;
 
+/** Of a message without entries. */
+export const nothingEnd: TicketEnd = {
+  kind: 'settled',
+  summary: {
+    entries: 0,
+    users: 0,
+    associations: 0,
+    accepted: 0,
+    superseded: 0,
+    expired: 0,
+    warnings: [],
+  },
+  rejections: [],
+};
+
 export function outboxEnd(error: OutboxError): Failed {
   return { kind: 'failed', code: 'outbox', message: error.message, params: { reason: error.message } };
 }

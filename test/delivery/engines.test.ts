@@ -532,6 +532,53 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.sent, ['1']);
   });
 
+  for (const [queue, what] of [
+    ['disk', 'keep what'],
+    ['memory', 'refuse what'],
+    ['shared', 'refuse or keep what'],
+  ] as const) {
+    it(`${what} is handed in after the release, and say so (queue: ${queue})`, async () => {
+      const { engines, clock } = setup;
+      const shared = sharedIn(new MemoryLogStore(clock), new MemoryOutbox(), 'there');
+      const lease = engines.acquire(setup.request('a', queue === 'shared' ? shared : { queue }));
+      await clock.advance(2_000);
+      await lease.release(0);
+      const ends = submit(lease, 'a', '1');
+      await clock.settle();
+      const kinds = ends.map((end) => (end.kind === 'failed' ? end.code : end.kind));
+      assert.deepEqual(kinds, [queue === 'disk' ? 'parked' : 'closed']);
+      await clock.advance(11_000);
+      const closed = submit(lease, 'a', '2');
+      await clock.settle();
+      assert.deepEqual(
+        closed.map((end) => end.kind === 'failed' && end.code),
+        ['closed'],
+      );
+      if (queue !== 'disk') return;
+      engines.acquire(setup.request('a'));
+      await clock.advance(2_000);
+      assert.deepEqual(setup.sent, ['1']);
+    });
+  }
+
+  for (const queue of ['disk', 'memory', 'shared'] as const) {
+    it(`end a message without entries at once (queue: ${queue})`, async () => {
+      const { engines, clock } = setup;
+      const shared = sharedIn(new MemoryLogStore(clock), new MemoryOutbox(), 'there');
+      const { engine } = engines.acquire(setup.request('a', queue === 'shared' ? shared : { queue }));
+      const ends: TicketEnd[] = [];
+      const onEnd = (end: TicketEnd): number => ends.push(end);
+      const source = { node: 'node', account: 'a' };
+      for (const completeOn of ['accepted', 'queued'] as const)
+        engine.submit({ source, entries: [], indexes: null, completeOn, onEnd });
+      assert.deepEqual(ends, [], 'never before submit returns');
+      await clock.settle();
+      const counts = { entries: 0, users: 0, associations: 0, accepted: 0, superseded: 0, expired: 0 };
+      const settled = { kind: 'settled', summary: { ...counts, warnings: [] }, rejections: [] };
+      assert.deepEqual(ends, [settled, settled]);
+    });
+  }
+
   it('open the file again only when it is closed, however quickly accounts come and go', async () => {
     const { engines, clock } = setup;
     for (let round = 0; round < 4; round += 1) {
