@@ -56,10 +56,13 @@ export async function runUsage(source: UsageSource, asked: UsageAsked): Promise<
   const [first, last] = [hourOf(asked.fromMs), hourOf(asked.toMs)];
   const kept = await keptBefore(source, first, last);
   const readFrom = 'error' in kept ? first : kept.readFrom;
-  const hourly = await readHours(source, asked, readFrom, last);
+  const before = await readHours(source, asked.memberId, readFrom, first * hourMs - 1000);
+  if (before.kind !== 'read') return before;
+  const hourly = await readHours(source, asked.memberId, first, Math.max(asked.toMs, last * hourMs));
   if (hourly.kind !== 'read') return hourly;
+  // One whose hour cannot be read belongs to the range that was asked for.
   const inRange = hourly.value.filter(
-    ({ processedHourMs }) => processedHourMs !== null && hourOf(processedHourMs) >= first,
+    ({ processedHourMs }) => processedHourMs === null || hourOf(processedHourMs) >= first,
   );
   const report = asked.aggregate
     ? await source.read({
@@ -71,7 +74,12 @@ export async function runUsage(source: UsageSource, asked: UsageAsked): Promise<
     : ({ kind: 'read', value: { aggregated: false, hours: inRange } } as const);
   if (report.kind !== 'read') return report;
   const clean = cleanReport(report.value);
-  const fresh = processedHours(hourly.value, readFrom, last, 'error' in kept ? null : kept.processed);
+  const fresh = processedHours(
+    [...before.value, ...hourly.value],
+    readFrom,
+    last,
+    'error' in kept ? null : kept.processed,
+  );
   const compared =
     'error' in kept ? kept : await compare(source, asked, kept, fresh, unknownUsersOf(inRange));
   if ('error' in compared)
@@ -141,13 +149,13 @@ async function compare(
 /** Hour by hour, a few days a question: a reply of two weeks of full logs would be too large. */
 async function readHours(
   { read }: UsageSource,
-  { memberId, toMs }: UsageAsked,
+  memberId: number,
   first: number,
-  last: number,
+  endMs: number,
 ): Promise<ReadFailure | { readonly kind: 'read'; readonly value: readonly UsageHour[] }> {
   const hours: UsageHour[] = [];
-  for (let from = first; from <= last; from += hoursPerRead) {
-    const end = Math.min((from + hoursPerRead) * hourMs - 1000, Math.max(toMs, last * hourMs));
+  for (let from = first; from * hourMs <= endMs; from += hoursPerRead) {
+    const end = Math.min((from + hoursPerRead) * hourMs - 1000, endMs);
     const outcome = await read({ memberId, startMs: from * hourMs, endMs: end });
     if (outcome.kind !== 'read') return outcome;
     hours.push(...outcome.value.hours);

@@ -110,10 +110,19 @@ function readHour(record: z.infer<typeof usageRecordSchema>): UsageHour {
   };
 }
 
+/** The documented form, ISO 8601, that of queries, or epoch seconds or ms; UTC unless it says another zone. */
 function epochMsOf(hour: string | null): number | null {
-  const ms = hour === null ? NaN : Date.parse(`${hour.trim().replace(' ', 'T')}Z`);
+  const text = hour?.trim() ?? '';
+  if (/^\d{10}(\d{3})?$/.test(text)) return Number(text.padEnd(13, '0'));
+  const parts = dated.exec(text);
+  if (parts === null) return null;
+  const [, day, clock = '', zone] = parts;
+  const time = clock.includes(':') ? clock : `${clock}:00`;
+  const ms = Date.parse(`${day}T${time}${zone === undefined || /^utc$/i.test(zone) ? 'Z' : zone}`);
   return Number.isFinite(ms) ? ms : null;
 }
+
+const dated = /^(\d{4}-\d\d-\d\d)[ T+](\d\d(?::\d\d(?::\d\d(?:\.\d{1,9})?)?)?) ?(Z|UTC|[+-]\d\d:\d\d)?$/i;
 
 /** Which list a line's heading feeds, and how its rest is read. */
 const headings = {

@@ -1,0 +1,52 @@
+// A run of usage statistics against a service that dates its records in its own way.
+import assert from 'node:assert/strict';
+import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import { hourMs, HourRing } from '../../src/outbox/hour-ring';
+import { usageRingName } from '../../src/reconcile/usage-history';
+import { runUsage } from '../../src/reconcile/usage-run';
+import { parseUsage, type UsageQuery } from '../../src/service/usage';
+
+describe('a run of usage statistics', () => {
+  it('counts a record whose hour cannot be read in the total, and once, though the hours before are read, too', async () => {
+    const outbox = new MemoryOutbox();
+    await outbox.open();
+    const first = Math.floor(Date.UTC(2026, 0, 5, 10) / hourMs);
+    const asked: UsageQuery[] = [];
+    const record = (n: number): object => ({ processed_hour: 'hour the tenth', num_valid_adds: n });
+    const pair = { adds: 1, removes: 0 };
+    const sent = new Map([['shop', { users: 1, total: pair, segments: new Map() }]]);
+    const outcome = await runUsage(
+      {
+        read: (query) => {
+          asked.push(query);
+          const isRange = query.startMs! >= first * hourMs;
+          const report = parseUsage({ status: 'OK', report: [record(isRange ? 7 : 100)] })!;
+          return Promise.resolve({ kind: 'read', value: report });
+        },
+        sent: { read: () => Promise.resolve(new Map([[first - 3, sent]])) as never },
+        ring: new HourRing(outbox, usageRingName),
+      },
+      {
+        memberId: 1,
+        fromMs: first * hourMs,
+        toMs: (first + 2) * hourMs - 1000,
+        nowMs: (first + 2) * hourMs,
+        aggregate: false,
+      },
+    );
+    assert.ok(outcome.kind === 'read');
+    assert.equal(outcome.value.report.total.adds, 7);
+    assert.deepEqual(
+      outcome.value.report.hours.map(({ hour, counts }) => [hour, counts.adds]),
+      [[null, 7]],
+    );
+    assert.deepEqual(
+      asked.map(({ startMs, endMs }) => [startMs! / hourMs - first, Math.ceil(endMs! / hourMs) - first]),
+      [
+        [-3, 0],
+        [0, 2],
+      ],
+    );
+    await outbox.close();
+  });
+});
