@@ -106,11 +106,35 @@ export interface Sandbox {
   close(): Promise<void>;
 }
 
-/** Rejects with a sentence when the port is taken or a key is not one. */
+/** Rejects with a sentence when an option is none, the port is taken or a key is not one. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  checkNumbers(options);
   const running = new Running(options);
   const port = await listen(running.server, options.port ?? 0);
   return running.at(port);
+}
+
+const numberOptions = [
+  'port',
+  'member',
+  'authLimit',
+  'seed',
+  'processingDelayMs',
+  'warmUpMinutes',
+  'defaultExpirationMinutes',
+  'operationLimit',
+] as const;
+
+/** Node takes a port that is a text for the path of a socket; other figures would be counted with as they are. */
+function checkNumbers(options: SandboxOptions): void {
+  for (const name of numberOptions) {
+    const value: unknown = options[name];
+    if (value === undefined || (typeof value === 'number' && value >= 0)) continue;
+    throw new Error(`${name} must be a number of at least 0, not ${JSON.stringify(value) ?? 'that'}`);
+  }
+  const { port = 0 } = options;
+  if (!Number.isInteger(port) || port > 65_535)
+    throw new Error(`port must be a whole number from 0 to 65535, not ${port}`);
 }
 
 /** The parts of one sandbox, put together. */
