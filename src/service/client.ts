@@ -151,7 +151,11 @@ export class ServiceClient {
    * @param mayLeave asked right before the request is written, which may be long after this call: there may be no free
    *   connection, or a slow one. False holds it back, and the outcome is a passing one that is not ambiguous.
    */
-  async post(body: string, token: string, mayLeave = always): Promise<PostOutcome> {
+  post(body: string, token: string, mayLeave = always): Promise<PostOutcome> {
+    return outcomeOf(() => this.#post(body, token, mayLeave));
+  }
+
+  async #post(body: string, token: string, mayLeave: () => boolean): Promise<PostOutcome> {
     const request = {
       method: 'POST',
       path: '/rt-segment',
@@ -165,6 +169,13 @@ export class ServiceClient {
 
   /** Spec section 2. A login that lacks something, or whose key is none, is told apart before anything is sent. */
   async authenticate(login: Login): Promise<AuthOutcome> {
+    const outcome = await outcomeOf(() => this.#authenticate(login));
+    if (outcome.kind !== 'bodyRefused') return outcome;
+    const { message } = outcome;
+    return { kind: 'configuration', code: 'login_incomplete', message };
+  }
+
+  async #authenticate(login: Login): Promise<AuthOutcome> {
     const missing = missingInLogin(login);
     if (missing !== null) return { kind: 'configuration', code: 'login_incomplete', message: missing };
     const request = authRequest(login, this.#clock.wallMs());
@@ -176,15 +187,19 @@ export class ServiceClient {
   }
 
   /** All segments that fit the query, read page by page (spec section 5). */
-  async segments(query: SegmentQuery, token: string): Promise<ReadOutcome<SegmentList>> {
-    return readSegments(query, (queryString) =>
-      this.#read(this.#segmentReads, `/segment${queryString}`, token, parseSegmentPage),
+  segments(query: SegmentQuery, token: string): Promise<ReadOutcome<SegmentList>> {
+    return outcomeOf(() =>
+      readSegments(query, (queryString) =>
+        this.#read(this.#segmentReads, `/segment${queryString}`, token, parseSegmentPage),
+      ),
     );
   }
 
   /** Usage statistics (spec section 4). They may lag the posts by hours. */
-  async usage(query: UsageQuery, token: string): Promise<ReadOutcome<UsageReport>> {
-    return this.#read(this.#usageReads, `/rt-segment-processed${usageQueryString(query)}`, token, parseUsage);
+  usage(query: UsageQuery, token: string): Promise<ReadOutcome<UsageReport>> {
+    return outcomeOf(() =>
+      this.#read(this.#usageReads, `/rt-segment-processed${usageQueryString(query)}`, token, parseUsage),
+    );
   }
 
   /** What the quota ledger may free earlier than a reply says, in ms (design section 2); 0 through a proxy. */
@@ -237,6 +252,8 @@ export class ServiceClient {
     secrets: readonly string[],
     events: ExchangeEvents = { mayLeave: always, replied: () => undefined },
   ): Promise<HttpReply | NetworkFailure> {
+    // Types do not hold everybody back, and undici leaves out a header that is undefined.
+    if (secrets.some((one: unknown) => typeof one !== 'string')) throw new TypeError('a secret is missing');
     return this.#gate.run(async () => {
       const path = host.basePath + request.path;
       // Without this header any encoding would be a valid answer.
@@ -258,6 +275,22 @@ export class ServiceClient {
     if (Number.isFinite(theirs)) this.#clockSkewMs = this.#clock.wallMs() - theirs;
   }
 }
+
+/** What a caller got wrong, such as a time that is none, is an outcome like what the service refuses. */
+async function outcomeOf<T>(call: () => Promise<T>): Promise<T | typeof wrongCall> {
+  try {
+    return await call();
+  } catch {
+    return wrongCall;
+  }
+}
+
+/** What was thrown may quote a secret. */
+const wrongCall = {
+  kind: 'bodyRefused',
+  code: 'wrong_call',
+  message: 'The call could not be made: what it was given is missing, or of a wrong type.',
+} as const;
 
 const always = (): boolean => true;
 

@@ -3,6 +3,7 @@ import type { ReadOutcome } from './outcome';
 import { segmentPageSchema, type Segment } from './schemas';
 
 export interface SegmentQuery {
+  /** Only these; of none of them none. */
   readonly ids?: readonly number[];
   readonly code?: string;
   /** Part of a name or code. */
@@ -31,7 +32,7 @@ const PAGE_SIZE = 100;
 
 export function segmentQueryString(query: SegmentQuery, start: number, size: number): string {
   const params = new URLSearchParams();
-  if (query.ids !== undefined && query.ids.length > 0) params.set('id', query.ids.join(','));
+  if (query.ids !== undefined) params.set('id', query.ids.join(','));
   if (query.code !== undefined) params.set('code', query.code);
   if (query.search !== undefined) params.set('search', query.search);
   if (query.state !== undefined) params.set('state', query.state);
@@ -56,6 +57,7 @@ export async function readSegments(
   query: SegmentQuery,
   readPage: (queryString: string) => Promise<ReadOutcome<SegmentPage>>,
 ): Promise<ReadOutcome<SegmentList>> {
+  if (query.ids?.length === 0) return { kind: 'read', value: { segments: [], total: 0 } };
   const first = query.start ?? 0;
   const end = first + (query.limit ?? Infinity);
   const segments = new Map<number, Segment>();

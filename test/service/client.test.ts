@@ -549,6 +549,28 @@ describe('the service client', () => {
     });
   });
 
+  it('never rejects: what a caller got wrong is an outcome, and nothing is sent', async () => {
+    const { seen, client } = await withServer((_, response) => response.end(OK));
+    const none = undefined as never;
+    const wrong: [string, Promise<{ readonly kind: string }>, string][] = [
+      ['a post without a token', client.post(BODY, none), 'bodyRefused'],
+      ['a post whose body is no text', client.post({} as never, TOKEN), 'passing'],
+      ['a token of two lines', client.post(BODY, 'a\nb'), 'passing'],
+      ['usage from no time', client.usage({ startMs: NaN }, TOKEN), 'bodyRefused'],
+      ['usage until no time', client.usage({ endMs: Infinity }, TOKEN), 'bodyRefused'],
+      ['usage without a query', client.usage(none, TOKEN), 'bodyRefused'],
+      ['segments without a query', client.segments(none, TOKEN), 'bodyRefused'],
+      ['no login', client.authenticate(none), 'configuration'],
+      ['a login of no kind', client.authenticate({ method: 'x' } as never), 'configuration'],
+    ];
+    for (const [what, outcome, kind] of wrong) assert.equal((await outcome).kind, kind, what);
+    assert.deepEqual(await client.segments({ ids: [] }, TOKEN), {
+      kind: 'read',
+      value: { segments: [], total: 0 },
+    });
+    assert.deepEqual(seen, []);
+  });
+
   it('measures the network from its own connects and replies', async () => {
     const { client } = await withServer((_, response) => {
       response.setHeader('connection', 'close');

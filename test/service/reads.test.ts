@@ -29,7 +29,41 @@ function listOf(total: number, most = 100, withCount = true) {
   return { asked, readPage };
 }
 
+describe('the hour of a usage record', () => {
+  const hour = Date.UTC(2015, 10, 8, 1);
+  for (const text of [
+    '2015-11-08 01:00:00',
+    '2015-11-08T01:00:00Z',
+    '2015-11-08T01:00:00.000Z',
+    '2015-11-08 01:00:00 UTC',
+    '2015-11-08T02:00:00+01:00',
+    '2015-11-08+01:00:00',
+    ' 2015-11-08 01:00 ',
+    '2015-11-08 01',
+    1_446_944_400,
+    '1446944400000',
+  ]) {
+    it(`is read from ${JSON.stringify(text)}`, () => {
+      const report = parseUsage({ status: 'OK', report: [{ processed_hour: text }] });
+      assert.equal(report?.hours[0]?.processedHourMs, hour);
+    });
+  }
+
+  for (const text of ['', 'soon', '2015-13-08 01:00:00', '2015-11-08 01:00:00 and more', 12, null]) {
+    it(`is unknown for ${JSON.stringify(text)}`, () => {
+      const report = parseUsage({ status: 'OK', report: [{ processed_hour: text, num_valid_adds: 3 }] });
+      assert.deepEqual([report?.hours[0]?.processedHourMs, report?.hours[0]?.validAdds], [null, 3]);
+    });
+  }
+});
+
 describe('the list of segments', () => {
+  it('of no ids is empty, and nobody is asked', async () => {
+    const { asked, readPage } = listOf(250);
+    const read = await readSegments({ ids: [] }, readPage);
+    assert.deepEqual([read, asked], [{ kind: 'read', value: { segments: [], total: 0 } }, []]);
+  });
+
   for (const [total, most, withCount, calls] of [
     [0, 100, true, 1],
     [1, 100, true, 1],
