@@ -12,6 +12,7 @@ import type { Recovered } from '../../src/delivery/engine';
 import { documentedRequestLimits, type RequestLimits } from '../../src/delivery/request-limits';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { Source } from '../../src/outbox/outbox';
+import { isWarning, type SegmentFinding } from '../../src/reconcile/segment-check';
 import type { AccountNode } from '../account/account-api';
 import type { Problem } from '../account/checks';
 import { InOrder } from '../shared/in-order';
@@ -27,6 +28,8 @@ import { accountStatus } from './status-words';
 
 /** So many rejected entries of a message are told all their issues, the others the first of them. */
 const mostFullyTold = 100;
+/** So many findings about segments are told once each; then some may be told again. */
+const mostTold = 2_000;
 
 type Send = Delivery['send'];
 type Done = Delivery['done'];
@@ -67,6 +70,8 @@ class OutNode {
   private readonly source: Source;
   private engine: MemberQueue | null = null;
   private watch: SegmentWatch | null = null;
+  /** What was said of segments. */
+  private readonly told = new Set<string>();
   private problem: Problem | null = null;
   private closed = false;
   /** What ended before the flows had started; null since then. */
@@ -177,7 +182,6 @@ class OutNode {
     if (this.config.youngSegments === 'ignore') return;
     const { RED, node } = this;
     const out = (node as { _alias?: string })._alias ?? node.id;
-    const told = new Set<string>();
     this.watch = new SegmentWatch({
       RED,
       node: node.id,
@@ -185,18 +189,31 @@ class OutNode {
       account,
       engine,
       holds,
-      changed: (warnings) => {
-        for (const text of warnings.map((warning) => segmentSentence(RED, warning, holds))) {
-          if (!told.has(text)) node.warn(text);
-          told.add(text);
-        }
+      changed: (findings) => {
+        for (const finding of findings) this.tellFinding(finding, holds);
+        this.status.refresh();
+      },
+      failed: (reason) => {
+        if (reason !== null) node.warn(RED._('segment.failed', { reason }));
         this.status.refresh();
       },
     });
     this.watch.start();
   }
 
+  /** Once: a segment stays for hours what it is. */
+  private tellFinding(finding: SegmentFinding, holds: boolean): void {
+    const name = `${finding.kind} ${finding.key}`;
+    if (this.told.has(name)) return;
+    if (this.told.size >= mostTold) this.told.clear();
+    this.told.add(name);
+    const sentence = segmentSentence(this.RED, finding, holds);
+    if (isWarning(finding)) this.node.warn(sentence);
+    else this.node.log(sentence);
+  }
+
   private segmentRemark(): string | null {
+    if (this.watch !== null && this.watch.failure !== null) return this.RED._('status.segments_failed');
     const holds = this.config.youngSegments === 'hold';
     return segmentRemark(this.RED, this.watch?.warnings(Date.now()) ?? [], holds);
   }
@@ -331,6 +348,7 @@ class OutNode {
     }
     if (rejected.length > 0) engine.monitor.refused(this.node.id, rejected);
     const delivery: Delivery = { message, send, done, entries, rejected };
+    this.watch?.saw(valid);
     if (valid.length === 0) this.reporter.finish(delivery, null, []);
     else if (this.dryRun) this.showDryRun(delivery, valid);
     else this.submit(engine, delivery, valid, rejected.length === 0 ? null : indexes);

@@ -1,10 +1,19 @@
-// Looks up the segments that the builders before an out node name: on deploy, and every hour.
+// Looks up the segments that the builders before an out node name, on deploy and every hour, and those of entries when
+// they are first seen.
 
 import type { NodeAPI } from 'node-red';
-import { fixedSegments } from '../../src/audience/fixed-segments';
+import type { CheckedEntry } from '../../src/audience/entry';
+import { fixedSegments, type FixedSegment } from '../../src/audience/fixed-segments';
 import { shortenThrown } from '../../src/audience/issues';
+import { backoffMs } from '../../src/delivery/backoff';
 import type { MemberQueue } from '../../src/delivery/member-queue';
-import { checkSegments, type SegmentWarning } from '../../src/reconcile/segment-check';
+import { SeenSegments } from '../../src/reconcile/seen-segments';
+import {
+  checkSegments,
+  isWarning,
+  type SegmentFinding,
+  type SegmentWarning,
+} from '../../src/reconcile/segment-check';
 import { readWithToken } from '../../src/service/read-with-token';
 import type { AccountNode } from '../account/account-api';
 import { migrate } from '../shared/migrations';
@@ -13,20 +22,29 @@ import { buildersOf, type FlowConfig } from './upstream';
 /** After the deploy, so that whatever it started comes first. */
 const firstAfterMs = 500;
 const everyMs = 3_600_000;
-/** After a look that failed. */
-const againAfterMs = 60_000;
+/** After looks that failed: within so much the first time, within twice that the second. */
+const againWithinMs = 2_000;
+const againAtMostMs = 600_000;
+/** What comes at the same time is looked up together. */
+const collectMs = 200;
+/** Between two looks at what was first seen, so that the reads of a minute last for forms, too. */
+const betweenMs = 5_000;
+/** Adds to a segment that was never looked up wait no longer for that. */
+const mostUnknownMs = 30_000;
 
 export interface SegmentWatchHost {
-  readonly RED: NodeAPI;
+  readonly RED: Pick<NodeAPI, 'nodes'>;
   readonly node: string;
   /** The node's id in the flow file, which a node in a subflow does not have itself. */
   readonly out: string;
-  readonly account: AccountNode;
-  readonly engine: MemberQueue;
+  readonly account: Pick<AccountNode, 'id' | 'member' | 'connection'>;
+  readonly engine: Pick<MemberQueue, 'meta' | 'holdSegments'>;
   /** Whether adds to young segments are to wait. */
   readonly holds: boolean;
   /** What was found has changed. */
-  readonly changed: (warnings: readonly SegmentWarning[]) => void;
+  readonly changed: (findings: readonly SegmentFinding[]) => void;
+  /** Looks fail, for this reason first, or no longer do (null). */
+  readonly failed: (reason: string | null) => void;
 }
 
 /** Watches of this process by the out node's id, for whoever shows what they found. */
@@ -35,8 +53,16 @@ export const segmentWatches = new Map<string, SegmentWatch>();
 export class SegmentWatch {
   /** Why the last look failed; null when it did not. */
   failure: string | null = null;
-  private found: readonly SegmentWarning[] = [];
+  private failures = 0;
+  private found: readonly SegmentFinding[] = [];
+  private readonly seen = new SeenSegments();
+  /** Until when (epoch ms) adds wait for the first look at a segment, by the key of its blocks. */
+  private readonly unknown = new Map<string, number>();
   private timer: NodeJS.Timeout | null = null;
+  private soon: NodeJS.Timeout | null = null;
+  private lookedAtMs = -Infinity;
+  /** The look that runs: one at a time. */
+  private looking: Promise<void> = Promise.resolve();
   private stopped = false;
 
   constructor(private readonly host: SegmentWatchHost) {}
@@ -59,56 +85,131 @@ export class SegmentWatch {
   stop(): void {
     this.stopped = true;
     if (this.timer !== null) clearTimeout(this.timer);
+    if (this.soon !== null) clearTimeout(this.soon);
     if (segmentWatches.get(this.host.node) === this) segmentWatches.delete(this.host.node);
   }
 
   /** What holds now: a young segment grows old by itself. */
   warnings(nowMs: number): readonly SegmentWarning[] {
-    return this.found.filter((warning) => warning.kind !== 'young' || warning.untilMs > nowMs);
+    return this.found.filter(isWarning).filter((one) => one.kind !== 'young' || one.untilMs > nowMs);
   }
 
-  private lookIn(ms: number): void {
-    this.timer = setTimeout(() => void this.look(), ms).unref();
-  }
-
-  private async look(): Promise<void> {
-    try {
-      this.failure = await this.check();
-    } catch (error) {
-      this.failure = shortenThrown(error);
+  /** Entries have come, and are not in the queue yet. Where adds to young segments wait, those to unknown ones do, too. */
+  saw(entries: readonly CheckedEntry[]): void {
+    const untilMs = Date.now() + mostUnknownMs;
+    let fresh = false;
+    for (const { blocks } of entries) {
+      for (const block of blocks) {
+        if (!this.seen.note(block)) continue;
+        fresh = true;
+        if (this.holds && block.expiration !== -1) this.unknown.set(block.key, untilMs);
+      }
     }
-    if (!this.stopped) this.lookIn(this.failure === null ? everyMs : againAfterMs);
+    if (!fresh) return;
+    if (this.failures === 0) this.hold();
+    this.lookSoon();
   }
 
-  /** Null, or why it could not be done. */
-  private async check(): Promise<string | null> {
-    const { out, account, engine, changed } = this.host;
-    const wanted = buildersOf(out, account.id, this.flows()).flatMap((builder) =>
+  /** At all of them. */
+  private lookIn(ms: number): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.look(true), ms).unref();
+  }
+
+  /** At what was not looked up yet; after a failure the next look at all does that. */
+  private lookSoon(): void {
+    if (this.stopped || this.soon !== null || this.failures > 0) return;
+    const waitMs = Math.max(collectMs, this.lookedAtMs + betweenMs - performance.now());
+    this.soon = setTimeout(() => {
+      this.soon = null;
+      this.look(false);
+    }, waitMs).unref();
+  }
+
+  private look(atAll: boolean): void {
+    this.looking = this.looking.then(() => (this.stopped ? undefined : this.lookNow(atAll)));
+  }
+
+  private async lookNow(atAll: boolean): Promise<void> {
+    if (!atAll && this.failures > 0) return;
+    let failure: string | null;
+    try {
+      failure = await (atAll ? this.checkAll() : this.checkDue());
+    } catch (error) {
+      failure = shortenThrown(error);
+    }
+    if (this.stopped) return;
+    this.failures = failure === null ? 0 : this.failures + 1;
+    const turned = (failure === null) !== (this.failure === null);
+    this.failure = failure;
+    if (turned) this.host.failed(failure);
+    if (failure !== null) this.lookIn(backoffMs(this.failures, Math.random, againWithinMs, againAtMostMs));
+    else {
+      if (atAll) this.lookIn(everyMs);
+      if (this.seen.anyDue) this.lookSoon();
+    }
+  }
+
+  private checkAll(): Promise<string | null> {
+    const { out, account } = this.host;
+    const fixed = buildersOf(out, account.id, this.flows()).flatMap((builder) =>
       fixedSegments(migrate(builder.type, builder)),
     );
+    const wanted = [...fixed, ...this.seen.inUse()];
+    return this.check(wanted, (found) => {
+      this.seen.allLookedUp(wanted);
+      return found;
+    });
+  }
+
+  private checkDue(): Promise<string | null> {
+    const wanted = this.seen.due();
+    return this.check(wanted, (found) => {
+      this.seen.lookedUp(wanted);
+      const keys = new Set(wanted.map(({ key }) => key));
+      return [...this.found.filter(({ key }) => !keys.has(key)), ...found];
+    });
+  }
+
+  /** Null, or why it could not be done. `known`: all that is found then. */
+  private async check(
+    wanted: readonly FixedSegment[],
+    known: (found: readonly SegmentFinding[]) => readonly SegmentFinding[],
+  ): Promise<string | null> {
+    const { account, engine } = this.host;
     const connection = account.connection();
-    if (wanted.length === 0 || connection === null) {
-      this.take([], changed);
-      return null;
-    }
-    const { client, keeper } = connection;
+    if (connection === null) return null;
+    if (wanted.length > 0) this.lookedAtMs = performance.now();
     const outcome = await checkSegments(wanted, {
-      read: (query) => readWithToken(keeper, (token) => client.segments(query, token)),
+      read: (query) => readWithToken(connection.keeper, (token) => connection.client.segments(query, token)),
       outbox: engine.meta,
       member: Number(account.member),
       nowMs: Date.now(),
     });
+    if (this.stopped) return null;
     if (outcome.kind !== 'read') return outcome.message;
-    this.take(outcome.value, changed);
+    this.take(known(outcome.value), wanted);
     return null;
   }
 
-  private take(found: readonly SegmentWarning[], changed: SegmentWatchHost['changed']): void {
-    if (this.stopped) return;
-    if (this.host.holds) this.host.engine.holdSegments(this.host.node, heldUntil(found));
+  private take(found: readonly SegmentFinding[], looked: readonly FixedSegment[]): void {
+    for (const { key } of looked) this.unknown.delete(key);
     const before = JSON.stringify(this.found);
     this.found = found;
-    if (JSON.stringify(found) !== before) changed(found);
+    this.hold();
+    if (JSON.stringify(found) !== before) this.host.changed(found);
+  }
+
+  private hold(): void {
+    if (!this.holds) return;
+    const nowMs = Date.now();
+    for (const [key, untilMs] of this.unknown) if (untilMs <= nowMs) this.unknown.delete(key);
+    const untils = new Map(this.unknown);
+    for (const warning of this.found) {
+      if (warning.kind !== 'young') continue;
+      for (const key of warning.keys) untils.set(key, warning.untilMs);
+    }
+    this.host.engine.holdSegments(this.host.node, untils);
   }
 
   private flows(): FlowConfig[] {
@@ -116,14 +217,4 @@ export class SegmentWatch {
     this.host.RED.nodes.eachNode((config) => all.push(config as unknown as FlowConfig));
     return all;
   }
-}
-
-/** By the key of a block: until when it is to wait (epoch ms). */
-function heldUntil(found: readonly SegmentWarning[]): Map<string, number> {
-  const untils = new Map<string, number>();
-  for (const warning of found) {
-    if (warning.kind !== 'young') continue;
-    for (const key of warning.keys) untils.set(key, warning.untilMs);
-  }
-  return untils;
 }

@@ -2,17 +2,17 @@
 
 import { printable } from '../../src/audience/foreign-text';
 import { maxTextChars } from '../../src/audience/identifiers';
-import type { SegmentWarning } from '../../src/reconcile/segment-check';
+import type { SegmentFinding, SegmentWarning } from '../../src/reconcile/segment-check';
 import type { Words } from '../shared/words';
 
 /** `holds`: whether adds to young segments wait. */
-export function segmentSentence(words: Words, warning: SegmentWarning, holds: boolean): string {
-  return words._(`segment.${segmentKey(warning, holds)}`, segmentParams(warning, Date.now()));
+export function segmentSentence(words: Words, finding: SegmentFinding, holds: boolean): string {
+  return words._(`segment.${segmentKey(finding, holds)}`, segmentParams(finding, Date.now()));
 }
 
 /** Of the sentence, below `segment` in the words. */
-export function segmentKey(warning: SegmentWarning, holds: boolean): SegmentWarning['kind'] | 'held' {
-  return warning.kind === 'young' && holds ? 'held' : warning.kind;
+export function segmentKey(finding: SegmentFinding, holds: boolean): SegmentFinding['kind'] | 'held' {
+  return finding.kind === 'young' && holds ? 'held' : finding.kind;
 }
 
 /** Null when there is nothing to say. */
@@ -31,24 +31,22 @@ export function segmentRemark(
 const remarks: Readonly<Record<SegmentWarning['kind'], string>> = {
   unknown: 'status.segment_unknown',
   inactive: 'status.segment_inactive',
-  foreign: 'status.segment_foreign',
   otherCase: 'status.segment_otherCase',
   young: 'status.segment_young',
 };
 
-/** What the sentence of a warning needs, at this time (epoch ms). */
-export function segmentParams(warning: SegmentWarning, nowMs: number): Record<string, string | number> {
-  const { segment: raw } = warning;
+/** What the sentence of a finding needs, at this time (epoch ms). */
+export function segmentParams(finding: SegmentFinding, nowMs: number): Record<string, string | number> {
+  const { segment: raw } = finding;
   const segment = typeof raw === 'number' ? raw : printable(raw, maxTextChars);
-  switch (warning.kind) {
-    case 'foreign':
-      return { segment, member: warning.member };
+  switch (finding.kind) {
     case 'otherCase':
-      return { segment, listed: printable(warning.listed, maxTextChars) };
+      return { segment, listed: printable(finding.listed, maxTextChars) };
     case 'young':
-      return { segment, minutes: Math.max(1, Math.ceil((warning.untilMs - nowMs) / 60_000)) };
+      return { segment, minutes: Math.max(1, Math.ceil((finding.untilMs - nowMs) / 60_000)) };
     case 'unknown':
     case 'inactive':
+    case 'notOurs':
       return { segment };
   }
 }

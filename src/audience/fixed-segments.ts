@@ -1,6 +1,8 @@
-// The segments that a builder names outright, so that they can be looked up before a message comes.
+// The segments that a builder names outright, so that they can be looked up before a message comes, and those of blocks.
 
-/** A segment as a row of a builder names it. `key` is that of its blocks. */
+import type { Block, SegBlock } from './entry';
+
+/** A segment as a row of a builder, or a block, names it. `key` is that of its blocks. */
 export type FixedSegment = { readonly key: string; readonly adds: boolean } & (
   | { readonly by: 'id'; readonly id: number }
   | { readonly by: 'code'; readonly code: string; readonly member: number }
@@ -27,6 +29,15 @@ function fixedSegment(row: Record<string, unknown>, adds: boolean): FixedSegment
   const member = memberText === null ? null : wholeNumber(memberText);
   if (row.by !== 'code' || member === null) return null;
   return { by: 'code', code: text, member, key: `c${member}:${text.toLowerCase()}`, adds };
+}
+
+/** The segment of a block, as it was written. */
+export function segmentOf({ head, key, expiration }: Block): FixedSegment {
+  const { seg_id: id, seg_code: code, member_id: member } = JSON.parse(`${head}}`) as SegBlock;
+  const adds = expiration !== -1;
+  return id === undefined
+    ? { by: 'code', code: code!, member: member!, key, adds }
+    : { by: 'id', id, key, adds };
 }
 
 /** A text or number written into the form; null for what a message, a context or the environment gives. */

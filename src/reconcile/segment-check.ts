@@ -19,13 +19,19 @@ interface Named {
 }
 
 export type SegmentWarning =
+  /** `unknown`: a code of this member's that is not listed. */
   | (Named & { readonly kind: 'unknown' | 'inactive' })
-  /** Listed, but of this member. */
-  | (Named & { readonly kind: 'foreign'; readonly member: number })
   /** The same code but for its case. */
   | (Named & { readonly kind: 'otherCase'; readonly listed: string })
   /** Until then (epoch ms). `keys`: of the blocks that mean it, by id and by code. */
   | (Named & { readonly kind: 'young'; readonly untilMs: number; readonly keys: readonly string[] });
+
+/** An id that is not listed may be of another member, who lets this one fill it: that is nothing to warn of. */
+export type SegmentFinding = SegmentWarning | (Named & { readonly kind: 'notOurs' });
+
+export function isWarning(finding: SegmentFinding): finding is SegmentWarning {
+  return finding.kind !== 'notOurs';
+}
 
 export interface SegmentCheckOptions {
   readonly read: (query: SegmentQuery) => Promise<ReadOutcome<SegmentList>>;
@@ -43,21 +49,22 @@ const mostListed = 2_000;
 const mostIds = 1_000;
 
 /**
- * Codes of other members are left out: the list has the own ones only. Never rejects unless `read` or the outbox does.
+ * The list has the member's own segments and those that others share with it (spec section 5). What another member
+ * lets this one fill without sharing it cannot be checked. Never rejects unless `read` or the outbox does.
  */
 export async function checkSegments(
   wanted: readonly FixedSegment[],
   options: SegmentCheckOptions,
-): Promise<ReadOutcome<SegmentWarning[]>> {
+): Promise<ReadOutcome<SegmentFinding[]>> {
   const segments = distinct(wanted);
   const lookedUp = await lookUp(segments, options);
   if (lookedUp.kind !== 'read') return lookedUp;
   const seen = await noteSeen(lookedUp.value, options);
-  const warnings = lookedUp.value.flatMap(({ wanted: one, listed }) => {
-    const warning = warningOf(one, listed, seen.get(one.key) ?? options.nowMs, options);
-    return warning === null ? [] : [warning];
+  const findings = lookedUp.value.flatMap(({ wanted: one, listed }) => {
+    const finding = findingOf(one, listed, seen.get(one.key) ?? options.nowMs, options);
+    return finding === null ? [] : [finding];
   });
-  return { kind: 'read', value: warnings };
+  return { kind: 'read', value: findings };
 }
 
 interface LookedUp {
@@ -80,10 +87,7 @@ async function lookUp(
   { read, member }: SegmentCheckOptions,
 ): Promise<ReadOutcome<LookedUp[]>> {
   const byId = segments.filter((one) => one.by === 'id').slice(0, mostIds);
-  const byCode = segments
-    .filter((one) => one.by === 'code')
-    .filter((one) => one.member === member)
-    .slice(0, mostCodes);
+  const byCode = segments.filter((one) => one.by === 'code').slice(0, mostCodes);
   const found: LookedUp[] = [];
   for (let from = 0; from < byId.length; from += perRead) {
     const some = byId.slice(from, from + perRead);
@@ -110,10 +114,8 @@ async function readCodes(
   const found = new Map<string, Segment>();
   const take = (segments: readonly Segment[]): void => {
     for (const segment of segments) {
-      const key = `c${member}:${segment.code?.toLowerCase()}`;
-      if (segment.code === null || !wanted.has(key)) continue;
-      // A segment that another member shares may have the same code.
-      if (!found.has(key) || segment.memberId === member) found.set(key, segment);
+      const key = keyOfCode(segment, member);
+      if (key !== null && wanted.has(key)) found.set(key, segment);
     }
   };
   const missing = (): string[] => [...wanted].flatMap(([key, code]) => (found.has(key) ? [] : [code]));
@@ -136,21 +138,28 @@ async function readCodes(
   return { kind: 'read', value: found };
 }
 
-function warningOf(
+/** The key of the blocks that name a segment by its code; its owner is this member where the service does not say. */
+function keyOfCode({ code, memberId }: Segment, member: number): string | null {
+  return code === null ? null : `c${memberId ?? member}:${code.toLowerCase()}`;
+}
+
+function findingOf(
   wanted: FixedSegment,
   listed: Segment | null,
   firstSeenMs: number,
   { member, nowMs }: SegmentCheckOptions,
-): SegmentWarning | null {
+): SegmentFinding | null {
   const named = { key: wanted.key, segment: wanted.by === 'id' ? wanted.id : wanted.code };
-  if (listed === null) return { kind: 'unknown', ...named };
-  if (listed.memberId !== null && listed.memberId !== member)
-    return { kind: 'foreign', ...named, member: listed.memberId };
+  if (listed === null) {
+    if (wanted.by === 'id') return { kind: 'notOurs', ...named };
+    // Whoever writes another member's id knows that the segment is not of this one.
+    return wanted.member === member ? { kind: 'unknown', ...named } : null;
+  }
   if (listed.state === 'inactive') return { kind: 'inactive', ...named };
   const untilMs = Math.min(firstSeenMs, changedMs(listed)) + youngForMs;
   if (wanted.adds && untilMs > nowMs) {
-    const code = listed.code === null ? [] : [`c${member}:${listed.code.toLowerCase()}`];
-    return { kind: 'young', ...named, untilMs, keys: [`i${listed.id}`, ...code] };
+    const code = keyOfCode(listed, member);
+    return { kind: 'young', ...named, untilMs, keys: [`i${listed.id}`, ...(code === null ? [] : [code])] };
   }
   if (wanted.by === 'code' && listed.code !== null && listed.code !== wanted.code)
     return { kind: 'otherCase', ...named, listed: listed.code };

@@ -284,12 +284,16 @@ function watchAtStart(flows: readonly Flow[]): Promise<void> {
   );
 }
 
-/** Everything that was logged since the flow was loaded. */
-export function logged(): string[] {
+/** Node-RED's own. */
+const levels = { warn: 30, info: 40 } as const;
+
+/** Everything that was logged since the flow was loaded, or what was logged at one level. */
+export function logged(level: keyof typeof levels | null = null): string[] {
   const spy = (helper as any).log();
-  return spy.args.map(([line]: [{ msg: unknown }]) =>
-    String((line.msg as Error | null)?.message ?? line.msg),
-  );
+  const lines: { level: number; msg: unknown }[] = spy.args.map(([line]: [never]) => line);
+  return lines
+    .filter((line) => level === null || line.level === levels[level])
+    .map(({ msg }) => String((msg as Error | null)?.message ?? msg));
 }
 
 /** A deploy of the editor: waits until the flows run again. */

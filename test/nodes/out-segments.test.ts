@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { translate } from '../editor/bundle';
 import { segmentWatches } from '../../nodes/instant-audience-out/segment-watch';
 import { segmentRemark, segmentSentence } from '../../nodes/instant-audience-out/segment-words';
-import type { SegmentWarning } from '../../src/reconcile/segment-check';
+import type { SegmentFinding, SegmentWarning } from '../../src/reconcile/segment-check';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,
@@ -40,7 +40,7 @@ describe('the segments before an out node', () => {
     builder(segments),
     ...flow.nodes(changes),
   ];
-  const warnings = (): string[] => logged().filter((line) => line.startsWith('Segment '));
+  const warnings = (): string[] => logged('warn').filter((line) => line.startsWith('Segment '));
 
   beforeEach(async () => {
     sandbox = await startSandbox();
@@ -56,7 +56,7 @@ describe('the segments before an out node', () => {
     await until(() => flow.status === 'segment 10999 is inactive', 'the status');
     assert.equal(flow.shown.at(-1)!.fill, 'yellow');
     assert.deepEqual(warnings(), [
-      'Segment 10999, which a segment builder names, is inactive: what is sent to it has no effect. Switch it on at the service, or take it out of the builder.',
+      'Segment 10999, which this flow uses, is inactive: what is sent to it has no effect. Switch it on at the service, or take it out of the flow.',
     ]);
     assert.deepEqual(
       segmentWatches
@@ -95,9 +95,9 @@ describe('the segments before an out node', () => {
   });
 
   it('are counted when there are several, and gone once the builder is mended', async () => {
-    await load(nodes(['10996', '10997', '10998']), login(), flow);
-    await until(() => flow.status === '3 segments to look at', 'the status');
-    assert.equal(warnings().length, 3);
+    await load(nodes(['10996', '10999']), login(), flow);
+    await until(() => flow.status === '2 segments to look at', 'the status');
+    assert.equal(warnings().length, 2);
     await deploy(nodes(['10001']), 'full', flow);
     await until(() => flow.status === 'ready', 'nothing to say');
   });
@@ -141,11 +141,63 @@ describe('the segments before an out node', () => {
     assert.equal(sandbox.state().length, 1, 'it was sent too early: nobody is in the segment yet');
   });
 
-  it('that cannot be looked up say nothing, and why is known', async () => {
+  it('that are not looked up stand in the status and, with the reason, in the log, until they are', async () => {
     sandbox.faults.set([{ kind: 'status', status: 403, on: 'segments' }]);
     await load(nodes(['10999']), login(), flow);
-    await until(() => segmentWatches.get('out')?.failure != null, 'a look that failed');
+    await until(() => flow.status === 'segments unchecked', 'the status');
+    assert.equal(flow.shown.at(-1)!.fill, 'yellow');
+    await until(() => sandbox.peaks().totals.gets > 1, 'a further look');
+    const failures = logged('warn').filter((line) => line.startsWith('The segments could not be looked up'));
+    assert.equal(failures.length, 1);
+    assert.match(failures[0]!, /Reason: .*403/);
+    sandbox.faults.set([]);
+    await until(() => flow.status === 'segment 10999 is inactive', 'the next look');
+    assert.equal(segmentWatches.get('out')!.failure, null);
+  });
+
+  it('of messages are looked up when they first come, also those that were made after the deploy', async () => {
+    await load(nodes([]), login(), flow);
+    await sleep(1_000);
+    assert.equal(sandbox.peaks().totals.gets, 0, 'nothing is named yet');
+    flow.give({ payload: entry(1, 60, 10001) }, { payload: entry(1, 60, 10999) });
+    await until(() => flow.status === 'segment 10999 is inactive', 'the status');
+    const { gets } = sandbox.peaks().totals;
+    for (let n = 0; n < 20; n += 1) flow.give({ payload: entry(n, 60, 10001) });
+    await until(() => flow.accepted.length === 22, 'the others');
+    await sleep(1_000);
+    assert.equal(sandbox.peaks().totals.gets, gets, 'known segments are looked up no more');
+    flow.give({ payload: entry(1, 60, 10996) });
+    await until(() => flow.status === '2 segments to look at', 'the one that is new');
+    assert.equal(warnings().length, 2);
+  });
+
+  it('of messages that are new make adds wait, the first one, too', async () => {
+    await load(nodes([], { youngSegments: 'hold' }), login(), flow);
     await until(() => flow.status === 'ready', 'ready');
+    flow.give(
+      { payload: entry(1, 60, 10996) },
+      { payload: entry(2, 60, 10001) },
+      { payload: entry(3, -1, 10996) },
+    );
+    await until(() => flow.status.includes('segment 10996 is new, adds to it wait'), 'the status');
+    await until(() => flow.accepted.length === 2, 'the others');
+    await sleep(500);
+    assert.deepEqual(
+      sandbox.state().map(({ segment }) => segment),
+      ['10001'],
+    );
+  });
+
+  it('that are not this member’s are told once, as information, and are nothing to look at', async () => {
+    await load(nodes(['10997']), login(), flow);
+    const told = (): string[] => logged('info').filter((line) => line.includes('not this member’s'));
+    await until(() => told().length > 0, 'the line');
+    flow.give({ payload: entry(1, 60, 10997) });
+    await until(() => flow.accepted.length === 1, 'the entry');
+    await sleep(1_000);
+    assert.equal(told().length, 1);
+    assert.match(told()[0]!, /^Segment 10997, .* is not this member’s: it cannot be checked/);
+    assert.equal(flow.status, 'ready');
     assert.deepEqual(warnings(), []);
   });
 });
@@ -156,20 +208,21 @@ describe('a warning about a segment', () => {
     const all: SegmentWarning[] = [
       { kind: 'unknown', ...named },
       { kind: 'inactive', ...named },
-      { kind: 'foreign', ...named, member: 9 },
       { kind: 'otherCase', ...named, segment: 'Buyers', listed: 'buyers' },
       { kind: 'young', ...named, untilMs: Date.now() + 200_000, keys: [] },
     ];
     const words = { _: translate(wordsOf('instant-audience-out')) };
     const sentences = all.map((warning) => segmentSentence(words, warning, false));
     assert.equal(new Set(sentences).size, all.length);
-    assert.match(sentences[3]!, /^Segment Buyers, .* is written buyers at the service/);
-    assert.match(sentences[4]!, /4 more minutes/);
+    assert.match(sentences[2]!, /^Segment Buyers, .* is written buyers at the service/);
+    assert.match(sentences[3]!, /4 more minutes/);
     const remarks = all.map((warning) => segmentRemark(words, [warning], false));
     assert.equal(new Set(remarks).size, all.length);
-    assert.equal(segmentRemark(words, all, false), '5 segments to look at');
+    assert.equal(segmentRemark(words, all, false), '4 segments to look at');
+    const notOurs: SegmentFinding = { kind: 'notOurs', ...named };
+    assert.match(segmentSentence(words, notOurs, false), /^Segment 12, .* cannot be checked/);
     assert.equal(segmentRemark(words, [], false), null);
-    assert.match(segmentSentence(words, all[4]!, true), /adds to it wait for 4 more minutes/);
-    assert.equal(segmentRemark(words, [all[4]!], true), 'segment 12 is new, adds to it wait');
+    assert.match(segmentSentence(words, all[3]!, true), /adds to it wait for 4 more minutes/);
+    assert.equal(segmentRemark(words, [all[3]!], true), 'segment 12 is new, adds to it wait');
   });
 });

@@ -131,16 +131,16 @@ describe('the runtime of the tab Audience', () => {
       segment: 1,
       untilMs: Date.now() + 90_000,
     } as const;
-    const foreign = { kind: 'foreign', key: 'i2', segment: 2, member: 9 } as const;
+    const inactive = { kind: 'inactive', key: 'i2', segment: 2 } as const;
     const warned = new Overview(
       list,
       () => null,
-      () => [young, foreign, young].map((warning) => ({ warning, holds: false })),
+      () => [young, inactive, young].map((warning) => ({ warning, holds: false })),
     );
     const { segments, warnAfterMs: usual } = warned.queues().find(({ origin }) => origin === sandbox.url)!;
     assert.deepEqual(segments, [
       { key: 'young', params: { segment: 1, minutes: 2 } },
-      { key: 'foreign', params: { segment: 2, member: 9 } },
+      { key: 'inactive', params: { segment: 2 } },
     ]);
     assert.equal(usual, 120_000);
     for (const [first, second] of [

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { FixedSegment } from '../../src/audience/fixed-segments';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
-import { checkSegments, youngForMs, type SegmentWarning } from '../../src/reconcile/segment-check';
+import { checkSegments, youngForMs, type SegmentFinding } from '../../src/reconcile/segment-check';
 import type { Segment } from '../../src/service/schemas';
 import type { SegmentQuery } from '../../src/service/segments';
 import { ServiceClient } from '../../src/service/client';
@@ -28,7 +28,7 @@ describe('the check of segments', () => {
     const token = await login(url);
     const outbox = new MemoryOutbox();
     await outbox.open();
-    const check = async (...wanted: FixedSegment[]): Promise<SegmentWarning[]> => {
+    const check = async (...wanted: FixedSegment[]): Promise<SegmentFinding[]> => {
       const read = (query: object) => client.segments(query, token);
       const outcome = await checkSegments(wanted, { read, outbox, member: 1, nowMs: clock.wallMs() });
       assert.ok(outcome.kind === 'read', JSON.stringify(outcome));
@@ -37,7 +37,7 @@ describe('the check of segments', () => {
     return { clock, check, outbox, peaks: () => site.peaks(), client };
   }
 
-  it('names what is unknown, inactive, of another member, written in another case, or new', async () => {
+  it('names what is inactive, not this member’s, unknown, written in another case, or new', async () => {
     const { check, clock, client } = await started();
     const now = clock.wallMs();
     const warnings = await check(
@@ -54,8 +54,7 @@ describe('the check of segments', () => {
     await client.close();
     assert.deepEqual(warnings, [
       { kind: 'inactive', key: 'i10999', segment: 10999 },
-      { kind: 'foreign', key: 'i10998', segment: 10998, member: 2 },
-      { kind: 'unknown', key: 'i10997', segment: 10997 },
+      { kind: 'notOurs', key: 'i10997', segment: 10997 },
       {
         kind: 'young',
         key: 'i10996',
