@@ -179,7 +179,7 @@ describe('the segments before an out node', () => {
       { payload: entry(2, 60, 10001) },
       { payload: entry(3, -1, 10996) },
     );
-    await until(() => flow.status.includes('segment 10996 is new, adds to it wait'), 'the status');
+    await until(() => flow.status?.includes('segment 10996 is new, adds to it wait') === true, 'the status');
     await until(() => flow.accepted.length === 2, 'the others');
     await sleep(500);
     assert.deepEqual(
