@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Node, NodeAPI, NodeConstructor, NodeDef } from 'node-red';
 import { printable } from '../../src/audience/foreign-text';
-import { shortenThrown } from '../../src/audience/issues';
+import { shortenThrown } from '../../src/audience/shorten';
 import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';
 import { letterWithout } from '../../src/delivery/shared-ends';
 import { documentedRequestLimits } from '../../src/delivery/request-limits';

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
-import { shortenThrown } from '../../src/audience/issues';
+import { shortenThrown } from '../../src/audience/shorten';
 import type { Engines } from '../../src/delivery/engines';
 import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';

@@ -2,7 +2,7 @@
 
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
 import { readEventTime } from '../../src/audience/event-time';
-import { shorten, shortenThrown } from '../../src/audience/issues';
+import { shorten, shortenThrown } from '../../src/audience/shorten';
 import { evaluateInput, Failed, settle, type CompiledInput } from '../../src/audience/typed-inputs';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import {

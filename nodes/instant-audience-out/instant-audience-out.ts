@@ -4,7 +4,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { checkEntry, maxIssues, type CheckOptions } from '../../src/audience/check';
 import type { CheckedEntry } from '../../src/audience/entry';
 import { readErasedUser } from '../../src/audience/erased-user';
-import { shorten, shortenThrown } from '../../src/audience/issues';
+import { shorten, shortenThrown } from '../../src/audience/shorten';
 import { readEntries } from '../../src/audience/read-input';
 import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../src/audience/typed-inputs';
 import { dryRun } from '../../src/delivery/dry-run';

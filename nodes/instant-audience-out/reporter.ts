@@ -1,7 +1,7 @@
 // Tells the flow what became of a message's entries: on which output, with what in `msg.audience`, or as an error.
 
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
-import { shortenThrown } from '../../src/audience/issues';
+import { shortenThrown } from '../../src/audience/shorten';
 import { entryBody } from '../../src/audience/serialise';
 import type { Recovered } from '../../src/delivery/engine';
 import type { Summary, TicketEnd } from '../../src/delivery/tickets';

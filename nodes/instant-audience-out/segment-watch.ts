@@ -4,7 +4,7 @@
 import type { NodeAPI } from 'node-red';
 import type { CheckedEntry } from '../../src/audience/entry';
 import { fixedSegments, type FixedSegment } from '../../src/audience/fixed-segments';
-import { shortenThrown } from '../../src/audience/issues';
+import { shortenThrown } from '../../src/audience/shorten';
 import { backoffMs } from '../../src/delivery/backoff';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import { SeenSegments } from '../../src/reconcile/seen-segments';

@@ -2,7 +2,7 @@
 
 import type { Node, NodeAPI } from 'node-red';
 import { boundedJson } from '../../src/audience/bounded-json';
-import { shortenThrown } from '../../src/audience/issues';
+import { shortenThrown } from '../../src/audience/shorten';
 import { Later } from '../../src/audience/typed-inputs';
 import { typedInputsOf } from '../shared/typed-input';
 

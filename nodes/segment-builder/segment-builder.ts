@@ -2,7 +2,8 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
 import { compileBuilder, type Builder, type BuildResult } from '../../src/audience/build';
 import { isObject } from '../../src/audience/check';
-import { shorten, shortenThrown, type Issue } from '../../src/audience/issues';
+import { type Issue } from '../../src/audience/issues';
+import { shorten, shortenThrown } from '../../src/audience/shorten';
 import { InOrder } from '../shared/in-order';
 import { migrate } from '../shared/migrations';
 import { typedInputsOf } from '../shared/typed-input';

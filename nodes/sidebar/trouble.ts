@@ -1,6 +1,6 @@
 // What went wrong with a queue, as the tab tells it: a code for the editor's words, and the system's own sentence.
 
-import { shortenThrown } from '../../src/audience/issues';
+import { shortenThrown } from '../../src/audience/shorten';
 import { OutboxError } from '../../src/outbox/outbox';
 
 type Code = OutboxError['code'];

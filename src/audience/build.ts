@@ -3,7 +3,8 @@ import { checkBuilderConfig, type BuilderConfig } from './builder-config';
 import { checkEntry } from './check';
 import { compilePlan, draftOf, ValueReader, type Plan } from './draft';
 import type { Entry } from './entry';
-import { shorten, type Issue } from './issues';
+import { type Issue } from './issues';
+import { shorten } from './shorten';
 import { maxEntries } from './read-input';
 import {
   evaluateInput,

@@ -1,6 +1,7 @@
 // A segment builder's saved properties, and what can be wrong with them: they come from files as well as the form.
 import { readDomain } from './identifiers';
-import { shorten, type Issue, type IssueCode } from './issues';
+import { type Issue, type IssueCode } from './issues';
+import { shorten } from './shorten';
 
 /** One row of the builder's list (design section 3). `...Type` says how the value before it is evaluated. */
 export interface SegmentRow {

@@ -8,7 +8,8 @@ import type { Block, CheckedEntry } from './entry';
 import { readEventTime } from './event-time';
 import { printable } from './foreign-text';
 import { isPlain, readDomain, readUserId, textProblem, userIdProblem } from './identifiers';
-import { shorten, shortenThrown, type Issue, type IssueCode, type Problem } from './issues';
+import { type Issue, type IssueCode, type Problem } from './issues';
+import { shorten, shortenThrown } from './shorten';
 import { userKeyOf } from './keys';
 
 /** Blocks in one entry. The engine spreads more than 100 over requests; this only bounds one entry's memory. */

@@ -4,7 +4,8 @@ import { maxBlocks, maxInt, maxWordChars } from './check';
 import type { SegBlock } from './entry';
 import { readEventTime } from './event-time';
 import { knownDomains } from './identifiers';
-import { shorten, type Issue } from './issues';
+import { type Issue } from './issues';
+import { shorten } from './shorten';
 import { Failed, failedIssue, issueOf, type Input, type Inputs } from './typed-inputs';
 
 /** Slots of the inputs by meaning. */

@@ -1,5 +1,6 @@
 // When an event happened: epoch milliseconds, an ISO 8601 text with its zone, or a Date.
-import { shorten, type Problem } from './issues';
+import { type Problem } from './issues';
+import { shorten } from './shorten';
 
 // Below (1973) a number is seconds, above (5138) it is micro- or nanoseconds; a wrong unit would expire everything.
 const earliestMs = 1e11;

@@ -1,5 +1,6 @@
 // User ids and their domains: which the service knows, and which are worth refusing before they are sent.
-import { shorten, type Problem } from './issues';
+import { type Problem } from './issues';
+import { shorten } from './shorten';
 
 /** What the service documents about one kind of device id (spec sections 3 and 6). */
 interface DeviceDomain {

@@ -1,5 +1,6 @@
 // What a message holds: one entry, an array of entries, or the service's own {rt_segment: […]}.
-import { shorten, type Issue, type IssueCode } from './issues';
+import { type Issue, type IssueCode } from './issues';
+import { shorten } from './shorten';
 
 /** In one message; each gets an outcome of its own, so that a list of holes without end would fill the memory. */
 export const maxEntries = 1_000_000;

@@ -1,7 +1,8 @@
 // Typed inputs: compiled once, evaluated together for each message or item, with their failures as issues.
 import { isUnset } from './builder-config';
 import { printable } from './foreign-text';
-import { shorten, shortenThrown, type Issue, type IssueCode } from './issues';
+import { type Issue, type IssueCode } from './issues';
+import { shorten, shortenThrown } from './shorten';
 
 /** What typed inputs are evaluated against; `item` is undefined unless the source is `items`. */
 export interface BuildContext {

@@ -2,7 +2,7 @@
 
 import { boundedJson } from '../audience/bounded-json';
 import type { CheckedEntry } from '../audience/entry';
-import { shorten } from '../audience/issues';
+import { shorten } from '../audience/shorten';
 import { entryBody } from '../audience/serialise';
 import { safeWords } from '../service/quote';
 import { Fifo } from './fifo';

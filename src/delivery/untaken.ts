@@ -1,6 +1,6 @@
 // How messages end that were not taken.
 
-import { shortenThrown } from '../audience/issues';
+import { shortenThrown } from '../audience/shorten';
 import { OutboxError } from '../outbox/outbox';
 import type { QueueCaps } from './intake';
 import type { TicketEnd } from './tickets';

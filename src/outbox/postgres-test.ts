@@ -1,6 +1,6 @@
 // Whether a database can hold a shared queue, tried for somebody who fills in a form. Nothing in it is changed.
 
-import { shortenThrown } from '../audience/issues';
+import { shortenThrown } from '../audience/shorten';
 import { OutboxError } from './outbox';
 import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
 import { troubleOf, type Trouble } from './postgres-errors';

@@ -1,6 +1,6 @@
 // Reads the usage statistics of a range, keeps what they say, and compares them with what was sent.
 
-import { shortenThrown } from '../audience/issues';
+import { shortenThrown } from '../audience/shorten';
 import { hourMs, hourOf, keptHours, type HourRing } from '../outbox/hour-ring';
 import type { SentHour, SentLedger } from '../delivery/sent-counts';
 import type { ReadFailure, ReadOutcome } from '../service/outcome';
