@@ -1,12 +1,15 @@
 // The out node in the editor: its defaults, its validators, its label, and a form in words.
 import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/editor/accessible';
-import { keepSelectable } from '../shared/editor/choices';
-import { migrateOnLoad } from '../shared/editor/on-load';
+import { keepBox, keepSelectable, keepVariable } from '../shared/editor/choices';
+import { fieldValue } from '../shared/editor/fields';
+import { completeOnLoad } from '../shared/editor/on-load';
 import { awaitFirstAccount, offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import { accountOf, validAccount, type SavedAccount } from '../shared/editor/valid-account';
-import type { EditorNode, EditorRed } from '../types/red-editor';
+import { problemsInForm, problemText, readSaved, variableIn } from '../shared/saved';
+import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
+import { outSchema } from './schema';
 
 declare const RED: EditorRed;
 
@@ -18,36 +21,23 @@ interface OutProperties {
   completeOn: string;
   youngSegments: string;
   lateAdds: string;
-  allowUnknownFields: boolean;
-  dryRun: boolean;
+  allowUnknownFields: boolean | string;
+  dryRun: boolean | string;
 }
 
 type OutNode = EditorNode<OutProperties>;
 
-function validInput(this: OutNode, value: unknown, _options: unknown): true | string {
-  if (value === undefined) {
-    return true;
-  }
-  if (typeof value !== 'string' || value.trim() === '') {
-    return this._('invalid.input_missing');
-  }
-  return RED.utils.validatePropertyExpression(value) ? true : this._('invalid.input_invalid');
-}
-
-function validCompleteOn(this: OutNode, value: unknown, _options: unknown): true | string {
-  return value === undefined || value === 'accepted' || value === 'queued'
-    ? true
-    : this._('invalid.completeOn_unknown');
-}
-
-function validYoungSegments(this: OutNode, value: unknown, _options: unknown): true | string {
-  const known = value === undefined || (typeof value === 'string' && Object.hasOwn(youngHints, value));
-  return known ? true : this._('invalid.youngSegments_unknown');
-}
-
-function validLateAdds(this: OutNode, value: unknown, _options: unknown): true | string {
-  const known = value === undefined || (typeof value === 'string' && Object.hasOwn(lateHints, value));
-  return known ? true : this._('invalid.lateAdds_unknown');
+/** A validator of Node-RED 3 and later: two parameters, and a sentence for what is wrong. */
+function valid(property: keyof OutProperties) {
+  return function (this: OutNode, value: unknown, _options: unknown): Verdict {
+    const wrong = problemsInForm(outSchema, { [property]: value });
+    if (wrong.length > 0) return wrong.map((problem) => problemText(this, 'invalid', problem));
+    const isPath =
+      property !== 'input' || this.inputType !== 'msg' || value === undefined || variableIn(value) !== null;
+    return isPath || RED.utils.validatePropertyExpression(value as string)
+      ? true
+      : this._('invalid.input_invalid');
+  };
 }
 
 const youngHints: Record<string, string> = {
@@ -68,13 +58,18 @@ function completeOnHint(chosen: unknown, account: SavedAccount | null): string {
   return chosen === 'accepted' ? 'completeOn.acceptedHint' : 'completeOn.otherHint';
 }
 
+const checked = ['input', 'completeOn', 'youngSegments', 'lateAdds', 'allowUnknownFields', 'dryRun'] as const;
+
 function prepareForm(node: OutNode): void {
   const input = $('#node-input-input');
   const account = $('#node-input-account');
   useStyle();
-  keepSelectable($('#node-input-completeOn'), node.completeOn, (text) => text);
-  keepSelectable($('#node-input-youngSegments'), node.youngSegments, (text) => text);
-  keepSelectable($('#node-input-lateAdds'), node.lateAdds, (text) => text);
+  keepSelectable($('#node-input-completeOn'), node.completeOn);
+  keepSelectable($('#node-input-youngSegments'), node.youngSegments);
+  keepSelectable($('#node-input-lateAdds'), node.lateAdds);
+  keepBox($('#node-input-allowUnknownFields'), node.allowUnknownFields);
+  keepBox($('#node-input-dryRun'), node.dryRun);
+  keepVariable(account, node.account);
   input.typedInput({ default: 'msg', types: ['msg'], typeField: '#node-input-inputType' });
   const label = node._('label.input');
   completeTypedInput(input, label, node._('label.typeOf', { field: label }));
@@ -84,7 +79,10 @@ function prepareForm(node: OutNode): void {
   showHints(node, account);
   showProblems($('.instant-audience-out'), [
     { name: 'account', field: account, verdict: () => validAccount.call(node, account.val(), {}) },
-    { name: 'input', field: input, verdict: () => validInput.call(node, input.val(), {}) },
+    ...checked.map((name) => {
+      const field = $(`#node-input-${name}`);
+      return { name, field, verdict: () => valid(name).call(node, fieldValue(field), {}) };
+    }),
   ]);
 }
 
@@ -110,6 +108,11 @@ function showHintOf(node: OutNode, property: string, hints: Record<string, strin
   show();
 }
 
+function isDryRun({ dryRun }: OutNode): boolean {
+  const reading = readSaved(outSchema, { dryRun });
+  return reading.ok && reading.settings.dryRun;
+}
+
 RED.nodes.registerType<OutProperties>('xandr-instant-audience-out', {
   category: 'xandr audience',
   color: '#8FC1B5',
@@ -121,13 +124,13 @@ RED.nodes.registerType<OutProperties>('xandr-instant-audience-out', {
   defaults: {
     name: { value: '' },
     account: { value: '', type: 'xandr-account', validate: validAccount },
-    input: { value: 'payload', validate: validInput },
-    inputType: { value: 'msg' },
-    completeOn: { value: 'accepted', validate: validCompleteOn },
-    youngSegments: { value: 'warn', validate: validYoungSegments },
-    lateAdds: { value: 'shorten', validate: validLateAdds },
-    allowUnknownFields: { value: false },
-    dryRun: { value: false },
+    input: { value: 'payload', validate: valid('input') },
+    inputType: { value: 'msg', validate: valid('inputType') },
+    completeOn: { value: 'accepted', validate: valid('completeOn') },
+    youngSegments: { value: 'warn', validate: valid('youngSegments') },
+    lateAdds: { value: 'shorten', validate: valid('lateAdds') },
+    allowUnknownFields: { value: false, validate: valid('allowUnknownFields') },
+    dryRun: { value: false, validate: valid('dryRun') },
   },
   outputLabels: function (index) {
     return this._(index === 0 ? 'outputs.accepted' : 'outputs.rejected');
@@ -139,7 +142,8 @@ RED.nodes.registerType<OutProperties>('xandr-instant-audience-out', {
         ? this._('name.plain')
         : this._('name.to', { account: RED.utils.getNodeLabel(account, this.account) });
     const label = this.name || to;
-    return this.dryRun ? this._('name.dryRun', { label }) : label;
+    if (variableIn(this.dryRun) !== null) return this._('name.dryRunBy', { label, variable: this.dryRun });
+    return isDryRun(this) ? this._('name.dryRun', { label }) : label;
   },
   labelStyle: function () {
     return this.name ? 'node_label_italic' : '';
@@ -152,5 +156,5 @@ RED.nodes.registerType<OutProperties>('xandr-instant-audience-out', {
   },
 });
 
-migrateOnLoad('xandr-instant-audience-out');
+completeOnLoad('xandr-instant-audience-out');
 awaitFirstAccount();

@@ -16,11 +16,12 @@ import { isWarning, type SegmentFinding } from '../../src/reconcile/segment-chec
 import type { AccountNode } from '../account/account-api';
 import type { Problem } from '../account/checks';
 import { InOrder } from '../shared/in-order';
-import { migrate } from '../shared/migrations';
+import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
-import { issueText, rejection, textOr, type Rejection } from '../shared/words';
+import { issueText, joinSentences, rejection, textOr, type Rejection } from '../shared/words';
 import { whenFlowsStarted } from './flow-start';
 import { Reporter, type Delivery, type Message } from './reporter';
+import { outSchema, type OutSettings } from './schema';
 import { SegmentWatch } from './segment-watch';
 import { segmentRemark, segmentSentence } from './segment-words';
 import { StatusLine } from './status-line';
@@ -34,33 +35,24 @@ const mostTold = 2_000;
 type Send = Delivery['send'];
 type Done = Delivery['done'];
 
-/** Saved properties; those from a file may be missing or of another type. */
-interface OutDef extends NodeDef {
-  account?: unknown;
-  input?: unknown;
-  inputType?: unknown;
-  completeOn?: unknown;
-  youngSegments?: unknown;
-  lateAdds?: unknown;
-  allowUnknownFields?: unknown;
-  dryRun?: unknown;
-}
-
 export = (RED: NodeAPI): void => {
-  function Out(this: Node, config: OutDef): void {
+  function Out(this: Node, config: NodeDef & Saved): void {
     RED.nodes.createNode(this, config);
-    new OutNode(RED, this, migrate('xandr-instant-audience-out', config)).start();
+    new OutNode(RED, this, readSaved(outSchema, config)).start();
   }
 
   RED.nodes.registerType('xandr-instant-audience-out', Out);
 };
 
+/** Of a node that cannot be used. */
+const defaultSettings = (readSaved(outSchema, {}) as { settings: OutSettings }).settings;
+
 class OutNode {
+  private readonly settings: OutSettings;
   private readonly account: AccountNode | null;
   private readonly read: CompiledInput | Error;
   /** What the entries are read from, as a flow author writes it. */
   private readonly path: string;
-  private readonly dryRun: boolean;
   private readonly requestLimits: RequestLimits;
   private readonly checkOptions: CheckOptions;
   private readonly inOrder = new InOrder();
@@ -85,33 +77,34 @@ class OutNode {
   constructor(
     private readonly RED: NodeAPI,
     private readonly node: Node,
-    private readonly config: OutDef,
+    private readonly reading: Reading<OutSettings>,
   ) {
-    const { input, inputType, account } = config;
-    const property = typeof input === 'string' ? input : 'payload';
-    const type = typeof inputType === 'string' ? inputType : 'msg';
-    this.path = `${type}.${property}`;
-    this.read = this.compileInput(property, type);
-    this.dryRun = isTicked(config.dryRun);
+    this.settings = reading.ok ? reading.settings : defaultSettings;
+    const { input, inputType, account, allowUnknownFields, lateAdds, dryRun } = this.settings;
+    this.path = `${inputType}.${input}`;
+    this.read = this.compileInput(input, inputType);
     this.account = this.findAccount(account);
     this.requestLimits = this.account?.requestLimits ?? documentedRequestLimits;
-    this.checkOptions = {
-      allowUnknownFields: isTicked(config.allowUnknownFields),
-      ages: config.lateAdds !== 'asIs',
-    };
+    this.checkOptions = { allowUnknownFields, ages: lateAdds !== 'asIs' };
     this.source = { node: node.id, account: this.account?.id ?? '' };
-    this.status = new StatusLine(RED, node, this.dryRun, () => this.segmentRemark());
+    this.status = new StatusLine(RED, node, dryRun, () => this.segmentRemark());
     this.reporter = new Reporter(RED, node, this.account?.accountName ?? '', this.status);
   }
 
   start(): void {
-    const { node, account, read } = this;
+    const { node, account, read, reading } = this;
     node.on('input', (message, send, done) => this.input(message, send, this.onceOnly(done)));
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
-    if (read instanceof Error) {
+    if (!reading.ok) {
+      const sentences = reading.problems.map((problem) => problemText(this.RED, 'invalid', problem));
+      this.fail(
+        { key: 'error.misconfigured', params: { reasons: joinSentences(sentences) } },
+        'misconfigured',
+      );
+    } else if (read instanceof Error) {
       this.fail({ key: 'error.input_invalid', params: { reason: shortenThrown(read) } }, 'input_invalid');
     } else if (account === null) {
-      const key = this.config.account ? 'account_disabled_or_missing' : 'no_account';
+      const key = this.settings.account !== '' ? 'account_disabled_or_missing' : 'no_account';
       this.fail({ key: `error.${key}` }, key);
     } else {
       this.status.connecting();
@@ -135,8 +128,8 @@ class OutNode {
     if (entries.length > 0) this.reporter.recovered(entries);
   }
 
-  private findAccount(id: unknown): AccountNode | null {
-    if (typeof id !== 'string' || id === '') return null;
+  private findAccount(id: string): AccountNode | null {
+    if (id === '') return null;
     const found = this.RED.nodes.getNode(id) as AccountNode | null | undefined;
     return typeof found?.join === 'function' ? found : null;
   }
@@ -176,10 +169,10 @@ class OutNode {
   }
 
   private watchSegments(engine: MemberQueue, account: AccountNode): void {
-    const holds = this.config.youngSegments === 'hold';
+    const holds = this.settings.youngSegments === 'hold';
     // What an earlier version of this node asked for is over.
     if (!holds) engine.holdSegments(this.node.id, new Map());
-    if (this.config.youngSegments === 'ignore') return;
+    if (this.settings.youngSegments === 'ignore') return;
     const { RED, node } = this;
     const out = (node as { _alias?: string })._alias ?? node.id;
     this.watch = new SegmentWatch({
@@ -214,7 +207,7 @@ class OutNode {
 
   private segmentRemark(): string | null {
     if (this.watch !== null && this.watch.failure !== null) return this.RED._('status.segments_failed');
-    const holds = this.config.youngSegments === 'hold';
+    const holds = this.settings.youngSegments === 'hold';
     return segmentRemark(this.RED, this.watch?.warnings(Date.now()) ?? [], holds);
   }
 
@@ -350,7 +343,7 @@ class OutNode {
     const delivery: Delivery = { message, send, done, entries, rejected };
     this.watch?.saw(valid);
     if (valid.length === 0) this.reporter.finish(delivery, null, []);
-    else if (this.dryRun) this.showDryRun(delivery, valid);
+    else if (this.settings.dryRun) this.showDryRun(delivery, valid);
     else this.submit(engine, delivery, valid, rejected.length === 0 ? null : indexes);
   }
 
@@ -368,15 +361,10 @@ class OutNode {
       source: this.source,
       entries,
       indexes,
-      completeOn: this.config.completeOn === 'queued' ? 'queued' : 'accepted',
+      completeOn: this.settings.completeOn,
       onEnd: (end) => this.guarded(delivery.done, () => this.reporter.ended(delivery, end, engine.durable)),
     });
   }
-}
-
-/** As a variable of the environment it is text. */
-function isTicked(flag: unknown): boolean {
-  return flag === true || flag === 'true';
 }
 
 async function boxed(later: Later): Promise<{ value: unknown }> {

@@ -64,6 +64,8 @@ export type EditorRed = Omit<EditorRED, 'nodes' | 'editor' | 'tabs' | 'utils' | 
       type: string,
       definition: EditorDefinition<Props, Credentials>,
     ): void;
+    /** What a type was registered with. */
+    getType(type: string): { readonly defaults: Readonly<Record<string, { readonly value: unknown }>> };
     /** A node of the workspace with its saved properties. */
     node(id: string): Readonly<Record<string, unknown>> | undefined;
     /** Every configuration node of the workspace. */

@@ -97,6 +97,7 @@ export function load(node: string, configNodes: Record<string, object> = {}) {
     },
     nodes: {
       registerType: (type: string, definition: Definition) => registered.push({ type, definition }),
+      getType: () => registered[0]?.definition,
       node: (id: string) => configNodes[id],
       eachConfig: (see: (config: object) => void) => Object.values(configNodes).forEach(see),
     },

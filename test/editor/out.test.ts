@@ -54,21 +54,35 @@ describe('the out node in the editor', () => {
 
   it('knows only two ways for a message to be done', () => {
     const answer = (completeOn: unknown) => errorsOf({ account: 'good', completeOn }).join();
-    assert.match(answer('delivered'), /^A message is done: choose/);
+    assert.match(
+      answer('delivered'),
+      /^A message is done: "delivered" is not known; choose one of accepted, queued/,
+    );
     assert.equal(answer('queued'), '');
     assert.equal(answer(undefined), '');
   });
 
   it('knows three things to do about new segments', () => {
     const answer = (youngSegments: unknown) => errorsOf({ account: 'good', youngSegments }).join();
-    assert.match(answer('later'), /^New segments: choose/);
+    assert.match(answer('later'), /^New segments: "later" is not known/);
     for (const known of ['ignore', 'warn', 'hold', undefined]) assert.equal(answer(known), '');
   });
 
   it('knows two things to do about late adds', () => {
     const answer = (lateAdds: unknown) => errorsOf({ account: 'good', lateAdds }).join();
-    assert.match(answer('drop'), /^Late adds: choose/);
+    assert.match(answer('drop'), /^Late adds: "drop" is not known/);
     for (const known of ['shorten', 'asIs', undefined]) assert.equal(answer(known), '');
+  });
+
+  it('knows yes and no, and nothing in between, and leaves variables to the runtime', () => {
+    const answer = (dryRun: unknown) => errorsOf({ account: 'good', dryRun }).join();
+    for (const clear of [true, false, 'true', 'FALSE', '${DRY}', '$(DRY)', undefined])
+      assert.equal(answer(clear), '');
+    assert.equal(answer('ture'), 'Dry run: "ture" is neither yes nor no; write true or false.');
+    assert.match(
+      errorsOf({ account: '${ACC}', allowUnknownFields: '' }).join(),
+      /^Unknown fields: "" is neither/,
+    );
   });
 
   it('says on the canvas where it sends, and that a dry run sends nothing', () => {
@@ -78,6 +92,10 @@ describe('the out node in the editor', () => {
     assert.equal(label({ account: 'good', name: 'viewers' }), 'viewers');
     assert.equal(label({ account: 'good', name: 'viewers', dryRun: true }), 'viewers (dry run)');
     assert.equal(label({ account: 'good', dryRun: true }), 'audience → EU seat (dry run)');
+    assert.equal(label({ name: 'viewers', dryRun: 'true' }), 'viewers (dry run)');
+    assert.equal(label({ name: 'viewers', dryRun: 'false' }), 'viewers');
+    assert.equal(label({ name: 'viewers', dryRun: '${DRY}' }), 'viewers (dry run if ${DRY})');
+    assert.equal(label({ name: 'viewers', dryRun: 'ture' }), 'viewers');
   });
 
   it('names its two outputs', () => {

@@ -1,13 +1,31 @@
-// Lists to choose from, and values that they do not offer.
+// Fields that hold `${NAME}`, or another value that they do not offer: it shows, and opening the form keeps it.
+import { variableIn } from '../saved';
 
-/** A value that the list does not offer, such as `${ENV}` from a file, must survive opening the form. */
-export function keepSelectable(list: JQuery, saved: unknown, label: (text: string) => string): void {
+/** A list offers the saved value too, and has it chosen. */
+export function keepSelectable(list: JQuery, saved: unknown): void {
   const text = typeof saved === 'string' || typeof saved === 'number' ? String(saved) : '';
   const known = list
     .find('option')
     .toArray()
     .some((option) => option.value === text);
-  if (text !== '' && !known) {
-    list.append($('<option>').val(text).text(label(text))).val(text);
-  }
+  if (text !== '' && !known) list.append($('<option>').val(text).text(text)).val(text);
+}
+
+/**
+ * The list of accounts or of other configuration nodes: a variable names one. The editor fills the list before the
+ * form is prepared, and chooses none for what it does not know.
+ */
+export function keepVariable(list: JQuery, saved: unknown): void {
+  if (variableIn(saved) !== null) keepSelectable(list, saved);
+}
+
+/** A box can be ticked or not; a text takes a list of true, false and itself in its place. */
+export function keepBox(box: JQuery, saved: unknown): void {
+  if (typeof saved !== 'string' && typeof saved !== 'number') return;
+  const list = $('<select>');
+  for (const { name, value } of box.get(0)!.attributes) if (name !== 'type') list.attr(name, value);
+  list.append(['true', 'false'].map((text) => $('<option>').val(text).text(text)));
+  box.replaceWith(list);
+  keepSelectable(list, typeof saved === 'string' ? saved.trim() : saved);
+  list.val(String(saved).trim());
 }

@@ -1,22 +1,25 @@
-// Brings nodes that an earlier version saved up to date as the editor loads, imports or pastes them.
+// Nodes from a flow file may lack properties; the editor shows and saves them whole.
 import type { EditorRed } from '../../types/red-editor';
-import { migrate, type Saved } from '../migrations';
+import { migrate } from '../migrations';
 
 declare const RED: EditorRed;
 
 /**
- * For each node of the type, before the editor validates it. Nothing counts as changed: the node does what it did,
- * and the next deploy saves it in full.
+ * Gives each node of the type, as it is loaded, imported or pasted, the defaults of what it lacks, before the editor
+ * validates it. Nothing counts as changed: the runtime reads it the same way.
  */
-export function migrateOnLoad(type: string): void {
+export function completeOnLoad(type: string): void {
   // Absent where the script is only read for its definition, as palette search does.
-  RED.events?.on('nodes:add', (node: Saved) => {
+  RED.events?.on('nodes:add', (node: Record<string, unknown>) => {
     if (node.type !== type) return;
-    const migrated = migrate(type, node);
-    for (const property of Object.keys(migrated)) {
-      if (migrated[property] !== node[property]) {
-        (node as Record<string, unknown>)[property] = migrated[property];
-      }
+    for (const [property, { value }] of Object.entries(RED.nodes.getType(type).defaults)) {
+      if (node[property] === undefined) node[property] = JSON.parse(JSON.stringify(value)) as unknown;
     }
+  });
+}
+
+export function migrateOnLoad(type: string): void {
+  RED.events?.on('nodes:add', (node: Record<string, unknown>) => {
+    if (node.type === type) Object.assign(node, migrate(type, node));
   });
 }

@@ -1,5 +1,6 @@
 // Whether the account that a node names can be used, as far as the editor knows.
 import type { EditorNode, EditorRed } from '../../types/red-editor';
+import { variableIn } from '../saved';
 
 declare const RED: EditorRed;
 
@@ -14,6 +15,10 @@ export function accountOf(id: unknown): SavedAccount | null {
 export function validAccount(this: EditorNode<object>, value: unknown, _options: unknown): true | string {
   if (value === undefined || value === '' || value === '_ADD_') {
     return this._('invalid.account_missing');
+  }
+  // Only the runtime knows which one it names.
+  if (variableIn(value) !== null) {
+    return true;
   }
   const account = accountOf(value);
   if (account === null) {
