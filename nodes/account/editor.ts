@@ -365,9 +365,9 @@ function prepareForm(account: Account): void {
   const form = $('.instant-audience-account');
   useStyle();
   makeTabs(account);
-  keepSelectable(field('environment'), account.environment, (text) => text);
-  keepSelectable(field('authMethod'), account.authMethod, (text) => text);
-  keepSelectable(field('queue'), account.queue, (text) => text);
+  keepSelectable(field('environment'), account.environment);
+  keepSelectable(field('authMethod'), account.authMethod);
+  keepSelectable(field('queue'), account.queue);
   field('environment')
     .add(field('authMethod'))
     .add(field('queue'))

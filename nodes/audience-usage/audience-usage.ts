@@ -5,13 +5,7 @@ import { readEventTime } from '../../src/audience/event-time';
 import { shorten, shortenThrown } from '../../src/audience/shorten';
 import { evaluateInput, Failed, settle, type CompiledInput } from '../../src/audience/typed-inputs';
 import type { MemberQueue } from '../../src/delivery/member-queue';
-import {
-  checkRange,
-  isNamedRange,
-  rangeOfFullHours,
-  rangeUntilNow,
-  type Range,
-} from '../../src/reconcile/ranges';
+import { checkRange, rangeOfFullHours, rangeUntilNow, type Range } from '../../src/reconcile/ranges';
 import { usageRingName } from '../../src/reconcile/usage-history';
 import { runUsage, type UsageRun } from '../../src/reconcile/usage-run';
 import type { ReadFailure } from '../../src/service/outcome';
@@ -19,28 +13,17 @@ import { readWithToken } from '../../src/service/read-with-token';
 import type { AccountNode } from '../account/account-api';
 import type { Problem } from '../account/checks';
 import { CalmStatus, type Shown } from '../shared/calm-status';
-import { migrate } from '../shared/migrations';
+import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
-import { textOr } from '../shared/words';
+import { joinSentences, textOr } from '../shared/words';
 import { figureIn, told } from './finding-words';
 import { reportOf } from './report-message';
 import { everyHour, reporter, systemHourlyClock } from './schedule';
+import { usageSchema, type UsageSettings } from './schema';
 
 type Message = NodeMessageInFlow & Record<string, unknown>;
 type Send = (messages: (NodeMessage | NodeMessage[] | null)[]) => void;
 type Done = (error?: Error) => void;
-
-/** Saved properties; those from a file may be missing or of another type. */
-interface UsageDef extends NodeDef {
-  account?: unknown;
-  schedule?: unknown;
-  range?: unknown;
-  from?: unknown;
-  fromType?: unknown;
-  to?: unknown;
-  toType?: unknown;
-  detail?: unknown;
-}
 
 /** What keeps a report from being made; its words are below `error`. */
 class NoReport extends Error {}
@@ -56,15 +39,19 @@ const looks = {
 } as const satisfies Record<string, Omit<Shown, 'text'>>;
 
 export = (RED: NodeAPI): void => {
-  function Usage(this: Node, config: UsageDef): void {
+  function Usage(this: Node, config: NodeDef & Saved): void {
     RED.nodes.createNode(this, config);
-    new UsageNode(RED, this, migrate('xandr-audience-usage', config)).start();
+    new UsageNode(RED, this, readSaved(usageSchema(config), config)).start();
   }
 
   RED.nodes.registerType('xandr-audience-usage', Usage);
 };
 
+/** Of a node that cannot be used. */
+const defaultSettings = (readSaved(usageSchema({}), {}) as { settings: UsageSettings }).settings;
+
 class UsageNode {
+  private readonly settings: UsageSettings;
   private readonly account: AccountNode | null;
   private readonly status: CalmStatus;
   private engine: MemberQueue | null = null;
@@ -83,18 +70,24 @@ class UsageNode {
   constructor(
     private readonly RED: NodeAPI,
     private readonly node: Node,
-    private readonly config: UsageDef,
+    private readonly reading: Reading<UsageSettings>,
   ) {
-    this.account = this.findAccount(config.account);
+    this.settings = reading.ok ? reading.settings : defaultSettings;
+    this.account = this.findAccount(this.settings.account);
     this.status = new CalmStatus(node);
   }
 
   start(): void {
-    const { node, account, config } = this;
+    const { node, account, reading, settings } = this;
     node.on('input', (message, send, done) => this.input(message, send, done));
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
+    if (!reading.ok) {
+      const sentences = reading.problems.map((problem) => problemText(this.RED, 'invalid', problem));
+      this.fail('misconfigured', { reasons: joinSentences(sentences) });
+      return;
+    }
     if (account === null) {
-      this.fail(config.account ? 'account_disabled_or_missing' : 'no_account');
+      this.fail(settings.account !== '' ? 'account_disabled_or_missing' : 'no_account');
       return;
     }
     this.show('waiting', 'connecting');
@@ -103,12 +96,12 @@ class UsageNode {
       // It hands nothing in, so nothing of it can end.
       recovered: () => undefined,
     });
-    if (config.schedule === 'hourly')
+    if (settings.schedule === 'hourly')
       this.endSchedule = everyHour(() => this.byItself(), systemHourlyClock, Math.random);
   }
 
-  private findAccount(id: unknown): AccountNode | null {
-    if (typeof id !== 'string' || id === '') return null;
+  private findAccount(id: string): AccountNode | null {
+    if (id === '') return null;
     const found = this.RED.nodes.getNode(id) as AccountNode | null | undefined;
     return typeof found?.join === 'function' ? found : null;
   }
@@ -224,7 +217,7 @@ class UsageNode {
         sent: engine.sent,
         ring: engine.hourRing(usageRingName),
       },
-      { memberId: member, ...range, nowMs: Date.now(), aggregate: this.config.detail === 'aggregated' },
+      { memberId: member, ...range, nowMs: Date.now(), aggregate: this.settings.detail === 'aggregated' },
     );
     if (outcome.kind !== 'read') throw this.refused(outcome);
     return { run: outcome.value, queued: engine.counters.waiting, member };
@@ -252,22 +245,21 @@ class UsageNode {
   // ── Ranges ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   private rangeFor(message: Message): Promise<Range> | Range {
-    const { range = 'hour' } = this.config;
-    return isNamedRange(range) ? rangeUntilNow(range, Date.now()) : this.customRange(message);
+    const { range } = this.settings;
+    return range !== 'custom' ? rangeUntilNow(range, Date.now()) : this.customRange(message);
   }
 
   private rangeByItself(): Promise<Range> | Range {
-    const { range = 'hour' } = this.config;
-    if (isNamedRange(range)) return rangeOfFullHours(range, Date.now(), this.doneMs);
+    const { range } = this.settings;
+    if (range !== 'custom') return rangeOfFullHours(range, Date.now(), this.doneMs);
     return this.customRange({} as Message);
   }
 
   private async customRange(message: Message): Promise<Range> {
-    const { range, from, fromType, to, toType } = this.config;
-    if (range !== 'custom') throw new NoReport(this.RED._('error.range_unknown', { range: shorten(range) }));
+    const { from, fromType, to, toType } = this.settings;
     const fromMs = await this.time('from', from, fromType, message);
     if (fromMs === null) throw new NoReport(this.RED._('error.from_missing'));
-    const toMs = to === '' || to === undefined ? null : await this.time('to', to, toType, message);
+    const toMs = to === '' ? null : await this.time('to', to, toType, message);
     const checked = checkRange(fromMs, toMs ?? Date.now(), Date.now());
     if (typeof checked === 'string') throw new NoReport(this.RED._(`error.${checked}`));
     return checked;
@@ -276,15 +268,15 @@ class UsageNode {
   /** Epoch ms; null when there is no value. */
   private async time(
     path: 'from' | 'to',
-    value: unknown,
-    type: unknown,
+    value: string,
+    type: string,
     message: Message,
   ): Promise<number | null> {
     const field = this.RED._(`label.${path}`);
     const wrong = (reason: string): NoReport => new NoReport(this.RED._('error.time', { field, reason }));
     let get: CompiledInput;
     try {
-      get = typedInputsOf(this.RED, this.node)(String(value), typeof type === 'string' ? type : 'msg');
+      get = typedInputsOf(this.RED, this.node)(value, type);
     } catch (error) {
       throw wrong(shortenThrown(error));
     }

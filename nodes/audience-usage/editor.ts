@@ -1,13 +1,16 @@
 // The usage node in the editor: its defaults, its validators, its label, and a form in words.
 import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/editor/accessible';
-import { keepSelectable } from '../shared/editor/choices';
-import { migrateOnLoad } from '../shared/editor/on-load';
+import { keepSelectable, keepVariable } from '../shared/editor/choices';
+import { currentValues, fieldValue } from '../shared/editor/fields';
+import { completeOnLoad } from '../shared/editor/on-load';
 import { offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
-import { formClosed, formOpened, isFormOpen } from '../shared/editor/open-form';
+import { formClosed, formOpened } from '../shared/editor/open-form';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import { accountOf, validAccount } from '../shared/editor/valid-account';
-import type { EditorNode, EditorRed } from '../types/red-editor';
+import { problemsInForm, problemText, variableIn } from '../shared/saved';
+import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
+import { usageSchema } from './schema';
 
 declare const RED: EditorRed;
 
@@ -26,65 +29,24 @@ interface UsageProperties {
 type UsageNode = EditorNode<UsageProperties>;
 type Choice = 'schedule' | 'range' | 'detail';
 
-const choices: Record<Choice, readonly string[]> = {
-  schedule: ['message', 'hourly'],
-  range: ['hour', 'day', 'twoWeeks', 'custom'],
-  detail: ['hourly', 'aggregated'],
-};
-/** Node-RED puts the variable's value in place before the runtime sees it. */
-const environment = /^\$(\{[^}]+\}|\([^)]+\))$/;
+const properties = ['schedule', 'range', 'from', 'fromType', 'to', 'toType', 'detail'] as const;
 
-function isFromEnvironment(value: unknown): boolean {
-  return typeof value === 'string' && environment.test(value);
-}
-
-function validChoice(node: UsageNode, choice: Choice, value: unknown): true | string {
-  const fits = value === undefined || isFromEnvironment(value) || choices[choice].includes(value as string);
-  return fits ? true : node._(unknownChoice[choice]);
-}
-
-const unknownChoice: Record<Choice, string> = {
-  schedule: 'invalid.schedule_unknown',
-  range: 'invalid.range_unknown',
-  detail: 'invalid.detail_unknown',
-};
-
-function validSchedule(this: UsageNode, value: unknown, _options: unknown): true | string {
-  return validChoice(this, 'schedule', value);
-}
-
-function validRange(this: UsageNode, value: unknown, _options: unknown): true | string {
-  return validChoice(this, 'range', value);
-}
-
-function validDetail(this: UsageNode, value: unknown, _options: unknown): true | string {
-  return validChoice(this, 'detail', value);
-}
-
-/** The property as it stands in the open form, else as saved. */
-function current(node: UsageNode, property: keyof UsageProperties): unknown {
-  return isFormOpen(node) ? $(`#node-input-${property}`).val() : node[property];
-}
-
-function validTime(node: UsageNode, which: 'from' | 'to', value: unknown): true | string {
-  if (current(node, 'range') !== 'custom' || isFromEnvironment(value)) return true;
-  const field = node._(which === 'from' ? 'label.from' : 'label.to');
-  if (value === undefined || value === '') return which === 'to' ? true : node._('invalid.from_missing');
-  const saved = current(node, which === 'from' ? 'fromType' : 'toType');
-  const type = typeof saved === 'string' ? saved : 'msg';
-  if (type === 'msg' && current(node, 'schedule') === 'hourly')
-    return node._('invalid.time_of_message', { field });
-  return RED.utils.validateTypedProperty(value, type, {}) === true
-    ? true
-    : node._('invalid.time_invalid', { field });
-}
-
-function validFrom(this: UsageNode, value: unknown, _options: unknown): true | string {
-  return validTime(this, 'from', value);
-}
-
-function validTo(this: UsageNode, value: unknown, _options: unknown): true | string {
-  return validTime(this, 'to', value);
+/** A validator of Node-RED 3 and later: two parameters, and a sentence for what is wrong. */
+function valid(property: keyof UsageProperties) {
+  return function (this: UsageNode, value: unknown, _options: unknown): Verdict {
+    const values = { ...currentValues(this, properties), [property]: value };
+    const wrong = problemsInForm(usageSchema(values), values).filter(({ path }) => path === property);
+    if (wrong.length > 0) return wrong.map((problem) => problemText(this, 'invalid', problem));
+    const isTime = (property === 'from' || property === 'to') && values.range === 'custom';
+    if (!isTime || value === '' || value === undefined || variableIn(value) !== null) return true;
+    const fits =
+      RED.utils.validateTypedProperty(
+        value,
+        (values[`${property}Type`] as string | undefined) ?? 'msg',
+        {},
+      ) === true;
+    return fits ? true : this._('invalid.time_invalid', { field: this._(`label.${property}`) });
+  };
 }
 
 // ── The form ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -103,10 +65,11 @@ const hints: Record<Choice, Record<string, string>> = {
 function prepareForm(node: UsageNode): void {
   useStyle();
   formOpened(node);
-  for (const choice of Object.keys(choices) as Choice[]) prepareChoice(node, choice);
+  for (const choice of ['schedule', 'range', 'detail'] as const) prepareChoice(node, choice);
   prepareTime(node, 'from', 'label.from');
   prepareTime(node, 'to', 'label.to');
   const account = $('#node-input-account');
+  keepVariable(account, node.account);
   reachConfigButtons(account, 'xandr-account');
   keepNames($('.instant-audience-usage'));
   offerOnlyAccount(account);
@@ -116,16 +79,16 @@ function prepareForm(node: UsageNode): void {
   showTimes();
   showProblems($('.instant-audience-usage'), [
     { name: 'account', field: account, verdict: () => validAccount.call(node, account.val(), {}) },
-    ...(['from', 'to'] as const).map((name) => {
+    ...(['schedule', 'range', 'from', 'to', 'detail'] as const).map((name) => {
       const field = $(`#node-input-${name}`);
-      return { name, field, verdict: () => validTime(node, name, field.val()) };
+      return { name, field, verdict: () => valid(name).call(node, fieldValue(field), {}) };
     }),
   ]);
 }
 
 function prepareChoice(node: UsageNode, choice: Choice): void {
   const list = $(`#node-input-${choice}`);
-  keepSelectable(list, node[choice], (text) => text);
+  keepSelectable(list, node[choice]);
   const show = (): void => {
     const hint = hints[choice][String(list.val())] ?? 'schedule.otherHint';
     $(`#instant-audience-${choice}-hint`).text(node._(hint));
@@ -155,13 +118,13 @@ RED.nodes.registerType<UsageProperties>('xandr-audience-usage', {
   defaults: {
     name: { value: '' },
     account: { value: '', type: 'xandr-account', validate: validAccount },
-    schedule: { value: 'message', validate: validSchedule },
-    range: { value: 'hour', validate: validRange },
-    from: { value: '', validate: validFrom },
-    fromType: { value: 'msg' },
-    to: { value: '', validate: validTo },
-    toType: { value: 'msg' },
-    detail: { value: 'hourly', validate: validDetail },
+    schedule: { value: 'message', validate: valid('schedule') },
+    range: { value: 'hour', validate: valid('range') },
+    from: { value: '', validate: valid('from') },
+    fromType: { value: 'msg', validate: valid('fromType') },
+    to: { value: '', validate: valid('to') },
+    toType: { value: 'msg', validate: valid('toType') },
+    detail: { value: 'hourly', validate: valid('detail') },
   },
   outputLabels: function (index) {
     return this._(index === 0 ? 'outputs.report' : 'outputs.findings');
@@ -191,4 +154,4 @@ RED.nodes.registerType<UsageProperties>('xandr-audience-usage', {
   },
 });
 
-migrateOnLoad('xandr-audience-usage');
+completeOnLoad('xandr-audience-usage');

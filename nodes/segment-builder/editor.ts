@@ -122,8 +122,8 @@ function prepareInputs(node: Builder): void {
     field.typedInput({ types, typeField: `#node-input-${typeField}` });
     nameInput(node, field, property);
   };
-  keepSelectable($('#node-input-source'), node.source, (text) => text);
-  keepSelectable($('#node-input-action'), node.action, (text) => text);
+  keepSelectable($('#node-input-source'), node.source);
+  keepSelectable($('#node-input-action'), node.action);
   make('items', 'itemsType', ['msg', 'flow', 'global', 'jsonata']);
   make('userId', 'userIdType', typesFor(node, items, ['str']));
   make('actionProperty', 'actionType', typesFor(node, items));

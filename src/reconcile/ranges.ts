@@ -12,10 +12,6 @@ export interface Range {
 export const namedRanges = { hour: 1, day: 24, twoWeeks: 336 } as const;
 export type NamedRange = keyof typeof namedRanges;
 
-export function isNamedRange(text: unknown): text is NamedRange {
-  return typeof text === 'string' && Object.hasOwn(namedRanges, text);
-}
-
 /** For somebody who asks now: the last full hours, and what there is of the one that runs. */
 export function rangeUntilNow(name: NamedRange, nowMs: number): Range {
   return { fromMs: (hourOf(nowMs) - namedRanges[name]) * hourMs, toMs: nowMs };

@@ -42,9 +42,9 @@ describe('the usage node in the editor', () => {
   });
 
   it('knows its choices, and leaves alone what the environment says', () => {
-    assert.match(answer({ schedule: 'daily' }), /^Runs: choose/);
-    assert.match(answer({ range: 'month' }), /^Range: choose/);
-    assert.match(answer({ detail: 'none' }), /^Report: choose/);
+    assert.match(answer({ schedule: 'daily' }), /^Runs: "daily" is not known; choose one of message, hourly/);
+    assert.match(answer({ range: 'month' }), /^Range: "month" is not known/);
+    assert.match(answer({ detail: 'none' }), /^Report: "none" is not known/);
     assert.equal(answer({ schedule: '${S}', range: '${R}', detail: '${D}' }), '');
     assert.equal(answer({ schedule: undefined, range: undefined, detail: undefined }), '');
   });
