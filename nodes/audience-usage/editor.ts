@@ -1,6 +1,6 @@
 // The usage node in the editor: its defaults, its validators, its label, and a form in words.
 import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/editor/accessible';
-import { keepSelectable, keepVariable } from '../shared/editor/choices';
+import { keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
 import { currentValues, fieldValue } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
 import { offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
@@ -102,7 +102,7 @@ function prepareTime(node: UsageNode, which: 'from' | 'to', word: string): void 
   const label = node._(word);
   field.typedInput({
     default: 'msg',
-    types: ['msg', 'flow', 'global', 'str', 'num', 'jsonata', 'env'],
+    types: withVariable(['msg', 'flow', 'global', 'str', 'num', 'jsonata', 'env'], node[`${which}Type`]),
     typeField: `#node-input-${which}Type`,
   });
   completeTypedInput(field, label, node._('label.typeOf', { field: label }));

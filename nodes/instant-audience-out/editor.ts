@@ -1,6 +1,6 @@
 // The out node in the editor: its defaults, its validators, its label, and a form in words.
 import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/editor/accessible';
-import { keepBox, keepSelectable, keepVariable } from '../shared/editor/choices';
+import { keepBox, keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
 import { fieldValue } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
 import { awaitFirstAccount, offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
@@ -70,7 +70,11 @@ function prepareForm(node: OutNode): void {
   keepBox($('#node-input-allowUnknownFields'), node.allowUnknownFields);
   keepBox($('#node-input-dryRun'), node.dryRun);
   keepVariable(account, node.account);
-  input.typedInput({ default: 'msg', types: ['msg'], typeField: '#node-input-inputType' });
+  input.typedInput({
+    default: 'msg',
+    types: withVariable(['msg'], node.inputType),
+    typeField: '#node-input-inputType',
+  });
   const label = node._('label.input');
   completeTypedInput(input, label, node._('label.typeOf', { field: label }));
   reachConfigButtons(account, 'xandr-account');

@@ -1,14 +1,14 @@
 // The segment builder's definition in the editor.
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
-import { keepSelectable } from '../shared/editor/choices';
-import { migrateOnLoad } from '../shared/editor/on-load';
+import { keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
+import { fieldValue } from '../shared/editor/fields';
+import { completeOnLoad } from '../shared/editor/on-load';
 import { awaitFirstAccount, offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
 import { formClosed, formOpened } from '../shared/editor/open-form';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
 import { offerDomainTypes, prepareDomain } from './editor/domain';
-import { fieldValue } from './editor/form-values';
 import { labelOf } from './editor/label';
 import { preparePreview, type Preview } from './editor/preview';
 import { newRow, type BuilderProperties } from './editor/properties';
@@ -81,7 +81,7 @@ RED.nodes.registerType<BuilderProperties>('xandr-segment-builder', {
   },
 });
 
-migrateOnLoad('xandr-segment-builder');
+completeOnLoad('xandr-segment-builder');
 awaitFirstAccount();
 
 let preview: Preview | null = null;
@@ -104,6 +104,7 @@ function prepareForm(node: Builder): void {
   prepareDomain(node);
   prepareRows(node, changed);
   connectForm(node);
+  keepVariable($('#node-input-account'), node.account);
   reachConfigButtons($('#node-input-account'), 'xandr-account');
   keepNames(form);
   // Only where nobody has filled in anything: an account that was left out on purpose stays out.
@@ -117,9 +118,13 @@ function prepareForm(node: Builder): void {
 
 function prepareInputs(node: Builder): void {
   const items = node.source === 'items';
-  const make = (property: string, typeField: string, types: ReturnType<typeof typesFor>): void => {
+  const make = (
+    property: string,
+    typeField: keyof BuilderProperties,
+    types: ReturnType<typeof typesFor>,
+  ): void => {
     const field = $(`#node-input-${property}`);
-    field.typedInput({ types, typeField: `#node-input-${typeField}` });
+    field.typedInput({ types: withVariable(types, node[typeField]), typeField: `#node-input-${typeField}` });
     nameInput(node, field, property);
   };
   keepSelectable($('#node-input-source'), node.source);
@@ -163,6 +168,7 @@ function checkedFields(node: Builder): Parameters<typeof showProblems>[1] {
     'items',
     'userId',
     'domain',
+    'allowCustomDomain',
     'action',
     'actionProperty',
     'eventTime',
@@ -171,7 +177,7 @@ function checkedFields(node: Builder): Parameters<typeof showProblems>[1] {
   const checked = fields.map((name) => ({
     name,
     field: $(`#node-input-${name}`),
-    verdict: () => verdictOn(node, name, fieldValue(name)),
+    verdict: () => verdictOn(node, name, fieldValue($(`#node-input-${name}`))),
   }));
   const rows = $('#instant-audience-segments');
   return [

@@ -3,13 +3,15 @@ import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'nod
 import { compileBuilder, type Builder, type BuildResult } from '../../src/audience/build';
 import { isObject } from '../../src/audience/check';
 import { type Issue } from '../../src/audience/issues';
-import { shorten, shortenThrown } from '../../src/audience/shorten';
+import { shortenThrown } from '../../src/audience/shorten';
 import { InOrder } from '../shared/in-order';
-import { migrate } from '../shared/migrations';
+import { readSaved, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
-import { issueText, joinSentences, rejection, textOr, type Rejection } from '../shared/words';
+import { joinSentences, rejection, textOr, type Rejection } from '../shared/words';
 import { serveBuilderForms } from './admin';
 import { FormWatch, type MessageWatch } from './last-message';
+import { builderSchema } from './schema';
+import { formSentence, problemSentence } from './words';
 
 const type = 'xandr-segment-builder';
 const prefix = 'segment-builder';
@@ -17,12 +19,6 @@ const prefix = 'segment-builder';
 type Message = NodeMessageInFlow & Record<string, unknown>;
 type Send = (messages: (NodeMessage | null)[]) => void;
 type Done = (error?: Error) => void;
-
-interface SegmentBuilderDef extends NodeDef {
-  source?: unknown;
-  output?: unknown;
-  outputType?: unknown;
-}
 
 /** Node-RED gives every node its wires; `@types/node-red` does not say so. */
 type WiredNode = Node & { readonly wires?: readonly (readonly string[])[] };
@@ -33,18 +29,15 @@ type Place = (message: Message, value: unknown) => boolean;
 export = (RED: NodeAPI): void => {
   const watches = new Map<string, MessageWatch>();
 
-  function SegmentBuilder(this: Node, saved: SegmentBuilderDef & Record<string, unknown>): void {
+  function SegmentBuilder(this: Node, saved: NodeDef & Saved): void {
     RED.nodes.createNode(this, saved);
-    const config = migrate(type, saved);
-    const place = placeOf(RED, config);
-    const compiled = compileBuilder(config, typedInputsOf(RED, this));
-    const issues = [...(compiled.ok ? [] : compiled.issues), ...(typeof place === 'function' ? [] : [place])];
     const watch = watchOf(this, watches);
-    if (compiled.ok && typeof place === 'function') {
-      this.status({});
-      serve(RED, this, compiled.builder, config.source === 'items', place, watch);
+    const made = builderOf(RED, this, saved);
+    if (!('builder' in made)) {
+      refuseEverything(RED, this, made, watch);
     } else {
-      refuseEverything(RED, this, issues, watch);
+      this.status({});
+      serve(RED, this, made.builder, made.items, made.place, watch);
     }
   }
 
@@ -63,14 +56,27 @@ function watchOf(node: Node, watches: Map<string, MessageWatch>): MessageWatch {
   return watch;
 }
 
+interface Made {
+  readonly builder: Builder;
+  readonly items: boolean;
+  readonly place: Place;
+}
+
+/** The builder that the saved properties describe, or a sentence for everything that is wrong with them. */
+function builderOf(RED: NodeAPI, node: Node, saved: Saved): Made | readonly string[] {
+  const reading = readSaved(builderSchema(saved), saved);
+  if (!reading.ok) return reading.problems.map((problem) => problemSentence(RED, problem));
+  const { settings } = reading;
+  const place = placeOf(RED, settings.output);
+  const compiled = compileBuilder(settings, typedInputsOf(RED, node));
+  if (compiled.ok && typeof place === 'function')
+    return { builder: compiled.builder, items: settings.source === 'items', place };
+  const issues = [...(compiled.ok ? [] : compiled.issues), ...(typeof place === 'function' ? [] : [place])];
+  return issues.map((issue) => formSentence(RED, issue));
+}
+
 /** Where the entries go: a property of the message, or what is wrong with the saved one. */
-function placeOf(RED: NodeAPI, config: SegmentBuilderDef): Place | Issue {
-  const { output, outputType } = config;
-  if (outputType !== 'msg') {
-    return { code: 'config_choice', path: 'output', params: { got: shorten(outputType), known: 'msg' } };
-  }
-  if (typeof output !== 'string' || output === '')
-    return { code: 'config_empty', path: 'output', params: {} };
+function placeOf(RED: NodeAPI, output: string): Place | Issue {
   try {
     if (RED.util.normalisePropertyExpression(output).length === 1) {
       return (message, value) => {
@@ -85,8 +91,8 @@ function placeOf(RED: NodeAPI, config: SegmentBuilderDef): Place | Issue {
 }
 
 /** A node that is not usable says so once, in its status, and to every message. */
-function refuseEverything(RED: NodeAPI, node: Node, issues: readonly Issue[], watch: MessageWatch): void {
-  const reasons = joinSentences(issues.map((issue) => issueText(RED, prefix, issue)));
+function refuseEverything(RED: NodeAPI, node: Node, sentences: readonly string[], watch: MessageWatch): void {
+  const reasons = joinSentences(sentences);
   const text = textOr(
     RED,
     'segment-builder.error.misconfigured',

@@ -4,7 +4,9 @@
 // a node it puts the values of `${NAME}` in place, those of a subflow and a group included. What still reads `${NAME}`
 // names a variable that is not set; in the form, one whose value only the runtime knows.
 import * as z from 'zod/mini';
+import { printable } from '../../src/audience/foreign-text';
 import { shorten } from '../../src/audience/shorten';
+import { textOr, type Words } from './words';
 
 /** Properties as Node-RED hands them over. */
 export type Saved = Readonly<Record<string, unknown>>;
@@ -36,7 +38,8 @@ export const variableUnset = 'variable_unset';
 
 /** Reads everything; every problem, in the order of the schema. */
 export function readSaved<T>(schema: Schema<T>, saved: unknown): Reading<T> {
-  const { data, error } = z.safeParse(schema, saved);
+  // A schema is made for what it reads: to compile it would take longer than to read by it.
+  const { data, error } = z.safeParse(schema, saved, { jitless: true });
   if (error === undefined) return { ok: true, settings: data };
   const problems = error.issues.map((issue) => ({
     path: pathText(issue.path),
@@ -54,13 +57,14 @@ export function problemsInForm(schema: Schema<unknown>, values: unknown): readon
 
 /** The problem as a sentence of the node's words; `prefix` is where they are, `label` names the field. */
 export function problemText(
-  words: { _(key: string, params?: Record<string, unknown>): string },
+  words: Words,
   prefix: string,
   { path, code, params }: Problem,
   label: (property: string) => string = (property) => words._(`label.${property}`),
 ): string {
   // The type of a typed input is no field of its own.
-  return words._(`${prefix}.${code}`, { ...params, field: label(path.replace(/Type$/, '')) });
+  const named = { ...params, field: label(path.replace(/Type$/, '')) };
+  return textOr(words, `${prefix}.${code}`, named, () => `${named.field}: ${code}`);
 }
 
 /** The name, where the value is nothing but `${NAME}` or `$(NAME)`; else null. */
@@ -79,10 +83,27 @@ export function field<T>(missing: T | Refused, read: (value: unknown) => T | Ref
       value === undefined || value === null
         ? missing
         : name !== null
-          ? new Refused(variableUnset, { name })
+          ? new Refused(variableUnset, { name: printable(name, 100) })
           : read(value);
     if (!(found instanceof Refused)) return found;
     context.issues.push({ code: 'custom', message: found.code, params: found.params, input: value });
+    return z.NEVER;
+  });
+}
+
+/** A row of a list, whose fields depend on each other; what is no object has the code `row`. */
+export function row<T>(schemaOf: (row: Saved) => Schema<T>): Schema<T> {
+  return z.transform((value: unknown, context): T => {
+    const record =
+      typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Saved) : null;
+    if (record === null) {
+      context.issues.push({ code: 'custom', message: 'row', input: value });
+      return z.NEVER;
+    }
+    const { data, error } = z.safeParse(schemaOf(record), record, { jitless: true });
+    if (error === undefined) return data;
+    for (const issue of error.issues)
+      context.issues.push({ ...issue, input: value } as (typeof context.issues)[number]);
     return z.NEVER;
   });
 }

@@ -1,5 +1,5 @@
 // The segment builder's core: entries built from a message or from each of its items, and checked.
-import { checkBuilderConfig, type BuilderConfig } from './builder-config';
+import type { BuilderConfig } from './builder-config';
 import { checkEntry } from './check';
 import { compilePlan, draftOf, ValueReader, type Plan } from './draft';
 import type { Entry } from './entry';
@@ -39,11 +39,8 @@ export type CompileResult =
   | { readonly ok: true; readonly builder: Builder }
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
-/** Compiles a builder from its saved properties, or says everything that is wrong with them. */
-export function compileBuilder(saved: unknown, resolveProperty: ResolveProperty): CompileResult {
-  const issues = checkBuilderConfig(saved);
-  if (issues.length > 0) return { ok: false, issues };
-  const config = saved as BuilderConfig;
+/** Compiles a builder, or says which of its inputs cannot be read. */
+export function compileBuilder(config: BuilderConfig, resolveProperty: ResolveProperty): CompileResult {
   const inputs = new Inputs(resolveProperty);
   const compiled = compilePlan(config, inputs);
   const items = config.source === 'items' ? inputs.single('items', config.items, config.itemsType) : null;

@@ -94,15 +94,6 @@ export const inputSentences = {
 
 /** What can be wrong with a builder's saved properties, or with what they give for a message. */
 export const builderSentences = {
-  config_choice: '__path__ is __got__; choose one of __known__',
-  config_empty: '__path__ is empty; fill it in',
-  config_not_object: '__path__ is __got__; expected an object',
-  config_not_list: '__path__ is __got__; expected a list of rows',
-  config_not_flag: '__path__ is __got__; expected true or false',
-  config_not_text: '__path__ is __got__; expected a text',
-  config_no_segments: 'No segment is chosen; add a row to the list of segments',
-  config_item:
-    '__path__ takes a field of the item, but the node makes one entry a message; choose another type',
   config_invalid: '__path__ cannot be used: __reason__',
   items_not_array: '__path__ is __got__; expected an array of items (a database result, for example)',
   items_too_many:

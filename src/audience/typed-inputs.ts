@@ -49,10 +49,8 @@ export class Inputs {
   }
 
   single(path: string, value: string, type: string): Input {
-    // A file may hold a number where the form saves a text.
-    const text = value;
     try {
-      return { path, source: sourceOf(text, type), get: this.resolveProperty(text, type) };
+      return { path, source: sourceOf(value, type), get: this.resolveProperty(value, type) };
     } catch (error) {
       this.issues.push({ code: 'config_invalid', path, params: { reason: reasonOf(error) } });
       return { path, source: '', get: () => undefined };

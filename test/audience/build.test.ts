@@ -8,7 +8,7 @@ import {
   type BuildResult,
   type ResolveProperty,
 } from '../../src/audience/build';
-import { checkBuilderConfig, type BuilderConfig, type SegmentRow } from '../../src/audience/builder-config';
+import type { BuilderConfig, SegmentRow } from '../../src/audience/builder-config';
 import { checkEntry } from '../../src/audience/check';
 import { sentence } from '../../src/audience/issues';
 import { compilePath } from '../../src/audience/property-path';
@@ -312,53 +312,8 @@ describe('the builder', () => {
   });
 });
 
-describe('checkBuilderConfig', () => {
-  const sentences = (changes: object): string =>
-    checkBuilderConfig({ ...config, ...changes })
-      .map(sentence)
-      .join('\n');
-
-  it('finds nothing wrong with what the form saves', () => {
-    assert.equal(sentences({}), '');
-    assert.equal(sentences({ source: 'items', userId: '', userIdType: 'item' }), '');
-  });
-
-  const wrong: (readonly [string, object, RegExp])[] = [
-    ['an unknown source', { source: 'both' }, /source is "both"; choose one of message, items/],
-    ['no user id', { userId: '' }, /userId is empty/],
-    ['an unknown type', { userIdType: 'date' }, /userId is "date"; choose one of msg/],
-    ['an object as user id', { userId: {} }, /userId is object; expected a text/],
-    ['a field of an item without items', { userIdType: 'item' }, /userId takes a field of the item/],
-    ['sha1mac', { domain: 'sha1mac' }, /retired/],
-    ['a custom domain that is not allowed', { domain: 'mine' }, /allow a custom domain/],
-    ['a flag that is a text', { allowCustomDomain: 'yes' }, /expected true or false/],
-    ['an unknown action', { action: 'delete' }, /action is "delete"/],
-    ['an action without its property', { action: 'property', actionProperty: '' }, /actionProperty is empty/],
-    ['no rows', { segments: [] }, /No segment is chosen/],
-    ['rows that are no list', { segments: 'a' }, /segments is "a"; expected a list/],
-    ['a row that is no object', { segments: [1] }, /segments\[0\] is 1/],
-    ['a row without segment', withRow({ segment: '' }), /segments\[0\]\.segment is empty/],
-    [
-      'an id that is no number',
-      withRow({ segment: 'abc', segmentType: 'str' }),
-      /segments\[0\]\.segment is "abc"/,
-    ],
-    ['a code without member', withRow({ by: 'code' }), /segments\[0\]\.member is empty/],
-    ['a negative value', withRow({ value: '-1' }), /segments\[0\]\.value is "-1"/],
-    ['a time that is a word', withRow({ expiration: 'soon' }), /segments\[0\]\.expiration is "soon"/],
-    ['a time below -1', withRow({ expiration: '-5' }), /segments\[0\]\.expiration is "-5"/],
-    ['an unknown unit', withRow({ expirationUnit: 'weeks' as 'days' }), /expirationUnit is "weeks"/],
-  ];
-  for (const [what, changes, words] of wrong) {
-    it(`tells ${what}`, () => assert.match(sentences(changes), words));
-  }
-
-  it('tells a configuration that is none', () => {
-    assert.equal(checkBuilderConfig(null).length, 1);
-    assert.ok(checkBuilderConfig({}).length > 3);
-  });
-
-  it('leaves paths to the compiler, which says which one cannot be read', () => {
+describe('compileBuilder', () => {
+  it('says which path cannot be read', () => {
     const result = compileBuilder({ ...config, userId: 'bad[' }, resolve);
     assert.ok(!result.ok);
     assert.deepEqual(result.issues.map(sentence), ['userId cannot be used: unterminated path']);

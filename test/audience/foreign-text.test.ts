@@ -1,7 +1,10 @@
 // Text of others in our sentences: nothing in it ends a line, moves a cursor, hides or turns anything.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { builderSchema } from '../../nodes/segment-builder/schema';
+import { readSaved } from '../../nodes/shared/saved';
 import { compileBuilder } from '../../src/audience/build';
+import type { BuilderConfig } from '../../src/audience/builder-config';
 import { checkEntry } from '../../src/audience/check';
 import { readErasedUser } from '../../src/audience/erased-user';
 import { printable } from '../../src/audience/foreign-text';
@@ -97,9 +100,16 @@ describe('text of others in a sentence is made printable', () => {
   });
   all('in the properties of a builder', (text) => {
     const row = { by: text, segment: text, segmentType: text, expirationUnit: text };
-    const wrong = compileBuilder({ source: text, userId: text, userIdType: text, segments: [row] }, () => {
-      throw new Error(text);
-    });
+    const saved = {
+      source: text,
+      userId: text,
+      userIdType: text,
+      domain: text,
+      segments: [row],
+      allowCustomDomain: text,
+    };
+    const wrong = readSaved(builderSchema(saved), saved);
+    const told = wrong.ok ? [] : wrong.problems.flatMap(({ params }) => Object.values(params).map(String));
     const failing = compileBuilder(
       {
         source: 'message',
@@ -109,12 +119,12 @@ describe('text of others in a sentence is made printable', () => {
         domainType: 'str',
         action: 'remove',
         segments: [{ by: 'id', segment: '1', segmentType: 'num' }],
-      },
+      } as unknown as BuilderConfig,
       () => {
         throw new Error(text);
       },
     );
-    return [wrong, failing].flatMap((one) => (one.ok ? [] : one.issues.map(sentence)));
+    return [...told, ...(failing.ok ? [] : failing.issues.map(sentence))];
   });
   all("in the service's refusals and warnings", (text) => {
     const body = JSON.stringify({ response: { error_id: text, error: text } });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { boundedJson } from '../../src/audience/bounded-json';
 import { compileBuilder } from '../../src/audience/build';
+import type { BuilderConfig } from '../../src/audience/builder-config';
 import { checkEntry, maxBlocks } from '../../src/audience/check';
 import { maxEntries, readEntries } from '../../src/audience/read-input';
 import { Rejections } from '../../src/delivery/rejections';
@@ -82,7 +83,7 @@ describe('wide input', () => {
       ],
     };
     const compiled = compileBuilder(
-      config,
+      config as unknown as BuilderConfig,
       (path, type) =>
         ({ message, item }) =>
           type === 'item' ? (item as Record<string, unknown>)[path] : message[path],

@@ -1,8 +1,10 @@
-// The segment builder in the editor: what it saves, what it refuses, what it is called, and what it takes from older flows.
+// The segment builder in the editor: what it saves, what it refuses, what it is called, and what it takes from flow files.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { exampleMessage } from '../../nodes/segment-builder/editor/example-message';
-import { checkBuilderConfig, type BuilderConfig } from '../../src/audience/builder-config';
+import { builderSchema } from '../../nodes/segment-builder/schema';
+import { readSaved } from '../../nodes/shared/saved';
+import type { BuilderConfig } from '../../src/audience/builder-config';
 import { load } from './bundle';
 
 const accounts = { one: { id: 'one', type: 'xandr-account' } };
@@ -68,8 +70,8 @@ describe('the segment builder in the editor', () => {
     ['a path that is none', { userId: 'payload..user' }, /^User id: not a path/],
     ['an item without items', { userId: 'user', userIdType: 'item' }, /^User id: a field of the item exists/],
     ['sha1mac', { domain: 'sha1mac' }, /^Kind of id: sha1mac was retired/],
-    ['a domain outside the list', { domain: 'crm' }, /^Kind of id: crm is not in/],
-    ['a domain in capitals', { domain: 'IDFA' }, /domain is "IDFA"; write it as "idfa"/],
+    ['a domain outside the list', { domain: 'crm' }, /^Kind of id: "crm" is not in/],
+    ['a domain in capitals', { domain: 'IDFA' }, /^Kind of id: write "IDFA" as idfa/],
     ['no rows', { segments: [] }, /^Segments: add at least one row/],
     ['an id that is none', { segments: [{ ...row, segment: 'abc' }] }, /^Segment 1: an id is a whole number/],
     ['an id beyond 2^53', { segments: [{ ...row, segment: '99999999999999999999' }] }, /^Segment 1: an id/],
@@ -92,15 +94,27 @@ describe('the segment builder in the editor', () => {
       /^Segment 1: the time must come to whole minutes/,
     ],
     ['an eternity', { segments: [{ ...row, expiration: '9999999' }] }, /^Segment 1: the time is too long/],
-    ['an output in flow context', { outputType: 'flow' }, /^Put into is flow; choose one of msg/],
-    ['an action that is none', { action: 'delete' }, /^Action is "delete"; choose one of add, remove/],
-    ['a source that is none', { source: 'each' }, /^Build is "each"; choose one of message, items/],
+    [
+      'an output in flow context',
+      { outputType: 'flow' },
+      /^Put into: "flow" is not known; choose one of msg/,
+    ],
+    [
+      'an action that is none',
+      { action: 'delete' },
+      /^Action: "delete" is not known; choose one of add, remove/,
+    ],
+    [
+      'a source that is none',
+      { source: 'each' },
+      /^Build: "each" is not known; choose one of message, items/,
+    ],
     [
       'a unit that is none',
       { segments: [{ ...row, expirationUnit: 'weeks' }] },
-      /^Segment 1, Unit is "weeks"/,
+      /^Segment 1, Unit: "weeks" is not known/,
     ],
-    ['a type that is none', { userIdType: 'bin' }, /^User id is "bin"; choose one of/],
+    ['a type that is none', { userIdType: 'bin' }, /^User id: "bin" is not known; choose one of/],
   ];
   for (const [what, properties, sentence] of wrong) {
     it(`says a sentence about ${what}`, () => {
@@ -176,7 +190,7 @@ describe('the segment builder in the editor', () => {
     let refused = 0;
     fc.assert(
       fc.property(configs, (config) => {
-        if (checkBuilderConfig(config).length === 0) return;
+        if (readSaved(builderSchema(config), config).ok) return;
         refused += 1;
         assert.ok(errorsOf(config).length > 0);
       }),
@@ -221,7 +235,7 @@ describe('the segment builder in the editor', () => {
     assert.equal(imported.account, '');
   });
 
-  it('completes a node of an older flow as it is loaded, and leaves other nodes alone', () => {
+  it('completes a node of a flow file as it is loaded, and leaves other nodes alone', () => {
     const added = listeners.get('nodes:add')!;
     const old = { type, id: 'n', userId: 'payload.user', segments: [{ segment: 10001 }] };
     added(old);
@@ -230,9 +244,10 @@ describe('the segment builder in the editor', () => {
       type,
       id: 'n',
       userId: 'payload.user',
-      segments: [row],
+      segments: [{ segment: 10001 }],
     });
     assert.deepEqual(errorsOf(old), []);
+    assert.equal(definition.label.call(nodeWith(old)), '10001 · 30 d');
     const other = { type: 'inject', id: 'i' };
     added(other);
     assert.deepEqual(other, { type: 'inject', id: 'i' });

@@ -6,7 +6,7 @@ import { customAccount, entry, Flow, load, logged, login, unload, until, useNode
 /** Sets variables for one test; `undefined` leaves one unset. */
 function withEnvironment(values: Readonly<Record<string, string | undefined>>): void {
   for (const [name, value] of Object.entries(values)) {
-    if (value === undefined) delete process.env[name];
+    if (value === undefined) Reflect.deleteProperty(process.env, name);
     else process.env[name] = value;
   }
 }
@@ -170,5 +170,79 @@ describe('saved properties of a usage node', function () {
     assert.match(await errorOf({ ...custom, from: 'payload' }), /From: there is no message/);
     assert.match(await errorOf(custom), /From: say where the range begins/);
     assert.equal(await errorOf({ range: ' day ', from: 5, schedule: null }), '');
+  });
+});
+
+describe('saved properties of a segment builder', function () {
+  this.timeout(20_000);
+  useNodeRed();
+  afterEach(async () => {
+    await unload();
+    withEnvironment({ IA_ALLOW: undefined, IA_CODE: undefined, IA_UNIT: undefined });
+  });
+
+  const subject = { id: 'builder', type: 'xandr-segment-builder', userId: 'payload.user' };
+  const row = { by: 'code', segment: '${IA_CODE}', member: '7' };
+
+  /** What comes of one message. */
+  const built = async (properties: object, wrap = (nodes: object[]): object[] => nodes) => {
+    const flow = new Flow('builder');
+    const nodes = flow.nodes({ ...subject, segments: [{ segment: 10001 }], ...properties });
+    await load(wrap(nodes), {}, flow);
+    await flow.send({ payload: { user: '12345' } });
+    await unload();
+    return { error: flow.error, entry: flow.accepted[0]?.payload };
+  };
+
+  it('allows a custom domain when its variable says true', async () => {
+    withEnvironment({ IA_ALLOW: 'true' });
+    const { error, entry } = await built({ domain: 'crm', allowCustomDomain: '${IA_ALLOW}' });
+    assert.equal(error, '');
+    assert.partialDeepStrictEqual(entry, { domain: 'crm', custom_domain: true });
+  });
+
+  it('allows none when it says false, and refuses anything else', async () => {
+    withEnvironment({ IA_ALLOW: 'false' });
+    const allow = { domain: 'crm', allowCustomDomain: '${IA_ALLOW}' };
+    assert.match((await built(allow)).error, /Kind of id: "crm" is not in the service’s list/);
+    withEnvironment({ IA_ALLOW: 'maybe' });
+    assert.match((await built(allow)).error, /Custom domains: "maybe" is neither yes nor no/);
+  });
+
+  it('never builds an entry with the name of a variable that is not set', async () => {
+    for (const [properties, told] of [
+      [{ segments: [row] }, /Segment 1, Segment: the environment variable IA_CODE is not set/],
+      [
+        { segments: [{ segment: '1', value: '$(IA_CODE)' }] },
+        /Segment 1, Value: the environment variable IA_CODE/,
+      ],
+      [
+        { segments: [{ segment: '1', expirationUnit: '${IA_UNIT}' }] },
+        /Segment 1, Unit: the environment variable IA_UNIT/,
+      ],
+      [{ userId: '${IA_CODE}', userIdType: 'str' }, /User id: the environment variable IA_CODE/],
+      [{ domain: '${IA_CODE}', allowCustomDomain: true }, /Kind of id: the environment variable IA_CODE/],
+      [{ eventTime: '${IA_CODE}' }, /Happened at: the environment variable IA_CODE/],
+      [{ output: '${IA_CODE}' }, /Put into: the environment variable IA_CODE/],
+    ] as const) {
+      const { error, entry } = await built(properties);
+      assert.match(error, told);
+      assert.equal(entry, undefined);
+    }
+  });
+
+  it('builds with the values of variables, those of the flow before those of the process', async () => {
+    withEnvironment({ IA_CODE: 'of the process', IA_UNIT: 'hours ' });
+    const segments = [{ ...row, expirationUnit: '${IA_UNIT}', expiration: '2' }];
+    const of = (code: string): object => ({
+      seg_block: [{ seg_code: code, member_id: 7, expiration: 120 }],
+    });
+    assert.partialDeepStrictEqual((await built({ segments })).entry, of('of the process'));
+    const env = [{ name: 'IA_CODE', value: 'of the flow', type: 'str' }];
+    const inFlow = (nodes: object[]): object[] => [
+      { id: 'other', type: 'tab', label: 'with variables', env },
+      ...nodes.map((node) => ({ ...node, z: 'other' })),
+    ];
+    assert.partialDeepStrictEqual((await built({ segments }, inFlow)).entry, of('of the flow'));
   });
 });

@@ -56,14 +56,14 @@ describe('the words of the segment builder', () => {
 
   it('tell the first issues of an entry in one text, and list them all', () => {
     const issues = [1, 2, 3, 4, 5].map((got): Issue => ({
-      code: 'config_empty',
+      code: 'block_type',
       path: `field${got}`,
       params: {},
     }));
     const rejected = rejection(RED, 'segment-builder', 7, null, issues);
     assert.equal(rejected.issues.length, 5);
     assert.equal(rejected.index, 7);
-    assert.equal(rejected.code, 'config_empty');
+    assert.equal(rejected.code, 'block_type');
     assert.match(rejected.message, /field1.*; field2.*; field3.*; … \(\+2\)$/);
     assert.equal(joinSentences(['a', 'b']), 'a; b');
   });
@@ -72,7 +72,9 @@ describe('the words of the segment builder', () => {
     const sources = [
       readFileSync(path.join(folder, 'form.html'), 'utf8'),
       readFileSync(path.join(folder, 'editor.ts'), 'utf8'),
-      readFileSync(path.join(folder, 'segment-builder.ts'), 'utf8'),
+      ...['segment-builder.ts', 'schema.ts', 'words.ts', '../shared/saved.ts'].map((file) =>
+        readFileSync(path.join(folder, file), 'utf8'),
+      ),
       ...readdirSync(path.join(folder, 'editor')).map((file) =>
         readFileSync(path.join(folder, 'editor', file), 'utf8'),
       ),

@@ -367,16 +367,16 @@ describe('xandr-segment-builder', () => {
   });
 
   const misconfigured: (readonly [string, object, RegExp])[] = [
-    ['no user id', { userId: '' }, /not set up: userId is empty/],
-    ['no segments', { segments: [] }, /No segment is chosen/],
+    ['no user id', { userId: '' }, /not set up: userId: required/],
+    ['no segments', { segments: [] }, /segments: noSegments/],
     [
       'a path that is none',
       { userId: 'payload..user' },
       /userId cannot be used: Invalid property expression/,
     ],
     ['an expression that is none', { userId: '$(', userIdType: 'jsonata' }, /userId cannot be used/],
-    ['an output that is none', { output: '' }, /output is empty/],
-    ['an output outside the message', { outputType: 'flow' }, /output is "flow"; choose one of msg/],
+    ['an output that is none', { output: '' }, /output: required/],
+    ['an output outside the message', { outputType: 'flow' }, /output: choice/],
   ];
   for (const [what, changes, words] of misconfigured) {
     it(`shows a red ring and refuses messages when it has ${what}`, async () => {

@@ -2,6 +2,7 @@
 import { knownDomains } from '../../../src/audience/identifiers';
 import type { EditorNode } from '../../types/red-editor';
 import type { BuilderProperties } from './properties';
+import { keepBox, withVariable } from '../../shared/editor/choices';
 import { nameInput, offerTypes, typesFor } from './typed-inputs';
 
 const exampleOf: Readonly<Record<string, string>> = {
@@ -26,7 +27,9 @@ function kindOf(domain: string, domainType: string): string {
 export function prepareDomain(node: EditorNode<BuilderProperties>): void {
   const kind = $('#instant-audience-domain-kind');
   const value = $('#node-input-domain');
-  value.typedInput({ types: ['str', ...typesFor(node, true)], typeField: '#node-input-domainType' });
+  keepBox($('#node-input-allowCustomDomain'), node.allowCustomDomain);
+  const types = withVariable(['str', ...typesFor(node, true)], node.domainType);
+  value.typedInput({ types, typeField: '#node-input-domainType' });
   nameInput(node, value, 'domainValue');
   const start = kindOf(node.domain, node.domainType);
   kind.val(start);
@@ -57,13 +60,17 @@ function applyKind(node: EditorNode<BuilderProperties>, kind: string): void {
     value.typedInput('type', 'str');
     value.typedInput('value', knownDomains.includes(kind) ? kind : '');
   }
-  $('#node-input-allowCustomDomain').prop('checked', kind === 'custom');
+  const allow = $('#node-input-allowCustomDomain');
+  if (allow.is(':checkbox')) allow.prop('checked', kind === 'custom');
+  else allow.val(String(kind === 'custom'));
 }
 
 function showKind(node: EditorNode<BuilderProperties>, kind: string): void {
   const own = kind === 'custom' || kind === 'property';
   if (kind === 'custom') $('#node-input-domain').typedInput('types', ['str']);
   $('#instant-audience-domain-value').toggle(own);
-  $('#instant-audience-custom-domain').toggle(kind === 'property');
+  $('#instant-audience-custom-domain').toggle(
+    kind === 'property' || !$('#node-input-allowCustomDomain').is(':checkbox'),
+  );
   $('#instant-audience-example').text(node._(`segment-builder.example.${exampleOf[kind] ?? 'custom'}`));
 }

@@ -1,34 +1,31 @@
 // The builder as its open form describes it, saved or not.
-import type { BuilderConfig } from '../../../src/audience/builder-config';
+import { currentValues } from '../../shared/editor/fields';
+import type { Saved } from '../../shared/saved';
+import type { EditorNode } from '../../types/red-editor';
 import type { BuilderProperties } from './properties';
 import { readRows } from './rows';
 
-/** A property's value as it stands in its field. */
-export function fieldValue(property: keyof BuilderProperties): unknown {
-  const field = $(`#node-input-${property}`);
-  return field.is(':checkbox') ? field.prop('checked') : field.val();
-}
+const fields: readonly (keyof BuilderProperties)[] = [
+  'account',
+  'source',
+  'items',
+  'itemsType',
+  'userId',
+  'userIdType',
+  'domain',
+  'domainType',
+  'allowCustomDomain',
+  'action',
+  'actionProperty',
+  'actionType',
+  'eventTime',
+  'eventTimeType',
+  'output',
+  'outputType',
+];
 
-/** Everything that decides what the node builds. Values that the form would not save stay visible to the checks. */
-export function readForm(): BuilderConfig {
-  const text = (property: keyof BuilderProperties): string => {
-    const value = fieldValue(property);
-    return typeof value === 'string' ? value : '';
-  };
-  return {
-    source: text('source') as BuilderConfig['source'],
-    items: text('items'),
-    itemsType: text('itemsType'),
-    userId: text('userId'),
-    userIdType: text('userIdType'),
-    domain: text('domain'),
-    domainType: text('domainType'),
-    allowCustomDomain: fieldValue('allowCustomDomain') === true,
-    action: text('action') as BuilderConfig['action'],
-    actionProperty: text('actionProperty'),
-    actionType: text('actionType'),
-    segments: readRows(),
-    eventTime: text('eventTime'),
-    eventTimeType: text('eventTimeType'),
-  };
+/** The properties as they stand in the open form, else as saved. */
+export function builderValues(node: EditorNode<BuilderProperties>): Saved {
+  const values = currentValues(node, fields);
+  return values === (node as unknown) ? values : { ...values, segments: readRows() };
 }

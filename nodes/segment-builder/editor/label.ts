@@ -1,6 +1,6 @@
 // The node's label in the workspace: its name, or what it does.
 import type { EditorNode } from '../../types/red-editor';
-import { takesTime, type BuilderProperties, type NamedRow } from './properties';
+import { takesTime, wholeRow, type BuilderProperties, type NamedRow } from './properties';
 
 const shortUnits: Readonly<Record<string, string>> = { minutes: 'min', hours: 'h', days: 'd' };
 const paths: readonly string[] = ['msg', 'flow', 'global', 'item'];
@@ -9,7 +9,7 @@ const longestName = 36;
 
 export function labelOf(node: EditorNode<BuilderProperties>): string {
   if (node.name) return node.name;
-  const rows = Array.isArray(node.segments) ? node.segments.filter(namesSegment) : [];
+  const rows = Array.isArray(node.segments) ? node.segments.map(wholeRow).filter(namesSegment) : [];
   if (rows.length === 0) return node._('segment-builder.paletteLabel');
   const segments = listOf(node, rows);
   if (node.action === 'remove') return node._('segment-builder.label.remove', { segments });
@@ -34,7 +34,7 @@ function nameOf({ name, segment, segmentType }: NamedRow): string {
   const path = paths.includes(segmentType)
     ? [segmentType, segment].filter((part) => part !== '').join('.')
     : segment;
-  const text = name === '' || (name as string | undefined) === undefined ? path : name;
+  const text = name === '' ? path : name;
   return text.length <= longestName ? text : `${text.slice(0, longestName - 1).trimEnd()}…`;
 }
 

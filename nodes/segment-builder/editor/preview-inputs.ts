@@ -1,6 +1,7 @@
 // Typed inputs for the preview: what needs only the message is read here, the rest is asked of the runtime.
 import { Later, type ResolveProperty } from '../../../src/audience/typed-inputs';
 import { constantInput, itemInput, messageInput, type SplitPath } from '../../shared/message-inputs';
+import { variableIn } from '../../shared/saved';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 
 declare const RED: EditorRed;
@@ -18,10 +19,12 @@ interface Question {
 /** More in one request would be slow to no purpose. */
 const questionsPerRequest = 500;
 
-/** For one message. Everything that one build asks of the runtime goes in one request. */
-export function previewInputs(node: EditorNode<object>, message: object): ResolveProperty {
+type Ask = (value: string, type: string, item?: unknown) => Later;
+
+/** For one message. What is asked of the runtime together goes in one request. */
+export function runtimeOf(node: EditorNode<object>, message: object): Ask {
   const waiting: Question[] = [];
-  const ask = (value: string, type: string, item: unknown): Later =>
+  return (value, type, item) =>
     new Later(
       new Promise((resolve, reject) => {
         waiting.push({ value, type, item, resolve, reject });
@@ -34,6 +37,26 @@ export function previewInputs(node: EditorNode<object>, message: object): Resolv
         });
       }),
     );
+}
+
+/**
+ * The values as the runtime has them: those of variables in the place of `${NAME}`, as Node-RED puts them there. A
+ * variable that is not set stays. Rejects with the reason when the runtime does not say.
+ */
+export async function withVariables(ask: Ask, values: unknown): Promise<unknown> {
+  if (typeof values === 'string') {
+    const name = variableIn(values);
+    return name === null ? values : ((await ask(name, 'env').value) ?? values);
+  }
+  if (Array.isArray(values)) return Promise.all(values.map((value) => withVariables(ask, value)));
+  if (typeof values !== 'object' || values === null) return values;
+  const found = Object.entries(values).map(
+    async ([name, value]) => [name, await withVariables(ask, value)] as const,
+  );
+  return Object.fromEntries(await Promise.all(found));
+}
+
+export function previewInputs(ask: Ask): ResolveProperty {
   const split: SplitPath = (path) => RED.utils.normalisePropertyExpression(path);
   return (value, type) => {
     switch (type) {

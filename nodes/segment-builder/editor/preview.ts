@@ -8,13 +8,15 @@ import type { Issue } from '../../../src/audience/issues';
 import { dryRun } from '../../../src/delivery/dry-run';
 import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/request-limits';
 import { accountOf } from '../../shared/editor/valid-account';
+import { readSaved, type Saved } from '../../shared/saved';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
+import { builderSchema } from '../schema';
+import { formSentence, problemSentence } from '../words';
 import { exampleMessage } from './example-message';
-import { readForm } from './form-values';
-import { previewInputs } from './preview-inputs';
+import { builderValues } from './form-values';
+import { previewInputs, runtimeOf, withVariables } from './preview-inputs';
 import type { BuilderProperties } from './properties';
 import { TakeButton } from './take-button';
-import { formSentence } from './words';
 
 declare const RED: EditorRed;
 
@@ -99,9 +101,9 @@ class LivePreview implements Preview {
 
   private async look(): Promise<void> {
     const mine = ++this.looks;
-    const config = readForm();
-    if (this.isExample) this.field.val(exampleText(config));
-    const shown = await previewOf(this.node, config, String(this.field.val()), chosenLimits());
+    const values = builderValues(this.node);
+    if (this.isExample) this.field.val(exampleText(values as unknown as BuilderConfig));
+    const shown = await previewOf(this.node, values, String(this.field.val()), chosenLimits());
     if (mine === this.looks) show(shown);
   }
 }
@@ -114,15 +116,22 @@ function exampleText(config: BuilderConfig): string {
 }
 
 /** Never rejects. */
-async function previewOf(
-  node: Builder,
-  config: BuilderConfig,
-  text: string,
-  limits: RequestLimits,
-): Promise<Shown> {
+async function previewOf(node: Builder, values: Saved, text: string, limits: RequestLimits): Promise<Shown> {
   const message = readMessage(node, text);
   if (typeof message === 'string') return nothing(message, []);
-  const compiled = compileBuilder(config, previewInputs(node, message));
+  const ask = runtimeOf(node, message);
+  let saved: Saved;
+  try {
+    saved = (await withVariables(ask, values)) as Saved;
+  } catch (error) {
+    return nothing(word(node, 'variables', { reason: (error as Error).message }), []);
+  }
+  const reading = readSaved(builderSchema(saved), saved);
+  if (!reading.ok) {
+    const told = reading.problems.map((problem) => problemSentence(node, problem));
+    return nothing(word(node, 'notSetUp'), told);
+  }
+  const compiled = compileBuilder(reading.settings, previewInputs(ask));
   if (!compiled.ok) return nothing(word(node, 'notSetUp'), sentences(node, compiled.issues));
   return resultOf(node, await compiled.builder.build(message as Record<string, unknown>), limits);
 }

@@ -1,4 +1,5 @@
 // The builder's saved properties as the editor sees them, and what a new node starts with.
+import { plainText } from '../../shared/saved';
 import type { BuilderConfig, SegmentRow } from '../../../src/audience/builder-config';
 
 /** A row as the form saves it; `name` is the segment's at the service, for the label, when it was picked. */
@@ -29,6 +30,18 @@ export function newRow(): NamedRow {
     expirationType: 'num',
     expirationUnit: 'days',
   };
+}
+
+/** A row of a flow file may lack what the form saves, or have numbers where the form has texts. */
+export function wholeRow(saved: unknown): NamedRow {
+  const row = newRow();
+  const fields = typeof saved === 'object' && saved !== null ? Object.entries(saved) : [];
+  const texts = fields.flatMap(([name, value]: [string, unknown]) => {
+    const text = typeof value === 'string' ? value : plainText(value);
+    return text === null ? [] : [[name, text] as const];
+  });
+  if (texts.some(([name, text]) => name === 'by' && text === 'code')) row.segmentType = 'str';
+  return Object.assign(row, Object.fromEntries(texts));
 }
 
 /** Whether a row's time is a number of units; `never` and `default` are not. */

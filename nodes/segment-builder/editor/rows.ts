@@ -1,8 +1,9 @@
 // The list of segments in the form: one row a segment, dragged, added and removed.
-import type { ExpirationUnit } from '../../../src/audience/builder-config';
+import type { ExpirationUnit, SegmentRow } from '../../../src/audience/builder-config';
+import { keepSelectable, withVariable } from '../../shared/editor/choices';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { makePicker, type Picked } from './picker';
-import { newRow, takesTime, type BuilderProperties, type NamedRow } from './properties';
+import { newRow, takesTime, wholeRow, type BuilderProperties, type NamedRow } from './properties';
 import { nameInput, offerTypes, typesFor } from './typed-inputs';
 
 declare const RED: EditorRed;
@@ -29,7 +30,7 @@ export function prepareRows(node: Builder, changed: () => void): void {
     sortable: true,
     removable: true,
     addItem: (container, _index, data) => {
-      addRow(node, container, { ...newRow(), ...data }, changed);
+      addRow(node, container, wholeRow(data), changed);
       changed();
     },
     removeItem: changed,
@@ -139,9 +140,11 @@ class RowMaker {
     const options = values.map((value) =>
       $('<option>', { value }).text(this.node._(`segment-builder.option.${value}`)),
     );
-    return $('<select>', { id: this.id(name) })
+    const list = $('<select>', { id: this.id(name) })
       .append(options)
       .val(chosen);
+    keepSelectable(list, chosen);
+    return list;
   }
 
   input(
@@ -160,7 +163,7 @@ class RowMaker {
       'aria-description': node._(`segment-builder.tip.${name}`),
     }).appendTo(wide);
     const constant: ConstantType = name === 'segment' && row.by === 'code' ? 'str' : 'num';
-    input.typedInput({ default: constant, types: typesFor(node, items, [constant]) });
+    input.typedInput({ default: constant, types: withVariable(typesFor(node, items, [constant]), type) });
     input.typedInput('type', type === 'str' ? constant : type);
     input.typedInput('value', value);
     nameInput(node, input, name);
@@ -193,7 +196,8 @@ function renameSegment(node: Builder, row: JQuery, byCode: boolean): void {
   const constant: ConstantType = byCode ? 'str' : 'num';
   const was = segment.typedInput('type');
   const value = segment.typedInput('value');
-  segment.typedInput('types', typesFor(node, $('#node-input-source').val() === 'items', [constant]));
+  const types = typesFor(node, $('#node-input-source').val() === 'items', [constant]);
+  segment.typedInput('types', withVariable(types, was));
   segment.typedInput('type', was === 'num' || was === 'str' ? constant : was);
   segment.typedInput('value', value);
   const member = row.find('.instant-audience-of-member');
@@ -253,7 +257,7 @@ function readRow(row: JQuery): NamedRow {
   const [value, valueType] = read('value');
   const [expiration, expirationType] = read('expiration');
   return {
-    by: row.find('.instant-audience-by').val() === 'code' ? 'code' : 'id',
+    by: row.find('.instant-audience-by').val() as SegmentRow['by'],
     segment,
     segmentType,
     name: nameOf(row, segment),

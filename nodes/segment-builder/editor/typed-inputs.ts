@@ -1,10 +1,9 @@
 // The types of value that the form offers; `item` is a field of an element and exists only where there are items.
 import type { EditorWidgetTypedInputType, EditorWidgetTypedInputTypeDefinition } from 'node-red';
 import { completeTypedInput } from '../../shared/editor/accessible';
+import { withVariable, type InputTypes } from '../../shared/editor/choices';
 import type { EditorNode } from '../../types/red-editor';
 import type { BuilderProperties } from './properties';
-
-export type InputTypes = (EditorWidgetTypedInputType | EditorWidgetTypedInputTypeDefinition)[];
 
 /** Types in the order in which the form offers them; `constants` come first. */
 export function typesFor(
@@ -28,7 +27,7 @@ export function typesFor(
 export function offerTypes(field: JQuery, types: InputTypes, items: boolean | null): void {
   const type = field.typedInput('type');
   const value = field.typedInput('value');
-  field.typedInput('types', types);
+  field.typedInput('types', withVariable(types, type));
   if (items === true && type === 'msg' && value.startsWith(payload)) {
     setInput(field, 'item', value.slice(payload.length));
   } else if (items === false && type === 'item') {

@@ -1,5 +1,8 @@
 // Fields that hold `${NAME}`, or another value that they do not offer: it shows, and opening the form keeps it.
+import type { EditorWidgetTypedInputType, EditorWidgetTypedInputTypeDefinition } from 'node-red';
 import { variableIn } from '../saved';
+
+export type InputTypes = (EditorWidgetTypedInputType | EditorWidgetTypedInputTypeDefinition)[];
 
 /** A list offers the saved value too, and has it chosen. */
 export function keepSelectable(list: JQuery, saved: unknown): void {
@@ -28,4 +31,11 @@ export function keepBox(box: JQuery, saved: unknown): void {
   box.replaceWith(list);
   keepSelectable(list, typeof saved === 'string' ? saved.trim() : saved);
   list.val(String(saved).trim());
+}
+
+/** The types that a typed input offers, and the saved one where that is a variable. */
+export function withVariable(types: InputTypes, saved: unknown): InputTypes {
+  return typeof saved === 'string' && variableIn(saved) !== null
+    ? [...types, { value: saved, label: saved, hasValue: true }]
+    : types;
 }

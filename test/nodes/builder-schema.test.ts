@@ -1,0 +1,154 @@
+// The schema of a builder's saved properties: what it refuses, and what it makes of a flow file.
+import assert from 'node:assert/strict';
+import { builderSchema } from '../../nodes/segment-builder/schema';
+import { readSaved } from '../../nodes/shared/saved';
+
+const row = { segment: '10001' };
+const complete = { userId: 'payload.user', segments: [row] };
+const read = (changes: object) => {
+  const saved = { ...complete, ...changes };
+  return readSaved(builderSchema(saved), saved);
+};
+const problems = (changes: object): string => {
+  const reading = read(changes);
+  return reading.ok ? '' : reading.problems.map(({ path, code }) => `${path} ${code}`).join(', ');
+};
+const withRow = (changes: object): object => ({ segments: [{ ...row, ...changes }] });
+
+describe("the schema of a builder's properties", () => {
+  it('gives the defaults of what is missing', () => {
+    const reading = read({});
+    assert.deepEqual(reading.ok ? reading.settings : reading, {
+      account: '',
+      source: 'message',
+      items: 'payload',
+      itemsType: 'msg',
+      userId: 'payload.user',
+      userIdType: 'msg',
+      domain: '',
+      domainType: 'str',
+      allowCustomDomain: false,
+      action: 'add',
+      actionProperty: '',
+      actionType: 'msg',
+      segments: [
+        {
+          by: 'id',
+          segment: '10001',
+          segmentType: 'num',
+          member: '',
+          memberType: 'num',
+          value: '',
+          valueType: 'num',
+          expiration: '30',
+          expirationType: 'num',
+          expirationUnit: 'days',
+        },
+      ],
+      eventTime: '',
+      eventTimeType: 'msg',
+      output: 'payload',
+      outputType: 'msg',
+    });
+  });
+
+  it('leaves out blanks around choices, paths and numbers, and keeps those of a text', () => {
+    const segments = [
+      { by: 'code ', segment: ' a b ', member: ' 7 ', expiration: 30, expirationUnit: ' days' },
+    ];
+    const reading = read({
+      source: 'items ',
+      action: 'property ',
+      actionProperty: ' what ',
+      segments,
+      allowCustomDomain: ' TRUE',
+      domain: ' d ',
+      domainType: 'msg',
+    });
+    assert.ok(reading.ok, JSON.stringify(reading));
+    const { settings } = reading;
+    assert.deepEqual(
+      [settings.source, settings.action, settings.actionProperty],
+      ['items', 'property', 'what'],
+    );
+    assert.equal(settings.allowCustomDomain, true);
+    assert.partialDeepStrictEqual(settings.segments, [
+      {
+        by: 'code',
+        segment: ' a b ',
+        segmentType: 'str',
+        member: '7',
+        expiration: '30',
+        expirationUnit: 'days',
+      },
+    ]);
+  });
+
+  const wrong: (readonly [string, object, string])[] = [
+    ['an unknown source', { source: 'both' }, 'source choice'],
+    ['no user id', { userId: '' }, 'userId required'],
+    ['a missing user id', { userId: undefined }, 'userId required'],
+    ['an unknown type', { userIdType: 'date' }, 'userIdType choice'],
+    ['an object as user id', { userId: {} }, 'userId text'],
+    ['a field of an item without items', { userIdType: 'item' }, 'userId item'],
+    ['a list that is a field of an item', { source: 'items', itemsType: 'item' }, 'items item'],
+    ['sha1mac', { domain: 'sha1mac' }, 'domain retired'],
+    ['a domain in capitals', { domain: 'IDFA', allowCustomDomain: true }, 'domain domainCase'],
+    ['a custom domain that is not allowed', { domain: 'mine' }, 'domain domain'],
+    ['a flag that says neither', { allowCustomDomain: 'maybe' }, 'allowCustomDomain flag'],
+    ['an unknown action', { action: 'delete' }, 'action choice'],
+    ['an action without its property', { action: 'property' }, 'actionProperty required'],
+    ['no rows', { segments: [] }, 'segments noSegments'],
+    ['missing rows', { segments: undefined }, 'segments noSegments'],
+    ['rows that are no list', { segments: 'a' }, 'segments noSegments'],
+    ['a row that is no object', { segments: [row, 1] }, 'segments[1] row'],
+    ['a row without segment', withRow({ segment: '' }), 'segments[0].segment segment'],
+    [
+      'an id that is no number',
+      withRow({ segment: 'abc', segmentType: 'str' }),
+      'segments[0].segment segmentId',
+    ],
+    ['an id beyond the service', withRow({ segment: '2147483648' }), 'segments[0].segment segmentId'],
+    ['a code without member', withRow({ by: 'code' }), 'segments[0].member member'],
+    ['a negative value', withRow({ value: '-1' }), 'segments[0].value value'],
+    ['a time that is a word', withRow({ expiration: 'soon' }), 'segments[0].expiration expiration'],
+    ['a time below -1', withRow({ expiration: '-5' }), 'segments[0].expiration expiration'],
+    [
+      'half a minute',
+      withRow({ expiration: '0.5', expirationUnit: 'minutes' }),
+      'segments[0].expiration expirationMinutes',
+    ],
+    ['an eternity', withRow({ expiration: '9999999' }), 'segments[0].expiration expirationLong'],
+    ['an unknown unit', withRow({ expirationUnit: 'weeks' }), 'segments[0].expirationUnit choice'],
+    [
+      'a code of a variable without a value',
+      withRow({ by: 'code', segment: '${NOPE}', member: '7' }),
+      'segments[0].segment variable_unset',
+    ],
+    [
+      'a value of a variable without a value',
+      withRow({ value: '$(NOPE)' }),
+      'segments[0].value variable_unset',
+    ],
+    ['a kind of id of a variable without a value', { domain: '${NOPE}' }, 'domain variable_unset'],
+    ['an event time of a variable without a value', { eventTime: '${NOPE}' }, 'eventTime variable_unset'],
+    ['an output outside the message', { outputType: 'flow' }, 'outputType choice'],
+  ];
+  for (const [what, changes, told] of wrong)
+    it(`refuses ${what}`, () => assert.equal(problems(changes), told));
+
+  it('does not look at what the others leave without a meaning', () => {
+    assert.equal(problems({ items: '', itemsType: '${NOPE}', actionProperty: {}, actionType: 'x' }), '');
+    assert.equal(problems({ ...withRow({ member: 'x', memberType: '${NOPE}' }) }), '');
+    assert.equal(
+      problems({ action: 'remove', ...withRow({ value: '${NOPE}', expiration: 'x', expirationUnit: 'y' }) }),
+      '',
+    );
+    assert.equal(problems(withRow({ expirationUnit: 'never', expiration: '${NOPE}' })), '');
+  });
+
+  it('tells a configuration that is none', () => {
+    assert.equal(readSaved(builderSchema({}), null).ok, false);
+    assert.equal(readSaved(builderSchema({}), {}).ok, false);
+  });
+});
