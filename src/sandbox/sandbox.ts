@@ -1,4 +1,5 @@
 // The Instant Audience Service in miniature on a loopback port, for trying and testing without an account.
+import { inspect } from 'node:util';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Admin, type Inspected, type MembersQuery, type SegmentMembers } from './admin';
@@ -130,7 +131,7 @@ function checkNumbers(options: SandboxOptions): void {
   for (const name of numberOptions) {
     const value: unknown = options[name];
     if (value === undefined || (typeof value === 'number' && value >= 0)) continue;
-    throw new Error(`${name} must be a number of at least 0, not ${JSON.stringify(value) ?? 'that'}`);
+    throw new Error(`${name} must be a number of at least 0, not ${inspect(value)}`);
   }
   const { port = 0 } = options;
   if (!Number.isInteger(port) || port > 65_535)

@@ -110,7 +110,7 @@ function hasWords({ key: name, params = {} }: Problem): void {
 }
 
 /** As the runtime looks words up; a key that is not there would come back as it is. */
-function builderWord(name: string, params: Record<string, unknown> = {}): string {
+function builderWord(name: string, params: Record<string, string | number> = {}): string {
   const words: unknown = name
     .split('.')
     .reduce<any>((level, part) => level?.[part], wordsOf('segment-builder'));

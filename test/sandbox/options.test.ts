@@ -1,6 +1,6 @@
 // Options of the sandbox that are none: a sentence says so before anything listens.
 import assert from 'node:assert/strict';
-import { startSandbox, type SandboxOptions } from '../../src/sandbox/sandbox';
+import { startSandbox } from '../../src/sandbox/sandbox';
 
 describe('an option of the sandbox', () => {
   const wrong: [string, unknown][] = [
@@ -20,7 +20,7 @@ describe('an option of the sandbox', () => {
   ];
   for (const [name, value] of wrong) {
     it(`${name} cannot be ${JSON.stringify(value)} (${String(value)})`, async () => {
-      const started = startSandbox({ [name]: value } as SandboxOptions);
+      const started = startSandbox({ [name]: value });
       started.then((sandbox) => sandbox.close()).catch(() => undefined);
       await assert.rejects(started, (error: Error) => error.message.startsWith(`${name} must be a`));
     });
