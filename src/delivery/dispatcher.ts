@@ -99,14 +99,14 @@ export class Dispatcher {
 
   /** When the clock alone lets something leave, or Infinity. */
   nextAtMs(nowMs: number): number {
-    const someReady = this.accountsReady().length > 0;
+    const someReady = this.someSendable;
     if (!someReady && this.isolation.size === 0) return Infinity;
     const free = this.ledger.free(nowMs);
     const freeAtMs = this.ledger.nextFreeAtMs();
     const quotaAtMs = free.posts >= 1 && free.users >= 1 && free.calls >= 1 ? -Infinity : freeAtMs;
     const heldUntilMs = this.heldSinceMs === null ? -Infinity : Math.min(this.heldSinceMs + holdMs, freeAtMs);
     const freshAtMs = someReady ? Math.max(heldUntilMs, this.gates.triesFromMs) : Infinity;
-    const searchAtMs = this.someLoginReady()
+    const searchAtMs = this.someLoginReady
       ? this.isolation.nextAtMs(nowMs, free.users, freeAtMs, this.probesFromMs)
       : Infinity;
     return Math.max(this.gates.closedUntilMs, quotaAtMs, Math.min(freshAtMs, searchAtMs));
@@ -115,7 +115,7 @@ export class Dispatcher {
   // ── A group under search ────────────────────────────────────────────────────────────────────────────────────
 
   private nextSearch(nowMs: number, freeUsers: number): Post | null {
-    if (this.isolation.size === 0 || !this.someLoginReady()) return null;
+    if (this.isolation.size === 0 || !this.someLoginReady) return null;
     const probesToo = nowMs >= this.probesFromMs;
     for (;;) {
       const group = this.isolation.next(nowMs, freeUsers, probesToo);
@@ -129,7 +129,7 @@ export class Dispatcher {
 
   /** While everything is refused few tries are made: those who were not refused yet come first. */
   private get probesFromMs(): number {
-    const othersFirst = this.gates.refusesEverything && this.accountsReady().length > 0;
+    const othersFirst = this.gates.refusesEverything && this.someSendable;
     return othersFirst ? Infinity : this.gates.triesFromMs;
   }
 
@@ -249,7 +249,12 @@ export class Dispatcher {
       .filter((account) => this.logins.isReady(account) && this.crowd.ready.size(account) > 0);
   }
 
-  private someLoginReady(): boolean {
+  /** Whether somebody could be sent now who is not under search. */
+  get someSendable(): boolean {
+    return this.accountsReady().length > 0;
+  }
+
+  get someLoginReady(): boolean {
     return this.logins.accounts().some((account) => this.logins.isReady(account));
   }
 

@@ -687,8 +687,16 @@ export class Engine {
         this.askTurn();
       },
       (error) => this.outboxFailed(asOutboxError(error)),
-      (this.dispatcher.isolation.size > 0 || this.young.any) && !this.crowd.someReady,
+      this.isStuck,
     );
+  }
+
+  /** What is in memory waits for a search, for young segments, or for its login; what is behind it need not. */
+  private get isStuck(): boolean {
+    const { dispatcher, crowd } = this;
+    if (dispatcher.someSendable) return false;
+    const waitsForLogin = crowd.someHeld && dispatcher.someLoginReady;
+    return waitsForLogin || dispatcher.isolation.size > 0 || this.young.any;
   }
 
   /** What waits for young segments fills the memory, and others wait behind it: that is worse than adds without effect. */

@@ -144,8 +144,8 @@ export class Pager {
 
   /**
    * Starts the reads that are due. A failed read is given to `failed` and may be tried again. `stuck` says that all
-   * that is in memory is under search for what the service refused: that may stay for long and must not hide what
-   * lies behind it, so more is read, within bounds.
+   * that is in memory is under search for what the service refused, or waits for something that others do not wait for:
+   * that may stay for long and must not hide what lies behind it, so more is read, within bounds.
    */
   request(arrived: (read: ReadPage) => void, failed: (error: unknown) => void, stuck = false): void {
     const mark = stuck ? stuckMarks * this.memoryMark : this.memoryMark / 2;

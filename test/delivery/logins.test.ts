@@ -74,6 +74,20 @@ describe('two accounts of one member', () => {
     );
   });
 
+  it('go on without each other also when the entries of the one that is refused fill the memory', async () => {
+    const world = new World({ seed: 1, accounts: ['a', 'b'], memoryMark: 5, pageRows: 5 });
+    world.service.refusedLogins.add('b');
+    const [ofB, ofA] = [addMany(world, 30, 100, 'b'), addMany(world, 30, 0, 'a')];
+    await world.clock.advance(60_000);
+    assert.deepEqual([ended(ofA), ended(ofB)], [30, 0]);
+    world.service.refusedLogins.delete('b');
+    world.keepers.get('b')!.replaceLogin({ method: 'password', username: 'b', password: 'another' });
+    world.attach('b');
+    await world.rest(60_000);
+    assert.equal(ended(ofB), 30);
+    assert.deepEqual(world.violations(), []);
+  });
+
   it('each send their own entries, also of one user, in order', async () => {
     const world = new World({ seed: 1, accounts: ['a', 'b'] });
     const user = device(1);
