@@ -3,14 +3,11 @@
 // Not all of the order is known: messages of two instances meet in the queue, and a process that died may have taken its
 // last ones or not. So each user and segment has several inputs that may be the last; the service must hold one of them.
 import { poisoned } from '../world/make-plan';
-import type { MessageRecord, RequestRecord, SentUser } from '../world/history';
+import type { MessageRecord } from '../world/history';
 import type { Block } from '../world/plan';
 import { epochMs } from '../world/process-time';
 import type { Played } from '../world/world';
 import { segmentName, userName } from './names';
-
-/** A lost request may run for so long after the time-out; what it may have undone is sent once more then. */
-const lateMarginMs = 20_000;
 
 interface Input {
   readonly message: MessageRecord;
@@ -32,15 +29,12 @@ export function lastWins(played: Played): string[] {
     ]),
   );
   const found: string[] = [];
-  const undone = neverSentAgain(played);
-  const left = sentLastInLeftQueues(played);
+  const stays = actedLast(played);
   for (const [place, all] of inputs) {
     const isLast = (input: Input): boolean => {
-      const { block, message } = input;
-      if (undone.has(block.value)) return true;
-      const wasLeft = left.get(place) === block.value;
+      const mayStay = stays.get(place) === input.block.value;
       return !all.some(
-        (other) => comesAfter(other, input) && !(wasLeft && other.message.queue === message.queue),
+        (other) => comesAfter(other, input) && !(mayStay && sameQueue(other.message, input.message)),
       );
     };
     const last = all.filter(isLast);
@@ -100,57 +94,37 @@ function inputsByPlace({ history, plan }: Played): Map<string, Input[]> {
 }
 
 /**
- * Blocks of lost requests that a queue in memory knew of, and of which its process died before it sent once more what they
- * may have undone: after that nobody knows of them.
+ * By place, what the service did last, of queues with which nobody goes on: one in memory that ended, with its process or when no
+ * account used it, or any that no account uses any more. They may have been in the middle of sending a user's blocks once more, in their order, or may have
+ * owed that after a lost request; the rest went with them, or waits there.
  */
-function neverSentAgain({ history, instances }: Played): Set<number> {
-  const { requests } = history;
-  const isLost = ({ durable, instance, life, answer }: RequestRecord): boolean =>
-    !durable && answer === 'passing ambiguous' && life < instances[instance]!.life;
-  const values = new Set<number>();
-  for (const lost of requests.filter(isLost)) {
-    const later = requests.filter(
-      ({ member, instance, life, answer, sentMs }) =>
-        member === lost.member &&
-        instance === lost.instance &&
-        life === lost.life &&
-        answer === 'accepted' &&
-        sentMs >= lost.settledMs + lateMarginMs,
-    );
-    for (const { user, domain, blocks } of lost.users) {
-      const isUser = (one: SentUser): boolean => userName(one.user, one.domain) === userName(user, domain);
-      if (later.some(({ users }) => users.some(isUser))) continue;
-      for (const { value } of blocks) values.add(value);
-    }
-  }
-  return values;
-}
-
-/**
- * By place, what was sent last of those in queues that no account uses any more. Such a queue may have been left in the middle
- * of sending a user's blocks once more, in their order; the rest waits in it.
- */
-function sentLastInLeftQueues({ history, healedMs }: Played): Map<string, number> {
+function actedLast({ history, healedMs }: Played): Map<string, number> {
   const { messages, requests } = history;
   const used = new Set(messages.filter(({ atMs }) => atMs >= healedMs).map(({ queue }) => queue));
-  const left = new Set(
+  const terms = new Map(messages.map(({ queue, term }) => [queue, term]));
+  const ended = ({ queue, durable, term }: MessageRecord): boolean =>
+    !used.has(queue) || (!durable && term < terms.get(queue)!);
+  const values = new Set(
     messages
-      .filter(({ queue }) => !used.has(queue))
+      .filter(ended)
       .flatMap(({ entries }) => entries.flatMap(({ blocks }) => blocks.map(({ value }) => value))),
   );
-  const sent = new Map<string, { value: number; atMs: number }>();
+  const last = new Map<string, { value: number; atMs: number }>();
   for (const { member, users, actedMs, applied } of requests) {
     if (!applied) continue;
     const atMs = Math.max(...actedMs);
     for (const { user, domain, blocks } of users)
       for (const block of blocks) {
         const place = `${member} ${userName(user, domain)} ${segmentName(block)}`;
-        if (atMs > (sent.get(place)?.atMs ?? -1)) sent.set(place, { value: block.value, atMs });
+        if (atMs >= (last.get(place)?.atMs ?? -1)) last.set(place, { value: block.value, atMs });
       }
   }
-  return new Map(
-    [...sent].filter(([, { value }]) => left.has(value)).map(([place, { value }]) => [place, value]),
-  );
+  const found = [...last].map(([place, { value }]) => [place, value] as const);
+  return new Map(found.filter(([, value]) => values.has(value)));
+}
+
+function sameQueue(a: MessageRecord, b: MessageRecord): boolean {
+  return a.queue === b.queue && (a.durable || a.term === b.term);
 }
 
 /** Whether `later` surely comes after `input`. */

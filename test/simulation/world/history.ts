@@ -23,6 +23,8 @@ export interface MessageRecord {
   readonly member: number;
   /** Which queue it was handed to: those of one queue are in one order. */
   readonly queue: string;
+  /** How often that queue had been taken into use by its instance: one in memory may be another each time. */
+  readonly term: number;
   readonly durable: boolean;
   /** When it was handed to the engine, by the world's time. */
   readonly atMs: number;

@@ -63,6 +63,9 @@ export class Instance {
   readonly gone = new Set<string>();
   private readonly accounts = new Map<string, RunningAccount>();
   private readonly nodes = new Map<string, RunningNode>();
+  /** Names of the queues that nodes use, and how often each has been taken into use. */
+  private readonly inUse = new Set<string>();
+  private readonly terms = new Map<string, number>();
   private crashPlan: { port: Port; calls: number; when: 'before' | 'after'; downMs: number } | null = null;
   /** By member: until when what leaves may be a node's that began to close. */
   private readonly heldUntilMs = new Map<number, number>();
@@ -111,6 +114,7 @@ export class Instance {
     this.engines = new Engines(this.time, outside.dice.next, { memoryMark, pageRows, maxOpenMessages });
     this.deploying = Promise.resolve();
     this.deploys = new Set();
+    this.inUse.clear();
     this.startMissing();
   }
 
@@ -315,8 +319,20 @@ export class Instance {
     for (const state of this.accountStates.values())
       if (state.enabled && !this.accounts.has(state.id))
         this.accounts.set(state.id, this.startAccount(state));
+    this.countTerms();
     for (const node of this.nodeStates.values())
       if (node.present && !this.nodes.has(node.id)) this.nodes.set(node.id, this.startNode(node));
+  }
+
+  private countTerms(): void {
+    const now = new Set<string>();
+    for (const { present, account } of this.nodeStates.values()) {
+      const running = this.accounts.get(account);
+      if (present && running !== undefined) now.add(queueName(this.index, running.state));
+    }
+    for (const name of now) if (!this.inUse.has(name)) this.terms.set(name, (this.terms.get(name) ?? 0) + 1);
+    this.inUse.clear();
+    for (const name of now) this.inUse.add(name);
   }
 
   private startAccount(state: AccountState): RunningAccount {
@@ -336,7 +352,8 @@ export class Instance {
 
   private startNode(plan: NodeState): RunningNode {
     const account = this.accounts.get(plan.account) ?? null;
-    return new RunningNode(this.index, this.life, plan, account, this.outside, this.wall);
+    const term = account === null ? 0 : (this.terms.get(queueName(this.index, account.state)) ?? 0);
+    return new RunningNode(this.index, this.life, term, plan, account, this.outside, this.wall);
   }
 
   private request(state: AccountState): LeaseRequest {
@@ -461,6 +478,7 @@ class RunningNode {
   constructor(
     private readonly instance: number,
     private readonly life: number,
+    private readonly term: number,
     private readonly plan: NodePlan,
     readonly account: RunningAccount | null,
     private readonly outside: Outside,
@@ -500,6 +518,7 @@ class RunningNode {
       account: account.id,
       member: account.member,
       queue: queueName(this.instance, account),
+      term: this.term,
       durable: account.queue !== 'memory',
       atMs: world.nowMs,
       entries,

@@ -45,8 +45,6 @@ export interface Member {
 
 export interface InstanceEnd {
   readonly index: number;
-  /** How many processes it has had. */
-  readonly life: number;
   readonly engines: readonly {
     readonly member: string;
     readonly queue: string;
@@ -352,14 +350,13 @@ export class World {
     };
   }
 
-  private endOf({ index, life, engines, time }: Instance): InstanceEnd {
+  private endOf({ index, engines, time }: Instance): InstanceEnd {
     const list = engines.list();
     let connections = 0;
     for (const database of this.databases.values())
       if (!database.isBroken) connections += database.connections.get(index) ?? 0;
     return {
       index,
-      life,
       engines: list.map(({ member, queue, engine }) => {
         const { state, counters, shared } = engine.stats();
         return { member, queue, state: state.kind, counters: { ...counters }, kept: shared?.kept ?? 0 };
