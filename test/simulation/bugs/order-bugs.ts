@@ -117,8 +117,8 @@ export const orderBugs: readonly Bug[] = [
       Intake,
       'rowOf',
       (original) =>
-        function (entry, source, nowMs, wallMs) {
-          return original.call(this, { ...entry, eventTimeMs: null }, source, nowMs, wallMs);
+        function (entry, source, _ageMs, nowMs, wallMs) {
+          return original.call(this, entry, source, 0, nowMs, wallMs);
         },
     ),
   ),

@@ -29,9 +29,9 @@ export const outcomeBugs: readonly Bug[] = [
       Intake,
       'takeOne',
       (original) =>
-        function (submission, nowMs) {
-          original.call(this, submission, nowMs);
-          if (submission.completeOn === 'queued') this.committed();
+        function (handedIn, nowMs) {
+          original.call(this, handedIn, nowMs);
+          if (handedIn.submission.completeOn === 'queued') this.committed();
         },
     ),
   ),
