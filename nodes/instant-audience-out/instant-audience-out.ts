@@ -186,6 +186,7 @@ class OutNode {
         for (const finding of findings) this.tellFinding(finding, holds);
         this.status.refresh();
       },
+      noLogin: RED._('segment.noLogin'),
       failed: (reason) => {
         if (reason !== null) node.warn(RED._('segment.failed', { reason }));
         this.status.refresh();

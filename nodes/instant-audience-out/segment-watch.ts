@@ -43,6 +43,8 @@ export interface SegmentWatchHost {
   readonly holds: boolean;
   /** What was found has changed. */
   readonly changed: (findings: readonly SegmentFinding[]) => void;
+  /** The reason of a look that fails because the login does not work. */
+  readonly noLogin: string;
   /** Looks fail, for this reason first, or no longer do (null). */
   readonly failed: (reason: string | null) => void;
 }
@@ -179,7 +181,11 @@ export class SegmentWatch {
     const { account, engine } = this.host;
     const connection = account.connection();
     if (connection === null) return null;
-    if (wanted.length > 0) this.lookedAtMs = performance.now();
+    if (wanted.length > 0) {
+      this.lookedAtMs = performance.now();
+      // Why not, the delivery says in the log.
+      if ((await connection.keeper.token()).kind !== 'token') return this.host.noLogin;
+    }
     const outcome = await checkSegments(wanted, {
       read: (query) => readWithToken(connection.keeper, (token) => connection.client.segments(query, token)),
       outbox: engine.meta,

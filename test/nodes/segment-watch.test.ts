@@ -53,6 +53,7 @@ class Watched {
       engine: { meta: outbox, holdSegments: (_node, untils) => void this.holds.push(untils) },
       holds,
       changed: (found) => (this.found = found),
+      noLogin: 'no login',
       failed: (reason) => this.failures.push(reason),
     });
     this.watch.start();
