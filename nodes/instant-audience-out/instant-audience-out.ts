@@ -22,7 +22,7 @@ import { issueText, joinSentences, rejection, textOr, type Rejection } from '../
 import { whenFlowsStarted } from './flow-start';
 import { Reporter, type Delivery, type Message } from './reporter';
 import { outSchema, type OutSettings } from './schema';
-import { SegmentWatch } from './segment-watch';
+import { letGo, SegmentWatch } from './segment-watch';
 import { segmentRemark, segmentSentence } from './segment-words';
 import { StatusLine } from './status-line';
 import { accountStatus } from './status-words';
@@ -171,7 +171,7 @@ class OutNode {
   private watchSegments(engine: MemberQueue, account: AccountNode): void {
     const holds = this.settings.youngSegments === 'hold';
     // What an earlier version of this node asked for is over.
-    if (!holds) engine.holdSegments(this.node.id, new Map());
+    if (!holds) letGo(engine, this.node.id);
     if (this.settings.youngSegments === 'ignore') return;
     const { RED, node } = this;
     const out = (node as { _alias?: string })._alias ?? node.id;
@@ -216,7 +216,7 @@ class OutNode {
   private async close(removed: boolean): Promise<void> {
     this.status.stop();
     this.watch?.stop();
-    if (removed) this.engine?.holdSegments(this.node.id, new Map());
+    if (removed && this.engine !== null) letGo(this.engine, this.node.id);
     this.cancelStart();
     await this.account?.leave(this.node.id, !removed, this.beforeStart ?? []);
     this.closed = true;

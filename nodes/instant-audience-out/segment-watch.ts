@@ -11,6 +11,7 @@ import { SeenSegments } from '../../src/reconcile/seen-segments';
 import {
   checkSegments,
   isWarning,
+  recentlySeen,
   type SegmentFinding,
   type SegmentWarning,
 } from '../../src/reconcile/segment-check';
@@ -52,11 +53,23 @@ export interface SegmentWatchHost {
 /** Watches of this process by the out node's id, for whoever shows what they found. */
 export const segmentWatches = new Map<string, SegmentWatch>();
 
+/** Asks the engine to hold what was never looked up. */
+function unknownOwner(node: string): string {
+  return `${node} unknown`;
+}
+
+/** Nothing is held for the sake of this node any more. */
+export function letGo(engine: Pick<MemberQueue, 'holdSegments'>, node: string): void {
+  for (const owner of [node, unknownOwner(node)]) engine.holdSegments(owner, new Map());
+}
+
 export class SegmentWatch {
   /** Why the last look failed; null when it did not. */
   failure: string | null = null;
   private failures = 0;
   private found: readonly SegmentFinding[] = [];
+  /** Whether all were looked up once. */
+  private knows = false;
   private readonly seen = new SeenSegments();
   /** Until when (epoch ms) adds wait for the first look at a segment, by the key of its blocks. */
   private readonly unknown = new Map<string, number>();
@@ -108,7 +121,7 @@ export class SegmentWatch {
       }
     }
     if (!fresh) return;
-    if (this.failures === 0) this.hold();
+    if (this.failures === 0) this.holdUnknown();
     this.lookSoon();
   }
 
@@ -152,16 +165,27 @@ export class SegmentWatch {
     }
   }
 
-  private checkAll(): Promise<string | null> {
+  private async checkAll(): Promise<string | null> {
     const { out, account } = this.host;
     const fixed = buildersOf(out, account.id, this.flows()).flatMap((builder) =>
       fixedSegments(migrate(builder.type, builder)),
     );
-    const wanted = [...fixed, ...this.seen.inUse()];
-    return this.check(wanted, (found) => {
-      this.seen.allLookedUp(wanted);
-      return found;
+    const named = [...fixed, ...this.seen.inUse()];
+    const before = await this.seenBefore(named);
+    return this.check([...named, ...before], (found) => {
+      this.knows = true;
+      this.seen.allLookedUp(named);
+      const keys = new Set(before.map(({ key }) => key));
+      return found.filter(({ key, kind }) => kind === 'young' || !keys.has(key));
     });
+  }
+
+  /** What waits in the queue since before a deploy or a restart may be for segments that are new, and no entry names them now. */
+  private async seenBefore(named: readonly FixedSegment[]): Promise<FixedSegment[]> {
+    if (!this.holds || this.knows) return [];
+    const keys = new Set(named.map(({ key }) => key));
+    const recent = await recentlySeen(this.host.engine.meta, Date.now());
+    return recent.filter(({ key }) => !keys.has(key));
   }
 
   private checkDue(): Promise<string | null> {
@@ -199,23 +223,30 @@ export class SegmentWatch {
   }
 
   private take(found: readonly SegmentFinding[], looked: readonly FixedSegment[]): void {
-    for (const { key } of looked) this.unknown.delete(key);
     const before = JSON.stringify(this.found);
     this.found = found;
     this.hold();
+    for (const { key } of looked) this.unknown.delete(key);
+    this.holdUnknown();
     if (JSON.stringify(found) !== before) this.host.changed(found);
   }
 
   private hold(): void {
     if (!this.holds) return;
-    const nowMs = Date.now();
-    for (const [key, untilMs] of this.unknown) if (untilMs <= nowMs) this.unknown.delete(key);
-    const untils = new Map(this.unknown);
+    const untils = new Map<string, number>();
     for (const warning of this.found) {
       if (warning.kind !== 'young') continue;
       for (const key of warning.keys) untils.set(key, warning.untilMs);
     }
     this.host.engine.holdSegments(this.host.node, untils);
+  }
+
+  /** Beside those that are new: what an earlier process held stays held until all were looked up. */
+  private holdUnknown(): void {
+    if (!this.holds) return;
+    const nowMs = Date.now();
+    for (const [key, untilMs] of this.unknown) if (untilMs <= nowMs) this.unknown.delete(key);
+    this.host.engine.holdSegments(unknownOwner(this.host.node), new Map(this.unknown));
   }
 
   private flows(): FlowConfig[] {

@@ -194,6 +194,25 @@ async function noteSeen(
   return seen;
 }
 
+/**
+ * Segments that were first seen less than 20 minutes ago, by whomever of the member's nodes, as they are known by their
+ * keys: codes in lower case. Rejects as the outbox does.
+ */
+export async function recentlySeen(
+  outbox: Pick<Outbox, 'getMeta'>,
+  nowMs: number,
+): Promise<readonly FixedSegment[]> {
+  const seen = parseSeen(await outbox.getMeta(seenKey));
+  return seen.flatMap(([key, firstMs]) => (firstMs + youngForMs > nowMs ? segmentOfKey(key) : []));
+}
+
+function segmentOfKey(key: string): FixedSegment[] {
+  const [, id, member, code] = /^(?:i(\d+)|c(\d+):(.+))$/s.exec(key) ?? [];
+  if (id !== undefined) return [{ by: 'id', id: Number(id), key, adds: true }];
+  if (member === undefined || code === undefined) return [];
+  return [{ by: 'code', code, member: Number(member), key, adds: true }];
+}
+
 function parseSeen(text: string | null): [string, number][] {
   try {
     const read = seenSchema.safeParse(text === null ? [] : JSON.parse(text));

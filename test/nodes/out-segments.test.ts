@@ -186,6 +186,14 @@ describe('the segments before an out node', () => {
       sandbox.state().map(({ segment }) => segment),
       ['10001'],
     );
+    // What waits is known to the queue only: no message names it after a deploy.
+    await deploy(nodes([], { youngSegments: 'hold', name: 'again' }), 'nodes', flow);
+    const isHeld = (): boolean => flow.status?.includes('segment 10996 is new, adds to it wait') === true;
+    await until(isHeld, 'the status again');
+    await sleep(500);
+    assert.equal(flow.accepted.length, 2);
+    await deploy(nodes([], { youngSegments: 'warn' }), 'nodes', flow);
+    await until(() => flow.accepted.length === 3, 'the one that waited');
   });
 
   it('that are not this member’s are told once, as information, and are nothing to look at', async () => {

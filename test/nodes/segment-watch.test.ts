@@ -17,7 +17,9 @@ interface Due {
 /** A watch whose timers the test runs by hand, over a list that has every id below a thousand. */
 class Watched {
   readonly asked: SegmentQuery[] = [];
-  readonly holds: ReadonlyMap<string, number>[] = [];
+  /** What it asks to hold, by who asks. */
+  readonly held = new Map<string, ReadonlyMap<string, number>>();
+  holdsAsked = 0;
   readonly failures: (string | null)[] = [];
   found: readonly SegmentFinding[] = [];
   answer: ReadOutcome<SegmentList> | null = null;
@@ -26,7 +28,10 @@ class Watched {
   private due: Due[] = [];
   private readonly real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 
-  constructor(outbox: MemoryOutbox, holds: boolean) {
+  constructor(
+    readonly outbox: MemoryOutbox,
+    holds: boolean,
+  ) {
     const timers: any = {
       setTimeout: (call: () => void, ms: number) => {
         const due = { ms, call };
@@ -44,19 +49,32 @@ class Watched {
         return Promise.resolve(this.answer ?? this.listed(query));
       },
     };
-    const keeper = { token: () => Promise.resolve({ kind: 'token', token: 't' }), refused: () => undefined };
+    const keeper = {
+      token: () => Promise.resolve({ kind: 'token', token: 't' }),
+      refused: () => undefined,
+      accepted: () => undefined,
+    };
     this.watch = new SegmentWatch({
       RED: { nodes: { eachNode: () => undefined } } as never,
       node: 'out',
       out: 'out',
       account: { id: 'a', member: '1', connection: () => ({ client, keeper }) as never },
-      engine: { meta: outbox, holdSegments: (_node, untils) => void this.holds.push(untils) },
+      engine: { meta: outbox, holdSegments: (owner, untils) => this.hold(owner, untils) },
       holds,
       changed: (found) => (this.found = found),
       noLogin: 'no login',
       failed: (reason) => this.failures.push(reason),
     });
     this.watch.start();
+  }
+
+  private hold(owner: string, untils: ReadonlyMap<string, number>): void {
+    this.held.set(owner, untils);
+    this.holdsAsked += 1;
+  }
+
+  get heldKeys(): string[] {
+    return [...this.held.values()].flatMap((untils) => [...untils.keys()]);
   }
 
   private listed({ ids = [], code }: SegmentQuery): ReadOutcome<SegmentList> {
@@ -169,23 +187,42 @@ describe('the watch over segments', () => {
     await watch(true);
     const nowMs = Date.now();
     watched.saw({ seg_id: 1 }, { seg_id: 2, expiration: -1 });
-    const [[key, untilMs]] = [...watched.holds.at(-1)!] as [[string, number]];
-    assert.deepEqual([key, watched.holds.at(-1)!.size], ['i1', 1]);
+    assert.deepEqual(watched.heldKeys, ['i1']);
+    const untilMs = watched.held.get('out unknown')!.get('i1')!;
     assert.ok(untilMs >= nowMs + 30_000 && untilMs < nowMs + 31_000);
     await watched.next();
-    assert.equal(watched.holds.at(-1)!.size, 0);
+    assert.deepEqual(watched.heldKeys, []);
     // Only adds to a segment depend on how old it is.
     watched.segment = { code: 'two', lastModified: new Date().toISOString().slice(0, 19) };
     watched.saw({ seg_id: 2 });
-    assert.deepEqual([...watched.holds.at(-1)!.keys()], ['i2']);
+    assert.deepEqual(watched.heldKeys, ['i2']);
     await watched.next();
-    assert.deepEqual([...watched.holds.at(-1)!.keys()], ['i2', 'c1:two']);
+    assert.deepEqual(watched.heldKeys, ['i2', 'c1:two']);
     watched.answer = { kind: 'configuration', code: 'http_403', message: 'not allowed' };
     watched.saw({ seg_id: 3 });
     await watched.next();
-    const held = watched.holds.length;
+    const { holdsAsked } = watched;
     watched.saw({ seg_id: 4 });
-    assert.equal(watched.holds.length, held, 'nothing more waits for looks that fail');
+    assert.equal(watched.holdsAsked, holdsAsked, 'nothing more waits for looks that fail');
+  });
+
+  it('holds on to what an earlier process held until that was looked up again', async () => {
+    await watch(true);
+    watched.segment = { code: 'Two', lastModified: new Date().toISOString().slice(0, 19) };
+    watched.saw({ seg_id: 2 }, { seg_id: 4_000 });
+    await watched.next();
+    const { held, outbox } = watched;
+    watched.end();
+    watched = new Watched(outbox, true);
+    for (const [owner, untils] of held) watched.held.set(owner, untils);
+    watched.segment = { code: 'Two', lastModified: new Date().toISOString().slice(0, 19) };
+    watched.saw({ seg_id: 3 });
+    assert.deepEqual(watched.heldKeys, ['i2', 'c1:two', 'i3']);
+    watched.asked.length = 0;
+    while ((await watched.next()) < 3_600_000 && watched.asked.length === 0);
+    while (watched.asked.every(({ ids: asked }) => asked?.includes(2) !== true)) await watched.next();
+    assert.deepEqual(new Set(watched.heldKeys), new Set(['i2', 'i3', 'c1:two']));
+    assert.deepEqual([...new Set(watched.found.map(({ kind }) => kind))], ['young']);
   });
 
   it('checks segments that other members share, by id and by code', async () => {
