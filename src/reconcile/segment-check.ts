@@ -26,7 +26,7 @@ export type SegmentWarning =
   /** Until then (epoch ms). `keys`: of the blocks that mean it, by id and by code. */
   | (Named & { readonly kind: 'young'; readonly untilMs: number; readonly keys: readonly string[] });
 
-/** An id that is not listed may be of another member, who lets this one fill it: that is nothing to warn of. */
+/** Another member may let this one fill its segments, also without listing them to it: that is nothing to warn of. */
 export type SegmentFinding = SegmentWarning | (Named & { readonly kind: 'notOurs' });
 
 export function isWarning(finding: SegmentFinding): finding is SegmentWarning {
@@ -49,8 +49,8 @@ const mostListed = 2_000;
 const mostIds = 1_000;
 
 /**
- * The list has the member's own segments and those that others share with it (spec section 5). What another member
- * lets this one fill without sharing it cannot be checked. Never rejects unless `read` or the outbox does.
+ * The list has the member's own segments and those that others share with it (spec section 5). Whether it may fill
+ * them it does not say. Never rejects unless `read` or the outbox does.
  */
 export async function checkSegments(
   wanted: readonly FixedSegment[],
@@ -161,9 +161,11 @@ function findingOf(
     const code = keyOfCode(listed, member);
     return { kind: 'young', ...named, untilMs, keys: [`i${listed.id}`, ...(code === null ? [] : [code])] };
   }
-  if (wanted.by === 'code' && listed.code !== null && listed.code !== wanted.code)
-    return { kind: 'otherCase', ...named, listed: listed.code };
-  return null;
+  if (wanted.by === 'id')
+    return (listed.memberId ?? member) === member ? null : { kind: 'notOurs', ...named };
+  return listed.code === null || listed.code === wanted.code
+    ? null
+    : { kind: 'otherCase', ...named, listed: listed.code };
 }
 
 /** When it was changed last; -Infinity when the service does not say, so that nothing is called young without a sign. */

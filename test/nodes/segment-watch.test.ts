@@ -238,5 +238,13 @@ describe('the watch over segments', () => {
       watched.watch.warnings(Date.now()).map(({ segment }) => segment),
       [7, 'Theirs'],
     );
+    watched.segment = { memberId: 9 };
+    watched.saw({ seg_id: 8 });
+    await watched.next();
+    assert.equal(
+      watched.found.find(({ segment }) => segment === 8)!.kind,
+      'notOurs',
+      'whether it may be filled',
+    );
   });
 });

@@ -54,6 +54,7 @@ describe('the check of segments', () => {
     await client.close();
     assert.deepEqual(warnings, [
       { kind: 'inactive', key: 'i10999', segment: 10999 },
+      { kind: 'notOurs', key: 'i10998', segment: 10998 },
       { kind: 'notOurs', key: 'i10997', segment: 10997 },
       {
         kind: 'young',
