@@ -6,7 +6,12 @@ import type { Recovered } from '../../src/delivery/engine';
 import type { RequestLimits } from '../../src/delivery/request-limits';
 import type { ServiceClient } from '../../src/service/client';
 import type { TokenKeeper } from '../../src/service/tokens';
-import type { Problem } from './checks';
+
+/** A sentence of `locales/<lang>/account.json`, and the values of its placeholders. */
+export interface Problem {
+  readonly key: string;
+  readonly params?: Readonly<Record<string, string | number>>;
+}
 
 /** What an account tells a node that uses it. */
 export interface AccountUser {

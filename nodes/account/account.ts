@@ -16,10 +16,10 @@ import { PostgresLog } from '../../src/outbox/postgres-log';
 import { testDatabase } from '../../src/outbox/postgres-test';
 import type { SandboxSettings } from '../../src/sandbox/sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
-import { migrate } from '../shared/migrations';
+import type { Saved } from '../shared/saved';
 import type { Account, AccountNode } from './account-api';
 import { serveAccountForms } from './admin';
-import type { Problem } from './checks';
+import type { Problem } from './account-api';
 import { connectionOf } from './connection';
 import { databaseConnection, identityOf, isInClear, type DatabaseConnection } from './database';
 import { Holder, type Hold } from './holder';
@@ -28,14 +28,14 @@ import { engines, sandbox } from './process-wide';
 import { outboxFile, spoolFile } from './queue-file';
 import { queueSecrets } from './queue-secret';
 import { serveSandboxMembers } from './sandbox-members';
-import { readNumber, readSettings, type AccountSettings, type Saved } from './settings';
+import { readSettings, type AccountSettings } from './settings';
 
 type AccountDef = NodeDef & Saved;
 
 export = (RED: NodeAPI): void => {
   function AccountConstructor(this: AccountNode, config: AccountDef): void {
     RED.nodes.createNode(this, config);
-    Object.assign(this, accountOf(RED, this, migrate('xandr-account', config)));
+    Object.assign(this, accountOf(RED, this, config));
   }
 
   RED.nodes.registerType('xandr-account', AccountConstructor as NodeConstructor<Node, AccountDef, object>, {
@@ -70,7 +70,7 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
     isSandbox: !('key' in settings) && settings.isSandbox,
     member: 'key' in settings ? '' : settings.member,
     connection: () => engines.connectionOf(node.id),
-    warnAfterMs: readNumber(config, 'warnAfterMinutes') * 60_000,
+    warnAfterMs: 'key' in settings ? Infinity : settings.warnAfterMs,
     requestLimits: 'key' in settings ? documentedRequestLimits : settings.limits,
   };
 }

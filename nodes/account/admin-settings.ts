@@ -1,15 +1,9 @@
 // An account as its form or the deployed flows have it, read by the same code as when it runs.
 
 import type { NodeAPI } from 'node-red';
-import { migrate } from '../shared/migrations';
-import type { Problem } from './checks';
-import {
-  readSharedQueue,
-  readSettings,
-  type AccountSettings,
-  type Saved,
-  type SharedQueueSettings,
-} from './settings';
+import { variableIn, type Saved } from '../shared/saved';
+import type { Problem } from './account-api';
+import { readSharedQueue, readSettings, type AccountSettings, type SharedQueueSettings } from './settings';
 
 export const accountType = 'xandr-account';
 
@@ -29,7 +23,7 @@ export function deployedSettings(RED: NodeAPI, id: string): AccountSettings | Pr
   const node = deployedNode(RED, id);
   const saved = node === null ? null : savedProperties(RED, id);
   if (node === null || saved === null) return null;
-  return readSettings({ ...withEnvironment(RED, node, migrate(accountType, saved)), ...node.credentials });
+  return readSettings({ ...withEnvironment(RED, node, saved), ...node.credentials });
 }
 
 /** The settings that the open form describes. */
@@ -76,8 +70,8 @@ function savedProperties(RED: NodeAPI, id: string): Saved | null {
 /** Node-RED does this with what it deploys: a property that is nothing but `${NAME}` becomes the variable's value. */
 function withEnvironment(RED: NodeAPI, node: DeployedNode | null, saved: Saved): Saved {
   const value = (text: unknown): unknown => {
-    if (typeof text !== 'string' || !/^\$(\{[^}]+\}|\([^)]+\))$/.test(text)) return text;
-    const name = text.slice(2, -1);
+    const name = variableIn(text);
+    if (name === null) return text;
     const found: unknown = RED.util.evaluateNodeProperty(name, 'env', (node ?? {}) as never, {});
     return found === '' ? text : found;
   };

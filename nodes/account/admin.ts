@@ -15,13 +15,14 @@ import { readWithToken } from '../../src/service/read-with-token';
 import type { SegmentList, SegmentQuery } from '../../src/service/segments';
 import { TokenKeeper } from '../../src/service/tokens';
 import { deployedSettings, formSharedQueue, formSettings } from './admin-settings';
-import type { Problem } from './checks';
+import type { Problem } from './account-api';
 import { connectionOf } from './connection';
 import { ofFailure, testConnection, type TestResult } from './connection-test';
 import { databaseConnection, isInClear } from './database';
 import { databaseResult, type TestDatabase } from './database-test';
 import { SegmentDirectory, type ReadSegments } from './segment-directory';
-import { readSettings, type AccountSettings, type Saved } from './settings';
+import type { Saved } from '../shared/saved';
+import { readSettings, type AccountSettings } from './settings';
 
 /** What a route answers. */
 export interface Answer {

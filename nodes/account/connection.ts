@@ -2,7 +2,7 @@
 
 import type { NodeAPI } from 'node-red';
 import type { ServiceClientOptions, ServiceProxy, ServiceTls } from '../../src/service/client';
-import type { Problem } from './checks';
+import type { Problem } from './account-api';
 import { proxyFromEnvironment, type ProxyRules } from './proxy-environment';
 import type { AccountSettings } from './settings';
 

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
 import { travelsInClear } from '../../src/outbox/postgres-url';
 import type { ServiceTls } from '../../src/service/client';
-import type { Problem } from './checks';
+import type { Problem } from './account-api';
 import { tlsOf } from './connection';
 import type { DatabaseSettings } from './settings';
 

@@ -1,21 +1,15 @@
 // The account node in the editor: its defaults, its validators, and a form that shows what its choices need.
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
-import { keepSelectable } from '../shared/editor/choices';
-import { migrateOnLoad } from '../shared/editor/on-load';
+import { keepBox, keepSelectable, keepVariable } from '../shared/editor/choices';
+import { currentValues, fieldValue } from '../shared/editor/fields';
+import { completeOnLoad } from '../shared/editor/on-load';
 import { formClosed, formOpened, isFormOpen } from '../shared/editor/open-form';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import { travelsInClear } from '../../src/outbox/postgres-url';
+import { plainText, problemsInForm, variableIn, type Saved } from '../shared/saved';
 import type { EditorNode, EditorRed } from '../types/red-editor';
-import {
-  checkProperty,
-  isFromEnvironment,
-  checkedProperties,
-  numberProperties,
-  type CheckedProperty,
-  type Problem,
-  type Reader,
-} from './checks';
+import { accountSchema, numberProperties } from './schema';
 import {
   documentedAdvanced,
   documentedWords,
@@ -23,7 +17,7 @@ import {
   meaningOf,
   type Limits,
 } from './editor/limits';
-import { disagreeing, type QueueUse } from './editor/neighbours';
+import { disagreeing, useOf } from './editor/neighbours';
 import { prepareTestButton } from './editor/test-button';
 
 declare const RED: EditorRed;
@@ -52,7 +46,7 @@ interface AccountProperties {
   queueMaxEntries: number | string;
   queueMaxMb: number | string;
   warnAfterMinutes: number | string;
-  encryptIds: boolean;
+  encryptIds: boolean | string;
   tls: string;
   proxy: string;
 }
@@ -66,124 +60,79 @@ interface AccountCredentials {
 
 type Account = EditorNode<AccountProperties>;
 
-type CredentialName = keyof AccountCredentials;
-const credentialNames: readonly CheckedProperty[] = ['username', 'password', 'privateKey', 'databaseUrl'];
-
-function isCredential(property: CheckedProperty): property is CredentialName {
-  return credentialNames.includes(property);
-}
+const credentialNames = ['username', 'password', 'privateKey', 'databaseUrl'] as const;
 
 function field(property: string): JQuery {
   return $(`#node-config-input-${property}`);
 }
 
-function asText(value: unknown): string | undefined {
-  return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined;
-}
-
-/** What a field of the open form holds; of a box, whether it is ticked. */
-function inForm(property: string): unknown {
-  return field(property).is(':checkbox') ? field(property).prop('checked') : field(property).val();
-}
-
 /** The editor knows user names, and of a password only whether there is one. */
-function savedCredential(credentials: Record<string, unknown>, name: string): string {
-  const stored = credentials[`has_${name}`] === true ? '__PWRD__' : '';
-  return asText(credentials[name]) ?? stored;
+function savedCredentials({ credentials = {} }: Account): Saved {
+  const read = (name: string): readonly [string, unknown] => [
+    name,
+    credentials[name] ?? (credentials[`has_${name}`] === true ? '__PWRD__' : ''),
+  ];
+  return Object.fromEntries(credentialNames.map(read));
 }
 
-function readerOf(account: Account): Reader {
-  return (property) => {
-    if (isFormOpen(account)) {
-      return asText(inForm(property));
-    }
-    return isCredential(property)
-      ? savedCredential(account.credentials ?? {}, property)
-      : asText(account[property]);
-  };
+/** Properties and credentials, as the open form has them, else as they are saved. */
+function valuesOf(account: Account): Saved {
+  return isFormOpen(account)
+    ? currentValues(account, checkedProperties, 'node-config-input')
+    : { ...(account as unknown as Saved), ...savedCredentials(account) };
 }
 
-function sentence(account: Account, problem: Problem | null): true | string {
-  return problem === null ? true : account._(problem.key, problem.params);
+const checkedProperties = Object.keys(accountSchema({}).shape);
+
+function verdictOn(account: Account, property: string, values: Saved): true | string {
+  const wrong = problemsInForm(accountSchema(values), values).find(({ path }) => path === property);
+  return wrong === undefined ? true : account._(`error.${wrong.code}`, { ...wrong.params });
 }
 
 /** A validator of Node-RED 3 and later: two parameters, and a sentence for what is wrong. */
-function valid(property: CheckedProperty) {
+function valid(property: string) {
   return function (this: Account, value: unknown, _options: unknown): true | string {
-    const others = readerOf(this);
-    return sentence(
-      this,
-      checkProperty(property, (name) => (name === property ? asText(value) : others(name))),
-    );
+    return verdictOn(this, property, { ...valuesOf(this), [property]: value });
   };
 }
 
 /**
  * Node-RED validates credentials in the open form only, so a missing one would not show in the red triangle.
- * Outside the form, the choice of the login speaks for them, as far as the editor knows them.
+ * Outside the form, the choice that needs them speaks for them, as far as the editor knows them.
  */
-function validLogin(this: Account, value: unknown, _options: unknown): true | string {
-  const chosen = valid('authMethod').call(this, value, _options);
-  if (chosen !== true || isFormOpen(this) || this.credentials === undefined) {
-    return chosen;
-  }
-  const read = readerOf(this);
-  for (const name of ['username', 'password', 'privateKey'] as const) {
-    const found = checkProperty(name, read);
-    if (found !== null) {
-      return sentence(this, found);
-    }
-  }
-  return true;
+function validWith(property: string, credentials: readonly string[]) {
+  return function (this: Account, value: unknown, _options: unknown): true | string {
+    const values = { ...valuesOf(this), [property]: value };
+    const areKnown = !isFormOpen(this) && this.credentials !== undefined;
+    const verdicts = [property, ...(areKnown ? credentials : [])].map((name) =>
+      verdictOn(this, name, values),
+    );
+    return verdicts.find((verdict) => verdict !== true) ?? true;
+  };
 }
+
+const validLogin = validWith('authMethod', ['username', 'password', 'privateKey']);
+const validStore = validWith('queue', ['databaseUrl']);
 
 function value(property: string): string {
-  return (asText(field(property).val()) ?? '').trim();
+  return plainText(field(property).val()) ?? '';
 }
 
-/**
- * Accounts that share a queue must agree on its place; the runtime would refuse the second one. Outside the form the
- * choice speaks for the database's URL, as that of the login does for its credentials.
- */
+/** Accounts that share a queue must agree on its place; the runtime would refuse the second one. */
 function validQueue(this: Account, value: unknown, options: unknown): true | string {
-  const chosen = valid('queue').call(this, value, options);
-  if (chosen !== true) {
-    return chosen;
-  }
-  const others = readerOf(this);
-  const url =
-    isFormOpen(this) || this.credentials === undefined ? null : checkProperty('databaseUrl', others);
-  if (url !== null) {
-    return sentence(this, url);
-  }
-  const other = disagreeing(this.id, useOf(this, { queue: asText(value) ?? 'disk' }), 'queue');
+  const chosen = validStore.call(this, value, options);
+  if (chosen !== true) return chosen;
+  const other = disagreeing(this.id, useOf({ ...valuesOf(this), queue: value }), 'queue');
   return other === null ? true : this._('error.queue_kinds_differ', { account: labelOf(this), other });
 }
 
 /** The same for whether the queue that they share is encrypted. */
 function validEncryption(this: Account, value: unknown, options: unknown): true | string {
   const chosen = valid('encryptIds').call(this, value, options);
-  if (chosen !== true) {
-    return chosen;
-  }
-  const use = useOf(this, { encryptIds: asText(value) ?? 'false' });
+  if (chosen !== true) return chosen;
+  const use = useOf({ ...valuesOf(this), encryptIds: value });
   const other = use.queue === 'disk' ? disagreeing(this.id, use, 'encryptIds') : null;
   return other === null ? true : this._('error.queue_encryption_differs', { account: labelOf(this), other });
-}
-
-/** Which queue the account uses and how; `changed` is what is being looked at. */
-function useOf(account: Account, changed: Partial<QueueUse>): QueueUse {
-  const others = readerOf(account);
-  const read = (property: CheckedProperty, otherwise: string): string =>
-    (others(property) ?? otherwise).trim();
-  return {
-    environment: read('environment', 'sandbox'),
-    serviceUrl: read('serviceUrl', ''),
-    member: read('member', ''),
-    queue: read('queue', 'disk'),
-    encryptIds: read('encryptIds', 'false'),
-    ...changed,
-  };
 }
 
 function showWhatApplies(account: Account): void {
@@ -222,10 +171,11 @@ function readLimits(): Limits {
 /** The sentence below the limits; empty while one of them is not a number yet. */
 function limitsSentence(account: Account): string {
   const properties = ['postsPerSecond', 'usersPerSecond', 'maxConcurrent', 'usersPerPost'] as const;
-  if (properties.some((property) => isFromEnvironment(value(property)))) {
+  if (properties.some((property) => variableIn(value(property)) !== null)) {
     return account._('limits.fromEnvironment');
   }
-  const wrong = properties.some((property) => checkProperty(property, () => value(property)) !== null);
+  const values = Object.fromEntries(properties.map((property) => [property, value(property)]));
+  const wrong = problemsInForm(accountSchema(values), values).length > 0;
   if (wrong) {
     return '';
   }
@@ -318,7 +268,7 @@ function showAccountProblems(account: Account, form: JQuery): void {
     verdict: () => {
       const own = { queue: validQueue, encryptIds: validEncryption } as const;
       const check = name === 'queue' || name === 'encryptIds' ? own[name] : valid(name);
-      return check.call(account, inForm(name), {});
+      return check.call(account, fieldValue(field(name)), {});
     },
   }));
   showProblems(form, checked);
@@ -342,7 +292,7 @@ const queueFields = ['environment', 'serviceUrl', 'member', 'databaseUrl', 'data
 
 /** What a test needs; the lists of configuration nodes say `_ADD_` for none. */
 function readFields(names: readonly string[]): Record<string, string> {
-  const read = names.map((name): [string, string] => [name, asText(field(name).val()) ?? '']);
+  const read = names.map((name): [string, string] => [name, String(field(name).val() ?? '')]);
   return Object.fromEntries(read.filter(([, text]) => text !== '_ADD_'));
 }
 
@@ -368,6 +318,7 @@ function prepareForm(account: Account): void {
   keepSelectable(field('environment'), account.environment);
   keepSelectable(field('authMethod'), account.authMethod);
   keepSelectable(field('queue'), account.queue);
+  keepBox(field('encryptIds'), account.encryptIds);
   field('environment')
     .add(field('authMethod'))
     .add(field('queue'))
@@ -389,8 +340,11 @@ function prepareForm(account: Account): void {
   showAccountProblems(account, form);
   prepareTests(account, form);
   keepNames(form);
+  keepVariable(field('tls'), account.tls);
   reachConfigButtons(field('tls'), 'tls-config');
+  keepVariable(field('databaseTls'), account.databaseTls);
   reachConfigButtons(field('databaseTls'), 'tls-config');
+  keepVariable(field('proxy'), account.proxy);
   reachConfigButtons(field('proxy'), 'http proxy');
 }
 
@@ -465,4 +419,4 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('xandr-account', {
   },
 });
 
-migrateOnLoad('xandr-account');
+completeOnLoad('xandr-account');

@@ -4,7 +4,7 @@ import { systemClock, within, type Clock } from '../../src/delivery/clock';
 import type { Recovered } from '../../src/delivery/engine';
 import type { Lease } from '../../src/delivery/engines';
 import type { AccountUser } from './account-api';
-import type { Problem } from './checks';
+import type { Problem } from './account-api';
 
 /** The engine, and whatever else is held with it. */
 export interface Hold {

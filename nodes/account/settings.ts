@@ -1,24 +1,15 @@
 // An account's saved properties as the runtime reads them: whole and with defaults, or the first that is wrong.
 //
-// They come from the form or from a file, with `${ENV}` in them, so any of them may be missing or of another type.
+// They come from the form or from a file; `schema.ts` says what they may hold.
 
+import * as z from 'zod/mini';
 import type { QueueKind } from '../../src/delivery/engines';
 import type { Limits } from '../../src/delivery/ledger';
-import { documentedRequestLimits, type RequestLimits } from '../../src/delivery/request-limits';
-import { DEFAULT_AUTH_URL, DEFAULT_SERVICE_URL } from '../../src/service/client';
+import type { RequestLimits } from '../../src/delivery/request-limits';
 import type { Login } from '../../src/service/login';
-import {
-  checkProperty,
-  isFromEnvironment,
-  checkedProperties,
-  type CheckedProperty,
-  type NumberProperty,
-  type Problem,
-  type Reader,
-} from './checks';
-
-/** Properties and credentials as Node-RED hands them over. */
-export type Saved = Readonly<Record<string, unknown>>;
+import { readSaved, variableUnset, type Reading, type Saved } from '../shared/saved';
+import type { Problem } from './account-api';
+import { accountSchema, type AccountValues } from './schema';
 
 /** What is read beside the posts (spec section 5). */
 export interface ReadLimits {
@@ -54,6 +45,7 @@ export interface AccountSettings {
   readonly database: DatabaseSettings | null;
   readonly queueMaxEntries: number;
   readonly queueMaxBytes: number;
+  readonly warnAfterMs: number;
   /** User ids on disk. */
   readonly encryptIds: boolean;
   /** Ids of Node-RED's own `tls-config` and `http proxy` nodes; '' for none. */
@@ -72,136 +64,87 @@ export interface DatabaseSettings {
   readonly tls: string;
 }
 
-/** Design section 3. */
-const defaults: Record<NumberProperty, number> = {
-  postsPerSecond: 100,
-  usersPerSecond: 1000,
-  maxConcurrent: 15,
-  ...documentedRequestLimits,
-  readsPerSecond: 1000,
-  apiReadsPerMinute: 100,
-  sandboxWarmUpMinutes: 20,
-  sandboxDefaultExpirationMinutes: 43_200,
-  queueMaxEntries: 5_000_000,
-  queueMaxMb: 2_048,
-  warnAfterMinutes: 2,
-};
-
 /** Takes properties and credentials together. The words of a problem are in `account.json`. */
 export function readSettings(saved: Saved): AccountSettings | Problem {
-  const problem = problemOf((property) => textOf(saved, property));
-  if (problem !== null) return problem;
-  const text = (property: string, missing = ''): string => textOf(saved, property) ?? missing;
-  const isCustom = text('environment') === 'custom';
-  const isSandbox = text('environment', 'sandbox') === 'sandbox';
-  const authUrl = isCustom ? text('authUrl', DEFAULT_AUTH_URL) : DEFAULT_AUTH_URL;
+  const values = valuesOr(readSaved(accountSchema(saved), saved));
+  if ('key' in values) return values;
+  const isSandbox = values.environment === 'sandbox';
+  const { postsPerSecond, usersPerSecond, maxConcurrent, usersPerPost, blocksPerUser, maxBodyBytes } = values;
+  const { authUrl, serviceUrl, readsPerSecond, apiReadsPerMinute, queue, tls, proxy } = values;
   return {
     isSandbox,
-    ...placeOf(saved),
+    ...placeOf(values),
     authOrigin: isSandbox ? 'sandbox' : originOf(authUrl),
     authUrl,
-    serviceUrl: serviceUrlOf(saved),
-    login: isSandbox ? sandboxLogin : loginOf(saved),
-    limits: {
-      postsPerSecond: readNumber(saved, 'postsPerSecond'),
-      usersPerSecond: readNumber(saved, 'usersPerSecond'),
-      maxConcurrent: readNumber(saved, 'maxConcurrent'),
-      usersPerPost: readNumber(saved, 'usersPerPost'),
-      blocksPerUser: readNumber(saved, 'blocksPerUser'),
-      maxBodyBytes: readNumber(saved, 'maxBodyBytes'),
-    },
-    readLimits: {
-      readsPerSecond: readNumber(saved, 'readsPerSecond'),
-      apiReadsPerMinute: readNumber(saved, 'apiReadsPerMinute'),
-    },
+    serviceUrl,
+    login: loginOf(values),
+    limits: { postsPerSecond, usersPerSecond, maxConcurrent, usersPerPost, blocksPerUser, maxBodyBytes },
+    readLimits: { readsPerSecond, apiReadsPerMinute },
     sandbox: {
-      warmUpMinutes: readNumber(saved, 'sandboxWarmUpMinutes'),
-      defaultExpirationMinutes: readNumber(saved, 'sandboxDefaultExpirationMinutes'),
+      warmUpMinutes: values.sandboxWarmUpMinutes,
+      defaultExpirationMinutes: values.sandboxDefaultExpirationMinutes,
     },
-    queue: queueOf(text('queue')),
-    database: text('queue') === 'shared' ? databaseOf(saved) : null,
-    queueMaxEntries: readNumber(saved, 'queueMaxEntries'),
-    queueMaxBytes: readNumber(saved, 'queueMaxMb') * 1_000_000,
-    encryptIds: text('queue') !== 'memory' && text('encryptIds') === 'true',
-    tls: text('tls'),
-    proxy: text('proxy'),
+    queue,
+    database: queue === 'shared' ? databaseOf(values) : null,
+    queueMaxEntries: values.queueMaxEntries,
+    queueMaxBytes: values.queueMaxMb * 1_000_000,
+    warnAfterMs: values.warnAfterMinutes * 60_000,
+    encryptIds: queue !== 'memory' && values.encryptIds,
+    tls,
+    proxy,
   };
-}
-
-/** What a queue belongs to. */
-function placeOf(saved: Saved): Pick<AccountSettings, 'origin' | 'member'> {
-  const environment = textOf(saved, 'environment') ?? 'sandbox';
-  if (environment === 'sandbox') return { origin: 'sandbox', member: '1' };
-  return { origin: originOf(serviceUrlOf(saved)), member: textOf(saved, 'member') ?? '' };
-}
-
-function serviceUrlOf(saved: Saved): string {
-  const isCustom = textOf(saved, 'environment') === 'custom';
-  return isCustom ? (textOf(saved, 'serviceUrl') ?? DEFAULT_SERVICE_URL) : DEFAULT_SERVICE_URL;
-}
-
-function queueOf(text: string): QueueKind {
-  return text === 'memory' || text === 'shared' ? text : 'disk';
-}
-
-function databaseOf(saved: Saved): DatabaseSettings {
-  return { url: textOf(saved, 'databaseUrl') ?? '', tls: textOf(saved, 'databaseTls') ?? '' };
 }
 
 /** The queue in the database alone, whatever else is wrong with the account: for a test of it. */
 export function readSharedQueue(saved: Saved): SharedQueueSettings | Problem {
-  const shared: Saved = { ...saved, queue: 'shared' };
-  const problem = problemOf((property) => textOf(shared, property), sharedQueueProperties);
-  return problem ?? { ...placeOf(saved), database: databaseOf(saved) };
+  const shared = { ...saved, queue: 'shared' };
+  const values = valuesOr(readSaved(z.pick(accountSchema(shared), queueProperties), shared));
+  return 'key' in values ? values : { ...placeOf(values), database: databaseOf(values) };
 }
 
-const sharedQueueProperties = ['environment', 'serviceUrl', 'member', 'databaseUrl'] as const;
+const queueProperties = {
+  environment: true,
+  serviceUrl: true,
+  member: true,
+  databaseUrl: true,
+  databaseTls: true,
+} as const;
 
-/** The figure as saved; its default when it is missing or none. */
-export function readNumber(saved: Saved, property: NumberProperty): number {
-  const text = textOf(saved, property);
-  return text !== undefined && checkProperty(property, () => text) === null && !isFromEnvironment(text)
-    ? Number(text)
-    : defaults[property];
+/** The values, or the first problem. */
+function valuesOr<T extends object>(reading: Reading<T>): T | Problem {
+  if (reading.ok) return reading.settings;
+  const { path, code, params } = reading.problems[0]!;
+  const named = code === variableUnset ? { property: path, ...params } : params;
+  return Object.keys(named).length === 0 ? { key: `error.${code}` } : { key: `error.${code}`, params: named };
 }
 
-/** A variable that is not set leaves its `${NAME}` standing, which must not be sent as somebody's password. */
-function problemOf(read: Reader, properties: readonly CheckedProperty[] = checkedProperties): Problem | null {
-  const isUnset = (property: CheckedProperty): boolean => isFromEnvironment(read(property)?.trim() ?? '');
-  const withoutUnset: Reader = (property) => (isUnset(property) ? '' : read(property));
-  for (const property of properties) {
-    const problem = checkProperty(property, withoutUnset);
-    if (problem === null) continue;
-    if (!isUnset(property)) return problem;
-    const name = read(property)!.trim().slice(2, -1);
-    return { key: 'error.variable_unset', params: { property, name } };
-  }
-  return null;
+/** What a queue belongs to. */
+function placeOf({
+  environment,
+  serviceUrl,
+  member,
+}: Pick<AccountValues, 'environment' | 'serviceUrl' | 'member'>): Pick<AccountSettings, 'origin' | 'member'> {
+  return environment === 'sandbox'
+    ? { origin: 'sandbox', member: '1' }
+    : { origin: originOf(serviceUrl), member };
+}
+
+function databaseOf({
+  databaseUrl,
+  databaseTls,
+}: Pick<AccountValues, 'databaseUrl' | 'databaseTls'>): DatabaseSettings {
+  return { url: databaseUrl, tls: databaseTls };
 }
 
 /** The sandbox lets anybody in. */
-const sandboxLogin: Login = { method: 'password', username: 'sandbox', password: 'sandbox' };
-
-function loginOf(saved: Saved): Login {
-  const username = textOf(saved, 'username') ?? '';
-  if (textOf(saved, 'authMethod') === 'jwt') {
-    const keyName = textOf(saved, 'keyName') ?? '';
-    return { method: 'jwt', username, keyName, privateKey: textOf(saved, 'privateKey') ?? '' };
-  }
-  return { method: 'password', username, password: textOf(saved, 'password') ?? '' };
+function loginOf({ environment, authMethod, username, password, keyName, privateKey }: AccountValues): Login {
+  if (environment === 'sandbox') return { method: 'password', username: 'sandbox', password: 'sandbox' };
+  return authMethod === 'jwt'
+    ? { method: 'jwt', username, keyName, privateKey }
+    : { method: 'password', username, password };
 }
 
 function originOf(serviceUrl: string): string {
   const url = new URL(serviceUrl);
   return `${url.origin}${url.pathname.replace(/(?<!\/)\/+$/, '')}`;
-}
-
-/** Blanks are part of these. */
-const asTheyAre: readonly string[] = ['password', 'privateKey'];
-
-/** The one way to read a property. Values of `${ENV}`, which come from files, bring blanks that nobody meant. */
-function textOf(saved: Saved, property: string): string | undefined {
-  const value = saved[property];
-  if (typeof value === 'string') return asTheyAre.includes(property) ? value : value.trim();
-  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
 }

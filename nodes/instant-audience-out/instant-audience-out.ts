@@ -13,8 +13,7 @@ import { documentedRequestLimits, type RequestLimits } from '../../src/delivery/
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { Source } from '../../src/outbox/outbox';
 import { isWarning, type SegmentFinding } from '../../src/reconcile/segment-check';
-import type { AccountNode } from '../account/account-api';
-import type { Problem } from '../account/checks';
+import type { AccountNode, Problem } from '../account/account-api';
 import { InOrder } from '../shared/in-order';
 import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';

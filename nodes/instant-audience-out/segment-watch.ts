@@ -17,7 +17,6 @@ import {
 } from '../../src/reconcile/segment-check';
 import { readWithToken } from '../../src/service/read-with-token';
 import type { AccountNode } from '../account/account-api';
-import { migrate } from '../shared/migrations';
 import { buildersOf, type FlowConfig } from './upstream';
 
 /** After the deploy, so that whatever it started comes first. */
@@ -168,7 +167,7 @@ export class SegmentWatch {
   private async checkAll(): Promise<string | null> {
     const { out, account } = this.host;
     const fixed = buildersOf(out, account.id, this.flows()).flatMap((builder) =>
-      fixedSegments(migrate(builder.type, builder)),
+      fixedSegments(builder),
     );
     const named = [...fixed, ...this.seen.inUse()];
     const before = await this.seenBefore(named);

@@ -19,15 +19,17 @@ export function fixedSegments(config: unknown): FixedSegment[] {
 }
 
 function fixedSegment(row: Record<string, unknown>, adds: boolean): FixedSegment | null {
-  const text = constant(row.segment, row.segmentType);
+  // As the builder reads what a flow file leaves out.
+  const { by = 'id', memberType = 'num' } = row;
+  const text = constant(row.segment, row.segmentType ?? (by === 'code' ? 'str' : 'num'));
   if (text === null) return null;
-  if (row.by === 'id') {
+  if (by === 'id') {
     const id = wholeNumber(text);
     return id === null ? null : { by: 'id', id, key: `i${id}`, adds };
   }
-  const memberText = constant(row.member, row.memberType);
+  const memberText = constant(row.member, memberType);
   const member = memberText === null ? null : wholeNumber(memberText);
-  if (row.by !== 'code' || member === null) return null;
+  if (by !== 'code' || member === null) return null;
   return { by: 'code', code: text, member, key: `c${member}:${text.toLowerCase()}`, adds };
 }
 
@@ -50,7 +52,7 @@ function constant(value: unknown, type: unknown): string | null {
 
 function wholeNumber(text: string): number | null {
   const number = Number(text);
-  return /^\d+$/.test(text) && number > 0 && Number.isSafeInteger(number) ? number : null;
+  return /^\d+$/.test(text.trim()) && number > 0 && Number.isSafeInteger(number) ? number : null;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

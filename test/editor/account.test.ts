@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { checkAccount, numberProperties, ranges } from '../../nodes/account/checks';
+import { accountSchema, numberProperties, ranges } from '../../nodes/account/schema';
+import { problemsInForm } from '../../nodes/shared/saved';
 import { documentedAdvanced, meaningOf, exceedsDocumented } from '../../nodes/account/editor/limits';
 import { load } from './bundle';
 
@@ -221,31 +222,27 @@ describe('the account node in the editor', () => {
   });
 });
 
-describe('the checks that form and runtime share', () => {
+const codesOf = (account: Record<string, unknown>): string[] =>
+  problemsInForm(accountSchema(account), account).map(({ code }) => code);
+
+describe('the schema that form and runtime share', () => {
   it('list everything that is wrong at once', () => {
     const account: Record<string, string> = { environment: 'production', authMethod: 'jwt', queueMaxMb: 'x' };
-    assert.deepEqual(
-      checkAccount((name) => account[name]).map(({ key }) => key),
-      [
-        'error.member_missing',
-        'error.username_missing',
-        'error.key_name_missing',
-        'error.key_missing',
-        'error.queueMaxMb_range',
-      ],
-    );
+    assert.deepEqual(codesOf(account), [
+      'member_missing',
+      'username_missing',
+      'key_name_missing',
+      'key_missing',
+      'queueMaxMb_range',
+    ]);
   });
 
   it('find nothing in an empty configuration, which is the sandbox', () => {
-    assert.deepEqual(
-      checkAccount(() => undefined),
-      [],
-    );
+    assert.deepEqual(codesOf({}), []);
   });
 
   it('look at the address of the database where the queue is shared, and only there', () => {
-    const keys = (databaseUrl: string, queue = 'shared') =>
-      checkAccount((name) => ({ queue, databaseUrl })[name as 'queue']).map(({ key }) => key);
+    const keys = (databaseUrl: string, queue = 'shared') => codesOf({ queue, databaseUrl });
     for (const good of [
       'postgres://u:p@host/db',
       'postgresql://host:5433/db?application_name=x',
@@ -272,7 +269,7 @@ describe('the checks that form and runtime share', () => {
       ['postgres://host', 'no_database'],
       ['postgres://u:p@host:5432/', 'no_database'],
     ] as const) {
-      assert.deepEqual(keys(bad), [`error.database_url_${key}`], bad);
+      assert.deepEqual(keys(bad), [`database_url_${key}`], bad);
       assert.deepEqual(keys(bad, 'disk'), []);
     }
   });

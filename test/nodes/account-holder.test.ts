@@ -1,7 +1,7 @@
 // Accounts of one member that close and start in any order, in one process: whoever is still there delivers.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { Problem } from '../../nodes/account/checks';
+import type { Problem } from '../../nodes/account/account-api';
 import { Holder, type Hold } from '../../nodes/account/holder';
 import { checkEntry } from '../../src/audience/check';
 import { Engines, QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';

@@ -1,11 +1,6 @@
 // What the runtime makes of an account's saved properties, wherever they came from.
 import assert from 'node:assert/strict';
-import {
-  readSharedQueue,
-  readNumber,
-  readSettings,
-  type AccountSettings,
-} from '../../nodes/account/settings';
+import { readSharedQueue, readSettings, type AccountSettings } from '../../nodes/account/settings';
 import { load } from '../editor/bundle';
 
 const production = { environment: 'production', member: '7', username: 'me', password: 'p' };
@@ -46,18 +41,17 @@ describe('the settings of an account', () => {
       database: null,
       queueMaxEntries: 5_000_000,
       queueMaxBytes: 2_048_000_000,
+      warnAfterMs: 120_000,
       encryptIds: false,
       tls: '',
       proxy: '',
     });
-    assert.equal(readNumber({}, 'warnAfterMinutes'), 2);
   });
 
   it('are the same for a new account of the form as for one with nothing saved', () => {
     const { defaults } = load('account').definition;
     const saved = Object.fromEntries(Object.entries(defaults).map(([name, { value }]) => [name, value]));
     assert.deepEqual(readSettings(saved), readSettings({}));
-    assert.equal(readNumber(saved, 'warnAfterMinutes'), 2);
   });
 
   it('take numbers for texts and texts for numbers, and leave blanks around them out', () => {
@@ -160,23 +154,34 @@ describe('the settings of an account', () => {
   });
 
   it('encrypt user ids only on a disk of this machine, and only for a clear yes', () => {
-    for (const yes of [true, 'true']) assert.equal(settings({ encryptIds: yes }).encryptIds, true);
-    for (const no of [false, 'false', '']) assert.equal(settings({ encryptIds: no }).encryptIds, false);
+    for (const yes of [true, 'true', 'TRUE', 'yes', '1'])
+      assert.equal(settings({ encryptIds: yes }).encryptIds, true);
+    for (const no of [false, 'false', 'No', 0]) assert.equal(settings({ encryptIds: no }).encryptIds, false);
     assert.equal(settings({ encryptIds: true, queue: 'memory' }).encryptIds, false);
-    assert.equal(problem({ encryptIds: 'yes' }), 'error.encrypt_unknown');
+    for (const neither of ['', 'maybe', 2, {}])
+      assert.equal(problem({ encryptIds: neither }), 'error.encrypt_unknown');
     const databaseUrl = 'postgres://u:p@host/db';
     assert.equal(problem({ encryptIds: true, queue: 'shared', databaseUrl }), 'error.encrypt_shared');
   });
 
   it('do not take a variable that is not set for a value', () => {
     const unset = '${NOT_THERE}';
-    for (const property of ['environment', 'member', 'username', 'password', 'queue', 'postsPerSecond']) {
+    for (const property of [
+      'environment',
+      'member',
+      'username',
+      'password',
+      'queue',
+      'postsPerSecond',
+      'warnAfterMinutes',
+      'encryptIds',
+      'tls',
+    ]) {
       const read = readSettings({ ...production, [property]: unset });
       assert.deepEqual(read, { key: 'error.variable_unset', params: { property, name: 'NOT_THERE' } });
     }
     // What is not needed is not asked for.
     assert.ok(settings({ member: unset, username: unset, authUrl: unset }).isSandbox);
-    assert.equal(readNumber({ warnAfterMinutes: unset }, 'warnAfterMinutes'), 2);
   });
 
   it('say what is wrong with what cannot be', () => {

@@ -1,6 +1,6 @@
 // Accounts of one member share a queue, so they have to agree where it is kept, and whether it is encrypted.
 import type { EditorRed } from '../../types/red-editor';
-import { isFromEnvironment } from '../checks';
+import { variableIn } from '../../shared/saved';
 
 declare const RED: EditorRed;
 
@@ -30,7 +30,8 @@ export function disagreeing(id: string, use: QueueUse, about: 'queue' | 'encrypt
   return names[0] ?? null;
 }
 
-function useOf(node: Readonly<Record<string, unknown>>): QueueUse {
+/** Of saved properties, or of those in the form. */
+export function useOf(node: Readonly<Record<string, unknown>>): QueueUse {
   const text = (property: string, otherwise: string): string => {
     const value = node[property];
     return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : otherwise;
@@ -46,7 +47,7 @@ function useOf(node: Readonly<Record<string, unknown>>): QueueUse {
 
 /** By which accounts share a queue; null where only the runtime knows. */
 function queueKeyOf({ environment, serviceUrl, member, queue, encryptIds }: QueueUse): string | null {
-  if ([environment, member, queue, encryptIds].some(isFromEnvironment)) return null;
+  if ([environment, member, queue, encryptIds].some((text) => variableIn(text) !== null)) return null;
   if (environment === 'sandbox') return 'sandbox';
   if (member === '') return null;
   if (environment === 'production') return `${productionUrl} ${member}`;

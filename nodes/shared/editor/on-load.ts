@@ -1,6 +1,5 @@
 // Nodes from a flow file may lack properties; the editor shows and saves them whole.
 import type { EditorRed } from '../../types/red-editor';
-import { migrate } from '../migrations';
 
 declare const RED: EditorRed;
 
@@ -15,11 +14,5 @@ export function completeOnLoad(type: string): void {
     for (const [property, { value }] of Object.entries(RED.nodes.getType(type).defaults)) {
       if (node[property] === undefined) node[property] = JSON.parse(JSON.stringify(value)) as unknown;
     }
-  });
-}
-
-export function migrateOnLoad(type: string): void {
-  RED.events?.on('nodes:add', (node: Record<string, unknown>) => {
-    if (node.type === type) Object.assign(node, migrate(type, node));
   });
 }

@@ -9,7 +9,7 @@ import type { MemberQueue } from '../../../src/delivery/member-queue';
 import type { TicketEnd } from '../../../src/delivery/tickets';
 import type { Recovered } from '../../../src/delivery/reports';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
-import type { Problem } from '../../../nodes/account/checks';
+import type { Problem } from '../../../nodes/account/account-api';
 import { Holder, type Hold } from '../../../nodes/account/holder';
 import { SimClient } from './client';
 import type { Database } from './database';

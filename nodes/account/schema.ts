@@ -1,0 +1,165 @@
+// An account's saved properties and credentials (design, section 2), for the form and for the runtime.
+import * as z from 'zod/mini';
+import { documentedRequestLimits } from '../../src/delivery/request-limits';
+import { readDatabaseUrl } from '../../src/outbox/postgres-url';
+import {
+  choice,
+  field,
+  flag,
+  onlyIf,
+  plainText,
+  Refused,
+  text,
+  whole,
+  type Saved,
+  type Schema,
+} from '../shared/saved';
+
+/** Smallest and largest accepted value; every one is a whole number. */
+export const ranges = {
+  postsPerSecond: { min: 1, max: 10_000 },
+  usersPerSecond: { min: 1, max: 1_000_000 },
+  maxConcurrent: { min: 1, max: 1_000 },
+  usersPerPost: { min: 1, max: 100_000 },
+  blocksPerUser: { min: 1, max: 10_000 },
+  // The largest entry of one segment, as a check lets it pass, has less than the least.
+  maxBodyBytes: { min: 20_000, max: 100_000_000 },
+  readsPerSecond: { min: 1, max: 100_000 },
+  apiReadsPerMinute: { min: 1, max: 1_000_000 },
+  sandboxWarmUpMinutes: { min: 0, max: 1_440 },
+  // 0 never expires, as in a block.
+  sandboxDefaultExpirationMinutes: { min: 0, max: 5_256_000 },
+  queueMaxEntries: { min: 1, max: 1_000_000_000 },
+  queueMaxMb: { min: 1, max: 1_048_576 },
+  warnAfterMinutes: { min: 1, max: 10_080 },
+} as const;
+
+export type NumberProperty = keyof typeof ranges;
+export const numberProperties = Object.keys(ranges) as NumberProperty[];
+
+/** Design, section 2. */
+const defaults: Record<NumberProperty, number> = {
+  postsPerSecond: 100,
+  usersPerSecond: 1000,
+  maxConcurrent: 15,
+  ...documentedRequestLimits,
+  readsPerSecond: 1000,
+  apiReadsPerMinute: 100,
+  sandboxWarmUpMinutes: 20,
+  sandboxDefaultExpirationMinutes: 43_200,
+  queueMaxEntries: 5_000_000,
+  queueMaxMb: 2_048,
+  warnAfterMinutes: 2,
+};
+
+const defaultAuthUrl = 'https://api.appnexus.com';
+const defaultServiceUrl = 'https://streaming-data.appnexus.com';
+
+/** What the editor shows in place of a stored password. */
+const storedPassword = '__PWRD__';
+
+export type AccountValues = z.infer<ReturnType<typeof accountSchema>>;
+
+/** An environment that is itself a variable asks for nothing: it may turn out to be the sandbox. */
+export function accountSchema(saved: Saved) {
+  const environment = plainText(saved.environment) ?? 'sandbox';
+  const isSandbox = environment === 'sandbox';
+  const isCustom = environment === 'custom';
+  const needsLogin = isCustom || environment === 'production';
+  const method = plainText(saved.authMethod) ?? 'password';
+  const usesKey = needsLogin && method === 'jwt';
+  const queue = plainText(saved.queue) ?? 'disk';
+  const number = (property: NumberProperty): Schema<number> =>
+    whole(ranges[property], defaults[property], `${property}_range`);
+  const ofSandbox = (property: NumberProperty): Schema<number> =>
+    onlyIf(isSandbox, number(property), defaults[property]);
+  return z.object({
+    environment: choice(['sandbox', 'production', 'custom'], 'sandbox', 'environment_unknown'),
+    authUrl: onlyIf(isCustom, address(defaultAuthUrl, 'auth_url'), defaultAuthUrl),
+    serviceUrl: onlyIf(isCustom, address(defaultServiceUrl, 'service_url'), defaultServiceUrl),
+    member: onlyIf(needsLogin, needed('member_missing', checkMember), ''),
+    authMethod: choice(['password', 'jwt'], 'password', 'auth_method_unknown'),
+    username: onlyIf(needsLogin, needed('username_missing'), ''),
+    password: onlyIf(needsLogin && method === 'password', secret('password_missing'), ''),
+    keyName: onlyIf(usesKey, needed('key_name_missing'), ''),
+    privateKey: onlyIf(usesKey, secret('key_missing', checkKey), ''),
+    queue: choice(['disk', 'memory', 'shared'], 'disk', 'queue_unknown'),
+    databaseUrl: onlyIf(queue === 'shared', needed('database_url_missing', checkDatabaseUrl), ''),
+    postsPerSecond: number('postsPerSecond'),
+    usersPerSecond: number('usersPerSecond'),
+    maxConcurrent: number('maxConcurrent'),
+    usersPerPost: number('usersPerPost'),
+    blocksPerUser: number('blocksPerUser'),
+    maxBodyBytes: number('maxBodyBytes'),
+    readsPerSecond: number('readsPerSecond'),
+    apiReadsPerMinute: number('apiReadsPerMinute'),
+    sandboxWarmUpMinutes: ofSandbox('sandboxWarmUpMinutes'),
+    sandboxDefaultExpirationMinutes: ofSandbox('sandboxDefaultExpirationMinutes'),
+    queueMaxEntries: number('queueMaxEntries'),
+    queueMaxMb: number('queueMaxMb'),
+    warnAfterMinutes: number('warnAfterMinutes'),
+    encryptIds: encryption(queue),
+    tls: text(''),
+    proxy: text(''),
+    databaseTls: text(''),
+  });
+}
+
+type Check = (text: string) => Refused | null;
+
+/** Without it there is no account. */
+function needed(missing: string, check: Check = () => null): Schema<string> {
+  const refused = new Refused(missing);
+  return field<string>(refused, (value) => {
+    const found = plainText(value) ?? '';
+    return found === '' ? refused : (check(found) ?? found);
+  });
+}
+
+/** Blanks are part of it. */
+function secret(missing: string, check: Check = () => null): Schema<string> {
+  const refused = new Refused(missing);
+  return field<string>(refused, (value) => {
+    const found = plainText(value) ?? '';
+    return found === '' ? refused : (check(found) ?? (typeof value === 'string' ? value : found));
+  });
+}
+
+function address(missing: string, name: 'auth_url' | 'service_url'): Schema<string> {
+  return text(missing, (found) => {
+    const url = URL.canParse(found) ? new URL(found) : null;
+    if (url === null || !/^https?:$/.test(url.protocol)) return new Refused(`${name}_invalid`);
+    return url.username !== '' || url.password !== '' ? new Refused(`${name}_login`) : null;
+  });
+}
+
+const checkMember: Check = (member) => (/^[1-9]\d{0,9}$/.test(member) ? null : new Refused('member_invalid'));
+
+const checkKey: Check = (key) => {
+  if (key === storedPassword) return null;
+  if (key.includes('ENCRYPTED')) return new Refused('key_encrypted');
+  if (key.includes('BEGIN PUBLIC KEY') || key.includes('BEGIN RSA PUBLIC KEY'))
+    return new Refused('key_public');
+  return /-----BEGIN (RSA )?PRIVATE KEY-----[^-]+-----END (RSA )?PRIVATE KEY-----/.test(key)
+    ? null
+    : new Refused('key_invalid');
+};
+
+/** A % that is not the first sign of a code would be read as one. */
+const looseCode = /%(?![0-9a-f]{2})/i;
+
+const checkDatabaseUrl: Check = (url) => {
+  if (url === storedPassword) return null;
+  const parts = readDatabaseUrl(url);
+  if (parts === null || looseCode.test(url)) return new Refused('database_url_invalid');
+  if (parts.hosts.length === 0) return new Refused('database_url_no_host');
+  return parts.database === '' ? new Refused('database_url_no_database') : null;
+};
+
+/** Anything but a clear yes or no would leave open whether ids lie on the disk in the clear. */
+function encryption(queue: string): Schema<boolean> {
+  const isPossible = z.refine<boolean>((encrypts) => !encrypts || queue !== 'shared', {
+    error: 'encrypt_shared',
+  });
+  return z.pipe(flag(false, 'encrypt_unknown'), z.boolean().check(isPossible));
+}
