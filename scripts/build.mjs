@@ -34,14 +34,17 @@ async function readPackage() {
 const insideScript = (code) => code.replaceAll(/<\/script/gi, (tag) => tag.replace('/', '\\/'));
 
 /**
- * The editor's script, not minified. Palette search and the public catalogue look for the call that registers
- * the type as text, in single quotes, which a bundler is free to change: put it back, and make sure of it.
+ * The editor's script. Palette search and the public catalogue look for the call that registers the type as text, in
+ * single quotes, and read the values in it, so that short names and no blanks are all that is minified; which quotes
+ * a bundler writes is up to it: put them back, and make sure of it.
  */
 async function editorScript(name, type) {
   const result = await bundle({
     entryPoints: [path.join(sources, name, 'editor.ts')],
     bundle: true,
     write: false,
+    minifyWhitespace: true,
+    minifyIdentifiers: true,
     format: 'iife',
     target: 'es2020',
     charset: 'utf8',

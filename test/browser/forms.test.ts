@@ -389,7 +389,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
     it('says what of the form is missing', async () => {
       await editor.field('User id').fill('');
       await says().filter({ hasText: 'The node is not set up yet' }).waitFor();
-      assert.match((await problems()).join(), /^User id is empty/);
+      assert.match((await problems()).join(), /^User id: fill this in/);
       await page.locator('#instant-audience-problem-userId', { hasText: 'User id: fill this in' }).waitFor();
       await editor.field('User id').fill('payload.user');
       await says().filter({ hasText: 'This would be sent.' }).waitFor();

@@ -262,13 +262,16 @@ describe('the out node, given bad input', () => {
   });
 
   it('says so at once, and for every message, when that property has no name', async () => {
-    for (const flow of [nameless, misspelt]) {
+    for (const [flow, told, status] of [
+      [nameless, /^This node is not set up\. Entries are in: name the property/, 'not set up'],
+      [misspelt, /^Entries are in: this is not the name of a property/, 'input not valid'],
+    ] as const) {
       await flow.send({ payload: entry(1) }, { payload: entry(2) });
-      assert.match(flow.error, /^Entries are in: this is not the name of a property/);
+      assert.match(flow.error, told);
       assert.equal(flow.errors.length, 2);
       assert.deepEqual(
         flow.shown.map(({ text, fill, shape }) => `${fill} ${shape} ${text}`),
-        ['red ring input not valid'],
+        [`red ring ${status}`],
       );
     }
   });

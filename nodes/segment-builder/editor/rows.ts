@@ -65,13 +65,18 @@ export function updateRows(node: Builder, items: boolean, removes: boolean, move
 }
 
 function fieldsOf(row: JQuery): [JQuery, ConstantType][] {
-  const byCode = row.find('.instant-audience-by').val() === 'code';
+  const segment = row.find('.instant-audience-of-segment');
   return [
-    [row.find('.instant-audience-of-segment'), byCode ? 'str' : 'num'],
+    [segment, constantOf(row.find('.instant-audience-by').val(), segment.typedInput('type'))],
     [row.find('.instant-audience-of-member'), 'num'],
     [row.find('.instant-audience-of-value'), 'num'],
     [row.find('.instant-audience-of-expiration'), 'num'],
   ];
+}
+
+/** An id is a number, a code a text; where only the runtime knows which, the type stays. */
+function constantOf(by: unknown, type: string): ConstantType {
+  return by === 'code' || (by !== 'id' && type === 'str') ? 'str' : 'num';
 }
 
 /** Rows are dragged and removed, so their number in the list is no lasting name for their fields. */
@@ -162,7 +167,7 @@ class RowMaker {
       placeholder: node._(`segment-builder.placeholder.${name}`),
       'aria-description': node._(`segment-builder.tip.${name}`),
     }).appendTo(wide);
-    const constant: ConstantType = name === 'segment' && row.by === 'code' ? 'str' : 'num';
+    const constant = name === 'segment' ? constantOf(row.by, type) : 'num';
     input.typedInput({ default: constant, types: withVariable(typesFor(node, items, [constant]), type) });
     input.typedInput('type', type === 'str' ? constant : type);
     input.typedInput('value', value);
@@ -177,7 +182,7 @@ class RowMaker {
 /** What shows in a row depends on how the segment is named, on the unit, and on whether the node removes. */
 function connectRow(node: Builder, row: JQuery, by: JQuery, unit: JQuery): void {
   const show = (): void => {
-    row.find('.instant-audience-member-line').toggle(by.val() === 'code');
+    row.find('.instant-audience-member-line').toggle(by.val() !== 'id');
     row.find('.instant-audience-time').toggle($('#node-input-action').val() !== 'remove');
     const expiration = row.find('.instant-audience-of-expiration').closest('.instant-audience-value-of');
     expiration.toggle(takesTime({ ...newRow(), expirationUnit: unit.val() as ExpirationUnit }));
