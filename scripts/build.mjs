@@ -49,6 +49,8 @@ async function editorScript(name, type) {
     target: 'es2020',
     charset: 'utf8',
     legalComments: 'none',
+    // Each form validates with it.
+    banner: { js: await noticeOf('zod') },
     logLevel: 'silent',
     absWorkingDir: root,
   });

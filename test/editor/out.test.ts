@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { outSchema } from '../../nodes/instant-audience-out/schema';
+import { readSaved } from '../../nodes/shared/saved';
 import { load } from './bundle';
 
 const accounts = {
@@ -25,6 +27,11 @@ describe('the out node in the editor', () => {
       dryRun: false,
     });
     assert.equal(definition.defaults.account!.type, 'xandr-account');
+  });
+
+  it('reads a new node as one with nothing saved', () => {
+    const { _: _words, ...saved } = nodeWith();
+    assert.deepEqual(readSaved(outSchema, saved), readSaved(outSchema, {}));
   });
 
   it('gives Node-RED validators of two parameters, without which a sentence counts as valid', () => {

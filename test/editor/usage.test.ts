@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { usageSchema } from '../../nodes/audience-usage/schema';
+import { readSaved } from '../../nodes/shared/saved';
 import { load } from './bundle';
 
 const accounts = {
@@ -25,6 +27,11 @@ describe('the usage node in the editor', () => {
       detail: 'hourly',
     });
     assert.equal(definition.defaults.account!.type, 'xandr-account');
+  });
+
+  it('reads a new node as one with nothing saved', () => {
+    const { _: _words, ...saved } = nodeWith();
+    assert.deepEqual(readSaved(usageSchema(saved), saved), readSaved(usageSchema({}), {}));
   });
 
   it('gives Node-RED validators of two parameters, without which a sentence counts as valid', () => {
