@@ -166,9 +166,7 @@ export class SegmentWatch {
 
   private async checkAll(): Promise<string | null> {
     const { out, account } = this.host;
-    const fixed = buildersOf(out, account.id, this.flows()).flatMap((builder) =>
-      fixedSegments(builder),
-    );
+    const fixed = buildersOf(out, account.id, this.flows()).flatMap((builder) => fixedSegments(builder));
     const named = [...fixed, ...this.seen.inUse()];
     const before = await this.seenBefore(named);
     return this.check([...named, ...before], (found) => {
