@@ -47,8 +47,8 @@ export class SegmentDirectory {
   constructor(private readonly nowMs: () => number) {}
 
   /**
-   * Segments whose id, code and name together hold every word of the search, in a stable order: those that are the
-   * search first, then by name, the inactive last.
+   * Segments whose code and name together hold every word of the search, or whose id begins with it, in a stable
+   * order: those that are the search first, then those that begin with it; among equals by name, the inactive last.
    *
    * @param key names member and login; equal keys share what was read
    */
@@ -131,21 +131,43 @@ async function searchAtService(read: ReadSegments, text: string): Promise<ReadOu
 function found(segments: readonly Segment[], text: string): readonly Segment[] {
   const words = text.split(/\s+/).filter((word) => word !== '');
   const fits = segments.filter((segment) => {
-    const all = `${segment.id} ${segment.code ?? ''} ${segment.shortName ?? ''}`.toLowerCase();
-    return words.every((word) => all.includes(word));
+    const { id, code, name } = textsOf(segment);
+    // Digits within an id say nothing: 42 is not meant by those who look for 10042.
+    return words.every((word) => id.startsWith(word) || code.includes(word) || name.includes(word));
   });
   return ordered(fits, text);
 }
 
+/** By how well they fit, then the active ones, then by name, where 42 comes before 141. */
 function ordered(segments: readonly Segment[], text: string): readonly Segment[] {
-  const rank = ({ id, code, state }: Segment): number => {
-    if (text !== '' && (String(id) === text || code?.toLowerCase() === text)) return 0;
-    return state === 'inactive' ? 2 : 1;
-  };
-  const name = ({ shortName, code }: Segment): string => (shortName ?? code ?? '').toLowerCase();
-  return [...segments].sort(
-    (a, b) => rank(a) - rank(b) || name(a).localeCompare(name(b), 'en') || a.id - b.id,
+  const inOrder = segments.map((segment) => ({
+    segment,
+    rank: rankOf(segment, text),
+    inactive: Number(segment.state === 'inactive'),
+    name: segment.shortName ?? segment.code ?? '',
+  }));
+  inOrder.sort(
+    (a, b) =>
+      a.rank - b.rank ||
+      a.inactive - b.inactive ||
+      byName.compare(a.name, b.name) ||
+      a.segment.id - b.segment.id,
   );
+  return inOrder.map(({ segment }) => segment);
+}
+
+const byName = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
+
+/** 0: the search is its whole id, code or name; 1: one of them begins with it; 2: code or name hold it; 3: word by word. */
+function rankOf(segment: Segment, text: string): number {
+  const texts = Object.values(textsOf(segment));
+  if (texts.includes(text)) return 0;
+  if (texts.some((one) => one.startsWith(text))) return 1;
+  return texts.some((one) => one.includes(text)) ? 2 : 3;
+}
+
+function textsOf({ id, code, shortName }: Segment): { id: string; code: string; name: string } {
+  return { id: String(id), code: (code ?? '').toLowerCase(), name: (shortName ?? '').trim().toLowerCase() };
 }
 
 function pageOf(hits: readonly Segment[], start: number, total: number | null): SegmentSearch {

@@ -50,6 +50,41 @@ describe('the directory of segments', () => {
     assert.equal(asked.length, 1);
   });
 
+  it('puts the exact name, code or id first, then what begins with the search, and sorts numbers as numbers', async () => {
+    const rig = Array.from({ length: 150 }, (_, index) => segment(9_901 + index, `Rig segment ${index + 1}`));
+    const { read } = serviceWith([...rig, segment(3, 'Old rig segment 42'), segment(42, 'Rig')]);
+    const one = directory();
+    await one.search('k', read, '', 0);
+    await settled();
+    const names = async (text: string): Promise<(string | null)[]> => {
+      const found = await one.search('k', read, text, 0);
+      return found.kind === 'page' ? found.page.segments.map(({ shortName }) => shortName) : [];
+    };
+    assert.deepEqual(await names('Rig segment 42'), [
+      'Rig segment 42',
+      'Old rig segment 42',
+      'Rig segment 142',
+    ]);
+    assert.deepEqual(await names('42'), ['Rig', 'Old rig segment 42', 'Rig segment 42', 'Rig segment 142']);
+    assert.deepEqual((await names('rig segment 1')).slice(0, 3), [
+      'Rig segment 1',
+      'Rig segment 10',
+      'Rig segment 11',
+    ]);
+    assert.deepEqual((await names('code_9942'))[0], 'Rig segment 42');
+    assert.deepEqual((await names('rig')).slice(0, 3), ['Rig', 'Rig segment 1', 'Rig segment 2']);
+  });
+
+  it('orders what the service found in the same way', async () => {
+    const { read } = serviceWith(Array.from({ length: 3_000 }, (_, at) => segment(at + 1, `Rig ${3_000 - at}`)));
+    const one = directory();
+    const found = await one.search('k', read, 'Rig 29', 0);
+    assert.deepEqual(found.kind === 'page' && found.page.segments.slice(0, 2).map(({ shortName }) => shortName), [
+      'Rig 29',
+      'Rig 290',
+    ]);
+  });
+
   it('reads again after some minutes, and for another login', async () => {
     const { asked, read } = serviceWith(range(3));
     const one = directory();
