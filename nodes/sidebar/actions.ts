@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { readErasedUser } from '../../src/audience/erased-user';
+import type { Issue } from '../../src/audience/issues';
 import { DismissedPartly, type Dismissed } from '../../src/delivery/dismissals';
 import type { EngineInfo, Engines } from '../../src/delivery/engines';
 import type { Rejected } from '../../src/delivery/rejections';
@@ -135,8 +136,8 @@ export class Actions {
 
   /** From every queue that runs, from every file that is left, and from shared queues that nobody uses. */
   private async erase({ user, domain }: Record<string, unknown>): Promise<Answer> {
-    const read = readErasedUser(user, domain === '' ? undefined : domain);
-    if (!read.ok) return answer(400, read.issue.path === 'domain' ? 'domainInvalid' : 'userMissing');
+    const read = readErasedUser(user, domain);
+    if (!read.ok) return answer(400, refusalOf(read.issue));
     const { id, keys } = read;
     const running = this.engines
       .list()
@@ -181,6 +182,11 @@ export class Actions {
   rejected(key: unknown): readonly Rejected[] | null {
     return this.find(key)?.engine.monitor.rejections.last() ?? null;
   }
+}
+
+function refusalOf({ path, code }: Issue): string {
+  if (path !== 'domain') return 'userMissing';
+  return code === 'domain_empty' ? 'domainMissing' : 'domainInvalid';
 }
 
 /** Null when it is not done in time; it goes on then. */

@@ -207,6 +207,23 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     assert.ok(members.includes(deviceId(509)) && !members.includes(deviceId(510)));
   });
 
+  it('erases nobody by a custom domain without its name', async () => {
+    await pause('loyalty');
+    await nodeRed!.post('loyalty', [{ user_id: '4711', seg_block: [{ seg_id: 10001, expiration: 60 }] }]);
+    await shows(figure('loyalty', 'Waiting entries'), '1');
+    const part = card('Erase a user');
+    await part.getByLabel('User id').fill('4711');
+    await part.getByLabel('Kind of id').selectOption('custom');
+    await part.getByRole('button', { name: 'Erase …' }).click();
+    await shows(part.getByRole('status'), 'Give the name of the custom domain.');
+    assert.equal(await page.getByRole('button', { name: 'Erase the user' }).count(), 0);
+    await shows(figure('loyalty', 'Waiting entries'), '1');
+    await part.getByLabel('Kind of id').selectOption('any');
+    await press('loyalty', 'Purge …');
+    await page.getByRole('button', { name: 'Purge it' }).click();
+    await press('loyalty', 'Resume');
+  });
+
   it('shows who is in which segment of the sandbox', async () => {
     await press('Sandbox: who is in which segment', 'Sandbox: who is in which segment');
     const part = card('Sandbox: who is in which segment');

@@ -222,7 +222,17 @@ describe('the runtime of the tab Audience', () => {
     flow.give({ control: 'erase' }, { control: 'erase', user_id: idfa(1), domain: 5 });
     await until(() => flow.errors.length === 2, 'two are refused');
     assert.match(flow.errors.join('\n'), /user_id is missing[\s\S]*domain is 5/);
-    const erased = await actions().act('erase', { user: idfa(3), domain: '' });
+    // No kind of id at all is any kind; a custom one without its name is nobody's.
+    for (const [domain, code] of [
+      ['', 'domainMissing'],
+      [' ', 'domainInvalid'],
+    ] as const)
+      assert.deepEqual(await actions().act('erase', { user: idfa(3), domain }), {
+        status: 400,
+        body: { code },
+      });
+    assert.equal(shown().waiting, 2);
+    const erased = await actions().act('erase', { user: idfa(3) });
     assert.deepEqual(erased, { status: 200, body: { code: 'erased', entries: 1, inFlight: 0 } });
     assert.equal((await actions().act('erase', { user: ' ' })).status, 400);
     await flow.send({ control: 'resume' });

@@ -7,8 +7,8 @@ import { word } from './words';
 
 declare const RED: SidebarRed;
 
-/** '' is any of the listed kinds, `null` the platform's own and mapped ids. */
-const kinds = ['', 'null', 'idfa', 'aaid', 'sha1udid', 'md5udid', 'openudid', 'custom'] as const;
+/** `any` of the listed kinds, `null` the platform's own and mapped ids. */
+const kinds = ['any', 'null', 'idfa', 'aaid', 'sha1udid', 'md5udid', 'openudid', 'custom'] as const;
 
 export class ErasePart {
   private readonly fold = new Foldable([
@@ -31,8 +31,8 @@ export class ErasePart {
 
   constructor() {
     for (const kind of kinds) {
-      const isName = !['', 'null', 'custom'].includes(kind);
-      const text = isName ? kind : word(`erase.kind_${kind === '' ? 'any' : kind}`);
+      const isName = !['any', 'null', 'custom'].includes(kind);
+      const text = isName ? kind : word(`erase.kind_${kind}`);
       this.kind.append(make('option', { value: kind }, text));
     }
     this.customRow.hidden = true;
@@ -56,19 +56,30 @@ export class ErasePart {
 
   private ask(): void {
     const user = this.user.value.trim();
-    if (user === '') {
-      setText(this.result, word('reply.userMissing'));
-      this.user.focus();
-      return;
+    if (user === '') this.missing(this.user, 'reply.userMissing');
+    else if (this.kind.value === 'custom' && this.custom.value.trim() === '')
+      this.missing(this.custom, 'reply.domainMissing');
+    else {
+      const asked = { user, ...this.domain() };
+      ask(word('ask.erase', { user }), word('button.eraseNow'), () => void this.erase(asked));
     }
-    ask(word('ask.erase', { user }), word('button.eraseNow'), () => void this.erase(user));
   }
 
-  private async erase(user: string): Promise<void> {
-    setText(this.result, word('erase.working'));
+  private missing(input: HTMLInputElement, key: string): void {
+    setText(this.result, word(key));
+    input.focus();
+  }
+
+  /** Any of the listed kinds without one. */
+  private domain(): { readonly domain?: string | null } {
     const { value } = this.kind;
-    const domain = value === 'null' ? null : value === 'custom' ? this.custom.value : value;
-    const reply = await call('POST', 'tab/erase', { user, domain });
+    if (value === 'any') return {};
+    return { domain: value === 'null' ? null : value === 'custom' ? this.custom.value.trim() : value };
+  }
+
+  private async erase(asked: object): Promise<void> {
+    setText(this.result, word('erase.working'));
+    const reply = await call('POST', 'tab/erase', asked);
     setText(this.result, sentenceOf(reply));
     if (reply.status === 200) this.user.value = '';
   }
