@@ -1,19 +1,33 @@
-// Work is bounded: what one entry costs does not grow with how many there are of its user.
+// Work and memory are bounded: what one entry costs does not grow with how many there are of its user.
 //
 // The same play is run with ever more entries, and the work is counted: how often each block of the package's code was
 // carried out, as V8 counts it. Twice the entries may cost twice the work, not four times. V8 counts only in code that it
 // compiled after it was asked to, and all calls only in code that it has not optimised, so this runs in a process of its
 // own: see growth-process.ts.
+//
+// Memory is what can be reached from the engines: fields, elements and texts, which are the same in every run. While the
+// service is away all entries are pending; when everything has settled, nothing of them is kept.
 import type { Session } from 'node:inspector';
 import path from 'node:path';
+import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import { MemoryLogStore } from '../outbox/memory-shared-log';
+import { SimClient } from './world/client';
+import { Database } from './world/database';
 import { Dice } from './world/dice';
+import { Disk } from './world/disk';
+import type { Instance } from './world/instance';
 import type { Violation } from './model/model';
 import type { Action, Entry, Plan } from './world/plan';
+import { ProcessTime } from './world/process-time';
 import { World } from './world/world';
 
 const sizes = [150, 300, 600] as const;
 /** Work of the second step over that of the first, which has half as many entries: 2 is linear, 4 is quadratic. */
 const mostGrowth = 2.2;
+/** Beyond those of half the entries, once all have ended. */
+const mostKeptPlaces = 300;
+/** When all entries are in, and the service is still away. */
+const pendingAtMs = 4_900;
 const counted = ['delivery', 'outbox', 'audience'].map((room) => path.join('src', room) + path.sep);
 
 /** Such seeds run this in place of a plan. */
@@ -24,6 +38,10 @@ export function isGrowthSeed(seed: number): boolean {
 export interface Growth {
   readonly form: string;
   readonly growth: number;
+  /** As `growth`, of the places in memory while all is pending; 0 where nothing was. */
+  readonly pendingGrowth: number;
+  /** By how many places more is kept of twice the entries once all have ended. */
+  readonly kept: number;
   readonly log: readonly string[];
   readonly events: number;
 }
@@ -48,26 +66,71 @@ export function measureGrowth(seed: number, session: Session): Growth {
   const worldOf = (entries: number): World => new World(hotPlan(seed, form, entries, queue, isOutage));
   // What the code remembers beyond a run, it remembers from then on: so a seed costs the same whatever ran before.
   worldOf(sizes[2]).play();
+  const pending: number[] = [];
+  const rest: number[] = [];
   const work = sizes.map((entries) => {
     const world = worldOf(entries);
+    const [{ engines }] = world.instances as [Instance];
+    world.time.after(pendingAtMs, () => pending.push(placesIn(engines)));
     const count = workOf(session, () => void world.play());
+    rest.push(placesIn(engines));
     events += world.time.events;
     log.push(...world.history.log);
     return count;
   });
-  const [first, second, third] = work as [number, number, number];
   return {
     form: `${form}, ${queue}${isOutage ? ', after an outage' : ''}`,
-    growth: (third - second) / (second - first),
+    growth: growthOver(work),
+    pendingGrowth: isOutage ? growthOver(pending) : 0,
+    kept: rest[2]! - rest[1]!,
     log,
     events,
   };
 }
 
-export function growthViolations({ form, growth }: Growth): Violation[] {
-  if (growth <= mostGrowth) return [];
-  const text = `twice the entries of a hot user (${form}) cost ${growth.toFixed(2)} times the work`;
-  return [{ promise: 'bounded work', text }];
+/** Of three sizes, each twice the one before: the second step over the first. */
+function growthOver([first, second, third]: readonly number[]): number {
+  return (third! - second!) / (second! - first!);
+}
+
+export function growthViolations({ form, growth, pendingGrowth, kept }: Growth): Violation[] {
+  const texts = [
+    ...(growth > mostGrowth ? [`cost ${growth.toFixed(2)} times the work`] : []),
+    ...(pendingGrowth > mostGrowth ? [`take ${pendingGrowth.toFixed(2)} times the memory`] : []),
+    ...(kept > mostKeptPlaces ? [`leave ${kept} more places in memory once they have ended`] : []),
+  ];
+  return texts.map((text) => ({
+    promise: 'bounded work',
+    text: `twice the entries of a hot user (${form}) ${text}`,
+  }));
+}
+
+/** What the tests play, and stores, which have bounds of their own. */
+const outside = [ProcessTime, SimClient, Disk, Database, MemoryLogStore, MemoryOutbox];
+
+/** What can be reached from here: fields, elements and texts. */
+function placesIn(root: object): number {
+  const seen = new Set<unknown>();
+  const waiting: unknown[] = [root];
+  let places = 0;
+  while (waiting.length > 0) {
+    const next = waiting.pop();
+    if (typeof next === 'string') places += next.length / 8;
+    if (typeof next !== 'object' || next === null || seen.has(next)) continue;
+    if (outside.some((part) => next instanceof part)) continue;
+    seen.add(next);
+    for (const value of valuesOf(next)) {
+      places += 1;
+      waiting.push(value);
+    }
+  }
+  return Math.round(places);
+}
+
+function* valuesOf(thing: object): Iterable<unknown> {
+  if (thing instanceof Map) for (const pair of thing) yield* pair;
+  else if (thing instanceof Set || Array.isArray(thing)) yield* thing;
+  else if (!ArrayBuffer.isView(thing)) yield* Object.values(thing);
 }
 
 function hotPlan(

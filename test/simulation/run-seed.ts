@@ -28,8 +28,12 @@ export function runSeed(seed: number): Promise<Result> {
 
 async function runGrowthSeed(seed: number): Promise<Result> {
   const grown = await growthOf(seed, bugInPlace());
-  const { log, events, growth } = grown;
-  const worst = new Map([['growth of work for twice the entries of a user', growth]]);
+  const { log, events, growth, pendingGrowth, kept } = grown;
+  const worst = new Map([
+    ['growth of work for twice the entries of a user', growth],
+    ['growth of memory for twice the entries of a user that are pending', pendingGrowth],
+    ['places in memory that are kept of twice the entries of a user once they have ended', kept],
+  ]);
   return {
     seed,
     plan: { ...makePlan(seed), shape: 'growth', actions: [] },

@@ -1,5 +1,6 @@
 // All bugs that the simulation has to find.
 import type { Bug } from './bug';
+import { flowBugs } from './flow-bugs';
 import { orderBugs } from './order-bugs';
 import { outcomeBugs } from './outcome-bugs';
 import { quotaBugs } from './quota-bugs';
@@ -12,4 +13,5 @@ export const bugs: readonly Bug[] = [
   ...outcomeBugs,
   ...orderBugs,
   ...sharedBugs,
+  ...flowBugs,
 ];

@@ -1,6 +1,7 @@
 // Bugs by which something older wins, or lasts too long.
 import { Crowd } from '../../../src/delivery/crowd';
 import { Intake } from '../../../src/delivery/intake';
+import { PendingBlocks } from '../../../src/delivery/pending-blocks';
 import { Pager } from '../../../src/delivery/pager';
 import { ReadyUsers } from '../../../src/delivery/ready';
 import { User } from '../../../src/delivery/user';
@@ -111,6 +112,19 @@ export const orderBugs: readonly Bug[] = [
   bug('the expiration does not age', () => aged((left, waited) => left + waited)),
   bug('what has passed is sent to last for ever', () =>
     bodies((block) => (block.expiration === -1 && block.wasAdd ? { ...block, expiration: 0 } : block)),
+  ),
+  bug('what has passed lasts a minute more', () =>
+    bodies((block) => (block.expiration === -1 && block.wasAdd ? { ...block, expiration: 1 } : block)),
+  ),
+  bug('what is read late goes behind what is newer', () =>
+    replaced(
+      PendingBlocks,
+      'addAmong',
+      () =>
+        function (cell) {
+          if (cell.queue !== this) this.cells.push(cell);
+        },
+    ),
   ),
   bug('the expiration counts from when the entry was taken, not from the event', () =>
     replaced(

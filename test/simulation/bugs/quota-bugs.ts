@@ -7,6 +7,7 @@ import { Ledger } from '../../../src/delivery/ledger';
 import { Outcomes } from '../../../src/delivery/outcomes';
 import { Packer } from '../../../src/delivery/packer';
 import { Wire } from '../../../src/delivery/wire';
+import { ProcessTime } from '../world/process-time';
 import { bug, replaced, type Bug } from './bug';
 
 export const quotaBugs: readonly Bug[] = [
@@ -27,6 +28,26 @@ export const quotaBugs: readonly Bug[] = [
       () =>
         function (grant, nowMs) {
           this.settle(grant, nowMs, 0);
+        },
+    ),
+  ),
+  bug('the network’s own part of a reply is earned back twice', () =>
+    replaced(
+      Ledger,
+      'settle',
+      (original) =>
+        function (grant, nowMs, floorMs) {
+          original.call(this, grant, nowMs, 2 * floorMs);
+        },
+    ),
+  ),
+  bug('the wall clock counts', () =>
+    replaced(
+      ProcessTime,
+      'monoMs',
+      (original) =>
+        function () {
+          return original.call(this) + this.wall.offsetMs;
         },
     ),
   ),

@@ -1,7 +1,9 @@
-// Promises 5 to 7 and progress: bounded work and memory, removals first, and everything delivered in time.
+// Promise 5 and progress: bounded, and everything delivered in time.
 import type { Played } from '../world/world';
 
 const mostTimersPerEngine = 30;
+/** To a service that answers none of them. */
+const mostTriesPerSecond = 4;
 
 export function bounds(played: Played): string[] {
   return [
@@ -9,7 +11,8 @@ export function bounds(played: Played): string[] {
     ...timers(played),
     ...connections(played),
     ...senders(played),
-    ...removals(played),
+    ...caps(played),
+    ...outages(played),
   ];
 }
 
@@ -56,23 +59,32 @@ function senders({ history }: Played): string[] {
     .map(({ number, instance }) => `#${number} leaves i${instance}, which has not the lease`);
 }
 
-/** With nothing wrong and a backlog of adds, a removal is at the service within two seconds. */
-function removals({ plan, history }: Played): string[] {
-  if (!plan.calm) return [];
-  const acted = new Map<number, number>();
-  for (const { users, actedMs } of history.requests)
-    for (const { blocks } of users)
-      for (const { value } of blocks) if (!acted.has(value)) acted.set(value, actedMs[0] ?? Infinity);
-  const found: string[] = [];
-  for (const { entries, atMs, number, end } of history.messages) {
-    if (end?.kind === 'failed') continue;
-    for (const { blocks } of entries) {
-      if (blocks[0]!.expiration !== -1) continue;
-      const tookMs = (acted.get(blocks[0]!.value) ?? Infinity) - atMs;
-      history.reached('ms until a removal is there, past a backlog', tookMs);
-      if (tookMs > 2_000 + plan.setup.latencyMs + plan.setup.jitterMs)
-        found.push(`the removal of message ${number} took ${tookMs} ms`);
-    }
-  }
-  return found;
+/** A queue of this process alone holds no more than it may. */
+function caps({ instances, plan, history }: Played): string[] {
+  const most = plan.setup.queueMaxEntries;
+  return instances.flatMap(({ index, mostPending }) => {
+    history.reached('pending entries, of the most allowed', mostPending / most);
+    return mostPending > most
+      ? [`i${index} has had ${mostPending} pending entries, and may have ${most}`]
+      : [];
+  });
+}
+
+/** A service that is away, or refuses everything, is asked now and then: sending pauses. */
+function outages({ plan, history }: Played): string[] {
+  return plan.actions.flatMap((action) => {
+    if (action.kind !== 'service' || action.how === 'silent') return [];
+    // From then on it is known; sooner others of its users may try.
+    const fromMs = action.atMs + 4_000;
+    const untilMs = Math.min(action.atMs + action.forMs, plan.healMs);
+    const seconds = (untilMs - fromMs) / 1_000;
+    if (seconds < 3) return [];
+    const asked = history.requests.filter(
+      ({ member, sentMs }) => member === action.member && sentMs > fromMs && sentMs < untilMs,
+    ).length;
+    history.reached('requests a second to a service that is away or refuses all', asked / seconds);
+    return asked > seconds * mostTriesPerSecond
+      ? [`${asked} requests in ${seconds} s to a service that ${action.how}`]
+      : [];
+  });
 }

@@ -6,7 +6,7 @@ import { userName } from './names';
 const slackMs = 16_000;
 
 export function givenUp(played: Played): string[] {
-  return [...givenUpStays(played), ...pausedStays(played), ...isGivenUpSoon(played)];
+  return [...givenUpStays(played), ...closedStays(played), ...pausedStays(played), ...isGivenUpSoon(played)];
 }
 
 /** A queue of this process alone is purged at once, whether or not it may send. */
@@ -56,6 +56,23 @@ function pausedStays({ history, plan }: Played): string[] {
       found.push(`#${sent.number} leaves though the queue was paused at ${(atMs / 1000).toFixed(3)} s`);
   });
   return found;
+}
+
+/** What a node that closed left in memory does not leave any more. */
+function closedStays({ history }: Played): string[] {
+  const firstMs = new Map<number, number>();
+  for (const { users, sentMs } of history.requests)
+    for (const { blocks } of users)
+      for (const { value } of blocks) if (!firstMs.has(value)) firstMs.set(value, sentMs);
+  return history.messages
+    .filter(({ durable, end }) => !durable && end?.kind === 'failed' && end.code === 'closed')
+    .flatMap(({ entries, endMs, number }) =>
+      entries
+        .flatMap(({ blocks }) => blocks)
+        .filter(({ value }) => (firstMs.get(value) ?? -Infinity) > endMs + slackMs)
+        .map(({ value }) => `v${value} of message ${number} leaves after its node was closed`),
+    )
+    .slice(0, 3);
 }
 
 function givenUpStays({ history, plan }: Played): string[] {

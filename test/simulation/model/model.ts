@@ -1,7 +1,10 @@
 // Everything that must hold after a run, whatever happened in it. This folder shares no code with the delivery engine.
 import type { Played } from '../world/world';
 import { bounds } from './bounds';
+import { dryRuns } from './dry-run';
 import { givenUp } from './given-up';
+import { held } from './held';
+import { instant } from './instant';
 import { lastWins } from './last-wins';
 import { delays } from './late';
 import { logins } from './logins';
@@ -21,6 +24,9 @@ const promises: readonly (readonly [string, (played: Played) => string[]])[] = [
   ['delays never extend membership', delays],
   ['ten logins in five minutes', logins],
   ['what was given up stays here', givenUp],
+  ['removals first, and at once', instant],
+  ['what is to wait waits, and nothing else', held],
+  ['a dry run shows what would be sent', dryRuns],
 ];
 
 export function violationsOf(played: Played): Violation[] {

@@ -10,7 +10,7 @@ export function userName(user: string, domain: string | null): string {
 }
 
 export function segmentName(block: Block): string {
-  return block.seg_id === undefined
-    ? (codes.get(block.seg_code!.toLowerCase()) ?? block.seg_code!)
-    : String(block.seg_id);
+  if (block.seg_id !== undefined) return String(block.seg_id);
+  const code = block.seg_code!.toLowerCase();
+  return codes.get(code) ?? `${block.member_id}:${code}`;
 }

@@ -3,7 +3,7 @@ import { poisoned } from '../world/make-plan';
 import type { MessageRecord } from '../world/history';
 import type { Entry } from '../world/plan';
 import type { Played } from '../world/world';
-import { userName } from './names';
+import { segmentName, userName } from './names';
 
 /** There and back to the database. */
 const notedMs = 200;
@@ -13,10 +13,13 @@ const notedAgainMs = 7_000;
 export function outcomes(played: Played): string[] {
   const applied = appliedValues(played);
   const found: string[] = [];
+  const reachable = reachableValues(played, applied);
   const lateOf = new Map<number, string[]>();
   for (const { value, end } of played.history.late) lateOf.set(value, [...(lateOf.get(value) ?? []), end]);
   for (const message of played.history.messages) {
-    found.push(...ofMessage(message, applied, played).map((text) => `message ${message.number} ${text}`));
+    found.push(
+      ...ofMessage(message, applied, reachable, played).map((text) => `message ${message.number} ${text}`),
+    );
     found.push(...lateOutcomes(message, lateOf, played));
   }
   found.push(...toldNever(played, lateOf), ...lateTruth(played, applied), ...counters(played));
@@ -33,7 +36,28 @@ function appliedValues({ history }: Played): Set<number> {
   return values;
 }
 
-function ofMessage(message: MessageRecord, applied: ReadonlySet<number>, played: Played): string[] {
+/** Values of blocks that the service has taken, or for which it has taken one that came later. */
+function reachableValues({ history }: Played, applied: ReadonlySet<number>): Set<number> {
+  const reachable = new Set(applied);
+  const places = new Set<string>();
+  for (const { member, entries } of history.messages.toReversed()) {
+    for (const { user, domain, blocks } of entries.toReversed()) {
+      for (const block of blocks) {
+        const place = `${member} ${userName(user, domain)} ${segmentName(block)}`;
+        if (applied.has(block.value)) places.add(place);
+        if (places.has(place)) reachable.add(block.value);
+      }
+    }
+  }
+  return reachable;
+}
+
+function ofMessage(
+  message: MessageRecord,
+  applied: ReadonlySet<number>,
+  reachable: ReadonlySet<number>,
+  played: Played,
+): string[] {
   const { end, entries, orphaned } = message;
   if (end === null) return orphaned ? [] : ['has no end'];
   if (end.kind !== 'settled') return [];
@@ -44,6 +68,11 @@ function ofMessage(message: MessageRecord, applied: ReadonlySet<number>, played:
   const reached = entries.filter(({ blocks }) => blocks.some(({ value }) => applied.has(value))).length;
   if (accepted + expired > reached)
     found.push(`tells ${accepted + expired} delivered, but the service has taken ${reached}`);
+  const covered = entries.filter(({ blocks }) => blocks.some(({ value }) => reachable.has(value))).length;
+  if (played.plan.setup.instances === 1 && accepted + expired + superseded > covered)
+    found.push(
+      `tells ${accepted + expired + superseded} delivered or superseded, but nothing came of more than ${covered}`,
+    );
   const late = entries.filter((entry) => mayExpire(entry, message.endMs - message.atMs)).length;
   if (expired > late) found.push(`tells ${expired} expired, but only ${late} can be`);
   for (const { index, code } of rejected) {

@@ -1,5 +1,6 @@
 // Promise 3: never over quota, counted at the service in any second; and what no single request may hold.
-import type { RequestRecord } from '../world/history';
+import type { History, RequestRecord } from '../world/history';
+import type { Limits } from '../world/plan';
 import type { Played } from '../world/world';
 import { segmentName, userName } from './names';
 
@@ -27,7 +28,7 @@ export function quota(played: Played): string[] {
       ...(worst.calls > limits.maxConcurrent
         ? [`${worst.calls} calls in flight at ${time(worst.callsAtMs)}`]
         : []),
-      ...requests.flatMap((request) => oneRequest(request, played)),
+      ...requests.flatMap((request) => oneRequest(request, history, limits)),
       ...usersInFlight(requests),
       ...rateLimits(requests),
     ];
@@ -67,17 +68,19 @@ function worstSecond(requests: readonly RequestRecord[]) {
   return worst;
 }
 
-function oneRequest({ number, users, bytes }: RequestRecord, { history }: Played): string[] {
+function oneRequest({ number, users, bytes }: RequestRecord, history: History, limits: Limits): string[] {
+  const { usersPerPost = 1_000, blocksPerUser = 100, maxBodyBytes = 1_000_000 } = limits;
   const found: string[] = [];
   const names = users.map(({ user, domain }) => userName(user, domain));
   history.reached('users in one call', users.length);
   history.reached('bytes in one call', bytes);
-  if (users.length > 1_000 || users.length === 0) found.push(`${users.length} users`);
-  if (bytes >= 1_000_000) found.push(`${bytes} bytes`);
+  if (users.length > usersPerPost || users.length === 0) found.push(`${users.length} users`);
+  if (bytes >= maxBodyBytes) found.push(`${bytes} bytes`);
   if (new Set(names).size < names.length) found.push('a user twice');
   for (const { blocks } of users) {
     history.reached('blocks of one user', blocks.length);
-    if (blocks.length > 100 || blocks.length === 0) found.push(`a user with ${blocks.length} blocks`);
+    if (blocks.length > blocksPerUser || blocks.length === 0)
+      found.push(`a user with ${blocks.length} blocks`);
     if (new Set(blocks.map(segmentName)).size < blocks.length) found.push('a segment twice for one user');
     if (new Set(blocks.map(({ seg_id }) => seg_id === undefined)).size > 1)
       found.push('segments by id and by code together');

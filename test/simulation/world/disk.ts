@@ -1,6 +1,6 @@
 // One machine's disk: queue files that outlive processes. It takes time, fills up and breaks, and a process may die at any
 // of its calls. What was carried out stays, as with kill -9.
-import { rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import { openLog, type SqliteLog } from '../../../src/outbox/sqlite-log';
 import { OutboxError } from '../../../src/outbox/outbox';
@@ -25,7 +25,7 @@ interface Content {
   rowsOfUsers(hashes: readonly number[], after: number, limit: number): UserRows | Promise<UserRows>;
   getMeta(key: string): string | null | Promise<string | null>;
   setMeta(key: string, value: string): unknown;
-  totals(): { readonly waiting: number; readonly bodyChars: number };
+  readable(texts: readonly string[]): string[];
   remove(): void;
 }
 
@@ -43,6 +43,7 @@ export class Disk {
     readonly dice: Dice,
     private readonly delayMs: number,
     private readonly sqliteAt: string | null,
+    private readonly encrypted = false,
   ) {}
 
   outbox(path: string, user: DiskUser): Outbox {
@@ -52,8 +53,8 @@ export class Disk {
   file(path: string): File {
     let file = this.files.get(path);
     if (file === undefined) {
-      const content =
-        this.sqliteAt === null ? modelFile() : sqliteFile(`${this.sqliteAt}-${this.files.size}.queue`);
+      const at = `${this.sqliteAt}-${this.files.size}.queue`;
+      const content = this.sqliteAt === null ? modelFile() : sqliteFile(at, this.encrypted);
       this.files.set(path, (file = { content, openedBy: null }));
     }
     return file;
@@ -66,6 +67,11 @@ export class Disk {
   /** The process died: its locks are gone. */
   unlock(): void {
     for (const file of this.files.values()) file.openedBy = null;
+  }
+
+  /** Which of these texts somebody who has the files can read. */
+  readable(texts: readonly string[]): string[] {
+    return [...this.files.values()].flatMap(({ content }) => content.readable(texts));
   }
 
   /** Files of an ended run. */
@@ -178,14 +184,14 @@ function modelFile(): Content {
     rowsOfUsers: (...args) => store.rowsOfUsers(...args),
     getMeta: (key) => store.getMeta(key),
     setMeta: (key, value) => store.setMeta(key, value),
-    totals: () => store.totals,
+    readable: () => [],
     remove: () => undefined,
   };
 }
 
-function sqliteFile(path: string): Content {
+function sqliteFile(path: string, encrypted: boolean): Content {
   for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });
-  const log: SqliteLog = openLog(path);
+  const log: SqliteLog = openLog(path, encrypted ? { isOn: true, secrets: ['secret'] } : null);
   return {
     open: () => log.takeOver(),
     commit: (commit) => log.commit(commit),
@@ -193,7 +199,12 @@ function sqliteFile(path: string): Content {
     rowsOfUsers: (...args) => log.rowsOfUsers(...args),
     getMeta: (key) => log.getMeta(key),
     setMeta: (key, value) => log.setMeta(key, value),
-    totals: () => log.takeOver(),
+    readable: (texts) => {
+      const bytes = [path, `${path}-wal`]
+        .filter((file) => existsSync(file))
+        .map((file) => readFileSync(file));
+      return texts.filter((text) => bytes.some((its) => its.includes(text)));
+    },
     remove: () => {
       log.close();
       for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });

@@ -110,6 +110,29 @@ export interface GiveUpRecord {
   doneMs: number;
 }
 
+/** A node asked for adds to these segments to wait. */
+export interface HoldRecord {
+  readonly member: number;
+  readonly node: string;
+  readonly life: number;
+  readonly segments: readonly number[];
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+/** What a node showed that it would send. */
+export interface DryRunRecord {
+  readonly member: number;
+  readonly entries: readonly Entry[];
+  readonly bodies: readonly {
+    readonly rt_segment: readonly {
+      readonly user_id: string;
+      readonly domain?: string;
+      readonly seg_block: readonly Block[];
+    }[];
+  }[];
+}
+
 export interface OrderRecord {
   readonly instance: number;
   readonly life: number;
@@ -127,6 +150,8 @@ export class History {
   readonly deaths: DeathRecord[] = [];
   readonly giveUps: GiveUpRecord[] = [];
   readonly orders: OrderRecord[] = [];
+  readonly holds: HoldRecord[] = [];
+  readonly dryRuns: DryRunRecord[] = [];
   /** Found while it happened. */
   readonly complaints: string[] = [];
   readonly faults = new Map<string, number>();

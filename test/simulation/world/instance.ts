@@ -4,8 +4,10 @@ import { checkEntry } from '../../../src/audience/check';
 import type { CheckedEntry } from '../../../src/audience/entry';
 import { userKeysOf } from '../../../src/audience/keys';
 import { entryBody } from '../../../src/audience/serialise';
+import { dryRun } from '../../../src/delivery/dry-run';
 import { Engines, QueueKindsDiffer, type LeaseRequest } from '../../../src/delivery/engines';
 import type { MemberQueue } from '../../../src/delivery/member-queue';
+import { requestLimitsOf } from '../../../src/delivery/request-limits';
 import type { TicketEnd } from '../../../src/delivery/tickets';
 import type { Recovered } from '../../../src/delivery/reports';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
@@ -15,7 +17,7 @@ import { SimClient } from './client';
 import type { Database } from './database';
 import type { Disk } from './disk';
 import type { Dice } from './dice';
-import type { History, MessageEnd, MessageRecord } from './history';
+import type { DryRunRecord, History, MessageEnd, MessageRecord } from './history';
 import type { AccountChange, Entry, NodePlan, Port, QueueKind, Setup } from './plan';
 import { epochMs, ProcessTime } from './process-time';
 import type { SimService } from './service';
@@ -54,6 +56,8 @@ const closeMs = 6_000;
 
 export class Instance {
   life = 0;
+  /** Entries in a queue of its own, as far as was looked. */
+  mostPending = 0;
   time!: ProcessTime;
   engines!: Engines;
   readonly wall: { offsetMs: number };
@@ -397,6 +401,8 @@ export class Instance {
   message(node: string, entries: readonly Entry[]): void {
     const { life } = this;
     this.time.run(() => {
+      for (const { queue, engine } of this.engines.list())
+        if (queue !== 'shared') this.mostPending = Math.max(this.mostPending, engine.counters.waiting);
       if (life === this.life) this.nodes.get(node)?.input(entries);
     });
   }
@@ -433,6 +439,11 @@ export class Instance {
       this.history.fault('erase');
       this.giveUp(member, user, queue.erase(userKeysOf(domain, user), user));
     });
+  }
+
+  /** As an out node asks for segments that are too new. */
+  hold(node: string, segments: readonly number[], forMs: number): void {
+    this.time.run(() => this.nodes.get(node)?.hold(segments, forMs));
   }
 
   private giveUp(member: number, user: string | null, done: Promise<unknown>): void {
@@ -507,9 +518,48 @@ class RunningNode {
     else this.submit(this.engine, entries, this.account.state);
   }
 
+  hold(segments: readonly number[], forMs: number): void {
+    const { history, world } = this.outside;
+    if (this.engine === null || this.account === null) return;
+    const { member } = this.account.state;
+    history.tell(`i${this.instance} ${this.plan.id} holds ${segments.join(', ')} for ${forMs} ms`);
+    history.fault('hold');
+    const fromMs = world.nowMs;
+    history.holds.push({
+      member,
+      node: this.plan.id,
+      life: this.life,
+      segments,
+      fromMs,
+      untilMs: fromMs + forMs,
+    });
+    const untilWallMs = this.wallMs() + forMs;
+    this.engine.holdSegments(this.plan.id, new Map(segments.map((id) => [`i${id}`, untilWallMs])));
+  }
+
+  private wallMs(): number {
+    return epochMs + this.outside.world.nowMs + this.wall.offsetMs;
+  }
+
+  private show(entries: readonly Entry[], { member }: AccountState): void {
+    const { history, setup } = this.outside;
+    const wallMs = this.wallMs();
+    const { limits } = setup.members.find(({ id }) => id === member)!;
+    const its = entries.map((entry) => checked(entry, wallMs));
+    const bodies = dryRun(its, wallMs, requestLimitsOf(limits)) as DryRunRecord['bodies'];
+    history.tell(
+      `i${this.instance} ${this.plan.id} shows ${bodies.length} requests: ${briefEntries(entries)}`,
+    );
+    history.dryRuns.push({ member, entries, bodies });
+  }
+
   private submit(engine: MemberQueue, entries: readonly Entry[], account: AccountState): void {
     const { history, world } = this.outside;
-    const wallMs = epochMs + world.nowMs + this.wall.offsetMs;
+    if (this.plan.dryRun === true) {
+      this.show(entries, account);
+      return;
+    }
+    const wallMs = this.wallMs();
     const record: MessageRecord = {
       number: history.messages.length,
       instance: this.instance,

@@ -12,6 +12,7 @@ import {
   type Port,
 } from './plan';
 import type { AccountPlan, MemberPlan, NodePlan, QueueKind, Setup } from './plan';
+import { specialPlan, specialShapeOf } from './special-plans';
 
 const shapes = [
   'mixed',
@@ -35,7 +36,16 @@ export const poisoned = 'poison';
 export const forGoodMs = 1e9;
 
 export function makePlan(seed: number): Plan {
-  return new Maker(seed).plan();
+  const special = specialShapeOf(seed);
+  if (special === null) return new Maker(seed).plan();
+  return special === 'encrypted' ? encryptedPlan(seed) : specialPlan(seed, special);
+}
+
+/** User ids are encrypted in the queue's files. */
+function encryptedPlan(seed: number): Plan {
+  const shape = new Dice(`encrypted ${seed}`).pick(['mixed', 'giveUp'] as const);
+  const plan = new Maker(seed, shape, true).plan();
+  return { ...plan, shape: 'encrypted', setup: { ...plan.setup, sqlite: true, encrypted: true } };
 }
 
 class Maker {
@@ -49,11 +59,15 @@ class Maker {
   /** In one plan of five, entries name segments by id and by code in turn. Null in the others. */
   private readonly naming: Dice | null;
 
-  constructor(private readonly seed: number) {
+  constructor(
+    private readonly seed: number,
+    shape?: Shape,
+    private readonly onDisk = false,
+  ) {
     const dice = (this.dice = new Dice(`plan ${seed}`));
     const naming = dice.fork('naming');
     this.naming = naming.chance(0.2) ? naming : null;
-    this.shape = dice.pick(shapes);
+    this.shape = shape ?? dice.pick(shapes);
     this.lengthMs = dice.pick([8_000, 20_000, 20_000, 40_000, 70_000, 200_000]);
     this.setup = this.makeSetup();
     this.users = this.makeUsers();
@@ -61,26 +75,29 @@ class Maker {
 
   plan(): Plan {
     const { shape, dice } = this;
-    const calm = shape === 'backlog';
-    if (calm) this.backlog();
+    if (shape === 'backlog') this.backlog();
     else {
       this.messages(dice.between(6, shape === 'accounts' ? 30 : 45));
       this.faults();
     }
     const actions = this.actions.filter(({ atMs }) => atMs < this.lengthMs).sort((a, b) => a.atMs - b.atMs);
-    return { seed: this.seed, shape, setup: this.setup, actions, healMs: this.lengthMs, calm };
+    return { seed: this.seed, shape, setup: this.setup, actions, healMs: this.lengthMs };
   }
 
   // ── The flow ────────────────────────────────────────────────────────────────────────────────────────────────
 
   private makeSetup(): Setup {
     const { dice, shape } = this;
-    const shared = shape === 'shared' || (shape !== 'backlog' && dice.chance(0.15));
+    const shared = shape === 'shared' || (shape !== 'backlog' && !this.onDisk && dice.chance(0.15));
     const instances = shared ? dice.pick([1, 1, 2, 2, 3]) : 1;
     const twoMembers = shape === 'accounts' ? dice.chance(0.5) : dice.chance(0.2);
     const members = (twoMembers ? [1, 2] : [1]).map((id): MemberPlan => ({
       id,
-      queue: shared ? 'shared' : dice.pick<QueueKind>(['memory', 'disk', 'disk', 'disk']),
+      queue: shared
+        ? 'shared'
+        : this.onDisk
+          ? 'disk'
+          : dice.pick<QueueKind>(['memory', 'disk', 'disk', 'disk']),
       limits: this.makeLimits(),
     }));
     const accounts = this.makeAccounts(members);

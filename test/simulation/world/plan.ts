@@ -22,6 +22,10 @@ export interface Limits {
   readonly postsPerSecond: number;
   readonly usersPerSecond: number;
   readonly maxConcurrent: number;
+  /** Of one request; as documented when absent. */
+  readonly usersPerPost?: number;
+  readonly blocksPerUser?: number;
+  readonly maxBodyBytes?: number;
 }
 
 export interface MemberPlan {
@@ -42,6 +46,8 @@ export interface NodePlan {
   readonly id: string;
   readonly account: string;
   readonly completeOn: 'accepted' | 'queued';
+  /** It shows what it would send. */
+  readonly dryRun?: boolean;
 }
 
 export interface Setup {
@@ -64,6 +70,8 @@ export interface Setup {
   readonly skewMs: readonly number[];
   /** Whether queues on disk are SQLite files; else a model of one. */
   readonly sqlite: boolean;
+  /** User ids in these files are encrypted. */
+  readonly encrypted?: boolean;
 }
 
 /** Of a request that none of the other fates meets, nothing goes wrong. */
@@ -147,6 +155,14 @@ export type Action = { readonly atMs: number } & (
       readonly member: number;
       readonly asks: 'pause' | 'resume' | 'flush' | 'purge' | 'retry';
     }
+  /** A node asks that adds to these segments (ids) wait, in the place of what it asked for before. */
+  | {
+      readonly kind: 'hold';
+      readonly instance: number;
+      readonly node: string;
+      readonly segments: readonly number[];
+      readonly forMs: number;
+    }
   | {
       readonly kind: 'erase';
       readonly instance: number;
@@ -164,6 +180,4 @@ export interface Plan {
   readonly actions: readonly Action[];
   /** From then on everything works again. */
   readonly healMs: number;
-  /** Nothing is wrong at any time: then more is promised. */
-  readonly calm: boolean;
 }

@@ -99,7 +99,7 @@ export class SimService {
       target: {
         catalogue: new Catalogue(listed, {
           member: 1,
-          acceptUnlisted: false,
+          acceptUnlisted: true,
           unknown: [],
           warmUpMinutes: 20,
         }),

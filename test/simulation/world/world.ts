@@ -55,6 +55,8 @@ export interface InstanceEnd {
     readonly kept: number;
   }[];
   readonly mostTimers: number;
+  /** Entries in a queue of its own. */
+  readonly mostPending: number;
   readonly timers: number;
   readonly connections: number;
   readonly sharedQueues: number;
@@ -99,7 +101,8 @@ export class World {
     };
     this.instances = Array.from({ length: setup.instances }, (_, index) => {
       const at = sqliteAt === null ? null : `${sqliteAt}-${index}`;
-      return new Instance(index, outside, new Disk(time, dice.fork(`disk ${index}`), setup.diskMs, at));
+      const disk = new Disk(time, dice.fork(`disk ${index}`), setup.diskMs, at, setup.encrypted === true);
+      return new Instance(index, outside, disk);
     });
   }
 
@@ -259,6 +262,9 @@ export class World {
       case 'accounts':
         instance.changeAccounts(action.accounts, action.change);
         return;
+      case 'hold':
+        instance.hold(action.node, action.segments, action.forMs);
+        return;
       case 'operator':
         instance.ask(action.member, action.asks);
         return;
@@ -271,6 +277,7 @@ export class World {
   private heal(): void {
     const { time } = this;
     this.history.tell('everything works again');
+    this.lookAtFiles();
     this.weather.rates = {};
     for (const service of this.services.values()) {
       service.state = 'well';
@@ -314,6 +321,15 @@ export class World {
     while (this.instances.some(({ isDeploying }) => isDeploying)) time.run(time.nowMs + lookEveryMs);
   }
 
+  /** With encryption no user id is in a file as it was given. */
+  private lookAtFiles(): void {
+    if (this.plan.setup.encrypted !== true) return;
+    const users = new Set(this.history.messages.flatMap(({ entries }) => entries.map(({ user }) => user)));
+    for (const { index, disk } of this.instances)
+      for (const user of disk.readable([...users]))
+        this.history.complain(`the disk of i${index} shows ${user}`);
+  }
+
   /** A flow goes on. Nothing is rejected for good before something else was accepted, so there is something. */
   private feed(): void {
     for (const instance of this.instances)
@@ -328,6 +344,7 @@ export class World {
 
   private ended(): Omit<Played, 'healedMs' | 'restedMs'> {
     const { time, plan, history } = this;
+    this.lookAtFiles();
     for (const thrown of time.thrown)
       history.complain(`thrown: ${thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)}`);
     const members = [...this.services].flatMap(([member, { memberships }]) =>
@@ -350,7 +367,7 @@ export class World {
     };
   }
 
-  private endOf({ index, engines, time }: Instance): InstanceEnd {
+  private endOf({ index, engines, time, mostPending }: Instance): InstanceEnd {
     const list = engines.list();
     let connections = 0;
     for (const database of this.databases.values())
@@ -363,6 +380,7 @@ export class World {
       }),
       timers: time.timers,
       mostTimers: time.mostTimers,
+      mostPending,
       connections,
       sharedQueues: list.filter(({ queue }) => queue === 'shared').length,
     };

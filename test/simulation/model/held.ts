@@ -1,0 +1,76 @@
+// What nodes ask to wait does so: adds to segments that are too new. Nothing else does.
+import type { HoldRecord } from '../world/history';
+import type { Entry, Plan } from '../world/plan';
+import type { Played } from '../world/world';
+import { segmentName, userName } from './names';
+
+/** What was decided before, and then had to wait for its mark and for a token. */
+const slackMs = 16_000;
+/** With nothing wrong, and the quota hardly used. */
+const soonMs = 10_000;
+
+export function held(played: Played): string[] {
+  return [...leavesEarly(played), ...waitsNeedlessly(played)];
+}
+
+function leavesEarly({ history, plan }: Played): string[] {
+  const holds = endedHolds(history.holds, plan);
+  const bothKinds = usersOfBothKinds(history.messages.flatMap(({ entries }) => entries));
+  return history.requests.flatMap(({ number, member, users, sentMs }) => {
+    const now = holds.filter(
+      (hold) => hold.member === member && sentMs > hold.fromMs + slackMs && sentMs < hold.untilMs - 1,
+    );
+    const segments = new Set(now.flatMap((hold) => hold.segments));
+    return users.flatMap(({ user, domain, blocks }) =>
+      bothKinds.has(userName(user, domain))
+        ? []
+        : blocks
+            .filter(({ seg_id: id, expiration }) => id !== undefined && expiration !== -1 && segments.has(id))
+            .map(({ value, seg_id: id }) => `v${value} leaves in #${number} though ${id} is to wait`),
+    );
+  });
+}
+
+/** A node that asks again takes back what it asked for before; what was asked of a queue in memory dies with its process. */
+function endedHolds(holds: readonly HoldRecord[], plan: Plan): HoldRecord[] {
+  const [crash] = plan.actions.filter(({ kind }) => kind === 'crash');
+  const diesMs = plan.setup.members[0]!.queue === 'memory' ? (crash?.atMs ?? Infinity) : Infinity;
+  return holds.map((hold, at) => {
+    const next = holds.slice(at + 1).find(({ node }) => node === hold.node);
+    const untilMs = Math.min(
+      hold.untilMs,
+      next?.fromMs ?? Infinity,
+      hold.fromMs < diesMs ? diesMs : Infinity,
+    );
+    return { ...hold, untilMs };
+  });
+}
+
+/** A removal by code lets go what it may have to follow, as the code may be of the same segment. */
+function usersOfBothKinds(entries: readonly Entry[]): ReadonlySet<string> {
+  const kinds = new Map<string, Set<boolean>>();
+  for (const { user, domain, blocks } of entries) {
+    const name = userName(user, domain);
+    const its = kinds.get(name) ?? new Set();
+    for (const { seg_id: id } of blocks) its.add(id === undefined);
+    kinds.set(name, its);
+  }
+  return new Set([...kinds].filter(([, its]) => its.size > 1).map(([name]) => name));
+}
+
+function waitsNeedlessly({ history, plan }: Played): string[] {
+  const isQuiet = plan.actions.every(({ kind }) => kind === 'message' || kind === 'hold');
+  if (history.holds.length === 0 || !isQuiet) return [];
+  const names = new Set(history.holds.flatMap(({ segments }) => segments.map(String)));
+  const mayWait = new Set(
+    history.messages.flatMap(({ entries }) =>
+      entries
+        .filter(({ blocks }) => blocks.some((block) => names.has(segmentName(block))))
+        .map(({ user, domain }) => userName(user, domain)),
+    ),
+  );
+  return history.messages
+    .filter(({ entries }) => entries.every(({ user, domain }) => !mayWait.has(userName(user, domain))))
+    .filter(({ atMs, endMs }) => endMs > atMs + soonMs)
+    .map(({ number }) => `message ${number} waits, which has nothing to do with what is to wait`);
+}
