@@ -34,7 +34,7 @@ function withoutGrace(graceMs: number): () => () => void {
         function (accounts, nowMs, free) {
           if (graceMs === 0) return false;
           if (original.call(this, accounts, nowMs, free)) return true;
-          return this.heldSinceMs !== null && nowMs < this.heldSinceMs + graceMs;
+          return this.heldSinceMs !== null && nowMs - this.heldSinceMs < graceMs;
         },
     );
 }
@@ -50,7 +50,7 @@ export const flowBugs: readonly Bug[] = [
       (original) =>
         function (nowMs) {
           const atMs = original.call(this, nowMs) as number;
-          return this.heldSinceMs > 0 ? Math.max(atMs, this.heldSinceMs + 60) : atMs;
+          return this.heldSinceMs > 0 ? Math.max(atMs, Number(this.heldSinceMs) + 60) : atMs;
         },
     ),
   ]),

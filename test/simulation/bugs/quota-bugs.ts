@@ -47,7 +47,7 @@ export const quotaBugs: readonly Bug[] = [
       'monoMs',
       (original) =>
         function () {
-          return original.call(this) + this.wall.offsetMs;
+          return Number(original.call(this)) + Number(this.wall.offsetMs);
         },
     ),
   ),

@@ -16,7 +16,7 @@ import type {
 } from '../../../src/outbox/shared-log';
 import type { Dice } from './dice';
 import { epochMs, type ProcessTime } from './process-time';
-import type { VirtualTime } from './virtual-time';
+import type { WorldTime } from './virtual-time';
 
 export type DatabaseState = 'well' | 'refuses' | 'silent' | 'repliesLost' | 'readOnly' | 'standbyLost';
 
@@ -47,7 +47,7 @@ export class Database {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
-    readonly world: VirtualTime,
+    readonly world: WorldTime,
     readonly dice: Dice,
     readonly wayMs: number,
   ) {}
@@ -64,6 +64,30 @@ export class Database {
       this.stores.set(name, (store = new MemoryLogStore(clock)));
     }
     return store;
+  }
+
+  /** Entries of a member that wait in it. */
+  pending(member: string): number {
+    return this.stores.get(member)?.rows.totals.waiting ?? 0;
+  }
+
+  /** Under which epoch the member's queue is sent from. */
+  epoch(member: string, _instance: number): number {
+    return this.store(member).lease.epoch;
+  }
+
+  /** Whether a process has the lease, as far as the database knows; null when that cannot be told. */
+  isSender(member: string, instance: number, name: string): boolean | null {
+    const { holder, expiresAtMs, epoch } = this.store(member).lease;
+    const departed = this.departed.get(instance);
+    // What leaves at the moment when its commit is known leaves under the lease of that commit, or not at all.
+    const isStale = departed?.atMs === this.world.nowMs && departed.epoch !== epoch;
+    return holder?.name === name && expiresAtMs > epochMs + this.world.nowMs && !isStale;
+  }
+
+  /** Ends a run. */
+  end(): Promise<void> {
+    return Promise.resolve();
   }
 
   stateFor(instance: number): DatabaseState {

@@ -7,7 +7,7 @@ import { OutboxError } from '../../../src/outbox/outbox';
 import type { Commit, Lane, Opened, Outbox, Page, UserRows } from '../../../src/outbox/outbox';
 import type { Dice } from './dice';
 import type { ProcessTime } from './process-time';
-import type { VirtualTime } from './virtual-time';
+import type { WorldTime } from './virtual-time';
 
 /** What the calls of one process need. */
 export interface DiskUser {
@@ -39,7 +39,7 @@ export class Disk {
   readonly files = new Map<string, File>();
 
   constructor(
-    readonly world: VirtualTime,
+    readonly world: WorldTime,
     readonly dice: Dice,
     private readonly delayMs: number,
     private readonly sqliteAt: string | null,

@@ -21,11 +21,11 @@ import type { DryRunRecord, History, MessageEnd, MessageRecord } from './history
 import type { AccountChange, Entry, NodePlan, Port, QueueKind, Setup } from './plan';
 import { epochMs, ProcessTime } from './process-time';
 import type { SimService } from './service';
-import type { VirtualTime } from './virtual-time';
+import type { WorldTime } from './virtual-time';
 
 /** What is outside of all instances. */
 export interface Outside {
-  readonly world: VirtualTime;
+  readonly world: WorldTime;
   readonly history: History;
   readonly dice: Dice;
   readonly setup: Setup;
@@ -207,7 +207,7 @@ export class Instance {
 
   private caller(state: AccountState) {
     const { life, time, index } = this;
-    const lease = (member: number) => this.outside.database(state.database).store(String(member)).lease;
+    const database = () => this.outside.database(state.database);
     return {
       instance: index,
       life,
@@ -216,19 +216,14 @@ export class Instance {
       durable: state.queue !== 'memory',
       queue: queueName(index, state),
       isHeld: () => this.isHeld(state.member),
-      term: () =>
-        `${index}.${life}.${state.queue}.${state.queue === 'shared' ? `${state.database}.${lease(state.member).epoch}` : ''}`,
-      sleptMs: () => (this.outside.world.nowMs - this.lastSleep.endMs < 45_000 ? this.lastSleep.forMs : 0),
-      leaseOk: (member: number): boolean | null => {
-        if (state.queue !== 'shared') return null;
-        const { holder, expiresAtMs, epoch } = lease(member);
-        const departed = this.outside.database(state.database).departed.get(index);
-        // What leaves at the moment when its commit is known leaves under the lease of that commit, or not at all.
-        const isStale = departed?.atMs === this.outside.world.nowMs && departed.epoch !== epoch;
-        const isHolder =
-          holder?.name === `i${index}.${life}` && expiresAtMs > epochMs + this.outside.world.nowMs;
-        return isHolder && !isStale;
+      term: () => {
+        const { queue, database: name } = state;
+        const epoch = queue === 'shared' ? `${name}.${database().epoch(String(state.member), index)}` : '';
+        return `${index}.${life}.${queue}.${epoch}`;
       },
+      sleptMs: () => (this.outside.world.nowMs - this.lastSleep.endMs < 45_000 ? this.lastSleep.forMs : 0),
+      leaseOk: (member: number): boolean | null =>
+        state.queue === 'shared' ? database().isSender(String(member), index, `i${index}.${life}`) : null,
     };
   }
 

@@ -1,7 +1,7 @@
 // Time as one process sees it. It can be frozen, its machine can be suspended (its timers stand still then), its wall clock
 // can be set, and it can die: then nothing of it runs any more.
 import type { Clock } from '../../../src/delivery/clock';
-import type { VirtualTime } from './virtual-time';
+import type { WorldTime } from './virtual-time';
 
 export const epochMs = 1_700_000_000_000;
 
@@ -19,7 +19,7 @@ export class ProcessTime implements Clock {
   readonly #whenDead = new Set<() => void>();
 
   constructor(
-    private readonly world: VirtualTime,
+    private readonly world: WorldTime,
     /** Of the wall clock, which outlives the process. */
     private readonly wall: { offsetMs: number },
   ) {}

@@ -19,7 +19,7 @@ import type { History, RequestRecord, SentUser } from './history';
 import { poisoned, segments } from './make-plan';
 import { fates, type Fate, type Limits } from './plan';
 import { epochMs, type ProcessTime } from './process-time';
-import type { VirtualTime } from './virtual-time';
+import type { WorldTime } from './virtual-time';
 
 /** A client gives up on a request after it. */
 export const timeoutMs = 10_000;
@@ -61,7 +61,7 @@ export class SimService {
   #logins = 0;
 
   constructor(
-    private readonly world: VirtualTime,
+    private readonly world: WorldTime,
     private readonly history: History,
     private readonly dice: Dice,
     private readonly weather: Weather,

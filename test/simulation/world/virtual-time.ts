@@ -9,6 +9,16 @@ setFlagsFromString('--allow-natives-syntax');
 // oxlint-disable-next-line no-implied-eval -- the only synchronous way to let promises settle
 const settlePromises = new Function('%PerformMicrotaskCheckpoint()') as () => void;
 
+/** Time as the parts of the world see it. */
+export interface WorldTime {
+  readonly nowMs: number;
+  /** Events that were carried out. */
+  readonly events: number;
+  /** Of calls that threw. */
+  readonly thrown: readonly unknown[];
+  after(delayMs: number, call: () => void): () => void;
+}
+
 interface Event {
   readonly atMs: number;
   readonly order: number;
@@ -18,11 +28,9 @@ interface Event {
 /** So many events at one moment are a loop that waits for nothing. */
 const mostAtOnce = 20_000;
 
-export class VirtualTime {
+export class VirtualTime implements WorldTime {
   nowMs = 0;
-  /** Events that were carried out. */
   events = 0;
-  /** Of a call that threw. */
   readonly thrown: unknown[] = [];
   #heap: Event[] = [];
   #order = 0;

@@ -11,7 +11,7 @@ import { Instance } from './instance';
 import type { Action, Entry, Plan } from './plan';
 import { epochMs } from './process-time';
 import { SimService, type Weather } from './service';
-import { VirtualTime } from './virtual-time';
+import { VirtualTime, type WorldTime } from './virtual-time';
 
 /** After the last fault everything that can be delivered is delivered within it: ten logins in five minutes may hold. */
 export const progressMs = 480_000;
@@ -62,9 +62,32 @@ export interface InstanceEnd {
   readonly sharedQueues: number;
 }
 
-/** A service behind which accounts of a name are let in again when it is healed has no refused names. */
-export class World {
+/** Where the world is not the same in every run: on virtual time, or in real time with real stores. */
+export interface Parts {
+  readonly time: WorldTime;
+  database(name: string, dice: Dice): Database;
+  disk(index: number, dice: Dice): Disk;
+}
+
+export class SimulatedParts implements Parts {
   readonly time = new VirtualTime();
+
+  constructor(private readonly plan: Plan) {}
+
+  database(_name: string, dice: Dice): Database {
+    return new Database(this.time, dice, this.plan.setup.databaseMs);
+  }
+
+  disk(index: number, dice: Dice): Disk {
+    const { diskMs, sqlite, encrypted = false } = this.plan.setup;
+    const folder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+    const at = sqlite ? `${folder}/simulation-${process.pid}-${threadId}-${index}` : null;
+    return new Disk(this.time, dice, diskMs, at, encrypted);
+  }
+}
+
+export class World {
+  readonly time: WorldTime;
   readonly history = new History(() => this.time.nowMs);
   private readonly dice: Dice;
   private readonly weather: Weather = { rates: {} };
@@ -75,7 +98,11 @@ export class World {
   private readonly refused = new Set<string>();
   private fed = 0;
 
-  constructor(private readonly plan: Plan) {
+  constructor(
+    private readonly plan: Plan,
+    private readonly parts: Parts = new SimulatedParts(plan),
+  ) {
+    this.time = parts.time;
     const { setup, seed } = plan;
     this.dice = new Dice(`run ${seed}`);
     const { time, history, weather, dice } = this;
@@ -86,8 +113,6 @@ export class World {
         new SimService(time, history, dice.fork(`service ${id}`), weather, id, limits, latencyMs, jitterMs),
       ]),
     );
-    const folder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-    const sqliteAt = setup.sqlite ? `${folder}/simulation-${process.pid}-${threadId}` : null;
     const outside = {
       world: time,
       history,
@@ -99,42 +124,60 @@ export class World {
         for (const database of this.databases.values()) database.processDied(instance);
       },
     };
-    this.instances = Array.from({ length: setup.instances }, (_, index) => {
-      const at = sqliteAt === null ? null : `${sqliteAt}-${index}`;
-      const disk = new Disk(time, dice.fork(`disk ${index}`), setup.diskMs, at, setup.encrypted === true);
-      return new Instance(index, outside, disk);
-    });
+    this.instances = Array.from(
+      { length: setup.instances },
+      (_, index) => new Instance(index, outside, parts.disk(index, dice.fork(`disk ${index}`))),
+    );
   }
 
   private database(name: string): Database {
     let database = this.databases.get(name);
     if (database === undefined) {
-      database = new Database(this.time, this.dice.fork(`database ${name}`), this.plan.setup.databaseMs);
+      database = this.parts.database(name, this.dice.fork(`database ${name}`));
       this.databases.set(name, database);
     }
     return database;
   }
 
+  /** Everything at once, on virtual time. */
   play(): Played {
-    const { plan, time } = this;
+    const { time } = this;
+    if (!(time instanceof VirtualTime)) throw new Error('Real time passes by itself.');
     try {
-      for (const action of plan.actions) time.after(action.atMs, () => this.act(action));
-      time.run(plan.healMs);
-      this.heal();
-      const healedMs = time.nowMs;
-      const restedMs = this.rest(healedMs + progressMs);
-      time.run(time.nowMs + afterMs);
-      return { ...this.ended(), healedMs, restedMs };
+      const script = this.script();
+      for (let step = script.next(); ; step = script.next()) {
+        if (step.done === true) return step.value;
+        time.run(step.value);
+      }
     } finally {
       for (const { disk } of this.instances) disk.remove();
     }
   }
 
+  /** What a run is: yields the time (ms) until which everything goes on by itself. */
+  *script(): Generator<number, Played, void> {
+    const { plan, time } = this;
+    for (const action of plan.actions) time.after(action.atMs, () => this.act(action));
+    yield plan.healMs;
+    yield* this.heal();
+    const healedMs = time.nowMs;
+    const restedMs = yield* this.rest(healedMs + progressMs);
+    yield time.nowMs + afterMs;
+    return { ...this.ended(), healedMs, restedMs };
+  }
+
+  /** Ends what a run in real time has open. */
+  async end(): Promise<void> {
+    for (const instance of this.instances) instance.kill(Infinity);
+    for (const database of this.databases.values()) await database.end();
+    for (const { disk } of this.instances) disk.remove();
+  }
+
   /** When nothing was pending any more. */
-  private rest(untilMs: number): number {
+  private *rest(untilMs: number): Generator<number, number, void> {
     for (let look = 0; this.time.nowMs < untilMs; look += 1) {
       if (look % 30 === 0) this.feed();
-      this.time.run(this.time.nowMs + lookEveryMs);
+      yield this.time.nowMs + lookEveryMs;
       if (this.isAtRest()) return this.time.nowMs;
     }
     return Infinity;
@@ -150,9 +193,9 @@ export class World {
         if (pending > 0 || postsInFlight > 0) return false;
         if (state.kind === 'starting') return false;
       }
-    for (const [name, { stores }] of this.databases)
-      for (const [member, store] of stores)
-        if (store.rows.totals.waiting > 0 && this.isUsed(name, member)) return false;
+    for (const [name, database] of this.databases)
+      for (const { id } of this.plan.setup.members)
+        if (database.pending(String(id)) > 0 && this.isUsed(name, String(id))) return false;
     return true;
   }
 
@@ -274,7 +317,7 @@ export class World {
   }
 
   /** Everything works again. What people had to do, they have done: a refused login is deployed anew. */
-  private heal(): void {
+  private *heal(): Generator<number, void, void> {
     const { time } = this;
     this.history.tell('everything works again');
     this.lookAtFiles();
@@ -296,7 +339,7 @@ export class World {
       if (!instance.time.alive) instance.boot();
     }
     // A deploy that waits for another has not changed yet what has to be put right.
-    this.endDeploys();
+    yield* this.endDeploys();
     for (const instance of this.instances) {
       for (const [id, state] of instance.accountStates) {
         if (!state.enabled) instance.changeAccounts([id], { enabled: true });
@@ -307,8 +350,8 @@ export class World {
         if (!node.present && !instance.gone.has(id)) instance.setNode(id, true);
     }
     // Once what was broken has come to itself: nothing that people ask for is to be lost on the way.
-    time.run(time.nowMs + 8_000);
-    this.endDeploys();
+    yield time.nowMs + 8_000;
+    yield* this.endDeploys();
     for (const instance of this.instances)
       for (const { id } of this.plan.setup.members) {
         instance.ask(id, 'resume');
@@ -316,9 +359,8 @@ export class World {
       }
   }
 
-  private endDeploys(): void {
-    const { time } = this;
-    while (this.instances.some(({ isDeploying }) => isDeploying)) time.run(time.nowMs + lookEveryMs);
+  private *endDeploys(): Generator<number, void, void> {
+    while (this.instances.some(({ isDeploying }) => isDeploying)) yield this.time.nowMs + lookEveryMs;
   }
 
   /** With encryption no user id is in a file as it was given. */

@@ -1,0 +1,25 @@
+// A store as one process has it: a process that is dead asks for nothing and hears nothing.
+import type { ProcessTime } from '../world/process-time';
+
+/** Calls of methods that give promises; others go through as they are. */
+export function ofProcess<T extends object>(store: T, time: ProcessTime): T {
+  return new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value === 'object' && value !== null) return ofProcess(value, time);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        if (!time.alive) return new Promise(() => undefined);
+        const given: unknown = (value as (...args: unknown[]) => unknown).apply(target, args);
+        if (!(given instanceof Promise)) return given;
+        return new Promise((resolve, reject) => {
+          given.then(
+            (result) => time.run(() => resolve(result)),
+            (error: unknown) =>
+              time.run(() => reject(error instanceof Error ? error : new Error(String(error)))),
+          );
+        });
+      };
+    },
+  });
+}

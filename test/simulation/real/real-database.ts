@@ -1,0 +1,101 @@
+// A real PostgreSQL in the place of the contract in memory: each process has its own connections to it.
+import type { Pool } from 'pg';
+import { PostgresLog } from '../../../src/outbox/postgres-log';
+import { schemaOf } from '../../../src/outbox/postgres-schema';
+import type { Outbox } from '../../../src/outbox/outbox';
+import type { Instance, News, SharedLog } from '../../../src/outbox/shared-log';
+import type { Dice } from '../world/dice';
+import { Database, type DatabaseUser } from '../world/database';
+import type { WorldTime } from '../world/virtual-time';
+import { ofProcess } from './of-process';
+
+/** Nobody: its goodbye is no goodbye of the process that died. */
+const nobody: Instance = { id: 'nobody', name: 'nobody' };
+const lookEveryMs = 500;
+
+export class RealDatabase extends Database {
+  readonly #pending = new Map<string, number>();
+  readonly #epochs = new Map<string, number>();
+  readonly #logs = new Map<number, Set<PostgresLog>>();
+  readonly #ending: Promise<void>[] = [];
+
+  constructor(
+    world: WorldTime,
+    dice: Dice,
+    private readonly pool: Pool,
+    private readonly url: string,
+    private readonly origin: string,
+  ) {
+    super(world, dice, 0);
+  }
+
+  override log(member: string, user: DatabaseUser): SharedLog {
+    const { url, origin } = this;
+    const log = new PostgresLog({ url, origin, member, clock: user.time });
+    const logs = this.#logs.get(user.instance) ?? new Set();
+    this.#logs.set(user.instance, logs.add(log));
+    if (!this.#pending.has(member)) {
+      this.#pending.set(member, 0);
+      this.#look(member);
+    }
+    const its = ofProcess(log, user.time);
+    return {
+      open: () => its.open(),
+      append: (batch) => its.append(batch),
+      streamThrough: (stream) => its.streamThrough(stream),
+      claim: async (...args) => {
+        const claim = await its.claim(...args);
+        if (claim.ours) this.#epochs.set(`${member} ${user.instance}`, claim.epoch);
+        return claim;
+      },
+      release: (...args) => its.release(...args),
+      outbox: (...args): Outbox => ofProcess(log.outbox(...args), user.time),
+      meta: its.meta,
+      nowMs: () => log.nowMs(),
+      adoptMail: (...args) => its.adoptMail(...args),
+      mail: (...args) => its.mail(...args),
+      send: (...args) => its.send(...args),
+      onNews: (listener: (news: News) => void) => log.onNews((news) => user.time.run(() => listener(news))),
+      close: async (instance) => {
+        await its.close(instance);
+        logs.delete(log);
+      },
+    };
+  }
+
+  /** Sees now and then how much waits. */
+  #look(member: string): void {
+    const table = `${schemaOf({ origin: this.origin, member })}.total`;
+    const again = (): void => void this.world.after(lookEveryMs, () => this.#look(member));
+    this.pool.query<{ waiting: number }>(`SELECT waiting::float8 FROM ${table}`).then(
+      ({ rows: [found] }) => {
+        this.#pending.set(member, found?.waiting ?? 0);
+        again();
+      },
+      // It is not made yet.
+      again,
+    );
+  }
+
+  override pending(member: string): number {
+    return this.#pending.get(member) ?? 0;
+  }
+
+  override epoch(member: string, instance: number): number {
+    return this.#epochs.get(`${member} ${instance}`) ?? 0;
+  }
+
+  /** The lease lies with the server, and a look at it would take its time. */
+  override isSender(): null {
+    return null;
+  }
+
+  override processDied(instance: number): void {
+    for (const log of this.#logs.get(instance) ?? []) this.#ending.push(log.close(nobody));
+    this.#logs.delete(instance);
+  }
+
+  override async end(): Promise<void> {
+    await Promise.allSettled(this.#ending);
+  }
+}
