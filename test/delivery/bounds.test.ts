@@ -161,6 +161,7 @@ describe('more open messages than may wait', () => {
 describe('a message', () => {
   it('that asks for no more ends when it is durably queued, not before', async () => {
     const world = new World({ seed: 1, commitMs: 50 });
+    await world.clock.advance(1_000);
     const message = world.add(device(1), [{ seg_id: 1 }], { completeOn: 'queued' });
     await world.clock.settle();
     assert.ok(isOpen(message));
@@ -242,7 +243,7 @@ describe('a disk that does not work', () => {
     await world.clock.advance(20_000);
     assert.equal(refusedWith(refused, 'outbox'), 6);
     const state = world.engine.stats().state;
-    assert.ok(state.kind === 'outbox' && state.code === 'locked');
+    assert.ok(state.kind === 'outbox' && state.code === 'failed');
     world.diskFails = false;
     await world.clock.advance(10_000);
     addMany(world, 3, 20);
@@ -279,7 +280,7 @@ describe('a disk that does not work', () => {
     await world.clock.advance(10_000);
     assert.equal(refusedWith(refused, 'outbox'), 5);
     const state = world.engine.stats().state;
-    assert.ok(state.kind === 'outbox' && state.code === 'full');
+    assert.ok(state.kind === 'outbox' && state.code === 'failed');
     const posts = world.service.requests.length;
     await world.clock.advance(10_000);
     assert.equal(world.service.requests.length, posts);

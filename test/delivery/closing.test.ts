@@ -298,7 +298,7 @@ describe('a node that closes', () => {
       .slice(posts)
       .flatMap(({ entries }) => entries.map((entry) => entry.user_id));
     assert.ok(!sent.includes(device(1)), `${sent.length} entries were sent`);
-    assert.equal(world.service.state.has(`idfa:${device(1)} 1`), false);
+    assert.equal(world.service.members.has(`idfa:${device(1)} 1`), false);
   });
 
   it('in the middle of a commit that then fails is not told that its entries are safe', async () => {
@@ -311,7 +311,7 @@ describe('a node that closes', () => {
     world.diskFails = false;
     world.listen('n');
     await world.rest(30_000);
-    const arrived = world.service.state.has(`idfa:${device(0)} 1`);
+    const arrived = world.service.members.has(`idfa:${device(0)} 1`);
     assert.ok(arrived || message!.end?.kind === 'failed', `${message!.end?.kind}, and the entry is gone`);
   });
 });

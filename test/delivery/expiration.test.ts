@@ -47,7 +47,7 @@ async function agesRightly(options: Partial<WorldOptions>): Promise<Set<string>>
           if (number % 5 === 1) world.engine.resume();
           await world.clock.advance(waitMs);
           world.jumpWall(jumpMs);
-          if (asleepMs > 0) world.clock.suspend(asleepMs);
+          if (asleepMs > 0) await world.suspend(asleepMs);
         }
         world.engine.resume();
         await world.clock.advance(5 * minuteMs);
@@ -63,7 +63,7 @@ async function agesRightly(options: Partial<WorldOptions>): Promise<Set<string>>
         assert.deepEqual(world.violations(), []);
         for (const message of world.messages) {
           const { minutes } = given.get(message.entries[0]!.user)!;
-          const state = world.service.state.get(`idfa:${message.entries[0]!.user} 1`);
+          const state = world.service.members.get(`idfa:${message.entries[0]!.user} 1`);
           const passed = minutes !== undefined && minutes > 0 && state === undefined;
           assert.equal(message.end?.kind === 'settled' && message.end.summary.expired, passed ? 1 : 0);
         }
@@ -90,8 +90,8 @@ describe('the expiration', function () {
     world.add(device(1), [{ seg_id: 1, expiration: 90 }], { agoMs: 30 * minuteMs });
     world.add(device(2), [{ seg_id: 1, expiration: 90 }], { agoMs: -30 * minuteMs });
     await world.rest(5_000);
-    assert.equal(world.service.state.get(`idfa:${device(1)} 1`)?.expiration, 60);
-    assert.equal(world.service.state.get(`idfa:${device(2)} 1`)?.expiration, 90);
+    assert.equal(world.service.members.get(`idfa:${device(1)} 1`)?.expiration, 60);
+    assert.equal(world.service.members.get(`idfa:${device(2)} 1`)?.expiration, 90);
   });
 
   it('that has passed goes as a removal, ends a longer membership and is reported as expired', async () => {
@@ -102,11 +102,11 @@ describe('the expiration', function () {
       { seg_id: 2, expiration: 43_200 },
     ]);
     await world.clock.advance(3_000);
-    assert.equal(world.service.state.size, 2);
+    assert.equal(world.service.members.size, 2);
     const message = world.add(user, [{ seg_id: 1, expiration: 5 }], { agoMs: 5 * minuteMs });
     await world.rest(5_000);
-    assert.equal(world.service.state.has(`idfa:${user} 1`), false);
-    assert.equal(world.service.state.has(`idfa:${user} 2`), true);
+    assert.equal(world.service.members.has(`idfa:${user} 1`), false);
+    assert.equal(world.service.members.has(`idfa:${user} 2`), true);
     assert.equal(message.end?.kind === 'settled' && message.end.summary.expired, 1);
     assert.deepEqual(world.violations(), []);
   });
@@ -116,8 +116,8 @@ describe('the expiration', function () {
     const world = new World({ seed: 1, connectMs: () => connectMs.shift() ?? 0 });
     world.add(device(1), [{ seg_id: 1, expiration: 90 }]);
     await world.clock.advance(3_000);
-    assert.equal(world.departures.length, 1);
-    world.clock.suspend(60 * minuteMs);
+    assert.equal(world.departures, 1);
+    await world.suspend(60 * minuteMs);
     await world.rest(30_000);
     assert.deepEqual(
       world.service.log.map(({ expiration }) => expiration),
@@ -162,7 +162,7 @@ describe('the expiration', function () {
     await world.clock.advance(3 * minuteMs);
     world.engine.resume();
     await world.rest(5_000);
-    assert.equal(world.service.state.size, 0);
+    assert.equal(world.service.members.size, 0);
     assert.deepEqual(world.violations(), []);
   });
 
@@ -183,10 +183,11 @@ describe('the expiration', function () {
     await world.clock.advance(20 * minuteMs);
     world.engine.resume();
     await world.rest(60_000);
-    const sent = (segment: number): unknown => world.service.state.get(`idfa:${user} ${segment}`)?.expiration;
+    const sent = (segment: number): unknown =>
+      world.service.members.get(`idfa:${user} ${segment}`)?.expiration;
     assert.deepEqual([sent(1), sent(2)], [5, 90]);
     assert.deepEqual(
-      [...world.service.state.keys()].sort(),
+      [...world.service.members.keys()].sort(),
       [1, 2, 4].map((each) => `idfa:${user} ${each}`),
     );
     assert.equal(message.end?.kind === 'settled' && message.end.summary.accepted, 1);
@@ -202,7 +203,7 @@ describe('the expiration', function () {
     await world.clock.advance(10 * minuteMs);
     world.kill();
     await world.rest(60_000);
-    const inSegment = [...world.service.state].map(([key, { expiration }]) => `${key} ${expiration}`);
+    const inSegment = [...world.service.members].map(([key, { expiration }]) => `${key} ${expiration}`);
     assert.deepEqual(
       inSegment.sort(),
       [0, 2, 4].map((i) => `idfa:${device(i)} 1 5`),

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { forms } from './support/hot-user';
+import type { ProcessTime } from '../simulation/world/process-time';
 import { FakeClock } from './support/fake-clock';
 import type { Played } from './support/hot-user-worker';
 import { retainedBy } from './support/retained';
@@ -69,7 +70,7 @@ describe('a user with a long history', function () {
 
   it('may have 200,000 entries that share one end', async () => {
     const count = 200_000;
-    const world = new World({ seed: 1, memoryMark: count, keepEntries: false });
+    const world = new World({ seed: 1, memoryMark: count });
     const entries = Array.from({ length: count }, (_, value) => ({
       user: device(1),
       blocks: [{ seg_id: 1, value }],
@@ -90,16 +91,21 @@ describe('many entries that end at once', () => {
     /** Called once, when a part of them has been told. */
     meanwhile: (() => void) | null = null;
 
-    override endOfTurn(call: () => void): void {
-      super.endOfTurn(() => {
-        const before = this.told;
-        call();
-        this.most = Math.max(this.most, this.told - before);
-        const { meanwhile } = this;
-        if (meanwhile === null || this.told === 0) return;
-        this.meanwhile = null;
-        meanwhile();
-      });
+    override process(): ProcessTime {
+      const time = super.process();
+      const endOfTurn = time.endOfTurn.bind(time);
+      time.endOfTurn = (call) => endOfTurn(() => this.turn(call));
+      return time;
+    }
+
+    private turn(call: () => void): void {
+      const before = this.told;
+      call();
+      this.most = Math.max(this.most, this.told - before);
+      const { meanwhile } = this;
+      if (meanwhile === null || this.told === 0) return;
+      this.meanwhile = null;
+      meanwhile();
     }
 
     get told(): number {
@@ -111,7 +117,7 @@ describe('many entries that end at once', () => {
   const most = 500;
 
   /** Entries of one user, up to the turn in which all of them end. */
-  async function ending(): Promise<CountingClock & { world: World }> {
+  async function ending(): Promise<{ clock: CountingClock; world: World }> {
     const clock = new CountingClock();
     let fails = true;
     const fateOf = (): Fate | null => (fails ? 'serverError' : null);
@@ -123,13 +129,13 @@ describe('many entries that end at once', () => {
     await clock.advance(1_000);
     clock.messages = messages;
     fails = false;
-    return Object.assign(clock, { world });
+    return { clock, world };
   }
 
   it('are told in portions, so that others have their turns', async () => {
-    const clock = await ending();
-    await clock.world.rest(30_000);
-    assert.deepEqual(clock.world.violations(), []);
+    const { clock, world } = await ending();
+    await world.rest(30_000);
+    assert.deepEqual(world.violations(), []);
     assert.equal(clock.told, count);
     assert.equal(clock.most, most);
   });
@@ -139,8 +145,7 @@ describe('many entries that end at once', () => {
     ['the engine closes', (world: World) => void world.engine.close()],
   ] as const) {
     it(`are all told before ${what}`, async () => {
-      const clock = await ending();
-      const { world } = clock;
+      const { clock, world } = await ending();
       clock.meanwhile = () => {
         assert.ok(clock.told < count);
         act(world);

@@ -171,6 +171,6 @@ describe('an entry', function () {
     assert.deepEqual(world.violations(), []);
     // One at a time: a round trip each.
     assert.ok(world.service.requests.length < 30, String(world.service.requests.length));
-    assert.equal(world.service.state.get(`idfa:${device(1)} 1`)?.value, 499);
+    assert.equal(world.service.members.get(`idfa:${device(1)} 1`)?.value, 499);
   });
 });

@@ -1,15 +1,13 @@
 // Ten logins of a user name in five minutes, counted at the service, whoever makes them: accounts that differ in how they
 // connect, members, instances of a shared queue, forms, and processes that are killed.
 import { strict as assert } from 'node:assert';
-import fc from 'fast-check';
 import { Engines, type Lease, type LeaseRequest } from '../../src/delivery/engines';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import type { ServiceClient } from '../../src/service/client';
 import type { AuthOutcome } from '../../src/service/outcome';
 import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
-import { FakeClock, ProcessClock } from './support/fake-clock';
-import { runs } from './support/runs';
-import { seeded } from './support/world';
+import { ProcessTime } from '../simulation/world/process-time';
+import { FakeClock } from './support/fake-clock';
 
 const fiveMinutesMs = 300_000;
 const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
@@ -51,7 +49,7 @@ class Machine {
   /** One way to the database. */
   databaseMs = (): number => 0;
   engines!: Engines;
-  process!: ProcessClock;
+  process!: ProcessTime;
   leases: Lease[] = [];
 
   constructor(
@@ -65,12 +63,8 @@ class Machine {
   }
 
   boot(): void {
-    const process = new ProcessClock(this.clock);
-    this.process = process;
-    const skewed = Object.assign(Object.create(process) as ProcessClock, {
-      wallMs: () => process.wallMs() + this.skewMs,
-    });
-    this.engines = new Engines(skewed, () => 0);
+    this.process = new ProcessTime(this.clock.world, { offsetMs: this.skewMs });
+    this.engines = new Engines(this.process, () => 0);
     this.leases = [];
   }
 
@@ -237,80 +231,5 @@ describe('ten logins in five minutes', function () {
     await clock.advance(2_000);
     assert.equal((await machine.leases[0]!.keeper.token()).kind, 'token');
     assert.equal((await machine.leases[1]!.keeper.token()).kind, 'wait');
-  });
-
-  type Step =
-    | { readonly do: 'burn'; readonly machine: number; readonly account: number; readonly times: number }
-    | { readonly do: 'all'; readonly ms: number }
-    | { readonly do: 'wait'; readonly ms: number }
-    | { readonly do: 'kill'; readonly machine: number }
-    | { readonly do: 'form'; readonly machine: number };
-  const someMachine = fc.nat({ max: 2 });
-  const step: fc.Arbitrary<Step> = fc.oneof(
-    {
-      weight: 4,
-      arbitrary: fc.record({
-        do: fc.constant('burn' as const),
-        machine: someMachine,
-        account: fc.nat({ max: 1 }),
-        times: fc.integer({ min: 1, max: 4 }),
-      }),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.record({ do: fc.constant('all' as const), ms: fc.constantFrom(1_000, 5_000) }),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.record({
-        do: fc.constant('wait' as const),
-        ms: fc.constantFrom(1, 3, 1_000, 60_000, 200_000),
-      }),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.record({ do: fc.constantFrom('kill' as const, 'form' as const), machine: someMachine }),
-    },
-  );
-
-  it('hold whatever instances do at the same time, and whenever they are killed', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.integer(), fc.array(step, { maxLength: 40 }), async (seed, steps) => {
-        const time = new FakeClock();
-        const random = seeded(seed);
-        const counted = new Service(time);
-        // A login takes up to the time-out of a request.
-        counted.delayMs = () => (random() < 0.2 ? 10_000 * random() : 5 * random());
-        const database = new MemoryLogStore(time);
-        const start = (one: Machine): void => {
-          one.databaseMs = () => 20 * random();
-          one.acquire('a', { connection: 'one way' });
-          one.acquire('b', { connection: 'another' });
-        };
-        const machines = [0, 60_000, -60_000].map((skew) => new Machine(time, counted, database, skew));
-        for (const one of machines) start(one);
-        await time.advance(2_000);
-        for (const one of steps) {
-          if (one.do === 'wait') await time.advance(one.ms);
-          else if (one.do === 'all') await wearOut(time, machines, one.ms);
-          else if (one.do === 'burn') {
-            for (let n = 0; n < one.times; n += 1) {
-              void burn(machines[one.machine]!.leases[one.account]!.keeper);
-              await time.advance(100);
-            }
-          } else if (one.do === 'kill') {
-            machines[one.machine]!.kill();
-            start(machines[one.machine]!);
-            await time.advance(1);
-          } else {
-            const form = machines[one.machine]!.engines.loginCount('http://logins', 'me');
-            void form.login(() => counted.authenticate(), null);
-          }
-        }
-        await time.advance(20_000);
-        assert.ok(counted.worstIn5Minutes <= 10, `${counted.worstIn5Minutes} logins in five minutes`);
-      }),
-      runs(30),
-    );
   });
 });

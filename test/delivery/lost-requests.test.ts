@@ -72,7 +72,7 @@ describe('after a lost request', () => {
     await world.clock.advance(timeoutMs + 1);
     world.add(user, [{ seg_id: 1, expiration: -1 }]);
     await world.clock.advance(2_000);
-    world.clock.suspend(hourMs);
+    await world.suspend(hourMs);
     world.add(device(2), [{ seg_id: 1 }]);
     await world.rest(60_000);
     assert.deepEqual(world.violations(), []);
@@ -88,7 +88,7 @@ describe('after a lost request', () => {
     await world.clock.advance(3_000);
     world.add(user, [{ seg_id: 1, expiration: -1 }]);
     await world.clock.advance(2_000);
-    world.clock.suspend(hourMs);
+    await world.suspend(hourMs);
     world.add(user, [{ seg_id: 2 }]);
     world.add(device(2), [{ seg_id: 1 }]);
     await world.clock.advance(1_000);
@@ -102,7 +102,7 @@ describe('after a lost request', () => {
     const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 1 };
     const world = await withLostAdd({ limits });
     await world.clock.advance(timeoutMs + 1_000);
-    world.clock.suspend(hourMs);
+    await world.suspend(hourMs);
     world.add(device(2), [{ seg_id: 1 }]);
     await world.rest(60_000);
     assert.deepEqual(world.violations(), []);
@@ -116,7 +116,7 @@ describe('after a lost request', () => {
       return fails ? 'serverError' : null;
     });
     await world.clock.advance(timeoutMs + 5_000);
-    world.clock.suspend(hourMs);
+    await world.suspend(hourMs);
     const other = world.add(device(2), [{ seg_id: 1 }]);
     await world.clock.advance(5_000);
     assert.equal(other.end?.kind, 'settled', 'it waits for a timer that stood still');
@@ -130,7 +130,7 @@ describe('after a lost request', () => {
     assert.equal(world.service.requests.length, 2);
     await world.rest(60_000);
     assert.deepEqual(world.violations(), []);
-    assert.equal(world.service.state.get(key)?.value, 19);
+    assert.equal(world.service.members.get(key)?.value, 19);
   });
 
   it('the same state again is enough: it is not repeated', async () => {

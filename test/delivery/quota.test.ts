@@ -63,7 +63,7 @@ const refusals: Partial<Record<Fate, number>> = {
 interface Reached {
   posts: number;
   users: number;
-  concurrent: number;
+  calls: number;
 }
 
 async function play(world: World, script: readonly Step[]): Promise<void> {
@@ -82,7 +82,7 @@ async function play(world: World, script: readonly Step[]): Promise<void> {
       case 'stall':
         // In the middle of what is under way, as a garbage collection or another flow does.
         await world.clock.advance(7);
-        world.clock.stall(step.ms);
+        await world.stall(step.ms);
         break;
       case 'jump':
         world.jumpWall(step.ms);
@@ -104,7 +104,7 @@ function quotaHolds(
   script: fc.Arbitrary<readonly Step[]>,
   fates: Partial<Record<Fate, number>>,
 ): Promise<Reached[]> {
-  const reached: Reached[] = smallLimits.map(() => ({ posts: 0, users: 0, concurrent: 0 }));
+  const reached: Reached[] = smallLimits.map(() => ({ posts: 0, users: 0, calls: 0 }));
   const property = fc.asyncProperty(
     fc.nat({ max: smallLimits.length - 1 }),
     network,
@@ -124,7 +124,7 @@ function quotaHolds(
       const most = reached[which]!;
       most.posts = Math.max(most.posts, worst.posts);
       most.users = Math.max(most.users, worst.users);
-      most.concurrent = Math.max(most.concurrent, worst.concurrent);
+      most.calls = Math.max(most.calls, worst.calls);
       assert.deepEqual([...world.overQuota(), ...world.service.problems, ...world.complaints], []);
     },
   );
@@ -138,7 +138,6 @@ async function throughput(limits: Limits, rttMs: number, networkFloorMs = 0): Pr
     limits,
     networkFloorMs,
     delayMs: () => rttMs / 2,
-    keepEntries: false,
   });
   const users = Math.ceil(limits.usersPerSecond * 12);
   for (let from = 0; from < users; from += 1000) {
@@ -165,8 +164,8 @@ describe('the quota, counted at the service', function () {
     const reached = await quotaHolds(steps, {});
     assert.equal(reached[0]!.posts, 3);
     assert.equal(reached[1]!.users, 15);
-    assert.equal(reached[2]!.concurrent, 2);
-    assert.deepEqual(reached[3], { posts: 1, users: 1, concurrent: 1 });
+    assert.equal(reached[2]!.calls, 2);
+    assert.deepEqual(reached[3], { posts: 1, users: 1, calls: 1 });
   });
 
   it('holds when requests are lost, run late and are refused', async () => {
@@ -186,7 +185,6 @@ describe('the quota, counted at the service', function () {
       seed: 5,
       fates: { ...losses, ...refusals },
       delayMs: () => 1 + 60 * world.random(),
-      keepEntries: false,
     });
     for (let round = 0; round < 12; round += 1) {
       const entries = Array.from({ length: 900 }, (_, i) => ({
@@ -195,7 +193,7 @@ describe('the quota, counted at the service', function () {
       }));
       world.submit(entries);
       await world.clock.advance(950);
-      world.clock.stall(40);
+      await world.stall(40);
       if (round === 6) world.kill();
     }
     await world.clock.advance(60_000);
@@ -234,7 +232,7 @@ describe('the quota, counted at the service', function () {
     for (let i = 400; i < 800; i += 1) world.add(device(i), [{ seg_id: 1 }]);
     await world.clock.advance(8_000);
     const worst = world.service.worstSecond(({ sentMs }) => sentMs > fromMs);
-    assert.ok(worst.posts <= 5 && worst.users <= 20 && worst.concurrent <= 1, JSON.stringify(worst));
+    assert.ok(worst.posts <= 5 && worst.users <= 20 && worst.calls <= 1, JSON.stringify(worst));
     assert.equal(worst.users, 20);
   });
 });

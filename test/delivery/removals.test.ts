@@ -49,7 +49,7 @@ describe('a removal', function () {
     const refused = world.add(device(500), both);
     await world.rest();
     assert.ok(refused.end?.kind === 'settled' && refused.end.rejections.length === 1);
-    assert.equal(world.service.state.get(`idfa:${device(500)} 3`)?.value, 1);
+    assert.equal(world.service.members.get(`idfa:${device(500)} 3`)?.value, 1);
     assert.deepEqual(world.violations(), []);
   });
 
@@ -59,7 +59,7 @@ describe('a removal', function () {
   ] as const) {
     for (const wayMs of where === 'on disk' ? [2, 100] : [2]) {
       it(`behind 20,000 adds ${where} reaches the service within 2 s, ${wayMs} ms away`, async () => {
-        const world = new World({ seed: 1, ...options, delayMs: () => wayMs, keepEntries: false });
+        const world = new World({ seed: 1, ...options, delayMs: () => wayMs });
         submitAll(world, adds(20_000));
         await world.clock.advance(3_300);
         // Of somebody whose add is at the very end, of one whose add is about to go, and of a stranger.
@@ -177,7 +177,7 @@ describe('a removal', function () {
     world.add(user, [{ seg_id: 1, value: 9 }]);
     await world.rest(30_000);
     assert.deepEqual(world.violations(), []);
-    assert.equal(world.service.state.get(`idfa:${user} 1`)?.value, 9);
+    assert.equal(world.service.members.get(`idfa:${user} 1`)?.value, 9);
   });
 });
 
@@ -189,7 +189,7 @@ describe('a flood of removals', function () {
     ['on disk', { memoryMark: 3_000, pageRows: 1_000 }],
   ] as const) {
     it(`leaves the adds a fifth of the quota and takes the rest, ${where}`, async () => {
-      const world = new World({ seed: 1, ...options, delayMs: () => 5, keepEntries: false });
+      const world = new World({ seed: 1, ...options, delayMs: () => 5 });
       submitAll(world, adds(9_000));
       submitAll(
         world,
@@ -210,7 +210,7 @@ describe('a flood of removals', function () {
 
   it('takes the whole quota when there are no adds, as adds do when there are no removals', async () => {
     for (const expiration of [-1, 60]) {
-      const world = new World({ seed: 1, delayMs: () => 5, keepEntries: false });
+      const world = new World({ seed: 1, delayMs: () => 5 });
       submitAll(
         world,
         Array.from({ length: 8_000 }, (_, i) => ({ user: device(i), blocks: [{ seg_id: 1, expiration }] })),

@@ -108,7 +108,7 @@ describe('the limits of a request', function () {
     await world.rest(10_000);
     assert.deepEqual(rejections(message), ['1 too_large']);
     assert.deepEqual(world.service.problems, []);
-    assert.equal(world.service.state.size, 7);
+    assert.equal(world.service.members.size, 7);
   });
 
   it('hold for what is searched when they change', async () => {
@@ -127,7 +127,7 @@ describe('the limits of a request', function () {
     await world.rest();
     assert.deepEqual(rejections(message), ['0 too_large']);
     assert.deepEqual(world.service.problems, []);
-    assert.equal(world.service.state.size, 1);
+    assert.equal(world.service.members.size, 1);
   });
 
   it('hold in a dry run', () => {

@@ -2,9 +2,8 @@
 // that were on their way when the process died.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import type { KillPoint } from './support/killable-outbox';
 import { runs } from './support/runs';
-import { device, World, type WorldOptions } from './support/world';
+import { device, World, type KillPoint, type WorldOptions } from './support/world';
 
 /** Adds, removals, merges, a lost request, a page on disk, a rejection and a deploy, one after the other. */
 async function script(world: World): Promise<void> {
@@ -50,21 +49,21 @@ describe('a process that is killed', function () {
     ['with everything in memory', {}],
     ['with nearly everything on disk only', { memoryMark: 1, pageRows: 1 }],
   ] as const) {
-    it(`loses nothing and undoes nothing at any commit of a script, ${name}`, async () => {
+    it(`loses nothing and undoes nothing at any call of the disk in a script, ${name}`, async () => {
       const whole = scripted(options);
       await script(whole);
-      const { commits } = whole.outbox;
-      assert.ok(commits > 15, `only ${commits} commits`);
+      const calls = whole.diskCalls;
+      assert.ok(calls > 15, `only ${calls} calls`);
       const wrong: string[] = [];
-      for (let commit = 1; commit <= commits; commit += 1) {
+      for (let call = 1; call <= calls; call += 1) {
         for (const when of ['before', 'after'] as const) {
-          const killAt: KillPoint = { commit, when };
+          const killAt: KillPoint = { call, when };
           const world = scripted({ ...options, killAt });
           await script(world);
-          assert.equal(world.life, 2, `${when} commit ${commit}: nothing was killed`);
+          assert.equal(world.life, 2, `${when} call ${call}: nothing was killed`);
           await world.rest(60_000);
           const found = [...world.violations(), ...world.toldTwice()];
-          wrong.push(...found.map((text) => `${when} commit ${commit}: ${text}`));
+          wrong.push(...found.map((text) => `${when} call ${call}: ${text}`));
         }
       }
       assert.deepEqual(wrong, []);

@@ -11,7 +11,7 @@ import { device, World } from './support/world';
 /** All that was ever sent, as `hour account segment: adds removes`, and the rest as sums. */
 async function ledger(world: World) {
   const last = hourOf(world.clock.wallMs());
-  const hours = await world.engine.sent.read(last - 100, last);
+  const hours = await world.clock.outcome(world.engine.sent.read(last - 100, last));
   return { lines: [...hours].flatMap(([hour, kept]) => linesOf(hour, kept)).sort(), ...sums(hours) };
 }
 

@@ -14,7 +14,7 @@ describe('what a machine keeps for a shared queue', function () {
   /** Two machines with a paused queue; machine 0 sends. */
   async function paused(options: Partial<SharedWorldOptions> = {}): Promise<SharedWorld> {
     const world = new SharedWorld({ seed: 1, machines: 2, databaseMs: 5, ...options });
-    world.cut(1, 'all');
+    world.cut(1);
     await world.clock.advance(1_500);
     world.join(1);
     await world.clock.advance(1_500);
@@ -26,7 +26,7 @@ describe('what a machine keeps for a shared queue', function () {
 
   /** These users' entries are kept on a machine, as the database is away from it. */
   async function keep(world: SharedWorld, machine: number, ...users: number[]): Promise<void> {
-    world.cut(machine, 'all');
+    world.cut(machine);
     for (const user of users) world.add(machine, device(user), block, 'queued');
     await world.clock.advance(5_000);
     assert.equal(keptOn(world, machine), users.length);
@@ -71,7 +71,7 @@ describe('what a machine keeps for a shared queue', function () {
     await world.rest(60_000);
     addUp(world);
     assert.deepEqual([keptOn(world, 0), keptOn(world, 1)], [0, 0]);
-    return world.service.state.size;
+    return world.service.members.size;
   }
 
   it('is given up by a purge there while the database is away, which says that it did not reach that', async () => {
@@ -162,12 +162,12 @@ describe('what a machine keeps for a shared queue', function () {
     });
     assert.deepEqual([endsOn(world, 0), endsOn(world, 1)], [[], []], 'nobody is told of who was erased');
     assert.equal(await sent(world), 4);
-    assert.ok(![...world.service.state.keys()].some((key) => key.includes(device(1))));
+    assert.ok(![...world.service.members.keys()].some((key) => key.includes(device(1))));
   });
 
   it('is given up, too, when it was on its way to the database as the purge was asked for', async () => {
     const world = await paused();
-    world.cut(1, 'all');
+    world.cut(1);
     world.add(1, device(1), block, 'queued');
     const error = await settle(world, queueOf(world, 1).purge());
     assert.ok(error instanceof DismissedPartly);
@@ -234,7 +234,7 @@ describe('a purge or an erasure that a machine gave up, and the database carries
   /** Machine 0 sends, but the queue is paused; what machine 1 sends by letter is given up and comes later. */
   async function late(): Promise<SharedWorld> {
     const world = new SharedWorld({ seed: 1, machines: 2, databaseMs: 5 });
-    world.cut(1, 'all');
+    world.cut(1);
     await world.clock.advance(1_500);
     world.join(1);
     await world.clock.advance(1_500);
@@ -261,7 +261,7 @@ describe('a purge or an erasure that a machine gave up, and the database carries
     queueOf(world, 0).resume();
     await world.rest(60_000);
     return [1, 2, 3]
-      .filter((user) => [...world.service.state.keys()].some((key) => key.includes(device(user))))
+      .filter((user) => [...world.service.members.keys()].some((key) => key.includes(device(user))))
       .map(device);
   }
 
@@ -281,7 +281,7 @@ describe('a purge or an erasure that a machine gave up, and the database carries
     world.add(0, device(1), [{ seg_id: 2, value: 1 }], 'queued');
     await world.clock.advance(500);
     assert.deepEqual(await sent(world), [device(1), device(2)]);
-    assert.equal(world.service.state.size, 2);
+    assert.equal(world.service.members.size, 2);
     assert.equal(queueOf(world, 0).counters.rejected, 1);
   });
 

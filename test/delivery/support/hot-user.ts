@@ -15,7 +15,7 @@ export interface Form {
   readonly times?: number;
   readonly options?: Partial<WorldOptions>;
   /** What the service does to requests meanwhile: refuses them by default. */
-  readonly outage?: 'serverError' | 'reset' | 'dropped' | 'ok' | 'by turns';
+  readonly outage?: 'serverError' | 'reset' | 'dropped' | 'well' | 'by turns';
   /** Before the service works again. */
   readonly then?: (world: World) => Promise<void>;
   /** Before the first entry. */
@@ -128,7 +128,7 @@ export const forms: readonly Form[] = [
   {
     name: 'for a segment that is young',
     entry: (at) => stated([{ seg_id: 1 + (at % 2), value: at }]),
-    outage: 'ok',
+    outage: 'well',
     first: (world) => {
       const untilMs = world.clock.wallMs() + 30_000;
       world.engine.holdSegments('n', new Map([1, 2].map((id) => [`i${id}`, untilMs])));
@@ -144,7 +144,7 @@ export const forms: readonly Form[] = [
   {
     name: 'while one of its blocks is searched for',
     entry: (at) => stated([{ seg_id: 1 + (at % 40), value: at }]),
-    outage: 'ok',
+    outage: 'well',
     options: { poison: (id, { seg_id }) => id === user && seg_id === 13 },
     first: sendOthers,
   },
@@ -174,7 +174,7 @@ export const forms: readonly Form[] = [
   {
     name: 'behind one that no account sends',
     entry: (at) => stated([{ seg_id: 1 + (at % 3), value: at }]),
-    outage: 'ok',
+    outage: 'well',
     options: { accounts: ['a', 'b'] },
     first: async (world) => {
       world.service.refusedLogins.add('b');
@@ -192,7 +192,7 @@ export const forms: readonly Form[] = [
     name: 'removals far ahead of the adds',
     times: 4,
     entry: (at) => stated([{ seg_id: 1 + (at % 3), ...(at % 2 === 0 ? { value: at } : { expiration: -1 }) }]),
-    outage: 'ok',
+    outage: 'well',
     options: {
       memoryMark: 50,
       pageRows: 50,
@@ -255,10 +255,9 @@ export async function play(form: Form, count: number, options: Partial<WorldOpti
   let posts = 0;
   const world = new World({
     seed: 1,
-    keepEntries: false,
     ...form.options,
     ...options,
-    fateOf: () => (fails ? fateIn(form, (posts += 1)) : 'ok'),
+    fateOf: () => (fails ? fateIn(form, (posts += 1)) : 'well'),
   });
   await world.clock.advance(2_000);
   await form.first?.(world);
@@ -284,7 +283,7 @@ function messagesOf({ entry, allIn }: Form, count: number): readonly (readonly S
 
 function fateIn({ outage = 'serverError' }: Form, posts: number): Fate {
   if (outage !== 'by turns') return outage;
-  return posts % 2 === 0 ? 'ok' : 'reset';
+  return posts % 2 === 0 ? 'well' : 'reset';
 }
 
 async function drain(world: World): Promise<void> {

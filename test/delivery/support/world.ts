@@ -1,38 +1,37 @@
-// An engine, its outbox, a faulty service and a clock, driven by a script; and what must hold afterwards.
+// An engine on the simulation's time, disk and service, which a test drives by hand and looks into; and what must hold
+// afterwards. What chance brings together is for the simulation itself.
 import { checkEntry } from '../../../src/audience/check';
 import type { CheckedEntry } from '../../../src/audience/entry';
-import { Engine, type EngineOptions, type Recovered } from '../../../src/delivery/engine';
 import { userKeyOf } from '../../../src/audience/keys';
 import type { Dismissed } from '../../../src/delivery/dismissals';
+import { Engine, type EngineOptions, type Recovered } from '../../../src/delivery/engine';
 import { requestLimitsOf } from '../../../src/delivery/request-limits';
 import type { TicketEnd } from '../../../src/delivery/tickets';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
-import type { Outbox } from '../../../src/outbox/outbox';
+import type { Opened, Outbox } from '../../../src/outbox/outbox';
 import type { AuthOutcome, PostOutcome, RequestCounts, Warning } from '../../../src/service/outcome';
 import { LoginCount } from '../../../src/service/login-count';
 import { TokenKeeper } from '../../../src/service/tokens';
-import { FakeClock, ProcessClock } from './fake-clock';
-import { FakeService, heldBack, type Block, type Fate, type SentEntry, type Way } from './fake-service';
-import { KillableOutbox, type KillPoint } from './killable-outbox';
+import { Dice } from '../../simulation/world/dice';
+import { Disk } from '../../simulation/world/disk';
+import { History } from '../../simulation/world/history';
+import type { ProcessTime } from '../../simulation/world/process-time';
+import { FakeClock } from './fake-clock';
 import { stillOpen } from './one-statement';
-
-/** Small, fast, seeded: mulberry32. */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
+import { FakeService, nameOf } from './fake-service';
+import type { AccountCaller, Block, Fate, SentEntry, Way } from './fake-service';
 
 export const documentedLimits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 } as const;
 
+/** Where a process dies: at its call of the disk with this number (from 1), before or after that has taken effect. */
+export interface KillPoint {
+  readonly call: number;
+  readonly when: 'before' | 'after';
+}
+
 export interface WorldOptions {
   readonly seed: number;
-  /** Probabilities; what is left is 'ok'. */
+  /** Probabilities; what is left is 'well'. */
   readonly fates?: Partial<Record<Fate, number>>;
   /** Decides before `fates` does; null leaves it to them. */
   readonly fateOf?: (entries: readonly SentEntry[], account: string) => Fate | null;
@@ -50,7 +49,6 @@ export interface WorldOptions {
   readonly poison?: (user: string, block: Block) => boolean;
   readonly warn?: (entries: readonly SentEntry[]) => readonly Warning[];
   readonly counts?: (entries: readonly SentEntry[]) => RequestCounts;
-  readonly foldsPlatformIds?: boolean;
   readonly queueMaxEntries?: number;
   readonly queueMaxBytes?: number;
   readonly maxOpenMessages?: number;
@@ -67,7 +65,6 @@ export interface WorldOptions {
   readonly lockedAtFirst?: boolean;
   /** The first process dies there. */
   readonly killAt?: KillPoint;
-  readonly keepEntries?: boolean;
 }
 
 /** What one entry of a message says. */
@@ -112,37 +109,49 @@ export interface RecoveredAt extends Recovered {
 /** A minute of rounding, and what a lost request may run late (time-out and margin). */
 const lateByMs = 60_000 + 10_000 + 20_000 + 100;
 
+/** As the client has it for a request that was not let go once there was a connection. */
+export const heldBack: PostOutcome = {
+  kind: 'passing',
+  ambiguous: false,
+  code: 'held_back',
+  message: 'held back',
+};
+
 export class World {
   readonly clock: FakeClock;
+  readonly dice: Dice;
   readonly random: () => number;
   readonly service: FakeService;
-  readonly store = new MemoryOutbox();
+  readonly disk: Disk;
   readonly messages: Message[] = [];
   readonly recovered: RecoveredAt[] = [];
   readonly complaints: string[] = [];
   readonly logged: string[] = [];
-  /** The service behaves and the disk is quick from now on. */
+  /** The service behaves from now on. */
   calm = false;
-  /** Nothing can be written to the disk or read from it. */
-  diskFails = false;
-  outbox!: KillableOutbox;
-  /** When posts were made up, in order: with a durable outbox one leaves only when its mark is written. */
-  readonly departures: { readonly atMs: number; readonly userHashes: readonly number[] }[] = [];
+  /** Calls of the disk by the process that runs. */
+  diskCalls = 0;
+  /** Posts that were made up: with a durable outbox one leaves only when its mark is written. */
+  departures = 0;
   engine!: Engine;
-  processClock!: ProcessClock;
+  processClock!: ProcessTime;
   readonly keepers = new Map<string, TokenKeeper>();
   life = 0;
+  private readonly memory = new MemoryOutbox();
+  private foundWaiting = 0;
+  private sleptMs = 0;
   private jumpedBackMs = 0;
   private jumpedOnMs = 0;
 
   constructor(readonly options: WorldOptions) {
-    this.random = seeded(options.seed);
+    this.dice = new Dice(String(options.seed));
+    this.random = this.dice.next;
     this.clock = options.clock ?? new FakeClock();
+    const { world } = this.clock;
+    this.disk = new Disk(world, this.dice.fork('disk'), options.commitMs ?? 0, null);
     this.diskFails = options.lockedAtFirst === true;
     const fates = Object.entries(options.fates ?? {}) as [Fate, number][];
-    this.service = new FakeService({
-      clock: this.clock,
-      random: this.random,
+    this.service = new FakeService(world, new History(() => world.nowMs), this.dice.fork('service'), {
       fate: (entries, account) => this.fate(fates, entries, account),
       delayMs: options.delayMs ?? ((): number => 1 + this.random() * 40),
       late: options.late,
@@ -151,22 +160,32 @@ export class World {
       counts: options.counts,
       limits: requestLimitsOf(this.limits),
       aliases: options.aliases,
-      foldsPlatformIds: options.foldsPlatformIds,
-      keepEntries: options.keepEntries,
     });
     this.boot(options.killAt ?? null);
+  }
+
+  /** Nothing can be written to the disk or read from it. */
+  set diskFails(fails: boolean) {
+    this.disk.state = fails ? 'broken' : 'well';
+  }
+
+  /** What is in the file, and stays when the process dies. */
+  get store(): MemoryOutbox {
+    return this.options.durable === false
+      ? this.memory
+      : (this.disk.file('queue').content as unknown as MemoryOutbox);
   }
 
   private fate(fates: readonly [Fate, number][], entries: readonly SentEntry[], account: string): Fate {
     const decided = this.options.fateOf?.(entries, account) ?? null;
     if (decided !== null) return decided;
-    if (this.calm) return 'ok';
+    if (this.calm) return 'well';
     let draw = this.random();
     for (const [fate, probability] of fates) {
       draw -= probability;
       if (draw < 0) return fate;
     }
-    return 'ok';
+    return 'well';
   }
 
   get limits(): EngineOptions['limits'] {
@@ -176,19 +195,9 @@ export class World {
   private boot(killAt: KillPoint | null): void {
     this.life += 1;
     const { options } = this;
-    this.processClock = new ProcessClock(this.clock);
-    this.outbox = new KillableOutbox({
-      store: this.store,
-      clock: this.clock,
-      random: this.random,
-      commitMs: () => (this.calm ? 0 : (options.commitMs ?? 0)),
-      fails: () => this.diskFails,
-      killAt,
-      onKill: () => this.kill(),
-      onDepart: (userHashes) => this.departures.push({ atMs: this.clock.monoMs(), userHashes }),
-    });
+    this.processClock = this.clock.process();
     this.engine = new Engine({
-      outbox: options.outbox ?? (options.durable === false ? this.store : this.outbox),
+      outbox: options.outbox ?? (options.durable === false ? this.memory : this.openDisk(killAt)),
       clock: this.processClock,
       random: this.random,
       limits: this.limits,
@@ -205,9 +214,36 @@ export class World {
     this.engine.start();
   }
 
+  private openDisk(killAt: KillPoint | null): Outbox {
+    const { life } = this;
+    this.diskCalls = 0;
+    const diesAt = (_port: 'disk', when: 'before' | 'after'): boolean => {
+      if (life !== this.life) return true;
+      if (when === 'before') this.diskCalls += 1;
+      if (killAt?.when !== when || killAt.call !== this.diskCalls) return false;
+      this.kill();
+      return true;
+    };
+    const outbox = this.disk.outbox('queue', { time: this.processClock, diesAt, busy: () => undefined });
+    const commit = outbox.commit.bind(outbox);
+    const open = outbox.open.bind(outbox);
+    return Object.assign(outbox, {
+      open: async (): Promise<Opened> => {
+        const opened = await open();
+        this.foundWaiting = opened.waiting;
+        return opened;
+      },
+      commit: (parts: Parameters<typeof commit>[0]): Promise<void> => {
+        this.departures += parts.depart?.length ?? 0;
+        return commit(parts);
+      },
+    });
+  }
+
   attach(account: string): void {
-    const { life, processClock } = this;
+    const { processClock } = this;
     const keeper = this.keepers.get(account) ?? this.keeperOf(account);
+    const caller = this.caller(account);
     this.keepers.set(account, keeper);
     this.engine.attach({
       account,
@@ -217,26 +253,35 @@ export class World {
         const connectMs = this.options.connectMs?.() ?? 0;
         if (connectMs > 0) await new Promise<void>((resolve) => void processClock.after(connectMs, resolve));
         if (!mayLeave()) return heldBack;
-        return life === this.life ? this.service.post(body, token, account) : this.ghost();
+        if (!processClock.alive) this.complaints.push('a dead process posts');
+        return this.service.post(body, token, caller);
       },
       networkFloorMs: () => this.options.networkFloorMs ?? 0,
     });
   }
 
-  private ghost(): Promise<PostOutcome> {
-    this.complaints.push('a dead process posts');
-    return new Promise(() => undefined);
+  private caller(account: string): AccountCaller {
+    const { life, processClock, options } = this;
+    return {
+      account,
+      instance: 0,
+      life,
+      time: processClock,
+      leaseOk: () => null,
+      sleptMs: () => 0,
+      isHeld: () => true,
+      durable: options.durable !== false,
+      term: () => String(life),
+      diesAt: () => false,
+    };
   }
 
   private keeperOf(account: string): TokenKeeper {
-    const { life } = this;
+    const caller = this.caller(account);
     return new TokenKeeper({
       login: { method: 'password', username: account, password: 'secret' },
-      authenticate: async () => {
-        const outcome = await this.service.authenticate(account);
-        return life === this.life ? outcome : new Promise<AuthOutcome>(() => undefined);
-      },
-      clock: this.clock,
+      authenticate: (): Promise<AuthOutcome> => this.service.authenticate(account, caller),
+      clock: this.processClock,
       random: this.random,
       logins: new LoginCount(account, this.clock, () => []),
       loginStore: null,
@@ -252,9 +297,8 @@ export class World {
 
   /** kill -9 and start again. */
   kill(): void {
-    this.outbox.kill();
     this.processClock.die();
-    this.service.clientDied();
+    this.disk.unlock();
     for (const message of this.messages) if (message.end === null) message.orphaned = true;
     this.boot(null);
   }
@@ -344,6 +388,23 @@ export class World {
     else this.jumpedOnMs += byMs;
   }
 
+  /** The machine sleeps: its timers stand still. */
+  async suspend(ms: number): Promise<void> {
+    this.sleptMs += ms;
+    await this.asleep('suspended', ms);
+  }
+
+  /** The event loop is held: nothing of the process runs. */
+  stall(ms: number): Promise<void> {
+    return this.asleep('frozen', ms);
+  }
+
+  private async asleep(how: 'suspended' | 'frozen', ms: number): Promise<void> {
+    this.processClock.sleep(how);
+    await this.clock.advance(ms);
+    this.processClock.wake();
+  }
+
   /** Lets everything come to rest under a service that behaves. */
   async rest(ms = 400_000): Promise<void> {
     this.calm = true;
@@ -364,7 +425,7 @@ export class World {
       const rejected = rejectedIndexes(message);
       message.entries.forEach((stated, index) => {
         const { domain = 'idfa', user, blocks, agoMs = 0 } = stated;
-        const id = this.service.userOf({ user_id: user, domain });
+        const id = nameOf({ user_id: user, domain });
         const ofEntry = new Map<string, (Block & { bornMs: number })[]>();
         for (const block of blocks) {
           // Of a rejected entry the other blocks still count.
@@ -383,16 +444,16 @@ export class World {
     for (const [key, options] of expected) {
       if (!options.some((option) => this.holds(key, option))) {
         found.push(
-          `${key}: expected ${JSON.stringify(options.at(-1))}, service has ${JSON.stringify(this.service.state.get(key))}`,
+          `${key}: expected ${JSON.stringify(options.at(-1))}, service has ${JSON.stringify(this.service.members.get(key))}`,
         );
       }
     }
-    for (const key of this.service.state.keys()) if (!expected.has(key)) found.push(`${key}: unexpected`);
+    for (const key of this.service.members.keys()) if (!expected.has(key)) found.push(`${key}: unexpected`);
     return found;
   }
 
   private holds(key: string, wanted: Block & { bornMs: number }): boolean {
-    const has = this.service.state.get(key);
+    const has = this.service.members.get(key);
     if (wanted.expiration === -1) return has === undefined;
     if (wanted.expiration === undefined || wanted.expiration === 0) {
       return has !== undefined && has.expiration === wanted.expiration && has.value === wanted.value;
@@ -405,7 +466,7 @@ export class World {
       has.expiration !== undefined &&
       has.atMs + has.expiration * 60_000 <=
         // What is on the wire sleeps with the machine.
-        untilMs + lateByMs + this.clock.suspendedMs + (restarted ? this.jumpedBackMs : 0)
+        untilMs + lateByMs + this.sleptMs + (restarted ? this.jumpedBackMs : 0)
     );
   }
 
@@ -416,7 +477,7 @@ export class World {
     return [
       ...(worst.posts > postsPerSecond ? [`${worst.posts} posts in one second`] : []),
       ...(worst.users > usersPerSecond ? [`${worst.users} users in one second`] : []),
-      ...(worst.concurrent > maxConcurrent ? [`${worst.concurrent} calls in flight`] : []),
+      ...(worst.calls > maxConcurrent ? [`${worst.calls} calls in flight`] : []),
     ];
   }
 
@@ -440,7 +501,7 @@ export class World {
     const handedIn = this.messages
       .filter(({ life, end }) => life === this.life && end?.kind !== 'failed')
       .reduce((sum, { entries }) => sum + entries.length, 0);
-    const before = this.options.durable === false ? 0 : (this.outbox.opened?.waiting ?? 0);
+    const before = this.options.durable === false ? 0 : this.foundWaiting;
     if (taken !== before + handedIn) found.push(`taken ${taken}, found ${before} and handed in ${handedIn}`);
     return found;
   }
@@ -462,6 +523,7 @@ export class World {
     return [
       ...this.differences(),
       ...this.service.problems,
+      ...this.service.inFlightTwice(),
       ...this.overQuota(),
       ...this.miscounts(),
       ...this.toldTwice(),

@@ -1,6 +1,5 @@
 // Bugs of what leaves when, how much leaves at once, and what is kept of it.
 import { Crowd } from '../../../src/delivery/crowd';
-import { Dismisser } from '../../../src/delivery/dismisser';
 import { Dispatcher } from '../../../src/delivery/dispatcher';
 import { Engine } from '../../../src/delivery/engine';
 import { Gates } from '../../../src/delivery/gates';
@@ -142,36 +141,6 @@ export const flowBugs: readonly Bug[] = [
   bug('what is left of a closed node is sent from memory', () =>
     replaced(Intake, 'abandon', () => () => undefined),
   ),
-  bug('a closing node is told that its entries are safe before they are', () =>
-    replaced(
-      Intake,
-      'parkNode',
-      () =>
-        function (node) {
-          for (const ticket of this.tickets.ofNode(node)) this.park(ticket);
-        },
-    ),
-  ),
-  bug('an erasure ends with its process', () =>
-    replaced(
-      Dismisser,
-      'beginResumed',
-      () =>
-        function () {
-          this.resumed = [];
-        },
-    ),
-  ),
-  bug('it is not written down which users are being erased', () =>
-    replaced(
-      Dismisser,
-      'markErasures',
-      () =>
-        function () {
-          this.unmarkedErasures = false;
-        },
-    ),
-  ),
   bug('what went ahead while a page was read is forgotten', () =>
     replaced(
       Crowd,
@@ -215,9 +184,6 @@ export const flowBugs: readonly Bug[] = [
           original.call(this, cell, end, rejection);
         },
     ),
-  ),
-  bug('a lost request may run no longer for the time that the machine slept', () =>
-    replaced(Crowd, 'slept', () => () => undefined),
   ),
 
   // Memory.

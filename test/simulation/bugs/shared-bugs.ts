@@ -78,12 +78,6 @@ export const sharedBugs: readonly Bug[] = [
         },
     ),
   ),
-  bug('nobody tells what a process that is gone would have told', () =>
-    replaced(MemoryLogStore, 'adoptMail', () => () => undefined),
-  ),
-  bug('what an earlier process had handed over is handed over again', () =>
-    replaced(Spool, 'forgetHandedOver', () => () => Promise.resolve(0)),
-  ),
   bug('outcomes of entries that another instance took are told to nobody', () =>
     replaced(
       MemoryLogStore,

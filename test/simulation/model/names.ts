@@ -9,6 +9,12 @@ export function userName(user: string, domain: string | null): string {
   return `${kind}:${deviceDomains.has(kind) ? user.toLowerCase() : user}`;
 }
 
+/** Whether two spellings of such an id are one is not documented: they go neither together nor at a time. */
+export function cautiousName(user: string, domain: string | null): string {
+  const name = userName(user, domain);
+  return user.length >= 32 ? name.toLowerCase() : name;
+}
+
 export function segmentName(block: Block): string {
   if (block.seg_id !== undefined) return String(block.seg_id);
   const code = block.seg_code!.toLowerCase();

@@ -2,7 +2,7 @@
 import type { History, RequestRecord } from '../world/history';
 import type { Limits } from '../world/plan';
 import type { Played } from '../world/world';
-import { segmentName, userName } from './names';
+import { cautiousName, segmentName } from './names';
 
 export function quota(played: Played): string[] {
   return played.plan.setup.members.flatMap(({ id, limits }) => {
@@ -40,7 +40,7 @@ function time(ms: number): string {
 }
 
 /** A request that something on the way sent again counts once: it is not the sender's. */
-function worstSecond(requests: readonly RequestRecord[]) {
+export function worstSecond(requests: readonly RequestRecord[]) {
   const acted = requests
     .filter(({ actedMs }) => actedMs.length > 0)
     .map(({ actedMs, users }) => ({ atMs: actedMs[0]!, users: users.length }))
@@ -68,10 +68,14 @@ function worstSecond(requests: readonly RequestRecord[]) {
   return worst;
 }
 
-function oneRequest({ number, users, bytes }: RequestRecord, history: History, limits: Limits): string[] {
+export function oneRequest(
+  { number, users, bytes }: RequestRecord,
+  history: History,
+  limits: Limits,
+): string[] {
   const { usersPerPost = 1_000, blocksPerUser = 100, maxBodyBytes = 1_000_000 } = limits;
   const found: string[] = [];
-  const names = users.map(({ user, domain }) => userName(user, domain));
+  const names = users.map(({ user, domain }) => cautiousName(user, domain));
   history.reached('users in one call', users.length);
   history.reached('bytes in one call', bytes);
   if (users.length > usersPerPost || users.length === 0) found.push(`${users.length} users`);
@@ -81,6 +85,8 @@ function oneRequest({ number, users, bytes }: RequestRecord, history: History, l
     history.reached('blocks of one user', blocks.length);
     if (blocks.length > blocksPerUser || blocks.length === 0)
       found.push(`a user with ${blocks.length} blocks`);
+    if (blocks.some(({ expiration = 0 }) => !Number.isInteger(expiration) || expiration < -1))
+      found.push('an expiration that is none');
     if (new Set(blocks.map(segmentName)).size < blocks.length) found.push('a segment twice for one user');
     if (new Set(blocks.map(({ seg_id }) => seg_id === undefined)).size > 1)
       found.push('segments by id and by code together');
@@ -89,11 +95,11 @@ function oneRequest({ number, users, bytes }: RequestRecord, history: History, l
 }
 
 /** A user has at most one request in flight: of one process, which knows of its own. */
-function usersInFlight(requests: readonly RequestRecord[]): string[] {
+export function usersInFlight(requests: readonly RequestRecord[]): string[] {
   const untilMs = new Map<string, number>();
   for (const { users, sentMs, settledMs, term, number } of requests) {
     for (const { user, domain } of users) {
-      const key = `${term} ${userName(user, domain)}`;
+      const key = `${term} ${cautiousName(user, domain)}`;
       if ((untilMs.get(key) ?? -Infinity) > sentMs)
         return [`#${number} has a user whose last request is still in flight`];
       untilMs.set(key, settledMs);

@@ -19,9 +19,9 @@ export class ProcessTime implements Clock {
   readonly #whenDead = new Set<() => void>();
 
   constructor(
-    private readonly world: WorldTime,
+    readonly world: WorldTime,
     /** Of the wall clock, which outlives the process. */
-    private readonly wall: { offsetMs: number },
+    readonly wall: { offsetMs: number },
   ) {}
 
   get alive(): boolean {

@@ -61,8 +61,8 @@ export class SimService {
   #logins = 0;
 
   constructor(
-    private readonly world: WorldTime,
-    private readonly history: History,
+    protected readonly world: WorldTime,
+    protected readonly history: History,
     private readonly dice: Dice,
     private readonly weather: Weather,
     readonly member: number,
@@ -113,7 +113,7 @@ export class SimService {
     });
   }
 
-  private wayMs(): number {
+  protected wayMs(_way: 'there' | 'back'): number {
     return this.latencyMs + this.dice.next() * this.jitterMs;
   }
 
@@ -129,8 +129,9 @@ export class SimService {
   // ── Posts ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   post(body: string, token: string, caller: Caller): Promise<PostOutcome> {
-    const fate = this.fate();
-    const record = this.record(body, caller, fate);
+    const users = usersOf(body);
+    const fate = this.fateOf(users, caller);
+    const record = this.record(body, users, caller, fate);
     if (!caller.time.alive || caller.diesAt('network', 'before')) return never();
     if (!caller.isHeld())
       this.history.complain(
@@ -169,12 +170,10 @@ export class SimService {
 
   private record(
     body: string,
+    users: readonly SentUser[],
     { instance, life, durable, term, leaseOk, sleptMs }: Caller,
     fate: string,
   ): RequestRecord {
-    const parsed = JSON.parse(body) as {
-      rt_segment: { user_id: string; domain?: string; seg_block: SentUser['blocks'] }[];
-    };
     return {
       number: this.history.requests.length,
       member: this.member,
@@ -185,11 +184,7 @@ export class SimService {
       sentMs: this.world.nowMs,
       fate,
       bytes: Buffer.byteLength(body),
-      users: parsed.rt_segment.map(({ user_id: user, domain, seg_block: blocks }) => ({
-        user,
-        domain: domain ?? null,
-        blocks,
-      })),
+      users,
       actedMs: [],
       doneMs: Infinity,
       applied: false,
@@ -206,20 +201,30 @@ export class SimService {
     record.doneMs = this.world.nowMs;
     const refused = refusal ?? this.refusal(record);
     const reply = this.#service.act(call, refused);
-    if (reply.status === 200 && refused === undefined) record.applied = true;
+    if (reply.status === 200 && refused === undefined) this.applied(record);
     this.history.tell(
       `service ${this.member} acts on #${record.number}${record.applied ? '' : ` (${reply.status})`}`,
     );
+    return this.said(record, reply);
+  }
+
+  protected applied(record: RequestRecord): void {
+    record.applied = true;
+  }
+
+  /** What it says of it. */
+  protected said(_record: RequestRecord, reply: Reply): Reply {
     return reply;
   }
 
-  private refusal({ users }: RequestRecord): Reply | undefined {
+  protected refusal({ users }: RequestRecord): Reply | undefined {
     if (this.state === 'refusesBodies' || users.some(({ user }) => user === poisoned))
       return errorReply(400, 'SYNTAX', 'something in it is wrong');
     return undefined;
   }
 
-  private fate(): Fate | 'well' {
+  /** `users`: of a post; null for a login. */
+  protected fateOf(_users: readonly SentUser[] | null, _caller: Caller): Fate | 'well' {
     if (this.state === 'away') return 'noConnection';
     if (this.state === 'silent') return this.dice.pick(['dropped', 'replyLost', 'late']);
     let draw = this.dice.next();
@@ -228,6 +233,11 @@ export class SimService {
       if (draw < 0) return fate;
     }
     return 'well';
+  }
+
+  /** How long after everybody has given it up a late request runs. */
+  protected lateMs(): number {
+    return this.dice.next() * (mostLateMs - 1);
   }
 
   /** Brings a request there and what comes of it back. */
@@ -249,12 +259,12 @@ export class SimService {
       };
       const cancel = caller.time.after(timeoutMs, () => answer({ lost: 'timed_out' }));
       const back = (given: Answer): void => {
-        world.after(this.wayMs(), () => caller.time.run(() => answer(given)));
+        world.after(this.wayMs('back'), () => caller.time.run(() => answer(given)));
       };
-      const there = (call: () => void): void => void world.after(this.wayMs(), call);
+      const there = (call: () => void): void => void world.after(this.wayMs('there'), call);
       // Late is counted from when nobody waits any more: from the time-out, or the end of the process.
       const late = (call: () => void): void => {
-        const lateMs = dice.next() * (mostLateMs - 1);
+        const lateMs = this.lateMs();
         const givenUp = world.after(timeoutMs, () => {
           forget();
           world.after(lateMs, call);
@@ -348,7 +358,7 @@ export class SimService {
     };
     if (caller.diesAt('network', 'before')) return never();
     // Only calls that carry a token learn that it is dead; and a login that something on the way makes twice is not the client's.
-    const drawn = this.fate();
+    const drawn = this.fateOf(null, caller);
     const fate = drawn === 'deadToken' ? 'well' : drawn === 'twice' ? 'late' : drawn;
     return this.carry(caller, fate, null, act).then((answer) =>
       'lost' in answer ? lostOutcome(answer.lost) : readAuthReply(asHttp(answer.reply), caller.time.wallMs()),
@@ -373,6 +383,17 @@ function callOf(route: 'post' | 'auth', resource: string, body: string, token: s
     bodyBytes: Buffer.byteLength(body),
     post: route === 'post' ? readPost(body) : undefined,
   };
+}
+
+function usersOf(body: string): SentUser[] {
+  const { rt_segment: entries } = JSON.parse(body) as {
+    rt_segment: { user_id: string; domain?: string; seg_block: SentUser['blocks'] }[];
+  };
+  return entries.map(({ user_id: user, domain, seg_block: blocks }) => ({
+    user,
+    domain: domain ?? null,
+    blocks,
+  }));
 }
 
 function asHttp({ status, headers, body }: Reply): HttpReply {

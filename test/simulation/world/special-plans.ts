@@ -3,7 +3,7 @@ import { Dice } from './dice';
 import { fates, type Action, type Block, type Entry, type Fate, type Limits, type Plan } from './plan';
 import type { NodePlan, QueueKind, Setup } from './plan';
 
-const specialShapes = ['wide', 'hold', 'flood', 'linger', 'dryRun', 'encrypted'] as const;
+const specialShapes = ['wide', 'hold', 'flood', 'linger', 'dryRun', 'encrypted', 'outage'] as const;
 export type SpecialShape = (typeof specialShapes)[number];
 
 /** Null for a seed whose plan is left to chance. */
@@ -139,6 +139,7 @@ class SpecialMaker {
     }
     for (let i = dice.between(15, 45); i > 0; i -= 1)
       this.message(dice.between(0, 65_000), [this.heldEntry()]);
+    if (dice.chance(0.4)) return;
     if (dice.chance(0.3)) this.weather();
     if (dice.chance(0.3)) this.actions.push({ kind: 'crash', atMs: 50_000, instance: 0, downMs: 500 });
     if (dice.chance(0.3))
@@ -172,6 +173,19 @@ class SpecialMaker {
       }));
     this.message(1_500, list(dice.between(400, 600), 0, -1));
     this.message(1_501, list(dice.between(5, 35), 10_000, 60));
+  }
+
+  /** More users than may be tried one by one wait for a service that answers nobody. */
+  private outage(): void {
+    const { dice } = this;
+    this.healMs = 16_000;
+    this.limits = { postsPerSecond: 50, usersPerSecond: 200, maxConcurrent: 8 };
+    const how = dice.pick(['away', 'refusesBodies'] as const);
+    this.actions.push({ kind: 'service', atMs: 2_000, member: 1, how, forMs: 12_000 });
+    for (let i = 0; i < 400; i += 1)
+      this.message(dice.between(1_800, 12_000), [
+        { ...this.some(i), blocks: [this.block({ seg_id: 10001 }, 60)] },
+      ]);
   }
 
   // ── At once, or gathered ────────────────────────────────────────────────────────────────────────────────────
