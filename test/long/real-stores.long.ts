@@ -94,8 +94,8 @@ async function playAll(plans: readonly Plan[], playOne: (plan: Plan) => Promise<
 describe('the simulation’s plans in real time', function () {
   this.timeout(20 * 60_000);
   let server: Database | null;
-  let own: OwnDatabase;
-  let pool: Pool;
+  let own: OwnDatabase | undefined;
+  let pool: Pool | undefined;
 
   before(async function () {
     server = await findPostgres();
@@ -122,7 +122,7 @@ describe('the simulation’s plans in real time', function () {
     playAll(plansWith('shared', 16), (plan) =>
       play(
         plan,
-        (time, dice) => new RealDatabase(time, dice, pool, own.url, `https://seed-${plan.seed}.test`),
+        (time, dice) => new RealDatabase(time, dice, pool!, own!.url, `https://seed-${plan.seed}.test`),
       ),
     ));
 });

@@ -36,10 +36,10 @@ export class FakeClock extends ProcessTime {
       setImmediate(() => {
         try {
           this.world.run(this.world.nowMs + ms);
-          if (this.world.thrown.length > 0) throw this.world.thrown.shift() as Error;
+          if (this.world.thrown.length > 0) throw this.world.thrown.shift();
           resolve();
         } catch (error) {
-          reject(error as Error);
+          reject(error instanceof Error ? error : new Error(String(error)));
         }
       });
     });

@@ -3,7 +3,7 @@ import type { RequestCounts, Warning } from '../../../src/service/outcome';
 import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/request-limits';
 import { errorReply, type Reply } from '../../../src/sandbox/reply';
 import { oneRequest, usersInFlight, worstSecond } from '../../simulation/model/quota';
-import { Dice } from '../../simulation/world/dice';
+import type { Dice } from '../../simulation/world/dice';
 import type { History, RequestRecord, SentUser } from '../../simulation/world/history';
 import type { Fate as SimulatedFate } from '../../simulation/world/plan';
 import { SimService, type Caller } from '../../simulation/world/service';
