@@ -63,7 +63,7 @@ describe('after a lost request', () => {
     world.listen('n');
     world.engine.resume();
     await world.rest(60_000);
-    assert.equal(world.service.state.get(key), undefined);
+    assert.equal(world.service.members.get(key), undefined);
   });
 
   it('the machine’s sleep does not count: what was lost slept, too', async () => {

@@ -21,6 +21,9 @@ function bad(user: number, among = 0): Stated {
   return { user: device(user), blocks };
 }
 
+/** As the client reads it. */
+const word = 'The service refused something in this request (HTTP 400, SYNTAX: "SYNTAX").';
+
 function rejections(message: Message): readonly { index: number; code: string; message: string }[] {
   return message.end?.kind === 'settled' ? message.end.rejections : [];
 }
@@ -98,7 +101,7 @@ describe('a refused body', function () {
     const code = { seg_code: 'x', member_id: 7 };
     const inTurn = world.submit([{ user: device(4), blocks: [{ seg_id: 1 }, code, { seg_id: 900 }] }]);
     await world.rest(60_000);
-    assert.deepEqual(rejections(inTurn), [{ index: 0, code: 'SYNTAX', message: 'seg_block[2]: SYNTAX' }]);
+    assert.deepEqual(rejections(inTurn), [{ index: 0, code: 'SYNTAX', message: `seg_block[2]: ${word}` }]);
     assert.deepEqual(world.violations(), []);
   });
 

@@ -171,7 +171,6 @@ function hotPlan(
     },
     actions: [...(isOutage ? [outage] : []), ...messages],
     healMs: 8_000,
-    calm: false,
   };
 }
 

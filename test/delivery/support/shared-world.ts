@@ -122,6 +122,7 @@ export class SharedWorld {
       sleptMs: () => 0,
       isHeld: () => true,
       durable: true,
+      queue: 'shared',
       term: () => `${index} ${life}`,
       diesAt: () => false,
     };

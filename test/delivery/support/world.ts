@@ -271,6 +271,7 @@ export class World {
       sleptMs: () => 0,
       isHeld: () => true,
       durable: options.durable !== false,
+      queue: 'its',
       term: () => String(life),
       diesAt: () => false,
     };

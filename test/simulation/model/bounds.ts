@@ -61,6 +61,8 @@ function senders({ history }: Played): string[] {
 
 /** A queue of this process alone holds no more than it may. */
 function caps({ instances, plan, history }: Played): string[] {
+  // One that is full of what is refused takes more, one message a refusal: that shows which entries are bad.
+  if (history.requests.some(({ answer }) => answer === 'bodyRefused')) return [];
   const most = plan.setup.queueMaxEntries;
   return instances.flatMap(({ index, mostPending }) => {
     history.reached('pending entries, of the most allowed', mostPending / most);
