@@ -210,6 +210,16 @@ describe('the expiration', function () {
     );
   });
 
+  it('lets entries go on within a minute after the wall clock was set back by a day', async () => {
+    const world = new World({ seed: 1 });
+    world.add(device(1), [{ seg_id: 1, expiration: 60 }]);
+    await world.clock.advance(2_000);
+    world.jumpWall(-86_400_000);
+    const message = world.add(device(2), [{ seg_id: 1, expiration: 60 }]);
+    await world.clock.advance(60_000);
+    assert.equal(message.end?.kind, 'settled');
+  });
+
   describe('across a restart', () => {
     /** What is sent of 90 minutes that were taken, then the process dies and the wall clock moves. */
     async function sentAfter(wallMovesMs: number, minutes = 90): Promise<number | undefined> {

@@ -1,8 +1,6 @@
 // Promise 6: while more than half of the post grants are free everything leaves at once; below that users are
 // gathered, until a grant's share of them is there, and for 20 ms at the most.
-import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { runs } from './support/runs';
 import { device, World } from './support/world';
 
 const wayMs = 10;
@@ -44,15 +42,6 @@ function freeAt(world: World, atMs: number): { posts: number; users: number } {
   };
 }
 
-/** The first moment from `atMs` on at which there was something left to send an entry with. */
-function couldLeaveMs(world: World, atMs: number): number {
-  const freed = world.service.requests.map(({ sentMs }) => sentMs + heldForMs).filter((ms) => ms > atMs);
-  return [atMs, ...freed.sort((a, b) => a - b)].find((ms) => {
-    const { posts, users } = freeAt(world, ms);
-    return posts >= 1 && users >= 1;
-  })!;
-}
-
 describe('an entry', function () {
   this.timeout(0);
 
@@ -74,45 +63,6 @@ describe('an entry', function () {
     await world.clock.advance(16);
     assert.equal(world.service.requests.length, 2);
     assert.ok(world.service.requests[1]!.sentMs > atMs);
-  });
-
-  it('never lingers, whatever comes before it', async () => {
-    let instant = 0;
-    let held = 0;
-    const arrivals = fc.array(
-      fc.tuple(fc.constantFrom(0, 0, 1, 3, 9, 25, 90, 400), fc.integer({ min: 1, max: 4 })),
-      {
-        minLength: 5,
-        maxLength: 80,
-      },
-    );
-    await fc.assert(
-      fc.asyncProperty(arrivals, async (script) => {
-        const world = await warm();
-        let next = 0;
-        for (const [waitMs, count] of script) {
-          await world.clock.advance(waitMs);
-          for (let i = 0; i < count; i += 1) world.add(device(next++), [{ seg_id: 1 }]);
-        }
-        await world.rest(20_000);
-        assert.deepEqual(world.violations(), []);
-        for (const { atMs, sentMs } of waits(world).slice(1)) {
-          if (sentMs === atMs) {
-            instant += 1;
-            continue;
-          }
-          assert.ok(
-            freeAt(world, atMs).posts * 2 <= limits.postsPerSecond,
-            'more than half of the grants were free',
-          );
-          const leftMs = sentMs - couldLeaveMs(world, atMs);
-          assert.ok(leftMs <= holdMs, `held ${sentMs - atMs} ms, ${leftMs} ms of it without need`);
-          held += 1;
-        }
-      }),
-      runs(60),
-    );
-    assert.ok(instant > 100 && held > 100, `${instant} left at once, ${held} were held`);
   });
 
   it('is gathered with others while few grants are free, so that posts do not run out before users do', async () => {

@@ -1,40 +1,9 @@
 // Promise 3: counted at the service, no one-second window ever sees more than the limits, whatever the event loop,
 // the clocks, the network and the operator do; and yet the limits are reached.
-import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import type { Limits } from '../../src/delivery/ledger';
 import type { Fate } from './support/fake-service';
-import { runs } from './support/runs';
 import { device, documentedLimits, World } from './support/world';
-
-type Step =
-  | { readonly kind: 'burst'; readonly users: number; readonly removals: boolean }
-  | { readonly kind: 'wait' | 'stall' | 'jump'; readonly ms: number }
-  | { readonly kind: 'deploy' | 'kill' };
-
-const burst = fc.record({
-  kind: fc.constant('burst' as const),
-  users: fc.integer({ min: 1, max: 40 }),
-  removals: fc.boolean(),
-});
-const pass = fc.oneof(
-  fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 700 }) }),
-  fc.record({ kind: fc.constant('stall' as const), ms: fc.integer({ min: 1, max: 40 }) }),
-  fc.record({ kind: fc.constant('jump' as const), ms: fc.integer({ min: -100_000, max: 100_000 }) }),
-  fc.constant({ kind: 'deploy' }),
-);
-const steps = fc.array(fc.oneof({ weight: 3, arbitrary: burst }, { weight: 4, arbitrary: pass }), {
-  minLength: 10,
-  maxLength: 50,
-});
-const stepsWithKills = fc.array(
-  fc.oneof(
-    { weight: 6, arbitrary: burst },
-    { weight: 8, arbitrary: pass },
-    { weight: 1, arbitrary: fc.constant({ kind: 'kill' }) },
-  ),
-  { minLength: 10, maxLength: 50 },
-);
 
 /** Posts, users and calls are each the narrowest once. */
 const smallLimits: readonly Limits[] = [
@@ -44,14 +13,6 @@ const smallLimits: readonly Limits[] = [
   { postsPerSecond: 1, usersPerSecond: 1, maxConcurrent: 1 },
 ];
 
-const network = fc.record({
-  /** What the client claims of the delay as the network's own; both ways together take at least that. */
-  floorMs: fc.constantFrom(0, 0, 10, 60),
-  /** How much of the floor is on the way there. */
-  there: fc.double({ min: 0, max: 1, noNaN: true }),
-  jitterMs: fc.constantFrom(0, 5, 60, 200),
-});
-
 const losses: Partial<Record<Fate, number>> = { dropped: 0.01, replyLost: 0.02, late: 0.03, reset: 0.03 };
 const refusals: Partial<Record<Fate, number>> = {
   rateLimited: 0.02,
@@ -59,77 +20,6 @@ const refusals: Partial<Record<Fate, number>> = {
   deadToken: 0.02,
   garbage: 0.02,
 };
-
-interface Reached {
-  posts: number;
-  users: number;
-  calls: number;
-}
-
-async function play(world: World, script: readonly Step[]): Promise<void> {
-  let next = 0;
-  for (const step of script) {
-    switch (step.kind) {
-      case 'burst':
-        for (let i = 0; i < step.users; i += 1) {
-          const expiration = step.removals && i % 2 === 0 ? -1 : 60;
-          world.add(device(next++ % 300), [{ seg_id: 1, expiration }]);
-        }
-        break;
-      case 'wait':
-        await world.clock.advance(step.ms);
-        break;
-      case 'stall':
-        // In the middle of what is under way, as a garbage collection or another flow does.
-        await world.clock.advance(7);
-        await world.stall(step.ms);
-        break;
-      case 'jump':
-        world.jumpWall(step.ms);
-        break;
-      case 'deploy':
-        void world.engine.park(1_000);
-        await world.clock.advance(30);
-        world.engine.unpark();
-        break;
-      case 'kill':
-        world.kill();
-        break;
-    }
-  }
-  await world.clock.advance(2_000);
-}
-
-function quotaHolds(
-  script: fc.Arbitrary<readonly Step[]>,
-  fates: Partial<Record<Fate, number>>,
-): Promise<Reached[]> {
-  const reached: Reached[] = smallLimits.map(() => ({ posts: 0, users: 0, calls: 0 }));
-  const property = fc.asyncProperty(
-    fc.nat({ max: smallLimits.length - 1 }),
-    network,
-    script,
-    fc.integer(),
-    async (which, { floorMs, there, jitterMs }, steps, seed) => {
-      const world: World = new World({
-        seed,
-        fates,
-        limits: smallLimits[which]!,
-        networkFloorMs: floorMs,
-        delayMs: (way) => floorMs * (way === 'there' ? there : 1 - there) + jitterMs * world.random(),
-        commitMs: 5,
-      });
-      await play(world, steps);
-      const worst = world.service.worstSecond();
-      const most = reached[which]!;
-      most.posts = Math.max(most.posts, worst.posts);
-      most.users = Math.max(most.users, worst.users);
-      most.calls = Math.max(most.calls, worst.calls);
-      assert.deepEqual([...world.overQuota(), ...world.service.problems, ...world.complaints], []);
-    },
-  );
-  return fc.assert(property, runs(120)).then(() => reached);
-}
 
 /** Users a second that reach the service in the steady state of a saturated engine. */
 async function throughput(limits: Limits, rttMs: number, networkFloorMs = 0): Promise<number> {
@@ -159,26 +49,6 @@ async function throughput(limits: Limits, rttMs: number, networkFloorMs = 0): Pr
 
 describe('the quota, counted at the service', function () {
   this.timeout(0);
-
-  it('holds under stalls, jitter, wall-clock jumps and deploys, and is reached', async () => {
-    const reached = await quotaHolds(steps, {});
-    assert.equal(reached[0]!.posts, 3);
-    assert.equal(reached[1]!.users, 15);
-    assert.equal(reached[2]!.calls, 2);
-    assert.deepEqual(reached[3], { posts: 1, users: 1, calls: 1 });
-  });
-
-  it('holds when requests are lost, run late and are refused', async () => {
-    await quotaHolds(steps, { ...losses, ...refusals });
-  });
-
-  it('holds across kill -9', async () => {
-    await quotaHolds(stepsWithKills, {});
-  });
-
-  it('holds across kill -9 when requests are lost, run late and are refused', async () => {
-    await quotaHolds(stepsWithKills, { ...losses, ...refusals });
-  });
 
   it('holds for the documented limits under saturation with trouble', async () => {
     const world: World = new World({

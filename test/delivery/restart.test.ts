@@ -1,8 +1,6 @@
 // Promises 2 to 4 across kill -9: at every commit of a script, before and after it takes effect, and for requests
 // that were on their way when the process died.
-import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { runs } from './support/runs';
 import { device, World, type KillPoint, type WorldOptions } from './support/world';
 
 /** Adds, removals, merges, a lost request, a page on disk, a rejection and a deploy, one after the other. */
@@ -83,72 +81,6 @@ describe('a process that is killed', function () {
     assert.equal(world.recovered.length, 200);
     assert.equal(new Set(world.recovered.map(({ entry }) => entry.userKey)).size, 200);
     assert.ok(world.recovered.every(({ end, node }) => end === 'accepted' && node === 'n'));
-  });
-
-  it('sends a state once more when a request of the old process may still run after it', async () => {
-    const user = device(1);
-    await fc.assert(
-      fc.asyncProperty(
-        fc.integer(),
-        fc.nat({ max: 12_000 }),
-        fc.nat({ max: 15_000 }),
-        async (seed, diesMs, waitMs) => {
-          let posts = 0;
-          const world: World = new World({ seed, fateOf: () => ((posts += 1) === 1 ? 'late' : null) });
-          world.add(user, [{ seg_id: 1, value: 1 }], { completeOn: 'queued' });
-          await world.clock.advance(1_500 + diesMs);
-          world.kill();
-          await world.clock.advance(waitMs);
-          world.add(user, [{ seg_id: 1, expiration: -1 }]);
-          await world.rest(60_000);
-          assert.deepEqual(world.violations(), []);
-        },
-      ),
-      runs(80),
-    );
-  });
-
-  it('does so although the wall clock was set while nobody looked', async () => {
-    const user = device(1);
-    await fc.assert(
-      fc.asyncProperty(
-        fc.integer(),
-        fc.constantFrom(-3_600_000, -10_000, 10_000, 3_600_000),
-        fc.integer({ min: 10_100, max: 12_000 }),
-        async (seed, jumpMs, diesMs) => {
-          let posts = 0;
-          const world: World = new World({ seed, fateOf: () => ((posts += 1) === 1 ? 'late' : null) });
-          world.add(user, [{ seg_id: 1, value: 1 }]);
-          await world.clock.advance(1_050 + diesMs);
-          world.jumpWall(jumpMs);
-          world.kill();
-          world.add(user, [{ seg_id: 1, expiration: -1 }]);
-          await world.rest(60_000);
-          assert.deepEqual(world.violations(), []);
-        },
-      ),
-      runs(80),
-    );
-  });
-
-  it('keeps the quota of requests that may still run, although the wall clock was set', async () => {
-    const limits = { postsPerSecond: 3, usersPerSecond: 30, maxConcurrent: 15 };
-    await fc.assert(
-      fc.asyncProperty(fc.integer(), fc.constantFrom(-3_600_000, 0, 3_600_000), async (seed, jumpMs) => {
-        let posts = 0;
-        const world: World = new World({ seed, limits, fateOf: () => ((posts += 1) <= 2 ? 'late' : null) });
-        world.add(device(1), [{ seg_id: 1 }]);
-        await world.clock.advance(1_400);
-        world.add(device(2), [{ seg_id: 1 }]);
-        await world.clock.advance(10_500);
-        world.jumpWall(jumpMs);
-        world.kill();
-        for (let i = 0; i < 600; i += 1) world.add(device(i), [{ seg_id: 2 }]);
-        await world.rest(60_000);
-        assert.deepEqual(world.violations(), []);
-      }),
-      runs(60),
-    );
   });
 
   it('has told each end only once it was written down, also of what was covered when others of its user left', async () => {
