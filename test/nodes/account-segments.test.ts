@@ -76,13 +76,15 @@ describe('the directory of segments', () => {
   });
 
   it('orders what the service found in the same way', async () => {
-    const { read } = serviceWith(Array.from({ length: 3_000 }, (_, at) => segment(at + 1, `Rig ${3_000 - at}`)));
+    const { read } = serviceWith(
+      Array.from({ length: 3_000 }, (_, at) => segment(at + 1, `Rig ${3_000 - at}`)),
+    );
     const one = directory();
     const found = await one.search('k', read, 'Rig 29', 0);
-    assert.deepEqual(found.kind === 'page' && found.page.segments.slice(0, 2).map(({ shortName }) => shortName), [
-      'Rig 29',
-      'Rig 290',
-    ]);
+    assert.deepEqual(
+      found.kind === 'page' && found.page.segments.slice(0, 2).map(({ shortName }) => shortName),
+      ['Rig 29', 'Rig 290'],
+    );
   });
 
   it('reads again after some minutes, and for another login', async () => {
