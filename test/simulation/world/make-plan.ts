@@ -361,6 +361,7 @@ class Maker {
     const { id: member } = dice.pick(setup.members);
     const { id: node } = dice.pick(setup.nodes);
     const isShared = setup.members[0]!.queue === 'shared';
+    const long = isShared ? 50_000 : 150_000;
     switch (kind) {
       case 'weather':
         this.weather();
@@ -376,13 +377,14 @@ class Maker {
       }
       case 'freeze':
       case 'suspend':
-        // An instance that says nothing for a minute counts as gone, and others hear what its messages came to.
+        // An instance that says nothing for a minute counts as gone, and others hear what its messages came to. A machine
+        // sleeps longer than a process is frozen: only then may an entry age meanwhile.
         return [
           {
             kind,
             atMs,
             instance,
-            forMs: dice.pick([500, 2_500, 4_000, 12_000, isShared ? 50_000 : 150_000]),
+            forMs: dice.pick([500, 2_500, kind === 'suspend' ? long : 4_000, 12_000, long]),
           },
         ];
       case 'wallClock':
