@@ -68,7 +68,7 @@ export function accountSchema(saved: Saved) {
   const needsLogin = isCustom || environment === 'production';
   const method = plainText(saved.authMethod) ?? 'password';
   const usesKey = needsLogin && method === 'jwt';
-  const queue = plainText(saved.queue) ?? 'disk';
+  const isShared = plainText(saved.queue) === 'shared';
   const number = (property: NumberProperty): Schema<number> =>
     whole(ranges[property], defaults[property], `${property}_range`);
   const ofSandbox = (property: NumberProperty): Schema<number> =>
@@ -84,7 +84,7 @@ export function accountSchema(saved: Saved) {
     keyName: onlyIf(usesKey, needed('key_name_missing'), ''),
     privateKey: onlyIf(usesKey, secret('key_missing', checkKey), ''),
     queue: choice(['disk', 'memory', 'shared'], 'disk', 'queue_unknown'),
-    databaseUrl: onlyIf(queue === 'shared', needed('database_url_missing', checkDatabaseUrl), ''),
+    databaseUrl: onlyIf(isShared, needed('database_url_missing', checkDatabaseUrl), ''),
     postsPerSecond: number('postsPerSecond'),
     usersPerSecond: number('usersPerSecond'),
     maxConcurrent: number('maxConcurrent'),
@@ -98,7 +98,7 @@ export function accountSchema(saved: Saved) {
     queueMaxEntries: number('queueMaxEntries'),
     queueMaxMb: number('queueMaxMb'),
     warnAfterMinutes: number('warnAfterMinutes'),
-    encryptIds: encryption(queue),
+    encryptIds: flag(false, 'encrypt_unknown', isShared ? new Refused('encrypt_shared') : null),
     tls: text(''),
     proxy: text(''),
     databaseTls: text(''),
@@ -155,11 +155,3 @@ const checkDatabaseUrl: Check = (url) => {
   if (parts.hosts.length === 0) return new Refused('database_url_no_host');
   return parts.database === '' ? new Refused('database_url_no_database') : null;
 };
-
-/** Anything but a clear yes or no would leave open whether ids lie on the disk in the clear. */
-function encryption(queue: string): Schema<boolean> {
-  const isPossible = z.refine<boolean>((encrypts) => !encrypts || queue !== 'shared', {
-    error: 'encrypt_shared',
-  });
-  return z.pipe(flag(false, 'encrypt_unknown'), z.boolean().check(isPossible));
-}

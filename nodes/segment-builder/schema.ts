@@ -17,7 +17,7 @@ import {
   plainText,
   readSaved,
   Refused,
-  row,
+  rows,
   text,
   variableIn,
   type Saved,
@@ -60,23 +60,12 @@ export function builderSchema(saved: Saved): Schema<BuilderSettings> {
     action: choice(['add', 'remove', 'property'], 'add'),
     actionProperty: onlyIf(byEvent, own('actionProperty', {}, 'actionType'), ''),
     actionType: onlyIf(byEvent, types, 'msg'),
-    segments: rows(hasItems, plainText(saved.action) === 'remove'),
+    segments: rows((each) => rowSchema(each, hasItems, plainText(saved.action) === 'remove'), 'noSegments'),
     eventTime: own('eventTime', { optional: true }),
     eventTimeType: types,
     output: own('output', { missing: 'payload' }),
     outputType: choice(['msg'], 'msg'),
   });
-}
-
-function rows(hasItems: boolean, removes: boolean): Schema<SegmentRow[]> {
-  const list = z.array(
-    row((each) => rowSchema(each, hasItems, removes)),
-    { error: 'noSegments' },
-  );
-  return z.pipe(
-    field<unknown>([], (value) => value),
-    list.check(z.refine((found) => found.length > 0, { error: 'noSegments' })),
-  );
 }
 
 function rowSchema(saved: Saved, hasItems: boolean, removes: boolean): Schema<SegmentRow> {

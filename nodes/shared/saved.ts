@@ -91,26 +91,32 @@ export function field<T>(missing: T | Refused, read: (value: unknown) => T | Ref
   });
 }
 
-/** A row of a list, whose fields depend on each other; what is no object has the code `row`. */
-export function row<T>(schemaOf: (row: Saved) => Schema<T>): Schema<T> {
-  return z.transform((value: unknown, context): T => {
-    const record =
-      typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Saved) : null;
-    if (record === null) {
-      context.issues.push({ code: 'custom', message: 'row', input: value });
-      return z.NEVER;
-    }
-    const { data, error } = z.safeParse(schemaOf(record), record, { jitless: true });
-    if (error === undefined) return data;
-    for (const issue of error.issues)
-      context.issues.push({ ...issue, input: value } as (typeof context.issues)[number]);
-    return z.NEVER;
+/**
+ * A list of rows, whose fields depend on each other. What is no object has the code `row`; none, or no list, has `empty`.
+ */
+export function rows<T>(schemaOf: (row: Saved) => Schema<T>, empty: string): Schema<T[]> {
+  return z.transform((value: unknown, context): T[] => {
+    const list: readonly unknown[] = Array.isArray(value) ? value : [];
+    if (list.length === 0) context.issues.push({ code: 'custom', message: empty, input: value });
+    return list.flatMap((each, index) => {
+      const isRow = typeof each === 'object' && each !== null && !Array.isArray(each);
+      if (!isRow) context.issues.push({ code: 'custom', message: 'row', path: [index], input: each });
+      if (!isRow) return [];
+      const { data, error } = z.safeParse(schemaOf(each as Saved), each, { jitless: true });
+      for (const issue of error?.issues ?? [])
+        context.issues.push({
+          ...issue,
+          path: [index, ...issue.path],
+          input: each,
+        } as (typeof context.issues)[number]);
+      return error === undefined ? [data] : [];
+    });
   });
 }
 
 /** A field that decides nothing as the others stand: whatever it holds is `otherwise`. */
 export function onlyIf<T>(used: boolean, schema: Schema<T>, otherwise: T): Schema<T> {
-  return used ? schema : z.catch(schema, otherwise);
+  return used ? schema : z.transform(() => otherwise);
 }
 
 /** One of several texts; code `choice`. */
@@ -127,11 +133,11 @@ export function choice<const T extends string>(known: readonly T[], missing: T, 
 const yes: readonly string[] = ['true', 'yes', 'on', '1'];
 const no: readonly string[] = ['false', 'no', 'off', '0'];
 
-/** A clear yes or no, also as a variable's text or a number; code `flag`. */
-export function flag(missing: boolean, code = 'flag'): Schema<boolean> {
+/** A clear yes or no, also as a variable's text or a number; code `flag`. `whyNot` refuses a yes. */
+export function flag(missing: boolean, code = 'flag', whyNot: Refused | null = null): Schema<boolean> {
   return field<boolean>(missing, (value) => {
     const text = plainText(value)?.toLowerCase() ?? '';
-    if (yes.includes(text)) return true;
+    if (yes.includes(text)) return whyNot ?? true;
     return no.includes(text) ? false : new Refused(code, { got: shorten(value) });
   });
 }

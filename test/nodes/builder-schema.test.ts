@@ -21,7 +21,7 @@ describe("the schema of a builder's properties", () => {
     assert.deepEqual(reading.ok ? reading.settings : reading, {
       account: '',
       source: 'message',
-      items: 'payload',
+      items: '',
       itemsType: 'msg',
       userId: 'payload.user',
       userIdType: 'msg',
