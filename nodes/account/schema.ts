@@ -9,7 +9,6 @@ import {
   onlyIf,
   plainText,
   Refused,
-  text,
   whole,
   type Saved,
   type Schema,
@@ -99,9 +98,9 @@ export function accountSchema(saved: Saved) {
     queueMaxMb: number('queueMaxMb'),
     warnAfterMinutes: number('warnAfterMinutes'),
     encryptIds: flag(false, 'encrypt_unknown', isShared ? new Refused('encrypt_shared') : null),
-    tls: text(''),
-    proxy: text(''),
-    databaseTls: text(''),
+    tls: optional('', 'tls_missing'),
+    proxy: optional('', 'proxy_missing'),
+    databaseTls: optional('', 'database_tls_missing'),
   });
 }
 
@@ -116,6 +115,14 @@ function needed(missing: string, check: Check = () => null): Schema<string> {
   });
 }
 
+/** @param wrong the code of what is no text */
+function optional(missing: string, wrong: string, check: Check = () => null): Schema<string> {
+  return field<string>(missing, (value) => {
+    const found = plainText(value);
+    return found === null ? new Refused(wrong) : (check(found) ?? found);
+  });
+}
+
 /** Blanks are part of it. */
 function secret(missing: string, check: Check = () => null): Schema<string> {
   const refused = new Refused(missing);
@@ -126,7 +133,7 @@ function secret(missing: string, check: Check = () => null): Schema<string> {
 }
 
 function address(missing: string, name: 'auth_url' | 'service_url'): Schema<string> {
-  return text(missing, (found) => {
+  return optional(missing, `${name}_invalid`, (found) => {
     const url = URL.canParse(found) ? new URL(found) : null;
     if (url === null || !/^https?:$/.test(url.protocol)) return new Refused(`${name}_invalid`);
     return url.username !== '' || url.password !== '' ? new Refused(`${name}_login`) : null;
