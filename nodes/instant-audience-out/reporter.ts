@@ -46,6 +46,7 @@ export class Reporter {
         const rejected = end.rejections.map(({ index, ...refusal }) =>
           this.rejectionOf(index, delivery.entries[index], refusal),
         );
+        this.status.deliveredSome(end.summary.accepted);
         const succeeded = end.summary.accepted + end.summary.superseded + end.summary.expired > 0;
         this.finish(delivery, succeeded ? acceptedOf(end.summary, 'accepted') : null, rejected);
         return;
@@ -88,6 +89,7 @@ export class Reporter {
     try {
       const rejected = recovered.filter(({ end }) => end === 'rejected');
       const accepted = recovered.filter(({ end }) => end !== 'rejected');
+      this.status.deliveredSome(recovered.filter(({ end }) => end === 'accepted').length);
       if (accepted.length > 0) this.recoveredAccepted(accepted);
       if (rejected.length > 0) this.recoveredRejected(rejected);
     } catch (error) {

@@ -3,16 +3,15 @@
 import type { Node, NodeAPI } from 'node-red';
 import { systemClock } from '../../src/delivery/clock';
 import type { MemberQueue } from '../../src/delivery/member-queue';
-import type { EngineState, EngineStats } from '../../src/delivery/engine';
-import type { LoginState } from '../../src/delivery/login';
+import type { EngineStats } from '../../src/delivery/engine';
 import type { AccountNode } from '../account/account-api';
-import { loginRefusals, loginWait, networkCodes } from './status-words';
+import { conditionOf, short, type Condition, type Look } from '../shared/queue-state';
 
 const everyMs = 1000;
 /** How long the status tells of something that happened to a message. */
 const tellForMs = 10_000;
-
-type Look = 'idle' | 'working' | 'waiting' | 'stopped';
+/** How long the status tells of the last delivery. */
+const deliveredForMs = 5_000;
 
 const looks: Record<Look, { fill: 'blue' | 'yellow' | 'green' | 'red'; shape: 'dot' | 'ring' }> = {
   working: { fill: 'blue', shape: 'dot' },
@@ -21,22 +20,18 @@ const looks: Record<Look, { fill: 'blue' | 'yellow' | 'green' | 'red'; shape: 'd
   stopped: { fill: 'red', shape: 'ring' },
 };
 
-/** `key` is below `status` of the words. */
-interface Line {
-  readonly look: Look;
-  readonly key: string;
-  readonly params?: Readonly<Record<string, string | number>>;
-}
+/** How much waits goes after it, unless it says so itself. */
+type Line = Condition & { readonly queued?: string };
 
 /** Those with which nothing is wrong. */
 const calmKeys: ReadonlySet<string> = new Set([
   'idle',
   'idleMemory',
+  'delivered',
   'working',
   'workingMemory',
   'dryRun',
   'standby',
-  'standbyQueued',
 ]);
 
 export type FollowedAccount = Pick<AccountNode, 'id' | 'warnAfterMs' | 'isSandbox'>;
@@ -52,6 +47,8 @@ export class StatusLine {
   private followed: Followed | null = null;
   private interval: NodeJS.Timeout | null = null;
   private told: { readonly key: 'queuedOnly' | 'full'; readonly untilMs: number } | null = null;
+  /** Entries of this node since it was idle. */
+  private delivered = { entries: 0, untilMs: -Infinity };
   private shown = '';
   private shownAtMs = -Infinity;
   /** What is shown when the second is over. */
@@ -86,6 +83,14 @@ export class StatusLine {
     this.told = { key, untilMs: performance.now() + tellForMs };
   }
 
+  /** The service accepted entries of this node: told for a while, by the next look. */
+  deliveredSome(entries: number): void {
+    if (entries === 0) return;
+    const nowMs = performance.now();
+    const before = nowMs < this.delivered.untilMs ? this.delivered.entries : 0;
+    this.delivered = { entries: before + entries, untilMs: nowMs + deliveredForMs };
+  }
+
   refresh(): void {
     if (this.followed !== null) this.show(this.lineOf(this.followed));
   }
@@ -109,11 +114,12 @@ export class StatusLine {
     if (this.next !== null) this.showNext(this.followed === null ? this.next : this.lineOf(this.followed));
   }
 
-  private showNext({ look: own, key, params }: Line): void {
+  private showNext({ look: own, key, params, queued }: Line): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
     const remark = calmKeys.has(key) ? this.remark() : null;
-    const line = this.RED._(`status.${key}`, { ...params });
+    const words = this.RED._(`status.${key}`, { ...params });
+    const line = queued === undefined ? words : this.RED._('status.queued', { status: words, queued });
     const look = remark === null ? own : 'waiting';
     const status = remark === null ? line : key === 'idle' ? remark : `${line} · ${remark}`;
     const text = this.followed?.isSandbox === true ? this.RED._('status.sandbox', { status }) : status;
@@ -128,25 +134,28 @@ export class StatusLine {
     if (this.dryRun) return { look: 'idle', key: 'dryRun' };
     const stats = engine.stats();
     const { waiting } = stats.counters;
-    const queued = short(waiting);
-    const params = { queued };
-    const { state } = stats;
-    const told = this.told !== null && this.told.untilMs > performance.now() ? this.told.key : null;
-    const full: Line = { look: 'stopped', key: 'full', params };
+    const { state, oldestMs } = stats;
+    const nowMs = performance.now();
+    const isTold = (key: 'queuedOnly' | 'full'): boolean =>
+      this.told?.key === key && this.told.untilMs > nowMs;
+    const withQueue = (line: Condition): Line => (waiting === 0 ? line : { ...line, queued: short(waiting) });
+    const full = withQueue({ look: 'stopped', key: 'full' });
     // What is kept while the database is away has its cap, too.
-    if (told === 'full' && state.kind === 'apart') return full;
-    const special = lineOfState(state, queued) ?? lineOfLogin(engine.logins.state(account), queued);
-    if (special !== null) return special;
-    if (told === 'full') return full;
-    if (waiting === 0 && state.kind !== 'standby')
-      return { look: 'idle', key: engine.durable ? 'idle' : 'idleMemory' };
-    if (stats.oldestMs > warnAfterMs) {
-      const minutes = Math.floor(stats.oldestMs / 60_000);
-      return { look: 'waiting', key: 'late', params: { queued, minutes } };
+    if (isTold('full') && state.kind === 'apart') return full;
+    const condition = conditionOf(state, engine.logins.state(account), systemClock.monoMs());
+    const isCalm = condition.key === 'idle' || condition.key === 'sending' || state.kind === 'standby';
+    if (!isCalm) return withQueue(condition);
+    if (isTold('full')) return full;
+    if (oldestMs > warnAfterMs) {
+      const minutes = Math.floor(oldestMs / 60_000);
+      return withQueue({ look: 'waiting', key: 'late', params: { minutes } });
     }
-    if (told === 'queuedOnly') return { look: 'working', key: 'queuedOnly', params };
-    if (state.kind === 'standby') return standbyLine(state.sender, waiting);
-    return workingLine(stats, engine.durable);
+    if (isTold('queuedOnly') && waiting > 0) return withQueue({ look: 'working', key: 'queuedOnly' });
+    if (state.kind === 'standby') return withQueue(condition);
+    if (waiting > 0) return workingLine(stats, engine.durable);
+    if (nowMs < this.delivered.untilMs)
+      return { look: 'idle', key: 'delivered', params: { number: short(this.delivered.entries) } };
+    return { look: 'idle', key: engine.durable ? 'idle' : 'idleMemory' };
   }
 }
 
@@ -154,63 +163,6 @@ function workingLine({ usersPerSecond: rate, counters }: EngineStats, durable: b
   const left = rate > 0 ? clock(counters.waiting / rate) : '…';
   const params = { queued: short(counters.waiting), rate, left };
   return { look: 'working', key: durable ? 'working' : 'workingMemory', params };
-}
-
-/** Nothing is wrong as long as somebody sends. */
-function standbyLine(sender: string | null, waiting: number): Line {
-  const queued = short(waiting);
-  if (sender === null)
-    return waiting === 0
-      ? { look: 'waiting', key: 'standbyAlone' }
-      : { look: 'waiting', key: 'standbyAloneQueued', params: { queued } };
-  return waiting === 0
-    ? { look: 'idle', key: 'standby', params: { sender } }
-    : { look: 'idle', key: 'standbyQueued', params: { queued, sender } };
-}
-
-/** What holds the whole engine up; null when nothing does. */
-function lineOfState(state: EngineState, queued: string): Line | null {
-  const params = { queued };
-  switch (state.kind) {
-    case 'starting':
-      return { look: 'waiting', key: 'connecting' };
-    case 'outbox':
-      return { look: 'stopped', key: `outbox_${state.code}` };
-    case 'parked':
-      return { look: 'waiting', key: 'waiting', params };
-    case 'apart':
-      return state.kept === 0
-        ? { look: 'waiting', key: 'apart' }
-        : { look: 'waiting', key: 'apartKept', params: { kept: short(state.kept) } };
-    case 'paused':
-      return { look: 'waiting', key: 'pausedByFlow', params };
-    case 'rateLimited': {
-      const seconds = Math.max(1, Math.ceil((state.untilMs - systemClock.monoMs()) / 1000));
-      return { look: 'waiting', key: 'paused', params: { seconds } };
-    }
-    case 'trouble':
-      return { look: 'waiting', key: networkCodes.has(state.code) ? 'trouble' : 'failing', params };
-    case 'refusing':
-      return { look: 'stopped', key: 'refusing', params };
-    case 'standby': // Told below, after what may be wrong all the same.
-    case 'login': // Of any account; the node shows its own.
-    case 'working':
-    case 'idle':
-      return null;
-  }
-}
-
-/** What keeps this node's account from sending; null when nothing does. */
-function lineOfLogin(state: LoginState | null, queued: string): Line | null {
-  if (state?.kind === 'refused') return { look: 'stopped', key: loginRefusals[state.code] };
-  return state?.kind === 'wait' ? { ...loginWait(state.code), params: { queued } } : null;
-}
-
-/** 1234 as `1.2k`. */
-function short(figure: number): string {
-  if (figure < 1000) return String(figure);
-  const [value, unit] = figure < 999_500 ? [figure / 1000, 'k'] : [figure / 1_000_000, 'M'];
-  return `${value < 9.95 ? value.toFixed(1) : value.toFixed(0)}${unit}`;
 }
 
 /** Seconds as `0:42` or `1:05:00`. */

@@ -1,6 +1,4 @@
-// Which words of `status` tell of which trouble, by the codes of accounts, logins and the network.
-
-import type { LoginRefusal } from '../../src/service/outcome';
+// Which words of `status` tell of which problem of an account.
 
 /** For a problem of an account's configuration, by its key in the account's words. */
 export function accountStatus(problemKey: string): string {
@@ -21,45 +19,3 @@ const accountProblems: Readonly<Record<string, string>> = {
   'error.encrypt_shared': 'encryption',
   'error.encrypt_no_secret': 'encryption',
 };
-
-/** Final until somebody acts (spec section 2). */
-export const loginRefusals: Readonly<Record<LoginRefusal, string>> = {
-  NOAUTH: 'wrong_login',
-  NOAUTH_EXPIRED: 'password_expired',
-  NOAUTH_DISABLED: 'account_disabled',
-  UNAUTH: 'not_allowed',
-};
-
-interface WaitWords {
-  readonly look: 'waiting' | 'stopped';
-  readonly key: string;
-}
-
-/** For a login that waits for its next try. Red where it is in vain until somebody changes a setting. */
-export function loginWait(code: string): WaitWords {
-  if (networkCodes.has(code)) return { look: 'waiting', key: 'trouble' };
-  // Forbidden, not there, a redirect, a login in a form that the service does not know.
-  if (/^(http_4\d\d|redirect|SYNTAX|INTEGRITY|status_not_ok)$/.test(code) && code !== 'http_408')
-    return { look: 'stopped', key: 'configuration' };
-  return loginWaits[code] ?? { look: 'waiting', key: 'login_failing' };
-}
-
-const loginWaits: Readonly<Record<string, WaitWords>> = {
-  tls: { look: 'stopped', key: 'certificate' },
-  private_key: { look: 'stopped', key: 'key_invalid' },
-  login_incomplete: { look: 'stopped', key: 'login_missing' },
-  authentication_limit: { look: 'waiting', key: 'login_limit' },
-  rate_limited: { look: 'waiting', key: 'login_limit' },
-};
-
-/** Nobody answered, or not in time. */
-export const networkCodes: ReadonlySet<string> = new Set([
-  'dns',
-  'refused',
-  'unreachable',
-  'connect_timeout',
-  'connect',
-  'timeout',
-  'reset',
-  'proxy',
-]);

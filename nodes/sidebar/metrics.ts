@@ -28,6 +28,7 @@ const states = [
   'rateLimited',
   'loginRefused',
   'loginWait',
+  'misconfigured',
   'trouble',
   'refusing',
   'working',

@@ -8,17 +8,17 @@ import type { Sample } from '../../src/delivery/history';
 import type { SegmentWarning } from '../../src/reconcile/segment-check';
 import { segmentKey, segmentParams } from '../instant-audience-out/segment-words';
 import type { LoggedError } from '../../src/delivery/monitor';
+import { conditionOf, isMisconfigured, type Condition } from '../shared/queue-state';
 
-/** What a queue is doing. `code` and `message` say more where there is more to say. */
-export interface ShownState {
-  readonly kind: EngineState['kind'] | 'loginRefused' | 'loginWait';
+/** What a queue is doing, as the status of its nodes says it. `code` and `message` say more where there is more to say. */
+export interface ShownState extends Condition {
+  /** For metrics. */
+  readonly kind: EngineState['kind'] | 'loginRefused' | 'loginWait' | 'misconfigured';
   readonly code: string | null;
   /** In the words of the service or the system, which are English. */
   readonly message: string | null;
-  /** Until it goes on by itself; null when that is not known. */
+  /** Until a login or a wrong setting is tried again; null when that is not known. */
   readonly secondsLeft: number | null;
-  /** The process that sends while this one stands by; null when nobody does. */
-  readonly sender: string | null;
 }
 
 export interface ShownQueue {
@@ -28,6 +28,8 @@ export interface ShownQueue {
   readonly origin: string;
   readonly member: string;
   readonly durable: boolean;
+  /** Epoch ms from which its figures count: when it was opened. */
+  readonly sinceWallMs: number;
   /** Of a queue that several processes share; else null. */
   readonly shared: SharedView | null;
   readonly state: ShownState;
@@ -100,11 +102,11 @@ export class Overview {
     const infos = this.engines();
     const keys = new Set(infos.map(({ key }) => key));
     for (const key of this.rates.keys()) if (!keys.has(key)) this.rates.delete(key);
-    return infos.map((info) => this.shown(info)).sort((a, b) => compare(nameOf(a), nameOf(b)));
+    return infos.map((info) => this.shown(info)).sort(byUse);
   }
 
   private shown(info: EngineInfo): ShownQueue {
-    const { key, accounts, origin, member, engine, limits } = info;
+    const { key, accounts, origin, member, engine, sinceWallMs, limits } = info;
     const { counters, oldestMs, postsInFlight, usersPerSecond, state, shared = null } = engine.stats();
     const { monitor } = engine;
     const { waiting, taken, accepted, superseded, expired, rejected } = counters;
@@ -116,6 +118,7 @@ export class Overview {
       origin,
       member,
       durable: engine.durable,
+      sinceWallMs,
       shared,
       state: this.stateOf(info, state),
       waiting,
@@ -180,42 +183,31 @@ export class Overview {
   }
 
   private stateOf({ engine, accounts }: EngineInfo, state: EngineState): ShownState {
-    const secondsUntil = (untilMs: number): number =>
-      Math.max(1, Math.ceil((untilMs - this.monoMs()) / 1000));
-    const plain = { code: null, message: null, secondsLeft: null, sender: null };
-    switch (state.kind) {
-      case 'outbox':
-        return { ...plain, kind: state.kind, code: state.code, message: state.message };
-      case 'rateLimited':
-        return { ...plain, kind: state.kind, secondsLeft: secondsUntil(state.untilMs) };
-      case 'trouble':
-        return { ...plain, kind: state.kind, code: state.code, message: state.message };
-      case 'refusing':
-      case 'apart':
-        return { ...plain, kind: state.kind, message: state.message };
-      case 'standby':
-        return { ...plain, kind: state.kind, sender: state.sender };
-      case 'login': {
-        const login = engine.logins.state(state.account);
-        const untilMs = login?.kind === 'wait' ? login.untilMs : null;
-        const several = accounts.length > 1;
-        const name = accounts.find(({ id }) => id === state.account)?.name;
-        return {
-          ...plain,
-          kind: state.final ? 'loginRefused' : 'loginWait',
-          code: state.code,
-          message: several && name !== undefined ? `${name}: ${state.message}` : state.message,
-          secondsLeft: untilMs === null ? null : secondsUntil(untilMs),
-        };
-      }
-      default:
-        return { ...plain, kind: state.kind };
-    }
+    const login = state.kind === 'login' ? engine.logins.state(state.account) : null;
+    const condition = conditionOf(state, login, this.monoMs());
+    const code = 'code' in state ? state.code : null;
+    const message = 'message' in state ? state.message : null;
+    const shown = { ...condition, kind: state.kind, code, message, secondsLeft: null };
+    if (state.kind !== 'login') return shown;
+    const name = accounts.length > 1 ? accounts.find(({ id }) => id === state.account)?.name : undefined;
+    const leftMs = login?.kind === 'wait' ? login.untilMs - this.monoMs() : null;
+    return {
+      ...shown,
+      kind: state.final ? 'loginRefused' : isMisconfigured(state.code) ? 'misconfigured' : 'loginWait',
+      message: name === undefined ? state.message : `${name}: ${state.message}`,
+      secondsLeft: leftMs === null ? null : Math.max(1, Math.ceil(leftMs / 1000)),
+    };
   }
 }
 
 function nameOf({ accounts, key }: ShownQueue): string {
   return accounts[0]?.name ?? key;
+}
+
+/** Those that accounts use come first: one that an account has just left is about to go. */
+function byUse(a: ShownQueue, b: ShownQueue): number {
+  const isLeft = ({ accounts }: ShownQueue): number => (accounts.length === 0 ? 1 : 0);
+  return isLeft(a) - isLeft(b) || compare(nameOf(a), nameOf(b));
 }
 
 function compare(a: string, b: string): number {

@@ -93,6 +93,8 @@ export interface EngineInfo {
   readonly member: string;
   readonly queue: QueueKind;
   readonly engine: MemberQueue;
+  /** Epoch ms from which it counts. */
+  readonly sinceWallMs: number;
   /** Those that use it now, by node id. */
   readonly accounts: readonly { readonly id: string; readonly name: string }[];
   /** The smallest of theirs. */
@@ -118,6 +120,7 @@ interface Held {
   readonly member: string;
   /** Parked exactly while no account holds it. */
   readonly engine: HeldQueue;
+  readonly sinceWallMs: number;
   limits: Limits;
   readonly absentees: Absentees;
   readonly queue: QueueKind;
@@ -234,6 +237,7 @@ export class Engines {
       origin,
       member,
       engine,
+      sinceWallMs: this.clock.wallMs(),
       limits,
       absentees: new Absentees(engine, this.clock, write),
       queue,
@@ -281,14 +285,14 @@ export class Engines {
 
   list(): EngineInfo[] {
     return [...this.held.values()].map((held) => {
-      const { key, origin, member, queue, engine, limits } = held;
+      const { key, origin, member, queue, engine, sinceWallMs, limits } = held;
       const accounts = [...held.accounts.values()].map(({ account, accountName }) => ({
         id: account,
         name: accountName,
       }));
       const { database: identity, queues } = held;
       const database = identity === null || queues === null ? null : { identity, queues };
-      return { key, origin, member, queue, engine, accounts, limits, database };
+      return { key, origin, member, queue, engine, sinceWallMs, accounts, limits, database };
     });
   }
 

@@ -218,7 +218,6 @@ export class Outcomes {
         break;
       case 'configuration':
         this.loginWaits(post.account, configurationRetryMs * (0.5 + this.random() / 2), outcome);
-        this.log('error', outcome.message);
         break;
       case 'loginRefused':
         this.loginRefused(post.account, outcome);

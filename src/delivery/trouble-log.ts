@@ -23,6 +23,7 @@ export class TroubleLog {
       return;
     }
     this.failures = 0;
+    if (outcome.kind === 'configuration') this.tell(outcome.code, outcome.message);
     if (outcome.kind !== 'accepted' || this.told === null) return;
     this.told = null;
     this.log('info', 'The service takes entries again.');

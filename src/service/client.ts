@@ -263,7 +263,7 @@ export class ServiceClient {
       const result = await exchange(host.dispatcher, whole, this.#limits, events);
       if (result.kind === 'reply') {
         this.#noteClock(result.headers);
-        return { ...result, secrets };
+        return { ...result, url: `${host.origin}${path.split('?')[0]!}`, secrets };
       }
       const error = host.alerts.count > alertsBefore ? { code: host.alerts.code } : result.error;
       return readNetworkError(error, result.phase, host.label);

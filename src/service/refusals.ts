@@ -17,6 +17,8 @@ export interface HttpReply {
   readonly status: number;
   readonly headers: ReplyHeaders;
   readonly body: string;
+  /** What was called, without a query: named where it may be wrong. */
+  readonly url?: string;
   /** Token, password or key of the call: never quoted in a message. */
   readonly secrets?: readonly string[];
 }
@@ -145,7 +147,7 @@ function readRefusal(reply: HttpReply, json: unknown, wallMs: number): ReadFailu
     return { kind: 'deadToken', message: `The service no longer accepts the token${says}.` };
   }
   return (
-    readStatus(status, says) ?? readErrorId(status, errorId, notOk, notOk || hasErrorCode(envelope), says)
+    readStatus(reply, says) ?? readErrorId(status, errorId, notOk, notOk || hasErrorCode(envelope), says)
   );
 }
 
@@ -179,11 +181,11 @@ function isRateLimited(
 }
 
 /** Statuses that speak for themselves, whatever the body says. */
-function readStatus(status: number, says: string): ReadFailure | null {
+function readStatus({ status, url = 'this address' }: HttpReply, says: string): ReadFailure | null {
   if (status >= 300 && status < 400) {
     return configuration(
       'redirect',
-      `The service sends us elsewhere${says}: check the URL in the account. Redirects are not followed, since they would carry the token away.`,
+      `${url} sends us elsewhere${says}: correct the URL in the account. Redirects are not followed, since they would carry the token away.`,
     );
   }
   if (status === 403)
@@ -194,12 +196,12 @@ function readStatus(status: number, says: string): ReadFailure | null {
   if (status === 404)
     return configuration(
       'http_404',
-      `The service does not know this address${says}: check the URL in the account.`,
+      `The service does not know ${url}${says}: correct the URL in the account.`,
     );
   if (status === 405)
     return configuration(
       'http_405',
-      `The service does not take this kind of call at this address${says}: check the URL in the account.`,
+      `The service does not take this kind of call at ${url}${says}: correct the URL in the account.`,
     );
   if (status === 407)
     return configuration(

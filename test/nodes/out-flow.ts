@@ -100,6 +100,11 @@ export function useNodeRed(): void {
   });
 }
 
+/** What the nodes have of Node-RED. */
+export function nodesRed(): any {
+  return { nodes: (helper as any)._redNodes };
+}
+
 export function unload(): Promise<void> {
   return helper.unload();
 }

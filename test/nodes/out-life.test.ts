@@ -51,7 +51,7 @@ describe('the out node', () => {
     await load(nodes(), login(), flow);
     await flow.send({ control: 'pause', payload: entry(9) });
     flow.give({ payload: entry(1) }, { payload: entry(2) });
-    await until(() => flow.status === 'paused by the flow · 2 queued', 'paused');
+    await until(() => flow.status === 'paused · 2 queued', 'paused');
     assert.equal(flow.completed.length, 1);
     flow.give({ control: 'flush' }, { control: 'resume' });
     await flow.allEnded();

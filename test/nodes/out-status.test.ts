@@ -67,25 +67,26 @@ const cases: readonly [Case, string][] = [
   [{ waiting: 3, durable: false }, 'blue dot 3 in memory · 0/s · …'],
   [{ waiting: 9, oldestMs: 190_000 }, 'yellow ring oldest 3 min · 9 queued'],
   [{ state: { kind: 'starting' } }, 'yellow ring connecting'],
-  [{ state: { kind: 'parked' }, waiting: 2 }, 'yellow ring 2 queued'],
-  [{ state: { kind: 'paused' }, waiting: 2 }, 'yellow ring paused by the flow · 2 queued'],
+  [{ state: { kind: 'parked' }, waiting: 2 }, 'yellow ring deploying · 2 queued'],
+  [{ state: { kind: 'paused' }, waiting: 2 }, 'yellow ring paused · 2 queued'],
+  [{ state: { kind: 'paused' } }, 'yellow ring paused'],
   [{ state: { kind: 'standby', sender: 'node-2' } }, 'green dot standby, node-2 is sending'],
   [
     { state: { kind: 'standby', sender: 'node-2' }, waiting: 1234 },
-    'green dot standby · 1.2k queued · node-2 sends',
+    'green dot standby, node-2 is sending · 1.2k queued',
   ],
   [{ state: { kind: 'standby', sender: null } }, 'yellow ring standby, nobody is sending yet'],
   [
     { state: { kind: 'standby', sender: null }, waiting: 3 },
-    'yellow ring standby · 3 queued · nobody sends yet',
+    'yellow ring standby, nobody is sending yet · 3 queued',
   ],
   [
     { state: { kind: 'standby', sender: 'node-2' }, waiting: 9, oldestMs: 190_000 },
     'yellow ring oldest 3 min · 9 queued',
   ],
-  [{ state: { kind: 'apart', message: '', kept: 0 }, waiting: 5 }, 'yellow ring database away'],
+  [{ state: { kind: 'apart', message: '', kept: 0 }, waiting: 5 }, 'yellow ring database away · 5 queued'],
   [{ state: { kind: 'apart', message: '', kept: 1234 } }, 'yellow ring database away · 1.2k kept here'],
-  [{ state: { kind: 'rateLimited', untilMs: 23_500 } }, 'yellow ring paused 24 s'],
+  [{ state: { kind: 'rateLimited', untilMs: 23_500 } }, 'yellow ring rate limited 24 s'],
   [
     { state: { kind: 'trouble', code: 'timeout', message: '' }, waiting: 2 },
     'yellow ring service not reachable · 2 queued',
@@ -103,6 +104,10 @@ const cases: readonly [Case, string][] = [
   [{ login: { kind: 'refused', code: 'NOAUTH_DISABLED', message: '' } }, 'red ring user disabled'],
   [{ login: { kind: 'refused', code: 'UNAUTH', message: '' } }, 'red ring not allowed'],
   [{ login: { kind: 'wait', untilMs: 0, code: 'tls', message: '' } }, 'red ring certificate'],
+  [
+    { login: { kind: 'wait', untilMs: 0, code: 'http_404', message: '' }, waiting: 4 },
+    'red ring wrong URL · 4 queued',
+  ],
   [
     { login: { kind: 'wait', untilMs: 0, code: 'authentication_limit', message: '' } },
     'yellow ring login limit reached, waiting',
@@ -155,6 +160,25 @@ describe('the status of the out node', () => {
     }
   });
 
+  it('tells for some seconds how many entries were delivered, and is idle again', async () => {
+    const watched = new Watched();
+    watched.line.deliveredSome(8);
+    watched.line.deliveredSome(4);
+    watched.follow({});
+    assert.deepEqual(watched.shown, ['green dot 12 delivered']);
+    // What waits says more.
+    watched.now = { waiting: 3 };
+    await sleep(1_100);
+    assert.equal(watched.shown.at(-1), 'blue dot 3 queued · 0/s · …');
+    watched.now = {};
+    await sleep(5_500);
+    assert.deepEqual(watched.shown.slice(2), ['green dot 12 delivered', 'green dot ready']);
+    watched.line.deliveredSome(1);
+    await sleep(1_100);
+    assert.equal(watched.shown.at(-1), 'green dot 1 delivered', 'counted anew');
+    watched.line.stop();
+  }).timeout(12_000);
+
   it('tells that what is kept while the database is away has come to its cap', () => {
     const watched = new Watched();
     watched.line.tell('full');
@@ -167,7 +191,7 @@ describe('the status of the out node', () => {
     for (const [what, expected] of [
       [{}, 'yellow ring segment 12 is inactive'],
       [{ waiting: 7 }, 'yellow ring 7 queued · 0/s · … · segment 12 is inactive'],
-      [{ state: { kind: 'parked' }, waiting: 2 }, 'yellow ring 2 queued'],
+      [{ state: { kind: 'parked' }, waiting: 2 }, 'yellow ring deploying · 2 queued'],
       [
         { state: { kind: 'standby', sender: 'b' } },
         'yellow ring standby, b is sending · segment 12 is inactive',

@@ -6,7 +6,8 @@ import { i18n } from '@node-red/util';
 import { entrySentences, inputSentences, sentence, type Issue } from '../../src/audience/issues';
 import type { OutboxError } from '../../src/outbox/outbox';
 import { issueText } from '../../nodes/shared/words';
-import { accountStatus, loginRefusals, loginWait } from '../../nodes/instant-audience-out/status-words';
+import { accountStatus } from '../../nodes/instant-audience-out/status-words';
+import { loginRefusals, loginWait } from '../../nodes/shared/queue-state';
 import { wordsOf } from './out-flow';
 
 const nodes = path.join(__dirname, '..', '..', 'nodes');
@@ -18,6 +19,7 @@ const outSources = sources(
   'instant-audience-out/status-line.ts',
   'instant-audience-out/status-words.ts',
   'instant-audience-out/segment-words.ts',
+  'shared/queue-state.ts',
 );
 const words = wordsOf('instant-audience-out');
 const namespace = '@instant-audience/node-red-xandr/xandr-instant-audience-out';
@@ -129,6 +131,7 @@ describe('the words of the out node', () => {
     assert.deepEqual(loginWait('http_500'), { look: 'waiting', key: 'login_failing' });
     assert.deepEqual(loginWait('http_408'), { look: 'waiting', key: 'login_failing' });
     assert.deepEqual(loginWait('http_403'), { look: 'stopped', key: 'configuration' });
+    assert.deepEqual(loginWait('http_404'), { look: 'stopped', key: 'wrong_url' });
     assert.deepEqual(loginWait('tls'), { look: 'stopped', key: 'certificate' });
   });
 

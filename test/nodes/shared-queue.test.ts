@@ -89,12 +89,12 @@ describe('an account with its queue in a shared database', function () {
       await load([shared(), ...flow.nodes()], credentials(), flow);
       await until(() => flow.status === 'standby, node-9:1880 is sending', `standby, not ${flow.status}`);
       assert.deepEqual([flow.shown.at(-1)!.fill, flow.shown.at(-1)!.shape], ['green', 'dot']);
-      assert.deepEqual([shown()!.state.kind, shown()!.state.sender], ['standby', 'node-9:1880']);
+      assert.deepEqual([shown()!.state.kind, shown()!.state.params?.sender], ['standby', 'node-9:1880']);
       const { shared: view } = shown()!;
       assert.deepEqual([view!.isSender, view!.sender, view!.instances.length], [false, 'node-9:1880', 2]);
       flow.give({ payload: entry(3) });
       await until(
-        () => flow.status === 'standby · 1 queued · node-9:1880 sends',
+        () => flow.status === 'standby, node-9:1880 is sending · 1 queued',
         `one that waits, not ${flow.status}`,
       );
       await log.release(other, epoch);

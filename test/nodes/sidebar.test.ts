@@ -6,13 +6,28 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
 import { Actions } from '../../nodes/sidebar/actions';
+import { idleAccounts } from '../../nodes/sidebar/idle-accounts';
 import { LeftQueues } from '../../nodes/sidebar/left-queues';
 import { LeftShared } from '../../nodes/sidebar/left-shared';
 import { prometheusText } from '../../nodes/sidebar/metrics';
 import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';
 import { overviewTopic, unwatchTopic, Watchers, watchTopic } from '../../nodes/sidebar/watchers';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { customAccount, entry, Flow, idfa, load, login, sleep, unload, until, useNodeRed } from './out-flow';
+import {
+  customAccount,
+  entry,
+  Flow,
+  idfa,
+  load,
+  logged as linesOf,
+  deploy,
+  nodesRed,
+  login,
+  sleep,
+  unload,
+  until,
+  useNodeRed,
+} from './out-flow';
 
 describe('the runtime of the tab Audience', () => {
   useNodeRed();
@@ -179,6 +194,75 @@ describe('the runtime of the tab Audience', () => {
     assert.equal((await actions().act('retry', { queue: key() })).status, 200);
     await flow.allEnded();
     assert.equal(sandbox.state().length, 1);
+  });
+
+  it('says of one wrong URL the same in status, tab and log, and names it', async () => {
+    const wrong = `${sandbox.url}/no/such/place`;
+    await load([customAccount(sandbox.url, { serviceUrl: wrong }), ...flow.nodes()], login(), flow);
+    flow.give({ payload: entry(1) });
+    await until(() => flow.status === 'wrong URL · 1 queued', 'the status');
+    const { state, errors } = overview.queues().find(({ waiting }) => waiting === 1)!;
+    const says = 'HTTP 404, SYNTAX: "There is no POST /no/such/place/rt-segment here"';
+    const sentence = `The service does not know ${wrong}/rt-segment (${says}): correct the URL in the account.`;
+    assert.deepEqual([state.look, state.key, state.kind], ['stopped', 'wrong_url', 'misconfigured']);
+    assert.equal(state.message, sentence);
+    const told = `${sentence} Everything stays queued and is tried again.`;
+    assert.deepEqual(
+      errors.map(({ text }) => text),
+      [told],
+    );
+    assert.deepEqual(
+      linesOf('warn').filter((text) => text.includes('correct the URL')),
+      [told],
+    );
+  });
+
+  it('tells in the status of what was delivered, and says nothing of it some seconds later', async () => {
+    await start({ completeOn: 'queued' });
+    await flow.send({ payload: [entry(1), entry(2)] });
+    await until(() => flow.status === '2 delivered', 'the status');
+    await until(() => flow.status === 'ready', 'idle again');
+  });
+
+  it('shows the queues that accounts use first, and since when each counts', async () => {
+    const other = await startSandbox({ users: { me: 'secret' } });
+    try {
+      const openedMs = Date.now();
+      await start();
+      await flow.send({ control: 'pause' });
+      flow.give({ payload: entry(1) });
+      await until(() => shown().waiting === 1, 'one waits');
+      await deploy([customAccount(other.url, { name: 'shop' }), ...flow.nodes()], 'nodes', flow);
+      const queues = (): ShownQueue[] => overview.queues();
+      await until(() => queues().some(({ origin }) => origin === other.url), 'the new queue');
+      const origins = queues().map(({ origin }) => origin);
+      assert.ok(origins.indexOf(other.url) < origins.indexOf(sandbox.url), origins.join());
+      const { sinceWallMs } = queues().find(({ origin }) => origin === other.url)!;
+      assert.ok(sinceWallMs > openedMs && sinceWallMs <= Date.now());
+    } finally {
+      await unload();
+      await other.close();
+    }
+  });
+
+  it('tells an account that cannot be used from one that no node uses, and equal names apart', async () => {
+    const broken = customAccount(sandbox.url, { id: 'no-member', member: '' });
+    const twins = ['twin-1', 'twin-2'].map((id) => ({ id, type: 'xandr-account', environment: 'sandbox' }));
+    await load(
+      [customAccount(sandbox.url), broken, ...twins, ...flow.nodes({ account: 'no-member' })],
+      login(),
+      flow,
+    );
+    const found = idleAccounts(nodesRed(), list());
+    assert.deepEqual(
+      found.map(({ name, problem }) => [name, problem?.key ?? null]),
+      [
+        ['custom 7', null],
+        ['custom', 'error.member_missing'],
+        ['sandbox (in-1)', null],
+        ['sandbox (in-2)', null],
+      ],
+    );
   });
 
   it('purges with the answer to the first question only, once, and only that queue', async () => {

@@ -7,7 +7,7 @@ import { call, saveAs, text } from './api';
 import { ask, tell } from './ask';
 import { Charts } from './charts';
 import { button, Foldable, make, setAttribute, setLines, setShown, setText } from './dom';
-import { detailOf, lookOf, stateText } from './state-words';
+import { detailOf, stateText } from './state-words';
 import { duration, number, outWord, shortNumber, time, word, wordOr } from './words';
 
 declare const RED: SidebarRed;
@@ -113,7 +113,7 @@ export class QueueCard {
     const name = nameOf(queue);
     setText(this.name, name);
     setAttribute(this.name, 'title', name);
-    setAttribute(this.state, 'data-look', lookOf(queue.state));
+    setAttribute(this.state, 'data-look', queue.state.look);
     setText(this.stateWords, stateText(queue.state));
     setText(this.sum, sumOf(queue));
     setShown(this.late, queue.late);
@@ -226,11 +226,11 @@ function sumOf({ waiting, usersPerSecond }: ShownQueue): string {
   return word('queue.sum', { waiting: shortNumber(waiting), rate: shortNumber(usersPerSecond) });
 }
 
-function aboutOf({ origin, member, durable, shared }: ShownQueue): string {
+function aboutOf({ origin, member, durable, shared, sinceWallMs }: ShownQueue): string {
   const place =
     shared === null ? word(durable ? 'queue.onDisk' : 'queue.inMemory') : word('queue.inDatabase');
   const service = origin === 'sandbox' ? word('queue.sandbox') : origin;
-  return word('queue.about', { service, member, place });
+  return word('queue.about', { service, member, place, time: time(sinceWallMs) });
 }
 
 /** `2 instances share it. Sends: node-2. The others: node-1.` */

@@ -14,6 +14,11 @@ export function outWord(key: string, params: Readonly<Record<string, string | nu
   return RED._(`@instant-audience/node-red-xandr/xandr-instant-audience-out:${key}`, params);
 }
 
+/** A word of the account. */
+export function accountWord(key: string, params: Readonly<Record<string, string | number>>): string {
+  return RED._(`@instant-audience/node-red-xandr/xandr-account:${key}`, params);
+}
+
 /** A word, or another text where there is none for this key. */
 export function wordOr(key: string, otherwise: string): string {
   const found = word(key);
