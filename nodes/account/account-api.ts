@@ -31,6 +31,10 @@ export interface Account {
    */
   leave(node: string, returns: boolean, untold?: readonly Recovered[]): Promise<void>;
   readonly accountName: string;
+  /** Why it cannot be used, as far as that is known; null when nothing is. */
+  readonly problem: Problem | null;
+  /** Whether a node uses it, or has not closed yet. */
+  readonly isUsed: boolean;
   /** Nothing that it takes leaves this Node-RED. */
   readonly isSandbox: boolean;
   /** The member's id in digits; '' while the account cannot be used. */

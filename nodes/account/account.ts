@@ -16,6 +16,7 @@ import { PostgresLog } from '../../src/outbox/postgres-log';
 import { testDatabase } from '../../src/outbox/postgres-test';
 import type { SandboxSettings } from '../../src/sandbox/sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
+import { toldApart, type NamedAccount } from '../shared/account-names';
 import type { Saved } from '../shared/saved';
 import type { Account, AccountNode } from './account-api';
 import { serveAccountForms } from './admin';
@@ -35,7 +36,8 @@ type AccountDef = NodeDef & Saved;
 export = (RED: NodeAPI): void => {
   function AccountConstructor(this: AccountNode, config: AccountDef): void {
     RED.nodes.createNode(this, config);
-    Object.assign(this, accountOf(RED, this, config));
+    const account = accountOf(RED, this, config);
+    Object.defineProperties(this, Object.getOwnPropertyDescriptors(account));
   }
 
   RED.nodes.registerType('xandr-account', AccountConstructor as NodeConstructor<Node, AccountDef, object>, {
@@ -52,7 +54,7 @@ export = (RED: NodeAPI): void => {
 };
 
 function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account {
-  const name = nameOf(config);
+  const name = toldApart({ id: node.id, name: nameOf(config) }, namedAccounts(RED));
   // Node-RED has put the values of `${ENV}` in place, in the credentials too.
   const settings = readSettings({ ...config, ...node.credentials });
   const open = (isWanted: () => boolean): Promise<Hold | Problem | null> =>
@@ -67,12 +69,27 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
     join: (user, listener) => holder.join(user, listener),
     leave: (user, returns, untold) => holder.leave(user, returns, untold),
     accountName: name,
+    get problem() {
+      return 'key' in settings ? settings : holder.problem;
+    },
+    get isUsed() {
+      return holder.isUsed;
+    },
     isSandbox: !('key' in settings) && settings.isSandbox,
     member: 'key' in settings ? '' : settings.member,
     connection: () => engines.connectionOf(node.id),
     warnAfterMs: 'key' in settings ? Infinity : settings.warnAfterMs,
     requestLimits: 'key' in settings ? documentedRequestLimits : settings.limits,
   };
+}
+
+/** Of the flows, also those that are disabled. */
+function namedAccounts(RED: NodeAPI): NamedAccount[] {
+  const found: NamedAccount[] = [];
+  RED.nodes.eachNode((each) => {
+    if (each.type === 'xandr-account') found.push({ id: each.id, name: nameOf(each as AccountDef) });
+  });
+  return found;
 }
 
 function nameOf({ name, environment, member }: AccountDef): string {

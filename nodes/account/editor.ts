@@ -1,4 +1,5 @@
 // The account node in the editor: its defaults, its validators, and a form that shows what its choices need.
+import { toldApart, type NamedAccount } from '../shared/account-names';
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepBox, keepSelectable, keepVariable } from '../shared/editor/choices';
 import { currentValues, fieldValue } from '../shared/editor/fields';
@@ -257,7 +258,15 @@ function describe(account: Account): string {
 }
 
 function labelOf(account: Account): string {
-  return account.name || describe(account);
+  const all: NamedAccount[] = [];
+  RED.nodes.eachConfig((each) => {
+    if (each.type === 'xandr-account') all.push(named(each as unknown as Account));
+  });
+  return toldApart(named(account), all);
+}
+
+function named(account: Account): NamedAccount {
+  return { id: account.id, name: account.name || describe(account) };
 }
 
 /** What is wrong is said below the field, also in a tab that is not open yet. */

@@ -26,6 +26,8 @@ export class Holder {
   /** Of the hold before: what was in flight then. */
   private ending: Promise<void> = Promise.resolve();
   private leaving = 0;
+  /** Why there was nothing to hold when it was last tried. */
+  problem: Problem | null = null;
   private whenUnused: () => void = () => undefined;
 
   constructor(
@@ -52,7 +54,10 @@ export class Holder {
   }
 
   private openNow(): Promise<Hold | Problem | null> {
-    return this.open(() => this.users.size > 0);
+    return this.open(() => this.users.size > 0).then((opened) => {
+      this.problem = opened !== null && 'key' in opened ? opened : null;
+      return opened;
+    });
   }
 
   private tellOf(hold: Promise<Hold | Problem | null>, node: string, user: AccountUser): void {
@@ -94,7 +99,7 @@ export class Holder {
     if (!this.isUsed) this.whenUnused();
   }
 
-  private get isUsed(): boolean {
+  get isUsed(): boolean {
     return this.users.size > 0 || this.leaving > 0;
   }
 

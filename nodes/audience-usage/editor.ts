@@ -3,11 +3,11 @@ import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/edi
 import { keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
 import { currentValues, fieldValue } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
-import { offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
+import { awaitFirstAccount, useOnlyAccount } from '../shared/editor/only-account';
 import { formClosed, formOpened } from '../shared/editor/open-form';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
-import { accountOf, validAccount } from '../shared/editor/valid-account';
+import { accountLabel, accountOf, validAccount } from '../shared/editor/valid-account';
 import { problemsInForm, problemText, variableIn } from '../shared/saved';
 import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
 import { usageSchema } from './schema';
@@ -72,7 +72,6 @@ function prepareForm(node: UsageNode): void {
   keepVariable(account, node.account);
   reachConfigButtons(account, 'xandr-account');
   keepNames($('.instant-audience-usage'));
-  offerOnlyAccount(account);
   const range = $('#node-input-range');
   const showTimes = (): void => void $('.instant-audience-custom').toggle(range.val() === 'custom');
   range.on('change', showTimes);
@@ -134,7 +133,7 @@ RED.nodes.registerType<UsageProperties>('xandr-audience-usage', {
     const of =
       account === null
         ? this._('name.plain')
-        : this._('name.of', { account: RED.utils.getNodeLabel(account, this.account) });
+        : this._('name.of', { account: accountLabel(this.account, account) });
     return this.name || of;
   },
   labelStyle: function () {
@@ -155,3 +154,4 @@ RED.nodes.registerType<UsageProperties>('xandr-audience-usage', {
 });
 
 completeOnLoad('xandr-audience-usage');
+awaitFirstAccount();

@@ -3,10 +3,10 @@ import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/edi
 import { keepBox, keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
 import { fieldValue } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
-import { awaitFirstAccount, offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
+import { awaitFirstAccount, useOnlyAccount } from '../shared/editor/only-account';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
-import { accountOf, validAccount, type SavedAccount } from '../shared/editor/valid-account';
+import { accountLabel, accountOf, validAccount, type SavedAccount } from '../shared/editor/valid-account';
 import { problemsInForm, problemText, readSaved, variableIn } from '../shared/saved';
 import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
 import { outSchema } from './schema';
@@ -79,7 +79,6 @@ function prepareForm(node: OutNode): void {
   completeTypedInput(input, label, node._('label.typeOf', { field: label }));
   reachConfigButtons(account, 'xandr-account');
   keepNames($('.instant-audience-out'));
-  offerOnlyAccount(account);
   showHints(node, account);
   showProblems($('.instant-audience-out'), [
     { name: 'account', field: account, verdict: () => validAccount.call(node, account.val(), {}) },
@@ -144,7 +143,7 @@ RED.nodes.registerType<OutProperties>('xandr-instant-audience-out', {
     const to =
       account === null
         ? this._('name.plain')
-        : this._('name.to', { account: RED.utils.getNodeLabel(account, this.account) });
+        : this._('name.to', { account: accountLabel(this.account, account) });
     const label = this.name || to;
     if (variableIn(this.dryRun) !== null) return this._('name.dryRunBy', { label, variable: this.dryRun });
     return isDryRun(this) ? this._('name.dryRun', { label }) : label;

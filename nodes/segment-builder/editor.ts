@@ -3,7 +3,7 @@ import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
 import { fieldValue } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
-import { awaitFirstAccount, offerOnlyAccount, useOnlyAccount } from '../shared/editor/only-account';
+import { awaitFirstAccount, useOnlyAccount } from '../shared/editor/only-account';
 import { formClosed, formOpened } from '../shared/editor/open-form';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
@@ -108,7 +108,6 @@ function prepareForm(node: Builder): void {
   reachConfigButtons($('#node-input-account'), 'xandr-account');
   keepNames(form);
   // Only where nobody has filled in anything: an account that was left out on purpose stays out.
-  if (node.userId === '') offerOnlyAccount($('#node-input-account'));
   // From here on there are fields to read.
   formOpened(node);
   look = showProblems(form, checkedFields(node));

@@ -14,7 +14,7 @@ import { logMetrics } from './metrics';
 import { Overview, type FoundWarning } from './overview';
 import { serveSidebar } from './routes';
 import { segmentsOf } from './sandbox-segments';
-import { unusedAccounts } from './unused-accounts';
+import { idleAccounts } from './idle-accounts';
 import { Watchers } from './watchers';
 
 /** What Node-RED's types lack. */
@@ -31,7 +31,7 @@ export = (RED: PluginAPI): void => {
   const watchers = new Watchers(RED, {
     update: () => ({
       queues: overview.queues(),
-      unused: unusedAccounts(RED, list()),
+      idle: idleAccounts(RED, list()),
       left: left.list(),
       leftShared: leftShared.list(),
       sandbox: segmentsOf(sandbox),

@@ -21,12 +21,6 @@ export function useOnlyAccount(node: UsesAccount): void {
   if (accounts.length === 0) waiting.add(node.id);
 }
 
-/** For a form that opens without an account: the list shows the only one there is, to be saved or changed. */
-export function offerOnlyAccount(list: JQuery): void {
-  const accounts = accountsForAll();
-  if (accounts.length === 1 && list.val() === '_ADD_') list.val(accounts[0]!).trigger('change');
-}
-
 /** Once for each type of node: the first account that comes is used by those that were there before it. */
 export function awaitFirstAccount(): void {
   // Absent where the script is only read for its definition, as palette search does.

@@ -11,6 +11,14 @@ export function accountOf(id: unknown): SavedAccount | null {
   return typeof id === 'string' ? (RED.nodes.node(id) ?? null) : null;
 }
 
+const mostLabelChars = 18;
+
+/** An account's label inside that of a node: a longer one would stretch the node over its neighbours. */
+export function accountLabel(id: string, account: SavedAccount): string {
+  const label = RED.utils.getNodeLabel(account, id);
+  return label.length <= mostLabelChars ? label : `${label.slice(0, mostLabelChars - 1).toWellFormed()}…`;
+}
+
 /** A validator; the words are the node's own, below `invalid`. */
 export function validAccount(this: EditorNode<object>, value: unknown, _options: unknown): true | string {
   if (value === undefined || value === '' || value === '_ADD_') {

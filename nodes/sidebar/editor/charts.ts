@@ -52,7 +52,10 @@ const kinds: readonly Kind[] = [
       line('--red-ui-text-color-warning', ({ medianMs }) => inSeconds(medianMs), false),
       line('--red-ui-text-color-warning', ({ slowMs }) => inSeconds(slowMs), false, true),
     ],
-    axis: (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${shortNumber(seconds)} s`),
+    axis: (seconds) =>
+      seconds < 1
+        ? `${Math.round(seconds * 1000)} ms`
+        : `${seconds < 10 ? number(seconds) : shortNumber(seconds)} s`,
     says: ([median, slow]) =>
       median === null || median === undefined
         ? word('chart.latencyNone')
@@ -187,7 +190,8 @@ export class Charts {
       height: heightPx,
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-      padding: [6, 8, 0, 0],
+      // Half of a time stands right of the last one.
+      padding: [6, 20, 0, 0],
       scales: {
         x: { time: true, range: () => [this.fromSeconds(), this.nowSeconds()] },
         // From nothing, so that a calm queue does not look like a storm.
@@ -195,7 +199,7 @@ export class Charts {
       },
       axes: [
         { ...axis, space: 60, size: 20, values: (_plot, times) => times.map(clock) },
-        { ...axis, space: 24, size: 48, values: (_plot, figures) => figures.map(kind.axis) },
+        { ...axis, space: 24, size: roomFor, values: (_plot, figures) => figures.map(kind.axis) },
       ],
       series: [
         {},
@@ -247,6 +251,18 @@ export class Charts {
     for (const { plot } of this.drawn) plot.destroy();
     this.drawn = [];
   }
+}
+
+/** As wide as the longest figure needs, at least so that the charts of most queues stand below each other. */
+const leastRoomPx = 48;
+
+function roomFor(plot: uPlot, figures: string[] | null): number {
+  const { ctx } = plot;
+  ctx.save();
+  ctx.font = `${11 * devicePixelRatio}px sans-serif`;
+  const widths = (figures ?? []).map((figure) => ctx.measureText(figure).width / devicePixelRatio);
+  ctx.restore();
+  return Math.max(leastRoomPx, Math.ceil(Math.max(0, ...widths)) + 16);
 }
 
 function clock(seconds: number): string {

@@ -3,7 +3,7 @@ import type { ShownLeftQueue } from '../left-queues';
 import type { ShownLeftShared } from '../left-shared';
 import type { ShownQueue } from '../overview';
 import type { ShownSegment } from '../sandbox-segments';
-import type { UnusedAccount } from '../unused-accounts';
+import type { IdleAccount } from '../idle-accounts';
 import type { Sample } from '../../../src/delivery/history';
 import type { SidebarRed } from '../../types/red-sidebar';
 import { call } from './api';
@@ -12,7 +12,7 @@ declare const RED: SidebarRed;
 
 export interface Update {
   readonly queues: readonly ShownQueue[];
-  readonly unused: readonly UnusedAccount[];
+  readonly idle: readonly IdleAccount[];
   readonly left: readonly ShownLeftQueue[];
   readonly leftShared: readonly ShownLeftShared[];
   /** Null when no sandbox runs. */

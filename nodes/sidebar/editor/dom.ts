@@ -14,7 +14,17 @@ export function make<Tag extends keyof HTMLElementTagNameMap>(
 }
 
 export function setText(element: HTMLElement, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
+  if (element.textContent !== text) element.replaceChildren(...wrapped(text));
+}
+
+/** A text whose URLs break between their parts, and never inside a number. */
+export function wrapped(text: string): Child[] {
+  return text.split(/(https?:\/\/[^\s,()]+)/).map((part, at) => {
+    if (at % 2 === 0) return part;
+    const parts = part.split(/(?<=[^/:]\/)|(?<=\/\/)|(?=:\d)|(?=\.[a-z])/i);
+    const breaks = parts.flatMap((one): Child[] => [make('wbr'), one]).slice(1);
+    return make('span', { class: 'instant-audience-url' }, ...breaks);
+  });
 }
 
 export function setShown(element: HTMLElement, shown: boolean): void {
@@ -42,7 +52,12 @@ export function setLines(
   list.dataset.told = told;
   list.replaceChildren(
     ...lines.map(([text, figure]) =>
-      make('li', { class: 'instant-audience-line' }, make('span', {}, text), make('span', {}, figure)),
+      make(
+        'li',
+        { class: 'instant-audience-line' },
+        make('span', {}, ...wrapped(text)),
+        make('span', {}, figure),
+      ),
     ),
   );
 }

@@ -4,7 +4,7 @@ import type { ShownLeftQueue } from '../left-queues';
 import type { ShownLeftShared } from '../left-shared';
 import { call, saveAs, text } from './api';
 import { ask, tell } from './ask';
-import { button, Foldable, make, setShown } from './dom';
+import { button, Foldable, make, setShown, wrapped } from './dom';
 import { number, time, troubleWords, word } from './words';
 
 declare const RED: SidebarRed;
@@ -64,7 +64,7 @@ export class LeftPart {
 
 function problemRow(name: string, { trouble, reason }: NonNullable<ShownLeftQueue['problem']>): HTMLElement {
   const words = troubleWords(trouble, reason);
-  return make('li', {}, make('p', {}, name), make('p', { title: reason }, words));
+  return make('li', {}, make('p', {}, ...wrapped(name)), make('p', { title: reason }, words));
 }
 
 function row(left: Named): HTMLElement {
@@ -81,7 +81,7 @@ function row(left: Named): HTMLElement {
     if (each.disabled) each.title = word('tip.notPermitted');
   }
   const buttons = make('div', { class: 'instant-audience-buttons' }, save, purge);
-  return make('li', {}, make('p', {}, name), make('p', {}, figures), buttons);
+  return make('li', {}, make('p', {}, ...wrapped(name)), make('p', {}, figures), buttons);
 }
 
 async function exportLeft({ query, saveAs: name }: Named): Promise<void> {

@@ -32,6 +32,10 @@ const style = `
 .instant-audience-tab .instant-audience-body > p:last-child {
   margin-top: 12px;
 }
+.instant-audience-tab .instant-audience-url {
+  display: inline-block;
+  max-width: 100%;
+}
 .instant-audience-tab ul {
   margin: 0;
   padding: 0;

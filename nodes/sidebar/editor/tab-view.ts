@@ -1,12 +1,13 @@
 // The whole tab: a card for each queue, then the sandbox, queues that are left over, and erasing a user.
+import type { IdleAccount } from '../idle-accounts';
 import type { ShownQueue } from '../overview';
 import type { Update } from './connection';
-import { make, setShown, setText } from './dom';
+import { make, setLines, setShown, setText } from './dom';
 import { ErasePart } from './erase-part';
 import { LeftPart } from './left-part';
 import { QueueCard } from './queue-card';
 import { SandboxPart } from './sandbox-part';
-import { word } from './words';
+import { accountWord, word } from './words';
 
 /** With more queues than this all begin closed. */
 const mostOpen = 2;
@@ -20,6 +21,7 @@ export class TabView {
   private readonly queues = make('div');
   private readonly nothing = make('p', {}, word('queue.none'));
   private readonly unused = make('p');
+  private readonly broken = make('ul');
   private readonly cards = new Map<string, QueueCard>();
   private readonly sandbox = new SandboxPart();
   private readonly left = new LeftPart();
@@ -29,6 +31,7 @@ export class TabView {
     this.root.append(
       this.nothing,
       this.queues,
+      this.broken,
       this.unused,
       this.left.root,
       this.sandbox.root,
@@ -38,7 +41,7 @@ export class TabView {
   }
 
   show(update: Update): void {
-    const { queues, unused, left, leftShared, sandbox, histories, atMs } = update;
+    const { queues, idle, left, leftShared, sandbox, histories, atMs } = update;
     setShown(this.nothing, queues.length === 0);
     const keys = new Set(queues.map(({ key }) => key));
     for (const [key, card] of this.cards) {
@@ -54,10 +57,19 @@ export class TabView {
       card.show(queue, atMs);
     });
     if (queues.length > 0) this.isFirst = false;
-    setShown(this.unused, unused.length > 0);
-    setText(this.unused, word('queue.unused', { names: unused.map(({ name }) => name).join(', ') }));
+    this.showIdle(idle);
     this.left.show(left, leftShared);
     this.sandbox.show(sandbox);
+  }
+
+  private showIdle(idle: Update['idle']): void {
+    const unused = idle.filter(({ problem }) => problem === null).map(({ name }) => name);
+    setShown(this.unused, unused.length > 0);
+    setText(this.unused, word('queue.unused', { names: unused.join(', ') }));
+    setLines(
+      this.broken,
+      idle.flatMap(({ name, problem }) => (problem === null ? [] : [[brokenText(name, problem), '']])),
+    );
   }
 
   private cardOf({ key }: ShownQueue, count: number, histories: Update['histories']): QueueCard {
@@ -71,4 +83,8 @@ export class TabView {
     if (history !== undefined) card.setHistory(history);
     return card;
   }
+}
+
+function brokenText(name: string, { key, params }: NonNullable<IdleAccount['problem']>): string {
+  return word('queue.broken', { name, reason: accountWord(key, { ...params }) });
 }

@@ -1,0 +1,27 @@
+// Accounts of the deployed flows without an engine, and so without figures: nobody uses them, or they cannot be used.
+
+import type { NodeAPI } from 'node-red';
+import type { EngineInfo } from '../../src/delivery/engines';
+import { accountType } from '../account/admin-settings';
+import type { Account } from '../account/account-api';
+
+export interface IdleAccount {
+  readonly id: string;
+  readonly name: string;
+  /** Why it cannot be used: a sentence of the account's words; null when only nobody uses it. */
+  readonly problem: Account['problem'];
+}
+
+export function idleAccounts(RED: NodeAPI, engines: readonly EngineInfo[]): IdleAccount[] {
+  const atWork = new Set(engines.flatMap(({ accounts }) => accounts.map(({ id }) => id)));
+  const idle: IdleAccount[] = [];
+  RED.nodes.eachNode(({ id, type }) => {
+    if (type !== accountType || atWork.has(id)) return;
+    const account = RED.nodes.getNode(id) as unknown as Account | null | undefined;
+    if (!account) return;
+    const { accountName: name, problem, isUsed } = account;
+    // One that is about to work is neither.
+    if (problem !== null || !isUsed) idle.push({ id, name, problem });
+  });
+  return idle;
+}

@@ -1,0 +1,98 @@
+// Accounts in the editor: told apart by name, deleted under a node that uses them, with long names and wrong URLs.
+import { strict as assert } from 'node:assert';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import { needBrowser, type Pages } from '../support/browser';
+import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
+import { Editor, startBoth } from './editor';
+import { accountFlow, openTab, postUsers, tab } from './sidebar-flows';
+
+const longName = 'the account of the shop for kitchens, bathrooms and gardens in all of Europe';
+
+describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
+  this.timeout(120_000);
+  let nodeRed: NodeRed | undefined;
+  let browser: Pages | undefined;
+  let sandbox: Sandbox | undefined;
+  let editor: Editor;
+
+  before(async function () {
+    needBrowser(this);
+    sandbox = await startSandbox({ member: 7 });
+    const custom = {
+      name: longName,
+      environment: 'custom',
+      authUrl: sandbox.url,
+      serviceUrl: `${sandbox.url}/no/such/place`,
+      member: '7',
+    };
+    const flows: FlowNode[] = [
+      tab,
+      ...accountFlow('one', { name: '' }),
+      ...accountFlow('two', { name: '' }, 1),
+      ...accountFlow('long', custom, 2),
+    ].map((node) => (node.id === 'out-long' ? { ...node, name: '' } : node));
+    const login = { username: 'me', password: 'secret-word' };
+    [nodeRed, browser] = await startBoth({ flows, credentials: { 'account-long': login } });
+    editor = await Editor.open(browser, nodeRed);
+  });
+  afterEach(() => editor.assertNoErrors());
+  after(async () => {
+    await Promise.all([browser?.close(), nodeRed?.stop()]);
+    await sandbox?.close();
+  });
+
+  it('have names of their own in the list of a form, also without one', async () => {
+    await editor.edit('out-one');
+    const names = await editor.field('Account').locator('option').allTextContents();
+    await editor.cancel();
+    assert.deepEqual(names.slice(0, 2).sort(), ['sandbox (-one)', 'sandbox (-two)']);
+  });
+
+  it('with a long name do not stretch a node', async () => {
+    assert.equal(await editor.labelOf('out-long'), 'audience → the account of th…');
+    const width = await editor.page.evaluate<number>("RED.nodes.node('out-long').w");
+    assert.ok(width <= 300, `${width} px`);
+  });
+
+  it('name a wrong URL in the tab, which breaks between its parts only', async () => {
+    await postUsers(nodeRed!, 'long', 0, 1);
+    await openTab(editor.page);
+    const card = editor.page.locator('.instant-audience-tab section').filter({ hasText: longName });
+    const state = card.locator('.instant-audience-state');
+    await until(
+      async () => (await state.textContent())!.startsWith('wrong URL · '),
+      15_000,
+      () => 'the state',
+    );
+    await card.locator('.instant-audience-head').click();
+    const url = card.locator('.instant-audience-url').first();
+    assert.equal(await url.textContent(), `${sandbox!.url}/no/such/place/rt-segment`);
+    const broken = await editor.page.locator('.instant-audience-url:visible').evaluateAll((urls) =>
+      urls.flatMap((one: any) =>
+        [...one.childNodes]
+          .filter((node) => node.nodeType === 3)
+          .filter((node) => {
+            const range = node.ownerDocument.createRange();
+            range.selectNodeContents(node);
+            return new Set([...range.getClientRects()].map(({ top }) => top)).size > 1;
+          })
+          .map((node) => node.data),
+      ),
+    );
+    assert.deepEqual(broken, []);
+  });
+
+  it('that are deleted leave their nodes without one, and none is chosen for them', async () => {
+    const { page } = editor;
+    for (const id of ['account-two', 'account-long']) {
+      await editor.editConfig(id);
+      await page.locator('.red-ui-tray-toolbar button:visible', { hasText: 'Delete' }).click();
+      await page.waitForFunction(`!RED.nodes.node('${id}')`);
+      await page.locator('.red-ui-tray').waitFor({ state: 'detached' });
+    }
+    await editor.edit('out-two');
+    assert.equal(await editor.field('Account').inputValue(), '_ADD_');
+    await editor.done();
+    assert.equal((await editor.saved('out-two')).account, '');
+  });
+});
