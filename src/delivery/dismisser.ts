@@ -113,6 +113,11 @@ export class Dismisser {
     });
   }
 
+  /** Whether rows on disk are still to end by a purge. */
+  get isPurging(): boolean {
+    return this.purges.length > 0;
+  }
+
   /** The engine closes: what has not been carried out will not be. */
   close(): void {
     this.closed = true;

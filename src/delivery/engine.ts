@@ -691,9 +691,13 @@ export class Engine {
     );
   }
 
-  /** What is in memory waits for a search, for young segments, or for its login; what is behind it need not. */
+  /**
+   * What is in memory waits for a search, for young segments, or for its login; what is behind it need not. Nor need what
+   * a purge has still to end: what is read of it does not stay in memory.
+   */
   private get isStuck(): boolean {
-    const { dispatcher, crowd } = this;
+    const { dispatcher, crowd, dismisser } = this;
+    if (dismisser.isPurging) return true;
     if (dispatcher.someSendable) return false;
     const waitsForLogin = crowd.someHeld && dispatcher.someLoginReady;
     return waitsForLogin || dispatcher.isolation.size > 0 || this.young.any;

@@ -128,6 +128,37 @@ describe('purging and erasing', function () {
     assert.deepEqual(world.violations(), []);
   });
 
+  it('carries a purge out while memory is full of what is to be sent once more', async () => {
+    const users = Array.from({ length: 10 }, (_, number) => device(number));
+    let calm = false;
+    const world = new World({
+      seed: 1,
+      memoryMark: 10,
+      pageRows: 5,
+      fateOf: () => (calm ? 'well' : 'dropped'),
+    });
+    await world.clock.advance(100);
+    world.submit(users.map((user) => ({ user, blocks: [{ seg_id: 1 }] })));
+    await world.clock.advance(3000);
+    calm = true;
+    // The request is lost, and may undo what is accepted after it: for 20 s more that stays, to be sent once more.
+    for (const seg_code of ['a', 'b', 'c'])
+      world.submit(users.map((user) => ({ user, blocks: [{ seg_code, member_id: 1 }] })));
+    await world.clock.advance(12_000);
+    assert.equal(world.engine.counters.waiting, 0);
+    world.engine.pause();
+    world.submit(
+      Array.from({ length: 50 }, (_, number) => ({ user: device(100 + number), blocks: [{ seg_id: 1 }] })),
+    );
+    const purged = world.purge();
+    await world.clock.advance(2000);
+    assert.equal(world.engine.counters.waiting, 0);
+    assert.deepEqual(await purged, { entries: 50, inFlight: 0 });
+    world.engine.resume();
+    await world.rest();
+    assert.deepEqual(world.violations(), []);
+  });
+
   it('erases what is far behind on disk, and leaves the others', async () => {
     const world = new World({ seed: 1, memoryMark: 10, pageRows: 5 });
     await world.clock.advance(100);
