@@ -10,7 +10,7 @@ import { documentedRequestLimits } from '../../src/delivery/request-limits';
 import type { SharedRequest } from '../../src/delivery/shared-request';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { openDurableOutbox } from '../../src/outbox/open-outbox';
-import { OutboxError, type Outbox } from '../../src/outbox/outbox';
+import type { Outbox } from '../../src/outbox/outbox';
 import { queuesOf } from '../../src/outbox/postgres-left';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { testDatabase } from '../../src/outbox/postgres-test';
@@ -128,7 +128,7 @@ async function openHold(
     if (shared !== null && isInClear(shared)) node.warn(RED._('account.databaseInClear'));
     const request = requestOf(RED, node, name, settings, connection);
     const lease = engines.acquire(
-      shared === null ? request : { ...request, shared: sharedOf(RED, node, settings, shared) },
+      shared === null ? request : { ...request, shared: sharedOf(RED, settings, shared) },
     );
     const end = async (maxMs: number): Promise<void> => {
       await lease.release(maxMs);
@@ -195,7 +195,7 @@ function requestOf(
     // Kept as a digest: it holds keys and passwords of TLS and proxy.
     connection: createHash('sha256').update(JSON.stringify(connection)).digest('hex'),
     connect: () => new ServiceClient(connection),
-    openOutbox: () => openOutbox(RED, node, settings),
+    openOutbox: () => openOutbox(RED, settings),
     log: (level, text) => {
       // It quotes the service, databases, other instances and entries.
       const line = printable(text, 4_000);
@@ -206,31 +206,22 @@ function requestOf(
   };
 }
 
-function openOutbox(
-  RED: NodeAPI,
-  node: Node,
-  { queue, origin, member, encryptIds }: AccountSettings,
-): Outbox {
+function openOutbox(RED: NodeAPI, { queue, origin, member, encryptIds }: AccountSettings): Outbox {
   if (queue === 'memory') return new MemoryOutbox();
   // Also when nothing new is to be encrypted: what lies there may be.
   const seal = { isOn: encryptIds, secrets: queueSecrets(RED) };
-  const warn = (reason: string): void => node.warn(RED._('account.memoryInstead', { reason }));
-  return openOnDisk(outboxFile(userDirOf(RED), origin, member), { seal }, warn);
+  return openDurableOutbox(outboxFile(userDirOf(RED), origin, member), { seal });
 }
 
 function sharedOf(
   RED: NodeAPI,
-  node: Node,
   { origin, member }: AccountSettings,
   connection: DatabaseConnection,
 ): SharedRequest {
   return {
     identity: identityOf(connection),
     open: () => new PostgresLog({ ...connection, origin, member }),
-    spool: () =>
-      openOnDisk(spoolFile(userDirOf(RED), origin, member), {}, (reason) =>
-        node.warn(RED._('account.keptInMemory', { reason })),
-      ),
+    spool: () => openDurableOutbox(spoolFile(userDirOf(RED), origin, member)),
     instanceName: instanceName(RED.settings.uiPort),
     queues: queuesOf(connection, letterWithout),
   };
@@ -238,19 +229,4 @@ function sharedOf(
 
 function userDirOf(RED: NodeAPI): string {
   return RED.settings.userDir ?? '.';
-}
-
-/** On disk, or in memory where Node has no SQLite; then the log says so, and so does every status. */
-function openOnDisk(
-  file: string,
-  options: Parameters<typeof openDurableOutbox>[1],
-  warn: (reason: string) => void,
-): Outbox {
-  try {
-    return openDurableOutbox(file, options);
-  } catch (error) {
-    if (!(error instanceof OutboxError) || error.code !== 'unavailable') throw error;
-    warn(error.message);
-    return new MemoryOutbox();
-  }
 }

@@ -7,7 +7,7 @@ type Code = OutboxError['code'];
 
 export interface Trouble {
   /** Its words are below `trouble` in `sidebar.json`. */
-  readonly trouble: Code | `database_${Code}` | 'unexpected';
+  readonly trouble: Exclude<Code, 'unavailable'> | `database_${Code}` | 'unexpected';
   /** English, with paths; for a code that the editor has no words for, and to be read on hovering. */
   readonly reason: string;
 }
@@ -16,5 +16,8 @@ export interface Trouble {
 export function troubleOf(error: unknown, where: 'file' | 'database' = 'file'): Trouble {
   const reason = shortenThrown(error);
   if (!(error instanceof OutboxError)) return { trouble: 'unexpected', reason };
-  return { trouble: where === 'file' ? error.code : `database_${error.code}`, reason };
+  const { code } = error;
+  // Only a database is ever unavailable.
+  if (where === 'database' || code === 'unavailable') return { trouble: `database_${code}`, reason };
+  return { trouble: code, reason };
 }

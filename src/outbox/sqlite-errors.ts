@@ -2,7 +2,7 @@
 
 import { OutboxError } from './outbox';
 
-type Code = Exclude<OutboxError['code'], 'fenced'>;
+type Code = Exclude<OutboxError['code'], 'fenced' | 'unavailable'>;
 
 /** SQLite's primary result codes (https://sqlite.org/rescode.html) that have a meaning of their own here. */
 const byResultCode: Readonly<Record<number, Code>> = {
@@ -82,7 +82,6 @@ const sentences: Readonly<Record<Code, (path: string, detail: string) => string>
     `The queue file ${path} is encrypted and cannot be opened (${detail}). It is left as it is, and nothing is taken ` +
     'or sent. Set credentialSecret in Node-RED’s settings file to what it was and start again, or move the file to a ' +
     'safe place to start with an empty queue.',
-  unavailable: (path, detail) => `The queue file ${path} cannot be used by this Node.js (${detail}).`,
   closed: (path) => `The queue file ${path} is closed.`,
   failed: (path, detail) =>
     `The queue file ${path} could not be used (${detail}). Nothing was changed; check the disk and its log.`,

@@ -16,7 +16,6 @@ import type { DatabaseSync } from 'node:sqlite';
 import { threadId } from 'node:worker_threads';
 
 import { outboxError, toOpenError } from './sqlite-errors';
-import { sqliteModule } from './sqlite-module';
 
 /** Marks the file as ours ("iaso"), so that some other program's database is never taken for a queue. */
 const applicationId = 0x6961736f;
@@ -66,11 +65,10 @@ export const migrations: readonly Migration[] = [
  * changed nor kept open an existing file.
  */
 export function openDatabase(path: string, steps: readonly Migration[] = migrations): DatabaseSync {
-  const sqlite = sqliteModule();
   try {
     if (!existsSync(path)) create(path, steps);
     checkAccess(path);
-    return open(sqlite, path, (db) => {
+    return open(path, (db) => {
       checkIdentity(db, path, steps.length);
       // FULL for every write, also those that lose nothing: what is synced is always the whole beginning of the -wal
       // file, up to where SQLite ends its recovery after a power cut.
@@ -84,12 +82,10 @@ export function openDatabase(path: string, steps: readonly Migration[] = migrati
   }
 }
 
-function open(
-  sqlite: ReturnType<typeof sqliteModule>,
-  path: string,
-  prepare: (db: DatabaseSync) => void,
-): DatabaseSync {
-  const db = new sqlite.DatabaseSync(path);
+function open(path: string, prepare: (db: DatabaseSync) => void): DatabaseSync {
+  // Not imported, as that prints a warning that SQLite is experimental, also where all queues are in memory.
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
+  const db = new DatabaseSync(path);
   try {
     // Exclusive: a second process is told so at its first look, instead of sending the same entries twice.
     db.exec('PRAGMA busy_timeout = 100; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -8192');
@@ -114,7 +110,7 @@ function create(path: string, steps: readonly Migration[]): void {
   rmSync(draft, { force: true });
   closeSync(openSync(draft, 'wx', 0o600));
   try {
-    open(sqliteModule(), draft, (db) => {
+    open(draft, (db) => {
       // Both only take effect before the first table.
       db.exec('PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL');
       db.exec(

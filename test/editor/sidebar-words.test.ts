@@ -44,7 +44,6 @@ const codes = Object.keys({
   locked: 1,
   newer_version: 1,
   sealed: 1,
-  unavailable: 1,
   closed: 1,
   failed: 1,
   fenced: 1,

@@ -5,11 +5,10 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { chownSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 
 import { toOutboxError } from '../../src/outbox/sqlite-errors';
 import { openLog, SqliteLog } from '../../src/outbox/sqlite-log';
-import { sqliteModule } from '../../src/outbox/sqlite-module';
 import { migrations, openDatabase } from '../../src/outbox/sqlite-schema';
 import { compileOutbox, type Compiled } from './compiled';
 import { codeOf, errorOf, newRow, newRows, seqs, temporaryFolder } from './rows';
@@ -73,7 +72,7 @@ describe('the queue file', () => {
         ['removal', 'waiting'],
       ],
     );
-    const db = new (sqliteModule().DatabaseSync)(path);
+    const db = new DatabaseSync(path);
     const numbers = db.prepare('SELECT lane, state FROM entry ORDER BY seq').all();
     db.close();
     assert.deepEqual(
@@ -190,7 +189,7 @@ describe('the queue file', () => {
 
     it('is what a database of another program is called, which is left as it is', async () => {
       mkdirSync(join(path, '..'));
-      const other = new (sqliteModule().DatabaseSync)(path);
+      const other = new DatabaseSync(path);
       other.exec('CREATE TABLE contacts (name TEXT)');
       other.close();
       const bytes = readFileSync(path);
@@ -363,7 +362,7 @@ describe('the queue file', () => {
 
   it('does not try for ever to give back space of a file that cannot shrink', () => {
     filled(1);
-    const db = new (sqliteModule().DatabaseSync)(path);
+    const db = new DatabaseSync(path);
     db.exec('PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM');
     db.close();
     const log = openLog(path);
@@ -422,14 +421,4 @@ describe('an error of SQLite or the file system', () => {
       assert.match(error.message, /\/data\/queue\.db.*what it said/);
     });
   }
-});
-
-describe('a Node.js without SQLite', () => {
-  it('is told as unavailable, whether the module is missing or cannot be loaded', async () => {
-    assert.equal(await codeOf(() => sqliteModule(() => undefined)), 'unavailable');
-    const refuse = () => {
-      throw new Error('No such built-in module');
-    };
-    assert.equal(await codeOf(() => sqliteModule(refuse)), 'unavailable');
-  });
 });
