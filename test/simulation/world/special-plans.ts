@@ -124,10 +124,20 @@ class SpecialMaker {
     const { dice } = this;
     this.healMs = 70_000;
     this.nodes = ['n', 'm'].map((id) => ({ id, account: 'a', completeOn: 'accepted' }));
-    for (let i = dice.between(2, 4); i > 0; i -= 1) {
+    const asks: Action = {
+      kind: 'hold',
+      atMs: dice.between(200, 9_000),
+      instance: 0,
+      node: 'm',
+      segments: [10001],
+      forMs: 90_000,
+    };
+    this.actions.push(asks);
+    const withCodes = dice.chance(0.5);
+    for (let i = dice.between(1, 3); i > 0; i -= 1) {
       const segments = dice.pick([[10001], [10001, 10002], [10002], []]);
       const atMs = dice.between(200, 40_000);
-      const node = dice.pick(['n', 'n', 'm']);
+      const node = dice.pick(['n', 'n', 'n', 'm']);
       this.actions.push({
         kind: 'hold',
         atMs,
@@ -138,22 +148,22 @@ class SpecialMaker {
       });
     }
     for (let i = dice.between(15, 45); i > 0; i -= 1)
-      this.message(dice.between(0, 65_000), [this.heldEntry()]);
+      this.message(dice.between(0, 65_000), [this.heldEntry(withCodes)]);
     if (dice.chance(0.4)) return;
     if (dice.chance(0.3)) this.weather();
-    if (dice.chance(0.3)) this.actions.push({ kind: 'crash', atMs: 50_000, instance: 0, downMs: 500 });
+    if (dice.chance(0.6)) this.actions.push({ kind: 'crash', atMs: 30_000, instance: 0, downMs: 500 });
     if (dice.chance(0.3))
       this.actions.push({ kind: 'deploy', atMs: dice.between(20_000, 60_000), instance: 0 });
     if (dice.chance(0.3))
       this.actions.push({ kind: 'operator', atMs: 45_000, instance: 0, member: 1, asks: 'flush' });
   }
 
-  private heldEntry(): Entry {
+  private heldEntry(withCodes: boolean): Entry {
     const { dice } = this;
     const isFree = dice.chance(0.3);
     const expiration = (): number | undefined => dice.pick([-1, 0, undefined, 60, 43_200]);
     const id = isFree ? dice.between(10003, 10004) : dice.between(10001, 10003);
-    const byCode = !isFree && dice.chance(0.2);
+    const byCode = withCodes && !isFree && dice.chance(0.2);
     const name = byCode ? { seg_code: `code_${id}`, member_id: 1 } : { seg_id: id };
     return {
       ...this.some(isFree ? dice.between(100, 102) : dice.between(0, 3)),
