@@ -17,6 +17,8 @@ export interface Problem {
 export interface AccountUser {
   /** Called with the engine, or with what is wrong (its words are in the account's file); again when that is over. */
   ready(engine: MemberQueue | Problem): void;
+  /** The account closes while its user does not: it leaves, and joins what has the account's id after the deploy. */
+  closes(): void;
   /** Entries of this node that ended without their message. */
   recovered(entries: readonly Recovered[]): void;
 }

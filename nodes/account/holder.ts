@@ -115,6 +115,10 @@ export class Holder {
 
   async close(): Promise<void> {
     if (!this.isUsed) return;
+    // Those that close in the same deploy have left by then.
+    this.clock.endOfTurn(() => {
+      for (const user of [...this.users.values()]) user.closes();
+    });
     const unused = new Promise<void>((resolve) => (this.whenUnused = resolve));
     await within(this.clock, closeUsersMs, unused);
   }

@@ -10,7 +10,8 @@ import { usageRingName } from '../../src/reconcile/usage-history';
 import { runUsage, type UsageRun } from '../../src/reconcile/usage-run';
 import type { ReadFailure } from '../../src/service/outcome';
 import { readWithToken } from '../../src/service/read-with-token';
-import type { AccountNode, Problem } from '../account/account-api';
+import type { Problem } from '../account/account-api';
+import { AccountUse } from '../shared/account-use';
 import { CalmStatus, type Shown } from '../shared/calm-status';
 import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
@@ -51,7 +52,7 @@ const defaultSettings = (readSaved(usageSchema({}), {}) as { settings: UsageSett
 
 class UsageNode {
   private readonly settings: UsageSettings;
-  private readonly account: AccountNode | null;
+  private readonly use: AccountUse;
   private readonly status: CalmStatus;
   private engine: MemberQueue | null = null;
   private problem: Error | null = null;
@@ -64,7 +65,7 @@ class UsageNode {
   private endSchedule = (): void => undefined;
   /** Reports that were asked for before the account's engine was there. */
   private whenReady: () => void = () => undefined;
-  private readonly ready = new Promise<void>((resolve) => (this.whenReady = resolve));
+  private ready = this.untilReady();
 
   constructor(
     private readonly RED: NodeAPI,
@@ -72,12 +73,18 @@ class UsageNode {
     private readonly reading: Reading<UsageSettings>,
   ) {
     this.settings = reading.ok ? reading.settings : defaultSettings;
-    this.account = this.findAccount(this.settings.account);
+    this.use = new AccountUse(RED, node.id, this.settings.account, {
+      ready: (engine) => this.accountReady(engine),
+      missing: () => this.fail(this.settings.account !== '' ? 'account_disabled_or_missing' : 'no_account'),
+      closes: () => this.accountCloses(),
+      // It hands nothing in, so nothing of it can end.
+      recovered: () => undefined,
+    });
     this.status = new CalmStatus(node);
   }
 
   start(): void {
-    const { node, account, reading, settings } = this;
+    const { node, reading, settings } = this;
     node.on('input', (message, send, done) => this.input(message, send, done));
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
     if (!reading.ok) {
@@ -85,24 +92,22 @@ class UsageNode {
       this.fail('misconfigured', { reasons: joinSentences(sentences) });
       return;
     }
-    if (account === null) {
-      this.fail(settings.account !== '' ? 'account_disabled_or_missing' : 'no_account');
-      return;
-    }
     this.show('waiting', 'connecting');
-    account.join(node.id, {
-      ready: (engine) => this.accountReady(engine),
-      // It hands nothing in, so nothing of it can end.
-      recovered: () => undefined,
-    });
+    this.use.join();
     if (settings.schedule === 'hourly')
       this.endSchedule = everyHour(() => this.byItself(), systemHourlyClock, Math.random);
   }
 
-  private findAccount(id: string): AccountNode | null {
-    if (id === '') return null;
-    const found = this.RED.nodes.getNode(id) as AccountNode | null | undefined;
-    return typeof found?.join === 'function' ? found : null;
+  private untilReady(): Promise<void> {
+    return new Promise((resolve) => (this.whenReady = resolve));
+  }
+
+  /** Reports wait for the account that has the id after the deploy. */
+  private accountCloses(): void {
+    this.whenReady();
+    this.ready = this.untilReady();
+    this.engine = null;
+    this.show('waiting', 'connecting');
   }
 
   private accountReady(engine: MemberQueue | Problem): void {
@@ -128,7 +133,7 @@ class UsageNode {
   private show(look: keyof typeof looks, key: string, params: Record<string, string | number> = {}): void {
     if (this.closed) return;
     const status = this.RED._(`status.${key}`, params);
-    const inSandbox = this.engine !== null && this.account?.isSandbox === true;
+    const inSandbox = this.engine !== null && this.use.account?.isSandbox === true;
     const text = inSandbox ? this.RED._('status.sandbox', { status }) : status;
     this.status.show({ ...looks[look], text });
   }
@@ -138,7 +143,7 @@ class UsageNode {
     this.endSchedule();
     this.status.stop();
     this.whenReady();
-    await this.account?.leave(this.node.id, !removed);
+    await this.use.leave(!removed);
   }
 
   // ── Reports ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -204,7 +209,8 @@ class UsageNode {
   }
 
   private async read(range: Range): Promise<{ run: UsageRun; queued: number; member: number }> {
-    const { account, engine } = this;
+    const { engine } = this;
+    const { account } = this.use;
     const connection = account?.connection() ?? null;
     if (account === null || engine === null || connection === null)
       throw new NoReport(this.RED._('error.closed'));

@@ -9,16 +9,17 @@ import { readEntries } from '../../src/audience/read-input';
 import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../src/audience/typed-inputs';
 import { dryRun } from '../../src/delivery/dry-run';
 import type { Recovered } from '../../src/delivery/engine';
-import { documentedRequestLimits, type RequestLimits } from '../../src/delivery/request-limits';
+import { documentedRequestLimits } from '../../src/delivery/request-limits';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { Source } from '../../src/outbox/outbox';
 import { isWarning, type SegmentFinding } from '../../src/reconcile/segment-check';
 import type { AccountNode, Problem } from '../account/account-api';
+import { AccountUse } from '../shared/account-use';
+import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
 import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
 import { issueText, joinSentences, rejection, textOr, type Rejection } from '../shared/words';
-import { whenFlowsStarted } from './flow-start';
 import { Reporter, type Delivery, type Message } from './reporter';
 import { outSchema, type OutSettings } from './schema';
 import { letGo, SegmentWatch } from './segment-watch';
@@ -48,11 +49,10 @@ const defaultSettings = (readSaved(outSchema, {}) as { settings: OutSettings }).
 
 class OutNode {
   private readonly settings: OutSettings;
-  private readonly account: AccountNode | null;
+  private readonly use: AccountUse;
   private readonly read: CompiledInput | Error;
   /** What the entries are read from, as a flow author writes it. */
   private readonly path: string;
-  private readonly requestLimits: RequestLimits;
   private readonly checkOptions: CheckOptions;
   private readonly inOrder = new InOrder();
   private readonly status: StatusLine;
@@ -82,16 +82,20 @@ class OutNode {
     const { input, inputType, account, allowUnknownFields, lateAdds, dryRun } = this.settings;
     this.path = `${inputType}.${input}`;
     this.read = this.compileInput(input, inputType);
-    this.account = this.findAccount(account);
-    this.requestLimits = this.account?.requestLimits ?? documentedRequestLimits;
+    this.use = new AccountUse(RED, node.id, account, {
+      ready: (engine, its) => ('key' in engine ? this.accountFailed(engine) : this.ready(engine, its)),
+      missing: () => this.accountMissing(),
+      closes: () => this.accountCloses(),
+      recovered: (entries) => this.recovered(entries),
+    });
     this.checkOptions = { allowUnknownFields, ages: lateAdds !== 'asIs' };
-    this.source = { node: node.id, account: this.account?.id ?? '' };
+    this.source = { node: node.id, account };
     this.status = new StatusLine(RED, node, dryRun, () => this.segmentRemark());
-    this.reporter = new Reporter(RED, node, this.account?.accountName ?? '', this.status);
+    this.reporter = new Reporter(RED, node, () => this.use.account?.accountName ?? '', this.status);
   }
 
   start(): void {
-    const { node, account, read, reading } = this;
+    const { node, read, reading } = this;
     node.on('input', (message, send, done) => this.input(message, send, this.onceOnly(done)));
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
     if (!reading.ok) {
@@ -102,17 +106,30 @@ class OutNode {
       );
     } else if (read instanceof Error) {
       this.fail({ key: 'error.input_invalid', params: { reason: shortenThrown(read) } }, 'input_invalid');
-    } else if (account === null) {
-      const key = this.settings.account !== '' ? 'account_disabled_or_missing' : 'no_account';
-      this.fail({ key: `error.${key}` }, key);
     } else {
       this.status.connecting();
       this.cancelStart = whenFlowsStarted(this.RED, () => this.flowsStarted());
-      account.join(node.id, {
-        ready: (engine) => ('key' in engine ? this.accountFailed(engine) : this.ready(engine, account)),
-        recovered: (entries) => this.recovered(entries),
-      });
+      this.use.join();
     }
+  }
+
+  private accountMissing(): void {
+    const key = this.settings.account !== '' ? 'account_disabled_or_missing' : 'no_account';
+    this.fail({ key: `error.${key}` }, key);
+  }
+
+  /** What comes from here on waits for the account that has the id after the deploy. */
+  private accountCloses(): void {
+    this.stopWork();
+    this.engine = null;
+    this.problem = null;
+    this.status.connecting();
+  }
+
+  private stopWork(): void {
+    this.status.stop();
+    this.watch?.stop();
+    this.watch = null;
   }
 
   /** What ended without its message waits until the nodes behind this one are there. */
@@ -125,12 +142,6 @@ class OutNode {
     const entries = this.beforeStart ?? [];
     this.beforeStart = null;
     if (entries.length > 0) this.reporter.recovered(entries);
-  }
-
-  private findAccount(id: string): AccountNode | null {
-    if (id === '') return null;
-    const found = this.RED.nodes.getNode(id) as AccountNode | null | undefined;
-    return typeof found?.join === 'function' ? found : null;
   }
 
   private compileInput(input: string, type: string): CompiledInput | Error {
@@ -213,11 +224,10 @@ class OutNode {
 
   /** Whatever the engine has seen ends through it; the rest is told that it was not taken. */
   private async close(removed: boolean): Promise<void> {
-    this.status.stop();
-    this.watch?.stop();
+    this.stopWork();
     if (removed && this.engine !== null) letGo(this.engine, this.node.id);
     this.cancelStart();
-    await this.account?.leave(this.node.id, !removed, this.beforeStart ?? []);
+    await this.use.leave(!removed, this.beforeStart ?? []);
     this.closed = true;
     for (const done of this.untaken) done(this.notTaken());
   }
@@ -348,7 +358,8 @@ class OutNode {
   }
 
   private showDryRun(delivery: Delivery, entries: readonly CheckedEntry[]): void {
-    this.reporter.dryRun(delivery, entries.length, dryRun(entries, Date.now(), this.requestLimits));
+    const requestLimits = this.use.account?.requestLimits ?? documentedRequestLimits;
+    this.reporter.dryRun(delivery, entries.length, dryRun(entries, Date.now(), requestLimits));
   }
 
   private submit(

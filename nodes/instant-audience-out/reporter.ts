@@ -31,7 +31,7 @@ export class Reporter {
   constructor(
     private readonly RED: NodeAPI,
     private readonly node: WiredNode,
-    private readonly accountName: string,
+    private readonly accountName: () => string,
     private readonly status: StatusLine,
   ) {}
 
@@ -157,7 +157,7 @@ export class Reporter {
   private failedError(end: Extract<TicketEnd, { kind: 'failed' }>, durable: boolean): Error {
     // What a queue on disk had not taken yet is not lost with the queue: it never was in it.
     const key = end.code === 'closed' && durable ? 'not_taken' : end.code;
-    const params = { ...end.params, account: this.accountName };
+    const params = { ...end.params, account: this.accountName() };
     return new Error(textOr(this.RED, `error.${key}`, params, () => end.message));
   }
 }

@@ -158,6 +158,7 @@ class Place {
     this.outs.set(node, out);
     this.holders.get(account)?.join(node, {
       ready: (engine) => (out.told = engine),
+      closes: () => undefined,
       recovered: () => undefined,
     });
   }
@@ -475,7 +476,11 @@ describe('a node that joins an account whose last node has just left', () => {
       new FakeClock(),
     );
     const told: string[] = [];
-    const user = (name: string) => ({ ready: () => void told.push(name), recovered: () => undefined });
+    const user = (name: string) => ({
+      ready: () => void told.push(name),
+      closes: () => undefined,
+      recovered: () => undefined,
+    });
     holder.join('first', user('first'));
     const left = holder.leave('first', true);
     // What was opened for nobody is known now, and the last node has not finished to leave.

@@ -60,6 +60,32 @@ describe('the out node', () => {
     assert.deepEqual([flow.rejected.length, flow.errors.length], [0, 0]);
   });
 
+  it('follows an account that a variable names through a deploy of the changed nodes, and turns red without it', async () => {
+    process.env.IA_ACCOUNT = 'account';
+    const second = await startSandbox();
+    try {
+      const named = { account: '${IA_ACCOUNT}' };
+      await load(nodes(named), login(), flow);
+      await flow.send({ payload: entry(1) });
+      const startMs = performance.now();
+      await deploy([customAccount(second.url), ...flow.nodes(named)], 'nodes', flow);
+      assert.ok(performance.now() - startMs < 8_000, 'the deploy does not wait for the node');
+      await flow.send({ payload: entry(2) });
+      assert.deepEqual([sandbox.state().length, second.state().length], [1, 1]);
+      await deploy([customAccount(second.url, { d: true }), ...flow.nodes(named)], 'nodes', flow);
+      await until(() => flow.status === 'account missing or disabled', 'red');
+      await flow.send({ payload: entry(3) });
+      assert.match(flow.error, /^The account of this node is disabled or does not exist any more\./);
+      await deploy([customAccount(second.url), ...flow.nodes(named)], 'nodes', flow);
+      await flow.send({ payload: entry(4) });
+      assert.equal(second.state().length, 2);
+    } finally {
+      delete process.env.IA_ACCOUNT;
+      await unload();
+      await second.close();
+    }
+  }).timeout(60_000);
+
   it('checks, merges and packs in a dry run, and posts nothing', async () => {
     await load(nodes({ dryRun: true }), login(), flow);
     await flow.send({ payload: [entry(1), entry(1, -1), entry(2), { user_id: '' }] });

@@ -15,8 +15,8 @@ const mostLabelChars = 18;
 
 /** An account's label inside that of a node: a longer one would stretch the node over its neighbours. */
 export function accountLabel(id: string, account: SavedAccount): string {
-  const label = RED.utils.getNodeLabel(account, id);
-  return label.length <= mostLabelChars ? label : `${label.slice(0, mostLabelChars - 1).toWellFormed()}…`;
+  const label = Array.from(RED.utils.getNodeLabel(account, id));
+  return label.length <= mostLabelChars ? label.join('') : `${label.slice(0, mostLabelChars - 1).join('')}…`;
 }
 
 /** A validator; the words are the node's own, below `invalid`. */

@@ -498,6 +498,7 @@ class RunningNode {
         else this.engine = engine;
         for (const call of this.early.splice(0)) call();
       },
+      closes: () => undefined,
       recovered: (entries) => this.recovered(entries),
     });
   }

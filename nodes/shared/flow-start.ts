@@ -9,13 +9,13 @@ const atMostMs = 5_000;
 const waiting = new Set<() => void>();
 let listening = false;
 
-/** Calls once, after the flows have started; returns what cancels it. */
-export function whenFlowsStarted({ events }: NodeAPI, call: () => void): () => void {
+/** Calls once, after the flows have started or after `mostMs`; returns what cancels it. */
+export function whenFlowsStarted({ events }: NodeAPI, call: () => void, mostMs = atMostMs): () => void {
   const started = (): void => {
     cancel();
     call();
   };
-  const timer = setTimeout(started, atMostMs).unref();
+  const timer = mostMs === Infinity ? undefined : setTimeout(started, mostMs).unref();
   const cancel = (): void => {
     clearTimeout(timer);
     waiting.delete(started);
