@@ -303,10 +303,10 @@ export class Engines {
     for (const account of held.accounts.keys()) {
       const connection = held.connections.get(account);
       if (connection === undefined) continue;
-      const state = held.engine.logins.state(account)?.kind;
-      if (state !== 'refused' && state !== 'wait') continue;
+      // Also when the account has not asked for its token yet: it would hear of the refusal before.
       connection.keeper.tryAgain();
-      held.engine.attach(this.loginOf(account, connection));
+      const state = held.engine.logins.state(account)?.kind;
+      if (state === 'refused' || state === 'wait') held.engine.attach(this.loginOf(account, connection));
     }
     held.engine.flush();
   }

@@ -466,6 +466,23 @@ describe('the engines of a process', () => {
     assert.deepEqual([setup.sent, setup.logins.length], [['1'], 2]);
   });
 
+  it('try a refused login again when asked to, also before anything waits for it', async () => {
+    const { engines, clock } = setup;
+    const memory = { queue: 'memory' } as const;
+    setup.authOutcome = { kind: 'loginRefused', code: 'NOAUTH', message: 'refused' };
+    const lease = engines.acquire(setup.request('a', memory));
+    submit(lease, 'a', '1');
+    await clock.advance(2_000);
+    close(lease, true);
+    await lease.release(0);
+    setup.authOutcome = null;
+    const again = engines.acquire(setup.request('a', memory));
+    engines.retry(engines.list()[0]!.key);
+    submit(again, 'a', '2');
+    await clock.advance(2_000);
+    assert.deepEqual([setup.sent, setup.logins.length], [['2'], 2]);
+  });
+
   it('count the logins that were made for a user before an account had it', async () => {
     const { engines, clock } = setup;
     const login: Login = { method: 'password', username: 'user of a', password: 'typed into a form' };
