@@ -60,7 +60,6 @@ const flows: FlowNode[] = [
         by: '${IA_BY}',
         segment: '${IA_CODE}',
         segmentType: 'str',
-        name: '',
         member: '${IA_MEMBER}',
         memberType: 'num',
         value: '',

@@ -14,7 +14,6 @@ const row = {
   by: 'id',
   segment: '10001',
   segmentType: 'num',
-  name: '',
   member: '',
   memberType: 'num',
   value: '',
@@ -27,7 +26,7 @@ const complete = { userId: 'payload.user', segments: [row] };
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 describe('the segment builder in the editor', () => {
-  it('saves every property of the design with its default, and a name for each row', () => {
+  it('saves every property of the design with its default', () => {
     assert.equal(type, 'xandr-segment-builder');
     const defaults = Object.entries(definition.defaults).map(([name, { value }]) => [name, value]);
     assert.deepEqual(plain(Object.fromEntries(defaults)), {

@@ -30,7 +30,7 @@ function listOf(node: EditorNode<BuilderProperties>, rows: readonly NamedRow[]):
 }
 
 /** What the service calls it, else what was typed, with the type where that is not the segment itself. */
-function nameOf({ name, segment, segmentType }: NamedRow): string {
+function nameOf({ name = '', segment, segmentType }: NamedRow): string {
   const path = paths.includes(segmentType)
     ? [segmentType, segment].filter((part) => part !== '').join('.')
     : segment;

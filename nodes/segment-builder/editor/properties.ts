@@ -4,7 +4,7 @@ import type { BuilderConfig, SegmentRow } from '../../../src/audience/builder-co
 
 /** A row as the form saves it; `name` is the segment's at the service, for the label, when it was picked. */
 export interface NamedRow extends SegmentRow {
-  name: string;
+  name?: string;
 }
 
 export interface BuilderProperties extends BuilderConfig {
@@ -21,7 +21,6 @@ export function newRow(): NamedRow {
     by: 'id',
     segment: '',
     segmentType: 'num',
-    name: '',
     member: '',
     memberType: 'num',
     value: '',

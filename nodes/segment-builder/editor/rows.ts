@@ -107,7 +107,7 @@ function addRow(node: Builder, container: JQuery, row: NamedRow, changed: () => 
   made.input(value, 'value', row.value, row.valueType);
 
   connectRow(node, container, by, unit);
-  rememberName(container, { segment: row.segment, name: row.name });
+  rememberName(container, { segment: row.segment, name: row.name ?? '' });
   const pick = (segment: Picked): void => {
     takePicked(container, segment);
     showPicked(container);
@@ -261,11 +261,12 @@ function readRow(row: JQuery): NamedRow {
   const [member, memberType] = read('member');
   const [value, valueType] = read('value');
   const [expiration, expirationType] = read('expiration');
+  const name = nameOf(row, segment);
   return {
     by: row.find('.instant-audience-by').val() as SegmentRow['by'],
     segment,
     segmentType,
-    name: nameOf(row, segment),
+    ...(name === '' ? {} : { name }),
     member,
     memberType,
     value,
