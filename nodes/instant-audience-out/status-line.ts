@@ -144,7 +144,8 @@ export class StatusLine {
     if (isTold('full') && state.kind === 'apart') return full;
     const condition = conditionOf(state, engine.logins.state(account), systemClock.monoMs());
     const isCalm = condition.key === 'idle' || condition.key === 'sending' || state.kind === 'standby';
-    if (!isCalm) return withQueue(condition);
+    // What is kept says how much waits here.
+    if (!isCalm) return state.kind === 'apart' ? condition : withQueue(condition);
     if (isTold('full')) return full;
     if (oldestMs > warnAfterMs) {
       const minutes = Math.floor(oldestMs / 60_000);

@@ -309,11 +309,11 @@ describe('a login that the service refuses', () => {
   it('shows in the status, in a line of the log, and keeps every message', async () => {
     for (const name of names) flows[name].give({ payload: entry(1) }, { payload: entry(2) });
     const told: Record<(typeof names)[number], [status: string, fill: string, log: RegExp]> = {
-      wrong: ['wrong login', 'red', /The service refused the login: check user name and password/],
-      expired: ['password expired', 'red', /The password has expired: set a new one/],
+      wrong: ['wrong login · 2 queued', 'red', /The service refused the login: check user name and password/],
+      expired: ['password expired · 2 queued', 'red', /The password has expired: set a new one/],
       unreachable: ['service not reachable · 2 queued', 'yellow', /127\.0\.0\.1:9 refuses the connection/],
-      certificate: ['certificate', 'red', /The certificate of localhost:\d+ is for another host name/],
-      key: ['key invalid', 'red', /The private key is damaged or incomplete/],
+      certificate: ['certificate · 2 queued', 'red', /The certificate of localhost:\d+ is for another host name/],
+      key: ['key invalid · 2 queued', 'red', /The private key is damaged or incomplete/],
     };
     for (const name of names) {
       const [status, fill, log] = told[name];

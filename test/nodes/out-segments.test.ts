@@ -205,7 +205,7 @@ describe('the segments before an out node', () => {
     await sleep(1_000);
     assert.equal(told().length, 1);
     assert.match(told()[0]!, /^Segment 10997, .* is not this member’s: .* cannot be checked/);
-    assert.equal(flow.status, 'ready');
+    assert.equal(flow.status, '1 delivered');
     assert.deepEqual(warnings(), []);
   });
 });

@@ -84,7 +84,7 @@ const cases: readonly [Case, string][] = [
     { state: { kind: 'standby', sender: 'node-2' }, waiting: 9, oldestMs: 190_000 },
     'yellow ring oldest 3 min · 9 queued',
   ],
-  [{ state: { kind: 'apart', message: '', kept: 0 }, waiting: 5 }, 'yellow ring database away · 5 queued'],
+  [{ state: { kind: 'apart', message: '', kept: 0 }, waiting: 5 }, 'yellow ring database away'],
   [{ state: { kind: 'apart', message: '', kept: 1234 } }, 'yellow ring database away · 1.2k kept here'],
   [{ state: { kind: 'rateLimited', untilMs: 23_500 } }, 'yellow ring rate limited 24 s'],
   [
