@@ -1,4 +1,5 @@
 // Promise 5 and progress: bounded, and everything delivered in time.
+import type { RequestRecord } from '../world/history';
 import type { Played } from '../world/world';
 
 const mostTimersPerEngine = 30;
@@ -81,12 +82,38 @@ function outages({ plan, history }: Played): string[] {
     const untilMs = Math.min(action.atMs + action.forMs, plan.healMs);
     const seconds = (untilMs - fromMs) / 1_000;
     if (seconds < 3) return [];
+    const halves = halvesOfRefused(history.requests);
     const asked = history.requests.filter(
-      ({ member, sentMs }) => member === action.member && sentMs > fromMs && sentMs < untilMs,
+      (request) =>
+        request.member === action.member &&
+        request.sentMs > fromMs &&
+        request.sentMs < untilMs &&
+        !halves.has(request),
     ).length;
     history.reached('requests a second to a service that is away or refuses all', asked / seconds);
     return asked > seconds * mostTriesPerSecond
       ? [`${asked} requests in ${seconds} s to a service that ${action.how}`]
       : [];
   });
+}
+
+/**
+ * Parts of a refused body that are tried for the first time: it is halved until what is bad stands alone, once. That is the
+ * same whether one entry is bad or the service refuses all, and goes on when a body comes late in such a time.
+ */
+function halvesOfRefused(requests: readonly RequestRecord[]): ReadonlySet<RequestRecord> {
+  const halves = new Set<RequestRecord>();
+  const refused: ReadonlySet<number>[] = [];
+  for (const request of requests) {
+    const values = request.users.flatMap(({ blocks }) => blocks.map(({ value }) => value));
+    const isPart = refused.some(
+      (body) => body.size > values.length && values.every((value) => body.has(value)),
+    );
+    const isTriedAgain = refused.some(
+      (body) => body.size === values.length && values.every((value) => body.has(value)),
+    );
+    if (isPart && !isTriedAgain) halves.add(request);
+    if (request.answer === 'bodyRefused') refused.push(new Set(values));
+  }
+  return halves;
 }
