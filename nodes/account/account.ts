@@ -17,6 +17,7 @@ import { testDatabase } from '../../src/outbox/postgres-test';
 import type { SandboxSettings } from '../../src/sandbox/sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
 import { toldApart, type NamedAccount } from '../shared/account-names';
+import { nowDeployed } from '../shared/deployed';
 import type { Saved } from '../shared/saved';
 import type { Account, AccountNode } from './account-api';
 import { serveAccountForms } from './admin';
@@ -36,6 +37,7 @@ type AccountDef = NodeDef & Saved;
 export = (RED: NodeAPI): void => {
   function AccountConstructor(this: AccountNode, config: AccountDef): void {
     RED.nodes.createNode(this, config);
+    nowDeployed(this);
     const account = accountOf(RED, this, config);
     Object.defineProperties(this, Object.getOwnPropertyDescriptors(account));
   }

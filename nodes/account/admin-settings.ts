@@ -1,6 +1,7 @@
 // An account as its form or the deployed flows have it, read by the same code as when it runs.
 
-import type { NodeAPI } from 'node-red';
+import type { Node, NodeAPI } from 'node-red';
+import { deployedNodes, flowId } from '../shared/deployed';
 import { variableIn, type Saved } from '../shared/saved';
 import type { Problem } from './account-api';
 import { readSharedQueue, readSettings, type AccountSettings, type SharedQueueSettings } from './settings';
@@ -12,16 +13,12 @@ const storedPassword = '__PWRD__';
 const secrets = ['password', 'privateKey', 'databaseUrl'];
 
 /** What our routes need of a deployed account. */
-interface DeployedNode {
-  readonly id: string;
-  readonly type: string;
-  readonly credentials?: Saved;
-}
+type DeployedNode = Node & { readonly credentials?: Saved };
 
 /** The settings of a deployed account; null when no such account is deployed (or it is disabled). */
 export function deployedSettings(RED: NodeAPI, id: string): AccountSettings | Problem | null {
-  const node = deployedNode(RED, id);
-  const saved = node === null ? null : savedProperties(RED, id);
+  const node = deployedNode(id);
+  const saved = node === null ? null : savedProperties(RED, flowId(node));
   if (node === null || saved === null) return null;
   return readSettings({ ...withEnvironment(RED, node, saved), ...node.credentials });
 }
@@ -43,7 +40,7 @@ export function formSharedQueue(RED: NodeAPI, id: string, values: Saved): Shared
  * @param values properties and credentials as the fields hold them; anything that is no text is left out
  */
 function formValues(RED: NodeAPI, id: string, values: Saved): Saved {
-  const node = deployedNode(RED, id);
+  const node = deployedNode(id);
   const stored = node?.credentials ?? {};
   const texts = Object.entries(values).filter(([, value]) => typeof value === 'string');
   const filled = texts.map(([name, value]): [string, unknown] =>
@@ -52,10 +49,9 @@ function formValues(RED: NodeAPI, id: string, values: Saved): Saved {
   return withEnvironment(RED, node, Object.fromEntries(filled));
 }
 
-export function deployedNode(RED: NodeAPI, id: string): DeployedNode | null {
-  // Node-RED's types promise a node; a missing or disabled one is null.
-  const node = RED.nodes.getNode(id) as DeployedNode | null | undefined;
-  return node?.type === accountType ? node : null;
+/** Of the instances of a subflow any: they have the same login, unless the environment decides. */
+export function deployedNode(id: string): DeployedNode | null {
+  return deployedNodes<DeployedNode>(accountType, id)[0] ?? null;
 }
 
 /** As they stand in the flow file. */

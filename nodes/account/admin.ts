@@ -14,14 +14,16 @@ import type { AuthOutcome, ReadOutcome } from '../../src/service/outcome';
 import { readWithToken } from '../../src/service/read-with-token';
 import type { SegmentList, SegmentQuery } from '../../src/service/segments';
 import { TokenKeeper } from '../../src/service/tokens';
-import { deployedSettings, formSharedQueue, formSettings } from './admin-settings';
+import { deployedNode, deployedSettings, formSharedQueue, formSettings } from './admin-settings';
 import type { Problem } from './account-api';
 import { connectionOf } from './connection';
 import { ofFailure, testConnection, type TestResult } from './connection-test';
 import { databaseConnection, isInClear } from './database';
 import { databaseResult, type TestDatabase } from './database-test';
+import { deployedNodes } from '../shared/deployed';
+import { builderType, type BuilderNode } from '../segment-builder/builder-node';
 import { SegmentDirectory, type ReadSegments } from './segment-directory';
-import type { Saved } from '../shared/saved';
+import { variableIn, type Saved } from '../shared/saved';
 import { readSettings, type AccountSettings } from './settings';
 
 /** What a route answers. */
@@ -128,12 +130,15 @@ export class AccountForms {
   }
 
   /**
-   * @param query `search`, `start`, and `environment=sandbox` for an account that is not deployed yet: the sandbox
-   *   has the same segments for everybody
+   * @param account its node id, or the variable that names it
+   * @param query `search`, `start`, `node`: the builder that asks, and `environment=sandbox` for an account that is not
+   *   deployed yet: the sandbox has the same segments for everybody
    */
-  async segments(id: string, query: Readonly<Record<string, unknown>>): Promise<Answer> {
+  async segments(account: string, query: Readonly<Record<string, unknown>>): Promise<Answer> {
+    const id = variableIn(account) === null ? account : accountOfBuilder(query.node);
     const asked = query.environment === 'sandbox' ? readSettings({}) : deployedSettings(this.RED, id);
-    if (asked === null) return { status: 404, body: { result: 'notDeployed', level: 'bad', params: {} } };
+    // Not 404: the browser would report an error for what the form says in a sentence.
+    if (asked === null) return { status: 200, body: { result: 'notDeployed', level: 'bad', params: {} } };
     if ('key' in asked) return { status: 409, body: incomplete(asked) };
     const search = typeof query.search === 'string' ? query.search.slice(0, 200) : '';
     const start = typeof query.start === 'string' ? Number(query.start) : 0;
@@ -186,7 +191,7 @@ export class AccountForms {
 
   /** The engine's connection, when the settings are those with which the account runs. */
   #running(id: string, settings: AccountSettings): { client: ServiceClient; keeper: TokenKeeper } | null {
-    const running = this.engines.connectionOf(id);
+    const running = this.engines.connectionOf(deployedNode(id)?.id ?? id);
     const deployed = running === null ? null : deployedSettings(this.RED, id);
     if (running === null || deployed === null || 'key' in deployed) return null;
     const isSame = keyOf(deployed) === keyOf(settings) && sameLogin(running.login, settings.login);
@@ -296,6 +301,13 @@ function userKeyOf(settings: AccountSettings): string {
 
 function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : url;
+}
+
+/** The account that a deployed builder has behind its variable. */
+function accountOfBuilder(builder: unknown): string {
+  return typeof builder === 'string'
+    ? (deployedNodes<BuilderNode>(builderType, builder)[0]?.accountId ?? '')
+    : '';
 }
 
 /** A property that is wrong in itself; its sentence is the form's own. */

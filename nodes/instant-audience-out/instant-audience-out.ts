@@ -14,7 +14,9 @@ import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { Source } from '../../src/outbox/outbox';
 import { isWarning, type SegmentFinding } from '../../src/reconcile/segment-check';
 import type { AccountNode, Problem } from '../account/account-api';
+import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import { AccountUse } from '../shared/account-use';
+import { flowId } from '../shared/deployed';
 import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
 import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
@@ -184,7 +186,7 @@ class OutNode {
     if (!holds) letGo(engine, this.node.id);
     if (this.settings.youngSegments === 'ignore') return;
     const { RED, node } = this;
-    const out = (node as { _alias?: string })._alias ?? node.id;
+    const out = flowId(node);
     this.watch = new SegmentWatch({
       RED,
       node: node.id,
@@ -298,6 +300,7 @@ class OutNode {
       done(new Error(issueText(this.RED, 'out', read.issue)));
       return;
     }
+    forgetLastMessagesOf(read.id);
     this.untaken.add(done);
     const failed = (error: unknown): void =>
       done(new Error(this.RED._('error.erase_failed', { reason: shortenThrown(error) })));

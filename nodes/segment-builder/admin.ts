@@ -1,8 +1,9 @@
 // What the builder's open form asks of the runtime: the last message that passed, and values that only it knows.
 
-import type { Node, NodeAPI } from 'node-red';
+import type { NodeAPI } from 'node-red';
+import { deployedNodes } from '../shared/deployed';
+import { builderType, type BuilderNode } from './builder-node';
 import { answerAll, type Question } from './evaluate';
-import type { MessageWatch } from './last-message';
 
 /** What a route answers. */
 export interface Answer {
@@ -12,11 +13,8 @@ export interface Answer {
 
 const mostQuestions = 1000;
 
-/** By node id: the builders that are deployed. */
-export type Watches = ReadonlyMap<string, MessageWatch>;
-
 /** Registers the routes; call it once. */
-export function serveBuilderForms(RED: NodeAPI, watches: Watches): void {
+export function serveBuilderForms(RED: NodeAPI): void {
   // Messages hold what a flow's users hold; expressions are programs. Both are for those who may deploy.
   const permitted = [
     RED.auth.needsPermission('instant-audience.write'),
@@ -24,28 +22,33 @@ export function serveBuilderForms(RED: NodeAPI, watches: Watches): void {
   ];
   RED.httpAdmin.post('/instant-audience/builder/:id/last-message', ...permitted, (request, response) => {
     const { id } = request.params as { id: string };
-    const answer = lastMessage(watches, id);
-    response.status(answer.status).json(answer.body);
+    response.json(lastMessage(id));
   });
   RED.httpAdmin.post('/instant-audience/builder/:id/evaluate', ...permitted, (request, response) => {
     const { id } = request.params as { id: string };
     // A form of another site could send text, but not JSON, without the browser asking first.
     const body: unknown = request.is('json') ? request.body : null;
-    void evaluate(RED, watches, id, body).then((answer) => response.status(answer.status).json(answer.body));
+    void evaluate(RED, id, body).then((answer) => response.status(answer.status).json(answer.body));
   });
 }
 
-/** `{message}` as JSON text with its time, `{message: null}` while none has passed since the form asked. */
-export function lastMessage(watches: Watches, id: string): Answer {
-  const watch = watches.get(id);
-  if (watch === undefined) return { status: 404, body: { code: 'notDeployed' } };
-  const last = watch.ask();
-  if (last === 'too large') return { status: 413, body: { code: 'tooLarge' } };
-  return { status: 200, body: last === null ? { message: null } : { message: last.text, atMs: last.atMs } };
+/** What the button of the form takes: the message as JSON text, or a code of the form's words. */
+export type TakenMessage =
+  | { readonly message: string; readonly atMs: number }
+  | { readonly code: 'none' | 'notDeployed' | 'tooLarge' };
+
+/** Of the instances of a subflow, the one through which a message passed last. */
+export function lastMessage(id: string): TakenMessage {
+  const builders = deployedNodes<BuilderNode>(builderType, id);
+  if (builders.length === 0) return { code: 'notDeployed' };
+  const kept = builders.flatMap(({ lastMessage }) => lastMessage.kept ?? []);
+  const latest = kept.sort((a, b) => b.atMs - a.atMs)[0];
+  if (latest === undefined) return { code: 'none' };
+  return latest.text === null ? { code: 'tooLarge' } : { message: latest.text, atMs: latest.atMs };
 }
 
 /** @param body `{message, inputs: [{value, type, item}]}`; the reply is `{replies}`, in the same order */
-export async function evaluate(RED: NodeAPI, watches: Watches, id: string, body: unknown): Promise<Answer> {
+export async function evaluate(RED: NodeAPI, id: string, body: unknown): Promise<Answer> {
   if (!isRecord(body) || !isRecord(body.message) || !Array.isArray(body.inputs)) {
     return { status: 400, body: { code: 'badRequest' } };
   }
@@ -54,9 +57,9 @@ export async function evaluate(RED: NodeAPI, watches: Watches, id: string, body:
   if (questions.length !== inputs.length || inputs.length > mostQuestions) {
     return { status: 400, body: { code: 'badRequest' } };
   }
-  // Of another type, or gone since: then there is no watch.
-  const node = watches.has(id) ? (RED.nodes.getNode(id) as Node | null | undefined) : null;
-  return { status: 200, body: { replies: await answerAll(RED, node ?? null, message, questions) } };
+  // Of the instances of a subflow any: the form does not know which one is meant.
+  const [node = null] = deployedNodes<BuilderNode>(builderType, id);
+  return { status: 200, body: { replies: await answerAll(RED, node, message, questions) } };
 }
 
 function isQuestion(value: unknown): value is Question {

@@ -1,61 +1,44 @@
-// The last message that passed a builder, kept as text while its open form asks for it, and not a moment longer.
+// The last message that passed a builder, as text and in memory only, for the preview in its form.
 
 import { boundedJson } from '../../src/audience/bounded-json';
 
-/** What the form gets. */
-export interface LastMessage {
-  /** JSON. */
-  readonly text: string;
+export interface KeptMessage {
+  /** JSON; null for a message that is too large. */
+  readonly text: string | null;
   /** Epoch ms. */
   readonly atMs: number;
 }
 
-/** One node's; the runtime shows every message to it, the form arms and reads it. */
-export interface MessageWatch {
-  /** Does nothing, and costs nothing, unless the form asked a moment ago. Never throws. */
-  see(message: Readonly<Record<string, unknown>>): void;
-  /** Asks for messages, for a while, and gives the last one that came since the first ask; null for none yet. */
-  ask(): LastMessage | 'too large' | null;
-  /** Forgets everything. */
-  close(): void;
-}
-
-/** The form asks every few seconds; when it stops, the message is dropped. */
-const armedMs = 30_000;
-/** A flow may pass thousands of messages a second, and nobody reads that fast. */
-const restMs = 100;
 /** In characters; a message that is larger cannot be looked at in a form anyway. */
 const maxChars = 200_000;
+/** After a message of so many characters comes a rest of 1 ms, so that keeping costs a flow a few per cent at most. */
+const charsPerRestMs = 2_000;
 
-export class FormWatch implements MessageWatch {
-  #last: LastMessage | 'too large' | null = null;
-  #timer: NodeJS.Timeout | null = null;
-  #lookedAtMs = -Infinity;
+export class LastMessage {
+  #kept: KeptMessage | null = null;
+  #restsUntilMs = -Infinity;
 
   constructor(
+    private readonly monoMs: () => number = () => performance.now(),
     private readonly wallMs: () => number = Date.now,
-    private readonly keepMs = armedMs,
   ) {}
 
+  /** As it is now: nodes behind the builder change it. Never throws. */
   see(message: Readonly<Record<string, unknown>>): void {
-    if (this.#timer === null) return;
-    const atMs = this.wallMs();
-    if (Math.abs(atMs - this.#lookedAtMs) < restMs) return;
-    this.#lookedAtMs = atMs;
+    const nowMs = this.monoMs();
+    if (nowMs < this.#restsUntilMs) return;
     const text = messageJson(message, maxChars);
-    this.#last = text === null ? 'too large' : { text, atMs };
+    this.#restsUntilMs = nowMs + (text?.length ?? maxChars) / charsPerRestMs;
+    this.#kept = { text, atMs: this.wallMs() };
   }
 
-  ask(): LastMessage | 'too large' | null {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.close(), this.keepMs).unref();
-    return this.#last;
+  get kept(): KeptMessage | null {
+    return this.#kept;
   }
 
-  close(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    this.#last = null;
+  forget(isMeant: (text: string) => boolean): void {
+    const text = this.#kept?.text ?? null;
+    if (text !== null && isMeant(text)) this.#kept = null;
   }
 }
 

@@ -4,16 +4,17 @@ import { compileBuilder, type Builder, type BuildResult } from '../../src/audien
 import { isObject } from '../../src/audience/check';
 import { type Issue } from '../../src/audience/issues';
 import { shortenThrown } from '../../src/audience/shorten';
+import { nowDeployed } from '../shared/deployed';
 import { InOrder } from '../shared/in-order';
-import { readSaved, type Saved } from '../shared/saved';
+import { plainText, readSaved, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
 import { joinSentences, rejection, textOr, type Rejection } from '../shared/words';
 import { serveBuilderForms } from './admin';
-import { FormWatch, type MessageWatch } from './last-message';
+import { builderType, type BuilderNode } from './builder-node';
+import { LastMessage } from './last-message';
 import { builderSchema } from './schema';
 import { formSentence, problemSentence } from './words';
 
-const type = 'xandr-segment-builder';
 const prefix = 'segment-builder';
 
 type Message = NodeMessageInFlow & Record<string, unknown>;
@@ -27,34 +28,23 @@ type WiredNode = Node & { readonly wires?: readonly (readonly string[])[] };
 type Place = (message: Message, value: unknown) => boolean;
 
 export = (RED: NodeAPI): void => {
-  const watches = new Map<string, MessageWatch>();
-
-  function SegmentBuilder(this: Node, saved: NodeDef & Saved): void {
+  function SegmentBuilder(this: BuilderNode, saved: NodeDef & Saved): void {
     RED.nodes.createNode(this, saved);
-    const watch = watchOf(this, watches);
+    const lastMessage = new LastMessage();
+    Object.assign(this, { lastMessage, accountId: plainText(saved.account) ?? '' });
+    nowDeployed(this);
     const made = builderOf(RED, this, saved);
     if (!('builder' in made)) {
-      refuseEverything(RED, this, made, watch);
+      refuseEverything(RED, this, made);
     } else {
       this.status({});
-      serve(RED, this, made.builder, made.items, made.place, watch);
+      serve(RED, this, made.builder, made.items, made.place);
     }
   }
 
-  RED.nodes.registerType(type, SegmentBuilder);
-  serveBuilderForms(RED, watches);
+  RED.nodes.registerType(builderType, SegmentBuilder);
+  serveBuilderForms(RED);
 };
-
-/** For the form's preview; a node that is set up wrongly needs it most. */
-function watchOf(node: Node, watches: Map<string, MessageWatch>): MessageWatch {
-  const watch = new FormWatch();
-  watches.set(node.id, watch);
-  node.on('close', () => {
-    watch.close();
-    if (watches.get(node.id) === watch) watches.delete(node.id);
-  });
-  return watch;
-}
 
 interface Made {
   readonly builder: Builder;
@@ -91,7 +81,7 @@ function placeOf(RED: NodeAPI, output: string): Place | Issue {
 }
 
 /** A node that is not usable says so once, in its status, and to every message. */
-function refuseEverything(RED: NodeAPI, node: Node, sentences: readonly string[], watch: MessageWatch): void {
+function refuseEverything(RED: NodeAPI, node: BuilderNode, sentences: readonly string[]): void {
   const reasons = joinSentences(sentences);
   const text = textOr(
     RED,
@@ -103,23 +93,17 @@ function refuseEverything(RED: NodeAPI, node: Node, sentences: readonly string[]
   node.status({ fill: 'red', shape: 'ring', text: status });
   node.error(text);
   node.on('input', (message, _send, done) => {
-    watch.see(message);
+    // Whoever sets it up needs the preview in its form most.
+    node.lastMessage.see(message);
     done(new Error(text));
   });
 }
 
-function serve(
-  RED: NodeAPI,
-  node: Node,
-  builder: Builder,
-  items: boolean,
-  place: Place,
-  watch: MessageWatch,
-): void {
+function serve(RED: NodeAPI, node: BuilderNode, builder: Builder, items: boolean, place: Place): void {
   const inOrder = new InOrder();
   node.on('input', (incoming, send, done) => {
     const message = incoming as Message;
-    watch.see(message);
+    node.lastMessage.see(message);
     const delivery = new Delivery(RED, node, items, place, message, send, done);
     inOrder.deliver(buildSafely(builder, message), (result) => delivery.finish(result));
   });

@@ -8,6 +8,7 @@ import { DismissedPartly, type Dismissed } from '../../src/delivery/dismissals';
 import type { EngineInfo, Engines } from '../../src/delivery/engines';
 import type { Rejected } from '../../src/delivery/rejections';
 import { erase, purge } from '../../src/outbox/left-queue';
+import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import type { LeftQueues } from './left-queues';
 import type { FoundShared, LeftShared } from './left-shared';
 import { troubleOf, type Trouble } from './trouble';
@@ -139,6 +140,7 @@ export class Actions {
     const read = readErasedUser(user, domain);
     if (!read.ok) return answer(400, refusalOf(read.issue));
     const { id, keys } = read;
+    forgetLastMessagesOf(id);
     const running = this.engines
       .list()
       .map((info) => info.engine.erase(keys, id).catch((error: unknown) => missedOf(info, error)));

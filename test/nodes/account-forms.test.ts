@@ -20,6 +20,15 @@ const { privateKey: pem } = generateKeyPairSync('rsa', {
   publicKeyEncoding: { type: 'spki', format: 'pem' },
 });
 
+/** The nodes in a subflow, and one instance of it with this environment. */
+function inSubflow(nodes: readonly object[], env: readonly object[] = []): object[] {
+  return [
+    { id: 'sub', type: 'subflow', name: 'sub', in: [], out: [] },
+    ...nodes.map((node) => ({ ...node, z: 'sub' })),
+    { id: 'instance', z: 'flow', x: 0, y: 0, type: 'subflow:sub', env, wires: [] },
+  ];
+}
+
 describe("an account's forms", () => {
   let sandbox: Sandbox | null = null;
   let server: Running | null = null;
@@ -276,6 +285,12 @@ describe("an account's forms", () => {
       assert.equal(other.problem.key, 'error.password_missing');
     });
 
+    it('uses the stored password of an account in a subflow', async () => {
+      const url = await start();
+      await load(inSubflow([customAccount(url)]), login(rightPassword));
+      assert.equal((await test(valuesOf(url, { password: '__PWRD__' }))).result, 'works');
+    });
+
     it('uses the login of the running account, so that testing costs none of the ten', async () => {
       const url = await start();
       const out = new Flow();
@@ -471,7 +486,31 @@ describe("an account's forms", () => {
 
     it('says of an account that is not deployed that it is not', async () => {
       const { status, body } = await forms.segments('new', {});
-      assert.deepEqual([status, (body as any).result], [404, 'notDeployed']);
+      assert.deepEqual([status, (body as any).result], [200, 'notDeployed']);
+    });
+
+    it('is read through an account in a subflow, with the values of its instance', async () => {
+      const url = await start();
+      const account = customAccount('${URL}');
+      const flow = inSubflow([account], [{ name: 'URL', value: url, type: 'str' }]);
+      await load(flow, login(rightPassword));
+      assert.equal((await page('account')).total, 15);
+    });
+
+    it('is read through the account that a variable of the flow names for the builder', async () => {
+      const url = await start();
+      const builder = {
+        id: 'builder',
+        type: 'xandr-segment-builder',
+        account: '${ACC}',
+        userId: 'payload.user',
+        segments: [{ segment: '10001' }],
+        ...{ x: 0, y: 0, wires: [] },
+      };
+      const flow = inSubflow([builder], [{ name: 'ACC', value: 'account', type: 'str' }]);
+      await load([customAccount(url), ...flow], login(rightPassword));
+      assert.equal((await page('${ACC}', { node: 'builder' })).total, 15);
+      assert.equal((await page('${ACC}', { node: 'account' })).result, 'notDeployed');
     });
 
     it('is read through the login of a deployed account, once for a while', async () => {

@@ -1,8 +1,9 @@
 // What the builder's open form asks of the runtime: the last message that passed, and values that only it knows.
 import assert from 'node:assert/strict';
 import helper from 'node-red-node-test-helper';
-import { evaluate, lastMessage } from '../../nodes/segment-builder/admin';
-import { FormWatch, messageJson, type MessageWatch } from '../../nodes/segment-builder/last-message';
+import { evaluate } from '../../nodes/segment-builder/admin';
+import { forgetLastMessagesOf } from '../../nodes/segment-builder/builder-node';
+import { LastMessage, messageJson } from '../../nodes/segment-builder/last-message';
 import segmentBuilder from '../../nodes/segment-builder/segment-builder';
 
 const flow = [
@@ -20,48 +21,50 @@ const flow = [
   { id: 'built', z: 'flow', x: 0, y: 0, type: 'helper', wires: [] },
 ];
 
-describe('the watch of a builder', () => {
+describe('the last message of a builder', () => {
   const message = (text: unknown): Record<string, unknown> => ({ _msgid: 'a', payload: text });
 
-  it('keeps nothing before the form asks', () => {
-    const watch = new FormWatch(() => 0);
-    watch.see(message('early'));
-    assert.equal(watch.ask(), null);
-    watch.close();
-  });
-
-  it('gives the last message that passed since then, as it was when it passed', () => {
-    let nowMs = 1000;
-    const watch = new FormWatch(() => nowMs);
-    watch.ask();
+  it('is kept as it was when it passed', () => {
+    let nowMs = 0;
+    const last = new LastMessage(
+      () => nowMs,
+      () => 1000 + nowMs,
+    );
+    assert.equal(last.kept, null);
     const payload = { user: '7' };
-    watch.see(message(payload));
+    last.see(message(payload));
     payload.user = 'changed later';
-    assert.deepEqual(watch.ask(), { text: '{"_msgid":"a","payload":{"user":"7"}}', atMs: 1000 });
-    nowMs = 1050;
-    watch.see(message('too soon after the other'));
-    nowMs = 1200;
-    watch.see(message('next'));
-    assert.deepEqual(watch.ask(), { text: '{"_msgid":"a","payload":"next"}', atMs: 1200 });
-    watch.close();
+    assert.deepEqual(last.kept, { text: '{"_msgid":"a","payload":{"user":"7"}}', atMs: 1000 });
+    nowMs = 1;
+    last.see(message('next'));
+    assert.deepEqual(last.kept, { text: '{"_msgid":"a","payload":"next"}', atMs: 1001 });
   });
 
-  it('drops it when the form has stopped asking', async () => {
-    const watch = new FormWatch(Date.now, 20);
-    watch.ask();
-    watch.see(message('seen'));
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    watch.see(message('not looked at'));
-    assert.equal(watch.ask(), null);
-    watch.close();
+  it('is not looked for at each of many messages: the longer one is, the longer the rest after it', () => {
+    let nowMs = 0;
+    const last = new LastMessage(() => nowMs);
+    last.see(message('x'.repeat(100_000)));
+    nowMs = 49;
+    last.see(message('too soon'));
+    assert.ok(!last.kept?.text?.includes('too soon'));
+    nowMs = 51;
+    last.see(message('in time'));
+    assert.ok(last.kept?.text?.includes('in time'));
   });
 
-  it('says of a message that is too large that it is, and stops looking at it early', () => {
-    const watch = new FormWatch(() => 0);
-    watch.ask();
-    watch.see(message('x'.repeat(300_000)));
-    assert.equal(watch.ask(), 'too large');
-    watch.close();
+  it('is named too large when it is, and is bounded', () => {
+    const last = new LastMessage(() => 0);
+    last.see(message('x'.repeat(300_000)));
+    assert.equal(last.kept?.text, null);
+  });
+
+  it('is forgotten when it is meant, and not otherwise', () => {
+    const last = new LastMessage(() => 0);
+    last.see(message('seven'));
+    last.forget((text) => text.includes('eight'));
+    assert.notEqual(last.kept, null);
+    last.forget((text) => text.includes('seven'));
+    assert.equal(last.kept, null);
   });
 });
 
@@ -109,7 +112,6 @@ describe('a message as bounded JSON', () => {
 });
 
 describe('the routes of a builder', () => {
-  const watches = (): Map<string, MessageWatch> => new Map([['builder', new FormWatch()]]);
   const RED = (): any => (helper as any)._RED;
   const http = (): any => (helper as any).request();
 
@@ -126,24 +128,73 @@ describe('the routes of a builder', () => {
     helper.stopServer(done);
   });
 
-  it('answer 404 for a node that is not deployed', () => {
-    assert.deepEqual(lastMessage(watches(), 'gone'), { status: 404, body: { code: 'notDeployed' } });
+  const take = async (id: string): Promise<any> =>
+    (await http().post(`/instant-audience/builder/${id}/last-message`).expect(200)).body;
+  const pass = async (id: string, message: object): Promise<void> => {
+    const built = new Promise((resolve) => helper.getNode('built').once('input', resolve));
+    helper.getNode(id).receive(message);
+    await built;
+  };
+
+  it('say without an error of HTTP, which browsers report, that a node is not deployed', async () => {
+    assert.deepEqual(await take('other'), { code: 'notDeployed' });
   });
 
-  it('give the last message over HTTP, to a form that asks twice', async () => {
-    const ask = () => http().post('/instant-audience/builder/builder/last-message');
-    await ask().expect(200, { message: null });
-    const built = new Promise((resolve) => helper.getNode('built').on('input', resolve));
-    helper.getNode('builder').receive({ payload: { user: '7' } });
-    await built;
-    const { body } = await ask().expect(200);
-    assert.deepEqual(JSON.parse(body.message).payload, { user: '7' });
-    await http().post('/instant-audience/builder/other/last-message').expect(404);
+  it('give the last message that passed before the form asked', async () => {
+    assert.deepEqual(await take('builder'), { code: 'none' });
+    await pass('builder', { payload: { user: '7' } });
+    assert.deepEqual(JSON.parse((await take('builder')).message).payload, { user: '7' });
+    await pass('builder', { payload: { user: '8' } });
+    assert.deepEqual(JSON.parse((await take('builder')).message).payload, { user: '8' });
+  });
+
+  it('give nothing of a user who was erased since', async () => {
+    await pass('builder', { payload: { user: 'user-77' } });
+    forgetLastMessagesOf('user-7');
+    assert.ok((await take('builder')).message.includes('user-77'));
+    forgetLastMessagesOf('user-77');
+    assert.deepEqual(await take('builder'), { code: 'none' });
+  });
+
+  it('keep the last message of a node that is not set up', async () => {
+    await helper.unload();
+    await helper.load(segmentBuilder, [flow[0], { ...flow[1], userId: '' }, flow[2]] as never);
+    helper.getNode('builder').receive({ payload: { user: '9' } });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(JSON.parse((await take('builder')).message).payload, { user: '9' });
+  });
+
+  it('find the nodes of a subflow by the id that its form has, and read its environment', async () => {
+    await helper.unload();
+    const inner = [flow[1], flow[2]].map((node) => ({ ...node, z: 'sub' }));
+    const start = { id: 'start', z: 'flow', x: 0, y: 0, type: 'helper', wires: [['instance']] };
+    await helper.load(segmentBuilder, [
+      { id: 'flow', type: 'tab', label: 'test' },
+      { id: 'sub', type: 'subflow', name: 's', in: [{ wires: [{ id: 'builder' }] }], out: [] },
+      ...inner,
+      start,
+      {
+        id: 'instance',
+        z: 'flow',
+        x: 0,
+        y: 0,
+        type: 'subflow:sub',
+        env: [{ name: 'SEGMENT', value: '5', type: 'str' }],
+        wires: [],
+      },
+    ] as never);
+    assert.deepEqual(await take('builder'), { code: 'none' });
+    helper.getNode('start').send({ payload: { user: 'in the subflow' } });
+    for (let turn = 0; turn < 100 && (await take('builder')).code === 'none'; turn++)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.deepEqual(JSON.parse((await take('builder')).message).payload, { user: 'in the subflow' });
+    const { body } = await ask('builder', { type: 'env', value: 'SEGMENT' });
+    assert.deepEqual(JSON.parse(JSON.stringify(body.replies)), [{ value: '5' }]);
   });
 
   const ask = async (id: string, ...inputs: object[]): Promise<any> => {
     const message = { payload: { user: 'a' } };
-    return evaluate(RED(), watches(), id, { message, inputs });
+    return evaluate(RED(), id, { message, inputs });
   };
 
   it('evaluate what only the runtime knows, in order', async () => {
@@ -219,9 +270,9 @@ describe('the routes of a builder', () => {
   it('refuse what is no question', async () => {
     const bad = [null, 'x', {}, { message: {}, inputs: 'x' }, { message: {}, inputs: [{ type: 'env' }] }];
     for (const body of bad) {
-      assert.equal((await evaluate(RED(), watches(), 'builder', body)).status, 400, JSON.stringify(body));
+      assert.equal((await evaluate(RED(), 'builder', body)).status, 400, JSON.stringify(body));
     }
     const many = { message: {}, inputs: new Array(1001).fill({ type: 'env', value: 'X' }) };
-    assert.equal((await evaluate(RED(), watches(), 'builder', many)).status, 400);
+    assert.equal((await evaluate(RED(), 'builder', many)).status, 400);
   });
 });

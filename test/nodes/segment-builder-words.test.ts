@@ -72,7 +72,7 @@ describe('the words of the segment builder', () => {
     const sources = [
       readFileSync(path.join(folder, 'form.html'), 'utf8'),
       readFileSync(path.join(folder, 'editor.ts'), 'utf8'),
-      ...['segment-builder.ts', 'schema.ts', 'words.ts', '../shared/saved.ts'].map((file) =>
+      ...['admin.ts', 'segment-builder.ts', 'schema.ts', 'words.ts', '../shared/saved.ts'].map((file) =>
         readFileSync(path.join(folder, file), 'utf8'),
       ),
       ...readdirSync(path.join(folder, 'editor')).map((file) =>

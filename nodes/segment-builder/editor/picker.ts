@@ -170,13 +170,17 @@ class Picker {
     const query = {
       search: String(this.search.val()),
       start,
+      // Where a variable names the account, only the deployed node knows it.
+      node: this.node.id,
       // Its segments are the same for everybody, also before the account is deployed.
       ...(isSandbox && { environment: 'sandbox' }),
     };
     const url = `instant-audience/account/${encodeURIComponent(account)}/segments`;
     $.ajax({ url, data: query, dataType: 'json' }).then(
-      (page: Page) => {
-        if (mine === this.asked) this.show(page, start);
+      (answer: Page | Refusal) => {
+        if (mine !== this.asked) return;
+        if ('result' in answer) this.refuse(this.sentenceOf(answer));
+        else this.show(answer, start);
       },
       (reply: unknown) => {
         if (mine === this.asked) this.refuse(this.refusal(reply as JQuery.jqXHR));
@@ -192,10 +196,11 @@ class Picker {
 
   private refusal({ status, responseJSON }: JQuery.jqXHR): string {
     if (status === 401 || status === 403) return this.word('notPermitted');
-    const refusal = responseJSON as Refusal | undefined;
-    if (refusal === undefined) return this.word('noAnswer');
-    if (refusal.result === 'notDeployed') return this.word('notDeployed');
-    const { result, params, problem } = refusal;
+    return responseJSON === undefined ? this.word('noAnswer') : this.sentenceOf(responseJSON as Refusal);
+  }
+
+  private sentenceOf({ result, params, problem }: Refusal): string {
+    if (result === 'notDeployed') return this.word('notDeployed');
     return problem === undefined
       ? this.node._(`${accountWords}test.${result}`, params)
       : this.node._(`${accountWords}${problem.key}`, problem.params);

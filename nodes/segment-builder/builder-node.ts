@@ -1,0 +1,20 @@
+// What a deployed segment builder offers to the routes of its form and to whoever erases a user.
+
+import type { Node } from 'node-red';
+import { mentions } from '../../src/delivery/rejections';
+import { deployedNodes } from '../shared/deployed';
+import type { LastMessage } from './last-message';
+
+export const builderType = 'xandr-segment-builder';
+
+export interface BuilderNode extends Node {
+  readonly lastMessage: LastMessage;
+  /** The account that it names, by node id; '' for none. Behind a variable only the deployed node knows it. */
+  readonly accountId: string;
+}
+
+/** Nothing that a builder keeps speaks of the user any more. */
+export function forgetLastMessagesOf(userId: string): void {
+  const named = mentions(userId);
+  for (const { lastMessage } of deployedNodes<BuilderNode>(builderType)) lastMessage.forget(named);
+}

@@ -1,0 +1,29 @@
+// The directory of this package's nodes that run now.
+//
+// A node in a subflow runs once for each instance, with an id of its own each time; its form and the flow file know it by
+// the id that it has in the subflow. A node on a disabled flow does not run.
+
+import type { Node } from 'node-red';
+
+/** What `@types/node-red` lacks of a node in an instance of a subflow. */
+type Instance = Node & { readonly _alias?: string };
+
+const running = new Set<Node>();
+
+/** Until the node closes. */
+export function nowDeployed(node: Node): void {
+  running.add(node);
+  node.on('close', () => running.delete(node));
+}
+
+/** Those of a type; with an id, the node of this id, or one for each instance of the subflow in which it stands. */
+export function deployedNodes<N extends Node>(type: string, id?: string): N[] {
+  const isMeant = (node: Node): node is N =>
+    node.type === type && (id === undefined || node.id === id || flowId(node) === id);
+  return [...running].filter(isMeant);
+}
+
+/** The node's id in the flow file. */
+export function flowId(node: Node): string {
+  return (node as Instance)._alias ?? node.id;
+}
