@@ -16,7 +16,8 @@ import { isWarning, type SegmentFinding } from '../../src/reconcile/segment-chec
 import type { AccountNode, Problem } from '../account/account-api';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import { AccountUse } from '../shared/account-use';
-import { flowId } from '../shared/deployed';
+import { nowDeployed } from '../shared/deployed';
+import { pathOf } from '../shared/flow-graph';
 import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
 import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
@@ -40,6 +41,7 @@ type Done = Delivery['done'];
 export = (RED: NodeAPI): void => {
   function Out(this: Node, config: NodeDef & Saved): void {
     RED.nodes.createNode(this, config);
+    nowDeployed(this);
     new OutNode(RED, this, readSaved(outSchema, config)).start();
   }
 
@@ -90,6 +92,7 @@ class OutNode {
       closes: () => this.accountCloses(),
       recovered: (entries) => this.recovered(entries),
     });
+    Object.assign(node, { accountId: account });
     this.checkOptions = { allowUnknownFields, ages: lateAdds !== 'asIs' };
     this.source = { node: node.id, account };
     this.status = new StatusLine(RED, node, dryRun, () => this.segmentRemark());
@@ -186,7 +189,7 @@ class OutNode {
     if (!holds) letGo(engine, this.node.id);
     if (this.settings.youngSegments === 'ignore') return;
     const { RED, node } = this;
-    const out = flowId(node);
+    const out = pathOf(node);
     this.watch = new SegmentWatch({
       RED,
       node: node.id,

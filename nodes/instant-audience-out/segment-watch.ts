@@ -17,7 +17,7 @@ import {
 } from '../../src/reconcile/segment-check';
 import { readWithToken } from '../../src/service/read-with-token';
 import type { AccountNode } from '../account/account-api';
-import { buildersOf, type FlowConfig } from './upstream';
+import { deployedFlows } from '../shared/flow-graph';
 
 /** After the deploy, so that whatever it started comes first. */
 const firstAfterMs = 500;
@@ -33,9 +33,9 @@ const betweenMs = 5_000;
 const mostUnknownMs = 30_000;
 
 export interface SegmentWatchHost {
-  readonly RED: Pick<NodeAPI, 'nodes'>;
+  readonly RED: Pick<NodeAPI, 'nodes' | 'events'>;
   readonly node: string;
-  /** The node's id in the flow file, which a node in a subflow does not have itself. */
+  /** Where the out node runs: see flow-graph.ts. */
   readonly out: string;
   readonly account: Pick<AccountNode, 'id' | 'member' | 'connection'>;
   readonly engine: Pick<MemberQueue, 'meta' | 'holdSegments'>;
@@ -165,8 +165,9 @@ export class SegmentWatch {
   }
 
   private async checkAll(): Promise<string | null> {
-    const { out, account } = this.host;
-    const fixed = buildersOf(out, account.id, this.flows()).flatMap((builder) => fixedSegments(builder));
+    const { RED, out, account } = this.host;
+    const builders = deployedFlows(RED).buildersOf(out, account.id);
+    const fixed = builders.flatMap(({ config }) => fixedSegments(config));
     const named = [...fixed, ...this.seen.inUse()];
     const before = await this.seenBefore(named);
     return this.check([...named, ...before], (found) => {
@@ -244,11 +245,5 @@ export class SegmentWatch {
     const nowMs = Date.now();
     for (const [key, untilMs] of this.unknown) if (untilMs <= nowMs) this.unknown.delete(key);
     this.host.engine.holdSegments(unknownOwner(this.host.node), new Map(this.unknown));
-  }
-
-  private flows(): FlowConfig[] {
-    const all: FlowConfig[] = [];
-    this.host.RED.nodes.eachNode((config) => all.push(config as unknown as FlowConfig));
-    return all;
   }
 }

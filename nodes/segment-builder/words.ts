@@ -1,9 +1,18 @@
 // The builder's sentences, which name fields as the form does: the checks know properties only.
+import { printable } from '../../src/audience/foreign-text';
 import type { Issue } from '../../src/audience/issues';
 import { problemText, type Problem } from '../shared/saved';
-import { issueText, textOr, type Words } from '../shared/words';
+import { issueText, textOr, type Rejection, type Words } from '../shared/words';
 
-/** `segments[0].member` becomes "Segment 1, Member"; a path within an entry stays what it is. */
+/** So many characters are read at one look in the debug sidebar. */
+const mostChars = 80;
+/** A value is not cut to less. */
+const fewestValueChars = 12;
+
+/**
+ * `segments[0].member` becomes "Segment 1, Member", and `seg_block[0].member_id` of an entry, which may come of any row,
+ * "Member".
+ */
 export function fieldName(words: Words, path: string): string {
   const word = (name: string): string => textOr(words, `segment-builder.label.${name}`, {}, () => name);
   const row = /^segments\[(\d+)\](?:\.(\w+))?$/.exec(path);
@@ -11,8 +20,22 @@ export function fieldName(words: Words, path: string): string {
     const segment = `${word('segment')} ${Number(row[1]) + 1}`;
     return row[2] === undefined ? segment : `${segment}, ${word(row[2])}`;
   }
-  return fields.includes(path) ? word(path) : path;
+  const field = ofEntry[path.replace(/^seg_block\[\d+\]\.?/, 'block.')] ?? path;
+  return fields.includes(field) ? word(field) : field;
 }
+
+/** By the keys of an entry, and of its blocks: which field of the form gives it. */
+const ofEntry: Readonly<Record<string, string>> = {
+  user_id: 'userId',
+  event_time: 'eventTime',
+  seg_block: 'segments',
+  'block.': 'segment',
+  'block.seg_id': 'segment',
+  'block.seg_code': 'segment',
+  'block.member_id': 'member',
+  'block.value': 'value',
+  'block.expiration': 'expiration',
+};
 
 const fields: readonly string[] = [
   'account',
@@ -24,6 +47,10 @@ const fields: readonly string[] = [
   'action',
   'actionProperty',
   'segments',
+  'segment',
+  'member',
+  'value',
+  'expiration',
   'eventTime',
   'output',
 ];
@@ -31,6 +58,61 @@ const fields: readonly string[] = [
 /** The issue as a sentence of the form. */
 export function formSentence(words: Words, issue: Issue): string {
   return issueText(words, 'segment-builder', { ...issue, path: fieldName(words, issue.path) });
+}
+
+/**
+ * Why an item is not built, for `msg.audience.rejected` and errors. Its message is the first issue in at most 80
+ * characters, which start with the field's label and end with what to do; the details are in its issues.
+ *
+ * @param ofItems whether messages hold a list of items, which the message counts from 0
+ */
+export function builderRejection(
+  words: Words,
+  index: number,
+  entry: unknown,
+  issues: readonly Issue[],
+  ofItems: boolean,
+): Rejection {
+  const first = issues[0]!;
+  const field = fieldName(words, first.path);
+  const inItem = (): string =>
+    textOr(words, 'segment-builder.label.ofItem', { field, index }, () => `${field} [${index}]`);
+  const more = issues.length > 1 ? ` (+${issues.length - 1})` : '';
+  // Where labels and values are long, the details alone say which item it is, and how much more is wrong.
+  const path = ofItems ? inItem() : field;
+  const told =
+    shortSentence(words, { ...first, path }, more) ??
+    shortSentence(words, { ...first, path }, '') ??
+    shortSentence(words, { ...first, path: field }, '');
+  return {
+    index,
+    entry,
+    code: first.code,
+    message: told ?? printable(formSentence(words, first), mostChars - 1),
+    issues: issues.map((issue) => ({
+      code: issue.code,
+      path: issue.path,
+      message: formSentence(words, issue),
+    })),
+  };
+}
+
+/** Its values are cut until it fits; null when they would be cut to too little. */
+function shortSentence(words: Words, issue: Issue, end: string): string | null {
+  const params = { ...issue.params };
+  for (;;) {
+    const text = issueText(words, 'segment-builder', { ...issue, params }) + end;
+    if (text.length <= mostChars) return text;
+    const [name, value] = longestOf(params);
+    if (value.length <= fewestValueChars) return null;
+    const room = Math.max(fewestValueChars, value.length - (text.length - mostChars));
+    params[name] = value.startsWith('"') ? `${printable(value, room - 2)}"` : printable(value, room - 1);
+  }
+}
+
+function longestOf(params: Readonly<Record<string, string | number>>): [string, string] {
+  const texts = Object.entries(params).map(([name, value]): [string, string] => [name, String(value)]);
+  return texts.reduce((longest, one) => (one[1].length > longest[1].length ? one : longest), ['', '']);
 }
 
 /** What is wrong with a saved property. */

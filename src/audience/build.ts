@@ -6,11 +6,13 @@ import type { Entry } from './entry';
 import { type Issue } from './issues';
 import { shorten } from './shorten';
 import { maxEntries } from './read-input';
+import { oneSlice, type Slices } from './slices';
 import {
   evaluateInput,
   Failed,
   failedIssue,
   Inputs,
+  issueOf,
   Later,
   settle,
   type BuildContext,
@@ -31,8 +33,8 @@ export type BuildResult =
   | { readonly kind: 'refused'; readonly issue: Issue };
 
 export interface Builder {
-  /** Never throws and never rejects. Synchronous unless an input is not. */
-  build(message: Readonly<Record<string, unknown>>): BuildResult | Promise<BuildResult>;
+  /** Never throws and never rejects. Synchronous unless an input is not, or the items take more than one slice. */
+  build(message: Readonly<Record<string, unknown>>, slices?: Slices): BuildResult | Promise<BuildResult>;
 }
 
 export type CompileResult =
@@ -48,8 +50,8 @@ export function compileBuilder(config: BuilderConfig, resolveProperty: ResolvePr
   const buildItem = (context: BuildContext): BuiltItem | Promise<BuiltItem> =>
     buildOne(inputs, compiled, context);
   const builder: Builder = {
-    build: (message) =>
-      items === null ? buildMessage(buildItem, message) : buildItems(buildItem, items, message),
+    build: (message, slices = oneSlice) =>
+      items === null ? buildMessage(buildItem, message) : buildItems({ buildItem, items, message, slices }),
   };
   return { ok: true, builder };
 }
@@ -66,62 +68,62 @@ function buildMessage(
     : itemsResult([built]);
 }
 
-function buildItems(
-  buildItem: BuildItem,
-  input: Input,
-  message: BuildContext['message'],
-): BuildResult | Promise<BuildResult> {
-  const value = evaluateInput(input, { message, item: undefined });
-  if (value instanceof Later)
-    return Promise.resolve(settle(value)).then((list) => buildList(buildItem, input, message, list));
-  return buildList(buildItem, input, message, value);
+/** A message with a list of items. */
+interface Work {
+  readonly buildItem: BuildItem;
+  readonly items: Input;
+  readonly message: BuildContext['message'];
+  readonly slices: Slices;
 }
 
-function buildList(
-  buildItem: BuildItem,
-  input: Input,
-  message: BuildContext['message'],
-  list: unknown,
-): BuildResult | Promise<BuildResult> {
-  if (list instanceof Failed) return { kind: 'refused', issue: failedIssue(input, list) };
-  if (!Array.isArray(list)) {
-    return {
-      kind: 'refused',
-      issue: { code: 'items_not_array', path: input.source, params: { got: shorten(list) } },
-    };
-  }
+function buildItems(work: Work): BuildResult | Promise<BuildResult> {
+  const value = evaluateInput(work.items, { message: work.message, item: undefined });
+  if (value instanceof Later) return Promise.resolve(settle(value)).then((list) => buildList(work, list));
+  return buildList(work, value);
+}
+
+function buildList(work: Work, list: unknown): BuildResult | Promise<BuildResult> {
+  const { items } = work;
+  if (list instanceof Failed) return { kind: 'refused', issue: failedIssue(items, list) };
+  if (!Array.isArray(list))
+    return { kind: 'refused', issue: issueOf('items_not_array', items, { got: shorten(list) }) };
   if (list.length > maxEntries) {
     const params = { got: list.length, max: maxEntries };
-    return { kind: 'refused', issue: { code: 'items_too_many', path: input.source, params } };
+    return { kind: 'refused', issue: issueOf('items_too_many', items, params) };
   }
-  return buildFrom(buildItem, message, list, []);
+  return buildFrom(work, list, []);
 }
 
 /** Builds the rest of a list; goes on asynchronously from the first item that has to wait. */
 function buildFrom(
-  buildItem: BuildItem,
-  message: BuildContext['message'],
+  work: Work,
   list: readonly unknown[],
-  items: BuiltItem[],
+  built: BuiltItem[],
 ): BuildResult | Promise<BuildResult> {
-  while (items.length < list.length) {
-    const built = buildItem({ message, item: list[items.length] });
-    if (built instanceof Promise) return buildRest(buildItem, message, list, items, built);
-    items.push(built);
+  const { buildItem, message, slices } = work;
+  while (built.length < list.length) {
+    const pause = slices.next();
+    const next = { message, item: list[built.length] };
+    const item = pause === null ? buildItem(next) : pause.then(() => buildItem(next));
+    if (item instanceof Promise) return buildRest(work, list, built, item);
+    built.push(item);
   }
-  return itemsResult(items);
+  return itemsResult(built);
 }
 
 async function buildRest(
-  buildItem: BuildItem,
-  message: BuildContext['message'],
+  { buildItem, message, slices }: Work,
   list: readonly unknown[],
-  items: BuiltItem[],
+  built: BuiltItem[],
   pending: Promise<BuiltItem>,
 ): Promise<BuildResult> {
-  items.push(await pending);
-  while (items.length < list.length) items.push(await buildItem({ message, item: list[items.length] }));
-  return itemsResult(items);
+  built.push(await pending);
+  while (built.length < list.length) {
+    const pause = slices.next();
+    if (pause !== null) await pause;
+    built.push(await buildItem({ message, item: list[built.length] }));
+  }
+  return itemsResult(built);
 }
 
 function itemsResult(items: readonly BuiltItem[]): BuildResult {

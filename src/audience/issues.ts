@@ -95,9 +95,10 @@ export const inputSentences = {
 /** What can be wrong with a builder's saved properties, or with what they give for a message. */
 export const builderSentences = {
   config_invalid: '__path__ cannot be used: __reason__',
-  items_not_array: '__path__ is __got__; expected an array of items (a database result, for example)',
+  items_not_array:
+    '__path__: __source__ is __got__; expected an array of items (a database result, for example)',
   items_too_many:
-    '__path__ has __got__ items; __max__ is the most for one message. Split it into several messages',
+    '__path__: __source__ has __got__ items; __max__ is the most for one message. Split it into several messages',
   nothing_there:
     '__path__: __source__ gives nothing (undefined); check its spelling, or pass null to leave the key out',
   not_evaluated: '__path__: __source__ could not be evaluated: __reason__',

@@ -3,13 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { i18n } from '@node-red/util';
-import {
-  builderSentences,
-  entrySentences,
-  issueSentences,
-  sentence,
-  type Issue,
-} from '../../src/audience/issues';
+import { builderSentences, entrySentences, sentence, type Issue } from '../../src/audience/issues';
+import { builderRejection } from '../../nodes/segment-builder/words';
 import { issueText, joinSentences, rejection } from '../../nodes/shared/words';
 
 const folder = path.join(__dirname, '..', '..', 'nodes', 'segment-builder');
@@ -26,27 +21,59 @@ describe('the words of the segment builder', () => {
     await i18n.registerMessageCatalog(namespace, path.join(folder, 'locales'), 'segment-builder.json');
   });
 
-  it('hold the English sentence of every issue of an entry and of a builder', () => {
-    assert.deepEqual(words['segment-builder'].issue, { ...entrySentences, ...builderSentences });
-  });
+  /** What `shorten` makes of values at their longest, and the longest of those that are not anybody's. */
+  const long: Readonly<Record<string, string | number>> = {
+    got: `"${'x'.repeat(48)}"… (3000000)`,
+    source: 'msg.payload.customer.identifiers.advertising.primary["of the phone"]',
+    reason: 'Invalid property expression: unexpected character at position 1234567',
+    known: 'idfa, aaid, sha1udid, md5udid, openudid',
+    domain: 'sha1udid',
+    meant: 'openudid',
+    digits: 40,
+    min: -2147483648,
+    max: 2147483647,
+  };
+  const paths = ['user_id', 'domain', 'event_time', 'items', 'actionProperty', 'seg_block'];
+  const blockPaths = ['seg_block[2].seg_id', 'seg_block[0].expiration'];
+  const pathsOf = (code: string): string[] =>
+    code in builderSentences ? [...paths, 'segments[11].expiration'] : [...paths, ...blockPaths];
 
-  it('are found by Node-RED, with the same result as the English of src/', () => {
-    for (const code of Object.keys({ ...entrySentences, ...builderSentences }) as Issue['code'][]) {
-      const names = [...issueSentences[code].matchAll(/__(\w+?)__/g)].map(([, name]) => [name!, `<${name}>`]);
-      const issue: Issue = { code, path: 'seg_block[0].value', params: Object.fromEntries(names) };
-      assert.equal(
-        issueText(RED, 'segment-builder', issue),
-        sentence({ ...issue, params: { ...issue.params } }),
-      );
-    }
+  for (const language of ['en-US', 'de', 'ja']) {
+    const file = path.join(folder, 'locales', language, 'segment-builder.json');
+    const all = JSON.parse(readFileSync(file, 'utf8'))['segment-builder'];
+    const look = (key: string, params: Record<string, unknown> = {}): string => {
+      const [, group, name] = key.split('.') as [string, string, string];
+      return String(all[group]?.[name] ?? key).replace(/__(\w+?)__/g, (_, each) => String(params[each]));
+    };
+
+    it(`start with the label of a field and have at most 80 characters, whatever the values are: ${language}`, () => {
+      for (const code of Object.keys(all.issue) as Issue['code'][]) {
+        assert.match(all.issue[code], /^__path__: .+(;|。|: ).+/, code);
+        for (const issuePath of pathsOf(code)) {
+          const names = [...all.issue[code].matchAll(/__(\w+?)__/g)].map(([, name]) => name);
+          const params = Object.fromEntries(
+            names.filter((name) => name !== 'path').map((name) => [name, long[name]!]),
+          );
+          const issue: Issue = { code, path: issuePath, params };
+          const { message, issues } = builderRejection({ _: look }, 417, null, [issue, issue], true);
+          assert.ok(message.length <= 80, `${message.length}: ${message}`);
+          assert.ok(!/user_id|seg_|event_time|__|undefined/.test(message), message);
+          assert.equal(issues.length, 2, 'the details');
+        }
+      }
+    });
+  }
+
+  it('know the codes of every issue of an item', () => {
+    const known = Object.keys({ ...entrySentences, ...builderSentences });
+    for (const code of Object.keys(words['segment-builder'].issue)) assert.ok(known.includes(code), code);
   });
 
   it('leave alone what looks like a placeholder or a reference in a value', () => {
     const got = '"__path__ $t(segment-builder.label.name) $& <b>"';
     const issue: Issue = { code: 'text_white_space', path: '__proto__', params: { got } };
     const text = issueText(RED, 'segment-builder', issue);
-    assert.equal(text, sentence(issue));
-    assert.ok(text.startsWith(`__proto__ ${got} starts`), text);
+    assert.ok(text.startsWith(`__proto__: ${got} has`), text);
   });
 
   it('fall back to English where they are not loaded', () => {
@@ -72,9 +99,15 @@ describe('the words of the segment builder', () => {
     const sources = [
       readFileSync(path.join(folder, 'form.html'), 'utf8'),
       readFileSync(path.join(folder, 'editor.ts'), 'utf8'),
-      ...['admin.ts', 'segment-builder.ts', 'schema.ts', 'words.ts', '../shared/saved.ts'].map((file) =>
-        readFileSync(path.join(folder, file), 'utf8'),
-      ),
+      ...[
+        'admin.ts',
+        'segment-builder.ts',
+        'delivery.ts',
+        'invalid-count.ts',
+        'schema.ts',
+        'words.ts',
+        '../shared/saved.ts',
+      ].map((file) => readFileSync(path.join(folder, file), 'utf8')),
       ...readdirSync(path.join(folder, 'editor')).map((file) =>
         readFileSync(path.join(folder, 'editor', file), 'utf8'),
       ),

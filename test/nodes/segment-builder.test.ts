@@ -1,7 +1,17 @@
 // The segment builder in Node-RED: what leaves which output, and that every message ends exactly once.
 import assert from 'node:assert/strict';
+import path from 'node:path';
+import { i18n } from '@node-red/util';
 import helper from 'node-red-node-test-helper';
 import segmentBuilder from '../../nodes/segment-builder/segment-builder';
+
+const namespace = '@instant-audience/node-red-xandr/xandr-segment-builder';
+
+/** As Node-RED loads it, with its own words. */
+function withWords(RED: any): void {
+  const look = (key: string, params: object): string => i18n._(`${namespace}:${key}`, params as never);
+  (segmentBuilder as unknown as (red: unknown) => void)(Object.create(RED, { _: { value: look } }));
+}
 
 const row = {
   by: 'id',
@@ -62,7 +72,7 @@ async function start(changes: object = {}): Promise<Seen> {
   ];
   // Without a place in the workspace a node counts as configuration.
   const placed = flow.map((node) => (node.type === 'tab' ? node : { ...node, x: 0, y: 0 }));
-  await helper.load(segmentBuilder, placed);
+  await helper.load(withWords as never, placed);
   for (const output of ['built', 'invalid', 'caught', 'completed'] as const) {
     helper.getNode(output).on('input', (message: any) => seen[output].push(message));
   }
@@ -76,7 +86,7 @@ async function send(seen: Seen, ...messages: object[]): Promise<void> {
   for (const message of messages) seen.node.receive(message);
   for (let turn = 0; turn < 400; turn++) {
     if (seen.caught.length + seen.completed.length >= before + messages.length) break;
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, turn < 50 ? 5 : 50));
   }
   // Whatever would end a message twice has had its chance by now.
   await new Promise((resolve) => setTimeout(resolve, 20));
@@ -90,8 +100,11 @@ async function send(seen: Seen, ...messages: object[]): Promise<void> {
 const idfa = '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13';
 
 describe('xandr-segment-builder', () => {
-  before((done) => {
-    helper.startServer(done);
+  before(async () => {
+    (i18n as any).init({ lang: 'en-US' });
+    const locales = path.join(__dirname, '..', '..', 'nodes', 'segment-builder', 'locales');
+    await i18n.registerMessageCatalog(namespace, locales, 'segment-builder.json');
+    await new Promise<void>((done) => helper.startServer(done));
   });
   afterEach(() => helper.unload());
   after((done) => {
@@ -119,7 +132,7 @@ describe('xandr-segment-builder', () => {
     assert.equal(seen.built[0].audience.entry.user_id, '7');
     assert.deepEqual(seen.built[0].payload, { user: '7' });
     assert.equal(seen.built.length, 1);
-    assert.match(seen.caught[0].error.message, /cannot be put into the message/);
+    assert.match(seen.caught[0].error.message, /^Put into: a part of it is no object/);
   });
 
   it('keeps what is in msg.audience only when it is an object of fields', async () => {
@@ -141,7 +154,7 @@ describe('xandr-segment-builder', () => {
     assert.equal(rejected.index, 0);
     assert.equal(rejected.entry.user_id, 'abc');
     assert.equal(rejected.code, 'user_id_not_uuid');
-    assert.match(rejected.message, /idfa needs a UUID/);
+    assert.equal(rejected.message, 'User id: "abc" is no id for idfa; pass a UUID');
     assert.deepEqual(rejected.issues, [
       { code: 'user_id_not_uuid', path: 'user_id', message: rejected.message },
     ]);
@@ -153,7 +166,8 @@ describe('xandr-segment-builder', () => {
     await send(seen, { payload: { user: '0' } });
     assert.equal(seen.built.length, 0);
     assert.equal(seen.completed.length, 0);
-    assert.match(seen.caught[0].error.message, /user_id is 0/);
+    assert.equal(seen.caught[0].error.message, 'User id: 0 stands for an opted-out user; leave it out');
+    assert.equal(seen.caught[0].audience.rejected[0].code, 'user_id_zero', 'the details');
   });
 
   it('makes an array of a thousand items, and tells the one that is bad', async () => {
@@ -183,7 +197,10 @@ describe('xandr-segment-builder', () => {
       seen.built[0].payload.map((entry: any) => entry.user_id),
       ['1', '3'],
     );
-    assert.match(seen.caught[0].error.message, /1 of 3 items cannot be used\. Item 1: user_id is 0/);
+    assert.equal(
+      seen.caught[0].error.message,
+      'User id, item 1: 0 stands for an opted-out user; leave it out',
+    );
     assert.equal(seen.completed.length, 0);
   });
 
@@ -199,7 +216,10 @@ describe('xandr-segment-builder', () => {
       const seen = await start({ source: 'items', userId: '', userIdType: 'item' });
       await send(seen, { payload });
       assert.equal(seen.invalid[0].audience.rejected[0].code, 'items_not_array');
-      assert.match(seen.invalid[0].audience.rejected[0].message, /msg\.payload is .*; expected an array/);
+      assert.match(
+        seen.invalid[0].audience.rejected[0].message,
+        /^Items in: msg\.payload is .*; pass an array$/,
+      );
     });
   }
 
@@ -208,7 +228,10 @@ describe('xandr-segment-builder', () => {
       const seen = await start();
       await send(seen, { payload });
       assert.equal(seen.built.length, 0);
-      assert.match(seen.invalid[0].audience.rejected[0].message, /userId: msg\.payload\.user gives nothing/);
+      assert.match(
+        seen.invalid[0].audience.rejected[0].message,
+        /^User id: msg\.payload\.user gives nothing/,
+      );
     });
   }
 
@@ -238,6 +261,57 @@ describe('xandr-segment-builder', () => {
       assert.match(issue.message, /whole minutes/);
     });
   }
+
+  it('says of what is no array that it is none, and not how many of it are wrong', async () => {
+    const seen = await start({ source: 'items', userId: '', userIdType: 'item', wires: [['built'], []] });
+    await send(seen, { payload: 'text' });
+    assert.equal(seen.caught[0].error.message, 'Items in: msg.payload is "text"; pass an array');
+  });
+
+  it('counts in its status what it could not use', async () => {
+    const seen = await start({ source: 'items', userId: '', userIdType: 'item' });
+    await send(seen, { payload: ['1', '0', '', '4'] });
+    assert.deepEqual(seen.node.status.lastCall.args, [{ fill: 'yellow', shape: 'ring', text: '2 invalid' }]);
+    await send(seen, { payload: ['0'] });
+    await new Promise((resolve) => setTimeout(resolve, 1050));
+    assert.equal(seen.node.status.lastCall.args[0].text, '3 invalid');
+  });
+
+  it('shares no object between its outputs, whatever the items are and wherever they are put', async () => {
+    const seen = await start({ source: 'items', userId: 'user', userIdType: 'item', output: 'entries' });
+    for (const count of [3, 1_500]) {
+      const payload = Array.from({ length: count }, (_, at) => ({ user: at === 1 ? '0' : '7', tags: ['a'] }));
+      await send(seen, { payload, req: { headers: {} } });
+      const [built, invalid] = [seen.built.at(-1), seen.invalid.at(-1)];
+      assert.equal(invalid.audience.rejected[0].entry, invalid.payload[1], 'within a message they may');
+      assert.equal(invalid.payload.length, count);
+      assert.equal(invalid.req, built.req, 'a request is one');
+      for (const item of built.payload) item.tags.push('changed behind output 1');
+      built.payload[1].user = 'changed';
+      assert.deepEqual(invalid.audience.rejected[0].entry, { user: '0', tags: ['a'] });
+      assert.ok(invalid.payload.every((item: any) => item.tags.length === 1));
+    }
+  });
+
+  it('lets other work go on while it builds a long list, and keeps the order of messages', async () => {
+    for (const userIdType of ['item', 'jsonata']) {
+      const userId = userIdType === 'item' ? 'user' : 'item.user';
+      const seen = await start({ source: 'items', userId, userIdType });
+      const payload = Array.from({ length: 20_000 }, (_, at) => ({ user: at % 3 === 0 ? '0' : String(at) }));
+      let turns = 0;
+      const turn = setInterval(() => (turns += 1), 0);
+      await send(seen, { payload, n: 1 }, { payload: [{ user: '8' }], n: 2 }, { payload: 5, n: 3 });
+      clearInterval(turn);
+      assert.ok(turns >= 5, `${turns} turns for others`);
+      assert.deepEqual(
+        seen.completed.map(({ n }) => n),
+        [1, 2, 3],
+      );
+      assert.equal(seen.built[0].payload.length, 13_333);
+      assert.equal(seen.invalid[0].audience.rejected.length, 6_667);
+      await helper.unload();
+    }
+  });
 
   it('makes a block for each segment of an array, 250 of them too', async () => {
     const seen = await start({ segments: [{ ...row, segment: 'payload.list', segmentType: 'msg' }] });
@@ -272,7 +346,7 @@ describe('xandr-segment-builder', () => {
     await send(seen, { payload: { user: 5 } }, { payload: { user: 'a' } });
     assert.match(
       seen.invalid[0].audience.rejected[0].message,
-      /userId: \$uppercase\(payload\.user\) could not be evaluated/,
+      /^User id: \$uppercase\(payload\.user\) fails/,
     );
     assert.equal(seen.built[0].payload.user_id, 'A');
   });
@@ -330,10 +404,7 @@ describe('xandr-segment-builder', () => {
     });
     delete process.env.SEGMENT_BUILDER_TEST;
     await send(seen, { payload: { user: '7' } });
-    assert.match(
-      seen.invalid[0].audience.rejected[0].message,
-      /SEGMENT_BUILDER_TEST_MISSING\} gives nothing/,
-    );
+    assert.match(seen.invalid[0].audience.rejected[0].message, /SEGMENT_BUILDER_TEST_MISS.* gives nothing/);
     await helper.unload();
     process.env.SEGMENT_BUILDER_TEST = '4711';
     const again = await start({
@@ -359,24 +430,17 @@ describe('xandr-segment-builder', () => {
       },
     });
     await send(seen, { payload }, { payload: { user: '7' } });
-    assert.match(
-      seen.invalid[0].audience.rejected[0].message,
-      /userId: msg\.payload\.user could not be evaluated: gone/,
-    );
+    assert.match(seen.invalid[0].audience.rejected[0].message, /^User id: msg\.payload\.user fails \(gone\)/);
     assert.equal(seen.built.length, 1);
   });
 
   const misconfigured: (readonly [string, object, RegExp])[] = [
-    ['no user id', { userId: '' }, /not set up: userId: required/],
-    ['no segments', { segments: [] }, /segments: noSegments/],
-    [
-      'a path that is none',
-      { userId: 'payload..user' },
-      /userId cannot be used: Invalid property expression/,
-    ],
-    ['an expression that is none', { userId: '$(', userIdType: 'jsonata' }, /userId cannot be used/],
-    ['an output that is none', { output: '' }, /output: required/],
-    ['an output outside the message', { outputType: 'flow' }, /output: choice/],
+    ['no user id', { userId: '' }, /not set up: User id: fill this in/],
+    ['no segments', { segments: [] }, /Segments: add at least one row/],
+    ['a path that is none', { userId: 'payload..user' }, /User id: Invalid property expression/],
+    ['an expression that is none', { userId: '$(', userIdType: 'jsonata' }, /User id: /],
+    ['an output that is none', { output: '' }, /Put into: fill this in/],
+    ['an output outside the message', { outputType: 'flow' }, /Put into: .* is not known/],
   ];
   for (const [what, changes, words] of misconfigured) {
     it(`shows a red ring and refuses messages when it has ${what}`, async () => {

@@ -55,7 +55,7 @@ class Watched {
       accepted: () => undefined,
     };
     this.watch = new SegmentWatch({
-      RED: { nodes: { eachNode: () => undefined } } as never,
+      RED: { nodes: { eachNode: () => undefined }, events: { on: () => undefined } } as never,
       node: 'out',
       out: 'out',
       account: { id: 'a', member: '1', connection: () => ({ client, keeper }) as never },

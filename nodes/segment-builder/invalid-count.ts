@@ -1,0 +1,38 @@
+// How many items a builder could not use since it was deployed: in its status, and with the queues that they were meant for.
+
+import type { Node, NodeAPI } from 'node-red';
+import { engines } from '../account/process-wide';
+import { CalmStatus } from '../shared/calm-status';
+import { accountsBehind, deployedFlows, type FlowGraph } from '../shared/flow-graph';
+import { textOr, type Rejection } from '../shared/words';
+
+export class InvalidCount {
+  private count = 0;
+  private readonly status: CalmStatus;
+  /** The accounts behind this node, as the flows were when they were looked for. */
+  private behind: { readonly flows: FlowGraph; readonly accounts: ReadonlySet<string> } | null = null;
+
+  constructor(
+    private readonly RED: NodeAPI,
+    private readonly node: Node,
+  ) {
+    this.status = new CalmStatus(node);
+    node.on('close', () => this.status.stop());
+  }
+
+  add(rejected: readonly Rejection[]): void {
+    this.count += rejected.length;
+    const many = this.count.toLocaleString('en-US');
+    const text = textOr(this.RED, 'segment-builder.status.invalid', { many }, () => `${many} invalid`);
+    this.status.show({ fill: 'yellow', shape: 'ring', text });
+    const accounts = this.accounts();
+    for (const { accounts: its, engine } of engines.list())
+      if (its.some(({ id }) => accounts.has(id))) engine.monitor.refused(this.node.id, rejected);
+  }
+
+  private accounts(): ReadonlySet<string> {
+    const flows = deployedFlows(this.RED);
+    if (this.behind?.flows !== flows) this.behind = { flows, accounts: accountsBehind(flows, this.node) };
+    return this.behind.accounts;
+  }
+}
