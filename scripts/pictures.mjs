@@ -8,6 +8,7 @@ import { openBrowser, openEditor } from '../test/support/browser.ts';
 import { NodeRed, until } from '../test/support/node-red.ts';
 import { quickStart } from '../test/package/support.ts';
 import { examplePictures } from './example-pictures.mjs';
+import { chromiumEnvironment } from './chromium.mjs';
 import { formPictures, helpPictures } from './form-pictures.mjs';
 import { sidebarPictures } from './sidebar-pictures.mjs';
 import { root } from './tools.mjs';
@@ -77,6 +78,7 @@ if (unknown.length > 0)
   throw new Error(`No pictures of ${unknown.join(', ')}; there are ${Object.keys(kinds).join(', ')}.`);
 await mkdir(images, { recursive: true });
 await mkdir(resources, { recursive: true });
+Object.assign(process.env, await chromiumEnvironment());
 const browser = await openBrowser();
 try {
   for (const [kind, take] of Object.entries(kinds)) {

@@ -8,6 +8,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { chromiumEnvironment } from './chromium.mjs';
 import { must, node, root, run, seconds, tool, tsc } from './tools.mjs';
 import { installedTemplate, pack } from './user-dir.mjs';
 
@@ -181,6 +182,7 @@ function runChosen(args) {
 
 await mkdir(scratch, { recursive: true });
 process.env.NODE_RED_VERSION ??= '5';
+Object.assign(process.env, await chromiumEnvironment());
 const started = performance.now();
 const { results, failedChecks = [] } = await runChosen(process.argv.slice(2));
 const totals = sumUp(results);

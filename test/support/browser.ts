@@ -1,25 +1,27 @@
-// A headless Chromium for the tests of the editor, found where machines have it.
+// A headless Chromium for the tests of the editor: the user's, the one from npm that `scripts/chromium.mjs` unpacks, or one
+// that is installed.
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 
-const candidates = [
-  process.env.CHROMIUM_PATH,
+const installed = [
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',
   '/usr/bin/google-chrome',
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
-/** Where Chromium is, or undefined. `CHROMIUM_PATH` comes first. */
-export const chromiumPath = candidates.find((file) => file !== undefined && existsSync(file));
+function chromiumPath(): string | undefined {
+  return [process.env.CHROMIUM_PATH, ...installed].find((file) => file !== undefined && existsSync(file));
+}
 
 /** For a suite that needs a browser: skips it where there is none, and says so. */
 export function needBrowser(test: Mocha.Context): void {
-  if (chromiumPath !== undefined) return;
-  console.log('      no Chromium found (CHROMIUM_PATH names one): the tests of the editor are skipped');
+  if (chromiumPath() !== undefined) return;
+  const reason = process.env.NO_CHROMIUM ?? 'no Chromium found, CHROMIUM_PATH can name one';
+  console.log(`      ${reason}: the tests of the editor are skipped`);
   test.skip();
 }
 
@@ -72,18 +74,14 @@ export async function openBrowser(): Promise<Pages> {
 }
 
 async function launch(): Promise<Browser> {
-  if (chromiumPath === undefined) throw new Error('No Chromium found; CHROMIUM_PATH can name one.');
+  const executablePath = chromiumPath();
+  if (executablePath === undefined) throw new Error('No Chromium found; CHROMIUM_PATH can name one.');
+  const libraries = process.env.CHROMIUM_LIBRARIES;
   return chromium.launch({
-    executablePath: chromiumPath,
-    args: [
-      '--no-sandbox',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--disable-gpu',
-    ],
+    executablePath,
+    // Root cannot have its sandbox.
+    args: ['--no-sandbox'],
+    env: { ...process.env, ...(libraries !== undefined && { LD_LIBRARY_PATH: libraries }) },
   });
 }
 
