@@ -3,7 +3,7 @@
 import type { Clock } from './clock';
 import type { CountedLine } from './log-tally';
 import { linesOfRemoved } from './node-listeners';
-import type { Recovered } from './reports';
+import type { Recovered } from './entry-end';
 
 type Listener = (recovered: readonly Recovered[]) => void;
 

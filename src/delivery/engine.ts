@@ -13,8 +13,9 @@ import { Crowd } from './crowd';
 import type { Dismissed } from './dismissals';
 import { Dismisser } from './dismisser';
 import { Dispatcher } from './dispatcher';
+import type { Recovered } from './entry-end';
 import { Gates, type AskedWait } from './gates';
-import { Intake, type QueueCaps, type Submission } from './intake';
+import { Intake, type Submission } from './intake';
 import { Journal } from './journal';
 import type { Limits } from './ledger';
 import { LogTally } from './log-tally';
@@ -25,16 +26,18 @@ import { Pager, type ReadPage } from './pager';
 import type { Post } from './post';
 import { SentLedger } from './sent-counts';
 import { endedElsewhere } from './shared-ends';
-import { Reports, type Counters, type Recovered } from './reports';
+import { Reports, type Counters } from './reports';
 import type { SharedView } from './shared-request';
-import { TicketBook, type TicketEnd } from './tickets';
+import { closedEnd, TicketBook, type TicketEnd } from './tickets';
 import { Wire } from './wire';
 import type { Item } from './item';
-import { asOutboxError, closedEnd, nothingEnd, openingEnd, outboxEnd } from './untaken';
+import { asOutboxError, nothingEnd, openingEnd, outboxEnd, type QueueCaps } from './untaken';
 import { crowdedText, YoungSegments } from './young';
 
-export type { QueueCaps, Submission } from './intake';
-export type { Counters, Recovered } from './reports';
+export type { Recovered } from './entry-end';
+export type { Submission } from './intake';
+export type { Counters } from './reports';
+export type { QueueCaps } from './untaken';
 
 /** Read from the queue at a time. */
 export const defaultPageRows = 2_000;

@@ -11,7 +11,7 @@ import type { LogTally } from './log-tally';
 import type { Pager, ReadPage } from './pager';
 import type { Reports } from './reports';
 import { Ticket, type TicketBook, type TicketEnd } from './tickets';
-import { queueFullEnd } from './untaken';
+import { queueFullEnd, type QueueCaps } from './untaken';
 import { Item } from './item';
 import type { User } from './user';
 
@@ -43,12 +43,6 @@ export function handIn(submission: Submission, clock: Clock): HandedIn {
 export function ageMsOf({ eventTimeMs }: CheckedEntry, { atMs, wallMs }: HandedIn, nowMs: number): number {
   const waitedMs = Math.round(Math.max(0, nowMs - atMs));
   return waitedMs + (eventTimeMs === null ? 0 : Math.max(0, wallMs - eventTimeMs));
-}
-
-/** What the queue may hold; input beyond is refused. */
-export interface QueueCaps {
-  readonly queueMaxEntries: number;
-  readonly queueMaxBytes: number;
 }
 
 export interface Caps extends QueueCaps {

@@ -1,10 +1,11 @@
 // What an operator sees of an engine beside its state: latency, rejections by reason, the last errors, the last hour.
 
 import type { Clock } from './clock';
+import { endOf } from './entry-end';
 import { History, type Sample } from './history';
 import { Latency } from './latency';
 import { mentions, Rejections, type Invalid } from './rejections';
-import { closedCode, endOf } from './reports';
+import { closedCode } from './reports';
 import type { Item } from './item';
 import { Unaccounted } from './unaccounted';
 

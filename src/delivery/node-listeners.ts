@@ -1,7 +1,7 @@
 // Nodes that are told what ended without its message. What ends for a node that is gone is logged.
 
+import type { Recovered } from './entry-end';
 import type { CountedLine, LogTally } from './log-tally';
-import type { Recovered } from './reports';
 
 type Listener = (recovered: readonly Recovered[]) => void;
 

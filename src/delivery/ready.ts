@@ -1,13 +1,13 @@
 // Users that could be sent now, by account and lane. Removals go first; of every five places one is the adds'.
 
 import { Fifo } from './fifo';
-import type { User } from './user';
+import type { ReadyQueue, User } from './user';
 
 /** Of so many places in a row, removals leave the last to adds that wait. */
 const placesPerAdd = 5;
 
 /** One lane of one account. */
-export class LaneQueue extends Fifo<User> {
+class LaneQueue extends Fifo<User> implements ReadyQueue {
   constructor(readonly account: AccountQueues) {
     super();
   }

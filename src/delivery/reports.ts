@@ -1,23 +1,13 @@
 // Tells messages, or the nodes of messages that are gone, what became of their entries; and keeps count.
 
-import type { CheckedEntry } from '../audience/entry';
 import type { Dismissal } from './dismissals';
 import type { Clock } from './clock';
+import { endOf, type EntryEnd, type Recovered } from './entry-end';
 import { Fifo } from './fifo';
 import type { LogTally } from './log-tally';
 import { NodeListeners } from './node-listeners';
 import type { TicketBook } from './tickets';
 import type { Item } from './item';
-
-/** How an entry ended. */
-export type EntryEnd = 'accepted' | 'superseded' | 'expired' | 'rejected';
-
-/** An entry that ended without its message. */
-export interface Recovered {
-  readonly entry: CheckedEntry;
-  readonly end: EntryEnd;
-  readonly rejection: { readonly code: string; readonly message: string } | null;
-}
 
 /** Counts of entries since the engine was opened; the ends and `waiting` always add up to `taken`. */
 export interface Counters extends Record<EntryEnd, number> {
@@ -32,9 +22,6 @@ export const closedCode = 'closed';
 
 /** Forgotten on request: nobody gets to see such an entry again. */
 export const erasedCode: Dismissal = 'erased';
-
-/** Of an ended entry, what tells how it ended. */
-export type Ending = Pick<Item, 'seq' | 'rejection' | 'acceptedBlocks' | 'expiredBlocks' | 'warnings'>;
 
 /** Told in one turn of the event loop: a flow does something with each, and others wait meanwhile. */
 const toldPerTurn = 500;
@@ -152,10 +139,4 @@ export class Reports {
     }
     for (const [node, recovered] of orphans) this.listeners.tell(node, recovered);
   }
-}
-
-export function endOf(item: Omit<Ending, 'seq'>): EntryEnd {
-  if (item.rejection !== null) return 'rejected';
-  if (item.expiredBlocks > 0) return 'expired';
-  return item.acceptedBlocks > 0 ? 'accepted' : 'superseded';
 }

@@ -6,7 +6,8 @@ import { entryBody, isBodyOf, parseBody } from '../audience/serialise';
 import type { CheckedEntry } from '../audience/entry';
 import type { EndedRow } from '../outbox/outbox';
 import type { Letter } from '../outbox/shared-log';
-import { endOf, erasedCode, type Ending } from './reports';
+import { endOf, type Ending } from './entry-end';
+import { erasedCode } from './reports';
 import type { Item } from './item';
 
 /** An entry that this process took has ended. */

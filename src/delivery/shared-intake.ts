@@ -16,22 +16,15 @@ import type { Batch, SharedLog, SharedRow } from '../outbox/shared-log';
 import type { Clock } from './clock';
 import { laneOf } from './crowd';
 import { dismissalTexts, type Dismissal } from './dismissals';
-import {
-  ageMsOf,
-  handIn,
-  ticketOf,
-  type Caps,
-  type HandedIn,
-  type QueueCaps,
-  type Submission,
-} from './intake';
+import { endOf, type Recovered } from './entry-end';
+import { ageMsOf, handIn, ticketOf, type Caps, type HandedIn, type Submission } from './intake';
 import { LogTally } from './log-tally';
 import { NodeListeners } from './node-listeners';
-import { closedCode, endOf, type Counters, type Recovered } from './reports';
+import { closedCode, type Counters } from './reports';
 import type { SharedEnd } from './shared-ends';
 import type { Spool } from './spool';
-import { TicketBook, type Ticket, type TicketEnd } from './tickets';
-import { asOutboxError, closedEnd, nothingEnd, openingEnd, outboxEnd, queueFullEnd } from './untaken';
+import { closedEnd, TicketBook, type Ticket, type TicketEnd } from './tickets';
+import { asOutboxError, nothingEnd, openingEnd, outboxEnd, queueFullEnd, type QueueCaps } from './untaken';
 
 export interface SharedIntakeParts {
   readonly log: SharedLog;

@@ -13,19 +13,21 @@ import { within, type Clock } from './clock';
 import type { HeldQueue } from './member-queue';
 import { DismissedPartly, type Dismissed } from './dismissals';
 import { Engine, type EngineOptions, type EngineStats } from './engine';
-import type { QueueCaps, Submission } from './intake';
+import type { Recovered } from './entry-end';
+import type { Submission } from './intake';
 import { LeaseKeeper } from './lease-keeper';
 import type { Limits } from './ledger';
 import { Logins, type Login } from './login';
 import { Monitor } from './monitor';
-import type { Counters, Recovered } from './reports';
+import type { Counters } from './reports';
 import { SentLedger } from './sent-counts';
 import { Mailbox, type Order } from './shared-mail';
 import { readEnds, sharedEnd } from './shared-ends';
 import { SharedIntake } from './shared-intake';
 import type { SharedView } from './shared-request';
 import { Spool } from './spool';
-import { asOutboxError, closedEnd } from './untaken';
+import { closedEnd } from './tickets';
+import { asOutboxError, type QueueCaps } from './untaken';
 
 export interface SharedQueueOptions extends Omit<EngineOptions, 'outbox' | 'monitor' | 'shared'> {
   readonly sharedLog: SharedLog;

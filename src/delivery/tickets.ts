@@ -1,7 +1,6 @@
 // Messages that wait for the outcome of their entries.
 
-import type { Ending } from './reports';
-import { closedEnd } from './untaken';
+import type { Ending } from './entry-end';
 
 /** What became of a message's entries; counts of entries, except `associations` (user–segment pairs). */
 export interface Summary {
@@ -39,6 +38,13 @@ export type TicketEnd =
 export type QueuedReason = 'asked' | 'tooManyOpen' | 'apart';
 
 export type Params = Readonly<Record<string, string | number>>;
+
+export const closedEnd = {
+  kind: 'failed',
+  code: 'closed',
+  params: {},
+  message: 'The flow was stopped before this message could be delivered.',
+} as const satisfies TicketEnd;
 
 /** A message tells of no more warnings than that. */
 export const mostWarnings = 10;

@@ -2,17 +2,15 @@
 
 import { shortenThrown } from '../audience/shorten';
 import { OutboxError } from '../outbox/outbox';
-import type { QueueCaps } from './intake';
 import type { TicketEnd } from './tickets';
 
-type Failed = Extract<TicketEnd, { kind: 'failed' }>;
+/** What the queue may hold; input beyond is refused. */
+export interface QueueCaps {
+  readonly queueMaxEntries: number;
+  readonly queueMaxBytes: number;
+}
 
-export const closedEnd = {
-  kind: 'failed',
-  code: 'closed',
-  params: {},
-  message: 'The flow was stopped before this message could be delivered.',
-} as const satisfies Failed;
+type Failed = Extract<TicketEnd, { kind: 'failed' }>;
 
 /** Of a message without entries. */
 export const nothingEnd: TicketEnd = {

@@ -14,7 +14,11 @@ import { AmbiguousRequests } from './ambiguous';
 import { cellKey, inOrder, orderKind, sentExpiration } from './item';
 import type { Cell, CellState, Item, ItemOwner, SegmentCells } from './item';
 import { PendingBlocks } from './pending-blocks';
-import type { LaneQueue } from './ready';
+
+/** One that users wait in, of an account that counts them. */
+export interface ReadyQueue {
+  readonly account: { size: number };
+}
 
 /** What goes into one request for one user. */
 export interface Selection {
@@ -52,7 +56,7 @@ export class User implements ItemOwner {
   /** Held in a group that is being searched for what the service refused. */
   isolated = false;
   /** The ready queue that holds this user; a stale place in another queue is skipped. */
-  queue: LaneQueue | null = null;
+  queue: ReadyQueue | null = null;
   private ambiguous: AmbiguousRequests | null = null;
   /** Blocks that wait, and those of entries with a removal. */
   private waiting = 0;

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import type { CheckedEntry } from '../../src/audience/entry';
 import { parseBody } from '../../src/audience/serialise';
-import type { Recovered } from '../../src/delivery/reports';
+import type { Recovered } from '../../src/delivery/entry-end';
 import { SharedIntake } from '../../src/delivery/shared-intake';
 import { Spool } from '../../src/delivery/spool';
 import type { TicketEnd } from '../../src/delivery/tickets';

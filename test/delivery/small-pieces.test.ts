@@ -5,7 +5,7 @@ import { Absentees } from '../../src/delivery/absentees';
 import { backoffMs } from '../../src/delivery/backoff';
 import { Fifo } from '../../src/delivery/fifo';
 import { DueHeap } from '../../src/delivery/heap';
-import type { Recovered } from '../../src/delivery/reports';
+import type { Recovered } from '../../src/delivery/entry-end';
 import { FakeClock } from './support/fake-clock';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';

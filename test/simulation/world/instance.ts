@@ -9,7 +9,7 @@ import { Engines, QueueKindsDiffer, type LeaseRequest } from '../../../src/deliv
 import type { MemberQueue } from '../../../src/delivery/member-queue';
 import { requestLimitsOf } from '../../../src/delivery/request-limits';
 import type { TicketEnd } from '../../../src/delivery/tickets';
-import type { Recovered } from '../../../src/delivery/reports';
+import type { Recovered } from '../../../src/delivery/entry-end';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import type { Problem } from '../../../nodes/account/account-api';
 import { Holder, type Hold } from '../../../nodes/account/holder';
