@@ -25,6 +25,7 @@ import type { Problem } from './account-api';
 import { connectionOf } from './connection';
 import { databaseConnection, identityOf, isInClear, type DatabaseConnection } from './database';
 import { Holder, type Hold } from './holder';
+import { LeftQueues } from '../sidebar/left-queues';
 import { instanceName } from './instance-name';
 import { engines, sandbox } from './process-wide';
 import { outboxFile, spoolFile } from './queue-file';
@@ -132,6 +133,7 @@ async function openHold(
     const lease = engines.acquire(
       shared === null ? request : { ...request, shared: sharedOf(RED, settings, shared) },
     );
+    warnOfLeftQueues(RED, node);
     const end = async (maxMs: number): Promise<void> => {
       await lease.release(maxMs);
       leaveSandbox();
@@ -141,6 +143,23 @@ async function openHold(
     if (error instanceof QueueKindsDiffer) error.whenOver(again);
     return leaving(problemOf(name, error));
   }
+}
+
+/** What waits of the account for an address or a member that it had before: at each deploy and start. */
+function warnOfLeftQueues(RED: NodeAPI, node: Node): void {
+  const warn = (queue: {
+    readonly origin: string;
+    readonly member: string;
+    readonly waiting: number;
+  }): void => {
+    const { origin, member, waiting } = queue;
+    node.warn(RED._('account.leftBehind', { origin, member, waiting }));
+  };
+  for (const { origin, member, engine, left } of engines.list())
+    if (left.includes(node.id) && engine.counters.waiting > 0)
+      warn({ origin, member, waiting: engine.counters.waiting });
+  const files = new LeftQueues(userDirOf(RED), () => engines.list()).list();
+  for (const file of files) if (file.waiting > 0 && file.accounts.includes(node.id)) warn(file);
 }
 
 function problemOf(account: string, error: unknown): Problem {

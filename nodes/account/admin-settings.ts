@@ -4,7 +4,13 @@ import type { Node, NodeAPI } from 'node-red';
 import { deployedNodes, flowId } from '../shared/deployed';
 import { variableIn, type Saved } from '../shared/saved';
 import type { Problem } from './account-api';
-import { readSharedQueue, readSettings, type AccountSettings, type SharedQueueSettings } from './settings';
+import {
+  readPlace,
+  readSharedQueue,
+  readSettings,
+  type AccountSettings,
+  type SharedQueueSettings,
+} from './settings';
 
 export const accountType = 'xandr-account';
 
@@ -31,6 +37,15 @@ export function formSettings(RED: NodeAPI, id: string, values: Saved): AccountSe
 /** The shared queue that the open form describes, also while the login is not filled in yet. */
 export function formSharedQueue(RED: NodeAPI, id: string, values: Saved): SharedQueueSettings | Problem {
   return readSharedQueue(formValues(RED, id, values));
+}
+
+/** The service and member that the open form describes. */
+export function formPlace(
+  RED: NodeAPI,
+  id: string,
+  values: Saved,
+): Pick<AccountSettings, 'origin' | 'member'> | Problem {
+  return readPlace(formValues(RED, id, values));
 }
 
 /**

@@ -2,6 +2,7 @@
 // member has.
 
 import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
 import type { NodeAPI } from 'node-red';
 import { shortenThrown } from '../../src/audience/shorten';
 import type { Engines } from '../../src/delivery/engines';
@@ -14,7 +15,7 @@ import type { AuthOutcome, ReadOutcome } from '../../src/service/outcome';
 import { readWithToken } from '../../src/service/read-with-token';
 import type { SegmentList, SegmentQuery } from '../../src/service/segments';
 import { TokenKeeper } from '../../src/service/tokens';
-import { deployedNode, deployedSettings, formSharedQueue, formSettings } from './admin-settings';
+import { deployedNode, deployedSettings, formPlace, formSharedQueue, formSettings } from './admin-settings';
 import type { Problem } from './account-api';
 import { connectionOf } from './connection';
 import { ofFailure, testConnection, type TestResult } from './connection-test';
@@ -22,6 +23,7 @@ import { databaseConnection, isInClear } from './database';
 import { databaseResult, type TestDatabase } from './database-test';
 import { deployedNodes } from '../shared/deployed';
 import { builderType, type BuilderNode } from '../segment-builder/builder-node';
+import { outboxFile } from './queue-file';
 import { SegmentDirectory, type ReadSegments } from './segment-directory';
 import { variableIn, type Saved } from '../shared/saved';
 import { readSettings, type AccountSettings } from './settings';
@@ -72,6 +74,10 @@ export function serveAccountForms(
       .testDatabase(jsonIn(request))
       .then((answer) => response.status(answer.status).json(answer.body));
   });
+  RED.httpAdmin.post('/instant-audience/account/queued', ...mayTest, (request, response) => {
+    const answer = forms.queued(jsonIn(request));
+    response.status(answer.status).json(answer.body);
+  });
   const mayRead = RED.auth.needsPermission('instant-audience.read');
   RED.httpAdmin.get('/instant-audience/account/:id/segments', mayRead, (request, response) => {
     const { id } = request.params as { id: string };
@@ -115,6 +121,29 @@ export class AccountForms {
       const test = await this.databaseTest({ ...connection, origin, member });
       return databaseResult(test, isInClear(connection));
     });
+  }
+
+  /** How many entries wait for the deployed account, and whether those of the form would wait in another queue. */
+  queued(body: unknown): Answer {
+    if (!isRecord(body) || typeof body.id !== 'string' || !isRecord(body.values))
+      return { status: 400, body: {} };
+    const { id, values } = body as { id: string; values: Saved };
+    const info = this.engines.list().find(({ accounts }) => accounts.some((account) => account.id === id));
+    const place = formPlace(this.RED, id, values);
+    if (info === undefined || 'key' in place) return { status: 200, body: { waiting: 0, changed: false } };
+    const { origin, member, queue, engine } = info;
+    const file = basename(outboxFile(this.RED.settings.userDir ?? '.', origin, member));
+    return {
+      status: 200,
+      body: {
+        waiting: engine.counters.waiting,
+        changed: place.origin !== origin || place.member !== member,
+        mayMove: origin !== 'sandbox' && place.origin !== 'sandbox',
+        origin,
+        member,
+        file: queue === 'disk' && engine.durable ? file : null,
+      },
+    };
   }
 
   async #answer(body: unknown, ask: (id: string, values: Saved) => Promise<TestResult>): Promise<Answer> {

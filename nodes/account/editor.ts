@@ -19,6 +19,7 @@ import {
   type Limits,
 } from './editor/limits';
 import { disagreeing, useOf } from './editor/neighbours';
+import { prepareQueuedEntries } from './editor/queued-entries';
 import { prepareTestButton } from './editor/test-button';
 
 declare const RED: EditorRed;
@@ -320,6 +321,9 @@ function prepareTests(account: Account, form: JQuery): void {
   });
 }
 
+/** Of the open form: what becomes of queued entries. */
+let rememberChoice = (): void => undefined;
+
 function prepareForm(account: Account): void {
   const form = $('.instant-audience-account');
   useStyle();
@@ -348,6 +352,10 @@ function prepareForm(account: Account): void {
   unfoldAdvanced();
   showAccountProblems(account, form);
   prepareTests(account, form);
+  const place = field('environment').add(field('serviceUrl')).add(field('member'));
+  rememberChoice = prepareQueuedEntries(account, place, () =>
+    readFields(['environment', 'serviceUrl', 'member']),
+  );
   keepNames(form);
   keepVariable(field('tls'), account.tls);
   reachConfigButtons(field('tls'), 'tls-config');
@@ -417,6 +425,7 @@ RED.nodes.registerType<AccountProperties, AccountCredentials>('xandr-account', {
     prepareForm(this);
   },
   oneditsave: function () {
+    rememberChoice();
     saveNumbers(this);
     formClosed(this);
   },

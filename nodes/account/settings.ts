@@ -102,6 +102,14 @@ export function readSharedQueue(saved: Saved): SharedQueueSettings | Problem {
   return 'key' in values ? values : { ...placeOf(values), database: databaseOf(values) };
 }
 
+/** What its queue belongs to, whatever else is wrong with the account. */
+export function readPlace(saved: Saved): Pick<AccountSettings, 'origin' | 'member'> | Problem {
+  const values = valuesOr(readSaved(z.pick(accountSchema(saved), placeProperties), saved));
+  return 'key' in values ? values : placeOf(values);
+}
+
+const placeProperties = { environment: true, serviceUrl: true, member: true } as const;
+
 const queueProperties = {
   environment: true,
   serviceUrl: true,

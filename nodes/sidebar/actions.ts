@@ -7,7 +7,8 @@ import type { Issue } from '../../src/audience/issues';
 import { DismissedPartly, type Dismissed } from '../../src/delivery/dismissals';
 import type { EngineInfo, Engines } from '../../src/delivery/engines';
 import type { Rejected } from '../../src/delivery/rejections';
-import { erase, purge } from '../../src/outbox/left-queue';
+import { erase, moveAway, purge } from '../../src/outbox/left-queue';
+import type { Row } from '../../src/outbox/outbox';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import type { LeftQueues } from './left-queues';
 import type { FoundShared, LeftShared } from './left-shared';
@@ -21,8 +22,8 @@ export interface Answer {
 
 const simple = ['pause', 'resume', 'flush', 'retry'] as const;
 type Simple = (typeof simple)[number];
-export type Action = Simple | 'purge' | 'purgeLeft' | 'erase';
-export const actions: readonly Action[] = [...simple, 'purge', 'purgeLeft', 'erase'];
+export type Action = Simple | 'purge' | 'purgeLeft' | 'moveLeft' | 'erase';
+export const actions: readonly Action[] = [...simple, 'purge', 'purgeLeft', 'moveLeft', 'erase'];
 
 /** A purge is asked for twice: the second time with what the first time gave. */
 const confirmMs = 60_000;
@@ -54,6 +55,7 @@ export class Actions {
     try {
       if (action === 'erase') return await this.erase(asked);
       if (action === 'purgeLeft') return await this.purgeLeft(asked);
+      if (action === 'moveLeft') return await this.moveLeft(asked);
       const info = this.find(asked.queue);
       if (info === undefined) return answer(404, 'noQueue');
       if (action === 'purge') return await this.purge(info, asked);
@@ -90,7 +92,7 @@ export class Actions {
   private async purgeLeft(asked: Record<string, unknown>): Promise<Answer> {
     const shared = this.leftShared.find(asked.queue);
     if (shared !== null) return this.purgeLeftShared(shared, asked);
-    const path = this.left.pathOf(asked.file);
+    const path = await this.freed(asked.file);
     if (path === null) return answer(404, 'noQueue');
     const waiting = this.left.list().find(({ file }) => file === asked.file)?.waiting ?? 0;
     if (!this.confirmed(path, asked.confirm)) return this.askAgain(path, waiting);
@@ -98,6 +100,28 @@ export class Actions {
     this.left.lookAgain();
     this.log(`The queue file ${path}, which no account uses, was purged: ${entries} entries.`);
     return answer(200, 'purged', { entries, inFlight: 0 });
+  }
+
+  /** An engine that no account holds gives up its file at once, and not some seconds later. */
+  private async freed(file: unknown): Promise<string | null> {
+    const held = this.left.heldBy(file);
+    if (held !== null) await this.engines.closeIdle(held.key);
+    return this.left.pathOf(file);
+  }
+
+  /** To the queue that the account has now: what waits of it, as far as the order of each user's entries can be kept. */
+  private async moveLeft({ file, account }: Record<string, unknown>): Promise<Answer> {
+    const path = await this.freed(file);
+    if (path === null || typeof account !== 'string') return answer(404, 'noQueue');
+    if (this.left.list().some((left) => left.file === file && left.origin === 'sandbox'))
+      return answer(409, 'sandboxStays');
+    if ((await this.engines.takeMoved(account, [])) === null) return answer(409, 'noTarget');
+    const take = async (rows: readonly Row[]): Promise<readonly number[]> =>
+      (await this.engines.takeMoved(account, rows)) ?? [];
+    const result = await moveAway(path, this.left.secrets(), account, take);
+    this.left.lookAgain();
+    this.log(`Of the queue file ${path}, ${result.moved} entries were moved to another queue.`);
+    return answer(200, 'moved', result);
   }
 
   private async purgeLeftShared(

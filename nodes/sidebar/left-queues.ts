@@ -18,6 +18,8 @@ export interface ShownLeftQueue {
   readonly waiting: number;
   /** Epoch ms; null when nothing waits. */
   readonly oldestTakenWallMs: number | null;
+  /** Node ids of the accounts whose entries they are. */
+  readonly accounts: readonly string[];
   /** Why it cannot be looked at, or null. */
   readonly problem: Trouble | null;
 }
@@ -67,6 +69,14 @@ export class LeftQueues {
       : null;
   }
 
+  /** The engine that still has the file although no account holds it; null for none. */
+  heldBy(file: unknown): EngineInfo | null {
+    const unheld = this.engines().filter(({ accounts, queue }) => accounts.length === 0 && queue === 'disk');
+    return (
+      unheld.find(({ origin, member }) => basename(outboxFile(this.userDir, origin, member)) === file) ?? null
+    );
+  }
+
   /** The paths of all of them. */
   paths(): string[] {
     const used = this.used();
@@ -99,7 +109,7 @@ export class LeftQueues {
     try {
       return { ...shown, ...lookAt(join(queueFolder(this.userDir), file)), problem: null };
     } catch (error) {
-      return { ...shown, waiting: 0, oldestTakenWallMs: null, problem: troubleOf(error) };
+      return { ...shown, waiting: 0, oldestTakenWallMs: null, accounts: [], problem: troubleOf(error) };
     }
   }
 }

@@ -26,6 +26,7 @@ import { Pager, type ReadPage } from './pager';
 import type { Post } from './post';
 import { SentLedger } from './sent-counts';
 import { endedElsewhere } from './shared-ends';
+import { RecentUsers } from './recent-users';
 import { Reports, type Counters } from './reports';
 import type { SharedView } from './shared-request';
 import { closedEnd, TicketBook, type TicketEnd } from './tickets';
@@ -59,6 +60,8 @@ export interface EngineOptions extends QueueCaps {
   readonly monitor?: Monitor;
   /** What the service asked for, when it is to outlive the engine. */
   readonly askedWait?: AskedWait;
+  /** Epoch ms from which nobody else took anything for this outbox; now, unless said. */
+  readonly idleSinceWallMs?: number;
   /** When several processes append to the outbox. */
   readonly shared?: SharedPart;
   /** For an operator's log: one sentence, no secrets. */
@@ -132,6 +135,7 @@ export class Engine {
   readonly sent: SentLedger;
   /** What an operator sees beside `stats`. */
   readonly monitor: Monitor;
+  readonly recentUsers: RecentUsers;
   private readonly outbox: Outbox;
   private readonly clock: Clock;
   private readonly lateMarginMs: number;
@@ -190,6 +194,7 @@ export class Engine {
     this.outbox = outbox;
     this.clock = clock;
     this.sleptMs = clock.sleptMs();
+    this.recentUsers = new RecentUsers(options.idleSinceWallMs ?? clock.wallMs());
     this.lateMarginMs = lateMarginMs;
     this.loginTimes = new LoginTimes(outbox, () => clock.wallMs());
     this.monitor = options.monitor ?? new Monitor(clock);
@@ -287,6 +292,7 @@ export class Engine {
   private found(opened: Opened): void {
     const nowMs = this.clock.monoMs();
     this.opened = true;
+    if (opened.lastSeq === 0) this.recentUsers.isNew();
     this.intake.opened(opened, this.shared === null);
     this.pager.opened(opened);
     // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
@@ -407,6 +413,12 @@ export class Engine {
    * parked nothing departs: a message ends as `parked` once it is durable, and is refused where it could not be.
    */
   submit(submission: Submission): void {
+    this.recentUsers.took(submission.entries);
+    this.submitMoved(submission);
+  }
+
+  /** The same for entries that waited in another queue: they are older than what is submitted. */
+  submitMoved(submission: Submission): void {
     const end = this.endAtOnce(submission);
     if (end !== null) {
       this.clock.endOfTurn(() => submission.onEnd(end));

@@ -21,6 +21,8 @@ import type { Login } from './login';
 import { requestLimitsOf, type RequestLimits } from './request-limits';
 import { SharedQueue } from './shared-queue';
 import type { SharedRequest } from './shared-request';
+import { takeMoved } from './moved-rows';
+import type { Row } from '../outbox/outbox';
 import { TroubleLog } from './trouble-log';
 
 export type QueueKind = 'disk' | 'memory' | 'shared';
@@ -97,6 +99,8 @@ export interface EngineInfo {
   readonly sinceWallMs: number;
   /** Those that use it now, by node id. */
   readonly accounts: readonly { readonly id: string; readonly name: string }[];
+  /** Node ids of accounts that held it some seconds ago. */
+  readonly left: readonly string[];
   /** The smallest of theirs. */
   readonly limits: Limits;
   /** Of a shared queue whose account says more of it: its database, by a digest that stands for a password. */
@@ -148,6 +152,8 @@ export class Engines {
   private readonly closing = new Map<string, Promise<void>>();
   /** By key. Never forgotten, since an engine may be closed before it is over. */
   private readonly askedWaits = new Map<string, AskedWait>();
+  /** Epoch ms when the last account left, by key. */
+  private readonly leftWallMs = new Map<string, number>();
   /** By where the logins go and user name. */
   private readonly loginCounts = new Map<string, LoginCount>();
 
@@ -231,7 +237,7 @@ export class Engines {
     const { origin, member, queue, limits } = request;
     const log = { write: request.log };
     const write: Log = (level, text) => log.write(level, text);
-    const engine = this.open(request, this.askedWait(key), write);
+    const engine = this.open(key, request, write);
     return {
       key,
       origin,
@@ -259,13 +265,15 @@ export class Engines {
     return found;
   }
 
-  private open(request: LeaseRequest, askedWait: AskedWait, log: Log): HeldQueue {
+  private open(key: string, request: LeaseRequest, log: Log): HeldQueue {
+    const askedWait = this.askedWait(key);
+    const idleSinceWallMs = this.leftWallMs.get(key) ?? this.clock.wallMs();
     const { limits, queueMaxEntries, queueMaxBytes, queue, shared } = request;
     const { clock, random } = this;
     const caps = { limits, queueMaxEntries, queueMaxBytes };
     const options = { clock, random, ...this.sizes, ...caps, askedWait, log };
     if (queue !== 'shared' || shared === undefined)
-      return new Engine({ ...options, outbox: request.openOutbox() });
+      return new Engine({ ...options, idleSinceWallMs, outbox: request.openOutbox() });
     const instance = { id: randomUUID(), name: shared.instanceName };
     return new SharedQueue({
       ...options,
@@ -292,8 +300,37 @@ export class Engines {
       }));
       const { database: identity, queues } = held;
       const database = identity === null || queues === null ? null : { identity, queues };
-      return { key, origin, member, queue, engine, sinceWallMs, accounts, limits, database };
+      return {
+        key,
+        origin,
+        member,
+        queue,
+        engine,
+        sinceWallMs,
+        accounts,
+        left: [...held.away.keys()],
+        limits,
+        database,
+      };
     });
+  }
+
+  /**
+   * Takes rows of another queue on disk into that of the account: those whose order can be kept. Resolves to their numbers
+   * once they are durable; null when the account has no queue on disk at work, or one of a sandbox.
+   */
+  async takeMoved(account: string, rows: readonly Row[]): Promise<readonly number[] | null> {
+    const held = [...this.held.values()].find(({ accounts }) => accounts.has(account));
+    const { engine } = held ?? {};
+    const takes = held?.queue === 'disk' && held.origin !== 'sandbox' && engine?.durable === true;
+    return takes && engine instanceof Engine ? takeMoved(engine, rows) : null;
+  }
+
+  /** Closes the engine of this key now if no account holds it, so that its queue can be looked at. */
+  async closeIdle(key: string): Promise<void> {
+    const held = this.held.get(key);
+    if (held?.accounts.size === 0) this.dispose(held);
+    await this.closing.get(key);
   }
 
   /** Tries everything again now that waits for a next try, also a login that was refused. */
@@ -409,6 +446,7 @@ export class Engines {
     );
     const others = [...held.accounts.values()];
     if (others.length === 0) {
+      this.leftWallMs.set(held.key, this.clock.wallMs());
       held.cancelDispose = this.clock.after(keepParkedMs, () => this.dispose(held));
       return;
     }

@@ -16,6 +16,14 @@ export interface LeftQueue {
   readonly waiting: number;
   /** Epoch ms; null when nothing waits. */
   readonly oldestTakenWallMs: number | null;
+  /** Node ids of the accounts that put something into it. */
+  readonly accounts: readonly string[];
+}
+
+export interface Moved {
+  readonly moved: number;
+  /** Of the account, still in the queue. */
+  readonly kept: number;
 }
 
 type Secrets = SealOptions['secrets'];
@@ -26,7 +34,7 @@ const rowsPerSearch = 20_000;
 export function lookAt(path: string): LeftQueue {
   return withLog(path, (log) => {
     const { waiting, oldestTakenWallMs } = log.takeOver();
-    return { waiting, oldestTakenWallMs };
+    return { waiting, oldestTakenWallMs, accounts: log.accounts };
   });
 }
 
@@ -50,6 +58,46 @@ export async function readAll(
   } finally {
     log.close();
   }
+}
+
+/**
+ * Hands what waits of an account to `take`, in order, which resolves to the numbers of the rows that are safe in another
+ * queue: only then they go from here. A user of whom a request may still be on its way stays, with all that waits of it.
+ */
+export async function moveAway(
+  path: string,
+  secrets: Secrets,
+  account: string,
+  take: (rows: readonly Row[]) => Promise<readonly number[]>,
+): Promise<Moved> {
+  const log = open(path, secrets);
+  const result = { moved: 0, kept: 0 };
+  try {
+    const busy = usersOnTheirWay(log);
+    for (let after: number = 0; after !== Infinity;) {
+      const pages = lanes.map((lane) => log.read(lane, after, Infinity, rowsPerPage).rows);
+      // A full page may be followed by more of its lane, below what the other lane has.
+      const ends = pages.filter(({ length }) => length === rowsPerPage).map((rows) => rows.at(-1)!.seq);
+      const through = Math.min(Infinity, ...ends);
+      const rows = pages.flat().filter(({ seq }) => seq <= through);
+      const its = rows.filter(({ state, source }) => state === 'waiting' && source.account === account);
+      its.sort((a, b) => a.seq - b.seq);
+      const moved = await take(its.filter(({ userHash }) => !busy.has(userHash)));
+      if (moved.length > 0) log.commit({ remove: moved });
+      result.moved += moved.length;
+      result.kept += its.length - moved.length;
+      after = through;
+    }
+    return result;
+  } finally {
+    log.close();
+  }
+}
+
+function usersOnTheirWay(log: SqliteLog): ReadonlySet<number> {
+  const isOver = (untilWallMs: number | null): boolean => untilWallMs !== null && untilWallMs < Date.now();
+  const open = log.takeOver().flights.filter(({ untilWallMs }) => !isOver(untilWallMs));
+  return new Set(open.flatMap(({ userHashes }) => userHashes));
 }
 
 /** Empties it, and gives its space back. Resolves to how many entries had waited. */

@@ -145,6 +145,11 @@ export class SqliteLog {
     this.#guard(() => this.#statements.setMeta.run(key, this.#sealing?.seal(value) ?? value));
   }
 
+  /** Accounts by whose logins its rows go, or went. */
+  get accounts(): readonly string[] {
+    return this.#sources.accounts;
+  }
+
   /** Removes every row; what else the file knows (numbers, posts on their way, authentications) stays. */
   clear(): void {
     this.#guard(() => {
@@ -437,6 +442,10 @@ class Sources {
     for (const { id, node, account } of db.prepare('SELECT id, node, account FROM source').all()) {
       this.#learn(id as number, { node: node as string, account: account as string });
     }
+  }
+
+  get accounts(): readonly string[] {
+    return [...new Set([...this.#byId.values()].map(({ account }) => account))];
   }
 
   get(id: number): Source | undefined {

@@ -312,7 +312,11 @@ describe('a login that the service refuses', () => {
       wrong: ['wrong login · 2 queued', 'red', /The service refused the login: check user name and password/],
       expired: ['password expired · 2 queued', 'red', /The password has expired: set a new one/],
       unreachable: ['service not reachable · 2 queued', 'yellow', /127\.0\.0\.1:9 refuses the connection/],
-      certificate: ['certificate · 2 queued', 'red', /The certificate of localhost:\d+ is for another host name/],
+      certificate: [
+        'certificate · 2 queued',
+        'red',
+        /The certificate of localhost:\d+ is for another host name/,
+      ],
       key: ['key invalid · 2 queued', 'red', /The private key is damaged or incomplete/],
     };
     for (const name of names) {

@@ -34,7 +34,12 @@ export function sentenceOf({ status, body }: Reply): string {
   const figure = (name: string): string => number(Number(body[name] ?? 0));
   const reason = troubleText(body, status);
   if (wordOr(`reply.${code}`, '') === '') return word('reply.failed', { reason });
-  const figures = { entries: figure('entries'), inFlight: figure('inFlight') };
+  const figures = {
+    entries: figure('entries'),
+    inFlight: figure('inFlight'),
+    moved: figure('moved'),
+    kept: figure('kept'),
+  };
   return word(`reply.${code}`, { ...figures, where: whereOf(body), reason });
 }
 

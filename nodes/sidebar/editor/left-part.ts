@@ -2,6 +2,7 @@
 import type { SidebarRed } from '../../types/red-sidebar';
 import type { ShownLeftQueue } from '../left-queues';
 import type { ShownLeftShared } from '../left-shared';
+import type { NamedAccount } from '../../shared/account-names';
 import { call, saveAs, text } from './api';
 import { ask, tell } from './ask';
 import { button, Foldable, make, setShown, wrapped } from './dom';
@@ -15,6 +16,8 @@ interface Named {
   readonly query: { readonly file: string } | { readonly queue: string };
   /** For the file that it is saved in, without the ending. */
   readonly saveAs: string;
+  /** Accounts whose entries it holds, and which have another queue now. */
+  readonly targets: readonly NamedAccount[];
   readonly waiting: number;
   readonly oldestTakenWallMs: number | null;
 }
@@ -35,22 +38,29 @@ export class LeftPart {
     return this.fold.root;
   }
 
-  show(left: readonly ShownLeftQueue[], shared: readonly ShownLeftShared[]): void {
+  show(
+    left: readonly ShownLeftQueue[],
+    shared: readonly ShownLeftShared[],
+    atWork: readonly NamedAccount[],
+  ): void {
     setShown(this.root, left.length + shared.length > 0);
-    const told = JSON.stringify([left, shared]);
+    const told = JSON.stringify([left, shared, atWork]);
     if (told === this.told) return;
     this.told = told;
     this.list.replaceChildren(
-      ...left.map((one) => this.fileRow(one)),
+      ...left.map((one) => this.fileRow(one, atWork)),
       ...shared.map((one) => this.sharedRow(one)),
     );
   }
 
-  private fileRow(left: ShownLeftQueue): HTMLElement {
-    const { file, origin, member, kept, waiting, oldestTakenWallMs, problem } = left;
+  private fileRow(left: ShownLeftQueue, atWork: readonly NamedAccount[]): HTMLElement {
+    const { file, accounts, origin, member, kept, waiting, oldestTakenWallMs, problem } = left;
     const name = kept ? word('left.nameKept', { origin, member }) : word('left.name', { origin, member });
     if (problem !== null) return problemRow(name, problem);
-    return row({ name, query: { file }, saveAs: file.replace(/\.sqlite$/, ''), waiting, oldestTakenWallMs });
+    const mayMove = !kept && origin !== 'sandbox';
+    const targets = mayMove ? atWork.filter(({ id }) => accounts.includes(id)) : [];
+    const saveAs = file.replace(/\.sqlite$/, '');
+    return row({ name, query: { file }, saveAs, targets, waiting, oldestTakenWallMs });
   }
 
   private sharedRow(left: ShownLeftShared): HTMLElement {
@@ -58,7 +68,7 @@ export class LeftPart {
     if (left.kind === 'database') return problemRow(word('left.notLooked', { host, database }), left.problem);
     const { key, schema, origin, member, waiting, oldestTakenWallMs } = left;
     const name = word('left.nameShared', { origin, member, host, database });
-    return row({ name, query: { queue: key }, saveAs: schema, waiting, oldestTakenWallMs });
+    return row({ name, query: { queue: key }, saveAs: schema, targets: [], waiting, oldestTakenWallMs });
   }
 }
 
@@ -75,13 +85,20 @@ function row(left: Named): HTMLElement {
   });
   const save = button(word('button.exportLeft'), () => void exportLeft(left));
   const purge = button(word('button.purge'), () => void purgeLeft(left), 'instant-audience-button-danger');
-  for (const each of [save, purge]) {
+  const moves = left.targets.map((target) =>
+    button(word('button.moveLeft', { name: target.name }), () => void moveLeft(left, target)),
+  );
+  for (const each of [...moves, save, purge]) {
     each.setAttribute('aria-label', `${each.textContent} ${name}`);
     each.disabled = !RED.user.hasPermission('instant-audience.write');
     if (each.disabled) each.title = word('tip.notPermitted');
   }
-  const buttons = make('div', { class: 'instant-audience-buttons' }, save, purge);
+  const buttons = make('div', { class: 'instant-audience-buttons' }, ...moves, save, purge);
   return make('li', {}, make('p', {}, ...wrapped(name)), make('p', {}, figures), buttons);
+}
+
+async function moveLeft({ query }: Named, { id }: NamedAccount): Promise<void> {
+  tell(await call('POST', 'tab/moveLeft', { ...query, account: id }));
 }
 
 async function exportLeft({ query, saveAs: name }: Named): Promise<void> {

@@ -58,7 +58,14 @@ export class TabView {
     });
     if (queues.length > 0) this.isFirst = false;
     this.showIdle(idle);
-    this.left.show(left, leftShared);
+    const atWork = queues.filter(
+      ({ origin, shared, durable }) => origin !== 'sandbox' && shared === null && durable,
+    );
+    this.left.show(
+      left,
+      leftShared,
+      atWork.flatMap(({ accounts }) => accounts),
+    );
     this.sandbox.show(sandbox);
   }
 

@@ -1,0 +1,47 @@
+// Rows of another queue, taken into the queue of an account whose address or member was mended.
+
+import type { CheckedEntry } from '../audience/entry';
+import { readBody } from '../audience/serialise';
+import { OutboxError, type Row, type Source } from '../outbox/outbox';
+import type { Engine } from './engine';
+import type { TicketEnd } from './tickets';
+
+/** A message at a time. */
+const mostEntries = 1_000;
+
+interface Message {
+  readonly source: Source;
+  readonly rows: { readonly seq: number; readonly entry: CheckedEntry }[];
+}
+
+/**
+ * Takes those rows, in their order, of whose users the engine took nothing newer. Resolves to their numbers once that is
+ * durable; rejects with an OutboxError when it is not.
+ */
+export async function takeMoved(engine: Engine, rows: readonly Row[]): Promise<readonly number[]> {
+  const messages: Message[] = [];
+  for (const row of rows) {
+    const entry = engine.recentUsers.allows(row) ? readBody(row.body) : null;
+    if (entry === null) continue;
+    const { seq, source, bornWallMs } = row;
+    let last = messages.at(-1);
+    if (last?.source !== source || last.rows.length >= mostEntries)
+      messages.push((last = { source, rows: [] }));
+    // It ages from its event on, wherever it waits.
+    last.rows.push({ seq, entry: { ...entry, eventTimeMs: Math.round(bornWallMs) } });
+  }
+  // All are handed in before anything newer can be.
+  const ends = await Promise.all(messages.map((message) => handIn(engine, message)));
+  for (const end of ends) {
+    // One of a queue that is parked ends when it is durable too.
+    if (end.kind === 'failed') throw new OutboxError('failed', end.message);
+  }
+  return messages.flatMap((message) => message.rows.map(({ seq }) => seq));
+}
+
+function handIn(engine: Engine, { source, rows }: Message): Promise<TicketEnd> {
+  const entries = rows.map(({ entry }) => entry);
+  return new Promise((onEnd) =>
+    engine.submitMoved({ source, entries, indexes: null, completeOn: 'queued', onEnd }),
+  );
+}

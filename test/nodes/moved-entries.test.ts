@@ -1,0 +1,139 @@
+// An account whose address was wrong and is mended: what waits for the old one is moved, kept or discarded.
+import assert from 'node:assert/strict';
+import { basename } from 'node:path';
+import { engines } from '../../nodes/account/process-wide';
+import { outboxFile } from '../../nodes/account/queue-file';
+import { Actions } from '../../nodes/sidebar/actions';
+import { LeftQueues } from '../../nodes/sidebar/left-queues';
+import { LeftShared } from '../../nodes/sidebar/left-shared';
+import { moveAway } from '../../src/outbox/left-queue';
+import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
+import {
+  customAccount,
+  deploy,
+  entry,
+  Flow,
+  idfa,
+  load,
+  logged,
+  login,
+  nodesUserDir,
+  restart,
+  unload,
+  until,
+  useNodeRed,
+} from './out-flow';
+
+describe('entries that wait for an address that was mended', () => {
+  useNodeRed();
+  let sandbox: Sandbox;
+  let flow: Flow;
+  const list = (): ReturnType<typeof engines.list> => engines.list();
+  const actions = (): Actions =>
+    new Actions(engines, new LeftQueues(nodesUserDir(), list), new LeftShared(list), () => undefined);
+  const wrongUrl = (): string => `${sandbox.url}/no/such/place`;
+  const wrongFile = (): string => basename(outboxFile(nodesUserDir(), wrongUrl(), '7'));
+  const at = (serviceUrl: string): object[] => [
+    customAccount(sandbox.url, { serviceUrl }),
+    ...flow.nodes({ completeOn: 'queued' }),
+  ];
+  const move = (): Promise<{ status: number; body: any }> =>
+    actions().act('moveLeft', { file: wrongFile(), account: 'account' });
+  const members = (): string[] => sandbox.state().map(({ user_id: id }) => id);
+  const waitingAt = (origin: string): number =>
+    list().find((info) => info.origin === origin)?.engine.counters.waiting ?? 0;
+  const settled = (): Promise<void> => until(() => waitingAt(sandbox.url) === 0, 'all is delivered');
+  const deployAt = (url: string): Promise<void> => deploy(at(url), 'nodes', flow);
+
+  beforeEach(async () => {
+    sandbox = await startSandbox({ users: { me: 'secret' } });
+    flow = new Flow();
+  });
+  afterEach(async () => {
+    await unload();
+    await engines.closeParked();
+    await sandbox.close();
+  });
+
+  it('go to the new one in their order, each once; the node warns of them before', async () => {
+    await load(at(wrongUrl()), login(), flow);
+    await flow.send({ payload: [entry(1), entry(2)] }, { payload: entry(1, -1) }, { payload: entry(3) });
+    await flow.send({ payload: entry(3, -1) }, { payload: entry(3) });
+    assert.equal(waitingAt(wrongUrl()), 6);
+    await deployAt(sandbox.url);
+    const warned = `Queued entries of this account for member 7 at ${wrongUrl()}: 6.`;
+    await until(() => logged('warn').some((line) => line.startsWith(warned)), 'the warning');
+    assert.deepEqual(await move(), { status: 200, body: { code: 'moved', moved: 6, kept: 0 } });
+    await settled();
+    assert.deepEqual(members().sort(), [idfa(2), idfa(3)]);
+    assert.deepEqual((await move()).body, { code: 'moved', moved: 0, kept: 0 });
+  });
+
+  it('stay where newer ones of their users went to the new one', async () => {
+    await load(at(wrongUrl()), login(), flow);
+    await flow.send({ payload: [entry(1), entry(2)] });
+    await deployAt(sandbox.url);
+    await flow.send({ payload: entry(2, -1) });
+    await settled();
+    assert.deepEqual((await move()).body, { code: 'moved', moved: 1, kept: 1 });
+    await settled();
+    assert.deepEqual(members(), [idfa(1)]);
+    const [left] = new LeftQueues(nodesUserDir(), list).list().filter(({ file }) => file === wrongFile());
+    assert.deepEqual([left!.waiting, left!.accounts], [1, ['account']]);
+  });
+
+  it('move also when the right address was in use before it was broken', async () => {
+    await load(at(sandbox.url), login(), flow);
+    await flow.send({ payload: entry(1) });
+    await settled();
+    await deployAt(wrongUrl());
+    await flow.send({ payload: entry(2) }, { payload: entry(1, -1) });
+    await engines.closeIdle(`${sandbox.url} 7`);
+    await deployAt(sandbox.url);
+    assert.deepEqual((await move()).body, { code: 'moved', moved: 2, kept: 0 });
+    await settled();
+    assert.deepEqual(members(), [idfa(2)]);
+  });
+
+  it('are not lost, and not sent after newer ones, when Node-RED dies while they are moved', async () => {
+    await load(at(wrongUrl()), login(), flow);
+    await flow.send({ payload: [entry(1), entry(2)] });
+    await deployAt(sandbox.url);
+    await engines.closeIdle(`${wrongUrl()} 7`);
+    const path = outboxFile(nodesUserDir(), wrongUrl(), '7');
+    const dies = moveAway(path, [], 'account', async (rows) => {
+      assert.equal((await engines.takeMoved('account', rows))!.length, 2);
+      throw new Error('killed');
+    });
+    await assert.rejects(dies, /killed/);
+    await settled();
+    await flow.send({ payload: entry(2, -1) });
+    await settled();
+    await restart();
+    await load(at(sandbox.url), login(), flow);
+    // Nobody knows any more what was taken meanwhile.
+    assert.deepEqual((await move()).body, { code: 'moved', moved: 0, kept: 2 });
+    await settled();
+    assert.deepEqual(members(), [idfa(1)]);
+  });
+
+  it('are discarded when asked twice, and never go to or from a sandbox', async () => {
+    await load(at(wrongUrl()), login(), flow);
+    await flow.send({ payload: entry(1) });
+    const inSandbox = { id: 'account', type: 'xandr-account', environment: 'sandbox' };
+    await deploy([inSandbox, ...flow.nodes({ completeOn: 'queued' })], 'nodes', flow);
+    assert.deepEqual(await move(), { status: 409, body: { code: 'noTarget' } });
+    await flow.send({ control: 'pause' });
+    await flow.send({ payload: entry(5) });
+    await deployAt(sandbox.url);
+    const file = basename(outboxFile(nodesUserDir(), 'sandbox', '1'));
+    const refused = await actions().act('moveLeft', { file, account: 'account' });
+    assert.deepEqual(refused, { status: 409, body: { code: 'sandboxStays' } });
+    const acting = actions();
+    const { body } = (await acting.act('purgeLeft', { file: wrongFile() })) as { body: any };
+    assert.deepEqual([body.code, body.waiting], ['confirm', 1]);
+    const done = await acting.act('purgeLeft', { file: wrongFile(), confirm: body.confirm });
+    assert.deepEqual(done.body, { code: 'purged', entries: 1, inFlight: 0 });
+    assert.deepEqual(members(), []);
+  });
+});
