@@ -25,6 +25,14 @@ const checks = [
   { name: 'build', command: ['scripts/build.mjs'] },
   { name: 'lint', command: [tool('oxlint', 'bin/oxlint'), '.'] },
   { name: 'types of the tests', command: [tsc, '-p', 'test/tsconfig.json'] },
+  {
+    name: 'imports',
+    command: [
+      tool('dependency-cruiser', 'bin/dependency-cruiser.mjs'),
+      ...['src', 'nodes', 'test', 'bench', 'scripts'],
+    ],
+  },
+  { name: 'unused', command: [tool('knip', 'bin/knip.js')] },
   { name: 'format', command: [tool('prettier', 'bin/prettier.cjs'), '--check', '.', '--log-level', 'warn'] },
 ];
 

@@ -9,7 +9,7 @@ export type Service = Worker<typeof serviceOperations>;
 export type EngineProcess = Worker<typeof engineOperations>;
 
 /** Figures of one part that another one compares with. */
-export interface Shared {
+interface Shared {
   /** Users a second of the core-nodes flow at the documented quota. */
   coreUsersPerSecond?: number;
 }

@@ -38,7 +38,7 @@ export const stepNames = ['login', 'endpoint', 'member', 'segments'] as const;
 type StepName = (typeof stepNames)[number];
 
 /** One question's answer; those that were not asked are left out. */
-export interface TestStep extends TestResult {
+interface TestStep extends TestResult {
   readonly step: StepName;
 }
 

@@ -3,7 +3,7 @@
 import { hostname } from 'node:os';
 
 /** For names of one's own, such as a pod's; the variable counts for all accounts of the process. */
-export const nameVariable = 'INSTANCE_AUDIENCE_NAME';
+const nameVariable = 'INSTANCE_AUDIENCE_NAME';
 
 const mostChars = 80;
 

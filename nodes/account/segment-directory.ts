@@ -7,7 +7,7 @@ import type { Segment } from '../../src/service/schemas';
 /** Reads segments of one member; never rejects. */
 export type ReadSegments = (query: SegmentQuery) => Promise<ReadOutcome<SegmentList>>;
 
-export interface SegmentPage {
+interface SegmentPage {
   readonly segments: readonly Segment[];
   /** How many fit the search in all; null when the service did not say. */
   readonly total: number | null;

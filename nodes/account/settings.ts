@@ -12,7 +12,7 @@ import type { Problem } from './account-api';
 import { accountSchema, type AccountValues } from './schema';
 
 /** What is read beside the posts (spec section 5). */
-export interface ReadLimits {
+interface ReadLimits {
   /** From the host of the posts. */
   readonly readsPerSecond: number;
   /** From the host of the login. */
@@ -20,7 +20,7 @@ export interface ReadLimits {
 }
 
 /** What the sandbox does where the documents leave it open, or where waiting would take too long to practise. */
-export interface SandboxSettings {
+interface SandboxSettings {
   /** How long adds to a new segment have no effect. */
   readonly warmUpMinutes: number;
   /** Of a block without an expiration whose segment has none either; 0 never expires. */

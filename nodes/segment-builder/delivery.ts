@@ -14,7 +14,7 @@ export type Send = (messages: (NodeMessage | null)[]) => void;
 export type Done = (error?: string) => void;
 
 /** Node-RED gives every node its wires; `@types/node-red` does not say so. */
-export type WiredNode = Node & { readonly wires?: readonly (readonly string[])[] };
+type WiredNode = Node & { readonly wires?: readonly (readonly string[])[] };
 
 /** Of a node, for all its messages. */
 export interface Route {

@@ -206,7 +206,7 @@ export function pathOf(node: Node): string {
 }
 
 /** A node that names an account, by the account's node id. */
-export type UsesAccount = Node & { readonly accountId: string };
+type UsesAccount = Node & { readonly accountId: string };
 
 /** The accounts of the out nodes that a message of this builder may reach, by their node ids. */
 export function accountsBehind(flows: FlowGraph, builder: Node): ReadonlySet<string> {

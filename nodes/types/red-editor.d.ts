@@ -4,7 +4,7 @@ import type { EditorRED } from 'node-red';
 /** true, or what is wrong, as the editor shows it. */
 export type Verdict = true | string | string[];
 
-export interface PropertyDefinition<Props, Value> {
+interface PropertyDefinition<Props, Value> {
   value: Value | '';
   /** The type of config node that the property points to. */
   type?: string;
@@ -24,13 +24,13 @@ export type EditorNode<Props> = Props & {
   _(key: string, params?: Record<string, unknown>): string;
 };
 
-export interface CredentialDefinition<Props> {
+interface CredentialDefinition<Props> {
   type: 'text' | 'password';
   /** Asked while the form is open only; `value` is `__PWRD__` for a stored password. */
   validate?: (this: EditorNode<Props>, value: string, options: { label?: string }) => Verdict;
 }
 
-export interface EditorDefinition<Props, Credentials = Record<string, never>> {
+interface EditorDefinition<Props, Credentials = Record<string, never>> {
   category: string;
   color?: string;
   defaults: { [Key in keyof Props]: PropertyDefinition<Props, Props[Key]> };

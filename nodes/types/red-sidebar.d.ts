@@ -1,6 +1,6 @@
 // What our sidebar tab uses of the editor's global `RED`; declare it where it is used: `declare const RED: SidebarRed`.
 
-export interface Notification {
+interface Notification {
   close(): void;
 }
 

@@ -8,7 +8,7 @@
 import type { Claim, Instance, SharedLog } from '../outbox/shared-log';
 import type { Clock } from './clock';
 
-export interface LeaseEvents {
+interface LeaseEvents {
   /** The log answered. */
   claimed(claim: Claim): void;
   /** This process sends now. */

@@ -37,7 +37,7 @@ export type TicketEnd =
 /** `apart`: a shared queue's database could not be reached, so the entries wait on this machine. */
 export type QueuedReason = 'asked' | 'tooManyOpen' | 'apart';
 
-export type Params = Readonly<Record<string, string | number>>;
+type Params = Readonly<Record<string, string | number>>;
 
 export const closedEnd = {
   kind: 'failed',

@@ -33,7 +33,7 @@ export const systemLineClock: LineClock = {
   },
 };
 
-export const connectMs = 5_000;
+const connectMs = 5_000;
 export const callMs = 5_000;
 const goodbyeMs = 1_000;
 /** The database gives up before the caller does. */

@@ -258,7 +258,7 @@ export interface CommitParts {
 }
 
 type Value = string | number | null | readonly (string | number)[];
-export interface Statement {
+interface Statement {
   readonly text: string;
   readonly values: Value[];
 }

@@ -16,7 +16,7 @@ export interface SegmentFinding {
   readonly removes: number;
 }
 
-export interface UnknownUsersFinding {
+interface UnknownUsersFinding {
   readonly kind: 'unknownUsers';
   readonly users: number;
   /** Of all users that the service counted. */
@@ -28,7 +28,7 @@ export interface UnknownUsersFinding {
 }
 
 /** Taken by the service long ago, and not counted yet: for more than two hours, or for more than a day. */
-export interface WaitingFinding {
+interface WaitingFinding {
   readonly kind: 'notProcessed' | 'unconfirmed';
   readonly users: number;
   readonly associations: number;
@@ -36,7 +36,7 @@ export interface WaitingFinding {
   readonly since: string;
 }
 
-export interface ErrorsFinding {
+interface ErrorsFinding {
   readonly kind: 'otherErrors';
   readonly errors: number;
 }

@@ -9,7 +9,7 @@ export interface Range {
 }
 
 /** How many full hours each named range has. */
-export const namedRanges = { hour: 1, day: 24, twoWeeks: 336 } as const;
+const namedRanges = { hour: 1, day: 24, twoWeeks: 336 } as const;
 export type NamedRange = keyof typeof namedRanges;
 
 /** For somebody who asks now: the last full hours, and what there is of the one that runs. */

@@ -58,7 +58,7 @@ export interface Differences {
  * - `processed`: all of it is counted.
  * - `unconfirmed`: a day has passed, and it is not counted.
  */
-export type HourState = 'accepted' | 'processed' | 'unconfirmed';
+type HourState = 'accepted' | 'processed' | 'unconfirmed';
 
 export interface ReconciledHour {
   readonly hour: number;

@@ -48,8 +48,6 @@ export interface UsageRun {
 const hoursPerRead = 72;
 /** So far before the range the comparison begins, since the service may be a day late. */
 const warmUpHours = 48;
-/** The longest range. */
-export const mostHours = keptHours;
 
 /** Never rejects unless `source.read` does. */
 export async function runUsage(source: UsageSource, asked: UsageAsked): Promise<ReadOutcome<UsageRun>> {

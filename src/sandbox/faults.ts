@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { errorIds, errorReply, rateLimitForms } from './reply';
 
 /** The service's calls; faults name them in `on`. `auth` is either way of authenticating. */
-export const routeNames = ['post', 'auth', 'usage', 'segments'] as const;
+const routeNames = ['post', 'auth', 'usage', 'segments'] as const;
 export type RouteName = (typeof routeNames)[number];
 
 const ms = z.number().min(0).max(3_600_000);

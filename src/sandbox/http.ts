@@ -17,7 +17,7 @@ const routes: ReadonlyMap<string, RouteName> = new Map([
 ]);
 
 /** By which a client can tell that it does not speak with the real service. */
-export const markHeader = 'x-instant-audience-sandbox';
+const markHeader = 'x-instant-audience-sandbox';
 
 const garbage: Reply = {
   status: 200,

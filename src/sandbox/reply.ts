@@ -34,7 +34,7 @@ export function errorReply(status: number, errorId: ErrorId, error: string): Rep
  * `429`, `503` with `x-ratelimit-code`, or `LIMIT` as the error of a 200.
  */
 export const rateLimitForms = ['429', '503', 'LIMIT'] as const;
-export type RateLimitForm = (typeof rateLimitForms)[number];
+type RateLimitForm = (typeof rateLimitForms)[number];
 
 export interface RateLimitStyle {
   readonly form: RateLimitForm;

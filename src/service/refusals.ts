@@ -24,7 +24,7 @@ export interface HttpReply {
 }
 
 /** Code of a post whose reply was OK while nothing in the request was valid. */
-export const NOTHING_VALID = 'no_valid_rt_segment';
+const NOTHING_VALID = 'no_valid_rt_segment';
 
 /** Code of a post whose reply was OK while no user was counted, without a warning. */
 const NOTHING_COUNTED = 'nothing_counted';

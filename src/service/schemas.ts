@@ -64,7 +64,7 @@ const text = z
   .transform((value) => (value === null || value === undefined ? null : String(value)));
 
 /** One warning; a bare string and an object without a message are read too, so that nothing is dropped. */
-export const warningSchema: z.ZodType<Warning> = z.unknown().transform((value): Warning => {
+const warningSchema: z.ZodType<Warning> = z.unknown().transform((value): Warning => {
   if (typeof value === 'string') return { message: value, entity: undefined };
   const warning = asObject(value);
   if (typeof warning?.message === 'string') return { message: warning.message, entity: warning.entity };
@@ -72,7 +72,7 @@ export const warningSchema: z.ZodType<Warning> = z.unknown().transform((value): 
 });
 
 /** A missing or null list is an empty one. */
-export const warningsSchema = z
+const warningsSchema = z
   .array(warningSchema)
   .nullish()
   .transform((list): readonly Warning[] => list ?? []);
@@ -103,7 +103,7 @@ export interface Segment {
 
 const nullableInteger = integer.nullish().transform((value) => value ?? null);
 
-export const segmentSchema = z
+const segmentSchema = z
   .looseObject({
     id: integer,
     code: text,

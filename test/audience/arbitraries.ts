@@ -16,7 +16,7 @@ const text = fc
   .string({ minLength: 1, maxLength: 30, unit: 'grapheme' })
   .filter((each) => each.trim() === each && !/\p{Surrogate}/u.test(each) && !/^0+$/.test(each));
 
-export const user: fc.Arbitrary<Pick<Entry, 'user_id' | 'domain' | 'custom_domain'>> = fc.oneof(
+const user: fc.Arbitrary<Pick<Entry, 'user_id' | 'domain' | 'custom_domain'>> = fc.oneof(
   fc.record({ user_id: fc.oneof(text, hex(32), hex(40), uuid), domain: fc.constant(null) }),
   fc.record({ user_id: uuid, domain: fc.constantFrom('idfa', 'aaid') }),
   fc.record({ user_id: hex(40), domain: fc.constantFrom('sh1udid', 'sha1udid', 'openudid') }),

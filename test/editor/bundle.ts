@@ -9,7 +9,7 @@ const root = path.join(__dirname, '..', '..');
 export type Words = Record<string, unknown>;
 type Validator = (this: unknown, value: unknown, options: object) => true | string | string[];
 
-export interface Property {
+interface Property {
   value: unknown;
   type?: string;
   required?: boolean;
@@ -71,7 +71,7 @@ export function bundleOf(node: string): string {
 }
 
 /** What the editor calls when a node is added, by event. */
-export type Listeners = Map<string, (node: object) => void>;
+type Listeners = Map<string, (node: object) => void>;
 
 const isPath = (text: string): boolean => !/[ [\]]|^\.|\.$|\.\./.test(text);
 

@@ -20,7 +20,7 @@ import {
 } from './support';
 
 /** One connection; what the two drivers have in common. */
-export interface Connection {
+interface Connection {
   /** Gives the rows of a SELECT. */
   readonly query: (sql: string) => Promise<readonly unknown[]>;
   readonly end: () => Promise<void>;
@@ -40,7 +40,7 @@ export interface Kind {
   readonly killAt: readonly number[];
 }
 
-export interface Change {
+interface Change {
   readonly user_id: string;
   readonly segment: number;
   readonly action: string;

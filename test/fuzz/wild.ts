@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 
 /** `[[[…]]]`: a thousand levels are parsed by anybody, a hundred thousand break whoever calls himself for each. */
-export function deepList(levels: number): unknown {
+function deepList(levels: number): unknown {
   let value: unknown = 'x';
   for (let level = 0; level < levels; level++) value = level % 2 === 0 ? [value] : { deeper: value };
   return value;

@@ -27,7 +27,7 @@ export function wordsOf(set: NodeSet): any {
 }
 
 /** A key that is not there, or a placeholder without its value, in any text since the last look. */
-export const wordProblems: string[] = [];
+const wordProblems: string[] = [];
 
 function lookUp(key: string, set: NodeSet): string | undefined {
   const [full, own] = key.startsWith(prefix) ? key.slice(prefix.length).split(':') : [set, key];

@@ -1,5 +1,5 @@
 // The stores that fulfil the contract of a shared log, each with a queue of its own and time that tests can pass.
-import { OutboxError } from '../../src/outbox/outbox';
+
 import { systemLineClock, type LineClock } from '../../src/outbox/postgres-line';
 import { PostgresLog, type PostgresLogOptions } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
@@ -134,15 +134,6 @@ function skewedClock(skewMs: number): LineClock {
 
 export function processNamed(id: string): Instance {
   return { id, name: `machine of ${id}` };
-}
-
-/** What a call came to, errors as their codes. */
-export async function resultOf(call: Promise<unknown>): Promise<unknown> {
-  try {
-    return await call;
-  } catch (error) {
-    return { code: error instanceof OutboxError ? error.code : error };
-  }
 }
 
 export const leaseMs = 60_000;

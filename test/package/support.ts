@@ -20,6 +20,6 @@ export function quickStart(): FlowNode[] {
   return readExample('quick start');
 }
 
-export function readExample(name: string): FlowNode[] {
+function readExample(name: string): FlowNode[] {
   return JSON.parse(readFileSync(path.join(root, 'examples', `${name}.json`), 'utf8')) as FlowNode[];
 }

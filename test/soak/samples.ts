@@ -2,8 +2,8 @@
 import { readFile, readdir } from 'node:fs/promises';
 import type { AudienceSite } from '../support/audience-site';
 
-export const ends = ['accepted', 'superseded', 'expired', 'rejected'] as const;
-export type Ended = Readonly<Record<(typeof ends)[number], number>>;
+const ends = ['accepted', 'superseded', 'expired', 'rejected'] as const;
+type Ended = Readonly<Record<(typeof ends)[number], number>>;
 
 /** What Node-RED's own metrics say, at one moment. */
 export interface Counters {

@@ -1,7 +1,7 @@
 // What the limits of an account mean, in figures that a person can picture.
 
 /** What the service documents for a member, as the account's defaults. */
-export const documentedLimits = { posts: 100, users: 1000, concurrent: 15 } as const;
+const documentedLimits = { posts: 100, users: 1000, concurrent: 15 } as const;
 
 export interface Limits {
   readonly posts: number;

@@ -466,7 +466,7 @@ interface RunningAccount {
 }
 
 /** Messages to one queue are in one order. */
-export function queueName(
+function queueName(
   instance: number,
   { member, queue, database }: Pick<AccountState, 'member' | 'queue' | 'database'>,
 ): string {

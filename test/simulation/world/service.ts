@@ -22,7 +22,7 @@ import { epochMs, type ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';
 
 /** A client gives up on a request after it. */
-export const timeoutMs = 10_000;
+const timeoutMs = 10_000;
 /** A request whose reply was lost may run for so long after the client gave up (design, promise 2). */
 const mostLateMs = 20_000;
 

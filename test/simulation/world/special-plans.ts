@@ -14,7 +14,7 @@ export function specialShapeOf(seed: number): SpecialShape | null {
 /** Entries that are handed in before it only see to it that there is a token, and that the first second is over. */
 export const lingerFromMs = 3_000;
 /** Not in the list of the others, which a node may ask to wait for. */
-export const wideFrom = 20_001;
+const wideFrom = 20_001;
 
 export function specialPlan(seed: number, shape: Exclude<SpecialShape, 'encrypted'>): Plan {
   return new SpecialMaker(seed, shape).plan();

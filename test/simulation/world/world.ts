@@ -14,7 +14,7 @@ import { SimService, type Weather } from './service';
 import { VirtualTime, type WorldTime } from './virtual-time';
 
 /** After the last fault everything that can be delivered is delivered within it: ten logins in five minutes may hold. */
-export const progressMs = 480_000;
+const progressMs = 480_000;
 /** What a lost request may still do, and what is sent once more after it. */
 const afterMs = 65_000;
 const lookEveryMs = 1_000;
@@ -33,7 +33,7 @@ export interface Played {
   readonly endMs: number;
 }
 
-export interface Member {
+interface Member {
   readonly member: number;
   readonly segment: string;
   readonly user: string;
@@ -69,7 +69,7 @@ export interface Parts {
   disk(index: number, dice: Dice): Disk;
 }
 
-export class SimulatedParts implements Parts {
+class SimulatedParts implements Parts {
   readonly time = new VirtualTime();
 
   constructor(private readonly plan: Plan) {}

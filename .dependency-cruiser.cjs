@@ -1,0 +1,124 @@
+// Who may import whom, type imports included; `npm run check` reads it. CONTRIBUTING.md, "The rules of the rooms".
+
+/** Of each room of src/, the rooms that it may import. */
+const rooms = {
+  audience: [],
+  service: ['audience'],
+  outbox: ['audience'],
+  delivery: ['audience', 'service', 'outbox'],
+  reconcile: ['audience', 'service', 'outbox', 'delivery'],
+  sandbox: [],
+};
+/** Time that counts while the machine sleeps: a file for every room. */
+const clock = '^src/machine-clock[.]ts$';
+
+const usual = ['src/audience', 'src/service', 'src/outbox', 'src/delivery', 'nodes/shared'];
+const sandbox = 'src/sandbox/(sandbox|shared-sandbox)[.]ts';
+/** What an account and a segment builder offer other nodes. */
+const account = 'nodes/account/(account-api|process-wide)[.]ts';
+const builder = 'nodes/segment-builder/builder-node[.]ts';
+
+/** Of each folder of nodes/, the rooms and the other folders that it may import. */
+const nodes = {
+  account: [...usual, sandbox, builder, 'nodes/sidebar/left-queues[.]ts'],
+  'audience-usage': [...usual, 'src/reconcile', account],
+  'instant-audience-out': [...usual, 'src/reconcile', account, builder],
+  'segment-builder': [...usual, account],
+  sidebar: [...usual, 'src/reconcile', sandbox, builder, 'nodes/account', 'nodes/instant-audience-out'],
+  shared: [...usual, account],
+  types: [],
+};
+
+const only = (name, from, allowed, comment) => ({
+  name,
+  comment,
+  severity: 'error',
+  from: { path: from },
+  to: { path: '^(src|nodes|test|bench|scripts)/', pathNot: allowed },
+});
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      comment: 'Files that import each other cannot be understood or moved one at a time.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'src-without-node-red',
+      comment: 'Everything in src/ works without Node-RED.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: 'node_modules/(@types/)?(@node-red/|node-red)' },
+    },
+    {
+      name: 'runtime-dependencies',
+      comment: 'A user gets `dependencies` only.',
+      severity: 'error',
+      from: { path: '^(src|nodes)/', pathNot: '^nodes/(types/|[^/]+/editor)' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'face-for-programs',
+      comment: 'The index.ts of a room is for other programs; here a file is imported by its name.',
+      severity: 'error',
+      from: { path: '^(src|nodes)/' },
+      to: { path: '^src/[^/]+/index[.]ts$' },
+    },
+    ...Object.entries(rooms).map(([room, others]) =>
+      only(
+        `room-${room}`,
+        `^src/${room}/`,
+        [clock, ...[room, ...others].map((name) => `^src/${name}/`)],
+        'Imports point one way: nodes → reconcile → delivery → outbox, service → audience.',
+      ),
+    ),
+    only('room-machine-clock', clock, [clock], 'The clock imports no room.'),
+    ...Object.entries(nodes).map(([node, others]) =>
+      only(
+        `node-${node}`,
+        `^nodes/${node}/`,
+        [`nodes/${node}`, 'nodes/types', ...others].map((path) => `^${path}(/|$)`),
+        'What a node may import is listed above; of the sandbox its two faces only.',
+      ),
+    ),
+    {
+      name: 'listed',
+      comment: 'A new room or node says above what it may import.',
+      severity: 'error',
+      from: {
+        path: '^(src|nodes)/',
+        pathNot: [
+          clock,
+          `^src/(${Object.keys(rooms).join('|')})/`,
+          `^nodes/(${Object.keys(nodes).join('|')})/`,
+        ],
+      },
+      to: {},
+    },
+    {
+      name: 'editor-apart',
+      comment: 'The runtime has no browser.',
+      severity: 'error',
+      from: { path: '^nodes/', pathNot: '^nodes/(types/|[^/]+/editor)' },
+      to: { path: '^nodes/[^/]+/editor' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'test/tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default'],
+    },
+  },
+};
