@@ -160,6 +160,8 @@ const byName = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
 
 /** 0: the search is its whole id, code or name; 1: one of them begins with it; 2: code or name hold it; 3: word by word. */
 function rankOf(segment: Segment, text: string): number {
+  // Nothing is searched for: a segment without a code or a name is no better than others.
+  if (text === '') return 0;
   const texts = Object.values(textsOf(segment));
   if (texts.includes(text)) return 0;
   if (texts.some((one) => one.startsWith(text))) return 1;

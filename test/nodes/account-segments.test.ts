@@ -75,6 +75,15 @@ describe('the directory of segments', () => {
     assert.deepEqual((await names('rig')).slice(0, 3), ['Rig', 'Rig segment 1', 'Rig segment 2']);
   });
 
+  it('puts none first for having no code or no name when nothing is searched for', async () => {
+    const { read } = serviceWith([
+      segment(1, 'Alpha'),
+      segment(2, null),
+      { ...segment(3, 'Old', 'inactive'), code: null },
+    ]);
+    assert.deepEqual(idsOf(await directory().search('k', read, '', 0)), [1, 2, 3]);
+  });
+
   it('orders what the service found in the same way', async () => {
     const { read } = serviceWith(
       Array.from({ length: 3_000 }, (_, at) => segment(at + 1, `Rig ${3_000 - at}`)),
