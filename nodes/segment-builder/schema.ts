@@ -6,7 +6,7 @@ import {
   type BuilderConfig,
   type SegmentRow,
 } from '../../src/audience/builder-config';
-import { maxInt } from '../../src/audience/check';
+import { maxInt, minInt } from '../../src/audience/check';
 import { readDomain } from '../../src/audience/identifiers';
 import { shorten } from '../../src/audience/shorten';
 import {
@@ -86,7 +86,7 @@ function rowSchema(saved: Saved, hasItems: boolean, removes: boolean): Schema<Se
     segmentType: choice(inputTypes, byCode ? 'str' : 'num'),
     member: onlyIf(byCode, own('member', { empty: 'member', constant: wholeFrom(1, 'member') }), ''),
     memberType: onlyIf(byCode, rowTypes, 'num'),
-    value: onlyIf(!removes, own('value', { optional: true, constant: wholeFrom(0, 'value') }), ''),
+    value: onlyIf(!removes, own('value', { optional: true, constant: checkValue }), ''),
     valueType: onlyIf(!removes, rowTypes, 'num'),
     expiration: onlyIf(
       takesTime,
@@ -142,6 +142,12 @@ function wholeFrom(min: number, code: string): (text: string) => Refused | null 
     /^\d+$/.test(written) && Number(written) >= min && Number(written) <= maxInt
       ? null
       : new Refused(code, { max: maxInt });
+}
+
+/** The service takes negative ones as well. */
+function checkValue(written: string): Refused | null {
+  const isWhole = /^-?\d+$/.test(written) && Number(written) >= minInt && Number(written) <= maxInt;
+  return isWhole ? null : new Refused('value', { min: minInt, max: maxInt });
 }
 
 function checkTime(written: string, unit: string): Refused | null {

@@ -18,7 +18,7 @@ export const maxBlocks = 10_000;
 export const maxInt = 2_147_483_647;
 /** A longer text is no number and no keyword, whatever it holds. */
 export const maxWordChars = 64;
-const minInt = -2_147_483_648;
+export const minInt = -2_147_483_648;
 /** Of the fields of an entry, or of a block, that this version does not know, as JSON. */
 const maxUnknownChars = 1_000;
 /** An entry with ten thousand bad blocks is told about the first of them. */

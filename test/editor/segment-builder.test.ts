@@ -79,7 +79,7 @@ describe('the segment builder in the editor', () => {
       { segments: [row, { ...row, by: 'code', segment: 'abc', segmentType: 'str' }] },
       /^Segment 2: a code needs/,
     ],
-    ['a value that is none', { segments: [{ ...row, value: '-1' }] }, /^Segment 1: the value is a whole/],
+    ['a value that is none', { segments: [{ ...row, value: '-1.5' }] }, /^Segment 1: the value is a whole/],
     ['no time', { segments: [{ ...row, expiration: '' }] }, /^Segment 1: the time is a number/],
     ['a time of −5', { segments: [{ ...row, expiration: '-5' }] }, /^Segment 1: the time is a number/],
     [

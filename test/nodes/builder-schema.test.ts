@@ -110,7 +110,8 @@ describe("the schema of a builder's properties", () => {
     ],
     ['an id beyond the service', withRow({ segment: '2147483648' }), 'segments[0].segment segmentId'],
     ['a code without member', withRow({ by: 'code' }), 'segments[0].member member'],
-    ['a negative value', withRow({ value: '-1' }), 'segments[0].value value'],
+    ['a value that is no whole number', withRow({ value: '-1.5' }), 'segments[0].value value'],
+    ['a value beyond the service', withRow({ value: '-2147483649' }), 'segments[0].value value'],
     ['a time that is a word', withRow({ expiration: 'soon' }), 'segments[0].expiration expiration'],
     ['a time below -1', withRow({ expiration: '-5' }), 'segments[0].expiration expiration'],
     [
@@ -136,6 +137,8 @@ describe("the schema of a builder's properties", () => {
   ];
   for (const [what, changes, told] of wrong)
     it(`refuses ${what}`, () => assert.equal(problems(changes), told));
+
+  it('takes a negative value, as the service does', () => assert.equal(problems(withRow({ value: '-5' })), ''));
 
   it('does not look at what the others leave without a meaning', () => {
     assert.equal(problems({ items: '', itemsType: '${NOPE}', actionProperty: {}, actionType: 'x' }), '');
