@@ -21,6 +21,8 @@ export interface UseOfAccount {
 
 export class AccountUse {
   account: AccountNode | null;
+  /** Whether the user was told that no account has the id. */
+  private isMissing = false;
   private left: Promise<void> = Promise.resolve();
   private cancel = (): void => undefined;
 
@@ -39,10 +41,13 @@ export class AccountUse {
     const account = this.find();
     this.account = account;
     if (account === null) {
-      user.missing();
+      // Each deploy asks again, but only the first answer is news.
+      if (!this.isMissing) user.missing();
+      this.isMissing = true;
       if (this.id !== '') this.joinAfterDeploy();
       return;
     }
+    this.isMissing = false;
     account.join(this.node, {
       ready: (engine) => user.ready(engine, account),
       closes: () => {

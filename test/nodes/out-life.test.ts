@@ -86,6 +86,15 @@ describe('the out node', () => {
     }
   }).timeout(60_000);
 
+  it('says once that its account is missing, and not again with each deploy of something else', async () => {
+    const missing = (): number => logged().filter((line) => line.includes('does not exist any more')).length;
+    await load(nodes({ account: 'nowhere' }), login(), flow);
+    await deploy([...nodes({ account: 'nowhere' }), ...other.nodes()], 'nodes', flow);
+    assert.equal(missing(), 1);
+    await flow.send({ payload: entry(1) });
+    assert.match(flow.error, /does not exist any more/);
+  });
+
   it('checks, merges and packs in a dry run, and posts nothing', async () => {
     await load(nodes({ dryRun: true }), login(), flow);
     await flow.send({ payload: [entry(1), entry(1, -1), entry(2), { user_id: '' }] });
