@@ -104,8 +104,9 @@ class UsageNode {
 
   /** Reports wait for the account that has the id after the deploy. */
   private accountCloses(): void {
-    this.whenReady();
+    const { whenReady } = this;
     this.ready = this.untilReady();
+    void this.ready.then(whenReady);
     this.engine = null;
     this.show('waiting', 'connecting');
   }

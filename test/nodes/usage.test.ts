@@ -1,6 +1,7 @@
 // The usage node in a Node-RED runtime, on the real sandbox: reports, findings, and what keeps it from them.
 import assert from 'node:assert/strict';
 import { systemHourlyClock } from '../../nodes/audience-usage/schedule';
+import type { AccountUser } from '../../nodes/account/account-api';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,
@@ -9,6 +10,7 @@ import {
   Flow,
   idfa,
   load,
+  loadWith,
   login,
   sleep,
   unload,
@@ -160,6 +162,28 @@ describe('the usage node', () => {
       await until(() => usage.status === status, status);
       await unload();
     }
+  });
+
+  it('goes on waiting for an account that closes before it was ready', async () => {
+    const users: AccountUser[] = [];
+    const slowAccount = (RED: any): void => {
+      RED.nodes.registerType('xandr-account', function (this: any, config: object) {
+        RED.nodes.createNode(this, config);
+        this.join = (_: string, user: AccountUser) => users.push(user);
+        this.leave = () => Promise.resolve();
+      });
+    };
+    const flow = [{ id: 'account', type: 'xandr-account' }, ...usage.nodes({ type: 'xandr-audience-usage' })];
+    await loadWith(slowAccount, flow, {}, usage);
+    usage.give({});
+    await sleep(20);
+    users[0]!.closes();
+    await sleep(20);
+    assert.equal(usage.ends, 0);
+    await deploy([...flow, ...out.nodes({ account: '' })], 'nodes', usage);
+    users[1]!.ready({ key: 'error.member_missing' });
+    await usage.allEnded();
+    assert.match(usage.error, /Member id: needed/);
   });
 
   it('reports by itself when an hour is over, and an hour later also after a report that failed', async () => {
