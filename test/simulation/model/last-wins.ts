@@ -8,6 +8,7 @@ import type { Block } from '../world/plan';
 import { epochMs } from '../world/process-time';
 import type { Played } from '../world/world';
 import { segmentName, userName } from './names';
+import { mayBeRejected } from './outcomes';
 
 interface Input {
   readonly message: MessageRecord;
@@ -53,7 +54,8 @@ export function lastWins(played: Played): string[] {
   return found;
 }
 
-function inputsByPlace({ history, plan }: Played): Map<string, Input[]> {
+function inputsByPlace(played: Played): Map<string, Input[]> {
+  const { history, plan } = played;
   const inputs = new Map<string, Input[]>();
   const switchesQueues = plan.actions.some(
     (action) => action.kind === 'accounts' && ('queue' in action.change || 'database' in action.change),
@@ -61,12 +63,15 @@ function inputsByPlace({ history, plan }: Played): Map<string, Input[]> {
   const rejectedLate = new Set(
     history.late.filter(({ end }) => end === 'rejected').map(({ value }) => value),
   );
+  const toldLate = new Set(history.late.map(({ value }) => value));
   for (const message of history.messages) {
     const { end, orphaned, givenUp, member } = message;
     // A message that was closed may have been on its way.
     if (end?.kind === 'failed' && end.code !== 'closed') continue;
     const rejected = new Set(end?.kind === 'settled' ? end.rejected.map(({ index }) => index) : []);
-    message.entries.forEach(({ user, domain, blocks, agoMs }, index) => {
+    const isEarly = end?.kind === 'queued' || end?.kind === 'parked';
+    message.entries.forEach((entry, index) => {
+      const { user, domain, blocks, agoMs } = entry;
       if (user === poisoned) return;
       const uncertain =
         orphaned ||
@@ -75,6 +80,8 @@ function inputsByPlace({ history, plan }: Played): Map<string, Input[]> {
         // Some of its blocks may have been accepted. Whether it may be rejected, another promise judges.
         rejected.has(index) ||
         rejectedLate.has(blocks[0]!.value) ||
+        // What ended for a node that is not there any more is in its instance's log only.
+        (isEarly && !toldLate.has(blocks[0]!.value) && mayBeRejected(entry, played)) ||
         // An order to give up what other machines keep reaches them when they can be reached.
         (end?.kind === 'queued' &&
           end.reason === 'apart' &&

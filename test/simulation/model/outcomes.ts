@@ -107,7 +107,7 @@ function wrongRejection(
 }
 
 /** Something was accepted between two refusals of a body with it: more than that nobody can know. */
-function mayBeRejected({ user, domain }: Entry, { history }: Played): boolean {
+export function mayBeRejected({ user, domain }: Entry, { history }: Played): boolean {
   if (user === poisoned) return true;
   // An entry that is replaced shares the end of what replaced it.
   const name = userName(user, domain);
