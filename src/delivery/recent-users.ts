@@ -4,11 +4,15 @@ import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
 import type { Row } from '../outbox/outbox';
 
-/** Some megabytes. A queue that took more users can no longer tell. */
-const mostUsers = 50_000;
+/** 256 KiB, however many users there are. */
+const bitCount = 2 ** 21;
 
+/**
+ * Two bits for each user. Some users share both with others that were taken, and count as taken: of 50,000 users two in a
+ * thousand, of 500,000 one in seven.
+ */
 export class RecentUsers {
-  private hashes: Set<number> | null = new Set();
+  private readonly words = new Uint32Array(bitCount / 32);
 
   /** @param sinceWallMs epoch ms: what the queue took before is not known */
   constructor(private sinceWallMs: number) {}
@@ -19,13 +23,21 @@ export class RecentUsers {
   }
 
   took(entries: readonly CheckedEntry[]): void {
-    if (this.hashes === null) return;
-    for (const { userKey } of entries) this.hashes.add(hashUserKey(userKey));
-    if (this.hashes.size > mostUsers) this.hashes = null;
+    for (const { userKey } of entries)
+      for (const bit of bitsOf(hashUserKey(userKey))) this.words[bit >>> 5]! |= 1 << (bit & 31);
   }
 
   /** Whether nothing newer of the row's user can have been taken. */
   allows({ userHash, takenWallMs }: Pick<Row, 'userHash' | 'takenWallMs'>): boolean {
-    return this.hashes !== null && takenWallMs >= this.sinceWallMs && !this.hashes.has(userHash);
+    return takenWallMs >= this.sinceWallMs && bitsOf(userHash).some((bit) => !this.has(bit));
   }
+
+  private has(bit: number): boolean {
+    return (this.words[bit >>> 5]! & (1 << (bit & 31))) !== 0;
+  }
+}
+
+/** Of a hash of 53 bits, the lower 21 and the next. */
+function bitsOf(userHash: number): readonly [number, number] {
+  return [userHash % bitCount, Math.floor(userHash / bitCount) % bitCount];
 }
