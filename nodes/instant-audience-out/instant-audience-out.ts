@@ -6,6 +6,7 @@ import type { CheckedEntry } from '../../src/audience/entry';
 import { readErasedUser } from '../../src/audience/erased-user';
 import { shorten, shortenThrown } from '../../src/audience/shorten';
 import { readEntries } from '../../src/audience/read-input';
+import { eachInSlices, type Slices } from '../../src/audience/slices';
 import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../src/audience/typed-inputs';
 import { dryRun } from '../../src/delivery/dry-run';
 import type { Recovered } from '../../src/delivery/engine';
@@ -21,6 +22,7 @@ import { pathOf } from '../shared/flow-graph';
 import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
 import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
+import { newSlices } from '../shared/slices';
 import { typedInputsOf } from '../shared/typed-input';
 import { issueText, joinSentences, rejection, textOr, type Rejection } from '../shared/words';
 import { Reporter, type Delivery, type Message } from './reporter';
@@ -47,6 +49,19 @@ export = (RED: NodeAPI): void => {
 
   RED.nodes.registerType('xandr-instant-audience-out', Out);
 };
+
+/** What a message asks of the engine, once everything before it has been asked. */
+type Work = (engine: MemberQueue) => void;
+
+type Incoming = Pick<Delivery, 'message' | 'send' | 'done'>;
+
+/** The entries of a message as they were checked so far. */
+interface Checked {
+  readonly valid: CheckedEntry[];
+  /** Of the valid ones, in the input. */
+  readonly indexes: number[];
+  readonly rejected: Rejection[];
+}
 
 /** Of a node that cannot be used. */
 const defaultSettings = (readSaved(outSchema, {}) as { settings: OutSettings }).settings;
@@ -260,9 +275,27 @@ class OutNode {
     this.guarded(done, () => {
       if (this.closed) done(this.notTaken());
       else if (this.problem !== null) done(new Error(this.problemText(this.problem)));
-      else if (this.engine === null) this.wait(done, () => this.input(message, send, done));
-      else if (message.control !== undefined) this.control(this.engine, message, done);
-      else this.takeMessage(this.engine, message, send, done);
+      else {
+        this.untaken.add(done);
+        // What a message asks for comes after the entries of those before it.
+        const work =
+          message.control === undefined
+            ? this.readMessage(message, send, done)
+            : (engine: MemberQueue) => this.control(engine, message, done);
+        this.inOrder.deliver(work, (its) => this.whenReady(done, its));
+      }
+    });
+  }
+
+  private whenReady(done: Done, work: Work): void {
+    this.guarded(done, () => {
+      if (this.closed) done(this.notTaken());
+      else if (this.problem !== null) done(new Error(this.problemText(this.problem)));
+      else if (this.engine === null) this.early.push(() => this.whenReady(done, work));
+      else {
+        this.untaken.delete(done);
+        work(this.engine);
+      }
     });
   }
 
@@ -272,11 +305,6 @@ class OutNode {
     } catch (error) {
       done(new Error(this.RED._('error.unexpected', { reason: shortenThrown(error) })));
     }
-  }
-
-  private wait(done: Done, call: () => void): void {
-    this.untaken.add(done);
-    this.early.push(call);
   }
 
   private control(engine: MemberQueue, message: Message, done: Done): void {
@@ -310,53 +338,46 @@ class OutNode {
     engine.erase(read.keys, read.id).then(() => done(), failed);
   }
 
-  private takeMessage(engine: MemberQueue, message: Message, send: Send, done: Done): void {
+  private readMessage(message: Message, send: Send, done: Done): Work | Promise<Work> {
     const input = { path: this.path, source: this.path, get: this.read as CompiledInput };
     const value = evaluateInput(input, { message, item: undefined });
-    this.untaken.add(done);
-    // In a box, since a message may hold a promise, which is no entry and is not waited for.
-    const found = value instanceof Later ? boxed(value) : { value };
-    this.inOrder.deliver(found, (box) =>
-      this.guarded(done, () => this.takeValue(engine, box.value, message, send, done)),
-    );
+    const slices = newSlices();
+    const read = (found: unknown): Work | Promise<Work> =>
+      this.readValue(found, slices, { message, send, done });
+    const work = value instanceof Later ? boxed(value).then((box) => read(box.value)) : read(value);
+    return work instanceof Promise ? work.catch(failedWork) : work;
   }
 
-  private takeValue(engine: MemberQueue, value: unknown, message: Message, send: Send, done: Done): void {
-    this.untaken.delete(done);
-    if (this.closed) {
-      done(this.notTaken());
-      return;
-    }
-    if (value instanceof Failed) {
-      done(new Error(this.RED._('error.input_failed', { path: this.path, reason: value.reason })));
-      return;
-    }
+  private readValue(value: unknown, slices: Slices, message: Incoming): Work | Promise<Work> {
+    const fail = (text: string) => () => message.done(new Error(text));
+    if (value instanceof Failed)
+      return fail(this.RED._('error.input_failed', { path: this.path, reason: value.reason }));
     const read = readEntries(value, this.path);
-    if (read.ok) this.takeEntries(engine, read.entries, message, send, done);
-    else done(new Error(issueText(this.RED, 'out', read.issue)));
+    if (!read.ok) return fail(issueText(this.RED, 'out', read.issue));
+    const { entries } = read;
+    const checked: Checked = { valid: [], indexes: [], rejected: [] };
+    const working = eachInSlices(entries.length, slices, (index) => this.check(entries, index, checked));
+    const work: Work = (engine) => this.takeChecked(engine, { ...message, entries }, checked);
+    return working === null ? work : working.then(() => work);
   }
 
-  private takeEntries(
+  /** By index, since a hole in an array is a mistake too, and not nothing. */
+  private check(entries: readonly unknown[], index: number, { valid, indexes, rejected }: Checked): void {
+    const mostIssues = rejected.length < mostFullyTold ? maxIssues : 1;
+    const checked = checkEntry(entries[index], { ...this.checkOptions, mostIssues });
+    if (checked.ok) {
+      valid.push(checked.entry);
+      indexes.push(index);
+    } else rejected.push(rejection(this.RED, 'out', index, entries[index], checked.issues));
+  }
+
+  private takeChecked(
     engine: MemberQueue,
-    entries: readonly unknown[],
-    message: Message,
-    send: Send,
-    done: Done,
+    message: Omit<Delivery, 'rejected'>,
+    { valid, indexes, rejected }: Checked,
   ): void {
-    const valid: CheckedEntry[] = [];
-    const indexes: number[] = [];
-    const rejected: Rejection[] = [];
-    // By index, since a hole in an array is a mistake too, and not nothing.
-    for (let index = 0; index < entries.length; index += 1) {
-      const mostIssues = rejected.length < mostFullyTold ? maxIssues : 1;
-      const checked = checkEntry(entries[index], { ...this.checkOptions, mostIssues });
-      if (checked.ok) {
-        valid.push(checked.entry);
-        indexes.push(index);
-      } else rejected.push(rejection(this.RED, 'out', index, entries[index], checked.issues));
-    }
     if (rejected.length > 0) engine.monitor.refused(this.node.id, rejected);
-    const delivery: Delivery = { message, send, done, entries, rejected };
+    const delivery: Delivery = { ...message, rejected };
     this.watch?.saw(valid);
     if (valid.length === 0) this.reporter.finish(delivery, null, []);
     else if (this.settings.dryRun) this.showDryRun(delivery, valid);
@@ -384,6 +405,13 @@ class OutNode {
   }
 }
 
+function failedWork(error: unknown): Work {
+  return () => {
+    throw error;
+  };
+}
+
+/** In a box, since a message may hold a promise, which is no entry and is not waited for. */
 async function boxed(later: Later): Promise<{ value: unknown }> {
   return { value: await settle(later) };
 }

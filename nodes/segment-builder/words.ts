@@ -2,7 +2,7 @@
 import { printable } from '../../src/audience/foreign-text';
 import type { Issue } from '../../src/audience/issues';
 import { problemText, type Problem } from '../shared/saved';
-import { issueText, textOr, type Rejection, type Words } from '../shared/words';
+import { issueText, quickText, type Rejection, type Words } from '../shared/words';
 
 /** So many characters are read at one look in the debug sidebar. */
 const mostChars = 80;
@@ -14,7 +14,7 @@ const fewestValueChars = 12;
  * "Member".
  */
 export function fieldName(words: Words, path: string): string {
-  const word = (name: string): string => textOr(words, `segment-builder.label.${name}`, {}, () => name);
+  const word = (name: string): string => quickText(words, `segment-builder.label.${name}`, {}, () => name);
   const row = /^segments\[(\d+)\](?:\.(\w+))?$/.exec(path);
   if (row !== null) {
     const segment = `${word('segment')} ${Number(row[1]) + 1}`;
@@ -76,7 +76,7 @@ export function builderRejection(
   const first = issues[0]!;
   const field = fieldName(words, first.path);
   const inItem = (): string =>
-    textOr(words, 'segment-builder.label.ofItem', { field, index }, () => `${field} [${index}]`);
+    quickText(words, 'segment-builder.label.ofItem', { field, index }, () => `${field} [${index}]`);
   const more = issues.length > 1 ? ` (+${issues.length - 1})` : '';
   // Where labels and values are long, the details alone say which item it is, and how much more is wrong.
   const path = ofItems ? inItem() : field;

@@ -27,7 +27,8 @@ const toldIssues = 3;
  */
 export function issueText(words: Words, prefix: string, issue: Issue): string {
   return filledIn(
-    unfilled(words, `${prefix}.issue.${issue.code}`, issue) ?? issueSentences[issue.code],
+    unfilled(words, `${prefix}.issue.${issue.code}`, ['path', ...Object.keys(issue.params)]) ??
+      issueSentences[issue.code],
     issue,
   );
 }
@@ -35,12 +36,23 @@ export function issueText(words: Words, prefix: string, issue: Issue): string {
 /** To look a sentence up takes ten times as long as to fill it in, and a message may hold 100,000 bad entries. */
 const lookedUp = new WeakMap<Words, Map<string, string>>();
 
+/** As `textOr`, for texts that a message may need many times; the name of a placeholder has only small letters. */
+export function quickText(
+  words: Words,
+  key: string,
+  params: Readonly<Record<string, string | number>>,
+  otherwise: () => string,
+): string {
+  const text = unfilled(words, key, Object.keys(params));
+  return text === null ? otherwise() : filledIn(text, { code: 'unreadable', path: '', params });
+}
+
 /** The sentence of a key, its placeholders filled in with themselves; null where it is missing. */
-function unfilled(words: Words, key: string, { params }: Issue): string | null {
+function unfilled(words: Words, key: string, placeholders: readonly string[]): string | null {
   const known = lookedUp.get(words) ?? new Map<string, string>();
   const kept = known.get(key);
   if (kept !== undefined) return kept;
-  const names = ['path', ...Object.keys(params)].map((name) => [name, `__${name}__`] as const);
+  const names = placeholders.map((name) => [name, `__${name}__`] as const);
   const text = textOr(words, key, Object.fromEntries(names), () => '');
   if (text === '') return null;
   lookedUp.set(words, known.set(key, text));
