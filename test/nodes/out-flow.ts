@@ -250,9 +250,9 @@ function checkStatuses({ out, shown, starts }: Flow): void {
   });
 }
 
-/** Node-RED's own configuration nodes that an account may use. */
-const ownNodes: unknown[] = ['05-tls', '06-httpproxy'].map(
-  (name) => createRequire(__filename)(`@node-red/nodes/core/network/${name}.js`) as unknown,
+/** Node-RED's own: configuration nodes that an account may use, and links. */
+const ownNodes: unknown[] = ['network/05-tls', 'network/06-httpproxy', 'common/60-link'].map(
+  (name) => createRequire(__filename)(`@node-red/nodes/core/${name}.js`) as unknown,
 );
 const tab = { id: 'flow', type: 'tab', label: 'test' };
 
