@@ -1,7 +1,7 @@
 // Accounts in the editor: told apart by name, deleted under a node that uses them, with long names and wrong URLs.
 import { strict as assert } from 'node:assert';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { needBrowser, type Pages } from '../support/browser';
+import { needBrowser, picture, type Pages } from '../support/browser';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { Editor, startBoth } from './editor';
 import { accountFlow, openTab, postUsers, tab } from './sidebar-flows';
@@ -80,6 +80,31 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
       ),
     );
     assert.deepEqual(broken, []);
+  });
+
+  it('with a mended URL ask what becomes of queued entries, and move them after the deploy', async () => {
+    const { page } = editor;
+    await editor.editConfig('account-long');
+    const place = page.locator('#instant-audience-queued');
+    assert.equal(await place.isVisible(), false);
+    await editor.field('Audience posts').fill(sandbox!.url);
+    await editor.field('Audience posts').blur();
+    await place.waitFor();
+    assert.match(
+      await place.locator('p').innerText(),
+      new RegExp(`^Queued entries for member 7 at ${sandbox!.url}/no/such/place: 1\\.`),
+    );
+    await editor.field('Queued entries').selectOption('move');
+    await picture(page, `form-queued-${nodeRedVersion}`);
+    await page.locator('#node-config-dialog-ok:visible').click();
+    await page.locator('.red-ui-tray').waitFor({ state: 'detached' });
+    await editor.deploy();
+    await page.locator('.red-ui-notification', { hasText: 'moved to the new address: 1.' }).waitFor();
+    await until(
+      () => sandbox!.state().length === 1,
+      15_000,
+      () => 'the entry',
+    );
   });
 
   it('that are deleted leave their nodes without one, and none is chosen for them', async () => {

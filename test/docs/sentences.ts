@@ -21,7 +21,7 @@ const messages = new Set([
 /** Keys of hints, buttons and good news in between, and of single messages elsewhere. */
 const noMessages = /\.test\.(database\.)?(button|asking)$|\.reply\.(done|purged|erased)$/;
 const alsoMessages =
-  /\.(sandboxStopped|databaseInClear)$|\.(picker|take|preview|reason)\.(no(?!Items)|not|refused|waiting|tooLarge)/;
+  /\.(sandboxStopped|databaseInClear|leftBehind)$|\.(picker|take|preview|reason)\.(no(?!Items)|not|refused|waiting|tooLarge)/;
 
 /** Files of src/ whose sentences reach the log, a status or an error as they are. */
 const logFiles = [

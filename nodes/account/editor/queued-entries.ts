@@ -100,7 +100,7 @@ function post(route: string, body: object, words: Words, again?: (confirm: unkno
       const key = ['moved', 'purged'].includes(String(reply.code))
         ? `queued.${String(reply.code)}`
         : 'queued.failed';
-      RED.notify(words(key, { ...reply }), key === 'queued.failed' ? 'error' : 'success');
+      RED.notify(words(key, { reason: '', ...reply }), key === 'queued.failed' ? 'error' : 'success');
     }
   };
   $.ajax({
@@ -108,5 +108,8 @@ function post(route: string, body: object, words: Words, again?: (confirm: unkno
     method: 'POST',
     contentType: 'application/json',
     data: JSON.stringify(body),
-  }).then(ended, (reply: unknown) => ended((reply as JQuery.jqXHR).responseJSON ?? {}));
+  }).then(ended, (reply: unknown) => {
+    const { responseJSON: answer } = reply as { readonly responseJSON?: Readonly<Record<string, unknown>> };
+    ended(answer ?? {});
+  });
 }
