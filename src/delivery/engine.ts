@@ -6,7 +6,7 @@
 // requests leave and messages end. So a crash at any moment finds an outbox that explains everything on the wire.
 
 import { HourRing } from '../outbox/hour-ring';
-import type { Commit, Opened, Outbox, OutboxError } from '../outbox/outbox';
+import type { Commit, Opened, Outbox, OutboxError, Row } from '../outbox/outbox';
 import { within, type Clock } from './clock';
 import { LoginTimes } from '../service/login-times';
 import { Crowd } from './crowd';
@@ -60,8 +60,6 @@ export interface EngineOptions extends QueueCaps {
   readonly monitor?: Monitor;
   /** What the service asked for, when it is to outlive the engine. */
   readonly askedWait?: AskedWait;
-  /** Epoch ms from which nobody else took anything for this outbox; now, unless said. */
-  readonly idleSinceWallMs?: number;
   /** When several processes append to the outbox. */
   readonly shared?: SharedPart;
   /** For an operator's log: one sentence, no secrets. */
@@ -135,7 +133,7 @@ export class Engine {
   readonly sent: SentLedger;
   /** What an operator sees beside `stats`. */
   readonly monitor: Monitor;
-  readonly recentUsers: RecentUsers;
+  private recentUsers: RecentUsers | null = null;
   private readonly outbox: Outbox;
   private readonly clock: Clock;
   private readonly lateMarginMs: number;
@@ -194,7 +192,6 @@ export class Engine {
     this.outbox = outbox;
     this.clock = clock;
     this.sleptMs = clock.sleptMs();
-    this.recentUsers = new RecentUsers(options.idleSinceWallMs ?? clock.wallMs());
     this.lateMarginMs = lateMarginMs;
     this.loginTimes = new LoginTimes(outbox, () => clock.wallMs());
     this.monitor = options.monitor ?? new Monitor(clock);
@@ -292,7 +289,7 @@ export class Engine {
   private found(opened: Opened): void {
     const nowMs = this.clock.monoMs();
     this.opened = true;
-    if (opened.lastSeq === 0) this.recentUsers.isNew();
+    if (opened.lastSeq === 0) this.recentUsers?.isNew();
     this.intake.opened(opened, this.shared === null);
     this.pager.opened(opened);
     // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
@@ -413,11 +410,21 @@ export class Engine {
    * parked nothing departs: a message ends as `parked` once it is durable, and is refused where it could not be.
    */
   submit(submission: Submission): void {
-    this.recentUsers.took(submission.entries);
+    this.recentUsers?.took(submission.entries);
     this.submitMoved(submission);
   }
 
-  /** The same for entries that waited in another queue: they are older than what is submitted. */
+  /** Notes from now on whose entries it takes, so that older ones can come from another queue. See `RecentUsers`. */
+  recordUsers(sinceWallMs: number): void {
+    this.recentUsers ??= new RecentUsers(sinceWallMs);
+  }
+
+  /** Whether a row that waited in another queue may be submitted: nothing newer of its user was taken. */
+  takesMoved(row: Row): boolean {
+    return this.recentUsers?.allows(row) === true;
+  }
+
+  /** As `submit`, for entries that waited in another queue: they are older than what is submitted. */
   submitMoved(submission: Submission): void {
     const end = this.endAtOnce(submission);
     if (end !== null) {

@@ -152,6 +152,7 @@ export class Engines {
   private readonly closing = new Map<string, Promise<void>>();
   /** By key. Never forgotten, since an engine may be closed before it is over. */
   private readonly askedWaits = new Map<string, AskedWait>();
+  private readonly startedWallMs: number;
   /** Epoch ms when the last account left, by key. */
   private readonly leftWallMs = new Map<string, number>();
   /** By where the logins go and user name. */
@@ -162,7 +163,9 @@ export class Engines {
     private readonly random: () => number = Math.random,
     /** How much its engines keep in memory; tests take less. */
     private readonly sizes: Pick<EngineOptions, 'memoryMark' | 'pageRows' | 'maxOpenMessages'> = {},
-  ) {}
+  ) {
+    this.startedWallMs = clock.wallMs();
+  }
 
   /** @throws QueueKindsDiffer, ServiceUrlError, OutboxError (no such store on this machine) */
   acquire(request: LeaseRequest): Lease {
@@ -170,6 +173,7 @@ export class Engines {
     const connection = this.connect(held, request);
     const { engine, absentees } = held;
     const { client, keeper } = connection;
+    this.recordUsers(held, request.account);
     this.stay(held, request);
     limit(held);
     engine.attach(this.loginOf(request.account, connection));
@@ -202,6 +206,16 @@ export class Engines {
       },
       networkFloorMs: () => client.networkFloorMs(this.clock.monoMs()),
     };
+  }
+
+  /** An account that leaves entries in another queue may want them moved to this one. */
+  private recordUsers({ key, engine, accounts }: Held, account: string): void {
+    const left = [...this.held.values()].filter(({ away }) => away.has(account));
+    const leaves = left.some((other) => other.key !== key && other.engine.counters.waiting > 0);
+    if (!leaves || !(engine instanceof Engine)) return;
+    // One that was not held in this process took nothing since the process began.
+    const idleSinceMs = this.leftWallMs.get(key) ?? this.startedWallMs;
+    engine.recordUsers(accounts.size > 0 ? this.clock.wallMs() : idleSinceMs);
   }
 
   private stay(held: Held, request: LeaseRequest): void {
@@ -267,13 +281,12 @@ export class Engines {
 
   private open(key: string, request: LeaseRequest, log: Log): HeldQueue {
     const askedWait = this.askedWait(key);
-    const idleSinceWallMs = this.leftWallMs.get(key) ?? this.clock.wallMs();
     const { limits, queueMaxEntries, queueMaxBytes, queue, shared } = request;
     const { clock, random } = this;
     const caps = { limits, queueMaxEntries, queueMaxBytes };
     const options = { clock, random, ...this.sizes, ...caps, askedWait, log };
     if (queue !== 'shared' || shared === undefined)
-      return new Engine({ ...options, idleSinceWallMs, outbox: request.openOutbox() });
+      return new Engine({ ...options, outbox: request.openOutbox() });
     const instance = { id: randomUUID(), name: shared.instanceName };
     return new SharedQueue({
       ...options,

@@ -21,7 +21,7 @@ interface Message {
 export async function takeMoved(engine: Engine, rows: readonly Row[]): Promise<readonly number[]> {
   const messages: Message[] = [];
   for (const row of rows) {
-    const entry = engine.recentUsers.allows(row) ? readBody(row.body) : null;
+    const entry = engine.takesMoved(row) ? readBody(row.body) : null;
     if (entry === null) continue;
     const { seq, source, bornWallMs } = row;
     let last = messages.at(-1);

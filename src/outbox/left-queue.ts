@@ -74,7 +74,7 @@ export async function moveAway(
   const result = { moved: 0, kept: 0 };
   try {
     const busy = usersOnTheirWay(log);
-    for (let after: number = 0; after !== Infinity;) {
+    for (let after = 0; after !== Infinity;) {
       const pages = lanes.map((lane) => log.read(lane, after, Infinity, rowsPerPage).rows);
       // A full page may be followed by more of its lane, below what the other lane has.
       const ends = pages.filter(({ length }) => length === rowsPerPage).map((rows) => rows.at(-1)!.seq);

@@ -304,6 +304,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     );
     await press('Queues that no account uses', 'Queues that no account uses');
     await shows(part.locator('li p').nth(1), /^Queued entries: 5,/);
+    assert.equal(await part.getByRole('button', { name: /^Move to loyalty/ }).count(), 1);
     const [download] = await Promise.all([
       page.waitForEvent('download'),
       part.getByRole('button', { name: /^Export/ }).click(),
