@@ -138,7 +138,8 @@ describe("the schema of a builder's properties", () => {
   for (const [what, changes, told] of wrong)
     it(`refuses ${what}`, () => assert.equal(problems(changes), told));
 
-  it('takes a negative value, as the service does', () => assert.equal(problems(withRow({ value: '-5' })), ''));
+  it('takes a negative value, as the service does', () =>
+    assert.equal(problems(withRow({ value: '-5' })), ''));
 
   it('does not look at what the others leave without a meaning', () => {
     assert.equal(problems({ items: '', itemsType: '${NOPE}', actionProperty: {}, actionType: 'x' }), '');
