@@ -62,7 +62,7 @@ describe('a shared queue that is left, in the tab Audience', function () {
     const name = await row.locator('p').first().innerText();
     for (const shown of [leftOrigin, 'member 8', hostname, pathname.slice(1)])
       assert.ok(name.includes(shown), `${shown} in ${name}`);
-    assert.match(await row.locator('p').nth(1).innerText(), /^3 entries wait/);
+    assert.match(await row.locator('p').nth(1).innerText(), /^Queued entries: 3,/);
     const [download] = await Promise.all([
       page.waitForEvent('download'),
       part.getByRole('button', { name: /^Export/ }).click(),
@@ -74,7 +74,7 @@ describe('a shared queue that is left, in the tab Audience', function () {
     );
     await part.getByRole('button', { name: /^Purge/ }).click();
     await page.getByRole('button', { name: 'Purge it' }).click();
-    await page.locator('.red-ui-notification', { hasText: 'Purged: 3 entries were given up' }).waitFor();
+    await page.locator('.red-ui-notification', { hasText: 'Purged. Discarded entries: 3.' }).waitFor();
     // Nothing is left, so the part goes.
     await part.waitFor({ state: 'hidden' });
   });
