@@ -8,8 +8,9 @@ const forms: readonly (readonly [string, object])[] = [
   ['instant-audience/account/test-database', { id: 'a', values: {} }],
   ['instant-audience/builder/b/last-message', {}],
   ['instant-audience/builder/b/evaluate', { message: {}, inputs: [] }],
+  ['instant-audience/account/queued', { id: 'a', values: { environment: 'sandbox' } }],
 ];
-const actions = ['pause', 'resume', 'flush', 'retry', 'purge', 'purgeLeft', 'erase'];
+const actions = ['pause', 'resume', 'flush', 'retry', 'purge', 'purgeLeft', 'moveLeft', 'erase'];
 
 /** For everybody, without a login, what a user with these permissions may do. */
 function someoneWith(permissions: string, settings: Record<string, unknown> = {}): Promise<NodeRed> {
