@@ -33,7 +33,7 @@ export interface Account {
    */
   leave(node: string, returns: boolean, untold?: readonly Recovered[]): Promise<void>;
   readonly accountName: string;
-  /** Why it cannot be used, as far as that is known; null when nothing is. */
+  /** Why it cannot be used; null when it can, or when that is not known yet. */
   readonly problem: Problem | null;
   /** Whether a node uses it, or has not closed yet. */
   readonly isUsed: boolean;

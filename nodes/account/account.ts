@@ -86,7 +86,7 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
   };
 }
 
-/** Of the flows, also those that are disabled. */
+/** All accounts of the flows, also the disabled ones. */
 function namedAccounts(RED: NodeAPI): NamedAccount[] {
   const found: NamedAccount[] = [];
   RED.nodes.eachNode((each) => {

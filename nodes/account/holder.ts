@@ -3,8 +3,7 @@
 import { systemClock, within, type Clock } from '../../src/delivery/clock';
 import type { Recovered } from '../../src/delivery/engine';
 import type { Lease } from '../../src/delivery/engines';
-import type { AccountUser } from './account-api';
-import type { Problem } from './account-api';
+import type { AccountUser, Problem } from './account-api';
 
 /** The engine, and whatever else is held with it. */
 export interface Hold {
@@ -115,7 +114,7 @@ export class Holder {
 
   async close(): Promise<void> {
     if (!this.isUsed) return;
-    // Those that close in the same deploy have left by then.
+    // At the end of the turn: users that close in the same deploy have left by then.
     this.clock.endOfTurn(() => {
       for (const user of [...this.users.values()]) user.closes();
     });

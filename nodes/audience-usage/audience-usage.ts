@@ -60,7 +60,7 @@ class UsageNode {
   /** One report after another. */
   private tail: Promise<void> = Promise.resolve();
   private waiting = 0;
-  /** Until when reports by itself have told everything, or need not; null before the first. */
+  /** Reports by itself are complete up to this epoch ms, and begin there; null before the first hour is over. */
   private doneMs: number | null = null;
   private endSchedule = (): void => undefined;
   /** Reports that were asked for before the account's engine was there. */

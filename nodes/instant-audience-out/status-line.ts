@@ -20,7 +20,7 @@ const looks: Record<Look, { fill: 'blue' | 'yellow' | 'green' | 'red'; shape: 'd
   stopped: { fill: 'red', shape: 'ring' },
 };
 
-/** How much waits goes after it, unless it says so itself. */
+/** `queued`: how much waits, shown behind the words; absent where the words say it, or nothing waits. */
 type Line = Condition & { readonly queued?: string };
 
 /** Those with which nothing is wrong. */

@@ -107,7 +107,6 @@ function prepareForm(node: Builder): void {
   keepVariable($('#node-input-account'), node.account);
   reachConfigButtons($('#node-input-account'), 'xandr-account');
   keepNames(form);
-  // Only where nobody has filled in anything: an account that was left out on purpose stays out.
   // From here on there are fields to read.
   formOpened(node);
   look = showProblems(form, checkedFields(node));

@@ -35,7 +35,7 @@ const units = ['minutes', 'hours', 'days', 'never', 'default'] as const;
 const types = choice(inputTypes, 'msg');
 const constantTypes: readonly unknown[] = ['str', 'num'];
 
-/** Fields that the others leave without a meaning are not looked at. */
+/** A field that means nothing, given the others, may hold anything. */
 export function builderSchema(saved: Saved): Schema<BuilderSettings> {
   const items = plainText(saved.source) === 'items';
   const byEvent = plainText(saved.action) === 'property';

@@ -27,7 +27,7 @@ export class Gates {
   /** A try of an outage is on its way. */
   private trying = false;
   private refusals = 0;
-  /** As many as there were when a full queue took one message more. */
+  /** `refusals` when a full queue last took one more message. */
   private refusalsAtOneMore = 0;
   private probesAgainMs = -Infinity;
   /** The last passing failure since something was accepted. */

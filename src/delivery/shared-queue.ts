@@ -326,7 +326,7 @@ export class SharedQueue implements HeldQueue {
   // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────
 
   submit(submission: Submission): void {
-    // What is handed on when this begins to go is placed before it has gone; what comes later would wait for nobody.
+    // What was handed in before the release is still written down; what comes after it would be written by nobody.
     if (this.parked) this.clock.endOfTurn(() => submission.onEnd(closedEnd));
     else this.intake.submit(submission);
   }

@@ -587,7 +587,7 @@ export class User implements ItemOwner {
 }
 
 const none: readonly never[] = [];
-/** Nearly every user has one entry with one block: a list exists once there is something in it, and is no longer than that. */
+/** Stands for every list that holds nothing, as nearly every user has one entry with one block. Nothing is ever put into it. */
 const empty: never[] = [];
 
 function withOneMore<T>(list: T[], one: T): T[] {

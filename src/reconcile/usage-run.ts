@@ -58,7 +58,7 @@ export async function runUsage(source: UsageSource, asked: UsageAsked): Promise<
   if (before.kind !== 'read') return before;
   const hourly = await readHours(source, asked.memberId, first, Math.max(asked.toMs, last * hourMs));
   if (hourly.kind !== 'read') return hourly;
-  // One whose hour cannot be read belongs to the range that was asked for.
+  // A record whose hour cannot be read counts in the range that was asked for.
   const inRange = hourly.value.filter(
     ({ processedHourMs }) => processedHourMs === null || hourOf(processedHourMs) >= first,
   );

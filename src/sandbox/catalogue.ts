@@ -109,7 +109,7 @@ export class Catalogue {
     return [...this.#byId.values()].sort((a, b) => a.id - b.id);
   }
 
-  /** What `POST /segment` has made: for the sandbox after this one. */
+  /** What `POST /segment` has made; the next sandbox goes on with it. */
   get made(): Segment[] {
     return [...this.#made].filter(({ id }) => id >= firstMadeId);
   }

@@ -55,7 +55,10 @@ function waitMsOf(ages: Iterable<number>): number {
 export class LoginCount {
   /** Of this process, and what processes before it left: monotonic ms of each. */
   readonly #own = new Map<string, number>();
-  /** By store: what other processes had written there last, in the same form. It counts on when the queue moves away. */
+  /**
+   * By store: the logins of other processes that were last read there, with the monotonic ms of each. They still count
+   * when this process uses that store no more.
+   */
   readonly #others = new Map<LoginStore, Map<string, number>>();
   readonly #read = new WeakSet<LoginStore>();
   #tail: Promise<unknown> = Promise.resolve();
