@@ -1,7 +1,7 @@
 // What becomes of one message of a segment builder: what leaves which output, and that it ends with exactly one `done`.
 
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
-import type { BuildResult, BuiltItem } from '../../src/audience/build';
+import type { BuildResult } from '../../src/audience/build';
 import { isObject } from '../../src/audience/check';
 import { eachInSlices, type Slices } from '../../src/audience/slices';
 import { textOr, type Rejection } from '../shared/words';
@@ -32,7 +32,6 @@ export interface Route {
 const copiedAtOnce = 1_000;
 
 type Items = Extract<BuildResult, { kind: 'items' }>['items'];
-type BadItem = Extract<BuiltItem, { ok: false }>;
 
 export class Delivery {
   constructor(
@@ -67,7 +66,7 @@ export class Delivery {
     const item = items[index]!;
     if (item.ok) return;
     const { RED, source } = this.route;
-    rejected.push(builderRejection(RED, index, (item as BadItem).item, item.issues, source === 'items'));
+    rejected.push(builderRejection(RED, index, item.item, item.issues, source === 'items'));
   }
 
   private ending(
@@ -141,9 +140,7 @@ export class Delivery {
     const { util } = this.route.RED;
     const items: unknown[] = [];
     await eachInSlices(list.length, slices, (index) => {
-      items.push(
-        util.cloneMessage({ item: list[index] } as never as NodeMessageInFlow & { item: unknown }).item,
-      );
+      items.push(util.cloneMessage({ item: list[index] }).item);
     });
     // Nobody sees the message without its list.
     util.setMessageProperty(this.message, path, null);

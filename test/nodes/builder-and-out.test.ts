@@ -73,11 +73,14 @@ describe('a builder before an out node', () => {
     const order: string[] = [];
     const { engine } = engines.list()[0]!;
     const { submit, pause } = engine;
-    engine.submit = (submission) => (
-      order.push(String(submission.entries.length)),
-      submit.call(engine, submission)
-    );
-    engine.pause = () => (order.push('pause'), pause.call(engine));
+    engine.submit = (submission) => {
+      order.push(String(submission.entries.length));
+      submit.call(engine, submission);
+    };
+    engine.pause = () => {
+      order.push('pause');
+      pause.call(engine);
+    };
     let turns = 0;
     const turn = setInterval(() => (turns += 1), 0);
     out.give(

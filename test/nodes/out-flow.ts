@@ -218,14 +218,14 @@ function flowOf(id: string): Flow | undefined {
 
 interface Completion {
   readonly msg: unknown;
-  readonly error?: Error;
+  readonly error?: Error | string;
   readonly node: { readonly id: string };
 }
 
 function onComplete({ msg, error, node }: Completion): void {
   const flow = flowOf(node.id);
   if (error === undefined) flow?.completed.push(msg);
-  else flow?.errors.push(error.message);
+  else flow?.errors.push(typeof error === 'string' ? error : error.message);
 }
 
 function onStatus({ id, status }: { readonly id: string; readonly status?: Shown }): void {
