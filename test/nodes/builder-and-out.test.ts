@@ -84,13 +84,13 @@ describe('a builder before an out node', () => {
     let turns = 0;
     const turn = setInterval(() => (turns += 1), 0);
     out.give(
-      { payload: Array.from({ length: 20_000 }, (_, at) => entry(1 + (at % 10))) },
+      { payload: Array.from({ length: 100_000 }, (_, at) => entry(1 + (at % 10))) },
       { payload: entry(2) },
       { control: 'pause' },
     );
     await until(() => order.length === 3, 'all of them');
     clearInterval(turn);
-    assert.deepEqual(order, ['20000', '1', 'pause']);
+    assert.deepEqual(order, ['100000', '1', 'pause']);
     assert.ok(turns >= 3, `${turns} turns for others`);
     engine.resume();
     await out.allEnded();

@@ -294,10 +294,13 @@ describe('xandr-segment-builder', () => {
   });
 
   it('lets other work go on while it builds a long list, and keeps the order of messages', async () => {
-    for (const userIdType of ['item', 'jsonata']) {
+    for (const [userIdType, count] of [
+      ['item', 90_000],
+      ['jsonata', 9_000],
+    ] as const) {
       const userId = userIdType === 'item' ? 'user' : 'item.user';
       const seen = await start({ source: 'items', userId, userIdType });
-      const payload = Array.from({ length: 20_000 }, (_, at) => ({ user: at % 3 === 0 ? '0' : String(at) }));
+      const payload = Array.from({ length: count }, (_, at) => ({ user: at % 3 === 0 ? '0' : String(at) }));
       let turns = 0;
       const turn = setInterval(() => (turns += 1), 0);
       await send(seen, { payload, n: 1 }, { payload: [{ user: '8' }], n: 2 }, { payload: 5, n: 3 });
@@ -307,8 +310,8 @@ describe('xandr-segment-builder', () => {
         seen.completed.map(({ n }) => n),
         [1, 2, 3],
       );
-      assert.equal(seen.built[0].payload.length, 13_333);
-      assert.equal(seen.invalid[0].audience.rejected.length, 6_667);
+      assert.equal(seen.built[0].payload.length, (2 * count) / 3);
+      assert.equal(seen.invalid[0].audience.rejected.length, count / 3);
       await helper.unload();
     }
   });
