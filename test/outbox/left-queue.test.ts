@@ -4,7 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { hashUserKey, userKeyOf, userKeysOf } from '../../src/audience/keys';
-import { erase, lookAt, purge, readAll } from '../../src/outbox/left-queue';
+import { erase, lookAt, moveAway, purge, readAll } from '../../src/outbox/left-queue';
 import type { Row } from '../../src/outbox/outbox';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { codeOf, newRow, temporaryFolder } from './rows';
@@ -15,6 +15,7 @@ describe('a queue file that no engine uses', () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
   let files = 0;
+  const accounts = [newRow(1).source.account];
 
   async function leftQueue(rows: number): Promise<string> {
     const path = join(folder.path, `left-${files++}.sqlite`);
@@ -44,20 +45,43 @@ describe('a queue file that no engine uses', () => {
     };
     await readAll(path, [], take);
     assert.equal(new Set(seqs).size, 5_000);
-    assert.deepEqual(lookAt(path), { waiting: 5_000, oldestTakenWallMs: 1000 });
+    assert.deepEqual(lookAt(path), { waiting: 5_000, oldestTakenWallMs: 1000, accounts });
   });
 
   it('is emptied and gives its space back, but remembers logins and what may be on its way', async () => {
     const path = await leftQueue(80_000);
     const size = statSync(path).size;
     assert.equal(await purge(path), 80_000);
-    assert.deepEqual(lookAt(path), { waiting: 0, oldestTakenWallMs: null });
+    assert.deepEqual(lookAt(path), { waiting: 0, oldestTakenWallMs: null, accounts });
     assert.ok(statSync(path).size < size, `${statSync(path).size} of ${size} bytes are left`);
     assert.doesNotMatch(readFileSync(path, 'latin1'), /00000123-0000-4000/);
     const outbox = new SqliteOutbox(path, { mode: 'inline' });
     const { lastSeq, flights } = await outbox.open();
     assert.deepEqual([lastSeq, flights.length, await outbox.getMeta('authentications')], [80_000, 1, '[1]']);
     await outbox.close();
+  });
+
+  it('is moved away in order over both lanes, and keeps what was not taken and who is on the way', async () => {
+    const path = await leftQueue(9_000);
+    const busy = hashUserKey(userKeyOf('idfa', idOf(3)).userKey);
+    const outbox = new SqliteOutbox(path, { mode: 'inline' });
+    await outbox.open();
+    await outbox.commit({ depart: [{ post: 2, userHashes: [busy] }] });
+    await outbox.close();
+    const seqs: number[] = [];
+    const moved = await moveAway(path, [], accounts[0]!, (rows) => {
+      seqs.push(...rows.map(({ seq }) => seq));
+      return Promise.resolve(rows.filter(({ seq }) => seq % 10 !== 0).map(({ seq }) => seq));
+    });
+    assert.deepEqual(
+      seqs,
+      seqs.toSorted((a, b) => a - b),
+    );
+    // Nine of the user that is on the way were not even offered.
+    assert.deepEqual([seqs.length, moved], [8_991, { moved: 8_091, kept: 909 }]);
+    assert.equal(lookAt(path).waiting, 909);
+    const others = await moveAway(path, [], 'other', (rows) => Promise.resolve(rows.map(({ seq }) => seq)));
+    assert.deepEqual(others, { moved: 0, kept: 0 });
   });
 
   it('loses one user and keeps the others', async () => {
