@@ -79,7 +79,14 @@ function outages({ plan, history }: Played): string[] {
     if (action.kind !== 'service' || action.how === 'silent') return [];
     // From then on it is known; sooner others of its users may try.
     const fromMs = action.atMs + 4_000;
-    const untilMs = Math.min(action.atMs + action.forMs, plan.healMs);
+    // One that begins or ends meanwhile takes its place: the service is well when the first of them ends.
+    const others = plan.actions.flatMap((other) =>
+      other.kind === 'service' && other !== action && other.member === action.member
+        ? [other.atMs, other.atMs + other.forMs]
+        : [],
+    );
+    const overMs = others.filter((atMs) => atMs >= action.atMs);
+    const untilMs = Math.min(action.atMs + action.forMs, plan.healMs, ...overMs);
     const seconds = (untilMs - fromMs) / 1_000;
     if (seconds < 3) return [];
     const halves = halvesOfRefused(history.requests);
