@@ -22,7 +22,7 @@ import {
 
 export { Later, type BuildContext, type CompiledInput, type ResolveProperty } from './typed-inputs';
 
-export type BuiltItem =
+type BuiltItem =
   | { readonly ok: true; readonly entry: Entry }
   /** `item` is the element, or the message's user id when there is no element. */
   | { readonly ok: false; readonly item: unknown; readonly issues: readonly Issue[] };
