@@ -278,11 +278,12 @@ class OutNode {
       else {
         this.untaken.add(done);
         // What a message asks for comes after the entries of those before it.
+        const slices = newSlices();
         const work =
           message.control === undefined
-            ? this.readMessage(message, send, done)
+            ? this.readMessage({ message, send, done }, slices)
             : (engine: MemberQueue) => this.control(engine, message, done);
-        this.inOrder.deliver(work, (its) => this.whenReady(done, its));
+        this.inOrder.deliver(work, slices.paused, (its) => this.whenReady(done, its));
       }
     });
   }
@@ -338,12 +339,10 @@ class OutNode {
     engine.erase(read.keys, read.id).then(() => done(), failed);
   }
 
-  private readMessage(message: Message, send: Send, done: Done): Work | Promise<Work> {
+  private readMessage(incoming: Incoming, slices: Slices): Work | Promise<Work> {
     const input = { path: this.path, source: this.path, get: this.read as CompiledInput };
-    const value = evaluateInput(input, { message, item: undefined });
-    const slices = newSlices();
-    const read = (found: unknown): Work | Promise<Work> =>
-      this.readValue(found, slices, { message, send, done });
+    const value = evaluateInput(input, { message: incoming.message, item: undefined });
+    const read = (found: unknown): Work | Promise<Work> => this.readValue(found, slices, incoming);
     const work = value instanceof Later ? boxed(value).then((box) => read(box.value)) : read(value);
     return work instanceof Promise ? work.catch(failedWork) : work;
   }

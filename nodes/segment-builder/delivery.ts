@@ -131,17 +131,28 @@ export class Delivery {
     return RED.util.cloneMessage({ ...this.message, audience: audienceOf(this.message, rejected) });
   }
 
-  private async copyInSlices(
+  private copyInSlices(
     path: string,
     list: readonly unknown[],
     rejected: readonly Rejection[],
     slices: Slices,
-  ): Promise<Message> {
+  ): Message | Promise<Message> {
     const { util } = this.route.RED;
     const items: unknown[] = [];
-    await eachInSlices(list.length, slices, (index) => {
+    const working = eachInSlices(list.length, slices, (index) => {
       items.push(util.cloneMessage({ item: list[index] }).item);
     });
+    const copied = (): Message => this.copyAround(path, list, items, rejected);
+    return working === null ? copied() : working.then(copied);
+  }
+
+  private copyAround(
+    path: string,
+    list: readonly unknown[],
+    items: readonly unknown[],
+    rejected: readonly Rejection[],
+  ): Message {
+    const { util } = this.route.RED;
     // Nobody sees the message without its list.
     util.setMessageProperty(this.message, path, null);
     const copy = util.cloneMessage(this.message);

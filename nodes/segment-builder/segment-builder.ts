@@ -6,6 +6,7 @@ import { shortenThrown } from '../../src/audience/shorten';
 import { nowDeployed } from '../shared/deployed';
 import { InOrder } from '../shared/in-order';
 import { plainText, readSaved, type Saved } from '../shared/saved';
+import type { Slices } from '../../src/audience/slices';
 import { newSlices } from '../shared/slices';
 import { typedInputsOf } from '../shared/typed-input';
 import { joinSentences, textOr } from '../shared/words';
@@ -95,7 +96,9 @@ function serve(RED: NodeAPI, node: BuilderNode, made: Made): void {
     const message = incoming as Message;
     node.lastMessage.see(message);
     const delivery = new Delivery(route, message, send, done as Done);
-    inOrder.deliver(endOf(made.builder, message, delivery), (end) => endSafely(delivery, end));
+    const slices = newSlices();
+    const end = endOf(made.builder, message, delivery, slices);
+    inOrder.deliver(end, slices.paused, (its) => endSafely(delivery, its));
   });
 }
 
@@ -103,9 +106,13 @@ function serve(RED: NodeAPI, node: BuilderNode, made: Made): void {
  * What ends the message, once its turn has come. A message can hold objects whose getters throw; that is this message's
  * fault alone.
  */
-function endOf(builder: Builder, message: Message, delivery: Delivery): (() => void) | Promise<() => void> {
+function endOf(
+  builder: Builder,
+  message: Message,
+  delivery: Delivery,
+  slices: Slices,
+): (() => void) | Promise<() => void> {
   const failed = (error: unknown) => () => delivery.end(shortenThrown(error));
-  const slices = newSlices();
   try {
     const result = builder.build(message, slices);
     const end =

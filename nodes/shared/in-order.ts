@@ -1,19 +1,31 @@
 // Delivers results in the order in which their messages came, even when an earlier one takes longer.
 
+/** The last of the messages that wait for one with very many entries, at whichever node; null when there is none. */
+let behindLong: Promise<void> | null = null;
+
+/** Of one node. */
 export class InOrder {
   private tail: Promise<void> | null = null;
 
-  /** Delivers at once when nothing waits and the result is there. Neither argument may throw or reject. */
-  deliver<T>(result: T | Promise<T>, deliver: (result: T) => void): void {
-    if (this.tail === null && !(result instanceof Promise)) {
+  /**
+   * Delivers at once when nothing waits and the result is there. Neither argument may throw or reject.
+   *
+   * @param isLong the work has been interrupted, so that others have their turn. Messages that come meanwhile to any node
+   *   are delivered after it: a purchase at one node must not overtake the list of views at another.
+   */
+  deliver<T>(result: T | Promise<T>, isLong: boolean, deliver: (result: T) => void): void {
+    const { tail } = this;
+    if (tail === null && behindLong === null && !(result instanceof Promise)) {
       deliver(result);
       return;
     }
-    const before = this.tail ?? Promise.resolve();
+    const before = Promise.all([tail, behindLong]);
     const mine = before.then(async () => {
       deliver(await result);
       if (this.tail === mine) this.tail = null;
+      if (behindLong === mine) behindLong = null;
     });
     this.tail = mine;
+    if (isLong || behindLong !== null) behindLong = mine;
   }
 }

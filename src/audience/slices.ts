@@ -3,10 +3,12 @@
 export interface Slices {
   /** Asked between two steps: null while the slice lasts; else resolves when the next one begins. */
   next(): Promise<void> | null;
+  /** Whether the first slice is over. */
+  readonly paused: boolean;
 }
 
 /** For work that is short, or that nothing else waits for. */
-export const oneSlice: Slices = { next: () => null };
+export const oneSlice: Slices = { next: () => null, paused: false };
 
 /** Everybody who works in slices; each turn of the process is given to one of them. */
 export class SliceTurns {
@@ -25,9 +27,14 @@ export class SliceTurns {
   /** Of one piece of work; its first slice begins now. */
   slices(): Slices {
     let untilMs = this.monoMs() + this.sliceMs;
+    let paused = false;
     return {
+      get paused() {
+        return paused;
+      },
       next: () => {
         if (this.monoMs() < untilMs) return null;
+        paused = true;
         this.tail = this.tail.then(this.turn);
         return this.tail.then(() => {
           untilMs = this.monoMs() + this.sliceMs;

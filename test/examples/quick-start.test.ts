@@ -129,7 +129,7 @@ describe(`the quick start on Node-RED ${nodeRedVersion}`, function () {
     const event = { user: 'not an id', idType: 'idfa', product: 'kitchen', event: 'viewed' };
     const reply = await nodeRed.post('events', event);
     assert.equal(reply.status, 400);
-    assert.match(reply.body.error, /user_id/);
+    assert.match(reply.body.error, /^User id: /);
     await until(
       () => debugs('rejected').length > before,
       5000,

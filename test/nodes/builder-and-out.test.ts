@@ -67,6 +67,26 @@ describe('a builder before an out node', () => {
     assert.equal(warned(), 0);
   });
 
+  it('takes a purchase at one builder after the long list of views that came before it at another', async () => {
+    const wires = [['out'], []];
+    await start(
+      builder('views', { source: 'items', userId: 'user', userIdType: 'item', wires }),
+      builder('bought', { action: 'remove', wires }),
+    );
+    await out.send({ payload: entry(1) });
+    const order: string[] = [];
+    const { engine } = engines.list()[0]!;
+    const { submit } = engine;
+    engine.submit = (submission) => {
+      order.push(String(submission.entries.length));
+      submit.call(engine, submission);
+    };
+    helper.getNode('views').receive({ payload: Array.from({ length: 20_000 }, (_, n) => ({ user: n + 1 })) });
+    helper.getNode('bought').receive({ payload: { user: 20_000 } });
+    await until(() => order.length === 2, 'both');
+    assert.deepEqual(order, ['20000', '1']);
+  });
+
   it('lets other work go on while a long message is checked, and keeps the order of messages', async () => {
     await start();
     await out.send({ payload: entry(1) });
