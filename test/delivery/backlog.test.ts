@@ -70,7 +70,7 @@ describe('a backlog of 100,000 entries on disk', function () {
     for (const [user, { value }] of world.service.members) {
       assert.ok(value! >= entries / 2, `${user} has ${value}, the older one`);
     }
-    assert.deepEqual([...world.service.problems, ...world.overQuota()], []);
+    assert.deepEqual(world.overQuota(), []);
     assert.ok(most > 1_000, `at most ${most} entries were seen in memory: nothing was proven`);
     await world.engine.close();
   });

@@ -119,16 +119,16 @@ describe('the limits of one request', function () {
   });
 
   it('keep ids and codes of one user apart, in the order in which they came', async () => {
-    const world = new World({ seed: 1, aliases: { vip: 5 } });
+    const world = new World({ seed: 1 });
     const user = device(1);
     world.submit([
-      { user, blocks: [{ seg_code: 'vip', member_id: 7 }, { seg_id: 6 }] },
-      { user, blocks: [{ seg_id: 5, expiration: -1 }] },
-      { user, blocks: [{ seg_code: 'VIP', member_id: 7, value: 3 }] },
+      { user, blocks: [{ seg_code: 'code_10001', member_id: 1 }, { seg_id: 6 }] },
+      { user, blocks: [{ seg_id: 10001, expiration: -1 }] },
+      { user, blocks: [{ seg_code: 'Code_10001', member_id: 1, value: 3 }] },
     ]);
     await world.rest(60_000);
     assert.deepEqual(world.violations(), []);
-    assert.equal(world.service.members.get(`idfa:${user} 5`)?.value, 3);
+    assert.equal(world.service.members.get(`idfa:${user} 10001`)?.value, 3);
   });
 
   it('keep two spellings of one id apart, in the order in which they came', async () => {

@@ -89,7 +89,7 @@ describe('a queue that is full of what the service refuses', () => {
 
   for (const [what, caps] of [
     ['entries', { queueMaxEntries: 3 }],
-    ['bytes', { queueMaxBytes: 200 }],
+    ['bytes', { queueMaxBytes: 250 }],
     ['open messages', { maxOpenMessages: 3, durable: false }],
   ] as const)
     it(`takes one more message after each refusal, over its cap of ${what}, and the first good one frees it`, async () => {

@@ -251,7 +251,7 @@ describe('a node that closes', () => {
     assert.ok(others.every(({ end }) => end?.kind === 'settled'));
     const users = new Set(world.service.requests.slice(2).flatMap((request) => request.users));
     assert.deepEqual(users, new Set(others.map(({ entries }) => `idfa:${entries[0]!.user}`)));
-    assert.deepEqual([...world.complaints, ...world.service.problems], []);
+    assert.deepEqual([...world.complaints, ...world.overQuota()], []);
     const { taken, accepted, rejected, waiting: left } = world.engine.counters;
     assert.deepEqual({ taken, accepted, rejected, left }, { taken: 11, accepted: 7, rejected: 4, left: 0 });
     assert.equal(world.recovered.length, 0);
@@ -279,7 +279,7 @@ describe('a node that closes', () => {
     for (const { end } of [...inFlight, ...others])
       assert.ok(end?.kind === 'settled' && end.summary.accepted === 1);
     await world.rest(5_000);
-    assert.deepEqual([...world.complaints, ...world.service.problems], []);
+    assert.deepEqual([...world.complaints, ...world.overQuota()], []);
     assert.deepEqual(world.recovered, []);
   });
 

@@ -1,7 +1,7 @@
 // Who sends, and who has to wait: one token for all posts of an account, accounts that do not hold each other up,
 // users who always fail and do not hold anybody up.
 import { strict as assert } from 'node:assert';
-import { nameOf } from './support/fake-service';
+import { userName } from '../simulation/model/names';
 import { device, World, type Message } from './support/world';
 
 const quick = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 50 };
@@ -195,7 +195,7 @@ describe('nobody starves', function () {
       const world: World = new World({
         seed: 3,
         delayMs: () => 10,
-        fateOf: (entries) => (sick && entries.some((entry) => nameOf(entry) === victim) ? fate : null),
+        fateOf: (entries) => (sick && entries.some((entry) => userName(entry.user_id, entry.domain ?? null) === victim) ? fate : null),
       });
       await world.clock.advance(1_100);
       const lone = world.add(device(7), [{ seg_id: 1 }]);

@@ -356,7 +356,7 @@ describe('a body accepted with warnings', () => {
       rejections(message).map(({ index, code }) => ({ index, code })),
       [{ index: 1, code: 'no_valid_segments' }],
     );
-    assert.deepEqual(world.miscounts(), []);
+    assert.deepEqual(world.violations(), []);
   });
 
   it('sends users again that were too many for it', async () => {

@@ -52,29 +52,29 @@ describe('an add to a young segment', () => {
   });
 
   it('keeps behind it what may be the same segment by a code, for that user', async () => {
-    const world = new World({ seed: 1, aliases: { x: 5 } });
+    const world = new World({ seed: 1 });
     await world.rest(2_000);
-    hold(world, ['i5'], 10 * minuteMs);
-    world.add(device(1), [{ seg_id: 5, value: 1 }]);
-    world.add(device(1), [{ seg_code: 'x', member_id: 7, value: 2 }]);
-    world.add(device(2), [{ seg_code: 'x', member_id: 7, value: 3 }]);
+    hold(world, ['i10001'], 10 * minuteMs);
+    world.add(device(1), [{ seg_id: 10001, value: 1 }]);
+    world.add(device(1), [{ seg_code: 'code_10001', member_id: 1, value: 2 }]);
+    world.add(device(2), [{ seg_code: 'code_10001', member_id: 1, value: 3 }]);
     await world.clock.advance(1_000);
-    assert.deepEqual(has(world), [`idfa:${device(2)} 5`]);
+    assert.deepEqual(has(world), [`idfa:${device(2)} 10001`]);
     await world.rest(20 * minuteMs);
     assert.deepEqual(world.violations(), []);
   });
 
   it('is let go by a removal of what may be the same segment by a code, which goes after it at once', async () => {
-    const world = new World({ seed: 1, aliases: { x: 5 } });
+    const world = new World({ seed: 1 });
     await world.rest(2_000);
-    hold(world, ['i5', 'i6'], 10 * minuteMs);
-    world.add(device(1), [{ seg_id: 5, value: 1 }]);
-    world.add(device(2), [{ seg_id: 5, value: 1 }]);
+    hold(world, ['i10001', 'i6'], 10 * minuteMs);
+    world.add(device(1), [{ seg_id: 10001, value: 1 }]);
+    world.add(device(2), [{ seg_id: 10001, value: 1 }]);
     world.add(device(1), [{ seg_code: 'y', member_id: 7, value: 2 }]);
     world.add(device(2), [{ seg_code: 'y', member_id: 7, value: 2 }]);
     await world.clock.advance(minuteMs);
     assert.deepEqual(has(world), []);
-    const removal = world.add(device(1), [{ seg_code: 'x', member_id: 7, expiration: -1 }]);
+    const removal = world.add(device(1), [{ seg_code: 'code_10001', member_id: 1, expiration: -1 }]);
     await world.clock.advance(1_000);
     assert.equal(removal.end?.kind, 'settled');
     assert.deepEqual(has(world), [`idfa:${device(1)} 7:y`]);

@@ -2,7 +2,8 @@
 import type { RequestCounts, Warning } from '../../../src/service/outcome';
 import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/request-limits';
 import { errorReply, type Reply } from '../../../src/sandbox/reply';
-import { oneRequest, usersInFlight, worstSecond } from '../../simulation/model/quota';
+import { segmentName, userName } from '../../simulation/model/names';
+import { worstSecond } from '../../simulation/model/quota';
 import type { Dice } from '../../simulation/world/dice';
 import type { History, RequestRecord, SentUser } from '../../simulation/world/history';
 import type { Fate as SimulatedFate } from '../../simulation/world/plan';
@@ -34,6 +35,8 @@ export interface AccountCaller extends Caller {
 }
 
 export interface ServiceOptions {
+  /** By the value with which a block leaves, the one that the test gave. */
+  readonly given: ReadonlyMap<number, number | undefined>;
   readonly fate: (entries: readonly SentEntry[], account: string) => Fate;
   /** One-way delay in ms, drawn for each way. */
   readonly delayMs: (way: Way) => number;
@@ -45,8 +48,6 @@ export interface ServiceOptions {
   readonly warn?: ((entries: readonly SentEntry[]) => readonly Warning[]) | undefined;
   /** What it counts in a request; else everything. A request for which it counts nobody, without a warning, is not applied. */
   readonly counts?: ((entries: readonly SentEntry[]) => RequestCounts) | undefined;
-  /** Codes that are really segments by id: `code → id`. */
-  readonly aliases?: Readonly<Record<string, number>> | undefined;
   /** Of one request; as documented when absent. */
   readonly limits?: RequestLimits | undefined;
 }
@@ -70,9 +71,10 @@ export class Request {
   constructor(
     readonly record: RequestRecord,
     readonly account: string,
+    given: ServiceOptions['given'],
   ) {
-    this.entries = entriesOf(record.users);
-    this.users = this.entries.map(nameOf);
+    this.entries = entriesOf(record.users, given);
+    this.users = record.users.map(({ user, domain }) => userName(user, domain));
   }
 
   get sentMs(): number {
@@ -101,7 +103,6 @@ export class FakeService extends SimService {
   readonly requests: Request[] = [];
   readonly log: Applied[] = [];
   readonly members = new Map<string, Applied>();
-  readonly problems: string[] = [];
   /** Everything is refused with a 400, as with a disabled account or a changed API. */
   refusesAll = false;
   /** A change of the account's own. */
@@ -135,9 +136,7 @@ export class FakeService extends SimService {
     this.posting = caller.account;
     const outcome = super.post(body, token, caller);
     const record = this.history.requests.at(-1)!;
-    this.requests.push(new Request(record, caller.account));
-    const limits = { postsPerSecond: 1, usersPerSecond: 1, maxConcurrent: 1, ...this.limits };
-    this.problems.push(...oneRequest(record, this.history, limits));
+    this.requests.push(new Request(record, caller.account, this.options.given));
     return outcome;
   }
 
@@ -151,49 +150,53 @@ export class FakeService extends SimService {
   }
 
   protected override fateOf(users: readonly SentUser[] | null): Fate {
-    return users === null ? 'well' : this.options.fate(entriesOf(users), this.posting);
+    return users === null ? 'well' : this.options.fate(this.entriesOf(users), this.posting);
   }
 
   protected override refusal({ users }: RequestRecord): Reply | undefined {
     const { poison, counts } = this.options;
-    const entries = entriesOf(users);
+    const entries = this.entriesOf(users);
     const isBad = entries.some(({ user_id: user, seg_block: blocks }) =>
       blocks.some((block) => poison?.(user, block)),
     );
     if (isBad || this.refusesAll) return errorReply(400, 'SYNTAX', 'SYNTAX');
     const countsNobody = counts?.(entries).users === 0 && this.warnings(entries).length === 0;
-    return countsNobody ? this.answer(entries) : undefined;
+    return countsNobody ? this.answer(entries, []) : undefined;
   }
 
-  protected override said({ users }: RequestRecord, reply: Reply): Reply {
+  protected override said({ users, invalid }: RequestRecord, reply: Reply): Reply {
     const { warn, counts } = this.options;
-    const isSaid = reply.status === 200 && (warn !== undefined || counts !== undefined);
-    return isSaid ? this.answer(entriesOf(users)) : reply;
+    if (reply.status !== 200 || (warn === undefined && counts === undefined)) return reply;
+    const entries = this.entriesOf(users);
+    const warnings = this.warnings(entries);
+    const warned = warnings.filter(({ message }) => message.startsWith('No valid segments'));
+    invalid.push(...users.filter((_, at) => warned.some(({ entity }) => entity === entries[at])));
+    return this.answer(entries, warnings);
   }
 
   private warnings(entries: readonly SentEntry[]): readonly Warning[] {
     return this.options.warn?.(entries) ?? [];
   }
 
-  private answer(entries: readonly SentEntry[]): Reply {
+  private answer(entries: readonly SentEntry[], warnings: readonly Warning[]): Reply {
     const all = {
       users: entries.length,
       segments: entries.reduce((sum, { seg_block: blocks }) => sum + blocks.length, 0),
     };
     const { users, segments } = this.options.counts?.(entries) ?? all;
     const message = { users_in_request: users, segments_in_request: segments };
-    const body = JSON.stringify({ response: { status: 'OK', message, warnings: this.warnings(entries) } });
+    const body = JSON.stringify({ response: { status: 'OK', message, warnings } });
     return { status: 200, body };
   }
 
   protected override applied(record: RequestRecord): void {
     super.applied(record);
-    for (const entry of entriesOf(record.users))
-      for (const block of entry.seg_block) {
+    for (const { user, domain, blocks } of record.users)
+      for (const block of blocks) {
         const applied: Applied = {
-          user: nameOf(entry),
-          segment: this.segmentOf(block),
-          value: block.value,
+          user: userName(user, domain),
+          segment: segmentName(block),
+          value: this.options.given.get(block.value),
           expiration: block.expiration,
           removed: block.expiration === -1,
           atMs: this.world.nowMs + startMs,
@@ -205,17 +208,8 @@ export class FakeService extends SimService {
       }
   }
 
-  /** The service's own name for a segment. */
-  segmentOf(block: Block): string {
-    if (block.seg_id !== undefined) return String(block.seg_id);
-    const code = String(block.seg_code).toLowerCase();
-    const alias = this.options.aliases?.[code];
-    return alias === undefined ? `${block.member_id}:${code}` : String(alias);
-  }
-
-  /** Of those of one process that it had to know of. */
-  inFlightTwice(): string[] {
-    return usersInFlight(this.history.requests);
+  private entriesOf(users: readonly SentUser[]): SentEntry[] {
+    return entriesOf(users, this.options.given);
   }
 
   /** Worst counts in any half-open one-second window, by when the service acted. */
@@ -224,16 +218,14 @@ export class FakeService extends SimService {
   }
 }
 
-function entriesOf(users: readonly SentUser[]): SentEntry[] {
+/** As the test said it. */
+function entriesOf(users: readonly SentUser[], given: ServiceOptions['given']): SentEntry[] {
   return users.map(({ user, domain, blocks }) => ({
     user_id: user,
     ...(domain !== null && { domain }),
-    seg_block: blocks,
+    seg_block: blocks.map(({ value: own, ...block }) => {
+      const value = given.get(own);
+      return value === undefined ? block : { ...block, value };
+    }),
   }));
-}
-
-/** The service's own name for a user: device ids compare without case, and `sh1udid` is `sha1udid`. */
-export function nameOf({ user_id: id, domain }: { user_id: string; domain?: string | null }): string {
-  const kind = domain === 'sh1udid' ? 'sha1udid' : (domain ?? '');
-  return `${kind}:${kind === '' ? id : id.toLowerCase()}`;
 }

@@ -3,22 +3,27 @@
 import { checkEntry } from '../../../src/audience/check';
 import type { CheckedEntry } from '../../../src/audience/entry';
 import { userKeyOf } from '../../../src/audience/keys';
+import { entryBody } from '../../../src/audience/serialise';
 import type { Dismissed } from '../../../src/delivery/dismissals';
 import { Engine, type EngineOptions, type Recovered } from '../../../src/delivery/engine';
 import { requestLimitsOf } from '../../../src/delivery/request-limits';
 import type { TicketEnd } from '../../../src/delivery/tickets';
 import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
-import type { Opened, Outbox } from '../../../src/outbox/outbox';
+import type { Outbox } from '../../../src/outbox/outbox';
 import type { AuthOutcome, PostOutcome, RequestCounts, Warning } from '../../../src/service/outcome';
 import { LoginCount } from '../../../src/service/login-count';
 import { TokenKeeper } from '../../../src/service/tokens';
+import { violationsOf } from '../../simulation/model/model';
+import { quota } from '../../simulation/model/quota';
 import { Dice } from '../../simulation/world/dice';
 import { Disk } from '../../simulation/world/disk';
-import { History } from '../../simulation/world/history';
+import { History, type MessageRecord } from '../../simulation/world/history';
+import { endOf } from '../../simulation/world/instance';
+import type { Action, Plan } from '../../simulation/world/plan';
 import type { ProcessTime } from '../../simulation/world/process-time';
+import { membersOf, type Played } from '../../simulation/world/world';
 import { FakeClock } from './fake-clock';
-import { stillOpen } from './one-statement';
-import { FakeService, nameOf } from './fake-service';
+import { FakeService } from './fake-service';
 import type { AccountCaller, Block, Fate, SentEntry, Way } from './fake-service';
 
 export const documentedLimits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 } as const;
@@ -45,7 +50,6 @@ export interface WorldOptions {
   readonly memoryMark?: number;
   readonly pageRows?: number;
   readonly limits?: EngineOptions['limits'];
-  readonly aliases?: Readonly<Record<string, number>>;
   readonly poison?: (user: string, block: Block) => boolean;
   readonly warn?: (entries: readonly SentEntry[]) => readonly Warning[];
   readonly counts?: (entries: readonly SentEntry[]) => RequestCounts;
@@ -86,28 +90,19 @@ export interface MessageOptions {
   readonly node?: string;
 }
 
-/** One message handed to an engine. */
+/** One message handed to an engine, as a test reads it. */
 export interface Message {
   readonly entries: readonly Stated[];
-  readonly node: string;
-  readonly life: number;
   /** When it was handed in. */
   readonly atMs: number;
   end: TicketEnd | null;
   endMs: number;
-  /** Of an engine that was killed before it said anything. */
-  orphaned: boolean;
-  /** Entries that were given up while they may have been on their way: each may count or not. */
-  readonly givenUp: Set<number>;
 }
 
 export interface RecoveredAt extends Recovered {
   readonly life: number;
   readonly node: string;
 }
-
-/** A minute of rounding, and what a lost request may run late (time-out and margin). */
-const lateByMs = 60_000 + 10_000 + 20_000 + 100;
 
 /** As the client has it for a request that was not let go once there was a connection. */
 export const heldBack: PostOutcome = {
@@ -125,8 +120,11 @@ export class World {
   readonly disk: Disk;
   readonly messages: Message[] = [];
   readonly recovered: RecoveredAt[] = [];
-  readonly complaints: string[] = [];
   readonly logged: string[] = [];
+  readonly history: History;
+  /** By the value with which a block leaves, and by which the model knows it: the one that the test gave. */
+  private readonly given = new Map<number, number | undefined>();
+  private readonly actions: Action[] = [];
   /** The service behaves from now on. */
   calm = false;
   /** Calls of the disk by the process that runs. */
@@ -138,20 +136,20 @@ export class World {
   readonly keepers = new Map<string, TokenKeeper>();
   life = 0;
   private readonly memory = new MemoryOutbox();
-  private foundWaiting = 0;
   private sleptMs = 0;
-  private jumpedBackMs = 0;
-  private jumpedOnMs = 0;
+  private mostPending = 0;
 
   constructor(readonly options: WorldOptions) {
     this.dice = new Dice(String(options.seed));
     this.random = this.dice.next;
     this.clock = options.clock ?? new FakeClock();
     const { world } = this.clock;
+    this.history = new History(() => world.nowMs);
     this.disk = new Disk(world, this.dice.fork('disk'), options.commitMs ?? 0, null);
     this.diskFails = options.lockedAtFirst === true;
     const fates = Object.entries(options.fates ?? {}) as [Fate, number][];
-    this.service = new FakeService(world, new History(() => world.nowMs), this.dice.fork('service'), {
+    this.service = new FakeService(world, this.history, this.dice.fork('service'), {
+      given: this.given,
       fate: (entries, account) => this.fate(fates, entries, account),
       delayMs: options.delayMs ?? ((): number => 1 + this.random() * 40),
       late: options.late,
@@ -159,7 +157,6 @@ export class World {
       warn: options.warn,
       counts: options.counts,
       limits: requestLimitsOf(this.limits),
-      aliases: options.aliases,
     });
     this.boot(options.killAt ?? null);
   }
@@ -167,6 +164,7 @@ export class World {
   /** Nothing can be written to the disk or read from it. */
   set diskFails(fails: boolean) {
     this.disk.state = fails ? 'broken' : 'well';
+    this.acts({ kind: 'disk', instance: 0, how: 'broken', forMs: 0 });
   }
 
   /** What is in the file, and stays when the process dies. */
@@ -174,6 +172,10 @@ export class World {
     return this.options.durable === false
       ? this.memory
       : (this.disk.file('queue').content as unknown as MemoryOutbox);
+  }
+
+  get complaints(): readonly string[] {
+    return this.history.complaints;
   }
 
   private fate(fates: readonly [Fate, number][], entries: readonly SentEntry[], account: string): Fate {
@@ -226,13 +228,7 @@ export class World {
     };
     const outbox = this.disk.outbox('queue', { time: this.processClock, diesAt, busy: () => undefined });
     const commit = outbox.commit.bind(outbox);
-    const open = outbox.open.bind(outbox);
     return Object.assign(outbox, {
-      open: async (): Promise<Opened> => {
-        const opened = await open();
-        this.foundWaiting = opened.waiting;
-        return opened;
-      },
       commit: (parts: Parameters<typeof commit>[0]): Promise<void> => {
         this.departures += parts.depart?.length ?? 0;
         return commit(parts);
@@ -253,7 +249,7 @@ export class World {
         const connectMs = this.options.connectMs?.() ?? 0;
         if (connectMs > 0) await new Promise<void>((resolve) => void processClock.after(connectMs, resolve));
         if (!mayLeave()) return heldBack;
-        if (!processClock.alive) this.complaints.push('a dead process posts');
+        if (!processClock.alive) this.history.complain('a dead process posts');
         return this.service.post(body, token, caller);
       },
       networkFloorMs: () => this.options.networkFloorMs ?? 0,
@@ -268,7 +264,7 @@ export class World {
       life,
       time: processClock,
       leaseOk: () => null,
-      sleptMs: () => 0,
+      sleptMs: () => this.sleptMs,
       isHeld: () => true,
       durable: options.durable !== false,
       queue: 'its',
@@ -293,14 +289,25 @@ export class World {
     const { life } = this;
     this.engine.onRecovered(node, (list) => {
       this.recovered.push(...list.map((each) => ({ ...each, life, node })));
+      for (const { entry, end, rejection } of list) {
+        const { value } = parseValue(entry);
+        const atMs = this.clock.world.nowMs;
+        this.history.late.push({ instance: 0, node, value, end, code: rejection?.code ?? null, atMs });
+      }
     });
   }
 
   /** kill -9 and start again. */
   kill(): void {
+    const { history, life } = this;
+    const { nowMs } = this.clock.world;
+    history.fault('crash');
+    history.deaths.push({ instance: 0, life, atMs: nowMs });
     this.processClock.die();
     this.disk.unlock();
-    for (const message of this.messages) if (message.end === null) message.orphaned = true;
+    for (const request of history.requests)
+      if (!request.durable) request.doneMs = Math.min(request.doneMs, nowMs);
+    for (const message of history.messages) if (message.end === null) message.orphaned = true;
     this.boot(null);
   }
 
@@ -322,33 +329,65 @@ export class World {
   }
 
   submit(entries: readonly Stated[], options: MessageOptions = {}): Message {
-    const message: Message = {
-      entries,
-      node: options.node ?? 'n',
-      life: this.life,
-      atMs: this.clock.monoMs(),
-      end: null,
-      endMs: Infinity,
-      orphaned: false,
-      givenUp: new Set(),
-    };
+    const { history } = this;
+    const { node = 'n', account = 'a', completeOn = 'accepted' } = options;
+    const message: Message = { entries, atMs: this.clock.monoMs(), end: null, endMs: Infinity };
+    const record = this.record(entries, node, account);
     this.messages.push(message);
+    history.messages.push(record);
+    this.mostPending = Math.max(this.mostPending, this.engine.counters.waiting);
     let returned = false;
     this.engine.submit({
-      source: { node: message.node, account: options.account ?? 'a' },
-      entries: entries.map((stated) => this.checked(stated)),
+      source: { node, account },
+      entries: record.entries.map(({ blocks }, index) => this.checked({ ...entries[index]!, blocks })),
       indexes: null,
-      completeOn: options.completeOn ?? 'accepted',
+      completeOn,
       onEnd: (end) => {
-        if (!returned) this.complaints.push('a message ended before submit returned');
+        if (!returned) history.complain('a message ended before submit returned');
         if (message.end !== null)
-          this.complaints.push(`a message ended twice: ${message.end.kind}, ${end.kind}`);
+          history.complain(`a message ended twice: ${message.end.kind}, ${end.kind}`);
         message.end = end;
         message.endMs = this.clock.monoMs();
+        record.end = endOf(end);
+        record.endMs = this.clock.world.nowMs;
       },
     });
     returned = true;
     return message;
+  }
+
+  /** As the model reads it. */
+  private record(entries: readonly Stated[], node: string, account: string): MessageRecord {
+    const durable = this.options.durable !== false;
+    return {
+      number: this.history.messages.length,
+      instance: 0,
+      life: this.life,
+      node,
+      account,
+      member: 1,
+      queue: durable ? 'disk' : 'memory',
+      term: this.life,
+      durable,
+      atMs: this.clock.world.nowMs,
+      entries: entries.map(({ user, domain = 'idfa', blocks, agoMs = 0, ages = true }) => ({
+        user,
+        domain,
+        blocks: blocks.map((block) => ({ ...block, value: this.valueFor(block) })),
+        agoMs: Math.max(0, agoMs),
+        ...(!ages && { ages }),
+      })),
+      end: null,
+      endMs: Infinity,
+      orphaned: false,
+      givenUp: new Map(),
+    };
+  }
+
+  private valueFor({ value }: Block): number {
+    const own = this.given.size + 1;
+    this.given.set(own, value);
+    return own;
   }
 
   private checked({ user, domain, blocks, agoMs, ages }: Stated): CheckedEntry {
@@ -361,32 +400,33 @@ export class World {
 
   /** Gives up everything that waits. */
   purge(): Promise<Dismissed> {
-    this.giveUp(() => true);
-    return this.engine.purge();
+    return this.givesUp(null, () => this.engine.purge());
   }
 
   /** Erases a user of this domain. */
   erase(user: string, domain: string | null): Promise<Dismissed> {
-    const { userKey } = userKeyOf(domain, user);
-    this.giveUp((stated) => userKeyOf(stated.domain ?? null, stated.user).userKey === userKey);
-    return this.engine.erase([userKey], user);
+    return this.givesUp(user, () => this.engine.erase([userKeyOf(domain, user).userKey], user));
   }
 
-  private giveUp(which: (stated: Stated & { domain: string | null }) => boolean): void {
-    for (const { entries, end, givenUp } of this.messages) {
-      if (end?.kind === 'settled') continue;
-      entries.forEach((stated, index) => {
-        const { domain = 'idfa' } = stated;
-        if (which({ ...stated, domain })) givenUp.add(index);
-      });
-    }
+  private async givesUp(user: string | null, ask: () => Promise<Dismissed>): Promise<Dismissed> {
+    const { nowMs } = this.clock.world;
+    const record = { member: 1, user: user?.toLowerCase() ?? null, askedMs: nowMs, doneMs: Infinity };
+    this.history.giveUps.push(record);
+    for (const { entries, end, givenUp } of this.history.messages)
+      if (end?.kind !== 'settled')
+        entries.forEach((entry, index) => {
+          if (user === null || entry.user.toLowerCase() === record.user) givenUp.set(index, nowMs);
+        });
+    const dismissed = await ask();
+    record.doneMs = this.clock.world.nowMs;
+    return dismissed;
   }
 
   /** The wall clock is set; after a restart it is all there is to tell how old an entry is. */
   jumpWall(byMs: number): void {
     this.clock.jumpWall(byMs);
-    if (byMs < 0) this.jumpedBackMs -= byMs;
-    else this.jumpedOnMs += byMs;
+    this.history.fault('wall clock');
+    this.acts({ kind: 'wallClock', instance: 0, byMs });
   }
 
   /** The machine sleeps: its timers stand still. */
@@ -401,6 +441,7 @@ export class World {
   }
 
   private async asleep(how: 'suspended' | 'frozen', ms: number): Promise<void> {
+    this.acts({ kind: how === 'frozen' ? 'freeze' : 'suspend', instance: 0, forMs: ms });
     this.processClock.sleep(how);
     await this.clock.advance(ms);
     this.processClock.wake();
@@ -414,142 +455,79 @@ export class World {
 
   // ── What must hold ──────────────────────────────────────────────────────────────────────────────────────────
 
-  /**
-   * Where the service's state differs from what the inputs, applied in order, give. Of a killed engine it is not
-   * known which entries made it into the outbox: each of those may count or not.
-   */
-  differences(): string[] {
-    const found: string[] = [];
-    const expected = new Map<string, (Block & { bornMs: number })[]>();
-    for (const message of this.messages) {
-      if (message.end?.kind === 'failed') continue;
-      const rejected = rejectedIndexes(message);
-      message.entries.forEach((stated, index) => {
-        const { domain = 'idfa', user, blocks, agoMs = 0 } = stated;
-        const id = nameOf({ user_id: user, domain });
-        const ofEntry = new Map<string, (Block & { bornMs: number })[]>();
-        for (const block of blocks) {
-          // Of a rejected entry the other blocks still count.
-          const givenUp = message.givenUp.has(index);
-          if (!givenUp && rejected.has(index) && (this.options.poison?.(user, block) ?? true)) continue;
-          const key = `${id} ${this.service.segmentOf(block)}`;
-          const before =
-            message.orphaned || givenUp ? (expected.get(key) ?? [{ expiration: -1, bornMs: 0 }]) : [];
-          const said = { ...block, bornMs: message.atMs - Math.max(0, agoMs) };
-          const its = [...stillOpen(ofEntry.get(key) ?? [], block), said];
-          ofEntry.set(key, its);
-          expected.set(key, [...before, ...its]);
-        }
-      });
-    }
-    for (const [key, options] of expected) {
-      if (!options.some((option) => this.holds(key, option))) {
-        found.push(
-          `${key}: expected ${JSON.stringify(options.at(-1))}, service has ${JSON.stringify(this.service.members.get(key))}`,
-        );
-      }
-    }
-    for (const key of this.service.members.keys()) if (!expected.has(key)) found.push(`${key}: unexpected`);
-    return found;
+  private acts(action: Unplanned): void {
+    this.actions.push({ ...action, atMs: this.clock.world.nowMs });
   }
 
-  private holds(key: string, wanted: Block & { bornMs: number }): boolean {
-    const has = this.service.members.get(key);
-    if (wanted.expiration === -1) return has === undefined;
-    if (wanted.expiration === undefined || wanted.expiration === 0) {
-      return has !== undefined && has.expiration === wanted.expiration && has.value === wanted.value;
-    }
-    const untilMs = wanted.bornMs + wanted.expiration * 60_000;
-    const restarted = this.life > 1;
-    if (has === undefined) return untilMs <= this.clock.monoMs() + (restarted ? this.jumpedOnMs : 0);
-    return (
-      has.value === wanted.value &&
-      has.expiration !== undefined &&
-      has.atMs + has.expiration * 60_000 <=
-        // What is on the wire sleeps with the machine.
-        untilMs + lateByMs + this.sleptMs + (restarted ? this.jumpedBackMs : 0)
-    );
-  }
-
-  /** Where the quota was exceeded, counted at the service. */
-  overQuota(): string[] {
-    const { postsPerSecond, usersPerSecond, maxConcurrent } = this.limits;
-    const worst = this.service.worstSecond();
-    return [
-      ...(worst.posts > postsPerSecond ? [`${worst.posts} posts in one second`] : []),
-      ...(worst.users > usersPerSecond ? [`${worst.users} users in one second`] : []),
-      ...(worst.calls > maxConcurrent ? [`${worst.calls} calls in flight`] : []),
-    ];
-  }
-
-  /** Where the counters or the messages' own sums do not add up; call when nothing waits any more. */
-  miscounts(): string[] {
-    const found: string[] = [];
-    const { taken, accepted, superseded, expired, rejected, waiting } = this.engine.counters;
-    if (waiting !== 0) found.push(`${waiting} still waiting`);
-    if (accepted + superseded + expired + rejected + waiting !== taken)
-      found.push(`counters: ${JSON.stringify(this.engine.counters)}`);
-    const ends = { accepted: 0, superseded: 0, expired: 0, rejected: 0 };
-    for (const message of this.messages.filter(({ life }) => life === this.life)) {
-      if (message.end === null) found.push('a message without an end');
-      else if (message.end.kind === 'settled') found.push(...addUp(message, message.end, ends));
-    }
-    for (const { end, life } of this.recovered) if (life === this.life) ends[end] += 1;
-    ends.rejected += this.engine.erasedUntold;
-    const told = JSON.stringify(ends);
-    const counted = JSON.stringify({ accepted, superseded, expired, rejected });
-    if (told !== counted) found.push(`told ${told}, counted ${counted}`);
-    const handedIn = this.messages
-      .filter(({ life, end }) => life === this.life && end?.kind !== 'failed')
-      .reduce((sum, { entries }) => sum + entries.length, 0);
-    const before = this.options.durable === false ? 0 : this.foundWaiting;
-    if (taken !== before + handedIn) found.push(`taken ${taken}, found ${before} and handed in ${handedIn}`);
-    return found;
-  }
-
-  /** Where more ends were told than entries were handed in: some entry was told twice, across all lives. */
-  toldTwice(): string[] {
-    let entries = 0;
-    let told = this.recovered.length;
-    for (const { end, entries: its } of this.messages) {
-      if (end?.kind === 'failed') continue;
-      entries += its.length;
-      if (end?.kind === 'settled') told += its.length;
-    }
-    return told > entries ? [`${told} ends of ${entries} entries`] : [];
-  }
-
-  /** Everything that must hold after `rest`, as sentences; empty when all does. */
+  /** What the simulation's model says of all that happened, after `rest`; nothing when every promise was kept. */
   violations(): string[] {
-    return [
-      ...this.differences(),
-      ...this.service.problems,
-      ...this.service.inFlightTwice(),
-      ...this.overQuota(),
-      ...this.miscounts(),
-      ...this.toldTwice(),
-      ...this.complaints,
-    ];
+    return violationsOf(this.played()).map(({ promise, text }) => `${promise}: ${text}`);
+  }
+
+  /** Where a quota was exceeded or a request holds what none may; also before everything has come to rest. */
+  overQuota(): string[] {
+    return quota(this.played());
+  }
+
+  private played(): Played {
+    const { history, engine, service, processClock, mostPending, options } = this;
+    const { nowMs, events } = this.clock.world;
+    const queue = options.durable === false ? 'memory' : 'disk';
+    const { counters } = engine;
+    const isOpen = history.messages.some(({ end, orphaned }) => end === null && !orphaned);
+    const { timers, mostTimers } = processClock;
+    const its = { member: '1', queue, state: engine.stats().state.kind, counters, kept: 0 };
+    return {
+      plan: this.plan(queue),
+      history,
+      events,
+      healedMs: 0,
+      restedMs: isOpen || counters.waiting > 0 ? Infinity : nowMs,
+      instances: [
+        { index: 0, engines: [its], timers, mostTimers, mostPending, connections: 0, sharedQueues: 0 },
+      ],
+      members: membersOf(service, nowMs),
+      endMs: nowMs,
+    };
+  }
+
+  /** What was not planned, as it was. */
+  private plan(queue: 'memory' | 'disk'): Plan {
+    const { options, actions } = this;
+    const { seed, accounts = ['a'], queueMaxEntries = 1_000_000, maxOpenMessages = 50_000 } = options;
+    const limits = { ...this.limits, ...this.service.limits };
+    return {
+      seed,
+      shape: 'directed',
+      setup: {
+        instances: 1,
+        members: [{ id: 1, queue, limits }],
+        accounts: accounts.map((id) => ({ id, member: 1, username: id, connection: 'its' })),
+        nodes: [],
+        memoryMark: options.memoryMark ?? Infinity,
+        pageRows: options.pageRows ?? Infinity,
+        queueMaxEntries,
+        maxOpenMessages,
+        latencyMs: 0,
+        jitterMs: 0,
+        diskMs: options.commitMs ?? 0,
+        databaseMs: 0,
+        skewMs: [0],
+        sqlite: false,
+      },
+      actions,
+      healMs: 0,
+    };
   }
 }
 
-/** Adds a settled message's ends to `ends`, and says where its own figures disagree. */
-function addUp(
-  message: Message,
-  { summary, rejections }: Extract<TicketEnd, { kind: 'settled' }>,
-  ends: Record<'accepted' | 'superseded' | 'expired' | 'rejected', number>,
-): string[] {
-  ends.accepted += summary.accepted;
-  ends.superseded += summary.superseded;
-  ends.expired += summary.expired;
-  ends.rejected += rejections.length;
-  const sum = summary.accepted + summary.superseded + summary.expired + rejections.length;
-  if (sum === message.entries.length && summary.entries === sum) return [];
-  return [`a message of ${message.entries.length} entries has ${sum} ends`];
-}
+type WithoutTime<A> = A extends unknown ? Omit<A, 'atMs'> : never;
+/** Something that a test did. */
+type Unplanned = WithoutTime<Action>;
 
-function rejectedIndexes(message: Message): ReadonlySet<number> {
-  return new Set(message.end?.kind === 'settled' ? message.end.rejections.map(({ index }) => index) : []);
+/** Of its first block. */
+function parseValue(entry: CheckedEntry): { readonly value: number } {
+  return (JSON.parse(entryBody(entry)) as { seg_block: [{ value: number }] }).seg_block[0];
 }
 
 export function entryOf(

@@ -9,12 +9,12 @@ export function delays(played: Played): string[] {
   const found: string[] = [];
   const born = new Map<
     number,
-    { bornMs: number; expiration: number | undefined; life: string; queue: string }
+    { bornMs: number; expiration: number | undefined; ages: boolean; life: string; queue: string }
   >();
   for (const { entries, atMs, instance, life, queue } of played.history.messages)
-    for (const { blocks, agoMs } of entries)
+    for (const { blocks, agoMs, ages = true } of entries)
       for (const { value, expiration } of blocks)
-        born.set(value, { bornMs: atMs - agoMs, expiration, life: `${instance} ${life}`, queue });
+        born.set(value, { bornMs: atMs - agoMs, expiration, ages, life: `${instance} ${life}`, queue });
   const jumpsMs = played.plan.actions.reduce(
     (sum, action) => sum + (action.kind === 'wallClock' ? Math.abs(action.byMs) : 0),
     0,
@@ -27,6 +27,11 @@ export function delays(played: Played): string[] {
         for (const { value, expiration } of blocks) {
           const given = born.get(value);
           if (given?.expiration === undefined || given.expiration <= 0) continue;
+          if (!given.ages) {
+            if (expiration !== given.expiration)
+              found.push(`v${value} in #${request.number}: does not leave as it came`);
+            continue;
+          }
           const isLocal = given.queue.startsWith('disk') || given.queue.startsWith('memory');
           const sameLife = isLocal && given.life === `${request.instance} ${request.life}`;
           const clocksMs = sameLife && !reopens ? 0 : jumpsMs;

@@ -1,7 +1,7 @@
 // Promises 1 and 4: one outcome for every entry, true ones, and nothing lost.
 import { poisoned } from '../world/make-plan';
 import type { MessageRecord } from '../world/history';
-import type { Entry } from '../world/plan';
+import type { Entry, Limits } from '../world/plan';
 import type { Played } from '../world/world';
 import { segmentName, userName } from './names';
 
@@ -93,7 +93,7 @@ function mayExpire({ blocks, agoMs }: MessageRecord['entries'][number], waitedMs
 }
 
 function wrongRejection(
-  { entries, givenUp, durable }: MessageRecord,
+  { entries, givenUp, durable, member }: MessageRecord,
   index: number,
   code: string,
   played: Played,
@@ -103,7 +103,30 @@ function wrongRejection(
   if (code === 'purged' || code === 'erased')
     return givenUp.has(index) ? null : `has ${index} ${code}, which nobody asked for`;
   if (code === 'closed') return durable ? `has ${index} closed though its queue is durable` : null;
+  if (code === 'too_large' && isTooLarge(entry, limitsOf(member, played))) return null;
+  if (code === 'no_valid_segments' && isInvalid(entry, played)) return null;
   return mayBeRejected(entry, played) ? null : `rejects ${index} (${code}), in which nothing is wrong`;
+}
+
+function limitsOf(member: number, { plan }: Played): Limits {
+  return plan.setup.members.find(({ id }) => id === member)!.limits;
+}
+
+/** Some block of it goes into no request, even alone. */
+function isTooLarge({ user, domain, blocks }: Entry, { maxBodyBytes = 1_000_000 }: Limits): boolean {
+  const named = { user_id: user, ...(domain !== null && { domain }) };
+  return blocks.some(
+    (block) =>
+      Buffer.byteLength(JSON.stringify({ rt_segment: [{ ...named, seg_block: [block] }] })) >= maxBodyBytes,
+  );
+}
+
+/** The service has said so of its user. */
+function isInvalid({ user, domain }: Entry, { history }: Played): boolean {
+  const name = userName(user, domain);
+  return history.requests.some(({ invalid }) =>
+    invalid.some((one) => userName(one.user, one.domain) === name),
+  );
 }
 
 /** Something was accepted between two refusals of a body with it: more than that nobody can know. */

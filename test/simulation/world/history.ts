@@ -65,6 +65,8 @@ export interface RequestRecord {
   /** When the service had no more to do with it; Infinity while it has. */
   doneMs: number;
   applied: boolean;
+  /** Users none of whose segments is valid, as its reply says. */
+  readonly invalid: SentUser[];
   /** When the process knew of an outcome. */
   settledMs: number;
   /** A definite answer: what it says is so. */

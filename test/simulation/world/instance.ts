@@ -615,7 +615,7 @@ class RunningNode {
   }
 }
 
-function endOf(end: TicketEnd): MessageEnd {
+export function endOf(end: TicketEnd): MessageEnd {
   switch (end.kind) {
     case 'settled': {
       const { accepted, superseded, expired } = end.summary;

@@ -14,6 +14,8 @@ export interface Entry {
   readonly blocks: readonly Block[];
   /** The event happened so long before. */
   readonly agoMs: number;
+  /** False: of a node that sends late adds as they came. */
+  readonly ages?: boolean;
 }
 
 export type QueueKind = 'memory' | 'disk' | 'shared';

@@ -188,6 +188,7 @@ export class SimService {
       actedMs: [],
       doneMs: Infinity,
       applied: false,
+      invalid: [],
       settledMs: Infinity,
       answer: null,
       retryAfterMs: 0,

@@ -389,16 +389,7 @@ export class World {
     this.lookAtFiles();
     for (const thrown of time.thrown)
       history.complain(`thrown: ${thrown instanceof Error ? (thrown.stack ?? '') : String(thrown)}`);
-    const members = [...this.services].flatMap(([member, { memberships }]) =>
-      [...memberships.all(epochMs + time.nowMs)].map(({ segment, user_id, domain, value, expires }) => ({
-        member,
-        segment,
-        user: user_id,
-        domain,
-        value,
-        expiresMs: expires === null ? Infinity : Date.parse(expires),
-      })),
-    );
+    const members = [...this.services.values()].flatMap((service) => membersOf(service, time.nowMs));
     return {
       plan,
       history,
@@ -427,4 +418,15 @@ export class World {
       sharedQueues: list.filter(({ queue }) => queue === 'shared').length,
     };
   }
+}
+
+export function membersOf({ member, memberships }: SimService, nowMs: number): Member[] {
+  return [...memberships.all(epochMs + nowMs)].map(({ segment, user_id, domain, value, expires }) => ({
+    member,
+    segment,
+    user: user_id,
+    domain,
+    value,
+    expiresMs: expires === null ? Infinity : Date.parse(expires),
+  }));
 }
