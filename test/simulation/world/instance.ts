@@ -441,7 +441,8 @@ export class Instance {
     this.time.run(() => this.nodes.get(node)?.hold(segments, forMs));
   }
 
-  private giveUp(member: number, user: string | null, done: Promise<unknown>): void {
+  /** Somebody asked to give up what the member has (of one user, or of all), and `done` tells when that is so. */
+  giveUp(member: number, user: string | null, done: Promise<unknown>): void {
     const { history, outside } = this;
     const askedMs = outside.world.nowMs;
     const record = { member, user: user?.toLowerCase() ?? null, askedMs, doneMs: Infinity };

@@ -91,7 +91,7 @@ export class World {
   readonly history = new History(() => this.time.nowMs);
   private readonly dice: Dice;
   private readonly weather: Weather = { rates: {} };
-  private readonly services: Map<number, SimService>;
+  readonly services: Map<number, SimService>;
   private readonly databases = new Map<string, Database>();
   readonly instances: Instance[];
   /** Logins that were refused: final, until somebody changes them. */
@@ -130,7 +130,7 @@ export class World {
     );
   }
 
-  private database(name: string): Database {
+  database(name: string): Database {
     let database = this.databases.get(name);
     if (database === undefined) {
       database = this.parts.database(name, this.dice.fork(`database ${name}`));
@@ -159,6 +159,12 @@ export class World {
     const { plan, time } = this;
     for (const action of plan.actions) time.after(action.atMs, () => this.act(action));
     yield plan.healMs;
+    return yield* this.ending();
+  }
+
+  /** From the last fault on. */
+  *ending(): Generator<number, Played, void> {
+    const { time } = this;
     yield* this.heal();
     const healedMs = time.nowMs;
     const restedMs = yield* this.rest(healedMs + progressMs);
@@ -214,7 +220,7 @@ export class World {
 
   // ── What happens ────────────────────────────────────────────────────────────────────────────────────────────
 
-  private act(action: Action): void {
+  act(action: Action): void {
     const { history, time } = this;
     switch (action.kind) {
       case 'message':
