@@ -1,52 +1,13 @@
-// One user with a long history: what an entry costs does not depend on how many came before, whatever they are, and
-// each of them has one end.
+// One user with a long history. (What each of its entries costs, the simulation measures: test/simulation/growth.ts.)
 import { strict as assert } from 'node:assert';
-import { once } from 'node:events';
-import path from 'node:path';
-import { Worker } from 'node:worker_threads';
-import { forms } from './support/hot-user';
 import type { ProcessTime } from '../simulation/world/process-time';
 import { FakeClock } from './support/fake-clock';
-import type { Played } from './support/hot-user-worker';
 import { retainedBy } from './support/retained';
 import { device, World, type Message } from './support/world';
 import type { Fate } from './support/fake-service';
 
-const counts = [400, 1_600];
-/** A history that is looked through for each entry costs four times as much an entry. */
-const mostGrowth = 1.5;
-
-const places = [
-  { where: 'in memory', options: {} },
-  { where: 'most of it on disk', options: { memoryMark: 40, pageRows: 40 } },
-];
-
 describe('a user with a long history', function () {
   this.timeout(300_000);
-  for (const { where, options } of places) {
-    describe(where, () => {
-      const played = new Map<string, Played>();
-
-      before(async () => {
-        const worker = new Worker(path.join(__dirname, 'support', 'hot-user-worker.ts'), {
-          execArgv: ['--require', require.resolve('tsx/cjs')],
-          workerData: { counts, options },
-        });
-        worker.on('message', (one: Played) => played.set(one.form, one));
-        await once(worker, 'exit');
-      });
-
-      for (const { name } of forms) {
-        it(`costs no more an entry than a short one: ${name}`, () => {
-          const { stepsEach, most, wrong } = played.get(name)!;
-          const [few, many] = stepsEach as [number, number];
-          assert.deepEqual(wrong, []);
-          assert.ok(many <= mostGrowth * few, `${few.toFixed(0)} steps, then ${many.toFixed(0)}: ${most}`);
-        });
-      }
-    });
-  }
-
   it('keeps nobody else waiting, with an entry that cannot be sent before all the others', async () => {
     const world = new World({ seed: 1, memoryMark: 10, pageRows: 10, accounts: ['a', 'b'] });
     await world.clock.advance(2_000);
@@ -77,7 +38,7 @@ describe('a user with a long history', function () {
     }));
     world.submit(entries);
     await world.rest(10_000);
-    assert.deepEqual(world.violations(), []);
+    assert.equal(world.service.members.get(`idfa:${device(1)} 1`)?.value, count - 1);
     const { accepted, superseded } = world.engine.counters;
     assert.deepEqual({ accepted, superseded }, { accepted: 1, superseded: count - 1 });
   });

@@ -195,7 +195,10 @@ describe('nobody starves', function () {
       const world: World = new World({
         seed: 3,
         delayMs: () => 10,
-        fateOf: (entries) => (sick && entries.some((entry) => userName(entry.user_id, entry.domain ?? null) === victim) ? fate : null),
+        fateOf: (entries) =>
+          sick && entries.some((entry) => userName(entry.user_id, entry.domain ?? null) === victim)
+            ? fate
+            : null,
       });
       await world.clock.advance(1_100);
       const lone = world.add(device(7), [{ seg_id: 1 }]);

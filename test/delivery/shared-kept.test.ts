@@ -89,10 +89,7 @@ describe('what a machine keeps for a shared queue', function () {
     await flow.advance(5_000);
     assert.equal(flow.keptOn(1), 2, 'the log is full');
     assert.deepEqual(await settle(flow, flow.purge(0)), { entries: 2, inFlight: 0 });
-    assert.deepEqual(
-      [flow.heardOn(0), flow.heardOn(1)],
-      [ends(1, 2), ends(3, 4)],
-    );
+    assert.deepEqual([flow.heardOn(0), flow.heardOn(1)], [ends(1, 2), ends(3, 4)]);
     assert.equal(await sent(flow), 0);
   });
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { forms } from './growth-forms';
 import { addTo, emptySummary } from './many-seeds';
 import { workThrough } from './pool';
 import { digestOf, runPlan, runSeed } from './run-seed';
@@ -55,6 +56,14 @@ describe('The simulation of the whole system', () => {
     );
     assert.equal(sum.seeds, 500);
     assert.deepEqual(sum.failed, []);
+  });
+
+  it('bounds the work for every form of a user’s history', async function () {
+    this.timeout(120_000);
+    for (let seed = 550; seed <= 50 * forms.length; seed += 50) {
+      const { violations } = await runSeed(seed);
+      assert.deepEqual(violations, [], `seed ${seed}`);
+    }
   });
 
   it('has at least thirty bugs to find, each with a name of its own', () => {

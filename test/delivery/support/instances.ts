@@ -106,7 +106,11 @@ export class Instances {
   }
 
   /** One entry as a message: an add to a segment, or a removal of it. Of `poisoned` the service refuses all. */
-  add(instance: number, user: number | typeof poisoned, { id = segment, expiration = 0, node = 'a' } = {}): MessageRecord {
+  add(
+    instance: number,
+    user: number | typeof poisoned,
+    { id = segment, expiration = 0, node = 'a' } = {},
+  ): MessageRecord {
     this.blocks += 1;
     const blocks = [{ seg_id: id, value: this.blocks, expiration }];
     const name = user === poisoned ? { user, domain: null } : { user: device(user), domain: 'idfa' };

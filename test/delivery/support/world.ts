@@ -344,8 +344,7 @@ export class World {
       completeOn,
       onEnd: (end) => {
         if (!returned) history.complain('a message ended before submit returned');
-        if (message.end !== null)
-          history.complain(`a message ended twice: ${message.end.kind}, ${end.kind}`);
+        if (message.end !== null) history.complain(`a message ended twice: ${message.end.kind}, ${end.kind}`);
         message.end = end;
         message.endMs = this.clock.monoMs();
         record.end = endOf(end);

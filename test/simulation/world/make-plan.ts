@@ -30,7 +30,10 @@ type Shape = (typeof shapes)[number];
 
 /** Segments that the service lists by id and by code. */
 export const segments = [10001, 10002, 10003, 10004].map((id) => ({ id, code: `code_${id}` }));
+/** A user, and a segment by code: a body with it is refused. */
 export const poisoned = 'poison';
+/** A user of whom the service says that none of the segments is valid. */
+export const unheard = 'unheard';
 
 /** Never put back. */
 export const forGoodMs = 1e9;

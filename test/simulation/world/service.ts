@@ -16,7 +16,7 @@ import { readAuthReply, readPostReply, type HttpReply } from '../../../src/servi
 import type { AuthOutcome, PostOutcome } from '../../../src/service/outcome';
 import type { Dice } from './dice';
 import type { History, RequestRecord, SentUser } from './history';
-import { poisoned, segments } from './make-plan';
+import { poisoned, segments, unheard } from './make-plan';
 import { fates, type Fate, type Limits } from './plan';
 import { epochMs, type ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';
@@ -214,12 +214,19 @@ export class SimService {
   }
 
   /** What it says of it. */
-  protected said(_record: RequestRecord, reply: Reply): Reply {
-    return reply;
+  protected said({ users, invalid }: RequestRecord, reply: Reply): Reply {
+    const its = users.filter(({ user }) => user === unheard);
+    if (its.length === 0 || reply.status !== 200) return reply;
+    invalid.push(...its);
+    const warnings = its.map(({ user, blocks }) => ({
+      message: `No valid segments for user_id: ${user}.`,
+      entity: { user_id: user, seg_block: blocks },
+    }));
+    return { ...reply, body: JSON.stringify({ response: { status: 'OK', warnings } }) };
   }
 
   protected refusal({ users }: RequestRecord): Reply | undefined {
-    if (this.state === 'refusesBodies' || users.some(({ user }) => user === poisoned))
+    if (this.state === 'refusesBodies' || users.some(isPoisoned))
       return errorReply(400, 'SYNTAX', 'something in it is wrong');
     return undefined;
   }
@@ -370,6 +377,10 @@ export class SimService {
 /** High enough for nothing to be refused, but for the limits of one request. */
 function unlimited(_limits: Limits) {
   return { postsPerSecond: Infinity, usersPerSecond: Infinity, concurrent: Infinity } as const;
+}
+
+function isPoisoned({ user, blocks }: SentUser): boolean {
+  return user === poisoned || blocks.some(({ seg_code: code }) => code === poisoned);
 }
 
 function callOf(route: 'post' | 'auth', resource: string, body: string, token: string | undefined): Call {
