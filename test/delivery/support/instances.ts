@@ -7,7 +7,7 @@ import { violationsOf } from '../../simulation/model/model';
 import { poisoned } from '../../simulation/world/make-plan';
 import type { Action, Plan } from '../../simulation/world/plan';
 import type { MessageRecord } from '../../simulation/world/history';
-import { VirtualTime } from '../../simulation/world/virtual-time';
+import type { VirtualTime } from '../../simulation/world/virtual-time';
 import { membersOf, SimulatedParts, World } from '../../simulation/world/world';
 import { device, documentedLimits } from './world';
 

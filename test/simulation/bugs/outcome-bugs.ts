@@ -98,6 +98,21 @@ export const outcomeBugs: readonly Bug[] = [
         },
     ),
   ),
+  bug('what is told as accepted counts as superseded', () =>
+    replaced(
+      Reports,
+      'entryEnded',
+      (original) =>
+        function (item) {
+          const counters = this.counters as { accepted: number; superseded: number };
+          const { accepted } = counters;
+          original.call(this, item);
+          if (counters.accepted === accepted || item.cells.length < 2) return;
+          counters.accepted -= 1;
+          counters.superseded += 1;
+        },
+    ),
+  ),
   bug('an expired entry is told as accepted, and one more as superseded', () =>
     replaced(
       Ticket,

@@ -1,6 +1,7 @@
 // Everything that must hold after a run, whatever happened in it. This folder shares no code with the delivery engine.
 import type { Played } from '../world/world';
 import { bounds } from './bounds';
+import { counters } from './counters';
 import { dryRuns } from './dry-run';
 import { givenUp } from './given-up';
 import { held } from './held';
@@ -18,7 +19,7 @@ export interface Violation {
 
 const promises: readonly (readonly [string, (played: Played) => string[]])[] = [
   ['bounded, and progress', bounds],
-  ['one outcome for every entry', outcomes],
+  ['one outcome for every entry', (played) => [...outcomes(played), ...counters(played)]],
   ['never over quota', quota],
   ['the last one wins', lastWins],
   ['delays never extend membership', delays],

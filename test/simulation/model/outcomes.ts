@@ -22,7 +22,7 @@ export function outcomes(played: Played): string[] {
     );
     found.push(...lateOutcomes(message, lateOf, played));
   }
-  found.push(...toldNever(played, lateOf), ...lateTruth(played, applied), ...counters(played));
+  found.push(...toldNever(played, lateOf), ...lateTruth(played, applied));
   return found;
 }
 
@@ -230,17 +230,4 @@ function lateTruth(played: Played, applied: ReadonlySet<number>): string[] {
       found.push(`v${value} is told rejected (${code}), in which nothing is wrong`);
   }
   return found;
-}
-
-/** The counters always add up to the input. */
-function counters({ instances }: Played): string[] {
-  return instances.flatMap(({ index, engines }) =>
-    engines.flatMap(({ member, counters: { taken, accepted, superseded, expired, rejected, waiting } }) =>
-      taken === accepted + superseded + expired + rejected + waiting && waiting >= 0
-        ? []
-        : [
-            `i${index} counts for member ${member}: ${JSON.stringify({ taken, accepted, superseded, expired, rejected, waiting })}`,
-          ],
-    ),
-  );
 }

@@ -69,7 +69,7 @@ export interface Parts {
   disk(index: number, dice: Dice): Disk;
 }
 
-class SimulatedParts implements Parts {
+export class SimulatedParts implements Parts {
   readonly time = new VirtualTime();
 
   constructor(private readonly plan: Plan) {}
