@@ -24,7 +24,7 @@ export interface InstancesOptions {
 type WithoutTime<A> = A extends unknown ? Omit<A, 'atMs'> : never;
 
 /** A segment to which users are added. */
-export const segment = 10001;
+const segment = 10001;
 
 export class Instances {
   readonly world: World;

@@ -105,7 +105,7 @@ export interface RecoveredAt extends Recovered {
 }
 
 /** As the client has it for a request that was not let go once there was a connection. */
-export const heldBack: PostOutcome = {
+const heldBack: PostOutcome = {
   kind: 'passing',
   ambiguous: false,
   code: 'held_back',

@@ -68,11 +68,7 @@ export function worstSecond(requests: readonly RequestRecord[]) {
   return worst;
 }
 
-export function oneRequest(
-  { number, users, bytes }: RequestRecord,
-  history: History,
-  limits: Limits,
-): string[] {
+function oneRequest({ number, users, bytes }: RequestRecord, history: History, limits: Limits): string[] {
   const { usersPerPost = 1_000, blocksPerUser = 100, maxBodyBytes = 1_000_000 } = limits;
   const found: string[] = [];
   const names = users.map(({ user, domain }) => cautiousName(user, domain));
@@ -95,7 +91,7 @@ export function oneRequest(
 }
 
 /** A user has at most one request in flight: of one process, which knows of its own. */
-export function usersInFlight(requests: readonly RequestRecord[]): string[] {
+function usersInFlight(requests: readonly RequestRecord[]): string[] {
   const untilMs = new Map<string, number>();
   for (const { users, sentMs, settledMs, term, number } of requests) {
     for (const { user, domain } of users) {
