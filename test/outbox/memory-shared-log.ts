@@ -214,8 +214,6 @@ export class MemorySharedLog implements SharedLog {
   newsDelayMs: () => number;
   #link: 'joined' | 'cut' | 'replies cut' = 'joined';
   #onJoined: (() => void)[] = [];
-  /** From now on a letter that is sent counts as not sent, and goes all the same with the next `join`. */
-  sendsLate = false;
   #alive = true;
   #isOpen = false;
   #instance: string | null = null;
@@ -241,7 +239,6 @@ export class MemorySharedLog implements SharedLog {
   }
 
   join(): void {
-    this.sendsLate = false;
     if (this.#link === 'joined' && this.#onJoined.length === 0) return;
     this.#link = 'joined';
     for (const joined of this.#onJoined.splice(0)) joined();
@@ -309,10 +306,6 @@ export class MemorySharedLog implements SharedLog {
   }
 
   send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void> {
-    if (this.sendsLate) {
-      this.#onJoined.push(() => this.store.send(to, kind, text));
-      return Promise.reject(unavailable());
-    }
     return this.#call(() => this.store.send(to, kind, text));
   }
 
