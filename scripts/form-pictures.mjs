@@ -172,7 +172,7 @@ async function asWebp(page, png) {
       canvas.width = image.width;
       canvas.height = image.height;
       canvas.getContext('2d').drawImage(image, 0, 0);
-      return canvas.toDataURL('image/webp', 0.7);
+      return canvas.toDataURL('image/webp', 0.6);
     },
     `data:image/png;base64,${png.toString('base64')}`,
   );
