@@ -3,7 +3,7 @@
 // tsc emits the runtime. Node-RED reads a node's editor part from one HTML file beside its .js, so form and bundled
 // editor script are written together; help and words come from locales/<language>/ beside it, icons from icons/.
 import { chmod, cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
@@ -87,11 +87,21 @@ async function writePlugin(name) {
   });
   const script = insideScript(result.outputFiles[0].text).trimEnd();
   const target = path.join(dist, 'nodes', name);
-  await cp(path.join(sources, name, 'locales'), path.join(target, 'locales'), { recursive: true });
+  await copyWords(name);
   await writeFile(
     path.join(target, `${name}.html`),
     `<script type="text/javascript">\n${script}\n</script>\n`,
   );
+}
+
+/** Without the blanks that only their editors need. */
+async function copyWords(name) {
+  const to = path.join(dist, 'nodes', name, 'locales');
+  await cp(path.join(sources, name, 'locales'), to, { recursive: true });
+  for (const file of globSync('**/*.json', { cwd: to })) {
+    const words = JSON.parse(await readFile(path.join(to, file), 'utf8'));
+    await writeFile(path.join(to, file), JSON.stringify(words));
+  }
 }
 
 /** The licence of a library that is bundled, as a comment. */
@@ -149,9 +159,7 @@ async function copyIcons(types) {
 async function writeEditorParts(types) {
   await Promise.all(
     types.map(async ({ name, type }) => {
-      await cp(path.join(sources, name, 'locales'), path.join(dist, 'nodes', name, 'locales'), {
-        recursive: true,
-      });
+      await copyWords(name);
       await Promise.all([writeTemplate(name, type), writeHelp(name, type)]);
     }),
   );
