@@ -38,7 +38,7 @@ interface Run {
 const fewItems = 16;
 
 /** With more blocks than a request takes, so many times more are looked at for those that should go first. */
-const lookAhead = 10;
+const lookAhead = 2;
 
 export class User implements ItemOwner {
   /** In order of their numbers. */
@@ -202,7 +202,11 @@ export class User implements ItemOwner {
 
   private release(item: Item): void {
     item.owner = null;
-    for (const cell of item.cells) this.unlink(cell);
+    for (const cell of item.cells) {
+      this.unlink(cell);
+      // One that is kept to be sent once more would keep all that had waited beside it.
+      cell.queue = null;
+    }
   }
 
   /** The entries that have ended since this was called last, and are still here. */

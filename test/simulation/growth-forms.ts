@@ -20,8 +20,6 @@ export interface Form {
   readonly allIn?: 'one message' | 'one entry';
   /** What ended leaves more: counts of the hour by segment, or rejections, which ended messages keep up to a bound. */
   readonly leavesMore?: boolean;
-  /** Where it is not the usual. */
-  readonly mostGrowth?: number;
   /** It shows only with so many times more entries. */
   readonly times?: number;
   /** Chosen by the seed when absent. */
@@ -73,9 +71,6 @@ const twoAccounts: Partial<Setup> = {
   ],
 };
 const mostlyOnDisk: Partial<Setup> = { memoryMark: 40, pageRows: 40 };
-
-/** Each request looks at all blocks of the entry, of which it takes a hundred. */
-const mostOfOneEntry = 2.37;
 
 /** In this order by seeds, so that a new one goes to the end. */
 export const forms: readonly Form[] = [
@@ -165,7 +160,6 @@ export const forms: readonly Form[] = [
     blocks: (at) => [add(at + 1)],
     allIn: 'one entry',
     leavesMore: true,
-    mostGrowth: mostOfOneEntry,
   },
   {
     name: 'all on disk before a restart, adds and removals in turn',
@@ -219,7 +213,6 @@ export const forms: readonly Form[] = [
     user: () => unheard,
     allIn: 'one entry',
     leavesMore: true,
-    mostGrowth: mostOfOneEntry,
     actions: [away, others(1)],
   },
   {
