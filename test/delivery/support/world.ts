@@ -292,7 +292,7 @@ export class World {
       for (const { entry, end, rejection } of list) {
         const { value } = parseValue(entry);
         const atMs = this.clock.world.nowMs;
-        this.history.late.push({ instance: 0, node, value, end, code: rejection?.code ?? null, atMs });
+        this.history.late.push({ instance: 0, life, node, value, end, code: rejection?.code ?? null, atMs });
       }
     });
   }

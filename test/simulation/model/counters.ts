@@ -37,18 +37,18 @@ function toldOf(
   const hides = plan.actions.some(({ kind }) => reopens.includes(kind));
   const erased = history.giveUps.some(({ user }) => user !== null);
   if (queue === 'shared' || hides || erased || restedMs === Infinity) return null;
-  const fromMs = Math.max(
-    -Infinity,
-    ...history.deaths.filter((death) => death.instance === instance).map(({ atMs }) => atMs),
+  const lastDead = Math.max(
+    0,
+    ...history.deaths.filter((death) => death.instance === instance).map(({ life }) => life),
   );
   const told: Ends = { accepted: 0, superseded: 0, expired: 0, rejected: 0 };
   const members = new Map<number, string>();
   const isIts = (message: MessageRecord): boolean =>
     message.instance === instance && String(message.member) === member;
   for (const message of history.messages.filter(isIts)) {
-    const { entries, end, atMs } = message;
+    const { entries, end, life } = message;
     for (const { blocks } of entries) members.set(blocks[0]!.value, member);
-    if (atMs <= fromMs || message.orphaned) continue;
+    if (life <= lastDead || message.orphaned) continue;
     if (end?.kind === 'parked' || (end?.kind === 'failed' && end.code === 'closed')) return null;
     if (end?.kind !== 'settled') continue;
     told.accepted += end.accepted;
@@ -57,7 +57,7 @@ function toldOf(
     told.rejected += end.rejected.length;
   }
   for (const late of history.late)
-    if (late.instance === instance && late.atMs > fromMs && members.has(late.value))
+    if (late.instance === instance && late.life > lastDead && members.has(late.value))
       told[late.end as keyof Ends] += 1;
   return told;
 }

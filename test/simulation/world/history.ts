@@ -40,6 +40,7 @@ export interface MessageRecord {
 /** An entry that ended without its message. */
 export interface LateOutcome {
   readonly instance: number;
+  readonly life: number;
   readonly node: string;
   readonly value: number;
   readonly end: string;

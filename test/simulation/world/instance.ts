@@ -606,6 +606,7 @@ class RunningNode {
       history.tell(`i${this.instance} ${this.plan.id} hears late: v${value} ${end} ${rejection?.code ?? ''}`);
       history.late.push({
         instance: this.instance,
+        life: this.life,
         node: this.plan.id,
         value,
         end,
