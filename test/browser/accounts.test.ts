@@ -87,8 +87,8 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     await editor.editConfig('account-long');
     const place = page.locator('#instant-audience-queued');
     assert.equal(await place.isVisible(), false);
+    // Whoever goes from the field straight to Update has to see it too.
     await editor.field('Audience posts').fill(sandbox!.url);
-    await editor.field('Audience posts').blur();
     await place.waitFor();
     assert.match(
       await place.locator('p').innerText(),

@@ -17,6 +17,8 @@ interface Queued {
 }
 
 type Choice = 'keep' | 'move' | 'discard';
+/** Not after each key. */
+const lookAfterMs = 200;
 const choices: readonly Choice[] = ['keep', 'move', 'discard'];
 
 interface Chosen {
@@ -69,7 +71,12 @@ export function prepareQueuedEntries(
     ),
   );
   place.hide();
-  fields.on('change', look);
+  // The field has no change event until it is left, which may be by saving the form.
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  fields.on('change input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(look, lookAfterMs);
+  });
   look();
   return () => {
     chosen.delete(account.id);
