@@ -38,8 +38,6 @@ export interface Answer {
 interface Way {
   readonly connection: ServiceClientOptions;
   readonly client: ServiceClient;
-  readonly authHost: string;
-  readonly serviceHost: string;
   end(): void;
 }
 
@@ -182,13 +180,13 @@ export class AccountForms {
     const way = await this.#wayTo(settings);
     if ('result' in way) return way;
     try {
-      const { authHost, serviceHost } = way;
+      const { authUrl, serviceUrl } = way.connection;
       const { login, member } = settings;
       const running = this.#running(id, settings);
       const client = running?.client ?? way.client;
       const keeper = running?.keeper ?? null;
       const logins = this.#loginCount(settings);
-      const subject = { client, login, member, authHost, serviceHost, keeper, logins, wallMs: Date.now() };
+      const subject = { client, login, member, authUrl, serviceUrl, keeper, logins, wallMs: Date.now() };
       const tested = await testConnection(subject);
       return settings.isSandbox && tested.result === 'works' ? { ...tested, result: 'sandboxWorks' } : tested;
     } finally {
@@ -200,7 +198,7 @@ export class AccountForms {
     const read: ReadSegments = (query) => this.#read(id, settings, query);
     const outcome = await this.#directory.search(keyOf(settings), read, search, start);
     if (outcome.kind === 'page') return { status: 200, body: outcome.page };
-    return { status: 502, body: ofFailure(outcome, hostOf(settings.authUrl)) };
+    return { status: 502, body: ofFailure(outcome, settings.authUrl) };
   }
 
   /** One read with a token of the running account, or one that is kept for the forms. */
@@ -296,8 +294,6 @@ function wayOver(connection: ServiceClientOptions, leave: () => void): Way {
   return {
     connection,
     client,
-    authHost: hostOf(connection.authUrl),
-    serviceHost: hostOf(connection.serviceUrl),
     end: () => {
       void client.close().catch(() => undefined);
       leave();
@@ -326,10 +322,6 @@ function userKeyOf(settings: AccountSettings): string {
   const { isSandbox, origin, authUrl, serviceUrl, member, login, tls, proxy } = settings;
   const who = [login.method, login.username];
   return JSON.stringify(isSandbox ? ['sandbox'] : [origin, authUrl, serviceUrl, member, who, tls, proxy]);
-}
-
-function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).host : url;
 }
 
 /** The account that a deployed builder has behind its variable. */

@@ -22,9 +22,9 @@ export interface TestSubject {
   readonly login: Login;
   /** The member's number, for the question to the second host. */
   readonly member: string;
-  /** As a person knows them: the hosts of login and posts. */
-  readonly authHost: string;
-  readonly serviceHost: string;
+  /** The addresses of login and posts. */
+  readonly authUrl: string;
+  readonly serviceUrl: string;
   /** Of the running account, when it has the very same login over the same connection. */
   readonly keeper: TokenKeeper | null;
   /** Counts the logins of this user name, whoever makes them. */
@@ -71,9 +71,9 @@ export async function testConnection(subject: TestSubject): Promise<ConnectionTe
     usage = await readUsage(subject, outcome.token, subject.member);
   }
   const { token } = outcome;
-  const { login, authHost, client } = subject;
+  const { login, authUrl, client } = subject;
   const steps: TestStep[] = [
-    good('login', { username: login.username, host: authHost }),
+    good('login', { username: login.username, host: hostOf(authUrl) }),
     ...(await ofUsage(subject, token, usage)),
     ofSegments(subject, await client.segments({ limit: segmentsAsked }, token)),
   ];
@@ -139,18 +139,18 @@ async function ofUsage(
   token: string,
   usage: ReadOutcome<UsageReport>,
 ): Promise<TestStep[]> {
-  const { serviceHost, member } = subject;
-  const host = { host: serviceHost };
+  const { serviceUrl, member } = subject;
+  const host = { host: hostOf(serviceUrl) };
   if (usage.kind === 'read') {
     const other = usage.value.hours.find((hour) => (hour.memberId ?? Number(member)) !== Number(member));
     const isOther = other !== undefined;
     const wrong = bad('memberOther', { member, other: other?.memberId ?? '' });
     return [good('endpoint', host), isOther ? { step: 'member', ...wrong } : good('member', { member })];
   }
-  if (!mayBeOfMember(usage)) return [{ step: 'endpoint', ...ofFailure(usage, serviceHost) }];
+  if (!mayBeOfMember(usage)) return [{ step: 'endpoint', ...ofFailure(usage, serviceUrl) }];
   const without = await readUsage(subject, token, null);
   if (without.kind !== 'read' && !speaksAsService(without))
-    return [{ step: 'endpoint', ...ofFailure(without, serviceHost) }];
+    return [{ step: 'endpoint', ...ofFailure(without, serviceUrl) }];
   return [good('endpoint', host), { step: 'member', ...bad('memberRefused', { member, ...host }) }];
 }
 
@@ -184,13 +184,13 @@ function ofSegments({ member }: TestSubject, read: ReadOutcome<SegmentList>): Te
 }
 
 function ofRefusedLogin(
-  { client, login, authHost }: TestSubject,
+  { client, login, authUrl }: TestSubject,
   outcome: Exclude<AuthOutcome, { readonly kind: 'token' }>,
 ): TestResult {
-  if (outcome.kind !== 'loginRefused') return ofFailure(outcome, authHost);
-  if (outcome.code !== 'NOAUTH') return ofFailure(outcome, authHost);
-  if (login.method === 'password') return bad('wrongPassword', { host: authHost });
-  return clockResult(client, 'Refused', 'bad') ?? bad('wrongKey', { host: authHost });
+  if (outcome.kind !== 'loginRefused') return ofFailure(outcome, authUrl);
+  if (outcome.code !== 'NOAUTH') return ofFailure(outcome, authUrl);
+  if (login.method === 'password') return bad('wrongPassword', { host: hostOf(authUrl) });
+  return clockResult(client, 'Refused', 'bad') ?? bad('wrongKey', { host: hostOf(authUrl) });
 }
 
 /** Null when the clock is right, or nobody knows. */
@@ -208,7 +208,13 @@ function clockResult(
 type Failure = ReadFailure | Exclude<AuthOutcome, { readonly kind: 'token' }>;
 
 /** What a failed call means for whoever fills in the form; the words of the engine are for the log. */
-export function ofFailure(failure: Failure, host: string): TestResult {
+export function ofFailure(failure: Failure, url: string): TestResult {
+  const result = failureAt(failure, hostOf(url));
+  // The host may be right, and the path wrong.
+  return result.result === 'address' ? bad('address', { url }) : result;
+}
+
+function failureAt(failure: Failure, host: string): TestResult {
   switch (failure.kind) {
     case 'loginRefused':
       return bad(refusals[failure.code] ?? 'notAllowed', { host });
@@ -223,6 +229,10 @@ export function ofFailure(failure: Failure, host: string): TestResult {
     case 'bodyRefused':
       return bad('address', { host });
   }
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : url;
 }
 
 const refusals: Readonly<Record<string, string>> = {

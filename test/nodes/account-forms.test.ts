@@ -227,7 +227,9 @@ describe("an account's forms", () => {
       assert.equal((await test(valuesOf(`http://127.0.0.1:${server.port}`))).result, 'address');
       await server.close();
       server = await listen(httpServer((_seen, response) => response.writeHead(404).end()));
-      assert.equal((await test(valuesOf(`http://127.0.0.1:${server.port}`))).result, 'address');
+      const url = `http://127.0.0.1:${server.port}/no/such/place`;
+      const { result, params } = await test(valuesOf(url));
+      assert.deepEqual([result, params.url], ['address', url]);
     });
 
     /** A service whose clock differs from ours, and that lets everybody in, or nobody. */
