@@ -1,6 +1,6 @@
 // Forms of nodes whose properties are `${NAME}`: opening one and pressing Done keeps every variable, and shows it.
 import { strict as assert } from 'node:assert';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { needBrowser, picture, type Pages } from '../support/browser';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { Editor, startBoth } from './editor';
@@ -165,6 +165,17 @@ describe(`forms with variables in the editor of Node-RED ${nodeRedVersion}`, fun
       const prefix = id === 'account' ? 'node-config-input' : 'node-input';
       for (const name of names)
         assert.equal(await page.locator(`#${prefix}-${name}`).inputValue(), before[name], name);
+      if (id === 'out') {
+        const row = page.locator('.form-row', { has: page.locator('#node-input-dryRun') });
+        const [list, words] = [row.locator('select'), row.locator('.instant-audience-check')];
+        const leftOf = async (place: Locator): Promise<number> =>
+          place.evaluate((one: any) => {
+            const range = one.ownerDocument.createRange();
+            range.selectNodeContents(one);
+            return (one.tagName === 'SELECT' ? one : range).getBoundingClientRect().left;
+          });
+        assert.equal(await leftOf(words), await leftOf(list), 'the words are below the list');
+      }
       if (id === 'builder') {
         assert.equal(await page.locator('.instant-audience-by').inputValue(), '${IA_BY}');
         assert.equal(await page.locator('.instant-audience-unit').inputValue(), '${IA_UNIT}');

@@ -57,6 +57,12 @@ const style = `
   flex: 1 1 200px;
   width: auto;
 }
+/* Below the list that stands for a box with a variable. */
+.instant-audience-form .form-row > select ~ label.instant-audience-check {
+  flex: 1 0 100%;
+  box-sizing: border-box;
+  padding-left: 160px;
+}
 .instant-audience-form .form-row > input[type='text'],
 .instant-audience-form .form-row > input[type='password'],
 .instant-audience-form .form-row > select,
