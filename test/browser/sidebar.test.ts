@@ -94,6 +94,19 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     );
   };
 
+  /** In a tab that is as wide as the editor makes it at first. */
+  const brokenShortTerms = (name: string): Promise<string[]> =>
+    card(name)
+      .locator('dt')
+      .evaluateAll((terms) =>
+        terms.flatMap((term: any) => {
+          const range = term.ownerDocument.createRange();
+          range.selectNodeContents(term);
+          const lines = new Set([...range.getClientRects()].map(({ top }) => top));
+          return lines.size > 1 && term.textContent.length < 20 ? [String(term.textContent)] : [];
+        }),
+      );
+
   /** Presses Pause and waits until it holds: what comes before that is sent. */
   const pause = async (name: string): Promise<void> => {
     await press(name, 'Pause');
@@ -103,13 +116,14 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
   it('shows what came of each account’s entries, in words and figures', async () => {
     await postUsers(nodeRed!, 'shop', 0, 300);
     await nodeRed!.post('shop', [{ user_id: '0', seg_block: [{ seg_id: 1 }] }]);
-    await shows(figure('shop', 'Accepted'), '300');
+    await shows(figure('shop', 'Delivered'), '300');
     await shows(figure('shop', 'Invalid'), '1');
     await shows(card('shop').locator('.instant-audience-state'), 'ready');
-    await shows(figure('shop', 'Waiting entries'), '0');
+    await shows(figure('shop', 'Queued entries'), '0');
     await shows(figure('shop', 'Users a second'), /^\d+ of 1,000$/);
     assert.match(await card('shop').innerText(), /user id 0: opted out or no cookie\s+1/);
-    await shows(figure('loyalty', 'Accepted'), '0');
+    await shows(figure('loyalty', 'Delivered'), '0');
+    assert.deepEqual(await brokenShortTerms('shop'), []);
   });
 
   it('warns of a segment that a builder names and that is switched off', async () => {
@@ -138,7 +152,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
       () => 'three charts',
     );
     const names = await card('loyalty').locator('figcaption > :first-child').allTextContents();
-    assert.deepEqual(names, ['Users a second', 'Waiting entries', 'From input to accepted']);
+    assert.deepEqual(names, ['Users a second', 'Queued entries', 'From input to delivery']);
     const painted = await page
       .locator('.instant-audience-tab canvas')
       .first()
@@ -166,17 +180,17 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
   it('pauses, tells how long entries wait, and resumes', async () => {
     await pause('loyalty');
     await postUsers(nodeRed!, 'loyalty', 0, 50);
-    await shows(figure('loyalty', 'Waiting entries'), '50');
+    await shows(figure('loyalty', 'Queued entries'), '50');
     await shows(figure('loyalty', 'Time until the queue is empty'), 'not known');
     await shows(figure('loyalty', 'Age of the oldest entry'), /^[1-9]\d* s$/);
     await press('loyalty', 'Resume');
-    await shows(figure('loyalty', 'Accepted'), '50');
+    await shows(figure('loyalty', 'Delivered'), '50');
   });
 
   it('purges only when it was asked twice, and says what was given up', async () => {
     await pause('loyalty');
     await postUsers(nodeRed!, 'loyalty', 100, 40);
-    await shows(figure('loyalty', 'Waiting entries'), '40');
+    await shows(figure('loyalty', 'Queued entries'), '40');
     await press('loyalty', 'Purge …');
     const question = page
       .locator('.red-ui-notification')
@@ -184,10 +198,10 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await question.getByRole('button', { name: 'Cancel' }).click();
     // An update later it would be seen.
     await page.waitForTimeout(1200);
-    await shows(figure('loyalty', 'Waiting entries'), '40');
+    await shows(figure('loyalty', 'Queued entries'), '40');
     await press('loyalty', 'Purge …');
     await question.getByRole('button', { name: 'Purge it' }).click();
-    await shows(figure('loyalty', 'Waiting entries'), '0');
+    await shows(figure('loyalty', 'Queued entries'), '0');
     await page.locator('.red-ui-notification', { hasText: 'Purged. Discarded entries: 40.' }).waitFor();
     await shows(figure('loyalty', 'Rejected'), '40');
     await press('loyalty', 'Resume');
@@ -206,16 +220,16 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
   it('erases a user from what waits and from what was rejected, after asking', async () => {
     await pause('loyalty');
     await postUsers(nodeRed!, 'loyalty', 500, 30);
-    await shows(figure('loyalty', 'Waiting entries'), '30');
+    await shows(figure('loyalty', 'Queued entries'), '30');
     await press('Erase a user', 'Erase a user');
     const part = card('Erase a user');
     await part.getByLabel('User id').fill(deviceId(510).toUpperCase());
     await part.getByRole('button', { name: 'Erase …' }).click();
     await page.getByRole('button', { name: 'Erase the user' }).click();
     await shows(part.getByRole('status'), /^Erased\. Discarded entries: 1\./);
-    await shows(figure('loyalty', 'Waiting entries'), '29');
+    await shows(figure('loyalty', 'Queued entries'), '29');
     await press('loyalty', 'Resume');
-    await shows(figure('loyalty', 'Waiting entries'), '0');
+    await shows(figure('loyalty', 'Queued entries'), '0');
     const members = sandbox!.state().map(({ user_id: id }) => id);
     assert.ok(members.includes(deviceId(509)) && !members.includes(deviceId(510)));
   });
@@ -223,14 +237,14 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
   it('erases nobody by a custom domain without its name', async () => {
     await pause('loyalty');
     await nodeRed!.post('loyalty', [{ user_id: '4711', seg_block: [{ seg_id: 10001, expiration: 60 }] }]);
-    await shows(figure('loyalty', 'Waiting entries'), '1');
+    await shows(figure('loyalty', 'Queued entries'), '1');
     const part = card('Erase a user');
     await part.getByLabel('User id').fill('4711');
     await part.getByLabel('Kind of id').selectOption('custom');
     await part.getByRole('button', { name: 'Erase …' }).click();
     await shows(part.getByRole('status'), 'Give the name of the custom domain.');
     assert.equal(await page.getByRole('button', { name: 'Erase the user' }).count(), 0);
-    await shows(figure('loyalty', 'Waiting entries'), '1');
+    await shows(figure('loyalty', 'Queued entries'), '1');
     await part.getByLabel('Kind of id').selectOption('any');
     await press('loyalty', 'Purge …');
     await page.getByRole('button', { name: 'Purge it' }).click();
@@ -249,7 +263,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
   it('calls a queue left only some seconds after its account was given another member', async () => {
     await pause('loyalty');
     await postUsers(nodeRed!, 'loyalty', 900, 5);
-    await shows(figure('loyalty', 'Waiting entries'), '5');
+    await shows(figure('loyalty', 'Queued entries'), '5');
     await nodeRed!.deploy(flowsOf('8').filter((node) => node !== builder));
     // For ten seconds the account could have it back.
     assert.equal(await card('Queues that no account uses').isVisible(), false);
@@ -292,7 +306,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     assert.equal(await count(1_600), 0);
     await page.evaluate("RED.sidebar.show('instant-audience')");
     await press('shop', 'Resume');
-    await shows(figure('shop', 'Waiting entries'), '0');
+    await shows(figure('shop', 'Queued entries'), '0');
   });
 
   it('lists the queue of an account that changed its member, to be exported and purged', async () => {
@@ -302,7 +316,9 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
       40_000,
       () => 'the queue that is left',
     );
-    await press('Queues that no account uses', 'Queues that no account uses');
+    // Also while it is closed.
+    await shows(part.locator('.instant-audience-sum'), '5 queued');
+    await part.locator('.instant-audience-head').click();
     await shows(part.locator('li p').nth(1), /^Queued entries: 5,/);
     assert.equal(await part.getByRole('button', { name: /^Move to loyalty/ }).count(), 1);
     const [download] = await Promise.all([
@@ -349,9 +365,9 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     ]);
     assert.equal(flushed.status(), 200);
     await page.waitForTimeout(1200);
-    await shows(figure('vault', 'Accepted'), '0');
+    await shows(figure('vault', 'Delivered'), '0');
     await press('vault', 'Retry now');
-    await shows(figure('vault', 'Accepted'), '3');
+    await shows(figure('vault', 'Delivered'), '3');
     await until(
       async () => !(await late.isVisible()),
       5000,

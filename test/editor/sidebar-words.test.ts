@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { builderSentences } from '../../src/audience/issues';
 import { tabStyle } from '../../nodes/sidebar/editor/style';
 import { sentenceOf } from '../../nodes/sidebar/editor/ask';
 import { detailOf } from '../../nodes/sidebar/editor/state-words';
@@ -81,6 +82,11 @@ describe('the words of the tab Audience', () => {
     const figures = 'queue inFlight rate drain oldest accepted superseded expired rejected invalid';
     for (const figure of figures.split(' ')) assert.ok(lookUp(wordsIn('en-US'), `figure.${figure}`), figure);
     for (const chart of ['rate', 'queue', 'latency']) assert.ok(lookUp(wordsIn('en-US'), `chart.${chart}`));
+  });
+
+  it('name every reason that only a segment builder has', () => {
+    for (const code of Object.keys(builderSentences))
+      assert.ok(lookUp(wordsIn('en-US'), `code.${code}`), code);
   });
 
   for (const language of languages.slice(1)) {

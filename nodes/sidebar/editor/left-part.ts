@@ -5,8 +5,8 @@ import type { ShownLeftShared } from '../left-shared';
 import type { NamedAccount } from '../../shared/account-names';
 import { call, saveAs, text } from './api';
 import { ask, tell } from './ask';
-import { button, Foldable, make, setShown, wrapped } from './dom';
-import { number, time, troubleWords, word } from './words';
+import { button, Foldable, make, setShown, setText, wrapped } from './dom';
+import { number, shortNumber, time, troubleWords, word } from './words';
 
 declare const RED: SidebarRed;
 
@@ -23,9 +23,10 @@ interface Named {
 }
 
 export class LeftPart {
+  private readonly sum = make('span', { class: 'instant-audience-sum' });
   private readonly fold = new Foldable([
     make('span', { class: 'instant-audience-name' }, word('part.left')),
-    make('span'),
+    this.sum,
   ]);
   private readonly list = make('ul');
   private told = '';
@@ -47,6 +48,8 @@ export class LeftPart {
     const told = JSON.stringify([left, shared, atWork]);
     if (told === this.told) return;
     this.told = told;
+    const waiting = [...left, ...shared].reduce((sum, one) => sum + ('waiting' in one ? one.waiting : 0), 0);
+    setText(this.sum, waiting === 0 ? '' : word('left.sum', { waiting: shortNumber(waiting) }));
     this.list.replaceChildren(
       ...left.map((one) => this.fileRow(one, atWork)),
       ...shared.map((one) => this.sharedRow(one)),

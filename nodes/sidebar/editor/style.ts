@@ -105,7 +105,8 @@ const style = `
 }
 .instant-audience-tab dl {
   display: grid;
-  grid-template-columns: minmax(0, 1fr) auto;
+  /* A long figure breaks before the many short words beside the others do. */
+  grid-template-columns: minmax(60%, 1fr) auto;
   gap: 2px 10px;
   margin: 6px 0;
 }
