@@ -23,7 +23,8 @@ import { usageSchema, type UsageSettings } from './schema';
 
 type Message = NodeMessageInFlow & Record<string, unknown>;
 type Send = (messages: (NodeMessage | NodeMessage[] | null)[]) => void;
-type Done = (error?: Error) => void;
+/** Told as text: of an error object the debug sidebar shows 30 characters. */
+type Done = (error?: string) => void;
 
 /** What keeps a report from being made; its words are below `error`. */
 class NoReport extends Error {}
@@ -85,7 +86,7 @@ class UsageNode {
 
   start(): void {
     const { node, reading, settings } = this;
-    node.on('input', (message, send, done) => this.input(message, send, done));
+    node.on('input', (message, send, done) => this.input(message, send, done as Done));
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
     if (!reading.ok) {
       const sentences = reading.problems.map((problem) => problemText(this.RED, 'invalid', problem));
@@ -151,7 +152,7 @@ class UsageNode {
 
   private input(message: Message, send: Send, done: Done): void {
     if (this.waiting >= mostWaiting) {
-      done(new NoReport(this.RED._('error.too_many', { most: mostWaiting })));
+      done(this.RED._('error.too_many', { most: mostWaiting }));
       return;
     }
     this.inTurn(async () => {
@@ -159,7 +160,7 @@ class UsageNode {
         await this.report(message, send, await this.rangeFor(message));
         done();
       } catch (error) {
-        done(this.toldFailure(error));
+        done(this.toldFailure(error).message);
       }
     });
   }

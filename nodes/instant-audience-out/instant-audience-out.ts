@@ -116,7 +116,9 @@ class OutNode {
 
   start(): void {
     const { node, read, reading } = this;
-    node.on('input', (message, send, done) => this.input(message, send, this.onceOnly(done)));
+    node.on('input', (message, send, done) =>
+      this.input(message, send, this.onceOnly(done as (error?: string) => void)),
+    );
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
     if (!reading.ok) {
       const sentences = reading.problems.map((problem) => problemText(this.RED, 'invalid', problem));
@@ -258,15 +260,15 @@ class OutNode {
 
   // ── Input ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Whatever happens, a message is done once. */
-  private onceOnly(done: (error?: Error) => void): Done {
+  /** Whatever happens, a message is done once. Told as text: of an error object the debug sidebar shows 30 characters. */
+  private onceOnly(done: (error?: string) => void): Done {
     let called = false;
     const once: Done = (error) => {
       this.untaken.delete(once);
       if (called) return;
       called = true;
       if (error === undefined) done();
-      else done(error);
+      else done(error.message);
     };
     return once;
   }

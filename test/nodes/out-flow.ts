@@ -225,7 +225,8 @@ interface Completion {
 function onComplete({ msg, error, node }: Completion): void {
   const flow = flowOf(node.id);
   if (error === undefined) flow?.completed.push(msg);
-  else flow?.errors.push(typeof error === 'string' ? error : error.message);
+  // Of an object the debug sidebar shows the first 30 characters only.
+  else flow?.errors.push(typeof error === 'string' ? error : `an object: ${error.message}`);
 }
 
 function onStatus({ id, status }: { readonly id: string; readonly status?: Shown }): void {
