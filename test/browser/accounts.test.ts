@@ -99,7 +99,7 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     await page.locator('#node-config-dialog-ok:visible').click();
     await page.locator('.red-ui-tray').waitFor({ state: 'detached' });
     await editor.deploy();
-    await page.locator('.red-ui-notification', { hasText: 'moved to the new address: 1.' }).waitFor();
+    await page.locator('.red-ui-notification', { hasText: /moved to the new address: 1\.\s*$/ }).waitFor();
     await until(
       () => sandbox!.state().length === 1,
       15_000,

@@ -155,6 +155,22 @@ describe('the words of the tab Audience', () => {
         assert.equal(new Set(texts).size, texts.length, 'each says where');
       });
 
+      it('say nothing of what is on its way or kept when there is none', () => {
+        const said = (code: string, rest: number): string => {
+          const text = sentenceOf({
+            status: 200,
+            body: { code, entries: 3, moved: 3, inFlight: rest, kept: rest },
+          });
+          assert.match(text, /3/);
+          assert.doesNotMatch(text, /__/);
+          return text;
+        };
+        for (const code of ['purged', 'erased', 'moved']) {
+          assert.doesNotMatch(said(code, 0), /0/, code);
+          assert.match(said(code, 7), /7/, code);
+        }
+      });
+
       it('leave a code that is not known in the system’s own words, and those of the service', () => {
         const text = sentenceOf({
           status: 500,

@@ -104,9 +104,8 @@ function post(route: string, body: object, words: Words, again?: (confirm: unkno
   const ended = (reply: Readonly<Record<string, unknown>>): void => {
     if (reply.code === 'confirm' && again !== undefined) again(reply.confirm);
     else {
-      const key = ['moved', 'purged'].includes(String(reply.code))
-        ? `queued.${String(reply.code)}`
-        : 'queued.failed';
+      const code = reply.code === 'moved' && reply.kept === 0 ? 'movedAll' : String(reply.code);
+      const key = `queued.${['moved', 'movedAll', 'purged'].includes(code) ? code : 'failed'}`;
       RED.notify(words(key, { reason: '', ...reply }), key === 'queued.failed' ? 'error' : 'success');
     }
   };

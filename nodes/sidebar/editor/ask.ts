@@ -40,7 +40,9 @@ export function sentenceOf({ status, body }: Reply): string {
     moved: figure('moved'),
     kept: figure('kept'),
   };
-  return word(`reply.${code}`, { ...figures, where: whereOf(body), reason });
+  const isWhole = Number(body.inFlight ?? 0) + Number(body.kept ?? 0) === 0;
+  const key = isWhole && wordOr(`reply.${code}All`, '') !== '' ? `${code}All` : code;
+  return word(`reply.${key}`, { ...figures, where: whereOf(body), reason });
 }
 
 /** What was not reached: a file, a database, a queue, or one side of a shared queue. */
