@@ -196,6 +196,14 @@ class SpecialMaker {
       this.message(dice.between(1_800, 12_000), [
         { ...this.some(i), blocks: [this.block({ seg_id: 10001 }, 60)] },
       ]);
+    if (dice.chance(0.5)) this.purgeMeanwhile();
+  }
+
+  /** What is pending is given up long before the service is there again. */
+  private purgeMeanwhile(): void {
+    this.healMs = 40_000;
+    this.actions[0] = { kind: 'service', atMs: 2_000, member: 1, how: 'away', forMs: 36_000 };
+    this.actions.push({ kind: 'operator', atMs: 12_500, instance: 0, member: 1, asks: 'purge' });
   }
 
   // ── At once, or gathered ────────────────────────────────────────────────────────────────────────────────────
