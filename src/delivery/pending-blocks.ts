@@ -60,6 +60,13 @@ export class PendingBlocks implements CellQueue {
     return low;
   }
 
+  /** None waits any more. A block that is kept elsewhere, to be sent once more, would keep all others with its queue. */
+  clear(): void {
+    this.cells = [];
+    this.head = 0;
+    this.runEnd = 0;
+  }
+
   left(): void {
     this.waiting -= 1;
     if (this.cells.length > 2 * this.waiting + slack) this.tidy();

@@ -183,6 +183,7 @@ export class User implements ItemOwner {
     this.items = empty;
     this.coveredFrom = fewItems;
     this.segments = null;
+    for (const queue of this.queues) queue.clear();
     this.queues = empty;
     this.kind = null;
     this.mixed = false;
@@ -202,11 +203,7 @@ export class User implements ItemOwner {
 
   private release(item: Item): void {
     item.owner = null;
-    for (const cell of item.cells) {
-      this.unlink(cell);
-      // One that is kept to be sent once more would keep all that had waited beside it.
-      cell.queue = null;
-    }
+    for (const cell of item.cells) this.unlink(cell);
   }
 
   /** The entries that have ended since this was called last, and are still here. */
