@@ -100,7 +100,9 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     await page.locator('.red-ui-tray').waitFor({ state: 'detached' });
     await editor.deploy();
     // Nothing is said of entries that were kept; 4.1 has a button in the notification.
-    await page.locator('.red-ui-notification', { hasText: /moved to the new address: 1\.(?!.*Kept)/ }).waitFor();
+    await page
+      .locator('.red-ui-notification', { hasText: /moved to the new address: 1\.(?!.*Kept)/ })
+      .waitFor();
     await until(
       () => sandbox!.state().length === 1,
       15_000,
