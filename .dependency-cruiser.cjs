@@ -20,7 +20,7 @@ const builder = 'nodes/segment-builder/builder-node[.]ts';
 
 /** Of each folder of nodes/, the rooms and the other folders that it may import. */
 const nodes = {
-  account: [...usual, sandbox, builder, 'nodes/sidebar/left-queues[.]ts'],
+  account: [...usual, sandbox, builder],
   'audience-usage': [...usual, 'src/reconcile', account],
   'instant-audience-out': [...usual, 'src/reconcile', account, builder],
   'segment-builder': [...usual, account],

@@ -25,7 +25,7 @@ import type { Problem } from './account-api';
 import { connectionOf } from './connection';
 import { databaseConnection, identityOf, isInClear, type DatabaseConnection } from './database';
 import { Holder, type Hold } from './holder';
-import { LeftQueues } from '../sidebar/left-queues';
+import { LeftQueues } from './left-queues';
 import { instanceName } from './instance-name';
 import { engines, sandbox } from './process-wide';
 import { outboxFile, spoolFile } from './queue-file';

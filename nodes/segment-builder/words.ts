@@ -20,8 +20,7 @@ export function fieldName(words: Words, path: string): string {
     const segment = `${word('segment')} ${Number(row[1]) + 1}`;
     return row[2] === undefined ? segment : `${segment}, ${word(row[2])}`;
   }
-  const field = ofEntry[path.replace(/^seg_block\[\d+\]\.?/, 'block.')] ?? path;
-  return fields.includes(field) ? word(field) : field;
+  return word(ofEntry[path.replace(/^seg_block\[\d+\]\.?/, 'block.')] ?? path);
 }
 
 /** By the keys of an entry, and of its blocks: which field of the form gives it. */
@@ -36,24 +35,6 @@ const ofEntry: Readonly<Record<string, string>> = {
   'block.value': 'value',
   'block.expiration': 'expiration',
 };
-
-const fields: readonly string[] = [
-  'account',
-  'source',
-  'items',
-  'userId',
-  'domain',
-  'allowCustomDomain',
-  'action',
-  'actionProperty',
-  'segments',
-  'segment',
-  'member',
-  'value',
-  'expiration',
-  'eventTime',
-  'output',
-];
 
 /** The issue as a sentence of the form. */
 export function formSentence(words: Words, issue: Issue): string {

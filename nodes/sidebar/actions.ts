@@ -10,9 +10,9 @@ import type { Rejected } from '../../src/delivery/rejections';
 import { erase, moveAway, purge } from '../../src/outbox/left-queue';
 import type { Row } from '../../src/outbox/outbox';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
-import type { LeftQueues } from './left-queues';
+import type { LeftQueues } from '../account/left-queues';
 import type { FoundShared, LeftShared } from './left-shared';
-import { troubleOf, type Trouble } from './trouble';
+import { troubleOf, type Trouble } from '../account/trouble';
 
 /** What a route answers; `code` is stable, its words are in `sidebar.json`. */
 export interface Answer {

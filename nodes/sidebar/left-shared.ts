@@ -6,7 +6,7 @@
 import type { EngineInfo } from '../../src/delivery/engines';
 import type { DatabasePlace, DatabaseQueues, LeftSharedQueue } from '../../src/outbox/database-queues';
 import { schemaOf } from '../../src/outbox/postgres-schema';
-import { troubleOf, type Trouble } from './trouble';
+import { troubleOf, type Trouble } from '../account/trouble';
 
 export type ShownLeftShared =
   | (DatabasePlace & {

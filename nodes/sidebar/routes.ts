@@ -7,11 +7,11 @@ import type { EngineInfo } from '../../src/delivery/engines';
 import { readAll } from '../../src/outbox/left-queue';
 import type { Row } from '../../src/outbox/outbox';
 import { actions, type Actions } from './actions';
-import type { LeftQueues } from './left-queues';
+import type { LeftQueues } from '../account/left-queues';
 import type { LeftShared } from './left-shared';
 import { prometheusText, prometheusType } from './metrics';
 import type { ShownQueue } from './overview';
-import { troubleOf } from './trouble';
+import { troubleOf } from '../account/trouble';
 import type { Watchers } from './watchers';
 
 export interface Served {

@@ -8,7 +8,7 @@ import type { Account } from '../account/account-api';
 import { engines, sandbox } from '../account/process-wide';
 import { queueSecrets } from '../account/queue-secret';
 import { Actions } from './actions';
-import { LeftQueues } from './left-queues';
+import { LeftQueues } from '../account/left-queues';
 import { LeftShared } from './left-shared';
 import { logMetrics } from './metrics';
 import { Overview, type FoundWarning } from './overview';

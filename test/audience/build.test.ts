@@ -1,5 +1,6 @@
 // The builder's core, without Node-RED: what entries it makes of messages and items, and what it says otherwise.
 import assert from 'node:assert/strict';
+import { savedRow as row } from '../support/segment-row';
 import fc from 'fast-check';
 import {
   compileBuilder,
@@ -31,19 +32,6 @@ const resolve: ResolveProperty = (value, type) => {
       );
   }
   return () => (type === 'num' ? Number(value) : value);
-};
-
-const row: SegmentRow = {
-  by: 'id',
-  segment: '10001',
-  segmentType: 'num',
-  member: '',
-  memberType: 'num',
-  value: '',
-  valueType: 'num',
-  expiration: '30',
-  expirationType: 'num',
-  expirationUnit: 'days',
 };
 
 const config: BuilderConfig = {

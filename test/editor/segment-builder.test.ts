@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { exampleMessage } from '../../nodes/segment-builder/editor/example-message';
 import { builderSchema } from '../../nodes/segment-builder/schema';
+import { savedRow } from '../support/segment-row';
 import { readSaved } from '../../nodes/shared/saved';
 import type { BuilderConfig } from '../../src/audience/builder-config';
 import { load } from './bundle';
@@ -10,18 +11,7 @@ import { load } from './bundle';
 const accounts = { one: { id: 'one', type: 'xandr-account' } };
 const { type, definition, nodeWith, errorsOf, listeners } = load('segment-builder', accounts);
 
-const row = {
-  by: 'id',
-  segment: '10001',
-  segmentType: 'num',
-  member: '',
-  memberType: 'num',
-  value: '',
-  valueType: 'num',
-  expiration: '30',
-  expirationType: 'num',
-  expirationUnit: 'days',
-};
+const row = savedRow;
 const complete = { userId: 'payload.user', segments: [row] };
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 

@@ -6,7 +6,7 @@ import { builderSentences } from '../../src/audience/issues';
 import { tabStyle } from '../../nodes/sidebar/editor/style';
 import { sentenceOf } from '../../nodes/sidebar/editor/ask';
 import { detailOf } from '../../nodes/sidebar/editor/state-words';
-import type { Trouble } from '../../nodes/sidebar/trouble';
+import type { Trouble } from '../../nodes/account/trouble';
 import { lookUp, read, type Words } from './bundle';
 
 const languages = ['en-US', 'de', 'ja'];

@@ -11,7 +11,7 @@ import { engines, sandbox as shared } from '../../nodes/account/process-wide';
 import { outboxFile, queueFolder } from '../../nodes/account/queue-file';
 import { evaluate, lastMessage } from '../../nodes/segment-builder/admin';
 import { Actions, actions as actionNames } from '../../nodes/sidebar/actions';
-import { LeftQueues } from '../../nodes/sidebar/left-queues';
+import { LeftQueues } from '../../nodes/account/left-queues';
 import { LeftShared } from '../../nodes/sidebar/left-shared';
 import { Engines } from '../../src/delivery/engines';
 import { openLog } from '../../src/outbox/sqlite-log';

@@ -1,6 +1,7 @@
 // The schema of a builder's saved properties: what it refuses, and what it makes of a flow file.
 import assert from 'node:assert/strict';
 import { builderSchema } from '../../nodes/segment-builder/schema';
+import { savedRow } from '../support/segment-row';
 import { readSaved } from '../../nodes/shared/saved';
 
 const row = { segment: '10001' };
@@ -31,20 +32,7 @@ describe("the schema of a builder's properties", () => {
       action: 'add',
       actionProperty: '',
       actionType: 'msg',
-      segments: [
-        {
-          by: 'id',
-          segment: '10001',
-          segmentType: 'num',
-          member: '',
-          memberType: 'num',
-          value: '',
-          valueType: 'num',
-          expiration: '30',
-          expirationType: 'num',
-          expirationUnit: 'days',
-        },
-      ],
+      segments: [savedRow],
       eventTime: '',
       eventTimeType: 'msg',
       output: 'payload',

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
 import { queueSecrets } from '../../nodes/account/queue-secret';
 import { Actions } from '../../nodes/sidebar/actions';
-import { LeftQueues } from '../../nodes/sidebar/left-queues';
+import { LeftQueues } from '../../nodes/account/left-queues';
 import { LeftShared } from '../../nodes/sidebar/left-shared';
 import { readAll } from '../../src/outbox/left-queue';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';

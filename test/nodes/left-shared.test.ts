@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { engines } from '../../nodes/account/process-wide';
 import { Actions } from '../../nodes/sidebar/actions';
-import { LeftQueues } from '../../nodes/sidebar/left-queues';
+import { LeftQueues } from '../../nodes/account/left-queues';
 import { LeftShared, type ShownLeftShared } from '../../nodes/sidebar/left-shared';
 import { serveSidebar, type Served } from '../../nodes/sidebar/routes';
 import type { EngineInfo } from '../../src/delivery/engines';

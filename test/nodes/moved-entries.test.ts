@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
 import { outboxFile } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
-import { LeftQueues } from '../../nodes/sidebar/left-queues';
+import { LeftQueues } from '../../nodes/account/left-queues';
 import { LeftShared } from '../../nodes/sidebar/left-shared';
 import { moveAway } from '../../src/outbox/left-queue';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';

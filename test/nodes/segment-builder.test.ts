@@ -1,5 +1,6 @@
 // The segment builder in Node-RED: what leaves which output, and that every message ends exactly once.
 import assert from 'node:assert/strict';
+import { savedRow as row } from '../support/segment-row';
 import path from 'node:path';
 import { i18n } from '@node-red/util';
 import helper from 'node-red-node-test-helper';
@@ -12,19 +13,6 @@ function withWords(RED: any): void {
   const look = (key: string, params: object): string => i18n._(`${namespace}:${key}`, params as never);
   (segmentBuilder as unknown as (red: unknown) => void)(Object.create(RED, { _: { value: look } }));
 }
-
-const row = {
-  by: 'id',
-  segment: '10001',
-  segmentType: 'num',
-  member: '',
-  memberType: 'num',
-  value: '',
-  valueType: 'num',
-  expiration: '30',
-  expirationType: 'num',
-  expirationUnit: 'days',
-};
 
 const saved = {
   id: 'builder',

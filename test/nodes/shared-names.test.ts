@@ -7,7 +7,7 @@ import type { EngineInfo, QueueKind } from '../../src/delivery/engines';
 import { identityOf } from '../../nodes/account/database';
 import { instanceName } from '../../nodes/account/instance-name';
 import { outboxFile, queueFolder, spoolFile } from '../../nodes/account/queue-file';
-import { LeftQueues } from '../../nodes/sidebar/left-queues';
+import { LeftQueues } from '../../nodes/account/left-queues';
 
 describe('the name of an instance', () => {
   const host = (): string => 'node-2';

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
 import { Actions } from '../../nodes/sidebar/actions';
 import { idleAccounts } from '../../nodes/sidebar/idle-accounts';
-import { LeftQueues } from '../../nodes/sidebar/left-queues';
+import { LeftQueues } from '../../nodes/account/left-queues';
 import { LeftShared } from '../../nodes/sidebar/left-shared';
 import { prometheusText } from '../../nodes/sidebar/metrics';
 import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';

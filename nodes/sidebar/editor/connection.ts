@@ -1,5 +1,5 @@
 // Asks the runtime for figures while the tab can be seen, and lets it rest otherwise.
-import type { ShownLeftQueue } from '../left-queues';
+import type { ShownLeftQueue } from '../../account/left-queues';
 import type { ShownLeftShared } from '../left-shared';
 import type { ShownQueue } from '../overview';
 import type { ShownSegment } from '../sandbox-segments';

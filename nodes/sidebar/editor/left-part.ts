@@ -1,6 +1,6 @@
 // Queues that no account uses any more, on disk or in a shared database: what waits in them can be saved, or given up.
 import type { SidebarRed } from '../../types/red-sidebar';
-import type { ShownLeftQueue } from '../left-queues';
+import type { ShownLeftQueue } from '../../account/left-queues';
 import type { ShownLeftShared } from '../left-shared';
 import type { NamedAccount } from '../../shared/account-names';
 import { call, saveAs, text } from './api';

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { EngineInfo } from '../../src/delivery/engines';
 import { lookAt } from '../../src/outbox/left-queue';
-import { outboxFile, queueFolder, spoolFile } from '../account/queue-file';
+import { outboxFile, queueFolder, spoolFile } from './queue-file';
 import { troubleOf, type Trouble } from './trouble';
 
 export interface ShownLeftQueue {
