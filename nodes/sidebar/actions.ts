@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readErasedUser } from '../../src/audience/erased-user';
 import type { Issue } from '../../src/audience/issues';
 import { DismissedPartly, type Dismissed } from '../../src/delivery/dismissals';
@@ -29,6 +30,7 @@ export const actions: readonly Action[] = [...simple, 'purge', 'purgeLeft', 'mov
 const confirmMs = 60_000;
 /** A request waits so long for what it asked to be done; it goes on without it. */
 const waitMs = 20_000;
+const lookEveryMs = 50;
 
 /** A queue, file or database that was not reached, or only in part. */
 type Missed = Trouble & Readonly<Record<string, unknown>>;
@@ -111,8 +113,11 @@ export class Actions {
 
   /** To the queue that the account has now: what waits of it, as far as the order of each user's entries can be kept. */
   private async moveLeft({ file, account }: Record<string, unknown>): Promise<Answer> {
+    if (typeof account !== 'string') return answer(404, 'noQueue');
+    // Before the old queue is closed: from then on nobody can tell which users have newer entries.
+    await this.whenStarted(account);
     const path = await this.freed(file);
-    if (path === null || typeof account !== 'string') return answer(404, 'noQueue');
+    if (path === null) return answer(404, 'noQueue');
     if (this.left.list().some((left) => left.file === file && left.origin === 'sandbox'))
       return answer(409, 'sandboxStays');
     if ((await this.engines.takeMoved(account, [])) === null) return answer(409, 'noTarget');
@@ -122,6 +127,14 @@ export class Actions {
     this.left.lookAgain();
     this.log(`Of the queue file ${path}, ${result.moved} entries were moved to another queue.`);
     return answer(200, 'moved', result);
+  }
+
+  /** Node-RED answers a deploy before it has started the nodes. */
+  private async whenStarted(account: string): Promise<void> {
+    const isStarted = (): boolean =>
+      this.engines.list().some(({ accounts }) => accounts.some(({ id }) => id === account));
+    const endMs = this.monoMs() + waitMs;
+    while (!isStarted() && this.monoMs() < endMs) await sleep(lookEveryMs);
   }
 
   private async purgeLeftShared(

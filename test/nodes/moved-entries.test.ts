@@ -19,6 +19,7 @@ import {
   login,
   nodesUserDir,
   restart,
+  sleep,
   unload,
   until,
   useNodeRed,
@@ -67,6 +68,19 @@ describe('entries that wait for an address that was mended', () => {
     await settled();
     assert.deepEqual(members().sort(), [idfa(2), idfa(3)]);
     assert.deepEqual((await move()).body, { code: 'moved', moved: 0, kept: 0 });
+  });
+
+  it('go when asked for before the account has started: Node-RED answers a deploy earlier', async () => {
+    await load(at(wrongUrl()), login(), flow);
+    await flow.send({ payload: entry(1) });
+    // Disabled, so that it keeps its password.
+    const [account] = at(sandbox.url);
+    await deploy([{ ...account, d: true }], 'full');
+    const moved = move();
+    await sleep(100);
+    await deployAt(sandbox.url);
+    assert.deepEqual(await moved, { status: 200, body: { code: 'moved', moved: 1, kept: 0 } });
+    await settled();
   });
 
   it('stay where newer ones of their users went to the new one', async () => {
