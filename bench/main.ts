@@ -1,6 +1,6 @@
-// npm run bench: measures everything side by side in one run, prints a table and writes bench/results.md.
+// npm run bench: measures everything side by side in one run, prints a table and writes docs/internals/benchmarks.md.
 //
-// npm run bench -- idle cpu      only these parts; results.md stays as it is
+// npm run bench -- idle cpu      only these parts; the page stays as it is
 // npm run bench -- --code DIR    measures the package in DIR (package.json and dist/) instead of building this one
 // BENCH_PROFILE=engine,node-red-memory   writes CPU profiles of these processes into the temporary folder
 import { writeFile } from 'node:fs/promises';
@@ -90,7 +90,7 @@ async function main(): Promise<void> {
     await removeWorkspace(workspace);
   }
   const text = asMarkdown(results, factsOf(load, performance.now() - startedMs));
-  if (positionals.length === 0) await writeFile(path.join(root, 'bench', 'results.md'), text);
+  if (positionals.length === 0) await writeFile(path.join(root, 'docs', 'internals', 'benchmarks.md'), text);
   const missed = results.flatMap(({ rows }) => rows).filter(({ reached }) => reached === false);
   console.log(missed.length === 0 ? 'Every goal is reached.' : `Goals not reached: ${missed.length}`);
   for (const { what, figure, goal } of missed) console.log(`  ${what}: ${figure}, goal ${goal ?? ''}`);

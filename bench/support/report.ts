@@ -1,4 +1,4 @@
-// The rows of the table, as text for the terminal and as Markdown for bench/results.md.
+// The rows of the table, as text for the terminal and as Markdown for docs/internals/benchmarks.md.
 
 export interface Row {
   readonly what: string;
