@@ -1,5 +1,5 @@
 // What a shared queue takes of its database: bytes of tables and of WAL, and CPU, for each entry and while idle. The
-// figures of docs/several-machines.md come from here:
+// figures of docs/internals/several-instances.md come from here:
 //
 //     node --import tsx bench/shared-sizes.ts [entries]
 //
