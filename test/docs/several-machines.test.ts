@@ -11,8 +11,8 @@ import { findPostgres, needService, postgresAt } from '../support/services';
 const page = readFileSync(path.join(__dirname, '..', '..', 'docs', 'several-machines.md'), 'utf8');
 const queue = { origin: 'https://streaming-data.appnexus.com', member: '1661' };
 const schema = schemaOf(queue);
-/** Of a name of the page's, which may be taken on this server. */
-const name = 'audience_of_the_docs';
+/** In place of the page's name, which may be taken on this server, as may that of another run of this test. */
+const name = `audience_of_the_docs_${process.pid}`;
 
 describe('docs/several-machines.md', function () {
   this.timeout(20_000);
