@@ -108,7 +108,7 @@ function worst(subject: TestSubject, steps: readonly TestStep[]): TestResult {
 }
 
 /**
- * The service allows ten logins in five minutes (spec section 2). The running account's token is used where there is
+ * The service allows ten logins in five minutes (service.md 2). The running account's token is used where there is
  * one, so that the test of what is deployed costs none, or one that the account counts and keeps. A login that is not
  * deployed, and one that the account was refused or failed with, is tried afresh, and counted among the user's: what
  * fails tells more than what the account remembers of its last try.

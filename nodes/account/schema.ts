@@ -1,4 +1,4 @@
-// An account's saved properties and credentials (design, section 2), for the form and for the runtime.
+// An account's saved properties and credentials, for the form and for the runtime.
 import * as z from 'zod/mini';
 import { documentedRequestLimits } from '../../src/delivery/request-limits';
 import { readDatabaseUrl } from '../../src/outbox/postgres-url';
@@ -36,7 +36,6 @@ export const ranges = {
 export type NumberProperty = keyof typeof ranges;
 export const numberProperties = Object.keys(ranges) as NumberProperty[];
 
-/** Design, section 2. */
 const defaults: Record<NumberProperty, number> = {
   postsPerSecond: 100,
   usersPerSecond: 1000,

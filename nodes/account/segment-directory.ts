@@ -30,7 +30,7 @@ interface Shelf {
 
 /** Segments of one answer. */
 export const pageSize = 50;
-/** One page of the service (spec section 5). */
+/** One page of the service (service.md 5). */
 const firstRead = 100;
 const keptMs = 5 * 60_000;
 /** A longer list stays at the service and is searched there: of the reads of a minute it would take too many. */

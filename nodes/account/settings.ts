@@ -11,7 +11,7 @@ import { readSaved, variableUnset, type Reading, type Saved } from '../shared/sa
 import type { Problem } from './account-api';
 import { accountSchema, type AccountValues } from './schema';
 
-/** What is read beside the posts (spec section 5). */
+/** What is read beside the posts (service.md 5). */
 interface ReadLimits {
   /** From the host of the posts. */
   readonly readsPerSecond: number;

@@ -1,4 +1,4 @@
-// The out node's saved properties (design, section 2).
+// The out node's saved properties.
 import * as z from 'zod/mini';
 import { choice, flag, Refused, text } from '../shared/saved';
 

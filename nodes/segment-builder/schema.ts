@@ -1,4 +1,4 @@
-// The segment builder's saved properties (design, section 2).
+// The segment builder's saved properties.
 import * as z from 'zod/mini';
 import {
   inputTypes,

@@ -64,7 +64,7 @@ function calmCondition(state: EngineState): Condition {
     : { look: 'idle', key: 'standby', params: { sender } };
 }
 
-/** Final until somebody acts (spec section 2). */
+/** Final until somebody acts (service.md 2). */
 export const loginRefusals: Readonly<Record<LoginRefusal, string>> = {
   NOAUTH: 'wrong_login',
   NOAUTH_EXPIRED: 'password_expired',

@@ -6,7 +6,7 @@ export interface Words {
   _(key: string, params?: Record<string, unknown>): string;
 }
 
-/** One rejected entry, as it stands in `msg.audience.rejected` (design section 3). */
+/** One rejected entry, as it stands in `msg.audience.rejected`. */
 export interface Rejection {
   /** Counts from the input. */
   readonly index: number;

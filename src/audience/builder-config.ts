@@ -1,6 +1,6 @@
 // What a segment builder is made from.
 
-/** One row of the builder's list (design section 3). `...Type` says how the value before it is evaluated. */
+/** One row of the builder's list. `...Type` says how the value before it is evaluated. */
 export interface SegmentRow {
   by: 'id' | 'code';
   segment: string;

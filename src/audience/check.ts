@@ -1,4 +1,4 @@
-// Checks an entry by the service's rules (spec sections 3 and 6) and makes it ready to be queued and packed.
+// Checks an entry by the service's rules (service.md 3.1, 3.2 and 6) and makes it ready to be queued and packed.
 //
 // Written by hand rather than with a schema: it runs for every entry of every message.
 import { boundedJson } from './bounded-json';

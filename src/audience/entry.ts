@@ -1,6 +1,6 @@
 // An audience entry: as flows and the service spell it, and as the engine keeps it once checked.
 
-/** One `seg_block` of the service's own form (spec section 3). Optional keys are left out, never null. */
+/** One `seg_block` of the service's own form (service.md 3.1). Optional keys are left out, never null. */
 export interface SegBlock {
   seg_id?: number;
   seg_code?: string;

@@ -2,7 +2,7 @@
 import { type Problem } from './issues';
 import { shorten } from './shorten';
 
-/** What the service documents about one kind of device id (spec sections 3 and 6). */
+/** What the service documents about one kind of device id (service.md 3.1 and 6). */
 interface DeviceDomain {
   /** The name under which ids of this kind meet: `sh1udid` and `sha1udid` are one kind. */
   readonly canonical: string;

@@ -12,7 +12,7 @@ export interface Issue {
 /** An issue whose place its caller knows. */
 export type Problem = Omit<Issue, 'path'>;
 
-/** What can be wrong with one entry (spec sections 3 and 6). `__path__` is always available. */
+/** What can be wrong with one entry (service.md 3.1, 3.2 and 6). `__path__` is always available. */
 export const entrySentences = {
   not_an_entry: 'This is __got__; expected an object with user_id and seg_block',
   unreadable: 'This could not be read: __reason__',

@@ -10,7 +10,7 @@ export type ReadResult =
 
 /**
  * The entries in `payload`, unchecked and in order. `path` names the property for the sentences. A `domain` beside
- * `rt_segment` occurs in the service's own samples and has no meaning (spec section 3).
+ * `rt_segment` occurs in the service's own samples and has no meaning (service.md 3.1).
  */
 export function readEntries(payload: unknown, path = 'msg.payload'): ReadResult {
   if (Array.isArray(payload)) return readList(payload, path, 'input_empty');

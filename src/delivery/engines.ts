@@ -1,4 +1,4 @@
-// The engines of this process: one per service origin and member, kept across deploys (design section 4).
+// The engines of this process: one per service origin and member, kept across deploys (architecture.md 6).
 //
 // A deploy closes every node and starts new ones. The engine is parked meanwhile: ledger, token and requests in
 // flight live on, so that a deploy can neither break the quota nor lose an outcome.

@@ -1,7 +1,7 @@
 // The post quota: what may leave now, so that no one-second window at the service ever sees more than its limits.
 //
 // A grant is freed one second after its reply *settled*. The service acts between send and settle, so two actions
-// of one slot are always at least a second apart, whatever the latency or the wall clock (design section 2).
+// of one slot are always at least a second apart, whatever the latency or the wall clock (promise 3).
 
 import type { RequestLimits } from './request-limits';
 

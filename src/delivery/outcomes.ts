@@ -1,4 +1,4 @@
-// What the service's answer means for the users of a post (promise 9, and the spec's table of refusals).
+// What the service's answer means for the users of a post (promise 9, and service.md 3.4).
 
 import type { EntryVerdict, PostOutcome, RequestCounts, TokenOutcome } from '../service/outcome';
 import { uncounted } from '../service/unaccounted';

@@ -1,4 +1,4 @@
-// What one request may hold (spec section 3, "Limits"): settings, since the service may change them.
+// What one request may hold (service.md 3.2): settings, since the service may change them.
 
 export interface RequestLimits {
   readonly usersPerPost: number;

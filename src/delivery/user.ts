@@ -1,6 +1,6 @@
 // One user's entries in memory: merging, what may go in the next request, and what must stay known after it went.
 //
-// Pure: no clock, no queue. The rules (design section 4, promises 1, 2 and 8):
+// Pure: no clock, no queue. The rules (promises 1, 2 and 8):
 // - Per segment the newest block counts; older ones that were not sent are absorbed by it and share its end.
 // - Blocks by id and blocks by code may name the same segment, and so may two spellings of one user: such
 //   groups never share a request and go in the order in which they came. Within an entry they are grouped.

@@ -98,7 +98,7 @@ export interface ReconcileInput {
   readonly nowHour: number;
 }
 
-/** The longest that the service takes (spec section 4). */
+/** The longest that the service takes (service.md 4). */
 const processedWithinHours = 24;
 
 export function reconcile(flow: Flow): Reconciliation {

@@ -1,7 +1,7 @@
 // Looks up the segments that flows name, and says which of them posts would have no effect for.
 //
-// The service asks to wait some 20 minutes after a segment was made (spec section 3), and does not say when that was. It
-// was not after its last change, and not after we first saw it: so a segment is young only if both are recent.
+// The service asks to wait some 20 minutes after a segment was made (service.md 3.2), and does not say when that was.
+// It was not after its last change, and not after we first saw it: so a segment is young only if both are recent.
 
 import * as z from 'zod';
 import type { FixedSegment } from '../audience/fixed-segments';
@@ -49,7 +49,7 @@ const mostListed = 2_000;
 const mostIds = 1_000;
 
 /**
- * The list has the member's own segments and those that others share with it (spec section 5). Whether it may fill
+ * The list has the member's own segments and those that others share with it (service.md 5). Whether it may fill
  * them it does not say. Never rejects unless `read` or the outbox does.
  */
 export async function checkSegments(
@@ -103,7 +103,7 @@ async function lookUp(
 }
 
 /**
- * The segments with these codes, by the keys of their blocks. Reads are few (spec section 5): a page of the list has a
+ * The segments with these codes, by the keys of their blocks. Reads are few (service.md 5): a page of the list has a
  * hundred codes, so the list is read as far as that takes fewer reads than asking for each code that is still missing.
  */
 async function readCodes(

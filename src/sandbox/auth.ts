@@ -1,4 +1,4 @@
-// Authentication: both ways to a token, how long a token lives, and the limit of ten in five minutes (spec section 2).
+// Authentication: both ways to a token, how long a token lives, and the limit of ten in five minutes (service.md 2).
 import { createPublicKey, randomBytes, verify, type KeyObject } from 'node:crypto';
 import type { SandboxClock } from './clock';
 import { isObject, parseJson } from './json';

@@ -1,6 +1,6 @@
 // The segments that the sandbox lists, which segment a block of a post means, and what may be done with it.
 
-/** As `GET /segment` shows it (spec section 5). */
+/** As `GET /segment` shows it (service.md 5). */
 export interface Segment {
   readonly id: number;
   readonly code: string | null;

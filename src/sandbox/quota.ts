@@ -2,7 +2,7 @@
 import type { SandboxClock } from './clock';
 import { SlidingWindow } from './windows';
 
-/** The limits of the spec's section 3; `Infinity` lifts one. */
+/** The limits of service.md 3.2; `Infinity` lifts one. */
 export interface Limits {
   readonly postsPerSecond: number;
   readonly usersPerSecond: number;

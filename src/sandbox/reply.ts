@@ -7,7 +7,7 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
 
-/** The `error_id` values of the spec's section 2. */
+/** The `error_id` values of service.md 2. */
 export const errorIds = [
   'NOAUTH',
   'NOAUTH_EXPIRED',
@@ -30,7 +30,7 @@ export function errorReply(status: number, errorId: ErrorId, error: string): Rep
 }
 
 /**
- * How a call over quota is refused. The documents know several ways (spec section 3, "Refusals"):
+ * How a call over quota is refused. The documents know several ways (service.md 3.4):
  * `429`, `503` with `x-ratelimit-code`, or `LIMIT` as the error of a 200.
  */
 export const rateLimitForms = ['429', '503', 'LIMIT'] as const;

@@ -1,4 +1,4 @@
-// `GET /segment`: the listed segments, a page at a time (spec section 5).
+// `GET /segment`: the listed segments, a page at a time (service.md 5).
 import type { Catalogue, Segment } from './catalogue';
 import { errorReply, jsonReply, type Reply } from './reply';
 

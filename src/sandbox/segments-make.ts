@@ -1,4 +1,4 @@
-// `POST /segment`: a segment is made while the sandbox runs (spec section 5; the Segment Service's own page).
+// `POST /segment`: a segment is made while the sandbox runs (service.md 5).
 import { z } from 'zod';
 import { serviceTime, type Catalogue, type Segment } from './catalogue';
 import { isObject, parseJson } from './json';

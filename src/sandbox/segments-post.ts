@@ -1,4 +1,4 @@
-// `POST /rt-segment`: what a request says, what of it is applied, and the reply with its warnings (spec section 3).
+// `POST /rt-segment`: what a request says, what of it is applied, and the reply with its warnings (service.md 3).
 import type { Catalogue, SegmentKey } from './catalogue';
 import { isObject, parseJson, type JsonObject } from './json';
 import { foldedDomain, foldedUserId, type Memberships } from './memberships';

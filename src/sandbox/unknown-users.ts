@@ -2,7 +2,7 @@
 import { deviceDomains } from './memberships';
 
 /**
- * Ids that are nobody's (spec section 6): opted out, no cookie, tracking limited, or of a retired kind. And, so that
+ * Ids that are nobody's (service.md 6): opted out, no cookie, tracking limited, or of a retired kind. And, so that
  * anybody can try what becomes of unknown users: device ids that begin with `ffffffff`, other ids that begin with
  * `unknown` or with eight nines.
  *

@@ -1,7 +1,7 @@
-// Usage statistics: what became of the posts, hour by hour, and `GET /rt-segment-processed` (spec section 4).
+// Usage statistics: what became of the posts, hour by hour, and `GET /rt-segment-processed` (service.md 4).
 //
-// A post is processed some time after it was taken (spec: minutes up to 24 hours). Until then nobody counts it, and it
-// counts in the hour in which it was processed.
+// A post is processed some time after it was taken (service.md 4: minutes up to 24 hours). Until then nobody counts it,
+// and it counts in the hour in which it was processed.
 import { serviceTime } from './catalogue';
 import { errorReply, jsonReply, type Reply } from './reply';
 

@@ -1,4 +1,4 @@
-// How many calls may be on their way at a time, whatever their kind (spec section 3, "calls in flight").
+// How many calls may be on their way at a time, whatever their kind (service.md 3.2).
 
 /** Hands out permits in the order in which they were asked for. */
 export class CallGate {

@@ -15,15 +15,15 @@ import { readThrottleOf, type ReadThrottle } from './read-throttle';
 import { parseSegmentPage, readSegments, type SegmentList, type SegmentQuery } from './segments';
 import { parseUsage, usageQueryString, type UsageQuery, type UsageReport } from './usage';
 
-/** Authentication and segments (spec section 1). */
+/** Authentication and segments (service.md 1). */
 export const DEFAULT_AUTH_URL = 'https://api.appnexus.com';
-/** Audience posts and usage statistics (spec section 1). */
+/** Audience posts and usage statistics (service.md 1). */
 export const DEFAULT_SERVICE_URL = 'https://streaming-data.appnexus.com';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_MAX_CONCURRENT = 15;
 const MAX_REPLY_BYTES = 8 * 1024 * 1024;
-/** Spec section 3, "Limits", and section 5. */
+/** See service.md 3.2 and 5. */
 const DEFAULT_READS_PER_SECOND = 1000;
 const DEFAULT_API_READS_PER_MINUTE = 100;
 
@@ -145,7 +145,7 @@ export class ServiceClient {
   }
 
   /**
-   * `POST /rt-segment` (spec section 3).
+   * `POST /rt-segment` (service.md 3).
    *
    * @param body JSON text, ready to send
    * @param mayLeave asked right before the request is written, which may be long after this call: there may be no free
@@ -167,7 +167,7 @@ export class ServiceClient {
     return isFailure(reply) ? reply : readPostReply(reply, this.#clock.wallMs());
   }
 
-  /** Spec section 2. A login that lacks something, or whose key is none, is told apart before anything is sent. */
+  /** See service.md 2. A login that lacks something, or whose key is none, is told apart before anything is sent. */
   async authenticate(login: Login): Promise<AuthOutcome> {
     const outcome = await outcomeOf(() => this.#authenticate(login));
     if (outcome.kind !== 'bodyRefused') return outcome;
@@ -186,7 +186,7 @@ export class ServiceClient {
     return isFailure(reply) ? reply : readAuthReply(reply, this.#clock.wallMs());
   }
 
-  /** All segments that fit the query, read page by page (spec section 5). */
+  /** All segments that fit the query, read page by page (service.md 5). */
   segments(query: SegmentQuery, token: string): Promise<ReadOutcome<SegmentList>> {
     return outcomeOf(() =>
       readSegments(query, (queryString) =>
@@ -195,14 +195,14 @@ export class ServiceClient {
     );
   }
 
-  /** Usage statistics (spec section 4). They may lag the posts by hours. */
+  /** Usage statistics (service.md 4). They may lag the posts by hours. */
   usage(query: UsageQuery, token: string): Promise<ReadOutcome<UsageReport>> {
     return outcomeOf(() =>
       this.#read(this.#usageReads, `/rt-segment-processed${usageQueryString(query)}`, token, parseUsage),
     );
   }
 
-  /** What the quota ledger may free earlier than a reply says, in ms (design section 2); 0 through a proxy. */
+  /** What the quota ledger may free earlier than a reply says, in ms (promise 3); 0 through a proxy. */
   networkFloorMs(nowMs: number): number {
     return this.#floor.floorMs(nowMs);
   }

@@ -1,4 +1,4 @@
-// The signed token of the JWT login (spec section 2): RS256, with a private key as people paste it.
+// The signed token of the JWT login (service.md 2): RS256, with a private key as people paste it.
 import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
 
 export type JwtOutcome =

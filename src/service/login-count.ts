@@ -1,6 +1,6 @@
-// At most ten logins of a user name in five minutes, and none while the service asked to wait, whoever makes them (spec
-// section 2): every account, form and member of this process counts on one LoginCount, and processes that share a queue
-// count on what is written beside it.
+// At most ten logins of a user name in five minutes, and none while the service asked to wait, whoever makes them
+// (service.md 2): every account, form and member of this process counts on one LoginCount, and processes that share a
+// queue count on what is written beside it.
 import { randomUUID } from 'node:crypto';
 import type { ServiceClock } from './clock';
 import type { AuthOutcome, TokenOutcome } from './outcome';

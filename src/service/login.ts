@@ -1,6 +1,6 @@
 // How an account proves who it is: the two kinds of login, what is missing in one, and whether two are the same.
 
-/** Spec section 2. Holds secrets: never put it into a log, a message or an error. */
+/** See service.md 2. Holds secrets: never put it into a log, a message or an error. */
 export type Login =
   | { readonly method: 'password'; readonly username: string; readonly password: string }
   | {

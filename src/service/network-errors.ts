@@ -1,4 +1,4 @@
-// What a failed exchange means when there is no reply at all (spec section 3, last rows of "Refusals").
+// What a failed exchange means when there is no reply at all (service.md 3.4, its last rows).
 import type { PostOutcome } from './outcome';
 
 /** `connecting`: not one byte of the request had left. `departed`: it may have arrived, in part or whole. */

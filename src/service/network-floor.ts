@@ -1,4 +1,4 @@
-// The part of a round trip that is certainly the network's: what the quota ledger may free earlier (design section 2).
+// The part of a round trip that is certainly the network's: what the quota ledger may free earlier (promise 3).
 
 const WINDOW_MS = 600_000;
 const BUCKET_MS = 10_000;

@@ -1,6 +1,6 @@
-// What a call to the service came to: every row of the spec's table of refusals as a case of its own.
+// What a call to the service came to: every row of the table in service.md 3.4 as a case of its own.
 
-/** A warning of an accepted post, as the service sent it (spec section 3, "Replies"). */
+/** A warning of an accepted post, as the service sent it (service.md 3.3). */
 export interface Warning {
   readonly message: string;
   readonly entity: unknown;
@@ -37,7 +37,7 @@ export type PostOutcome =
 /** The service's `error_id`s that stop an account until somebody acts. */
 export type LoginRefusal = 'NOAUTH' | 'NOAUTH_EXPIRED' | 'NOAUTH_DISABLED' | 'UNAUTH';
 
-/** What one authentication came to (spec section 2). */
+/** What one authentication came to (service.md 2). */
 export type AuthOutcome =
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'loginRefused'; readonly code: LoginRefusal; readonly message: string }

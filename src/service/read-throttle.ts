@@ -1,4 +1,4 @@
-// Reads keep to the service's limits for a host and member, whoever in this process makes them (spec sections 3 and 5).
+// Reads keep to the service's limits for a host and member, whoever in this process makes them (service.md 3.2 and 5).
 import type { ReadOutcome } from './outcome';
 
 /**

@@ -1,5 +1,5 @@
 // A read with a token: once more with a fresh one where the first is dead, and once more where the service asks to wait
-// a little (spec section 3, "Refusals").
+// a little (service.md 3.4).
 import type { ReadOutcome, TokenOutcome } from './outcome';
 
 /** The part of a TokenKeeper that reads need. */

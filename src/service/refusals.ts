@@ -1,4 +1,4 @@
-// What a reply of the service means: every row of the spec's table of refusals (section 3) as an outcome.
+// What a reply of the service means: every row of the table in service.md 3.4 as an outcome.
 import type {
   AuthOutcome,
   LoginRefusal,
@@ -118,7 +118,7 @@ function readAcceptance(json: unknown, envelope: Envelope, secrets?: readonly st
   };
 }
 
-/** On a level of their own, or without it (spec section 3, "Replies"). */
+/** On a level of their own, or without it (service.md 3.3). */
 function countsIn(envelope: Envelope): RequestCounts {
   const level = asObject(envelope.message) ?? envelope;
   return { users: countOf(level.users_in_request), segments: countOf(level.segments_in_request) };

@@ -1,4 +1,4 @@
-// The Retry-After header: seconds or HTTP dates, possibly several of them (spec section 3, "Refusals").
+// The Retry-After header: seconds or HTTP dates, possibly several of them (service.md 3.4).
 
 export type ReplyHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 

@@ -1,4 +1,4 @@
-// The shapes of the service's replies (spec sections 2 to 5). Fields that are not listed are valid and ignored.
+// The shapes of the service's replies (service.md 2 to 5). Fields that are not listed are valid and ignored.
 import * as z from 'zod';
 import type { Warning } from './outcome';
 
@@ -79,7 +79,7 @@ const warningsSchema = z
 
 const unwrapped = <T extends z.ZodType>(schema: T) => z.preprocess((json) => unwrap(json) ?? json, schema);
 
-/** An accepted post in any of its three shapes (spec section 3, "Replies"). */
+/** An accepted post in any of its three shapes (service.md 3.3). */
 export const postReplySchema = unwrapped(
   z.looseObject({ status: z.literal('OK'), error_id: z.null().optional(), warnings: warningsSchema }),
 );
@@ -89,7 +89,7 @@ export const authReplySchema = unwrapped(
   z.looseObject({ status: z.literal('OK'), token: z.string().regex(/^[\x21-\x7e]+$/) }),
 );
 
-/** One segment as the list shows it (spec section 5). */
+/** One segment as the list shows it (service.md 5). */
 export interface Segment {
   readonly id: number;
   readonly code: string | null;
@@ -145,7 +145,7 @@ export const segmentPageSchema = unwrapped(
     }),
 );
 
-/** One hour of usage, or the sum of a range (spec section 4), with the service's own field names. */
+/** One hour of usage, or the sum of a range (service.md 4), with the service's own field names. */
 export const usageRecordSchema = z.looseObject({
   processed_hour: text,
   member_id: nullableInteger,

@@ -1,4 +1,4 @@
-// The list of segments, page by page (spec section 5).
+// The list of segments, page by page (service.md 5).
 import type { ReadOutcome } from './outcome';
 import { segmentPageSchema, type Segment } from './schemas';
 

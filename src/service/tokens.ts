@@ -1,4 +1,4 @@
-// One token for all posts of a login: when to get one, and when not to (spec section 2).
+// One token for all posts of a login: when to get one, and when not to (service.md 2).
 import type { ServiceClock } from './clock';
 import { sameLogin, type Login } from './login';
 import type { LoginCount, LoginStore } from './login-count';

@@ -1,5 +1,4 @@
-// What the reply of an accepted post counts less than was sent, once its warnings are taken off (spec section 3,
-// "Replies").
+// What the reply of an accepted post counts less than was sent, once its warnings are taken off (service.md 3.3).
 import type { EntryVerdict, RequestCounts } from './outcome';
 
 /** Numbers of users and of blocks. */

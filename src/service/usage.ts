@@ -1,4 +1,4 @@
-// Usage statistics as typed data (spec section 4): the query, the hours, and what their log lines say.
+// Usage statistics as typed data (service.md 4): the query, the hours, and what their log lines say.
 import type * as z from 'zod';
 import type { usageRecordSchema } from './schemas';
 import { usageReplySchema } from './schemas';

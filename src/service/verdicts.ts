@@ -1,4 +1,4 @@
-// What became of each sent entry, read from the warnings of an accepted post (spec section 3, "Replies").
+// What became of each sent entry, read from the warnings of an accepted post (service.md 3.3).
 //
 // A warning repeats the entry, or the block alone, with or without null keys and `domain`. So each warning claims
 // the best match that no warning of its kind has claimed yet: by id, domain and blocks, then by less. Every lookup

@@ -18,7 +18,7 @@ function problem(saved: Record<string, unknown>): string {
 }
 
 describe('the settings of an account', () => {
-  it('take the defaults of the design where nothing is saved', () => {
+  it('take the documented defaults where nothing is saved', () => {
     const { login: _, ...read } = settings({});
     assert.deepEqual(read, {
       isSandbox: true,

@@ -239,7 +239,7 @@ function begin(flows: readonly Flow[]): void {
   for (const flow of flows) flow.starts.push(flow.shown.length);
 }
 
-/** At most one status a second, and only when it changed (design section 5). */
+/** At most one status a second, and only when it changed. */
 function checkStatuses({ out, shown, starts }: Flow): void {
   shown.forEach((status, at) => {
     const before = shown[at - 1];

@@ -1,4 +1,4 @@
-// Every row of the spec's table of refusals, for posts, authentications and reads.
+// Every row of the table in service.md 3.4, for posts, authentications and reads.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { readAuthReply, readPostReply, readReply, type HttpReply } from '../../src/service/refusals';

@@ -2,7 +2,7 @@
 
 export interface Bug {
   readonly name: string;
-  /** Of the hostile reading (issue 13), when it was found there. */
+  /** Its number in the hostile reading, when it was found there. */
   readonly reading?: number;
   /** Returns what takes it out again. */
   readonly putIn: () => () => void;

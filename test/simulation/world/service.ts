@@ -23,7 +23,7 @@ import type { WorldTime } from './virtual-time';
 
 /** A client gives up on a request after it. */
 const timeoutMs = 10_000;
-/** A request whose reply was lost may run for so long after the client gave up (design, promise 2). */
+/** A request whose reply was lost may run for so long after the client gave up (promise 2). */
 const mostLateMs = 20_000;
 
 export interface Weather {
