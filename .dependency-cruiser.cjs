@@ -9,10 +9,10 @@ const rooms = {
   reconcile: ['audience', 'service', 'outbox', 'delivery'],
   sandbox: [],
 };
-/** Time that counts while the machine sleeps: a file for every room. */
-const clock = '^src/machine-clock[.]ts$';
+/** Time: files for every room. */
+const clock = '^src/(machine-)?clock[.]ts$';
 
-const usual = ['src/audience', 'src/service', 'src/outbox', 'src/delivery', 'nodes/shared'];
+const usual = ['src/clock[.]ts', 'src/audience', 'src/service', 'src/outbox', 'src/delivery', 'nodes/shared'];
 const sandbox = 'src/sandbox/(sandbox|shared-sandbox)[.]ts';
 /** What an account and a segment builder offer other nodes. */
 const account = 'nodes/account/(account-api|process-wide)[.]ts';
@@ -81,7 +81,7 @@ module.exports = {
         'Imports point one way: nodes → reconcile → delivery → outbox, service → audience.',
       ),
     ),
-    only('room-machine-clock', clock, [clock], 'The clock imports no room.'),
+    only('room-clock', clock, [clock], 'The clock imports no room.'),
     ...Object.entries(nodes).map(([node, others]) =>
       only(
         `node-${node}`,

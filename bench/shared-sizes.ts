@@ -9,7 +9,7 @@ import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { checkEntry } from '../src/audience/check';
-import { systemClock } from '../src/delivery/clock';
+import { systemClock } from '../src/clock';
 import { SharedQueue } from '../src/delivery/shared-queue';
 import { MemoryOutbox } from '../src/outbox/memory-outbox';
 import type { EndedRow, Outbox, Row } from '../src/outbox/outbox';

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type * as checkModule from '../../src/audience/check';
-import type * as clockModule from '../../src/delivery/clock';
+import type * as clockModule from '../../src/clock';
 import type * as engineModule from '../../src/delivery/engine';
 import type * as sharedModule from '../../src/delivery/shared-queue';
 import type * as memoryModule from '../../src/outbox/memory-outbox';
@@ -18,7 +18,7 @@ function load(file: string): unknown {
 }
 
 export const { checkEntry } = load('audience/check') as typeof checkModule;
-export const { systemClock } = load('delivery/clock') as typeof clockModule;
+export const { systemClock } = load('clock') as typeof clockModule;
 export const { Engine } = load('delivery/engine') as typeof engineModule;
 export const { MemoryOutbox } = load('outbox/memory-outbox') as typeof memoryModule;
 export const { openDurableOutbox } = load('outbox/open-outbox') as typeof durableModule;

@@ -8,7 +8,7 @@ import { shortenThrown } from '../../src/audience/shorten';
 import type { Engines } from '../../src/delivery/engines';
 import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
-import { systemServiceClock } from '../../src/service/clock';
+import { systemClock } from '../../src/clock';
 import { sameLogin, type Login } from '../../src/service/login';
 import type { LoginCount } from '../../src/service/login-count';
 import type { AuthOutcome, ReadOutcome } from '../../src/service/outcome';
@@ -90,7 +90,7 @@ function jsonIn(request: { is(type: string): unknown; readonly body?: unknown })
 
 /** The routes without HTTP. None of them rejects. */
 export class AccountForms {
-  readonly #directory = new SegmentDirectory(() => systemServiceClock.monoMs());
+  readonly #directory = new SegmentDirectory(() => systemClock.monoMs());
   readonly #ownLogins = new Map<string, OwnLogin>();
 
   constructor(
@@ -251,7 +251,7 @@ export class AccountForms {
     const keeper = new TokenKeeper({
       login,
       authenticate: (its) => authenticateOnce(own.connection, its),
-      clock: systemServiceClock,
+      clock: systemClock,
       random: Math.random,
       logins: this.#loginCount(settings),
       loginStore: null,

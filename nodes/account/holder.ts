@@ -1,6 +1,6 @@
 // Holds an account's engine from its first user's join until its last user begins to leave.
 
-import { systemClock, within, type Clock } from '../../src/delivery/clock';
+import { systemClock, within, type Clock } from '../../src/clock';
 import type { Recovered } from '../../src/delivery/engine';
 import type { Lease } from '../../src/delivery/engines';
 import type { AccountUser, Problem } from './account-api';

@@ -1,5 +1,6 @@
 // Calls once an hour, some minutes after the hour has ended, so that the service has had time to count it.
 
+import { systemClock, type Timers } from '../../src/clock';
 import type { EngineState } from '../../src/delivery/engine';
 import { hourMs, hourOf } from '../../src/outbox/hour-ring';
 
@@ -12,26 +13,15 @@ export function reporter(state: EngineState | null): 'here' | 'elsewhere' | 'unk
   return state?.kind === 'apart' ? 'unknown' : 'here';
 }
 
-export interface HourlyClock {
-  wallMs(): number;
-  /** Calls once after `delayMs`; returns what cancels it. */
-  after(delayMs: number, call: () => void): () => void;
-}
-
 /** After the hour: five minutes, and up to two more so that not everybody asks at once. */
 const delayMs = 5 * 60_000;
 const spreadMs = 2 * 60_000;
 
-export const systemHourlyClock: HourlyClock = {
-  wallMs: () => Date.now(),
-  after(waitMs, call) {
-    const timer = setTimeout(call, waitMs).unref();
-    return () => clearTimeout(timer);
-  },
-};
+/** A copy, in which tests end the waits of an hour alone. */
+export const systemHourlyClock = { ...systemClock };
 
 /** Returns what ends it. */
-export function everyHour(call: () => void, clock: HourlyClock, random: () => number): () => void {
+export function everyHour(call: () => void, clock: Timers, random: () => number): () => void {
   const offsetMs = delayMs + Math.floor(random() * spreadMs);
   const next = (): (() => void) => {
     const nowMs = clock.wallMs();

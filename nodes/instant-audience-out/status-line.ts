@@ -1,7 +1,7 @@
 // The out node's status: at most one update a second, and only when it changed.
 
 import type { Node, NodeAPI } from 'node-red';
-import { systemClock } from '../../src/delivery/clock';
+import { systemClock } from '../../src/clock';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { EngineStats } from '../../src/delivery/engine';
 import type { AccountNode } from '../account/account-api';

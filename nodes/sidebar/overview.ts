@@ -1,6 +1,6 @@
 // What the tab "Audience" shows of each queue: plain data, the same for the editor, for metrics and for tests.
 
-import { systemClock } from '../../src/delivery/clock';
+import { systemClock } from '../../src/clock';
 import type { EngineInfo } from '../../src/delivery/engines';
 import type { EngineState } from '../../src/delivery/engine';
 import type { SharedView } from '../../src/delivery/shared-request';

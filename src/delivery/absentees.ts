@@ -1,6 +1,6 @@
 // Nodes that are being deployed: entries that end meanwhile wait for them, so that a node misses nothing of its own.
 
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 import type { CountedLine } from './log-tally';
 import { linesOfRemoved } from './node-listeners';
 import type { Recovered } from './entry-end';

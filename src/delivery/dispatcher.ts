@@ -1,6 +1,6 @@
 // Decides what leaves now: who goes into the next request, and when (promises 3, 6 and 7).
 
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 import type { Crowd } from './crowd';
 import type { Gates } from './gates';
 import { Isolation, type Group } from './isolation';

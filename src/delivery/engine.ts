@@ -7,7 +7,7 @@
 
 import { HourRing } from '../outbox/hour-ring';
 import type { Commit, Opened, Outbox, OutboxError, Row } from '../outbox/outbox';
-import { within, type Clock } from './clock';
+import { within, type Clock } from '../clock';
 import { LoginTimes } from '../service/login-times';
 import { Crowd } from './crowd';
 import type { Dismissed } from './dismissals';

@@ -12,7 +12,7 @@ import { sameLogin, type Login as ServiceLogin } from '../service/login';
 import { LoginCount, type LoginStore } from '../service/login-count';
 import { TokenKeeper } from '../service/tokens';
 import { Absentees } from './absentees';
-import { systemClock, type Clock } from './clock';
+import { systemClock, type Clock } from '../clock';
 import type { HeldQueue, MemberQueue } from './member-queue';
 import { Engine, type EngineOptions, type Recovered } from './engine';
 import type { AskedWait } from './gates';

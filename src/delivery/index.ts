@@ -17,7 +17,7 @@ export type {
   Source,
   UserRows,
 } from '../outbox/outbox';
-export { systemClock, type Clock } from './clock';
+export { systemClock, type Clock } from '../clock';
 export { dryRun } from './dry-run';
 export type { MemberQueue } from './member-queue';
 export { Engine, type EngineOptions, type EngineState, type EngineStats } from './engine';

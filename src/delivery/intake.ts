@@ -4,7 +4,7 @@ import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
 import { parseBody, queuedBody } from '../audience/serialise';
 import type { NewRow, Opened, Row, Source } from '../outbox/outbox';
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 import { laneOf, type Crowd } from './crowd';
 import type { Journal } from './journal';
 import type { LogTally } from './log-tally';

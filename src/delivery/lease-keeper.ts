@@ -6,7 +6,7 @@
 // anything. Either clock is enough for that: the monotonic one, and the wall clock, which knows of a short sleep, too.
 
 import type { Claim, Instance, SharedLog } from '../outbox/shared-log';
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 
 interface LeaseEvents {
   /** The log answered. */

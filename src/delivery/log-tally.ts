@@ -1,6 +1,6 @@
 // Log lines of which many may come at once: one of each kind, with the number.
 
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 
 export interface CountedLine {
   readonly level: 'info' | 'warn' | 'error';

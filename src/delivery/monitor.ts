@@ -1,6 +1,6 @@
 // What an operator sees of an engine beside its state: latency, rejections by reason, the last errors, the last hour.
 
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 import { endOf } from './entry-end';
 import { History, type Sample } from './history';
 import { Latency } from './latency';

@@ -4,7 +4,7 @@ import type { EntryVerdict, PostOutcome, RequestCounts, TokenOutcome } from '../
 import { uncounted } from '../service/unaccounted';
 import { verdicts, type SentEntry } from '../service/verdicts';
 import { backoffMs } from './backoff';
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 import type { Crowd } from './crowd';
 import type { Dispatcher } from './dispatcher';
 import type { Gates } from './gates';

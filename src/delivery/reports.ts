@@ -1,7 +1,7 @@
 // Tells messages, or the nodes of messages that are gone, what became of their entries; and keeps count.
 
 import type { Dismissal } from './dismissals';
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 import { endOf, type EntryEnd, type Recovered } from './entry-end';
 import { Fifo } from './fifo';
 import type { LogTally } from './log-tally';

@@ -6,7 +6,7 @@
 import * as z from 'zod';
 import { HourRing, hourOf, keptHours } from '../outbox/hour-ring';
 import type { Outbox } from '../outbox/outbox';
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 
 /** Segments of one account and hour that are counted one by one; those beyond share one count. */
 export const segmentsPerHour = 500;

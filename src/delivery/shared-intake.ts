@@ -13,7 +13,7 @@ import { queuedBody, readBody } from '../audience/serialise';
 import { batchesOf, charsOf, rowsPerBatch } from '../outbox/batches';
 import type { OutboxError, Row } from '../outbox/outbox';
 import type { Batch, SharedLog, SharedRow } from '../outbox/shared-log';
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 import { laneOf } from './crowd';
 import { dismissalTexts, type Dismissal } from './dismissals';
 import { endOf, type Recovered } from './entry-end';

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import * as z from 'zod';
 
 import type { Instance, Letter, SharedLog } from '../outbox/shared-log';
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 import type { Dismissed } from './dismissals';
 import { asOutboxError } from './untaken';
 

@@ -9,7 +9,7 @@ import { HourRing } from '../outbox/hour-ring';
 import type { Outbox } from '../outbox/outbox';
 import type { Claim, Instance, SharedLog } from '../outbox/shared-log';
 import { LoginTimes } from '../service/login-times';
-import { within, type Clock } from './clock';
+import { within, type Clock } from '../clock';
 import type { HeldQueue } from './member-queue';
 import { DismissedPartly, type Dismissed } from './dismissals';
 import { Engine, type EngineOptions, type EngineStats } from './engine';

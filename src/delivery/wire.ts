@@ -1,7 +1,7 @@
 // Requests on their way and tokens asked for; what comes back waits for the next turn.
 
 import type { TokenOutcome } from '../service/outcome';
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 import type { Gates } from './gates';
 import type { Logins } from './login';
 import type { Post, Settled } from './post';

@@ -1,7 +1,7 @@
 // Segments that are too young to be filled: adds to them wait, and nothing else does.
 
 import type { Outbox } from '../outbox/outbox';
-import type { Clock } from './clock';
+import type { Clock } from '../clock';
 import { sentExpiration, type Cell } from './item';
 
 /** Part of the store: never change it. */

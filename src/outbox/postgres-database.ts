@@ -3,7 +3,8 @@
 import type { OutboxError, Source } from './outbox';
 import type { Address } from './postgres-address';
 import { CallError, postgresError, toPostgresError } from './postgres-errors';
-import { HostChoice, Line, type LineClock, type LineOptions, type Values } from './postgres-line';
+import type { Clock } from '../clock';
+import { HostChoice, Line, type LineOptions, type Values } from './postgres-line';
 import type { MakeClient } from './postgres-module';
 import { DatabaseClock } from './database-clock';
 import { migrate, schemaOf, type QueueName, type Step } from './postgres-schema';
@@ -34,7 +35,7 @@ export class Database {
     makeClient: MakeClient,
     readonly address: Address,
     readonly name: QueueName,
-    readonly clock: LineClock,
+    readonly clock: Clock,
   ) {
     this.schema = schemaOf(name);
     this.time = new DatabaseClock(clock);

@@ -7,7 +7,8 @@ import type { DatabasePlace, DatabaseQueues, LeftSharedQueue } from './database-
 import type { Row } from './outbox';
 import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
 import { postgresError, toPostgresError } from './postgres-errors';
-import { HostChoice, Line, systemLineClock, type LineClock, type Values } from './postgres-line';
+import { systemClock, type Clock } from '../clock';
+import { HostChoice, Line, type Values } from './postgres-line';
 import { postgresModule } from './postgres-module';
 import { schemaPrefix, type QueueName } from './postgres-schema';
 import { postgresSql } from './postgres-sql';
@@ -20,7 +21,7 @@ export type LetterWithout = (kind: Letter['kind'], text: string, userKeys: reado
 export interface LeftOptions {
   readonly url: string;
   readonly tls?: TlsSettings | null;
-  readonly clock?: LineClock;
+  readonly clock?: Clock;
 }
 
 export function queuesOf(options: LeftOptions, letterWithout: LetterWithout): DatabaseQueues {
@@ -257,7 +258,7 @@ async function withLine<T>(
     makeClient: await postgresModule(),
     address,
     hosts: new HostChoice(address.hosts),
-    clock: clock ?? systemLineClock,
+    clock: clock ?? systemClock,
   });
   try {
     return await call((sql, values) => line.run(sql, values), address);

@@ -6,32 +6,12 @@
 
 import type { Client, ClientConfig } from 'pg';
 
-import { machineClock } from '../machine-clock';
+import type { Clock } from '../clock';
 import { nameOf, type Address } from './postgres-address';
 import { CallError, isRefusal } from './postgres-errors';
 import { applicationName, GivenUp, ownStart, startOf } from './postgres-given-up';
 import type { MakeClient } from './postgres-module';
 import type { Host } from './postgres-url';
-
-/** Part of the engine's clock. */
-export interface LineClock {
-  monoMs(): number;
-  wallMs(): number;
-  after(delayMs: number, call: () => void): () => void;
-  endOfTurn(call: () => void): void;
-}
-
-export const systemLineClock: LineClock = {
-  monoMs: () => machineClock.monoMs(),
-  wallMs: () => Date.now(),
-  after(delayMs, call) {
-    const timer = setTimeout(call, delayMs);
-    return () => clearTimeout(timer);
-  },
-  endOfTurn(call) {
-    setImmediate(call);
-  },
-};
 
 const connectMs = 5_000;
 export const callMs = 5_000;
@@ -66,7 +46,7 @@ export interface LineOptions {
   readonly makeClient: MakeClient;
   readonly address: Address;
   readonly hosts: HostChoice;
-  readonly clock: LineClock;
+  readonly clock: Clock;
 }
 
 export class Line {
@@ -180,7 +160,7 @@ export class Line {
  * A database that is frozen, or cut off without a word, does not answer: `giveUp` is to end the connection. A process
  * that was asleep, or too busy, finds its timer due before it has read what came meanwhile: it reads that first.
  */
-export function inTime<T>(clock: LineClock, call: Promise<T>, giveUp: () => void): Promise<T> {
+export function inTime<T>(clock: Clock, call: Promise<T>, giveUp: () => void): Promise<T> {
   return new Promise((resolve, reject) => {
     let isSettled = false;
     const cancel = clock.after(callMs, () =>
@@ -201,7 +181,7 @@ export function inTime<T>(clock: LineClock, call: Promise<T>, giveUp: () => void
 }
 
 /** Resolves when the connection has ended: by force when the other side does not answer the goodbye. Never rejects. */
-export async function hangUp(client: Client, clock: LineClock): Promise<void> {
+export async function hangUp(client: Client, clock: Clock): Promise<void> {
   const cancel = clock.after(goodbyeMs, () => client.connection.stream.destroy());
   await client.end().catch(() => undefined);
   cancel();
@@ -240,7 +220,7 @@ function configOf(address: Address, { host, port }: Host, ssl: Address['ssl']): 
   };
 }
 
-async function tryConnect(makeClient: MakeClient, config: ClientConfig, clock: LineClock): Promise<Client> {
+async function tryConnect(makeClient: MakeClient, config: ClientConfig, clock: Clock): Promise<Client> {
   const client = makeClient(config);
   // Unheard, an error between two calls would end the process.
   client.on('error', () => undefined);
@@ -254,7 +234,7 @@ async function tryConnect(makeClient: MakeClient, config: ClientConfig, clock: L
 }
 
 /** Prepares the session, too. */
-async function isReadOnly(client: Client, clock: LineClock): Promise<boolean> {
+async function isReadOnly(client: Client, clock: Clock): Promise<boolean> {
   const call = client.query<{ read_only: boolean; started: string | null }>(
     `SELECT current_setting('transaction_read_only') = 'on' AS read_only, ${ownStart} AS started,
       set_config('lock_timeout', '${lockMs}', false)`,

@@ -5,7 +5,7 @@ import { OutboxError, type Outbox } from './outbox';
 import { addressOf, type TlsSettings } from './postgres-address';
 import { Database } from './postgres-database';
 import { CallError, toPostgresError } from './postgres-errors';
-import { systemLineClock, type LineClock } from './postgres-line';
+import { systemClock, type Clock } from '../clock';
 import { postgresModule } from './postgres-module';
 import { NewsLine } from './postgres-news';
 import { PostgresOutbox } from './postgres-outbox';
@@ -18,7 +18,7 @@ export interface PostgresLogOptions extends QueueName {
   readonly url: string;
   /** Node-RED's `tls-config`, if the account names one. */
   readonly tls?: TlsSettings | null;
-  readonly clock?: LineClock;
+  readonly clock?: Clock;
   /** For tests: the formats that this version knows. */
   readonly steps?: readonly Step[];
 }
@@ -60,7 +60,7 @@ export class PostgresLog implements SharedLog {
       await postgresModule(),
       addressOf(url, tls ?? null),
       { origin, member },
-      clock ?? systemLineClock,
+      clock ?? systemClock,
     );
     try {
       await database.prepare(steps);

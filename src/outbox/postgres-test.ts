@@ -4,7 +4,8 @@ import { shortenThrown } from '../audience/shorten';
 import { OutboxError } from './outbox';
 import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
 import { troubleOf, type Trouble } from './postgres-errors';
-import { HostChoice, Line, systemLineClock } from './postgres-line';
+import { systemClock } from '../clock';
+import { HostChoice, Line } from './postgres-line';
 import { postgresModule } from './postgres-module';
 import { schemaOf, steps, versionIn, type QueueName } from './postgres-schema';
 
@@ -49,7 +50,7 @@ export async function testDatabase(tested: TestedDatabase): Promise<DatabaseTest
   try {
     const makeClient = await postgresModule();
     const hosts = new HostChoice(address.hosts);
-    const line = new Line({ makeClient, address, hosts, clock: systemLineClock });
+    const line = new Line({ makeClient, address, hosts, clock: systemClock });
     try {
       return { host, ...(await look(line, address, schemaOf(tested))) };
     } finally {

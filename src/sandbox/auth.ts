@@ -1,6 +1,6 @@
 // Authentication: both ways to a token, how long a token lives, and the limit of ten in five minutes (service.md 2).
 import { createPublicKey, randomBytes, verify, type KeyObject } from 'node:crypto';
-import type { SandboxClock } from './clock';
+import type { Times } from '../clock';
 import { isObject, parseJson } from './json';
 import { errorReply, jsonReply, type Reply } from './reply';
 import { SlidingWindow } from './windows';
@@ -12,7 +12,7 @@ const limitWindowMs = 5 * 60_000;
 const mostTokens = 10_000;
 
 export interface AuthOptions {
-  readonly clock: SandboxClock;
+  readonly clock: Times;
   readonly member: number;
   /** Passwords by user name; undefined lets in any name and password that are not empty. */
   readonly users: Readonly<Record<string, string>> | undefined;

@@ -1,5 +1,5 @@
 // The member's limits: what is let through, and the worst that was tried, whether let through or not.
-import type { SandboxClock } from './clock';
+import type { Times } from '../clock';
 import { SlidingWindow } from './windows';
 
 /** The limits of service.md 3.2; `Infinity` lifts one. */
@@ -84,7 +84,7 @@ export class Quota {
   constructor(
     /** May change at any time. */
     public limits: Limits,
-    private readonly clock: SandboxClock,
+    private readonly clock: Times,
   ) {}
 
   /** A call has come in. False when too many are in flight; `end` is due in any case. */

@@ -12,7 +12,7 @@ import {
   type Segment,
   type SegmentKey,
 } from './catalogue';
-import { systemClock, type SandboxClock } from './clock';
+import { systemClock, type Timers } from '../clock';
 import { Faults, type Fault } from './faults';
 import { HttpFront } from './http';
 import { Memberships, type Membership } from './memberships';
@@ -24,7 +24,7 @@ import { Usage } from './usage';
 
 export type { MembersQuery, SegmentMembers } from './admin';
 export type { Segment } from './catalogue';
-export type { SandboxClock } from './clock';
+export type { Timers as SandboxClock } from '../clock';
 export type { Fault, Faults, FaultState } from './faults';
 export type { Membership } from './memberships';
 export type { Operation } from './operations';
@@ -68,7 +68,7 @@ export interface SandboxOptions {
   readonly made?: Iterable<Segment>;
   /** How many of the last applied operations are kept for `operations()`; 100,000 unless said. */
   readonly operationLimit?: number;
-  readonly clock?: SandboxClock;
+  readonly clock?: Timers;
 }
 
 /** What may change while a sandbox runs. */
@@ -142,7 +142,7 @@ function checkNumbers(options: SandboxOptions): void {
 class Running implements Inspected {
   readonly server: Server;
   readonly faults: Faults;
-  readonly #clock: SandboxClock;
+  readonly #clock: Timers;
   readonly #service: Service;
   readonly #front: HttpFront;
   #closing: Promise<void> | undefined;

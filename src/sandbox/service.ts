@@ -1,6 +1,6 @@
 // What a call does and answers, without sockets: token, quota, and the part that the call is for.
 import type { Auth } from './auth';
-import type { SandboxClock } from './clock';
+import type { Timers } from '../clock';
 import type { Faults, RouteName } from './faults';
 import type { Quota } from './quota';
 import { errorReply, rateLimitedReply, type RateLimitStyle, type Reply } from './reply';
@@ -9,7 +9,7 @@ import { makeSegment } from './segments-make';
 import { applyPost, type PostRequest, type PostTarget } from './segments-post';
 
 export interface ServiceParts {
-  readonly clock: SandboxClock;
+  readonly clock: Timers;
   readonly quota: Quota;
   readonly auth: Auth;
   readonly faults: Faults;

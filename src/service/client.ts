@@ -1,7 +1,7 @@
 // The service's client: posts, authentication, segments and usage statistics over undici; outcomes, never rejections.
 import { Pool, ProxyAgent, type Dispatcher } from 'undici';
 import { CallGate } from './call-gate';
-import { systemServiceClock, type ServiceClock } from './clock';
+import { systemClock, type Times } from '../clock';
 import { timingConnector } from './connect-timer';
 import { exchange, type ExchangeEvents, type ExchangeLimits, type ExchangeRequest } from './exchange';
 import { signJwt } from './jwt';
@@ -61,7 +61,7 @@ export interface ServiceClientOptions {
   /** On the way to `authUrl`, and to `serviceUrl`; none goes there directly. */
   readonly authProxy?: ServiceProxy;
   readonly serviceProxy?: ServiceProxy;
-  readonly clock?: ServiceClock;
+  readonly clock?: Times;
 }
 
 /** A URL of the account cannot be used; `message` is for its owner. */
@@ -86,7 +86,7 @@ export class ServiceClient {
   readonly #service: Host;
   readonly #limits: ExchangeLimits;
   readonly #gate: CallGate;
-  readonly #clock: ServiceClock;
+  readonly #clock: Times;
   readonly #floor = new NetworkFloor();
   readonly #segmentReads: Reads;
   readonly #usageReads: Reads;
@@ -97,7 +97,7 @@ export class ServiceClient {
 
   constructor(options: ServiceClientOptions) {
     const { requestTimeoutMs = DEFAULT_TIMEOUT_MS, maxConcurrent = DEFAULT_MAX_CONCURRENT } = options;
-    this.#clock = options.clock ?? systemServiceClock;
+    this.#clock = options.clock ?? systemClock;
     this.#limits = { timeoutMs: requestTimeoutMs, maxReplyBytes: MAX_REPLY_BYTES };
     this.#gate = new CallGate(maxConcurrent);
     const authUrl = readUrl(options.authUrl, 'authentication URL');

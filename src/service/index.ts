@@ -9,7 +9,6 @@ export {
   type ServiceProxy,
   type ServiceTls,
 } from './client';
-export { systemServiceClock, type ServiceClock } from './clock';
 export type { Login } from './login';
 export { LoginCount, type LoginAges, type LoginStore, type NoLogin } from './login-count';
 export type {

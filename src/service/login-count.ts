@@ -2,7 +2,7 @@
 // (service.md 2): every account, form and member of this process counts on one LoginCount, and processes that share a
 // queue count on what is written beside it.
 import { randomUUID } from 'node:crypto';
-import type { ServiceClock } from './clock';
+import type { Times } from '../clock';
 import type { AuthOutcome, TokenOutcome } from './outcome';
 
 /** How long ago each login was, in ms (0 or more), by an id. */
@@ -73,7 +73,7 @@ export class LoginCount {
    */
   constructor(
     private readonly user: string,
-    private readonly clock: ServiceClock,
+    private readonly clock: Times,
     private readonly stores: () => readonly LoginStore[],
   ) {}
 

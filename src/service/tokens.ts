@@ -1,5 +1,5 @@
 // One token for all posts of a login: when to get one, and when not to (service.md 2).
-import type { ServiceClock } from './clock';
+import type { Times } from '../clock';
 import { sameLogin, type Login } from './login';
 import type { LoginCount, LoginStore } from './login-count';
 import type { AuthOutcome, TokenOutcome } from './outcome';
@@ -7,7 +7,7 @@ import type { AuthOutcome, TokenOutcome } from './outcome';
 export interface TokenKeeperOptions {
   readonly login: Login;
   readonly authenticate: (login: Login) => Promise<AuthOutcome>;
-  readonly clock: ServiceClock;
+  readonly clock: Times;
   /** 0 … 1, for the jitter of waits. */
   readonly random: () => number;
   /** Counts the logins of this user name, whoever makes them. */

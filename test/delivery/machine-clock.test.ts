@@ -1,7 +1,7 @@
 // Time that counts while the machine sleeps: put together from a clock that stands still then, one that may be set, and
 // one that is coarse.
 import { strict as assert } from 'node:assert';
-import { systemClock } from '../../src/delivery/clock';
+import { systemClock } from '../../src/clock';
 import { MachineClock, type Readings } from '../../src/machine-clock';
 
 class Machine implements Readings {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import v8 from 'node:v8';
 import vm from 'node:vm';
-import { systemClock } from '../../src/delivery/clock';
+import { systemClock } from '../../src/clock';
 import { Engine } from '../../src/delivery/engine';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { retainedBy } from '../delivery/support/retained';

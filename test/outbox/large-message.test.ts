@@ -7,7 +7,7 @@ import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { checkEntry } from '../../src/audience/check';
 import type { CheckedEntry } from '../../src/audience/entry';
-import { systemClock } from '../../src/delivery/clock';
+import { systemClock } from '../../src/clock';
 import { SharedIntake } from '../../src/delivery/shared-intake';
 import { Spool } from '../../src/delivery/spool';
 import type { TicketEnd } from '../../src/delivery/tickets';

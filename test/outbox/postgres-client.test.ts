@@ -9,7 +9,8 @@ import fc from 'fast-check';
 import type { OutboxError } from '../../src/outbox/outbox';
 import { addressOf } from '../../src/outbox/postgres-address';
 import { CallError, toPostgresError } from '../../src/outbox/postgres-errors';
-import { HostChoice, Line, systemLineClock } from '../../src/outbox/postgres-line';
+import { systemClock } from '../../src/clock';
+import { HostChoice, Line } from '../../src/outbox/postgres-line';
 import type { MakeClient } from '../../src/outbox/postgres-module';
 import { travelsInClear } from '../../src/outbox/postgres-url';
 
@@ -74,7 +75,7 @@ describe('a connection to the database', () => {
       });
     };
     const address = addressOf('postgres://db.test/queue', null);
-    const options = { address, hosts: new HostChoice(address.hosts), clock: systemLineClock };
+    const options = { address, hosts: new HostChoice(address.hosts), clock: systemClock };
     const line = new Line({ ...options, makeClient: makeClient as unknown as MakeClient });
     const error = await line.run('the call').catch((thrown: unknown) => thrown);
     await line.run('another one');

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 import type { OutboxError } from '../../src/outbox/outbox';
-import { callMs, systemLineClock, type LineClock } from '../../src/outbox/postgres-line';
+import { systemClock, type Clock } from '../../src/clock';
+import { callMs } from '../../src/outbox/postgres-line';
 import type { PostgresLog } from '../../src/outbox/postgres-log';
 import { schemaOf, steps } from '../../src/outbox/postgres-schema';
 import type { News } from '../../src/outbox/shared-log';
@@ -17,23 +18,24 @@ import { hold, leaseMs, one, processNamed, TestDatabase, two, type PostgresQueue
 const secret = 'geheim%/21';
 
 /** A clock whose waits between two tries are short. Those for an answer take their time, as a busy machine needs it. */
-const quickClock: LineClock = {
-  ...systemLineClock,
-  after: (delayMs, call) => systemLineClock.after(delayMs === callMs ? delayMs : delayMs / 20, call),
+const quickClock: Clock = {
+  ...systemClock,
+  after: (delayMs, call) => systemClock.after(delayMs === callMs ? delayMs : delayMs / 20, call),
 };
 
 /** One whose waits for an answer are short too. */
-const quickerClock: LineClock = {
-  ...systemLineClock,
-  after: (delayMs, call) => systemLineClock.after(delayMs / 20, call),
+const quickerClock: Clock = {
+  ...systemClock,
+  after: (delayMs, call) => systemClock.after(delayMs / 20, call),
 };
 
 /** One whose waits for an answer end when the test says so. */
-class WatchedClock implements LineClock {
+class WatchedClock implements Clock {
   readonly #due = new Set<() => void>();
-  readonly monoMs = systemLineClock.monoMs.bind(systemLineClock);
-  readonly wallMs = systemLineClock.wallMs.bind(systemLineClock);
-  readonly endOfTurn = systemLineClock.endOfTurn.bind(systemLineClock);
+  readonly monoMs = systemClock.monoMs.bind(systemClock);
+  readonly sleptMs = systemClock.sleptMs.bind(systemClock);
+  readonly wallMs = systemClock.wallMs.bind(systemClock);
+  readonly endOfTurn = systemClock.endOfTurn.bind(systemClock);
 
   after(delayMs: number, call: () => void): () => void {
     if (delayMs !== callMs) return quickClock.after(delayMs, call);

@@ -3,7 +3,8 @@ import { strict as assert } from 'node:assert';
 import type { Client } from 'pg';
 
 import { addressOf } from '../../src/outbox/postgres-address';
-import { HostChoice, Line, systemLineClock } from '../../src/outbox/postgres-line';
+import { systemClock } from '../../src/clock';
+import { HostChoice, Line } from '../../src/outbox/postgres-line';
 import { postgresModule } from '../../src/outbox/postgres-module';
 import type { MakeClient } from '../../src/outbox/postgres-module';
 import { findPostgres, freshPostgresDatabase } from '../support/services';
@@ -17,7 +18,7 @@ describe('a backend that was given up', () => {
     const makeClient = await postgresModule();
     const address = addressOf(own.url, null);
     const lineOf = (make: MakeClient) =>
-      new Line({ address, hosts: new HostChoice(address.hosts), clock: systemLineClock, makeClient: make });
+      new Line({ address, hosts: new HostChoice(address.hosts), clock: systemClock, makeClient: make });
     const other = lineOf(makeClient);
     const pidOf = async (line: Line) =>
       (await line.run<{ pid: number }>('SELECT pg_backend_pid() AS pid'))[0]!.pid;

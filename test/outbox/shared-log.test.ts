@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { News, SharedLog } from '../../src/outbox/shared-log';
-import { systemServiceClock } from '../../src/service/clock';
+import { systemClock } from '../../src/clock';
 import { LoginCount } from '../../src/service/login-count';
 import { LoginTimes } from '../../src/service/login-times';
 import type { AuthOutcome } from '../../src/service/outcome';
@@ -331,7 +331,7 @@ function contract(fresh: () => SharedQueue): void {
     };
     const counts = [first, second, ...skewed].map((log) => {
       const store = new LoginTimes(log.meta, () => log.nowMs());
-      const count = new LoginCount('me', systemServiceClock, () => [store]);
+      const count = new LoginCount('me', systemClock, () => [store]);
       return () => count.login(logIn, store);
     });
     const tries = Array.from({ length: 24 }, (_, n) => counts[n % counts.length]!());

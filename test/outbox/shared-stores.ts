@@ -1,6 +1,6 @@
 // The stores that fulfil the contract of a shared log, each with a queue of its own and time that tests can pass.
 
-import { systemLineClock, type LineClock } from '../../src/outbox/postgres-line';
+import { systemClock, type Clock } from '../../src/clock';
 import { PostgresLog, type PostgresLogOptions } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import type { Instance, SharedLog } from '../../src/outbox/shared-log';
@@ -128,8 +128,8 @@ export class PostgresQueue implements SharedQueue {
 
 const nobody: Instance = { id: 'nobody', name: 'nobody' };
 
-function skewedClock(skewMs: number): LineClock {
-  return { ...systemLineClock, wallMs: () => Date.now() + skewMs };
+function skewedClock(skewMs: number): Clock {
+  return { ...systemClock, wallMs: () => Date.now() + skewMs };
 }
 
 export function processNamed(id: string): Instance {

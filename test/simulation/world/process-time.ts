@@ -1,6 +1,6 @@
 // Time as one process sees it. It can be frozen, its machine can be suspended (its timers stand still then), its wall clock
 // can be set, and it can die: then nothing of it runs any more.
-import type { Clock } from '../../../src/delivery/clock';
+import type { Clock } from '../../../src/clock';
 import type { WorldTime } from './virtual-time';
 
 export const epochMs = 1_700_000_000_000;

@@ -1,6 +1,6 @@
-// Time as the engine sees it; tests hand in a clock of their own.
+// Time as the package sees it; tests hand in a clock of their own.
 
-import { machineClock } from '../machine-clock';
+import { machineClock } from './machine-clock';
 
 export interface Clock {
   /** Monotonic milliseconds, the machine's sleep included; never steps back, unaffected by the wall clock. */
@@ -14,6 +14,11 @@ export interface Clock {
   /** Calls once at the end of this turn of the event loop. */
   endOfTurn(call: () => void): void;
 }
+
+/** For what reads times only. */
+export type Times = Pick<Clock, 'monoMs' | 'wallMs'>;
+/** For what also waits. */
+export type Timers = Times & Pick<Clock, 'after'>;
 
 /** Resolves when `done` has ended, or after `maxMs`. */
 export function within(clock: Clock, maxMs: number, done: Promise<unknown>): Promise<void> {
