@@ -630,7 +630,7 @@ describe('the engines of a process', () => {
       submit(before, 'a', '1');
       await clock.advance(2_000);
       assert.deepEqual(setup.sent, ['1']);
-      const [log] = store.handles;
+      const [log] = store.handles as Set<MemorySharedLog>;
       log!.delayMs = () => 10;
       const commit = store.rows.commit.bind(store.rows);
       store.rows.commit = (parts) => {

@@ -55,7 +55,7 @@ export class MemoryLogStore {
   readonly lease: Lease = { epoch: 0, holder: null, expiresAtMs: 0 };
   readonly instances = new Map<string, { readonly name: string; readonly seenAtMs: number }>();
   readonly takers = new Map<number, string>();
-  readonly handles = new Set<MemorySharedLog>();
+  readonly handles = new Set<StoreLog>();
   /** Holders' outboxes that were opened and not closed. */
   readonly openOutboxes = new Set<Outbox>();
   letters: StoredLetter[] = [];
@@ -208,7 +208,88 @@ export interface MemorySharedLogOptions {
   readonly newsDelayMs?: () => number;
 }
 
-export class MemorySharedLog implements SharedLog {
+/** What a process has of the store; how its calls get there and back is up to `call`. */
+export abstract class StoreLog implements SharedLog {
+  /** Machine minus database. */
+  abstract readonly skewMs: number;
+  protected instance: string | null = null;
+  protected listener: ((news: News) => void) | null = null;
+
+  constructor(readonly store: MemoryLogStore) {}
+
+  /** One transaction, there and back. */
+  abstract call<T>(work: () => T | Promise<T>, how?: { writes?: boolean; opens?: boolean }): Promise<T>;
+
+  /** Stays open until it is known that it was carried out under the lease, or cannot be any more. */
+  abstract commitOf(outbox: HolderOutbox, commit: Commit): Promise<void>;
+
+  abstract outboxOpened(outbox: HolderOutbox): void;
+  abstract outboxClosed(outbox: HolderOutbox): void;
+  abstract open(): Promise<void>;
+  abstract close(instance: Instance): Promise<void>;
+  /** From the store. */
+  abstract hear(news: News, to: string | null): void;
+
+  append(batch: Batch): Promise<Appended> {
+    const rows = batch.rows.map((row) => shifted(row, -this.skewMs));
+    return this.call(() => this.store.append({ ...batch, rows }), { writes: true });
+  }
+
+  streamThrough(stream: string): Promise<number> {
+    return this.call(() => this.store.streamThrough(stream));
+  }
+
+  claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim> {
+    this.instance = instance.id;
+    return this.call(() => this.store.claim(instance, wants, epoch, leaseMs), { writes: true });
+  }
+
+  release(instance: Instance, epoch: number): Promise<void> {
+    return this.call(() => this.store.release(instance, epoch), { writes: true });
+  }
+
+  outbox(instance: Instance, epoch: number): Outbox {
+    return new HolderOutbox(this, instance.id, epoch);
+  }
+
+  readonly meta = {
+    getMeta: (key: string): Promise<string | null> => this.call(() => this.store.rows.getMeta(key)),
+    setMeta: (key: string, value: string): Promise<void> =>
+      this.call(() => this.store.rows.setMeta(key, value), { writes: true }),
+    replaceMeta: (key: string, before: string | null, value: string): Promise<boolean> =>
+      this.call(() => this.store.replaceMeta(key, before, value), { writes: true }),
+  };
+
+  nowMs(): number {
+    return this.store.clock.wallMs();
+  }
+
+  adoptMail(instance: Instance, epoch: number): Promise<void> {
+    const adopt = (): void => {
+      this.store.checkLease(instance.id, epoch);
+      this.store.adoptMail();
+    };
+    return this.call(adopt, { writes: true });
+  }
+
+  mail(instance: Instance, afterId: number, limit: number): Promise<readonly Letter[]> {
+    return this.call(() => this.store.mail(instance.id, afterId, limit), { writes: true });
+  }
+
+  send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void> {
+    return this.call(() => this.store.send(to, kind, text), { writes: true });
+  }
+
+  onNews(listener: (news: News) => void): void {
+    this.listener = listener;
+  }
+
+  protected isFor(to: string | null): boolean {
+    return to === null || this.instance === null || to === this.instance;
+  }
+}
+
+export class MemorySharedLog extends StoreLog {
   skewMs: number;
   delayMs: () => number;
   newsDelayMs: () => number;
@@ -216,13 +297,9 @@ export class MemorySharedLog implements SharedLog {
   #onJoined: (() => void)[] = [];
   #alive = true;
   #isOpen = false;
-  #instance: string | null = null;
-  #listener: ((news: News) => void) | null = null;
 
-  constructor(
-    readonly store: MemoryLogStore,
-    options: MemorySharedLogOptions = {},
-  ) {
+  constructor(store: MemoryLogStore, options: MemorySharedLogOptions = {}) {
+    super(store);
     this.skewMs = options.skewMs ?? 0;
     this.delayMs = options.delayMs ?? (() => 0);
     this.newsDelayMs = options.newsDelayMs ?? (() => 0);
@@ -252,88 +329,33 @@ export class MemorySharedLog implements SharedLog {
   }
 
   open(): Promise<void> {
-    return this.#call(() => {
+    const open = (): void => {
       this.#isOpen = true;
       this.store.handles.add(this);
       this.#say({ kind: 'connected' });
-    }, true);
-  }
-
-  append(batch: Batch): Promise<Appended> {
-    return this.#call(() =>
-      this.store.append({ ...batch, rows: batch.rows.map((row) => shifted(row, -this.skewMs)) }),
-    );
-  }
-
-  streamThrough(stream: string): Promise<number> {
-    return this.#call(() => this.store.streamThrough(stream));
-  }
-
-  claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim> {
-    this.#instance = instance.id;
-    return this.#call(() => this.store.claim(instance, wants, epoch, leaseMs));
-  }
-
-  release(instance: Instance, epoch: number): Promise<void> {
-    return this.#call(() => this.store.release(instance, epoch));
-  }
-
-  outbox(instance: Instance, epoch: number): Outbox {
-    return new HolderOutbox(this, instance.id, epoch);
-  }
-
-  readonly meta = {
-    getMeta: (key: string): Promise<string | null> => this.#call(() => this.store.rows.getMeta(key)),
-    setMeta: (key: string, value: string): Promise<void> =>
-      this.#call(() => this.store.rows.setMeta(key, value)),
-    replaceMeta: (key: string, before: string | null, value: string): Promise<boolean> =>
-      this.#call(() => this.store.replaceMeta(key, before, value)),
-  };
-
-  nowMs(): number {
-    return this.store.clock.wallMs();
-  }
-
-  adoptMail(instance: Instance, epoch: number): Promise<void> {
-    return this.#call(() => {
-      this.store.checkLease(instance.id, epoch);
-      this.store.adoptMail();
-    });
-  }
-
-  mail(instance: Instance, afterId: number, limit: number): Promise<readonly Letter[]> {
-    return this.#call(() => this.store.mail(instance.id, afterId, limit));
-  }
-
-  send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void> {
-    return this.#call(() => this.store.send(to, kind, text));
-  }
-
-  onNews(listener: (news: News) => void): void {
-    this.#listener = listener;
+    };
+    return this.call(open, { opens: true });
   }
 
   close(instance: Instance): Promise<void> {
     const end = (): void => {
       this.#isOpen = false;
-      this.#listener = null;
+      this.listener = null;
       this.store.handles.delete(this);
     };
     // Without the database nobody is told; the process is gone all the same.
-    return this.#call(() => this.store.bye(instance.id)).then(end, end);
+    return this.call(() => this.store.bye(instance.id)).then(end, end);
   }
 
-  /** From the store. */
   hear(news: News, to: string | null): void {
-    if (to === null || this.#instance === null || to === this.#instance)
+    if (this.isFor(to))
       this.store.clock.after(this.newsDelayMs(), () => {
         if (this.#link === 'joined') this.#say(news);
       });
   }
 
-  /** One transaction, there and back. */
-  async #call<T>(work: () => T | Promise<T>, opening = false): Promise<T> {
-    if (!opening && !this.#isOpen) throw new OutboxError('closed', 'The shared queue is closed.');
+  async call<T>(work: () => T | Promise<T>, { opens = false } = {}): Promise<T> {
+    if (!opens && !this.#isOpen) throw new OutboxError('closed', 'The shared queue is closed.');
     if (this.#isCut()) throw unavailable();
     await this.wait();
     if (this.#isCut()) throw unavailable();
@@ -343,24 +365,24 @@ export class MemorySharedLog implements SharedLog {
     return result;
   }
 
-  /**
-   * A commit: refused at once while nothing gets through; else it stays open until it is known that it was carried out
-   * under the lease, or can not be any more.
-   */
-  async commitOf(instance: string, epoch: number, work: () => Promise<void>): Promise<void> {
+  /** Refused at once while nothing gets through. */
+  async commitOf(outbox: HolderOutbox, commit: Commit): Promise<void> {
     if (this.#isCut()) throw unavailable();
     await this.wait();
     if (this.#isCut()) await this.#joined();
-    this.store.checkLease(instance, epoch);
-    await work();
+    outbox.checkLease();
+    await outbox.carryOut(commit);
     await this.wait();
     // Carried out: that is so whoever holds the lease by now.
     await this.#joined();
   }
 
-  /** Any other call of the holder's outbox. */
-  outboxCall<T>(work: () => T | Promise<T>): Promise<T> {
-    return this.#call(work);
+  outboxOpened(outbox: HolderOutbox): void {
+    this.store.openOutboxes.add(outbox);
+  }
+
+  outboxClosed(outbox: HolderOutbox): void {
+    this.store.openOutboxes.delete(outbox);
   }
 
   /** Never resolves once the process is killed. */
@@ -391,31 +413,32 @@ export class MemorySharedLog implements SharedLog {
   }
 
   #say(news: News): void {
-    if (this.#alive && this.#isOpen) this.#listener?.(news);
+    if (this.#alive && this.#isOpen) this.listener?.(news);
   }
 }
 
 /** Calls one after the other, results in their order. */
-class HolderOutbox implements Outbox {
+export class HolderOutbox implements Outbox {
   readonly durable = true;
   #isOpen = false;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(
-    private readonly log: MemorySharedLog,
+    private readonly log: StoreLog,
     private readonly instance: string,
-    private readonly epoch: number,
+    readonly epoch: number,
   ) {}
 
   open(): Promise<Opened> {
     return this.#next(async () => {
       const { store, skewMs } = this.log;
-      const { flights, oldestTakenWallMs, ...opened } = await this.log.outboxCall(() => {
-        store.checkLease(this.instance, this.epoch);
+      const takeOver = (): Promise<Opened> => {
+        this.checkLease();
         return store.takeOver();
-      });
+      };
+      const { flights, oldestTakenWallMs, ...opened } = await this.log.call(takeOver, { writes: true });
+      if (!this.#isOpen) this.log.outboxOpened(this);
       this.#isOpen = true;
-      store.openOutboxes.add(this);
       return {
         ...opened,
         flights: flights.map(({ untilWallMs, ...flight }) => ({
@@ -431,13 +454,13 @@ class HolderOutbox implements Outbox {
     return this.#opened(() => {
       if ((commit.append ?? []).length > 0)
         throw new OutboxError('failed', 'New rows go into a shared queue by its `append`.');
-      return this.log.commitOf(this.instance, this.epoch, () => this.#carryOut(commit));
+      return this.log.commitOf(this, commit);
     });
   }
 
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
     return this.#opened(async () => {
-      const { rows, shields } = await this.log.outboxCall(() =>
+      const { rows, shields } = await this.log.call(() =>
         this.log.store.rows.read(lane, afterSeq, throughSeq, limit),
       );
       return { rows: this.#ours(rows), shields: this.#ours(shields) };
@@ -446,9 +469,7 @@ class HolderOutbox implements Outbox {
 
   rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
     return this.#opened(async () => {
-      const found = await this.log.outboxCall(() =>
-        this.log.store.rows.rowsOfUsers(userHashes, afterSeq, limit),
-      );
+      const found = await this.log.call(() => this.log.store.rows.rowsOfUsers(userHashes, afterSeq, limit));
       return { ...found, rows: this.#ours(found.rows) };
     });
   }
@@ -458,21 +479,30 @@ class HolderOutbox implements Outbox {
   }
 
   setMeta(key: string, value: string): Promise<void> {
-    return this.#opened(() =>
-      this.log.outboxCall(() => {
-        this.log.store.checkLease(this.instance, this.epoch);
-        return this.log.store.rows.setMeta(key, value);
-      }),
-    );
+    const { store } = this.log;
+    const set = (): Promise<void> => {
+      this.checkLease();
+      return store.rows.setMeta(key, value);
+    };
+    return this.#opened(() => this.log.call(set, { writes: true }));
   }
 
   async close(): Promise<void> {
-    this.#isOpen = false;
-    this.log.store.openOutboxes.delete(this);
+    const end = (): void => {
+      if (this.#isOpen) this.log.outboxClosed(this);
+      this.#isOpen = false;
+    };
+    end();
     await this.#last.catch(() => undefined);
+    // It may have been opened meanwhile.
+    end();
   }
 
-  async #carryOut(commit: Commit): Promise<void> {
+  checkLease(): void {
+    this.log.store.checkLease(this.instance, this.epoch);
+  }
+
+  async carryOut(commit: Commit): Promise<void> {
     const { store, skewMs } = this.log;
     const lost = commit.lost?.map((flight) => ({ ...flight, untilWallMs: flight.untilWallMs - skewMs }));
     await store.rows.commit({ ...commit, ...(lost === undefined ? {} : { lost }) });
@@ -490,7 +520,7 @@ class HolderOutbox implements Outbox {
     return rows.map((row) => ({ ...shifted(row, skewMs), instance: store.takers.get(row.seq) ?? '' }));
   }
 
-  #opened<T>(call: () => T | Promise<T>): Promise<T> {
+  #opened<T>(call: () => Promise<T>): Promise<T> {
     if (!this.#isOpen) return Promise.reject(new OutboxError('closed', 'The shared queue is closed.'));
     return this.#next(async () => call());
   }
@@ -509,6 +539,6 @@ function shifted<R extends { readonly bornWallMs: number; readonly takenWallMs: 
   return { ...row, bornWallMs: row.bornWallMs + byMs, takenWallMs: row.takenWallMs + byMs };
 }
 
-function unavailable(): OutboxError {
+export function unavailable(): OutboxError {
   return new OutboxError('unavailable', 'the database cannot be reached');
 }

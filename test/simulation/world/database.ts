@@ -2,18 +2,10 @@
 //
 // The server refuses, falls silent, loses replies, takes no writes, or waits for its lost standby: then a write holds its
 // lock and is carried out when the standby is back, although its caller gave up long before.
-import { MemoryLogStore, type MemorySharedLog } from '../../outbox/memory-shared-log';
+import { MemoryLogStore, StoreLog, unavailable, type HolderOutbox } from '../../outbox/memory-shared-log';
 import { OutboxError } from '../../../src/outbox/outbox';
-import type { Commit, Lane, Opened, Outbox, Page, Row, UserRows } from '../../../src/outbox/outbox';
-import type {
-  Appended,
-  Batch,
-  Claim,
-  Instance,
-  Letter,
-  News,
-  SharedLog,
-} from '../../../src/outbox/shared-log';
+import type { Commit } from '../../../src/outbox/outbox';
+import type { Instance, News, SharedLog } from '../../../src/outbox/shared-log';
 import type { Dice } from './dice';
 import { epochMs, type ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';
@@ -44,7 +36,6 @@ export class Database {
   readonly departed = new Map<number, { readonly atMs: number; readonly epoch: number }>();
   /** Writes that wait for the standby, in order. */
   #waiting: (() => void)[] = [];
-  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly world: WorldTime,
@@ -95,13 +86,6 @@ export class Database {
     return way === 'well' ? this.state : way;
   }
 
-  /** As writers of one row wait for each other. */
-  inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => undefined);
-    return result;
-  }
-
   waits(write: () => void): void {
     this.#waiting.push(write);
   }
@@ -124,7 +108,7 @@ export class Database {
 
   #tellAll(news: News, instance: number | null): void {
     for (const store of this.stores.values())
-      for (const handle of store.handles as unknown as Set<DatabaseLog>)
+      for (const handle of store.handles as Set<DatabaseLog>)
         if (instance === null || handle.user.instance === instance) handle.say(news);
   }
 
@@ -132,8 +116,8 @@ export class Database {
   processDied(instance: number): void {
     this.connections.delete(instance);
     for (const { handles } of this.stores.values())
-      for (const handle of handles as unknown as Set<DatabaseLog>)
-        if (handle.user.instance === instance) handles.delete(handle as unknown as MemorySharedLog);
+      for (const handle of handles as Set<DatabaseLog>)
+        if (handle.user.instance === instance) handles.delete(handle);
   }
 
   connect(instance: number, by: number): void {
@@ -142,18 +126,18 @@ export class Database {
 }
 
 /** One process's way to one queue. */
-class DatabaseLog implements SharedLog {
+class DatabaseLog extends StoreLog {
   #isOpen = false;
   /** How often it was closed: an opening under way then leaves no connections. */
   #closes = 0;
-  #instance: string | null = null;
-  #listener: ((news: News) => void) | null = null;
 
   constructor(
     readonly database: Database,
-    readonly store: MemoryLogStore,
+    store: MemoryLogStore,
     readonly user: DatabaseUser,
-  ) {}
+  ) {
+    super(store);
+  }
 
   get skewMs(): number {
     return this.user.wall.offsetMs;
@@ -161,80 +145,15 @@ class DatabaseLog implements SharedLog {
 
   open(): Promise<void> {
     const closes = this.#closes;
-    return this.call(
-      () => {
-        if (this.#closes !== closes)
-          throw new OutboxError('failed', 'it was closed while it was being opened');
-        if (this.#isOpen) return;
-        this.#isOpen = true;
-        this.database.connect(this.user.instance, 2);
-        this.store.handles.add(this as unknown as MemorySharedLog);
-        this.say({ kind: 'connected' });
-      },
-      { opens: true },
-    );
-  }
-
-  append(batch: Batch): Promise<Appended> {
-    const rows = batch.rows.map((row) => shifted(row, -this.skewMs));
-    return this.call(() => this.store.append({ ...batch, rows }), { writes: true });
-  }
-
-  streamThrough(stream: string): Promise<number> {
-    return this.call(() => this.store.streamThrough(stream));
-  }
-
-  claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim> {
-    this.#instance = instance.id;
-    return this.call(() => this.store.claim(instance, wants, epoch, leaseMs), { writes: true });
-  }
-
-  release(instance: Instance, epoch: number): Promise<void> {
-    return this.call(() => this.store.release(instance, epoch), { writes: true });
-  }
-
-  outbox(instance: Instance, epoch: number): Outbox {
-    return new SenderOutbox(this, instance.id, epoch);
-  }
-
-  readonly meta = {
-    getMeta: (key: string): Promise<string | null> => this.call(() => this.store.rows.getMeta(key)),
-    setMeta: (key: string, value: string): Promise<void> =>
-      this.call(() => this.store.rows.setMeta(key, value), { writes: true }),
-    replaceMeta: (key: string, before: string | null, value: string): Promise<boolean> =>
-      this.call(() => this.database.inTurn(() => this.replaceMeta(key, before, value)), { writes: true }),
-  };
-
-  private async replaceMeta(key: string, before: string | null, value: string): Promise<boolean> {
-    const { rows } = this.store;
-    if ((await rows.getMeta(key)) !== before) return false;
-    await rows.setMeta(key, value);
-    return true;
-  }
-
-  /** By the database's clock. */
-  nowMs(): number {
-    return epochMs + this.database.world.nowMs;
-  }
-
-  adoptMail(instance: Instance, epoch: number): Promise<void> {
-    const adopt = (): void => {
-      this.store.checkLease(instance.id, epoch);
-      this.store.adoptMail();
+    const open = (): void => {
+      if (this.#closes !== closes) throw new OutboxError('failed', 'it was closed while it was being opened');
+      if (this.#isOpen) return;
+      this.#isOpen = true;
+      this.database.connect(this.user.instance, 2);
+      this.store.handles.add(this);
+      this.say({ kind: 'connected' });
     };
-    return this.call(adopt, { writes: true });
-  }
-
-  mail(instance: Instance, afterId: number, limit: number): Promise<readonly Letter[]> {
-    return this.call(() => this.store.mail(instance.id, afterId, limit), { writes: true });
-  }
-
-  send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void> {
-    return this.call(() => this.store.send(to, kind, text), { writes: true });
-  }
-
-  onNews(listener: (news: News) => void): void {
-    this.#listener = listener;
+    return this.call(open, { opens: true });
   }
 
   close(instance: Instance): Promise<void> {
@@ -243,22 +162,28 @@ class DatabaseLog implements SharedLog {
     const end = (): void => {
       if (this.#isOpen) this.database.connect(this.user.instance, -2);
       this.#isOpen = false;
-      this.#listener = null;
-      this.store.handles.delete(this as unknown as MemorySharedLog);
+      this.listener = null;
+      this.store.handles.delete(this);
     };
     return this.call(() => this.store.bye(instance.id), { writes: true }).then(end, end);
   }
 
-  /** From the store. */
+  outboxOpened(): void {
+    this.database.connect(this.user.instance, 1);
+  }
+
+  outboxClosed(): void {
+    this.database.connect(this.user.instance, -1);
+  }
+
   hear(news: News, to: string | null): void {
-    const isMine = to === null || this.#instance === null || to === this.#instance;
-    if (!isMine || this.database.stateFor(this.user.instance) !== 'well') return;
-    this.database.world.after(this.wayMs(), () => this.say(news));
+    if (this.isFor(to) && this.database.stateFor(this.user.instance) === 'well')
+      this.database.world.after(this.wayMs(), () => this.say(news));
   }
 
   say(news: News): void {
     this.user.time.run(() => {
-      if (this.#isOpen) this.#listener?.(news);
+      if (this.#isOpen) this.listener?.(news);
     });
   }
 
@@ -266,7 +191,6 @@ class DatabaseLog implements SharedLog {
     return this.database.dice.next() * this.database.wayMs;
   }
 
-  /** One transaction, there and back. */
   call<T>(work: () => T | Promise<T>, { writes = false, opens = false } = {}): Promise<T> {
     if (!opens && !this.#isOpen)
       return Promise.reject(new OutboxError('closed', 'The shared queue is closed.'));
@@ -321,159 +245,36 @@ class DatabaseLog implements SharedLog {
       });
     });
   }
-}
 
-/** Nobody knows whether it was carried out. */
-class Unanswered extends Error {}
-
-/** The sender's side: calls one after the other, results in their order. */
-class SenderOutbox implements Outbox {
-  readonly durable = true;
-  #isOpen = false;
-  #last: Promise<unknown> = Promise.resolve();
-
-  constructor(
-    private readonly log: DatabaseLog,
-    private readonly instance: string,
-    private readonly epoch: number,
-  ) {}
-
-  open(): Promise<Opened> {
-    return this.#next(async () => {
-      const { store, skewMs, database, user } = this.log;
-      const found = await this.log.call(
-        () => {
-          store.checkLease(this.instance, this.epoch);
-          return store.takeOver();
-        },
-        { writes: true },
-      );
-      if (!this.#isOpen) database.connect(user.instance, 1);
-      this.#isOpen = true;
-      const { flights, oldestTakenWallMs } = found;
-      return {
-        ...found,
-        flights: flights.map(({ untilWallMs, ...flight }) => ({
-          ...flight,
-          untilWallMs: untilWallMs === null ? null : untilWallMs + skewMs,
-        })),
-        oldestTakenWallMs: oldestTakenWallMs === null ? null : oldestTakenWallMs + skewMs,
-      };
-    });
-  }
-
-  commit(commit: Commit): Promise<void> {
-    return this.#opened(() => this.#commitUntilKnown(commit));
-  }
-
-  /** It stays open until it is known that it was carried out under the lease, or cannot be any more. */
-  async #commitUntilKnown(commit: Commit): Promise<void> {
-    const { store } = this.log;
-    let done = false;
+  async commitOf(outbox: HolderOutbox, commit: Commit): Promise<void> {
+    const { database, user } = this;
+    let isDone = false;
     const work = async (): Promise<void> => {
-      if (done) return;
-      store.checkLease(this.instance, this.epoch);
-      done = true;
-      await this.#carryOut(commit);
+      if (isDone) return;
+      outbox.checkLease();
+      isDone = true;
+      await outbox.carryOut(commit);
     };
     for (let isSent = false; ;) {
       try {
-        await this.log.attempt(work, true);
-        const { database, user } = this.log;
+        await this.attempt(work, true);
         if ((commit.depart ?? []).length > 0)
-          database.departed.set(user.instance, { atMs: database.world.nowMs, epoch: this.epoch });
+          database.departed.set(user.instance, { atMs: database.world.nowMs, epoch: outbox.epoch });
         return;
       } catch (error) {
         if (error instanceof Unanswered) isSent = true;
         else if (!isSent || !isPassing(error)) throw error;
       }
-      await new Promise<void>((resolve) => void this.log.user.time.after(lookAgainMs, resolve));
+      await new Promise<void>((resolve) => void user.time.after(lookAgainMs, resolve));
     }
-  }
-
-  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
-    return this.#opened(async () => {
-      const { rows, shields } = await this.log.call(() =>
-        this.log.store.rows.read(lane, afterSeq, throughSeq, limit),
-      );
-      return { rows: this.#ours(rows), shields: this.#ours(shields) };
-    });
-  }
-
-  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
-    return this.#opened(async () => {
-      const found = await this.log.call(() => this.log.store.rows.rowsOfUsers(userHashes, afterSeq, limit));
-      return { ...found, rows: this.#ours(found.rows) };
-    });
-  }
-
-  getMeta(key: string): Promise<string | null> {
-    return this.#opened(() => this.log.meta.getMeta(key));
-  }
-
-  setMeta(key: string, value: string): Promise<void> {
-    const { store } = this.log;
-    const work = (): Promise<void> => {
-      store.checkLease(this.instance, this.epoch);
-      return store.rows.setMeta(key, value);
-    };
-    return this.#opened(() => this.log.call(work, { writes: true }));
-  }
-
-  async close(): Promise<void> {
-    const end = (): void => {
-      if (this.#isOpen) this.log.database.connect(this.log.user.instance, -1);
-      this.#isOpen = false;
-    };
-    end();
-    await this.#last.catch(() => undefined);
-    // It may have been opened meanwhile.
-    end();
-  }
-
-  async #carryOut(commit: Commit): Promise<void> {
-    const { store, skewMs } = this.log;
-    const lost = commit.lost?.map((flight) => ({ ...flight, untilWallMs: flight.untilWallMs - skewMs }));
-    await store.rows.commit({ ...commit, ...(lost === undefined ? {} : { lost }) });
-    const letters = new Map<string, object[]>();
-    for (const { seq, source, instance, report } of commit.tell ?? []) {
-      const ends = letters.get(instance) ?? [];
-      ends.push({ seq, node: source.node, account: source.account, report });
-      letters.set(instance, ends);
-    }
-    for (const [to, ends] of letters) store.send(to, 'ended', JSON.stringify(ends));
-  }
-
-  #ours(rows: readonly Row[]): Row[] {
-    const { store, skewMs } = this.log;
-    return rows.map((row) => ({ ...shifted(row, skewMs), instance: store.takers.get(row.seq) ?? '' }));
-  }
-
-  #opened<T>(call: () => Promise<T>): Promise<T> {
-    if (!this.#isOpen) return Promise.reject(new OutboxError('closed', 'The shared queue is closed.'));
-    return this.#next(call);
-  }
-
-  #next<T>(call: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(call, call);
-    this.#last = result.catch(() => undefined);
-    return result;
   }
 }
+
+/** Nobody knows whether it was carried out. */
+class Unanswered extends Error {}
 
 function isPassing(error: unknown): boolean {
   return error instanceof OutboxError && (error.code === 'unavailable' || error.code === 'readonly');
-}
-
-function shifted<R extends { readonly bornWallMs: number; readonly takenWallMs: number }>(
-  row: R,
-  byMs: number,
-): R {
-  return { ...row, bornWallMs: row.bornWallMs + byMs, takenWallMs: row.takenWallMs + byMs };
-}
-
-function unavailable(): OutboxError {
-  return new OutboxError('unavailable', 'the database cannot be reached');
 }
 
 function readOnly(): OutboxError {
