@@ -9,10 +9,17 @@ const rooms = {
   reconcile: ['audience', 'service', 'outbox', 'delivery'],
   sandbox: [],
 };
-/** Time: files for every room. */
-const clock = '^src/(machine-)?clock[.]ts$';
+/** Time, and calls in turn: files for every room. */
+const common = '^src/((machine-)?clock|in-turn)[.]ts$';
 
-const usual = ['src/clock[.]ts', 'src/audience', 'src/service', 'src/outbox', 'src/delivery', 'nodes/shared'];
+const usual = [
+  'src/(clock|in-turn)[.]ts',
+  'src/audience',
+  'src/service',
+  'src/outbox',
+  'src/delivery',
+  'nodes/shared',
+];
 const sandbox = 'src/sandbox/(sandbox|shared-sandbox)[.]ts';
 /** What an account and a segment builder offer other nodes. */
 const account = 'nodes/account/(account-api|process-wide)[.]ts';
@@ -77,11 +84,11 @@ module.exports = {
       only(
         `room-${room}`,
         `^src/${room}/`,
-        [clock, ...[room, ...others].map((name) => `^src/${name}/`)],
+        [common, ...[room, ...others].map((name) => `^src/${name}/`)],
         'Imports point one way: nodes → reconcile → delivery → outbox, service → audience.',
       ),
     ),
-    only('room-clock', clock, [clock], 'The clock imports no room.'),
+    only('room-common', common, [common], 'What is for every room imports none.'),
     ...Object.entries(nodes).map(([node, others]) =>
       only(
         `node-${node}`,
@@ -97,7 +104,7 @@ module.exports = {
       from: {
         path: '^(src|nodes)/',
         pathNot: [
-          clock,
+          common,
           `^src/(${Object.keys(rooms).join('|')})/`,
           `^nodes/(${Object.keys(nodes).join('|')})/`,
         ],

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { NodeAPI } from 'node-red';
+import { isObject } from '../../src/audience/check';
 import { shortenThrown } from '../../src/audience/shorten';
 import type { Engines } from '../../src/delivery/engines';
 import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
@@ -123,7 +124,7 @@ export class AccountForms {
 
   /** How many entries wait for the deployed account, and whether those of the form would wait in another queue. */
   queued(body: unknown): Answer {
-    if (!isRecord(body) || typeof body.id !== 'string' || !isRecord(body.values))
+    if (!isObject(body) || typeof body.id !== 'string' || !isObject(body.values))
       return { status: 400, body: {} };
     const { id, values } = body as { id: string; values: Saved };
     const info = this.engines.list().find(({ accounts }) => accounts.some((account) => account.id === id));
@@ -145,7 +146,7 @@ export class AccountForms {
   }
 
   async #answer(body: unknown, ask: (id: string, values: Saved) => Promise<TestResult>): Promise<Answer> {
-    if (!isRecord(body) || typeof body.id !== 'string' || !isRecord(body.values)) {
+    if (!isObject(body) || typeof body.id !== 'string' || !isObject(body.values)) {
       return { status: 400, body: { result: 'badRequest', level: 'bad', params: {} } };
     }
     const { id, values } = body as { id: string; values: Saved };
@@ -338,8 +339,4 @@ function incomplete(problem: Problem): TestResult & { readonly problem: Problem 
 
 function unexpected(error: unknown): TestResult {
   return { result: 'unexpected', level: 'bad', params: { reason: shortenThrown(error) } };
-}
-
-function isRecord(value: unknown): value is Saved {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

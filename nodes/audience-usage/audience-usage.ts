@@ -1,6 +1,7 @@
 // The usage node's runtime: reads the account's usage statistics for a message or by itself, and tells what they say.
 
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
+import { InTurn } from '../../src/in-turn';
 import { readEventTime } from '../../src/audience/event-time';
 import { shorten, shortenThrown } from '../../src/audience/shorten';
 import { evaluateInput, Failed, settle, type CompiledInput } from '../../src/audience/typed-inputs';
@@ -12,7 +13,7 @@ import type { ReadFailure } from '../../src/service/outcome';
 import { readWithToken } from '../../src/service/read-with-token';
 import type { Problem } from '../account/account-api';
 import { AccountUse } from '../shared/account-use';
-import { CalmStatus, type Shown } from '../shared/calm-status';
+import { CalmStatus, looks, type Look } from '../shared/calm-status';
 import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
 import { joinSentences, textOr } from '../shared/words';
@@ -31,13 +32,6 @@ class NoReport extends Error {}
 
 /** Messages that wait for a report before theirs. */
 const mostWaiting = 100;
-
-const looks = {
-  working: { fill: 'blue', shape: 'dot' },
-  waiting: { fill: 'yellow', shape: 'ring' },
-  idle: { fill: 'green', shape: 'dot' },
-  stopped: { fill: 'red', shape: 'ring' },
-} as const satisfies Record<string, Omit<Shown, 'text'>>;
 
 export = (RED: NodeAPI): void => {
   function Usage(this: Node, config: NodeDef & Saved): void {
@@ -59,7 +53,7 @@ class UsageNode {
   private problem: Error | null = null;
   private closed = false;
   /** One report after another. */
-  private tail: Promise<void> = Promise.resolve();
+  private readonly turns = new InTurn();
   private waiting = 0;
   /** Reports by itself are complete up to this epoch ms, and begin there; null before the first hour is over. */
   private doneMs: number | null = null;
@@ -132,12 +126,12 @@ class UsageNode {
     this.whenReady();
   }
 
-  private show(look: keyof typeof looks, key: string, params: Record<string, string | number> = {}): void {
+  private show(look: Look, key: string, params: Record<string, string | number> = {}): void {
     if (this.closed) return;
     const status = this.RED._(`status.${key}`, params);
     const inSandbox = this.engine !== null && this.use.account?.isSandbox === true;
     const text = inSandbox ? this.RED._('status.sandbox', { status }) : status;
-    this.status.show({ ...looks[look], text });
+    this.status.show(() => ({ ...looks[look], text }));
   }
 
   private async close(removed: boolean): Promise<void> {
@@ -188,9 +182,7 @@ class UsageNode {
 
   private inTurn(work: () => Promise<void>): void {
     this.waiting += 1;
-    this.tail = this.tail.then(work).finally(() => {
-      this.waiting -= 1;
-    });
+    void this.turns.run(work).finally(() => (this.waiting -= 1));
   }
 
   private async report(message: Message, send: Send, range: Range): Promise<void> {

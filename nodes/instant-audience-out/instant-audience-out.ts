@@ -23,7 +23,7 @@ import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
 import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { newSlices } from '../shared/slices';
-import { typedInputsOf } from '../shared/typed-input';
+import { toError, typedInputsOf } from '../shared/typed-input';
 import { issueText, joinSentences, rejection, textOr, type Rejection } from '../shared/words';
 import { Reporter, type Delivery, type Message } from './reporter';
 import { outSchema, type OutSettings } from './schema';
@@ -415,8 +415,4 @@ function failedWork(error: unknown): Work {
 /** In a box, since a message may hold a promise, which is no entry and is not waited for. */
 async function boxed(later: Later): Promise<{ value: unknown }> {
   return { value: await settle(later) };
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

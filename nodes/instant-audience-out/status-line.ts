@@ -1,24 +1,18 @@
-// The out node's status: at most one update a second, and only when it changed.
+// What the out node's status says.
 
 import type { Node, NodeAPI } from 'node-red';
 import { systemClock } from '../../src/clock';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { EngineStats } from '../../src/delivery/engine';
 import type { AccountNode } from '../account/account-api';
-import { conditionOf, short, type Condition, type Look } from '../shared/queue-state';
+import { CalmStatus, looks, type Shown } from '../shared/calm-status';
+import { conditionOf, short, type Condition } from '../shared/queue-state';
 
 const everyMs = 1000;
 /** How long the status tells of something that happened to a message. */
 const tellForMs = 10_000;
 /** How long the status tells of the last delivery. */
 const deliveredForMs = 5_000;
-
-const looks: Record<Look, { fill: 'blue' | 'yellow' | 'green' | 'red'; shape: 'dot' | 'ring' }> = {
-  working: { fill: 'blue', shape: 'dot' },
-  waiting: { fill: 'yellow', shape: 'ring' },
-  idle: { fill: 'green', shape: 'dot' },
-  stopped: { fill: 'red', shape: 'ring' },
-};
 
 /** `queued`: how much waits, shown behind the words; absent where the words say it, or nothing waits. */
 type Line = Condition & { readonly queued?: string };
@@ -49,19 +43,17 @@ export class StatusLine {
   private told: { readonly key: 'queuedOnly' | 'full'; readonly untilMs: number } | null = null;
   /** Entries of this node since it was idle. */
   private delivered = { entries: 0, untilMs: -Infinity };
-  private shown = '';
-  private shownAtMs = -Infinity;
-  /** What is shown when the second is over. */
-  private next: Line | null = null;
-  private timer: NodeJS.Timeout | null = null;
+  private readonly status: CalmStatus;
 
   constructor(
     private readonly RED: NodeAPI,
-    private readonly node: Node,
+    node: Node,
     private readonly dryRun: boolean,
     /** What else is to be said while nothing is wrong with the delivery itself; null for nothing. */
     private readonly remark: () => string | null,
-  ) {}
+  ) {
+    this.status = new CalmStatus(node);
+  }
 
   connecting(): void {
     this.show({ look: 'waiting', key: 'connecting' });
@@ -92,42 +84,28 @@ export class StatusLine {
   }
 
   refresh(): void {
-    if (this.followed !== null) this.show(this.lineOf(this.followed));
+    const { followed } = this;
+    if (followed !== null) this.status.show(() => this.shown(this.lineOf(followed)));
   }
 
   stop(): void {
     if (this.interval !== null) clearInterval(this.interval);
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.interval = this.timer = this.followed = null;
+    this.status.stop();
+    this.interval = this.followed = null;
   }
 
   private show(line: Line): void {
-    this.next = line;
-    const waitMs = this.shownAtMs + everyMs - performance.now();
-    if (waitMs <= 0) this.showNext(line);
-    else this.timer ??= setTimeout(() => this.showLater(), waitMs).unref();
+    this.status.show(() => this.shown(line));
   }
 
-  /** What holds now, not what held when it was too early to say so. */
-  private showLater(): void {
-    this.timer = null;
-    if (this.next !== null) this.showNext(this.followed === null ? this.next : this.lineOf(this.followed));
-  }
-
-  private showNext({ look: own, key, params, queued }: Line): void {
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
+  private shown({ look: own, key, params, queued }: Line): Shown {
     const remark = calmKeys.has(key) ? this.remark() : null;
     const words = this.RED._(`status.${key}`, { ...params });
     const line = queued === undefined ? words : this.RED._('status.queued', { status: words, queued });
     const look = remark === null ? own : 'waiting';
     const status = remark === null ? line : key === 'idle' ? remark : `${line} · ${remark}`;
     const text = this.followed?.isSandbox === true ? this.RED._('status.sandbox', { status }) : status;
-    if (`${look} ${text}` === this.shown) return;
-    this.shown = `${look} ${text}`;
-    this.node.status({ ...looks[look], text });
-    // After it, since it may take its time: the second counts from when others have seen it.
-    this.shownAtMs = performance.now();
+    return { ...looks[look], text };
   }
 
   private lineOf({ engine, account, warnAfterMs }: Followed): Line {

@@ -1,6 +1,7 @@
 // What the builder's open form asks of the runtime: the last message that passed, and values that only it knows.
 
 import type { NodeAPI } from 'node-red';
+import { isObject } from '../../src/audience/check';
 import { deployedNodes } from '../shared/deployed';
 import { builderType, type BuilderNode } from './builder-node';
 import { answerAll, type Question } from './evaluate';
@@ -49,7 +50,7 @@ export function lastMessage(id: string): TakenMessage {
 
 /** @param body `{message, inputs: [{value, type, item}]}`; the reply is `{replies}`, in the same order */
 export async function evaluate(RED: NodeAPI, id: string, body: unknown): Promise<Answer> {
-  if (!isRecord(body) || !isRecord(body.message) || !Array.isArray(body.inputs)) {
+  if (!isObject(body) || !isObject(body.message) || !Array.isArray(body.inputs)) {
     return { status: 400, body: { code: 'badRequest' } };
   }
   const { message, inputs } = body;
@@ -63,9 +64,5 @@ export async function evaluate(RED: NodeAPI, id: string, body: unknown): Promise
 }
 
 function isQuestion(value: unknown): value is Question {
-  return isRecord(value) && typeof value.value === 'string' && typeof value.type === 'string';
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject(value) && typeof value.value === 'string' && typeof value.type === 'string';
 }

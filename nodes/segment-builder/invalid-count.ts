@@ -24,7 +24,7 @@ export class InvalidCount {
     this.count += rejected.length;
     const many = this.count.toLocaleString('en-US');
     const text = textOr(this.RED, 'segment-builder.status.invalid', { many }, () => `${many} invalid`);
-    this.status.show({ fill: 'yellow', shape: 'ring', text });
+    this.status.show(() => ({ fill: 'yellow', shape: 'ring', text }));
     const accounts = this.accounts();
     for (const { accounts: its, engine } of engines.list())
       if (its.some(({ id }) => accounts.has(id))) engine.monitor.refused(this.node.id, rejected);

@@ -8,17 +8,27 @@ export interface Shown {
   readonly text: string;
 }
 
+/** What each kind of status looks like. */
+export const looks = {
+  working: { fill: 'blue', shape: 'dot' },
+  waiting: { fill: 'yellow', shape: 'ring' },
+  idle: { fill: 'green', shape: 'dot' },
+  stopped: { fill: 'red', shape: 'ring' },
+} as const satisfies Record<string, Omit<Shown, 'text'>>;
+export type Look = keyof typeof looks;
+
 const everyMs = 1000;
 
 export class CalmStatus {
   private shown = '';
   private shownAtMs = -Infinity;
-  private next: Shown | null = null;
+  private next: (() => Shown) | null = null;
   private timer: NodeJS.Timeout | null = null;
 
   constructor(private readonly node: Node) {}
 
-  show(status: Shown): void {
+  /** `status` is called when it is shown, so that it tells what holds then. */
+  show(status: () => Shown): void {
     this.next = status;
     const waitMs = this.shownAtMs + everyMs - performance.now();
     if (waitMs <= 0) this.showNext();
@@ -37,10 +47,12 @@ export class CalmStatus {
     const { next } = this;
     this.next = null;
     if (next === null) return;
-    const text = JSON.stringify(next);
+    const status = next();
+    const text = JSON.stringify(status);
     if (text === this.shown) return;
     this.shown = text;
+    this.node.status(status);
+    // After it, since it may take its time: the second counts from when others have seen it.
     this.shownAtMs = performance.now();
-    this.node.status(next);
   }
 }

@@ -3,8 +3,7 @@
 import type { EngineState } from '../../src/delivery/engine';
 import type { LoginState } from '../../src/delivery/login';
 import type { LoginRefusal } from '../../src/service/outcome';
-
-export type Look = 'idle' | 'working' | 'waiting' | 'stopped';
+import type { Look } from './calm-status';
 
 export interface Condition {
   readonly look: Look;

@@ -112,7 +112,7 @@ function expressionInput(RED: NodeAPI, node: Node, value: string): CompiledInput
 }
 
 /** JSONata reports plain objects. */
-function toError(error: unknown): Error {
+export function toError(error: unknown): Error {
   if (error instanceof Error) return error;
   const message = (error as { message?: unknown } | null)?.message;
   return new Error(typeof message === 'string' ? message : 'unknown error');

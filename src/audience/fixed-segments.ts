@@ -1,5 +1,6 @@
 // The segments that a builder names outright, so that they can be looked up before a message comes, and those of blocks.
 
+import { isObject } from './check';
 import type { Block, SegBlock } from './entry';
 
 /** A segment as a row of a builder, or a block, names it. `key` is that of its blocks. */
@@ -13,7 +14,7 @@ export function fixedSegments(config: unknown): FixedSegment[] {
   const { segments, action } = (config ?? {}) as { segments?: unknown; action?: unknown };
   if (!Array.isArray(segments)) return [];
   return segments.flatMap((row: unknown) => {
-    const found = isRecord(row) ? fixedSegment(row, action !== 'remove') : null;
+    const found = isObject(row) ? fixedSegment(row, action !== 'remove') : null;
     return found === null ? [] : [found];
   });
 }
@@ -53,8 +54,4 @@ function constant(value: unknown, type: unknown): string | null {
 function wholeNumber(text: string): number | null {
   const number = Number(text);
   return /^\d+$/.test(text.trim()) && number > 0 && Number.isSafeInteger(number) ? number : null;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

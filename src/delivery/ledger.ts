@@ -3,6 +3,7 @@
 // A grant is freed one second after its reply *settled*. The service acts between send and settle, so two actions
 // of one slot are always at least a second apart, whatever the latency or the wall clock (promise 3).
 
+import { Fifo } from './fifo';
 import type { RequestLimits } from './request-limits';
 
 /** What is not said of a request is as documented. */
@@ -123,8 +124,7 @@ export class Ledger {
 
 /** First in, first free: times never step back, so the head is always the next. */
 class CoolingQueue {
-  private items: (Cooling & { posts: number })[] = [];
-  private head = 0;
+  private readonly items = new Fifo<Cooling & { posts: number }>();
   private lastMs = -Infinity;
 
   push(cooling: Cooling, posts: number): void {
@@ -138,17 +138,10 @@ class CoolingQueue {
   }
 
   headMs(): number {
-    return this.items[this.head]?.freeAtMs ?? Infinity;
+    return this.items.peek()?.freeAtMs ?? Infinity;
   }
 
   shift(nowMs: number): (Cooling & { posts: number }) | null {
-    const first = this.items[this.head];
-    if (first === undefined || first.freeAtMs > nowMs) return null;
-    this.head += 1;
-    if (this.head > 1024 && this.head * 2 > this.items.length) {
-      this.items = this.items.slice(this.head);
-      this.head = 0;
-    }
-    return first;
+    return this.headMs() > nowMs ? null : this.items.shift()!;
   }
 }

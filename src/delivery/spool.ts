@@ -6,6 +6,7 @@
 
 import { randomUUID } from 'node:crypto';
 
+import { InTurn } from '../in-turn';
 import { hashUserKey } from '../audience/keys';
 import { isBodyOf } from '../audience/serialise';
 import { charsOf, firstBatch, rowsPerBatch } from '../outbox/batches';
@@ -50,7 +51,7 @@ export class Spool {
   /** The store has a note of a doubtful batch, perhaps of one that was never written here. */
   private doubtNoted = false;
   /** Resolves when nothing is being handed over or given up: one at a time, or what is given up might be on its way. */
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly turns = new InTurn();
   private opening: Promise<void> | null = null;
   /** Everything up to it was handed over; null until the log has said so. */
   private handedOverSeq: number | null = null;
@@ -122,7 +123,7 @@ export class Spool {
 
   /** Hands the oldest over: one batch. Rejects with an OutboxError of either side; nothing is lost then. */
   handOver(caps: Pick<Batch, 'maxEntries' | 'maxChars'>): Promise<HandOver> {
-    return this.inTurn(() => this.handOverOnce(caps));
+    return this.turns.run(() => this.handOverOnce(caps));
   }
 
   private async handOverOnce(caps: Pick<Batch, 'maxEntries' | 'maxChars'>): Promise<HandOver> {
@@ -202,7 +203,7 @@ export class Spool {
    * log already, or may be, is the log's to give up, too. Rejects with an OutboxError.
    */
   purge(takenUntilMs: number, gone: (rows: readonly Row[]) => void): Promise<void> {
-    return this.inTurn(async () => {
+    return this.turns.run(async () => {
       await this.open();
       await this.passHandedOver();
       const through = this.lastSeq;
@@ -225,7 +226,7 @@ export class Spool {
     takenUntilMs: number,
     gone: (rows: readonly Row[]) => void,
   ): Promise<void> {
-    return this.inTurn(async () => {
+    return this.turns.run(async () => {
       await this.open();
       await this.passHandedOver();
       const hashes = userKeys.map(hashUserKey);
@@ -258,12 +259,6 @@ export class Spool {
       this.page = left.length === 0 ? null : { ...this.page, rows: left };
     }
     gone(rows);
-  }
-
-  private inTurn<T>(call: () => Promise<T>): Promise<T> {
-    const result = this.turn.then(call);
-    this.turn = result.catch(() => undefined);
-    return result;
   }
 
   close(): Promise<void> {

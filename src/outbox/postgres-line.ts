@@ -7,6 +7,7 @@
 import type { Client, ClientConfig } from 'pg';
 
 import type { Clock } from '../clock';
+import { InTurn } from '../in-turn';
 import { nameOf, type Address } from './postgres-address';
 import { CallError, isRefusal } from './postgres-errors';
 import { applicationName, GivenUp, ownStart, startOf } from './postgres-given-up';
@@ -52,19 +53,19 @@ export interface LineOptions {
 export class Line {
   #client: Client | null = null;
   readonly #givenUp = new GivenUp();
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new InTurn();
   #closed = false;
 
   constructor(private readonly options: LineOptions) {}
 
   /** Rejects with a CallError. */
   run<T extends object>(sql: string, values: Values = []): Promise<T[]> {
-    return this.#inOrder(() => this.#runAgain<T>(sql, values));
+    return this.#turns.run(() => this.#runAgain<T>(sql, values));
   }
 
   /** Several statements on one and the same connection, with nothing in between. `work` must not call `run`. */
   together<T>(work: (run: Line['run']) => Promise<T>): Promise<T> {
-    return this.#inOrder(async () => {
+    return this.#turns.run(async () => {
       const client = await this.#connected();
       return work((sql, values) => this.#runOn(client, sql, values ?? []));
     });
@@ -72,7 +73,7 @@ export class Line {
 
   /** Carries out what was called before. */
   async close(): Promise<void> {
-    await this.#last;
+    await this.#turns.over();
     this.#closed = true;
     const client = this.#client;
     this.#client = null;
@@ -82,12 +83,6 @@ export class Line {
   /** Breaks the connection: what is on its way ends in an error. */
   break(): void {
     this.#drop(this.#client);
-  }
-
-  #inOrder<T>(call: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(call, call);
-    this.#last = result.catch(() => undefined);
-    return result;
   }
 
   async #runAgain<T extends object>(sql: string, values: Values): Promise<T[]> {

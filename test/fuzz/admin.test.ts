@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
+import { isObject } from '../../src/audience/check';
 import helper from 'node-red-node-test-helper';
 
 import { AccountForms, type Answer } from '../../nodes/account/admin';
@@ -30,12 +31,9 @@ function isAnswer({ status, body }: Answer): void {
   assert.ok(text.length < 200_000 && !text.includes(secret), text.slice(0, 300));
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** Nothing may leave this machine: production is asked for by nobody here, and every address is one of its own. */
 function harmless(body: unknown): unknown {
-  if (!isRecord(body) || !isRecord(body.values)) return body;
+  if (!isObject(body) || !isObject(body.values)) return body;
   const { environment } = body.values;
   const safe = environment === 'production' ? 'custom' : environment;
   const here = (url: unknown): unknown =>
@@ -176,7 +174,7 @@ describe('admin requests of any form', function () {
           !('code' in answer.body && answer.body.code === 'purged'),
           'purged without having been asked twice',
         );
-        actions.rejected(isRecord(body) ? body.queue : body);
+        actions.rejected(isObject(body) ? body.queue : body);
         engine.resume();
       },
     );

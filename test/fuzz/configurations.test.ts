@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
+import { isObject } from '../../src/audience/check';
 import helper from 'node-red-node-test-helper';
 
 import type { Problem } from '../../nodes/account/account-api';
@@ -87,11 +88,8 @@ const wildValue = fc.oneof(
   ),
 );
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 const saved = (usual: readonly unknown[]): fc.Arbitrary<Record<string, unknown>> =>
-  mutated(usual, wildValue).map((value) => asFile(isRecord(value) ? value : { name: value }));
+  mutated(usual, wildValue).map((value) => asFile(isObject(value) ? value : { name: value }));
 
 /** As a flow file brings it. What is too deep for JSON.stringify is in no file that Node-RED wrote. */
 function asFile(properties: Record<string, unknown>): Record<string, unknown> {

@@ -1,6 +1,7 @@
 // A log for several processes in memory: the whole contract of SharedLog, with faults that tests put in from outside.
 //
 // One `MemoryLogStore` is the database; each `MemorySharedLog` is what one process has of it.
+import { InTurn } from '../../src/in-turn';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import {
   OutboxError,
@@ -60,7 +61,7 @@ export class MemoryLogStore {
   readonly openOutboxes = new Set<Outbox>();
   letters: StoredLetter[] = [];
   readonly #streams = new Map<string, Stream>();
-  #replacing: Promise<unknown> = Promise.resolve();
+  readonly #replacing = new InTurn();
   #lastLetter = 0;
 
   /** The database's clock; `skewMs` of a handle is the difference of its machine's. */
@@ -176,13 +177,11 @@ export class MemoryLogStore {
 
   /** One at a time, as they lock the row. */
   replaceMeta(key: string, before: string | null, value: string): Promise<boolean> {
-    const replaced = this.#replacing.then(async () => {
+    return this.#replacing.run(async () => {
       if ((await this.rows.getMeta(key)) !== before) return false;
       await this.rows.setMeta(key, value);
       return true;
     });
-    this.#replacing = replaced;
-    return replaced;
   }
 
   tell(news: News, to: string | null = null): void {
@@ -421,7 +420,7 @@ export class MemorySharedLog extends StoreLog {
 export class HolderOutbox implements Outbox {
   readonly durable = true;
   #isOpen = false;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new InTurn();
 
   constructor(
     private readonly log: StoreLog,
@@ -430,7 +429,7 @@ export class HolderOutbox implements Outbox {
   ) {}
 
   open(): Promise<Opened> {
-    return this.#next(async () => {
+    return this.#turns.run(async () => {
       const { store, skewMs } = this.log;
       const takeOver = (): Promise<Opened> => {
         this.checkLease();
@@ -493,7 +492,7 @@ export class HolderOutbox implements Outbox {
       this.#isOpen = false;
     };
     end();
-    await this.#last.catch(() => undefined);
+    await this.#turns.over();
     // It may have been opened meanwhile.
     end();
   }
@@ -522,13 +521,7 @@ export class HolderOutbox implements Outbox {
 
   #opened<T>(call: () => Promise<T>): Promise<T> {
     if (!this.#isOpen) return Promise.reject(new OutboxError('closed', 'The shared queue is closed.'));
-    return this.#next(async () => call());
-  }
-
-  #next<T>(call: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(call, call);
-    this.#last = result.catch(() => undefined);
-    return result;
+    return this.#turns.run(async () => call());
   }
 }
 
