@@ -13,6 +13,7 @@ import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import type { Outbox } from '../../src/outbox/outbox';
 import { queuesOf } from '../../src/outbox/postgres-left';
 import { PostgresLog } from '../../src/outbox/postgres-log';
+import { schemaOf } from '../../src/outbox/postgres-schema';
 import { testDatabase } from '../../src/outbox/postgres-test';
 import type { SandboxSettings } from '../../src/sandbox/sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
@@ -27,7 +28,8 @@ import { databaseConnection, identityOf, isInClear, type DatabaseConnection } fr
 import { Holder, type Hold } from './holder';
 import { LeftQueues } from './left-queues';
 import { instanceName } from './instance-name';
-import { engines, sandbox } from './process-wide';
+import { isAt, leftBy } from './left-entries';
+import { engines, leftDatabases, sandbox } from './process-wide';
 import { outboxFile, spoolFile } from './queue-file';
 import { queueSecrets } from './queue-secret';
 import { serveSandboxMembers } from './sandbox-members';
@@ -130,10 +132,14 @@ async function openHold(
     if (shared !== null && 'key' in shared) return leaving(shared);
     if (shared !== null && isInClear(shared)) node.warn(RED._('account.databaseInClear'));
     const request = requestOf(RED, node, name, settings, connection);
-    const lease = engines.acquire(
-      shared === null ? request : { ...request, shared: sharedOf(RED, settings, shared) },
-    );
-    warnOfLeftQueues(RED, node);
+    const ofShared = shared === null ? null : sharedOf(RED, settings, shared);
+    // Before it is closed for the new one.
+    const left = leftBefore(node, settings, ofShared);
+    const lease = engines.acquire(ofShared === null ? request : { ...request, shared: ofShared });
+    left.push(...leftFiles(RED, node));
+    for (const queue of left) warnOfLeft(RED, node, queue);
+    if (left.length > 0) lease.recordUsers();
+    if (ofShared !== null) void warnOfLeftShared(RED, node, ofShared, left);
     const end = async (maxMs: number): Promise<void> => {
       await lease.release(maxMs);
       leaveSandbox();
@@ -145,21 +151,50 @@ async function openHold(
   }
 }
 
-/** What waits of the account for an address or a member that it had before: at each deploy and start. */
-function warnOfLeftQueues(RED: NodeAPI, node: Node): void {
-  const warn = (queue: {
-    readonly origin: string;
-    readonly member: string;
-    readonly waiting: number;
-  }): void => {
-    const { origin, member, waiting } = queue;
-    node.warn(RED._('account.leftBehind', { origin, member, waiting }));
-  };
-  for (const { origin, member, engine, left } of engines.list())
-    if (left.includes(node.id) && engine.counters.waiting > 0)
-      warn({ origin, member, waiting: engine.counters.waiting });
+interface LeftQueue {
+  readonly origin: string;
+  readonly member: string;
+  readonly waiting: number;
+}
+
+/** Queues with entries that the account had until this deploy. */
+function leftBefore(node: Node, settings: AccountSettings, shared: SharedRequest | null): LeftQueue[] {
+  const place = { ...settings, database: shared?.queues?.place ?? null };
+  const infos = engines
+    .list()
+    .filter((info) => info.left.includes(node.id) && info.queue !== 'memory' && !isAt(info, place));
+  const left = infos.filter((info) => leftBy(node.id, info) > 0);
+  for (const { database } of left)
+    if (database !== null) leftDatabases.set(database.identity, database.queues);
+  return left.map((info) => ({ ...info, waiting: leftBy(node.id, info) }));
+}
+
+/** Queue files with entries of the account that it does not use. */
+function leftFiles(RED: NodeAPI, node: Node): readonly LeftQueue[] {
   const files = new LeftQueues(userDirOf(RED), () => engines.list()).list();
-  for (const file of files) if (file.waiting > 0 && file.accounts.includes(node.id)) warn(file);
+  return files.filter(({ waiting, accounts }) => waiting > 0 && accounts.includes(node.id));
+}
+
+/** Of other queues with entries of the account in its database. Never rejects. */
+async function warnOfLeftShared(
+  RED: NodeAPI,
+  node: Node,
+  { queues, instanceName: own }: SharedRequest,
+  warned: readonly LeftQueue[],
+): Promise<void> {
+  // The queue's own status says what is wrong with the database.
+  const found = (await queues?.list().catch(() => null)) ?? [];
+  const used = new Set([...engines.list(), ...warned].map(schemaOf));
+  for (const queue of found) {
+    // This Node-RED counts as using a queue for a minute after it was stopped.
+    const isUsed = used.has(queue.schema) || queue.usedBy.some((name) => name !== own);
+    if (!isUsed && queue.waiting > 0 && queue.accounts.includes(node.id)) warnOfLeft(RED, node, queue);
+  }
+}
+
+/** At each deploy and start. */
+function warnOfLeft(RED: NodeAPI, node: Node, { origin, member, waiting }: LeftQueue): void {
+  node.warn(RED._('account.leftBehind', { origin, member, waiting }));
 }
 
 function problemOf(account: string, error: unknown): Problem {

@@ -3,7 +3,9 @@
 import type { Node, NodeAPI } from 'node-red';
 import { deployedNodes, flowId } from '../shared/deployed';
 import { variableIn, type Saved } from '../shared/saved';
+import { placeOf } from '../../src/outbox/postgres-left';
 import type { Problem } from './account-api';
+import type { QueuePlace } from './left-entries';
 import {
   readPlace,
   readSharedQueue,
@@ -39,13 +41,14 @@ export function formSharedQueue(RED: NodeAPI, id: string, values: Saved): Shared
   return readSharedQueue(formValues(RED, id, values));
 }
 
-/** The service and member that the open form describes. */
-export function formPlace(
-  RED: NodeAPI,
-  id: string,
-  values: Saved,
-): Pick<AccountSettings, 'origin' | 'member'> | Problem {
-  return readPlace(formValues(RED, id, values));
+/** Where the account of the open form would keep its queue. */
+export function formQueuePlace(RED: NodeAPI, id: string, values: Saved): QueuePlace | Problem {
+  const meant = formValues(RED, id, values);
+  const place = readPlace(meant);
+  if ('key' in place) return place;
+  const shared = place.queue === 'shared' ? readSharedQueue(meant) : null;
+  const database = shared === null || 'key' in shared ? null : placeOf({ url: shared.database.url });
+  return { ...place, database };
 }
 
 /**

@@ -2,7 +2,6 @@
 // member has.
 
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
 import type { NodeAPI } from 'node-red';
 import { isObject } from '../../src/audience/check';
 import { shortenThrown } from '../../src/audience/shorten';
@@ -16,7 +15,13 @@ import type { AuthOutcome, ReadOutcome } from '../../src/service/outcome';
 import { readWithToken } from '../../src/service/read-with-token';
 import type { SegmentList, SegmentQuery } from '../../src/service/segments';
 import { TokenKeeper } from '../../src/service/tokens';
-import { deployedNode, deployedSettings, formPlace, formSharedQueue, formSettings } from './admin-settings';
+import {
+  deployedNode,
+  deployedSettings,
+  formQueuePlace,
+  formSharedQueue,
+  formSettings,
+} from './admin-settings';
 import type { Problem } from './account-api';
 import { connectionOf } from './connection';
 import { ofFailure, testConnection, type TestResult } from './connection-test';
@@ -24,7 +29,7 @@ import { databaseConnection, isInClear } from './database';
 import { databaseResult, type TestDatabase } from './database-test';
 import { deployedNodes } from '../shared/deployed';
 import { builderType, type BuilderNode } from '../segment-builder/builder-node';
-import { outboxFile } from './queue-file';
+import { choicesOf, isAt, leftBy, queryOf } from './left-entries';
 import { SegmentDirectory, type ReadSegments } from './segment-directory';
 import { variableIn, type Saved } from '../shared/saved';
 import { readSettings, type AccountSettings } from './settings';
@@ -122,27 +127,19 @@ export class AccountForms {
     });
   }
 
-  /** How many entries wait for the deployed account, and whether those of the form would wait in another queue. */
+  /** How many entries the deployed account would leave for the queue of the form, and what can become of them. */
   queued(body: unknown): Answer {
     if (!isObject(body) || typeof body.id !== 'string' || !isObject(body.values))
       return { status: 400, body: {} };
     const { id, values } = body as { id: string; values: Saved };
     const info = this.engines.list().find(({ accounts }) => accounts.some((account) => account.id === id));
-    const place = formPlace(this.RED, id, values);
-    if (info === undefined || 'key' in place) return { status: 200, body: { waiting: 0, changed: false } };
-    const { origin, member, queue, engine } = info;
-    const file = basename(outboxFile(this.RED.settings.userDir ?? '.', origin, member));
-    return {
-      status: 200,
-      body: {
-        waiting: engine.counters.waiting,
-        changed: place.origin !== origin || place.member !== member,
-        mayMove: origin !== 'sandbox' && place.origin !== 'sandbox',
-        origin,
-        member,
-        file: queue === 'disk' && engine.durable ? file : null,
-      },
-    };
+    const place = formQueuePlace(this.RED, id, values);
+    if (info === undefined || 'key' in place || isAt(info, place))
+      return { status: 200, body: { waiting: 0 } };
+    const { origin, member } = info;
+    const query = queryOf(this.RED.settings.userDir ?? '.', info);
+    const waiting = leftBy(id, info);
+    return { status: 200, body: { waiting, origin, member, query, ...choicesOf(info, place) } };
   }
 
   async #answer(body: unknown, ask: (id: string, values: Saved) => Promise<TestResult>): Promise<Answer> {

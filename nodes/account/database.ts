@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
+import type { DatabasePlace } from '../../src/outbox/database-queues';
 import { travelsInClear } from '../../src/outbox/postgres-url';
 import type { ServiceTls } from '../../src/service/client';
 import type { Problem } from './account-api';
@@ -34,4 +35,14 @@ export function identityOf(connection: DatabaseConnection): string {
   return createHash('sha256')
     .update(JSON.stringify([url, tls]))
     .digest('hex');
+}
+
+/** Names a database among those that accounts use, whoever logs in there. */
+export function databaseName({ host, database }: DatabasePlace): string {
+  return `${host}/${database}`;
+}
+
+/** Names a shared queue in the tab's calls. */
+export function sharedQueueKey(place: DatabasePlace, schema: string): string {
+  return `${databaseName(place)} ${schema}`;
 }

@@ -298,6 +298,8 @@ const loginFields = [
   'proxy',
 ];
 
+/** Where its queue is. */
+const placeFields = ['environment', 'serviceUrl', 'member', 'queue', 'databaseUrl', 'databaseTls'];
 const queueFields = ['environment', 'serviceUrl', 'member', 'databaseUrl', 'databaseTls'];
 
 /** What a test needs; the lists of configuration nodes say `_ADD_` for none. */
@@ -352,10 +354,8 @@ function prepareForm(account: Account): void {
   unfoldAdvanced();
   showAccountProblems(account, form);
   prepareTests(account, form);
-  const place = field('environment').add(field('serviceUrl')).add(field('member'));
-  rememberChoice = prepareQueuedEntries(account, place, () =>
-    readFields(['environment', 'serviceUrl', 'member']),
-  );
+  const place = placeFields.reduce((fields, name) => fields.add(field(name)), $());
+  rememberChoice = prepareQueuedEntries(account, place, () => readFields(placeFields));
   keepNames(form);
   keepVariable(field('tls'), account.tls);
   reachConfigButtons(field('tls'), 'tls-config');

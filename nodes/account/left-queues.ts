@@ -69,6 +69,11 @@ export class LeftQueues {
       : null;
   }
 
+  /** The path of what was kept on this machine for a shared queue that is left, or null. */
+  keptFor({ origin, member }: Pick<EngineInfo, 'origin' | 'member'>): string | null {
+    return this.pathOf(basename(spoolFile(this.userDir, origin, member)));
+  }
+
   /** The engine that still has the file although no account holds it; null for none. */
   heldBy(file: unknown): EngineInfo | null {
     const unheld = this.engines().filter(({ accounts, queue }) => accounts.length === 0 && queue === 'disk');

@@ -102,13 +102,13 @@ export function readSharedQueue(saved: Saved): SharedQueueSettings | Problem {
   return 'key' in values ? values : { ...placeOf(values), database: databaseOf(values) };
 }
 
-/** What its queue belongs to, whatever else is wrong with the account. */
-export function readPlace(saved: Saved): Pick<AccountSettings, 'origin' | 'member'> | Problem {
+/** What its queue belongs to and where it is kept, whatever else is wrong with the account. */
+export function readPlace(saved: Saved): Pick<AccountSettings, 'origin' | 'member' | 'queue'> | Problem {
   const values = valuesOr(readSaved(z.pick(accountSchema(saved), placeProperties), saved));
-  return 'key' in values ? values : placeOf(values);
+  return 'key' in values ? values : { ...placeOf(values), queue: values.queue };
 }
 
-const placeProperties = { environment: true, serviceUrl: true, member: true } as const;
+const placeProperties = { environment: true, serviceUrl: true, member: true, queue: true } as const;
 
 const queueProperties = {
   environment: true,

@@ -1,14 +1,15 @@
 // What the tab's buttons do: pause, resume, flush, retry, purge, export, erase. Without HTTP; none of it rejects.
 
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { basename } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { readErasedUser } from '../../src/audience/erased-user';
 import type { Issue } from '../../src/audience/issues';
 import { DismissedPartly, type Dismissed } from '../../src/delivery/dismissals';
-import type { EngineInfo, Engines } from '../../src/delivery/engines';
+import { engineKey, type EngineInfo, type Engines } from '../../src/delivery/engines';
+import { moveAwayShared } from '../../src/delivery/left-shared-queue';
 import type { Rejected } from '../../src/delivery/rejections';
-import { erase, moveAway, purge } from '../../src/outbox/left-queue';
+import { erase, lookAt, moveAway, purge, storeOf, type Moved } from '../../src/outbox/left-queue';
 import type { Row } from '../../src/outbox/outbox';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import type { LeftQueues } from '../account/left-queues';
@@ -30,7 +31,6 @@ export const actions: readonly Action[] = [...simple, 'purge', 'purgeLeft', 'mov
 const confirmMs = 60_000;
 /** A request waits so long for what it asked to be done; it goes on without it. */
 const waitMs = 20_000;
-const lookEveryMs = 50;
 
 /** A queue, file or database that was not reached, or only in part. */
 type Missed = Trouble & Readonly<Record<string, unknown>>;
@@ -92,8 +92,8 @@ export class Actions {
   }
 
   private async purgeLeft(asked: Record<string, unknown>): Promise<Answer> {
-    const shared = this.leftShared.find(asked.queue);
-    if (shared !== null) return this.purgeLeftShared(shared, asked);
+    if (asked.queue !== undefined)
+      return this.ofShared(asked.queue, (shared) => this.purgeLeftShared(shared, asked));
     const path = await this.freed(asked.file);
     if (path === null) return answer(404, 'noQueue');
     const waiting = this.left.list().find(({ file }) => file === asked.file)?.waiting ?? 0;
@@ -112,46 +112,71 @@ export class Actions {
   }
 
   /** To the queue that the account has now: what waits of it, as far as the order of each user's entries can be kept. */
-  private async moveLeft({ file, account }: Record<string, unknown>): Promise<Answer> {
+  private async moveLeft({ file, queue, account }: Record<string, unknown>): Promise<Answer> {
     if (typeof account !== 'string') return answer(404, 'noQueue');
-    // Before the old queue is closed: from then on nobody can tell which users have newer entries.
-    await this.whenStarted(account);
+    // Node-RED answers a deploy before it has started the nodes.
+    await this.engines.started(account, waitMs);
+    if (queue !== undefined) return this.ofShared(queue, (shared) => this.moveLeftShared(shared, account));
     const path = await this.freed(file);
     if (path === null) return answer(404, 'noQueue');
-    if (this.left.list().some((left) => left.file === file && left.origin === 'sandbox'))
-      return answer(409, 'sandboxStays');
+    const origin = this.left.list().find((left) => left.file === file)?.origin;
+    return this.moveTo(account, origin, `queue file ${path}`, (take) =>
+      moveAway(storeOf(path, this.left.secrets()), account, take),
+    );
+  }
+
+  private moveLeftShared({ queue, queues }: FoundShared, account: string): Promise<Answer> {
+    return this.moveTo(account, queue.origin, `shared queue ${queue.schema}`, (take) => {
+      const path = this.left.keptFor(queue);
+      const kept = path === null ? null : storeOf(path, []);
+      return moveAwayShared(queues.logOf(queue), kept, hostname(), account, take);
+    });
+  }
+
+  private async moveTo(
+    account: string,
+    origin: string | undefined,
+    from: string,
+    move: (take: (rows: readonly Row[]) => Promise<readonly number[]>) => Promise<Moved>,
+  ): Promise<Answer> {
+    if (origin === 'sandbox') return answer(409, 'sandboxStays');
     if ((await this.engines.takeMoved(account, [])) === null) return answer(409, 'noTarget');
-    const take = async (rows: readonly Row[]): Promise<readonly number[]> =>
-      (await this.engines.takeMoved(account, rows)) ?? [];
-    const result = await moveAway(path, this.left.secrets(), account, take);
+    const result = await move(async (rows) => (await this.engines.takeMoved(account, rows)) ?? []);
     this.left.lookAgain();
-    this.log(`Of the queue file ${path}, ${result.moved} entries were moved to another queue.`);
+    this.log(`Of the ${from}, ${result.moved} entries were moved to another queue.`);
     return answer(200, 'moved', result);
   }
 
-  /** Node-RED answers a deploy before it has started the nodes. */
-  private async whenStarted(account: string): Promise<void> {
-    const isStarted = (): boolean =>
-      this.engines.list().some(({ accounts }) => accounts.some(({ id }) => id === account));
-    const endMs = this.monoMs() + waitMs;
-    while (!isStarted() && this.monoMs() < endMs) await sleep(lookEveryMs);
+  /** What is done with a shared queue that no account of this process uses any more. */
+  private async ofShared(key: unknown, act: (shared: FoundShared) => Promise<Answer>): Promise<Answer> {
+    try {
+      const used = await this.leftShared.look(key);
+      if (used === null) return answer(404, 'noQueue');
+      await this.engines.closeIdle(engineKey(used.queue));
+      const shared = await this.leftShared.look(key);
+      return shared === null || this.leftShared.isOurs(shared) ? answer(404, 'noQueue') : await act(shared);
+    } catch (error) {
+      return answer(500, 'failed', troubleOf(error, 'database'));
+    } finally {
+      this.leftShared.lookAgain();
+    }
   }
 
   private async purgeLeftShared(
     { key, queue, queues }: FoundShared,
     asked: Record<string, unknown>,
   ): Promise<Answer> {
-    if (!this.confirmed(key, asked.confirm)) return this.askAgain(key, queue.waiting);
-    try {
-      const entries = await inTime(queues.purge(queue.schema));
-      if (entries === null) return answer(202, 'goesOn');
-      this.log(`The shared queue ${queue.schema}, which nobody uses, was purged: ${entries} entries.`);
-      return answer(200, 'purged', { entries, inFlight: 0 });
-    } catch (error) {
-      return answer(500, 'failed', troubleOf(error, 'database'));
-    } finally {
-      this.leftShared.lookAgain();
-    }
+    const kept = this.left.keptFor(queue);
+    if (!this.confirmed(key, asked.confirm))
+      return this.askAgain(key, queue.waiting + (kept === null ? 0 : lookAt(kept).waiting));
+    const purging = queues
+      .purge(queue.schema)
+      .then(async (entries) => entries + (kept === null ? 0 : await purge(kept)));
+    const entries = await inTime(purging);
+    if (entries === null) return answer(202, 'goesOn');
+    this.left.lookAgain();
+    this.log(`The shared queue ${queue.schema}, which nobody uses, was purged: ${entries} entries.`);
+    return answer(200, 'purged', { entries, inFlight: 0 });
   }
 
   private confirmed(subject: string, token: unknown): boolean {

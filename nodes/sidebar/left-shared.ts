@@ -6,6 +6,7 @@
 import type { EngineInfo } from '../../src/delivery/engines';
 import type { DatabasePlace, DatabaseQueues, LeftSharedQueue } from '../../src/outbox/database-queues';
 import { schemaOf } from '../../src/outbox/postgres-schema';
+import { databaseName, sharedQueueKey } from '../account/database';
 import { troubleOf, type Trouble } from '../account/trouble';
 
 export type ShownLeftShared =
@@ -19,6 +20,8 @@ export type ShownLeftShared =
       readonly waiting: number;
       /** Epoch ms by the database's clock; null when nothing waits. */
       readonly oldestTakenWallMs: number | null;
+      /** Node ids of the accounts whose entries they are. */
+      readonly accounts: readonly string[];
     })
   /** It could not be looked at. */
   | (DatabasePlace & { readonly kind: 'database'; readonly problem: Trouble });
@@ -52,6 +55,8 @@ export class LeftShared {
   constructor(
     private readonly engines: () => readonly EngineInfo[],
     private readonly monoMs: () => number = () => performance.now(),
+    /** By their identity: those that accounts named before, and left entries in. */
+    private readonly before = new Map<string, DatabaseQueues>(),
   ) {}
 
   /** Those with something in them as they were looked at last; looks again when that is long ago. */
@@ -63,7 +68,7 @@ export class LeftShared {
     const problems = new Map<string, ShownLeftShared>();
     for (const [identity, { place }] of ways) {
       const problem = this.looks.get(identity)?.problem ?? null;
-      if (problem !== null) problems.set(nameOf(place), { kind: 'database', ...place, problem });
+      if (problem !== null) problems.set(databaseName(place), { kind: 'database', ...place, problem });
     }
     return [...queues.map(shown), ...problems.values()];
   }
@@ -71,6 +76,21 @@ export class LeftShared {
   /** Something was done to one. */
   lookAgain(): void {
     for (const look of this.looks.values()) look.atMs = -Infinity;
+  }
+
+  /** One as it is now, whether anybody uses it or not; null when there is none: keys come from a browser. */
+  async look(key: unknown): Promise<FoundShared | null> {
+    for (const { place, queues } of this.ways().values()) {
+      if (typeof key !== 'string' || !key.startsWith(`${databaseName(place)} `)) continue;
+      const queue = (await queues.list()).find((one) => sharedQueueKey(place, one.schema) === key);
+      if (queue !== undefined) return { key, queue, queues };
+    }
+    return null;
+  }
+
+  /** Whether an account of this process uses it, or did some seconds ago. */
+  isOurs({ queue, queues }: FoundShared): boolean {
+    return this.ours(queues.place!).has(queue.schema);
   }
 
   /** One that was listed; null when it is not left any more: keys come from a browser. */
@@ -100,12 +120,12 @@ export class LeftShared {
 
   private ways(): ReadonlyMap<string, Way> {
     const ways = new Map<string, Way>();
-    for (const { database } of this.engines()) {
+    const add = (identity: string, queues: DatabaseQueues): void => {
       // The queue's own card says what is wrong with its URL.
-      const place = database?.queues.place ?? null;
-      if (database !== null && place !== null)
-        ways.set(database.identity, { place, queues: database.queues });
-    }
+      if (queues.place !== null) ways.set(identity, { place: queues.place, queues });
+    };
+    for (const [identity, queues] of this.before) add(identity, queues);
+    for (const { database } of this.engines()) if (database !== null) add(database.identity, database.queues);
     return ways;
   }
 
@@ -121,13 +141,14 @@ export class LeftShared {
     if (nowMs >= look.atMs + 2 * lookEveryMs && look.atMs !== -Infinity)
       Object.assign(look, { found: [], problem: null });
     Object.assign(look, { atMs: nowMs, under: true });
-    void this.look(look, queues);
+    void this.lookAt(look, identity, queues);
   }
 
-  private async look(look: Look, queues: DatabaseQueues): Promise<void> {
+  private async lookAt(look: Look, identity: string, queues: DatabaseQueues): Promise<void> {
     try {
       const found = await queues.list();
       Object.assign(look, { found, problem: null });
+      if (found.every(({ waiting }) => waiting === 0)) this.before.delete(identity);
     } catch (error) {
       Object.assign(look, { found: [], problem: troubleOf(error, 'database') });
     } finally {
@@ -139,7 +160,7 @@ export class LeftShared {
     const byKey = new Map<string, FoundShared>();
     for (const [identity, { place, queues }] of ways)
       for (const queue of this.left(place, this.looks.get(identity)?.found ?? [])) {
-        const key = `${nameOf(place)} ${queue.schema}`;
+        const key = sharedQueueKey(place, queue.schema);
         if (!byKey.has(key)) byKey.set(key, { key, queue, queues });
       }
     return [...byKey.values()];
@@ -147,20 +168,23 @@ export class LeftShared {
 
   /** Without those that any process uses. */
   private left(place: DatabasePlace, queues: readonly LeftSharedQueue[]): readonly LeftSharedQueue[] {
+    const ours = this.ours(place);
+    return queues.filter(({ schema, usedBy }) => usedBy.length === 0 && !ours.has(schema));
+  }
+
+  /** The schemas that this process uses. */
+  private ours(place: DatabasePlace): ReadonlySet<string> {
     const ours = new Set<string>();
     for (const { database, origin, member } of this.engines()) {
       const its = database?.queues.place ?? null;
-      if (its !== null && nameOf(its) === nameOf(place)) ours.add(schemaOf({ origin, member }));
+      if (its !== null && databaseName(its) === databaseName(place)) ours.add(schemaOf({ origin, member }));
     }
-    return queues.filter(({ schema, usedBy }) => usedBy.length === 0 && !ours.has(schema));
+    return ours;
   }
 }
 
 function shown({ key, queue, queues }: FoundShared): ShownLeftShared {
-  const { schema, origin, member, waiting, oldestTakenWallMs } = queue;
-  return { kind: 'queue', key, schema, origin, member, waiting, oldestTakenWallMs, ...queues.place! };
-}
-
-function nameOf({ host, database }: DatabasePlace): string {
-  return `${host}/${database}`;
+  const { schema, origin, member, waiting, oldestTakenWallMs, accounts } = queue;
+  const its = { schema, origin, member, waiting, oldestTakenWallMs, accounts };
+  return { kind: 'queue', key, ...its, ...queues.place! };
 }

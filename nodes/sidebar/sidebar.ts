@@ -5,7 +5,7 @@ import { printable } from '../../src/audience/foreign-text';
 import { sampleEveryMs } from '../../src/delivery/history';
 import { segmentWatches } from '../instant-audience-out/segment-watch';
 import type { Account } from '../account/account-api';
-import { engines, sandbox } from '../account/process-wide';
+import { engines, leftDatabases, sandbox } from '../account/process-wide';
 import { queueSecrets } from '../account/queue-secret';
 import { Actions } from './actions';
 import { LeftQueues } from '../account/left-queues';
@@ -27,7 +27,7 @@ export = (RED: PluginAPI): void => {
   const list = (): ReturnType<typeof engines.list> => engines.list();
   const overview = new Overview(list, (id) => warnAfterOf(RED, id), segmentWarningsOf);
   const left = new LeftQueues(RED.settings.userDir ?? '.', list, () => queueSecrets(RED));
-  const leftShared = new LeftShared(list);
+  const leftShared = new LeftShared(list, undefined, leftDatabases);
   const watchers = new Watchers(RED, {
     update: () => ({
       queues: overview.queues(),

@@ -118,6 +118,8 @@ export interface EngineStats {
   readonly shared?: SharedView;
 }
 
+/** Part of the store: never change it. */
+const recentUsersKey = 'recent users';
 const outboxRetryMs = 1_000;
 const openRetryMs = 5_000;
 /** Messages that may wait for the outbox to be opened. */
@@ -133,7 +135,7 @@ export class Engine {
   readonly sent: SentLedger;
   /** What an operator sees beside `stats`. */
   readonly monitor: Monitor;
-  private recentUsers: RecentUsers | null = null;
+  private readonly recentUsers: RecentUsers;
   private readonly outbox: Outbox;
   private readonly clock: Clock;
   private readonly lateMarginMs: number;
@@ -194,6 +196,7 @@ export class Engine {
     this.sleptMs = clock.sleptMs();
     this.lateMarginMs = lateMarginMs;
     this.loginTimes = new LoginTimes(outbox, () => clock.wallMs());
+    this.recentUsers = new RecentUsers(clock.wallMs());
     this.monitor = options.monitor ?? new Monitor(clock);
     this.shared = options.shared ?? null;
     const log: NonNullable<EngineOptions['log']> = (level, text) => {
@@ -278,6 +281,8 @@ export class Engine {
     try {
       await this.dismisser.resume(opened.lastSeq);
       await this.young.load(this.outbox);
+      if (this.shared === null)
+        this.recentUsers.opened(opened.lastSeq, await this.outbox.getMeta(recentUsersKey));
     } catch (error) {
       // One that is open already cannot be opened when this is tried again.
       await this.outbox.close().catch(() => undefined);
@@ -289,7 +294,6 @@ export class Engine {
   private found(opened: Opened): void {
     const nowMs = this.clock.monoMs();
     this.opened = true;
-    if (opened.lastSeq === 0) this.recentUsers?.isNew();
     this.intake.opened(opened, this.shared === null);
     this.pager.opened(opened);
     // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
@@ -341,9 +345,18 @@ export class Engine {
     this.parked = true;
     this.leavesUntilMs = this.clock.monoMs() + maxMs;
     // A process that stops does not close its engines.
-    const saved = this.allSettled().then(() => this.sent.save());
+    const saved = this.allSettled()
+      .then(() => this.sent.save())
+      .then(() => this.saveRecentUsers());
     await within(this.clock, maxMs, saved);
     this.tally.flush();
+  }
+
+  /** A process that cannot write them knows less when it starts again. */
+  private async saveRecentUsers(): Promise<void> {
+    if (!this.opened || this.closed || this.shared !== null) return;
+    const text = this.recentUsers.text(this.intake.lastSeq);
+    await this.outbox.setMeta(recentUsersKey, text).catch(() => undefined);
   }
 
   /** Resolves when what is on its way now has ended, or after `maxMs`. What departs later is not waited for. */
@@ -410,18 +423,23 @@ export class Engine {
    * parked nothing departs: a message ends as `parked` once it is durable, and is refused where it could not be.
    */
   submit(submission: Submission): void {
-    this.recentUsers?.took(submission.entries);
+    this.recentUsers.took(submission.entries, this.clock.wallMs());
     this.submitMoved(submission);
   }
 
   /** Notes from now on whose entries it takes, so that older ones can come from another queue. See `RecentUsers`. */
-  recordUsers(sinceWallMs: number): void {
-    this.recentUsers ??= new RecentUsers(sinceWallMs);
+  recordUsers(): void {
+    this.recentUsers.record();
   }
 
   /** Whether a row that waited in another queue may be submitted: nothing newer of its user was taken. */
   takesMoved(row: Row): boolean {
-    return this.recentUsers?.allows(row) === true;
+    return this.recentUsers.allows(row);
+  }
+
+  /** These were submitted: a later process does not take them again. */
+  tookMoved(rows: readonly Row[]): void {
+    this.recentUsers.tookMoved(rows);
   }
 
   /** As `submit`, for entries that waited in another queue: they are older than what is submitted. */

@@ -83,6 +83,8 @@ export interface Lease {
   away(node: string, untold: readonly Recovered[]): void;
   /** A node that is away has closed, perhaps only for a deploy. Its open messages end. */
   leave(node: string, returns: boolean): void;
+  /** The account has entries in another queue, which may be moved to this one. */
+  recordUsers(): void;
   /** Ends the hold: resolves when what was in flight has ended, or after `maxMs`. */
   release(maxMs: number): Promise<void>;
 }
@@ -143,6 +145,7 @@ interface Held {
   cancelDispose: (() => void) | null;
 }
 
+const lookEveryMs = 50;
 /** How long an account may be away before it counts as gone, and a parked engine is closed. */
 const keepParkedMs = 10_000;
 
@@ -152,9 +155,6 @@ export class Engines {
   private readonly closing = new Map<string, Promise<void>>();
   /** By key. Never forgotten, since an engine may be closed before it is over. */
   private readonly askedWaits = new Map<string, AskedWait>();
-  private readonly startedWallMs: number;
-  /** Epoch ms when the last account left, by key. */
-  private readonly leftWallMs = new Map<string, number>();
   /** By where the logins go and user name. */
   private readonly loginCounts = new Map<string, LoginCount>();
 
@@ -163,9 +163,7 @@ export class Engines {
     private readonly random: () => number = Math.random,
     /** How much its engines keep in memory; tests take less. */
     private readonly sizes: Pick<EngineOptions, 'memoryMark' | 'pageRows' | 'maxOpenMessages'> = {},
-  ) {
-    this.startedWallMs = clock.wallMs();
-  }
+  ) {}
 
   /** @throws QueueKindsDiffer, ServiceUrlError, OutboxError (no such store on this machine) */
   acquire(request: LeaseRequest): Lease {
@@ -173,7 +171,6 @@ export class Engines {
     const connection = this.connect(held, request);
     const { engine, absentees } = held;
     const { client, keeper } = connection;
-    this.recordUsers(held, request.account);
     this.stay(held, request);
     limit(held);
     engine.attach(this.loginOf(request.account, connection));
@@ -185,6 +182,9 @@ export class Engines {
       listen: (node, listener) => absentees.listen(node, listener),
       away: (node, untold) => absentees.away(node, untold),
       leave: (node, returns) => absentees.leave(node, returns),
+      recordUsers: () => {
+        if (engine instanceof Engine) engine.recordUsers();
+      },
       release: (maxMs) => this.release(held, request, maxMs),
     };
   }
@@ -208,16 +208,6 @@ export class Engines {
     };
   }
 
-  /** An account that leaves entries in another queue may want them moved to this one. */
-  private recordUsers({ key, engine, accounts }: Held, account: string): void {
-    const left = [...this.held.values()].filter(({ away }) => away.has(account));
-    const leaves = left.some((other) => other.key !== key && other.engine.counters.waiting > 0);
-    if (!leaves || !(engine instanceof Engine)) return;
-    // One that was not held in this process took nothing since the process began.
-    const idleSinceMs = this.leftWallMs.get(key) ?? this.startedWallMs;
-    engine.recordUsers(accounts.size > 0 ? this.clock.wallMs() : idleSinceMs);
-  }
-
   private stay(held: Held, request: LeaseRequest): void {
     const { account, log } = request;
     held.cancelDispose?.();
@@ -230,7 +220,7 @@ export class Engines {
   }
 
   private holdFor(request: LeaseRequest): Held {
-    const key = `${request.origin} ${request.member}`;
+    const key = engineKey(request);
     const found = this.held.get(key);
     const samePlace = found?.queue === request.queue && found.database === databaseOf(request);
     if (samePlace && found.sealed === isSealed(request)) return found;
@@ -238,7 +228,6 @@ export class Engines {
       const other = [...found.accounts.values()].find(({ account }) => account !== request.account);
       if (other !== undefined)
         throw new QueueKindsDiffer(other.accountName, samePlace, (call) => found.whenClosed.push(call));
-      if (!samePlace) tellLeftBehind(found, request);
       this.dispose(found);
     }
     const held = this.create(key, request);
@@ -337,6 +326,15 @@ export class Engines {
     const { engine } = held ?? {};
     const takes = held?.queue === 'disk' && held.origin !== 'sandbox' && engine?.durable === true;
     return takes && engine instanceof Engine ? takeMoved(engine, rows) : null;
+  }
+
+  /** Resolves when the engine of the account is at work, or could not begin; or after `maxMs`. */
+  async started(account: string, maxMs: number): Promise<void> {
+    const endMs = this.clock.monoMs() + maxMs;
+    const isStarted = ({ accounts, engine }: Held): boolean =>
+      accounts.has(account) && engine.stats().state.kind !== 'starting';
+    while (![...this.held.values()].some(isStarted) && this.clock.monoMs() < endMs)
+      await new Promise<void>((resolve) => void this.clock.after(lookEveryMs, resolve));
   }
 
   /** Closes the engine of this key now if no account holds it, so that its queue can be looked at. */
@@ -459,7 +457,6 @@ export class Engines {
     );
     const others = [...held.accounts.values()];
     if (others.length === 0) {
-      this.leftWallMs.set(held.key, this.clock.wallMs());
       held.cancelDispose = this.clock.after(keepParkedMs, () => this.dispose(held));
       return;
     }
@@ -498,22 +495,17 @@ export class Engines {
   }
 }
 
+/** Names the engine of a service and member. */
+export function engineKey({ origin, member }: Pick<LeaseRequest, 'origin' | 'member'>): string {
+  return `${origin} ${member}`;
+}
+
 function isSealed({ sealed = false }: LeaseRequest): boolean {
   return sealed;
 }
 
 function databaseOf({ queue, shared }: LeaseRequest): string | null {
   return queue === 'shared' ? (shared?.identity ?? '') : null;
-}
-
-/** What waits on disk stays there until the queue is on disk again; nobody should find that out by chance. */
-function tellLeftBehind({ engine, queue }: Held, { accountName, log }: LeaseRequest): void {
-  const { waiting } = engine.counters;
-  if (queue !== 'disk' || waiting === 0) return;
-  log(
-    'warn',
-    `${waiting} entries of the account ${accountName} stay in its queue on disk and are not sent: choose that queue again and deploy to send them.`,
-  );
 }
 
 /** The smallest limits and caps of the accounts that hold the engine. */

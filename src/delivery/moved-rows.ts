@@ -11,7 +11,7 @@ const mostEntries = 1_000;
 
 interface Message {
   readonly source: Source;
-  readonly rows: { readonly seq: number; readonly entry: CheckedEntry }[];
+  readonly rows: { readonly row: Row; readonly entry: CheckedEntry }[];
 }
 
 /**
@@ -23,20 +23,22 @@ export async function takeMoved(engine: Engine, rows: readonly Row[]): Promise<r
   for (const row of rows) {
     const entry = engine.takesMoved(row) ? readBody(row.body) : null;
     if (entry === null) continue;
-    const { seq, source, bornWallMs } = row;
+    const { source, bornWallMs } = row;
     let last = messages.at(-1);
-    if (last?.source !== source || last.rows.length >= mostEntries)
+    if (last?.source.node !== source.node || last.rows.length >= mostEntries)
       messages.push((last = { source, rows: [] }));
     // It ages from its event on, wherever it waits.
-    last.rows.push({ seq, entry: { ...entry, eventTimeMs: Math.round(bornWallMs) } });
+    last.rows.push({ row, entry: { ...entry, eventTimeMs: Math.round(bornWallMs) } });
   }
+  const taken = messages.flatMap((message) => message.rows.map(({ row }) => row));
+  engine.tookMoved(taken);
   // All are handed in before anything newer can be.
   const ends = await Promise.all(messages.map((message) => handIn(engine, message)));
   for (const end of ends) {
     // One of a queue that is parked ends when it is durable too.
     if (end.kind === 'failed') throw new OutboxError('failed', end.message);
   }
-  return messages.flatMap((message) => message.rows.map(({ seq }) => seq));
+  return taken.map(({ seq }) => seq);
 }
 
 function handIn(engine: Engine, { source, rows }: Message): Promise<TicketEnd> {

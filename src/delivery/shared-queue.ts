@@ -67,6 +67,8 @@ export class SharedQueue implements HeldQueue {
   private engineClosing: Promise<unknown> = Promise.resolve();
   private claim: Claim | null = null;
   private unreachable: unknown = null;
+  /** Entries in the log when it was last heard of. */
+  private lastInLog = 0;
   private limits: Limits;
   private caps: QueueCaps;
   private readonly attached = new Map<string, Login>();
@@ -170,6 +172,7 @@ export class SharedQueue implements HeldQueue {
   private claimed(claim: Claim): void {
     const before = this.claim;
     this.claim = claim;
+    this.lastInLog = claim.waiting;
     this.unreachable = null;
     this.intake.retryNow();
     this.engine?.logReaches(claim.lastSeq);
@@ -244,6 +247,7 @@ export class SharedQueue implements HeldQueue {
     const { engine } = this;
     if (engine === null) return;
     this.engine = null;
+    this.lastInLog = engine.counters.waiting;
     this.engineClosing = engine.close().catch(() => undefined);
     if (!this.closed && !this.parked)
       this.write('info', `This Node-RED (${this.instance.name}) does not send any more.`);
@@ -391,6 +395,11 @@ export class SharedQueue implements HeldQueue {
       isSender: engine !== null,
       instances: (claim?.instances ?? [instance]).map(({ name }) => name),
       kept: this.intake.kept,
+      // The engine reads what was appended a moment later.
+      inLog: Math.max(
+        engine?.counters.waiting ?? this.lastInLog,
+        this.intake.counters.waiting - this.intake.kept,
+      ),
     };
   }
 

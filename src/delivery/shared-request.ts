@@ -27,4 +27,6 @@ export interface SharedView {
   readonly instances: readonly string[];
   /** Entries that wait on this machine, because the database could not be reached. */
   readonly kept: number;
+  /** Entries that wait in the database, as far as is known. */
+  readonly inLog: number;
 }

@@ -1,6 +1,7 @@
 // The queues of one database, as whoever looks after them sees them: types alone, so that nothing of `pg` comes with them.
 
 import type { Row } from './outbox';
+import type { SharedLog } from './shared-log';
 
 /** Its URL stays inside. What is done rejects with OutboxErrors. */
 export interface DatabaseQueues {
@@ -14,6 +15,8 @@ export interface DatabaseQueues {
   purge(schema: string): Promise<number>;
   /** Removes a user from one that nobody uses. Resolves to how many entries had waited. */
   erase(schema: string, userKeys: readonly string[]): Promise<number>;
+  /** The log of one, for whoever takes part in it. */
+  logOf(queue: Pick<LeftSharedQueue, 'origin' | 'member'>): SharedLog;
 }
 
 export interface DatabasePlace {
@@ -32,4 +35,6 @@ export interface LeftSharedQueue {
   readonly oldestTakenWallMs: number | null;
   /** Names of the processes that use it; with any it is not left behind. */
   readonly usedBy: readonly string[];
+  /** Node ids of the accounts that put something into it. */
+  readonly accounts: readonly string[];
 }

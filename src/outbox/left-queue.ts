@@ -7,7 +7,8 @@ import { existsSync } from 'node:fs';
 
 import { isBodyOf } from '../audience/serialise';
 import { hashUserKey } from '../audience/keys';
-import { lanes, type Row } from './outbox';
+import { openDurableOutbox } from './open-outbox';
+import { lanes, type LeftFlight, type Outbox, type Row } from './outbox';
 import type { SealOptions } from './seal';
 import { outboxError } from './sqlite-errors';
 import { openLog, type SqliteLog } from './sqlite-log';
@@ -65,17 +66,17 @@ export async function readAll(
  * queue: only then they go from here. A user of whom a request may still be on its way stays, with all that waits of it.
  */
 export async function moveAway(
-  path: string,
-  secrets: Secrets,
+  queue: Outbox,
   account: string,
   take: (rows: readonly Row[]) => Promise<readonly number[]>,
 ): Promise<Moved> {
-  const log = open(path, secrets);
+  const { flights } = await queue.open();
   const result = { moved: 0, kept: 0 };
   try {
-    const busy = usersOnTheirWay(log);
+    const busy = usersOnTheirWay(flights);
     for (let after = 0; after !== Infinity;) {
-      const pages = lanes.map((lane) => log.read(lane, after, Infinity, rowsPerPage).rows);
+      const pages: (readonly Row[])[] = [];
+      for (const lane of lanes) pages.push((await queue.read(lane, after, Infinity, rowsPerPage)).rows);
       // A full page may be followed by more of its lane, below what the other lane has.
       const ends = pages.filter(({ length }) => length === rowsPerPage).map((rows) => rows.at(-1)!.seq);
       const through = Math.min(Infinity, ...ends);
@@ -83,21 +84,27 @@ export async function moveAway(
       const its = rows.filter(({ state, source }) => state === 'waiting' && source.account === account);
       its.sort((a, b) => a.seq - b.seq);
       const moved = await take(its.filter(({ userHash }) => !busy.has(userHash)));
-      if (moved.length > 0) log.commit({ remove: moved });
+      if (moved.length > 0) await queue.commit({ remove: moved });
       result.moved += moved.length;
       result.kept += its.length - moved.length;
       after = through;
     }
     return result;
   } finally {
-    log.close();
+    await queue.close();
   }
 }
 
-function usersOnTheirWay(log: SqliteLog): ReadonlySet<number> {
+function usersOnTheirWay(flights: readonly LeftFlight[]): ReadonlySet<number> {
   const isOver = (untilWallMs: number | null): boolean => untilWallMs !== null && untilWallMs < Date.now();
-  const open = log.takeOver().flights.filter(({ untilWallMs }) => !isOver(untilWallMs));
+  const open = flights.filter(({ untilWallMs }) => !isOver(untilWallMs));
   return new Set(open.flatMap(({ userHashes }) => userHashes));
+}
+
+/** The store of a file that is there, for `moveAway`. */
+export function storeOf(path: string, secrets: Secrets): Outbox {
+  checkIsThere(path);
+  return openDurableOutbox(path, { seal: { isOn: false, secrets } });
 }
 
 /** Empties it, and gives its space back. Resolves to how many entries had waited. */
@@ -144,8 +151,12 @@ function withLog<T>(path: string, call: (log: SqliteLog) => T): T {
 
 /** Never makes a file. */
 function open(path: string, secrets: Secrets | null = null): SqliteLog {
-  if (!existsSync(path)) throw outboxError('failed', path, 'it is not there any more');
+  checkIsThere(path);
   return openLog(path, secrets === null ? null : { isOn: false, secrets });
+}
+
+function checkIsThere(path: string): void {
+  if (!existsSync(path)) throw outboxError('failed', path, 'it is not there any more');
 }
 
 function nextTurn(): Promise<void> {

@@ -9,6 +9,7 @@ import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-ad
 import { postgresError, toPostgresError } from './postgres-errors';
 import { systemClock, type Clock } from '../clock';
 import { HostChoice, Line, type Values } from './postgres-line';
+import { PostgresLog } from './postgres-log';
 import { postgresModule } from './postgres-module';
 import { schemaPrefix, type QueueName } from './postgres-schema';
 import { postgresSql } from './postgres-sql';
@@ -31,10 +32,12 @@ export function queuesOf(options: LeftOptions, letterWithout: LetterWithout): Da
     readAll: (schema, take) => readAllOf(options, schema, take),
     purge: (schema) => purgeQueue(options, schema),
     erase: (schema, userKeys) => eraseFrom(options, schema, userKeys, letterWithout),
+    logOf: ({ origin, member }) => new PostgresLog({ ...options, origin, member }),
   };
 }
 
-function placeOf({ url, tls }: LeftOptions): DatabasePlace | null {
+/** Null when the URL cannot be read. */
+export function placeOf({ url, tls }: LeftOptions): DatabasePlace | null {
   try {
     const { hosts, database } = addressOf(url, tls ?? null);
     return { host: hosts.map(nameOf).join(', '), database };
@@ -171,15 +174,23 @@ function rowOf(entry: EntryRecord): Row {
 
 const living = `seen_at >= clock_timestamp() - interval '${aliveMs} ms'`;
 
+interface LookedAt extends QueueName {
+  readonly waiting: number;
+  readonly oldest: number | null;
+  readonly used_by: string[];
+  readonly accounts: string[];
+}
+
 async function lookAt(run: Run, schema: string): Promise<LeftSharedQueue> {
-  const [found] = await run<QueueName & { waiting: number; oldest: number | null; used_by: string[] }>(
+  const [found] = await run<LookedAt>(
     `SELECT origin, member, waiting::float8 AS waiting,
        (SELECT taken_wall FROM ${schema}.entry WHERE state = 0 ORDER BY seq LIMIT 1) AS oldest,
-       (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM ${schema}.instance WHERE ${living}) AS used_by
+       (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM ${schema}.instance WHERE ${living}) AS used_by,
+       (SELECT coalesce(json_agg(DISTINCT account), '[]') FROM ${schema}.source) AS accounts
      FROM ${schema}.format, ${schema}.total WHERE total.id = 1`,
   );
-  const { origin, member, waiting, oldest, used_by } = found!;
-  return { schema, origin, member, waiting, oldestTakenWallMs: oldest, usedBy: used_by };
+  const { origin, member, waiting, oldest, used_by, accounts } = found!;
+  return { schema, origin, member, waiting, oldestTakenWallMs: oldest, usedBy: used_by, accounts };
 }
 
 /** Deletes rows by their numbers, in the order in which an append locks. `which` gives the numbers. */

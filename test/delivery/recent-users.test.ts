@@ -16,22 +16,71 @@ function rowOf(number: number, takenWallMs = 2_000): { userHash: number; takenWa
 }
 
 describe('the users that a queue took lately', () => {
-  it('let pass only who was not taken since the queue was opened', () => {
+  it('let pass only who was not taken since they are recorded', () => {
     const users = new RecentUsers(1_000);
-    users.took([entryOf(1), entryOf(2)]);
+    assert.equal(users.allows(rowOf(3)), false, 'it is not open yet');
+    users.opened(7, null);
+    users.record();
+    users.took([entryOf(1), entryOf(2)], 3_000);
     assert.deepEqual(
       [1, 2, 3].map((number) => users.allows(rowOf(number))),
       [false, false, true],
     );
-    assert.equal(users.allows(rowOf(3, 999)), false);
-    users.isNew();
-    assert.equal(users.allows(rowOf(3, 999)), true);
+    assert.equal(users.allows(rowOf(3, 1_000)), false, 'of what it took before nothing is known');
+    assert.equal(users.allows(rowOf(1, 3_001)), true, 'nothing was taken since');
+  });
+
+  it('let pass what is older than the start when the queue was empty from its beginning', () => {
+    const users = new RecentUsers(1_000);
+    users.opened(0, null);
+    users.record();
+    users.took([entryOf(1)], 3_000);
+    assert.deepEqual([users.allows(rowOf(2, 999)), users.allows(rowOf(1, 999))], [true, false]);
+  });
+
+  it('let pass only what is newer than the last entry while they are not recorded', () => {
+    const users = new RecentUsers(0);
+    users.opened(0, null);
+    users.took([entryOf(1)], 3_000);
+    assert.deepEqual([users.allows(rowOf(2, 3_000)), users.allows(rowOf(1, 3_001))], [false, true]);
+    users.record();
+    users.took([entryOf(3)], 4_000);
+    assert.deepEqual([users.allows(rowOf(2, 3_000)), users.allows(rowOf(2, 3_001))], [false, true]);
+  });
+
+  it('are known after a restart, when nothing was taken that was not saved', () => {
+    const before = new RecentUsers(0);
+    before.opened(0, null);
+    before.record();
+    before.took([entryOf(1)], 3_000);
+    before.tookMoved([rowOf(4)]);
+    const saved = before.text(9);
+    const later = (lastSeq: number, records: boolean): RecentUsers => {
+      const users = new RecentUsers(5_000);
+      if (records) users.record();
+      users.opened(lastSeq, saved);
+      return users;
+    };
+    const passing = (users: RecentUsers): number[] => [1, 2, 4].filter((one) => users.allows(rowOf(one)));
+    assert.deepEqual(passing(later(9, true)), [2]);
+    assert.deepEqual(passing(later(10, true)), [], 'something was taken and not saved');
+    assert.deepEqual(passing(later(9, false)), [], 'they are not looked at');
+    assert.equal(later(9, false).allows(rowOf(1, 3_001)), true);
+    const third = new RecentUsers(6_000);
+    third.record();
+    third.opened(9, later(9, true).text(9));
+    assert.deepEqual(passing(third), [2]);
   });
 
   it('let most others pass also after 100,000 users, and none of these', () => {
     const users = new RecentUsers(0);
+    users.opened(0, null);
+    users.record();
     for (let from = 0; from < 100_000; from += 1_000)
-      users.took(Array.from({ length: 1_000 }, (_, index) => entryOf(from + index)));
+      users.took(
+        Array.from({ length: 1_000 }, (_, index) => entryOf(from + index)),
+        9_000,
+      );
     const passing = (from: number, step: number): number =>
       Array.from({ length: 1_000 }, (_, index) => from + step * index).filter((number) =>
         users.allows(rowOf(number)),

@@ -211,7 +211,7 @@ describe('the list of shared queues that nobody uses', () => {
   const place = { host: 'db:5432', database: 'audience' };
   const queue = (member: string, changes: Partial<LeftSharedQueue> = {}): LeftSharedQueue => {
     const schema = `instant_audience_${member}`;
-    const figures = { waiting: 1, oldestTakenWallMs: 1, usedBy: [] };
+    const figures = { waiting: 1, oldestTakenWallMs: 1, usedBy: [], accounts: [] };
     return { schema, origin: 'https://a.example', member, ...figures, ...changes };
   };
   const engine = (queues: Partial<DatabaseQueues>, identity = 'x'): EngineInfo =>

@@ -1,12 +1,14 @@
 // An account whose address was wrong and is mended: what waits for the old one is moved, kept or discarded.
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
-import { engines } from '../../nodes/account/process-wide';
+import helper from 'node-red-node-test-helper';
+import { AccountForms } from '../../nodes/account/admin';
+import { engines, sandbox as ownSandbox } from '../../nodes/account/process-wide';
 import { outboxFile } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
 import { LeftQueues } from '../../nodes/account/left-queues';
 import { LeftShared } from '../../nodes/sidebar/left-shared';
-import { moveAway } from '../../src/outbox/left-queue';
+import { moveAway, storeOf } from '../../src/outbox/left-queue';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,
@@ -40,6 +42,16 @@ describe('entries that wait for an address that was mended', () => {
   ];
   const move = (): Promise<{ status: number; body: any }> =>
     actions().act('moveLeft', { file: wrongFile(), account: 'account' });
+  /** What the form of the account says when it holds this. */
+  const form = (values: object): any => {
+    const red = Object.create((helper as any)._RED, { settings: { value: { userDir: nodesUserDir() } } });
+    const forms = new AccountForms(red, engines, ownSandbox, () => Promise.reject(new Error('not asked')));
+    const deployed = { environment: 'custom', serviceUrl: wrongUrl(), member: '7' };
+    return forms.queued({ id: 'account', values: { ...deployed, ...values } }).body;
+  };
+  /** Of what earlier tests left there are others. */
+  const warnings = (): string[] =>
+    logged('warn').filter((line) => line.startsWith('Queued') && line.includes(new URL(wrongUrl()).port));
   const members = (): string[] => sandbox.state().map(({ user_id: id }) => id);
   const waitingAt = (origin: string): number =>
     list().find((info) => info.origin === origin)?.engine.counters.waiting ?? 0;
@@ -115,7 +127,7 @@ describe('entries that wait for an address that was mended', () => {
     await deployAt(sandbox.url);
     await engines.closeIdle(`${wrongUrl()} 7`);
     const path = outboxFile(nodesUserDir(), wrongUrl(), '7');
-    const dies = moveAway(path, [], 'account', async (rows) => {
+    const dies = moveAway(storeOf(path, []), 'account', async (rows) => {
       assert.equal((await engines.takeMoved('account', rows))!.length, 2);
       throw new Error('killed');
     });
@@ -149,5 +161,84 @@ describe('entries that wait for an address that was mended', () => {
     const done = await acting.act('purgeLeft', { file: wrongFile(), confirm: body.confirm });
     assert.deepEqual(done.body, { code: 'purged', entries: 1, inFlight: 0 });
     assert.deepEqual(members(), []);
+  });
+
+  describe('after a restart', () => {
+    it('are warned of and moved when the address was mended while Node-RED was stopped', async () => {
+      await load(at(wrongUrl()), login(), flow);
+      await flow.send({ payload: [entry(1), entry(2)] }, { payload: entry(1, -1) });
+      await restart();
+      await load(at(sandbox.url), login(), flow);
+      await until(() => warnings().length > 0, 'the warning');
+      assert.match(warnings().join('\n'), /: 3\. They are not sent\./);
+      assert.deepEqual((await move()).body, { code: 'moved', moved: 3, kept: 0 });
+      await settled();
+      assert.deepEqual(members(), [idfa(2)]);
+    });
+
+    it('stay where newer ones went to the new one before it, and the others move', async () => {
+      await load(at(wrongUrl()), login(), flow);
+      await flow.send({ payload: [entry(1), entry(2)] });
+      await deployAt(sandbox.url);
+      await flow.send({ payload: entry(2, -1) });
+      await settled();
+      await restart();
+      await load(at(sandbox.url), login(), flow);
+      assert.deepEqual((await move()).body, { code: 'moved', moved: 1, kept: 1 });
+      await settled();
+      assert.deepEqual(members(), [idfa(1)]);
+      await restart();
+      await load(at(sandbox.url), login(), flow);
+      assert.deepEqual((await move()).body, { code: 'moved', moved: 0, kept: 1 });
+    });
+
+    it('move also when the right address was in use before it was broken', async () => {
+      await load(at(sandbox.url), login(), flow);
+      await flow.send({ payload: entry(1) });
+      await settled();
+      await restart();
+      await load(at(wrongUrl()), login(), flow);
+      await flow.send({ payload: entry(2) }, { payload: entry(1, -1) });
+      await restart();
+      await load(at(sandbox.url), login(), flow);
+      assert.deepEqual((await move()).body, { code: 'moved', moved: 2, kept: 0 });
+      await settled();
+      assert.deepEqual(members(), [idfa(2)]);
+    });
+  });
+
+  describe('and another kind of queue', () => {
+    const inMemory = (): object[] => [
+      customAccount(sandbox.url, { serviceUrl: wrongUrl(), queue: 'memory' }),
+      ...flow.nodes({ completeOn: 'queued' }),
+    ];
+
+    it('stay on disk when the account has its queue in memory from now on, with a warning', async () => {
+      await load(at(wrongUrl()), login(), flow);
+      await flow.send({ payload: [entry(1), entry(2)] });
+      assert.deepEqual(form({ queue: 'disk' }), { waiting: 0 });
+      const { waiting, choices, notes } = form({ queue: 'memory' });
+      assert.deepEqual([waiting, choices, notes], [2, ['keep', 'discard'], ['toMemory', 'late']]);
+      await deploy(inMemory(), 'nodes', flow);
+      await until(() => warnings().length > 0, 'the warning');
+      assert.match(warnings().join('\n'), /: 2\. They are not sent\./);
+      assert.deepEqual(await move(), { status: 409, body: { code: 'noTarget' } });
+      await restart();
+      await load(inMemory(), login(), flow);
+      assert.match(warnings().join('\n'), /: 2\. They are not sent\./);
+    });
+
+    it('end with an error when they were in memory, which the form says before', async () => {
+      await load(inMemory(), login(), flow);
+      flow.give({ payload: entry(1) }, { payload: entry(2) });
+      await until(() => waitingAt(wrongUrl()) === 2, 'they wait');
+      const { waiting, choices, notes, query } = form({ queue: 'memory', serviceUrl: sandbox.url });
+      assert.deepEqual([waiting, choices, notes, query], [2, [], ['fromMemory'], null]);
+      await deployAt(sandbox.url);
+      await flow.allEnded();
+      assert.equal(flow.errors.length, 2);
+      assert.match(flow.error, /its queue is in memory/);
+      assert.deepEqual(warnings(), []);
+    });
   });
 });

@@ -4,7 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { hashUserKey, userKeyOf, userKeysOf } from '../../src/audience/keys';
-import { erase, lookAt, moveAway, purge, readAll } from '../../src/outbox/left-queue';
+import { erase, lookAt, moveAway, purge, readAll, storeOf } from '../../src/outbox/left-queue';
 import type { Row } from '../../src/outbox/outbox';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { codeOf, newRow, temporaryFolder } from './rows';
@@ -69,7 +69,7 @@ describe('a queue file that no engine uses', () => {
     await outbox.commit({ depart: [{ post: 2, userHashes: [busy] }] });
     await outbox.close();
     const seqs: number[] = [];
-    const moved = await moveAway(path, [], accounts[0]!, (rows) => {
+    const moved = await moveAway(storeOf(path, []), accounts[0]!, (rows) => {
       seqs.push(...rows.map(({ seq }) => seq));
       return Promise.resolve(rows.filter(({ seq }) => seq % 10 !== 0).map(({ seq }) => seq));
     });
@@ -80,7 +80,9 @@ describe('a queue file that no engine uses', () => {
     // Nine of the user that is on the way were not even offered.
     assert.deepEqual([seqs.length, moved], [8_991, { moved: 8_091, kept: 909 }]);
     assert.equal(lookAt(path).waiting, 909);
-    const others = await moveAway(path, [], 'other', (rows) => Promise.resolve(rows.map(({ seq }) => seq)));
+    const others = await moveAway(storeOf(path, []), 'other', (rows) =>
+      Promise.resolve(rows.map(({ seq }) => seq)),
+    );
     assert.deepEqual(others, { moved: 0, kept: 0 });
   });
 

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 
 import { hashUserKey, userKeyOf } from '../../src/audience/keys';
 import type { Row } from '../../src/outbox/outbox';
+import { moveAwayShared } from '../../src/delivery/left-shared-queue';
+import { PostgresLog } from '../../src/outbox/postgres-log';
 import { eraseFrom, listQueues, purgeQueue, readAllOf } from '../../src/outbox/postgres-left';
 import { batchOf, codeOf, seqs, sharedRow } from './rows';
 import { hold, leaseMs, one, TestDatabase, two, type PostgresQueue } from './shared-stores';
@@ -42,10 +44,36 @@ describe('shared queues that are left behind', function () {
   const options = () => ({ url: database.url });
   const found = async () => (await listQueues(options())).find(({ schema }) => schema === queue.schema);
 
+  it('moves an account’s entries away in order over both lanes, once nobody uses the queue', async () => {
+    const log = await leave(9_000);
+    const move = (account: string, take: (rows: readonly Row[]) => readonly number[]): Promise<object> =>
+      moveAwayShared(
+        new PostgresLog({ url: database.url, origin: queue.origin, member: queue.member }),
+        null,
+        'mover',
+        account,
+        (rows) => Promise.resolve(take(rows)),
+      );
+    assert.equal(await codeOf(() => move('account', () => [])), 'locked');
+    await log.close(one);
+    await queue.pass(leaseMs + 1);
+    const given: number[] = [];
+    const moved = await move('account', (rows) => {
+      given.push(...rows.map(({ seq }) => seq));
+      return rows.filter(({ seq }) => seq % 10 !== 0).map(({ seq }) => seq);
+    });
+    assert.deepEqual(given, seqs(3, 9_000));
+    assert.deepEqual(moved, { moved: 8_098, kept: 900 });
+    assert.equal((await found())!.waiting, 900);
+    assert.deepEqual((await found())!.usedBy, []);
+    assert.deepEqual(await move('other', (rows) => rows.map(({ seq }) => seq)), { moved: 0, kept: 0 });
+  });
+
   it('lists them, saves what waits, and empties them once nobody uses them', async () => {
     const log = await leave(6_000);
     const { origin, member, schema } = queue;
-    const common = { schema, origin, member, waiting: 5_998, oldestTakenWallMs: 1_003 };
+    const accounts = ['account'];
+    const common = { schema, origin, member, waiting: 5_998, oldestTakenWallMs: 1_003, accounts };
     assert.deepEqual(await found(), { ...common, usedBy: [one.name] });
     assert.equal(await codeOf(() => purgeQueue(options(), schema)), 'locked');
     await log.close(one);

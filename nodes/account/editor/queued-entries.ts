@@ -1,29 +1,30 @@
-// Beside a changed address or member: what waits for the old one, and what becomes of it after the deploy.
+// Beside a changed address, member or queue: what waits in the old one, and what becomes of it after the deploy.
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 
 declare const RED: EditorRed;
 
+type Choice = 'keep' | 'move' | 'discard';
+
 /** What the route says. */
 interface Queued {
+  /** In the deployed queue, when the form has another; else 0. */
   readonly waiting: number;
-  /** What is in the form is another queue than the deployed one. */
-  readonly changed: boolean;
-  /** Neither of them is a sandbox. */
-  readonly mayMove: boolean;
   readonly origin: string;
   readonly member: string;
-  /** By which the tab's routes know the old queue; null for one that is not on disk. */
-  readonly file: string | null;
+  /** Those that can be kept. */
+  readonly choices: readonly Choice[];
+  /** Why they are not all, and what one means. */
+  readonly notes: readonly string[];
+  /** By which the tab's routes know the old queue; null for one that does not outlive the deploy. */
+  readonly query: object | null;
 }
 
-type Choice = 'keep' | 'move' | 'discard';
 /** Not after each key. */
 const lookAfterMs = 200;
-const choices: readonly Choice[] = ['keep', 'move', 'discard'];
 
 interface Chosen {
   readonly choice: Choice;
-  readonly file: string;
+  readonly query: object;
 }
 
 /** By account: carried out after the next deploy. */
@@ -39,6 +40,7 @@ export function prepareQueuedEntries(
   const place = $('#instant-audience-queued');
   const sentence = place.find('p');
   const list = place.find('select');
+  const choosing = place.find('label, select');
   let found: Queued | null = null;
   let asked = 0;
   const look = (): void => {
@@ -56,20 +58,24 @@ export function prepareQueuedEntries(
     );
   };
   const show = (queued: Queued): void => {
-    found = queued.changed && queued.waiting > 0 && queued.file !== null ? queued : null;
+    found = queued.waiting > 0 ? queued : null;
     place.toggle(found !== null);
-    const { waiting, origin, member, mayMove } = queued;
-    sentence.text(account._('queued.waits', { waiting, origin, member }));
-    list.find('option[value="move"]').prop('disabled', !mayMove).prop('hidden', !mayMove);
-    if (!mayMove && list.val() === 'move') list.val('keep');
+    if (found === null) return;
+    const { waiting, origin, member, choices, notes } = found;
+    const first = choices.length > 0 ? 'waits' : 'ends';
+    const sentences = [first, ...notes.map((note) => `note.${note}`)];
+    sentence.text(sentences.map((key) => account._(`queued.${key}`, { waiting, origin, member })).join(' '));
+    choosing.toggle(choices.length > 0);
+    const chosenBefore = String(list.val());
+    list.empty().append(
+      choices.map((choice) =>
+        $('<option>')
+          .val(choice)
+          .text(account._(`queued.${choice}`)),
+      ),
+    );
+    list.val(choices.some((choice) => choice === chosenBefore) ? chosenBefore : (choices[0] ?? ''));
   };
-  list.empty().append(
-    choices.map((choice) =>
-      $('<option>')
-        .val(choice)
-        .text(account._(`queued.${choice}`)),
-    ),
-  );
   place.hide();
   // The field has no change event until it is left, which may be by saving the form.
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -80,9 +86,10 @@ export function prepareQueuedEntries(
   look();
   return () => {
     chosen.delete(account.id);
-    if (found?.file == null) return;
+    if (!found?.query) return;
     const choice = list.val() as Choice;
-    if (choice !== 'keep') chosen.set(account.id, { choice, file: found.file });
+    if (choice === 'keep') return;
+    chosen.set(account.id, { choice, query: found.query });
     if (isListening) return;
     isListening = true;
     RED.events?.on('deploy', () => carryOut((key, params) => account._(key, params)));
@@ -92,10 +99,10 @@ export function prepareQueuedEntries(
 type Words = (key: string, params?: Record<string, unknown>) => string;
 
 function carryOut(words: Words): void {
-  for (const [account, { choice, file }] of chosen) {
+  for (const [account, { choice, query }] of chosen) {
     chosen.delete(account);
-    if (choice === 'move') post('moveLeft', { file, account }, words);
-    else post('purgeLeft', { file }, words, (confirm) => post('purgeLeft', { file, confirm }, words));
+    if (choice === 'move') post('moveLeft', { ...query, account }, words);
+    else post('purgeLeft', query, words, (confirm) => post('purgeLeft', { ...query, confirm }, words));
   }
 }
 

@@ -52,27 +52,35 @@ export class LeftPart {
     setText(this.sum, waiting === 0 ? '' : word('left.sum', { waiting: shortNumber(waiting) }));
     this.list.replaceChildren(
       ...left.map((one) => this.fileRow(one, atWork)),
-      ...shared.map((one) => this.sharedRow(one)),
+      ...shared.map((one) => this.sharedRow(one, atWork)),
     );
   }
 
   private fileRow(left: ShownLeftQueue, atWork: readonly NamedAccount[]): HTMLElement {
-    const { file, accounts, origin, member, kept, waiting, oldestTakenWallMs, problem } = left;
+    const { file, origin, member, kept, waiting, oldestTakenWallMs, problem } = left;
     const name = kept ? word('left.nameKept', { origin, member }) : word('left.name', { origin, member });
     if (problem !== null) return problemRow(name, problem);
-    const mayMove = !kept && origin !== 'sandbox';
-    const targets = mayMove ? atWork.filter(({ id }) => accounts.includes(id)) : [];
+    const targets = kept ? [] : targetsOf(left, atWork);
     const saveAs = file.replace(/\.sqlite$/, '');
     return row({ name, query: { file }, saveAs, targets, waiting, oldestTakenWallMs });
   }
 
-  private sharedRow(left: ShownLeftShared): HTMLElement {
+  private sharedRow(left: ShownLeftShared, atWork: readonly NamedAccount[]): HTMLElement {
     const { host, database } = left;
     if (left.kind === 'database') return problemRow(word('left.notLooked', { host, database }), left.problem);
     const { key, schema, origin, member, waiting, oldestTakenWallMs } = left;
     const name = word('left.nameShared', { origin, member, host, database });
-    return row({ name, query: { queue: key }, saveAs: schema, targets: [], waiting, oldestTakenWallMs });
+    const targets = targetsOf(left, atWork);
+    return row({ name, query: { queue: key }, saveAs: schema, targets, waiting, oldestTakenWallMs });
   }
+}
+
+/** Entries of the sandbox are never moved. */
+function targetsOf(
+  { origin, accounts }: { readonly origin: string; readonly accounts: readonly string[] },
+  atWork: readonly NamedAccount[],
+): readonly NamedAccount[] {
+  return origin === 'sandbox' ? [] : atWork.filter(({ id }) => accounts.includes(id));
 }
 
 function problemRow(name: string, { trouble, reason }: NonNullable<ShownLeftQueue['problem']>): HTMLElement {

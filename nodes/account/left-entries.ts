@@ -1,0 +1,70 @@
+// What waits where an account's queue was, when the account is given another queue: how much, and what can become of it.
+
+import { basename } from 'node:path';
+import type { EngineInfo, QueueKind } from '../../src/delivery/engines';
+import type { DatabasePlace } from '../../src/outbox/database-queues';
+import { schemaOf } from '../../src/outbox/postgres-schema';
+import { databaseName, sharedQueueKey } from './database';
+import { outboxFile } from './queue-file';
+
+/** Where an account's entries wait. */
+export interface QueuePlace {
+  readonly origin: string;
+  readonly member: string;
+  readonly queue: QueueKind;
+  /** Of a shared queue; null while that is not known. */
+  readonly database: DatabasePlace | null;
+}
+
+type Choice = 'keep' | 'move' | 'discard';
+
+/** Why there are not all choices, or what one means: sentences of the form's words. */
+type Note = 'fromMemory' | 'ofSandbox' | 'toMemory' | 'toShared' | 'late';
+
+export interface Choices {
+  readonly choices: readonly Choice[];
+  readonly notes: readonly Note[];
+}
+
+/** Whether the engine has the queue of this place. A database that is not known counts as the same. */
+export function isAt(info: EngineInfo, { origin, member, queue, database }: QueuePlace): boolean {
+  if (info.origin !== origin || info.member !== member || info.queue !== queue) return false;
+  const its = info.database?.queues.place ?? null;
+  return its === null || database === null || databaseName(its) === databaseName(database);
+}
+
+/** Entries that nobody sends once the account has left the queue: not those that others who use it send. */
+export function leftBy(account: string, { engine, accounts }: EngineInfo): number {
+  if (accounts.some(({ id }) => id !== account)) return 0;
+  const { counters, shared } = engine.stats();
+  if (shared === undefined) return counters.waiting;
+  return shared.kept + (shared.instances.length > 1 ? 0 : shared.inLog);
+}
+
+/** What can become of entries that wait in one queue when the account gets another. */
+export function choicesOf(info: EngineInfo, to: QueuePlace): Choices {
+  // Its nodes give them up when they close.
+  if (info.queue === 'memory') return { choices: [], notes: ['fromMemory'] };
+  const stays = whyNotMoved(info, to);
+  // For another service or member nothing newer is sent meanwhile.
+  const isLate = info.origin === to.origin && info.member === to.member;
+  return {
+    choices: stays === null ? ['keep', 'move', 'discard'] : ['keep', 'discard'],
+    notes: [...(stays === null ? [] : [stays]), ...(isLate ? (['late'] as const) : [])],
+  };
+}
+
+function whyNotMoved(from: EngineInfo, to: QueuePlace): Note | null {
+  if (from.origin === 'sandbox' || to.origin === 'sandbox') return 'ofSandbox';
+  if (to.queue === 'memory') return 'toMemory';
+  // Other instances may have taken newer entries of the same users, and only they know of whom.
+  return to.queue === 'shared' ? 'toShared' : null;
+}
+
+/** By what the tab's calls know the queue once it is left; null for one that is gone then. */
+export function queryOf(userDir: string, info: EngineInfo): object | null {
+  const { origin, member, queue, database } = info;
+  if (queue === 'disk') return { file: basename(outboxFile(userDir, origin, member)) };
+  const place = database?.queues.place ?? null;
+  return place === null ? null : { queue: sharedQueueKey(place, schemaOf({ origin, member })) };
+}

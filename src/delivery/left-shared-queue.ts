@@ -1,0 +1,57 @@
+// What waits of an account in a shared queue that nobody uses, moved away as from a queue on disk: by the holder of the lease.
+
+import { randomUUID } from 'node:crypto';
+
+import { moveAway, type Moved } from '../outbox/left-queue';
+import { OutboxError, type Outbox, type Row } from '../outbox/outbox';
+import type { SharedLog } from '../outbox/shared-log';
+import { Spool } from './spool';
+
+/** Renewed before each page. */
+const leaseMs = 30_000;
+
+/**
+ * As `moveAway`. What was kept on this machine goes to the log first, since it is newer. Rejects with an OutboxError,
+ * `locked` while another process uses the queue.
+ *
+ * @param kept the store of what was kept; null for none
+ * @param name of this process, for people
+ */
+export async function moveAwayShared(
+  log: SharedLog,
+  kept: Outbox | null,
+  name: string,
+  account: string,
+  take: (rows: readonly Row[]) => Promise<readonly number[]>,
+): Promise<Moved> {
+  const instance = { id: randomUUID(), name };
+  await log.open();
+  try {
+    const { instances } = await log.claim(instance, false, null, leaseMs);
+    const others = instances.filter(({ id }) => id !== instance.id);
+    if (others.length > 0)
+      throw new OutboxError('locked', `It is used by ${others.map((other) => other.name).join(', ')}.`);
+    const { epoch, ours } = await log.claim(instance, true, null, leaseMs);
+    if (!ours) throw new OutboxError('locked', 'Another instance began to send from it.');
+    if (kept !== null) await handOver(new Spool(kept, log, instance.id));
+    const result = await moveAway(log.outbox(instance, epoch), account, async (rows) => {
+      const claim = await log.claim(instance, true, epoch, leaseMs);
+      if (!claim.ours || claim.epoch !== epoch)
+        throw new OutboxError('fenced', 'Another instance began to send from it.');
+      return take(rows);
+    });
+    await log.release(instance, epoch);
+    return result;
+  } finally {
+    await log.close(instance);
+  }
+}
+
+async function handOver(spool: Spool): Promise<void> {
+  try {
+    const caps = { maxEntries: Infinity, maxChars: Infinity };
+    while ((await spool.handOver(caps)).kind !== 'empty');
+  } finally {
+    await spool.close();
+  }
+}
