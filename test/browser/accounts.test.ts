@@ -30,9 +30,13 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
       ...accountFlow('one', { name: '' }),
       ...accountFlow('two', { name: '' }, 1),
       ...accountFlow('long', custom, 2),
+      ...accountFlow('shop', { ...custom, name: 'the shop', serviceUrl: `${sandbox.url}/nor/here` }, 3),
     ].map((node) => (node.id === 'out-long' ? { ...node, name: '' } : node));
     const login = { username: 'me', password: 'secret-word' };
-    [nodeRed, browser] = await startBoth({ flows, credentials: { 'account-long': login } });
+    [nodeRed, browser] = await startBoth({
+      flows,
+      credentials: { 'account-long': login, 'account-shop': login },
+    });
     editor = await Editor.open(browser, nodeRed);
   });
   afterEach(() => editor.assertNoErrors());
@@ -101,13 +105,38 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     await editor.deploy();
     // Nothing is said of entries that were kept; 4.1 has a button in the notification.
     await page
-      .locator('.red-ui-notification', { hasText: /moved to the new address: 1\.(?!.*Kept)/ })
+      .locator('.red-ui-notification', { hasText: /moved to the new queue: 1\.(?!.*Kept)/ })
       .waitFor();
     await until(
       () => sandbox!.state().length === 1,
       15_000,
       () => 'the entry',
     );
+  });
+
+  it('with another kind of queue offer what can be kept, say why it is not all, and discard after the deploy', async () => {
+    const { page } = editor;
+    await postUsers(nodeRed!, 'shop', 0, 2);
+    await editor.editConfig('account-shop');
+    const place = page.locator('#instant-audience-queued');
+    await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
+    const kind = editor.field('Keep the queue');
+    await kind.selectOption('memory');
+    await place.waitFor();
+    const sentence = await place.locator('p').innerText();
+    assert.match(sentence, /: 2\..* They cannot be moved, because nothing in memory survives/);
+    const choices = editor.field('Queued entries');
+    assert.deepEqual(await choices.locator('option').allTextContents(), ['keep in the old queue', 'discard']);
+    await kind.selectOption('disk');
+    await place.waitFor({ state: 'hidden' });
+    await kind.selectOption('memory');
+    await place.waitFor();
+    await choices.selectOption('discard');
+    await picture(page, `form-queued-memory-${nodeRedVersion}`);
+    await page.locator('#node-config-dialog-ok:visible').click();
+    await page.locator('.red-ui-tray').waitFor({ state: 'detached' });
+    await editor.deploy();
+    await page.locator('.red-ui-notification', { hasText: 'Discarded queued entries: 2.' }).waitFor();
   });
 
   it('that are deleted leave their nodes without one, and none is chosen for them', async () => {
