@@ -33,7 +33,7 @@ import { engines, leftDatabases, sandbox } from './process-wide';
 import { outboxFile, spoolFile } from './queue-file';
 import { queueSecrets } from './queue-secret';
 import { serveSandboxMembers } from './sandbox-members';
-import { readSettings, type AccountSettings } from './settings';
+import { readSettings, readSharedQueue, type AccountSettings } from './settings';
 
 type AccountDef = NodeDef & Saved;
 
@@ -61,11 +61,20 @@ export = (RED: NodeAPI): void => {
 function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account {
   const name = toldApart({ id: node.id, name: nameOf(config) }, namedAccounts(RED));
   // Node-RED has put the values of `${ENV}` in place, in the credentials too.
-  const settings = readSettings({ ...config, ...node.credentials });
+  const saved = { ...config, ...node.credentials };
+  const settings = readSettings(saved);
   const open = (isWanted: () => boolean): Promise<Hold | Problem | null> =>
     'key' in settings
       ? Promise.resolve(settings)
-      : openHold(RED, node, name, settings, isWanted, () => void holder.openAgain());
+      : openHold(
+          RED,
+          node,
+          name,
+          settings,
+          databaseBefore(RED, saved),
+          isWanted,
+          () => void holder.openAgain(),
+        );
   const holder = new Holder(open, (error) => node.error(shortenThrown(error)));
   node.on('close', (done: () => void) => {
     void holder.close().then(done, done);
@@ -109,6 +118,7 @@ async function openHold(
   node: Node,
   name: string,
   settings: AccountSettings,
+  before: DatabaseConnection | null,
   isWanted: () => boolean,
   again: () => void,
 ): Promise<Hold | Problem | null> {
@@ -136,10 +146,11 @@ async function openHold(
     // Before it is closed for the new one.
     const left = leftBefore(node, settings, ofShared);
     const lease = engines.acquire(ofShared === null ? request : { ...request, shared: ofShared });
-    left.push(...leftFiles(RED, node));
-    for (const queue of left) warnOfLeft(RED, node, queue);
-    if (left.length > 0) lease.recordUsers();
-    if (ofShared !== null) void warnOfLeftShared(RED, node, ofShared, left);
+    const files = leftFiles(RED, node);
+    for (const queue of [...left, ...files]) warnOfLeft(RED, node, queue);
+    if (left.length + files.length > 0 || before !== null) lease.recordUsers();
+    const named = ofShared ?? (before === null ? null : sharedOf(RED, settings, before));
+    if (named !== null) void warnOfLeftShared(RED, node, named, left);
     const end = async (maxMs: number): Promise<void> => {
       await lease.release(maxMs);
       leaveSandbox();
@@ -175,20 +186,31 @@ function leftFiles(RED: NodeAPI, node: Node): readonly LeftQueue[] {
   return files.filter(({ waiting, accounts }) => waiting > 0 && accounts.includes(node.id));
 }
 
-/** Of other queues with entries of the account in its database. Never rejects. */
+/** That of the shared queue which the account had before, when its URL is still with the credentials. */
+function databaseBefore(RED: NodeAPI, saved: Saved): DatabaseConnection | null {
+  const named = readSharedQueue(saved);
+  const connection = 'key' in named ? null : databaseConnection(RED, named.database);
+  return connection === null || 'key' in connection ? null : connection;
+}
+
+/** Of other queues with entries of the account in the database that it names. Never rejects. */
 async function warnOfLeftShared(
   RED: NodeAPI,
   node: Node,
-  { queues, instanceName: own }: SharedRequest,
+  { identity, queues, instanceName: own }: SharedRequest,
   warned: readonly LeftQueue[],
 ): Promise<void> {
+  if (queues === undefined) return;
   // The queue's own status says what is wrong with the database.
-  const found = (await queues?.list().catch(() => null)) ?? [];
-  const used = new Set([...engines.list(), ...warned].map(schemaOf));
+  const found = await queues.list().catch(() => []);
+  const shared = engines.list().filter(({ queue }) => queue === 'shared');
+  const known = new Set([...shared, ...warned].map(schemaOf));
   for (const queue of found) {
     // This Node-RED counts as using a queue for a minute after it was stopped.
-    const isUsed = used.has(queue.schema) || queue.usedBy.some((name) => name !== own);
-    if (!isUsed && queue.waiting > 0 && queue.accounts.includes(node.id)) warnOfLeft(RED, node, queue);
+    const isUsed = known.has(queue.schema) || queue.usedBy.some((name) => name !== own);
+    if (isUsed || queue.waiting === 0 || !queue.accounts.includes(node.id)) continue;
+    leftDatabases.set(identity, queues);
+    warnOfLeft(RED, node, queue);
   }
 }
 

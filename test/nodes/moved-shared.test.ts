@@ -170,6 +170,26 @@ describe('entries in a shared queue that the account leaves', function () {
     assert.deepEqual(await purgeTwice(query), { code: 'purged', entries: 1, inFlight: 0 });
   });
 
+  it('are warned of and move when the queue was set to disk while Node-RED was stopped', async () => {
+    await start({ serviceUrl: sandbox.url });
+    await flow.send({ control: 'pause' });
+    await flow.send({ payload: [entry(1), entry(2)] });
+    const { query } = form({ queue: 'disk' });
+    await restart();
+    const onDisk = { serviceUrl: sandbox.url, queue: 'disk' };
+    await start(onDisk);
+    await flow.send({ payload: entry(2, -1) });
+    await warned(2);
+    await restart();
+    leftDatabases.clear();
+    await start(onDisk);
+    await warned(2);
+    const moved = await acting().act('moveLeft', { ...query, account: 'account' });
+    assert.deepEqual(moved.body, { code: 'moved', moved: 1, kept: 1 });
+    await settled();
+    assert.deepEqual(members(), [idfa(1)]);
+  });
+
   it('move with what this machine kept for them, which is newer', async () => {
     const onDisk = { serviceUrl: sandbox.url, queue: 'disk' };
     await start({ serviceUrl: sandbox.url });
@@ -205,7 +225,7 @@ describe('entries in a shared queue that the account leaves', function () {
     assert.deepEqual(members(), [idfa(2)]);
   });
 
-  it('stay while another Node-RED uses the queue, which sends them', async () => {
+  it('are not asked about while another Node-RED uses the queue, which sends them', async () => {
     await start();
     await flow.send({ payload: entry(1) });
     const log = new PostgresLog({ url: database.url, origin: wrongUrl(), member: '7' });
@@ -213,16 +233,16 @@ describe('entries in a shared queue that the account leaves', function () {
     await log.open();
     await log.claim(other, false, null, 1_000);
     const onDisk = { serviceUrl: sandbox.url, queue: 'disk' };
-    const { query } = form(onDisk);
     const shared = (): any =>
       list()
         .find(({ accounts }) => accounts.length > 0)!
         .engine.stats().shared;
+    assert.equal(form(onDisk).waiting, 1);
     await until(() => shared().instances.length === 2, 'the other one is known');
     assert.equal(form(onDisk).waiting, 0);
     await change(onDisk);
-    const moved = await acting().act('moveLeft', { ...query, account: 'account' });
-    assert.deepEqual(moved, { status: 404, body: { code: 'noQueue' } });
+    await flow.send({ payload: entry(2) });
+    await settled();
     assert.deepEqual(warnings(), []);
     await log.close(other);
   });
