@@ -1,6 +1,6 @@
-// How many calls may be on their way at a time, whatever their kind (service.md 3.2).
+// Limits the calls in flight, of all kinds together (service.md 3.2).
 
-/** Hands out permits in the order in which they were asked for. */
+/** Grants permits first come, first served. */
 export class CallGate {
   readonly #max: number;
   readonly #waiting: (() => void)[] = [];
@@ -10,14 +10,14 @@ export class CallGate {
     this.#max = max;
   }
 
-  /** Runs `call` as soon as a permit is free: at once, in the same turn, when one is. */
+  /** Runs `call` once a permit is free; if one is free now, without a turn of the event loop in between. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.#inFlight < this.#max) this.#inFlight += 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       return await call();
     } finally {
-      // A permit passes straight to the next in line, so that nobody overtakes.
+      // The permit goes straight to the next caller in line, so that no new caller overtakes it.
       const next = this.#waiting.shift();
       if (next === undefined) this.#inFlight -= 1;
       else next();

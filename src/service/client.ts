@@ -1,4 +1,4 @@
-// The service's client: posts, authentication, segments and usage statistics over undici; outcomes, never rejections.
+// Client of the service: posts, logins, segments and usage statistics over undici. Calls resolve to outcomes, never reject.
 import { Pool, ProxyAgent, type Dispatcher } from 'undici';
 import { CallGate } from './call-gate';
 import { systemClock, type Times } from '../clock';
@@ -27,7 +27,7 @@ const MAX_REPLY_BYTES = 8 * 1024 * 1024;
 const DEFAULT_READS_PER_SECOND = 1000;
 const DEFAULT_API_READS_PER_MINUTE = 100;
 
-/** As Node's `tls.connect` takes them. */
+/** Options of Node's `tls.connect`. */
 export interface ServiceTls {
   readonly ca?: string | Buffer | (string | Buffer)[];
   readonly cert?: string | Buffer;
@@ -37,34 +37,34 @@ export interface ServiceTls {
   readonly servername?: string;
 }
 
-/** An HTTP(S) proxy; https goes through it as a tunnel, and so does http. */
+/** An HTTP(S) proxy. Both https and http requests use a tunnel through it. */
 export interface ServiceProxy {
   readonly uri: string;
-  /** Goes before a user name and password in `uri`. */
+  /** Takes precedence over a user name and password in `uri`. */
   readonly auth?: { readonly username: string; readonly password: string };
 }
 
 export interface ServiceClientOptions {
   readonly authUrl: string;
   readonly serviceUrl: string;
-  /** For one call as a whole: connection, headers and body. */
+  /** Limit for one whole call: connection, headers and body. */
   readonly requestTimeoutMs?: number;
-  /** Calls in flight at a time, of all kinds together. */
+  /** Limit of calls in flight, of all kinds together. */
   readonly maxConcurrent?: number;
-  /** Whose limits of reads hold: all clients of a process share them that have the same member and hosts. */
+  /** Clients of one process with the same member and hosts share their read limits. */
   readonly member?: string;
-  /** Of usage statistics. */
+  /** Limit for usage statistics. */
   readonly readsPerSecond?: number;
-  /** Of segments: their host counts by the minute. */
+  /** Limit for segments; their host counts reads per minute. */
   readonly apiReadsPerMinute?: number;
   readonly tls?: ServiceTls;
-  /** On the way to `authUrl`, and to `serviceUrl`; none goes there directly. */
+  /** Proxy for `authUrl`; without one the client connects directly. The same holds for `serviceUrl`. */
   readonly authProxy?: ServiceProxy;
   readonly serviceProxy?: ServiceProxy;
   readonly clock?: Times;
 }
 
-/** A URL of the account cannot be used; `message` is for its owner. */
+/** A URL of the account is not usable; `message` is a sentence for the account's owner. */
 export class ServiceUrlError extends Error {
   override readonly name = 'ServiceUrlError';
 }
@@ -73,14 +73,14 @@ export class ServiceUrlError extends Error {
 interface Host {
   readonly origin: string;
   readonly basePath: string;
-  /** For messages. */
+  /** The host as error messages show it. */
   readonly label: string;
   readonly dispatcher: Dispatcher;
-  /** Verdicts of the host on our certificate that came after a connection stood. */
+  /** TLS alerts about our certificate that arrived after the connection was established. */
   readonly alerts: { count: number; code: string };
 }
 
-/** @throws ServiceUrlError in the constructor, for a URL that cannot be used; nothing else throws or rejects. */
+/** @throws ServiceUrlError in the constructor, for a URL that is not usable; nothing else throws or rejects. */
 export class ServiceClient {
   readonly #auth: Host;
   readonly #service: Host;
@@ -90,8 +90,8 @@ export class ServiceClient {
   readonly #floor = new NetworkFloor();
   readonly #segmentReads: Reads;
   readonly #usageReads: Reads;
-  /** Ends each read that is not done. */
-  readonly #reading = new Set<() => void>();
+  /** One function for each unfinished read, which ends it. */
+  readonly #endReads = new Set<() => void>();
   #isClosed = false;
   #clockSkewMs: number | null = null;
 
@@ -148,8 +148,8 @@ export class ServiceClient {
    * `POST /rt-segment` (service.md 3).
    *
    * @param body JSON text, ready to send
-   * @param mayLeave asked right before the request is written, which may be long after this call: there may be no free
-   *   connection, or a slow one. False holds it back, and the outcome is a passing one that is not ambiguous.
+   * @param mayLeave called right before the request is written, which may be long after this call when no connection is
+   *   free or the connect is slow. False cancels the request: the outcome is `passing` and not ambiguous.
    */
   post(body: string, token: string, mayLeave = always): Promise<PostOutcome> {
     return outcomeOf(() => this.#post(body, token, mayLeave));
@@ -167,7 +167,7 @@ export class ServiceClient {
     return isFailure(reply) ? reply : readPostReply(reply, this.#clock.wallMs());
   }
 
-  /** See service.md 2. A login that lacks something, or whose key is none, is told apart before anything is sent. */
+  /** Logs in (service.md 2). For a login with an empty field or an unreadable key, nothing is sent. */
   async authenticate(login: Login): Promise<AuthOutcome> {
     const outcome = await outcomeOf(() => this.#authenticate(login));
     if (outcome.kind !== 'bodyRefused') return outcome;
@@ -180,13 +180,13 @@ export class ServiceClient {
     if (missing !== null) return { kind: 'configuration', code: 'login_incomplete', message: missing };
     const request = authRequest(login, this.#clock.wallMs());
     if ('kind' in request) return request;
-    // The signed token of a login by key is good for as long as the key.
+    // A signed JWT has no expiry: whoever holds it can log in as long as the key is registered.
     const secrets = login.method === 'jwt' ? [...secretsOf(login), request.body ?? ''] : secretsOf(login);
     const reply = await this.#call(this.#auth, request, secrets);
     return isFailure(reply) ? reply : readAuthReply(reply, this.#clock.wallMs());
   }
 
-  /** All segments that fit the query, read page by page (service.md 5). */
+  /** All segments that match the query, read page by page (service.md 5). */
   segments(query: SegmentQuery, token: string): Promise<ReadOutcome<SegmentList>> {
     return outcomeOf(() =>
       readSegments(query, (queryString) =>
@@ -195,30 +195,30 @@ export class ServiceClient {
     );
   }
 
-  /** Usage statistics (service.md 4). They may lag the posts by hours. */
+  /** Usage statistics (service.md 4), which may lag the posts by hours. */
   usage(query: UsageQuery, token: string): Promise<ReadOutcome<UsageReport>> {
     return outcomeOf(() =>
       this.#read(this.#usageReads, `/rt-segment-processed${usageQueryString(query)}`, token, parseUsage),
     );
   }
 
-  /** What the quota ledger may free earlier than a reply says, in ms (promise 3); 0 through a proxy. */
+  /** How much earlier than 1 s after a reply the rate limiter may free quota, in ms (promise 3); 0 through a proxy. */
   networkFloorMs(nowMs: number): number {
     return this.#floor.floorMs(nowMs);
   }
 
   /**
-   * How far this machine's clock is ahead of the service's (negative: behind), to the second, by the `Date` of the
-   * last reply; null when none had one. A signed login is refused when it is far off.
+   * How far this machine's clock is ahead of the service's (negative: behind), from the `Date` header of the last reply,
+   * which has a resolution of one second; null without such a header. The service refuses a JWT when the clock is far off.
    */
   get clockSkewMs(): number | null {
     return this.#clockSkewMs;
   }
 
-  /** Ends what is in flight (as passing outcomes) and closes every connection. */
+  /** Ends all calls in flight, with `passing` outcomes, and closes every connection. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const end of [...this.#reading]) end();
+    for (const end of [...this.#endReads]) end();
     await Promise.all([this.#auth.dispatcher.destroy(), this.#service.dispatcher.destroy()]);
   }
 
@@ -236,13 +236,13 @@ export class ServiceClient {
       return isFailure(reply) ? reply : readReply(reply, parse, this.#clock.wallMs());
     };
     return new Promise((resolve, reject) => {
-      // Its turn may be a minute away.
+      // The throttle may hold the read for a minute, so `close` has to end it here.
       const end = (): void => resolve(closed());
-      this.#reading.add(end);
+      this.#endReads.add(end);
       void gate
         .run(() => (this.#isClosed ? Promise.resolve(closed()) : throttle.run(limit, read)))
         .then(resolve, reject)
-        .finally(() => this.#reading.delete(end));
+        .finally(() => this.#endReads.delete(end));
     });
   }
 
@@ -252,11 +252,12 @@ export class ServiceClient {
     secrets: readonly string[],
     events: ExchangeEvents = { mayLeave: always, replied: () => undefined },
   ): Promise<HttpReply | NetworkFailure> {
-    // Types do not hold everybody back, and undici leaves out a header that is undefined.
-    if (secrets.some((one: unknown) => typeof one !== 'string')) throw new TypeError('a secret is missing');
+    // A caller in JavaScript may omit the token, and undici drops an undefined header without an error.
+    if (secrets.some((secret: unknown) => typeof secret !== 'string'))
+      throw new TypeError('a secret is missing');
     return this.#gate.run(async () => {
       const path = host.basePath + request.path;
-      // Without this header any encoding would be a valid answer.
+      // Without `accept-encoding` a server may choose any encoding, and the client decodes none.
       const headers = { ...request.headers, accept: 'application/json', 'accept-encoding': 'identity' };
       const whole = { ...request, origin: host.origin, path, headers };
       const alertsBefore = host.alerts.count;
@@ -271,12 +272,12 @@ export class ServiceClient {
   }
 
   #noteClock(headers: ReplyHeaders): void {
-    const theirs = Date.parse(headerValues(headers, 'date')[0] ?? '');
-    if (Number.isFinite(theirs)) this.#clockSkewMs = this.#clock.wallMs() - theirs;
+    const serviceMs = Date.parse(headerValues(headers, 'date')[0] ?? '');
+    if (Number.isFinite(serviceMs)) this.#clockSkewMs = this.#clock.wallMs() - serviceMs;
   }
 }
 
-/** What a caller got wrong, such as a time that is none, is an outcome like what the service refuses. */
+/** Turns an exception, such as the one for an invalid time in a query, into an outcome. */
 async function outcomeOf<T>(call: () => Promise<T>): Promise<T | typeof wrongCall> {
   try {
     return await call();
@@ -285,19 +286,19 @@ async function outcomeOf<T>(call: () => Promise<T>): Promise<T | typeof wrongCal
   }
 }
 
-/** What was thrown may quote a secret. */
+/** The text of the exception is left out: it may contain a secret. */
 const wrongCall = {
   kind: 'bodyRefused',
   code: 'wrong_call',
-  message: 'The call could not be made: what it was given is missing, or of a wrong type.',
+  message: 'Nothing was sent: an argument of the call is missing or has a wrong type.',
 } as const;
 
 const always = (): boolean => true;
 
-/** How one kind of read is made. */
+/** Host and limits of one kind of read. */
 interface Reads {
   readonly host: Host;
-  /** Before the throttle: a read whose turn has come must not wait behind hundreds for a permit. */
+  /** Passed before the throttle, so that a read which the throttle lets through never queues for a connection. */
   readonly gate: CallGate;
   readonly throttle: ReadThrottle;
   readonly limit: number;
@@ -365,19 +366,19 @@ function proxyAgent(
     pipelining: 1,
     requestTls: { ...tls, timeout },
     proxyTls: { timeout },
-    // A proxy that never answers CONNECT must not keep its connection for undici's five minutes.
+    // Without this timeout a proxy that never answers CONNECT would hold the connection for undici's default, five minutes.
     clientFactory: (url, options) => new Pool(url, { ...options, headersTimeout: timeout }),
   });
 }
 
-/** The login that a proxy's URL holds; null for none. */
+/** User name and password in the URL of a proxy, or null. */
 function authIn({ username, password }: URL): ServiceProxy['auth'] | null {
   if (username === '' && password === '') return null;
   try {
     return { username: decodeURIComponent(username), password: decodeURIComponent(password) };
   } catch {
     throw new ServiceUrlError(
-      `The proxy URL holds a user name or password that cannot be read: write % as %25. Correct it in ${proxyPlace}.`,
+      `The user name or password in the proxy URL cannot be read: write % as %25. Correct it in ${proxyPlace}.`,
     );
   }
 }
@@ -397,7 +398,7 @@ function readUrl(text: string, what: string): URL {
     (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
   ) {
     throw new ServiceUrlError(
-      `The ${what} may hold host, port and path only. Enter user names and passwords as the account's login.`,
+      `The ${what} may contain only host, port and path. Enter user names and passwords as the account's login.`,
     );
   }
   return url;

@@ -1,20 +1,19 @@
-// Watches the sockets of an undici connector: times their TCP connects, one network round trip each without name lookup
-// and TLS, and sees the error that ends one.
+// Undici connector that times TCP connects (one network round trip, without name lookup and TLS) and reports socket errors.
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
 import { buildConnector } from 'undici';
 
 /**
- * @param onConnect `address` as `ip:port`; `connectMs` at most the round trip's time
- * @param onError the first error of a socket, by its code: undici tells that the other side has closed instead when an
- *   alert of TLS 1.3 comes after the request has left
+ * @param onConnect `address` as `ip:port`; `connectMs` is at most the time of the round trip
+ * @param onError receives the code of the socket's first error. Undici hides the code of a TLS 1.3 alert that arrives
+ *   after the request was written, and reports a closed connection instead.
  */
 export function timingConnector(
   options: buildConnector.BuildOptions,
   onConnect: (address: string, connectMs: number) => void,
   onError: (code: string) => void,
 ): buildConnector.connector {
-  // Documented as void, the connector hands out its socket: the only place to see TCP apart from TLS.
+  // The connector returns its socket, though its type says void. Only the socket shows when TCP is connected, before TLS.
   const connect: (...args: Parameters<buildConnector.connector>) => unknown = buildConnector(options);
   return (target, callback) => {
     const socket = connect(target, callback);
@@ -29,8 +28,9 @@ function isSocket(value: unknown): value is Socket {
 }
 
 /**
- * Only the time in which the event loop was idle counts: an answer would have ended the idling, so this is never
- * longer than the network took, however late a busy process noticed. The ledger's proof needs a lower bound.
+ * Counts only the time in which the event loop was idle. An incoming packet ends the idle time, so the result never
+ * exceeds the network's own time, however late a busy process handles the packet. The proof of the rate limiter needs
+ * this lower bound (promise 3).
  */
 function watch(socket: Socket, onConnect: (address: string, connectMs: number) => void): void {
   let idleMs: number | null = null;

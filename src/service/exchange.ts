@@ -1,4 +1,4 @@
-// One HTTP exchange over undici: a request out, a whole reply in, or how it failed and whether it had left.
+// One HTTP exchange over undici: the complete reply, or the error and whether the request may have been sent.
 import type { Dispatcher } from 'undici';
 import { CLOSED, HELD_BACK, REPLY_TOO_LARGE, TIMED_OUT, type NetworkPhase } from './network-errors';
 import type { ReplyHeaders } from './retry-after';
@@ -12,15 +12,15 @@ export interface ExchangeRequest {
 }
 
 export interface ExchangeLimits {
-  /** For everything: connection, request, headers and body. */
+  /** Limit for the whole exchange: connection, request, headers and body. */
   readonly timeoutMs: number;
   readonly maxReplyBytes: number;
 }
 
 export interface ExchangeEvents {
-  /** Asked once there is a connection, right before the request is written: false holds it back. */
+  /** Called on an open connection right before the request is written; false cancels the request. */
   mayLeave(): boolean;
-  /** The reply's headers came so long after the request was written. */
+  /** Called at the reply's headers, with the time since the request was written. */
   replied(afterMs: number): void;
 }
 
@@ -28,7 +28,7 @@ export type ExchangeResult =
   | { readonly kind: 'reply'; readonly status: number; readonly headers: ReplyHeaders; readonly body: string }
   | { readonly kind: 'failed'; readonly phase: NetworkPhase; readonly error: unknown };
 
-/** What the client cuts off itself, told apart from what the network did by its code. */
+/** Error of an exchange that the client itself ended; its code is one of our own. */
 class CutOff extends Error {
   constructor(readonly code: string) {
     super(code);
@@ -36,8 +36,8 @@ class CutOff extends Error {
 }
 
 /**
- * Never rejects. Written on `dispatch`, below `request`: only there can one see whether the request had left when
- * it failed, and end one at its deadline that still waits for a connection.
+ * Never rejects. Uses undici's `dispatch` instead of `request`: only `dispatch` shows whether the request was written
+ * before the failure, and only there a deadline can end a request that still waits for a connection.
  */
 export function exchange(
   dispatcher: Dispatcher,
@@ -78,7 +78,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#timer = setTimeout(() => this.#cutOff(TIMED_OUT), timeoutMs);
   }
 
-  /** The connection stands and the next step writes the request. */
+  /** The connection is open; undici writes the request next. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
     if (this.#resolve === null || !this.#events.mayLeave()) {
       controller.abort(new CutOff(HELD_BACK));
@@ -88,7 +88,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#departedMs = performance.now();
   }
 
-  /** May come twice, when an informational reply goes before. */
+  /** Called once more for each informational reply (1xx) before the final one. */
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ReplyHeaders): void {
     this.#status = status;
     this.#headers = headers;

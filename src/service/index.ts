@@ -1,4 +1,4 @@
-// The public face of `service`: the service's client and what its calls come to (package entry `./service`).
+// Public exports of the package entry `./service`: the client of the service and the outcomes of its calls.
 
 export {
   DEFAULT_AUTH_URL,

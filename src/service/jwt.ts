@@ -1,9 +1,9 @@
-// The signed token of the JWT login (service.md 2): RS256, with a private key as people paste it.
+// JWT of the login by key (service.md 2), signed with RS256 and a private key in any form in which people paste it.
 import { createPrivateKey, sign, type KeyObject } from 'node:crypto';
 
 export type JwtOutcome =
   | { readonly kind: 'jwt'; readonly jwt: string }
-  /** `message` says what is wrong with the key and never holds any of it. */
+  /** `message` names the fault and contains no part of the key. */
   | { readonly kind: 'badKey'; readonly message: string };
 
 export interface JwtLogin {
@@ -29,18 +29,18 @@ export function signJwt({ username, keyName, privateKey }: JwtLogin, wallMs: num
 
 const sentences = {
   notPem:
-    'The private key is not one in PEM form: paste the whole text, from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----.',
+    'The private key is not in PEM form: paste the whole text, from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----.',
   encrypted:
     'The private key is protected by a passphrase: paste it without one (openssl pkey -in key.pem -out plain.pem).',
-  publicKey: 'This is the public half: register it at the service, and paste the private key here.',
+  publicKey: 'This is the public key: register it at the service, and paste the private key here.',
   certificate: 'This is a certificate: paste the private key that belongs to it.',
-  openssh: 'The private key has OpenSSH form: convert it to PEM (ssh-keygen -p -m PEM -f key).',
+  openssh: 'The private key is in OpenSSH form: convert it to PEM (ssh-keygen -p -m PEM -f key).',
   notRsa:
-    'The private key is not an RSA key: the service needs RSA, so make a new pair and register its public half.',
-  unusable: 'The private key is damaged or incomplete: paste the whole text once more.',
+    'The private key is not an RSA key: the service needs RSA, so make a new key pair and register its public key.',
+  unusable: 'The private key is damaged or incomplete: paste the whole text again.',
 } as const;
 
-/** The key, or a sentence that says why it is none. */
+/** The key, or a sentence that names the fault. */
 function readKey(text: string): KeyObject | string {
   const [, label, rest] = /-----BEGIN ([A-Z0-9 ]+)-----(.*)$/s.exec(unescaped(text)) ?? [];
   const end = rest?.indexOf(`-----END ${label}-----`) ?? -1;
@@ -64,7 +64,7 @@ function parseKey(pem: string): KeyObject | string {
   }
 }
 
-/** Line breaks written as two characters, as environment variables and JSON bring them. */
+/** Replaces the two characters `\n` by a line break: environment variables and JSON contain them in this form. */
 function unescaped(text: string): string {
   return text.replace(/\\r/g, '').replace(/\\n/g, '\n');
 }

@@ -1,16 +1,16 @@
-// When user names logged in, as it is kept beside a queue: times only, never tokens.
+// Stores the times of logins in a queue's metadata: times only, never tokens.
 import type { LoginAges, LoginStore } from './login-count';
 
-/** Small values beside a queue. */
+/** The part of a queue that stores small values by key. */
 export interface LoginMeta {
   getMeta(key: string): Promise<string | null>;
   setMeta(key: string, value: string): Promise<void>;
-  /** Of a queue that several processes share: sets it only if it is `before` still, and says whether it did. */
+  /** Only in a shared queue: sets the value if it still is `before`; false if another process changed it. */
   replaceMeta?(key: string, before: string | null, value: string): Promise<boolean>;
 }
 
 export class LoginTimes implements LoginStore {
-  /** @param nowMs epoch ms; of a queue that several processes share by a clock on which they agree */
+  /** @param nowMs epoch ms; for a shared queue, of a clock that all its processes use */
   constructor(
     private readonly meta: LoginMeta,
     private readonly nowMs: () => number,
@@ -20,15 +20,15 @@ export class LoginTimes implements LoginStore {
     return this.meta.replaceMeta !== undefined;
   }
 
-  async update(user: string, change: (kept: LoginAges) => LoginAges | null): Promise<void> {
-    // Part of the stores: never change it.
+  async update(user: string, change: (stored: LoginAges) => LoginAges | null): Promise<void> {
+    // Saved in queues: never change this key.
     const key = `logins of ${user}`;
     for (let isDone = false; !isDone;) {
       const before = await this.meta.getMeta(key);
-      const [ages, someWereAhead] = this.agesIn(before);
-      // Written down as "just now" they run out in five minutes, even if no process lives that long.
-      const kept = change(ages) ?? (someWereAhead ? ages : null);
-      isDone = kept === null || (await this.write(key, before, this.textOf(kept)));
+      const [ages, hasFutureTimes] = this.agesIn(before);
+      // Future times are saved again as now, so that they expire in five minutes even if every process ends sooner.
+      const changed = change(ages) ?? (hasFutureTimes ? ages : null);
+      isDone = changed === null || (await this.write(key, before, this.textOf(changed)));
     }
   }
 
@@ -45,8 +45,8 @@ export class LoginTimes implements LoginStore {
     );
   }
 
-  /** What makes no sense was written by nobody we know. */
-  private agesIn(text: string | null): [ages: LoginAges, someWereAhead: boolean] {
+  /** The stored ages; values that are not numbers are ignored. */
+  private agesIn(text: string | null): [ages: LoginAges, hasFutureTimes: boolean] {
     const nowMs = this.nowMs();
     const times = Object.entries(text === null ? {} : parsed(text)).filter(
       (entry): entry is [string, number] => typeof entry[1] === 'number',

@@ -1,6 +1,6 @@
-// How an account proves who it is: the two kinds of login, what is missing in one, and whether two are the same.
+// Credentials of an account: password or private key.
 
-/** See service.md 2. Holds secrets: never put it into a log, a message or an error. */
+/** The two ways to log in (service.md 2). Contains secrets: never put it into a log, a message or an error. */
 export type Login =
   | { readonly method: 'password'; readonly username: string; readonly password: string }
   | {
@@ -12,7 +12,7 @@ export type Login =
       readonly privateKey: string;
     };
 
-/** A sentence that names the first empty field, or null. Nothing is sent for a login that lacks one. */
+/** A sentence that names the first empty field, or null. */
 export function missingInLogin(login: Login): string | null {
   if (login.username === '') return 'The account has no user name. Enter it in the account node.';
   if (login.method === 'password') {
@@ -22,7 +22,7 @@ export function missingInLogin(login: Login): string | null {
   return login.privateKey === '' ? 'The account has no private key. Paste it into the account node.' : null;
 }
 
-/** The values that must not show up in any message. */
+/** The values that no message may contain. */
 export function secretsOf(login: Login): readonly string[] {
   return login.method === 'password' ? [login.password] : [login.privateKey];
 }

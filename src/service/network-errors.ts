@@ -1,10 +1,10 @@
-// What a failed exchange means when there is no reply at all (service.md 3.4, its last rows).
+// Classifies exchanges that ended without a reply: configuration or passing, ambiguous or not (service.md 3.4, last rows).
 import type { PostOutcome } from './outcome';
 
-/** `connecting`: not one byte of the request had left. `departed`: it may have arrived, in part or whole. */
+/** `connecting`: no byte of the request was sent. `departed`: the service may have received part or all of the request. */
 export type NetworkPhase = 'connecting' | 'departed';
 
-/** Codes of our own, for what the client itself cuts off. */
+/** Our own error codes, for exchanges that the client itself ended. */
 export const TIMED_OUT = 'timed_out';
 export const HELD_BACK = 'held_back';
 export const REPLY_TOO_LARGE = 'reply_too_large';
@@ -13,10 +13,10 @@ export const CLOSED = 'closed';
 export type NetworkFailure = Extract<PostOutcome, { readonly kind: 'configuration' | 'passing' }>;
 
 /**
- * Certificates and host names that do not match are configuration; all the rest passes. `ambiguous` is true as
- * soon as the request may have left.
+ * Errors of certificates and host names, and a proxy's refusals, are `configuration`; all others are `passing`, and
+ * `ambiguous` once the request may have been sent.
  *
- * @param host what was called, in the reader's terms, such as `streaming-data.appnexus.com`
+ * @param host the host as the message shows it, such as `streaming-data.appnexus.com`
  */
 export function readNetworkError(error: unknown, phase: NetworkPhase, host: string): NetworkFailure {
   const code = codeOf(error);
@@ -29,7 +29,7 @@ export function readNetworkError(error: unknown, phase: NetworkPhase, host: stri
   return { kind: 'passing', ambiguous, code: ourCode, message: sentence };
 }
 
-/** The first code along an error, its causes and the attempts gathered in an AggregateError. */
+/** The first code found in an error, its causes and the attempts of an AggregateError. */
 function codeOf(error: unknown, depth = 0): string {
   if (typeof error !== 'object' || error === null || depth > 3) return '';
   const { code, cause, errors } = error as { code?: unknown; cause?: unknown; errors?: unknown };
@@ -55,13 +55,13 @@ const UNTRUSTED = new Set([
   'INVALID_PURPOSE',
 ]);
 const OUT_OF_DATE = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
-/** Own certificate or key that cannot be read, found before anything is sent. */
+/** Our own certificate or key cannot be read, which Node.js reports before anything is sent. */
 const OWN_KEY = /^ERR_OSSL_|^ERR_CRYPTO_/;
-/** The peer's verdict on our certificate may come after the request has left (TLS 1.3). */
+/** The peer rejects our certificate. With TLS 1.3 this alert may arrive after the request was sent. */
 const PEER_ALERT =
   /^ERR_SSL_.*ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA|HANDSHAKE|ACCESS_DENIED|UNSUPPORTED)/;
 
-/** Whether a socket ended since the peer does not take our side of the TLS connection. */
+/** Whether the socket ended because the peer rejects our side of the TLS connection. */
 export function isPeerAlert(code: string): boolean {
   return PEER_ALERT.test(code);
 }
@@ -74,22 +74,22 @@ function certificateSentence(code: string, phase: NetworkPhase, host: string): s
     return `The certificate of ${host} is not trusted (${code}): if it is your own, add its CA to the TLS configuration.`;
   }
   if (OUT_OF_DATE.has(code)) {
-    return `The certificate of ${host} is out of date (${code}): check this machine's clock first; if it is right, whoever runs ${host} has to renew the certificate.`;
+    return `The certificate of ${host} is out of date (${code}): check this machine's clock first; if it is right, ask the operator of ${host} to renew the certificate.`;
   }
   if (PEER_ALERT.test(code)) {
     return `${host} refused our side of the TLS connection (${code}): check certificate and key of the TLS configuration.`;
   }
   if (phase === 'departed') return null;
   if (OWN_KEY.test(code)) {
-    return `The certificate or key of the TLS configuration for ${host} cannot be read (${code}): load both once more, as PEM, with the key's passphrase if it has one.`;
+    return `The certificate or key of the TLS configuration for ${host} cannot be read (${code}): load both again, as PEM, with the key's passphrase if it has one.`;
   }
   if (code.startsWith('ERR_SSL_') || code === 'EPROTO') {
-    return `${host} does not speak TLS as we do (${code}): check https or http, and the port, in the URL.`;
+    return `No TLS connection with ${host} (${code}): check https or http, and the port, in the URL.`;
   }
   return null;
 }
 
-/** undici tells of a proxy that refuses a tunnel in the text only. */
+/** The HTTP status of a proxy that refuses a tunnel, which undici reports only in the text of its error. */
 function proxyStatusOf(error: unknown): number | null {
   const message = error instanceof Error ? error.message : '';
   const status = /^Proxy response \((\d{3})\)/.exec(message)?.[1];
@@ -101,21 +101,21 @@ function readProxyRefusal(status: number, host: string): NetworkFailure {
     return {
       kind: 'configuration',
       code: 'http_407',
-      message: `The proxy on the way to ${host} wants a login (HTTP 407): check the proxy's user name and password, in the http proxy node or in the environment variable that names the proxy.`,
+      message: `The proxy on the way to ${host} requires a login (HTTP 407): check the proxy's user name and password, in the http proxy node or in the environment variable that names the proxy.`,
     };
   }
   if (status >= 400 && status < 500 && status !== 408 && status !== 429) {
     return {
       kind: 'configuration',
       code: 'proxy',
-      message: `The proxy refuses to connect to ${host} (HTTP ${status}): ask whoever runs it.`,
+      message: `The proxy refuses to connect to ${host} (HTTP ${status}): ask the proxy's operator.`,
     };
   }
   return {
     kind: 'passing',
     ambiguous: false,
     code: 'proxy',
-    message: `The proxy could not reach ${host} (HTTP ${status}): check that the host is right; if it is, ask whoever runs the proxy.`,
+    message: `The proxy could not reach ${host} (HTTP ${status}): check that the host is right; if it is, ask the proxy's operator.`,
   };
 }
 
@@ -131,15 +131,12 @@ function describe(code: string, phase: NetworkPhase, host: string): [code: strin
         `The name of ${host} cannot be resolved (${code}): check the network, and the URL in the account.`,
       ];
     case 'ECONNREFUSED':
-      return [
-        'refused',
-        `${host} refuses the connection: nothing listens there, or a firewall is in between.`,
-      ];
+      return ['refused', `${host} refuses the connection: no server listens there, or a firewall blocks it.`];
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'ENETDOWN':
     case 'EADDRNOTAVAIL':
-      return ['unreachable', `There is no way to ${host} (${code}): check the network.`];
+      return ['unreachable', `No route to ${host} (${code}): check the network.`];
     case TIMED_OUT:
     case 'UND_ERR_CONNECT_TIMEOUT':
     case 'ETIMEDOUT':
@@ -147,7 +144,7 @@ function describe(code: string, phase: NetworkPhase, host: string): [code: strin
     case 'UND_ERR_HEADERS_TIMEOUT':
     case 'UND_ERR_BODY_TIMEOUT':
       return phase === 'connecting'
-        ? ['connect_timeout', `No connection to ${host} came about in time.`]
+        ? ['connect_timeout', `No connection to ${host} was established in time.`]
         : ['timeout', `${host} did not answer in time.`];
     case HELD_BACK:
       return [
@@ -155,7 +152,10 @@ function describe(code: string, phase: NetworkPhase, host: string): [code: strin
         `Nothing was sent to ${host}: this Node-RED stopped sending before the connection was ready.`,
       ];
     case REPLY_TOO_LARGE:
-      return [REPLY_TOO_LARGE, `The reply of ${host} is too large to be the service's, and was cut off.`];
+      return [
+        REPLY_TOO_LARGE,
+        `The reply of ${host} is larger than any reply of the service and was cut off.`,
+      ];
     case CLOSED:
     case 'UND_ERR_DESTROYED':
     case 'UND_ERR_CLOSED':
@@ -165,7 +165,7 @@ function describe(code: string, phase: NetworkPhase, host: string): [code: strin
         ? ['connect', `The connection to ${host} failed (${code === '' ? 'no reason given' : code}).`]
         : [
             'reset',
-            `The connection to ${host} broke before the whole answer was there (${code === '' ? 'no reason given' : code}).`,
+            `The connection to ${host} broke before the reply was complete (${code === '' ? 'no reason given' : code}).`,
           ];
   }
 }

@@ -1,11 +1,11 @@
-// The part of a round trip that is certainly the network's: what the quota ledger may free earlier (promise 3).
+// Lower bound of the network's share in a round trip, by which the rate limiter may free quota earlier (promise 3).
 
 const WINDOW_MS = 600_000;
 const BUCKET_MS = 10_000;
 const MIN_CONNECTS = 5;
 const SHARE = 0.8;
 
-/** The smallest figures of ten seconds; times are not kept one by one, so memory stays flat. */
+/** The smallest times of ten seconds. Single times are not stored, so memory stays flat. */
 interface Bucket {
   readonly index: number;
   connects: number;
@@ -15,7 +15,7 @@ interface Bucket {
 
 /**
  * `0.8 × min(fastest TCP connect, fastest reply)` of the last ten minutes, in ms; 0 with fewer than five connects to
- * the same address, or without a reply. It starts over when the address changes. All times are monotonic ms.
+ * the same address, or without a reply. A change of the address discards all measurements. All times are monotonic ms.
  */
 export class NetworkFloor {
   #address: string | null = null;
@@ -50,7 +50,7 @@ export class NetworkFloor {
     return SHARE * Math.max(0, Math.min(fastestConnectMs, fastestReplyMs));
   }
 
-  /** A bucket counts only while all of it is inside the ten minutes. */
+  /** A bucket counts only while its whole ten seconds lie within the last ten minutes. */
   #forget(nowMs: number): void {
     const oldest = Math.ceil((nowMs - WINDOW_MS) / BUCKET_MS);
     while (this.#buckets[0] !== undefined && this.#buckets[0].index < oldest) this.#buckets.shift();

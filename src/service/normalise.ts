@@ -1,10 +1,10 @@
-// The client's normalisation of replies: what the service's documents spell in several ways, in one.
+// Normalises replies: turns the several documented spellings into one.
 import { asObject, unwrap } from './schemas';
 
 /**
- * Removes the `response` envelope and the `message` level, every key whose value is null (so also a null
- * `domain`), and the stray `domain` beside `rt_segment` in entities; `warnings` of an OK reply default to [].
- * Two replies that mean the same are deeply equal afterwards. Anything but an object comes back unchanged.
+ * Removes the `response` envelope and the `message` level, every key whose value is null (including a null `domain`),
+ * and the meaningless `domain` beside `rt_segment` in entities (service.md 3.1). `warnings` of an OK reply default to
+ * []. Replies with the same meaning are deeply equal afterwards. A value that is not an object is returned unchanged.
  */
 export function normaliseReply(reply: unknown): unknown {
   const envelope = unwrap(reply);
@@ -16,7 +16,7 @@ export function normaliseReply(reply: unknown): unknown {
   return clean.status === 'OK' ? { ...clean, warnings: clean.warnings ?? [] } : clean;
 }
 
-/** A copy without null-valued keys at any depth; `Object.fromEntries` keeps a key such as `__proto__` harmless. */
+/** A deep copy without null-valued keys. `Object.fromEntries` makes a key such as `__proto__` harmless. */
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   const object = asObject(value);

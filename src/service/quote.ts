@@ -1,4 +1,4 @@
-// The service's own words inside our sentences: short, on one line, and without anything that looks like a token.
+// Quotes texts of the service in our sentences: short, on one line, and without anything that looks like a token.
 import { printable } from '../audience/foreign-text';
 import { withoutSecrets } from './secrets';
 
@@ -12,20 +12,20 @@ export function quote(text: string | null | undefined, secrets: readonly string[
 }
 
 /**
- * The text, short and on one line. The secrets of the call, tokens (`hbapi:…`, `authn:…`) and JWTs are blotted
- * out, in case the service or something in between repeated one.
+ * The text, short and on one line. The secrets of the call, tokens (`hbapi:…`, `authn:…`) and JWTs are masked, since the
+ * service, or a gateway in between, may repeat one.
  */
 export function safeWords(text: string | null | undefined, secrets: readonly string[] = []): string {
   if (text === null || text === undefined) return '';
-  return printable(blotted(text, secrets), MAX_CHARS);
+  return printable(masked(text, secrets), MAX_CHARS);
 }
 
-/** A code of the service, which stands without quotes. */
+/** A code of the service, without quotes. */
 export function quoteCode(code: string, secrets: readonly string[] = []): string {
-  return printable(blotted(code, secrets), MAX_CODE_CHARS);
+  return printable(masked(code, secrets), MAX_CODE_CHARS);
 }
 
-function blotted(text: string, secrets: readonly string[]): string {
+function masked(text: string, secrets: readonly string[]): string {
   return withoutSecrets(text, secrets)
     .slice(0, 4 * MAX_CHARS)
     .replace(/[\p{Cc}\s]+/gu, ' ')

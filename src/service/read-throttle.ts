@@ -1,21 +1,21 @@
-// Reads keep to the service's limits for a host and member, whoever in this process makes them (service.md 3.2 and 5).
+// Throttles all reads of this process to the service's limits per host and member (service.md 3.2 and 5).
 import type { ReadOutcome } from './outcome';
 
 /**
- * The throttle counts when calls are made, the service when they come. So that slow ones do not meet those of the next
- * interval there, an interval is longer by so much.
+ * Lengthens each interval: the throttle counts calls when they are made, the service when they arrive, so a slow call
+ * could arrive together with those of the next interval.
  */
 const slowestMs = 1_000;
-/** A call takes a part of these, so that callers with different limits can share a throttle. */
+/** Units that the calls of one interval share. A call takes `units / limit`, so callers may have different limits. */
 const units = 1e12;
 
 const throttles = new Map<string, ReadThrottle>();
 
-/** The throttle of a host and member in this process. `intervalMs` is the time over which its limit counts. */
+/** The throttle for a host and member in this process. `intervalMs` is the time over which the service counts. */
 export function readThrottleOf(host: string, member: string, intervalMs: number): ReadThrottle {
   const key = `${host} ${member} ${intervalMs}`;
   const found = throttles.get(key);
-  // Never forgotten: somebody may hold it, and two would let twice as many through.
+  // Throttles stay in the map for good: a client may still use one, and a second for the same host would double the rate.
   if (found !== undefined) return found;
   const throttle = new ReadThrottle(intervalMs);
   throttles.set(key, throttle);
@@ -26,16 +26,16 @@ type Throttled = <T>(limit: number, call: () => Promise<T>) => Promise<T>;
 
 export class ReadThrottle {
   #throttled: Promise<Throttled> | null = null;
-  /** By the service's `Retry-After`; monotonic ms. */
+  /** End of the wait that the service asked for; monotonic ms. */
   #pausedUntilMs = -Infinity;
 
   constructor(private readonly intervalMs: number) {}
 
   /**
-   * Makes the call when its turn has come. Once the service has limited one, none is made before the time is over that
-   * it asked for: until then each comes to that limit at once. Rejects only if `call` does.
+   * Makes the call when the throttle allows. After a `rateLimited` outcome no call is made until `retryAfterMs` is over;
+   * until then every call ends at once as `rateLimited`. Rejects only if `call` does.
    *
-   * @param limit calls in an interval; of callers with different limits each takes its share
+   * @param limit calls per interval; a caller with a smaller limit takes a larger share for each call
    */
   async run<T>(limit: number, call: () => Promise<ReadOutcome<T>>): Promise<ReadOutcome<T>> {
     const throttled = await (this.#throttled ??= loadThrottle(this.intervalMs + slowestMs));
@@ -56,7 +56,7 @@ export class ReadThrottle {
   }
 }
 
-/** p-throttle is an ES module, so it comes by a dynamic import. */
+/** Imported dynamically, since p-throttle is an ES module and this package is CommonJS. */
 async function loadThrottle(interval: number): Promise<Throttled> {
   const { default: pThrottle } = await import('p-throttle');
   const weight = (limit: number): number => Math.floor(units / limit);

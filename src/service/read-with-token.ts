@@ -1,5 +1,5 @@
-// A read with a token: once more with a fresh one where the first is dead, and once more where the service asks to wait
-// a little (service.md 3.4).
+// Reads with a token: repeats once with a new token if the first is dead, and once after a short wait that the service
+// asks for (service.md 3.4).
 import type { ReadOutcome, TokenOutcome } from './outcome';
 
 /** The part of a TokenKeeper that reads need. */
@@ -9,8 +9,8 @@ export interface TokenSource {
   accepted(token: string): void;
 }
 
-/** Who would have to wait longer is told so: somebody may sit in front of it. */
-const mostWaitMs = 10_000;
+/** A longer wait is returned as an outcome, since a person may be waiting for the answer in a form. */
+const maxWaitMs = 10_000;
 
 /** Never rejects unless `read` does. */
 export async function readWithToken<T>(
@@ -18,7 +18,7 @@ export async function readWithToken<T>(
   read: (token: string) => Promise<ReadOutcome<T>>,
 ): Promise<ReadOutcome<T>> {
   const outcome = await readNow(source, read);
-  if (outcome.kind !== 'rateLimited' || outcome.retryAfterMs > mostWaitMs) return outcome;
+  if (outcome.kind !== 'rateLimited' || outcome.retryAfterMs > maxWaitMs) return outcome;
   await new Promise((resolve) => void setTimeout(resolve, outcome.retryAfterMs));
   return readNow(source, read);
 }
@@ -28,12 +28,12 @@ async function readNow<T>(
   read: (token: string) => Promise<ReadOutcome<T>>,
 ): Promise<ReadOutcome<T>> {
   const first = await source.token();
-  if (first.kind !== 'token') return ofNoToken(first);
+  if (first.kind !== 'token') return withoutToken(first);
   const outcome = await readBy(source, first.token, read);
   if (outcome.kind !== 'deadToken') return outcome;
   source.refused(first.token);
   const second = await source.token();
-  return second.kind === 'token' ? readBy(source, second.token, read) : ofNoToken(second);
+  return second.kind === 'token' ? readBy(source, second.token, read) : withoutToken(second);
 }
 
 async function readBy<T>(
@@ -46,7 +46,7 @@ async function readBy<T>(
   return outcome;
 }
 
-function ofNoToken(outcome: Exclude<TokenOutcome, { kind: 'token' }>) {
+function withoutToken(outcome: Exclude<TokenOutcome, { kind: 'token' }>) {
   if (outcome.kind === 'loginRefused') return outcome;
   const { code, message, retryAfterMs } = outcome;
   return code === 'authentication_limit' || code === 'rate_limited'

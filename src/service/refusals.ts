@@ -1,4 +1,4 @@
-// What a reply of the service means: every row of the table in service.md 3.4 as an outcome.
+// Classifies HTTP replies of the service: one outcome for each row of the table in service.md 3.4.
 import type {
   AuthOutcome,
   LoginRefusal,
@@ -12,34 +12,34 @@ import { headerValues, retryAfterMs, type ReplyHeaders } from './retry-after';
 import { asObject, authReplySchema, parseJson, postReplySchema, unwrap, type Envelope } from './schemas';
 import { jsonWithoutSecrets, withoutSecrets } from './secrets';
 
-/** A complete reply; the body as text, parsed whatever its content type says. */
+/** A complete reply. Its content type says nothing, so the body is text until a reader parses it (service.md 2). */
 export interface HttpReply {
   readonly status: number;
   readonly headers: ReplyHeaders;
   readonly body: string;
-  /** What was called, without a query: named where it may be wrong. */
+  /** The URL of the call without its query, for messages about a wrong URL. */
   readonly url?: string;
-  /** Token, password or key of the call: never quoted in a message. */
+  /** Token, password or key of the call, which no message may contain. */
   readonly secrets?: readonly string[];
 }
 
-/** Code of a post whose reply was OK while nothing in the request was valid. */
+/** Code for a reply with status OK whose warnings say that nothing in the request was valid. */
 const NOTHING_VALID = 'no_valid_rt_segment';
 
-/** Code of a post whose reply was OK while no user was counted, without a warning. */
+/** Code for a reply with status OK that counts no user and has no warning. */
 const NOTHING_COUNTED = 'nothing_counted';
 
-/** Code of a refusal that says so by its `status` and by nothing else. */
+/** Code for a reply whose only sign of a refusal is a `status` other than OK. */
 const STATUS_NOT_OK = 'status_not_ok';
 
 const NOTHING_VALID_WARNING = /^No valid rt_segment in request\.?$/i;
 const RATE_SENTENCE = /rate limit exceeded\. you have exceeded your request limit/i;
 
 /**
- * What one `POST /rt-segment` came to.
+ * Classifies the reply of one `POST /rt-segment`.
  *
- * `ambiguous` is false only where the service itself has answered, or nothing can have been sent; a 502 or 504,
- * and every answer that cannot be shown to be the service's own, may hide a post that was or will be applied.
+ * `ambiguous` is false only if the service itself replied. Behind a 502 or 504, and behind every reply that is not
+ * provably the service's own, the post may have been applied, or may still be.
  *
  * @param wallMs epoch ms, for a Retry-After date in a reply without a `Date`
  */
@@ -50,17 +50,17 @@ export function readPostReply(reply: HttpReply, wallMs: number = Date.now()): Po
   return readRefusal(reply, json, wallMs);
 }
 
-/** What one authentication came to; a refused login is final until somebody changes it. */
+/** Classifies the reply of one authentication. A refused login is final until the credentials change (service.md 2). */
 export function readAuthReply(reply: HttpReply, wallMs: number = Date.now()): AuthOutcome {
   const json = parseJson(reply.body);
   const envelope = unwrap(json);
   if (!isSuccess(reply.status, envelope)) return asAuthOutcome(readRefusal(reply, json, wallMs));
   const read = authReplySchema.safeParse(json);
   if (read.success) return { kind: 'token', token: read.data.token };
-  return passing('no_token', true, 'The service accepted the login but its reply holds no usable token.');
+  return passing('no_token', true, 'The service accepted the login but its reply contains no usable token.');
 }
 
-/** What a read came to, its value read by `parse` (which says null for a shape it does not know). */
+/** Classifies the reply of a read. `parse` returns the value, or null for an unknown shape. */
 export function readReply<T>(
   reply: HttpReply,
   parse: (json: unknown) => T | null,
@@ -71,15 +71,15 @@ export function readReply<T>(
   if (!isSuccess(reply.status, envelope)) return readRefusal(reply, json, wallMs);
   const value = parse(json);
   if (value !== null) return { kind: 'read', value };
-  return passing('unknown_reply', false, 'The service answered in a form that this version does not know.');
+  return passing('unknown_reply', false, 'The service replied in a form that this version cannot read.');
 }
 
-/** Of a call whose secret is its token. */
+/** The body as JSON, for calls whose only secret is the token. */
 function jsonOf({ body, secrets = [] }: HttpReply): unknown {
   return jsonWithoutSecrets(parseJson(body), body, secrets);
 }
 
-/** A call succeeded only if its body says so; a 200 with an `error_id` is a failure. */
+/** A call succeeded only if its body has status OK and no `error_id`, whatever the HTTP status (service.md 2). */
 function isSuccess(status: number, envelope: Envelope | null): envelope is Envelope {
   return status >= 200 && status < 300 && envelope?.status === 'OK' && textOf(envelope, 'error_id') === null;
 }
@@ -89,11 +89,11 @@ function readAcceptance(json: unknown, envelope: Envelope, secrets?: readonly st
   const counts = countsIn(envelope);
   if (warnings === undefined || warnings === null || (Array.isArray(warnings) && warnings.length === 0)) {
     if (counts.users !== 0) return { kind: 'accepted', warnings: [], counts };
-    const message = 'The service said OK, but counted no user in the request, and gave no warning.';
+    const message = 'The service replied OK, but counted no user in the request and gave no warning.';
     return { kind: 'bodyRefused', code: NOTHING_COUNTED, message };
   }
   const read = postReplySchema.safeParse(json);
-  // The status is OK, so what cannot be read is attached and not held against the entries.
+  // The status is OK, so unreadable warnings are attached to the outcome and reject no entry.
   if (!read.success)
     return {
       kind: 'accepted',
@@ -118,7 +118,7 @@ function readAcceptance(json: unknown, envelope: Envelope, secrets?: readonly st
   };
 }
 
-/** On a level of their own, or without it (service.md 3.3). */
+/** The counts, with or without the `message` level (service.md 3.3). */
 function countsIn(envelope: Envelope): RequestCounts {
   const level = asObject(envelope.message) ?? envelope;
   return { users: countOf(level.users_in_request), segments: countOf(level.segments_in_request) };
@@ -160,9 +160,9 @@ const loginSentences: Readonly<Record<LoginRefusal, string>> = {
 };
 
 /**
- * 429; 503 or 405 with `x-ratelimit-code`; RATE_EXCEEDED; LIMIT; or the sentence. A reply that refuses the body may
- * repeat what was sent, so there only a code or the beginning of the text counts: an entry with such a segment
- * code must not pass for a rate limit for ever.
+ * Signs of a rate limit: 429; 503 or 405 with `x-ratelimit-code`; RATE_EXCEEDED; LIMIT; or the documented sentence. A
+ * reply that refuses the body may repeat an entry, so there only a code, or the beginning of the text, counts. Else an
+ * entry with the segment code RATE_EXCEEDED would look like a rate limit forever.
  */
 function isRateLimited(
   { status, headers, body }: HttpReply,
@@ -180,12 +180,12 @@ function isRateLimited(
   return RATE_SENTENCE.test(body) || /\bRATE_EXCEEDED\b/.test(body);
 }
 
-/** Statuses that speak for themselves, whatever the body says. */
+/** HTTP statuses that decide the outcome, whatever the body contains. */
 function readStatus({ status, url = 'this address' }: HttpReply, says: string): ReadFailure | null {
   if (status >= 300 && status < 400) {
     return configuration(
       'redirect',
-      `${url} sends us elsewhere${says}: correct the URL in the account. Redirects are not followed, since they would carry the token away.`,
+      `${url} answers with a redirect${says}: correct the URL in the account. Redirects are not followed, since they would send the token to another host.`,
     );
   }
   if (status === 403)
@@ -196,19 +196,19 @@ function readStatus({ status, url = 'this address' }: HttpReply, says: string): 
   if (status === 404)
     return configuration(
       'http_404',
-      `The service does not know ${url}${says}: correct the URL in the account.`,
+      `The service has no address ${url}${says}: correct the URL in the account.`,
     );
   if (status === 405)
     return configuration(
       'http_405',
-      `The service does not take this kind of call at ${url}${says}: correct the URL in the account.`,
+      `The service does not allow this kind of call at ${url}${says}: correct the URL in the account.`,
     );
   if (status === 407)
     return configuration(
       'http_407',
-      `The proxy wants a login${says}: check the proxy's user name and password.`,
+      `The proxy requires a login${says}: check the proxy's user name and password.`,
     );
-  // A gateway's word about a service that may be at work still.
+  // Sent by a gateway; the service may still be working on the request.
   if (status === 502 || status === 504)
     return passing(`http_${status}`, true, `A gateway got no answer from the service${says}.`);
   return null;
@@ -221,22 +221,18 @@ function readErrorId(
   own: boolean,
   says: string,
 ): ReadFailure {
-  if (errorId === 'SYSTEM') return passing('SYSTEM', false, `The service has an inner error${says}.`);
+  if (errorId === 'SYSTEM') return passing('SYSTEM', false, `The service reports an internal error${says}.`);
   if (status === 408 || status >= 500)
     return passing(`http_${status}`, !own, `The service could not answer${says}.`);
   if (errorId === 'SYNTAX' || errorId === 'INTEGRITY') return bodyRefused(errorId, says);
   if (status >= 400) return bodyRefused(`http_${status}`, says);
   if (notOk) return bodyRefused(STATUS_NOT_OK, says);
   if (errorId !== null)
-    return passing(
-      'unknown_error',
-      false,
-      `The service refused with an error that this version does not know${says}.`,
-    );
+    return passing('unknown_error', false, `The service refused the call with an unknown error${says}.`);
   return passing(
     'unreadable',
     true,
-    `The reply is not one of the service's own${says}: something between may have answered.`,
+    `The reply is not the service's own${says}: a proxy or gateway may have sent it.`,
   );
 }
 
@@ -261,8 +257,8 @@ function asAuthOutcome(failure: ReadFailure): AuthOutcome {
 }
 
 /**
- * Whether the service itself says that the call failed, by a `status` other than OK. Outside the `response` envelope
- * a gateway's JSON may have a `status` too, so there it counts only in a 2xx.
+ * Whether the service's own reply has a `status` other than OK. Outside the `response` envelope the JSON of a gateway
+ * may have a `status` too, so there it counts only in a 2xx.
  */
 function saysNotOk(httpStatus: number, json: unknown): boolean {
   const outer = asObject(json);
@@ -271,12 +267,12 @@ function saysNotOk(httpStatus: number, json: unknown): boolean {
   return status !== undefined && status !== null && status !== 'OK';
 }
 
-/** The service's own refusals carry an error id or code as text; a gateway's page, or its JSON, does not. */
+/** The service's own refusals contain an error id or code as text; a gateway's page or JSON does not. */
 function hasErrorCode(envelope: Envelope | null): boolean {
   return textOf(envelope, 'error_id') !== null || textOf(envelope, 'error_code') !== null;
 }
 
-/** ` (HTTP 503, SYSTEM: "its words")`. */
+/** Status, code and quoted text of a refusal, such as ` (HTTP 503, SYSTEM: "text")`. */
 function said({ status, body, secrets = [] }: HttpReply, envelope: Envelope | null): string {
   const code = textOf(envelope, 'error_id') ?? textOf(envelope, 'error_code');
   const words = quote(
@@ -291,7 +287,7 @@ function said({ status, body, secrets = [] }: HttpReply, envelope: Envelope | nu
   return ` (HTTP ${status}${reason === '' ? '' : `, ${reason}`})`;
 }
 
-/** A page of a gateway without its tags. */
+/** The text of a gateway's HTML page, without tags. */
 function wordsOf(body: string): string {
   return body.slice(0, 2000).replace(/<[^<>]*>/g, ' ');
 }

@@ -1,11 +1,11 @@
-// The Retry-After header: seconds or HTTP dates, possibly several of them (service.md 3.4).
+// Reads Retry-After headers: seconds or HTTP dates, possibly several (service.md 3.4).
 
 export type ReplyHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const DEFAULT_MS = 1000;
-/** A wrong header must not silence an account for good: ask again after an hour at the latest. */
+/** Limits the harm of a wrong header: an account tries again after an hour at the latest. */
 const MAX_MS = 3_600_000;
-/** `Wed, 21 Oct 2015 07:28:00 GMT` and its older forms; they hold commas, so they are taken out first. */
+/** `Wed, 21 Oct 2015 07:28:00 GMT` and its older forms. They contain commas, so dates are removed before the rest is split. */
 const HTTP_DATE = /[A-Z][a-z]{2,8}, \d{2}[ -][A-Z][a-z]{2}[ -]\d{2,4} \d{2}:\d{2}:\d{2} GMT/g;
 
 /** All values of a header, whatever the case of its name. */
@@ -16,8 +16,10 @@ export function headerValues(headers: ReplyHeaders, name: string): readonly stri
 }
 
 /**
- * Milliseconds to wait: the largest of all values, 1 s at the least and without a readable one, 1 h at the most.
- * A date counts from the reply's own `Date` where there is one, so that a wrong local clock does no harm.
+ * Milliseconds to wait: the largest of all values, at least 1 s (also without a readable value), at most 1 h.
+ * A date counts from the reply's own `Date` if it has one, so that a wrong local clock does no harm.
+ *
+ * @param wallMs epoch ms of this machine, for a reply without a `Date`
  */
 export function retryAfterMs(headers: ReplyHeaders, wallMs: number): number {
   const waits = headerValues(headers, 'retry-after').flatMap((value) => [

@@ -1,4 +1,4 @@
-// The shapes of the service's replies (service.md 2 to 5). Fields that are not listed are valid and ignored.
+// Schemas of the service's replies (service.md 2 to 5). Fields that are not listed are valid and ignored.
 import * as z from 'zod';
 import type { Warning } from './outcome';
 
@@ -9,16 +9,16 @@ export function asObject(value: unknown): Envelope | null {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Envelope) : null;
 }
 
-/** What a reply says, with or without its `response` envelope; null when the body is not a JSON object. */
+/** A reply without its `response` envelope, if it has one; null when the body is not a JSON object. */
 export function unwrap(json: unknown): Envelope | null {
   const outer = asObject(json);
   return outer === null ? null : (asObject(outer.response) ?? outer);
 }
 
-/** The service's own replies are six levels deep. What reads or copies a value calls itself for each level. */
+/** The service's own replies are six levels deep. Functions that read or copy a value recurse once per level. */
 const MAX_LEVELS = 100;
 
-/** Parses a reply's body whatever its content type says; undefined when it is not JSON, or deeper than any reply. */
+/** Parses the body of a reply; undefined when it is not JSON, or has more than 100 levels. */
 export function parseJson(body: string): unknown {
   if (isTooDeep(body)) return undefined;
   try {
@@ -30,7 +30,7 @@ export function parseJson(body: string): unknown {
 
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125];
 
-/** By characters, as it runs before anything is parsed. */
+/** Counts levels in the text, since `JSON.parse` itself recurses. */
 function isTooDeep(body: string): boolean {
   if (body.length <= MAX_LEVELS) return false;
   let levels = 0;
@@ -49,7 +49,7 @@ function isTooDeep(body: string): boolean {
   return false;
 }
 
-/** The service's ids come as numbers; a numeric string is read as one too. */
+/** A number, or its digits as text. */
 const integer = z.union([
   z.number(),
   z
@@ -63,7 +63,7 @@ const text = z
   .nullish()
   .transform((value) => (value === null || value === undefined ? null : String(value)));
 
-/** One warning; a bare string and an object without a message are read too, so that nothing is dropped. */
+/** One warning. A bare string, or an object without a message, is a warning too, so that none is lost. */
 const warningSchema: z.ZodType<Warning> = z.unknown().transform((value): Warning => {
   if (typeof value === 'string') return { message: value, entity: undefined };
   const warning = asObject(value);
@@ -71,7 +71,7 @@ const warningSchema: z.ZodType<Warning> = z.unknown().transform((value): Warning
   return { message: `A warning without a message: ${JSON.stringify(value).slice(0, 200)}`, entity: value };
 });
 
-/** A missing or null list is an empty one. */
+/** A list of warnings; empty when missing or null. */
 const warningsSchema = z
   .array(warningSchema)
   .nullish()
@@ -84,12 +84,12 @@ export const postReplySchema = unwrapped(
   z.looseObject({ status: z.literal('OK'), error_id: z.null().optional(), warnings: warningsSchema }),
 );
 
-/** A successful authentication. A token with blanks or control characters could not go into a header. */
+/** A successful authentication. A token with blanks or control characters cannot stand in a header. */
 export const authReplySchema = unwrapped(
   z.looseObject({ status: z.literal('OK'), token: z.string().regex(/^[\x21-\x7e]+$/) }),
 );
 
-/** One segment as the list shows it (service.md 5). */
+/** One segment of the list (service.md 5). */
 export interface Segment {
   readonly id: number;
   readonly code: string | null;
@@ -97,7 +97,7 @@ export interface Segment {
   readonly state: string | null;
   readonly memberId: number | null;
   readonly expireMinutes: number | null;
-  /** As the service writes it: `2015-11-08 01:00:00`, UTC. */
+  /** UTC, in the service's own form: `2015-11-08 01:00:00`. */
   readonly lastModified: string | null;
 }
 
@@ -124,8 +124,8 @@ const segmentSchema = z
   }));
 
 /**
- * One page of segments: the list under `segments`, or one hit under `segment`. An element without an id is left
- * out; `received` counts it, since paging goes by what came.
+ * One page of segments: the list under `segments`, or a single hit under `segment`. An element without an id is left out
+ * of `segments` but counted in `received`, by which the next page starts.
  */
 export const segmentPageSchema = unwrapped(
   z
@@ -165,7 +165,7 @@ export const usageRecordSchema = z.looseObject({
   segment_log_lines: text,
 });
 
-/** `report` is an array of hours, or one object with `agg=true`; none at all is an empty report. */
+/** `report` is an array of hours, or one object with `agg=true`; without it the report is empty. */
 export const usageReplySchema = unwrapped(
   z.looseObject({
     status: z.literal('OK'),

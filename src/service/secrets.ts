@@ -1,11 +1,11 @@
-// Blots out the secrets of a call in what somebody else says, who may repeat what was sent.
+// Masks the secrets of a call in texts of others, who may repeat the request.
 
-/** No address can hold them. */
+/** `encodeURIComponent` throws for them. */
 const loneSurrogates = /[\ud800-\udfff]/gu;
-/** Deeper nothing of a reply is read. */
-const mostDepth = 50;
+/** Deeper levels of a reply are dropped; the client reads none of them. */
+const maxDepth = 50;
 
-/** Also as JSON, an address or a page of HTML would have them. */
+/** The secret as plain text, and as JSON, a URL or HTML would encode it. */
 function formsOf(secret: string): readonly string[] {
   if (secret === '') return [];
   const html = secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
@@ -19,7 +19,7 @@ function formsOf(secret: string): readonly string[] {
 }
 
 function allForms(secrets: readonly string[]): readonly string[] {
-  // The longest first: one form may be a part of another.
+  // Longest first: one form may be a part of another.
   return [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length);
 }
 
@@ -28,13 +28,13 @@ export function withoutSecrets(text: string, secrets: readonly string[]): string
 }
 
 /**
- * A reply's JSON, in every text that it holds. For calls whose secret is a token: a password may be a word like `OK`,
- * that a reply needs.
+ * The JSON of a reply with the secrets masked in every text. Only for calls whose secret is a token: a password may be a
+ * word such as `OK`, which the reply needs.
  *
- * @param body the reply as it came; most hold no secret, and are taken as they are
+ * @param body the unparsed reply; without a secret in it, `json` is returned unchanged
  */
 export function jsonWithoutSecrets(json: unknown, body: string, secrets: readonly string[]): unknown {
-  // With a backslash any character may be written in another way.
+  // A backslash may escape any character of a secret.
   if (!body.includes('\\') && !allForms(secrets).some((form) => body.includes(form))) return json;
   return mapTexts(json, (text) => withoutSecrets(text, secrets));
 }
@@ -42,7 +42,7 @@ export function jsonWithoutSecrets(json: unknown, body: string, secrets: readonl
 function mapTexts(value: unknown, change: (text: string) => string, depth = 0): unknown {
   if (typeof value === 'string') return change(value);
   if (typeof value !== 'object' || value === null) return value;
-  if (depth > mostDepth) return null;
+  if (depth > maxDepth) return null;
   if (Array.isArray(value)) return value.map((one) => mapTexts(one, change, depth + 1));
   const entries = Object.entries(value).map(([key, one]) => [key, mapTexts(one, change, depth + 1)] as const);
   return Object.fromEntries(entries);

@@ -1,23 +1,23 @@
-// The list of segments, page by page (service.md 5).
+// Reads the list of segments page by page (service.md 5).
 import type { ReadOutcome } from './outcome';
 import { segmentPageSchema, type Segment } from './schemas';
 
 export interface SegmentQuery {
-  /** Only these; of none of them none. */
+  /** Only segments with these ids; an empty list matches none. */
   readonly ids?: readonly number[];
   readonly code?: string;
   /** Part of a name or code. */
   readonly search?: string;
   readonly state?: 'active' | 'inactive';
-  /** How many to leave out at the beginning. */
+  /** Number of segments to skip. */
   readonly start?: number;
-  /** At most so many; all of them when absent. */
+  /** Maximum number of segments; all when absent. */
   readonly limit?: number;
 }
 
 export interface SegmentList {
   readonly segments: readonly Segment[];
-  /** How many the service has for this query; null when it did not say. */
+  /** Number of segments that match the query; null when the reply has no count. */
   readonly total: number | null;
 }
 
@@ -27,7 +27,7 @@ export interface SegmentPage {
   readonly segments: readonly Segment[];
 }
 
-/** More is cut silently by the service. */
+/** The service silently cuts larger pages to this size. */
 const PAGE_SIZE = 100;
 
 export function segmentQueryString(query: SegmentQuery, start: number, size: number): string {
@@ -48,10 +48,10 @@ export function parseSegmentPage(json: unknown): SegmentPage | null {
 }
 
 /**
- * Reads pages until all are there, or `limit`. A page that fails fails the whole: half a list would look like all
- * of it. A segment that moves between pages is listed once.
+ * Reads pages up to the end of the list, or `limit`. A failed page fails the whole read, since half a list would look
+ * complete. A segment that appears on two pages is listed once.
  *
- * @param readPage reads the page of one query string
+ * @param readPage reads the page for a query string
  */
 export async function readSegments(
   query: SegmentQuery,

@@ -1,4 +1,5 @@
-// One token for all posts of a login: when to get one, and when not to (service.md 2).
+// Keeps one token for all calls of a login: fetches, renews and replaces it, and waits where a limit or failure asks for it
+// (service.md 2).
 import type { Times } from '../clock';
 import { sameLogin, type Login } from './login';
 import type { LoginCount, LoginStore } from './login-count';
@@ -10,34 +11,34 @@ export interface TokenKeeperOptions {
   readonly clock: Times;
   /** 0 … 1, for the jitter of waits. */
   readonly random: () => number;
-  /** Counts the logins of this user name, whoever makes them. */
+  /** Counts all logins of this user name, including those of other accounts and forms. */
   readonly logins: LoginCount;
-  /** Where they have to be written down; null: wherever `logins` is. */
+  /** The store that must accept each login before it is made; null: all stores of `logins`. */
   readonly loginStore: LoginStore | null;
 }
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** A new token is fetched beside the old one's last half hour, so that no post waits for it. */
+/** A new token is fetched during the last half hour of the old one, so that no post waits for it. */
 const RENEW_AT_MS = 23.5 * HOUR_MS;
 const MAX_AGE_MS = 24 * HOUR_MS - 2 * MINUTE_MS;
 const MAX_IDLE_MS = 2 * HOUR_MS - 2 * MINUTE_MS;
-/** A replacement that dies younger than this, and was never accepted, says that tokens are not the trouble. */
+/** If the service refuses a replacement within this time, and never accepted it, another new token will not help. */
 const FRESH_MS = 5 * MINUTE_MS;
 const BACKOFF_BASE_MS = 1000;
 const BACKOFF_MAX_MS = MINUTE_MS;
 const BACKOFF_MIN_MS = 100;
-/** Settings that stand in the way are tried again slowly. */
+/** Wrong settings do not repair themselves, so retries are slow. */
 const CONFIGURATION_WAIT_MS = 30_000;
 
 type Refusal = Extract<TokenOutcome, { readonly kind: 'loginRefused' }>;
 
 interface Held {
   readonly token: string;
-  readonly bornMs: number;
+  readonly fetchedMs: number;
   usedMs: number;
-  /** Fetched because the one before was refused, and not accepted by any call yet. */
+  /** The token replaced a refused one, and no call has succeeded with it yet. */
   isUnproven: boolean;
 }
 
@@ -54,7 +55,7 @@ interface Wait {
 export class TokenKeeper {
   readonly #options: TokenKeeperOptions;
   #login: Login;
-  /** Rises when the login changes, so that an authentication under way for the old one is not used. */
+  /** Rises when the login changes, so that the token of an authentication still in flight for the old login is dropped. */
   #generation = 0;
   #held: Held | null = null;
   #refusal: Refusal | null = null;
@@ -62,7 +63,7 @@ export class TokenKeeper {
   #failures = 0;
   #deadReplacements = 0;
   #replacing = false;
-  /** Null comes out when the login was replaced meanwhile. */
+  /** The authentication in flight; resolves to null when the login was replaced meanwhile. */
   #flight: Promise<TokenOutcome | null> | null = null;
 
   constructor(options: TokenKeeperOptions) {
@@ -70,7 +71,7 @@ export class TokenKeeper {
     this.#login = options.login;
   }
 
-  /** A token to post with, now; never rejects. */
+  /** A valid token, or why there is none; never rejects. */
   token(): Promise<TokenOutcome> {
     if (this.#refusal !== null) return Promise.resolve(this.#refusal);
     const nowMs = this.#options.clock.monoMs();
@@ -78,38 +79,38 @@ export class TokenKeeper {
     const held = this.#usable(nowMs);
     if (held === null) return this.#obtainShared();
     held.usedMs = nowMs;
-    if (nowMs - held.bornMs >= RENEW_AT_MS && this.#flight === null) void this.#obtainShared();
+    if (nowMs - held.fetchedMs >= RENEW_AT_MS && this.#flight === null) void this.#obtainShared();
     return Promise.resolve({ kind: 'token', token: held.token });
   }
 
   /**
-   * A post was refused with `token`. Only the first call for a token counts, so that one refresh serves all the
-   * posts that were on their way with it.
+   * Reports that the service refused `token`. Only the first report for a token counts, so that one new token serves all
+   * requests that were in flight with the old one.
    */
   refused(token: string): void {
     const held = this.#held;
     if (held?.token !== token) return;
     this.#held = null;
     const nowMs = this.#options.clock.monoMs();
-    const isAgain = held.isUnproven && nowMs - held.bornMs < FRESH_MS;
+    const isAgain = held.isUnproven && nowMs - held.fetchedMs < FRESH_MS;
     this.#deadReplacements = isAgain ? this.#deadReplacements + 1 : 0;
     this.#replacing = true;
     if (isAgain) {
       const message =
-        'The service gives tokens but accepts none of them: check the permissions of this login.';
+        'The service issues tokens but accepts none of them: check the permissions of this login.';
       this.#waitFor(this.#backoffMs(this.#deadReplacements), 'dead_token_again', message);
     }
   }
 
-  /** A call with `token` succeeded: when it is refused later, it has died, however young. */
+  /** Reports that a call with `token` succeeded, so that a later refusal means only that the token has expired. */
   accepted(token: string): void {
     if (this.#held?.token === token) this.#held.isUnproven = false;
   }
 
   /**
-   * The login as it is configured now. The same one keeps its token; a different one starts anew. A refusal stays
-   * with the same login, unless it spoke of the account (switched off, not allowed), which no new password mends:
-   * then this is the sign to try once more.
+   * Sets the configured login. An equal login keeps its token; a different one starts anew. A refusal stays with an equal
+   * login, unless it concerned the account (disabled, not allowed): no new password repairs that, so a deploy is the only
+   * sign to try once more.
    */
   replaceLogin(login: Login): void {
     if (sameLogin(login, this.#login)) {
@@ -128,8 +129,8 @@ export class TokenKeeper {
   }
 
   /**
-   * Somebody says that what stood in the way was mended, maybe at the service: a refusal and a wait end, so that the
-   * same login is tried once more. A wait that the service asked for stays, as does its limit of authentications.
+   * Ends a refusal and our own wait, so that the same login is tried once more; called when an operator may have repaired
+   * the cause at the service. A wait that the service asked for, and its limit of authentications, remain.
    */
   tryAgain(): void {
     this.#refusal = null;
@@ -140,7 +141,7 @@ export class TokenKeeper {
   #usable(nowMs: number): Held | null {
     const held = this.#held;
     if (held === null) return null;
-    return nowMs - held.bornMs < MAX_AGE_MS && nowMs - held.usedMs < MAX_IDLE_MS ? held : null;
+    return nowMs - held.fetchedMs < MAX_AGE_MS && nowMs - held.usedMs < MAX_IDLE_MS ? held : null;
   }
 
   #obtainShared(): Promise<TokenOutcome> {
@@ -166,7 +167,7 @@ export class TokenKeeper {
     }, loginStore);
     if (generation !== this.#generation) return null;
     if (outcome.kind !== 'wait') return this.#take(outcome, startMs);
-    // Not made because of a limit: that says how long to wait.
+    // A limit brings its own wait; every other failure backs off.
     const isLimit = outcome.code === 'authentication_limit' || outcome.code === 'rate_limited';
     return isLimit ? outcome : this.#fail(outcome.code, outcome.message);
   }
@@ -178,7 +179,7 @@ export class TokenKeeper {
         this.#wait = null;
         this.#held = {
           token: outcome.token,
-          bornMs: startMs,
+          fetchedMs: startMs,
           usedMs: this.#options.clock.monoMs(),
           isUnproven: this.#replacing,
         };

@@ -1,4 +1,4 @@
-// What the reply of an accepted post counts less than was sent, once its warnings are taken off (service.md 3.3).
+// Compares the counts in the reply of an accepted post with the entries sent, less those that warnings refuse (service.md 3.3).
 import type { EntryVerdict, RequestCounts } from './outcome';
 
 /** Numbers of users and of blocks. */
@@ -8,21 +8,21 @@ export interface Tally {
 }
 
 /**
- * Entries and blocks that the warnings refuse may be counted or not; all others should be. More than was sent says
- * nothing, nor does a count that is not there.
+ * The users and blocks that are missing in the counts. The service may or may not count entries and blocks that its
+ * warnings refuse; it should count all others. A count above the number sent, or no count at all, proves nothing.
  *
- * @param blocks how many blocks each entry had, in the order of the request
- * @param told what the warnings say of each entry; null without any warnings
+ * @param blocks number of blocks of each entry, in the order of the request
+ * @param entryVerdicts result of each entry by the warnings; null without warnings
  */
 export function uncounted(
   counts: RequestCounts,
   blocks: readonly number[],
-  told: readonly EntryVerdict[] | null,
+  entryVerdicts: readonly EntryVerdict[] | null,
 ): Tally {
   let users = blocks.length;
   let segments = 0;
   for (let index = 0; index < blocks.length; index += 1) {
-    const verdict = told?.[index];
+    const verdict = entryVerdicts?.[index];
     const isRefused = verdict?.kind === 'rejected' || verdict?.kind === 'again';
     if (isRefused) users -= 1;
     else segments += blocks[index]! - (verdict?.kind === 'partly' ? verdict.blocks.size : 0);

@@ -1,4 +1,4 @@
-// Usage statistics as a flow gets them: numbers, ISO times, lists read from the log lines, and the record as it came.
+// Usage report in the form that flows receive: numbers, ISO times, lists from the log lines, and the raw record.
 import type { LoggedAssociation, LoggedSegment, UsageHour, UsageReport } from './usage';
 
 export interface UsageCounts {
@@ -8,20 +8,20 @@ export interface UsageCounts {
   readonly removes: number;
   readonly inactiveSegments: number;
   readonly unauthorizedSegments: number;
-  /** Segments that do not exist. */
+  /** Number of segments that do not exist. */
   readonly invalidSegments: number;
   readonly otherErrors: number;
 }
 
-/** One hour, or the sum of a range. The lists are samples of at most 200, and null where the service gave none. */
+/** One hour, or the sum of a range. Each list is a sample of at most 200 elements, and null without log lines. */
 export interface CleanHour {
-  /** When the hour begins; of a sum, as the service dates it. */
+  /** Start of the hour; for a sum, the date that the service gives. */
   readonly hour: string | null;
   readonly member: number | null;
-  /** Per cent of the users that are valid. */
+  /** Valid users in per cent. */
   readonly matchRate: number | null;
   readonly counts: UsageCounts;
-  /** User ids that the platform does not know. */
+  /** User ids that are unknown to the platform. */
   readonly invalidUsers: readonly string[] | null;
   readonly validUsers: readonly string[] | null;
   readonly inactiveSegments: readonly LoggedSegment[] | null;
@@ -30,7 +30,7 @@ export interface CleanHour {
   readonly validSegments: readonly LoggedSegment[] | null;
   readonly additions: readonly LoggedAssociation[] | null;
   readonly removals: readonly LoggedAssociation[] | null;
-  /** Log lines of a kind that this version does not know. */
+  /** Log lines of an unknown kind. */
   readonly otherLines: readonly string[] | null;
   readonly raw: Readonly<Record<string, unknown>>;
 }
@@ -38,7 +38,7 @@ export interface CleanHour {
 export interface CleanReport {
   readonly aggregated: boolean;
   readonly hours: readonly CleanHour[];
-  /** Of all hours. */
+  /** Sum of all hours. */
   readonly total: UsageCounts & { readonly matchRate: number | null };
 }
 
@@ -95,7 +95,7 @@ export function addCounts(one: UsageCounts, other: UsageCounts): UsageCounts {
   return Object.fromEntries(names.map((name) => [name, one[name] + other[name]])) as unknown as UsageCounts;
 }
 
-/** The match rate as the service reckons it: valid ÷ (valid + invalid users) × 100, to a tenth. */
+/** With the match rate by the service's own formula: valid ÷ (valid + invalid users) × 100, rounded to a tenth. */
 function totalOf(hours: readonly UsageHour[]): CleanReport['total'] {
   const counts = hours.map(countsOf).reduce(addCounts, noCounts);
   const users = counts.validUsers + counts.invalidUsers;

@@ -1,11 +1,11 @@
-// Usage statistics as typed data (service.md 4): the query, the hours, and what their log lines say.
+// Parses usage statistics: the query string, the hours, and their log lines (service.md 4).
 import type * as z from 'zod';
 import type { usageRecordSchema } from './schemas';
 import { usageReplySchema } from './schemas';
 
 export interface UsageQuery {
   readonly memberId?: number;
-  /** Epoch ms; without a range the service answers for the last two weeks. */
+  /** Epoch ms; without a range the service reports the last two weeks. */
   readonly startMs?: number;
   readonly endMs?: number;
   /** One sum over the range instead of hours. */
@@ -19,7 +19,7 @@ export interface LoggedSegment {
   readonly memberId: number;
 }
 
-/** `(user, segment, expiration)` of the log lines. User ids stay text: they are larger than a safe integer. */
+/** `(user, segment, expiration)` of the log lines. User ids stay text: they exceed the safe integers. */
 export interface LoggedAssociation {
   readonly userId: string;
   readonly segmentId: number;
@@ -36,12 +36,12 @@ export interface UsageLog {
   readonly unauthorizedSegments: readonly LoggedSegment[];
   readonly additions: readonly LoggedAssociation[];
   readonly removals: readonly LoggedAssociation[];
-  /** Lines of a kind that this version does not know. */
+  /** Lines of an unknown kind. */
   readonly other: readonly string[];
 }
 
 export interface UsageHour {
-  /** As the service writes it: `2015-11-08 01:00:00`, UTC. */
+  /** UTC, in the service's own form: `2015-11-08 01:00:00`. */
   readonly processedHour: string | null;
   readonly processedHourMs: number | null;
   readonly memberId: number | null;
@@ -55,9 +55,9 @@ export interface UsageHour {
   readonly inactiveSegments: number;
   readonly invalidSegments: number;
   readonly otherErrors: number;
-  /** Null when aggregated. */
+  /** Null without log lines, as in a sum. */
   readonly log: UsageLog | null;
-  /** The record as it came. */
+  /** The record as received. */
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
@@ -66,7 +66,7 @@ export interface UsageReport {
   readonly hours: readonly UsageHour[];
 }
 
-/** The query string with its `?`, or ''. Times as the service documents them: `2015-11-01+01:00:00`. */
+/** The query string with its `?`, or ''. Times have the documented form `2015-11-01+01:00:00` (service.md 4). */
 export function usageQueryString({ memberId, startMs, endMs, aggregate }: UsageQuery): string {
   const parts = [
     memberId === undefined ? '' : `member_id=${memberId}`,
@@ -110,7 +110,7 @@ function readHour(record: z.infer<typeof usageRecordSchema>): UsageHour {
   };
 }
 
-/** The documented form, ISO 8601, that of queries, or epoch seconds or ms; UTC unless it says another zone. */
+/** Reads the documented form, ISO 8601, the form of queries, or epoch seconds or ms; UTC without a zone. */
 function epochMsOf(hour: string | null): number | null {
   const text = hour?.trim() ?? '';
   if (/^\d{10}(\d{3})?$/.test(text)) return Number(text.padEnd(13, '0'));
@@ -124,7 +124,7 @@ function epochMsOf(hour: string | null): number | null {
 
 const dated = /^(\d{4}-\d\d-\d\d)[ T+](\d\d(?::\d\d(?::\d\d(?:\.\d{1,9})?)?)?) ?(Z|UTC|[+-]\d\d:\d\d)?$/i;
 
-/** Which list a line's heading feeds, and how its rest is read. */
+/** The list that each heading of a log line belongs to, and the reader for the rest of the line. */
 const headings = {
   'valid users': { list: 'validUsers', read: readUsers },
   'inactive users': { list: 'inactiveUsers', read: readUsers },
@@ -158,7 +158,7 @@ function readLog(text: string): UsageLog {
   return log as unknown as UsageLog;
 }
 
-/** `Valid additions (user id, segment id, expiration): …`: the name in small letters, and what follows the colon. */
+/** Splits `Valid additions (user id, segment id, expiration): …` into the name in lower case and the text after the colon. */
 function headed(line: string): { readonly name: string; readonly rest: string } {
   const colon = line.indexOf(':');
   const [name = ''] = line.slice(0, Math.max(0, colon)).split('(', 1);
@@ -179,7 +179,7 @@ function readSegments(rest: string): LoggedSegment[] {
   });
 }
 
-/** User ids stand in them as they are: one that holds a comma or a bracket cannot be read. */
+/** The service does not escape user ids in these lines, so an id with a comma or a bracket is skipped. */
 function readAssociations(rest: string): LoggedAssociation[] {
   const closed = rest.split(')').slice(0, -1);
   return closed.flatMap((text) => {
@@ -194,8 +194,8 @@ function readAssociations(rest: string): LoggedAssociation[] {
 const whole = /^-?\d+$/;
 
 /**
- * The parts of each tuple, such as `(1, 'it\'s', 2)`, quoted as Python does it. Read character by character, since a
- * pattern with quotes, blanks and brackets in it takes more than linear time, or room, for some text.
+ * The parts of each tuple, such as `(1, 'it\'s', 2)`, with Python's quoting. Reads character by character, since a
+ * regular expression for quotes, blanks and brackets takes more than linear time or memory for some texts.
  */
 function tuplesIn(text: string): string[][] {
   const tuples: string[][] = [];

@@ -1,14 +1,14 @@
-// What became of each sent entry, read from the warnings of an accepted post (service.md 3.3).
+// Assigns the warnings of an accepted post to its entries and blocks, and derives one verdict for each entry (service.md 3.3).
 //
-// A warning repeats the entry, or the block alone, with or without null keys and `domain`. So each warning claims
-// the best match that no warning of its kind has claimed yet: by id, domain and blocks, then by less. Every lookup
-// moves on in its own list, which keeps the whole linear in entries plus warnings.
+// A warning repeats the entry, or the block alone, with or without null keys and `domain`. So each warning claims the best
+// match that no warning of its kind has claimed yet: first by id, domain and blocks, then by fewer of them. Each lookup
+// continues where the last one for the same key ended, so the whole is linear in entries plus warnings.
 import type { SegBlock } from '../audience/entry';
 import type { EntryVerdict, Warning } from './outcome';
 import { safeWords } from './quote';
 import { asObject, type Envelope } from './schemas';
 
-/** An entry of the posted body, as JSON.parse gives it. */
+/** An entry of the posted body, as JSON.parse returns it. */
 export interface SentEntry {
   readonly user_id: string;
   readonly domain?: string | null;
@@ -31,7 +31,7 @@ const known: readonly { readonly pattern: RegExp; readonly kind: WarningKind; re
 ];
 
 const ACCEPTED: EntryVerdict = { kind: 'accepted', warnings: [] };
-/** Warnings that name no entry are attached to every accepted one; more than these say nothing new. */
+/** Limits the warnings without an entry, which are attached to every accepted entry. */
 const MAX_GENERAL = 5;
 
 interface Reason {
@@ -39,7 +39,7 @@ interface Reason {
   readonly message: string;
 }
 
-/** What the warnings say of one entry, gathered before the verdict. */
+/** Warnings assigned to one entry, collected before its verdict. */
 interface Findings {
   again: boolean;
   rejected: Reason | null;
@@ -48,37 +48,37 @@ interface Findings {
 }
 
 /**
- * One verdict for each sent entry, in the order of `sent`. An unknown warning leaves its entry accepted and is
- * attached to it. Linear in `sent` plus `warnings`.
+ * One verdict for each sent entry, in the order of `sent`. An entry with an unknown warning stays accepted, with the
+ * warning attached. Takes time linear in `sent` plus `warnings`.
  */
 export function verdicts(sent: readonly SentEntry[], warnings: readonly Warning[]): EntryVerdict[] {
   if (warnings.length === 0) return sent.map(() => ACCEPTED);
   const reading = new Reading(sent);
-  // Whole entries first: they tell which of several equal blocks a warning about one block speaks of.
+  // Warnings about entries first: they show to which of several equal blocks a warning about a block belongs.
   const [blocks, others] = partition(
     warnings.map(classify),
     ({ kind }) => kind === 'block' || kind === 'unknownBlock',
   );
-  for (const warning of others) reading.readOther(warning);
-  reading.readBlocks(blocks);
+  for (const warning of others) reading.readEntryWarning(warning);
+  reading.readBlockWarnings(blocks);
   return reading.verdicts();
 }
 
 interface Classified extends Reason {
   readonly kind: WarningKind;
   readonly entity: Envelope | null;
-  /** As it came; `message` is what is shown. */
+  /** The warning's text as received; `message` is safe to show. */
   readonly raw: string;
 }
 
 function classify(warning: Warning): Classified {
   const raw = warning.message.trim();
   const entity = asObject(warning.entity);
-  const told = { entity, raw, message: safeWords(raw) };
+  const texts = { entity, raw, message: safeWords(raw) };
   const row = known.find(({ pattern }) => pattern.test(raw));
-  if (row !== undefined) return { ...told, kind: row.kind, code: row.code };
+  if (row !== undefined) return { ...texts, kind: row.kind, code: row.code };
   const isBlock = entity !== null && ('seg_id' in entity || 'seg_code' in entity);
-  return { ...told, kind: isBlock ? 'unknownBlock' : 'unknown', code: 'unknown' };
+  return { ...texts, kind: isBlock ? 'unknownBlock' : 'unknown', code: 'unknown' };
 }
 
 function partition<T>(list: readonly T[], first: (one: T) => boolean): [T[], T[]] {
@@ -97,7 +97,7 @@ class Reading {
     this.#entries = new Claims(sent.map((entry) => entryKeys(asObject(entry) ?? {})));
   }
 
-  readOther(warning: Classified): void {
+  readEntryWarning(warning: Classified): void {
     if (warning.kind === 'nothing') {
       this.#nothing = warning;
       return;
@@ -113,8 +113,8 @@ class Reading {
     else findings.notes.push(warning.message);
   }
 
-  /** Blocks of rejected entries explain their share of the warnings; what is left over goes to the others. */
-  readBlocks(warnings: readonly Classified[]): void {
+  /** Assigns each warning to a block of a rejected entry first, and to a block of another entry if none is left. */
+  readBlockWarnings(warnings: readonly Classified[]): void {
     if (warnings.length === 0) return;
     const places = placesOf(this.#sent);
     const all = new Claims(places.map(({ keys }) => keys));
@@ -147,7 +147,7 @@ class Reading {
     });
   }
 
-  /** Why nothing of an entry was applied, with the blocks that say more; null when something was. */
+  /** Why no block of an entry was applied, with the details of its blocks; null when some block was applied. */
   #rejection(findings: Findings, blockCount: number): Reason | null {
     const [first] = findings.blocks.values();
     const allBlocks = first !== undefined && findings.blocks.size >= blockCount ? first : null;
@@ -161,7 +161,7 @@ class Reading {
 
   #claimEntry(warning: Classified): number | null {
     const keys = lookupKeys(warning);
-    // Past the 1000th: the last ones were not applied, whatever the entity looks like. Again does no harm.
+    // Without a match, the last entry: the service skips those beyond the 1000th, and sending one again does no harm.
     if (warning.kind === 'again') return this.#entries.claim(warning.code, [...keys, ANY], true);
     return this.#entries.claim(laneOf(warning), keys) ?? this.#entries.first(keys);
   }
@@ -183,7 +183,7 @@ class Reading {
   }
 }
 
-/** A block of the request: where it stands, and the keys by which a warning finds it. */
+/** Position of a block in the request, and the keys by which a warning finds it. */
 interface Place {
   readonly entry: number;
   readonly block: number;
@@ -201,7 +201,7 @@ function claimPlace(all: Claims, rejected: Claims, warning: Classified): number 
   for (const key of blockKeys(warning.entity ?? {})) {
     const place = rejected.claim(lane, [key]);
     if (place !== null) {
-      all.take(lane, place);
+      all.markClaimed(lane, place);
       return place;
     }
     const other = all.claim(lane, [key]);
@@ -210,16 +210,16 @@ function claimPlace(all: Claims, rejected: Claims, warning: Classified): number 
   return null;
 }
 
-/** Warnings of one kind name an entry once; unknown ones are told apart by their words. */
+/** Within one lane each entry is claimed once. Every known code is a lane, and every text of an unknown warning. */
 function laneOf({ code, raw }: Classified): string {
   return code === 'unknown' ? `unknown ${raw}` : code;
 }
 
-/** Items under several keys each; a claim takes an item once per lane, by the first key that has one left. */
+/** Index of items by several keys each. Each lane can claim an item once, by the first key with an unclaimed item. */
 class Claims {
   readonly #lists = new Map<string, number[]>();
-  readonly #taken = new Map<string, Set<number>>();
-  /** How far each lane has come in a list. */
+  readonly #claimed = new Map<string, Set<number>>();
+  /** Position of each lane in the list of each key. */
   readonly #at = new Map<string, number>();
 
   constructor(keys: readonly (readonly string[])[]) {
@@ -232,7 +232,7 @@ class Claims {
     });
   }
 
-  /** The first item under the first key that has any, claimed or not. */
+  /** The first item of the first key that has items, claimed or not. */
   first(keys: readonly string[]): number | null {
     for (const key of keys) {
       const item = this.#lists.get(key)?.[0];
@@ -241,32 +241,33 @@ class Claims {
     return null;
   }
 
-  take(lane: string, item: number): void {
-    this.#takenIn(lane).add(item);
+  markClaimed(lane: string, item: number): void {
+    this.#claimedIn(lane).add(item);
   }
 
+  /** Claims an item for the lane, from the end of the lists with `fromEnd`; null when none is left. */
   claim(lane: string, keys: readonly string[], fromEnd = false): number | null {
-    const taken = this.#takenIn(lane);
+    const claimed = this.#claimedIn(lane);
     for (const key of keys) {
       const list = this.#lists.get(key) ?? [];
       const pointer = `${lane} ${key}`;
       let at = this.#at.get(pointer) ?? 0;
-      while (at < list.length && taken.has(itemAt(list, at, fromEnd))) at += 1;
+      while (at < list.length && claimed.has(itemAt(list, at, fromEnd))) at += 1;
       this.#at.set(pointer, at);
       if (at === list.length) continue;
       const item = itemAt(list, at, fromEnd);
-      taken.add(item);
+      claimed.add(item);
       return item;
     }
     return null;
   }
 
-  #takenIn(lane: string): Set<number> {
-    const found = this.#taken.get(lane);
+  #claimedIn(lane: string): Set<number> {
+    const found = this.#claimed.get(lane);
     if (found !== undefined) return found;
-    const taken = new Set<number>();
-    this.#taken.set(lane, taken);
-    return taken;
+    const claimed = new Set<number>();
+    this.#claimed.set(lane, claimed);
+    return claimed;
   }
 }
 
@@ -274,7 +275,7 @@ function itemAt(list: readonly number[], at: number, fromEnd: boolean): number {
   return list[fromEnd ? list.length - 1 - at : at]!;
 }
 
-/** Key under which every entry stands. */
+/** Key of all entries. */
 const ANY = 'any';
 
 /** Keys of a sent entry. */
@@ -292,7 +293,7 @@ function entryKeys(entry: Envelope): string[] {
   return /^\d{16,}$/.test(id) ? [...exact, key('n', String(Number(id))), ANY] : [...exact, ANY];
 }
 
-/** The keys by which a warning finds its entry, best first. Without a domain the platform's own ids come first. */
+/** The keys by which a warning finds its entry, best first; without a domain, entries with a null domain first. */
 function lookupKeys({ entity, raw }: Classified): string[] {
   if (entity === null || 'rt_segment' in entity) return namedKeys(raw);
   if (!('user_id' in entity) && !('seg_block' in entity)) return namedKeys(raw);
@@ -300,14 +301,14 @@ function lookupKeys({ entity, raw }: Classified): string[] {
   const domain = domainOf(entity);
   const blocks = blocksKey(entity.seg_block);
   const keys = [key('idb', id, domain, blocks), key('ib', id, blocks), key('id', id, domain), key('i', id)];
-  // With a domain given, a user of another domain is somebody else, unless nothing else is left.
+  // With a domain in the warning, an entry of another domain is another user: matched only if nothing else is left.
   if (domain !== '') [keys[1], keys[2]] = [keys[2]!, keys[1]!];
   // A number beyond 2^53 has lost its last digits on the way through JSON.
   const number = typeof entity.user_id === 'number' ? [key('n', String(entity.user_id))] : [];
   return [...keys, key('f', id.toLowerCase()), ...number];
 }
 
-/** `No valid segments for user_id: X.` names its user even where the entity does not. */
+/** Keys from the text `No valid segments for user_id: X.`, for a warning whose entity names no user. */
 function namedKeys(message: string): string[] {
   const named = / for user_id: /i.exec(message);
   if (named === null) return [];
@@ -316,7 +317,7 @@ function namedKeys(message: string): string[] {
   return [key('i', id), key('f', id.toLowerCase())];
 }
 
-/** The whole block, then its identity alone. */
+/** Keys of a block: the whole block, then its segment alone. */
 function blockKeys(block: Envelope): string[] {
   const identity = ['seg_id', 'seg_code', 'member_id'].map((name) => scalar(block[name]));
   return [key('b', wholeBlock(block)), key('s', ...identity)];
@@ -344,7 +345,7 @@ function domainOf(entry: Envelope): string {
   return scalar(entry.domain) ?? '';
 }
 
-/** Numbers and their digits as text are the same; null is the same as absent. */
+/** Text of a string or number, so that both compare as equal; null for every other value. */
 function scalar(value: unknown): string | null {
   return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : null;
 }

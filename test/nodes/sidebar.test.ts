@@ -203,7 +203,7 @@ describe('the runtime of the tab Audience', () => {
     await until(() => flow.status === 'wrong URL · 1 queued', 'the status');
     const { state, errors } = overview.queues().find(({ waiting }) => waiting === 1)!;
     const says = 'HTTP 404, SYNTAX: "There is no POST /no/such/place/rt-segment here"';
-    const sentence = `The service does not know ${wrong}/rt-segment (${says}): correct the URL in the account.`;
+    const sentence = `The service has no address ${wrong}/rt-segment (${says}): correct the URL in the account.`;
     assert.deepEqual([state.look, state.key, state.kind], ['stopped', 'wrong_url', 'misconfigured']);
     assert.equal(state.message, sentence);
     const told = `${sentence} Everything stays queued and is tried again.`;

@@ -1,9 +1,9 @@
-// No more calls at a time than allowed, in the order in which they came.
+// CallGate: the limit of calls in flight, and their order.
 import assert from 'node:assert/strict';
 import { CallGate } from '../../src/service/call-gate';
 
 describe('the call gate', () => {
-  it('lets so many through at a time, in order, and the next when one ends, also badly', async () => {
+  it('runs at most its limit of calls, in order, and starts the next when one ends or fails', async () => {
     const gate = new CallGate(2);
     const started: number[] = [];
     const ends: (() => void)[] = [];
@@ -18,7 +18,7 @@ describe('the call gate', () => {
         )
         .catch(() => undefined),
     );
-    assert.deepEqual(started, [0, 1], 'without waiting for a turn');
+    assert.deepEqual(started, [0, 1], 'started at once');
     for (let n = 0; n < 5; n += 1) {
       ends[n]?.();
       await new Promise(setImmediate);

@@ -1,4 +1,4 @@
-// The client against real servers on loopback: what is sent, what is read, and everything that breaks between.
+// ServiceClient against real servers on loopback: requests, replies, and failures of network, TLS and proxy.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import type http from 'node:http';
@@ -49,7 +49,7 @@ describe('the service client', () => {
     return { seen, client: clientFor(`http://127.0.0.1:${port}`, more) };
   }
 
-  /** A server that gets the raw socket once the whole request has come. */
+  /** A client of a server that answers on the raw socket, after the whole request. */
   async function withSocket(answer: (socket: net.Socket) => void, more: Partial<ServiceClientOptions> = {}) {
     const server = net.createServer((socket) => {
       let text = '';
@@ -68,7 +68,7 @@ describe('the service client', () => {
   }
 
   describe('posting', () => {
-    it('sends the body with the bare token, and reads the reply whatever its content type says', async () => {
+    it('sends the body with the bare token, and reads the reply whatever its content type', async () => {
       const { seen, client } = await withServer((_, response) => {
         response.setHeader('content-type', 'text/html');
         response.end(OK);
@@ -90,7 +90,7 @@ describe('the service client', () => {
       assert.deepEqual(seen, ['/a/b/rt-segment']);
     });
 
-    it('uses no more connections than calls are allowed at a time, and uses them again', async () => {
+    it('opens no more connections than calls may be in flight, and reuses them', async () => {
       const sockets = new Set<unknown>();
       let now = 0;
       let most = 0;
@@ -132,7 +132,7 @@ describe('the service client', () => {
       assert.deepEqual([most, seen.length], [2, 12]);
     });
 
-    it('takes the larger of two Retry-After headers', async () => {
+    it('waits for the larger of two Retry-After headers', async () => {
       const { client } = await withServer((_, response) => {
         response.statusCode = 429;
         response.setHeader('Retry-After', ['9', '24']);
@@ -143,7 +143,7 @@ describe('the service client', () => {
       assert.equal(outcome.retryAfterMs, 24_000);
     });
 
-    it('reads a chunked reply in pieces, and split inside a character', async () => {
+    it('reads a chunked reply that is split inside a character', async () => {
       const warned = Buffer.from('{"status":"OK","warnings":[{"message":"Odd ü","entity":null}]}');
       const at = warned.indexOf('ü') + 1;
       const { client } = await withServer((_, response) => {
@@ -157,7 +157,7 @@ describe('the service client', () => {
       });
     });
 
-    it('follows no redirect: that would carry the token away', async () => {
+    it('follows no redirect, which would send the token to another host', async () => {
       const { seen, client } = await withServer((_, response) => {
         response.writeHead(307, { location: '/elsewhere' });
         response.end();
@@ -168,14 +168,14 @@ describe('the service client', () => {
       assert.equal(seen.length, 1);
     });
 
-    it('takes garbage for no reply of the service', async () => {
+    it('treats garbage as ambiguous, not as a reply of the service', async () => {
       const { client } = await withServer((_, response) => response.end('<html>hello</html>'));
       assertPassing(await client.post(BODY, TOKEN), 'unreadable', true);
       const noHttp = await withSocket((socket) => socket.end('SSH-2.0-hello\r\n'));
       assertPassing(await noHttp.post(BODY, TOKEN), 'reset', true);
     });
 
-    it('passes over an informational reply', async () => {
+    it('ignores an informational reply', async () => {
       const { client } = await withServer((_, response) => {
         response.writeProcessing();
         response.end(OK);
@@ -183,18 +183,18 @@ describe('the service client', () => {
       assert.equal((await client.post(BODY, TOKEN)).kind, 'accepted');
     });
 
-    it('never shows the token that a reply repeats', async () => {
+    it('masks the token in a reply that repeats it', async () => {
       const { client } = await withServer((_, response) => {
-        response.end('{"error_id":"SYNTAX","error":"who is top secret token?"}');
+        response.end('{"error_id":"SYNTAX","error":"unknown: top secret token!"}');
       });
       const outcome = await client.post(BODY, 'top secret token');
       assert.ok(outcome.kind === 'bodyRefused');
-      assert.match(outcome.message, /who is …\?/);
+      assert.match(outcome.message, /unknown: …!/);
     });
   });
 
-  describe('when something breaks', () => {
-    it('a server that never answers is an ambiguous time-out, and its connection is not used again', async () => {
+  describe('when the network fails', () => {
+    it('a server that never answers is an ambiguous time-out, and its connection is not reused', async () => {
       let calls = 0;
       const { client } = await withServer(
         (_, response) => {
@@ -252,7 +252,7 @@ describe('the service client', () => {
       assert.ok(sent < 40_000_000);
     });
 
-    it('a refused connection and an unknown name never left, and are named', async () => {
+    it('a refused connection and an unknown host name are not ambiguous, and the message names them', async () => {
       const server = await listen(net.createServer());
       await server.close();
       const refused = await clientFor(`http://127.0.0.1:${server.port}`).post(BODY, TOKEN);
@@ -262,15 +262,15 @@ describe('the service client', () => {
       assertPassing(unknown, 'dns', false);
     });
 
-    it('a connection that does not come about in time never left', async () => {
-      // A TLS handshake that nobody answers.
+    it('a connection that is not established in time is not ambiguous', async () => {
+      // The server never answers the TLS handshake.
       const { port } = await running(net.createServer());
       const client = clientFor(`https://127.0.0.1:${port}`, { requestTimeoutMs: 60, maxConcurrent: 1 });
       const outcomes = await Promise.all([client.post(BODY, TOKEN), client.post(BODY, TOKEN)]);
       for (const outcome of outcomes) assertPassing(outcome, 'connect_timeout', false);
     });
 
-    /** A server that says nothing to a TLS handshake until `open` is called. */
+    /** A server that answers TLS handshakes only after `open` is called. */
     async function withSlowHandshake(more: Partial<ServiceClientOptions> = {}) {
       const seen: Seen[] = [];
       let isOpen = false;
@@ -298,7 +298,7 @@ describe('the service client', () => {
       return { seen, client, open };
     }
 
-    it('a post whose time ran out before its connection stood is not sent later', async () => {
+    it('a post that timed out before its connection was established is not sent later', async () => {
       const { seen, client, open } = await withSlowHandshake({ requestTimeoutMs: 100 });
       assertPassing(await client.post(BODY, TOKEN), 'connect_timeout', false);
       open();
@@ -306,7 +306,7 @@ describe('the service client', () => {
       assert.deepEqual(seen, []);
     });
 
-    it('a post that may not leave any more once its connection stands is not sent, and the next one is', async () => {
+    it('a post that is cancelled before its connection is established is not sent, and the next one is', async () => {
       const { seen, client, open } = await withSlowHandshake();
       let mayLeave = true;
       const post = client.post(BODY, TOKEN, () => mayLeave);
@@ -319,7 +319,7 @@ describe('the service client', () => {
       assert.equal(seen.length, 1);
     });
 
-    it('nor is one that may not leave any more when a call before it ends', async () => {
+    it('nor is a post that is cancelled while it waits for another call', async () => {
       let end: () => void = () => undefined;
       const { seen, client } = await withServer((_, response) => (end = () => response.end(OK)), {
         maxConcurrent: 1,
@@ -334,7 +334,7 @@ describe('the service client', () => {
       assert.equal(seen.length, 1);
     });
 
-    it('closing ends what is in flight as ambiguous and refuses what comes later', async () => {
+    it('closing ends posts in flight as ambiguous and refuses later ones', async () => {
       const client = await withSocket(() => undefined);
       const post = client.post(BODY, TOKEN);
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -343,7 +343,7 @@ describe('the service client', () => {
       assertPassing(await client.post(BODY, TOKEN), 'closed', false);
     });
 
-    it('a token that cannot stand in a header is an outcome, too', async () => {
+    it('a token that is invalid in a header gives an outcome', async () => {
       const { seen, client } = await withServer((_, response) => response.end(OK));
       assertPassing(await client.post(BODY, 'a\r\nb'), 'connect', false);
       assert.equal(seen.length, 0);
@@ -363,18 +363,18 @@ describe('the service client', () => {
       assert.match(outcome.message, pattern);
     };
 
-    it('posts over a certificate that its CA vouches for', async () => {
+    it('accepts a certificate that its CA has signed', async () => {
       const outcome = await post(httpsServer('localhost', answer), '127.0.0.1', trusting);
       assert.equal(outcome.kind, 'accepted', JSON.stringify(outcome));
     });
 
-    it('stops at a certificate for another host and names the host', async () => {
+    it('refuses a certificate for another host and names the host', async () => {
       const ca = fixture('elsewhere-cert.pem');
       const outcome = await post(httpsServer('elsewhere', answer), '127.0.0.1', { tls: { ca } });
       assertTls(outcome, /certificate of 127\.0\.0\.1:\d+ is for another host name/);
     });
 
-    it('takes the server name and the choice not to verify from the TLS configuration', async () => {
+    it('uses the server name and the choice not to verify of the TLS configuration', async () => {
       const ca = fixture('elsewhere-cert.pem');
       const named = { tls: { ca, servername: 'elsewhere.example' } };
       assert.equal((await post(httpsServer('elsewhere', answer), '127.0.0.1', named)).kind, 'accepted');
@@ -382,17 +382,17 @@ describe('the service client', () => {
       assert.equal((await post(httpsServer('elsewhere', answer), '127.0.0.1', trustful)).kind, 'accepted');
     });
 
-    it('stops at a certificate that nobody vouches for', async () => {
+    it('refuses a certificate without a trusted CA', async () => {
       assertTls(await post(httpsServer('localhost', answer), '127.0.0.1', {}), /is not trusted/);
     });
 
-    it('stops where http is spoken, or the own certificate cannot be read', async () => {
-      assertTls(await post(httpServer(answer), '127.0.0.1', trusting), /does not speak TLS/);
+    it('names a server without TLS, and an own certificate that cannot be read', async () => {
+      assertTls(await post(httpServer(answer), '127.0.0.1', trusting), /No TLS connection with/);
       const tls = { ...trusting.tls, cert: 'no PEM', key: 'no PEM' };
       assertTls(await post(httpsServer('localhost', answer), '127.0.0.1', { tls }), /cannot be read/);
     });
 
-    it('shows its own certificate to a server that asks for one', async () => {
+    it('sends its own certificate to a server that asks for one', async () => {
       const asking = { requestCert: true, ca: fixture('elsewhere-cert.pem') };
       const own = { cert: fixture('elsewhere-cert.pem'), key: fixture('elsewhere-key.pem') };
       const shown = { tls: { ...trusting.tls, ...own } };
@@ -433,7 +433,7 @@ describe('the service client', () => {
       });
     }
 
-    it('tells a proxy that wants a login, one that forbids and one that fails apart', async () => {
+    it('distinguishes a proxy that requires a login, one that refuses and one that fails', async () => {
       for (const [status, expected] of [
         [407, 'configuration http_407'],
         [403, 'configuration proxy'],
@@ -478,7 +478,7 @@ describe('the service client', () => {
       assert.match(seen[0].body, /^[\w-]+\.[\w-]+\.[\w-]+$/);
     });
 
-    it('sends nothing for a login that lacks something or a key that is none', async () => {
+    it('sends nothing for a login with an empty field or an unreadable key', async () => {
       const { seen, client } = await withServer((_, response) => response.end(OK));
       const jwt = { method: 'jwt', username: 'jo', keyName: 'k', privateKey: 'x' } as const;
       for (const [login, sentence] of [
@@ -486,7 +486,7 @@ describe('the service client', () => {
         [{ method: 'password', username: 'jo', password: '' }, /no password/],
         [{ ...jwt, keyName: '' }, /no key name/],
         [{ ...jwt, privateKey: '' }, /no private key/],
-        [jwt, /not one in PEM form/],
+        [jwt, /not in PEM form/],
       ] as const) {
         const outcome = await client.authenticate(login);
         assert.ok(outcome.kind === 'configuration');
@@ -542,26 +542,26 @@ describe('the service client', () => {
       assert.equal(seen[0]?.url, '/rt-segment-processed?member_id=7&agg=true');
     });
 
-    it('comes to the same refusals as a post', async () => {
+    it('has the same refusals as a post', async () => {
       const { client } = await withServer((_, response) => response.end('{"error_id":"NOAUTH"}'));
       assert.equal((await client.segments({}, TOKEN)).kind, 'deadToken');
       assert.equal((await client.usage({}, TOKEN)).kind, 'deadToken');
     });
   });
 
-  it('never rejects: what a caller got wrong is an outcome, and nothing is sent', async () => {
+  it('never rejects: wrong arguments give an outcome, and nothing is sent', async () => {
     const { seen, client } = await withServer((_, response) => response.end(OK));
     const none = undefined as never;
     const wrong: [string, Promise<{ readonly kind: string }>, string][] = [
       ['a post without a token', client.post(BODY, none), 'bodyRefused'],
-      ['a post whose body is no text', client.post({} as never, TOKEN), 'passing'],
+      ['a post whose body is not text', client.post({} as never, TOKEN), 'passing'],
       ['a token of two lines', client.post(BODY, 'a\nb'), 'passing'],
-      ['usage from no time', client.usage({ startMs: NaN }, TOKEN), 'bodyRefused'],
-      ['usage until no time', client.usage({ endMs: Infinity }, TOKEN), 'bodyRefused'],
+      ['usage from an invalid time', client.usage({ startMs: NaN }, TOKEN), 'bodyRefused'],
+      ['usage until an invalid time', client.usage({ endMs: Infinity }, TOKEN), 'bodyRefused'],
       ['usage without a query', client.usage(none, TOKEN), 'bodyRefused'],
       ['segments without a query', client.segments(none, TOKEN), 'bodyRefused'],
       ['no login', client.authenticate(none), 'configuration'],
-      ['a login of no kind', client.authenticate({ method: 'x' } as never), 'configuration'],
+      ['a login of an unknown kind', client.authenticate({ method: 'x' } as never), 'configuration'],
     ];
     for (const [what, outcome, kind] of wrong) assert.equal((await outcome).kind, kind, what);
     assert.deepEqual(await client.segments({ ids: [] }, TOKEN), {
@@ -578,11 +578,11 @@ describe('the service client', () => {
     });
     for (let n = 0; n < 6; n += 1) await client.post(BODY, TOKEN);
     const floorMs = client.networkFloorMs(performance.now());
-    // Loopback answers at once, so the floor is next to nothing; it must not be negative or a reply's whole time.
+    // Loopback answers within a millisecond or so; the floor must be neither negative nor the whole time of a reply.
     assert.ok(floorMs >= 0 && floorMs < 5, String(floorMs));
   });
 
-  it('refuses URLs that cannot be used, with a sentence and without repeating them', () => {
+  it('refuses unusable URLs with a sentence that does not repeat them', () => {
     for (const url of [
       '',
       'streaming-data.appnexus.com',
@@ -598,7 +598,7 @@ describe('the service client', () => {
     }
   });
 
-  it('knows the two hosts of the service', async () => {
+  it('exports the two hosts of the service', async () => {
     assert.deepEqual(
       [DEFAULT_AUTH_URL, DEFAULT_SERVICE_URL],
       ['https://api.appnexus.com', 'https://streaming-data.appnexus.com'],

@@ -1,4 +1,4 @@
-// The documented replies (test/cases) as the client reads them, exactly. The sandbox answers the requests elsewhere.
+// The client reads every documented reply (test/cases). test/sandbox/conformance.test.ts sends the requests to the sandbox.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const sentOf = (id: string): SentEntry[] => cases.get(id).request.rt_segment;
 const http = (reply: unknown, status = 200) => ({ status, headers: {}, body: JSON.stringify(reply) });
 
 describe('the documented cases, read by the client', () => {
-  it('are all nineteen here', () => {
+  it('are complete: nineteen', () => {
     const numbers = Array.from({ length: 19 }, (_, index) => String(index + 1).padStart(2, '0'));
     assert.deepEqual([...cases.keys()].sort(), numbers);
   });
@@ -44,7 +44,7 @@ describe('the documented cases, read by the client', () => {
     });
   }
 
-  it('04: a thousand are accepted, the two that were too many go again', () => {
+  it('04: a thousand entries are accepted, the two beyond are sent again', () => {
     const { reply, request_users: users, request_entry: entry } = cases.get('04');
     const sent: SentEntry[] = Array.from({ length: users }, (_, index) => ({
       ...entry,
@@ -55,9 +55,9 @@ describe('the documented cases, read by the client', () => {
     assert.deepEqual(outcome.warnings, reply.response.warnings);
     assert.deepEqual(outcome.counts, { users: 1000, segments: 2000 });
     const blocks = sent.map(({ seg_block }) => seg_block.length);
-    const told = verdicts(sent, outcome.warnings);
-    assert.deepEqual(uncounted(outcome.counts, blocks, told), { users: 0, segments: 0 });
-    const kinds = told.map(({ kind }) => kind);
+    const entryVerdicts = verdicts(sent, outcome.warnings);
+    assert.deepEqual(uncounted(outcome.counts, blocks, entryVerdicts), { users: 0, segments: 0 });
+    const kinds = entryVerdicts.map(({ kind }) => kind);
     assert.deepEqual(kinds.slice(1000), ['again', 'again']);
     assert.ok(kinds.slice(0, 1000).every((kind) => kind === 'accepted'));
   });
@@ -68,7 +68,7 @@ describe('the documented cases, read by the client', () => {
     '07': "The service found nothing valid in the request: 'user_id' is required and cannot be empty",
   };
   for (const [id, message] of Object.entries(nothingValid)) {
-    it(`${id}: an OK that applied nothing is a refused body, with the reasons`, () => {
+    it(`${id}: an OK reply that applied nothing is a refused body, with the reasons`, () => {
       assert.deepEqual(readPostReply(http(replyOf(id))), {
         kind: 'bodyRefused',
         code: 'no_valid_rt_segment',
@@ -76,7 +76,7 @@ describe('the documented cases, read by the client', () => {
       });
     });
 
-    it(`${id}: its warnings reject the entry, too`, () => {
+    it(`${id}: its warnings also reject the entry`, () => {
       assert.deepEqual(
         verdicts(sentOf(id), replyOf(id).warnings).map(({ kind }) => kind),
         ['rejected'],
@@ -134,7 +134,7 @@ describe('the documented cases, read by the client', () => {
     });
   });
 
-  it('11: hourly usage tells users, segments, additions and removals apart', () => {
+  it('11: hourly usage lists users, segments, additions and removals separately', () => {
     const report = parseUsage(replyOf('11'));
     const segments = [
       { id: 3737552, code: 'segment_3737552', memberId: 123 },
@@ -200,7 +200,7 @@ describe('the documented cases, read by the client', () => {
     }
   });
 
-  it('14: a segment without a code is one, though the reply counts nothing', () => {
+  it('14: a segment without a code is read, from a reply without a count', () => {
     const page = parseSegmentPage(replyOf('14'));
     assert.deepEqual(page, {
       segments: [
@@ -219,14 +219,14 @@ describe('the documented cases, read by the client', () => {
     });
   });
 
-  it('13: so is one that was just made', () => {
+  it('13: a segment just made is read', () => {
     assert.deepEqual(
       parseSegmentPage(replyOf('13'))?.segments.map(({ id, code }) => [id, code]),
       [[102, 'yuichi-test-seg-02']],
     );
   });
 
-  it('15: an error_code that tells of a rate limit outweighs the error_id SYSTEM, whatever the status', () => {
+  it('15: an error_code for a rate limit outweighs the error_id SYSTEM, whatever the status', () => {
     for (const status of [200, 405, 429]) {
       const outcome = readPostReply(http(replyOf('15'), status));
       assert.ok(outcome.kind === 'rateLimited', `HTTP ${status}: ${outcome.kind}`);
@@ -234,7 +234,7 @@ describe('the documented cases, read by the client', () => {
     }
   });
 
-  it('16 and 17: what tells of a rate limit in headers alone is one, and says for how long', () => {
+  it('16 and 17: a reply that shows its rate limit in headers alone is rate limited, with its wait', () => {
     const waits = ['16', '17'].map((id) => {
       const { status, headers } = cases.get(id);
       const outcome = readPostReply({ status, headers, body: '' });

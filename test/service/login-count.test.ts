@@ -1,4 +1,4 @@
-// What is beside a queue that could not be read at first, and a clock that is set while a store does not answer.
+// LoginCount with several stores: unreadable at first, no longer used, or slow while the clock is set.
 import { strict as assert } from 'node:assert';
 
 import { LoginCount } from '../../src/service/login-count';
@@ -12,8 +12,8 @@ function disk(text: string | null) {
     text,
     works: true,
     getMeta: () => (meta.works ? Promise.resolve(meta.text) : Promise.reject(new Error('not open'))),
-    setMeta: (its: string, value: string) => {
-      assert.equal(its, key);
+    setMeta: (name: string, value: string) => {
+      assert.equal(name, key);
       if (!meta.works) return Promise.reject(new Error('not open'));
       meta.text = value;
       return Promise.resolve();
@@ -22,8 +22,8 @@ function disk(text: string | null) {
   return meta;
 }
 
-describe('logins of one user name beside two queues', () => {
-  it('are not forgotten where they could not be read before the first login', async () => {
+describe('logins of one user name, stored in two queues', () => {
+  it('count although a store could not be read before the first login', async () => {
     let monoMs = 0;
     const clock = { monoMs: () => monoMs, wallMs: () => wallMs + monoMs };
     const ten = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`login ${n}`, wallMs - 1000]));
@@ -32,7 +32,7 @@ describe('logins of one user name beside two queues', () => {
     const count = new LoginCount('jo', clock, () => [storeA, storeB]);
     const token = () => Promise.resolve({ kind: 'token', token: 't' } as const);
     b.works = false;
-    // The other queue's file is still being opened, and is open before the service has answered.
+    // The other queue's file is still being opened, and opens before the service answers.
     const meanwhileOpened = () => {
       b.works = true;
       return token();
@@ -41,17 +41,17 @@ describe('logins of one user name beside two queues', () => {
     monoMs = 2000;
     let more = 0;
     for (let n = 0; n < 10; n += 1) if ((await count.login(token, storeB)).kind === 'token') more += 1;
-    assert.equal(more, 0, 'ten in five minutes were made before');
+    assert.equal(more, 0, 'earlier processes made ten in five minutes');
   });
 
-  it('count on when the queue moves away from the database where other processes wrote them down', async () => {
+  it('still count after the queue moves away from the database in which other processes stored them', async () => {
     let monoMs = 0;
     const clock = { monoMs: () => monoMs, wallMs: () => wallMs + monoMs };
     const six = Object.fromEntries(Array.from({ length: 6 }, (_, n) => [`login ${n}`, wallMs - 1000]));
     const [a, b] = [disk(JSON.stringify(six)), disk(null)];
-    const replaceMeta = async (its: string, before: string | null, value: string): Promise<boolean> => {
+    const replaceMeta = async (name: string, before: string | null, value: string): Promise<boolean> => {
       if (a.text !== before) return false;
-      await a.setMeta(its, value);
+      await a.setMeta(name, value);
       return true;
     };
     const [database, file] = [
@@ -76,14 +76,14 @@ describe('logins of one user name beside two queues', () => {
     home = file;
     monoMs = 60_000;
     assert.equal(await tokens(), 3);
-    // Those of others run out as its own do.
+    // Logins of other processes expire like its own.
     monoMs = 329_500;
     assert.equal(await tokens(), 6);
-    const kept = Object.keys(JSON.parse(b.text!) as object);
-    assert.equal(kept.length, 10, 'what counts is also beside the queue that is used now');
+    const stored = Object.keys(JSON.parse(b.text!) as object);
+    assert.equal(stored.length, 10, 'the queue in use has every login that counts');
   });
 
-  it('wait as long as the service asked one of them to, whoever makes the next', async () => {
+  it('all wait as long as the service asked one of them to wait', async () => {
     let monoMs = 0;
     const clock = { monoMs: () => monoMs, wallMs: () => wallMs + monoMs };
     const store = new LoginTimes(disk(null), clock.wallMs);
@@ -106,7 +106,7 @@ describe('logins of one user name beside two queues', () => {
     assert.equal((await count.login(limited, store)).kind, 'rateLimited');
   });
 
-  it('are written down once for a clock that was set, however many tokens are asked for meanwhile', async () => {
+  it('are saved once after the clock was set, however many tokens are requested meanwhile', async () => {
     let aheadMs = 0;
     const clock = { monoMs: () => 0, wallMs: () => wallMs + aheadMs };
     const a = disk(null);
@@ -127,7 +127,7 @@ describe('logins of one user name beside two queues', () => {
     await new Promise(setImmediate);
     const before = updates;
     assert.equal(before, 3);
-    // A login hangs in a database that does not answer, and the clock is set.
+    // The clock is set while a login waits for a database that does not answer.
     const login = count.login(token, null);
     await new Promise(setImmediate);
     aheadMs = 60_000;

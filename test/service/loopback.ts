@@ -1,4 +1,4 @@
-// Real servers on loopback for the client's tests: HTTP, HTTPS, bare TCP and a proxy.
+// Servers on loopback for the client's tests: HTTP, HTTPS, bare TCP and a proxy.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -13,7 +13,7 @@ export interface Running {
   close(): Promise<void>;
 }
 
-/** Whether the peer is there or gone, the server and all its sockets end with `close`. */
+/** Starts a server; `close` ends it and all its sockets, whatever their peers do. */
 export async function listen(server: net.Server, host = '127.0.0.1'): Promise<Running> {
   const sockets = new Set<net.Socket>();
   server.on('connection', (socket: net.Socket) => {
@@ -32,7 +32,7 @@ export async function listen(server: net.Server, host = '127.0.0.1'): Promise<Ru
   };
 }
 
-/** What a server saw of one request, with its whole body. */
+/** One request that a server received, with its whole body. */
 export interface Seen {
   readonly method: string;
   readonly url: string;
@@ -65,7 +65,7 @@ export const httpsServer = (
     collect(answer),
   );
 
-/** A proxy for tunnels; `asked` collects the headers of each CONNECT. `refuse` answers with a status instead. */
+/** A proxy for tunnels; `asked` collects the headers of each CONNECT. A status from `refuse` refuses the tunnel. */
 export function proxyServer(asked: http.IncomingHttpHeaders[], refuse: () => number | null) {
   const server = http.createServer();
   server.on('connect', (request: http.IncomingMessage, client: net.Socket) => {

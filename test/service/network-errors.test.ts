@@ -1,4 +1,4 @@
-// What it means when there is no reply: by the error and by whether the request had left.
+// readNetworkError: outcomes of exchanges without a reply, by the error and by whether the request may have been sent.
 import assert from 'node:assert/strict';
 import { readNetworkError } from '../../src/service/network-errors';
 
@@ -6,7 +6,7 @@ const error = (code: string) => Object.assign(new Error('details nobody reads'),
 const host = 'streaming.example:443';
 
 describe('reading a network error', () => {
-  it('is ambiguous exactly when the request may have left', () => {
+  it('is ambiguous exactly when the request may have been sent', () => {
     const codes = [
       'ECONNRESET',
       'UND_ERR_SOCKET',
@@ -25,7 +25,7 @@ describe('reading a network error', () => {
     }
   });
 
-  it('tells names, refused connections, missing routes and time-outs apart', () => {
+  it('distinguishes host names, refused connections, missing routes and time-outs', () => {
     const codes = {
       ENOTFOUND: 'dns',
       EAI_AGAIN: 'dns',
@@ -41,14 +41,14 @@ describe('reading a network error', () => {
     assert.equal(readNetworkError(error('timed_out'), 'departed', host).code, 'timeout');
   });
 
-  it('finds the reason inside causes and gathered attempts', () => {
-    const gathered = new AggregateError([error('ECONNREFUSED'), error('ENETUNREACH')]);
-    assert.equal(readNetworkError(gathered, 'connecting', host).code, 'refused');
+  it('finds the code inside causes and aggregated attempts', () => {
+    const aggregated = new AggregateError([error('ECONNREFUSED'), error('ENETUNREACH')]);
+    assert.equal(readNetworkError(aggregated, 'connecting', host).code, 'refused');
     const caused = new Error('fetch failed', { cause: error('ENOTFOUND') });
     assert.equal(readNetworkError(caused, 'connecting', host).code, 'dns');
   });
 
-  it('calls every kind of certificate trouble configuration, and names the host', () => {
+  it('classifies every certificate error as configuration, and names the host', () => {
     const codes = [
       'ERR_TLS_CERT_ALTNAME_INVALID',
       'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -67,12 +67,12 @@ describe('reading a network error', () => {
     }
   });
 
-  it('takes a broken TLS record after departure for what it may hide', () => {
+  it('is ambiguous for a broken TLS record after the request was sent', () => {
     const outcome = readNetworkError(error('ERR_SSL_BAD_RECORD_TYPE'), 'departed', host);
     assert.ok(outcome.kind === 'passing' && outcome.ambiguous);
   });
 
-  it('passes on no text of the error, which may hold a URL with a password', () => {
+  it('shows no text of the error, which may contain a URL with a password', () => {
     for (const thrown of [
       error('EWHATEVER'),
       new Error('http://me:secret@host'),

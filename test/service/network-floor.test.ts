@@ -1,4 +1,4 @@
-// The network's own part of a round trip, as the ledger may use it.
+// NetworkFloor: the lower bound of the network's share in a round trip.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { NetworkFloor } from '../../src/service/network-floor';
@@ -24,7 +24,7 @@ describe('the network floor', () => {
     assert.equal(new NetworkFloor().floorMs(0), 0);
   });
 
-  it('starts over when the address changes, also back again', () => {
+  it('starts over when the address changes, and when it changes back', () => {
     const floor = measured([50, 40, 60, 45, 70], [100]);
     floor.connected('10.0.0.2:443', 10, 1);
     assert.equal(floor.floorMs(1), 0);
@@ -36,7 +36,7 @@ describe('the network floor', () => {
     assert.equal(floor.floorMs(2), 0);
   });
 
-  it('forgets after ten minutes', () => {
+  it('uses measurements of the last ten minutes only', () => {
     const floor = measured([50, 40, 60, 45, 70], [100]);
     floor.replied(200, 9 * MINUTE);
     assert.equal(floor.floorMs(9 * MINUTE), 32);

@@ -1,10 +1,10 @@
-// One spelling for replies that mean the same.
+// normaliseReply: one spelling for replies with the same meaning.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { normaliseReply } from '../../src/service/normalise';
 
 describe('normalising a reply', () => {
-  it('makes the three documented shapes one', () => {
+  it('turns the three documented shapes into one', () => {
     const counts = { users_in_request: 1, segments_in_request: 2 };
     const shapes = [
       { response: { status: 'OK', message: counts, warnings: [] } },
@@ -38,7 +38,7 @@ describe('normalising a reply', () => {
     assert.deepEqual(normaliseReply(reply(null)), clean);
   });
 
-  it('leaves a refusal without warnings and a warning’s own message alone', () => {
+  it('adds no warnings to a refusal, and leaves a message that is text alone', () => {
     assert.deepEqual(normaliseReply({ response: { error_id: 'NOAUTH', error: 'x' } }), {
       error_id: 'NOAUTH',
       error: 'x',
@@ -50,7 +50,7 @@ describe('normalising a reply', () => {
     });
   });
 
-  it('changes nothing the second time, and no prototype', () => {
+  it('is idempotent, and sets no prototype', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (json) => {
         const once = normaliseReply({ status: 'OK', entity: json });

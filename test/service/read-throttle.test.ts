@@ -1,4 +1,4 @@
-// Reads of one host and member share a throttle, and wait as long as the service asks for.
+// ReadThrottle: the shared limit of reads per host and member, and waits that the service asks for.
 import assert from 'node:assert/strict';
 import { ServiceClient } from '../../src/service/client';
 import type { ReadOutcome } from '../../src/service/outcome';
@@ -13,7 +13,7 @@ const limited = (retryAfterMs: number): ReadOutcome<number> => ({
 });
 const settled = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A call that notes when it is made, and answers in turn. */
+/** A call that records its times and returns the answers in order, then `done`. */
 function calls(...answers: ReadOutcome<number>[]) {
   const atMs: number[] = [];
   const call = (): Promise<ReadOutcome<number>> => {
@@ -24,7 +24,7 @@ function calls(...answers: ReadOutcome<number>[]) {
 }
 
 describe('the throttle of reads', () => {
-  it('is one for a host and member in the process, and another for any other', () => {
+  it('is the same for one host, member and interval, and a different one for any other', () => {
     const one = readThrottleOf('http://a/', '7', 1_000);
     assert.equal(readThrottleOf('http://a/', '7', 1_000), one);
     for (const other of [
@@ -35,13 +35,13 @@ describe('the throttle of reads', () => {
       assert.notEqual(other, one);
   });
 
-  it('stays the one of its member, however many others are read from, since somebody may hold it', () => {
-    const held = readThrottleOf('http://a/', '7', 1_000);
+  it('stays the same for its member, however many other throttles are made', () => {
+    const first = readThrottleOf('http://a/', '7', 1_000);
     for (let other = 0; other < 200; other += 1) readThrottleOf('http://a/', `other ${other}`, 1_000);
-    assert.equal(readThrottleOf('http://a/', '7', 1_000), held);
+    assert.equal(readThrottleOf('http://a/', '7', 1_000), first);
   });
 
-  it('lets no more through in an interval than the limit, however many ask at once', async () => {
+  it('makes no more calls in an interval than the limit, however many wait', async () => {
     const throttle = new ReadThrottle(300);
     const { atMs, call } = calls();
     await Promise.all(Array.from({ length: 8 }, () => throttle.run(3, call)));
@@ -52,18 +52,18 @@ describe('the throttle of reads', () => {
     }
   });
 
-  it('gives each caller its share, where their limits differ', async () => {
+  it('lets callers with different limits share an interval', async () => {
     const throttle = new ReadThrottle(1_000);
     const small = calls();
     const large = calls();
     void throttle.run(2, small.call);
     for (let i = 0; i < 5; i += 1) void throttle.run(4, large.call);
     await settled(50);
-    // Half of the interval is the first one's, a quarter is each of the others'.
+    // The first call takes half of the interval, each of the others a quarter.
     assert.deepEqual([small.atMs.length, large.atMs.length], [1, 2]);
   });
 
-  it('makes no call before the time is over that the service asked for, and says how long that is', async () => {
+  it('makes no call until the wait that the service asked for is over, and returns the time left', async () => {
     const throttle = new ReadThrottle(1);
     const { atMs, call } = calls(limited(400));
     assert.deepEqual(await throttle.run(100, call), limited(400));
@@ -78,7 +78,7 @@ describe('the throttle of reads', () => {
     assert.equal(atMs.length, 2);
   });
 
-  it('lets none through that had waited for its turn when the service asked to wait', async () => {
+  it('makes no call that was already waiting when the service asked to wait', async () => {
     const throttle = new ReadThrottle(1);
     const { atMs, call } = calls(done, limited(60_000));
     const outcomes = await Promise.all([1, 2, 3, 4].map(() => throttle.run(2, call)));
@@ -93,7 +93,7 @@ describe('the throttle of reads', () => {
 describe('the reads of several clients', () => {
   const start = sandboxes();
 
-  it('share the limit of their member, and end when their client is closed', async () => {
+  it('share the limit of their member, and end when their client closes', async () => {
     const sandbox = await start();
     const token = await login(sandbox.url);
     const { url } = sandbox;
@@ -102,7 +102,7 @@ describe('the reads of several clients', () => {
     const clients = [client('7'), client('7'), client('8')];
     const reads = clients.map((one) => Array.from({ length: 4 }, () => one.usage({}, token)));
     await Promise.all(reads[2]!);
-    // Neither the other member nor another kind of read is held up by it.
+    // The throttle delays neither the other member nor another kind of read.
     assert.equal((await clients[0]!.segments({}, token)).kind, 'read');
     await settled(100);
     assert.equal(sandbox.peaks().totals.gets, 5 + 4 + 1);

@@ -1,4 +1,4 @@
-// A read gets over one dead token, keeps to the service's limit of reads, and says what keeps it from a token.
+// readWithToken: one retry with a new token, one after a short wait, and outcomes without a token.
 import assert from 'node:assert/strict';
 import { ServiceClient } from '../../src/service/client';
 import type { TokenOutcome } from '../../src/service/outcome';
@@ -24,18 +24,18 @@ const dead = { kind: 'deadToken', message: 'dead' } as const;
 const seven = { kind: 'read', value: 7 } as const;
 
 describe('a read with a token', () => {
-  it('is made once more, with a fresh token, when the first is dead', async () => {
+  it('is repeated once, with a new token, when the first is dead', async () => {
     const { tokens, refused, accepted } = source(token('a'), token('b'));
     const outcome = await readWithToken(tokens, (text) => Promise.resolve(text === 'a' ? dead : seven));
     assert.deepEqual([outcome, refused, accepted], [seven, ['a'], ['b']]);
   });
 
-  it('is not made a third time', async () => {
+  it('is not repeated twice', async () => {
     const { tokens } = source(token('a'), token('b'));
     assert.deepEqual(await readWithToken(tokens, () => Promise.resolve(dead)), dead);
   });
 
-  it('is made once more after a short wait that the service asks for, and not after a long one', async () => {
+  it('is repeated once after a short wait that the service asks for, and not after a long one', async () => {
     const limited = (retryAfterMs: number) =>
       ({ kind: 'rateLimited', retryAfterMs, message: 'slower' }) as const;
     const outcomes = [limited(30), seven, limited(30), limited(30), limited(60_000)];
@@ -52,7 +52,7 @@ describe('a read with a token', () => {
     assert.equal(atMs.length, 5);
   });
 
-  it('says what keeps it from a token', async () => {
+  it('returns why there is no token', async () => {
     const refusal = { kind: 'loginRefused', code: 'NOAUTH', message: 'wrong' } as const;
     const wait = (code: string) => ({ kind: 'wait', code, message: 'later', retryAfterMs: 300_000 }) as const;
     const read = () => Promise.resolve(seven);
@@ -70,7 +70,7 @@ describe('a read with a token', () => {
 describe('reads of usage statistics', () => {
   const start = sandboxes();
 
-  it('stay within the service’s limit, however many are asked for at once', async function () {
+  it('stay within the service’s limit, however many start at once', async function () {
     this.timeout(20_000);
     const sandbox = await start();
     const client = new ServiceClient({ authUrl: sandbox.url, serviceUrl: sandbox.url });

@@ -1,4 +1,4 @@
-// Segments page by page, and the words of the usage log.
+// Reads of segments page by page, and of usage statistics with their log lines.
 import assert from 'node:assert/strict';
 import {
   parseSegmentPage,
@@ -8,14 +8,14 @@ import {
 } from '../../src/service/segments';
 import { parseUsage, usageQueryString } from '../../src/service/usage';
 
-/** A service with `total` segments that gives at most `most` a page. */
-function listOf(total: number, most = 100, withCount = true) {
+/** A service with `total` segments and at most `maxPerPage` on each page. */
+function listOf(total: number, maxPerPage = 100, withCount = true) {
   const asked: string[] = [];
   const readPage = (query: string) => {
     asked.push(query);
     const params = new URLSearchParams(query);
     const start = Number(params.get('start_element'));
-    const size = Math.min(Number(params.get('num_elements')), most, Math.max(0, total - start));
+    const size = Math.min(Number(params.get('num_elements')), maxPerPage, Math.max(0, total - start));
     const segments = Array.from({ length: size }, (_, n) => ({
       id: start + n + 1,
       code: `c${start + n + 1}`,
@@ -58,13 +58,13 @@ describe('the hour of a usage record', () => {
 });
 
 describe('the list of segments', () => {
-  it('of no ids is empty, and nobody is asked', async () => {
+  it('is empty for an empty list of ids, without a call', async () => {
     const { asked, readPage } = listOf(250);
     const read = await readSegments({ ids: [] }, readPage);
     assert.deepEqual([read, asked], [{ kind: 'read', value: { segments: [], total: 0 } }, []]);
   });
 
-  for (const [total, most, withCount, calls] of [
+  for (const [total, maxPerPage, withCount, calls] of [
     [0, 100, true, 1],
     [1, 100, true, 1],
     [100, 100, true, 1],
@@ -73,8 +73,8 @@ describe('the list of segments', () => {
     [250, 100, false, 3],
     [200, 100, false, 3],
   ] as const) {
-    it(`has all ${total} in ${calls} calls, ${most} a page, ${withCount ? 'with' : 'without'} a count`, async () => {
-      const { asked, readPage } = listOf(total, most, withCount);
+    it(`has all ${total} after ${calls} calls, ${maxPerPage} a page, ${withCount ? 'with' : 'without'} a count`, async () => {
+      const { asked, readPage } = listOf(total, maxPerPage, withCount);
       const outcome = await readSegments({}, readPage);
       assert.ok(outcome.kind === 'read');
       assert.deepEqual(
@@ -95,7 +95,7 @@ describe('the list of segments', () => {
     assert.deepEqual(asked.at(-1), '?start_element=100&num_elements=50');
   });
 
-  it('ends when the count promises more than comes', async () => {
+  it('ends at an empty page, although the count is higher', async () => {
     const empty: SegmentPage = { count: 10, received: 0, segments: [] };
     const outcome = await readSegments({}, () => Promise.resolve({ kind: 'read', value: empty }));
     assert.deepEqual(outcome, { kind: 'read', value: { segments: [], total: 10 } });
@@ -110,7 +110,7 @@ describe('the list of segments', () => {
     assert.deepEqual(outcome, failure);
   });
 
-  it('reads one hit as `segment`, numbers as text, and leaves out what has no id', () => {
+  it('reads a single hit under `segment` and numbers as text, and skips elements without an id', () => {
     const one = {
       id: '7',
       code: null,
@@ -139,14 +139,14 @@ describe('the list of segments', () => {
     assert.equal(parseSegmentPage({ status: 'OK', segments: 'none' }), null);
   });
 
-  it('asks in the documented words', () => {
+  it('uses the documented query parameters', () => {
     const query = segmentQueryString({ ids: [1, 2], code: 'a&b', search: 'x y', state: 'active' }, 0, 100);
     assert.equal(query, '?id=1%2C2&code=a%26b&search=x+y&state=active&start_element=0&num_elements=100');
   });
 });
 
 describe('usage statistics', () => {
-  it('are asked for with times as documented', () => {
+  it('have times of the documented form in their query', () => {
     const startMs = Date.UTC(2015, 10, 1, 1);
     assert.equal(
       usageQueryString({ memberId: 123, startMs, endMs: startMs + 3_600_000, aggregate: true }),
@@ -155,7 +155,7 @@ describe('usage statistics', () => {
     assert.equal(usageQueryString({}), '');
   });
 
-  it('keep codes with quotes and commas, and lines they do not know', () => {
+  it('keep codes with quotes and commas, and lines of an unknown kind', () => {
     const segment_log_lines = `Valid segments (id, code, segment owner member id): (1, 'a,\\'b', 2), (3, "it's (x)", 4), (5, None, 6)\nNew line: (1)`;
     const report = parseUsage({ status: 'OK', report: { segment_log_lines } });
     assert.deepEqual(report?.hours[0]?.log?.validSegments, [
@@ -166,7 +166,7 @@ describe('usage statistics', () => {
     assert.deepEqual(report.hours[0].log.other, ['New line: (1)']);
   });
 
-  it('may be empty, and are null when the reply is something else', () => {
+  it('may be empty, and are null for any other reply', () => {
     assert.deepEqual(parseUsage({ response: { status: 'OK', report: [] } }), {
       aggregated: false,
       hours: [],

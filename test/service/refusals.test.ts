@@ -1,4 +1,4 @@
-// Every row of the table in service.md 3.4, for posts, authentications and reads.
+// Classification of replies: every row of the table in service.md 3.4, for posts, authentications and reads.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { readAuthReply, readPostReply, readReply, type HttpReply } from '../../src/service/refusals';
@@ -18,7 +18,7 @@ const html = '<html><head><title>Bad</title></head><body>nginx</body></html>';
 const sentence =
   'Rate limit exceeded. You have exceeded your request limit of 100 writes per 1 seconds to rt-segment, please wait';
 
-/** kind, and the code or ambiguity that goes with it. */
+/** The kind of an outcome, with its code and ambiguity. */
 function gist(outcome: object): string {
   const { kind, code, ambiguous } = outcome as { kind: string; code?: string; ambiguous?: boolean };
   return [kind, code, ambiguous === undefined ? undefined : ambiguous ? 'ambiguous' : 'certain']
@@ -33,7 +33,7 @@ const rows: readonly (readonly [name: string, reply: HttpReply, gist: string])[]
   ['405 with x-ratelimit-code', reply(405, html, { 'x-ratelimit-code': '429' }), 'rateLimited'],
   ['405 with RATE_EXCEEDED', reply(405, { error_code: 'RATE_EXCEEDED' }), 'rateLimited'],
   ['405 with the sentence', reply(405, sentence), 'rateLimited'],
-  ['405 without a mark of a rate limit', reply(405, html), 'configuration http_405'],
+  ['405 without a sign of a rate limit', reply(405, html), 'configuration http_405'],
   ['405 with Retry-After alone', reply(405, html, { 'retry-after': '9' }), 'configuration http_405'],
   [
     'RATE_EXCEEDED as a code',
@@ -89,7 +89,7 @@ const rows: readonly (readonly [name: string, reply: HttpReply, gist: string])[]
   ['an unknown error_id', reply(200, refused('NEW_THING')), 'passing unknown_error certain'],
   ['a status other than OK', reply(200, notOk()), 'bodyRefused status_not_ok'],
   ['the same without an envelope', reply(200, notOk().response), 'bodyRefused status_not_ok'],
-  ['a status that is no text', reply(200, notOk({ status: 500 })), 'bodyRefused status_not_ok'],
+  ['a status that is not text', reply(200, notOk({ status: 500 })), 'bodyRefused status_not_ok'],
   ['a status of null', reply(200, notOk({ status: null })), 'passing unreadable ambiguous'],
   ['a status other than OK in a 400', reply(400, notOk()), 'bodyRefused http_400'],
   ['a status other than OK in a 500', reply(500, notOk()), 'passing http_500 certain'],
@@ -131,7 +131,7 @@ describe('reading the reply of a post', () => {
     it(`${name} is ${expected}`, () => assert.equal(gist(readPostReply(given)), expected));
   }
 
-  it('an entry that repeats a rate limit inside a syntax error or a warning is no rate limit', () => {
+  it('a syntax error or a warning that repeats such words from an entry is not a rate limit', () => {
     const echoed = refused('SYNTAX', `bad seg_code 'RATE_EXCEEDED' or '${sentence}'`);
     assert.equal(gist(readPostReply(reply(400, echoed))), 'bodyRefused SYNTAX');
     const withStatus = notOk({ error: echoed.response.error });
@@ -140,7 +140,7 @@ describe('reading the reply of a post', () => {
     assert.equal(gist(readPostReply(reply(200, warned))), 'accepted');
   });
 
-  it('warnings come through as sent, and odd ones are kept', () => {
+  it('returns warnings as sent, including malformed ones', () => {
     const warnings = [{ message: 'A', entity: { user_id: '1' }, extra: 1 }, 'B', { text: 'C' }];
     assert.deepEqual(readPostReply(reply(200, { status: 'OK', warnings })), {
       kind: 'accepted',
@@ -154,7 +154,7 @@ describe('reading the reply of a post', () => {
     assert.equal(gist(readPostReply(reply(200, { status: 'OK', warnings: 'later' }))), 'accepted');
   });
 
-  it('tells what was counted, on whatever level, and what was not', () => {
+  it('returns the counts of either level, and null without a valid count', () => {
     const counts = (body: object) => {
       const outcome = readPostReply(reply(200, body));
       return outcome.kind === 'accepted' ? outcome.counts : null;
@@ -168,7 +168,7 @@ describe('reading the reply of a post', () => {
       assert.deepEqual(counts(counted(odd, odd)), { users: null, segments: null }, JSON.stringify(odd));
   });
 
-  it('quotes the service briefly, on one line, and without tokens', () => {
+  it('quotes the service in a short line without tokens', () => {
     const error = `Bad\n token hbapi:1:secret and authn:2:secret and mine-3 ${'x'.repeat(900)}`;
     const outcome = readPostReply({ ...reply(400, refused('SYNTAX', error)), secrets: ['mine-3'] });
     assert.ok(outcome.kind === 'bodyRefused');
@@ -176,7 +176,7 @@ describe('reading the reply of a post', () => {
     assert.ok(outcome.message.length < 400, outcome.message);
   });
 
-  it('never throws and always says something, whatever comes', () => {
+  it('never throws, and always has a message, for any reply', () => {
     const json = fc.oneof(
       fc.json(),
       fc.string(),
@@ -202,21 +202,21 @@ describe('Retry-After', () => {
   const wait = (value: string | string[], more: HttpReply['headers'] = {}) =>
     retryAfterMs({ 'Retry-After': value, ...more }, now);
 
-  it('is 1 s when missing, unreadable or less', () => {
+  it('is at least 1 s, also when missing or unreadable', () => {
     assert.equal(retryAfterMs({}, now), 1000);
     for (const value of ['', 'soon', '-5', '0', '0.2', 'Wed, 99 Foo 2030 00:00:00 GMT']) {
       assert.equal(wait(value), 1000, value);
     }
   });
 
-  it('is the larger of several, joined or apart, in either order', () => {
+  it('is the largest of several, joined or separate, in any order', () => {
     assert.equal(wait('9, 24'), 24_000);
     assert.equal(wait('24,9'), 24_000);
     assert.equal(wait(['9', '24']), 24_000);
     assert.equal(wait(['24', 'x', '9']), 24_000);
   });
 
-  it('may be a date, counted from the reply’s own clock where it has one', () => {
+  it('may be a date, counted from the `Date` of the reply if it has one', () => {
     const inTwoMinutes = new Date(now + 120_000).toUTCString();
     assert.equal(wait(inTwoMinutes), 120_000);
     assert.equal(wait(`${inTwoMinutes}, 7`), 120_000);
@@ -225,7 +225,7 @@ describe('Retry-After', () => {
     assert.equal(wait(new Date(now - 5000).toUTCString()), 1000);
   });
 
-  it('is an hour at the most', () => assert.equal(wait('999999999999999999'), 3_600_000));
+  it('is at most an hour', () => assert.equal(wait('999999999999999999'), 3_600_000));
 });
 
 describe('reading the reply of an authentication', () => {
@@ -245,7 +245,7 @@ describe('reading the reply of an authentication', () => {
     ['SYSTEM', reply(200, refused('SYSTEM')), 'passing SYSTEM certain'],
     ['OK without a token', reply(200, { status: 'OK' }), 'passing no_token ambiguous'],
     [
-      'OK with a token for no header',
+      'OK with a token that is invalid in a header',
       reply(200, { status: 'OK', token: 'a\r\nb' }),
       'passing no_token ambiguous',
     ],
@@ -255,7 +255,7 @@ describe('reading the reply of an authentication', () => {
     it(`${name} is ${expected}`, () => assert.equal(gist(readAuthReply(given)), expected));
   }
 
-  it('speaks of the login, not of a post', () => {
+  it('names the login in its messages, not a post', () => {
     const noauth = readAuthReply(reply(200, refused('NOAUTH')));
     assert.ok('message' in noauth);
     assert.match(noauth.message, /^The service refused the login: check user name and password/);
@@ -266,7 +266,7 @@ describe('reading the reply of an authentication', () => {
 });
 
 describe('reading the reply of a read', () => {
-  it('gives the value, a refusal, or an unknown form', () => {
+  it('returns the value, a refusal, or an unknown form', () => {
     const parse = (json: unknown) => (json as { n?: number }).n ?? null;
     assert.deepEqual(readReply(reply(200, { status: 'OK', n: 3 }), parse), { kind: 'read', value: 3 });
     assert.equal(gist(readReply(reply(200, refused('NOAUTH')), parse)), 'deadToken');

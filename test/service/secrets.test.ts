@@ -1,4 +1,4 @@
-// What somebody else says may repeat a secret, in any form that text takes on its way.
+// Masking of secrets in replies, in every form in which text may be encoded.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { quote, quoteCode } from '../../src/service/quote';
@@ -16,8 +16,8 @@ const reply = (body: unknown, secrets: readonly string[], status = 400): HttpRep
   secrets,
 });
 
-describe('secrets in what the service says', () => {
-  it('are blotted out of its words as text, JSON, address and HTML', () => {
+describe('secrets in replies of the service', () => {
+  it('are masked as plain text, JSON, URL and HTML', () => {
     for (const form of forms) {
       assert.doesNotMatch(quote(`you sent ${form}`, [secret]), core, form);
       assert.match(quote(`you sent ${form}`, [secret]), /^"you sent .*…/);
@@ -31,7 +31,7 @@ describe('secrets in what the service says', () => {
     }
   });
 
-  it('are blotted out wherever in the words they stand, also where these are cut', () => {
+  it('are masked at every position, also where the text is cut', () => {
     fc.assert(
       fc.property(fc.nat(2100), fc.boolean(), fc.constantFrom(...forms), (before, tags, form) => {
         const filling = tags ? '<b>'.repeat(before / 3) : 'x '.repeat(before / 2);
@@ -41,7 +41,7 @@ describe('secrets in what the service says', () => {
     );
   });
 
-  it('are blotted out of warnings of what was accepted, also in code points that are written out', () => {
+  it('are masked in warnings of an accepted post, also with escaped characters', () => {
     const written = `"\\u${token.charCodeAt(0).toString(16).padStart(4, '0')}${token.slice(1)}"`;
     for (const text of [JSON.stringify(token), written]) {
       for (const warning of [
@@ -65,26 +65,26 @@ describe('secrets in what the service says', () => {
     }
   });
 
-  it('do not keep a login from working whose password is a word of the reply', () => {
+  it('do not break a login whose password is a word of the reply', () => {
     const body = { response: { status: 'OK', token: 'hbapi:1' } };
     for (const password of ['OK', 'token', 'status', 'hbapi:1'])
       assert.deepEqual(readAuthReply(reply(body, [password], 200)), { kind: 'token', token: 'hbapi:1' });
   });
 
-  it('of any kind of text never throw, and are gone', () => {
+  it('of any text are masked without an exception', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 4 }), (any) => {
-        // What is left over of a text may hold a secret that is a part of our own marks.
+        // Our own quotes and the ellipsis may contain such a secret.
         fc.pre(!'"…'.includes(any));
         assert.ok(!quote(`a ${any} b`, [any]).includes(any) || any.trim() === '');
       }),
     );
   });
 
-  it('are looked for in a reply that nests without end', () => {
+  it('stay hidden in a reply that nests deeper than any of the service', () => {
     const body = `{"response":{"status":"OK","warnings":${'['.repeat(5000)}"${token}"${']'.repeat(5000)}}}`;
     const outcome = readPostReply(reply(body, [token], 200));
-    // Nothing of the service's is that deep: it is not read at all.
+    // The client does not parse such a reply.
     assert.equal(outcome.kind, 'passing');
     assert.ok(!JSON.stringify(outcome).includes(token));
   });

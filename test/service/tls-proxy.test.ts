@@ -1,4 +1,4 @@
-// TLS and proxies as a company has them: its own CA, certificates that ran out, client certificates, proxies with logins.
+// TLS and proxies of company networks: own CA, expired certificates, client certificates, proxies with logins.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -42,7 +42,7 @@ describe('TLS and proxies', () => {
     return client;
   }
 
-  /** One that says why it refuses, as most servers do and Node.js does not; null without the program. */
+  /** A server that names the reason for refusing a certificate, which Node.js does not; null if `openssl` is missing. */
   async function openSslServer(version: 'TLSv1.2' | 'TLSv1.3'): Promise<number | null> {
     if (spawnSync('openssl', ['version']).error !== undefined) return null;
     const file = (name: string): string => path.join(__dirname, 'fixtures', `${name}.pem`);
@@ -61,13 +61,13 @@ describe('TLS and proxies', () => {
       await ended;
     });
     return new Promise((resolve, reject) => {
-      let said = '';
+      let output = '';
       child.stdout.on('data', (chunk: Buffer) => {
-        said += chunk.toString();
-        const port = /ACCEPT 127\.0\.0\.1:(\d+)/.exec(said)?.[1];
+        output += chunk.toString();
+        const port = /ACCEPT 127\.0\.0\.1:(\d+)/.exec(output)?.[1];
         if (port !== undefined) resolve(Number(port));
       });
-      child.once('exit', () => reject(new Error(`openssl s_server did not start: ${said}`)));
+      child.once('exit', () => reject(new Error(`openssl s_server did not start: ${output}`)));
     });
   }
 
@@ -84,25 +84,25 @@ describe('TLS and proxies', () => {
   }
 
   describe('a certificate of the service', () => {
-    it('is taken when its CA is given', async () => {
+    it('is accepted when its CA is configured', async () => {
       assert.equal((await post(server('signed'), { ca })).kind, 'accepted');
     });
 
-    it('is refused without its CA, and the sentence says where the CA goes', async () => {
+    it('is refused without its CA, and the sentence names the setting for the CA', async () => {
       const sentence = /is not trusted \([A-Z_]+\): if it is your own, add its CA to the TLS configuration/;
       assertRefused(await post(server('signed')), 'tls', sentence);
       assertRefused(await post(server('localhost')), 'tls', sentence);
       assertRefused(await post(server('signed'), { ca: fixture('elsewhere-cert.pem') }), 'tls', sentence);
     });
 
-    it('is taken when it signed itself and is given as its own CA', async () => {
+    it('is accepted when it is self-signed and configured as its own CA', async () => {
       assert.equal((await post(server('localhost'), { ca: fixture('localhost-cert.pem') })).kind, 'accepted');
     });
 
-    it('is refused after its end, and the sentence says who can help', async () => {
+    it('is refused when expired, and the sentence names who can renew it', async () => {
       const outcome = await post(server('expired'), { ca });
       const sentence =
-        /out of date \(CERT_HAS_EXPIRED\).*clock first.*whoever runs 127\.0\.0\.1:\d+ has to renew/;
+        /out of date \(CERT_HAS_EXPIRED\).*clock first.*ask the operator of 127\.0\.0\.1:\d+ to renew/;
       assertRefused(outcome, 'tls', sentence);
     });
 
@@ -117,17 +117,17 @@ describe('TLS and proxies', () => {
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
       const asking = { requestCert: true, ca, minVersion: version, maxVersion: version };
 
-      it(`takes the one of the TLS configuration (${version})`, async () => {
+      it(`accepts the one of the TLS configuration (${version})`, async () => {
         assert.equal((await post(server('signed', asking), own)).kind, 'accepted');
       });
 
-      it(`and refuses none, or one that it does not know, is told as such (${version})`, async function () {
+      it(`refuses a missing or unknown one, and the sentence says so (${version})`, async function () {
         const port = await openSslServer(version);
         if (port === null) this.skip();
         const strange = { ca, cert: fixture('elsewhere-cert.pem'), key: fixture('elsewhere-key.pem') };
         const sentence =
           /refused our side of the TLS connection.*check certificate and key of the TLS configuration/;
-        // By TLS 1.3 the verdict may arrive when the request has left: ten times, to meet every order of events.
+        // With TLS 1.3 the alert may arrive after the request was sent, so ten tries cover both orders of events.
         for (let n = 0; n < 10; n += 1) {
           for (const tls of [{ ca }, strange]) {
             const outcome = await clientFor(`https://127.0.0.1:${port}`, { tls }).post(BODY, TOKEN);
@@ -137,12 +137,11 @@ describe('TLS and proxies', () => {
       });
     }
 
-    it('can have a key with a passphrase; a wrong one is told and never shown', async () => {
+    it('works with a key that has a passphrase; a wrong passphrase is reported and never shown', async () => {
       const key = fixture('client-locked-key.pem');
       const asking = { requestCert: true, ca };
       assert.equal((await post(server('signed', asking), { ...own, key, passphrase })).kind, 'accepted');
-      const sentence =
-        /cannot be read \(ERR_OSSL_\w+\): load both once more, as PEM, with the key's passphrase/;
+      const sentence = /cannot be read \(ERR_OSSL_\w+\): load both again, as PEM, with the key's passphrase/;
       const wrong = await post(server('signed', asking), { ...own, key, passphrase: `${passphrase}!` });
       assertRefused(wrong, 'tls', sentence);
       assertRefused(await post(server('signed', asking), { ...own, key }), 'tls', /cannot be read/);
@@ -152,7 +151,7 @@ describe('TLS and proxies', () => {
   describe('a proxy', () => {
     const basic = (words: string): string => `Basic ${Buffer.from(words).toString('base64')}`;
 
-    /** One that wants this login, and collects what it was asked with. */
+    /** A proxy that requires this login (null: none) and collects the headers of each CONNECT. */
     async function proxyFor(
       words: string | null,
     ): Promise<{ port: number; asked: http.IncomingHttpHeaders[] }> {
@@ -170,7 +169,7 @@ describe('TLS and proxies', () => {
       const through = async (serviceProxy: ServiceProxy): Promise<PostOutcome> =>
         clientFor(await target(), { tls: { ca }, serviceProxy }).post(BODY, TOKEN);
 
-      it(`without a login lets ${scheme} through, and gets no token to see`, async () => {
+      it(`without a login forwards ${scheme}, and sees no token`, async () => {
         const { port, asked } = await proxyFor(null);
         assert.equal((await through({ uri: `http://127.0.0.1:${port}` })).kind, 'accepted');
         assert.equal(asked.length, 1);
@@ -178,7 +177,7 @@ describe('TLS and proxies', () => {
         assert.equal(asked[0]!['proxy-authorization'], undefined);
       });
 
-      it(`with a login takes it from its URL, or from beside it (${scheme})`, async () => {
+      it(`receives its login from the URL, or from its own fields (${scheme})`, async () => {
         const words = 'jo@corp:p:ä/%"word';
         const { port } = await proxyFor(words);
         const [username, ...rest] = words.split(':');
@@ -187,31 +186,31 @@ describe('TLS and proxies', () => {
         assert.equal((await through({ uri: `http://${inside}@127.0.0.1:${port}` })).kind, 'accepted');
         const auth = { username: username!, password };
         assert.equal((await through({ uri: `http://127.0.0.1:${port}`, auth })).kind, 'accepted');
-        // The one beside goes first.
+        // The fields take precedence.
         assert.equal((await through({ uri: `http://x:y@127.0.0.1:${port}`, auth })).kind, 'accepted');
       });
 
-      it(`that refuses the login is told as such, without the login (${scheme})`, async () => {
+      it(`that refuses the login is reported, without showing the login (${scheme})`, async () => {
         const { port } = await proxyFor('right:word');
         const outcome = await through({ uri: `http://someone:s3cr3t@127.0.0.1:${port}` });
         assertRefused(
           outcome,
           'http_407',
-          /wants a login \(HTTP 407\): check .* user name and password, in the/,
+          /requires a login \(HTTP 407\): check .* user name and password, in the/,
         );
         assert.doesNotMatch(JSON.stringify(outcome), /someone|s3cr3t/);
       });
     }
 
-    it('whose login holds a percent sign that stands for nothing is told, not thrown', async () => {
+    it('whose login contains an invalid percent sign gives a sentence', async () => {
       const { port } = await proxyFor(null);
       assert.throws(
         () => clientFor('https://localhost', { serviceProxy: { uri: `http://jo:100%@127.0.0.1:${port}` } }),
-        /The proxy URL holds a user name or password that cannot be read/,
+        /The user name or password in the proxy URL cannot be read/,
       );
     });
 
-    it('does not hide what is wrong with the certificate behind it', async () => {
+    it('does not hide a wrong certificate of the service', async () => {
       const { port } = await proxyFor(null);
       const to = async (name: string, tls: ServiceClientOptions['tls']): Promise<PostOutcome> => {
         const { port: target } = await running(server(name));
@@ -227,17 +226,17 @@ describe('TLS and proxies', () => {
       );
     });
 
-    it('that nobody answers at is told as a passing trouble that names it', async () => {
-      const gone = await listen(plainServer());
-      await gone.close();
-      const serviceProxy = { uri: `http://127.0.0.1:${gone.port}` };
+    it('that does not answer is a passing failure, and the message names the proxy', async () => {
+      const stopped = await listen(plainServer());
+      await stopped.close();
+      const serviceProxy = { uri: `http://127.0.0.1:${stopped.port}` };
       const outcome = await clientFor('http://127.0.0.1:9', { serviceProxy }).post(BODY, TOKEN);
       assert.ok(outcome.kind === 'passing', JSON.stringify(outcome));
       assert.deepEqual([outcome.code, outcome.ambiguous], ['refused', false]);
-      assert.match(outcome.message, new RegExp(`through the proxy 127\\.0\\.0\\.1:${gone.port}`));
+      assert.match(outcome.message, new RegExp(`through the proxy 127\\.0\\.0\\.1:${stopped.port}`));
     });
 
-    it('is for one of the two hosts alone, when the other has none', async () => {
+    it('is used for one of the two hosts only, when the other has none', async () => {
       const { port, asked } = await proxyFor(null);
       const url = `http://127.0.0.1:${(await running(plainServer())).port}`;
       const proxy = { uri: `http://127.0.0.1:${port}` };

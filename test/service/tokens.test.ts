@@ -1,4 +1,4 @@
-// One token for all posts, never more logins than allowed, whatever clocks and restarts do.
+// TokenKeeper and LoginCount: one token for all calls, and never more logins than allowed, across clock jumps and restarts.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Login } from '../../src/service/login';
@@ -24,22 +24,22 @@ const refusal = (code: 'NOAUTH' | 'NOAUTH_DISABLED'): AuthOutcome => ({
   message: 'The service refused the login.',
 });
 
-/** A machine with clocks, a disk, a service and one process at a time. */
+/** A simulated machine with clocks, a disk, a service and one process at a time. */
 class World {
-  /** True time, which no process sees. */
+  /** Real time, which no process can read. */
   trueMs = 0;
   wallOffsetMs = 1_700_000_000_000;
   text: string | null = null;
   diskWorks = true;
   random = 0.5;
-  /** True times at which the service gave a token. */
+  /** Real times at which the service issued a token. */
   given: number[] = [];
   calls: Login[] = [];
   answer: (login: Login) => AuthOutcome | Promise<AuthOutcome> = () => this.give();
   logins!: LoginCount;
   keeper = this.start(jo);
 
-  /** When logins were, as it stands on the disk (epoch ms). */
+  /** Times of logins on the disk, epoch ms. */
   get disk(): readonly number[] {
     return Object.values(JSON.parse(this.text ?? '{}') as Record<string, number>);
   }
@@ -110,7 +110,7 @@ async function ticks(): Promise<void> {
 }
 
 describe('the token keeper', () => {
-  it('authenticates once for any number of callers, and again for nobody', async () => {
+  it('authenticates once for any number of callers', async () => {
     const world = new World();
     const tokens = await Promise.all(Array.from({ length: 50 }, () => world.token()));
     assert.deepEqual(new Set(tokens), new Set(['t1']));
@@ -137,7 +137,7 @@ describe('the token keeper', () => {
     );
   });
 
-  it('renews beside the old token before its 24 hours end, and no post waits', async () => {
+  it('renews the token before its 24 hours end, while posts use the old one', async () => {
     const world = new World();
     await world.token();
     const late = latch<AuthOutcome>();
@@ -163,7 +163,7 @@ describe('the token keeper', () => {
     await world.waits();
   });
 
-  it('takes a token that was unused for nearly two hours for dead', async () => {
+  it('replaces a token that was unused for nearly two hours', async () => {
     const world = new World();
     await world.token();
     world.trueMs += 1.9 * HOUR;
@@ -172,7 +172,7 @@ describe('the token keeper', () => {
     assert.equal(await world.token(), 't2');
   });
 
-  it('never asks again after a refused login, until the login changes', async () => {
+  it('does not log in again after a refusal until the login changes', async () => {
     const world = new World();
     world.answer = (login) => (login.username === 'jo' ? refusal('NOAUTH') : world.give());
     for (let n = 0; n < 5; n += 1) {
@@ -186,7 +186,7 @@ describe('the token keeper', () => {
     assert.equal(await world.token(), 't1');
   });
 
-  it('tries a switched-off account once more at each deploy, since no new password would mend it', async () => {
+  it('tries a disabled account once more at each deploy, since no new password would help', async () => {
     const world = new World();
     world.answer = () => refusal('NOAUTH_DISABLED');
     assert.equal((await world.keeper.token()).kind, 'loginRefused');
@@ -197,7 +197,7 @@ describe('the token keeper', () => {
     assert.equal(await world.token(), 't1');
   });
 
-  it('tries a refused login once more for each time that somebody asks for it', async () => {
+  it('tries a refused login once for each call of tryAgain', async () => {
     const world = new World();
     world.answer = () => refusal('NOAUTH');
     assert.equal((await world.keeper.token()).kind, 'loginRefused');
@@ -210,7 +210,7 @@ describe('the token keeper', () => {
     assert.equal(await world.token(), 't1');
   });
 
-  it('ends its own wait when somebody asks for it, and never one of the service', async () => {
+  it('ends its own wait at tryAgain, but never a wait that the service asked for', async () => {
     const world = new World();
     world.answer = () => ({
       kind: 'passing',
@@ -240,7 +240,7 @@ describe('the token keeper', () => {
     assert.equal(await world.token(), 't2');
   });
 
-  it('gives nobody the token of a login that was replaced while it was fetched', async () => {
+  it('drops the token of a login that was replaced during the authentication', async () => {
     const world = new World();
     const late = latch<AuthOutcome>();
     world.answer = (login) => (login.username === 'jo' ? late.promise : world.give());
@@ -252,10 +252,10 @@ describe('the token keeper', () => {
     assert.equal(world.calls.length, 1, 'one authentication at a time');
     late.open({ kind: 'token', token: 'of jo' });
     assert.deepEqual(await Promise.all([before, after]), ['t1', 't1']);
-    assert.equal(world.disk.length, 2, 'both count');
+    assert.equal(world.disk.length, 2, 'both logins count');
   });
 
-  it('holds nothing against a login that replaced another while that could not be written down', async () => {
+  it('does not delay a new login because the replaced one could not be stored', async () => {
     const world = new World();
     const { logins } = world;
     const login = logins.login.bind(logins);
@@ -272,7 +272,7 @@ describe('the token keeper', () => {
     );
   });
 
-  it('backs off after passing trouble, longer each time, with full jitter, together', async () => {
+  it('backs off after a passing failure, longer each time, with full jitter, for all callers alike', async () => {
     const world = new World();
     world.answer = () => passing(false);
     const waits: number[] = [];
@@ -291,7 +291,7 @@ describe('the token keeper', () => {
     assert.equal(await world.token(), 't1');
   });
 
-  it('waits as long as a rate limit says, and slowly for a wrong setting', async () => {
+  it('waits as long as a rate limit asks for, and longer for a wrong setting', async () => {
     const world = new World();
     world.answer = () => ({ kind: 'rateLimited', retryAfterMs: 24_000, message: 'Slow down, please.' });
     assert.equal((await world.waits()).retryAfterMs, 24_000);
@@ -305,7 +305,7 @@ describe('the token keeper', () => {
     });
     world.keeper.replaceLogin(ann);
     world.answer = () => world.give();
-    assert.equal(await world.token(), 't1', 'a new login need not wait');
+    assert.equal(await world.token(), 't1', 'a new login does not wait');
   });
 
   it('replaces a dead token at once, but backs off when the replacement is dead too', async () => {
@@ -321,10 +321,10 @@ describe('the token keeper', () => {
     const last = await world.token();
     world.trueMs += HOUR;
     world.keeper.refused(last);
-    assert.equal(await world.token(), 't5', 'one that lived is replaced at once');
+    assert.equal(await world.token(), 't5', 'a token that worked for an hour is replaced at once');
   });
 
-  it('replaces a replacement at once that was accepted before it died, and alarms nobody', async () => {
+  it('replaces a replacement at once if it was accepted before the refusal, without an alarm', async () => {
     const world = new World();
     world.keeper.refused(await world.token());
     for (const expected of ['t2', 't3', 't4']) {
@@ -336,10 +336,10 @@ describe('the token keeper', () => {
       world.keeper.refused(token);
     }
     world.keeper.refused(await world.token());
-    assert.equal((await world.waits()).code, 'dead_token_again', 'one that nothing accepted is the trouble');
+    assert.equal((await world.waits()).code, 'dead_token_again', 'a replacement that was never accepted');
   });
 
-  it('holds back the eleventh login in five minutes and says so', async () => {
+  it('delays the eleventh login in five minutes, with its own code', async () => {
     const world = new World();
     await world.token();
     for (let n = 1; n < 10; n += 1) {
@@ -355,7 +355,7 @@ describe('the token keeper', () => {
     assert.equal(await world.token(), 't11');
   });
 
-  it('counts logins that others make for the user, holds back the eleventh, and keeps its own token', async () => {
+  it('counts logins of others for the same user, delays the eleventh, and keeps its own token', async () => {
     const world = new World();
     await world.token();
     const beside = (): Promise<AuthOutcome | NoLogin> =>
@@ -372,7 +372,7 @@ describe('the token keeper', () => {
     assert.equal((await world.waits()).code, 'authentication_limit');
   });
 
-  it('counts a login whose reply was lost, and not one that was refused or never left', async () => {
+  it('counts a login whose reply was lost, but none that was refused or not sent', async () => {
     for (const [outcome, counted] of [
       [passing(true), 1],
       [passing(), 1],
@@ -397,7 +397,7 @@ describe('the token keeper', () => {
     await world.token();
   });
 
-  it('makes no login that it cannot record', async () => {
+  it('makes no login that it cannot store', async () => {
     const world = new World();
     world.diskWorks = false;
     assert.equal((await world.waits()).code, 'times_unreadable');
@@ -410,13 +410,13 @@ describe('the token keeper', () => {
     assert.equal(world.calls.length, 1);
   });
 
-  it('survives an authentication that rejects, without showing why', async () => {
+  it('survives an authentication that rejects, without showing the reason', async () => {
     const world = new World();
     world.answer = () => Promise.reject(new Error('secret'));
     assert.doesNotMatch((await world.waits()).message, /secret/);
   });
 
-  it('is locked out for five and a half minutes at most by times in the future, also when it keeps crashing', async () => {
+  it('waits at most five and a half minutes for stored times in the future, even if it keeps crashing', async () => {
     const world = new World();
     world.disk = Array.from({ length: 10 }, () => world.wallOffsetMs + 1000 * HOUR);
     for (let n = 0; n < 5; n += 1) {
@@ -428,13 +428,13 @@ describe('the token keeper', () => {
     await world.token();
   });
 
-  it('ignores times that are no numbers', async () => {
+  it('ignores times that are not numbers', async () => {
     const world = new World();
     world.disk = Array.from({ length: 20 }, () => NaN);
     assert.equal(await world.token(), 't1');
   });
 
-  it('never lets more than ten through in any five minutes, across restarts, jumps and lost replies', async () => {
+  it('makes at most ten logins in any five minutes, across restarts, clock jumps and lost replies', async () => {
     const step = fc.oneof(
       {
         weight: 4,
@@ -482,7 +482,7 @@ describe('the token keeper', () => {
               world.start(jo);
               break;
             case 'kill in flight': {
-              // The service gives a token; the process dies before it hears of it.
+              // The service issues a token; the process ends before the reply arrives.
               world.answer = () => (world.give(), new Promise(() => undefined));
               void world.keeper.token();
               await ticks();
@@ -491,7 +491,7 @@ describe('the token keeper', () => {
               break;
             }
             case 'jump':
-              // Posts go on all the time, so the keeper sees its clock jump before the process ends.
+              // Posts continue, so the keeper notices the jump before the process ends.
               world.wallOffsetMs += one.ms;
               break;
             case 'answer':
@@ -512,7 +512,7 @@ describe('the token keeper', () => {
             `logins at ${given.slice(n - 10, n + 1).join()}`,
           );
         }
-        // Nor is it locked out for ever.
+        // The limit ends at last.
         world.answer = () => world.give();
         world.trueMs += 7 * MINUTE;
         await world.token();

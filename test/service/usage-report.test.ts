@@ -1,4 +1,4 @@
-// The documented usage samples as a flow gets them (cases 10 and 11).
+// cleanReport: the documented usage samples in the form that flows receive (cases 10 and 11).
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,8 +13,8 @@ function cleanCase(name: string): CleanReport {
   return cleanReport(parseUsage(caseReply(name))!);
 }
 
-describe('usage statistics as a flow gets them', () => {
-  it('say of the documented sum what it says', () => {
+describe('usage statistics in the form that flows receive', () => {
+  it('contain everything of the documented sum', () => {
     const report = cleanCase('10-usage-aggregated');
     const counts = {
       validUsers: 179,
@@ -50,7 +50,7 @@ describe('usage statistics as a flow gets them', () => {
     });
   });
 
-  it('say of the documented hours what they say, with users, segments, additions and removals apart', () => {
+  it('contain everything of the documented hours, with separate users, segments, additions and removals', () => {
     const { aggregated, hours, total } = cleanCase('11-usage-hourly');
     const user = '1580557697843484206';
     const segments = [
@@ -101,7 +101,7 @@ describe('usage statistics as a flow gets them', () => {
     );
   });
 
-  it('has no match rate where nobody was counted', () => {
+  it('have no match rate without users', () => {
     assert.equal(cleanReport({ aggregated: false, hours: [] }).total.matchRate, null);
   });
 });

@@ -1,4 +1,4 @@
-// Warnings find the entries and blocks they speak of.
+// verdicts: warnings of an accepted post, assigned to entries and blocks.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { SegBlock } from '../../src/audience/entry';
@@ -27,7 +27,7 @@ describe('verdicts', () => {
     assert.equal(kinds(verdicts([user('1', good(1)), user('2', good(1))], [])), 'accepted accepted');
   });
 
-  it('name the block that was refused while the others were applied', () => {
+  it('name the refused block of an entry whose other blocks were applied', () => {
     const sent = [user('1', good(1)), user('2', good(1), bad(), good(2))];
     const list = verdicts(sent, [blockWarning(bad())]);
     assert.equal(kinds(list), 'accepted partly');
@@ -51,7 +51,7 @@ describe('verdicts', () => {
     }
   });
 
-  it('give equal blocks to the entry that lost everything first', () => {
+  it('assign warnings about equal blocks to a rejected entry first', () => {
     const sent = [user('1', bad(), good(1)), user('2', bad()), user('3', bad(), good(1))];
     const one = verdicts(sent, [blockWarning(bad()), noSegments(sent[1]!)]);
     assert.equal(kinds(one), 'accepted rejected accepted');
@@ -59,7 +59,7 @@ describe('verdicts', () => {
     assert.equal(kinds(verdicts(sent, all)), 'partly rejected partly');
   });
 
-  it('reject an entry with the reasons of its blocks, also when only the blocks are named', () => {
+  it('reject an entry with the reasons of its blocks, also when the warnings name only the blocks', () => {
     const sent = [user('1', bad('a'), bad('b')), user('2', good(1))];
     const blocks = [blockWarning(bad('a')), blockWarning(bad('b'))];
     const named = verdicts(sent, [...blocks, noSegments(sent[0]!)]);
@@ -75,7 +75,7 @@ describe('verdicts', () => {
     assert.equal(unnamed[0].code, 'segment_required');
   });
 
-  it('keep one user under two domains apart', () => {
+  it('distinguish entries with the same id and different domains', () => {
     const sent: SentEntry[] = [
       { user_id: 'x', domain: 'idfa', seg_block: [bad('a')] },
       { user_id: 'x', domain: null, seg_block: [bad('a')] },
@@ -94,7 +94,7 @@ describe('verdicts', () => {
     assert.equal(kinds(verdicts(sent, both)), 'rejected rejected accepted');
   });
 
-  it('find a user whose id came back as a number, in another case, or only in the message', () => {
+  it('find a user by an id that is a number, in another case, or only in the message', () => {
     const sent = [user('12345678900987654321', good(1)), user('1BA9-AB', good(1)), user('42', good(1))];
     const found = (warning: Warning) => kinds(verdicts(sent, [warning]));
     assert.equal(
@@ -107,7 +107,7 @@ describe('verdicts', () => {
     assert.equal(found(bare), 'accepted accepted rejected');
   });
 
-  it('send again what was too many: the named ones, else the last', () => {
+  it('send entries beyond the limit again: the named ones, else the last', () => {
     const sent = ['1', '2', '3', '4'].map((id) => user(id, good(1)));
     assert.equal(kinds(verdicts(sent, [tooMany(user('2', good(1)))])), 'accepted again accepted accepted');
     assert.equal(kinds(verdicts(sent, [tooMany({}), tooMany(null)])), 'accepted accepted again again');
@@ -139,7 +139,7 @@ describe('verdicts', () => {
     assert.equal(kinds(verdicts(sent, warnings)), 'rejected rejected');
   });
 
-  it('attach unknown warnings and accept: to their entry, to the block’s entry, else to all', () => {
+  it('accept entries with unknown warnings, attached to their entry, the block’s entry, or else to all', () => {
     const sent = [user('1', good(1)), user('2', good(2))];
     const own = verdicts(sent, [
       { message: 'Odd.', entity: sent[1] },
@@ -161,7 +161,7 @@ describe('verdicts', () => {
     }
   });
 
-  it('agree with what a service applied, whatever is sent (with nulls and domains kept or dropped)', () => {
+  it('agree with a service that applies valid blocks only, with or without nulls and domains in its warnings', () => {
     const block = fc.oneof(
       fc.integer({ min: 1, max: 4 }).map((id) => good(id)),
       fc.constantFrom('p', 'q').map((code) => bad(code)),
@@ -188,7 +188,7 @@ describe('verdicts', () => {
     );
   });
 
-  it('take the same number of steps for each warning, however many there are and however alike', () => {
+  it('take the same number of steps for each warning, however many and however similar', () => {
     const perEntry = (count: number): number => {
       const sent = Array.from({ length: count }, (_, n) => ({
         user_id: 'same',
@@ -216,7 +216,7 @@ describe('verdicts', () => {
   });
 });
 
-/** The warnings that the documents show for such a request. */
+/** The documented warnings for such a request. */
 function warningsFor(sent: readonly SentEntry[], nulls: boolean): Warning[] {
   const echo = (one: SegBlock) => (nulls ? { seg_id: null, seg_code: null, member_id: null, ...one } : one);
   return sent.flatMap((entry) => {
