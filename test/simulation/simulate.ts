@@ -119,7 +119,7 @@ async function findBugs(words: string | undefined): Promise<boolean> {
       first === undefined
         ? `NOT FOUND in ${mostSeedsPerBug} seeds`
         : `seed ${first.seed}: ${first.promise}: ${first.text.slice(0, 150)}`;
-    console.log(`${bug.name}${bug.reading === undefined ? '' : ` (${bug.reading})`}\n    ${at}`);
+    console.log(`${bug.name}\n    ${at}`);
   });
   const missed = found.filter(({ seed }) => seed === null);
   console.log(`\n${found.length} bugs, ${found.length - missed.length} found`);

@@ -2,8 +2,6 @@
 
 export interface Bug {
   readonly name: string;
-  /** Its number in the hostile reading, when it was found there. */
-  readonly reading?: number;
   /** Returns what takes it out again. */
   readonly putIn: () => () => void;
 }
@@ -19,18 +17,20 @@ type Methods = Record<string, (...args: never[]) => unknown>;
 /** Fields that are private to the compiler; a bug knows what it breaks. */
 export type Inside = Record<string, any>;
 
-/** Puts `make(original)` in the place of a method. `this` of it is the object. */
-export function replaced(
-  part: { readonly prototype: object },
-  method: string,
-  make: (original: (...args: any[]) => any) => (this: Inside, ...args: any[]) => unknown,
-): () => void {
+/** What stands in the place of a method: `this` of it is the object, `original` the method of that object. */
+type Instead = (this: Inside, original: (...args: any[]) => any, ...args: any[]) => unknown;
+
+/** Puts `instead` in the place of a method. */
+export function replaced(part: { readonly prototype: object }, method: string, instead: Instead): () => void {
   const methods = part.prototype as Methods;
   const own = Object.getOwnPropertyDescriptor(methods, method);
   if (own === undefined || typeof own.value !== 'function')
     throw new Error(`there is no method ${method} to break`);
   const original = own.value as (...args: unknown[]) => unknown;
-  Object.defineProperty(methods, method, { ...own, value: make(original) });
+  const value = function (this: Inside, ...args: unknown[]): unknown {
+    return instead.call(this, original.bind(this), ...args);
+  };
+  Object.defineProperty(methods, method, { ...own, value });
   return () => Object.defineProperty(methods, method, own);
 }
 
@@ -38,22 +38,17 @@ export function replaced(
 export function replacedGetter(
   part: { readonly prototype: object },
   name: string,
-  make: () => (this: Inside) => unknown,
+  get: (this: Inside) => unknown,
 ): () => void {
   const own = Object.getOwnPropertyDescriptor(part.prototype, name);
   if (own?.get === undefined) throw new Error(`there is no getter ${name} to break`);
-  Object.defineProperty(part.prototype, name, { ...own, get: make() });
+  Object.defineProperty(part.prototype, name, { ...own, get });
   return () => Object.defineProperty(part.prototype, name, own);
 }
 
-export function bug(
-  name: string,
-  putIn: () => (() => void) | readonly (() => void)[],
-  reading?: number,
-): Bug {
+export function bug(name: string, putIn: () => (() => void) | readonly (() => void)[]): Bug {
   return {
     name,
-    ...(reading !== undefined && { reading }),
     putIn: () => {
       const takeOut = putIn();
       inPlace = name;
@@ -63,4 +58,14 @@ export function bug(
       };
     },
   };
+}
+
+/** A bug of one method. */
+export function breaks(
+  name: string,
+  part: { readonly prototype: object },
+  method: string,
+  instead: Instead,
+): Bug {
+  return bug(name, () => replaced(part, method, instead));
 }

@@ -6,107 +6,64 @@ import { Pager } from '../../../src/delivery/pager';
 import { ReadyUsers } from '../../../src/delivery/ready';
 import { User } from '../../../src/delivery/user';
 import { Wire } from '../../../src/delivery/wire';
-import { bug, replaced, type Bug, type Inside } from './bug';
+import { breaks, bug, replaced, type Bug, type Inside } from './bug';
 
 export const orderBugs: readonly Bug[] = [
-  bug('what a lost request may undo is not sent once more', () =>
-    replaced(User, 'mayBeUndone', () => () => false),
+  breaks('what a lost request may undo is not sent once more', User, 'mayBeUndone', () => false),
+  breaks('a lost request counts as refused', Crowd, 'suspect', () => undefined),
+  breaks('nothing is sent once more after an unclean start', User, 'suspectAll', () => undefined),
+  breaks('a user has two requests in flight', Crowd, 'admit', function (original, item, hash, nowMs) {
+    const user = original(item, hash, nowMs);
+    user.flight = null;
+    this.enqueue(user, nowMs);
+    return user;
+  }),
+  breaks('blocks by id and by code go together', User, 'firstRun', function () {
+    return { queues: this.queues.filter(({ first }: Inside) => first !== null), end: null };
+  }),
+  breaks(
+    'of one entry, an add by id goes before an earlier removal by code',
+    User,
+    'add',
+    function (original, item) {
+      const byName = [...item.cells].sort((a: Inside, b: Inside) => (a.block.kind < b.block.kind ? 1 : -1));
+      byName.forEach((cell: Inside, index) => (cell.index = index));
+      item.cells = byName;
+      original(item);
+    },
   ),
-  bug('a lost request counts as refused', () => replaced(Crowd, 'suspect', () => () => undefined)),
-  bug('nothing is sent once more after an unclean start', () =>
-    replaced(User, 'suspectAll', () => () => undefined),
+  breaks('older blocks are not covered by newer ones', User, 'merge', () => []),
+  breaks('what failed goes behind what is newer', User, 'absorb', function (original, older, newer, covered) {
+    const failed = older.refusedAtMs < Infinity && newer.state === 'waiting';
+    original(failed ? newer : older, failed ? older : newer, covered);
+  }),
+  breaks('a tombstone is dropped early', Pager, 'shieldFloor', (_original, lastSeq) => lastSeq),
+  breaks('no tombstone is kept', Pager, 'hasUnreadBefore', () => false),
+  breaks(
+    'new entries overtake those that are on disk only',
+    Pager,
+    'admits',
+    function (_original, lane, seq, further) {
+      if (!this.states[lane].unread) this.states[lane].cursor = seq;
+      this.loaded(lane, further);
+      return true;
+    },
   ),
-  bug('a user has two requests in flight', () =>
-    replaced(
-      Crowd,
-      'admit',
-      (original) =>
-        function (item, hash, nowMs) {
-          const user = original.call(this, item, hash, nowMs);
-          user.flight = null;
-          this.enqueue(user, nowMs);
-          return user;
-        },
-    ),
-  ),
-  bug('blocks by id and by code go together', () =>
-    replaced(
-      User,
-      'firstRun',
-      () =>
-        function () {
-          return { queues: this.queues.filter(({ first }: Inside) => first !== null), end: null };
-        },
-    ),
-  ),
-  bug('of one entry, an add by id goes before an earlier removal by code', () =>
-    replaced(
-      User,
-      'add',
-      (original) =>
-        function (item) {
-          const byName = [...item.cells].sort((a: Inside, b: Inside) =>
-            a.block.kind < b.block.kind ? 1 : -1,
-          );
-          byName.forEach((cell: Inside, index) => (cell.index = index));
-          item.cells = byName;
-          original.call(this, item);
-        },
-    ),
-  ),
-  bug('older blocks are not covered by newer ones', () => replaced(User, 'merge', () => () => [])),
-  bug('what failed goes behind what is newer', () =>
-    replaced(
-      User,
-      'absorb',
-      (original) =>
-        function (older, newer, covered) {
-          const failed = older.refusedAtMs < Infinity && newer.state === 'waiting';
-          original.call(this, failed ? newer : older, failed ? older : newer, covered);
-        },
-    ),
-  ),
-  bug('a tombstone is dropped early', () => replaced(Pager, 'shieldFloor', () => (lastSeq) => lastSeq)),
-  bug('no tombstone is kept', () => replaced(Pager, 'hasUnreadBefore', () => () => false)),
-  bug('new entries overtake those that are on disk only', () =>
-    replaced(
-      Pager,
-      'admits',
-      () =>
-        function (lane, seq, further) {
-          if (!this.states[lane].unread) this.states[lane].cursor = seq;
-          this.loaded(lane, further);
-          return true;
-        },
-    ),
-  ),
-  bug('removals wait in line', () =>
-    replaced(
-      ReadyUsers,
-      'put',
-      (original) =>
-        function (user, account) {
-          const { removes } = Object.getOwnPropertyDescriptors(User.prototype);
-          Object.defineProperty(User.prototype, 'removes', { configurable: true, get: () => false });
-          try {
-            original.call(this, user, account);
-          } finally {
-            Object.defineProperty(User.prototype, 'removes', removes);
-          }
-        },
-    ),
-  ),
+  breaks('removals wait in line', ReadyUsers, 'put', function (original, user, account) {
+    const { removes } = Object.getOwnPropertyDescriptors(User.prototype);
+    Object.defineProperty(User.prototype, 'removes', { configurable: true, get: () => false });
+    try {
+      original(user, account);
+    } finally {
+      Object.defineProperty(User.prototype, 'removes', removes);
+    }
+  }),
   bug('everything is read into memory', () => [
-    replaced(
-      Pager,
-      'admits',
-      () =>
-        function (lane, seq, further) {
-          this.states[lane].cursor = seq;
-          this.loaded(lane, further);
-          return true;
-        },
-    ),
+    replaced(Pager, 'admits', function (_original, lane, seq, further) {
+      this.states[lane].cursor = seq;
+      this.loaded(lane, further);
+      return true;
+    }),
   ]),
   bug('the expiration is aged twice', () => aged((left, waited) => Math.max(1, left - waited))),
   bug('the expiration does not age', () => aged((left, waited) => left + waited)),
@@ -116,25 +73,21 @@ export const orderBugs: readonly Bug[] = [
   bug('what has passed lasts a minute more', () =>
     bodies((block) => (block.expiration === -1 && block.wasAdd ? { ...block, expiration: 1 } : block)),
   ),
-  bug('what is read late goes behind what is newer', () =>
-    replaced(
-      PendingBlocks,
-      'addAmong',
-      () =>
-        function (cell) {
-          if (cell.queue !== this) this.cells.push(cell);
-        },
-    ),
+  breaks(
+    'what is read late goes behind what is newer',
+    PendingBlocks,
+    'addAmong',
+    function (_original, cell) {
+      if (cell.queue !== this) this.cells.push(cell);
+    },
   ),
-  bug('the expiration counts from when the entry was taken, not from the event', () =>
-    replaced(
-      Intake,
-      'rowOf',
-      (original) =>
-        function (entry, source, _ageMs, nowMs, wallMs) {
-          return original.call(this, entry, source, 0, nowMs, wallMs);
-        },
-    ),
+  breaks(
+    'the expiration counts from when the entry was taken, not from the event',
+    Intake,
+    'rowOf',
+    function (original, entry, source, _ageMs, nowMs, wallMs) {
+      return original(entry, source, 0, nowMs, wallMs);
+    },
   ),
 ];
 
@@ -146,30 +99,25 @@ interface Sent {
 
 /** Changes the blocks of bodies as they leave. */
 function bodies(change: (block: Sent) => Sent): () => void {
-  return replaced(
-    Wire,
-    'send',
-    (original) =>
-      function (post) {
-        const body = JSON.parse(post.body) as { rt_segment: { seg_block: { expiration?: number }[] }[] };
-        const nowMs = this.clock.monoMs();
-        post.users.forEach(({ cells }: Inside, at: number) => {
-          const blocks = body.rt_segment[at]!.seg_block;
-          blocks.forEach((block, place) => {
-            const cell = cells[place];
-            const given = cell.block.expiration as number | null;
-            const waitedMinutes = Math.floor(Math.max(0, nowMs - cell.item.bornMonoMs) / 60_000);
-            const {
-              wasAdd: _wasAdd,
-              waitedMinutes: _waited,
-              ...changed
-            } = change({ ...block, wasAdd: given !== -1, waitedMinutes });
-            blocks[place] = changed;
-          });
-        });
-        return original.call(this, { ...post, body: JSON.stringify(body) });
-      },
-  );
+  return replaced(Wire, 'send', function (original, post) {
+    const body = JSON.parse(post.body) as { rt_segment: { seg_block: { expiration?: number }[] }[] };
+    const nowMs = this.clock.monoMs();
+    post.users.forEach(({ cells }: Inside, at: number) => {
+      const blocks = body.rt_segment[at]!.seg_block;
+      blocks.forEach((block, place) => {
+        const cell = cells[place];
+        const given = cell.block.expiration as number | null;
+        const waitedMinutes = Math.floor(Math.max(0, nowMs - cell.item.bornMonoMs) / 60_000);
+        const {
+          wasAdd: _wasAdd,
+          waitedMinutes: _waited,
+          ...changed
+        } = change({ ...block, wasAdd: given !== -1, waitedMinutes });
+        blocks[place] = changed;
+      });
+    });
+    return original({ ...post, body: JSON.stringify(body) });
+  });
 }
 
 function aged(change: (left: number, waitedMinutes: number) => number): () => void {

@@ -46,7 +46,7 @@ export class ProcessTime implements Clock {
   }
 
   /** What timers count. */
-  #ranMs(): number {
+  ranMs(): number {
     return this.world.nowMs - this.#sleptMs();
   }
 
@@ -56,7 +56,7 @@ export class ProcessTime implements Clock {
 
   after(delayMs: number, call: () => void): () => void {
     if (!this.#alive) return () => undefined;
-    const dueMs = this.#ranMs() + Math.max(0, delayMs);
+    const dueMs = this.ranMs() + Math.max(0, delayMs);
     let isSet = true;
     this.timers += 1;
     this.mostTimers = Math.max(this.mostTimers, this.timers);
@@ -66,7 +66,7 @@ export class ProcessTime implements Clock {
     };
     const ring = (): void => {
       if (!isSet || !this.#alive) return;
-      const leftMs = dueMs - this.#ranMs();
+      const leftMs = dueMs - this.ranMs();
       if (leftMs > 1e-6) this.world.after(leftMs, () => this.run(ring));
       else {
         unset();
