@@ -142,6 +142,6 @@ class CoolingQueue {
   }
 
   shift(nowMs: number): (Cooling & { posts: number }) | null {
-    return this.headMs() > nowMs ? null : this.items.shift()!;
+    return this.headMs() > nowMs ? null : (this.items.shift() ?? null);
   }
 }
