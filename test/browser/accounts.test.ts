@@ -63,11 +63,7 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     await openTab(editor.page);
     const card = editor.page.locator('.instant-audience-tab section').filter({ hasText: longName });
     const state = card.locator('.instant-audience-state');
-    await until(
-      async () => (await state.textContent())!.startsWith('wrong URL · '),
-      15_000,
-      () => 'the state',
-    );
+    await until(async () => (await state.textContent())!.startsWith('wrong URL · '), 15_000, 'the state');
     await card.locator('.instant-audience-head').click();
     const url = card.locator('.instant-audience-url').first();
     assert.equal(await url.textContent(), `${sandbox!.url}/no/such/place/rt-segment`);
@@ -107,11 +103,7 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     await page
       .locator('.red-ui-notification', { hasText: /moved to the new queue: 1\.(?!.*Kept)/ })
       .waitFor();
-    await until(
-      () => sandbox!.state().length === 1,
-      15_000,
-      () => 'the entry',
-    );
+    await until(() => sandbox!.state().length === 1, 15_000, 'the entry');
   });
 
   it('with another kind of queue offer what can be kept, say why it is not all, and discard after the deploy', async () => {

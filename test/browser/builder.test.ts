@@ -145,14 +145,10 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     await until(
       async () => (await message.innerText()).includes(sentence),
       10_000,
-      () => 'the whole sentence in the debug sidebar',
+      'the whole sentence in the debug sidebar',
     );
     await page.evaluate("RED.sidebar.show('instant-audience')");
     const figure = page.locator('.instant-audience-tab dt:text-is("Invalid") + dd').first();
-    await until(
-      async () => (await figure.textContent()) === '1',
-      15_000,
-      () => 'one invalid in the tab',
-    );
+    await until(async () => (await figure.textContent()) === '1', 15_000, 'one invalid in the tab');
   });
 });

@@ -69,14 +69,10 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
     await until(
       async () => (await rowValues()).join() === '10003,10001,10002',
       5000,
-      () => 'the third row in the first place',
+      'the third row in the first place',
     );
     await rows().nth(1).locator('.red-ui-editableList-item-remove').click();
-    await until(
-      async () => (await rowValues()).join() === '10003,10002',
-      5000,
-      () => 'the second row removed',
-    );
+    await until(async () => (await rowValues()).join() === '10003,10002', 5000, 'the second row removed');
     await editor.done();
     const { segments } = (await editor.saved('builder')) as unknown as { segments: { segment: string }[] };
     assert.deepEqual(
@@ -128,7 +124,7 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
       await until(
         async () => (await request())?.rt_segment[0].seg_block[0].expiration === sent,
         5000,
-        () => `${choice} in the preview`,
+        `${choice} in the preview`,
       );
     }
     await editor.cancel();
@@ -182,7 +178,7 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
     await until(
       async () => (await editor.labelOf(out)) === 'audience → sandbox',
       5000,
-      () => 'the label of the out node',
+      'the label of the out node',
     );
     const users = await page.evaluate(
       `RED.nodes.node('${String(account)}').users.map(({ id }) => id).sort()`,
@@ -218,7 +214,7 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
       await until(
         () => image.evaluate((one: any) => one.complete && one.naturalWidth > 300),
         5000,
-        () => `the picture of ${name}`,
+        `the picture of ${name}`,
       );
       const [box, around] = [await image.boundingBox(), await page.locator('#red-ui-sidebar').boundingBox()];
       assert.ok(box!.x + box!.width <= around!.x + around!.width, 'wider than the sidebar');

@@ -62,7 +62,7 @@ export class Editor {
     await until(
       async () => (id = (await this.ids()).find((one) => !before.includes(one))) !== undefined,
       5000,
-      () => `a ${type} on the canvas`,
+      `a ${type} on the canvas`,
     );
     return id!;
   }
@@ -79,7 +79,7 @@ export class Editor {
     await until(
       async () => ((await this.saved(from)).wires as string[][])[output]!.includes(to),
       5000,
-      () => `a wire from output ${output} of ${from}`,
+      `a wire from output ${output} of ${from}`,
     );
   }
 

@@ -357,7 +357,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await until(
         async () => (await request())?.rt_segment[0].seg_block[0].expiration === 120,
         5000,
-        () => 'two hours in the preview',
+        'two hours in the preview',
       );
     });
 
@@ -370,7 +370,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
         async () =>
           (await problems()).some((one) => one.startsWith('User id: msg.payload.user gives nothing')),
         5000,
-        () => 'what the user id lacks',
+        'what the user id lacks',
       );
       await message().fill('{"payload":');
       await says().filter({ hasText: 'This is not JSON' }).waitFor();
@@ -402,13 +402,13 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await until(
         async () => (await request())?.rt_segment[0].user_id === '7-x',
         5000,
-        () => 'the value of the expression',
+        'the value of the expression',
       );
       await page.evaluate("$('#node-input-userId').typedInput('type','flow').typedInput('value','nobody')");
       await until(
         async () => (await problems()).join().includes('flow.nobody gives nothing'),
         5000,
-        () => 'a flow variable that is not there',
+        'a flow variable that is not there',
       );
       await page.evaluate(
         "$('#node-input-userId').typedInput('type','msg').typedInput('value','payload.user')",
@@ -423,7 +423,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await until(
         async () => (await request())?.rt_segment[0].user_id === '4711',
         5000,
-        () => 'the user of the message in the preview',
+        'the user of the message in the preview',
       );
       await editor.cancel();
     });
@@ -449,18 +449,10 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
         ((await json.textContent()) ?? '').split('rt_segment').length - 1;
       await page.locator('#instant-audience-message').fill('{"payload":[{"user":"1"},{"user":"2"}]}');
       await says().filter({ hasText: 'This would be sent' }).waitFor();
-      await until(
-        async () => (await calls()) === 1,
-        5000,
-        () => 'both in one call',
-      );
+      await until(async () => (await calls()) === 1, 5000, 'both in one call');
       await page.evaluate("RED.nodes.node('account').usersPerPost = 1");
       await page.locator('#instant-audience-message').fill('{"payload":[{"user":"1"},{"user":"3"}]}');
-      await until(
-        async () => (await calls()) === 2,
-        5000,
-        () => 'a call for each',
-      );
+      await until(async () => (await calls()) === 2, 5000, 'a call for each');
       await page.evaluate("RED.nodes.node('account').usersPerPost = 1000");
       await editor.cancel();
     });

@@ -92,7 +92,7 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
     await until(
       async () => (await editor.labelOf(out)) === 'audience → sandbox',
       5000,
-      () => 'the account in the out node',
+      'the account in the out node',
     );
   });
 
@@ -134,11 +134,7 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
     const comms = await nodeRed!.comms();
     await editor.nodeOnCanvas('event').locator('.red-ui-flow-node-button-button').first().click();
     did('clicks inject');
-    await until(
-      () => comms.on('debug').length > 0,
-      10_000,
-      () => 'a debug message',
-    );
+    await until(() => comms.on('debug').length > 0, 10_000, 'a debug message');
     comms.close();
     assert.equal(JSON.parse(comms.on('debug')[0].msg).audience.status, 'accepted');
     const segments = await nodeRed!.json('instant-audience/sandbox/members?segment=10001');

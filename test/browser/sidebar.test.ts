@@ -149,7 +149,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await until(
       async () => (await page.locator('.instant-audience-tab canvas').count()) >= 3,
       10_000,
-      () => 'three charts',
+      'three charts',
     );
     const names = await card('loyalty').locator('figcaption > :first-child').allTextContents();
     assert.deepEqual(names, ['Users a second', 'Queued entries', 'From input to delivery']);
@@ -311,11 +311,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
 
   it('lists the queue of an account that changed its member, to be exported and purged', async () => {
     const part = card('Queues that no account uses');
-    await until(
-      () => part.isVisible(),
-      40_000,
-      () => 'the queue that is left',
-    );
+    await until(() => part.isVisible(), 40_000, 'the queue that is left');
     // Also while it is closed.
     await shows(part.locator('.instant-audience-sum'), '5 queued');
     await part.locator('.instant-audience-head').click();
@@ -345,7 +341,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await until(
       async () => (await late.textContent())?.startsWith('The oldest entry has waited for 1 min') ?? false,
       90_000,
-      () => 'the oldest entry is late',
+      'the oldest entry is late',
     );
     assert.equal(await late.isVisible(), true);
     assert.equal(await card('shop').locator('p.instant-audience-late:visible').count(), 0);
@@ -368,11 +364,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await shows(figure('vault', 'Delivered'), '0');
     await press('vault', 'Retry now');
     await shows(figure('vault', 'Delivered'), '3');
-    await until(
-      async () => !(await late.isVisible()),
-      5000,
-      () => 'the warning goes',
-    );
+    await until(async () => !(await late.isVisible()), 5000, 'the warning goes');
     assert.equal(guarded.state().length, 3);
   });
 

@@ -157,7 +157,7 @@ async function makeTables(site: ExampleSite, flow: FlowNode[], connection: Conne
         () => false,
       ),
     waitMs,
-    () => 'a table with 3,000 changes',
+    'a table with 3,000 changes',
   );
 }
 

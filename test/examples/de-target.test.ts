@@ -53,11 +53,7 @@ describe('de-target buyers', function () {
   it('shows the same by its buttons', async () => {
     const comms = await site.running.comms();
     await site.press(nodeOf(flow, 'inject', 'try: the last of them buys'));
-    await until(
-      () => debugs(comms, 'left after').length === 1,
-      waitMs,
-      () => 'how long it took',
-    );
+    await until(() => debugs(comms, 'left after').length === 1, waitMs, 'how long it took');
     assert.match(debugs(comms, 'left after')[0], /^1ba98a6c-d1a5-49ef-ad1c-000000020000 left after \d+ ms$/);
     comms.close();
   });

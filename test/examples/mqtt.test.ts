@@ -79,7 +79,7 @@ describe('mqtt to audience', function () {
       await client.publishAsync(probe, device(1), { qos: 1 });
       return comms.on('debug').some(({ topic }) => topic === probe);
     };
-    await until(arrived, waitMs, () => 'a subscription at the broker').finally(() => comms.close());
+    await until(arrived, waitMs, 'a subscription at the broker').finally(() => comms.close());
   };
 
   it('puts devices into the segments that the topics name, and takes them out', async () => {
@@ -99,7 +99,7 @@ describe('mqtt to audience', function () {
     await until(
       () => comms.on('debug').some((said) => said.name === 'not built' && said.topic === topic),
       waitMs,
-      () => 'what is wrong with a topic',
+      'what is wrong with a topic',
     );
     await site.press(nodeOf(flow, 'inject', 'try: add'));
     await settled(
@@ -242,7 +242,7 @@ async function publishInStep(
 ): Promise<void> {
   for (const [index, event] of events.entries()) {
     const room = async (): Promise<boolean> => index - (await done()) < mostUnderWay;
-    if (index % 100 === 0) await until(room, waitMs, () => `room for more than ${index}`);
+    if (index % 100 === 0) await until(room, waitMs, `room for more than ${index}`);
     await publish(event);
   }
 }

@@ -99,14 +99,10 @@ describe(`the quick start on Node-RED ${nodeRedVersion}`, function () {
     await until(
       async () => (await members()).has(event.user),
       10_000,
-      () => 'the user of the button in the segment',
+      'the user of the button in the segment',
     );
     assert.equal((await nodeRed.post('events', { ...event, event: 'bought' })).status, 202);
-    await until(
-      async () => !(await members()).has(event.user),
-      10_000,
-      () => 'the buyer out of the segment',
-    );
+    await until(async () => !(await members()).has(event.user), 10_000, 'the buyer out of the segment');
   });
 
   it('refuses an event that it does not know, in a sentence', async () => {
@@ -130,11 +126,7 @@ describe(`the quick start on Node-RED ${nodeRedVersion}`, function () {
     const reply = await nodeRed.post('events', event);
     assert.equal(reply.status, 400);
     assert.match(reply.body.error, /^User id: /);
-    await until(
-      () => debugs('rejected').length > before,
-      5000,
-      () => 'a rejected message in the debug sidebar',
-    );
+    await until(() => debugs('rejected').length > before, 5000, 'a rejected message in the debug sidebar');
   });
 
   it('stops cleanly and in time, with nothing in the log that should not be there', async () => {

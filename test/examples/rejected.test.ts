@@ -35,11 +35,7 @@ describe('rejected to file and back', function () {
     const line = (n: number): string => `10001 ${device(n)}`;
     const numbers = all.map((_, n) => n);
     await settled(() => site.sandboxState(), numbers.filter((n) => n % wrongEvery !== 0).map(line), waitMs);
-    await until(
-      async () => (await rejectedLines()).length === wrong,
-      waitMs,
-      () => `${wrong} lines in the file`,
-    );
+    await until(async () => (await rejectedLines()).length === wrong, waitMs, `${wrong} lines in the file`);
     for (const [index, text] of (await rejectedLines()).entries()) {
       const { at, code, message, entry } = JSON.parse(text);
       assert.ok(Math.abs(Date.now() - Date.parse(at)) < 60_000);
@@ -59,7 +55,7 @@ describe('rejected to file and back', function () {
     await until(
       async () => (await rejectedLines()).length === 1,
       waitMs,
-      () => 'the one that is still wrong, in a new file',
+      'the one that is still wrong, in a new file',
     );
     const { entry } = JSON.parse((await rejectedLines())[0]!);
     assert.equal(entry.user_id, device(last));
@@ -90,7 +86,7 @@ describe('rejected to file and back', function () {
         return found !== undefined;
       },
       waitMs,
-      () => 'the replayed membership',
+      'the replayed membership',
     );
     const minutesLeft = (Date.parse(expires) - Date.now()) / 60_000;
     assert.ok(minutesLeft > 48 && minutesLeft < 51, `${minutesLeft} minutes left of 60, after 10`);
@@ -99,11 +95,7 @@ describe('rejected to file and back', function () {
   it('shows it by its button: two of three are wrong', async () => {
     await writeFile(file(), '');
     await site.press(nodeOf(flow, 'inject', 'try: two of three are wrong'));
-    await until(
-      async () => (await rejectedLines()).length === 2,
-      waitMs,
-      () => 'two lines in the file',
-    );
+    await until(async () => (await rejectedLines()).length === 2, waitMs, 'two lines in the file');
   });
 });
 

@@ -59,11 +59,7 @@ describe('scores to values', function () {
     const comms = await site.running.comms();
     await post(device(1), 'high');
     await post(device(1), undefined);
-    await until(
-      () => debugs(comms, 'not built').length === 2,
-      waitMs,
-      () => 'two that were not built',
-    );
+    await until(() => debugs(comms, 'not built').length === 2, waitMs, 'two that were not built');
     comms.close();
   });
 
@@ -72,17 +68,9 @@ describe('scores to values', function () {
     const valueOf = async (): Promise<number | null | undefined> =>
       (await site.sandboxState()).find(({ user_id }) => user_id === user)?.value;
     await site.press(nodeOf(flow, 'inject', 'try: 0.87'));
-    await until(
-      async () => (await valueOf()) === 9,
-      waitMs,
-      () => 'the value 9',
-    );
+    await until(async () => (await valueOf()) === 9, waitMs, 'the value 9');
     await site.press(nodeOf(flow, 'inject', 'try: 0.12'));
-    await until(
-      async () => (await valueOf()) === undefined,
-      waitMs,
-      () => 'the user out',
-    );
+    await until(async () => (await valueOf()) === undefined, waitMs, 'the user out');
   });
 });
 

@@ -211,7 +211,7 @@ export async function settled(
     state = await read();
     return state.length === want.length && lines(state).every((line, index) => line === want[index]);
   };
-  await until(equal, timeoutMs, () => 'the expected state').catch(() => undefined);
+  await until(equal, timeoutMs, 'the expected state').catch(() => undefined);
   assertLines(lines(state), want);
   return state;
 }

@@ -45,7 +45,7 @@ describe('two members', function () {
     await until(
       () => /queued/.test(comms.on(`status/${gardenOut.id}`).at(-1)?.text ?? ''),
       waitMs,
-      () => 'a status that says what waits for the garden',
+      'a status that says what waits for the garden',
     );
     await relay.reopen();
     const gardenState = await settled(() => sandbox.state(), of('garden', 10_006), waitMs);

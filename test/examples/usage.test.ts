@@ -44,11 +44,7 @@ describe('what became of it', function () {
     await site.delivered(nodeOf(flow, 'xandr-instant-audience-out'), waitMs);
     await site.press(nodeOf(flow, 'inject', 'what became of them?'));
     const found = (): unknown[] => debugs(comms, 'differences');
-    await until(
-      () => found().length === 1,
-      waitMs,
-      () => 'a report',
-    );
+    await until(() => found().length === 1, waitMs, 'a report');
     assert.deepEqual(found(), [
       {
         unknownUsers: { users: unknown, associations: 3 * unknown },
@@ -59,11 +55,7 @@ describe('what became of it', function () {
         unexplained: 0,
       },
     ]);
-    await until(
-      () => debugs(comms, 'other findings').length === 1,
-      waitMs,
-      () => 'findings',
-    );
+    await until(() => debugs(comms, 'other findings').length === 1, waitMs, 'findings');
     assert.deepEqual(debugs(comms, 'segments to mend'), [
       'segment 10999 is inactive: 1,000 adds had no effect',
       'segment 10998 may not be filled by this member: 1,000 adds had no effect',
@@ -84,11 +76,7 @@ describe('what became of it', function () {
     await site.press(nodeOf(flow, 'inject', 'try: 1,000 viewers'));
     await site.delivered(nodeOf(flow, 'xandr-instant-audience-out'), waitMs);
     await site.press(nodeOf(flow, 'inject', 'what became of them?'));
-    await until(
-      () => debugs(comms, 'segments to mend').length === 4,
-      waitMs,
-      () => 'findings',
-    );
+    await until(() => debugs(comms, 'segments to mend').length === 4, waitMs, 'findings');
     assert.equal(
       debugs(comms, 'segments to mend').at(-1),
       'segment 10998 may not be filled by this member: 2,000 adds had no effect',

@@ -104,7 +104,7 @@ describe('webhook to audience', function () {
         () =>
           comms.on(`status/${nodeOf(flow, 'function', 'API key?').id}`).at(-1)?.text === 'API_KEY is not set',
         waitMs,
-        () => 'the status that says so',
+        'the status that says so',
       );
       comms.close();
     }

@@ -66,7 +66,7 @@ describe('a Prometheus that reads the metrics', function () {
     await until(
       async () => (await fetch(`${address}/-/ready`).catch(() => null))?.ok ?? false,
       20_000,
-      () => 'Prometheus is ready',
+      'Prometheus is ready',
     );
   });
   after(async () => {

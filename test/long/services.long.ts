@@ -15,11 +15,7 @@ describe('a machine on which no database and no message queue runs', function ()
       const channel = await model.createChannel();
       await channel.assertQueue('here');
       channel.sendToQueue('here', Buffer.from('arrived'));
-      await until(
-        async () => (await channel.get('here', { noAck: true })) !== false,
-        5_000,
-        () => 'what was sent',
-      );
+      await until(async () => (await channel.get('here', { noAck: true })) !== false, 5_000, 'what was sent');
       await end();
     });
   });

@@ -85,7 +85,7 @@ class Setting {
     await until(
       async () => (found = await readCounters(this.site.running.url)) !== null,
       drainMs,
-      () => 'the metrics',
+      'the metrics',
     );
     return found!;
   }
@@ -140,7 +140,7 @@ describe('a Node-RED whose disk has 2 MB left, and then none', function () {
     await until(
       async () => (refusal = await setting.post(bigMessage())).status === 503,
       drainMs,
-      () => 'another refusal',
+      'another refusal',
     );
     assert.match(refusal.text, /The disk of the queue file .* is full/);
     const freeWhenFull = freeBytes();
@@ -170,11 +170,7 @@ describe('a Node-RED whose disk has 2 MB left, and then none', function () {
     load.start(site.eventsUrl);
     await sleep(2_000);
     mount('remount', `size=${Math.ceil(usedBytes(folder) / 1024) + 64}k`);
-    await until(
-      async () => (await setting.post(bigMessage())).status === 503,
-      drainMs,
-      () => 'a refusal',
-    );
+    await until(async () => (await setting.post(bigMessage())).status === 503, drainMs, 'a refusal');
     await site.stop('SIGKILL');
     await site.start();
     load.sendTo(site.eventsUrl);

@@ -55,11 +55,7 @@ function ended(seq: number) {
 }
 
 function soon(check: () => boolean, what: string): Promise<void> {
-  return until(
-    () => Promise.resolve(check()),
-    10_000,
-    () => what,
-  );
+  return until(() => Promise.resolve(check()), 10_000, what);
 }
 
 describe('the shared log on PostgreSQL', function () {
@@ -101,11 +97,7 @@ describe('the shared log on PostgreSQL', function () {
       const opening = log.open();
       await log.close(one);
       await assert.rejects(opening, /it was closed while it was being opened/);
-      await until(
-        async () => (await others()) === before,
-        5_000,
-        () => 'its connections end',
-      );
+      await until(async () => (await others()) === before, 5_000, 'its connections end');
     });
 
     it('carries every commit out once, and every batch, whenever connections are ended', async () => {
@@ -171,11 +163,7 @@ describe('the shared log on PostgreSQL', function () {
         way.losesAnswers = true;
         let settled = false;
         const commit = outbox.commit({ remove: [1], tell: [ended(1)] }).finally(() => (settled = true));
-        await until(
-          async () => (await ends(near)).length === 1,
-          5_000,
-          () => 'the letter',
-        );
+        await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
         way.refuses = true;
         way.breakClients();
         await sleep(100);
@@ -223,11 +211,7 @@ describe('the shared log on PostgreSQL', function () {
           const { outbox } = await hold(far);
           way.losesAnswers = true;
           const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
-          await until(
-            async () => (await ends(near)).length === 1,
-            5_000,
-            () => 'the letter',
-          );
+          await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
           way.refuses = true;
           way.breakClients();
           await queue.pass(leaseMs + 1);
@@ -253,11 +237,7 @@ describe('the shared log on PostgreSQL', function () {
         const { epoch, outbox } = await hold(far);
         way.losesAnswers = true;
         const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
-        await until(
-          async () => (await ends(near)).length === 1,
-          5_000,
-          () => 'the letter',
-        );
+        await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
         await near.release(one, epoch);
         way.losesAnswers = false;
         way.breakClients();
@@ -326,11 +306,7 @@ describe('the shared log on PostgreSQL', function () {
         await blocking.query('BEGIN');
         await blocking.query(`LOCK TABLE ${queue.schema}.lease`);
         const claim = codeOf(() => log.claim(one, true, null, leaseMs));
-        await until(
-          async () => (await waiting()) > 0,
-          10_000,
-          () => 'a call that waits',
-        );
+        await until(async () => (await waiting()) > 0, 10_000, 'a call that waits');
         await database.query(
           `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
            WHERE datname = current_database() AND wait_event_type = 'Lock'`,
@@ -354,11 +330,7 @@ describe('the shared log on PostgreSQL', function () {
         await blocking.query('BEGIN');
         await blocking.query(`LOCK TABLE ${queue.schema}.total`);
         const second = errorOf(() => log.append(batchOf('one', 2, [sharedRow(2)])));
-        await until(
-          async () => (await waiting()) === 1,
-          10_000,
-          () => 'a call that waits',
-        );
+        await until(async () => (await waiting()) === 1, 10_000, 'a call that waits');
         clock.answersAreLate();
         assert.match((await second)!.message, /no answer within 5 s/);
         for (let tries = 1; tries <= 5; tries++) {
@@ -371,7 +343,7 @@ describe('the shared log on PostgreSQL', function () {
         await until(
           async () => (await codeOf(() => log.append(batchOf('one', 2, [sharedRow(2)])))) === 'none',
           10_000,
-          () => 'an answer',
+          'an answer',
         );
         assert.equal((await log.claim(one, false, null, leaseMs)).lastSeq, 2);
       } finally {
@@ -637,11 +609,7 @@ describe('the shared log on PostgreSQL', function () {
       );
       await soon(() => news.includes('lost'), 'news of the loss');
       for (const change of changes)
-        await until(
-          async () => (await codeOf(change)) === 'readonly',
-          10_000,
-          () => 'a refusal',
-        );
+        await until(async () => (await codeOf(change)) === 'readonly', 10_000, 'a refusal');
       await database.query(`ALTER ROLE ${role} RESET default_transaction_read_only`);
       for (const change of changes) assert.equal(await codeOf(change), 'none');
       await soon(() => news.lastIndexOf('connected') > news.lastIndexOf('lost'), 'news of the connection');

@@ -51,7 +51,7 @@ export function removalOvertakes({ adds }: RemovalOvertakes): void {
 
   it('is at the service within 2 s', async () => {
     await post([viewed(buyer, 1)]);
-    await until(isIn, 10_000, () => 'the buyer in the segment');
+    await until(isIn, 10_000, 'the buyer in the segment');
     const startedMs = performance.now();
     // The buyer is a viewer once more, near the end of the backlog.
     for (let first = 0; first < adds; first += perMessage) {
@@ -61,11 +61,7 @@ export function removalOvertakes({ adds }: RemovalOvertakes): void {
     }
     const queuedMs = performance.now();
     await post([{ user_id: buyer, seg_block: [{ seg_id: segment, expiration: -1 }] }]);
-    await until(
-      async () => !(await isIn()),
-      removalMs,
-      () => 'the buyer out of the segment',
-    );
+    await until(async () => !(await isIn()), removalMs, 'the buyer out of the segment');
     const took = since(queuedMs);
     const sent = (await sandbox.peaks()).totals.users;
     assert.ok(sent < adds, 'adds still wait');

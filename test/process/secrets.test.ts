@@ -214,11 +214,7 @@ describe('secrets', function () {
     });
     await new Promise((resolve) => socket.addEventListener('open', resolve));
     socket.send(JSON.stringify({ topic: 'instant-audience/watch', data: { ticket } }));
-    await until(
-      () => queues.length >= accounts.length,
-      10_000,
-      () => 'the figures of the tab',
-    );
+    await until(() => queues.length >= accounts.length, 10_000, 'the figures of the tab');
     const get = async (where: string): Promise<void> => {
       const reply = await nodeRed.fetch(where, { headers: { accept: 'application/json' } });
       shown.push([where, `${JSON.stringify([...reply.headers])} ${await reply.text()}`]);

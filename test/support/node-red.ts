@@ -286,15 +286,16 @@ export class CommsLog {
   }
 }
 
-/** Waits until `condition` holds, looking every 50 ms; `what` says in the error what was waited for. */
+/** Waits until `condition` holds, looking every 50 ms; the error says in vain for what. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   timeoutMs: number,
-  what: () => string,
+  what: string | (() => string),
 ): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`Waited ${timeoutMs / 1000} s in vain for ${what()}`);
+    if (performance.now() > end)
+      throw new Error(`Waited ${timeoutMs / 1000} s in vain for ${typeof what === 'string' ? what : what()}`);
     await sleep(50);
   }
 }

@@ -115,7 +115,7 @@ export class PostgresPair implements Service {
     await until(
       async () => (await ask(this.primaryUrl, state))[0]?.sync_state === 'sync',
       startMs,
-      () => 'a synchronous standby',
+      'a synchronous standby',
     );
   }
 
@@ -154,7 +154,7 @@ async function letsIn(url: string): Promise<void> {
         () => false,
       ),
     startMs,
-    () => `a login at ${url}`,
+    `a login at ${url}`,
   );
 }
 

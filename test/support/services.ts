@@ -182,11 +182,7 @@ async function startPostgres(initdb: string, program: string): Promise<Database>
   const options = ['-D', data, '-p', `${port}`, '-k', folder, '-h', loopback, '-F'];
   const daemon = await Daemon.start(program, options, port, folder, as);
   const url = postgresUrl(port);
-  await until(
-    () => letsIn(() => postgresAt(url)),
-    startMs,
-    () => `a login at ${url}`,
-  );
+  await until(() => letsIn(() => postgresAt(url)), startMs, `a login at ${url}`);
   return {
     what: 'PostgreSQL that the test started',
     url,
@@ -224,11 +220,7 @@ async function startMariaDb(make: string, program: string): Promise<Database> {
   const files = [`--socket=${path.join(folder, 's')}`, `--pid-file=${path.join(folder, 'pid')}`];
   const daemon = await Daemon.start(program, [...options, ...files], port, folder);
   const url = mariaDbUrl(port, 'mysql');
-  await until(
-    () => letsIn(() => mariaDbAt(url)),
-    startMs,
-    () => `a login at ${url}`,
-  );
+  await until(() => letsIn(() => mariaDbAt(url)), startMs, `a login at ${url}`);
   return { what: 'MariaDB that the test started', url, concurrent: true, stop: () => daemon.stop() };
 }
 
