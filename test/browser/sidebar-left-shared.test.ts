@@ -2,16 +2,10 @@
 import { strict as assert } from 'node:assert';
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
-import { needBrowser, type Pages } from '../support/browser';
+import { needBrowser } from '../support/browser';
+import { cleanUps } from '../support/clean-up';
 import { leftOrigin, takeForMember } from '../support/left-shared-queue';
-import type { NodeRed } from '../support/node-red';
-import {
-  findPostgres,
-  freshPostgresDatabase,
-  needService,
-  type Database,
-  type OwnDatabase,
-} from '../support/services';
+import { ownPostgres, type OwnDatabase } from '../support/services';
 import { Editor, startBoth } from './editor';
 import { accountFlow, deviceId, openTab, tab } from './sidebar-flows';
 
@@ -19,36 +13,26 @@ const devices = [1, 2, 3].map(deviceId);
 
 describe('a shared queue that is left, in the tab Audience', function () {
   this.timeout(120_000);
-  let server: Database | null = null;
-  let database: OwnDatabase | undefined;
-  let nodeRed: NodeRed | undefined;
-  let browser: Pages | undefined;
+  const ends = cleanUps();
+  let database: OwnDatabase;
   let editor: Editor;
   let page: Page;
 
   before(async function () {
     needBrowser(this);
-    server = await findPostgres();
-    needService(this, server, 'PostgreSQL');
-    // One with a single connection holds no instance beside this test.
-    if (!server.concurrent) this.skip();
-    database = await freshPostgresDatabase(server, 'audience_left_browser_test');
+    database = await ownPostgres(this, ends, 'audience_left_browser_test');
     const log = await takeForMember(database.url, '8', devices);
     await log.close({ id: 'gone', name: 'gone' });
-    [nodeRed, browser] = await startBoth({
+    const [nodeRed, browser] = await startBoth({
       flows: [tab, ...accountFlow('together', { queue: 'shared', member: '7' })],
       credentials: { 'account-together': { databaseUrl: database.url } },
     });
+    ends(() => Promise.all([browser.close(), nodeRed.stop()]));
     editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1200 });
     ({ page } = editor);
     await openTab(page);
   });
   afterEach(() => editor.assertNoErrors());
-  after(async () => {
-    await Promise.all([browser?.close(), nodeRed?.stop()]);
-    await database?.drop();
-    await server?.stop();
-  });
 
   it('is listed by service, member and database, exported, and purged when it was asked twice', async () => {
     const part = page
@@ -58,7 +42,7 @@ describe('a shared queue that is left, in the tab Audience', function () {
     await part.locator('.instant-audience-head').click();
     const row = part.locator('li');
     await row.waitFor();
-    const { hostname, pathname } = new URL(database!.url);
+    const { hostname, pathname } = new URL(database.url);
     const name = await row.locator('p').first().innerText();
     for (const shown of [leftOrigin, 'member 8', hostname, pathname.slice(1)])
       assert.ok(name.includes(shown), `${shown} in ${name}`);

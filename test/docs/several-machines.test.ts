@@ -6,7 +6,7 @@ import { OutboxError } from '../../src/outbox/outbox';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import { cleanUps } from '../support/clean-up';
-import { findPostgres, needService, postgresAt } from '../support/services';
+import { concurrentPostgres, postgresAt } from '../support/services';
 
 const page = readFileSync(path.join(__dirname, '..', '..', 'docs', 'several-machines.md'), 'utf8');
 const queue = { origin: 'https://streaming-data.appnexus.com', member: '1661' };
@@ -44,11 +44,7 @@ describe('docs/several-machines.md', function () {
   };
 
   before(async function () {
-    const server = await findPostgres();
-    needService(this, server, 'PostgreSQL');
-    ends(() => server.stop());
-    if (!server.concurrent) this.skip();
-    administrator = server.url;
+    administrator = (await concurrentPostgres(this, ends)).url;
     await dropAll();
     ends(dropAll);
     user = as(administrator, `${name}:secret`);

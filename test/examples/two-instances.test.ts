@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { cleanUps } from '../support/clean-up';
 import { until } from '../support/node-red';
-import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
+import { ownPostgres } from '../support/services';
 import { StandAloneSandbox } from '../support/stand-alone-sandbox';
 import {
   count,
@@ -31,13 +31,7 @@ describe('two instances', function () {
   let events = 0;
 
   before(async function () {
-    const server = await findPostgres();
-    needService(this, server, 'PostgreSQL');
-    ends(() => server.stop());
-    // The one from npm has one connection for all.
-    if (!server.concurrent) this.skip();
-    const database = await freshPostgresDatabase(server, 'audience_two_instances');
-    ends(() => database.drop());
+    const database = await ownPostgres(this, ends, 'audience_two_instances');
     sandbox = await StandAloneSandbox.start();
     ends(() => sandbox.kill());
     const flow = readExample('two instances');

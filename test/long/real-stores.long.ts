@@ -10,13 +10,8 @@ import type { Dice } from '../simulation/world/dice';
 import { makePlan } from '../simulation/world/make-plan';
 import type { Action, Plan } from '../simulation/world/plan';
 import { World } from '../simulation/world/world';
-import {
-  findPostgres,
-  freshPostgresDatabase,
-  needService,
-  type Database,
-  type OwnDatabase,
-} from '../support/services';
+import { cleanUps } from '../support/clean-up';
+import { ownPostgres, type OwnDatabase } from '../support/services';
 
 /** What real stores and a real clock cannot be made to do here. */
 const notHere: readonly Action['kind'][] = ['freeze', 'suspend', 'wallClock', 'disk', 'database', 'crashAt'];
@@ -93,22 +88,14 @@ async function playAll(plans: readonly Plan[], playOne: (plan: Plan) => Promise<
 
 describe('the simulation’s plans in real time', function () {
   this.timeout(20 * 60_000);
-  let server: Database | null;
-  let own: OwnDatabase | undefined;
-  let pool: Pool | undefined;
+  const ends = cleanUps();
+  let own: OwnDatabase;
+  let pool: Pool;
 
   before(async function () {
-    server = await findPostgres();
-    if (server?.concurrent !== true) server = null;
-    needService(this, server, 'PostgreSQL with several connections');
-    own = await freshPostgresDatabase(server, `audience_simulation_${process.pid}`);
+    own = await ownPostgres(this, ends, `audience_simulation_${process.pid}`);
     pool = new Pool({ connectionString: own.url, max: 2 });
-  });
-
-  after(async () => {
-    await pool?.end();
-    await own?.drop();
-    await server?.stop();
+    ends(() => pool.end());
   });
 
   it('keep every promise with SQLite files', () =>
@@ -122,7 +109,7 @@ describe('the simulation’s plans in real time', function () {
     playAll(plansWith('shared', 16), (plan) =>
       play(
         plan,
-        (time, dice) => new RealDatabase(time, dice, pool!, own!.url, `https://seed-${plan.seed}.test`),
+        (time, dice) => new RealDatabase(time, dice, pool, own.url, `https://seed-${plan.seed}.test`),
       ),
     ));
 });

@@ -7,7 +7,7 @@ import { repeatedMs, SharedRun, sleep } from '../process/shared-run';
 import { cleanUps } from '../support/clean-up';
 import { until } from '../support/node-red';
 import { OwnNetwork } from '../support/own-network';
-import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
+import { ownPostgres } from '../support/services';
 
 const times = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise);
 const kills = times('SHARED_KILLS', 8);
@@ -33,12 +33,7 @@ describe('three Node-RED that share a queue, in the long run', function () {
   let run: SharedRun;
 
   before(async function () {
-    const server = await findPostgres();
-    needService(this, server, 'PostgreSQL');
-    if (!server.concurrent) this.skip();
-    ends(() => server.stop());
-    const database = await freshPostgresDatabase(server, 'audience_shared_long');
-    ends(() => database.drop());
+    const database = await ownPostgres(this, ends, 'audience_shared_long');
     network = await OwnNetwork.open();
     ends(async () => network?.close());
     run = await SharedRun.start({

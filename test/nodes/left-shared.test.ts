@@ -12,13 +12,8 @@ import { OutboxError } from '../../src/outbox/outbox';
 import type { DatabaseQueues, LeftSharedQueue } from '../../src/outbox/database-queues';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import {
-  findPostgres,
-  freshPostgresDatabase,
-  needService,
-  type Database,
-  type OwnDatabase,
-} from '../support/services';
+import { cleanUps } from '../support/clean-up';
+import { ownPostgres, type OwnDatabase } from '../support/services';
 import { leftOrigin, takeForMember } from '../support/left-shared-queue';
 import { customAccount, entry, Flow, idfa, load, nodesUserDir, unload, until, useNodeRed } from './out-flow';
 
@@ -54,7 +49,7 @@ async function purgeTwice(actions: Actions, body: object): Promise<object> {
 
 describe('a shared queue that nobody uses', function () {
   this.timeout(30_000);
-  let server: Database | null = null;
+  const ends = cleanUps();
   let database: OwnDatabase;
   let sandbox: Sandbox;
   let flow: Flow;
@@ -62,14 +57,7 @@ describe('a shared queue that nobody uses', function () {
 
   useNodeRed();
   before(async function () {
-    server = await findPostgres();
-    needService(this, server, 'PostgreSQL');
-    if (!server.concurrent) this.skip();
-    database = await freshPostgresDatabase(server, 'audience_left_test');
-  });
-  after(async () => {
-    if (server?.concurrent === true) await database.drop();
-    await server?.stop();
+    database = await ownPostgres(this, ends, 'audience_left_test');
   });
   beforeEach(async () => {
     sandbox = await startSandbox({ users: { me: password }, member: 7 });

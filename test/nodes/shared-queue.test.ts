@@ -6,38 +6,24 @@ import { prometheusText } from '../../nodes/sidebar/metrics';
 import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import {
-  findPostgres,
-  freshPostgresDatabase,
-  needService,
-  type Database,
-  type OwnDatabase,
-} from '../support/services';
+import { cleanUps } from '../support/clean-up';
+import { ownPostgres } from '../support/services';
 import { customAccount, entry, Flow, load, logged, unload, until, useNodeRed } from './out-flow';
 
 const password = 's3cr3t-word';
 
 describe('an account with its queue in a shared database', function () {
   this.timeout(60_000);
-  let server: Database | null = null;
-  let database: OwnDatabase;
+  const ends = cleanUps();
   let databaseUrl = '';
   let sandbox: Sandbox;
   let flow: Flow;
 
   useNodeRed();
   before(async function () {
-    server = await findPostgres();
-    needService(this, server, 'PostgreSQL');
-    if (!server.concurrent) this.skip();
-    database = await freshPostgresDatabase(server, 'audience_account_test');
-    const url = new URL(database.url);
+    const url = new URL((await ownPostgres(this, ends, 'audience_account_test')).url);
     url.password = password;
     databaseUrl = url.href;
-  });
-  after(async () => {
-    if (server?.concurrent === true) await database.drop();
-    await server?.stop();
   });
   beforeEach(async () => {
     sandbox = await startSandbox({ users: { me: password }, member: 7 });

@@ -46,8 +46,7 @@ describe(`a message of ${entries.toLocaleString('en')} entries for a shared queu
   let database: TestDatabase;
 
   before(async function () {
-    database = await TestDatabase.find(this);
-    ends(() => database.drop());
+    database = await TestDatabase.find(this, ends);
   });
 
   it('is kept while the database is away, and handed over when it is back', async () => {

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import type { Commit, NewRow, Opened, Outbox, OutboxError, Page, Row } from '../../src/outbox/outbox';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { cleanUps } from '../support/clean-up';
 import { compileOutbox, type Compiled } from './compiled';
 import { batchOf, temporaryFolder } from './rows';
 import { processNamed, TestDatabase, type PostgresQueue } from './shared-stores';
@@ -228,11 +229,11 @@ function withoutInstance({ instance, ...row }: Row): Row {
 }
 
 describe('the outbox in a database and the one in memory', () => {
-  let database: TestDatabase | null = null;
+  const ends = cleanUps();
+  let database: TestDatabase;
   before(async function () {
-    database = await TestDatabase.find(this);
+    database = await TestDatabase.find(this, ends);
   });
-  after(() => database?.drop());
 
   async function compareIn(queue: PostgresQueue, steps: readonly Step[]): Promise<void> {
     try {
@@ -247,7 +248,7 @@ describe('the outbox in a database and the one in memory', () => {
   it('give the same results for the same calls', function () {
     this.timeout(60_000);
     return fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40 }), (steps) => compareIn(database!.queue(), steps)),
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), (steps) => compareIn(database.queue(), steps)),
       { numRuns: 10, endOnFailure: false },
     );
   });

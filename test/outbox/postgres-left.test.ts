@@ -6,18 +6,18 @@ import type { Row } from '../../src/outbox/outbox';
 import { moveAwayShared } from '../../src/delivery/left-shared-queue';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { eraseFrom, listQueues, purgeQueue, readAllOf } from '../../src/outbox/postgres-left';
+import { cleanUps } from '../support/clean-up';
 import { batchOf, codeOf, seqs, sharedRow } from './rows';
 import { hold, leaseMs, one, TestDatabase, two, type PostgresQueue } from './shared-stores';
 
 describe('shared queues that are left behind', function () {
   this.timeout(60_000);
+  const cleanUp = cleanUps();
   let database: TestDatabase;
   let queue: PostgresQueue;
   before(async function () {
-    database = await TestDatabase.find(this);
+    database = await TestDatabase.find(this, cleanUp);
   });
-  // Not there when the suite was skipped.
-  after(() => (database as TestDatabase | undefined)?.drop());
   beforeEach(() => void (queue = database.queue()));
   afterEach(() => queue.end());
 

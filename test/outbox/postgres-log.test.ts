@@ -9,6 +9,7 @@ import { callMs } from '../../src/outbox/postgres-line';
 import type { PostgresLog } from '../../src/outbox/postgres-log';
 import { schemaOf, steps } from '../../src/outbox/postgres-schema';
 import type { News } from '../../src/outbox/shared-log';
+import { cleanUps } from '../support/clean-up';
 import { until } from '../support/node-red';
 import { postgresAt } from '../support/services';
 import { FaultyWay } from './faulty-way';
@@ -60,13 +61,12 @@ function soon(check: () => boolean, what: string): Promise<void> {
 
 describe('the shared log on PostgreSQL', function () {
   this.timeout(60_000);
+  const cleanUp = cleanUps();
   let database: TestDatabase;
   let queue: PostgresQueue;
   before(async function () {
-    database = await TestDatabase.find(this);
+    database = await TestDatabase.find(this, cleanUp);
   });
-  // Not there when the suite was skipped.
-  after(() => (database as TestDatabase | undefined)?.drop());
   beforeEach(() => void (queue = database.queue()));
   afterEach(() => queue.end());
 

@@ -3,14 +3,8 @@ import assert from 'node:assert/strict';
 import { testDatabase, type DatabaseTest } from '../../src/outbox/postgres-test';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
-import {
-  findPostgres,
-  freshPostgresDatabase,
-  needService,
-  postgresAt,
-  type Database,
-  type OwnDatabase,
-} from '../support/services';
+import { cleanUps } from '../support/clean-up';
+import { ownPostgres, postgresAt, type OwnDatabase } from '../support/services';
 
 const name = { origin: 'https://form.example', member: '7' };
 const schema = schemaOf(name);
@@ -19,23 +13,14 @@ const password = 's3cr3t@word';
 
 describe('the test of a shared queue’s database', function () {
   this.timeout(60_000);
-  let server: Database | null = null;
+  const ends = cleanUps();
   let database: OwnDatabase;
   const told: string[] = [];
 
   before(async function () {
-    server = await findPostgres();
-    needService(this, server, 'PostgreSQL');
-    if (!server.concurrent) this.skip();
-    database = await freshPostgresDatabase(server, 'audience_form_test');
+    database = await ownPostgres(this, ends, 'audience_form_test');
     await sql(`DROP ROLE IF EXISTS ${user}; CREATE ROLE ${user} LOGIN PASSWORD '${password}'`);
-  });
-  after(async () => {
-    if (server?.concurrent === true) {
-      await sql(`DROP OWNED BY ${user}; DROP ROLE ${user}`);
-      await database.drop();
-    }
-    await server?.stop();
+    ends(() => sql(`DROP OWNED BY ${user}; DROP ROLE ${user}`));
   });
 
   const sql = async (text: string): Promise<unknown[]> => {

@@ -7,6 +7,7 @@ import { systemClock } from '../../src/clock';
 import { LoginCount } from '../../src/service/login-count';
 import { LoginTimes } from '../../src/service/login-times';
 import type { AuthOutcome } from '../../src/service/outcome';
+import { cleanUps } from '../support/clean-up';
 import { until } from '../support/node-red';
 import { batchOf, codeOf, readAll, seqs, sharedRow } from './rows';
 import { MemoryQueue, processNamed, TestDatabase, type SharedQueue } from './shared-stores';
@@ -455,11 +456,11 @@ describe('a shared log', () => {
   describe('in memory', () => contract(() => new MemoryQueue()));
 
   describe('on PostgreSQL', () => {
-    let database: TestDatabase | null = null;
+    const ends = cleanUps();
+    let database: TestDatabase;
     before(async function () {
-      database = await TestDatabase.find(this);
+      database = await TestDatabase.find(this, ends);
     });
-    after(() => database?.drop());
-    contract(() => database!.queue());
+    contract(() => database.queue());
   });
 });

@@ -4,14 +4,7 @@ import { systemClock, type Clock } from '../../src/clock';
 import { PostgresLog, type PostgresLogOptions } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import type { Instance, SharedLog } from '../../src/outbox/shared-log';
-import {
-  findPostgres,
-  freshPostgresDatabase,
-  needService,
-  postgresAt,
-  type Database,
-  type OwnDatabase,
-} from '../support/services';
+import { ownPostgres, postgresAt, type Ends, type OwnDatabase } from '../support/services';
 import { MemoryLogStore, MemorySharedLog } from './memory-shared-log';
 
 /** One queue, as several processes see it. */
@@ -54,16 +47,10 @@ export class MemoryQueue implements SharedQueue {
 export class TestDatabase {
   #queues = 0;
 
-  private constructor(
-    private readonly own: OwnDatabase,
-    private readonly server: Database,
-  ) {}
+  private constructor(private readonly own: OwnDatabase) {}
 
-  static async find(context: Mocha.Context): Promise<TestDatabase> {
-    const found = await findPostgres();
-    const server = found?.concurrent === true ? found : null;
-    needService(context, server, 'PostgreSQL with several connections');
-    return new TestDatabase(await freshPostgresDatabase(server, `instant_audience_${process.pid}`), server);
+  static async find(context: Mocha.Context, ends: Ends): Promise<TestDatabase> {
+    return new TestDatabase(await ownPostgres(context, ends, `instant_audience_${process.pid}`));
   }
 
   get url(): string {
@@ -81,11 +68,6 @@ export class TestDatabase {
     } finally {
       await client.end();
     }
-  }
-
-  async drop(): Promise<void> {
-    await this.own.drop();
-    await this.server.stop();
   }
 }
 

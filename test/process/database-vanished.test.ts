@@ -9,7 +9,7 @@ import { EventLoad } from '../support/event-load';
 import { ExpectedAudience } from '../support/expected-audience';
 import { until, type FlowNode } from '../support/node-red';
 import { Relay } from '../support/relay';
-import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
+import { concurrentPostgres, freshPostgresDatabase } from '../support/services';
 import { StandAloneSandbox } from '../support/stand-alone-sandbox';
 import { since, tell } from './measured';
 
@@ -26,11 +26,7 @@ describe('a shared queue whose database vanishes without a word', function () {
   let site: AudienceSite;
 
   before(async function () {
-    const server = await findPostgres();
-    needService(this, server, 'PostgreSQL');
-    // The one from npm has one connection for all.
-    if (!server.concurrent) this.skip();
-    ends(() => server.stop());
+    const server = await concurrentPostgres(this, ends);
     sandbox = await StandAloneSandbox.start();
     ends(() => sandbox.kill());
     for (const name of names) {

@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { cleanUps } from '../support/clean-up';
 import { nodeRedVersion } from '../support/node-red';
-import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
+import { ownPostgres } from '../support/services';
 import { count, since, tell } from './measured';
 import { repeatedMs, SharedRun, sleep } from './shared-run';
 
@@ -14,13 +14,7 @@ describe('two Node-RED that share a queue', function () {
   let run: SharedRun;
 
   before(async function () {
-    const server = await findPostgres();
-    needService(this, server, 'PostgreSQL');
-    // The one from npm has one connection for all.
-    if (!server.concurrent) this.skip();
-    ends(() => server.stop());
-    const database = await freshPostgresDatabase(server, 'audience_shared');
-    ends(() => database.drop());
+    const database = await ownPostgres(this, ends, 'audience_shared');
     run = await SharedRun.start({
       versions: [nodeRedVersion, '5'],
       databaseUrl: database.url,

@@ -107,6 +107,25 @@ export function needService<S extends Service>(
   context.skip();
 }
 
+/** What ends with a suite: see `cleanUps`. */
+export type Ends = (end: () => Promise<unknown>) => void;
+
+/** For a suite: a PostgreSQL that takes several connections. The one from npm has one for all. */
+export async function concurrentPostgres(context: Mocha.Context, ends: Ends): Promise<Database> {
+  const found = await findPostgres();
+  if (found !== null) ends(() => found.stop());
+  const server = found?.concurrent === true ? found : null;
+  needService(context, server, 'PostgreSQL with several connections');
+  return server;
+}
+
+/** The same with a database of the suite's own. */
+export async function ownPostgres(context: Mocha.Context, ends: Ends, name: string): Promise<OwnDatabase> {
+  const database = await freshPostgresDatabase(await concurrentPostgres(context, ends), name);
+  ends(() => database.drop());
+  return database;
+}
+
 /** A database of its own in the server, dropped at the end. A server with one for all has it emptied instead. */
 export async function freshPostgresDatabase(server: Database, name: string): Promise<OwnDatabase> {
   const admin = async (sql: string): Promise<void> => {
