@@ -14,13 +14,8 @@ import { queuedBody } from '../../src/audience/serialise';
 import { checkEntry } from '../../src/audience/check';
 import { hashUserKey } from '../../src/audience/keys';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import {
-  findPostgres,
-  freshPostgresDatabase,
-  needService,
-  type Database,
-  type OwnDatabase,
-} from '../support/services';
+import { cleanUps } from '../support/clean-up';
+import { ownPostgres, type OwnDatabase } from '../support/services';
 import {
   customAccount,
   deploy,
@@ -38,7 +33,7 @@ import {
 
 describe('entries in a shared queue that the account leaves', function () {
   this.timeout(60_000);
-  let server: Database | null = null;
+  const ends = cleanUps();
   let database: OwnDatabase;
   let second: OwnDatabase;
   let sandbox: Sandbox;
@@ -46,15 +41,8 @@ describe('entries in a shared queue that the account leaves', function () {
 
   useNodeRed();
   before(async function () {
-    server = await findPostgres();
-    needService(this, server, 'PostgreSQL');
-    if (!server.concurrent) this.skip();
-    database = await freshPostgresDatabase(server, 'audience_moved_test');
-    second = await freshPostgresDatabase(server, 'audience_moved_test_2');
-  });
-  after(async () => {
-    if (server?.concurrent === true) await Promise.all([database.drop(), second.drop()]);
-    await server?.stop();
+    database = await ownPostgres(this, ends, 'audience_moved_test');
+    second = await ownPostgres(this, ends, 'audience_moved_test_2');
   });
   beforeEach(async () => {
     sandbox = await startSandbox({ users: { me: 'secret' }, member: 7 });
