@@ -29,7 +29,7 @@ export class Fifo<T> {
     if (this.head === this.items.length) {
       this.items = [];
       this.head = 0;
-    } else if (this.head > 4096 && this.head * 2 > this.items.length) {
+    } else if (this.head > 64 && this.head * 2 > this.items.length) {
       this.items = this.items.slice(this.head);
       this.head = 0;
     }
