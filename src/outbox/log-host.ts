@@ -1,5 +1,6 @@
 // Where a log runs: in this thread or in one of its own. Calls go in, results come out, in the same order.
 
+import type { Commit } from './outbox';
 import type { SealOptions } from './seal';
 import { openLog, type SqliteLog } from './sqlite-log';
 
@@ -48,33 +49,86 @@ export function carryOut(log: SqliteLog, call: LogCall): unknown {
   }
 }
 
-/** In this thread: a call holds the event loop until it is done, and says for how long. */
+/**
+ * In this thread: a call holds the event loop until it is done, and says for how long. A commit with very many rows is
+ * carried out in steps between which others have their turn; calls that come meanwhile wait for it.
+ */
 export class InlineHost implements LogHost {
   readonly commits: number;
   readonly #log: SqliteLog;
+  /** The first of them is being carried out. */
+  readonly #calls: PendingCall[] = [];
+  #commit: ReturnType<SqliteLog['commitInSteps']> | null = null;
+  #longestStepMs = 0;
+  /** Resolves when no call is left. */
+  #idle: Promise<void> = Promise.resolve();
 
   /** Throws OutboxErrors. */
   constructor(
     path: string,
     seal: SealOptions | null,
-    private readonly clock: { monoMs(): number },
+    private readonly clock: { monoMs(): number; endOfTurn(call: () => void): void },
+    private readonly rowsPerStep: number,
     private readonly held: (forMs: number) => void,
   ) {
     this.#log = openLog(path, seal);
     this.commits = this.#log.commits;
   }
 
-  call({ call, resolve, reject }: PendingCall): void {
-    const started = this.clock.monoMs();
-    try {
-      resolve(carryOut(this.#log, call));
-    } catch (error) {
-      reject(error as Error);
+  call(pending: PendingCall): void {
+    if (this.#calls.push(pending) > 1) return;
+    this.#carryOut();
+    if (this.#calls.length > 0) this.#idle = new Promise((done) => this.#goOn(done));
+  }
+
+  #goOn(done: () => void): void {
+    this.clock.endOfTurn(() => {
+      this.#carryOut();
+      if (this.#calls.length > 0) this.#goOn(done);
+      else done();
+    });
+  }
+
+  /** Until a commit is interrupted, or nothing is left. */
+  #carryOut(): void {
+    for (let pending = this.#calls[0]; pending !== undefined; pending = this.#calls[0]) {
+      const { call, resolve, reject } = pending;
+      try {
+        if (call.method !== 'commit') resolve(carryOut(this.#log, call));
+        else {
+          const commits = this.#commitStep(...call.args);
+          if (commits === null) return;
+          resolve(commits);
+        }
+      } catch (error) {
+        reject(error as Error);
+      }
+      this.#calls.shift();
+      if (call.method === 'commit') this.#committed();
     }
-    if (call.method === 'commit') this.held(this.clock.monoMs() - started);
+  }
+
+  /** Null when there are more. */
+  #commitStep(commit: Commit): number | null {
+    const started = this.clock.monoMs();
+    this.#commit ??= this.#log.commitInSteps(commit, this.rowsPerStep);
+    try {
+      const { done, value } = this.#commit.next();
+      return done === true ? value : null;
+    } finally {
+      this.#longestStepMs = Math.max(this.#longestStepMs, this.clock.monoMs() - started);
+    }
+  }
+
+  #committed(): void {
+    const forMs = this.#longestStepMs;
+    this.#commit = null;
+    this.#longestStepMs = 0;
+    this.held(forMs);
   }
 
   close(): Promise<void> {
+    if (this.#calls.length > 0) return this.#idle.then(() => this.close());
     try {
       this.#log.close();
     } catch {

@@ -25,6 +25,9 @@ const pagesPerTidy = 64;
 /** The file is cut by a checkpoint: often, as cutting hundreds of MB at once takes tens of ms. */
 const pagesPerCut = 2048;
 
+/** Work that may be interrupted. */
+type Steps<T> = Generator<undefined, T>;
+
 interface Totals {
   lastSeq: number;
   waiting: number;
@@ -99,17 +102,26 @@ export class SqliteLog {
 
   /** Returns `commits` after it. On any error nothing has changed. */
   commit(commit: Commit): number {
-    return this.#guard(() => {
-      if (isEmpty(commit)) return this.#totals.commits;
+    return allSteps(this.commitInSteps(commit, Infinity));
+  }
+
+  /**
+   * The same in steps that append so many rows each, at most. Everything takes effect with the last one; until then nothing
+   * else may be asked of the log.
+   */
+  *commitInSteps(commit: Commit, rowsPerStep: number): Steps<number> {
+    const totals = this.#guard(() => {
       checkAppend(commit, this.#totals.lastSeq);
-      const totals = { ...this.#totals, commits: this.#totals.commits + 1 };
-      this.#transaction(() => {
-        this.#apply(commit, totals);
-        this.#statements.setTotals.run(totals.lastSeq, totals.waiting, totals.bodyChars, totals.commits);
-      });
-      this.#totals = totals;
-      return totals.commits;
+      return { ...this.#totals, commits: this.#totals.commits + 1 };
     });
+    if (isEmpty(commit)) return this.#totals.commits;
+    try {
+      yield* this.#inTransaction(() => this.#apply(commit, totals, rowsPerStep));
+    } catch (error) {
+      throw this.#failed(error);
+    }
+    this.#totals = totals;
+    return totals.commits;
   }
 
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Page {
@@ -199,10 +211,14 @@ export class SqliteLog {
     try {
       return call();
     } catch (error) {
-      const mapped = toOutboxError(error, this.path);
-      if (mapped.code === 'damaged') this.#damage = mapped;
-      throw mapped;
+      throw this.#failed(error);
     }
+  }
+
+  #failed(error: unknown): OutboxError {
+    const mapped = toOutboxError(error, this.path);
+    if (mapped.code === 'damaged') this.#damage = mapped;
+    return mapped;
   }
 
   #walBytes(): number {
@@ -210,9 +226,14 @@ export class SqliteLog {
   }
 
   #transaction(work: () => void): void {
+    const oneStep = (): [] => (work(), []);
+    allSteps(this.#inTransaction(oneStep));
+  }
+
+  *#inTransaction(work: () => Iterable<undefined>): Steps<void> {
     try {
       this.db.exec('BEGIN IMMEDIATE');
-      work();
+      yield* work();
       this.db.exec('COMMIT');
       this.#sources.keep();
     } catch (error) {
@@ -246,8 +267,12 @@ export class SqliteLog {
     return totals;
   }
 
-  #apply(commit: Commit, totals: Totals): void {
-    if (commit.append !== undefined) this.#append(commit.append, totals);
+  *#apply(commit: Commit, totals: Totals, rowsPerStep: number): Steps<void> {
+    const { append = [] } = commit;
+    for (let from = 0; from < append.length; from += rowsPerStep) {
+      if (from > 0) yield;
+      this.#append(append.length > rowsPerStep ? append.slice(from, from + rowsPerStep) : append, totals);
+    }
     if (commit.shield !== undefined) this.#setState(commit.shield, 'shield', totals);
     if (commit.repeat !== undefined) this.#setState(commit.repeat, 'repeat', totals);
     if (commit.remove !== undefined) this.#remove(commit.remove, totals);
@@ -255,6 +280,7 @@ export class SqliteLog {
     for (const mark of commit.depart ?? []) this.#statements.depart.run(mark.post, this.#blobOf(mark));
     for (const { post, untilWallMs } of commit.lost ?? []) this.#statements.lost.run(untilWallMs, post);
     for (const post of commit.arrive ?? []) this.#statements.arrive.run(post);
+    this.#statements.setTotals.run(totals.lastSeq, totals.waiting, totals.bodyChars, totals.commits);
   }
 
   #append(rows: readonly NewRow[], totals: Totals): void {
@@ -426,6 +452,13 @@ export class SqliteLog {
   #cut(): void {
     this.db.exec('PRAGMA wal_checkpoint(PASSIVE)');
     this.#pagesToCut = 0;
+  }
+}
+
+function allSteps<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
   }
 }
 

@@ -14,12 +14,16 @@ export interface OutboxClock {
   monoMs(): number;
   /** Calls once after `delayMs`; returns what cancels it. */
   after(delayMs: number, call: () => void): () => void;
+  /** Calls once at the end of this turn of the event loop. */
+  endOfTurn(call: () => void): void;
 }
 
 export interface SqliteOutboxOptions {
   /** Where the log runs. `auto`: in this thread until commits hold it up, then in one of its own. */
   readonly mode?: 'auto' | 'inline' | 'worker';
   readonly clock?: OutboxClock;
+  /** Of a commit in this thread: so many rows, and then others have their turn. */
+  readonly rowsPerStep?: number;
   /** How user ids are sealed; as plain text, unless said. */
   readonly seal?: SealOptions;
 }
@@ -30,11 +34,17 @@ type CallOf<M extends LogMethod> = Extract<LogCall, { readonly method: M }>;
 const tidyAfterMs = 500;
 const tidyAgainMs = 50;
 
+/** They take some milliseconds. */
+const defaultRowsPerStep = 1_000;
+
 const systemClock: OutboxClock = {
   monoMs: () => performance.now(),
   after(delayMs, call) {
     const timer = setTimeout(call, delayMs).unref();
     return () => clearTimeout(timer);
+  },
+  endOfTurn(call) {
+    setImmediate(call);
   },
 };
 
@@ -43,6 +53,7 @@ export class SqliteOutbox implements Outbox {
   readonly #mode: 'auto' | 'inline' | 'worker';
   readonly #clock: OutboxClock;
   readonly #seal: SealOptions | null;
+  readonly #rowsPerStep: number;
   #isOpen = false;
   #host: LogHost | null = null;
   /** While the log is being opened elsewhere, calls wait here in order. */
@@ -66,6 +77,7 @@ export class SqliteOutbox implements Outbox {
     this.#mode = options.mode ?? 'auto';
     this.#clock = options.clock ?? systemClock;
     this.#seal = options.seal ?? null;
+    this.#rowsPerStep = options.rowsPerStep ?? defaultRowsPerStep;
     this.#inThread = this.#mode === 'worker';
   }
 
@@ -170,7 +182,9 @@ export class SqliteOutbox implements Outbox {
       }
     }
     this.#meter = new HoldMeter();
-    return new InlineHost(this.path, this.#seal, this.#clock, (forMs) => this.#held(forMs));
+    return new InlineHost(this.path, this.#seal, this.#clock, this.#rowsPerStep, (forMs) =>
+      this.#held(forMs),
+    );
   }
 
   /** Stops when a call on the way makes the log move again. */

@@ -316,6 +316,9 @@ describe('the outbox on disk and the one in memory', () => {
   it('give the same results for the same calls, in the thread of the caller', () =>
     check((path) => new SqliteOutbox(path, { mode: 'inline' }), 60));
 
+  it('give the same results for the same calls, also when a commit takes several turns of the event loop', () =>
+    check((path) => new SqliteOutbox(path, { mode: 'inline', rowsPerStep: 3 }), 30));
+
   it('give the same results for the same calls, when the file is sealed in turns', () =>
     check((path) => new Switching(path), 30));
 

@@ -20,6 +20,7 @@ function handClock(commitMs: number): OutboxClock & { due(): number; run(): void
       calls.add(call);
       return () => calls.delete(call);
     },
+    endOfTurn: (call) => void setImmediate(call),
     due: () => calls.size,
     run() {
       const due = [...calls];
@@ -125,6 +126,28 @@ describe('the outbox on disk', () => {
       await second.close();
     });
   }
+
+  it('carries a long commit out in several turns, and what is called meanwhile after it', async () => {
+    const outbox = new SqliteOutbox(path, { mode: 'inline', rowsPerStep: 10 });
+    await outbox.open();
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      ticker = setImmediate(count);
+    };
+    let ticker = setImmediate(count);
+    const long = outbox.commit({ append: newRows(1, 200) });
+    const read = outbox.read('add', 0, Infinity, Infinity);
+    const closed = outbox.close();
+    await long;
+    clearImmediate(ticker);
+    assert.ok(turns >= 19, `${turns} turns for others`);
+    assert.equal((await read).rows.length, 200);
+    await closed;
+    const next = new SqliteOutbox(path, { mode: 'inline' });
+    assert.equal((await next.open()).lastSeq, 200);
+    await next.close();
+  });
 
   it('runs its thread from source too', async () => {
     const outbox = openDurableOutbox(path, { mode: 'worker' });
