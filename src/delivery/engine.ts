@@ -56,6 +56,8 @@ export interface EngineOptions extends QueueCaps {
   readonly lateMarginMs?: number;
   /** Messages that may wait for an outcome at a time. */
   readonly maxOpenMessages?: number;
+  /** Blocks of a message that are taken before others of the process have their turn. */
+  readonly blocksPerSlice?: number;
   /** What an operator sees beside `stats`, when it is to outlive the engine. */
   readonly monitor?: Monitor;
   /** What the service asked for, when it is to outlive the engine. */
@@ -162,7 +164,10 @@ export class Engine {
 
   private opened = false;
   private closed = false;
+  /** A commit is under way, or a turn that goes on later. */
   private committing = false;
+  /** Of these the turn. */
+  private taking = false;
   private turnAsked = false;
   /** Asked for while a commit was under way. */
   private turnMissed = false;
@@ -224,7 +229,8 @@ export class Engine {
     const caps = { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 };
     const { tickets, outcomes, tally } = this;
     const parts = [journal, pager, crowd, tickets, reports, tally] as const;
-    this.intake = new Intake(outbox.durable, caps, clock, ...parts, () => this.takesOneMore());
+    const takesOneMore = (): boolean => this.takesOneMore();
+    this.intake = new Intake(outbox.durable, caps, clock, ...parts, takesOneMore, options.blocksPerSlice);
     const tokenCame = outcomes.tokenCame.bind(outcomes);
     const askTurn = (): void => this.askTurn();
     this.wire = new Wire(clock, logins, gates, tokenCame, askTurn, () => this.mayLeave);
@@ -407,6 +413,7 @@ export class Engine {
     this.cancelWake?.();
     this.cancelWake = null;
     this.cancelRetry?.();
+    if (this.taking) this.intake.uncommitted(closedEnd, this.clock.monoMs());
     this.intake.refuse(closedEnd);
     this.tellSettled();
     this.reports.tellNow();
@@ -637,14 +644,35 @@ export class Engine {
       for (const read of this.pages.splice(0)) this.intake.takePage(read, nowMs);
       this.crowd.pagesDone(this.intake.lastSeq);
       this.dismisser.turn(nowMs);
-      this.intake.take(nowMs);
-      this.takeDue(nowMs);
-      if (this.mayDepart) this.depart(nowMs);
-      this.askTokens();
-      this.commit();
+      this.take(nowMs);
     } else if (this.outboxTrouble !== null) {
       this.intake.refuse(outboxEnd(this.outboxTrouble));
     }
+  }
+
+  /**
+   * A message with very many entries is taken in slices. Between two of them the process does what else there is, but the
+   * turn goes on: nothing is sent, settled or committed before all of the message is taken.
+   */
+  private take(nowMs: number): void {
+    this.taking = !this.intake.take(nowMs);
+    this.committing = this.taking;
+    if (!this.taking) {
+      this.endTurn();
+      return;
+    }
+    this.clock.endOfTurn(() => {
+      if (!this.closed) this.take(nowMs);
+    });
+  }
+
+  private endTurn(): void {
+    const nowMs = this.clock.monoMs();
+    this.noticeSleep(this.clock.sleptMs());
+    this.takeDue(nowMs);
+    if (this.mayDepart) this.depart(nowMs);
+    this.askTokens();
+    this.commit();
   }
 
   /**

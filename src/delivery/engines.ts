@@ -162,7 +162,10 @@ export class Engines {
     private readonly clock: Clock = systemClock,
     private readonly random: () => number = Math.random,
     /** How much its engines keep in memory; tests take less. */
-    private readonly sizes: Pick<EngineOptions, 'memoryMark' | 'pageRows' | 'maxOpenMessages'> = {},
+    private readonly sizes: Pick<
+      EngineOptions,
+      'memoryMark' | 'pageRows' | 'maxOpenMessages' | 'blocksPerSlice'
+    > = {},
   ) {}
 
   /** @throws QueueKindsDiffer, ServiceUrlError, OutboxError (no such store on this machine) */

@@ -50,18 +50,28 @@ export interface Caps extends QueueCaps {
   readonly maxOpenMessages: number;
 }
 
-/** A message whose entries are in the commit under way. */
+/** A message whose entries are in the commit under way, or will be. */
 interface Taken {
-  readonly submission: Submission;
+  readonly handedIn: HandedIn;
   readonly ticket: Ticket;
+  /** The time at which all of it is taken. */
+  readonly nowMs: number;
+  readonly wallMs: number;
+  /** Numbers of its entries follow each other from here on. */
+  readonly firstSeq: number;
+  /** How many of its entries have been taken. */
+  entries: number;
   /** Those that stay in memory. */
-  readonly items: readonly Item[];
+  readonly items: Item[];
   /** Characters of those that are on disk only. */
-  readonly charsOnDisk: number;
+  charsOnDisk: number;
 }
 
-/** What one turn takes; more waits for the next, so that no turn holds the event loop for long. */
+/** What one turn takes; more waits for the next, unless it is of the same message. */
 const rowsPerCommit = 1_000;
+
+/** Taken in one turn of the event loop, which that holds for some milliseconds. */
+const defaultBlocksPerSlice = 2_000;
 
 export class Intake {
   /** Number of the last row. */
@@ -74,6 +84,10 @@ export class Intake {
   private readonly marks: { readonly afterMessages: number; readonly reached: (seq: number) => void }[] = [];
   private waiting: HandedIn[] = [];
   private taken: Taken[] = [];
+  /** The last of them, while some of its entries have not been taken. */
+  private partlyTaken: Taken | null = null;
+  /** Rows of the turn under way. */
+  private rows = 0;
   /** Of nodes that closed during the commit. */
   private readonly parking = new Set<Ticket>();
   /** Of nodes that closed without a durable outbox: the last number that is given up. */
@@ -91,6 +105,7 @@ export class Intake {
     private readonly tally: LogTally,
     /** See `Engine.takesOneMore`. */
     private readonly takesOneMore: () => boolean,
+    private readonly blocksPerSlice = defaultBlocksPerSlice,
   ) {}
 
   /** What was taken stays, also above a lower cap. */
@@ -149,25 +164,30 @@ export class Intake {
 
   // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  take(nowMs: number): void {
-    let rows = 0;
-    let count = 0;
+  /**
+   * Takes the next slice of what this turn takes. True when that was the last one; else it is to be called again in a later
+   * turn of the event loop, and before anything is committed: all of a message is in one commit.
+   */
+  take(nowMs: number): boolean {
     const before = this.pushed - this.waiting.length;
-    while (count < this.waiting.length && rows < rowsPerCommit) {
+    let count = 0;
+    let blocks = this.partlyTaken === null ? 0 : this.takeSome(this.partlyTaken, this.blocksPerSlice);
+    while (blocks < this.blocksPerSlice && count < this.waiting.length && this.rows < rowsPerCommit) {
       const handedIn = this.waiting[count]!;
       const { submission } = handedIn;
       if (this.marks.length > 0) this.reachMarks(before + count);
       count += 1;
       const refusal = this.refusalOf(submission);
-      if (refusal !== null) {
-        submission.onEnd(refusal);
-        continue;
-      }
-      this.takeOne(handedIn, nowMs);
-      rows += submission.entries.length;
+      if (refusal === null)
+        blocks += this.takeSome(this.begin(handedIn, nowMs), this.blocksPerSlice - blocks);
+      else submission.onEnd(refusal);
     }
     this.waiting.splice(0, count);
+    const takesMore = this.waiting.length > 0 && this.rows < rowsPerCommit;
+    if (this.partlyTaken !== null || takesMore) return false;
     this.reachMarks(before + count);
+    this.rows = 0;
+    return true;
   }
 
   private refusalOf(submission: Submission): TicketEnd | null {
@@ -183,52 +203,66 @@ export class Intake {
     return { kind: 'failed', code: 'too_many_open_messages', params: { most: maxOpenMessages }, message };
   }
 
-  private takeOne(handedIn: HandedIn, nowMs: number): void {
+  /** Numbers all of its entries, so that whatever is said of what has been handed in so far is said of them, too. */
+  private begin(handedIn: HandedIn, nowMs: number): Taken {
     const { submission } = handedIn;
-    const { entries, source } = submission;
-    const wallMs = this.clock.wallMs();
+    const { length } = submission.entries;
     const ticket = ticketOf(submission);
-    const items: Item[] = [];
-    let charsOnDisk = 0;
     const firstSeq = this.lastSeq + 1;
-    for (const entry of entries) {
-      const row = this.rowOf(entry, source, ageMsOf(entry, handedIn, nowMs), nowMs, wallMs);
-      this.journal.appended(row);
-      this.crowd.queuedChars += row.body.length;
-      const further = this.crowd.knows(entry.userKey);
-      if (!this.pager.admits(row.lane, row.seq, further, row.takenWallMs)) {
-        charsOnDisk += row.body.length;
-        continue;
-      }
-      const item = new Item(row.seq, entry, source, row.bornMonoMs, wallMs, 'waiting', ticket);
-      item.further = further;
-      items.push(item);
-      this.crowd.admit(item, row.userHash, nowMs);
-    }
-    this.tickets.add(ticket, firstSeq, entries.length);
-    this.reports.taken(entries.length);
-    this.taken.push({ submission, ticket, items, charsOnDisk });
+    this.lastSeq += length;
+    this.rows += length;
+    this.tickets.add(ticket, firstSeq, length);
+    this.reports.taken(length);
+    const wallMs = this.clock.wallMs();
+    const taken = { handedIn, ticket, nowMs, wallMs, firstSeq, entries: 0, items: [], charsOnDisk: 0 };
+    this.taken.push(taken);
+    return taken;
   }
 
-  private rowOf(entry: CheckedEntry, source: Source, ageMs: number, nowMs: number, wallMs: number): NewRow {
-    this.lastSeq += 1;
-    return {
-      seq: this.lastSeq,
-      lane: laneOf(entry),
-      userHash: hashUserKey(entry.userKey),
-      source,
-      bornWallMs: wallMs - ageMs,
-      bornMonoMs: nowMs - ageMs,
-      takenWallMs: wallMs,
-      body: queuedBody(entry),
-    };
+  /** Takes further entries of a message until so many blocks are reached, or all are taken; returns how many blocks those have. */
+  private takeSome(taken: Taken, mostBlocks: number): number {
+    const { entries } = taken.handedIn.submission;
+    let blocks = 0;
+    for (; taken.entries < entries.length && blocks < mostBlocks; taken.entries += 1) {
+      const entry = entries[taken.entries]!;
+      this.takeEntry(entry, taken);
+      blocks += entry.blocks.length;
+    }
+    this.partlyTaken = taken.entries < entries.length ? taken : null;
+    return blocks;
+  }
+
+  private takeEntry(entry: CheckedEntry, taken: Taken): void {
+    const { nowMs, wallMs, ticket } = taken;
+    const { source } = taken.handedIn.submission;
+    const row = rowOf(entry, taken);
+    this.journal.appended(row);
+    this.crowd.queuedChars += row.body.length;
+    const further = this.crowd.knows(entry.userKey);
+    if (!this.pager.admits(row.lane, row.seq, further, row.takenWallMs)) {
+      taken.charsOnDisk += row.body.length;
+      return;
+    }
+    const item = new Item(row.seq, entry, source, row.bornMonoMs, wallMs, 'waiting', ticket);
+    item.further = further;
+    taken.items.push(item);
+    const user = this.crowd.admit(item, row.userHash, nowMs);
+    if (this.isAbandoned(row)) {
+      this.crowd.giveUp(item);
+      this.crowd.settle(user, nowMs);
+    }
+  }
+
+  /** Of a node that closed without a durable outbox. */
+  private isAbandoned({ seq, source }: NewRow): boolean {
+    return seq <= (this.abandoned.get(source.node) ?? 0);
   }
 
   /** Durable now: messages that asked for no more than that end, and those that would be one too many. */
   committed(): void {
-    for (const { submission, ticket } of this.taken.splice(0)) {
+    for (const { handedIn, ticket } of this.taken.splice(0)) {
       if (this.parking.delete(ticket)) this.park(ticket);
-      const asked = submission.completeOn === 'queued';
+      const asked = handedIn.submission.completeOn === 'queued';
       const tooMany = this.tickets.open > this.caps.maxOpenMessages;
       if (!this.durable || !ticket.isOpen || (!asked && !tooMany)) continue;
       ticket.endQueued(asked ? 'asked' : 'tooManyOpen');
@@ -250,14 +284,16 @@ export class Intake {
     this.tickets.closed();
   }
 
-  /** The commit failed: nothing was taken, and every message of it is told why. */
+  /** The commit failed, or will not be made: nothing was taken, and every message of it is told why. */
   uncommitted(end: Extract<TicketEnd, { kind: 'failed' }>, nowMs: number): void {
     const taken = this.taken.splice(0);
+    this.partlyTaken = null;
+    this.rows = 0;
     for (const { items } of taken.toReversed()) {
       for (const item of items.toReversed()) this.crowd.untake(item, nowMs);
     }
-    for (const { submission, ticket, charsOnDisk } of taken) {
-      this.reports.untaken(submission.entries.length);
+    for (const { handedIn, ticket, charsOnDisk } of taken) {
+      this.reports.untaken(handedIn.submission.entries.length);
       this.crowd.queuedChars -= charsOnDisk;
       this.parking.delete(ticket);
       if (ticket.isOpen) this.tickets.closed();
@@ -284,7 +320,7 @@ export class Intake {
     if (item === null) return null;
     this.crowd.count(item);
     const user = this.crowd.add(item, row.userHash);
-    if (row.seq <= (this.abandoned.get(row.source.node) ?? 0)) this.crowd.giveUp(item);
+    if (this.isAbandoned(row)) this.crowd.giveUp(item);
     return user;
   }
 
@@ -320,4 +356,19 @@ export function ticketOf({ source, entries, indexes, onEnd }: Submission): Ticke
   let associations = 0;
   for (const { blocks } of entries) associations += blocks.length;
   return new Ticket(source.node, { entries: entries.length, users, associations }, indexes, onEnd);
+}
+
+/** Of the next entry of a message. */
+function rowOf(entry: CheckedEntry, { handedIn, firstSeq, entries, nowMs, wallMs }: Taken): NewRow {
+  const ageMs = ageMsOf(entry, handedIn, nowMs);
+  return {
+    seq: firstSeq + entries,
+    lane: laneOf(entry),
+    userHash: hashUserKey(entry.userKey),
+    source: handedIn.submission.source,
+    bornWallMs: wallMs - ageMs,
+    bornMonoMs: nowMs - ageMs,
+    takenWallMs: wallMs,
+    body: queuedBody(entry),
+  };
 }

@@ -56,6 +56,7 @@ export interface WorldOptions {
   readonly queueMaxEntries?: number;
   readonly queueMaxBytes?: number;
   readonly maxOpenMessages?: number;
+  readonly blocksPerSlice?: number;
   readonly accounts?: readonly string[];
   /** What the accounts claim of the delay as the network's own. */
   readonly networkFloorMs?: number;
@@ -208,6 +209,7 @@ export class World {
       ...(options.memoryMark !== undefined && { memoryMark: options.memoryMark }),
       ...(options.pageRows !== undefined && { pageRows: options.pageRows }),
       ...(options.maxOpenMessages !== undefined && { maxOpenMessages: options.maxOpenMessages }),
+      ...(options.blocksPerSlice !== undefined && { blocksPerSlice: options.blocksPerSlice }),
       log: (level, text) => this.logged.push(`${level}: ${text}`),
     });
     this.keepers.clear();

@@ -113,9 +113,11 @@ export class Instance {
     this.history.tell(`i${index} starts (life ${this.life})`);
     this.calls = 0;
     this.sleptAtMs = null;
-    this.time = new ProcessTime(outside.world, this.wall);
-    const { memoryMark, pageRows, maxOpenMessages } = outside.setup;
-    this.engines = new Engines(this.time, outside.dice.next, { memoryMark, pageRows, maxOpenMessages });
+    const { memoryMark, pageRows, maxOpenMessages, blocksPerSlice = 2_000, turnMs } = outside.setup;
+    const takesMs = turnMs === undefined ? undefined : (): number => outside.dice.next() * turnMs;
+    this.time = new ProcessTime(outside.world, this.wall, takesMs);
+    const sizes = { memoryMark, pageRows, maxOpenMessages, blocksPerSlice };
+    this.engines = new Engines(this.time, outside.dice.next, sizes);
     this.deploying = Promise.resolve();
     this.deploys = new Set();
     this.inUse.clear();

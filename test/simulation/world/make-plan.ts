@@ -113,6 +113,7 @@ class Maker {
       pageRows: dice.pick([2, 5, 50]),
       queueMaxEntries: this.makeQueueCap(shared),
       maxOpenMessages: dice.chance(0.1) ? dice.between(1, 10) : 50_000,
+      ...this.makeSlices(),
       latencyMs: dice.pick([1, 1, 5, 20]),
       jitterMs: dice.pick([2, 40, 40, 300]),
       diskMs: dice.pick([0, 0, 2, 20]),
@@ -126,6 +127,13 @@ class Maker {
     // Drawn apart, so that other plans stay as they were before shared queues had small caps.
     const dice = shared ? new Dice(`cap ${this.seed}`) : this.dice;
     return dice.chance(0.1) ? dice.between(5, 40) : 100_000;
+  }
+
+  /** Drawn apart, as the cap is. */
+  private makeSlices(): Pick<Setup, 'blocksPerSlice' | 'turnMs'> {
+    const dice = new Dice(`slices ${this.seed}`);
+    const blocksPerSlice = dice.pick([1, 3, 20, 2_000]);
+    return dice.chance(0.2) ? { blocksPerSlice, turnMs: 2 } : { blocksPerSlice };
   }
 
   private makeLimits(): Limits {

@@ -61,6 +61,10 @@ export interface Setup {
   readonly pageRows: number;
   readonly queueMaxEntries: number;
   readonly maxOpenMessages: number;
+  /** Of a message that is taken, until others have their turn; a slice of the usual size when absent. */
+  readonly blocksPerSlice?: number;
+  /** For one turn of an event loop, at most; none when absent. */
+  readonly turnMs?: number;
   /** One way to the service, at least. */
   readonly latencyMs: number;
   readonly jitterMs: number;

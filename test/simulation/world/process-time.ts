@@ -22,6 +22,8 @@ export class ProcessTime implements Clock {
     readonly world: WorldTime,
     /** Of the wall clock, which outlives the process. */
     readonly wall: { offsetMs: number },
+    /** How long a turn of the event loop takes. */
+    private readonly turnMs: () => number = () => 0,
   ) {}
 
   get alive(): boolean {
@@ -78,7 +80,7 @@ export class ProcessTime implements Clock {
   }
 
   endOfTurn(call: () => void): void {
-    this.world.after(0, () => this.run(call));
+    this.world.after(this.turnMs(), () => this.run(call));
   }
 
   /** Something from outside: at once, when it wakes, or never. */

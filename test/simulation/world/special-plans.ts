@@ -3,7 +3,7 @@ import { Dice } from './dice';
 import { fates, type Action, type Block, type Entry, type Fate, type Limits, type Plan } from './plan';
 import type { NodePlan, QueueKind, Setup } from './plan';
 
-const specialShapes = ['wide', 'hold', 'flood', 'linger', 'dryRun', 'encrypted', 'outage'] as const;
+const specialShapes = ['wide', 'hold', 'flood', 'linger', 'dryRun', 'encrypted', 'outage', 'large'] as const;
 export type SpecialShape = (typeof specialShapes)[number];
 
 /** Null for a seed whose plan is left to chance. */
@@ -43,6 +43,8 @@ class SpecialMaker {
     return { seed: this.seed, shape: this.shape, setup: this.setup(), actions, healMs: this.healMs };
   }
 
+  private slices: Pick<Setup, 'blocksPerSlice' | 'turnMs'> = {};
+
   private setup(): Setup {
     const { dice, limits, nodes } = this;
     const queue = dice.pick<QueueKind>(['memory', 'disk', 'disk']);
@@ -55,6 +57,7 @@ class SpecialMaker {
       pageRows: dice.pick([5, 50]),
       queueMaxEntries: 100_000,
       maxOpenMessages: 50_000,
+      ...this.slices,
       ...noFaults,
     };
   }
@@ -115,6 +118,53 @@ class SpecialMaker {
     const rates: Partial<Record<Fate, number>> = {};
     for (const fate of chosen) rates[fate] = 0.15;
     this.actions.push({ kind: 'weather', atMs: 0, rates, forMs: this.healMs });
+  }
+
+  // ── More than is taken at once ──────────────────────────────────────────────────────────────────────────────
+
+  /** Messages with very many entries, short ones behind them, and something that happens while they are being taken. */
+  private large(): void {
+    const { dice } = this;
+    this.limits = { postsPerSecond: 50, usersPerSecond: 400, maxConcurrent: 8 };
+    this.nodes = ['n', 'm'].map((id) => ({
+      id,
+      account: 'a',
+      completeOn: dice.pick(['accepted', 'queued']),
+    }));
+    this.slices = { blocksPerSlice: dice.pick([1, 5, 20]), turnMs: dice.pick([1, 4]) };
+    for (let i = dice.between(1, 4); i > 0; i -= 1) {
+      const atMs = dice.between(500, 7_000);
+      const entries = dice.between(150, 400);
+      this.message(atMs, this.largeEntries(entries), dice.pick(['n', 'm']));
+      for (let behind = dice.between(1, 6); behind > 0; behind -= 1)
+        this.message(atMs + dice.between(0, 300), this.largeEntries(1), dice.pick(['n', 'm']));
+      if (dice.chance(0.8)) this.actions.push(this.meanwhile(atMs + dice.between(1, 400)));
+    }
+  }
+
+  private largeEntries(count: number): Entry[] {
+    const { dice } = this;
+    return Array.from({ length: count }, () => ({
+      ...this.some(dice.between(0, 200)),
+      blocks: [this.block({ seg_id: dice.between(10001, 10004) }, dice.pick([-1, 0, 60]))],
+    }));
+  }
+
+  private meanwhile(atMs: number): Action {
+    const { dice } = this;
+    const here = { atMs, instance: 0 };
+    const { user, domain } = this.some(dice.between(0, 200));
+    return dice.pick<Action>([
+      { ...here, kind: 'crash', downMs: 500 },
+      { ...here, kind: 'deploy' },
+      { ...here, kind: 'deployNode', node: 'n' },
+      { ...here, kind: 'removeNode', node: 'n', forMs: 2_000 },
+      { ...here, kind: 'disk', how: 'full', forMs: dice.pick([50, 1_500]) },
+      { ...here, kind: 'suspend', forMs: 3_000 },
+      { ...here, kind: 'operator', member: 1, asks: dice.pick(['purge', 'pause', 'flush']) },
+      { ...here, kind: 'erase', member: 1, user, domain },
+      { ...here, kind: 'accounts', accounts: ['a'], change: { queue: dice.pick(['disk', 'memory']) } },
+    ]);
   }
 
   // ── Segments that are too new ───────────────────────────────────────────────────────────────────────────────

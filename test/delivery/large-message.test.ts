@@ -1,0 +1,81 @@
+// A message with more entries than are taken in one turn of the event loop: others have their turn, and all or none of it is
+// taken all the same.
+import { strict as assert } from 'node:assert';
+import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import type { Commit } from '../../src/outbox/outbox';
+import { device, World, type Message } from './support/world';
+
+const entries = 50;
+const slices = 10;
+
+class Watched extends MemoryOutbox {
+  /** Numbers that each commit has appended. */
+  readonly appended: number[][] = [];
+
+  constructor(override readonly durable: boolean) {
+    super();
+  }
+
+  override commit(commit: Commit): Promise<void> {
+    if (commit.append !== undefined) this.appended.push(commit.append.map(({ seq }) => seq));
+    return super.commit(commit);
+  }
+}
+
+/** What happens in the turn between the fifth slice of a message and the next. */
+async function meanwhile(durable: boolean, act: (world: World) => void) {
+  const outbox = new Watched(durable);
+  const world = new World({ seed: 1, outbox, blocksPerSlice: entries / slices });
+  await world.clock.settle();
+  const { processClock } = world;
+  let turns = 0;
+  processClock.endOfTurn = (call) => {
+    turns += 1;
+    world.clock.endOfTurn(call);
+    if (turns === 5) act(world);
+  };
+  const users = Array.from({ length: entries }, (_, i) => ({ user: device(i), blocks: [{ seg_id: 1 }] }));
+  const large = world.submit(users);
+  await world.clock.settle();
+  return { world, outbox, large, turns };
+}
+
+const end = ({ end: its }: Message): string => (its?.kind === 'failed' ? its.code : String(its?.kind));
+
+describe('a message with very many entries', () => {
+  it('is taken in slices and in one commit, and what comes meanwhile after it', async () => {
+    const { world, outbox, turns } = await meanwhile(true, (its) => {
+      its.add(device(0), [{ seg_id: 1, expiration: -1 }]);
+    });
+    assert.ok(turns >= slices, `${turns} turns`);
+    const seqs = Array.from({ length: entries + 1 }, (_, i) => i + 1);
+    assert.deepEqual(outbox.appended, [seqs]);
+    await world.rest(5_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('is not taken when the queue closes before all of it is', async () => {
+    const { outbox, large } = await meanwhile(true, ({ engine }) => void engine.close());
+    assert.equal(end(large), 'closed');
+    assert.deepEqual(outbox.appended, []);
+  });
+
+  it('stays in the queue when its node closes meanwhile', async () => {
+    const { world, outbox, large } = await meanwhile(true, ({ engine }) => engine.release('n'));
+    assert.equal(end(large), 'parked');
+    assert.deepEqual(
+      outbox.appended.map(({ length }) => length),
+      [entries],
+    );
+    await world.clock.advance(5_000);
+    assert.equal(world.engine.counters.accepted, entries);
+  });
+
+  it('is given up when its node closes meanwhile and its queue ends with the process', async () => {
+    const { world, large } = await meanwhile(false, ({ engine }) => engine.release('n'));
+    assert.equal(end(large), 'closed');
+    await world.clock.advance(5_000);
+    assert.equal(world.engine.counters.waiting, 0);
+    assert.equal(world.service.requests.length, 0);
+  });
+});
