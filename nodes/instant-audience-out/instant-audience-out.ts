@@ -8,7 +8,6 @@ import { shorten, shortenThrown } from '../../src/audience/shorten';
 import { readEntries } from '../../src/audience/read-input';
 import { eachInSlices, type Slices } from '../../src/audience/slices';
 import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../src/audience/typed-inputs';
-import { dryRun } from '../../src/delivery/dry-run';
 import type { Recovered } from '../../src/delivery/engine';
 import { documentedRequestLimits } from '../../src/delivery/request-limits';
 import type { MemberQueue } from '../../src/delivery/member-queue';
@@ -251,6 +250,7 @@ class OutNode {
     this.cancelStart();
     await this.use.leave(!removed, this.beforeStart ?? []);
     this.closed = true;
+    await this.reporter.told();
     for (const done of this.untaken) done(this.notTaken());
   }
 
@@ -274,7 +274,7 @@ class OutNode {
   }
 
   private input(message: Message, send: Send, done: Done): void {
-    this.guarded(done, () => {
+    this.reporter.guarded(done, () => {
       if (this.closed) done(this.notTaken());
       else if (this.problem !== null) done(new Error(this.problemText(this.problem)));
       else {
@@ -291,7 +291,7 @@ class OutNode {
   }
 
   private whenReady(done: Done, work: Work): void {
-    this.guarded(done, () => {
+    this.reporter.guarded(done, () => {
       if (this.closed) done(this.notTaken());
       else if (this.problem !== null) done(new Error(this.problemText(this.problem)));
       else if (this.engine === null) this.early.push(() => this.whenReady(done, work));
@@ -300,14 +300,6 @@ class OutNode {
         work(this.engine);
       }
     });
-  }
-
-  private guarded(done: Done, act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      done(new Error(this.RED._('error.unexpected', { reason: shortenThrown(error) })));
-    }
   }
 
   private control(engine: MemberQueue, message: Message, done: Done): void {
@@ -380,14 +372,14 @@ class OutNode {
     if (rejected.length > 0) engine.monitor.refused(this.node.id, rejected);
     const delivery: Delivery = { ...message, rejected };
     this.watch?.saw(valid);
-    if (valid.length === 0) this.reporter.finish(delivery, null, []);
+    if (valid.length === 0) this.reporter.rejected(delivery);
     else if (this.settings.dryRun) this.showDryRun(delivery, valid);
     else this.submit(engine, delivery, valid, rejected.length === 0 ? null : indexes);
   }
 
   private showDryRun(delivery: Delivery, entries: readonly CheckedEntry[]): void {
     const requestLimits = this.use.account?.requestLimits ?? documentedRequestLimits;
-    this.reporter.dryRun(delivery, entries.length, dryRun(entries, Date.now(), requestLimits));
+    this.reporter.dryRun(delivery, entries, requestLimits);
   }
 
   private submit(
@@ -401,7 +393,8 @@ class OutNode {
       entries,
       indexes,
       completeOn: this.settings.completeOn,
-      onEnd: (end) => this.guarded(delivery.done, () => this.reporter.ended(delivery, end, engine.durable)),
+      onEnd: (end) =>
+        this.reporter.guarded(delivery.done, () => this.reporter.ended(delivery, end, engine.durable)),
     });
   }
 }

@@ -1,10 +1,18 @@
-// Tells the flow what became of a message's entries: on which output, with what in `msg.audience`, or as an error.
+// Tells the flow what became of a message's entries: on which output, with what in `msg.audience`, or as an error. Messages
+// end in the order in which that is asked for, also when one of them takes its time.
 
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
+import type { CheckedEntry } from '../../src/audience/entry';
 import { shortenThrown } from '../../src/audience/shorten';
 import { entryBody } from '../../src/audience/serialise';
+import { inSlices, type Steps } from '../../src/audience/slices';
+import { dryRunSteps } from '../../src/delivery/dry-run';
 import type { Recovered } from '../../src/delivery/engine';
+import type { RequestLimits } from '../../src/delivery/request-limits';
 import type { Summary, TicketEnd } from '../../src/delivery/tickets';
+import { InOrder } from '../shared/in-order';
+import { copyOf } from '../shared/message-copy';
+import { newSlices } from '../shared/slices';
 import { textOr, type Rejection } from '../shared/words';
 import type { StatusLine } from './status-line';
 
@@ -28,6 +36,8 @@ type Accepted = Readonly<Record<string, unknown>> & { readonly status: string };
 type Refusal = Pick<Rejection, 'code' | 'message'>;
 
 export class Reporter {
+  private readonly inOrder = new InOrder();
+
   constructor(
     private readonly RED: NodeAPI,
     private readonly node: WiredNode,
@@ -42,18 +52,13 @@ export class Reporter {
   /** `durable`: whether what was queued outlives this process. */
   ended(delivery: Delivery, end: TicketEnd, durable: boolean): void {
     switch (end.kind) {
-      case 'settled': {
-        const rejected = end.rejections.map(({ index, ...refusal }) =>
-          this.rejectionOf(index, delivery.entries[index], refusal),
-        );
+      case 'settled':
         this.status.deliveredSome(end.summary.accepted);
-        const succeeded = end.summary.accepted + end.summary.superseded + end.summary.expired > 0;
-        this.finish(delivery, succeeded ? acceptedOf(end.summary, 'accepted') : null, rejected);
+        this.tell(delivery, this.settling(delivery, end));
         return;
-      }
       case 'queued':
         if (end.reason === 'tooManyOpen') this.status.tell('queuedOnly');
-        this.finish(delivery, acceptedOf(end.summary, 'queued'), []);
+        this.tell(delivery, this.ending(delivery, acceptedOf(end.summary, 'queued'), []));
         return;
       case 'parked':
         // Nothing leaves a node that closes, but what was refused before it was queued must not vanish.
@@ -66,22 +71,83 @@ export class Reporter {
     }
   }
 
-  /** Ends a message: what went through on the first output, what was rejected on the second or as an error. */
-  finish(delivery: Delivery, accepted: Accepted | null, later: readonly Rejection[]): void {
-    const { message, send, done } = delivery;
+  /** Ends a message of which nothing was queued. */
+  rejected(delivery: Delivery): void {
+    this.tell(delivery, this.ending(delivery, null, []));
+  }
+
+  /** Ends a message with the bodies that would have gone out. */
+  dryRun(delivery: Delivery, entries: readonly CheckedEntry[], limits: RequestLimits): void {
+    this.tell(delivery, this.showing(delivery, entries, limits));
+  }
+
+  /** Resolves when what was to be told so far is. */
+  told(): Promise<void> {
+    return this.inOrder.settled();
+  }
+
+  /** Acts on a message; should that fail, the message ends with the error. */
+  guarded(done: Delivery['done'], act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      done(new Error(this.RED._('error.unexpected', { reason: shortenThrown(error) })));
+    }
+  }
+
+  /** Prepares in slices what tells a message its end, and carries it out in its turn. */
+  private tell({ done }: Delivery, steps: Steps<() => void>): void {
+    const telling = inSlices(steps, newSlices());
+    const failed = (error: unknown) => () => {
+      throw error;
+    };
+    const tell = telling instanceof Promise ? telling.catch(failed) : telling;
+    this.inOrder.deliver(tell, false, (its) => this.guarded(done, its));
+  }
+
+  private *settling(
+    delivery: Delivery,
+    { summary, rejections }: Extract<TicketEnd, { kind: 'settled' }>,
+  ): Steps<() => void> {
+    const rejected: Rejection[] = [];
+    for (const { index, ...refusal } of rejections) {
+      rejected.push(this.rejectionOf(index, delivery.entries[index], refusal));
+      yield;
+    }
+    const succeeded = summary.accepted + summary.superseded + summary.expired > 0;
+    return yield* this.ending(delivery, succeeded ? acceptedOf(summary, 'accepted') : null, rejected);
+  }
+
+  private *showing(
+    delivery: Delivery,
+    entries: readonly CheckedEntry[],
+    limits: RequestLimits,
+  ): Steps<() => void> {
+    const requests = yield* dryRunSteps(entries, Date.now(), limits);
+    return yield* this.ending(delivery, { status: 'dry run', entries: entries.length, requests }, []);
+  }
+
+  /** What went through goes on the first output, what was rejected on the second or as an error. */
+  private *ending(
+    delivery: Delivery,
+    accepted: Accepted | null,
+    later: readonly Rejection[],
+  ): Steps<() => void> {
+    const { message, send, done, entries } = delivery;
     const rejected = [...delivery.rejected, ...later].sort((a, b) => a.index - b.index);
     const wired = this.rejectedIsWired;
     const refused =
-      rejected.length > 0 && wired ? this.rejectedMessage(message, accepted !== null, rejected) : null;
-    if (accepted !== null) message.audience = accepted;
-    if (accepted !== null || refused !== null) send([accepted === null ? null : message, refused]);
-    if (rejected.length === 0 || wired) done();
-    else done(this.rejectedError(rejected, delivery.entries.length));
-  }
-
-  /** `requests`: the bodies that would have gone out. */
-  dryRun(delivery: Delivery, entries: number, requests: readonly unknown[]): void {
-    this.finish(delivery, { status: 'dry run', entries, requests }, []);
+      rejected.length > 0 && wired ? yield* this.rejectedMessage(message, accepted !== null, rejected) : null;
+    return () => {
+      if (accepted !== null) {
+        message.audience = accepted;
+        send([message, null]);
+      }
+      // By itself: Node-RED copies whatever it sends beside something else.
+      if (refused !== null) send([null, refused]);
+      if (rejected.length === 0 || wired) done();
+      else done(this.rejectedError(rejected, entries.length));
+    };
   }
 
   /** Entries that ended without their message: after a restart, or when the message was done at queued. */
@@ -134,13 +200,16 @@ export class Reporter {
     return { index, entry, code, message: text, issues: [] };
   }
 
-  /** A clone when the message goes out on the first output too: no two outputs share an object. */
-  private rejectedMessage(message: Message, clone: boolean, rejected: readonly Rejection[]): Message {
-    const { util } = this.RED;
-    const copy = clone ? util.cloneMessage(message) : message;
+  /** A copy when the message goes out on the first output too: no two outputs share an object. */
+  private *rejectedMessage(
+    message: Message,
+    copies: boolean,
+    rejected: readonly Rejection[],
+  ): Steps<Message> {
     const audience = { status: 'rejected', rejected };
-    copy.audience = clone ? util.cloneMessage(audience as unknown as NodeMessageInFlow) : audience;
-    return copy;
+    if (copies) return yield* copyOf(this.RED, { ...message, audience });
+    message.audience = audience;
+    return message;
   }
 
   private rejectedText(rejected: readonly Rejection[], total: number): string {

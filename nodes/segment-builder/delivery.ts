@@ -3,7 +3,8 @@
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
 import type { BuildResult } from '../../src/audience/build';
 import { isObject } from '../../src/audience/check';
-import { eachInSlices, type Slices } from '../../src/audience/slices';
+import { eachInSlices, inSlices, type Slices } from '../../src/audience/slices';
+import { copyOf } from '../shared/message-copy';
 import { textOr, type Rejection } from '../shared/words';
 import type { InvalidCount } from './invalid-count';
 import { builderRejection } from './words';
@@ -21,15 +22,10 @@ export interface Route {
   readonly RED: NodeAPI;
   readonly node: WiredNode;
   readonly source: 'message' | 'items';
-  /** Where the items are in the message; null when they come from elsewhere. */
-  readonly itemsPath: string | null;
   /** Puts the built entries into the message; false when the place cannot be made. */
   readonly place: (message: Message, value: unknown) => boolean;
   readonly invalid: InvalidCount;
 }
-
-/** More items are copied in slices. */
-const copiedAtOnce = 1_000;
 
 type Items = Extract<BuildResult, { kind: 'items' }>['items'];
 
@@ -80,7 +76,9 @@ export class Delivery {
     if (rejected.length === 0) return () => this.sendBuilt(entries) && this.end();
     if (entries.length === 0) return () => this.reject(this.message, rejected);
     if (!this.rejectsWired) return () => this.sendBuilt(entries) && this.reject(this.message, rejected);
-    const copy = this.copy(rejected, slices);
+    // No two outputs share an object.
+    const audience = audienceOf(this.message, rejected);
+    const copy = inSlices(copyOf(this.route.RED, { ...this.message, audience }), slices);
     return copy instanceof Promise
       ? copy.then((message) => () => this.sendBoth(entries, message, rejected))
       : () => this.sendBoth(entries, copy, rejected);
@@ -120,49 +118,6 @@ export class Delivery {
 
   private get rejectsWired(): boolean {
     return (this.route.node.wires?.[1]?.length ?? 0) > 0;
-  }
-
-  /** For the second output beside the first: no two outputs share an object. */
-  private copy(rejected: readonly Rejection[], slices: Slices): Message | Promise<Message> {
-    const { RED, itemsPath } = this.route;
-    const list: unknown = itemsPath === null ? null : RED.util.getMessageProperty(this.message, itemsPath);
-    if (itemsPath !== null && Array.isArray(list) && list.length > copiedAtOnce)
-      return this.copyInSlices(itemsPath, list, rejected, slices);
-    return RED.util.cloneMessage({ ...this.message, audience: audienceOf(this.message, rejected) });
-  }
-
-  private copyInSlices(
-    path: string,
-    list: readonly unknown[],
-    rejected: readonly Rejection[],
-    slices: Slices,
-  ): Message | Promise<Message> {
-    const { util } = this.route.RED;
-    const items: unknown[] = [];
-    const working = eachInSlices(list.length, slices, (index) => {
-      items.push(util.cloneMessage({ item: list[index] }).item);
-    });
-    const copied = (): Message => this.copyAround(path, list, items, rejected);
-    return working === null ? copied() : working.then(copied);
-  }
-
-  private copyAround(
-    path: string,
-    list: readonly unknown[],
-    items: readonly unknown[],
-    rejected: readonly Rejection[],
-  ): Message {
-    const { util } = this.route.RED;
-    // Nobody sees the message without its list.
-    util.setMessageProperty(this.message, path, null);
-    const copy = util.cloneMessage(this.message);
-    util.setMessageProperty(this.message, path, list);
-    util.setMessageProperty(copy, path, items);
-    copy.audience = audienceOf(
-      copy,
-      rejected.map((one) => ({ ...one, entry: items[one.index] })),
-    );
-    return copy;
   }
 }
 

@@ -37,7 +37,7 @@ export = (RED: NodeAPI): void => {
   serveBuilderForms(RED);
 };
 
-type Made = { readonly builder: Builder } & Pick<Route, 'source' | 'itemsPath' | 'place'>;
+type Made = { readonly builder: Builder } & Pick<Route, 'source' | 'place'>;
 
 /** The builder that the saved properties describe, or a sentence for everything that is wrong with them. */
 function builderOf(RED: NodeAPI, node: Node, saved: Saved): Made | readonly string[] {
@@ -46,11 +46,8 @@ function builderOf(RED: NodeAPI, node: Node, saved: Saved): Made | readonly stri
   const { settings } = reading;
   const place = placeOf(RED, settings.output);
   const compiled = compileBuilder(settings, typedInputsOf(RED, node));
-  if (compiled.ok && typeof place === 'function') {
-    const { source, items, itemsType } = settings;
-    const itemsPath = source === 'items' && itemsType === 'msg' ? items : null;
-    return { builder: compiled.builder, source, itemsPath, place };
-  }
+  if (compiled.ok && typeof place === 'function')
+    return { builder: compiled.builder, source: settings.source, place };
   const issues = [...(compiled.ok ? [] : compiled.issues), ...(typeof place === 'function' ? [] : [place])];
   return issues.map((issue) => formSentence(RED, issue));
 }

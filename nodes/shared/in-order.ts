@@ -7,6 +7,11 @@ let behindLong: Promise<void> | null = null;
 export class InOrder {
   private tail: Promise<void> | null = null;
 
+  /** Resolves when all that was to be delivered so far is. */
+  async settled(): Promise<void> {
+    await this.tail;
+  }
+
   /**
    * Delivers at once when nothing waits and the result is there. Neither argument may throw or reject.
    *

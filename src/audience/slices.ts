@@ -44,31 +44,41 @@ export class SliceTurns {
   }
 }
 
+/** Work that may be interrupted after each of its steps. */
+export type Steps<T = void> = Generator<undefined, T>;
+
+/** Carries out all steps; at once when one slice is enough for them. */
+export function inSlices<T>(steps: Steps<T>, slices: Slices): T | Promise<T> {
+  for (;;) {
+    const pause = slices.next();
+    if (pause !== null) return goOn(pause, steps, slices);
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+async function goOn<T>(pause: Promise<void>, steps: Steps<T>, slices: Slices): Promise<T> {
+  await pause;
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+    const next = slices.next();
+    if (next !== null) await next;
+  }
+}
+
 /** A step for each index, in order; null when one slice was enough for all. */
 export function eachInSlices(
   count: number,
   slices: Slices,
   step: (index: number) => void,
 ): Promise<void> | null {
-  for (let index = 0; index < count; index++) {
-    const pause = slices.next();
-    if (pause !== null) return rest(index, count, slices, step, pause);
-    step(index);
-  }
-  return null;
+  return inSlices(stepsOf(count, step), slices) ?? null;
 }
 
-async function rest(
-  from: number,
-  count: number,
-  slices: Slices,
-  step: (index: number) => void,
-  pause: Promise<void>,
-): Promise<void> {
-  await pause;
-  for (let index = from; index < count; index++) {
-    const next = slices.next();
-    if (next !== null) await next;
+function* stepsOf(count: number, step: (index: number) => void): Steps {
+  for (let index = 0; index < count; index++) {
     step(index);
+    yield;
   }
 }

@@ -2,6 +2,7 @@
 
 import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
+import { inSlices, oneSlice, type Steps } from '../audience/slices';
 import { Packer } from './packer';
 import { documentedRequestLimits, type RequestLimits } from './request-limits';
 import { Item } from './item';
@@ -13,29 +14,50 @@ const source = { node: '', account: '' };
 export function dryRun(
   entries: readonly CheckedEntry[],
   wallMs: number,
-  { usersPerPost, blocksPerUser, maxBodyBytes }: RequestLimits = documentedRequestLimits,
+  limits: RequestLimits = documentedRequestLimits,
 ): unknown[] {
+  return inSlices(dryRunSteps(entries, wallMs, limits), oneSlice) as unknown[];
+}
+
+/** The same in steps. */
+export function* dryRunSteps(
+  entries: readonly CheckedEntry[],
+  wallMs: number,
+  limits: RequestLimits,
+): Steps<unknown[]> {
   const users = new Map<string, User>();
-  entries.forEach((entry, index) => {
+  for (const [index, entry] of entries.entries()) {
     const user = users.get(entry.userKey) ?? new User(entry.userKey, hashUserKey(entry.userKey));
     users.set(user.key, user);
     const ageMs = entry.eventTimeMs === null ? 0 : Math.max(0, wallMs - entry.eventTimeMs);
     user.add(new Item(index + 1, entry, source, -ageMs, wallMs, 'waiting', null));
-  });
+    yield;
+  }
   const bodies: unknown[] = [];
-  let waiting = [...users.values()];
-  while (waiting.length > 0) {
-    const packer = new Packer(0, maxBodyBytes);
-    for (const user of waiting) {
-      if (packer.size === usersPerPost) break;
-      user.merge();
-      const selection = user.select(blocksPerUser, (account) => account, 0);
-      if (selection === null || packer.add(user, selection.cells) === 0) continue;
+  const waiting = [...users.values()];
+  for (let at = 0; at < waiting.length; yield) {
+    const packer = new Packer(0, limits.maxBodyBytes);
+    for (; at < waiting.length && packer.size < limits.usersPerPost; at += 1) {
+      if (!addNext(packer, waiting[at]!, limits.blocksPerUser)) break;
     }
-    if (packer.size === 0) break;
-    for (const { cells } of packer.users) for (const cell of cells) cell.state = 'ended';
+    if (packer.size === 0) continue;
     bodies.push(JSON.parse(packer.body()));
-    waiting = waiting.filter((user) => user.waits);
+    for (const { user, cells } of packer.users) {
+      for (const cell of cells) cell.state = 'ended';
+      // The rest goes behind the others, as it would when the request has ended.
+      if (user.waits) waiting.push(user);
+    }
   }
   return bodies;
+}
+
+/** As much of a user as may go; false when the body is full. A block that is too large for any body is left out. */
+function addNext(packer: Packer, user: User, blocksPerUser: number): boolean {
+  for (;;) {
+    user.merge();
+    const selection = user.select(blocksPerUser, (account) => account, 0);
+    if (selection === null || packer.add(user, selection.cells) > 0) return true;
+    if (packer.size > 0) return false;
+    selection.cells[0]!.state = 'ended';
+  }
 }
