@@ -11,11 +11,11 @@ import type { Client } from 'pg';
 import { checkEntry } from '../src/audience/check';
 import { systemClock } from '../src/clock';
 import { SharedQueue } from '../src/delivery/shared-queue';
-import { MemoryOutbox } from '../src/outbox/memory-outbox';
 import type { EndedRow, Outbox, Row } from '../src/outbox/outbox';
 import { PostgresLog } from '../src/outbox/postgres-log';
 import { schemaOf } from '../src/outbox/postgres-schema';
 import type { Instance, SharedRow } from '../src/outbox/shared-log';
+import { SqliteOutbox } from '../src/outbox/sqlite-outbox';
 import { findPostgres, postgresAt } from '../test/support/services';
 
 const entries = Number(process.argv[2] ?? 200_000);
@@ -179,7 +179,7 @@ let postedMs = 0;
 function instanceOf(url: string, name: string, member: string): SharedQueue {
   const queueOf = new SharedQueue({
     sharedLog: new PostgresLog({ url, origin: queue.origin, member }),
-    spool: new MemoryOutbox(),
+    spool: new SqliteOutbox(':memory:'),
     instance: { id: `${name}-00000000-0000-0000-0000-000000000000`, name },
     clock: systemClock,
     random: Math.random,

@@ -3,7 +3,7 @@ import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import type { NewRow, Outbox } from '../../src/outbox/outbox';
 import { nowMs } from '../support/now';
 import { entryOf } from './entries';
-import { openDurableOutbox } from './package';
+import { SqliteOutbox } from './package';
 import { serve } from './serve';
 
 const source = { node: 'bench', account: 'bench' };
@@ -46,9 +46,9 @@ async function readAll(outbox: Outbox, pageMs: number[]): Promise<void> {
 export const operations = {
   /** Milliseconds of each commit and of each write with its fdatasync, then of each page that is read back. */
   async run(folder: string, commits: number, rowsPerCommit: number): Promise<Times> {
-    const outbox = openDurableOutbox(`${folder}/appends.sqlite`);
+    const outbox = new SqliteOutbox(`${folder}/appends.sqlite`);
     const seal = { isOn: true, secrets: ['a secret of the bench'] };
-    const sealed = openDurableOutbox(`${folder}/appends-sealed.sqlite`, { seal });
+    const sealed = new SqliteOutbox(`${folder}/appends-sealed.sqlite`, { seal });
     await outbox.open();
     await sealed.open();
     const file = openSync(`${folder}/appends.log`, 'w');

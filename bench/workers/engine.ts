@@ -6,7 +6,7 @@ import type { TicketEnd } from '../../src/delivery/tickets';
 import { collect } from '../support/collect';
 import { nowMs } from '../support/now';
 import { entryOf, messagesOf, type Feed, type PlainEntry } from './entries';
-import { checkEntry, Engine, MemoryOutbox, openDurableOutbox, ServiceClient, systemClock } from './package';
+import { checkEntry, Engine, ServiceClient, SqliteOutbox, systemClock } from './package';
 import { serve } from './serve';
 
 export interface Opening {
@@ -64,7 +64,7 @@ export const operations = {
   async open({ url, file, limits }: Opening): Promise<void> {
     const client = new ServiceClient({ authUrl: url, serviceUrl: url, maxConcurrent: limits.maxConcurrent });
     engine = new Engine({
-      outbox: file === null ? new MemoryOutbox() : openDurableOutbox(file),
+      outbox: new SqliteOutbox(file ?? ':memory:'),
       clock: systemClock,
       random: Math.random,
       limits,

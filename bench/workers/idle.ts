@@ -6,7 +6,7 @@ import type { Engine as EngineType } from '../../src/delivery/engine';
 import type { Outbox } from '../../src/outbox/outbox';
 import { nowMs } from '../support/now';
 import { entryOf } from './entries';
-import { checkEntry, Engine, MemoryOutbox, openDurableOutbox, ServiceClient, systemClock } from './package';
+import { checkEntry, Engine, ServiceClient, SqliteOutbox, systemClock } from './package';
 import { serve } from './serve';
 
 const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
@@ -103,9 +103,9 @@ const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTi
 export const operations = {
   async run(url: string, folder: string, cycles: number, gapMs: number): Promise<IdleSamples> {
     const pool = new Pool(url, { connections: 15, pipelining: 1 });
-    const memory = await startEngine(url, new MemoryOutbox());
-    const disk = await startEngine(url, openDurableOutbox(`${folder}/idle.sqlite`));
-    const bare = openDurableOutbox(`${folder}/bare.sqlite`);
+    const memory = await startEngine(url, new SqliteOutbox(':memory:'));
+    const disk = await startEngine(url, new SqliteOutbox(`${folder}/idle.sqlite`));
+    const bare = new SqliteOutbox(`${folder}/bare.sqlite`);
     await bare.open();
     await sleep(1200);
     const samples: IdleSamples = { raw: [], memory: [], disk: [], commitMs: [] };

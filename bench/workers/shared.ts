@@ -7,7 +7,7 @@ import type { TicketEnd } from '../../src/delivery/tickets';
 import type { SharedRow } from '../../src/outbox/shared-log';
 import { nowMs } from '../support/now';
 import { entryOf } from './entries';
-import { checkEntry, MemoryOutbox, PostgresLog, ServiceClient, SharedQueue, systemClock } from './package';
+import { checkEntry, PostgresLog, ServiceClient, SharedQueue, SqliteOutbox, systemClock } from './package';
 import { serve } from './serve';
 
 export interface Sharing {
@@ -67,7 +67,7 @@ export const operations = {
     queue = new SharedQueue({
       ...caps,
       sharedLog: new PostgresLog({ url: databaseUrl, origin, member }),
-      spool: new MemoryOutbox(),
+      spool: new SqliteOutbox(':memory:'),
       instance: { id: randomUUID(), name },
       clock: systemClock,
       random: Math.random,

@@ -8,13 +8,12 @@ import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines'
 import { letterWithout } from '../../src/delivery/shared-ends';
 import { documentedRequestLimits } from '../../src/delivery/request-limits';
 import type { SharedRequest } from '../../src/delivery/shared-request';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
-import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import type { Outbox } from '../../src/outbox/outbox';
 import { queuesOf } from '../../src/outbox/postgres-left';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import { testDatabase } from '../../src/outbox/postgres-test';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import type { SandboxSettings } from '../../src/sandbox/sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
 import { toldApart, type NamedAccount } from '../shared/account-names';
@@ -285,10 +284,10 @@ function requestOf(
 }
 
 function openOutbox(RED: NodeAPI, { queue, origin, member, encryptIds }: AccountSettings): Outbox {
-  if (queue === 'memory') return new MemoryOutbox();
+  if (queue === 'memory') return new SqliteOutbox(':memory:');
   // Also when nothing new is to be encrypted: what lies there may be.
   const seal = { isOn: encryptIds, secrets: queueSecrets(RED) };
-  return openDurableOutbox(outboxFile(userDirOf(RED), origin, member), { seal });
+  return new SqliteOutbox(outboxFile(userDirOf(RED), origin, member), { seal });
 }
 
 function sharedOf(
@@ -299,7 +298,7 @@ function sharedOf(
   return {
     identity: identityOf(connection),
     open: () => new PostgresLog({ ...connection, origin, member }),
-    spool: () => openDurableOutbox(spoolFile(userDirOf(RED), origin, member)),
+    spool: () => new SqliteOutbox(spoolFile(userDirOf(RED), origin, member)),
     instanceName: instanceName(RED.settings.uiPort),
     queues: queuesOf(connection, letterWithout),
   };

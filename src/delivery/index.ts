@@ -1,7 +1,5 @@
 // The public face of `delivery`: engines, with the stores that they queue in (package entry `./delivery`).
 
-export { MemoryOutbox } from '../outbox/memory-outbox';
-export { openDurableOutbox } from '../outbox/open-outbox';
 export { OutboxError } from '../outbox/outbox';
 export type {
   Commit,
@@ -17,6 +15,7 @@ export type {
   Source,
   UserRows,
 } from '../outbox/outbox';
+export { SqliteOutbox } from '../outbox/sqlite-outbox';
 export { systemClock, type Clock } from '../clock';
 export { dryRun } from './dry-run';
 export type { MemberQueue } from './member-queue';

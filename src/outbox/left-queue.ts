@@ -7,11 +7,11 @@ import { existsSync } from 'node:fs';
 
 import { isBodyOf } from '../audience/serialise';
 import { hashUserKey } from '../audience/keys';
-import { openDurableOutbox } from './open-outbox';
 import { lanes, type LeftFlight, type Outbox, type Row } from './outbox';
 import type { SealOptions } from './seal';
 import { outboxError } from './sqlite-errors';
 import { openLog, type SqliteLog } from './sqlite-log';
+import { SqliteOutbox } from './sqlite-outbox';
 
 export interface LeftQueue {
   readonly waiting: number;
@@ -104,7 +104,7 @@ function usersOnTheirWay(flights: readonly LeftFlight[]): ReadonlySet<number> {
 /** The store of a file that is there, for `moveAway`. */
 export function storeOf(path: string, secrets: Secrets): Outbox {
   checkIsThere(path);
-  return openDurableOutbox(path, { seal: { isOn: false, secrets } });
+  return new SqliteOutbox(path, { seal: { isOn: false, secrets } });
 }
 
 /** Empties it, and gives its space back. Resolves to how many entries had waited. */

@@ -22,7 +22,7 @@ export interface PendingCall {
 }
 
 export interface LogHost {
-  /** `SqliteLog.commits` when the log was opened. */
+  /** `SqliteLog.totals.commits` when the log was opened. */
   readonly commits: number;
   /** Settles with the log's OutboxErrors; not at all when the thread dies: then its owner gets the call back. */
   call(pending: PendingCall): void;
@@ -72,7 +72,7 @@ export class InlineHost implements LogHost {
     private readonly held: (forMs: number) => void,
   ) {
     this.#log = openLog(path, seal);
-    this.commits = this.#log.commits;
+    this.commits = this.#log.totals.commits;
   }
 
   call(pending: PendingCall): void {

@@ -2,6 +2,9 @@
 
 import { OutboxError } from './outbox';
 
+/** SQLite's name for a database that lies in memory and ends with its handle. */
+export const inMemory = ':memory:';
+
 type Code = Exclude<OutboxError['code'], 'fenced' | 'unavailable'>;
 
 /** SQLite's primary result codes (https://sqlite.org/rescode.html) that have a meaning of their own here. */
@@ -45,7 +48,8 @@ export function toOutboxError(error: unknown, path: string): OutboxError {
 }
 
 export function outboxError(code: Code, path: string, detail: string, cause?: unknown): OutboxError {
-  return new OutboxError(code, sentences[code](path, detail), { cause });
+  const sentence = path === inMemory ? memorySentence(code, detail) : sentences[code](path, detail);
+  return new OutboxError(code, sentence, { cause });
 }
 
 function codeOf(error: unknown): Code {
@@ -59,6 +63,11 @@ function codeOfResult(result: number): Code {
   if (result === ioErrorCorruptFilesystem || result === ioErrorShortRead) return 'damaged';
   if (result === readonlyFileMoved) return 'failed';
   return byResultCode[result & 0xff] ?? 'failed';
+}
+
+function memorySentence(code: Code, detail: string): string {
+  if (code === 'closed') return 'The queue in memory is closed.';
+  return `The queue in memory could not be used (${detail}). Nothing was changed; check the memory of this machine.`;
 }
 
 const sentences: Readonly<Record<Code, (path: string, detail: string) => string>> = {

@@ -1,4 +1,5 @@
-// The log on disk, synchronous: every call is carried out before it returns. One handle, one process.
+// The log in SQLite, in a file or in memory, synchronous: every call is carried out before it returns. One handle, one
+// process.
 
 import { statSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
@@ -32,6 +33,7 @@ interface Totals {
   lastSeq: number;
   waiting: number;
   bodyChars: number;
+  /** That changed something, ever: tells after a crash of the thread whether the last one was made. */
   commits: number;
 }
 
@@ -47,7 +49,7 @@ interface EntryRecord {
   body: string;
 }
 
-/** Throws OutboxErrors. Without `seal` nothing is sealed, and nothing sealed can be read. */
+/** `path` may be `inMemory`. Throws OutboxErrors. Without `seal` nothing is sealed, and nothing sealed can be read. */
 export function openLog(path: string, seal: SealOptions | null = null): SqliteLog {
   return new SqliteLog(openDatabase(path), path, seal);
 }
@@ -79,9 +81,8 @@ export class SqliteLog {
     }
   }
 
-  /** Commits that changed something, ever: tells after a crash of the thread whether the last one was made. */
-  get commits(): number {
-    return this.#totals.commits;
+  get totals(): Readonly<Totals> {
+    return this.#totals;
   }
 
   /**

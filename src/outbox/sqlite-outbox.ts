@@ -1,11 +1,12 @@
-// The outbox on disk: runs the log in this thread while it is quick, and in a thread of its own once it is not.
+// The outbox in SQLite. One in memory, which has nothing to wait for, runs in this thread; one on disk while it is quick,
+// and in a thread of its own once it is not.
 
 import { HoldMeter } from './hold-meter';
 import { InlineHost } from './log-host';
 import type { LogCall, LogHost, LogMethod, LogResult, PendingCall } from './log-host';
 import type { Commit, Lane, Opened, Outbox, OutboxError, Page, UserRows } from './outbox';
 import type { SealOptions } from './seal';
-import { outboxError, toOutboxError } from './sqlite-errors';
+import { inMemory, outboxError, toOutboxError } from './sqlite-errors';
 import { startThread } from './thread-host';
 
 /** Time as the outbox sees it; part of the engine's clock. */
@@ -48,8 +49,9 @@ const systemClock: OutboxClock = {
   },
 };
 
+/** With the path `:memory:` its rows end with `close`. */
 export class SqliteOutbox implements Outbox {
-  readonly durable = true;
+  readonly durable: boolean;
   readonly #mode: 'auto' | 'inline' | 'worker';
   readonly #clock: OutboxClock;
   readonly #seal: SealOptions | null;
@@ -74,7 +76,8 @@ export class SqliteOutbox implements Outbox {
     private readonly path: string,
     options: SqliteOutboxOptions = {},
   ) {
-    this.#mode = options.mode ?? 'auto';
+    this.durable = path !== inMemory;
+    this.#mode = this.durable ? (options.mode ?? 'auto') : 'inline';
     this.#clock = options.clock ?? systemClock;
     this.#seal = options.seal ?? null;
     this.#rowsPerStep = options.rowsPerStep ?? defaultRowsPerStep;

@@ -15,7 +15,7 @@ import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { threadId } from 'node:worker_threads';
 
-import { outboxError, toOpenError } from './sqlite-errors';
+import { inMemory, outboxError, toOpenError } from './sqlite-errors';
 
 /** Marks the file as ours ("iaso"), so that some other program's database is never taken for a queue. */
 const applicationId = 0x6961736f;
@@ -62,10 +62,11 @@ export const migrations: readonly Migration[] = [
 
 /**
  * Opens the file for this process alone, making it when there is none. Throws OutboxErrors, and has then neither
- * changed nor kept open an existing file.
+ * changed nor kept open an existing file. A database in memory is always a new one.
  */
 export function openDatabase(path: string, steps: readonly Migration[] = migrations): DatabaseSync {
   try {
+    if (path === inMemory) return open(path, (db) => make(db, steps));
     if (!existsSync(path)) create(path, steps);
     checkAccess(path);
     return open(path, (db) => {
@@ -83,7 +84,7 @@ export function openDatabase(path: string, steps: readonly Migration[] = migrati
 }
 
 function open(path: string, prepare: (db: DatabaseSync) => void): DatabaseSync {
-  // Not imported, as that prints a warning that SQLite is experimental, also where all queues are in memory.
+  // Not imported, as that prints a warning that SQLite is experimental, also where there is no queue.
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
   const db = new DatabaseSync(path);
   try {
@@ -110,18 +111,18 @@ function create(path: string, steps: readonly Migration[]): void {
   rmSync(draft, { force: true });
   closeSync(openSync(draft, 'wx', 0o600));
   try {
-    open(draft, (db) => {
-      // Both only take effect before the first table.
-      db.exec('PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL');
-      db.exec(
-        `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA application_id = ${applicationId}`,
-      );
-      migrate(db, steps);
-    }).close();
+    open(draft, (db) => make(db, steps)).close();
     giveName(draft, path);
   } finally {
     rmSync(draft, { force: true });
   }
+}
+
+function make(db: DatabaseSync, steps: readonly Migration[]): void {
+  // Both only take effect before the first table.
+  db.exec('PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL');
+  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA application_id = ${applicationId}`);
+  migrate(db, steps);
 }
 
 /** Never over a file that another process made meanwhile. */

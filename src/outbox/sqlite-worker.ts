@@ -28,7 +28,7 @@ function serve(port: NonNullable<typeof parentPort>, { path, seal }: ThreadData)
       reply({ kind: 'failed', ...plain(error) });
     }
   });
-  reply({ kind: 'opened', commits: log.commits });
+  reply({ kind: 'opened', commits: log.totals.commits });
 }
 
 /** Errors lose their class on the way between threads. */

@@ -1,8 +1,8 @@
 // Promises 4 and 5: at the cap new input is refused and what was taken is unharmed; a disk that does not work is a
 // clear state, never an empty queue; memory holds no more than its marks.
 import { strict as assert } from 'node:assert';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { OutboxError, type Lane, type Page } from '../../src/outbox/outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { device, entryOf, World, type Message } from './support/world';
 
 function addMany(world: World, count: number, from = 0): Message[] {
@@ -220,7 +220,7 @@ describe('a message', () => {
 
 describe('a disk that does not work', () => {
   it('that takes long to open lets so many messages wait for it and no more', async () => {
-    const store = new MemoryOutbox();
+    const store = new SqliteOutbox(':memory:');
     let open = (): void => undefined;
     const opened = new Promise<void>((resolve) => (open = resolve));
     const openStore = store.open.bind(store);
@@ -253,7 +253,7 @@ describe('a disk that does not work', () => {
   });
 
   it('just after the queue was opened lets it be opened once more', async () => {
-    const store = new MemoryOutbox();
+    const store = new SqliteOutbox(':memory:');
     const getMeta = store.getMeta.bind(store);
     let fails = true;
     store.getMeta = (key) =>
@@ -310,7 +310,7 @@ describe('a disk that does not work', () => {
 });
 
 /** Hands out rows as a file with a flipped bit would. */
-class DamagedOutbox extends MemoryOutbox {
+class DamagedOutbox extends SqliteOutbox {
   isDamaged = (seq: number): boolean => seq === 15;
 
   override async read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
@@ -322,7 +322,7 @@ class DamagedOutbox extends MemoryOutbox {
 
 describe('a row that cannot be read', () => {
   it('is set aside as rejected, with a line in the log, and holds nothing up', async () => {
-    const outbox = new DamagedOutbox();
+    const outbox = new DamagedOutbox(':memory:');
     const world = new World({ seed: 1, outbox, durable: false, memoryMark: 10, pageRows: 4 });
     const messages = addMany(world, 30);
     await world.rest(10_000);
@@ -339,7 +339,7 @@ describe('a row that cannot be read', () => {
   });
 
   it('is logged together with the others, by their number', async () => {
-    const outbox = new DamagedOutbox();
+    const outbox = new DamagedOutbox(':memory:');
     outbox.isDamaged = (seq) => seq > 10;
     const world = new World({ seed: 1, outbox, durable: false, memoryMark: 10, pageRows: 4 });
     addMany(world, 500);

@@ -37,9 +37,9 @@ describe('purging and erasing', function () {
     });
     const kept: string[] = [];
     const setMeta = world.store.setMeta.bind(world.store);
-    world.store.setMeta = (key, value): Promise<void> => {
+    world.store.setMeta = (key, value) => {
       if (key === 'erasures') kept.push(value);
-      return setMeta(key, value);
+      setMeta(key, value);
     };
     const many = Array.from({ length: 60 }, (_, n) => ({
       user: device(n % 3),
@@ -64,7 +64,7 @@ describe('purging and erasing', function () {
     if (begun) {
       const hash = hashUserKey(userKeyOf('idfa', device(0)).userKey);
       assert.equal(after.length, 0, `sent after call ${call}`);
-      assert.deepEqual((await world.store.rowsOfUsers([hash], 0, Infinity)).rows, []);
+      assert.deepEqual(world.store.rowsOfUsers([hash], 0, Infinity).rows, []);
       assert.equal(kept.at(-1), '[]');
     } else assert.ok(died && after.length > 0);
     assert.ok(!kept.join().includes(device(0).slice(0, 8)));
@@ -92,7 +92,7 @@ describe('purging and erasing', function () {
     await world.clock.advance(100);
     // Both were accepted; the add is to be repeated, since a request that was lost may have undone it.
     const [added, removed] = [11, 12];
-    await world.store.commit({ repeat: [added], shield: [removed] });
+    world.store.commit({ repeat: [added], shield: [removed] });
     world.kill();
     const erased = world.erase(device(0), 'idfa');
     await world.rest();
@@ -100,7 +100,7 @@ describe('purging and erasing', function () {
     const sent = world.service.requests.filter(({ users: its }) => its.includes(`idfa:${device(0)}`));
     assert.deepEqual(sent, [], 'the add again, after the removal');
     const hash = hashUserKey(userKeyOf('idfa', device(0)).userKey);
-    assert.deepEqual((await world.store.rowsOfUsers([hash], 0, Infinity)).rows, []);
+    assert.deepEqual(world.store.rowsOfUsers([hash], 0, Infinity).rows, []);
   });
 
   it('carries a purge out while nothing can be sent, and says how much it was', async () => {
@@ -171,7 +171,7 @@ describe('purging and erasing', function () {
     assert.deepEqual(await erased, { entries: 12, inFlight: 0 });
     assert.equal(world.engine.counters.waiting, 12_000 - 12);
     const hash = hashUserKey(userKeyOf('idfa', device(999)).userKey);
-    assert.deepEqual((await world.store.rowsOfUsers([hash], 0, Infinity)).rows, []);
+    assert.deepEqual(world.store.rowsOfUsers([hash], 0, Infinity).rows, []);
   });
 
   it('shows the age of the oldest entry also where none is in memory', async () => {

@@ -1,13 +1,9 @@
 // The engines of a process across deploys: what lives on, what is shared, what ends, and what is left behind.
 import { strict as assert } from 'node:assert';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { checkEntry } from '../../src/audience/check';
 import type { Recovered } from '../../src/delivery/engine';
 import { Engines, QueueKindsDiffer, type Lease, type LeaseRequest } from '../../src/delivery/engines';
 import type { TicketEnd } from '../../src/delivery/tickets';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import type { ServiceClient } from '../../src/service/client';
 import type { Login } from '../../src/service/login';
@@ -15,6 +11,7 @@ import type { NoLogin } from '../../src/service/login-count';
 import type { AuthOutcome, PostOutcome } from '../../src/service/outcome';
 import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
+import { Files } from './support/files';
 
 interface Post {
   readonly users: string[];
@@ -36,15 +33,10 @@ class Setup {
   readonly logins: string[] = [];
   readonly closedClients: string[] = [];
   readonly log: string[] = [];
-  readonly opened: (SqliteOutbox | MemoryOutbox)[] = [];
+  readonly files = new Files(this.clock);
+  opened = 0;
   authOutcome: AuthOutcome | null = null;
   postOutcome: PostOutcome | Promise<PostOutcome> = accepted;
-
-  constructor(readonly folder: string) {}
-
-  get path(): string {
-    return join(this.folder, 'queue.sqlite');
-  }
 
   request(account: string, changes: Partial<LeaseRequest> = {}): LeaseRequest {
     const queue = changes.queue ?? 'disk';
@@ -62,10 +54,10 @@ class Setup {
       connection: 'there',
       connect: () => this.client(account),
       openOutbox: () => {
-        const outbox =
-          queue === 'disk' ? new SqliteOutbox(this.path, { mode: 'inline' }) : new MemoryOutbox();
-        this.opened.push(outbox);
-        return outbox;
+        this.opened += 1;
+        return queue === 'disk'
+          ? this.files.outbox('queue')
+          : new SqliteOutbox(':memory:', { clock: this.clock });
       },
       log: (level, text) => this.log.push(`${level}: ${text}`),
       ...changes,
@@ -100,11 +92,11 @@ class Setup {
 }
 
 /** A queue that is shared in this database. */
-function sharedIn(store: MemoryLogStore, spool: MemoryOutbox, identity: string): Partial<LeaseRequest> {
+function sharedIn({ files }: Setup, store: MemoryLogStore, identity: string): Partial<LeaseRequest> {
   const shared = {
     identity,
     open: () => new MemorySharedLog(store),
-    spool: () => spool,
+    spool: () => files.outbox('spool'),
     instanceName: 'here',
   };
   return { queue: 'shared', shared };
@@ -134,18 +126,12 @@ function close(lease: Lease, returns: boolean): void {
 }
 
 describe('the engines of a process', () => {
-  let folder: string;
   let setup: Setup;
 
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'engines-'));
-    setup = new Setup(folder);
+    setup = new Setup();
   });
-  afterEach(async () => {
-    await setup.clock.advance(60_000);
-    for (const outbox of setup.opened) await outbox.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterEach(() => setup.clock.advance(60_000));
 
   it('keep ledger and token of an account that comes back', async () => {
     const { engines, clock } = setup;
@@ -154,7 +140,7 @@ describe('the engines of a process', () => {
     submit(lease, 'a', '1', '2');
     await clock.advance(1_100);
     assert.deepEqual(setup.sent, ['1', '2']);
-    await lease.release(5_000);
+    await clock.outcome(lease.release(5_000));
     const again = engines.acquire(setup.request('a', { limits: few }));
     assert.equal(again.engine, lease.engine);
     submit(again, 'a', '3');
@@ -164,7 +150,7 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.sent, ['1', '2', '3']);
     assert.ok(setup.posts.at(-1)!.atMs - setup.posts[0]!.atMs > 1_000);
     assert.deepEqual(setup.logins, ['user of a']);
-    assert.equal(setup.opened.length, 1);
+    assert.equal(setup.opened, 1);
   });
 
   /** An engine that was just told to wait for 20 s, with an entry that waits. */
@@ -187,10 +173,10 @@ describe('the engines of a process', () => {
 
   it('keep to what the service asked for when a deploy has taken the lease of a shared queue away', async () => {
     const { engines, clock } = setup;
-    const request = setup.request('a', sharedIn(new MemoryLogStore(clock), new MemoryOutbox(), 'main'));
+    const request = setup.request('a', sharedIn(setup, new MemoryLogStore(clock), 'main'));
     const lease = await toldToWait(request);
     const toldMs = clock.monoMs();
-    await lease.release(5_000);
+    await clock.outcome(lease.release(5_000));
     const again = engines.acquire(request);
     await clock.advance(2_000);
     assert.equal(again.engine.stats().state.kind, 'rateLimited');
@@ -201,7 +187,7 @@ describe('the engines of a process', () => {
     const { engines, clock } = setup;
     const lease = await toldToWait(setup.request('a', { queue: 'memory' }));
     const toldMs = clock.monoMs();
-    await lease.release(5_000);
+    await clock.outcome(lease.release(5_000));
     submit(engines.acquire(setup.request('a')), 'a', '2');
     await leavesAfterTheWait(toldMs);
   });
@@ -324,7 +310,7 @@ describe('the engines of a process', () => {
       const leases = new Map(['a', 'b'].map((name) => [name, engines.acquire(setup.request(name))]));
       submit(leases.get('a')!, 'a', '1');
       await clock.settle();
-      await Promise.all(order.map((name) => leases.get(name)!.release(0)));
+      await clock.outcome(Promise.all(order.map((name) => leases.get(name)!.release(0))));
       engines.acquire(setup.request('b'));
       await clock.advance(9_000);
       assert.deepEqual(setup.sent, []);
@@ -340,7 +326,7 @@ describe('the engines of a process', () => {
 
   it('take the caps of a deploy at once', async () => {
     const { engines } = setup;
-    await engines.acquire(setup.request('a')).release(0);
+    await setup.clock.outcome(engines.acquire(setup.request('a')).release(0));
     const { engine } = engines.acquire(setup.request('a', { queueMaxEntries: 1 }));
     engine.pause();
     const ends: TicketEnd[] = [];
@@ -366,7 +352,7 @@ describe('the engines of a process', () => {
     submit(a, 'a', '1', '2', '3');
     await clock.advance(1_100);
     assert.deepEqual(setup.sent, ['1']);
-    await b.release(0);
+    await clock.outcome(b.release(0));
     await clock.advance(100);
     assert.deepEqual(setup.sent, ['1', '2', '3']);
   });
@@ -377,13 +363,13 @@ describe('the engines of a process', () => {
     const b = engines.acquire(setup.request('b'));
     submit(a, 'a', '1');
     await clock.advance(2_000);
-    await Promise.all([a.release(0), a.release(0)]);
+    await clock.outcome(Promise.all([a.release(0), a.release(0)]));
     const ends = submit(b, 'b', '2');
     await clock.advance(100);
     assert.deepEqual([setup.sent, ends.length], [['1', '2'], 1]);
-    await b.release(0);
+    await clock.outcome(b.release(0));
     const again = engines.acquire(setup.request('b'));
-    await a.release(0);
+    await clock.outcome(a.release(0));
     submit(again, 'b', '3');
     await clock.advance(20_000);
     assert.deepEqual(setup.sent, ['1', '2', '3']);
@@ -394,7 +380,7 @@ describe('the engines of a process', () => {
     const before = engines.acquire(setup.request('a'));
     await clock.advance(2_000);
     const after = engines.acquire(setup.request('a', { queue: 'memory' }));
-    await before.release(0);
+    await clock.outcome(before.release(0));
     await clock.advance(20_000);
     assert.deepEqual(
       engines.list().map(({ engine }) => engine === after.engine),
@@ -409,10 +395,10 @@ describe('the engines of a process', () => {
     const { engines, clock } = setup;
     engines.acquire(setup.request('a'));
     const gone = engines.acquire(setup.request('b', { log: () => assert.fail('its node is closed') }));
-    await gone.release(0);
+    await clock.outcome(gone.release(0));
     setup.postOutcome = { kind: 'passing', ambiguous: false, code: 'refused', message: 'Nobody is there.' };
     const lease = engines.acquire(setup.request('c', { log: (_, text) => setup.log.push(`c: ${text}`) }));
-    await lease.release(0);
+    await clock.outcome(lease.release(0));
     submit(gone, 'a', '1');
     await clock.advance(5_000);
     assert.equal(setup.log.length, 1);
@@ -443,7 +429,7 @@ describe('the engines of a process', () => {
     await clock.advance(2_000);
     assert.deepEqual(setup.logins.sort(), ['shared', 'user of c']);
     assert.equal(setup.sent.length, 3);
-    await a.release(0);
+    await clock.outcome(a.release(0));
     await clock.advance(30_000);
     assert.deepEqual(setup.closedClients, []);
   });
@@ -454,12 +440,12 @@ describe('the engines of a process', () => {
     const lease = engines.acquire(setup.request('a'));
     submit(lease, 'a', '1');
     await clock.advance(2_000);
-    await lease.release(0);
+    await clock.outcome(lease.release(0));
     setup.authOutcome = null;
     const same = engines.acquire(setup.request('a'));
     await clock.advance(2_000);
     assert.deepEqual([setup.sent, setup.logins.length], [[], 1]);
-    await same.release(0);
+    await clock.outcome(same.release(0));
     const login: Login = { method: 'password', username: 'user of a', password: 'new' };
     engines.acquire(setup.request('a', { login }));
     await clock.advance(2_000);
@@ -474,7 +460,7 @@ describe('the engines of a process', () => {
     submit(lease, 'a', '1');
     await clock.advance(2_000);
     close(lease, true);
-    await lease.release(0);
+    await clock.outcome(lease.release(0));
     setup.authOutcome = null;
     const again = engines.acquire(setup.request('a', memory));
     engines.retry(engines.list()[0]!.key);
@@ -508,7 +494,7 @@ describe('the engines of a process', () => {
       (error) => error instanceof QueueKindsDiffer && error.otherAccountName === 'Account a',
     );
     engines.acquire(setup.request('b', { queue: 'memory', member: '8' }));
-    await lease.release(0);
+    await setup.clock.outcome(lease.release(0));
     // Nobody holds it any more, so nobody disagrees.
     engines.acquire(setup.request('b', { queue: 'memory' }));
   });
@@ -518,12 +504,12 @@ describe('the engines of a process', () => {
     const disk = engines.acquire(setup.request('a'));
     submit(disk, 'a', '1', '2');
     await clock.settle();
-    await disk.release(0);
+    await clock.outcome(disk.release(0));
     const memory = engines.acquire(setup.request('a', { queue: 'memory' }));
     submit(memory, 'a', '3');
     await clock.advance(2_000);
     assert.deepEqual(setup.sent, ['3']);
-    await memory.release(0);
+    await clock.outcome(memory.release(0));
     engines.acquire(setup.request('a'));
     await clock.advance(2_000);
     assert.deepEqual(setup.sent, ['3', '1', '2']);
@@ -534,12 +520,12 @@ describe('the engines of a process', () => {
     const lease = engines.acquire(setup.request('a'));
     const ends = submit(lease, 'a', '1');
     await clock.settle();
-    await lease.release(0);
-    const reader = new SqliteOutbox(setup.path, { mode: 'inline' });
-    await assert.rejects(reader.open(), { code: 'locked' });
+    await clock.outcome(lease.release(0));
+    const reader = setup.files.outbox('queue');
+    await assert.rejects(clock.outcome(reader.open()), { code: 'locked' });
     await clock.advance(10_100);
-    assert.equal((await reader.open()).waiting, 1);
-    await reader.close();
+    assert.equal((await clock.outcome(reader.open())).waiting, 1);
+    await clock.outcome(reader.close());
     assert.deepEqual(ends, []);
     assert.notEqual(engines.acquire(setup.request('a')).engine, lease.engine);
     await clock.advance(2_000);
@@ -553,10 +539,10 @@ describe('the engines of a process', () => {
   ] as const) {
     it(`${what} is handed in after the release, and say so (queue: ${queue})`, async () => {
       const { engines, clock } = setup;
-      const shared = sharedIn(new MemoryLogStore(clock), new MemoryOutbox(), 'there');
+      const shared = sharedIn(setup, new MemoryLogStore(clock), 'there');
       const lease = engines.acquire(setup.request('a', queue === 'shared' ? shared : { queue }));
       await clock.advance(2_000);
-      await lease.release(0);
+      await clock.outcome(lease.release(0));
       const ends = submit(lease, 'a', '1');
       await clock.settle();
       const kinds = ends.map((end) => (end.kind === 'failed' ? end.code : end.kind));
@@ -578,7 +564,7 @@ describe('the engines of a process', () => {
   for (const queue of ['disk', 'memory', 'shared'] as const) {
     it(`end a message without entries at once (queue: ${queue})`, async () => {
       const { engines, clock } = setup;
-      const shared = sharedIn(new MemoryLogStore(clock), new MemoryOutbox(), 'there');
+      const shared = sharedIn(setup, new MemoryLogStore(clock), 'there');
       const { engine } = engines.acquire(setup.request('a', queue === 'shared' ? shared : { queue }));
       const ends: TicketEnd[] = [];
       const onEnd = (end: TicketEnd): number => ends.push(end);
@@ -604,26 +590,25 @@ describe('the engines of a process', () => {
     submit(lease, 'a', '1');
     await clock.advance(2_000);
     assert.deepEqual([setup.sent, setup.log], [['1'], []]);
-    await lease.release(0);
-    await engines.closeParked();
-    const reader = new SqliteOutbox(setup.path, { mode: 'inline' });
-    await reader.open();
-    await reader.close();
+    await clock.outcome(lease.release(0));
+    await clock.outcome(engines.closeParked());
+    const reader = setup.files.outbox('queue');
+    await clock.outcome(reader.open());
+    await clock.outcome(reader.close());
   });
 
   for (const [name, next, sentBy] of [
     ['on disk', () => ({ queue: 'disk' as const }), ['1', '4']],
     [
       'in another database',
-      (clock: FakeClock, spool: MemoryOutbox) => sharedIn(new MemoryLogStore(clock), spool, 'another'),
+      () => sharedIn(setup, new MemoryLogStore(setup.clock), 'another'),
       ['1', '3', '4'],
     ],
   ] as const) {
     it(`begin with a queue ${name}, when a database has vanished with a commit under way`, async () => {
       const { engines, clock } = setup;
       const store = new MemoryLogStore(clock);
-      const spool = new MemoryOutbox();
-      const before = engines.acquire(setup.request('a', sharedIn(store, spool, 'one')));
+      const before = engines.acquire(setup.request('a', sharedIn(setup, store, 'one')));
       submit(before, 'a', '1');
       await clock.advance(2_000);
       assert.deepEqual(setup.sent, ['1']);
@@ -641,7 +626,7 @@ describe('the engines of a process', () => {
       await clock.advance(1_000);
       void before.release(5_000);
       await clock.advance(5_100);
-      const after = engines.acquire(setup.request('a', next(clock, spool)));
+      const after = engines.acquire(setup.request('a', next()));
       submit(after, 'a', '4');
       await clock.advance(12_000);
       assert.deepEqual(setup.sent.sort(), sentBy);
@@ -655,9 +640,9 @@ describe('the engines of a process', () => {
     };
     assert.throws(() => engines.acquire(setup.request('a', { connect })), /no such URL/);
     await clock.settle();
-    const reader = new SqliteOutbox(setup.path, { mode: 'inline' });
-    await reader.open();
-    await reader.close();
+    const reader = setup.files.outbox('queue');
+    await clock.outcome(reader.open());
+    await clock.outcome(reader.close());
     // An account that is there is not harmed.
     const lease = engines.acquire(setup.request('b'));
     assert.throws(() => engines.acquire(setup.request('a', { connect })), /no such URL/);
@@ -682,7 +667,7 @@ describe('the engines of a process', () => {
   it('log through the account that came last', async () => {
     const { engines, clock } = setup;
     const first = engines.acquire(setup.request('a', { log: () => assert.fail('its node is closed') }));
-    await first.release(0);
+    await clock.outcome(first.release(0));
     const lease = engines.acquire(setup.request('a'));
     submit(lease, 'a', '1');
     await clock.settle();

@@ -2,12 +2,12 @@
 // connect, members, instances of a shared queue, forms, and processes that are killed.
 import { strict as assert } from 'node:assert';
 import { Engines, type Lease, type LeaseRequest } from '../../src/delivery/engines';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import type { ServiceClient } from '../../src/service/client';
 import type { AuthOutcome } from '../../src/service/outcome';
 import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
 import { ProcessTime } from '../simulation/world/process-time';
 import { FakeClock } from './support/fake-clock';
+import { Files } from './support/files';
 
 const fiveMinutesMs = 300_000;
 const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
@@ -38,14 +38,9 @@ class Service {
   }
 }
 
-/** A queue file: what is in it outlives a process that is killed. */
-class File extends MemoryOutbox {
-  override readonly durable = true;
-}
-
 /** A machine: its files outlive its processes. */
 class Machine {
-  readonly files = new Map<string, File>();
+  private readonly files: Files;
   /** One way to the database. */
   databaseMs = (): number => 0;
   engines!: Engines;
@@ -59,6 +54,7 @@ class Machine {
     /** This machine's wall clock minus the database's. */
     private readonly skewMs = 0,
   ) {
+    this.files = new Files(clock);
     this.boot();
   }
 
@@ -71,15 +67,13 @@ class Machine {
   /** kill -9, and start again without any account. */
   kill(): void {
     this.process.die();
-    for (const file of this.files.values()) void file.close();
+    this.files.unlock();
     this.boot();
   }
 
   acquire(account: string, changes: Partial<LeaseRequest> = {}): Lease {
     const member = changes.member ?? '1';
-    const file = this.files.get(member) ?? new File();
-    this.files.set(member, file);
-    const { database } = this;
+    const { database, process } = this;
     const lease = this.engines.acquire({
       account,
       accountName: account,
@@ -93,7 +87,7 @@ class Machine {
       authOrigin: 'http://logins',
       connection: 'one way',
       connect: () => this.client(),
-      openOutbox: () => file,
+      openOutbox: () => this.files.outbox(member, process),
       ...(database !== null && {
         shared: {
           identity: 'there',
@@ -102,7 +96,7 @@ class Machine {
               skewMs: this.skewMs,
               delayMs: () => this.databaseMs(),
             }),
-          spool: () => new MemoryOutbox(),
+          spool: () => this.files.outbox(`${member} spool`, process),
           instanceName: account,
         },
       }),
@@ -167,8 +161,8 @@ describe('ten logins in five minutes', function () {
     const machine = new Machine(clock, service);
     for (const member of ['1', '2', '3']) machine.acquire(`of ${member}`, { member });
     await clock.advance(100);
-    await burn(machine.leases[1]!.keeper);
-    await burn(machine.leases[1]!.keeper);
+    await clock.outcome(burn(machine.leases[1]!.keeper));
+    await clock.outcome(burn(machine.leases[1]!.keeper));
     await clock.advance(1_000);
     await wearOut(clock, [machine], 30_000);
     assert.equal(service.logins(), 10);
@@ -184,14 +178,14 @@ describe('ten logins in five minutes', function () {
     const lease = machine.acquire('first');
     await clock.advance(100);
     const form = machine.engines.loginCount('http://logins', 'me');
-    for (let n = 0; n < 5; n += 1) await form.login(() => service.authenticate(), null);
+    for (let n = 0; n < 5; n += 1) await clock.outcome(form.login(() => service.authenticate(), null));
     await wearOut(clock, [machine], 10_000);
     assert.equal(service.logins(), 10);
     machine.acquire('second', { member: '2' });
     await clock.advance(100);
     await wearOut(clock, [machine], 60_000);
     assert.equal(service.logins(), 10);
-    assert.equal((await form.login(() => service.authenticate(), null)).kind, 'wait');
+    assert.equal((await clock.outcome(form.login(() => service.authenticate(), null))).kind, 'wait');
     assert.notEqual(lease.keeper, machine.leases[1]!.keeper);
   });
 
@@ -226,10 +220,15 @@ describe('ten logins in five minutes', function () {
       log.cut();
       return log;
     };
-    const shared = { identity: '', open, spool: () => new MemoryOutbox(), instanceName: 'here' };
+    const shared = {
+      identity: '',
+      open,
+      spool: () => new Files(clock).outbox('spool'),
+      instanceName: 'here',
+    };
     machine.acquire('cut off', { member: '2', queue: 'shared', shared });
     await clock.advance(2_000);
-    assert.equal((await machine.leases[0]!.keeper.token()).kind, 'token');
-    assert.equal((await machine.leases[1]!.keeper.token()).kind, 'wait');
+    assert.equal((await clock.outcome(machine.leases[0]!.keeper.token())).kind, 'token');
+    assert.equal((await clock.outcome(machine.leases[1]!.keeper.token())).kind, 'wait');
   });
 });

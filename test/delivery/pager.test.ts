@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { hashUserKey } from '../../src/audience/keys';
 import { Pager, type ReadPage } from '../../src/delivery/pager';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import type { Lane, NewRow } from '../../src/outbox/outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { runs } from './support/runs';
 
 function rowOf(seq: number, lane: Lane): NewRow {
@@ -36,7 +36,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** A pager with its store; what is in memory, by lane, in the order in which it came there. */
 class Bench {
-  readonly outbox = new MemoryOutbox();
+  readonly outbox = new SqliteOutbox(':memory:');
   readonly pager: Pager;
   readonly came: Record<Lane, number[]> = { add: [], removal: [] };
   readonly inMemory: Record<Lane, { readonly seq: number; readonly further: boolean }[]> = {
@@ -165,11 +165,11 @@ describe('the pager', () => {
 
   it('finds everything unread after opening, and nothing in a new store', () => {
     const opened = { lastSeq: 9, waiting: 3, bodyChars: 0, flights: [], oldestTakenWallMs: null };
-    const pager = new Pager(new MemoryOutbox(), 10, 10);
+    const pager = new Pager(new SqliteOutbox(':memory:'), 10, 10);
     pager.opened(opened);
     assert.ok(pager.unreadAny);
     assert.equal(pager.admits('add', 10, false), false);
-    const fresh = new Pager(new MemoryOutbox(), 10, 10);
+    const fresh = new Pager(new SqliteOutbox(':memory:'), 10, 10);
     fresh.opened({ ...opened, lastSeq: 0, waiting: 0 });
     assert.equal(fresh.unreadAny, false);
     assert.equal(fresh.admits('add', 1, false), true);
@@ -200,7 +200,7 @@ describe('the pager', () => {
   });
 
   it('tries a failed read again', async () => {
-    const outbox = new MemoryOutbox();
+    const outbox = new SqliteOutbox(':memory:');
     const pager = new Pager(outbox, 1, 1);
     pager.opened({ lastSeq: 5, waiting: 5, bodyChars: 0, flights: [], oldestTakenWallMs: null });
     let failures = 0;

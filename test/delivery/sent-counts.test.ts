@@ -2,11 +2,17 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { hourMs, hourOf, HourRing, keptHours } from '../../src/outbox/hour-ring';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { SentCounts, SentLedger, segmentsPerHour, type SentHour } from '../../src/delivery/sent-counts';
 import { FakeClock } from './support/fake-clock';
 import { runs } from './support/runs';
 import { device, World } from './support/world';
+
+/** What outlives the process. */
+function keptIn({ store, clock }: World): SentLedger {
+  const getMeta = (key: string) => Promise.resolve(store.getMeta(key));
+  return new SentLedger({ getMeta, setMeta: () => assert.fail('it is only read') }, clock);
+}
 
 /** All that was ever sent, as `hour account segment: adds removes`, and the rest as sums. */
 async function ledger(world: World) {
@@ -126,9 +132,8 @@ describe('what was sent', () => {
     await world.clock.advance(1_000);
     await closed;
     assert.equal(world.processClock.timers, 0);
-    await world.store.open();
     const last = hourOf(world.clock.wallMs());
-    const read = await new SentLedger(world.store, world.clock).read(last - 1, last);
+    const read = await keptIn(world).read(last - 1, last);
     assert.equal(sums(read).blocks, 3);
   });
 
@@ -141,13 +146,13 @@ describe('what was sent', () => {
     await world.clock.advance(100);
     await parked;
     const last = hourOf(world.clock.wallMs());
-    assert.equal(sums(await new SentLedger(world.store, world.clock).read(last, last)).blocks, 1);
+    assert.equal(sums(await keptIn(world).read(last, last)).blocks, 1);
   });
 });
 
 describe('the ledger of what was sent', () => {
   const opened = async () => {
-    const outbox = new MemoryOutbox();
+    const outbox = new SqliteOutbox(':memory:');
     await outbox.open();
     return outbox;
   };
@@ -155,7 +160,7 @@ describe('the ledger of what was sent', () => {
   it('keeps what could not be written, adds it to what came meanwhile, and tries again', async () => {
     const outbox = await opened();
     let fails = true;
-    const failing = Object.assign(Object.create(outbox) as MemoryOutbox, {
+    const failing = Object.assign(Object.create(outbox) as SqliteOutbox, {
       getMeta: (key: string) => (fails ? Promise.reject(new Error('disk')) : outbox.getMeta(key)),
       setMeta: (key: string, value: string) => outbox.setMeta(key, value),
     });

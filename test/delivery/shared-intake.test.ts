@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert';
 import { SharedIntake } from '../../src/delivery/shared-intake';
 import { Spool } from '../../src/delivery/spool';
 import type { TicketEnd } from '../../src/delivery/tickets';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
 import { device, entryOf } from './support/world';
@@ -21,7 +21,7 @@ describe('what a process takes for a shared log', () => {
     clock = new FakeClock();
     log = new MemorySharedLog(new MemoryLogStore(clock));
     await log.open();
-    spool = new Spool(new MemoryOutbox(), log, 'one');
+    spool = new Spool(new SqliteOutbox(':memory:', { clock }), log, 'one');
     intake = new SharedIntake({
       log,
       spool,
@@ -74,7 +74,7 @@ describe('what a process takes for a shared log', () => {
     clock.jumpWall(-3_600_000);
     intake.start();
     await clock.advance(1_000);
-    const { rows } = await log.store.rows.read('add', 0, 2, 10);
+    const { rows } = log.store.rows.read('add', 0, 2, 10);
     const nowMs = clock.wallMs();
     assert.deepEqual(
       rows.map(({ bornWallMs }) => nowMs - bornWallMs),

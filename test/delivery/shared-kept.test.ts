@@ -269,7 +269,7 @@ describe('a purge or an erasure that a machine gave up, and the database carries
     await later;
     come();
     await flow.advance(2_000);
-    assert.equal(await flow.store.rows.getMeta('purged through'), '3');
+    assert.equal(flow.store.rows.getMeta('purged through'), '3');
     assert.deepEqual(await sent(flow, () => undefined), []);
   });
 });

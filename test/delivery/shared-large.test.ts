@@ -8,9 +8,9 @@ import type { Recovered } from '../../src/delivery/entry-end';
 import { SharedIntake } from '../../src/delivery/shared-intake';
 import { Spool } from '../../src/delivery/spool';
 import type { TicketEnd } from '../../src/delivery/tickets';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import type { Commit } from '../../src/outbox/outbox';
 import type { Appended, Batch } from '../../src/outbox/shared-log';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
 import { batchOf, seqs, sharedRow } from '../outbox/rows';
 import { FakeClock } from './support/fake-clock';
@@ -36,11 +36,11 @@ class WatchedLog extends MemorySharedLog {
 }
 
 /** A disk that takes its time. */
-class SlowOutbox extends MemoryOutbox {
+class SlowOutbox extends SqliteOutbox {
   commitMs = 0;
 
   constructor(private readonly clock: FakeClock) {
-    super();
+    super(':memory:', { clock });
   }
 
   override async commit(commit: Commit): Promise<void> {
@@ -85,8 +85,8 @@ class Taking {
   }
 
   /** The sender has delivered what is in the log so far; every tenth entry was refused. */
-  async deliver(): Promise<void> {
-    const { rows } = await this.store.rows.read('add', this.told, Infinity, Infinity);
+  deliver(): void {
+    const { rows } = this.store.rows.read('add', this.told, Infinity, Infinity);
     this.told = rows.at(-1)?.seq ?? this.told;
     const own = rows.filter(({ seq }) => this.store.takers.get(seq) === 'one');
     this.intake.ended(
@@ -102,8 +102,8 @@ class Taking {
     );
   }
 
-  async users(): Promise<string[]> {
-    const { rows } = await this.store.rows.read('add', 0, Infinity, Infinity);
+  users(): string[] {
+    const { rows } = this.store.rows.read('add', 0, Infinity, Infinity);
     return rows
       .filter(({ seq }) => this.store.takers.get(seq) === 'one')
       .map(({ body }) => parseBody(body).userKey);
@@ -139,26 +139,26 @@ describe('a large message for a shared log', () => {
     // Others append in between, and the sender is quick.
     log.afterAppend = (appends) => {
       store.append(batchOf('two', appends, [sharedRow(appends), sharedRow(0)]));
-      void taking.deliver();
+      taking.deliver();
     };
     const entries = entriesOf(1, 3_500);
     const ends = taking.submit(entries);
     const small = taking.submit(entriesOf(4_000, 4_001));
     await clock.advance(1_000);
-    await taking.deliver();
+    taking.deliver();
     assertSmall(log);
     assert.deepEqual(
       log.sizes.map(({ rows }) => rows),
       [1_000, 1_000, 1_000, 500, 2],
     );
     assert.deepEqual(
-      await taking.users(),
+      taking.users(),
       [...entries, ...entriesOf(4_000, 4_001)].map(({ userKey }) => userKey),
     );
     const [end] = ends;
     assert.equal(ends.length, 1);
     assert.ok(end?.kind === 'settled');
-    const { rows } = await store.rows.read('add', 0, Infinity, Infinity);
+    const { rows } = store.rows.read('add', 0, Infinity, Infinity);
     const own = rows.filter(({ seq }) => store.takers.get(seq) === 'one').slice(0, 3_500);
     const refused = own.flatMap(({ seq }, place) => (seq % 10 === 0 ? [place] : []));
     assert.deepEqual(
@@ -177,7 +177,7 @@ describe('a large message for a shared log', () => {
     await taking.clock.advance(1_000);
     assertSmall(taking.log);
     assert.ok(taking.log.sizes.length > 2);
-    await taking.deliver();
+    taking.deliver();
     for (const [end] of ends) assert.equal(end?.kind, 'settled');
   });
 
@@ -189,12 +189,12 @@ describe('a large message for a shared log', () => {
         taking.submit(entriesOf(3_011, 3_020)),
       ];
       await taking.clock.advance(1_000);
-      await taking.deliver();
+      taking.deliver();
       assert.deepEqual(
         ends.map(([end]) => end?.kind),
         ['settled', 'failed', 'settled'],
       );
-      assert.equal((await taking.users()).length, 20);
+      assert.equal(taking.users().length, 20);
       taking.addUp();
     }
   });
@@ -213,7 +213,7 @@ describe('a large message for a shared log', () => {
     };
     const ends = taking.submit(entriesOf(1, 3_000), 'queued');
     await taking.clock.advance(1_000);
-    assert.deepEqual([ends.map(({ kind }) => kind), (await taking.users()).length], [['queued'], 3_000]);
+    assert.deepEqual([ends.map(({ kind }) => kind), taking.users().length], [['queued'], 3_000]);
   });
 
   it('is kept on the machine from the batch on that the log did not take, and what had ended is told', async () => {
@@ -226,7 +226,7 @@ describe('a large message for a shared log', () => {
       const entries = entriesOf(1, 3_500);
       const ends = taking.submit(entries);
       await clock.advance(1_000);
-      await taking.deliver();
+      taking.deliver();
       assert.deepEqual(ends, [], 'not all of it is safe yet');
       await clock.advance(5_000);
       const [end] = ends as TicketEnd[];
@@ -235,11 +235,11 @@ describe('a large message for a shared log', () => {
       taking.addUp();
       log.join();
       await clock.advance(10_000);
-      await taking.deliver();
+      taking.deliver();
       assertSmall(log);
       assert.equal(spool.waiting, 0);
       assert.deepEqual(
-        await taking.users(),
+        taking.users(),
         entries.map(({ userKey }) => userKey),
       );
       assert.equal(taking.recovered.length, 3_500);
@@ -257,7 +257,7 @@ describe('a large message for a shared log', () => {
     assert.deepEqual(ends, []);
     await taking.clock.advance(1_000);
     assert.deepEqual(ends, [{ kind: 'parked' }]);
-    assert.equal((await taking.users()).length, 2_500);
+    assert.equal(taking.users().length, 2_500);
   });
 
   it('is all on the machine, once and in its order, when the database is away and Node-RED stops', async () => {
@@ -274,7 +274,7 @@ describe('a large message for a shared log', () => {
     log.join();
     await clock.advance(10_000);
     assert.deepEqual(
-      await taking.users(),
+      taking.users(),
       entriesOf(1, 3_500).map(({ userKey }) => userKey),
     );
   });
@@ -306,7 +306,7 @@ describe('a large message for a shared log', () => {
                 entries,
                 ends: taking.submit(entries, users % 2 === 0 ? 'queued' : 'accepted'),
               });
-            } else if (what.kind === 'deliver') await taking.deliver();
+            } else if (what.kind === 'deliver') taking.deliver();
             else if (what.kind === 'drain') void intake.drain(0);
             else log[what.kind]();
             await clock.advance(waitMs);
@@ -314,11 +314,11 @@ describe('a large message for a shared log', () => {
           }
           log.join();
           await clock.advance(60_000);
-          await taking.deliver();
+          taking.deliver();
           await clock.advance(1_000);
           assertSmall(log);
           assert.deepEqual(
-            await taking.users(),
+            taking.users(),
             messages.flatMap(({ entries }) => entries.map(({ userKey }) => userKey)),
           );
           let told = taking.recovered.length;

@@ -1,11 +1,11 @@
 // What waits on a machine for the shared log is handed over once, and in order, wherever a crash comes between.
 import { strict as assert } from 'node:assert';
 import { Spool } from '../../src/delivery/spool';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import { OutboxError, type Commit, type Outbox } from '../../src/outbox/outbox';
 import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
 import { batchOf, seqs, sharedRow } from '../outbox/rows';
 import { FakeClock } from './support/fake-clock';
+import { Files } from './support/files';
 
 const caps = { maxEntries: 1_000_000, maxChars: 1e9 };
 
@@ -25,66 +25,70 @@ function withoutRemovals(outbox: Outbox): Outbox {
 }
 
 describe('what waits on a machine for the shared log', () => {
+  let clock: FakeClock;
   let log: MemorySharedLog;
-  let file: MemoryOutbox;
+  let files: Files;
+  const file = (): Outbox => files.outbox('spool');
 
   beforeEach(async () => {
-    log = new MemorySharedLog(new MemoryLogStore(new FakeClock()));
+    clock = new FakeClock();
+    log = new MemorySharedLog(new MemoryLogStore(clock));
     await log.open();
-    file = new MemoryOutbox();
+    files = new Files(clock);
   });
 
   async function handAllOver(spool: Spool): Promise<void> {
-    while ((await spool.handOver(caps)).kind === 'handedOver');
+    while ((await clock.outcome(spool.handOver(caps))).kind === 'handedOver');
   }
 
-  async function usersInLog(): Promise<number[]> {
-    const { rows } = await log.store.rows.read('add', 0, Infinity, Infinity);
+  function usersInLog(): number[] {
+    const { rows } = log.store.rows.read('add', 0, Infinity, Infinity);
     return rows.map(({ userHash }) => userHash);
   }
 
   const rowsOf = (first: number, last: number) => seqs(first, last).map((user) => sharedRow(user));
 
   it('is not handed over again when a crash came before it was removed', async () => {
-    const before = new Spool(withoutRemovals(file), log, 'one');
-    await before.keep(rowsOf(1, 3), null);
-    await assert.rejects(before.handOver(caps));
-    await file.close();
-    const after = new Spool(file, log, 'one');
-    await after.keep(rowsOf(4, 5), null);
+    const before = new Spool(withoutRemovals(file()), log, 'one');
+    await clock.outcome(before.keep(rowsOf(1, 3), null));
+    await assert.rejects(clock.outcome(before.handOver(caps)));
+    files.unlock();
+    const after = new Spool(file(), log, 'one');
+    await clock.outcome(after.keep(rowsOf(4, 5), null));
     await handAllOver(after);
-    assert.deepEqual(await usersInLog(), seqs(1, 5));
+    assert.deepEqual(usersInLog(), seqs(1, 5));
     assert.equal(after.waiting, 0);
   });
 
   it('is not handed over again when the log has had it under the number it had before', async () => {
     const doubt = { stream: 'one', number: 7 };
     await log.append(batchOf('one', 7, rowsOf(1, 3)));
-    const spool = new Spool(file, log, 'one');
-    await spool.keep(rowsOf(1, 3), doubt);
-    await spool.keep(rowsOf(4, 5), null);
+    const spool = new Spool(file(), log, 'one');
+    await clock.outcome(spool.keep(rowsOf(1, 3), doubt));
+    await clock.outcome(spool.keep(rowsOf(4, 5), null));
     await handAllOver(spool);
-    assert.deepEqual(await usersInLog(), seqs(1, 5));
+    assert.deepEqual(usersInLog(), seqs(1, 5));
   });
 
   it('is handed over when the log has not had it, also by a later process', async () => {
-    await new Spool(file, log, 'one').keep(rowsOf(1, 3), { stream: 'one', number: 7 });
-    await file.close();
-    const spool = new Spool(file, log, 'two');
-    await spool.keep(rowsOf(4, 5), null);
+    const before = new Spool(file(), log, 'one');
+    await clock.outcome(before.keep(rowsOf(1, 3), { stream: 'one', number: 7 }));
+    files.unlock();
+    const spool = new Spool(file(), log, 'two');
+    await clock.outcome(spool.keep(rowsOf(4, 5), null));
     await handAllOver(spool);
-    assert.deepEqual(await usersInLog(), seqs(1, 5));
+    assert.deepEqual(usersInLog(), seqs(1, 5));
     assert.equal(await log.streamThrough('one'), 7);
   });
 
   it('is handed over to an empty log also where it is more at once than that may hold', async () => {
     const few = { maxEntries: 2, maxChars: 10 };
     await log.append(batchOf('other', 1, rowsOf(6, 6)));
-    const spool = new Spool(file, log, 'one');
-    await spool.keep(rowsOf(1, 5), null);
-    assert.equal((await spool.handOver(few)).kind, 'full');
-    await log.store.rows.commit({ remove: [1] });
-    assert.equal((await spool.handOver(few)).kind, 'handedOver');
-    assert.deepEqual(await usersInLog(), seqs(1, 5));
+    const spool = new Spool(file(), log, 'one');
+    await clock.outcome(spool.keep(rowsOf(1, 5), null));
+    assert.equal((await clock.outcome(spool.handOver(few))).kind, 'full');
+    log.store.rows.commit({ remove: [1] });
+    assert.equal((await clock.outcome(spool.handOver(few))).kind, 'handedOver');
+    assert.deepEqual(usersInLog(), seqs(1, 5));
   });
 });

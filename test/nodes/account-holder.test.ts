@@ -7,10 +7,11 @@ import { checkEntry } from '../../src/audience/check';
 import { Engines, QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';
 import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { TicketEnd } from '../../src/delivery/tickets';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import type { ServiceClient } from '../../src/service/client';
 import type { PostOutcome } from '../../src/service/outcome';
 import { FakeClock } from '../delivery/support/fake-clock';
+import { Files } from '../delivery/support/files';
 import { runs } from '../delivery/support/runs';
 import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
 
@@ -26,11 +27,6 @@ const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
 const closeMs = 15_000;
 /** How long an account that went away counts as one that returns. */
 const awayMs = 10_000;
-
-/** A queue that outlives its engine. */
-class Kept extends MemoryOutbox {
-  override readonly durable: boolean = true;
-}
 
 /** One entry, a message of its own. */
 interface Event {
@@ -60,8 +56,7 @@ class Place {
   openMs = 0;
   hung = false;
   private readonly events: Event[] = [];
-  /** By member. */
-  private readonly disks = new Map<string, Kept>();
+  private readonly files = new Files(this.clock);
   private readonly logs = new Map<string, MemoryLogStore>();
   private readonly holders = new Map<Account, Holder>();
   private readonly hanging: (() => void)[] = [];
@@ -106,8 +101,6 @@ class Place {
 
   private request(account: Account, its: Settings): LeaseRequest {
     const member = its === 'elsewhere' ? '8' : '7';
-    const disk = this.disks.get(member) ?? new Kept();
-    this.disks.set(member, disk);
     const log = this.logs.get(member) ?? new MemoryLogStore(this.clock);
     this.logs.set(member, log);
     return {
@@ -123,11 +116,12 @@ class Place {
       authOrigin: 'http://there',
       connection: 'there',
       connect: () => this.client(),
-      openOutbox: () => (its === 'memory' ? new MemoryOutbox() : disk),
+      openOutbox: () =>
+        its === 'memory' ? new SqliteOutbox(':memory:', { clock: this.clock }) : this.files.outbox(member),
       shared: {
         identity: 'there',
         open: () => new MemorySharedLog(log),
-        spool: () => new MemoryOutbox(),
+        spool: () => this.files.outbox(`${member} spool`),
         instanceName: 'here',
       },
       log: (level, text) => {

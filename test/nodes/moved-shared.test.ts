@@ -9,7 +9,7 @@ import { outboxFile, spoolFile } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
 import { LeftShared } from '../../nodes/sidebar/left-shared';
 import { PostgresLog } from '../../src/outbox/postgres-log';
-import { openDurableOutbox } from '../../src/outbox/open-outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { queuedBody } from '../../src/audience/serialise';
 import { checkEntry } from '../../src/audience/check';
 import { hashUserKey } from '../../src/audience/keys';
@@ -186,7 +186,7 @@ describe('entries in a shared queue that the account leaves', function () {
     const { query } = form(onDisk);
     await change(onDisk);
     await engines.closeIdle('');
-    const kept = openDurableOutbox(spoolFile(nodesUserDir(), sandbox.url, '7'));
+    const kept = new SqliteOutbox(spoolFile(nodesUserDir(), sandbox.url, '7'));
     await until(
       () => list().every(({ engine }) => engine.stats().state.kind === 'idle'),
       'the old one is closed',

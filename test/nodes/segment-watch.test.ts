@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { checkEntry } from '../../src/audience/check';
 import type { CheckedEntry } from '../../src/audience/entry';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import type { SegmentFinding } from '../../src/reconcile/segment-check';
 import type { ReadOutcome } from '../../src/service/outcome';
 import type { Segment } from '../../src/service/schemas';
@@ -29,7 +29,7 @@ class Watched {
   private readonly real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 
   constructor(
-    readonly outbox: MemoryOutbox,
+    readonly outbox: SqliteOutbox,
     holds: boolean,
   ) {
     const timers: any = {
@@ -113,7 +113,7 @@ describe('the watch over segments', () => {
   let watched: Watched;
 
   async function watch(holds = false): Promise<void> {
-    const outbox = new MemoryOutbox();
+    const outbox = new SqliteOutbox(':memory:');
     await outbox.open();
     watched = new Watched(outbox, holds);
     assert.equal(await watched.next(), 500, 'the look on deploy');

@@ -11,10 +11,10 @@ import { systemClock } from '../../src/clock';
 import { SharedIntake } from '../../src/delivery/shared-intake';
 import { Spool } from '../../src/delivery/spool';
 import type { TicketEnd } from '../../src/delivery/tickets';
-import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import type { Appended, Batch } from '../../src/outbox/shared-log';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { TestDatabase } from './shared-stores';
 import { cleanUps } from '../support/clean-up';
 import { until } from '../support/node-red';
@@ -61,7 +61,7 @@ describe(`a message of ${entries.toLocaleString('en')} entries for a shared queu
     const log = new WatchedLog({ url: url.href, ...queue });
     await log.open();
     ends(() => log.close(me));
-    const spool = new Spool(openDurableOutbox(path.join(folder, 'kept.sqlite'), {}), log, me.id);
+    const spool = new Spool(new SqliteOutbox(path.join(folder, 'kept.sqlite'), {}), log, me.id);
     const intake = new SharedIntake({
       log,
       spool,

@@ -2,7 +2,6 @@
 //
 // One `MemoryLogStore` is the database; each `MemorySharedLog` is what one process has of it.
 import { InTurn } from '../../src/in-turn';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import {
   OutboxError,
   type Commit,
@@ -24,6 +23,7 @@ import {
   type News,
   type SharedLog,
 } from '../../src/outbox/shared-log';
+import { openLog } from '../../src/outbox/sqlite-log';
 
 /** Part of the engine's clock. */
 export interface StoreClock {
@@ -52,7 +52,7 @@ interface StoredLetter extends Letter {
 
 /** The database: every call is one transaction. */
 export class MemoryLogStore {
-  readonly rows = new MemoryOutbox();
+  readonly rows = openLog(':memory:');
   readonly lease: Lease = { epoch: 0, holder: null, expiresAtMs: 0 };
   readonly instances = new Map<string, { readonly name: string; readonly seenAtMs: number }>();
   readonly takers = new Map<number, string>();
@@ -61,13 +61,10 @@ export class MemoryLogStore {
   readonly openOutboxes = new Set<Outbox>();
   letters: StoredLetter[] = [];
   readonly #streams = new Map<string, Stream>();
-  readonly #replacing = new InTurn();
   #lastLetter = 0;
 
   /** The database's clock; `skewMs` of a handle is the difference of its machine's. */
-  constructor(readonly clock: StoreClock) {
-    void this.rows.open();
-  }
+  constructor(readonly clock: StoreClock) {}
 
   append({ stream, number, instance, rows, maxEntries, maxChars }: Batch): Appended {
     const before = this.#streams.get(stream);
@@ -79,8 +76,7 @@ export class MemoryLogStore {
     const chars = rows.reduce((sum, { body }) => sum + body.length, 0);
     if (waiting + rows.length > maxEntries || bodyChars + chars > maxChars) return { kind: 'full', waiting };
     const append = rows.map((row, at): NewRow => ({ ...row, seq: lastSeq + at + 1, bornMonoMs: 0 }));
-    // Carried out at once: only its promise comes later.
-    void this.rows.commit({ append });
+    this.rows.commit({ append });
     for (const { seq } of append) this.takers.set(seq, instance);
     const appended = { firstSeq: lastSeq + 1, lastSeq: lastSeq + rows.length };
     this.#streams.set(stream, { through: number, ...appended });
@@ -135,9 +131,8 @@ export class MemoryLogStore {
   }
 
   /** Numbers what was on its way below 0, as every opening does. */
-  takeOver(): Promise<Opened> {
-    void this.rows.close();
-    return this.rows.open();
+  takeOver(): Opened {
+    return this.rows.takeOver();
   }
 
   send(to: string | null, kind: Letter['kind'], text: string): void {
@@ -175,13 +170,10 @@ export class MemoryLogStore {
     this.#leave((to) => to === instance);
   }
 
-  /** One at a time, as they lock the row. */
-  replaceMeta(key: string, before: string | null, value: string): Promise<boolean> {
-    return this.#replacing.run(async () => {
-      if ((await this.rows.getMeta(key)) !== before) return false;
-      await this.rows.setMeta(key, value);
-      return true;
-    });
+  replaceMeta(key: string, before: string | null, value: string): boolean {
+    if (this.rows.getMeta(key) !== before) return false;
+    this.rows.setMeta(key, value);
+    return true;
   }
 
   tell(news: News, to: string | null = null): void {
@@ -370,7 +362,7 @@ export class MemorySharedLog extends StoreLog {
     await this.wait();
     if (this.#isCut()) await this.#joined();
     outbox.checkLease();
-    await outbox.carryOut(commit);
+    outbox.carryOut(commit);
     await this.wait();
     // Carried out: that is so whoever holds the lease by now.
     await this.#joined();
@@ -431,7 +423,7 @@ export class HolderOutbox implements Outbox {
   open(): Promise<Opened> {
     return this.#turns.run(async () => {
       const { store, skewMs } = this.log;
-      const takeOver = (): Promise<Opened> => {
+      const takeOver = (): Opened => {
         this.checkLease();
         return store.takeOver();
       };
@@ -479,9 +471,9 @@ export class HolderOutbox implements Outbox {
 
   setMeta(key: string, value: string): Promise<void> {
     const { store } = this.log;
-    const set = (): Promise<void> => {
+    const set = (): void => {
       this.checkLease();
-      return store.rows.setMeta(key, value);
+      store.rows.setMeta(key, value);
     };
     return this.#opened(() => this.log.call(set, { writes: true }));
   }
@@ -501,10 +493,10 @@ export class HolderOutbox implements Outbox {
     this.log.store.checkLease(this.instance, this.epoch);
   }
 
-  async carryOut(commit: Commit): Promise<void> {
+  carryOut(commit: Commit): void {
     const { store, skewMs } = this.log;
     const lost = commit.lost?.map((flight) => ({ ...flight, untilWallMs: flight.untilWallMs - skewMs }));
-    await store.rows.commit({ ...commit, ...(lost === undefined ? {} : { lost }) });
+    store.rows.commit({ ...commit, ...(lost === undefined ? {} : { lost }) });
     const letters = new Map<string, object[]>();
     for (const { seq, source, instance, report } of commit.tell ?? []) {
       const ends = letters.get(instance) ?? [];

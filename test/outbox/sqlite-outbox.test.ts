@@ -4,11 +4,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 
-import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import type { Outbox } from '../../src/outbox/outbox';
 import { SqliteOutbox, type OutboxClock } from '../../src/outbox/sqlite-outbox';
 import { compileOutbox, type Compiled } from './compiled';
-import { codeOf, newRow, newRows, readAll, seqs, temporaryFolder } from './rows';
+import { codeOf, errorOf, newRow, newRows, readAll, seqs, temporaryFolder } from './rows';
 
 /** A clock by which every commit takes `commitMs`, and whose timers are called by hand. */
 function handClock(commitMs: number): OutboxClock & { due(): number; run(): void } {
@@ -28,6 +27,10 @@ function handClock(commitMs: number): OutboxClock & { due(): number; run(): void
       for (const call of due) call();
     },
   };
+}
+
+async function errorTextOf(call: () => Promise<unknown>): Promise<string> {
+  return (await errorOf(call))?.message ?? 'none';
 }
 
 /** Makes many calls at once and tells the order in which their results arrived. */
@@ -60,7 +63,7 @@ function expectedOrder(first: number, calls: number): string[] {
   ]);
 }
 
-describe('the outbox on disk', () => {
+describe('the outbox in SQLite', () => {
   let folder: ReturnType<typeof temporaryFolder>;
   let path: string;
   let compiled: Compiled;
@@ -150,7 +153,7 @@ describe('the outbox on disk', () => {
   });
 
   it('runs its thread from source too', async () => {
-    const outbox = openDurableOutbox(path, { mode: 'worker' });
+    const outbox = new SqliteOutbox(path, { mode: 'worker' });
     assert.equal(outbox.durable, true);
     await outbox.open();
     await outbox.commit({ append: newRows(1, 3) });
@@ -278,9 +281,29 @@ describe('the outbox on disk', () => {
     });
   });
 
-  it('gives space back after the commits, and stops its timer when there is no more to do', async () => {
+  it('in memory says so, starts no thread, and is empty when it is opened again', async () => {
+    const outbox = new SqliteOutbox(':memory:');
+    assert.equal(outbox.durable, false);
+    assert.equal(
+      await errorTextOf(() => outbox.commit({ append: [newRow(1)] })),
+      'The queue in memory is closed.',
+    );
+    await outbox.open();
+    await outbox.commit({ append: newRows(1, 3), depart: [{ post: 1, userHashes: [1] }] });
+    assert.match(
+      await errorTextOf(() => outbox.commit({ depart: [{ post: 1, userHashes: [2] }] })),
+      /^The queue in memory could not be used \(UNIQUE/,
+    );
+    await outbox.close();
+    const nothing = { lastSeq: 0, waiting: 0, bodyChars: 0, flights: [], oldestTakenWallMs: null };
+    assert.deepEqual(await outbox.open(), nothing);
+    await outbox.close();
+    assert.equal(threads.length, 0);
+  });
+
+  it('gives memory back after the commits, and stops its timer when there is no more to do', async () => {
     const clock = handClock(0);
-    const outbox = new SqliteOutbox(path, { mode: 'inline', clock });
+    const outbox = new SqliteOutbox(':memory:', { clock });
     await outbox.open();
     await outbox.commit({ append: newRows(1, 60_000, { body: JSON.stringify('x'.repeat(300)) }) });
     await outbox.commit({ remove: seqs(1, 60_000) });

@@ -26,7 +26,7 @@ const documented: Readonly<Record<string, readonly string[]>> = {
     'cleanReport',
     'verdicts',
   ],
-  delivery: ['Engines', 'MemoryOutbox', 'QueueKindsDiffer', 'dryRun', 'openDurableOutbox', 'systemClock'],
+  delivery: ['Engines', 'QueueKindsDiffer', 'SqliteOutbox', 'dryRun', 'systemClock'],
   sandbox: ['documentedLimits', 'startSandbox'],
 };
 

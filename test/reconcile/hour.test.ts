@@ -1,11 +1,7 @@
 // An hour of the real sandbox on a virtual clock, delivered by the real engine over real sockets, and reconciled.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { checkEntry } from '../../src/audience/check';
 import { Engine } from '../../src/delivery/engine';
-import { openDurableOutbox } from '../../src/outbox/open-outbox';
 import { hourMs } from '../../src/outbox/hour-ring';
 import { usageRingName } from '../../src/reconcile/usage-history';
 import { runUsage, type UsageRun } from '../../src/reconcile/usage-run';
@@ -15,13 +11,14 @@ import { readWithToken } from '../../src/service/read-with-token';
 import { TokenKeeper } from '../../src/service/tokens';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { FakeClock } from '../delivery/support/fake-clock';
+import { Files } from '../delivery/support/files';
 
 const minuteMs = 60_000;
 
 /** A sandbox, an engine that fills it, and time that waits for the sockets. */
 class Site {
   readonly clock = new FakeClock();
-  private readonly folder = mkdtempSync(path.join(tmpdir(), 'reconcile-'));
+  private readonly files = new Files(this.clock);
   private calls = 0;
   sandbox!: Sandbox;
   client!: ServiceClient;
@@ -46,7 +43,7 @@ class Site {
   private startEngine(): void {
     const { clock, keeper } = this;
     this.engine = new Engine({
-      outbox: openDurableOutbox(path.join(this.folder, 'queue.sqlite'), { mode: 'inline' }),
+      outbox: this.files.outbox('queue'),
       clock,
       random: Math.random,
       limits: { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 },
@@ -65,15 +62,14 @@ class Site {
 
   /** As a deploy or a stop ends it, and a start begins it. */
   async restart(): Promise<void> {
-    await this.engine.close();
+    await this.outcome(this.engine.close());
     this.startEngine();
   }
 
   async stop(): Promise<void> {
-    await this.engine.close();
+    await this.outcome(this.engine.close());
     await this.client.close();
     await this.sandbox.close();
-    rmSync(this.folder, { recursive: true });
   }
 
   private async counted<T>(call: () => Promise<T>): Promise<T> {
@@ -116,6 +112,18 @@ class Site {
     await this.advance(hourMs - (this.clock.wallMs() % hourMs));
   }
 
+  /** What work comes to that waits for sockets and for the disk, but not for time. */
+  private async outcome<T>(work: Promise<T>): Promise<T> {
+    const ended = { yet: false };
+    const end = (): void => void (ended.yet = true);
+    work.then(end, end);
+    while (!ended.yet) {
+      await new Promise((resolve) => setImmediate(resolve));
+      await this.clock.settle();
+    }
+    return work;
+  }
+
   async usage(fromMs: number, toMs: number, aggregate = false): Promise<UsageRun> {
     const source = {
       read: (query: object) => readWithToken(this.keeper, (token) => this.client.usage(query, token)),
@@ -123,7 +131,7 @@ class Site {
       ring: this.engine.hourRing(usageRingName),
     };
     const asked = { memberId: 1, fromMs, toMs, nowMs: this.clock.wallMs(), aggregate };
-    const outcome = await runUsage(source, asked);
+    const outcome = await this.outcome(runUsage(source, asked));
     assert.ok(outcome.kind === 'read', JSON.stringify(outcome));
     return outcome.value;
   }

@@ -1,7 +1,7 @@
 // What the service's list says of segments that flows name: with the real sandbox, and lists of its making.
 import assert from 'node:assert/strict';
 import type { FixedSegment } from '../../src/audience/fixed-segments';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { checkSegments, youngForMs, type SegmentFinding } from '../../src/reconcile/segment-check';
 import type { Segment } from '../../src/service/schemas';
 import type { SegmentQuery } from '../../src/service/segments';
@@ -26,7 +26,7 @@ describe('the check of segments', () => {
     const { url } = site;
     const client = new ServiceClient({ authUrl: url, serviceUrl: url });
     const token = await login(url);
-    const outbox = new MemoryOutbox();
+    const outbox = new SqliteOutbox(':memory:');
     await outbox.open();
     const check = async (...wanted: FixedSegment[]): Promise<SegmentFinding[]> => {
       const read = (query: object) => client.segments(query, token);
@@ -139,7 +139,7 @@ describe('the check of segments', () => {
       return { all, asked, read };
     };
     const lookUp = async (read: (query: SegmentQuery) => any, ...codes: string[]): Promise<string[]> => {
-      const outbox = new MemoryOutbox();
+      const outbox = new SqliteOutbox(':memory:');
       await outbox.open();
       const wanted = codes.map((text) => code(text));
       const outcome = await checkSegments(wanted, { read, outbox, member: 1, nowMs: 0 });
@@ -180,7 +180,7 @@ describe('the check of segments', () => {
   });
 
   it('says why it could not look, and forgets nothing for it', async () => {
-    const outbox = new MemoryOutbox();
+    const outbox = new SqliteOutbox(':memory:');
     await outbox.open();
     const failure = { kind: 'configuration', code: 'http_403', message: 'no' } as const;
     const read = () => Promise.resolve(failure);

@@ -1,6 +1,6 @@
 // A run of usage statistics against a service that dates its records in its own way.
 import assert from 'node:assert/strict';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { hourMs, HourRing } from '../../src/outbox/hour-ring';
 import { usageRingName } from '../../src/reconcile/usage-history';
 import { runUsage } from '../../src/reconcile/usage-run';
@@ -8,7 +8,7 @@ import { parseUsage, type UsageQuery } from '../../src/service/usage';
 
 describe('a run of usage statistics', () => {
   it('counts a record whose hour cannot be read in the total, and once, though the hours before are read, too', async () => {
-    const outbox = new MemoryOutbox();
+    const outbox = new SqliteOutbox(':memory:');
     await outbox.open();
     const first = Math.floor(Date.UTC(2026, 0, 5, 10) / hourMs);
     const asked: UsageQuery[] = [];

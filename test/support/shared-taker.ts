@@ -6,8 +6,8 @@ import { checkEntry } from '../../src/audience/check';
 import type { CheckedEntry } from '../../src/audience/entry';
 import { Engines, type Lease } from '../../src/delivery/engines';
 import type { TicketEnd } from '../../src/delivery/tickets';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
 import type { SharedLog } from '../../src/outbox/shared-log';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { ServiceClient } from '../../src/service/client';
 
 export interface TakerOptions {
@@ -44,7 +44,12 @@ export class SharedTaker {
       openOutbox: () => {
         throw new Error('The queue is shared.');
       },
-      shared: { identity: '', open: () => log, spool: () => new MemoryOutbox(), instanceName: name },
+      shared: {
+        identity: '',
+        open: () => log,
+        spool: () => new SqliteOutbox(':memory:'),
+        instanceName: name,
+      },
       log: (level, text) => this.lines.push(`${level} ${text}`),
     });
     this.#lease.listen('out', () => undefined);

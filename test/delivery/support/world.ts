@@ -8,8 +8,9 @@ import type { Dismissed } from '../../../src/delivery/dismissals';
 import { Engine, type EngineOptions, type Recovered } from '../../../src/delivery/engine';
 import { requestLimitsOf } from '../../../src/delivery/request-limits';
 import type { TicketEnd } from '../../../src/delivery/tickets';
-import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import type { Outbox } from '../../../src/outbox/outbox';
+import type { SqliteLog } from '../../../src/outbox/sqlite-log';
+import { SqliteOutbox } from '../../../src/outbox/sqlite-outbox';
 import type { AuthOutcome, PostOutcome, RequestCounts, Warning } from '../../../src/service/outcome';
 import { LoginCount } from '../../../src/service/login-count';
 import { TokenKeeper } from '../../../src/service/tokens';
@@ -136,7 +137,6 @@ export class World {
   processClock!: ProcessTime;
   readonly keepers = new Map<string, TokenKeeper>();
   life = 0;
-  private readonly memory = new MemoryOutbox();
   private sleptMs = 0;
   private mostPending = 0;
 
@@ -169,10 +169,8 @@ export class World {
   }
 
   /** What is in the file, and stays when the process dies. */
-  get store(): MemoryOutbox {
-    return this.options.durable === false
-      ? this.memory
-      : (this.disk.file('queue').content as unknown as MemoryOutbox);
+  get store(): SqliteLog {
+    return this.disk.file('queue').log;
   }
 
   get complaints(): readonly string[] {
@@ -200,7 +198,7 @@ export class World {
     const { options } = this;
     this.processClock = this.clock.process();
     this.engine = new Engine({
-      outbox: options.outbox ?? (options.durable === false ? this.memory : this.openDisk(killAt)),
+      outbox: options.outbox ?? (options.durable === false ? this.openMemory() : this.openDisk(killAt)),
       clock: this.processClock,
       random: this.random,
       limits: this.limits,
@@ -216,6 +214,10 @@ export class World {
     for (const account of options.accounts ?? ['a']) this.attach(account);
     this.listen('n');
     this.engine.start();
+  }
+
+  private openMemory(): Outbox {
+    return new SqliteOutbox(':memory:', { clock: this.processClock });
   }
 
   private openDisk(killAt: KillPoint | null): Outbox {

@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { openDurableOutbox } from '../../../src/outbox/open-outbox';
 import type { Outbox } from '../../../src/outbox/outbox';
+import { SqliteOutbox } from '../../../src/outbox/sqlite-outbox';
 import type { Dice } from '../world/dice';
 import { Disk, type DiskUser } from '../world/disk';
 import type { WorldTime } from '../world/virtual-time';
@@ -23,7 +23,7 @@ export class RealDisk extends Disk {
 
   override outbox(name: string, user: DiskUser): Outbox {
     const seal = { isOn: this.isEncrypted, secrets: ['secret'] };
-    const outbox = openDurableOutbox(path.join(this.#folder, `${name}.sqlite`), { seal });
+    const outbox = new SqliteOutbox(path.join(this.#folder, `${name}.sqlite`), { seal });
     this.#open.add(outbox);
     return ofProcess(outbox, user.time);
   }

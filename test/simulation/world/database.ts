@@ -78,6 +78,7 @@ export class Database {
 
   /** Ends a run. */
   end(): Promise<void> {
+    for (const { rows } of this.stores.values()) rows.close();
     return Promise.resolve();
   }
 
@@ -249,11 +250,11 @@ class DatabaseLog extends StoreLog {
   async commitOf(outbox: HolderOutbox, commit: Commit): Promise<void> {
     const { database, user } = this;
     let isDone = false;
-    const work = async (): Promise<void> => {
+    const work = (): void => {
       if (isDone) return;
       outbox.checkLease();
       isDone = true;
-      await outbox.carryOut(commit);
+      outbox.carryOut(commit);
     };
     for (let isSent = false; ;) {
       try {

@@ -1,7 +1,6 @@
 // One machine's disk: queue files that outlive processes. It takes time, fills up and breaks, and a process may die at any
 // of its calls. What was carried out stays, as with kill -9.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
 import { openLog, type SqliteLog } from '../../../src/outbox/sqlite-log';
 import { OutboxError } from '../../../src/outbox/outbox';
 import type { Commit, Lane, Opened, Outbox, Page, UserRows } from '../../../src/outbox/outbox';
@@ -17,20 +16,10 @@ export interface DiskUser {
   readonly busy: (by: 1 | -1) => void;
 }
 
-/** What a file holds: a model of it, or a real SQLite file. */
-interface Content {
-  open(): Opened | Promise<Opened>;
-  commit(commit: Commit): unknown;
-  read(lane: Lane, after: number, through: number, limit: number): Page | Promise<Page>;
-  rowsOfUsers(hashes: readonly number[], after: number, limit: number): UserRows | Promise<UserRows>;
-  getMeta(key: string): string | null | Promise<string | null>;
-  setMeta(key: string, value: string): unknown;
-  readable(texts: readonly string[]): string[];
-  remove(): void;
-}
-
 interface File {
-  readonly content: Content;
+  readonly path: string;
+  /** Real SQLite. */
+  readonly log: SqliteLog;
   openedBy: DiskOutbox | null;
 }
 
@@ -42,7 +31,8 @@ export class Disk {
     readonly world: WorldTime,
     readonly dice: Dice,
     private readonly delayMs: number,
-    private readonly sqliteAt: string | null,
+    /** Where real files are; without it each is a database in memory. */
+    private readonly filesAt: string | null,
     private readonly encrypted = false,
   ) {}
 
@@ -50,12 +40,13 @@ export class Disk {
     return new DiskOutbox(this, path, user);
   }
 
-  file(path: string): File {
-    let file = this.files.get(path);
+  file(name: string): File {
+    let file = this.files.get(name);
     if (file === undefined) {
-      const at = `${this.sqliteAt}-${this.files.size}.queue`;
-      const content = this.sqliteAt === null ? modelFile() : sqliteFile(at, this.encrypted);
-      this.files.set(path, (file = { content, openedBy: null }));
+      const path = this.filesAt === null ? ':memory:' : `${this.filesAt}-${this.files.size}.queue`;
+      remove(path);
+      const log = openLog(path, this.encrypted ? { isOn: true, secrets: ['secret'] } : null);
+      this.files.set(name, (file = { path, log, openedBy: null }));
     }
     return file;
   }
@@ -71,12 +62,19 @@ export class Disk {
 
   /** Which of these texts somebody who has the files can read. */
   readable(texts: readonly string[]): string[] {
-    return [...this.files.values()].flatMap(({ content }) => content.readable(texts));
+    const bytes = [...this.files.values()]
+      .flatMap(({ path }) => [path, `${path}-wal`])
+      .filter((path) => existsSync(path))
+      .map((path) => readFileSync(path));
+    return texts.filter((text) => bytes.some((its) => its.includes(text)));
   }
 
   /** Files of an ended run. */
   remove(): void {
-    for (const { content } of this.files.values()) content.remove();
+    for (const { path, log } of this.files.values()) {
+      log.close();
+      remove(path);
+    }
   }
 }
 
@@ -96,32 +94,28 @@ class DiskOutbox implements Outbox {
       if (file.openedBy !== null) throw new OutboxError('locked', 'the file is in use');
       file.openedBy = this;
       this.#isOpen = true;
-      return file.content.open();
+      return file.log.takeOver();
     });
   }
 
   commit(commit: Commit): Promise<void> {
-    return this.#next(true, async ({ content }) => {
-      await content.commit(commit);
-    });
+    return this.#next(true, ({ log }) => void log.commit(commit));
   }
 
   read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
-    return this.#next(false, ({ content }) => content.read(lane, after, through, limit));
+    return this.#next(false, ({ log }) => log.read(lane, after, through, limit));
   }
 
   rowsOfUsers(hashes: readonly number[], after: number, limit: number): Promise<UserRows> {
-    return this.#next(false, ({ content }) => content.rowsOfUsers(hashes, after, limit));
+    return this.#next(false, ({ log }) => log.rowsOfUsers(hashes, after, limit));
   }
 
   getMeta(key: string): Promise<string | null> {
-    return this.#next(false, ({ content }) => content.getMeta(key));
+    return this.#next(false, ({ log }) => log.getMeta(key));
   }
 
   setMeta(key: string, value: string): Promise<void> {
-    return this.#next(true, async ({ content }) => {
-      await content.setMeta(key, value);
-    });
+    return this.#next(true, ({ log }) => log.setMeta(key, value));
   }
 
   close(): Promise<void> {
@@ -134,19 +128,19 @@ class DiskOutbox implements Outbox {
     return closed;
   }
 
-  #next<T>(writes: boolean, work: (file: File) => T | Promise<T>): Promise<T> {
+  #next<T>(writes: boolean, work: (file: File) => T): Promise<T> {
     const result = this.#last.then(() => this.#carryOut(writes, work));
     this.#last = result.catch(() => undefined);
     return result;
   }
 
-  #carryOut<T>(writes: boolean, work: (file: File) => T | Promise<T>): Promise<T> {
+  #carryOut<T>(writes: boolean, work: (file: File) => T): Promise<T> {
     const { disk, user } = this;
     user.busy(1);
     return new Promise((resolve, reject) => {
       disk.world.after(disk.callMs(), () => {
         if (!user.time.alive || user.diesAt('disk', 'before')) return;
-        const result = this.#act(writes, work);
+        const result = new Promise<T>((done) => done(this.#act(writes, work)));
         result.catch(() => undefined);
         // Whoever waits for it does so at the end of this call.
         if (user.diesAt('disk', 'after')) return;
@@ -159,7 +153,7 @@ class DiskOutbox implements Outbox {
     });
   }
 
-  async #act<T>(writes: boolean, work: (file: File) => T | Promise<T>): Promise<T> {
+  #act<T>(writes: boolean, work: (file: File) => T): T {
     const { state } = this.disk;
     const file = this.disk.file(this.path);
     if (state === 'broken') throw new OutboxError('failed', 'the disk cannot be used');
@@ -171,43 +165,6 @@ class DiskOutbox implements Outbox {
   }
 }
 
-function modelFile(): Content {
-  const store = new MemoryOutbox();
-  void store.open();
-  return {
-    open: () => {
-      void store.close();
-      return store.open();
-    },
-    commit: (commit) => store.commit(commit),
-    read: (...args) => store.read(...args),
-    rowsOfUsers: (...args) => store.rowsOfUsers(...args),
-    getMeta: (key) => store.getMeta(key),
-    setMeta: (key, value) => store.setMeta(key, value),
-    readable: () => [],
-    remove: () => undefined,
-  };
-}
-
-function sqliteFile(path: string, encrypted: boolean): Content {
-  for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });
-  const log: SqliteLog = openLog(path, encrypted ? { isOn: true, secrets: ['secret'] } : null);
-  return {
-    open: () => log.takeOver(),
-    commit: (commit) => log.commit(commit),
-    read: (...args) => log.read(...args),
-    rowsOfUsers: (...args) => log.rowsOfUsers(...args),
-    getMeta: (key) => log.getMeta(key),
-    setMeta: (key, value) => log.setMeta(key, value),
-    readable: (texts) => {
-      const bytes = [path, `${path}-wal`]
-        .filter((file) => existsSync(file))
-        .map((file) => readFileSync(file));
-      return texts.filter((text) => bytes.some((its) => its.includes(text)));
-    },
-    remove: () => {
-      log.close();
-      for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });
-    },
-  };
+function remove(path: string): void {
+  if (path !== ':memory:') for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });
 }

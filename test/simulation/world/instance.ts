@@ -10,7 +10,8 @@ import type { MemberQueue } from '../../../src/delivery/member-queue';
 import { requestLimitsOf } from '../../../src/delivery/request-limits';
 import type { TicketEnd } from '../../../src/delivery/tickets';
 import type { Recovered } from '../../../src/delivery/entry-end';
-import { MemoryOutbox } from '../../../src/outbox/memory-outbox';
+import type { Outbox } from '../../../src/outbox/outbox';
+import { SqliteOutbox } from '../../../src/outbox/sqlite-outbox';
 import type { Problem } from '../../../nodes/account/account-api';
 import { Holder, type Hold } from '../../../nodes/account/holder';
 import { SimClient } from './client';
@@ -378,7 +379,7 @@ export class Instance {
       authOrigin: origin,
       connection,
       connect: () => new SimClient(service, this.caller(state), limits.maxConcurrent).asServiceClient(),
-      openOutbox: () => (queue === 'memory' ? new MemoryOutbox() : this.disk.outbox(file('queue'), user)),
+      openOutbox: () => (queue === 'memory' ? inMemory(time) : this.disk.outbox(file('queue'), user)),
       ...(queue === 'shared' && {
         shared: {
           identity: database,
@@ -461,6 +462,13 @@ export class Instance {
       () => undefined,
     );
   }
+}
+
+/** It goes with its process. */
+function inMemory(time: ProcessTime): Outbox {
+  const outbox = new SqliteOutbox(':memory:', { clock: time });
+  time.whenDead(() => void outbox.close());
+  return outbox;
 }
 
 interface RunningAccount {

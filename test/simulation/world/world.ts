@@ -150,7 +150,8 @@ export class World {
         time.run(step.value);
       }
     } finally {
-      for (const { disk } of this.instances) disk.remove();
+      for (const instance of this.instances) instance.time.die();
+      void this.closeStores();
     }
   }
 
@@ -175,8 +176,12 @@ export class World {
   /** Ends what a run in real time has open. */
   async end(): Promise<void> {
     for (const instance of this.instances) instance.kill(Infinity);
-    for (const database of this.databases.values()) await database.end();
+    await this.closeStores();
+  }
+
+  private async closeStores(): Promise<void> {
     for (const { disk } of this.instances) disk.remove();
+    for (const database of this.databases.values()) await database.end();
   }
 
   /** When nothing was pending any more. */

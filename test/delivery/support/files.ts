@@ -1,0 +1,23 @@
+// Queue files of one machine on the tests' clock: real SQLite, which outlives engines and processes.
+import type { Outbox } from '../../../src/outbox/outbox';
+import { Dice } from '../../simulation/world/dice';
+import { Disk } from '../../simulation/world/disk';
+import type { ProcessTime } from '../../simulation/world/process-time';
+
+export class Files {
+  readonly #disk: Disk;
+
+  constructor(private readonly time: ProcessTime) {
+    this.#disk = new Disk(time.world, new Dice('files'), 0, null);
+  }
+
+  /** Each call makes a handle of its own. The file is locked while one is open. */
+  outbox(name: string, time = this.time): Outbox {
+    return this.#disk.outbox(name, { time, diesAt: () => false, busy: () => undefined });
+  }
+
+  /** The processes that had them open have died. */
+  unlock(): void {
+    this.#disk.unlock();
+  }
+}
