@@ -1,6 +1,5 @@
 // Where a log runs: in this thread or in one of its own. Calls go in, results come out, in the same order.
 
-import type { Commit } from './outbox';
 import type { SealOptions } from './seal';
 import { openLog, type SqliteLog } from './sqlite-log';
 
@@ -50,8 +49,8 @@ export function carryOut(log: SqliteLog, call: LogCall): unknown {
 }
 
 /**
- * In this thread: a call holds the event loop until it is done, and says for how long. A commit with very many rows is
- * carried out in steps between which others have their turn; calls that come meanwhile wait for it.
+ * In this thread: a call holds the event loop until it is done. A commit with very many rows is carried out in steps
+ * between which others have their turn; calls that come meanwhile wait for it.
  */
 export class InlineHost implements LogHost {
   readonly commits: number;
@@ -59,7 +58,6 @@ export class InlineHost implements LogHost {
   /** The first of them is being carried out. */
   readonly #calls: PendingCall[] = [];
   #commit: ReturnType<SqliteLog['commitInSteps']> | null = null;
-  #longestStepMs = 0;
   /** Resolves when no call is left. */
   #idle: Promise<void> = Promise.resolve();
 
@@ -67,9 +65,8 @@ export class InlineHost implements LogHost {
   constructor(
     path: string,
     seal: SealOptions | null,
-    private readonly clock: { monoMs(): number; endOfTurn(call: () => void): void },
+    private readonly clock: { endOfTurn(call: () => void): void },
     private readonly rowsPerStep: number,
-    private readonly held: (forMs: number) => void,
   ) {
     this.#log = openLog(path, seal);
     this.commits = this.#log.totals.commits;
@@ -96,44 +93,22 @@ export class InlineHost implements LogHost {
       try {
         if (call.method !== 'commit') resolve(carryOut(this.#log, call));
         else {
-          const commits = this.#commitStep(...call.args);
-          if (commits === null) return;
-          resolve(commits);
+          this.#commit ??= this.#log.commitInSteps(call.args[0], this.rowsPerStep);
+          const { done, value } = this.#commit.next();
+          if (done !== true) return;
+          resolve(value);
         }
       } catch (error) {
         reject(error as Error);
       }
+      this.#commit = null;
       this.#calls.shift();
-      if (call.method === 'commit') this.#committed();
     }
-  }
-
-  /** Null when there are more. */
-  #commitStep(commit: Commit): number | null {
-    const started = this.clock.monoMs();
-    this.#commit ??= this.#log.commitInSteps(commit, this.rowsPerStep);
-    try {
-      const { done, value } = this.#commit.next();
-      return done === true ? value : null;
-    } finally {
-      this.#longestStepMs = Math.max(this.#longestStepMs, this.clock.monoMs() - started);
-    }
-  }
-
-  #committed(): void {
-    const forMs = this.#longestStepMs;
-    this.#commit = null;
-    this.#longestStepMs = 0;
-    this.held(forMs);
   }
 
   close(): Promise<void> {
     if (this.#calls.length > 0) return this.#idle.then(() => this.close());
-    try {
-      this.#log.close();
-    } catch {
-      // Whatever is wrong with the disk: what was committed is committed, and the handle is gone.
-    }
+    this.#log.close();
     return Promise.resolve();
   }
 }

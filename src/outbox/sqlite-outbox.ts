@@ -1,7 +1,5 @@
-// The outbox in SQLite. One in memory, which has nothing to wait for, runs in this thread; one on disk while it is quick,
-// and in a thread of its own once it is not.
+// The outbox in SQLite. The log of a file runs in a thread of its own, as a disk may keep it waiting; `:memory:` in this one.
 
-import { HoldMeter } from './hold-meter';
 import { InlineHost } from './log-host';
 import type { LogCall, LogHost, LogMethod, LogResult, PendingCall } from './log-host';
 import type { Commit, Lane, Opened, Outbox, OutboxError, Page, UserRows } from './outbox';
@@ -11,8 +9,6 @@ import { startThread } from './thread-host';
 
 /** Time as the outbox sees it; part of the engine's clock. */
 export interface OutboxClock {
-  /** Monotonic milliseconds. */
-  monoMs(): number;
   /** Calls once after `delayMs`; returns what cancels it. */
   after(delayMs: number, call: () => void): () => void;
   /** Calls once at the end of this turn of the event loop. */
@@ -20,8 +16,6 @@ export interface OutboxClock {
 }
 
 export interface SqliteOutboxOptions {
-  /** Where the log runs. `auto`: in this thread until commits hold it up, then in one of its own. */
-  readonly mode?: 'auto' | 'inline' | 'worker';
   readonly clock?: OutboxClock;
   /** Of a commit in this thread: so many rows, and then others have their turn. */
   readonly rowsPerStep?: number;
@@ -39,7 +33,6 @@ const tidyAgainMs = 50;
 const defaultRowsPerStep = 1_000;
 
 const systemClock: OutboxClock = {
-  monoMs: () => performance.now(),
   after(delayMs, call) {
     const timer = setTimeout(call, delayMs).unref();
     return () => clearTimeout(timer);
@@ -52,22 +45,18 @@ const systemClock: OutboxClock = {
 /** With the path `:memory:` its rows end with `close`. */
 export class SqliteOutbox implements Outbox {
   readonly durable: boolean;
-  readonly #mode: 'auto' | 'inline' | 'worker';
   readonly #clock: OutboxClock;
   readonly #seal: SealOptions | null;
   readonly #rowsPerStep: number;
   #isOpen = false;
   #host: LogHost | null = null;
-  /** While the log is being opened elsewhere, calls wait here in order. */
-  #moving: Promise<void> | null = null;
+  /** While the log is being opened, calls wait here in order. */
+  #opening: Promise<void> | null = null;
   #waiting: PendingCall[] = [];
   /** What a dead thread left without results. */
   #left: readonly PendingCall[] = [];
-  #inThread: boolean;
-  #threadsWork = true;
   /** Commits made in this file as far as results tell. */
   #commits = 0;
-  #meter = new HoldMeter();
   #cancelTidy: (() => void) | null = null;
   #committedSinceTidy = false;
   #closed: Promise<void> = Promise.resolve();
@@ -77,11 +66,9 @@ export class SqliteOutbox implements Outbox {
     options: SqliteOutboxOptions = {},
   ) {
     this.durable = path !== inMemory;
-    this.#mode = this.durable ? (options.mode ?? 'auto') : 'inline';
     this.#clock = options.clock ?? systemClock;
     this.#seal = options.seal ?? null;
     this.#rowsPerStep = options.rowsPerStep ?? defaultRowsPerStep;
-    this.#inThread = this.#mode === 'worker';
   }
 
   async open(): Promise<Opened> {
@@ -130,11 +117,6 @@ export class SqliteOutbox implements Outbox {
     return this.#closed;
   }
 
-  /** Where the log runs just now. */
-  get runsIn(): 'this thread' | 'its own thread' {
-    return this.#inThread ? 'its own thread' : 'this thread';
-  }
-
   #call<M extends LogMethod>(method: M, args: CallOf<M>['args']): Promise<LogResult<M>>;
   #call<M extends LogMethod, T>(
     method: M,
@@ -155,12 +137,11 @@ export class SqliteOutbox implements Outbox {
       return;
     }
     this.#waiting.push(pending);
-    this.#moving ??= this.#move(null);
+    this.#opening ??= this.#openLog();
   }
 
-  /** Opens the log where it is to run, after closing it where it ran; then carries out what waits. */
-  async #move(from: LogHost | null): Promise<void> {
-    await from?.close();
+  /** Opens the log, then carries out what waits. */
+  async #openLog(): Promise<void> {
     try {
       const host = await this.#start();
       this.#settleLeft(host.commits);
@@ -169,34 +150,13 @@ export class SqliteOutbox implements Outbox {
     } catch (error) {
       this.#refuse(toOutboxError(error, this.path));
     }
-    this.#moving = null;
-    this.#drain();
+    this.#opening = null;
+    for (const pending of this.#waiting.splice(0)) this.#host?.call(pending);
   }
 
   async #start(): Promise<LogHost> {
-    if (this.#inThread) {
-      try {
-        return await startThread({ path: this.path, seal: this.#seal }, (left) => this.#threadDied(left));
-      } catch (error) {
-        if (this.#mode === 'worker') throw error;
-        // No thread to be had: slow in this one is better than not at all.
-        this.#threadsWork = false;
-        this.#inThread = false;
-      }
-    }
-    this.#meter = new HoldMeter();
-    return new InlineHost(this.path, this.#seal, this.#clock, this.#rowsPerStep, (forMs) =>
-      this.#held(forMs),
-    );
-  }
-
-  /** Stops when a call on the way makes the log move again. */
-  #drain(): void {
-    while (this.#host !== null) {
-      const next = this.#waiting.shift();
-      if (next === undefined) return;
-      this.#host.call(next);
-    }
+    if (!this.durable) return new InlineHost(this.path, this.#seal, this.#clock, this.#rowsPerStep);
+    return startThread({ path: this.path, seal: this.#seal }, (left) => this.#threadDied(left));
   }
 
   #refuse(error: OutboxError): void {
@@ -206,19 +166,10 @@ export class SqliteOutbox implements Outbox {
     for (const pending of refused) pending.reject(error);
   }
 
-  #held(forMs: number): void {
-    if (!this.#meter.tooLong(forMs) || this.#mode !== 'auto' || !this.#threadsWork || this.#host === null)
-      return;
-    const from = this.#host;
-    this.#host = null;
-    this.#inThread = true;
-    this.#moving = this.#move(from);
-  }
-
   #threadDied(left: readonly PendingCall[]): void {
     this.#host = null;
     this.#left = left;
-    this.#moving = this.#move(null);
+    this.#opening = this.#openLog();
   }
 
   /** Only the first can have been carried out: results of those before it have arrived. */
@@ -234,7 +185,7 @@ export class SqliteOutbox implements Outbox {
 
   async #finish(): Promise<void> {
     for (;;) {
-      while (this.#moving !== null) await this.#moving;
+      while (this.#opening !== null) await this.#opening;
       const host = this.#host;
       if (host === null) return;
       await host.close();

@@ -1,30 +1,36 @@
 // A message with more entries than are taken in one turn of the event loop: others have their turn, and all or none of it is
 // taken all the same.
 import { strict as assert } from 'node:assert';
-import { MemoryOutbox } from '../../src/outbox/memory-outbox';
-import type { Commit } from '../../src/outbox/outbox';
+import type { Outbox } from '../../src/outbox/outbox';
+import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { device, World, type Message } from './support/world';
 
 const entries = 50;
 const slices = 10;
 
-class Watched extends MemoryOutbox {
-  /** Numbers that each commit has appended. */
-  readonly appended: number[][] = [];
-
-  constructor(override readonly durable: boolean) {
-    super();
-  }
-
-  override commit(commit: Commit): Promise<void> {
-    if (commit.append !== undefined) this.appended.push(commit.append.map(({ seq }) => seq));
-    return super.commit(commit);
-  }
+/** A store that notes which numbers each commit appends. */
+function watched(durable: boolean): Outbox & { readonly appended: number[][] } {
+  const store = new SqliteOutbox(':memory:');
+  const appended: number[][] = [];
+  return {
+    durable,
+    appended,
+    open: () => store.open(),
+    commit: (commit) => {
+      if (commit.append !== undefined) appended.push(commit.append.map(({ seq }) => seq));
+      return store.commit(commit);
+    },
+    read: (...page) => store.read(...page),
+    rowsOfUsers: (...search) => store.rowsOfUsers(...search),
+    getMeta: (key) => store.getMeta(key),
+    setMeta: (key, value) => store.setMeta(key, value),
+    close: () => store.close(),
+  };
 }
 
 /** What happens in the turn between the fifth slice of a message and the next. */
 async function meanwhile(durable: boolean, act: (world: World) => void) {
-  const outbox = new Watched(durable);
+  const outbox = watched(durable);
   const world = new World({ seed: 1, outbox, blocksPerSlice: entries / slices });
   await world.clock.settle();
   const { processClock } = world;

@@ -5,18 +5,17 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { compileOutbox, type Compiled } from './compiled';
 import { readAll, seqs, temporaryFolder } from './rows';
 
 const rowsPerCommit = 70;
 
 /** Commits 70 rows at a time, deleting the 10 before them, and prints the last number of each commit made. */
-function childScript(directory: string, path: string, mode: string): string {
+function childScript(directory: string, path: string): string {
   return `
     const { SqliteOutbox } = require(${JSON.stringify(join(directory, 'sqlite-outbox.js'))});
     const { writeSync } = require('node:fs');
-    const outbox = new SqliteOutbox(${JSON.stringify(path)}, { mode: ${JSON.stringify(mode)} });
+    const outbox = new SqliteOutbox(${JSON.stringify(path)});
     const source = { node: 'out', account: 'account' };
     (async () => {
       let { lastSeq } = await outbox.open();
@@ -58,27 +57,25 @@ describe('kill -9 in the middle of commits', () => {
   before(() => (compiled = compileOutbox()));
   after(() => compiled.remove());
 
-  for (const mode of ['inline', 'worker']) {
-    it(`loses nothing that was reported and leaves no commit in parts, five times over (${mode})`, async () => {
-      const folder = temporaryFolder();
-      const path = join(folder.path, 'queue.db');
-      try {
-        for (const _round of seqs(1, 5)) {
-          const reported = await runAndKill(childScript(compiled.directory, path, mode), Math.random() * 60);
-          const outbox = new SqliteOutbox(path, { mode: 'inline' });
-          const { lastSeq, waiting } = await outbox.open();
-          const there = (await readAll(outbox)).map((row) => row.seq);
-          await outbox.close();
-          assert.ok(
-            lastSeq === reported || lastSeq === reported + rowsPerCommit,
-            `${lastSeq} after ${reported}`,
-          );
-          assert.deepEqual(there, expected(lastSeq));
-          assert.equal(waiting, there.length);
-        }
-      } finally {
-        folder.remove();
+  it('loses nothing that was reported and leaves no commit in parts, five times over', async () => {
+    const folder = temporaryFolder();
+    const path = join(folder.path, 'queue.db');
+    try {
+      for (const _round of seqs(1, 5)) {
+        const reported = await runAndKill(childScript(compiled.directory, path), Math.random() * 60);
+        const outbox = new compiled.SqliteOutbox(path);
+        const { lastSeq, waiting } = await outbox.open();
+        const there = (await readAll(outbox)).map((row) => row.seq);
+        await outbox.close();
+        assert.ok(
+          lastSeq === reported || lastSeq === reported + rowsPerCommit,
+          `${lastSeq} after ${reported}`,
+        );
+        assert.deepEqual(there, expected(lastSeq));
+        assert.equal(waiting, there.length);
       }
-    });
-  }
+    } finally {
+      folder.remove();
+    }
+  });
 });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { hashUserKey, userKeyOf, userKeysOf } from '../../src/audience/keys';
 import { erase, lookAt, moveAway, purge, readAll, storeOf } from '../../src/outbox/left-queue';
 import type { Row } from '../../src/outbox/outbox';
+import { openLog } from '../../src/outbox/sqlite-log';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { codeOf, newRow, temporaryFolder } from './rows';
 
@@ -17,10 +18,9 @@ describe('a queue file that no engine uses', () => {
   let files = 0;
   const accounts = [newRow(1).source.account];
 
-  async function leftQueue(rows: number): Promise<string> {
+  function leftQueue(rows: number): string {
     const path = join(folder.path, `left-${files++}.sqlite`);
-    const outbox = new SqliteOutbox(path, { mode: 'inline' });
-    await outbox.open();
+    const log = openLog(path);
     const append = Array.from({ length: rows }, (_, at) => {
       const id = idOf(at % 1000);
       return newRow(at + 1, {
@@ -30,14 +30,14 @@ describe('a queue file that no engine uses', () => {
         takenWallMs: 1000 + at,
       });
     });
-    await outbox.commit({ append, depart: [{ post: 1, userHashes: [1] }] });
-    await outbox.setMeta('authentications', '[1]');
-    await outbox.close();
+    log.commit({ append, depart: [{ post: 1, userHashes: [1] }] });
+    log.setMeta('authentications', '[1]');
+    log.close();
     return path;
   }
 
   it('is looked at and read without being changed', async () => {
-    const path = await leftQueue(5_000);
+    const path = leftQueue(5_000);
     const seqs: number[] = [];
     const take = (rows: readonly Row[]): Promise<void> => {
       seqs.push(...rows.map(({ seq }) => seq));
@@ -49,25 +49,25 @@ describe('a queue file that no engine uses', () => {
   });
 
   it('is emptied and gives its space back, but remembers logins and what may be on its way', async () => {
-    const path = await leftQueue(80_000);
+    const path = leftQueue(80_000);
     const size = statSync(path).size;
     assert.equal(await purge(path), 80_000);
     assert.deepEqual(lookAt(path), { waiting: 0, oldestTakenWallMs: null, accounts });
     assert.ok(statSync(path).size < size, `${statSync(path).size} of ${size} bytes are left`);
     assert.doesNotMatch(readFileSync(path, 'latin1'), /00000123-0000-4000/);
-    const outbox = new SqliteOutbox(path, { mode: 'inline' });
-    const { lastSeq, flights } = await outbox.open();
-    assert.deepEqual([lastSeq, flights.length, await outbox.getMeta('authentications')], [80_000, 1, '[1]']);
-    await outbox.close();
+    const log = openLog(path);
+    const { lastSeq, flights } = log.takeOver();
+    assert.deepEqual([lastSeq, flights.length, log.getMeta('authentications')], [80_000, 1, '[1]']);
+    log.close();
   });
 
   it('is moved away in order over both lanes, and keeps what was not taken and who is on the way', async () => {
-    const path = await leftQueue(9_000);
+    const path = leftQueue(9_000);
     const busy = hashUserKey(userKeyOf('idfa', idOf(3)).userKey);
-    const outbox = new SqliteOutbox(path, { mode: 'inline' });
-    await outbox.open();
-    await outbox.commit({ depart: [{ post: 2, userHashes: [busy] }] });
-    await outbox.close();
+    const log = openLog(path);
+    log.takeOver();
+    log.commit({ depart: [{ post: 2, userHashes: [busy] }] });
+    log.close();
     const seqs: number[] = [];
     const moved = await moveAway(storeOf(path, []), accounts[0]!, (rows) => {
       seqs.push(...rows.map(({ seq }) => seq));
@@ -87,7 +87,7 @@ describe('a queue file that no engine uses', () => {
   });
 
   it('loses one user and keeps the others', async () => {
-    const path = await leftQueue(5_000);
+    const path = leftQueue(5_000);
     assert.equal(await erase(path, [], userKeysOf(undefined, idOf(7).toUpperCase())), 5);
     assert.equal(lookAt(path).waiting, 4_995);
     assert.equal(await erase(path, [], userKeysOf('aaid', idOf(8))), 0);
@@ -95,8 +95,8 @@ describe('a queue file that no engine uses', () => {
   });
 
   it('is left alone while somebody uses it, and is never made', async () => {
-    const path = await leftQueue(10);
-    const outbox = new SqliteOutbox(path, { mode: 'inline' });
+    const path = leftQueue(10);
+    const outbox = new SqliteOutbox(path);
     await outbox.open();
     assert.equal(await codeOf(() => lookAt(path)), 'locked');
     assert.equal(await codeOf(() => purge(path)), 'locked');

@@ -4,7 +4,18 @@ import { join } from 'node:path';
 
 import fc from 'fast-check';
 
-import type { Commit, NewRow, Opened, Outbox, OutboxError, Page, Row } from '../../src/outbox/outbox';
+import type {
+  Commit,
+  NewRow,
+  Opened,
+  Outbox,
+  OutboxError,
+  Page,
+  Row,
+  UserRows,
+} from '../../src/outbox/outbox';
+import type { SealOptions } from '../../src/outbox/seal';
+import { openLog, type SqliteLog } from '../../src/outbox/sqlite-log';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { cleanUps } from '../support/clean-up';
 import { compileOutbox, type Compiled } from './compiled';
@@ -255,42 +266,48 @@ describe('the outbox in a database and its model', () => {
   });
 });
 
-/** The store on disk, sealed and not sealed in turns: each time that it is opened, the other way. */
-class Switching implements Outbox {
+/** The log of a file without its thread, which would take most of the time. `sealOf` is asked each time that it is opened. */
+class FileLog implements Outbox {
   readonly durable = true;
-  #outbox!: Outbox;
+  #log!: SqliteLog;
   #opened = 0;
 
-  constructor(private readonly path: string) {}
+  constructor(
+    private readonly path: string,
+    private readonly sealOf: (opened: number) => SealOptions | null,
+  ) {}
 
   open(): Promise<Opened> {
-    const seal = { isOn: this.#opened++ % 2 === 0, secrets: ['a secret'] };
-    this.#outbox = new SqliteOutbox(this.path, { mode: 'inline', seal });
-    return this.#outbox.open();
+    this.#log = openLog(this.path, this.sealOf(this.#opened++));
+    return this.#result(() => this.#log.takeOver(true));
   }
 
   commit(commit: Commit): Promise<void> {
-    return this.#outbox.commit(commit);
+    return this.#result(() => void this.#log.commit(commit));
   }
 
   read(...args: Parameters<Outbox['read']>): Promise<Page> {
-    return this.#outbox.read(...args);
+    return this.#result(() => this.#log.read(...args));
   }
 
-  rowsOfUsers(...args: Parameters<Outbox['rowsOfUsers']>) {
-    return this.#outbox.rowsOfUsers(...args);
+  rowsOfUsers(...args: Parameters<Outbox['rowsOfUsers']>): Promise<UserRows> {
+    return this.#result(() => this.#log.rowsOfUsers(...args));
   }
 
   getMeta(key: string): Promise<string | null> {
-    return this.#outbox.getMeta(key);
+    return this.#result(() => this.#log.getMeta(key));
   }
 
   setMeta(key: string, value: string): Promise<void> {
-    return this.#outbox.setMeta(key, value);
+    return this.#result(() => this.#log.setMeta(key, value));
   }
 
   close(): Promise<void> {
-    return this.#outbox.close();
+    return this.#result(() => this.#log.close());
+  }
+
+  #result<T>(call: () => T): Promise<T> {
+    return new Promise((resolve) => resolve(call()));
   }
 }
 
@@ -317,12 +334,15 @@ describe('the outbox in SQLite and its model', () => {
   it('give the same results for the same calls, in memory', () =>
     check(() => new SqliteOutbox(':memory:'), 60));
 
-  it('give the same results for the same calls, also when a commit takes several turns of the event loop', () =>
-    check((path) => new SqliteOutbox(path, { mode: 'inline', rowsPerStep: 3 }), 30));
+  it('give the same results for the same calls, in memory, also when a commit takes several turns of the event loop', () =>
+    check(() => new SqliteOutbox(':memory:', { rowsPerStep: 3 }), 30));
+
+  it('give the same results for the same calls, in a file', () =>
+    check((path) => new FileLog(path, () => null), 60));
 
   it('give the same results for the same calls, when the file is sealed in turns', () =>
-    check((path) => new Switching(path), 30));
+    check((path) => new FileLog(path, (opened) => ({ isOn: opened % 2 === 0, secrets: ['a secret'] })), 30));
 
   it('give the same results for the same calls, in a thread of its own', () =>
-    check((path) => new compiled.SqliteOutbox(path, { mode: 'worker' }), 8));
+    check((path) => new compiled.SqliteOutbox(path), 8));
 });

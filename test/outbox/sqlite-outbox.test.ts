@@ -1,4 +1,4 @@
-// Where the log runs: order of results, the move to a thread, threads that die, and what is left after close.
+// Where the log runs: order of results, threads that die, what is left after close, and the queue in memory.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,12 +9,10 @@ import { SqliteOutbox, type OutboxClock } from '../../src/outbox/sqlite-outbox';
 import { compileOutbox, type Compiled } from './compiled';
 import { codeOf, errorOf, newRow, newRows, readAll, seqs, temporaryFolder } from './rows';
 
-/** A clock by which every commit takes `commitMs`, and whose timers are called by hand. */
-function handClock(commitMs: number): OutboxClock & { due(): number; run(): void } {
-  let nowMs = 0;
+/** A clock whose timers are called by hand. */
+function handClock(): OutboxClock & { due(): number; run(): void } {
   const calls = new Set<() => void>();
   return {
-    monoMs: () => (nowMs += commitMs),
     after(_delayMs, call) {
       calls.add(call);
       return () => calls.delete(call);
@@ -83,55 +81,53 @@ describe('the outbox in SQLite', () => {
     folder.remove();
   });
 
-  for (const mode of ['inline', 'worker'] as const) {
-    it(`gives results in the order of the calls (${mode})`, async () => {
-      const outbox = new compiled.SqliteOutbox(path, { mode });
-      await outbox.open();
-      assert.deepEqual(await orderOfResults(outbox, 1, 50), expectedOrder(1, 50));
-      await outbox.close();
-    });
+  it('gives results in the order of the calls', async () => {
+    const outbox = new compiled.SqliteOutbox(path);
+    await outbox.open();
+    assert.deepEqual(await orderOfResults(outbox, 1, 50), expectedOrder(1, 50));
+    await outbox.close();
+  });
 
-    it(`carries out what was called before close, refuses what comes after, and opens again (${mode})`, async () => {
-      const outbox = new compiled.SqliteOutbox(path, { mode });
-      await outbox.open();
-      const last = outbox.commit({ append: newRows(1, 100) });
-      const closed = outbox.close();
-      assert.equal(await codeOf(() => outbox.commit({ append: [newRow(101)] })), 'closed');
-      await Promise.all([last, closed, outbox.close()]);
-      assert.equal((await outbox.open()).waiting, 100);
-      await outbox.close();
-    });
+  it('carries out what was called before close, refuses what comes after, and opens again', async () => {
+    const outbox = new compiled.SqliteOutbox(path);
+    await outbox.open();
+    const last = outbox.commit({ append: newRows(1, 100) });
+    const closed = outbox.close();
+    assert.equal(await codeOf(() => outbox.commit({ append: [newRow(101)] })), 'closed');
+    await Promise.all([last, closed, outbox.close()]);
+    assert.equal((await outbox.open()).waiting, 100);
+    await outbox.close();
+  });
 
-    it(`leaves no thread, timer or lock after close (${mode})`, async () => {
-      const clock = handClock(0);
-      const resources = () => process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout');
-      const before = resources();
-      const outbox = new compiled.SqliteOutbox(path, { mode, clock });
-      await outbox.open();
-      await outbox.commit({ append: [newRow(1)] });
-      assert.equal(clock.due(), 1);
-      await outbox.close();
-      assert.equal(clock.due(), 0);
-      assert.deepEqual(resources(), before);
-      assert.ok(threads.every((thread) => thread.threadId === -1));
-      const other = new SqliteOutbox(path, { mode: 'inline' });
-      assert.equal((await other.open()).waiting, 1);
-      await other.close();
-    });
+  it('leaves no thread, timer or lock after close', async () => {
+    const clock = handClock();
+    const resources = () => process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout');
+    const before = resources();
+    const outbox = new compiled.SqliteOutbox(path, { clock });
+    await outbox.open();
+    await outbox.commit({ append: [newRow(1)] });
+    assert.equal(clock.due(), 1);
+    await outbox.close();
+    assert.equal(clock.due(), 0);
+    assert.deepEqual(resources(), before);
+    assert.ok(threads.every((thread) => thread.threadId === -1));
+    const other = new compiled.SqliteOutbox(path);
+    assert.equal((await other.open()).waiting, 1);
+    await other.close();
+  });
 
-    it(`can be opened after it was refused (${mode})`, async () => {
-      const first = new SqliteOutbox(path, { mode: 'inline' });
-      await first.open();
-      const second = new compiled.SqliteOutbox(path, { mode });
-      assert.equal(await codeOf(() => second.open()), 'locked');
-      await first.close();
-      assert.equal((await second.open()).lastSeq, 0);
-      await second.close();
-    });
-  }
+  it('can be opened after it was refused', async () => {
+    const first = new compiled.SqliteOutbox(path);
+    await first.open();
+    const second = new compiled.SqliteOutbox(path);
+    assert.equal(await codeOf(() => second.open()), 'locked');
+    await first.close();
+    assert.equal((await second.open()).lastSeq, 0);
+    await second.close();
+  });
 
-  it('carries a long commit out in several turns, and what is called meanwhile after it', async () => {
-    const outbox = new SqliteOutbox(path, { mode: 'inline', rowsPerStep: 10 });
+  it('carries a long commit in memory out in several turns, and what is called meanwhile after it', async () => {
+    const outbox = new SqliteOutbox(':memory:', { rowsPerStep: 10 });
     await outbox.open();
     let turns = 0;
     const count = (): void => {
@@ -147,13 +143,10 @@ describe('the outbox in SQLite', () => {
     assert.ok(turns >= 19, `${turns} turns for others`);
     assert.equal((await read).rows.length, 200);
     await closed;
-    const next = new SqliteOutbox(path, { mode: 'inline' });
-    assert.equal((await next.open()).lastSeq, 200);
-    await next.close();
   });
 
   it('runs its thread from source too', async () => {
-    const outbox = new SqliteOutbox(path, { mode: 'worker' });
+    const outbox = new SqliteOutbox(path);
     assert.equal(outbox.durable, true);
     await outbox.open();
     await outbox.commit({ append: newRows(1, 3) });
@@ -162,61 +155,25 @@ describe('the outbox in SQLite', () => {
     await outbox.close();
   });
 
-  describe('on a slow disk', () => {
-    it('moves to a thread of its own and keeps rows, order and results', async () => {
-      const outbox = new compiled.SqliteOutbox(path, { clock: handClock(11) });
-      await outbox.open();
-      assert.equal(outbox.runsIn, 'this thread');
-      assert.deepEqual(await orderOfResults(outbox, 1, 30), expectedOrder(1, 30));
-      assert.equal(outbox.runsIn, 'its own thread');
-      assert.deepEqual(await orderOfResults(outbox, 31, 10), expectedOrder(31, 10));
-      assert.deepEqual(
-        (await readAll(outbox)).map((row) => row.seq),
-        seqs(1, 40),
-      );
-      assert.equal(threads.length, 1);
-      await outbox.close();
-    });
-
-    it('does not renumber the marks of its own posts by moving', async () => {
-      const outbox = new compiled.SqliteOutbox(path, { clock: handClock(11) });
-      await outbox.open();
-      await outbox.commit({ depart: [{ post: 1, userHashes: [5] }] });
-      for (const seq of seqs(1, 5)) await outbox.commit({ append: [newRow(seq)] });
-      assert.equal(outbox.runsIn, 'its own thread');
-      await outbox.commit({ arrive: [1] });
-      await outbox.close();
-      assert.deepEqual((await outbox.open()).flights, []);
-      await outbox.close();
-    });
-
-    it('stays where it is while commits are quick, or when told to', async () => {
-      for (const options of [{ clock: handClock(9) }, { clock: handClock(11), mode: 'inline' as const }]) {
-        const outbox = new SqliteOutbox(path, options);
-        const { lastSeq } = await outbox.open();
-        for (const seq of seqs(lastSeq + 1, lastSeq + 30)) await outbox.commit({ append: [newRow(seq)] });
-        assert.equal(outbox.runsIn, 'this thread');
-        await outbox.close();
-      }
-      assert.equal(threads.length, 0);
-    });
-
-    it('stays in this thread when no thread can be started, and loses no call by trying', async () => {
-      const broken = compileOutbox();
-      writeFileSync(join(broken.directory, 'sqlite-worker.js'), 'throw new Error("no threads here")');
-      const outbox = new broken.SqliteOutbox(path, { clock: handClock(11) });
-      await outbox.open();
-      assert.deepEqual(await orderOfResults(outbox, 1, 30), expectedOrder(1, 30));
-      assert.equal(outbox.runsIn, 'this thread');
-      assert.equal(threads.length, 1);
-      await outbox.close();
-      broken.remove();
-    });
+  it('says when its thread cannot be started, and can be opened once it can', async () => {
+    const broken = compileOutbox();
+    const worker = join(broken.directory, 'sqlite-worker.js');
+    const code = readFileSync(worker, 'utf8');
+    writeFileSync(worker, 'throw new Error("no threads here")');
+    const outbox = new broken.SqliteOutbox(path);
+    assert.equal(
+      await errorTextOf(() => outbox.open()),
+      `The thread for the queue file ${path} did not start (no threads here).`,
+    );
+    writeFileSync(worker, code);
+    assert.equal((await outbox.open()).lastSeq, 0);
+    await outbox.close();
+    broken.remove();
   });
 
   describe('whose thread dies', () => {
     it('tells each pending commit truly whether it was made, and works on', async () => {
-      const outbox = new compiled.SqliteOutbox(path, { mode: 'worker' });
+      const outbox = new compiled.SqliteOutbox(path);
       await outbox.open();
       let next = 1;
       for (const round of seqs(1, 6)) {
@@ -255,7 +212,7 @@ describe('the outbox in SQLite', () => {
             ? `(() => { ${end} return $& })()`
             : `(() => { const done = $&; ${end} return done })()`;
         writeFileSync(worker, code.replace(call, wrapped));
-        const outbox = new dying.SqliteOutbox(path, { mode: 'worker' });
+        const outbox = new dying.SqliteOutbox(path);
         await outbox.open();
         const codes = await Promise.all(
           seqs(1, 4).map((seq) => codeOf(() => outbox.commit({ append: [newRow(seq)] }))),
@@ -271,12 +228,15 @@ describe('the outbox in SQLite', () => {
     }
 
     it('while it is idle is opened again for the next call', async () => {
-      const outbox = new compiled.SqliteOutbox(path, { mode: 'worker' });
+      const outbox = new compiled.SqliteOutbox(path);
       await outbox.open();
-      await outbox.commit({ append: [newRow(1)] });
+      await outbox.commit({ append: [newRow(1)], depart: [{ post: 1, userHashes: [5] }] });
       await threads[0]!.terminate();
-      await outbox.commit({ append: [newRow(2)] });
+      // Its own posts keep their numbers: only `open` takes marks for those of an earlier process.
+      await outbox.commit({ append: [newRow(2)], arrive: [1] });
       assert.equal((await readAll(outbox)).length, 2);
+      await outbox.close();
+      assert.deepEqual((await outbox.open()).flights, []);
       await outbox.close();
     });
   });
@@ -302,7 +262,7 @@ describe('the outbox in SQLite', () => {
   });
 
   it('gives memory back after the commits, and stops its timer when there is no more to do', async () => {
-    const clock = handClock(0);
+    const clock = handClock();
     const outbox = new SqliteOutbox(':memory:', { clock });
     await outbox.open();
     await outbox.commit({ append: newRows(1, 60_000, { body: JSON.stringify('x'.repeat(300)) }) });
