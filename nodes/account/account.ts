@@ -25,10 +25,10 @@ import type { Problem } from './account-api';
 import { connectionOf } from './connection';
 import { databaseConnection, identityOf, isInClear, type DatabaseConnection } from './database';
 import { Holder, type Hold } from './holder';
-import { LeftQueues } from './left-queues';
+import type { Behind } from './left-queues';
 import { instanceName } from './instance-name';
 import { isAt, leftBy } from './left-entries';
-import { engines, leftDatabases, sandbox } from './process-wide';
+import { engines, leftDatabases, leftQueuesOf, sandbox } from './process-wide';
 import { outboxFile, spoolFile } from './queue-file';
 import { queueSecrets } from './queue-secret';
 import { serveSandboxMembers } from './sandbox-members';
@@ -96,6 +96,9 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
   };
 }
 
+/** What was chosen in the account's form is carried out after the deploy: nothing is said of it before. */
+const warnLeftAfterMs = 3_000;
+
 /** All accounts of the flows, also the disabled ones. */
 function namedAccounts(RED: NodeAPI): NamedAccount[] {
   const found: NamedAccount[] = [];
@@ -143,14 +146,13 @@ async function openHold(
     const request = requestOf(RED, node, name, settings, connection);
     const ofShared = shared === null ? null : sharedOf(RED, settings, shared);
     // Before it is closed for the new one.
-    const left = leftBefore(node, settings, ofShared);
+    const hadLeft = rememberLeft(node, settings, ofShared);
     const lease = engines.acquire(ofShared === null ? request : { ...request, shared: ofShared });
-    const files = leftFiles(RED, node);
-    for (const queue of [...left, ...files]) warnOfLeft(RED, node, queue);
-    if (left.length + files.length > 0 || before !== null) lease.recordUsers();
+    if (hadLeft || leftQueuesOf(RED).behind(node.id).length > 0 || before !== null) lease.recordUsers();
     const named = ofShared ?? (before === null ? null : sharedOf(RED, settings, before));
-    if (named !== null) void warnOfLeftShared(RED, node, named, left);
+    const warning = setTimeout(() => void warnOfLeft(RED, node, named), warnLeftAfterMs).unref();
     const end = async (maxMs: number): Promise<void> => {
+      clearTimeout(warning);
       await lease.release(maxMs);
       leaveSandbox();
     };
@@ -161,14 +163,8 @@ async function openHold(
   }
 }
 
-interface LeftQueue {
-  readonly origin: string;
-  readonly member: string;
-  readonly waiting: number;
-}
-
-/** Queues with entries that the account had until this deploy. */
-function leftBefore(node: Node, settings: AccountSettings, shared: SharedRequest | null): LeftQueue[] {
+/** Whether the account had a queue with entries until this deploy; its database is remembered. */
+function rememberLeft(node: Node, settings: AccountSettings, shared: SharedRequest | null): boolean {
   const place = { ...settings, database: shared?.queues?.place ?? null };
   const infos = engines
     .list()
@@ -176,13 +172,7 @@ function leftBefore(node: Node, settings: AccountSettings, shared: SharedRequest
   const left = infos.filter((info) => leftBy(node.id, info) > 0);
   for (const { database } of left)
     if (database !== null) leftDatabases.set(database.identity, database.queues);
-  return left.map((info) => ({ ...info, waiting: leftBy(node.id, info) }));
-}
-
-/** Queue files with entries of the account that it does not use. */
-function leftFiles(RED: NodeAPI, node: Node): readonly LeftQueue[] {
-  const files = new LeftQueues(userDirOf(RED), () => engines.list()).list();
-  return files.filter(({ waiting, accounts }) => waiting > 0 && accounts.includes(node.id));
+  return left.length > 0;
 }
 
 /** That of the shared queue which the account had before, when its URL is still with the credentials. */
@@ -192,30 +182,32 @@ function databaseBefore(RED: NodeAPI, saved: Saved): DatabaseConnection | null {
   return connection === null || 'key' in connection ? null : connection;
 }
 
-/** Of other queues with entries of the account in the database that it names. Never rejects. */
-async function warnOfLeftShared(
-  RED: NodeAPI,
+/** At each deploy and start; `named`: the shared queue by which the account names a database. Never rejects. */
+async function warnOfLeft(RED: NodeAPI, node: Node, named: SharedRequest | null): Promise<void> {
+  const warned = leftQueuesOf(RED).behind(node.id);
+  const shared = named === null ? [] : await leftInDatabase(node, named, warned);
+  for (const { origin, member, waiting } of [...warned, ...shared])
+    node.warn(RED._('account.leftBehind', { origin, member, waiting }));
+}
+
+/** Other queues with entries of the account in the database that it names. */
+async function leftInDatabase(
   node: Node,
   { identity, queues, instanceName: own }: SharedRequest,
-  warned: readonly LeftQueue[],
-): Promise<void> {
-  if (queues === undefined) return;
+  warned: readonly Behind[],
+): Promise<readonly Behind[]> {
+  if (queues === undefined) return [];
   // The queue's own status says what is wrong with the database.
   const found = await queues.list().catch(() => []);
   const shared = engines.list().filter(({ queue }) => queue === 'shared');
   const known = new Set([...shared, ...warned].map(schemaOf));
-  for (const queue of found) {
-    // This Node-RED counts as using a queue for a minute after it was stopped.
-    const isUsed = known.has(queue.schema) || queue.usedBy.some((name) => name !== own);
-    if (isUsed || queue.waiting === 0 || !queue.accounts.includes(node.id)) continue;
-    leftDatabases.set(identity, queues);
-    warnOfLeft(RED, node, queue);
-  }
-}
-
-/** At each deploy and start. */
-function warnOfLeft(RED: NodeAPI, node: Node, { origin, member, waiting }: LeftQueue): void {
-  node.warn(RED._('account.leftBehind', { origin, member, waiting }));
+  // This Node-RED counts as using a queue for a minute after it was stopped.
+  const left = found.filter(
+    ({ schema, usedBy, waiting, accounts }) =>
+      !known.has(schema) && !usedBy.some((name) => name !== own) && waiting > 0 && accounts.includes(node.id),
+  );
+  if (left.length > 0) leftDatabases.set(identity, queues);
+  return left;
 }
 
 function problemOf(account: string, error: unknown): Problem {

@@ -4,7 +4,8 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { EngineInfo } from '../../src/delivery/engines';
 import { lookAt } from '../../src/outbox/left-queue';
-import { outboxFile, queueFolder, spoolFile } from './queue-file';
+import { leftBy } from './left-entries';
+import { originIn, outboxFile, queueFolder, spoolFile } from './queue-file';
 import { troubleOf, type Trouble } from './trouble';
 
 export interface ShownLeftQueue {
@@ -23,6 +24,9 @@ export interface ShownLeftQueue {
   /** Why it cannot be looked at, or null. */
   readonly problem: Trouble | null;
 }
+
+/** What waits for an address or a member that an account had before. */
+export type Behind = Pick<ShownLeftQueue, 'origin' | 'member' | 'waiting'>;
 
 const named = /^(.+)-(\d+)-[0-9a-f]{8}(-kept)?\.sqlite$/;
 
@@ -54,6 +58,18 @@ export class LeftQueues {
       .map((file) => this.look(file))
       .filter(({ waiting, problem }) => waiting > 0 || problem !== null);
     return this.seen;
+  }
+
+  /** Those with entries of an account, which has another address or member now; also those that are still open. */
+  behind(account: string): readonly Behind[] {
+    const open = this.engines()
+      .filter(
+        ({ queue, accounts, left }) =>
+          queue !== 'memory' && left.includes(account) && !accounts.some(({ id }) => id === account),
+      )
+      .map((info) => ({ origin: info.origin, member: info.member, waiting: leftBy(account, info) }));
+    const files = this.list().filter(({ accounts }) => accounts.includes(account));
+    return [...open, ...files].filter(({ waiting }) => waiting > 0);
   }
 
   /** Something was done to one. */
@@ -109,8 +125,8 @@ export class LeftQueues {
   }
 
   private look(file: string): ShownLeftQueue {
-    const [, origin = '', member = '', kept = ''] = named.exec(file) ?? [];
-    const shown = { file, origin, member, kept: kept !== '' };
+    const [, readable = '', member = '', kept = ''] = named.exec(file) ?? [];
+    const shown = { file, origin: originIn(readable), member, kept: kept !== '' };
     try {
       return { ...shown, ...lookAt(join(queueFolder(this.userDir), file)), problem: null };
     } catch (error) {

@@ -1,10 +1,31 @@
-// What all accounts of a process share: the engines, one for each service and member, and the sandbox.
+// What all accounts of a process share: the engines, one for each service and member, the queues that none uses, and the
+// sandbox.
 
+import type { NodeAPI } from 'node-red';
 import { Engines } from '../../src/delivery/engines';
 import type { DatabaseQueues } from '../../src/outbox/database-queues';
 import { SharedSandbox } from '../../src/sandbox/shared-sandbox';
+import { LeftQueues } from './left-queues';
+import { queueSecrets } from './queue-secret';
 
 export const engines = new Engines();
 export const sandbox = new SharedSandbox();
 /** Databases in which accounts left entries when they were given another queue, by their identity. */
 export const leftDatabases = new Map<string, DatabaseQueues>();
+
+/** By user directory. */
+const left = new Map<string, LeftQueues>();
+
+/** One for all that ask: each look opens files. */
+export function leftQueuesOf(RED: NodeAPI): LeftQueues {
+  const userDir = RED.settings.userDir ?? '.';
+  const known = left.get(userDir);
+  if (known !== undefined) return known;
+  const made = new LeftQueues(
+    userDir,
+    () => engines.list(),
+    () => queueSecrets(RED),
+  );
+  left.set(userDir, made);
+  return made;
+}

@@ -17,11 +17,24 @@ export function spoolFile(userDir: string, origin: string, member: string): stri
   return join(queueFolder(userDir), `${nameOf(origin, member)}-kept.sqlite`);
 }
 
+/** The origin in a file's name, as far as the name has room for it. */
+export function originIn(readable: string): string {
+  try {
+    const origin = decodeURIComponent(readable);
+    return origin === 'sandbox' || origin.includes('://') ? origin : `https://${origin}`;
+  } catch {
+    return readable;
+  }
+}
+
+const escaped = (char: string): string => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+
 function nameOf(origin: string, member: string): string {
   const readable = origin
-    .replace(/^https?:\/\//, '')
-    .replace(/[^\w.-]+/g, '_')
-    .slice(0, 80);
+    .replace(/^https:\/\//, '')
+    .replace(/[^\w.-]/g, escaped)
+    .slice(0, 80)
+    .replace(/%.?$/, '');
   const exact = createHash('sha256').update(`${origin} ${member}`).digest('hex').slice(0, 8);
   return `${readable}-${member}-${exact}`;
 }

@@ -14,6 +14,7 @@ import { readWithToken } from '../../src/service/read-with-token';
 import type { Problem } from '../account/account-api';
 import { AccountUse } from '../shared/account-use';
 import { CalmStatus, looks, type Look } from '../shared/calm-status';
+import { short } from '../shared/queue-state';
 import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
 import { joinSentences, textOr } from '../shared/words';
@@ -225,7 +226,7 @@ class UsageNode {
   private showResult({ report, findings }: UsageRun): void {
     const { matchRate } = report.total;
     const figure = figureIn(this.RED);
-    const params = { rate: matchRate === null ? '–' : figure(matchRate), findings: figure(findings.length) };
+    const params = { rate: matchRate === null ? '–' : figure(matchRate), findings: short(findings.length) };
     this.show(findings.length > 0 ? 'waiting' : 'idle', findings.length > 0 ? 'findings' : 'read', params);
   }
 

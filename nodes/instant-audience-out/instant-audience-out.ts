@@ -4,6 +4,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { checkEntry, maxIssues, type CheckOptions } from '../../src/audience/check';
 import type { CheckedEntry } from '../../src/audience/entry';
 import { readErasedUser } from '../../src/audience/erased-user';
+import type { Issue } from '../../src/audience/issues';
 import { shorten, shortenThrown } from '../../src/audience/shorten';
 import { readEntries } from '../../src/audience/read-input';
 import { eachInSlices, type Slices } from '../../src/audience/slices';
@@ -14,12 +15,14 @@ import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { Source } from '../../src/outbox/outbox';
 import { isWarning, type SegmentFinding } from '../../src/reconcile/segment-check';
 import type { AccountNode, Problem } from '../account/account-api';
+import { leftQueuesOf } from '../account/process-wide';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import { AccountUse } from '../shared/account-use';
 import { nowDeployed } from '../shared/deployed';
 import { pathOf } from '../shared/flow-graph';
 import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
+import { short } from '../shared/queue-state';
 import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { newSlices } from '../shared/slices';
 import { toError, typedInputsOf } from '../shared/typed-input';
@@ -109,7 +112,7 @@ class OutNode {
     Object.assign(node, { accountId: account });
     this.checkOptions = { allowUnknownFields, ages: lateAdds !== 'asIs' };
     this.source = { node: node.id, account };
-    this.status = new StatusLine(RED, node, dryRun, () => this.segmentRemark());
+    this.status = new StatusLine(RED, node, dryRun, () => this.leftRemark() ?? this.segmentRemark());
     this.reporter = new Reporter(RED, node, () => this.use.account?.accountName ?? '', this.status);
   }
 
@@ -237,6 +240,14 @@ class OutNode {
     else this.node.log(sentence);
   }
 
+  /** What is kept for an address or a member that the account had before. */
+  private leftRemark(): string | null {
+    const entries = leftQueuesOf(this.RED)
+      .behind(this.settings.account)
+      .reduce((sum, { waiting }) => sum + waiting, 0);
+    return entries === 0 ? null : this.RED._('status.leftBehind', { number: short(entries) });
+  }
+
   private segmentRemark(): string | null {
     if (this.watch !== null && this.watch.failure !== null) return this.RED._('status.segments_failed');
     const holds = this.settings.youngSegments === 'hold';
@@ -346,7 +357,7 @@ class OutNode {
     if (value instanceof Failed)
       return fail(this.RED._('error.input_failed', { path: this.path, reason: value.reason }));
     const read = readEntries(value, this.path);
-    if (!read.ok) return fail(issueText(this.RED, 'out', read.issue));
+    if (!read.ok) return (engine) => this.takeNothing(engine, value, read.issue, message.done);
     const { entries } = read;
     const checked: Checked = { valid: [], indexes: [], rejected: [] };
     const working = eachInSlices(entries.length, slices, (index) => this.check(entries, index, checked));
@@ -369,12 +380,24 @@ class OutNode {
     message: Omit<Delivery, 'rejected'>,
     { valid, indexes, rejected }: Checked,
   ): void {
-    if (rejected.length > 0) engine.monitor.refused(this.node.id, rejected);
+    if (rejected.length > 0) this.countInvalid(engine, rejected);
     const delivery: Delivery = { ...message, rejected };
     this.watch?.saw(valid);
     if (valid.length === 0) this.reporter.rejected(delivery);
     else if (this.settings.dryRun) this.showDryRun(delivery, valid);
     else this.submit(engine, delivery, valid, rejected.length === 0 ? null : indexes);
+  }
+
+  /** The message holds no entry at all. */
+  private takeNothing(engine: MemberQueue, value: unknown, issue: Issue, done: Done): void {
+    const refused = rejection(this.RED, 'out', 0, value, [issue]);
+    this.countInvalid(engine, [refused]);
+    done(new Error(refused.message));
+  }
+
+  private countInvalid(engine: MemberQueue, rejected: readonly Rejection[]): void {
+    engine.monitor.refused(this.node.id, rejected);
+    this.status.tell('invalid', rejected.length);
   }
 
   private showDryRun(delivery: Delivery, entries: readonly CheckedEntry[]): void {

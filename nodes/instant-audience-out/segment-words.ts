@@ -3,6 +3,7 @@
 import { printable } from '../../src/audience/foreign-text';
 import { maxTextChars } from '../../src/audience/identifiers';
 import type { SegmentFinding, SegmentWarning } from '../../src/reconcile/segment-check';
+import { short } from '../shared/queue-state';
 import type { Words } from '../shared/words';
 
 /** `holds`: whether adds to young segments wait. */
@@ -15,7 +16,7 @@ export function segmentKey(finding: SegmentFinding, holds: boolean): SegmentFind
   return finding.kind === 'young' && holds ? 'held' : finding.kind;
 }
 
-/** Null when there is nothing to say. */
+/** For the status, which has no room for a segment's name; null when there is nothing to say. */
 export function segmentRemark(
   words: Words,
   warnings: readonly SegmentWarning[],
@@ -23,17 +24,9 @@ export function segmentRemark(
 ): string | null {
   const [first] = warnings;
   if (first === undefined) return null;
-  if (warnings.length > 1) return words._('status.segments', { number: warnings.length });
-  const key = first.kind === 'young' && holds ? 'status.segment_held' : remarks[first.kind];
-  return words._(key, segmentParams(first, Date.now()));
+  if (warnings.length > 1) return words._('status.segments', { number: short(warnings.length) });
+  return words._(`status.segment_${segmentKey(first, holds)}`);
 }
-
-const remarks: Readonly<Record<SegmentWarning['kind'], string>> = {
-  unknown: 'status.segment_unknown',
-  inactive: 'status.segment_inactive',
-  otherCase: 'status.segment_otherCase',
-  young: 'status.segment_young',
-};
 
 /** What the sentence of a finding needs, at this time (epoch ms). */
 export function segmentParams(finding: SegmentFinding, nowMs: number): Record<string, string | number> {

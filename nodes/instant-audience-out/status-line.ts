@@ -1,4 +1,4 @@
-// What the out node's status says.
+// What the out node's status says, in few words: the tab Audience says more.
 
 import type { Node, NodeAPI } from 'node-red';
 import { systemClock } from '../../src/clock';
@@ -6,7 +6,7 @@ import type { MemberQueue } from '../../src/delivery/member-queue';
 import type { EngineStats } from '../../src/delivery/engine';
 import type { AccountNode } from '../account/account-api';
 import { CalmStatus, looks, type Shown } from '../shared/calm-status';
-import { conditionOf, short, type Condition } from '../shared/queue-state';
+import { conditionOf, short, shortTime, type Condition } from '../shared/queue-state';
 
 const everyMs = 1000;
 /** How long the status tells of something that happened to a message. */
@@ -14,19 +14,16 @@ const tellForMs = 10_000;
 /** How long the status tells of the last delivery. */
 const deliveredForMs = 5_000;
 
-/** `queued`: how much waits, shown behind the words; absent where the words say it, or nothing waits. */
-type Line = Condition & { readonly queued?: string };
-
-/** Those with which nothing is wrong. */
+/** Those with which nothing is wrong: a remark takes their place, or turns them yellow. */
 const calmKeys: ReadonlySet<string> = new Set([
   'idle',
   'idleMemory',
   'delivered',
   'working',
-  'workingMemory',
   'dryRun',
   'standby',
 ]);
+type Told = 'queuedOnly' | 'full' | 'invalid';
 
 export type FollowedAccount = Pick<AccountNode, 'id' | 'warnAfterMs' | 'isSandbox'>;
 
@@ -40,7 +37,7 @@ interface Followed {
 export class StatusLine {
   private followed: Followed | null = null;
   private interval: NodeJS.Timeout | null = null;
-  private told: { readonly key: 'queuedOnly' | 'full'; readonly untilMs: number } | null = null;
+  private told: { readonly key: Told; readonly untilMs: number; readonly entries: number } | null = null;
   /** Entries of this node since it was idle. */
   private delivered = { entries: 0, untilMs: -Infinity };
   private readonly status: CalmStatus;
@@ -70,9 +67,11 @@ export class StatusLine {
     this.interval = setInterval(() => this.refresh(), everyMs).unref();
   }
 
-  /** Something happened to a message: told for a while. */
-  tell(key: 'queuedOnly' | 'full'): void {
-    this.told = { key, untilMs: performance.now() + tellForMs };
+  /** Something happened to a message: told for a while. `entries` are those that were invalid. */
+  tell(key: Told, entries = 0): void {
+    const nowMs = performance.now();
+    const before = this.told?.key === key && nowMs < this.told.untilMs ? this.told.entries : 0;
+    this.told = { key, untilMs: nowMs + tellForMs, entries: before + entries };
   }
 
   /** The service accepted entries of this node: told for a while, by the next look. */
@@ -94,60 +93,47 @@ export class StatusLine {
     this.interval = this.followed = null;
   }
 
-  private show(line: Line): void {
+  private show(line: Condition): void {
     this.status.show(() => this.shown(line));
   }
 
-  private shown({ look: own, key, params, queued }: Line): Shown {
+  private shown({ look: own, key, params }: Condition): Shown {
     const remark = calmKeys.has(key) ? this.remark() : null;
-    const words = this.RED._(`status.${key}`, { ...params });
-    const line = queued === undefined ? words : this.RED._('status.queued', { status: words, queued });
     const look = remark === null ? own : 'waiting';
-    const status = remark === null ? line : key === 'idle' ? remark : `${line} · ${remark}`;
+    const status =
+      remark === null || key === 'delivered' ? this.RED._(`status.${key}`, { ...params }) : remark;
     const text = this.followed?.isSandbox === true ? this.RED._('status.sandbox', { status }) : status;
     return { ...looks[look], text };
   }
 
-  private lineOf({ engine, account, warnAfterMs }: Followed): Line {
+  private lineOf({ engine, account, warnAfterMs }: Followed): Condition {
     if (this.dryRun) return { look: 'idle', key: 'dryRun' };
     const stats = engine.stats();
     const { waiting } = stats.counters;
     const { state, oldestMs } = stats;
     const nowMs = performance.now();
-    const isTold = (key: 'queuedOnly' | 'full'): boolean =>
-      this.told?.key === key && this.told.untilMs > nowMs;
-    const withQueue = (line: Condition): Line => (waiting === 0 ? line : { ...line, queued: short(waiting) });
-    const full = withQueue({ look: 'stopped', key: 'full' });
+    const told = this.told !== null && this.told.untilMs > nowMs ? this.told : null;
+    const full: Condition = { look: 'stopped', key: 'full' };
     // What is kept while the database is away has its cap, too.
-    if (isTold('full') && state.kind === 'apart') return full;
+    if (told?.key === 'full' && state.kind === 'apart') return full;
     const condition = conditionOf(state, engine.logins.state(account), systemClock.monoMs());
     const isCalm = condition.key === 'idle' || condition.key === 'sending' || state.kind === 'standby';
-    // What is kept says how much waits here.
-    if (!isCalm) return state.kind === 'apart' ? condition : withQueue(condition);
-    if (isTold('full')) return full;
-    if (oldestMs > warnAfterMs) {
-      const minutes = Math.floor(oldestMs / 60_000);
-      return withQueue({ look: 'waiting', key: 'late', params: { minutes } });
-    }
-    if (isTold('queuedOnly') && waiting > 0) return withQueue({ look: 'working', key: 'queuedOnly' });
-    if (state.kind === 'standby') return withQueue(condition);
-    if (waiting > 0) return workingLine(stats, engine.durable);
+    if (!isCalm) return condition;
+    if (told?.key === 'full') return full;
+    if (oldestMs > warnAfterMs)
+      return { look: 'waiting', key: 'late', params: { age: shortTime(oldestMs / 1000) } };
+    if (told?.key === 'queuedOnly' && waiting > 0) return { look: 'working', key: 'queuedOnly' };
+    if (state.kind === 'standby') return condition;
+    if (waiting > 0) return workingLine(stats);
+    if (told?.key === 'invalid')
+      return { look: 'waiting', key: 'invalid', params: { number: short(told.entries) } };
     if (nowMs < this.delivered.untilMs)
       return { look: 'idle', key: 'delivered', params: { number: short(this.delivered.entries) } };
     return { look: 'idle', key: engine.durable ? 'idle' : 'idleMemory' };
   }
 }
 
-function workingLine({ usersPerSecond: rate, counters }: EngineStats, durable: boolean): Line {
-  const left = rate > 0 ? clock(counters.waiting / rate) : '…';
-  const params = { queued: short(counters.waiting), rate, left };
-  return { look: 'working', key: durable ? 'working' : 'workingMemory', params };
-}
-
-/** Seconds as `0:42` or `1:05:00`. */
-function clock(seconds: number): string {
-  const whole = Math.ceil(seconds);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+function workingLine({ usersPerSecond, counters: { waiting } }: EngineStats): Condition {
+  const left = usersPerSecond > 0 ? shortTime(waiting / usersPerSecond) : '…';
+  return { look: 'working', key: 'working', params: { queued: short(waiting), left } };
 }

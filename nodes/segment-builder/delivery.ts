@@ -3,6 +3,7 @@
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
 import type { BuildResult } from '../../src/audience/build';
 import { isObject } from '../../src/audience/check';
+import { shortenThrown } from '../../src/audience/shorten';
 import { eachInSlices, inSlices, type Slices } from '../../src/audience/slices';
 import { copyOf } from '../shared/message-copy';
 import { textOr, type Rejection } from '../shared/words';
@@ -56,6 +57,16 @@ export class Delivery {
   end(error?: string): void {
     if (error === undefined) this.done();
     else this.done(error);
+  }
+
+  /** Something in the message cannot be read. */
+  unreadable(error: unknown): void {
+    const reason = shortenThrown(error);
+    const { RED, invalid } = this.route;
+    invalid.add([
+      builderRejection(RED, 0, null, [{ code: 'unreadable', path: '', params: { reason } }], false),
+    ]);
+    this.end(reason);
   }
 
   private addRejection(rejected: Rejection[], items: Items, index: number): void {

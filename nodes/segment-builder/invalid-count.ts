@@ -4,6 +4,7 @@ import type { Node, NodeAPI } from 'node-red';
 import { engines } from '../account/process-wide';
 import { CalmStatus } from '../shared/calm-status';
 import { accountsBehind, deployedFlows, type FlowGraph } from '../shared/flow-graph';
+import { short } from '../shared/queue-state';
 import { textOr, type Rejection } from '../shared/words';
 
 export class InvalidCount {
@@ -22,7 +23,7 @@ export class InvalidCount {
 
   add(rejected: readonly Rejection[]): void {
     this.count += rejected.length;
-    const many = this.count.toLocaleString('en-US');
+    const many = short(this.count);
     const text = textOr(this.RED, 'segment-builder.status.invalid', { many }, () => `${many} invalid`);
     this.status.show(() => ({ fill: 'yellow', shape: 'ring', text }));
     const accounts = this.accounts();

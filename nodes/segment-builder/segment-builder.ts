@@ -109,7 +109,7 @@ function endOf(
   delivery: Delivery,
   slices: Slices,
 ): (() => void) | Promise<() => void> {
-  const failed = (error: unknown) => () => delivery.end(shortenThrown(error));
+  const failed = (error: unknown) => () => delivery.unreadable(error);
   try {
     const result = builder.build(message, slices);
     const end =
@@ -126,6 +126,6 @@ function endSafely(delivery: Delivery, end: () => void): void {
   try {
     end();
   } catch (error) {
-    delivery.end(shortenThrown(error));
+    delivery.unreadable(error);
   }
 }

@@ -32,8 +32,8 @@ export function conditionOf(state: EngineState, login: LoginState | null, nowMs:
     case 'paused':
       return { look: 'waiting', key: 'paused' };
     case 'rateLimited': {
-      const seconds = Math.max(1, Math.ceil((state.untilMs - nowMs) / 1000));
-      return { look: 'waiting', key: 'rateLimited', params: { seconds } };
+      const left = shortTime(Math.max(1, (state.untilMs - nowMs) / 1000));
+      return { look: 'waiting', key: 'rateLimited', params: { left } };
     }
     case 'trouble':
       return { look: 'waiting', key: networkCodes.has(state.code) ? 'trouble' : 'failing' };
@@ -56,11 +56,8 @@ function conditionOfLogin(state: LoginState | null): Condition | null {
 function calmCondition(state: EngineState): Condition {
   if (state.kind !== 'standby')
     return state.kind === 'idle' ? { look: 'idle', key: 'idle' } : { look: 'working', key: 'sending' };
-  const { sender } = state;
   // Nothing is wrong as long as somebody sends.
-  return sender === null
-    ? { look: 'waiting', key: 'standbyAlone' }
-    : { look: 'idle', key: 'standby', params: { sender } };
+  return state.sender === null ? { look: 'waiting', key: 'standbyAlone' } : { look: 'idle', key: 'standby' };
 }
 
 /** Final until somebody acts (service.md 2). */
@@ -109,9 +106,20 @@ const networkCodes: ReadonlySet<string> = new Set([
   'proxy',
 ]);
 
-/** 1234 as `1.2k`. */
+/** 1234 as `1.2k`: four characters at most. */
 export function short(figure: number): string {
-  if (figure < 1000) return String(figure);
-  const [value, unit] = figure < 999_500 ? [figure / 1000, 'k'] : [figure / 1_000_000, 'M'];
-  return `${value < 9.95 ? value.toFixed(1) : value.toFixed(0)}${unit}`;
+  let value = figure;
+  let unit = 0;
+  for (; value >= 999.5 && unit < 3; unit += 1) value /= 1000;
+  return unit === 0 ? String(figure) : `${value.toFixed(value < 9.95 ? 1 : 0)}${' kMG'[unit]!}`;
+}
+
+/** `42 s`, `59 min`, `23 h`, `57 d`: six characters at most. */
+export function shortTime(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
+  const days = Math.floor(whole / 86_400);
+  if (days > 99) return '> 99 d';
+  return days > 0 ? `${days} d` : `${Math.floor(whole / 3600)} h`;
 }

@@ -5,10 +5,8 @@ import { printable } from '../../src/audience/foreign-text';
 import { sampleEveryMs } from '../../src/delivery/history';
 import { segmentWatches } from '../instant-audience-out/segment-watch';
 import type { Account } from '../account/account-api';
-import { engines, leftDatabases, sandbox } from '../account/process-wide';
-import { queueSecrets } from '../account/queue-secret';
+import { engines, leftDatabases, leftQueuesOf, sandbox } from '../account/process-wide';
 import { Actions } from './actions';
-import { LeftQueues } from '../account/left-queues';
 import { LeftShared } from './left-shared';
 import { logMetrics } from './metrics';
 import { Overview, type FoundWarning } from './overview';
@@ -26,7 +24,7 @@ type PluginAPI = NodeAPI & {
 export = (RED: PluginAPI): void => {
   const list = (): ReturnType<typeof engines.list> => engines.list();
   const overview = new Overview(list, (id) => warnAfterOf(RED, id), segmentWarningsOf);
-  const left = new LeftQueues(RED.settings.userDir ?? '.', list, () => queueSecrets(RED));
+  const left = leftQueuesOf(RED);
   const leftShared = new LeftShared(list, undefined, leftDatabases);
   const watchers = new Watchers(RED, {
     update: () => ({

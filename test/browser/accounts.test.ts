@@ -131,6 +131,41 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     await page.locator('.red-ui-notification', { hasText: 'Discarded queued entries: 2.' }).waitFor();
   });
 
+  it('keep entries for the old address when that was chosen, say so, and name their queue as people do', async () => {
+    const { page } = editor;
+    const wrong = `${sandbox!.url}/nowhere`;
+    const changeTo = async (url: string): Promise<void> => {
+      await editor.editConfig('account-long');
+      await editor.field('Audience posts').fill(url);
+      if (url !== wrong) await editor.field('Queued entries').selectOption('keep');
+      await page.locator('#node-config-dialog-ok:visible').click();
+      await page.locator('.red-ui-tray').waitFor({ state: 'detached' });
+      await editor.deploy();
+    };
+    await changeTo(wrong);
+    await postUsers(nodeRed!, 'long', 7, 1);
+    await changeTo(sandbox!.url);
+    const status = editor.nodeOnCanvas('out-long').locator('.red-ui-flow-node-status-label');
+    await status.filter({ hasText: /^1 in old queue$/ }).waitFor();
+    await openTab(page);
+    const part = page
+      .locator('.instant-audience-tab section')
+      .filter({ hasText: 'Queues that no account uses' });
+    // The old queue stays open for some seconds.
+    await part.waitFor({ timeout: 60_000 });
+    await part.locator('.instant-audience-head').click();
+    const lines = part.locator('li p');
+    assert.equal(await lines.first().innerText(), `${longName}: member 7 at ${wrong}`);
+    assert.match(await lines.last().innerText(), /^File: http.*127\.0\.0\.1.*-7-[0-9a-f]{8}\.sqlite$/);
+    await picture(page, `kept-for-old-address-${nodeRedVersion}`);
+    await page.evaluate("RED.sidebar.show('debug')");
+    const warning = page.locator('.red-ui-debug-msg', { hasText: 'Entries kept in the old queue: 1.' });
+    assert.equal(await warning.count(), 1, 'none of the entries that were moved');
+    await openTab(page);
+    await part.getByRole('button', { name: /^Move to/ }).click();
+    await status.filter({ hasText: /^ready$/ }).waitFor();
+  });
+
   it('that are deleted leave their nodes without one, and none is chosen for them', async () => {
     const { page } = editor;
     for (const id of ['account-two', 'account-long']) {

@@ -106,12 +106,12 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
     await editor.cancel();
   });
 
-  it('take a time as a number with a unit, for ever, and the default of the member', async () => {
+  it('take a time as a number with a unit, forever, and the default of the member', async () => {
     await editor.edit('builder');
     const unit = rows().nth(0).getByLabel('Unit');
     assert.deepEqual(
       (await unit.locator('option').allInnerTexts()).map((text) => text.trim()),
-      ['minutes', 'hours', 'days', 'for ever', 'member’s default'],
+      ['minutes', 'hours', 'days', 'forever', 'member’s default'],
     );
     const request = async (): Promise<any> =>
       JSON.parse(await page.evaluate("$('#instant-audience-preview-json').text() || 'null'"));

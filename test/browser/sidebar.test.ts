@@ -315,6 +315,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     // Also while it is closed.
     await shows(part.locator('.instant-audience-sum'), '5 queued');
     await part.locator('.instant-audience-head').click();
+    await shows(part.locator('li p').nth(0), /^loyalty: member \d+ at http:/);
     await shows(part.locator('li p').nth(1), /^Queued entries: 5,/);
     assert.equal(await part.getByRole('button', { name: /^Move to loyalty/ }).count(), 1);
     const [download] = await Promise.all([

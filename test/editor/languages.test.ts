@@ -36,7 +36,7 @@ function codesOf(help: string): string[] {
 
 /** The help's example of a status, which is made of words. */
 function statusExample(words: Words): string {
-  const shown: Record<string, string> = { __queued__: '1.2k', __rate__: '998', __left__: '0:42' };
+  const shown: Record<string, string> = { __queued__: '1.2k', __left__: '42 s' };
   return (lookUp(words, 'status.working') ?? '').replace(/__\w+?__/g, (name) => shown[name]!);
 }
 

@@ -63,7 +63,7 @@ describe('the out node in the editor', () => {
     const answer = (completeOn: unknown) => errorsOf({ account: 'good', completeOn }).join();
     assert.match(
       answer('delivered'),
-      /^A message is done: "delivered" is not known; choose one of accepted, queued/,
+      /^Complete message: "delivered" is not known; choose one of accepted, queued/,
     );
     assert.equal(answer('queued'), '');
     assert.equal(answer(undefined), '');

@@ -196,7 +196,7 @@ describe('the segment builder in the editor', () => {
     assert.equal(label({ segments: rows({ name: 'kitchen viewers' }) }), 'kitchen viewers · 30 d');
     assert.equal(label({ segments: rows({ name: 'buyers' }), action: 'remove' }), 'remove: buyers');
     assert.equal(label({ segments: rows({}), action: 'property' }), 'add or remove: 10001');
-    assert.equal(label({ segments: rows({ expirationUnit: 'never' }) }), '10001 · for ever');
+    assert.equal(label({ segments: rows({ expirationUnit: 'never' }) }), '10001 · forever');
     assert.equal(label({ segments: rows({ expirationUnit: 'default' }) }), '10001');
     assert.equal(label({ segments: rows({}, {}, {}) }), '10001 · 30 d +2');
     assert.equal(

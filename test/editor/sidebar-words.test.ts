@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { builderSentences } from '../../src/audience/issues';
+import { issueSentences } from '../../src/audience/issues';
 import { tabStyle } from '../../nodes/sidebar/editor/style';
 import { sentenceOf } from '../../nodes/sidebar/editor/ask';
 import { detailOf } from '../../nodes/sidebar/editor/state-words';
 import type { Trouble } from '../../nodes/account/trouble';
+import { serviceCodes } from '../docs/sentences';
 import { lookUp, read, type Words } from './bundle';
 
 const languages = ['en-US', 'de', 'ja'];
@@ -84,8 +85,10 @@ describe('the words of the tab Audience', () => {
     for (const chart of ['rate', 'queue', 'latency']) assert.ok(lookUp(wordsIn('en-US'), `chart.${chart}`));
   });
 
-  it('name every reason that only a segment builder has', () => {
-    for (const code of Object.keys(builderSentences))
+  it('name every reason for which an entry is invalid or rejected', () => {
+    const ofService = serviceCodes(path.join(__dirname, '..', '..', 'src')).map(({ code }) => code);
+    assert.ok(ofService.length > 3);
+    for (const code of [...Object.keys(issueSentences), ...ofService, 'other'])
       assert.ok(lookUp(wordsIn('en-US'), `code.${code}`), code);
   });
 

@@ -76,7 +76,7 @@ describe('an account that encrypts user ids on disk', () => {
     const before = onDisk();
     keptSettings.set('credentialSecret', 'the second secret');
     await start();
-    await until(() => flow.status === 'queue file encrypted with another key', String(flow.status));
+    await until(() => flow.status === 'wrong queue key', String(flow.status));
     await flow.send({ payload: entry(2) });
     assert.match(
       flow.errors.join(),
@@ -107,7 +107,7 @@ describe('an account that encrypts user ids on disk', () => {
   it('does not work without a secret, rather than leaving ids in the clear', async () => {
     keptSettings.set('credentialSecret', false);
     await start();
-    await until(() => flow.status === 'encryption not possible', String(flow.status));
+    await until(() => flow.status === 'cannot encrypt', String(flow.status));
     await flow.send({ payload: entry(1) });
     assert.match(flow.errors.join(), /User ids: they cannot be encrypted on disk, since Node-RED does not/);
     assert.deepEqual(files(), []);

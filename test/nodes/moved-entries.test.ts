@@ -1,12 +1,13 @@
 // An account whose address was wrong and is mended: what waits for the old one is moved, kept or discarded.
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
+import type { NodeAPI } from 'node-red';
 import helper from 'node-red-node-test-helper';
 import { AccountForms } from '../../nodes/account/admin';
-import { engines, sandbox as ownSandbox } from '../../nodes/account/process-wide';
+import { engines, leftQueuesOf, sandbox as ownSandbox } from '../../nodes/account/process-wide';
 import { outboxFile } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
-import { LeftQueues } from '../../nodes/account/left-queues';
+import type { LeftQueues } from '../../nodes/account/left-queues';
 import { LeftShared } from '../../nodes/sidebar/left-shared';
 import { moveAway, storeOf } from '../../src/outbox/left-queue';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
@@ -32,8 +33,9 @@ describe('entries that wait for an address that was mended', () => {
   let sandbox: Sandbox;
   let flow: Flow;
   const list = (): ReturnType<typeof engines.list> => engines.list();
-  const actions = (): Actions =>
-    new Actions(engines, new LeftQueues(nodesUserDir(), list), new LeftShared(list), () => undefined);
+  const left = (): LeftQueues =>
+    leftQueuesOf({ settings: { userDir: nodesUserDir() } } as unknown as NodeAPI);
+  const actions = (): Actions => new Actions(engines, left(), new LeftShared(list), () => undefined);
   const wrongUrl = (): string => `${sandbox.url}/no/such/place`;
   const wrongFile = (): string => basename(outboxFile(nodesUserDir(), wrongUrl(), '7'));
   const at = (serviceUrl: string): object[] => [
@@ -51,7 +53,9 @@ describe('entries that wait for an address that was mended', () => {
   };
   /** Of what earlier tests left there are others. */
   const warnings = (): string[] =>
-    logged('warn').filter((line) => line.startsWith('Queued') && line.includes(new URL(wrongUrl()).port));
+    logged('warn').filter(
+      (line) => line.startsWith('Entries kept in the old queue') && line.includes(new URL(wrongUrl()).port),
+    );
   const members = (): string[] => sandbox.state().map(({ user_id: id }) => id);
   const waitingAt = (origin: string): number =>
     list().find((info) => info.origin === origin)?.engine.counters.waiting ?? 0;
@@ -68,18 +72,39 @@ describe('entries that wait for an address that was mended', () => {
     await sandbox.close();
   });
 
-  it('go to the new one in their order, each once; the node warns of them before', async () => {
+  it('go to the new one in their order, each once; until then status and warning tell of them', async () => {
     await load(at(wrongUrl()), login(), flow);
     await flow.send({ payload: [entry(1), entry(2)] }, { payload: entry(1, -1) }, { payload: entry(3) });
     await flow.send({ payload: entry(3, -1) }, { payload: entry(3) });
     assert.equal(waitingAt(wrongUrl()), 6);
     await deployAt(sandbox.url);
-    const warned = `Queued entries of this account for member 7 at ${wrongUrl()}: 6.`;
-    await until(() => logged('warn').some((line) => line.startsWith(warned)), 'the warning');
+    await until(() => flow.status === '6 in old queue', 'the status');
+    assert.deepEqual([flow.shown.at(-1)!.fill, flow.shown.at(-1)!.shape], ['yellow', 'ring']);
+    await until(() => warnings().length === 1, 'the warning');
+    const [warning] = warnings();
+    // What is wrong and what to do come first.
+    assert.match(warning!.slice(0, 80), /: 6\. The tab Audience moves or discards them\. /);
+    assert.ok(
+      warning!.endsWith(
+        `They are for member 7 at ${wrongUrl()}, and are not sent unless they are moved or the account has that address, member and queue again.`,
+      ),
+      warning,
+    );
     assert.deepEqual(await move(), { status: 200, body: { code: 'moved', moved: 6, kept: 0 } });
     await settled();
     assert.deepEqual(members().sort(), [idfa(2), idfa(3)]);
+    await until(() => flow.status === 'ready', 'nothing is left');
     assert.deepEqual((await move()).body, { code: 'moved', moved: 0, kept: 0 });
+  });
+
+  it('are not warned of when the form asked to move them', async () => {
+    await load(at(wrongUrl()), login(), flow);
+    await flow.send({ payload: entry(1) });
+    await deployAt(sandbox.url);
+    assert.equal((await move()).status, 200);
+    await settled();
+    await sleep(4_000);
+    assert.deepEqual(warnings(), []);
   });
 
   it('go when asked for before the account has started: Node-RED answers a deploy earlier', async () => {
@@ -104,8 +129,10 @@ describe('entries that wait for an address that was mended', () => {
     assert.deepEqual((await move()).body, { code: 'moved', moved: 1, kept: 1 });
     await settled();
     assert.deepEqual(members(), [idfa(1)]);
-    const [left] = new LeftQueues(nodesUserDir(), list).list().filter(({ file }) => file === wrongFile());
-    assert.deepEqual([left!.waiting, left!.accounts], [1, ['account']]);
+    const [found] = left()
+      .list()
+      .filter(({ file }) => file === wrongFile());
+    assert.deepEqual([found!.waiting, found!.accounts], [1, ['account']]);
   });
 
   it('move also when the right address was in use before it was broken', async () => {
@@ -170,7 +197,7 @@ describe('entries that wait for an address that was mended', () => {
       await restart();
       await load(at(sandbox.url), login(), flow);
       await until(() => warnings().length > 0, 'the warning');
-      assert.match(warnings().join('\n'), /: 3\. They are not sent\./);
+      assert.match(warnings().join('\n'), /: 3\. The tab Audience/);
       assert.deepEqual((await move()).body, { code: 'moved', moved: 3, kept: 0 });
       await settled();
       assert.deepEqual(members(), [idfa(2)]);
@@ -221,11 +248,11 @@ describe('entries that wait for an address that was mended', () => {
       assert.deepEqual([waiting, choices, notes], [2, ['keep', 'discard'], ['toMemory', 'late']]);
       await deploy(inMemory(), 'nodes', flow);
       await until(() => warnings().length > 0, 'the warning');
-      assert.match(warnings().join('\n'), /: 2\. They are not sent\./);
+      assert.match(warnings().join('\n'), /: 2\. The tab Audience/);
       assert.deepEqual(await move(), { status: 409, body: { code: 'noTarget' } });
       await restart();
       await load(inMemory(), login(), flow);
-      assert.match(warnings().join('\n'), /: 2\. They are not sent\./);
+      assert.match(warnings().join('\n'), /: 2\. The tab Audience/);
     });
 
     it('end with an error when they were in memory, which the form says before', async () => {

@@ -51,7 +51,7 @@ describe('the out node', () => {
     await load(nodes(), login(), flow);
     await flow.send({ control: 'pause', payload: entry(9) });
     flow.give({ payload: entry(1) }, { payload: entry(2) });
-    await until(() => flow.status === 'paused · 2 queued', 'paused');
+    await until(() => flow.status === 'paused', 'paused');
     assert.equal(flow.completed.length, 1);
     flow.give({ control: 'flush' }, { control: 'resume' });
     await flow.allEnded();
@@ -73,7 +73,7 @@ describe('the out node', () => {
       await flow.send({ payload: entry(2) });
       assert.deepEqual([sandbox.state().length, second.state().length], [1, 1]);
       await deploy([customAccount(second.url, { d: true }), ...flow.nodes(named)], 'nodes', flow);
-      await until(() => flow.status === 'account missing or disabled', 'red');
+      await until(() => flow.status === 'no active account', 'red');
       await flow.send({ payload: entry(3) });
       assert.match(flow.error, /^The account of this node is disabled or does not exist any more\./);
       await deploy([customAccount(second.url), ...flow.nodes(named)], 'nodes', flow);

@@ -53,7 +53,7 @@ describe('the segments before an out node', () => {
 
   it('are looked up on deploy; what is wrong stands in the status and once in the log', async () => {
     await load(nodes(['10001', '10999']), login(), flow);
-    await until(() => flow.status === 'segment 10999 is inactive', 'the status');
+    await until(() => flow.status === 'segment inactive', 'the status');
     assert.equal(flow.shown.at(-1)!.fill, 'yellow');
     assert.deepEqual(warnings(), [
       'Segment 10999, which this flow uses, is inactive: what is sent to it has no effect. Switch it on at the service, or take it out of the flow.',
@@ -96,7 +96,7 @@ describe('the segments before an out node', () => {
 
   it('are counted when there are several, and gone once the builder is mended', async () => {
     await load(nodes(['10996', '10999']), login(), flow);
-    await until(() => flow.status === '2 segments to look at', 'the status');
+    await until(() => flow.status === 'check 2 segments', 'the status');
     assert.equal(warnings().length, 2);
     await deploy(nodes(['10001']), 'full', flow);
     await until(() => flow.status === 'ready', 'nothing to say');
@@ -123,7 +123,7 @@ describe('the segments before an out node', () => {
 
   it('that are young make adds wait where that is wanted, and let everything else go', async () => {
     await load(nodes(['10001', '10996'], { youngSegments: 'hold' }), login(), flow);
-    await until(() => flow.status === 'segment 10996 is new, adds to it wait', 'the status');
+    await until(() => flow.status === 'new segment, waiting', 'the status');
     flow.give(
       { payload: entry(1, 60, 10996) },
       { payload: entry(2, 60, 10001) },
@@ -151,7 +151,7 @@ describe('the segments before an out node', () => {
     assert.equal(failures.length, 1);
     assert.match(failures[0]!, /Reason: .*403/);
     sandbox.faults.set([]);
-    await until(() => flow.status === 'segment 10999 is inactive', 'the next look');
+    await until(() => flow.status === 'segment inactive', 'the next look');
     assert.equal(segmentWatches.get('out')!.failure, null);
   });
 
@@ -160,14 +160,14 @@ describe('the segments before an out node', () => {
     await sleep(1_000);
     assert.equal(sandbox.peaks().totals.gets, 0, 'nothing is named yet');
     flow.give({ payload: entry(1, 60, 10001) }, { payload: entry(1, 60, 10999) });
-    await until(() => flow.status === 'segment 10999 is inactive', 'the status');
+    await until(() => flow.status === 'segment inactive', 'the status');
     const { gets } = sandbox.peaks().totals;
     for (let n = 0; n < 20; n += 1) flow.give({ payload: entry(n, 60, 10001) });
     await until(() => flow.accepted.length === 22, 'the others');
     await sleep(1_000);
     assert.equal(sandbox.peaks().totals.gets, gets, 'known segments are looked up no more');
     flow.give({ payload: entry(1, 60, 10996) });
-    await until(() => flow.status === '2 segments to look at', 'the one that is new');
+    await until(() => flow.status === 'check 2 segments', 'the one that is new');
     assert.equal(warnings().length, 2);
   });
 
@@ -179,7 +179,7 @@ describe('the segments before an out node', () => {
       { payload: entry(2, 60, 10001) },
       { payload: entry(3, -1, 10996) },
     );
-    await until(() => flow.status?.includes('segment 10996 is new, adds to it wait') === true, 'the status');
+    await until(() => flow.status?.includes('new segment, waiting') === true, 'the status');
     await until(() => flow.accepted.length === 2, 'the others');
     await sleep(500);
     assert.deepEqual(
@@ -188,7 +188,7 @@ describe('the segments before an out node', () => {
     );
     // What waits is known to the queue only: no message names it after a deploy.
     await deploy(nodes([], { youngSegments: 'hold', name: 'again' }), 'nodes', flow);
-    const isHeld = (): boolean => flow.status?.includes('segment 10996 is new, adds to it wait') === true;
+    const isHeld = (): boolean => flow.status?.includes('new segment, waiting') === true;
     await until(isHeld, 'the status again');
     await sleep(500);
     assert.equal(flow.accepted.length, 2);
@@ -226,11 +226,11 @@ describe('a warning about a segment', () => {
     assert.match(sentences[3]!, /4 more minutes/);
     const remarks = all.map((warning) => segmentRemark(words, [warning], false));
     assert.equal(new Set(remarks).size, all.length);
-    assert.equal(segmentRemark(words, all, false), '4 segments to look at');
+    assert.equal(segmentRemark(words, all, false), 'check 4 segments');
     const notOurs: SegmentFinding = { kind: 'notOurs', ...named };
     assert.match(segmentSentence(words, notOurs, false), /^Segment 12, .* cannot be checked/);
     assert.equal(segmentRemark(words, [], false), null);
     assert.match(segmentSentence(words, all[3]!, true), /adds to it wait for 4 more minutes/);
-    assert.equal(segmentRemark(words, [all[3]!], true), 'segment 12 is new, adds to it wait');
+    assert.equal(segmentRemark(words, [all[3]!], true), 'new segment, waiting');
   });
 });

@@ -90,7 +90,7 @@ describe('saved properties of an out node', function () {
   }
 
   const choices = [
-    ['completeOn', 'A message is done', 'quued', 'accepted, queued'],
+    ['completeOn', 'Complete message', 'quued', 'accepted, queued'],
     ['youngSegments', 'New segments', 'holds', 'ignore, warn, hold'],
     ['lateAdds', 'Late adds', 'keep', 'shorten, asIs'],
   ] as const;
@@ -116,7 +116,7 @@ describe('saved properties of an out node', function () {
   it('says everything that is wrong at once', async () => {
     const flow = await start({ completeOn: 'x', dryRun: 'y' });
     await flow.send({ payload: entry(1) });
-    assert.match(flow.error, /A message is done: "x" .*; Dry run: "y"/);
+    assert.match(flow.error, /Complete message: "x" .*; Dry run: "y"/);
   });
 });
 

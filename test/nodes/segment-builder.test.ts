@@ -256,6 +256,22 @@ describe('xandr-segment-builder', () => {
     assert.equal(seen.caught[0].error.message, 'Items in: msg.payload is "text"; pass an array');
   });
 
+  it('counts in its status a message that holds nothing to build from, whatever it is', async () => {
+    const unreadable = Object.defineProperty({}, 'user', {
+      get: () => {
+        throw new Error('not now');
+      },
+    });
+    for (const source of ['message', 'items']) {
+      const seen = await start({ source });
+      const all = [undefined, null, 'text', 5, true, Buffer.from('x'), unreadable];
+      await send(seen, ...all.map((payload) => ({ payload })));
+      await new Promise((resolve) => setTimeout(resolve, 1050));
+      assert.equal(seen.node.status.lastCall.args[0].text, '7 invalid');
+      await helper.unload();
+    }
+  });
+
   it('counts in its status what it could not use', async () => {
     const seen = await start({ source: 'items', userId: '', userIdType: 'item' });
     await send(seen, { payload: ['1', '0', '', '4'] });

@@ -61,6 +61,6 @@ describe('what is kept while the database of a shared queue is away', () => {
     assert.deepEqual(left('disk'), [path.basename(kept)]);
     assert.deepEqual(left('memory').sort(), [path.basename(disk), path.basename(kept)].sort());
     const { member, origin: shown } = new LeftQueues(userDir, () => []).list()[0]!;
-    assert.deepEqual([shown, member], ['streaming-data.appnexus.com', '7']);
+    assert.deepEqual([shown, member], ['https://streaming-data.appnexus.com', '7']);
   });
 });

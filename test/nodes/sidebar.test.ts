@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
+import { queueFolder } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
 import { idleAccounts } from '../../nodes/sidebar/idle-accounts';
 import { LeftQueues } from '../../nodes/account/left-queues';
@@ -22,6 +23,7 @@ import {
   logged as linesOf,
   deploy,
   nodesRed,
+  nodesUserDir,
   login,
   sleep,
   unload,
@@ -54,6 +56,8 @@ describe('the runtime of the tab Audience', () => {
   afterEach(async () => {
     await unload();
     await engines.closeParked();
+    // What waits in them would be for an old address of the next test's account.
+    rmSync(queueFolder(nodesUserDir()), { recursive: true, force: true });
     await sandbox.close();
   });
   const start = (changes: object = {}, password = 'secret'): Promise<void> =>
@@ -74,6 +78,29 @@ describe('the runtime of the tab Audience', () => {
     const kept = actions().rejected(shown().key)!;
     assert.deepEqual(kept.map(({ code }) => code).sort(), Object.keys(rejectedByCode).sort());
     assert.deepEqual(kept.find(({ code }) => code === 'SYNTAX')!.entry, entry(3));
+  });
+
+  it('counts a message that holds no entry at all, also in the status', async () => {
+    await start();
+    const none = ['some text', '{"user_id": "1"}', 7, true, null, undefined, [], { rt_segment: 3 }];
+    await flow.send(...none.map((payload) => ({ payload })));
+    assert.equal(flow.errors.length, none.length);
+    const { taken, invalid, rejectedByCode, rejectedKept } = shown();
+    assert.deepEqual([taken, invalid, rejectedKept], [0, 8, 8]);
+    assert.deepEqual(Object.keys(rejectedByCode).sort(), [
+      'input_boolean',
+      'input_empty',
+      'input_json_text',
+      'input_missing',
+      'input_null',
+      'input_number',
+      'input_text',
+      'rt_segment_type',
+    ]);
+    await until(() => flow.status === '8 invalid', 'the status');
+    await flow.send({ payload: [entry(1), { user_id: '0' }] });
+    await until(() => flow.status === '9 invalid', 'one more');
+    assert.equal(shown().invalid, 9);
   });
 
   it('counts what the service said OK to without counting it', async () => {
@@ -200,7 +227,7 @@ describe('the runtime of the tab Audience', () => {
     const wrong = `${sandbox.url}/no/such/place`;
     await load([customAccount(sandbox.url, { serviceUrl: wrong }), ...flow.nodes()], login(), flow);
     flow.give({ payload: entry(1) });
-    await until(() => flow.status === 'wrong URL · 1 queued', 'the status');
+    await until(() => flow.status === 'wrong URL', 'the status');
     const { state, errors } = overview.queues().find(({ waiting }) => waiting === 1)!;
     const says = 'HTTP 404, SYNTAX: "There is no POST /no/such/place/rt-segment here"';
     const sentence = `The service has no address ${wrong}/rt-segment (${says}): correct the URL in the account.`;

@@ -13,6 +13,8 @@ declare const RED: SidebarRed;
 /** A queue of either kind, by what the runtime calls it. */
 interface Named {
   readonly name: string;
+  /** Null for one in a database. */
+  readonly file: string | null;
   readonly query: { readonly file: string } | { readonly queue: string };
   /** For the file that it is saved in, without the ending. */
   readonly saveAs: string;
@@ -43,35 +45,50 @@ export class LeftPart {
     left: readonly ShownLeftQueue[],
     shared: readonly ShownLeftShared[],
     atWork: readonly NamedAccount[],
+    named: readonly NamedAccount[],
   ): void {
     setShown(this.root, left.length + shared.length > 0);
-    const told = JSON.stringify([left, shared, atWork]);
+    const names = new Map(named.map(({ id, name }) => [id, name]));
+    const told = JSON.stringify([left, shared, atWork, ...names]);
     if (told === this.told) return;
     this.told = told;
     const waiting = [...left, ...shared].reduce((sum, one) => sum + ('waiting' in one ? one.waiting : 0), 0);
     setText(this.sum, waiting === 0 ? '' : word('left.sum', { waiting: shortNumber(waiting) }));
     this.list.replaceChildren(
-      ...left.map((one) => this.fileRow(one, atWork)),
+      ...left.map((one) => this.fileRow(one, atWork, names)),
       ...shared.map((one) => this.sharedRow(one, atWork)),
     );
   }
 
-  private fileRow(left: ShownLeftQueue, atWork: readonly NamedAccount[]): HTMLElement {
-    const { file, origin, member, kept, waiting, oldestTakenWallMs, problem } = left;
-    const name = kept ? word('left.nameKept', { origin, member }) : word('left.name', { origin, member });
-    if (problem !== null) return problemRow(name, problem);
+  private fileRow(
+    left: ShownLeftQueue,
+    atWork: readonly NamedAccount[],
+    names: ReadonlyMap<string, string>,
+  ): HTMLElement {
+    const { file, kept, waiting, oldestTakenWallMs, problem } = left;
+    const name = nameOf(left, names);
+    if (problem !== null) return problemRow(name, problem, file);
     const targets = kept ? [] : targetsOf(left, atWork);
     const saveAs = file.replace(/\.sqlite$/, '');
-    return row({ name, query: { file }, saveAs, targets, waiting, oldestTakenWallMs });
+    return row({ name, file, query: { file }, saveAs, targets, waiting, oldestTakenWallMs });
   }
 
   private sharedRow(left: ShownLeftShared, atWork: readonly NamedAccount[]): HTMLElement {
     const { host, database } = left;
-    if (left.kind === 'database') return problemRow(word('left.notLooked', { host, database }), left.problem);
+    if (left.kind === 'database')
+      return problemRow(word('left.notLooked', { host, database }), left.problem, null);
     const { key, schema, origin, member, waiting, oldestTakenWallMs } = left;
     const name = word('left.nameShared', { origin, member, host, database });
     const targets = targetsOf(left, atWork);
-    return row({ name, query: { queue: key }, saveAs: schema, targets, waiting, oldestTakenWallMs });
+    return row({
+      name,
+      file: null,
+      query: { queue: key },
+      saveAs: schema,
+      targets,
+      waiting,
+      oldestTakenWallMs,
+    });
   }
 }
 
@@ -83,13 +100,36 @@ function targetsOf(
   return origin === 'sandbox' ? [] : atWork.filter(({ id }) => accounts.includes(id));
 }
 
-function problemRow(name: string, { trouble, reason }: NonNullable<ShownLeftQueue['problem']>): HTMLElement {
+/** By the accounts whose entries it holds, as far as they are still there, by member and address. */
+function nameOf(
+  { accounts, origin, member, kept }: ShownLeftQueue,
+  names: ReadonlyMap<string, string>,
+): string {
+  const where = origin === 'sandbox' ? word('queue.sandbox') : origin;
+  const queue = word(kept ? 'left.nameKept' : 'left.name', { origin: where, member });
+  const known = accounts.flatMap((id) => names.get(id) ?? []);
+  return known.length === 0 ? queue : word('left.of', { names: known.join(', '), queue });
+}
+
+function problemRow(
+  name: string,
+  { trouble, reason }: NonNullable<ShownLeftQueue['problem']>,
+  file: string | null,
+): HTMLElement {
   const words = troubleWords(trouble, reason);
-  return make('li', {}, make('p', {}, ...wrapped(name)), make('p', { title: reason }, words));
+  return make('li', {}, title(name), make('p', { title: reason }, words), ...fileLine(file));
+}
+
+function title(name: string): HTMLElement {
+  return make('p', {}, ...wrapped(name));
+}
+
+function fileLine(file: string | null): HTMLElement[] {
+  return file === null ? [] : [make('p', { class: 'instant-audience-file' }, word('left.file', { file }))];
 }
 
 function row(left: Named): HTMLElement {
-  const { name, waiting, oldestTakenWallMs } = left;
+  const { name, file, waiting, oldestTakenWallMs } = left;
   const figures = word('left.waiting', {
     many: number(waiting),
     time: oldestTakenWallMs === null ? '–' : time(oldestTakenWallMs),
@@ -105,7 +145,7 @@ function row(left: Named): HTMLElement {
     if (each.disabled) each.title = word('tip.notPermitted');
   }
   const buttons = make('div', { class: 'instant-audience-buttons' }, ...moves, save, purge);
-  return make('li', {}, make('p', {}, ...wrapped(name)), make('p', {}, figures), buttons);
+  return make('li', {}, title(name), make('p', {}, figures), ...fileLine(file), buttons);
 }
 
 async function moveLeft({ query }: Named, { id }: NamedAccount): Promise<void> {

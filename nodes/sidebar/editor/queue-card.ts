@@ -153,7 +153,7 @@ export class QueueCard {
     setShown(this.rejectedPart, codes.length > 0);
     setLines(
       this.rejected,
-      codes.map(([code, count]) => [wordOr(`code.${code}`, code), number(count)]),
+      codes.map(([code, count]) => [wordOr(`code.${code}`, word('code.other', { code })), number(count)]),
     );
     setShown(this.errorsPart, queue.errors.length > 0);
     setLines(

@@ -61,10 +61,12 @@ export class TabView {
     const atWork = queues.filter(
       ({ origin, shared, durable }) => origin !== 'sandbox' && shared === null && durable,
     );
+    const used = queues.flatMap(({ accounts }) => accounts);
     this.left.show(
       left,
       leftShared,
       atWork.flatMap(({ accounts }) => accounts),
+      [...used, ...idle],
     );
     this.sandbox.show(sandbox);
   }
