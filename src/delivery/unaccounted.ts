@@ -43,5 +43,5 @@ function sumOf(a: Tally, b: Tally): { users: number; segments: number } {
 }
 
 function logLine({ users, segments }: Tally): string {
-  return `The service said OK, but did not count ${users} users and ${segments} segments that were sent, and no warning says why. They may not be in their segments: compare with the usage statistics.`;
+  return `Compare with the usage statistics: the service said OK, but did not count ${users} users and ${segments} segments that were sent. No warning says why; they may not be in their segments.`;
 }

@@ -68,13 +68,13 @@ export function isPeerAlert(code: string): boolean {
 
 function certificateSentence(code: string, phase: NetworkPhase, host: string): string | null {
   if (WRONG_HOST.has(code)) {
-    return `The certificate of ${host} is for another host name: check the URL in the account, or the server name of its TLS configuration.`;
+    return `Check the URL in the account, or the server name of its TLS configuration: the certificate of ${host} is for another host name.`;
   }
   if (UNTRUSTED.has(code)) {
-    return `The certificate of ${host} is not trusted (${code}): if it is your own, add its CA to the TLS configuration.`;
+    return `Certificate not trusted: if it is your own, add its CA to the TLS configuration. It is that of ${host} (${code}).`;
   }
   if (OUT_OF_DATE.has(code)) {
-    return `The certificate of ${host} is out of date (${code}): check this machine's clock first; if it is right, ask the operator of ${host} to renew the certificate.`;
+    return `Check this machine's clock: the certificate of ${host} is out of date (${code}). If the clock is right, ask the operator of ${host} to renew the certificate.`;
   }
   if (PEER_ALERT.test(code)) {
     return `${host} refused our side of the TLS connection (${code}): check certificate and key of the TLS configuration.`;
@@ -128,10 +128,10 @@ function describe(code: string, phase: NetworkPhase, host: string): [code: strin
     case 'EAI_FAIL':
       return [
         'dns',
-        `The name of ${host} cannot be resolved (${code}): check the network, and the URL in the account.`,
+        `Check the network, and the URL in the account: the name of ${host} cannot be resolved (${code}).`,
       ];
     case 'ECONNREFUSED':
-      return ['refused', `${host} refuses the connection: no server listens there, or a firewall blocks it.`];
+      return ['refused', `Check host, port and firewall: ${host} refuses the connection.`];
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'ENETDOWN':

@@ -185,23 +185,23 @@ function readStatus({ status, url = 'this address' }: HttpReply, says: string): 
   if (status >= 300 && status < 400) {
     return configuration(
       'redirect',
-      `${url} answers with a redirect${says}: correct the URL in the account. Redirects are not followed, since they would send the token to another host.`,
+      `Correct the URL in the account: ${url} answers with a redirect${says}. Redirects are not followed, since they would send the token to another host.`,
     );
   }
   if (status === 403)
     return configuration(
       'http_403',
-      `The service forbids this call${says}: check member, permissions and the allowed addresses.`,
+      `Check member, permissions and the allowed addresses: the service forbids this call${says}.`,
     );
   if (status === 404)
     return configuration(
       'http_404',
-      `The service has no address ${url}${says}: correct the URL in the account.`,
+      `Correct the URL in the account: the service has no address ${url}${says}.`,
     );
   if (status === 405)
     return configuration(
       'http_405',
-      `The service does not allow this kind of call at ${url}${says}: correct the URL in the account.`,
+      `Correct the URL in the account: the service does not allow this kind of call at ${url}${says}.`,
     );
   if (status === 407)
     return configuration(

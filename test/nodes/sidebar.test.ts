@@ -230,7 +230,7 @@ describe('the runtime of the tab Audience', () => {
     await until(() => flow.status === 'wrong URL', 'the status');
     const { state, errors } = overview.queues().find(({ waiting }) => waiting === 1)!;
     const says = 'HTTP 404, SYNTAX: "There is no POST /no/such/place/rt-segment here"';
-    const sentence = `The service has no address ${wrong}/rt-segment (${says}): correct the URL in the account.`;
+    const sentence = `Correct the URL in the account: the service has no address ${wrong}/rt-segment (${says}).`;
     assert.deepEqual([state.look, state.key, state.kind], ['stopped', 'wrong_url', 'misconfigured']);
     assert.equal(state.message, sentence);
     const told = `${sentence} Everything stays queued and is tried again.`;
@@ -239,7 +239,7 @@ describe('the runtime of the tab Audience', () => {
       [told],
     );
     assert.deepEqual(
-      linesOf('warn').filter((text) => text.includes('correct the URL')),
+      linesOf('warn').filter((text) => text.includes('Correct the URL')),
       [told],
     );
   });
