@@ -14,6 +14,7 @@ import { readWithToken } from '../../src/service/read-with-token';
 import type { Problem } from '../account/account-api';
 import { AccountUse } from '../shared/account-use';
 import { CalmStatus, looks, type Look } from '../shared/calm-status';
+import { noStatusOnceRemoved } from '../shared/deployed';
 import { short } from '../shared/queue-state';
 import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
@@ -83,6 +84,7 @@ class UsageNode {
     const { node, reading, settings } = this;
     node.on('input', (message, send, done) => this.input(message, send, done as Done));
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
+    noStatusOnceRemoved(node);
     if (!reading.ok) {
       const sentences = reading.problems.map((problem) => problemText(this.RED, 'invalid', problem));
       this.fail('misconfigured', { reasons: joinSentences(sentences) });

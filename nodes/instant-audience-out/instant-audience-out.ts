@@ -18,7 +18,7 @@ import type { AccountNode, Problem } from '../account/account-api';
 import { leftQueuesOf } from '../account/process-wide';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import { AccountUse } from '../shared/account-use';
-import { nowDeployed } from '../shared/deployed';
+import { noStatusOnceRemoved, nowDeployed } from '../shared/deployed';
 import { pathOf } from '../shared/flow-graph';
 import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
@@ -122,6 +122,7 @@ class OutNode {
       this.input(message, send, this.onceOnly(done as (error?: string) => void)),
     );
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
+    noStatusOnceRemoved(node);
     if (!reading.ok) {
       const sentences = reading.problems.map((problem) => problemText(this.RED, 'invalid', problem));
       this.fail(

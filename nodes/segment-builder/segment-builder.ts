@@ -3,7 +3,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { compileBuilder, type Builder } from '../../src/audience/build';
 import { type Issue } from '../../src/audience/issues';
 import { shortenThrown } from '../../src/audience/shorten';
-import { nowDeployed } from '../shared/deployed';
+import { noStatusOnceRemoved, nowDeployed } from '../shared/deployed';
 import { InOrder } from '../shared/in-order';
 import { plainText, readSaved, type Saved } from '../shared/saved';
 import type { Slices } from '../../src/audience/slices';
@@ -31,6 +31,7 @@ export = (RED: NodeAPI): void => {
       this.status({});
       serve(RED, this, made);
     }
+    noStatusOnceRemoved(this);
   }
 
   RED.nodes.registerType(builderType, SegmentBuilder);

@@ -16,6 +16,14 @@ export function nowDeployed(node: Node): void {
   node.on('close', () => running.delete(node));
 }
 
+/** The canvas keeps the last status of a node that is disabled. */
+export function noStatusOnceRemoved(node: Node): void {
+  node.on('close', (removed: boolean, done: () => void) => {
+    if (removed) node.status({});
+    done();
+  });
+}
+
 /** Those of a type; with an id, the node of this id, or one for each instance of the subflow in which it stands. */
 export function deployedNodes<N extends Node>(type: string, id?: string): N[] {
   const isMeant = (node: Node): node is N =>

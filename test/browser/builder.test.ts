@@ -151,4 +151,21 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     const figure = page.locator('.instant-audience-tab dt:text-is("Invalid") + dd').first();
     await until(async () => (await figure.textContent()) === '1', 15_000, 'one invalid in the tab');
   });
+
+  it('shows no status any more on a flow that is disabled', async () => {
+    for (const enabled of [false, true]) {
+      await page.evaluate(`RED.workspaces.${enabled ? 'enable' : 'disable'}('tab')`);
+      await editor.deploy();
+      const status = editor.nodeOnCanvas('out').locator('.red-ui-flow-node-status-label');
+      await until(
+        async () => ((await status.textContent()) ?? '') === (enabled ? 'ready' : ''),
+        10_000,
+        () => (enabled ? 'the status' : 'no status'),
+      );
+      assert.equal(
+        (await editor.nodeOnCanvas('builder').locator('.red-ui-flow-node-status-label').textContent()) ?? '',
+        '',
+      );
+    }
+  });
 });
