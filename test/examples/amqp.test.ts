@@ -10,19 +10,16 @@ import {
   count,
   device,
   ExampleSite,
+  heldAfter,
   nodeOf,
   readExample,
   report,
   settled,
   setVariable,
+  someEvents,
+  type Event,
   useSandboxAt,
 } from './support';
-
-interface Event {
-  readonly user: string;
-  readonly segment: number;
-  readonly action: 'add' | 'remove';
-}
 
 const waitMs = 20_000;
 /** After a kill, what was in flight keeps its share of the quota for so long: its requests may still run. */
@@ -140,15 +137,6 @@ describe('amqp to audience', function () {
   });
 });
 
-/** Users come again, in other segments and to leave; the same in every run. */
-function someEvents(number: number, users: number): Event[] {
-  return Array.from({ length: number }, (_, n) => ({
-    user: device((n * 7_919) % users),
-    segment: 10_001 + (n % 3),
-    action: (n * 31) % 10 < 7 ? 'add' : 'remove',
-  }));
-}
-
 /** What the example's button publishes. */
 function tried(): Event[] {
   return Array.from({ length: 1_000 }, (_, index) => ({
@@ -156,10 +144,4 @@ function tried(): Event[] {
     segment: 10_001,
     action: (index + 1) % 4 === 0 ? 'remove' : 'add',
   }));
-}
-
-function heldAfter(events: readonly Event[]): string[] {
-  const held = new Map<string, boolean>();
-  for (const { segment, user, action } of events) held.set(`${segment} ${user}`, action === 'add');
-  return [...held].filter(([, isIn]) => isIn).map(([line]) => line);
 }

@@ -10,12 +10,15 @@ import {
   count,
   device,
   ExampleSite,
+  heldAfter,
   lines,
   nodeOf,
   readExample,
   report,
   settled,
   setVariable,
+  someEvents,
+  type Event,
   useSandboxAt,
 } from './support';
 
@@ -38,12 +41,6 @@ export interface Kind {
   readonly begin: string;
   /** When Node-RED is killed: at these shares of the rows. */
   readonly killAt: readonly number[];
-}
-
-interface Change {
-  readonly user_id: string;
-  readonly segment: number;
-  readonly action: string;
 }
 
 const waitMs = 20_000;
@@ -82,7 +79,7 @@ export function databaseToAudience(kind: Kind): void {
     const comms = await site.running.comms();
     await makeTables(site, flow, connection);
     await settled(() => site.sandboxState(), heldAfter(await changesIn(connection)), waitMs);
-    await insert(connection, someChanges(500, 300));
+    await insert(connection, someEvents(500, 300));
     await settled(() => site.sandboxState(), heldAfter(await changesIn(connection)), waitMs);
     if (server.concurrent) await commitLate(kind, url);
     const changes = await changesIn(connection);
@@ -166,8 +163,8 @@ async function commitLate(kind: Kind, url: string): Promise<void> {
   const [first, second] = [await kind.connect(url), await kind.connect(url)];
   try {
     await first.query(kind.begin);
-    await insert(first, [{ user_id: device(70_001), segment: 10_001, action: 'add' }]);
-    await insert(second, [{ user_id: device(70_002), segment: 10_001, action: 'add' }]);
+    await insert(first, [{ user: device(70_001), segment: 10_001, action: 'add' }]);
+    await insert(second, [{ user: device(70_002), segment: 10_001, action: 'add' }]);
     await sleep(1_500);
     await first.query('COMMIT');
   } finally {
@@ -176,31 +173,16 @@ async function commitLate(kind: Kind, url: string): Promise<void> {
   }
 }
 
-/** The same in every run; users come again, in other segments and to leave. */
-function someChanges(number: number, users: number): Change[] {
-  return Array.from({ length: number }, (_, n) => ({
-    user_id: device((n * 7_919) % users),
-    segment: 10_001 + (n % 3),
-    action: (n * 31) % 10 < 7 ? 'add' : 'remove',
+async function changesIn(connection: Connection): Promise<Event[]> {
+  const rows = await connection.query('SELECT user_id, segment, action FROM audience_changes ORDER BY id');
+  return (rows as (Omit<Event, 'user'> & { user_id: string })[]).map(({ user_id: user, ...rest }) => ({
+    user,
+    ...rest,
   }));
 }
 
-function heldAfter(changes: readonly Change[]): string[] {
-  const held = new Map<string, boolean>();
-  for (const { segment, user_id, action } of changes) held.set(`${segment} ${user_id}`, action === 'add');
-  return [...held].filter(([, isIn]) => isIn).map(([line]) => line);
-}
-
-async function changesIn(connection: Connection): Promise<Change[]> {
-  return (await connection.query(
-    'SELECT user_id, segment, action FROM audience_changes ORDER BY id',
-  )) as Change[];
-}
-
-async function insert(connection: Connection, changes: readonly Change[]): Promise<void> {
-  const rows = changes.map(
-    ({ user_id, segment, action }) => `('${user_id}', 'idfa', ${segment}, '${action}')`,
-  );
+async function insert(connection: Connection, changes: readonly Event[]): Promise<void> {
+  const rows = changes.map(({ user, segment, action }) => `('${user}', 'idfa', ${segment}, '${action}')`);
   for (let from = 0; from < rows.length; from += 1_000) {
     const values = rows.slice(from, from + 1_000).join(', ');
     await connection.query(

@@ -15,12 +15,15 @@ import {
   debugs,
   device,
   ExampleSite,
+  heldAfter,
   lines,
   nodeOf,
   readExample,
   report,
   settled,
+  someEvents,
   useSandboxAt,
+  type Event,
 } from './support';
 
 /** Own names on a broker that others may use, too. */
@@ -31,12 +34,6 @@ const mostUnderWay = 400;
 const waitMs = 15_000;
 /** After a kill, what was in flight keeps its share of the quota for so long: its requests may still run. */
 const lateMarginMs = 20_000;
-
-interface Event {
-  readonly device: number;
-  readonly segment: number;
-  readonly action: 'add' | 'remove';
-}
 
 describe('mqtt to audience', function () {
   this.timeout(lateMarginMs + 90_000);
@@ -64,8 +61,8 @@ describe('mqtt to audience', function () {
     return flow;
   };
 
-  const publish = async ({ device: n, segment, action }: Event): Promise<void> => {
-    await client.publishAsync(`${topics}/${segment}/${action}`, device(n), { qos: 1 });
+  const publish = async ({ user, segment, action }: Event): Promise<void> => {
+    await client.publishAsync(`${topics}/${segment}/${action}`, user, { qos: 1 });
   };
 
   /**
@@ -156,27 +153,12 @@ describe('mqtt to audience', function () {
   });
 });
 
-/** Events of devices that come and go, the same in every run. */
-function someEvents(number: number, devices: number): Event[] {
-  return Array.from({ length: number }, (_, n) => ({
-    device: (n * 7_919) % devices,
-    segment: 10_001 + (n % 3),
-    action: (n * 31) % 10 < 7 ? 'add' : 'remove',
-  }));
-}
-
-function heldAfter(events: readonly Event[]): string[] {
-  const held = new Map<string, boolean>();
-  for (const { segment, device: n, action } of events) held.set(`${segment} ${device(n)}`, action === 'add');
-  return [...held].filter(([, isIn]) => isIn).map(([line]) => line);
-}
-
 /** Every device joins; every third one leaves again, fifty devices later. */
 function joinAndLeave(number: number): Event[] {
   const events: Event[] = [];
   for (let n = 0; events.length < number; n += 1) {
-    events.push({ device: n, segment: 10_001, action: 'add' });
-    if (n >= 50 && n % 3 === 0) events.push({ device: n - 50, segment: 10_001, action: 'remove' });
+    events.push({ user: device(n), segment: 10_001, action: 'add' });
+    if (n >= 50 && n % 3 === 0) events.push({ user: device(n - 50), segment: 10_001, action: 'remove' });
   }
   return events.slice(0, number);
 }
@@ -216,8 +198,8 @@ function tap(flow: readonly FlowNode[]): FlowNode[] {
   ];
 }
 
-function key({ device: n, action }: Event): string {
-  return `${device(n)} ${action}`;
+function key({ user, action }: Event): string {
+  return `${user} ${action}`;
 }
 
 /** Of `device action`. The last line may be cut short by a kill. */
@@ -257,16 +239,16 @@ function assertInOrder(
   state: readonly { segment: string; user_id: string; value: number | null }[],
 ): Event[] {
   const inSegment = new Set(lines(state));
-  const ofDevice = new Map<number, Event[]>();
-  for (const event of events) ofDevice.set(event.device, [...(ofDevice.get(event.device) ?? []), event]);
+  const ofDevice = new Map<string, Event[]>();
+  for (const event of events) ofDevice.set(event.user, [...(ofDevice.get(event.user) ?? []), event]);
   const lost: Event[] = [];
   const wrong: string[] = [];
-  for (const [n, own] of ofDevice) {
-    const isIn = inSegment.has(`10001 ${device(n)}`);
+  for (const [user, own] of ofDevice) {
+    const isIn = inSegment.has(`10001 ${user}`);
     const last = own.findLastIndex((event) => committedKeys.has(key(event)));
     const possible = own.slice(Math.max(last, 0)).map(({ action }) => action === 'add');
     if (last === -1) possible.push(false);
-    if (!possible.includes(isIn)) wrong.push(`${device(n)} is ${isIn ? 'in' : 'out'}`);
+    if (!possible.includes(isIn)) wrong.push(`${user} is ${isIn ? 'in' : 'out'}`);
     const end = own[own.length - 1]!;
     if (isIn !== (end.action === 'add')) lost.push(end);
   }

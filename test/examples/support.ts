@@ -221,6 +221,29 @@ export function device(n: number): string {
   return `1ba98a6c-d1a5-49ef-ad1c-${String(n).padStart(12, '0')}`;
 }
 
+/** A user comes into a segment, or goes. */
+export interface Event {
+  readonly user: string;
+  readonly segment: number;
+  readonly action: 'add' | 'remove';
+}
+
+/** Users come again, in other segments and to leave; the same in every run. */
+export function someEvents(number: number, users: number): Event[] {
+  return Array.from({ length: number }, (_, n) => ({
+    user: device((n * 7_919) % users),
+    segment: 10_001 + (n % 3),
+    action: (n * 31) % 10 < 7 ? 'add' : 'remove',
+  }));
+}
+
+/** The lines of `settled` after these. */
+export function heldAfter(events: readonly Event[]): string[] {
+  const held = new Map<string, boolean>();
+  for (const { segment, user, action } of events) held.set(`${segment} ${user}`, action === 'add');
+  return [...held].filter(([, isIn]) => isIn).map(([line]) => line);
+}
+
 /** What was said to a debug node so far. */
 export function debugs(comms: CommsLog, name: string): any[] {
   return comms
