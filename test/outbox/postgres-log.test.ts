@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import type { Client } from 'pg';
 
 import type { OutboxError } from '../../src/outbox/outbox';
 import { systemClock, type Clock } from '../../src/clock';
@@ -62,6 +63,7 @@ function soon(check: () => boolean, what: string): Promise<void> {
 describe('the shared log on PostgreSQL', function () {
   this.timeout(60_000);
   const cleanUp = cleanUps();
+  const cleanUpEach = cleanUps(afterEach);
   let database: TestDatabase;
   let queue: PostgresQueue;
   before(async function () {
@@ -73,6 +75,21 @@ describe('the shared log on PostgreSQL', function () {
   async function ends(log: PostgresLog): Promise<number[]> {
     const letters = await log.mail(two, 0, 10_000);
     return letters.flatMap(({ text }) => (JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
+  }
+
+  async function openWay(): Promise<FaultyWay> {
+    const way = await FaultyWay.to(database.url);
+    cleanUpEach(() => way.close());
+    return way;
+  }
+
+  /** A connection in whose transaction a table of the queue is locked. */
+  async function locked(table: string): Promise<Client> {
+    const client = await postgresAt(database.url);
+    cleanUpEach(() => client.end());
+    await client.query('BEGIN');
+    await client.query(`LOCK TABLE ${queue.schema}.${table}`);
+    return client;
   }
 
   /** How many calls wait for a lock. */
@@ -155,47 +172,41 @@ describe('the shared log on PostgreSQL', function () {
     });
 
     it('keeps a commit open whose answer was lost until it knows that it was carried out', async () => {
-      const way = await FaultyWay.to(database.url);
-      try {
-        const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
-        await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
-        const { outbox } = await hold(far);
-        way.losesAnswers = true;
-        let settled = false;
-        const commit = outbox.commit({ remove: [1], tell: [ended(1)] }).finally(() => (settled = true));
-        await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
-        way.refuses = true;
-        way.breakClients();
-        await sleep(100);
-        assert.equal(settled, false);
-        way.refuses = way.losesAnswers = false;
-        await commit;
-        await outbox.commit({ remove: [2], tell: [ended(2)] });
-        assert.deepEqual(await ends(near), [1, 2]);
-      } finally {
-        await way.close();
-      }
+      const way = await openWay();
+
+      const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+      await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
+      const { outbox } = await hold(far);
+      way.losesAnswers = true;
+      let settled = false;
+      const commit = outbox.commit({ remove: [1], tell: [ended(1)] }).finally(() => (settled = true));
+      await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
+      way.refuses = true;
+      way.breakClients();
+      await sleep(100);
+      assert.equal(settled, false);
+      way.refuses = way.losesAnswers = false;
+      await commit;
+      await outbox.commit({ remove: [2], tell: [ended(2)] });
+      assert.deepEqual(await ends(near), [1, 2]);
     });
 
     it('does nothing for a commit that arrives after it was handed in again', async () => {
-      const way = await FaultyWay.to(database.url);
-      try {
-        const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
-        await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
-        const { outbox } = await hold(far);
-        way.holdsCalls = true;
-        const commit = outbox.commit({ remove: [1], tell: [ended(1)] });
-        await soon(() => way.heldBytes > 0, 'a call on its way');
-        way.breakClients();
-        way.holdsCalls = false;
-        await commit;
-        way.deliver();
-        await sleep(100);
-        await outbox.commit({ remove: [2], tell: [ended(2)] });
-        assert.deepEqual(await ends(near), [1, 2]);
-      } finally {
-        await way.close();
-      }
+      const way = await openWay();
+
+      const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+      await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
+      const { outbox } = await hold(far);
+      way.holdsCalls = true;
+      const commit = outbox.commit({ remove: [1], tell: [ended(1)] });
+      await soon(() => way.heldBytes > 0, 'a call on its way');
+      way.breakClients();
+      way.holdsCalls = false;
+      await commit;
+      way.deliver();
+      await sleep(100);
+      await outbox.commit({ remove: [2], tell: [ended(2)] });
+      assert.deepEqual(await ends(near), [1, 2]);
     });
 
     for (const { takeovers, knows, code } of [
@@ -204,250 +215,208 @@ describe('the shared log on PostgreSQL', function () {
       { takeovers: 17, knows: 'does not know any more what became of a commit', code: 'fenced' },
     ]) {
       it(`${knows} when the lease was taken ${takeovers} times meanwhile`, async () => {
-        const way = await FaultyWay.to(database.url);
-        try {
-          const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
-          await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
-          const { outbox } = await hold(far);
-          way.losesAnswers = true;
-          const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
-          await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
-          way.refuses = true;
-          way.breakClients();
-          await queue.pass(leaseMs + 1);
-          const { outbox: next } = await hold(near, two);
-          await next.commit({ shield: [2] });
-          for (let taken = 1; taken < takeovers; taken++) await near.claim(two, true, null, leaseMs);
-          way.refuses = way.losesAnswers = false;
-          assert.equal(await commit, code);
-          assert.deepEqual(await ends(near), [1]);
-          assert.equal(await codeOf(() => outbox.commit({ remove: [2] })), 'fenced');
-          assert.equal((await next.rowsOfUsers([1, 2], 0, 9)).rows.length, 1);
-        } finally {
-          await way.close();
-        }
-      });
-    }
+        const way = await openWay();
 
-    it('knows that a commit was carried out before the lease was given up', async () => {
-      const way = await FaultyWay.to(database.url);
-      try {
         const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
-        await near.append(batchOf('two', 1, [sharedRow(1)]));
-        const { epoch, outbox } = await hold(far);
+        await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
+        const { outbox } = await hold(far);
         way.losesAnswers = true;
         const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
         await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
-        await near.release(one, epoch);
-        way.losesAnswers = false;
-        way.breakClients();
-        assert.equal(await commit, 'none');
-        assert.equal(await codeOf(() => outbox.commit({ shield: [1] })), 'fenced');
-      } finally {
-        await way.close();
-      }
-    });
-
-    it('says that the lease was lost while the fate of a commit was not known', async () => {
-      const way = await FaultyWay.to(database.url);
-      try {
-        const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
-        await near.append(batchOf('two', 1, [sharedRow(1)]));
-        const { outbox } = await hold(far);
-        way.holdsCalls = true;
-        const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
-        await soon(() => way.heldBytes > 0, 'a call on its way');
         way.refuses = true;
         way.breakClients();
         await queue.pass(leaseMs + 1);
         const { outbox: next } = await hold(near, two);
-        way.deliver();
-        way.holdsCalls = way.refuses = false;
-        assert.equal(await commit, 'fenced');
-        assert.equal((await readAll(next)).length, 1);
-        assert.deepEqual(await ends(near), []);
-      } finally {
-        await way.close();
-      }
+        await next.commit({ shield: [2] });
+        for (let taken = 1; taken < takeovers; taken++) await near.claim(two, true, null, leaseMs);
+        way.refuses = way.losesAnswers = false;
+        assert.equal(await commit, code);
+        assert.deepEqual(await ends(near), [1]);
+        assert.equal(await codeOf(() => outbox.commit({ remove: [2] })), 'fenced');
+        assert.equal((await next.rowsOfUsers([1, 2], 0, 9)).rows.length, 1);
+      });
+    }
+
+    it('knows that a commit was carried out before the lease was given up', async () => {
+      const way = await openWay();
+
+      const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+      await near.append(batchOf('two', 1, [sharedRow(1)]));
+      const { epoch, outbox } = await hold(far);
+      way.losesAnswers = true;
+      const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
+      await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
+      await near.release(one, epoch);
+      way.losesAnswers = false;
+      way.breakClients();
+      assert.equal(await commit, 'none');
+      assert.equal(await codeOf(() => outbox.commit({ shield: [1] })), 'fenced');
+    });
+
+    it('says that the lease was lost while the fate of a commit was not known', async () => {
+      const way = await openWay();
+
+      const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+      await near.append(batchOf('two', 1, [sharedRow(1)]));
+      const { outbox } = await hold(far);
+      way.holdsCalls = true;
+      const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
+      await soon(() => way.heldBytes > 0, 'a call on its way');
+      way.refuses = true;
+      way.breakClients();
+      await queue.pass(leaseMs + 1);
+      const { outbox: next } = await hold(near, two);
+      way.deliver();
+      way.holdsCalls = way.refuses = false;
+      assert.equal(await commit, 'fenced');
+      assert.equal((await readAll(next)).length, 1);
+      assert.deepEqual(await ends(near), []);
     });
 
     it('refuses what cannot get there, and goes on when it can', async () => {
-      const way = await FaultyWay.to(database.url);
-      try {
-        const log = await queue.log(0, { url: way.url, clock: quickClock });
-        const news: News['kind'][] = [];
-        log.onNews(({ kind }) => news.push(kind));
-        const { outbox } = await hold(log);
-        await soon(() => news.includes('connected'), 'news of the connection');
-        way.refuses = true;
-        way.breakClients();
-        await soon(() => news.includes('lost'), 'news of the loss');
-        const calls = [
-          () => log.append(batchOf('two', 1, [sharedRow(1)])),
-          () => log.claim(one, true, 1, leaseMs),
-          () => outbox.commit({ remove: [1] }),
-          () => outbox.read('add', 0, 9, 9),
-          () => log.mail(one, 0, 9),
-        ];
-        for (const call of calls) assert.equal(await codeOf(call), 'unavailable');
-        way.refuses = false;
-        for (const call of calls) assert.equal(await codeOf(call), 'none');
-        const isBack = (): boolean => news.lastIndexOf('connected') > news.lastIndexOf('lost');
-        await soon(isBack, 'news of the connection');
-      } finally {
-        await way.close();
-      }
+      const way = await openWay();
+
+      const log = await queue.log(0, { url: way.url, clock: quickClock });
+      const news: News['kind'][] = [];
+      log.onNews(({ kind }) => news.push(kind));
+      const { outbox } = await hold(log);
+      await soon(() => news.includes('connected'), 'news of the connection');
+      way.refuses = true;
+      way.breakClients();
+      await soon(() => news.includes('lost'), 'news of the loss');
+      const calls = [
+        () => log.append(batchOf('two', 1, [sharedRow(1)])),
+        () => log.claim(one, true, 1, leaseMs),
+        () => outbox.commit({ remove: [1] }),
+        () => outbox.read('add', 0, 9, 9),
+        () => log.mail(one, 0, 9),
+      ];
+      for (const call of calls) assert.equal(await codeOf(call), 'unavailable');
+      way.refuses = false;
+      for (const call of calls) assert.equal(await codeOf(call), 'none');
+      const isBack = (): boolean => news.lastIndexOf('connected') > news.lastIndexOf('lost');
+      await soon(isBack, 'news of the connection');
     });
 
     it('does not try a connection again on which a call broke', async () => {
       const log = await queue.log();
-      const blocking = await postgresAt(database.url);
-      try {
-        await blocking.query('BEGIN');
-        await blocking.query(`LOCK TABLE ${queue.schema}.lease`);
-        const claim = codeOf(() => log.claim(one, true, null, leaseMs));
-        await until(async () => (await waiting()) > 0, 10_000, 'a call that waits');
-        await database.query(
-          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      const blocking = await locked('lease');
+      const claim = codeOf(() => log.claim(one, true, null, leaseMs));
+      await until(async () => (await waiting()) > 0, 10_000, 'a call that waits');
+      await database.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
            WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-        );
-        assert.equal(await claim, 'unavailable');
-        const again = codeOf(() => log.claim(one, true, null, leaseMs));
-        await blocking.query('ROLLBACK');
-        assert.equal(await again, 'none');
-      } finally {
-        await blocking.end();
-      }
+      );
+      assert.equal(await claim, 'unavailable');
+      const again = codeOf(() => log.claim(one, true, null, leaseMs));
+      await blocking.query('ROLLBACK');
+      assert.equal(await again, 'none');
     });
 
     it('asks nothing else while the database is at work on what it gave up', async () => {
       const clock = new WatchedClock();
       const log = await queue.log(0, { clock });
-      const blocking = await postgresAt(database.url);
       const append = (): Promise<string> => codeOf(() => log.append(batchOf('one', 1, [sharedRow(1)])));
-      try {
-        await append();
-        await blocking.query('BEGIN');
-        await blocking.query(`LOCK TABLE ${queue.schema}.total`);
-        const second = errorOf(() => log.append(batchOf('one', 2, [sharedRow(2)])));
-        await until(async () => (await waiting()) === 1, 10_000, 'a call that waits');
-        clock.answersAreLate();
-        assert.match((await second)!.message, /no answer within 5 s/);
-        for (let tries = 1; tries <= 5; tries++) {
-          const third = await errorOf(() => log.append(batchOf('one', 2, [sharedRow(2)])));
-          assert.equal(third?.code, 'unavailable');
-          assert.match(third.message, /still at work on an earlier statement/);
-          assert.equal(await waiting(), 1);
-        }
-        await blocking.query('ROLLBACK');
-        await until(
-          async () => (await codeOf(() => log.append(batchOf('one', 2, [sharedRow(2)])))) === 'none',
-          10_000,
-          'an answer',
-        );
-        assert.equal((await log.claim(one, false, null, leaseMs)).lastSeq, 2);
-      } finally {
-        await blocking.end();
+      await append();
+      const blocking = await locked('total');
+      const second = errorOf(() => log.append(batchOf('one', 2, [sharedRow(2)])));
+      await until(async () => (await waiting()) === 1, 10_000, 'a call that waits');
+      clock.answersAreLate();
+      assert.match((await second)!.message, /no answer within 5 s/);
+      for (let tries = 1; tries <= 5; tries++) {
+        const third = await errorOf(() => log.append(batchOf('one', 2, [sharedRow(2)])));
+        assert.equal(third?.code, 'unavailable');
+        assert.match(third.message, /still at work on an earlier statement/);
+        assert.equal(await waiting(), 1);
       }
+      await blocking.query('ROLLBACK');
+      await until(
+        async () => (await codeOf(() => log.append(batchOf('one', 2, [sharedRow(2)])))) === 'none',
+        10_000,
+        'an answer',
+      );
+      assert.equal((await log.claim(one, false, null, leaseMs)).lastSeq, 2);
     });
 
     it('has the database give up waiting for a lock before it does so itself', async () => {
       const log = await queue.log();
-      const blocking = await postgresAt(database.url);
-      try {
-        await blocking.query('BEGIN');
-        await blocking.query(`LOCK TABLE ${queue.schema}.total`);
-        const error = await errorOf(() => log.append(batchOf('one', 1, [sharedRow(1)])));
-        assert.equal(error?.code, 'unavailable');
-        assert.match(error.message, /lock timeout/);
-        assert.equal(await waiting(), 0);
-      } finally {
-        await blocking.end();
-      }
+      await locked('total');
+      const error = await errorOf(() => log.append(batchOf('one', 1, [sharedRow(1)])));
+      assert.equal(error?.code, 'unavailable');
+      assert.match(error.message, /lock timeout/);
+      assert.equal(await waiting(), 0);
     });
 
     it('has nothing carried out later that it gave up, once it has asked for something else', async () => {
-      const way = await FaultyWay.to(database.url);
-      try {
-        const log = await queue.log(0, { url: way.url, clock: quickClock });
-        await log.meta.setMeta('paused', 'no');
-        way.holdsCalls = true;
-        const given = codeOf(() => log.meta.setMeta('paused', 'yes'));
-        await soon(() => way.heldBytes > 0, 'a call on its way');
-        way.breakClients();
-        assert.equal(await given, 'unavailable');
-        way.holdsCalls = false;
-        assert.equal(await log.meta.getMeta('paused'), 'no');
-        way.deliver();
-        await sleep(200);
-        assert.equal(await log.meta.getMeta('paused'), 'no');
-      } finally {
-        await way.close();
-      }
+      const way = await openWay();
+
+      const log = await queue.log(0, { url: way.url, clock: quickClock });
+      await log.meta.setMeta('paused', 'no');
+      way.holdsCalls = true;
+      const given = codeOf(() => log.meta.setMeta('paused', 'yes'));
+      await soon(() => way.heldBytes > 0, 'a call on its way');
+      way.breakClients();
+      assert.equal(await given, 'unavailable');
+      way.holdsCalls = false;
+      assert.equal(await log.meta.getMeta('paused'), 'no');
+      way.deliver();
+      await sleep(200);
+      assert.equal(await log.meta.getMeta('paused'), 'no');
     });
 
     it('gives up a database that does not answer in time', async () => {
-      const way = await FaultyWay.to(database.url);
-      try {
-        const clock = new WatchedClock();
-        const log = await queue.log(0, { url: way.url, clock });
-        const { outbox } = await hold(log);
-        for (const call of [() => log.claim(one, true, 1, leaseMs), () => outbox.read('add', 0, 9, 9)]) {
-          way.holdsCalls = true;
-          const failing = errorOf(call);
-          let isOver = false;
-          void failing.then(() => (isOver = true));
-          await soon(() => {
-            clock.answersAreLate();
-            return isOver;
-          }, 'an end of the call');
-          const error = await failing;
-          assert.equal(error?.code, 'unavailable');
-          assert.match(error.message, /no answer within 5 s/);
-          way.holdsCalls = false;
-          way.deliver();
-        }
-        assert.equal((await log.claim(one, true, 1, leaseMs)).epoch, 1);
-      } finally {
-        await way.close();
+      const way = await openWay();
+
+      const clock = new WatchedClock();
+      const log = await queue.log(0, { url: way.url, clock });
+      const { outbox } = await hold(log);
+      for (const call of [() => log.claim(one, true, 1, leaseMs), () => outbox.read('add', 0, 9, 9)]) {
+        way.holdsCalls = true;
+        const failing = errorOf(call);
+        let isOver = false;
+        void failing.then(() => (isOver = true));
+        await soon(() => {
+          clock.answersAreLate();
+          return isOver;
+        }, 'an end of the call');
+        const error = await failing;
+        assert.equal(error?.code, 'unavailable');
+        assert.match(error.message, /no answer within 5 s/);
+        way.holdsCalls = false;
+        way.deliver();
       }
+      assert.equal((await log.claim(one, true, 1, leaseMs)).epoch, 1);
     });
 
     it('takes an answer that came in time, though it slept until that was over', async () => {
-      const way = await FaultyWay.to(database.url);
-      try {
-        const clock = new WatchedClock();
-        const log = await queue.log(0, { url: way.url, clock });
-        const news: News['kind'][] = [];
-        log.onNews(({ kind }) => news.push(kind));
-        const { epoch } = await hold(log);
-        await soon(() => news.includes('connected'), 'news of the connection');
-        way.holdsAnswers = true;
-        const claim = log.claim(one, true, epoch, leaseMs);
-        await soon(() => way.heldAnswerBytes > 0, 'an answer');
-        // Timers come first, as when a process wakes.
-        await sleep(1);
-        way.deliverAnswers();
-        clock.answersAreLate();
-        assert.equal((await claim).epoch, epoch);
-      } finally {
-        await way.close();
-      }
+      const way = await openWay();
+
+      const clock = new WatchedClock();
+      const log = await queue.log(0, { url: way.url, clock });
+      const news: News['kind'][] = [];
+      log.onNews(({ kind }) => news.push(kind));
+      const { epoch } = await hold(log);
+      await soon(() => news.includes('connected'), 'news of the connection');
+      way.holdsAnswers = true;
+      const claim = log.claim(one, true, epoch, leaseMs);
+      await soon(() => way.heldAnswerBytes > 0, 'an answer');
+      // Timers come first, as when a process wakes.
+      await sleep(1);
+      way.deliverAnswers();
+      clock.answersAreLate();
+      assert.equal((await claim).epoch, epoch);
     });
 
     it('closes, though the database is gone without a word', async () => {
-      const way = await FaultyWay.to(database.url);
-      try {
-        const log = await queue.log(0, { url: way.url, clock: quickerClock });
-        await log.append(batchOf('one', 1, [sharedRow(1)]));
-        const { outbox } = await hold(log);
-        way.vanishes = true;
-        const closed = Promise.all([outbox.close(), log.close(one)]);
-        const inTime = await Promise.race([closed.then(() => true), sleep(10_000, false, { ref: false })]);
-        assert.equal(inTime, true);
-      } finally {
-        await way.close();
-      }
+      const way = await openWay();
+
+      const log = await queue.log(0, { url: way.url, clock: quickerClock });
+      await log.append(batchOf('one', 1, [sharedRow(1)]));
+      const { outbox } = await hold(log);
+      way.vanishes = true;
+      const closed = Promise.all([outbox.close(), log.close(one)]);
+      const inTime = await Promise.race([closed.then(() => true), sleep(10_000, false, { ref: false })]);
+      assert.equal(inTime, true);
     });
 
     it('goes to the next of several hosts', async () => {
