@@ -61,6 +61,9 @@ describe('the metrics of a Node-RED', function () {
       10_000,
       () => `6 entries accepted in ${JSON.stringify(samples)}`,
     );
+    const { headers } = await asked!.fetch('instant-audience/metrics');
+    const type = headers.get('content-type') ?? '';
+    assert.match(type, /^text\/plain;(?=.*version=0\.0\.4).*charset=utf-8/);
     const named = (name: string): Labels[] =>
       samples.filter((sample) => sample.name === name).map(({ labels }) => labels);
     let selectors = 0;

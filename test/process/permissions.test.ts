@@ -155,6 +155,14 @@ describe('the admin routes', function () {
     assert.equal(erase.status, 200);
   });
 
+  it('tell who asks for metrics that are switched off, in Node-RED’s language, how to get them', async () => {
+    nodeRed = await start({ lang: 'de', instantAudience: {} });
+    const reply = await nodeRed.fetch('instant-audience/metrics');
+    assert.equal(reply.status, 404);
+    const how = /^Ausgeschaltet: Setzen Sie instantAudience: \{ metrics: true \} in settings\.js/;
+    assert.match(await reply.text(), how);
+  });
+
   it('aside, the sandbox is reached over the loopback address of its machine alone, and says what it is', async () => {
     nodeRed = await start({ uiHost: '0.0.0.0' });
     const sandbox = /A sandbox: .*nothing reaches the service.* listens on (http:\/\/127\.0\.0\.1:(\d+))/;
