@@ -1,23 +1,23 @@
 // Accounts in the editor: told apart by name, deleted under a node that uses them, with long names and wrong URLs.
 import { strict as assert } from 'node:assert';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { needBrowser, picture, type Pages } from '../support/browser';
+import { picture } from '../support/browser';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
-import { Editor, startBoth } from './editor';
+import { editorSuite, type Editor } from './editor';
 import { accountFlow, openTab, postUsers, tab } from './sidebar-flows';
 
 const longName = 'the account of the shop for kitchens, bathrooms and gardens in all of Europe';
 
 describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
   this.timeout(120_000);
-  let nodeRed: NodeRed | undefined;
-  let browser: Pages | undefined;
-  let sandbox: Sandbox | undefined;
+  const suite = editorSuite();
+  let nodeRed: NodeRed;
+  let sandbox: Sandbox;
   let editor: Editor;
 
   before(async function () {
-    needBrowser(this);
     sandbox = await startSandbox({ member: 7 });
+    suite.ends(() => sandbox.close());
     const custom = {
       name: longName,
       environment: 'custom',
@@ -33,16 +33,8 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
       ...accountFlow('shop', { ...custom, name: 'the shop', serviceUrl: `${sandbox.url}/nor/here` }, 3),
     ].map((node) => (node.id === 'out-long' ? { ...node, name: '' } : node));
     const login = { username: 'me', password: 'secret-word' };
-    [nodeRed, browser] = await startBoth({
-      flows,
-      credentials: { 'account-long': login, 'account-shop': login },
-    });
-    editor = await Editor.open(browser, nodeRed);
-  });
-  afterEach(() => editor.assertNoErrors());
-  after(async () => {
-    await Promise.all([browser?.close(), nodeRed?.stop()]);
-    await sandbox?.close();
+    const credentials = { 'account-long': login, 'account-shop': login };
+    ({ nodeRed, editor } = await suite.open(this, { flows, credentials }));
   });
 
   it('have names of their own in the list of a form, also without one', async () => {
@@ -59,14 +51,14 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
   });
 
   it('name a wrong URL in the tab, which breaks between its parts only', async () => {
-    await postUsers(nodeRed!, 'long', 0, 1);
+    await postUsers(nodeRed, 'long', 0, 1);
     await openTab(editor.page);
     const card = editor.page.locator('.instant-audience-tab section').filter({ hasText: longName });
     const state = card.locator('.instant-audience-state');
     await until(async () => (await state.textContent())!.startsWith('wrong URL · '), 15_000, 'the state');
     await card.locator('.instant-audience-head').click();
     const url = card.locator('.instant-audience-url').first();
-    assert.equal(await url.textContent(), `${sandbox!.url}/no/such/place/rt-segment`);
+    assert.equal(await url.textContent(), `${sandbox.url}/no/such/place/rt-segment`);
     const broken = await editor.page.locator('.instant-audience-url:visible').evaluateAll((urls) =>
       urls.flatMap((one: any) =>
         [...one.childNodes]
@@ -88,11 +80,11 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     const place = page.locator('#instant-audience-queued');
     assert.equal(await place.isVisible(), false);
     // Whoever goes from the field straight to Update has to see it too.
-    await editor.field('Audience posts').fill(sandbox!.url);
+    await editor.field('Audience posts').fill(sandbox.url);
     await place.waitFor();
     assert.match(
       await place.locator('p').innerText(),
-      new RegExp(`^Queued entries for member 7 at ${sandbox!.url}/no/such/place: 1\\.`),
+      new RegExp(`^Queued entries for member 7 at ${sandbox.url}/no/such/place: 1\\.`),
     );
     await editor.field('Queued entries').selectOption('move');
     await picture(page, `form-queued-${nodeRedVersion}`);
@@ -103,12 +95,12 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     await page
       .locator('.red-ui-notification', { hasText: /moved to the new queue: 1\.(?!.*Kept)/ })
       .waitFor();
-    await until(() => sandbox!.state().length === 1, 15_000, 'the entry');
+    await until(() => sandbox.state().length === 1, 15_000, 'the entry');
   });
 
   it('with another kind of queue offer what can be kept, say why it is not all, and discard after the deploy', async () => {
     const { page } = editor;
-    await postUsers(nodeRed!, 'shop', 0, 2);
+    await postUsers(nodeRed, 'shop', 0, 2);
     await editor.editConfig('account-shop');
     const place = page.locator('#instant-audience-queued');
     await page.locator('#instant-audience-account-tabs').getByText('Queue').click();

@@ -3,9 +3,8 @@
 import { strict as assert } from 'node:assert';
 import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { needBrowser, type Pages } from '../support/browser';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
-import { Editor, startBoth } from './editor';
+import { editorSuite, type Editor } from './editor';
 
 const password = 's3cr3t-word';
 
@@ -40,16 +39,15 @@ function flowsFor(url: string): FlowNode[] {
 
 describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, function () {
   this.timeout(120_000);
-  let nodeRed: NodeRed | undefined;
-  let browser: Pages | undefined;
-  let sandbox: Sandbox | undefined;
+  const suite = editorSuite();
+  let nodeRed: NodeRed;
+  let sandbox: Sandbox;
   let editor: Editor;
   let page: Page;
   /** Requests of ours that the browser reports in its console. */
   const failed: string[] = [];
 
   before(async function () {
-    needBrowser(this);
     const segments = Array.from({ length: 150 }, (_, at) => ({
       id: 9_901 + at,
       code: `rig_${at + 1}`,
@@ -60,24 +58,19 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
       last_modified: '2026-01-01 00:00:00',
     }));
     sandbox = await startSandbox({ member: 7, users: { me: password }, segments } as never);
+    suite.ends(() => sandbox.close());
     const login = { username: 'me', password };
     const credentials = { account: login, 'inner account': login };
-    [nodeRed, browser] = await startBoth({ flows: flowsFor(sandbox.url), credentials });
-    editor = await Editor.open(browser, nodeRed);
-    ({ page } = editor);
+    ({ nodeRed, editor, page } = await suite.open(this, {
+      flows: flowsFor(sandbox.url),
+      credentials,
+    }));
     page.on('response', (response) => {
       if (response.status() >= 400 && response.url().includes('instant-audience'))
         failed.push(`${response.status()} ${response.url()}`);
     });
   });
-  afterEach(() => {
-    editor.assertNoErrors();
-    assert.deepEqual(failed.splice(0), []);
-  });
-  after(async () => {
-    await Promise.all([browser?.close(), nodeRed?.stop()]);
-    await sandbox?.close();
-  });
+  afterEach(() => assert.deepEqual(failed.splice(0), []));
 
   const search = (): Locator => page.getByRole('combobox', { name: 'Name, code or id' });
   const pick = (): Promise<void> => page.getByRole('button', { name: 'Search the member' }).click();
@@ -98,7 +91,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
   });
 
   it('gives its form the last message that passed, also one that passed before it was opened', async () => {
-    await nodeRed!.post('event', { user: '4711' });
+    await nodeRed.post('event', { user: '4711' });
     await editor.edit('builder');
     await take();
     await page.getByText('Taken: the message of').waitFor();
@@ -116,7 +109,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
   });
 
   it('finds in a subflow the nodes and the login of its instances', async () => {
-    await nodeRed!.post('through', { user: 'inside' });
+    await nodeRed.post('through', { user: 'inside' });
     await page.evaluate("RED.workspaces.show('sub')");
     await editor.edit('inner');
     await take();
@@ -137,7 +130,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
 
   it('shows its failures in its status, whole in the debug sidebar, and with the queue', async () => {
     await page.evaluate("RED.sidebar.show('debug')");
-    await nodeRed!.post('event', { user: '0' });
+    await nodeRed.post('event', { user: '0' });
     const status = editor.nodeOnCanvas('builder').locator('.red-ui-flow-node-status-label');
     await status.filter({ hasText: '1 invalid' }).waitFor();
     const message = page.locator('.red-ui-debug-msg').last();

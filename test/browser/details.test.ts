@@ -2,9 +2,9 @@
 // help with its picture, and an account for nodes that were there before it.
 import { strict as assert } from 'node:assert';
 import type { Locator, Page } from 'playwright-core';
-import { needBrowser, picture, type Pages } from '../support/browser';
-import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
-import { Editor, middleOf, startBoth } from './editor';
+import { picture } from '../support/browser';
+import { nodeRedVersion, until, type FlowNode } from '../support/node-red';
+import { editorSuite, middleOf, type Editor } from './editor';
 
 const flows: FlowNode[] = [
   { id: 'tab', type: 'tab', label: 'details' },
@@ -25,29 +25,13 @@ const flows: FlowNode[] = [
 
 describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
   this.timeout(120_000);
-  let nodeRed: NodeRed | undefined;
-  let browser: Pages | undefined;
+  const suite = editorSuite();
   let editor: Editor;
   let page: Page;
 
   before(async function () {
-    needBrowser(this);
-    [nodeRed, browser] = await startBoth({ flows });
-    editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1100 });
-    ({ page } = editor);
+    ({ editor, page } = await suite.open(this, { flows, size: { width: 1400, height: 1100 } }));
     await editor.nodeOnCanvas('builder').waitFor();
-  });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed' && browser !== undefined) {
-      await picture(
-        page,
-        `failed-details-${nodeRedVersion}-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 30)}`,
-      );
-    }
-    editor.assertNoErrors();
-  });
-  after(async () => {
-    await Promise.all([browser?.close(), nodeRed?.stop()]);
   });
 
   const rows = (): Locator => page.locator('#instant-audience-segments > li');

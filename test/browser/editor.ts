@@ -3,8 +3,10 @@ import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Locator, Page } from 'playwright-core';
-import { openBrowser, openEditor, type Pages } from '../support/browser';
-import { NodeRed, until, type Start } from '../support/node-red';
+import { needBrowser, openBrowser, openEditor, picture, type Pages } from '../support/browser';
+import { cleanUps } from '../support/clean-up';
+import { NodeRed, nodeRedVersion, until, type Start } from '../support/node-red';
+import type { Ends } from '../support/services';
 
 export type Theme = 'light' | 'dark';
 
@@ -18,6 +20,50 @@ export async function startBoth(start: Start = {}): Promise<[NodeRed, Pages]> {
   if (nodeRed.status === 'fulfilled') await nodeRed.value.stop();
   if (browser.status === 'fulfilled') await browser.value.close();
   throw nodeRed.status === 'rejected' ? nodeRed.reason : (browser as PromiseRejectedResult).reason;
+}
+
+/** How the browser shows the editor. */
+interface Look {
+  readonly size?: { readonly width: number; readonly height: number };
+  readonly locale?: string;
+}
+
+/** Of one suite. */
+interface Opened {
+  readonly nodeRed: NodeRed;
+  readonly browser: Pages;
+  readonly editor: Editor;
+  readonly page: Page;
+}
+
+/**
+ * Call in a suite with an editor, whose `before` calls `open`. A test that fails leaves a picture, one that leaves an error in
+ * the page fails, and what was opened or handed to `ends` is ended.
+ */
+export function editorSuite(): {
+  readonly ends: Ends;
+  readonly open: (context: Mocha.Context, start?: Start & Look) => Promise<Opened>;
+} {
+  const ends = cleanUps();
+  let editor: Editor | undefined;
+  afterEach(async function () {
+    const { state, title } = this.currentTest!;
+    const name = title.replace(/\W+/g, '-').slice(0, 40);
+    if (state === 'failed' && editor !== undefined)
+      await picture(editor.page, `failed-${nodeRedVersion}-${name}`);
+    editor?.assertNoErrors();
+  });
+  const open = async (
+    context: Mocha.Context,
+    { size, locale, ...start }: Start & Look = {},
+  ): Promise<Opened> => {
+    needBrowser(context);
+    const [nodeRed, browser] = await startBoth(start);
+    ends(() => Promise.all([browser.close(), nodeRed.stop()]));
+    editor = await Editor.open(browser, nodeRed, size, locale);
+    return { nodeRed, browser, editor, page: editor.page };
+  };
+  return { ends, open };
 }
 
 /** The editor of a running Node-RED, and what is done in it. */

@@ -4,10 +4,10 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { needBrowser, picture, type Pages } from '../support/browser';
+import { picture } from '../support/browser';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
 import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
-import { Editor, startBoth, type Theme } from './editor';
+import { editorSuite, type Editor, type Theme } from './editor';
 import { looksInPage } from './looks';
 
 const rightPassword = 's3cr3t-word';
@@ -56,33 +56,18 @@ function flowsFor(url: string): FlowNode[] {
 
 describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
   this.timeout(120_000);
-  let nodeRed: NodeRed | undefined;
-  let browser: Pages | undefined;
-  let sandbox: Sandbox | undefined;
+  const suite = editorSuite();
+  let nodeRed: NodeRed;
+  let sandbox: Sandbox;
   let editor: Editor;
   let page: Page;
 
   before(async function () {
-    needBrowser(this);
     sandbox = await startSandbox({ member: 7, users: { me: rightPassword } });
+    suite.ends(() => sandbox.close());
     const credentials = { account: { username: 'me', password: rightPassword } };
-    [nodeRed, browser] = await startBoth({ flows: flowsFor(sandbox.url), credentials });
-    editor = await Editor.open(browser, nodeRed);
-    ({ page } = editor);
+    ({ nodeRed, editor, page } = await suite.open(this, { flows: flowsFor(sandbox.url), credentials }));
     await page.locator('.red-ui-flow-node-label', { hasText: '10001' }).waitFor();
-  });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed' && browser !== undefined) {
-      await picture(
-        page,
-        `failed-${nodeRedVersion}-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 40)}`,
-      );
-    }
-    editor.assertNoErrors();
-  });
-  after(async () => {
-    await Promise.all([browser?.close(), nodeRed?.stop()]);
-    await sandbox?.close();
   });
 
   const says = (): Locator => page.locator('#instant-audience-preview-says');
@@ -122,9 +107,9 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await page.locator('#instant-audience-test-result[data-level=""]').waitFor({ state: 'attached' });
       assert.match(await answer(), /^bad: Wrong user name or password/);
       assert.deepEqual((await steps()).slice(0, 2), ['Login: see above', 'Audience endpoint: not asked']);
-      sandbox!.faults.set([{ kind: 'error', errorId: 'NOAUTH_EXPIRED', on: 'auth' }]);
+      sandbox.faults.set([{ kind: 'error', errorId: 'NOAUTH_EXPIRED', on: 'auth' }]);
       assert.match(await answer(), /^bad: Password expired/);
-      sandbox!.faults.clear();
+      sandbox.faults.clear();
       await editor.field('Login and segments').fill('http://127.0.0.1:1');
       assert.match(await answer(), /^bad: Host not reachable: 127\.0\.0\.1:1 refuses/);
       await editor.field('Member id').fill('');
@@ -416,7 +401,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
     });
 
     it('takes the last message that passed', async () => {
-      await nodeRed!.post('event', { user: '4711' });
+      await nodeRed.post('event', { user: '4711' });
       await page.getByRole('button', { name: 'Take the last message' }).click();
       await page.getByText('Taken: the message of').waitFor();
       assert.equal(JSON.parse(await message().inputValue()).payload.user, '4711');
@@ -505,7 +490,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
     for (const example of examples) {
       it(`${example}: comes in without a complaint about our nodes`, async () => {
         const where = `library/examples/flows/${packageName}/${encodeURIComponent(example)}`;
-        const flow = await nodeRed!.json(where);
+        const flow = await nodeRed.json(where);
         await page.evaluate(importInPage, flow);
         const ours = (await editor.complaints()).filter((one) => one.startsWith('instant-audience'));
         assert.deepEqual(ours, []);

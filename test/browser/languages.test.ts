@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { sampleSegments } from '../../src/sandbox/catalogue';
-import { needBrowser, picture, type Pages } from '../support/browser';
+import { picture } from '../support/browser';
 import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
-import { Editor, startBoth } from './editor';
+import { editorSuite, type Editor } from './editor';
 
 interface Words {
   [key: string]: string | Words;
@@ -93,27 +93,20 @@ function said(
 for (const language of ['de', 'ja']) {
   describe(`the editor of Node-RED ${nodeRedVersion} in ${language}`, function () {
     this.timeout(120_000);
-    let nodeRed: NodeRed | undefined;
-    let browser: Pages | undefined;
+    const suite = editorSuite();
+    let nodeRed: NodeRed;
     let editor: Editor;
     let page: Page;
     const english = englishPatterns(language);
 
     before(async function () {
-      needBrowser(this);
-      [nodeRed, browser] = await startBoth({ flows, settings: { lang: language } });
-      editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1100 }, language);
-      ({ page } = editor);
+      ({ nodeRed, editor, page } = await suite.open(this, {
+        flows,
+        settings: { lang: language },
+        size: { width: 1400, height: 1100 },
+        locale: language,
+      }));
       await editor.nodeOnCanvas('builder').waitFor();
-    });
-    afterEach(async function () {
-      if (this.currentTest?.state === 'failed' && browser !== undefined) {
-        await picture(page, `failed-${language}-${nodeRedVersion}-${this.currentTest.title.slice(0, 12)}`);
-      }
-      editor.assertNoErrors();
-    });
-    after(async () => {
-      await Promise.all([browser?.close(), nodeRed?.stop()]);
     });
 
     const word = (name: Name, key: string, params?: Record<string, string | number>): string =>
@@ -237,14 +230,14 @@ for (const language of ['de', 'ja']) {
     });
 
     it('accepts an event, and says so in the status', async () => {
-      const comms = await nodeRed!.comms();
-      const { status, body } = await nodeRed!.post('event', { user: '4711' });
+      const comms = await nodeRed.comms();
+      const { status, body } = await nodeRed.post('event', { user: '4711' });
       assert.equal(status, 200, JSON.stringify(body));
-      const members = await nodeRed!.json('instant-audience/sandbox/members?segment=10001');
+      const members = await nodeRed.json('instant-audience/sandbox/members?segment=10001');
       assert.equal(members[0].members[0].user_id, '4711');
       const shown = editor.nodeOnCanvas('out').locator('.red-ui-flow-node-status-label');
       await shown.filter({ hasText: word('instant-audience-out', 'status.idle') }).waitFor();
-      const refused = await nodeRed!.post('event', { user: '0' });
+      const refused = await nodeRed.post('event', { user: '0' });
       assert.equal(refused.status, 200);
       comms.close();
     });

@@ -1,8 +1,8 @@
 // From two nodes of Node-RED's own to the first accepted user, the way somebody does it who has read nothing.
 import { strict as assert } from 'node:assert';
-import { needBrowser, picture, type Pages } from '../support/browser';
+import { picture } from '../support/browser';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
-import { Editor, startBoth } from './editor';
+import { editorSuite, type Editor } from './editor';
 
 const user = '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13';
 const place = { z: 'tab', wires: [[]] };
@@ -29,8 +29,8 @@ const flows: FlowNode[] = [
 
 describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
   this.timeout(120_000);
-  let nodeRed: NodeRed | undefined;
-  let browser: Pages | undefined;
+  const suite = editorSuite();
+  let nodeRed: NodeRed;
   let editor: Editor;
   let builder: string;
   let out: string;
@@ -38,15 +38,10 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
   const did = (step: string): void => void steps.push(step);
 
   before(async function () {
-    needBrowser(this);
-    [nodeRed, browser] = await startBoth({ flows });
-    editor = await Editor.open(browser, nodeRed);
+    ({ nodeRed, editor } = await suite.open(this, { flows }));
     await editor.page.locator('.red-ui-flow-node-label', { hasText: 'event' }).waitFor();
   });
-  after(async () => {
-    console.log(`      ${steps.length} steps: ${steps.join(', ')}`);
-    await Promise.all([browser?.close(), nodeRed?.stop()]);
-  });
+  after(() => console.log(`      ${steps.length} steps: ${steps.join(', ')}`));
 
   it('drags the nodes in and wires them', async () => {
     builder = await editor.drag('xandr-segment-builder', 320, 100);
@@ -127,17 +122,17 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
     assert.deepEqual(await editor.complaints(), []);
     await editor.deploy();
     did('deploys');
-    await nodeRed!.logged(/Started (modified )?(flows|nodes)[\s\S]*Started (modified )?(flows|nodes)/);
+    await nodeRed.logged(/Started (modified )?(flows|nodes)[\s\S]*Started (modified )?(flows|nodes)/);
   });
 
   it('sends an event with the inject button, and sees it accepted', async () => {
-    const comms = await nodeRed!.comms();
+    const comms = await nodeRed.comms();
     await editor.nodeOnCanvas('event').locator('.red-ui-flow-node-button-button').first().click();
     did('clicks inject');
     await until(() => comms.on('debug').length > 0, 10_000, 'a debug message');
     comms.close();
     assert.equal(JSON.parse(comms.on('debug')[0].msg).audience.status, 'accepted');
-    const segments = await nodeRed!.json('instant-audience/sandbox/members?segment=10001');
+    const segments = await nodeRed.json('instant-audience/sandbox/members?segment=10001');
     assert.equal(segments[0].members[0].user_id, user);
     await picture(editor.page, `new-user-done-${nodeRedVersion}`);
     editor.assertNoErrors();

@@ -2,37 +2,30 @@
 import { strict as assert } from 'node:assert';
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
-import { needBrowser } from '../support/browser';
-import { cleanUps } from '../support/clean-up';
 import { leftOrigin, takeForMember } from '../support/left-shared-queue';
 import { ownPostgres, type OwnDatabase } from '../support/services';
-import { Editor, startBoth } from './editor';
+import { editorSuite } from './editor';
 import { accountFlow, deviceId, openTab, tab } from './sidebar-flows';
 
 const devices = [1, 2, 3].map(deviceId);
 
 describe('a shared queue that is left, in the tab Audience', function () {
   this.timeout(120_000);
-  const ends = cleanUps();
+  const suite = editorSuite();
   let database: OwnDatabase;
-  let editor: Editor;
   let page: Page;
 
   before(async function () {
-    needBrowser(this);
-    database = await ownPostgres(this, ends, 'audience_left_browser_test');
+    database = await ownPostgres(this, suite.ends, 'audience_left_browser_test');
     const log = await takeForMember(database.url, '8', devices);
     await log.close({ id: 'gone', name: 'gone' });
-    const [nodeRed, browser] = await startBoth({
+    ({ page } = await suite.open(this, {
       flows: [tab, ...accountFlow('together', { queue: 'shared', member: '7' })],
       credentials: { 'account-together': { databaseUrl: database.url } },
-    });
-    ends(() => Promise.all([browser.close(), nodeRed.stop()]));
-    editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1200 });
-    ({ page } = editor);
+      size: { width: 1400, height: 1200 },
+    }));
     await openTab(page);
   });
-  afterEach(() => editor.assertNoErrors());
 
   it('is listed by service, member and database, exported, and purged when it was asked twice', async () => {
     const part = page

@@ -4,9 +4,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { needBrowser, picture, type Pages } from '../support/browser';
+import { picture, type Pages } from '../support/browser';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
-import { Editor, startBoth } from './editor';
+import { Editor, editorSuite } from './editor';
 import { looksInPage } from './looks';
 import { accountFlow, deviceId, openTab, postUsers, tab } from './sidebar-flows';
 
@@ -25,48 +25,37 @@ const builder: FlowNode = {
 
 describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, function () {
   this.timeout(120_000);
-  let nodeRed: NodeRed | undefined;
-  let browser: Pages | undefined;
-  let sandbox: Sandbox | undefined;
+  const suite = editorSuite();
+  let nodeRed: NodeRed;
+  let browser: Pages;
+  let sandbox: Sandbox;
   /** Refuses the login of the account `vault`. */
-  let guarded: Sandbox | undefined;
+  let guarded: Sandbox;
   let editor: Editor;
   let page: Page;
 
   before(async function () {
-    needBrowser(this);
     sandbox = await startSandbox({ member: 7 });
+    suite.ends(() => sandbox.close());
     guarded = await startSandbox({ member: 9, users: { me: 'another-word' } });
+    suite.ends(() => guarded.close());
     const login = { username: 'me', password: 'secret-word' };
-    [nodeRed, browser] = await startBoth({
+    ({ nodeRed, browser, editor, page } = await suite.open(this, {
       flows: flowsOf('7'),
       credentials: { 'account-loyalty': login, 'account-vault': login },
-    });
+      size: { width: 1400, height: 1200 },
+    }));
     await postUsers(nodeRed, 'vault', 0, 3);
-    editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1200 });
-    ({ page } = editor);
     await openTab(page);
     // With as many accounts as this they are closed at first.
     for (const name of ['shop', 'loyalty']) await card(name).locator('.instant-audience-head').click();
-  });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed' && browser !== undefined)
-      await picture(
-        page,
-        `failed-tab-${nodeRedVersion}-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 40)}`,
-      );
-    editor.assertNoErrors();
-  });
-  after(async () => {
-    await Promise.all([browser?.close(), nodeRed?.stop()]);
-    await Promise.all([sandbox?.close(), guarded?.close()]);
   });
 
   /** With the member that the account `loyalty` has. */
   const flowsOf = (member: string): FlowNode[] => {
     const at = ({ url }: Sandbox): object => ({ environment: 'custom', authUrl: url, serviceUrl: url });
-    const loyalty = { ...at(sandbox!), member };
-    const vault = { ...at(guarded!), member: '9', warnAfterMinutes: 1 };
+    const loyalty = { ...at(sandbox), member };
+    const vault = { ...at(guarded), member: '9', warnAfterMinutes: 1 };
     return [
       tab,
       builder,
@@ -114,8 +103,8 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
   };
 
   it('shows what came of each account’s entries, in words and figures', async () => {
-    await postUsers(nodeRed!, 'shop', 0, 300);
-    await nodeRed!.post('shop', [{ user_id: '0', seg_block: [{ seg_id: 1 }] }]);
+    await postUsers(nodeRed, 'shop', 0, 300);
+    await nodeRed.post('shop', [{ user_id: '0', seg_block: [{ seg_id: 1 }] }]);
     await shows(figure('shop', 'Delivered'), '300');
     await shows(figure('shop', 'Invalid'), '1');
     await shows(card('shop').locator('.instant-audience-state'), 'ready');
@@ -179,7 +168,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
 
   it('pauses, tells how long entries wait, and resumes', async () => {
     await pause('loyalty');
-    await postUsers(nodeRed!, 'loyalty', 0, 50);
+    await postUsers(nodeRed, 'loyalty', 0, 50);
     await shows(figure('loyalty', 'Queued entries'), '50');
     await shows(figure('loyalty', 'Time until the queue is empty'), 'not known');
     await shows(figure('loyalty', 'Age of the oldest entry'), /^[1-9]\d* s$/);
@@ -189,7 +178,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
 
   it('purges only when it was asked twice, and says what was given up', async () => {
     await pause('loyalty');
-    await postUsers(nodeRed!, 'loyalty', 100, 40);
+    await postUsers(nodeRed, 'loyalty', 100, 40);
     await shows(figure('loyalty', 'Queued entries'), '40');
     await press('loyalty', 'Purge …');
     const question = page
@@ -219,7 +208,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
 
   it('erases a user from what waits and from what was rejected, after asking', async () => {
     await pause('loyalty');
-    await postUsers(nodeRed!, 'loyalty', 500, 30);
+    await postUsers(nodeRed, 'loyalty', 500, 30);
     await shows(figure('loyalty', 'Queued entries'), '30');
     await press('Erase a user', 'Erase a user');
     const part = card('Erase a user');
@@ -230,13 +219,13 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await shows(figure('loyalty', 'Queued entries'), '29');
     await press('loyalty', 'Resume');
     await shows(figure('loyalty', 'Queued entries'), '0');
-    const members = sandbox!.state().map(({ user_id: id }) => id);
+    const members = sandbox.state().map(({ user_id: id }) => id);
     assert.ok(members.includes(deviceId(509)) && !members.includes(deviceId(510)));
   });
 
   it('erases nobody by a custom domain without its name', async () => {
     await pause('loyalty');
-    await nodeRed!.post('loyalty', [{ user_id: '4711', seg_block: [{ seg_id: 10001, expiration: 60 }] }]);
+    await nodeRed.post('loyalty', [{ user_id: '4711', seg_block: [{ seg_id: 10001, expiration: 60 }] }]);
     await shows(figure('loyalty', 'Queued entries'), '1');
     const part = card('Erase a user');
     await part.getByLabel('User id').fill('4711');
@@ -262,9 +251,9 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
 
   it('calls a queue left only some seconds after its account was given another member', async () => {
     await pause('loyalty');
-    await postUsers(nodeRed!, 'loyalty', 900, 5);
+    await postUsers(nodeRed, 'loyalty', 900, 5);
     await shows(figure('loyalty', 'Queued entries'), '5');
-    await nodeRed!.deploy(flowsOf('8').filter((node) => node !== builder));
+    await nodeRed.deploy(flowsOf('8').filter((node) => node !== builder));
     // For ten seconds the account could have it back.
     assert.equal(await card('Queues that no account uses').isVisible(), false);
   });
@@ -297,7 +286,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
       return page.evaluate<number>('window.instantAudienceUpdates');
     };
     await pause('shop');
-    await postUsers(nodeRed!, 'shop', 5000, 10);
+    await postUsers(nodeRed, 'shop', 5000, 10);
     const open = await count(3_000);
     assert.ok(open >= 2 && open <= 4, `${open} updates in 3 s`);
     await page.evaluate("RED.sidebar.show('info')");
@@ -329,7 +318,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     assert.ok(Math.abs(entry.event_time - Date.now()) < 120_000);
     await part.getByRole('button', { name: /^Purge/ }).click();
     // The tab looks again when something was done to one of them.
-    const broken = path.join(nodeRed!.userDir, 'instant-audience', 'broken.example-9-12345678.sqlite');
+    const broken = path.join(nodeRed.userDir, 'instant-audience', 'broken.example-9-12345678.sqlite');
     await writeFile(broken, 'no database, and too long to be an empty one'.repeat(50));
     await page.getByRole('button', { name: 'Purge it' }).click();
     await shows(part.locator('li p').nth(1), /^The queue file is damaged\./);
@@ -352,8 +341,8 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     if ((await head.getAttribute('aria-expanded')) === 'false') await head.click();
     await late.scrollIntoViewIfNeeded();
     await picture(page, `tab-late-${nodeRedVersion}`);
-    const { port } = new URL(guarded!.url);
-    await guarded!.close();
+    const { port } = new URL(guarded.url);
+    await guarded.close();
     guarded = await startSandbox({ member: 9, port: Number(port) });
     // A refused login is not tried again by itself, nor when only what is ready is to be sent.
     const [flushed] = await Promise.all([
@@ -375,7 +364,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
   ] as const) {
     it(`speaks ${language}`, async () => {
       const size = { width: 1400, height: 1200 };
-      const other = await Editor.open(browser!, nodeRed!, size, language, language);
+      const other = await Editor.open(browser, nodeRed, size, language, language);
       await openTab(other.page);
       await other.page.locator('.instant-audience-state', { hasText: text }).first().waitFor();
       const problem = other.page.locator('.instant-audience-tab li > p', { hasText: damaged });

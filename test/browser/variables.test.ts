@@ -1,9 +1,8 @@
 // Forms of nodes whose properties are `${NAME}`: opening one and pressing Done keeps every variable, and shows it.
 import { strict as assert } from 'node:assert';
 import type { Locator, Page } from 'playwright-core';
-import { needBrowser, picture, type Pages } from '../support/browser';
-import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
-import { Editor, startBoth } from './editor';
+import { nodeRedVersion, until, type FlowNode } from '../support/node-red';
+import { editorSuite, type Editor } from './editor';
 
 const env = {
   IA_ACCOUNT: 'account',
@@ -98,28 +97,13 @@ const flows: FlowNode[] = [
 
 describe(`forms with variables in the editor of Node-RED ${nodeRedVersion}`, function () {
   this.timeout(120_000);
-  let nodeRed: NodeRed | undefined;
-  let browser: Pages | undefined;
+  const suite = editorSuite();
   let editor: Editor;
   let page: Page;
 
   before(async function () {
-    needBrowser(this);
-    [nodeRed, browser] = await startBoth({ flows, env });
-    editor = await Editor.open(browser, nodeRed);
-    ({ page } = editor);
+    ({ editor, page } = await suite.open(this, { flows, env }));
     await page.locator('.red-ui-flow-node-label', { hasText: 'dry run if ${IA_DRY}' }).waitFor();
-  });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed' && browser !== undefined)
-      await picture(
-        page,
-        `failed-${nodeRedVersion}-variables-${this.currentTest.title.replace(/\W+/g, '-').slice(0, 40)}`,
-      );
-    editor.assertNoErrors();
-  });
-  after(async () => {
-    await Promise.all([browser?.close(), nodeRed?.stop()]);
   });
 
   it('are valid, since only the runtime knows the values', async () => {
