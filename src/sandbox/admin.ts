@@ -1,4 +1,4 @@
-// The sandbox's own routes: looking into it, scripting faults, starting over. For this machine only.
+// Admin routes of the sandbox: show memberships and peaks, set faults, reset. For this machine only.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -9,13 +9,13 @@ import type { Peaks } from './quota';
 import { errorReply, jsonReply, type Reply } from './reply';
 import { readBody, send } from './wire';
 
-/** Which segments and members to show; without either, only the segments with their counts. */
+/** Selects segments and members; without both, only the segments with their counts are shown. */
 export interface MembersQuery {
   /** A segment's id, `member:code`, or the code of a listed segment. */
   readonly segment?: string;
   /** A user id in any domain; device ids in either case. */
   readonly user?: string;
-  /** At most so many members of each segment; 1000 unless said. */
+  /** Maximum number of members shown of each segment; 1000 by default. */
   readonly limit?: number;
 }
 
@@ -24,12 +24,12 @@ export interface SegmentMembers {
   /** Code and name of a listed segment, else null. */
   readonly code: string | null;
   readonly name: string | null;
-  /** All members, also those that are not shown. */
+  /** Number of all members, including those not shown. */
   readonly count: number;
   readonly members?: Membership[];
 }
 
-/** What the admin routes look into; a running sandbox is one. */
+/** The parts of a running sandbox that the admin routes show and change. */
 export interface Inspected {
   members(query: MembersQuery): SegmentMembers[];
   memberships(): Iterable<Membership>;
@@ -39,25 +39,25 @@ export interface Inspected {
   readonly faults: { set(faults: readonly Fault[], seed?: number): void; list(): FaultState[] };
 }
 
-const about = `This is the sandbox of @instant-audience/node-red-xandr: the Instant Audience Service in miniature,
-for trying and testing without an account. Nothing that is posted here reaches a real audience.
+const about = `This is the sandbox of @instant-audience/node-red-xandr: a local simulation of the Instant Audience
+Service, to try and test clients without an account. Nothing posted here reaches a real audience.
 
   POST /auth, POST /v2/auth/jwt      get a token
   POST /rt-segment                   add users to segments, and remove them
   GET  /rt-segment-processed         usage statistics
-  GET  /segment                      segments to choose from
-  POST /segment                      make one, which takes nobody in its first minutes
+  GET  /segment                      list of segments
+  POST /segment                      make a segment, which accepts no users in its first minutes
 
-  GET  /sandbox/members              who is in which segment: ?segment=10001 or ?user=...
+  GET  /sandbox/members              members of segments: ?segment=10001 or ?user=...
   GET  /sandbox/state                all memberships
-  GET  /sandbox/peaks                the most that was asked of it in any second
+  GET  /sandbox/peaks                the highest load in any second
   GET  /sandbox/faults               scripted faults; PUT replaces them
-  GET  /sandbox/processing           how long after a post the usage statistics know of it; PUT {"delaySeconds":120}
-  DELETE /sandbox/state              forget memberships and counts
+  GET  /sandbox/processing           delay from a post to its statistics; PUT {"delaySeconds":120}
+  DELETE /sandbox/state              delete memberships and counts
 `;
 
-/** A day, the most that the documents speak of. */
-const mostDelaySeconds = 86_400;
+/** One day, the longest documented delay (service.md 4). */
+const maxDelaySeconds = 86_400;
 
 export class Admin {
   constructor(private readonly sandbox: Inspected) {}
@@ -97,11 +97,11 @@ export class Admin {
         this.sandbox.reset();
         return jsonReply({ status: 'OK' });
       default:
-        return errorReply(404, 'SYNTAX', `There is no ${route} here; GET / says what there is`);
+        return errorReply(404, 'SYNTAX', `There is no ${route} here; GET / lists the routes`);
     }
   }
 
-  /** Takes `[faults…]` or `{"seed":1,"faults":[…]}`. */
+  /** Accepts `[faults…]` or `{"seed":1,"faults":[…]}`. */
   #setFaults(body: unknown): Reply {
     const { faults, seed } = isObject(body) ? body : { faults: body, seed: undefined };
     if (seed !== undefined && !Number.isSafeInteger(seed))
@@ -120,17 +120,17 @@ export class Admin {
 
   #setProcessing(body: unknown): Reply {
     const seconds = isObject(body) ? body.delaySeconds : undefined;
-    if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= mostDelaySeconds)) {
-      return errorReply(400, 'SYNTAX', `delaySeconds must be a number from 0 to ${mostDelaySeconds}`);
+    if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= maxDelaySeconds)) {
+      return errorReply(400, 'SYNTAX', `delaySeconds must be a number from 0 to ${maxDelaySeconds}`);
     }
     this.sandbox.processingDelayMs = seconds * 1000;
     return this.#processing();
   }
 
-  /** Streamed: a million memberships as one text would hold up everything else. */
+  /** Streams the memberships, since a million in one text would block the event loop. */
   #sendState(response: ServerResponse): void {
     response.writeHead(200, { 'content-type': 'application/json' });
-    // Fails only when the client goes away, which is its own affair.
+    // Fails only when the client disconnects, which needs no handling.
     pipeline(Readable.from(jsonLines(this.sandbox.memberships())), response).catch(() => undefined);
   }
 }
@@ -144,7 +144,7 @@ function readMembersQuery(query: URLSearchParams): MembersQuery {
   };
 }
 
-/** A JSON array, a row a line, some thousand rows a chunk. */
+/** Yields a JSON array in chunks of about 200,000 characters, with one row on each line. */
 function* jsonLines(rows: Iterable<unknown>): Generator<string> {
   let chunk = '[';
   let separator = '\n';

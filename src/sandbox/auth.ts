@@ -1,4 +1,4 @@
-// Authentication: both ways to a token, how long a token lives, and the limit of ten in five minutes (service.md 2).
+// Authentication of the sandbox: both kinds of login, lifetimes of tokens, and the limit of ten logins in five minutes (service.md 2).
 import { createPublicKey, randomBytes, verify, type KeyObject } from 'node:crypto';
 import type { Times } from '../clock';
 import { isObject, parseJson } from './json';
@@ -8,23 +8,23 @@ import { SlidingWindow } from './windows';
 const idleMs = 2 * 3_600_000;
 const lifeMs = 24 * 3_600_000;
 const limitWindowMs = 5 * 60_000;
-/** A client that logs in without end must not fill the memory; the oldest tokens go first. */
-const mostTokens = 10_000;
+/** Bounds memory for a client that logs in endlessly; the oldest tokens are dropped first. */
+const maxTokens = 10_000;
 
 export interface AuthOptions {
   readonly clock: Times;
   readonly member: number;
-  /** Passwords by user name; undefined lets in any name and password that are not empty. */
+  /** Passwords by user name; undefined accepts any non-empty name and password. */
   readonly users: Readonly<Record<string, string>> | undefined;
-  /** Public keys in PEM form by name; undefined lets in any well-formed RS256 token. */
+  /** Public keys in PEM form by name; undefined accepts any well-formed RS256 token. */
   readonly keys: Readonly<Record<string, string>> | undefined;
-  /** Successful authentications of one login in five minutes. */
+  /** Limit of successful authentications of one login in five minutes. */
   readonly authLimit: number;
 }
 
 interface Token {
-  readonly bornMs: number;
-  lastMs: number;
+  readonly issuedMs: number;
+  usedMs: number;
 }
 
 export class Auth {
@@ -35,7 +35,7 @@ export class Auth {
   #total = 0;
   #worst = 0;
 
-  /** Throws a sentence when a key cannot be read. */
+  /** @throws Error with a sentence for a key that is not a public RSA key in PEM form */
   constructor(private readonly options: AuthOptions) {
     this.#users = options.users && new Map(Object.entries(options.users));
     this.#keys =
@@ -48,13 +48,13 @@ export class Auth {
     const auth = isObject(request) ? request.auth : undefined;
     if (!isObject(auth)) return errorReply(400, 'SYNTAX', 'auth with username and password is required');
     const { username, password } = auth;
-    if (typeof username !== 'string' || typeof password !== 'string' || !this.#knows(username, password)) {
+    if (typeof username !== 'string' || typeof password !== 'string' || !this.#accepts(username, password)) {
       return errorReply(200, 'NOAUTH', 'No match found for user/pass');
     }
     return this.#issue(username, 'hbapi', 'dbg_info');
   }
 
-  /** `POST /v2/auth/jwt`: the bare token as plain text. */
+  /** `POST /v2/auth/jwt`, with the bare JWT as plain text. */
   jwt(body: string, contentType: string): Reply {
     if (!/^text\/plain\b/i.test(contentType)) {
       return errorReply(400, 'SYNTAX', 'The content type must be text/plain and the body the bare JWT');
@@ -64,16 +64,16 @@ export class Auth {
     return this.#issue(login, 'authn', 'debug_info');
   }
 
-  /** Whether a token is alive; asking is a call, which keeps it alive. */
+  /** Whether a token is valid. Every check counts as a call, which extends the token's life. */
   check(token: string | undefined): boolean {
     const held = token === undefined ? undefined : this.#tokens.get(token);
     if (!held) return false;
     const now = this.options.clock.monoMs();
-    if (now - held.lastMs >= idleMs || now - held.bornMs >= lifeMs) {
+    if (now - held.usedMs >= idleMs || now - held.issuedMs >= lifeMs) {
       this.#tokens.delete(token!);
       return false;
     }
-    held.lastMs = now;
+    held.usedMs = now;
     return true;
   }
 
@@ -85,14 +85,14 @@ export class Auth {
     return { total: this.#total, worstIn5Minutes: this.#worst };
   }
 
-  /** Forgets the past authentications, not the tokens. */
+  /** Deletes the counts of past authentications; tokens stay valid. */
   reset(): void {
     this.#logins = new Map();
     this.#total = 0;
     this.#worst = 0;
   }
 
-  #knows(username: string, password: string): boolean {
+  #accepts(username: string, password: string): boolean {
     return this.#users ? this.#users.get(username) === password : username !== '' && password !== '';
   }
 
@@ -111,8 +111,8 @@ export class Auth {
     this.#total += 1;
     this.#worst = Math.max(this.#worst, window.peak);
     const token = `${prefix}:${this.options.member}:${randomBytes(12).toString('hex')}:sandbox`;
-    this.#tokens.set(token, { bornMs: now, lastMs: now });
-    if (this.#tokens.size > mostTokens) this.#tokens.delete(this.#tokens.keys().next().value!);
+    this.#tokens.set(token, { issuedMs: now, usedMs: now });
+    if (this.#tokens.size > maxTokens) this.#tokens.delete(this.#tokens.keys().next().value!);
     return jsonReply({ response: { status: 'OK', token, [info]: {} } });
   }
 
@@ -127,7 +127,7 @@ export class Auth {
     return fresh;
   }
 
-  /** The user whom the token speaks for, or null when it is not to be believed. */
+  /** The user name of a valid JWT, else null. */
   #readJwt(jwt: string): string | null {
     const [head, claims, signature, ...rest] = jwt.split('.');
     if (!head || !claims || !signature || rest.length > 0) return null;
@@ -139,9 +139,9 @@ export class Auth {
     if (this.#users && !this.#users.has(login)) return null;
     if (!this.#keys) return login;
     const key = this.#keys.get(header.kid);
-    const genuine =
+    const isSigned =
       key && verify('RSA-SHA256', Buffer.from(`${head}.${claims}`), key, Buffer.from(signature, 'base64url'));
-    return genuine ? login : null;
+    return isSigned ? login : null;
   }
 }
 
@@ -156,7 +156,9 @@ function readKey(name: string, pem: string): KeyObject {
     const key = createPublicKey(pem);
     if (key.asymmetricKeyType === 'rsa') return key;
   } catch {
-    // Said below, in the same words.
+    // The same error as for a key of another type, below.
   }
-  throw new Error(`keys["${name}"] is not an RSA public key in PEM form; register the key's public half`);
+  throw new Error(
+    `keys["${name}"] is not an RSA public key in PEM form; register the public key, not the private one`,
+  );
 }

@@ -1,21 +1,21 @@
-// The segments that the sandbox lists, which segment a block of a post means, and what may be done with it.
+// Catalogue of the sandbox's segments: resolves ids and codes, and decides which segments a post may change.
 
-/** As `GET /segment` shows it (service.md 5). */
+/** A segment in the form of `GET /segment` (service.md 5). */
 export interface Segment {
   readonly id: number;
   readonly code: string | null;
   readonly short_name: string | null;
   readonly state: 'active' | 'inactive';
   readonly member_id: number;
-  /** How long a member stays whose block does not say; null leaves that to the member's default. */
+  /** Expiration of blocks without one, in minutes; null: the default of the sandbox. */
   readonly expire_minutes: number | null;
   readonly last_modified: string;
 }
 
-/** A segment as memberships know it: its id, or `member:code` for a code that is not listed. */
+/** Key of a segment in memberships: its id, or `member:code` for a code that is not listed. */
 export type SegmentKey = number | string;
 
-/** What the usage statistics say about a segment of a post. */
+/** How the usage statistics classify a segment of a post. */
 export type SegmentStanding = 'valid' | 'inactive' | 'invalid' | 'unauthorized';
 
 const day = 1440;
@@ -34,12 +34,12 @@ const samples: readonly (readonly [number, string, string, number | null])[] = [
   [10012, 'opted_out', 'Wants no advertising', null],
 ];
 
-/** An id among the samples that is nobody's: never listed, and what is posted for it has no effect. */
+/** Ids of unknown segments: never listed, and posts to them have no effect. */
 export const unknownSamples: readonly number[] = [10997];
 
 /**
- * Twelve segments to choose from, and two for those who want to see what comes of them: one that is switched off, and
- * one of another member, who has not shared it.
+ * Twelve usable segments, and two that show posts without effect: one is inactive, one belongs to another member who has
+ * not shared it.
  */
 export function sampleSegments(member: number): Segment[] {
   const common = { state: 'active' as const, member_id: member, last_modified: '2025-01-15 09:00:00' };
@@ -55,7 +55,7 @@ export function sampleSegments(member: number): Segment[] {
   ];
 }
 
-/** A sample for those who want to see what comes of adds to a segment that has just been made. */
+/** A segment just made, which shows that adds to a new segment have no effect. */
 export function newSample(member: number, nowWallMs: number): Segment {
   return {
     id: 10996,
@@ -75,26 +75,26 @@ export function serviceTime(epochMs: number): string {
 
 export interface CatalogueOptions {
   readonly member: number;
-  /** Whether segments that are not listed are taken as well, of whatever member. */
+  /** Whether posts may also change segments that are not listed, of any member. */
   readonly acceptUnlisted: boolean;
-  /** Ids that are not taken all the same. */
+  /** Ids of segments that no post may change, even with `acceptUnlisted`. */
   readonly unknown: readonly number[];
-  /** How long a segment is new that is made while the sandbox runs. */
+  /** How long a segment made while the sandbox runs accepts no users. */
   readonly warmUpMinutes: number;
 }
 
-/** Far from the ids of samples and people, so that no segment is made that somebody fills already. */
+/** Far from the ids of samples and those that people choose, so that no new segment has an id already in use. */
 const firstMadeId = 20_000_001;
 
 export class Catalogue {
   readonly #byId = new Map<number, Segment>();
   readonly #byCode = new Map<string, Segment>();
-  /** Made while the sandbox ran, or just before. */
+  /** Segments with a warm-up: made while this or an earlier sandbox ran, and the sample of `newSample`. */
   readonly #made = new Set<Segment>();
   readonly member: number;
   warmUpMinutes: number;
 
-  /** Segments that are given are old, whatever their dates say. */
+  /** @param segments listed from the start; they have no warm-up, whatever their dates */
   constructor(
     segments: readonly Segment[],
     private readonly options: CatalogueOptions,
@@ -109,7 +109,7 @@ export class Catalogue {
     return [...this.#byId.values()].sort((a, b) => a.id - b.id);
   }
 
-  /** What `POST /segment` has made; the next sandbox goes on with it. */
+  /** Segments made with `POST /segment`, for the next sandbox to continue with. */
   get made(): Segment[] {
     return [...this.#made].filter(({ id }) => id >= firstMadeId);
   }
@@ -120,7 +120,7 @@ export class Catalogue {
     return id;
   }
 
-  /** Lists a segment that is made while the sandbox runs, or was in an earlier one. It is new from its date. */
+  /** Lists a segment made while this or an earlier sandbox ran. Its warm-up starts at `last_modified`. */
   make(segment: Segment): void {
     this.#made.add(segment);
     this.#list(segment);
@@ -131,7 +131,7 @@ export class Catalogue {
     if (segment.code !== null) this.#byCode.set(codeKey(segment.member_id, segment.code), segment);
   }
 
-  /** One key for one segment, whether a block names it by id or by code (codes compare without case). */
+  /** The key of a segment named by code, equal to its key by id if it is listed. Codes compare without case. */
   keyOfCode(member: number, code: string): SegmentKey {
     const key = codeKey(member, code);
     return this.#byCode.get(key)?.id ?? key;
@@ -141,7 +141,7 @@ export class Catalogue {
     return typeof key === 'number' ? this.#byId.get(key) : undefined;
   }
 
-  /** The servers that read posts do not know a new segment yet. */
+  /** Classifies a segment of a post. During its warm-up a segment is `invalid`, as in the service (service.md 3.2). */
   standing(key: SegmentKey, nowWallMs: number): SegmentStanding {
     const segment = this.listed(key);
     if (segment !== undefined && segment.member_id !== this.member) return 'unauthorized';
@@ -162,18 +162,18 @@ export class Catalogue {
   }
 
   /**
-   * What the list says of segments that were asked for by id or code and are taken without being listed: a service
-   * that takes them does not call them unknown. Codes have an id that is made up.
+   * List elements for unlisted segments that posts may change, so that a query by id or code finds every segment that
+   * accepts users. A segment named by code has a generated id.
    */
   unlisted(ids: readonly number[], codes: readonly string[]): Segment[] {
-    const takenIds = ids.filter((id) => !this.#byId.has(id) && this.#unlistedStanding(id) === 'valid');
-    const takenCodes = codes.filter((code) => {
+    const validIds = ids.filter((id) => !this.#byId.has(id) && this.#unlistedStanding(id) === 'valid');
+    const validCodes = codes.filter((code) => {
       const key = this.keyOfCode(this.member, code);
       return typeof key === 'string' && this.#unlistedStanding(key) === 'valid';
     });
     return [
-      ...takenIds.map((id) => this.#describe(id, `segment_${id}`)),
-      ...takenCodes.map((code) => this.#describe(madeUpId(code), code)),
+      ...validIds.map((id) => this.#describe(id, `segment_${id}`)),
+      ...validCodes.map((code) => this.#describe(generatedId(code), code)),
     ];
   }
 
@@ -186,7 +186,7 @@ export class Catalogue {
     return { ...common, id, code, short_name: `Not listed: ${code}`, member_id: this.member };
   }
 
-  /** `(id, code, segment owner member id)` as the usage statistics write it; 0 for an id that is not known. */
+  /** A segment in the form of the usage log: `(id, code, segment owner member id)`, with 0 for an unknown id. */
   logForm(key: SegmentKey): string {
     const segment = this.listed(key);
     if (segment) return `(${segment.id}, '${segment.code ?? `segment_${segment.id}`}', ${segment.member_id})`;
@@ -195,7 +195,7 @@ export class Catalogue {
     return `(0, '${key.slice(colon + 1)}', ${key.slice(0, colon)})`;
   }
 
-  /** A segment as a person writes it in a query: an id, `member:code`, or one of the own member's codes. */
+  /** The key of a segment in a query: an id, `member:code`, or a code of the sandbox's own member. */
   keyOfText(text: string): SegmentKey {
     if (/^\d+$/.test(text)) return Number(text);
     const parts = /^(\d+):(.+)$/s.exec(text);
@@ -203,8 +203,8 @@ export class Catalogue {
   }
 }
 
-/** The same for the same code, and above what samples and people use. */
-function madeUpId(code: string): number {
+/** An id derived from the code, above those of samples and those that people choose. */
+function generatedId(code: string): number {
   let hash = 0;
   for (const letter of code.toLowerCase()) hash = (Math.imul(hash, 31) + letter.codePointAt(0)!) >>> 0;
   return 1_000_000_000 + (hash % 1_000_000_000);

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// `instant-audience-sandbox`: the sandbox as a program of its own, for people who test other clients.
+// Command `instant-audience-sandbox`: runs the sandbox as a program, for tests of other clients.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { readFaults, type Fault } from './faults';
@@ -8,25 +8,25 @@ import { documentedLimits, startSandbox, type Limits, type SandboxOptions } from
 
 const help = `Usage: instant-audience-sandbox [options]
 
-The Instant Audience Service in miniature on 127.0.0.1, for trying and testing without an account.
+A local simulation of the Instant Audience Service on 127.0.0.1, to try and test clients without an account.
 
-  --port N          port to listen on (default 8080; 0 takes a free one)
-  --users FILE      JSON file of {"name": "password"}; without it any login is let in
-  --key NAME=FILE   RSA public key (PEM) for signed tokens; may be repeated; without it any is let in
+  --port N          port to listen on (default 8080; 0 selects a free one)
+  --users FILE      JSON file of {"name": "password"}; without it any login is accepted
+  --key NAME=FILE   RSA public key (PEM) for signed tokens; may be repeated; without it any key is accepted
   --auth-limit N    successful authentications of a login in 5 minutes (default 10), or none
   --limits JSON     such as '{"postsPerSecond":50}', or none; names: ${Object.keys(documentedLimits).join(', ')}
-  --latency MS      delay of every call, half before it takes effect: 40 or 20-60
-  --warm-up MINUTES how long a segment takes nobody that was made with POST /segment (default 20)
+  --latency MS      delay of every call, half of it before the call takes effect: 40 or 20-60
+  --warm-up MINUTES time in which a segment made with POST /segment accepts no users (default 20)
   --default-expiration MINUTES
-                    of a block that has none and whose segment has none (default 43200; 0 never ends)
+                    expiration where neither block nor segment has one (default 43200; 0 never expires)
   --processing-delay SECONDS
-                    until the usage statistics know of a post (default 0)
+                    time until a post appears in the usage statistics (default 0)
   --faults JSON     such as '[{"kind":"lostReply","probability":0.1},{"kind":"status","status":503,"count":3}]'
-  --seed N          makes the dice of the faults repeatable (default 1)
+  --seed N          seed of the random numbers for faults, for repeatable runs (default 1)
   --help            this text
 `;
 
-/** What the person at the keyboard got wrong; shown without a stack. */
+/** A wrong option on the command line; shown without a stack. */
 class UsageError extends Error {}
 
 function readOptions(args: readonly string[]): SandboxOptions | 'help' {
@@ -72,10 +72,10 @@ function readArgs(args: readonly string[]) {
   }
 }
 
-function readInteger(option: string, text: string, most: number): number {
+function readInteger(option: string, text: string, max: number): number {
   const value = Number(text);
-  if (/^\d+$/.test(text) && value <= most) return value;
-  throw new UsageError(`${option} must be a whole number from 0 to ${most}, not "${text}"`);
+  if (/^\d+$/.test(text) && value <= max) return value;
+  throw new UsageError(`${option} must be a whole number from 0 to ${max}, not "${text}"`);
 }
 
 function readAuthLimit(text: string | undefined): { authLimit?: number } {
@@ -119,7 +119,7 @@ function readLimits(text: string): Partial<Limits> {
   if (!isObject(limits)) throw new UsageError('--limits must be a JSON object, or none');
   for (const [name, value] of Object.entries(limits)) {
     if (!names.includes(name))
-      throw new UsageError(`--limits: there is no "${name}"; there are ${names.join(', ')}`);
+      throw new UsageError(`--limits: unknown name "${name}"; the names are ${names.join(', ')}`);
     if (!Number.isInteger(value) || (value as number) < 0) {
       throw new UsageError(`--limits: ${name} must be a whole number of at least 0`);
     }
@@ -129,8 +129,8 @@ function readLimits(text: string): Partial<Limits> {
 
 function readUsers(path: string): Record<string, string> {
   const users = parseJson(readText('--users', path));
-  const fine = isObject(users) && Object.values(users).every((password) => typeof password === 'string');
-  if (!fine) throw new UsageError(`--users: ${path} must hold JSON such as {"name": "password"}`);
+  const isValid = isObject(users) && Object.values(users).every((password) => typeof password === 'string');
+  if (!isValid) throw new UsageError(`--users: ${path} must contain JSON such as {"name": "password"}`);
   return users as Record<string, string>;
 }
 
@@ -154,10 +154,10 @@ function readText(option: string, path: string): string {
   }
 }
 
-function whatToTry(url: string, anyLogin: boolean): string {
+function greeting(url: string, anyLogin: boolean): string {
   const [name, password] = anyLogin ? ['me', 'secret'] : ['NAME', 'PASSWORD'];
   const block = '{"seg_id":10001,"value":1,"expiration":1440}';
-  return `The sandbox of the Instant Audience Service is at ${url}
+  return `The sandbox of the Instant Audience Service listens at ${url}
 
 Try:
   TOKEN=$(curl -s ${url}/auth -d '{"auth":{"username":"${name}","password":"${password}"}}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
@@ -176,7 +176,7 @@ async function main(): Promise<void> {
     return;
   }
   const sandbox = await startSandbox(options);
-  process.stdout.write(whatToTry(sandbox.url, options.users === undefined));
+  process.stdout.write(greeting(sandbox.url, options.users === undefined));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => void sandbox.close());
   }

@@ -1,83 +1,80 @@
-// Scripted trouble: what is to go wrong, how often, and on which calls.
+// Scripted faults of the sandbox: their kinds, their frequency, and the calls that they affect.
 import { z } from 'zod';
 import { errorIds, errorReply, rateLimitForms } from './reply';
 
-/** The service's calls; faults name them in `on`. `auth` is either way of authenticating. */
+/** The service's calls, by the names used in `on`. `auth` covers both kinds of authentication. */
 const routeNames = ['post', 'auth', 'usage', 'segments'] as const;
 export type RouteName = (typeof routeNames)[number];
 
 const ms = z.number().min(0).max(3_600_000);
-const delay = z.union([
-  ms,
-  z.tuple([ms, ms]).refine(([least, most]) => least <= most, 'must be [least, most]'),
-]);
-const often = {
-  /** Chance per call, 0 … 1; absent is always. */
+const delay = z.union([ms, z.tuple([ms, ms]).refine(([min, max]) => min <= max, 'must be [min, max]')]);
+const frequency = {
+  /** Probability for each call, 0 … 1; 1 when absent. */
   probability: z.number().min(0).max(1).optional(),
-  /** How many times it may happen; absent is without end. */
+  /** How often the fault may occur; unlimited when absent. */
   count: z.int().min(1).optional(),
-  /** Which calls; absent is `post`. */
+  /** The affected calls; `post` when absent. */
   on: z.enum([...routeNames, 'any']).optional(),
 };
 
 const faultSchema = z.discriminatedUnion('kind', [
-  /** Milliseconds before and after the call takes effect, fixed or `[least, most]`. Adds to other faults. */
+  /** Delays in ms before and after the call takes effect, fixed or `[min, max]`. Combines with other faults. */
   z.strictObject({
     kind: z.literal('latency'),
     beforeMs: delay.optional(),
     afterMs: delay.optional(),
-    ...often,
+    ...frequency,
   }),
-  /** An HTTP status with a plain body; 429 is `rateLimit`. `applied`: the call takes effect all the same. */
+  /** Replies with an HTTP status and a plain body; 429 is `rateLimit`. With `applied` the call still takes effect. */
   z.strictObject({
     kind: z.literal('status'),
     status: z.int().min(400).max(599),
     applied: z.boolean().optional(),
-    ...often,
+    ...frequency,
   }),
-  /** Rate limited though it was not; `as` is the sandbox's own form unless said. */
-  z.strictObject({ kind: z.literal('rateLimit'), as: z.enum(rateLimitForms).optional(), ...often }),
-  /** The service's own refusal, with HTTP 200 unless said. */
+  /** Replies as if the limit were exceeded, in the form `as`, or else in the sandbox's own form. */
+  z.strictObject({ kind: z.literal('rateLimit'), as: z.enum(rateLimitForms).optional(), ...frequency }),
+  /** Replies with a refusal in the service's own form, with HTTP 200 by default. */
   z.strictObject({
     kind: z.literal('error'),
     errorId: z.enum(errorIds),
     status: z.int().min(200).max(599).optional(),
-    ...often,
+    ...frequency,
   }),
-  /** Refuses a body as a whole, with 400 unless said, when it speaks of one of these users. */
+  /** Refuses a whole body that contains one of these users, with HTTP 400 by default. */
   z.strictObject({
     kind: z.literal('poison'),
     userIds: z.array(z.string()).min(1),
     status: z.int().min(200).max(499).optional(),
-    ...often,
+    ...frequency,
   }),
-  /** The connection breaks before anything is applied. */
-  z.strictObject({ kind: z.literal('drop'), ...often }),
-  /** Applied, then the connection breaks. */
-  z.strictObject({ kind: z.literal('lostReply'), ...often }),
-  /** The connection breaks at once; applied `afterMs` later. */
-  z.strictObject({ kind: z.literal('lateApply'), afterMs: ms, ...often }),
-  /** All tokens die, just before the call; without `probability` and `count` once, when it is set. */
-  z.strictObject({ kind: z.literal('deadToken'), ...often }),
-  /** A reply that is not JSON; `applied` unless false. */
-  z.strictObject({ kind: z.literal('garbage'), applied: z.boolean().optional(), ...often }),
+  /** Breaks the connection and applies nothing. */
+  z.strictObject({ kind: z.literal('drop'), ...frequency }),
+  /** Applies the call, then breaks the connection. */
+  z.strictObject({ kind: z.literal('lostReply'), ...frequency }),
+  /** Breaks the connection at once, and applies the call `afterMs` later. */
+  z.strictObject({ kind: z.literal('lateApply'), afterMs: ms, ...frequency }),
+  /** Invalidates all tokens just before the call; without `probability` and `count`, once, when the fault is set. */
+  z.strictObject({ kind: z.literal('deadToken'), ...frequency }),
+  /** Replies with text that is not JSON; applies the call unless `applied` is false. */
+  z.strictObject({ kind: z.literal('garbage'), applied: z.boolean().optional(), ...frequency }),
 ]);
 
 export type Fault = z.infer<typeof faultSchema>;
 
-/** A fault that decides how a call ends; latency only delays. */
+/** A fault that determines the end of a call; latency only delays it. */
 export type Effect = Exclude<Fault, { kind: 'latency' }>;
 
-/** What is to go wrong with one call. */
+/** The faults chosen for one call. */
 export interface Plan {
   readonly beforeMs: number;
   readonly afterMs: number;
   readonly effect: Effect | null;
 }
 
-const uneventful: Plan = { beforeMs: 0, afterMs: 0, effect: null };
+const withoutFaults: Plan = { beforeMs: 0, afterMs: 0, effect: null };
 
-/** Reads a list of faults; throws a sentence that says where it went wrong. */
+/** Parses a list of faults. @throws Error with the place and a sentence, such as `faults[1].status: …` */
 export function readFaults(value: unknown): Fault[] {
   const read = z.array(faultSchema).safeParse(value);
   if (read.success) return read.data;
@@ -86,10 +83,10 @@ export function readFaults(value: unknown): Fault[] {
   throw new Error(`faults${where}: ${message}`);
 }
 
-/** A fault as it stands: `fired` is how many times it has happened. */
+/** A fault with `fired`, the number of its occurrences. */
 export type FaultState = Fault & { readonly fired: number };
 
-/** The faults of a running sandbox. Faults are asked in order: latencies add up, the first other one decides. */
+/** The faults of a running sandbox, tried in order: latencies add up, the first other fault that occurs decides. */
 export class Faults {
   #list: { fault: Fault; fired: number }[] = [];
   #random: () => number;
@@ -101,17 +98,17 @@ export class Faults {
     this.#random = seededRandom(seed);
   }
 
-  /** Replaces all faults, and starts the dice over when a seed is given. Throws a sentence for a fault that is none. */
+  /** Replaces all faults, and restarts the random numbers if a seed is given. @throws Error as `readFaults` */
   set(faults: readonly Fault[], seed?: number): void {
     const read = readFaults(faults);
     if (seed !== undefined) this.#random = seededRandom(seed);
     this.#list = [];
-    for (const fault of read) this.#take(fault);
+    for (const fault of read) this.#append(fault);
   }
 
-  /** Adds one behind the others. */
+  /** Appends a fault. @throws Error as `readFaults` */
   add(fault: Fault): void {
-    for (const read of readFaults([fault])) this.#take(read);
+    for (const read of readFaults([fault])) this.#append(read);
   }
 
   clear(): void {
@@ -122,20 +119,20 @@ export class Faults {
     return this.#list.map(({ fault, fired }) => ({ ...fault, fired }));
   }
 
-  /** All tokens die now. */
+  /** Invalidates all tokens now. */
   killTokens(): void {
     this.onDeadTokens();
   }
 
-  /** Throws the dice for one call; `mentions` says whether its body speaks of any of the users. */
+  /** Chooses the faults of one call; `mentions` returns whether its body contains any of the users. */
   plan(route: RouteName, mentions: (userIds: ReadonlySet<string>) => boolean): Plan {
-    if (this.#list.length === 0) return uneventful;
+    if (this.#list.length === 0) return withoutFaults;
     let [beforeMs, afterMs] = [0, 0];
     let effect: Effect | null = null;
     for (const entry of this.#list) {
       const { fault } = entry;
       if (fault.kind !== 'latency' && effect !== null) continue;
-      if (!this.#happens(entry, route, mentions)) continue;
+      if (!this.#occurs(entry, route, mentions)) continue;
       entry.fired += 1;
       if (fault.kind === 'latency') {
         beforeMs += this.#draw(fault.beforeMs);
@@ -147,13 +144,13 @@ export class Faults {
     return { beforeMs, afterMs, effect };
   }
 
-  #take(fault: Fault): void {
+  #append(fault: Fault): void {
     const atOnce = fault.kind === 'deadToken' && fault.probability === undefined && fault.count === undefined;
     if (atOnce) this.killTokens();
     else this.#list.push({ fault, fired: 0 });
   }
 
-  #happens(
+  #occurs(
     { fault, fired }: { fault: Fault; fired: number },
     route: RouteName,
     mentions: (userIds: ReadonlySet<string>) => boolean,
@@ -172,7 +169,7 @@ export class Faults {
   }
 }
 
-/** The reply by which a fault refuses a call. */
+/** The reply of the fault `status`. */
 export function plainFailure(status: number): {
   status: number;
   body: string;
@@ -184,7 +181,7 @@ export function plainFailure(status: number): {
 export const poisoned = (status: number) =>
   errorReply(status, 'SYNTAX', 'Something in this body is not acceptable');
 
-/** mulberry32: the same seed gives the same run. */
+/** The generator mulberry32: equal seeds give equal numbers. */
 function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,4 +1,4 @@
-// The sandbox on the wire: which call a request is, its body, the scripted faults, and the reply.
+// HTTP front of the sandbox: routes requests, reads bodies, applies scripted faults and sends replies.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Admin } from './admin';
 import { plainFailure, poisoned, type Effect, type Plan, type RouteName } from './faults';
@@ -16,18 +16,18 @@ const routes: ReadonlyMap<string, RouteName> = new Map([
   ['POST /segment', 'segments'],
 ]);
 
-/** By which a client can tell that it does not speak with the real service. */
+/** Header of every reply, which shows that this is not the real service. */
 const markHeader = 'x-instant-audience-sandbox';
 
 const garbage: Reply = {
   status: 200,
   headers: { 'content-type': 'text/html' },
-  body: '<html><body>Something in between has answered</body></html>',
+  body: '<html><body>A gateway has answered</body></html>',
 };
 
 export class HttpFront {
-  /** Cancels of everything that waits. */
-  readonly #waiting = new Set<() => void>();
+  /** Functions that cancel delayed replies and late applications. */
+  readonly #cancels = new Set<() => void>();
 
   constructor(
     private readonly service: Service,
@@ -37,9 +37,9 @@ export class HttpFront {
   /** The listener for node:http. */
   handle(request: IncomingMessage, response: ServerResponse): void {
     response.setHeader(markHeader, '1');
-    const stranger = refuseStranger(request);
-    if (stranger) {
-      this.#refuse(request, response, stranger);
+    const refusal = refuseWebPage(request);
+    if (refusal) {
+      this.#refuse(request, response, refusal);
       return;
     }
     const url = readUrl(request.url);
@@ -63,10 +63,10 @@ export class HttpFront {
     );
   }
 
-  /** Gives up everything that waits: delayed replies and late applications. */
+  /** Cancels delayed replies and late applications. */
   stop(): void {
-    for (const cancel of this.#waiting) cancel();
-    this.#waiting.clear();
+    for (const cancel of this.#cancels) cancel();
+    this.#cancels.clear();
   }
 
   #serve(route: RouteName, url: URL, request: IncomingMessage, response: ServerResponse): void {
@@ -80,7 +80,7 @@ export class HttpFront {
       }
       const call = toCall(route, url, request, body);
       if (!admitted) {
-        this.#refuseCrowd(call, response);
+        this.#refuseConcurrent(call, response);
         return;
       }
       const plan = faults.plan(route, (userIds) => call.post !== undefined && mentions(call.post, userIds));
@@ -88,8 +88,8 @@ export class HttpFront {
     });
   }
 
-  /** Too many calls in flight: HTTP 200 with an error inside. */
-  #refuseCrowd(call: Call, response: ServerResponse): void {
+  /** Refuses a call beyond the calls in flight, with an error in a 200. */
+  #refuseConcurrent(call: Call, response: ServerResponse): void {
     const { quota } = this.service.parts;
     this.service.note(call);
     quota.totals.rateLimited += 1;
@@ -108,7 +108,7 @@ export class HttpFront {
       });
       return;
     }
-    const reply = effect === null ? this.service.act(call) : this.#suffer(effect, call);
+    const reply = effect === null ? this.service.act(call) : this.#applyFault(effect, call);
     this.#wait(plan.afterMs, () => {
       end();
       if (reply === null) response.destroy();
@@ -116,8 +116,8 @@ export class HttpFront {
     });
   }
 
-  /** Carries a call out as a fault has it; null breaks the connection. */
-  #suffer(effect: Exclude<Effect, { kind: 'lateApply' }>, call: Call): Reply | null {
+  /** Carries out a call with a fault; null breaks the connection. */
+  #applyFault(effect: Exclude<Effect, { kind: 'lateApply' }>, call: Call): Reply | null {
     const { service } = this;
     switch (effect.kind) {
       case 'poison':
@@ -176,27 +176,27 @@ export class HttpFront {
       return;
     }
     const cancel = this.service.parts.clock.after(delayMs, () => {
-      this.#waiting.delete(cancel);
+      this.#cancels.delete(cancel);
       then();
     });
-    this.#waiting.add(cancel);
+    this.#cancels.add(cancel);
   }
 }
 
-/** Also with the port that another program forwards to this one. */
+/** Host names of this machine, with any port, since another program may forward its port to the sandbox. */
 const ownHost = /^(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d+)?$/i;
 
 /**
- * A page of the web is no client of the sandbox. One that has found its way here by a name of its own (DNS rebinding) gives
- * that name as the host; any other is told apart by what browsers say of where a request comes from.
+ * Refuses requests of web pages; null for all others. A page that resolves its own name to this machine (DNS rebinding)
+ * sends that name as host; browsers mark the requests of all other pages with `Origin` or `Sec-Fetch-Site`.
  */
-function refuseStranger({ headers }: IncomingMessage): Reply | null {
+function refuseWebPage({ headers }: IncomingMessage): Reply | null {
   if (!ownHost.test(headers.host ?? '')) {
-    return errorReply(403, 'UNAUTH', 'The sandbox answers only to 127.0.0.1 and localhost');
+    return errorReply(403, 'UNAUTH', 'The sandbox answers only at 127.0.0.1 and localhost');
   }
   const site = headers['sec-fetch-site'] ?? 'none';
   if (headers.origin !== undefined || (site !== 'none' && site !== 'same-origin')) {
-    return errorReply(403, 'UNAUTH', 'Pages of the web may not use the sandbox');
+    return errorReply(403, 'UNAUTH', 'Web pages may not use the sandbox');
   }
   return null;
 }

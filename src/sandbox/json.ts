@@ -1,4 +1,4 @@
-// Reading JSON that came from outside: unknown until looked at.
+// Parses untrusted JSON as `unknown`.
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -6,7 +6,7 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Undefined for text that is not JSON, which no JSON text reads as. */
+/** Undefined for text that is not JSON; no JSON text has this value. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;

@@ -1,15 +1,15 @@
-// Who is in which segment: the last write wins, and what has expired is gone.
+// Memberships of the sandbox: users in segments with value and expiration. The last write wins.
 import type { SegmentKey } from './catalogue';
 
-/** One user in one segment, as tests and the admin routes see it. */
+/** One user in one segment, in the form that tests and the admin routes show. */
 export interface Membership {
   /** The segment's id in digits, or `member:code` for a code that is not listed. */
   readonly segment: string;
   readonly user_id: string;
   readonly domain: string | null;
-  /** As sent; null when the block had none. */
+  /** Null when the block had no value. */
   readonly value: number | null;
-  /** ISO 8601, or null for never. */
+  /** ISO 8601; null never expires. */
   readonly expires: string | null;
 }
 
@@ -21,9 +21,9 @@ interface Held {
 
 const sweepEveryMs = 60_000;
 
-/** Nested maps rather than joined keys: nothing is built per write but the first of a membership. */
+/** Nested maps instead of joined keys, so that only the first write of a membership allocates. */
 export class Memberships {
-  /** By segment, by domain ('' for the platform's own ids), by user id. */
+  /** By segment, domain ('' for the platform's own ids) and user id. */
   readonly #held = new Map<SegmentKey, Map<string, Map<string, Held>>>();
   #sweptWallMs = 0;
 
@@ -55,7 +55,7 @@ export class Memberships {
     this.#held.clear();
   }
 
-  /** Drops what has expired, at most once a minute, so that memory follows what is alive. */
+  /** Deletes expired memberships, at most once a minute, to bound memory. */
   sweepNowAndThen(nowWallMs: number): void {
     if (Math.abs(nowWallMs - this.#sweptWallMs) < sweepEveryMs) return;
     this.#sweptWallMs = nowWallMs;
@@ -66,7 +66,7 @@ export class Memberships {
     }
   }
 
-  /** How many are in each segment that has any, in order of the segments. */
+  /** Number of members of each segment that has any, sorted by segment. */
   counts(nowWallMs: number): { segment: SegmentKey; count: number }[] {
     const counts: { segment: SegmentKey; count: number }[] = [];
     for (const segment of this.#sortedSegments()) {
@@ -102,7 +102,7 @@ export class Memberships {
     }
   }
 
-  /** One user's membership of a segment in every domain; device ids are found whatever their case. */
+  /** Memberships of one user in a segment, in every domain; device ids match in either case. */
   *membershipsOf(segment: SegmentKey, userId: string, nowWallMs: number): Generator<Membership> {
     for (const [domain, users] of this.#held.get(segment) ?? []) {
       const spelled = foldedUserId(domain, userId);
@@ -111,12 +111,12 @@ export class Memberships {
     }
   }
 
-  /** Everything, sorted by segment (ids before codes), domain and user id. */
+  /** All memberships, sorted by segment (ids before codes), domain and user id. */
   *all(nowWallMs: number): Generator<Membership> {
     for (const segment of this.#sortedSegments()) yield* this.members(segment, nowWallMs);
   }
 
-  /** Takes over what another instance gave as its state; what has expired meanwhile stays behind. */
+  /** Adds the saved state of another sandbox, without memberships that have expired meanwhile. */
   restore(memberships: Iterable<Membership>, nowWallMs: number): void {
     for (const { segment, domain, user_id, value, expires } of memberships) {
       const expiresWallMs = expires === null ? Infinity : Date.parse(expires);
@@ -151,12 +151,12 @@ export const deviceDomains: ReadonlySet<string> = new Set([
   'openudid',
 ]);
 
-/** A domain as memberships know it: '' for the platform's own, and one name for the one that has two. */
+/** The domain as memberships store it: '' for null, and `sha1udid` for its older name `sh1udid`. */
 export function foldedDomain(domain: string | null | undefined): string {
   return domain === 'sh1udid' ? 'sha1udid' : (domain ?? '');
 }
 
-/** Device ids are UUIDs and hex digits, which mean the same in either case; other ids are taken as they are. */
+/** The user id as memberships store it: device ids in lower case, since UUIDs and hex ids compare without case. */
 export function foldedUserId(foldedDomain: string, userId: string): string {
   return deviceDomains.has(foldedDomain) ? userId.toLowerCase() : userId;
 }

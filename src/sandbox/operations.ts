@@ -1,21 +1,21 @@
-// The last operations that were applied, in the order in which they took effect.
+// Log of the last applied operations, in the order in which they took effect.
 import type { SegmentKey } from './catalogue';
 
 export interface Operation {
-  /** Counts all operations from 1, also those that the log has dropped. */
+  /** Number of the operation from 1, counting those that the log has dropped. */
   readonly seq: number;
-  /** Which post brought it: counts the applied posts from 1. */
+  /** Number of its post from 1, among the applied posts. */
   readonly post: number;
   readonly atWallMs: number;
   readonly segment: string;
   readonly user_id: string;
   readonly domain: string | null;
   readonly value: number | null;
-  /** Minutes as sent: 0 never expires, -1 removed, null was left out. */
+  /** Minutes as sent: 0 never expires, -1 removes, null when the block had none. */
   readonly expiration: number | null;
 }
 
-/** A ring of columns: recording builds no object, since benchmarks record some 100,000 a second. */
+/** A ring buffer by column, so that recording allocates no object: benchmarks record about 100,000 operations a second. */
 export class OperationLog {
   readonly #posts: number[] = [];
   readonly #times: number[] = [];
@@ -26,7 +26,7 @@ export class OperationLog {
   readonly #expirations: (number | null)[] = [];
   #recorded = 0;
 
-  /** `limit`: how many of the last operations are kept; 0 keeps none. */
+  /** @param limit number of operations in the log; 0 disables it */
   constructor(private readonly limit: number) {}
 
   record(
@@ -51,8 +51,8 @@ export class OperationLog {
   }
 
   list(): Operation[] {
-    const kept = Math.min(this.#recorded, this.limit);
-    return Array.from({ length: kept }, (_, index) => this.#operation(this.#recorded - kept + index));
+    const length = Math.min(this.#recorded, this.limit);
+    return Array.from({ length }, (_, index) => this.#operation(this.#recorded - length + index));
   }
 
   clear(): void {

@@ -1,14 +1,14 @@
-// The member's limits: what is let through, and the worst that was tried, whether let through or not.
+// Quota of the sandbox's member: admits calls within the limits, and records the peaks of all calls, admitted or refused.
 import type { Times } from '../clock';
 import { SlidingWindow } from './windows';
 
-/** The limits of service.md 3.2; `Infinity` lifts one. */
+/** The limits of service.md 3.2 and 5; `Infinity` disables one. */
 export interface Limits {
   readonly postsPerSecond: number;
   readonly usersPerSecond: number;
-  /** Of usage statistics. */
+  /** Reads of usage statistics. */
   readonly getsPerSecond: number;
-  /** Of segments, listed or made, which another host of the service serves. */
+  /** Calls of `/segment`, read or write, which the service serves on another host. */
   readonly segmentReadsPerMinute: number;
   /** Calls in flight, of all kinds together. */
   readonly concurrent: number;
@@ -28,27 +28,27 @@ export const documentedLimits: Limits = {
   bodyBytes: 1_000_000,
 };
 
-/** What was tried, so that a client's test can assert that it never tried too much. Refused calls count too. */
+/** Highest load, so that the tests of a client can assert that it keeps to the limits. Refused calls count too. */
 export interface Peaks {
   readonly totals: {
     readonly posts: number;
     readonly users: number;
     readonly gets: number;
-    /** Successful ones. */
+    /** Successful authentications. */
     readonly authentications: number;
-    /** Calls refused for a limit per second or for the calls in flight. */
+    /** Calls refused by a rate limit or the limit of calls in flight. */
     readonly rateLimited: number;
-    /** Users that came twice within one request (undocumented: a client must not do that). */
+    /** Users that occurred twice in one request, which is undocumented, so clients must avoid it. */
     readonly repeatedUsers: number;
-    /** Segments that came twice for a user within one request (undocumented as well). */
+    /** Segments that occurred twice for a user in one request, undocumented as well. */
     readonly repeatedSegments: number;
   };
   readonly worst: {
-    /** In any half-open window of one second. */
+    /** Maximum in any half-open window of one second, as are users and reads. */
     readonly postsPerSecond: number;
     readonly usersPerSecond: number;
     readonly getsPerSecond: number;
-    /** Calls of all kinds in flight at once; a request that is applied late is in flight until then. */
+    /** Calls of all kinds in flight at once; a request that is applied late counts until then. */
     readonly concurrent: number;
     readonly concurrentPosts: number;
     /** Successful authentications of one login in any five minutes. */
@@ -60,9 +60,9 @@ export interface Peaks {
 }
 
 interface Rate {
-  /** Everything that came: what peaks speak of. */
+  /** All calls, for the peaks. */
   readonly tried: SlidingWindow;
-  /** What was let through: what the limit is held against. */
+  /** Admitted calls, for the limit. */
   readonly admitted: SlidingWindow;
 }
 
@@ -70,13 +70,13 @@ const newRate = (): Rate => ({ tried: new SlidingWindow(1000), admitted: new Sli
 const minuteMs = 60_000;
 
 export class Quota {
-  /** Written by whoever sees them happen. */
+  /** Counters, some of which other parts of the sandbox increment. */
   readonly totals = { posts: 0, users: 0, gets: 0, rateLimited: 0, repeatedUsers: 0, repeatedSegments: 0 };
   readonly #worst = { concurrent: 0, concurrentPosts: 0, usersPerCall: 0, segmentsPerUser: 0, bodyBytes: 0 };
   #posts = newRate();
   #users = newRate();
   #gets = newRate();
-  /** Let through. */
+  /** Admitted calls of `/segment`. */
   #segmentCalls = new SlidingWindow(minuteMs);
   #concurrent = 0;
   #concurrentPosts = 0;
@@ -87,7 +87,7 @@ export class Quota {
     private readonly clock: Times,
   ) {}
 
-  /** A call has come in. False when too many are in flight; `end` is due in any case. */
+  /** Counts a call in flight; false when there are too many. Either way the caller has to call `end` later. */
   begin(isPost: boolean): boolean {
     this.#concurrent += 1;
     if (isPost) this.#concurrentPosts += 1;
@@ -101,7 +101,7 @@ export class Quota {
     if (isPost) this.#concurrentPosts -= 1;
   }
 
-  /** The service turns to a post: it counts, whatever becomes of it. */
+  /** Records a post in totals and peaks, whatever its outcome. */
   notePost(users: number, bodyBytes: number): void {
     const now = this.clock.monoMs();
     this.totals.posts += 1;
@@ -116,14 +116,14 @@ export class Quota {
     if (segmentsOfUser > this.#worst.segmentsPerUser) this.#worst.segmentsPerUser = segmentsOfUser;
   }
 
-  /** Lets a post through, or says which limit it breaks. Users past the limit per call are not applied, nor counted. */
+  /** Admits a post (null) or returns the limit that it exceeds. Users beyond the limit per call are not counted. */
   admitPost(users: number): 'posts' | 'users' | null {
     const now = this.clock.monoMs();
-    const taken = Math.min(users, this.limits.usersPerCall);
+    const counted = Math.min(users, this.limits.usersPerCall);
     if (this.#posts.admitted.sum(now) + 1 > this.limits.postsPerSecond) return 'posts';
-    if (this.#users.admitted.sum(now) + taken > this.limits.usersPerSecond) return 'users';
+    if (this.#users.admitted.sum(now) + counted > this.limits.usersPerSecond) return 'users';
     this.#posts.admitted.add(now, 1);
-    this.#users.admitted.add(now, taken);
+    this.#users.admitted.add(now, counted);
     return null;
   }
 
@@ -159,7 +159,7 @@ export class Quota {
     };
   }
 
-  /** Forgets the past; calls in flight stay counted. */
+  /** Resets totals, peaks and windows; calls in flight stay counted. */
   reset(): void {
     Object.assign(this.totals, {
       posts: 0,

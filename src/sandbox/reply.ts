@@ -1,9 +1,9 @@
-// What the service answers: a status, headers and a body that is ready to be sent.
+// Replies of the sandbox: status, headers and body.
 
 export interface Reply {
   readonly status: number;
   readonly body: string;
-  /** Beside the content type, which is JSON unless said here. */
+  /** Further headers. The content type is JSON unless set here. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
 
@@ -24,25 +24,22 @@ export function jsonReply(value: unknown, status = 200): Reply {
   return { status, body: JSON.stringify(value) };
 }
 
-/** A refusal in the service's own form; it comes with HTTP 200 more often than not. */
+/** A refusal in the service's own form, often with HTTP 200. */
 export function errorReply(status: number, errorId: ErrorId, error: string): Reply {
   return jsonReply({ response: { error_id: errorId, error, dbg_info: {} } }, status);
 }
 
-/**
- * How a call over quota is refused. The documents know several ways (service.md 3.4):
- * `429`, `503` with `x-ratelimit-code`, or `LIMIT` as the error of a 200.
- */
+/** The documented forms of refusing a call over quota (service.md 3.4): 429, 503 with `x-ratelimit-code`, `LIMIT` in a 200. */
 export const rateLimitForms = ['429', '503', 'LIMIT'] as const;
 type RateLimitForm = (typeof rateLimitForms)[number];
 
 export interface RateLimitStyle {
   readonly form: RateLimitForm;
-  /** Sent as `Retry-After` headers, one each; the samples carry two that differ. */
+  /** Sent as one `Retry-After` header each; the documented samples have two different ones. */
   readonly retryAfterSeconds: readonly number[];
 }
 
-/** `what` is counted: `100 writes`; `resource` is the last part of the path. */
+/** @param what the unit of the limit, such as `writes`; @param resource the last part of the path */
 export function rateLimitedReply(
   style: RateLimitStyle,
   limit: number,

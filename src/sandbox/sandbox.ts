@@ -1,4 +1,4 @@
-// The Instant Audience Service in miniature on a loopback port, for trying and testing without an account.
+// Sandbox: a simulation of the Instant Audience Service on a loopback port, for trials and tests without an account.
 import { inspect } from 'node:util';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -31,47 +31,47 @@ export type { Operation } from './operations';
 export { documentedLimits, type Limits, type Peaks } from './quota';
 
 const loopback = '127.0.0.1';
-/** Calls that are being answered when the sandbox closes get this long. */
+/** Time for calls in flight to end when the sandbox closes. */
 const closeGraceMs = 500;
 
 export interface SandboxOptions {
-  /** 0 or absent takes a free one. */
+  /** Port to listen on; 0 or absent selects a free one. */
   readonly port?: number;
-  /** The member whose service this is; 1 unless said. Posts for segments of any member are taken. */
+  /** The member of this service; 1 by default. Posts may name segments of any member. */
   readonly member?: number;
-  /** Passwords by user name; without it any name and password are let in that are not empty. */
+  /** Passwords by user name; without it, any non-empty name and password are accepted. */
   readonly users?: Readonly<Record<string, string>>;
-  /** RSA public keys (PEM) by name, for signed tokens; without it any well-formed RS256 token is let in. */
+  /** RSA public keys (PEM) by name, for signed tokens; without it, any well-formed RS256 token is accepted. */
   readonly keys?: Readonly<Record<string, string>>;
-  /** Successful authentications of one login in five minutes; 10 unless said, Infinity lifts it. */
+  /** Limit of successful authentications of one login in five minutes; 10 by default, Infinity disables it. */
   readonly authLimit?: number;
-  /** Those not named stay as documented; Infinity lifts one. */
+  /** Limits that differ from the documented ones; Infinity disables one. */
   readonly limits?: Partial<Limits>;
-  /** How calls over quota are refused; 429 with `Retry-After` 1 and 2 unless said. */
+  /** Form of the refusal of calls over quota; 429 with `Retry-After` 1 and 2 by default. */
   readonly rateLimit?: Partial<RateLimitStyle>;
   readonly faults?: readonly Fault[];
-  /** Of the dice that faults throw; 1 unless said. */
+  /** Seed of the random numbers for faults; 1 by default. */
   readonly seed?: number;
-  /** What `GET /segment` lists at first; samples unless said. */
+  /** Segments listed at the start; samples by default. */
   readonly segments?: readonly Segment[];
-  /** False takes only listed segments, as the real service does; the others show in the usage statistics. */
+  /** False accepts only listed segments, as the real service does; the usage statistics count the others. */
   readonly acceptUnlistedSegments?: boolean;
-  /** How long after a post the usage statistics know of it; 0 unless said. Memberships hold at once. */
+  /** Delay until the usage statistics count a post; 0 by default. Memberships change at once. */
   readonly processingDelayMs?: number;
-  /** How long a segment that is made with `POST /segment` takes nobody; 20 unless said. */
+  /** How long a segment made with `POST /segment` accepts no users; 20 by default. */
   readonly warmUpMinutes?: number;
-  /** Minutes that a block holds when neither it nor its segment says; 43,200 (30 days) unless said, 0 for ever. */
+  /** Expiration where neither block nor segment has one; 43,200 (30 days) by default, 0 never expires. */
   readonly defaultExpirationMinutes?: number;
-  /** The state of an earlier sandbox, to go on from. */
+  /** The `state()` of an earlier sandbox, to continue with. */
   readonly memberships?: Iterable<Membership>;
-  /** What was made in an earlier sandbox, as its `made()` gave it. */
+  /** The `made()` of an earlier sandbox, to continue with. */
   readonly made?: Iterable<Segment>;
-  /** How many of the last applied operations are kept for `operations()`; 100,000 unless said. */
+  /** Number of the last operations that `operations()` returns; 100,000 by default. */
   readonly operationLimit?: number;
   readonly clock?: Timers;
 }
 
-/** What may change while a sandbox runs. */
+/** Settings that may change while a sandbox runs. */
 export interface SandboxSettings {
   readonly limits: Limits;
   readonly warmUpMinutes: number;
@@ -85,29 +85,29 @@ export const defaultSettings: SandboxSettings = {
 };
 
 export interface Sandbox {
-  /** Such as `http://127.0.0.1:8080`: both the authentication's and the service's address. */
+  /** URL of both authentication and service, such as `http://127.0.0.1:8080`. */
   readonly url: string;
   readonly port: number;
   readonly faults: Faults;
   /** All memberships that have not expired, sorted by segment, domain and user id. */
   state(): Membership[];
   members(query?: MembersQuery): SegmentMembers[];
-  /** The segments that were made with `POST /segment`. */
+  /** The segments made with `POST /segment`. */
   made(): Segment[];
   peaks(): Peaks;
   /** The last applied operations, in the order in which they took effect. */
   operations(): Operation[];
-  /** For posts from now on: how long until the usage statistics know of them. */
+  /** Sets the delay until the usage statistics count a post, for posts from now on. */
   setProcessingDelay(delayMs: number): void;
-  /** For calls from now on. */
+  /** Changes the settings for calls from now on. */
   set(settings: SandboxSettings): void;
-  /** Forgets memberships, operations, statistics and peaks; tokens and faults stay. */
+  /** Deletes memberships, operations, statistics and peaks; tokens and faults stay. */
   reset(): void;
-  /** Answers what it can, then ends all connections: done within a second. The state can still be read. */
+  /** Lets calls in flight end, then closes all connections, within a second. The state can still be read. */
   close(): Promise<void>;
 }
 
-/** Rejects with a sentence when an option is none, the port is taken or a key is not one. */
+/** Starts a sandbox. Rejects with a sentence for an invalid option or key, or a port in use. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   checkNumbers(options);
   const running = new Running(options);
@@ -126,7 +126,7 @@ const numberOptions = [
   'operationLimit',
 ] as const;
 
-/** Node takes a port that is a text for the path of a socket; other figures would be counted with as they are. */
+/** Checks options of callers without types: Node.js treats a port that is text as the path of a socket. */
 function checkNumbers(options: SandboxOptions): void {
   for (const name of numberOptions) {
     const value: unknown = options[name];
@@ -138,7 +138,7 @@ function checkNumbers(options: SandboxOptions): void {
     throw new Error(`port must be a whole number from 0 to 65535, not ${port}`);
 }
 
-/** The parts of one sandbox, put together. */
+/** The parts of one running sandbox. */
 class Running implements Inspected {
   readonly server: Server;
   readonly faults: Faults;
@@ -252,7 +252,7 @@ class Running implements Inspected {
 
   async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    // Sockets live by real time, whatever clock the sandbox was given.
+    // Sockets follow real time, whatever the sandbox's clock.
     const grace = setTimeout(() => {
       this.#front.stop();
       this.server.closeAllConnections();
@@ -287,7 +287,7 @@ async function listen(server: Server, port: number): Promise<number> {
 function explain(error: NodeJS.ErrnoException, port: number): Error {
   const where = `Port ${port} of ${loopback}`;
   if (error.code === 'EADDRINUSE') {
-    return new Error(`${where} is taken by another program; choose another port, or 0 for a free one`, {
+    return new Error(`${where} is in use by another program; choose another port, or 0 for a free one`, {
       cause: error,
     });
   }

@@ -1,23 +1,23 @@
-// `GET /segment`: the listed segments, a page at a time (service.md 5).
+// Answers `GET /segment`: the list of segments, page by page (service.md 5).
 import type { Catalogue, Segment } from './catalogue';
 import { errorReply, jsonReply, type Reply } from './reply';
 
-const mostElements = 100;
+const maxElements = 100;
 
 /**
- * Answers `start_element`, `num_elements` (more than 100 is cut silently), `id` (several with commas), `code`
- * (several too, without regard to case), `search` (in code and name) and `state`. One hit comes as `segment`. Asked for
- * by id or code, segments are there that are taken without being listed.
+ * Supports `start_element`, `num_elements` (silently limited to 100), `id` and `code` (several with commas; codes without
+ * case), `search` (in code and name) and `state`. A single hit is returned under `segment`. A query by id or code also
+ * finds unlisted segments that posts may change.
  */
 export function listSegments(catalogue: Catalogue, query: URLSearchParams): Reply {
   const start = readCount(query.get('start_element'), 0);
-  const asked = readCount(query.get('num_elements'), mostElements);
+  const asked = readCount(query.get('num_elements'), maxElements);
   if (start === null || asked === null) {
     return errorReply(400, 'SYNTAX', 'start_element and num_elements must be numbers of at least 0');
   }
   const listed = catalogue.segments.filter((segment) => matches(segment, query));
   const hits = [...listed, ...unlisted(catalogue, query)];
-  const elements = Math.min(asked, mostElements);
+  const elements = Math.min(asked, maxElements);
   const page = hits.slice(start, start + elements);
   const term = hits.length === 1 && page.length === 1 ? 'segment' : 'segments';
   return jsonReply({
@@ -27,13 +27,13 @@ export function listSegments(catalogue: Catalogue, query: URLSearchParams): Repl
       start_element: start,
       num_elements: elements,
       [term]: term === 'segment' ? page[0] : page,
-      // Clients read by it where the objects are.
+      // Names the key of the objects for clients.
       dbg_info: { output_term: term },
     },
   });
 }
 
-/** By id or by code alone: whoever searches or filters wants to choose from what is listed. */
+/** Unlisted segments, for a query by id or code alone: a search or filter covers only listed segments. */
 function unlisted(catalogue: Catalogue, query: URLSearchParams): Segment[] {
   const [ids, codes] = [query.get('id'), query.get('code')];
   if ((ids === null) === (codes === null) || query.has('search') || query.has('state')) return [];

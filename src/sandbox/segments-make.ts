@@ -1,11 +1,11 @@
-// `POST /segment`: a segment is made while the sandbox runs (service.md 5).
+// Answers `POST /segment`: makes a segment while the sandbox runs (service.md 5).
 import { z } from 'zod';
 import { serviceTime, type Catalogue, type Segment } from './catalogue';
 import { isObject, parseJson } from './json';
 import { errorReply, jsonReply, type Reply } from './reply';
 
-/** A flow that makes segments without end must not fill the memory. */
-const mostMade = 10_000;
+/** Bounds memory for a flow that makes segments endlessly. */
+const maxMade = 10_000;
 
 const madeSchema = z.object({
   code: z.string().min(1).max(50).nullish(),
@@ -15,7 +15,7 @@ const madeSchema = z.object({
   member_id: z.int().nullish(),
 });
 
-/** Answers `{"segment":{…}}`; the member may stand in the query as well, and can only be the own one. */
+/** Makes a segment from `{"segment":{…}}`. A member, in the body or the query, must be the sandbox's own. */
 export function makeSegment(
   catalogue: Catalogue,
   query: URLSearchParams,
@@ -31,8 +31,8 @@ export function makeSegment(
     return errorReply(200, 'UNAUTH', 'You may not make segments of another member');
   if (code !== null && typeof catalogue.keyOfCode(catalogue.member, code) === 'number')
     return errorReply(200, 'INTEGRITY', `There is a segment with the code ${code}`);
-  if (catalogue.made.length >= mostMade)
-    return errorReply(200, 'LIMIT', `There are ${mostMade} segments, no more can be made`);
+  if (catalogue.made.length >= maxMade)
+    return errorReply(200, 'LIMIT', `There are ${maxMade} segments; no more can be made`);
   const made: Segment = {
     id: catalogue.nextId,
     code,
@@ -50,14 +50,14 @@ export function makeSegment(
       count: 1,
       start_element: 0,
       num_elements: 100,
-      segment: { ...neverSet, ...made },
+      segment: { ...fixedFields, ...made },
       dbg_info: { output_term: 'segment' },
     },
   });
 }
 
-/** What the documented reply shows beside the fields that the sandbox keeps. */
-const neverSet = {
+/** Further fields of the documented reply, which the sandbox never changes. */
+const fixedFields = {
   object_type: 'default',
   advertiser_id: null,
   enable_rm_piggyback: true,

@@ -1,4 +1,4 @@
-// `POST /rt-segment`: what a request says, what of it is applied, and the reply with its warnings (service.md 3).
+// Answers `POST /rt-segment`: reads the request, applies its valid blocks and replies with warnings (service.md 3).
 import type { Catalogue, SegmentKey } from './catalogue';
 import { isObject, parseJson, type JsonObject } from './json';
 import { foldedDomain, foldedUserId, type Memberships } from './memberships';
@@ -8,20 +8,20 @@ import { errorReply, type Reply } from './reply';
 import { isUnknown } from './unknown-users';
 import { sample, type Usage, type UsageHour } from './usage';
 
-/** Where posts take effect. */
+/** The state that posts change. */
 export interface PostTarget {
   readonly catalogue: Catalogue;
   readonly memberships: Memberships;
   readonly operations: OperationLog;
   readonly usage: Usage;
   readonly quota: Quota;
-  /** Minutes that a block holds when neither it nor its segment says; 0 for ever. */
+  /** Expiration where neither block nor segment has one; 0 never expires. */
   defaultExpirationMinutes: number;
 }
 
-/** A body, read as far as JSON goes. */
+/** A parsed body, not yet validated. */
 export interface PostRequest {
-  /** Undefined when it is not a JSON object. */
+  /** Undefined when the body is not a JSON object. */
   readonly root: JsonObject | undefined;
   /** Empty when there is no `rt_segment` array. */
   readonly entries: readonly unknown[];
@@ -34,35 +34,35 @@ export function readPost(body: string): PostRequest {
   return { root, entries: Array.isArray(entries) ? (entries as unknown[]) : [] };
 }
 
-/** Whether the request speaks of any of these user ids, as they are spelled. */
+/** Whether the request contains any of these user ids, in exactly this spelling. */
 export function mentions(request: PostRequest, userIds: ReadonlySet<string>): boolean {
   return request.entries.some((entry) => isObject(entry) && userIds.has(entry.user_id as string));
 }
 
-/** Applies a request and answers it. What the documents have no warning for refuses the body as a whole (SYNTAX). */
+/** Applies a request and replies. An error without a documented warning refuses the whole body (SYNTAX). */
 export function applyPost(request: PostRequest, target: PostTarget, post: number, nowWallMs: number): Reply {
   if (!request.root) return errorReply(400, 'SYNTAX', 'The body is not a JSON object');
-  const most = target.quota.limits.usersPerCall;
-  const problem = findSyntaxProblem(request.entries, most);
+  const maxUsers = target.quota.limits.usersPerCall;
+  const problem = findSyntaxProblem(request.entries, maxUsers);
   if (problem !== null) return errorReply(400, 'SYNTAX', problem);
   target.memberships.sweepNowAndThen(nowWallMs);
   const application = new Application(target, post, nowWallMs);
-  const read = Math.min(request.entries.length, most);
+  const read = Math.min(request.entries.length, maxUsers);
   for (let index = 0; index < read; index += 1) application.entry(request.entries[index] as JsonObject);
   for (const entry of request.entries.slice(read))
     application.warn('Too many user_ids in request.', withoutDomain(entry));
   return application.reply(request.root);
 }
 
-/** One request on its way through: what was applied, what was not, and why. */
+/** Application of one request, with its counts and warnings. */
 class Application {
   readonly #warnings: string[] = [];
   readonly #hour: UsageHour;
   readonly #usersSeen = new Set<string>();
   readonly #segmentsSeen = new Set<SegmentKey>();
-  /** Detected, valid or not, as the documents count them. */
+  /** Users detected, valid or not, as the documents count them (service.md 3.3). */
   #users = 0;
-  /** With a segment that is named. */
+  /** Users with at least one valid block. */
   #validUsers = 0;
   #segments = 0;
   #byCodeOnly = true;
@@ -95,7 +95,7 @@ class Application {
   reply(root: JsonObject): Reply {
     if (this.#validUsers === 0) {
       this.warn('No valid rt_segment in request.', asReadWhole(root));
-      // The documented samples count nothing then, not even what was detected.
+      // In the documented samples both counts are 0 then, even if users were detected.
       this.#users = 0;
       return { status: 200, body: `{"status":"OK",${this.#message()},${this.#warningList()}}` };
     }
@@ -112,9 +112,9 @@ class Application {
     this.#countUser(domain, user, unknown);
     this.target.quota.noteSegments(blocks.length);
     this.#segmentsSeen.clear();
-    const most = this.target.quota.limits.segmentsPerUser;
+    const maxBlocks = this.target.quota.limits.segmentsPerUser;
     let valid = 0;
-    for (let index = 0; index < blocks.length && index < most; index += 1) {
+    for (let index = 0; index < blocks.length && index < maxBlocks; index += 1) {
       const block = blocks[index]!;
       const segment = this.#segmentOf(block);
       if (segment === null) {
@@ -129,7 +129,7 @@ class Application {
     this.#segments += valid;
   }
 
-  /** Statistics count a user once within a request, and know those that the platform does not. */
+  /** Counts a user in the usage statistics, once per request, as valid or as unknown to the platform. */
   #countUser(domain: string, user: string, unknown: boolean): void {
     const before = this.#usersSeen.size;
     this.#usersSeen.add(domain === '' ? user : `${domain}\n${user}`);
@@ -144,7 +144,7 @@ class Application {
     }
   }
 
-  /** Null for a block that names no segment, or two. */
+  /** The segment of a block; null for a block that names none, or one by id and by code. */
   #segmentOf(block: JsonObject): SegmentKey | null {
     const id = block.seg_id as number | null | undefined;
     const code = block.seg_code as string | null | undefined;
@@ -179,7 +179,7 @@ class Application {
     }
   }
 
-  /** Segments that are not to be filled are never warned about: only the statistics know. */
+  /** Whether posts may change the segment. A segment that they may not change shows only in the statistics. */
   #mayChange(segment: SegmentKey): boolean {
     const { catalogue } = this.target;
     const samples = this.#hour.samples;
@@ -202,13 +202,13 @@ class Application {
     }
   }
 
-  /** Epoch ms, counted from now, when the service reads it. */
+  /** Expiration as epoch ms, counted from now (service.md 3.1); Infinity never expires. */
   #expiry(segment: SegmentKey, expiration: number | null): number {
     const minutes = expiration ?? this.#ownMinutes(segment);
     return minutes === 0 ? Infinity : this.nowWallMs + minutes * 60_000;
   }
 
-  /** Of a block that does not say. */
+  /** Expiration in minutes for a block without one. */
   #ownMinutes(segment: SegmentKey): number {
     const { catalogue, defaultExpirationMinutes } = this.target;
     return catalogue.listed(segment)?.expire_minutes ?? defaultExpirationMinutes;
@@ -227,27 +227,27 @@ class Application {
   }
 }
 
-/** As the documented entity repeats an entry that was not read: as it was sent, but without the domain. */
+/** The entity of a warning about an unread entry: the entry as sent, without its domain. */
 function withoutDomain(sent: unknown): unknown {
   if (!isObject(sent)) return sent;
   const { domain: _domain, ...rest } = sent;
   return rest;
 }
 
-/** As the documented entities repeat an entry that was read. */
+/** The entity of a warning about a read entry. */
 function asRead(entry: unknown): unknown {
   const rest = withoutDomain(entry);
   if (!isObject(rest) || !Array.isArray(rest.seg_block)) return rest;
   return { ...rest, seg_block: rest.seg_block.map(blockAsRead) };
 }
 
-/** A whole request; the domain stands on it astray in two samples. */
+/** The entity of a warning about the whole request, without the stray domain of two documented samples. */
 function asReadWhole(root: JsonObject): unknown {
   const rest = withoutDomain(root) as JsonObject;
   return Array.isArray(rest.rt_segment) ? { ...rest, rt_segment: rest.rt_segment.map(asRead) } : rest;
 }
 
-/** A number that is null is left out, a text that is null is not: so the samples 05 and 07 show it. */
+/** A block in an entity: null numbers are left out, a null `seg_code` is not, as in the samples 05 and 07. */
 function blockAsRead(block: unknown): unknown {
   if (!isObject(block)) return block;
   return Object.fromEntries(
@@ -255,9 +255,9 @@ function blockAsRead(block: unknown): unknown {
   );
 }
 
-/** The first thing of a wrong type or out of range, as a sentence; null when there is none. */
-function findSyntaxProblem(entries: readonly unknown[], most: number): string | null {
-  for (let index = 0; index < entries.length && index < most; index += 1) {
+/** A sentence about the first value of a wrong type or out of range; null without one. */
+function findSyntaxProblem(entries: readonly unknown[], maxUsers: number): string | null {
+  for (let index = 0; index < entries.length && index < maxUsers; index += 1) {
     const entry = entries[index];
     if (!isObject(entry)) return `rt_segment[${index}] must be an object`;
     const domain = entry.domain;
@@ -292,9 +292,9 @@ function findFieldProblem(block: JsonObject): string | null {
 
 const largestInt = 2_147_483_647;
 
-function integerProblem(block: JsonObject, field: string, least: number): string | null {
+function integerProblem(block: JsonObject, field: string, min: number): string | null {
   const value = block[field];
   if (value == null) return null;
-  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= largestInt) return null;
-  return `.${field} must be an integer from ${least} to ${largestInt}`;
+  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= largestInt) return null;
+  return `.${field} must be an integer from ${min} to ${largestInt}`;
 }

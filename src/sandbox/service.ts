@@ -1,4 +1,4 @@
-// What a call does and answers, without sockets: token, quota, and the part that the call is for.
+// Service of the sandbox, without sockets: checks token and quota, then dispatches a call to its handler.
 import type { Auth } from './auth';
 import type { Timers } from '../clock';
 import type { Faults, RouteName } from './faults';
@@ -17,11 +17,11 @@ export interface ServiceParts {
   readonly rateLimit: RateLimitStyle;
 }
 
-/** A call whose body has come in. */
+/** A call with its complete body. */
 export interface Call {
   readonly method: string;
   readonly route: RouteName;
-  /** The last part of the path, by which refusals name it. */
+  /** The last part of the path, for the text of refusals. */
   readonly resource: string;
   readonly token: string | undefined;
   readonly contentType: string;
@@ -36,20 +36,20 @@ export class Service {
 
   constructor(readonly parts: ServiceParts) {}
 
-  /** The call is counted, whatever becomes of it. `act` does this by itself. */
+  /** Records a call in totals and peaks, whatever its outcome. `act` does this itself. */
   note(call: Call): void {
     const { quota } = this.parts;
     if (call.route === 'post') quota.notePost(call.post?.entries.length ?? 0, call.bodyBytes);
     else if (call.method === 'GET') quota.noteGet();
   }
 
-  /** Carries a call out, all at once, and answers it. `refusal` answers in place of what the call is for. */
+  /** Carries out a call synchronously and returns the reply. A `refusal` replaces the call's own work. */
   act(call: Call, refusal?: Reply): Reply {
     this.note(call);
     try {
-      return this.#gate(call) ?? refusal ?? this.#serve(call);
+      return this.#check(call) ?? refusal ?? this.#serve(call);
     } catch (error) {
-      // A mistake in the sandbox must not end the process that hosts it, which may be a Node-RED.
+      // An error in the sandbox must not end its process, which may be a Node-RED instance.
       return errorReply(
         500,
         'SYSTEM',
@@ -58,30 +58,30 @@ export class Service {
     }
   }
 
-  /** Refuses what may not go on; a call without a live token takes nothing from the quota. */
-  #gate(call: Call): Reply | null {
+  /** A refusal by size, token or quota, else null. A call without a valid token uses no quota. */
+  #check(call: Call): Reply | null {
     const { quota, auth } = this.parts;
-    const most = quota.limits.bodyBytes;
-    if (call.bodyBytes > most) return errorReply(413, 'SYNTAX', `The body is larger than ${most} bytes`);
+    const { bodyBytes: max } = quota.limits;
+    if (call.bodyBytes > max) return errorReply(413, 'SYNTAX', `The body is larger than ${max} bytes`);
     if (call.route === 'auth') return null;
     if (!auth.check(call.token)) return errorReply(401, 'NOAUTH', 'Authentication failed - not logged in');
-    return call.route === 'post' ? this.#gatePost(call) : this.#gateGet(call);
+    return call.route === 'post' ? this.#checkPost(call) : this.#checkRead(call);
   }
 
-  #gatePost(call: Call): Reply | null {
+  #checkPost(call: Call): Reply | null {
     const { quota } = this.parts;
-    const broken = quota.admitPost(call.post?.entries.length ?? 0);
-    if (broken === null) return null;
-    if (broken === 'posts') return this.#rateLimited(quota.limits.postsPerSecond, 'writes', call);
+    const exceeded = quota.admitPost(call.post?.entries.length ?? 0);
+    if (exceeded === null) return null;
+    if (exceeded === 'posts') return this.#rateLimited(quota.limits.postsPerSecond, 'writes', call);
     return this.#rateLimited(quota.limits.usersPerSecond, 'users', call);
   }
 
-  #gateGet(call: Call): Reply | null {
+  #checkRead(call: Call): Reply | null {
     const { quota } = this.parts;
     if (call.route === 'segments') {
-      const { segmentReadsPerMinute: most } = quota.limits;
+      const { segmentReadsPerMinute: max } = quota.limits;
       if (quota.admitSegmentCall()) return null;
-      return this.#rateLimited(most, call.method === 'GET' ? 'reads' : 'writes', call, 60);
+      return this.#rateLimited(max, call.method === 'GET' ? 'reads' : 'writes', call, 60);
     }
     return quota.admitGet() ? null : this.#rateLimited(quota.limits.getsPerSecond, 'reads', call);
   }

@@ -1,5 +1,4 @@
-// The one sandbox of a process: started for its first user, kept across deploys, stopped after its last.
-
+// Shares one sandbox in a process: starts it for the first user, keeps it across deploys, stops it after the last user.
 import {
   defaultSettings,
   startSandbox,
@@ -9,15 +8,15 @@ import {
   type SandboxSettings,
 } from './sandbox';
 
-/** A deploy stops every user and starts new ones; the sandbox keeps its port and its tokens that long. */
+/** A deploy stops all users and starts new ones; for this time the sandbox keeps its port and tokens. */
 const keepUnusedMs = 5_000;
 
 export class SharedSandbox {
   private running: Promise<Sandbox> | null = null;
-  /** What was left of the sandbox before; settled before the next one starts. */
-  private left: Promise<Pick<SandboxOptions, 'memberships' | 'made'>> = Promise.resolve({});
+  /** State of the previous sandbox, once it has closed; the next one starts after that. */
+  private previousState: Promise<Pick<SandboxOptions, 'memberships' | 'made'>> = Promise.resolve({});
   private users = 0;
-  /** Of the users that have any. */
+  /** Settings of the users that have any. */
   private readonly settings = new Set<SandboxSettings>();
   private stopTimer: NodeJS.Timeout | null = null;
 
@@ -27,9 +26,10 @@ export class SharedSandbox {
   ) {}
 
   /**
-   * Joins; the first user starts it. Rejects with a sentence when no port can be had: then nobody has joined.
+   * Adds a user; the first one starts the sandbox. Rejects with a sentence, without adding the user, if the sandbox
+   * cannot start.
    *
-   * @param settings of this user. The largest of all users hold: each keeps to its own limits.
+   * @param settings of this user. The largest values of all users apply, since each user keeps to its own limits.
    */
   async join(settings?: SandboxSettings): Promise<Sandbox> {
     this.users += 1;
@@ -48,7 +48,7 @@ export class SharedSandbox {
     }
   }
 
-  /** Once for each successful join, with the same settings. */
+  /** Removes a user: call once for each successful `join`, with the same settings. */
   leave(settings?: SandboxSettings): void {
     this.users -= 1;
     if (settings !== undefined) this.settings.delete(settings);
@@ -56,22 +56,22 @@ export class SharedSandbox {
     this.stopTimer = setTimeout(() => void this.stopUnused(), this.keepMs).unref();
   }
 
-  /** The sandbox that runs, or null. */
+  /** The running sandbox, or null. */
   current(): Promise<Sandbox> | null {
     return this.running;
   }
 
-  /** Stops it now if nobody uses it: for a process that ends or a test. What it holds is kept for the next. */
+  /** Stops the sandbox now if it has no users, at the end of a process or test. The next one continues with its state. */
   async stopUnused(): Promise<void> {
     const { running } = this;
     if (this.users > 0 || running === null) return;
     this.cancelStop();
     this.running = null;
-    this.left = running.then(async (sandbox) => {
+    this.previousState = running.then(async (sandbox) => {
       await sandbox.close();
       return { memberships: sandbox.state(), made: sandbox.made() };
     });
-    await this.left;
+    await this.previousState;
   }
 
   private largest(): SandboxSettings {
@@ -84,13 +84,13 @@ export class SharedSandbox {
     return {
       limits: Object.fromEntries(limits) as unknown as Limits,
       warmUpMinutes: Math.max(...all.map((one) => one.warmUpMinutes)),
-      // 0 never ends.
+      // 0 never expires.
       defaultExpirationMinutes: expirations.includes(0) ? 0 : Math.max(...expirations),
     };
   }
 
   private async start(): Promise<Sandbox> {
-    return startSandbox({ ...this.options, ...(await this.left) });
+    return startSandbox({ ...this.options, ...(await this.previousState) });
   }
 
   private cancelStop(): void {

@@ -1,13 +1,12 @@
-// Users that the platform does not know: posts take them, and only the usage statistics tell that nothing came of it.
+// Recognises users unknown to the platform: a post accepts them without effect, and only the usage statistics show it.
 import { deviceDomains } from './memberships';
 
 /**
- * Ids that are nobody's (service.md 6): opted out, no cookie, tracking limited, or of a retired kind. And, so that
- * anybody can try what becomes of unknown users: device ids that begin with `ffffffff`, other ids that begin with
- * `unknown` or with eight nines.
+ * True for ids that are nobody's (service.md 6): opted out, no cookie, tracking limited, or of a retired kind. Also, for
+ * trials: device ids that begin with `ffffffff`, and other ids that begin with `unknown` or eight nines.
  *
- * @param foldedDomain as `foldedDomain` gives it
- * @param foldedUserId as `foldedUserId` gives it
+ * @param foldedDomain as returned by `foldedDomain`
+ * @param foldedUserId as returned by `foldedUserId`
  */
 export function isUnknown(foldedDomain: string, foldedUserId: string): boolean {
   if (foldedDomain === 'sha1mac') return true;

@@ -1,18 +1,18 @@
-// Usage statistics: what became of the posts, hour by hour, and `GET /rt-segment-processed` (service.md 4).
+// Usage statistics of the sandbox by hour, and the reply of `GET /rt-segment-processed` (service.md 4).
 //
-// A post is processed some time after it was taken (service.md 4: minutes up to 24 hours). Until then nobody counts it,
-// and it counts in the hour in which it was processed.
+// The service processes a post minutes to 24 hours after accepting it (service.md 4). The post counts from then on, in the
+// hour of its processing.
 import { serviceTime } from './catalogue';
 import { errorReply, jsonReply, type Reply } from './reply';
 
 const hourMs = 3_600_000;
 const twoWeeksMs = 14 * 24 * hourMs;
-/** The log lines are samples. */
-const mostSamples = 200;
-/** What waits to be processed is kept in so many parts of the delay, however much was posted. */
+/** Maximum number of samples in a log line. */
+const maxSamples = 200;
+/** Posts that await processing are summed up in 60 slices of the delay, which bounds memory. */
 const slices = 60;
 
-/** What was counted in one hour. The applier of posts writes it. */
+/** Counts and samples of one hour, which the handler of posts increments. */
 export class UsageHour {
   validUsers = 0;
   invalidUsers = 0;
@@ -42,11 +42,11 @@ interface Pending {
 }
 
 /**
- * Keeps a text for the log lines, on one line whatever ids it holds; `form` is asked only while there is room, so that
- * full logs cost nothing.
+ * Adds a text to the samples, with line breaks in ids replaced by blanks. `form` is called only below the maximum, so
+ * that full samples cost nothing.
  */
 export function sample(samples: Set<string>, form: () => string): void {
-  if (samples.size < mostSamples) samples.add(form().replace(/[\r\n]+/g, ' '));
+  if (samples.size < maxSamples) samples.add(form().replace(/[\r\n]+/g, ' '));
 }
 
 export class Usage {
@@ -54,11 +54,11 @@ export class Usage {
   #pending: Pending[] = [];
 
   constructor(
-    /** How long after a post it is processed; those that wait keep to what held when they came. */
+    /** Delay from a post to its processing. A change affects only later posts. */
     public delayMs = 0,
   ) {}
 
-  /** Where a post that is taken now counts. */
+  /** The counts to which a post accepted now belongs. */
   tally(nowWallMs: number): UsageHour {
     this.#process(nowWallMs);
     if (this.delayMs === 0) return this.#hour(nowWallMs);
@@ -71,7 +71,7 @@ export class Usage {
     return counts;
   }
 
-  /** What is due counts in the hour of its time. */
+  /** Adds counts that are due to the hour in which they were due. */
   #process(nowWallMs: number): void {
     const due = this.#pending.filter(({ dueWallMs }) => dueWallMs <= nowWallMs);
     if (due.length === 0) return;
@@ -79,7 +79,7 @@ export class Usage {
     for (const { dueWallMs, counts } of due) addTo(this.#hour(dueWallMs), counts);
   }
 
-  /** Hours older than two weeks are dropped. */
+  /** The hour of a time; drops hours older than two weeks. */
   #hour(nowWallMs: number): UsageHour {
     const startWallMs = Math.floor(nowWallMs / hourMs) * hourMs;
     const last = this.#hours.at(-1);
@@ -98,7 +98,7 @@ export class Usage {
     this.#pending = [];
   }
 
-  /** Answers `member_id`, `start`, `end` and `agg`; the sandbox has one member and answers to any id. */
+  /** Supports `member_id`, `start`, `end` and `agg`. The sandbox has one member and accepts any `member_id`. */
   report(query: URLSearchParams, ownMember: number, nowWallMs: number): Reply {
     const memberText = query.get('member_id') ?? String(ownMember);
     if (!/^\d+$/.test(memberText)) return errorReply(400, 'SYNTAX', 'member_id must be a number');
@@ -136,7 +136,7 @@ function counts(hour: UsageHour, member: number): Record<string, unknown> {
   };
 }
 
-/** One sum, dated by its last hour as the documents show it. */
+/** The sum of hours, with the date of the last one, as in the documented sample. */
 function sum(hours: readonly UsageHour[], endWallMs: number): UsageHour {
   const total = new UsageHour(hours.at(-1)?.startWallMs ?? Math.floor(endWallMs / hourMs) * hourMs);
   for (const hour of hours) addTo(total, hour);
@@ -184,7 +184,7 @@ function lines(kinds: readonly (readonly [string, Iterable<string>])[]): string 
     .join('\n');
 }
 
-/** Epoch ms of `2015-11-01+01:00:00` (a `+` in a query is a space), null when it is something else. */
+/** Epoch ms of `2015-11-01+01:00:00` (a `+` in a query is a space); null for any other form. */
 function readTime(text: string | null, otherwise: number): number | null {
   if (text === null) return otherwise;
   const parts = /^(\d{4}-\d\d-\d\d)[ +](\d\d:\d\d:\d\d)$/.exec(text);

@@ -1,14 +1,13 @@
-// Counting in a sliding window: how much happened in the last second, and the worst second so far.
+// Sliding window: the sum of weights within the last `lengthMs`, and its peak.
 
 /**
- * Weights over time. A window is half open: of two events exactly `lengthMs` apart, only one is ever inside.
- * `peak` is therefore the largest sum in any window at all, since every window's content lies within the
- * window that ends with its last event.
+ * The window is half open: of two events exactly `lengthMs` apart, only one is inside. `peak` is the largest sum of all
+ * windows, since the events of every window also lie within the window that ends with the last of them.
  */
 export class SlidingWindow {
   #times: number[] = [];
   #weights: number[] = [];
-  /** Index of the oldest event that is still inside. */
+  /** Index of the oldest event inside the window. */
   #first = 0;
   #sum = 0;
   #peak = 0;
@@ -19,7 +18,7 @@ export class SlidingWindow {
     return this.#peak;
   }
 
-  /** Counts an event now. Times must not decrease. */
+  /** Adds an event. Times must not decrease. */
   add(atMs: number, weight: number): void {
     this.#forget(atMs);
     this.#times.push(atMs);
@@ -28,7 +27,7 @@ export class SlidingWindow {
     if (this.#sum > this.#peak) this.#peak = this.#sum;
   }
 
-  /** What an event at `atMs` would find in its window. */
+  /** Sum of the events in the window that ends at `atMs`. */
   sum(atMs: number): number {
     this.#forget(atMs);
     return this.#sum;
@@ -39,7 +38,7 @@ export class SlidingWindow {
       this.#sum -= this.#weights[this.#first]!;
       this.#first += 1;
     }
-    // Cut off in lumps, so that forgetting stays cheap and memory stays within twice the window.
+    // Removes old events in bulk, which is cheap and bounds memory to twice the window.
     if (this.#first > 64 && this.#first * 2 > this.#times.length) {
       this.#times = this.#times.slice(this.#first);
       this.#weights = this.#weights.slice(this.#first);

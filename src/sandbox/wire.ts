@@ -1,20 +1,20 @@
-// A request's body comes in, up to a limit, and a reply goes out.
+// Reads request bodies up to a limit, and sends replies.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Reply } from './reply';
 
 export interface Body {
   /** Empty when the body is larger than the limit. */
   readonly text: string;
-  /** All bytes that came, also those past the limit. */
+  /** Number of all received bytes, including those beyond the limit. */
   readonly bytes: number;
 }
 
-/** A client that sends on and on is cut off here; up to this it gets its refusal in peace. */
-const mostDiscardedBytes = 64_000_000;
+/** Above this size the connection is cut; a smaller body over the limit is discarded and refused with a reply. */
+const maxDiscardedBytes = 64_000_000;
 
 /**
- * Calls once: with the body, or with null when the client went away. A body over the limit is read to its end
- * and thrown away, since a reply before the end reaches few clients.
+ * Calls `then` once: with the body, or with null when the client disconnects. A body over the limit is read to its end
+ * and discarded, since few clients read a reply before they have sent the whole body.
  */
 export function readBody(
   request: IncomingMessage,
@@ -30,7 +30,7 @@ export function readBody(
   };
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > mostDiscardedBytes) request.destroy();
+    if (bytes > maxDiscardedBytes) request.destroy();
     else if (bytes > limitBytes) chunks = [];
     else chunks.push(chunk);
   });
@@ -43,7 +43,7 @@ function toText(chunks: readonly Buffer[]): string {
   return (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8');
 }
 
-/** Sends a reply, unless the client has gone. */
+/** Sends a reply, unless the client has disconnected. */
 export function send(response: ServerResponse, reply: Reply): void {
   if (response.destroyed) return;
   response.statusCode = reply.status;

@@ -1,4 +1,4 @@
-// A client that others wrote for this platform (anx-api, from npm) works with the sandbox: nobody fitted one to the other.
+// An independent client for this platform (anx-api, from npm) works with the sandbox.
 import assert from 'node:assert/strict';
 import { AnxApi } from 'anx-api';
 import { caseFile, FakeClock, sandboxes } from './helpers';
@@ -12,7 +12,7 @@ describe('the anx-api client, with the sandbox', () => {
     return { sandbox, api };
   }
 
-  it('signs in, and is told when the password is wrong', async () => {
+  it('logs in, and gets an error for a wrong password', async () => {
     const { api } = await started();
     await assert.rejects(api.login('me', 'wrong'), { message: /No match found for user\/pass/ });
     assert.match(await api.login('me', 'secret'), /^hbapi:/);
@@ -35,7 +35,7 @@ describe('the anx-api client, with the sandbox', () => {
     assert.deepEqual(body.response.segments, segments);
   });
 
-  it('makes a segment, posts a user to it, takes the user out again and reads the statistics', async () => {
+  it('makes a segment, adds and removes a user, and reads the statistics', async () => {
     const { sandbox, api } = await started();
     await api.login('me', 'secret');
     const made = await api.post('/segment', { segment: { code: 'mine', short_name: 'Mine' } });
@@ -63,7 +63,7 @@ describe('the anx-api client, with the sandbox', () => {
     assert.deepEqual([num_valid_adds, num_valid_removes], [1, 1]);
   });
 
-  it('gets the documented warnings, and takes a refusal for one', async () => {
+  it('gets the documented warnings, and recognises a rate limit', async () => {
     const { api } = await started({ clock: new FakeClock(), limits: { postsPerSecond: 1 } });
     await api.login('me', 'secret');
     const { request, reply } = caseFile('05-no-segment-identity');

@@ -1,4 +1,4 @@
-// Who gets a token from the sandbox, how long it lives, and how many a login may ask for.
+// Authentication of the sandbox: accepted logins, lifetimes of tokens, and the limit of logins.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { startSandbox } from '../../src/sandbox/sandbox';
@@ -13,7 +13,7 @@ function keyPair() {
 }
 
 const registered = keyPair();
-const stranger = keyPair();
+const unregistered = keyPair();
 
 function jwt(options: { header?: object; claims?: object; key?: typeof registered.key } = {}): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -29,7 +29,7 @@ function sendJwt(url: string, body: string, type = 'text/plain') {
 describe('authentication', () => {
   const start = sandboxes();
 
-  it('lets in any name and password that are not empty when no users are given', async () => {
+  it('accepts any non-empty name and password without configured users', async () => {
     const { url } = await start();
     assert.match(await login(url, 'anybody', 'anything'), /^hbapi:/);
     for (const auth of [
@@ -42,7 +42,7 @@ describe('authentication', () => {
     }
   });
 
-  it('knows only the given users, and no names that objects have by nature', async () => {
+  it('accepts only the configured users, and no inherited property names', async () => {
     const { url } = await start({ users: { me: 'secret' } });
     assert.match(await login(url, 'me', 'secret'), /^hbapi:/);
     for (const username of ['you', 'constructor', '__proto__', 'toString']) {
@@ -51,7 +51,7 @@ describe('authentication', () => {
     }
   });
 
-  it('refuses a body that is not what the service asks for', async () => {
+  it('refuses a body of another form', async () => {
     const { url } = await start();
     for (const body of ['', 'not json', '[]', '{"auth":"me"}', 'null']) {
       const { status, json } = await call(url, 'POST /auth', { body });
@@ -59,7 +59,7 @@ describe('authentication', () => {
     }
   });
 
-  it('takes a token in the header or in the query, and nothing else for one', async () => {
+  it('accepts a bare token in the header or in the query, and nothing else', async () => {
     const { url } = await start();
     const token = await login(url);
     assert.equal((await post(url, token, entry('1'))).status, 200);
@@ -70,7 +70,7 @@ describe('authentication', () => {
     }
   });
 
-  it('lets a token live two hours after its last call', async () => {
+  it('keeps a token valid for two hours after its last call', async () => {
     const clock = new FakeClock();
     const { url } = await start({ clock });
     const token = await login(url);
@@ -82,7 +82,7 @@ describe('authentication', () => {
     assert.equal((await post(url, token, entry('1'))).status, 401);
   });
 
-  it('lets a token live 24 hours at most, however much it is used', async () => {
+  it('keeps a token valid for at most 24 hours, however often it is used', async () => {
     const clock = new FakeClock();
     const { url } = await start({ clock });
     const token = await login(url);
@@ -96,7 +96,7 @@ describe('authentication', () => {
     assert.equal((await post(url, token, entry('1'))).status, 401);
   });
 
-  it('counts ten successful authentications of a login in five minutes, failed ones not', async () => {
+  it('allows ten successful authentications of a login in five minutes, not counting failed ones', async () => {
     const clock = new FakeClock();
     const sandbox = await start({ clock, users: { me: 'secret', you: 'secret' } });
     const { url } = sandbox;
@@ -106,7 +106,7 @@ describe('authentication', () => {
     for (let done = 0; done < 10; done += 1)
       assert.equal((await auth('me', 'secret')).json.response.status, 'OK');
     assert.equal((await auth('me', 'secret')).json.response.error_id, 'LIMIT');
-    assert.equal((await auth('you', 'secret')).json.response.status, 'OK', 'another login has its own ten');
+    assert.equal((await auth('you', 'secret')).json.response.status, 'OK', 'another login has its own limit');
     clock.advance(5 * minutes - 1);
     assert.equal((await auth('me', 'secret')).json.response.error_id, 'LIMIT');
     clock.advance(1);
@@ -115,7 +115,7 @@ describe('authentication', () => {
     assert.equal(sandbox.peaks().totals.authentications, 12);
   });
 
-  it('has a limit that can be set and lifted', async () => {
+  it('has a limit that can be changed and disabled', async () => {
     const one = await start({ authLimit: 1 });
     assert.match(await login(one.url), /^hbapi:/);
     assert.equal(await login(one.url), undefined);
@@ -123,9 +123,9 @@ describe('authentication', () => {
     for (let done = 0; done < 30; done += 1) assert.match(await login(none.url), /^hbapi:/);
   });
 
-  it('takes any well-formed RS256 token when no key is registered', async () => {
+  it('accepts any well-formed RS256 token when no key is registered', async () => {
     const { url } = await start();
-    const { json } = await sendJwt(url, `${jwt({ key: stranger.key })}\n`);
+    const { json } = await sendJwt(url, `${jwt({ key: unregistered.key })}\n`);
     assert.match(json.response.token, /^authn:/);
     assert.deepEqual(json.response.debug_info, {});
     assert.equal((await post(url, json.response.token, entry('1'))).status, 200);
@@ -154,7 +154,7 @@ describe('authentication', () => {
     const { url } = await start({ keys: { mine: registered.pem }, users: { me: 'secret' } });
     assert.match((await sendJwt(url, jwt())).json.response.token, /^authn:/);
     for (const body of [
-      jwt({ key: stranger.key }),
+      jwt({ key: unregistered.key }),
       jwt({ header: { kid: 'other' } }),
       jwt({ claims: { sub: 'nobody' } }),
     ]) {
@@ -162,7 +162,7 @@ describe('authentication', () => {
     }
   });
 
-  it('says which registered key is not one, and never what it holds', async () => {
+  it('names a registered key that is invalid, without showing its text', async () => {
     await assert.rejects(startSandbox({ keys: { mine: 'SECRET TEXT' } }), (error: Error) => {
       assert.match(error.message, /keys\["mine"\] is not an RSA public key/);
       assert.doesNotMatch(error.message, /SECRET/);

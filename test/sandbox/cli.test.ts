@@ -1,4 +1,4 @@
-// The sandbox as a program of its own, spawned for real.
+// The command instant-audience-sandbox, run as a process.
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -40,17 +40,17 @@ describe('instant-audience-sandbox', () => {
 
   async function address({ child, out, exit }: Run): Promise<string> {
     const ended = exit.then((code) => Promise.reject(new Error(`ended with ${code}`)));
-    const said = new Promise<void>((resolve) => {
+    const greeted = new Promise<void>((resolve) => {
       child.stdout!.on('data', () => {
         if (out().includes('Stop it with')) resolve();
       });
     });
-    await Promise.race([said, ended]);
+    await Promise.race([greeted, ended]);
     ended.catch(() => undefined);
     return /http:\/\/127\.0\.0\.1:\d+/.exec(out())![0];
   }
 
-  it('starts, says what to try, serves as its options say, and ends on SIGTERM', async () => {
+  it('starts, prints examples, follows its options, and ends on SIGTERM', async () => {
     const users = join(folder, 'users.json');
     writeFileSync(users, '{"jane":"doe"}');
     const script = '[{"kind":"status","status":503,"count":1}]';
@@ -74,7 +74,7 @@ describe('instant-audience-sandbox', () => {
     assert.match(one.out(), /curl .*\/rt-segment/);
     assert.doesNotMatch(one.out(), /jane|doe/, 'no login is printed');
     const token = await login(url, 'jane', 'doe');
-    assert.equal(await login(url, 'jane', 'doe'), undefined, 'the second is past the limit');
+    assert.equal(await login(url, 'jane', 'doe'), undefined, 'the second exceeds the limit');
     assert.equal((await post(url, token, entry('1'))).status, 503);
     assert.equal((await post(url, token, entry('1', [{ seg_id: 10996 }, { seg_id: 77 }]))).status, 200);
     const { json } = await call(url, 'GET /sandbox/state');
@@ -90,17 +90,17 @@ describe('instant-audience-sandbox', () => {
     assert.equal(await one.exit, 0);
   });
 
-  it('ends with a sentence when the port is taken', async () => {
+  it('ends with a sentence when the port is in use', async () => {
     const { port } = await start();
     const one = run('--port', String(port));
     assert.equal(await one.exit, 1);
     assert.match(
       one.err(),
-      new RegExp(`^instant-audience-sandbox: Port ${port} of 127.0.0.1 is taken.*\\n$`),
+      new RegExp(`^instant-audience-sandbox: Port ${port} of 127.0.0.1 is in use.*\\n$`),
     );
   });
 
-  it('shows its options, and says which one is wrong', async () => {
+  it('shows its options, and names a wrong one', async () => {
     const [help, ...wrong] = [
       run('--help'),
       run('--port', 'http'),
@@ -121,7 +121,7 @@ describe('instant-audience-sandbox', () => {
       assert.ok(help.out().includes(option));
     }
     assert.deepEqual(await Promise.all(wrong.map(({ exit }) => exit)), [1, 1, 1, 1, 1]);
-    const said = [
+    const messages = [
       /--port must be/,
       /--faults: faults\[0\]\.count/,
       /none\.json cannot be read \(ENOENT\)/,
@@ -129,7 +129,7 @@ describe('instant-audience-sandbox', () => {
       /--processing-delay must be a whole number from 0 to 86400/,
     ];
     wrong.forEach(({ err }, index) => {
-      assert.match(err(), said[index]!);
+      assert.match(err(), messages[index]!);
       assert.equal(err().trimEnd().split('\n').length, 1, 'one line, no stack');
     });
   });

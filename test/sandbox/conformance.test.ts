@@ -1,4 +1,4 @@
-// The documented requests, sent over real HTTP: the sandbox's replies are the documented ones, null keys and all.
+// The sandbox replies to the documented requests (test/cases) exactly as documented, over HTTP.
 import assert from 'node:assert/strict';
 import { type Answer, call, caseFile, FakeClock, login, sandboxes } from './helpers';
 
@@ -40,7 +40,7 @@ describe('the documented requests', () => {
     assert.deepEqual(answer.json, reply);
     const inside = new Set(sandbox.state().map(({ user_id }) => user_id));
     assert.equal(inside.size, 1000);
-    for (const user of rest) assert.ok(!inside.has(user), 'a user past the 1000th is not applied');
+    for (const user of rest) assert.ok(!inside.has(user), 'a user beyond the 1000th is not applied');
   });
 
   it('are answered as documented: 08-auth', async () => {
@@ -67,7 +67,7 @@ describe('the documented requests', () => {
       rateLimit: { retryAfterSeconds: [9, 24] },
     });
     const token = await login(url);
-    // Ten at a time, to stay within the calls in flight; the clock stands, so all fall into one second.
+    // Ten at a time, within the limit of calls in flight. The clock stands still, so all are in one second.
     let answers: Answer[] = [];
     for (let sent = 0; sent < 1010; sent += answers.length) {
       const ten = Array.from({ length: 10 }, () => call(url, 'GET /rt-segment-processed', { token }));

@@ -1,4 +1,4 @@
-// Every kind of scripted trouble, seen from a real socket.
+// Every kind of scripted fault, seen from a socket.
 import assert from 'node:assert/strict';
 import { Faults, type Fault } from '../../src/sandbox/faults';
 import { call, entry, FakeClock, login, post, sandboxes, until } from './helpers';
@@ -17,7 +17,7 @@ describe('scripted faults', () => {
   }
 
   for (const status of [500, 502, 503, 504, 400, 403, 404]) {
-    it(`answer ${status} as often as they should, and apply nothing`, async () => {
+    it(`reply ${status} as often as configured, and apply nothing`, async () => {
       const { send, inside } = await started({ kind: 'status', status, count: 2 });
       assert.deepEqual([(await send('1')).status, (await send('2')).status], [status, status]);
       assert.equal((await send('3')).status, 200);
@@ -25,13 +25,13 @@ describe('scripted faults', () => {
     });
   }
 
-  it('answer 502 though the post was applied', async () => {
+  it('reply 502 although the post was applied', async () => {
     const { send, inside } = await started({ kind: 'status', status: 502, applied: true });
     assert.equal((await send('1')).status, 502);
     assert.deepEqual(inside(), ['1']);
   });
 
-  it('answer as if the limit were reached, in each form', async () => {
+  it('reply as if the limit were exceeded, in each form', async () => {
     const { send, inside } = await started(
       { kind: 'status', status: 429, count: 1 },
       { kind: 'rateLimit', as: '503', count: 1 },
@@ -44,7 +44,7 @@ describe('scripted faults', () => {
     assert.deepEqual(inside(), []);
   });
 
-  it("answer with the service's own refusals", async () => {
+  it("reply with the service's own refusals", async () => {
     const { send } = await started(
       { kind: 'error', errorId: 'SYSTEM', count: 1 },
       { kind: 'error', errorId: 'NOAUTH_EXPIRED', status: 401, count: 1 },
@@ -54,7 +54,7 @@ describe('scripted faults', () => {
     assert.deepEqual([second.status, second.json.response.error_id], [401, 'NOAUTH_EXPIRED']);
   });
 
-  it('refuse bodies that speak of a poisoned user, and only those', async () => {
+  it('refuse bodies that contain a poisoned user, and only those', async () => {
     const { url, token, inside } = await started({ kind: 'poison', userIds: ['bad', 'worse'] });
     const refused = await post(url, token, entry('1'), entry('bad'), entry('2'));
     assert.deepEqual([refused.status, refused.json.response.error_id], [400, 'SYNTAX']);
@@ -76,7 +76,7 @@ describe('scripted faults', () => {
     assert.deepEqual(inside(), ['1']);
   });
 
-  it('apply a post late, after newer ones, though its connection is long gone', async () => {
+  it('apply a post late, after newer ones, although its connection has ended', async () => {
     const { clock, sandbox, url, token, inside } = await started({
       kind: 'lateApply',
       afterMs: 5000,
@@ -97,10 +97,10 @@ describe('scripted faults', () => {
     );
   });
 
-  it('apply a post whose client gave up waiting', async () => {
+  it('apply a post whose client has aborted', async () => {
     const { clock, url, token, inside } = await started({ kind: 'latency', beforeMs: 1000 });
     const client = new AbortController();
-    const gone = fetch(`${url}/rt-segment`, {
+    const aborted = fetch(`${url}/rt-segment`, {
       method: 'POST',
       headers: { authorization: token },
       body: JSON.stringify({ rt_segment: [entry('1')] }),
@@ -108,13 +108,13 @@ describe('scripted faults', () => {
     });
     await until(() => clock.waiting === 1);
     client.abort();
-    await assert.rejects(gone, { name: 'AbortError' });
+    await assert.rejects(aborted, { name: 'AbortError' });
     assert.deepEqual(inside(), []);
     clock.advance(1000);
     assert.deepEqual(inside(), ['1']);
   });
 
-  it('delay what is done and what is answered, each by its own time', async () => {
+  it('delay the effect and the reply of a call, each by its own time', async () => {
     const { clock, send, inside } = await started(
       { kind: 'latency', beforeMs: 20, afterMs: [30, 30] },
       { kind: 'latency', afterMs: 10 },
@@ -126,12 +126,12 @@ describe('scripted faults', () => {
     clock.advance(1);
     assert.deepEqual(inside(), ['1']);
     clock.advance(39);
-    assert.equal(clock.waiting, 1, 'not answered yet');
+    assert.equal(clock.waiting, 1, 'no reply yet');
     clock.advance(1);
     assert.equal((await answer).status, 200);
   });
 
-  it('kill all tokens now, or just before a call', async () => {
+  it('invalidate all tokens now, or just before a call', async () => {
     const { sandbox, url, send } = await started();
     sandbox.faults.killTokens();
     assert.equal((await send('1')).status, 401);
@@ -144,7 +144,7 @@ describe('scripted faults', () => {
     assert.equal((await post(url, await login(url), entry('1'))).status, 200);
   });
 
-  it('answer what is not JSON, applied or not', async () => {
+  it('reply with text that is not JSON, applied or not', async () => {
     const { send, inside } = await started(
       { kind: 'garbage', count: 1 },
       { kind: 'garbage', applied: false, count: 1 },
@@ -156,7 +156,7 @@ describe('scripted faults', () => {
     assert.deepEqual(inside(), ['1']);
   });
 
-  it('happen to the calls they name', async () => {
+  it('affect only the calls they name', async () => {
     const { url, token, send } = await started(
       { kind: 'status', status: 500, on: 'auth' },
       { kind: 'status', status: 502, on: 'segments' },
@@ -171,7 +171,7 @@ describe('scripted faults', () => {
     assert.equal((await send('1')).status, 200);
   });
 
-  it('fall the same way for the same seed, and about as often as their probability says', () => {
+  it('occur equally for equal seeds, and about as often as their probability', () => {
     const run = (seed: number) => {
       const faults = new Faults(() => undefined, seed);
       faults.set([{ kind: 'lostReply', probability: 0.1 }]);
@@ -179,11 +179,11 @@ describe('scripted faults', () => {
     };
     assert.deepEqual(run(7), run(7));
     assert.notDeepEqual(run(7), run(8));
-    const happened = run(7).filter(Boolean).length;
-    assert.ok(happened > 120 && happened < 280, `${happened} of 2000`);
+    const occurred = run(7).filter(Boolean).length;
+    assert.ok(occurred > 120 && occurred < 280, `${occurred} of 2000`);
   });
 
-  it('can be scripted over HTTP, with a seed, and looked at', async () => {
+  it('can be set over HTTP, with a seed, and read', async () => {
     const { url, send } = await started();
     const list = [
       { kind: 'lostReply', probability: 0.5 },
@@ -200,7 +200,7 @@ describe('scripted faults', () => {
     assert.equal((await send('1')).status, 200);
   });
 
-  it('say where a script is wrong, and leave the faults as they were', async () => {
+  it('stay unchanged after a wrong script, whose error names the place', async () => {
     const { sandbox, url } = await started({ kind: 'drop' });
     for (const [body, where] of [
       [[{ kind: 'drop' }, { kind: 'status' }], 'faults[1].status'],

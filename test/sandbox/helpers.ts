@@ -1,4 +1,4 @@
-// What the sandbox's tests share: a clock of their own, and calls over real sockets with nothing read into them.
+// Helpers for tests with the sandbox: a virtual clock, and calls over sockets with unprocessed replies.
 import { request } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -57,7 +57,7 @@ export interface CallOptions {
   headers?: Record<string, string>;
 }
 
-/** One call on a connection of its own; rejects when the connection breaks. Strings are sent as they are. */
+/** One call on its own connection; rejects when the connection breaks. A string body is sent unchanged. */
 export function call(url: string, route: string, options: CallOptions = {}): Promise<Answer> {
   const [method, path] = route.split(' ') as [string, string];
   const body = typeof options.body === 'string' ? options.body : JSON.stringify(options.body);
@@ -115,7 +115,7 @@ export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-/** Sandboxes that the test file has started; all are closed after each test. */
+/** A function that starts sandboxes; all of them are closed after each test. */
 export function sandboxes(): (options?: SandboxOptions) => Promise<Sandbox> {
   const started: Sandbox[] = [];
   afterEach(async () => {

@@ -1,4 +1,4 @@
-// The member's limits over real sockets, with a clock that stands until it is moved.
+// The member's limits over sockets, with a virtual clock.
 import assert from 'node:assert/strict';
 import { call, entry, FakeClock, login, post, sandboxes, until, type Answer } from './helpers';
 
@@ -14,7 +14,7 @@ describe('limits', () => {
     return { clock, sandbox, url: sandbox.url, token: await login(sandbox.url) };
   }
 
-  it('refuse the post past the limit with 429 and two Retry-After headers, and apply nothing of it', async () => {
+  it('refuse a post over the limit with 429 and two Retry-After headers, and apply nothing', async () => {
     const { clock, sandbox, url, token } = await started({ limits: { postsPerSecond: 3 } });
     for (let sent = 0; sent < 3; sent += 1) assert.equal((await post(url, token, entry('1'))).status, 200);
     const refused = await post(url, token, entry('2'));
@@ -28,7 +28,7 @@ describe('limits', () => {
     assert.equal((await post(url, token, entry('2'))).status, 200);
   });
 
-  it('refuse the users past the limit per second', async () => {
+  it('refuse a post over the limit of users per second', async () => {
     const { clock, sandbox, url, token } = await started();
     assert.equal((await post(url, token, ...users(600))).status, 200);
     const refused = await post(url, token, ...users(401, 600));
@@ -39,7 +39,7 @@ describe('limits', () => {
     assert.equal(sandbox.state().length, 1000);
   });
 
-  it('refuse the read of segments past the limit per minute, and not that of usage', async () => {
+  it('refuse a read of segments over the limit per minute, but no read of usage', async () => {
     const { clock, url, token } = await started({ limits: { segmentReadsPerMinute: 3 } });
     const segments = () => call(url, 'GET /segment', { token });
     for (let read = 0; read < 3; read += 1) assert.equal((await segments()).status, 200);
@@ -53,7 +53,7 @@ describe('limits', () => {
     assert.equal((await segments()).status, 200);
   });
 
-  it('can be refused as 503 with x-ratelimit-code, or as LIMIT in a 200', async () => {
+  it('can refuse with 503 and x-ratelimit-code, or with LIMIT in a 200', async () => {
     const seen: Answer[] = [];
     for (const form of ['503', 'LIMIT'] as const) {
       const { url, token } = await started({ limits: { postsPerSecond: 0 }, rateLimit: { form } });
@@ -63,7 +63,7 @@ describe('limits', () => {
     assert.deepEqual([seen[1]!.status, seen[1]!.json.response.error_id], [200, 'LIMIT']);
   });
 
-  it('refuse the call past those in flight with an error in a 200', async () => {
+  it('refuse a call over the limit of calls in flight with an error in a 200', async () => {
     const { clock, sandbox, url, token } = await started({
       limits: { concurrent: 2 },
       faults: [{ kind: 'latency', beforeMs: 100 }],
@@ -80,10 +80,10 @@ describe('limits', () => {
     const after = post(url, token, entry('3'));
     await until(() => clock.waiting === 1);
     clock.advance(100);
-    assert.equal((await after).json.response.status, 'OK', 'what has ended makes room');
+    assert.equal((await after).json.response.status, 'OK', 'an ended call makes room');
   });
 
-  it('answer a body over 1 MB with 413, also one of 3 MB, and go on', async () => {
+  it('refuse bodies over 1 MB, even of 3 MB, with 413, and then serve other calls', async () => {
     const { sandbox, url, token } = await started();
     for (const bytes of [1_000_001, 3_000_000]) {
       const { status } = await call(url, 'POST /rt-segment', { token, body: 'x'.repeat(bytes) });
@@ -95,7 +95,7 @@ describe('limits', () => {
     assert.equal((await call(url, 'POST /rt-segment', { token, body })).status, 200);
   });
 
-  it('are all lifted by Infinity', async () => {
+  it('are all disabled by Infinity', async () => {
     const names = ['postsPerSecond', 'usersPerSecond', 'usersPerCall', 'segmentsPerUser', 'bodyBytes'];
     const { sandbox, url, token } = await started({
       limits: Object.fromEntries(names.map((name) => [name, Infinity])),
@@ -107,7 +107,7 @@ describe('limits', () => {
     assert.equal(sandbox.peaks().worst.postsPerSecond, 121);
   });
 
-  it('show in the peaks whatever was tried, refused or not, faulted or not', async () => {
+  it('do not change the peaks, which count refused and faulted calls too', async () => {
     const { clock, sandbox, url, token } = await started({ limits: { postsPerSecond: 2 } });
     sandbox.faults.set([{ kind: 'status', status: 503, count: 1 }]);
     for (let sent = 0; sent < 4; sent += 1) await post(url, token, ...users(10));

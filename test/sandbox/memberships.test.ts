@@ -1,4 +1,4 @@
-// Who is in which segment after what was posted.
+// Memberships after posts.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Memberships } from '../../src/sandbox/memberships';
@@ -21,7 +21,7 @@ describe('memberships', () => {
     return { clock, sandbox, send };
   }
 
-  it('hold what was posted: value, domain, and when it expires', async () => {
+  it('have the value, domain and expiration of the post', async () => {
     const { sandbox, send } = await started();
     await send(entry('7', [{ seg_id: 10001, value: 5, expiration: 30 }]));
     await send(entry('AB', [{ seg_code: 'Own', member_id: 1661, expiration: 0 }], 'crm'));
@@ -31,7 +31,7 @@ describe('memberships', () => {
     ]);
   });
 
-  it('end when their minutes are over, and not before', async () => {
+  it('expire exactly after their minutes', async () => {
     const { clock, sandbox, send } = await started({ defaultExpirationMinutes: 10 });
     await send(entry('short', [{ seg_id: 1, expiration: 5 }]), entry('default', [{ seg_id: 1 }]));
     await send(entry('never', [{ seg_id: 1, expiration: 0 }]));
@@ -47,7 +47,7 @@ describe('memberships', () => {
     assert.deepEqual(users(), ['never']);
   });
 
-  it('go by the last write: a removal removes, an add prolongs or shortens', async () => {
+  it('follow the last write: a removal removes, an add prolongs or shortens', async () => {
     const { sandbox, send } = await started();
     const write = (block: BlockLike) => send(entry('7', [{ seg_id: 10001, ...block }]));
     await write({ expiration: 60, value: 1 });
@@ -63,7 +63,7 @@ describe('memberships', () => {
     assert.deepEqual(sandbox.state(), []);
   });
 
-  it('are one for a listed segment by id and by code, and for a device id in either case', async () => {
+  it('are the same for a listed segment by id and by code, and for a device id in either case', async () => {
     const { sandbox, send } = await started();
     const idfa = '1BA98A6C-D1A5-49EF-AD1C-2D9230EBCD13';
     await send(entry(idfa, [{ seg_id: 10002 }], 'idfa'));
@@ -82,13 +82,13 @@ describe('memberships', () => {
     assert.equal(sandbox.members({ user: idfa }).length, 1);
   });
 
-  it("differ by domain and by the exact spelling of ids that are not a device's", async () => {
+  it('differ by domain, and by the exact spelling of ids other than device ids', async () => {
     const { sandbox, send } = await started();
     await send(entry('ab'), entry('AB'), entry('ab', [{ seg_id: 10001 }], 'crm'));
     assert.equal(sandbox.state().length, 3);
   });
 
-  it("are not made for ids that are nobody's, which only the statistics tell", async () => {
+  it("are not made for ids that are nobody's, without a warning", async () => {
     const { sandbox, send } = await started();
     const { json } = await send(
       entry('0'),
@@ -99,7 +99,7 @@ describe('memberships', () => {
     assert.deepEqual(sandbox.state(), []);
   });
 
-  it('go on in a new sandbox that is given the state of an old one', async () => {
+  it('continue in a new sandbox with the state of an old one', async () => {
     const { clock, sandbox, send } = await started();
     await send(
       entry('7', [{ seg_id: 10001, value: 1, expiration: 30 }]),
@@ -144,7 +144,7 @@ describe('memberships', () => {
     ]);
   });
 
-  it('equal a plain model after any writes, also by way of a saved state', () => {
+  it('equal a simple model after any writes, also when restored from a saved state', () => {
     const write = fc.record({
       segment: fc.constantFrom<number | string>(1, 20, 3, '9:a', '10:b'),
       domain: fc.constantFrom('', 'crm', 'x'),

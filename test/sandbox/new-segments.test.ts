@@ -1,4 +1,4 @@
-// Segments that are made while the sandbox runs: how, how long they are new, and when what was put in them ends.
+// Segments made while the sandbox runs: POST /segment, warm-up and default expiration.
 import assert from 'node:assert/strict';
 import { call, caseFile, entry, FakeClock, login, post, sandboxes } from './helpers';
 
@@ -39,7 +39,7 @@ describe('a segment of the sandbox', () => {
     assert.equal(last_modified, '2026-01-05 10:30:00');
   });
 
-  it('takes nobody for 20 minutes after it was made, and says so nowhere but in the statistics', async () => {
+  it('accepts no users for 20 minutes after it was made, which only the statistics show', async () => {
     const { clock, make, send, users, report } = await started();
     const { id } = (await make({ code: 'fresh' })).json.response;
     const both = (user: string) =>
@@ -60,7 +60,7 @@ describe('a segment of the sandbox', () => {
     assert.deepEqual(users(), [`${id}:3`, `${id}:3c`]);
   });
 
-  it('of the samples is old, but 10996; so is one that is there at the start or comes up by being used', async () => {
+  it('has no warm-up if configured or unlisted; of the samples only 10996 has one', async () => {
     const { clock, send, users } = await started();
     const blocks = [{ seg_id: 10001 }, { seg_id: 10996 }, { seg_id: 77 }, { seg_code: 'x', member_id: 1 }];
     await send(entry('1', blocks));
@@ -82,14 +82,14 @@ describe('a segment of the sandbox', () => {
     assert.deepEqual(other.users(), ['5:1']);
   });
 
-  it('is new for as long as the sandbox is set to', async () => {
+  it('has the warm-up that the sandbox is set to', async () => {
     const { make, send, users } = await started({ warmUpMinutes: 0 });
     const { id } = (await make({ short_name: 'No code' })).json.response;
     await send(entry('1', [{ seg_id: id }, { seg_id: 10996 }]));
     assert.deepEqual(users(), ['10996:1', `${id}:1`]);
   });
 
-  it('says how long its members stay where a block does not, else the sandbox does', async () => {
+  it('sets the expiration of blocks without one, or else the sandbox does', async () => {
     const { sandbox, make, send } = await started({ warmUpMinutes: 0, defaultExpirationMinutes: 10 });
     const { id } = (await make({ expire_minutes: 60 })).json.response;
     await send(entry('1', [{ seg_id: id }, { seg_id: 77 }, { seg_id: 10003 }, { seg_id: 10005 }]));
@@ -107,7 +107,7 @@ describe('a segment of the sandbox', () => {
     );
   });
 
-  it('is not made twice with one code, for another member or of wrong values', async () => {
+  it('is not made with a code in use, for another member or with invalid values', async () => {
     const { make } = await started();
     assert.equal((await make({ code: 'once' })).json.response.status, 'OK');
     const refused: [unknown, string, string][] = [
@@ -118,7 +118,7 @@ describe('a segment of the sandbox', () => {
       [{ code: 'a'.repeat(51) }, '', 'SYNTAX'],
       [{ code: 7 }, '', 'SYNTAX'],
       [{ expire_minutes: -1 }, '', 'SYNTAX'],
-      [{ state: 'young' }, '', 'SYNTAX'],
+      [{ state: 'new' }, '', 'SYNTAX'],
       [undefined, '', 'SYNTAX'],
     ];
     for (const [segment, query, errorId] of refused) {

@@ -1,4 +1,4 @@
-// Options of the sandbox that are none: a sentence says so before anything listens.
+// Invalid options of the sandbox: startSandbox rejects with a sentence.
 import assert from 'node:assert/strict';
 import { startSandbox } from '../../src/sandbox/sandbox';
 
@@ -26,7 +26,7 @@ describe('an option of the sandbox', () => {
     });
   }
 
-  it('may lift a limit', async () => {
+  it('may disable a limit', async () => {
     const sandbox = await startSandbox({ authLimit: Infinity, limits: { usersPerSecond: Infinity } });
     await sandbox.close();
   });

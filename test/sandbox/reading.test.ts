@@ -1,4 +1,4 @@
-// What can be read from the sandbox: segments, usage statistics, its own routes; and how it starts and stops.
+// Reads from the sandbox (segments, usage statistics, admin routes), and its start and stop.
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { startSandbox } from '../../src/sandbox/sandbox';
@@ -22,7 +22,7 @@ describe('GET /segment', () => {
     return async (query: string) => (await call(url, `GET /segment${query}`, { token })).json.response;
   }
 
-  it('lists readable samples, with those that quick starts use', async () => {
+  it('lists samples with readable names, among them those of the quick starts', async () => {
     const list = await started();
     const { count, segments: samples } = await list('');
     assert.equal(count, 15);
@@ -36,7 +36,7 @@ describe('GET /segment', () => {
     assert.equal((await list('?state=active')).count, 14);
   });
 
-  it('gives pages of at most 100, cut silently, and all of them exactly once', async () => {
+  it('silently limits pages to 100, and lists each segment exactly once', async () => {
     const list = await started({ segments });
     const ids: number[] = [];
     for (let from = 0; ; from += 100) {
@@ -66,7 +66,7 @@ describe('GET /segment', () => {
     assert.deepEqual(await ids('?id=999'), []);
   });
 
-  it('knows every segment that it takes when it is asked for by id or code, and shows them to nobody else', async () => {
+  it('finds every segment that posts may change by id or code, and lists none of the unlisted ones otherwise', async () => {
     const list = await started({});
     const reply = await list('?id=10001,777,10997');
     assert.deepEqual(
@@ -83,7 +83,7 @@ describe('GET /segment', () => {
     assert.equal((await list('?search=777')).count, 0);
   });
 
-  it('gives one hit as segment', async () => {
+  it('returns a single hit under `segment`', async () => {
     const list = await started({ segments });
     const reply = await list('?id=4');
     assert.deepEqual([reply.count, reply.segment.id, reply.segments], [1, 4, undefined]);
@@ -111,7 +111,7 @@ describe('GET /rt-segment-processed', () => {
     return { clock, send, report };
   }
 
-  it("counts adds, removals, users once a request, and ids that are nobody's", async () => {
+  it("counts adds, removals, each user once per request, and ids that are nobody's", async () => {
     const { send, report } = await started();
     await send(
       entry('1', [{ seg_id: 10001, expiration: 60 }, { seg_id: 5 }]),
@@ -146,7 +146,7 @@ describe('GET /rt-segment-processed', () => {
     ]);
   });
 
-  it('tells the segments that are not filled, by their reason', async () => {
+  it('counts segments that posts cannot change by their reason', async () => {
     const { send, report } = await started({ acceptUnlistedSegments: false });
     const { json } = await send(
       entry('1', [{ seg_id: 10999 }, { seg_id: 5 }, { seg_code: 'none', member_id: 1 }]),
@@ -162,7 +162,7 @@ describe('GET /rt-segment-processed', () => {
     assert.match(only.error_log_lines, /Unauthorized segments \(id, .*\): \(0, 'theirs', 9\)/);
   });
 
-  it('reports by the hour within the range asked for, or as one sum', async () => {
+  it('reports the hours of a range, or their sum', async () => {
     const { clock, send, report } = await started();
     for (let done = 0; done < 3; done += 1) {
       await send(entry(String(done + 1)));
@@ -180,7 +180,7 @@ describe('GET /rt-segment-processed', () => {
     assert.equal(await report('?start=yesterday'), 'SYNTAX');
   });
 
-  it('shows two weeks when no range is asked for, and samples of 200', async () => {
+  it('reports two weeks without a range, with samples of 200', async () => {
     const { clock, send, report } = await started();
     await send(...Array.from({ length: 300 }, (_, index) => entry(String(index + 1))));
     const [first] = await report();
@@ -191,10 +191,10 @@ describe('GET /rt-segment-processed', () => {
   });
 });
 
-describe("the sandbox's own routes", () => {
+describe('the admin routes of the sandbox', () => {
   const start = sandboxes();
 
-  it('show who is in which segment, by segment and by user', async () => {
+  it('show members by segment and by user', async () => {
     const { url } = await start({ clock: new FakeClock() });
     await post(url, await login(url), entry('1', [{ seg_id: 10001, value: 4, expiration: 30 }]), entry('2'));
     await post(url, await login(url), entry('2', [{ seg_code: 'abcd', member_id: 1661, expiration: 0 }]));
@@ -218,7 +218,7 @@ describe("the sandbox's own routes", () => {
     assert.deepEqual(await show('?segment=1661:ABCD&user=1'), []);
   });
 
-  it('give the whole state as it is in the process, also when there is much of it', async () => {
+  it('return the whole state, also if it is large', async () => {
     const sandbox = await start({ limits: { usersPerSecond: Infinity } });
     assert.deepEqual((await call(sandbox.url, 'GET /sandbox/state')).json, []);
     const token = await login(sandbox.url);
@@ -231,7 +231,7 @@ describe("the sandbox's own routes", () => {
     assert.deepEqual(json, sandbox.state());
   });
 
-  it('start over, and keep tokens and faults', async () => {
+  it('reset the state, and keep tokens and faults', async () => {
     const sandbox = await start();
     const token = await login(sandbox.url);
     sandbox.faults.add({ kind: 'latency', beforeMs: 0 });
@@ -244,7 +244,7 @@ describe("the sandbox's own routes", () => {
     assert.equal(sandbox.operations()[0]!.seq, 1);
   });
 
-  it("mark every answer as a sandbox's, and say what this is", async () => {
+  it("mark every reply as a sandbox's, and describe the sandbox", async () => {
     const { url } = await start();
     const about = await call(url, 'GET /');
     assert.match(about.text, /sandbox/);
@@ -261,24 +261,24 @@ describe("the sandbox's own routes", () => {
 describe('a sandbox', () => {
   const start = sandboxes();
 
-  it('says which port is taken and what to do', async () => {
+  it('names a port in use and the remedy', async () => {
     const { port } = await start();
     await assert.rejects(
       startSandbox({ port }),
       new Error(
-        `Port ${port} of 127.0.0.1 is taken by another program; choose another port, or 0 for a free one`,
+        `Port ${port} of 127.0.0.1 is in use by another program; choose another port, or 0 for a free one`,
       ),
     );
   });
 
-  it('closes although a call waits and a connection idles, and keeps its state', async () => {
+  it('closes despite a delayed call and an idle connection, and keeps its state', async () => {
     const clock = new FakeClock();
     const sandbox = await start({ clock });
     const token = await login(sandbox.url);
     await post(sandbox.url, token, entry('1'));
     sandbox.faults.set([{ kind: 'latency', beforeMs: 60_000 }]);
     const waiting = assert.rejects(post(sandbox.url, token, entry('2')), { code: 'ECONNRESET' });
-    // A connection that never says anything.
+    // A connection that never sends its body.
     const silent = request(sandbox.url, { method: 'POST', agent: false, headers: { 'content-length': 5 } });
     silent.on('error', () => undefined).flushHeaders();
     await until(() => clock.waiting === 1);
@@ -288,7 +288,7 @@ describe('a sandbox', () => {
     assert.deepEqual(
       sandbox.state().map(({ user_id }) => user_id),
       ['1'],
-      'what waited is given up',
+      'the delayed call is cancelled',
     );
     await assert.rejects(call(sandbox.url, 'GET /'), { code: 'ECONNREFUSED' });
     await sandbox.close();

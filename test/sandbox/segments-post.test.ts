@@ -1,4 +1,4 @@
-// What a post applies, warns about and refuses, beyond the documented samples.
+// POST /rt-segment beyond the documented samples: applied blocks, warnings and refusals.
 import assert from 'node:assert/strict';
 import { checkEntry } from '../../src/audience/check';
 import { call, entry, login, post, sandboxes } from './helpers';
@@ -11,7 +11,7 @@ describe('POST /rt-segment', () => {
     return { sandbox, url: sandbox.url, token: await login(sandbox.url) };
   }
 
-  it('applies what is valid beside what is not, and warns about the rest', async () => {
+  it('applies valid blocks, and warns about the others', async () => {
     const { sandbox, url, token } = await started();
     const bad = { seg_code: 'abc', value: 1 };
     const { json } = await post(
@@ -39,7 +39,7 @@ describe('POST /rt-segment', () => {
     );
   });
 
-  it('takes neither a block that names its segment twice nor a user id that is a number', async () => {
+  it('applies neither a block that names its segment twice nor a user id that is a number', async () => {
     const { sandbox, url, token } = await started();
     const { json } = await post(url, token, entry('1', [{ seg_id: 5, seg_code: 'a', member_id: 1 }]), {
       user_id: 12,
@@ -57,7 +57,7 @@ describe('POST /rt-segment', () => {
     assert.deepEqual(sandbox.state(), []);
   });
 
-  it('repeats in warnings what it read: null numbers left out, a null text as it is, no domain', async () => {
+  it('repeats entries in warnings without null numbers and domain, but with a null seg_code', async () => {
     const { url, token } = await started();
     const nulls = { seg_id: null, seg_code: null, value: null, expiration: null, member_id: null };
     const sent = { user_id: '2', domain: 'idfa', seg_block: [nulls, { ...nulls, value: 4 }] };
@@ -72,7 +72,7 @@ describe('POST /rt-segment', () => {
     );
   });
 
-  it('answers a request without entries as wholly invalid', async () => {
+  it('warns that a request without entries is wholly invalid', async () => {
     const { url, token } = await started();
     for (const body of [{}, { rt_segment: [] }, { rt_segment: 'x' }]) {
       const { json } = await call(url, 'POST /rt-segment', { token, body });
@@ -84,14 +84,14 @@ describe('POST /rt-segment', () => {
     }
   });
 
-  it('answers codes with a mistake among them in the form that has warnings', async () => {
+  it('replies with counts and warnings to a request by code with an error', async () => {
     const { url, token } = await started();
     const { json } = await post(url, token, entry('1', [{ seg_code: 'a', member_id: 2 }, { seg_code: 'b' }]));
     assert.deepEqual(json.response.message, { users_in_request: 1, segments_in_request: 1 });
     assert.equal(json.response.warnings.length, 1);
   });
 
-  it('refuses a body as a whole for values that are none, says where, and applies nothing', async () => {
+  it('refuses a whole body for an invalid value, names its place, and applies nothing', async () => {
     const { sandbox, url, token } = await started();
     const wrong: [unknown, string][] = [
       [entry('1', [{ seg_id: 1.5 }]), 'rt_segment[1].seg_block[0].seg_id'],
@@ -114,7 +114,7 @@ describe('POST /rt-segment', () => {
     assert.deepEqual(sandbox.state(), []);
   });
 
-  it('takes the very numbers that the client takes', async () => {
+  it('accepts exactly the numbers that checkEntry accepts', async () => {
     const { url, token } = await started();
     const edges = [
       -(2 ** 31) - 1,
@@ -143,7 +143,7 @@ describe('POST /rt-segment', () => {
     }
   });
 
-  it('refuses what is not a JSON object', async () => {
+  it('refuses a body that is not a JSON object', async () => {
     const { url, token } = await started();
     for (const body of ['', 'x', '[]', 'null', '{"rt_segment":[']) {
       const { status, json } = await call(url, 'POST /rt-segment', { token, body });
@@ -151,7 +151,7 @@ describe('POST /rt-segment', () => {
     }
   });
 
-  it('applies 100 segments of a user; of those beyond it says nothing, as the documents say nothing', async () => {
+  it('applies 100 segments of a user, and ignores further ones without a warning, since none is documented', async () => {
     const { sandbox, url, token } = await started();
     const blocks = Array.from({ length: 101 }, (_, index) => ({ seg_id: index + 1 }));
     const { json } = await post(url, token, entry('1', blocks));
@@ -161,7 +161,7 @@ describe('POST /rt-segment', () => {
     assert.equal(sandbox.peaks().worst.segmentsPerUser, 101);
   });
 
-  it('keeps keys such as __proto__ and odd text harmless', async () => {
+  it('is safe against keys such as __proto__ and lone surrogates', async () => {
     const { sandbox, url, token } = await started();
     const odd =
       '{"user_id":"\\ud800","__proto__":{"seg_block":[]},"seg_block":[{"seg_id":7,"__proto__":{"a":1}}]}';
@@ -173,7 +173,7 @@ describe('POST /rt-segment', () => {
     assert.equal(({} as any).user_id, undefined);
   });
 
-  it('counts users and segments that come twice within a request, which clients must not send', async () => {
+  it('counts users and segments that occur twice in a request, which clients must avoid', async () => {
     const { sandbox, url, token } = await started();
     await post(
       url,

@@ -1,4 +1,4 @@
-// The sandbox that accounts of one process share: when it runs, and what it keeps.
+// SharedSandbox: start and stop by its users, settings of several users, and state across restarts.
 import assert from 'node:assert/strict';
 import { SharedSandbox } from '../../src/sandbox/shared-sandbox';
 import { documentedLimits, type Sandbox } from '../../src/sandbox/sandbox';
@@ -13,7 +13,7 @@ const answers = (url: string): Promise<boolean> =>
   );
 
 describe('the shared sandbox', () => {
-  it('starts with its first user and is the same for all, also when they come at once', async () => {
+  it('starts with its first user and is the same for all, also for concurrent joins', async () => {
     const shared = new SharedSandbox({}, 0);
     assert.equal(shared.current(), null);
     const [one, other] = await Promise.all([shared.join(), shared.join()]);
@@ -28,7 +28,7 @@ describe('the shared sandbox', () => {
     assert.ok(!(await answers(one.url)));
   });
 
-  it('outlives a deploy: the same port, the same tokens, the same memberships', async () => {
+  it('survives a deploy with the same port, tokens and memberships', async () => {
     const shared = new SharedSandbox({}, 50);
     const before = await shared.join();
     const token = await login(before.url);
@@ -43,7 +43,7 @@ describe('the shared sandbox', () => {
     await shared.stopUnused();
   });
 
-  it('lets through what its users may send: the largest limits of those that are there', async () => {
+  it('applies the largest limits of its current users', async () => {
     const shared = new SharedSandbox({}, 50);
     const times = { warmUpMinutes: 20, defaultExpirationMinutes: 60 };
     const two = { ...times, limits: { ...documentedLimits, usersPerCall: 2, segmentsPerUser: 2 } };
@@ -56,7 +56,7 @@ describe('the shared sandbox', () => {
     assert.equal(await counted(), 2);
     await shared.join(three);
     assert.equal(await counted(), 3);
-    // A form that asks something has no limits of its own.
+    // A form joins without limits of its own.
     shared.leave(three);
     await shared.join();
     assert.equal(await counted(), 2);
@@ -65,7 +65,7 @@ describe('the shared sandbox', () => {
     await shared.stopUnused();
   });
 
-  it('keeps new segments new and memberships alive for the longest that one of its users asks for', async () => {
+  it('applies the longest warm-up and default expiration of its users', async () => {
     const shared = new SharedSandbox({}, 50);
     const limits = documentedLimits;
     const patient = { limits, warmUpMinutes: 20, defaultExpirationMinutes: 60 };
@@ -94,7 +94,7 @@ describe('the shared sandbox', () => {
     await shared.stopUnused();
   });
 
-  it('hands the segments that were made in it on to the next one, still new', async () => {
+  it('passes segments made in it on to the next one, with the rest of their warm-up', async () => {
     const shared = new SharedSandbox({}, 10_000);
     const first = await shared.join();
     const made = await call(first.url, 'POST /segment', {
@@ -114,7 +114,7 @@ describe('the shared sandbox', () => {
     await shared.stopUnused();
   });
 
-  it('hands its memberships on to the next one, even to one that is wanted while it closes', async () => {
+  it('passes its memberships on to the next one, even if that is requested during the close', async () => {
     const shared = new SharedSandbox({}, 10_000);
     const first = await shared.join();
     await post(first.url, await login(first.url), entry('7'));
@@ -131,7 +131,7 @@ describe('the shared sandbox', () => {
     await shared.stopUnused();
   });
 
-  it('does not stop while somebody uses it', async () => {
+  it('does not stop while it has a user', async () => {
     const shared = new SharedSandbox({}, 0);
     const live: Sandbox = await shared.join();
     await shared.stopUnused();
@@ -141,16 +141,16 @@ describe('the shared sandbox', () => {
     assert.ok(!(await answers(live.url)));
   });
 
-  it('counts nobody who could not join, and tries again for the next', async () => {
-    const taken = await start();
-    const shared = new SharedSandbox({ port: taken.port }, 0);
+  it('does not count users of a failed start, and tries again for the next user', async () => {
+    const other = await start();
+    const shared = new SharedSandbox({ port: other.port }, 0);
     const failed = await Promise.allSettled([shared.join(), shared.join()]);
     for (const result of failed) {
       assert.equal(result.status, 'rejected');
-      assert.match(String(result.reason), /is taken by another program/);
+      assert.match(String(result.reason), /is in use by another program/);
     }
     assert.equal(shared.current(), null);
-    await taken.close();
+    await other.close();
     const live = await shared.join();
     shared.leave();
     await sleep(5);

@@ -1,4 +1,4 @@
-// The sandbox answers to programs of this machine, under its own names, and to no page of the web.
+// The sandbox serves programs on this machine under its own host names, and refuses web pages.
 import assert from 'node:assert/strict';
 import type { Sandbox } from '../../src/sandbox/sandbox';
 import { startSandbox } from '../../src/sandbox/sandbox';
@@ -17,7 +17,7 @@ const routes = [
   'DELETE /sandbox/state',
   'GET /nothing',
 ];
-const login1 = { auth: { username: 'a', password: 'b' } };
+const loginBody = { auth: { username: 'a', password: 'b' } };
 
 describe('the sandbox', () => {
   let sandbox: Sandbox;
@@ -29,36 +29,36 @@ describe('the sandbox', () => {
   });
   after(() => sandbox.close());
 
-  const asked = (route: string, headers: Record<string, string>): Promise<Answer> =>
+  const send = (route: string, headers: Record<string, string>): Promise<Answer> =>
     call(sandbox.url, route, {
       token,
       headers,
-      ...(route === 'POST /auth' && { body: login1 }),
+      ...(route === 'POST /auth' && { body: loginBody }),
       ...(route === 'POST /rt-segment' && { body: { rt_segment: [entry('1')] } }),
     });
-  const refused = async (route: string, headers: Record<string, string>, told: RegExp): Promise<void> => {
-    const { status, json } = await asked(route, headers);
+  const refused = async (route: string, headers: Record<string, string>, message: RegExp): Promise<void> => {
+    const { status, json } = await send(route, headers);
     assert.equal(status, 403, `${route} ${JSON.stringify(headers)}`);
-    assert.match(json.response.error, told);
+    assert.match(json.response.error, message);
   };
 
-  it('answers to no other host name, on no route: a page of the web may have one that means this machine', async () => {
+  it('refuses other host names on every route, since a web page may resolve its own to this machine', async () => {
     for (const route of routes)
       for (const host of ['rebound.example', 'rebound.example:80', '127.0.0.1.rebound.example', '10.0.0.1'])
-        await refused(route, { host }, /answers only to 127\.0\.0\.1 and localhost/);
+        await refused(route, { host }, /answers only at 127\.0\.0\.1 and localhost/);
   });
 
-  it('answers to no page of the web, on no route', async () => {
+  it('refuses web pages on every route', async () => {
     for (const route of routes) {
       for (const origin of ['https://page.example', sandbox.url, 'null'])
-        await refused(route, { origin }, /Pages of the web may not use the sandbox/);
+        await refused(route, { origin }, /Web pages may not use the sandbox/);
       for (const site of ['cross-site', 'same-site'])
-        await refused(route, { 'sec-fetch-site': site }, /Pages of the web may not use the sandbox/);
+        await refused(route, { 'sec-fetch-site': site }, /Web pages may not use the sandbox/);
     }
     assert.deepEqual(sandbox.state(), []);
   });
 
-  it('answers to every name of this machine, with any port, and to an address typed into a browser', async () => {
+  it('serves every name of this machine with any port, and a URL typed into a browser', async () => {
     for (const host of [
       '127.0.0.1',
       '127.0.0.1:1',
@@ -67,8 +67,8 @@ describe('the sandbox', () => {
       'LOCALHOST:1880',
       '[::1]:8080',
     ])
-      assert.equal((await asked('GET /segment', { host })).status, 200, host);
+      assert.equal((await send('GET /segment', { host })).status, 200, host);
     for (const site of ['none', 'same-origin'])
-      assert.equal((await asked('GET /sandbox/members', { 'sec-fetch-site': site })).status, 200);
+      assert.equal((await send('GET /sandbox/members', { 'sec-fetch-site': site })).status, 200);
   });
 });

@@ -1,10 +1,10 @@
-// What becomes of posts in the sandbox: segments and users that nothing comes of, and how late the statistics know it.
+// Usage statistics of the sandbox: posts without effect, and the processing delay.
 import assert from 'node:assert/strict';
 import { call, entry, FakeClock, login, post, sandboxes } from './helpers';
 
 const minute = 60_000;
 
-describe('what the sandbox says of posts that have no effect', () => {
+describe('usage statistics of the sandbox', () => {
   const start = sandboxes();
 
   async function started(options = {}) {
@@ -19,7 +19,7 @@ describe('what the sandbox says of posts that have no effect', () => {
     return { clock, sandbox, url, send, report };
   }
 
-  it('has samples that are inactive, of another member, and unknown, without any setting', async () => {
+  it('count sample segments that are inactive, unauthorized or unknown', async () => {
     const { sandbox, send, report } = await started();
     const { response } = await send(
       entry('1', [{ seg_id: 10001 }, { seg_id: 10999 }, { seg_id: 10998 }, { seg_id: 10997 }]),
@@ -46,7 +46,7 @@ describe('what the sandbox says of posts that have no effect', () => {
     );
   });
 
-  it('lists what is inactive, of another member, or as new as the sandbox, with what shows it', async () => {
+  it('can be explained by the state, member and date of the listed segments', async () => {
     const { url } = await started();
     const { json } = await call(url, 'GET /segment?id=10996,10997,10998,10999', { token: await login(url) });
     assert.deepEqual(
@@ -59,7 +59,7 @@ describe('what the sandbox says of posts that have no effect', () => {
     );
   });
 
-  it('does not know users of certain ids, and takes posts for them all the same', async () => {
+  it('count users with certain ids as unknown, although posts accept them', async () => {
     const { sandbox, send, report } = await started();
     const unknown = [
       entry('unknown-7'),
@@ -79,7 +79,7 @@ describe('what the sandbox says of posts that have no effect', () => {
     assert.equal(sandbox.state().length, 3);
   });
 
-  it('keeps each log line one line, whatever is in an id', async () => {
+  it('have one line for each kind, whatever characters an id contains', async () => {
     const { send, report } = await started();
     await send(entry('7\nInactive users: 8'), entry('unknown\r\nInvalid segments: (1)'));
     const [only] = await report();
@@ -87,7 +87,7 @@ describe('what the sandbox says of posts that have no effect', () => {
     assert.equal(only.segment_log_lines.split('\n').length, 3);
   });
 
-  it('knows of a post only when it was processed, in the hour of that', async () => {
+  it('count a post only after its processing, in the hour of its processing', async () => {
     const { clock, sandbox, send, report } = await started({ processingDelayMs: 40 * minute });
     await send(entry('1'), entry('0'));
     assert.equal(sandbox.state().length, 1, 'memberships hold at once');
@@ -102,7 +102,7 @@ describe('what the sandbox says of posts that have no effect', () => {
     assert.match(only.segment_log_lines, /Valid additions .*: \(1, 10001, 43200\)$/);
   });
 
-  it('loses nothing of many posts on their way, whatever the delay becomes meanwhile', async () => {
+  it('lose none of many unprocessed posts when the delay changes', async () => {
     const { clock, sandbox, send, report } = await started({ processingDelayMs: 60 * minute });
     for (let posts = 0; posts < 90; posts += 1) {
       await send(entry(String(posts + 1)));
@@ -114,7 +114,7 @@ describe('what the sandbox says of posts that have no effect', () => {
     assert.deepEqual([num_valid_adds, num_valid_users], [90, 90]);
   });
 
-  it('takes the delay over its own route, and only one that it can keep', async () => {
+  it('have a delay that an admin route shows and changes, within its range', async () => {
     const { url, clock, send, report } = await started();
     const put = async (body: unknown) => (await call(url, 'PUT /sandbox/processing', { body })).status;
     assert.deepEqual((await call(url, 'GET /sandbox/processing')).json, { delaySeconds: 0 });

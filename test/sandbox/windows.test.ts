@@ -1,4 +1,4 @@
-// Sliding windows against a count over all events.
+// SlidingWindow and Quota against counts over all events.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Quota, documentedLimits } from '../../src/sandbox/quota';
@@ -23,7 +23,7 @@ const sumIn = (events: readonly { at: number; weight: number }[], from: number, 
   events.reduce((sum, { at, weight }) => (at > from && at <= to ? sum + weight : sum), 0);
 
 describe('sliding windows', () => {
-  it('hold exactly what a count over all events finds in the last second', () => {
+  it('have the sum of all events in the last second', () => {
     fc.assert(
       fc.property(steps, (list) => {
         const window = new SlidingWindow(1000);
@@ -36,13 +36,13 @@ describe('sliding windows', () => {
     );
   });
 
-  it('know the worst half-open second there was, wherever it begins', () => {
+  it('have the peak of all half-open seconds, wherever they begin', () => {
     fc.assert(
       fc.property(steps, (list) => {
         const window = new SlidingWindow(1000);
         const events = timed(list);
         for (const { at, weight } of events) window.add(at, weight);
-        // [from, from + 1000) for every begin at which the content can be largest.
+        // [from, from + 1000), where a maximum always begins at an event.
         const worst = events.map(({ at: from }) =>
           events.reduce((sum, { at, weight }) => (at >= from && at < from + 1000 ? sum + weight : sum), 0),
         );
@@ -51,7 +51,7 @@ describe('sliding windows', () => {
     );
   });
 
-  it('never let more through than the limit in any second, and refuse only what would break it', () => {
+  it('admit no more than the limit in any second, and refuse only calls over it', () => {
     fc.assert(
       fc.property(steps, (list) => {
         const clock = new FakeClock();
