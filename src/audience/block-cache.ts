@@ -1,4 +1,4 @@
-// Serialised blocks, made once: a flow adds thousands of users to the same few segments.
+// Cache of serialised blocks, since a flow adds thousands of users to the same few segments.
 import { blockText } from './block-text';
 import { utf8Bytes } from './bytes';
 import type { Block } from './entry';
@@ -13,13 +13,14 @@ interface Known {
 const maxSegments = 2048;
 const maxPerSegment = 8;
 
-/** Known blocks by segment; bounded by starting over, so that a stream of ever new segments costs no memory. */
+/** Cached blocks by segment. Emptied when full, so that a stream of new segments does not fill the memory. */
 const knownBlocks = new Map<number | string, Known[]>();
 
 /**
- * The block of a segment, by id or by code and member. Blocks are shared between entries: never change one.
+ * The block of a segment, named by id or by code and member. Entries share blocks: never change one.
  *
- * @param unknown further fields as JSON, each with the comma before it
+ * @param expiration minutes; null leaves the key out
+ * @param unknown unknown fields as JSON, each after a comma; blocks with such fields are not cached
  */
 export function blockOf(
   segment: number | string,

@@ -1,13 +1,13 @@
-// JSON text of anything that a flow holds, up to a length: what is larger is given up early, whatever its form.
+// JSON of any value up to a length, without first building the text of a larger value.
 
 /**
- * The value as JSON, or null when that would be longer than `most` characters, or cannot be made (too deep, a getter
- * that throws). What JSON cannot hold is left out (functions, what refers to itself) or written as text (big integers).
+ * The value as JSON, or null if it is longer than `maxChars`, or cannot be written (too deep, a getter that throws).
+ * Functions and circular references are left out; big integers become text. Calls no `toJSON` of the value.
  */
-export function boundedJson(value: unknown, most: number): string | null {
+export function boundedJson(value: unknown, maxChars: number): string | null {
   try {
-    const text = JSON.stringify(new Copy(most).of(value)) as string | undefined;
-    return text === undefined || text.length > most ? null : text;
+    const text = JSON.stringify(new Copy(maxChars).of(value)) as string | undefined;
+    return text === undefined || text.length > maxChars ? null : text;
   } catch {
     return null;
   }
@@ -15,13 +15,14 @@ export function boundedJson(value: unknown, most: number): string | null {
 
 const widestBigint = 10n ** 1000n;
 
-/** A copy of plain data that stops before it takes more room than it may. */
+/** Copies plain data; throws as soon as its JSON would exceed the length. */
 class Copy {
-  readonly #above = new Set<object>();
-  #room: number;
+  /** The objects that contain the current value, to recognise circular references. */
+  readonly #ancestors = new Set<object>();
+  #charsLeft: number;
 
-  constructor(most: number) {
-    this.#room = most;
+  constructor(maxChars: number) {
+    this.#charsLeft = maxChars;
   }
 
   of(value: unknown): unknown {
@@ -29,24 +30,24 @@ class Copy {
     if (typeof value === 'bigint') return this.#bigint(value);
     this.#take(typeof value === 'string' ? value.length + 2 : 1);
     if (typeof value !== 'object' || value === null) return value;
-    return this.#above.has(value) ? undefined : this.#ofObject(value);
+    return this.#ancestors.has(value) ? undefined : this.#ofObject(value);
   }
 
   #ofObject(value: object): unknown {
     const tag = Object.prototype.toString.call(value);
     if (tag === '[object Date]') return (value as Date).toJSON();
-    // Listing its keys, one for each character, would take longer than the text is worth.
+    // A boxed text has a key for each character, which would be slow to list.
     if (tag === '[object String]') return this.of(String.prototype.valueOf.call(value));
     if (ArrayBuffer.isView(value)) this.#take(2 * value.byteLength);
     if (Buffer.isBuffer(value)) return value.toJSON();
-    this.#above.add(value);
+    this.#ancestors.add(value);
     const copy = Array.isArray(value) ? this.#ofList(value) : this.#ofKeys(value as Record<string, unknown>);
-    this.#above.delete(value);
+    this.#ancestors.delete(value);
     return copy;
   }
 
   #ofList(list: readonly unknown[]): unknown[] {
-    // Each element has a comma, a hole too.
+    // One comma for each element, holes included.
     this.#take(list.length);
     return Array.from(list, (each) => this.of(each));
   }
@@ -61,14 +62,14 @@ class Copy {
     return Object.fromEntries(entries);
   }
 
-  /** One of any length takes more than linear time to write. */
+  /** Refuses very long integers, since writing one takes more than linear time. */
   #bigint(value: bigint): unknown {
     if (value >= widestBigint || value <= -widestBigint) throw new RangeError('too large');
     return this.of(String(value));
   }
 
   #take(chars: number): void {
-    this.#room -= chars;
-    if (this.#room < 0) throw new RangeError('too large');
+    this.#charsLeft -= chars;
+    if (this.#charsLeft < 0) throw new RangeError('too large');
   }
 }

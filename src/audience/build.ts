@@ -1,4 +1,4 @@
-// The segment builder's core: entries built from a message or from each of its items, and checked.
+// Core of the segment builder: builds entries from a message, or from each of its items, and checks them.
 import type { BuilderConfig } from './builder-config';
 import { checkEntry } from './check';
 import { compilePlan, draftOf, ValueReader, type Plan } from './draft';
@@ -24,16 +24,16 @@ export { Later, type BuildContext, type CompiledInput, type ResolveProperty } fr
 
 type BuiltItem =
   | { readonly ok: true; readonly entry: Entry }
-  /** `item` is the element, or the message's user id when there is no element. */
+  /** `item` is the element of the list, or without a list the entry that failed its check. */
   | { readonly ok: false; readonly item: unknown; readonly issues: readonly Issue[] };
 
-/** What one message gave: an item each, in order, or an issue that concerns the whole message. */
+/** The result for one message: its items in order, or an issue that concerns the whole message. */
 export type BuildResult =
   | { readonly kind: 'items'; readonly items: readonly BuiltItem[] }
   | { readonly kind: 'refused'; readonly issue: Issue };
 
 export interface Builder {
-  /** Never throws and never rejects. Synchronous unless an input is not, or the items take more than one slice. */
+  /** Never throws or rejects. Synchronous unless an input is asynchronous, or the items take more than one slice. */
   build(message: Readonly<Record<string, unknown>>, slices?: Slices): BuildResult | Promise<BuildResult>;
 }
 
@@ -41,7 +41,7 @@ export type CompileResult =
   | { readonly ok: true; readonly builder: Builder }
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
-/** Compiles a builder, or says which of its inputs cannot be read. */
+/** Compiles a builder, or returns an issue for each input that cannot be compiled. */
 export function compileBuilder(config: BuilderConfig, resolveProperty: ResolveProperty): CompileResult {
   const inputs = new Inputs(resolveProperty);
   const compiled = compilePlan(config, inputs);
@@ -94,7 +94,7 @@ function buildList(work: Work, list: unknown): BuildResult | Promise<BuildResult
   return buildFrom(work, list, []);
 }
 
-/** Builds the rest of a list; goes on asynchronously from the first item that has to wait. */
+/** Builds the items after those in `built`; continues asynchronously from the first item that has to wait. */
 function buildFrom(
   work: Work,
   list: readonly unknown[],
@@ -137,12 +137,12 @@ function buildOne(inputs: Inputs, plan: Plan, context: BuildContext): BuiltItem 
     : assemble(inputs, plan, values, context);
 }
 
-/** One entry from the values of all inputs; checked as the out node would, so that nothing it refuses goes out. */
+/** Makes one entry from the values of all inputs, with the out node's own check, which would refuse it otherwise. */
 function assemble(inputs: Inputs, plan: Plan, values: readonly unknown[], context: BuildContext): BuiltItem {
   const reader = new ValueReader(inputs.list, values);
   const entry = draftOf(plan, reader);
   const issues = [...reader.issues];
-  // The fields that gave no value have their issue already; the check looks at the others too.
+  // Fields without a value already have an issue; the check finds those of all others.
   const result = checkEntry(entry);
   if (!result.ok) issues.push(...result.issues.filter((issue) => !reader.covers(issue)));
   if (issues.length > 0)

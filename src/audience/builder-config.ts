@@ -1,13 +1,13 @@
-// What a segment builder is made from.
+// Configuration of a segment builder, as saved in flows.
 
-/** One row of the builder's list. `...Type` says how the value before it is evaluated. */
+/** One row of the builder's list. `...Type` is the type of the typed input before it. */
 export interface SegmentRow {
   by: 'id' | 'code';
   segment: string;
   segmentType: string;
   member: string;
   memberType: string;
-  /** Empty leaves the value out. */
+  /** Empty: blocks have no value. */
   value: string;
   valueType: string;
   expiration: string;
@@ -15,17 +15,17 @@ export interface SegmentRow {
   expirationUnit: ExpirationUnit;
 }
 
-/** `never` and `default` take no number: 0, and no expiration at all. */
+/** `never` (expiration 0) and `default` (no expiration) have no number. */
 export type ExpirationUnit = 'minutes' | 'hours' | 'days' | 'never' | 'default';
 
 export interface BuilderConfig {
-  /** One entry a message, or one for each element of the array in `items`. */
+  /** One entry for each message, or for each element of the array in `items`. */
   source: 'message' | 'items';
   items: string;
   itemsType: string;
   userId: string;
   userIdType: string;
-  /** Empty text (or null) is the platform's own and mapped ids. */
+  /** Empty text or null: the platform's own and mapped ids. */
   domain: string;
   domainType: string;
   allowCustomDomain: boolean;
@@ -33,21 +33,21 @@ export interface BuilderConfig {
   actionProperty: string;
   actionType: string;
   segments: SegmentRow[];
-  /** Empty: when the out node takes it. */
+  /** Empty: the time at which the out node accepts the entry. */
   eventTime: string;
   eventTimeType: string;
 }
 
-/** The types of input that a builder evaluates. `item` is a field of the element, '' the element itself. */
+/** The types of a builder's typed inputs. `item` is a field of the element, or with '' the element itself. */
 export const inputTypes = ['msg', 'flow', 'global', 'str', 'num', 'env', 'jsonata', 'item'] as const;
-/** Minutes in one unit of an expiration; the units without a number are not in it. */
+/** Minutes in one unit of an expiration, for the units with a number. */
 export const minutesPerUnit: Readonly<Partial<Record<ExpirationUnit, number>>> = {
   minutes: 1,
   hours: 60,
   days: 1440,
 };
 
-/** Whether a typed input was left empty. */
+/** Whether a typed input is empty. */
 export function isUnset(value: unknown, type: unknown): boolean {
   return value === undefined || value === null || (value === '' && type !== 'item');
 }

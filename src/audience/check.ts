@@ -1,6 +1,6 @@
-// Checks an entry by the service's rules (service.md 3.1, 3.2 and 6) and makes it ready to be queued and packed.
+// Checks an entry by the service's rules (service.md 3.1, 3.2 and 6) and serialises it for queue and batch.
 //
-// Written by hand rather than with a schema: it runs for every entry of every message.
+// Written by hand instead of with a schema, since it runs for every entry of every message.
 import { boundedJson } from './bounded-json';
 import { blockOf } from './block-cache';
 import { utf8Bytes } from './bytes';
@@ -12,26 +12,26 @@ import { type Issue, type IssueCode, type Problem } from './issues';
 import { shorten, shortenThrown } from './shorten';
 import { userKeyOf } from './keys';
 
-/** Blocks in one entry. The engine spreads more than 100 over requests; this only bounds one entry's memory. */
+/** Limit of blocks in one entry, which bounds its memory. The engine spreads more than 100 over several requests. */
 export const maxBlocks = 10_000;
-/** The service's int: of `seg_id`, `member_id`, `value` and `expiration`. */
+/** Largest value of the service's integers: `seg_id`, `member_id`, `value` and `expiration`. */
 export const maxInt = 2_147_483_647;
-/** A longer text is no number and no keyword, whatever it holds. */
+/** A longer text is neither a number nor a keyword. */
 export const maxWordChars = 64;
 export const minInt = -2_147_483_648;
-/** Of the fields of an entry, or of a block, that this version does not know, as JSON. */
+/** Limit for all unknown fields of an entry, or of a block, as JSON. */
 const maxUnknownChars = 1_000;
-/** An entry with ten thousand bad blocks is told about the first of them. */
+/** Limit of issues for one entry, which may have ten thousand bad blocks. */
 export const maxIssues = 20;
 
 export interface CheckOptions {
-  /** Lets a domain outside the service's list pass even if the entry does not say `custom_domain`. */
+  /** Accepts a domain outside the service's list, as `custom_domain` in the entry does. */
   readonly allowCustomDomain?: boolean;
-  /** The check ends with so many issues; `maxIssues` unless said. */
+  /** Number of issues after which the check ends; `maxIssues` by default. */
   readonly mostIssues?: number;
-  /** Lets fields that this version does not know pass to the service, as they are. */
+  /** Sends unknown fields to the service unchanged instead of refusing them. */
   readonly allowUnknownFields?: boolean;
-  /** False sends expirations as they came, however late; true unless said. */
+  /** False sends expirations unchanged, however late; true by default. */
   readonly ages?: boolean;
 }
 
@@ -40,11 +40,11 @@ export type CheckResult =
   | { readonly ok: false; readonly issues: readonly Issue[] };
 
 class Findings {
-  /** Made for the first: most entries have none. */
+  /** Allocated with the first issue, since most entries have none. */
   private found: Issue[] | null = null;
   count = 0;
 
-  constructor(private readonly most: number) {}
+  constructor(private readonly max: number) {}
 
   get issues(): readonly Issue[] {
     return this.found ?? [];
@@ -53,7 +53,7 @@ class Findings {
   add(code: IssueCode, path: string, params: Issue['params'] = {}): void {
     this.count++;
     this.found ??= [];
-    if (this.found.length < this.most) this.found.push({ code, path, params });
+    if (this.found.length < this.max) this.found.push({ code, path, params });
   }
 
   addProblem(problem: Problem, path: string): void {
@@ -61,13 +61,13 @@ class Findings {
   }
 
   get full(): boolean {
-    return this.count >= this.most;
+    return this.count >= this.max;
   }
 }
 
 /**
- * Reads one entry of unknown shape. Never throws: what cannot be read (a throwing getter) is an issue too.
- * Ends with its last issue; each has its path. Keys that are null or undefined count as absent.
+ * Checks one entry of unknown shape. Never throws: a getter that throws gives an issue too. Every issue has its path; the
+ * check ends at the maximum number of issues. Null and undefined values count as absent.
  */
 export function checkEntry(input: unknown, options: CheckOptions = {}): CheckResult {
   const findings = new Findings(options.mostIssues ?? maxIssues);
@@ -91,7 +91,7 @@ function readEntry(input: unknown, options: CheckOptions, findings: Findings): C
   let rawId: unknown, rawDomain: unknown, rawBlocks: unknown, rawTime: unknown, rawCustom: unknown;
   const allowUnknown = options.allowUnknownFields === true;
   let unknown: string | null = '';
-  // Not Object.keys: a list of them for each entry is garbage worth avoiding.
+  // Object.keys would allocate an array for every entry.
   for (const key in input) {
     const value = input[key];
     if (value === undefined || !Object.hasOwn(input, key)) continue;
@@ -112,7 +112,7 @@ function readEntry(input: unknown, options: CheckOptions, findings: Findings): C
   if (user === null || blocks === null || findings.count > 0) return null;
   const { userKey, spelling, userHead, userHeadBytes } = user;
   const removes = blocks.some(isRemoval);
-  // Not spread: this runs for every entry of every message.
+  // Without object spread, which is slower, since this runs for every entry of every message.
   return {
     userKey,
     spelling,
@@ -127,7 +127,7 @@ function readEntry(input: unknown, options: CheckOptions, findings: Findings): C
 
 type User = Pick<CheckedEntry, 'userKey' | 'spelling' | 'userHead' | 'userHeadBytes'>;
 
-/** `unknown`: fields to be sent with the user, as `fieldText` writes them. */
+/** @param unknown unknown fields of the user as JSON, each after a comma */
 function readUser(
   rawId: unknown,
   rawDomain: unknown,
@@ -152,7 +152,7 @@ function readUser(
   const ascii = plain && (domain === null || isPlain(domain)) && unknown === '';
   return {
     userKey,
-    // Nobody knows what such a field does to the blocks beside it: only entries with the same ones share a request.
+    // An unknown field may change the meaning of the blocks, so only entries with equal fields are coalesced.
     spelling: unknown === '' ? spelling : spelling + unknown,
     userHead,
     userHeadBytes: ascii ? userHead.length : utf8Bytes(userHead),
@@ -165,8 +165,8 @@ function afterId(domain: string | null, unknown: string): string {
 }
 
 /**
- * Unknown fields as they are sent, each with the comma before it, and one more of them; null, and an issue, when that
- * makes them too long: every entry has to fit into any request. What JSON cannot hold, such as a function, is left out.
+ * Appends an unknown field to `fields`, as JSON after a comma. Functions and symbols are left out. Null, with an issue, if
+ * the fields become too long: their length is limited so that every entry fits into a request.
  */
 function withUnknown(
   fields: string,
@@ -176,9 +176,9 @@ function withUnknown(
   findings: Findings,
 ): string | null {
   if (typeof value === 'function' || typeof value === 'symbol') return fields;
-  const room = maxUnknownChars - fields.length;
-  // Its size first, which is cheap; JSON itself throws at what it would have to change.
-  const fits = key.length <= room && boundedJson(value, room) !== null;
+  const charsLeft = maxUnknownChars - fields.length;
+  // boundedJson reads no more than fits, but may change values; JSON.stringify throws for circular and bigint values.
+  const fits = key.length <= charsLeft && boundedJson(value, charsLeft) !== null;
   const longer = fits ? `${fields},${JSON.stringify(key)}:${JSON.stringify(value)}` : null;
   if (longer !== null && longer.length <= maxUnknownChars) return longer;
   findings.add('unknown_too_long', path, { max: maxUnknownChars });
@@ -241,13 +241,13 @@ function readBlock(input: unknown, index: number, allowUnknown: boolean, finding
     findings.add(problem, blockPath(index));
     return null;
   }
-  // Beside an id the owner says nothing more.
+  // With an id, the owner is redundant.
   return id === null
     ? blockOf(code!, member, value, expiration, unknown)
     : blockOf(id, null, value, expiration, unknown);
 }
 
-/** A segment is named by its id, or by its code together with the member that owns it. */
+/** The fault in naming a segment, which is named either by id, or by code and the member that owns it. */
 function identityProblem(id: number | null, code: string | null, member: number | null): IssueCode | null {
   if (id !== null) return code === null ? null : 'segment_twice';
   if (code !== null) return member === null ? 'member_id_missing' : null;
@@ -266,7 +266,7 @@ function readCode(raw: unknown, index: number, findings: Findings): string | nul
   return raw;
 }
 
-/** A whole number from `min` to `max`, or null when absent or (with a finding) wrong. */
+/** A whole number from `min` to `max`; null if absent, or with an issue if wrong. */
 function readWhole(
   raw: unknown,
   min: number,
@@ -293,15 +293,15 @@ function isNumeric(text: string): boolean {
   return text.length <= maxWordChars && text.trim() !== '' && Number.isFinite(Number(text));
 }
 
-/** Unknown keys are refused: the service ignores them, and a misspelt `expirations` would cost money. */
+/** Refuses an unknown key: the service would ignore it, so a misspelt `expirations` would change memberships. */
 function unknownKey(key: string, within: string, known: readonly string[], findings: Findings): void {
-  const meant = known.find((each) => looksLike(key, each));
+  const meant = known.find((name) => looksLike(key, name));
   const place = within + printable(key, 80);
   if (meant !== undefined) findings.add('misspelt_key', place, { meant });
   else findings.add('unknown_key', place, { known: known.join(', ') });
 }
 
-/** Whether one name is the other but for case, separators and at most two letters added, missing or changed. */
+/** Whether two names differ only in case, separators and at most two letters added, missing or changed. */
 function looksLike(key: string, known: string): boolean {
   const left = key
     .slice(0, 24)
@@ -312,7 +312,7 @@ function looksLike(key: string, known: string): boolean {
   return distance(left, right) <= 2;
 }
 
-/** In letters; 3 for anything above 2. */
+/** Edit distance (Levenshtein) in letters; 3 for any distance above 2. */
 function distance(left: string, right: string): number {
   let row = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let i = 1; i <= left.length; i++) {
@@ -332,8 +332,8 @@ function blockPath(index: number, key?: string): string {
 }
 
 /**
- * By its kind alone, since the keys of bytes and of boxed text are their elements: only to list those of some megabytes
- * takes seconds.
+ * Whether a value is an object with named fields. Excludes buffers and boxed texts, whose keys are their elements: listing
+ * those of some megabytes takes seconds.
  */
 export function isObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;

@@ -1,4 +1,4 @@
-// From a builder's properties to an entry that is not checked yet: which input feeds which field, and how.
+// Drafts an unchecked entry from the evaluated inputs of a segment builder.
 import { minutesPerUnit, type BuilderConfig, type SegmentRow } from './builder-config';
 import { maxBlocks, maxInt, maxWordChars } from './check';
 import type { SegBlock } from './entry';
@@ -8,7 +8,7 @@ import { type Issue } from './issues';
 import { shorten } from './shorten';
 import { Failed, failedIssue, issueOf, type Input, type Inputs } from './typed-inputs';
 
-/** Slots of the inputs by meaning. */
+/** The slot (index in `Inputs`) of each field's input; null for an empty input. */
 export interface Plan {
   readonly userId: number;
   readonly domain: number | null;
@@ -44,7 +44,7 @@ export function compilePlan(config: BuilderConfig, inputs: Inputs): Plan {
 function compileRow(row: SegmentRow, path: string, config: BuilderConfig, inputs: Inputs): RowPlan {
   const segment = inputs.add(`${path}segment`, row.segment, row.segmentType)!;
   const member = row.by === 'code' ? inputs.add(`${path}member`, row.member, row.memberType) : null;
-  // A removal has neither value nor expiration of its own.
+  // A removal ignores value and expiration of the row.
   if (config.action === 'remove') return { by: row.by, segment, member, value: null, expiration: 'default' };
   const value = inputs.add(`${path}value`, row.value, row.valueType);
   return { by: row.by, segment, member, value, expiration: compileExpiration(row, path, inputs) };
@@ -59,7 +59,7 @@ function compileExpiration(row: SegmentRow, path: string, inputs: Inputs): RowPl
   };
 }
 
-/** An entry before its check: each field is whatever its input gave. */
+/** An entry before its check, whose fields have the unchecked values of their inputs. */
 export interface Draft {
   user_id: unknown;
   domain?: unknown;
@@ -69,7 +69,7 @@ export interface Draft {
 }
 type DraftBlock = Partial<Record<keyof SegBlock, unknown>>;
 
-/** The entry that these values give. What gives nothing is in the reader's issues. */
+/** Drafts the entry. For inputs without a value, the reader has issues afterwards. */
 export function draftOf(plan: Plan, reader: ValueReader): Draft {
   const domain = reader.domain(plan.domain);
   const removes = reader.removes(plan.action);
@@ -85,7 +85,7 @@ export function draftOf(plan: Plan, reader: ValueReader): Draft {
   return entry;
 }
 
-/** Turns evaluated inputs into the fields of an entry, with an issue for what gives nothing. */
+/** Turns evaluated inputs into the fields of an entry, and collects an issue for each input without a value. */
 export class ValueReader {
   readonly issues: Issue[] = [];
   private readonly covered = new Set<string>();
@@ -95,14 +95,14 @@ export class ValueReader {
     private readonly values: readonly unknown[],
   ) {}
 
-  /** Whether a check's issue only repeats what was said about the input of that field. */
+  /** Whether an issue of the check concerns a field whose input already has an issue. */
   covers(issue: Issue): boolean {
     return (
       this.covered.has(issue.path) || (this.covered.has('seg_block') && issue.path.startsWith('seg_block'))
     );
   }
 
-  /** The value of a slot; null when left empty, undefined (with an issue) when it gives nothing. */
+  /** The value of a slot; null for an empty input, undefined, with an issue, for an input without a value. */
   raw(slot: number | null, field: string): unknown {
     if (slot === null) return null;
     const value = this.values[slot];
@@ -112,13 +112,13 @@ export class ValueReader {
     return undefined;
   }
 
-  /** Null and '' are the platform's own and mapped ids, as null is on the wire. */
+  /** The domain; null, like '', for the platform's own and mapped ids. */
   domain(slot: number | null): unknown {
     const value = this.raw(slot, 'domain');
     return value === undefined || value === '' ? null : value;
   }
 
-  /** Databases and MQTT give numbers as text. */
+  /** Epoch ms if readable, else the value itself, for the check to refuse. Databases and MQTT supply numbers as text. */
   eventTime(slot: number | null): unknown {
     const value = this.raw(slot, 'event_time');
     if (value === null || value === undefined || value === '') return null;
@@ -130,14 +130,14 @@ export class ValueReader {
     if (typeof action === 'string') return action === 'remove';
     const value = this.raw(action.slot, 'seg_block');
     if (value === undefined) return false;
-    const verdict = removesBy(value);
-    if (verdict === null) {
+    const removes = removesBy(value);
+    if (removes === null) {
       this.refuse(issueOf('action_unknown', this.inputs[action.slot]!, { got: shorten(value) }), 'seg_block');
     }
-    return verdict === true;
+    return removes === true;
   }
 
-  /** The blocks of one row: one, or one for each segment when it evaluates to an array. */
+  /** The blocks of one row: one for each segment if the input is an array. */
   blocks(row: RowPlan, removes: boolean): DraftBlock[] {
     const segments = this.raw(row.segment, 'seg_block');
     const member = row.by === 'code' ? numberFromText(this.raw(row.member, 'seg_block')) : null;
@@ -171,7 +171,7 @@ export class ValueReader {
   }
 }
 
-/** Whole minutes where the product is whole but for the error of binary fractions; -1 and 0 keep their meaning. */
+/** Converts to minutes and removes rounding errors of binary fractions. -1 and 0 keep their meaning. */
 function minutesOf(value: number, minutes: number): number {
   if (value === -1 || value === 0 || minutes === 1) return value;
   const product = value * minutes;
@@ -180,9 +180,9 @@ function minutesOf(value: number, minutes: number): number {
 }
 
 /**
- * Whether an action's value removes: `remove`, false and 0 do, `add`, true and other numbers do not; the texts
- * `true`, `false`, `1` and `0` are what they say. Null for everything else: an event that lacks the property, or
- * spells it differently, must neither add nor remove anybody.
+ * Whether the value of an action removes the user: `remove`, false and 0 do; `add`, true and other numbers do not. The
+ * texts `true`, `false`, `1` and `0` count like their values. Null for any other value: an event without the property, or
+ * with another spelling, must neither add nor remove a user.
  */
 function removesBy(value: unknown): boolean | null {
   if (typeof value === 'boolean') return !value;

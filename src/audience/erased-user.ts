@@ -1,15 +1,15 @@
-// Whom a message or a form wants erased.
+// Reads the user that a message or a form asks to erase.
 import { readDomain, readUserId } from './identifiers';
 import type { Issue } from './issues';
 import { userKeysOf } from './keys';
 
 export type ErasedUser =
-  /** `keys` are all by which the user may be known here. */
+  /** `keys`: all user keys under which entries of the user may be stored. */
   | { readonly ok: true; readonly id: string; readonly keys: readonly string[] }
   | { readonly ok: false; readonly issue: Issue };
 
 /**
- * @param domain the kind of id: null for the platform's own and mapped ids, undefined for any of the service's list
+ * @param domain the kind of id: null for the platform's own and mapped ids, undefined for all kinds
  */
 export function readErasedUser(user: unknown, domain: unknown): ErasedUser {
   const id = readUserId(typeof user === 'string' ? user.trim() : user);

@@ -1,19 +1,20 @@
-// When an event happened: epoch milliseconds, an ISO 8601 text with its zone, or a Date.
+// Reads the time of an event: epoch milliseconds, an ISO 8601 text with a zone, or a Date.
 import { type Problem } from './issues';
 import { shorten } from './shorten';
 
-// Below (1973) a number is seconds, above (5138) it is micro- or nanoseconds; a wrong unit would expire everything.
+// A smaller number (before 1973) is in seconds, a larger one (after 5138) in micro- or nanoseconds. A wrong unit would
+// expire every add.
 const earliestMs = 1e11;
 const latestMs = 1e14;
 
 const isoTime = /^(\d{4})-(\d{2})-(\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
 
-/** Epoch ms, null when absent, or what is wrong. */
+/** Epoch ms, null when absent, or the problem. */
 export function readEventTime(raw: unknown): number | null | Problem {
   if (raw === undefined || raw === null) return null;
   if (typeof raw === 'number') return fromMs(raw);
   if (typeof raw === 'string') return fromIso(raw);
-  // Database drivers give Dates; one from a function node belongs to another realm, so no instanceof.
+  // Database drivers return Dates. A Date of a function node belongs to another realm, so `instanceof` would fail.
   if (Object.prototype.toString.call(raw) === '[object Date]') return fromMs((raw as Date).getTime());
   return { code: 'event_time_type', params: { got: shorten(raw) } };
 }
@@ -32,7 +33,7 @@ function fromIso(text: string): number | Problem {
   if (text.includes('T') && zone === undefined)
     return { code: 'event_time_no_zone', params: { got: shorten(text) } };
   const ms = Date.parse(text.replace(',', '.'));
-  // Date.parse lets 30 February pass as 2 March.
+  // Date.parse reads 30 February as 2 March.
   const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
   if (Number.isNaN(ms) || Number(day) > lastDay) return invalid;
   return ms < earliestMs || ms > latestMs ? invalid : ms;

@@ -1,15 +1,15 @@
-// The segments that a builder names outright, so that they can be looked up before a message comes, and those of blocks.
+// Segments that a builder's configuration names as constants, which can be looked up before any message, and those of blocks.
 
 import { isObject } from './check';
 import type { Block, SegBlock } from './entry';
 
-/** A segment as a row of a builder, or a block, names it. `key` is that of its blocks. */
+/** A segment named by a row of a builder, or by a block. `key` is the key of its blocks. */
 export type FixedSegment = { readonly key: string; readonly adds: boolean } & (
   | { readonly by: 'id'; readonly id: number }
   | { readonly by: 'code'; readonly code: string; readonly member: number }
 );
 
-/** Of a builder's saved properties, wherever they come from; rows that cannot be read are none of ours to tell. */
+/** The constant segments in a builder's saved properties. Skips unreadable rows: the builder itself reports them. */
 export function fixedSegments(config: unknown): FixedSegment[] {
   const { segments, action } = (config ?? {}) as { segments?: unknown; action?: unknown };
   if (!Array.isArray(segments)) return [];
@@ -20,7 +20,7 @@ export function fixedSegments(config: unknown): FixedSegment[] {
 }
 
 function fixedSegment(row: Record<string, unknown>, adds: boolean): FixedSegment | null {
-  // As the builder reads what a flow file leaves out.
+  // The builder's own defaults for properties that a flow file leaves out.
   const { by = 'id', memberType = 'num' } = row;
   const text = constant(row.segment, row.segmentType ?? (by === 'code' ? 'str' : 'num'));
   if (text === null) return null;
@@ -34,7 +34,7 @@ function fixedSegment(row: Record<string, unknown>, adds: boolean): FixedSegment
   return { by: 'code', code: text, member, key: `c${member}:${text.toLowerCase()}`, adds };
 }
 
-/** The segment of a block, as it was written. */
+/** The segment of a block, in its original spelling. */
 export function segmentOf({ head, key, expiration }: Block): FixedSegment {
   const { seg_id: id, seg_code: code, member_id: member } = JSON.parse(`${head}}`) as SegBlock;
   const adds = expiration !== -1;
@@ -43,7 +43,7 @@ export function segmentOf({ head, key, expiration }: Block): FixedSegment {
     : { by: 'id', id, key, adds };
 }
 
-/** A text or number written into the form; null for what a message, a context or the environment gives. */
+/** A constant text or number of the form; null for values of messages, contexts and the environment. */
 function constant(value: unknown, type: unknown): string | null {
   if (type !== 'str' && type !== 'num') return null;
   if (typeof value !== 'string' && typeof value !== 'number') return null;

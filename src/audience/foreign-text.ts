@@ -1,18 +1,18 @@
-// Text that somebody else wrote, inside our sentences and log lines: on one line, with nothing hidden in it, and short.
+// Makes foreign text safe inside our sentences and log lines: one line, no hidden characters, limited length.
 
 /**
- * What ends a line, moves the cursor, hides text or turns its direction: control characters, format characters (those of
- * bidirectional text among them), line and paragraph separators, halves of characters.
+ * Characters that end a line, move the cursor, hide text or change its direction: control and format characters
+ * (including those of bidirectional text), line and paragraph separators, lone surrogates.
  */
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 const named: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** The text without unprintable characters: `\n`, `\u202e` and the like stand for them. At most `most` characters of it. */
-export function printable(text: string, most: number): string {
-  if (text.length <= most) return text.replace(unprintable, escaped);
-  const splitsPair = /[\ud800-\udbff]/.test(text.charAt(most - 1));
-  return `${text.slice(0, splitsPair ? most - 1 : most).replace(unprintable, escaped)}…`;
+/** The first `maxChars` characters of the text, with escapes such as `\n` and `\u202e` for unprintable ones. */
+export function printable(text: string, maxChars: number): string {
+  if (text.length <= maxChars) return text.replace(unprintable, escaped);
+  const splitsPair = /[\ud800-\udbff]/.test(text.charAt(maxChars - 1));
+  return `${text.slice(0, splitsPair ? maxChars - 1 : maxChars).replace(unprintable, escaped)}…`;
 }
 
 function escaped(character: string): string {

@@ -1,10 +1,10 @@
-// User ids and their domains: which the service knows, and which are worth refusing before they are sent.
+// Checks user ids and domains: refuses those that the service cannot use (service.md 3.1 and 6).
 import { type Problem } from './issues';
 import { shorten } from './shorten';
 
-/** What the service documents about one kind of device id (service.md 3.1 and 6). */
+/** One documented kind of device id (service.md 3.1 and 6). */
 interface DeviceDomain {
-  /** The name under which ids of this kind meet: `sh1udid` and `sha1udid` are one kind. */
+  /** The name in user keys: `sh1udid` and `sha1udid` are one kind. */
   readonly canonical: string;
   readonly format: 'uuid' | 'hex';
   readonly digits: number;
@@ -19,15 +19,15 @@ const deviceDomains: ReadonlyMap<string, DeviceDomain> = new Map<string, DeviceD
   ['openudid', { canonical: 'openudid', format: 'hex', digits: 40 }],
 ]);
 
-/** The domains of the service's list, as they are written on the wire. */
+/** The documented domains, as they are sent. */
 export const knownDomains: readonly string[] = [...deviceDomains.keys()];
 
 const retiredDomain = 'sha1mac';
 
 /**
- * The most characters of a user id, a custom domain or a segment's code. The platform documents 50 for codes and 255 for
- * the names of segments, its own ids have 20 digits and device ids 40; of mapped ids it says nothing. So this refuses
- * nothing that it could know, and bounds what one entry costs wherever it goes.
+ * Limit of characters in a user id, a custom domain and a segment's code, to bound the memory of an entry. The platform
+ * documents 50 for codes and 255 for names of segments; its own ids have 20 digits, device ids 40. It documents no limit
+ * for mapped ids. So the limit excludes no valid text.
  */
 export const maxTextChars = 256;
 const widestBigint = 10n ** BigInt(maxTextChars);
@@ -41,12 +41,12 @@ const whiteSpaceAround = /^\s|\s$/u;
 const zeros = /^0+$/;
 const zerosOrHyphens = /^[0-]+$/;
 
-/** The name under which a device domain's ids meet, or null for the platform's own and custom domains. */
+/** The canonical name of a device domain; null for the platform's own ids and custom domains. */
 export function deviceDomainOf(domain: string | null): string | null {
   return domain === null ? null : (deviceDomains.get(domain)?.canonical ?? null);
 }
 
-/** Whether an id has a form that is compared without case wherever it occurs: a UUID, or 32 or 40 hex digits. */
+/** Whether an id has a form that always compares without case: a UUID, or 32 or 40 hex digits. */
 export function ignoresCase(id: string): boolean {
   return (
     (id.length === 36 && uuid.test(id)) ||
@@ -55,14 +55,14 @@ export function ignoresCase(id: string): boolean {
   );
 }
 
-/** Whether a text consists of letters, digits and `_.:-`: needs no escape in JSON, and one byte a character. */
+/** Whether a text consists of letters, digits and `_.:-`, which need no escapes in JSON and one byte each. */
 export function isPlain(text: string): boolean {
   return plainText.test(text);
 }
 
 /**
- * What is wrong with a text that is sent as it is. White space around it is refused rather than trimmed: a mapped
- * id or a code may differ by it at the service, so that trimming could name another user or segment.
+ * The problem of a text that is sent unchanged, or null. White space around it is refused, not trimmed: it may be a part
+ * of a mapped id or code, so that trimming could name another user or segment.
  */
 export function textProblem(text: string): Problem | null {
   if (text.length > maxTextChars)
@@ -74,7 +74,7 @@ export function textProblem(text: string): Problem | null {
   return null;
 }
 
-/** The domain as it is sent (null: the platform's own and mapped ids), or what is wrong with it. */
+/** The domain as it is sent (null: the platform's own and mapped ids), or its problem. */
 export function readDomain(raw: unknown, allowCustom: boolean): string | null | Problem {
   if (raw === undefined || raw === null) return null;
   if (typeof raw !== 'string') return { code: 'domain_type', params: { got: shorten(raw) } };
@@ -88,7 +88,7 @@ function unlistedDomain(domain: string, allowCustom: boolean): string | Problem 
   if (problem?.code === 'text_too_long') return problem;
   const folded = domain.trim().toLowerCase();
   if (folded === retiredDomain) return { code: 'domain_retired', params: { got: shorten(domain) } };
-  // Also where custom domains are allowed: a known name in another case is a slip, not an agreement.
+  // Refused even if custom domains are allowed: a documented name in another case is surely a mistake.
   if (deviceDomains.has(folded))
     return { code: 'domain_case', params: { got: shorten(domain), meant: folded } };
   if (!allowCustom)
@@ -96,13 +96,13 @@ function unlistedDomain(domain: string, allowCustom: boolean): string | Problem 
   return problem ?? domain;
 }
 
-/** The user id as the text that is sent, or what is wrong with it whatever its domain. */
+/** The user id as it is sent, or a problem that does not depend on the domain. */
 export function readUserId(raw: unknown): string | Problem {
   if (typeof raw === 'string')
     return raw === '' ? { code: 'user_id_missing', params: {} } : (textProblem(raw) ?? raw);
   if (raw === undefined || raw === null) return { code: 'user_id_missing', params: {} };
   if (typeof raw === 'number') return digitsOf(raw);
-  // A database may give exact 64-bit numbers.
+  // Databases may return exact 64-bit numbers.
   if (typeof raw === 'bigint' && raw >= 0n && raw < widestBigint) return String(raw);
   return { code: 'user_id_type', params: { got: shorten(raw) } };
 }
@@ -113,7 +113,7 @@ function digitsOf(number: number): string | Problem {
   return { code: lost ? 'user_id_digits_lost' : 'user_id_not_whole', params: { got: shorten(number) } };
 }
 
-/** What is wrong with an id of this domain, or null. */
+/** The problem of an id in this domain, or null. */
 export function userIdProblem(id: string, domain: string | null): Problem | null {
   const device = domain === null ? undefined : deviceDomains.get(domain);
   if (device === undefined) {

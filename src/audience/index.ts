@@ -1,4 +1,4 @@
-// The public face of `audience`: what a program needs to read and check entries (package entry `./audience`).
+// Public exports of the package entry `./audience`: reads and checks entries.
 
 export { checkEntry, type CheckOptions, type CheckResult } from './check';
 export type { Block, CheckedEntry, Entry, SegBlock } from './entry';

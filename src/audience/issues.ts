@@ -1,18 +1,18 @@
-// What can be wrong with an entry, with what a message holds, or with a builder: a stable code, where, and the words.
+// Issues of entries, messages and builders: stable codes and their English sentences.
 
-/** One thing that is wrong, in a form that nodes can put into the reader's language. */
+/** One fault, with a stable code, its place, and values for a sentence in any language. */
 export interface Issue {
   readonly code: IssueCode;
-  /** Where, in the flow author's terms: `seg_block[2].member_id`, `user_id`; '' for the whole. */
+  /** The place, such as `seg_block[2].member_id` or `user_id`; '' for the whole. */
   readonly path: string;
-  /** Values for the placeholders of the sentence, always printable and shortened to a readable length. */
+  /** Values for the placeholders of the sentence, always printable and short. */
   readonly params: Readonly<Record<string, string | number>>;
 }
 
-/** An issue whose place its caller knows. */
+/** An issue without its place, which the caller adds. */
 export type Problem = Omit<Issue, 'path'>;
 
-/** What can be wrong with one entry (service.md 3.1, 3.2 and 6). `__path__` is always available. */
+/** Sentences for an entry (service.md 3.1, 3.2 and 6). `__path__` is always available. */
 export const entrySentences = {
   not_an_entry: 'This is __got__; expected an object with user_id and seg_block',
   unreadable: 'This could not be read: __reason__',
@@ -73,7 +73,7 @@ export const entrySentences = {
     '__path__ is __got__; allowed are whole minutes from 1 to __max__, 0 (never expires) and -1 (removes the user)',
 } as const satisfies Record<string, string>;
 
-/** What can be wrong with what a message holds in place of entries; `__path__` is the property. */
+/** Sentences for the payload of a message; `__path__` is the property. */
 export const inputSentences = {
   input_missing: '__path__ does not exist; expected an entry, an array of entries or {rt_segment: […]}',
   input_null: '__path__ is null; expected an entry, an array of entries or {rt_segment: […]}',
@@ -92,7 +92,7 @@ export const inputSentences = {
   rt_segment_mixed: '__path__ has both rt_segment and __got__; put every entry into rt_segment',
 } as const satisfies Record<string, string>;
 
-/** What can be wrong with a builder's saved properties, or with what they give for a message. */
+/** Sentences for a builder's saved properties, and for their values in a message. */
 export const builderSentences = {
   config_invalid: '__path__ cannot be used: __reason__',
   items_not_array:
@@ -105,7 +105,7 @@ export const builderSentences = {
   action_unknown: '__path__: __source__ is __got__; expected add or remove, true or false, 1 or 0',
 } as const satisfies Record<string, string>;
 
-/** English sentences by code, with `__name__` placeholders as Node-RED's own words have them. */
+/** English sentences by code, with placeholders `__name__` as in Node-RED's catalogues. */
 export const issueSentences = { ...entrySentences, ...inputSentences, ...builderSentences } as const;
 
 export type IssueCode = keyof typeof issueSentences;
@@ -115,7 +115,7 @@ export function sentence(issue: Issue): string {
   return filledIn(issueSentences[issue.code], issue);
 }
 
-/** A sentence with its values. One pass, so that a value which looks like a placeholder stays as it is. */
+/** Fills in the placeholders, in one pass, so that a value which looks like a placeholder stays unchanged. */
 export function filledIn(text: string, issue: Issue): string {
   return text.replace(/__([a-z]+)__/g, (placeholder, name: string) =>
     name === 'path' ? issue.path : String(issue.params[name] ?? placeholder),

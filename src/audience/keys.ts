@@ -1,30 +1,30 @@
-// The keys by which two entries of one user meet, and the hash under which an outbox finds them.
+// User keys: the identity of a user across entries, and the hash by which the queue finds the user's rows.
 import { deviceDomainOf, ignoresCase, knownDomains } from './identifiers';
 
 export interface UserKey {
-  /** Equal for every way to write one user: domain and id, case folded where the id's kind ignores case. */
+  /** Equal for all spellings of one user: domain and id, in lower case where the kind of id ignores case. */
   readonly userKey: string;
-  /** What tells two spellings of one key apart: '' for device ids, else the id as given. */
+  /** Distinguishes spellings with the same key: '' for device ids, else the id as given. */
   readonly spelling: string;
 }
 
 /**
- * Key and spelling of a checked user id. Device ids are compared without case by the service. For the platform's
- * own, mapped and custom ids nobody says so: those that look like device ids share a key, so that they keep their
- * order, but not a spelling, so that they are never merged.
+ * Key and spelling of a checked user id. The service compares device ids without case. For the platform's own, mapped and
+ * custom ids this is not documented: those that look like device ids share a key, which keeps their order, but not a
+ * spelling, so that they never coalesce.
  */
 export function userKeyOf(domain: string | null, id: string): UserKey {
   const device = deviceDomainOf(domain);
   if (device !== null) return { userKey: `${device}:${id.toLowerCase()}`, spelling: '' };
   const folded = ignoresCase(id) ? id.toLowerCase() : id;
-  // A custom domain is quoted, so that no name can pass for another one's key.
+  // A custom domain is quoted, so that no name can imitate another key.
   return { userKey: domain === null ? `:${folded}` : `${JSON.stringify(domain)}:${folded}`, spelling: id };
 }
 
-/** Every key by which a user may be known: by this kind of id, or, where none is named, by any listed kind. */
+/** All possible keys of a user with this id: of the domain, or if undefined of all documented domains and of null. */
 export function userKeysOf(domain: string | null | undefined, id: string): string[] {
   const domains = domain === undefined ? [null, ...knownDomains] : [domain];
-  return [...new Set(domains.map((each) => userKeyOf(each, id).userKey))];
+  return [...new Set(domains.map((one) => userKeyOf(one, id).userKey))];
 }
 
 /** 53-bit non-cryptographic hash of a user key (cyrb53); a whole number from 0 to 2^53−1. */

@@ -1,12 +1,12 @@
-// Reads a property by a path that was split beforehand, as `payload.items[0].id` into its parts.
+// Reads a property by its path, already split into parts, such as `payload.items[0].id`.
 
-/** A part is a key, or the parts of a path within the message: `payload[msg.topic]`. */
+/** A key, or the parts of a nested path in the message, as in `payload[msg.topic]`. */
 export type PathPart = string | number | readonly PathPart[];
 
-/** A reader of a path. What does not exist, wherever along the path, is undefined; it throws only if a getter does. */
+/** Reads a path; undefined if any part does not exist. Throws only if a getter does. */
 export type ReadPath = (root: unknown, message: unknown) => unknown;
 
-/** Compiles a path. Nested paths start at the message (and with `msg`), whatever the root. */
+/** Compiles a path. Nested paths begin with `msg` and read the message, whatever the root. */
 export function compilePath(parts: readonly PathPart[]): ReadPath {
   if (parts.every((part) => typeof part !== 'object')) return (root) => readKeys(parts, root);
   const readers = parts.map((part) => (typeof part === 'object' ? compilePath(part.slice(1)) : part));

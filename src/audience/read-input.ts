@@ -1,16 +1,18 @@
-// What a message holds: one entry, an array of entries, or the service's own {rt_segment: […]}.
+// Reads the entries of a message: one entry, an array of entries, or the service's own {rt_segment: […]}.
 import { type Issue, type IssueCode } from './issues';
 import { shorten } from './shorten';
 
-/** In one message; each gets an outcome of its own, so that a list of holes without end would fill the memory. */
+/** Limit of entries in one message. Each entry gets its own outcome, so an endless list of holes would fill the memory. */
 export const maxEntries = 1_000_000;
 
 export type ReadResult =
   { readonly ok: true; readonly entries: readonly unknown[] } | { readonly ok: false; readonly issue: Issue };
 
 /**
- * The entries in `payload`, unchecked and in order. `path` names the property for the sentences. A `domain` beside
- * `rt_segment` occurs in the service's own samples and has no meaning (service.md 3.1).
+ * The unchecked entries of `payload`, in order. Ignores a `domain` beside `rt_segment`, which occurs in the service's own
+ * samples and has no meaning (service.md 3.1).
+ *
+ * @param path name of the property, for the sentences
  */
 export function readEntries(payload: unknown, path = 'msg.payload'): ReadResult {
   if (Array.isArray(payload)) return readList(payload, path, 'input_empty');
@@ -53,7 +55,7 @@ function refusePrimitive(payload: unknown, path: string): ReadResult {
   }
 }
 
-/** By its ends alone: parsing megabytes only to say that somebody else should parse them would be a waste. */
+/** Looks only at the first and last character: parsing megabytes just for a better sentence would be a waste. */
 function looksLikeJson(text: string): boolean {
   const trimmed = text.trim();
   const ends = trimmed.charAt(0) + trimmed.charAt(trimmed.length - 1);

@@ -1,12 +1,12 @@
-// Values of others in few words, for sentences: by their type and size only, and always printable.
+// Describes foreign values briefly, for sentences: always printable and short.
 import { printable } from './foreign-text';
 
 const readableLength = 48;
 const thrownLength = 1_000;
-/** Writing a number in digits takes more than linear time, so that one of any length is not written at all. */
+/** A longer integer is not written, since its digits take more than linear time. */
 const widestBigint = 10n ** BigInt(readableLength);
 
-/** A value in few words, for a sentence: `"abc"`, `1.5`, `array[3]`, `object`. Looks at its type and size only. */
+/** A short form of a value: `"abc"`, `1.5`, `array[3]`, `object`. Reads no elements or fields of objects. */
 export function shorten(value: unknown): string {
   switch (typeof value) {
     case 'string':
@@ -25,7 +25,7 @@ export function shorten(value: unknown): string {
   }
 }
 
-/** What was thrown, in its own words: a getter in a message may throw anything, and that may have such getters too. */
+/** The message of an exception. Getters in a message may throw any value, which may itself have getters that throw. */
 export function shortenThrown(thrown: unknown): string {
   try {
     // JSONata throws plain objects with a message.
@@ -41,7 +41,7 @@ function shortenText(text: string): string {
   return `${quoted(text.slice(0, readableLength))}… (${text.length})`;
 }
 
-/** As JSON writes it, where it leaves some of what is unprintable as it is. */
+/** The text in JSON quotes. JSON escapes only some unprintable characters, so `printable` escapes the others. */
 function quoted(text: string): string {
   return printable(JSON.stringify(text), 6 * readableLength + 2);
 }

@@ -1,22 +1,22 @@
-// Long work in slices, so that other work of the process has its turn between them.
+// Splits long work into time slices, so that the event loop can do other work in between.
 
 export interface Slices {
-  /** Asked between two steps: null while the slice lasts; else resolves when the next one begins. */
+  /** Called between two steps: null during a slice, else a promise that resolves at the start of the next slice. */
   next(): Promise<void> | null;
   /** Whether the first slice is over. */
   readonly paused: boolean;
 }
 
-/** For work that is short, or that nothing else waits for. */
+/** A single slice without end, for short work. */
 export const oneSlice: Slices = { next: () => null, paused: false };
 
-/** Everybody who works in slices; each turn of the process is given to one of them. */
+/** Coordinates all work in slices: in each turn of the event loop, only one slice runs. */
 export class SliceTurns {
   private tail: Promise<void> = Promise.resolve();
 
   /**
    * @param monoMs monotonic ms
-   * @param turn resolves when the process has done what else there is
+   * @param turn resolves after other work of the event loop
    */
   constructor(
     private readonly sliceMs: number,
@@ -24,7 +24,7 @@ export class SliceTurns {
     private readonly turn: () => Promise<void>,
   ) {}
 
-  /** Of one piece of work; its first slice begins now. */
+  /** The slices of one piece of work; the first begins now. */
   slices(): Slices {
     let untilMs = this.monoMs() + this.sliceMs;
     let paused = false;
@@ -44,20 +44,20 @@ export class SliceTurns {
   }
 }
 
-/** Work that may be interrupted after each of its steps. */
+/** Work that can pause after each step. */
 export type Steps<T = void> = Generator<undefined, T>;
 
-/** Carries out all steps; at once when one slice is enough for them. */
+/** Runs all steps; synchronously if one slice is enough. */
 export function inSlices<T>(steps: Steps<T>, slices: Slices): T | Promise<T> {
   for (;;) {
     const pause = slices.next();
-    if (pause !== null) return goOn(pause, steps, slices);
+    if (pause !== null) return continueSteps(pause, steps, slices);
     const { done, value } = steps.next();
     if (done === true) return value;
   }
 }
 
-async function goOn<T>(pause: Promise<void>, steps: Steps<T>, slices: Slices): Promise<T> {
+async function continueSteps<T>(pause: Promise<void>, steps: Steps<T>, slices: Slices): Promise<T> {
   await pause;
   for (;;) {
     const { done, value } = steps.next();
@@ -67,7 +67,7 @@ async function goOn<T>(pause: Promise<void>, steps: Steps<T>, slices: Slices): P
   }
 }
 
-/** A step for each index, in order; null when one slice was enough for all. */
+/** Calls `step` for each index in order; null if one slice was enough, else a promise for the end. */
 export function eachInSlices(
   count: number,
   slices: Slices,

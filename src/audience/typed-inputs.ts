@@ -1,47 +1,47 @@
-// Typed inputs: compiled once, evaluated together for each message or item, with their failures as issues.
+// Typed inputs of a segment builder: compiled once, evaluated together for each message or item; failures become issues.
 import { isUnset } from './builder-config';
 import { printable } from './foreign-text';
 import { type Issue, type IssueCode } from './issues';
 import { shorten, shortenThrown } from './shorten';
 
-/** What typed inputs are evaluated against; `item` is undefined unless the source is `items`. */
+/** The values that typed inputs refer to; `item` is undefined unless the source is `items`. */
 export interface BuildContext {
   readonly message: Readonly<Record<string, unknown>>;
   readonly item: unknown;
 }
 
-/** A typed input, compiled. May return a `Later`; what it throws becomes an issue of its field. */
+/** A compiled typed input. May return a `Later`; an exception becomes an issue of its field. */
 export type CompiledInput = (context: BuildContext) => unknown;
 
-/** Compiles one typed input; throws an Error with a readable message if its value cannot be used. */
+/** Compiles one typed input. @throws Error with a readable message for an unusable value */
 export type ResolveProperty = (value: string, type: string) => CompiledInput;
 
-/** A value that is not there yet (an expression, an asynchronous context store). */
+/** An asynchronous value (of an expression or an asynchronous context store). */
 export class Later {
   constructor(readonly value: Promise<unknown>) {}
 }
 
-/** One typed input, with what its sentences need. */
+/** One typed input, with the values for its sentences. */
 export interface Input {
   readonly path: string;
-  /** As a flow author would write it: `msg.payload.user`. */
+  /** The input in the flow author's notation: `msg.payload.user`. */
   readonly source: string;
   readonly get: CompiledInput;
 }
 
-/** What an input gave when it could not be evaluated. */
+/** The value of an input that could not be evaluated. */
 export class Failed {
   constructor(readonly reason: string) {}
 }
 
-/** All inputs of a builder, evaluated together: slot by slot, so that those which take time are awaited at once. */
+/** All inputs of a builder, evaluated together, so that asynchronous ones run concurrently. */
 export class Inputs {
   readonly list: Input[] = [];
   readonly issues: Issue[] = [];
 
   constructor(private readonly resolveProperty: ResolveProperty) {}
 
-  /** The slot of an input, or null when it was left empty. */
+  /** The slot (index) of an input, or null for an empty input. */
   add(path: string, value: string, type: string): number | null {
     if (isUnset(value, type)) return null;
     this.list.push(this.single(path, value, type));

@@ -1,4 +1,4 @@
-// Bad entries, each with the sentence that a flow author reads.
+// Bad entries, with the sentence that a flow author reads for each.
 import assert from 'node:assert/strict';
 import { checkEntry } from '../../src/audience/check';
 import { sentence } from '../../src/audience/issues';
@@ -8,7 +8,7 @@ const idfa = '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13';
 const withUser = (user: object): unknown => ({ ...user, seg_block: [block] });
 const withBlock = (bad: unknown): unknown => ({ user_id: '7', seg_block: [block, bad] });
 
-/** What it is, the input, the code, and what the sentence must say. */
+/** Description, input, code of the issue, and a pattern of its sentence. */
 const cases: (readonly [string, unknown, string, RegExp])[] = [
   ['a string', 'abc', 'not_an_entry', /This is "abc"; expected an object/],
   ['null', null, 'not_an_entry', /This is null/],
@@ -45,7 +45,7 @@ const cases: (readonly [string, unknown, string, RegExp])[] = [
     /all zeros/,
   ],
   [
-    'an IDFA that is no UUID',
+    'an IDFA that is not a UUID',
     withUser({ user_id: 'abc', domain: 'idfa' }),
     'user_id_not_uuid',
     /idfa needs a UUID/,
@@ -251,19 +251,19 @@ const cases: (readonly [string, unknown, string, RegExp])[] = [
     Object.defineProperty({}, 'user_id', {
       enumerable: true,
       get: () => {
-        throw new Error('gone');
+        throw new Error('failed');
       },
     }),
     'unreadable',
-    /could not be read: "gone"/,
+    /could not be read: "failed"/,
   ],
 ];
 
 describe('a bad entry', () => {
   for (const [what, input, code, words] of cases) {
-    it(`is told in words: ${what}`, () => {
+    it(`has a sentence: ${what}`, () => {
       const result = checkEntry(input);
-      assert.ok(!result.ok, 'it was taken');
+      assert.ok(!result.ok, 'it was accepted');
       const issue = result.issues.find((each) => each.code === code);
       assert.ok(issue, JSON.stringify(result.issues));
       const text = sentence(issue);

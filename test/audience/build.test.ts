@@ -1,4 +1,4 @@
-// The builder's core, without Node-RED: what entries it makes of messages and items, and what it says otherwise.
+// Core of the segment builder without Node-RED: entries from messages and items, and issues.
 import assert from 'node:assert/strict';
 import { savedRow as row } from '../support/segment-row';
 import fc from 'fast-check';
@@ -14,7 +14,7 @@ import { checkEntry } from '../../src/audience/check';
 import { sentence } from '../../src/audience/issues';
 import { compilePath } from '../../src/audience/property-path';
 
-/** Stands in for Node-RED: dotted paths, constants, and `jsonata` as a path that takes a while. */
+/** Replaces Node-RED's evaluation: dotted paths, constants, and `jsonata` as an asynchronous path. */
 const resolve: ResolveProperty = (value, type) => {
   if (value === 'bad[') throw new Error('unterminated path');
   const read = compilePath(value === '' ? [] : value.split('.'));
@@ -103,7 +103,7 @@ describe('the builder', () => {
     );
   });
 
-  it('converts hours and days to whole minutes, halves included', () => {
+  it('converts hours and days to whole minutes, also from fractions', () => {
     const minutes = (expiration: string, expirationUnit: SegmentRow['expirationUnit']): unknown =>
       (built(withRow({ expiration, expirationUnit }), { user: '7' }) as any).seg_block[0].expiration;
     assert.equal(minutes('90', 'minutes'), 90);
@@ -114,14 +114,14 @@ describe('the builder', () => {
     assert.equal(minutes('0', 'days'), 0);
   });
 
-  it('refuses a time that comes to no whole minute', () => {
+  it('refuses an expiration that is not a whole number of minutes', () => {
     assert.match(
       built(withRow({ expiration: '0.001', expirationUnit: 'hours' }), { user: '7' }) as string,
       /0\.06/,
     );
   });
 
-  it('makes a block for each element when the segment gives an array', () => {
+  it('makes a block for each element when the segment is an array', () => {
     const changes = withRow({ segment: 'list', segmentType: 'msg', value: '2' });
     assert.deepEqual((built(changes, { user: '7', list: [1, '2'] }) as any).seg_block, [
       { seg_id: 1, value: 2, expiration: 43200 },
@@ -129,7 +129,7 @@ describe('the builder', () => {
     ]);
   });
 
-  it('takes numbers as text, as databases and MQTT give them', () => {
+  it('accepts numbers as text, which databases and MQTT supply', () => {
     const changes = withRow({
       segment: 's',
       segmentType: 'msg',
@@ -148,7 +148,7 @@ describe('the builder', () => {
     ]);
   });
 
-  it('removes from all rows without value or time, whatever these say', () => {
+  it('removes from all rows, ignoring their values and expirations', () => {
     const rows = [
       { ...row, value: 'missing', valueType: 'msg' },
       { ...row, segment: '2' },
@@ -159,7 +159,7 @@ describe('the builder', () => {
     ]);
   });
 
-  it('adds or removes as a property says', () => {
+  it('adds or removes by a property', () => {
     const expiration = (event: unknown): unknown =>
       (built({ action: 'property' }, { user: '7', event }) as any).seg_block[0].expiration;
     for (const add of ['add', ' ADD ', true, 'true', 'True', 1, 2, '1'])
@@ -168,7 +168,7 @@ describe('the builder', () => {
       assert.equal(expiration(remove), -1, String(remove));
   });
 
-  it('neither adds nor removes when the property says something else, or nothing', () => {
+  it('neither adds nor removes for any other value of the property', () => {
     for (const event of [undefined, null, '', 'removed', 'yes', {}, NaN]) {
       assert.match(
         built({ action: 'property' }, { user: '7', event }) as string,
@@ -177,7 +177,7 @@ describe('the builder', () => {
     }
   });
 
-  it('says where a property is missing rather than leaving it out', () => {
+  it('reports a missing property instead of leaving the key out', () => {
     const text = built(
       { domain: 'payload.kind', domainType: 'msg', ...withRow({ value: 'v', valueType: 'msg' }) },
       { user: '7' },
@@ -187,7 +187,7 @@ describe('the builder', () => {
     assert.match(built({}, {}) as string, /userId: msg\.user gives nothing/);
   });
 
-  it('takes null for "leave it out", as on the wire', () => {
+  it('leaves out a key whose property is null', () => {
     const changes = {
       domain: 'kind',
       domainType: 'msg',
@@ -200,10 +200,10 @@ describe('the builder', () => {
     });
   });
 
-  it('puts the time of the event into the entry, as milliseconds', () => {
+  it('sets the event time of the entry, in milliseconds', () => {
     const at = Date.UTC(2026, 0, 31);
-    for (const given of [at, String(at), '2026-01-31T00:00:00Z', new Date(at)]) {
-      assert.equal((built({ eventTime: 'at' }, { user: '7', at: given }) as any).event_time, at);
+    for (const value of [at, String(at), '2026-01-31T00:00:00Z', new Date(at)]) {
+      assert.equal((built({ eventTime: 'at' }, { user: '7', at: value }) as any).event_time, at);
     }
     assert.match(
       built({ eventTime: 'at' }, { user: '7', at: 'noon' }) as string,
@@ -211,7 +211,7 @@ describe('the builder', () => {
     );
   });
 
-  it('marks a custom domain that is allowed, and refuses one that is not', () => {
+  it('marks an allowed custom domain, and refuses any other', () => {
     const changes = { domain: 'kind', domainType: 'msg' };
     const message = { user: 'abc', kind: 'mine' };
     assert.match(built(changes, message) as string, /domain "mine" is not one of/);
@@ -225,7 +225,7 @@ describe('the builder', () => {
     assert.ok(!('custom_domain' in listed));
   });
 
-  it('makes an entry of each item, in order, and keeps going after a bad one', () => {
+  it('makes an entry from each item, in order, and continues after a bad one', () => {
     const changes: Partial<BuilderConfig> = { source: 'items', userId: 'id', userIdType: 'item' };
     const result = builder(changes).build({ payload: [{ id: '1' }, { id: 0 }, { id: 3 }] }) as BuildResult;
     const [first, second, third] = entriesOf(result) as any[];
@@ -234,7 +234,7 @@ describe('the builder', () => {
     assert.equal(third.user_id, '3');
   });
 
-  it('takes an element itself as user id', () => {
+  it('accepts an element itself as user id', () => {
     const changes: Partial<BuilderConfig> = { source: 'items', userId: '', userIdType: 'item' };
     const result = builder(changes).build({ payload: ['1', '2'] }) as BuildResult;
     assert.deepEqual(
@@ -243,13 +243,13 @@ describe('the builder', () => {
     );
   });
 
-  it('refuses a message whose items are no array', () => {
+  it('refuses a message whose items are not an array', () => {
     const result = builder({ source: 'items' }).build({ payload: { rows: [] } }) as BuildResult;
     assert.ok(result.kind === 'refused');
     assert.match(sentence(result.issue), /msg\.payload is object; expected an array of items/);
   });
 
-  it('waits for inputs that take time, and still builds items in order', async () => {
+  it('waits for asynchronous inputs, and builds items in order', async () => {
     const changes: Partial<BuilderConfig> = { source: 'items', userId: 'item.id', userIdType: 'jsonata' };
     const result = builder(changes).build({ payload: [{ id: '1' }, { id: '2' }] });
     assert.ok(result instanceof Promise);
@@ -259,12 +259,12 @@ describe('the builder', () => {
     );
   });
 
-  it('says which input failed', async () => {
+  it('names the input that failed', async () => {
     const result = await builder({ userId: 'fails', userIdType: 'jsonata' }).build({});
     assert.match(entriesOf(result)[0] as string, /userId: fails could not be evaluated: no such function/);
   });
 
-  it('lets nothing out that the out node would refuse', () => {
+  it('builds no entry that the out node would refuse', () => {
     const make = builder({
       domain: 'domain',
       domainType: 'msg',
@@ -301,7 +301,7 @@ describe('the builder', () => {
 });
 
 describe('compileBuilder', () => {
-  it('says which path cannot be read', () => {
+  it('names the path that cannot be compiled', () => {
     const result = compileBuilder({ ...config, userId: 'bad[' }, resolve);
     assert.ok(!result.ok);
     assert.deepEqual(result.issues.map(sentence), ['userId cannot be used: unterminated path']);

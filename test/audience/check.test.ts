@@ -1,4 +1,4 @@
-// What an entry must be, and what it becomes once it is checked.
+// checkEntry: valid entries, their checked form, and issues.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -17,15 +17,15 @@ function accepted(input: unknown, allowCustomDomain = false): CheckedEntry {
 const block = { seg_id: 10001 };
 
 describe('checkEntry', () => {
-  it('takes every entry of the documented requests that the service takes', () => {
+  it('accepts every entry of the documented valid requests', () => {
     const folder = path.join(__dirname, '..', 'cases');
     for (const file of readdirSync(folder).filter((name) => /^0[123]-/.test(name))) {
       const { request } = JSON.parse(readFileSync(path.join(folder, file), 'utf8'));
-      for (const each of request.rt_segment) accepted(each);
+      for (const one of request.rt_segment) accepted(one);
     }
   });
 
-  it('makes the wire form: null keys left out, the expiration in a slot of its own', () => {
+  it('serialises an entry without null keys, with a separate expiration', () => {
     const checked = accepted({
       user_id: '12345678900987654321',
       domain: null,
@@ -52,7 +52,7 @@ describe('checkEntry', () => {
     });
   });
 
-  it('makes blocks by code meet without regard to case, but sends the code as given', () => {
+  it('gives blocks by code a key without case, but sends the code as given', () => {
     const [made] = accepted({ user_id: '7', seg_block: [{ seg_code: 'Küche', member_id: 1661 }] }).blocks;
     assert.equal(made!.key, 'c1661:küche');
     assert.equal(made!.kind, 'code');
@@ -60,7 +60,7 @@ describe('checkEntry', () => {
     assert.equal(made!.headBytes, Buffer.byteLength(made!.head));
   });
 
-  it('keeps apart two blocks that differ only in member, value or expiration', () => {
+  it('distinguishes blocks that differ only in member, value or expiration', () => {
     const codes = [
       { seg_code: 'a', member_id: 1, value: 1, expiration: 1 },
       { seg_code: 'a', member_id: 2, value: 1, expiration: 1 },
@@ -75,24 +75,24 @@ describe('checkEntry', () => {
     }
   });
 
-  it('serialises as JSON.stringify would, with exact byte counts, for any valid entry', () => {
+  it('serialises any valid entry like JSON.stringify, with exact byte counts', () => {
     fc.assert(
       fc.property(entry, (input) => {
         const checked = accepted(input);
-        const { custom_domain: _, ...wire } = input;
-        if (wire.domain === null) delete wire.domain;
-        assert.deepEqual(JSON.parse(entryBody(checked)), JSON.parse(JSON.stringify(wire)));
+        const { custom_domain: _, ...expected } = input;
+        if (expected.domain === null) delete expected.domain;
+        assert.deepEqual(JSON.parse(entryBody(checked)), JSON.parse(JSON.stringify(expected)));
         assert.equal(checked.userHeadBytes, Buffer.byteLength(checked.userHead));
-        for (const each of checked.blocks) assert.equal(each.headBytes, Buffer.byteLength(each.head));
+        for (const one of checked.blocks) assert.equal(one.headBytes, Buffer.byteLength(one.head));
         assert.equal(
           checked.removes,
-          input.seg_block.some((each) => each.expiration === -1),
+          input.seg_block.some((one) => one.expiration === -1),
         );
       }),
     );
   });
 
-  it('neither throws nor takes anything else, whatever it is given', () => {
+  it('refuses any other value without throwing', () => {
     fc.assert(
       fc.property(fc.anything({ withNullPrototype: true, withBigInt: true, withDate: true }), (input) => {
         const result = checkEntry(input);
@@ -102,12 +102,12 @@ describe('checkEntry', () => {
     );
   });
 
-  it('takes objects without a prototype, as JSONata makes them', () => {
+  it('accepts objects without a prototype, as JSONata makes them', () => {
     const bare = Object.assign(Object.create(null), { user_id: '7', seg_block: [block] });
     accepted(bare);
   });
 
-  it('takes a safe whole number and a BigInt as user id by their digits', () => {
+  it('accepts a safe whole number and a BigInt as user id', () => {
     assert.equal(accepted({ user_id: 4711, seg_block: [block] }).spelling, '4711');
     assert.equal(
       accepted({ user_id: 12345678900987654321n, seg_block: [block] }).spelling,
@@ -115,23 +115,23 @@ describe('checkEntry', () => {
     );
   });
 
-  it('takes more than 100 segments, since they are spread over requests', () => {
+  it('accepts more than 100 segments, which the engine spreads over several requests', () => {
     const many = Array.from({ length: 250 }, (_, index) => ({ seg_id: index + 1 }));
     assert.equal(accepted({ user_id: '7', seg_block: many }).blocks.length, 250);
   });
 
-  it('takes a segment twice; the last one wins when they are merged', () => {
+  it('accepts a segment twice; the last block wins when they coalesce', () => {
     const twice = [
       { seg_id: 1, expiration: 10 },
       { seg_id: 1, expiration: -1 },
     ];
     assert.deepEqual(
-      accepted({ user_id: '7', seg_block: twice }).blocks.map((each) => each.expiration),
+      accepted({ user_id: '7', seg_block: twice }).blocks.map((one) => one.expiration),
       [10, -1],
     );
   });
 
-  it('reads the time of the event from a number, an ISO text with its zone, or a Date', () => {
+  it('reads the event time from a number, an ISO text with a zone, or a Date', () => {
     const time = (event_time: unknown): number | null =>
       accepted({ user_id: '7', event_time, seg_block: [block] }).eventTimeMs;
     const noon = Date.UTC(2026, 0, 31, 12);
@@ -143,16 +143,16 @@ describe('checkEntry', () => {
     assert.equal(time(null), null);
   });
 
-  it('takes a custom domain only when the entry or the caller says so', () => {
+  it('accepts a custom domain only if the entry or the caller allows it', () => {
     const input = { user_id: 'abc', domain: 'my-ids', seg_block: [block] };
     assert.equal(checkEntry(input).ok, false);
     assert.equal(accepted(input, true).userHead, '{"user_id":"abc","domain":"my-ids","seg_block":[');
-    const said = accepted({ ...input, custom_domain: true });
-    assert.ok(!entryBody(said).includes('custom_domain'));
+    const allowed = accepted({ ...input, custom_domain: true });
+    assert.ok(!entryBody(allowed).includes('custom_domain'));
     assert.equal(checkEntry({ ...input, custom_domain: false }).ok, false);
   });
 
-  it('takes texts of 256 characters, and none longer', () => {
+  it('accepts texts of up to 256 characters', () => {
     const input = (chars: number): unknown => ({
       user_id: '汉'.repeat(chars),
       domain: 'd'.repeat(chars),
@@ -170,7 +170,7 @@ describe('checkEntry', () => {
     ]);
   });
 
-  it('tells every issue of an entry with its path', () => {
+  it('reports every issue of an entry with its path', () => {
     const result = checkEntry({
       user_id: 'x',
       domain: 'idfa',
@@ -179,7 +179,7 @@ describe('checkEntry', () => {
     });
     assert.ok(!result.ok);
     assert.deepEqual(
-      result.issues.map(({ code, path: where }) => `${where}: ${code}`),
+      result.issues.map(({ code, path: at }) => `${at}: ${code}`),
       [
         'user_id: user_id_not_uuid',
         'event_time: event_time_invalid',
@@ -190,7 +190,7 @@ describe('checkEntry', () => {
     );
   });
 
-  it('takes the owner beside an id, and sends the id alone', () => {
+  it('accepts the owner beside an id, and sends the id alone', () => {
     const both = { seg_id: 5, member_id: 7, value: -1, expiration: 60 };
     const { blocks } = accepted({ user_id: '7', seg_block: [both] });
     assert.equal(blocks[0]!.text, '{"seg_id":5,"value":-1,"expiration":60}');
@@ -204,7 +204,7 @@ describe('checkEntry', () => {
       return result.entry;
     };
 
-    it('sends them as they are, of the entry and of each block, with exact byte counts', () => {
+    it('sends those of the entry and of each block unchanged, with exact byte counts', () => {
       const input = {
         user_id: '7',
         'a "new" field': { deep: [1, null, 'ü'] },
@@ -216,12 +216,12 @@ describe('checkEntry', () => {
       const checked = check({ ...input, event_time: 1_900_000_000_000, dropped: undefined });
       assert.deepEqual(JSON.parse(entryBody(checked)), input);
       assert.equal(checked.userHeadBytes, Buffer.byteLength(checked.userHead));
-      for (const each of checked.blocks) assert.equal(each.headBytes, Buffer.byteLength(each.head));
+      for (const one of checked.blocks) assert.equal(one.headBytes, Buffer.byteLength(one.head));
       assert.equal(checked.blocks[0]!.text, '{"seg_id":5,"score":"ü","flag":null,"expiration":60}');
       assert.equal(checked.blocks[0]!.key, 'i5');
     });
 
-    it('keeps apart entries of one user whose fields differ', () => {
+    it('distinguishes entries of one user whose fields differ', () => {
       const plain = check({ user_id: '7', seg_block: [block] });
       const marked = check({ user_id: '7', mark: 1, seg_block: [block] });
       const other = check({ user_id: '7', mark: 2, seg_block: [block] });
@@ -229,7 +229,7 @@ describe('checkEntry', () => {
       assert.equal(new Set([plain, marked, other].map(({ spelling }) => spelling)).size, 3);
     });
 
-    it('refuses more than a thousand characters of them, of an entry or of a block', () => {
+    it('refuses more than a thousand characters in an entry or a block', () => {
       const big = 'x'.repeat(1_000);
       for (const [input, where] of [
         [{ user_id: '7', big, seg_block: [block] }, ''],
@@ -244,9 +244,9 @@ describe('checkEntry', () => {
       }
     });
 
-    it('leaves out what JSON cannot hold, and refuses what cannot be written at all', () => {
-      const kept = check({ user_id: '7', call: () => 1, seg_block: [{ seg_id: 5, mark: Symbol('x') }] });
-      assert.equal(entryBody(kept), '{"user_id":"7","seg_block":[{"seg_id":5}]}');
+    it('leaves out functions and symbols, and refuses circular and bigint values', () => {
+      const checked = check({ user_id: '7', call: () => 1, seg_block: [{ seg_id: 5, mark: Symbol('x') }] });
+      assert.equal(entryBody(checked), '{"user_id":"7","seg_block":[{"seg_id":5}]}');
       const circle: Record<string, unknown> = {};
       circle.circle = circle;
       for (const wrong of [circle, 1n]) {
@@ -260,13 +260,13 @@ describe('checkEntry', () => {
     });
   });
 
-  it('stops telling after the first issues of an entry with thousands', () => {
+  it('reports only the first issues of an entry with thousands', () => {
     const result = checkEntry({ user_id: '7', seg_block: Array.from({ length: maxBlocks }, () => ({})) });
     assert.ok(!result.ok);
     assert.equal(result.issues.length, maxIssues);
   });
 
-  it('forgets interned blocks rather than growing with every new segment', () => {
+  it('returns correct blocks for more segments than the cache holds', () => {
     for (let segment = 1; segment <= 5000; segment++) {
       const [made] = accepted({ user_id: '7', seg_block: [{ seg_id: segment, value: segment }] }).blocks;
       assert.equal(made!.head, `{"seg_id":${segment},"value":${segment}`);

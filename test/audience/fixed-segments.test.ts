@@ -1,4 +1,4 @@
-// Which segments of a builder can be known before a message comes.
+// fixedSegments: the constant segments of a builder.
 import assert from 'node:assert/strict';
 import { fixedSegments } from '../../src/audience/fixed-segments';
 
@@ -12,7 +12,7 @@ const row = (changes: object): object => ({
 });
 
 describe('the fixed segments of a builder', () => {
-  it('are those written into its rows, by the key of their blocks', () => {
+  it('are the constants in its rows, with the keys of their blocks', () => {
     const segments = [
       row({}),
       row({ segment: 13 }),
@@ -28,7 +28,7 @@ describe('the fixed segments of a builder', () => {
     ]);
   });
 
-  it('are none of those that a message, a context or the environment gives, nor what is no segment', () => {
+  it('exclude values of messages, contexts and the environment, and invalid segments', () => {
     const segments = [
       row({ segmentType: 'msg' }),
       row({ segmentType: 'jsonata' }),

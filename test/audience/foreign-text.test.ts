@@ -1,4 +1,4 @@
-// Text of others in our sentences: nothing in it ends a line, moves a cursor, hides or turns anything.
+// Foreign text in our sentences: no character ends a line, moves the cursor, hides text or changes its direction.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { builderSchema } from '../../nodes/segment-builder/schema';
@@ -17,7 +17,7 @@ import { toOutboxError } from '../../src/outbox/sqlite-errors';
 import { readPostReply } from '../../src/service/refusals';
 import { verdicts } from '../../src/service/verdicts';
 
-/** A line of its own in a log; a cursor that goes up; text that runs backwards; lines that editors alone end. */
+/** Texts that forge a log line, move the cursor up, run backwards, or contain line ends of editors only. */
 const hostile = [
   'x\n28 Nov 01:00:00 - [info] forged',
   'x\r\x1b[2A\x1b[2Kforged',
@@ -35,36 +35,35 @@ function isClean(text: string): void {
 }
 
 describe('printable text', () => {
-  it('shows what was hidden', () => {
+  it('has escapes for hidden characters', () => {
     assert.equal(printable('a\nb\tc\u202ed', 20), 'a\\nb\\tc\\u202ed');
     assert.equal(printable('Müller, 東京, 😀, C:\\x', 30), 'Müller, 東京, 😀, C:\\x');
   });
 
-  it('is as long as asked for, and halves no character', () => {
+  it('has at most the given length, and splits no surrogate pair', () => {
     assert.equal(printable('abcdef', 3), 'abc…');
     assert.equal(printable('ab😀', 3), 'ab…');
     assert.equal(printable('abc', 3), 'abc');
   });
 
-  it('holds nothing that is hidden, and does not change when it is made printable again', () => {
+  it('contains no hidden character, and stays unchanged when made printable again', () => {
     fc.assert(
-      fc.property(anyText, fc.integer({ min: 1, max: 400 }), (text, most) => {
-        const once = printable(text, most);
+      fc.property(anyText, fc.integer({ min: 1, max: 400 }), (text, maxChars) => {
+        const once = printable(text, maxChars);
         isClean(once);
         assert.equal(printable(once, once.length), once);
-        assert.ok(once.length <= 8 * most + 1);
+        assert.ok(once.length <= 8 * maxChars + 1);
       }),
     );
   });
 });
 
-describe('text of others in a sentence is made printable', () => {
-  const all = (what: string, tell: (text: string) => readonly string[]): void => {
+describe('foreign text in a sentence is made printable', () => {
+  const all = (what: string, textsOf: (text: string) => readonly string[]): void => {
     it(what, () => {
       fc.assert(
         fc.property(anyText, (text) => {
-          const told = tell(text);
-          for (const one of told) isClean(one);
+          for (const one of textsOf(text)) isClean(one);
         }),
         { examples: hostile.map((text) => [text] as [string]) },
       );
@@ -84,7 +83,7 @@ describe('text of others in a sentence is made printable', () => {
     ...sentencesOf({ user_id: text, domain: 'idfa', custom_domain: text, seg_block: text }),
     ...sentencesOf({ user_id: '7', seg_block: [{ seg_code: `${text} `, member_id: text, value: text }] }),
   ]);
-  all('in what a getter throws, and in what an object calls itself', (text) => {
+  all('in exceptions of getters, and in tags of objects', (text) => {
     const throws = Object.defineProperty({}, 'user_id', {
       enumerable: true,
       get: () => {
@@ -93,7 +92,7 @@ describe('text of others in a sentence is made printable', () => {
     });
     return [...sentencesOf(throws), shortenThrown(new Error(text)), shorten({ [Symbol.toStringTag]: text })];
   });
-  all('in a payload and in who is to be erased', (text) => {
+  all('in a payload and in a user to erase', (text) => {
     const read = readEntries(text);
     const erased = readErasedUser(`${text}\ud800`, text);
     return [read.ok ? '' : sentence(read.issue), erased.ok ? '' : sentence(erased.issue)];
@@ -109,7 +108,7 @@ describe('text of others in a sentence is made printable', () => {
       allowCustomDomain: text,
     };
     const wrong = readSaved(builderSchema(saved), saved);
-    const told = wrong.ok ? [] : wrong.problems.flatMap(({ params }) => Object.values(params).map(String));
+    const params = wrong.ok ? [] : wrong.problems.flatMap(({ params }) => Object.values(params).map(String));
     const failing = compileBuilder(
       {
         source: 'message',
@@ -124,7 +123,7 @@ describe('text of others in a sentence is made printable', () => {
         throw new Error(text);
       },
     );
-    return [...told, ...(failing.ok ? [] : failing.issues.map(sentence))];
+    return [...params, ...(failing.ok ? [] : failing.issues.map(sentence))];
   });
   all("in the service's refusals and warnings", (text) => {
     const body = JSON.stringify({ response: { error_id: text, error: text } });
@@ -135,13 +134,13 @@ describe('text of others in a sentence is made printable', () => {
       { message: `'seg_block' is required${text}`, entity: { user_id: '8' } },
     ];
     const sent = ['7', '8', '9'].map((user_id) => ({ user_id, seg_block: [block] }));
-    const told = verdicts(sent, warnings).flatMap((verdict) => {
+    const texts = verdicts(sent, warnings).flatMap((verdict) => {
       if (verdict.kind === 'accepted') return verdict.warnings;
       return verdict.kind === 'rejected' ? [verdict.message] : [];
     });
-    return ['message' in outcome ? outcome.message : '', ...told];
+    return ['message' in outcome ? outcome.message : '', ...texts];
   });
-  all('in what databases, drivers and the file system say', (text) => {
+  all('in errors of databases, drivers and the file system', (text) => {
     const address = { hosts: [], database: text, user: undefined, password: undefined } as const;
     const place = { ...address, ssl: false, plainIfRefused: false, where: text } as const;
     return [

@@ -1,4 +1,4 @@
-// The keys by which entries of one user meet, and their hash.
+// User keys and their hash.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { checkEntry } from '../../src/audience/check';
@@ -20,7 +20,7 @@ describe('userKeyOf', () => {
     assert.equal(userKeyOf('idfa', uuid).spelling, '');
   });
 
-  it('is the same for sh1udid and sha1udid, which are sent as chosen', () => {
+  it('is the same for sh1udid and sha1udid, which are sent as given', () => {
     const [one, two] = [checked(sha1, 'sh1udid'), checked(sha1.toUpperCase(), 'sha1udid')];
     assert.equal(one.userKey, two.userKey);
     assert.equal(one.spelling, two.spelling);
@@ -29,7 +29,7 @@ describe('userKeyOf', () => {
     assert.ok(two.userHead.includes(sha1.toUpperCase()));
   });
 
-  it('joins spellings of a mapped id that looks like a device id, and keeps the spellings apart', () => {
+  it('is the same for mapped ids that look like device ids and differ in case, but the spelling is not', () => {
     for (const id of [uuid, sha1, 'a'.repeat(32)]) {
       const [lower, upper] = [userKeyOf(null, id), userKeyOf(null, id.toUpperCase())];
       assert.equal(lower.userKey, upper.userKey);
@@ -37,12 +37,12 @@ describe('userKeyOf', () => {
     }
   });
 
-  it('keeps mapped ids apart that differ in case and look like nothing', () => {
+  it('differs for other mapped ids that differ in case', () => {
     assert.notEqual(userKeyOf(null, 'Anna').userKey, userKeyOf(null, 'anna').userKey);
     assert.notEqual(userKeyOf('mine', 'Anna').userKey, userKeyOf('mine', 'anna').userKey);
   });
 
-  it('never joins users of different domains', () => {
+  it('differs for users of different domains', () => {
     const domain = fc.oneof(fc.constantFrom(null, 'idfa', 'aaid', 'md5udid'), fc.string({ minLength: 1 }));
     fc.assert(
       fc.property(domain, fc.string(), domain, fc.string(), (domainA, a, domainB, b) => {
@@ -64,7 +64,7 @@ describe('hashUserKey', () => {
     );
   });
 
-  it('tells 100,000 users that count up apart', () => {
+  it('differs for 100,000 consecutive ids', () => {
     const hashes = new Set(
       Array.from({ length: 100_000 }, (_, index) => hashUserKey(`:${10_000_000 + index}`)),
     );

@@ -1,4 +1,4 @@
-// Reading by a path that was split beforehand.
+// compilePath: reads properties by a split path.
 import assert from 'node:assert/strict';
 import { compilePath } from '../../src/audience/property-path';
 
@@ -10,12 +10,12 @@ describe('compilePath', () => {
     assert.equal(compilePath([])(message, message), message);
   });
 
-  it('gives undefined, not an error, where a part does not exist', () => {
+  it('returns undefined, without an error, where a part does not exist', () => {
     assert.equal(compilePath(['nothing', 'a', 'b'])(message, message), undefined);
     assert.equal(compilePath(['a'])(null, message), undefined);
   });
 
-  it('reads a nested path from the message, even below an item', () => {
+  it('reads a nested path from the message, even with an item as root', () => {
     const read = compilePath([['msg', 'topic'], 'id']);
     assert.equal(read({ b: { id: 7 } }, message), 7);
     assert.equal(compilePath(['payload', ['msg', 'topic'], 'id'])(message, message), 6);

@@ -1,4 +1,4 @@
-// What a message may hold, and what it is told when it holds something else.
+// readEntries: the accepted forms of a payload, and a sentence for each other form.
 import assert from 'node:assert/strict';
 import { sentence } from '../../src/audience/issues';
 import { readEntries } from '../../src/audience/read-input';
@@ -17,7 +17,7 @@ describe('readEntries', () => {
     }
   });
 
-  it('leaves bad elements to the check of each entry', () => {
+  it('returns bad elements unchecked', () => {
     assert.deepEqual(readEntries([entry, 5]), { ok: true, entries: [entry, 5] });
   });
 
@@ -47,7 +47,7 @@ describe('readEntries', () => {
     ],
   ];
   for (const [what, payload, code, words] of bad) {
-    it(`has a sentence of its own for ${what}`, () => {
+    it(`has its own sentence for ${what}`, () => {
       const result = readEntries(payload);
       assert.ok(!result.ok);
       assert.equal(result.issue.code, code);

@@ -1,4 +1,4 @@
-// Entries as text, for the outbox.
+// Entries as text in the queue.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { blockText } from '../../src/audience/block-text';
@@ -7,7 +7,7 @@ import { bodyChars, entryBody, isBodyOf, parseBody, queuedBody } from '../../src
 import { entry } from './arbitraries';
 
 describe('parseBody', () => {
-  it('reads back what queuedBody wrote, but for the time of the event', () => {
+  it('reads back a body of queuedBody, except for the event time', () => {
     fc.assert(
       fc.property(
         entry,
@@ -31,7 +31,7 @@ describe('parseBody', () => {
     );
   });
 
-  it('says that a body is damaged', () => {
+  it('throws a sentence for a damaged body', () => {
     assert.throws(() => parseBody('{"user_id":"7","seg_'), /damaged: it is not JSON/);
     assert.throws(() => parseBody('{"user_id":"7"}'), /damaged: seg_block is missing/);
     assert.throws(() => parseBody('null'), /damaged: This is null/);
@@ -39,7 +39,7 @@ describe('parseBody', () => {
 });
 
 describe('isBodyOf', () => {
-  it('tells whose a body is, also among users whose hashes were equal, and gives a damaged one to nobody', () => {
+  it('recognises a body by its user key, and assigns a damaged body to no user', () => {
     const body = '{"user_id":"7","seg_block":[{"seg_id":5}]}';
     const key = parseBody(body).userKey;
     assert.equal(isBodyOf(['another', key], body), true);
@@ -49,7 +49,7 @@ describe('isBodyOf', () => {
 });
 
 describe('blockText', () => {
-  it('puts another expiration into the slot, or none', () => {
+  it('writes a block with another expiration, or none', () => {
     const result = checkEntry({ user_id: '7', seg_block: [{ seg_id: 5, value: 2, expiration: 60 }] });
     assert.ok(result.ok);
     const [block] = result.entry.blocks;

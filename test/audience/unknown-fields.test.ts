@@ -1,9 +1,9 @@
-// With unknown fields allowed, they are read no further than they may be long.
+// Allowed unknown fields are read only up to their maximum length.
 import { strict as assert } from 'node:assert';
 
 import { checkEntry } from '../../src/audience/check';
 
-/** A target whose properties are counted when they are read. */
+/** A proxy that counts reads of properties. */
 function counted<T extends object>(target: T): { readonly proxy: T; readonly reads: () => number } {
   let reads = 0;
   const proxy = new Proxy(target, {
@@ -27,7 +27,7 @@ describe('unknown fields that are allowed', () => {
         ? { ...fields, user_id: '1', seg_block: [{ seg_id: 1 }] }
         : { user_id: '1', seg_block: [Object.assign(fields, { seg_id: 1 })] };
 
-    it(`are not read to the end when one of them is large (${where || 'an entry'})`, () => {
+    it(`are not read to the end when one is large (${where || 'an entry'})`, () => {
       const { proxy, reads } = counted(new Array<number>(1_000_000).fill(1));
       assert.deepEqual(codesOf(entryWith({ extra: proxy })), [`${where} unknown_too_long`]);
       assert.ok(reads() < 100, `${reads()} reads`);

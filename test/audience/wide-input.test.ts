@@ -1,4 +1,4 @@
-// However wide the input, it is looked at in proportion to the entries in it: work is counted, as reads through a proxy.
+// Work for wide input is proportional to its entries: reads through a proxy are counted.
 import assert from 'node:assert/strict';
 import { boundedJson } from '../../src/audience/bounded-json';
 import { compileBuilder } from '../../src/audience/build';
@@ -7,7 +7,7 @@ import { checkEntry, maxBlocks } from '../../src/audience/check';
 import { maxEntries, readEntries } from '../../src/audience/read-input';
 import { Rejections } from '../../src/delivery/rejections';
 
-/** Counts the properties that are read of an object, its elements included. */
+/** A proxy that counts reads of properties and elements. */
 function counted<T extends object>(target: T): { readonly value: T; readonly reads: () => number } {
   let reads = 0;
   const value = new Proxy(target, {
@@ -26,20 +26,20 @@ function objectOfKeys(count: number): Record<string, number> {
 const block = { seg_id: 1 };
 
 describe('wide input', () => {
-  it('with 30,000 unknown keys is looked at up to the last issue that is told', () => {
+  it('with 30,000 unknown keys is read up to the last reported issue', () => {
     const entry = counted(objectOfKeys(30_000));
     const checked = checkEntry(entry.value);
     assert.ok(!checked.ok);
     assert.ok(entry.reads() < 100, `${entry.reads()} properties were read`);
   });
 
-  it('in a block is looked at no longer', () => {
+  it('in a block is read no further', () => {
     const wide = counted(objectOfKeys(30_000));
     assert.ok(!checkEntry({ user_id: '7', seg_block: [wide.value] }).ok);
     assert.ok(wide.reads() < 100, `${wide.reads()} properties were read`);
   });
 
-  it('of bytes or boxed text is no entry and no block, whatever its elements', () => {
+  it('of bytes or boxed text is neither an entry nor a block, whatever its elements', () => {
     for (const list of [Buffer.alloc(1_000), new Float64Array(1_000), new String('x'.repeat(1_000))]) {
       const entry = checkEntry(list);
       assert.deepEqual(entry.ok ? [] : entry.issues.map(({ code }) => code), ['not_an_entry']);
@@ -48,7 +48,7 @@ describe('wide input', () => {
     }
   });
 
-  it('is checked no further than asked', () => {
+  it('is checked up to the requested number of issues', () => {
     const blocks = counted(Array.from({ length: maxBlocks }, () => ({})));
     const checked = checkEntry({ user_id: '0', seg_block: blocks.value }, { mostIssues: 1 });
     assert.equal(checked.ok ? 0 : checked.issues.length, 1);
@@ -98,7 +98,7 @@ describe('wide input', () => {
     assert.ok(holes.reads() < 20, `${holes.reads()} properties were read`);
   });
 
-  it('that is rejected is kept as JSON only as far as there is room for it', () => {
+  it('that is rejected is stored as JSON only up to the maximum length', () => {
     const rejections = new Rejections();
     const keys = counted(objectOfKeys(30_000));
     const list = counted(Array.from({ length: 300_000 }, () => 1));
@@ -122,12 +122,12 @@ describe('wide input', () => {
     assert.ok(list.reads() < 10, `${list.reads()} elements were read`);
   });
 
-  it('of 300,000 rejected entries is kept as the last thousand, and counted as all', () => {
+  it('of 300,000 rejected entries is counted in full, and its last thousand entries are stored', () => {
     const rejections = new Rejections();
-    let looks = 0;
+    let reads = 0;
     const entry = {
       get user_id(): string {
-        looks += 1;
+        reads += 1;
         return '0';
       },
     };
@@ -137,7 +137,7 @@ describe('wide input', () => {
       Array.from({ length: 300_000 }, () => ({ code: 'user_id_zero', message: '', entry })),
     );
     assert.deepEqual([rejections.size, rejections.byCode().user_id_zero], [1_000, 300_000]);
-    assert.ok(looks <= 1_000, `${looks} entries were looked at`);
+    assert.ok(reads <= 1_000, `${reads} entries were read`);
   });
 
   it('of valid entries is read in proportion to them', () => {
@@ -153,13 +153,13 @@ describe('wide input', () => {
 });
 
 describe('bounded JSON', () => {
-  it('of plain data is what JSON.stringify gives', () => {
+  it('of plain data equals JSON.stringify', () => {
     const data = { a: [1, 'x', null, true, { b: 1.5 }, undefined], d: new Date(0), u: undefined, n: null };
     assert.equal(boundedJson(data, 1_000), JSON.stringify(data));
     assert.equal(boundedJson('text', 1_000), '"text"');
   });
 
-  it('does not call what the data brings along', () => {
+  it('does not call toJSON of the data', () => {
     assert.equal(boundedJson({ a: 1, toJSON: () => 'x'.repeat(1e6) }, 100), '{"a":1}');
   });
 
@@ -168,13 +168,13 @@ describe('bounded JSON', () => {
     assert.equal(boundedJson(10n ** 2_000n, 1e6), null);
   });
 
-  it('is null for what is too deep, throws, or is nothing', () => {
+  it('is null for values that are too deep, throw, or have no JSON', () => {
     let deep: unknown = 1;
     for (let level = 0; level < 50_000; level += 1) deep = [deep];
     const bad = Object.defineProperty({}, 'x', {
       enumerable: true,
       get: () => {
-        throw new Error('gone');
+        throw new Error('failed');
       },
     });
     for (const value of [deep, bad, undefined, () => 1]) assert.equal(boundedJson(value, 1e6), null);
