@@ -1,4 +1,4 @@
-// The ranges that usage statistics are read for: whole hours, as the service counts.
+// Time ranges of usage reports, in whole hours, by which the service counts (service.md 4).
 
 import { hourMs, hourOf, keptHours } from '../outbox/hour-ring';
 
@@ -8,32 +8,32 @@ export interface Range {
   readonly toMs: number;
 }
 
-/** How many full hours each named range has. */
+/** Number of full hours in each named range. */
 const namedRanges = { hour: 1, day: 24, twoWeeks: 336 } as const;
 export type NamedRange = keyof typeof namedRanges;
 
-/** For somebody who asks now: the last full hours, and what there is of the one that runs. */
+/** The range of a report on request: the last full hours and the current one. */
 export function rangeUntilNow(name: NamedRange, nowMs: number): Range {
   return { fromMs: (hourOf(nowMs) - namedRanges[name]) * hourMs, toMs: nowMs };
 }
 
-/** A report by itself that failed is made up for by the next, up to so many hours later. */
-const mostMissedHours = 24;
+/** A periodic report also covers the hours of failed reports before it, up to this number. */
+const maxMissedHours = 24;
 
 /**
- * For a report by itself: full hours only, so that successive ones of an hour each tell everything once.
+ * The range of a periodic report: full hours only, so that successive reports contain each hour once.
  *
- * @param doneMs until when the last one went (exclusive); null when there was none
+ * @param doneMs exclusive end of the last successful report; null without one
  */
 export function rangeOfFullHours(name: NamedRange, nowMs: number, doneMs: number | null): Range {
   const end = hourOf(nowMs);
-  const missed = doneMs === null ? 0 : Math.min(mostMissedHours, end - hourOf(doneMs));
+  const missed = doneMs === null ? 0 : Math.min(maxMissedHours, end - hourOf(doneMs));
   return { fromMs: (end - Math.max(namedRanges[name], missed)) * hourMs, toMs: end * hourMs - 1000 };
 }
 
 export type RangeProblem = 'range_order' | 'range_future' | 'range_long';
 
-/** A range that somebody names, cut off at now; or what is wrong with it. */
+/** Checks a requested range and limits it to the present, or returns its problem. */
 export function checkRange(fromMs: number, toMs: number, nowMs: number): Range | RangeProblem {
   if (fromMs > nowMs) return 'range_future';
   if (fromMs > toMs) return 'range_order';

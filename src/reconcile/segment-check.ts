@@ -1,7 +1,8 @@
-// Looks up the segments that flows name, and says which of them posts would have no effect for.
+// Looks up the segments that flows name, and warns of those for which posts have no effect.
 //
-// The service asks to wait some 20 minutes after a segment was made (service.md 3.2), and does not say when that was.
-// It was not after its last change, and not after we first saw it: so a segment is young only if both are recent.
+// A new segment accepts no users for about 20 minutes, its warm-up (service.md 3.2), but the service does not report when
+// it was made. It was made before its last change and before we first saw it, so it may be in its warm-up only if both are
+// recent.
 
 import * as z from 'zod';
 import type { FixedSegment } from '../audience/fixed-segments';
@@ -14,19 +15,19 @@ export const youngForMs = 20 * 60_000;
 
 interface Named {
   readonly key: string;
-  /** As it was written: an id, or a code. */
+  /** The id or code, as the flow spells it. */
   readonly segment: number | string;
 }
 
 export type SegmentWarning =
-  /** `unknown`: a code of this member's that is not listed. */
+  /** `unknown`: a code of this member that is not listed. */
   | (Named & { readonly kind: 'unknown' | 'inactive' })
-  /** The same code but for its case. */
+  /** The listed code differs in case. */
   | (Named & { readonly kind: 'otherCase'; readonly listed: string })
-  /** Until then (epoch ms). `keys`: of the blocks that mean it, by id and by code. */
+  /** The warm-up lasts until `untilMs` (epoch ms). `keys`: keys of its blocks, by id and by code. */
   | (Named & { readonly kind: 'young'; readonly untilMs: number; readonly keys: readonly string[] });
 
-/** Another member may let this one fill its segments, also without listing them to it: that is nothing to warn of. */
+/** `notOurs` is no warning: another member may allow this one to fill its segments without listing them. */
 export type SegmentFinding = SegmentWarning | (Named & { readonly kind: 'notOurs' });
 
 export function isWarning(finding: SegmentFinding): finding is SegmentWarning {
@@ -35,22 +36,22 @@ export function isWarning(finding: SegmentFinding): finding is SegmentWarning {
 
 export interface SegmentCheckOptions {
   readonly read: (query: SegmentQuery) => Promise<ReadOutcome<SegmentList>>;
-  /** Where it is kept when a segment was first seen. */
+  /** Stores when each segment was first seen. */
   readonly outbox: Pick<Outbox, 'getMeta' | 'setMeta'>;
   readonly member: number;
   readonly nowMs: number;
 }
 
-/** One page of the service. */
+/** Size of one page (service.md 5). */
 const perRead = 100;
-const mostCodes = 100;
-/** A longer list is not read for the sake of some codes. */
-const mostListed = 2_000;
-const mostIds = 1_000;
+const maxCodes = 100;
+/** A longer list is not read as a whole. */
+const maxListed = 2_000;
+const maxIds = 1_000;
 
 /**
- * The list has the member's own segments and those that others share with it (service.md 5). Whether it may fill
- * them it does not say. Never rejects unless `read` or the outbox does.
+ * Looks up segments in the service's list, which contains the member's own segments and those that others share with it
+ * (service.md 5), but not whether the member may fill the latter. Never rejects unless `read` or the queue does.
  */
 export async function checkSegments(
   wanted: readonly FixedSegment[],
@@ -72,7 +73,7 @@ interface LookedUp {
   readonly listed: Segment | null;
 }
 
-/** Each once as it is written; where some add to it and others remove from it, as one that is added to. */
+/** The segments without duplicates of the same spelling. `adds` is true if any of the duplicates adds. */
 function distinct(wanted: readonly FixedSegment[]): FixedSegment[] {
   const byName = new Map<string, FixedSegment>();
   for (const one of wanted) {
@@ -86,8 +87,8 @@ async function lookUp(
   segments: readonly FixedSegment[],
   { read, member }: SegmentCheckOptions,
 ): Promise<ReadOutcome<LookedUp[]>> {
-  const byId = segments.filter((one) => one.by === 'id').slice(0, mostIds);
-  const byCode = segments.filter((one) => one.by === 'code').slice(0, mostCodes);
+  const byId = segments.filter((one) => one.by === 'id').slice(0, maxIds);
+  const byCode = segments.filter((one) => one.by === 'code').slice(0, maxCodes);
   const found: LookedUp[] = [];
   for (let from = 0; from < byId.length; from += perRead) {
     const some = byId.slice(from, from + perRead);
@@ -103,8 +104,8 @@ async function lookUp(
 }
 
 /**
- * The segments with these codes, by the keys of their blocks. Reads are few (service.md 5): a page of the list has a
- * hundred codes, so the list is read as far as that takes fewer reads than asking for each code that is still missing.
+ * The segments with these codes, by the keys of their blocks. The service allows few reads (service.md 5), and a page of
+ * the list has a hundred codes. So the rest of the list is read if it takes fewer reads than one for each missing code.
  */
 async function readCodes(
   wanted: ReadonlyMap<string, string>,
@@ -112,7 +113,7 @@ async function readCodes(
   read: SegmentCheckOptions['read'],
 ): Promise<ReadOutcome<ReadonlyMap<string, Segment>>> {
   const found = new Map<string, Segment>();
-  const take = (segments: readonly Segment[]): void => {
+  const collect = (segments: readonly Segment[]): void => {
     for (const segment of segments) {
       const key = keyOfCode(segment, member);
       if (key !== null && wanted.has(key)) found.set(key, segment);
@@ -122,23 +123,23 @@ async function readCodes(
   if (wanted.size === 0) return { kind: 'read', value: found };
   const first = await read({ limit: perRead });
   if (first.kind !== 'read') return first;
-  take(first.value.segments);
+  collect(first.value.segments);
   const total = first.value.total ?? Infinity;
   const pagesLeft = Math.ceil((total - perRead) / perRead);
-  if (total <= mostListed && pagesLeft > 0 && pagesLeft <= missing().length) {
+  if (total <= maxListed && pagesLeft > 0 && pagesLeft <= missing().length) {
     const rest = await read({ start: perRead });
     if (rest.kind !== 'read') return rest;
-    take(rest.value.segments);
+    collect(rest.value.segments);
   }
   for (const code of missing()) {
     const one = await read({ code });
     if (one.kind !== 'read') return one;
-    take(one.value.segments);
+    collect(one.value.segments);
   }
   return { kind: 'read', value: found };
 }
 
-/** The key of the blocks that name a segment by its code; its owner is this member where the service does not say. */
+/** The key of blocks that name a segment by code. Without an owner in the list, the owner is this member. */
 function keyOfCode({ code, memberId }: Segment, member: number): string | null {
   return code === null ? null : `c${memberId ?? member}:${code.toLowerCase()}`;
 }
@@ -152,7 +153,7 @@ function findingOf(
   const named = { key: wanted.key, segment: wanted.by === 'id' ? wanted.id : wanted.code };
   if (listed === null) {
     if (wanted.by === 'id') return { kind: 'notOurs', ...named };
-    // Whoever writes another member's id knows that the segment is not of this one.
+    // A code with another member's id is meant for a segment of that member, which need not be listed.
     return wanted.member === member ? { kind: 'unknown', ...named } : null;
   }
   if (listed.state === 'inactive') return { kind: 'inactive', ...named };
@@ -168,7 +169,7 @@ function findingOf(
     : { kind: 'otherCase', ...named, listed: listed.code };
 }
 
-/** When it was changed last; -Infinity when the service does not say, so that nothing is called young without a sign. */
+/** Time of the last change; -Infinity if the list has none, so that a segment without a date has no warm-up. */
 function changedMs({ lastModified }: Segment): number {
   const ms = lastModified === null ? NaN : Date.parse(`${lastModified.trim().replace(' ', 'T')}Z`);
   return Number.isFinite(ms) ? ms : -Infinity;
@@ -176,12 +177,12 @@ function changedMs({ lastModified }: Segment): number {
 
 // ── First seen ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Part of the store: never change it. */
+/** Saved in queues: never change this key. */
 const seenKey = 'segments first seen';
-const mostSeen = 2_000;
+const maxSeen = 2_000;
 const seenSchema = z.array(z.tuple([z.string(), z.number()]));
 
-/** Notes the segments that are listed, and says since when each is known. */
+/** Stores the time at which listed segments were first seen, and returns all these times by key. */
 async function noteSeen(
   lookedUp: readonly LookedUp[],
   { outbox, nowMs }: SegmentCheckOptions,
@@ -191,15 +192,12 @@ async function noteSeen(
   const fresh = lookedUp.filter(({ wanted, listed }) => listed !== null && !seen.has(wanted.key));
   if (fresh.length === 0) return seen;
   for (const { wanted } of fresh) seen.set(wanted.key, nowMs);
-  // The oldest go first; a segment that is seen again after that is young only if it has just been changed, too.
-  await outbox.setMeta(seenKey, JSON.stringify([...seen].slice(-mostSeen)));
+  // The oldest are dropped. If one is seen again later, it has a warm-up only if it was also changed recently.
+  await outbox.setMeta(seenKey, JSON.stringify([...seen].slice(-maxSeen)));
   return seen;
 }
 
-/**
- * Segments that were first seen less than 20 minutes ago, by whomever of the member's nodes, as they are known by their
- * keys: codes in lower case. Rejects as the outbox does.
- */
+/** Segments first seen less than 20 minutes ago by any node of the member, with codes in lower case. Rejects if the queue does. */
 export async function recentlySeen(
   outbox: Pick<Outbox, 'getMeta'>,
   nowMs: number,

@@ -1,4 +1,4 @@
-// What the service has said of each hour, kept for 30 days beside the queue: counts and segments, never a user id.
+// History of the service's usage statistics: counts and segments of each hour for 30 days, stored in the queue without user ids.
 
 import * as z from 'zod';
 import { hourMs, hourOf, type HourRing } from '../outbox/hour-ring';
@@ -6,13 +6,13 @@ import type { LoggedSegment, UsageHour } from '../service/usage';
 import { countsOf, noCounts } from '../service/usage-report';
 import type { ProcessedHour } from './reconcile';
 
-/** Part of a key in the store: never change it. */
+/** Part of a key saved in queues: never change it. */
 export const usageRingName = 'processed';
 
 const number = z.number();
 const segments = z.array(z.object({ id: number, code: z.string(), memberId: number }));
-const keptSchema = z.object({
-  /** Epoch ms at which the service said so. */
+const storedSchema = z.object({
+  /** Epoch ms of the read from the service. */
   readAtMs: number,
   counts: z.object({
     validUsers: number,
@@ -29,7 +29,7 @@ const keptSchema = z.object({
   invalid: segments,
 });
 
-export interface KeptHour extends ProcessedHour {
+export interface StoredHour extends ProcessedHour {
   /** Epoch ms. */
   readonly readAtMs: number;
 }
@@ -37,31 +37,28 @@ export interface KeptHour extends ProcessedHour {
 export class UsageHistory {
   constructor(private readonly ring: HourRing) {}
 
-  /** Null when the hour was never read. Rejects as the outbox does. */
-  async get(hour: number): Promise<KeptHour | null> {
-    const read = keptSchema.safeParse(await this.ring.get(hour));
+  /** Null if the hour was never read. Rejects if the queue does. */
+  async get(hour: number): Promise<StoredHour | null> {
+    const read = storedSchema.safeParse(await this.ring.get(hour));
     return read.success ? { hour, ...read.data } : null;
   }
 
-  async put({ hour, counts, inactive, unauthorized, invalid, readAtMs }: KeptHour): Promise<void> {
+  async put({ hour, counts, inactive, unauthorized, invalid, readAtMs }: StoredHour): Promise<void> {
     await this.ring.set(hour, { readAtMs, counts, inactive, unauthorized, invalid });
   }
 }
 
-/**
- * The hours from `first` to `last` as the service reported them. One that it left out is as it was known, or has
- * nothing to count.
- */
+/** The reported hours from `first` to `last`. An hour missing in the report is taken from `stored`, or has zero counts. */
 export function processedHours(
   report: readonly UsageHour[],
   first: number,
   last: number,
-  known: ReadonlyMap<number, ProcessedHour> | null,
+  stored: ReadonlyMap<number, ProcessedHour> | null,
 ): Map<number, ProcessedHour> {
   const hours = new Map<number, ProcessedHour>();
   for (let hour = first; hour <= last; hour += 1) {
     const nothing = { hour, counts: noCounts, inactive: [], unauthorized: [], invalid: [] };
-    hours.set(hour, known?.get(hour) ?? nothing);
+    hours.set(hour, stored?.get(hour) ?? nothing);
   }
   for (const record of report) {
     const hour = record.processedHourMs === null ? null : hourOf(record.processedHourMs);
@@ -78,16 +75,17 @@ export function processedHours(
   return hours;
 }
 
-/** The service lists at most 200; whatever it may list one day, no more is kept. */
-const mostSegments = 200;
+/** The service lists at most 200 today; the limit bounds the stored size if it ever lists more. */
+const maxSegments = 200;
 
 function plain(list: readonly LoggedSegment[] = []): LoggedSegment[] {
-  return list.slice(0, mostSegments);
+  return list.slice(0, maxSegments);
 }
 
-/** After so long the service has nothing to add to an hour. */
+/** From this time after its end, the service's counts of an hour no longer change. */
 const finalAfterMs = 2 * hourMs;
 
-export function isFinal(kept: KeptHour | null): boolean {
-  return kept !== null && kept.readAtMs >= (kept.hour + 1) * hourMs + finalAfterMs;
+/** Whether an hour was read after its counts had become final. */
+export function isFinal(stored: StoredHour | null): boolean {
+  return stored !== null && stored.readAtMs >= (stored.hour + 1) * hourMs + finalAfterMs;
 }

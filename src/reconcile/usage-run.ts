@@ -1,4 +1,4 @@
-// Reads the usage statistics of a range, keeps what they say, and compares them with what was sent.
+// Runs a usage report: reads the usage statistics of a range, stores them, and compares them with the posts sent.
 
 import { shortenThrown } from '../audience/shorten';
 import { hourMs, hourOf, keptHours, type HourRing } from '../outbox/hour-ring';
@@ -17,58 +17,54 @@ import {
 } from './reconcile';
 import { isFinal, processedHours, UsageHistory } from './usage-history';
 
-/** What a run needs; an engine and a client have all of it. */
+/** Sources of a run: the service, the engine's counts of sent posts, and stored statistics. */
 export interface UsageSource {
   readonly read: (query: UsageQuery) => Promise<ReadOutcome<UsageReport>>;
   readonly sent: Pick<SentLedger, 'read'>;
-  /** Of the name `usageRingName`. */
+  /** The ring with the name `usageRingName`. */
   readonly ring: HourRing;
 }
 
-export interface UsageAsked {
+export interface UsageRequest {
   readonly memberId: number;
-  /** Epoch ms. The whole hour of each counts. */
+  /** Epoch ms; the range covers the whole hours of both times. */
   readonly fromMs: number;
   readonly toMs: number;
   readonly nowMs: number;
-  /** One sum instead of hours in the report. The comparison goes by hours all the same. */
+  /** Reports one sum instead of hours; the comparison always uses hours. */
   readonly aggregate: boolean;
 }
 
 export interface UsageRun {
   readonly report: CleanReport;
-  /** Null when what was sent cannot be read; then `findings` is empty. */
+  /** Null if the counts of sent posts cannot be read or stored; `findings` is empty then. */
   readonly reconciliation: Reconciliation | null;
-  /** Why there is none. */
+  /** The reason for a missing reconciliation, else null. */
   readonly reconciliationError: string | null;
   readonly findings: readonly Finding[];
 }
 
-/** The most that one question asks for: with full log lines, some 2 MB. */
+/** Hours in one read, whose reply has about 2 MB with full log lines. */
 const hoursPerRead = 72;
-/** So far before the range the comparison begins, since the service may be a day late. */
-const warmUpHours = 48;
+/** The comparison begins this long before the range, since the service may count posts a day later. */
+const lookBackHours = 48;
 
 /** Never rejects unless `source.read` does. */
-export async function runUsage(source: UsageSource, asked: UsageAsked): Promise<ReadOutcome<UsageRun>> {
-  const [first, last] = [hourOf(asked.fromMs), hourOf(asked.toMs)];
-  const kept = await keptBefore(source, first, last);
-  const readFrom = 'error' in kept ? first : kept.readFrom;
-  const before = await readHours(source, asked.memberId, readFrom, first * hourMs - 1000);
+export async function runUsage(source: UsageSource, request: UsageRequest): Promise<ReadOutcome<UsageRun>> {
+  const { memberId, toMs } = request;
+  const [first, last] = [hourOf(request.fromMs), hourOf(toMs)];
+  const stored = await readStored(source, first, last);
+  const readFrom = 'error' in stored ? first : stored.readFrom;
+  const before = await readHours(source, memberId, readFrom, first * hourMs - 1000);
   if (before.kind !== 'read') return before;
-  const hourly = await readHours(source, asked.memberId, first, Math.max(asked.toMs, last * hourMs));
+  const hourly = await readHours(source, memberId, first, Math.max(toMs, last * hourMs));
   if (hourly.kind !== 'read') return hourly;
-  // A record whose hour cannot be read counts in the range that was asked for.
+  // A record with an unreadable hour counts as part of the requested range.
   const inRange = hourly.value.filter(
     ({ processedHourMs }) => processedHourMs === null || hourOf(processedHourMs) >= first,
   );
-  const report = asked.aggregate
-    ? await source.read({
-        memberId: asked.memberId,
-        startMs: first * hourMs,
-        endMs: asked.toMs,
-        aggregate: true,
-      })
+  const report = request.aggregate
+    ? await source.read({ memberId, startMs: first * hourMs, endMs: toMs, aggregate: true })
     : ({ kind: 'read', value: { aggregated: false, hours: inRange } } as const);
   if (report.kind !== 'read') return report;
   const clean = cleanReport(report.value);
@@ -76,10 +72,10 @@ export async function runUsage(source: UsageSource, asked: UsageAsked): Promise<
     [...before.value, ...hourly.value],
     readFrom,
     last,
-    'error' in kept ? null : kept.processed,
+    'error' in stored ? null : stored.processed,
   );
   const compared =
-    'error' in kept ? kept : await compare(source, asked, kept, fresh, unknownUsersOf(inRange));
+    'error' in stored ? stored : await compare(source, request, stored, fresh, unknownUsersOf(inRange));
   if ('error' in compared)
     return {
       kind: 'read',
@@ -88,27 +84,29 @@ export async function runUsage(source: UsageSource, asked: UsageAsked): Promise<
   return { kind: 'read', value: { report: clean, reconciliationError: null, ...compared } };
 }
 
-/** What is known already, and from which hour on the service is to be asked. */
-interface Kept {
+/** Stored counts of sent and processed posts. */
+interface Stored {
   readonly sent: readonly SentOfHour[];
   readonly processed: ReadonlyMap<number, ProcessedHour>;
+  /** The first hour that has to be read from the service. */
   readonly readFrom: number;
 }
 
-async function keptBefore(
+async function readStored(
   { sent, ring }: UsageSource,
   first: number,
   last: number,
-): Promise<Kept | { readonly error: string }> {
+): Promise<Stored | { readonly error: string }> {
   try {
-    const hours = [...(await sent.read(first - warmUpHours, last))].map(([hour, kept]) => sumOf(hour, kept));
+    const sentHours = await sent.read(first - lookBackHours, last);
+    const hours = [...sentHours].map(([hour, accounts]) => sumOf(hour, accounts));
     const history = new UsageHistory(ring);
     const processed = new Map<number, ProcessedHour>();
     let readFrom = first;
     for (let hour = last; hour >= Math.min(first, ...hours.map((one) => one.hour)); hour -= 1) {
-      const known = await history.get(hour);
-      if (known !== null) processed.set(hour, known);
-      if (hour < first && !isFinal(known)) readFrom = hour;
+      const stored = await history.get(hour);
+      if (stored !== null) processed.set(hour, stored);
+      if (hour < first && !isFinal(stored)) readFrom = hour;
     }
     return { sent: hours, processed, readFrom };
   } catch (error) {
@@ -118,8 +116,8 @@ async function keptBefore(
 
 async function compare(
   { ring }: UsageSource,
-  { fromMs, toMs, nowMs }: UsageAsked,
-  kept: Kept,
+  { fromMs, toMs, nowMs }: UsageRequest,
+  stored: Stored,
   fresh: ReadonlyMap<number, ProcessedHour>,
   unknownUsers: readonly string[],
 ): Promise<
@@ -127,7 +125,7 @@ async function compare(
 > {
   try {
     const history = new UsageHistory(ring);
-    // An older hour would take the place of one that is kept.
+    // An hour older than the ring would overwrite a newer one.
     const oldest = hourOf(nowMs) - keptHours;
     for (const hour of fresh.values())
       if (hour.hour > oldest) await history.put({ ...hour, readAtMs: nowMs });
@@ -135,8 +133,8 @@ async function compare(
     return { error: shortenThrown(error) };
   }
   const flow = new Flow({
-    sent: kept.sent,
-    processed: [...new Map([...kept.processed, ...fresh]).values()],
+    sent: stored.sent,
+    processed: [...new Map([...stored.processed, ...fresh]).values()],
     firstHour: hourOf(fromMs),
     lastHour: hourOf(toMs),
     nowHour: hourOf(nowMs),
@@ -144,7 +142,7 @@ async function compare(
   return { reconciliation: reconcile(flow), findings: findings(flow, unknownUsers) };
 }
 
-/** Hour by hour, a few days a question: a reply of two weeks of full logs would be too large. */
+/** Reads the hours in several requests, since one reply with full logs of two weeks would be too large. */
 async function readHours(
   { read }: UsageSource,
   memberId: number,

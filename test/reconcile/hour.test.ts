@@ -1,4 +1,4 @@
-// An hour of the real sandbox on a virtual clock, delivered by the real engine over real sockets, and reconciled.
+// Reconciliation of an hour that the engine delivered to the sandbox, over sockets with a virtual clock.
 import assert from 'node:assert/strict';
 import { checkEntry } from '../../src/audience/check';
 import { Engine } from '../../src/delivery/engine';
@@ -15,7 +15,7 @@ import { Files } from '../delivery/support/files';
 
 const minuteMs = 60_000;
 
-/** A sandbox, an engine that fills it, and time that waits for the sockets. */
+/** A sandbox and an engine that delivers to it, with a virtual clock that waits for sockets. */
 class Site {
   readonly clock = new FakeClock();
   private readonly files = new Files(this.clock);
@@ -60,7 +60,7 @@ class Site {
     this.engine.start();
   }
 
-  /** As a deploy or a stop ends it, and a start begins it. */
+  /** Closes the engine as a stop or deploy does, and starts another one. */
   async restart(): Promise<void> {
     await this.outcome(this.engine.close());
     this.startEngine();
@@ -93,7 +93,7 @@ class Site {
     });
   }
 
-  /** Time goes on in small steps while something waits for the service, and at once when nothing does. */
+  /** Advances the clock in small steps while entries are pending, else at once. */
   async advance(ms: number): Promise<void> {
     const untilMs = this.clock.monoMs() + ms;
     await this.clock.settle();
@@ -137,7 +137,7 @@ class Site {
   }
 }
 
-/** What a minute sends: 23 users, 28 pairs, of which 18 have an effect. */
+/** Sends the entries of one minute: 23 users with 28 blocks, of which 18 have an effect. */
 function sendMinute(site: Site, minute: number): void {
   for (let n = 0; n < 10; n += 1) site.send(`u${minute}-0${n}`, [{ seg_id: 10001 }]);
   for (let n = 0; n < 4; n += 1) site.send(`u${minute}-1${n}`, [{ seg_id: 10002, expiration: -1 }]);
@@ -155,8 +155,8 @@ function sendMinute(site: Site, minute: number): void {
 
 const perHour = { users: 23 * 60, adds: 21 * 60, removes: 7 * 60 };
 
-/** What becomes of an hour of it, once all of it is processed. */
-const becomes = {
+/** Figures of one hour, once all of its posts are processed. */
+const expected = {
   processed: { users: 20 * 60, adds: 14 * 60, removes: 4 * 60 },
   accountedFor: { users: 23 * 60, associations: 28 * 60 },
   differences: {
@@ -185,14 +185,14 @@ describe('an hour of the sandbox', function () {
     return startMs;
   }
 
-  it('is reconciled to the entry: unknown users, inactive, foreign and unknown segments', async () => {
+  it('is reconciled exactly: unknown users, inactive, foreign and unknown segments', async () => {
     await site.start(0);
     await site.toNextHour();
     const startMs = await sendHour();
     const { report, reconciliation, findings } = await site.usage(startMs, startMs + hourMs - 1);
     const { sent, processed, accountedFor, differences, notProcessed, exact, hours } = reconciliation!;
     assert.deepEqual(sent, perHour);
-    assert.deepEqual({ processed, accountedFor, differences }, becomes);
+    assert.deepEqual({ processed, accountedFor, differences }, expected);
     assert.deepEqual([notProcessed, exact], [{ users: 0, associations: 0 }, true]);
     assert.deepEqual(
       hours.map(({ state, accounts }) => [state, accounts]),
@@ -226,7 +226,7 @@ describe('an hour of the sandbox', function () {
     );
   });
 
-  it('that is processed later, over the change of the hour and a restart, is reconciled to the entry as well', async () => {
+  it('is also reconciled exactly if it is processed in the next hour, after a restart', async () => {
     await site.start(25 * minuteMs);
     await site.toNextHour();
     const startMs = await sendHour();
@@ -242,13 +242,13 @@ describe('an hour of the sandbox', function () {
     const late = await site.usage(startMs, site.clock.wallMs());
     assert.deepEqual(
       { ...late.reconciliation!, hours: [], sent },
-      { ...becomes, hours: [], sent, notProcessed: zero, unconfirmed: zero, exact: true },
+      { ...expected, hours: [], sent, notProcessed: zero, unconfirmed: zero, exact: true },
     );
     assert.deepEqual(
       late.reconciliation!.hours.map(({ state }) => state),
       ['processed', 'processed'],
     );
-    // The next hour alone, as a node that runs by itself asks: what was under way before it is known.
+    // The next hour alone, as for a periodic report, includes posts not yet processed at its start.
     await site.toNextHour();
     const second = await site.usage(startMs + hourMs, startMs + 2 * hourMs - 1, true);
     assert.equal(second.report.aggregated, true);
@@ -260,7 +260,7 @@ describe('an hour of the sandbox', function () {
     );
   });
 
-  it('is kept for 30 days, and then gives its place to another', async () => {
+  it('is stored for 30 days, and then overwritten', async () => {
     await site.start(0);
     await site.toNextHour();
     const startMs = site.clock.wallMs();
@@ -270,7 +270,7 @@ describe('an hour of the sandbox', function () {
     site.sandbox.reset();
     await site.clock.advance(29 * 24 * hourMs);
     const late = await site.usage(startMs, startMs + hourMs - 1);
-    assert.deepEqual(late.report.hours, [], 'the service has forgotten it');
+    assert.deepEqual(late.report.hours, [], 'the service reports it no longer');
     assert.deepEqual(late.reconciliation, first.reconciliation);
     assert.equal(late.reconciliation!.sent.users, 23);
     await site.clock.advance(2 * 24 * hourMs);

@@ -1,4 +1,4 @@
-// What was sent against what the service counted, in whatever hour it did: nothing is lost between the two.
+// Comparison of sent posts with the service's counts, in whatever hour it counts them.
 import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import type { SentPair } from '../../src/delivery/sent-counts';
@@ -41,8 +41,8 @@ function flowOf(
   return new Flow({ sent, processed, firstHour: 10, lastHour: 10, nowHour: 11, ...range });
 }
 
-describe('the comparison of what was sent with what the service counted', () => {
-  it('names every difference of an hour to the entry', () => {
+describe('the comparison of sent posts with the counts of the service', () => {
+  it('classifies every difference of an hour exactly', () => {
     const flow = flowOf(
       [sentHour(10, 100, { i1: [80, 5], i12: [41, 2], i13: [7, 0], 'c9:theirs': [4, 0] })],
       [
@@ -87,7 +87,7 @@ describe('the comparison of what was sent with what the service counted', () => 
     ]);
   });
 
-  it('tells what is on its way from what is lost, by how long it has been', () => {
+  it('distinguishes unprocessed from unconfirmed posts by their age', () => {
     const sent = [sentHour(10, 50, { i1: [50, 0] })];
     const processed = [processedHour(10, { validUsers: 20, adds: 20 })];
     const at = (nowHour: number) => {
@@ -106,7 +106,7 @@ describe('the comparison of what was sent with what the service counted', () => 
     assert.deepEqual(at(35), ['unconfirmed', 30, 30, ['unconfirmed']]);
   });
 
-  it('gives what the service counts later to what was sent first', () => {
+  it('assigns later counts to the posts sent first', () => {
     const flow = flowOf(
       [sentHour(10, 50, { i1: [50, 0] }), sentHour(11, 30, { i2: [30, 0] })],
       [
@@ -137,7 +137,7 @@ describe('the comparison of what was sent with what the service counted', () => 
     ]);
   });
 
-  it('forgives a service whose clock is a little behind', () => {
+  it('tolerates a service whose clock is a little behind', () => {
     const flow = flowOf(
       [sentHour(10, 10, { i1: [10, 0] }), sentHour(11, 10, { i1: [10, 0] })],
       [processedHour(10, { validUsers: 12, adds: 12 }), processedHour(11, { validUsers: 8, adds: 8 })],
@@ -147,7 +147,7 @@ describe('the comparison of what was sent with what the service counted', () => 
     assert.deepEqual([notProcessed.users, differences.surplus], [0, { users: 0, associations: 0 }]);
   });
 
-  it('says what others sent, and that nothing of its own is missing for it', () => {
+  it('reports users sent by others as surplus, without missing its own', () => {
     const flow = flowOf(
       [sentHour(10, 10, { i1: [10, 0] })],
       [processedHour(10, { validUsers: 500, adds: 700 }), processedHour(11, { validUsers: 3, adds: 3 })],
@@ -157,7 +157,7 @@ describe('the comparison of what was sent with what the service counted', () => 
     assert.deepEqual([notProcessed.users, differences.surplus], [0, { users: 493, associations: 693 }]);
   });
 
-  it('adds up for every course of events in which the service goes in order', () => {
+  it('adds up whenever the service processes in order', () => {
     const post = fc.record({
       hour: fc.integer({ min: 0, max: 8 }),
       users: fc.integer({ min: 1, max: 9 }),

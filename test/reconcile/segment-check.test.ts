@@ -1,4 +1,4 @@
-// What the service's list says of segments that flows name: with the real sandbox, and lists of its making.
+// checkSegments: warnings about segments that flows name, with the sandbox and with generated lists.
 import assert from 'node:assert/strict';
 import type { FixedSegment } from '../../src/audience/fixed-segments';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
@@ -37,7 +37,7 @@ describe('the check of segments', () => {
     return { clock, check, outbox, peaks: () => site.peaks(), client };
   }
 
-  it('names what is inactive, not this member’s, unknown, written in another case, or new', async () => {
+  it('finds segments that are inactive, of another member, unknown, in another case, or in their warm-up', async () => {
     const { check, clock, client } = await started();
     const now = clock.wallMs();
     const warnings = await check(
@@ -68,13 +68,13 @@ describe('the check of segments', () => {
     ]);
   });
 
-  it('calls nothing unknown that the sandbox takes without listing it', async () => {
+  it('accepts segments that the sandbox accepts without listing them', async () => {
     const { check, client } = await started();
     assert.deepEqual(await check(id(777), code('of my own')), []);
     await client.close();
   });
 
-  it('calls a segment young only while both its last change and our first sight of it are recent', async () => {
+  it('assumes a warm-up only while both the last change and our first sight of a segment are recent', async () => {
     const { check, clock, client } = await started();
     const kinds = async () => (await check(id(10996))).map(({ kind }) => kind);
     clock.advance(youngForMs - 1);
@@ -94,7 +94,7 @@ describe('the check of segments', () => {
       },
     ];
     const other = await started({ segments });
-    // Seen first at 10:30. Half an hour later somebody changes it: that makes it no younger.
+    // First seen at 10:30. A change half an hour later starts no new warm-up.
     assert.equal((await other.check(id(5)))[0]!.kind, 'young');
     other.clock.advance(30 * 60_000);
     segments[0]!.last_modified = '2026-01-05 10:59:00';
@@ -102,22 +102,22 @@ describe('the check of segments', () => {
     await other.client.close();
   });
 
-  it('does not ask removals to wait', async () => {
+  it('finds no warm-up for removals', async () => {
     const { check, client } = await started();
     assert.deepEqual(await check(id(10996, false)), []);
     assert.equal((await check(id(10996, false), id(10996)))[0]!.kind, 'young');
     await client.close();
   });
 
-  it('asks for a hundred ids at a time, each once', async () => {
+  it('reads a hundred ids at a time, each once', async () => {
     const { check, client, peaks } = await started();
     await check(...Array.from({ length: 250 }, (_, n) => id(1 + (n % 230))));
     await client.close();
     assert.equal(peaks().totals.gets, 3);
   });
 
-  describe('looks codes up', () => {
-    /** A list of so many segments, every reply of which has a hundred at most; and what was asked of it. */
+  describe('looks up codes', () => {
+    /** A list of `count` segments that records its queries. */
     const listOf = (count: number) => {
       const asked: SegmentQuery[] = [];
       const all = Array.from({ length: count }, (_, index): Segment => ({
@@ -131,7 +131,7 @@ describe('the check of segments', () => {
       }));
       const read = (query: SegmentQuery) => {
         asked.push(query);
-        const hits = all.filter(({ code: its }) => query.code === undefined || its === query.code);
+        const hits = all.filter((one) => query.code === undefined || one.code === query.code);
         const { start = 0, limit = Infinity } = query;
         const value = { segments: hits.slice(start, start + limit), total: hits.length };
         return Promise.resolve({ kind: 'read', value } as const);
@@ -149,13 +149,13 @@ describe('the check of segments', () => {
     const codes = (count: number, from = 1): string[] =>
       Array.from({ length: count }, (_, index) => `Code${from + index}`);
 
-    it('on the first page of the list, many with one read', async () => {
+    it('on the first page of the list with one read', async () => {
       const { asked, read } = listOf(90);
       assert.deepEqual(await lookUp(read, ...codes(60), 'code70'), ['code70 otherCase']);
       assert.equal(asked.length, 1);
     });
 
-    it('in the whole list where that takes fewer reads than asking for each, else one by one', async () => {
+    it('in the whole list if that takes fewer reads than one for each code, else one by one', async () => {
       const many = listOf(450);
       assert.deepEqual(await lookUp(many.read, ...codes(9, 300)), []);
       assert.deepEqual(many.asked, [{ limit: 100 }, { start: 100 }]);
@@ -170,7 +170,7 @@ describe('the check of segments', () => {
       assert.equal(asked.length, 1 + 61);
     });
 
-    it('as the member’s own where another member shares a segment of the same code', async () => {
+    it('as the member’s own, although another member shares a segment with the same code', async () => {
       const { all, read } = listOf(3);
       all.unshift({ ...all[1]!, id: 77, memberId: 2, code: 'CODE2' });
       assert.deepEqual(await lookUp(read, 'Code2'), []);
@@ -179,7 +179,7 @@ describe('the check of segments', () => {
     });
   });
 
-  it('says why it could not look, and forgets nothing for it', async () => {
+  it('returns why it could not read, and stores nothing', async () => {
     const outbox = new SqliteOutbox(':memory:');
     await outbox.open();
     const failure = { kind: 'configuration', code: 'http_403', message: 'no' } as const;

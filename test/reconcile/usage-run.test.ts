@@ -1,4 +1,4 @@
-// A run of usage statistics against a service that dates its records in its own way.
+// runUsage with a service whose records have unreadable hours.
 import assert from 'node:assert/strict';
 import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
 import { hourMs, HourRing } from '../../src/outbox/hour-ring';
@@ -7,7 +7,7 @@ import { runUsage } from '../../src/reconcile/usage-run';
 import { parseUsage, type UsageQuery } from '../../src/service/usage';
 
 describe('a run of usage statistics', () => {
-  it('counts a record whose hour cannot be read in the total, and once, though the hours before are read, too', async () => {
+  it('counts a record with an unreadable hour in the total, and not again from the hours read before the range', async () => {
     const outbox = new SqliteOutbox(':memory:');
     await outbox.open();
     const first = Math.floor(Date.UTC(2026, 0, 5, 10) / hourMs);
