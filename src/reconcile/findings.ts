@@ -1,17 +1,17 @@
-// What somebody should do something about, from the comparison of what was sent with what became of it.
+// Findings for an operator, from the comparison of sent and processed posts.
 
 import { hourMs } from '../outbox/hour-ring';
 import type { LoggedSegment } from '../service/usage';
-import { isOld, type Amount, type Flow, type ProcessedHour } from './reconcile';
+import { isOld, sumAmounts, type Amount, type Flow, type ProcessedHour } from './reconcile';
 
-/** A segment that posts had no effect for. `segment` is its id, or its code where the service knows no id. */
+/** A segment whose posts had no effect. `segment` is its id, or its code if the service reports no id. */
 export interface SegmentFinding {
   readonly kind: 'inactiveSegment' | 'unauthorizedSegment' | 'unknownSegment';
   readonly segment: number | string;
   readonly code: string | null;
-  /** Who owns it. */
+  /** The owner of the segment. */
   readonly member: number;
-  /** Sent from here, and without effect. 0 when it was somebody else who sent. */
+  /** Blocks sent by these accounts, all without effect; both 0 if another system sent them. */
   readonly adds: number;
   readonly removes: number;
 }
@@ -19,20 +19,20 @@ export interface SegmentFinding {
 interface UnknownUsersFinding {
   readonly kind: 'unknownUsers';
   readonly users: number;
-  /** Of all users that the service counted. */
+  /** Share of all users that the service counted. */
   readonly percent: number;
-  /** What was said of them, all without effect. */
+  /** Number of their blocks, all without effect. */
   readonly associations: number;
-  /** Some of them, as the service's log has them. */
+  /** Some of their ids, from the service's log. */
   readonly sample: readonly string[];
 }
 
-/** Taken by the service long ago, and not counted yet: for more than two hours, or for more than a day. */
+/** Posts that the service accepted but has not counted, for over two hours (`notProcessed`) or a day (`unconfirmed`). */
 interface WaitingFinding {
   readonly kind: 'notProcessed' | 'unconfirmed';
   readonly users: number;
   readonly associations: number;
-  /** ISO: the hour of the oldest. */
+  /** The oldest hour, ISO 8601. */
   readonly since: string;
 }
 
@@ -43,11 +43,11 @@ interface ErrorsFinding {
 
 export type Finding = SegmentFinding | UnknownUsersFinding | WaitingFinding | ErrorsFinding;
 
-const mostSample = 10;
-/** Anything younger may merely be on its way. */
+const maxSample = 10;
+/** Up to this age, an unprocessed hour is normal. */
 const lateAfterHours = 2;
 
-/** @param unknownUsers as the service's log has them */
+/** @param unknownUsers ids of unknown users from the service's log */
 export function findings(flow: Flow, unknownUsers: readonly string[]): Finding[] {
   return [
     ...segmentFindings(flow),
@@ -90,12 +90,11 @@ function segmentFindings(flow: Flow): SegmentFinding[] {
   ];
 }
 
-/** The keys of the blocks that may have meant it. An id that is unknown is logged as 0 and `segment_<id>`. */
+/** The keys of blocks that may name the segment. The service logs an unknown id as 0 with the code `segment_<id>`. */
 function keysOf({ id, code, memberId }: LoggedSegment): string[] {
-  const [, guessed] = /^segment_([1-9]\d*)$/.exec(code) ?? [];
-  const ids = new Set([...(id === 0 ? [] : [String(id)]), ...(id === 0 && guessed ? [guessed] : [])]);
+  const loggedId = id === 0 ? /^segment_([1-9]\d*)$/.exec(code)?.[1] : id;
   return [
-    ...[...ids].map((one) => `i${one}`),
+    ...(loggedId === undefined ? [] : [`i${loggedId}`]),
     ...(code === '' ? [] : [`c${memberId}:${code.toLowerCase()}`]),
   ];
 }
@@ -106,10 +105,10 @@ function userFindings(flow: Flow, sample: readonly string[]): UnknownUsersFindin
   if (users === 0) return [];
   const all = inRange(flow).reduce((sum, { counts }) => sum + counts.validUsers + counts.invalidUsers, 0);
   const percent = Math.round((users / all) * 1000) / 10;
-  return [{ kind: 'unknownUsers', users, percent, associations, sample: sample.slice(0, mostSample) }];
+  return [{ kind: 'unknownUsers', users, percent, associations, sample: sample.slice(0, maxSample) }];
 }
 
-/** Also of hours before the range: the longer something waits, the more it matters. */
+/** Includes hours before the range, since the longest waits matter most. */
 function waitingFindings(flow: Flow): WaitingFinding[] {
   const { nowHour } = flow.input;
   const pending = flow.pending();
@@ -120,16 +119,11 @@ function waitingFindings(flow: Flow): WaitingFinding[] {
 
 function waiting(
   kind: WaitingFinding['kind'],
-  hours: readonly { readonly hour: number; readonly left: Amount }[],
+  hours: readonly { readonly hour: number; readonly notProcessed: Amount }[],
 ): WaitingFinding[] {
   if (hours.length === 0) return [];
-  let [users, associations] = [0, 0];
-  for (const { left } of hours) {
-    users += left.users;
-    associations += left.associations;
-  }
   const since = new Date(Math.min(...hours.map(({ hour }) => hour)) * hourMs).toISOString();
-  return [{ kind, users, associations, since }];
+  return [{ kind, ...sumAmounts(hours.map(({ notProcessed }) => notProcessed)), since }];
 }
 
 function errorFindings(flow: Flow): ErrorsFinding[] {

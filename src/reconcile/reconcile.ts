@@ -1,31 +1,32 @@
-// Compares what was sent with what the service says it has processed, and names the differences.
+// Compares the posts sent in each hour with the service's usage statistics, and classifies the differences.
 //
-// The service counts in the hour in which it processes, which may be a day after the post, and it does not say which
-// posts it speaks of. It is taken to go in order: what it counts, in users, belongs to what was sent first and is not
-// accounted for yet. Where all of an hour was processed within the range that is asked about, the figures are exact;
-// of an hour that was processed in parts, a part of its blocks is reckoned.
+// The service counts a post in the hour of its processing, up to a day later (service.md 4), and does not report which
+// posts it has processed. The comparison assumes that it processes in order, so each user that it counts belongs to the
+// oldest hour with users still not counted. Figures are exact if every hour was processed wholly within the requested range
+// or wholly outside. Of an hour processed in part, a proportional part of its blocks is estimated.
 
 import { addCounts, noCounts, type UsageCounts } from '../service/usage-report';
 import type { LoggedSegment } from '../service/usage';
 import type { SentPair } from '../delivery/sent-counts';
 
-/** What all accounts of a member sent in one hour, and the service accepted. */
+/** Numbers of users and blocks sent in one hour and accepted by the service. */
 export interface Sent {
   readonly users: number;
   readonly adds: number;
   readonly removes: number;
 }
 
+/** Sent in one hour by all accounts of a member. */
 export interface SentOfHour extends Sent {
   /** Whole hours since the epoch. */
   readonly hour: number;
-  /** By the block's key. */
+  /** Counts by block key. */
   readonly segments: ReadonlyMap<string, SentPair>;
-  /** By the account's node id. */
+  /** Counts by the account's node id. */
   readonly accounts: Readonly<Record<string, Sent>>;
 }
 
-/** What the service says of one hour. */
+/** The service's statistics of one hour. */
 export interface ProcessedHour {
   readonly hour: number;
   readonly counts: UsageCounts;
@@ -34,41 +35,41 @@ export interface ProcessedHour {
   readonly invalid: readonly LoggedSegment[];
 }
 
-/** Users as the service counts them (once a request), and pairs of user and segment. */
+/** Users as the service counts them (once per request), and pairs of user and segment. */
 export interface Amount {
   readonly users: number;
   readonly associations: number;
 }
 
 export interface Differences {
-  /** Users that the platform does not know, and what was said of them. */
+  /** Users unknown to the platform, and their blocks. */
   readonly unknownUsers: Amount;
-  /** Pairs that had no effect for their segment's sake. */
+  /** Blocks without effect because of their segment. */
   readonly inactiveSegments: number;
   readonly unauthorizedSegments: number;
   readonly unknownSegments: number;
-  /** The service counted more than was sent from here: other systems of the member, or requests whose reply was lost. */
+  /** Counted by the service but not sent from here: by other systems of the member, or in requests whose reply was lost. */
   readonly surplus: Amount;
-  /** Sent and counted nowhere, though nobody was unknown. */
+  /** Blocks sent but not counted, although no user was unknown. */
   readonly unexplained: number;
 }
 
 /**
- * - `accepted`: the service has taken it and not counted all of it yet.
- * - `processed`: all of it is counted.
- * - `unconfirmed`: a day has passed, and it is not counted.
+ * - `accepted`: the service has accepted the posts, and has not counted all of them yet.
+ * - `processed`: the service has counted all of them.
+ * - `unconfirmed`: the service has not counted all of them within a day.
  */
 type HourState = 'accepted' | 'processed' | 'unconfirmed';
 
 export interface ReconciledHour {
   readonly hour: number;
   readonly sent: Sent;
-  /** The same by account (its node id). */
+  /** `sent` by the account's node id. */
   readonly accounts: Readonly<Record<string, Sent>>;
-  /** What became of the hour's posts. */
+  /** State of the posts sent in this hour. */
   readonly state: HourState;
   readonly notProcessed: Amount;
-  /** What the service counted in this hour, of posts of this hour or earlier ones. */
+  /** Counted by the service in this hour, for posts of this hour or earlier ones. */
   readonly processed: Sent;
   readonly differences: Differences;
 }
@@ -76,29 +77,29 @@ export interface ReconciledHour {
 export interface Reconciliation {
   readonly sent: Sent;
   readonly processed: Sent;
-  /** Of what was sent, in the range or before, what the service counted in the range. */
+  /** Sent in the range or before, and counted by the service in the range. */
   readonly accountedFor: Amount;
   readonly differences: Differences;
-  /** Sent until the end of the range and not counted until then. */
+  /** Sent before the end of the range, and not counted by then. */
   readonly notProcessed: Amount;
-  /** The part of it that was sent more than a day ago. */
+  /** The part of `notProcessed` that was sent more than a day ago. */
   readonly unconfirmed: Amount;
-  /** Whether no figure had to be reckoned from a part of an hour. */
+  /** Whether no figure is an estimate. */
   readonly exact: boolean;
   readonly hours: readonly ReconciledHour[];
 }
 
 export interface ReconcileInput {
-  /** In order; may begin before the range, so that what is still under way then is known. */
+  /** In order. Should begin before the range, to include posts not yet processed at its start. */
   readonly sent: readonly SentOfHour[];
   readonly processed: readonly ProcessedHour[];
   readonly firstHour: number;
   readonly lastHour: number;
-  /** The hour that runs now. */
+  /** The current hour. */
   readonly nowHour: number;
 }
 
-/** The longest that the service takes (service.md 4). */
+/** The longest documented processing time (service.md 4). */
 const processedWithinHours = 24;
 
 export function reconcile(flow: Flow): Reconciliation {
@@ -112,20 +113,20 @@ export function reconcile(flow: Flow): Reconciliation {
     processed: sumSent(hours.map(({ processed }) => processed)),
     accountedFor: flow.accountedFor(firstHour, lastHour),
     differences: flow.differences(firstHour, lastHour),
-    notProcessed: sumAmounts(pending.map(({ left }) => left)),
-    unconfirmed: sumAmounts(old.map(({ left }) => left)),
+    notProcessed: sumAmounts(pending.map(({ notProcessed }) => notProcessed)),
+    unconfirmed: sumAmounts(old.map(({ notProcessed }) => notProcessed)),
     exact: flow.isExact(firstHour, lastHour),
     hours,
   };
 }
 
-/** Which users of which hour the service counted in which hour. */
+/** Assigns the users that the service counted in each hour to the hours in which they were sent. */
 export class Flow {
   private readonly sent: ReadonlyMap<number, SentOfHour>;
   private readonly processed: ReadonlyMap<number, ProcessedHour>;
-  /** By the hour of sending: users counted, by the hour of that. */
+  /** Number of users by the hour of sending, then by the hour of counting. */
   private readonly counted = new Map<number, Map<number, number>>();
-  /** By the hour of counting: users that nobody here sent. */
+  /** Users counted but not sent from here, by the hour of counting. */
   private readonly surplus = new Map<number, number>();
 
   constructor(readonly input: ReconcileInput) {
@@ -133,41 +134,43 @@ export class Flow {
     this.sent = new Map(sent.map((one) => [one.hour, one]));
     this.processed = new Map(processed.map((one) => [one.hour, one]));
     const first = Math.min(lastHour, ...this.sent.keys(), ...this.processed.keys());
-    this.run(first, lastHour);
+    this.assignAll(first, lastHour);
   }
 
-  private run(first: number, last: number): void {
-    const waiting: { readonly hour: number; left: number }[] = [];
-    let carried = 0;
-    const take = (users: number, hour: number): number => {
-      let free = users;
-      while (free > 0 && waiting.length > 0) {
-        const oldest = waiting[0]!;
-        const taken = Math.min(free, oldest.left);
-        free -= taken;
-        oldest.left -= taken;
-        const counted = this.counted.get(oldest.hour) ?? new Map<number, number>();
-        counted.set(hour, (counted.get(hour) ?? 0) + taken);
-        this.counted.set(oldest.hour, counted);
-        if (oldest.left === 0) waiting.shift();
-      }
-      return free;
-    };
+  private assignAll(first: number, last: number): void {
+    const waiting: WaitingHour[] = [];
+    let unassigned = 0;
     for (let hour = first; hour <= last; hour += 1) {
       const { users = 0 } = this.sent.get(hour) ?? {};
-      if (users > 0) waiting.push({ hour, left: users });
-      // The service's clock may be behind ours: what it counted too early belongs to the next hour.
-      this.addSurplus(hour - 1, take(carried, hour - 1));
-      carried = take(usersOf(this.processed.get(hour)), hour);
+      if (users > 0) waiting.push({ hour, users });
+      // The service's clock may be behind ours, so users counted in the hour before may have been sent in this one.
+      this.addSurplus(hour - 1, this.assign(unassigned, hour - 1, waiting));
+      unassigned = this.assign(usersOf(this.processed.get(hour)), hour, waiting);
     }
-    this.addSurplus(last, carried);
+    this.addSurplus(last, unassigned);
+  }
+
+  /** Assigns users counted in `hour` to the oldest waiting hours. Returns the number of users left over. */
+  private assign(users: number, hour: number, waiting: WaitingHour[]): number {
+    let unassigned = users;
+    while (unassigned > 0 && waiting.length > 0) {
+      const oldest = waiting[0]!;
+      const assigned = Math.min(unassigned, oldest.users);
+      unassigned -= assigned;
+      oldest.users -= assigned;
+      const counted = this.counted.get(oldest.hour) ?? new Map<number, number>();
+      counted.set(hour, (counted.get(hour) ?? 0) + assigned);
+      this.counted.set(oldest.hour, counted);
+      if (oldest.users === 0) waiting.shift();
+    }
+    return unassigned;
   }
 
   private addSurplus(hour: number, users: number): void {
     if (users > 0) this.surplus.set(hour, users);
   }
 
-  /** 0 … 1: the part of an hour's users that was counted in the hours from `first` to `last`. */
+  /** The part (0 … 1) of the users sent in an hour that the service counted from hour `first` to `last`. */
   partOf({ hour, users }: SentOfHour, first: number, last: number): number {
     let counted = 0;
     for (const [when, some] of this.counted.get(hour) ?? [])
@@ -175,7 +178,7 @@ export class Flow {
     return users === 0 ? 0 : counted / users;
   }
 
-  /** How much of what was sent to a segment the service dealt with in the range. */
+  /** Number of blocks with these keys that the service processed in the range, estimated for hours processed in part. */
   sentTo(keys: readonly string[]): SentPair {
     const pair = { adds: 0, removes: 0 };
     for (const sent of this.input.sent) {
@@ -219,14 +222,14 @@ export class Flow {
     };
   }
 
-  /** What was sent and is not counted, by hour. */
-  pending(): { readonly hour: number; readonly left: Amount }[] {
+  /** The hours with users that are sent and not counted. */
+  pending(): { readonly hour: number; readonly notProcessed: Amount }[] {
     return [...this.sent.values()]
-      .map((sent) => ({ hour: sent.hour, left: this.leftOf(sent) }))
-      .filter(({ left }) => left.users > 0);
+      .map((sent) => ({ hour: sent.hour, notProcessed: this.notProcessedOf(sent) }))
+      .filter(({ notProcessed }) => notProcessed.users > 0);
   }
 
-  private leftOf(sent: SentOfHour): Amount {
+  private notProcessedOf(sent: SentOfHour): Amount {
     const counted = partly(sent, this.partOf(sent, -Infinity, Infinity));
     return {
       users: sent.users - counted.users,
@@ -237,7 +240,7 @@ export class Flow {
   hour(hour: number): ReconciledHour {
     const sent = this.sent.get(hour);
     const { counts = noCounts } = this.processed.get(hour) ?? {};
-    const notProcessed = sent === undefined ? noAmount : this.leftOf(sent);
+    const notProcessed = sent === undefined ? noAmount : this.notProcessedOf(sent);
     return {
       hour,
       sent: sent === undefined ? noSent : { users: sent.users, adds: sent.adds, removes: sent.removes },
@@ -249,6 +252,12 @@ export class Flow {
       differences: this.differences(hour, hour),
     };
   }
+}
+
+/** An hour with users that are sent and not counted yet. */
+interface WaitingHour {
+  readonly hour: number;
+  users: number;
 }
 
 const noAmount: Amount = { users: 0, associations: 0 };
@@ -266,7 +275,7 @@ function partly({ users, adds, removes }: Sent, part: number): Amount {
   return { users: Math.round(users * part), associations: Math.round((adds + removes) * part) };
 }
 
-function sumAmounts(amounts: readonly Amount[]): Amount {
+export function sumAmounts(amounts: readonly Amount[]): Amount {
   let [users, associations] = [0, 0];
   for (const amount of amounts) {
     users += amount.users;
