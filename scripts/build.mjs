@@ -1,7 +1,7 @@
-// npm run build: the package from its sources, into dist/.
+// npm run build: builds the package into dist/.
 //
-// tsc emits the runtime. Node-RED reads a node's editor part from one HTML file beside its .js, so form and bundled
-// editor script are written together; help and words come from locales/<language>/ beside it, icons from icons/.
+// tsc emits the runtime. Node-RED reads the editor part of a node from one HTML file beside its .js, so the build writes
+// form and bundled editor script into one file. Help and catalogues are in locales/<language>/ beside it, icons in icons/.
 import { chmod, cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync, globSync } from 'node:fs';
 import path from 'node:path';
@@ -15,7 +15,7 @@ import { must, node, root, seconds, tsc } from './tools.mjs';
 const dist = path.join(root, 'dist');
 const sources = path.join(root, 'nodes');
 
-/** What package.json says: `nodes/account` ↔ `xandr-account`. */
+/** Nodes (such as `account` of the type `xandr-account`), plugins, commands and entry points from package.json. */
 async function readPackage() {
   const {
     'node-red': nodeRed,
@@ -30,13 +30,13 @@ async function readPackage() {
   return { types, plugins, bins: Object.values(bin), exports };
 }
 
-/** A `</script` inside a script would end it; in a string or a regular expression `<\/script` is the same text. */
+/** Escapes `</script`, which would end the script element; `<\/script` is equal in strings and regular expressions. */
 const insideScript = (code) => code.replaceAll(/<\/script/gi, (tag) => tag.replace('/', '\\/'));
 
 /**
- * The editor's script. Palette search and the public catalogue look for the call that registers the type as text, in
- * single quotes, and read the values in it, so that short names and no blanks are all that is minified; which quotes
- * a bundler writes is up to it: put them back, and make sure of it.
+ * Bundles the editor script of a node. Palette search and the public catalogue find the call that registers the type as
+ * text in single quotes, and read the values in it. So the script is minified only in names and blanks, and the bundler's
+ * double quotes are replaced, with a check that it worked.
  */
 async function editorScript(name, type) {
   const result = await bundle({
@@ -49,7 +49,7 @@ async function editorScript(name, type) {
     target: 'es2020',
     charset: 'utf8',
     legalComments: 'none',
-    // Each form validates with it.
+    // Every form validates with zod, so its licence is in the bundle.
     banner: { js: await noticeOf('zod') },
     logLevel: 'silent',
     absWorkingDir: root,
@@ -60,17 +60,14 @@ async function editorScript(name, type) {
   );
   if (!code.includes(`RED.nodes.registerType('${type}', {`)) {
     throw new Error(
-      `nodes/${name}/editor.ts does not contain RED.nodes.registerType('${type}', {…}) with the type and the ` +
-        `definition written out, which is what the palette's search and the public catalogue read.`,
+      `nodes/${name}/editor.ts does not contain RED.nodes.registerType('${type}', {…}) with literal type and ` +
+        `definition, which the palette's search and the public catalogue read.`,
     );
   }
   return insideScript(code);
 }
 
-/**
- * A plugin's script: nobody reads it as text, and it carries a library, so it is minified. The library's licence
- * stays in it.
- */
+/** Bundles the script of a plugin, fully minified, since no tool reads it as text. It includes a library with its licence. */
 async function writePlugin(name) {
   const result = await bundle({
     entryPoints: [path.join(sources, name, 'editor.ts')],
@@ -87,24 +84,24 @@ async function writePlugin(name) {
   });
   const script = insideScript(result.outputFiles[0].text).trimEnd();
   const target = path.join(dist, 'nodes', name);
-  await copyWords(name);
+  await copyCatalogues(name);
   await writeFile(
     path.join(target, `${name}.html`),
     `<script type="text/javascript">\n${script}\n</script>\n`,
   );
 }
 
-/** Without the blanks that only their editors need. */
-async function copyWords(name) {
+/** Copies the catalogues of a node without indentation. */
+async function copyCatalogues(name) {
   const to = path.join(dist, 'nodes', name, 'locales');
   await cp(path.join(sources, name, 'locales'), to, { recursive: true });
   for (const file of globSync('**/*.json', { cwd: to })) {
-    const words = JSON.parse(await readFile(path.join(to, file), 'utf8'));
-    await writeFile(path.join(to, file), JSON.stringify(words));
+    const catalogue = JSON.parse(await readFile(path.join(to, file), 'utf8'));
+    await writeFile(path.join(to, file), JSON.stringify(catalogue));
   }
 }
 
-/** The licence of a library that is bundled, as a comment. */
+/** The licence of a bundled library, as a comment. */
 async function noticeOf(library) {
   const licence = await readFile(path.join(root, 'node_modules', library, 'LICENSE'), 'utf8');
   return `/*! ${library}\n${licence.trim().replaceAll('*/', '* /')}\n*/`;
@@ -122,7 +119,7 @@ async function writeTemplate(name, type) {
   );
 }
 
-/** Node-RED looks for help in the user's language, then `xx` of `xx-YY`, then en-US, always beside the words. */
+/** Writes help beside the catalogues, where Node-RED finds it for the language `xx-YY`, then `xx`, then en-US. */
 async function writeHelp(name, type) {
   const folder = path.join(sources, name, 'help');
   for (const file of await readdir(folder)) {
@@ -137,8 +134,8 @@ async function writeHelp(name, type) {
 }
 
 /**
- * Icons are looked up by package, not by node, and the editor's icon picker lists every copy. So each goes to one
- * folder: the first node that names it, or the first node of all.
+ * Copies each icon to one folder: that of the first node that names it, or else of the first node. Node-RED finds icons by
+ * package, not by node, and its icon picker lists every copy.
  */
 async function copyIcons(types) {
   const icons = (await readdir(path.join(root, 'icons'))).filter((file) => file.endsWith('.svg'));
@@ -159,14 +156,14 @@ async function copyIcons(types) {
 async function writeEditorParts(types) {
   await Promise.all(
     types.map(async ({ name, type }) => {
-      await copyWords(name);
+      await copyCatalogues(name);
       await Promise.all([writeTemplate(name, type), writeHelp(name, type)]);
     }),
   );
   await copyIcons(types);
 }
 
-/** Builds everything; type errors of the runtime and of the editor fail it. */
+/** Builds everything; fails for type errors in runtime or editor. */
 export async function build() {
   const { types, plugins, bins, exports } = await readPackage();
   const withEditor = types.filter(({ name }) => existsSync(path.join(sources, name, 'editor.ts')));

@@ -1,4 +1,4 @@
-// Chromium from npm, for the tests of the editor and for the pictures: a Linux machine then needs none of its own.
+// Unpacks Chromium from npm for browser tests and pictures, so that a Linux machine needs no installed browser.
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -6,13 +6,13 @@ import { inflate } from '@sparticuz/chromium';
 import { root, run } from './tools.mjs';
 
 const source = path.join(root, 'node_modules', '@sparticuz', 'chromium');
-/** Chromium brings letters for European languages only. */
+/** The package of Chromium contains glyphs of European languages only. */
 const japaneseFont = path.join(root, 'node_modules', '@expo-google-fonts', 'sawarabi-gothic');
 
 /**
- * The environment in which `test/support/browser.ts` finds Chromium: `CHROMIUM_PATH`, `FONTCONFIG_PATH`, and
- * `CHROMIUM_LIBRARIES`, which only the browser gets, as `LD_LIBRARY_PATH`. Empty where the user names a Chromium, and
- * where npm has none for this platform. Where the one from npm does not start, only `NO_CHROMIUM`: why.
+ * Environment variables for `test/support/browser.ts`: `CHROMIUM_PATH`, `FONTCONFIG_PATH`, and `CHROMIUM_LIBRARIES`, which
+ * becomes `LD_LIBRARY_PATH` of the browser only. Empty if the user sets `CHROMIUM_PATH`, or npm has no Chromium for this
+ * platform. If Chromium does not start, only `NO_CHROMIUM`, with the reason.
  */
 export async function chromiumEnvironment() {
   if (process.env.CHROMIUM_PATH) return {};
@@ -31,14 +31,14 @@ export async function chromiumEnvironment() {
   };
 }
 
-/** Unpacks each version once, and removes older ones. The folder appears when it is complete: two `npm test` may do it at once. */
+/** Unpacks each version once, and removes others. The folder is renamed when complete, since two `npm test` may run at once. */
 async function unpack() {
   const { version } = JSON.parse(await readFile(path.join(source, 'package.json'), 'utf8'));
   const folder = path.join(root, '.test', 'chromium', version);
   if (existsSync(folder)) return folder;
   const partial = `${folder}.${process.pid}`;
   await mkdir(partial, { recursive: true });
-  // `inflate` unpacks into the folder for temporary files, and takes what it finds there for complete.
+  // `inflate` unpacks into the folder for temporary files, and treats an existing file there as complete.
   const before = process.env.TMPDIR;
   process.env.TMPDIR = partial;
   try {
@@ -60,8 +60,8 @@ async function unpack() {
 }
 
 /**
- * Its own fonts, the Japanese one, and what the machine has. Without a folder that exists no text has a width; so this is
- * written each time, for a clone may have moved.
+ * Configures the fonts of the package, the Japanese one, and those of the machine. Without an existing folder all text
+ * would have no width, so the file is written at each start, in case the clone was moved.
  */
 async function writeFontsConf(folder) {
   const conf = `<?xml version="1.0"?>
@@ -80,8 +80,8 @@ async function writeFontsConf(folder) {
 }
 
 /**
- * Why it does not start here, such as a library that is missing; null when it does. Pages over https need libsqlite3.so.0
- * as well, which Debian's smallest installation does not have; no test opens one.
+ * Why Chromium does not start here, such as a missing library; null if it starts. Pages over https also need
+ * libsqlite3.so.0, which Debian's smallest installation lacks, but no test opens such a page.
  */
 async function startProblem(file, libraries) {
   const { code, output } = await run(file, ['--version'], { env: { LD_LIBRARY_PATH: libraries } }).catch(

@@ -1,8 +1,8 @@
-// Which declarations are shipped: those that the compiler of a program reads when it imports an entry point.
+// Selects the declarations in the package: those that a compiler reads for an import of an entry point.
 import { readFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 
-/** `from './x'`, `import('./x')` and `require('./x')` of a declaration; what is not relative is another package's. */
+/** Relative paths of `from './x'`, `import('./x')` and `require('./x')` in a declaration. */
 const imports = /(?:from|import|require)\s*\(?\s*['"](\.[^'"]+)['"]/g;
 
 async function reachableFrom(entries) {
@@ -18,9 +18,10 @@ async function reachableFrom(entries) {
 }
 
 /**
- * Deletes all other declarations below `dist`: those of the nodes, which nobody imports, and of what the entry points
- * keep to themselves. `exports` is that of package.json. An entry point, or what one imports, that is not there is
- * an error.
+ * Deletes all declarations below `dist` that no entry point reaches: those of nodes and of internal modules. Fails if an
+ * entry point, or a declaration that it imports, is missing.
+ *
+ * @param exports `exports` of package.json
  */
 export async function keepPublicDeclarations(root, dist, exports) {
   const entries = Object.values(exports).flatMap(({ types }) => (types ? [path.join(root, types)] : []));

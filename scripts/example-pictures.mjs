@@ -1,18 +1,18 @@
-// The pictures of the examples: each flow as the editor draws it when it was just imported, and nothing around it.
+// Pictures of the examples: each flow in the editor, cropped, just after its import.
 import path from 'node:path';
 import { ExampleSite, exampleNames, readExample } from '../test/examples/support.ts';
 import { openEditor } from '../test/support/browser.ts';
 
-/** Around the flow, in pixels. */
+/** Margin around the flow, in pixels. */
 const margin = 20;
-/** Wide enough for a flow between palette and sidebar. */
+/** Window size, wide enough for a flow between palette and sidebar. */
 const editor = { width: 2200, height: 1100 };
 
-/** What is over the flow or marks it as not deployed, since it was only just imported. */
+/** Hides elements over the flow, and the marks of undeployed nodes. */
 const hidden =
   '.red-ui-notification, .red-ui-popover, .red-ui-flow-node-changed { visibility: hidden !important }';
 
-/** Runs in the page: what of the canvas has something on it, in the coordinates of the window. */
+/** Runs in the page: the bounding box of all drawn nodes, wires and groups, in window coordinates. */
 function drawnArea() {
   const parts = [
     ...globalThis.document.querySelectorAll('.red-ui-flow-node-group, .red-ui-flow-link, .red-ui-flow-group'),
@@ -35,7 +35,7 @@ export function pictureOf(name) {
 
 async function shoot(page, name, images) {
   await page.locator('#red-ui-workspace-tabs').getByText(name, { exact: true }).click();
-  // The labels are drawn when their font is there; the tab slides in.
+  // Waits for the fonts of the labels, and for the sliding of the tab.
   await page.mouse.move(editor.width - 5, editor.height - 5);
   await page.evaluate('document.fonts.ready.then(() => undefined)');
   await page.waitForTimeout(600);
@@ -51,10 +51,10 @@ async function shoot(page, name, images) {
   return file;
 }
 
-/** Nodes of the palette that an example needs, so that the editor knows how they look. */
+/** Modules whose nodes the examples use, so that the editor can draw them. */
 const modules = ['@flowfuse/node-red-dashboard'];
 
-/** Imports each example as a person does, without deploying it, and gives the files that it wrote. */
+/** Imports each example without deploying it, and returns the written files. */
 export async function examplePictures(browser, images) {
   const site = await ExampleSite.start([], { modules });
   try {

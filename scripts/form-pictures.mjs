@@ -1,4 +1,4 @@
-// The pictures of the forms: each as somebody has just filled it in, in light and in dark.
+// Pictures of the filled-in forms, in a light and a dark theme, and for the help in each language.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PostgresLog } from '../src/outbox/postgres-log.ts';
@@ -39,11 +39,11 @@ const flows = [
   },
 ];
 
-/** The open form with its buttons, and nothing around it. */
+/** Shoots the open form with its buttons. */
 async function shoot(editor, images, name, theme) {
   const file = path.join(images, `form-${name}-${theme}.png`);
   await editor.page.mouse.move(5, 5);
-  // The last of what slides or fades.
+  // Waits for animations to end.
   await editor.page.waitForTimeout(400);
   await editor.page.locator('.red-ui-tray').last().screenshot({ path: file });
   return file;
@@ -107,7 +107,7 @@ async function accountPictures(editor, images, theme, databaseUrl) {
   return files;
 }
 
-/** As somebody leaves it who has tested the database, in the tab of the queue. */
+/** Fills in the tab of the queue, and tests the database. */
 async function chooseSharedQueue({ page }, databaseUrl) {
   await page.locator('#node-config-input-queue').selectOption('shared');
   await page.locator('#node-config-input-databaseUrl').fill(databaseUrl);
@@ -116,8 +116,8 @@ async function chooseSharedQueue({ page }, databaseUrl) {
   await page.evaluate('document.activeElement.blur()');
 }
 
-/** A PostgreSQL for the pictures of a shared queue, with a queue in it that an instance sends from. */
-async function withDatabase(take) {
+/** Runs `shootAll` with a PostgreSQL database that contains queues with an active instance. */
+async function withDatabase(shootAll) {
   const server = await findPostgres();
   if (server === null)
     throw new Error('There is no PostgreSQL for the pictures, neither running nor installed.');
@@ -132,7 +132,7 @@ async function withDatabase(take) {
       await queue.open();
       await queue.claim(sender, true, null, 600_000);
     }
-    return await take(database.url);
+    return await shootAll(database.url);
   } finally {
     for (const queue of queues) await queue.close(sender);
     await database.drop();
@@ -140,12 +140,12 @@ async function withDatabase(take) {
   }
 }
 
-/** Deploys a flow of its own and gives the files that it wrote. */
+/** Deploys a flow, shoots its forms, and returns the written files. */
 export function formPictures(nodeRed, browser, images) {
-  return withDatabase((databaseUrl) => takeFormPictures(nodeRed, browser, images, databaseUrl));
+  return withDatabase((databaseUrl) => shootForms(nodeRed, browser, images, databaseUrl));
 }
 
-async function takeFormPictures(nodeRed, browser, images, databaseUrl) {
+async function shootForms(nodeRed, browser, images, databaseUrl) {
   await nodeRed.deploy(flows);
   const editor = await Editor.open(browser, nodeRed, { width: 1400, height: 900 });
   await editor.nodeOnCanvas(builder).waitFor();
@@ -161,7 +161,7 @@ async function takeFormPictures(nodeRed, browser, images, databaseUrl) {
 
 // ── For the help ────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** WebP, since every user downloads them: a third of the bytes, by the browser that took the picture. */
+/** Converts to WebP in the browser: a third of the bytes, since every user downloads these pictures. */
 async function asWebp(page, png) {
   const url = await page.evaluate(
     async (source) => {
@@ -181,7 +181,7 @@ async function asWebp(page, png) {
 
 const marginPx = 8;
 
-/** The form alone, in one language. */
+/** Shoots the form without its buttons. */
 async function shootForHelp(editor, file) {
   const { page } = editor;
   await page.mouse.move(5, 5);
@@ -199,8 +199,8 @@ async function shootForHelp(editor, file) {
   return file;
 }
 
-/** A machine without Japanese letters would draw boxes. */
-async function needLetters(page) {
+/** Fails on a machine without Japanese glyphs, which would draw boxes instead. */
+async function requireJapaneseGlyphs(page) {
   const drawn = await page.evaluate(() => {
     const context = globalThis.document.createElement('canvas').getContext('2d');
     const draw = (text) => {
@@ -216,18 +216,18 @@ async function needLetters(page) {
   }
 }
 
-/** Small pictures for the help in the editor's sidebar, in each of its languages; Node-RED serves them. */
+/** Small pictures for the help in the editor's sidebar, in each language. Node-RED serves them from `resources`. */
 export function helpPictures(nodeRed, browser, resources) {
-  return withDatabase((databaseUrl) => takeHelpPictures(nodeRed, browser, resources, databaseUrl));
+  return withDatabase((databaseUrl) => shootHelp(nodeRed, browser, resources, databaseUrl));
 }
 
-async function takeHelpPictures(nodeRed, browser, resources, databaseUrl) {
+async function shootHelp(nodeRed, browser, resources, databaseUrl) {
   await nodeRed.deploy(flows);
   const files = [];
   for (const language of ['en-US', 'de', 'ja']) {
     const editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1700 }, language);
     const { page } = editor;
-    if (language === 'ja') await needLetters(page);
+    if (language === 'ja') await requireJapaneseGlyphs(page);
     const file = (name) => path.join(resources, `form-${name}-${language}.webp`);
     await editor.nodeOnCanvas(builder).waitFor();
     await editor.edit(builder);

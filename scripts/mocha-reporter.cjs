@@ -1,5 +1,5 @@
-// A mocha reporter that says one line for each suite of a file, and keeps totals and failures in a file: what has run so far,
-// so that a run which hangs and is ended says where.
+// Mocha reporter that prints one line for each suite, and writes totals and failures to a file after every test, so that
+// the report of a run that hangs names the test.
 const console = require('node:console');
 const { writeFileSync } = require('node:fs');
 const { performance } = require('node:perf_hooks');
@@ -37,14 +37,14 @@ class BriefReporter extends Mocha.reporters.Base {
       if (depth === 2 && suite) console.log(suiteLine(ended.title, suite));
       depth -= 1;
     });
-    // `running` is null once all have run.
-    const keep = (running) => {
+    // `running` is the current test; null after the last one.
+    const save = (running) => {
       const { passes, pending } = this.stats;
       const totals = { passed: passes, failed: failures.length, skipped: pending, report: report(failures) };
       writeFileSync(process.env.MOCHA_TOTALS, JSON.stringify({ ...totals, running }));
     };
-    runner.on(EVENT_TEST_BEGIN, (test) => keep(test.fullTitle()));
-    runner.on(EVENT_RUN_END, () => keep(null));
+    runner.on(EVENT_TEST_BEGIN, (test) => save(test.fullTitle()));
+    runner.on(EVENT_RUN_END, () => save(null));
   }
 }
 
@@ -54,7 +54,7 @@ function suiteLine(title, { started, passed, failed, skipped }) {
   return [line, ...skipped.map((skip) => `      skipped: ${skip}`)].join('\n');
 }
 
-/** Failures as mocha's own reporters list them, as text. */
+/** Text of the failures, in the form of mocha's own reporters. */
 function report(failures) {
   if (failures.length === 0) return '';
   const lines = [];

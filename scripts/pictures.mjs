@@ -1,7 +1,7 @@
-// npm run pictures: the pictures in docs/ and in the help, taken of a real Node-RED 5 with the built package. With a
-// name behind `--` only those of one kind: quick-start, forms, help, examples.
+// npm run pictures: shoots the pictures in docs/ and in the help, from Node-RED 5 with the built package. Names after `--`
+// select kinds: quick-start, forms, help, examples, sidebar.
 //
-// Runs under tsx, because it uses what the tests use to start Node-RED and the browser.
+// Runs under tsx, because it imports the tests' helpers for Node-RED and the browser.
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { openBrowser, openEditor } from '../test/support/browser.ts';
@@ -17,7 +17,7 @@ const images = path.join(root, 'docs', 'images');
 /** Node-RED serves a package's `resources` folder to the editor. */
 const resources = path.join(root, 'resources');
 
-/** A few visitors, so that the picture shows a flow that has worked. */
+/** Posts events of a few visitors, so that the picture shows statuses. */
 async function postSomeEvents(nodeRed) {
   for (let number = 1; number <= 20; number += 1) {
     const user = `1ba98a6c-d1a5-49ef-ad1c-${String(number).padStart(12, '0')}`;
@@ -47,14 +47,14 @@ async function quickStartPicture(nodeRed, browser) {
   );
   await page.evaluate("RED.actions.invoke('core:zoom-fit')");
   await page.mouse.move(700, 500);
-  // The animations of sidebar and zoom, and the out node's last status.
+  // Waits for the animations of sidebar and zoom, and for the out node's last status.
   await page.waitForTimeout(2500);
   const file = path.join(images, 'quick-start.png');
   await page.screenshot({ path: file });
   return file;
 }
 
-/** By name, so that one kind can be taken alone: `npm run pictures -- examples`. */
+/** Kinds of pictures by name, for `npm run pictures -- examples`. */
 const kinds = {
   'quick-start': async (browser) => [await withNodeRed((nodeRed) => quickStartPicture(nodeRed, browser))],
   forms: (browser) => withNodeRed((nodeRed) => formPictures(nodeRed, browser, images)),
@@ -63,27 +63,27 @@ const kinds = {
   sidebar: (browser) => withNodeRed((nodeRed) => sidebarPictures(nodeRed, browser, images)),
 };
 
-async function withNodeRed(take) {
+async function withNodeRed(shootAll) {
   const nodeRed = await NodeRed.start();
   try {
-    return await take(nodeRed);
+    return await shootAll(nodeRed);
   } finally {
     await nodeRed.stop();
   }
 }
 
-const asked = process.argv.slice(2);
-const unknown = asked.filter((kind) => !(kind in kinds));
+const chosen = process.argv.slice(2);
+const unknown = chosen.filter((kind) => !(kind in kinds));
 if (unknown.length > 0)
-  throw new Error(`No pictures of ${unknown.join(', ')}; there are ${Object.keys(kinds).join(', ')}.`);
+  throw new Error(`Unknown kinds: ${unknown.join(', ')}. Choose from ${Object.keys(kinds).join(', ')}.`);
 await mkdir(images, { recursive: true });
 await mkdir(resources, { recursive: true });
 Object.assign(process.env, await chromiumEnvironment());
 const browser = await openBrowser();
 try {
-  for (const [kind, take] of Object.entries(kinds)) {
-    if (asked.length > 0 && !asked.includes(kind)) continue;
-    for (const file of await take(browser)) console.log(`wrote ${path.relative(root, file)}`);
+  for (const [kind, shootAll] of Object.entries(kinds)) {
+    if (chosen.length > 0 && !chosen.includes(kind)) continue;
+    for (const file of await shootAll(browser)) console.log(`wrote ${path.relative(root, file)}`);
   }
 } finally {
   await browser.close();

@@ -1,3 +1,4 @@
+// Types of sbom.mjs for the tests.
 export const bundled: readonly string[];
 export function billOfMaterials(): Promise<{
   readonly bomFormat: string;

@@ -1,7 +1,7 @@
-// npm run --silent sbom: the bill of materials of what a user gets, as CycloneDX, on standard output.
+// npm run --silent sbom: prints the bill of materials of the installed package, as CycloneDX.
 //
-// `npm sbom` knows the dependencies that are installed beside the package. What the build puts into the package's own
-// files is a development dependency to npm, so it is added.
+// `npm sbom` lists the dependencies installed with the package. Packages bundled into its own files are development
+// dependencies for npm, so this script adds them.
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,16 +9,16 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { npmCommand, root } from './tools.mjs';
 
-/** Packages that the editor's scripts import and carry in them. */
+/** Packages bundled into the editor's scripts. */
 export const bundled = ['uplot'];
 
 /**
- * Npm's own bill of a lock file without what only developers have. Its --omit=dev would leave out too much: also what
- * users and developers both need, and what only that needs.
+ * Npm's own bill for the lock file without development dependencies. `--omit=dev` would leave out too much: also packages
+ * that are dependencies of both, and their dependencies.
  */
-async function installedBeside(manifest, lock) {
+async function installedDependencies(manifest, lock) {
   const temporary = await mkdtemp(path.join(tmpdir(), 'sbom-'));
-  // Npm calls what the bill is of by the folder's name.
+  // Npm names the subject of the bill after the folder.
   const folder = path.join(temporary, path.posix.basename(manifest.name));
   try {
     await mkdir(folder);
@@ -39,7 +39,7 @@ async function installedBeside(manifest, lock) {
   }
 }
 
-/** As npm writes a component. */
+/** A component in npm's own form. */
 function componentOf(name, { version, license, integrity }) {
   const content = Buffer.from(integrity.replace('sha512-', ''), 'base64').toString('hex');
   return {
@@ -63,7 +63,7 @@ export async function billOfMaterials() {
   const lock = await readJson('package-lock.json');
   const manifest = await readJson('package.json');
   const { name, version } = manifest;
-  const bill = await installedBeside(manifest, lock);
+  const bill = await installedDependencies(manifest, lock);
   const added = bundled.map((one) => componentOf(one, lock.packages[`node_modules/${one}`]));
   const refs = added.map((component) => component['bom-ref']);
   const dependencies = bill.dependencies.map((of) =>

@@ -1,10 +1,10 @@
-// The pictures of the sidebar tab: a queue that has worked for two minutes, one that is paused, in light and in dark.
+// Pictures of the sidebar tab, with an active and a paused queue, in a light and a dark theme.
 import path from 'node:path';
 import { startSandbox } from '../src/sandbox/sandbox.ts';
 import { Editor } from '../test/browser/editor.ts';
 import { accountFlow, openTab, postUsers, tab } from '../test/browser/sidebar-flows.ts';
 
-/** Users posted in one go, every two seconds: what the charts show. */
+/** Numbers of users posted every 2.5 s, which give the charts their shape. */
 const waves = [900, 1400, 2200, 3500, 5200, 2600, 1200, 700, 1500, 2600, 4200, 3000, 1800, 900, 400, 1100];
 
 async function work(nodeRed, page) {
@@ -21,7 +21,7 @@ async function work(nodeRed, page) {
   }
 }
 
-/** Deploys flows of its own and gives the files that it wrote. */
+/** Deploys flows, lets them work for two minutes, and returns the written files. */
 export async function sidebarPictures(nodeRed, browser, images) {
   const sandbox = await startSandbox({ member: 1661 });
   try {
@@ -34,7 +34,7 @@ export async function sidebarPictures(nodeRed, browser, images) {
     const editor = await Editor.open(browser, nodeRed, { width: 1400, height: 1330 });
     const { page } = editor;
     await openTab(page);
-    // The debug tab below it makes room.
+    // Closes the debug tab below to make room.
     await page.evaluate("document.querySelector('button[data-tab-id=debug]')?.click()");
     const head = (name) => page.locator('.instant-audience-head', { hasText: name });
     await head('loyalty').waitFor();

@@ -1,6 +1,6 @@
-// npm start: a real Node-RED 5 with this package in it as a user has it, and the quick-start flow to try.
+// npm start: runs Node-RED 5 with the packed and installed package, and the quick-start flow to try.
 //
-// Everything that this keeps is in .start/: the packed tarball, and a user directory that is never overwritten.
+// All files are in .start/: the packed tarball, and a user directory that is never overwritten.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -18,7 +18,7 @@ const host = '127.0.0.1';
 const home = path.join(root, '.start');
 const userDir = path.join(home, 'user-dir');
 
-/** What stops a start that the person at the terminal can put right. */
+/** An error that the user can correct; shown without a stack. */
 class Refusal extends Error {}
 
 function chosenPort() {
@@ -26,7 +26,7 @@ function chosenPort() {
   try {
     chosen = parseArgs({ options: { port: { type: 'string' } } }).values.port ?? process.env.PORT ?? '1880';
   } catch (error) {
-    throw new Refusal(`${error.message} The one option is the port: npm start -- --port 1881`);
+    throw new Refusal(`${error.message} The only option is the port: npm start -- --port 1881`);
   }
   const port = Number(chosen);
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
@@ -60,7 +60,7 @@ async function checkPort(port) {
   if (problem === 'EADDRINUSE') {
     const other = port === 65_535 ? 1881 : port + 1;
     throw new Refusal(
-      `Port ${port} is taken by another program. Choose another: npm start -- --port ${other}`,
+      `Port ${port} is in use by another program. Choose another: npm start -- --port ${other}`,
     );
   }
   if (problem) {
@@ -77,10 +77,10 @@ async function install() {
   }
   const { how } = await installInto(userDir, tarball);
   await writeFile(mark, hash);
-  return how === 'npm' ? 'installed' : 'unpacked, its dependencies linked, since no registry answered';
+  return how === 'npm' ? 'installed' : 'unpacked, with linked dependencies, since no registry answered';
 }
 
-/** Made once and kept, so that credentials saved in the editor can be read at the next start. */
+/** A secret generated once and stored, so that the next start can decrypt credentials saved in the editor. */
 async function credentialSecret() {
   const file = path.join(home, 'credential-secret');
   if (!existsSync(file)) {
@@ -106,7 +106,7 @@ async function prepare() {
   return settings;
 }
 
-function whatToTry(port) {
+function greeting(port) {
   const origin = `http://${host}:${port}`;
   const event = {
     user: '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13',
@@ -115,18 +115,18 @@ function whatToTry(port) {
     event: 'viewed',
   };
   return `
-Node-RED is running, with the quick-start flow and a sandbox in place of the service.
+Node-RED is running, with the quick-start flow and a sandbox instead of the service.
 
   The editor        ${origin}/
   Post an event     curl -X POST ${origin}/events -H 'Content-Type: application/json' \\
                       -d '${JSON.stringify(event)}'
-  See who is in     curl '${origin}/instant-audience/sandbox/members?segment=10001'
+  Show members      curl '${origin}/instant-audience/sandbox/members?segment=10001'
 
-Post the event again with "bought" for "viewed", and the user is out at once. Ctrl-C stops.
+Post the event again with "bought" for "viewed" to remove the user at once. Ctrl-C stops.
 `;
 }
 
-/** Runs Node-RED until it ends; signals go to it, its exit code becomes ours. */
+/** Runs Node-RED to its end, forwards signals, and returns its exit code. */
 function runNodeRed(port, settings) {
   const args = [
     tool('node-red', 'red.js'),
@@ -148,7 +148,7 @@ function runNodeRed(port, settings) {
     log += chunk;
     if (log.includes('Started flows') && log.includes('now running at')) {
       log = null;
-      console.log(whatToTry(port));
+      console.log(greeting(port));
     }
   });
   return new Promise((resolve, reject) => {

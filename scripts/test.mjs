@@ -1,7 +1,7 @@
-// npm test: the checks, the build, and every test once, on Node-RED 5; npm run test:4.1: the tests of a real Node-RED once
-// more, on 4.1; npm run test:long: the long tests. The last line is the totals.
+// npm test: runs the checks, the build, and every test on Node-RED 5; npm run test:4.1 runs the tests that start Node-RED on
+// 4.1; npm run test:long runs the long tests. The last line has the totals.
 //
-// npm test -- --grep words, or npm test -- test/outbox/**/*.test.ts, runs mocha on a part, without the checks.
+// npm test -- --grep words, or npm test -- test/outbox/**/*.test.ts, runs some of the tests, without the checks.
 import { spawn } from 'node:child_process';
 import { existsSync, globSync, realpathSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -13,13 +13,13 @@ import { must, node, root, run, seconds, tool, tsc } from './tools.mjs';
 import { installedTemplate, pack } from './user-dir.mjs';
 
 const inCi = Boolean(process.env.CI) && process.env.CI !== 'false';
-// mocha's own script, without the launcher that would put a process between: one process to end when it hangs.
+// Runs mocha's own script without its launcher, so that only one process has to be killed when it hangs.
 const mocha = ['--disable-warning=ExperimentalWarning', realpathSync(tool('mocha', 'lib/cli/cli.js'))];
 const scratch = path.join(root, '.test');
-/** Longer than a part of a run may take; only one that hangs gets there. */
+/** A part of a run is killed after this time, which only a hanging one reaches. */
 const hangMs = 6 * 60_000;
 
-/** What the tests' processes share: the tarball's facts, and a user directory with it installed. */
+/** Describes the tarball and a user directory with it installed, for all test processes. */
 const made = path.join(scratch, 'package', 'made.json');
 const checks = [
   { name: 'build', command: ['scripts/build.mjs'] },
@@ -36,7 +36,7 @@ const checks = [
   { name: 'format', command: [tool('prettier', 'bin/prettier.cjs'), '--check', '.', '--log-level', 'warn'] },
 ];
 
-/** Runs the checks, as many at a time as there are cores, and returns the names of those that failed. */
+/** Runs the checks, at most one per core and four at a time, and returns the names of those that failed. */
 async function runChecks() {
   const waiting = [...checks];
   const failed = [];
@@ -55,7 +55,7 @@ async function runChecks() {
   return failed;
 }
 
-/** Packs what was built, and installs it as a user does. */
+/** Packs the build, and installs it with npm into a user directory. */
 async function makePackage() {
   const started = performance.now();
   const folder = path.dirname(made);
@@ -63,18 +63,18 @@ async function makePackage() {
   const packed = await pack(folder);
   const { template, how } = await installedTemplate(folder, packed);
   await writeFile(made, JSON.stringify({ ...packed, template }));
-  const where = how === 'linked' ? ', no registry answered: unpacked, its dependencies linked' : '';
+  const where = how === 'linked' ? ', no registry answered: unpacked, with linked dependencies' : '';
   console.log(`  ok  package (${seconds(started)}${where})`);
 }
 
-/** Below test/: where a test starts a real Node-RED, so that it also runs on 4.1. */
+/** Folders in test/ whose tests start Node-RED as a process, and so also run on 4.1. */
 const withNodeRed = ['process', 'examples', 'browser'];
-/** Of the long tests those that also run on 4.1. */
+/** Long tests that also run on 4.1. */
 const longOnBoth = ['kill', 'redeploy', 'removal'].map((name) => `test/long/${name}.long.ts`);
 
-/** Tests with a Node-RED wait more than they compute, so more run at a time than there are cores. */
+/** Number of parts that run at a time. Tests with Node-RED mostly wait, so it may exceed the number of cores. */
 const atATime = 5;
-/** The parts that take longest: they begin first, so that none of them is left alone in the end. */
+/** The longest parts, which begin first, so that none of them runs alone at the end. */
 const longest = [
   'nodes',
   'outbox',
@@ -83,10 +83,10 @@ const longest = [
   'process/shared',
   'examples/amqp',
 ];
-/** Compiled code is kept: a Node-RED then starts in half the time, and the tests start dozens. */
+/** Caches compiled code, which halves the start time of Node-RED; the tests start it dozens of times. */
 const compileCache = { NODE_COMPILE_CACHE: path.join(scratch, 'compile-cache') };
 
-/** Each file with a Node-RED is a part, and each folder of the others. */
+/** Splits test files into parts: each file that starts Node-RED, and each folder of other files. */
 function splitIntoParts(files) {
   const partOf = (file) => {
     const [, folder, ...below] = file.replace(/\.test\.ts$/, '').split(path.sep);
@@ -97,7 +97,7 @@ function splitIntoParts(files) {
   return [...new Set(names)].map((name) => ({ name, files: parts.get(name).sort() }));
 }
 
-/** One mocha process, ended after `endMs`. One that does not end by itself, with all its tests done, counts as a failure. */
+/** Runs one mocha process, and kills it after `endMs`. A process that does not end by itself counts as a failure. */
 async function runMocha(args, index, env, endMs = hangMs) {
   const totals = path.join(scratch, `totals-${index}.json`);
   await rm(totals, { force: true });
@@ -111,17 +111,17 @@ async function runMocha(args, index, env, endMs = hangMs) {
       env: { ...compileCache, ...process.env, ...env, MOCHA_TOTALS: totals },
     },
   );
-  const hung = endMs === null ? undefined : setTimeout(() => child.kill('SIGKILL'), endMs);
+  const killTimer = endMs === null ? undefined : setTimeout(() => child.kill('SIGKILL'), endMs);
   const code = await new Promise((resolve) => child.once('exit', (exit, signal) => resolve(exit ?? signal)));
-  clearTimeout(hung);
-  const kept = existsSync(totals) ? JSON.parse(await readFile(totals, 'utf8')) : null;
-  if (kept?.running === null && typeof code === 'number') return kept;
-  const when = kept?.running == null ? 'with all tests done' : `in “${kept.running}”`;
-  const report = `${kept?.report ?? ''}\nA test run ended (${code}) ${kept === null ? 'before its first test' : when}: ${args.join(' ')}`;
+  clearTimeout(killTimer);
+  const saved = existsSync(totals) ? JSON.parse(await readFile(totals, 'utf8')) : null;
+  if (saved?.running === null && typeof code === 'number') return saved;
+  const when = saved?.running == null ? 'with all tests done' : `in “${saved.running}”`;
+  const report = `${saved?.report ?? ''}\nA test run ended (${code}) ${saved === null ? 'before its first test' : when}: ${args.join(' ')}`;
   return {
-    passed: kept?.passed ?? 0,
-    failed: (kept?.failed ?? 0) + 1,
-    skipped: kept?.skipped ?? 0,
+    passed: saved?.passed ?? 0,
+    failed: (saved?.failed ?? 0) + 1,
+    skipped: saved?.skipped ?? 0,
     report,
   };
 }
@@ -134,14 +134,14 @@ function sumUp(results) {
   return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
 }
 
-/** Packs the package and runs these test files, several parts at a time. */
+/** Packs the package and runs the test files, several parts at a time. */
 async function runFiles(files) {
   await makePackage();
   console.log(`Tests on Node-RED ${process.env.NODE_RED_VERSION}`);
   const waiting = splitIntoParts(files);
   const results = [];
   const worker = async (index) => {
-    // The package was built a moment ago: the tests need not do it again.
+    // Saves the tests from building the package again.
     const env = { PACKAGE_BUILT: '1', PACKAGE_MADE: made, TEST_PART: String(index) };
     for (let part = waiting.shift(); part; part = waiting.shift()) {
       const started = performance.now();
@@ -195,7 +195,7 @@ const started = performance.now();
 const { results, failedChecks = [] } = await runChosen(process.argv.slice(2));
 const totals = sumUp(results);
 if (failedChecks.length > 0) console.log(`Failed checks: ${failedChecks.join(', ')}`);
-console.log(`All of it took ${seconds(started)}.`);
+console.log(`The whole run took ${seconds(started)}.`);
 const ran = totals.passed + totals.failed > 0;
 if (!ran) console.log('No test ran.');
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);

@@ -1,4 +1,4 @@
-// What the repository's scripts share: where things are, and how to run one of the repository's own tools.
+// Helpers of the repository's scripts: paths, and functions that run the repository's tools.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -7,30 +7,30 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Node 24 of the dev dependency `node`, so that it does not matter which Node the machine has. */
+/** Node.js 24 of the dev dependency `node`, independent of the machine's own version. */
 export const node = [
   path.join(root, 'node_modules', 'node', 'bin', 'node'),
   path.join(root, 'node_modules', 'node', 'bin', 'node.exe'),
   process.execPath,
 ].find((file) => existsSync(file));
 
-/** The script of an installed tool, to be run with `node`. */
+/** Path of the script of an installed tool, to run with `node`. */
 export function tool(packageName, script) {
   return path.join(root, 'node_modules', packageName, script);
 }
 
-/** The compiler of TypeScript 7, five times as fast; the package `typescript` is 6, whose API some tests read sources with. */
+/** The compiler of TypeScript 7, five times as fast as 6, which is installed for its API, used in tests. */
 export const tsc = tool('typescript-7', 'bin/tsc');
 
-/** The npm that started us; run by hand, the one on the path. */
+/** The npm that started this script, or else the one on the path. */
 export function npmCommand(args) {
   const cli = process.env.npm_execpath;
   return cli?.endsWith('.js') ? [node, [cli, ...args]] : ['npm', args];
 }
 
 /**
- * Runs a command to its end and keeps what it prints, stdout and stderr in the order in which they came.
- * Resolves whatever the exit code; rejects only when the command cannot be started.
+ * Runs a command to its end and collects its output, stdout and stderr in the order of arrival. Resolves whatever the exit
+ * code; rejects only if the command cannot be started.
  */
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
@@ -48,7 +48,7 @@ export function run(command, args, options = {}) {
   });
 }
 
-/** Runs a command that has to succeed; what it printed is in the error when it does not. */
+/** Runs a command and returns its output; rejects with the output if the command fails. */
 export async function must(command, args, options) {
   const { code, output } = await run(command, args, options);
   if (code !== 0) {

@@ -1,4 +1,4 @@
-// npm run typecheck: the types of the runtime, of the editor's part, and of tests and bench.
+// npm run typecheck: checks the types of runtime, editor part, tests and bench.
 import { must, node, tsc } from './tools.mjs';
 
 try {

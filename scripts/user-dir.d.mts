@@ -4,7 +4,7 @@ export interface Packed {
   readonly hash: string;
   /** Paths inside the package. */
   readonly files: readonly string[];
-  /** Bytes of each, by path. */
+  /** Size in bytes, by path. */
   readonly sizes: Readonly<Record<string, number>>;
   readonly packedBytes: number;
 }

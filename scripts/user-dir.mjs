@@ -1,11 +1,11 @@
-// A Node-RED user directory with the package in it as a user has it: packed, and installed by npm.
+// Makes Node-RED user directories with the package packed and installed by npm.
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { must, npmCommand, root, run } from './tools.mjs';
 
-/** `npm pack` of what is in dist/ now. The same content gives the same hash. */
+/** Packs the current dist/ with `npm pack`. Equal contents have equal hashes. */
 export async function pack(destination) {
   await mkdir(destination, { recursive: true });
   const [command, args] = npmCommand([
@@ -27,8 +27,8 @@ export async function pack(destination) {
 }
 
 /**
- * Installs a packed tarball into a user directory, as `npm install` in it does. Without a registry the tarball is
- * unpacked there and its dependencies are linked from this repository; `how` says which it was.
+ * Installs a packed tarball into a user directory with `npm install`. Without a registry, unpacks the tarball there and
+ * links its dependencies from this repository; `how` is `npm` or `linked`.
  */
 export async function installInto(userDir, tarball) {
   await mkdir(userDir, { recursive: true });
@@ -82,7 +82,7 @@ async function unpackInto(userDir, tarball) {
   await writeFile(manifest, `${JSON.stringify(content, null, 2)}\n`);
 }
 
-/** The same, once for each content of the tarball: a directory to copy from, left complete or not at all. */
+/** A user directory to copy from, installed once for each content of the tarball. Renamed when complete. */
 export async function installedTemplate(folder, { tarball, hash }) {
   const template = path.join(folder, `user-dir-${hash}`);
   if (!existsSync(template)) {
@@ -98,8 +98,8 @@ export async function installedTemplate(folder, { tarball, hash }) {
 }
 
 /**
- * A fresh user directory like the template. The packages in it are links to the template's: copying and deleting
- * their 1,500 files cost as much as the start of Node-RED, whose compiled code is kept by the place of a file.
+ * Makes a user directory with links to the template's packages. Copying and deleting their 1,500 files would take as long
+ * as a start of Node-RED; besides, the cache of compiled code depends on the paths of files.
  */
 export async function likeTemplate(template, userDir) {
   for (const file of ['package.json', 'package-lock.json'])
@@ -116,8 +116,9 @@ export async function likeTemplate(template, userDir) {
 }
 
 /**
- * The settings that all of ours have: no prompt, no tour, nothing sent anywhere, only this machine can reach it.
- * `more` is what one start adds or changes.
+ * Text of a settings file without prompts, tours and telemetry, for a server that only this machine can reach.
+ *
+ * @param more settings to add or replace
  */
 export function settingsFile(more) {
   const settings = {
