@@ -100,33 +100,11 @@ export class ServiceClient {
     this.#clock = options.clock ?? systemClock;
     this.#limits = { timeoutMs: requestTimeoutMs, maxReplyBytes: MAX_REPLY_BYTES };
     this.#gate = new CallGate(maxConcurrent);
-    const authUrl = readUrl(options.authUrl, 'authentication URL');
-    const serviceUrl = readUrl(options.serviceUrl, 'service URL');
-    const hostAt = (url: URL, proxy: ServiceProxy | undefined, onConnect: OnConnect): Host => {
-      const proxyUrl = proxy === undefined ? null : readUrl(proxy.uri, 'proxy URL');
-      const alerts = { count: 0, code: '' };
-      const onError = (code: string): void => {
-        if (isPeerAlert(code)) Object.assign(alerts, { count: alerts.count + 1, code });
-      };
-      return {
-        alerts,
-        origin: url.origin,
-        basePath: url.pathname.replace(/(?<!\/)\/+$/, ''),
-        label: proxyUrl === null ? url.host : `${url.host} (through the proxy ${proxyUrl.host})`,
-        dispatcher:
-          proxyUrl === null
-            ? directPool(url.origin, options.tls, maxConcurrent, requestTimeoutMs, onConnect, onError)
-            : proxyAgent(
-                proxyUrl,
-                proxy?.auth ?? authIn(proxyUrl),
-                options.tls,
-                maxConcurrent,
-                requestTimeoutMs,
-              ),
-      };
-    };
-    this.#auth = hostAt(authUrl, options.authProxy, () => undefined);
-    this.#service = hostAt(serviceUrl, options.serviceProxy, (address, connectMs) =>
+    const authUrl = readHostUrl(options.authUrl, 'authentication URL');
+    const serviceUrl = readHostUrl(options.serviceUrl, 'service URL');
+    const connection = { tls: options.tls, connections: maxConcurrent, timeoutMs: requestTimeoutMs };
+    this.#auth = hostAt(authUrl, options.authProxy, connection, () => undefined);
+    this.#service = hostAt(serviceUrl, options.serviceProxy, connection, (address, connectMs) =>
       this.#floor.connected(address, connectMs, this.#clock.monoMs()),
     );
     const { member = '' } = options;
@@ -336,27 +314,38 @@ function authRequest(
   };
 }
 
-function directPool(
-  origin: string,
-  tls: ServiceTls | undefined,
-  connections: number,
-  timeout: number,
+/** Settings of all connections to a host. */
+interface Connection {
+  readonly tls: ServiceTls | undefined;
+  readonly connections: number;
+  readonly timeoutMs: number;
+}
+
+function hostAt(
+  url: URL,
+  proxy: ServiceProxy | undefined,
+  connection: Connection,
   onConnect: OnConnect,
-  onError: (code: string) => void,
-): Dispatcher {
-  return new Pool(origin, {
-    connections,
-    pipelining: 1,
-    connect: timingConnector({ ...tls, timeout }, onConnect, onError),
+): Host {
+  const host = { origin: url.origin, basePath: url.pathname.replace(/(?<!\/)\/+$/, '') };
+  const alerts = { count: 0, code: '' };
+  if (proxy !== undefined) {
+    const proxyUrl = readHttpUrl(proxy.uri, 'proxy URL', proxyPlace);
+    const dispatcher = proxyAgent(proxyUrl, proxy.auth ?? authIn(proxyUrl), connection);
+    return { ...host, alerts, label: `${url.host} (through the proxy ${proxyUrl.host})`, dispatcher };
+  }
+  const { tls, connections, timeoutMs: timeout } = connection;
+  const connect = timingConnector({ ...tls, timeout }, onConnect, (code) => {
+    if (isPeerAlert(code)) Object.assign(alerts, { count: alerts.count + 1, code });
   });
+  const dispatcher = new Pool(url.origin, { connections, pipelining: 1, connect });
+  return { ...host, alerts, label: url.host, dispatcher };
 }
 
 function proxyAgent(
   proxyUrl: URL,
   auth: ServiceProxy['auth'] | null,
-  tls: ServiceTls | undefined,
-  connections: number,
-  timeout: number,
+  { tls, connections, timeoutMs: timeout }: Connection,
 ): Dispatcher {
   const basic = auth ? `${auth.username}:${auth.password}` : null;
   return new ProxyAgent({
@@ -385,18 +374,17 @@ function authIn({ username, password }: URL): ServiceProxy['auth'] | null {
 
 const proxyPlace = 'the http proxy node, or in the environment variable that names the proxy';
 
-function readUrl(text: string, what: string): URL {
-  const url = URL.canParse(text.trim()) ? new URL(text.trim()) : null;
-  const where = what === 'proxy URL' ? proxyPlace : 'the account node';
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
-    throw new ServiceUrlError(
-      `The ${what} is not a URL that starts with https:// or http://. Correct it in ${where}.`,
-    );
-  }
-  if (
-    what !== 'proxy URL' &&
-    (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
-  ) {
+function readHttpUrl(text: string, what: string, where: string): URL {
+  const url = URL.parse(text.trim());
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url;
+  throw new ServiceUrlError(
+    `The ${what} is not a URL that starts with https:// or http://. Correct it in ${where}.`,
+  );
+}
+
+function readHostUrl(text: string, what: string): URL {
+  const url = readHttpUrl(text, what, 'the account node');
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw new ServiceUrlError(
       `The ${what} may contain only host, port and path. Enter user names and passwords as the account's login.`,
     );

@@ -2,6 +2,7 @@
 // accounts, forms and members of a process share one LoginCount; processes that share a queue share the times stored there.
 import { randomUUID } from 'node:crypto';
 import type { Times } from '../clock';
+import { InTurn } from '../in-turn';
 import type { AuthOutcome, TokenOutcome } from './outcome';
 
 /** The age of each login in ms (0 or more), by the login's id. */
@@ -60,7 +61,8 @@ export class LoginCount {
    */
   readonly #others = new Map<LoginStore, Map<string, number>>();
   readonly #read = new WeakSet<LoginStore>();
-  #tail: Promise<unknown> = Promise.resolve();
+  /** Runs updates one after another, so that an older list never overwrites a newer one. */
+  readonly #turns = new InTurn();
   /** The wait that the service asked for; `untilMs` is monotonic. */
   #requestedWait = { untilMs: -Infinity, message: '' };
   /** Wall clock minus monotonic clock when the times were last saved. */
@@ -87,7 +89,7 @@ export class LoginCount {
     home: LoginStore | null,
   ): Promise<AuthOutcome | NoLogin> {
     const id = randomUUID();
-    const refusal = await this.#inTurn(async () => this.#remainingWait() ?? this.#reserve(id, home));
+    const refusal = await this.#turns.run(async () => this.#remainingWait() ?? this.#reserve(id, home));
     if (refusal !== null) return refusal;
     const outcome = await authenticate().catch(loginThrew);
     if (outcome.kind === 'rateLimited') {
@@ -99,7 +101,7 @@ export class LoginCount {
     if (counts) this.#own.set(id, this.clock.monoMs());
     else this.#own.delete(id);
     // If this save fails, the time stored before the call remains, which is on the safe side.
-    void this.#inTurn(() => this.#save(id));
+    void this.#turns.run(() => this.#save(id));
     return outcome;
   }
 
@@ -114,14 +116,7 @@ export class LoginCount {
     if (this.#own.size === 0 || Math.abs(this.#offsetMs() - this.#savedOffsetMs) <= CLOCK_JUMP_MS) return;
     // Set now, not in the queued save: this method runs for every post, and each would queue another save.
     this.#savedOffsetMs = this.#offsetMs();
-    void this.#inTurn(() => this.#save(null));
-  }
-
-  /** Runs calls one after another, so that an older list never overwrites a newer one. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#tail.then(work);
-    this.#tail = done.catch(() => undefined);
-    return done;
+    void this.#turns.run(() => this.#save(null));
   }
 
   /** Stores the login before it is made: null if it may be made, else the outcome that explains why not. */
@@ -147,7 +142,7 @@ export class LoginCount {
     if (waitMs === 0 && !isUnsaved) return null;
     this.#own.delete(id);
     // Removes the login from stores that have already accepted it.
-    void this.#inTurn(() => this.#save(id));
+    void this.#turns.run(() => this.#save(id));
     if (waitMs === 0)
       return noLogin(
         'times_unsaved',
