@@ -67,12 +67,27 @@ interface Rate {
 }
 
 const newRate = (): Rate => ({ tried: new SlidingWindow(1000), admitted: new SlidingWindow(1000) });
+const noTotals = () => ({
+  posts: 0,
+  users: 0,
+  gets: 0,
+  rateLimited: 0,
+  repeatedUsers: 0,
+  repeatedSegments: 0,
+});
+const noWorst = () => ({
+  concurrent: 0,
+  concurrentPosts: 0,
+  usersPerCall: 0,
+  segmentsPerUser: 0,
+  bodyBytes: 0,
+});
 const minuteMs = 60_000;
 
 export class Quota {
   /** Counters, some of which other parts of the sandbox increment. */
-  readonly totals = { posts: 0, users: 0, gets: 0, rateLimited: 0, repeatedUsers: 0, repeatedSegments: 0 };
-  readonly #worst = { concurrent: 0, concurrentPosts: 0, usersPerCall: 0, segmentsPerUser: 0, bodyBytes: 0 };
+  readonly totals = noTotals();
+  readonly #worst = noWorst();
   #posts = newRate();
   #users = newRate();
   #gets = newRate();
@@ -161,21 +176,9 @@ export class Quota {
 
   /** Resets totals, peaks and windows; calls in flight stay counted. */
   reset(): void {
-    Object.assign(this.totals, {
-      posts: 0,
-      users: 0,
-      gets: 0,
-      rateLimited: 0,
-      repeatedUsers: 0,
-      repeatedSegments: 0,
-    });
-    Object.assign(this.#worst, {
-      concurrent: this.#concurrent,
-      concurrentPosts: this.#concurrentPosts,
-      usersPerCall: 0,
-      segmentsPerUser: 0,
-      bodyBytes: 0,
-    });
+    Object.assign(this.totals, noTotals());
+    const inFlight = { concurrent: this.#concurrent, concurrentPosts: this.#concurrentPosts };
+    Object.assign(this.#worst, noWorst(), inFlight);
     [this.#posts, this.#users, this.#gets] = [newRate(), newRate(), newRate()];
     this.#segmentCalls = new SlidingWindow(minuteMs);
   }

@@ -182,24 +182,11 @@ class Application {
   /** Whether posts may change the segment. A segment that they may not change shows only in the statistics. */
   #mayChange(segment: SegmentKey): boolean {
     const { catalogue } = this.target;
-    const samples = this.#hour.samples;
-    switch (catalogue.standing(segment, this.nowWallMs)) {
-      case 'valid':
-        sample(samples.validSegments, () => catalogue.logForm(segment));
-        return true;
-      case 'inactive':
-        this.#hour.inactiveSegments += 1;
-        sample(samples.inactiveSegments, () => catalogue.logForm(segment));
-        return false;
-      case 'invalid':
-        this.#hour.invalidSegments += 1;
-        sample(samples.invalidSegments, () => catalogue.logForm(segment));
-        return false;
-      case 'unauthorized':
-        this.#hour.unauthorizedSegments += 1;
-        sample(samples.unauthorizedSegments, () => catalogue.logForm(segment));
-        return false;
-    }
+    const standing = catalogue.standing(segment, this.nowWallMs);
+    const list = `${standing}Segments` as const;
+    sample(this.#hour.samples[list], () => catalogue.logForm(segment));
+    if (list !== 'validSegments') this.#hour[list] += 1;
+    return standing === 'valid';
   }
 
   /** Expiration as epoch ms, counted from now (service.md 3.1); Infinity never expires. */
