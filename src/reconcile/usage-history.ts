@@ -53,12 +53,12 @@ export function processedHours(
   report: readonly UsageHour[],
   first: number,
   last: number,
-  stored: ReadonlyMap<number, ProcessedHour> | null,
+  stored: ReadonlyMap<number, ProcessedHour>,
 ): Map<number, ProcessedHour> {
   const hours = new Map<number, ProcessedHour>();
   for (let hour = first; hour <= last; hour += 1) {
     const nothing = { hour, counts: noCounts, inactive: [], unauthorized: [], invalid: [] };
-    hours.set(hour, stored?.get(hour) ?? nothing);
+    hours.set(hour, stored.get(hour) ?? nothing);
   }
   for (const record of report) {
     const hour = record.processedHourMs === null ? null : hourOf(record.processedHourMs);

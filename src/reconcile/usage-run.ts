@@ -68,14 +68,9 @@ export async function runUsage(source: UsageSource, request: UsageRequest): Prom
     : ({ kind: 'read', value: { aggregated: false, hours: inRange } } as const);
   if (report.kind !== 'read') return report;
   const clean = cleanReport(report.value);
-  const fresh = processedHours(
-    [...before.value, ...hourly.value],
-    readFrom,
-    last,
-    'error' in stored ? null : stored.processed,
-  );
+  const records = [...before.value, ...hourly.value];
   const compared =
-    'error' in stored ? stored : await compare(source, request, stored, fresh, unknownUsersOf(inRange));
+    'error' in stored ? stored : await compare(source, request, stored, records, unknownUsersOf(inRange));
   if ('error' in compared)
     return {
       kind: 'read',
@@ -118,11 +113,12 @@ async function compare(
   { ring }: UsageSource,
   { fromMs, toMs, nowMs }: UsageRequest,
   stored: Stored,
-  fresh: ReadonlyMap<number, ProcessedHour>,
+  records: readonly UsageHour[],
   unknownUsers: readonly string[],
 ): Promise<
   (Pick<UsageRun, 'findings'> & { readonly reconciliation: Reconciliation }) | { readonly error: string }
 > {
+  const fresh = processedHours(records, stored.readFrom, hourOf(toMs), stored.processed);
   try {
     const history = new UsageHistory(ring);
     // An hour older than the ring would overwrite a newer one.
