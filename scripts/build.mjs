@@ -1,7 +1,8 @@
 // npm run build: builds the package into dist/.
 //
-// tsc emits the runtime. Node-RED reads the editor part of a node from one HTML file beside its .js, so the build writes
-// form and bundled editor script into one file. Help and catalogues are in locales/<language>/ beside it, icons in icons/.
+// tsc emits the runtime. Node-RED reads the editor part of a node from one HTML file beside its .js, so the build
+// writes form and bundled editor script into one file. Help and catalogues are in locales/<language>/ beside it, icons
+// in icons/.
 import { chmod, cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { existsSync, globSync } from 'node:fs';
 import path from 'node:path';
@@ -35,8 +36,8 @@ const insideScript = (code) => code.replaceAll(/<\/script/gi, (tag) => tag.repla
 
 /**
  * Bundles the editor script of a node. Palette search and the public catalogue find the call that registers the type as
- * text in single quotes, and read the values in it. So the script is minified only in names and blanks, and the bundler's
- * double quotes are replaced, with a check that it worked.
+ * text in single quotes, and read the values in it. So the script is minified only in names and blanks, and the
+ * bundler's double quotes are replaced, with a check that it worked.
  */
 async function editorScript(name, type) {
   const result = await bundle({
@@ -67,7 +68,10 @@ async function editorScript(name, type) {
   return insideScript(code);
 }
 
-/** Bundles the script of a plugin, fully minified, since no tool reads it as text. It includes a library with its licence. */
+/**
+ * Bundles the script of a plugin, fully minified, since no tool reads it as text. It includes a library with its
+ * licence.
+ */
 async function writePlugin(name) {
   const result = await bundle({
     entryPoints: [path.join(sources, name, 'editor.ts')],
@@ -134,8 +138,8 @@ async function writeHelp(name, type) {
 }
 
 /**
- * Copies each icon to one folder: that of the first node that names it, or else of the first node. Node-RED finds icons by
- * package, not by node, and its icon picker lists every copy.
+ * Copies each icon to one folder: that of the first node that names it, or else of the first node. Node-RED finds icons
+ * by package, not by node, and its icon picker lists every copy.
  */
 async function copyIcons(types) {
   const icons = (await readdir(path.join(root, 'icons'))).filter((file) => file.endsWith('.svg'));

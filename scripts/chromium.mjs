@@ -10,9 +10,9 @@ const source = path.join(root, 'node_modules', '@sparticuz', 'chromium');
 const japaneseFont = path.join(root, 'node_modules', '@expo-google-fonts', 'sawarabi-gothic');
 
 /**
- * Environment variables for `test/support/browser.ts`: `CHROMIUM_PATH`, `FONTCONFIG_PATH`, and `CHROMIUM_LIBRARIES`, which
- * becomes `LD_LIBRARY_PATH` of the browser only. Empty if the user sets `CHROMIUM_PATH`, or npm has no Chromium for this
- * platform. If Chromium does not start, only `NO_CHROMIUM`, with the reason.
+ * Environment variables for `test/support/browser.ts`: `CHROMIUM_PATH`, `FONTCONFIG_PATH`, and `CHROMIUM_LIBRARIES`,
+ * which becomes `LD_LIBRARY_PATH` of the browser only. Empty if the user sets `CHROMIUM_PATH`, or npm has no Chromium
+ * for this platform. If Chromium does not start, only `NO_CHROMIUM`, with the reason.
  */
 export async function chromiumEnvironment() {
   if (process.env.CHROMIUM_PATH) return {};
@@ -31,7 +31,10 @@ export async function chromiumEnvironment() {
   };
 }
 
-/** Unpacks each version once, and removes others. The folder is renamed when complete, since two `npm test` may run at once. */
+/**
+ * Unpacks each version once, and removes others. The folder is renamed when complete, since two `npm test` may run at
+ * once.
+ */
 async function unpack() {
   const { version } = JSON.parse(await readFile(path.join(source, 'package.json'), 'utf8'));
   const folder = path.join(root, '.test', 'chromium', version);

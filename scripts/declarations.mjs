@@ -18,8 +18,8 @@ async function reachableFrom(entries) {
 }
 
 /**
- * Deletes all declarations below `dist` that no entry point reaches: those of nodes and of internal modules. Fails if an
- * entry point, or a declaration that it imports, is missing.
+ * Deletes all declarations below `dist` that no entry point reaches: those of nodes and of internal modules. Fails if
+ * an entry point, or a declaration that it imports, is missing.
  *
  * @param exports `exports` of package.json
  */

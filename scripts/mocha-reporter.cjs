@@ -1,5 +1,5 @@
-// Mocha reporter that prints one line for each suite, and writes totals and failures to a file after every test, so that
-// the report of a run that hangs names the test.
+// Mocha reporter that prints one line for each suite, and writes totals and failures to a file after every test, so
+// that the report of a run that hangs names the test.
 const console = require('node:console');
 const { writeFileSync } = require('node:fs');
 const { performance } = require('node:perf_hooks');

@@ -1,5 +1,5 @@
-// npm run pictures: shoots the pictures in docs/ and in the help, from Node-RED 5 with the built package. Names after `--`
-// select kinds: quick-start, forms, help, examples, sidebar.
+// npm run pictures: shoots the pictures in docs/ and in the help, from Node-RED 5 with the built package. Names after
+// `--` select kinds: quick-start, forms, help, examples, sidebar.
 //
 // Runs under tsx, because it imports the tests' helpers for Node-RED and the browser.
 import { mkdir } from 'node:fs/promises';

@@ -13,8 +13,8 @@ import { npmCommand, root } from './tools.mjs';
 export const bundled = ['uplot'];
 
 /**
- * Npm's own bill for the lock file without development dependencies. `--omit=dev` would leave out too much: also packages
- * that are dependencies of both, and their dependencies.
+ * Npm's own bill for the lock file without development dependencies. `--omit=dev` would leave out too much: also
+ * packages that are dependencies of both, and their dependencies.
  */
 async function installedDependencies(manifest, lock) {
   const temporary = await mkdtemp(path.join(tmpdir(), 'sbom-'));

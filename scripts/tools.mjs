@@ -29,8 +29,8 @@ export function npmCommand(args) {
 }
 
 /**
- * Runs a command to its end and collects its output, stdout and stderr in the order of arrival. Resolves whatever the exit
- * code; rejects only if the command cannot be started.
+ * Runs a command to its end and collects its output, stdout and stderr in the order of arrival. Resolves whatever the
+ * exit code; rejects only if the command cannot be started.
  */
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {

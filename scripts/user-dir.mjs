@@ -98,8 +98,8 @@ export async function installedTemplate(folder, { tarball, hash }) {
 }
 
 /**
- * Makes a user directory with links to the template's packages. Copying and deleting their 1,500 files would take as long
- * as a start of Node-RED; besides, the cache of compiled code depends on the paths of files.
+ * Makes a user directory with links to the template's packages. Copying and deleting their 1,500 files would take as
+ * long as a start of Node-RED; besides, the cache of compiled code depends on the paths of files.
  */
 export async function likeTemplate(template, userDir) {
   for (const file of ['package.json', 'package-lock.json'])

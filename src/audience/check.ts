@@ -66,8 +66,8 @@ class Findings {
 }
 
 /**
- * Checks one entry of unknown shape. Never throws: a getter that throws gives an issue too. Every issue has its path; the
- * check ends at the maximum number of issues. Null and undefined values count as absent.
+ * Checks one entry of unknown shape. Never throws: a getter that throws gives an issue too. Every issue has its path;
+ * the check ends at the maximum number of issues. Null and undefined values count as absent.
  */
 export function checkEntry(input: unknown, options: CheckOptions = {}): CheckResult {
   const findings = new Findings(options.mostIssues ?? maxIssues);
@@ -165,8 +165,8 @@ function afterId(domain: string | null, unknown: string): string {
 }
 
 /**
- * Appends an unknown field to `fields`, as JSON after a comma. Functions and symbols are left out. Null, with an issue, if
- * the fields become too long: their length is limited so that every entry fits into a request.
+ * Appends an unknown field to `fields`, as JSON after a comma. Functions and symbols are left out. Null, with an issue,
+ * if the fields become too long: their length is limited so that every entry fits into a request.
  */
 function withUnknown(
   fields: string,
@@ -332,8 +332,8 @@ function blockPath(index: number, key?: string): string {
 }
 
 /**
- * Whether a value is an object with named fields. Excludes buffers and boxed texts, whose keys are their elements: listing
- * those of some megabytes takes seconds.
+ * Whether a value is an object with named fields. Excludes buffers and boxed texts, whose keys are their elements:
+ * listing those of some megabytes takes seconds.
  */
 export function isObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;

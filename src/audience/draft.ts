@@ -118,7 +118,9 @@ export class ValueReader {
     return value === undefined || value === '' ? null : value;
   }
 
-  /** Epoch ms if readable, else the value itself, for the check to refuse. Databases and MQTT supply numbers as text. */
+  /**
+   * Epoch ms if readable, else the value itself, for the check to refuse. Databases and MQTT supply numbers as text.
+   */
   eventTime(slot: number | null): unknown {
     const value = this.raw(slot, 'event_time');
     if (value === null || value === undefined || value === '') return null;
@@ -181,8 +183,8 @@ function minutesOf(value: number, minutes: number): number {
 
 /**
  * Whether the value of an action removes the user: `remove`, false and 0 do; `add`, true and other numbers do not. The
- * texts `true`, `false`, `1` and `0` count like their values. Null for any other value: an event without the property, or
- * with another spelling, must neither add nor remove a user.
+ * texts `true`, `false`, `1` and `0` count like their values. Null for any other value: an event without the property,
+ * or with another spelling, must neither add nor remove a user.
  */
 function removesBy(value: unknown): boolean | null {
   if (typeof value === 'boolean') return !value;

@@ -47,8 +47,8 @@ export interface CheckedEntry {
   /** Identity of the user: domain and id, in lower case where the kind of id ignores case. */
   readonly userKey: string;
   /**
-   * Distinguishes spellings with the same `userKey`: '' for device ids, else the id as given. Blocks coalesce only within
-   * one spelling; different spellings go into separate requests, in order.
+   * Distinguishes spellings with the same `userKey`: '' for device ids, else the id as given. Blocks coalesce only
+   * within one spelling; different spellings go into separate requests, in order.
    */
   readonly spelling: string;
   /** JSON up to the blocks: `{"user_id":"…","domain":"idfa","seg_block":[`. `]}` follows the blocks. */

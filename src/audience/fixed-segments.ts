@@ -1,4 +1,5 @@
-// Segments that a builder's configuration names as constants, which can be looked up before any message, and those of blocks.
+// Segments that a builder's configuration names as constants, which can be looked up before any message, and those of
+// blocks.
 
 import { isObject } from './check';
 import type { Block, SegBlock } from './entry';

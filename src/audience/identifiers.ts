@@ -26,8 +26,8 @@ const retiredDomain = 'sha1mac';
 
 /**
  * Limit of characters in a user id, a custom domain and a segment's code, to bound the memory of an entry. The platform
- * documents 50 for codes and 255 for names of segments; its own ids have 20 digits, device ids 40. It documents no limit
- * for mapped ids. So the limit excludes no valid text.
+ * documents 50 for codes and 255 for names of segments; its own ids have 20 digits, device ids 40. It documents no
+ * limit for mapped ids. So the limit excludes no valid text.
  */
 export const maxTextChars = 256;
 const widestBigint = 10n ** BigInt(maxTextChars);
@@ -61,8 +61,8 @@ export function isPlain(text: string): boolean {
 }
 
 /**
- * The problem of a text that is sent unchanged, or null. White space around it is refused, not trimmed: it may be a part
- * of a mapped id or code, so that trimming could name another user or segment.
+ * The problem of a text that is sent unchanged, or null. White space around it is refused, not trimmed: it may be a
+ * part of a mapped id or code, so that trimming could name another user or segment.
  */
 export function textProblem(text: string): Problem | null {
   if (text.length > maxTextChars)

@@ -9,9 +9,9 @@ export interface UserKey {
 }
 
 /**
- * Key and spelling of a checked user id. The service compares device ids without case. For the platform's own, mapped and
- * custom ids this is not documented: those that look like device ids share a key, which keeps their order, but not a
- * spelling, so that they never coalesce.
+ * Key and spelling of a checked user id. The service compares device ids without case. For the platform's own, mapped
+ * and custom ids this is not documented: those that look like device ids share a key, which keeps their order, but not
+ * a spelling, so that they never coalesce.
  */
 export function userKeyOf(domain: string | null, id: string): UserKey {
   const device = deviceDomainOf(domain);

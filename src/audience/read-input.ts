@@ -2,15 +2,17 @@
 import { type Issue, type IssueCode } from './issues';
 import { shorten } from './shorten';
 
-/** Limit of entries in one message. Each entry gets its own outcome, so an endless list of holes would fill the memory. */
+/**
+ * Limit of entries in one message. Each entry gets its own outcome, so an endless list of holes would fill the memory.
+ */
 export const maxEntries = 1_000_000;
 
 export type ReadResult =
   { readonly ok: true; readonly entries: readonly unknown[] } | { readonly ok: false; readonly issue: Issue };
 
 /**
- * The unchecked entries of `payload`, in order. Ignores a `domain` beside `rt_segment`, which occurs in the service's own
- * samples and has no meaning (service.md 3.1).
+ * The unchecked entries of `payload`, in order. Ignores a `domain` beside `rt_segment`, which occurs in the service's
+ * own samples and has no meaning (service.md 3.1).
  *
  * @param path name of the property, for the sentences
  */

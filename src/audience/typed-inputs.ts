@@ -1,4 +1,5 @@
-// Typed inputs of a segment builder: compiled once, evaluated together for each message or item; failures become issues.
+// Typed inputs of a segment builder: compiled once, evaluated together for each message or item; failures become
+// issues.
 import { isUnset } from './builder-config';
 import { printable } from './foreign-text';
 import { type Issue, type IssueCode } from './issues';

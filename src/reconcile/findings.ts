@@ -27,7 +27,9 @@ interface UnknownUsersFinding {
   readonly sample: readonly string[];
 }
 
-/** Posts that the service accepted but has not counted, for over two hours (`notProcessed`) or a day (`unconfirmed`). */
+/**
+ * Posts that the service accepted but has not counted, for over two hours (`notProcessed`) or a day (`unconfirmed`).
+ */
 interface WaitingFinding {
   readonly kind: 'notProcessed' | 'unconfirmed';
   readonly users: number;

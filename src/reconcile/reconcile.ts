@@ -2,8 +2,8 @@
 //
 // The service counts a post in the hour of its processing, up to a day later (service.md 4), and does not report which
 // posts it has processed. The comparison assumes that it processes in order, so each user that it counts belongs to the
-// oldest hour with users still not counted. Figures are exact if every hour was processed wholly within the requested range
-// or wholly outside. Of an hour processed in part, a proportional part of its blocks is estimated.
+// oldest hour with users still not counted. Figures are exact if every hour was processed wholly within the requested
+// range or wholly outside. Of an hour processed in part, a proportional part of its blocks is estimated.
 
 import { addCounts, noCounts, type UsageCounts } from '../service/usage-report';
 import type { LoggedSegment } from '../service/usage';
@@ -48,7 +48,9 @@ export interface Differences {
   readonly inactiveSegments: number;
   readonly unauthorizedSegments: number;
   readonly unknownSegments: number;
-  /** Counted by the service but not sent from here: by other systems of the member, or in requests whose reply was lost. */
+  /**
+   * Counted by the service but not sent from here: by other systems of the member, or in requests whose reply was lost.
+   */
   readonly surplus: Amount;
   /** Blocks sent but not counted, although no user was unknown. */
   readonly unexplained: number;
@@ -178,7 +180,9 @@ export class Flow {
     return users === 0 ? 0 : counted / users;
   }
 
-  /** Number of blocks with these keys that the service processed in the range, estimated for hours processed in part. */
+  /**
+   * Number of blocks with these keys that the service processed in the range, estimated for hours processed in part.
+   */
   sentTo(keys: readonly string[]): SentPair {
     const pair = { adds: 0, removes: 0 };
     for (const sent of this.input.sent) {

@@ -1,8 +1,8 @@
 // Looks up the segments that flows name, and warns of those for which posts have no effect.
 //
-// A new segment accepts no users for about 20 minutes, its warm-up (service.md 3.2), but the service does not report when
-// it was made. It was made before its last change and before we first saw it, so it may be in its warm-up only if both are
-// recent.
+// A new segment accepts no users for about 20 minutes, its warm-up (service.md 3.2), but the service does not report
+// when it was made. It was made before its last change and before we first saw it, so it may be in its warm-up only if
+// both are recent.
 
 import * as z from 'zod';
 import type { FixedSegment } from '../audience/fixed-segments';
@@ -104,8 +104,9 @@ async function lookUp(
 }
 
 /**
- * The segments with these codes, by the keys of their blocks. The service allows few reads (service.md 5), and a page of
- * the list has a hundred codes. So the rest of the list is read if it takes fewer reads than one for each missing code.
+ * The segments with these codes, by the keys of their blocks. The service allows few reads (service.md 5), and a page
+ * of the list has a hundred codes. So the rest of the list is read if it takes fewer reads than one for each missing
+ * code.
  */
 async function readCodes(
   wanted: ReadonlyMap<string, string>,
@@ -197,7 +198,10 @@ async function noteSeen(
   return seen;
 }
 
-/** Segments first seen less than 20 minutes ago by any node of the member, with codes in lower case. Rejects if the queue does. */
+/**
+ * Segments first seen less than 20 minutes ago by any node of the member, with codes in lower case. Rejects if the
+ * queue does.
+ */
 export async function recentlySeen(
   outbox: Pick<Outbox, 'getMeta'>,
   nowMs: number,

@@ -1,4 +1,5 @@
-// History of the service's usage statistics: counts and segments of each hour for 30 days, stored in the queue without user ids.
+// History of the service's usage statistics: counts and segments of each hour for 30 days, stored in the queue without
+// user ids.
 
 import * as z from 'zod';
 import { hourMs, hourOf, type HourRing } from '../outbox/hour-ring';
@@ -48,7 +49,9 @@ export class UsageHistory {
   }
 }
 
-/** The reported hours from `first` to `last`. An hour missing in the report is taken from `stored`, or has zero counts. */
+/**
+ * The reported hours from `first` to `last`. An hour missing in the report is taken from `stored`, or has zero counts.
+ */
 export function processedHours(
   report: readonly UsageHour[],
   first: number,

@@ -1,4 +1,5 @@
-// Authentication of the sandbox: both kinds of login, lifetimes of tokens, and the limit of ten logins in five minutes (service.md 2).
+// Authentication of the sandbox: both kinds of login, lifetimes of tokens, and the limit of ten logins in five minutes
+// (service.md 2).
 import { createPublicKey, randomBytes, verify, type KeyObject } from 'node:crypto';
 import type { Times } from '../clock';
 import { isObject, parseJson } from './json';

@@ -38,8 +38,8 @@ const samples: readonly (readonly [number, string, string, number | null])[] = [
 export const unknownSamples: readonly number[] = [10997];
 
 /**
- * Twelve usable segments, and two that show posts without effect: one is inactive, one belongs to another member who has
- * not shared it.
+ * Twelve usable segments, and two that show posts without effect: one is inactive, one belongs to another member who
+ * has not shared it.
  */
 export function sampleSegments(member: number): Segment[] {
   const common = { state: 'active' as const, member_id: member, last_modified: '2025-01-15 09:00:00' };

@@ -15,7 +15,9 @@ export interface Operation {
   readonly expiration: number | null;
 }
 
-/** A ring buffer by column, so that recording allocates no object: benchmarks record about 100,000 operations a second. */
+/**
+ * A ring buffer by column, so that recording allocates no object: benchmarks record about 100,000 operations a second.
+ */
 export class OperationLog {
   readonly #posts: number[] = [];
   readonly #times: number[] = [];

@@ -1,4 +1,5 @@
-// Quota of the sandbox's member: admits calls within the limits, and records the peaks of all calls, admitted or refused.
+// Quota of the sandbox's member: admits calls within the limits, and records the peaks of all calls, admitted or
+// refused.
 import type { Times } from '../clock';
 import { SlidingWindow } from './windows';
 

@@ -29,7 +29,10 @@ export function errorReply(status: number, errorId: ErrorId, error: string): Rep
   return jsonReply({ response: { error_id: errorId, error, dbg_info: {} } }, status);
 }
 
-/** The documented forms of refusing a call over quota (service.md 3.4): 429, 503 with `x-ratelimit-code`, `LIMIT` in a 200. */
+/**
+ * The documented forms of refusing a call over quota (service.md 3.4): 429, 503 with `x-ratelimit-code`, `LIMIT` in a
+ * 200.
+ */
 export const rateLimitForms = ['429', '503', 'LIMIT'] as const;
 type RateLimitForm = (typeof rateLimitForms)[number];
 

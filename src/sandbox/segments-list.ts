@@ -5,19 +5,19 @@ import { errorReply, jsonReply, type Reply } from './reply';
 const maxElements = 100;
 
 /**
- * Supports `start_element`, `num_elements` (silently limited to 100), `id` and `code` (several with commas; codes without
- * case), `search` (in code and name) and `state`. A single hit is returned under `segment`. A query by id or code also
- * finds unlisted segments that posts may change.
+ * Supports `start_element`, `num_elements` (silently limited to 100), `id` and `code` (several with commas; codes
+ * without case), `search` (in code and name) and `state`. A single hit is returned under `segment`. A query by id or
+ * code also finds unlisted segments that posts may change.
  */
 export function listSegments(catalogue: Catalogue, query: URLSearchParams): Reply {
   const start = readCount(query.get('start_element'), 0);
-  const asked = readCount(query.get('num_elements'), maxElements);
-  if (start === null || asked === null) {
+  const requested = readCount(query.get('num_elements'), maxElements);
+  if (start === null || requested === null) {
     return errorReply(400, 'SYNTAX', 'start_element and num_elements must be numbers of at least 0');
   }
   const listed = catalogue.segments.filter((segment) => matches(segment, query));
   const hits = [...listed, ...unlisted(catalogue, query)];
-  const elements = Math.min(asked, maxElements);
+  const elements = Math.min(requested, maxElements);
   const page = hits.slice(start, start + elements);
   const term = hits.length === 1 && page.length === 1 ? 'segment' : 'segments';
   return jsonReply({
@@ -37,9 +37,9 @@ export function listSegments(catalogue: Catalogue, query: URLSearchParams): Repl
 function unlisted(catalogue: Catalogue, query: URLSearchParams): Segment[] {
   const [ids, codes] = [query.get('id'), query.get('code')];
   if ((ids === null) === (codes === null) || query.has('search') || query.has('state')) return [];
-  const asked = (ids ?? codes!).split(',').map((one) => one.trim());
-  if (ids === null) return catalogue.unlisted([], [...new Set(asked)]);
-  const numbers = asked.filter((id) => /^[1-9]\d{0,9}$/.test(id)).map(Number);
+  const requested = (ids ?? codes!).split(',').map((one) => one.trim());
+  if (ids === null) return catalogue.unlisted([], [...new Set(requested)]);
+  const numbers = requested.filter((id) => /^[1-9]\d{0,9}$/.test(id)).map(Number);
   return catalogue.unlisted([...new Set(numbers)], []);
 }
 

@@ -61,7 +61,9 @@ export class SharedSandbox {
     return this.running;
   }
 
-  /** Stops the sandbox now if it has no users, at the end of a process or test. The next one continues with its state. */
+  /**
+   * Stops the sandbox now if it has no users, at the end of a process or test. The next one continues with its state.
+   */
   async stopUnused(): Promise<void> {
     const { running } = this;
     if (this.users > 0 || running === null) return;

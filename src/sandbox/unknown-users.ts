@@ -2,8 +2,8 @@
 import { deviceDomains } from './memberships';
 
 /**
- * True for ids that are nobody's (service.md 6): opted out, no cookie, tracking limited, or of a retired kind. Also, for
- * trials: device ids that begin with `ffffffff`, and other ids that begin with `unknown` or eight nines.
+ * True for ids that are nobody's (service.md 6): opted out, no cookie, tracking limited, or of a retired kind. Also,
+ * for trials: device ids that begin with `ffffffff`, and other ids that begin with `unknown` or eight nines.
  *
  * @param foldedDomain as returned by `foldedDomain`
  * @param foldedUserId as returned by `foldedUserId`

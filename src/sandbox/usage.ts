@@ -1,7 +1,7 @@
 // Usage statistics of the sandbox by hour, and the reply of `GET /rt-segment-processed` (service.md 4).
 //
-// The service processes a post minutes to 24 hours after accepting it (service.md 4). The post counts from then on, in the
-// hour of its processing.
+// The service processes a post minutes to 24 hours after accepting it (service.md 4). The post counts from then on, in
+// the hour of its processing.
 import { serviceTime } from './catalogue';
 import { errorReply, jsonReply, type Reply } from './reply';
 

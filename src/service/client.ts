@@ -1,4 +1,5 @@
-// Client of the service: posts, logins, segments and usage statistics over undici. Calls resolve to outcomes, never reject.
+// Client of the service: posts, logins, segments and usage statistics over undici. Calls resolve to outcomes, never
+// reject.
 import { Pool, ProxyAgent, type Dispatcher } from 'undici';
 import { CallGate } from './call-gate';
 import { systemClock, type Times } from '../clock';
@@ -186,8 +187,9 @@ export class ServiceClient {
   }
 
   /**
-   * How far this machine's clock is ahead of the service's (negative: behind), from the `Date` header of the last reply,
-   * which has a resolution of one second; null without such a header. The service refuses a JWT when the clock is far off.
+   * How far this machine's clock is ahead of the service's (negative: behind), from the `Date` header of the last
+   * reply, which has a resolution of one second; null without such a header. The service refuses a JWT when the clock
+   * is far off.
    */
   get clockSkewMs(): number | null {
     return this.#clockSkewMs;
@@ -355,7 +357,8 @@ function proxyAgent(
     pipelining: 1,
     requestTls: { ...tls, timeout },
     proxyTls: { timeout },
-    // Without this timeout a proxy that never answers CONNECT would hold the connection for undici's default, five minutes.
+    // Without this timeout a proxy that never answers CONNECT would hold the connection for undici's default, five
+    // minutes.
     clientFactory: (url, options) => new Pool(url, { ...options, headersTimeout: timeout }),
   });
 }

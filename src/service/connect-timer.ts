@@ -1,4 +1,5 @@
-// Undici connector that times TCP connects (one network round trip, without name lookup and TLS) and reports socket errors.
+// Undici connector that times TCP connects (one network round trip, without name lookup and TLS) and reports socket
+// errors.
 import { performance } from 'node:perf_hooks';
 import type { Socket } from 'node:net';
 import { buildConnector } from 'undici';
@@ -13,7 +14,8 @@ export function timingConnector(
   onConnect: (address: string, connectMs: number) => void,
   onError: (code: string) => void,
 ): buildConnector.connector {
-  // The connector returns its socket, though its type says void. Only the socket shows when TCP is connected, before TLS.
+  // The connector returns its socket, though its type says void. Only the socket shows when TCP is connected, before
+  // TLS.
   const connect: (...args: Parameters<buildConnector.connector>) => unknown = buildConnector(options);
   return (target, callback) => {
     const socket = connect(target, callback);

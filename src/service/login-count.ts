@@ -1,5 +1,6 @@
 // Limits logins of one user name to ten in five minutes, and to none while the service asks to wait (service.md 2). All
-// accounts, forms and members of a process share one LoginCount; processes that share a queue share the times stored there.
+// accounts, forms and members of a process share one LoginCount; processes that share a queue share the times stored
+// there.
 import { randomUUID } from 'node:crypto';
 import type { Times } from '../clock';
 import { InTurn } from '../in-turn';
@@ -48,9 +49,9 @@ function waitMsOf(ages: Iterable<number>): number {
 }
 
 /**
- * Logins of one user name. Each is stored before it is made, so that a crash in between may cost a login but never allows
- * an eleventh. Across a restart only the wall clock measures ages: times in the future count as age 0, and a clock that
- * was set forward while no process ran goes unnoticed.
+ * Logins of one user name. Each is stored before it is made, so that a crash in between may cost a login but never
+ * allows an eleventh. Across a restart only the wall clock measures ages: times in the future count as age 0, and a
+ * clock that was set forward while no process ran goes unnoticed.
  */
 export class LoginCount {
   /** Monotonic ms of each login of this process, and of earlier processes that used the same unshared store. */

@@ -1,7 +1,10 @@
-// Classifies exchanges that ended without a reply: configuration or passing, ambiguous or not (service.md 3.4, last rows).
+// Classifies exchanges that ended without a reply: configuration or passing, ambiguous or not (service.md 3.4, last
+// rows).
 import type { PostOutcome } from './outcome';
 
-/** `connecting`: no byte of the request was sent. `departed`: the service may have received part or all of the request. */
+/**
+ * `connecting`: no byte of the request was sent. `departed`: the service may have received part or all of the request.
+ */
 export type NetworkPhase = 'connecting' | 'departed';
 
 /** Our own error codes, for exchanges that the client itself ended. */

@@ -15,8 +15,8 @@ export interface RequestCounts {
 /**
  * The outcome of one `POST /rt-segment`. `message` is safe to show: it never contains a token or another secret.
  *
- * - `accepted`: status OK, and something in the request was valid. `counts` below the numbers sent mean that the service
- *   may have missed a part.
+ * - `accepted`: status OK, and something in the request was valid. `counts` below the numbers sent mean that the
+ *   service may have missed a part.
  * - `rateLimited`: nothing was applied; wait `retryAfterMs` (the largest of several headers, 1 s without one).
  * - `deadToken`: the token is not valid; get a new one and try once more.
  * - `loginRefused`: final until the credentials, or the account at the service, change.
@@ -45,7 +45,9 @@ export type AuthOutcome =
   | { readonly kind: 'configuration'; readonly code: string; readonly message: string }
   | {
       readonly kind: 'passing';
-      /** False: the service certainly gave no token. True or absent: it may have, so the login counts towards the limit. */
+      /**
+       * False: the service certainly gave no token. True or absent: it may have, so the login counts towards the limit.
+       */
       readonly ambiguous?: boolean;
       readonly code: string;
       readonly message: string;

@@ -12,8 +12,8 @@ export function quote(text: string | null | undefined, secrets: readonly string[
 }
 
 /**
- * The text, short and on one line. The secrets of the call, tokens (`hbapi:…`, `authn:…`) and JWTs are masked, since the
- * service, or a gateway in between, may repeat one.
+ * The text, short and on one line. The secrets of the call, tokens (`hbapi:…`, `authn:…`) and JWTs are masked, since
+ * the service, or a gateway in between, may repeat one.
  */
 export function safeWords(text: string | null | undefined, secrets: readonly string[] = []): string {
   if (text === null || text === undefined) return '';

@@ -15,7 +15,8 @@ const throttles = new Map<string, ReadThrottle>();
 export function readThrottleOf(host: string, member: string, intervalMs: number): ReadThrottle {
   const key = `${host} ${member} ${intervalMs}`;
   const found = throttles.get(key);
-  // Throttles stay in the map for good: a client may still use one, and a second for the same host would double the rate.
+  // Throttles stay in the map for good: a client may still use one, and a second for the same host would double the
+  // rate.
   if (found !== undefined) return found;
   const throttle = new ReadThrottle(intervalMs);
   throttles.set(key, throttle);
@@ -32,8 +33,8 @@ export class ReadThrottle {
   constructor(private readonly intervalMs: number) {}
 
   /**
-   * Makes the call when the throttle allows. After a `rateLimited` outcome no call is made until `retryAfterMs` is over;
-   * until then every call ends at once as `rateLimited`. Rejects only if `call` does.
+   * Makes the call when the throttle allows. After a `rateLimited` outcome no call is made until `retryAfterMs` is
+   * over; until then every call ends at once as `rateLimited`. Rejects only if `call` does.
    *
    * @param limit calls per interval; a caller with a smaller limit takes a larger share for each call
    */

@@ -132,22 +132,22 @@ function countOf(value: unknown): number | null {
 function readRefusal(reply: HttpReply, json: unknown, wallMs: number): ReadFailure {
   const { status } = reply;
   const envelope = unwrap(json);
-  const notOk = saysNotOk(status, json);
+  const notOk = hasStatusNotOk(status, json);
   const errorId = textOf(envelope, 'error_id');
-  const says = said(reply, envelope);
+  const detail = detailOf(reply, envelope);
   if (isRateLimited(reply, envelope, notOk)) {
     const waitMs = retryAfterMs(reply.headers, wallMs);
-    const message = `The service limits the rate of calls${says}; next try in ${Math.ceil(waitMs / 1000)} s.`;
+    const message = `The service limits the rate of calls${detail}; next try in ${Math.ceil(waitMs / 1000)} s.`;
     return { kind: 'rateLimited', retryAfterMs: waitMs, message };
   }
   if (errorId === 'NOAUTH_EXPIRED' || errorId === 'NOAUTH_DISABLED' || errorId === 'UNAUTH') {
-    return { kind: 'loginRefused', code: errorId, message: `${loginSentences[errorId]}${says}.` };
+    return { kind: 'loginRefused', code: errorId, message: `${loginSentences[errorId]}${detail}.` };
   }
   if (status === 401 || errorId === 'NOAUTH') {
-    return { kind: 'deadToken', message: `The service no longer accepts the token${says}.` };
+    return { kind: 'deadToken', message: `The service no longer accepts the token${detail}.` };
   }
   return (
-    readStatus(reply, says) ?? readErrorId(status, errorId, notOk, notOk || hasErrorCode(envelope), says)
+    readStatus(reply, detail) ?? readErrorId(status, errorId, notOk, notOk || hasErrorCode(envelope), detail)
   );
 }
 
@@ -181,36 +181,36 @@ function isRateLimited(
 }
 
 /** HTTP statuses that decide the outcome, whatever the body contains. */
-function readStatus({ status, url = 'this address' }: HttpReply, says: string): ReadFailure | null {
+function readStatus({ status, url = 'this address' }: HttpReply, detail: string): ReadFailure | null {
   if (status >= 300 && status < 400) {
     return configuration(
       'redirect',
-      `Correct the URL in the account: ${url} answers with a redirect${says}. Redirects are not followed, since they would send the token to another host.`,
+      `Correct the URL in the account: ${url} answers with a redirect${detail}. Redirects are not followed, since they would send the token to another host.`,
     );
   }
   if (status === 403)
     return configuration(
       'http_403',
-      `Check member, permissions and the allowed addresses: the service forbids this call${says}.`,
+      `Check member, permissions and the allowed addresses: the service forbids this call${detail}.`,
     );
   if (status === 404)
     return configuration(
       'http_404',
-      `Correct the URL in the account: the service has no address ${url}${says}.`,
+      `Correct the URL in the account: the service has no address ${url}${detail}.`,
     );
   if (status === 405)
     return configuration(
       'http_405',
-      `Correct the URL in the account: the service does not allow this kind of call at ${url}${says}.`,
+      `Correct the URL in the account: the service does not allow this kind of call at ${url}${detail}.`,
     );
   if (status === 407)
     return configuration(
       'http_407',
-      `The proxy requires a login${says}: check the proxy's user name and password.`,
+      `The proxy requires a login${detail}: check the proxy's user name and password.`,
     );
   // Sent by a gateway; the service may still be working on the request.
   if (status === 502 || status === 504)
-    return passing(`http_${status}`, true, `A gateway got no answer from the service${says}.`);
+    return passing(`http_${status}`, true, `A gateway got no answer from the service${detail}.`);
   return null;
 }
 
@@ -219,32 +219,33 @@ function readErrorId(
   errorId: string | null,
   notOk: boolean,
   own: boolean,
-  says: string,
+  detail: string,
 ): ReadFailure {
-  if (errorId === 'SYSTEM') return passing('SYSTEM', false, `The service reports an internal error${says}.`);
+  if (errorId === 'SYSTEM')
+    return passing('SYSTEM', false, `The service reports an internal error${detail}.`);
   if (status === 408 || status >= 500)
-    return passing(`http_${status}`, !own, `The service could not answer${says}.`);
-  if (errorId === 'SYNTAX' || errorId === 'INTEGRITY') return bodyRefused(errorId, says);
-  if (status >= 400) return bodyRefused(`http_${status}`, says);
-  if (notOk) return bodyRefused(STATUS_NOT_OK, says);
+    return passing(`http_${status}`, !own, `The service could not answer${detail}.`);
+  if (errorId === 'SYNTAX' || errorId === 'INTEGRITY') return bodyRefused(errorId, detail);
+  if (status >= 400) return bodyRefused(`http_${status}`, detail);
+  if (notOk) return bodyRefused(STATUS_NOT_OK, detail);
   if (errorId !== null)
-    return passing('unknown_error', false, `The service refused the call with an unknown error${says}.`);
+    return passing('unknown_error', false, `The service refused the call with an unknown error${detail}.`);
   return passing(
     'unreadable',
     true,
-    `The reply is not the service's own${says}: a proxy or gateway may have sent it.`,
+    `The reply is not the service's own${detail}: a proxy or gateway may have sent it.`,
   );
 }
 
-function bodyRefused(code: string, says: string): ReadFailure {
-  return { kind: 'bodyRefused', code, message: `The service refused something in this request${says}.` };
+function bodyRefused(code: string, detail: string): ReadFailure {
+  return { kind: 'bodyRefused', code, message: `The service refused something in this request${detail}.` };
 }
 
 function asAuthOutcome(failure: ReadFailure): AuthOutcome {
   switch (failure.kind) {
     case 'deadToken': {
-      const says = failure.message.replace(/^The service no longer accepts the token/, '');
-      return { kind: 'loginRefused', code: 'NOAUTH', message: `${loginSentences.NOAUTH}${says}` };
+      const detail = failure.message.replace(/^The service no longer accepts the token/, '');
+      return { kind: 'loginRefused', code: 'NOAUTH', message: `${loginSentences.NOAUTH}${detail}` };
     }
     case 'bodyRefused':
       return configuration(
@@ -260,7 +261,7 @@ function asAuthOutcome(failure: ReadFailure): AuthOutcome {
  * Whether the service's own reply has a `status` other than OK. Outside the `response` envelope the JSON of a gateway
  * may have a `status` too, so there it counts only in a 2xx.
  */
-function saysNotOk(httpStatus: number, json: unknown): boolean {
+function hasStatusNotOk(httpStatus: number, json: unknown): boolean {
   const outer = asObject(json);
   const is2xx = httpStatus >= 200 && httpStatus < 300;
   const status = asObject(outer?.response)?.status ?? (is2xx ? outer?.status : null);
@@ -273,7 +274,7 @@ function hasErrorCode(envelope: Envelope | null): boolean {
 }
 
 /** Status, code and quoted text of a refusal, such as ` (HTTP 503, SYSTEM: "text")`. */
-function said({ status, body, secrets = [] }: HttpReply, envelope: Envelope | null): string {
+function detailOf({ status, body, secrets = [] }: HttpReply, envelope: Envelope | null): string {
   const code = textOf(envelope, 'error_id') ?? textOf(envelope, 'error_code');
   const words = quote(
     envelope === null

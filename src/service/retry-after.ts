@@ -5,7 +5,10 @@ export type ReplyHeaders = Readonly<Record<string, string | readonly string[] | 
 const DEFAULT_MS = 1000;
 /** Limits the harm of a wrong header: an account tries again after an hour at the latest. */
 const MAX_MS = 3_600_000;
-/** `Wed, 21 Oct 2015 07:28:00 GMT` and its older forms. They contain commas, so dates are removed before the rest is split. */
+/**
+ * `Wed, 21 Oct 2015 07:28:00 GMT` and its older forms. They contain commas, so dates are removed before the rest is
+ * split.
+ */
 const HTTP_DATE = /[A-Z][a-z]{2,8}, \d{2}[ -][A-Z][a-z]{2}[ -]\d{2,4} \d{2}:\d{2}:\d{2} GMT/g;
 
 /** All values of a header, whatever the case of its name. */

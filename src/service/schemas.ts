@@ -124,8 +124,8 @@ const segmentSchema = z
   }));
 
 /**
- * One page of segments: the list under `segments`, or a single hit under `segment`. An element without an id is left out
- * of `segments` but counted in `received`, by which the next page starts.
+ * One page of segments: the list under `segments`, or a single hit under `segment`. An element without an id is left
+ * out of `segments` but counted in `received`, by which the next page starts.
  */
 export const segmentPageSchema = unwrapped(
   z

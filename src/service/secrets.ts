@@ -28,8 +28,8 @@ export function withoutSecrets(text: string, secrets: readonly string[]): string
 }
 
 /**
- * The JSON of a reply with the secrets masked in every text. Only for calls whose secret is a token: a password may be a
- * word such as `OK`, which the reply needs.
+ * The JSON of a reply with the secrets masked in every text. Only for calls whose secret is a token: a password may be
+ * a word such as `OK`, which the reply needs.
  *
  * @param body the unparsed reply; without a secret in it, `json` is returned unchanged
  */

@@ -1,5 +1,5 @@
-// Keeps one token for all calls of a login: fetches, renews and replaces it, and waits where a limit or failure asks for it
-// (service.md 2).
+// Keeps one token for all calls of a login: fetches, renews and replaces it, and waits where a limit or failure asks
+// for it (service.md 2).
 import type { Times } from '../clock';
 import { sameLogin, type Login } from './login';
 import type { LoginCount, LoginStore } from './login-count';
@@ -55,7 +55,9 @@ interface Wait {
 export class TokenKeeper {
   readonly #options: TokenKeeperOptions;
   #login: Login;
-  /** Rises when the login changes, so that the token of an authentication still in flight for the old login is dropped. */
+  /**
+   * Rises when the login changes, so that the token of an authentication still in flight for the old login is dropped.
+   */
   #generation = 0;
   #held: Held | null = null;
   #refusal: Refusal | null = null;
@@ -84,8 +86,8 @@ export class TokenKeeper {
   }
 
   /**
-   * Reports that the service refused `token`. Only the first report for a token counts, so that one new token serves all
-   * requests that were in flight with the old one.
+   * Reports that the service refused `token`. Only the first report for a token counts, so that one new token serves
+   * all requests that were in flight with the old one.
    */
   refused(token: string): void {
     const held = this.#held;
@@ -108,9 +110,9 @@ export class TokenKeeper {
   }
 
   /**
-   * Sets the configured login. An equal login keeps its token; a different one starts anew. A refusal stays with an equal
-   * login, unless it concerned the account (disabled, not allowed): no new password repairs that, so a deploy is the only
-   * sign to try once more.
+   * Sets the configured login. An equal login keeps its token; a different one starts anew. A refusal stays with an
+   * equal login, unless it concerned the account (disabled, not allowed): no new password repairs that, so a deploy is
+   * the only sign to try once more.
    */
   replaceLogin(login: Login): void {
     if (sameLogin(login, this.#login)) {
@@ -129,8 +131,8 @@ export class TokenKeeper {
   }
 
   /**
-   * Ends a refusal and our own wait, so that the same login is tried once more; called when an operator may have repaired
-   * the cause at the service. A wait that the service asked for, and its limit of authentications, remain.
+   * Ends a refusal and our own wait, so that the same login is tried once more; called when an operator may have
+   * repaired the cause at the service. A wait that the service asked for, and its limit of authentications, remain.
    */
   tryAgain(): void {
     this.#refusal = null;

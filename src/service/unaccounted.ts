@@ -1,4 +1,5 @@
-// Compares the counts in the reply of an accepted post with the entries sent, less those that warnings refuse (service.md 3.3).
+// Compares the counts in the reply of an accepted post with the entries sent, less those that warnings refuse
+// (service.md 3.3).
 import type { EntryVerdict, RequestCounts } from './outcome';
 
 /** Numbers of users and of blocks. */

@@ -158,7 +158,10 @@ function readLog(text: string): UsageLog {
   return log as unknown as UsageLog;
 }
 
-/** Splits `Valid additions (user id, segment id, expiration): …` into the name in lower case and the text after the colon. */
+/**
+ * Splits `Valid additions (user id, segment id, expiration): …` into the name in lower case and the text after the
+ * colon.
+ */
 function headed(line: string): { readonly name: string; readonly rest: string } {
   const colon = line.indexOf(':');
   const [name = ''] = line.slice(0, Math.max(0, colon)).split('(', 1);

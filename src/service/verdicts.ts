@@ -1,8 +1,9 @@
-// Assigns the warnings of an accepted post to its entries and blocks, and derives one verdict for each entry (service.md 3.3).
+// Assigns the warnings of an accepted post to its entries and blocks, and derives one verdict for each entry
+// (service.md 3.3).
 //
-// A warning repeats the entry, or the block alone, with or without null keys and `domain`. So each warning claims the best
-// match that no warning of its kind has claimed yet: first by id, domain and blocks, then by fewer of them. Each lookup
-// continues where the last one for the same key ended, so the whole is linear in entries plus warnings.
+// A warning repeats the entry, or the block alone, with or without null keys and `domain`. So each warning claims the
+// best match that no warning of its kind has claimed yet: first by id, domain and blocks, then by fewer of them. Each
+// lookup continues where the last one for the same key ended, so the whole is linear in entries plus warnings.
 import type { SegBlock } from '../audience/entry';
 import type { EntryVerdict, Warning } from './outcome';
 import { safeWords } from './quote';

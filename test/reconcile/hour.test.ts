@@ -130,8 +130,8 @@ class Site {
       sent: this.engine.sent,
       ring: this.engine.hourRing(usageRingName),
     };
-    const asked = { memberId: 1, fromMs, toMs, nowMs: this.clock.wallMs(), aggregate };
-    const outcome = await this.outcome(runUsage(source, asked));
+    const request = { memberId: 1, fromMs, toMs, nowMs: this.clock.wallMs(), aggregate };
+    const outcome = await this.outcome(runUsage(source, request));
     assert.ok(outcome.kind === 'read', JSON.stringify(outcome));
     return outcome.value;
   }

@@ -119,7 +119,7 @@ describe('the check of segments', () => {
   describe('looks up codes', () => {
     /** A list of `count` segments that records its queries. */
     const listOf = (count: number) => {
-      const asked: SegmentQuery[] = [];
+      const queries: SegmentQuery[] = [];
       const all = Array.from({ length: count }, (_, index): Segment => ({
         id: index + 1,
         code: `Code${index + 1}`,
@@ -130,13 +130,13 @@ describe('the check of segments', () => {
         lastModified: null,
       }));
       const read = (query: SegmentQuery) => {
-        asked.push(query);
+        queries.push(query);
         const hits = all.filter((one) => query.code === undefined || one.code === query.code);
         const { start = 0, limit = Infinity } = query;
         const value = { segments: hits.slice(start, start + limit), total: hits.length };
         return Promise.resolve({ kind: 'read', value } as const);
       };
-      return { all, asked, read };
+      return { all, queries, read };
     };
     const lookUp = async (read: (query: SegmentQuery) => any, ...codes: string[]): Promise<string[]> => {
       const outbox = new SqliteOutbox(':memory:');
@@ -150,24 +150,24 @@ describe('the check of segments', () => {
       Array.from({ length: count }, (_, index) => `Code${from + index}`);
 
     it('on the first page of the list with one read', async () => {
-      const { asked, read } = listOf(90);
+      const { queries, read } = listOf(90);
       assert.deepEqual(await lookUp(read, ...codes(60), 'code70'), ['code70 otherCase']);
-      assert.equal(asked.length, 1);
+      assert.equal(queries.length, 1);
     });
 
     it('in the whole list if that takes fewer reads than one for each code, else one by one', async () => {
       const many = listOf(450);
       assert.deepEqual(await lookUp(many.read, ...codes(9, 300)), []);
-      assert.deepEqual(many.asked, [{ limit: 100 }, { start: 100 }]);
+      assert.deepEqual(many.queries, [{ limit: 100 }, { start: 100 }]);
       const few = listOf(450);
       assert.deepEqual(await lookUp(few.read, ...codes(2, 300)), []);
-      assert.deepEqual(few.asked.slice(1), [{ code: 'Code300' }, { code: 'Code301' }]);
+      assert.deepEqual(few.queries.slice(1), [{ code: 'Code300' }, { code: 'Code301' }]);
     });
 
     it('one by one in a list that is too long to read', async () => {
-      const { asked, read } = listOf(5_000);
+      const { queries, read } = listOf(5_000);
       assert.deepEqual(await lookUp(read, ...codes(60, 400), 'nowhere'), ['nowhere unknown']);
-      assert.equal(asked.length, 1 + 61);
+      assert.equal(queries.length, 1 + 61);
     });
 
     it('as the member’s own, although another member shares a segment with the same code', async () => {

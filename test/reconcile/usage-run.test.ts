@@ -11,14 +11,14 @@ describe('a run of usage statistics', () => {
     const outbox = new SqliteOutbox(':memory:');
     await outbox.open();
     const first = Math.floor(Date.UTC(2026, 0, 5, 10) / hourMs);
-    const asked: UsageQuery[] = [];
+    const queries: UsageQuery[] = [];
     const record = (n: number): object => ({ processed_hour: 'hour the tenth', num_valid_adds: n });
     const pair = { adds: 1, removes: 0 };
     const sent = new Map([['shop', { users: 1, total: pair, segments: new Map() }]]);
     const outcome = await runUsage(
       {
         read: (query) => {
-          asked.push(query);
+          queries.push(query);
           const isRange = query.startMs! >= first * hourMs;
           const report = parseUsage({ status: 'OK', report: [record(isRange ? 7 : 100)] })!;
           return Promise.resolve({ kind: 'read', value: report });
@@ -41,7 +41,7 @@ describe('a run of usage statistics', () => {
       [[null, 7]],
     );
     assert.deepEqual(
-      asked.map(({ startMs, endMs }) => [startMs! / hourMs - first, Math.ceil(endMs! / hourMs) - first]),
+      queries.map(({ startMs, endMs }) => [startMs! / hourMs - first, Math.ceil(endMs! / hourMs) - first]),
       [
         [-3, 0],
         [0, 2],

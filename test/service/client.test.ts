@@ -405,13 +405,13 @@ describe('the service client', () => {
 
   describe('through a proxy', () => {
     async function withProxy(refuse: () => number | null, secure: boolean) {
-      const asked: http.IncomingHttpHeaders[] = [];
+      const connects: http.IncomingHttpHeaders[] = [];
       const target = await running(
         secure
           ? httpsServer('localhost', (_, response) => response.end(OK))
           : httpServer((_, response) => response.end(OK)),
       );
-      const proxy = await running(proxyServer(asked, refuse));
+      const proxy = await running(proxyServer(connects, refuse));
       const client = clientFor(`${secure ? 'https' : 'http'}://127.0.0.1:${target.port}`, {
         serviceProxy: {
           uri: `http://127.0.0.1:${proxy.port}`,
@@ -419,16 +419,16 @@ describe('the service client', () => {
         },
         tls: { ca: fixture('localhost-cert.pem') },
       });
-      return { asked, client };
+      return { connects, client };
     }
 
     for (const secure of [false, true]) {
       it(`posts ${secure ? 'https' : 'http'} through a tunnel with the proxy's own login`, async () => {
-        const { asked, client } = await withProxy(() => null, secure);
+        const { connects, client } = await withProxy(() => null, secure);
         for (let n = 0; n < 6; n += 1) assert.equal((await client.post(BODY, TOKEN)).kind, 'accepted');
         const basic = `Basic ${Buffer.from('jo:pröxy').toString('base64')}`;
-        assert.equal(asked[0]?.['proxy-authorization'], basic);
-        assert.equal(asked[0].authorization, undefined);
+        assert.equal(connects[0]?.['proxy-authorization'], basic);
+        assert.equal(connects[0].authorization, undefined);
         assert.equal(client.networkFloorMs(performance.now()), 0);
       });
     }

@@ -1,4 +1,5 @@
-// The client reads every documented reply (test/cases). test/sandbox/conformance.test.ts sends the requests to the sandbox.
+// The client reads every documented reply (test/cases). test/sandbox/conformance.test.ts sends the requests to the
+// sandbox.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -65,11 +65,11 @@ export const httpsServer = (
     collect(answer),
   );
 
-/** A proxy for tunnels; `asked` collects the headers of each CONNECT. A status from `refuse` refuses the tunnel. */
-export function proxyServer(asked: http.IncomingHttpHeaders[], refuse: () => number | null) {
+/** A proxy for tunnels; `connects` collects the headers of each CONNECT. A status from `refuse` refuses the tunnel. */
+export function proxyServer(connects: http.IncomingHttpHeaders[], refuse: () => number | null) {
   const server = http.createServer();
   server.on('connect', (request: http.IncomingMessage, client: net.Socket) => {
-    asked.push(request.headers);
+    connects.push(request.headers);
     const status = refuse();
     if (status !== null) {
       client.end(`HTTP/1.1 ${status} No\r\ncontent-length: 0\r\n\r\n`);

@@ -10,9 +10,9 @@ import { parseUsage, usageQueryString } from '../../src/service/usage';
 
 /** A service with `total` segments and at most `maxPerPage` on each page. */
 function listOf(total: number, maxPerPage = 100, withCount = true) {
-  const asked: string[] = [];
+  const queries: string[] = [];
   const readPage = (query: string) => {
-    asked.push(query);
+    queries.push(query);
     const params = new URLSearchParams(query);
     const start = Number(params.get('start_element'));
     const size = Math.min(Number(params.get('num_elements')), maxPerPage, Math.max(0, total - start));
@@ -26,7 +26,7 @@ function listOf(total: number, maxPerPage = 100, withCount = true) {
     assert.ok(page !== null);
     return Promise.resolve({ kind: 'read', value: page } as const);
   };
-  return { asked, readPage };
+  return { queries, readPage };
 }
 
 describe('the hour of a usage record', () => {
@@ -59,9 +59,9 @@ describe('the hour of a usage record', () => {
 
 describe('the list of segments', () => {
   it('is empty for an empty list of ids, without a call', async () => {
-    const { asked, readPage } = listOf(250);
+    const { queries, readPage } = listOf(250);
     const read = await readSegments({ ids: [] }, readPage);
-    assert.deepEqual([read, asked], [{ kind: 'read', value: { segments: [], total: 0 } }, []]);
+    assert.deepEqual([read, queries], [{ kind: 'read', value: { segments: [], total: 0 } }, []]);
   });
 
   for (const [total, maxPerPage, withCount, calls] of [
@@ -74,7 +74,7 @@ describe('the list of segments', () => {
     [200, 100, false, 3],
   ] as const) {
     it(`has all ${total} after ${calls} calls, ${maxPerPage} a page, ${withCount ? 'with' : 'without'} a count`, async () => {
-      const { asked, readPage } = listOf(total, maxPerPage, withCount);
+      const { queries, readPage } = listOf(total, maxPerPage, withCount);
       const outcome = await readSegments({}, readPage);
       assert.ok(outcome.kind === 'read');
       assert.deepEqual(
@@ -82,17 +82,17 @@ describe('the list of segments', () => {
         Array.from({ length: total }, (_, n) => n + 1),
       );
       assert.equal(outcome.value.total, withCount ? total : null);
-      assert.equal(asked.length, calls);
+      assert.equal(queries.length, calls);
     });
   }
 
   it('stops at the limit', async () => {
-    const { asked, readPage } = listOf(1000);
+    const { queries, readPage } = listOf(1000);
     const outcome = await readSegments({ limit: 150 }, readPage);
     assert.ok(outcome.kind === 'read');
     assert.equal(outcome.value.segments.length, 150);
     assert.equal(outcome.value.total, 1000);
-    assert.deepEqual(asked.at(-1), '?start_element=100&num_elements=50');
+    assert.deepEqual(queries.at(-1), '?start_element=100&num_elements=50');
   });
 
   it('ends at an empty page, although the count is higher', async () => {

@@ -42,7 +42,9 @@ describe('TLS and proxies', () => {
     return client;
   }
 
-  /** A server that names the reason for refusing a certificate, which Node.js does not; null if `openssl` is missing. */
+  /**
+   * A server that names the reason for refusing a certificate, which Node.js does not; null if `openssl` is missing.
+   */
   async function openSslServer(version: 'TLSv1.2' | 'TLSv1.3'): Promise<number | null> {
     if (spawnSync('openssl', ['version']).error !== undefined) return null;
     const file = (name: string): string => path.join(__dirname, 'fixtures', `${name}.pem`);
@@ -155,12 +157,12 @@ describe('TLS and proxies', () => {
     /** A proxy that requires this login (null: none) and collects the headers of each CONNECT. */
     async function proxyFor(
       words: string | null,
-    ): Promise<{ port: number; asked: http.IncomingHttpHeaders[] }> {
-      const asked: http.IncomingHttpHeaders[] = [];
+    ): Promise<{ port: number; connects: http.IncomingHttpHeaders[] }> {
+      const connects: http.IncomingHttpHeaders[] = [];
       const refuse = (): number | null =>
-        words === null || asked.at(-1)?.['proxy-authorization'] === basic(words) ? null : 407;
-      const { port } = await running(proxyServer(asked, refuse));
-      return { port, asked };
+        words === null || connects.at(-1)?.['proxy-authorization'] === basic(words) ? null : 407;
+      const { port } = await running(proxyServer(connects, refuse));
+      return { port, connects };
     }
 
     for (const secure of [true, false]) {
@@ -171,11 +173,11 @@ describe('TLS and proxies', () => {
         clientFor(await target(), { tls: { ca }, serviceProxy }).post(BODY, TOKEN);
 
       it(`without a login forwards ${scheme}, and sees no token`, async () => {
-        const { port, asked } = await proxyFor(null);
+        const { port, connects } = await proxyFor(null);
         assert.equal((await through({ uri: `http://127.0.0.1:${port}` })).kind, 'accepted');
-        assert.equal(asked.length, 1);
-        assert.ok(!JSON.stringify(asked).includes(TOKEN));
-        assert.equal(asked[0]!['proxy-authorization'], undefined);
+        assert.equal(connects.length, 1);
+        assert.ok(!JSON.stringify(connects).includes(TOKEN));
+        assert.equal(connects[0]!['proxy-authorization'], undefined);
       });
 
       it(`receives its login from the URL, or from its own fields (${scheme})`, async () => {
@@ -242,16 +244,16 @@ describe('TLS and proxies', () => {
     });
 
     it('is used for one of the two hosts only, when the other has none', async () => {
-      const { port, asked } = await proxyFor(null);
+      const { port, connects } = await proxyFor(null);
       const url = `http://127.0.0.1:${(await running(plainServer())).port}`;
       const proxy = { uri: `http://127.0.0.1:${port}` };
       const login = { method: 'password', username: 'me', password: 'secret' } as const;
       await clientFor(url, { authProxy: proxy }).post(BODY, TOKEN);
-      assert.equal(asked.length, 0);
+      assert.equal(connects.length, 0);
       await clientFor(url, { authProxy: proxy }).authenticate(login);
-      assert.equal(asked.length, 1);
+      assert.equal(connects.length, 1);
       await clientFor(url, { serviceProxy: proxy }).authenticate(login);
-      assert.equal(asked.length, 1);
+      assert.equal(connects.length, 1);
     });
   });
 });

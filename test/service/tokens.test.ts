@@ -1,4 +1,5 @@
-// TokenKeeper and LoginCount: one token for all calls, and never more logins than allowed, across clock jumps and restarts.
+// TokenKeeper and LoginCount: one token for all calls, and never more logins than allowed, across clock jumps and
+// restarts.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Login } from '../../src/service/login';
