@@ -252,6 +252,7 @@ describe('entries that wait for an address that was mended', () => {
       assert.deepEqual(await move(), { status: 409, body: { code: 'noTarget' } });
       await restart();
       await load(inMemory(), login(), flow);
+      await until(() => warnings().length > 0, 'the warning at the start');
       assert.match(warnings().join('\n'), /: 2\. The tab Audience/);
     });
 
@@ -265,6 +266,7 @@ describe('entries that wait for an address that was mended', () => {
       await flow.allEnded();
       assert.equal(flow.errors.length, 2);
       assert.match(flow.error, /its queue is in memory/);
+      await sleep(4_000);
       assert.deepEqual(warnings(), []);
     });
   });
