@@ -11,11 +11,11 @@ import type { Client } from 'pg';
 import { checkEntry } from '../src/audience/check';
 import { systemClock } from '../src/clock';
 import { SharedQueue } from '../src/delivery/shared-queue';
-import type { EndedRow, Outbox, Row } from '../src/outbox/outbox';
+import type { EndedRow, QueueStore, Row } from '../src/outbox/store';
 import { PostgresLog } from '../src/outbox/postgres-log';
 import { schemaOf } from '../src/outbox/postgres-schema';
 import type { Instance, SharedRow } from '../src/outbox/shared-log';
-import { SqliteOutbox } from '../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../src/outbox/sqlite-store';
 import { findPostgres, postgresAt } from '../test/support/services';
 
 const entries = Number(process.argv[2] ?? 200_000);
@@ -43,7 +43,7 @@ function rowsFrom(first: number, count: number, segments: number): SharedRow[] {
     lane: 'add',
     userHash: ((first + at) * 2_654_435_761) % 2 ** 53,
     source,
-    bornWallMs: now,
+    eventWallMs: now,
     takenWallMs: now,
     body: bodyOf(first + at, segments),
   }));
@@ -106,7 +106,7 @@ async function tableBytes(): Promise<{ heap: number; all: number }> {
 let number = 0;
 async function fill(
   log: PostgresLog,
-  taker: Instance,
+  instanceSource: Instance,
   count: number,
   perBatch: number,
   segments: number,
@@ -114,9 +114,9 @@ async function fill(
   for (let done = 0; done < count; done += perBatch) {
     number += 1;
     await log.append({
-      stream: taker.id,
+      stream: instanceSource.id,
       number,
-      instance: taker.id,
+      instance: instanceSource.id,
       rows: rowsFrom(number * 1000, perBatch, segments),
       maxEntries: 1e9,
       maxChars: 1e12,
@@ -125,25 +125,25 @@ async function fill(
 }
 
 /** As the engine does: one commit for what has ended and for the post that leaves next, so many users each. */
-async function sendAll(outbox: Outbox, perPost: number, tells: boolean): Promise<void> {
+async function sendAll(store: QueueStore, perPost: number, tells: boolean): Promise<void> {
   let [post, after] = [0, 0];
   let onItsWay: readonly Row[] = [];
   for (;;) {
-    const { rows } = await outbox.read('add', after, Number.MAX_SAFE_INTEGER, 2_000);
+    const { rows } = await store.read('add', after, Number.MAX_SAFE_INTEGER, 2_000);
     if (rows.length === 0) break;
     after = rows.at(-1)!.seq;
     for (let from = 0; from < rows.length; from += perPost) {
       const users = rows.slice(from, from + perPost);
-      await settle(outbox, onItsWay, post, tells, users);
+      await settle(store, onItsWay, post, tells, users);
       post += 1;
       onItsWay = users;
     }
   }
-  await settle(outbox, onItsWay, post, tells, []);
+  await settle(store, onItsWay, post, tells, []);
 }
 
 async function settle(
-  outbox: Outbox,
+  store: QueueStore,
   ended: readonly Row[],
   post: number,
   tells: boolean,
@@ -155,7 +155,7 @@ async function settle(
     instance: other.id,
     report: JSON.stringify({ end: 'accepted', entry: body }),
   }));
-  await outbox.commit({
+  await store.commit({
     remove: ended.map(({ seq }) => seq),
     ...(post > 0 && { arrive: [post] }),
     ...(next.length > 0 && {
@@ -179,7 +179,7 @@ let postedMs = 0;
 function instanceOf(url: string, name: string, member: string): SharedQueue {
   const queueOf = new SharedQueue({
     sharedLog: new PostgresLog({ url, origin: queue.origin, member }),
-    spool: new SqliteOutbox(':memory:'),
+    localBuffer: new SqliteStore(':memory:'),
     instance: { id: `${name}-00000000-0000-0000-0000-000000000000`, name },
     clock: systemClock,
     random: Math.random,
@@ -271,8 +271,8 @@ async function main(): Promise<void> {
     await log.open();
     await log.claim(other, false, null, leaseMs);
     const { epoch } = await log.claim(sender, true, null, leaseMs);
-    const outbox = log.outbox(sender, epoch);
-    await outbox.open();
+    const store = log.store(sender, epoch);
+    await store.open();
     for (const segments of [1, 10]) {
       const { heap, all } = await tableBytes();
       await measured(`append, ${segments} segment(s), 1000 a batch`, entries, 'entry', () =>
@@ -283,19 +283,19 @@ async function main(): Promise<void> {
         `  on disk ${((now.heap - heap) / entries).toFixed(0)} bytes, with indexes ${((now.all - all) / entries).toFixed(0)}`,
       );
       await measured(`send, ${segments} segment(s), 100 a post`, entries, 'entry', () =>
-        sendAll(outbox, 100, false),
+        sendAll(store, 100, false),
       );
       await admin.query(`VACUUM ${schema}.entry`);
     }
     const few = Math.min(entries, 10_000);
     await measured('append one at a time', few, 'entry', () => fill(log, other, few, 1, 1));
     await measured('send them, 1 a post, told to another instance', few, 'entry', () =>
-      sendAll(outbox, 1, true),
+      sendAll(store, 1, true),
     );
     await readMail(log);
     await fill(log, other, entries, 1000, 1);
     await measured('send, 100 a post, told to another instance', entries, 'entry', () =>
-      sendAll(outbox, 100, true),
+      sendAll(store, 100, true),
     );
     await measured('the same, read by it', entries, 'entry', () => readMail(log));
     await admin.query('VACUUM');
@@ -309,7 +309,7 @@ async function main(): Promise<void> {
     });
     for (const instances of [1, 2, 3]) await atWork(server.url, instances);
     console.log(`load at the end ${loadavg()[0]!.toFixed(2)}`);
-    await outbox.close();
+    await store.close();
   } finally {
     await log.close(other);
     await admin.end();

@@ -91,8 +91,8 @@ async function startAgain(
   await engine.call('open', { url, file, limits: documented });
   const openMs = nowMs() - startedMs;
   let { headsMs } = await service.call('report');
-  const giveUpMs = nowMs() + 30_000;
-  while (headsMs.length === 0 && nowMs() < giveUpMs) {
+  const timeoutMs = nowMs() + 30_000;
+  while (headsMs.length === 0 && nowMs() < timeoutMs) {
     await sleep(20);
     ({ headsMs } = await service.call('report'));
   }
@@ -163,10 +163,10 @@ function growthWords(growths: readonly Growth[]): string {
   growths.slice(1).forEach((growth, at) => {
     const before = growths[at]!;
     const step = `${before.entries.toLocaleString('en-US')} → ${growth.entries.toLocaleString('en-US')}`;
-    const intake = growth.intakePerSecond / before.intakePerSecond;
-    if (intake < 0.8 || intake > 1.25)
+    const producer = growth.intakePerSecond / before.intakePerSecond;
+    if (producer < 0.8 || producer > 1.25)
       words.push(
-        `Intake is not straight at ${step} (${intake.toPrecision(2)} ×): a short run holds the warming-up of the compiler and no checkpoint of the database; past the memory mark, entries are written only, not kept.`,
+        `Intake is not straight at ${step} (${producer.toPrecision(2)} ×): a short run holds the warming-up of the compiler and no checkpoint of the database; past the memory mark, entries are written only, not kept.`,
       );
     const memory = growth.waitingRss - growth.idleRss - (before.waitingRss - before.idleRss);
     if (memory > 20e6)

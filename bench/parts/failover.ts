@@ -8,7 +8,7 @@ import { startSharing, withDatabase, type SharingProcess } from './shared';
 
 const rounds = 20;
 const goalMs = 5_000;
-const giveUpMs = 30_000;
+const timeoutMs = 30_000;
 /** Work between two failures. */
 const betweenMs = 700;
 
@@ -116,12 +116,12 @@ async function posting(
   pair: Pair,
   not: string | null,
 ): Promise<{ readonly at: number; readonly atMs: number }> {
-  const end = performance.now() + giveUpMs;
+  const end = performance.now() + timeoutMs;
   for (;;) {
     const { arrivals } = await service.call('report');
     const found = arrivals.find(({ token }) => token !== not && pair.names.includes(token));
     if (found !== undefined) return { at: pair.names.indexOf(found.token), atMs: found.atMs };
-    if (performance.now() > end) throw new Error(`nobody has sent for ${giveUpMs / 1000} s`);
+    if (performance.now() > end) throw new Error(`nobody has sent for ${timeoutMs / 1000} s`);
     await sleep(20);
   }
 }

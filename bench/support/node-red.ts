@@ -42,9 +42,9 @@ export async function startNodeRed(
     {},
     { nodeArgs: profiling(name) },
   );
-  const giveUpMs = performance.now() + startMs;
+  const timeoutMs = performance.now() + startMs;
   while (!nodeRed.output.includes('Started flows') || !(await nodeRed.call('ready'))) {
-    if (nodeRed.ended || performance.now() > giveUpMs)
+    if (nodeRed.ended || performance.now() > timeoutMs)
       throw new Error(`Node-RED did not start:\n${nodeRed.output}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -1,9 +1,9 @@
 // Durable appends and reads: the outbox on disk, plain and sealed, and a plain file, in turns, with the same bodies.
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
-import type { NewRow, Outbox } from '../../src/outbox/outbox';
+import type { NewRow, QueueStore } from '../../src/outbox/store';
 import { nowMs } from '../support/now';
 import { entryOf } from './entries';
-import { SqliteOutbox } from './package';
+import { SqliteStore } from './package';
 import { serve } from './serve';
 
 const source = { node: 'bench', account: 'bench' };
@@ -14,8 +14,8 @@ function rowsFrom(first: number, count: number): NewRow[] {
     lane: 'add',
     userHash: ((first + at) * 2_654_435_761) % 2 ** 53,
     source,
-    bornWallMs: 1_700_000_000_000.5,
-    bornMonoMs: 12_345.678,
+    eventWallMs: 1_700_000_000_000.5,
+    eventMonoMs: 12_345.678,
     takenWallMs: 1_700_000_000_000,
     body: JSON.stringify(entryOf(first + at)),
   }));
@@ -23,19 +23,19 @@ function rowsFrom(first: number, count: number): NewRow[] {
 
 interface Times {
   readonly commitMs: number[];
-  readonly sealedMs: number[];
+  readonly encryptedMs: number[];
   readonly writeMs: number[];
   /** Of reading all of it again, a page at a time. */
   readonly readMs: number[];
-  readonly sealedReadMs: number[];
+  readonly encryptedReadMs: number[];
 }
 
 const rowsPerPage = 2_000;
 
-async function readAll(outbox: Outbox, pageMs: number[]): Promise<void> {
+async function readAll(store: QueueStore, pageMs: number[]): Promise<void> {
   for (let after = 0; ;) {
     const startedMs = nowMs();
-    const { rows } = await outbox.read('add', after, Infinity, rowsPerPage);
+    const { rows } = await store.read('add', after, Infinity, rowsPerPage);
     const last = rows.at(-1);
     if (last === undefined) return;
     pageMs.push(nowMs() - startedMs);
@@ -46,31 +46,31 @@ async function readAll(outbox: Outbox, pageMs: number[]): Promise<void> {
 export const operations = {
   /** Milliseconds of each commit and of each write with its fdatasync, then of each page that is read back. */
   async run(folder: string, commits: number, rowsPerCommit: number): Promise<Times> {
-    const outbox = new SqliteOutbox(`${folder}/appends.sqlite`);
-    const seal = { isOn: true, secrets: ['a secret of the bench'] };
-    const sealed = new SqliteOutbox(`${folder}/appends-sealed.sqlite`, { seal });
-    await outbox.open();
-    await sealed.open();
+    const store = new SqliteStore(`${folder}/appends.sqlite`);
+    const cipher = { isOn: true, secrets: ['a secret of the bench'] };
+    const encrypted = new SqliteStore(`${folder}/appends-sealed.sqlite`, { cipher });
+    await store.open();
+    await encrypted.open();
     const file = openSync(`${folder}/appends.log`, 'w');
-    const times: Times = { commitMs: [], sealedMs: [], writeMs: [], readMs: [], sealedReadMs: [] };
+    const times: Times = { commitMs: [], encryptedMs: [], writeMs: [], readMs: [], encryptedReadMs: [] };
     for (let commit = 0; commit < commits; commit += 1) {
       const rows = rowsFrom(1 + commit * rowsPerCommit, rowsPerCommit);
       const startedMs = nowMs();
-      await outbox.commit({ append: rows });
+      await store.commit({ append: rows });
       const committedMs = nowMs();
       writeSync(file, rows.map(({ body }) => body).join('\n'));
       fdatasyncSync(file);
       const writtenMs = nowMs();
-      await sealed.commit({ append: rows });
+      await encrypted.commit({ append: rows });
       times.commitMs.push(committedMs - startedMs);
       times.writeMs.push(writtenMs - committedMs);
-      times.sealedMs.push(nowMs() - writtenMs);
+      times.encryptedMs.push(nowMs() - writtenMs);
     }
     closeSync(file);
-    await readAll(outbox, times.readMs);
-    await readAll(sealed, times.sealedReadMs);
-    await outbox.close();
-    await sealed.close();
+    await readAll(store, times.readMs);
+    await readAll(encrypted, times.encryptedReadMs);
+    await store.close();
+    await encrypted.close();
     return times;
   },
 };

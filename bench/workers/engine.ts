@@ -1,12 +1,12 @@
 // A process with one engine, as an account node makes it, without Node-RED.
 import type { CheckedEntry } from '../../src/audience/entry';
 import type { Engine as EngineType, EngineStats } from '../../src/delivery/engine';
-import type { Limits } from '../../src/delivery/ledger';
-import type { TicketEnd } from '../../src/delivery/tickets';
+import type { Limits } from '../../src/delivery/rate-limiter';
+import type { MessageEnd } from '../../src/delivery/pending-messages';
 import { collect } from '../support/collect';
 import { nowMs } from '../support/now';
 import { entryOf, messagesOf, type Feed, type PlainEntry } from './entries';
-import { checkEntry, Engine, ServiceClient, SqliteOutbox, systemClock } from './package';
+import { checkEntry, Engine, ServiceClient, SqliteStore, systemClock } from './package';
 import { serve } from './serve';
 
 export interface Opening {
@@ -47,7 +47,7 @@ function checked(entries: readonly PlainEntry[]): CheckedEntry[] {
 function submit(
   entries: readonly PlainEntry[],
   completeOn: 'accepted' | 'queued',
-  onEnd: (end: TicketEnd) => void,
+  onEnd: (end: MessageEnd) => void,
 ): void {
   engine.submit({ source, entries: checked(entries), indexes: null, completeOn, onEnd });
 }
@@ -64,7 +64,7 @@ export const operations = {
   async open({ url, file, limits }: Opening): Promise<void> {
     const client = new ServiceClient({ authUrl: url, serviceUrl: url, maxConcurrent: limits.maxConcurrent });
     engine = new Engine({
-      outbox: new SqliteOutbox(file ?? ':memory:'),
+      store: new SqliteStore(file ?? ':memory:'),
       clock: systemClock,
       random: Math.random,
       limits,
@@ -90,7 +90,7 @@ export const operations = {
     let open = 0;
     let accepted = 0;
     let failed: string | null = null;
-    const ended = (end: TicketEnd): void => {
+    const ended = (end: MessageEnd): void => {
       open -= 1;
       if (end.kind === 'settled') accepted += end.summary.accepted + end.summary.superseded;
       else if (end.kind === 'failed') failed = end.message;

@@ -3,10 +3,10 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { Pool } from 'undici';
 import type { Engine as EngineType } from '../../src/delivery/engine';
-import type { Outbox } from '../../src/outbox/outbox';
+import type { QueueStore } from '../../src/outbox/store';
 import { nowMs } from '../support/now';
 import { entryOf } from './entries';
-import { checkEntry, Engine, ServiceClient, SqliteOutbox, systemClock } from './package';
+import { checkEntry, Engine, ServiceClient, SqliteStore, systemClock } from './package';
 import { serve } from './serve';
 
 const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
@@ -33,10 +33,10 @@ export interface IdleSamples {
   readonly commitMs: number[];
 }
 
-async function startEngine(url: string, outbox: Outbox): Promise<EngineType> {
+async function startEngine(url: string, store: QueueStore): Promise<EngineType> {
   const client = new ServiceClient({ authUrl: url, serviceUrl: url, maxConcurrent: limits.maxConcurrent });
   const engine = new Engine({
-    outbox,
+    store,
     clock: systemClock,
     random: Math.random,
     limits,
@@ -80,21 +80,21 @@ async function throughPool(pool: Pool, number: number): Promise<Sample> {
   return { inputMs, writtenMs };
 }
 
-async function commitOnce(outbox: Outbox, number: number): Promise<number> {
+async function commitOnce(store: QueueStore, number: number): Promise<number> {
   const row = {
     seq: number,
     lane: 'add',
     userHash: number,
     source,
-    bornWallMs: 1,
-    bornMonoMs: 1,
+    eventWallMs: 1,
+    eventMonoMs: 1,
     takenWallMs: 1,
     body: JSON.stringify(entryOf(number)),
   } as const;
   const startedMs = nowMs();
-  await outbox.commit({ append: [row], depart: [{ post: number, userHashes: [number] }] });
+  await store.commit({ append: [row], depart: [{ post: number, userHashes: [number] }] });
   const tookMs = nowMs() - startedMs;
-  await outbox.commit({ remove: [number], arrive: [number] });
+  await store.commit({ remove: [number], arrive: [number] });
   return tookMs;
 }
 
@@ -103,9 +103,9 @@ const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTi
 export const operations = {
   async run(url: string, folder: string, cycles: number, gapMs: number): Promise<IdleSamples> {
     const pool = new Pool(url, { connections: 15, pipelining: 1 });
-    const memory = await startEngine(url, new SqliteOutbox(':memory:'));
-    const disk = await startEngine(url, new SqliteOutbox(`${folder}/idle.sqlite`));
-    const bare = new SqliteOutbox(`${folder}/bare.sqlite`);
+    const memory = await startEngine(url, new SqliteStore(':memory:'));
+    const disk = await startEngine(url, new SqliteStore(`${folder}/idle.sqlite`));
+    const bare = new SqliteStore(`${folder}/bare.sqlite`);
     await bare.open();
     await sleep(1200);
     const samples: IdleSamples = { raw: [], memory: [], disk: [], commitMs: [] };

@@ -1,13 +1,13 @@
 // A process that shares a queue with others, as an account node makes it, without Node-RED; or only appends to its log.
 import { randomUUID } from 'node:crypto';
 import type { CheckedEntry } from '../../src/audience/entry';
-import type { Limits } from '../../src/delivery/ledger';
+import type { Limits } from '../../src/delivery/rate-limiter';
 import type { SharedQueue as SharedQueueType } from '../../src/delivery/shared-queue';
-import type { TicketEnd } from '../../src/delivery/tickets';
+import type { MessageEnd } from '../../src/delivery/pending-messages';
 import type { SharedRow } from '../../src/outbox/shared-log';
 import { nowMs } from '../support/now';
 import { entryOf } from './entries';
-import { checkEntry, PostgresLog, ServiceClient, SharedQueue, SqliteOutbox, systemClock } from './package';
+import { checkEntry, PostgresLog, ServiceClient, SharedQueue, SqliteStore, systemClock } from './package';
 import { serve } from './serve';
 
 export interface Sharing {
@@ -31,7 +31,7 @@ let trickling: NodeJS.Timeout | undefined;
 function submit(
   numbers: readonly number[],
   completeOn: 'accepted' | 'queued',
-  onEnd: (end: TicketEnd) => void,
+  onEnd: (end: MessageEnd) => void,
 ): void {
   const entries = numbers.map((number): CheckedEntry => {
     const result = checkEntry(entryOf(number));
@@ -46,7 +46,7 @@ function rowsFrom(first: number, count: number): SharedRow[] {
     lane: 'add',
     userHash: ((first + at) * 2_654_435_761) % 2 ** 53,
     source,
-    bornWallMs: 1_700_000_000_000,
+    eventWallMs: 1_700_000_000_000,
     takenWallMs: 1_700_000_000_000,
     body: JSON.stringify(entryOf(first + at)),
   }));
@@ -67,7 +67,7 @@ export const operations = {
     queue = new SharedQueue({
       ...caps,
       sharedLog: new PostgresLog({ url: databaseUrl, origin, member }),
-      spool: new SqliteOutbox(':memory:'),
+      localBuffer: new SqliteStore(':memory:'),
       instance: { id: randomUUID(), name },
       clock: systemClock,
       random: Math.random,

@@ -31,7 +31,7 @@ export interface Account {
    * @param returns whether the node is only being deployed: what ends meanwhile waits for it
    * @param untold what ended without its message and was not passed on: it waits too
    */
-  leave(node: string, returns: boolean, untold?: readonly Recovered[]): Promise<void>;
+  leave(node: string, returns: boolean, unreported?: readonly Recovered[]): Promise<void>;
   readonly accountName: string;
   /** Why it cannot be used; null when it can, or when that is not known yet. */
   readonly problem: Problem | null;

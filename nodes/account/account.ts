@@ -4,16 +4,16 @@ import { createHash } from 'node:crypto';
 import type { Node, NodeAPI, NodeConstructor, NodeDef } from 'node-red';
 import { printable } from '../../src/audience/foreign-text';
 import { shortenThrown } from '../../src/audience/shorten';
-import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';
+import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/registry';
 import { letterWithout } from '../../src/delivery/shared-ends';
 import { documentedRequestLimits } from '../../src/delivery/request-limits';
 import type { SharedRequest } from '../../src/delivery/shared-request';
-import type { Outbox } from '../../src/outbox/outbox';
-import { queuesOf } from '../../src/outbox/postgres-left';
+import type { QueueStore } from '../../src/outbox/store';
+import { queuesOf } from '../../src/outbox/postgres-orphaned';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import { testDatabase } from '../../src/outbox/postgres-test';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import type { SandboxSettings } from '../../src/sandbox/sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
 import { toldApart, type NamedAccount } from '../shared/account-names';
@@ -25,11 +25,11 @@ import type { Problem } from './account-api';
 import { connectionOf } from './connection';
 import { databaseConnection, identityOf, isInClear, type DatabaseConnection } from './database';
 import { Holder, type Hold } from './holder';
-import type { Behind } from './left-queues';
+import type { Behind } from './orphaned-queues';
 import { instanceName } from './instance-name';
 import { isAt, leftBy } from './left-entries';
 import { engines, leftDatabases, leftQueuesOf, sandbox } from './process-wide';
-import { outboxFile, spoolFile } from './queue-file';
+import { queueFile, bufferFile } from './queue-file';
 import { queueSecrets } from './queue-secret';
 import { serveSandboxMembers } from './sandbox-members';
 import { readSettings, readSharedQueue, type AccountSettings } from './settings';
@@ -80,7 +80,7 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
   });
   return {
     join: (user, listener) => holder.join(user, listener),
-    leave: (user, returns, untold) => holder.leave(user, returns, untold),
+    leave: (user, returns, unreported) => holder.leave(user, returns, unreported),
     accountName: name,
     get problem() {
       return 'key' in settings ? settings : holder.problem;
@@ -258,13 +258,13 @@ function requestOf(
     limits,
     queueMaxEntries,
     queueMaxBytes,
-    sealed: encryptIds,
+    encrypted: encryptIds,
     login,
     authOrigin,
     // Kept as a digest: it holds keys and passwords of TLS and proxy.
     connection: createHash('sha256').update(JSON.stringify(connection)).digest('hex'),
     connect: () => new ServiceClient(connection),
-    openOutbox: () => openOutbox(RED, settings),
+    openStore: () => openStore(RED, settings),
     log: (level, text) => {
       // It quotes the service, databases, other instances and entries.
       const line = printable(text, 4_000);
@@ -275,11 +275,11 @@ function requestOf(
   };
 }
 
-function openOutbox(RED: NodeAPI, { queue, origin, member, encryptIds }: AccountSettings): Outbox {
-  if (queue === 'memory') return new SqliteOutbox(':memory:');
+function openStore(RED: NodeAPI, { queue, origin, member, encryptIds }: AccountSettings): QueueStore {
+  if (queue === 'memory') return new SqliteStore(':memory:');
   // Also when nothing new is to be encrypted: what lies there may be.
-  const seal = { isOn: encryptIds, secrets: queueSecrets(RED) };
-  return new SqliteOutbox(outboxFile(userDirOf(RED), origin, member), { seal });
+  const cipher = { isOn: encryptIds, secrets: queueSecrets(RED) };
+  return new SqliteStore(queueFile(userDirOf(RED), origin, member), { cipher });
 }
 
 function sharedOf(
@@ -290,7 +290,7 @@ function sharedOf(
   return {
     identity: identityOf(connection),
     open: () => new PostgresLog({ ...connection, origin, member }),
-    spool: () => new SqliteOutbox(spoolFile(userDirOf(RED), origin, member)),
+    localBuffer: () => new SqliteStore(bufferFile(userDirOf(RED), origin, member)),
     instanceName: instanceName(RED.settings.uiPort),
     queues: queuesOf(connection, letterWithout),
   };

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
 import { isObject } from '../../src/audience/check';
 import { shortenThrown } from '../../src/audience/shorten';
-import type { Engines } from '../../src/delivery/engines';
+import type { Registry } from '../../src/delivery/registry';
 import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
 import { systemClock } from '../../src/clock';
@@ -60,7 +60,7 @@ const mostOwnLogins = 10;
 /** Registers the routes; call it once. */
 export function serveAccountForms(
   RED: NodeAPI,
-  engines: Engines,
+  engines: Registry,
   sandbox: SharedSandbox,
   testDatabase: TestDatabase,
 ): void {
@@ -101,7 +101,7 @@ export class AccountForms {
 
   constructor(
     private readonly RED: NodeAPI,
-    private readonly engines: Engines,
+    private readonly engines: Registry,
     private readonly sandbox: SharedSandbox,
     private readonly databaseTest: TestDatabase,
   ) {}

@@ -2,7 +2,7 @@
 
 import { systemClock, within, type Clock } from '../../src/clock';
 import type { Recovered } from '../../src/delivery/engine';
-import type { Lease } from '../../src/delivery/engines';
+import type { Lease } from '../../src/delivery/registry';
 import type { AccountUser, Problem } from './account-api';
 
 /** The engine, and whatever else is held with it. */
@@ -76,10 +76,10 @@ export class Holder {
       .catch(this.failed);
   }
 
-  async leave(node: string, returns: boolean, untold: readonly Recovered[] = []): Promise<void> {
+  async leave(node: string, returns: boolean, unreported: readonly Recovered[] = []): Promise<void> {
     const { hold } = this;
     // At once, since the nodes behind it close too.
-    this.leases.get(node)?.away(node, untold);
+    this.leases.get(node)?.away(node, unreported);
     this.leases.delete(node);
     if (!this.users.delete(node) || hold === null) return;
     this.leaving += 1;

@@ -1,11 +1,11 @@
 // What waits where an account's queue was, when the account is given another queue: how much, and what can become of it.
 
 import { basename } from 'node:path';
-import type { EngineInfo, QueueKind } from '../../src/delivery/engines';
+import type { EngineInfo, QueueKind } from '../../src/delivery/registry';
 import type { DatabasePlace } from '../../src/outbox/database-queues';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import { databaseName, sharedQueueKey } from './database';
-import { outboxFile } from './queue-file';
+import { queueFile } from './queue-file';
 
 /** Where an account's entries wait. */
 export interface QueuePlace {
@@ -64,7 +64,7 @@ function whyNotMoved(from: EngineInfo, to: QueuePlace): Note | null {
 /** By what the tab's calls know the queue once it is left; null for one that is gone then. */
 export function queryOf(userDir: string, info: EngineInfo): object | null {
   const { origin, member, queue, database } = info;
-  if (queue === 'disk') return { file: basename(outboxFile(userDir, origin, member)) };
+  if (queue === 'disk') return { file: basename(queueFile(userDir, origin, member)) };
   const place = database?.queues.place ?? null;
   return place === null ? null : { queue: sharedQueueKey(place, schemaOf({ origin, member })) };
 }

@@ -2,26 +2,26 @@
 // sandbox.
 
 import type { NodeAPI } from 'node-red';
-import { Engines } from '../../src/delivery/engines';
+import { Registry } from '../../src/delivery/registry';
 import type { DatabaseQueues } from '../../src/outbox/database-queues';
 import { SharedSandbox } from '../../src/sandbox/shared-sandbox';
-import { LeftQueues } from './left-queues';
+import { OrphanedQueues } from './orphaned-queues';
 import { queueSecrets } from './queue-secret';
 
-export const engines = new Engines();
+export const engines = new Registry();
 export const sandbox = new SharedSandbox();
 /** Databases in which accounts left entries when they were given another queue, by their identity. */
 export const leftDatabases = new Map<string, DatabaseQueues>();
 
 /** By user directory. */
-const left = new Map<string, LeftQueues>();
+const left = new Map<string, OrphanedQueues>();
 
 /** One for all that ask: each look opens files. */
-export function leftQueuesOf(RED: NodeAPI): LeftQueues {
+export function leftQueuesOf(RED: NodeAPI): OrphanedQueues {
   const userDir = RED.settings.userDir ?? '.';
   const known = left.get(userDir);
   if (known !== undefined) return known;
-  const made = new LeftQueues(
+  const made = new OrphanedQueues(
     userDir,
     () => engines.list(),
     () => queueSecrets(RED),

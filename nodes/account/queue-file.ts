@@ -8,12 +8,12 @@ export function queueFolder(userDir: string): string {
 }
 
 /** One file for each service and member, named so that a person finds it. */
-export function outboxFile(userDir: string, origin: string, member: string): string {
+export function queueFile(userDir: string, origin: string, member: string): string {
   return join(queueFolder(userDir), `${nameOf(origin, member)}.sqlite`);
 }
 
 /** Where entries for a shared queue wait while its database cannot be reached. */
-export function spoolFile(userDir: string, origin: string, member: string): string {
+export function bufferFile(userDir: string, origin: string, member: string): string {
   return join(queueFolder(userDir), `${nameOf(origin, member)}-kept.sqlite`);
 }
 

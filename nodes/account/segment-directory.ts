@@ -19,7 +19,7 @@ export type SegmentSearch = { readonly kind: 'page'; readonly page: SegmentPage 
 
 /** One member's segments. */
 interface Shelf {
-  readonly bornMs: number;
+  readonly issuedMs: number;
   /** Of the whole list; asked first, since it says how long the list is. */
   readonly start: Promise<ReadOutcome<SegmentList>>;
   /** The whole list, once it is here. */
@@ -69,9 +69,9 @@ export class SegmentDirectory {
 
   #shelf(key: string, read: ReadSegments): Shelf {
     const kept = this.#shelves.get(key);
-    if (kept !== undefined && this.nowMs() - kept.bornMs < keptMs) return kept;
+    if (kept !== undefined && this.nowMs() - kept.issuedMs < keptMs) return kept;
     const shelf: Shelf = {
-      bornMs: this.nowMs(),
+      issuedMs: this.nowMs(),
       start: read({ limit: firstRead }),
       whole: null,
       searches: new Map(),

@@ -3,8 +3,8 @@
 // They come from the form or from a file; `schema.ts` says what they may hold.
 
 import * as z from 'zod/mini';
-import type { QueueKind } from '../../src/delivery/engines';
-import type { Limits } from '../../src/delivery/ledger';
+import type { QueueKind } from '../../src/delivery/registry';
+import type { Limits } from '../../src/delivery/rate-limiter';
 import type { RequestLimits } from '../../src/delivery/request-limits';
 import type { Login } from '../../src/service/login';
 import { readSaved, variableUnset, type Reading, type Saved } from '../shared/saved';

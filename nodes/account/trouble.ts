@@ -1,9 +1,9 @@
 // What went wrong with a queue, as the tab tells it: a code for the editor's words, and the system's own sentence.
 
 import { shortenThrown } from '../../src/audience/shorten';
-import { OutboxError } from '../../src/outbox/outbox';
+import { QueueError } from '../../src/outbox/store';
 
-type Code = OutboxError['code'];
+type Code = QueueError['code'];
 
 export interface Trouble {
   /** Its words are below `trouble` in `sidebar.json`. */
@@ -15,7 +15,7 @@ export interface Trouble {
 /** `where` the queue is: what a code means differs. */
 export function troubleOf(error: unknown, where: 'file' | 'database' = 'file'): Trouble {
   const reason = shortenThrown(error);
-  if (!(error instanceof OutboxError)) return { trouble: 'unexpected', reason };
+  if (!(error instanceof QueueError)) return { trouble: 'unexpected', reason };
   const { code } = error;
   // Only a database is ever unavailable.
   if (where === 'database' || code === 'unavailable') return { trouble: `database_${code}`, reason };

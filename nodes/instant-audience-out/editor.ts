@@ -40,7 +40,7 @@ function valid(property: keyof OutProperties) {
   };
 }
 
-const youngHints: Record<string, string> = {
+const warmUpHints: Record<string, string> = {
   ignore: 'youngSegments.ignoreHint',
   warn: 'youngSegments.warnHint',
   hold: 'youngSegments.holdHint',
@@ -96,7 +96,7 @@ function showHints(node: OutNode, account: JQuery): void {
     $('#instant-audience-complete-hint').text(node._(hint));
   };
   completeOn.on('change', show);
-  showHintOf(node, 'youngSegments', youngHints, $('#instant-audience-young-hint'));
+  showHintOf(node, 'youngSegments', warmUpHints, $('#instant-audience-young-hint'));
   showHintOf(node, 'lateAdds', lateHints, $('#instant-audience-late-hint'));
   // The list of accounts is replaced after another one was added, which fires `change` too.
   account.on('change', show);

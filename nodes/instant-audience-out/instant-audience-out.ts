@@ -12,7 +12,7 @@ import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../
 import type { Recovered } from '../../src/delivery/engine';
 import { documentedRequestLimits } from '../../src/delivery/request-limits';
 import type { MemberQueue } from '../../src/delivery/member-queue';
-import type { Source } from '../../src/outbox/outbox';
+import type { Source } from '../../src/outbox/store';
 import { isWarning, type SegmentFinding } from '../../src/reconcile/segment-check';
 import type { AccountNode, Problem } from '../account/account-api';
 import { leftQueuesOf } from '../account/process-wide';
@@ -92,7 +92,7 @@ class OutNode {
   /** What came before the account's engine was there. */
   private readonly early: (() => void)[] = [];
   /** Messages that the engine has not seen yet. */
-  private readonly untaken = new Set<Done>();
+  private readonly notAccepted = new Set<Done>();
 
   constructor(
     private readonly RED: NodeAPI,
@@ -263,7 +263,7 @@ class OutNode {
     await this.use.leave(!removed, this.beforeStart ?? []);
     this.closed = true;
     await this.reporter.told();
-    for (const done of this.untaken) done(this.notTaken());
+    for (const done of this.notAccepted) done(this.notTaken());
   }
 
   private notTaken(): Error {
@@ -276,7 +276,7 @@ class OutNode {
   private onceOnly(done: (error?: string) => void): Done {
     let called = false;
     const once: Done = (error) => {
-      this.untaken.delete(once);
+      this.notAccepted.delete(once);
       if (called) return;
       called = true;
       if (error === undefined) done();
@@ -290,7 +290,7 @@ class OutNode {
       if (this.closed) done(this.notTaken());
       else if (this.problem !== null) done(new Error(this.problemText(this.problem)));
       else {
-        this.untaken.add(done);
+        this.notAccepted.add(done);
         // What a message asks for comes after the entries of those before it.
         const slices = newSlices();
         const work =
@@ -308,7 +308,7 @@ class OutNode {
       else if (this.problem !== null) done(new Error(this.problemText(this.problem)));
       else if (this.engine === null) this.early.push(() => this.whenReady(done, work));
       else {
-        this.untaken.delete(done);
+        this.notAccepted.delete(done);
         work(this.engine);
       }
     });
@@ -339,7 +339,7 @@ class OutNode {
       return;
     }
     forgetLastMessagesOf(read.id);
-    this.untaken.add(done);
+    this.notAccepted.add(done);
     const failed = (error: unknown): void =>
       done(new Error(this.RED._('error.erase_failed', { reason: shortenThrown(error) })));
     engine.erase(read.keys, read.id).then(() => done(), failed);

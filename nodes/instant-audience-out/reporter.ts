@@ -9,7 +9,7 @@ import { inSlices, type Steps } from '../../src/audience/slices';
 import { dryRunSteps } from '../../src/delivery/dry-run';
 import type { Recovered } from '../../src/delivery/engine';
 import type { RequestLimits } from '../../src/delivery/request-limits';
-import type { Summary, TicketEnd } from '../../src/delivery/tickets';
+import type { Summary, MessageEnd } from '../../src/delivery/pending-messages';
 import { InOrder } from '../shared/in-order';
 import { copyOf } from '../shared/message-copy';
 import { newSlices } from '../shared/slices';
@@ -50,7 +50,7 @@ export class Reporter {
   }
 
   /** `durable`: whether what was queued outlives this process. */
-  ended(delivery: Delivery, end: TicketEnd, durable: boolean): void {
+  ended(delivery: Delivery, end: MessageEnd, durable: boolean): void {
     switch (end.kind) {
       case 'settled':
         this.status.deliveredSome(end.summary.accepted);
@@ -107,7 +107,7 @@ export class Reporter {
 
   private *settling(
     delivery: Delivery,
-    { summary, rejections }: Extract<TicketEnd, { kind: 'settled' }>,
+    { summary, rejections }: Extract<MessageEnd, { kind: 'settled' }>,
   ): Steps<() => void> {
     const rejected: Rejection[] = [];
     for (const { index, ...refusal } of rejections) {
@@ -223,7 +223,7 @@ export class Reporter {
     return new Error(this.rejectedText(rejected, total));
   }
 
-  private failedError(end: Extract<TicketEnd, { kind: 'failed' }>, durable: boolean): Error {
+  private failedError(end: Extract<MessageEnd, { kind: 'failed' }>, durable: boolean): Error {
     // What a queue on disk had not taken yet is not lost with the queue: it never was in it.
     const key = end.code === 'closed' && durable ? 'not_taken' : end.code;
     const params = { ...end.params, account: this.accountName() };

@@ -105,7 +105,7 @@ export class SegmentWatch {
 
   /** What holds now: a young segment grows old by itself. */
   warnings(nowMs: number): readonly SegmentWarning[] {
-    return this.found.filter(isWarning).filter((one) => one.kind !== 'young' || one.untilMs > nowMs);
+    return this.found.filter(isWarning).filter((one) => one.kind !== 'warmUp' || one.untilMs > nowMs);
   }
 
   /** Entries have come, and are not in the queue yet. Where adds to young segments wait, those to unknown ones do, too. */
@@ -174,7 +174,7 @@ export class SegmentWatch {
       this.knows = true;
       this.seen.allLookedUp(named);
       const keys = new Set(before.map(({ key }) => key));
-      return found.filter(({ key, kind }) => kind === 'young' || !keys.has(key));
+      return found.filter(({ key, kind }) => kind === 'warmUp' || !keys.has(key));
     });
   }
 
@@ -210,7 +210,7 @@ export class SegmentWatch {
     }
     const outcome = await checkSegments(wanted, {
       read: (query) => readWithToken(connection.keeper, (token) => connection.client.segments(query, token)),
-      outbox: engine.meta,
+      store: engine.meta,
       member: Number(account.member),
       nowMs: Date.now(),
     });
@@ -233,7 +233,7 @@ export class SegmentWatch {
     if (!this.holds) return;
     const untils = new Map<string, number>();
     for (const warning of this.found) {
-      if (warning.kind !== 'young') continue;
+      if (warning.kind !== 'warmUp') continue;
       for (const key of warning.keys) untils.set(key, warning.untilMs);
     }
     this.host.engine.holdSegments(this.host.node, untils);

@@ -13,7 +13,7 @@ export function segmentSentence(words: Words, finding: SegmentFinding, holds: bo
 
 /** Of the sentence, below `segment` in the words. */
 export function segmentKey(finding: SegmentFinding, holds: boolean): SegmentFinding['kind'] | 'held' {
-  return finding.kind === 'young' && holds ? 'held' : finding.kind;
+  return finding.kind === 'warmUp' && holds ? 'held' : finding.kind;
 }
 
 /** For the status, which has no room for a segment's name; null when there is nothing to say. */
@@ -35,7 +35,7 @@ export function segmentParams(finding: SegmentFinding, nowMs: number): Record<st
   switch (finding.kind) {
     case 'otherCase':
       return { segment, listed: printable(finding.listed, maxTextChars) };
-    case 'young':
+    case 'warmUp':
       return { segment, minutes: Math.max(1, Math.ceil((finding.untilMs - nowMs) / 60_000)) };
     case 'unknown':
     case 'inactive':

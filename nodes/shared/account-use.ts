@@ -60,9 +60,9 @@ export class AccountUse {
   }
 
   /** The node closes: see `Account.leave`. */
-  async leave(returns: boolean, untold: readonly Recovered[] = []): Promise<void> {
+  async leave(returns: boolean, unreported: readonly Recovered[] = []): Promise<void> {
     this.cancel();
-    await Promise.all([this.left, this.account?.leave(this.node, returns, untold)]);
+    await Promise.all([this.left, this.account?.leave(this.node, returns, unreported)]);
   }
 
   private find(): AccountNode | null {

@@ -5,15 +5,15 @@ import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { readErasedUser } from '../../src/audience/erased-user';
 import type { Issue } from '../../src/audience/issues';
-import { DismissedPartly, type Dismissed } from '../../src/delivery/dismissals';
-import { engineKey, type EngineInfo, type Engines } from '../../src/delivery/engines';
+import { DeletedPartly, type Deleted } from '../../src/delivery/deletions';
+import { engineKey, type EngineInfo, type Registry } from '../../src/delivery/registry';
 import { moveAwayShared } from '../../src/delivery/left-shared-queue';
 import type { Rejected } from '../../src/delivery/rejections';
-import { erase, lookAt, moveAway, purge, storeOf, type Moved } from '../../src/outbox/left-queue';
-import type { Row } from '../../src/outbox/outbox';
+import { erase, lookAt, moveAway, purge, storeOf, type Moved } from '../../src/outbox/orphaned-queue';
+import type { Row } from '../../src/outbox/store';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
-import type { LeftQueues } from '../account/left-queues';
-import type { FoundShared, LeftShared } from './left-shared';
+import type { OrphanedQueues } from '../account/orphaned-queues';
+import type { FoundShared, OrphanedShared } from './orphaned-shared';
 import { troubleOf, type Trouble } from '../account/trouble';
 
 /** What a route answers; `code` is stable, its words are in `sidebar.json`. */
@@ -24,8 +24,8 @@ export interface Answer {
 
 const simple = ['pause', 'resume', 'flush', 'retry'] as const;
 type Simple = (typeof simple)[number];
-export type Action = Simple | 'purge' | 'purgeLeft' | 'moveLeft' | 'erase';
-export const actions: readonly Action[] = [...simple, 'purge', 'purgeLeft', 'moveLeft', 'erase'];
+export type Action = Simple | 'purge' | 'purgeOrphaned' | 'moveOrphaned' | 'erase';
+export const actions: readonly Action[] = [...simple, 'purge', 'purgeOrphaned', 'moveOrphaned', 'erase'];
 
 /** A purge is asked for twice: the second time with what the first time gave. */
 const confirmMs = 60_000;
@@ -44,9 +44,9 @@ export class Actions {
   private readonly confirmations = new Map<string, Confirmation>();
 
   constructor(
-    private readonly engines: Engines,
-    private readonly left: LeftQueues,
-    private readonly leftShared: LeftShared,
+    private readonly engines: Registry,
+    private readonly left: OrphanedQueues,
+    private readonly orphanedShared: OrphanedShared,
     /** Who did what, for Node-RED's log; names no user. */
     private readonly log: (text: string) => void,
     private readonly monoMs: () => number = () => performance.now(),
@@ -56,8 +56,8 @@ export class Actions {
     const asked = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
     try {
       if (action === 'erase') return await this.erase(asked);
-      if (action === 'purgeLeft') return await this.purgeLeft(asked);
-      if (action === 'moveLeft') return await this.moveLeft(asked);
+      if (action === 'purgeOrphaned') return await this.purgeOrphaned(asked);
+      if (action === 'moveOrphaned') return await this.moveOrphaned(asked);
       const info = this.find(asked.queue);
       if (info === undefined) return answer(404, 'noQueue');
       if (action === 'purge') return await this.purge(info, asked);
@@ -84,16 +84,16 @@ export class Actions {
   private async purge(info: EngineInfo, asked: Record<string, unknown>): Promise<Answer> {
     const { key, engine, member } = info;
     if (!this.confirmed(key, asked.confirm)) return this.askAgain(key, engine.counters.waiting);
-    const dismissed = await inTime(engine.purge().catch((error: unknown) => missedOf(info, error)));
-    const entries = dismissed?.entries ?? 0;
+    const deleted = await inTime(engine.purge().catch((error: unknown) => missedOf(info, error)));
+    const entries = deleted?.entries ?? 0;
     this.log(`The queue of member ${member} was purged: ${entries} entries.`);
-    if (dismissed === null) return answer(202, 'goesOn');
-    return 'trouble' in dismissed ? answer(207, 'purgedPartly', dismissed) : answer(200, 'purged', dismissed);
+    if (deleted === null) return answer(202, 'goesOn');
+    return 'trouble' in deleted ? answer(207, 'purgedPartly', deleted) : answer(200, 'purged', deleted);
   }
 
-  private async purgeLeft(asked: Record<string, unknown>): Promise<Answer> {
+  private async purgeOrphaned(asked: Record<string, unknown>): Promise<Answer> {
     if (asked.queue !== undefined)
-      return this.ofShared(asked.queue, (shared) => this.purgeLeftShared(shared, asked));
+      return this.ofShared(asked.queue, (shared) => this.purgeOrphanedShared(shared, asked));
     const path = await this.freed(asked.file);
     if (path === null) return answer(404, 'noQueue');
     const waiting = this.left.list().find(({ file }) => file === asked.file)?.waiting ?? 0;
@@ -112,7 +112,7 @@ export class Actions {
   }
 
   /** To the queue that the account has now: what waits of it, as far as the order of each user's entries can be kept. */
-  private async moveLeft({ file, queue, account }: Record<string, unknown>): Promise<Answer> {
+  private async moveOrphaned({ file, queue, account }: Record<string, unknown>): Promise<Answer> {
     if (typeof account !== 'string') return answer(404, 'noQueue');
     // Node-RED answers a deploy before it has started the nodes.
     await this.engines.started(account, waitMs);
@@ -150,19 +150,21 @@ export class Actions {
   /** What is done with a shared queue that no account of this process uses any more. */
   private async ofShared(key: unknown, act: (shared: FoundShared) => Promise<Answer>): Promise<Answer> {
     try {
-      const used = await this.leftShared.look(key);
+      const used = await this.orphanedShared.look(key);
       if (used === null) return answer(404, 'noQueue');
       await this.engines.closeIdle(engineKey(used.queue));
-      const shared = await this.leftShared.look(key);
-      return shared === null || this.leftShared.isOurs(shared) ? answer(404, 'noQueue') : await act(shared);
+      const shared = await this.orphanedShared.look(key);
+      return shared === null || this.orphanedShared.isOurs(shared)
+        ? answer(404, 'noQueue')
+        : await act(shared);
     } catch (error) {
       return answer(500, 'failed', troubleOf(error, 'database'));
     } finally {
-      this.leftShared.lookAgain();
+      this.orphanedShared.lookAgain();
     }
   }
 
-  private async purgeLeftShared(
+  private async purgeOrphanedShared(
     { key, queue, queues }: FoundShared,
     asked: Record<string, unknown>,
   ): Promise<Answer> {
@@ -209,11 +211,11 @@ export class Actions {
     const [ofRunning, ofFiles, ofShared] = await Promise.all([
       inTime(Promise.all(running)),
       this.eraseFromFiles(keys),
-      inTime(this.leftShared.erase(keys)),
+      inTime(this.orphanedShared.erase(keys)),
     ]);
     this.log('A user was erased from every queue that could be reached.');
     if (ofRunning === null || ofShared === null) return answer(202, 'goesOn');
-    const sum = (figure: (one: Dismissed) => number): number =>
+    const sum = (figure: (one: Deleted) => number): number =>
       ofRunning.reduce((total, one) => total + figure(one), 0);
     const entries = sum((one) => one.entries) + ofFiles.entries + ofShared.entries;
     const inFlight = sum((one) => one.inFlight);
@@ -273,11 +275,11 @@ function answer(status: number, code: string, params: object = {}): Answer {
 }
 
 /** What was given up of a queue, though not all was reached, with what was not. */
-function missedOf({ queue, origin, member }: EngineInfo, error: unknown): Dismissed & Missed {
-  const { dismissed, missed, cause } =
-    error instanceof DismissedPartly
+function missedOf({ queue, origin, member }: EngineInfo, error: unknown): Deleted & Missed {
+  const { deleted, missed, cause } =
+    error instanceof DeletedPartly
       ? error
-      : { dismissed: { entries: 0, inFlight: 0 }, missed: 'queue', cause: error };
+      : { deleted: { entries: 0, inFlight: 0 }, missed: 'queue', cause: error };
   const trouble = troubleOf(cause, queue === 'shared' && missed !== 'kept' ? 'database' : 'file');
-  return { ...dismissed, ...trouble, missed, origin, member };
+  return { ...deleted, ...trouble, missed, origin, member };
 }

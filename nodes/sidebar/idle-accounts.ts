@@ -1,7 +1,7 @@
 // Accounts of the deployed flows without an engine, and so without figures: nobody uses them, or they cannot be used.
 
 import type { NodeAPI } from 'node-red';
-import type { EngineInfo } from '../../src/delivery/engines';
+import type { EngineInfo } from '../../src/delivery/registry';
 import { accountType } from '../account/admin-settings';
 import type { Account } from '../account/account-api';
 

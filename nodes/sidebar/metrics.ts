@@ -1,7 +1,7 @@
 // Figures for operators: in Prometheus' text format, and as Node-RED's own metric events.
 
 import type { NodeAPI } from 'node-red';
-import type { EngineInfo } from '../../src/delivery/engines';
+import type { EngineInfo } from '../../src/delivery/registry';
 import { latencyBoundsMs } from '../../src/delivery/latency';
 import type { SharedView } from '../../src/delivery/shared-request';
 import type { ShownQueue } from './overview';

@@ -1,7 +1,7 @@
 // What the tab "Audience" shows of each queue: plain data, the same for the editor, for metrics and for tests.
 
 import { systemClock } from '../../src/clock';
-import type { EngineInfo } from '../../src/delivery/engines';
+import type { EngineInfo } from '../../src/delivery/registry';
 import type { EngineState } from '../../src/delivery/engine';
 import type { SharedView } from '../../src/delivery/shared-request';
 import type { Sample } from '../../src/delivery/history';

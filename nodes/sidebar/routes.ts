@@ -3,12 +3,12 @@
 
 import type { NodeAPI } from 'node-red';
 import { entryBody, parseBody } from '../../src/audience/serialise';
-import type { EngineInfo } from '../../src/delivery/engines';
-import { readAll } from '../../src/outbox/left-queue';
-import type { Row } from '../../src/outbox/outbox';
+import type { EngineInfo } from '../../src/delivery/registry';
+import { readAll } from '../../src/outbox/orphaned-queue';
+import type { Row } from '../../src/outbox/store';
 import { actions, type Actions } from './actions';
-import type { LeftQueues } from '../account/left-queues';
-import type { LeftShared } from './left-shared';
+import type { OrphanedQueues } from '../account/orphaned-queues';
+import type { OrphanedShared } from './orphaned-shared';
 import { prometheusText, prometheusType } from './metrics';
 import type { ShownQueue } from './overview';
 import { troubleOf } from '../account/trouble';
@@ -17,8 +17,8 @@ import type { Watchers } from './watchers';
 export interface Served {
   readonly actions: Actions;
   readonly watchers: Watchers;
-  readonly left: LeftQueues;
-  readonly leftShared: LeftShared;
+  readonly left: OrphanedQueues;
+  readonly orphanedShared: OrphanedShared;
   readonly queues: () => readonly ShownQueue[];
   readonly engines: () => readonly EngineInfo[];
   /** Whether the settings ask for the Prometheus endpoint. */
@@ -31,7 +31,7 @@ export function serveSidebar(RED: NodeAPI, served: Served): void {
   const mayRead = RED.auth.needsPermission('instant-audience.read');
   const mayAct = RED.auth.needsPermission('instant-audience.write');
   RED.httpAdmin.post('/instant-audience/tab/watch', mayRead, (_request, response) => {
-    response.json({ ticket: served.watchers.ticket() });
+    response.json({ pendingMessage: served.watchers.pendingMessage() });
   });
   for (const action of actions) {
     RED.httpAdmin.post(`/instant-audience/tab/${action}`, mayAct, (request, response) => {
@@ -73,8 +73,8 @@ interface Reader {
 }
 
 /** Of a file that is left, or of a shared queue. */
-function readerOf({ left, leftShared }: Served, { file, queue }: Record<string, unknown>): Reader | null {
-  const shared = leftShared.find(queue);
+function readerOf({ left, orphanedShared }: Served, { file, queue }: Record<string, unknown>): Reader | null {
+  const shared = orphanedShared.find(queue);
   if (shared !== null) {
     const { queues, queue: its } = shared;
     return { where: 'database', read: (take) => queues.readAll(its.schema, take) };
@@ -108,10 +108,10 @@ function writeRows(rows: readonly Row[], response: Response): Promise<void> {
 }
 
 /** With when it happened, so that an expiration still counts from then. */
-function lineOf({ body, bornWallMs }: Row): string {
+function lineOf({ body, eventWallMs }: Row): string {
   try {
     const entry = JSON.parse(entryBody(parseBody(body))) as object;
-    return `${JSON.stringify({ ...entry, event_time: Math.round(bornWallMs) })}\n`;
+    return `${JSON.stringify({ ...entry, event_time: Math.round(eventWallMs) })}\n`;
   } catch {
     // Damaged: as it stands, for whoever can make sense of it.
     return `${JSON.stringify({ damaged: body })}\n`;

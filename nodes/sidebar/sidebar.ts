@@ -7,7 +7,7 @@ import { segmentWatches } from '../instant-audience-out/segment-watch';
 import type { Account } from '../account/account-api';
 import { engines, leftDatabases, leftQueuesOf, sandbox } from '../account/process-wide';
 import { Actions } from './actions';
-import { LeftShared } from './left-shared';
+import { OrphanedShared } from './orphaned-shared';
 import { logMetrics } from './metrics';
 import { Overview, type FoundWarning } from './overview';
 import { serveSidebar } from './routes';
@@ -25,13 +25,13 @@ export = (RED: PluginAPI): void => {
   const list = (): ReturnType<typeof engines.list> => engines.list();
   const overview = new Overview(list, (id) => warnAfterOf(RED, id), segmentWarningsOf);
   const left = leftQueuesOf(RED);
-  const leftShared = new LeftShared(list, undefined, leftDatabases);
+  const orphanedShared = new OrphanedShared(list, undefined, leftDatabases);
   const watchers = new Watchers(RED, {
     update: () => ({
       queues: overview.queues(),
       idle: idleAccounts(RED, list()),
       left: left.list(),
-      leftShared: leftShared.list(),
+      orphanedShared: orphanedShared.list(),
       sandbox: segmentsOf(sandbox),
     }),
     history: (key) =>
@@ -40,12 +40,12 @@ export = (RED: PluginAPI): void => {
         ?.engine.monitor.history.list() ?? [],
   });
   serveSidebar(RED, {
-    actions: new Actions(engines, left, leftShared, (text) =>
+    actions: new Actions(engines, left, orphanedShared, (text) =>
       RED.log.info(`[instant-audience] ${printable(text, 4_000)}`),
     ),
     watchers,
     left,
-    leftShared,
+    orphanedShared,
     queues: () => overview.queues(),
     engines: list,
     metricsOn: metricsWanted(RED),

@@ -3,7 +3,7 @@
 import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
 import { inSlices, oneSlice, type Steps } from '../audience/slices';
-import { Packer } from './packer';
+import { BatchBuilder } from './batch-builder';
 import { documentedRequestLimits, type RequestLimits } from './request-limits';
 import { Item } from './item';
 import { User } from './user';
@@ -36,13 +36,13 @@ export function* dryRunSteps(
   const bodies: unknown[] = [];
   const waiting = [...users.values()];
   for (let at = 0; at < waiting.length; yield) {
-    const packer = new Packer(0, limits.maxBodyBytes);
-    for (; at < waiting.length && packer.size < limits.usersPerPost; at += 1) {
-      if (!addNext(packer, waiting[at]!, limits.blocksPerUser)) break;
+    const batchBuilder = new BatchBuilder(0, limits.maxBodyBytes);
+    for (; at < waiting.length && batchBuilder.size < limits.usersPerPost; at += 1) {
+      if (!addNext(batchBuilder, waiting[at]!, limits.blocksPerUser)) break;
     }
-    if (packer.size === 0) continue;
-    bodies.push(JSON.parse(packer.body()));
-    for (const { user, cells } of packer.users) {
+    if (batchBuilder.size === 0) continue;
+    bodies.push(JSON.parse(batchBuilder.body()));
+    for (const { user, cells } of batchBuilder.users) {
       for (const cell of cells) cell.state = 'ended';
       // The rest goes behind the others, as it would when the request has ended.
       if (user.waits) waiting.push(user);
@@ -52,12 +52,12 @@ export function* dryRunSteps(
 }
 
 /** As much of a user as may go; false when the body is full. A block that is too large for any body is left out. */
-function addNext(packer: Packer, user: User, blocksPerUser: number): boolean {
+function addNext(batchBuilder: BatchBuilder, user: User, blocksPerUser: number): boolean {
   for (;;) {
     user.merge();
     const selection = user.select(blocksPerUser, (account) => account, 0);
-    if (selection === null || packer.add(user, selection.cells) > 0) return true;
-    if (packer.size > 0) return false;
+    if (selection === null || batchBuilder.add(user, selection.cells) > 0) return true;
+    if (batchBuilder.size > 0) return false;
     selection.cells[0]!.state = 'ended';
   }
 }

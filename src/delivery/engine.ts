@@ -6,45 +6,45 @@
 // requests leave and messages end. So a crash at any moment finds an outbox that explains everything on the wire.
 
 import { HourRing } from '../outbox/hour-ring';
-import type { Commit, Opened, Outbox, OutboxError, Row } from '../outbox/outbox';
+import type { Commit, Opened, QueueStore, QueueError, Row } from '../outbox/store';
 import { within, type Clock } from '../clock';
 import { LoginTimes } from '../service/login-times';
-import { Crowd } from './crowd';
-import type { Dismissed } from './dismissals';
-import { Dismisser } from './dismisser';
-import { Dispatcher } from './dispatcher';
+import { PendingUsers } from './pending-users';
+import type { Deleted } from './deletions';
+import { Deleter } from './deleter';
+import { Scheduler } from './scheduler';
 import type { Recovered } from './entry-end';
-import { Gates, type AskedWait } from './gates';
-import { Intake, type Submission } from './intake';
-import { Journal } from './journal';
-import type { Limits } from './ledger';
+import { CircuitBreaker, type AskedWait } from './circuit-breaker';
+import { Producer, type Submission } from './producer';
+import { CommitBuffer } from './commit-buffer';
+import type { Limits } from './rate-limiter';
 import { LogTally } from './log-tally';
 import { Logins, type Login } from './login';
 import { Outcomes } from './outcomes';
 import { Monitor } from './monitor';
-import { Pager, type ReadPage } from './pager';
+import { ReadAhead, type ReadPage } from './read-ahead';
 import type { Post } from './post';
 import { SentLedger } from './sent-counts';
 import { endedElsewhere } from './shared-ends';
 import { RecentUsers } from './recent-users';
 import { Reports, type Counters } from './reports';
 import type { SharedView } from './shared-request';
-import { closedEnd, TicketBook, type TicketEnd } from './tickets';
-import { Wire } from './wire';
+import { closedEnd, PendingMessages, type MessageEnd } from './pending-messages';
+import { RequestsInFlight } from './requests-in-flight';
 import type { Item } from './item';
-import { asOutboxError, nothingEnd, openingEnd, outboxEnd, type QueueCaps } from './untaken';
-import { crowdedText, YoungSegments } from './young';
+import { asOutboxError, nothingEnd, openingEnd, storeEnd, type QueueCaps } from './not-accepted';
+import { tooManyHeldText, WarmUps } from './warm-ups';
 
 export type { Recovered } from './entry-end';
-export type { Submission } from './intake';
+export type { Submission } from './producer';
 export type { Counters } from './reports';
-export type { QueueCaps } from './untaken';
+export type { QueueCaps } from './not-accepted';
 
 /** Read from the queue at a time. */
 export const defaultPageRows = 2_000;
 
 export interface EngineOptions extends QueueCaps {
-  readonly outbox: Outbox;
+  readonly store: QueueStore;
   readonly clock: Clock;
   /** 0 … 1. */
   readonly random: () => number;
@@ -86,7 +86,7 @@ export interface SharedPart {
 /** What the engine is doing, for a status. */
 export type EngineState =
   | { readonly kind: 'starting' }
-  | { readonly kind: 'outbox'; readonly code: OutboxError['code']; readonly message: string }
+  | { readonly kind: 'outbox'; readonly code: QueueError['code']; readonly message: string }
   /** Of a shared queue: another process sends, or nobody does yet. */
   | { readonly kind: 'standby'; readonly sender: string | null }
   /** Of a shared queue: its database cannot be reached, so entries are kept here and handed over later. */
@@ -122,7 +122,7 @@ export interface EngineStats {
 
 /** Part of the store: never change it. */
 const recentUsersKey = 'recent users';
-const outboxRetryMs = 1_000;
+const storeRetryMs = 1_000;
 const openRetryMs = 5_000;
 /** Messages that may wait for the outbox to be opened. */
 const mostUnopened = 50_000;
@@ -138,23 +138,23 @@ export class Engine {
   /** What an operator sees beside `stats`. */
   readonly monitor: Monitor;
   private readonly recentUsers: RecentUsers;
-  private readonly outbox: Outbox;
+  private readonly store: QueueStore;
   private readonly clock: Clock;
   private readonly lateMarginMs: number;
   private readonly log: NonNullable<EngineOptions['log']>;
   private readonly tally: LogTally;
-  private readonly young: YoungSegments;
-  private readonly journal = new Journal();
-  private readonly tickets = new TicketBook();
-  private readonly pager: Pager;
+  private readonly warmUps: WarmUps;
+  private readonly commitBuffer = new CommitBuffer();
+  private readonly pendingMessages = new PendingMessages();
+  private readonly readAhead: ReadAhead;
   private readonly reports: Reports;
-  private readonly gates: Gates;
-  private readonly crowd: Crowd;
-  private readonly dispatcher: Dispatcher;
+  private readonly circuitBreaker: CircuitBreaker;
+  private readonly pendingUsers: PendingUsers;
+  private readonly scheduler: Scheduler;
   private readonly outcomes: Outcomes;
-  private readonly intake: Intake;
-  private readonly wire: Wire;
-  private readonly dismisser: Dismisser;
+  private readonly producer: Producer;
+  private readonly requestsInFlight: RequestsInFlight;
+  private readonly deleter: Deleter;
   private readonly shared: SharedPart | null;
 
   /** Pages for the next turn. */
@@ -182,10 +182,10 @@ export class Engine {
   private leavesUntilMs = Infinity;
   private paused = false;
   private flushAsked = false;
-  private outboxTrouble: OutboxError | null = null;
-  private outboxRetryAtMs = -Infinity;
+  private storeTrouble: QueueError | null = null;
+  private storeRetryAtMs = -Infinity;
   /** Posts of an earlier process that may still run. */
-  private readonly leftovers = { posts: [] as number[], users: new Set<number>(), untilMs: Infinity };
+  private readonly recoveredRequests = { posts: [] as number[], users: new Set<number>(), untilMs: Infinity };
   /** Posts that departed and whose outcome is not durable yet, the oldest first. */
   private readonly openPosts = new Set<number>();
   /** Posts whose outcome is in the next commit. */
@@ -195,12 +195,12 @@ export class Engine {
   private waiters: { readonly post: number; readonly message: number; readonly done: () => void }[] = [];
 
   constructor(options: EngineOptions) {
-    const { outbox, clock, random, limits, lateMarginMs = 20_000 } = options;
-    this.outbox = outbox;
+    const { store, clock, random, limits, lateMarginMs = 20_000 } = options;
+    this.store = store;
     this.clock = clock;
     this.sleptMs = clock.sleptMs();
     this.lateMarginMs = lateMarginMs;
-    this.loginTimes = new LoginTimes(outbox, () => clock.wallMs());
+    this.loginTimes = new LoginTimes(store, () => clock.wallMs());
     this.recentUsers = new RecentUsers(clock.wallMs());
     this.monitor = options.monitor ?? new Monitor(clock);
     this.shared = options.shared ?? null;
@@ -209,51 +209,74 @@ export class Engine {
       options.log?.(level, text);
     };
     this.log = log;
-    this.pager = new Pager(outbox, options.memoryMark ?? 10_000, options.pageRows ?? defaultPageRows);
+    this.readAhead = new ReadAhead(store, options.memoryMark ?? 10_000, options.pageRows ?? defaultPageRows);
     const teller = this.shared === null ? null : (ended: readonly Item[]) => this.tellOwn(ended);
     this.tally = new LogTally(clock, log);
     const ended = (items: readonly Item[]): void => this.monitor.ended(items);
-    this.reports = new Reports(this.tickets, clock, this.tally, ended, teller);
-    this.gates = new Gates(random, options.askedWait);
-    const { journal, pager, reports, logins, gates } = this;
-    this.young = new YoungSegments(clock);
-    this.crowd = new Crowd(journal, pager, reports, logins, this.leftovers, this.young);
-    const { crowd } = this;
-    this.dispatcher = new Dispatcher(limits, lateMarginMs, clock, crowd, logins, gates);
-    const { dispatcher } = this;
-    this.sent = new SentLedger(outbox, clock);
+    this.reports = new Reports(this.pendingMessages, clock, this.tally, ended, teller);
+    this.circuitBreaker = new CircuitBreaker(random, options.askedWait);
+    const { commitBuffer, readAhead, reports, logins, circuitBreaker } = this;
+    this.warmUps = new WarmUps(clock);
+    this.pendingUsers = new PendingUsers(
+      commitBuffer,
+      readAhead,
+      reports,
+      logins,
+      this.recoveredRequests,
+      this.warmUps,
+    );
+    const { pendingUsers } = this;
+    this.scheduler = new Scheduler(limits, lateMarginMs, clock, pendingUsers, logins, circuitBreaker);
+    const { scheduler } = this;
+    this.sent = new SentLedger(store, clock);
     const { sent } = this;
     const { unaccounted } = this.monitor;
-    const shared = [crowd, dispatcher, gates, logins, journal, log, sent, unaccounted] as const;
+    const shared = [
+      pendingUsers,
+      scheduler,
+      circuitBreaker,
+      logins,
+      commitBuffer,
+      log,
+      sent,
+      unaccounted,
+    ] as const;
     this.outcomes = new Outcomes(clock, random, lateMarginMs, ...shared);
     const caps = { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 };
-    const { tickets, outcomes, tally } = this;
-    const parts = [journal, pager, crowd, tickets, reports, tally] as const;
+    const { pendingMessages, outcomes, tally } = this;
+    const parts = [commitBuffer, readAhead, pendingUsers, pendingMessages, reports, tally] as const;
     const takesOneMore = (): boolean => this.takesOneMore();
-    this.intake = new Intake(outbox.durable, caps, clock, ...parts, takesOneMore, options.blocksPerSlice);
+    this.producer = new Producer(store.durable, caps, clock, ...parts, takesOneMore, options.blocksPerSlice);
     const tokenCame = outcomes.tokenCame.bind(outcomes);
     const askTurn = (): void => this.askTurn();
-    this.wire = new Wire(clock, logins, gates, tokenCame, askTurn, () => this.mayLeave);
-    this.dismisser = new Dismisser({
-      outbox,
-      journal,
-      pager,
-      crowd,
-      intake: this.intake,
-      dismissals: crowd.dismissals,
-      forgetUser: (userKeys) => outcomes.forgetWitness(userKeys),
+    this.requestsInFlight = new RequestsInFlight(
+      clock,
+      logins,
+      circuitBreaker,
+      tokenCame,
       askTurn,
-      failed: (error) => this.outboxFailed(asOutboxError(error)),
+      () => this.mayLeave,
+    );
+    this.deleter = new Deleter({
+      store,
+      commitBuffer,
+      readAhead,
+      pendingUsers,
+      producer: this.producer,
+      deletions: pendingUsers.deletions,
+      forgetUser: (userKeys) => outcomes.forgetCanary(userKeys),
+      askTurn,
+      failed: (error) => this.storeFailed(asOutboxError(error)),
     });
   }
 
   get durable(): boolean {
-    return this.outbox.durable;
+    return this.store.durable;
   }
 
   /** Erased entries whose message was gone: counted as rejected, told to nobody. */
-  get erasedUntold(): number {
-    return this.reports.erasedUntold;
+  get erasedUnreported(): number {
+    return this.reports.erasedUnreported;
   }
 
   get counters(): Readonly<Counters> {
@@ -267,15 +290,15 @@ export class Engine {
     this.open().then(
       (opened) => {
         if (this.closed) return;
-        this.outboxTrouble = null;
+        this.storeTrouble = null;
         this.found(opened);
         this.shared?.opened();
         this.askTurn();
       },
       (error: unknown) => {
         if (this.closed) return;
-        this.outboxTrouble = asOutboxError(error);
-        this.log('error', this.outboxTrouble.message);
+        this.storeTrouble = asOutboxError(error);
+        this.log('error', this.storeTrouble.message);
         this.askTurn();
         this.cancelRetry = this.clock.after(openRetryMs, () => this.start());
       },
@@ -283,15 +306,15 @@ export class Engine {
   }
 
   private async open(): Promise<Opened> {
-    const opened = await this.outbox.open();
+    const opened = await this.store.open();
     try {
-      await this.dismisser.resume(opened.lastSeq);
-      await this.young.load(this.outbox);
+      await this.deleter.resume(opened.lastSeq);
+      await this.warmUps.load(this.store);
       if (this.shared === null)
-        this.recentUsers.opened(opened.lastSeq, await this.outbox.getMeta(recentUsersKey));
+        this.recentUsers.opened(opened.lastSeq, await this.store.getMeta(recentUsersKey));
     } catch (error) {
       // One that is open already cannot be opened when this is tried again.
-      await this.outbox.close().catch(() => undefined);
+      await this.store.close().catch(() => undefined);
       throw error;
     }
     return opened;
@@ -300,34 +323,34 @@ export class Engine {
   private found(opened: Opened): void {
     const nowMs = this.clock.monoMs();
     this.opened = true;
-    this.intake.opened(opened, this.shared === null);
-    this.pager.opened(opened);
+    this.producer.opened(opened, this.shared === null);
+    this.readAhead.opened(opened);
     // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
     // process that merely sleeps has not even given up on its requests yet.
     const untilMs = nowMs + this.lateMarginMs + (this.shared === null ? 0 : requestTimeoutMs);
-    const { leftovers, dispatcher } = this;
-    if (opened.flights.length > 0) leftovers.untilMs = untilMs;
+    const { recoveredRequests, scheduler } = this;
+    if (opened.flights.length > 0) recoveredRequests.untilMs = untilMs;
     for (const { post, userHashes } of opened.flights) {
-      leftovers.posts.push(post);
-      for (const hash of userHashes) leftovers.users.add(hash);
-      dispatcher.ledger.inherit(userHashes.length, untilMs);
+      recoveredRequests.posts.push(post);
+      for (const hash of userHashes) recoveredRequests.users.add(hash);
+      scheduler.rateLimiter.inherit(userHashes.length, untilMs);
     }
   }
 
   /** The smallest limits of the accounts that use this engine. */
   setLimits(limits: Limits): void {
-    this.dispatcher.setLimits(limits);
+    this.scheduler.setLimits(limits);
     this.askTurn();
   }
 
   /** Their smallest caps. */
   setQueueCaps(caps: QueueCaps): void {
-    this.intake.setQueueCaps(caps);
+    this.producer.setQueueCaps(caps);
   }
 
   attach(login: Login): void {
     this.logins.attach(login);
-    this.crowd.requeueHeld(this.clock.monoMs());
+    this.pendingUsers.requeueHeld(this.clock.monoMs());
     this.askTurn();
   }
 
@@ -339,7 +362,7 @@ export class Engine {
   /** The account is gone: its entries go with the login of another account of this member, if there is one. */
   detach(account: string): void {
     this.logins.detach(account);
-    this.crowd.requeueHeld(this.clock.monoMs());
+    this.pendingUsers.requeueHeld(this.clock.monoMs());
     this.askTurn();
   }
 
@@ -361,8 +384,8 @@ export class Engine {
   /** A process that cannot write them knows less when it starts again. */
   private async saveRecentUsers(): Promise<void> {
     if (!this.opened || this.closed || this.shared !== null) return;
-    const text = this.recentUsers.text(this.intake.lastSeq);
-    await this.outbox.setMeta(recentUsersKey, text).catch(() => undefined);
+    const text = this.recentUsers.text(this.producer.lastSeq);
+    await this.store.setMeta(recentUsersKey, text).catch(() => undefined);
   }
 
   /** Resolves when what is on its way now has ended, or after `maxMs`. What departs later is not waited for. */
@@ -372,7 +395,7 @@ export class Engine {
 
   private allSettled(): Promise<void> {
     return new Promise((done) => {
-      this.waiters.push({ post: this.lastPost, message: this.intake.pushed, done });
+      this.waiters.push({ post: this.lastPost, message: this.producer.pushed, done });
       if (!this.committing) this.tellSettled();
     });
   }
@@ -381,7 +404,7 @@ export class Engine {
   private tellSettled(): void {
     if (this.waiters.length === 0) return;
     const [oldestPost = Infinity] = this.openPosts;
-    const taken = this.intake.pushed - this.intake.size;
+    const taken = this.producer.pushed - this.producer.size;
     const left: typeof this.waiters = [];
     for (const waiter of this.waiters) {
       if (this.closed || (waiter.post < oldestPost && waiter.message <= taken)) waiter.done();
@@ -391,13 +414,13 @@ export class Engine {
   }
 
   /** Small values beside the queue. They can be had while the outbox is open. */
-  get meta(): Pick<Outbox, 'getMeta' | 'setMeta'> {
-    return this.outbox;
+  get meta(): Pick<QueueStore, 'getMeta' | 'setMeta'> {
+    return this.store;
   }
 
   /** Values of the last 30 days' hours, beside the queue. They can be had while the outbox is open. */
   hourRing(name: string): HourRing {
-    return new HourRing(this.outbox, name);
+    return new HourRing(this.store, name);
   }
 
   /** Goes on after `park`. */
@@ -413,14 +436,14 @@ export class Engine {
     this.cancelWake?.();
     this.cancelWake = null;
     this.cancelRetry?.();
-    if (this.taking) this.intake.uncommitted(closedEnd, this.clock.monoMs());
-    this.intake.refuse(closedEnd);
+    if (this.taking) this.producer.uncommitted(closedEnd, this.clock.monoMs());
+    this.producer.refuse(closedEnd);
     this.tellSettled();
     this.reports.tellNow();
     this.tally.flush();
     await this.sent.close();
-    this.dismisser.close();
-    await this.outbox.close();
+    this.deleter.close();
+    await this.store.close();
   }
 
   // ── What nodes ask ──────────────────────────────────────────────────────────────────────────────────────────
@@ -456,22 +479,22 @@ export class Engine {
       this.clock.endOfTurn(() => submission.onEnd(end));
       return;
     }
-    this.intake.push(this.parked ? parkedOf(submission) : submission);
+    this.producer.push(this.parked ? parkedOf(submission) : submission);
     this.askTurn();
   }
 
-  private endAtOnce({ entries }: Submission): TicketEnd | null {
+  private endAtOnce({ entries }: Submission): MessageEnd | null {
     if (this.closed || (this.parked && !this.durable)) return closedEnd;
     if (entries.length === 0) return nothingEnd;
-    const isCrowded = !this.opened && this.outboxTrouble === null && this.intake.size >= mostUnopened;
-    return isCrowded ? openingEnd : null;
+    const isTooFull = !this.opened && this.storeTrouble === null && this.producer.size >= mostUnopened;
+    return isTooFull ? openingEnd : null;
   }
 
   /** Other processes append to the log: it goes to this number now. Without effect until it is open. */
   logReaches(lastSeq: number): void {
-    if (!this.opened || lastSeq <= this.intake.lastSeq) return;
-    this.pager.appended(lastSeq, this.clock.wallMs());
-    this.intake.appended(lastSeq);
+    if (!this.opened || lastSeq <= this.producer.lastSeq) return;
+    this.readAhead.appended(lastSeq, this.clock.wallMs());
+    this.producer.appended(lastSeq);
     this.askTurn();
   }
 
@@ -480,8 +503,9 @@ export class Engine {
    * nothing has been accepted since. Nobody can know then what is at fault, so without it nothing would ever end.
    */
   takesOneMore(): boolean {
-    const isToBeTried = this.crowd.someReady || this.pager.unreadAny || this.dispatcher.isolation.searches;
-    return !isToBeTried && this.wire.inFlight === 0 && this.gates.takesOneMore();
+    const isToBeTried =
+      this.pendingUsers.someReady || this.readAhead.unreadAny || this.scheduler.bisection.searches;
+    return !isToBeTried && this.requestsInFlight.inFlight === 0 && this.circuitBreaker.takesOneMore();
   }
 
   private tellOwn(ended: readonly Item[]): void {
@@ -501,12 +525,12 @@ export class Engine {
 
   /** A node begins to close: what waits of it in memory only is given up now, so that nothing more of it departs. */
   closing(node: string): void {
-    if (!this.durable) this.giveUp(node);
+    if (!this.durable) this.discard(node);
   }
 
-  private giveUp(node: string): void {
-    this.intake.refuse(closedEnd, node);
-    this.intake.abandon(node, this.clock.monoMs());
+  private discard(node: string): void {
+    this.producer.refuse(closedEnd, node);
+    this.producer.abandon(node, this.clock.monoMs());
     this.askTurn();
   }
 
@@ -517,15 +541,15 @@ export class Engine {
     this.reports.tellNow();
     this.reports.unlisten(node);
     if (this.durable) {
-      this.intake.refuse(closedEnd, node);
-      this.intake.parkNode(node);
+      this.producer.refuse(closedEnd, node);
+      this.producer.parkNode(node);
       return;
     }
-    for (const ticket of this.tickets.ofNode(node)) {
-      ticket.endEarly(closedEnd);
-      this.tickets.closed();
+    for (const pendingMessage of this.pendingMessages.ofNode(node)) {
+      pendingMessage.endEarly(closedEnd);
+      this.pendingMessages.closed();
     }
-    this.giveUp(node);
+    this.discard(node);
   }
 
   /** Sends what is ready now: ends every hold, backoff and wait, except the service's own. */
@@ -539,13 +563,13 @@ export class Engine {
    * not. What one owner (a node) asks for takes the place of what it asked for before.
    */
   holdSegments(owner: string, untils: ReadonlyMap<string, number>): void {
-    if (this.young.ask(owner, untils)) this.youngChanged();
+    if (this.warmUps.ask(owner, untils)) this.warmUpsChanged();
   }
 
-  private youngChanged(): void {
+  private warmUpsChanged(): void {
     // Kept for the next process; should that fail, its nodes ask again soon.
-    if (this.opened) this.young.save(this.outbox).catch(() => undefined);
-    this.crowd.youngChanged(this.clock.monoMs());
+    if (this.opened) this.warmUps.save(this.store).catch(() => undefined);
+    this.pendingUsers.warmUpsChanged(this.clock.monoMs());
     this.askTurn();
   }
 
@@ -562,8 +586,8 @@ export class Engine {
    * Gives up everything that waits: it ends as rejected with the code `purged`. Resolves when that is so for all of
    * it, also on disk; rejects when the engine closes before.
    */
-  purge(mostSeq = Infinity): Promise<Dismissed> {
-    return this.dismisser.purge(mostSeq);
+  purge(mostSeq = Infinity): Promise<Deleted> {
+    return this.deleter.purge(mostSeq);
   }
 
   /**
@@ -572,12 +596,12 @@ export class Engine {
    *
    * @param userKeys the keys (`userKeyOf`) by which the user may be known
    */
-  erase(userKeys: readonly string[], userId: string, mostSeq = Infinity): Promise<Dismissed> {
+  erase(userKeys: readonly string[], userId: string, mostSeq = Infinity): Promise<Deleted> {
     this.monitor.forget(userKeys, userId);
-    return this.dismisser.erase(userKeys, mostSeq).then((dismissed) => {
+    return this.deleter.erase(userKeys, mostSeq).then((deleted) => {
       // What was rejected or logged meanwhile.
       this.monitor.forget(userKeys, userId);
-      return dismissed;
+      return deleted;
     });
   }
 
@@ -590,32 +614,33 @@ export class Engine {
     const nowMs = this.clock.monoMs();
     const waiting = this.counters.waiting;
     // Of one lane those in memory are older than those that are not.
-    const oldestWallMs = Math.min(this.crowd.oldestTakenWallMs(), this.pager.unreadTakenWallMs);
+    const oldestWallMs = Math.min(this.pendingUsers.oldestTakenWallMs(), this.readAhead.unreadTakenWallMs);
     const oldestMs = waiting === 0 ? 0 : Math.max(0, this.clock.wallMs() - oldestWallMs);
     return {
       state: this.state(nowMs),
       counters: { ...this.counters },
-      postsInFlight: this.wire.inFlight,
+      postsInFlight: this.requestsInFlight.inFlight,
       usersPerSecond: this.outcomes.usersPerSecond(nowMs),
       oldestMs,
     };
   }
 
   private state(nowMs: number): EngineState {
-    const { outboxTrouble: outbox, gates } = this;
-    if (outbox !== null) return { kind: 'outbox', code: outbox.code, message: outbox.message };
+    const { storeTrouble: store, circuitBreaker } = this;
+    if (store !== null) return { kind: 'outbox', code: store.code, message: store.message };
     if (!this.opened) return { kind: 'starting' };
     if (this.parked) return { kind: 'parked' };
     if (this.paused) return { kind: 'paused' };
-    if (gates.rateLimitedUntil > nowMs) return { kind: 'rateLimited', untilMs: gates.rateLimitedUntil };
+    if (circuitBreaker.rateLimitedUntil > nowMs)
+      return { kind: 'rateLimited', untilMs: circuitBreaker.rateLimitedUntil };
     for (const account of this.logins.accounts()) {
       const state = this.logins.state(account);
       if (state?.kind !== 'refused' && state?.kind !== 'wait') continue;
       const { code, message } = state;
       return { kind: 'login', account, final: state.kind === 'refused', code, message };
     }
-    if (gates.refusesEverything) return { kind: 'refusing', message: gates.refusal };
-    if (gates.trouble !== null) return { ...gates.trouble, kind: 'trouble' };
+    if (circuitBreaker.refusesEverything) return { kind: 'refusing', message: circuitBreaker.refusal };
+    if (circuitBreaker.trouble !== null) return { ...circuitBreaker.trouble, kind: 'trouble' };
     return { kind: this.counters.waiting > 0 ? 'working' : 'idle' };
   }
 
@@ -637,16 +662,16 @@ export class Engine {
     } else if (this.opened) {
       const nowMs = this.clock.monoMs();
       this.noticeSleep(this.clock.sleptMs());
-      for (const { post, outcome, atMs } of this.wire.takeReplies()) {
+      for (const { post, outcome, atMs } of this.requestsInFlight.takeReplies()) {
         this.outcomes.settle(post, outcome, atMs);
         this.settling.push(post.number);
       }
-      for (const read of this.pages.splice(0)) this.intake.takePage(read, nowMs);
-      this.crowd.pagesDone(this.intake.lastSeq);
-      this.dismisser.turn(nowMs);
+      for (const read of this.pages.splice(0)) this.producer.takePage(read, nowMs);
+      this.pendingUsers.pagesDone(this.producer.lastSeq);
+      this.deleter.turn(nowMs);
       this.take(nowMs);
-    } else if (this.outboxTrouble !== null) {
-      this.intake.refuse(outboxEnd(this.outboxTrouble));
+    } else if (this.storeTrouble !== null) {
+      this.producer.refuse(storeEnd(this.storeTrouble));
     }
   }
 
@@ -655,7 +680,7 @@ export class Engine {
    * turn goes on: nothing is sent, settled or committed before all of the message is taken.
    */
   private take(nowMs: number): void {
-    this.taking = !this.intake.take(nowMs);
+    this.taking = !this.producer.take(nowMs);
     this.committing = this.taking;
     if (!this.taking) {
       this.endTurn();
@@ -683,9 +708,10 @@ export class Engine {
     const forMs = sleptMs - this.sleptMs;
     if (forMs === 0) return;
     this.sleptMs = sleptMs;
-    this.crowd.slept(forMs);
-    for (const ledger of [this.dispatcher.ledger, this.dispatcher.isolation.quota]) ledger.slept(forMs);
-    this.leftovers.untilMs += forMs;
+    this.pendingUsers.slept(forMs);
+    for (const rateLimiter of [this.scheduler.rateLimiter, this.scheduler.bisection.quota])
+      rateLimiter.slept(forMs);
+    this.recoveredRequests.untilMs += forMs;
     this.cancelWake?.();
     this.cancelWake = null;
   }
@@ -698,33 +724,33 @@ export class Engine {
 
   /** A failing outbox must work again before anything leaves. */
   private get mayDepart(): boolean {
-    return !this.parked && !this.paused && this.outboxTrouble === null;
+    return !this.parked && !this.paused && this.storeTrouble === null;
   }
 
   private depart(nowMs: number): void {
-    this.departing = this.dispatcher.depart(nowMs);
+    this.departing = this.scheduler.depart(nowMs);
     for (const { number, users } of this.departing) {
       this.openPosts.add(number);
       this.lastPost = number;
-      this.journal.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });
+      this.commitBuffer.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });
     }
   }
 
   private commit(): void {
-    const commit = this.journal.take();
+    const commit = this.commitBuffer.take();
     if (commit === null) {
       this.afterCommit();
       return;
     }
     this.committing = true;
-    const tell = this.shared === null ? [] : endedElsewhere(this.reports.untold, this.shared.instance);
-    this.outbox.commit(tell.length === 0 ? commit : { ...commit, tell }).then(
+    const tell = this.shared === null ? [] : endedElsewhere(this.reports.unreported, this.shared.instance);
+    this.store.commit(tell.length === 0 ? commit : { ...commit, tell }).then(
       () => {
         this.committing = false;
         // What waited for the outbox may go on.
-        if (this.outboxTrouble !== null) this.turnMissed = true;
-        this.outboxTrouble = null;
-        this.pager.committed(this.intake.lastSeq);
+        if (this.storeTrouble !== null) this.turnMissed = true;
+        this.storeTrouble = null;
+        this.readAhead.committed(this.producer.lastSeq);
         this.afterCommit();
       },
       (error: unknown) => {
@@ -735,10 +761,10 @@ export class Engine {
   }
 
   private afterCommit(): void {
-    for (const post of this.departing.splice(0)) this.wire.launch(post);
-    this.intake.committed();
+    for (const post of this.departing.splice(0)) this.requestsInFlight.launch(post);
+    this.producer.committed();
     this.reports.tell();
-    this.dismisser.committed();
+    this.deleter.committed();
     this.requestPages();
     this.goOn();
     for (const number of this.settling.splice(0)) this.openPosts.delete(number);
@@ -748,13 +774,13 @@ export class Engine {
 
   private requestPages(): void {
     if (this.closed) return;
-    this.endCrowdedHold();
-    this.pager.request(
+    this.endFullHold();
+    this.readAhead.request(
       (read) => {
         this.pages.push(read);
         this.askTurn();
       },
-      (error) => this.outboxFailed(asOutboxError(error)),
+      (error) => this.storeFailed(asOutboxError(error)),
       this.isStuck,
     );
   }
@@ -764,48 +790,49 @@ export class Engine {
    * a purge has still to end: what is read of it does not stay in memory.
    */
   private get isStuck(): boolean {
-    const { dispatcher, crowd, dismisser } = this;
-    if (dismisser.isPurging) return true;
-    if (dispatcher.someSendable) return false;
-    const waitsForLogin = crowd.someHeld && dispatcher.someLoginReady;
-    return waitsForLogin || dispatcher.isolation.size > 0 || this.young.any;
+    const { scheduler, pendingUsers, deleter } = this;
+    if (deleter.isPurging) return true;
+    if (scheduler.someSendable) return false;
+    const waitsForLogin = pendingUsers.someHeld && scheduler.someLoginReady;
+    return waitsForLogin || scheduler.bisection.size > 0 || this.warmUps.any;
   }
 
   /** What waits for young segments fills the memory, and others wait behind it: that is worse than adds without effect. */
-  private endCrowdedHold(): void {
-    if (!this.young.any || this.crowd.someReady || !this.pager.brimful) return;
-    this.log('warn', crowdedText);
-    this.young.clear();
-    this.youngChanged();
+  private endFullHold(): void {
+    if (!this.warmUps.any || this.pendingUsers.someReady || !this.readAhead.brimful) return;
+    this.log('warn', tooManyHeldText);
+    this.warmUps.clear();
+    this.warmUpsChanged();
   }
 
   /** Nothing of this turn has happened: what departed comes back, what was taken is refused. */
-  private commitFailed(commit: Commit, error: OutboxError): void {
+  private commitFailed(commit: Commit, error: QueueError): void {
     const nowMs = this.clock.monoMs();
-    this.outboxFailed(error);
-    this.journal.putBack(commit);
+    this.storeFailed(error);
+    this.commitBuffer.putBack(commit);
     for (const post of this.departing.splice(0)) {
       this.openPosts.delete(post.number);
-      this.dispatcher.cancel(post, nowMs);
+      this.scheduler.cancel(post, nowMs);
     }
-    this.intake.uncommitted(outboxEnd(error), nowMs);
+    this.producer.uncommitted(storeEnd(error), nowMs);
     // What had ended is said again by the next commit, and reported after it.
     this.goOn();
     this.armWake();
   }
 
-  private outboxFailed(error: OutboxError): void {
+  private storeFailed(error: QueueError): void {
     // That another process sends now is no trouble: this engine is about to be closed.
-    const isNews = error.code !== 'fenced' && this.outboxTrouble?.message !== error.message;
+    const isNews = error.code !== 'fenced' && this.storeTrouble?.message !== error.message;
     if (isNews) this.log('error', error.message);
-    this.outboxTrouble = error;
-    this.outboxRetryAtMs = this.clock.monoMs() + outboxRetryMs;
+    this.storeTrouble = error;
+    this.storeRetryAtMs = this.clock.monoMs() + storeRetryMs;
     this.armWake();
   }
 
   /** Another turn for what came up during the commit. */
   private goOn(): void {
-    const more = this.turnMissed || this.intake.size > 0 || this.wire.size > 0 || this.pages.length > 0;
+    const more =
+      this.turnMissed || this.producer.size > 0 || this.requestsInFlight.size > 0 || this.pages.length > 0;
     this.turnMissed = false;
     if (more) this.askTurn();
   }
@@ -828,46 +855,48 @@ export class Engine {
   /** When the next turn has something to do that no reply, page or input will announce. */
   private nextWakeMs(): number {
     if (!this.opened || this.committing) return Infinity;
-    const atMs = Math.min(this.crowd.nextLateMs(), this.leftovers.untilMs);
-    if (this.outboxTrouble !== null) return Math.min(atMs, this.outboxRetryAtMs);
+    const atMs = Math.min(this.pendingUsers.nextLateMs(), this.recoveredRequests.untilMs);
+    if (this.storeTrouble !== null) return Math.min(atMs, this.storeRetryAtMs);
     if (!this.mayDepart) return atMs;
-    const departAtMs = this.dispatcher.nextAtMs(this.clock.monoMs());
-    return Math.min(atMs, this.crowd.nextRetryMs(), this.logins.nextAtMs(), departAtMs);
+    const departAtMs = this.scheduler.nextAtMs(this.clock.monoMs());
+    return Math.min(atMs, this.pendingUsers.nextRetryMs(), this.logins.nextAtMs(), departAtMs);
   }
 
   // ── What became due ─────────────────────────────────────────────────────────────────────────────────────────
 
   private takeDue(nowMs: number): void {
     this.logins.expireWaits(nowMs);
-    this.young.forgetOver(nowMs);
+    this.warmUps.forgetOver(nowMs);
     // Nothing is older than the first number, so this tells the outbox nothing; it only shows whether it works.
-    if (this.outboxTrouble !== null && nowMs >= this.outboxRetryAtMs) this.journal.dropShieldsThrough(1);
+    if (this.storeTrouble !== null && nowMs >= this.storeRetryAtMs) this.commitBuffer.dropShieldsThrough(1);
     if (this.flushAsked) this.endWaits(nowMs);
-    this.crowd.takeDue(nowMs);
-    if (nowMs >= this.leftovers.untilMs) this.endLeftovers();
+    this.pendingUsers.takeDue(nowMs);
+    if (nowMs >= this.recoveredRequests.untilMs) this.endRecoveredRequests();
   }
 
-  private endLeftovers(): void {
-    const { leftovers, journal } = this;
-    for (const post of leftovers.posts.splice(0)) journal.arrive(post);
-    leftovers.users.clear();
-    leftovers.untilMs = Infinity;
+  private endRecoveredRequests(): void {
+    const { recoveredRequests, commitBuffer } = this;
+    for (const post of recoveredRequests.posts.splice(0)) commitBuffer.arrive(post);
+    recoveredRequests.users.clear();
+    recoveredRequests.untilMs = Infinity;
   }
 
   private endWaits(nowMs: number): void {
     this.flushAsked = false;
-    this.gates.openNow();
-    this.dispatcher.endHold();
+    this.circuitBreaker.openNow();
+    this.scheduler.endHold();
     this.logins.endWaits();
-    this.crowd.endWaits(nowMs);
+    this.pendingUsers.endWaits(nowMs);
   }
 
   private askTokens(): void {
     if (this.parked) return;
     for (const account of this.logins.accounts()) {
       const wanted =
-        this.crowd.ready.size(account) > 0 || this.crowd.someHeld || this.dispatcher.isolation.size > 0;
-      if (wanted) this.wire.askToken(account);
+        this.pendingUsers.ready.size(account) > 0 ||
+        this.pendingUsers.someHeld ||
+        this.scheduler.bisection.size > 0;
+      if (wanted) this.requestsInFlight.askToken(account);
     }
   }
 }

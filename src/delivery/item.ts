@@ -1,9 +1,9 @@
 // One entry in memory, and its blocks on their way.
 
 import type { Block, BlockKind, CheckedEntry } from '../audience/entry';
-import type { RowState, Source } from '../outbox/outbox';
+import type { RowState, Source } from '../outbox/store';
 import { groupedBlocks } from './grouped-blocks';
-import type { Ticket } from './tickets';
+import type { PendingMessage } from './pending-messages';
 
 /** How a block ended. `superseded` blocks end with the block that covers them. */
 export type End = 'accepted' | 'superseded' | 'expired' | 'rejected';
@@ -109,7 +109,7 @@ export class Item {
   expiredBlocks = 0;
   rejection: { readonly code: string; readonly message: string } | null = null;
   /** Something of it was not sent, for a purge's, an erasure's or a closed node's sake. */
-  givenUp = false;
+  discarded = false;
   warnings: string[] | null = null;
   /** Newer ones that have ended tell all that it does; known once it is taken off. */
   covered = false;
@@ -121,11 +121,11 @@ export class Item {
     readonly entry: CheckedEntry,
     readonly source: Source,
     /** Monotonic ms of the event; its age counts from here. */
-    readonly bornMonoMs: number,
+    readonly eventMonoMs: number,
     readonly takenWallMs: number,
     /** The row's state in the outbox; null once it is to be removed. */
     public row: RowState | null,
-    public ticket: Ticket | null,
+    public pendingMessage: PendingMessage | null,
   ) {
     const blocks = groupedBlocks(entry.blocks);
     const cells = new Array<Cell>(blocks.length);
@@ -164,9 +164,9 @@ export class Item {
    * Taken in this life, and the service has nothing of it: all of it was rejected, or what was not given up was covered
    * by newer ones. An entry that was covered entirely counts in its own place, too.
    */
-  get leftNothing(): boolean {
+  get hadNoEffect(): boolean {
     if (this.row !== 'waiting' || this.acceptedBlocks + this.expiredBlocks > 0) return false;
-    return this.givenUp || this.changedNothing;
+    return this.discarded || this.changedNothing;
   }
 
   /** Whether the service refused all of it. */
@@ -180,7 +180,7 @@ export class Item {
 export function sentExpiration(cell: Cell, nowMonoMs: number): number | null {
   const given = cell.block.expiration;
   if (given === null || given <= 0 || !cell.item.entry.ages) return given;
-  const waitedMinutes = Math.floor(Math.max(0, nowMonoMs - cell.item.bornMonoMs) / 60_000);
+  const waitedMinutes = Math.floor(Math.max(0, nowMonoMs - cell.item.eventMonoMs) / 60_000);
   const left = given - waitedMinutes;
   return left >= 1 ? left : -1;
 }

@@ -2,16 +2,16 @@
 
 import { randomUUID } from 'node:crypto';
 
-import { moveAway, type Moved } from '../outbox/left-queue';
-import { OutboxError, type Outbox, type Row } from '../outbox/outbox';
+import { moveAway, type Moved } from '../outbox/orphaned-queue';
+import { QueueError, type QueueStore, type Row } from '../outbox/store';
 import type { SharedLog } from '../outbox/shared-log';
-import { Spool } from './spool';
+import { LocalBuffer } from './local-buffer';
 
 /** Renewed before each page. */
 const leaseMs = 30_000;
 
 /**
- * As `moveAway`. What was kept on this machine goes to the log first, since it is newer. Rejects with an OutboxError,
+ * As `moveAway`. What was kept on this machine goes to the log first, since it is newer. Rejects with an QueueError,
  * `locked` while another process uses the queue.
  *
  * @param kept the store of what was kept; null for none
@@ -19,7 +19,7 @@ const leaseMs = 30_000;
  */
 export async function moveAwayShared(
   log: SharedLog,
-  kept: Outbox | null,
+  kept: QueueStore | null,
   name: string,
   account: string,
   take: (rows: readonly Row[]) => Promise<readonly number[]>,
@@ -30,14 +30,14 @@ export async function moveAwayShared(
     const { instances } = await log.claim(instance, false, null, leaseMs);
     const others = instances.filter(({ id }) => id !== instance.id);
     if (others.length > 0)
-      throw new OutboxError('locked', `It is used by ${others.map((other) => other.name).join(', ')}.`);
+      throw new QueueError('locked', `It is used by ${others.map((other) => other.name).join(', ')}.`);
     const { epoch, ours } = await log.claim(instance, true, null, leaseMs);
-    if (!ours) throw new OutboxError('locked', 'Another instance began to send from it.');
-    if (kept !== null) await handOver(new Spool(kept, log, instance.id));
-    const result = await moveAway(log.outbox(instance, epoch), account, async (rows) => {
+    if (!ours) throw new QueueError('locked', 'Another instance began to send from it.');
+    if (kept !== null) await handOver(new LocalBuffer(kept, log, instance.id));
+    const result = await moveAway(log.store(instance, epoch), account, async (rows) => {
       const claim = await log.claim(instance, true, epoch, leaseMs);
       if (!claim.ours || claim.epoch !== epoch)
-        throw new OutboxError('fenced', 'Another instance began to send from it.');
+        throw new QueueError('fenced', 'Another instance began to send from it.');
       return take(rows);
     });
     await log.release(instance, epoch);
@@ -47,11 +47,11 @@ export async function moveAwayShared(
   }
 }
 
-async function handOver(spool: Spool): Promise<void> {
+async function handOver(localBuffer: LocalBuffer): Promise<void> {
   try {
     const caps = { maxEntries: Infinity, maxChars: Infinity };
-    while ((await spool.handOver(caps)).kind !== 'empty');
+    while ((await localBuffer.handOver(caps)).kind !== 'empty');
   } finally {
-    await spool.close();
+    await localBuffer.close();
   }
 }

@@ -15,7 +15,7 @@ export type MemberQueue = Pick<
   // What an operator sees and asks.
   | 'stats'
   | 'counters'
-  | 'erasedUntold'
+  | 'erasedUnreported'
   | 'monitor'
   | 'sent'
   | 'sample'

@@ -22,7 +22,7 @@ export interface LoggedError {
 }
 
 /** Given up by an operator or a closing node: nothing was wrong with them. */
-const givenUp: ReadonlySet<string> = new Set(['purged', 'erased', closedCode]);
+const discarded: ReadonlySet<string> = new Set(['purged', 'erased', closedCode]);
 
 export class Monitor {
   /** Of all since the start. */
@@ -46,7 +46,7 @@ export class Monitor {
       const { rejection } = item;
       if (rejection !== null) {
         const { code, message } = rejection;
-        this.rejections.add(nowMs, item.source.node, code, message, item.entry, givenUp.has(code));
+        this.rejections.add(nowMs, item.source.node, code, message, item.entry, discarded.has(code));
       } else if (endOf(item) === 'accepted') {
         const ms = Math.max(0, nowMs - item.takenWallMs);
         this.latency.add(ms);

@@ -2,9 +2,9 @@
 
 import type { CheckedEntry } from '../audience/entry';
 import { readBody } from '../audience/serialise';
-import { OutboxError, type Row, type Source } from '../outbox/outbox';
+import { QueueError, type Row, type Source } from '../outbox/store';
 import type { Engine } from './engine';
-import type { TicketEnd } from './tickets';
+import type { MessageEnd } from './pending-messages';
 
 /** A message at a time. */
 const mostEntries = 1_000;
@@ -16,19 +16,19 @@ interface Message {
 
 /**
  * Takes those rows, in their order, of whose users the engine took nothing newer. Resolves to their numbers once that is
- * durable; rejects with an OutboxError when it is not.
+ * durable; rejects with an QueueError when it is not.
  */
 export async function takeMoved(engine: Engine, rows: readonly Row[]): Promise<readonly number[]> {
   const messages: Message[] = [];
   for (const row of rows) {
     const entry = engine.takesMoved(row) ? readBody(row.body) : null;
     if (entry === null) continue;
-    const { source, bornWallMs } = row;
+    const { source, eventWallMs } = row;
     let last = messages.at(-1);
     if (last?.source.node !== source.node || last.rows.length >= mostEntries)
       messages.push((last = { source, rows: [] }));
     // It ages from its event on, wherever it waits.
-    last.rows.push({ row, entry: { ...entry, eventTimeMs: Math.round(bornWallMs) } });
+    last.rows.push({ row, entry: { ...entry, eventTimeMs: Math.round(eventWallMs) } });
   }
   const taken = messages.flatMap((message) => message.rows.map(({ row }) => row));
   engine.tookMoved(taken);
@@ -36,12 +36,12 @@ export async function takeMoved(engine: Engine, rows: readonly Row[]): Promise<r
   const ends = await Promise.all(messages.map((message) => handIn(engine, message)));
   for (const end of ends) {
     // One of a queue that is parked ends when it is durable too.
-    if (end.kind === 'failed') throw new OutboxError('failed', end.message);
+    if (end.kind === 'failed') throw new QueueError('failed', end.message);
   }
   return taken.map(({ seq }) => seq);
 }
 
-function handIn(engine: Engine, { source, rows }: Message): Promise<TicketEnd> {
+function handIn(engine: Engine, { source, rows }: Message): Promise<MessageEnd> {
   const entries = rows.map(({ entry }) => entry);
   return new Promise((onEnd) =>
     engine.submitMoved({ source, entries, indexes: null, completeOn: 'queued', onEnd }),

@@ -5,16 +5,16 @@ import { uncounted } from '../service/unaccounted';
 import { verdicts, type SentEntry } from '../service/verdicts';
 import { backoffMs } from './backoff';
 import type { Clock } from '../clock';
-import type { Crowd } from './crowd';
-import type { Dispatcher } from './dispatcher';
-import type { Gates } from './gates';
-import type { Journal } from './journal';
+import type { PendingUsers } from './pending-users';
+import type { Scheduler } from './scheduler';
+import type { CircuitBreaker } from './circuit-breaker';
+import type { CommitBuffer } from './commit-buffer';
 import type { Logins } from './login';
-import type { PackedUser } from './packer';
+import type { PackedUser } from './batch-builder';
 import type { Post, Settled } from './post';
 import type { SentCounts, SentLedger } from './sent-counts';
 import type { Cell, Item } from './item';
-import { mostWarnings } from './tickets';
+import { mostWarnings } from './pending-messages';
 import type { Unaccounted } from './unaccounted';
 import type { User } from './user';
 
@@ -28,7 +28,7 @@ type Accepted = Extract<PostOutcome, { kind: 'accepted' }>;
 
 export class Outcomes {
   /** The block that was accepted last. */
-  private witness: Cell | null = null;
+  private canary: Cell | null = null;
   /** Users accepted, by whole second, for a status. */
   private rate = { second: 0, users: 0, before: 0 };
 
@@ -36,11 +36,11 @@ export class Outcomes {
     private readonly clock: Clock,
     private readonly random: () => number,
     private readonly lateMarginMs: number,
-    private readonly crowd: Crowd,
-    private readonly dispatcher: Dispatcher,
-    private readonly gates: Gates,
+    private readonly pendingUsers: PendingUsers,
+    private readonly scheduler: Scheduler,
+    private readonly circuitBreaker: CircuitBreaker,
     private readonly logins: Logins,
-    private readonly journal: Journal,
+    private readonly commitBuffer: CommitBuffer,
     private readonly log: (level: 'warn' | 'error', text: string) => void,
     private readonly sent: SentLedger,
     private readonly unaccounted: Unaccounted,
@@ -49,7 +49,7 @@ export class Outcomes {
   /** A post settled at `atMs`. */
   settle(post: Post, outcome: Settled, atMs: number): void {
     this.freeQuota(post, outcome, atMs);
-    const outageEnded = this.gates.settled(
+    const outageEnded = this.circuitBreaker.settled(
       post.sentMs,
       outcome.kind === 'passing' || outcome.kind === 'notSent',
     );
@@ -58,10 +58,10 @@ export class Outcomes {
     else this.notAccepted(post, outcome, atMs);
     for (const { user } of post.users) {
       if (user.suspectsOver(atMs)) user.clearSuspects(atMs);
-      this.crowd.settle(user, atMs);
+      this.pendingUsers.settle(user, atMs);
     }
     // Nobody needs to wait for a service that is back.
-    if (outageEnded) this.crowd.endWaits(atMs);
+    if (outageEnded) this.pendingUsers.endWaits(atMs);
   }
 
   /** A token was asked for. */
@@ -69,7 +69,7 @@ export class Outcomes {
     switch (outcome.kind) {
       case 'token':
         this.logins.setState(account, { kind: 'ready' });
-        this.crowd.requeueHeld(this.clock.monoMs());
+        this.pendingUsers.requeueHeld(this.clock.monoMs());
         break;
       case 'wait':
         this.loginWaits(account, outcome.retryAfterMs, outcome);
@@ -84,8 +84,8 @@ export class Outcomes {
   usersAccepted = 0;
 
   /** A user is erased: it is not sent once more either. */
-  forgetWitness(userKeys: readonly string[]): void {
-    if (this.witness !== null && userKeys.includes(this.witness.item.entry.userKey)) this.witness = null;
+  forgetCanary(userKeys: readonly string[]): void {
+    if (this.canary !== null && userKeys.includes(this.canary.item.entry.userKey)) this.canary = null;
   }
 
   /** Users accepted in the last whole second. */
@@ -97,25 +97,25 @@ export class Outcomes {
   private freeQuota(post: Post, outcome: Settled, atMs: number): void {
     const lost = outcome.kind === 'passing' && outcome.ambiguous;
     if (lost) {
-      this.journal.lose(post.number, this.clock.wallMs() + this.lateMarginMs);
+      this.commitBuffer.lose(post.number, this.clock.wallMs() + this.lateMarginMs);
       this.countLost(post);
-    } else this.journal.arrive(post.number);
+    } else this.commitBuffer.arrive(post.number);
     const floorMs = this.logins.get(post.account)?.networkFloorMs() ?? 0;
-    for (const [ledger, grant] of [
-      [this.dispatcher.ledger, post.grant] as const,
-      [this.dispatcher.isolation.quota, post.search?.grant ?? null] as const,
+    for (const [rateLimiter, grant] of [
+      [this.scheduler.rateLimiter, post.grant] as const,
+      [this.scheduler.bisection.quota, post.search?.grant ?? null] as const,
     ]) {
       if (grant === null) continue;
-      if (outcome.kind === 'notSent') ledger.cancel(grant);
-      else if (lost) ledger.lose(grant, atMs);
-      else ledger.settle(grant, atMs, floorMs);
+      if (outcome.kind === 'notSent') rateLimiter.cancel(grant);
+      else if (lost) rateLimiter.lose(grant, atMs);
+      else rateLimiter.settle(grant, atMs, floorMs);
     }
   }
 
   // ── Accepted ────────────────────────────────────────────────────────────────────────────────────────────────
 
   private accepted(post: Post, { warnings, counts }: Accepted, nowMs: number): void {
-    this.gates.accepted(post.sentMs);
+    this.circuitBreaker.accepted(post.sentMs);
     this.countRate(post.users.length, nowMs);
     const sent = this.sent.of(post.account, post.sentMs);
     const told = warnings.length === 0 ? null : verdicts(sentEntries(post.body), warnings);
@@ -156,7 +156,7 @@ export class Outcomes {
     user.failures = 0;
     const told = verdict.kind === 'accepted' ? verdict.warnings : [];
     const warnings = remark === null ? told : [...told, remark];
-    const { blocksPerUser } = this.dispatcher.request;
+    const { blocksPerUser } = this.scheduler.request;
     user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
     for (let place = 0; place < cells.length; place += 1) {
       const cell = cells[place]!;
@@ -167,7 +167,7 @@ export class Outcomes {
             ? verdict.blocks.get(place)
             : undefined;
       if (refusal !== undefined) {
-        this.crowd.reject(cell, refusal.code, refusal.message);
+        this.pendingUsers.reject(cell, refusal.code, refusal.message);
         continue;
       }
       countBlock(sent, cell);
@@ -181,8 +181,8 @@ export class Outcomes {
     if (user.mayBeUndone(cell, sentMs)) cell.due = true;
     // Those that share its end, too: should it be given up for the rest of its entry, they count in its place.
     for (const older of cell.absorbed ?? []) if (user.mayBeUndone(older, sentMs)) older.due = true;
-    this.crowd.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
-    this.witness = cell;
+    this.pendingUsers.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
+    this.canary = cell;
   }
 
   /** The service may have counted it, and will count it again when it is sent again. */
@@ -229,7 +229,7 @@ export class Outcomes {
         this.tokenCame(post.account, outcome.token);
         break;
     }
-    this.dispatcher.searchAgain(post, nowMs);
+    this.scheduler.searchAgain(post, nowMs);
   }
 
   private loginWaits(
@@ -249,19 +249,19 @@ export class Outcomes {
   }
 
   private failed(post: Post, outcome: Extract<PostOutcome, { kind: 'passing' }>, nowMs: number): void {
-    this.gates.failed(outcome, post.sentMs, nowMs);
+    this.circuitBreaker.failed(outcome, post.sentMs, nowMs);
     for (const { user, cells } of post.users) {
       user.failures += 1;
       user.notBeforeMs = nowMs + backoffMs(user.failures, this.random);
-      if (outcome.ambiguous) this.crowd.suspect(user, cells, nowMs + this.lateMarginMs);
+      if (outcome.ambiguous) this.pendingUsers.suspect(user, cells, nowMs + this.lateMarginMs);
     }
   }
 
   // ── Refused bodies ──────────────────────────────────────────────────────────────────────────────────────────
 
   private bodyRefused(post: Post, outcome: { code: string; message: string }, nowMs: number): void {
-    this.gates.refused(outcome.message);
-    if (post.users.length > 1) this.dispatcher.isolation.split(post.users.map(({ user }) => user));
+    this.circuitBreaker.refused(outcome.message);
+    if (post.users.length > 1) this.scheduler.bisection.split(post.users.map(({ user }) => user));
     else this.searchUser(post.users[0]!, outcome, nowMs);
   }
 
@@ -274,18 +274,18 @@ export class Outcomes {
     const only = cells[0]!;
     if (cells.length > 1) {
       user.blockLimit = Math.ceil(cells.length / 2);
-      this.dispatcher.isolation.push({ users: [user], probe: false });
-    } else if (this.gates.acceptedSentMs >= only.refusedAtMs) {
+      this.scheduler.bisection.push({ users: [user], probe: false });
+    } else if (this.circuitBreaker.acceptedSentMs >= only.refusedAtMs) {
       user.blockLimit = 1;
       user.failures = 0;
-      this.crowd.reject(only, outcome.code, outcome.message);
+      this.pendingUsers.reject(only, outcome.code, outcome.message);
       this.searchOn(user, nowMs);
     } else {
       user.blockLimit = 1;
       user.failures += 1;
       const delayMs = 250 + backoffMs(user.failures, this.random, 500, 60_000);
-      this.dispatcher.isolation.probeAt(nowMs + delayMs, user);
-      this.callWitness(nowMs);
+      this.scheduler.bisection.probeAt(nowMs + delayMs, user);
+      this.callCanary(nowMs);
     }
   }
 
@@ -294,15 +294,15 @@ export class Outcomes {
    * an idle account nothing else comes, so what was accepted last is sent once more: it is still that user's last
    * word, as long as nothing of that user has come since.
    */
-  private callWitness(nowMs: number): void {
-    if (this.witness !== null && !this.crowd.someReady) this.crowd.sendAgain(this.witness, nowMs);
+  private callCanary(nowMs: number): void {
+    if (this.canary !== null && !this.pendingUsers.someReady) this.pendingUsers.resend(this.canary, nowMs);
   }
 
   /** A user under search goes on alone while some of its blocks have not been tried, else joins the others. */
   private searchOn(user: User, nowMs: number): void {
     if (user.blockLimit !== Infinity && user.waits)
-      this.dispatcher.isolation.push({ users: [user], probe: false });
-    else this.dispatcher.leaveSearch(user, nowMs);
+      this.scheduler.bisection.push({ users: [user], probe: false });
+    else this.scheduler.leaveSearch(user, nowMs);
   }
 }
 

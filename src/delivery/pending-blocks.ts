@@ -77,7 +77,7 @@ export class PendingBlocks implements CellQueue {
     for (let at = this.head; at < this.cells.length; at += 1) {
       const cell = this.cells[at]!;
       if (this.holds(cell)) kept.push(cell);
-      else this.giveUp(cell);
+      else this.discard(cell);
     }
     this.cells = kept;
     this.head = 0;
@@ -89,7 +89,7 @@ export class PendingBlocks implements CellQueue {
     return cell.state === 'waiting' && cell.queue === this;
   }
 
-  private giveUp(cell: Cell): void {
+  private discard(cell: Cell): void {
     if (cell.queue === this) cell.queue = null;
   }
 
@@ -98,7 +98,7 @@ export class PendingBlocks implements CellQueue {
     for (;;) {
       const cell = this.cells[this.head]!;
       if (this.holds(cell)) return cell;
-      this.giveUp(cell);
+      this.discard(cell);
       this.head += 1;
     }
   }
@@ -108,7 +108,7 @@ export class PendingBlocks implements CellQueue {
     for (;;) {
       const cell = this.cells.at(-1)!;
       if (this.holds(cell)) return cell;
-      this.giveUp(cell);
+      this.discard(cell);
       this.cells.pop();
       this.runEnd = Math.min(this.runEnd, this.cells.length);
     }

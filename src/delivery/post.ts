@@ -1,9 +1,9 @@
 // One request on its way, and what can become of it.
 
 import type { PostOutcome, TokenOutcome } from '../service/outcome';
-import type { Group } from './isolation';
-import type { Grant } from './ledger';
-import type { PackedUser } from './packer';
+import type { Group } from './bisection';
+import type { Grant } from './rate-limiter';
+import type { PackedUser } from './batch-builder';
 
 export interface Post {
   readonly number: number;

@@ -5,7 +5,7 @@
 
 import type { CheckedEntry } from '../audience/entry';
 import { hashUserKey } from '../audience/keys';
-import type { Row } from '../outbox/outbox';
+import type { Row } from '../outbox/store';
 
 /** 256 KiB, however many users there are. */
 const bitCount = 2 ** 21;

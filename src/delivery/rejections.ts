@@ -46,10 +46,10 @@ export class Rejections {
     code: string,
     message: string,
     entry: CheckedEntry,
-    isDismissed: boolean,
+    isDeleted: boolean,
   ): void {
     this.count(code);
-    if (isDismissed) return;
+    if (isDeleted) return;
     this.keep({ atMs, node, code, message, text: entryBody(entry), userKey: entry.userKey });
   }
 

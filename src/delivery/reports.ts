@@ -1,12 +1,12 @@
 // Tells messages, or the nodes of messages that are gone, what became of their entries; and keeps count.
 
-import type { Dismissal } from './dismissals';
+import type { Deletion } from './deletions';
 import type { Clock } from '../clock';
 import { endOf, type EntryEnd, type Recovered } from './entry-end';
 import { Fifo } from './fifo';
 import type { LogTally } from './log-tally';
 import { NodeListeners } from './node-listeners';
-import type { TicketBook } from './tickets';
+import type { PendingMessages } from './pending-messages';
 import type { Item } from './item';
 
 /** Counts of entries since the engine was opened; the ends and `waiting` always add up to `taken`. */
@@ -21,14 +21,14 @@ export interface Counters extends Record<EntryEnd, number> {
 export const closedCode = 'closed';
 
 /** Forgotten on request: nobody gets to see such an entry again. */
-export const erasedCode: Dismissal = 'erased';
+export const erasedCode: Deletion = 'erased';
 
 /** Told in one turn of the event loop: a flow does something with each, and others wait meanwhile. */
 const toldPerTurn = 500;
 
 export class Reports {
   /** Erased entries whose message was gone: only counted. */
-  erasedUntold = 0;
+  erasedUnreported = 0;
   readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
   private readonly listeners: NodeListeners;
   /** Ended, to be told once that is durable. */
@@ -38,7 +38,7 @@ export class Reports {
   private tellingLater = false;
 
   constructor(
-    private readonly tickets: TicketBook,
+    private readonly pendingMessages: PendingMessages,
     private readonly clock: Pick<Clock, 'endOfTurn'>,
     tally: LogTally,
     private readonly told: (ended: readonly Item[]) => void = () => undefined,
@@ -49,7 +49,7 @@ export class Reports {
   }
 
   /** What the next `tell` will tell. */
-  get untold(): readonly Item[] {
+  get unreported(): readonly Item[] {
     return this.ended;
   }
 
@@ -67,7 +67,7 @@ export class Reports {
   }
 
   /** They were not taken after all: their commit failed. */
-  untaken(entries: number): void {
+  notAccepted(entries: number): void {
     this.taken(-entries);
   }
 
@@ -126,11 +126,11 @@ export class Reports {
   private tellAll(ended: readonly Item[]): void {
     const orphans = new Map<string, Recovered[]>();
     for (const item of ended) {
-      const { ticket } = item;
-      if (ticket?.isOpen === true) {
-        if (ticket.entryEnded(item)) this.tickets.closed();
+      const { pendingMessage } = item;
+      if (pendingMessage?.isOpen === true) {
+        if (pendingMessage.entryEnded(item)) this.pendingMessages.closed();
       } else if (item.rejection?.code === erasedCode) {
-        this.erasedUntold += 1;
+        this.erasedUnreported += 1;
       } else if (item.rejection?.code !== closedCode) {
         const list = orphans.get(item.source.node) ?? [];
         list.push({ entry: item.entry, end: endOf(item), rejection: item.rejection });

@@ -5,7 +5,7 @@
 
 import * as z from 'zod';
 import { HourRing, hourOf, keptHours } from '../outbox/hour-ring';
-import type { Outbox } from '../outbox/outbox';
+import type { QueueStore } from '../outbox/store';
 import type { Clock } from '../clock';
 
 /** Segments of one account and hour that are counted one by one; those beyond share one count. */
@@ -83,10 +83,10 @@ export class SentLedger {
     null;
 
   constructor(
-    outbox: Pick<Outbox, 'getMeta' | 'setMeta'>,
+    store: Pick<QueueStore, 'getMeta' | 'setMeta'>,
     private readonly clock: Clock,
   ) {
-    this.ring = new HourRing(outbox, 'sent');
+    this.ring = new HourRing(store, 'sent');
   }
 
   /** Where a post counts that left at `sentMs` (monotonic): before the service can have counted it. */

@@ -4,7 +4,7 @@ import * as z from 'zod';
 
 import { entryBody, isBodyOf, parseBody } from '../audience/serialise';
 import type { CheckedEntry } from '../audience/entry';
-import type { EndedRow } from '../outbox/outbox';
+import type { EndedRow } from '../outbox/store';
 import type { Letter } from '../outbox/shared-log';
 import { endOf, type Ending } from './entry-end';
 import { erasedCode } from './reports';

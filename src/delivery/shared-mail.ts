@@ -6,8 +6,8 @@ import * as z from 'zod';
 
 import type { Instance, Letter, SharedLog } from '../outbox/shared-log';
 import type { Clock } from '../clock';
-import type { Dismissed } from './dismissals';
-import { asOutboxError } from './untaken';
+import type { Deleted } from './deletions';
+import { asOutboxError } from './not-accepted';
 
 const user = { userKeys: z.array(z.string()).readonly(), userId: z.string() };
 /** Up to where the log went when it was asked for: a letter that comes late reaches nothing newer. */
@@ -28,7 +28,7 @@ export type Order = z.infer<typeof orderSchema>;
 const orderLetter = z.object({ id: z.string(), from: z.string(), order: orderSchema });
 const answerLetter = z.object({
   id: z.string(),
-  dismissed: z.object({ entries: z.number(), inFlight: z.number() }).optional(),
+  deleted: z.object({ entries: z.number(), inFlight: z.number() }).optional(),
   error: z.string().optional(),
 });
 
@@ -38,14 +38,14 @@ export interface MailboxParts {
   readonly clock: Clock;
   /** Takes the text of a letter that tells ends. */
   readonly ended: (text: string) => void;
-  readonly carryOut: (order: Order) => Promise<Dismissed>;
+  readonly carryOut: (order: Order) => Promise<Deleted>;
   /** Whether orders for the holder are this process's to carry out now. */
   readonly isHolder: () => boolean;
   readonly write: (level: 'warn' | 'error', text: string) => void;
 }
 
 interface Asked {
-  readonly resolve: (dismissed: Dismissed) => void;
+  readonly resolve: (deleted: Deleted) => void;
   readonly reject: (error: Error) => void;
   readonly cancel: () => void;
 }
@@ -116,24 +116,24 @@ export class Mailbox {
     const { log, carryOut } = this.parts;
     void carryOut(order)
       .then(
-        (dismissed) => JSON.stringify({ id, dismissed }),
+        (deleted) => JSON.stringify({ id, deleted }),
         (error: unknown) => JSON.stringify({ id, error: asOutboxError(error).message }),
       )
       .then((text) => log.send(from, 'answer', text))
       .catch(() => undefined);
   }
 
-  private answered({ id, dismissed, error }: z.infer<typeof answerLetter>): void {
+  private answered({ id, deleted, error }: z.infer<typeof answerLetter>): void {
     const asked = this.asked.get(id);
     if (asked === undefined) return;
     this.asked.delete(id);
     asked.cancel();
-    if (dismissed !== undefined) asked.resolve(dismissed);
+    if (deleted !== undefined) asked.resolve(deleted);
     else asked.reject(new Error(error ?? ''));
   }
 
   /** Has the holder carry an order out. Rejects when that cannot be done, or nobody answers. */
-  ask(order: Order): Promise<Dismissed> {
+  ask(order: Order): Promise<Deleted> {
     const { log, instance, clock, isHolder, carryOut } = this.parts;
     if (isHolder()) return carryOut(order);
     const id = randomUUID();

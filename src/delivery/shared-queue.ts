@@ -6,33 +6,33 @@
 // commits is made under its epoch.
 
 import { HourRing } from '../outbox/hour-ring';
-import type { Outbox } from '../outbox/outbox';
+import type { QueueStore } from '../outbox/store';
 import type { Claim, Instance, SharedLog } from '../outbox/shared-log';
 import { LoginTimes } from '../service/login-times';
 import { within, type Clock } from '../clock';
 import type { HeldQueue } from './member-queue';
-import { DismissedPartly, type Dismissed } from './dismissals';
+import { DeletedPartly, type Deleted } from './deletions';
 import { Engine, type EngineOptions, type EngineStats } from './engine';
 import type { Recovered } from './entry-end';
-import type { Submission } from './intake';
+import type { Submission } from './producer';
 import { LeaseKeeper } from './lease-keeper';
-import type { Limits } from './ledger';
+import type { Limits } from './rate-limiter';
 import { Logins, type Login } from './login';
 import { Monitor } from './monitor';
 import type { Counters } from './reports';
 import { SentLedger } from './sent-counts';
 import { Mailbox, type Order } from './shared-mail';
 import { readEnds, sharedEnd } from './shared-ends';
-import { SharedIntake } from './shared-intake';
+import { SharedProducer } from './shared-producer';
 import type { SharedView } from './shared-request';
-import { Spool } from './spool';
-import { closedEnd } from './tickets';
-import { asOutboxError, type QueueCaps } from './untaken';
+import { LocalBuffer } from './local-buffer';
+import { closedEnd } from './pending-messages';
+import { asOutboxError, type QueueCaps } from './not-accepted';
 
-export interface SharedQueueOptions extends Omit<EngineOptions, 'outbox' | 'monitor' | 'shared'> {
+export interface SharedQueueOptions extends Omit<EngineOptions, 'store' | 'monitor' | 'shared'> {
   readonly sharedLog: SharedLog;
   /** Where entries wait on this machine while the log cannot be reached. */
-  readonly spool: Outbox;
+  readonly localBuffer: QueueStore;
   readonly instance: Instance;
   /** How long the lease lasts without renewal. */
   readonly leaseMs?: number;
@@ -56,8 +56,8 @@ export class SharedQueue implements HeldQueue {
   private readonly log: SharedLog;
   private readonly clock: Clock;
   private readonly instance: Instance;
-  private readonly intake: SharedIntake;
-  private readonly spool: Spool;
+  private readonly producer: SharedProducer;
+  private readonly localBuffer: LocalBuffer;
   private readonly lease: LeaseKeeper;
   private readonly mailbox: Mailbox;
   /** Of this process while it stands by: reads what the holder has counted. */
@@ -99,10 +99,10 @@ export class SharedQueue implements HeldQueue {
       options.log?.(level, text);
     };
     this.othersSent = new SentLedger(sharedLog.meta, clock);
-    this.spool = new Spool(options.spool, sharedLog, instance.id);
-    this.intake = new SharedIntake({
+    this.localBuffer = new LocalBuffer(options.localBuffer, sharedLog, instance.id);
+    this.producer = new SharedProducer({
       log: sharedLog,
-      spool: this.spool,
+      localBuffer: this.localBuffer,
       instance: instance.id,
       clock,
       caps: { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 },
@@ -114,7 +114,7 @@ export class SharedQueue implements HeldQueue {
       log: sharedLog,
       instance,
       clock,
-      ended: (text) => this.intake.ended(readEnds(text)),
+      ended: (text) => this.producer.ended(readEnds(text)),
       carryOut: (order) => this.carryOut(order),
       isHolder: () => this.engine !== null,
       write: this.write,
@@ -136,7 +136,7 @@ export class SharedQueue implements HeldQueue {
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   start(): void {
-    this.intake.start();
+    this.producer.start();
     this.log.onNews(({ kind }) => {
       if (kind === 'mail') this.mailbox.look();
       // The claim tells how far the log goes.
@@ -174,7 +174,7 @@ export class SharedQueue implements HeldQueue {
     this.claim = claim;
     this.lastInLog = claim.waiting;
     this.unreachable = null;
-    this.intake.retryNow();
+    this.producer.retryNow();
     this.engine?.logReaches(claim.lastSeq);
     if (claim.hasMail) this.mailbox.look();
     if (before?.holder?.id !== claim.holder?.id) this.tellHolder(claim);
@@ -205,11 +205,11 @@ export class SharedQueue implements HeldQueue {
       ...options,
       ...this.caps,
       limits: this.limits,
-      outbox: this.log.outbox(instance, epoch),
+      store: this.log.store(instance, epoch),
       monitor: this.monitor,
       shared: {
         instance: instance.id,
-        ended: (items) => this.intake.ended(items.map(sharedEnd)),
+        ended: (items) => this.producer.ended(items.map(sharedEnd)),
         opened: () => this.engineOpened(engine),
         // Not under a later lease either: others may have sent meanwhile.
         mayPost: () => this.lease.mayPost(epoch),
@@ -276,7 +276,7 @@ export class SharedQueue implements HeldQueue {
     const startedMs = this.clock.monoMs();
     // So that another goes on meanwhile.
     this.lease.setWants(false);
-    await Promise.all([this.engine?.park(maxMs), this.intake.drain(maxMs)]);
+    await Promise.all([this.engine?.park(maxMs), this.producer.drain(maxMs)]);
     // Came back, and perhaps went again: then the lease is the later one's to give up.
     if (this.isBack(parking)) return;
     const leftMs = Math.max(100, maxMs - (this.clock.monoMs() - startedMs));
@@ -284,7 +284,7 @@ export class SharedQueue implements HeldQueue {
   }
 
   async settled(maxMs: number): Promise<void> {
-    const placed = within(this.clock, maxMs, this.intake.placed());
+    const placed = within(this.clock, maxMs, this.producer.placed());
     await Promise.all([this.engine?.settled(maxMs), placed]);
   }
 
@@ -313,8 +313,8 @@ export class SharedQueue implements HeldQueue {
     const released = this.lease.release();
     this.lease.close();
     this.mailbox.close();
-    await this.intake.drain(0);
-    await this.intake.close();
+    await this.producer.drain(0);
+    await this.producer.close();
     await within(
       clock,
       goodbyeMs,
@@ -332,11 +332,11 @@ export class SharedQueue implements HeldQueue {
   submit(submission: Submission): void {
     // What was handed in before the release is still written down; what comes after it would be written by nobody.
     if (this.parked) this.clock.endOfTurn(() => submission.onEnd(closedEnd));
-    else this.intake.submit(submission);
+    else this.producer.submit(submission);
   }
 
   onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
-    this.intake.onRecovered(node, listener);
+    this.producer.onRecovered(node, listener);
   }
 
   closing(): void {
@@ -345,18 +345,18 @@ export class SharedQueue implements HeldQueue {
 
   release(node: string): void {
     this.engine?.tellNow();
-    this.intake.release(node);
+    this.producer.release(node);
   }
 
   // ── What an operator sees ───────────────────────────────────────────────────────────────────────────────────
 
   /** Of the whole queue since this process sends; while it stands by, of what it took itself. */
   get counters(): Readonly<Counters> {
-    return this.engine?.counters ?? this.intake.counters;
+    return this.engine?.counters ?? this.producer.counters;
   }
 
-  get erasedUntold(): number {
-    return this.intake.erasedUntold;
+  get erasedUnreported(): number {
+    return this.producer.erasedUnreported;
   }
 
   get logins(): Logins {
@@ -370,16 +370,16 @@ export class SharedQueue implements HeldQueue {
   stats(): EngineStats {
     const shared = this.view();
     // Why the log cannot be opened, rather than that the intake finds it closed.
-    const trouble = this.unreachable === null ? this.intake.trouble : asOutboxError(this.unreachable);
+    const trouble = this.unreachable === null ? this.producer.trouble : asOutboxError(this.unreachable);
     const stats: EngineStats = this.engine?.stats() ?? {
       state: this.standbyState(),
-      counters: { ...this.intake.counters },
+      counters: { ...this.producer.counters },
       postsInFlight: 0,
       usersPerSecond: 0,
-      oldestMs: this.intake.oldestMs,
+      oldestMs: this.producer.oldestMs,
     };
     if (trouble === null) return { ...stats, shared };
-    return { ...stats, state: { kind: 'apart', message: trouble.message, kept: this.intake.kept }, shared };
+    return { ...stats, state: { kind: 'apart', message: trouble.message, kept: this.producer.kept }, shared };
   }
 
   private standbyState(): EngineStats['state'] {
@@ -394,21 +394,21 @@ export class SharedQueue implements HeldQueue {
       sender: engine !== null ? instance.name : (claim?.holder?.name ?? null),
       isSender: engine !== null,
       instances: (claim?.instances ?? [instance]).map(({ name }) => name),
-      kept: this.intake.kept,
+      kept: this.producer.kept,
       // The engine reads what was appended a moment later.
       inLog: Math.max(
         engine?.counters.waiting ?? this.lastInLog,
-        this.intake.counters.waiting - this.intake.kept,
+        this.producer.counters.waiting - this.producer.kept,
       ),
     };
   }
 
   sample(): void {
     if (this.engine !== null) this.engine.sample();
-    else this.monitor.sample(0, this.claim?.waiting ?? this.intake.counters.waiting);
+    else this.monitor.sample(0, this.claim?.waiting ?? this.producer.counters.waiting);
   }
 
-  get meta(): Pick<Outbox, 'getMeta' | 'setMeta'> {
+  get meta(): Pick<QueueStore, 'getMeta' | 'setMeta'> {
     return this.log.meta;
   }
 
@@ -419,7 +419,7 @@ export class SharedQueue implements HeldQueue {
   // ── What an operator asks ───────────────────────────────────────────────────────────────────────────────────
 
   flush(): void {
-    this.intake.retryNow();
+    this.producer.retryNow();
     this.ask({ kind: 'flush' });
   }
 
@@ -433,20 +433,20 @@ export class SharedQueue implements HeldQueue {
 
   /**
    * Gives up what waits in the log and what this machine keeps. The others that are alive are told to give up what they
-   * keep, which is not counted; what one that is cut off keeps is handed over later. Rejects with DismissedPartly.
+   * keep, which is not counted; what one that is cut off keeps is handed over later. Rejects with DeletedPartly.
    */
-  async purge(): Promise<Dismissed> {
+  async purge(): Promise<Deleted> {
     this.tellOthers((instance, askedMs) => ({ kind: 'purgeKept', instance, askedMs }));
-    return this.hereAndThere(this.intake.purgeKept(), (throughSeq) => ({ kind: 'purge', throughSeq }));
+    return this.hereAndThere(this.producer.purgeKept(), (throughSeq) => ({ kind: 'purge', throughSeq }));
   }
 
   /** As `purge` does, of one user. */
-  async erase(userKeys: readonly string[], userId: string): Promise<Dismissed> {
+  async erase(userKeys: readonly string[], userId: string): Promise<Deleted> {
     this.monitor.forget(userKeys, userId);
     this.tellOthers((_instance, askedMs) => ({ kind: 'forget', userKeys, userId, askedMs }));
     try {
       const orderOf = (throughSeq: number): Order => ({ kind: 'erase', userKeys, userId, throughSeq });
-      return await this.hereAndThere(this.intake.eraseKept(userKeys), orderOf);
+      return await this.hereAndThere(this.producer.eraseKept(userKeys), orderOf);
     } finally {
       this.monitor.forget(userKeys, userId);
     }
@@ -461,18 +461,18 @@ export class SharedQueue implements HeldQueue {
   private async hereAndThere(
     givingUpKept: Promise<number>,
     orderOf: (throughSeq: number) => Order,
-  ): Promise<Dismissed> {
+  ): Promise<Deleted> {
     const here = await settled(givingUpKept);
     const there = await settled(this.logEnd().then((seq) => this.mailbox.ask(orderOf(seq))));
     if (!there.ok) {
-      const dismissed = { entries: here.ok ? here.value : 0, inFlight: 0 };
-      throw new DismissedPartly(dismissed, 'database', asOutboxError(there.error));
+      const deleted = { entries: here.ok ? here.value : 0, inFlight: 0 };
+      throw new DeletedPartly(deleted, 'database', asOutboxError(there.error));
     }
-    if (!here.ok) throw new DismissedPartly(there.value, 'kept', asOutboxError(here.error));
+    if (!here.ok) throw new DeletedPartly(there.value, 'kept', asOutboxError(here.error));
     return { entries: here.value + there.value.entries, inFlight: there.value.inFlight };
   }
 
-  /** Up to where the log goes. Rejects with an OutboxError while the log cannot be reached, or opened. */
+  /** Up to where the log goes. Rejects with an QueueError while the log cannot be reached, or opened. */
   private async logEnd(): Promise<number> {
     if (this.opened) await this.lease.refresh();
     if (this.unreachable !== null) throw asOutboxError(this.unreachable);
@@ -486,10 +486,10 @@ export class SharedQueue implements HeldQueue {
   }
 
   /** What any process asked for. Only the holder gets orders that are for it. */
-  private async carryOut(order: Order): Promise<Dismissed> {
+  private async carryOut(order: Order): Promise<Deleted> {
     const nothing = { entries: 0, inFlight: 0 };
     if (order.kind === 'forget' || order.kind === 'purgeKept') {
-      await this.giveUpKept(order);
+      await this.discardBuffered(order);
       return nothing;
     }
     // First, since meanwhile another may have begun to send, or this one may be looking whether it is to pause.
@@ -516,14 +516,14 @@ export class SharedQueue implements HeldQueue {
     }
   }
 
-  private async giveUpKept(order: Extract<Order, { kind: 'forget' | 'purgeKept' }>): Promise<void> {
+  private async discardBuffered(order: Extract<Order, { kind: 'forget' | 'purgeKept' }>): Promise<void> {
     const aheadMs = this.clock.wallMs() - this.log.nowMs();
     const takenUntilMs = order.askedMs + aheadMs;
     if (order.kind === 'forget') {
       this.monitor.forget(order.userKeys, order.userId);
-      await this.intake.eraseKept(order.userKeys, takenUntilMs);
+      await this.producer.eraseKept(order.userKeys, takenUntilMs);
     } else if (order.instance === this.instance.id) {
-      await this.intake.purgeKept(takenUntilMs);
+      await this.producer.purgeKept(takenUntilMs);
     }
   }
 
@@ -565,7 +565,7 @@ export class SharedQueue implements HeldQueue {
 
   setQueueCaps(caps: QueueCaps): void {
     this.caps = caps;
-    this.intake.setQueueCaps(caps);
+    this.producer.setQueueCaps(caps);
     this.engine?.setQueueCaps(caps);
   }
 }

@@ -1,6 +1,6 @@
 // What an account hands over for a queue that several processes share, and what such a queue tells for people.
 
-import type { Outbox } from '../outbox/outbox';
+import type { QueueStore } from '../outbox/store';
 import type { DatabaseQueues } from '../outbox/database-queues';
 import type { Instance, SharedLog } from '../outbox/shared-log';
 
@@ -10,7 +10,7 @@ export interface SharedRequest {
   /** The log of this service and member in the database; called only when there is no engine yet. */
   readonly open: (instance: Instance) => SharedLog;
   /** Where entries wait on this machine while the database cannot be reached; called like `open`. */
-  readonly spool: () => Outbox;
+  readonly localBuffer: () => QueueStore;
   /** Names this process among the others, for people. */
   readonly instanceName: string;
   /** All queues of the database, for what an operator does with those that no account uses. */

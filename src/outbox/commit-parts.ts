@@ -1,6 +1,6 @@
 // What every store must ask of a commit before it carries it out, so that all stores refuse the same ones.
 
-import { OutboxError, type Commit } from './outbox';
+import { QueueError, type Commit } from './store';
 
 /** Whether the commit would change nothing. */
 export function isEmpty(commit: Commit): boolean {
@@ -24,7 +24,7 @@ export function checkAppend(commit: Commit, lastSeq: number): void {
   let previous = lastSeq;
   for (const row of commit.append ?? []) {
     if (!Number.isSafeInteger(row.seq) || row.seq <= previous) {
-      throw new OutboxError('failed', `row number ${row.seq} does not continue the log after ${previous}`);
+      throw new QueueError('failed', `row number ${row.seq} does not continue the log after ${previous}`);
     }
     previous = row.seq;
   }

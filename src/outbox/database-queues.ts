@@ -1,6 +1,6 @@
 // The queues of one database, as whoever looks after them sees them: types alone, so that nothing of `pg` comes with them.
 
-import type { Row } from './outbox';
+import type { Row } from './store';
 import type { SharedLog } from './shared-log';
 
 /** Its URL stays inside. What is done rejects with OutboxErrors. */
@@ -8,7 +8,7 @@ export interface DatabaseQueues {
   /** For people; null when the URL cannot be read. */
   readonly place: DatabasePlace | null;
   /** Those that the user of the database may read. */
-  list(): Promise<LeftSharedQueue[]>;
+  list(): Promise<OrphanedSharedQueue[]>;
   /** What waits in one, a page at a time, in order; the next page is read when `take` has resolved. */
   readAll(schema: string, take: (rows: readonly Row[]) => Promise<void>): Promise<void>;
   /** Empties one that nobody uses. Resolves to how many entries had waited. */
@@ -16,7 +16,7 @@ export interface DatabaseQueues {
   /** Removes a user from one that nobody uses. Resolves to how many entries had waited. */
   erase(schema: string, userKeys: readonly string[]): Promise<number>;
   /** The log of one, for whoever takes part in it. */
-  logOf(queue: Pick<LeftSharedQueue, 'origin' | 'member'>): SharedLog;
+  logOf(queue: Pick<OrphanedSharedQueue, 'origin' | 'member'>): SharedLog;
 }
 
 export interface DatabasePlace {
@@ -25,7 +25,7 @@ export interface DatabasePlace {
   readonly database: string;
 }
 
-export interface LeftSharedQueue {
+export interface OrphanedSharedQueue {
   /** Its name in the database; what the calls are given. */
   readonly schema: string;
   readonly origin: string;

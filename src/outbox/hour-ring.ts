@@ -1,6 +1,6 @@
 // A value for each of the last 30 days' hours, beside the queue: an hour takes the place of the one 30 days before it.
 
-import type { Outbox } from './outbox';
+import type { QueueStore } from './store';
 
 export const hourMs = 3_600_000;
 /** 30 days. */
@@ -13,20 +13,20 @@ export function hourOf(wallMs: number): number {
 
 export class HourRing {
   constructor(
-    private readonly outbox: Pick<Outbox, 'getMeta' | 'setMeta'>,
+    private readonly store: Pick<QueueStore, 'getMeta' | 'setMeta'>,
     /** Part of the keys in the store: never change one. */
     private readonly name: string,
   ) {}
 
   /** What was kept of an hour; null when nothing was, or a later hour has taken its place. Rejects as the outbox does. */
   async get(hour: number): Promise<unknown> {
-    const text = await this.outbox.getMeta(this.#key(hour));
+    const text = await this.store.getMeta(this.#key(hour));
     const kept = text === null ? null : parse(text);
     return kept?.hour === hour ? kept.value : null;
   }
 
   set(hour: number, value: unknown): Promise<void> {
-    return this.outbox.setMeta(this.#key(hour), JSON.stringify({ hour, value }));
+    return this.store.setMeta(this.#key(hour), JSON.stringify({ hour, value }));
   }
 
   #key(hour: number): string {

@@ -1,6 +1,6 @@
 // Where a log runs: in this thread or in one of its own. Calls go in, results come out, in the same order.
 
-import type { SealOptions } from './seal';
+import type { EncryptionOptions } from './encryption';
 import { openLog, type SqliteLog } from './sqlite-log';
 
 export type LogMethod = 'takeOver' | 'commit' | 'read' | 'rowsOfUsers' | 'getMeta' | 'setMeta' | 'tidy';
@@ -64,11 +64,11 @@ export class InlineHost implements LogHost {
   /** Throws OutboxErrors. */
   constructor(
     path: string,
-    seal: SealOptions | null,
+    cipher: EncryptionOptions | null,
     private readonly clock: { endOfTurn(call: () => void): void },
     private readonly rowsPerStep: number,
   ) {
-    this.#log = openLog(path, seal);
+    this.#log = openLog(path, cipher);
     this.commits = this.#log.totals.commits;
   }
 

@@ -1,7 +1,7 @@
 // New rows on their way to another thread: columns instead of objects, as cloning a thousand objects costs more than
 // writing them to disk does.
 
-import type { NewRow, Source } from './outbox';
+import type { NewRow, Source } from './store';
 
 /** The rows' numbers side by side, their bodies end to end. */
 export interface PackedRows {
@@ -24,8 +24,8 @@ export function pack(rows: readonly NewRow[]): PackedRows {
     numbers[at++] = row.lane === 'add' ? 0 : 1;
     numbers[at++] = row.userHash;
     numbers[at++] = sources.length - 1;
-    numbers[at++] = row.bornWallMs;
-    numbers[at++] = row.bornMonoMs;
+    numbers[at++] = row.eventWallMs;
+    numbers[at++] = row.eventMonoMs;
     numbers[at++] = row.takenWallMs;
     numbers[at++] = row.body.length;
   }
@@ -43,8 +43,8 @@ export function unpack({ numbers, sources, bodies }: PackedRows): NewRow[] {
       lane: numbers[at + 1] === 0 ? 'add' : 'removal',
       userHash: numbers[at + 2]!,
       source: sources[numbers[at + 3]!]!,
-      bornWallMs: numbers[at + 4]!,
-      bornMonoMs: numbers[at + 5]!,
+      eventWallMs: numbers[at + 4]!,
+      eventMonoMs: numbers[at + 5]!,
       takenWallMs: numbers[at + 6]!,
       body: bodies.slice(start, end),
     });

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
 
-import { OutboxError } from './outbox';
+import { QueueError } from './store';
 import { readDatabaseUrl, sslModeOf, type Host } from './postgres-url';
 
 /** Node-RED's `tls-config`, as Node's tls has it. */
@@ -30,7 +30,7 @@ const form = 'postgres://user:password@host:5432/database';
 const passwordHint =
   ' In a user name or password each of /?#@% is percent-encoded: / is written as %2F, @ as %40, % as %25.';
 
-/** Throws an OutboxError `unavailable`, which shows nothing of the URL. */
+/** Throws an QueueError `unavailable`, which shows nothing of the URL. */
 export function addressOf(url: string, tls: TlsSettings | null): Address {
   const parts = readDatabaseUrl(url);
   if (parts === null || parts.hosts.length === 0) throw malformed(passwordHint);
@@ -118,8 +118,8 @@ function filesOf(query: URLSearchParams): Pick<ConnectionOptions, 'ca' | 'cert' 
   return files;
 }
 
-function malformed(more: string): OutboxError {
-  return new OutboxError(
+function malformed(more: string): QueueError {
+  return new QueueError(
     'unavailable',
     `The address of the shared queue's database cannot be used. It has the form ${form}.${more}`,
   );

@@ -1,6 +1,6 @@
 // The database of one shared queue as its parts use it: connections, statements, clock, sources, errors.
 
-import type { OutboxError, Source } from './outbox';
+import type { QueueError, Source } from './store';
 import type { Address } from './postgres-address';
 import { CallError, postgresError, toPostgresError } from './postgres-errors';
 import type { Clock } from '../clock';
@@ -11,7 +11,7 @@ import { migrate, schemaOf, type QueueName, type Step } from './postgres-schema'
 import { postgresSql } from './postgres-sql';
 
 /** Who took an entry: a node, through an account, in a process. */
-export interface Taker extends Source {
+export interface InstanceSource extends Source {
   readonly instance: string;
 }
 
@@ -28,7 +28,7 @@ export class Database {
   readonly lineOptions: LineOptions;
   sql: ReturnType<typeof postgresSql>;
   isClosed = false;
-  readonly #takers = new Map<number, Taker>();
+  readonly #instanceSources = new Map<number, InstanceSource>();
   readonly #idsByKey = new Map<string, number>();
 
   constructor(
@@ -76,28 +76,32 @@ export class Database {
     }
   }
 
-  error(kind: 'closed' | 'fenced' | 'failed' | 'damaged', detail: string): OutboxError {
+  error(kind: 'closed' | 'fenced' | 'failed' | 'damaged', detail: string): QueueError {
     return postgresError(kind, detail, this.address, this.schema);
   }
 
   /** Numbers of those who took, in their order; makes those that are new. */
-  async idsOf(line: Line, takers: readonly Taker[]): Promise<number[]> {
-    const unknown = new Map<string, Taker>();
-    for (const taker of takers) if (!this.#idsByKey.has(keyOf(taker))) unknown.set(keyOf(taker), taker);
+  async idsOf(line: Line, instanceSources: readonly InstanceSource[]): Promise<number[]> {
+    const unknown = new Map<string, InstanceSource>();
+    for (const instanceSource of instanceSources)
+      if (!this.#idsByKey.has(keyOf(instanceSource))) unknown.set(keyOf(instanceSource), instanceSource);
     if (unknown.size > 0) {
       const added = [...unknown.values()];
       const columns = [added.map((t) => t.node), added.map((t) => t.account), added.map((t) => t.instance)];
-      this.#learn(await this.run<Taker & { id: number }>(line, this.sql.addSources, columns));
+      this.#learn(await this.run<InstanceSource & { id: number }>(line, this.sql.addSources, columns));
     }
-    return takers.map((taker) => this.#idsByKey.get(keyOf(taker))!);
+    return instanceSources.map((instanceSource) => this.#idsByKey.get(keyOf(instanceSource))!);
   }
 
   /** Those who took, by their numbers. */
-  async takersOf(line: Line, ids: ReadonlySet<number>): Promise<ReadonlyMap<number, Taker>> {
-    const unknown = [...ids].filter((id) => !this.#takers.has(id));
+  async instanceSourcesOf(
+    line: Line,
+    ids: ReadonlySet<number>,
+  ): Promise<ReadonlyMap<number, InstanceSource>> {
+    const unknown = [...ids].filter((id) => !this.#instanceSources.has(id));
     if (unknown.length > 0)
-      this.#learn(await this.run<Taker & { id: number }>(line, this.sql.sourcesOf, [unknown]));
-    return this.#takers;
+      this.#learn(await this.run<InstanceSource & { id: number }>(line, this.sql.sourcesOf, [unknown]));
+    return this.#instanceSources;
   }
 
   async close(): Promise<void> {
@@ -115,14 +119,14 @@ export class Database {
     }
   }
 
-  #learn(takers: readonly (Taker & { readonly id: number })[]): void {
-    for (const { id, node, account, instance } of takers) {
-      this.#takers.set(id, { node, account, instance });
+  #learn(instanceSources: readonly (InstanceSource & { readonly id: number })[]): void {
+    for (const { id, node, account, instance } of instanceSources) {
+      this.#instanceSources.set(id, { node, account, instance });
       this.#idsByKey.set(keyOf({ node, account, instance }), id);
     }
   }
 }
 
-function keyOf({ node, account, instance }: Taker): string {
+function keyOf({ node, account, instance }: InstanceSource): string {
   return JSON.stringify([node, account, instance]);
 }

@@ -1,11 +1,11 @@
-// What PostgreSQL, TLS and the network say, as an OutboxError with a sentence for the person who runs Node-RED.
+// What PostgreSQL, TLS and the network say, as an QueueError with a sentence for the person who runs Node-RED.
 
 import { printable } from '../audience/foreign-text';
-import { OutboxError } from './outbox';
+import { QueueError } from './store';
 import type { Address } from './postgres-address';
 
 type Sentence = 'unreachable' | 'login' | 'tls' | 'noDatabase' | 'rights' | 'standby' | Code;
-type Code = Exclude<OutboxError['code'], 'unavailable' | 'readonly' | 'sealed'>;
+type Code = Exclude<QueueError['code'], 'unavailable' | 'readonly' | 'encrypted'>;
 
 /** Said of a database, it has a `detail`; `schema` is the queue's. */
 interface Place {
@@ -63,15 +63,15 @@ export function isRefusal(error: unknown): boolean {
 }
 
 /** OutboxErrors pass unchanged. Nothing of the login gets into what is returned. */
-export function toPostgresError(error: unknown, address: Address, schema: string): OutboxError {
+export function toPostgresError(error: unknown, address: Address, schema: string): QueueError {
   const reason = error instanceof CallError ? error.reason : error;
-  if (reason instanceof OutboxError) return reason;
+  if (reason instanceof QueueError) return reason;
   return postgresError(sentenceOf(reason), detailOf(reason, address), address, schema);
 }
 
-export function postgresError(kind: Sentence, detail: string, address: Address, schema: string): OutboxError {
+export function postgresError(kind: Sentence, detail: string, address: Address, schema: string): QueueError {
   const { where, database } = address;
-  return new OutboxError(codeOf[kind], sentences[kind]({ where, schema, database }, detail));
+  return new QueueError(codeOf[kind], sentences[kind]({ where, schema, database }, detail));
 }
 
 /** For a form, which has sentences of its own: told apart a little more, as `detail` is not in the reader's language. */
@@ -122,7 +122,7 @@ function detailOf(reason: unknown, { password }: Address): string {
   return state === '' ? text : `${text}, SQLSTATE ${state}`;
 }
 
-const codeOf: Readonly<Record<Sentence, OutboxError['code']>> = {
+const codeOf: Readonly<Record<Sentence, QueueError['code']>> = {
   unreachable: 'unavailable',
   login: 'unavailable',
   tls: 'unavailable',

@@ -2,7 +2,7 @@
 // order, each a statement of its own and so a transaction: nothing of a session is relied on, nor left half done.
 //
 // A call that was given up may still be at work in the database: what waits there for a lock or for a synchronous
-// standby does not notice that its client is gone. Nothing else begins before that is over, see GivenUp.
+// standby does not notice that its client is gone. Nothing else begins before that is over, see AbandonedConnections.
 
 import type { Client, ClientConfig } from 'pg';
 
@@ -10,7 +10,7 @@ import type { Clock } from '../clock';
 import { InTurn } from '../in-turn';
 import { nameOf, type Address } from './postgres-address';
 import { CallError, isRefusal } from './postgres-errors';
-import { applicationName, GivenUp, ownStart, startOf } from './postgres-given-up';
+import { applicationName, AbandonedConnections, ownStart, startOf } from './abandoned-connections';
 import type { MakeClient } from './postgres-module';
 import type { Host } from './postgres-url';
 
@@ -52,7 +52,7 @@ export interface LineOptions {
 
 export class Line {
   #client: Client | null = null;
-  readonly #givenUp = new GivenUp();
+  readonly #discarded = new AbandonedConnections();
   readonly #turns = new InTurn();
   #closed = false;
 
@@ -120,7 +120,7 @@ export class Line {
 
   async #connected(): Promise<Client> {
     const client = this.#client ?? (await this.#connect());
-    await this.#givenUp.end((sql, values) => this.#runOn(client, sql, values));
+    await this.#discarded.end((sql, values) => this.#runOn(client, sql, values));
     return client;
   }
 
@@ -145,24 +145,24 @@ export class Line {
   #drop(client: Client | null): void {
     if (client === null) return;
     if (this.#client === client) this.#client = null;
-    this.#givenUp.add(client);
+    this.#discarded.add(client);
     // With a call on its way this breaks the connection off.
     void hangUp(client, this.options.clock);
   }
 }
 
 /**
- * A database that is frozen, or cut off without a word, does not answer: `giveUp` is to end the connection. A process
+ * A database that is frozen, or cut off without a word, does not answer: `discard` is to end the connection. A process
  * that was asleep, or too busy, finds its timer due before it has read what came meanwhile: it reads that first.
  */
-export function inTime<T>(clock: Clock, call: Promise<T>, giveUp: () => void): Promise<T> {
+export function inTime<T>(clock: Clock, call: Promise<T>, discard: () => void): Promise<T> {
   return new Promise((resolve, reject) => {
     let isSettled = false;
     const cancel = clock.after(callMs, () =>
       // Sockets are read between the timers and the end of a turn.
       clock.endOfTurn(() => {
         if (isSettled) return;
-        giveUp();
+        discard();
         reject(new Error(`no answer within ${callMs / 1000} s`));
       }),
     );

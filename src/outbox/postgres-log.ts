@@ -1,14 +1,14 @@
 // One log for several processes in a PostgreSQL database: appends, the lease, mail and news. Without it nothing of `pg`
 // is loaded.
 
-import { OutboxError, type Outbox } from './outbox';
+import { QueueError, type QueueStore } from './store';
 import { addressOf, type TlsSettings } from './postgres-address';
 import { Database } from './postgres-database';
 import { CallError, toPostgresError } from './postgres-errors';
 import { systemClock, type Clock } from '../clock';
 import { postgresModule } from './postgres-module';
 import { NewsLine } from './postgres-news';
-import { PostgresOutbox } from './postgres-outbox';
+import { PostgresStore } from './postgres-store';
 import type { QueueName, Step } from './postgres-schema';
 import { laneCodes } from './row-codes';
 import type { Appended, Batch, Claim, Instance, Letter, News, SharedLog } from './shared-log';
@@ -79,8 +79,8 @@ export class PostgresLog implements SharedLog {
   async append(batch: Batch): Promise<Appended> {
     const database = this.#opened();
     const { rows, instance } = batch;
-    const takers = rows.map(({ source }) => ({ ...source, instance }));
-    const sources = await database.idsOf(database.appends, takers);
+    const instanceSources = rows.map(({ source }) => ({ ...source, instance }));
+    const sources = await database.idsOf(database.appends, instanceSources);
     const { time } = database;
     const values = [
       batch.stream,
@@ -93,7 +93,7 @@ export class PostgresLog implements SharedLog {
       rows.map(({ userHash }) => userHash),
       sources,
       rows.map(({ body }) => body.length),
-      rows.map(({ bornWallMs }) => time.toDatabase(bornWallMs)),
+      rows.map(({ eventWallMs }) => time.toDatabase(eventWallMs)),
       rows.map(({ takenWallMs }) => time.toDatabase(takenWallMs)),
       rows.map(({ body }) => body),
     ];
@@ -133,9 +133,9 @@ export class PostgresLog implements SharedLog {
     await this.#control('release', [instance.id, epoch]);
   }
 
-  /** Throws an OutboxError `closed` before `open`. */
-  outbox(instance: Instance, epoch: number): Outbox {
-    return new PostgresOutbox(this.#opened(), instance.id, epoch);
+  /** Throws an QueueError `closed` before `open`. */
+  store(instance: Instance, epoch: number): QueueStore {
+    return new PostgresStore(this.#opened(), instance.id, epoch);
   }
 
   readonly meta = {
@@ -217,7 +217,7 @@ export class PostgresLog implements SharedLog {
       return found;
     } catch (error) {
       // A read-only server is another one than the one that the others use.
-      if (error instanceof OutboxError && ['unavailable', 'readonly'].includes(error.code))
+      if (error instanceof QueueError && ['unavailable', 'readonly'].includes(error.code))
         this.#news?.doubt();
       throw error;
     }
@@ -232,11 +232,11 @@ export class PostgresLog implements SharedLog {
   }
 
   #opened(): Database {
-    if (this.#database === null) throw new OutboxError('closed', 'The shared queue is not open.');
+    if (this.#database === null) throw new QueueError('closed', 'The shared queue is not open.');
     return this.#database;
   }
 
-  #toError(error: unknown): OutboxError {
+  #toError(error: unknown): QueueError {
     const { address, schema } = this.#opened();
     return toPostgresError(error, address, schema);
   }

@@ -2,18 +2,18 @@
 
 import type { Client, ClientConfig } from 'pg';
 
-import { OutboxError } from './outbox';
+import { QueueError } from './store';
 
 export type MakeClient = (config: ClientConfig) => Client;
 
-/** Rejects with an OutboxError `unavailable` where it is not installed. */
+/** Rejects with an QueueError `unavailable` where it is not installed. */
 export async function postgresModule(load: () => Promise<unknown> = () => import('pg')): Promise<MakeClient> {
   try {
     const { default: pg } = (await load()) as { default: { Client: new (config: ClientConfig) => Client } };
     return (config) => new pg.Client(config);
   } catch (error) {
     const detail = error instanceof Error ? error.message.split('\n', 1)[0] : String(error);
-    throw new OutboxError(
+    throw new QueueError(
       'unavailable',
       `The client for PostgreSQL (the package pg) cannot be loaded (${detail}). Install this package again with its dependencies.`,
     );

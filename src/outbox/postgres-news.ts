@@ -3,7 +3,7 @@
 
 import type { Client } from 'pg';
 
-import { GivenUp } from './postgres-given-up';
+import { AbandonedConnections } from './abandoned-connections';
 import { connect, hangUp, inTime, type LineOptions } from './postgres-line';
 import type { Host } from './postgres-url';
 import type { News } from './shared-log';
@@ -13,7 +13,7 @@ const mostMs = 15_000;
 
 export class NewsLine {
   #client: Client | null = null;
-  readonly #givenUp = new GivenUp();
+  readonly #discarded = new AbandonedConnections();
   #cancel: (() => void) | null = null;
   #waitMs = againMs;
   #closed = false;
@@ -80,20 +80,20 @@ export class NewsLine {
     client.on('end', () => this.#drop(client));
     client.on('notification', ({ payload }) => this.#hear(payload ?? ''));
     try {
-      await this.#givenUp.end(
+      await this.#discarded.end(
         async <T extends object>(sql: string, values: unknown[]) =>
           (await inTime(clock, client.query<T>(sql, values), () => undefined)).rows,
       );
       await inTime(clock, client.query(`LISTEN ${this.channel}`), () => undefined);
       return client;
     } catch (error) {
-      this.#giveUp(client);
+      this.#discard(client);
       throw error;
     }
   }
 
-  #giveUp(client: Client): void {
-    this.#givenUp.add(client);
+  #discard(client: Client): void {
+    this.#discarded.add(client);
     void hangUp(client, this.options.clock);
   }
 
@@ -105,7 +105,7 @@ export class NewsLine {
   #drop(client: Client | null): void {
     if (client === null || this.#client !== client) return;
     this.#client = null;
-    this.#giveUp(client);
+    this.#discard(client);
     if (this.#closed) return;
     this.take({ kind: 'lost' }, null);
     this.#again();

@@ -54,7 +54,7 @@ export function postgresSql(schema: string, notifies: boolean) {
     oldest: shared.oldest,
     ...appendSql(schema, notify),
     ...leaseSql(schema, notify),
-    ...outboxSql(schema, notify),
+    ...storeSql(schema, notify),
     ...mailSql(schema, notify),
   };
 }
@@ -155,7 +155,7 @@ function leaseSql(schema: string, notify: Notify) {
   };
 }
 
-function outboxSql(schema: string, notify: Notify) {
+function storeSql(schema: string, notify: Notify) {
   const held = 'WHERE id = 1 AND holder = $1 AND epoch = $2::bigint';
   return {
     /** Commits of a connection that broke, and come late, are void from here on. */

@@ -1,7 +1,7 @@
 // Whether a database can hold a shared queue, tried for somebody who fills in a form. Nothing in it is changed.
 
 import { shortenThrown } from '../audience/shorten';
-import { OutboxError } from './outbox';
+import { QueueError } from './store';
 import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
 import { troubleOf, type Trouble } from './postgres-errors';
 import { systemClock } from '../clock';
@@ -58,7 +58,7 @@ export async function testDatabase(tested: TestedDatabase): Promise<DatabaseTest
     }
   } catch (error) {
     const { trouble, detail } = troubleOf(error, address);
-    const reason = error instanceof OutboxError ? error.message : detail;
+    const reason = error instanceof QueueError ? error.message : detail;
     // A right to connect, or to look, which the database tells best.
     return { kind: 'failed', host, code: trouble === 'rights' ? 'failed' : trouble, reason };
   }

@@ -1,6 +1,6 @@
 // The numbers that stand for lanes and states in every store. Part of the stores: never change them.
 
-import type { Lane, RowState } from './outbox';
+import type { Lane, RowState } from './store';
 
 export const laneCodes = { add: 0, removal: 1 } as const satisfies Record<Lane, number>;
 export const lanesByCode = byCode(laneCodes);

@@ -5,7 +5,7 @@
 // cursor never passes a row that is committed later. Times are by the store's clock, so that machines whose clocks
 // differ agree: a store converts them to and from this machine's clock.
 
-import type { NewRow, Outbox } from './outbox';
+import type { NewRow, QueueStore } from './store';
 
 /** Which process. */
 export interface Instance {
@@ -16,7 +16,7 @@ export interface Instance {
 }
 
 /** A row as a process hands it in; the store gives it its number. */
-export type SharedRow = Omit<NewRow, 'seq' | 'bornMonoMs'>;
+export type SharedRow = Omit<NewRow, 'seq' | 'eventMonoMs'>;
 
 /**
  * What one process appends in one transaction. `stream` and `number` make it safe to hand in again when nobody knows
@@ -75,9 +75,9 @@ export interface Letter {
 export type News = { readonly kind: 'rows' | 'mail' | 'lease' } | { readonly kind: 'connected' | 'lost' };
 
 export interface SharedLog {
-  /** Connects and brings the tables up to date. Rejects with an OutboxError; may then be called again. */
+  /** Connects and brings the tables up to date. Rejects with an QueueError; may then be called again. */
   open(): Promise<void>;
-  /** Rejects with an OutboxError, and may then have been carried out: hand it in again. */
+  /** Rejects with an QueueError, and may then have been carried out: hand it in again. */
   append(batch: Batch): Promise<Appended>;
   /** Number of the last batch of a stream, 0 for a new one. */
   streamThrough(stream: string): Promise<number>;
@@ -96,9 +96,9 @@ export interface SharedLog {
    * that only this process is to be told of depend on it. `read` gives each row
    * its `instance`.
    */
-  outbox(instance: Instance, epoch: number): Outbox;
+  store(instance: Instance, epoch: number): QueueStore;
   /** Small values beside the queue, for any process; a process without the lease only reads those of the engine. */
-  readonly meta: Pick<Outbox, 'getMeta' | 'setMeta'> & {
+  readonly meta: Pick<QueueStore, 'getMeta' | 'setMeta'> & {
     /** Sets the value only if it is `before` still (null: not set), and says whether it did. */
     replaceMeta(key: string, before: string | null, value: string): Promise<boolean>;
   };

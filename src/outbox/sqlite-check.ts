@@ -3,7 +3,7 @@
 
 import type { DatabaseSync } from 'node:sqlite';
 
-import { outboxError } from './sqlite-errors';
+import { queueError } from './sqlite-errors';
 import { pragma } from './sqlite-schema';
 
 /**
@@ -14,14 +14,14 @@ const mostCheckedBytes = 128 * 1024 * 1024;
 
 const countWaiting = 'SELECT count(*) AS waiting FROM entry NOT INDEXED WHERE state = 0';
 
-/** Throws an OutboxError `damaged` when pages, indexes, entries and the number of those that wait do not agree. */
+/** Throws an QueueError `damaged` when pages, indexes, entries and the number of those that wait do not agree. */
 export function checkContent(db: DatabaseSync, path: string, waiting: number): void {
   if (pragma(db, 'page_count') * pragma(db, 'page_size') > mostCheckedBytes) return;
   // A quick_check takes two thirds of that, but does not compare the index of removals with its entries: of 455 bits
   // in it that matter, 141 made it pass and a removal disappear.
   const found = Object.values(db.prepare('PRAGMA integrity_check(1)').get() ?? {})[0];
-  if (found !== 'ok') throw outboxError('damaged', path, String(found).replace(/\s+/g, ' '));
+  if (found !== 'ok') throw queueError('damaged', path, String(found).replace(/\s+/g, ' '));
   const counted = db.prepare(countWaiting).get()?.waiting;
   if (counted !== waiting)
-    throw outboxError('damaged', path, `${waiting} entries should wait, ${String(counted)} do`);
+    throw queueError('damaged', path, `${waiting} entries should wait, ${String(counted)} do`);
 }

@@ -1,11 +1,11 @@
-// What SQLite and the file system say, as an OutboxError with a sentence for the person who runs Node-RED.
+// What SQLite and the file system say, as an QueueError with a sentence for the person who runs Node-RED.
 
-import { OutboxError } from './outbox';
+import { QueueError } from './store';
 
 /** SQLite's name for a database that lies in memory and ends with its handle. */
 export const inMemory = ':memory:';
 
-type Code = Exclude<OutboxError['code'], 'fenced' | 'unavailable'>;
+type Code = Exclude<QueueError['code'], 'fenced' | 'unavailable'>;
 
 /** SQLite's primary result codes (https://sqlite.org/rescode.html) that have a meaning of their own here. */
 const byResultCode: Readonly<Record<number, Code>> = {
@@ -34,22 +34,22 @@ const byErrno: Readonly<Record<string, Code>> = {
 };
 
 /** While a file is opened a statement fails for what the file's own tables lack, not for what was asked. */
-export function toOpenError(error: unknown, path: string): OutboxError {
+export function toOpenError(error: unknown, path: string): QueueError {
   const found = toOutboxError(error, path);
   const isPlainError = error instanceof Error && 'errcode' in error && error.errcode === 1;
-  return isPlainError ? outboxError('damaged', path, error.message, error) : found;
+  return isPlainError ? queueError('damaged', path, error.message, error) : found;
 }
 
 /** OutboxErrors pass unchanged. `path` is the queue's file. */
-export function toOutboxError(error: unknown, path: string): OutboxError {
-  if (error instanceof OutboxError) return error;
+export function toOutboxError(error: unknown, path: string): QueueError {
+  if (error instanceof QueueError) return error;
   const detail = error instanceof Error ? error.message : String(error);
-  return outboxError(codeOf(error), path, detail, error);
+  return queueError(codeOf(error), path, detail, error);
 }
 
-export function outboxError(code: Code, path: string, detail: string, cause?: unknown): OutboxError {
+export function queueError(code: Code, path: string, detail: string, cause?: unknown): QueueError {
   const sentence = path === inMemory ? memorySentence(code, detail) : sentences[code](path, detail);
-  return new OutboxError(code, sentence, { cause });
+  return new QueueError(code, sentence, { cause });
 }
 
 function codeOf(error: unknown): Code {
@@ -87,7 +87,7 @@ const sentences: Readonly<Record<Code, (path: string, detail: string) => string>
   newer_version: (path, detail) =>
     `The queue file ${path} was written by a newer version of this package (${detail}). It is left as it is. ` +
     'Install that version again, or move the file to a safe place to start with an empty queue.',
-  sealed: (path, detail) =>
+  encrypted: (path, detail) =>
     `The queue file ${path} is encrypted and cannot be opened (${detail}). It is left as it is, and nothing is taken ` +
     'or sent. Set credentialSecret in Node-RED’s settings file to what it was and start again, or move the file to a ' +
     'safe place to start with an empty queue.',

@@ -5,15 +5,15 @@ import { statSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 import { checkAppend, isEmpty, runsOf } from './commit-parts';
-import type { Commit, FlightMark, Lane, LeftFlight, NewRow, Opened, OutboxError } from './outbox';
-import type { Page, Row, RowState, Source, UserRows } from './outbox';
+import type { Commit, InFlightRecord, Lane, LeftFlight, NewRow, Opened, QueueError } from './store';
+import type { Page, Row, RowState, Source, UserRows } from './store';
 import { logSql } from './log-sql';
 import { laneCodes, lanesByCode, stateCodes, statesByCode } from './row-codes';
-import { isSealed, type Seal, type SealOptions } from './seal';
+import { isEncrypted, type Cipher, type EncryptionOptions } from './encryption';
 import { checkContent } from './sqlite-check';
-import { outboxError, toOpenError, toOutboxError } from './sqlite-errors';
+import { queueError, toOpenError, toOutboxError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
-import { giveUpSeal, hasSeal, newSeal, openSeal, sealNotes } from './sqlite-seal';
+import { dropCipher, hasCipher, newCipher, openCipher, cipherNotes } from './sqlite-encryption';
 
 /** Rows per INSERT: measured, a third faster than one by one, and no faster with more. */
 const rowsPerInsert = 40;
@@ -43,24 +43,24 @@ interface EntryRecord {
   state: number;
   user: number;
   source: number;
-  born_wall: number;
-  born_mono: number;
+  event_wall: number;
+  event_mono: number;
   taken_wall: number;
   body: string;
 }
 
 /** `path` may be `inMemory`. Throws OutboxErrors. Without `seal` nothing is sealed, and nothing sealed can be read. */
-export function openLog(path: string, seal: SealOptions | null = null): SqliteLog {
-  return new SqliteLog(openDatabase(path), path, seal);
+export function openLog(path: string, cipher: EncryptionOptions | null = null): SqliteLog {
+  return new SqliteLog(openDatabase(path), path, cipher);
 }
 
 export class SqliteLog {
   readonly #statements: ReturnType<typeof prepareAll>;
   readonly #sources: Sources;
   #totals: Totals;
-  #seal: Seal | null;
+  #cipher: Cipher | null;
   /** Once the file is found damaged nothing more is read from or written to it. */
-  #damage: OutboxError | null = null;
+  #damage: QueueError | null = null;
   #isOpen = true;
   #pagesToCut = 0;
 
@@ -68,13 +68,13 @@ export class SqliteLog {
   constructor(
     private readonly db: DatabaseSync,
     private readonly path: string,
-    private readonly sealOptions: SealOptions | null = null,
+    private readonly encryptionOptions: EncryptionOptions | null = null,
   ) {
     try {
       this.#statements = prepareAll(db);
       this.#sources = new Sources(db);
       this.#totals = this.#readTotals();
-      this.#seal = sealOptions === null ? null : openSeal(db, path, sealOptions);
+      this.#cipher = encryptionOptions === null ? null : openCipher(db, path, encryptionOptions);
     } catch (error) {
       db.close();
       throw toOpenError(error, path);
@@ -150,12 +150,12 @@ export class SqliteLog {
   getMeta(key: string): string | null {
     return this.#guard(() => {
       const value = (this.#statements.getMeta.get(key)?.value as string | undefined) ?? null;
-      return value === null || !isSealed(value) ? value : this.#openText(value, `the note "${key}"`);
+      return value === null || !isEncrypted(value) ? value : this.#openText(value, `the note "${key}"`);
     });
   }
 
   setMeta(key: string, value: string): void {
-    this.#guard(() => this.#statements.setMeta.run(key, this.#sealing?.seal(value) ?? value));
+    this.#guard(() => this.#statements.setMeta.run(key, this.#sealing?.cipher(value) ?? value));
   }
 
   /** Accounts by whose logins its rows go, or went. */
@@ -207,7 +207,7 @@ export class SqliteLog {
   }
 
   #guard<T>(call: () => T): T {
-    if (!this.#isOpen) throw outboxError('closed', this.path, '');
+    if (!this.#isOpen) throw queueError('closed', this.path, '');
     if (this.#damage !== null) throw this.#damage;
     try {
       return call();
@@ -216,7 +216,7 @@ export class SqliteLog {
     }
   }
 
-  #failed(error: unknown): OutboxError {
+  #failed(error: unknown): QueueError {
     const mapped = toOutboxError(error, this.path);
     if (mapped.code === 'damaged') this.#damage = mapped;
     return mapped;
@@ -254,7 +254,7 @@ export class SqliteLog {
 
   #readTotals(): Totals {
     const found = this.db.prepare('SELECT last_seq, waiting, chars, commits FROM total').get();
-    if (found === undefined) throw outboxError('damaged', this.path, 'its totals are missing');
+    if (found === undefined) throw queueError('damaged', this.path, 'its totals are missing');
     const highest = this.db.prepare('SELECT max(seq) AS seq FROM entry').get()?.seq as number | null;
     const totals = {
       lastSeq: found.last_seq as number,
@@ -263,7 +263,7 @@ export class SqliteLog {
       commits: found.commits as number,
     };
     if ((highest ?? 0) > totals.lastSeq || (highest === null && totals.waiting > 0)) {
-      throw outboxError('damaged', this.path, 'its entries do not match its totals');
+      throw queueError('damaged', this.path, 'its entries do not match its totals');
     }
     return totals;
   }
@@ -304,65 +304,65 @@ export class SqliteLog {
   #fill(values: (number | string)[], at: number, row: NewRow): void {
     values[at] = row.seq;
     values[at + 1] = laneCodes[row.lane];
-    const seal = this.#sealing;
-    values[at + 2] = seal?.tagOf(row.userHash) ?? row.userHash;
+    const cipher = this.#sealing;
+    values[at + 2] = cipher?.tagOf(row.userHash) ?? row.userHash;
     values[at + 3] = this.#sources.idOf(row.source);
     values[at + 4] = row.body.length;
-    values[at + 5] = row.bornWallMs;
-    values[at + 6] = row.bornMonoMs;
+    values[at + 5] = row.eventWallMs;
+    values[at + 6] = row.eventMonoMs;
     values[at + 7] = row.takenWallMs;
-    values[at + 8] = seal?.sealRow(row.userHash, row.body) ?? row.body;
+    values[at + 8] = cipher?.encryptRow(row.userHash, row.body) ?? row.body;
   }
 
   // ── The seal ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Null when new rows are plain. */
-  get #sealing(): Seal | null {
-    if (this.sealOptions?.isOn !== true) return null;
-    if (this.#seal === null) throw outboxError('failed', this.path, 'its key is not there yet');
-    return this.#seal;
+  get #sealing(): Cipher | null {
+    if (this.encryptionOptions?.isOn !== true) return null;
+    if (this.#cipher === null) throw queueError('failed', this.path, 'its key is not there yet');
+    return this.#cipher;
   }
 
   #settleSeal(): void {
-    const { sealOptions } = this;
-    if (sealOptions === null || (!sealOptions.isOn && this.#seal === null)) return;
+    const { encryptionOptions } = this;
+    if (encryptionOptions === null || (!encryptionOptions.isOn && this.#cipher === null)) return;
     this.#transaction(() => {
-      this.#seal ??= newSeal(this.db, this.path, sealOptions);
-      if (sealOptions.isOn) sealNotes(this.db, this.#seal);
-      else if (giveUpSeal(this.db, this.#seal)) this.#seal = null;
+      this.#cipher ??= newCipher(this.db, this.path, encryptionOptions);
+      if (encryptionOptions.isOn) cipherNotes(this.db, this.#cipher);
+      else if (dropCipher(this.db, this.#cipher)) this.#cipher = null;
     });
   }
 
   /** What stands for a user in the file: of rows from before sealing was switched on or off, the other name. */
   #namesOf(userHash: number): number[] {
-    return this.#seal === null ? [userHash] : [userHash, this.#seal.tagOf(userHash)];
+    return this.#cipher === null ? [userHash] : [userHash, this.#cipher.tagOf(userHash)];
   }
 
-  #openText(sealed: string, what: string): string {
+  #openText(encrypted: string, what: string): string {
     this.#checkSeal();
-    const text = this.#seal?.open(sealed) ?? null;
-    if (text === null) throw outboxError('damaged', this.path, `${what} cannot be opened`);
+    const text = this.#cipher?.open(encrypted) ?? null;
+    if (text === null) throw queueError('damaged', this.path, `${what} cannot be opened`);
     return text;
   }
 
   /** One that was changed since it was sealed stays as it is: whoever reads it finds that it is no entry. */
   #openRow({ user, body }: EntryRecord): { readonly userHash: number; readonly body: string } {
     const asItIs = { userHash: user, body };
-    if (!isSealed(body)) return asItIs;
+    if (!isEncrypted(body)) return asItIs;
     this.#checkSeal();
-    return this.#seal?.openRow(body) ?? asItIs;
+    return this.#cipher?.openRow(body) ?? asItIs;
   }
 
   #checkSeal(): void {
-    if (this.#seal !== null) return;
-    if (hasSeal(this.db)) throw outboxError('sealed', this.path, 'it was opened without a secret');
-    throw outboxError('damaged', this.path, 'its key is missing');
+    if (this.#cipher !== null) return;
+    if (hasCipher(this.db)) throw queueError('encrypted', this.path, 'it was opened without a secret');
+    throw queueError('damaged', this.path, 'its key is missing');
   }
 
-  #blobOf({ userHashes }: FlightMark): Uint8Array {
-    const seal = this.#sealing;
+  #blobOf({ userHashes }: InFlightRecord): Uint8Array {
+    const cipher = this.#sealing;
     // Never as long as hashes side by side are: a sealed text has one sign more than a multiple of four.
-    if (seal !== null) return Buffer.from(seal.seal(JSON.stringify(userHashes)), 'latin1');
+    if (cipher !== null) return Buffer.from(cipher.cipher(JSON.stringify(userHashes)), 'latin1');
     const view = new DataView(new ArrayBuffer(userHashes.length * 8));
     userHashes.forEach((hash, at) => view.setFloat64(at * 8, hash, true));
     return new Uint8Array(view.buffer);
@@ -420,15 +420,15 @@ export class SqliteLog {
     const lane = lanesByCode[entry.lane];
     const state = statesByCode[entry.state];
     if (source === undefined || lane === undefined || state === undefined) {
-      throw outboxError('damaged', this.path, `entry ${entry.seq} makes no sense`);
+      throw queueError('damaged', this.path, `entry ${entry.seq} makes no sense`);
     }
     return {
       seq: entry.seq,
       lane,
       state,
       source,
-      bornWallMs: entry.born_wall,
-      bornMonoMs: entry.born_mono,
+      eventWallMs: entry.event_wall,
+      eventMonoMs: entry.event_mono,
       takenWallMs: entry.taken_wall,
       ...this.#openRow(entry),
     };

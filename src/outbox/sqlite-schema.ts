@@ -15,7 +15,7 @@ import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { threadId } from 'node:worker_threads';
 
-import { inMemory, outboxError, toOpenError } from './sqlite-errors';
+import { inMemory, queueError, toOpenError } from './sqlite-errors';
 
 /** Marks the file as ours ("iaso"), so that some other program's database is never taken for a queue. */
 const applicationId = 0x6961736f;
@@ -105,7 +105,7 @@ function open(path: string, prepare: (db: DatabaseSync) => void): DatabaseSync {
  * damage, and never taken for a new queue.
  */
 function create(path: string, steps: readonly Migration[]): void {
-  if (existsSync(`${path}-wal`)) throw outboxError('damaged', path, 'only its -wal file is left');
+  if (existsSync(`${path}-wal`)) throw queueError('damaged', path, 'only its -wal file is left');
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.new-${process.pid}-${threadId}`;
   rmSync(draft, { force: true });
@@ -155,18 +155,18 @@ function checkAccess(path: string): void {
   accessSync(path, constants.R_OK | constants.W_OK);
   accessSync(dirname(path), constants.W_OK);
   const found = statSync(path);
-  if (found.isFile() && found.size === 0) throw outboxError('damaged', path, 'the file is empty');
+  if (found.isFile() && found.size === 0) throw queueError('damaged', path, 'the file is empty');
 }
 
 function checkIdentity(db: DatabaseSync, path: string, current: number): void {
   const version = pragma(db, 'user_version');
   if (pragma(db, 'application_id') !== applicationId) {
-    throw outboxError('damaged', path, 'it is a database of something else');
+    throw queueError('damaged', path, 'it is a database of something else');
   }
   // A file gets its name only once it has a version.
-  if (version < 1) throw outboxError('damaged', path, `format ${version}`);
+  if (version < 1) throw queueError('damaged', path, `format ${version}`);
   if (version > current) {
-    throw outboxError('newer_version', path, `format ${version}, this version knows up to ${current}`);
+    throw queueError('newer_version', path, `format ${version}, this version knows up to ${current}`);
   }
 }
 

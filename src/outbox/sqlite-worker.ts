@@ -3,15 +3,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { carryOut } from './log-host';
-import { OutboxError } from './outbox';
+import { QueueError } from './store';
 import { openLog, type SqliteLog } from './sqlite-log';
 import { callOf, type ThreadData, type ThreadReply, type ThreadRequest } from './thread-host';
 
-function serve(port: NonNullable<typeof parentPort>, { path, seal }: ThreadData): void {
+function serve(port: NonNullable<typeof parentPort>, { path, cipher }: ThreadData): void {
   const reply = (message: ThreadReply) => port.postMessage(message);
   let log: SqliteLog;
   try {
-    log = openLog(path, seal);
+    log = openLog(path, cipher);
   } catch (error) {
     reply({ kind: 'refused', ...plain(error) });
     return;
@@ -32,8 +32,8 @@ function serve(port: NonNullable<typeof parentPort>, { path, seal }: ThreadData)
 }
 
 /** Errors lose their class on the way between threads. */
-function plain(error: unknown): { code: OutboxError['code']; message: string } {
-  if (error instanceof OutboxError) return { code: error.code, message: error.message };
+function plain(error: unknown): { code: QueueError['code']; message: string } {
+  if (error instanceof QueueError) return { code: error.code, message: error.message };
   return { code: 'failed', message: error instanceof Error ? error.message : String(error) };
 }
 

@@ -3,41 +3,41 @@
 import { Worker } from 'node:worker_threads';
 
 import type { LogCall, LogHost, PendingCall } from './log-host';
-import { OutboxError, type Commit } from './outbox';
+import { QueueError, type Commit } from './store';
 import { pack, unpack, type PackedRows } from './packed-rows';
-import type { SealOptions } from './seal';
+import type { EncryptionOptions } from './encryption';
 
 /** What a thread is started with. */
 export interface ThreadData {
   readonly path: string;
-  readonly seal: SealOptions | null;
+  readonly cipher: EncryptionOptions | null;
 }
 
 /** A commit's new rows travel beside it. */
 export type ThreadRequest = { readonly call: LogCall; readonly append: PackedRows | null } | 'close';
 export type ThreadReply =
   | { readonly kind: 'opened'; readonly commits: number }
-  | { readonly kind: 'refused'; readonly code: OutboxError['code']; readonly message: string }
+  | { readonly kind: 'refused'; readonly code: QueueError['code']; readonly message: string }
   | { readonly kind: 'done'; readonly value: unknown }
-  | { readonly kind: 'failed'; readonly code: OutboxError['code']; readonly message: string };
+  | { readonly kind: 'failed'; readonly code: QueueError['code']; readonly message: string };
 
 /** Takes the calls that a dead thread leaves without results, in order. The first may have been carried out. */
 export type OnDeath = (left: readonly PendingCall[]) => void;
 
-/** Resolves once the thread has opened the log; rejects with an OutboxError, and the thread has then ended. */
+/** Resolves once the thread has opened the log; rejects with an QueueError, and the thread has then ended. */
 export function startThread(data: ThreadData, onDeath: OnDeath): Promise<LogHost> {
   const { path } = data;
   const worker = newWorker(data);
   return new Promise((resolve, reject) => {
     let reason = 'it ended';
-    let refusal: OutboxError | null = null;
+    let refusal: QueueError | null = null;
     worker.once('error', (error: Error) => (reason = error.message));
     worker.once('message', (reply: ThreadReply) => {
       if (reply.kind === 'opened') resolve(new ThreadHost(worker, reply.commits, onDeath));
-      else if (reply.kind === 'refused') refusal = new OutboxError(reply.code, reply.message);
+      else if (reply.kind === 'refused') refusal = new QueueError(reply.code, reply.message);
     });
     // Without effect once it has opened.
-    worker.once('exit', () => reject(refusal ?? new OutboxError('failed', startFailed(path, reason))));
+    worker.once('exit', () => reject(refusal ?? new QueueError('failed', startFailed(path, reason))));
   });
 }
 
@@ -107,6 +107,6 @@ class ThreadHost implements LogHost {
     const pending = this.#pending.shift();
     if (this.#pending.length === 0 && !this.#closing) this.worker.unref();
     if (reply.kind === 'done') pending?.resolve(reply.value);
-    else if (reply.kind === 'failed') pending?.reject(new OutboxError(reply.code, reply.message));
+    else if (reply.kind === 'failed') pending?.reject(new QueueError(reply.code, reply.message));
   }
 }

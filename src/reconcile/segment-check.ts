@@ -6,12 +6,12 @@
 
 import * as z from 'zod';
 import type { FixedSegment } from '../audience/fixed-segments';
-import type { Outbox } from '../outbox/outbox';
+import type { QueueStore } from '../outbox/store';
 import type { ReadOutcome } from '../service/outcome';
 import type { Segment } from '../service/schemas';
 import type { SegmentList, SegmentQuery } from '../service/segments';
 
-export const youngForMs = 20 * 60_000;
+export const warmUpMs = 20 * 60_000;
 
 interface Named {
   readonly key: string;
@@ -25,7 +25,7 @@ export type SegmentWarning =
   /** The listed code differs in case. */
   | (Named & { readonly kind: 'otherCase'; readonly listed: string })
   /** The warm-up lasts until `untilMs` (epoch ms). `keys`: keys of its blocks, by id and by code. */
-  | (Named & { readonly kind: 'young'; readonly untilMs: number; readonly keys: readonly string[] });
+  | (Named & { readonly kind: 'warmUp'; readonly untilMs: number; readonly keys: readonly string[] });
 
 /** `notOurs` is no warning: another member may allow this one to fill its segments without listing them. */
 export type SegmentFinding = SegmentWarning | (Named & { readonly kind: 'notOurs' });
@@ -37,7 +37,7 @@ export function isWarning(finding: SegmentFinding): finding is SegmentWarning {
 export interface SegmentCheckOptions {
   readonly read: (query: SegmentQuery) => Promise<ReadOutcome<SegmentList>>;
   /** Stores when each segment was first seen. */
-  readonly outbox: Pick<Outbox, 'getMeta' | 'setMeta'>;
+  readonly store: Pick<QueueStore, 'getMeta' | 'setMeta'>;
   readonly member: number;
   readonly nowMs: number;
 }
@@ -158,10 +158,10 @@ function findingOf(
     return wanted.member === member ? { kind: 'unknown', ...named } : null;
   }
   if (listed.state === 'inactive') return { kind: 'inactive', ...named };
-  const untilMs = Math.min(firstSeenMs, changedMs(listed)) + youngForMs;
+  const untilMs = Math.min(firstSeenMs, changedMs(listed)) + warmUpMs;
   if (wanted.adds && untilMs > nowMs) {
     const code = keyOfCode(listed, member);
-    return { kind: 'young', ...named, untilMs, keys: [`i${listed.id}`, ...(code === null ? [] : [code])] };
+    return { kind: 'warmUp', ...named, untilMs, keys: [`i${listed.id}`, ...(code === null ? [] : [code])] };
   }
   if (wanted.by === 'id')
     return (listed.memberId ?? member) === member ? null : { kind: 'notOurs', ...named };
@@ -186,15 +186,15 @@ const seenSchema = z.array(z.tuple([z.string(), z.number()]));
 /** Stores the time at which listed segments were first seen, and returns all these times by key. */
 async function noteSeen(
   lookedUp: readonly LookedUp[],
-  { outbox, nowMs }: SegmentCheckOptions,
+  { store, nowMs }: SegmentCheckOptions,
 ): Promise<ReadonlyMap<string, number>> {
-  const text = await outbox.getMeta(seenKey);
+  const text = await store.getMeta(seenKey);
   const seen = new Map(parseSeen(text));
   const fresh = lookedUp.filter(({ wanted, listed }) => listed !== null && !seen.has(wanted.key));
   if (fresh.length === 0) return seen;
   for (const { wanted } of fresh) seen.set(wanted.key, nowMs);
   // The oldest are dropped. If one is seen again later, it has a warm-up only if it was also changed recently.
-  await outbox.setMeta(seenKey, JSON.stringify([...seen].slice(-maxSeen)));
+  await store.setMeta(seenKey, JSON.stringify([...seen].slice(-maxSeen)));
   return seen;
 }
 
@@ -203,11 +203,11 @@ async function noteSeen(
  * queue does.
  */
 export async function recentlySeen(
-  outbox: Pick<Outbox, 'getMeta'>,
+  store: Pick<QueueStore, 'getMeta'>,
   nowMs: number,
 ): Promise<readonly FixedSegment[]> {
-  const seen = parseSeen(await outbox.getMeta(seenKey));
-  return seen.flatMap(([key, firstMs]) => (firstMs + youngForMs > nowMs ? segmentOfKey(key) : []));
+  const seen = parseSeen(await store.getMeta(seenKey));
+  return seen.flatMap(([key, firstMs]) => (firstMs + warmUpMs > nowMs ? segmentOfKey(key) : []));
 }
 
 function segmentOfKey(key: string): FixedSegment[] {

@@ -10,7 +10,7 @@ import { missingInLogin, secretsOf, type Login } from './login';
 import { CLOSED, isPeerAlert, readNetworkError, type NetworkFailure } from './network-errors';
 import { NetworkFloor } from './network-floor';
 import type { AuthOutcome, PostOutcome, ReadOutcome } from './outcome';
-import { readAuthReply, readPostReply, readReply, type HttpReply } from './refusals';
+import { readAuthReply, readPostReply, readReply, type HttpReply } from './response-classifier';
 import { headerValues, type ReplyHeaders } from './retry-after';
 import { readThrottleOf, type ReadThrottle } from './read-throttle';
 import { parseSegmentPage, readSegments, type SegmentList, type SegmentQuery } from './segments';
@@ -81,7 +81,7 @@ interface Host {
   readonly alerts: { count: number; code: string };
 }
 
-/** @throws ServiceUrlError in the constructor, for a URL that is not usable; nothing else throws or rejects. */
+/** @throws ServiceUrlError in the function Object() { [native code] }, for a URL that is not usable; nothing else throws or rejects. */
 export class ServiceClient {
   readonly #auth: Host;
   readonly #service: Host;

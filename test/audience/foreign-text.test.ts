@@ -11,10 +11,10 @@ import { printable } from '../../src/audience/foreign-text';
 import { sentence } from '../../src/audience/issues';
 import { shorten, shortenThrown } from '../../src/audience/shorten';
 import { readEntries } from '../../src/audience/read-input';
-import { OutboxError } from '../../src/outbox/outbox';
+import { QueueError } from '../../src/outbox/store';
 import { toPostgresError } from '../../src/outbox/postgres-errors';
 import { toOutboxError } from '../../src/outbox/sqlite-errors';
-import { readPostReply } from '../../src/service/refusals';
+import { readPostReply } from '../../src/service/response-classifier';
 import { verdicts } from '../../src/service/verdicts';
 
 /** Texts that forge a log line, move the cursor up, run backwards, or contain line ends of editors only. */
@@ -146,7 +146,7 @@ describe('foreign text in a sentence is made printable', () => {
     return [
       toPostgresError(new Error(text), place, 'schema').message,
       toOutboxError(new Error(text), `/data/${text}.sqlite`).message,
-      new OutboxError('failed', text).message,
+      new QueueError('failed', text).message,
     ];
   });
 });

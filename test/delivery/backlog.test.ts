@@ -24,11 +24,11 @@ describe('a backlog of 100,000 entries on disk', function () {
     world.engine.pause();
     let most = 0;
     const look = (): void => {
-      const { items, users, tickets } = retainedBy(world.engine, [world.store, world.clock]);
+      const { items, users, pendingMessages } = retainedBy(world.engine, [world.logStore, world.clock]);
       most = Math.max(most, items);
       assert.ok(items <= 5 * memoryMark + pageRows, `${items} entries in memory`);
       assert.ok(users <= memoryMark + pageRows, `${users} users in memory`);
-      assert.ok(tickets <= endedMessages, `${tickets} messages in memory`);
+      assert.ok(pendingMessages <= endedMessages, `${pendingMessages} messages in memory`);
     };
     for (let from = 0; from < entries; from += perMessage) {
       // Everybody comes twice, far apart: the second value has to win.

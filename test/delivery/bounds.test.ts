@@ -1,8 +1,8 @@
 // Promises 4 and 5: at the cap new input is refused and what was taken is unharmed; a disk that does not work is a
 // clear state, never an empty queue; memory holds no more than its marks.
 import { strict as assert } from 'node:assert';
-import { OutboxError, type Lane, type Page } from '../../src/outbox/outbox';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { QueueError, type Lane, type Page } from '../../src/outbox/store';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import { device, entryOf, World, type Message } from './support/world';
 
 function addMany(world: World, count: number, from = 0): Message[] {
@@ -220,12 +220,12 @@ describe('a message', () => {
 
 describe('a disk that does not work', () => {
   it('that takes long to open lets so many messages wait for it and no more', async () => {
-    const store = new SqliteOutbox(':memory:');
+    const logStore = new SqliteStore(':memory:');
     let open = (): void => undefined;
     const opened = new Promise<void>((resolve) => (open = resolve));
-    const openStore = store.open.bind(store);
-    store.open = () => opened.then(openStore);
-    const world = new World({ seed: 1, outbox: store });
+    const openStore = logStore.open.bind(logStore);
+    logStore.open = () => opened.then(openStore);
+    const world = new World({ seed: 1, store: logStore });
     const messages = addMany(world, 50_002);
     await world.clock.advance(1_000);
     assert.equal(refusedWith(messages, 'outbox'), 2);
@@ -253,12 +253,12 @@ describe('a disk that does not work', () => {
   });
 
   it('just after the queue was opened lets it be opened once more', async () => {
-    const store = new SqliteOutbox(':memory:');
-    const getMeta = store.getMeta.bind(store);
+    const logStore = new SqliteStore(':memory:');
+    const getMeta = logStore.getMeta.bind(logStore);
     let fails = true;
-    store.getMeta = (key) =>
-      fails ? Promise.reject(new OutboxError('failed', 'the disk fails')) : getMeta(key);
-    const world = new World({ seed: 1, outbox: store });
+    logStore.getMeta = (key) =>
+      fails ? Promise.reject(new QueueError('failed', 'the disk fails')) : getMeta(key);
+    const world = new World({ seed: 1, store: logStore });
     await world.clock.advance(100);
     fails = false;
     await world.clock.advance(10_000);
@@ -310,7 +310,7 @@ describe('a disk that does not work', () => {
 });
 
 /** Hands out rows as a file with a flipped bit would. */
-class DamagedOutbox extends SqliteOutbox {
+class DamagedStore extends SqliteStore {
   isDamaged = (seq: number): boolean => seq === 15;
 
   override async read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
@@ -322,8 +322,8 @@ class DamagedOutbox extends SqliteOutbox {
 
 describe('a row that cannot be read', () => {
   it('is set aside as rejected, with a line in the log, and holds nothing up', async () => {
-    const outbox = new DamagedOutbox(':memory:');
-    const world = new World({ seed: 1, outbox, durable: false, memoryMark: 10, pageRows: 4 });
+    const store = new DamagedStore(':memory:');
+    const world = new World({ seed: 1, store, durable: false, memoryMark: 10, pageRows: 4 });
     const messages = addMany(world, 30);
     await world.rest(10_000);
     assert.equal(messages.filter(({ end }) => end?.kind === 'settled').length, 29);
@@ -339,9 +339,9 @@ describe('a row that cannot be read', () => {
   });
 
   it('is logged together with the others, by their number', async () => {
-    const outbox = new DamagedOutbox(':memory:');
-    outbox.isDamaged = (seq) => seq > 10;
-    const world = new World({ seed: 1, outbox, durable: false, memoryMark: 10, pageRows: 4 });
+    const store = new DamagedStore(':memory:');
+    store.isDamaged = (seq) => seq > 10;
+    const world = new World({ seed: 1, store, durable: false, memoryMark: 10, pageRows: 4 });
     addMany(world, 500);
     await world.rest(10_000);
     assert.equal(world.engine.counters.rejected, 490);

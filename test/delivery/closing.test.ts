@@ -181,10 +181,10 @@ describe('a node that closes', () => {
     world.engine.pause();
     const [mine, others] = [addMany(world, 5), addMany(world, 5, 100, 'other')];
     await world.clock.advance(50);
-    const untaken = addMany(world, 1, 50);
+    const notAccepted = addMany(world, 1, 50);
     world.engine.release('n');
     assert.ok(mine.every(({ end }) => end?.kind === 'parked'));
-    assert.ok(untaken.every(({ end }) => end?.kind === 'failed' && end.code === 'closed'));
+    assert.ok(notAccepted.every(({ end }) => end?.kind === 'failed' && end.code === 'closed'));
     assert.ok(others.every(({ end }) => end === null));
     world.listen('n');
     world.engine.resume();
@@ -242,9 +242,9 @@ describe('a node that closes', () => {
     const waiting = [...addMany(world, 3, 10), world.add(device(0), [{ seg_id: 2 }])];
     const others = addMany(world, 3, 100, 'other');
     await world.clock.advance(1);
-    const untaken = addMany(world, 3, 20);
+    const notAccepted = addMany(world, 3, 20);
     world.engine.release('n');
-    for (const { end } of [...inFlight, ...waiting, ...untaken])
+    for (const { end } of [...inFlight, ...waiting, ...notAccepted])
       assert.ok(end?.kind === 'failed' && end.code === 'closed');
     world.engine.resume();
     await world.rest(5_000);

@@ -8,10 +8,10 @@ import { device, World, type WorldOptions } from './support/world';
 
 const minuteMs = 60_000;
 
-/** Minutes to be sent at `nowMs` for what was given at `bornMs`. */
-function due(given: number | undefined, bornMs: number, nowMs: number): number | undefined {
+/** Minutes to be sent at `nowMs` for what was given at `issuedMs`. */
+function due(given: number | undefined, issuedMs: number, nowMs: number): number | undefined {
   if (given === undefined || given <= 0) return given;
-  const left = given - Math.floor(Math.max(0, nowMs - bornMs) / minuteMs);
+  const left = given - Math.floor(Math.max(0, nowMs - issuedMs) / minuteMs);
   return left >= 1 ? left : -1;
 }
 
@@ -36,10 +36,10 @@ async function agesRightly(options: Partial<WorldOptions>): Promise<Set<string>>
       fc.integer(),
       async (entries, seed) => {
         const world = new World({ seed, fates: slow, ...options });
-        const given = new Map<string, { minutes: number | undefined; bornMs: number }>();
+        const given = new Map<string, { minutes: number | undefined; issuedMs: number }>();
         for (const [number, { given: minutes, agoMs, waitMs, jumpMs, asleepMs }] of entries.entries()) {
-          const bornMs = world.clock.monoMs() - Math.max(0, agoMs);
-          given.set(device(number), { minutes, bornMs });
+          const issuedMs = world.clock.monoMs() - Math.max(0, agoMs);
+          given.set(device(number), { minutes, issuedMs });
           world.add(device(number), [{ seg_id: 1, ...(minutes !== undefined && { expiration: minutes }) }], {
             agoMs,
           });
@@ -54,9 +54,9 @@ async function agesRightly(options: Partial<WorldOptions>): Promise<Set<string>>
         await world.rest();
         for (const { entries: sent, sentMs } of world.service.requests) {
           for (const { user_id: user, seg_block: blocks } of sent) {
-            const { minutes, bornMs } = given.get(user)!;
-            const wanted = due(minutes, bornMs, sentMs);
-            assert.equal(blocks[0]!.expiration, wanted, `${minutes} after ${sentMs - bornMs} ms`);
+            const { minutes, issuedMs } = given.get(user)!;
+            const wanted = due(minutes, issuedMs, sentMs);
+            assert.equal(blocks[0]!.expiration, wanted, `${minutes} after ${sentMs - issuedMs} ms`);
             if (wanted !== minutes) seen.add(wanted === -1 ? 'passed' : 'aged');
           }
         }

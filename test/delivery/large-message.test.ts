@@ -1,37 +1,37 @@
 // A message with more entries than are taken in one turn of the event loop: others have their turn, and all or none of it is
 // taken all the same.
 import { strict as assert } from 'node:assert';
-import type { Outbox } from '../../src/outbox/outbox';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import type { QueueStore } from '../../src/outbox/store';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import { device, World, type Message } from './support/world';
 
 const entries = 50;
 const slices = 10;
 
 /** A store that notes which numbers each commit appends. */
-function watched(durable: boolean): Outbox & { readonly appended: number[][] } {
-  const store = new SqliteOutbox(':memory:');
+function watched(durable: boolean): QueueStore & { readonly appended: number[][] } {
+  const logStore = new SqliteStore(':memory:');
   const appended: number[][] = [];
   return {
     durable,
     appended,
-    open: () => store.open(),
+    open: () => logStore.open(),
     commit: (commit) => {
       if (commit.append !== undefined) appended.push(commit.append.map(({ seq }) => seq));
-      return store.commit(commit);
+      return logStore.commit(commit);
     },
-    read: (...page) => store.read(...page),
-    rowsOfUsers: (...search) => store.rowsOfUsers(...search),
-    getMeta: (key) => store.getMeta(key),
-    setMeta: (key, value) => store.setMeta(key, value),
-    close: () => store.close(),
+    read: (...page) => logStore.read(...page),
+    rowsOfUsers: (...search) => logStore.rowsOfUsers(...search),
+    getMeta: (key) => logStore.getMeta(key),
+    setMeta: (key, value) => logStore.setMeta(key, value),
+    close: () => logStore.close(),
   };
 }
 
 /** What happens in the turn between the fifth slice of a message and the next. */
 async function meanwhile(durable: boolean, act: (world: World) => void) {
-  const outbox = watched(durable);
-  const world = new World({ seed: 1, outbox, blocksPerSlice: entries / slices });
+  const store = watched(durable);
+  const world = new World({ seed: 1, store, blocksPerSlice: entries / slices });
   await world.clock.settle();
   const { processClock } = world;
   let turns = 0;
@@ -43,34 +43,34 @@ async function meanwhile(durable: boolean, act: (world: World) => void) {
   const users = Array.from({ length: entries }, (_, i) => ({ user: device(i), blocks: [{ seg_id: 1 }] }));
   const large = world.submit(users);
   await world.clock.settle();
-  return { world, outbox, large, turns };
+  return { world, store, large, turns };
 }
 
 const end = ({ end: its }: Message): string => (its?.kind === 'failed' ? its.code : String(its?.kind));
 
 describe('a message with very many entries', () => {
   it('is taken in slices and in one commit, and what comes meanwhile after it', async () => {
-    const { world, outbox, turns } = await meanwhile(true, (its) => {
+    const { world, store, turns } = await meanwhile(true, (its) => {
       its.add(device(0), [{ seg_id: 1, expiration: -1 }]);
     });
     assert.ok(turns >= slices, `${turns} turns`);
     const seqs = Array.from({ length: entries + 1 }, (_, i) => i + 1);
-    assert.deepEqual(outbox.appended, [seqs]);
+    assert.deepEqual(store.appended, [seqs]);
     await world.rest(5_000);
     assert.deepEqual(world.violations(), []);
   });
 
   it('is not taken when the queue closes before all of it is', async () => {
-    const { outbox, large } = await meanwhile(true, ({ engine }) => void engine.close());
+    const { store, large } = await meanwhile(true, ({ engine }) => void engine.close());
     assert.equal(end(large), 'closed');
-    assert.deepEqual(outbox.appended, []);
+    assert.deepEqual(store.appended, []);
   });
 
   it('stays in the queue when its node closes meanwhile', async () => {
-    const { world, outbox, large } = await meanwhile(true, ({ engine }) => engine.release('n'));
+    const { world, store, large } = await meanwhile(true, ({ engine }) => engine.release('n'));
     assert.equal(end(large), 'parked');
     assert.deepEqual(
-      outbox.appended.map(({ length }) => length),
+      store.appended.map(({ length }) => length),
       [entries],
     );
     await world.clock.advance(5_000);

@@ -51,7 +51,7 @@ describe('the lease as a process holds it', () => {
     // A sleep too short for the monotonic clock to count it; or somebody has set the clock.
     clock.jumpWall(leaseMs);
     assert.equal(keeper.mayPost(1), false);
-    log.store.lease.expiresAtMs += leaseMs;
+    log.logStore.lease.expiresAtMs += leaseMs;
     await clock.advance(leaseMs / 4);
     assert.equal(keeper.mayPost(1), true);
     clock.jumpWall(-24 * 3_600_000);
@@ -65,8 +65,8 @@ describe('the lease as a process holds it', () => {
     // Another one had it while this one was cut off.
     log.cut();
     await clock.advance(leaseMs + 1);
-    const { store } = log;
-    store.claim({ id: 'two', name: 'machine two' }, true, null, 1);
+    const { logStore } = log;
+    logStore.claim({ id: 'two', name: 'machine two' }, true, null, 1);
     await clock.advance(2);
     told.length = 0;
     log.join();
@@ -82,10 +82,10 @@ describe('the lease as a process holds it', () => {
     await keeper.release();
     assert.equal(keeper.mayPost(1), false);
     await clock.advance(leaseMs);
-    assert.equal(log.store.holds('one', 1), false);
+    assert.equal(log.logStore.holds('one', 1), false);
     keeper.setWants(true);
     await clock.advance(10);
-    assert.equal(log.store.holds('one', 2), true);
+    assert.equal(log.logStore.holds('one', 2), true);
     keeper.close();
   });
 });

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 
 import { LeaseKeeper } from '../../src/delivery/lease-keeper';
 import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
-import { FakeClock } from '../delivery/support/fake-clock';
+import { FakeClock } from './support/fake-clock';
 
 describe('a lease that was given up', () => {
   it('is not held by the answer to an earlier renewal', async () => {
@@ -34,7 +34,7 @@ describe('a lease that was given up', () => {
     const wrong: number[] = [];
     for (let ms = 5; ms < 1_000; ms += 5) {
       await clock.advance(5);
-      if (keeper.mayPost(1) && !log.store.holds('one', 1)) wrong.push(ms);
+      if (keeper.mayPost(1) && !log.logStore.holds('one', 1)) wrong.push(ms);
     }
     assert.deepEqual(wrong, [], `believed: ${told.join(', ')}`);
     keeper.close();

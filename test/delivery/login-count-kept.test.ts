@@ -1,12 +1,12 @@
 // A form's login keeper outlives the count of its user name.
 import { strict as assert } from 'node:assert';
-import { Engines } from '../../src/delivery/engines';
-import { FakeClock } from '../delivery/support/fake-clock';
+import { Registry } from '../../src/delivery/registry';
+import { FakeClock } from './support/fake-clock';
 
 describe('the count of a user name', () => {
   it('is the same for whoever holds on to it, however many other names are typed', async () => {
     const clock = new FakeClock();
-    const engines = new Engines(clock, () => 0.5);
+    const engines = new Registry(clock, () => 0.5);
     const held = engines.loginCount('https://auth.test', 'jo');
     for (let n = 0; n < 150; n += 1) engines.loginCount('https://auth.test', `name ${n}`);
     const token = () => Promise.resolve({ kind: 'token', token: 't' } as const);

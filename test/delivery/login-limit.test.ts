@@ -1,7 +1,7 @@
 // Ten logins of a user name in five minutes, counted at the service, whoever makes them: accounts that differ in how they
 // connect, members, instances of a shared queue, forms, and processes that are killed.
 import { strict as assert } from 'node:assert';
-import { Engines, type Lease, type LeaseRequest } from '../../src/delivery/engines';
+import { Registry, type Lease, type LeaseRequest } from '../../src/delivery/registry';
 import type { ServiceClient } from '../../src/service/client';
 import type { AuthOutcome } from '../../src/service/outcome';
 import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
@@ -43,7 +43,7 @@ class Machine {
   private readonly files: Files;
   /** One way to the database. */
   databaseMs = (): number => 0;
-  engines!: Engines;
+  engines!: Registry;
   process!: ProcessTime;
   leases: Lease[] = [];
 
@@ -60,7 +60,7 @@ class Machine {
 
   boot(): void {
     this.process = new ProcessTime(this.clock.world, { offsetMs: this.skewMs });
-    this.engines = new Engines(this.process, () => 0);
+    this.engines = new Registry(this.process, () => 0);
     this.leases = [];
   }
 
@@ -87,7 +87,7 @@ class Machine {
       authOrigin: 'http://logins',
       connection: 'one way',
       connect: () => this.client(),
-      openOutbox: () => this.files.outbox(member, process),
+      openStore: () => this.files.store(member, process),
       ...(database !== null && {
         shared: {
           identity: 'there',
@@ -96,7 +96,7 @@ class Machine {
               skewMs: this.skewMs,
               delayMs: () => this.databaseMs(),
             }),
-          spool: () => this.files.outbox(`${member} spool`, process),
+          localBuffer: () => this.files.store(`${member} spool`, process),
           instanceName: account,
         },
       }),
@@ -223,7 +223,7 @@ describe('ten logins in five minutes', function () {
     const shared = {
       identity: '',
       open,
-      spool: () => new Files(clock).outbox('spool'),
+      localBuffer: () => new Files(clock).store('localBuffer'),
       instanceName: 'here',
     };
     machine.acquire('cut off', { member: '2', queue: 'shared', shared });

@@ -38,7 +38,7 @@ const faults: Partial<Record<Fate, number>> = {
   deadToken: 0.03,
 };
 
-const crowd = fc.array(
+const pendingUsers = fc.array(
   fc.record({
     isBad: fc.oneof(
       { weight: 4, arbitrary: fc.constant(false) },
@@ -52,7 +52,7 @@ const crowd = fc.array(
 
 async function searches(fates: Partial<Record<Fate, number>>, limits?: World['limits']): Promise<void> {
   await fc.assert(
-    fc.asyncProperty(crowd, fc.integer(), async (entries, seed) => {
+    fc.asyncProperty(pendingUsers, fc.integer(), async (entries, seed) => {
       const poison = new Poison();
       const world = new World({ seed, fates, poison: poison.isBad, ...(limits && { limits }) });
       const messages: { message: Message; isBad: boolean }[] = [];

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { dryRun } from '../../src/delivery/dry-run';
-import type { Limits } from '../../src/delivery/ledger';
+import type { Limits } from '../../src/delivery/rate-limiter';
 import type { Block, SentEntry } from './support/fake-service';
 import { runs } from './support/runs';
 import { device, documentedLimits, entryOf, World, type Message, type Stated } from './support/world';
@@ -10,7 +10,7 @@ import { device, documentedLimits, entryOf, World, type Message, type Stated } f
 const request = { usersPerPost: 7, blocksPerUser: 3, maxBodyBytes: 750 };
 const small: Limits = { ...documentedLimits, ...request };
 const blocks = (count: number): Block[] => Array.from({ length: count }, (_, i) => ({ seg_id: i + 1 }));
-const crowd = (users: number, each: number): Stated[] =>
+const pendingUsers = (users: number, each: number): Stated[] =>
   Array.from({ length: users }, (_, i) => ({ user: device(i), blocks: blocks(each) }));
 
 /** The most of each that any request held. */
@@ -35,9 +35,9 @@ describe('the limits of a request', function () {
 
   it('are kept to and used in full, whatever the network does', async () => {
     const world = new World({ seed: 1, limits: small, fates: { serverError: 0.1, replyLost: 0.05 } });
-    world.submit(crowd(60, 1));
+    world.submit(pendingUsers(60, 1));
     await world.clock.advance(5_000);
-    world.submit(crowd(20, 10));
+    world.submit(pendingUsers(20, 10));
     await world.rest();
     assert.deepEqual(world.violations(), []);
     assert.deepEqual(worst(world.service.requests), {
@@ -51,7 +51,7 @@ describe('the limits of a request', function () {
     await fc.assert(
       fc.asyncProperty(fc.integer(), fc.integer({ min: 1, max: 60 }), async (seed, users) => {
         const world = new World({ seed, limits: small, poison: (_user, block) => block.seg_id === 999 });
-        const entries = crowd(users, 5).map((stated, i) =>
+        const entries = pendingUsers(users, 5).map((stated, i) =>
           i % 9 === 4 ? { ...stated, blocks: [...stated.blocks, { seg_id: 999 }] } : stated,
         );
         const message = world.submit(entries);
@@ -75,12 +75,12 @@ describe('the limits of a request', function () {
     const world = new World({ seed: 2, limits, delayMs: () => 1 });
     await world.clock.advance(1_100);
     for (let i = 0; i < 3; i += 1) {
-      world.submit(crowd(1, 1).map((stated) => ({ ...stated, user: device(100 + i) })));
+      world.submit(pendingUsers(1, 1).map((stated) => ({ ...stated, user: device(100 + i) })));
       await world.clock.advance(30);
     }
     // Fewer than half of the posts are free now, and three users are all that one holds.
     const atMs = world.clock.monoMs();
-    world.submit(crowd(3, 1));
+    world.submit(pendingUsers(3, 1));
     await world.clock.advance(10);
     assert.equal(world.service.requests.at(-1)!.users.length, 3);
     assert.ok(world.service.requests.at(-1)!.sentMs - atMs < 5);
@@ -132,8 +132,8 @@ describe('the limits of a request', function () {
   });
 
   it('hold in a dry run', () => {
-    const many = crowd(10, 10).map((stated, i) => ({ ...stated, user: device(100 + i) }));
-    const entries = [...crowd(20, 1), ...many].map(({ user, blocks: some }) => entryOf(user, some));
+    const many = pendingUsers(10, 10).map((stated, i) => ({ ...stated, user: device(100 + i) }));
+    const entries = [...pendingUsers(20, 1), ...many].map(({ user, blocks: some }) => entryOf(user, some));
     const bodies = dryRun(entries, 0, request) as { rt_segment: SentEntry[] }[];
     const requests = bodies.map((body) => ({
       entries: body.rt_segment,

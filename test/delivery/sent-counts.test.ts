@@ -2,20 +2,20 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { hourMs, hourOf, HourRing, keptHours } from '../../src/outbox/hour-ring';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import { SentCounts, SentLedger, segmentsPerHour, type SentHour } from '../../src/delivery/sent-counts';
 import { FakeClock } from './support/fake-clock';
 import { runs } from './support/runs';
 import { device, World } from './support/world';
 
 /** What outlives the process. */
-function keptIn({ store, clock }: World): SentLedger {
-  const getMeta = (key: string) => Promise.resolve(store.getMeta(key));
+function keptIn({ logStore, clock }: World): SentLedger {
+  const getMeta = (key: string) => Promise.resolve(logStore.getMeta(key));
   return new SentLedger({ getMeta, setMeta: () => assert.fail('it is only read') }, clock);
 }
 
 /** All that was ever sent, as `hour account segment: adds removes`, and the rest as sums. */
-async function ledger(world: World) {
+async function rateLimiter(world: World) {
   const last = hourOf(world.clock.wallMs());
   const hours = await world.clock.outcome(world.engine.sent.read(last - 100, last));
   return { lines: [...hours].flatMap(([hour, kept]) => linesOf(hour, kept)).sort(), ...sums(hours) };
@@ -54,7 +54,7 @@ describe('what was sent', () => {
     await world.clock.advance((start + 1) * hourMs - world.clock.wallMs());
     world.add(device(1), [{ seg_id: 1, expiration: -1 }]);
     await world.rest(5_000);
-    const { lines, users, lostUsers } = await ledger(world);
+    const { lines, users, lostUsers } = await rateLimiter(world);
     assert.deepEqual(lines, [
       `${start} a c7:own: 1 0`,
       `${start} a i1: 1 0`,
@@ -69,7 +69,7 @@ describe('what was sent', () => {
     const world = new World({ seed: 1 });
     world.add(device(1), [{ seg_id: 1, expiration: 5 }], { agoMs: 6 * 60_000 });
     await world.rest(5_000);
-    assert.match((await ledger(world)).lines.join(), /i1: 0 1$/);
+    assert.match((await rateLimiter(world)).lines.join(), /i1: 0 1$/);
   });
 
   it('leaves out what the service warned about', async () => {
@@ -81,7 +81,7 @@ describe('what was sent', () => {
     world.add(device(1), [{ seg_id: 1 }]);
     world.add(device(2), [{ seg_id: 1 }]);
     await world.rest(5_000);
-    const { users, blocks } = await ledger(world);
+    const { users, blocks } = await rateLimiter(world);
     assert.deepEqual([users, blocks, world.engine.counters.rejected], [1, 1, 1]);
   });
 
@@ -100,7 +100,7 @@ describe('what was sent', () => {
             await world.clock.advance(world.random() * 2_000);
           }
           await world.rest();
-          const { users, blocks, lostUsers, lostBlocks } = await ledger(world);
+          const { users, blocks, lostUsers, lostBlocks } = await rateLimiter(world);
           const taken = { users: 0, blocks: 0 };
           for (const { applied, entries } of world.service.requests) {
             if (!applied) continue;
@@ -125,7 +125,7 @@ describe('what was sent', () => {
     await world.rest(30_000);
     world.add(device(2), [{ seg_id: 1 }]);
     await world.rest(1_000);
-    assert.equal((await ledger(world)).blocks, 2);
+    assert.equal((await rateLimiter(world)).blocks, 2);
     world.add(device(3), [{ seg_id: 1 }]);
     await world.rest(1_000);
     const closed = world.engine.close();
@@ -152,17 +152,17 @@ describe('what was sent', () => {
 
 describe('the ledger of what was sent', () => {
   const opened = async () => {
-    const outbox = new SqliteOutbox(':memory:');
-    await outbox.open();
-    return outbox;
+    const store = new SqliteStore(':memory:');
+    await store.open();
+    return store;
   };
 
   it('keeps what could not be written, adds it to what came meanwhile, and tries again', async () => {
-    const outbox = await opened();
+    const store = await opened();
     let fails = true;
-    const failing = Object.assign(Object.create(outbox) as SqliteOutbox, {
-      getMeta: (key: string) => (fails ? Promise.reject(new Error('disk')) : outbox.getMeta(key)),
-      setMeta: (key: string, value: string) => outbox.setMeta(key, value),
+    const failing = Object.assign(Object.create(store) as SqliteStore, {
+      getMeta: (key: string) => (fails ? Promise.reject(new Error('disk')) : store.getMeta(key)),
+      setMeta: (key: string, value: string) => store.setMeta(key, value),
     });
     const clock = new FakeClock();
     const sent = new SentLedger(failing, clock);
@@ -202,14 +202,14 @@ describe('the ledger of what was sent', () => {
   });
 
   it('keeps 30 days in so many places, and takes no old hour for a new one', async () => {
-    const outbox = await opened();
-    const ring = new HourRing(outbox, 'sent');
+    const store = await opened();
+    const ring = new HourRing(store, 'sent');
     await ring.set(1_000, 'old');
     assert.equal(await ring.get(1_000), 'old');
     assert.equal(await ring.get(1_000 + keptHours), null);
     await ring.set(1_000 + keptHours, 'new');
     assert.deepEqual([await ring.get(1_000), await ring.get(1_000 + keptHours)], [null, 'new']);
-    await outbox.setMeta('sent 1', 'not JSON');
+    await store.setMeta('sent 1', 'not JSON');
     assert.equal(await ring.get(1), null);
   });
 });

@@ -1,9 +1,9 @@
 // A shared queue that is purged, or a user erased from it, while machines keep entries that its database has not got.
 import { strict as assert } from 'node:assert';
-import { DismissedPartly } from '../../src/delivery/dismissals';
+import { DeletedPartly } from '../../src/delivery/deletions';
 import { letterWithout, readEnds } from '../../src/delivery/shared-ends';
 import { userKeysOf } from '../../src/audience/keys';
-import { OutboxError } from '../../src/outbox/outbox';
+import { QueueError } from '../../src/outbox/store';
 import { device } from './support/world';
 import { Instances, type InstancesOptions } from './support/instances';
 
@@ -22,15 +22,15 @@ async function paused(options: InstancesOptions = {}): Promise<Instances> {
 
 /** What instance 1 sends by letter is given up, and comes when the returned is called. */
 function sendsLate(flow: Instances): () => void {
-  const { store } = flow;
-  const send = store.send.bind(store);
+  const { logStore } = flow;
+  const send = logStore.send.bind(logStore);
   const letters: Parameters<typeof send>[] = [];
-  store.send = (...letter) => {
+  logStore.send = (...letter) => {
     letters.push(letter);
-    throw new OutboxError('unavailable', 'the database cannot be reached');
+    throw new QueueError('unavailable', 'the database cannot be reached');
   };
   return () => {
-    store.send = send;
+    logStore.send = send;
     for (const letter of letters) send(...letter);
   };
 }
@@ -50,7 +50,7 @@ describe('what a machine keeps for a shared queue', function () {
   async function fill(flow: Instances, ...users: number[]): Promise<void> {
     for (const user of users) flow.add(0, user);
     await flow.advance(500);
-    assert.equal(flow.store.rows.totals.waiting, users.length);
+    assert.equal(flow.logStore.rows.totals.waiting, users.length);
   }
 
   const ends = (...users: number[]): string[] => users.map((user) => `${device(user)} purged`).sort();
@@ -73,8 +73,8 @@ describe('what a machine keeps for a shared queue', function () {
     await fill(flow, 1);
     await keep(flow, 1, 2, 3);
     const error = await settle(flow, flow.purge(1));
-    assert.ok(error instanceof DismissedPartly);
-    assert.deepEqual([error.dismissed, error.missed], [{ entries: 2, inFlight: 0 }, 'database']);
+    assert.ok(error instanceof DeletedPartly);
+    assert.deepEqual([error.deleted, error.missed], [{ entries: 2, inFlight: 0 }, 'database']);
     assert.match(error.message, /^What this machine had kept was given up \(2 entries\), but nothing in the/);
     assert.equal(flow.keptOn(1), 0);
     assert.deepEqual(flow.heardOn(1), ends(2, 3));
@@ -102,8 +102,8 @@ describe('what a machine keeps for a shared queue', function () {
     assert.equal(flow.keptOn(0), 0);
     flow.join(0);
     const error = await purge;
-    assert.ok(error instanceof DismissedPartly);
-    assert.deepEqual([error.dismissed, error.missed], [{ entries: 1, inFlight: 0 }, 'database']);
+    assert.ok(error instanceof DeletedPartly);
+    assert.deepEqual([error.deleted, error.missed], [{ entries: 1, inFlight: 0 }, 'database']);
     assert.equal(await sent(flow), 1);
   });
 
@@ -134,8 +134,8 @@ describe('what a machine keeps for a shared queue', function () {
     flow.add(1, 2);
     await flow.advance(3_000);
     const error = await settle(flow, flow.erase(1, 1));
-    assert.ok(error instanceof DismissedPartly);
-    assert.deepEqual(error.dismissed, { entries: 1, inFlight: 0 });
+    assert.ok(error instanceof DeletedPartly);
+    assert.deepEqual(error.deleted, { entries: 1, inFlight: 0 });
     assert.equal(flow.keptOn(1), 1);
     flow.add(1, 1);
     await flow.advance(1_000);
@@ -156,8 +156,8 @@ describe('what a machine keeps for a shared queue', function () {
     flow.cut(1);
     flow.add(1, 1);
     const error = await settle(flow, flow.purge(1));
-    assert.ok(error instanceof DismissedPartly);
-    assert.deepEqual([error.dismissed.entries, flow.keptOn(1)], [1, 0]);
+    assert.ok(error instanceof DeletedPartly);
+    assert.deepEqual([error.deleted.entries, flow.keptOn(1)], [1, 0]);
     assert.equal(await sent(flow), 0);
   });
 
@@ -200,13 +200,13 @@ describe('what a machine keeps for a shared queue', function () {
     await keep(flow, 0, 3);
     flow.join(0);
     await flow.advance(5_000);
-    const [gone] = [...flow.store.instances].find(([, { name }]) => name === 'i1.1')!;
+    const [gone] = [...flow.logStore.instances].find(([, { name }]) => name === 'i1.1')!;
     flow.act({ kind: 'crash', instance: 1, downMs: 1_000_000 });
-    const order = { kind: 'purgeKept', instance: gone, askedMs: flow.store.clock.wallMs() };
-    flow.store.send(gone, 'order', JSON.stringify({ id: 'x', from: 'nobody', order }));
+    const order = { kind: 'purgeKept', instance: gone, askedMs: flow.logStore.clock.wallMs() };
+    flow.logStore.send(gone, 'order', JSON.stringify({ id: 'x', from: 'nobody', order }));
     await flow.advance(130_000);
     assert.ok(
-      flow.store.letters.every(({ to }) => to !== gone),
+      flow.logStore.letters.every(({ to }) => to !== gone),
       'somebody has read it',
     );
     assert.equal(flow.keptOn(0), 1);
@@ -224,7 +224,7 @@ describe('a purge or an erasure that a machine gave up, and the database carries
   async function notReached(flow: Instances, work: Promise<unknown>): Promise<void> {
     const failed = work.catch((error: unknown) => error);
     await flow.advance(2_000);
-    assert.ok((await failed) instanceof DismissedPartly);
+    assert.ok((await failed) instanceof DeletedPartly);
   }
 
   /** Users in the segment once the letter has come, and the queue goes on. */
@@ -269,7 +269,7 @@ describe('a purge or an erasure that a machine gave up, and the database carries
     await later;
     come();
     await flow.advance(2_000);
-    assert.equal(flow.store.rows.getMeta('purged through'), '3');
+    assert.equal(flow.logStore.rows.getMeta('purged through'), '3');
     assert.deepEqual(await sent(flow, () => undefined), []);
   });
 });

@@ -5,12 +5,12 @@ import { strict as assert } from 'node:assert';
 import type { CheckedEntry } from '../../src/audience/entry';
 import { parseBody } from '../../src/audience/serialise';
 import type { Recovered } from '../../src/delivery/entry-end';
-import { SharedIntake } from '../../src/delivery/shared-intake';
-import { Spool } from '../../src/delivery/spool';
-import type { TicketEnd } from '../../src/delivery/tickets';
-import type { Commit } from '../../src/outbox/outbox';
+import { SharedProducer } from '../../src/delivery/shared-producer';
+import { LocalBuffer } from '../../src/delivery/local-buffer';
+import type { MessageEnd } from '../../src/delivery/pending-messages';
+import type { Commit } from '../../src/outbox/store';
 import type { Appended, Batch } from '../../src/outbox/shared-log';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
 import { batchOf, seqs, sharedRow } from '../outbox/rows';
 import { FakeClock } from './support/fake-clock';
@@ -36,7 +36,7 @@ class WatchedLog extends MemorySharedLog {
 }
 
 /** A disk that takes its time. */
-class SlowOutbox extends SqliteOutbox {
+class SlowStore extends SqliteStore {
   commitMs = 0;
 
   constructor(private readonly clock: FakeClock) {
@@ -52,18 +52,18 @@ class SlowOutbox extends SqliteOutbox {
 
 class Taking {
   readonly clock = new FakeClock();
-  readonly store = new MemoryLogStore(this.clock);
-  readonly log = new WatchedLog(this.store);
-  readonly disk = new SlowOutbox(this.clock);
-  readonly spool = new Spool(this.disk, this.log, 'one');
-  readonly intake: SharedIntake;
+  readonly logStore = new MemoryLogStore(this.clock);
+  readonly log = new WatchedLog(this.logStore);
+  readonly disk = new SlowStore(this.clock);
+  readonly localBuffer = new LocalBuffer(this.disk, this.log, 'one');
+  readonly producer: SharedProducer;
   readonly recovered: Recovered[] = [];
   private told = 0;
 
   constructor(queueMaxEntries = 1_000_000, queueMaxBytes = 1e9) {
-    this.intake = new SharedIntake({
+    this.producer = new SharedProducer({
       log: this.log,
-      spool: this.spool,
+      localBuffer: this.localBuffer,
       instance: 'one',
       clock: this.clock,
       caps: { queueMaxEntries, queueMaxBytes, maxOpenMessages: 1_000 },
@@ -71,25 +71,25 @@ class Taking {
       appended: () => undefined,
       write: () => undefined,
     });
-    this.intake.onRecovered('n', (recovered) => this.recovered.push(...recovered));
-    this.intake.start();
+    this.producer.onRecovered('n', (recovered) => this.recovered.push(...recovered));
+    this.producer.start();
     // Without a delay it is open at once.
     void this.log.open();
   }
 
-  submit(entries: readonly CheckedEntry[], completeOn: 'accepted' | 'queued' = 'accepted'): TicketEnd[] {
-    const ends: TicketEnd[] = [];
+  submit(entries: readonly CheckedEntry[], completeOn: 'accepted' | 'queued' = 'accepted'): MessageEnd[] {
+    const ends: MessageEnd[] = [];
     const source = { node: 'n', account: 'a' };
-    this.intake.submit({ source, entries, indexes: null, completeOn, onEnd: (end) => ends.push(end) });
+    this.producer.submit({ source, entries, indexes: null, completeOn, onEnd: (end) => ends.push(end) });
     return ends;
   }
 
   /** The sender has delivered what is in the log so far; every tenth entry was refused. */
   deliver(): void {
-    const { rows } = this.store.rows.read('add', this.told, Infinity, Infinity);
+    const { rows } = this.logStore.rows.read('add', this.told, Infinity, Infinity);
     this.told = rows.at(-1)?.seq ?? this.told;
-    const own = rows.filter(({ seq }) => this.store.takers.get(seq) === 'one');
-    this.intake.ended(
+    const own = rows.filter(({ seq }) => this.logStore.instanceSources.get(seq) === 'one');
+    this.producer.ended(
       own.map(({ seq, source, body }) => ({
         seq,
         node: source.node,
@@ -103,14 +103,14 @@ class Taking {
   }
 
   users(): string[] {
-    const { rows } = this.store.rows.read('add', 0, Infinity, Infinity);
+    const { rows } = this.logStore.rows.read('add', 0, Infinity, Infinity);
     return rows
-      .filter(({ seq }) => this.store.takers.get(seq) === 'one')
+      .filter(({ seq }) => this.logStore.instanceSources.get(seq) === 'one')
       .map(({ body }) => parseBody(body).userKey);
   }
 
   addUp(): void {
-    const { taken, accepted, superseded, expired, rejected, waiting } = this.intake.counters;
+    const { taken, accepted, superseded, expired, rejected, waiting } = this.producer.counters;
     assert.equal(taken, accepted + superseded + expired + rejected + waiting);
   }
 }
@@ -135,10 +135,10 @@ function assertSmall(log: WatchedLog): void {
 describe('a large message for a shared log', () => {
   it('is appended in small batches, and ends once, with each entry under its place', async () => {
     const taking = new Taking();
-    const { log, clock, store } = taking;
+    const { log, clock, logStore } = taking;
     // Others append in between, and the sender is quick.
     log.afterAppend = (appends) => {
-      store.append(batchOf('two', appends, [sharedRow(appends), sharedRow(0)]));
+      logStore.append(batchOf('two', appends, [sharedRow(appends), sharedRow(0)]));
       taking.deliver();
     };
     const entries = entriesOf(1, 3_500);
@@ -158,8 +158,8 @@ describe('a large message for a shared log', () => {
     const [end] = ends;
     assert.equal(ends.length, 1);
     assert.ok(end?.kind === 'settled');
-    const { rows } = store.rows.read('add', 0, Infinity, Infinity);
-    const own = rows.filter(({ seq }) => store.takers.get(seq) === 'one').slice(0, 3_500);
+    const { rows } = logStore.rows.read('add', 0, Infinity, Infinity);
+    const own = rows.filter(({ seq }) => logStore.instanceSources.get(seq) === 'one').slice(0, 3_500);
     const refused = own.flatMap(({ seq }, place) => (seq % 10 === 0 ? [place] : []));
     assert.deepEqual(
       end.rejections.map(({ index }) => index).sort((a, b) => a - b),
@@ -203,7 +203,7 @@ describe('a large message for a shared log', () => {
     const taking = new Taking(4_000);
     taking.log.afterAppend = (appends) => {
       if (appends === 1)
-        taking.store.append(
+        taking.logStore.append(
           batchOf(
             'two',
             1,
@@ -219,7 +219,7 @@ describe('a large message for a shared log', () => {
   it('is kept on the machine from the batch on that the log did not take, and what had ended is told', async () => {
     for (const link of ['cut', 'cutReplies'] as const) {
       const taking = new Taking();
-      const { log, clock, spool } = taking;
+      const { log, clock, localBuffer } = taking;
       log.afterAppend = (appends) => {
         if (appends === 2) log[link]();
       };
@@ -229,21 +229,21 @@ describe('a large message for a shared log', () => {
       taking.deliver();
       assert.deepEqual(ends, [], 'not all of it is safe yet');
       await clock.advance(5_000);
-      const [end] = ends as TicketEnd[];
+      const [end] = ends as MessageEnd[];
       assert.deepEqual([ends.length, end?.kind === 'queued' && end.reason], [1, 'apart']);
-      assert.equal(spool.waiting, 1_500);
+      assert.equal(localBuffer.waiting, 1_500);
       taking.addUp();
       log.join();
       await clock.advance(10_000);
       taking.deliver();
       assertSmall(log);
-      assert.equal(spool.waiting, 0);
+      assert.equal(localBuffer.waiting, 0);
       assert.deepEqual(
         taking.users(),
         entries.map(({ userKey }) => userKey),
       );
       assert.equal(taking.recovered.length, 3_500);
-      assert.deepEqual([ends.length, taking.intake.counters.waiting], [1, 0]);
+      assert.deepEqual([ends.length, taking.producer.counters.waiting], [1, 0]);
       taking.addUp();
     }
   });
@@ -253,7 +253,7 @@ describe('a large message for a shared log', () => {
     taking.log.delayMs = () => 50;
     const ends = taking.submit(entriesOf(1, 2_500));
     await taking.clock.advance(150);
-    taking.intake.release('n');
+    taking.producer.release('n');
     assert.deepEqual(ends, []);
     await taking.clock.advance(1_000);
     assert.deepEqual(ends, [{ kind: 'parked' }]);
@@ -262,15 +262,15 @@ describe('a large message for a shared log', () => {
 
   it('is all on the machine, once and in its order, when the database is away and Node-RED stops', async () => {
     const taking = new Taking();
-    const { log, clock, intake, spool } = taking;
+    const { log, clock, producer, localBuffer } = taking;
     log.afterAppend = (appends) => {
       if (appends === 1) log.cut();
     };
     const ends = taking.submit(entriesOf(1, 3_500), 'queued');
     await clock.advance(500);
-    void intake.drain(0);
+    void producer.drain(0);
     await clock.advance(3_000);
-    assert.deepEqual([ends.map(({ kind }) => kind), spool.waiting], [['queued'], 2_500]);
+    assert.deepEqual([ends.map(({ kind }) => kind), localBuffer.waiting], [['queued'], 2_500]);
     log.join();
     await clock.advance(10_000);
     assert.deepEqual(
@@ -292,11 +292,11 @@ describe('a large message for a shared log', () => {
         diskMs,
         async (steps, commitMs) => {
           const taking = new Taking();
-          const { log, clock, intake } = taking;
+          const { log, clock, producer } = taking;
           await clock.advance(1);
           log.delayMs = () => 40;
           taking.disk.commitMs = commitMs;
-          const messages: { entries: CheckedEntry[]; ends: TicketEnd[] }[] = [];
+          const messages: { entries: CheckedEntry[]; ends: MessageEnd[] }[] = [];
           let users = 0;
           for (const [what, waitMs] of steps) {
             if ('entries' in what) {
@@ -307,7 +307,7 @@ describe('a large message for a shared log', () => {
                 ends: taking.submit(entries, users % 2 === 0 ? 'queued' : 'accepted'),
               });
             } else if (what.kind === 'deliver') taking.deliver();
-            else if (what.kind === 'drain') void intake.drain(0);
+            else if (what.kind === 'drain') void producer.drain(0);
             else log[what.kind]();
             await clock.advance(waitMs);
             taking.addUp();
@@ -329,7 +329,7 @@ describe('a large message for a shared log', () => {
             else assert.equal(end?.kind, 'queued');
           }
           assert.equal(told, users);
-          assert.equal(intake.counters.waiting, 0);
+          assert.equal(producer.counters.waiting, 0);
           taking.addUp();
         },
       ),

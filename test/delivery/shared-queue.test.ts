@@ -63,7 +63,7 @@ describe('instances of a shared queue', () => {
     const { sender } = flow;
     for (let user = 0; user < 5; user += 1) flow.add(1 - sender, user);
     // Taken into the queue, and not sent yet.
-    while (flow.store.rows.totals.waiting < 5) await flow.advance(1);
+    while (flow.logStore.rows.totals.waiting < 5) await flow.advance(1);
     flow.act({ kind: 'crash', instance: 1 - sender, downMs: 1_000_000 });
     await flow.advance(120_000);
     assert.deepEqual(
@@ -88,7 +88,7 @@ describe('instances of a shared queue', () => {
 
   it('stay paused when that is asked for while a new sender looks whether they are', async () => {
     const flow = new Instances({ instances: 1 });
-    const { rows } = flow.store;
+    const { rows } = flow.logStore;
     const getMeta = rows.getMeta.bind(rows);
     rows.getMeta = (key) => {
       const found = getMeta(key);

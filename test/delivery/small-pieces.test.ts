@@ -1,7 +1,7 @@
 // The queue, the heap and the backoff under everything else.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { Absentees } from '../../src/delivery/absentees';
+import { LateOutcomes } from '../../src/delivery/late-outcomes';
 import { backoffMs } from '../../src/delivery/backoff';
 import { Fifo } from '../../src/delivery/fifo';
 import { DueHeap } from '../../src/delivery/heap';
@@ -88,12 +88,12 @@ describe('a node that is being deployed', () => {
       closing: () => undefined,
       release: () => undefined,
     };
-    const absentees = new Absentees(reporter, new FakeClock(), () => undefined);
+    const lateOutcomes = new LateOutcomes(reporter, new FakeClock(), () => undefined);
     const ended = { entry: entryOf(device(1), [{ seg_id: 1 }]), end: 'superseded', rejection: null } as const;
-    absentees.away('n', []);
+    lateOutcomes.away('n', []);
     listener(new Array(200_000).fill(ended));
     let got = 0;
-    absentees.listen('n', ({ length }) => (got += length));
+    lateOutcomes.listen('n', ({ length }) => (got += length));
     assert.equal(got, 200_000);
   });
 });

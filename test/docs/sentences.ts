@@ -27,7 +27,7 @@ const alsoMessages =
 const logFiles = [
   'service/login-count.ts',
   'service/network-errors.ts',
-  'service/refusals.ts',
+  'service/response-classifier.ts',
   'service/tokens.ts',
   'outbox/postgres-address.ts',
   'outbox/postgres-errors.ts',
@@ -35,17 +35,17 @@ const logFiles = [
   'outbox/postgres-module.ts',
   'outbox/sqlite-errors.ts',
   'outbox/thread-host.ts',
-  'delivery/engines.ts',
-  'delivery/intake.ts',
+  'delivery/registry.ts',
+  'delivery/producer.ts',
   'delivery/node-listeners.ts',
   'delivery/reports.ts',
-  'delivery/shared-intake.ts',
+  'delivery/shared-producer.ts',
   'delivery/shared-mail.ts',
   'delivery/shared-queue.ts',
   'delivery/trouble-log.ts',
   'delivery/unaccounted.ts',
-  'delivery/untaken.ts',
-  'delivery/young.ts',
+  'delivery/not-accepted.ts',
+  'delivery/warm-ups.ts',
 ];
 
 /** Of those files, what no user sees: for the other messages nodes have words of their own, by its code. */

@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { OutboxError } from '../../src/outbox/outbox';
+import { QueueError } from '../../src/outbox/store';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import { cleanUps } from '../support/clean-up';
@@ -59,7 +59,7 @@ describe('docs/several-machines.md', function () {
     try {
       await log.open();
       const row = { lane: 'add', userHash: 1, source: { node: 'out', account: 'account' } } as const;
-      const times = { bornWallMs: Date.now(), takenWallMs: Date.now() };
+      const times = { eventWallMs: Date.now(), takenWallMs: Date.now() };
       const caps = { maxEntries: 10, maxChars: 1_000 };
       await log.append({
         stream: me.id,
@@ -70,19 +70,19 @@ describe('docs/several-machines.md', function () {
       });
       const { epoch, ours } = await log.claim(me, true, null, 3_000);
       assert.ok(ours);
-      const outbox = log.outbox(me, epoch);
-      await outbox.open();
-      const { rows } = await outbox.read('add', 0, Number.MAX_SAFE_INTEGER, 10);
-      await outbox.setMeta('key', 'value');
-      await outbox.commit({ depart: [{ post: 1, userHashes: [1] }] });
+      const store = log.store(me, epoch);
+      await store.open();
+      const { rows } = await store.read('add', 0, Number.MAX_SAFE_INTEGER, 10);
+      await store.setMeta('key', 'value');
+      await store.commit({ depart: [{ post: 1, userHashes: [1] }] });
       const tell = rows.map(({ seq, source }) => ({ seq, source, instance: me.id, report: '{}' }));
-      await outbox.commit({ remove: rows.map(({ seq }) => seq), arrive: [1], tell });
+      await store.commit({ remove: rows.map(({ seq }) => seq), arrive: [1], tell });
       const letters = await log.mail(me, 0, 10);
       assert.equal(letters.length, 1);
       // Read: they are deleted.
       await log.mail(me, letters[0]!.id, 10);
       await log.adoptMail(me, epoch);
-      await outbox.close();
+      await store.close();
       await log.release(me, epoch);
     } finally {
       await log.close(me);
@@ -113,7 +113,7 @@ describe('docs/several-machines.md', function () {
 
   it('says what lets a role work that may not create a schema', async () => {
     await inDatabase(`DROP SCHEMA ${schema} CASCADE`);
-    await assert.rejects(works(user), (error) => error instanceof OutboxError && error.code === 'readonly');
+    await assert.rejects(works(user), (error) => error instanceof QueueError && error.code === 'readonly');
     await inDatabase(blocks[2]!);
     await works(user);
   });
@@ -123,7 +123,7 @@ describe('docs/several-machines.md', function () {
     await administrate(`CREATE ROLE ${name}_owner LOGIN PASSWORD 'secret'`);
     await administrate(`GRANT CONNECT, CREATE ON DATABASE ${name} TO ${name}_owner`);
     await works(owner);
-    await assert.rejects(works(user), OutboxError);
+    await assert.rejects(works(user), QueueError);
     await inDatabase(blocks[3]!);
     await works(user);
   });

@@ -45,7 +45,7 @@ const codes = Object.keys({
   full: 1,
   locked: 1,
   newer_version: 1,
-  sealed: 1,
+  encrypted: 1,
   closed: 1,
   failed: 1,
   fenced: 1,
@@ -59,7 +59,7 @@ const codes = Object.keys({
   database_closed: 1,
   database_failed: 1,
   database_fenced: 1,
-} satisfies Record<Exclude<Trouble['trouble'], 'database_sealed'>, 1>);
+} satisfies Record<Exclude<Trouble['trouble'], 'database_encrypted'>, 1>);
 
 const rest = { look: 'waiting', key: '', secondsLeft: null } as const;
 

@@ -9,12 +9,12 @@ import helper from 'node-red-node-test-helper';
 
 import { AccountForms, type Answer } from '../../nodes/account/admin';
 import { engines, sandbox as shared } from '../../nodes/account/process-wide';
-import { outboxFile, queueFolder } from '../../nodes/account/queue-file';
+import { queueFile, queueFolder } from '../../nodes/account/queue-file';
 import { evaluate, lastMessage } from '../../nodes/segment-builder/admin';
 import { Actions, actions as actionNames } from '../../nodes/sidebar/actions';
-import { LeftQueues } from '../../nodes/account/left-queues';
-import { LeftShared } from '../../nodes/sidebar/left-shared';
-import { Engines } from '../../src/delivery/engines';
+import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
+import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
+import { Registry } from '../../src/delivery/registry';
 import { openLog } from '../../src/outbox/sqlite-log';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { customAccount, entry, Flow, load, login, unload, until, useNodeRed } from '../nodes/out-flow';
@@ -52,7 +52,7 @@ describe('admin requests of any form', function () {
   let folder: string;
   const flow = new Flow();
   const RED = (): any => (helper as any)._RED;
-  /** As JSON brings it, with `__proto__` as a key of its own. */
+  /** As JSON brings it, with `[object Object]` as a key of its own. */
   const asJson = (value: unknown): unknown => {
     try {
       return JSON.parse(JSON.stringify(value)) as unknown;
@@ -108,7 +108,7 @@ describe('admin requests of any form', function () {
       { id: 'account', values: { databaseUrl: 'postgres://me:p%40@nowhere/db?host=a', databaseTls: '' } },
     ];
     // Its own: what it uses up of the ten logins in five minutes, other tests would lack.
-    const forms = new AccountForms(RED(), new Engines(), shared, () =>
+    const forms = new AccountForms(RED(), new Registry(), shared, () =>
       Promise.resolve({ kind: 'works', host: '', isNew: true, waiting: 0, sender: null }),
     );
     const query = fc.dictionary(
@@ -150,12 +150,12 @@ describe('admin requests of any form', function () {
   it('to the actions of the tab are answered, and a queue is purged only by what was given for it', async () => {
     await flow.send({ payload: entry(1) });
     mkdirSync(queueFolder(folder), { recursive: true });
-    const file = outboxFile(folder, 'https://left.example', '7');
+    const file = queueFile(folder, 'https://left.example', '7');
     const log = openLog(file);
     log.commit({ append: newRows(1, 5) });
     log.close();
-    const left = new LeftQueues(folder, () => engines.list());
-    const actions = new Actions(engines, left, new LeftShared(() => engines.list()), () => undefined);
+    const left = new OrphanedQueues(folder, () => engines.list());
+    const actions = new Actions(engines, left, new OrphanedShared(() => engines.list()), () => undefined);
     const { key, engine } = engines.list()[0]!;
     const usual = [
       { queue: key },
@@ -187,9 +187,9 @@ describe('admin requests of any form', function () {
     mkdirSync(queueFolder(folder), { recursive: true });
     const other = path.join(folder, 'settings.js');
     writeFileSync(other, 'secret');
-    const file = path.basename(outboxFile(folder, 'https://left.example', '8'));
+    const file = path.basename(queueFile(folder, 'https://left.example', '8'));
     writeFileSync(path.join(queueFolder(folder), file), 'no queue');
-    const left = new LeftQueues(folder, () => []);
+    const left = new OrphanedQueues(folder, () => []);
     const names = fc.oneof(
       wildText,
       wildJson,

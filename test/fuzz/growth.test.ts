@@ -8,7 +8,7 @@ import { textProblem, userIdProblem } from '../../src/audience/identifiers';
 import { readEntries } from '../../src/audience/read-input';
 import { mentions } from '../../src/delivery/rejections';
 import { signJwt } from '../../src/service/jwt';
-import { readPostReply } from '../../src/service/refusals';
+import { readPostReply } from '../../src/service/response-classifier';
 import { retryAfterMs } from '../../src/service/retry-after';
 import { parseUsage } from '../../src/service/usage';
 import { verdicts } from '../../src/service/verdicts';

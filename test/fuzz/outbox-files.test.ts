@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 
-import { OutboxError, type NewRow, type Row } from '../../src/outbox/outbox';
-import type { SealOptions } from '../../src/outbox/seal';
+import { QueueError, type NewRow, type Row } from '../../src/outbox/store';
+import type { EncryptionOptions } from '../../src/outbox/encryption';
 import { openLog, type SqliteLog } from '../../src/outbox/sqlite-log';
 import { newRow, temporaryFolder } from '../outbox/rows';
 import { fuzz, timeoutMs } from './cases';
@@ -136,8 +136,8 @@ interface Content {
   readonly lastSeq: number;
 }
 
-function contentOf(path: string, seal: SealOptions | null): Content {
-  const log = openLog(path, seal);
+function contentOf(path: string, cipher: EncryptionOptions | null): Content {
+  const log = openLog(path, cipher);
   try {
     return contentIn(log);
   } finally {
@@ -162,9 +162,9 @@ function withoutText({ rows, ...rest }: Content): unknown {
 describe('a queue file that was damaged', () => damagedFiles(null, ['damaged', 'newer_version']));
 describe('an encrypted queue file that was damaged', () =>
   // A key that was damaged cannot be told from one under another secret.
-  damagedFiles({ isOn: true, secrets: ['a secret'] }, ['damaged', 'newer_version', 'sealed'], 0.25));
+  damagedFiles({ isOn: true, secrets: ['a secret'] }, ['damaged', 'newer_version', 'encrypted'], 0.25));
 
-function damagedFiles(seal: SealOptions | null, codes: readonly string[], share = 1): void {
+function damagedFiles(cipher: EncryptionOptions | null, codes: readonly string[], share = 1): void {
   let folder: ReturnType<typeof temporaryFolder>;
   let path: string;
   /** As it lies there after a clean end, and after kill -9. */
@@ -176,8 +176,8 @@ function damagedFiles(seal: SealOptions | null, codes: readonly string[], share 
   before(() => {
     folder = temporaryFolder();
     path = join(folder.path, 'queue.sqlite');
-    const log = openLog(path, seal);
-    if (seal !== null) log.takeOver();
+    const log = openLog(path, cipher);
+    if (cipher !== null) log.takeOver();
     states = fill(log);
     killed = { main: readFileSync(path), wal: readFileSync(`${path}-wal`) };
     log.close();
@@ -200,9 +200,9 @@ function damagedFiles(seal: SealOptions | null, codes: readonly string[], share 
     lay(files);
     let content: unknown;
     try {
-      content = withoutText(contentOf(path, seal));
+      content = withoutText(contentOf(path, cipher));
     } catch (error) {
-      assert.ok(error instanceof OutboxError, String((error as Error).stack));
+      assert.ok(error instanceof QueueError, String((error as Error).stack));
       assert.ok(codes.includes(error.code), `${error.code}: ${error.message}`);
       assert.ok(error.message.includes(path) && error.message.endsWith('.'), error.message);
       assert.ok(isLeftAlone(files), `the refused file was changed (${error.message})`);

@@ -5,7 +5,12 @@ import path from 'node:path';
 import fc from 'fast-check';
 
 import type { AuthOutcome, PostOutcome, ReadOutcome } from '../../src/service/outcome';
-import { readAuthReply, readPostReply, readReply, type HttpReply } from '../../src/service/refusals';
+import {
+  readAuthReply,
+  readPostReply,
+  readReply,
+  type HttpReply,
+} from '../../src/service/response-classifier';
 import { parseSegmentPage } from '../../src/service/segments';
 import { parseUsage } from '../../src/service/usage';
 import { cleanReport } from '../../src/service/usage-report';

@@ -71,7 +71,7 @@ const plain = fc.letrec((tie) => ({
   ),
 })).value;
 
-/** Anything that JSON can hold; objects may have a key `__proto__` of their own, as JSON.parse makes it. */
+/** Anything that JSON can hold; objects may have a key `[object Object]` of their own, as JSON.parse makes it. */
 export const wildJson: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 12, arbitrary: plain },
   { weight: 1, arbitrary: fc.constantFrom(100, 1_000, 100_000).map(deepList) },

@@ -7,7 +7,7 @@ import v8 from 'node:v8';
 import vm from 'node:vm';
 import { systemClock } from '../../src/clock';
 import { Engine } from '../../src/delivery/engine';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import { retainedBy } from '../delivery/support/retained';
 import { device, entryOf } from '../delivery/support/world';
 
@@ -35,11 +35,11 @@ describe(`a backlog of ${entries} entries on disk`, function () {
 
   it('keeps the heap flat while it grows and while it drains, and arrives whole', async () => {
     const file = path.join(folder, 'queue.sqlite');
-    const outbox = new SqliteOutbox(file);
+    const store = new SqliteStore(file);
     const arrived = new Uint8Array(entries);
     let posted = 0;
     const engine = new Engine({
-      outbox,
+      store,
       clock: systemClock,
       random: Math.random,
       limits: { postsPerSecond: 1_000_000, usersPerSecond: 100_000_000, maxConcurrent: 4 },
@@ -72,7 +72,7 @@ describe(`a backlog of ${entries} entries on disk`, function () {
     const look = (what: string): void => {
       const mb = heapUsedMb() - beforeMb;
       mostMb = Math.max(mostMb, mb);
-      const { items } = retainedBy(engine, [outbox]);
+      const { items } = retainedBy(engine, [store]);
       assert.ok(items <= memoryMark + pageRows, `${items} entries in memory ${what}`);
       assert.ok(mb <= heapMb, `${mb.toFixed(0)} MB more than at the start ${what}`);
     };

@@ -59,7 +59,7 @@ class Setting {
       mostEvents: 20,
       delivery: 'untilTaken',
     });
-    ends(() => this.load.giveUp());
+    ends(() => this.load.discard());
   }
 
   /** The load rests, everything arrives, in order; counters add up, and nothing was lost on the way. */

@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import type { Problem } from '../../nodes/account/account-api';
 import { Holder, type Hold } from '../../nodes/account/holder';
 import { checkEntry } from '../../src/audience/check';
-import { Engines, QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/engines';
+import { Registry, QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/registry';
 import type { MemberQueue } from '../../src/delivery/member-queue';
-import type { TicketEnd } from '../../src/delivery/tickets';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import type { MessageEnd } from '../../src/delivery/pending-messages';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import type { ServiceClient } from '../../src/service/client';
 import type { PostOutcome } from '../../src/service/outcome';
 import { FakeClock } from '../delivery/support/fake-clock';
@@ -34,7 +34,7 @@ interface Event {
   readonly node: string;
   /** Which queue it is in. */
   readonly queue: string;
-  readonly ends: TicketEnd[];
+  readonly ends: MessageEnd[];
 }
 
 /** An out node that is deployed. */
@@ -47,7 +47,7 @@ interface Out {
 /** One Node-RED with three accounts, on the tests' clock. */
 class Place {
   readonly clock = new FakeClock();
-  readonly engines = new Engines(this.clock, () => 0.5);
+  readonly engines = new Registry(this.clock, () => 0.5);
   readonly sent: string[] = [];
   readonly outs = new Map<string, Out>();
   readonly problems: string[] = [];
@@ -116,12 +116,12 @@ class Place {
       authOrigin: 'http://there',
       connection: 'there',
       connect: () => this.client(),
-      openOutbox: () =>
-        its === 'memory' ? new SqliteOutbox(':memory:', { clock: this.clock }) : this.files.outbox(member),
+      openStore: () =>
+        its === 'memory' ? new SqliteStore(':memory:', { clock: this.clock }) : this.files.store(member),
       shared: {
         identity: 'there',
         open: () => new MemorySharedLog(log),
-        spool: () => this.files.outbox(`${member} spool`),
+        localBuffer: () => this.files.store(`${member} spool`),
         instanceName: 'here',
       },
       log: (level, text) => {
@@ -179,7 +179,7 @@ class Place {
     const user = String(this.events.length + 1);
     const checked = checkEntry({ user_id: user, seg_block: [{ seg_id: 1 }] });
     assert.ok(checked.ok);
-    const ends: TicketEnd[] = [];
+    const ends: MessageEnd[] = [];
     engine.submit({
       source: { node, account: this.outs.get(node)!.account },
       entries: [checked.entry],

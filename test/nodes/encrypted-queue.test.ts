@@ -5,9 +5,9 @@ import path from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
 import { queueSecrets } from '../../nodes/account/queue-secret';
 import { Actions } from '../../nodes/sidebar/actions';
-import { LeftQueues } from '../../nodes/account/left-queues';
-import { LeftShared } from '../../nodes/sidebar/left-shared';
-import { readAll } from '../../src/outbox/left-queue';
+import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
+import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
+import { readAll } from '../../src/outbox/orphaned-queue';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,
@@ -146,15 +146,15 @@ describe('an account that encrypts user ids on disk', () => {
     await start();
     await queue(1, 2, 3);
     await restart();
-    const left = (): LeftQueues =>
-      new LeftQueues(
+    const left = (): OrphanedQueues =>
+      new OrphanedQueues(
         nodesUserDir(),
         () => [],
         () => queueSecrets({ settings }),
       );
     const settings = { get: (name: string) => keptSettings.get(name) };
     const { file } = left().list()[0]!;
-    const actions = new Actions(engines, left(), new LeftShared(() => []), () => undefined);
+    const actions = new Actions(engines, left(), new OrphanedShared(() => []), () => undefined);
     const erased = await actions.act('erase', { user: idfa(2) });
     assert.deepEqual([erased.status, (erased.body as { entries: number }).entries], [200, 1]);
     const bodies: string[] = [];
@@ -166,9 +166,9 @@ describe('an account that encrypts user ids on disk', () => {
     assert.ok(bodies.join().includes(idfa(1)) && !bodies.join().includes(idfa(2)));
     keptSettings.set('credentialSecret', 'the second secret');
     const partly = await actions.act('erase', { user: idfa(1) });
-    assert.deepEqual([partly.status, (partly.body as { trouble: string }).trouble], [207, 'sealed']);
-    const asked = await actions.act('purgeLeft', { file });
-    const done = await actions.act('purgeLeft', { file, ...asked.body });
+    assert.deepEqual([partly.status, (partly.body as { trouble: string }).trouble], [207, 'encrypted']);
+    const asked = await actions.act('purgeOrphaned', { file });
+    const done = await actions.act('purgeOrphaned', { file, ...asked.body });
     assert.deepEqual([done.status, (done.body as { entries: number }).entries], [200, 2]);
   });
 });

@@ -5,11 +5,11 @@ import type { NodeAPI } from 'node-red';
 import helper from 'node-red-node-test-helper';
 import { AccountForms } from '../../nodes/account/admin';
 import { engines, leftQueuesOf, sandbox as ownSandbox } from '../../nodes/account/process-wide';
-import { outboxFile } from '../../nodes/account/queue-file';
+import { queueFile } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
-import type { LeftQueues } from '../../nodes/account/left-queues';
-import { LeftShared } from '../../nodes/sidebar/left-shared';
-import { moveAway, storeOf } from '../../src/outbox/left-queue';
+import type { OrphanedQueues } from '../../nodes/account/orphaned-queues';
+import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
+import { moveAway, storeOf } from '../../src/outbox/orphaned-queue';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,
@@ -33,17 +33,17 @@ describe('entries that wait for an address that was mended', () => {
   let sandbox: Sandbox;
   let flow: Flow;
   const list = (): ReturnType<typeof engines.list> => engines.list();
-  const left = (): LeftQueues =>
+  const left = (): OrphanedQueues =>
     leftQueuesOf({ settings: { userDir: nodesUserDir() } } as unknown as NodeAPI);
-  const actions = (): Actions => new Actions(engines, left(), new LeftShared(list), () => undefined);
+  const actions = (): Actions => new Actions(engines, left(), new OrphanedShared(list), () => undefined);
   const wrongUrl = (): string => `${sandbox.url}/no/such/place`;
-  const wrongFile = (): string => basename(outboxFile(nodesUserDir(), wrongUrl(), '7'));
+  const wrongFile = (): string => basename(queueFile(nodesUserDir(), wrongUrl(), '7'));
   const at = (serviceUrl: string): object[] => [
     customAccount(sandbox.url, { serviceUrl }),
     ...flow.nodes({ completeOn: 'queued' }),
   ];
   const move = (): Promise<{ status: number; body: any }> =>
-    actions().act('moveLeft', { file: wrongFile(), account: 'account' });
+    actions().act('moveOrphaned', { file: wrongFile(), account: 'account' });
   /** What the form of the account says when it holds this. */
   const form = (values: object): any => {
     const red = Object.create((helper as any)._RED, { settings: { value: { userDir: nodesUserDir() } } });
@@ -153,7 +153,7 @@ describe('entries that wait for an address that was mended', () => {
     await flow.send({ payload: [entry(1), entry(2)] });
     await deployAt(sandbox.url);
     await engines.closeIdle(`${wrongUrl()} 7`);
-    const path = outboxFile(nodesUserDir(), wrongUrl(), '7');
+    const path = queueFile(nodesUserDir(), wrongUrl(), '7');
     const dies = moveAway(storeOf(path, []), 'account', async (rows) => {
       assert.equal((await engines.takeMoved('account', rows))!.length, 2);
       throw new Error('killed');
@@ -179,13 +179,13 @@ describe('entries that wait for an address that was mended', () => {
     await flow.send({ control: 'pause' });
     await flow.send({ payload: entry(5) });
     await deployAt(sandbox.url);
-    const file = basename(outboxFile(nodesUserDir(), 'sandbox', '1'));
-    const refused = await actions().act('moveLeft', { file, account: 'account' });
+    const file = basename(queueFile(nodesUserDir(), 'sandbox', '1'));
+    const refused = await actions().act('moveOrphaned', { file, account: 'account' });
     assert.deepEqual(refused, { status: 409, body: { code: 'sandboxStays' } });
     const acting = actions();
-    const { body } = (await acting.act('purgeLeft', { file: wrongFile() })) as { body: any };
+    const { body } = (await acting.act('purgeOrphaned', { file: wrongFile() })) as { body: any };
     assert.deepEqual([body.code, body.waiting], ['confirm', 1]);
-    const done = await acting.act('purgeLeft', { file: wrongFile(), confirm: body.confirm });
+    const done = await acting.act('purgeOrphaned', { file: wrongFile(), confirm: body.confirm });
     assert.deepEqual(done.body, { code: 'purged', entries: 1, inFlight: 0 });
     assert.deepEqual(members(), []);
   });

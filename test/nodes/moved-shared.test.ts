@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { basename } from 'node:path';
 import helper from 'node-red-node-test-helper';
 import { AccountForms } from '../../nodes/account/admin';
-import { LeftQueues } from '../../nodes/account/left-queues';
+import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
 import { engines, leftDatabases, sandbox as ownSandbox } from '../../nodes/account/process-wide';
-import { outboxFile, spoolFile } from '../../nodes/account/queue-file';
+import { queueFile, bufferFile } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
-import { LeftShared } from '../../nodes/sidebar/left-shared';
+import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
 import { PostgresLog } from '../../src/outbox/postgres-log';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import { queuedBody } from '../../src/audience/serialise';
 import { checkEntry } from '../../src/audience/check';
 import { hashUserKey } from '../../src/audience/keys';
@@ -56,9 +56,9 @@ describe('entries in a shared queue that the account leaves', function () {
   });
 
   const list = (): ReturnType<typeof engines.list> => engines.list();
-  const leftShared = new LeftShared(list, undefined, leftDatabases);
+  const orphanedShared = new OrphanedShared(list, undefined, leftDatabases);
   const acting = (): Actions =>
-    new Actions(engines, new LeftQueues(nodesUserDir(), list), leftShared, () => undefined);
+    new Actions(engines, new OrphanedQueues(nodesUserDir(), list), orphanedShared, () => undefined);
   const wrongUrl = (): string => `${sandbox.url}/no/such/place`;
   const flows = (account: object, databaseUrl = database.url): object[] => [
     {
@@ -98,15 +98,15 @@ describe('entries in a shared queue that the account leaves', function () {
   const members = (): string[] => sandbox.state().map(({ user_id: id }) => id);
   /** What the tab lists; what earlier tests left there is for other addresses. */
   const listed = (): unknown[] =>
-    leftShared
+    orphanedShared
       .list()
       .flatMap((left) =>
         left.kind === 'queue' && left.origin.startsWith(sandbox.url) ? [[left.waiting, left.accounts]] : [],
       );
   const purgeTwice = async (query: object): Promise<object> => {
     const same = acting();
-    const { body } = await same.act('purgeLeft', query);
-    return (await same.act('purgeLeft', { ...query, ...body })).body;
+    const { body } = await same.act('purgeOrphaned', query);
+    return (await same.act('purgeOrphaned', { ...query, ...body })).body;
   };
 
   it('are counted in the form, and kept or discarded where they cannot be moved in order', async () => {
@@ -121,7 +121,7 @@ describe('entries in a shared queue that the account leaves', function () {
     assert.deepEqual(form({ databaseUrl: '' }), { waiting: 0 });
     await change({ serviceUrl: sandbox.url });
     await warned(3);
-    const refused = await acting().act('moveLeft', { ...query, account: 'account' });
+    const refused = await acting().act('moveOrphaned', { ...query, account: 'account' });
     assert.deepEqual(refused, { status: 409, body: { code: 'noTarget' } });
     assert.deepEqual(await purgeTwice(query), { code: 'purged', entries: 3, inFlight: 0 });
     assert.deepEqual(members(), []);
@@ -147,11 +147,11 @@ describe('entries in a shared queue that the account leaves', function () {
     await change(onDisk);
     await warned(4);
     await flow.send({ payload: entry(3, -1) });
-    const moved = await acting().act('moveLeft', { ...query, account: 'account' });
+    const moved = await acting().act('moveOrphaned', { ...query, account: 'account' });
     assert.deepEqual(moved, { status: 200, body: { code: 'moved', moved: 3, kept: 1 } });
     await settled();
     assert.deepEqual(members(), [idfa(2)]);
-    const again = await acting().act('moveLeft', { ...query, account: 'account' });
+    const again = await acting().act('moveOrphaned', { ...query, account: 'account' });
     assert.deepEqual(again.body, { code: 'moved', moved: 0, kept: 1 });
     await until(() => listed().length > 0, 'the tab lists it, although no account names its database');
     assert.deepEqual(listed(), [[1, ['account']]]);
@@ -172,7 +172,7 @@ describe('entries in a shared queue that the account leaves', function () {
     leftDatabases.clear();
     await start(onDisk);
     await warned(2);
-    const moved = await acting().act('moveLeft', { ...query, account: 'account' });
+    const moved = await acting().act('moveOrphaned', { ...query, account: 'account' });
     assert.deepEqual(moved.body, { code: 'moved', moved: 1, kept: 1 });
     await settled();
     assert.deepEqual(members(), [idfa(1)]);
@@ -186,7 +186,7 @@ describe('entries in a shared queue that the account leaves', function () {
     const { query } = form(onDisk);
     await change(onDisk);
     await engines.closeIdle('');
-    const kept = new SqliteOutbox(spoolFile(nodesUserDir(), sandbox.url, '7'));
+    const kept = new SqliteStore(bufferFile(nodesUserDir(), sandbox.url, '7'));
     await until(
       () => list().every(({ engine }) => engine.stats().state.kind === 'idle'),
       'the old one is closed',
@@ -200,14 +200,14 @@ describe('entries in a shared queue that the account leaves', function () {
       lane: 'removal' as const,
       userHash: hashUserKey(removal.entry.userKey),
       source: { node: 'out', account: 'account' },
-      bornWallMs: takenWallMs,
-      bornMonoMs: 0,
+      eventWallMs: takenWallMs,
+      eventMonoMs: 0,
       takenWallMs,
       body: queuedBody(removal.entry),
     };
     await kept.commit({ append: [row] });
     await kept.close();
-    const moved = await acting().act('moveLeft', { ...query, account: 'account' });
+    const moved = await acting().act('moveOrphaned', { ...query, account: 'account' });
     assert.deepEqual(moved.body, { code: 'moved', moved: 3, kept: 0 });
     await settled();
     assert.deepEqual(members(), [idfa(2)]);
@@ -251,10 +251,10 @@ describe('entries in a shared queue that the account leaves', function () {
     const { query, ...shown } = form({ databaseUrl: database.url });
     const common = { waiting: 2, origin: wrongUrl(), member: '7' };
     assert.deepEqual(shown, { ...common, choices: ['keep', 'discard'], notes: ['toShared', 'late'] });
-    assert.deepEqual(query, { file: basename(outboxFile(nodesUserDir(), wrongUrl(), '7')) });
+    assert.deepEqual(query, { file: basename(queueFile(nodesUserDir(), wrongUrl(), '7')) });
     await change({});
     await warned(2);
-    const refused = await acting().act('moveLeft', { ...query, account: 'account' });
+    const refused = await acting().act('moveOrphaned', { ...query, account: 'account' });
     assert.deepEqual(refused, { status: 409, body: { code: 'noTarget' } });
     assert.deepEqual(await purgeTwice(query), { code: 'purged', entries: 2, inFlight: 0 });
   });

@@ -217,7 +217,7 @@ describe('a warning about a segment', () => {
       { kind: 'unknown', ...named },
       { kind: 'inactive', ...named },
       { kind: 'otherCase', ...named, segment: 'Buyers', listed: 'buyers' },
-      { kind: 'young', ...named, untilMs: Date.now() + 200_000, keys: [] },
+      { kind: 'warmUp', ...named, untilMs: Date.now() + 200_000, keys: [] },
     ];
     const words = { _: translate(wordsOf('instant-audience-out')) };
     const sentences = all.map((warning) => segmentSentence(words, warning, false));

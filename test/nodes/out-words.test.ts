@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { i18n } from '@node-red/util';
 import { entrySentences, inputSentences, sentence, type Issue } from '../../src/audience/issues';
-import type { OutboxError } from '../../src/outbox/outbox';
+import type { QueueError } from '../../src/outbox/store';
 import { issueText } from '../../nodes/shared/words';
 import { accountStatus } from '../../nodes/instant-audience-out/status-words';
 import { loginRefusals, loginWait } from '../../nodes/shared/queue-state';
@@ -29,13 +29,13 @@ const RED = {
 
 /** Codes that come from elsewhere, so that no source of the node names them. */
 const engineCodes = ['closed', 'queue_full', 'too_many_open_messages', 'outbox'];
-const outboxCodes: OutboxError['code'][] = [
+const queueCodes: QueueError['code'][] = [
   'damaged',
   'readonly',
   'full',
   'locked',
   'newer_version',
-  'sealed',
+  'encrypted',
   'unavailable',
   'closed',
   'failed',
@@ -118,7 +118,7 @@ describe('the words of the out node', () => {
 
   it('exist for everything that the engine, a login, an account or the outbox may say', () => {
     for (const code of engineCodes) assert.equal(typeof words.error[code], 'string', code);
-    for (const code of outboxCodes) assert.equal(typeof words.status[`outbox_${code}`], 'string', code);
+    for (const code of queueCodes) assert.equal(typeof words.status[`outbox_${code}`], 'string', code);
     for (const key of Object.values(loginRefusals)) assert.equal(typeof words.status[key], 'string', key);
     for (const code of loginCodes) assert.equal(typeof words.status[loginWait(code).key], 'string', code);
     for (const problem of Object.keys(wordsOf('account').error)) {
@@ -138,7 +138,7 @@ describe('the words of the out node', () => {
   it('are all in use', () => {
     const known = (group: 'status' | 'error', key: string): boolean =>
       new RegExp(`'(${group}\\.)?${key}'`).test(outSources) ||
-      (group === 'error' ? engineCodes.includes(key) : outboxCodes.some((code) => key === `outbox_${code}`));
+      (group === 'error' ? engineCodes.includes(key) : queueCodes.some((code) => key === `outbox_${code}`));
     for (const group of ['status', 'error'] as const) {
       const unused = Object.keys(words[group]).filter((key) => !known(group, key));
       assert.deepEqual(unused, [], group);

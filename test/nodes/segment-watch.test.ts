@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { checkEntry } from '../../src/audience/check';
 import type { CheckedEntry } from '../../src/audience/entry';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import type { SegmentFinding } from '../../src/reconcile/segment-check';
 import type { ReadOutcome } from '../../src/service/outcome';
 import type { Segment } from '../../src/service/schemas';
@@ -29,7 +29,7 @@ class Watched {
   private readonly real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
 
   constructor(
-    readonly outbox: SqliteOutbox,
+    readonly store: SqliteStore,
     holds: boolean,
   ) {
     const timers: any = {
@@ -59,7 +59,7 @@ class Watched {
       node: 'out',
       out: 'out',
       account: { id: 'a', member: '1', connection: () => ({ client, keeper }) as never },
-      engine: { meta: outbox, holdSegments: (owner, untils) => this.hold(owner, untils) },
+      engine: { meta: store, holdSegments: (owner, untils) => this.hold(owner, untils) },
       holds,
       changed: (found) => (this.found = found),
       noLogin: 'no login',
@@ -113,9 +113,9 @@ describe('the watch over segments', () => {
   let watched: Watched;
 
   async function watch(holds = false): Promise<void> {
-    const outbox = new SqliteOutbox(':memory:');
-    await outbox.open();
-    watched = new Watched(outbox, holds);
+    const store = new SqliteStore(':memory:');
+    await store.open();
+    watched = new Watched(store, holds);
     assert.equal(await watched.next(), 500, 'the look on deploy');
     assert.deepEqual(watched.asked, [], 'which finds nothing to ask for');
   }
@@ -211,9 +211,9 @@ describe('the watch over segments', () => {
     watched.segment = { code: 'Two', lastModified: new Date().toISOString().slice(0, 19) };
     watched.saw({ seg_id: 2 }, { seg_id: 4_000 });
     await watched.next();
-    const { held, outbox } = watched;
+    const { held, store } = watched;
     watched.end();
-    watched = new Watched(outbox, true);
+    watched = new Watched(store, true);
     for (const [owner, untils] of held) watched.held.set(owner, untils);
     watched.segment = { code: 'Two', lastModified: new Date().toISOString().slice(0, 19) };
     watched.saw({ seg_id: 3 });
@@ -222,7 +222,7 @@ describe('the watch over segments', () => {
     while ((await watched.next()) < 3_600_000 && watched.asked.length === 0);
     while (watched.asked.every(({ ids: asked }) => asked?.includes(2) !== true)) await watched.next();
     assert.deepEqual(new Set(watched.heldKeys), new Set(['i2', 'i3', 'c1:two']));
-    assert.deepEqual([...new Set(watched.found.map(({ kind }) => kind))], ['young']);
+    assert.deepEqual([...new Set(watched.found.map(({ kind }) => kind))], ['warmUp']);
   });
 
   it('checks segments that other members share, by id and by code', async () => {

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { EngineInfo, QueueKind } from '../../src/delivery/engines';
+import type { EngineInfo, QueueKind } from '../../src/delivery/registry';
 import { identityOf } from '../../nodes/account/database';
 import { instanceName } from '../../nodes/account/instance-name';
-import { outboxFile, queueFolder, spoolFile } from '../../nodes/account/queue-file';
-import { LeftQueues } from '../../nodes/account/left-queues';
+import { queueFile, queueFolder, bufferFile } from '../../nodes/account/queue-file';
+import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
 
 describe('the name of an instance', () => {
   const host = (): string => 'node-2';
@@ -50,17 +50,17 @@ describe('what is kept while the database of a shared queue is away', () => {
   after(() => rmSync(userDir, { recursive: true }));
 
   it('has a file of its own, which counts as left when no account shares the queue any more', () => {
-    const [disk, kept] = [outboxFile(userDir, origin, '7'), spoolFile(userDir, origin, '7')];
+    const [disk, kept] = [queueFile(userDir, origin, '7'), bufferFile(userDir, origin, '7')];
     assert.notEqual(disk, kept);
     for (const file of [disk, kept]) writeFileSync(file, 'no queue, so that it is listed with its problem');
     const left = (...kinds: QueueKind[]): string[] => {
       const engines = kinds.map((queue) => ({ queue, origin, member: '7' }) as EngineInfo);
-      return new LeftQueues(userDir, () => engines).list().map(({ file }) => file);
+      return new OrphanedQueues(userDir, () => engines).list().map(({ file }) => file);
     };
     assert.deepEqual(left('shared'), [path.basename(disk)]);
     assert.deepEqual(left('disk'), [path.basename(kept)]);
     assert.deepEqual(left('memory').sort(), [path.basename(disk), path.basename(kept)].sort());
-    const { member, origin: shown } = new LeftQueues(userDir, () => []).list()[0]!;
+    const { member, origin: shown } = new OrphanedQueues(userDir, () => []).list()[0]!;
     assert.deepEqual([shown, member], ['https://streaming-data.appnexus.com', '7']);
   });
 });

@@ -8,8 +8,8 @@ import { engines } from '../../nodes/account/process-wide';
 import { queueFolder } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
 import { idleAccounts } from '../../nodes/sidebar/idle-accounts';
-import { LeftQueues } from '../../nodes/account/left-queues';
-import { LeftShared } from '../../nodes/sidebar/left-shared';
+import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
+import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
 import { prometheusText } from '../../nodes/sidebar/metrics';
 import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';
 import { overviewTopic, unwatchTopic, Watchers, watchTopic } from '../../nodes/sidebar/watchers';
@@ -42,9 +42,9 @@ describe('the runtime of the tab Audience', () => {
   const overview = new Overview(list, () => warnAfterMs);
   /** The engine under test; others of this process may be parked still. */
   const shown = (): ShownQueue => overview.queues().find(({ origin }) => origin === sandbox.url)!;
-  const left = (): LeftQueues => new LeftQueues(folder, list);
+  const left = (): OrphanedQueues => new OrphanedQueues(folder, list);
   const actions = (): Actions =>
-    new Actions(engines, left(), new LeftShared(list), (text) => logged.push(text));
+    new Actions(engines, left(), new OrphanedShared(list), (text) => logged.push(text));
 
   before(() => (folder = mkdtempSync(path.join(tmpdir(), 'instant-audience-tab-'))));
   after(() => rmSync(folder, { recursive: true, force: true }));
@@ -166,8 +166,8 @@ describe('the runtime of the tab Audience', () => {
   it('tells each warning about a segment once, with what its sentence needs', async () => {
     await start();
     await until(() => list().some(({ origin }) => origin === sandbox.url), 'the queue');
-    const young = {
-      kind: 'young',
+    const warmUp = {
+      kind: 'warmUp',
       key: 'i1',
       keys: ['i1'],
       segment: 1,
@@ -177,11 +177,11 @@ describe('the runtime of the tab Audience', () => {
     const warned = new Overview(
       list,
       () => null,
-      () => [young, inactive, young].map((warning) => ({ warning, holds: false })),
+      () => [warmUp, inactive, warmUp].map((warning) => ({ warning, holds: false })),
     );
     const { segments, warnAfterMs: usual } = warned.queues().find(({ origin }) => origin === sandbox.url)!;
     assert.deepEqual(segments, [
-      { key: 'young', params: { segment: 1, minutes: 2 } },
+      { key: 'warmUp', params: { segment: 1, minutes: 2 } },
       { key: 'inactive', params: { segment: 2 } },
     ]);
     assert.equal(usual, 120_000);
@@ -193,8 +193,8 @@ describe('the runtime of the tab Audience', () => {
         list,
         () => null,
         () => [
-          { warning: young, holds: first },
-          { warning: young, holds: second },
+          { warning: warmUp, holds: first },
+          { warning: warmUp, holds: second },
         ],
       );
       const { segments: told } = both.queues().find(({ origin }) => origin === sandbox.url)!;
@@ -404,15 +404,15 @@ describe('the runtime of the tab Audience', () => {
       history: () => [],
     };
     const watchers = new Watchers({ events }, source, () => nowMs);
-    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { ticket: 'guessed' } });
+    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { pendingMessage: 'guessed' } });
     events.emit(`comms:message:${watchTopic}`, { session: 'a', data: null });
     assert.deepEqual([watchers.size, updates], [0, 0]);
-    const ticket = watchers.ticket();
-    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { ticket } });
-    events.emit(`comms:message:${watchTopic}`, { session: 'b', data: { ticket } });
-    const late = watchers.ticket();
+    const pendingMessage = watchers.pendingMessage();
+    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { pendingMessage } });
+    events.emit(`comms:message:${watchTopic}`, { session: 'b', data: { pendingMessage } });
+    const late = watchers.pendingMessage();
     nowMs = 60_000;
-    events.emit(`comms:message:${watchTopic}`, { session: 'c', data: { ticket: late } });
+    events.emit(`comms:message:${watchTopic}`, { session: 'c', data: { pendingMessage: late } });
     assert.deepEqual([watchers.size, told.map(({ session }) => session)], [1, ['a']]);
     assert.deepEqual(Object.keys(told[0]!.data.histories), ['q']);
     await sleep(2200);
@@ -425,7 +425,10 @@ describe('the runtime of the tab Audience', () => {
     const before = updates;
     await sleep(1500);
     assert.deepEqual([watchers.size, updates], [0, before]);
-    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { ticket: watchers.ticket() } });
+    events.emit(`comms:message:${watchTopic}`, {
+      session: 'a',
+      data: { pendingMessage: watchers.pendingMessage() },
+    });
     events.emit('comms:connection-removed', { session: 'a' });
     assert.equal(watchers.size, 0);
   });
@@ -443,8 +446,8 @@ describe('the runtime of the tab Audience', () => {
       assert.deepEqual([shownLeft!.file, shownLeft!.problem!.trouble], [file, 'damaged']);
       assert.ok(shownLeft!.problem!.reason.includes(queueFile));
       const acting = actions();
-      const { body } = await acting.act('purgeLeft', { file });
-      const purged = await acting.act('purgeLeft', { file, ...body });
+      const { body } = await acting.act('purgeOrphaned', { file });
+      const purged = await acting.act('purgeOrphaned', { file, ...body });
       assert.deepEqual(
         [purged.status, (purged.body as any).code, (purged.body as any).trouble],
         [500, 'failed', 'damaged'],

@@ -5,17 +5,17 @@ import { join } from 'node:path';
 
 import { buildSync } from 'esbuild';
 
-import type * as sqliteOutbox from '../../src/outbox/sqlite-outbox';
+import type * as sqliteStore from '../../src/outbox/sqlite-store';
 
 const sources = join(__dirname, '../../src/outbox');
 
 export interface Compiled {
   readonly directory: string;
-  readonly SqliteOutbox: typeof sqliteOutbox.SqliteOutbox;
+  readonly SqliteStore: typeof sqliteStore.SqliteStore;
   remove(): void;
 }
 
-export function compileOutbox(): Compiled {
+export function compileStore(): Compiled {
   const directory = mkdtempSync(join(tmpdir(), 'outbox-compiled-'));
   const entryPoints = ['sqlite-outbox', 'sqlite-log', 'sqlite-worker'].map((name) =>
     join(sources, `${name}.ts`),
@@ -30,6 +30,6 @@ export function compileOutbox(): Compiled {
     target: 'es2023',
   });
   // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const { SqliteOutbox } = require(join(directory, 'sqlite-outbox.js')) as typeof sqliteOutbox;
-  return { directory, SqliteOutbox, remove: () => rmSync(directory, { recursive: true, force: true }) };
+  const { SqliteStore } = require(join(directory, 'sqlite-outbox.js')) as typeof sqliteStore;
+  return { directory, SqliteStore, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }

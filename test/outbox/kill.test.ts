@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
-import { compileOutbox, type Compiled } from './compiled';
+import { compileStore, type Compiled } from './compiled';
 import { readAll, seqs, temporaryFolder } from './rows';
 
 const rowsPerCommit = 70;
@@ -54,7 +54,7 @@ function expected(lastSeq: number): number[] {
 
 describe('kill -9 in the middle of commits', () => {
   let compiled: Compiled;
-  before(() => (compiled = compileOutbox()));
+  before(() => (compiled = compileStore()));
   after(() => compiled.remove());
 
   it('loses nothing that was reported and leaves no commit in parts, five times over', async () => {
@@ -63,10 +63,10 @@ describe('kill -9 in the middle of commits', () => {
     try {
       for (const _round of seqs(1, 5)) {
         const reported = await runAndKill(childScript(compiled.directory, path), Math.random() * 60);
-        const outbox = new compiled.SqliteOutbox(path);
-        const { lastSeq, waiting } = await outbox.open();
-        const there = (await readAll(outbox)).map((row) => row.seq);
-        await outbox.close();
+        const store = new compiled.SqliteStore(path);
+        const { lastSeq, waiting } = await store.open();
+        const there = (await readAll(store)).map((row) => row.seq);
+        await store.close();
         assert.ok(
           lastSeq === reported || lastSeq === reported + rowsPerCommit,
           `${lastSeq} after ${reported}`,

@@ -8,13 +8,13 @@ import { performance } from 'node:perf_hooks';
 import { checkEntry } from '../../src/audience/check';
 import type { CheckedEntry } from '../../src/audience/entry';
 import { systemClock } from '../../src/clock';
-import { SharedIntake } from '../../src/delivery/shared-intake';
-import { Spool } from '../../src/delivery/spool';
-import type { TicketEnd } from '../../src/delivery/tickets';
+import { SharedProducer } from '../../src/delivery/shared-producer';
+import { LocalBuffer } from '../../src/delivery/local-buffer';
+import type { MessageEnd } from '../../src/delivery/pending-messages';
 import { PostgresLog } from '../../src/outbox/postgres-log';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import type { Appended, Batch } from '../../src/outbox/shared-log';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import { TestDatabase } from './shared-stores';
 import { cleanUps } from '../support/clean-up';
 import { until } from '../support/node-red';
@@ -61,10 +61,10 @@ describe(`a message of ${entries.toLocaleString('en')} entries for a shared queu
     const log = new WatchedLog({ url: url.href, ...queue });
     await log.open();
     ends(() => log.close(me));
-    const spool = new Spool(new SqliteOutbox(path.join(folder, 'kept.sqlite'), {}), log, me.id);
-    const intake = new SharedIntake({
+    const localBuffer = new LocalBuffer(new SqliteStore(path.join(folder, 'kept.sqlite'), {}), log, me.id);
+    const producer = new SharedProducer({
       log,
-      spool,
+      localBuffer,
       instance: me.id,
       clock: systemClock,
       caps: { queueMaxEntries: 5_000_000, queueMaxBytes: 2_048_000_000, maxOpenMessages: 50_000 },
@@ -72,11 +72,11 @@ describe(`a message of ${entries.toLocaleString('en')} entries for a shared queu
       appended: () => undefined,
       write: () => undefined,
     });
-    ends(() => intake.close());
-    intake.start();
+    ends(() => producer.close());
+    producer.start();
     await relay.close();
-    const told: TicketEnd[] = [];
-    intake.submit({
+    const told: MessageEnd[] = [];
+    producer.submit({
       source: { node: 'out', account: 'account' },
       entries: Array.from({ length: entries }, (_, user) => entryOf(user)),
       indexes: null,
@@ -86,15 +86,15 @@ describe(`a message of ${entries.toLocaleString('en')} entries for a shared queu
     await until(
       () => Promise.resolve(told.length > 0),
       60_000,
-      () => `its end; ${intake.kept} are kept`,
+      () => `its end; ${producer.kept} are kept`,
     );
-    assert.deepEqual([told[0]!.kind, intake.kept], ['queued', entries]);
+    assert.deepEqual([told[0]!.kind, producer.kept], ['queued', entries]);
     const keptMs = performance.now();
     await relay.reopen();
     await until(
-      () => Promise.resolve(intake.kept === 0),
+      () => Promise.resolve(producer.kept === 0),
       60_000,
-      () => `an empty file; ${intake.kept} are kept; ${intake.trouble?.message}`,
+      () => `an empty file; ${producer.kept} are kept; ${producer.trouble?.message}`,
     );
     const [found] = await database.query<{ rows: number; ordered: number }>(
       `SELECT count(*)::int AS rows,

@@ -3,16 +3,16 @@
 // One `MemoryLogStore` is the database; each `MemorySharedLog` is what one process has of it.
 import { InTurn } from '../../src/in-turn';
 import {
-  OutboxError,
+  QueueError,
   type Commit,
   type Lane,
   type NewRow,
   type Opened,
-  type Outbox,
+  type QueueStore,
   type Page,
   type Row,
   type UserRows,
-} from '../../src/outbox/outbox';
+} from '../../src/outbox/store';
 import {
   aliveMs,
   type Appended,
@@ -55,10 +55,10 @@ export class MemoryLogStore {
   readonly rows = openLog(':memory:');
   readonly lease: Lease = { epoch: 0, holder: null, expiresAtMs: 0 };
   readonly instances = new Map<string, { readonly name: string; readonly seenAtMs: number }>();
-  readonly takers = new Map<number, string>();
+  readonly instanceSources = new Map<number, string>();
   readonly handles = new Set<StoreLog>();
   /** Holders' outboxes that were opened and not closed. */
-  readonly openOutboxes = new Set<Outbox>();
+  readonly openOutboxes = new Set<QueueStore>();
   letters: StoredLetter[] = [];
   readonly #streams = new Map<string, Stream>();
   #lastLetter = 0;
@@ -75,9 +75,9 @@ export class MemoryLogStore {
     const { lastSeq, waiting, bodyChars } = this.rows.totals;
     const chars = rows.reduce((sum, { body }) => sum + body.length, 0);
     if (waiting + rows.length > maxEntries || bodyChars + chars > maxChars) return { kind: 'full', waiting };
-    const append = rows.map((row, at): NewRow => ({ ...row, seq: lastSeq + at + 1, bornMonoMs: 0 }));
+    const append = rows.map((row, at): NewRow => ({ ...row, seq: lastSeq + at + 1, eventMonoMs: 0 }));
     this.rows.commit({ append });
-    for (const { seq } of append) this.takers.set(seq, instance);
+    for (const { seq } of append) this.instanceSources.set(seq, instance);
     const appended = { firstSeq: lastSeq + 1, lastSeq: lastSeq + rows.length };
     this.#streams.set(stream, { through: number, ...appended });
     this.tell({ kind: 'rows' });
@@ -127,7 +127,7 @@ export class MemoryLogStore {
   /** Throws `fenced` unless the lease is held under this epoch. */
   checkLease(instance: string, epoch: number): void {
     if (!this.holds(instance, epoch))
-      throw new OutboxError('fenced', `the lease of epoch ${epoch} is not held any more`);
+      throw new QueueError('fenced', `the lease of epoch ${epoch} is not held any more`);
   }
 
   /** Numbers what was on its way below 0, as every opening does. */
@@ -206,16 +206,16 @@ export abstract class StoreLog implements SharedLog {
   protected instance: string | null = null;
   protected listener: ((news: News) => void) | null = null;
 
-  constructor(readonly store: MemoryLogStore) {}
+  constructor(readonly logStore: MemoryLogStore) {}
 
   /** One transaction, there and back. */
   abstract call<T>(work: () => T | Promise<T>, how?: { writes?: boolean; opens?: boolean }): Promise<T>;
 
   /** Stays open until it is known that it was carried out under the lease, or cannot be any more. */
-  abstract commitOf(outbox: HolderOutbox, commit: Commit): Promise<void>;
+  abstract commitOf(store: HolderStore, commit: Commit): Promise<void>;
 
-  abstract outboxOpened(outbox: HolderOutbox): void;
-  abstract outboxClosed(outbox: HolderOutbox): void;
+  abstract outboxOpened(store: HolderStore): void;
+  abstract outboxClosed(store: HolderStore): void;
   abstract open(): Promise<void>;
   abstract close(instance: Instance): Promise<void>;
   /** From the store. */
@@ -223,52 +223,52 @@ export abstract class StoreLog implements SharedLog {
 
   append(batch: Batch): Promise<Appended> {
     const rows = batch.rows.map((row) => shifted(row, -this.skewMs));
-    return this.call(() => this.store.append({ ...batch, rows }), { writes: true });
+    return this.call(() => this.logStore.append({ ...batch, rows }), { writes: true });
   }
 
   streamThrough(stream: string): Promise<number> {
-    return this.call(() => this.store.streamThrough(stream));
+    return this.call(() => this.logStore.streamThrough(stream));
   }
 
   claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim> {
     this.instance = instance.id;
-    return this.call(() => this.store.claim(instance, wants, epoch, leaseMs), { writes: true });
+    return this.call(() => this.logStore.claim(instance, wants, epoch, leaseMs), { writes: true });
   }
 
   release(instance: Instance, epoch: number): Promise<void> {
-    return this.call(() => this.store.release(instance, epoch), { writes: true });
+    return this.call(() => this.logStore.release(instance, epoch), { writes: true });
   }
 
-  outbox(instance: Instance, epoch: number): Outbox {
-    return new HolderOutbox(this, instance.id, epoch);
+  store(instance: Instance, epoch: number): QueueStore {
+    return new HolderStore(this, instance.id, epoch);
   }
 
   readonly meta = {
-    getMeta: (key: string): Promise<string | null> => this.call(() => this.store.rows.getMeta(key)),
+    getMeta: (key: string): Promise<string | null> => this.call(() => this.logStore.rows.getMeta(key)),
     setMeta: (key: string, value: string): Promise<void> =>
-      this.call(() => this.store.rows.setMeta(key, value), { writes: true }),
+      this.call(() => this.logStore.rows.setMeta(key, value), { writes: true }),
     replaceMeta: (key: string, before: string | null, value: string): Promise<boolean> =>
-      this.call(() => this.store.replaceMeta(key, before, value), { writes: true }),
+      this.call(() => this.logStore.replaceMeta(key, before, value), { writes: true }),
   };
 
   nowMs(): number {
-    return this.store.clock.wallMs();
+    return this.logStore.clock.wallMs();
   }
 
   adoptMail(instance: Instance, epoch: number): Promise<void> {
     const adopt = (): void => {
-      this.store.checkLease(instance.id, epoch);
-      this.store.adoptMail();
+      this.logStore.checkLease(instance.id, epoch);
+      this.logStore.adoptMail();
     };
     return this.call(adopt, { writes: true });
   }
 
   mail(instance: Instance, afterId: number, limit: number): Promise<readonly Letter[]> {
-    return this.call(() => this.store.mail(instance.id, afterId, limit), { writes: true });
+    return this.call(() => this.logStore.mail(instance.id, afterId, limit), { writes: true });
   }
 
   send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void> {
-    return this.call(() => this.store.send(to, kind, text), { writes: true });
+    return this.call(() => this.logStore.send(to, kind, text), { writes: true });
   }
 
   onNews(listener: (news: News) => void): void {
@@ -289,8 +289,8 @@ export class MemorySharedLog extends StoreLog {
   #alive = true;
   #isOpen = false;
 
-  constructor(store: MemoryLogStore, options: MemorySharedLogOptions = {}) {
-    super(store);
+  constructor(logStore: MemoryLogStore, options: MemorySharedLogOptions = {}) {
+    super(logStore);
     this.skewMs = options.skewMs ?? 0;
     this.delayMs = options.delayMs ?? (() => 0);
     this.newsDelayMs = options.newsDelayMs ?? (() => 0);
@@ -316,13 +316,13 @@ export class MemorySharedLog extends StoreLog {
   /** kill -9: what has not been carried out never is; nothing settles any more. */
   kill(): void {
     this.#alive = false;
-    this.store.handles.delete(this);
+    this.logStore.handles.delete(this);
   }
 
   open(): Promise<void> {
     const open = (): void => {
       this.#isOpen = true;
-      this.store.handles.add(this);
+      this.logStore.handles.add(this);
       this.#say({ kind: 'connected' });
     };
     return this.call(open, { opens: true });
@@ -332,21 +332,21 @@ export class MemorySharedLog extends StoreLog {
     const end = (): void => {
       this.#isOpen = false;
       this.listener = null;
-      this.store.handles.delete(this);
+      this.logStore.handles.delete(this);
     };
     // Without the database nobody is told; the process is gone all the same.
-    return this.call(() => this.store.bye(instance.id)).then(end, end);
+    return this.call(() => this.logStore.bye(instance.id)).then(end, end);
   }
 
   hear(news: News, to: string | null): void {
     if (this.isFor(to))
-      this.store.clock.after(this.newsDelayMs(), () => {
+      this.logStore.clock.after(this.newsDelayMs(), () => {
         if (this.#link === 'joined') this.#say(news);
       });
   }
 
   async call<T>(work: () => T | Promise<T>, { opens = false } = {}): Promise<T> {
-    if (!opens && !this.#isOpen) throw new OutboxError('closed', 'The shared queue is closed.');
+    if (!opens && !this.#isOpen) throw new QueueError('closed', 'The shared queue is closed.');
     if (this.#isCut()) throw unavailable();
     await this.wait();
     if (this.#isCut()) throw unavailable();
@@ -357,29 +357,29 @@ export class MemorySharedLog extends StoreLog {
   }
 
   /** Refused at once while nothing gets through. */
-  async commitOf(outbox: HolderOutbox, commit: Commit): Promise<void> {
+  async commitOf(store: HolderStore, commit: Commit): Promise<void> {
     if (this.#isCut()) throw unavailable();
     await this.wait();
     if (this.#isCut()) await this.#joined();
-    outbox.checkLease();
-    outbox.carryOut(commit);
+    store.checkLease();
+    store.carryOut(commit);
     await this.wait();
     // Carried out: that is so whoever holds the lease by now.
     await this.#joined();
   }
 
-  outboxOpened(outbox: HolderOutbox): void {
-    this.store.openOutboxes.add(outbox);
+  outboxOpened(store: HolderStore): void {
+    this.logStore.openOutboxes.add(store);
   }
 
-  outboxClosed(outbox: HolderOutbox): void {
-    this.store.openOutboxes.delete(outbox);
+  outboxClosed(store: HolderStore): void {
+    this.logStore.openOutboxes.delete(store);
   }
 
   /** Never resolves once the process is killed. */
   async wait(): Promise<void> {
     const ms = this.delayMs();
-    if (ms > 0) await new Promise<void>((resolve) => void this.store.clock.after(ms, resolve));
+    if (ms > 0) await new Promise<void>((resolve) => void this.logStore.clock.after(ms, resolve));
     if (!this.#alive) await new Promise(() => undefined);
   }
 
@@ -409,7 +409,7 @@ export class MemorySharedLog extends StoreLog {
 }
 
 /** Calls one after the other, results in their order. */
-export class HolderOutbox implements Outbox {
+export class HolderStore implements QueueStore {
   readonly durable = true;
   #isOpen = false;
   readonly #turns = new InTurn();
@@ -422,10 +422,10 @@ export class HolderOutbox implements Outbox {
 
   open(): Promise<Opened> {
     return this.#turns.run(async () => {
-      const { store, skewMs } = this.log;
+      const { logStore, skewMs } = this.log;
       const takeOver = (): Opened => {
         this.checkLease();
-        return store.takeOver();
+        return logStore.takeOver();
       };
       const { flights, oldestTakenWallMs, ...opened } = await this.log.call(takeOver, { writes: true });
       if (!this.#isOpen) this.log.outboxOpened(this);
@@ -444,7 +444,7 @@ export class HolderOutbox implements Outbox {
   commit(commit: Commit): Promise<void> {
     return this.#opened(() => {
       if ((commit.append ?? []).length > 0)
-        throw new OutboxError('failed', 'New rows go into a shared queue by its `append`.');
+        throw new QueueError('failed', 'New rows go into a shared queue by its `append`.');
       return this.log.commitOf(this, commit);
     });
   }
@@ -452,7 +452,7 @@ export class HolderOutbox implements Outbox {
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
     return this.#opened(async () => {
       const { rows, shields } = await this.log.call(() =>
-        this.log.store.rows.read(lane, afterSeq, throughSeq, limit),
+        this.log.logStore.rows.read(lane, afterSeq, throughSeq, limit),
       );
       return { rows: this.#ours(rows), shields: this.#ours(shields) };
     });
@@ -460,7 +460,9 @@ export class HolderOutbox implements Outbox {
 
   rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
     return this.#opened(async () => {
-      const found = await this.log.call(() => this.log.store.rows.rowsOfUsers(userHashes, afterSeq, limit));
+      const found = await this.log.call(() =>
+        this.log.logStore.rows.rowsOfUsers(userHashes, afterSeq, limit),
+      );
       return { ...found, rows: this.#ours(found.rows) };
     });
   }
@@ -470,10 +472,10 @@ export class HolderOutbox implements Outbox {
   }
 
   setMeta(key: string, value: string): Promise<void> {
-    const { store } = this.log;
+    const { logStore } = this.log;
     const set = (): void => {
       this.checkLease();
-      store.rows.setMeta(key, value);
+      logStore.rows.setMeta(key, value);
     };
     return this.#opened(() => this.log.call(set, { writes: true }));
   }
@@ -490,40 +492,43 @@ export class HolderOutbox implements Outbox {
   }
 
   checkLease(): void {
-    this.log.store.checkLease(this.instance, this.epoch);
+    this.log.logStore.checkLease(this.instance, this.epoch);
   }
 
   carryOut(commit: Commit): void {
-    const { store, skewMs } = this.log;
+    const { logStore, skewMs } = this.log;
     const lost = commit.lost?.map((flight) => ({ ...flight, untilWallMs: flight.untilWallMs - skewMs }));
-    store.rows.commit({ ...commit, ...(lost === undefined ? {} : { lost }) });
+    logStore.rows.commit({ ...commit, ...(lost === undefined ? {} : { lost }) });
     const letters = new Map<string, object[]>();
     for (const { seq, source, instance, report } of commit.tell ?? []) {
       const ends = letters.get(instance) ?? [];
       ends.push({ seq, node: source.node, account: source.account, report });
       letters.set(instance, ends);
     }
-    for (const [to, ends] of letters) store.send(to, 'ended', JSON.stringify(ends));
+    for (const [to, ends] of letters) logStore.send(to, 'ended', JSON.stringify(ends));
   }
 
   #ours(rows: readonly Row[]): Row[] {
-    const { store, skewMs } = this.log;
-    return rows.map((row) => ({ ...shifted(row, skewMs), instance: store.takers.get(row.seq) ?? '' }));
+    const { logStore, skewMs } = this.log;
+    return rows.map((row) => ({
+      ...shifted(row, skewMs),
+      instance: logStore.instanceSources.get(row.seq) ?? '',
+    }));
   }
 
   #opened<T>(call: () => Promise<T>): Promise<T> {
-    if (!this.#isOpen) return Promise.reject(new OutboxError('closed', 'The shared queue is closed.'));
+    if (!this.#isOpen) return Promise.reject(new QueueError('closed', 'The shared queue is closed.'));
     return this.#turns.run(async () => call());
   }
 }
 
-function shifted<R extends { readonly bornWallMs: number; readonly takenWallMs: number }>(
+function shifted<R extends { readonly eventWallMs: number; readonly takenWallMs: number }>(
   row: R,
   byMs: number,
 ): R {
-  return { ...row, bornWallMs: row.bornWallMs + byMs, takenWallMs: row.takenWallMs + byMs };
+  return { ...row, eventWallMs: row.eventWallMs + byMs, takenWallMs: row.takenWallMs + byMs };
 }
 
-export function unavailable(): OutboxError {
-  return new OutboxError('unavailable', 'the database cannot be reached');
+export function unavailable(): QueueError {
+  return new QueueError('unavailable', 'the database cannot be reached');
 }

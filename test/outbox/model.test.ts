@@ -8,17 +8,17 @@ import type {
   Commit,
   NewRow,
   Opened,
-  Outbox,
-  OutboxError,
+  QueueStore,
+  QueueError,
   Page,
   Row,
   UserRows,
-} from '../../src/outbox/outbox';
-import type { SealOptions } from '../../src/outbox/seal';
+} from '../../src/outbox/store';
+import type { EncryptionOptions } from '../../src/outbox/encryption';
 import { openLog, type SqliteLog } from '../../src/outbox/sqlite-log';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import { cleanUps } from '../support/clean-up';
-import { compileOutbox, type Compiled } from './compiled';
+import { compileStore, type Compiled } from './compiled';
 import { PlainOutbox } from './plain-outbox';
 import { batchOf, temporaryFolder } from './rows';
 import { processNamed, TestDatabase, type PostgresQueue } from './shared-stores';
@@ -31,8 +31,8 @@ interface Shape {
 }
 type Step =
   | ({ readonly kind: 'commit' } & Shape)
-  | { readonly kind: 'read'; readonly args: Parameters<Outbox['read']> }
-  | { readonly kind: 'users'; readonly args: Parameters<Outbox['rowsOfUsers']> }
+  | { readonly kind: 'read'; readonly args: Parameters<QueueStore['read']> }
+  | { readonly kind: 'users'; readonly args: Parameters<QueueStore['rowsOfUsers']> }
   | { readonly kind: 'meta'; readonly key: string; readonly value: string }
   | { readonly kind: 'reopen' };
 
@@ -53,8 +53,8 @@ const append = fc.record({
     { node: 'b', account: 'x' },
     { node: 'a', account: 'ü"' },
   ),
-  bornWallMs: time,
-  bornMonoMs: time,
+  eventWallMs: time,
+  eventMonoMs: time,
   takenWallMs: time,
   body: fc.json(),
 });
@@ -130,31 +130,29 @@ async function resultOf(call: Promise<unknown>): Promise<unknown> {
   try {
     return await call;
   } catch (error) {
-    return { code: (error as OutboxError).code };
+    return { code: (error as QueueError).code };
   }
 }
 
-function callOf(outbox: Outbox, what: Step, lastSeq: number): Promise<unknown> {
+function callOf(store: QueueStore, what: Step, lastSeq: number): Promise<unknown> {
   switch (what.kind) {
     case 'commit': {
       let next = lastSeq;
       const rows = what.append.map(({ step: by, ...row }) => ({ ...row, seq: (next += by) }));
-      return outbox.commit({ append: rows, ...what.commit });
+      return store.commit({ append: rows, ...what.commit });
     }
     case 'read':
-      return outbox.read(...what.args);
+      return store.read(...what.args);
     case 'users':
-      return outbox.rowsOfUsers(...what.args);
+      return store.rowsOfUsers(...what.args);
     case 'meta':
-      return outbox
-        .getMeta(what.key)
-        .then((before) => outbox.setMeta(what.key, what.value).then(() => before));
+      return store.getMeta(what.key).then((before) => store.setMeta(what.key, what.value).then(() => before));
     case 'reopen':
-      return outbox.close().then(() => outbox.open());
+      return store.close().then(() => store.open());
   }
 }
 
-async function compare(steps: readonly Step[], model: Outbox, real: Outbox): Promise<void> {
+async function compare(steps: readonly Step[], model: QueueStore, real: QueueStore): Promise<void> {
   assert.deepEqual(await real.open(), await model.open());
   let lastSeq = 0;
   for (const what of steps) {
@@ -179,7 +177,7 @@ async function compare(steps: readonly Step[], model: Outbox, real: Outbox): Pro
 /** A shared log numbers its rows itself, one after the other, and knows no other process's monotonic clock. */
 function asShared(what: Step): Step[] {
   if (what.kind !== 'commit') return [what];
-  const rows = what.append.map((row) => ({ ...row, step: 1, bornMonoMs: 0 }));
+  const rows = what.append.map((row) => ({ ...row, step: 1, eventMonoMs: 0 }));
   return [
     { kind: 'commit', append: rows, commit: {} },
     { kind: 'commit', append: [], commit: what.commit },
@@ -187,9 +185,9 @@ function asShared(what: Step): Step[] {
 }
 
 /** The holder's side of a shared log, with appends by the other door. */
-class HoldersView implements Outbox {
+class HoldersView implements QueueStore {
   readonly durable = true;
-  #outbox!: Outbox;
+  #store!: QueueStore;
   #batches = 0;
 
   constructor(
@@ -198,38 +196,38 @@ class HoldersView implements Outbox {
   ) {}
 
   open(): Promise<Opened> {
-    this.#outbox = this.log.outbox(holder, this.epoch);
-    return this.#outbox.open();
+    this.#store = this.log.store(holder, this.epoch);
+    return this.#store.open();
   }
 
   async commit(commit: Commit): Promise<void> {
     const rows = commit.append ?? [];
-    if (rows.length === 0) return this.#outbox.commit(commit);
-    const given = rows.map(({ seq: _seq, bornMonoMs: _bornMonoMs, ...row }) => row);
+    if (rows.length === 0) return this.#store.commit(commit);
+    const given = rows.map(({ seq: _seq, eventMonoMs: _eventMonoMs, ...row }) => row);
     const appended = await this.log.append(batchOf('stream', ++this.#batches, given));
     assert.deepEqual(appended, { kind: 'appended', firstSeq: rows[0]!.seq, lastSeq: rows.at(-1)!.seq });
   }
 
-  async read(...args: Parameters<Outbox['read']>): Promise<Page> {
-    const { rows, shields } = await this.#outbox.read(...args);
+  async read(...args: Parameters<QueueStore['read']>): Promise<Page> {
+    const { rows, shields } = await this.#store.read(...args);
     return { rows: rows.map(withoutInstance), shields: shields.map(withoutInstance) };
   }
 
-  async rowsOfUsers(...args: Parameters<Outbox['rowsOfUsers']>) {
-    const found = await this.#outbox.rowsOfUsers(...args);
+  async rowsOfUsers(...args: Parameters<QueueStore['rowsOfUsers']>) {
+    const found = await this.#store.rowsOfUsers(...args);
     return { ...found, rows: found.rows.map(withoutInstance) };
   }
 
   getMeta(key: string): Promise<string | null> {
-    return this.#outbox.getMeta(key);
+    return this.#store.getMeta(key);
   }
 
   setMeta(key: string, value: string): Promise<void> {
-    return this.#outbox.setMeta(key, value);
+    return this.#store.setMeta(key, value);
   }
 
   close(): Promise<void> {
-    return this.#outbox.close();
+    return this.#store.close();
   }
 }
 
@@ -267,14 +265,14 @@ describe('the outbox in a database and its model', () => {
 });
 
 /** The log of a file without its thread, which would take most of the time. `sealOf` is asked each time that it is opened. */
-class FileLog implements Outbox {
+class FileLog implements QueueStore {
   readonly durable = true;
   #log!: SqliteLog;
   #opened = 0;
 
   constructor(
     private readonly path: string,
-    private readonly sealOf: (opened: number) => SealOptions | null,
+    private readonly sealOf: (opened: number) => EncryptionOptions | null,
   ) {}
 
   open(): Promise<Opened> {
@@ -286,11 +284,11 @@ class FileLog implements Outbox {
     return this.#result(() => void this.#log.commit(commit));
   }
 
-  read(...args: Parameters<Outbox['read']>): Promise<Page> {
+  read(...args: Parameters<QueueStore['read']>): Promise<Page> {
     return this.#result(() => this.#log.read(...args));
   }
 
-  rowsOfUsers(...args: Parameters<Outbox['rowsOfUsers']>): Promise<UserRows> {
+  rowsOfUsers(...args: Parameters<QueueStore['rowsOfUsers']>): Promise<UserRows> {
     return this.#result(() => this.#log.rowsOfUsers(...args));
   }
 
@@ -313,10 +311,10 @@ class FileLog implements Outbox {
 
 describe('the outbox in SQLite and its model', () => {
   let compiled: Compiled;
-  before(() => (compiled = compileOutbox()));
+  before(() => (compiled = compileStore()));
   after(() => compiled.remove());
 
-  async function check(open: (path: string) => Outbox, numRuns: number): Promise<void> {
+  async function check(open: (path: string) => QueueStore, numRuns: number): Promise<void> {
     const folder = temporaryFolder();
     let run = 0;
     try {
@@ -332,10 +330,10 @@ describe('the outbox in SQLite and its model', () => {
   }
 
   it('give the same results for the same calls, in memory', () =>
-    check(() => new SqliteOutbox(':memory:'), 60));
+    check(() => new SqliteStore(':memory:'), 60));
 
   it('give the same results for the same calls, in memory, also when a commit takes several turns of the event loop', () =>
-    check(() => new SqliteOutbox(':memory:', { rowsPerStep: 3 }), 30));
+    check(() => new SqliteStore(':memory:', { rowsPerStep: 3 }), 30));
 
   it('give the same results for the same calls, in a file', () =>
     check((path) => new FileLog(path, () => null), 60));
@@ -344,5 +342,5 @@ describe('the outbox in SQLite and its model', () => {
     check((path) => new FileLog(path, (opened) => ({ isOn: opened % 2 === 0, secrets: ['a secret'] })), 30));
 
   it('give the same results for the same calls, in a thread of its own', () =>
-    check((path) => new compiled.SqliteOutbox(path), 8));
+    check((path) => new compiled.SqliteStore(path), 8));
 });

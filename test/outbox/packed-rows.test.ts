@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 
-import type { NewRow } from '../../src/outbox/outbox';
+import type { NewRow } from '../../src/outbox/store';
 import { pack, unpack } from '../../src/outbox/packed-rows';
 
 const source = fc.record({ node: fc.string(), account: fc.string() }, { noNullPrototype: true });
@@ -10,8 +10,8 @@ const row = fc.record({
   lane: fc.constantFrom<NewRow['lane']>('add', 'removal'),
   userHash: fc.maxSafeNat(),
   source: fc.nat({ max: 2 }),
-  bornWallMs: fc.double({ noNaN: true }),
-  bornMonoMs: fc.double({ noNaN: true }),
+  eventWallMs: fc.double({ noNaN: true }),
+  eventMonoMs: fc.double({ noNaN: true }),
   takenWallMs: fc.maxSafeNat(),
   body: fc.string({ unit: fc.constantFrom('a', '"', 'é', '汉', '😀', '\n') }),
 });

@@ -1,19 +1,19 @@
 // The outbox's contract in plain JavaScript, where every call looks at every row: what stores are compared with.
 import {
-  OutboxError,
+  QueueError,
   type Commit,
   type Lane,
   type LeftFlight,
   type Opened,
-  type Outbox,
+  type QueueStore,
   type Page,
   type Row,
   type RowState,
   type UserRows,
-} from '../../src/outbox/outbox';
+} from '../../src/outbox/store';
 
 /* oxlint-disable typescript/require-await -- the contract is asynchronous, the model is not */
-export class PlainOutbox implements Outbox {
+export class PlainOutbox implements QueueStore {
   readonly durable = true;
   #lastSeq = 0;
   #rows: Row[] = [];
@@ -98,7 +98,7 @@ export class PlainOutbox implements Outbox {
     const seqs = [this.#lastSeq, ...append.map(({ seq }) => seq)];
     const posts = [...this.#flights.keys(), ...depart.map(({ post }) => post)];
     const goesUp = seqs.every((seq, at) => at === 0 || seq > seqs[at - 1]!);
-    if (!goesUp || new Set(posts).size < posts.length) throw new OutboxError('failed', 'refused');
+    if (!goesUp || new Set(posts).size < posts.length) throw new QueueError('failed', 'refused');
   }
 
   #setState(seqs: readonly number[], state: RowState): void {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 
-import type { OutboxError } from '../../src/outbox/outbox';
+import type { QueueError } from '../../src/outbox/store';
 import { addressOf } from '../../src/outbox/postgres-address';
 import { CallError, toPostgresError } from '../../src/outbox/postgres-errors';
 import { systemClock } from '../../src/clock';
@@ -24,7 +24,7 @@ describe('an error of PostgreSQL', () => {
     );
 
   it('says what, where and what to do', () => {
-    const cases: [state: string, code: OutboxError['code'], says: RegExp][] = [
+    const cases: [state: string, code: QueueError['code'], says: RegExp][] = [
       ['53100', 'full', /disk .* is full .*free some space/],
       ['25006', 'readonly', /Name the primary/],
       ['28P01', 'unavailable', /refuses the login/],

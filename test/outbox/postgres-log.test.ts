@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import type { Client } from 'pg';
 
-import type { OutboxError } from '../../src/outbox/outbox';
+import type { QueueError } from '../../src/outbox/store';
 import { systemClock, type Clock } from '../../src/clock';
 import { callMs } from '../../src/outbox/postgres-line';
 import type { PostgresLog } from '../../src/outbox/postgres-log';
@@ -127,7 +127,7 @@ describe('the shared log on PostgreSQL', function () {
           seqs(1, count).map((user) => sharedRow(user)),
         ),
       );
-      const { outbox } = await hold(log);
+      const { store } = await hold(log);
       const done = new AbortController();
       const killer = (async () => {
         while (!done.signal.aborted) {
@@ -144,7 +144,7 @@ describe('the shared log on PostgreSQL', function () {
           try {
             return await call();
           } catch (error) {
-            assert.equal((error as OutboxError).code, 'unavailable');
+            assert.equal((error as QueueError).code, 'unavailable');
           }
         }
       }
@@ -154,16 +154,16 @@ describe('the shared log on PostgreSQL', function () {
       })();
       for (const seq of seqs(1, count))
         await handIn(() =>
-          outbox.commit({ remove: [seq], depart: [{ post: seq, userHashes: [seq] }], tell: [ended(seq)] }),
+          store.commit({ remove: [seq], depart: [{ post: seq, userHashes: [seq] }], tell: [ended(seq)] }),
         );
       await appends;
       done.abort();
       await killer;
       const told = await handIn(() => ends(other));
       assert.deepEqual(told, seqs(1, count));
-      await handIn(() => outbox.close());
-      const opened = await handIn(() => outbox.open());
-      const rows = await readAll(outbox);
+      await handIn(() => store.close());
+      const opened = await handIn(() => store.open());
+      const rows = await readAll(store);
       assert.deepEqual(
         rows.map(({ userHash }) => userHash),
         seqs(1, count),
@@ -176,10 +176,10 @@ describe('the shared log on PostgreSQL', function () {
 
       const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
       await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
-      const { outbox } = await hold(far);
+      const { store } = await hold(far);
       way.losesAnswers = true;
       let settled = false;
-      const commit = outbox.commit({ remove: [1], tell: [ended(1)] }).finally(() => (settled = true));
+      const commit = store.commit({ remove: [1], tell: [ended(1)] }).finally(() => (settled = true));
       await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
       way.refuses = true;
       way.breakClients();
@@ -187,7 +187,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.equal(settled, false);
       way.refuses = way.losesAnswers = false;
       await commit;
-      await outbox.commit({ remove: [2], tell: [ended(2)] });
+      await store.commit({ remove: [2], tell: [ended(2)] });
       assert.deepEqual(await ends(near), [1, 2]);
     });
 
@@ -196,16 +196,16 @@ describe('the shared log on PostgreSQL', function () {
 
       const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
       await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
-      const { outbox } = await hold(far);
+      const { store } = await hold(far);
       way.holdsCalls = true;
-      const commit = outbox.commit({ remove: [1], tell: [ended(1)] });
+      const commit = store.commit({ remove: [1], tell: [ended(1)] });
       await soon(() => way.heldBytes > 0, 'a call on its way');
       way.breakClients();
       way.holdsCalls = false;
       await commit;
       way.deliver();
       await sleep(100);
-      await outbox.commit({ remove: [2], tell: [ended(2)] });
+      await store.commit({ remove: [2], tell: [ended(2)] });
       assert.deepEqual(await ends(near), [1, 2]);
     });
 
@@ -219,20 +219,20 @@ describe('the shared log on PostgreSQL', function () {
 
         const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
         await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
-        const { outbox } = await hold(far);
+        const { store } = await hold(far);
         way.losesAnswers = true;
-        const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
+        const commit = codeOf(() => store.commit({ remove: [1], tell: [ended(1)] }));
         await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
         way.refuses = true;
         way.breakClients();
         await queue.pass(leaseMs + 1);
-        const { outbox: next } = await hold(near, two);
+        const { store: next } = await hold(near, two);
         await next.commit({ shield: [2] });
         for (let taken = 1; taken < takeovers; taken++) await near.claim(two, true, null, leaseMs);
         way.refuses = way.losesAnswers = false;
         assert.equal(await commit, code);
         assert.deepEqual(await ends(near), [1]);
-        assert.equal(await codeOf(() => outbox.commit({ remove: [2] })), 'fenced');
+        assert.equal(await codeOf(() => store.commit({ remove: [2] })), 'fenced');
         assert.equal((await next.rowsOfUsers([1, 2], 0, 9)).rows.length, 1);
       });
     }
@@ -242,15 +242,15 @@ describe('the shared log on PostgreSQL', function () {
 
       const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
       await near.append(batchOf('two', 1, [sharedRow(1)]));
-      const { epoch, outbox } = await hold(far);
+      const { epoch, store } = await hold(far);
       way.losesAnswers = true;
-      const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
+      const commit = codeOf(() => store.commit({ remove: [1], tell: [ended(1)] }));
       await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
       await near.release(one, epoch);
       way.losesAnswers = false;
       way.breakClients();
       assert.equal(await commit, 'none');
-      assert.equal(await codeOf(() => outbox.commit({ shield: [1] })), 'fenced');
+      assert.equal(await codeOf(() => store.commit({ shield: [1] })), 'fenced');
     });
 
     it('says that the lease was lost while the fate of a commit was not known', async () => {
@@ -258,14 +258,14 @@ describe('the shared log on PostgreSQL', function () {
 
       const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
       await near.append(batchOf('two', 1, [sharedRow(1)]));
-      const { outbox } = await hold(far);
+      const { store } = await hold(far);
       way.holdsCalls = true;
-      const commit = codeOf(() => outbox.commit({ remove: [1], tell: [ended(1)] }));
+      const commit = codeOf(() => store.commit({ remove: [1], tell: [ended(1)] }));
       await soon(() => way.heldBytes > 0, 'a call on its way');
       way.refuses = true;
       way.breakClients();
       await queue.pass(leaseMs + 1);
-      const { outbox: next } = await hold(near, two);
+      const { store: next } = await hold(near, two);
       way.deliver();
       way.holdsCalls = way.refuses = false;
       assert.equal(await commit, 'fenced');
@@ -279,7 +279,7 @@ describe('the shared log on PostgreSQL', function () {
       const log = await queue.log(0, { url: way.url, clock: quickClock });
       const news: News['kind'][] = [];
       log.onNews(({ kind }) => news.push(kind));
-      const { outbox } = await hold(log);
+      const { store } = await hold(log);
       await soon(() => news.includes('connected'), 'news of the connection');
       way.refuses = true;
       way.breakClients();
@@ -287,8 +287,8 @@ describe('the shared log on PostgreSQL', function () {
       const calls = [
         () => log.append(batchOf('two', 1, [sharedRow(1)])),
         () => log.claim(one, true, 1, leaseMs),
-        () => outbox.commit({ remove: [1] }),
-        () => outbox.read('add', 0, 9, 9),
+        () => store.commit({ remove: [1] }),
+        () => store.read('add', 0, 9, 9),
         () => log.mail(one, 0, 9),
       ];
       for (const call of calls) assert.equal(await codeOf(call), 'unavailable');
@@ -369,8 +369,8 @@ describe('the shared log on PostgreSQL', function () {
 
       const clock = new WatchedClock();
       const log = await queue.log(0, { url: way.url, clock });
-      const { outbox } = await hold(log);
-      for (const call of [() => log.claim(one, true, 1, leaseMs), () => outbox.read('add', 0, 9, 9)]) {
+      const { store } = await hold(log);
+      for (const call of [() => log.claim(one, true, 1, leaseMs), () => store.read('add', 0, 9, 9)]) {
         way.holdsCalls = true;
         const failing = errorOf(call);
         let isOver = false;
@@ -412,9 +412,9 @@ describe('the shared log on PostgreSQL', function () {
 
       const log = await queue.log(0, { url: way.url, clock: quickerClock });
       await log.append(batchOf('one', 1, [sharedRow(1)]));
-      const { outbox } = await hold(log);
+      const { store } = await hold(log);
       way.vanishes = true;
-      const closed = Promise.all([outbox.close(), log.close(one)]);
+      const closed = Promise.all([store.close(), log.close(one)]);
       const inTime = await Promise.race([closed.then(() => true), sleep(10_000, false, { ref: false })]);
       assert.equal(inTime, true);
     });
@@ -437,8 +437,8 @@ describe('the shared log on PostgreSQL', function () {
         many.map((user) => sharedRow(user)),
       ),
     );
-    const { outbox } = await hold(log);
-    await outbox.commit({ remove: many, tell: many.map(ended) });
+    const { store } = await hold(log);
+    await store.commit({ remove: many, tell: many.map(ended) });
     const letters = await log.mail(two, 0, 10);
     const told = letters.map(({ text }) => (JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
     assert.deepEqual(
@@ -504,10 +504,10 @@ describe('the shared log on PostgreSQL', function () {
     async function useAll(): Promise<void> {
       const log = await queue.log(0, { url });
       await log.append(batchOf('one', 1, [sharedRow(1), sharedRow(2)]));
-      const { epoch, outbox } = await hold(log);
-      await outbox.read('add', 0, 9, 9);
-      await outbox.rowsOfUsers([1], 0, 9);
-      await outbox.commit({
+      const { epoch, store } = await hold(log);
+      await store.read('add', 0, 9, 9);
+      await store.rowsOfUsers([1], 0, 9);
+      await store.commit({
         remove: [1],
         shield: [2],
         dropShieldsThrough: 1,
@@ -516,7 +516,7 @@ describe('the shared log on PostgreSQL', function () {
         arrive: [3],
         tell: [ended(1)],
       });
-      await outbox.setMeta('a', 'b');
+      await store.setMeta('a', 'b');
       assert.equal(await log.meta.getMeta('a'), 'b');
       await log.send(null, 'order', 'x');
       const letters = await log.mail(one, 0, 9);
@@ -564,12 +564,12 @@ describe('the shared log on PostgreSQL', function () {
       const log = await queue.log(0, { url });
       const news: News['kind'][] = [];
       log.onNews(({ kind }) => news.push(kind));
-      const { outbox } = await hold(log);
+      const { store } = await hold(log);
       await soon(() => news.includes('connected'), 'news of the connection');
       const changes = [
         () => log.append(batchOf('two', 1, [sharedRow(1)])),
         () => log.claim(one, true, 1, leaseMs),
-        () => outbox.commit({ remove: [1] }),
+        () => store.commit({ remove: [1] }),
       ];
       // Holds for the connections that are made from now on, as long as they live.
       await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
@@ -591,7 +591,7 @@ describe('the shared log on PostgreSQL', function () {
         change(other);
         return other.href;
       };
-      const cases: [url: string, code: OutboxError['code'], says: RegExp][] = [
+      const cases: [url: string, code: QueueError['code'], says: RegExp][] = [
         [url, 'readonly', /GRANT CREATE/],
         [
           changed((other) => (other.port = '9')),

@@ -72,7 +72,7 @@ describe('the test of a shared queue’s database', function () {
         lane: 'add',
         userHash: 1,
         source: { node: 'n', account: 'a' },
-        bornWallMs: 1,
+        eventWallMs: 1,
         takenWallMs: 1,
         body: '{}',
       } as const;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { NewRow, Outbox, OutboxError, Row } from '../../src/outbox/outbox';
+import type { NewRow, QueueStore, QueueError, Row } from '../../src/outbox/store';
 import type { Batch, SharedRow } from '../../src/outbox/shared-log';
 
 export function newRow(seq: number, more: Partial<NewRow> = {}): NewRow {
@@ -12,8 +12,8 @@ export function newRow(seq: number, more: Partial<NewRow> = {}): NewRow {
     lane: 'add',
     userHash: seq * 1000,
     source: { node: 'out', account: 'account' },
-    bornWallMs: 1_700_000_000_000 + seq,
-    bornMonoMs: seq + 0.25,
+    eventWallMs: 1_700_000_000_000 + seq,
+    eventMonoMs: seq + 0.25,
     takenWallMs: 1_700_000_000_500 + seq,
     body: `{"user_id":"${seq}"}`,
     ...more,
@@ -29,7 +29,7 @@ export function sharedRow(user: number, more: Partial<SharedRow> = {}): SharedRo
     lane: 'add',
     userHash: user,
     source: { node: 'out', account: 'account' },
-    bornWallMs: 1_700_000_000_000 + user,
+    eventWallMs: 1_700_000_000_000 + user,
     takenWallMs: 1_700_000_000_500 + user,
     body: `{"user_id":"${user}"}`,
     ...more,
@@ -49,25 +49,25 @@ export function seqs(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, at) => first + at);
 }
 
-export async function readAll(outbox: Outbox): Promise<Row[]> {
+export async function readAll(store: QueueStore): Promise<Row[]> {
   const pages = [
-    await outbox.read('add', 0, Infinity, Infinity),
-    await outbox.read('removal', 0, Infinity, Infinity),
+    await store.read('add', 0, Infinity, Infinity),
+    await store.read('removal', 0, Infinity, Infinity),
   ];
   return pages.flatMap((page) => page.rows).sort((a, b) => a.seq - b.seq);
 }
 
-/** The code of the OutboxError that the call throws or rejects with; 'none' when it does neither. */
-export async function codeOf(call: () => unknown): Promise<OutboxError['code'] | 'none'> {
+/** The code of the QueueError that the call throws or rejects with; 'none' when it does neither. */
+export async function codeOf(call: () => unknown): Promise<QueueError['code'] | 'none'> {
   return (await errorOf(call))?.code ?? 'none';
 }
 
-export async function errorOf(call: () => unknown): Promise<OutboxError | null> {
+export async function errorOf(call: () => unknown): Promise<QueueError | null> {
   try {
     await call();
     return null;
   } catch (error) {
-    return error as OutboxError;
+    return error as QueueError;
   }
 }
 

@@ -28,9 +28,9 @@ function contract(fresh: () => SharedQueue): void {
   /** Of the whole queue, as the holder reads it. */
   async function rowsOf(log: SharedLog, holder = one) {
     const { epoch } = await log.claim(holder, true, null, leaseMs);
-    const outbox = log.outbox(holder, epoch);
-    await outbox.open();
-    return { epoch, outbox, rows: await readAll(outbox) };
+    const store = log.store(holder, epoch);
+    await store.open();
+    return { epoch, store, rows: await readAll(store) };
   }
 
   it('numbers rows in the order in which batches came, whoever took them', async () => {
@@ -45,7 +45,7 @@ function contract(fresh: () => SharedQueue): void {
       { kind: 'appended', firstSeq: 4, lastSeq: 4 },
     ]);
     const { rows } = await rowsOf(second, two);
-    const common = { state: 'waiting', bornMonoMs: 0 };
+    const common = { state: 'waiting', eventMonoMs: 0 };
     assert.deepEqual(rows, [
       { ...sharedRow(1), ...common, seq: 1, instance: 'one' },
       { ...sharedRow(2), ...common, seq: 2, instance: 'one', lane: 'removal' },
@@ -88,8 +88,8 @@ function contract(fresh: () => SharedQueue): void {
       waiting: 1,
     });
     assert.equal(await first.streamThrough('one'), 0);
-    const { outbox } = await rowsOf(first);
-    await outbox.commit({ remove: [1] });
+    const { store } = await rowsOf(first);
+    await store.commit({ remove: [1] });
     assert.deepEqual(await first.append(batch), { kind: 'appended', firstSeq: 2, lastSeq: 3 });
   });
 
@@ -158,30 +158,30 @@ function contract(fresh: () => SharedQueue): void {
 
   it('carries out nothing of a holder that has lost the lease', async () => {
     await first.append(batchOf('one', 1, [sharedRow(1), sharedRow(2)]));
-    const { epoch, outbox } = await rowsOf(first);
-    await outbox.commit({ depart: [{ post: 1, userHashes: [1] }] });
-    await outbox.setMeta('logins', 'old');
+    const { epoch, store } = await rowsOf(first);
+    await store.commit({ depart: [{ post: 1, userHashes: [1] }] });
+    await store.setMeta('logins', 'old');
     await queue.pass(leaseMs + 1);
     await second.claim(two, true, null, leaseMs);
     const refused = [
-      () => outbox.commit({ remove: [1], arrive: [1], tell: [ended(1, 'two')] }),
-      () => outbox.setMeta('logins', 'new'),
+      () => store.commit({ remove: [1], arrive: [1], tell: [ended(1, 'two')] }),
+      () => store.setMeta('logins', 'new'),
       () => first.adoptMail(one, epoch),
-      () => first.outbox(one, epoch).open(),
+      () => first.store(one, epoch).open(),
     ];
     for (const call of refused) assert.equal(await codeOf(call), 'fenced');
     const next = await rowsOf(second, two);
     assert.equal(next.rows.length, 2);
-    assert.equal(await next.outbox.getMeta('logins'), 'old');
+    assert.equal(await next.store.getMeta('logins'), 'old');
     assert.deepEqual(await second.mail(two, 0, 9), []);
     await first.release(one, epoch);
-    await next.outbox.commit({ remove: [1] });
+    await next.store.commit({ remove: [1] });
   });
 
   it('tells a new holder what the one before had on its way, and until when', async () => {
-    const { outbox } = await rowsOf(first);
+    const { store } = await rowsOf(first);
     const untilWallMs = Date.now() + 7_000;
-    await outbox.commit({
+    await store.commit({
       depart: [
         { post: 1, userHashes: [1, 2 ** 53 - 1] },
         { post: 2, userHashes: [] },
@@ -190,7 +190,7 @@ function contract(fresh: () => SharedQueue): void {
     });
     await first.release(one, 1);
     const { epoch } = await second.claim(two, true, null, leaseMs);
-    const next = second.outbox(two, epoch);
+    const next = second.store(two, epoch);
     const flights = [
       { post: -1, userHashes: [1, 2 ** 53 - 1], untilWallMs: null },
       { post: -2, userHashes: [], untilWallMs },
@@ -205,24 +205,24 @@ function contract(fresh: () => SharedQueue): void {
   });
 
   it('takes new rows by append only, and refuses a post that is on its way', async () => {
-    const { outbox } = await rowsOf(first);
-    const append = [{ ...sharedRow(1), seq: 1, bornMonoMs: 0 }];
-    assert.equal(await codeOf(() => outbox.commit({ append })), 'failed');
-    await outbox.commit({ depart: [{ post: 1, userHashes: [1] }] });
+    const { store } = await rowsOf(first);
+    const append = [{ ...sharedRow(1), seq: 1, eventMonoMs: 0 }];
+    assert.equal(await codeOf(() => store.commit({ append })), 'failed');
+    await store.commit({ depart: [{ post: 1, userHashes: [1] }] });
     const twice = { depart: [{ post: 1, userHashes: [1] }], tell: [ended(1, 'one')] };
-    assert.equal(await codeOf(() => outbox.commit(twice)), 'failed');
+    assert.equal(await codeOf(() => store.commit(twice)), 'failed');
     assert.deepEqual(await first.mail(one, 0, 9), []);
-    await outbox.commit({});
-    await outbox.close();
-    assert.equal(await codeOf(() => outbox.commit({})), 'closed');
+    await store.commit({});
+    await store.close();
+    assert.equal(await codeOf(() => store.commit({})), 'closed');
   });
 
   it('tells each process of the ends of what it took, in order, until it has read them', async () => {
     await first.append(batchOf('one', 1, [sharedRow(1)]));
     await second.append(batchOf('two', 1, [sharedRow(2), sharedRow(3)]));
-    const { outbox } = await rowsOf(first);
-    await outbox.commit({ remove: [1, 2], tell: [ended(1, 'one'), ended(2, 'two')] });
-    await outbox.commit({ remove: [3], tell: [ended(3, 'two')] });
+    const { store } = await rowsOf(first);
+    await store.commit({ remove: [1, 2], tell: [ended(1, 'one'), ended(2, 'two')] });
+    await store.commit({ remove: [3], tell: [ended(3, 'two')] });
     const { hasMail } = await second.claim(two, false, null, leaseMs);
     const letters = await second.mail(two, 0, 9);
     const wordsOf = (seq: number) =>
@@ -268,12 +268,12 @@ function contract(fresh: () => SharedQueue): void {
 
   it('gives the mail of processes that are gone to the holder, and none of those that live', async () => {
     const third = await queue.log();
-    const { epoch, outbox } = await rowsOf(first);
+    const { epoch, store } = await rowsOf(first);
     await second.claim(two, false, null, leaseMs);
     await third.claim(three, false, null, leaseMs);
-    await outbox.commit({ tell: [ended(1, 'two')] });
-    await outbox.commit({ tell: [ended(2, 'three')] });
-    await outbox.commit({ tell: [ended(3, 'one'), ended(4, 'never seen')] });
+    await store.commit({ tell: [ended(1, 'two')] });
+    await store.commit({ tell: [ended(2, 'three')] });
+    await store.commit({ tell: [ended(3, 'one'), ended(4, 'never seen')] });
     const read = (await first.mail(one, 0, 9)).at(-1)!.id;
     await third.close(three);
     const textOf = (seq: number) =>
@@ -303,8 +303,8 @@ function contract(fresh: () => SharedQueue): void {
     assert.equal(await first.meta.getMeta('a'), null);
     await first.meta.setMeta('a', '{"ü":"\\u0000"}');
     assert.equal(await second.meta.getMeta('a'), '{"ü":"\\u0000"}');
-    const { outbox } = await rowsOf(second, two);
-    await outbox.setMeta('a', '2');
+    const { store } = await rowsOf(second, two);
+    await store.setMeta('a', '2');
     assert.equal(await first.meta.getMeta('a'), '2');
   });
 
@@ -331,9 +331,9 @@ function contract(fresh: () => SharedQueue): void {
       return Promise.resolve({ kind: 'token', token: 't' });
     };
     const counts = [first, second, ...skewed].map((log) => {
-      const store = new LoginTimes(log.meta, () => log.nowMs());
-      const count = new LoginCount('me', systemClock, () => [store]);
-      return () => count.login(logIn, store);
+      const logStore = new LoginTimes(log.meta, () => log.nowMs());
+      const count = new LoginCount('me', systemClock, () => [logStore]);
+      return () => count.login(logIn, logStore);
     });
     const tries = Array.from({ length: 24 }, (_, n) => counts[n % counts.length]!());
     const outcomes = await Promise.all(tries);
@@ -357,7 +357,7 @@ function contract(fresh: () => SharedQueue): void {
       5_000,
       () => heard.join(),
     );
-    const { epoch, outbox } = await rowsOf(first);
+    const { epoch, store } = await rowsOf(first);
     await first.release(one, epoch);
     await until(
       () => Promise.resolve(heard.includes('lease')),
@@ -365,7 +365,7 @@ function contract(fresh: () => SharedQueue): void {
       () => heard.join(),
     );
     const { epoch: again } = await first.claim(one, true, null, leaseMs);
-    const next = first.outbox(one, again);
+    const next = first.store(one, again);
     await next.open();
     await next.commit({ tell: [ended(1, 'three')] });
     await first.send('three', 'answer', '');
@@ -377,7 +377,7 @@ function contract(fresh: () => SharedQueue): void {
       5_000,
       () => heard.join(),
     );
-    await outbox.close();
+    await store.close();
   });
 
   it('stores times by its own clock, so that machines whose clocks differ agree', async () => {
@@ -385,24 +385,24 @@ function contract(fresh: () => SharedQueue): void {
     for (const log of [fast, slow]) await log.claim(three, false, null, leaseMs);
     const nowMs = Date.now();
     await fast.append(
-      batchOf('fast', 1, [sharedRow(1, { bornWallMs: nowMs + 90_000, takenWallMs: nowMs + 90_001 })]),
+      batchOf('fast', 1, [sharedRow(1, { eventWallMs: nowMs + 90_000, takenWallMs: nowMs + 90_001 })]),
     );
-    const { outbox, rows } = await rowsOf(slow);
-    near(rows[0]!.bornWallMs, nowMs - 45_000);
+    const { store, rows } = await rowsOf(slow);
+    near(rows[0]!.eventWallMs, nowMs - 45_000);
     near(rows[0]!.takenWallMs, nowMs - 44_999);
-    await outbox.commit({
+    await store.commit({
       depart: [{ post: 1, userHashes: [] }],
       lost: [{ post: 1, untilWallMs: nowMs - 45_000 + 20_000 }],
     });
     await slow.release(one, 1);
     const { epoch } = await fast.claim(two, true, null, leaseMs);
-    const opened = await fast.outbox(two, epoch).open();
+    const opened = await fast.store(two, epoch).open();
     near(opened.flights[0]!.untilWallMs!, nowMs + 110_000);
     near(opened.oldestTakenWallMs!, nowMs + 90_001);
   });
 
   it('shows a reader every row at its turn while three others append', async () => {
-    const { outbox } = await rowsOf(first);
+    const { store } = await rowsOf(first);
     const logs = [second, await queue.log(), await queue.log()];
     const batches = 40;
     const writers = logs.map(async (log, writer) => {
@@ -422,18 +422,18 @@ function contract(fresh: () => SharedQueue): void {
       // As the engine reads: each lane on its own, up to a number that was seen, and never back.
       const from = read.at(-1) ?? 0;
       const pages = [
-        await outbox.read('add', from, lastSeq, 1e6),
-        await outbox.read('removal', from, lastSeq, 1e6),
+        await store.read('add', from, lastSeq, 1e6),
+        await store.read('removal', from, lastSeq, 1e6),
       ];
       const numbers = pages.flatMap(({ rows }) => rows.map(({ seq }) => seq)).sort((a, b) => a - b);
       assert.deepEqual(numbers, seqs(from + 1, lastSeq));
       read.push(...numbers);
       // What was read goes at once, while others append.
-      await outbox.commit({ remove: numbers });
+      await store.commit({ remove: numbers });
     }
     const { waiting, lastSeq } = await second.claim(two, false, null, leaseMs);
     assert.deepEqual([waiting, lastSeq, read.length], [0, read.length, read.length]);
-    assert.deepEqual(await outbox.close().then(() => outbox.open()), {
+    assert.deepEqual(await store.close().then(() => store.open()), {
       lastSeq,
       waiting: 0,
       bodyChars: 0,

@@ -19,7 +19,7 @@ export interface SharedQueue {
 
 export class MemoryQueue implements SharedQueue {
   #aheadMs = 0;
-  readonly store = new MemoryLogStore({
+  readonly logStore = new MemoryLogStore({
     wallMs: () => Date.now() + this.#aheadMs,
     after(delayMs, call) {
       const timer = setTimeout(call, delayMs);
@@ -28,7 +28,7 @@ export class MemoryQueue implements SharedQueue {
   });
 
   async log(skewMs = 0): Promise<SharedLog> {
-    const log = new MemorySharedLog(this.store, { skewMs });
+    const log = new MemorySharedLog(this.logStore, { skewMs });
     await log.open();
     return log;
   }
@@ -124,7 +124,7 @@ export const [one, two] = [processNamed('one'), processNamed('two')];
 /** Takes the lease, and opens the holder's outbox. */
 export async function hold(log: PostgresLog, holder = one) {
   const { epoch } = await log.claim(holder, true, null, leaseMs);
-  const outbox = log.outbox(holder, epoch);
-  await outbox.open();
-  return { epoch, outbox };
+  const store = log.store(holder, epoch);
+  await store.open();
+  return { epoch, store };
 }

@@ -10,7 +10,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { toOutboxError } from '../../src/outbox/sqlite-errors';
 import { openLog, SqliteLog } from '../../src/outbox/sqlite-log';
 import { migrations, openDatabase } from '../../src/outbox/sqlite-schema';
-import { compileOutbox, type Compiled } from './compiled';
+import { compileStore, type Compiled } from './compiled';
 import { codeOf, errorOf, newRow, newRows, seqs, temporaryFolder } from './rows';
 
 const nobody = 65534;
@@ -19,7 +19,7 @@ describe('the queue file', () => {
   let folder: ReturnType<typeof temporaryFolder>;
   let path: string;
   let compiled: Compiled;
-  before(() => (compiled = compileOutbox()));
+  before(() => (compiled = compileStore()));
   after(() => compiled.remove());
   beforeEach(() => {
     folder = temporaryFolder();

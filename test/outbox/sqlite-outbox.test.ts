@@ -4,13 +4,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 
-import type { Outbox } from '../../src/outbox/outbox';
-import { SqliteOutbox, type OutboxClock } from '../../src/outbox/sqlite-outbox';
-import { compileOutbox, type Compiled } from './compiled';
+import type { QueueStore } from '../../src/outbox/store';
+import { SqliteStore, type StoreClock } from '../../src/outbox/sqlite-store';
+import { compileStore, type Compiled } from './compiled';
 import { codeOf, errorOf, newRow, newRows, readAll, seqs, temporaryFolder } from './rows';
 
 /** A clock whose timers are called by hand. */
-function handClock(): OutboxClock & { due(): number; run(): void } {
+function handClock(): StoreClock & { due(): number; run(): void } {
   const calls = new Set<() => void>();
   return {
     after(_delayMs, call) {
@@ -32,7 +32,7 @@ async function errorTextOf(call: () => Promise<unknown>): Promise<string> {
 }
 
 /** Makes many calls at once and tells the order in which their results arrived. */
-async function orderOfResults(outbox: Outbox, first: number, calls: number): Promise<string[]> {
+async function orderOfResults(store: QueueStore, first: number, calls: number): Promise<string[]> {
   const order: string[] = [];
   const note = (call: Promise<unknown>, name: string) =>
     call.then(
@@ -41,11 +41,11 @@ async function orderOfResults(outbox: Outbox, first: number, calls: number): Pro
     );
   await Promise.all(
     seqs(first, first + calls - 1).flatMap((seq) => [
-      note(outbox.commit({ append: [newRow(seq)] }), `commit ${seq}`),
-      note(outbox.read('add', 0, Infinity, 1), `read ${seq}`),
-      note(outbox.commit({ append: [newRow(seq)] }), `commit ${seq} again`),
-      note(outbox.setMeta('a', `${seq}`), `set ${seq}`),
-      note(outbox.getMeta('a'), `get ${seq}`),
+      note(store.commit({ append: [newRow(seq)] }), `commit ${seq}`),
+      note(store.read('add', 0, Infinity, 1), `read ${seq}`),
+      note(store.commit({ append: [newRow(seq)] }), `commit ${seq} again`),
+      note(store.setMeta('a', `${seq}`), `set ${seq}`),
+      note(store.getMeta('a'), `get ${seq}`),
     ]),
   );
   return order;
@@ -68,7 +68,7 @@ describe('the outbox in SQLite', () => {
   /** Threads made by a test, to end them from outside. */
   let threads: Worker[];
   const watchThreads = (worker: Worker) => void threads.push(worker);
-  before(() => (compiled = compileOutbox()));
+  before(() => (compiled = compileStore()));
   after(() => compiled.remove());
   beforeEach(() => {
     folder = temporaryFolder();
@@ -82,44 +82,44 @@ describe('the outbox in SQLite', () => {
   });
 
   it('gives results in the order of the calls', async () => {
-    const outbox = new compiled.SqliteOutbox(path);
-    await outbox.open();
-    assert.deepEqual(await orderOfResults(outbox, 1, 50), expectedOrder(1, 50));
-    await outbox.close();
+    const store = new compiled.SqliteStore(path);
+    await store.open();
+    assert.deepEqual(await orderOfResults(store, 1, 50), expectedOrder(1, 50));
+    await store.close();
   });
 
   it('carries out what was called before close, refuses what comes after, and opens again', async () => {
-    const outbox = new compiled.SqliteOutbox(path);
-    await outbox.open();
-    const last = outbox.commit({ append: newRows(1, 100) });
-    const closed = outbox.close();
-    assert.equal(await codeOf(() => outbox.commit({ append: [newRow(101)] })), 'closed');
-    await Promise.all([last, closed, outbox.close()]);
-    assert.equal((await outbox.open()).waiting, 100);
-    await outbox.close();
+    const store = new compiled.SqliteStore(path);
+    await store.open();
+    const last = store.commit({ append: newRows(1, 100) });
+    const closed = store.close();
+    assert.equal(await codeOf(() => store.commit({ append: [newRow(101)] })), 'closed');
+    await Promise.all([last, closed, store.close()]);
+    assert.equal((await store.open()).waiting, 100);
+    await store.close();
   });
 
   it('leaves no thread, timer or lock after close', async () => {
     const clock = handClock();
     const resources = () => process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout');
     const before = resources();
-    const outbox = new compiled.SqliteOutbox(path, { clock });
-    await outbox.open();
-    await outbox.commit({ append: [newRow(1)] });
+    const store = new compiled.SqliteStore(path, { clock });
+    await store.open();
+    await store.commit({ append: [newRow(1)] });
     assert.equal(clock.due(), 1);
-    await outbox.close();
+    await store.close();
     assert.equal(clock.due(), 0);
     assert.deepEqual(resources(), before);
     assert.ok(threads.every((thread) => thread.threadId === -1));
-    const other = new compiled.SqliteOutbox(path);
+    const other = new compiled.SqliteStore(path);
     assert.equal((await other.open()).waiting, 1);
     await other.close();
   });
 
   it('can be opened after it was refused', async () => {
-    const first = new compiled.SqliteOutbox(path);
+    const first = new compiled.SqliteStore(path);
     await first.open();
-    const second = new compiled.SqliteOutbox(path);
+    const second = new compiled.SqliteStore(path);
     assert.equal(await codeOf(() => second.open()), 'locked');
     await first.close();
     assert.equal((await second.open()).lastSeq, 0);
@@ -127,17 +127,17 @@ describe('the outbox in SQLite', () => {
   });
 
   it('carries a long commit in memory out in several turns, and what is called meanwhile after it', async () => {
-    const outbox = new SqliteOutbox(':memory:', { rowsPerStep: 10 });
-    await outbox.open();
+    const store = new SqliteStore(':memory:', { rowsPerStep: 10 });
+    await store.open();
     let turns = 0;
     const count = (): void => {
       turns += 1;
       ticker = setImmediate(count);
     };
     let ticker = setImmediate(count);
-    const long = outbox.commit({ append: newRows(1, 200) });
-    const read = outbox.read('add', 0, Infinity, Infinity);
-    const closed = outbox.close();
+    const long = store.commit({ append: newRows(1, 200) });
+    const read = store.read('add', 0, Infinity, Infinity);
+    const closed = store.close();
     await long;
     clearImmediate(ticker);
     assert.ok(turns >= 19, `${turns} turns for others`);
@@ -146,54 +146,54 @@ describe('the outbox in SQLite', () => {
   });
 
   it('runs its thread from source too', async () => {
-    const outbox = new SqliteOutbox(path);
-    assert.equal(outbox.durable, true);
-    await outbox.open();
-    await outbox.commit({ append: newRows(1, 3) });
-    assert.equal((await readAll(outbox)).length, 3);
+    const store = new SqliteStore(path);
+    assert.equal(store.durable, true);
+    await store.open();
+    await store.commit({ append: newRows(1, 3) });
+    assert.equal((await readAll(store)).length, 3);
     assert.equal(threads.length, 1);
-    await outbox.close();
+    await store.close();
   });
 
   it('says when its thread cannot be started, and can be opened once it can', async () => {
-    const broken = compileOutbox();
+    const broken = compileStore();
     const worker = join(broken.directory, 'sqlite-worker.js');
     const code = readFileSync(worker, 'utf8');
     writeFileSync(worker, 'throw new Error("no threads here")');
-    const outbox = new broken.SqliteOutbox(path);
+    const store = new broken.SqliteStore(path);
     assert.equal(
-      await errorTextOf(() => outbox.open()),
+      await errorTextOf(() => store.open()),
       `The thread for the queue file ${path} did not start (no threads here).`,
     );
     writeFileSync(worker, code);
-    assert.equal((await outbox.open()).lastSeq, 0);
-    await outbox.close();
+    assert.equal((await store.open()).lastSeq, 0);
+    await store.close();
     broken.remove();
   });
 
   describe('whose thread dies', () => {
     it('tells each pending commit truly whether it was made, and works on', async () => {
-      const outbox = new compiled.SqliteOutbox(path);
-      await outbox.open();
+      const store = new compiled.SqliteStore(path);
+      await store.open();
       let next = 1;
       for (const round of seqs(1, 6)) {
         const made = new Set<number>();
         const failed = new Set<number>();
         const commits = seqs(next, next + 299).map((seq) =>
-          outbox.commit({ append: [newRow(seq)] }).then(
+          store.commit({ append: [newRow(seq)] }).then(
             () => made.add(seq),
             () => failed.add(seq),
           ),
         );
         await Promise.all([...commits.slice(0, round * 10), threads.at(-1)!.terminate()]);
         await Promise.all(commits);
-        const there = (await readAll(outbox)).map((row) => row.seq).filter((seq) => seq >= next);
+        const there = (await readAll(store)).map((row) => row.seq).filter((seq) => seq >= next);
         assert.deepEqual(there, [...made]);
         assert.equal(made.size + failed.size, 300);
         next += 300;
       }
       assert.ok(threads.length > 1, 'no thread died');
-      await outbox.close();
+      await store.close();
     });
 
     for (const [when, made] of [
@@ -201,7 +201,7 @@ describe('the outbox in SQLite', () => {
       ['after', [2]],
     ] as const) {
       it(`${when} it carried a commit out, but without a reply, has that commit told truly`, async () => {
-        const dying = compileOutbox();
+        const dying = compileStore();
         const worker = join(dying.directory, 'sqlite-worker.js');
         const end = 'if (request.append?.numbers[0] === 2) process.exit();';
         const code = readFileSync(worker, 'utf8');
@@ -212,61 +212,61 @@ describe('the outbox in SQLite', () => {
             ? `(() => { ${end} return $& })()`
             : `(() => { const done = $&; ${end} return done })()`;
         writeFileSync(worker, code.replace(call, wrapped));
-        const outbox = new dying.SqliteOutbox(path);
-        await outbox.open();
+        const store = new dying.SqliteStore(path);
+        await store.open();
         const codes = await Promise.all(
-          seqs(1, 4).map((seq) => codeOf(() => outbox.commit({ append: [newRow(seq)] }))),
+          seqs(1, 4).map((seq) => codeOf(() => store.commit({ append: [newRow(seq)] }))),
         );
         assert.deepEqual(codes, ['none', made.length === 0 ? 'failed' : 'none', 'failed', 'failed']);
         assert.deepEqual(
-          (await readAll(outbox)).map((row) => row.seq),
+          (await readAll(store)).map((row) => row.seq),
           [1, ...made],
         );
-        await outbox.close();
+        await store.close();
         dying.remove();
       });
     }
 
     it('while it is idle is opened again for the next call', async () => {
-      const outbox = new compiled.SqliteOutbox(path);
-      await outbox.open();
-      await outbox.commit({ append: [newRow(1)], depart: [{ post: 1, userHashes: [5] }] });
+      const store = new compiled.SqliteStore(path);
+      await store.open();
+      await store.commit({ append: [newRow(1)], depart: [{ post: 1, userHashes: [5] }] });
       await threads[0]!.terminate();
       // Its own posts keep their numbers: only `open` takes marks for those of an earlier process.
-      await outbox.commit({ append: [newRow(2)], arrive: [1] });
-      assert.equal((await readAll(outbox)).length, 2);
-      await outbox.close();
-      assert.deepEqual((await outbox.open()).flights, []);
-      await outbox.close();
+      await store.commit({ append: [newRow(2)], arrive: [1] });
+      assert.equal((await readAll(store)).length, 2);
+      await store.close();
+      assert.deepEqual((await store.open()).flights, []);
+      await store.close();
     });
   });
 
   it('in memory says so, starts no thread, and is empty when it is opened again', async () => {
-    const outbox = new SqliteOutbox(':memory:');
-    assert.equal(outbox.durable, false);
+    const store = new SqliteStore(':memory:');
+    assert.equal(store.durable, false);
     assert.equal(
-      await errorTextOf(() => outbox.commit({ append: [newRow(1)] })),
+      await errorTextOf(() => store.commit({ append: [newRow(1)] })),
       'The queue in memory is closed.',
     );
-    await outbox.open();
-    await outbox.commit({ append: newRows(1, 3), depart: [{ post: 1, userHashes: [1] }] });
+    await store.open();
+    await store.commit({ append: newRows(1, 3), depart: [{ post: 1, userHashes: [1] }] });
     assert.match(
-      await errorTextOf(() => outbox.commit({ depart: [{ post: 1, userHashes: [2] }] })),
+      await errorTextOf(() => store.commit({ depart: [{ post: 1, userHashes: [2] }] })),
       /^The queue in memory could not be used \(UNIQUE/,
     );
-    await outbox.close();
+    await store.close();
     const nothing = { lastSeq: 0, waiting: 0, bodyChars: 0, flights: [], oldestTakenWallMs: null };
-    assert.deepEqual(await outbox.open(), nothing);
-    await outbox.close();
+    assert.deepEqual(await store.open(), nothing);
+    await store.close();
     assert.equal(threads.length, 0);
   });
 
   it('gives memory back after the commits, and stops its timer when there is no more to do', async () => {
     const clock = handClock();
-    const outbox = new SqliteOutbox(':memory:', { clock });
-    await outbox.open();
-    await outbox.commit({ append: newRows(1, 60_000, { body: JSON.stringify('x'.repeat(300)) }) });
-    await outbox.commit({ remove: seqs(1, 60_000) });
+    const store = new SqliteStore(':memory:', { clock });
+    await store.open();
+    await store.commit({ append: newRows(1, 60_000, { body: JSON.stringify('x'.repeat(300)) }) });
+    await store.commit({ remove: seqs(1, 60_000) });
     let turns = 0;
     while (clock.due() > 0 && turns < 5000) {
       turns++;
@@ -275,6 +275,6 @@ describe('the outbox in SQLite', () => {
       await Promise.resolve();
     }
     assert.ok(turns > 3 && turns < 5000, `${turns} turns`);
-    await outbox.close();
+    await store.close();
   });
 });

@@ -11,7 +11,7 @@ import { ExpectedAudience } from '../support/expected-audience';
 import { until } from '../support/node-red';
 import { PostgresPair } from '../support/postgres-pair';
 import { needService, postgresAt } from '../support/services';
-import { SharedTaker } from '../support/shared-taker';
+import { SharedProcess } from '../support/shared-process';
 import { count, since, tell } from '../process/measured';
 
 /** docs/several-machines.md: twice as many as the four of the one that sends, and the three of each other. */
@@ -34,7 +34,7 @@ export function describeStandbyAway(awayMs: number): void {
     });
     let pair: PostgresPair;
     let sandbox: Sandbox;
-    const takers: SharedTaker[] = [];
+    const instanceSources: SharedProcess[] = [];
 
     before(async function () {
       const found = await PostgresPair.find();
@@ -49,18 +49,18 @@ export function describeStandbyAway(awayMs: number): void {
           origin: new URL(sandbox.url).origin,
           member: '1',
         });
-        const taker = await SharedTaker.start({ name, serviceUrl: sandbox.url, log });
-        takers.push(taker);
-        ends(() => taker.stop());
+        const instanceSource = await SharedProcess.start({ name, serviceUrl: sandbox.url, log });
+        instanceSources.push(instanceSource);
+        ends(() => instanceSource.stop());
       }
-      ends(() => load.giveUp());
+      ends(() => load.discard());
     });
 
-    const told = (): string => JSON.stringify(takers.map(({ lines }) => lines));
+    const told = (): string => JSON.stringify(instanceSources.map(({ lines }) => lines));
 
     it('takes no more connections than documented, and goes on when the standby is back', async () => {
       const startedMs = performance.now();
-      load.start(...takers.map(({ eventsUrl }) => eventsUrl));
+      load.start(...instanceSources.map(({ eventsUrl }) => eventsUrl));
       await until(
         () => sandbox.operations().length > 50,
         drainMs,
@@ -96,7 +96,9 @@ export function describeStandbyAway(awayMs: number): void {
       );
       await load.stop();
       await until(
-        () => takers.every(({ kept }) => kept === 0) && expected.differences(sandbox.state()).length === 0,
+        () =>
+          instanceSources.every(({ kept }) => kept === 0) &&
+          expected.differences(sandbox.state()).length === 0,
         drainMs,
         () => `the audience; ${JSON.stringify(expected.differences(sandbox.state()))} ${told()}`,
       );

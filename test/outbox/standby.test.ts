@@ -16,7 +16,7 @@ import { PostgresPair } from '../support/postgres-pair';
 import { assertQuotaKept } from '../support/quota';
 import { Relay } from '../support/relay';
 import { needService, postgresAt } from '../support/services';
-import { SharedTaker } from '../support/shared-taker';
+import { SharedProcess } from '../support/shared-process';
 import { count, since, tell } from '../process/measured';
 
 /** Longer than what is taken waits for the database before it is kept on the machine. */
@@ -52,7 +52,7 @@ describe('a shared queue whose database fails over to a synchronous standby', fu
   let relay: Relay;
   let sandbox: Sandbox;
   let logs: WatchedLog[];
-  let takers: SharedTaker[];
+  let instanceSources: SharedProcess[];
 
   before(async function () {
     const found = await PostgresPair.find();
@@ -70,19 +70,23 @@ describe('a shared queue whose database fails over to a synchronous standby', fu
     moving.port = new URL(relay.url).port;
     const { origin } = new URL(sandbox.url);
     logs = [pair.url, moving.href].map((url) => new WatchedLog({ url, origin, member: '1' }));
-    takers = [];
+    instanceSources = [];
     for (const [index, log] of logs.entries()) {
-      const taker = await SharedTaker.start({ name: `node-${index + 1}`, serviceUrl: sandbox.url, log });
-      takers.push(taker);
-      ends(() => taker.stop());
+      const instanceSource = await SharedProcess.start({
+        name: `node-${index + 1}`,
+        serviceUrl: sandbox.url,
+        log,
+      });
+      instanceSources.push(instanceSource);
+      ends(() => instanceSource.stop());
     }
-    ends(() => load.giveUp());
+    ends(() => load.discard());
     await someoneSends();
   });
 
   function someoneSends(): Promise<void> {
     return until(
-      () => takers.some(({ isSender }) => isSender),
+      () => instanceSources.some(({ isSender }) => isSender),
       15_000,
       () => `a sender; ${told()}`,
     );
@@ -93,7 +97,7 @@ describe('a shared queue whose database fails over to a synchronous standby', fu
   }
 
   function told(): string {
-    return JSON.stringify(takers.map(({ lines }) => lines));
+    return JSON.stringify(instanceSources.map(({ lines }) => lines));
   }
 
   /** What the primary holds. */
@@ -112,7 +116,7 @@ describe('a shared queue whose database fails over to a synchronous standby', fu
 
   it('loses nothing that was committed, and goes on', async () => {
     const startedMs = performance.now();
-    load.start(...takers.map(({ eventsUrl }) => eventsUrl));
+    load.start(...instanceSources.map(({ eventsUrl }) => eventsUrl));
     await until(
       () => committed() > 300,
       drainMs,
@@ -137,7 +141,7 @@ describe('a shared queue whose database fails over to a synchronous standby', fu
     await load.stop();
     assert.ok(load.counts.taken > before, 'events are taken again');
     await until(
-      async () => takers.every(({ kept }) => kept === 0) && (await held()).waiting === 0,
+      async () => instanceSources.every(({ kept }) => kept === 0) && (await held()).waiting === 0,
       drainMs,
       () => `an empty queue; ${told()}`,
     );

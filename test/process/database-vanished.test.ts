@@ -60,7 +60,7 @@ describe('a shared queue whose database vanishes without a word', function () {
       answerMs: 1_000,
       delivery: 'once',
     });
-    ends(() => load.giveUp());
+    ends(() => load.discard());
     load.start(site.eventsUrl);
     await until(
       () => load.counts.taken > 100,
@@ -69,7 +69,7 @@ describe('a shared queue whose database vanishes without a word', function () {
     );
     relay.silence();
     await sleep(aroundMs);
-    await load.giveUp();
+    await load.discard();
   }
 
   /** What is taken now is delivered. */

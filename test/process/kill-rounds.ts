@@ -40,7 +40,7 @@ export function killRounds({ rounds, killTwice = false, lateMs }: KillRounds): v
     site = await AudienceSite.make({ serviceUrl: sandbox.url });
     ends(() => site.close());
     await site.start();
-    ends(() => load.giveUp());
+    ends(() => load.discard());
   });
 
   const killUnderLoad = async (): Promise<void> => {

@@ -39,7 +39,7 @@ export function outage({ kind, outageMs, drainMs }: Outage): void {
     site = await AudienceSite.make({ serviceUrl: relay.url });
     ends(() => site.close());
     await site.start();
-    ends(() => load.giveUp());
+    ends(() => load.discard());
   });
 
   it(`takes events for the ${outageMs / 1000} s, and delivers them in order when the service is back`, async () => {

@@ -47,7 +47,7 @@ export function redeploys({ deploys }: Redeploys): void {
     site = await AudienceSite.make({ serviceUrl: sandbox.url, limits });
     ends(() => site.close());
     await site.start();
-    ends(() => load.giveUp());
+    ends(() => load.discard());
   });
 
   it(`loses nothing and keeps the order over ${deploys} deploys`, async () => {

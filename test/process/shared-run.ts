@@ -1,7 +1,7 @@
 // Several real Node-RED with one queue in a real PostgreSQL, under load and under everything that goes wrong.
 import { strict as assert } from 'node:assert';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Limits } from '../../src/delivery/ledger';
+import type { Limits } from '../../src/delivery/rate-limiter';
 import { schemaOf } from '../../src/outbox/postgres-schema';
 import type { Fault } from '../../src/sandbox/sandbox';
 import {
@@ -208,7 +208,7 @@ export class SharedRun {
   }
 
   async close(): Promise<void> {
-    await this.load.giveUp();
+    await this.load.discard();
     for (const site of this.sites) {
       try {
         site.signal('SIGCONT');

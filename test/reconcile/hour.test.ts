@@ -43,7 +43,7 @@ class Site {
   private startEngine(): void {
     const { clock, keeper } = this;
     this.engine = new Engine({
-      outbox: this.files.outbox('queue'),
+      store: this.files.store('queue'),
       clock,
       random: Math.random,
       limits: { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 },

@@ -1,8 +1,8 @@
 // checkSegments: warnings about segments that flows name, with the sandbox and with generated lists.
 import assert from 'node:assert/strict';
 import type { FixedSegment } from '../../src/audience/fixed-segments';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
-import { checkSegments, youngForMs, type SegmentFinding } from '../../src/reconcile/segment-check';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
+import { checkSegments, warmUpMs, type SegmentFinding } from '../../src/reconcile/segment-check';
 import type { Segment } from '../../src/service/schemas';
 import type { SegmentQuery } from '../../src/service/segments';
 import { ServiceClient } from '../../src/service/client';
@@ -26,15 +26,15 @@ describe('the check of segments', () => {
     const { url } = site;
     const client = new ServiceClient({ authUrl: url, serviceUrl: url });
     const token = await login(url);
-    const outbox = new SqliteOutbox(':memory:');
-    await outbox.open();
+    const store = new SqliteStore(':memory:');
+    await store.open();
     const check = async (...wanted: FixedSegment[]): Promise<SegmentFinding[]> => {
       const read = (query: object) => client.segments(query, token);
-      const outcome = await checkSegments(wanted, { read, outbox, member: 1, nowMs: clock.wallMs() });
+      const outcome = await checkSegments(wanted, { read, store, member: 1, nowMs: clock.wallMs() });
       assert.ok(outcome.kind === 'read', JSON.stringify(outcome));
       return outcome.value;
     };
-    return { clock, check, outbox, peaks: () => site.peaks(), client };
+    return { clock, check, store, peaks: () => site.peaks(), client };
   }
 
   it('finds segments that are inactive, of another member, unknown, in another case, or in their warm-up', async () => {
@@ -57,10 +57,10 @@ describe('the check of segments', () => {
       { kind: 'notOurs', key: 'i10998', segment: 10998 },
       { kind: 'notOurs', key: 'i10997', segment: 10997 },
       {
-        kind: 'young',
+        kind: 'warmUp',
         key: 'i10996',
         segment: 10996,
-        untilMs: now + youngForMs,
+        untilMs: now + warmUpMs,
         keys: ['i10996', 'c1:brand_new'],
       },
       { kind: 'otherCase', key: 'c1:buyers', segment: 'Buyers', listed: 'buyers' },
@@ -77,8 +77,8 @@ describe('the check of segments', () => {
   it('assumes a warm-up only while both the last change and our first sight of a segment are recent', async () => {
     const { check, clock, client } = await started();
     const kinds = async () => (await check(id(10996))).map(({ kind }) => kind);
-    clock.advance(youngForMs - 1);
-    assert.deepEqual(await kinds(), ['young']);
+    clock.advance(warmUpMs - 1);
+    assert.deepEqual(await kinds(), ['warmUp']);
     clock.advance(1);
     assert.deepEqual(await kinds(), [], 'it was changed 20 minutes ago');
     await client.close();
@@ -95,7 +95,7 @@ describe('the check of segments', () => {
     ];
     const other = await started({ segments });
     // First seen at 10:30. A change half an hour later starts no new warm-up.
-    assert.equal((await other.check(id(5)))[0]!.kind, 'young');
+    assert.equal((await other.check(id(5)))[0]!.kind, 'warmUp');
     other.clock.advance(30 * 60_000);
     segments[0]!.last_modified = '2026-01-05 10:59:00';
     assert.deepEqual(await other.check(id(5)), []);
@@ -105,7 +105,7 @@ describe('the check of segments', () => {
   it('finds no warm-up for removals', async () => {
     const { check, client } = await started();
     assert.deepEqual(await check(id(10996, false)), []);
-    assert.equal((await check(id(10996, false), id(10996)))[0]!.kind, 'young');
+    assert.equal((await check(id(10996, false), id(10996)))[0]!.kind, 'warmUp');
     await client.close();
   });
 
@@ -139,10 +139,10 @@ describe('the check of segments', () => {
       return { all, queries, read };
     };
     const lookUp = async (read: (query: SegmentQuery) => any, ...codes: string[]): Promise<string[]> => {
-      const outbox = new SqliteOutbox(':memory:');
-      await outbox.open();
+      const store = new SqliteStore(':memory:');
+      await store.open();
       const wanted = codes.map((text) => code(text));
-      const outcome = await checkSegments(wanted, { read, outbox, member: 1, nowMs: 0 });
+      const outcome = await checkSegments(wanted, { read, store, member: 1, nowMs: 0 });
       assert.ok(outcome.kind === 'read');
       return outcome.value.map(({ kind, segment }) => `${segment} ${kind}`);
     };
@@ -180,12 +180,12 @@ describe('the check of segments', () => {
   });
 
   it('returns why it could not read, and stores nothing', async () => {
-    const outbox = new SqliteOutbox(':memory:');
-    await outbox.open();
+    const store = new SqliteStore(':memory:');
+    await store.open();
     const failure = { kind: 'configuration', code: 'http_403', message: 'no' } as const;
     const read = () => Promise.resolve(failure);
-    const outcome = await checkSegments([id(1)], { read, outbox, member: 1, nowMs: 0 });
+    const outcome = await checkSegments([id(1)], { read, store, member: 1, nowMs: 0 });
     assert.deepEqual(outcome, failure);
-    assert.equal(await outbox.getMeta('segments first seen'), null);
+    assert.equal(await store.getMeta('segments first seen'), null);
   });
 });

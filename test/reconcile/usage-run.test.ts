@@ -1,6 +1,6 @@
 // runUsage with a service whose records have unreadable hours.
 import assert from 'node:assert/strict';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import { hourMs, HourRing } from '../../src/outbox/hour-ring';
 import { usageRingName } from '../../src/reconcile/usage-history';
 import { runUsage } from '../../src/reconcile/usage-run';
@@ -8,8 +8,8 @@ import { parseUsage, type UsageQuery } from '../../src/service/usage';
 
 describe('a run of usage statistics', () => {
   it('counts a record with an unreadable hour in the total, and not again from the hours read before the range', async () => {
-    const outbox = new SqliteOutbox(':memory:');
-    await outbox.open();
+    const store = new SqliteStore(':memory:');
+    await store.open();
     const first = Math.floor(Date.UTC(2026, 0, 5, 10) / hourMs);
     const queries: UsageQuery[] = [];
     const record = (n: number): object => ({ processed_hour: 'hour the tenth', num_valid_adds: n });
@@ -24,7 +24,7 @@ describe('a run of usage statistics', () => {
           return Promise.resolve({ kind: 'read', value: report });
         },
         sent: { read: () => Promise.resolve(new Map([[first - 3, sent]])) as never },
-        ring: new HourRing(outbox, usageRingName),
+        ring: new HourRing(store, usageRingName),
       },
       {
         memberId: 1,
@@ -47,6 +47,6 @@ describe('a run of usage statistics', () => {
         [0, 2],
       ],
     );
-    await outbox.close();
+    await store.close();
   });
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readAuthReply, readPostReply } from '../../src/service/refusals';
+import { readAuthReply, readPostReply } from '../../src/service/response-classifier';
 import { uncounted } from '../../src/service/unaccounted';
 import { parseSegmentPage } from '../../src/service/segments';
 import { parseUsage } from '../../src/service/usage';

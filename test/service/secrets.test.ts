@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { quote, quoteCode } from '../../src/service/quote';
-import { readAuthReply, readPostReply, readReply, type HttpReply } from '../../src/service/refusals';
+import {
+  readAuthReply,
+  readPostReply,
+  readReply,
+  type HttpReply,
+} from '../../src/service/response-classifier';
 
 const secret = 'S3CR3T"<&\\ä/%+word';
 const core = /S3CR3T/;

@@ -9,7 +9,7 @@
 // service is away all entries are pending; when everything has settled, nothing of them is kept.
 import type { Session } from 'node:inspector';
 import path from 'node:path';
-import { SqliteOutbox } from '../../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../../src/outbox/sqlite-store';
 import { MemoryLogStore } from '../outbox/memory-shared-log';
 import { SimClient } from './world/client';
 import { Database } from './world/database';
@@ -118,7 +118,7 @@ export function growthViolations({
 }
 
 /** What the tests play, and stores, which have bounds of their own. */
-const outside = [ProcessTime, SimClient, Disk, Database, MemoryLogStore, SqliteOutbox];
+const outside = [ProcessTime, SimClient, Disk, Database, MemoryLogStore, SqliteStore];
 
 /** What can be reached from here: fields, elements and texts. */
 function placesIn(root: object): number {

@@ -123,7 +123,7 @@ class Soak {
       this.working = false;
       await this.write();
       sandbox.goOn();
-      await load?.giveUp();
+      await load?.discard();
       await site?.close();
       await relay?.close();
       await sandbox.kill();

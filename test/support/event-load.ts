@@ -54,7 +54,7 @@ export class EventLoad {
   private urls: readonly string[] = [];
   private number = 0;
   private stopping = false;
-  private givenUp = false;
+  private discarded = false;
   private working: Promise<unknown> = Promise.resolve();
 
   private readonly random: () => number;
@@ -93,8 +93,8 @@ export class EventLoad {
   }
 
   /** Stops without waiting for anybody to take what is under way. Never rejects. */
-  async giveUp(): Promise<void> {
-    this.givenUp = true;
+  async discard(): Promise<void> {
+    this.discarded = true;
     await this.stop().catch(() => undefined);
   }
 
@@ -119,7 +119,7 @@ export class EventLoad {
       }
       if (answer !== 'none' && !notTaken.has(answer))
         throw new Error(`A message was answered with ${answer}`);
-      if (delivery === 'once' || this.givenUp) {
+      if (delivery === 'once' || this.discarded) {
         if (answer === 'none') this.unanswered(changes);
         return false;
       }

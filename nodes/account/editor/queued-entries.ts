@@ -101,8 +101,9 @@ type Words = (key: string, params?: Record<string, unknown>) => string;
 function carryOut(words: Words): void {
   for (const [account, { choice, query }] of chosen) {
     chosen.delete(account);
-    if (choice === 'move') post('moveLeft', { ...query, account }, words);
-    else post('purgeLeft', query, words, (confirm) => post('purgeLeft', { ...query, confirm }, words));
+    if (choice === 'move') post('moveOrphaned', { ...query, account }, words);
+    else
+      post('purgeOrphaned', query, words, (confirm) => post('purgeOrphaned', { ...query, confirm }, words));
   }
 }
 

@@ -1,6 +1,6 @@
 // Asks the runtime for figures while the tab can be seen, and lets it rest otherwise.
-import type { ShownLeftQueue } from '../../account/left-queues';
-import type { ShownLeftShared } from '../left-shared';
+import type { ShownOrphanedQueue } from '../../account/orphaned-queues';
+import type { ShownOrphanedShared } from '../orphaned-shared';
 import type { ShownQueue } from '../overview';
 import type { ShownSegment } from '../sandbox-segments';
 import type { IdleAccount } from '../idle-accounts';
@@ -13,8 +13,8 @@ declare const RED: SidebarRed;
 export interface Update {
   readonly queues: readonly ShownQueue[];
   readonly idle: readonly IdleAccount[];
-  readonly left: readonly ShownLeftQueue[];
-  readonly leftShared: readonly ShownLeftShared[];
+  readonly left: readonly ShownOrphanedQueue[];
+  readonly orphanedShared: readonly ShownOrphanedShared[];
   /** Null when no sandbox runs. */
   readonly sandbox: readonly ShownSegment[] | null;
   /** Epoch ms, by the runtime's clock. */
@@ -69,7 +69,8 @@ export class Connection {
   private async watch(): Promise<void> {
     this.heardAtMs = Date.now();
     const reply = await call('POST', 'tab/watch', {});
-    const { ticket } = reply.body;
-    if (typeof ticket === 'string' && this.watching) RED.comms.send('instant-audience/watch', { ticket });
+    const { pendingMessage } = reply.body;
+    if (typeof pendingMessage === 'string' && this.watching)
+      RED.comms.send('instant-audience/watch', { pendingMessage });
   }
 }

@@ -4,7 +4,7 @@ import type { ShownQueue } from '../overview';
 import type { Update } from './connection';
 import { make, setLines, setShown, setText } from './dom';
 import { ErasePart } from './erase-part';
-import { LeftPart } from './left-part';
+import { LeftPart } from './orphaned-part';
 import { QueueCard } from './queue-card';
 import { SandboxPart } from './sandbox-part';
 import { accountWord, word } from './words';
@@ -41,7 +41,7 @@ export class TabView {
   }
 
   show(update: Update): void {
-    const { queues, idle, left, leftShared, sandbox, histories, atMs } = update;
+    const { queues, idle, left, orphanedShared, sandbox, histories, atMs } = update;
     setShown(this.nothing, queues.length === 0);
     const keys = new Set(queues.map(({ key }) => key));
     for (const [key, card] of this.cards) {
@@ -64,7 +64,7 @@ export class TabView {
     const used = queues.flatMap(({ accounts }) => accounts);
     this.left.show(
       left,
-      leftShared,
+      orphanedShared,
       atWork.flatMap(({ accounts }) => accounts),
       [...used, ...idle],
     );

@@ -1,5 +1,5 @@
 // Queue files of one machine on the tests' clock: real SQLite, which outlives engines and processes.
-import type { Outbox } from '../../../src/outbox/outbox';
+import type { QueueStore } from '../../../src/outbox/store';
 import { Dice } from '../../simulation/world/dice';
 import { Disk } from '../../simulation/world/disk';
 import type { ProcessTime } from '../../simulation/world/process-time';
@@ -12,8 +12,8 @@ export class Files {
   }
 
   /** Each call makes a handle of its own. The file is locked while one is open. */
-  outbox(name: string, time = this.time): Outbox {
-    return this.#disk.outbox(name, { time, diesAt: () => false, busy: () => undefined });
+  store(name: string, time = this.time): QueueStore {
+    return this.#disk.store(name, { time, diesAt: () => false, busy: () => undefined });
   }
 
   /** The processes that had them open have died. */

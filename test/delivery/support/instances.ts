@@ -1,6 +1,6 @@
 // The simulation's instances with a shared queue, which a test drives by hand and looks into. What chance brings together is for
 // the simulation itself.
-import type { Dismissed } from '../../../src/delivery/dismissals';
+import type { Deleted } from '../../../src/delivery/deletions';
 import { userKeysOf } from '../../../src/audience/keys';
 import type { MemberQueue } from '../../../src/delivery/member-queue';
 import { violationsOf } from '../../simulation/model/model';
@@ -44,8 +44,8 @@ export class Instances {
   }
 
   /** The shared queue as the database has it. */
-  get store() {
-    return this.world.database('main').store('1');
+  get logStore() {
+    return this.world.database('main').logStore('1');
   }
 
   get service() {
@@ -120,16 +120,16 @@ export class Instances {
   }
 
   /** Gives up what waits, as an instance is asked to. */
-  purge(instance: number): Promise<Dismissed> {
+  purge(instance: number): Promise<Deleted> {
     const done = this.queue(instance).purge();
-    this.world.instances[instance]!.giveUp(1, null, done);
+    this.world.instances[instance]!.discard(1, null, done);
     return done;
   }
 
-  erase(instance: number, user: number): Promise<Dismissed> {
+  erase(instance: number, user: number): Promise<Deleted> {
     const id = device(user);
     const done = this.queue(instance).erase(userKeysOf('idfa', id), id);
-    this.world.instances[instance]!.giveUp(1, id, done);
+    this.world.instances[instance]!.discard(1, id, done);
     return done;
   }
 

@@ -1,19 +1,19 @@
 // How much an engine holds in memory: its objects are walked, whatever its fields are called.
 import { types } from 'node:util';
 import type { Engine } from '../../../src/delivery/engine';
-import { Ticket } from '../../../src/delivery/tickets';
+import { PendingMessage } from '../../../src/delivery/pending-messages';
 import { Item } from '../../../src/delivery/item';
 import { User } from '../../../src/delivery/user';
 
 export interface Retained {
   items: number;
   users: number;
-  tickets: number;
+  pendingMessages: number;
 }
 
 /** Counts what can be reached from the engine without going through `except` (its store, which has its own bounds). */
 export function retainedBy(engine: Engine, except: readonly object[]): Retained {
-  const found: Retained = { items: 0, users: 0, tickets: 0 };
+  const found: Retained = { items: 0, users: 0, pendingMessages: 0 };
   const seen = new Set<object>(except);
   const waiting: object[] = [engine];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
@@ -21,7 +21,7 @@ export function retainedBy(engine: Engine, except: readonly object[]): Retained 
     seen.add(next);
     if (next instanceof Item) found.items += 1;
     else if (next instanceof User) found.users += 1;
-    else if (next instanceof Ticket) found.tickets += 1;
+    else if (next instanceof PendingMessage) found.pendingMessages += 1;
     for (const value of valuesOf(next)) {
       if (typeof value === 'object' && value !== null) waiting.push(value);
     }

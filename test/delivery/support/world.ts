@@ -4,13 +4,13 @@ import { checkEntry } from '../../../src/audience/check';
 import type { CheckedEntry } from '../../../src/audience/entry';
 import { userKeyOf } from '../../../src/audience/keys';
 import { entryBody } from '../../../src/audience/serialise';
-import type { Dismissed } from '../../../src/delivery/dismissals';
+import type { Deleted } from '../../../src/delivery/deletions';
 import { Engine, type EngineOptions, type Recovered } from '../../../src/delivery/engine';
 import { requestLimitsOf } from '../../../src/delivery/request-limits';
-import type { TicketEnd } from '../../../src/delivery/tickets';
-import type { Outbox } from '../../../src/outbox/outbox';
+import type { MessageEnd } from '../../../src/delivery/pending-messages';
+import type { QueueStore } from '../../../src/outbox/store';
 import type { SqliteLog } from '../../../src/outbox/sqlite-log';
-import { SqliteOutbox } from '../../../src/outbox/sqlite-outbox';
+import { SqliteStore } from '../../../src/outbox/sqlite-store';
 import type { AuthOutcome, PostOutcome, RequestCounts, Warning } from '../../../src/service/outcome';
 import { LoginCount } from '../../../src/service/login-count';
 import { TokenKeeper } from '../../../src/service/tokens';
@@ -66,7 +66,7 @@ export interface WorldOptions {
   /** One that the store knows too. */
   readonly clock?: FakeClock;
   /** Another store than the one in memory that survives kills. */
-  readonly outbox?: Outbox;
+  readonly store?: QueueStore;
   /** The first process finds its file locked. */
   readonly lockedAtFirst?: boolean;
   /** The first process dies there. */
@@ -97,7 +97,7 @@ export interface Message {
   readonly entries: readonly Stated[];
   /** When it was handed in. */
   readonly atMs: number;
-  end: TicketEnd | null;
+  end: MessageEnd | null;
   endMs: number;
 }
 
@@ -169,7 +169,7 @@ export class World {
   }
 
   /** What is in the file, and stays when the process dies. */
-  get store(): SqliteLog {
+  get logStore(): SqliteLog {
     return this.disk.file('queue').log;
   }
 
@@ -198,7 +198,7 @@ export class World {
     const { options } = this;
     this.processClock = this.clock.process();
     this.engine = new Engine({
-      outbox: options.outbox ?? (options.durable === false ? this.openMemory() : this.openDisk(killAt)),
+      store: options.store ?? (options.durable === false ? this.openMemory() : this.openDisk(killAt)),
       clock: this.processClock,
       random: this.random,
       limits: this.limits,
@@ -216,11 +216,11 @@ export class World {
     this.engine.start();
   }
 
-  private openMemory(): Outbox {
-    return new SqliteOutbox(':memory:', { clock: this.processClock });
+  private openMemory(): QueueStore {
+    return new SqliteStore(':memory:', { clock: this.processClock });
   }
 
-  private openDisk(killAt: KillPoint | null): Outbox {
+  private openDisk(killAt: KillPoint | null): QueueStore {
     const { life } = this;
     this.diskCalls = 0;
     const diesAt = (_port: 'disk', when: 'before' | 'after'): boolean => {
@@ -230,9 +230,9 @@ export class World {
       this.kill();
       return true;
     };
-    const outbox = this.disk.outbox('queue', { time: this.processClock, diesAt, busy: () => undefined });
-    const commit = outbox.commit.bind(outbox);
-    return Object.assign(outbox, {
+    const store = this.disk.store('queue', { time: this.processClock, diesAt, busy: () => undefined });
+    const commit = store.commit.bind(store);
+    return Object.assign(store, {
       commit: (parts: Parameters<typeof commit>[0]): Promise<void> => {
         this.departures += parts.depart?.length ?? 0;
         return commit(parts);
@@ -383,7 +383,7 @@ export class World {
       end: null,
       endMs: Infinity,
       orphaned: false,
-      givenUp: new Map(),
+      discarded: new Map(),
     };
   }
 
@@ -402,27 +402,27 @@ export class World {
   }
 
   /** Gives up everything that waits. */
-  purge(): Promise<Dismissed> {
+  purge(): Promise<Deleted> {
     return this.givesUp(null, () => this.engine.purge());
   }
 
   /** Erases a user of this domain. */
-  erase(user: string, domain: string | null): Promise<Dismissed> {
+  erase(user: string, domain: string | null): Promise<Deleted> {
     return this.givesUp(user, () => this.engine.erase([userKeyOf(domain, user).userKey], user));
   }
 
-  private async givesUp(user: string | null, ask: () => Promise<Dismissed>): Promise<Dismissed> {
+  private async givesUp(user: string | null, ask: () => Promise<Deleted>): Promise<Deleted> {
     const { nowMs } = this.clock.world;
     const record = { member: 1, user: user?.toLowerCase() ?? null, askedMs: nowMs, doneMs: Infinity };
-    this.history.giveUps.push(record);
-    for (const { entries, end, givenUp } of this.history.messages)
+    this.history.discards.push(record);
+    for (const { entries, end, discarded } of this.history.messages)
       if (end?.kind !== 'settled')
         entries.forEach((entry, index) => {
-          if (user === null || entry.user.toLowerCase() === record.user) givenUp.set(index, nowMs);
+          if (user === null || entry.user.toLowerCase() === record.user) discarded.set(index, nowMs);
         });
-    const dismissed = await ask();
+    const deleted = await ask();
     record.doneMs = this.clock.world.nowMs;
-    return dismissed;
+    return deleted;
   }
 
   /** The wall clock is set; after a restart it is all there is to tell how old an entry is. */

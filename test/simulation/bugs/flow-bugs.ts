@@ -1,16 +1,16 @@
 // Bugs of what leaves when, how much leaves at once, and what is kept of it.
-import { Crowd } from '../../../src/delivery/crowd';
-import { Dispatcher } from '../../../src/delivery/dispatcher';
+import { PendingUsers } from '../../../src/delivery/pending-users';
+import { Scheduler } from '../../../src/delivery/scheduler';
 import { Engine } from '../../../src/delivery/engine';
-import { Gates } from '../../../src/delivery/gates';
-import { Intake } from '../../../src/delivery/intake';
-import { Isolation } from '../../../src/delivery/isolation';
-import { Packer } from '../../../src/delivery/packer';
+import { CircuitBreaker } from '../../../src/delivery/circuit-breaker';
+import { Producer } from '../../../src/delivery/producer';
+import { Bisection } from '../../../src/delivery/bisection';
+import { BatchBuilder } from '../../../src/delivery/batch-builder';
 import { ReadyUsers } from '../../../src/delivery/ready';
 import { Reports } from '../../../src/delivery/reports';
 import { User } from '../../../src/delivery/user';
-import { YoungSegments } from '../../../src/delivery/young';
-import { Seal } from '../../../src/outbox/seal';
+import { WarmUps } from '../../../src/delivery/warm-ups';
+import { Cipher } from '../../../src/outbox/encryption';
 import { TokenKeeper } from '../../../src/service/tokens';
 import { breaks, bug, replaced, replacedGetter, type Bug, type Inside } from './bug';
 
@@ -26,7 +26,7 @@ function removalsOnly(this: Inside, _original: unknown, account: string): unknow
 
 function withoutGrace(graceMs: number): () => () => void {
   return () =>
-    replaced(Dispatcher, 'holds', function (original, accounts, nowMs, free) {
+    replaced(Scheduler, 'holds', function (original, accounts, nowMs, free) {
       if (graceMs === 0) return false;
       if (original(accounts, nowMs, free)) return true;
       return this.heldSinceMs !== null && nowMs - this.heldSinceMs < graceMs;
@@ -38,7 +38,7 @@ export const flowBugs: readonly Bug[] = [
   breaks('a flood of removals leaves adds nothing', ReadyUsers, 'shift', removalsOnly),
   bug('users are gathered for 60 ms', () => [
     withoutGrace(60)(),
-    replaced(Dispatcher, 'nextAtMs', function (original, nowMs) {
+    replaced(Scheduler, 'nextAtMs', function (original, nowMs) {
       const atMs = original(nowMs) as number;
       return this.heldSinceMs > 0 ? Math.max(atMs, Number(this.heldSinceMs) + 60) : atMs;
     }),
@@ -46,7 +46,7 @@ export const flowBugs: readonly Bug[] = [
   bug('users are never gathered, so that posts run out', withoutGrace(0)),
   breaks(
     'users are gathered although most posts are free',
-    Dispatcher,
+    Scheduler,
     'holds',
     function (original, accounts, nowMs, free) {
       return original(accounts, nowMs, { ...free, posts: 0 });
@@ -54,7 +54,7 @@ export const flowBugs: readonly Bug[] = [
   ),
 
   // What one request holds, and a dry run.
-  breaks('more goes into a body than it may hold', Packer, 'fit', (_original, cells) => cells.length),
+  breaks('more goes into a body than it may hold', BatchBuilder, 'fit', (_original, cells) => cells.length),
   breaks('all blocks of a user go in one request', User, 'select', function (original, _limit, ...rest) {
     return original(Infinity, ...rest);
   }),
@@ -62,22 +62,22 @@ export const flowBugs: readonly Bug[] = [
     return this.items[0]?.source.account === '' ? [] : original();
   }),
   breaks('a dry run does not shorten what is late', User, 'add', function (original, item) {
-    if (item.source.account === '') item.bornMonoMs = 0;
+    if (item.source.account === '') item.eventMonoMs = 0;
     original(item);
   }),
 
   // Segments that are too new.
-  breaks('adds to a segment that is too new do not wait', YoungSegments, 'untilMs', () => -Infinity),
-  breaks('a segment that is too new is forgotten when its process dies', YoungSegments, 'load', () =>
+  breaks('adds to a segment that is too new do not wait', WarmUps, 'untilMs', () => -Infinity),
+  breaks('a segment that is too new is forgotten when its process dies', WarmUps, 'load', () =>
     Promise.resolve(),
   ),
   breaks('a flush sends what is to wait for its segment', Engine, 'flush', function (original) {
-    this.young.clear();
+    this.warmUps.clear();
     original();
   }),
   breaks(
     'every user waits while some segment is too new',
-    YoungSegments,
+    WarmUps,
     'untilMs',
     function (_original, cell, nowMs) {
       const latest = Math.max(...(this.until as Map<string, number>).values());
@@ -88,19 +88,19 @@ export const flowBugs: readonly Bug[] = [
   // The queue at rest.
   breaks(
     'user ids are in the file as they are, in spite of encryption',
-    Seal,
-    'sealRow',
+    Cipher,
+    'encryptRow',
     (_original, _hash, body) => body,
   ),
   bug('an encrypted queue finds no user again', () => {
     let drawn = 0;
-    return replaced(Seal, 'tagOf', () => (drawn += 1));
+    return replaced(Cipher, 'tagOf', () => (drawn += 1));
   }),
-  breaks('the queue takes more than it may hold', Intake, 'refusalOf', () => null),
-  breaks('what is left of a closed node is sent from memory', Intake, 'abandon', () => undefined),
+  breaks('the queue takes more than it may hold', Producer, 'refusalOf', () => null),
+  breaks('what is left of a closed node is sent from memory', Producer, 'abandon', () => undefined),
   breaks(
     'what went ahead while a page was read is forgotten',
-    Crowd,
+    PendingUsers,
     'admitShields',
     function (original, shields, touched, nowMs) {
       this.shieldsWhileReading = [];
@@ -111,18 +111,18 @@ export const flowBugs: readonly Bug[] = [
   // Failures.
   breaks('a dead token is used again', TokenKeeper, 'refused', () => undefined),
   bug('a service that is away is asked at full speed', () => [
-    replacedGetter(Gates, 'outage', () => false),
-    replacedGetter(Gates, 'closedUntilMs', function () {
+    replacedGetter(CircuitBreaker, 'outage', () => false),
+    replacedGetter(CircuitBreaker, 'closedUntilMs', function () {
       return this.rateLimitedUntilMs;
     }),
   ]),
   bug('bodies go on at full speed while everything is refused', () =>
-    replacedGetter(Gates, 'refusesEverything', () => false),
+    replacedGetter(CircuitBreaker, 'refusesEverything', () => false),
   ),
-  breaks('a search asks for its turn all the time', Isolation, 'nextAtMs', () => -Infinity),
+  breaks('a search asks for its turn all the time', Bisection, 'nextAtMs', () => -Infinity),
   breaks(
     'what a rejected entry took the place of counts as superseded',
-    Crowd,
+    PendingUsers,
     'end',
     function (original, cell, end, rejection) {
       if (end === 'rejected')
@@ -135,7 +135,7 @@ export const flowBugs: readonly Bug[] = [
   // Memory.
   breaks(
     'every entry remembers all that its user had before',
-    Crowd,
+    PendingUsers,
     'admit',
     function (original, item, hash, nowMs) {
       const user = original(item, hash, nowMs);

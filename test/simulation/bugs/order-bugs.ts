@@ -1,18 +1,18 @@
 // Bugs by which something older wins, or lasts too long.
-import { Crowd } from '../../../src/delivery/crowd';
-import { Intake } from '../../../src/delivery/intake';
+import { PendingUsers } from '../../../src/delivery/pending-users';
+import { Producer } from '../../../src/delivery/producer';
 import { PendingBlocks } from '../../../src/delivery/pending-blocks';
-import { Pager } from '../../../src/delivery/pager';
+import { ReadAhead } from '../../../src/delivery/read-ahead';
 import { ReadyUsers } from '../../../src/delivery/ready';
 import { User } from '../../../src/delivery/user';
-import { Wire } from '../../../src/delivery/wire';
+import { RequestsInFlight } from '../../../src/delivery/requests-in-flight';
 import { breaks, bug, replaced, type Bug, type Inside } from './bug';
 
 export const orderBugs: readonly Bug[] = [
   breaks('what a lost request may undo is not sent once more', User, 'mayBeUndone', () => false),
-  breaks('a lost request counts as refused', Crowd, 'suspect', () => undefined),
+  breaks('a lost request counts as refused', PendingUsers, 'suspect', () => undefined),
   breaks('nothing is sent once more after an unclean start', User, 'suspectAll', () => undefined),
-  breaks('a user has two requests in flight', Crowd, 'admit', function (original, item, hash, nowMs) {
+  breaks('a user has two requests in flight', PendingUsers, 'admit', function (original, item, hash, nowMs) {
     const user = original(item, hash, nowMs);
     user.flight = null;
     this.enqueue(user, nowMs);
@@ -37,11 +37,11 @@ export const orderBugs: readonly Bug[] = [
     const failed = older.refusedAtMs < Infinity && newer.state === 'waiting';
     original(failed ? newer : older, failed ? older : newer, covered);
   }),
-  breaks('a tombstone is dropped early', Pager, 'shieldFloor', (_original, lastSeq) => lastSeq),
-  breaks('no tombstone is kept', Pager, 'hasUnreadBefore', () => false),
+  breaks('a tombstone is dropped early', ReadAhead, 'shieldFloor', (_original, lastSeq) => lastSeq),
+  breaks('no tombstone is kept', ReadAhead, 'hasUnreadBefore', () => false),
   breaks(
     'new entries overtake those that are on disk only',
-    Pager,
+    ReadAhead,
     'admits',
     function (_original, lane, seq, further) {
       if (!this.states[lane].unread) this.states[lane].cursor = seq;
@@ -59,7 +59,7 @@ export const orderBugs: readonly Bug[] = [
     }
   }),
   bug('everything is read into memory', () => [
-    replaced(Pager, 'admits', function (_original, lane, seq, further) {
+    replaced(ReadAhead, 'admits', function (_original, lane, seq, further) {
       this.states[lane].cursor = seq;
       this.loaded(lane, further);
       return true;
@@ -83,7 +83,7 @@ export const orderBugs: readonly Bug[] = [
   ),
   breaks(
     'the expiration counts from when the entry was taken, not from the event',
-    Intake,
+    Producer,
     'rowOf',
     function (original, entry, source, _ageMs, nowMs, wallMs) {
       return original(entry, source, 0, nowMs, wallMs);
@@ -99,7 +99,7 @@ interface Sent {
 
 /** Changes the blocks of bodies as they leave. */
 function bodies(change: (block: Sent) => Sent): () => void {
-  return replaced(Wire, 'send', function (original, post) {
+  return replaced(RequestsInFlight, 'send', function (original, post) {
     const body = JSON.parse(post.body) as { rt_segment: { seg_block: { expiration?: number }[] }[] };
     const nowMs = this.clock.monoMs();
     post.users.forEach(({ cells }: Inside, at: number) => {
@@ -107,7 +107,7 @@ function bodies(change: (block: Sent) => Sent): () => void {
       blocks.forEach((block, place) => {
         const cell = cells[place];
         const given = cell.block.expiration as number | null;
-        const waitedMinutes = Math.floor(Math.max(0, nowMs - cell.item.bornMonoMs) / 60_000);
+        const waitedMinutes = Math.floor(Math.max(0, nowMs - cell.item.eventMonoMs) / 60_000);
         const {
           wasAdd: _wasAdd,
           waitedMinutes: _waited,

@@ -1,24 +1,24 @@
 // Bugs that lose entries, or tell what is not so.
-import { Absentees } from '../../../src/delivery/absentees';
-import { Crowd } from '../../../src/delivery/crowd';
-import { Dispatcher } from '../../../src/delivery/dispatcher';
+import { LateOutcomes } from '../../../src/delivery/late-outcomes';
+import { PendingUsers } from '../../../src/delivery/pending-users';
+import { Scheduler } from '../../../src/delivery/scheduler';
 import { Engine } from '../../../src/delivery/engine';
-import { Intake } from '../../../src/delivery/intake';
-import { Journal } from '../../../src/delivery/journal';
+import { Producer } from '../../../src/delivery/producer';
+import { CommitBuffer } from '../../../src/delivery/commit-buffer';
 import { Outcomes } from '../../../src/delivery/outcomes';
 import { Reports } from '../../../src/delivery/reports';
-import { Ticket } from '../../../src/delivery/tickets';
+import { PendingMessage } from '../../../src/delivery/pending-messages';
 import { breaks, bug, replaced, replacedGetter, type Bug } from './bug';
 
 export const outcomeBugs: readonly Bug[] = [
   breaks('entries are acknowledged before the reply', Engine, 'depart', function (original, nowMs) {
     original(nowMs);
     for (const { users } of this.departing)
-      for (const { cells } of users) for (const { item } of cells) this.journal.mark(item.seq, 'remove');
+      for (const { cells } of users) for (const { item } of cells) this.commitBuffer.mark(item.seq, 'remove');
   }),
   breaks(
     'a message ends at queued before its commit',
-    Intake,
+    Producer,
     'takeOne',
     function (original, handedIn, nowMs) {
       original(handedIn, nowMs);
@@ -26,7 +26,7 @@ export const outcomeBugs: readonly Bug[] = [
     },
   ),
   breaks('a post leaves before the commit that notes it', Engine, 'commit', function (original) {
-    for (const post of this.departing.splice(0)) this.wire.launch(post);
+    for (const post of this.departing.splice(0)) this.requestsInFlight.launch(post);
     original();
   }),
   breaks('ends are told before they are durable', Engine, 'commit', function (original) {
@@ -35,7 +35,7 @@ export const outcomeBugs: readonly Bug[] = [
   }),
   breaks(
     'the ends of a failed commit are forgotten',
-    Journal,
+    CommitBuffer,
     'putBack',
     function (original, { repeat: _repeat, shield: _shield, remove: _remove, ...rest }) {
       original(rest);
@@ -43,10 +43,10 @@ export const outcomeBugs: readonly Bug[] = [
   ),
   breaks('a paused queue sends on', Engine, 'pause', () => undefined),
   bug('a message that ended at queued is told once more when its entries end', () => [
-    replacedGetter(Ticket, 'isOpen', function () {
+    replacedGetter(PendingMessage, 'isOpen', function () {
       return this.open > 0;
     }),
-    replaced(Ticket, 'end', function (_original, end) {
+    replaced(PendingMessage, 'end', function (_original, end) {
       this.ended = true;
       this.onEnd(end);
     }),
@@ -65,7 +65,7 @@ export const outcomeBugs: readonly Bug[] = [
   }),
   breaks(
     'an expired entry is told as accepted, and one more as superseded',
-    Ticket,
+    PendingMessage,
     'entryEnded',
     function (original, item) {
       if (item.expiredBlocks > 0) this.superseded = Number(this.superseded) + 1;
@@ -74,20 +74,20 @@ export const outcomeBugs: readonly Bug[] = [
   ),
   breaks(
     'what ends while a node is deployed is lost to it',
-    Absentees,
+    LateOutcomes,
     'listen',
     function (original, node, listener) {
       this.absent.delete(node);
       original(node, listener);
     },
   ),
-  breaks('what was given up is sent all the same', Crowd, 'dismiss', () => undefined),
+  breaks('what was given up is sent all the same', PendingUsers, 'deleteEntry', () => undefined),
   breaks(
     'an entry is rejected although nothing was accepted since',
     Outcomes,
     'searchUser',
     function (original, packed, outcome, nowMs) {
-      this.gates.acceptedSentMs = Infinity;
+      this.circuitBreaker.acceptedSentMs = Infinity;
       original(packed, outcome, nowMs);
     },
   ),
@@ -98,12 +98,12 @@ export const outcomeBugs: readonly Bug[] = [
     function (_original, post, outcome) {
       for (const { cells } of post.users)
         for (const cell of cells)
-          if (cell.state === 'waiting') this.crowd.reject(cell, outcome.code, outcome.message);
+          if (cell.state === 'waiting') this.pendingUsers.reject(cell, outcome.code, outcome.message);
     },
   ),
-  breaks('one refused login holds back all accounts', Dispatcher, 'accountsReady', function (original) {
+  breaks('one refused login holds back all accounts', Scheduler, 'accountsReady', function (original) {
     const isReady = (account: string): boolean => this.logins.isReady(account);
     return this.logins.accounts().every(isReady) ? original() : [];
   }),
-  breaks('a backoff never ends', Crowd, 'takeDue', () => undefined),
+  breaks('a backoff never ends', PendingUsers, 'takeDue', () => undefined),
 ];

@@ -1,6 +1,6 @@
 // The faults that a hostile reading of the engine found, put back.
 import { Holder } from '../../../nodes/account/holder';
-import { Crowd } from '../../../src/delivery/crowd';
+import { PendingUsers } from '../../../src/delivery/pending-users';
 import { Engine } from '../../../src/delivery/engine';
 import { LeaseKeeper } from '../../../src/delivery/lease-keeper';
 import { SharedQueue } from '../../../src/delivery/shared-queue';
@@ -42,7 +42,7 @@ export const readingBugs: readonly Bug[] = [
   ),
   breaks(
     'every new entry of a user looks at all that the user has',
-    Crowd,
+    PendingUsers,
     'admit',
     function (original, item, hash, nowMs) {
       const user = original(item, hash, nowMs);

@@ -1,8 +1,8 @@
 // Bugs of the queue that several instances share.
 import { LeaseKeeper } from '../../../src/delivery/lease-keeper';
-import { SharedIntake } from '../../../src/delivery/shared-intake';
+import { SharedProducer } from '../../../src/delivery/shared-producer';
 import { SharedQueue } from '../../../src/delivery/shared-queue';
-import { Spool } from '../../../src/delivery/spool';
+import { LocalBuffer } from '../../../src/delivery/local-buffer';
 import { MemoryLogStore } from '../../outbox/memory-shared-log';
 import { breaks, type Bug } from './bug';
 
@@ -16,7 +16,7 @@ export const sharedBugs: readonly Bug[] = [
   }),
   breaks(
     'a batch that may be in the queue is appended again under a new number',
-    Spool,
+    LocalBuffer,
     'keep',
     function (original, rows) {
       return original(rows, null);
@@ -24,7 +24,7 @@ export const sharedBugs: readonly Bug[] = [
   ),
   breaks(
     'new entries are appended before those that are kept on the machine',
-    SharedIntake,
+    SharedProducer,
     'pump',
     async function () {
       await this.opened;
@@ -37,18 +37,18 @@ export const sharedBugs: readonly Bug[] = [
   ),
   breaks(
     'an append whose answer was lost is refused',
-    SharedIntake,
+    SharedProducer,
     'keepPending',
     function (_original, pending) {
       this.pending = null;
-      for (const { ticket } of pending.parts)
-        ticket.endEarly({ kind: 'failed', code: 'outbox', message: '', params: {} });
+      for (const { pendingMessage } of pending.parts)
+        pendingMessage.endEarly({ kind: 'failed', code: 'outbox', message: '', params: {} });
       return Promise.resolve();
     },
   ),
   breaks(
     'outcomes that come before the number of their batch are overlooked',
-    SharedIntake,
+    SharedProducer,
     'tellEarly',
     function () {
       this.early = [];

@@ -35,7 +35,7 @@ function toldOf(
 ): Ends | null {
   const reopens = ['accounts', 'removeNode', 'deploy', 'deployNode'];
   const hides = plan.actions.some(({ kind }) => reopens.includes(kind));
-  const erased = history.giveUps.some(({ user }) => user !== null);
+  const erased = history.discards.some(({ user }) => user !== null);
   if (queue === 'shared' || hides || erased || restedMs === Infinity) return null;
   const lastDead = Math.max(
     0,

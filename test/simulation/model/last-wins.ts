@@ -16,7 +16,7 @@ interface Input {
   readonly index: number;
   readonly at: number;
   readonly block: Block;
-  readonly bornMs: number;
+  readonly issuedMs: number;
   /** It may never have been taken, or was given up. */
   readonly uncertain: boolean;
 }
@@ -65,7 +65,7 @@ function inputsByPlace(played: Played): Map<string, Input[]> {
   );
   const toldLate = new Set(history.late.map(({ value }) => value));
   for (const message of history.messages) {
-    const { end, orphaned, givenUp, member } = message;
+    const { end, orphaned, discarded, member } = message;
     // A message that was closed may have been on its way.
     if (end?.kind === 'failed' && end.code !== 'closed') continue;
     const rejected = new Set(end?.kind === 'settled' ? end.rejected.map(({ index }) => index) : []);
@@ -75,7 +75,7 @@ function inputsByPlace(played: Played): Map<string, Input[]> {
       if (user === poisoned) return;
       const uncertain =
         orphaned ||
-        givenUp.has(index) ||
+        discarded.has(index) ||
         end?.kind === 'failed' ||
         // Some of its blocks may have been accepted. Whether it may be rejected, another promise judges.
         rejected.has(index) ||
@@ -85,12 +85,12 @@ function inputsByPlace(played: Played): Map<string, Input[]> {
         // An order to give up what other machines keep reaches them when they can be reached.
         (end?.kind === 'queued' &&
           end.reason === 'apart' &&
-          history.giveUps.some((one) => one.member === member)) ||
+          history.discards.some((one) => one.member === member)) ||
         // What waits in a queue that no account uses any more stays there.
         (switchesQueues && end?.kind !== 'settled');
       for (const [at, block] of blocks.entries()) {
         const place = `${member} ${userName(user, domain)} ${segmentName(block)}`;
-        const input = { message, index, at, block, bornMs: message.atMs - agoMs, uncertain };
+        const input = { message, index, at, block, issuedMs: message.atMs - agoMs, uncertain };
         const before = inputs.get(place);
         if (before === undefined) inputs.set(place, [input]);
         else before.push(input);
@@ -155,7 +155,7 @@ function haveOrder(one: Block, other: Block): boolean {
 }
 
 function isHeld(
-  { block, bornMs }: Input,
+  { block, issuedMs }: Input,
   has: { value: number | null; expiresMs: number } | null,
   { endMs, history }: Played,
 ): boolean {
@@ -165,7 +165,7 @@ function isHeld(
     if (expiration === undefined || expiration === 0) return false;
     // Clocks that were set forward may have ended it early.
     const clocksMs = history.faults.has('wall clock') ? 3_700_000 : 0;
-    return bornMs + expiration * 60_000 <= endMs + clocksMs;
+    return issuedMs + expiration * 60_000 <= endMs + clocksMs;
   }
   if (has.value !== value) return false;
   if (expiration === 0) return has.expiresMs === Infinity;

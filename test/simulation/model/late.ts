@@ -7,14 +7,14 @@ const minuteMs = 60_000;
 
 export function delays(played: Played): string[] {
   const found: string[] = [];
-  const born = new Map<
+  const eventMs = new Map<
     number,
-    { bornMs: number; expiration: number | undefined; ages: boolean; life: string; queue: string }
+    { issuedMs: number; expiration: number | undefined; ages: boolean; life: string; queue: string }
   >();
   for (const { entries, atMs, instance, life, queue } of played.history.messages)
     for (const { blocks, agoMs, ages = true } of entries)
       for (const { value, expiration } of blocks)
-        born.set(value, { bornMs: atMs - agoMs, expiration, ages, life: `${instance} ${life}`, queue });
+        eventMs.set(value, { issuedMs: atMs - agoMs, expiration, ages, life: `${instance} ${life}`, queue });
   const jumpsMs = played.plan.actions.reduce(
     (sum, action) => sum + (action.kind === 'wallClock' ? Math.abs(action.byMs) : 0),
     0,
@@ -25,7 +25,7 @@ export function delays(played: Played): string[] {
     for (const actedMs of request.actedMs) {
       for (const { blocks } of request.users) {
         for (const { value, expiration } of blocks) {
-          const given = born.get(value);
+          const given = eventMs.get(value);
           if (given?.expiration === undefined || given.expiration <= 0) continue;
           if (!given.ages) {
             if (expiration !== given.expiration)
@@ -35,7 +35,7 @@ export function delays(played: Played): string[] {
           const isLocal = given.queue.startsWith('disk') || given.queue.startsWith('memory');
           const sameLife = isLocal && given.life === `${request.instance} ${request.life}`;
           const clocksMs = sameLife && !reopens ? 0 : jumpsMs;
-          const wrong = judge(expiration ?? 0, given.expiration, given.bornMs, request, actedMs, clocksMs);
+          const wrong = judge(expiration ?? 0, given.expiration, given.issuedMs, request, actedMs, clocksMs);
           if (wrong === null) continue;
           found.push(`v${value} in #${request.number}: ${wrong}`);
         }
@@ -49,12 +49,12 @@ export function delays(played: Played): string[] {
 function judge(
   sent: number,
   given: number,
-  bornMs: number,
+  issuedMs: number,
   { sentMs, sleptMs }: RequestRecord,
   actedMs: number,
   clocksMs: number,
 ): string | null {
-  const wantedMs = bornMs + given * minuteMs;
+  const wantedMs = issuedMs + given * minuteMs;
   const underWayMs = actedMs - sentMs;
   // A body is made up, its mark is written, and a token may have to be fetched before it leaves.
   const slackMs = 12_000 + sleptMs + clocksMs + underWayMs;

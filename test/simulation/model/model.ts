@@ -3,7 +3,7 @@ import type { Played } from '../world/world';
 import { bounds } from './bounds';
 import { counters } from './counters';
 import { dryRuns } from './dry-run';
-import { givenUp } from './given-up';
+import { discarded } from './discarded';
 import { held } from './held';
 import { instant } from './instant';
 import { lastWins } from './last-wins';
@@ -24,7 +24,7 @@ const promises: readonly (readonly [string, (played: Played) => string[]])[] = [
   ['the last one wins', lastWins],
   ['delays never extend membership', delays],
   ['ten logins in five minutes', logins],
-  ['what was given up stays here', givenUp],
+  ['what was given up stays here', discarded],
   ['removals first, and at once', instant],
   ['what is to wait waits, and nothing else', held],
   ['a dry run shows what would be sent', dryRuns],

@@ -93,7 +93,7 @@ function mayExpire({ blocks, agoMs }: MessageRecord['entries'][number], waitedMs
 }
 
 function wrongRejection(
-  { entries, givenUp, durable, member }: MessageRecord,
+  { entries, discarded, durable, member }: MessageRecord,
   index: number,
   code: string,
   played: Played,
@@ -101,7 +101,7 @@ function wrongRejection(
   const entry = entries[index];
   if (entry === undefined) return `rejects an entry ${index} that it has not`;
   if (code === 'purged' || code === 'erased')
-    return givenUp.has(index) ? null : `has ${index} ${code}, which nobody asked for`;
+    return discarded.has(index) ? null : `has ${index} ${code}, which nobody asked for`;
   if (code === 'closed') return durable ? `has ${index} closed though its queue is durable` : null;
   if (code === 'too_large' && isTooLarge(entry, limitsOf(member, played))) return null;
   if (code === 'no_valid_segments' && isInvalid(entry, played)) return null;

@@ -2,8 +2,8 @@
 import type { ProcessTime } from '../world/process-time';
 
 /** Calls of methods that give promises; others go through as they are. */
-export function ofProcess<T extends object>(store: T, time: ProcessTime): T {
-  return new Proxy(store, {
+export function ofProcess<T extends object>(logStore: T, time: ProcessTime): T {
+  return new Proxy(logStore, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value === 'object' && value !== null) return ofProcess(value, time);

@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import { PostgresLog } from '../../../src/outbox/postgres-log';
 import { schemaOf } from '../../../src/outbox/postgres-schema';
-import type { Outbox } from '../../../src/outbox/outbox';
+import type { QueueStore } from '../../../src/outbox/store';
 import type { Instance, News, SharedLog } from '../../../src/outbox/shared-log';
 import type { Dice } from '../world/dice';
 import { Database, type DatabaseUser } from '../world/database';
@@ -49,7 +49,7 @@ export class RealDatabase extends Database {
         return claim;
       },
       release: (...args) => its.release(...args),
-      outbox: (...args): Outbox => ofProcess(log.outbox(...args), user.time),
+      store: (...args): QueueStore => ofProcess(log.store(...args), user.time),
       meta: its.meta,
       nowMs: () => log.nowMs(),
       adoptMail: (...args) => its.adoptMail(...args),

@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Outbox } from '../../../src/outbox/outbox';
-import { SqliteOutbox } from '../../../src/outbox/sqlite-outbox';
+import type { QueueStore } from '../../../src/outbox/store';
+import { SqliteStore } from '../../../src/outbox/sqlite-store';
 import type { Dice } from '../world/dice';
 import { Disk, type DiskUser } from '../world/disk';
 import type { WorldTime } from '../world/virtual-time';
@@ -11,7 +11,7 @@ import { ofProcess } from './of-process';
 
 export class RealDisk extends Disk {
   readonly #folder = mkdtempSync(path.join(tmpdir(), 'simulation-'));
-  readonly #open = new Set<Outbox>();
+  readonly #open = new Set<QueueStore>();
 
   constructor(
     world: WorldTime,
@@ -21,16 +21,16 @@ export class RealDisk extends Disk {
     super(world, dice, 0, null);
   }
 
-  override outbox(name: string, user: DiskUser): Outbox {
-    const seal = { isOn: this.isEncrypted, secrets: ['secret'] };
-    const outbox = new SqliteOutbox(path.join(this.#folder, `${name}.sqlite`), { seal });
-    this.#open.add(outbox);
-    return ofProcess(outbox, user.time);
+  override store(name: string, user: DiskUser): QueueStore {
+    const cipher = { isOn: this.isEncrypted, secrets: ['secret'] };
+    const store = new SqliteStore(path.join(this.#folder, `${name}.sqlite`), { cipher });
+    this.#open.add(store);
+    return ofProcess(store, user.time);
   }
 
   /** What was on its way is carried out, and nobody hears of it; then the file is free. */
   override unlock(): void {
-    for (const outbox of this.#open) void outbox.close();
+    for (const store of this.#open) void store.close();
     this.#open.clear();
   }
 

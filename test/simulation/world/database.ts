@@ -2,9 +2,9 @@
 //
 // The server refuses, falls silent, loses replies, takes no writes, or waits for its lost standby: then a write holds its
 // lock and is carried out when the standby is back, although its caller gave up long before.
-import { MemoryLogStore, StoreLog, unavailable, type HolderOutbox } from '../../outbox/memory-shared-log';
-import { OutboxError } from '../../../src/outbox/outbox';
-import type { Commit } from '../../../src/outbox/outbox';
+import { MemoryLogStore, StoreLog, unavailable, type HolderStore } from '../../outbox/memory-shared-log';
+import { QueueError } from '../../../src/outbox/store';
+import type { Commit } from '../../../src/outbox/store';
 import type { Instance, News, SharedLog } from '../../../src/outbox/shared-log';
 import type { Dice } from './dice';
 import { epochMs, type ProcessTime } from './process-time';
@@ -44,17 +44,17 @@ export class Database {
   ) {}
 
   log(name: string, user: DatabaseUser): SharedLog {
-    return new DatabaseLog(this, this.store(name), user);
+    return new DatabaseLog(this, this.logStore(name), user);
   }
 
-  store(name: string): MemoryLogStore {
-    let store = this.stores.get(name);
-    if (store === undefined) {
+  logStore(name: string): MemoryLogStore {
+    let logStore = this.stores.get(name);
+    if (logStore === undefined) {
       const { world } = this;
       const clock = { wallMs: () => epochMs + world.nowMs, after: world.after.bind(world) };
-      this.stores.set(name, (store = new MemoryLogStore(clock)));
+      this.stores.set(name, (logStore = new MemoryLogStore(clock)));
     }
-    return store;
+    return logStore;
   }
 
   /** Entries of a member that wait in it. */
@@ -64,12 +64,12 @@ export class Database {
 
   /** Under which epoch the member's queue is sent from. */
   epoch(member: string, _instance: number): number {
-    return this.store(member).lease.epoch;
+    return this.logStore(member).lease.epoch;
   }
 
   /** Whether a process has the lease, as far as the database knows; null when that cannot be told. */
   isSender(member: string, instance: number, name: string): boolean | null {
-    const { holder, expiresAtMs, epoch } = this.store(member).lease;
+    const { holder, expiresAtMs, epoch } = this.logStore(member).lease;
     const departed = this.departed.get(instance);
     // What leaves at the moment when its commit is known leaves under the lease of that commit, or not at all.
     const isStale = departed?.atMs === this.world.nowMs && departed.epoch !== epoch;
@@ -108,8 +108,8 @@ export class Database {
   }
 
   #tellAll(news: News, instance: number | null): void {
-    for (const store of this.stores.values())
-      for (const handle of store.handles as Set<DatabaseLog>)
+    for (const logStore of this.stores.values())
+      for (const handle of logStore.handles as Set<DatabaseLog>)
         if (instance === null || handle.user.instance === instance) handle.say(news);
   }
 
@@ -134,10 +134,10 @@ class DatabaseLog extends StoreLog {
 
   constructor(
     readonly database: Database,
-    store: MemoryLogStore,
+    logStore: MemoryLogStore,
     readonly user: DatabaseUser,
   ) {
-    super(store);
+    super(logStore);
   }
 
   get skewMs(): number {
@@ -147,11 +147,11 @@ class DatabaseLog extends StoreLog {
   open(): Promise<void> {
     const closes = this.#closes;
     const open = (): void => {
-      if (this.#closes !== closes) throw new OutboxError('failed', 'it was closed while it was being opened');
+      if (this.#closes !== closes) throw new QueueError('failed', 'it was closed while it was being opened');
       if (this.#isOpen) return;
       this.#isOpen = true;
       this.database.connect(this.user.instance, 2);
-      this.store.handles.add(this);
+      this.logStore.handles.add(this);
       this.say({ kind: 'connected' });
     };
     return this.call(open, { opens: true });
@@ -164,9 +164,9 @@ class DatabaseLog extends StoreLog {
       if (this.#isOpen) this.database.connect(this.user.instance, -2);
       this.#isOpen = false;
       this.listener = null;
-      this.store.handles.delete(this);
+      this.logStore.handles.delete(this);
     };
-    return this.call(() => this.store.bye(instance.id), { writes: true }).then(end, end);
+    return this.call(() => this.logStore.bye(instance.id), { writes: true }).then(end, end);
   }
 
   outboxOpened(): void {
@@ -194,7 +194,7 @@ class DatabaseLog extends StoreLog {
 
   call<T>(work: () => T | Promise<T>, { writes = false, opens = false } = {}): Promise<T> {
     if (!opens && !this.#isOpen)
-      return Promise.reject(new OutboxError('closed', 'The shared queue is closed.'));
+      return Promise.reject(new QueueError('closed', 'The shared queue is closed.'));
     return this.attempt(work, writes).then(
       (result) => result,
       (error: unknown) => Promise.reject(error instanceof Unanswered ? unavailable() : (error as Error)),
@@ -212,11 +212,11 @@ class DatabaseLog extends StoreLog {
           user.busy(-1);
           call();
         });
-      let givenUp = false;
-      const giveUp = (afterMs: number): void =>
+      let discarded = false;
+      const discard = (afterMs: number): void =>
         void world.after(afterMs, () =>
           settle(() => {
-            givenUp = true;
+            discarded = true;
             reject(new Unanswered());
           }),
         );
@@ -229,38 +229,38 @@ class DatabaseLog extends StoreLog {
           result = Promise.reject(error instanceof Error ? error : new Error(String(error)));
         }
         result.catch(() => undefined);
-        if (user.diesAt('database', 'after') || givenUp) return;
-        if (database.stateFor(user.instance) === 'repliesLost') giveUp(this.wayMs() + 50);
+        if (user.diesAt('database', 'after') || discarded) return;
+        if (database.stateFor(user.instance) === 'repliesLost') discard(this.wayMs() + 50);
         else world.after(this.wayMs(), () => settle(() => void result.then(resolve, reject)));
       };
       world.after(this.wayMs(), () => {
         if (!user.time.alive) return;
         const state = database.stateFor(user.instance);
         if (state === 'refuses') settle(() => reject(unavailable()));
-        else if (state === 'silent') giveUp(callMs);
+        else if (state === 'silent') discard(callMs);
         else if (state === 'readOnly' && writes) settle(() => reject(readOnly()));
         else if (database.standbyIsLost && writes) {
-          giveUp(callMs);
+          discard(callMs);
           database.waits(carryOut);
         } else carryOut();
       });
     });
   }
 
-  async commitOf(outbox: HolderOutbox, commit: Commit): Promise<void> {
+  async commitOf(store: HolderStore, commit: Commit): Promise<void> {
     const { database, user } = this;
     let isDone = false;
     const work = (): void => {
       if (isDone) return;
-      outbox.checkLease();
+      store.checkLease();
       isDone = true;
-      outbox.carryOut(commit);
+      store.carryOut(commit);
     };
     for (let isSent = false; ;) {
       try {
         await this.attempt(work, true);
         if ((commit.depart ?? []).length > 0)
-          database.departed.set(user.instance, { atMs: database.world.nowMs, epoch: outbox.epoch });
+          database.departed.set(user.instance, { atMs: database.world.nowMs, epoch: store.epoch });
         return;
       } catch (error) {
         if (error instanceof Unanswered) isSent = true;
@@ -275,9 +275,9 @@ class DatabaseLog extends StoreLog {
 class Unanswered extends Error {}
 
 function isPassing(error: unknown): boolean {
-  return error instanceof OutboxError && (error.code === 'unavailable' || error.code === 'readonly');
+  return error instanceof QueueError && (error.code === 'unavailable' || error.code === 'readonly');
 }
 
-function readOnly(): OutboxError {
-  return new OutboxError('readonly', 'the database takes no writes now');
+function readOnly(): QueueError {
+  return new QueueError('readonly', 'the database takes no writes now');
 }

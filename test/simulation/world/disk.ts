@@ -2,8 +2,8 @@
 // of its calls. What was carried out stays, as with kill -9.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { openLog, type SqliteLog } from '../../../src/outbox/sqlite-log';
-import { OutboxError } from '../../../src/outbox/outbox';
-import type { Commit, Lane, Opened, Outbox, Page, UserRows } from '../../../src/outbox/outbox';
+import { QueueError } from '../../../src/outbox/store';
+import type { Commit, Lane, Opened, QueueStore, Page, UserRows } from '../../../src/outbox/store';
 import type { Dice } from './dice';
 import type { ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';
@@ -20,7 +20,7 @@ interface File {
   readonly path: string;
   /** Real SQLite. */
   readonly log: SqliteLog;
-  openedBy: DiskOutbox | null;
+  openedBy: DiskStore | null;
 }
 
 export class Disk {
@@ -36,8 +36,8 @@ export class Disk {
     private readonly encrypted = false,
   ) {}
 
-  outbox(path: string, user: DiskUser): Outbox {
-    return new DiskOutbox(this, path, user);
+  store(path: string, user: DiskUser): QueueStore {
+    return new DiskStore(this, path, user);
   }
 
   file(name: string): File {
@@ -78,7 +78,7 @@ export class Disk {
   }
 }
 
-class DiskOutbox implements Outbox {
+class DiskStore implements QueueStore {
   readonly durable = true;
   #last: Promise<unknown> = Promise.resolve();
   #isOpen = false;
@@ -91,7 +91,7 @@ class DiskOutbox implements Outbox {
 
   open(): Promise<Opened> {
     return this.#next(false, (file) => {
-      if (file.openedBy !== null) throw new OutboxError('locked', 'the file is in use');
+      if (file.openedBy !== null) throw new QueueError('locked', 'the file is in use');
       file.openedBy = this;
       this.#isOpen = true;
       return file.log.takeOver();
@@ -156,11 +156,11 @@ class DiskOutbox implements Outbox {
   #act<T>(writes: boolean, work: (file: File) => T): T {
     const { state } = this.disk;
     const file = this.disk.file(this.path);
-    if (state === 'broken') throw new OutboxError('failed', 'the disk cannot be used');
-    if (state === 'full' && writes) throw new OutboxError('full', 'the disk is full');
+    if (state === 'broken') throw new QueueError('failed', 'the disk cannot be used');
+    if (state === 'full' && writes) throw new QueueError('full', 'the disk is full');
     if (file.openedBy !== null && file.openedBy !== this)
-      throw new OutboxError('locked', 'the file is in use');
-    if (file.openedBy === null && this.#isOpen) throw new OutboxError('closed', 'the queue is closed');
+      throw new QueueError('locked', 'the file is in use');
+    if (file.openedBy === null && this.#isOpen) throw new QueueError('closed', 'the queue is closed');
     return work(file);
   }
 }

@@ -2,7 +2,7 @@
 import type { Block, Entry } from './plan';
 
 /** How a message's entries ended, in the words of the node's messages. */
-export type MessageEnd =
+export type RecordedEnd =
   | {
       readonly kind: 'settled';
       readonly accepted: number;
@@ -29,12 +29,12 @@ export interface MessageRecord {
   /** When it was handed to the engine, by the world's time. */
   readonly atMs: number;
   readonly entries: readonly Entry[];
-  end: MessageEnd | null;
+  end: RecordedEnd | null;
   endMs: number;
   /** Its process died before it said anything. */
   orphaned: boolean;
   /** Indexes of entries that were purged or erased while they may have been pending. */
-  readonly givenUp: Map<number, number>;
+  readonly discarded: Map<number, number>;
 }
 
 /** An entry that ended without its message. */
@@ -104,7 +104,7 @@ export interface DeathRecord {
   readonly atMs: number;
 }
 
-export interface GiveUpRecord {
+export interface DiscardRecord {
   readonly member: number;
   /** Null: everybody. */
   readonly user: string | null;
@@ -151,7 +151,7 @@ export class History {
   readonly requests: RequestRecord[] = [];
   readonly logins: LoginRecord[] = [];
   readonly deaths: DeathRecord[] = [];
-  readonly giveUps: GiveUpRecord[] = [];
+  readonly discards: DiscardRecord[] = [];
   readonly orders: OrderRecord[] = [];
   readonly holds: HoldRecord[] = [];
   readonly dryRuns: DryRunRecord[] = [];

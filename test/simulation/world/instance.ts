@@ -5,20 +5,20 @@ import type { CheckedEntry } from '../../../src/audience/entry';
 import { userKeysOf } from '../../../src/audience/keys';
 import { entryBody } from '../../../src/audience/serialise';
 import { dryRun } from '../../../src/delivery/dry-run';
-import { Engines, QueueKindsDiffer, type LeaseRequest } from '../../../src/delivery/engines';
+import { Registry, QueueKindsDiffer, type LeaseRequest } from '../../../src/delivery/registry';
 import type { MemberQueue } from '../../../src/delivery/member-queue';
 import { requestLimitsOf } from '../../../src/delivery/request-limits';
-import type { TicketEnd } from '../../../src/delivery/tickets';
+import type { MessageEnd } from '../../../src/delivery/pending-messages';
 import type { Recovered } from '../../../src/delivery/entry-end';
-import type { Outbox } from '../../../src/outbox/outbox';
-import { SqliteOutbox } from '../../../src/outbox/sqlite-outbox';
+import type { QueueStore } from '../../../src/outbox/store';
+import { SqliteStore } from '../../../src/outbox/sqlite-store';
 import type { Problem } from '../../../nodes/account/account-api';
 import { Holder, type Hold } from '../../../nodes/account/holder';
 import { SimClient } from './client';
 import type { Database } from './database';
 import type { Disk } from './disk';
 import type { Dice } from './dice';
-import type { DryRunRecord, History, MessageEnd, MessageRecord } from './history';
+import type { DryRunRecord, History, RecordedEnd, MessageRecord } from './history';
 import type { AccountChange, Entry, NodePlan, Port, QueueKind, Setup } from './plan';
 import { epochMs, ProcessTime } from './process-time';
 import type { SimService } from './service';
@@ -60,7 +60,7 @@ export class Instance {
   /** Entries in a queue of its own, as far as was looked. */
   mostPending = 0;
   time!: ProcessTime;
-  engines!: Engines;
+  engines!: Registry;
   readonly wall: { offsetMs: number };
   readonly accountStates: Map<string, AccountState>;
   readonly nodeStates: Map<string, NodeState>;
@@ -118,7 +118,7 @@ export class Instance {
     const takesMs = turnMs === undefined ? undefined : (): number => outside.dice.next() * turnMs;
     this.time = new ProcessTime(outside.world, this.wall, takesMs);
     const sizes = { memoryMark, pageRows, maxOpenMessages, blocksPerSlice };
-    this.engines = new Engines(this.time, outside.dice.next, sizes);
+    this.engines = new Registry(this.time, outside.dice.next, sizes);
     this.deploying = Promise.resolve();
     this.deploys = new Set();
     this.inUse.clear();
@@ -379,12 +379,12 @@ export class Instance {
       authOrigin: origin,
       connection,
       connect: () => new SimClient(service, this.caller(state), limits.maxConcurrent).asServiceClient(),
-      openOutbox: () => (queue === 'memory' ? inMemory(time) : this.disk.outbox(file('queue'), user)),
+      openStore: () => (queue === 'memory' ? inMemory(time) : this.disk.store(file('queue'), user)),
       ...(queue === 'shared' && {
         shared: {
           identity: database,
           open: () => outside.database(database).log(String(member), user),
-          spool: () => this.disk.outbox(file('spool'), user),
+          localBuffer: () => this.disk.store(file('localBuffer'), user),
           instanceName: `i${this.index}.${life}`,
         },
       }),
@@ -423,7 +423,7 @@ export class Instance {
         asks,
         atMs: this.outside.world.nowMs,
       });
-      if (asks === 'purge') this.giveUp(member, null, info.engine.purge());
+      if (asks === 'purge') this.discard(member, null, info.engine.purge());
       else if (asks === 'retry') this.engines.retry(info.key);
       else info.engine[asks]();
     });
@@ -435,7 +435,7 @@ export class Instance {
       if (queue === null) return;
       this.history.tell(`i${this.index} operator: erase ${user.slice(0, 8)} of member ${member}`);
       this.history.fault('erase');
-      this.giveUp(member, user, queue.erase(userKeysOf(domain, user), user));
+      this.discard(member, user, queue.erase(userKeysOf(domain, user), user));
     });
   }
 
@@ -445,16 +445,16 @@ export class Instance {
   }
 
   /** Somebody asked to give up what the member has (of one user, or of all), and `done` tells when that is so. */
-  giveUp(member: number, user: string | null, done: Promise<unknown>): void {
+  discard(member: number, user: string | null, done: Promise<unknown>): void {
     const { history, outside } = this;
     const askedMs = outside.world.nowMs;
     const record = { member, user: user?.toLowerCase() ?? null, askedMs, doneMs: Infinity };
-    history.giveUps.push(record);
+    history.discards.push(record);
     for (const message of history.messages) {
       if (message.member !== member || message.end?.kind === 'settled' || message.end?.kind === 'failed')
         continue;
       message.entries.forEach((entry, index) => {
-        if (user === null || entry.user.toLowerCase() === record.user) message.givenUp.set(index, askedMs);
+        if (user === null || entry.user.toLowerCase() === record.user) message.discarded.set(index, askedMs);
       });
     }
     done.then(
@@ -465,10 +465,10 @@ export class Instance {
 }
 
 /** It goes with its process. */
-function inMemory(time: ProcessTime): Outbox {
-  const outbox = new SqliteOutbox(':memory:', { clock: time });
-  time.whenDead(() => void outbox.close());
-  return outbox;
+function inMemory(time: ProcessTime): QueueStore {
+  const store = new SqliteStore(':memory:', { clock: time });
+  time.whenDead(() => void store.close());
+  return store;
 }
 
 interface RunningAccount {
@@ -582,13 +582,13 @@ class RunningNode {
       end: null,
       endMs: Infinity,
       orphaned: false,
-      givenUp: new Map(),
+      discarded: new Map(),
     };
     // An order to the sender may take its time, and may reach what came meanwhile.
-    for (const { member, user, doneMs } of history.giveUps)
+    for (const { member, user, doneMs } of history.discards)
       if (member === account.member && doneMs === Infinity && account.queue === 'shared')
         entries.forEach((entry, index) => {
-          if (user === null || entry.user.toLowerCase() === user) record.givenUp.set(index, world.nowMs);
+          if (user === null || entry.user.toLowerCase() === user) record.discarded.set(index, world.nowMs);
         });
     history.messages.push(record);
     history.tell(`i${this.instance} ${this.plan.id} message ${record.number}: ${briefEntries(entries)}`);
@@ -627,7 +627,7 @@ class RunningNode {
   }
 }
 
-export function endOf(end: TicketEnd): MessageEnd {
+export function endOf(end: MessageEnd): RecordedEnd {
   switch (end.kind) {
     case 'settled': {
       const { accepted, superseded, expired } = end.summary;

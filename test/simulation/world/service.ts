@@ -12,7 +12,7 @@ import { errorReply, type Reply } from '../../../src/sandbox/reply';
 import { readPost } from '../../../src/sandbox/segments-post';
 import { Service, type Call } from '../../../src/sandbox/service';
 import { Usage } from '../../../src/sandbox/usage';
-import { readAuthReply, readPostReply, type HttpReply } from '../../../src/service/refusals';
+import { readAuthReply, readPostReply, type HttpReply } from '../../../src/service/response-classifier';
 import type { AuthOutcome, PostOutcome } from '../../../src/service/outcome';
 import type { Dice } from './dice';
 import type { History, RequestRecord, SentUser } from './history';
@@ -273,12 +273,12 @@ export class SimService {
       // Late is counted from when nobody waits any more: from the time-out, or the end of the process.
       const late = (call: () => void): void => {
         const lateMs = this.lateMs();
-        const givenUp = world.after(timeoutMs, () => {
+        const discarded = world.after(timeoutMs, () => {
           forget();
           world.after(lateMs, call);
         });
         const forget = caller.time.whenDead(() => {
-          givenUp();
+          discarded();
           world.after(lateMs, call);
         });
       };

@@ -1,0 +1,136 @@
+// The queue files in Node-RED's user directory that no engine uses: whose they were, and how much waits in them.
+
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { EngineInfo } from '../../src/delivery/registry';
+import { lookAt } from '../../src/outbox/orphaned-queue';
+import { leftBy } from './left-entries';
+import { originIn, queueFile, queueFolder, bufferFile } from './queue-file';
+import { troubleOf, type Trouble } from './trouble';
+
+export interface ShownOrphanedQueue {
+  /** Names it in every call; a file's name without its folder. */
+  readonly file: string;
+  /** Where its entries were to go, as far as the name tells, and for which member. */
+  readonly origin: string;
+  readonly member: string;
+  /** It holds what was kept on this machine for a shared queue. */
+  readonly kept: boolean;
+  readonly waiting: number;
+  /** Epoch ms; null when nothing waits. */
+  readonly oldestTakenWallMs: number | null;
+  /** Node ids of the accounts whose entries they are. */
+  readonly accounts: readonly string[];
+  /** Why it cannot be looked at, or null. */
+  readonly problem: Trouble | null;
+}
+
+/** What waits for an address or a member that an account had before. */
+export type Behind = Pick<ShownOrphanedQueue, 'origin' | 'member' | 'waiting'>;
+
+const named = /^(.+)-(\d+)-[0-9a-f]{8}(-kept)?\.sqlite$/;
+
+/** Looking opens each file, so it is done at most so often. */
+const lookEveryMs = 30_000;
+
+export class OrphanedQueues {
+  private seen: readonly ShownOrphanedQueue[] = [];
+  private seenAtMs = -Infinity;
+  private seenUsed = '';
+
+  constructor(
+    private readonly userDir: string,
+    private readonly engines: () => readonly EngineInfo[],
+    /** What sealed entries can be opened with. */
+    readonly secrets: () => readonly string[] = () => [],
+    private readonly monoMs: () => number = () => performance.now(),
+  ) {}
+
+  /** Those with something in them, and those that cannot be looked at. */
+  list(): readonly ShownOrphanedQueue[] {
+    const used = this.used();
+    const text = [...used].sort().join('\n');
+    if (this.monoMs() < this.seenAtMs + lookEveryMs && text === this.seenUsed) return this.seen;
+    this.seenAtMs = this.monoMs();
+    this.seenUsed = text;
+    this.seen = this.files()
+      .filter((file) => !used.has(file))
+      .map((file) => this.look(file))
+      .filter(({ waiting, problem }) => waiting > 0 || problem !== null);
+    return this.seen;
+  }
+
+  /** Those with entries of an account, which has another address or member now; also those that are still open. */
+  behind(account: string): readonly Behind[] {
+    const open = this.engines()
+      .filter(
+        ({ queue, accounts, left }) =>
+          queue !== 'memory' && left.includes(account) && !accounts.some(({ id }) => id === account),
+      )
+      .map((info) => ({ origin: info.origin, member: info.member, waiting: leftBy(account, info) }));
+    const files = this.list().filter(({ accounts }) => accounts.includes(account));
+    return [...open, ...files].filter(({ waiting }) => waiting > 0);
+  }
+
+  /** Something was done to one. */
+  lookAgain(): void {
+    this.seenAtMs = -Infinity;
+  }
+
+  /** The path of a file that is left, or null: names come from a browser. */
+  pathOf(file: unknown): string | null {
+    if (typeof file !== 'string' || basename(file) !== file || !named.test(file)) return null;
+    return this.files().includes(file) && !this.used().has(file)
+      ? join(queueFolder(this.userDir), file)
+      : null;
+  }
+
+  /** The path of what was kept on this machine for a shared queue that is left, or null. */
+  keptFor({ origin, member }: Pick<EngineInfo, 'origin' | 'member'>): string | null {
+    return this.pathOf(basename(bufferFile(this.userDir, origin, member)));
+  }
+
+  /** The engine that still has the file although no account holds it; null for none. */
+  heldBy(file: unknown): EngineInfo | null {
+    const unheld = this.engines().filter(({ accounts, queue }) => accounts.length === 0 && queue === 'disk');
+    return (
+      unheld.find(({ origin, member }) => basename(queueFile(this.userDir, origin, member)) === file) ?? null
+    );
+  }
+
+  /** The paths of all of them. */
+  paths(): string[] {
+    const used = this.used();
+    return this.files()
+      .filter((file) => !used.has(file))
+      .map((file) => join(queueFolder(this.userDir), file));
+  }
+
+  private files(): string[] {
+    try {
+      return readdirSync(queueFolder(this.userDir)).filter((file) => named.test(file));
+    } catch {
+      // No queue was ever on disk.
+      return [];
+    }
+  }
+
+  private used(): ReadonlySet<string> {
+    const files = this.engines().flatMap(({ queue, origin, member }) => {
+      if (queue === 'memory') return [];
+      const fileOf = queue === 'disk' ? queueFile : bufferFile;
+      return [basename(fileOf(this.userDir, origin, member))];
+    });
+    return new Set(files);
+  }
+
+  private look(file: string): ShownOrphanedQueue {
+    const [, readable = '', member = '', kept = ''] = named.exec(file) ?? [];
+    const shown = { file, origin: originIn(readable), member, kept: kept !== '' };
+    try {
+      return { ...shown, ...lookAt(join(queueFolder(this.userDir), file)), problem: null };
+    } catch (error) {
+      return { ...shown, waiting: 0, oldestTakenWallMs: null, accounts: [], problem: troubleOf(error) };
+    }
+  }
+}

@@ -1,0 +1,85 @@
+// What the next commit of the outbox will say; kept for the one after when a commit fails.
+
+import type { Commit, InFlightRecord, NewRow } from '../outbox/store';
+
+/** What becomes of a row that has ended. Of several words about one row the last counts; none follows `remove`. */
+type Mark = 'remove' | 'shield' | 'repeat';
+
+export class CommitBuffer {
+  private append: NewRow[] = [];
+  private removed: number[] = [];
+  private marks = new Map<number, Exclude<Mark, 'remove'>>();
+  private departs: InFlightRecord[] = [];
+  private arrived: number[] = [];
+  private lostPosts: { post: number; untilWallMs: number }[] = [];
+  private shieldFloor = 0;
+
+  appended(row: NewRow): void {
+    this.append.push(row);
+  }
+
+  mark(seq: number, mark: Mark): void {
+    if (mark !== 'remove') {
+      this.marks.set(seq, mark);
+      return;
+    }
+    if (this.marks.size > 0) this.marks.delete(seq);
+    this.removed.push(seq);
+  }
+
+  depart(mark: InFlightRecord): void {
+    this.departs.push(mark);
+  }
+
+  arrive(post: number): void {
+    this.arrived.push(post);
+  }
+
+  lose(post: number, untilWallMs: number): void {
+    this.lostPosts.push({ post, untilWallMs });
+  }
+
+  dropShieldsThrough(seq: number): void {
+    this.shieldFloor = Math.max(this.shieldFloor, seq);
+  }
+
+  /** Everything since the last `take`, or null when there is nothing to say. */
+  take(): Commit | null {
+    const marked = { shield: [] as number[], repeat: [] as number[] };
+    this.marks.forEach((mark, seq) => marked[mark].push(seq));
+    const commit: Commit = {
+      ...(this.append.length > 0 && { append: this.append }),
+      ...(this.removed.length > 0 && { remove: this.removed }),
+      ...(marked.shield.length > 0 && { shield: marked.shield }),
+      ...(marked.repeat.length > 0 && { repeat: marked.repeat }),
+      ...(this.departs.length > 0 && { depart: this.departs }),
+      ...(this.arrived.length > 0 && { arrive: this.arrived }),
+      ...(this.lostPosts.length > 0 && { lost: this.lostPosts }),
+      ...(this.shieldFloor > 0 && { dropShieldsThrough: this.shieldFloor }),
+    };
+    if (Object.keys(commit).length === 0) return null;
+    this.append = [];
+    this.removed = [];
+    this.marks = new Map();
+    this.departs = [];
+    this.arrived = [];
+    this.lostPosts = [];
+    this.shieldFloor = 0;
+    return commit;
+  }
+
+  /** A commit failed: its ends must still be said, its new rows and departures are the caller's to refuse. */
+  putBack(commit: Commit): void {
+    const later = this.marks;
+    this.marks = new Map();
+    this.removed = [...(commit.remove ?? []), ...this.removed];
+    for (const mark of ['shield', 'repeat'] as const) {
+      for (const seq of commit[mark] ?? []) this.marks.set(seq, mark);
+    }
+    for (const [seq, mark] of later) this.marks.set(seq, mark);
+    for (const seq of this.removed) this.marks.delete(seq);
+    this.arrived = [...(commit.arrive ?? []), ...this.arrived];
+    this.lostPosts = [...(commit.lost ?? []), ...this.lostPosts];
+    this.shieldFloor = Math.max(this.shieldFloor, commit.dropShieldsThrough ?? 0);
+  }
+}

@@ -1,0 +1,205 @@
+// Messages that wait for the outcome of their entries.
+
+import type { Ending } from './entry-end';
+
+/** What became of a message's entries; counts of entries, except `associations` (user–segment pairs). */
+export interface Summary {
+  readonly entries: number;
+  /** Distinct users named. */
+  readonly users: number;
+  readonly associations: number;
+  readonly accepted: number;
+  readonly superseded: number;
+  readonly expired: number;
+  /** Warnings that the service attached to accepted entries. */
+  readonly warnings: readonly string[];
+}
+
+export interface Rejection {
+  /** Position in the input. */
+  readonly index: number;
+  readonly code: string;
+  /** English, or the service's own words; safe to show. */
+  readonly message: string;
+}
+
+/** How a message ends. Called exactly once. */
+export type MessageEnd =
+  /** Every entry has ended. */
+  | { readonly kind: 'settled'; readonly summary: Summary; readonly rejections: readonly Rejection[] }
+  /** Durably queued; whatever comes of it leaves as `recovered`. */
+  | { readonly kind: 'queued'; readonly summary: Summary; readonly reason: QueuedReason }
+  /** Not taken, or given up: `code` is stable. */
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly params: Params }
+  /** The node closes; the entries stay in the durable queue. */
+  | { readonly kind: 'parked' };
+
+/** `apart`: a shared queue's database could not be reached, so the entries wait on this machine. */
+export type QueuedReason = 'asked' | 'tooManyOpen' | 'apart';
+
+type Params = Readonly<Record<string, string | number>>;
+
+export const closedEnd = {
+  kind: 'failed',
+  code: 'closed',
+  params: {},
+  message: 'The flow was stopped before this message could be delivered.',
+} as const satisfies MessageEnd;
+
+/** A message tells of no more warnings than that. */
+export const mostWarnings = 10;
+
+const ignore = (): void => undefined;
+
+/** Entries of a message whose numbers follow each other. */
+interface Span {
+  readonly pendingMessage: PendingMessage;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  /** Of the first of them, among the message's entries. */
+  readonly place: number;
+}
+
+/** One message on its way. */
+export class PendingMessage {
+  /** In order. A message that takes several batches of a shared log has several. */
+  private readonly spans: Span[] = [];
+  private open: number;
+  private accepted = 0;
+  private superseded = 0;
+  private expired = 0;
+  private readonly rejections: Rejection[] = [];
+  private readonly warnings: string[] = [];
+  private ended = false;
+
+  constructor(
+    readonly node: string,
+    private readonly counts: {
+      readonly entries: number;
+      readonly users: number;
+      readonly associations: number;
+    },
+    /** Position in the input of each entry handed in, null when they are the same. */
+    private readonly indexes: readonly number[] | null,
+    private onEnd: (end: MessageEnd) => void,
+  ) {
+    this.open = counts.entries;
+  }
+
+  /** Whether any of its entries has a number, by which it is in the book. */
+  get isNumbered(): boolean {
+    return this.spans.length > 0;
+  }
+
+  get isOpen(): boolean {
+    return !this.ended;
+  }
+
+  /** The next so many of its entries got the numbers from `firstSeq` on. */
+  numbered(firstSeq: number, entries: number): Span {
+    const before = this.spans.at(-1);
+    const place = before === undefined ? 0 : before.place + before.lastSeq - before.firstSeq + 1;
+    const span = { pendingMessage: this, firstSeq, lastSeq: firstSeq + entries - 1, place };
+    this.spans.push(span);
+    return span;
+  }
+
+  /** One of its entries has ended. True when it was the last. */
+  entryEnded(item: Ending): boolean {
+    const { firstSeq, place: first } = spanOf(this.spans, item.seq)!;
+    const place = first + item.seq - firstSeq;
+    const index = this.indexes === null ? place : (this.indexes[place] ?? place);
+    if (item.rejection !== null) this.rejections.push({ index, ...item.rejection });
+    else if (item.expiredBlocks > 0) this.expired += 1;
+    else if (item.acceptedBlocks > 0) this.accepted += 1;
+    else this.superseded += 1;
+    if (item.warnings !== null && this.warnings.length < mostWarnings) this.warnings.push(...item.warnings);
+    this.open -= 1;
+    if (this.open > 0) return false;
+    const { rejections } = this;
+    const discarded = rejections.length === this.counts.entries;
+    if (discarded && rejections.every(({ code }) => code === closedEnd.code)) this.end(closedEnd);
+    else this.end({ kind: 'settled', summary: this.summary(), rejections });
+    return true;
+  }
+
+  /** Ends the message early; nothing further is reported to it. */
+  endEarly(end: Extract<MessageEnd, { kind: 'parked' | 'failed' }>): void {
+    this.end(end);
+  }
+
+  /** Ends the message as durably queued. */
+  endQueued(reason: QueuedReason): void {
+    this.end({ kind: 'queued', summary: this.summary(), reason });
+  }
+
+  private end(end: MessageEnd): void {
+    if (this.ended) return;
+    this.ended = true;
+    const tell = this.onEnd;
+    // The book keeps ended tickets for a while; they must not keep their messages.
+    this.onEnd = ignore;
+    tell(end);
+  }
+
+  private summary(): Summary {
+    const { accepted, superseded, expired } = this;
+    return {
+      ...this.counts,
+      accepted,
+      superseded,
+      expired,
+      warnings: [...new Set(this.warnings)].slice(0, mostWarnings),
+    };
+  }
+}
+
+/** The open tickets, found by the number of an entry that was read back from the log. */
+export class PendingMessages {
+  private spans: Span[] = [];
+  private compactAt = 2_048;
+  /** How many tickets in it are open. */
+  open = 0;
+
+  /** The next so many entries of a ticket have numbers from `firstSeq` on. They come in order of their numbers. */
+  add(pendingMessage: PendingMessage, firstSeq: number, entries: number): void {
+    const span = pendingMessage.numbered(firstSeq, entries);
+    if (span.place === 0) this.open += 1;
+    this.spans.push(span);
+    if (this.spans.length < this.compactAt) return;
+    this.spans = this.spans.filter((span) => span.pendingMessage.isOpen);
+    this.compactAt = Math.max(2_048, 2 * this.spans.length);
+  }
+
+  /** Say so once when a ticket in the book has ended. */
+  closed(): void {
+    this.open -= 1;
+  }
+
+  /** The open ticket whose entries include `seq`, or null. */
+  find(seq: number): PendingMessage | null {
+    const pendingMessage = spanOf(this.spans, seq)?.pendingMessage;
+    return pendingMessage?.isOpen === true ? pendingMessage : null;
+  }
+
+  /** Open tickets of one node. */
+  ofNode(node: string): Iterable<PendingMessage> {
+    const open = this.spans.filter(
+      ({ pendingMessage }) => pendingMessage.isOpen && pendingMessage.node === node,
+    );
+    return new Set(open.map(({ pendingMessage }) => pendingMessage));
+  }
+}
+
+function spanOf(spans: readonly Span[], seq: number): Span | undefined {
+  let low = 0;
+  let high = spans.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const span = spans[middle]!;
+    if (seq < span.firstSeq) high = middle - 1;
+    else if (seq > span.lastSeq) low = middle + 1;
+    else return span;
+  }
+  return undefined;
+}

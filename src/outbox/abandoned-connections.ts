@@ -1,0 +1,76 @@
+// Connections that a line has given up, and whose backends may live on. While one of them is at work, the line asks
+// nothing else: that would wait for the same lock or the same standby, and each try would leave one more behind. One that
+// waits for its client is ended, so that nothing that is still on its way to it is carried out later.
+
+import type { Client } from 'pg';
+
+import { CallError, isRefusal } from './postgres-errors';
+
+/** By it an administrator knows our connections, and we our own backends from others that got their number. */
+export const applicationName = 'instant audience';
+
+type Ask = <T extends object>(sql: string, values: (number[] | string[])[]) => Promise<T[]>;
+
+/** A number alone is no backend: after a restart, or on another host, another one may have it. */
+interface Backend {
+  readonly pid: number;
+  /** `backendStart` of it. */
+  readonly started: string;
+}
+
+interface Found extends Backend {
+  readonly ended: boolean;
+  /** Whether it waits for a synchronous standby. */
+  readonly unconfirmed: boolean;
+}
+
+/** SQL for when a backend of `pg_stat_activity` began. */
+const backendStart = 'extract(epoch FROM backend_start)::text';
+
+/** SQL for `startOf`. */
+export const ownStart = `(SELECT ${backendStart} FROM pg_stat_activity WHERE pid = pg_backend_pid())`;
+
+/** When the backend of a connection began, as `ownStart` told it. */
+export const startOf = new WeakMap<Client, string>();
+
+const endThem = `
+  SELECT pid, ${backendStart} AS started, coalesce(wait_event = 'SyncRep', false) AS unconfirmed,
+    CASE WHEN wait_event_type = 'Client' THEN pg_terminate_backend(pid) ELSE false END AS ended
+  FROM pg_stat_activity
+  WHERE (pid, ${backendStart}) IN (SELECT * FROM unnest($1::integer[], $2::text[]))
+    AND datname = current_database() AND application_name = '${applicationName}'`;
+
+export class AbandonedConnections {
+  #backends: readonly Backend[] = [];
+
+  add(client: Client): void {
+    // Not among the types of `pg`; a pooler makes one up, which no backend has.
+    const { processID } = client as { processID?: number | null };
+    const started = startOf.get(client);
+    if (typeof processID === 'number' && started !== undefined)
+      this.#backends = [...this.#backends, { pid: processID, started }];
+  }
+
+  /** Resolves when none of them is at work any more. Rejects with a CallError. */
+  async end(ask: Ask): Promise<void> {
+    if (this.#backends.length === 0) return;
+    const atWork = (await this.#found(ask)).filter(({ ended }) => !ended);
+    this.#backends = atWork;
+    if (atWork.length === 0) return;
+    const why = atWork.some(({ unconfirmed }) => unconfirmed)
+      ? 'no synchronous standby has confirmed an earlier statement yet'
+      : 'it is still at work on an earlier statement';
+    throw new CallError(new Error(why), 'no');
+  }
+
+  async #found(ask: Ask): Promise<readonly Found[]> {
+    try {
+      const pids = this.#backends.map(({ pid }) => pid);
+      return await ask<Found>(endThem, [pids, this.#backends.map(({ started }) => started)]);
+    } catch (error) {
+      // Who may not look at them goes on as if there were none.
+      if (isRefusal(error instanceof CallError ? error.reason : error)) return [];
+      throw error;
+    }
+  }
+}

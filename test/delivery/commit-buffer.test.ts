@@ -1,0 +1,75 @@
+// What the next commit says, and what it says again after one that failed.
+import { strict as assert } from 'node:assert';
+import { CommitBuffer } from '../../src/delivery/commit-buffer';
+import type { NewRow } from '../../src/outbox/store';
+
+const row = {
+  seq: 9,
+  lane: 'add',
+  userHash: 1,
+  source: { node: 'n', account: 'a' },
+  body: '{}',
+} as unknown as NewRow;
+
+describe('the journal', () => {
+  it('has nothing to say at first, and nothing twice', () => {
+    const commitBuffer = new CommitBuffer();
+    assert.equal(commitBuffer.take(), null);
+    commitBuffer.mark(1, 'remove');
+    assert.deepEqual(commitBuffer.take(), { remove: [1] });
+    assert.equal(commitBuffer.take(), null);
+  });
+
+  it('says everything of one turn in one commit', () => {
+    const commitBuffer = new CommitBuffer();
+    commitBuffer.appended(row);
+    commitBuffer.mark(1, 'remove');
+    commitBuffer.mark(2, 'shield');
+    commitBuffer.mark(3, 'repeat');
+    commitBuffer.depart({ post: 5, userHashes: [7] });
+    commitBuffer.arrive(4);
+    commitBuffer.lose(3, 1234);
+    commitBuffer.dropShieldsThrough(6);
+    commitBuffer.dropShieldsThrough(2);
+    assert.deepEqual(commitBuffer.take(), {
+      append: [row],
+      remove: [1],
+      shield: [2],
+      repeat: [3],
+      depart: [{ post: 5, userHashes: [7] }],
+      arrive: [4],
+      lost: [{ post: 3, untilWallMs: 1234 }],
+      dropShieldsThrough: 6,
+    });
+  });
+
+  it('lets the last word about a row count', () => {
+    const commitBuffer = new CommitBuffer();
+    commitBuffer.mark(1, 'repeat');
+    commitBuffer.mark(1, 'shield');
+    commitBuffer.mark(1, 'remove');
+    assert.deepEqual(commitBuffer.take(), { remove: [1] });
+  });
+
+  it('repeats after a failed commit what has ended and arrived, not what came in or was to leave', () => {
+    const commitBuffer = new CommitBuffer();
+    commitBuffer.appended(row);
+    commitBuffer.mark(1, 'shield');
+    commitBuffer.mark(2, 'repeat');
+    commitBuffer.depart({ post: 5, userHashes: [7] });
+    commitBuffer.arrive(4);
+    commitBuffer.lose(3, 1234);
+    commitBuffer.dropShieldsThrough(6);
+    const failed = commitBuffer.take()!;
+    commitBuffer.mark(1, 'remove');
+    commitBuffer.arrive(8);
+    commitBuffer.putBack(failed);
+    assert.deepEqual(commitBuffer.take(), {
+      remove: [1],
+      repeat: [2],
+      arrive: [4, 8],
+      lost: [{ post: 3, untilWallMs: 1234 }],
+      dropShieldsThrough: 6,
+    });
+  });
+});

@@ -1,0 +1,144 @@
+// A message ends once, when the last of its entries has; entries that are read back find their message.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+import { PendingMessage, PendingMessages, type MessageEnd } from '../../src/delivery/pending-messages';
+import { Item } from '../../src/delivery/item';
+import { runs } from './support/runs';
+import { device, entryOf } from './support/world';
+
+const entry = entryOf(device(1), [{ seg_id: 1 }]);
+
+function itemOf(seq: number, how: 'accepted' | 'superseded' | 'expired' | 'rejected'): Item {
+  const item = new Item(seq, entry, { node: 'n', account: 'a' }, 0, 0, 'waiting', null);
+  if (how === 'accepted') item.acceptedBlocks = 1;
+  if (how === 'expired') item.expiredBlocks = 1;
+  if (how === 'rejected') item.rejection = { code: 'SYNTAX', message: 'bad' };
+  return item;
+}
+
+function pendingMessageOf(firstSeq: number, entries: number, ends: MessageEnd[] = []): PendingMessage {
+  const pendingMessage = messageOf(entries, ends);
+  pendingMessage.numbered(firstSeq, entries);
+  return pendingMessage;
+}
+
+/** Not numbered yet. */
+function messageOf(entries: number, ends: MessageEnd[] = [], node = 'n'): PendingMessage {
+  return new PendingMessage(node, { entries, users: 1, associations: entries }, null, (end) =>
+    ends.push(end),
+  );
+}
+
+describe('a message’s ticket', () => {
+  it('ends when the last entry has ended, with a sum that adds up', () => {
+    const ends: MessageEnd[] = [];
+    const pendingMessage = pendingMessageOf(10, 4, ends);
+    pendingMessage.entryEnded(itemOf(11, 'rejected'));
+    pendingMessage.entryEnded(itemOf(10, 'accepted'));
+    pendingMessage.entryEnded(itemOf(13, 'expired'));
+    assert.deepEqual(ends, []);
+    assert.ok(pendingMessage.isOpen);
+    const last = itemOf(12, 'superseded');
+    last.warnings = ['odd', 'odd'];
+    pendingMessage.entryEnded(last);
+    assert.equal(pendingMessage.isOpen, false);
+    const summary = {
+      entries: 4,
+      users: 1,
+      associations: 4,
+      accepted: 1,
+      superseded: 1,
+      expired: 1,
+      warnings: ['odd'],
+    };
+    assert.deepEqual(ends, [
+      { kind: 'settled', summary, rejections: [{ index: 1, code: 'SYNTAX', message: 'bad' }] },
+    ]);
+  });
+
+  it('knows each entry by its number, though the numbers of its parts do not follow each other', () => {
+    const ends: MessageEnd[] = [];
+    const pendingMessage = pendingMessageOf(10, 2, ends);
+    const whole = messageOf(5, ends);
+    for (const [firstSeq, entries] of [
+      [10, 2],
+      [20, 1],
+      [31, 2],
+    ] as const)
+      whole.numbered(firstSeq, entries);
+    for (const seq of [32, 20, 11]) whole.entryEnded(itemOf(seq, 'rejected'));
+    for (const seq of [10, 31]) whole.entryEnded(itemOf(seq, 'accepted'));
+    assert.ok(pendingMessage.isOpen);
+    const [end] = ends;
+    assert.deepEqual(end?.kind === 'settled' && end.rejections.map(({ index }) => index), [4, 2, 1]);
+  });
+
+  it('ends only once, whatever comes after', () => {
+    const ends: MessageEnd[] = [];
+    const pendingMessage = pendingMessageOf(1, 1, ends);
+    pendingMessage.endQueued('asked');
+    pendingMessage.endEarly({ kind: 'parked' });
+    pendingMessage.entryEnded(itemOf(1, 'accepted'));
+    assert.deepEqual(
+      ends.map(({ kind }) => kind),
+      ['queued'],
+    );
+  });
+});
+
+describe('the book of tickets', () => {
+  it('finds the open ticket of any number, and none for the others', () => {
+    const lengths = fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.nat({ max: 3 }), fc.boolean()), {
+      maxLength: 40,
+    });
+    fc.assert(
+      fc.property(lengths, (list) => {
+        const book = new PendingMessages();
+        const expected = new Map<number, PendingMessage>();
+        let seq = 1;
+        let open = 0;
+        for (const [entries, gap, ends] of list) {
+          seq += gap;
+          const pendingMessage = messageOf(entries);
+          book.add(pendingMessage, seq, entries);
+          if (ends) {
+            pendingMessage.endQueued('asked');
+            book.closed();
+          } else {
+            open += 1;
+            for (let i = 0; i < entries; i += 1) expected.set(seq + i, pendingMessage);
+          }
+          seq += entries;
+        }
+        assert.equal(book.open, open);
+        for (let i = 0; i <= seq; i += 1) assert.equal(book.find(i), expected.get(i) ?? null);
+      }),
+      runs(200),
+    );
+  });
+
+  it('forgets ended tickets in lots and keeps finding the others', () => {
+    const book = new PendingMessages();
+    const pendingMessages = Array.from({ length: 5_000 }, () => messageOf(1));
+    for (const [at, pendingMessage] of pendingMessages.entries()) book.add(pendingMessage, at + 1, 1);
+    for (const [at, pendingMessage] of pendingMessages.entries()) {
+      if (at % 10 === 0) continue;
+      pendingMessage.endQueued('asked');
+      book.closed();
+    }
+    assert.equal(book.open, 500);
+    for (const [at, pendingMessage] of pendingMessages.entries())
+      assert.equal(book.find(at + 1), at % 10 === 0 ? pendingMessage : null);
+  });
+
+  it('knows the open tickets of a node', () => {
+    const book = new PendingMessages();
+    const [mine, ended, other] = [messageOf(2), messageOf(1), messageOf(1, [], 'other')];
+    for (const [at, pendingMessage] of [mine, ended, other, mine].entries())
+      book.add(pendingMessage, at + 1, 1);
+    ended.endEarly({ kind: 'parked' });
+    book.closed();
+    assert.equal(book.open, 2);
+    assert.deepEqual([...book.ofNode('n')], [mine]);
+  });
+});

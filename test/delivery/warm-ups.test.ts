@@ -1,0 +1,136 @@
+// Adds to segments that are too young wait, and nothing else does.
+import { strict as assert } from 'node:assert';
+import { device, World } from './support/world';
+
+const minuteMs = 60_000;
+
+/** Holds keys for so long from now, as an out node asks for. */
+function hold(world: World, keys: readonly string[], forMs: number, owner = 'n'): void {
+  const untilMs = world.clock.wallMs() + forMs;
+  world.engine.holdSegments(owner, new Map(keys.map((key) => [key, untilMs])));
+}
+
+/** What the service has, as `user segment`. */
+function has(world: World): string[] {
+  return [...world.service.members.keys()].sort();
+}
+
+describe('an add to a young segment', () => {
+  it('waits until the segment is old enough, and other segments and users do not', async () => {
+    const world = new World({ seed: 1 });
+    await world.rest(2_000);
+    hold(world, ['i5'], 10 * minuteMs);
+    const both = world.add(device(1), [{ seg_id: 5 }, { seg_id: 6 }]);
+    world.add(device(1), [{ seg_id: 7 }]);
+    const warmUps = world.add(device(2), [{ seg_id: 5 }]);
+    world.add(device(3), [{ seg_id: 6 }]);
+    await world.clock.advance(1_000);
+    const of = (user: number, segment: number): string => `idfa:${device(user)} ${segment}`;
+    assert.deepEqual(has(world), [of(1, 6), of(1, 7), of(3, 6)]);
+    assert.deepEqual([both.end, warmUps.end], [null, null]);
+    await world.clock.advance(10 * minuteMs - 1_500);
+    assert.equal(has(world).length, 3);
+    await world.clock.advance(1_000);
+    assert.equal(has(world).length, 5);
+    assert.equal(warmUps.end?.kind, 'settled');
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('gives way to a removal, which does not wait', async () => {
+    const world = new World({ seed: 1 });
+    await world.rest(2_000);
+    world.add(device(1), [{ seg_id: 5 }]);
+    await world.clock.advance(1_000);
+    hold(world, ['i5'], 10 * minuteMs);
+    world.add(device(1), [{ seg_id: 5, value: 2 }]);
+    await world.clock.advance(minuteMs);
+    const removal = world.add(device(1), [{ seg_id: 5, expiration: -1 }]);
+    await world.clock.advance(1_000);
+    assert.deepEqual([has(world), removal.end?.kind], [[], 'settled']);
+    await world.rest(20 * minuteMs);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('keeps behind it what may be the same segment by a code, for that user', async () => {
+    const world = new World({ seed: 1 });
+    await world.rest(2_000);
+    hold(world, ['i10001'], 10 * minuteMs);
+    world.add(device(1), [{ seg_id: 10001, value: 1 }]);
+    world.add(device(1), [{ seg_code: 'code_10001', member_id: 1, value: 2 }]);
+    world.add(device(2), [{ seg_code: 'code_10001', member_id: 1, value: 3 }]);
+    await world.clock.advance(1_000);
+    assert.deepEqual(has(world), [`idfa:${device(2)} 10001`]);
+    await world.rest(20 * minuteMs);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('is let go by a removal of what may be the same segment by a code, which goes after it at once', async () => {
+    const world = new World({ seed: 1 });
+    await world.rest(2_000);
+    hold(world, ['i10001', 'i6'], 10 * minuteMs);
+    world.add(device(1), [{ seg_id: 10001, value: 1 }]);
+    world.add(device(2), [{ seg_id: 10001, value: 1 }]);
+    world.add(device(1), [{ seg_code: 'y', member_id: 7, value: 2 }]);
+    world.add(device(2), [{ seg_code: 'y', member_id: 7, value: 2 }]);
+    await world.clock.advance(minuteMs);
+    assert.deepEqual(has(world), []);
+    const removal = world.add(device(1), [{ seg_code: 'code_10001', member_id: 1, expiration: -1 }]);
+    await world.clock.advance(1_000);
+    assert.equal(removal.end?.kind, 'settled');
+    assert.deepEqual(has(world), [`idfa:${device(1)} 7:y`]);
+    world.add(device(1), [{ seg_id: 6 }]);
+    await world.clock.advance(minuteMs);
+    assert.deepEqual(has(world), [`idfa:${device(1)} 7:y`], 'the next add waits again');
+    await world.rest(20 * minuteMs);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('is let go when the node changes its mind, and not by flush', async () => {
+    const world = new World({ seed: 1 });
+    await world.rest(2_000);
+    hold(world, ['i5'], 10 * minuteMs);
+    hold(world, ['i5', 'i6'], 10 * minuteMs, 'other');
+    world.add(device(1), [{ seg_id: 5 }, { seg_id: 6 }]);
+    world.engine.flush();
+    await world.clock.advance(1_000);
+    assert.deepEqual(has(world), []);
+    hold(world, ['i6'], 10 * minuteMs, 'other');
+    await world.clock.advance(1_000);
+    assert.deepEqual(has(world), [], 'the first node still wants it to wait');
+    hold(world, [], 0);
+    await world.clock.advance(1_000);
+    assert.deepEqual(has(world), [`idfa:${device(1)} 5`]);
+  });
+
+  it('waits after a restart, too', async () => {
+    const world = new World({ seed: 1 });
+    await world.rest(2_000);
+    hold(world, ['i5'], 10 * minuteMs);
+    world.add(device(1), [{ seg_id: 5 }]);
+    world.add(device(2), [{ seg_id: 6 }]);
+    await world.clock.advance(1_000);
+    world.kill();
+    await world.clock.advance(5 * minuteMs);
+    assert.deepEqual(has(world), [`idfa:${device(2)} 6`]);
+    await world.rest(6 * minuteMs);
+    assert.equal(has(world).length, 2);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('does not keep others out of memory, until there are very many: then they go without waiting, and that is said', async () => {
+    const world = new World({ seed: 1, memoryMark: 20, pageRows: 5 });
+    await world.rest(2_000);
+    hold(world, ['i5'], 10 * minuteMs);
+    for (let n = 0; n < 150; n += 1) world.add(device(n), [{ seg_id: 5 }]);
+    for (let n = 200; n < 230; n += 1) world.add(device(n), [{ seg_id: 6 }]);
+    await world.clock.advance(2_000);
+    assert.equal(has(world).length, 30);
+    assert.equal(world.logged.filter((line) => line.includes('young')).length, 0);
+    for (let n = 300; n < 400; n += 1) world.add(device(n), [{ seg_id: 5 }]);
+    await world.clock.advance(2_000);
+    assert.equal(has(world).length, 280);
+    assert.equal(world.logged.filter((line) => line.includes('young')).length, 1);
+    await world.rest();
+    assert.deepEqual(world.violations(), []);
+  });
+});
