@@ -2,11 +2,12 @@
 
 /** Of each room of src/, the rooms that it may import. */
 const rooms = {
-  audience: [],
-  service: ['audience'],
-  outbox: ['audience'],
-  delivery: ['audience', 'service', 'outbox'],
-  reconcile: ['audience', 'service', 'outbox', 'delivery'],
+  entry: [],
+  service: ['entry'],
+  queue: ['entry'],
+  'queue-postgres': ['entry', 'queue'],
+  delivery: ['entry', 'service', 'queue', 'queue-postgres'],
+  usage: ['entry', 'service', 'queue', 'delivery'],
   sandbox: [],
 };
 /** Time, and calls in turn: files for every room. */
@@ -14,9 +15,10 @@ const common = '^src/((machine-)?clock|in-turn)[.]ts$';
 
 const usual = [
   'src/(clock|in-turn)[.]ts',
-  'src/audience',
+  'src/entry',
   'src/service',
-  'src/outbox',
+  'src/queue',
+  'src/queue-postgres',
   'src/delivery',
   'nodes/shared',
 ];
@@ -28,10 +30,10 @@ const builder = 'nodes/segment-builder/builder-node[.]ts';
 /** Of each folder of nodes/, the rooms and the other folders that it may import. */
 const nodes = {
   account: [...usual, sandbox, builder],
-  'audience-usage': [...usual, 'src/reconcile', account],
-  'instant-audience-out': [...usual, 'src/reconcile', account, builder],
+  'audience-usage': [...usual, 'src/usage', account],
+  'instant-audience-out': [...usual, 'src/usage', account, builder],
   'segment-builder': [...usual, account],
-  sidebar: [...usual, 'src/reconcile', sandbox, builder, 'nodes/account', 'nodes/instant-audience-out'],
+  sidebar: [...usual, 'src/usage', sandbox, builder, 'nodes/account', 'nodes/instant-audience-out'],
   shared: [...usual, account],
   types: [],
 };
@@ -85,7 +87,7 @@ module.exports = {
         `room-${room}`,
         `^src/${room}/`,
         [common, ...[room, ...others].map((name) => `^src/${name}/`)],
-        'Imports point one way: nodes → reconcile → delivery → outbox, service → audience.',
+        'Imports point one way: nodes → usage → delivery → queue-postgres → queue, service → entry.',
       ),
     ),
     only('room-common', common, [common], 'What is for every room imports none.'),

@@ -1,7 +1,7 @@
 // Pictures of the filled-in forms, in a light and a dark theme, and for the help in each language.
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { PostgresLog } from '../src/outbox/postgres-log.ts';
+import { PostgresLog } from '../src/queue-postgres/postgres-log.ts';
 import { Editor } from '../test/browser/editor.ts';
 import { findPostgres, freshPostgresDatabase } from '../test/support/services.ts';
 

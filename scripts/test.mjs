@@ -1,7 +1,7 @@
 // npm test: runs the checks, the build, and every test on Node-RED 5; npm run test:4.1 runs the tests that start
 // Node-RED on 4.1; npm run test:long runs the long tests. The last line has the totals.
 //
-// npm test -- --grep words, or npm test -- test/outbox/**/*.test.ts, runs some of the tests, without the checks.
+// npm test -- --grep words, or npm test -- test/queue/**/*.test.ts, runs some of the tests, without the checks.
 import { spawn } from 'node:child_process';
 import { existsSync, globSync, realpathSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';

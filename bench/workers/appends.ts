@@ -1,6 +1,6 @@
 // Durable appends and reads: the outbox on disk, plain and sealed, and a plain file, in turns, with the same bodies.
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
-import type { NewRow, QueueStore } from '../../src/outbox/store';
+import type { NewRow, QueueStore } from '../../src/queue/store';
 import { nowMs } from '../support/now';
 import { entryOf } from './entries';
 import { SqliteStore } from './package';

@@ -1,7 +1,7 @@
 // A process with one engine, as an account node makes it, without Node-RED.
-import type { CheckedEntry } from '../../src/audience/entry';
+import type { CheckedEntry } from '../../src/entry/entry';
 import type { Engine as EngineType, EngineStats } from '../../src/delivery/engine';
-import type { Limits } from '../../src/delivery/rate-limiter';
+import type { Limits } from '../../src/delivery/schedule/rate-limiter';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
 import { collect } from '../support/collect';
 import { nowMs } from '../support/now';

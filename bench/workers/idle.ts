@@ -3,7 +3,7 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { Pool } from 'undici';
 import type { Engine as EngineType } from '../../src/delivery/engine';
-import type { QueueStore } from '../../src/outbox/store';
+import type { QueueStore } from '../../src/queue/store';
 import { nowMs } from '../support/now';
 import { entryOf } from './entries';
 import { checkEntry, Engine, ServiceClient, SqliteStore, systemClock } from './package';

@@ -1,10 +1,10 @@
 // A process that shares a queue with others, as an account node makes it, without Node-RED; or only appends to its log.
 import { randomUUID } from 'node:crypto';
-import type { CheckedEntry } from '../../src/audience/entry';
-import type { Limits } from '../../src/delivery/rate-limiter';
-import type { SharedQueue as SharedQueueType } from '../../src/delivery/shared-queue';
+import type { CheckedEntry } from '../../src/entry/entry';
+import type { Limits } from '../../src/delivery/schedule/rate-limiter';
+import type { SharedQueue as SharedQueueType } from '../../src/delivery/shared/shared-queue';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
-import type { SharedRow } from '../../src/outbox/shared-log';
+import type { SharedRow } from '../../src/queue/shared-log';
 import { nowMs } from '../support/now';
 import { entryOf } from './entries';
 import { checkEntry, PostgresLog, ServiceClient, SharedQueue, SqliteStore, systemClock } from './package';

@@ -1,11 +1,11 @@
 // What an account node offers to the nodes that use it.
 
 import type { Node } from 'node-red';
-import type { MemberQueue } from '../../src/delivery/member-queue';
+import type { MemberQueue } from '../../src/delivery/shared/member-queue';
 import type { Recovered } from '../../src/delivery/engine';
-import type { RequestLimits } from '../../src/delivery/request-limits';
+import type { RequestLimits } from '../../src/delivery/schedule/request-limits';
 import type { ServiceClient } from '../../src/service/client';
-import type { TokenKeeper } from '../../src/service/tokens';
+import type { TokenKeeper } from '../../src/service/login/tokens';
 
 /** A sentence of `locales/<lang>/account.json`, and the values of its placeholders. */
 export interface Problem {

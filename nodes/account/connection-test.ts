@@ -1,11 +1,11 @@
 // Whether an account works, asked at the service itself: its login, its member and both hosts; and what stands in the way.
 
 import type { ServiceClient } from '../../src/service/client';
-import type { Login } from '../../src/service/login';
-import type { LoginCount } from '../../src/service/login-count';
-import type { AuthOutcome, ReadFailure, ReadOutcome } from '../../src/service/outcome';
+import type { Login } from '../../src/service/login/login';
+import type { LoginCount } from '../../src/service/login/login-count';
+import type { AuthOutcome, ReadFailure, ReadOutcome } from '../../src/service/reply/outcome';
 import type { SegmentList } from '../../src/service/segments';
-import type { TokenKeeper } from '../../src/service/tokens';
+import type { TokenKeeper } from '../../src/service/login/tokens';
 import type { UsageReport } from '../../src/service/usage';
 
 /** The sentence is `test.<result>` of the account's words. */

@@ -1,6 +1,6 @@
 // What the form says of a test of the shared queue's database.
 
-import type { DatabaseTest, TestedDatabase } from '../../src/outbox/postgres-test';
+import type { DatabaseTest, TestedDatabase } from '../../src/queue-postgres/postgres-test';
 import type { TestResult } from './connection-test';
 
 export type TestDatabase = (tested: TestedDatabase) => Promise<DatabaseTest>;

@@ -2,8 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
-import type { DatabasePlace } from '../../src/outbox/database-queues';
-import { travelsInClear } from '../../src/outbox/postgres-url';
+import type { DatabasePlace } from '../../src/queue-postgres/database-queues';
+import { travelsInClear } from '../../src/queue-postgres/postgres-url';
 import type { ServiceTls } from '../../src/service/client';
 import type { Problem } from './account-api';
 import { tlsOf } from './connection';

@@ -7,7 +7,7 @@ import { completeOnLoad } from '../shared/editor/on-load';
 import { formClosed, formOpened, isFormOpen } from '../shared/editor/open-form';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
-import { travelsInClear } from '../../src/outbox/postgres-url';
+import { travelsInClear } from '../../src/queue-postgres/postgres-url';
 import { plainText, problemsInForm, variableIn, type Saved } from '../shared/saved';
 import type { EditorNode, EditorRed } from '../types/red-editor';
 import { accountSchema, numberProperties } from './schema';

@@ -2,8 +2,8 @@
 
 import { basename } from 'node:path';
 import type { EngineInfo, QueueKind } from '../../src/delivery/registry';
-import type { DatabasePlace } from '../../src/outbox/database-queues';
-import { schemaOf } from '../../src/outbox/postgres-schema';
+import type { DatabasePlace } from '../../src/queue-postgres/database-queues';
+import { schemaOf } from '../../src/queue-postgres/postgres-schema';
 import { databaseName, sharedQueueKey } from './database';
 import { queueFile } from './queue-file';
 

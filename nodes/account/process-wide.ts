@@ -3,7 +3,7 @@
 
 import type { NodeAPI } from 'node-red';
 import { Registry } from '../../src/delivery/registry';
-import type { DatabaseQueues } from '../../src/outbox/database-queues';
+import type { DatabaseQueues } from '../../src/queue-postgres/database-queues';
 import { SharedSandbox } from '../../src/sandbox/shared-sandbox';
 import { OrphanedQueues } from './orphaned-queues';
 import { queueSecrets } from './queue-secret';

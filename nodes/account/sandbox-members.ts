@@ -1,7 +1,7 @@
 // An admin route that shows who is in which segment of the sandbox, for people who try things out.
 
 import type { NodeAPI } from 'node-red';
-import { shortenThrown } from '../../src/audience/shorten';
+import { shortenThrown } from '../../src/entry/shorten';
 import type { MembersQuery, Sandbox } from '../../src/sandbox/sandbox';
 import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
 

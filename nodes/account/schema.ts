@@ -1,7 +1,7 @@
 // An account's saved properties and credentials, for the form and for the runtime.
 import * as z from 'zod/mini';
-import { documentedRequestLimits } from '../../src/delivery/request-limits';
-import { readDatabaseUrl } from '../../src/outbox/postgres-url';
+import { documentedRequestLimits } from '../../src/delivery/schedule/request-limits';
+import { readDatabaseUrl } from '../../src/queue-postgres/postgres-url';
 import {
   choice,
   field,

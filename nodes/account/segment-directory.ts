@@ -1,8 +1,8 @@
 // The member's segments for whoever chooses one in a form: read through an account, kept for a while, searched.
 
-import type { ReadFailure, ReadOutcome } from '../../src/service/outcome';
+import type { ReadFailure, ReadOutcome } from '../../src/service/reply/outcome';
 import type { SegmentList, SegmentQuery } from '../../src/service/segments';
-import type { Segment } from '../../src/service/schemas';
+import type { Segment } from '../../src/service/reply/schemas';
 
 /** Reads segments of one member; never rejects. */
 export type ReadSegments = (query: SegmentQuery) => Promise<ReadOutcome<SegmentList>>;

@@ -4,9 +4,9 @@
 
 import * as z from 'zod/mini';
 import type { QueueKind } from '../../src/delivery/registry';
-import type { Limits } from '../../src/delivery/rate-limiter';
-import type { RequestLimits } from '../../src/delivery/request-limits';
-import type { Login } from '../../src/service/login';
+import type { Limits } from '../../src/delivery/schedule/rate-limiter';
+import type { RequestLimits } from '../../src/delivery/schedule/request-limits';
+import type { Login } from '../../src/service/login/login';
 import { readSaved, variableUnset, type Reading, type Saved } from '../shared/saved';
 import type { Problem } from './account-api';
 import { accountSchema, type AccountValues } from './schema';

@@ -1,7 +1,7 @@
 // What went wrong with a queue, as the tab tells it: a code for the editor's words, and the system's own sentence.
 
-import { shortenThrown } from '../../src/audience/shorten';
-import { QueueError } from '../../src/outbox/store';
+import { shortenThrown } from '../../src/entry/shorten';
+import { QueueError } from '../../src/queue/store';
 
 type Code = QueueError['code'];
 

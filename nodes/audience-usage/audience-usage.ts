@@ -2,15 +2,15 @@
 
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
 import { InTurn } from '../../src/in-turn';
-import { readEventTime } from '../../src/audience/event-time';
-import { shorten, shortenThrown } from '../../src/audience/shorten';
-import { evaluateInput, Failed, settle, type CompiledInput } from '../../src/audience/typed-inputs';
-import type { MemberQueue } from '../../src/delivery/member-queue';
-import { checkRange, rangeOfFullHours, rangeUntilNow, type Range } from '../../src/reconcile/ranges';
-import { usageRingName } from '../../src/reconcile/usage-history';
-import { runUsage, type UsageRun } from '../../src/reconcile/usage-run';
-import type { ReadFailure } from '../../src/service/outcome';
-import { readWithToken } from '../../src/service/read-with-token';
+import { readEventTime } from '../../src/entry/event-time';
+import { shorten, shortenThrown } from '../../src/entry/shorten';
+import { evaluateInput, Failed, settle, type CompiledInput } from '../../src/entry/mapping/typed-inputs';
+import type { MemberQueue } from '../../src/delivery/shared/member-queue';
+import { checkRange, rangeOfFullHours, rangeUntilNow, type Range } from '../../src/usage/ranges';
+import { usageRingName } from '../../src/usage/usage-history';
+import { runUsage, type UsageRun } from '../../src/usage/usage-run';
+import type { ReadFailure } from '../../src/service/reply/outcome';
+import { readWithToken } from '../../src/service/http/read-with-token';
 import type { Problem } from '../account/account-api';
 import { AccountUse } from '../shared/account-use';
 import { CalmStatus, looks, type Look } from '../shared/calm-status';

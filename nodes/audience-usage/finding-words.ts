@@ -1,8 +1,8 @@
 // Findings as sentences in the server's language.
 
-import { printable } from '../../src/audience/foreign-text';
-import { maxTextChars } from '../../src/audience/identifiers';
-import type { Finding, SegmentFinding } from '../../src/reconcile/findings';
+import { printable } from '../../src/entry/foreign-text';
+import { maxTextChars } from '../../src/entry/identifiers';
+import type { Finding, SegmentFinding } from '../../src/usage/findings';
 import type { Words } from '../shared/words';
 
 /** A finding as it leaves the node. */

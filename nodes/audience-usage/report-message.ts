@@ -1,8 +1,8 @@
 // The report as it leaves the node: what the service says, the comparison with what was sent, and the findings.
 
-import { hourMs } from '../../src/outbox/hour-ring';
-import type { Range } from '../../src/reconcile/ranges';
-import type { UsageRun } from '../../src/reconcile/usage-run';
+import { hourMs } from '../../src/queue/hour-ring';
+import type { Range } from '../../src/usage/ranges';
+import type { UsageRun } from '../../src/usage/usage-run';
 import type { ToldFinding } from './finding-words';
 
 export interface ReportContext {

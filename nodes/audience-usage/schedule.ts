@@ -2,7 +2,7 @@
 
 import { systemClock, type Timers } from '../../src/clock';
 import type { EngineState } from '../../src/delivery/engine';
-import { hourMs, hourOf } from '../../src/outbox/hour-ring';
+import { hourMs, hourOf } from '../../src/queue/hour-ring';
 
 /**
  * Who makes the report of an hour: several may share a queue, and it is made once, where it is sent. While nobody

@@ -1,19 +1,25 @@
 // The out node's runtime: hands a message's entries to the account's engine, and ends each message once.
 
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { checkEntry, maxIssues, type CheckOptions } from '../../src/audience/check';
-import type { CheckedEntry } from '../../src/audience/entry';
-import { readErasedUser } from '../../src/audience/erased-user';
-import type { Issue } from '../../src/audience/issues';
-import { shorten, shortenThrown } from '../../src/audience/shorten';
-import { readEntries } from '../../src/audience/read-input';
-import { eachInSlices, type Slices } from '../../src/audience/slices';
-import { evaluateInput, Failed, Later, settle, type CompiledInput } from '../../src/audience/typed-inputs';
+import { checkEntry, maxIssues, type CheckOptions } from '../../src/entry/check';
+import type { CheckedEntry } from '../../src/entry/entry';
+import { readErasedUser } from '../../src/entry/erased-user';
+import type { Issue } from '../../src/entry/issues';
+import { shorten, shortenThrown } from '../../src/entry/shorten';
+import { readEntries } from '../../src/entry/read-input';
+import { eachInSlices, type Slices } from '../../src/entry/slices';
+import {
+  evaluateInput,
+  Failed,
+  Later,
+  settle,
+  type CompiledInput,
+} from '../../src/entry/mapping/typed-inputs';
 import type { Recovered } from '../../src/delivery/engine';
-import { documentedRequestLimits } from '../../src/delivery/request-limits';
-import type { MemberQueue } from '../../src/delivery/member-queue';
-import type { Source } from '../../src/outbox/store';
-import { isWarning, type SegmentFinding } from '../../src/reconcile/segment-check';
+import { documentedRequestLimits } from '../../src/delivery/schedule/request-limits';
+import type { MemberQueue } from '../../src/delivery/shared/member-queue';
+import type { Source } from '../../src/queue/store';
+import { isWarning, type SegmentFinding } from '../../src/usage/segment-check';
 import type { AccountNode, Problem } from '../account/account-api';
 import { leftQueuesOf } from '../account/process-wide';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';

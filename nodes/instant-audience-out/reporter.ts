@@ -2,13 +2,13 @@
 // end in the order in which that is asked for, also when one of them takes its time.
 
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
-import type { CheckedEntry } from '../../src/audience/entry';
-import { shortenThrown } from '../../src/audience/shorten';
-import { entryBody } from '../../src/audience/serialise';
-import { inSlices, type Steps } from '../../src/audience/slices';
+import type { CheckedEntry } from '../../src/entry/entry';
+import { shortenThrown } from '../../src/entry/shorten';
+import { entryBody } from '../../src/entry/serialise';
+import { inSlices, type Steps } from '../../src/entry/slices';
 import { dryRunSteps } from '../../src/delivery/dry-run';
 import type { Recovered } from '../../src/delivery/engine';
-import type { RequestLimits } from '../../src/delivery/request-limits';
+import type { RequestLimits } from '../../src/delivery/schedule/request-limits';
 import type { Summary, MessageEnd } from '../../src/delivery/pending-messages';
 import { InOrder } from '../shared/in-order';
 import { copyOf } from '../shared/message-copy';

@@ -2,20 +2,20 @@
 // they are first seen.
 
 import type { NodeAPI } from 'node-red';
-import type { CheckedEntry } from '../../src/audience/entry';
-import { fixedSegments, type FixedSegment } from '../../src/audience/fixed-segments';
-import { shortenThrown } from '../../src/audience/shorten';
-import { backoffMs } from '../../src/delivery/backoff';
-import type { MemberQueue } from '../../src/delivery/member-queue';
-import { SeenSegments } from '../../src/reconcile/seen-segments';
+import type { CheckedEntry } from '../../src/entry/entry';
+import { fixedSegments, type FixedSegment } from '../../src/entry/mapping/fixed-segments';
+import { shortenThrown } from '../../src/entry/shorten';
+import { backoffMs } from '../../src/delivery/schedule/backoff';
+import type { MemberQueue } from '../../src/delivery/shared/member-queue';
+import { SeenSegments } from '../../src/usage/seen-segments';
 import {
   checkSegments,
   isWarning,
   recentlySeen,
   type SegmentFinding,
   type SegmentWarning,
-} from '../../src/reconcile/segment-check';
-import { readWithToken } from '../../src/service/read-with-token';
+} from '../../src/usage/segment-check';
+import { readWithToken } from '../../src/service/http/read-with-token';
 import type { AccountNode } from '../account/account-api';
 import { deployedFlows } from '../shared/flow-graph';
 

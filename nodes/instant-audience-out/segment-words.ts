@@ -1,8 +1,8 @@
 // Warnings about segments in the server's language: a sentence for the log, a few words for the status.
 
-import { printable } from '../../src/audience/foreign-text';
-import { maxTextChars } from '../../src/audience/identifiers';
-import type { SegmentFinding, SegmentWarning } from '../../src/reconcile/segment-check';
+import { printable } from '../../src/entry/foreign-text';
+import { maxTextChars } from '../../src/entry/identifiers';
+import type { SegmentFinding, SegmentWarning } from '../../src/usage/segment-check';
 import { short } from '../shared/queue-state';
 import type { Words } from '../shared/words';
 

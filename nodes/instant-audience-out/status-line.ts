@@ -2,7 +2,7 @@
 
 import type { Node, NodeAPI } from 'node-red';
 import { systemClock } from '../../src/clock';
-import type { MemberQueue } from '../../src/delivery/member-queue';
+import type { MemberQueue } from '../../src/delivery/shared/member-queue';
 import type { EngineStats } from '../../src/delivery/engine';
 import type { AccountNode } from '../account/account-api';
 import { CalmStatus, looks, type Shown } from '../shared/calm-status';

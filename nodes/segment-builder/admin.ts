@@ -1,7 +1,7 @@
 // What the builder's open form asks of the runtime: the last message that passed, and values that only it knows.
 
 import type { NodeAPI } from 'node-red';
-import { isObject } from '../../src/audience/check';
+import { isObject } from '../../src/entry/check';
 import { deployedNodes } from '../shared/deployed';
 import { builderType, type BuilderNode } from './builder-node';
 import { answerAll, type Question } from './evaluate';

@@ -1,7 +1,7 @@
 // What a deployed segment builder offers to the routes of its form and to whoever erases a user.
 
 import type { Node } from 'node-red';
-import { mentions } from '../../src/delivery/rejections';
+import { mentions } from '../../src/delivery/respond/rejections';
 import { deployedNodes } from '../shared/deployed';
 import type { LastMessage } from './last-message';
 

@@ -1,10 +1,10 @@
 // What becomes of one message of a segment builder: what leaves which output, and that it ends with exactly one `done`.
 
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
-import type { BuildResult } from '../../src/audience/build';
-import { isObject } from '../../src/audience/check';
-import { shortenThrown } from '../../src/audience/shorten';
-import { eachInSlices, inSlices, type Slices } from '../../src/audience/slices';
+import type { BuildResult } from '../../src/entry/mapping/build';
+import { isObject } from '../../src/entry/check';
+import { shortenThrown } from '../../src/entry/shorten';
+import { eachInSlices, inSlices, type Slices } from '../../src/entry/slices';
 import { copyOf } from '../shared/message-copy';
 import { textOr, type Rejection } from '../shared/words';
 import type { InvalidCount } from './invalid-count';

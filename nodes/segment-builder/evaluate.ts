@@ -1,9 +1,9 @@
 // Typed inputs that only the runtime can evaluate, for the preview in the form: flow, global, env and expressions.
 
 import type { Node, NodeAPI } from 'node-red';
-import { boundedJson } from '../../src/audience/bounded-json';
-import { shortenThrown } from '../../src/audience/shorten';
-import { Later } from '../../src/audience/typed-inputs';
+import { boundedJson } from '../../src/entry/bounded-json';
+import { shortenThrown } from '../../src/entry/shorten';
+import { Later } from '../../src/entry/mapping/typed-inputs';
 import { typedInputsOf } from '../shared/typed-input';
 
 /** One question of the preview. */

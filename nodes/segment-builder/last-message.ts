@@ -1,6 +1,6 @@
 // The last message that passed a builder, as text and in memory only, for the preview in its form.
 
-import { boundedJson } from '../../src/audience/bounded-json';
+import { boundedJson } from '../../src/entry/bounded-json';
 
 export interface KeptMessage {
   /** JSON; null for a message that is too large. */

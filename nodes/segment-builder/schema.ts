@@ -5,10 +5,10 @@ import {
   minutesPerUnit,
   type BuilderConfig,
   type SegmentRow,
-} from '../../src/audience/builder-config';
-import { maxInt, minInt } from '../../src/audience/check';
-import { readDomain } from '../../src/audience/identifiers';
-import { shorten } from '../../src/audience/shorten';
+} from '../../src/entry/mapping/builder-config';
+import { maxInt, minInt } from '../../src/entry/check';
+import { readDomain } from '../../src/entry/identifiers';
+import { shorten } from '../../src/entry/shorten';
 import {
   choice,
   field,

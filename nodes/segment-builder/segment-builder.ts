@@ -1,12 +1,12 @@
 // The segment builder's runtime: reads its saved properties, hands messages to src/audience, sends what comes back.
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { compileBuilder, type Builder } from '../../src/audience/build';
-import { type Issue } from '../../src/audience/issues';
-import { shortenThrown } from '../../src/audience/shorten';
+import { compileBuilder, type Builder } from '../../src/entry/mapping/build';
+import { type Issue } from '../../src/entry/issues';
+import { shortenThrown } from '../../src/entry/shorten';
 import { noStatusOnceRemoved, nowDeployed } from '../shared/deployed';
 import { InOrder } from '../shared/in-order';
 import { plainText, readSaved, type Saved } from '../shared/saved';
-import type { Slices } from '../../src/audience/slices';
+import type { Slices } from '../../src/entry/slices';
 import { newSlices } from '../shared/slices';
 import { typedInputsOf } from '../shared/typed-input';
 import { joinSentences, textOr } from '../shared/words';

@@ -1,6 +1,6 @@
 // The builder's sentences, which name fields as the form does: the checks know properties only.
-import { printable } from '../../src/audience/foreign-text';
-import type { Issue } from '../../src/audience/issues';
+import { printable } from '../../src/entry/foreign-text';
+import type { Issue } from '../../src/entry/issues';
 import { problemText, type Problem } from '../shared/saved';
 import { issueText, quickText, type Rejection, type Words } from '../shared/words';
 

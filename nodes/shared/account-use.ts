@@ -5,7 +5,7 @@
 
 import type { NodeAPI } from 'node-red';
 import type { Recovered } from '../../src/delivery/engine';
-import type { MemberQueue } from '../../src/delivery/member-queue';
+import type { MemberQueue } from '../../src/delivery/shared/member-queue';
 import type { AccountNode, Problem } from '../account/account-api';
 import { whenFlowsStarted } from './flow-start';
 

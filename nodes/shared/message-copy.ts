@@ -1,7 +1,7 @@
 // A deep copy of a message, made in steps: one with very many entries takes seconds.
 
 import type { NodeAPI, NodeMessageInFlow } from 'node-red';
-import type { Steps } from '../../src/audience/slices';
+import type { Steps } from '../../src/entry/slices';
 
 type Message = NodeMessageInFlow & Record<string, unknown>;
 type Container = Record<string, unknown> | unknown[];

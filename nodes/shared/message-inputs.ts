@@ -1,6 +1,6 @@
 // Typed inputs that need nothing but the message: the same code in the runtime and in the form's preview.
-import type { CompiledInput } from '../../src/audience/typed-inputs';
-import { compilePath, type PathPart } from '../../src/audience/property-path';
+import type { CompiledInput } from '../../src/entry/mapping/typed-inputs';
+import { compilePath, type PathPart } from '../../src/entry/mapping/property-path';
 
 /** Splits a path; throws an Error that says what is wrong with it. Node-RED has this in the runtime and in the editor. */
 export type SplitPath = (path: string) => readonly PathPart[];

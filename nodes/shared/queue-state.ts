@@ -1,8 +1,8 @@
 // What a queue is doing: one look and one word for a node's status, the tab Audience and the metrics.
 
 import type { EngineState } from '../../src/delivery/engine';
-import type { LoginState } from '../../src/delivery/login';
-import type { LoginRefusal } from '../../src/service/outcome';
+import type { LoginState } from '../../src/delivery/schedule/login';
+import type { LoginRefusal } from '../../src/service/reply/outcome';
 import type { Look } from './calm-status';
 
 export interface Condition {

@@ -4,8 +4,8 @@
 // a node it puts the values of `${NAME}` in place, those of a subflow and a group included. What still reads `${NAME}`
 // names a variable that is not set; in the form, one whose value only the runtime knows.
 import * as z from 'zod/mini';
-import { printable } from '../../src/audience/foreign-text';
-import { shorten } from '../../src/audience/shorten';
+import { printable } from '../../src/entry/foreign-text';
+import { shorten } from '../../src/entry/shorten';
 import { textOr, type Words } from './words';
 
 /** Properties as Node-RED hands them over. */

@@ -1,5 +1,5 @@
 // Slices of this process, for messages with very many entries.
-import { SliceTurns, type Slices } from '../../src/audience/slices';
+import { SliceTurns, type Slices } from '../../src/entry/slices';
 
 /** Shorter than what somebody or something else at this process would notice. */
 const sliceMs = 10;

@@ -1,7 +1,12 @@
 // Typed inputs as Node-RED's forms save them, compiled once for a node.
 import type { Node, NodeAPI } from 'node-red';
-import { Later, type BuildContext, type CompiledInput, type ResolveProperty } from '../../src/audience/build';
-import { compilePath, type PathPart } from '../../src/audience/property-path';
+import {
+  Later,
+  type BuildContext,
+  type CompiledInput,
+  type ResolveProperty,
+} from '../../src/entry/mapping/build';
+import { compilePath, type PathPart } from '../../src/entry/mapping/property-path';
 import { constantInput, itemInput, messageInput } from './message-inputs';
 
 /** What `@types/node-red` lacks of `RED.util`: expressions are evaluated with a callback only. */

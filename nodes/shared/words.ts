@@ -1,5 +1,5 @@
 // Issues in the server's language: for messages, errors and logs of the nodes.
-import { filledIn, issueSentences, type Issue } from '../../src/audience/issues';
+import { filledIn, issueSentences, type Issue } from '../../src/entry/issues';
 
 /** The part of Node-RED's API that looks up words; keys are looked up in the node set's own words file. */
 export interface Words {

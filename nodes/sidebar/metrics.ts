@@ -2,8 +2,8 @@
 
 import type { NodeAPI } from 'node-red';
 import type { EngineInfo } from '../../src/delivery/registry';
-import { latencyBoundsMs } from '../../src/delivery/latency';
-import type { SharedView } from '../../src/delivery/shared-request';
+import { latencyBoundsMs } from '../../src/delivery/monitor/latency';
+import type { SharedView } from '../../src/delivery/shared/shared-request';
 import type { ShownQueue } from './overview';
 
 /** One metric of the text format. */

@@ -4,8 +4,12 @@
 // last; when it does not answer nothing is.
 
 import type { EngineInfo } from '../../src/delivery/registry';
-import type { DatabasePlace, DatabaseQueues, OrphanedSharedQueue } from '../../src/outbox/database-queues';
-import { schemaOf } from '../../src/outbox/postgres-schema';
+import type {
+  DatabasePlace,
+  DatabaseQueues,
+  OrphanedSharedQueue,
+} from '../../src/queue-postgres/database-queues';
+import { schemaOf } from '../../src/queue-postgres/postgres-schema';
 import { databaseName, sharedQueueKey } from '../account/database';
 import { troubleOf, type Trouble } from '../account/trouble';
 

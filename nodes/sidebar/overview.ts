@@ -3,11 +3,11 @@
 import { systemClock } from '../../src/clock';
 import type { EngineInfo } from '../../src/delivery/registry';
 import type { EngineState } from '../../src/delivery/engine';
-import type { SharedView } from '../../src/delivery/shared-request';
-import type { Sample } from '../../src/delivery/history';
-import type { SegmentWarning } from '../../src/reconcile/segment-check';
+import type { SharedView } from '../../src/delivery/shared/shared-request';
+import type { Sample } from '../../src/delivery/monitor/history';
+import type { SegmentWarning } from '../../src/usage/segment-check';
 import { segmentKey, segmentParams } from '../instant-audience-out/segment-words';
-import type { LoggedError } from '../../src/delivery/monitor';
+import type { LoggedError } from '../../src/delivery/monitor/monitor';
 import { conditionOf, isMisconfigured, type Condition } from '../shared/queue-state';
 
 /** What a queue is doing, as the status of its nodes says it. `code` and `message` say more where there is more to say. */

@@ -2,10 +2,10 @@
 // out users' ids, needs `instant-audience.write`.
 
 import type { NodeAPI } from 'node-red';
-import { entryBody, parseBody } from '../../src/audience/serialise';
+import { entryBody, parseBody } from '../../src/entry/serialise';
 import type { EngineInfo } from '../../src/delivery/registry';
-import { readAll } from '../../src/outbox/orphaned-queue';
-import type { Row } from '../../src/outbox/store';
+import { readAll } from '../../src/queue/orphaned-queue';
+import type { Row } from '../../src/queue/store';
 import { actions, type Actions } from './actions';
 import type { OrphanedQueues } from '../account/orphaned-queues';
 import type { OrphanedShared } from './orphaned-shared';

@@ -1,8 +1,8 @@
 // The runtime of the tab "Audience": a Node-RED plugin. It samples the last hour, serves the tab, and emits metrics.
 
 import type { NodeAPI } from 'node-red';
-import { printable } from '../../src/audience/foreign-text';
-import { sampleEveryMs } from '../../src/delivery/history';
+import { printable } from '../../src/entry/foreign-text';
+import { sampleEveryMs } from '../../src/delivery/monitor/history';
 import { segmentWatches } from '../instant-audience-out/segment-watch';
 import type { Account } from '../account/account-api';
 import { engines, leftDatabases, leftQueuesOf, sandbox } from '../account/process-wide';

@@ -1,6 +1,6 @@
 // What the next commit of the outbox will say; kept for the one after when a commit fails.
 
-import type { Commit, InFlightRecord, NewRow } from '../outbox/store';
+import type { Commit, InFlightRecord, NewRow } from '../queue/store';
 
 /** What becomes of a row that has ended. Of several words about one row the last counts; none follows `remove`. */
 type Mark = 'remove' | 'shield' | 'repeat';

@@ -1,12 +1,12 @@
 // What would be sent: checks, merges and packs as the engine does, and posts nothing.
 
-import type { CheckedEntry } from '../audience/entry';
-import { hashUserKey } from '../audience/keys';
-import { inSlices, oneSlice, type Steps } from '../audience/slices';
-import { BatchBuilder } from './batch-builder';
-import { documentedRequestLimits, type RequestLimits } from './request-limits';
-import { Item } from './item';
-import { User } from './user';
+import type { CheckedEntry } from '../entry/entry';
+import { hashUserKey } from '../entry/keys';
+import { inSlices, oneSlice, type Steps } from '../entry/slices';
+import { BatchBuilder } from './schedule/batch-builder';
+import { documentedRequestLimits, type RequestLimits } from './schedule/request-limits';
+import { Item } from './pending/item';
+import { User } from './pending/user';
 
 const source = { node: '', account: '' };
 

@@ -5,40 +5,40 @@
 // turn decides what is taken, what has ended and what departs; one commit makes that durable; only after it do
 // requests leave and messages end. So a crash at any moment finds an outbox that explains everything on the wire.
 
-import { HourRing } from '../outbox/hour-ring';
-import type { Commit, Opened, QueueStore, QueueError, Row } from '../outbox/store';
+import { HourRing } from '../queue/hour-ring';
+import type { Commit, Opened, QueueStore, QueueError, Row } from '../queue/store';
 import { within, type Clock } from '../clock';
-import { LoginTimes } from '../service/login-times';
-import { PendingUsers } from './pending-users';
-import type { Deleted } from './deletions';
-import { Deleter } from './deleter';
-import { Scheduler } from './scheduler';
-import type { Recovered } from './entry-end';
-import { CircuitBreaker, type AskedWait } from './circuit-breaker';
+import { LoginTimes } from '../service/login/login-times';
+import { PendingUsers } from './pending/pending-users';
+import type { Deleted } from './respond/deletions';
+import { Deleter } from './respond/deleter';
+import { Scheduler } from './schedule/scheduler';
+import type { Recovered } from './respond/entry-end';
+import { CircuitBreaker, type AskedWait } from './schedule/circuit-breaker';
 import { Producer, type Submission } from './producer';
 import { CommitBuffer } from './commit-buffer';
-import type { Limits } from './rate-limiter';
-import { LogTally } from './log-tally';
-import { Logins, type Login } from './login';
-import { Outcomes } from './outcomes';
-import { Monitor } from './monitor';
-import { ReadAhead, type ReadPage } from './read-ahead';
-import type { Post } from './post';
-import { SentLedger } from './sent-counts';
-import { endedElsewhere } from './shared-ends';
-import { RecentUsers } from './recent-users';
-import { Reports, type Counters } from './reports';
-import type { SharedView } from './shared-request';
+import type { Limits } from './schedule/rate-limiter';
+import { LogTally } from './monitor/log-tally';
+import { Logins, type Login } from './schedule/login';
+import { Outcomes } from './respond/outcomes';
+import { Monitor } from './monitor/monitor';
+import { ReadAhead, type ReadPage } from './pending/read-ahead';
+import type { Post } from './schedule/post';
+import { SentLedger } from './monitor/sent-counts';
+import { endedElsewhere } from './shared/shared-ends';
+import { RecentUsers } from './pending/recent-users';
+import { Reports, type Counters } from './respond/reports';
+import type { SharedView } from './shared/shared-request';
 import { closedEnd, PendingMessages, type MessageEnd } from './pending-messages';
-import { RequestsInFlight } from './requests-in-flight';
-import type { Item } from './item';
-import { asOutboxError, nothingEnd, openingEnd, storeEnd, type QueueCaps } from './not-accepted';
-import { tooManyHeldText, WarmUps } from './warm-ups';
+import { RequestsInFlight } from './schedule/requests-in-flight';
+import type { Item } from './pending/item';
+import { asOutboxError, nothingEnd, openingEnd, storeEnd, type QueueCaps } from './respond/not-accepted';
+import { tooManyHeldText, WarmUps } from './pending/warm-ups';
 
-export type { Recovered } from './entry-end';
+export type { Recovered } from './respond/entry-end';
 export type { Submission } from './producer';
-export type { Counters } from './reports';
-export type { QueueCaps } from './not-accepted';
+export type { Counters } from './respond/reports';
+export type { QueueCaps } from './respond/not-accepted';
 
 /** Read from the queue at a time. */
 export const defaultPageRows = 2_000;

@@ -2,10 +2,10 @@
 
 import { randomUUID } from 'node:crypto';
 
-import { moveAway, type Moved } from '../outbox/orphaned-queue';
-import { QueueError, type QueueStore, type Row } from '../outbox/store';
-import type { SharedLog } from '../outbox/shared-log';
-import { LocalBuffer } from './local-buffer';
+import { moveAway, type Moved } from '../queue/orphaned-queue';
+import { QueueError, type QueueStore, type Row } from '../queue/store';
+import type { SharedLog } from '../queue/shared-log';
+import { LocalBuffer } from './shared/local-buffer';
 
 /** Renewed before each page. */
 const leaseMs = 30_000;

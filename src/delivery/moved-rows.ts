@@ -1,8 +1,8 @@
 // Rows of another queue, taken into the queue of an account whose address or member was mended.
 
-import type { CheckedEntry } from '../audience/entry';
-import { readBody } from '../audience/serialise';
-import { QueueError, type Row, type Source } from '../outbox/store';
+import type { CheckedEntry } from '../entry/entry';
+import { readBody } from '../entry/serialise';
+import { QueueError, type Row, type Source } from '../queue/store';
 import type { Engine } from './engine';
 import type { MessageEnd } from './pending-messages';
 

@@ -1,6 +1,6 @@
 // Messages that wait for the outcome of their entries.
 
-import type { Ending } from './entry-end';
+import type { Ending } from './respond/entry-end';
 
 /** What became of a message's entries; counts of entries, except `associations` (user–segment pairs). */
 export interface Summary {

@@ -1,19 +1,19 @@
 // What comes into memory: messages of the nodes, and pages of the log that was too long for it.
 
-import type { CheckedEntry } from '../audience/entry';
-import { hashUserKey } from '../audience/keys';
-import { parseBody, queuedBody } from '../audience/serialise';
-import type { NewRow, Opened, Row, Source } from '../outbox/store';
+import type { CheckedEntry } from '../entry/entry';
+import { hashUserKey } from '../entry/keys';
+import { parseBody, queuedBody } from '../entry/serialise';
+import type { NewRow, Opened, Row, Source } from '../queue/store';
 import type { Clock } from '../clock';
-import { laneOf, type PendingUsers } from './pending-users';
+import { laneOf, type PendingUsers } from './pending/pending-users';
 import type { CommitBuffer } from './commit-buffer';
-import type { LogTally } from './log-tally';
-import type { ReadAhead, ReadPage } from './read-ahead';
-import type { Reports } from './reports';
+import type { LogTally } from './monitor/log-tally';
+import type { ReadAhead, ReadPage } from './pending/read-ahead';
+import type { Reports } from './respond/reports';
 import { PendingMessage, type PendingMessages, type MessageEnd } from './pending-messages';
-import { queueFullEnd, type QueueCaps } from './not-accepted';
-import { Item } from './item';
-import type { User } from './user';
+import { queueFullEnd, type QueueCaps } from './respond/not-accepted';
+import { Item } from './pending/item';
+import type { User } from './pending/user';
 
 /** Entries of one message, at least one. */
 export interface Submission {

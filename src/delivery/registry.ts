@@ -5,25 +5,25 @@
 
 import { randomUUID } from 'node:crypto';
 
-import type { QueueStore } from '../outbox/store';
-import type { DatabaseQueues } from '../outbox/database-queues';
+import type { QueueStore } from '../queue/store';
+import type { DatabaseQueues } from '../queue-postgres/database-queues';
 import type { ServiceClient } from '../service/client';
-import { sameLogin, type Login as ServiceLogin } from '../service/login';
-import { LoginCount, type LoginStore } from '../service/login-count';
-import { TokenKeeper } from '../service/tokens';
-import { LateOutcomes } from './late-outcomes';
+import { sameLogin, type Login as ServiceLogin } from '../service/login/login';
+import { LoginCount, type LoginStore } from '../service/login/login-count';
+import { TokenKeeper } from '../service/login/tokens';
+import { LateOutcomes } from './respond/late-outcomes';
 import { systemClock, type Clock } from '../clock';
-import type { HeldQueue, MemberQueue } from './member-queue';
+import type { HeldQueue, MemberQueue } from './shared/member-queue';
 import { Engine, type EngineOptions, type Recovered } from './engine';
-import type { AskedWait } from './circuit-breaker';
-import type { Limits } from './rate-limiter';
-import type { Login } from './login';
-import { requestLimitsOf, type RequestLimits } from './request-limits';
-import { SharedQueue } from './shared-queue';
-import type { SharedRequest } from './shared-request';
+import type { AskedWait } from './schedule/circuit-breaker';
+import type { Limits } from './schedule/rate-limiter';
+import type { Login } from './schedule/login';
+import { requestLimitsOf, type RequestLimits } from './schedule/request-limits';
+import { SharedQueue } from './shared/shared-queue';
+import type { SharedRequest } from './shared/shared-request';
 import { takeMoved } from './moved-rows';
-import type { Row } from '../outbox/store';
-import { TroubleLog } from './trouble-log';
+import type { Row } from '../queue/store';
+import { TroubleLog } from './monitor/trouble-log';
 
 export type QueueKind = 'disk' | 'memory' | 'shared';
 type Log = NonNullable<EngineOptions['log']>;

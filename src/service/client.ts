@@ -1,18 +1,18 @@
 // Client of the service: posts, logins, segments and usage statistics over undici. Calls resolve to outcomes, never
 // reject.
 import { Pool, ProxyAgent, type Dispatcher } from 'undici';
-import { CallGate } from './call-gate';
+import { CallGate } from './http/call-gate';
 import { systemClock, type Times } from '../clock';
-import { timingConnector } from './connect-timer';
-import { exchange, type ExchangeEvents, type ExchangeLimits, type ExchangeRequest } from './exchange';
-import { signJwt } from './jwt';
-import { missingInLogin, secretsOf, type Login } from './login';
-import { CLOSED, isPeerAlert, readNetworkError, type NetworkFailure } from './network-errors';
-import { NetworkFloor } from './network-floor';
-import type { AuthOutcome, PostOutcome, ReadOutcome } from './outcome';
-import { readAuthReply, readPostReply, readReply, type HttpReply } from './response-classifier';
-import { headerValues, type ReplyHeaders } from './retry-after';
-import { readThrottleOf, type ReadThrottle } from './read-throttle';
+import { timingConnector } from './http/connect-timer';
+import { exchange, type ExchangeEvents, type ExchangeLimits, type ExchangeRequest } from './http/exchange';
+import { signJwt } from './login/jwt';
+import { missingInLogin, secretsOf, type Login } from './login/login';
+import { CLOSED, isPeerAlert, readNetworkError, type NetworkFailure } from './http/network-errors';
+import { NetworkFloor } from './http/network-floor';
+import type { AuthOutcome, PostOutcome, ReadOutcome } from './reply/outcome';
+import { readAuthReply, readPostReply, readReply, type HttpReply } from './reply/response-classifier';
+import { headerValues, type ReplyHeaders } from './reply/retry-after';
+import { readThrottleOf, type ReadThrottle } from './http/read-throttle';
 import { parseSegmentPage, readSegments, type SegmentList, type SegmentQuery } from './segments';
 import { parseUsage, usageQueryString, type UsageQuery, type UsageReport } from './usage';
 

@@ -9,8 +9,8 @@ export {
   type ServiceProxy,
   type ServiceTls,
 } from './client';
-export type { Login } from './login';
-export { LoginCount, type LoginAges, type LoginStore, type NoLogin } from './login-count';
+export type { Login } from './login/login';
+export { LoginCount, type LoginAges, type LoginStore, type NoLogin } from './login/login-count';
 export type {
   AuthOutcome,
   EntryVerdict,
@@ -21,10 +21,10 @@ export type {
   RequestCounts,
   TokenOutcome,
   Warning,
-} from './outcome';
-export type { Segment } from './schemas';
+} from './reply/outcome';
+export type { Segment } from './reply/schemas';
 export type { SegmentList, SegmentQuery } from './segments';
-export { TokenKeeper, type TokenKeeperOptions } from './tokens';
+export { TokenKeeper, type TokenKeeperOptions } from './login/tokens';
 export type { UsageHour, UsageLog, UsageQuery, UsageReport } from './usage';
 export { cleanReport, type CleanHour, type CleanReport, type UsageCounts } from './usage-report';
-export { verdicts, type SentEntry } from './verdicts';
+export { verdicts, type SentEntry } from './reply/verdicts';

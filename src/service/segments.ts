@@ -1,6 +1,6 @@
 // Reads the list of segments page by page (service.md 5).
-import type { ReadOutcome } from './outcome';
-import { segmentPageSchema, type Segment } from './schemas';
+import type { ReadOutcome } from './reply/outcome';
+import { segmentPageSchema, type Segment } from './reply/schemas';
 
 export interface SegmentQuery {
   /** Only segments with these ids; an empty list matches none. */

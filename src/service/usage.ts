@@ -1,7 +1,7 @@
 // Parses usage statistics: the query string, the hours, and their log lines (service.md 4).
 import type * as z from 'zod';
-import type { usageRecordSchema } from './schemas';
-import { usageReplySchema } from './schemas';
+import type { usageRecordSchema } from './reply/schemas';
+import { usageReplySchema } from './reply/schemas';
 
 export interface UsageQuery {
   readonly memberId?: number;

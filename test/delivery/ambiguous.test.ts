@@ -1,8 +1,8 @@
 // Requests without a reply: whether one may undo what was accepted later, told without looking through all of them.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { AmbiguousRequests } from '../../src/delivery/ambiguous';
-import { cellKey, Item, orderKind, type Cell } from '../../src/delivery/item';
+import { AmbiguousRequests } from '../../src/delivery/pending/ambiguous';
+import { cellKey, Item, orderKind, type Cell } from '../../src/delivery/pending/item';
 import { runs } from './support/runs';
 import { entryOf } from './support/world';
 

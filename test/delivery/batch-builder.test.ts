@@ -1,9 +1,9 @@
 // The body of one request: what was counted is what is built, nothing that fits is left out, nothing else goes in.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { BatchBuilder } from '../../src/delivery/batch-builder';
-import { Item } from '../../src/delivery/item';
-import { User, type Selection } from '../../src/delivery/user';
+import { BatchBuilder } from '../../src/delivery/schedule/batch-builder';
+import { Item } from '../../src/delivery/pending/item';
+import { User, type Selection } from '../../src/delivery/pending/user';
 import type { Block } from './support/fake-service';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';

@@ -1,7 +1,7 @@
 // The search for what was refused: halves within a quarter of the quota, lone ones with a backoff.
 import { strict as assert } from 'node:assert';
-import { Bisection, type Group } from '../../src/delivery/bisection';
-import { User } from '../../src/delivery/user';
+import { Bisection, type Group } from '../../src/delivery/schedule/bisection';
+import { User } from '../../src/delivery/pending/user';
 
 const limits = { postsPerSecond: 8, usersPerSecond: 40, maxConcurrent: 4 };
 /** Past the first second, which counts as used. */

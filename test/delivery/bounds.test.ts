@@ -1,8 +1,8 @@
 // Promises 4 and 5: at the cap new input is refused and what was taken is unharmed; a disk that does not work is a
 // clear state, never an empty queue; memory holds no more than its marks.
 import { strict as assert } from 'node:assert';
-import { QueueError, type Lane, type Page } from '../../src/outbox/store';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
+import { QueueError, type Lane, type Page } from '../../src/queue/store';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { device, entryOf, World, type Message } from './support/world';
 
 function addMany(world: World, count: number, from = 0): Message[] {

@@ -1,7 +1,7 @@
 // What the next commit says, and what it says again after one that failed.
 import { strict as assert } from 'node:assert';
 import { CommitBuffer } from '../../src/delivery/commit-buffer';
-import type { NewRow } from '../../src/outbox/store';
+import type { NewRow } from '../../src/queue/store';
 
 const row = {
   seq: 9,

@@ -1,6 +1,6 @@
 // Purging a queue and erasing a user: what was given up is never sent afterwards, and nothing of an erased user is kept.
 import { strict as assert } from 'node:assert';
-import { hashUserKey, userKeyOf } from '../../src/audience/keys';
+import { hashUserKey, userKeyOf } from '../../src/entry/keys';
 import { device, World } from './support/world';
 
 describe('purging and erasing', function () {

@@ -1,8 +1,8 @@
 // A message with more entries than are taken in one turn of the event loop: others have their turn, and all or none of it is
 // taken all the same.
 import { strict as assert } from 'node:assert';
-import type { QueueStore } from '../../src/outbox/store';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
+import type { QueueStore } from '../../src/queue/store';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { device, World, type Message } from './support/world';
 
 const entries = 50;

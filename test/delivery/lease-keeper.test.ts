@@ -1,8 +1,8 @@
 // Who may send: the lease as one process holds it, by its own monotonic clock.
 import { strict as assert } from 'node:assert';
-import { LeaseKeeper } from '../../src/delivery/lease-keeper';
-import type { Claim, Instance } from '../../src/outbox/shared-log';
-import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
+import { LeaseKeeper } from '../../src/delivery/shared/lease-keeper';
+import type { Claim, Instance } from '../../src/queue/shared-log';
+import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
 
 const instance: Instance = { id: 'one', name: 'machine one' };

@@ -1,8 +1,8 @@
 // A lease that is given up while its renewal is on its way, and wanted again before the renewal is answered.
 import { strict as assert } from 'node:assert';
 
-import { LeaseKeeper } from '../../src/delivery/lease-keeper';
-import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
+import { LeaseKeeper } from '../../src/delivery/shared/lease-keeper';
+import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
 
 describe('a lease that was given up', () => {

@@ -1,9 +1,9 @@
 // What waits on a machine for the shared log is handed over once, and in order, wherever a crash comes between.
 import { strict as assert } from 'node:assert';
-import { LocalBuffer } from '../../src/delivery/local-buffer';
-import { QueueError, type Commit, type QueueStore } from '../../src/outbox/store';
-import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
-import { batchOf, seqs, sharedRow } from '../outbox/rows';
+import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
+import { QueueError, type Commit, type QueueStore } from '../../src/queue/store';
+import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
+import { batchOf, seqs, sharedRow } from '../queue/rows';
 import { FakeClock } from './support/fake-clock';
 import { Files } from './support/files';
 

@@ -3,8 +3,8 @@
 import { strict as assert } from 'node:assert';
 import { Registry, type Lease, type LeaseRequest } from '../../src/delivery/registry';
 import type { ServiceClient } from '../../src/service/client';
-import type { AuthOutcome } from '../../src/service/outcome';
-import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
+import type { AuthOutcome } from '../../src/service/reply/outcome';
+import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
 import { ProcessTime } from '../simulation/world/process-time';
 import { FakeClock } from './support/fake-clock';
 import { Files } from './support/files';

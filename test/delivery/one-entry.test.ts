@@ -1,11 +1,11 @@
 // An entry is one statement: in which order its blocks go, and in how many requests.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { checkEntry } from '../../src/audience/check';
-import type { SegBlock } from '../../src/audience/entry';
+import { checkEntry } from '../../src/entry/check';
+import type { SegBlock } from '../../src/entry/entry';
 import { dryRun } from '../../src/delivery/dry-run';
-import { groupedBlocks } from '../../src/delivery/grouped-blocks';
-import { block } from '../audience/arbitraries';
+import { groupedBlocks } from '../../src/delivery/pending/grouped-blocks';
+import { block } from '../entry/arbitraries';
 
 function checked(...blocks: SegBlock[]) {
   const result = checkEntry({ user_id: '7', seg_block: blocks });

@@ -1,8 +1,8 @@
 // The blocks of one user that wait: in order whatever comes and leaves, against a plain list.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { inOrder, Item, type Cell, type SegmentCells } from '../../src/delivery/item';
-import { PendingBlocks } from '../../src/delivery/pending-blocks';
+import { inOrder, Item, type Cell, type SegmentCells } from '../../src/delivery/pending/item';
+import { PendingBlocks } from '../../src/delivery/pending/pending-blocks';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
 

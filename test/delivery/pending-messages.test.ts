@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { PendingMessage, PendingMessages, type MessageEnd } from '../../src/delivery/pending-messages';
-import { Item } from '../../src/delivery/item';
+import { Item } from '../../src/delivery/pending/item';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
 

@@ -1,7 +1,7 @@
 // Promise 3: counted at the service, no one-second window ever sees more than the limits, whatever the event loop,
 // the clocks, the network and the operator do; and yet the limits are reached.
 import { strict as assert } from 'node:assert';
-import type { Limits } from '../../src/delivery/rate-limiter';
+import type { Limits } from '../../src/delivery/schedule/rate-limiter';
 import type { Fate } from './support/fake-service';
 import { device, documentedLimits, World } from './support/world';
 

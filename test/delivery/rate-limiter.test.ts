@@ -1,7 +1,12 @@
 // The ledger alone: whatever happens between send and settle, no window at the service sees more than the limits.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { RateLimiter, settleMarginMs, type Grant, type Limits } from '../../src/delivery/rate-limiter';
+import {
+  RateLimiter,
+  settleMarginMs,
+  type Grant,
+  type Limits,
+} from '../../src/delivery/schedule/rate-limiter';
 import { runs } from './support/runs';
 
 const lateMarginMs = 20_000;

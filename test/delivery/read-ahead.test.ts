@@ -1,10 +1,10 @@
 // What is in memory and what is on disk only: nothing of a lane overtakes, and shields last as long as they are needed.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { hashUserKey } from '../../src/audience/keys';
-import { ReadAhead, type ReadPage } from '../../src/delivery/read-ahead';
-import type { Lane, NewRow } from '../../src/outbox/store';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
+import { hashUserKey } from '../../src/entry/keys';
+import { ReadAhead, type ReadPage } from '../../src/delivery/pending/read-ahead';
+import type { Lane, NewRow } from '../../src/queue/store';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { runs } from './support/runs';
 
 function rowOf(seq: number, lane: Lane): NewRow {

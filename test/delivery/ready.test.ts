@@ -1,9 +1,9 @@
 // Who could be sent now: one place a user, removals first, a fifth of the places for adds, each account for itself.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { ReadyUsers } from '../../src/delivery/ready';
-import { Item } from '../../src/delivery/item';
-import { User } from '../../src/delivery/user';
+import { ReadyUsers } from '../../src/delivery/schedule/ready';
+import { Item } from '../../src/delivery/pending/item';
+import { User } from '../../src/delivery/pending/user';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
 

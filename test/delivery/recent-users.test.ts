@@ -1,9 +1,9 @@
 // Whose entries a queue took lately: an older entry of one of them is not moved there, one of another user is.
 import { strict as assert } from 'node:assert';
-import { checkEntry } from '../../src/audience/check';
-import type { CheckedEntry } from '../../src/audience/entry';
-import { hashUserKey } from '../../src/audience/keys';
-import { RecentUsers } from '../../src/delivery/recent-users';
+import { checkEntry } from '../../src/entry/check';
+import type { CheckedEntry } from '../../src/entry/entry';
+import { hashUserKey } from '../../src/entry/keys';
+import { RecentUsers } from '../../src/delivery/pending/recent-users';
 
 function entryOf(number: number): CheckedEntry {
   const result = checkEntry({ user_id: String(1_000_000 + number), seg_block: [{ seg_id: 1 }] });

@@ -1,15 +1,15 @@
 // The engines of a process across deploys: what lives on, what is shared, what ends, and what is left behind.
 import { strict as assert } from 'node:assert';
-import { checkEntry } from '../../src/audience/check';
+import { checkEntry } from '../../src/entry/check';
 import type { Recovered } from '../../src/delivery/engine';
 import { Registry, QueueKindsDiffer, type Lease, type LeaseRequest } from '../../src/delivery/registry';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import type { ServiceClient } from '../../src/service/client';
-import type { Login } from '../../src/service/login';
-import type { NoLogin } from '../../src/service/login-count';
-import type { AuthOutcome, PostOutcome } from '../../src/service/outcome';
-import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
+import type { Login } from '../../src/service/login/login';
+import type { NoLogin } from '../../src/service/login/login-count';
+import type { AuthOutcome, PostOutcome } from '../../src/service/reply/outcome';
+import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
 import { Files } from './support/files';
 

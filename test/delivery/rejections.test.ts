@@ -1,9 +1,9 @@
 // What an operator can look at of rejected entries: the last ones, and nothing of a user who was erased.
 import { strict as assert } from 'node:assert';
-import { checkEntry } from '../../src/audience/check';
-import { sentence } from '../../src/audience/issues';
-import { mentions, Rejections } from '../../src/delivery/rejections';
-import { safeWords } from '../../src/service/quote';
+import { checkEntry } from '../../src/entry/check';
+import { sentence } from '../../src/entry/issues';
+import { mentions, Rejections } from '../../src/delivery/respond/rejections';
+import { safeWords } from '../../src/service/reply/quote';
 
 describe('rejected entries', () => {
   it('are forgotten with their user, however the id is written in them', () => {

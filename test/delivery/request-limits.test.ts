@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { dryRun } from '../../src/delivery/dry-run';
-import type { Limits } from '../../src/delivery/rate-limiter';
+import type { Limits } from '../../src/delivery/schedule/rate-limiter';
 import type { Block, SentEntry } from './support/fake-service';
 import { runs } from './support/runs';
 import { device, documentedLimits, entryOf, World, type Message, type Stated } from './support/world';

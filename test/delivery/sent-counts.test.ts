@@ -1,9 +1,14 @@
 // What was sent, by hour, account and segment, is what the service has taken: whatever gets lost on the way.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { hourMs, hourOf, HourRing, keptHours } from '../../src/outbox/hour-ring';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
-import { SentCounts, SentLedger, segmentsPerHour, type SentHour } from '../../src/delivery/sent-counts';
+import { hourMs, hourOf, HourRing, keptHours } from '../../src/queue/hour-ring';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
+import {
+  SentCounts,
+  SentLedger,
+  segmentsPerHour,
+  type SentHour,
+} from '../../src/delivery/monitor/sent-counts';
 import { FakeClock } from './support/fake-clock';
 import { runs } from './support/runs';
 import { device, World } from './support/world';

@@ -1,9 +1,9 @@
 // A shared queue that is purged, or a user erased from it, while machines keep entries that its database has not got.
 import { strict as assert } from 'node:assert';
-import { DeletedPartly } from '../../src/delivery/deletions';
-import { letterWithout, readEnds } from '../../src/delivery/shared-ends';
-import { userKeysOf } from '../../src/audience/keys';
-import { QueueError } from '../../src/outbox/store';
+import { DeletedPartly } from '../../src/delivery/respond/deletions';
+import { letterWithout, readEnds } from '../../src/delivery/shared/shared-ends';
+import { userKeysOf } from '../../src/entry/keys';
+import { QueueError } from '../../src/queue/store';
 import { device } from './support/world';
 import { Instances, type InstancesOptions } from './support/instances';
 

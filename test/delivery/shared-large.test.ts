@@ -2,17 +2,17 @@
 // each entry, whatever happens in between.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import type { CheckedEntry } from '../../src/audience/entry';
-import { parseBody } from '../../src/audience/serialise';
-import type { Recovered } from '../../src/delivery/entry-end';
-import { SharedProducer } from '../../src/delivery/shared-producer';
-import { LocalBuffer } from '../../src/delivery/local-buffer';
+import type { CheckedEntry } from '../../src/entry/entry';
+import { parseBody } from '../../src/entry/serialise';
+import type { Recovered } from '../../src/delivery/respond/entry-end';
+import { SharedProducer } from '../../src/delivery/shared/shared-producer';
+import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
-import type { Commit } from '../../src/outbox/store';
-import type { Appended, Batch } from '../../src/outbox/shared-log';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
-import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
-import { batchOf, seqs, sharedRow } from '../outbox/rows';
+import type { Commit } from '../../src/queue/store';
+import type { Appended, Batch } from '../../src/queue/shared-log';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
+import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
+import { batchOf, seqs, sharedRow } from '../queue/rows';
 import { FakeClock } from './support/fake-clock';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';

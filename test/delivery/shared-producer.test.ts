@@ -1,11 +1,11 @@
 // What comes of entries that a process took for a shared log finds its message, however it crosses the answer of the log; and
 // what is taken before the log and the file on this machine are open waits for both.
 import { strict as assert } from 'node:assert';
-import { SharedProducer } from '../../src/delivery/shared-producer';
-import { LocalBuffer } from '../../src/delivery/local-buffer';
+import { SharedProducer } from '../../src/delivery/shared/shared-producer';
+import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
-import { MemoryLogStore, MemorySharedLog } from '../outbox/memory-shared-log';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
+import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
 import { device, entryOf } from './support/world';
 

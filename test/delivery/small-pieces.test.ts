@@ -1,11 +1,11 @@
 // The queue, the heap and the backoff under everything else.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { LateOutcomes } from '../../src/delivery/late-outcomes';
-import { backoffMs } from '../../src/delivery/backoff';
-import { Fifo } from '../../src/delivery/fifo';
-import { DueHeap } from '../../src/delivery/heap';
-import type { Recovered } from '../../src/delivery/entry-end';
+import { LateOutcomes } from '../../src/delivery/respond/late-outcomes';
+import { backoffMs } from '../../src/delivery/schedule/backoff';
+import { Fifo } from '../../src/delivery/pending/fifo';
+import { DueHeap } from '../../src/delivery/pending/heap';
+import type { Recovered } from '../../src/delivery/respond/entry-end';
 import { FakeClock } from './support/fake-clock';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';

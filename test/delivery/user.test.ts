@@ -1,7 +1,7 @@
 // One user's entries: what absorbs what, what may share a request, and what must stay known.
 import { strict as assert } from 'node:assert';
-import { Item, type Cell } from '../../src/delivery/item';
-import { User } from '../../src/delivery/user';
+import { Item, type Cell } from '../../src/delivery/pending/item';
+import { User } from '../../src/delivery/pending/user';
 import type { Block } from './support/fake-service';
 import { device, entryOf } from './support/world';
 

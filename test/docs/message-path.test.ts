@@ -62,7 +62,7 @@ describe('the life of a message in docs/internals/architecture.md', () => {
       await flow.send({ payload: entry(2) });
       const ran = new Set(filesThatRan(session));
       // The store may run in a thread of its own.
-      const idle = listed.filter(({ file }) => !ran.has(file) && !file.startsWith('src/outbox/'));
+      const idle = listed.filter(({ file }) => !ran.has(file) && !file.startsWith('src/queue/'));
       assert.deepEqual(idle, []);
     } finally {
       session.disconnect();

@@ -25,27 +25,27 @@ const alsoMessages =
 
 /** Files of src/ whose sentences reach the log, a status or an error as they are. */
 const logFiles = [
-  'service/login-count.ts',
-  'service/network-errors.ts',
-  'service/response-classifier.ts',
-  'service/tokens.ts',
-  'outbox/postgres-address.ts',
-  'outbox/postgres-errors.ts',
-  'outbox/postgres-log.ts',
-  'outbox/postgres-module.ts',
-  'outbox/sqlite-errors.ts',
-  'outbox/thread-host.ts',
+  'service/login/login-count.ts',
+  'service/http/network-errors.ts',
+  'service/reply/response-classifier.ts',
+  'service/login/tokens.ts',
+  'queue-postgres/postgres-address.ts',
+  'queue-postgres/postgres-errors.ts',
+  'queue-postgres/postgres-log.ts',
+  'queue-postgres/postgres-module.ts',
+  'queue/sqlite/sqlite-errors.ts',
+  'queue/sqlite/thread-host.ts',
   'delivery/registry.ts',
   'delivery/producer.ts',
-  'delivery/node-listeners.ts',
-  'delivery/reports.ts',
-  'delivery/shared-producer.ts',
-  'delivery/shared-mail.ts',
-  'delivery/shared-queue.ts',
-  'delivery/trouble-log.ts',
-  'delivery/unaccounted.ts',
-  'delivery/not-accepted.ts',
-  'delivery/warm-ups.ts',
+  'delivery/respond/node-listeners.ts',
+  'delivery/respond/reports.ts',
+  'delivery/shared/shared-producer.ts',
+  'delivery/shared/shared-mail.ts',
+  'delivery/shared/shared-queue.ts',
+  'delivery/monitor/trouble-log.ts',
+  'delivery/respond/unaccounted.ts',
+  'delivery/respond/not-accepted.ts',
+  'delivery/pending/warm-ups.ts',
 ];
 
 /** Of those files, what no user sees: for the other messages nodes have words of their own, by its code. */
@@ -56,7 +56,7 @@ const unseen =
 export function serviceCodes(src: string): Sentence[] {
   const file = path.join(src, 'service', 'verdicts.ts');
   const codes = readFileSync(file, 'utf8').matchAll(/kind: '(?!again)\w+',\s*code: '(\w+)'/g);
-  return [...codes].map(([, code]) => ({ where: 'src/service/verdicts.ts', text: code!, code: code! }));
+  return [...codes].map(([, code]) => ({ where: 'src/service/reply/verdicts.ts', text: code!, code: code! }));
 }
 
 export function wordSentences(nodes: string): Sentence[] {

@@ -2,9 +2,9 @@
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { QueueError } from '../../src/outbox/store';
-import { PostgresLog } from '../../src/outbox/postgres-log';
-import { schemaOf } from '../../src/outbox/postgres-schema';
+import { QueueError } from '../../src/queue/store';
+import { PostgresLog } from '../../src/queue-postgres/postgres-log';
+import { schemaOf } from '../../src/queue-postgres/postgres-schema';
 import { cleanUps } from '../support/clean-up';
 import { concurrentPostgres, postgresAt } from '../support/services';
 

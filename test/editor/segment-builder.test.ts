@@ -5,7 +5,7 @@ import { exampleMessage } from '../../nodes/segment-builder/editor/example-messa
 import { builderSchema } from '../../nodes/segment-builder/schema';
 import { savedRow } from '../support/segment-row';
 import { readSaved } from '../../nodes/shared/saved';
-import type { BuilderConfig } from '../../src/audience/builder-config';
+import type { BuilderConfig } from '../../src/entry/mapping/builder-config';
 import { load } from './bundle';
 
 const accounts = { one: { id: 'one', type: 'xandr-account' } };

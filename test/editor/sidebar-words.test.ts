@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { issueSentences } from '../../src/audience/issues';
+import { issueSentences } from '../../src/entry/issues';
 import { tabStyle } from '../../nodes/sidebar/editor/style';
 import { sentenceOf } from '../../nodes/sidebar/editor/ask';
 import { detailOf } from '../../nodes/sidebar/editor/state-words';

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
-import { isObject } from '../../src/audience/check';
+import { isObject } from '../../src/entry/check';
 import helper from 'node-red-node-test-helper';
 
 import { AccountForms, type Answer } from '../../nodes/account/admin';
@@ -15,10 +15,10 @@ import { Actions, actions as actionNames } from '../../nodes/sidebar/actions';
 import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
 import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
 import { Registry } from '../../src/delivery/registry';
-import { openLog } from '../../src/outbox/sqlite-log';
+import { openLog } from '../../src/queue/sqlite/sqlite-log';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { customAccount, entry, Flow, load, login, unload, until, useNodeRed } from '../nodes/out-flow';
-import { newRows } from '../outbox/rows';
+import { newRows } from '../queue/rows';
 import { fuzz, fuzzAsync, timeoutMs } from './cases';
 import { mutated, wildJson, wildText } from './wild';
 

@@ -3,15 +3,15 @@
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { readSettings } from '../../nodes/account/settings';
-import { checkEntry } from '../../src/audience/check';
-import { textProblem, userIdProblem } from '../../src/audience/identifiers';
-import { readEntries } from '../../src/audience/read-input';
-import { mentions } from '../../src/delivery/rejections';
-import { signJwt } from '../../src/service/jwt';
-import { readPostReply } from '../../src/service/response-classifier';
-import { retryAfterMs } from '../../src/service/retry-after';
+import { checkEntry } from '../../src/entry/check';
+import { textProblem, userIdProblem } from '../../src/entry/identifiers';
+import { readEntries } from '../../src/entry/read-input';
+import { mentions } from '../../src/delivery/respond/rejections';
+import { signJwt } from '../../src/service/login/jwt';
+import { readPostReply } from '../../src/service/reply/response-classifier';
+import { retryAfterMs } from '../../src/service/reply/retry-after';
 import { parseUsage } from '../../src/service/usage';
-import { verdicts } from '../../src/service/verdicts';
+import { verdicts } from '../../src/service/reply/verdicts';
 
 /** How the text starts, what is in it over and over, and what ends it so that nothing fits after all. */
 const parts: readonly (readonly [start: string, part: string, end: string])[] = [

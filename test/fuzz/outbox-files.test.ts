@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 
-import { QueueError, type NewRow, type Row } from '../../src/outbox/store';
-import type { EncryptionOptions } from '../../src/outbox/encryption';
-import { openLog, type SqliteLog } from '../../src/outbox/sqlite-log';
-import { newRow, temporaryFolder } from '../outbox/rows';
+import { QueueError, type NewRow, type Row } from '../../src/queue/store';
+import type { EncryptionOptions } from '../../src/queue/sqlite/encryption';
+import { openLog, type SqliteLog } from '../../src/queue/sqlite/sqlite-log';
+import { newRow, temporaryFolder } from '../queue/rows';
 import { fuzz, timeoutMs } from './cases';
 
 interface Files {

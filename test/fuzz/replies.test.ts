@@ -4,17 +4,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 
-import type { AuthOutcome, PostOutcome, ReadOutcome } from '../../src/service/outcome';
+import type { AuthOutcome, PostOutcome, ReadOutcome } from '../../src/service/reply/outcome';
 import {
   readAuthReply,
   readPostReply,
   readReply,
   type HttpReply,
-} from '../../src/service/response-classifier';
+} from '../../src/service/reply/response-classifier';
 import { parseSegmentPage } from '../../src/service/segments';
 import { parseUsage } from '../../src/service/usage';
 import { cleanReport } from '../../src/service/usage-report';
-import { verdicts, type SentEntry } from '../../src/service/verdicts';
+import { verdicts, type SentEntry } from '../../src/service/reply/verdicts';
 import { fuzz, timeoutMs } from './cases';
 import { mutated, wildJson, wildText } from './wild';
 

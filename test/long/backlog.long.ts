@@ -7,7 +7,7 @@ import v8 from 'node:v8';
 import vm from 'node:vm';
 import { systemClock } from '../../src/clock';
 import { Engine } from '../../src/delivery/engine';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { retainedBy } from '../delivery/support/retained';
 import { device, entryOf } from '../delivery/support/world';
 

@@ -8,8 +8,8 @@ import { AccountForms, type Answer } from '../../nodes/account/admin';
 import { ofFailure } from '../../nodes/account/connection-test';
 import { engines, sandbox as shared } from '../../nodes/account/process-wide';
 import { startSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox';
-import type { DatabaseTest, TestedDatabase } from '../../src/outbox/postgres-test';
-import { readNetworkError } from '../../src/service/network-errors';
+import type { DatabaseTest, TestedDatabase } from '../../src/queue-postgres/postgres-test';
+import { readNetworkError } from '../../src/service/http/network-errors';
 import { httpServer, httpsServer, listen, type Running } from '../service/loopback';
 import { customAccount, entry, Flow, load, login, sleep, unload, useNodeRed, wordsOf } from './out-flow';
 

@@ -1,7 +1,7 @@
 // The directory of segments: what it keeps, what it asks of the service, and in which order it answers.
 import assert from 'node:assert/strict';
 import { pageSize, SegmentDirectory, type SegmentSearch } from '../../nodes/account/segment-directory';
-import type { Segment } from '../../src/service/schemas';
+import type { Segment } from '../../src/service/reply/schemas';
 import type { SegmentQuery } from '../../src/service/segments';
 
 function segment(id: number, name: string | null = `Name ${id}`, state = 'active'): Segment {

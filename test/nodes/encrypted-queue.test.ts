@@ -7,7 +7,7 @@ import { queueSecrets } from '../../nodes/account/queue-secret';
 import { Actions } from '../../nodes/sidebar/actions';
 import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
 import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
-import { readAll } from '../../src/outbox/orphaned-queue';
+import { readAll } from '../../src/queue/orphaned-queue';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,

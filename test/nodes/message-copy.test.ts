@@ -2,7 +2,7 @@
 import { util as nodeRedUtil } from '@node-red/util';
 import assert from 'node:assert/strict';
 import { createContext, runInContext } from 'node:vm';
-import { inSlices, oneSlice } from '../../src/audience/slices';
+import { inSlices, oneSlice } from '../../src/entry/slices';
 import { copyOf } from '../../nodes/shared/message-copy';
 
 const RED = { util: nodeRedUtil } as any;

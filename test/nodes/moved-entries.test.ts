@@ -9,7 +9,7 @@ import { queueFile } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
 import type { OrphanedQueues } from '../../nodes/account/orphaned-queues';
 import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
-import { moveAway, storeOf } from '../../src/outbox/orphaned-queue';
+import { moveAway, storeOf } from '../../src/queue/orphaned-queue';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,

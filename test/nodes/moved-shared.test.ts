@@ -8,11 +8,11 @@ import { engines, leftDatabases, sandbox as ownSandbox } from '../../nodes/accou
 import { queueFile, bufferFile } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
 import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
-import { PostgresLog } from '../../src/outbox/postgres-log';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
-import { queuedBody } from '../../src/audience/serialise';
-import { checkEntry } from '../../src/audience/check';
-import { hashUserKey } from '../../src/audience/keys';
+import { PostgresLog } from '../../src/queue-postgres/postgres-log';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
+import { queuedBody } from '../../src/entry/serialise';
+import { checkEntry } from '../../src/entry/check';
+import { hashUserKey } from '../../src/entry/keys';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { cleanUps } from '../support/clean-up';
 import { ownPostgres, type OwnDatabase } from '../support/services';

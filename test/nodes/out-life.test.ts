@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { AccountUser } from '../../nodes/account/account-api';
 import { engines } from '../../nodes/account/process-wide';
-import { checkEntry } from '../../src/audience/check';
+import { checkEntry } from '../../src/entry/check';
 import type { Recovered } from '../../src/delivery/engine';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {

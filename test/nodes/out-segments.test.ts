@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { translate } from '../editor/bundle';
 import { segmentWatches } from '../../nodes/instant-audience-out/segment-watch';
 import { segmentRemark, segmentSentence } from '../../nodes/instant-audience-out/segment-words';
-import type { SegmentFinding, SegmentWarning } from '../../src/reconcile/segment-check';
+import type { SegmentFinding, SegmentWarning } from '../../src/usage/segment-check';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
   customAccount,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Node, NodeAPI } from 'node-red';
 import type { Engine, EngineState } from '../../src/delivery/engine';
-import type { LoginState } from '../../src/delivery/login';
+import type { LoginState } from '../../src/delivery/schedule/login';
 import { StatusLine } from '../../nodes/instant-audience-out/status-line';
 import { short, shortTime } from '../../nodes/shared/queue-state';
 import { lookUp, read, translate, wordsOf } from '../editor/bundle';

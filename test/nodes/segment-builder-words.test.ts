@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { i18n } from '@node-red/util';
-import { builderSentences, entrySentences, sentence, type Issue } from '../../src/audience/issues';
+import { builderSentences, entrySentences, sentence, type Issue } from '../../src/entry/issues';
 import { builderRejection } from '../../nodes/segment-builder/words';
 import { issueText, joinSentences, rejection } from '../../nodes/shared/words';
 

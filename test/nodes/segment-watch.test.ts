@@ -1,11 +1,11 @@
 // When an out node's watch looks segments up: how much at a time, how often, and what waits for it meanwhile.
 import assert from 'node:assert/strict';
-import { checkEntry } from '../../src/audience/check';
-import type { CheckedEntry } from '../../src/audience/entry';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
-import type { SegmentFinding } from '../../src/reconcile/segment-check';
-import type { ReadOutcome } from '../../src/service/outcome';
-import type { Segment } from '../../src/service/schemas';
+import { checkEntry } from '../../src/entry/check';
+import type { CheckedEntry } from '../../src/entry/entry';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
+import type { SegmentFinding } from '../../src/usage/segment-check';
+import type { ReadOutcome } from '../../src/service/reply/outcome';
+import type { Segment } from '../../src/service/reply/schemas';
 import type { SegmentList, SegmentQuery } from '../../src/service/segments';
 import { SegmentWatch } from '../../nodes/instant-audience-out/segment-watch';
 

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { engines } from '../../nodes/account/process-wide';
 import { prometheusText } from '../../nodes/sidebar/metrics';
 import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';
-import { PostgresLog } from '../../src/outbox/postgres-log';
+import { PostgresLog } from '../../src/queue-postgres/postgres-log';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { cleanUps } from '../support/clean-up';
 import { ownPostgres } from '../support/services';

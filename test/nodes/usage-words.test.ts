@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { told } from '../../nodes/audience-usage/finding-words';
 import { everyHour, reporter } from '../../nodes/audience-usage/schedule';
-import { hourMs } from '../../src/outbox/hour-ring';
-import type { Finding, SegmentFinding } from '../../src/reconcile/findings';
-import { checkRange, rangeOfFullHours, rangeUntilNow } from '../../src/reconcile/ranges';
+import { hourMs } from '../../src/queue/hour-ring';
+import type { Finding, SegmentFinding } from '../../src/usage/findings';
+import { checkRange, rangeOfFullHours, rangeUntilNow } from '../../src/usage/ranges';
 import { FakeClock } from '../delivery/support/fake-clock';
 
 function wordsIn(language: string) {

@@ -68,7 +68,7 @@ describe('the packed package as a library', function () {
 
   it('is the one that was packed', async () => {
     const { template } = await packedPackage();
-    const found = createRequire(path.join(program, 'main.js')).resolve(`${manifest.name}/audience`);
+    const found = createRequire(path.join(program, 'main.js')).resolve(`${manifest.name}/entry`);
     assert.ok(found.startsWith(await realpath(template)), found);
   });
 
@@ -110,7 +110,7 @@ describe('the packed package as a library', function () {
   });
 
   it('refuses a program that uses it wrongly, so that its types are there and are strict', async () => {
-    const wrong = `import { checkEntry } from '${manifest.name}/audience';\ncheckEntry({}).entry;\n`;
+    const wrong = `import { checkEntry } from '${manifest.name}/entry';\ncheckEntry({}).entry;\n`;
     await writeFile(path.join(program, 'wrong.mts'), wrong);
     await writeFile(
       path.join(program, 'tsconfig.json'),

@@ -1,8 +1,8 @@
 // Several real Node-RED with one queue in a real PostgreSQL, under load and under everything that goes wrong.
 import { strict as assert } from 'node:assert';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Limits } from '../../src/delivery/rate-limiter';
-import { schemaOf } from '../../src/outbox/postgres-schema';
+import type { Limits } from '../../src/delivery/schedule/rate-limiter';
+import { schemaOf } from '../../src/queue-postgres/postgres-schema';
 import type { Fault } from '../../src/sandbox/sandbox';
 import {
   AudienceSite,

@@ -1,6 +1,6 @@
 // POST /rt-segment beyond the documented samples: applied blocks, warnings and refusals.
 import assert from 'node:assert/strict';
-import { checkEntry } from '../../src/audience/check';
+import { checkEntry } from '../../src/entry/check';
 import { call, entry, login, post, sandboxes } from './helpers';
 
 describe('POST /rt-segment', () => {

@@ -10,7 +10,7 @@ import {
   ServiceUrlError,
   type ServiceClientOptions,
 } from '../../src/service/client';
-import type { PostOutcome } from '../../src/service/outcome';
+import type { PostOutcome } from '../../src/service/reply/outcome';
 import { fixture, httpServer, httpsServer, listen, proxyServer, type Running, type Seen } from './loopback';
 
 const OK =

@@ -1,7 +1,7 @@
 // signJwt: the signed token, and private keys in every form in which people paste them.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, verify } from 'node:crypto';
-import { signJwt } from '../../src/service/jwt';
+import { signJwt } from '../../src/service/login/jwt';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const pkcs8 = rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();

@@ -1,8 +1,8 @@
 // LoginCount with several stores: unreadable at first, no longer used, or slow while the clock is set.
 import { strict as assert } from 'node:assert';
 
-import { LoginCount } from '../../src/service/login-count';
-import { LoginTimes } from '../../src/service/login-times';
+import { LoginCount } from '../../src/service/login/login-count';
+import { LoginTimes } from '../../src/service/login/login-times';
 
 const wallMs = 1_700_000_000_000;
 const key = 'logins of jo';

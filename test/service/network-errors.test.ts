@@ -1,6 +1,6 @@
 // readNetworkError: outcomes of exchanges without a reply, by the error and by whether the request may have been sent.
 import assert from 'node:assert/strict';
-import { readNetworkError } from '../../src/service/network-errors';
+import { readNetworkError } from '../../src/service/http/network-errors';
 
 const error = (code: string) => Object.assign(new Error('details nobody reads'), { code });
 const host = 'streaming.example:443';

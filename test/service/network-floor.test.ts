@@ -1,7 +1,7 @@
 // NetworkFloor: the lower bound of the network's share in a round trip.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { NetworkFloor } from '../../src/service/network-floor';
+import { NetworkFloor } from '../../src/service/http/network-floor';
 
 const MINUTE = 60_000;
 

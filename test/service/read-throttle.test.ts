@@ -1,8 +1,8 @@
 // ReadThrottle: the shared limit of reads per host and member, and waits that the service asks for.
 import assert from 'node:assert/strict';
 import { ServiceClient } from '../../src/service/client';
-import type { ReadOutcome } from '../../src/service/outcome';
-import { ReadThrottle, readThrottleOf } from '../../src/service/read-throttle';
+import type { ReadOutcome } from '../../src/service/reply/outcome';
+import { ReadThrottle, readThrottleOf } from '../../src/service/http/read-throttle';
 import { login, sandboxes } from '../sandbox/helpers';
 
 const done = { kind: 'read', value: 1 } as const;

@@ -1,8 +1,8 @@
 // readWithToken: one retry with a new token, one after a short wait, and outcomes without a token.
 import assert from 'node:assert/strict';
 import { ServiceClient } from '../../src/service/client';
-import type { TokenOutcome } from '../../src/service/outcome';
-import { readWithToken } from '../../src/service/read-with-token';
+import type { TokenOutcome } from '../../src/service/reply/outcome';
+import { readWithToken } from '../../src/service/http/read-with-token';
 import { login, sandboxes } from '../sandbox/helpers';
 
 function source(...outcomes: TokenOutcome[]) {

@@ -6,8 +6,8 @@ import {
   readPostReply,
   readReply,
   type HttpReply,
-} from '../../src/service/response-classifier';
-import { retryAfterMs } from '../../src/service/retry-after';
+} from '../../src/service/reply/response-classifier';
+import { retryAfterMs } from '../../src/service/reply/retry-after';
 
 const reply = (status: number, body: unknown = '', headers: HttpReply['headers'] = {}): HttpReply => ({
   status,

@@ -1,13 +1,13 @@
 // Masking of secrets in replies, in every form in which text may be encoded.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { quote, quoteCode } from '../../src/service/quote';
+import { quote, quoteCode } from '../../src/service/reply/quote';
 import {
   readAuthReply,
   readPostReply,
   readReply,
   type HttpReply,
-} from '../../src/service/response-classifier';
+} from '../../src/service/reply/response-classifier';
 
 const secret = 'S3CR3T"<&\\ä/%+word';
 const core = /S3CR3T/;

@@ -7,7 +7,7 @@ import https from 'node:https';
 import type net from 'node:net';
 import path from 'node:path';
 import { ServiceClient, type ServiceClientOptions, type ServiceProxy } from '../../src/service/client';
-import type { PostOutcome } from '../../src/service/outcome';
+import type { PostOutcome } from '../../src/service/reply/outcome';
 import { fixture, listen, proxyServer, type Running } from './loopback';
 
 const OK = '{"response":{"status":"OK","warnings":[]}}';

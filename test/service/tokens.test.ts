@@ -2,11 +2,11 @@
 // restarts.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { Login } from '../../src/service/login';
-import { LoginCount, type NoLogin } from '../../src/service/login-count';
-import { LoginTimes } from '../../src/service/login-times';
-import type { AuthOutcome, TokenOutcome } from '../../src/service/outcome';
-import { TokenKeeper } from '../../src/service/tokens';
+import type { Login } from '../../src/service/login/login';
+import { LoginCount, type NoLogin } from '../../src/service/login/login-count';
+import { LoginTimes } from '../../src/service/login/login-times';
+import type { AuthOutcome, TokenOutcome } from '../../src/service/reply/outcome';
+import { TokenKeeper } from '../../src/service/login/tokens';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;

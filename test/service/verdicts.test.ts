@@ -1,9 +1,9 @@
 // verdicts: warnings of an accepted post, assigned to entries and blocks.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { SegBlock } from '../../src/audience/entry';
-import type { EntryVerdict, Warning } from '../../src/service/outcome';
-import { verdicts, type SentEntry } from '../../src/service/verdicts';
+import type { SegBlock } from '../../src/entry/entry';
+import type { EntryVerdict, Warning } from '../../src/service/reply/outcome';
+import { verdicts, type SentEntry } from '../../src/service/reply/verdicts';
 
 const good = (seg_id: number): SegBlock => ({ seg_id, value: 1, expiration: 60 });
 const bad = (seg_code = 'abc'): SegBlock => ({ seg_code, value: 1, expiration: 60 });

@@ -9,8 +9,8 @@
 // service is away all entries are pending; when everything has settled, nothing of them is kept.
 import type { Session } from 'node:inspector';
 import path from 'node:path';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
-import { MemoryLogStore } from '../outbox/memory-shared-log';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
+import { MemoryLogStore } from '../queue/memory-shared-log';
 import { SimClient } from './world/client';
 import { Database } from './world/database';
 import { Dice } from './world/dice';
@@ -32,7 +32,7 @@ const mostKeptPlaces = 300;
  * the 300 entries that the third size has more. They are bounded themselves (`Rejections`).
  */
 const mostKeptMore = mostKeptPlaces + 300 * 50;
-const counted = ['delivery', 'outbox', 'audience'].map((room) => path.join('src', room) + path.sep);
+const counted = ['delivery', 'queue', 'entry'].map((room) => path.join('src', room) + path.sep);
 
 /** Such seeds run this in place of a plan. */
 export function isGrowthSeed(seed: number): boolean {

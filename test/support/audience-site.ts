@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Limits } from '../../src/delivery/rate-limiter';
+import type { Limits } from '../../src/delivery/schedule/rate-limiter';
 import {
   NodeRed,
   packedPackage,

@@ -1,7 +1,7 @@
 // A queue in a shared database, as a process leaves it there that is gone.
-import { hashUserKey, userKeyOf } from '../../src/audience/keys';
-import { PostgresLog } from '../../src/outbox/postgres-log';
-import { batchOf, sharedRow } from '../outbox/rows';
+import { hashUserKey, userKeyOf } from '../../src/entry/keys';
+import { PostgresLog } from '../../src/queue-postgres/postgres-log';
+import { batchOf, sharedRow } from '../queue/rows';
 
 export const leftOrigin = 'https://left.example';
 

@@ -1,5 +1,5 @@
 // A row of a segment builder as its form saves it.
-import type { SegmentRow } from '../../src/audience/builder-config';
+import type { SegmentRow } from '../../src/entry/mapping/builder-config';
 
 export const savedRow: SegmentRow = {
   by: 'id',

@@ -2,12 +2,12 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { checkEntry } from '../../src/audience/check';
-import type { CheckedEntry } from '../../src/audience/entry';
+import { checkEntry } from '../../src/entry/check';
+import type { CheckedEntry } from '../../src/entry/entry';
 import { Registry, type Lease } from '../../src/delivery/registry';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
-import type { SharedLog } from '../../src/outbox/shared-log';
-import { SqliteStore } from '../../src/outbox/sqlite-store';
+import type { SharedLog } from '../../src/queue/shared-log';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { ServiceClient } from '../../src/service/client';
 
 export interface SharedProcessOptions {

@@ -1,5 +1,5 @@
 // The form's choice of the kind of id: a list of real names in front of the saved domain, type and permission.
-import { knownDomains } from '../../../src/audience/identifiers';
+import { knownDomains } from '../../../src/entry/identifiers';
 import type { EditorNode } from '../../types/red-editor';
 import type { BuilderProperties } from './properties';
 import { keepBox, withVariable } from '../../shared/editor/choices';

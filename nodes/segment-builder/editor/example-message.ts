@@ -1,5 +1,5 @@
 // A message that fits what the form says: for a first look at what the node makes, before any event has come.
-import type { BuilderConfig } from '../../../src/audience/builder-config';
+import type { BuilderConfig } from '../../../src/entry/mapping/builder-config';
 
 /** Sets a property of a message by its path; the editor has it. */
 export type SetProperty = (message: object, path: string, value: unknown) => void;

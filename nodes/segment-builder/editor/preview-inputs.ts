@@ -1,5 +1,5 @@
 // Typed inputs for the preview: what needs only the message is read here, the rest is asked of the runtime.
-import { Later, type ResolveProperty } from '../../../src/audience/typed-inputs';
+import { Later, type ResolveProperty } from '../../../src/entry/mapping/typed-inputs';
 import { constantInput, itemInput, messageInput, type SplitPath } from '../../shared/message-inputs';
 import { variableIn } from '../../shared/saved';
 import type { EditorNode, EditorRed } from '../../types/red-editor';

@@ -1,12 +1,12 @@
 // The live preview: what the node makes of a message, by the code that makes it in the runtime.
-import { compileBuilder, type BuildResult } from '../../../src/audience/build';
-import type { BuilderConfig } from '../../../src/audience/builder-config';
-import { checkEntry } from '../../../src/audience/check';
-import type { CheckedEntry } from '../../../src/audience/entry';
-import { ignoresCase } from '../../../src/audience/identifiers';
-import type { Issue } from '../../../src/audience/issues';
+import { compileBuilder, type BuildResult } from '../../../src/entry/mapping/build';
+import type { BuilderConfig } from '../../../src/entry/mapping/builder-config';
+import { checkEntry } from '../../../src/entry/check';
+import type { CheckedEntry } from '../../../src/entry/entry';
+import { ignoresCase } from '../../../src/entry/identifiers';
+import type { Issue } from '../../../src/entry/issues';
 import { dryRun } from '../../../src/delivery/dry-run';
-import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/request-limits';
+import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/schedule/request-limits';
 import { accountOf } from '../../shared/editor/valid-account';
 import { readSaved, type Saved } from '../../shared/saved';
 import type { EditorNode, EditorRed } from '../../types/red-editor';

@@ -1,6 +1,6 @@
 // The builder's saved properties as the editor sees them, and what a new node starts with.
 import { plainText } from '../../shared/saved';
-import type { BuilderConfig, SegmentRow } from '../../../src/audience/builder-config';
+import type { BuilderConfig, SegmentRow } from '../../../src/entry/mapping/builder-config';
 
 /** A row as the form saves it; `name` is the segment's at the service, for the label, when it was picked. */
 export interface NamedRow extends SegmentRow {

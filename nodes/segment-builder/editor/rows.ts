@@ -1,5 +1,5 @@
 // The list of segments in the form: one row a segment, dragged, added and removed.
-import type { ExpirationUnit, SegmentRow } from '../../../src/audience/builder-config';
+import type { ExpirationUnit, SegmentRow } from '../../../src/entry/mapping/builder-config';
 import { keepSelectable, withVariable } from '../../shared/editor/choices';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { makePicker, type Picked } from './picker';

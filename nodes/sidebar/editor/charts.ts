@@ -1,6 +1,6 @@
 // The last hour of one queue as three charts: users a second, what waits, and how long it took.
 import uPlot from 'uplot';
-import type { Sample } from '../../../src/delivery/history';
+import type { Sample } from '../../../src/delivery/monitor/history';
 import type { ShownQueue } from '../overview';
 import { duration, number, shortNumber, word } from './words';
 

@@ -1,6 +1,6 @@
 // One queue in the tab: what it does, its figures, its last hour, and the buttons that act on it.
-import type { Sample } from '../../../src/delivery/history';
-import type { SharedView } from '../../../src/delivery/shared-request';
+import type { Sample } from '../../../src/delivery/monitor/history';
+import type { SharedView } from '../../../src/delivery/shared/shared-request';
 import type { SidebarRed } from '../../types/red-sidebar';
 import type { ShownQueue } from '../overview';
 import { call, saveAs, text } from './api';

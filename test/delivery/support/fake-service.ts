@@ -1,6 +1,6 @@
 // The simulation's service for a test that says itself what becomes of each request, and looks at what was sent.
-import type { RequestCounts, Warning } from '../../../src/service/outcome';
-import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/request-limits';
+import type { RequestCounts, Warning } from '../../../src/service/reply/outcome';
+import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/schedule/request-limits';
 import { errorReply, type Reply } from '../../../src/sandbox/reply';
 import { segmentName, userName } from '../../simulation/model/names';
 import { worstSecond } from '../../simulation/model/quota';

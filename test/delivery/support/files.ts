@@ -1,5 +1,5 @@
 // Queue files of one machine on the tests' clock: real SQLite, which outlives engines and processes.
-import type { QueueStore } from '../../../src/outbox/store';
+import type { QueueStore } from '../../../src/queue/store';
 import { Dice } from '../../simulation/world/dice';
 import { Disk } from '../../simulation/world/disk';
 import type { ProcessTime } from '../../simulation/world/process-time';

@@ -1,8 +1,8 @@
 // The simulation's instances with a shared queue, which a test drives by hand and looks into. What chance brings together is for
 // the simulation itself.
-import type { Deleted } from '../../../src/delivery/deletions';
-import { userKeysOf } from '../../../src/audience/keys';
-import type { MemberQueue } from '../../../src/delivery/member-queue';
+import type { Deleted } from '../../../src/delivery/respond/deletions';
+import { userKeysOf } from '../../../src/entry/keys';
+import type { MemberQueue } from '../../../src/delivery/shared/member-queue';
 import { violationsOf } from '../../simulation/model/model';
 import { poisoned } from '../../simulation/world/make-plan';
 import type { Action, Plan } from '../../simulation/world/plan';

@@ -2,8 +2,8 @@
 import { types } from 'node:util';
 import type { Engine } from '../../../src/delivery/engine';
 import { PendingMessage } from '../../../src/delivery/pending-messages';
-import { Item } from '../../../src/delivery/item';
-import { User } from '../../../src/delivery/user';
+import { Item } from '../../../src/delivery/pending/item';
+import { User } from '../../../src/delivery/pending/user';
 
 export interface Retained {
   items: number;

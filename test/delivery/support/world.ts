@@ -1,19 +1,19 @@
 // An engine on the simulation's time, disk and service, which a test drives by hand and looks into; and what must hold
 // afterwards. What chance brings together is for the simulation itself.
-import { checkEntry } from '../../../src/audience/check';
-import type { CheckedEntry } from '../../../src/audience/entry';
-import { userKeyOf } from '../../../src/audience/keys';
-import { entryBody } from '../../../src/audience/serialise';
-import type { Deleted } from '../../../src/delivery/deletions';
+import { checkEntry } from '../../../src/entry/check';
+import type { CheckedEntry } from '../../../src/entry/entry';
+import { userKeyOf } from '../../../src/entry/keys';
+import { entryBody } from '../../../src/entry/serialise';
+import type { Deleted } from '../../../src/delivery/respond/deletions';
 import { Engine, type EngineOptions, type Recovered } from '../../../src/delivery/engine';
-import { requestLimitsOf } from '../../../src/delivery/request-limits';
+import { requestLimitsOf } from '../../../src/delivery/schedule/request-limits';
 import type { MessageEnd } from '../../../src/delivery/pending-messages';
-import type { QueueStore } from '../../../src/outbox/store';
-import type { SqliteLog } from '../../../src/outbox/sqlite-log';
-import { SqliteStore } from '../../../src/outbox/sqlite-store';
-import type { AuthOutcome, PostOutcome, RequestCounts, Warning } from '../../../src/service/outcome';
-import { LoginCount } from '../../../src/service/login-count';
-import { TokenKeeper } from '../../../src/service/tokens';
+import type { QueueStore } from '../../../src/queue/store';
+import type { SqliteLog } from '../../../src/queue/sqlite/sqlite-log';
+import { SqliteStore } from '../../../src/queue/sqlite/sqlite-store';
+import type { AuthOutcome, PostOutcome, RequestCounts, Warning } from '../../../src/service/reply/outcome';
+import { LoginCount } from '../../../src/service/login/login-count';
+import { TokenKeeper } from '../../../src/service/login/tokens';
 import { violationsOf } from '../../simulation/model/model';
 import { quota } from '../../simulation/model/quota';
 import { Dice } from '../../simulation/world/dice';

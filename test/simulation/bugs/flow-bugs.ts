@@ -1,17 +1,17 @@
 // Bugs of what leaves when, how much leaves at once, and what is kept of it.
-import { PendingUsers } from '../../../src/delivery/pending-users';
-import { Scheduler } from '../../../src/delivery/scheduler';
+import { PendingUsers } from '../../../src/delivery/pending/pending-users';
+import { Scheduler } from '../../../src/delivery/schedule/scheduler';
 import { Engine } from '../../../src/delivery/engine';
-import { CircuitBreaker } from '../../../src/delivery/circuit-breaker';
+import { CircuitBreaker } from '../../../src/delivery/schedule/circuit-breaker';
 import { Producer } from '../../../src/delivery/producer';
-import { Bisection } from '../../../src/delivery/bisection';
-import { BatchBuilder } from '../../../src/delivery/batch-builder';
-import { ReadyUsers } from '../../../src/delivery/ready';
-import { Reports } from '../../../src/delivery/reports';
-import { User } from '../../../src/delivery/user';
-import { WarmUps } from '../../../src/delivery/warm-ups';
-import { Cipher } from '../../../src/outbox/encryption';
-import { TokenKeeper } from '../../../src/service/tokens';
+import { Bisection } from '../../../src/delivery/schedule/bisection';
+import { BatchBuilder } from '../../../src/delivery/schedule/batch-builder';
+import { ReadyUsers } from '../../../src/delivery/schedule/ready';
+import { Reports } from '../../../src/delivery/respond/reports';
+import { User } from '../../../src/delivery/pending/user';
+import { WarmUps } from '../../../src/delivery/pending/warm-ups';
+import { Cipher } from '../../../src/queue/sqlite/encryption';
+import { TokenKeeper } from '../../../src/service/login/tokens';
 import { breaks, bug, replaced, replacedGetter, type Bug, type Inside } from './bug';
 
 /** Adds of the queue of an account come last, not in every fifth place. */

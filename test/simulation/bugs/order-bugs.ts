@@ -1,11 +1,11 @@
 // Bugs by which something older wins, or lasts too long.
-import { PendingUsers } from '../../../src/delivery/pending-users';
+import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Producer } from '../../../src/delivery/producer';
-import { PendingBlocks } from '../../../src/delivery/pending-blocks';
-import { ReadAhead } from '../../../src/delivery/read-ahead';
-import { ReadyUsers } from '../../../src/delivery/ready';
-import { User } from '../../../src/delivery/user';
-import { RequestsInFlight } from '../../../src/delivery/requests-in-flight';
+import { PendingBlocks } from '../../../src/delivery/pending/pending-blocks';
+import { ReadAhead } from '../../../src/delivery/pending/read-ahead';
+import { ReadyUsers } from '../../../src/delivery/schedule/ready';
+import { User } from '../../../src/delivery/pending/user';
+import { RequestsInFlight } from '../../../src/delivery/schedule/requests-in-flight';
 import { breaks, bug, replaced, type Bug, type Inside } from './bug';
 
 export const orderBugs: readonly Bug[] = [

@@ -1,12 +1,12 @@
 // Bugs that lose entries, or tell what is not so.
-import { LateOutcomes } from '../../../src/delivery/late-outcomes';
-import { PendingUsers } from '../../../src/delivery/pending-users';
-import { Scheduler } from '../../../src/delivery/scheduler';
+import { LateOutcomes } from '../../../src/delivery/respond/late-outcomes';
+import { PendingUsers } from '../../../src/delivery/pending/pending-users';
+import { Scheduler } from '../../../src/delivery/schedule/scheduler';
 import { Engine } from '../../../src/delivery/engine';
 import { Producer } from '../../../src/delivery/producer';
 import { CommitBuffer } from '../../../src/delivery/commit-buffer';
-import { Outcomes } from '../../../src/delivery/outcomes';
-import { Reports } from '../../../src/delivery/reports';
+import { Outcomes } from '../../../src/delivery/respond/outcomes';
+import { Reports } from '../../../src/delivery/respond/reports';
 import { PendingMessage } from '../../../src/delivery/pending-messages';
 import { breaks, bug, replaced, replacedGetter, type Bug } from './bug';
 

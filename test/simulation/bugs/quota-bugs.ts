@@ -1,12 +1,12 @@
 // Bugs that go over the quota.
-import { Scheduler } from '../../../src/delivery/scheduler';
+import { Scheduler } from '../../../src/delivery/schedule/scheduler';
 import { Engine } from '../../../src/delivery/engine';
 import { Registry } from '../../../src/delivery/registry';
-import { CircuitBreaker } from '../../../src/delivery/circuit-breaker';
-import { RateLimiter } from '../../../src/delivery/rate-limiter';
-import { Outcomes } from '../../../src/delivery/outcomes';
-import { BatchBuilder } from '../../../src/delivery/batch-builder';
-import { RequestsInFlight } from '../../../src/delivery/requests-in-flight';
+import { CircuitBreaker } from '../../../src/delivery/schedule/circuit-breaker';
+import { RateLimiter } from '../../../src/delivery/schedule/rate-limiter';
+import { Outcomes } from '../../../src/delivery/respond/outcomes';
+import { BatchBuilder } from '../../../src/delivery/schedule/batch-builder';
+import { RequestsInFlight } from '../../../src/delivery/schedule/requests-in-flight';
 import { ProcessTime } from '../world/process-time';
 import { breaks, type Bug } from './bug';
 

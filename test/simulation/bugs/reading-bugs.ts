@@ -1,10 +1,10 @@
 // The faults that a hostile reading of the engine found, put back.
 import { Holder } from '../../../nodes/account/holder';
-import { PendingUsers } from '../../../src/delivery/pending-users';
+import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Engine } from '../../../src/delivery/engine';
-import { LeaseKeeper } from '../../../src/delivery/lease-keeper';
-import { SharedQueue } from '../../../src/delivery/shared-queue';
-import { LoginCount } from '../../../src/service/login-count';
+import { LeaseKeeper } from '../../../src/delivery/shared/lease-keeper';
+import { SharedQueue } from '../../../src/delivery/shared/shared-queue';
+import { LoginCount } from '../../../src/service/login/login-count';
 import { ProcessTime } from '../world/process-time';
 import { breaks, bug, replaced, replacedGetter, type Bug } from './bug';
 

@@ -1,9 +1,9 @@
 // Bugs of the queue that several instances share.
-import { LeaseKeeper } from '../../../src/delivery/lease-keeper';
-import { SharedProducer } from '../../../src/delivery/shared-producer';
-import { SharedQueue } from '../../../src/delivery/shared-queue';
-import { LocalBuffer } from '../../../src/delivery/local-buffer';
-import { MemoryLogStore } from '../../outbox/memory-shared-log';
+import { LeaseKeeper } from '../../../src/delivery/shared/lease-keeper';
+import { SharedProducer } from '../../../src/delivery/shared/shared-producer';
+import { SharedQueue } from '../../../src/delivery/shared/shared-queue';
+import { LocalBuffer } from '../../../src/delivery/shared/local-buffer';
+import { MemoryLogStore } from '../../queue/memory-shared-log';
 import { breaks, type Bug } from './bug';
 
 export const sharedBugs: readonly Bug[] = [

@@ -1,9 +1,9 @@
 // A real PostgreSQL in the place of the contract in memory: each process has its own connections to it.
 import type { Pool } from 'pg';
-import { PostgresLog } from '../../../src/outbox/postgres-log';
-import { schemaOf } from '../../../src/outbox/postgres-schema';
-import type { QueueStore } from '../../../src/outbox/store';
-import type { Instance, News, SharedLog } from '../../../src/outbox/shared-log';
+import { PostgresLog } from '../../../src/queue-postgres/postgres-log';
+import { schemaOf } from '../../../src/queue-postgres/postgres-schema';
+import type { QueueStore } from '../../../src/queue/store';
+import type { Instance, News, SharedLog } from '../../../src/queue/shared-log';
 import type { Dice } from '../world/dice';
 import { Database, type DatabaseUser } from '../world/database';
 import type { WorldTime } from '../world/virtual-time';

@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { QueueStore } from '../../../src/outbox/store';
-import { SqliteStore } from '../../../src/outbox/sqlite-store';
+import type { QueueStore } from '../../../src/queue/store';
+import { SqliteStore } from '../../../src/queue/sqlite/sqlite-store';
 import type { Dice } from '../world/dice';
 import { Disk, type DiskUser } from '../world/disk';
 import type { WorldTime } from '../world/virtual-time';

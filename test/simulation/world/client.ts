@@ -1,8 +1,8 @@
 // Stands where the service's HTTP client stands: its gate for calls in flight is the real one.
-import { CallGate } from '../../../src/service/call-gate';
+import { CallGate } from '../../../src/service/http/call-gate';
 import type { ServiceClient } from '../../../src/service/client';
-import type { Login } from '../../../src/service/login';
-import type { AuthOutcome, PostOutcome } from '../../../src/service/outcome';
+import type { Login } from '../../../src/service/login/login';
+import type { AuthOutcome, PostOutcome } from '../../../src/service/reply/outcome';
 import type { Caller, SimService } from './service';
 
 const heldBack = {

@@ -2,10 +2,10 @@
 //
 // The server refuses, falls silent, loses replies, takes no writes, or waits for its lost standby: then a write holds its
 // lock and is carried out when the standby is back, although its caller gave up long before.
-import { MemoryLogStore, StoreLog, unavailable, type HolderStore } from '../../outbox/memory-shared-log';
-import { QueueError } from '../../../src/outbox/store';
-import type { Commit } from '../../../src/outbox/store';
-import type { Instance, News, SharedLog } from '../../../src/outbox/shared-log';
+import { MemoryLogStore, StoreLog, unavailable, type HolderStore } from '../../queue/memory-shared-log';
+import { QueueError } from '../../../src/queue/store';
+import type { Commit } from '../../../src/queue/store';
+import type { Instance, News, SharedLog } from '../../../src/queue/shared-log';
 import type { Dice } from './dice';
 import { epochMs, type ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';

@@ -1,9 +1,9 @@
 // One machine's disk: queue files that outlive processes. It takes time, fills up and breaks, and a process may die at any
 // of its calls. What was carried out stays, as with kill -9.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { openLog, type SqliteLog } from '../../../src/outbox/sqlite-log';
-import { QueueError } from '../../../src/outbox/store';
-import type { Commit, Lane, Opened, QueueStore, Page, UserRows } from '../../../src/outbox/store';
+import { openLog, type SqliteLog } from '../../../src/queue/sqlite/sqlite-log';
+import { QueueError } from '../../../src/queue/store';
+import type { Commit, Lane, Opened, QueueStore, Page, UserRows } from '../../../src/queue/store';
 import type { Dice } from './dice';
 import type { ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';

@@ -1,17 +1,17 @@
 // One Node-RED: the real registry, the real life cycle of accounts, and out nodes in miniature. It is booted, killed, and
 // deployed in whole and in part.
-import { checkEntry } from '../../../src/audience/check';
-import type { CheckedEntry } from '../../../src/audience/entry';
-import { userKeysOf } from '../../../src/audience/keys';
-import { entryBody } from '../../../src/audience/serialise';
+import { checkEntry } from '../../../src/entry/check';
+import type { CheckedEntry } from '../../../src/entry/entry';
+import { userKeysOf } from '../../../src/entry/keys';
+import { entryBody } from '../../../src/entry/serialise';
 import { dryRun } from '../../../src/delivery/dry-run';
 import { Registry, QueueKindsDiffer, type LeaseRequest } from '../../../src/delivery/registry';
-import type { MemberQueue } from '../../../src/delivery/member-queue';
-import { requestLimitsOf } from '../../../src/delivery/request-limits';
+import type { MemberQueue } from '../../../src/delivery/shared/member-queue';
+import { requestLimitsOf } from '../../../src/delivery/schedule/request-limits';
 import type { MessageEnd } from '../../../src/delivery/pending-messages';
-import type { Recovered } from '../../../src/delivery/entry-end';
-import type { QueueStore } from '../../../src/outbox/store';
-import { SqliteStore } from '../../../src/outbox/sqlite-store';
+import type { Recovered } from '../../../src/delivery/respond/entry-end';
+import type { QueueStore } from '../../../src/queue/store';
+import { SqliteStore } from '../../../src/queue/sqlite/sqlite-store';
 import type { Problem } from '../../../nodes/account/account-api';
 import { Holder, type Hold } from '../../../nodes/account/holder';
 import { SimClient } from './client';

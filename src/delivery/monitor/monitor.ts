@@ -1,0 +1,101 @@
+// What an operator sees of an engine beside its state: latency, rejections by reason, the last errors, the last hour.
+
+import type { Clock } from '../../clock';
+import { endOf } from '../respond/entry-end';
+import { History, type Sample } from './history';
+import { Latency } from './latency';
+import { mentions, Rejections, type Invalid } from '../respond/rejections';
+import { closedCode } from '../respond/reports';
+import type { Item } from '../pending/item';
+import { Unaccounted } from '../respond/unaccounted';
+
+const mostErrors = 20;
+
+/** A warning or an error as it went to the log. */
+export interface LoggedError {
+  /** Epoch ms, of the last time. */
+  readonly atMs: number;
+  readonly level: 'warn' | 'error';
+  readonly text: string;
+  /** In a row. */
+  readonly times: number;
+}
+
+/** Given up by an operator or a closing node: nothing was wrong with them. */
+const discarded: ReadonlySet<string> = new Set(['purged', 'erased', closedCode]);
+
+export class Monitor {
+  /** Of all since the start. */
+  readonly latency = new Latency();
+  readonly rejections = new Rejections();
+  readonly history = new History();
+  readonly unaccounted = new Unaccounted();
+  /** Entries that never were taken, because they were none. */
+  invalid = 0;
+  /** Since the last sample. */
+  private readonly lately = new Latency();
+  private sampled: { atMs: number; users: number } | null = null;
+  private errors: LoggedError[] = [];
+
+  constructor(private readonly clock: Clock) {}
+
+  /** Entries have ended, for good. */
+  ended(items: readonly Item[]): void {
+    const nowMs = this.clock.wallMs();
+    for (const item of items) {
+      const { rejection } = item;
+      if (rejection !== null) {
+        const { code, message } = rejection;
+        this.rejections.add(nowMs, item.source.node, code, message, item.entry, discarded.has(code));
+      } else if (endOf(item) === 'accepted') {
+        const ms = Math.max(0, nowMs - item.takenWallMs);
+        this.latency.add(ms);
+        this.lately.add(ms);
+      }
+    }
+  }
+
+  /** Entries that a node refused since they are none. */
+  refused(node: string, rejected: readonly Invalid[]): void {
+    this.invalid += rejected.length;
+    this.rejections.addInvalid(this.clock.wallMs(), node, rejected);
+  }
+
+  logged(level: 'info' | 'warn' | 'error', text: string): void {
+    if (level === 'info') return;
+    const last = this.errors.at(-1);
+    const times = last?.text === text ? last.times + 1 : 1;
+    if (times > 1) this.errors.pop();
+    this.errors.push({ atMs: this.clock.wallMs(), level, text, times });
+    if (this.errors.length > mostErrors) this.errors.shift();
+  }
+
+  /** Newest first. */
+  lastErrors(): readonly LoggedError[] {
+    return this.errors.toReversed();
+  }
+
+  forget(userKeys: readonly string[], userId: string): void {
+    this.rejections.forget(userKeys, userId);
+    const named = mentions(userId);
+    this.errors = this.errors.filter(({ text }) => !named(text));
+  }
+
+  /** Adds a sample to the last hour. `usersAccepted` counts since the start. */
+  sample(usersAccepted: number, waiting: number): Sample {
+    const atMs = this.clock.monoMs();
+    const before = this.sampled;
+    this.sampled = { atMs, users: usersAccepted };
+    const seconds = before === null ? 0 : (atMs - before.atMs) / 1000;
+    const sample = {
+      atMs: this.clock.wallMs(),
+      usersPerSecond: seconds <= 0 ? 0 : (usersAccepted - before!.users) / seconds,
+      waiting,
+      medianMs: this.lately.percentile(0.5),
+      slowMs: this.lately.percentile(0.95),
+    };
+    this.lately.clear();
+    this.history.add(sample);
+    return sample;
+  }
+}

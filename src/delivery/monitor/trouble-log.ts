@@ -1,0 +1,37 @@
+// Tells the operator's log once of trouble that keeps a login from sending, and once when it is over.
+
+import type { PostOutcome, TokenOutcome } from '../../service/reply/outcome';
+
+/** Failures in a row that are worth a line: a lost reply now and then is not. */
+const failuresTold = 3;
+
+export class TroubleLog {
+  private failures = 0;
+  private told: string | null = null;
+
+  constructor(private readonly log: (level: 'info' | 'warn', text: string) => void) {}
+
+  /** A refused login is told by the engine. */
+  token(outcome: TokenOutcome): void {
+    if (outcome.kind === 'wait') this.tell(outcome.code, outcome.message);
+  }
+
+  post(outcome: PostOutcome): void {
+    if (outcome.kind === 'passing') {
+      this.failures += 1;
+      if (this.failures >= failuresTold) this.tell(outcome.code, outcome.message);
+      return;
+    }
+    this.failures = 0;
+    if (outcome.kind === 'configuration') this.tell(outcome.code, outcome.message);
+    if (outcome.kind !== 'accepted' || this.told === null) return;
+    this.told = null;
+    this.log('info', 'The service takes entries again.');
+  }
+
+  private tell(code: string, message: string): void {
+    if (this.told === code) return;
+    this.told = code;
+    this.log('warn', `${message} Everything stays queued and is tried again.`);
+  }
+}

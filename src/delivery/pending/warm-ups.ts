@@ -1,0 +1,93 @@
+// Segments that are too young to be filled: adds to them wait, and nothing else does.
+
+import type { QueueStore } from '../../queue/store';
+import type { Clock } from '../../clock';
+import { sentExpiration, type Cell } from './item';
+
+/** Part of the store: never change it. */
+const keptKey = 'young segments';
+
+/** For the log. */
+export const tooManyHeldText =
+  'Too many entries wait for young segments: they are sent without waiting any longer.';
+
+export class WarmUps {
+  /** By who asked (a node), by the block's key: epoch ms. */
+  private asked = new Map<string, ReadonlyMap<string, number>>();
+  /** By the block's key: monotonic ms. */
+  private readonly until = new Map<string, number>();
+
+  constructor(private readonly clock: Clock) {}
+
+  get any(): boolean {
+    return this.until.size > 0;
+  }
+
+  /** Monotonic ms before which a block may not go; -Infinity for one that may. A removal need not wait. */
+  untilMs(cell: Cell, nowMs: number): number {
+    const untilMs = this.until.get(cell.block.key) ?? -Infinity;
+    return untilMs > nowMs && sentExpiration(cell, nowMs) !== -1 ? untilMs : -Infinity;
+  }
+
+  /**
+   * What `owner` asks for takes the place of what it asked for before, in an earlier process, too. `untils`: epoch ms by
+   * the block's key. Returns whether that changes anything.
+   */
+  ask(owner: string, untils: ReadonlyMap<string, number>): boolean {
+    const before = this.asked.get(owner);
+    this.asked.set(owner, untils);
+    if (untils.size === 0 && (before?.size ?? 0) === 0) return false;
+    this.reckon();
+    return true;
+  }
+
+  clear(): void {
+    this.asked.clear();
+    this.reckon();
+  }
+
+  private reckon(): void {
+    const aheadMs = this.clock.monoMs() - this.clock.wallMs();
+    const nowMs = this.clock.monoMs();
+    this.until.clear();
+    for (const untils of this.asked.values()) {
+      for (const [key, wallMs] of untils) {
+        const untilMs = Math.max(wallMs + aheadMs, this.until.get(key) ?? -Infinity);
+        if (untilMs > nowMs) this.until.set(key, untilMs);
+      }
+    }
+  }
+
+  /** What is over is of no use any more. */
+  forgetOver(nowMs: number): void {
+    for (const [key, untilMs] of this.until) if (untilMs <= nowMs) this.until.delete(key);
+  }
+
+  // ── Across restarts ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Rejects as the outbox does. */
+  save(store: QueueStore): Promise<void> {
+    const plain = [...this.asked]
+      .filter(([, untils]) => untils.size > 0)
+      .map(([owner, untils]) => [owner, [...untils]]);
+    return store.setMeta(keptKey, JSON.stringify(plain));
+  }
+
+  /** What an earlier process was asked for holds until its nodes ask again. */
+  async load(store: QueueStore): Promise<void> {
+    const text = await store.getMeta(keptKey);
+    for (const [owner, untils] of parse(text)) if (!this.asked.has(owner)) this.asked.set(owner, untils);
+    this.reckon();
+  }
+}
+
+/** What makes no sense asks for nothing. */
+function parse(text: string | null): [string, ReadonlyMap<string, number>][] {
+  try {
+    const json: unknown = text === null ? [] : JSON.parse(text);
+    const owners = Array.isArray(json) ? (json as [string, [string, number][]][]) : [];
+    return owners.map(([owner, untils]) => [owner, new Map(untils.filter(([, ms]) => Number.isFinite(ms)))]);
+  } catch {
+    return [];
+  }
+}

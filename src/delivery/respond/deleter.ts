@@ -1,0 +1,354 @@
+// Carries out purges and erasures: in memory at once, in the log as it is read or searched.
+//
+// A purge marks everything up to a number; rows on disk end as they are read, which the mark lets them do without
+// being sent. An erasure searches the whole log for its user, a part each turn, since that user's rows may be far
+// behind. Both begin at a turn in which everything that was handed in before them has been taken and committed.
+//
+// What is under way goes on after a crash. Of erasures the outbox keeps hashes only, until nothing is left to do.
+
+import { hashUserKey } from '../../entry/keys';
+import { bodyChars } from '../../entry/serialise';
+import type { QueueStore, Row, UserRows } from '../../queue/store';
+import type { PendingUsers } from '../pending/pending-users';
+import { deletionTexts, type Deletions, type Deleted, type ErasureMark } from './deletions';
+import type { Producer } from '../producer';
+import type { CommitBuffer } from '../commit-buffer';
+import type { ReadAhead } from '../pending/read-ahead';
+
+/** Under this name the outbox keeps up to which number a purge goes, so that a restart goes on with it. */
+const purgedThroughKey = 'purged through';
+
+/** And under this one which erasures are under way: `[hash, digest, through seq]` of each user's key. */
+const erasuresKey = 'erasures';
+
+/** Rows that one step of the search looks at: some milliseconds. */
+const rowsPerSearch = 5_000;
+
+interface Request {
+  /** Null for a purge. */
+  readonly userKeys: readonly string[] | null;
+  readonly resolve: (deleted: Deleted) => void;
+  readonly reject: (error: Error) => void;
+  /** Null until everything that was handed in before has been taken. */
+  throughSeq: number | null;
+  /** Entries that earlier purges had ended. */
+  before: number;
+}
+
+type Begun = Request & { throughSeq: number };
+
+interface Search {
+  /** Null when an earlier process was asked. */
+  readonly request: Begun | null;
+  readonly throughSeq: number;
+  readonly hashes: ReadonlySet<number>;
+  afterSeq: number;
+  reading: boolean;
+  /** For the next turn. */
+  found: UserRows | null;
+}
+
+export interface Parts {
+  readonly store: QueueStore;
+  readonly commitBuffer: CommitBuffer;
+  readonly readAhead: ReadAhead;
+  readonly pendingUsers: PendingUsers;
+  readonly producer: Producer;
+  readonly deletions: Deletions;
+  /** Forgets what else is remembered of a user. */
+  readonly forgetUser: (userKeys: readonly string[]) => void;
+  readonly askTurn: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export class Deleter {
+  private closed = false;
+  private asked: Request[] = [];
+  private purges: Begun[] = [];
+  private readonly searches: Search[] = [];
+  /** Carried out by the turn under way; told when that is durable. */
+  private done: Begun[] = [];
+
+  /** Up to where a purge goes that the outbox does not know of yet. */
+  private unmarkedSeq: number | null = null;
+  /** Whether the erasures under way are others than the outbox knows of. */
+  private unmarkedErasures = false;
+  /** Of an earlier process, to begin with the first turn. */
+  private resumed: readonly ErasureMark[] = [];
+  /** Whether the log has been searched for these; they are forgotten once what came of it is durable. */
+  private allMet = false;
+
+  constructor(private readonly parts: Parts) {}
+
+  /**
+   * Goes on with what an earlier process left. A purge may cover numbers whose commit failed: beyond the last that is in
+   * the outbox, they are given again, to newer entries. Rejects as the outbox does.
+   */
+  async resume(lastSeq: number): Promise<void> {
+    const { store, deletions } = this.parts;
+    deletions.purgeThrough(Math.min(lastSeq, Number((await store.getMeta(purgedThroughKey)) ?? 0)));
+    this.resumed = readMarks(await store.getMeta(erasuresKey)).map((mark) => ({
+      ...mark,
+      throughSeq: Math.min(lastSeq, mark.throughSeq),
+    }));
+  }
+
+  /** Of what was handed in before, and in a log that others append to, of what has a number up to `mostSeq`. */
+  purge(mostSeq: number): Promise<Deleted> {
+    return this.ask(null, mostSeq);
+  }
+
+  /** Of the same. */
+  erase(userKeys: readonly string[], mostSeq: number): Promise<Deleted> {
+    return this.ask(userKeys, mostSeq);
+  }
+
+  private ask(userKeys: readonly string[] | null, mostSeq: number): Promise<Deleted> {
+    if (this.closed) return Promise.reject(closedError());
+    return new Promise((resolve, reject) => {
+      const request: Request = { userKeys, resolve, reject, throughSeq: null, before: 0 };
+      this.asked.push(request);
+      this.parts.producer.mark((seq) => (request.throughSeq = Math.min(seq, mostSeq)));
+      this.parts.askTurn();
+    });
+  }
+
+  /** Whether rows on disk are still to end by a purge. */
+  get isPurging(): boolean {
+    return this.purges.length > 0;
+  }
+
+  /** The engine closes: what has not been carried out will not be. */
+  close(): void {
+    this.closed = true;
+    const error = closedError();
+    const searched = this.searches.splice(0).flatMap(({ request }) => request ?? []);
+    for (const { reject } of [...this.asked, ...this.purges, ...searched, ...this.done]) reject(error);
+    this.asked = [];
+    this.purges = [];
+    this.done = [];
+  }
+
+  // ── In a turn, before new messages are taken ────────────────────────────────────────────────────────────────
+
+  turn(nowMs: number): void {
+    if (this.resumed.length > 0) this.beginResumed();
+    if (this.asked.length > 0) this.begin(nowMs);
+    if (this.unmarkedErasures) this.markErasures();
+    if (this.unmarkedSeq !== null) this.markPurge(this.unmarkedSeq);
+    const search = this.searches[0];
+    if (search !== undefined && search.found !== null) this.searched(search, search.found, nowMs);
+    if (this.purges.length > 0) this.endPurges();
+  }
+
+  private begin(nowMs: number): void {
+    const due = this.asked.filter(({ throughSeq }) => throughSeq !== null);
+    this.asked = this.asked.filter((request) => !due.includes(request));
+    for (const request of due) {
+      const begun = { ...request, throughSeq: request.throughSeq! };
+      if (begun.userKeys === null) this.beginPurge(begun, nowMs);
+      else this.beginErasure(begun, begun.userKeys, nowMs);
+    }
+  }
+
+  private beginPurge(request: Begun, nowMs: number): void {
+    const { deletions, pendingUsers } = this.parts;
+    request.before = deletions.purged;
+    this.unmarkedSeq = deletions.purgeThrough(request.throughSeq);
+    pendingUsers.deleteAll(nowMs);
+    this.purges.push(request);
+  }
+
+  /** Carried out before this turn's commit, so before anybody is told; again when it failed. */
+  private markPurge(throughSeq: number): void {
+    const { store, failed } = this.parts;
+    this.unmarkedSeq = null;
+    store.setMeta(purgedThroughKey, String(throughSeq)).catch((error: unknown) => {
+      this.unmarkedSeq = Math.max(this.unmarkedSeq ?? 0, throughSeq);
+      failed(error);
+    });
+  }
+
+  private beginErasure(request: Begun, userKeys: readonly string[], nowMs: number): void {
+    const { deletions, pendingUsers, forgetUser } = this.parts;
+    const hashes = new Set<number>();
+    let throughSeq = 0;
+    for (const key of userKeys) {
+      const hash = hashUserKey(key);
+      hashes.add(hash);
+      throughSeq = Math.max(throughSeq, deletions.erase(key, hash, request.throughSeq));
+    }
+    forgetUser(userKeys);
+    for (const key of userKeys) pendingUsers.deleteUser(key, nowMs);
+    this.search(request, throughSeq, hashes);
+    this.unmarkedErasures = true;
+  }
+
+  /** Nothing is in memory yet: who comes there, or is found, is known then. */
+  private beginResumed(): void {
+    const { deletions } = this.parts;
+    const hashes = new Set<number>();
+    let throughSeq = 0;
+    for (const mark of this.resumed) {
+      deletions.resume(mark);
+      hashes.add(mark.hash);
+      throughSeq = Math.max(throughSeq, mark.throughSeq);
+    }
+    this.search(null, throughSeq, hashes);
+    this.resumed = [];
+  }
+
+  private search(request: Begun | null, throughSeq: number, hashes: ReadonlySet<number>): void {
+    this.searches.push({ request, throughSeq, hashes, afterSeq: 0, reading: false, found: null });
+  }
+
+  /** As `markPurge`. */
+  private markErasures(): void {
+    const { store, deletions, failed } = this.parts;
+    this.unmarkedErasures = false;
+    const marks = deletions.marks().map(({ hash, digest, throughSeq }) => [hash, digest, throughSeq]);
+    store.setMeta(erasuresKey, JSON.stringify(marks)).catch((error: unknown) => {
+      this.unmarkedErasures = true;
+      failed(error);
+    });
+  }
+
+  private endPurges(): void {
+    const unread = this.purges.filter(({ throughSeq }) => this.parts.readAhead.hasUnreadBefore(throughSeq));
+    for (const request of this.purges) if (!unread.includes(request)) this.done.push(request);
+    this.purges = unread;
+  }
+
+  private searched(search: Search, found: UserRows, nowMs: number): void {
+    const { deletions, commitBuffer } = this.parts;
+    search.found = null;
+    for (const row of found.rows) this.foundRow(row, nowMs);
+    const { request, hashes, throughSeq } = search;
+    if (found.throughSeq !== null && found.throughSeq < throughSeq) {
+      search.afterSeq = found.throughSeq;
+      return;
+    }
+    if (request === null) this.allMet = true;
+    for (const [, erasure] of deletions.erasing()) {
+      // Asked for again meanwhile: that search sees to it.
+      if (erasure.throughSeq > throughSeq || !hashes.has(erasure.hash)) continue;
+      erasure.searched = true;
+      if (!erasure.owesRepetitions) for (const seq of erasure.shields) commitBuffer.mark(seq, 'remove');
+    }
+    this.searches.shift();
+    if (request !== null) this.done.push(request);
+  }
+
+  /** What is in memory ends there; here what is in the log only. */
+  private foundRow(row: Row, nowMs: number): void {
+    const { producer, pendingUsers, readAhead, deletions, commitBuffer } = this.parts;
+    if (deletions.isGone(row.seq)) return;
+    const item = producer.itemOf(row, nowMs);
+    if (item === null) return;
+    const { userKey } = item.entry;
+    deletions.meet(userKey, row.userHash);
+    const erasure = deletions.erasureOf(userKey);
+    if (erasure === undefined || row.seq > erasure.throughSeq || pendingUsers.has(userKey, row.seq)) return;
+    if (row.state === 'shield') {
+      erasure.shields.add(row.seq);
+      return;
+    }
+    // One that was read and is not in memory has ended since the search saw it.
+    if (!readAhead.isUnread(row.lane, row.seq)) return;
+    if (row.state === 'repeat') {
+      // It goes when it is read, and what went ahead of it again after it.
+      erasure.owesRepetitions = true;
+      return;
+    }
+    deletions.rowGone(row.seq);
+    commitBuffer.mark(row.seq, 'remove');
+    pendingUsers.queuedChars -= bodyChars(item.entry);
+    for (const cell of item.cells) pendingUsers.reject(cell, 'erased', deletionTexts.erased);
+  }
+
+  // ── After its commit ────────────────────────────────────────────────────────────────────────────────────────
+
+  committed(): void {
+    const { readAhead, deletions } = this.parts;
+    if (!readAhead.readingAny) deletions.forgetGoneRows();
+    for (const request of this.done.splice(0)) request.resolve(this.resultOf(request));
+    if (this.allMet) this.forgetUnmet();
+    if (deletions.any) this.forgetErased();
+    this.searchOn();
+    // What was handed in before them has been taken now.
+    if (this.asked.length > 0) this.parts.askTurn();
+  }
+
+  /** Those of an earlier process of whom nothing was found. */
+  private forgetUnmet(): void {
+    this.allMet = false;
+    this.parts.deletions.allMet();
+    this.unmarkedErasures = true;
+    this.parts.askTurn();
+  }
+
+  /** Those of whom nothing is left. */
+  private forgetErased(): void {
+    const { deletions, pendingUsers } = this.parts;
+    for (const [key, { searched, throughSeq }] of deletions.erasing()) {
+      if (!searched || pendingUsers.hasUpTo(key, throughSeq)) continue;
+      deletions.forget(key);
+      this.unmarkedErasures = true;
+      this.parts.askTurn();
+    }
+  }
+
+  private resultOf({ userKeys, throughSeq, before }: Begun): Deleted {
+    const { deletions, pendingUsers } = this.parts;
+    if (userKeys === null)
+      return { entries: deletions.purged - before, inFlight: pendingUsers.openUpTo(throughSeq, null) };
+    let entries = 0;
+    let inFlight = 0;
+    for (const key of userKeys) {
+      entries += deletions.erasureOf(key)?.entries ?? 0;
+      inFlight += pendingUsers.openUpTo(throughSeq, key);
+    }
+    return { entries, inFlight };
+  }
+
+  private searchOn(): void {
+    const search = this.searches[0];
+    if (search === undefined || search.reading || search.found !== null) return;
+    search.reading = true;
+    this.parts.store.rowsOfUsers([...search.hashes], search.afterSeq, rowsPerSearch).then(
+      (found) => {
+        search.reading = false;
+        search.found = found;
+        this.parts.askTurn();
+      },
+      (error: unknown) => {
+        search.reading = false;
+        this.parts.failed(error);
+      },
+    );
+  }
+}
+
+function closedError(): Error {
+  return new Error('The queue was closed before this was done.');
+}
+
+/** What makes no sense was written by nobody we know. */
+function readMarks(text: string | null): ErasureMark[] {
+  const marks: ErasureMark[] = [];
+  const json = text === null ? [] : parse(text);
+  for (const mark of Array.isArray(json) ? (json as unknown[]) : []) {
+    const [hash, digest, throughSeq] = Array.isArray(mark) ? (mark as unknown[]) : [];
+    if (typeof hash === 'number' && typeof digest === 'string' && typeof throughSeq === 'number')
+      marks.push({ hash, digest, throughSeq });
+  }
+  return marks;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,51 @@
+// Nodes that are told what ended without its message. What ends for a node that is gone is logged.
+
+import type { Recovered } from './entry-end';
+import type { CountedLine, LogTally } from '../monitor/log-tally';
+
+type Listener = (recovered: readonly Recovered[]) => void;
+
+export class NodeListeners {
+  private readonly listeners = new Map<string, Listener>();
+
+  constructor(private readonly tally: LogTally) {}
+
+  /** One a node. */
+  listen(node: string, listener: Listener): void {
+    this.listeners.set(node, listener);
+  }
+
+  unlisten(node: string): void {
+    this.listeners.delete(node);
+  }
+
+  tell(node: string, recovered: readonly Recovered[]): void {
+    const listener = this.listeners.get(node);
+    if (listener !== undefined) listener(recovered);
+    else for (const line of linesOfRemoved(node, recovered)) this.tally.add(line);
+  }
+}
+
+/** What is logged of entries that ended for a node that is gone. */
+export function linesOfRemoved(node: string, recovered: readonly Recovered[]): CountedLine[] {
+  const lines: CountedLine[] = [];
+  const rejected = recovered.filter(({ end }) => end === 'rejected');
+  const delivered = recovered.length - rejected.length;
+  if (delivered > 0)
+    lines.push({
+      level: 'info',
+      kind: `delivered ${node}`,
+      count: delivered,
+      text: (count) => `${count} queued entries of the removed node ${node} were delivered.`,
+    });
+  const first = rejected[0]?.rejection?.message ?? '';
+  if (rejected.length > 0)
+    lines.push({
+      level: 'warn',
+      kind: `rejected ${node}`,
+      count: rejected.length,
+      text: (count) =>
+        `${count} queued entries of the removed node ${node} were rejected. The first: ${first}`,
+    });
+  return lines;
+}

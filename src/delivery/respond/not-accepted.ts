@@ -1,0 +1,55 @@
+// How messages end that were not taken.
+
+import { shortenThrown } from '../../entry/shorten';
+import { QueueError } from '../../queue/store';
+import type { MessageEnd } from '../pending-messages';
+
+/** What the queue may hold; input beyond is refused. */
+export interface QueueCaps {
+  readonly queueMaxEntries: number;
+  readonly queueMaxBytes: number;
+}
+
+type Failed = Extract<MessageEnd, { kind: 'failed' }>;
+
+/** Of a message without entries. */
+export const nothingEnd: MessageEnd = {
+  kind: 'settled',
+  summary: {
+    entries: 0,
+    users: 0,
+    associations: 0,
+    accepted: 0,
+    superseded: 0,
+    expired: 0,
+    warnings: [],
+  },
+  rejections: [],
+};
+
+export function storeEnd(error: QueueError): Failed {
+  return { kind: 'failed', code: 'outbox', message: error.message, params: { reason: error.message } };
+}
+
+/** So many wait for a queue to be opened that no more of them can be held. */
+export const openingEnd = storeEnd(
+  new QueueError(
+    'unavailable',
+    'The queue is still being opened, and too many messages wait for it. Send this one again later.',
+  ),
+);
+
+export function queueFullEnd(waiting: number, caps: QueueCaps): Failed {
+  const params = {
+    waiting,
+    most: caps.queueMaxEntries,
+    mb: Math.round(caps.queueMaxBytes / 1_000_000),
+  };
+  const message = 'The queue is full; nothing of this message was taken.';
+  return { kind: 'failed', code: 'queue_full', params, message };
+}
+
+export function asOutboxError(error: unknown): QueueError {
+  if (error instanceof QueueError) return error;
+  return new QueueError('failed', shortenThrown(error), { cause: error });
+}

@@ -1,0 +1,142 @@
+// Tells messages, or the nodes of messages that are gone, what became of their entries; and keeps count.
+
+import type { Deletion } from './deletions';
+import type { Clock } from '../../clock';
+import { endOf, type EntryEnd, type Recovered } from './entry-end';
+import { Fifo } from '../pending/fifo';
+import type { LogTally } from '../monitor/log-tally';
+import { NodeListeners } from './node-listeners';
+import type { PendingMessages } from '../pending-messages';
+import type { Item } from '../pending/item';
+
+/** Counts of entries since the engine was opened; the ends and `waiting` always add up to `taken`. */
+export interface Counters extends Record<EntryEnd, number> {
+  /** Includes what was found waiting at the start. */
+  taken: number;
+  /** Not ended yet. */
+  waiting: number;
+}
+
+/** Given up because a node closed; its message was told already. */
+export const closedCode = 'closed';
+
+/** Forgotten on request: nobody gets to see such an entry again. */
+export const erasedCode: Deletion = 'erased';
+
+/** Told in one turn of the event loop: a flow does something with each, and others wait meanwhile. */
+const toldPerTurn = 500;
+
+export class Reports {
+  /** Erased entries whose message was gone: only counted. */
+  erasedUnreported = 0;
+  readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
+  private readonly listeners: NodeListeners;
+  /** Ended, to be told once that is durable. */
+  private ended: Item[] = [];
+  /** That is durable. */
+  private readonly toTell = new Fifo<Item>();
+  private tellingLater = false;
+
+  constructor(
+    private readonly pendingMessages: PendingMessages,
+    private readonly clock: Pick<Clock, 'endOfTurn'>,
+    tally: LogTally,
+    private readonly told: (ended: readonly Item[]) => void = () => undefined,
+    /** Who tells messages and nodes instead, where several processes share the log. */
+    private readonly teller: ((ended: readonly Item[]) => void) | null = null,
+  ) {
+    this.listeners = new NodeListeners(tally);
+  }
+
+  /** What the next `tell` will tell. */
+  get unreported(): readonly Item[] {
+    return this.ended;
+  }
+
+  listen(node: string, listener: (recovered: readonly Recovered[]) => void): void {
+    this.listeners.listen(node, listener);
+  }
+
+  unlisten(node: string): void {
+    this.listeners.unlisten(node);
+  }
+
+  taken(entries: number): void {
+    this.counters.taken += entries;
+    this.counters.waiting += entries;
+  }
+
+  /** They were not taken after all: their commit failed. */
+  notAccepted(entries: number): void {
+    this.taken(-entries);
+  }
+
+  entryEnded(item: Item): void {
+    this.counters.waiting -= 1;
+    this.counters[endOf(item)] += 1;
+    this.ended.push(item);
+  }
+
+  /** It had ended, but was never taken. */
+  entryUnended(item: Item): void {
+    this.counters.waiting += 1;
+    this.counters[endOf(item)] -= 1;
+    this.ended = this.ended.filter((other) => other !== item);
+  }
+
+  /** A row that cannot be read. */
+  setAside(): void {
+    this.counters.waiting -= 1;
+    this.counters.rejected += 1;
+  }
+
+  /** What has ended is durable now: tells it, in this turn and the next ones. */
+  tell(): void {
+    if (this.ended.length === 0) return;
+    const { ended } = this;
+    this.ended = [];
+    this.told(ended);
+    for (const item of ended) this.toTell.push(item);
+    if (!this.tellingLater) this.tellSome();
+  }
+
+  private tellSome(): void {
+    this.tellOnly(toldPerTurn);
+    if (this.toTell.size === 0) return;
+    this.tellingLater = true;
+    this.clock.endOfTurn(() => {
+      this.tellingLater = false;
+      this.tellSome();
+    });
+  }
+
+  /** Tells what is left at once, before those go who are to hear it. */
+  tellNow(): void {
+    this.tellOnly(this.toTell.size);
+  }
+
+  private tellOnly(count: number): void {
+    const items: Item[] = [];
+    while (items.length < count && this.toTell.size > 0) items.push(this.toTell.shift()!);
+    if (items.length === 0) return;
+    if (this.teller === null) this.tellAll(items);
+    else this.teller(items);
+  }
+
+  private tellAll(ended: readonly Item[]): void {
+    const orphans = new Map<string, Recovered[]>();
+    for (const item of ended) {
+      const { pendingMessage } = item;
+      if (pendingMessage?.isOpen === true) {
+        if (pendingMessage.entryEnded(item)) this.pendingMessages.closed();
+      } else if (item.rejection?.code === erasedCode) {
+        this.erasedUnreported += 1;
+      } else if (item.rejection?.code !== closedCode) {
+        const list = orphans.get(item.source.node) ?? [];
+        list.push({ entry: item.entry, end: endOf(item), rejection: item.rejection });
+        orphans.set(item.source.node, list);
+      }
+    }
+    for (const [node, recovered] of orphans) this.listeners.tell(node, recovered);
+  }
+}

@@ -1,0 +1,147 @@
+// The post quota: what may leave now, so that no one-second window at the service ever sees more than its limits.
+//
+// A grant is freed one second after its reply *settled*. The service acts between send and settle, so two actions
+// of one slot are always at least a second apart, whatever the latency or the wall clock (promise 3).
+
+import { Fifo } from '../pending/fifo';
+import type { RequestLimits } from './request-limits';
+
+/** What is not said of a request is as documented. */
+export interface Limits extends Partial<RequestLimits> {
+  readonly postsPerSecond: number;
+  readonly usersPerSecond: number;
+  /** Calls in flight at a time. */
+  readonly maxConcurrent: number;
+}
+
+/** One post's share of the quota. */
+export interface Grant {
+  readonly users: number;
+}
+
+interface Cooling {
+  freeAtMs: number;
+  readonly users: number;
+  readonly calls: number;
+}
+
+/** Added to the second after a settle, against clocks that differ in their last digits. */
+export const settleMarginMs = 5;
+
+/** All times are monotonic milliseconds. */
+export class RateLimiter {
+  private usedPosts = 0;
+  private usedUsers = 0;
+  private calls = 0;
+  private readonly settled = new CoolingQueue();
+  private readonly lost = new CoolingQueue();
+
+  /** After a start one second counts as used: what an earlier process sent is not known. */
+  constructor(
+    private limits: Limits,
+    private readonly lateMarginMs: number,
+    nowMs: number,
+  ) {
+    this.usedPosts = limits.postsPerSecond;
+    this.usedUsers = limits.usersPerSecond;
+    this.settled.push(
+      { freeAtMs: nowMs + 1000 + settleMarginMs, users: this.usedUsers, calls: 0 },
+      this.usedPosts,
+    );
+  }
+
+  setLimits(limits: Limits): void {
+    this.limits = limits;
+  }
+
+  /** What may leave at `nowMs`. */
+  free(nowMs: number): { posts: number; users: number; calls: number } {
+    this.thaw(nowMs);
+    return {
+      posts: Math.max(0, this.limits.postsPerSecond - this.usedPosts),
+      users: Math.max(0, this.limits.usersPerSecond - this.usedUsers),
+      calls: Math.max(0, this.limits.maxConcurrent - this.calls),
+    };
+  }
+
+  /** Takes one post with that many users; the caller has asked `free` before. */
+  take(users: number): Grant {
+    this.usedPosts += 1;
+    this.usedUsers += users;
+    this.calls += 1;
+    return { users };
+  }
+
+  /**
+   * The service replied at `nowMs`. `floorMs` is the part of the delay that is the network's own and can be
+   * earned back (0 when unknown).
+   */
+  settle(grant: Grant, nowMs: number, floorMs: number): void {
+    this.calls -= 1;
+    this.settled.push({ freeAtMs: nowMs + 1000 + settleMarginMs - floorMs, users: grant.users, calls: 0 }, 1);
+  }
+
+  /** No reply of the service's own: the request may still run until `lateMarginMs` have passed, then a second. */
+  lose(grant: Grant, nowMs: number): void {
+    this.lost.push(
+      { freeAtMs: nowMs + this.lateMarginMs + 1000 + settleMarginMs, users: grant.users, calls: 1 },
+      1,
+    );
+  }
+
+  /** A request of an earlier process that may still run until `untilMs`. Call in order of that time. */
+  inherit(users: number, untilMs: number): void {
+    this.lost.push({ freeAtMs: untilMs + 1000 + settleMarginMs, users: this.take(users).users, calls: 1 }, 1);
+  }
+
+  /** The machine slept: lost requests may run for so much longer. */
+  slept(forMs: number): void {
+    this.lost.delay(forMs);
+  }
+
+  /** The request never left. */
+  cancel(grant: Grant): void {
+    this.usedPosts -= 1;
+    this.usedUsers -= grant.users;
+    this.calls -= 1;
+  }
+
+  /** When the next part of the quota becomes free, or Infinity. */
+  nextFreeAtMs(): number {
+    return Math.min(this.settled.headMs(), this.lost.headMs());
+  }
+
+  private thaw(nowMs: number): void {
+    for (const queue of [this.settled, this.lost]) {
+      for (let due = queue.shift(nowMs); due !== null; due = queue.shift(nowMs)) {
+        this.usedPosts -= due.posts;
+        this.usedUsers -= due.users;
+        this.calls -= due.calls;
+      }
+    }
+  }
+}
+
+/** First in, first free: times never step back, so the head is always the next. */
+class CoolingQueue {
+  private readonly items = new Fifo<Cooling & { posts: number }>();
+  private lastMs = -Infinity;
+
+  push(cooling: Cooling, posts: number): void {
+    this.lastMs = Math.max(this.lastMs, cooling.freeAtMs);
+    this.items.push({ ...cooling, freeAtMs: this.lastMs, posts });
+  }
+
+  delay(byMs: number): void {
+    this.lastMs += byMs;
+    for (const item of this.items) item.freeAtMs += byMs;
+  }
+
+  headMs(): number {
+    return this.items.peek()?.freeAtMs ?? Infinity;
+  }
+
+  shift(nowMs: number): (Cooling & { posts: number }) | null {
+    return this.headMs() > nowMs ? null : (this.items.shift() ?? null);
+  }
+}

@@ -1,0 +1,278 @@
+// Decides what leaves now: who goes into the next request, and when (promises 3, 6 and 7).
+
+import type { Clock } from '../../clock';
+import type { PendingUsers } from '../pending/pending-users';
+import type { CircuitBreaker } from './circuit-breaker';
+import { Bisection, type Group } from './bisection';
+import type { Cell } from '../pending/item';
+import { RateLimiter, type Limits } from './rate-limiter';
+import type { Logins } from './login';
+import { BatchBuilder } from './batch-builder';
+import type { Post } from './post';
+import { requestLimitsOf, type RequestLimits } from './request-limits';
+import type { User } from '../pending/user';
+
+/** With less than half of the post grants free, users are gathered for at most that long. */
+const holdMs = 20;
+/** With a backlog one post takes at most this part of a second's users, so that the quota frees bit by bit. */
+const postsPerFullQuota = 10;
+
+interface Free {
+  readonly posts: number;
+  readonly users: number;
+}
+
+export class Scheduler {
+  readonly rateLimiter: RateLimiter;
+  readonly bisection: Bisection;
+  /** Of one request. */
+  request: RequestLimits;
+  private heldSinceMs: number | null = null;
+  private nextAccount = 0;
+  private lastPost = 0;
+
+  constructor(
+    private limits: Limits,
+    lateMarginMs: number,
+    clock: Clock,
+    private readonly pendingUsers: PendingUsers,
+    private readonly logins: Logins,
+    private readonly circuitBreaker: CircuitBreaker,
+  ) {
+    this.request = requestLimitsOf(limits);
+    const nowMs = clock.monoMs();
+    this.rateLimiter = new RateLimiter(limits, lateMarginMs, nowMs);
+    this.bisection = new Bisection(limits, lateMarginMs, nowMs);
+  }
+
+  setLimits(limits: Limits): void {
+    this.limits = limits;
+    this.request = requestLimitsOf(limits);
+    this.rateLimiter.setLimits(limits);
+    this.bisection.setLimits(limits);
+  }
+
+  /** Sends what is ready without gathering more. */
+  endHold(): void {
+    this.heldSinceMs = -Infinity;
+  }
+
+  /** Everything that may leave at `nowMs`. Their users are in flight, their quota is taken. */
+  depart(nowMs: number): Post[] {
+    const posts: Post[] = [];
+    while (nowMs >= this.circuitBreaker.closedUntilMs) {
+      const free = this.rateLimiter.free(nowMs);
+      if (free.posts < 1 || free.users < 1 || free.calls < 1) break;
+      const post = this.nextSearch(nowMs, free.users) ?? this.nextFresh(nowMs, free);
+      if (post === null) break;
+      this.circuitBreaker.departed();
+      posts.push(post);
+    }
+    return posts;
+  }
+
+  /** It never left: its users wait again, its quota is free. */
+  cancel(post: Post, nowMs: number): void {
+    this.circuitBreaker.cancelled();
+    this.rateLimiter.cancel(post.grant);
+    if (post.search !== null) this.bisection.quota.cancel(post.search.grant);
+    for (const { user, cells } of post.users) {
+      for (const cell of cells) if (cell.state === 'inFlight') cell.state = 'waiting';
+      user.flight = null;
+    }
+    this.searchAgain(post, nowMs);
+    for (const { user } of post.users) this.pendingUsers.settle(user, nowMs);
+  }
+
+  /** A post of a search proved nothing: the same again. */
+  searchAgain(post: Post, nowMs: number): void {
+    if (post.search === null) return;
+    const { group } = post.search;
+    if (!group.probe) this.bisection.push(group);
+    else for (const user of group.users) this.bisection.probeAt(nowMs + 1000, user);
+  }
+
+  leaveSearch(user: User, nowMs: number): void {
+    user.isolated = false;
+    this.pendingUsers.settle(user, nowMs);
+  }
+
+  /** When the clock alone lets something leave, or Infinity. */
+  nextAtMs(nowMs: number): number {
+    const someReady = this.someSendable;
+    if (!someReady && this.bisection.size === 0) return Infinity;
+    const free = this.rateLimiter.free(nowMs);
+    const freeAtMs = this.rateLimiter.nextFreeAtMs();
+    const quotaAtMs = free.posts >= 1 && free.users >= 1 && free.calls >= 1 ? -Infinity : freeAtMs;
+    const heldUntilMs = this.heldSinceMs === null ? -Infinity : Math.min(this.heldSinceMs + holdMs, freeAtMs);
+    const freshAtMs = someReady ? Math.max(heldUntilMs, this.circuitBreaker.triesFromMs) : Infinity;
+    const searchAtMs = this.someLoginReady
+      ? this.bisection.nextAtMs(nowMs, free.users, freeAtMs, this.probesFromMs)
+      : Infinity;
+    return Math.max(this.circuitBreaker.closedUntilMs, quotaAtMs, Math.min(freshAtMs, searchAtMs));
+  }
+
+  // ── A group under search ────────────────────────────────────────────────────────────────────────────────────
+
+  private nextSearch(nowMs: number, freeUsers: number): Post | null {
+    if (this.bisection.size === 0 || !this.someLoginReady) return null;
+    const probesToo = nowMs >= this.probesFromMs;
+    for (;;) {
+      const group = this.bisection.next(nowMs, freeUsers, probesToo);
+      if (group === null) return null;
+      const post = this.packGroup(group, nowMs);
+      if (post === null) continue;
+      if (group.probe) this.circuitBreaker.tried(nowMs);
+      return post;
+    }
+  }
+
+  /** While everything is refused few tries are made: those who were not refused yet come first. */
+  private get probesFromMs(): number {
+    const othersFirst = this.circuitBreaker.refusesEverything && this.someSendable;
+    return othersFirst ? Infinity : this.circuitBreaker.triesFromMs;
+  }
+
+  private packGroup(group: Group, nowMs: number): Post | null {
+    const batchBuilder = new BatchBuilder(nowMs, this.request.maxBodyBytes);
+    let account: string | null = null;
+    const left: User[] = [];
+    for (const user of group.users) {
+      this.pendingUsers.merge(user);
+      const selection = user.flight === null ? this.select(user, nowMs) : null;
+      if (selection === null) {
+        this.leaveSearch(user, nowMs);
+        continue;
+      }
+      account ??= selection.account;
+      const isFull = batchBuilder.size >= this.request.usersPerPost;
+      if (isFull || selection.account !== account) left.push(user);
+      else if (batchBuilder.add(user, selection.cells) === 0) {
+        if (batchBuilder.size > 0) left.push(user);
+        else this.rejectTooLarge(user, selection.cells[0]!, nowMs);
+      }
+    }
+    if (left.length > 0) this.bisection.push({ users: left, probe: false });
+    if (batchBuilder.size === 0 || account === null) return null;
+    return this.makePost(batchBuilder, account, {
+      users: batchBuilder.users.map(({ user }) => user),
+      probe: group.probe,
+    });
+  }
+
+  // ── Everybody else ──────────────────────────────────────────────────────────────────────────────────────────
+
+  private nextFresh(nowMs: number, free: Free): Post | null {
+    if (nowMs < this.circuitBreaker.triesFromMs) return null;
+    for (let accounts = this.accountsReady(); accounts.length > 0; accounts = this.accountsReady()) {
+      if (this.holds(accounts, nowMs, free)) return null;
+      this.nextAccount = (this.nextAccount + 1) % accounts.length;
+      const account = accounts[this.nextAccount]!;
+      const most = Math.min(free.users, this.request.usersPerPost, this.spread());
+      const batchBuilder = this.fill(account, most, nowMs);
+      if (batchBuilder.size === 0) continue;
+      this.heldSinceMs = null;
+      if (this.circuitBreaker.refusesEverything) this.circuitBreaker.tried(nowMs);
+      return this.makePost(batchBuilder, account, null);
+    }
+    this.heldSinceMs = null;
+    return null;
+  }
+
+  /** Users that one post must carry for posts not to run out before users do, as far as one may. */
+  private usersPerGrant(): number {
+    const { usersPerSecond, postsPerSecond } = this.limits;
+    return Math.min(this.request.usersPerPost, Math.max(1, Math.ceil(usersPerSecond / postsPerSecond)));
+  }
+
+  private spread(): number {
+    // One is enough to see whether everything is refused still, and leaves nothing to search.
+    if (this.circuitBreaker.refusesEverything) return 1;
+    if (this.circuitBreaker.outage) return this.usersPerGrant();
+    return Math.max(this.usersPerGrant(), Math.ceil(this.limits.usersPerSecond / postsPerFullQuota));
+  }
+
+  /** Promise 6: at once while more than half of the post grants are free, else with enough users or in time. */
+  private holds(accounts: readonly string[], nowMs: number, free: Free): boolean {
+    if (free.posts * 2 > this.limits.postsPerSecond) return false;
+    let ready = 0;
+    for (const account of accounts) ready += this.pendingUsers.ready.size(account);
+    if (Math.min(ready, free.users) >= this.usersPerGrant()) return false;
+    this.heldSinceMs ??= nowMs;
+    return nowMs < this.heldSinceMs + holdMs;
+  }
+
+  private fill(account: string, most: number, nowMs: number): BatchBuilder {
+    const { ready } = this.pendingUsers;
+    const batchBuilder = new BatchBuilder(nowMs, this.request.maxBodyBytes);
+    while (batchBuilder.size < most) {
+      const user = ready.shift(account);
+      if (user === null) break;
+      if (user.flight !== null || user.isolated) continue;
+      this.pendingUsers.merge(user);
+      const selection = this.select(user, nowMs);
+      if (selection === null) this.pendingUsers.settle(user, nowMs);
+      else if (selection.account !== account) ready.put(user, selection.account);
+      else if (batchBuilder.add(user, selection.cells) === 0) {
+        if (batchBuilder.size > 0) {
+          ready.putBack(user, account);
+          break;
+        }
+        this.rejectTooLarge(user, selection.cells[0]!, nowMs);
+      }
+    }
+    return batchBuilder;
+  }
+
+  /** It was taken under a higher limit. */
+  private rejectTooLarge(user: User, cell: Cell, nowMs: number): void {
+    const { maxBodyBytes } = this.request;
+    const text = `This block is too large for any request, which has less than ${maxBodyBytes} bytes.`;
+    this.pendingUsers.reject(cell, 'too_large', text);
+    this.leaveSearch(user, nowMs);
+  }
+
+  private select(user: User, nowMs: number): ReturnType<User['select']> {
+    const login = (account: string): string | null => this.readyLogin(account);
+    return user.select(this.request.blocksPerUser, login, nowMs, this.pendingUsers.heldNow(nowMs));
+  }
+
+  /** The account that serves an entry's, when it can send now. */
+  private readyLogin(account: string): string | null {
+    const serving = this.logins.serving(account);
+    return serving !== null && this.logins.isReady(serving) ? serving : null;
+  }
+
+  private accountsReady(): string[] {
+    return this.logins
+      .accounts()
+      .filter((account) => this.logins.isReady(account) && this.pendingUsers.ready.size(account) > 0);
+  }
+
+  /** Whether somebody could be sent now who is not under search. */
+  get someSendable(): boolean {
+    return this.accountsReady().length > 0;
+  }
+
+  get someLoginReady(): boolean {
+    return this.logins.accounts().some((account) => this.logins.isReady(account));
+  }
+
+  private makePost(batchBuilder: BatchBuilder, account: string, group: Group | null): Post {
+    const { users } = batchBuilder;
+    for (const { user, cells } of users) {
+      user.flight = cells;
+      for (const cell of cells) cell.state = 'inFlight';
+    }
+    return {
+      number: ++this.lastPost,
+      account,
+      body: batchBuilder.body(),
+      madeMs: batchBuilder.nowMonoMs,
+      users,
+      grant: this.rateLimiter.take(users.length),
+      search: group === null ? null : { group, grant: this.bisection.quota.take(users.length) },
+      sentMs: 0,
+    };
+  }
+}

@@ -1,0 +1,160 @@
+// Holds the lease of a shared log, or waits for it: says again and again that this process is alive, and notices when
+// the lease comes or goes.
+//
+// The database's clock decides who holds it. Whether a post may still leave is decided here, by this machine's clocks from
+// before the last renewal was asked for: a process, or a machine, that was asleep finds that too old before it has heard
+// anything. Either clock is enough for that: the monotonic one, and the wall clock, which knows of a short sleep, too.
+
+import type { Claim, Instance, SharedLog } from '../../queue/shared-log';
+import type { Clock } from '../../clock';
+
+interface LeaseEvents {
+  /** The log answered. */
+  claimed(claim: Claim): void;
+  /** This process sends now. */
+  gained(epoch: number): void;
+  /** Another one may. */
+  lost(): void;
+  /** The log did not answer. */
+  unreachable(error: unknown): void;
+}
+
+export interface LeaseOptions {
+  readonly log: SharedLog;
+  readonly instance: Instance;
+  readonly clock: Clock;
+  readonly leaseMs: number;
+  readonly events: LeaseEvents;
+}
+
+/** Renewed so often during its time, and looked at so often by those that wait. */
+const renewalsPerLease = 4;
+const looksPerLease = 6;
+/** A post that leaves is on its way for a moment before the service acts. */
+const postMarginMs = 250;
+const retryMs = 500;
+
+export class LeaseKeeper {
+  /** Under which the lease is held. */
+  private epoch: number | null = null;
+  /** Until when nobody else can have it, by each clock. */
+  private validUntil = { monoMs: -Infinity, wallMs: -Infinity };
+  /** The last one that was given up: an answer to an earlier renewal may still name it. */
+  private releasedEpoch: number | null = null;
+  private wants = false;
+  private closed = false;
+  private claiming: Promise<void> | null = null;
+  private askedAgain = false;
+  private cancelTimer: (() => void) | null = null;
+
+  constructor(private readonly options: LeaseOptions) {}
+
+  get held(): boolean {
+    return this.epoch !== null;
+  }
+
+  /** Whether a post may leave now that was made ready under the lease of this epoch. */
+  mayPost(epoch: number): boolean {
+    const { clock } = this.options;
+    const { monoMs, wallMs } = this.validUntil;
+    const leftMs = Math.min(monoMs - clock.monoMs(), wallMs - clock.wallMs());
+    return this.epoch === epoch && leftMs > postMarginMs;
+  }
+
+  start(): void {
+    this.wants = true;
+    this.claim();
+  }
+
+  /** Whether to take the lease when it is free; one that is held stays until `release`. */
+  setWants(wants: boolean): void {
+    if (this.wants === wants) return;
+    this.wants = wants;
+    this.claim();
+  }
+
+  /** Asks now, or once more when asking. */
+  claim(): void {
+    this.cancelTimer?.();
+    this.cancelTimer = null;
+    if (this.closed) return;
+    if (this.claiming !== null) {
+      this.askedAgain = true;
+      return;
+    }
+    this.claiming = this.claimOnce().finally(() => {
+      this.claiming = null;
+      if (this.askedAgain) {
+        this.askedAgain = false;
+        this.claim();
+      }
+    });
+  }
+
+  /** Resolves when a claim that begins after this call has ended, answered or not. */
+  async refresh(): Promise<void> {
+    await this.claiming;
+    this.claim();
+    await this.claiming;
+  }
+
+  private async claimOnce(): Promise<void> {
+    const { log, instance, clock, leaseMs, events } = this.options;
+    const until = { monoMs: clock.monoMs() + leaseMs, wallMs: clock.wallMs() + leaseMs };
+    let nextMs = retryMs;
+    try {
+      const claim = await log.claim(instance, this.wants || this.epoch !== null, this.epoch, leaseMs);
+      if (this.closed) return;
+      this.took(claim, until);
+      events.claimed(claim);
+      nextMs = leaseMs / (claim.ours ? renewalsPerLease : looksPerLease);
+    } catch (error) {
+      if (this.closed) return;
+      events.unreachable(error);
+    }
+    this.cancelTimer?.();
+    this.cancelTimer = clock.after(nextMs, () => this.claim());
+  }
+
+  private took({ ours, epoch }: Claim, until: typeof this.validUntil): void {
+    const { events } = this.options;
+    if (this.epoch !== null && (!ours || epoch !== this.epoch)) {
+      this.epoch = null;
+      events.lost();
+    }
+    if (!ours || epoch === this.releasedEpoch) return;
+    this.validUntil = until;
+    if (this.epoch !== null) return;
+    // Released while the claim was on its way: given back.
+    if (!this.wants) {
+      void this.giveBack(epoch);
+      return;
+    }
+    this.epoch = epoch;
+    events.gained(epoch);
+  }
+
+  /** Gives the lease up, for another to have at once. Does not ask for it again until `setWants(true)`. */
+  async release(): Promise<void> {
+    this.wants = false;
+    const { epoch } = this;
+    if (epoch === null) return;
+    this.epoch = null;
+    this.releasedEpoch = epoch;
+    this.options.events.lost();
+    await this.giveBack(epoch);
+  }
+
+  /** It runs out by itself should that fail. */
+  private async giveBack(epoch: number): Promise<void> {
+    const { log, instance } = this.options;
+    await log.release(instance, epoch).catch(() => undefined);
+  }
+
+  /** Leaves no timer. Call `release` before. */
+  close(): void {
+    this.closed = true;
+    this.cancelTimer?.();
+    this.cancelTimer = null;
+  }
+}

@@ -1,0 +1,627 @@
+// What this process takes for a shared log: messages become batches, one of them on its way at a time, so that they
+// arrive in order; and what comes of their entries finds its message again.
+//
+// A message that is too large for a batch is in several, one after the other, and ends when the last of them is in the
+// log or in the spool. Before the first one the queue must have room for all of them, so that all or none of it is
+// taken; the others then go in whatever other processes have appended meanwhile.
+//
+// When the log does not answer, batches go to the spool on this machine, also the one whose fate is not known; new ones
+// stay behind what waits there until all of it has been handed over.
+
+import { hashUserKey } from '../../entry/keys';
+import { queuedBody, readBody } from '../../entry/serialise';
+import { batchesOf, charsOf, rowsPerBatch } from '../../queue/batches';
+import type { QueueError, Row } from '../../queue/store';
+import type { Batch, SharedLog, SharedRow } from '../../queue/shared-log';
+import type { Clock } from '../../clock';
+import { laneOf } from '../pending/pending-users';
+import { deletionTexts, type Deletion } from '../respond/deletions';
+import { endOf, type Recovered } from '../respond/entry-end';
+import { ageMsOf, handIn, pendingMessageOf, type Caps, type HandedIn, type Submission } from '../producer';
+import { LogTally } from '../monitor/log-tally';
+import { NodeListeners } from '../respond/node-listeners';
+import { closedCode, type Counters } from '../respond/reports';
+import type { SharedEnd } from './shared-ends';
+import type { LocalBuffer } from './local-buffer';
+import { closedEnd, PendingMessages, type PendingMessage, type MessageEnd } from '../pending-messages';
+import {
+  asOutboxError,
+  nothingEnd,
+  openingEnd,
+  storeEnd,
+  queueFullEnd,
+  type QueueCaps,
+} from '../respond/not-accepted';
+
+export interface SharedIntakeParts {
+  readonly log: SharedLog;
+  readonly localBuffer: LocalBuffer;
+  /** Of this process. */
+  readonly instance: string;
+  readonly clock: Clock;
+  readonly caps: Caps;
+  /** Whether the full log takes a message, or what is handed over at once, all the same: see `Engine.takesOneMore`. */
+  readonly takesOneMore: () => boolean;
+  /** Own rows are in the log up to this number. */
+  readonly appended: (lastSeq: number) => void;
+  readonly write: (level: 'info' | 'warn' | 'error', text: string) => void;
+}
+
+interface Taken {
+  readonly submission: Submission;
+  readonly pendingMessage: PendingMessage;
+  readonly rows: readonly SharedRow[];
+}
+
+/** What a batch has of a message. */
+interface Part {
+  readonly submission: Submission;
+  readonly pendingMessage: PendingMessage;
+  readonly entries: number;
+  readonly isLast: boolean;
+}
+
+interface Pending {
+  readonly batch: Pick<Batch, 'stream' | 'number' | 'rows'>;
+  readonly parts: readonly Part[];
+  /** What follows of its message, for which the queue must have room, too; null for what follows itself. */
+  readonly following: { readonly rows: number; readonly chars: number } | null;
+  /** It was handed to the log, which may have it. */
+  tried: boolean;
+  /** Until it is in the spool, or could not be written there. */
+  keeping: Promise<void> | null;
+}
+
+const nothing = { rows: 0, chars: 0 };
+const unbounded = { maxEntries: Infinity, maxChars: Infinity };
+const retryMs = 250;
+/** Once the log has failed for so long, entries are kept on this machine. */
+const bufferAfterMs = 2_000;
+const handOverRetryMs = 1_000;
+/** Without a spool, or before it is open, so many entries may wait for the log in memory. */
+const mostInMemory = 50_000;
+
+export class SharedProducer {
+  readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
+  /** Erased entries whose message was gone: counted as rejected, told to nobody. */
+  erasedUnreported = 0;
+  /** Why the log does not answer; null while it does, as far as is known. */
+  trouble: QueueError | null = null;
+  private caps: Caps;
+  private readonly pendingMessages = new PendingMessages();
+  private readonly tally: LogTally;
+  private readonly listeners: NodeListeners;
+  private waiting: HandedIn[] = [];
+  /** Of messages that are neither in the log nor in the spool. */
+  private waitingRows = 0;
+  private pending: Pending | null = null;
+  /** Batches that come next, before what waits. */
+  private next: Pending[] = [];
+  /** A message that is in part in the log or the spool. */
+  private placing: PendingMessage | null = null;
+  /** Messages that are in part in the spool. */
+  private readonly apart = new WeakSet<PendingMessage>();
+  private lastNumber = 0;
+  /** Of this process's rows in the log. */
+  private lastSeq = 0;
+  /** What an earlier process left is known: nothing is appended or kept before, or it would come out of order. */
+  private readonly opened: Promise<void>;
+  private begin: (() => void) | null = null;
+  /** Everything goes to the spool first. */
+  private buffering = false;
+  private bufferFails = false;
+  private keeping = 0;
+  private handingOver = false;
+  private pumping: Promise<void> | null = null;
+  private pumpAsked = false;
+  /** Everything goes to the spool at once; the pump stands still. */
+  private draining = false;
+  private failingSinceMs: number | null = null;
+  /** Of rows whose numbers, or whose message's other numbers, are not known yet. */
+  private early: SharedEnd[] = [];
+  /** Of nodes that closed while their batch was on its way. */
+  private readonly parking = new Set<PendingMessage>();
+  private closed = false;
+  private wake: (() => void) | null = null;
+
+  constructor(private readonly parts: SharedIntakeParts) {
+    this.caps = parts.caps;
+    this.tally = new LogTally(parts.clock, (level, text) => parts.write(level, text));
+    this.opened = new Promise((resolve) => (this.begin = resolve));
+    this.listeners = new NodeListeners(this.tally);
+  }
+
+  setQueueCaps(caps: QueueCaps): void {
+    this.caps = { ...this.caps, ...caps };
+  }
+
+  /** Finds what an earlier process left in the spool. Without a spool entries wait for the log in memory. */
+  start(): void {
+    this.parts.localBuffer
+      .open()
+      .then(
+        () => {
+          const { waiting } = this.parts.localBuffer;
+          if (waiting === 0) return;
+          this.counters.taken += waiting;
+          this.counters.waiting += waiting;
+          this.buffering = true;
+          this.handOver();
+        },
+        (error: unknown) => {
+          this.bufferFails = true;
+          this.parts.write('error', asOutboxError(error).message);
+        },
+      )
+      .finally(() => {
+        this.begin?.();
+        this.begin = null;
+      });
+  }
+
+  /** The log answers somebody: what waits for a next try need not. */
+  retryNow(): void {
+    if (this.trouble !== null) this.wake?.();
+  }
+
+  /** Entries that wait on this machine, durably. */
+  get kept(): number {
+    return this.parts.localBuffer.waiting;
+  }
+
+  /** Age of the oldest entry that waits on this machine, durably or not. */
+  get oldestMs(): number {
+    const rows = this.pending?.batch.rows ?? [];
+    const takenWallMs = Math.min(this.parts.localBuffer.oldestTakenWallMs, rows[0]?.takenWallMs ?? Infinity);
+    return takenWallMs === Infinity ? 0 : Math.max(0, this.parts.clock.wallMs() - takenWallMs);
+  }
+
+  /** Whether something is on its way to the log or the spool. */
+  get busy(): boolean {
+    return this.waiting.length > 0 || this.next.length > 0 || this.pending !== null;
+  }
+
+  submit(submission: Submission): void {
+    const refusal = this.refusalOf(submission);
+    if (refusal !== null) {
+      this.parts.clock.endOfTurn(() => submission.onEnd(refusal));
+      return;
+    }
+    this.waiting.push(handIn(submission, this.parts.clock));
+    this.waitingRows += submission.entries.length;
+    this.askPump();
+  }
+
+  private refusalOf({ entries }: Submission): MessageEnd | null {
+    if (this.closed) return closedEnd;
+    if (entries.length === 0) return nothingEnd;
+    const { queueMaxEntries: most } = this.caps;
+    const here = this.waitingRows + this.kept + entries.length;
+    if (here > most || this.parts.localBuffer.bodyChars > this.caps.queueMaxBytes)
+      return queueFullEnd(this.kept, this.caps);
+    if (this.waitingRows <= mostInMemory) return null;
+    if (this.begin !== null) return openingEnd;
+    return this.trouble !== null && this.bufferFails ? storeEnd(this.trouble) : null;
+  }
+
+  // ── To the log ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  private askPump(): void {
+    if (this.pumping !== null || this.pumpAsked) return;
+    this.pumpAsked = true;
+    // Everything of one turn of the event loop travels together.
+    this.parts.clock.endOfTurn(() => {
+      this.pumpAsked = false;
+      this.pumping ??= this.pump().finally(() => {
+        this.pumping = null;
+        if (this.busy && !this.closed && !this.draining) this.askPump();
+      });
+    });
+  }
+
+  private async pump(): Promise<void> {
+    await this.opened;
+    while (this.busy && !this.closed && !this.draining) {
+      if (this.pending === null && this.next.length === 0) this.next = this.nextBatches();
+      this.pending ??= this.next.shift()!;
+      if (this.buffering) await this.keepPending(this.pending);
+      else await this.appendPending(this.pending);
+    }
+  }
+
+  private nextBatches(): Pending[] {
+    const taken: Taken[] = [];
+    let entries = 0;
+    for (const handedIn of this.waiting) {
+      const { submission } = handedIn;
+      entries += submission.entries.length;
+      if (entries > rowsPerBatch && taken.length > 0) break;
+      taken.push({ submission, pendingMessage: pendingMessageOf(submission), rows: this.rowsOf(handedIn) });
+    }
+    this.waiting.splice(0, taken.length);
+    const rows = taken.flatMap((one) => one.rows);
+    if (batchesOf(rows).length > 1) return taken.flatMap((one) => this.batchesOf(one));
+    const parts = taken.map((one): Part => ({ ...one, entries: one.rows.length, isLast: true }));
+    return [this.pendingOf(rows, parts, nothing)];
+  }
+
+  /** A message by itself, in as many batches as it takes. */
+  private batchesOf({ submission, pendingMessage, rows }: Taken): Pending[] {
+    const batches = batchesOf(rows);
+    const after = rows.slice(batches[0]!.length);
+    const following = { rows: after.length, chars: charsOf(after) };
+    return batches.map((batch, at) => {
+      const part = { submission, pendingMessage, entries: batch.length, isLast: at === batches.length - 1 };
+      return this.pendingOf(batch, [part], at === 0 ? following : null);
+    });
+  }
+
+  private pendingOf(
+    rows: readonly SharedRow[],
+    parts: readonly Part[],
+    following: Pending['following'],
+  ): Pending {
+    this.lastNumber += 1;
+    const batch = { stream: this.parts.instance, number: this.lastNumber, rows };
+    return { batch, parts, following, tried: false, keeping: null };
+  }
+
+  private rowsOf(handedIn: HandedIn): SharedRow[] {
+    const { entries, source } = handedIn.submission;
+    const nowMs = this.parts.clock.monoMs();
+    const wallMs = this.parts.clock.wallMs();
+    return entries.map((entry) => ({
+      lane: laneOf(entry),
+      userHash: hashUserKey(entry.userKey),
+      source,
+      eventWallMs: wallMs - ageMsOf(entry, handedIn, nowMs),
+      takenWallMs: wallMs,
+      body: queuedBody(entry),
+    }));
+  }
+
+  private async appendPending(pending: Pending): Promise<void> {
+    const { log, instance, clock } = this.parts;
+    const startedMs = clock.monoMs();
+    pending.tried = true;
+    try {
+      const result = await log.append({ ...pending.batch, instance, ...this.roomFor(pending) });
+      // Given to the spool meanwhile, which hands it in again.
+      if (this.pending !== pending || pending.keeping !== null) return;
+      this.answered();
+      this.pending = null;
+      if (result.kind === 'appended') this.took(pending, result.firstSeq, result.lastSeq);
+      else if (result.kind === 'full') this.refuseFull(pending, result.waiting);
+      else this.tookUnnumbered(pending);
+      this.tellEarly();
+    } catch (error) {
+      if (this.pending !== pending || pending.keeping !== null) return;
+      this.failed(error);
+      this.failingSinceMs ??= startedMs;
+      if (clock.monoMs() - this.failingSinceMs >= bufferAfterMs) await this.keepPending(pending);
+      if (this.pending === pending) await this.sleep(retryMs);
+    }
+  }
+
+  private roomFor({ following }: Pending): Pick<Batch, 'maxEntries' | 'maxChars'> {
+    if (following === null) return unbounded;
+    const { queueMaxEntries, queueMaxBytes } = this.caps;
+    return { maxEntries: queueMaxEntries - following.rows, maxChars: queueMaxBytes - following.chars };
+  }
+
+  private took(pending: Pending, firstSeq: number, lastSeq: number): void {
+    let next = firstSeq;
+    for (const { pendingMessage, entries } of pending.parts) {
+      this.pendingMessages.add(pendingMessage, next, entries);
+      next += entries;
+    }
+    this.lastSeq = lastSeq;
+    this.stored(pending);
+    this.parts.appended(lastSeq);
+  }
+
+  /** They are taken, but what comes of them cannot be found by their numbers. */
+  private tookUnnumbered(pending: Pending): void {
+    for (const { pendingMessage } of pending.parts) this.apart.add(pendingMessage);
+    this.stored(pending);
+  }
+
+  private stored({ batch, parts }: Pending): void {
+    this.countTaken(batch.rows.length);
+    this.waitingRows -= batch.rows.length;
+    for (const { submission, pendingMessage, isLast } of parts) {
+      this.placing = isLast ? null : pendingMessage;
+      if (isLast) this.settleTaken(submission, pendingMessage);
+    }
+  }
+
+  private settleTaken({ completeOn }: Submission, pendingMessage: PendingMessage): void {
+    if (this.parking.delete(pendingMessage)) pendingMessage.endEarly({ kind: 'parked' });
+    else if (this.apart.has(pendingMessage)) pendingMessage.endQueued('apart');
+    else if (completeOn === 'queued') pendingMessage.endQueued('asked');
+    else if (this.pendingMessages.open > this.caps.maxOpenMessages) pendingMessage.endQueued('tooManyOpen');
+    else return;
+    if (pendingMessage.isNumbered) this.pendingMessages.closed();
+  }
+
+  private countTaken(rows: number): void {
+    this.counters.taken += rows;
+    this.counters.waiting += rows;
+  }
+
+  /** The queue has no room for all of it: its messages are tried one by one. */
+  private refuseFull(pending: Pending, waiting: number): void {
+    const { batch, parts } = pending;
+    if (parts.length === 1) {
+      const { submission, pendingMessage } = parts[0]!;
+      if (submission.entries.length <= this.caps.queueMaxEntries && this.parts.takesOneMore()) {
+        this.next.unshift({ ...pending, following: null });
+        return;
+      }
+      this.next = this.next.filter((one) => one.parts[0]!.pendingMessage !== pendingMessage);
+      this.waitingRows -= submission.entries.length;
+      this.parking.delete(pendingMessage);
+      pendingMessage.endEarly(queueFullEnd(waiting, this.caps));
+      return;
+    }
+    let at = 0;
+    this.next = parts.flatMap((part) =>
+      this.batchesOf({ ...part, rows: batch.rows.slice(at, (at += part.entries)) }),
+    );
+  }
+
+  // ── To the spool ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Once: the pump may be about to, and a drain, too. */
+  private async keepPending(pending: Pending): Promise<void> {
+    pending.keeping ??= this.keepOnce(pending).finally(() => (pending.keeping = null));
+    await pending.keeping;
+  }
+
+  private async keepOnce(pending: Pending): Promise<void> {
+    const { localBuffer, write } = this.parts;
+    const { stream, number, rows } = pending.batch;
+    this.keeping += 1;
+    try {
+      await localBuffer.keep(rows, pending.tried ? { stream, number } : null);
+      this.bufferFails = false;
+    } catch (error) {
+      if (!this.bufferFails) write('error', asOutboxError(error).message);
+      this.bufferFails = true;
+      await this.sleep(retryMs);
+      return;
+    } finally {
+      this.keeping -= 1;
+    }
+    if (!this.buffering) {
+      this.buffering = true;
+      this.handOver();
+    }
+    this.pending = null;
+    this.tookUnnumbered(pending);
+    this.tellEarly();
+  }
+
+  /** Hands over what waits in the spool, until it is empty. */
+  private handOver(): void {
+    if (this.handingOver || this.closed) return;
+    this.handingOver = true;
+    void this.handOverAll().finally(() => {
+      this.handingOver = false;
+    });
+  }
+
+  private async handOverAll(): Promise<void> {
+    const { localBuffer, clock } = this.parts;
+    let oneMore = false;
+    while (!this.closed && this.buffering) {
+      const { queueMaxEntries, queueMaxBytes } = this.caps;
+      const caps = { maxEntries: queueMaxEntries, maxChars: queueMaxBytes };
+      try {
+        const result = await localBuffer.handOver(oneMore ? unbounded : caps);
+        this.answered();
+        // Whoever keeps something now comes after what was found empty.
+        if (result.kind === 'empty' && this.keeping === 0) this.buffering = false;
+        oneMore = result.kind === 'full' && this.parts.takesOneMore();
+        if (result.kind === 'full' && !oneMore) await sleep(clock, handOverRetryMs);
+      } catch (error) {
+        this.failed(error);
+        await sleep(clock, handOverRetryMs);
+      }
+    }
+  }
+
+  private failed(error: unknown): void {
+    const trouble = asOutboxError(error);
+    // Whoever opens the log tells why it is not open. Closed here, it concerns nobody any more.
+    const isNews = trouble.code !== 'closed' && this.trouble?.message !== trouble.message && !this.closed;
+    if (isNews) this.parts.write('warn', trouble.message);
+    this.trouble = trouble;
+  }
+
+  private answered(): void {
+    if (this.trouble !== null) this.parts.write('info', 'The shared queue can be reached again.');
+    this.trouble = null;
+    this.failingSinceMs = null;
+  }
+
+  /** Ends early when something is to be done at once. */
+  private sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.parts.clock.after(ms, () => {
+        this.wake = null;
+        resolve();
+      });
+      this.wake = () => {
+        cancel();
+        this.wake = null;
+        resolve();
+      };
+    });
+  }
+
+  // ── What comes of them ──────────────────────────────────────────────────────────────────────────────────────
+
+  onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
+    this.listeners.listen(node, listener);
+  }
+
+  /** Entries that this process took, or a process that is gone, have ended. */
+  ended(ends: readonly SharedEnd[]): void {
+    const orphans = new Map<string, Recovered[]>();
+    for (const end of ends) {
+      // The number of a batch that is on its way is not known yet.
+      if (this.pending !== null && end.seq > this.lastSeq) this.early.push(end);
+      else if (this.placing !== null && this.pendingMessages.find(end.seq) === this.placing)
+        this.early.push(end);
+      else this.endOne(end, orphans);
+    }
+    for (const [node, recovered] of orphans) this.listeners.tell(node, recovered);
+  }
+
+  private tellEarly(): void {
+    if (this.placing === null && this.early.length > 0) this.ended(this.early.splice(0));
+  }
+
+  private endOne(end: SharedEnd, orphans: Map<string, Recovered[]>): void {
+    const { counters } = this;
+    // Of a process that is gone: never counted as taken here.
+    if (counters.waiting === 0) this.countTaken(1);
+    counters.waiting -= 1;
+    counters[endOf(end)] += 1;
+    const pendingMessage = this.pendingMessages.find(end.seq);
+    if (pendingMessage !== null) {
+      if (pendingMessage.entryEnded(end)) this.pendingMessages.closed();
+    } else if (end.entry === null) {
+      this.erasedUnreported += 1;
+    } else if (end.rejection?.code !== closedCode) {
+      const list = orphans.get(end.node) ?? [];
+      list.push({ entry: end.entry, end: endOf(end), rejection: end.rejection });
+      orphans.set(end.node, list);
+    }
+  }
+
+  /** A node closes: its messages end; what was taken stays queued. */
+  release(node: string): void {
+    this.listeners.unlisten(node);
+    const isIts = ({ submission }: HandedIn): boolean => submission.source.node === node;
+    const refused = this.waiting.filter(isIts);
+    this.waiting = this.waiting.filter((one) => !isIts(one));
+    for (const { submission } of refused) {
+      this.waitingRows -= submission.entries.length;
+      submission.onEnd(closedEnd);
+    }
+    for (const { pendingMessage } of this.onTheirWay())
+      if (pendingMessage.node === node) this.parking.add(pendingMessage);
+    for (const pendingMessage of this.pendingMessages.ofNode(node)) {
+      if (this.parking.has(pendingMessage)) continue;
+      pendingMessage.endEarly({ kind: 'parked' });
+      this.pendingMessages.closed();
+    }
+  }
+
+  // ── What is given up on this machine ────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Gives up what this machine keeps and took until then, by its own clock. Resolves to how many entries that were;
+   * rejects with an QueueError.
+   */
+  purgeKept(takenUntilMs = Infinity): Promise<number> {
+    return this.discard('purged', (gone) => this.parts.localBuffer.purge(takenUntilMs, gone));
+  }
+
+  /** Gives up what this machine keeps of a user, as `purgeKept` does. */
+  eraseKept(userKeys: readonly string[], takenUntilMs = Infinity): Promise<number> {
+    return this.discard('erased', (gone) => this.parts.localBuffer.erase(userKeys, takenUntilMs, gone));
+  }
+
+  private async discard(
+    why: Deletion,
+    from: (gone: (rows: readonly Row[]) => void) => Promise<void>,
+  ): Promise<number> {
+    await this.placed();
+    let entries = 0;
+    await from((rows) => {
+      entries += rows.length;
+      this.discarded(rows, why);
+    });
+    return entries;
+  }
+
+  /** Resolves when what was handed in before is in the log or in the spool. */
+  async placed(): Promise<void> {
+    const last = this.waiting.at(-1)?.submission ?? this.onTheirWay().at(-1)?.submission;
+    // Without a spool there is nothing to wait for.
+    while (last !== undefined && this.holds(last) && !this.bufferFails && !this.closed)
+      await sleep(this.parts.clock, 20);
+  }
+
+  private holds(submission: Submission): boolean {
+    return (
+      this.waiting.some((one) => one.submission === submission) ||
+      this.onTheirWay().some((part) => part.submission === submission)
+    );
+  }
+
+  /** What is in batches that are neither in the log nor in the spool. */
+  private onTheirWay(): Part[] {
+    return [...(this.pending?.parts ?? []), ...this.next.flatMap(({ parts }) => parts)];
+  }
+
+  /** Their messages have ended: those of a user who is erased are counted only, the others go to their nodes. */
+  private discarded(rows: readonly Row[], why: Deletion): void {
+    const orphans = new Map<string, Recovered[]>();
+    for (const { body, source } of rows) {
+      if (this.counters.waiting === 0) this.countTaken(1);
+      this.counters.waiting -= 1;
+      this.counters.rejected += 1;
+      const entry = why === 'erased' ? null : readBody(body);
+      if (why === 'erased') this.erasedUnreported += 1;
+      if (entry === null) continue;
+      const rejection = { code: why, message: deletionTexts[why] };
+      const list = orphans.get(source.node) ?? [];
+      list.push({ entry, end: 'rejected', rejection });
+      orphans.set(source.node, list);
+    }
+    for (const [node, recovered] of orphans) this.listeners.tell(node, recovered);
+  }
+
+  // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Resolves when nothing is on its way any more: what the log does not take within `maxMs` goes to the spool. */
+  async drain(maxMs: number): Promise<void> {
+    const untilMs = this.parts.clock.monoMs() + maxMs;
+    while (this.busy && this.parts.clock.monoMs() < untilMs) await sleep(this.parts.clock, 20);
+    this.draining = true;
+    for (this.pending ??= this.next.shift() ?? null; this.pending !== null;) {
+      const pending: Pending = this.pending;
+      await this.keepPending(pending);
+      // The spool fails, too: it is tried again.
+      if (this.pending === pending) break;
+      this.pending ??= this.next.shift() ?? null;
+    }
+    this.draining = false;
+    if (this.busy && !this.closed) this.askPump();
+    this.tally.flush();
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.wake?.();
+    for (const { submission } of this.waiting.splice(0)) submission.onEnd(closedEnd);
+    for (const { pendingMessage } of this.onTheirWay()) {
+      if (pendingMessage.isOpen && pendingMessage.isNumbered) this.pendingMessages.closed();
+      pendingMessage.endEarly(closedEnd);
+    }
+    this.next = [];
+    this.pending = null;
+    this.placing = null;
+    this.tellEarly();
+    this.tally.flush();
+    await this.parts.localBuffer.close().catch(() => undefined);
+  }
+}
+
+function sleep(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(ms, resolve));
+}

@@ -1,0 +1,132 @@
+// The database of one shared queue as its parts use it: connections, statements, clock, sources, errors.
+
+import type { QueueError, Source } from '../queue/store';
+import type { Address } from './postgres-address';
+import { CallError, postgresError, toPostgresError } from './postgres-errors';
+import type { Clock } from '../clock';
+import { HostChoice, Line, type LineOptions, type Values } from './postgres-line';
+import type { MakeClient } from './postgres-module';
+import { DatabaseClock } from './database-clock';
+import { migrate, schemaOf, type QueueName, type Step } from './postgres-schema';
+import { postgresSql } from './postgres-sql';
+
+/** Who took an entry: a node, through an account, in a process. */
+export interface InstanceSource extends Source {
+  readonly instance: string;
+}
+
+/** What says that a database or its user has no notifications: unknown, not allowed, not supported. */
+const withoutNotify = ['42883', '42501', '0A000'];
+
+export class Database {
+  readonly schema: string;
+  readonly time: DatabaseClock;
+  /** Appends wait for nothing but each other. */
+  readonly appends: Line;
+  /** The lease, mail and small values. */
+  readonly control: Line;
+  readonly lineOptions: LineOptions;
+  sql: ReturnType<typeof postgresSql>;
+  isClosed = false;
+  readonly #instanceSources = new Map<number, InstanceSource>();
+  readonly #idsByKey = new Map<string, number>();
+
+  constructor(
+    makeClient: MakeClient,
+    readonly address: Address,
+    readonly name: QueueName,
+    readonly clock: Clock,
+  ) {
+    this.schema = schemaOf(name);
+    this.time = new DatabaseClock(clock);
+    this.lineOptions = { makeClient, address, hosts: new HostChoice(address.hosts), clock };
+    this.appends = this.line();
+    this.control = this.line();
+    this.sql = postgresSql(this.schema, true);
+  }
+
+  line(): Line {
+    return new Line(this.lineOptions);
+  }
+
+  /** Brings the tables up to date, reads the clock, and learns whether there are notifications. */
+  async prepare(steps?: readonly Step[]): Promise<void> {
+    try {
+      const migrated = await migrate(this.control, this.name, steps);
+      if (migrated.kind === 'newer') {
+        const detail = `format ${migrated.version}, this version knows up to ${migrated.known}`;
+        throw postgresError('newer_version', detail, this.address, this.schema);
+      }
+      const sentMs = this.clock.monoMs();
+      const [found] = await this.control.run<{ now: number }>(this.sql.now);
+      this.time.measured(sentMs, found!.now);
+      this.sql = postgresSql(this.schema, await this.#canNotify());
+    } catch (error) {
+      throw toPostgresError(error, this.address, this.schema);
+    }
+  }
+
+  /** Rejects with OutboxErrors. */
+  async run<T extends object>(line: Line, sql: string, values: Values = []): Promise<T[]> {
+    if (this.isClosed) throw this.error('closed', '');
+    try {
+      return await line.run<T>(sql, values);
+    } catch (error) {
+      throw toPostgresError(error, this.address, this.schema);
+    }
+  }
+
+  error(kind: 'closed' | 'fenced' | 'failed' | 'damaged', detail: string): QueueError {
+    return postgresError(kind, detail, this.address, this.schema);
+  }
+
+  /** Numbers of those who took, in their order; makes those that are new. */
+  async idsOf(line: Line, instanceSources: readonly InstanceSource[]): Promise<number[]> {
+    const unknown = new Map<string, InstanceSource>();
+    for (const instanceSource of instanceSources)
+      if (!this.#idsByKey.has(keyOf(instanceSource))) unknown.set(keyOf(instanceSource), instanceSource);
+    if (unknown.size > 0) {
+      const added = [...unknown.values()];
+      const columns = [added.map((t) => t.node), added.map((t) => t.account), added.map((t) => t.instance)];
+      this.#learn(await this.run<InstanceSource & { id: number }>(line, this.sql.addSources, columns));
+    }
+    return instanceSources.map((instanceSource) => this.#idsByKey.get(keyOf(instanceSource))!);
+  }
+
+  /** Those who took, by their numbers. */
+  async instanceSourcesOf(
+    line: Line,
+    ids: ReadonlySet<number>,
+  ): Promise<ReadonlyMap<number, InstanceSource>> {
+    const unknown = [...ids].filter((id) => !this.#instanceSources.has(id));
+    if (unknown.length > 0)
+      this.#learn(await this.run<InstanceSource & { id: number }>(line, this.sql.sourcesOf, [unknown]));
+    return this.#instanceSources;
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await Promise.all([this.appends.close(), this.control.close()]);
+  }
+
+  async #canNotify(): Promise<boolean> {
+    try {
+      await this.control.run('SELECT pg_notify($1, $2)', [this.schema, 'rows']);
+      return true;
+    } catch (error) {
+      if (error instanceof CallError && withoutNotify.includes(error.sqlState)) return false;
+      throw error;
+    }
+  }
+
+  #learn(instanceSources: readonly (InstanceSource & { readonly id: number })[]): void {
+    for (const { id, node, account, instance } of instanceSources) {
+      this.#instanceSources.set(id, { node, account, instance });
+      this.#idsByKey.set(keyOf({ node, account, instance }), id);
+    }
+  }
+}
+
+function keyOf({ node, account, instance }: InstanceSource): string {
+  return JSON.stringify([node, account, instance]);
+}

@@ -1,0 +1,261 @@
+// One log for several processes in a PostgreSQL database: appends, the lease, mail and news. Without it nothing of `pg`
+// is loaded.
+
+import { QueueError, type QueueStore } from '../queue/store';
+import { addressOf, type TlsSettings } from './postgres-address';
+import { Database } from './postgres-database';
+import { CallError, toPostgresError } from './postgres-errors';
+import { systemClock, type Clock } from '../clock';
+import { postgresModule } from './postgres-module';
+import { NewsLine } from './postgres-news';
+import { PostgresStore } from './postgres-store';
+import type { QueueName, Step } from './postgres-schema';
+import { laneCodes } from '../queue/row-codes';
+import type { Appended, Batch, Claim, Instance, Letter, News, SharedLog } from '../queue/shared-log';
+
+export interface PostgresLogOptions extends QueueName {
+  /** `postgres://user:password@host:5432/database`, with `sslmode` as psql has it. */
+  readonly url: string;
+  /** Node-RED's `tls-config`, if the account names one. */
+  readonly tls?: TlsSettings | null;
+  readonly clock?: Clock;
+  /** For tests: the formats that this version knows. */
+  readonly steps?: readonly Step[];
+}
+
+/** Null in a stream's `through`: the batch had come by another connection meanwhile. */
+const notNullViolation = '23502';
+/** The loser of a race for the lease sees who won when it looks again. */
+const looks = 3;
+
+interface ClaimRecord {
+  readonly now: number;
+  readonly taken: number | null;
+  readonly epoch: number;
+  readonly holder: string | null;
+  readonly holder_name: string | null;
+  readonly last_seq: number;
+  readonly waiting: number;
+  readonly others: Instance[];
+  readonly has_mail: boolean;
+  readonly holder_has_mail: boolean;
+}
+
+export class PostgresLog implements SharedLog {
+  #database: Database | null = null;
+  #news: NewsLine | null = null;
+  #listener: ((news: News) => void) | null = null;
+  /** Of this process, once it has claimed: mail for others is no news. */
+  #instance: string | null = null;
+  /** How often it was closed: an opening under way then must leave nothing behind. */
+  #closes = 0;
+
+  constructor(private readonly options: PostgresLogOptions) {}
+
+  async open(): Promise<void> {
+    if (this.#database !== null) return;
+    const { url, tls, origin, member, clock, steps } = this.options;
+    const closes = this.#closes;
+    const database = new Database(
+      await postgresModule(),
+      addressOf(url, tls ?? null),
+      { origin, member },
+      clock ?? systemClock,
+    );
+    try {
+      await database.prepare(steps);
+      if (this.#closes !== closes) throw database.error('failed', 'it was closed while it was being opened');
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    this.#database = database;
+    this.#news = new NewsLine(database.lineOptions, database.schema, (news, to) => {
+      if (to === null || this.#instance === null || to === this.#instance) this.#listener?.(news);
+    });
+    this.#news.start();
+  }
+
+  async append(batch: Batch): Promise<Appended> {
+    const database = this.#opened();
+    const { rows, instance } = batch;
+    const instanceSources = rows.map(({ source }) => ({ ...source, instance }));
+    const sources = await database.idsOf(database.appends, instanceSources);
+    const { time } = database;
+    const values = [
+      batch.stream,
+      batch.number,
+      rows.length,
+      rows.reduce((sum, { body }) => sum + body.length, 0),
+      batch.maxEntries,
+      batch.maxChars,
+      rows.map(({ lane }) => laneCodes[lane]),
+      rows.map(({ userHash }) => userHash),
+      sources,
+      rows.map(({ body }) => body.length),
+      rows.map(({ eventWallMs }) => time.toDatabase(eventWallMs)),
+      rows.map(({ takenWallMs }) => time.toDatabase(takenWallMs)),
+      rows.map(({ body }) => body),
+    ];
+    try {
+      const [answer] = await database.appends.run<{ before: number | null; waiting: number }>(
+        database.sql.append,
+        values,
+      );
+      const before = answer?.before ?? null;
+      if (before !== null) return { kind: 'appended', firstSeq: before + 1, lastSeq: before + rows.length };
+      return (await this.#appendedBefore(batch)) ?? { kind: 'full', waiting: answer?.waiting ?? 0 };
+    } catch (error) {
+      if (!(error instanceof CallError) || error.sqlState !== notNullViolation) throw this.#toError(error);
+      const appended = await this.#appendedBefore(batch);
+      if (appended === null) throw this.#toError(error);
+      return appended;
+    }
+  }
+
+  async streamThrough(stream: string): Promise<number> {
+    return (await this.#streamOf(stream))?.through ?? 0;
+  }
+
+  async claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim> {
+    const database = this.#opened();
+    this.#instance = instance.id;
+    for (let look = 1; ; look++) {
+      const sentMs = database.clock.monoMs();
+      const found = await this.#claimOnce(database, [instance.id, instance.name, wants, epoch, leaseMs]);
+      database.time.measured(sentMs, found.now);
+      const isLost = wants && found.taken === null && found.holder === null && look < looks;
+      if (!isLost) return claimOf(instance, found);
+    }
+  }
+
+  async release(instance: Instance, epoch: number): Promise<void> {
+    await this.#control('release', [instance.id, epoch]);
+  }
+
+  /** Throws an QueueError `closed` before `open`. */
+  store(instance: Instance, epoch: number): QueueStore {
+    return new PostgresStore(this.#opened(), instance.id, epoch);
+  }
+
+  readonly meta = {
+    getMeta: async (key: string): Promise<string | null> => {
+      const [found] = await this.#control<{ value: string }>('getMeta', [key]);
+      return found?.value ?? null;
+    },
+    setMeta: async (key: string, value: string): Promise<void> => {
+      await this.#control('setMeta', [key, value]);
+    },
+    replaceMeta: async (key: string, before: string | null, value: string): Promise<boolean> =>
+      (await this.#control('replaceMeta', [key, before, value])).length > 0,
+  };
+
+  nowMs(): number {
+    const { time, clock } = this.#opened();
+    return time.toDatabase(clock.wallMs());
+  }
+
+  async adoptMail(instance: Instance, epoch: number): Promise<void> {
+    const held = await this.#control('adoptMail', [instance.id, epoch]);
+    if (held.length === 0) throw this.#opened().error('fenced', `epoch ${epoch} is over`);
+  }
+
+  async mail(instance: Instance, afterId: number, limit: number): Promise<readonly Letter[]> {
+    const values = [instance.id, afterId, limit];
+    const found = await this.#control<Letter | LeftLetters>('mail', values);
+    if (!found.some(({ kind }) => kind === 'left')) return found as Letter[];
+    await this.#control('takeLeft', [instance.id]);
+    const again = await this.#control<Letter | LeftLetters>('mail', values);
+    return again.filter((letter): letter is Letter => letter.kind !== 'left');
+  }
+
+  async send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void> {
+    await this.#control('send', [to, kind, text]);
+  }
+
+  onNews(listener: (news: News) => void): void {
+    this.#listener = listener;
+  }
+
+  async close(instance: Instance): Promise<void> {
+    this.#closes += 1;
+    const database = this.#database;
+    if (database === null) return;
+    this.#listener = null;
+    await this.#news?.close();
+    // Without the database nobody is told; the process is gone all the same.
+    await database.run(database.control, database.sql.bye, [instance.id]).catch(() => undefined);
+    this.#database = null;
+    await database.close();
+  }
+
+  /** Null: it was not. */
+  async #appendedBefore({ stream, number }: Batch): Promise<Appended | null> {
+    const found = await this.#streamOf(stream);
+    if (found === null || found.through < number) return null;
+    if (found.through > number) return { kind: 'before' };
+    return { kind: 'appended', firstSeq: found.first, lastSeq: found.last };
+  }
+
+  async #streamOf(stream: string): Promise<{ through: number; first: number; last: number } | null> {
+    const database = this.#opened();
+    const [found] = await database.run<{ through: number; first: number; last: number }>(
+      database.appends,
+      database.sql.streamOf,
+      [stream],
+    );
+    return found ?? null;
+  }
+
+  async #claimOnce(
+    database: Database,
+    values: readonly (string | number | boolean | null)[],
+  ): Promise<ClaimRecord> {
+    try {
+      const [found] = await database.run<ClaimRecord>(database.control, database.sql.claim, values);
+      if (found === undefined) throw database.error('damaged', 'its lease or its totals are missing');
+      return found;
+    } catch (error) {
+      // A read-only server is another one than the one that the others use.
+      if (error instanceof QueueError && ['unavailable', 'readonly'].includes(error.code))
+        this.#news?.doubt();
+      throw error;
+    }
+  }
+
+  async #control<T extends object>(
+    what: 'release' | 'getMeta' | 'setMeta' | 'replaceMeta' | 'adoptMail' | 'mail' | 'takeLeft' | 'send',
+    values: readonly (string | number | null)[],
+  ): Promise<T[]> {
+    const database = this.#opened();
+    return await database.run<T>(database.control, database.sql[what], values);
+  }
+
+  #opened(): Database {
+    if (this.#database === null) throw new QueueError('closed', 'The shared queue is not open.');
+    return this.#database;
+  }
+
+  #toError(error: unknown): QueueError {
+    const { address, schema } = this.#opened();
+    return toPostgresError(error, address, schema);
+  }
+}
+
+interface LeftLetters {
+  readonly kind: 'left';
+}
+
+function claimOf(instance: Instance, found: ClaimRecord): Claim {
+  const ours = found.taken !== null;
+  const other = found.holder === null ? null : { id: found.holder, name: found.holder_name ?? '' };
+  return {
+    epoch: found.taken ?? found.epoch,
+    holder: ours ? instance : other,
+    ours,
+    lastSeq: found.last_seq,
+    waiting: found.waiting,
+    instances: [instance, ...found.others],
+    hasMail: found.has_mail || (ours && found.holder_has_mail),
+  };
+}

@@ -1,0 +1,21 @@
+// The client for PostgreSQL, loaded when a shared log is first opened: without one nothing of it is in memory.
+
+import type { Client, ClientConfig } from 'pg';
+
+import { QueueError } from '../queue/store';
+
+export type MakeClient = (config: ClientConfig) => Client;
+
+/** Rejects with an QueueError `unavailable` where it is not installed. */
+export async function postgresModule(load: () => Promise<unknown> = () => import('pg')): Promise<MakeClient> {
+  try {
+    const { default: pg } = (await load()) as { default: { Client: new (config: ClientConfig) => Client } };
+    return (config) => new pg.Client(config);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message.split('\n', 1)[0] : String(error);
+    throw new QueueError(
+      'unavailable',
+      `The client for PostgreSQL (the package pg) cannot be loaded (${detail}). Install this package again with its dependencies.`,
+    );
+  }
+}

@@ -1,0 +1,289 @@
+// Shared queues in a database that no engine uses: their account is gone, or serves another member now. Listed, looked
+// at, saved, emptied. What is done changes nothing of a queue that some process uses.
+
+import { hashUserKey } from '../entry/keys';
+import { isBodyOf } from '../entry/serialise';
+import type { DatabasePlace, DatabaseQueues, OrphanedSharedQueue } from './database-queues';
+import type { Row } from '../queue/store';
+import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
+import { postgresError, toPostgresError } from './postgres-errors';
+import { systemClock, type Clock } from '../clock';
+import { HostChoice, Line, type Values } from './postgres-line';
+import { PostgresLog } from './postgres-log';
+import { postgresModule } from './postgres-module';
+import { schemaPrefix, type QueueName } from './postgres-schema';
+import { postgresSql } from './postgres-sql';
+import { lanesByCode, statesByCode } from '../queue/row-codes';
+import { aliveMs, type Letter } from '../queue/shared-log';
+
+/** A letter without what shows a user, '' when nothing is left of it: the letters are their writers' own words. */
+export type LetterWithout = (kind: Letter['kind'], text: string, userKeys: readonly string[]) => string;
+
+export interface LeftOptions {
+  readonly url: string;
+  readonly tls?: TlsSettings | null;
+  readonly clock?: Clock;
+}
+
+export function queuesOf(options: LeftOptions, letterWithout: LetterWithout): DatabaseQueues {
+  return {
+    place: placeOf(options),
+    list: () => listQueues(options),
+    readAll: (schema, take) => readAllOf(options, schema, take),
+    purge: (schema) => purgeQueue(options, schema),
+    erase: (schema, userKeys) => eraseFrom(options, schema, userKeys, letterWithout),
+    logOf: ({ origin, member }) => new PostgresLog({ ...options, origin, member }),
+  };
+}
+
+/** Null when the URL cannot be read. */
+export function placeOf({ url, tls }: LeftOptions): DatabasePlace | null {
+  try {
+    const { hosts, database } = addressOf(url, tls ?? null);
+    return { host: hosts.map(nameOf).join(', '), database };
+  } catch {
+    return null;
+  }
+}
+
+const rowsPerPage = 2_000;
+/** Within the time that a call has, also where all of it has to come from the disk. */
+const rowsPerSearch = 50_000;
+const lettersPerSearch = 50;
+const rowsPerDelete = 5_000;
+
+/** Those that the user of the database may read. */
+export function listQueues(options: LeftOptions): Promise<OrphanedSharedQueue[]> {
+  return withLine(options, '', async (run) => {
+    const found = await run<{ schema: string }>(
+      `SELECT n.nspname AS schema FROM pg_catalog.pg_namespace AS n
+       JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = 'format'
+       WHERE left(n.nspname, ${schemaPrefix.length}) = $1
+         AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+       ORDER BY 1`,
+      [schemaPrefix],
+    );
+    const queues: OrphanedSharedQueue[] = [];
+    // Somebody else's schema may begin like ours.
+    for (const { schema } of found) if (ours.test(schema)) queues.push(await lookAt(run, schema));
+    return queues;
+  });
+}
+
+/** What waits, a page at a time, in order; the next page is read when `take` has resolved. */
+export function readAllOf(
+  options: LeftOptions,
+  schema: string,
+  take: (rows: readonly Row[]) => Promise<void>,
+): Promise<void> {
+  return withLine(options, named(schema), async (run) => {
+    for (let after = 0; ;) {
+      const rows = (await run<EntryRecord>(pageOf(schema), [after, rowsPerPage])).map(rowOf);
+      await take(rows.filter(({ state }) => state === 'waiting'));
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < rowsPerPage) return;
+      after = last.seq;
+    }
+  });
+}
+
+/**
+ * Empties it; what else it knows (numbers, posts on their way, logins) stays. Resolves to how many entries had waited.
+ * Rejects with `locked` while a process uses it.
+ */
+export function purgeQueue(options: LeftOptions, schema: string): Promise<number> {
+  return withLine(options, named(schema), async (run, address) => {
+    for (let waiting = 0; ;) {
+      const first = `SELECT seq FROM ${schema}.entry ORDER BY seq LIMIT ${rowsPerDelete}`;
+      const deleted = await removeUnused(run, address, schema, first, []);
+      waiting += deleted.waiting;
+      if (deleted.rows === 0) return waiting;
+    }
+  });
+}
+
+/**
+ * Removes what it holds of a user, in letters that nobody has read, too. Resolves to how many entries had waited.
+ * Rejects as `purgeQueue` does.
+ */
+export function eraseFrom(
+  options: LeftOptions,
+  schema: string,
+  userKeys: readonly string[],
+  letterWithout: LetterWithout,
+): Promise<number> {
+  return withLine(options, named(schema), async (run, address) => {
+    const hashes = userKeys.map(hashUserKey);
+    const { lookedAt, rowsOf } = postgresSql(schema, false);
+    let waiting = 0;
+    for (let after = 0; ;) {
+      const [looked] = await run<{ last: number | null }>(lookedAt, [after, rowsPerSearch]);
+      const last = looked?.last ?? null;
+      if (last === null) break;
+      const found = await run<{ seq: number; body: string }>(rowsOf, [after, last, hashes]);
+      const seqs = found.filter(({ body }) => isBodyOf(userKeys, body)).map(({ seq }) => seq);
+      if (seqs.length > 0)
+        waiting += (await removeUnused(run, address, schema, 'SELECT unnest($1::bigint[])', [seqs])).waiting;
+      after = last;
+    }
+    await eraseFromLetters(run, address, schema, (kind, text) => letterWithout(kind, text, userKeys));
+    return waiting;
+  });
+}
+
+interface EntryRecord {
+  readonly seq: number;
+  readonly lane: number;
+  readonly state: number;
+  readonly user: number;
+  readonly event_wall: number;
+  readonly taken_wall: number;
+  readonly body: string;
+  readonly node: string;
+  readonly account: string;
+  readonly instance: string;
+}
+
+type Run = Line['run'];
+
+const columns =
+  'seq::float8 AS seq, lane, state, "user"::float8 AS "user", born_wall, taken_wall, body, node, account, instance';
+
+function entries(schema: string): string {
+  return `${schema}.entry LEFT JOIN ${schema}.source ON source.id = entry.source`;
+}
+
+function pageOf(schema: string): string {
+  return `SELECT ${columns} FROM ${entries(schema)} WHERE seq > $1 ORDER BY entry.seq LIMIT $2`;
+}
+
+function rowOf(entry: EntryRecord): Row {
+  return {
+    seq: entry.seq,
+    lane: lanesByCode[entry.lane] ?? 'add',
+    state: statesByCode[entry.state] ?? 'waiting',
+    userHash: entry.user,
+    source: { node: entry.node, account: entry.account },
+    instance: entry.instance,
+    eventWallMs: entry.event_wall,
+    eventMonoMs: 0,
+    takenWallMs: entry.taken_wall,
+    body: entry.body,
+  };
+}
+
+const living = `seen_at >= clock_timestamp() - interval '${aliveMs} ms'`;
+
+interface LookedAt extends QueueName {
+  readonly waiting: number;
+  readonly oldest: number | null;
+  readonly used_by: string[];
+  readonly accounts: string[];
+}
+
+async function lookAt(run: Run, schema: string): Promise<OrphanedSharedQueue> {
+  const [found] = await run<LookedAt>(
+    `SELECT origin, member, waiting::float8 AS waiting,
+       (SELECT taken_wall FROM ${schema}.entry WHERE state = 0 ORDER BY seq LIMIT 1) AS oldest,
+       (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM ${schema}.instance WHERE ${living}) AS used_by,
+       (SELECT coalesce(json_agg(DISTINCT account), '[]') FROM ${schema}.source) AS accounts
+     FROM ${schema}.format, ${schema}.total WHERE total.id = 1`,
+  );
+  const { origin, member, waiting, oldest, used_by, accounts } = found!;
+  return { schema, origin, member, waiting, oldestTakenWallMs: oldest, usedBy: used_by, accounts };
+}
+
+/** Deletes rows by their numbers, in the order in which an append locks. `which` gives the numbers. */
+async function removeUnused(
+  run: Run,
+  address: Address,
+  schema: string,
+  which: string,
+  values: Values,
+): Promise<{ rows: number; waiting: number }> {
+  const [deleted] = await run<{ rows: number; waiting: number; used_by: string | null }>(
+    `WITH used AS MATERIALIZED (SELECT name FROM ${schema}.instance WHERE ${living} LIMIT 1), removed AS (
+       DELETE FROM ${schema}.entry WHERE seq IN (${which}) AND NOT EXISTS (SELECT FROM used) RETURNING state, chars
+     ), summed AS (
+       UPDATE ${schema}.total SET waiting = waiting - (SELECT count(*) FROM removed WHERE state = 0),
+         chars = chars - (SELECT coalesce(sum(chars), 0) FROM removed)
+       WHERE id = 1
+     )
+     SELECT count(*)::float8 AS rows, (count(*) FILTER (WHERE state = 0))::float8 AS waiting,
+       (SELECT name FROM used) AS used_by
+     FROM removed`,
+    values,
+  );
+  if (deleted!.used_by !== null) throw postgresError('locked', deleted!.used_by, address, schema);
+  return deleted!;
+}
+
+async function eraseFromLetters(
+  run: Run,
+  address: Address,
+  schema: string,
+  without: (kind: Letter['kind'], text: string) => string,
+): Promise<void> {
+  for (let after = 0; ;) {
+    const letters = await run<Letter>(
+      `SELECT id::float8 AS id, kind, text FROM ${schema}.letter WHERE id > $1 ORDER BY letter.id LIMIT $2`,
+      [after, lettersPerSearch],
+    );
+    for (const { id, kind, text } of letters) {
+      const left = without(kind, text);
+      if (left !== text) await changeLetter(run, address, schema, id, left);
+    }
+    if (letters.length < lettersPerSearch) return;
+    after = letters.at(-1)!.id;
+  }
+}
+
+async function changeLetter(
+  run: Run,
+  address: Address,
+  schema: string,
+  id: number,
+  text: string,
+): Promise<void> {
+  const unused = 'AND NOT EXISTS (SELECT FROM used)';
+  const change =
+    text === ''
+      ? `DELETE FROM ${schema}.letter WHERE id = $1 AND $2 = '' ${unused}`
+      : `UPDATE ${schema}.letter SET text = $2 WHERE id = $1 ${unused}`;
+  const [changed] = await run<{ used_by: string | null }>(
+    `WITH used AS MATERIALIZED (SELECT name FROM ${schema}.instance WHERE ${living} LIMIT 1), changed AS (${change})
+     SELECT (SELECT name FROM used) AS used_by`,
+    [id, text],
+  );
+  if (changed!.used_by !== null) throw postgresError('locked', changed!.used_by, address, schema);
+}
+
+/** A connection for the time of a call only. Rejects with OutboxErrors. */
+async function withLine<T>(
+  { url, tls, clock }: LeftOptions,
+  schema: string,
+  call: (run: Run, address: Address) => Promise<T>,
+): Promise<T> {
+  const address = addressOf(url, tls ?? null);
+  const line = new Line({
+    makeClient: await postgresModule(),
+    address,
+    hosts: new HostChoice(address.hosts),
+    clock: clock ?? systemClock,
+  });
+  try {
+    return await call((sql, values) => line.run(sql, values), address);
+  } catch (error) {
+    throw toPostgresError(error, address, schema);
+  } finally {
+    await line.close();
+  }
+}
+
+const ours = /^instant_audience_[a-z0-9_]{1,46}$/;
+
+/** Names come from outside, and go into statements as they are. */
+function named(schema: string): string {
+  if (!ours.test(schema)) throw new TypeError('not the name of a queue');
+  return schema;
+}

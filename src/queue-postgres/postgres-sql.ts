@@ -1,0 +1,375 @@
+// The statements of the store on PostgreSQL, for one schema. Each is one transaction in one round trip: a client that
+// is frozen, cut off or killed leaves no transaction open. Tables are named in full, numbers come back as floats,
+// which hold them exactly and reach JavaScript as numbers.
+//
+// Of a row that somebody else changes meanwhile PostgreSQL looks at the new version again, but everything else in the
+// statement sees what it saw when it began (https://www.postgresql.org/docs/current/transaction-iso.html, 13.2.1). So
+// what decides always stands in the WHERE of the row that is locked.
+
+import { logSql } from '../queue/log-sql';
+import { aliveMs } from '../queue/shared-log';
+
+/** How often it is written down that a process is alive: seldom, so that an idle one writes nothing to the disk. */
+const noteMs = 5_000;
+
+const epochMs = 'extract(epoch FROM clock_timestamp())::float8 * 1000';
+/** Of so many epochs before this one it is known which of their commits were carried out. */
+const basesKept = 16;
+
+const alive = `seen_at >= clock_timestamp() - interval '${aliveMs + noteMs} ms'`;
+
+const columns =
+  'seq::float8 AS seq, lane, state, "user"::float8 AS "user", source, born_wall, taken_wall, body';
+
+/** News goes by one channel of the schema's name: `rows`, `lease`, `mail`, or `mail ID` for one process only. */
+export function postgresSql(schema: string, notifies: boolean) {
+  const shared = logSql({
+    table: (name) => `${schema}.${name}`,
+    byNumber: '',
+    byIndex: () => '',
+    at: (place) => `$${place}`,
+    columns: '*',
+    isOneOf: (column, place) => `${column} = ANY($${place}::bigint[])`,
+  });
+  const notify = (news: string): string => (notifies ? `pg_notify('${schema}', ${news})` : 'NULL');
+  const page = (read: string): string => `
+    WITH page AS MATERIALIZED (${read}), shields AS (
+      SELECT * FROM ${schema}.entry
+      WHERE state = 1 AND "user" IN (SELECT "user" FROM page) AND seq > (SELECT min(seq) FROM page)
+    )
+    SELECT ${columns} FROM (SELECT * FROM page UNION ALL SELECT * FROM shields) AS found ORDER BY seq`;
+  return {
+    readAdds: page(shared.readAdds),
+    readRemovals: page(shared.readRemovals),
+    lookedAt: `SELECT last::float8 AS last, count::float8 AS count FROM (${shared.lookedAt}) AS found`,
+    rowsOf: `SELECT ${columns} FROM (${shared.rowsOf}) AS found ORDER BY seq`,
+    getMeta: shared.getMeta,
+    setMeta: shared.setMeta,
+    replaceMeta: `
+      WITH changed AS (UPDATE ${schema}.meta SET value = $3 WHERE key = $1 AND value = $2 RETURNING key), added AS (
+        INSERT INTO ${schema}.meta (key, value) SELECT $1, $3 WHERE $2::text IS NULL
+        ON CONFLICT (key) DO NOTHING RETURNING key
+      )
+      SELECT key FROM changed UNION ALL SELECT key FROM added`,
+    oldest: shared.oldest,
+    ...appendSql(schema, notify),
+    ...leaseSql(schema, notify),
+    ...storeSql(schema, notify),
+    ...mailSql(schema, notify),
+  };
+}
+
+type Notify = (news: string) => string;
+
+function appendSql(schema: string, notify: Notify) {
+  return {
+    /**
+     * 1 stream, 2 number, 3 rows, 4 chars, 5 and 6 the caps, then the columns. A batch that came meanwhile by another
+     * connection ends in a null `through`, which is refused; one that was there before is not taken up.
+     */
+    append: `
+      WITH room AS (
+        UPDATE ${schema}.total
+        SET last_seq = last_seq + $3::bigint, waiting = waiting + $3::bigint, chars = chars + $4::bigint
+        WHERE id = 1 AND waiting + $3::bigint <= $5::float8 AND chars + $4::bigint <= $6::float8
+          AND NOT EXISTS (SELECT FROM ${schema}.stream WHERE id = $1 AND through >= $2::bigint)
+        RETURNING last_seq - $3::bigint AS before
+      ), advanced AS (
+        INSERT INTO ${schema}.stream AS s (id, through, first_seq, last_seq, seen_at)
+        SELECT $1, $2::bigint, before + 1, before + $3::bigint, clock_timestamp() FROM room
+        ON CONFLICT (id) DO UPDATE SET
+          through = CASE WHEN excluded.through > s.through THEN excluded.through END,
+          first_seq = excluded.first_seq, last_seq = excluded.last_seq, seen_at = excluded.seen_at
+      ), added AS (
+        INSERT INTO ${schema}.entry (seq, lane, state, "user", source, chars, born_wall, taken_wall, body)
+        SELECT room.before + new.n, new.lane, 0, new."user", new.source, new.chars, new.born_wall, new.taken_wall, new.body
+        FROM room, unnest($7::smallint[], $8::bigint[], $9::integer[], $10::integer[], $11::float8[], $12::float8[],
+          $13::text[]) WITH ORDINALITY AS new (lane, "user", source, chars, born_wall, taken_wall, body, n)
+      )
+      SELECT room.before::float8 AS before, total.waiting::float8 AS waiting,
+        CASE WHEN room.before IS NOT NULL THEN ${notify(`'rows'`)} END AS told
+      FROM ${schema}.total LEFT JOIN room ON true WHERE total.id = 1`,
+    streamOf: `
+      SELECT through::float8 AS through, first_seq::float8 AS first, last_seq::float8 AS last
+      FROM ${schema}.stream WHERE id = $1`,
+    /** Adds those that are new; gives all. */
+    addSources: `
+      INSERT INTO ${schema}.source AS s (node, account, instance)
+      SELECT DISTINCT node, account, instance FROM unnest($1::text[], $2::text[], $3::text[]) AS new (node, account, instance)
+      ON CONFLICT (instance, node, account) DO UPDATE SET node = excluded.node
+      RETURNING id, node, account, instance`,
+    sourcesOf: `SELECT id, node, account, instance FROM ${schema}.source WHERE id = ANY($1::integer[])`,
+  };
+}
+
+function leaseSql(schema: string, notify: Notify) {
+  const isRenewed = 'holder = $1 AND epoch = $4::bigint';
+  return {
+    /** 1 id, 2 name, 3 whether it wants the lease, 4 its epoch, 5 for how many ms. */
+    claim: `
+      WITH noted AS (
+        INSERT INTO ${schema}.instance AS i (id, name, seen_at) SELECT $1, $2, clock_timestamp()
+        WHERE NOT EXISTS (
+          SELECT FROM ${schema}.instance
+          WHERE id = $1 AND name = $2 AND seen_at > clock_timestamp() - interval '${noteMs} ms'
+        )
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at
+      ), taken AS (
+        UPDATE ${schema}.lease
+        SET epoch = CASE WHEN ${isRenewed} THEN epoch ELSE epoch + 1 END,
+          bases = CASE WHEN ${isRenewed} THEN bases ELSE ARRAY(
+            SELECT base FROM unnest(bases || commits) WITH ORDINALITY AS kept (base, n)
+            WHERE n > cardinality(bases) + 1 - ${basesKept} ORDER BY n
+          ) END,
+          holder = $1, holder_name = $2, expires_at = clock_timestamp() + $5::float8 * interval '1 ms'
+        WHERE id = 1 AND $3::boolean AND (holder IS NULL OR holder = $1 OR expires_at <= clock_timestamp())
+        RETURNING epoch
+      )
+      SELECT ${epochMs} AS now, taken.epoch::float8 AS taken, lease.epoch::float8 AS epoch,
+        CASE WHEN expires_at > clock_timestamp() THEN holder END AS holder, holder_name,
+        last_seq::float8 AS last_seq, waiting::float8 AS waiting,
+        (SELECT coalesce(json_agg(json_build_object('id', id, 'name', name) ORDER BY name, id), '[]')
+          FROM ${schema}.instance WHERE id <> $1 AND ${alive}) AS others,
+        EXISTS (SELECT FROM ${schema}.letter WHERE to_instance = $1) AS has_mail,
+        EXISTS (SELECT FROM ${schema}.letter WHERE to_instance IS NULL) AS holder_has_mail,
+        CASE WHEN taken.epoch <> coalesce($4::bigint, 0) THEN ${notify(`'lease'`)} END AS told
+      FROM ${schema}.total, ${schema}.lease LEFT JOIN taken ON true
+      WHERE total.id = 1 AND lease.id = 1`,
+    release: `
+      WITH released AS (
+        UPDATE ${schema}.lease SET holder = NULL, holder_name = NULL, expires_at = to_timestamp(0)
+        WHERE id = 1 AND holder = $1 AND epoch = $2::bigint RETURNING 1 AS done
+      )
+      SELECT ${notify(`'lease'`)} AS told FROM released`,
+    /**
+     * 1 posts, 2 an epoch. `reached`: the count of commits, of an epoch that is over when the next one began; null when
+     * that was too long ago.
+     */
+    lease: `
+      SELECT epoch::float8 AS epoch, holder,
+        CASE WHEN epoch = $2::bigint THEN commits ELSE bases[cardinality(bases) - (epoch - $2::bigint - 1)] END::float8
+          AS reached,
+        EXISTS (SELECT FROM ${schema}.flight WHERE post = ANY($1::bigint[])) AS departed
+      FROM ${schema}.lease WHERE id = 1`,
+    now: `SELECT ${epochMs} AS now`,
+  };
+}
+
+function storeSql(schema: string, notify: Notify) {
+  const held = 'WHERE id = 1 AND holder = $1 AND epoch = $2::bigint';
+  return {
+    /** Commits of a connection that broke, and come late, are void from here on. */
+    takeOver: `
+      WITH held AS (
+        UPDATE ${schema}.lease SET commits = commits + 1 ${held} RETURNING commits
+      ), renumbered AS (
+        UPDATE ${schema}.flight
+        SET post = least(0, (SELECT min(post) FROM ${schema}.flight)) - fresh.n
+        FROM (SELECT post, row_number() OVER (ORDER BY post) AS n FROM ${schema}.flight WHERE post > 0) AS fresh
+        WHERE flight.post = fresh.post AND EXISTS (SELECT FROM held)
+      )
+      SELECT commits::float8 AS commits FROM held`,
+    opened: `
+      SELECT ${epochMs} AS now, last_seq::float8 AS last_seq, waiting::float8 AS waiting, chars::float8 AS chars
+      FROM ${schema}.total WHERE id = 1`,
+    flights: `
+      SELECT post::float8 AS post, array_to_json(users) AS users, until_wall FROM ${schema}.flight ORDER BY post DESC`,
+    setMetaHeld: `
+      WITH held AS (SELECT epoch FROM ${schema}.lease ${held} FOR SHARE), kept AS (
+        INSERT INTO ${schema}.meta (key, value) SELECT $3, $4 FROM held
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value
+      )
+      SELECT epoch FROM held`,
+    commit: (commit: CommitParts): Statement => commitSql(schema, notify, commit),
+  };
+}
+
+function mailSql(schema: string, notify: Notify) {
+  const held = `held AS (SELECT epoch FROM ${schema}.lease WHERE id = 1 AND holder = $1)`;
+  const mine = `(to_instance = $1 OR (to_instance IS NULL AND epoch = (SELECT epoch FROM held)))`;
+  const numbered = `numbered AS (UPDATE ${schema}.total SET last_letter = last_letter + 1 WHERE id = 1 RETURNING last_letter)`;
+  return {
+    /** 1 for whom, 2 read up to here, 3 at most. A row of kind `left` says that letters to an earlier holder wait. */
+    mail: `
+      WITH ${held}, read AS (DELETE FROM ${schema}.letter WHERE id <= $2::bigint AND ${mine})
+      SELECT id, kind, text FROM (
+        SELECT id::float8 AS id, kind, text FROM ${schema}.letter WHERE id > $2::bigint AND ${mine} ORDER BY letter.id LIMIT $3
+      ) AS found
+      UNION ALL
+      SELECT 'Infinity', 'left', '' FROM held
+      WHERE EXISTS (SELECT FROM ${schema}.letter WHERE to_instance IS NULL AND letter.epoch <> held.epoch)
+      ORDER BY id`,
+    /** Gives letters to an earlier holder numbers above all that this one can have read. */
+    takeLeft: `
+      WITH held AS (SELECT epoch FROM ${schema}.lease WHERE id = 1 AND holder = $1 FOR SHARE), left_over AS (
+        SELECT letter.id, held.epoch, row_number() OVER (ORDER BY letter.id) AS n
+        FROM ${schema}.letter, held WHERE to_instance IS NULL AND letter.epoch <> held.epoch
+      ), numbered AS (
+        UPDATE ${schema}.total SET last_letter = last_letter + (SELECT count(*) FROM left_over)
+        WHERE id = 1 RETURNING last_letter - (SELECT count(*) FROM left_over) AS before
+      )
+      UPDATE ${schema}.letter SET id = numbered.before + left_over.n, epoch = left_over.epoch
+      FROM left_over, numbered WHERE letter.id = left_over.id`,
+    send: `
+      WITH ${numbered}, sent AS (
+        INSERT INTO ${schema}.letter (id, to_instance, epoch, kind, text)
+        SELECT last_letter, $1, lease.epoch, $2, $3 FROM numbered, ${schema}.lease WHERE lease.id = 1
+      )
+      SELECT ${notify(`'mail' || coalesce(' ' || $1::text, '')`)} AS told FROM numbered`,
+    adoptMail: `
+      WITH held AS (
+        SELECT epoch FROM ${schema}.lease WHERE id = 1 AND holder = $1 AND epoch = $2::bigint FOR SHARE
+      ), living AS MATERIALIZED (SELECT id FROM ${schema}.instance WHERE ${alive}), buried AS (
+        DELETE FROM ${schema}.instance WHERE id NOT IN (SELECT id FROM living) AND EXISTS (SELECT FROM held)
+      ), adopted AS (
+        UPDATE ${schema}.letter SET to_instance = NULL, epoch = -1
+        WHERE to_instance NOT IN (SELECT id FROM living) AND EXISTS (SELECT FROM held) RETURNING 1 AS one
+      )
+      SELECT epoch, CASE WHEN EXISTS (SELECT FROM adopted) THEN ${notify(`'mail'`)} END AS told FROM held`,
+    bye: `
+      WITH gone AS (DELETE FROM ${schema}.instance WHERE id = $1), given AS (
+        UPDATE ${schema}.letter SET to_instance = NULL, epoch = -1 WHERE to_instance = $1 RETURNING 1 AS one
+      )
+      SELECT CASE WHEN EXISTS (SELECT FROM given) THEN ${notify(`'mail'`)} END AS told`,
+  };
+}
+
+/** A commit made ready: no number stands in two parts, so that their order does not matter any more. */
+export interface CommitParts {
+  readonly holder: string;
+  readonly epoch: number;
+  /** The lease's count before it. */
+  readonly commits: number;
+  readonly remove: readonly number[];
+  /** New states of rows that stay. */
+  readonly states: readonly (readonly [seq: number, state: number])[];
+  /** Shields with numbers up to it go, unless they are among `states`. */
+  readonly dropShieldsThrough: number | null;
+  /** Posts that must not be on their way yet. */
+  readonly departing: readonly number[];
+  readonly depart: readonly {
+    readonly post: number;
+    readonly users: string;
+    readonly untilMs: number | null;
+  }[];
+  readonly lost: readonly (readonly [post: number, untilMs: number])[];
+  readonly arrive: readonly number[];
+  readonly letters: readonly (readonly [to: string, text: string])[];
+}
+
+type Value = string | number | null | readonly (string | number)[];
+interface Statement {
+  readonly text: string;
+  readonly values: Value[];
+}
+
+/** Only the parts that the commit has. The lease's row is locked first, and says whether anything is to be done. */
+function commitSql(schema: string, notify: Notify, commit: CommitParts): Statement {
+  const values: Value[] = [];
+  const at = (value: Value, type: string): string => `$${values.push(value)}::${type}`;
+  const isHeld = 'EXISTS (SELECT FROM held)';
+  const holds = `holder = ${at(commit.holder, 'text')} AND epoch = ${at(commit.epoch, 'bigint')}`;
+  const isNext = `commits = ${at(commit.commits, 'bigint')}`;
+  const departing =
+    commit.departing.length === 0
+      ? ''
+      : `AND NOT EXISTS (SELECT FROM ${schema}.flight WHERE post = ANY(${at(commit.departing, 'bigint[]')}))`;
+  const parts = [
+    `held AS (UPDATE ${schema}.lease SET commits = commits + 1 WHERE id = 1 AND ${holds} AND ${isNext} ${departing} RETURNING 1 AS one)`,
+  ];
+  const ended: string[] = [];
+  const chars: string[] = [];
+  if (commit.remove.length > 0) {
+    const seqs = at(commit.remove, 'bigint[]');
+    parts.push(
+      `removed AS (DELETE FROM ${schema}.entry WHERE seq = ANY(${seqs}) AND ${isHeld} RETURNING state, chars)`,
+    );
+    ended.push('SELECT count(*) FROM removed WHERE state = 0');
+    chars.push('SELECT coalesce(sum(chars), 0) FROM removed');
+  }
+  const seqsOfStates = commit.states.map(([seq]) => seq);
+  if (commit.states.length > 0) {
+    const states = at(
+      commit.states.map(([, state]) => state),
+      'smallint[]',
+    );
+    parts.push(
+      `changed AS (
+        UPDATE ${schema}.entry SET state = new.state
+        FROM unnest(${at(seqsOfStates, 'bigint[]')}, ${states}) AS new (seq, state)
+          JOIN ${schema}.entry AS old ON old.seq = new.seq AND old.state <> new.state
+        WHERE entry.seq = old.seq AND ${isHeld} RETURNING old.state
+      )`,
+    );
+    ended.push('SELECT count(*) FROM changed WHERE state = 0');
+  }
+  if (commit.dropShieldsThrough !== null) {
+    const kept = at([...commit.remove, ...seqsOfStates], 'bigint[]');
+    parts.push(
+      `dropped AS (
+        DELETE FROM ${schema}.entry WHERE state = 1 AND seq <= ${at(commit.dropShieldsThrough, 'bigint')}
+          AND seq <> ALL(${kept}) AND ${isHeld} RETURNING chars
+      )`,
+    );
+    chars.push('SELECT coalesce(sum(chars), 0) FROM dropped');
+  }
+  if (commit.depart.length > 0) {
+    const [posts, users] = [commit.depart.map(({ post }) => post), commit.depart.map((mark) => mark.users)];
+    // Arrays of numbers have no null here: -1 stands for it, as no time is below 0.
+    const untils = commit.depart.map(({ untilMs }) => untilMs ?? -1);
+    parts.push(
+      `departed AS (
+        INSERT INTO ${schema}.flight (post, users, until_wall)
+        SELECT post, users::bigint[], nullif(until_wall, -1)
+        FROM unnest(${at(posts, 'bigint[]')}, ${at(users, 'text[]')}, ${at(untils, 'float8[]')})
+          AS new (post, users, until_wall) WHERE ${isHeld}
+      )`,
+    );
+  }
+  if (commit.lost.length > 0) {
+    const posts = commit.lost.map(([post]) => post);
+    const untils = commit.lost.map(([, until]) => until);
+    parts.push(
+      `lost AS (
+        UPDATE ${schema}.flight SET until_wall = new.until_wall
+        FROM unnest(${at(posts, 'bigint[]')}, ${at(untils, 'float8[]')}) AS new (post, until_wall)
+        WHERE flight.post = new.post AND ${isHeld}
+      )`,
+    );
+  }
+  if (commit.arrive.length > 0) {
+    parts.push(
+      `arrived AS (DELETE FROM ${schema}.flight WHERE post = ANY(${at(commit.arrive, 'bigint[]')}) AND ${isHeld})`,
+    );
+  }
+  const sums = [
+    ended.length === 0 ? null : `waiting = waiting - ${ended.map((sum) => `(${sum})`).join(' - ')}`,
+    chars.length === 0 ? null : `chars = chars - ${chars.map((sum) => `(${sum})`).join(' - ')}`,
+    commit.letters.length === 0 ? null : `last_letter = last_letter + ${commit.letters.length}`,
+  ].filter((sum) => sum !== null);
+  if (sums.length > 0) {
+    parts.push(
+      `summed AS (UPDATE ${schema}.total SET ${sums.join(', ')} WHERE id = 1 AND ${isHeld} RETURNING last_letter)`,
+    );
+  }
+  let told = '';
+  if (commit.letters.length > 0) {
+    const to = at(
+      commit.letters.map(([instance]) => instance),
+      'text[]',
+    );
+    const texts = at(
+      commit.letters.map(([, text]) => text),
+      'text[]',
+    );
+    parts.push(
+      `sent AS (
+        INSERT INTO ${schema}.letter (id, to_instance, epoch, kind, text)
+        SELECT summed.last_letter - ${commit.letters.length} + new.n, new.to_instance, 0, 'ended', new.text
+        FROM summed, unnest(${to}, ${texts}) WITH ORDINALITY AS new (to_instance, text, n)
+      )`,
+    );
+    told = `, (SELECT count(${notify(`'mail ' || instance`)}) FROM held, unnest(${to}) AS to_whom (instance)) AS told`;
+  }
+  return { text: `WITH ${parts.join(',\n')}\nSELECT ${isHeld} AS done${told}`, values };
+}

@@ -1,0 +1,286 @@
+// The holder's side of a shared log: reads it and acknowledges, as long as the lease is held under its epoch.
+
+import { batchesOf } from '../queue/batches';
+import { isEmpty } from '../queue/commit-parts';
+import type {
+  Commit,
+  EndedRow,
+  Lane,
+  LeftFlight,
+  Opened,
+  QueueStore,
+  Page,
+  Row,
+  UserRows,
+} from '../queue/store';
+import type { Database } from './postgres-database';
+import { CallError, toPostgresError } from './postgres-errors';
+import type { Line } from './postgres-line';
+import type { CommitParts } from './postgres-sql';
+import { lanesByCode, stateCodes, statesByCode } from '../queue/row-codes';
+
+/** Between two looks at what became of a commit whose answer was lost. */
+const lookAgainMs = 250;
+
+interface EntryRecord {
+  readonly seq: number;
+  readonly lane: number;
+  readonly state: number;
+  readonly user: number;
+  readonly source: number;
+  readonly event_wall: number;
+  readonly taken_wall: number;
+  readonly body: string;
+}
+
+export class PostgresStore implements QueueStore {
+  readonly durable = true;
+  #isOpen = false;
+  /** The lease's count of commits as far as this one knows: nobody else counts while it holds the lease. */
+  #commits = 0;
+  #line: Line | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly database: Database,
+    private readonly holder: string,
+    private readonly epoch: number,
+  ) {}
+
+  open(): Promise<Opened> {
+    return this.#inOrder(async () => {
+      if (this.#isOpen) throw this.database.error('failed', 'it is open already');
+      this.#line ??= this.database.line();
+      const opened = await this.#takeOver(this.#line);
+      this.#isOpen = true;
+      return opened;
+    });
+  }
+
+  commit(commit: Commit): Promise<void> {
+    return this.#call(async (line) => {
+      if (isEmpty(commit)) return;
+      if (commit.append !== undefined && commit.append.length > 0)
+        throw this.database.error('failed', 'new rows go in by `append` of the shared log');
+      await this.#carryOut(line, this.#partsOf(commit));
+    });
+  }
+
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
+    return this.#call(async (line) => {
+      const { readAdds, readRemovals } = this.database.sql;
+      const values = [whole(afterSeq), whole(throughSeq), whole(limit)];
+      const found = await this.#rows(line, lane === 'add' ? readAdds : readRemovals, values);
+      return {
+        rows: found.filter(({ state }) => state !== 'shield'),
+        shields: found.filter(({ state }) => state === 'shield'),
+      };
+    });
+  }
+
+  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
+    return this.#call(async (line) => {
+      const { lookedAt, rowsOf } = this.database.sql;
+      const [looked] = await this.database.run<{ last: number | null; count: number }>(line, lookedAt, [
+        whole(afterSeq),
+        whole(limit),
+      ]);
+      const last = looked?.last ?? null;
+      if (looked === undefined || last === null) return { rows: [], throughSeq: null };
+      const rows = await this.#rows(line, rowsOf, [whole(afterSeq), last, userHashes]);
+      return { rows, throughSeq: looked.count < limit ? null : last };
+    });
+  }
+
+  getMeta(key: string): Promise<string | null> {
+    return this.#call(async (line) => {
+      const [found] = await this.database.run<{ value: string }>(line, this.database.sql.getMeta, [key]);
+      return found?.value ?? null;
+    });
+  }
+
+  setMeta(key: string, value: string): Promise<void> {
+    return this.#call(async (line) => {
+      const { setMetaHeld } = this.database.sql;
+      const held = await this.database.run(line, setMetaHeld, [this.holder, this.epoch, key, value]);
+      if (held.length === 0) throw this.#fenced();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isOpen = false;
+    await this.#last;
+    await this.#line?.close();
+    this.#line = null;
+  }
+
+  async #takeOver(line: Line): Promise<Opened> {
+    const { database } = this;
+    const { sql } = database;
+    const [held] = await database.run<{ commits: number }>(line, sql.takeOver, [this.holder, this.epoch]);
+    if (held === undefined) throw this.#fenced();
+    const sentMs = database.clock.monoMs();
+    const [totals] = await database.run<{ now: number; last_seq: number; waiting: number; chars: number }>(
+      line,
+      sql.opened,
+    );
+    if (totals === undefined) throw database.error('damaged', 'its totals are missing');
+    database.time.measured(sentMs, totals.now);
+    const flights = await database.run<{ post: number; users: number[]; until_wall: number | null }>(
+      line,
+      sql.flights,
+    );
+    const [oldest] = await database.run<{ taken_wall: number }>(line, sql.oldest);
+    this.#commits = held.commits;
+    return {
+      lastSeq: totals.last_seq,
+      waiting: totals.waiting,
+      bodyChars: totals.chars,
+      flights: flights.map(({ post, users, until_wall }): LeftFlight => ({
+        post,
+        userHashes: users,
+        untilWallMs: until_wall === null ? null : database.time.fromDatabase(until_wall),
+      })),
+      oldestTakenWallMs: oldest === undefined ? null : database.time.fromDatabase(oldest.taken_wall),
+    };
+  }
+
+  /**
+   * Resolves once it is carried out. The lease's count lets it through once: when an answer is lost it is handed in
+   * again until there is one, and what was carried out, or comes late, does nothing then.
+   */
+  async #carryOut(line: Line, parts: CommitParts): Promise<void> {
+    const { text, values } = this.database.sql.commit(parts);
+    for (let isSent = false; ;) {
+      if (this.database.isClosed) throw this.database.error('closed', '');
+      try {
+        const [answer] = await line.run<{ done: boolean }>(text, values);
+        if (answer?.done !== true) await this.#explain(line, parts);
+        this.#commits = parts.commits + 1;
+        return;
+      } catch (error) {
+        if (!(error instanceof CallError)) throw error;
+        if (error.carriedOut === 'unknown') isSent = true;
+        if (!isSent) throw toPostgresError(error, this.database.address, this.database.schema);
+      }
+      await new Promise<void>((resolve) => void this.database.clock.after(lookAgainMs, resolve));
+    }
+  }
+
+  /**
+   * Why a commit was not let through. Resolves when it had been before, whoever holds the lease by now. Rejects with an
+   * QueueError or a CallError.
+   */
+  async #explain(line: Line, parts: CommitParts): Promise<void> {
+    const [lease] = await line.run<{
+      epoch: number;
+      holder: string | null;
+      reached: number | null;
+      departed: boolean;
+    }>(this.database.sql.lease, [parts.departing, this.epoch]);
+    if (lease?.reached === parts.commits + 1) return;
+    if (lease?.epoch !== this.epoch || lease.holder !== this.holder) throw this.#fenced();
+    if (lease.reached !== parts.commits) throw this.database.error('fenced', 'its outbox was opened twice');
+    if (lease.departed) throw this.database.error('failed', 'a post is on its way already');
+    throw this.database.error('failed', 'nobody knows why');
+  }
+
+  /** Puts together what says something of the same number, as later parts of a commit count. */
+  #partsOf(commit: Commit): CommitParts {
+    const through = commit.dropShieldsThrough ?? null;
+    const states = new Map<number, number>();
+    for (const seq of commit.shield ?? []) states.set(seq, stateCodes.shield);
+    for (const seq of commit.repeat ?? []) states.set(seq, stateCodes.repeat);
+    const remove = new Set(commit.remove);
+    for (const [seq, state] of states) {
+      if (state === stateCodes.shield && through !== null && seq <= through) remove.add(seq);
+    }
+    for (const seq of remove) states.delete(seq);
+    const arrive = new Set(commit.arrive);
+    const { time } = this.database;
+    const lost = new Map(commit.lost?.map(({ post, untilWallMs }) => [post, time.toDatabase(untilWallMs)]));
+    const depart = commit.depart ?? [];
+    const departing = new Set(depart.map(({ post }) => post));
+    if (departing.size < depart.length) throw this.database.error('failed', 'a post leaves twice');
+    return {
+      holder: this.holder,
+      epoch: this.epoch,
+      commits: this.#commits,
+      remove: [...remove],
+      states: [...states],
+      dropShieldsThrough: through,
+      departing: [...departing],
+      depart: depart
+        .filter(({ post }) => !arrive.has(post))
+        .map(({ post, userHashes }) => ({
+          post,
+          users: `{${userHashes.join(',')}}`,
+          untilMs: lost.get(post) ?? null,
+        })),
+      lost: [...lost].filter(([post]) => !departing.has(post)),
+      arrive: [...arrive].filter((post) => !departing.has(post)),
+      letters: lettersOf(commit.tell ?? []),
+    };
+  }
+
+  async #rows(line: Line, sql: string, values: readonly (number | readonly number[])[]): Promise<Row[]> {
+    const found = await this.database.run<EntryRecord>(line, sql, values);
+    const instanceSources = await this.database.instanceSourcesOf(
+      line,
+      new Set(found.map(({ source }) => source)),
+    );
+    const { time } = this.database;
+    return found.map((entry): Row => {
+      const instanceSource = instanceSources.get(entry.source);
+      const [lane, state] = [lanesByCode[entry.lane], statesByCode[entry.state]];
+      if (instanceSource === undefined || lane === undefined || state === undefined)
+        throw this.database.error('damaged', `entry ${entry.seq} makes no sense`);
+      return {
+        seq: entry.seq,
+        lane,
+        state,
+        userHash: entry.user,
+        source: { node: instanceSource.node, account: instanceSource.account },
+        instance: instanceSource.instance,
+        eventWallMs: time.fromDatabase(entry.event_wall),
+        eventMonoMs: 0,
+        takenWallMs: time.fromDatabase(entry.taken_wall),
+        body: entry.body,
+      };
+    });
+  }
+
+  #fenced(): Error {
+    return this.database.error('fenced', `epoch ${this.epoch} is over`);
+  }
+
+  #call<T>(call: (line: Line) => Promise<T>): Promise<T> {
+    const line = this.#line;
+    if (!this.#isOpen || line === null) return Promise.reject(this.database.error('closed', ''));
+    return this.#inOrder(() => call(line));
+  }
+
+  #inOrder<T>(call: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(call);
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/** One for each process, or several where there is much to say: whoever reads them takes many at once. */
+function lettersOf(ended: readonly EndedRow[]): [to: string, text: string][] {
+  const byInstance = new Map<string, { readonly body: string }[]>();
+  for (const { seq, source, instance, report } of ended) {
+    const ends = byInstance.get(instance) ?? [];
+    ends.push({ body: JSON.stringify({ seq, node: source.node, account: source.account, report }) });
+    byInstance.set(instance, ends);
+  }
+  return [...byInstance].flatMap(([to, ends]) =>
+    batchesOf(ends).map((batch): [string, string] => [to, `[${batch.map(({ body }) => body).join(',')}]`]),
+  );
+}
+
+/** As the database's numbers go. */
+function whole(number: number): number {
+  return Math.min(number, Number.MAX_SAFE_INTEGER);
+}

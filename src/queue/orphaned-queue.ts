@@ -1,0 +1,164 @@
+// A queue file that no engine uses: its account is gone, or serves another member now. Looked at, saved, emptied.
+//
+// The file is held for the time of a call only. Meanwhile an engine that wants it is told that it is in use, and tries
+// again seconds later. Every call throws OutboxErrors.
+
+import { existsSync } from 'node:fs';
+
+import { isBodyOf } from '../entry/serialise';
+import { hashUserKey } from '../entry/keys';
+import { lanes, type LeftFlight, type QueueStore, type Row } from './store';
+import type { EncryptionOptions } from './sqlite/encryption';
+import { queueError } from './sqlite/sqlite-errors';
+import { openLog, type SqliteLog } from './sqlite/sqlite-log';
+import { SqliteStore } from './sqlite/sqlite-store';
+
+export interface OrphanedQueue {
+  readonly waiting: number;
+  /** Epoch ms; null when nothing waits. */
+  readonly oldestTakenWallMs: number | null;
+  /** Node ids of the accounts that put something into it. */
+  readonly accounts: readonly string[];
+}
+
+export interface Moved {
+  readonly moved: number;
+  /** Of the account, still in the queue. */
+  readonly kept: number;
+}
+
+type Secrets = EncryptionOptions['secrets'];
+
+const rowsPerPage = 2_000;
+const rowsPerSearch = 20_000;
+
+export function lookAt(path: string): OrphanedQueue {
+  return withLog(path, (log) => {
+    const { waiting, oldestTakenWallMs } = log.takeOver();
+    return { waiting, oldestTakenWallMs, accounts: log.accounts };
+  });
+}
+
+/** What waits, a page at a time; the next page is read when `take` has resolved. `secrets` open what is sealed. */
+export async function readAll(
+  path: string,
+  secrets: Secrets,
+  take: (rows: readonly Row[]) => Promise<void>,
+): Promise<void> {
+  const log = open(path, secrets);
+  try {
+    for (const lane of lanes) {
+      for (let after = 0; ;) {
+        const { rows } = log.read(lane, after, Infinity, rowsPerPage);
+        await take(rows.filter(({ state }) => state === 'waiting'));
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < rowsPerPage) break;
+        after = last.seq;
+      }
+    }
+  } finally {
+    log.close();
+  }
+}
+
+/**
+ * Hands what waits of an account to `take`, in order, which resolves to the numbers of the rows that are safe in another
+ * queue: only then they go from here. A user of whom a request may still be on its way stays, with all that waits of it.
+ */
+export async function moveAway(
+  queue: QueueStore,
+  account: string,
+  take: (rows: readonly Row[]) => Promise<readonly number[]>,
+): Promise<Moved> {
+  const { flights } = await queue.open();
+  const result = { moved: 0, kept: 0 };
+  try {
+    const busy = usersOnTheirWay(flights);
+    for (let after = 0; after !== Infinity;) {
+      const pages: (readonly Row[])[] = [];
+      for (const lane of lanes) pages.push((await queue.read(lane, after, Infinity, rowsPerPage)).rows);
+      // A full page may be followed by more of its lane, below what the other lane has.
+      const ends = pages.filter(({ length }) => length === rowsPerPage).map((rows) => rows.at(-1)!.seq);
+      const through = Math.min(Infinity, ...ends);
+      const rows = pages.flat().filter(({ seq }) => seq <= through);
+      const its = rows.filter(({ state, source }) => state === 'waiting' && source.account === account);
+      its.sort((a, b) => a.seq - b.seq);
+      const moved = await take(its.filter(({ userHash }) => !busy.has(userHash)));
+      if (moved.length > 0) await queue.commit({ remove: moved });
+      result.moved += moved.length;
+      result.kept += its.length - moved.length;
+      after = through;
+    }
+    return result;
+  } finally {
+    await queue.close();
+  }
+}
+
+function usersOnTheirWay(flights: readonly LeftFlight[]): ReadonlySet<number> {
+  const isOver = (untilWallMs: number | null): boolean => untilWallMs !== null && untilWallMs < Date.now();
+  const open = flights.filter(({ untilWallMs }) => !isOver(untilWallMs));
+  return new Set(open.flatMap(({ userHashes }) => userHashes));
+}
+
+/** The store of a file that is there, for `moveAway`. */
+export function storeOf(path: string, secrets: Secrets): QueueStore {
+  checkIsThere(path);
+  return new SqliteStore(path, { cipher: { isOn: false, secrets } });
+}
+
+/** Empties it, and gives its space back. Resolves to how many entries had waited. */
+export async function purge(path: string): Promise<number> {
+  const log = open(path);
+  try {
+    const { waiting } = log.takeOver();
+    log.clear();
+    while (log.tidy(true)) await nextTurn();
+    return waiting;
+  } finally {
+    log.close();
+  }
+}
+
+/** Removes what the file holds of a user. Resolves to how many entries had waited. */
+export async function erase(path: string, secrets: Secrets, userKeys: readonly string[]): Promise<number> {
+  const log = open(path, secrets);
+  try {
+    const hashes = userKeys.map(hashUserKey);
+    let waiting = 0;
+    for (let after: number | null = 0; after !== null;) {
+      const { rows, throughSeq } = log.rowsOfUsers(hashes, after, rowsPerSearch);
+      const its = rows.filter((row) => isBodyOf(userKeys, row.body));
+      if (its.length > 0) log.commit({ remove: its.map(({ seq }) => seq) });
+      waiting += its.filter(({ state }) => state === 'waiting').length;
+      after = throughSeq;
+      await nextTurn();
+    }
+    return waiting;
+  } finally {
+    log.close();
+  }
+}
+
+function withLog<T>(path: string, call: (log: SqliteLog) => T): T {
+  const log = open(path);
+  try {
+    return call(log);
+  } finally {
+    log.close();
+  }
+}
+
+/** Never makes a file. */
+function open(path: string, secrets: Secrets | null = null): SqliteLog {
+  checkIsThere(path);
+  return openLog(path, secrets === null ? null : { isOn: false, secrets });
+}
+
+function checkIsThere(path: string): void {
+  if (!existsSync(path)) throw queueError('failed', path, 'it is not there any more');
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,97 @@
+// What SQLite and the file system say, as an QueueError with a sentence for the person who runs Node-RED.
+
+import { QueueError } from '../store';
+
+/** SQLite's name for a database that lies in memory and ends with its handle. */
+export const inMemory = ':memory:';
+
+type Code = Exclude<QueueError['code'], 'fenced' | 'unavailable'>;
+
+/** SQLite's primary result codes (https://sqlite.org/rescode.html) that have a meaning of their own here. */
+const byResultCode: Readonly<Record<number, Code>> = {
+  3: 'readonly', // SQLITE_PERM
+  5: 'locked', // SQLITE_BUSY
+  6: 'locked', // SQLITE_LOCKED
+  8: 'readonly', // SQLITE_READONLY
+  11: 'damaged', // SQLITE_CORRUPT
+  13: 'full', // SQLITE_FULL
+  14: 'readonly', // SQLITE_CANTOPEN
+  26: 'damaged', // SQLITE_NOTADB
+};
+const ioErrorCorruptFilesystem = 10 | (33 << 8);
+const ioErrorShortRead = 10 | (2 << 8);
+const readonlyFileMoved = 8 | (4 << 8);
+
+const byErrno: Readonly<Record<string, Code>> = {
+  EACCES: 'readonly',
+  EPERM: 'readonly',
+  EROFS: 'readonly',
+  EISDIR: 'readonly',
+  ENOTDIR: 'readonly',
+  EEXIST: 'readonly',
+  ENOSPC: 'full',
+  EDQUOT: 'full',
+};
+
+/** While a file is opened a statement fails for what the file's own tables lack, not for what was asked. */
+export function toOpenError(error: unknown, path: string): QueueError {
+  const found = toOutboxError(error, path);
+  const isPlainError = error instanceof Error && 'errcode' in error && error.errcode === 1;
+  return isPlainError ? queueError('damaged', path, error.message, error) : found;
+}
+
+/** OutboxErrors pass unchanged. `path` is the queue's file. */
+export function toOutboxError(error: unknown, path: string): QueueError {
+  if (error instanceof QueueError) return error;
+  const detail = error instanceof Error ? error.message : String(error);
+  return queueError(codeOf(error), path, detail, error);
+}
+
+export function queueError(code: Code, path: string, detail: string, cause?: unknown): QueueError {
+  const sentence = path === inMemory ? memorySentence(code, detail) : sentences[code](path, detail);
+  return new QueueError(code, sentence, { cause });
+}
+
+function codeOf(error: unknown): Code {
+  if (!(error instanceof Error)) return 'failed';
+  if ('errcode' in error && typeof error.errcode === 'number') return codeOfResult(error.errcode);
+  if ('code' in error && typeof error.code === 'string') return byErrno[error.code] ?? 'failed';
+  return 'failed';
+}
+
+function codeOfResult(result: number): Code {
+  if (result === ioErrorCorruptFilesystem || result === ioErrorShortRead) return 'damaged';
+  if (result === readonlyFileMoved) return 'failed';
+  return byResultCode[result & 0xff] ?? 'failed';
+}
+
+function memorySentence(code: Code, detail: string): string {
+  if (code === 'closed') return 'The queue in memory is closed.';
+  return `The queue in memory could not be used (${detail}). Nothing was changed; check the memory of this machine.`;
+}
+
+const sentences: Readonly<Record<Code, (path: string, detail: string) => string>> = {
+  damaged: (path, detail) =>
+    `The queue file ${path} is damaged (${detail}). It is left as it is, and nothing is taken or sent from it. ` +
+    'Stop Node-RED, move this file (and the one of the same name ending in -wal, if there) to a safe place, and ' +
+    'start again: from a backup of it, or with an empty queue.',
+  readonly: (path, detail) =>
+    `The queue file ${path} cannot be written (${detail}). Give the user that runs Node-RED write access to the ` +
+    'file and its folder, and make sure that the path is not a folder and its disk is not read-only.',
+  full: (path, detail) =>
+    `The disk of the queue file ${path} is full (${detail}). What was taken before is kept; free some space, and ` +
+    'new entries are taken again.',
+  locked: (path, detail) =>
+    `The queue file ${path} is in use already (${detail}), most likely by a second Node-RED with the same user ` +
+    'directory, or by one that is still stopping. Stop it, or give each its own user directory.',
+  newer_version: (path, detail) =>
+    `The queue file ${path} was written by a newer version of this package (${detail}). It is left as it is. ` +
+    'Install that version again, or move the file to a safe place to start with an empty queue.',
+  encrypted: (path, detail) =>
+    `The queue file ${path} is encrypted and cannot be opened (${detail}). It is left as it is, and nothing is taken ` +
+    'or sent. Set credentialSecret in Node-RED’s settings file to what it was and start again, or move the file to a ' +
+    'safe place to start with an empty queue.',
+  closed: (path) => `The queue file ${path} is closed.`,
+  failed: (path, detail) =>
+    `The queue file ${path} could not be used (${detail}). Nothing was changed; check the disk and its log.`,
+};

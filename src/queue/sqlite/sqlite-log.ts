@@ -1,0 +1,573 @@
+// The log in SQLite, in a file or in memory, synchronous: every call is carried out before it returns. One handle, one
+// process.
+
+import { statSync } from 'node:fs';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+
+import { checkAppend, isEmpty, runsOf } from '../commit-parts';
+import type { Commit, InFlightRecord, Lane, LeftFlight, NewRow, Opened, QueueError } from '../store';
+import type { Page, Row, RowState, Source, UserRows } from '../store';
+import { logSql } from '../log-sql';
+import { laneCodes, lanesByCode, stateCodes, statesByCode } from '../row-codes';
+import { isEncrypted, type Cipher, type EncryptionOptions } from './encryption';
+import { checkContent } from './sqlite-check';
+import { queueError, toOpenError, toOutboxError } from './sqlite-errors';
+import { openDatabase, pragma } from './sqlite-schema';
+import { dropCipher, hasCipher, newCipher, openCipher, cipherNotes } from './sqlite-encryption';
+
+/** Rows per INSERT: measured, a third faster than one by one, and no faster with more. */
+const rowsPerInsert = 40;
+const columnsPerRow = 9;
+/** Free pages (of 8 KiB) that are kept for what comes next. */
+const sparePages = 1024;
+const largeWalBytes = 1_048_576;
+/** Pages that one `tidy` gives back: with their sync it takes about as long as a commit. */
+const pagesPerTidy = 64;
+/** The file is cut by a checkpoint: often, as cutting hundreds of MB at once takes tens of ms. */
+const pagesPerCut = 2048;
+
+/** Work that may be interrupted. */
+type Steps<T> = Generator<undefined, T>;
+
+interface Totals {
+  lastSeq: number;
+  waiting: number;
+  bodyChars: number;
+  /** That changed something, ever: tells after a crash of the thread whether the last one was made. */
+  commits: number;
+}
+
+interface EntryRecord {
+  seq: number;
+  lane: number;
+  state: number;
+  user: number;
+  source: number;
+  event_wall: number;
+  event_mono: number;
+  taken_wall: number;
+  body: string;
+}
+
+/** `path` may be `inMemory`. Throws OutboxErrors. Without `seal` nothing is sealed, and nothing sealed can be read. */
+export function openLog(path: string, cipher: EncryptionOptions | null = null): SqliteLog {
+  return new SqliteLog(openDatabase(path), path, cipher);
+}
+
+export class SqliteLog {
+  readonly #statements: ReturnType<typeof prepareAll>;
+  readonly #sources: Sources;
+  #totals: Totals;
+  #cipher: Cipher | null;
+  /** Once the file is found damaged nothing more is read from or written to it. */
+  #damage: QueueError | null = null;
+  #isOpen = true;
+  #pagesToCut = 0;
+
+  /** Takes over a handle from `openDatabase`, and closes it when the content makes no sense. */
+  constructor(
+    private readonly db: DatabaseSync,
+    private readonly path: string,
+    private readonly encryptionOptions: EncryptionOptions | null = null,
+  ) {
+    try {
+      this.#statements = prepareAll(db);
+      this.#sources = new Sources(db);
+      this.#totals = this.#readTotals();
+      this.#cipher = encryptionOptions === null ? null : openCipher(db, path, encryptionOptions);
+    } catch (error) {
+      db.close();
+      throw toOpenError(error, path);
+    }
+  }
+
+  get totals(): Readonly<Totals> {
+    return this.#totals;
+  }
+
+  /**
+   * Once per process, before anything else: gives left-over flights numbers below 0. `checked` looks through the whole
+   * file first, unless it is large: nobody would miss the entries that a damaged page hides.
+   */
+  takeOver(checked = false): Opened {
+    if (checked) this.#guard(() => checkContent(this.db, this.path, this.#totals.waiting));
+    this.#guard(() => this.#settleSeal());
+    return this.#guard(() => ({
+      lastSeq: this.#totals.lastSeq,
+      waiting: this.#totals.waiting,
+      bodyChars: this.#totals.bodyChars,
+      flights: this.#takeOverFlights(),
+      oldestTakenWallMs: (this.#statements.oldest.get()?.taken_wall as number | undefined) ?? null,
+    }));
+  }
+
+  /** Returns `commits` after it. On any error nothing has changed. */
+  commit(commit: Commit): number {
+    return allSteps(this.commitInSteps(commit, Infinity));
+  }
+
+  /**
+   * The same in steps that append so many rows each, at most. Everything takes effect with the last one; until then nothing
+   * else may be asked of the log.
+   */
+  *commitInSteps(commit: Commit, rowsPerStep: number): Steps<number> {
+    const totals = this.#guard(() => {
+      checkAppend(commit, this.#totals.lastSeq);
+      return { ...this.#totals, commits: this.#totals.commits + 1 };
+    });
+    if (isEmpty(commit)) return this.#totals.commits;
+    try {
+      yield* this.#inTransaction(() => this.#apply(commit, totals, rowsPerStep));
+    } catch (error) {
+      throw this.#failed(error);
+    }
+    this.#totals = totals;
+    return totals.commits;
+  }
+
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Page {
+    return this.#guard(() => {
+      const statement = lane === 'add' ? this.#statements.readAdds : this.#statements.readRemovals;
+      const found = statement.all(afterSeq, throughSeq, Math.min(limit, Number.MAX_SAFE_INTEGER));
+      const rows = found.map((record) => this.#rowOf(record));
+      return { rows, shields: this.#shieldsOf(rows) };
+    });
+  }
+
+  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): UserRows {
+    return this.#guard(() => {
+      const { lookedAt, rowsOf } = this.#statements;
+      const most = Math.min(limit, Number.MAX_SAFE_INTEGER);
+      const looked = lookedAt.get(afterSeq, most) as { last: number | null; count: number };
+      if (looked.last === null) return { rows: [], throughSeq: null };
+      const names = userHashes.flatMap((hash) => this.#namesOf(hash));
+      const found = rowsOf.all(afterSeq, looked.last, JSON.stringify(names));
+      const rows = found.map((record) => this.#rowOf(record));
+      return { rows, throughSeq: looked.count < limit ? null : looked.last };
+    });
+  }
+
+  getMeta(key: string): string | null {
+    return this.#guard(() => {
+      const value = (this.#statements.getMeta.get(key)?.value as string | undefined) ?? null;
+      return value === null || !isEncrypted(value) ? value : this.#openText(value, `the note "${key}"`);
+    });
+  }
+
+  setMeta(key: string, value: string): void {
+    this.#guard(() => this.#statements.setMeta.run(key, this.#sealing?.cipher(value) ?? value));
+  }
+
+  /** Accounts by whose logins its rows go, or went. */
+  get accounts(): readonly string[] {
+    return this.#sources.accounts;
+  }
+
+  /** Removes every row; what else the file knows (numbers, posts on their way, authentications) stays. */
+  clear(): void {
+    this.#guard(() => {
+      const totals = { ...this.#totals, waiting: 0, bodyChars: 0, commits: this.#totals.commits + 1 };
+      this.#transaction(() => {
+        this.db.exec('DELETE FROM entry');
+        this.#statements.setTotals.run(totals.lastSeq, totals.waiting, totals.bodyChars, totals.commits);
+      });
+      this.#totals = totals;
+    });
+  }
+
+  /**
+   * Gives free pages back to the disk, a few at a time. `idle` gives back more, and empties a large -wal file at
+   * the end. Returns whether there is more to do.
+   */
+  tidy(idle: boolean): boolean {
+    return this.#guard(() => {
+      const spare = idle ? sparePages : Math.max(sparePages, Math.floor(pragma(this.db, 'page_count') / 4));
+      const surplus = pragma(this.db, 'freelist_count') - spare;
+      if (this.#pagesToCut >= pagesPerCut || (surplus <= 0 && this.#pagesToCut > 0)) {
+        this.#cut();
+        return true;
+      }
+      if (surplus > 0) {
+        const pages = Math.min(surplus, pagesPerTidy);
+        this.db.exec(`PRAGMA incremental_vacuum(${pages})`);
+        this.#pagesToCut += pages;
+        // No fewer: somebody rebuilt the file without auto_vacuum. It works, but only grows.
+        return pragma(this.db, 'freelist_count') < surplus + spare;
+      }
+      if (idle && this.#walBytes() > largeWalBytes) this.db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      return false;
+    });
+  }
+
+  /** Empties and removes the -wal file. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.db.close();
+  }
+
+  #guard<T>(call: () => T): T {
+    if (!this.#isOpen) throw queueError('closed', this.path, '');
+    if (this.#damage !== null) throw this.#damage;
+    try {
+      return call();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #failed(error: unknown): QueueError {
+    const mapped = toOutboxError(error, this.path);
+    if (mapped.code === 'damaged') this.#damage = mapped;
+    return mapped;
+  }
+
+  #walBytes(): number {
+    return statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  #transaction(work: () => void): void {
+    const oneStep = (): [] => (work(), []);
+    allSteps(this.#inTransaction(oneStep));
+  }
+
+  *#inTransaction(work: () => Iterable<undefined>): Steps<void> {
+    try {
+      this.db.exec('BEGIN IMMEDIATE');
+      yield* work();
+      this.db.exec('COMMIT');
+      this.#sources.keep();
+    } catch (error) {
+      this.#sources.forget();
+      this.#rollback();
+      throw error;
+    }
+  }
+
+  #rollback(): void {
+    try {
+      this.db.exec('ROLLBACK');
+    } catch {
+      // SQLite rolls back by itself on some errors, and then has no transaction left.
+    }
+  }
+
+  #readTotals(): Totals {
+    const found = this.db.prepare('SELECT last_seq, waiting, chars, commits FROM total').get();
+    if (found === undefined) throw queueError('damaged', this.path, 'its totals are missing');
+    const highest = this.db.prepare('SELECT max(seq) AS seq FROM entry').get()?.seq as number | null;
+    const totals = {
+      lastSeq: found.last_seq as number,
+      waiting: found.waiting as number,
+      bodyChars: found.chars as number,
+      commits: found.commits as number,
+    };
+    if ((highest ?? 0) > totals.lastSeq || (highest === null && totals.waiting > 0)) {
+      throw queueError('damaged', this.path, 'its entries do not match its totals');
+    }
+    return totals;
+  }
+
+  *#apply(commit: Commit, totals: Totals, rowsPerStep: number): Steps<void> {
+    const { append = [] } = commit;
+    for (let from = 0; from < append.length; from += rowsPerStep) {
+      if (from > 0) yield;
+      this.#append(append.length > rowsPerStep ? append.slice(from, from + rowsPerStep) : append, totals);
+    }
+    if (commit.shield !== undefined) this.#setState(commit.shield, 'shield', totals);
+    if (commit.repeat !== undefined) this.#setState(commit.repeat, 'repeat', totals);
+    if (commit.remove !== undefined) this.#remove(commit.remove, totals);
+    if (commit.dropShieldsThrough !== undefined) this.#dropShields(commit.dropShieldsThrough, totals);
+    for (const mark of commit.depart ?? []) this.#statements.depart.run(mark.post, this.#blobOf(mark));
+    for (const { post, untilWallMs } of commit.lost ?? []) this.#statements.lost.run(untilWallMs, post);
+    for (const post of commit.arrive ?? []) this.#statements.arrive.run(post);
+    this.#statements.setTotals.run(totals.lastSeq, totals.waiting, totals.bodyChars, totals.commits);
+  }
+
+  #append(rows: readonly NewRow[], totals: Totals): void {
+    const whole = rows.length - (rows.length % rowsPerInsert);
+    const values = new Array<number | string>(rowsPerInsert * columnsPerRow);
+    for (let from = 0; from < whole; from += rowsPerInsert) {
+      for (let at = 0; at < rowsPerInsert; at++) this.#fill(values, at * columnsPerRow, rows[from + at]!);
+      this.#statements.insertMany.run(...values);
+    }
+    values.length = columnsPerRow;
+    for (let at = whole; at < rows.length; at++) {
+      this.#fill(values, 0, rows[at]!);
+      this.#statements.insertOne.run(...values);
+    }
+    for (const row of rows) totals.bodyChars += row.body.length;
+    totals.waiting += rows.length;
+    totals.lastSeq = rows.at(-1)?.seq ?? totals.lastSeq;
+  }
+
+  #fill(values: (number | string)[], at: number, row: NewRow): void {
+    values[at] = row.seq;
+    values[at + 1] = laneCodes[row.lane];
+    const cipher = this.#sealing;
+    values[at + 2] = cipher?.tagOf(row.userHash) ?? row.userHash;
+    values[at + 3] = this.#sources.idOf(row.source);
+    values[at + 4] = row.body.length;
+    values[at + 5] = row.eventWallMs;
+    values[at + 6] = row.eventMonoMs;
+    values[at + 7] = row.takenWallMs;
+    values[at + 8] = cipher?.encryptRow(row.userHash, row.body) ?? row.body;
+  }
+
+  // ── The seal ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Null when new rows are plain. */
+  get #sealing(): Cipher | null {
+    if (this.encryptionOptions?.isOn !== true) return null;
+    if (this.#cipher === null) throw queueError('failed', this.path, 'its key is not there yet');
+    return this.#cipher;
+  }
+
+  #settleSeal(): void {
+    const { encryptionOptions } = this;
+    if (encryptionOptions === null || (!encryptionOptions.isOn && this.#cipher === null)) return;
+    this.#transaction(() => {
+      this.#cipher ??= newCipher(this.db, this.path, encryptionOptions);
+      if (encryptionOptions.isOn) cipherNotes(this.db, this.#cipher);
+      else if (dropCipher(this.db, this.#cipher)) this.#cipher = null;
+    });
+  }
+
+  /** What stands for a user in the file: of rows from before sealing was switched on or off, the other name. */
+  #namesOf(userHash: number): number[] {
+    return this.#cipher === null ? [userHash] : [userHash, this.#cipher.tagOf(userHash)];
+  }
+
+  #openText(encrypted: string, what: string): string {
+    this.#checkSeal();
+    const text = this.#cipher?.open(encrypted) ?? null;
+    if (text === null) throw queueError('damaged', this.path, `${what} cannot be opened`);
+    return text;
+  }
+
+  /** One that was changed since it was sealed stays as it is: whoever reads it finds that it is no entry. */
+  #openRow({ user, body }: EntryRecord): { readonly userHash: number; readonly body: string } {
+    const asItIs = { userHash: user, body };
+    if (!isEncrypted(body)) return asItIs;
+    this.#checkSeal();
+    return this.#cipher?.openRow(body) ?? asItIs;
+  }
+
+  #checkSeal(): void {
+    if (this.#cipher !== null) return;
+    if (hasCipher(this.db)) throw queueError('encrypted', this.path, 'it was opened without a secret');
+    throw queueError('damaged', this.path, 'its key is missing');
+  }
+
+  #blobOf({ userHashes }: InFlightRecord): Uint8Array {
+    const cipher = this.#sealing;
+    // Never as long as hashes side by side are: a sealed text has one sign more than a multiple of four.
+    if (cipher !== null) return Buffer.from(cipher.cipher(JSON.stringify(userHashes)), 'latin1');
+    const view = new DataView(new ArrayBuffer(userHashes.length * 8));
+    userHashes.forEach((hash, at) => view.setFloat64(at * 8, hash, true));
+    return new Uint8Array(view.buffer);
+  }
+
+  #flightOf(record: Record<string, unknown>): LeftFlight {
+    const users = record.users as Uint8Array;
+    const [post, untilWallMs] = [record.post as number, record.until_wall as number | null];
+    if (users.byteLength % 8 !== 0) {
+      const text = this.#openText(Buffer.from(users).toString('latin1'), 'the mark of a post');
+      return { post, userHashes: JSON.parse(text) as number[], untilWallMs };
+    }
+    const view = new DataView(users.buffer, users.byteOffset, users.byteLength);
+    const hashes = Array.from({ length: users.byteLength / 8 }, (_, at) => view.getFloat64(at * 8, true));
+    return { post, userHashes: hashes, untilWallMs };
+  }
+
+  #setState(seqs: readonly number[], state: Exclude<RowState, 'waiting'>, totals: Totals): void {
+    for (const [first, last] of runsOf(seqs)) {
+      totals.waiting -= Number(this.#statements.endWaiting.run(stateCodes[state], first, last).changes);
+      this.#statements.changeEnded.run(stateCodes[state], first, last, stateCodes[state]);
+    }
+  }
+
+  #remove(seqs: readonly number[], totals: Totals): void {
+    for (const [first, last] of runsOf(seqs)) {
+      const sum = this.#statements.sumRun.get(first, last) as { waiting: number; chars: number };
+      totals.waiting -= sum.waiting;
+      totals.bodyChars -= sum.chars;
+      this.#statements.removeRun.run(first, last);
+    }
+  }
+
+  #dropShields(through: number, totals: Totals): void {
+    const sum = this.#statements.sumShields.get(through) as { count: number; chars: number };
+    if (sum.count === 0) return;
+    totals.bodyChars -= sum.chars;
+    this.#statements.dropShields.run(through);
+  }
+
+  #shieldsOf(rows: readonly Row[]): Row[] {
+    const first = rows[0];
+    if (first === undefined || this.#statements.anyShield.get() === undefined) return [];
+    const users = new Set(rows.map((row) => row.userHash));
+    return [...users]
+      .flatMap((user) => this.#namesOf(user))
+      .flatMap((name) => this.#statements.shieldsOf.all(name, first.seq))
+      .map((record) => this.#rowOf(record))
+      .sort((a, b) => a.seq - b.seq);
+  }
+
+  #rowOf(record: object): Row {
+    const entry = record as EntryRecord;
+    const source = this.#sources.get(entry.source);
+    const lane = lanesByCode[entry.lane];
+    const state = statesByCode[entry.state];
+    if (source === undefined || lane === undefined || state === undefined) {
+      throw queueError('damaged', this.path, `entry ${entry.seq} makes no sense`);
+    }
+    return {
+      seq: entry.seq,
+      lane,
+      state,
+      source,
+      eventWallMs: entry.event_wall,
+      eventMonoMs: entry.event_mono,
+      takenWallMs: entry.taken_wall,
+      ...this.#openRow(entry),
+    };
+  }
+
+  #takeOverFlights(): LeftFlight[] {
+    const lowest = this.db.prepare('SELECT min(post) AS post FROM flight').get()?.post as number | null;
+    const fresh = this.db.prepare('SELECT post FROM flight WHERE post > 0 ORDER BY post').all();
+    if (fresh.length > 0) {
+      const renumber = this.db.prepare('UPDATE flight SET post = ? WHERE post = ?');
+      let next = Math.min(lowest ?? 0, 0);
+      this.#transaction(() => {
+        for (const { post } of fresh) renumber.run(--next, post as number);
+      });
+    }
+    return this.db
+      .prepare('SELECT post, users, until_wall FROM flight ORDER BY post DESC')
+      .all()
+      .map((record) => this.#flightOf(record));
+  }
+
+  #cut(): void {
+    this.db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    this.#pagesToCut = 0;
+  }
+}
+
+function allSteps<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** Sources by number; new ones are written in the transaction of their first row. */
+class Sources {
+  readonly #byId = new Map<number, Source>();
+  readonly #idByKey = new Map<string, number>();
+  readonly #insert: StatementSync;
+  #added: number[] = [];
+  #last: { readonly source: Source; readonly id: number } | null = null;
+
+  constructor(db: DatabaseSync) {
+    this.#insert = db.prepare('INSERT INTO source (id, node, account) VALUES (?, ?, ?)');
+    for (const { id, node, account } of db.prepare('SELECT id, node, account FROM source').all()) {
+      this.#learn(id as number, { node: node as string, account: account as string });
+    }
+  }
+
+  get accounts(): readonly string[] {
+    return [...new Set([...this.#byId.values()].map(({ account }) => account))];
+  }
+
+  get(id: number): Source | undefined {
+    return this.#byId.get(id);
+  }
+
+  idOf(source: Source): number {
+    if (this.#last?.source === source) return this.#last.id;
+    const id = this.#idByKey.get(keyOf(source)) ?? this.#add(source);
+    this.#last = { source, id };
+    return id;
+  }
+
+  /** After a commit. */
+  keep(): void {
+    this.#added.length = 0;
+  }
+
+  /** After a rollback. */
+  forget(): void {
+    for (const id of this.#added) {
+      this.#idByKey.delete(keyOf(this.#byId.get(id)!));
+      this.#byId.delete(id);
+    }
+    this.#added = [];
+    this.#last = null;
+  }
+
+  #add(source: Source): number {
+    const id = this.#byId.size + 1;
+    this.#insert.run(id, source.node, source.account);
+    this.#added.push(id);
+    this.#learn(id, { node: source.node, account: source.account });
+    return id;
+  }
+
+  #learn(id: number, source: Source): void {
+    this.#byId.set(id, source);
+    this.#idByKey.set(keyOf(source), id);
+  }
+}
+
+function keyOf(source: Source): string {
+  return JSON.stringify([source.node, source.account]);
+}
+
+/** Literal lanes and states, so that the partial indexes are used. */
+function prepareAll(db: DatabaseSync) {
+  const columns = 'seq, lane, state, user, source, born_wall, born_mono, taken_wall, body';
+  const insert =
+    'INSERT INTO entry (seq, lane, state, user, source, chars, born_wall, born_mono, taken_wall, body)';
+  const values = '(?, ?, 0, ?, ?, ?, ?, ?, ?, ?)';
+  const sql = logSql({
+    table: (name) => name,
+    byNumber: 'NOT INDEXED',
+    byIndex: (index) => `INDEXED BY ${index}`,
+    at: () => '?',
+    columns,
+    isOneOf: (column) => `${column} IN (SELECT value FROM json_each(?))`,
+  });
+  return {
+    insertOne: db.prepare(`${insert} VALUES ${values}`),
+    insertMany: db.prepare(`${insert} VALUES ${new Array(rowsPerInsert).fill(values).join(', ')}`),
+    endWaiting: db.prepare('UPDATE entry SET state = ? WHERE seq BETWEEN ? AND ? AND state = 0'),
+    changeEnded: db.prepare('UPDATE entry SET state = ? WHERE seq BETWEEN ? AND ? AND state NOT IN (0, ?)'),
+    sumRun: db.prepare(
+      'SELECT count(*) FILTER (WHERE state = 0) AS waiting, coalesce(sum(chars), 0) AS chars FROM entry WHERE seq BETWEEN ? AND ?',
+    ),
+    removeRun: db.prepare('DELETE FROM entry WHERE seq BETWEEN ? AND ?'),
+    // By number, not by the index of shields: below this number hardly anything but shields is left.
+    sumShields: db.prepare(
+      'SELECT count(*) AS count, coalesce(sum(chars), 0) AS chars FROM entry NOT INDEXED WHERE seq <= ? AND state = 1',
+    ),
+    dropShields: db.prepare('DELETE FROM entry NOT INDEXED WHERE seq <= ? AND state = 1'),
+    readAdds: db.prepare(sql.readAdds),
+    readRemovals: db.prepare(sql.readRemovals),
+    anyShield: db.prepare('SELECT 1 FROM entry INDEXED BY entry_shield WHERE state = 1 LIMIT 1'),
+    shieldsOf: db.prepare(
+      `SELECT ${columns} FROM entry INDEXED BY entry_shield WHERE state = 1 AND user = ? AND seq > ?`,
+    ),
+    oldest: db.prepare(sql.oldest),
+    lookedAt: db.prepare(sql.lookedAt),
+    rowsOf: db.prepare(sql.rowsOf),
+    setTotals: db.prepare('UPDATE total SET last_seq = ?, waiting = ?, chars = ?, commits = ?'),
+    depart: db.prepare('INSERT INTO flight (post, users) VALUES (?, ?)'),
+    lost: db.prepare('UPDATE flight SET until_wall = ? WHERE post = ?'),
+    arrive: db.prepare('DELETE FROM flight WHERE post = ?'),
+    getMeta: db.prepare(sql.getMeta),
+    setMeta: db.prepare(sql.setMeta),
+  };
+}

@@ -1,0 +1,216 @@
+// The outbox in SQLite. The log of a file runs in a thread of its own, as a disk may keep it waiting; `:memory:` in this one.
+
+import { InlineHost } from './log-host';
+import type { LogCall, LogHost, LogMethod, LogResult, PendingCall } from './log-host';
+import type { Commit, Lane, Opened, QueueStore, QueueError, Page, UserRows } from '../store';
+import type { EncryptionOptions } from './encryption';
+import { inMemory, queueError, toOutboxError } from './sqlite-errors';
+import { startThread } from './thread-host';
+
+/** Time as the outbox sees it; part of the engine's clock. */
+export interface StoreClock {
+  /** Calls once after `delayMs`; returns what cancels it. */
+  after(delayMs: number, call: () => void): () => void;
+  /** Calls once at the end of this turn of the event loop. */
+  endOfTurn(call: () => void): void;
+}
+
+export interface SqliteOutboxOptions {
+  readonly clock?: StoreClock;
+  /** Of a commit in this thread: so many rows, and then others have their turn. */
+  readonly rowsPerStep?: number;
+  /** How user ids are sealed; as plain text, unless said. */
+  readonly cipher?: EncryptionOptions;
+}
+
+type CallOf<M extends LogMethod> = Extract<LogCall, { readonly method: M }>;
+
+/** After a commit, until free space is looked at; and between two steps of giving it back. */
+const tidyAfterMs = 500;
+const tidyAgainMs = 50;
+
+/** They take some milliseconds. */
+const defaultRowsPerStep = 1_000;
+
+const systemClock: StoreClock = {
+  after(delayMs, call) {
+    const timer = setTimeout(call, delayMs).unref();
+    return () => clearTimeout(timer);
+  },
+  endOfTurn(call) {
+    setImmediate(call);
+  },
+};
+
+/** With the path `:memory:` its rows end with `close`. */
+export class SqliteStore implements QueueStore {
+  readonly durable: boolean;
+  readonly #clock: StoreClock;
+  readonly #cipher: EncryptionOptions | null;
+  readonly #rowsPerStep: number;
+  #isOpen = false;
+  #host: LogHost | null = null;
+  /** While the log is being opened, calls wait here in order. */
+  #opening: Promise<void> | null = null;
+  #waiting: PendingCall[] = [];
+  /** What a dead thread left without results. */
+  #left: readonly PendingCall[] = [];
+  /** Commits made in this file as far as results tell. */
+  #commits = 0;
+  #cancelTidy: (() => void) | null = null;
+  #committedSinceTidy = false;
+  #closed: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly path: string,
+    options: SqliteOutboxOptions = {},
+  ) {
+    this.durable = path !== inMemory;
+    this.#clock = options.clock ?? systemClock;
+    this.#cipher = options.cipher ?? null;
+    this.#rowsPerStep = options.rowsPerStep ?? defaultRowsPerStep;
+  }
+
+  async open(): Promise<Opened> {
+    await this.#closed;
+    if (this.#isOpen) throw queueError('failed', this.path, 'it is open already');
+    this.#isOpen = true;
+    try {
+      return await this.#call('takeOver', [true]);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  commit(commit: Commit): Promise<void> {
+    return this.#call('commit', [commit], (commits) => {
+      this.#commits = commits;
+      this.#committedSinceTidy = true;
+      this.#tidyIn(tidyAfterMs);
+    });
+  }
+
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
+    return this.#call('read', [lane, afterSeq, throughSeq, limit]);
+  }
+
+  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
+    return this.#call('rowsOfUsers', [userHashes, afterSeq, limit]);
+  }
+
+  getMeta(key: string): Promise<string | null> {
+    return this.#call('getMeta', [key]);
+  }
+
+  setMeta(key: string, value: string): Promise<void> {
+    return this.#call('setMeta', [key, value], () => undefined);
+  }
+
+  close(): Promise<void> {
+    if (this.#isOpen) {
+      this.#isOpen = false;
+      this.#cancelTidy?.();
+      this.#cancelTidy = null;
+      this.#closed = this.#finish();
+    }
+    return this.#closed;
+  }
+
+  #call<M extends LogMethod>(method: M, args: CallOf<M>['args']): Promise<LogResult<M>>;
+  #call<M extends LogMethod, T>(
+    method: M,
+    args: CallOf<M>['args'],
+    take: (result: LogResult<M>) => T,
+  ): Promise<T>;
+  #call(method: LogMethod, args: LogCall['args'], take: (result: never) => unknown = (result) => result) {
+    if (!this.#isOpen) return Promise.reject(queueError('closed', this.path, ''));
+    return new Promise((resolve, reject) => {
+      const call = { method, args } as LogCall;
+      this.#send({ call, resolve: (value) => resolve(take(value as never)), reject });
+    });
+  }
+
+  #send(pending: PendingCall): void {
+    if (this.#host !== null) {
+      this.#host.call(pending);
+      return;
+    }
+    this.#waiting.push(pending);
+    this.#opening ??= this.#openLog();
+  }
+
+  /** Opens the log, then carries out what waits. */
+  async #openLog(): Promise<void> {
+    try {
+      const host = await this.#start();
+      this.#settleLeft(host.commits);
+      this.#commits = host.commits;
+      this.#host = host;
+    } catch (error) {
+      this.#refuse(toOutboxError(error, this.path));
+    }
+    this.#opening = null;
+    for (const pending of this.#waiting.splice(0)) this.#host?.call(pending);
+  }
+
+  async #start(): Promise<LogHost> {
+    if (!this.durable) return new InlineHost(this.path, this.#cipher, this.#clock, this.#rowsPerStep);
+    return startThread({ path: this.path, cipher: this.#cipher }, (left) => this.#threadDied(left));
+  }
+
+  #refuse(error: QueueError): void {
+    const refused = [...this.#left, ...this.#waiting];
+    this.#left = [];
+    this.#waiting = [];
+    for (const pending of refused) pending.reject(error);
+  }
+
+  #threadDied(left: readonly PendingCall[]): void {
+    this.#host = null;
+    this.#left = left;
+    this.#opening = this.#openLog();
+  }
+
+  /** Only the first can have been carried out: results of those before it have arrived. */
+  #settleLeft(commits: number): void {
+    const left = this.#left;
+    this.#left = [];
+    const error = queueError('failed', this.path, 'its thread ended; it was opened again');
+    left.forEach(({ call, resolve, reject }, at) => {
+      if (at === 0 && call.method === 'commit' && commits > this.#commits) resolve(commits);
+      else reject(error);
+    });
+  }
+
+  async #finish(): Promise<void> {
+    for (;;) {
+      while (this.#opening !== null) await this.#opening;
+      const host = this.#host;
+      if (host === null) return;
+      await host.close();
+      if (this.#host === host) this.#host = null;
+    }
+  }
+
+  #tidyIn(delayMs: number): void {
+    if (!this.#isOpen) return;
+    this.#cancelTidy ??= this.#clock.after(delayMs, () => {
+      this.#cancelTidy = null;
+      void this.#tidy();
+    });
+  }
+
+  /** An error here is not told: the next commit meets the same cause, and tells. */
+  async #tidy(): Promise<void> {
+    const idle = !this.#committedSinceTidy;
+    this.#committedSinceTidy = false;
+    try {
+      const more = await this.#call('tidy', [idle]);
+      if (more) this.#tidyIn(tidyAgainMs);
+      else if (!idle) this.#tidyIn(tidyAfterMs);
+    } catch {
+      return;
+    }
+  }
+}

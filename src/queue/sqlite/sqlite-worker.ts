@@ -1,0 +1,40 @@
+// The thread that runs a log: opens it, carries out what is posted to it in order, and ends when it is closed.
+
+import { parentPort, workerData } from 'node:worker_threads';
+
+import { carryOut } from './log-host';
+import { QueueError } from '../store';
+import { openLog, type SqliteLog } from './sqlite-log';
+import { callOf, type ThreadData, type ThreadReply, type ThreadRequest } from './thread-host';
+
+function serve(port: NonNullable<typeof parentPort>, { path, cipher }: ThreadData): void {
+  const reply = (message: ThreadReply) => port.postMessage(message);
+  let log: SqliteLog;
+  try {
+    log = openLog(path, cipher);
+  } catch (error) {
+    reply({ kind: 'refused', ...plain(error) });
+    return;
+  }
+  port.on('message', (request: ThreadRequest) => {
+    if (request === 'close') {
+      log.close();
+      port.close();
+      return;
+    }
+    try {
+      reply({ kind: 'done', value: carryOut(log, callOf(request)) });
+    } catch (error) {
+      reply({ kind: 'failed', ...plain(error) });
+    }
+  });
+  reply({ kind: 'opened', commits: log.totals.commits });
+}
+
+/** Errors lose their class on the way between threads. */
+function plain(error: unknown): { code: QueueError['code']; message: string } {
+  if (error instanceof QueueError) return { code: error.code, message: error.message };
+  return { code: 'failed', message: error instanceof Error ? error.message : String(error) };
+}
+
+if (parentPort !== null) serve(parentPort, workerData as ThreadData);

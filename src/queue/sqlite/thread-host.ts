@@ -1,0 +1,112 @@
+// A log in a thread of its own, seen from the thread that uses it.
+
+import { Worker } from 'node:worker_threads';
+
+import type { LogCall, LogHost, PendingCall } from './log-host';
+import { QueueError, type Commit } from '../store';
+import { pack, unpack, type PackedRows } from './packed-rows';
+import type { EncryptionOptions } from './encryption';
+
+/** What a thread is started with. */
+export interface ThreadData {
+  readonly path: string;
+  readonly cipher: EncryptionOptions | null;
+}
+
+/** A commit's new rows travel beside it. */
+export type ThreadRequest = { readonly call: LogCall; readonly append: PackedRows | null } | 'close';
+export type ThreadReply =
+  | { readonly kind: 'opened'; readonly commits: number }
+  | { readonly kind: 'refused'; readonly code: QueueError['code']; readonly message: string }
+  | { readonly kind: 'done'; readonly value: unknown }
+  | { readonly kind: 'failed'; readonly code: QueueError['code']; readonly message: string };
+
+/** Takes the calls that a dead thread leaves without results, in order. The first may have been carried out. */
+export type OnDeath = (left: readonly PendingCall[]) => void;
+
+/** Resolves once the thread has opened the log; rejects with an QueueError, and the thread has then ended. */
+export function startThread(data: ThreadData, onDeath: OnDeath): Promise<LogHost> {
+  const { path } = data;
+  const worker = newWorker(data);
+  return new Promise((resolve, reject) => {
+    let reason = 'it ended';
+    let refusal: QueueError | null = null;
+    worker.once('error', (error: Error) => (reason = error.message));
+    worker.once('message', (reply: ThreadReply) => {
+      if (reply.kind === 'opened') resolve(new ThreadHost(worker, reply.commits, onDeath));
+      else if (reply.kind === 'refused') refusal = new QueueError(reply.code, reply.message);
+    });
+    // Without effect once it has opened.
+    worker.once('exit', () => reject(refusal ?? new QueueError('failed', startFailed(path, reason))));
+  });
+}
+
+/** From source, as tests run it, the thread needs the loader for TypeScript that its parent has. */
+function newWorker(workerData: ThreadData): Worker {
+  const file: string = require.resolve('./sqlite-worker');
+  const execArgv = file.endsWith('.ts') ? ['--require', require.resolve('tsx/cjs')] : [];
+  return new Worker(file, { workerData, execArgv });
+}
+
+function startFailed(path: string, reason: string): string {
+  return `The thread for the queue file ${path} did not start (${reason}).`;
+}
+
+function requestOf(call: LogCall): Exclude<ThreadRequest, 'close'> {
+  if (call.method !== 'commit') return { call, append: null };
+  const { append, ...rest } = call.args[0];
+  if (append === undefined) return { call, append: null };
+  return { call: { method: 'commit', args: [rest] }, append: pack(append) };
+}
+
+/** The call as it was made, in the thread. */
+export function callOf({ call, append }: Exclude<ThreadRequest, 'close'>): LogCall {
+  if (call.method !== 'commit' || append === null) return call;
+  const commit: Commit = { ...call.args[0], append: unpack(append) };
+  return { method: 'commit', args: [commit] };
+}
+
+class ThreadHost implements LogHost {
+  /** Without results yet, oldest first: results arrive in the order of the calls. */
+  readonly #pending: PendingCall[] = [];
+  readonly #gone: Promise<void>;
+  #closing = false;
+
+  constructor(
+    private readonly worker: Worker,
+    readonly commits: number,
+    onDeath: OnDeath,
+  ) {
+    this.#gone = new Promise((resolve) => {
+      worker.once('exit', () => {
+        if (!this.#closing || this.#pending.length > 0) onDeath(this.#pending);
+        resolve();
+      });
+    });
+    // 'exit' follows and tells the owner; unheard, this would end the process.
+    worker.on('error', () => undefined);
+    worker.on('message', (reply: ThreadReply) => this.#settle(reply));
+    worker.unref();
+  }
+
+  call(pending: PendingCall): void {
+    const request = requestOf(pending.call);
+    this.worker.postMessage(request, request.append === null ? [] : [request.append.numbers.buffer]);
+    // An idle queue does not keep a process alive, a commit on its way does.
+    if (this.#pending.push(pending) === 1) this.worker.ref();
+  }
+
+  close(): Promise<void> {
+    this.#closing = true;
+    this.worker.ref();
+    this.worker.postMessage('close' satisfies ThreadRequest);
+    return this.#gone;
+  }
+
+  #settle(reply: ThreadReply): void {
+    const pending = this.#pending.shift();
+    if (this.#pending.length === 0 && !this.#closing) this.worker.unref();
+    if (reply.kind === 'done') pending?.resolve(reply.value);
+    else if (reply.kind === 'failed') pending?.reject(new QueueError(reply.code, reply.message));
+  }
+}

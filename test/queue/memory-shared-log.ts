@@ -1,0 +1,534 @@
+// A log for several processes in memory: the whole contract of SharedLog, with faults that tests put in from outside.
+//
+// One `MemoryLogStore` is the database; each `MemorySharedLog` is what one process has of it.
+import { InTurn } from '../../src/in-turn';
+import {
+  QueueError,
+  type Commit,
+  type Lane,
+  type NewRow,
+  type Opened,
+  type QueueStore,
+  type Page,
+  type Row,
+  type UserRows,
+} from '../../src/queue/store';
+import {
+  aliveMs,
+  type Appended,
+  type Batch,
+  type Claim,
+  type Instance,
+  type Letter,
+  type News,
+  type SharedLog,
+} from '../../src/queue/shared-log';
+import { openLog } from '../../src/queue/sqlite/sqlite-log';
+
+/** Part of the engine's clock. */
+export interface StoreClock {
+  wallMs(): number;
+  after(delayMs: number, call: () => void): () => void;
+}
+
+interface Lease {
+  epoch: number;
+  holder: Instance | null;
+  expiresAtMs: number;
+}
+
+interface Stream {
+  readonly through: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+}
+
+interface StoredLetter extends Letter {
+  /** Null: the holder of the lease. */
+  readonly to: string | null;
+  /** Of a letter to the holder: the lease under which it has its number. */
+  readonly epoch: number;
+}
+
+/** The database: every call is one transaction. */
+export class MemoryLogStore {
+  readonly rows = openLog(':memory:');
+  readonly lease: Lease = { epoch: 0, holder: null, expiresAtMs: 0 };
+  readonly instances = new Map<string, { readonly name: string; readonly seenAtMs: number }>();
+  readonly instanceSources = new Map<number, string>();
+  readonly handles = new Set<StoreLog>();
+  /** Holders' outboxes that were opened and not closed. */
+  readonly openOutboxes = new Set<QueueStore>();
+  letters: StoredLetter[] = [];
+  readonly #streams = new Map<string, Stream>();
+  #lastLetter = 0;
+
+  /** The database's clock; `skewMs` of a handle is the difference of its machine's. */
+  constructor(readonly clock: StoreClock) {}
+
+  append({ stream, number, instance, rows, maxEntries, maxChars }: Batch): Appended {
+    const before = this.#streams.get(stream);
+    if (before !== undefined && number <= before.through) {
+      if (number < before.through) return { kind: 'before' };
+      return { kind: 'appended', firstSeq: before.firstSeq, lastSeq: before.lastSeq };
+    }
+    const { lastSeq, waiting, bodyChars } = this.rows.totals;
+    const chars = rows.reduce((sum, { body }) => sum + body.length, 0);
+    if (waiting + rows.length > maxEntries || bodyChars + chars > maxChars) return { kind: 'full', waiting };
+    const append = rows.map((row, at): NewRow => ({ ...row, seq: lastSeq + at + 1, eventMonoMs: 0 }));
+    this.rows.commit({ append });
+    for (const { seq } of append) this.instanceSources.set(seq, instance);
+    const appended = { firstSeq: lastSeq + 1, lastSeq: lastSeq + rows.length };
+    this.#streams.set(stream, { through: number, ...appended });
+    this.tell({ kind: 'rows' });
+    return { kind: 'appended', ...appended };
+  }
+
+  streamThrough(stream: string): number {
+    return this.#streams.get(stream)?.through ?? 0;
+  }
+
+  claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Claim {
+    const { lease } = this;
+    const nowMs = this.clock.wallMs();
+    this.instances.set(instance.id, { name: instance.name, seenAtMs: nowMs });
+    const isFree = lease.holder === null || lease.expiresAtMs <= nowMs;
+    const isOwn = lease.holder?.id === instance.id;
+    const ours = wants && (isFree || isOwn);
+    if (ours) {
+      if (!isOwn || epoch !== lease.epoch) lease.epoch++;
+      lease.holder = instance;
+      lease.expiresAtMs = nowMs + leaseMs;
+    }
+    const { lastSeq, waiting } = this.rows.totals;
+    return {
+      epoch: lease.epoch,
+      holder: lease.holder !== null && lease.expiresAtMs > nowMs ? lease.holder : null,
+      ours,
+      lastSeq,
+      waiting,
+      instances: [...this.instances]
+        .filter(([, { seenAtMs }]) => seenAtMs + aliveMs >= nowMs)
+        .map(([id, { name }]) => ({ id, name })),
+      hasMail: this.letters.some(({ to }) => to === instance.id || (to === null && ours)),
+    };
+  }
+
+  release(instance: Instance, epoch: number): void {
+    if (!this.holds(instance.id, epoch)) return;
+    this.lease.holder = null;
+    this.tell({ kind: 'lease' });
+  }
+
+  holds(instance: string, epoch: number): boolean {
+    return this.lease.holder?.id === instance && this.lease.epoch === epoch;
+  }
+
+  /** Throws `fenced` unless the lease is held under this epoch. */
+  checkLease(instance: string, epoch: number): void {
+    if (!this.holds(instance, epoch))
+      throw new QueueError('fenced', `the lease of epoch ${epoch} is not held any more`);
+  }
+
+  /** Numbers what was on its way below 0, as every opening does. */
+  takeOver(): Opened {
+    return this.rows.takeOver();
+  }
+
+  send(to: string | null, kind: Letter['kind'], text: string): void {
+    this.letters.push({ id: ++this.#lastLetter, to, epoch: this.lease.epoch, kind, text });
+    this.tell({ kind: 'mail' }, to);
+  }
+
+  mail(instance: string, afterId: number, limit: number): Letter[] {
+    const { epoch, holder } = this.lease;
+    const isHolder = holder?.id === instance;
+    // Letters to an earlier holder get numbers above those that this one has read.
+    const isLeft = (letter: StoredLetter): boolean =>
+      isHolder && letter.to === null && letter.epoch !== epoch;
+    const left = this.letters.filter(isLeft);
+    this.letters = this.letters.filter((letter) => !isLeft(letter));
+    for (const letter of left) this.letters.push({ ...letter, id: ++this.#lastLetter, epoch });
+    const isMine = ({ to }: StoredLetter): boolean => to === instance || (to === null && isHolder);
+    this.letters = this.letters.filter((letter) => !isMine(letter) || letter.id > afterId);
+    return this.letters
+      .filter(isMine)
+      .slice(0, limit)
+      .map(({ id, kind, text }) => ({ id, kind, text }));
+  }
+
+  adoptMail(): void {
+    const nowMs = this.clock.wallMs();
+    for (const [id, { seenAtMs }] of this.instances)
+      if (seenAtMs + aliveMs < nowMs) this.instances.delete(id);
+    this.#leave((to) => !this.instances.has(to));
+  }
+
+  /** The process has gone: what waits for it goes to the holder. */
+  bye(instance: string): void {
+    this.instances.delete(instance);
+    this.#leave((to) => to === instance);
+  }
+
+  replaceMeta(key: string, before: string | null, value: string): boolean {
+    if (this.rows.getMeta(key) !== before) return false;
+    this.rows.setMeta(key, value);
+    return true;
+  }
+
+  tell(news: News, to: string | null = null): void {
+    for (const handle of this.handles) handle.hear(news, to);
+  }
+
+  #leave(isGone: (to: string) => boolean): void {
+    const isLeft = ({ to }: StoredLetter): boolean => to !== null && isGone(to);
+    if (!this.letters.some(isLeft)) return;
+    this.letters = this.letters.map((letter) =>
+      isLeft(letter) ? { ...letter, to: null, epoch: -1 } : letter,
+    );
+    this.tell({ kind: 'mail' });
+  }
+}
+
+export interface MemorySharedLogOptions {
+  /** Machine minus database. */
+  readonly skewMs?: number;
+  /** Until a call is carried out, and again until its result is there. */
+  readonly delayMs?: () => number;
+  /** Until news is there. */
+  readonly newsDelayMs?: () => number;
+}
+
+/** What a process has of the store; how its calls get there and back is up to `call`. */
+export abstract class StoreLog implements SharedLog {
+  /** Machine minus database. */
+  abstract readonly skewMs: number;
+  protected instance: string | null = null;
+  protected listener: ((news: News) => void) | null = null;
+
+  constructor(readonly logStore: MemoryLogStore) {}
+
+  /** One transaction, there and back. */
+  abstract call<T>(work: () => T | Promise<T>, how?: { writes?: boolean; opens?: boolean }): Promise<T>;
+
+  /** Stays open until it is known that it was carried out under the lease, or cannot be any more. */
+  abstract commitOf(store: HolderStore, commit: Commit): Promise<void>;
+
+  abstract outboxOpened(store: HolderStore): void;
+  abstract outboxClosed(store: HolderStore): void;
+  abstract open(): Promise<void>;
+  abstract close(instance: Instance): Promise<void>;
+  /** From the store. */
+  abstract hear(news: News, to: string | null): void;
+
+  append(batch: Batch): Promise<Appended> {
+    const rows = batch.rows.map((row) => shifted(row, -this.skewMs));
+    return this.call(() => this.logStore.append({ ...batch, rows }), { writes: true });
+  }
+
+  streamThrough(stream: string): Promise<number> {
+    return this.call(() => this.logStore.streamThrough(stream));
+  }
+
+  claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim> {
+    this.instance = instance.id;
+    return this.call(() => this.logStore.claim(instance, wants, epoch, leaseMs), { writes: true });
+  }
+
+  release(instance: Instance, epoch: number): Promise<void> {
+    return this.call(() => this.logStore.release(instance, epoch), { writes: true });
+  }
+
+  store(instance: Instance, epoch: number): QueueStore {
+    return new HolderStore(this, instance.id, epoch);
+  }
+
+  readonly meta = {
+    getMeta: (key: string): Promise<string | null> => this.call(() => this.logStore.rows.getMeta(key)),
+    setMeta: (key: string, value: string): Promise<void> =>
+      this.call(() => this.logStore.rows.setMeta(key, value), { writes: true }),
+    replaceMeta: (key: string, before: string | null, value: string): Promise<boolean> =>
+      this.call(() => this.logStore.replaceMeta(key, before, value), { writes: true }),
+  };
+
+  nowMs(): number {
+    return this.logStore.clock.wallMs();
+  }
+
+  adoptMail(instance: Instance, epoch: number): Promise<void> {
+    const adopt = (): void => {
+      this.logStore.checkLease(instance.id, epoch);
+      this.logStore.adoptMail();
+    };
+    return this.call(adopt, { writes: true });
+  }
+
+  mail(instance: Instance, afterId: number, limit: number): Promise<readonly Letter[]> {
+    return this.call(() => this.logStore.mail(instance.id, afterId, limit), { writes: true });
+  }
+
+  send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void> {
+    return this.call(() => this.logStore.send(to, kind, text), { writes: true });
+  }
+
+  onNews(listener: (news: News) => void): void {
+    this.listener = listener;
+  }
+
+  protected isFor(to: string | null): boolean {
+    return to === null || this.instance === null || to === this.instance;
+  }
+}
+
+export class MemorySharedLog extends StoreLog {
+  skewMs: number;
+  delayMs: () => number;
+  newsDelayMs: () => number;
+  #link: 'joined' | 'cut' | 'replies cut' = 'joined';
+  #onJoined: (() => void)[] = [];
+  #alive = true;
+  #isOpen = false;
+
+  constructor(logStore: MemoryLogStore, options: MemorySharedLogOptions = {}) {
+    super(logStore);
+    this.skewMs = options.skewMs ?? 0;
+    this.delayMs = options.delayMs ?? (() => 0);
+    this.newsDelayMs = options.newsDelayMs ?? (() => 0);
+  }
+
+  /** From now on every call rejects with `unavailable`, and nothing is carried out any more. */
+  cut(): void {
+    this.#part('cut');
+  }
+
+  /** From now on every call is carried out, and rejects with `unavailable` all the same. */
+  cutReplies(): void {
+    this.#part('replies cut');
+  }
+
+  join(): void {
+    if (this.#link === 'joined' && this.#onJoined.length === 0) return;
+    this.#link = 'joined';
+    for (const joined of this.#onJoined.splice(0)) joined();
+    this.#say({ kind: 'connected' });
+  }
+
+  /** kill -9: what has not been carried out never is; nothing settles any more. */
+  kill(): void {
+    this.#alive = false;
+    this.logStore.handles.delete(this);
+  }
+
+  open(): Promise<void> {
+    const open = (): void => {
+      this.#isOpen = true;
+      this.logStore.handles.add(this);
+      this.#say({ kind: 'connected' });
+    };
+    return this.call(open, { opens: true });
+  }
+
+  close(instance: Instance): Promise<void> {
+    const end = (): void => {
+      this.#isOpen = false;
+      this.listener = null;
+      this.logStore.handles.delete(this);
+    };
+    // Without the database nobody is told; the process is gone all the same.
+    return this.call(() => this.logStore.bye(instance.id)).then(end, end);
+  }
+
+  hear(news: News, to: string | null): void {
+    if (this.isFor(to))
+      this.logStore.clock.after(this.newsDelayMs(), () => {
+        if (this.#link === 'joined') this.#say(news);
+      });
+  }
+
+  async call<T>(work: () => T | Promise<T>, { opens = false } = {}): Promise<T> {
+    if (!opens && !this.#isOpen) throw new QueueError('closed', 'The shared queue is closed.');
+    if (this.#isCut()) throw unavailable();
+    await this.wait();
+    if (this.#isCut()) throw unavailable();
+    const result = await work();
+    await this.wait();
+    if (!this.#isJoined()) throw unavailable();
+    return result;
+  }
+
+  /** Refused at once while nothing gets through. */
+  async commitOf(store: HolderStore, commit: Commit): Promise<void> {
+    if (this.#isCut()) throw unavailable();
+    await this.wait();
+    if (this.#isCut()) await this.#joined();
+    store.checkLease();
+    store.carryOut(commit);
+    await this.wait();
+    // Carried out: that is so whoever holds the lease by now.
+    await this.#joined();
+  }
+
+  outboxOpened(store: HolderStore): void {
+    this.logStore.openOutboxes.add(store);
+  }
+
+  outboxClosed(store: HolderStore): void {
+    this.logStore.openOutboxes.delete(store);
+  }
+
+  /** Never resolves once the process is killed. */
+  async wait(): Promise<void> {
+    const ms = this.delayMs();
+    if (ms > 0) await new Promise<void>((resolve) => void this.logStore.clock.after(ms, resolve));
+    if (!this.#alive) await new Promise(() => undefined);
+  }
+
+  /** As calls, since the compiler does not see that what it knows of a field ends with an `await`. */
+  #isCut(): boolean {
+    return this.#link === 'cut';
+  }
+
+  #isJoined(): boolean {
+    return this.#link === 'joined';
+  }
+
+  async #joined(): Promise<void> {
+    while (!this.#isJoined()) await new Promise<void>((resolve) => this.#onJoined.push(resolve));
+    if (!this.#alive) await new Promise(() => undefined);
+  }
+
+  #part(link: 'cut' | 'replies cut'): void {
+    const wasJoined = this.#link === 'joined';
+    this.#link = link;
+    if (wasJoined) this.#say({ kind: 'lost' });
+  }
+
+  #say(news: News): void {
+    if (this.#alive && this.#isOpen) this.listener?.(news);
+  }
+}
+
+/** Calls one after the other, results in their order. */
+export class HolderStore implements QueueStore {
+  readonly durable = true;
+  #isOpen = false;
+  readonly #turns = new InTurn();
+
+  constructor(
+    private readonly log: StoreLog,
+    private readonly instance: string,
+    readonly epoch: number,
+  ) {}
+
+  open(): Promise<Opened> {
+    return this.#turns.run(async () => {
+      const { logStore, skewMs } = this.log;
+      const takeOver = (): Opened => {
+        this.checkLease();
+        return logStore.takeOver();
+      };
+      const { flights, oldestTakenWallMs, ...opened } = await this.log.call(takeOver, { writes: true });
+      if (!this.#isOpen) this.log.outboxOpened(this);
+      this.#isOpen = true;
+      return {
+        ...opened,
+        flights: flights.map(({ untilWallMs, ...flight }) => ({
+          ...flight,
+          untilWallMs: untilWallMs === null ? null : untilWallMs + skewMs,
+        })),
+        oldestTakenWallMs: oldestTakenWallMs === null ? null : oldestTakenWallMs + skewMs,
+      };
+    });
+  }
+
+  commit(commit: Commit): Promise<void> {
+    return this.#opened(() => {
+      if ((commit.append ?? []).length > 0)
+        throw new QueueError('failed', 'New rows go into a shared queue by its `append`.');
+      return this.log.commitOf(this, commit);
+    });
+  }
+
+  read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
+    return this.#opened(async () => {
+      const { rows, shields } = await this.log.call(() =>
+        this.log.logStore.rows.read(lane, afterSeq, throughSeq, limit),
+      );
+      return { rows: this.#ours(rows), shields: this.#ours(shields) };
+    });
+  }
+
+  rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
+    return this.#opened(async () => {
+      const found = await this.log.call(() =>
+        this.log.logStore.rows.rowsOfUsers(userHashes, afterSeq, limit),
+      );
+      return { ...found, rows: this.#ours(found.rows) };
+    });
+  }
+
+  getMeta(key: string): Promise<string | null> {
+    return this.#opened(() => this.log.meta.getMeta(key));
+  }
+
+  setMeta(key: string, value: string): Promise<void> {
+    const { logStore } = this.log;
+    const set = (): void => {
+      this.checkLease();
+      logStore.rows.setMeta(key, value);
+    };
+    return this.#opened(() => this.log.call(set, { writes: true }));
+  }
+
+  async close(): Promise<void> {
+    const end = (): void => {
+      if (this.#isOpen) this.log.outboxClosed(this);
+      this.#isOpen = false;
+    };
+    end();
+    await this.#turns.over();
+    // It may have been opened meanwhile.
+    end();
+  }
+
+  checkLease(): void {
+    this.log.logStore.checkLease(this.instance, this.epoch);
+  }
+
+  carryOut(commit: Commit): void {
+    const { logStore, skewMs } = this.log;
+    const lost = commit.lost?.map((flight) => ({ ...flight, untilWallMs: flight.untilWallMs - skewMs }));
+    logStore.rows.commit({ ...commit, ...(lost === undefined ? {} : { lost }) });
+    const letters = new Map<string, object[]>();
+    for (const { seq, source, instance, report } of commit.tell ?? []) {
+      const ends = letters.get(instance) ?? [];
+      ends.push({ seq, node: source.node, account: source.account, report });
+      letters.set(instance, ends);
+    }
+    for (const [to, ends] of letters) logStore.send(to, 'ended', JSON.stringify(ends));
+  }
+
+  #ours(rows: readonly Row[]): Row[] {
+    const { logStore, skewMs } = this.log;
+    return rows.map((row) => ({
+      ...shifted(row, skewMs),
+      instance: logStore.instanceSources.get(row.seq) ?? '',
+    }));
+  }
+
+  #opened<T>(call: () => Promise<T>): Promise<T> {
+    if (!this.#isOpen) return Promise.reject(new QueueError('closed', 'The shared queue is closed.'));
+    return this.#turns.run(async () => call());
+  }
+}
+
+function shifted<R extends { readonly eventWallMs: number; readonly takenWallMs: number }>(
+  row: R,
+  byMs: number,
+): R {
+  return { ...row, eventWallMs: row.eventWallMs + byMs, takenWallMs: row.takenWallMs + byMs };
+}
+
+export function unavailable(): QueueError {
+  return new QueueError('unavailable', 'the database cannot be reached');
+}

@@ -1,0 +1,106 @@
+// A queue file that no engine uses.
+import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { hashUserKey, userKeyOf, userKeysOf } from '../../src/entry/keys';
+import { erase, lookAt, moveAway, purge, readAll, storeOf } from '../../src/queue/orphaned-queue';
+import type { Row } from '../../src/queue/store';
+import { openLog } from '../../src/queue/sqlite/sqlite-log';
+import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
+import { codeOf, newRow, temporaryFolder } from './rows';
+
+const idOf = (number: number): string => `${String(number).padStart(8, '0')}-0000-4000-8000-000000000001`;
+
+describe('a queue file that no engine uses', () => {
+  const folder = temporaryFolder();
+  after(() => folder.remove());
+  let files = 0;
+  const accounts = [newRow(1).source.account];
+
+  function orphanedQueue(rows: number): string {
+    const path = join(folder.path, `left-${files++}.sqlite`);
+    const log = openLog(path);
+    const append = Array.from({ length: rows }, (_, at) => {
+      const id = idOf(at % 1000);
+      return newRow(at + 1, {
+        lane: at % 3 === 0 ? 'removal' : 'add',
+        userHash: hashUserKey(userKeyOf('idfa', id).userKey),
+        body: `{"user_id":"${id}","domain":"idfa","seg_block":[{"seg_id":${1 + (at % 5)}}]}`,
+        takenWallMs: 1000 + at,
+      });
+    });
+    log.commit({ append, depart: [{ post: 1, userHashes: [1] }] });
+    log.setMeta('authentications', '[1]');
+    log.close();
+    return path;
+  }
+
+  it('is looked at and read without being changed', async () => {
+    const path = orphanedQueue(5_000);
+    const seqs: number[] = [];
+    const take = (rows: readonly Row[]): Promise<void> => {
+      seqs.push(...rows.map(({ seq }) => seq));
+      return Promise.resolve();
+    };
+    await readAll(path, [], take);
+    assert.equal(new Set(seqs).size, 5_000);
+    assert.deepEqual(lookAt(path), { waiting: 5_000, oldestTakenWallMs: 1000, accounts });
+  });
+
+  it('is emptied and gives its space back, but remembers logins and what may be on its way', async () => {
+    const path = orphanedQueue(80_000);
+    const size = statSync(path).size;
+    assert.equal(await purge(path), 80_000);
+    assert.deepEqual(lookAt(path), { waiting: 0, oldestTakenWallMs: null, accounts });
+    assert.ok(statSync(path).size < size, `${statSync(path).size} of ${size} bytes are left`);
+    assert.doesNotMatch(readFileSync(path, 'latin1'), /00000123-0000-4000/);
+    const log = openLog(path);
+    const { lastSeq, flights } = log.takeOver();
+    assert.deepEqual([lastSeq, flights.length, log.getMeta('authentications')], [80_000, 1, '[1]']);
+    log.close();
+  });
+
+  it('is moved away in order over both lanes, and keeps what was not taken and who is on the way', async () => {
+    const path = orphanedQueue(9_000);
+    const busy = hashUserKey(userKeyOf('idfa', idOf(3)).userKey);
+    const log = openLog(path);
+    log.takeOver();
+    log.commit({ depart: [{ post: 2, userHashes: [busy] }] });
+    log.close();
+    const seqs: number[] = [];
+    const moved = await moveAway(storeOf(path, []), accounts[0]!, (rows) => {
+      seqs.push(...rows.map(({ seq }) => seq));
+      return Promise.resolve(rows.filter(({ seq }) => seq % 10 !== 0).map(({ seq }) => seq));
+    });
+    assert.deepEqual(
+      seqs,
+      seqs.toSorted((a, b) => a - b),
+    );
+    // Nine of the user that is on the way were not even offered.
+    assert.deepEqual([seqs.length, moved], [8_991, { moved: 8_091, kept: 909 }]);
+    assert.equal(lookAt(path).waiting, 909);
+    const others = await moveAway(storeOf(path, []), 'other', (rows) =>
+      Promise.resolve(rows.map(({ seq }) => seq)),
+    );
+    assert.deepEqual(others, { moved: 0, kept: 0 });
+  });
+
+  it('loses one user and keeps the others', async () => {
+    const path = orphanedQueue(5_000);
+    assert.equal(await erase(path, [], userKeysOf(undefined, idOf(7).toUpperCase())), 5);
+    assert.equal(lookAt(path).waiting, 4_995);
+    assert.equal(await erase(path, [], userKeysOf('aaid', idOf(8))), 0);
+    assert.equal(await erase(path, [], userKeysOf('idfa', idOf(8))), 5);
+  });
+
+  it('is left alone while somebody uses it, and is never made', async () => {
+    const path = orphanedQueue(10);
+    const store = new SqliteStore(path);
+    await store.open();
+    assert.equal(await codeOf(() => lookAt(path)), 'locked');
+    assert.equal(await codeOf(() => purge(path)), 'locked');
+    await store.close();
+    assert.equal(await codeOf(() => lookAt(join(folder.path, 'none.sqlite'))), 'failed');
+  });
+});

@@ -1,0 +1,36 @@
+// Rows on their way to another thread arrive as they were.
+import fc from 'fast-check';
+import { strict as assert } from 'node:assert';
+
+import type { NewRow } from '../../src/queue/store';
+import { pack, unpack } from '../../src/queue/sqlite/packed-rows';
+
+const source = fc.record({ node: fc.string(), account: fc.string() }, { noNullPrototype: true });
+const row = fc.record({
+  lane: fc.constantFrom<NewRow['lane']>('add', 'removal'),
+  userHash: fc.maxSafeNat(),
+  source: fc.nat({ max: 2 }),
+  eventWallMs: fc.double({ noNaN: true }),
+  eventMonoMs: fc.double({ noNaN: true }),
+  takenWallMs: fc.maxSafeNat(),
+  body: fc.string({ unit: fc.constantFrom('a', '"', 'é', '汉', '😀', '\n') }),
+});
+
+describe('packed rows', () => {
+  it('are what they were, also after a clone into another thread', () => {
+    fc.assert(
+      fc.property(
+        fc.array(row, { maxLength: 50 }),
+        fc.array(source, { minLength: 3, maxLength: 3 }),
+        (rows, sources) => {
+          const given: NewRow[] = rows.map((each, at) => ({
+            ...each,
+            seq: at + 1,
+            source: sources[each.source]!,
+          }));
+          assert.deepEqual(unpack(structuredClone(pack(given))), given);
+        },
+      ),
+    );
+  });
+});

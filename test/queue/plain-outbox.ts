@@ -1,0 +1,107 @@
+// The outbox's contract in plain JavaScript, where every call looks at every row: what stores are compared with.
+import {
+  QueueError,
+  type Commit,
+  type Lane,
+  type LeftFlight,
+  type Opened,
+  type QueueStore,
+  type Page,
+  type Row,
+  type RowState,
+  type UserRows,
+} from '../../src/queue/store';
+
+/* oxlint-disable typescript/require-await -- the contract is asynchronous, the model is not */
+export class PlainOutbox implements QueueStore {
+  readonly durable = true;
+  #lastSeq = 0;
+  #rows: Row[] = [];
+  /** By post. */
+  #flights = new Map<number, LeftFlight>();
+  readonly #meta = new Map<string, string>();
+
+  async open(): Promise<Opened> {
+    const flights = [...this.#flights.values()].sort((a, b) => a.post - b.post);
+    let next = Math.min(0, flights[0]?.post ?? 0);
+    const left = flights.map((flight) => (flight.post > 0 ? { ...flight, post: --next } : flight));
+    this.#flights = new Map(left.map((flight) => [flight.post, flight]));
+    const waiting = this.#rows.filter(({ state }) => state === 'waiting');
+    return {
+      lastSeq: this.#lastSeq,
+      waiting: waiting.length,
+      bodyChars: this.#rows.reduce((sum, { body }) => sum + body.length, 0),
+      flights: left.sort((a, b) => b.post - a.post),
+      oldestTakenWallMs: waiting[0]?.takenWallMs ?? null,
+    };
+  }
+
+  async commit(commit: Commit): Promise<void> {
+    this.#check(commit);
+    const {
+      append = [],
+      shield = [],
+      repeat = [],
+      remove = [],
+      depart = [],
+      lost = [],
+      arrive = [],
+    } = commit;
+    this.#rows.push(...append.map((row): Row => ({ ...row, state: 'waiting' })));
+    this.#lastSeq = append.at(-1)?.seq ?? this.#lastSeq;
+    this.#setState(shield, 'shield');
+    this.#setState(repeat, 'repeat');
+    const { dropShieldsThrough = 0 } = commit;
+    this.#rows = this.#rows.filter(
+      ({ seq, state }) => !remove.includes(seq) && !(state === 'shield' && seq <= dropShieldsThrough),
+    );
+    for (const { post, userHashes } of depart)
+      this.#flights.set(post, { post, userHashes, untilWallMs: null });
+    for (const { post, untilWallMs } of lost) {
+      const flight = this.#flights.get(post);
+      if (flight !== undefined) this.#flights.set(post, { ...flight, untilWallMs });
+    }
+    for (const post of arrive) this.#flights.delete(post);
+  }
+
+  async read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
+    const rows = this.#rows
+      .filter((row) => row.lane === lane && row.state !== 'shield')
+      .filter(({ seq }) => seq > afterSeq && seq <= throughSeq)
+      .slice(0, limit);
+    const users = rows.map(({ userHash }) => userHash);
+    const shields = this.#rows.filter(
+      ({ state, seq, userHash }) => state === 'shield' && seq > rows[0]!.seq && users.includes(userHash),
+    );
+    return { rows, shields: rows.length === 0 ? [] : shields };
+  }
+
+  async rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
+    const looked = this.#rows.filter(({ seq }) => seq > afterSeq).slice(0, limit);
+    const rows = looked.filter(({ userHash }) => userHashes.includes(userHash));
+    return { rows, throughSeq: looked.length < limit ? null : looked.at(-1)!.seq };
+  }
+
+  async getMeta(key: string): Promise<string | null> {
+    return this.#meta.get(key) ?? null;
+  }
+
+  async setMeta(key: string, value: string): Promise<void> {
+    this.#meta.set(key, value);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #check({ append = [], depart = [] }: Commit): void {
+    const seqs = [this.#lastSeq, ...append.map(({ seq }) => seq)];
+    const posts = [...this.#flights.keys(), ...depart.map(({ post }) => post)];
+    const goesUp = seqs.every((seq, at) => at === 0 || seq > seqs[at - 1]!);
+    if (!goesUp || new Set(posts).size < posts.length) throw new QueueError('failed', 'refused');
+  }
+
+  #setState(seqs: readonly number[], state: RowState): void {
+    this.#rows = this.#rows.map((row) => (seqs.includes(row.seq) ? { ...row, state } : row));
+  }
+}

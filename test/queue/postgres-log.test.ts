@@ -1,0 +1,624 @@
+// What only a shared log in a database meets: broken connections, rights, other versions, another user's processes.
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import type { Client } from 'pg';
+
+import type { QueueError } from '../../src/queue/store';
+import { systemClock, type Clock } from '../../src/clock';
+import { callMs } from '../../src/queue-postgres/postgres-line';
+import type { PostgresLog } from '../../src/queue-postgres/postgres-log';
+import { schemaOf, steps } from '../../src/queue-postgres/postgres-schema';
+import type { News } from '../../src/queue/shared-log';
+import { cleanUps } from '../support/clean-up';
+import { until } from '../support/node-red';
+import { postgresAt } from '../support/services';
+import { FaultyWay } from './faulty-way';
+import { batchOf, codeOf, errorOf, readAll, seqs, sharedRow } from './rows';
+import { hold, leaseMs, one, processNamed, TestDatabase, two, type PostgresQueue } from './shared-stores';
+
+const secret = 'geheim%/21';
+
+/** A clock whose waits between two tries are short. Those for an answer take their time, as a busy machine needs it. */
+const quickClock: Clock = {
+  ...systemClock,
+  after: (delayMs, call) => systemClock.after(delayMs === callMs ? delayMs : delayMs / 20, call),
+};
+
+/** One whose waits for an answer are short too. */
+const quickerClock: Clock = {
+  ...systemClock,
+  after: (delayMs, call) => systemClock.after(delayMs / 20, call),
+};
+
+/** One whose waits for an answer end when the test says so. */
+class WatchedClock implements Clock {
+  readonly #due = new Set<() => void>();
+  readonly monoMs = systemClock.monoMs.bind(systemClock);
+  readonly sleptMs = systemClock.sleptMs.bind(systemClock);
+  readonly wallMs = systemClock.wallMs.bind(systemClock);
+  readonly endOfTurn = systemClock.endOfTurn.bind(systemClock);
+
+  after(delayMs: number, call: () => void): () => void {
+    if (delayMs !== callMs) return quickClock.after(delayMs, call);
+    this.#due.add(call);
+    return () => this.#due.delete(call);
+  }
+
+  /** Every wait for an answer has lasted too long. */
+  answersAreLate(): void {
+    for (const call of this.#due) call();
+    this.#due.clear();
+  }
+}
+
+function ended(seq: number) {
+  return { seq, source: { node: 'out', account: 'account' }, instance: 'two', report: `end of ${seq}` };
+}
+
+function soon(check: () => boolean, what: string): Promise<void> {
+  return until(() => Promise.resolve(check()), 10_000, what);
+}
+
+describe('the shared log on PostgreSQL', function () {
+  this.timeout(60_000);
+  const cleanUp = cleanUps();
+  const cleanUpEach = cleanUps(afterEach);
+  let database: TestDatabase;
+  let queue: PostgresQueue;
+  before(async function () {
+    database = await TestDatabase.find(this, cleanUp);
+  });
+  beforeEach(() => void (queue = database.queue()));
+  afterEach(() => queue.end());
+
+  async function ends(log: PostgresLog): Promise<number[]> {
+    const letters = await log.mail(two, 0, 10_000);
+    return letters.flatMap(({ text }) => (JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
+  }
+
+  async function openWay(): Promise<FaultyWay> {
+    const way = await FaultyWay.to(database.url);
+    cleanUpEach(() => way.close());
+    return way;
+  }
+
+  /** A connection in whose transaction a table of the queue is locked. */
+  async function locked(table: string): Promise<Client> {
+    const client = await postgresAt(database.url);
+    cleanUpEach(() => client.end());
+    await client.query('BEGIN');
+    await client.query(`LOCK TABLE ${queue.schema}.${table}`);
+    return client;
+  }
+
+  /** How many calls wait for a lock. */
+  async function waiting(): Promise<number> {
+    const blocked = await database.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return blocked.length;
+  }
+
+  describe('with connections that break', () => {
+    it('leaves no connection behind when it is closed while it is being opened', async () => {
+      const others = async (): Promise<number> => {
+        const [found] = await database.query(
+          `SELECT count(*)::int AS many FROM pg_stat_activity
+           WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+        );
+        return (found as { many: number }).many;
+      };
+      const before = await others();
+      const log = queue.closed();
+      const opening = log.open();
+      await log.close(one);
+      await assert.rejects(opening, /it was closed while it was being opened/);
+      await until(async () => (await others()) === before, 5_000, 'its connections end');
+    });
+
+    it('carries every commit out once, and every batch, whenever connections are ended', async () => {
+      const [log, other] = [await queue.log(), await queue.log()];
+      const count = 60;
+      await other.append(
+        batchOf(
+          'before',
+          1,
+          seqs(1, count).map((user) => sharedRow(user)),
+        ),
+      );
+      const { store } = await hold(log);
+      const done = new AbortController();
+      const killer = (async () => {
+        while (!done.signal.aborted) {
+          await sleep(Math.random() * 25);
+          await database.query(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'instant audience' AND random() < 0.7`,
+          );
+        }
+      })();
+      /** As the engine does: what did not reach the database is handed in again. */
+      async function handIn<T>(call: () => Promise<T>): Promise<T> {
+        for (;;) {
+          try {
+            return await call();
+          } catch (error) {
+            assert.equal((error as QueueError).code, 'unavailable');
+          }
+        }
+      }
+      const appends = (async () => {
+        for (let number = 1; number <= count; number++)
+          await handIn(() => other.append(batchOf('stream', number, [sharedRow(number)])));
+      })();
+      for (const seq of seqs(1, count))
+        await handIn(() =>
+          store.commit({ remove: [seq], depart: [{ post: seq, userHashes: [seq] }], tell: [ended(seq)] }),
+        );
+      await appends;
+      done.abort();
+      await killer;
+      const told = await handIn(() => ends(other));
+      assert.deepEqual(told, seqs(1, count));
+      await handIn(() => store.close());
+      const opened = await handIn(() => store.open());
+      const rows = await readAll(store);
+      assert.deepEqual(
+        rows.map(({ userHash }) => userHash),
+        seqs(1, count),
+      );
+      assert.deepEqual([opened.waiting, opened.lastSeq, opened.flights.length], [count, 2 * count, count]);
+    });
+
+    it('keeps a commit open whose answer was lost until it knows that it was carried out', async () => {
+      const way = await openWay();
+
+      const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+      await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
+      const { store } = await hold(far);
+      way.losesAnswers = true;
+      let settled = false;
+      const commit = store.commit({ remove: [1], tell: [ended(1)] }).finally(() => (settled = true));
+      await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
+      way.refuses = true;
+      way.breakClients();
+      await sleep(100);
+      assert.equal(settled, false);
+      way.refuses = way.losesAnswers = false;
+      await commit;
+      await store.commit({ remove: [2], tell: [ended(2)] });
+      assert.deepEqual(await ends(near), [1, 2]);
+    });
+
+    it('does nothing for a commit that arrives after it was handed in again', async () => {
+      const way = await openWay();
+
+      const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+      await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
+      const { store } = await hold(far);
+      way.holdsCalls = true;
+      const commit = store.commit({ remove: [1], tell: [ended(1)] });
+      await soon(() => way.heldBytes > 0, 'a call on its way');
+      way.breakClients();
+      way.holdsCalls = false;
+      await commit;
+      way.deliver();
+      await sleep(100);
+      await store.commit({ remove: [2], tell: [ended(2)] });
+      assert.deepEqual(await ends(near), [1, 2]);
+    });
+
+    for (const { takeovers, knows, code } of [
+      { takeovers: 1, knows: 'knows that a commit was carried out', code: 'none' },
+      { takeovers: 16, knows: 'knows that a commit was carried out', code: 'none' },
+      { takeovers: 17, knows: 'does not know any more what became of a commit', code: 'fenced' },
+    ]) {
+      it(`${knows} when the lease was taken ${takeovers} times meanwhile`, async () => {
+        const way = await openWay();
+
+        const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+        await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
+        const { store } = await hold(far);
+        way.losesAnswers = true;
+        const commit = codeOf(() => store.commit({ remove: [1], tell: [ended(1)] }));
+        await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
+        way.refuses = true;
+        way.breakClients();
+        await queue.pass(leaseMs + 1);
+        const { store: next } = await hold(near, two);
+        await next.commit({ shield: [2] });
+        for (let taken = 1; taken < takeovers; taken++) await near.claim(two, true, null, leaseMs);
+        way.refuses = way.losesAnswers = false;
+        assert.equal(await commit, code);
+        assert.deepEqual(await ends(near), [1]);
+        assert.equal(await codeOf(() => store.commit({ remove: [2] })), 'fenced');
+        assert.equal((await next.rowsOfUsers([1, 2], 0, 9)).rows.length, 1);
+      });
+    }
+
+    it('knows that a commit was carried out before the lease was given up', async () => {
+      const way = await openWay();
+
+      const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+      await near.append(batchOf('two', 1, [sharedRow(1)]));
+      const { epoch, store } = await hold(far);
+      way.losesAnswers = true;
+      const commit = codeOf(() => store.commit({ remove: [1], tell: [ended(1)] }));
+      await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
+      await near.release(one, epoch);
+      way.losesAnswers = false;
+      way.breakClients();
+      assert.equal(await commit, 'none');
+      assert.equal(await codeOf(() => store.commit({ shield: [1] })), 'fenced');
+    });
+
+    it('says that the lease was lost while the fate of a commit was not known', async () => {
+      const way = await openWay();
+
+      const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
+      await near.append(batchOf('two', 1, [sharedRow(1)]));
+      const { store } = await hold(far);
+      way.holdsCalls = true;
+      const commit = codeOf(() => store.commit({ remove: [1], tell: [ended(1)] }));
+      await soon(() => way.heldBytes > 0, 'a call on its way');
+      way.refuses = true;
+      way.breakClients();
+      await queue.pass(leaseMs + 1);
+      const { store: next } = await hold(near, two);
+      way.deliver();
+      way.holdsCalls = way.refuses = false;
+      assert.equal(await commit, 'fenced');
+      assert.equal((await readAll(next)).length, 1);
+      assert.deepEqual(await ends(near), []);
+    });
+
+    it('refuses what cannot get there, and goes on when it can', async () => {
+      const way = await openWay();
+
+      const log = await queue.log(0, { url: way.url, clock: quickClock });
+      const news: News['kind'][] = [];
+      log.onNews(({ kind }) => news.push(kind));
+      const { store } = await hold(log);
+      await soon(() => news.includes('connected'), 'news of the connection');
+      way.refuses = true;
+      way.breakClients();
+      await soon(() => news.includes('lost'), 'news of the loss');
+      const calls = [
+        () => log.append(batchOf('two', 1, [sharedRow(1)])),
+        () => log.claim(one, true, 1, leaseMs),
+        () => store.commit({ remove: [1] }),
+        () => store.read('add', 0, 9, 9),
+        () => log.mail(one, 0, 9),
+      ];
+      for (const call of calls) assert.equal(await codeOf(call), 'unavailable');
+      way.refuses = false;
+      for (const call of calls) assert.equal(await codeOf(call), 'none');
+      const isBack = (): boolean => news.lastIndexOf('connected') > news.lastIndexOf('lost');
+      await soon(isBack, 'news of the connection');
+    });
+
+    it('does not try a connection again on which a call broke', async () => {
+      const log = await queue.log();
+      const blocking = await locked('lease');
+      const claim = codeOf(() => log.claim(one, true, null, leaseMs));
+      await until(async () => (await waiting()) > 0, 10_000, 'a call that waits');
+      await database.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+           WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      assert.equal(await claim, 'unavailable');
+      const again = codeOf(() => log.claim(one, true, null, leaseMs));
+      await blocking.query('ROLLBACK');
+      assert.equal(await again, 'none');
+    });
+
+    it('asks nothing else while the database is at work on what it gave up', async () => {
+      const clock = new WatchedClock();
+      const log = await queue.log(0, { clock });
+      const append = (): Promise<string> => codeOf(() => log.append(batchOf('one', 1, [sharedRow(1)])));
+      await append();
+      const blocking = await locked('total');
+      const second = errorOf(() => log.append(batchOf('one', 2, [sharedRow(2)])));
+      await until(async () => (await waiting()) === 1, 10_000, 'a call that waits');
+      clock.answersAreLate();
+      assert.match((await second)!.message, /no answer within 5 s/);
+      for (let tries = 1; tries <= 5; tries++) {
+        const third = await errorOf(() => log.append(batchOf('one', 2, [sharedRow(2)])));
+        assert.equal(third?.code, 'unavailable');
+        assert.match(third.message, /still at work on an earlier statement/);
+        assert.equal(await waiting(), 1);
+      }
+      await blocking.query('ROLLBACK');
+      await until(
+        async () => (await codeOf(() => log.append(batchOf('one', 2, [sharedRow(2)])))) === 'none',
+        10_000,
+        'an answer',
+      );
+      assert.equal((await log.claim(one, false, null, leaseMs)).lastSeq, 2);
+    });
+
+    it('has the database give up waiting for a lock before it does so itself', async () => {
+      const log = await queue.log();
+      await locked('total');
+      const error = await errorOf(() => log.append(batchOf('one', 1, [sharedRow(1)])));
+      assert.equal(error?.code, 'unavailable');
+      assert.match(error.message, /lock timeout/);
+      assert.equal(await waiting(), 0);
+    });
+
+    it('has nothing carried out later that it gave up, once it has asked for something else', async () => {
+      const way = await openWay();
+
+      const log = await queue.log(0, { url: way.url, clock: quickClock });
+      await log.meta.setMeta('paused', 'no');
+      way.holdsCalls = true;
+      const given = codeOf(() => log.meta.setMeta('paused', 'yes'));
+      await soon(() => way.heldBytes > 0, 'a call on its way');
+      way.breakClients();
+      assert.equal(await given, 'unavailable');
+      way.holdsCalls = false;
+      assert.equal(await log.meta.getMeta('paused'), 'no');
+      way.deliver();
+      await sleep(200);
+      assert.equal(await log.meta.getMeta('paused'), 'no');
+    });
+
+    it('gives up a database that does not answer in time', async () => {
+      const way = await openWay();
+
+      const clock = new WatchedClock();
+      const log = await queue.log(0, { url: way.url, clock });
+      const { store } = await hold(log);
+      for (const call of [() => log.claim(one, true, 1, leaseMs), () => store.read('add', 0, 9, 9)]) {
+        way.holdsCalls = true;
+        const failing = errorOf(call);
+        let isOver = false;
+        void failing.then(() => (isOver = true));
+        await soon(() => {
+          clock.answersAreLate();
+          return isOver;
+        }, 'an end of the call');
+        const error = await failing;
+        assert.equal(error?.code, 'unavailable');
+        assert.match(error.message, /no answer within 5 s/);
+        way.holdsCalls = false;
+        way.deliver();
+      }
+      assert.equal((await log.claim(one, true, 1, leaseMs)).epoch, 1);
+    });
+
+    it('takes an answer that came in time, though it slept until that was over', async () => {
+      const way = await openWay();
+
+      const clock = new WatchedClock();
+      const log = await queue.log(0, { url: way.url, clock });
+      const news: News['kind'][] = [];
+      log.onNews(({ kind }) => news.push(kind));
+      const { epoch } = await hold(log);
+      await soon(() => news.includes('connected'), 'news of the connection');
+      way.holdsAnswers = true;
+      const claim = log.claim(one, true, epoch, leaseMs);
+      await soon(() => way.heldAnswerBytes > 0, 'an answer');
+      // Timers come first, as when a process wakes.
+      await sleep(1);
+      way.deliverAnswers();
+      clock.answersAreLate();
+      assert.equal((await claim).epoch, epoch);
+    });
+
+    it('closes, though the database is gone without a word', async () => {
+      const way = await openWay();
+
+      const log = await queue.log(0, { url: way.url, clock: quickerClock });
+      await log.append(batchOf('one', 1, [sharedRow(1)]));
+      const { store } = await hold(log);
+      way.vanishes = true;
+      const closed = Promise.all([store.close(), log.close(one)]);
+      const inTime = await Promise.race([closed.then(() => true), sleep(10_000, false, { ref: false })]);
+      assert.equal(inTime, true);
+    });
+
+    it('goes to the next of several hosts', async () => {
+      const url = new URL(database.url);
+      const hosts = `postgres://${url.username}@127.0.0.1:9,${url.host}${url.pathname}`;
+      const log = await queue.log(0, { url: hosts });
+      assert.equal((await log.claim(one, true, null, leaseMs)).ours, true);
+    });
+  });
+
+  it('tells many ends of one commit in several letters', async () => {
+    const log = await queue.log();
+    const many = seqs(1, 2_500);
+    await log.append(
+      batchOf(
+        'two',
+        1,
+        many.map((user) => sharedRow(user)),
+      ),
+    );
+    const { store } = await hold(log);
+    await store.commit({ remove: many, tell: many.map(ended) });
+    const letters = await log.mail(two, 0, 10);
+    const told = letters.map(({ text }) => (JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
+    assert.deepEqual(
+      told.map(({ length }) => length),
+      [1_000, 1_000, 500],
+    );
+    assert.deepEqual(told.flat(), many);
+  });
+
+  describe('and its schema', () => {
+    it('is made once by many that start at the same time', async () => {
+      const logs = await Promise.all(seqs(1, 6).map(() => queue.log()));
+      const claims = await Promise.all(
+        logs.map((log, at) => log.claim(processNamed(`${at}`), true, null, leaseMs)),
+      );
+      assert.equal(claims.filter(({ ours }) => ours).length, 1);
+      assert.equal((await database.query(`SELECT * FROM ${queue.schema}.total`)).length, 1);
+    });
+
+    it('is brought up to date by one of many, with what it holds; an older version leaves it alone', async () => {
+      const old = await queue.log();
+      await old.append(batchOf('one', 1, [sharedRow(1)]));
+      const newer = [...steps, (schema: string) => [`ALTER TABLE ${schema}.meta ADD COLUMN more text`]];
+      const logs = await Promise.all(seqs(1, 4).map(() => queue.log(0, { steps: newer })));
+      assert.equal((await logs[0]!.claim(one, true, null, leaseMs)).waiting, 1);
+      const error = await errorOf(() => queue.log());
+      assert.equal(error?.code, 'newer_version');
+      assert.match(error.message, new RegExp(`"${queue.schema}".*format 2, this version knows up to 1`));
+    });
+
+    it('has a name of its own for each member and service, whatever their letters are', () => {
+      const names = [
+        schemaOf({ origin: 'https://a', member: '1' }),
+        schemaOf({ origin: 'https://b', member: '1' }),
+        schemaOf({ origin: 'https://a', member: 'Ü "; DROP TABLE x' }),
+        schemaOf({ origin: 'https://a', member: 'Ü "; DROP TABLE  x' }),
+        schemaOf({ origin: 'https://a', member: 'm'.repeat(200) }),
+      ];
+      assert.equal(new Set(names).size, names.length);
+      for (const name of names) assert.match(name, /^instant_audience_[a-z0-9_]{9,46}$/);
+      assert.match(names[0]!, /^instant_audience_1_[0-9a-f]{8}$/);
+    });
+  });
+
+  describe('and rights', () => {
+    const role = `instant_audience_${process.pid}_user`;
+    let url: string;
+    beforeEach(async () => {
+      await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'x'`);
+      const changed = new URL(database.url);
+      changed.username = role;
+      changed.password = encodeURIComponent(secret);
+      url = changed.href;
+    });
+    afterEach(async () => {
+      await queue.end();
+      await database.query(`DROP OWNED BY ${role} CASCADE`);
+      await database.query(`DROP ROLE ${role}`);
+      await database.query('GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify TO PUBLIC');
+    });
+
+    /** Everything that a process does. */
+    async function useAll(): Promise<void> {
+      const log = await queue.log(0, { url });
+      await log.append(batchOf('one', 1, [sharedRow(1), sharedRow(2)]));
+      const { epoch, store } = await hold(log);
+      await store.read('add', 0, 9, 9);
+      await store.rowsOfUsers([1], 0, 9);
+      await store.commit({
+        remove: [1],
+        shield: [2],
+        dropShieldsThrough: 1,
+        depart: [{ post: 1, userHashes: [1] }],
+        lost: [{ post: 2, untilWallMs: 1 }],
+        arrive: [3],
+        tell: [ended(1)],
+      });
+      await store.setMeta('a', 'b');
+      assert.equal(await log.meta.getMeta('a'), 'b');
+      await log.send(null, 'order', 'x');
+      const letters = await log.mail(one, 0, 9);
+      assert.equal(letters[0]?.text, 'x');
+      await log.mail(one, letters.at(-1)!.id, 9);
+      await log.adoptMail(one, epoch);
+      await log.release(one, epoch);
+    }
+
+    it('needs the right to create a schema in the database, and no other', async () => {
+      const error = await errorOf(() => queue.log(0, { url }));
+      assert.equal(error?.code, 'readonly');
+      const named = new URL(database.url).pathname.slice(1);
+      assert.ok(error.message.includes(`GRANT CREATE ON DATABASE "${named}"`), error.message);
+      assert.ok(error.message.includes(`CREATE SCHEMA "${queue.schema}" AUTHORIZATION`), error.message);
+      await database.query(`GRANT CREATE ON DATABASE ${named} TO ${role}`);
+      await useAll();
+      await database.query(`REVOKE CREATE ON DATABASE ${named} FROM ${role}`);
+      await useAll();
+    });
+
+    it('needs no right in the database when it is given its schema', async () => {
+      await database.query(`CREATE SCHEMA ${queue.schema} AUTHORIZATION ${role}`);
+      await useAll();
+    });
+
+    it('works without notifications, where the database has none', async () => {
+      await database.query(`CREATE SCHEMA ${queue.schema} AUTHORIZATION ${role}`);
+      await database.query('REVOKE EXECUTE ON FUNCTION pg_catalog.pg_notify FROM PUBLIC');
+      await useAll();
+    });
+
+    it('says that a standby, or whatever takes no changes, takes none', async () => {
+      await queue.log();
+      await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
+      await database.query(`GRANT USAGE ON SCHEMA ${queue.schema} TO ${role}`);
+      await database.query(`GRANT ALL ON ALL TABLES IN SCHEMA ${queue.schema} TO ${role}`);
+      const error = await errorOf(() => queue.log(0, { url }));
+      assert.equal(error?.code, 'readonly');
+      assert.match(error.message, /takes no changes/);
+    });
+
+    it('goes on when its connections were made while nothing took changes, and something does again', async () => {
+      await database.query(`CREATE SCHEMA ${queue.schema} AUTHORIZATION ${role}`);
+      const log = await queue.log(0, { url });
+      const news: News['kind'][] = [];
+      log.onNews(({ kind }) => news.push(kind));
+      const { store } = await hold(log);
+      await soon(() => news.includes('connected'), 'news of the connection');
+      const changes = [
+        () => log.append(batchOf('two', 1, [sharedRow(1)])),
+        () => log.claim(one, true, 1, leaseMs),
+        () => store.commit({ remove: [1] }),
+      ];
+      // Holds for the connections that are made from now on, as long as they live.
+      await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
+      await database.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${role}'`,
+      );
+      await soon(() => news.includes('lost'), 'news of the loss');
+      for (const change of changes)
+        await until(async () => (await codeOf(change)) === 'readonly', 10_000, 'a refusal');
+      await database.query(`ALTER ROLE ${role} RESET default_transaction_read_only`);
+      for (const change of changes) assert.equal(await codeOf(change), 'none');
+      await soon(() => news.lastIndexOf('connected') > news.lastIndexOf('lost'), 'news of the connection');
+    });
+
+    it('shows no password, whatever goes wrong', async () => {
+      const at = new URL(url);
+      const changed = (change: (other: URL) => void): string => {
+        const other = new URL(url);
+        change(other);
+        return other.href;
+      };
+      const cases: [url: string, code: QueueError['code'], says: RegExp][] = [
+        [url, 'readonly', /GRANT CREATE/],
+        [
+          changed((other) => (other.port = '9')),
+          'unavailable',
+          /cannot be reached at 127\.0\.0\.1:9, database/,
+        ],
+        [changed((other) => (other.username = 'nobody')), 'unavailable', /refuses the login/],
+        [changed((other) => (other.pathname = '/none')), 'unavailable', /does not exist at .*database none/],
+        [
+          changed((other) => other.searchParams.set('sslmode', 'nonsense')),
+          'unavailable',
+          /sslmode is disable/,
+        ],
+        [`postgres://${role}:${secret}@${at.host}/x`, 'unavailable', /has the form postgres:/],
+        [
+          `mysql://${role}:${encodeURIComponent(secret)}@${at.host}/x`,
+          'unavailable',
+          /has the form postgres:/,
+        ],
+      ];
+      for (const [wrong, code, says] of cases) {
+        const error = await errorOf(() => queue.log(0, { url: wrong }));
+        assert.equal(error?.code, code, error?.message);
+        assert.match(error.message, says);
+        const all = inspect(error, { depth: 9, showHidden: true });
+        for (const word of [secret, encodeURIComponent(secret), wrong]) assert.ok(!all.includes(word), all);
+      }
+    });
+  });
+});

@@ -1,0 +1,135 @@
+// Shared queues that nobody uses any more: listed, saved, emptied, and rid of one user.
+import assert from 'node:assert/strict';
+
+import { hashUserKey, userKeyOf } from '../../src/entry/keys';
+import type { Row } from '../../src/queue/store';
+import { moveAwayShared } from '../../src/delivery/left-shared-queue';
+import { PostgresLog } from '../../src/queue-postgres/postgres-log';
+import { eraseFrom, listQueues, purgeQueue, readAllOf } from '../../src/queue-postgres/postgres-orphaned';
+import { cleanUps } from '../support/clean-up';
+import { batchOf, codeOf, seqs, sharedRow } from './rows';
+import { hold, leaseMs, one, TestDatabase, two, type PostgresQueue } from './shared-stores';
+
+describe('shared queues that are left behind', function () {
+  this.timeout(60_000);
+  const cleanUp = cleanUps();
+  let database: TestDatabase;
+  let queue: PostgresQueue;
+  before(async function () {
+    database = await TestDatabase.find(this, cleanUp);
+  });
+  beforeEach(() => void (queue = database.queue()));
+  afterEach(() => queue.end());
+
+  const idOf = (number: number): string => `${String(number).padStart(8, '0')}-0000-4000-8000-000000000001`;
+  const keyOf = (number: number): string => userKeyOf('idfa', idOf(number)).userKey;
+
+  async function leave(rows: number) {
+    const log = await queue.log();
+    const given = seqs(1, rows).map((at) =>
+      sharedRow(at, {
+        lane: at % 3 === 0 ? 'removal' : 'add',
+        userHash: hashUserKey(keyOf(at % 100)),
+        takenWallMs: 1_000 + at,
+        body: `{"user_id":"${idOf(at % 100)}","domain":"idfa","seg_block":[{"seg_id":${1 + (at % 5)}}]}`,
+      }),
+    );
+    await log.append(batchOf('one', 1, given));
+    const { store } = await hold(log);
+    await store.commit({ shield: [1], remove: [2], depart: [{ post: 1, userHashes: [1] }] });
+    await store.close();
+    return log;
+  }
+
+  const options = () => ({ url: database.url });
+  const found = async () => (await listQueues(options())).find(({ schema }) => schema === queue.schema);
+
+  it('moves an account’s entries away in order over both lanes, once nobody uses the queue', async () => {
+    const log = await leave(9_000);
+    const move = (account: string, take: (rows: readonly Row[]) => readonly number[]): Promise<object> =>
+      moveAwayShared(
+        new PostgresLog({ url: database.url, origin: queue.origin, member: queue.member }),
+        null,
+        'mover',
+        account,
+        (rows) => Promise.resolve(take(rows)),
+      );
+    assert.equal(await codeOf(() => move('account', () => [])), 'locked');
+    await log.close(one);
+    await queue.pass(leaseMs + 1);
+    const given: number[] = [];
+    const moved = await move('account', (rows) => {
+      given.push(...rows.map(({ seq }) => seq));
+      return rows.filter(({ seq }) => seq % 10 !== 0).map(({ seq }) => seq);
+    });
+    assert.deepEqual(given, seqs(3, 9_000));
+    assert.deepEqual(moved, { moved: 8_098, kept: 900 });
+    assert.equal((await found())!.waiting, 900);
+    assert.deepEqual((await found())!.usedBy, []);
+    assert.deepEqual(await move('other', (rows) => rows.map(({ seq }) => seq)), { moved: 0, kept: 0 });
+  });
+
+  it('lists them, saves what waits, and empties them once nobody uses them', async () => {
+    const log = await leave(6_000);
+    const { origin, member, schema } = queue;
+    const accounts = ['account'];
+    const common = { schema, origin, member, waiting: 5_998, oldestTakenWallMs: 1_003, accounts };
+    assert.deepEqual(await found(), { ...common, usedBy: [one.name] });
+    assert.equal(await codeOf(() => purgeQueue(options(), schema)), 'locked');
+    await log.close(one);
+    await database.query(`CREATE SCHEMA "instant_audience_Not Ours"`);
+    await database.query(`CREATE TABLE "instant_audience_Not Ours".format (version integer)`);
+    assert.deepEqual(await found(), { ...common, usedBy: [] });
+    const read: Row[] = [];
+    await readAllOf(options(), schema, (rows) => {
+      read.push(...rows);
+      return Promise.resolve();
+    });
+    assert.deepEqual(
+      read.map(({ seq }) => seq),
+      seqs(3, 6_000),
+    );
+    assert.equal(await purgeQueue(options(), schema), 5_998);
+    assert.deepEqual(await found(), { ...common, waiting: 0, oldestTakenWallMs: null, usedBy: [] });
+    const next = await queue.log();
+    await queue.pass(leaseMs + 1);
+    const { epoch } = await next.claim(two, true, null, leaseMs);
+    const { lastSeq, waiting, bodyChars, flights } = await next.store(two, epoch).open();
+    assert.deepEqual([lastSeq, waiting, bodyChars, flights.length], [6_000, 0, 0, 1]);
+  });
+
+  it('removes one user from them and keeps the others', async () => {
+    // More than one step of the search looks at.
+    const log = await leave(50_100);
+    await log.close(one);
+    const kept = (_kind: string, text: string): string => text;
+    assert.equal(await eraseFrom(options(), queue.schema, [keyOf(7)], kept), 501);
+    // One of this user's is a shield already.
+    assert.equal(await eraseFrom(options(), queue.schema, [keyOf(1)], kept), 500);
+    assert.equal((await found())?.waiting, 50_098 - 1_001);
+  });
+
+  it('removes one user from letters that nobody has read, and those that are only about that one', async () => {
+    const log = await leave(10);
+    const texts = Array.from({ length: 120 }, (_, at) => `${at} ${at % 3 === 0 ? 'her' : 'him'}`);
+    for (const text of texts) await log.send('gone', 'answer', text);
+    await log.send('gone', 'order', 'her');
+    const without = (kind: string, text: string, [key]: readonly string[]): string => {
+      assert.ok(['answer', 'order'].includes(kind) && key === keyOf(1));
+      return text === 'her' ? '' : text.replace('her', '-');
+    };
+    const erase = () => eraseFrom(options(), queue.schema, [keyOf(1)], without);
+    assert.equal(await codeOf(erase), 'locked');
+    await log.close(one);
+    await erase();
+    const next = await queue.log();
+    await queue.pass(leaseMs + 1);
+    const { epoch } = await next.claim(two, true, null, leaseMs);
+    await next.adoptMail(two, epoch);
+    const letters = await next.mail(two, 0, 999);
+    assert.deepEqual(
+      letters.map(({ text }) => text),
+      texts.map((text) => text.replace('her', '-')),
+    );
+  });
+});

@@ -1,0 +1,466 @@
+// The contract of a log that several processes share, on each of its stores.
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { News, SharedLog } from '../../src/queue/shared-log';
+import { systemClock } from '../../src/clock';
+import { LoginCount } from '../../src/service/login/login-count';
+import { LoginTimes } from '../../src/service/login/login-times';
+import type { AuthOutcome } from '../../src/service/reply/outcome';
+import { cleanUps } from '../support/clean-up';
+import { until } from '../support/node-red';
+import { batchOf, codeOf, readAll, seqs, sharedRow } from './rows';
+import { MemoryQueue, processNamed, TestDatabase, type SharedQueue } from './shared-stores';
+
+const leaseMs = 5_000;
+const [one, two, three] = [processNamed('one'), processNamed('two'), processNamed('three')];
+
+function contract(fresh: () => SharedQueue): void {
+  let queue: SharedQueue;
+  let first: SharedLog;
+  let second: SharedLog;
+  beforeEach(async () => {
+    queue = fresh();
+    [first, second] = [await queue.log(), await queue.log()];
+  });
+  afterEach(() => queue.end());
+
+  /** Of the whole queue, as the holder reads it. */
+  async function rowsOf(log: SharedLog, holder = one) {
+    const { epoch } = await log.claim(holder, true, null, leaseMs);
+    const store = log.store(holder, epoch);
+    await store.open();
+    return { epoch, store, rows: await readAll(store) };
+  }
+
+  it('numbers rows in the order in which batches came, whoever took them', async () => {
+    const appended = [
+      await first.append(batchOf('one', 1, [sharedRow(1), sharedRow(2, { lane: 'removal' })])),
+      await second.append(batchOf('two', 1, [sharedRow(3, { source: { node: 'ü"', account: 'x' } })])),
+      await first.append(batchOf('one', 7, [sharedRow(1)])),
+    ];
+    assert.deepEqual(appended, [
+      { kind: 'appended', firstSeq: 1, lastSeq: 2 },
+      { kind: 'appended', firstSeq: 3, lastSeq: 3 },
+      { kind: 'appended', firstSeq: 4, lastSeq: 4 },
+    ]);
+    const { rows } = await rowsOf(second, two);
+    const common = { state: 'waiting', eventMonoMs: 0 };
+    assert.deepEqual(rows, [
+      { ...sharedRow(1), ...common, seq: 1, instance: 'one' },
+      { ...sharedRow(2), ...common, seq: 2, instance: 'one', lane: 'removal' },
+      { ...sharedRow(3), ...common, seq: 3, instance: 'two', source: { node: 'ü"', account: 'x' } },
+      { ...sharedRow(1), ...common, seq: 4, instance: 'one' },
+    ]);
+    const { lastSeq, waiting } = await first.claim(one, false, null, leaseMs);
+    assert.deepEqual([lastSeq, waiting], [4, 4]);
+  });
+
+  it('appends a batch once, however often it is handed in', async () => {
+    const batch = batchOf('one', 3, [sharedRow(1), sharedRow(2)]);
+    const appended = { kind: 'appended', firstSeq: 1, lastSeq: 2 };
+    assert.deepEqual(await first.append(batch), appended);
+    await second.append(batchOf('two', 3, [sharedRow(9)]));
+    assert.deepEqual(await second.append(batch), appended);
+    assert.equal(await second.streamThrough('one'), 3);
+    await first.append(batchOf('one', 4, [sharedRow(3)]));
+    assert.deepEqual(await first.append(batch), { kind: 'before' });
+    assert.equal((await rowsOf(first)).rows.length, 4);
+    assert.equal(await first.streamThrough('new'), 0);
+  });
+
+  it('appends a batch once when it is handed in by two connections at the same time', async () => {
+    for (let number = 1; number <= 20; number++) {
+      const batch = batchOf('one', number, [sharedRow(number), sharedRow(number)]);
+      const appended = await Promise.all([first.append(batch), second.append(batch), first.append(batch)]);
+      const expected = { kind: 'appended', firstSeq: number * 2 - 1, lastSeq: number * 2 };
+      assert.deepEqual(appended, [expected, expected, expected]);
+    }
+    assert.equal((await rowsOf(first)).rows.length, 40);
+  });
+
+  it('appends nothing over a cap, and the same batch when there is room', async () => {
+    const batch = batchOf('one', 1, [sharedRow(1), sharedRow(2)], { maxEntries: 2 });
+    await second.append(batchOf('two', 1, [sharedRow(3)]));
+    assert.deepEqual(await first.append(batch), { kind: 'full', waiting: 1 });
+    assert.deepEqual(await first.append({ ...batch, maxEntries: 9, maxChars: 3 * 15 - 1 }), {
+      kind: 'full',
+      waiting: 1,
+    });
+    assert.equal(await first.streamThrough('one'), 0);
+    const { store } = await rowsOf(first);
+    await store.commit({ remove: [1] });
+    assert.deepEqual(await first.append(batch), { kind: 'appended', firstSeq: 2, lastSeq: 3 });
+  });
+
+  it('gives the lease to one of many that want it, and tells the others who has it', async () => {
+    const logs = [first, second, await queue.log(), await queue.log()];
+    for (let round = 0; round < 5; round++) {
+      const claims = await Promise.all(
+        logs.map((log, at) => log.claim(processNamed(`${round} ${at}`), true, null, leaseMs)),
+      );
+      assert.equal(claims.filter(({ ours }) => ours).length, 1);
+      const holder = processNamed(`${round} ${claims.findIndex(({ ours }) => ours)}`);
+      for (const claim of claims) assert.deepEqual([claim.holder, claim.epoch], [holder, round + 1]);
+      await queue.pass(leaseMs + 1);
+    }
+  });
+
+  it('leaves the lease to its holder while it is renewed, and gives it to another once it has run out', async () => {
+    const taken = await first.claim(one, true, null, leaseMs);
+    assert.deepEqual([taken.ours, taken.epoch, taken.holder], [true, 1, one]);
+    await queue.pass(leaseMs - 1_000);
+    assert.equal((await first.claim(one, true, 1, leaseMs)).epoch, 1);
+    await queue.pass(leaseMs - 1_000);
+    const refused = await second.claim(two, true, null, leaseMs);
+    assert.deepEqual([refused.ours, refused.epoch, refused.holder], [false, 1, one]);
+    await queue.pass(1_001);
+    assert.equal((await second.claim(two, false, null, leaseMs)).holder, null);
+    const gained = await second.claim(two, true, null, leaseMs);
+    assert.deepEqual([gained.ours, gained.epoch, gained.holder], [true, 2, two]);
+    const lost = await first.claim(one, true, 1, leaseMs);
+    assert.deepEqual([lost.ours, lost.epoch, lost.holder], [false, 2, two]);
+  });
+
+  it('renews a lease under its epoch when it has run out and nobody took it, and takes it anew after a gap', async () => {
+    await first.claim(one, true, null, leaseMs);
+    await queue.pass(leaseMs + 1);
+    assert.equal((await first.claim(one, true, 1, leaseMs)).epoch, 1);
+    assert.equal((await first.claim(one, true, null, leaseMs)).epoch, 2);
+    assert.equal((await first.claim(one, true, 1, leaseMs)).epoch, 3);
+  });
+
+  it('takes a lease that was given up at once, and never that of a process that does not want it', async () => {
+    assert.deepEqual((await first.claim(one, false, null, leaseMs)).holder, null);
+    const { epoch } = await first.claim(one, true, null, leaseMs);
+    await second.release(two, epoch);
+    await second.release(one, epoch + 1);
+    assert.deepEqual((await second.claim(two, true, null, leaseMs)).holder, one);
+    await first.release(one, epoch);
+    assert.equal((await second.claim(two, true, null, leaseMs)).ours, true);
+  });
+
+  it('counts processes as alive for a minute, and those that said goodbye not at all', async () => {
+    const third = await queue.log();
+    await second.claim(two, false, null, leaseMs);
+    await third.claim(three, false, null, leaseMs);
+    const seen = async () =>
+      (await first.claim(one, false, null, leaseMs)).instances.map(({ id }) => id).sort();
+    assert.deepEqual(await seen(), ['one', 'three', 'two']);
+    await queue.pass(50_000);
+    await second.claim(two, false, null, leaseMs);
+    await third.close(three);
+    await queue.pass(16_000);
+    assert.deepEqual(await seen(), ['one', 'two']);
+    await queue.pass(66_000);
+    assert.deepEqual(await seen(), ['one']);
+  });
+
+  it('carries out nothing of a holder that has lost the lease', async () => {
+    await first.append(batchOf('one', 1, [sharedRow(1), sharedRow(2)]));
+    const { epoch, store } = await rowsOf(first);
+    await store.commit({ depart: [{ post: 1, userHashes: [1] }] });
+    await store.setMeta('logins', 'old');
+    await queue.pass(leaseMs + 1);
+    await second.claim(two, true, null, leaseMs);
+    const refused = [
+      () => store.commit({ remove: [1], arrive: [1], tell: [ended(1, 'two')] }),
+      () => store.setMeta('logins', 'new'),
+      () => first.adoptMail(one, epoch),
+      () => first.store(one, epoch).open(),
+    ];
+    for (const call of refused) assert.equal(await codeOf(call), 'fenced');
+    const next = await rowsOf(second, two);
+    assert.equal(next.rows.length, 2);
+    assert.equal(await next.store.getMeta('logins'), 'old');
+    assert.deepEqual(await second.mail(two, 0, 9), []);
+    await first.release(one, epoch);
+    await next.store.commit({ remove: [1] });
+  });
+
+  it('tells a new holder what the one before had on its way, and until when', async () => {
+    const { store } = await rowsOf(first);
+    const untilWallMs = Date.now() + 7_000;
+    await store.commit({
+      depart: [
+        { post: 1, userHashes: [1, 2 ** 53 - 1] },
+        { post: 2, userHashes: [] },
+      ],
+      lost: [{ post: 2, untilWallMs }],
+    });
+    await first.release(one, 1);
+    const { epoch } = await second.claim(two, true, null, leaseMs);
+    const next = second.store(two, epoch);
+    const flights = [
+      { post: -1, userHashes: [1, 2 ** 53 - 1], untilWallMs: null },
+      { post: -2, userHashes: [], untilWallMs },
+    ];
+    assert.deepEqual((await next.open()).flights, flights);
+    await next.commit({ depart: [{ post: 1, userHashes: [5] }], arrive: [-1] });
+    await next.close();
+    assert.deepEqual((await next.open()).flights, [
+      flights[1],
+      { post: -3, userHashes: [5], untilWallMs: null },
+    ]);
+  });
+
+  it('takes new rows by append only, and refuses a post that is on its way', async () => {
+    const { store } = await rowsOf(first);
+    const append = [{ ...sharedRow(1), seq: 1, eventMonoMs: 0 }];
+    assert.equal(await codeOf(() => store.commit({ append })), 'failed');
+    await store.commit({ depart: [{ post: 1, userHashes: [1] }] });
+    const twice = { depart: [{ post: 1, userHashes: [1] }], tell: [ended(1, 'one')] };
+    assert.equal(await codeOf(() => store.commit(twice)), 'failed');
+    assert.deepEqual(await first.mail(one, 0, 9), []);
+    await store.commit({});
+    await store.close();
+    assert.equal(await codeOf(() => store.commit({})), 'closed');
+  });
+
+  it('tells each process of the ends of what it took, in order, until it has read them', async () => {
+    await first.append(batchOf('one', 1, [sharedRow(1)]));
+    await second.append(batchOf('two', 1, [sharedRow(2), sharedRow(3)]));
+    const { store } = await rowsOf(first);
+    await store.commit({ remove: [1, 2], tell: [ended(1, 'one'), ended(2, 'two')] });
+    await store.commit({ remove: [3], tell: [ended(3, 'two')] });
+    const { hasMail } = await second.claim(two, false, null, leaseMs);
+    const letters = await second.mail(two, 0, 9);
+    const wordsOf = (seq: number) =>
+      JSON.stringify([{ seq, node: 'out', account: 'account', report: `end of ${seq}` }]);
+    assert.deepEqual([hasMail, ...letters.map(({ text }) => text)], [true, wordsOf(2), wordsOf(3)]);
+    assert.deepEqual(await second.mail(two, 0, 1), letters.slice(0, 1));
+    assert.deepEqual(await second.mail(two, letters[0]!.id, 9), letters.slice(1));
+    assert.deepEqual(await second.mail(two, letters[1]!.id, 9), []);
+    assert.equal((await second.claim(two, false, null, leaseMs)).hasMail, false);
+    assert.deepEqual(
+      (await first.mail(one, 0, 9)).map(({ text }) => text),
+      [wordsOf(1)],
+    );
+  });
+
+  it('keeps letters to the holder for whoever that is, whatever it has read before', async () => {
+    await first.claim(one, true, null, leaseMs);
+    await second.send(null, 'order', 'pause');
+    assert.equal((await second.claim(two, false, null, leaseMs)).hasMail, false);
+    await second.send('two', 'answer', 'for two');
+    await second.send('two', 'answer', 'for two, later');
+    assert.equal((await first.claim(one, true, 1, leaseMs)).hasMail, true);
+    assert.deepEqual(
+      (await first.mail(one, 0, 9)).map(({ text }) => text),
+      ['pause'],
+    );
+    const read = (await second.mail(two, 0, 9)).at(-1)!.id;
+    await queue.pass(leaseMs + 1);
+    assert.equal((await second.claim(two, true, null, leaseMs)).hasMail, true);
+    const orders = await second.mail(two, read, 9);
+    assert.deepEqual(
+      orders.map(({ kind, text }) => [kind, text]),
+      [['order', 'pause']],
+    );
+    assert.deepEqual(await first.mail(one, 0, 9), []);
+    assert.deepEqual(await second.mail(two, orders[0]!.id, 9), []);
+    await first.send(null, 'order', 'resume');
+    assert.deepEqual(
+      (await second.mail(two, orders[0]!.id, 9)).map(({ text }) => text),
+      ['resume'],
+    );
+  });
+
+  it('gives the mail of processes that are gone to the holder, and none of those that live', async () => {
+    const third = await queue.log();
+    const { epoch, store } = await rowsOf(first);
+    await second.claim(two, false, null, leaseMs);
+    await third.claim(three, false, null, leaseMs);
+    await store.commit({ tell: [ended(1, 'two')] });
+    await store.commit({ tell: [ended(2, 'three')] });
+    await store.commit({ tell: [ended(3, 'one'), ended(4, 'never seen')] });
+    const read = (await first.mail(one, 0, 9)).at(-1)!.id;
+    await third.close(three);
+    const textOf = (seq: number) =>
+      JSON.stringify([{ seq, node: 'out', account: 'account', report: `end of ${seq}` }]);
+    const left = await first.mail(one, read, 9);
+    assert.deepEqual(
+      left.map(({ text }) => text),
+      [textOf(2)],
+    );
+    await first.adoptMail(one, epoch);
+    const adopted = await first.mail(one, left[0]!.id, 9);
+    assert.deepEqual(
+      adopted.map(({ text }) => text),
+      [textOf(4)],
+    );
+    await queue.pass(70_000);
+    await first.claim(one, true, epoch, leaseMs);
+    await first.adoptMail(one, epoch);
+    assert.deepEqual(
+      (await first.mail(one, adopted[0]!.id, 9)).map(({ text }) => text),
+      [textOf(1)],
+    );
+    assert.deepEqual(await second.mail(two, 0, 9), []);
+  });
+
+  it('keeps small values for every process', async () => {
+    assert.equal(await first.meta.getMeta('a'), null);
+    await first.meta.setMeta('a', '{"ü":"\\u0000"}');
+    assert.equal(await second.meta.getMeta('a'), '{"ü":"\\u0000"}');
+    const { store } = await rowsOf(second, two);
+    await store.setMeta('a', '2');
+    assert.equal(await first.meta.getMeta('a'), '2');
+  });
+
+  it('replaces a small value only if it is what was read, however many want to at the same time', async () => {
+    const replace = (before: string | null, value: string): Promise<boolean>[] =>
+      [first, second, first, second].map(({ meta }, n) => meta.replaceMeta('a', before, `${value} ${n}`));
+    const winners = (done: readonly boolean[]): number => done.filter((won) => won).length;
+    assert.equal(winners(await Promise.all(replace(null, 'ü'))), 1);
+    const then = await second.meta.getMeta('a');
+    assert.match(then!, /^ü [0-3]$/);
+    assert.equal(winners(await Promise.all(replace(null, 'late'))), 0);
+    assert.equal(winners(await Promise.all(replace('other', 'wrong'))), 0);
+    assert.equal(await first.meta.getMeta('a'), then);
+    assert.equal(winners(await Promise.all(replace(then, 'next'))), 1);
+    assert.match((await first.meta.getMeta('a'))!, /^next [0-3]$/);
+  });
+
+  it('grants ten logins to processes that want them at the same time, whatever their clocks say', async () => {
+    const hourMs = 3_600_000;
+    const skewed = [await queue.log(hourMs), await queue.log(-hourMs)];
+    let given = 0;
+    const logIn = (): Promise<AuthOutcome> => {
+      given += 1;
+      return Promise.resolve({ kind: 'token', token: 't' });
+    };
+    const counts = [first, second, ...skewed].map((log) => {
+      const logStore = new LoginTimes(log.meta, () => log.nowMs());
+      const count = new LoginCount('me', systemClock, () => [logStore]);
+      return () => count.login(logIn, logStore);
+    });
+    const tries = Array.from({ length: 24 }, (_, n) => counts[n % counts.length]!());
+    const outcomes = await Promise.all(tries);
+    assert.equal(given, 10);
+    assert.equal(outcomes.filter(({ kind }) => kind === 'token').length, 10);
+    await queue.pass(100_000);
+    assert.equal((await counts[3]!()).kind, 'wait');
+  });
+
+  it('brings news of rows, of the lease and of mail, but not of mail for others', async () => {
+    const heard: News['kind'][] = [];
+    second.onNews(({ kind }) => heard.push(kind));
+    await second.claim(two, false, null, leaseMs);
+    // What happens before it listens it does not hear.
+    let batches = 0;
+    await until(
+      async () => {
+        await first.append(batchOf('one', (batches += 1), [sharedRow(batches)]));
+        return heard.includes('rows');
+      },
+      5_000,
+      () => heard.join(),
+    );
+    const { epoch, store } = await rowsOf(first);
+    await first.release(one, epoch);
+    await until(
+      () => Promise.resolve(heard.includes('lease')),
+      5_000,
+      () => heard.join(),
+    );
+    const { epoch: again } = await first.claim(one, true, null, leaseMs);
+    const next = first.store(one, again);
+    await next.open();
+    await next.commit({ tell: [ended(1, 'three')] });
+    await first.send('three', 'answer', '');
+    await sleep(50);
+    assert.ok(!heard.includes('mail'));
+    await next.commit({ tell: [ended(1, 'two')] });
+    await until(
+      () => Promise.resolve(heard.includes('mail')),
+      5_000,
+      () => heard.join(),
+    );
+    await store.close();
+  });
+
+  it('stores times by its own clock, so that machines whose clocks differ agree', async () => {
+    const [fast, slow] = [await queue.log(90_000), await queue.log(-45_000)];
+    for (const log of [fast, slow]) await log.claim(three, false, null, leaseMs);
+    const nowMs = Date.now();
+    await fast.append(
+      batchOf('fast', 1, [sharedRow(1, { eventWallMs: nowMs + 90_000, takenWallMs: nowMs + 90_001 })]),
+    );
+    const { store, rows } = await rowsOf(slow);
+    near(rows[0]!.eventWallMs, nowMs - 45_000);
+    near(rows[0]!.takenWallMs, nowMs - 44_999);
+    await store.commit({
+      depart: [{ post: 1, userHashes: [] }],
+      lost: [{ post: 1, untilWallMs: nowMs - 45_000 + 20_000 }],
+    });
+    await slow.release(one, 1);
+    const { epoch } = await fast.claim(two, true, null, leaseMs);
+    const opened = await fast.store(two, epoch).open();
+    near(opened.flights[0]!.untilWallMs!, nowMs + 110_000);
+    near(opened.oldestTakenWallMs!, nowMs + 90_001);
+  });
+
+  it('shows a reader every row at its turn while three others append', async () => {
+    const { store } = await rowsOf(first);
+    const logs = [second, await queue.log(), await queue.log()];
+    const batches = 40;
+    const writers = logs.map(async (log, writer) => {
+      for (let number = 1; number <= batches; number++) {
+        const rows = Array.from({ length: 1 + ((number * 7 + writer) % 5) }, () =>
+          sharedRow(number, { lane: number % 2 === 0 ? 'removal' : 'add' }),
+        );
+        const { kind } = await log.append(batchOf(`writer ${writer}`, number, rows));
+        assert.equal(kind, 'appended');
+      }
+    });
+    const all = Promise.all(writers).then(() => true);
+    const read: number[] = [];
+    for (let isDone = false; !isDone;) {
+      isDone = await Promise.race([all, sleep(1, false)]);
+      const { lastSeq } = await second.claim(two, false, null, leaseMs);
+      // As the engine reads: each lane on its own, up to a number that was seen, and never back.
+      const from = read.at(-1) ?? 0;
+      const pages = [
+        await store.read('add', from, lastSeq, 1e6),
+        await store.read('removal', from, lastSeq, 1e6),
+      ];
+      const numbers = pages.flatMap(({ rows }) => rows.map(({ seq }) => seq)).sort((a, b) => a - b);
+      assert.deepEqual(numbers, seqs(from + 1, lastSeq));
+      read.push(...numbers);
+      // What was read goes at once, while others append.
+      await store.commit({ remove: numbers });
+    }
+    const { waiting, lastSeq } = await second.claim(two, false, null, leaseMs);
+    assert.deepEqual([waiting, lastSeq, read.length], [0, read.length, read.length]);
+    assert.deepEqual(await store.close().then(() => store.open()), {
+      lastSeq,
+      waiting: 0,
+      bodyChars: 0,
+      flights: [],
+      oldestTakenWallMs: null,
+    });
+  });
+}
+
+function ended(seq: number, instance: string) {
+  return { seq, source: { node: 'out', account: 'account' }, instance, report: `end of ${seq}` };
+}
+
+/** Clocks are read to a few milliseconds. */
+function near(actualMs: number, expectedMs: number): void {
+  assert.ok(Math.abs(actualMs - expectedMs) <= 100, `${actualMs} is not about ${expectedMs}`);
+}
+
+describe('a shared log', () => {
+  describe('in memory', () => contract(() => new MemoryQueue()));
+
+  describe('on PostgreSQL', () => {
+    const ends = cleanUps();
+    let database: TestDatabase;
+    before(async function () {
+      database = await TestDatabase.find(this, ends);
+    });
+    contract(() => database.queue());
+  });
+});
