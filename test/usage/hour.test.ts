@@ -112,7 +112,7 @@ class Site {
     await this.advance(hourMs - (this.clock.wallMs() % hourMs));
   }
 
-  /** What work comes to that waits for sockets and for the disk, but not for time. */
+  /** The result of work that waits for sockets and the disk, but not for time. */
   private async outcome<T>(work: Promise<T>): Promise<T> {
     const ended = { yet: false };
     const end = (): void => void (ended.yet = true);
