@@ -77,7 +77,7 @@ const atATime = 5;
 /** The longest parts, which begin first, so that none of them runs alone at the end. */
 const longest = [
   'nodes',
-  'outbox',
+  'queue',
   'browser/sidebar',
   'examples/database',
   'process/shared',

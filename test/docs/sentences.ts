@@ -54,7 +54,7 @@ const unseen =
 
 /** The codes that the service's own warnings are given. */
 export function serviceCodes(src: string): Sentence[] {
-  const file = path.join(src, 'service', 'verdicts.ts');
+  const file = path.join(src, 'service/reply/verdicts.ts');
   const codes = readFileSync(file, 'utf8').matchAll(/kind: '(?!again)\w+',\s*code: '(\w+)'/g);
   return [...codes].map(([, code]) => ({ where: 'src/service/reply/verdicts.ts', text: code!, code: code! }));
 }
