@@ -11,7 +11,7 @@ import type { Client } from 'pg';
 import { checkEntry } from '../src/entry/check';
 import { systemClock } from '../src/clock';
 import { SharedQueue } from '../src/delivery/shared/shared-queue';
-import type { EndedRow, QueueStore, Row } from '../src/queue/store';
+import type { OutcomeRow, QueueStore, Row } from '../src/queue/store';
 import { PostgresLog } from '../src/queue-postgres/postgres-log';
 import { schemaOf } from '../src/queue-postgres/postgres-schema';
 import type { Instance, SharedRow } from '../src/queue/shared-log';
@@ -149,7 +149,7 @@ async function settle(
   tells: boolean,
   next: readonly Row[],
 ): Promise<void> {
-  const tell = ended.map(({ seq, body }): EndedRow => ({
+  const outcomes = ended.map(({ seq, body }): OutcomeRow => ({
     seq,
     source,
     instance: other.id,
@@ -161,16 +161,14 @@ async function settle(
     ...(next.length > 0 && {
       depart: [{ post: post + 1, userHashes: next.map(({ userHash }) => userHash) }],
     }),
-    ...(tells && { tell }),
+    ...(tells && { outcomes }),
   });
 }
 
-async function readMail(log: PostgresLog): Promise<void> {
-  for (let afterId = 0; ;) {
-    const letters = await log.mail(other, afterId, 50);
-    if (letters.length === 0) return;
-    afterId = letters.at(-1)!.id;
-  }
+async function readOutcomes(log: PostgresLog): Promise<void> {
+  let reported: number[] = [];
+  do reported = (await log.outcomes(other, reported, 50)).map(({ id }) => id);
+  while (reported.length > 0);
 }
 
 let postedMs = 0;
@@ -292,12 +290,12 @@ async function main(): Promise<void> {
     await measured('send them, 1 a post, told to another instance', few, 'entry', () =>
       sendAll(store, 1, true),
     );
-    await readMail(log);
+    await readOutcomes(log);
     await fill(log, other, entries, 1000, 1);
     await measured('send, 100 a post, told to another instance', entries, 'entry', () =>
       sendAll(store, 100, true),
     );
-    await measured('the same, read by it', entries, 'entry', () => readMail(log));
+    await measured('the same, read by it', entries, 'entry', () => readOutcomes(log));
     await admin.query('VACUUM');
     const empty = await tableBytes();
     console.log(`  the empty table, after VACUUM: ${empty.all} bytes`);

@@ -5,7 +5,7 @@ import type { Node, NodeAPI, NodeConstructor, NodeDef } from 'node-red';
 import { printable } from '../../src/entry/foreign-text';
 import { shortenThrown } from '../../src/entry/shorten';
 import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/registry';
-import { letterWithout } from '../../src/delivery/shared/shared-ends';
+import { outcomesWithout } from '../../src/delivery/shared/stored-outcomes';
 import { documentedRequestLimits } from '../../src/delivery/schedule/request-limits';
 import type { SharedRequest } from '../../src/delivery/shared/shared-request';
 import type { QueueStore } from '../../src/queue/store';
@@ -292,7 +292,7 @@ function sharedOf(
     open: () => new PostgresLog({ ...connection, origin, member }),
     localBuffer: () => new SqliteStore(bufferFile(userDirOf(RED), origin, member)),
     instanceName: instanceName(RED.settings.uiPort),
-    queues: queuesOf(connection, letterWithout),
+    queues: queuesOf(connection, outcomesWithout),
   };
 }
 

@@ -25,7 +25,7 @@ import { Monitor } from './monitor/monitor';
 import { ReadAhead, type ReadPage } from './pending/read-ahead';
 import type { Post } from './schedule/post';
 import { SentLedger } from './monitor/sent-counts';
-import { endedElsewhere } from './shared/shared-ends';
+import { outcomesOfOthers } from './shared/stored-outcomes';
 import { RecentUsers } from './pending/recent-users';
 import { Reports, type Counters } from './respond/reports';
 import type { SharedView } from './shared/shared-request';
@@ -75,7 +75,7 @@ export interface EngineOptions extends QueueCaps {
 export interface SharedPart {
   /** The process that it is part of. */
   readonly instance: string;
-  /** Entries that this process took have ended, durably. Those of others learn it by the commit (`Commit.tell`). */
+  /** Entries that this process took have ended, durably. The commit stores those of other instances (`Commit.outcomes`). */
   readonly ended: (items: readonly Item[]) => void;
   /** The log is open, and what waits in it known. */
   readonly opened: () => void;
@@ -743,8 +743,9 @@ export class Engine {
       return;
     }
     this.committing = true;
-    const tell = this.shared === null ? [] : endedElsewhere(this.reports.unreported, this.shared.instance);
-    this.store.commit(tell.length === 0 ? commit : { ...commit, tell }).then(
+    const outcomes =
+      this.shared === null ? [] : outcomesOfOthers(this.reports.unreported, this.shared.instance);
+    this.store.commit(outcomes.length === 0 ? commit : { ...commit, outcomes }).then(
       () => {
         this.committing = false;
         // What waited for the outbox may go on.

@@ -23,7 +23,7 @@ export class Database {
   readonly time: DatabaseClock;
   /** Appends wait for nothing but each other. */
   readonly appends: Line;
-  /** The lease, mail and small values. */
+  /** The lease, control state, outcomes and small values. */
   readonly control: Line;
   readonly lineOptions: LineOptions;
   sql: ReturnType<typeof postgresSql>;

@@ -1,4 +1,4 @@
-// One log for several processes in a PostgreSQL database: appends, the lease, mail and news. Without it nothing of `pg`
+// One log for several processes in a PostgreSQL database: appends, the lease, control state, outcomes and news. Without it nothing of `pg`
 // is loaded.
 
 import { QueueError, type QueueStore } from '../queue/store';
@@ -6,12 +6,24 @@ import { addressOf, type TlsSettings } from './postgres-address';
 import { Database } from './postgres-database';
 import { CallError, toPostgresError } from './postgres-errors';
 import { systemClock, type Clock } from '../clock';
+import type { Values } from './postgres-line';
 import { postgresModule } from './postgres-module';
 import { NewsLine } from './postgres-news';
 import { PostgresStore } from './postgres-store';
 import type { QueueName, Step } from './postgres-schema';
 import { laneCodes } from '../queue/row-codes';
-import type { Appended, Batch, Claim, Instance, Letter, News, SharedLog } from '../queue/shared-log';
+import type {
+  Appended,
+  Batch,
+  Claim,
+  SharedDeletion,
+  SharedDeletionRequest,
+  SharedDeletionResult,
+  Instance,
+  News,
+  SharedLog,
+  StoredOutcomes,
+} from '../queue/shared-log';
 
 export interface PostgresLogOptions extends QueueName {
   /** `postgres://user:password@host:5432/database`, with `sslmode` as psql has it. */
@@ -22,6 +34,18 @@ export interface PostgresLogOptions extends QueueName {
   /** For tests: the formats that this version knows. */
   readonly steps?: readonly Step[];
 }
+
+type ControlCall =
+  | 'release'
+  | 'getMeta'
+  | 'setMeta'
+  | 'replaceMeta'
+  | 'outcomes'
+  | 'setPaused'
+  | 'flush'
+  | 'requestDeletion'
+  | 'deletions'
+  | 'finishDeletion';
 
 /** Null in a stream's `through`: the batch had come by another connection meanwhile. */
 const notNullViolation = '23502';
@@ -37,15 +61,28 @@ interface ClaimRecord {
   readonly last_seq: number;
   readonly waiting: number;
   readonly others: Instance[];
-  readonly has_mail: boolean;
-  readonly holder_has_mail: boolean;
+  readonly paused: boolean;
+  readonly flushes: number;
+  readonly sharedDeletions: number;
+  readonly has_outcomes: boolean;
+}
+
+interface DeletionRecord {
+  readonly id: number;
+  readonly through_seq: number;
+  readonly asked_wall: number;
+  readonly user_keys: readonly string[] | null;
+  readonly user_id: string | null;
+  readonly done: boolean;
+  readonly entries: number | null;
+  readonly in_flight: number | null;
 }
 
 export class PostgresLog implements SharedLog {
   #database: Database | null = null;
   #news: NewsLine | null = null;
   #listener: ((news: News) => void) | null = null;
-  /** Of this process, once it has claimed: mail for others is no news. */
+  /** Of this process, once it has claimed: outcomes of others are no news. */
   #instance: string | null = null;
   /** How often it was closed: an opening under way then must leave nothing behind. */
   #closes = 0;
@@ -155,22 +192,46 @@ export class PostgresLog implements SharedLog {
     return time.toDatabase(clock.wallMs());
   }
 
-  async adoptMail(instance: Instance, epoch: number): Promise<void> {
-    const held = await this.#control('adoptMail', [instance.id, epoch]);
-    if (held.length === 0) throw this.#opened().error('fenced', `epoch ${epoch} is over`);
+  outcomes(
+    instance: Instance,
+    reported: readonly number[],
+    limit: number,
+  ): Promise<readonly StoredOutcomes[]> {
+    return this.#control<StoredOutcomes>('outcomes', [instance.id, reported, limit]);
   }
 
-  async mail(instance: Instance, afterId: number, limit: number): Promise<readonly Letter[]> {
-    const values = [instance.id, afterId, limit];
-    const found = await this.#control<Letter | LeftLetters>('mail', values);
-    if (!found.some(({ kind }) => kind === 'left')) return found as Letter[];
-    await this.#control('takeLeft', [instance.id]);
-    const again = await this.#control<Letter | LeftLetters>('mail', values);
-    return again.filter((letter): letter is Letter => letter.kind !== 'left');
+  async setPaused(paused: boolean): Promise<void> {
+    await this.#control('setPaused', [paused]);
   }
 
-  async send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void> {
-    await this.#control('send', [to, kind, text]);
+  async flush(): Promise<void> {
+    await this.#control('flush', []);
+  }
+
+  async requestDeletion({ throughSeq, askedMs, user }: SharedDeletionRequest): Promise<number> {
+    const values = [throughSeq, askedMs, user?.keys ?? null, user?.id ?? null];
+    const [requested] = await this.#control<{ id: number }>('requestDeletion', values);
+    return requested!.id;
+  }
+
+  async sharedDeletions(): Promise<readonly SharedDeletion[]> {
+    const found = await this.#control<DeletionRecord>('deletions', []);
+    return found.map(({ id, through_seq, asked_wall, user_keys: keys, user_id, done, ...result }) => ({
+      id,
+      throughSeq: through_seq,
+      askedMs: asked_wall,
+      user: keys === null ? null : { keys, id: user_id ?? '' },
+      result: done ? { entries: result.entries ?? 0, inFlight: result.in_flight ?? 0 } : null,
+    }));
+  }
+
+  async finishDeletion(
+    instance: Instance,
+    epoch: number,
+    id: number,
+    { entries, inFlight }: SharedDeletionResult,
+  ): Promise<void> {
+    await this.#control('finishDeletion', [instance.id, epoch, id, entries, inFlight]);
   }
 
   onNews(listener: (news: News) => void): void {
@@ -223,10 +284,7 @@ export class PostgresLog implements SharedLog {
     }
   }
 
-  async #control<T extends object>(
-    what: 'release' | 'getMeta' | 'setMeta' | 'replaceMeta' | 'adoptMail' | 'mail' | 'takeLeft' | 'send',
-    values: readonly (string | number | null)[],
-  ): Promise<T[]> {
+  async #control<T extends object>(what: ControlCall, values: Values): Promise<T[]> {
     const database = this.#opened();
     return await database.run<T>(database.control, database.sql[what], values);
   }
@@ -242,10 +300,6 @@ export class PostgresLog implements SharedLog {
   }
 }
 
-interface LeftLetters {
-  readonly kind: 'left';
-}
-
 function claimOf(instance: Instance, found: ClaimRecord): Claim {
   const ours = found.taken !== null;
   const other = found.holder === null ? null : { id: found.holder, name: found.holder_name ?? '' };
@@ -256,6 +310,7 @@ function claimOf(instance: Instance, found: ClaimRecord): Claim {
     lastSeq: found.last_seq,
     waiting: found.waiting,
     instances: [instance, ...found.others],
-    hasMail: found.has_mail || (ours && found.holder_has_mail),
+    control: { paused: found.paused, flushes: found.flushes, sharedDeletions: found.sharedDeletions },
+    hasOutcomes: found.has_outcomes,
   };
 }

@@ -99,7 +99,8 @@ export class NewsLine {
 
   #hear(payload: string): void {
     const [kind, to] = payload.split(' ', 2);
-    if (kind === 'rows' || kind === 'lease' || kind === 'mail') this.take({ kind }, to ?? null);
+    if (kind === 'rows' || kind === 'lease' || kind === 'outcomes' || kind === 'control')
+      this.take({ kind }, to ?? null);
   }
 
   #drop(client: Client | null): void {

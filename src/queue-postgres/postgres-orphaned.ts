@@ -14,10 +14,10 @@ import { postgresModule } from './postgres-module';
 import { schemaPrefix, type QueueName } from './postgres-schema';
 import { postgresSql } from './postgres-sql';
 import { lanesByCode, statesByCode } from '../queue/row-codes';
-import { aliveMs, type Letter } from '../queue/shared-log';
+import { aliveMs, type StoredOutcomes } from '../queue/shared-log';
 
-/** A letter without what shows a user, '' when nothing is left of it: the letters are their writers' own words. */
-export type LetterWithout = (kind: Letter['kind'], text: string, userKeys: readonly string[]) => string;
+/** Outcomes (their text) without what shows a user: how they are written is the engine's own. */
+export type OutcomesWithout = (text: string, userKeys: readonly string[]) => string;
 
 export interface LeftOptions {
   readonly url: string;
@@ -25,13 +25,13 @@ export interface LeftOptions {
   readonly clock?: Clock;
 }
 
-export function queuesOf(options: LeftOptions, letterWithout: LetterWithout): DatabaseQueues {
+export function queuesOf(options: LeftOptions, outcomesWithout: OutcomesWithout): DatabaseQueues {
   return {
     place: placeOf(options),
     list: () => listQueues(options),
     readAll: (schema, take) => readAllOf(options, schema, take),
     purge: (schema) => purgeQueue(options, schema),
-    erase: (schema, userKeys) => eraseFrom(options, schema, userKeys, letterWithout),
+    erase: (schema, userKeys) => eraseFrom(options, schema, userKeys, outcomesWithout),
     logOf: ({ origin, member }) => new PostgresLog({ ...options, origin, member }),
   };
 }
@@ -49,7 +49,7 @@ export function placeOf({ url, tls }: LeftOptions): DatabasePlace | null {
 const rowsPerPage = 2_000;
 /** Within the time that a call has, also where all of it has to come from the disk. */
 const rowsPerSearch = 50_000;
-const lettersPerSearch = 50;
+const outcomesPerSearch = 50;
 const rowsPerDelete = 5_000;
 
 /** Those that the user of the database may read. */
@@ -103,14 +103,14 @@ export function purgeQueue(options: LeftOptions, schema: string): Promise<number
 }
 
 /**
- * Removes what it holds of a user, in letters that nobody has read, too. Resolves to how many entries had waited.
+ * Removes what it holds of a user, in outcomes that nobody has read, too. Resolves to how many entries had waited.
  * Rejects as `purgeQueue` does.
  */
 export function eraseFrom(
   options: LeftOptions,
   schema: string,
   userKeys: readonly string[],
-  letterWithout: LetterWithout,
+  outcomesWithout: OutcomesWithout,
 ): Promise<number> {
   return withLine(options, named(schema), async (run, address) => {
     const hashes = userKeys.map(hashUserKey);
@@ -126,7 +126,9 @@ export function eraseFrom(
         waiting += (await removeUnused(run, address, schema, 'SELECT unnest($1::bigint[])', [seqs])).waiting;
       after = last;
     }
-    await eraseFromLetters(run, address, schema, (kind, text) => letterWithout(kind, text, userKeys));
+    await eraseFromOutcomes(run, address, schema, (text) => outcomesWithout(text, userKeys));
+    const asked = `DELETE FROM ${schema}.deletion WHERE user_keys && $1::text[]`;
+    await changeUnused(run, address, schema, asked, [userKeys]);
     return waiting;
   });
 }
@@ -218,42 +220,40 @@ async function removeUnused(
   return deleted!;
 }
 
-async function eraseFromLetters(
+async function eraseFromOutcomes(
   run: Run,
   address: Address,
   schema: string,
-  without: (kind: Letter['kind'], text: string) => string,
+  without: (text: string) => string,
 ): Promise<void> {
   for (let after = 0; ;) {
-    const letters = await run<Letter>(
-      `SELECT id::float8 AS id, kind, text FROM ${schema}.letter WHERE id > $1 ORDER BY letter.id LIMIT $2`,
-      [after, lettersPerSearch],
+    const found = await run<StoredOutcomes>(
+      `SELECT id::float8 AS id, text FROM ${schema}.outcome WHERE id > $1 ORDER BY outcome.id LIMIT $2`,
+      [after, outcomesPerSearch],
     );
-    for (const { id, kind, text } of letters) {
-      const left = without(kind, text);
-      if (left !== text) await changeLetter(run, address, schema, id, left);
+    for (const { id, text } of found) {
+      const left = without(text);
+      const change = `UPDATE ${schema}.outcome SET text = $2 WHERE id = $1`;
+      if (left !== text) await changeUnused(run, address, schema, change, [id, left]);
     }
-    if (letters.length < lettersPerSearch) return;
-    after = letters.at(-1)!.id;
+    if (found.length < outcomesPerSearch) return;
+    after = found.at(-1)!.id;
   }
 }
 
-async function changeLetter(
+/** `change` has a WHERE. */
+async function changeUnused(
   run: Run,
   address: Address,
   schema: string,
-  id: number,
-  text: string,
+  change: string,
+  values: Values,
 ): Promise<void> {
-  const unused = 'AND NOT EXISTS (SELECT FROM used)';
-  const change =
-    text === ''
-      ? `DELETE FROM ${schema}.letter WHERE id = $1 AND $2 = '' ${unused}`
-      : `UPDATE ${schema}.letter SET text = $2 WHERE id = $1 ${unused}`;
   const [changed] = await run<{ used_by: string | null }>(
-    `WITH used AS MATERIALIZED (SELECT name FROM ${schema}.instance WHERE ${living} LIMIT 1), changed AS (${change})
+    `WITH used AS MATERIALIZED (SELECT name FROM ${schema}.instance WHERE ${living} LIMIT 1),
+       changed AS (${change} AND NOT EXISTS (SELECT FROM used))
      SELECT (SELECT name FROM used) AS used_by`,
-    [id, text],
+    values,
   );
   if (changed!.used_by !== null) throw postgresError('locked', changed!.used_by, address, schema);
 }

@@ -60,15 +60,14 @@ export const steps: readonly Step[] = [
       until_wall double precision
     )`,
     `CREATE TABLE ${schema}.meta (key text PRIMARY KEY, value text NOT NULL)`,
-    // One row: who appends holds it to its commit, so that numbers become visible in their order. So do letters.
+    // One row: who appends holds it to its commit, so that numbers become visible in their order.
     `CREATE TABLE ${schema}.total (
       id integer PRIMARY KEY CHECK (id = 1),
       last_seq bigint NOT NULL,
       waiting bigint NOT NULL,
-      chars bigint NOT NULL,
-      last_letter bigint NOT NULL
+      chars bigint NOT NULL
     )`,
-    `INSERT INTO ${schema}.total VALUES (1, 0, 0, 0, 0)`,
+    `INSERT INTO ${schema}.total VALUES (1, 0, 0, 0)`,
     // One row. commits: of holders, ever; tells whether one whose answer was lost was carried out. bases: what commits
     // was when each of the last epochs began, the latest last.
     `CREATE TABLE ${schema}.lease (
@@ -89,15 +88,32 @@ export const steps: readonly Step[] = [
       seen_at timestamptz NOT NULL
     )`,
     `CREATE TABLE ${schema}.instance (id text PRIMARY KEY, name text NOT NULL, seen_at timestamptz NOT NULL)`,
-    // to_instance null: to the holder; epoch: the lease under which it has its number.
-    `CREATE TABLE ${schema}.letter (
+    // One row: what operators asked for.
+    `CREATE TABLE ${schema}.control (
+      id integer PRIMARY KEY CHECK (id = 1),
+      paused boolean NOT NULL,
+      flushes bigint NOT NULL,
+      deletions bigint NOT NULL
+    )`,
+    `INSERT INTO ${schema}.control VALUES (1, false, 0, 0)`,
+    // user_keys and user_id null: a purge. done_at and what follows null: not carried out yet.
+    `CREATE TABLE ${schema}.deletion (
       id bigint PRIMARY KEY,
-      to_instance text,
-      epoch bigint NOT NULL,
-      kind text NOT NULL,
+      through_seq bigint NOT NULL,
+      asked_wall double precision NOT NULL,
+      user_keys text[],
+      user_id text,
+      done_at timestamptz,
+      entries bigint,
+      in_flight bigint
+    )`,
+    // What the instance that appended the entries still has to report; one row for a commit and an instance.
+    `CREATE TABLE ${schema}.outcome (
+      id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+      instance text NOT NULL,
       text text NOT NULL
     )`,
-    `CREATE INDEX letter_to ON ${schema}.letter (to_instance, id)`,
+    `CREATE INDEX outcome_instance ON ${schema}.outcome (instance, id)`,
   ],
 ];
 

@@ -17,11 +17,19 @@ const epochMs = 'extract(epoch FROM clock_timestamp())::float8 * 1000';
 const basesKept = 16;
 
 const alive = `seen_at >= clock_timestamp() - interval '${aliveMs + noteMs} ms'`;
+/** Of deletions that every instance that is alive may not have read yet. */
+const heard = `coalesce(done_at >= clock_timestamp() - interval '${aliveMs + noteMs} ms', true)`;
 
 const columns =
   'seq::float8 AS seq, lane, state, "user"::float8 AS "user", source, born_wall, taken_wall, body';
 
-/** News goes by one channel of the schema's name: `rows`, `lease`, `mail`, or `mail ID` for one process only. */
+/** SQL for outcomes of an instance that is gone: it has neither claimed nor appended for a while. */
+function isGone(schema: string): string {
+  const living = ['instance', 'stream'].map((table) => `SELECT id FROM ${schema}.${table} WHERE ${alive}`);
+  return `instance NOT IN (${living.join(' UNION ALL ')})`;
+}
+
+/** News goes by one channel of the schema's name: `rows`, `lease`, `control`, or `outcomes ID` for one instance only. */
 export function postgresSql(schema: string, notifies: boolean) {
   const shared = logSql({
     table: (name) => `${schema}.${name}`,
@@ -55,7 +63,8 @@ export function postgresSql(schema: string, notifies: boolean) {
     ...appendSql(schema, notify),
     ...leaseSql(schema, notify),
     ...storeSql(schema, notify),
-    ...mailSql(schema, notify),
+    ...outcomeSql(schema),
+    ...controlSql(schema, notify),
   };
 }
 
@@ -124,17 +133,22 @@ function leaseSql(schema: string, notify: Notify) {
           holder = $1, holder_name = $2, expires_at = clock_timestamp() + $5::float8 * interval '1 ms'
         WHERE id = 1 AND $3::boolean AND (holder IS NULL OR holder = $1 OR expires_at <= clock_timestamp())
         RETURNING epoch
+      ), buried AS (
+        DELETE FROM ${schema}.instance WHERE id <> $1 AND NOT ${alive} AND EXISTS (SELECT FROM taken)
+      ), forgotten AS (
+        DELETE FROM ${schema}.deletion WHERE NOT ${heard} AND EXISTS (SELECT FROM taken)
       )
       SELECT ${epochMs} AS now, taken.epoch::float8 AS taken, lease.epoch::float8 AS epoch,
         CASE WHEN expires_at > clock_timestamp() THEN holder END AS holder, holder_name,
         last_seq::float8 AS last_seq, waiting::float8 AS waiting,
         (SELECT coalesce(json_agg(json_build_object('id', id, 'name', name) ORDER BY name, id), '[]')
           FROM ${schema}.instance WHERE id <> $1 AND ${alive}) AS others,
-        EXISTS (SELECT FROM ${schema}.letter WHERE to_instance = $1) AS has_mail,
-        EXISTS (SELECT FROM ${schema}.letter WHERE to_instance IS NULL) AS holder_has_mail,
+        paused, flushes::float8 AS flushes, deletions::float8 AS deletions,
+        EXISTS (SELECT FROM ${schema}.outcome WHERE instance = $1)
+          OR (taken.epoch IS NOT NULL AND EXISTS (SELECT FROM ${schema}.outcome WHERE ${isGone(schema)})) AS has_outcomes,
         CASE WHEN taken.epoch <> coalesce($4::bigint, 0) THEN ${notify(`'lease'`)} END AS told
-      FROM ${schema}.total, ${schema}.lease LEFT JOIN taken ON true
-      WHERE total.id = 1 AND lease.id = 1`,
+      FROM ${schema}.total, ${schema}.control, ${schema}.lease LEFT JOIN taken ON true
+      WHERE total.id = 1 AND control.id = 1 AND lease.id = 1`,
     release: `
       WITH released AS (
         UPDATE ${schema}.lease SET holder = NULL, holder_name = NULL, expires_at = to_timestamp(0)
@@ -152,6 +166,8 @@ function leaseSql(schema: string, notify: Notify) {
         EXISTS (SELECT FROM ${schema}.flight WHERE post = ANY($1::bigint[])) AS departed
       FROM ${schema}.lease WHERE id = 1`,
     now: `SELECT ${epochMs} AS now`,
+    /** The active instance finds its outcomes when it claims next. */
+    bye: `DELETE FROM ${schema}.instance WHERE id = $1`,
   };
 }
 
@@ -184,53 +200,45 @@ function storeSql(schema: string, notify: Notify) {
   };
 }
 
-function mailSql(schema: string, notify: Notify) {
-  const held = `held AS (SELECT epoch FROM ${schema}.lease WHERE id = 1 AND holder = $1)`;
-  const mine = `(to_instance = $1 OR (to_instance IS NULL AND epoch = (SELECT epoch FROM held)))`;
-  const numbered = `numbered AS (UPDATE ${schema}.total SET last_letter = last_letter + 1 WHERE id = 1 RETURNING last_letter)`;
+function outcomeSql(schema: string) {
+  const isHolder = `EXISTS (SELECT FROM ${schema}.lease WHERE id = 1 AND holder = $1)`;
   return {
-    /** 1 for whom, 2 read up to here, 3 at most. A row of kind `left` says that letters to an earlier holder wait. */
-    mail: `
-      WITH ${held}, read AS (DELETE FROM ${schema}.letter WHERE id <= $2::bigint AND ${mine})
-      SELECT id, kind, text FROM (
-        SELECT id::float8 AS id, kind, text FROM ${schema}.letter WHERE id > $2::bigint AND ${mine} ORDER BY letter.id LIMIT $3
-      ) AS found
-      UNION ALL
-      SELECT 'Infinity', 'left', '' FROM held
-      WHERE EXISTS (SELECT FROM ${schema}.letter WHERE to_instance IS NULL AND letter.epoch <> held.epoch)
-      ORDER BY id`,
-    /** Gives letters to an earlier holder numbers above all that this one can have read. */
-    takeLeft: `
-      WITH held AS (SELECT epoch FROM ${schema}.lease WHERE id = 1 AND holder = $1 FOR SHARE), left_over AS (
-        SELECT letter.id, held.epoch, row_number() OVER (ORDER BY letter.id) AS n
-        FROM ${schema}.letter, held WHERE to_instance IS NULL AND letter.epoch <> held.epoch
-      ), numbered AS (
-        UPDATE ${schema}.total SET last_letter = last_letter + (SELECT count(*) FROM left_over)
-        WHERE id = 1 RETURNING last_letter - (SELECT count(*) FROM left_over) AS before
+    /** 1 instance, 2 the ids of those that it has reported, 3 how many others. */
+    outcomes: `
+      WITH reported AS (DELETE FROM ${schema}.outcome WHERE id = ANY($2::bigint[]))
+      SELECT id::float8 AS id, text FROM ${schema}.outcome
+      WHERE id <> ALL($2::bigint[]) AND (instance = $1 OR (${isHolder} AND ${isGone(schema)}))
+      ORDER BY outcome.id LIMIT $3`,
+  };
+}
+
+function controlSql(schema: string, notify: Notify) {
+  const held = `SELECT FROM ${schema}.lease WHERE id = 1 AND holder = $1 AND epoch = $2::bigint FOR SHARE`;
+  return {
+    setPaused: `
+      UPDATE ${schema}.control SET paused = $1 WHERE id = 1 RETURNING ${notify(`'control'`)} AS told`,
+    flush: `
+      UPDATE ${schema}.control SET flushes = flushes + 1 WHERE id = 1 RETURNING ${notify(`'control'`)} AS told`,
+    /** 1 through seq, 2 asked at, 3 keys and 4 id of the user, null for a purge. */
+    requestDeletion: `
+      WITH counted AS (
+        UPDATE ${schema}.control SET deletions = deletions + 1 WHERE id = 1 RETURNING deletions
       )
-      UPDATE ${schema}.letter SET id = numbered.before + left_over.n, epoch = left_over.epoch
-      FROM left_over, numbered WHERE letter.id = left_over.id`,
-    send: `
-      WITH ${numbered}, sent AS (
-        INSERT INTO ${schema}.letter (id, to_instance, epoch, kind, text)
-        SELECT last_letter, $1, lease.epoch, $2, $3 FROM numbered, ${schema}.lease WHERE lease.id = 1
+      INSERT INTO ${schema}.deletion (id, through_seq, asked_wall, user_keys, user_id)
+      SELECT deletions, $1::bigint, $2::float8, $3::text[], $4 FROM counted
+      RETURNING id::float8 AS id, ${notify(`'control'`)} AS told`,
+    sharedDeletions: `
+      SELECT id::float8 AS id, through_seq::float8 AS through_seq, asked_wall, user_keys, user_id,
+        done_at IS NOT NULL AS done, entries::float8 AS entries, in_flight::float8 AS in_flight
+      FROM ${schema}.deletion ORDER BY deletion.id`,
+    /** 1 holder, 2 epoch, 3 id, 4 entries, 5 in flight. */
+    finishDeletion: `
+      WITH held AS (${held}), finished AS (
+        UPDATE ${schema}.deletion SET done_at = clock_timestamp(), entries = $4::bigint, in_flight = $5::bigint
+        WHERE id = $3::bigint AND done_at IS NULL AND EXISTS (SELECT FROM held) RETURNING 1 AS one
       )
-      SELECT ${notify(`'mail' || coalesce(' ' || $1::text, '')`)} AS told FROM numbered`,
-    adoptMail: `
-      WITH held AS (
-        SELECT epoch FROM ${schema}.lease WHERE id = 1 AND holder = $1 AND epoch = $2::bigint FOR SHARE
-      ), living AS MATERIALIZED (SELECT id FROM ${schema}.instance WHERE ${alive}), buried AS (
-        DELETE FROM ${schema}.instance WHERE id NOT IN (SELECT id FROM living) AND EXISTS (SELECT FROM held)
-      ), adopted AS (
-        UPDATE ${schema}.letter SET to_instance = NULL, epoch = -1
-        WHERE to_instance NOT IN (SELECT id FROM living) AND EXISTS (SELECT FROM held) RETURNING 1 AS one
-      )
-      SELECT epoch, CASE WHEN EXISTS (SELECT FROM adopted) THEN ${notify(`'mail'`)} END AS told FROM held`,
-    bye: `
-      WITH gone AS (DELETE FROM ${schema}.instance WHERE id = $1), given AS (
-        UPDATE ${schema}.letter SET to_instance = NULL, epoch = -1 WHERE to_instance = $1 RETURNING 1 AS one
-      )
-      SELECT CASE WHEN EXISTS (SELECT FROM given) THEN ${notify(`'mail'`)} END AS told`,
+      UPDATE ${schema}.control SET deletions = deletions + 1 WHERE id = 1 AND EXISTS (SELECT FROM finished)
+      RETURNING ${notify(`'control'`)} AS told`,
   };
 }
 
@@ -254,7 +262,7 @@ export interface CommitParts {
   }[];
   readonly lost: readonly (readonly [post: number, untilMs: number])[];
   readonly arrive: readonly number[];
-  readonly letters: readonly (readonly [to: string, text: string])[];
+  readonly outcomes: readonly (readonly [instance: string, text: string])[];
 }
 
 type Value = string | number | null | readonly (string | number)[];
@@ -345,31 +353,27 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
   const sums = [
     ended.length === 0 ? null : `waiting = waiting - ${ended.map((sum) => `(${sum})`).join(' - ')}`,
     chars.length === 0 ? null : `chars = chars - ${chars.map((sum) => `(${sum})`).join(' - ')}`,
-    commit.letters.length === 0 ? null : `last_letter = last_letter + ${commit.letters.length}`,
   ].filter((sum) => sum !== null);
   if (sums.length > 0) {
-    parts.push(
-      `summed AS (UPDATE ${schema}.total SET ${sums.join(', ')} WHERE id = 1 AND ${isHeld} RETURNING last_letter)`,
-    );
+    parts.push(`summed AS (UPDATE ${schema}.total SET ${sums.join(', ')} WHERE id = 1 AND ${isHeld})`);
   }
   let told = '';
-  if (commit.letters.length > 0) {
-    const to = at(
-      commit.letters.map(([instance]) => instance),
+  if (commit.outcomes.length > 0) {
+    const instances = at(
+      commit.outcomes.map(([instance]) => instance),
       'text[]',
     );
     const texts = at(
-      commit.letters.map(([, text]) => text),
+      commit.outcomes.map(([, text]) => text),
       'text[]',
     );
     parts.push(
-      `sent AS (
-        INSERT INTO ${schema}.letter (id, to_instance, epoch, kind, text)
-        SELECT summed.last_letter - ${commit.letters.length} + new.n, new.to_instance, 0, 'ended', new.text
-        FROM summed, unnest(${to}, ${texts}) WITH ORDINALITY AS new (to_instance, text, n)
+      `stored AS (
+        INSERT INTO ${schema}.outcome (instance, text)
+        SELECT new.instance, new.text FROM unnest(${instances}, ${texts}) AS new (instance, text) WHERE ${isHeld}
       )`,
     );
-    told = `, (SELECT count(${notify(`'mail ' || instance`)}) FROM held, unnest(${to}) AS to_whom (instance)) AS told`;
+    told = `, (SELECT count(${notify(`'outcomes ' || instance`)}) FROM held, unnest(${instances}) AS of_whom (instance)) AS told`;
   }
   return { text: `WITH ${parts.join(',\n')}\nSELECT ${isHeld} AS done${told}`, values };
 }

@@ -4,7 +4,7 @@ import { batchesOf } from '../queue/batches';
 import { isEmpty } from '../queue/commit-parts';
 import type {
   Commit,
-  EndedRow,
+  OutcomeRow,
   Lane,
   LeftFlight,
   Opened,
@@ -219,7 +219,7 @@ export class PostgresStore implements QueueStore {
         })),
       lost: [...lost].filter(([post]) => !departing.has(post)),
       arrive: [...arrive].filter((post) => !departing.has(post)),
-      letters: lettersOf(commit.tell ?? []),
+      outcomes: outcomesOf(commit.outcomes ?? []),
     };
   }
 
@@ -267,16 +267,19 @@ export class PostgresStore implements QueueStore {
   }
 }
 
-/** One for each process, or several where there is much to say: whoever reads them takes many at once. */
-function lettersOf(ended: readonly EndedRow[]): [to: string, text: string][] {
+/** One row for each instance, or several where there are many outcomes: a reader takes many rows at once. */
+function outcomesOf(outcomes: readonly OutcomeRow[]): [instance: string, text: string][] {
   const byInstance = new Map<string, { readonly body: string }[]>();
-  for (const { seq, source, instance, report } of ended) {
-    const ends = byInstance.get(instance) ?? [];
-    ends.push({ body: JSON.stringify({ seq, node: source.node, account: source.account, report }) });
-    byInstance.set(instance, ends);
+  for (const { seq, source, instance, report } of outcomes) {
+    const its = byInstance.get(instance) ?? [];
+    its.push({ body: JSON.stringify({ seq, node: source.node, account: source.account, report }) });
+    byInstance.set(instance, its);
   }
-  return [...byInstance].flatMap(([to, ends]) =>
-    batchesOf(ends).map((batch): [string, string] => [to, `[${batch.map(({ body }) => body).join(',')}]`]),
+  return [...byInstance].flatMap(([instance, its]) =>
+    batchesOf(its).map((batch): [string, string] => [
+      instance,
+      `[${batch.map(({ body }) => body).join(',')}]`,
+    ]),
   );
 }
 

@@ -14,7 +14,7 @@ export function isEmpty(commit: Commit): boolean {
       commit.depart,
       commit.arrive,
       commit.lost,
-      commit.tell,
+      commit.outcomes,
     ].every((part) => part === undefined || part.length === 0)
   );
 }

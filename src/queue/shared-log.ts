@@ -55,24 +55,56 @@ export interface Claim {
   readonly waiting: number;
   /** Processes that claimed within `aliveMs`, the caller too. */
   readonly instances: readonly Instance[];
-  /** Something waits for the caller: see `mail`. */
-  readonly hasMail: boolean;
+  readonly control: Control;
+  /** The caller has outcomes to report: see `outcomes`. */
+  readonly hasOutcomes: boolean;
 }
 
-/** How long a process that says nothing counts as alive. */
+/** What operators asked of the whole queue. */
+export interface Control {
+  readonly paused: boolean;
+  /** How often a flush was asked for. */
+  readonly flushes: number;
+  /** Rises when a deletion is asked for and when one is carried out. */
+  readonly sharedDeletions: number;
+}
+
+/** A purge, or an erasure of one user. */
+export interface SharedDeletionRequest {
+  /** It reaches rows up to this number: those that were in the queue when it was asked for. */
+  readonly throughSeq: number;
+  /** When it was asked for, in epoch ms by the store's clock: of entries in a buffer it reaches those taken until then. */
+  readonly askedMs: number;
+  /** Null for a purge. */
+  readonly user: { readonly keys: readonly string[]; readonly id: string } | null;
+}
+
+export interface SharedDeletion extends SharedDeletionRequest {
+  /** `Control.deletions` right after it was asked for. */
+  readonly id: number;
+  /** Null until the active instance has carried it out. */
+  readonly result: SharedDeletionResult | null;
+}
+
+/** See `Dismissed`. */
+export interface SharedDeletionResult {
+  readonly entries: number;
+  readonly inFlight: number;
+}
+
+/** An instance that says nothing for so long is gone. A deletion is kept for as long once it is carried out. */
 export const aliveMs = 60_000;
 
-/** What a process says to another; delivered at least once, in order of `id`. */
-export interface Letter {
-  /** Rising; of all letters to one process, later ones have higher ids. */
+/** Outcomes of one commit that one instance has to report. */
+export interface StoredOutcomes {
   readonly id: number;
-  readonly kind: 'ended' | 'order' | 'answer';
-  /** JSON. Of `ended`: an array of `{seq, node, account, report}`. */
+  /** JSON: an array of `{seq, node, account, report}`. */
   readonly text: string;
 }
 
 /** What another process did. Hints: each may be missing, late or double. */
-export type News = { readonly kind: 'rows' | 'mail' | 'lease' } | { readonly kind: 'connected' | 'lost' };
+export type News =
+  { readonly kind: 'rows' | 'outcomes' | 'control' | 'lease' } | { readonly kind: 'connected' | 'lost' };
 
 export interface SharedLog {
   /** Connects and brings the tables up to date. Rejects with an QueueError; may then be called again. */
@@ -104,16 +136,28 @@ export interface SharedLog {
   };
   /** Epoch ms by the store's clock, as far as it is known here. */
   nowMs(): number;
-  /** Takes over the mail of processes that are not alive any more. Only the holder asks for it. */
-  adoptMail(instance: Instance, epoch: number): Promise<void>;
-  /** Letters to this process with an id above `afterId`, at most `limit`; those up to `afterId` are deleted. */
-  mail(instance: Instance, afterId: number, limit: number): Promise<readonly Letter[]>;
-  /** `to` null: to whoever holds the lease, also later. */
-  send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void>;
+  /**
+   * Deletes the outcomes with the ids in `reported`, and reads at most `limit` others that this instance has to report:
+   * those of entries that it appended, and while it holds the lease those of instances that are gone.
+   */
+  outcomes(
+    instance: Instance,
+    reported: readonly number[],
+    limit: number,
+  ): Promise<readonly StoredOutcomes[]>;
+  setPaused(paused: boolean): Promise<void>;
+  /** Counts a flush. */
+  flush(): Promise<void>;
+  /** Resolves to its id. */
+  requestDeletion(request: SharedDeletionRequest): Promise<number>;
+  /** All that are not carried out, and for `aliveMs` those that are. */
+  sharedDeletions(): Promise<readonly SharedDeletion[]>;
+  /** A deletion is carried out. Does nothing once the lease is not held under this epoch any more. */
+  finishDeletion(instance: Instance, epoch: number, id: number, result: SharedDeletionResult): Promise<void>;
   /** One listener. Until `close`. */
   onNews(listener: (news: News) => void): void;
   /**
-   * Says that the process is gone (its mail goes to the holder at once), and closes the connections. An opening under way
+   * Says that the process is gone (the active one reports its outcomes from then on), and closes the connections. An opening under way
    * rejects and leaves none behind.
    */
   close(instance: Instance): Promise<void>;

@@ -18,11 +18,10 @@ export const lanes: readonly Lane[] = ['removal', 'add'];
  */
 export type RowState = 'waiting' | 'shield' | 'repeat';
 
-/** An entry's end, for the process that took it. */
-export interface EndedRow {
+/** An outcome that the instance that appended the entry has to report. */
+export interface OutcomeRow {
   readonly seq: number;
   readonly source: Source;
-  /** The process that took it. */
   readonly instance: string;
   /** JSON; the engine's own words. */
   readonly report: string;
@@ -86,8 +85,8 @@ export interface Commit {
   readonly lost?: readonly { readonly post: number; readonly untilWallMs: number }[];
   /** Posts whose outcome is known: their marks are deleted. Takes the numbers of `Opened.flights` too. */
   readonly arrive?: readonly number[];
-  /** Ends that other processes are to be told (see shared-log.ts). Other stores have none. */
-  readonly tell?: readonly EndedRow[];
+  /** What other instances have to report (see shared-log.ts). Other stores have none. */
+  readonly outcomes?: readonly OutcomeRow[];
 }
 
 /** The mark of a post that an earlier process left behind. */

@@ -26,7 +26,7 @@ describe('the lease as a process holds it', () => {
       leaseMs,
       events: {
         claimed: ({ epoch }: Claim) => told.push(`epoch ${epoch}`),
-        gained: (epoch) => told.push(`gained ${epoch}`),
+        gained: ({ epoch }) => told.push(`gained ${epoch}`),
         lost: () => told.push('lost'),
         unreachable: () => told.push('unreachable'),
       },

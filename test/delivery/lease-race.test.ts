@@ -18,7 +18,7 @@ describe('a lease that was given up', () => {
       leaseMs: 3_000,
       events: {
         claimed: () => undefined,
-        gained: (epoch) => told.push(`gained ${epoch}`),
+        gained: ({ epoch }) => told.push(`gained ${epoch}`),
         lost: () => told.push('lost'),
         unreachable: () => undefined,
       },

@@ -1,7 +1,7 @@
 // A shared queue that is purged, or a user erased from it, while machines keep entries that its database has not got.
 import { strict as assert } from 'node:assert';
 import { DeletedPartly } from '../../src/delivery/respond/deletions';
-import { letterWithout, readEnds } from '../../src/delivery/shared/shared-ends';
+import { outcomesWithout, readOutcomes } from '../../src/delivery/shared/stored-outcomes';
 import { userKeysOf } from '../../src/entry/keys';
 import { QueueError } from '../../src/queue/store';
 import { device } from './support/world';
@@ -20,18 +20,18 @@ async function paused(options: InstancesOptions = {}): Promise<Instances> {
   return flow;
 }
 
-/** What instance 1 sends by letter is given up, and comes when the returned is called. */
-function sendsLate(flow: Instances): () => void {
+/** So many requests for deletions fail, and get to the database when the returned is called. */
+function requestsLate(flow: Instances, count = 1): () => void {
   const { logStore } = flow;
-  const send = logStore.send.bind(logStore);
-  const letters: Parameters<typeof send>[] = [];
-  logStore.send = (...letter) => {
-    letters.push(letter);
+  const request = logStore.requestDeletion.bind(logStore);
+  const late: Parameters<typeof request>[] = [];
+  logStore.requestDeletion = (...one) => {
+    if (late.length === count) return request(...one);
+    late.push(one);
     throw new QueueError('unavailable', 'the database cannot be reached');
   };
   return () => {
-    logStore.send = send;
-    for (const letter of letters) send(...letter);
+    for (const one of late) request(...one);
   };
 }
 
@@ -177,39 +177,34 @@ describe('what a machine keeps for a shared queue', function () {
     assert.equal(await sent(flow), 3);
   });
 
-  it('is given up by word that comes late as far as it was there when that was asked for', async () => {
+  it('is given up by a purge of which its machine hears late, as far as it was there then', async () => {
     const flow = await paused({ queueMaxEntries: 2, skewMs: [70_000, -50_000] });
     await fill(flow, 1, 2);
     await keep(flow, 1, 3);
+    const purged = flow.purge(0);
+    await flow.advance(5_000);
+    assert.deepEqual(await purged, { entries: 2, inFlight: 0 });
+    flow.add(1, 4);
+    await flow.advance(5_000);
+    assert.equal(flow.keptOn(1), 2);
     flow.join(1);
-    const come = sendsLate(flow);
-    assert.deepEqual(await settle(flow, flow.purge(0)), { entries: 2, inFlight: 0 });
-    // Room in the database means that what is kept is handed over.
-    assert.equal(flow.keptOn(1), 0);
-    await keep(flow, 1, 4);
-    flow.join(1);
-    come();
-    await flow.advance(10_000);
-    assert.deepEqual(flow.heardOn(1), []);
-    assert.equal(await sent(flow), 2);
+    await flow.advance(5_000);
+    assert.deepEqual(flow.heardOn(1), ends(3));
+    assert.equal(await sent(flow), 1);
   });
 
-  it('is not given up by word to a machine that is gone', async () => {
+  it('is handed over when its process has started after the purge', async () => {
     const flow = await paused({ queueMaxEntries: 2 });
     await fill(flow, 1, 2);
-    await keep(flow, 0, 3);
-    flow.join(0);
+    await keep(flow, 1, 3);
+    flow.act({ kind: 'crash', instance: 1, downMs: 10_000 });
+    const purged = flow.purge(0);
     await flow.advance(5_000);
-    const [gone] = [...flow.logStore.instances].find(([, { name }]) => name === 'i1.1')!;
-    flow.act({ kind: 'crash', instance: 1, downMs: 1_000_000 });
-    const order = { kind: 'purgeKept', instance: gone, askedMs: flow.logStore.clock.wallMs() };
-    flow.logStore.send(gone, 'order', JSON.stringify({ id: 'x', from: 'nobody', order }));
-    await flow.advance(130_000);
-    assert.ok(
-      flow.logStore.letters.every(({ to }) => to !== gone),
-      'somebody has read it',
-    );
-    assert.equal(flow.keptOn(0), 1);
+    assert.deepEqual(await purged, { entries: 2, inFlight: 0 });
+    flow.join(1);
+    await flow.advance(30_000);
+    assert.equal(flow.keptOn(1), 0);
+    assert.equal(await sent(flow), 1);
   });
 });
 
@@ -227,7 +222,7 @@ describe('a purge or an erasure that a machine gave up, and the database carries
     assert.ok((await failed) instanceof DeletedPartly);
   }
 
-  /** Users in the segment once the letter has come, and the queue goes on. */
+  /** Users in the segment once the request has come, and the queue goes on. */
   async function sent(flow: Instances, come: () => void): Promise<string[]> {
     come();
     await flow.advance(5_000);
@@ -237,7 +232,7 @@ describe('a purge or an erasure that a machine gave up, and the database carries
 
   it('reaches what was in the database when it was asked for, and nothing newer', async () => {
     const flow = await paused();
-    const come = sendsLate(flow);
+    const come = requestsLate(flow);
     await add(flow, 1, 2);
     await notReached(flow, flow.purge(1));
     await add(flow, 3);
@@ -246,7 +241,7 @@ describe('a purge or an erasure that a machine gave up, and the database carries
 
   it('erases what a user had then, and nothing newer', async () => {
     const flow = await paused();
-    const come = sendsLate(flow);
+    const come = requestsLate(flow);
     await add(flow, 1, 2);
     await notReached(flow, flow.erase(1, 1));
     // Of another segment, since it would otherwise cover the older one.
@@ -259,7 +254,7 @@ describe('a purge or an erasure that a machine gave up, and the database carries
 
   it('does not take back how far a later one went, not even after a crash', async () => {
     const flow = await paused();
-    const come = sendsLate(flow);
+    const come = requestsLate(flow, 2);
     await add(flow, 1);
     await notReached(flow, flow.purge(1));
     await notReached(flow, flow.erase(1, 2));
@@ -274,7 +269,7 @@ describe('a purge or an erasure that a machine gave up, and the database carries
   });
 });
 
-describe('a letter that nobody has read', () => {
+describe('outcomes that nobody has read', () => {
   const keysOf = (user: number): readonly string[] => userKeysOf('idfa', device(user));
   const report = (user: number): string =>
     JSON.stringify({
@@ -284,30 +279,18 @@ describe('a letter that nobody has read', () => {
   const ended = (...users: number[]): string =>
     JSON.stringify(users.map((user, at) => ({ seq: at + 1, node: 'n', account: 'a', report: report(user) })));
 
-  it('loses what shows a user who is erased, and keeps that it ended, and the others', () => {
-    const text = letterWithout('ended', ended(1, 2, 1), keysOf(1));
+  it('lose what shows a user who is erased, and keep that the entries ended, and the others', () => {
+    const text = outcomesWithout(ended(1, 2, 1), keysOf(1));
     assert.ok(!text.includes(device(1)));
     assert.deepEqual(
-      readEnds(text).map(({ seq, entry, acceptedBlocks }) => [seq, entry?.userKey, acceptedBlocks]),
+      readOutcomes(text).map(({ seq, entry, acceptedBlocks }) => [seq, entry?.userKey, acceptedBlocks]),
       [
         [1, undefined, 1],
         [2, keysOf(2)[0], 1],
         [3, undefined, 1],
       ],
     );
-    assert.equal(letterWithout('ended', ended(2), keysOf(1)), ended(2));
-  });
-
-  it('goes when it only asks for that user’s erasure', () => {
-    const order = (user: number): string =>
-      JSON.stringify({
-        id: 'x',
-        from: 'y',
-        order: { kind: 'erase', userKeys: keysOf(user), userId: device(user) },
-      });
-    assert.equal(letterWithout('order', order(1), keysOf(1)), '');
-    for (const other of [order(2), '{"id":"x","from":"y","order":{"kind":"flush"}}', 'no JSON', '{}'])
-      assert.equal(letterWithout('order', other, keysOf(1)), other);
-    assert.equal(letterWithout('ended', '[{"report":7}]', keysOf(1)), '[{"report":7}]');
+    for (const other of [ended(2), 'no JSON', '{}', '[{"report":7}]'])
+      assert.equal(outcomesWithout(other, keysOf(1)), other);
   });
 });

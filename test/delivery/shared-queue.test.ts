@@ -86,16 +86,19 @@ describe('instances of a shared queue', () => {
     }
   });
 
-  it('stay paused when that is asked for while a new sender looks whether they are', async () => {
+  it('stay paused when that is asked for while a new sender wins the lease', async () => {
     const flow = new Instances({ instances: 1 });
-    const { rows } = flow.logStore;
-    const getMeta = rows.getMeta.bind(rows);
-    rows.getMeta = (key) => {
-      const found = getMeta(key);
-      if (key === 'paused') flow.queue(0).pause();
+    const { logStore } = flow;
+    const claim = logStore.claim.bind(logStore);
+    let isAsked = false;
+    logStore.claim = (...args) => {
+      const found = claim(...args);
+      if (found.ours && !isAsked) flow.queue(0).pause();
+      isAsked = found.ours;
       return found;
     };
     await flow.advance(5_000);
+    assert.equal(isAsked, true);
     assert.equal(flow.queue(0).stats().state.kind, 'paused');
   });
 

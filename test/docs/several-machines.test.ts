@@ -75,13 +75,15 @@ describe('docs/several-machines.md', function () {
       const { rows } = await store.read('add', 0, Number.MAX_SAFE_INTEGER, 10);
       await store.setMeta('key', 'value');
       await store.commit({ depart: [{ post: 1, userHashes: [1] }] });
-      const tell = rows.map(({ seq, source }) => ({ seq, source, instance: me.id, report: '{}' }));
-      await store.commit({ remove: rows.map(({ seq }) => seq), arrive: [1], tell });
-      const letters = await log.mail(me, 0, 10);
-      assert.equal(letters.length, 1);
-      // Read: they are deleted.
-      await log.mail(me, letters[0]!.id, 10);
-      await log.adoptMail(me, epoch);
+      const outcomes = rows.map(({ seq, source }) => ({ seq, source, instance: me.id, report: '{}' }));
+      await store.commit({ remove: rows.map(({ seq }) => seq), arrive: [1], outcomes });
+      const [stored] = await log.outcomes(me, [], 10);
+      assert.deepEqual(await log.outcomes(me, [stored!.id], 10), []);
+      await log.setPaused(false);
+      await log.flush();
+      const id = await log.requestDeletion({ throughSeq: 1, askedMs: Date.now(), user: null });
+      await log.sharedDeletions();
+      await log.finishDeletion(me, epoch, id, { entries: 0, inFlight: 0 });
       await store.close();
       await log.release(me, epoch);
     } finally {

@@ -18,10 +18,14 @@ import {
   type Appended,
   type Batch,
   type Claim,
+  type Control,
+  type SharedDeletion,
+  type SharedDeletionRequest,
+  type SharedDeletionResult,
   type Instance,
-  type Letter,
   type News,
   type SharedLog,
+  type StoredOutcomes,
 } from '../../src/queue/shared-log';
 import { openLog } from '../../src/queue/sqlite/sqlite-log';
 
@@ -41,13 +45,15 @@ interface Stream {
   readonly through: number;
   readonly firstSeq: number;
   readonly lastSeq: number;
+  readonly seenAtMs: number;
 }
 
-interface StoredLetter extends Letter {
-  /** Null: the holder of the lease. */
-  readonly to: string | null;
-  /** Of a letter to the holder: the lease under which it has its number. */
-  readonly epoch: number;
+interface OutcomesOfInstance extends StoredOutcomes {
+  readonly instance: string;
+}
+
+interface DeletionRow extends SharedDeletion {
+  readonly doneAtMs: number;
 }
 
 /** The database: every call is one transaction. */
@@ -59,9 +65,11 @@ export class MemoryLogStore {
   readonly handles = new Set<StoreLog>();
   /** Holders' outboxes that were opened and not closed. */
   readonly openOutboxes = new Set<QueueStore>();
-  letters: StoredLetter[] = [];
+  outcomeRows: OutcomesOfInstance[] = [];
+  deletionRows: DeletionRow[] = [];
+  control: Control = { paused: false, flushes: 0, sharedDeletions: 0 };
   readonly #streams = new Map<string, Stream>();
-  #lastLetter = 0;
+  #lastOutcome = 0;
 
   /** The database's clock; `skewMs` of a handle is the difference of its machine's. */
   constructor(readonly clock: StoreClock) {}
@@ -79,7 +87,7 @@ export class MemoryLogStore {
     this.rows.commit({ append });
     for (const { seq } of append) this.instanceSources.set(seq, instance);
     const appended = { firstSeq: lastSeq + 1, lastSeq: lastSeq + rows.length };
-    this.#streams.set(stream, { through: number, ...appended });
+    this.#streams.set(stream, { through: number, ...appended, seenAtMs: this.clock.wallMs() });
     this.tell({ kind: 'rows' });
     return { kind: 'appended', ...appended };
   }
@@ -100,6 +108,7 @@ export class MemoryLogStore {
       lease.holder = instance;
       lease.expiresAtMs = nowMs + leaseMs;
     }
+    if (ours) this.#tidy();
     const { lastSeq, waiting } = this.rows.totals;
     return {
       epoch: lease.epoch,
@@ -110,7 +119,8 @@ export class MemoryLogStore {
       instances: [...this.instances]
         .filter(([, { seenAtMs }]) => seenAtMs + aliveMs >= nowMs)
         .map(([id, { name }]) => ({ id, name })),
-      hasMail: this.letters.some(({ to }) => to === instance.id || (to === null && ours)),
+      control: this.control,
+      hasOutcomes: this.#outcomesOf(instance.id).length > 0,
     };
   }
 
@@ -135,39 +145,41 @@ export class MemoryLogStore {
     return this.rows.takeOver();
   }
 
-  send(to: string | null, kind: Letter['kind'], text: string): void {
-    this.letters.push({ id: ++this.#lastLetter, to, epoch: this.lease.epoch, kind, text });
-    this.tell({ kind: 'mail' }, to);
+  storeOutcomes(instance: string, text: string): void {
+    this.outcomeRows.push({ id: ++this.#lastOutcome, instance, text });
+    this.tell({ kind: 'outcomes' }, instance);
   }
 
-  mail(instance: string, afterId: number, limit: number): Letter[] {
-    const { epoch, holder } = this.lease;
-    const isHolder = holder?.id === instance;
-    // Letters to an earlier holder get numbers above those that this one has read.
-    const isLeft = (letter: StoredLetter): boolean =>
-      isHolder && letter.to === null && letter.epoch !== epoch;
-    const left = this.letters.filter(isLeft);
-    this.letters = this.letters.filter((letter) => !isLeft(letter));
-    for (const letter of left) this.letters.push({ ...letter, id: ++this.#lastLetter, epoch });
-    const isMine = ({ to }: StoredLetter): boolean => to === instance || (to === null && isHolder);
-    this.letters = this.letters.filter((letter) => !isMine(letter) || letter.id > afterId);
-    return this.letters
-      .filter(isMine)
+  outcomes(instance: string, reported: readonly number[], limit: number): StoredOutcomes[] {
+    this.outcomeRows = this.outcomeRows.filter(({ id }) => !reported.includes(id));
+    return this.#outcomesOf(instance)
       .slice(0, limit)
-      .map(({ id, kind, text }) => ({ id, kind, text }));
+      .map(({ id, text }) => ({ id, text }));
   }
 
-  adoptMail(): void {
-    const nowMs = this.clock.wallMs();
-    for (const [id, { seenAtMs }] of this.instances)
-      if (seenAtMs + aliveMs < nowMs) this.instances.delete(id);
-    this.#leave((to) => !this.instances.has(to));
+  setControl(change: Partial<Control>): void {
+    this.control = { ...this.control, ...change };
+    this.tell({ kind: 'control' });
   }
 
-  /** The process has gone: what waits for it goes to the holder. */
+  requestDeletion(request: SharedDeletionRequest): number {
+    const id = this.control.sharedDeletions + 1;
+    this.deletionRows.push({ ...request, id, result: null, doneAtMs: Infinity });
+    this.setControl({ sharedDeletions: id });
+    return id;
+  }
+
+  finishDeletion(id: number, result: SharedDeletionResult): void {
+    const doneAtMs = this.clock.wallMs();
+    const at = this.deletionRows.findIndex((row) => row.id === id && row.result === null);
+    if (at === -1) return;
+    this.deletionRows[at] = { ...this.deletionRows[at]!, result, doneAtMs };
+    this.setControl({ sharedDeletions: this.control.sharedDeletions + 1 });
+  }
+
+  /** The process has gone: the active one reports its outcomes. */
   bye(instance: string): void {
     this.instances.delete(instance);
-    this.#leave((to) => to === instance);
   }
 
   replaceMeta(key: string, before: string | null, value: string): boolean {
@@ -180,13 +192,20 @@ export class MemoryLogStore {
     for (const handle of this.handles) handle.hear(news, to);
   }
 
-  #leave(isGone: (to: string) => boolean): void {
-    const isLeft = ({ to }: StoredLetter): boolean => to !== null && isGone(to);
-    if (!this.letters.some(isLeft)) return;
-    this.letters = this.letters.map((letter) =>
-      isLeft(letter) ? { ...letter, to: null, epoch: -1 } : letter,
-    );
-    this.tell({ kind: 'mail' });
+  #isAlive(seenAtMs: number | undefined): boolean {
+    return seenAtMs !== undefined && seenAtMs + aliveMs >= this.clock.wallMs();
+  }
+
+  #outcomesOf(instance: string): OutcomesOfInstance[] {
+    const isHolder = this.lease.holder?.id === instance;
+    const isGone = (its: string): boolean =>
+      !this.#isAlive(this.instances.get(its)?.seenAtMs) && !this.#isAlive(this.#streams.get(its)?.seenAtMs);
+    return this.outcomeRows.filter((row) => row.instance === instance || (isHolder && isGone(row.instance)));
+  }
+
+  #tidy(): void {
+    for (const [id, { seenAtMs }] of this.instances) if (!this.#isAlive(seenAtMs)) this.instances.delete(id);
+    this.deletionRows = this.deletionRows.filter(({ doneAtMs }) => this.#isAlive(doneAtMs));
   }
 }
 
@@ -255,20 +274,36 @@ export abstract class StoreLog implements SharedLog {
     return this.logStore.clock.wallMs();
   }
 
-  adoptMail(instance: Instance, epoch: number): Promise<void> {
-    const adopt = (): void => {
-      this.logStore.checkLease(instance.id, epoch);
-      this.logStore.adoptMail();
+  outcomes(
+    instance: Instance,
+    reported: readonly number[],
+    limit: number,
+  ): Promise<readonly StoredOutcomes[]> {
+    return this.call(() => this.logStore.outcomes(instance.id, reported, limit), { writes: true });
+  }
+
+  setPaused(paused: boolean): Promise<void> {
+    return this.call(() => this.logStore.setControl({ paused }), { writes: true });
+  }
+
+  flush(): Promise<void> {
+    const flush = (): void => this.logStore.setControl({ flushes: this.logStore.control.flushes + 1 });
+    return this.call(flush, { writes: true });
+  }
+
+  requestDeletion(request: SharedDeletionRequest): Promise<number> {
+    return this.call(() => this.logStore.requestDeletion(request), { writes: true });
+  }
+
+  sharedDeletions(): Promise<readonly SharedDeletion[]> {
+    return this.call(() => this.logStore.deletionRows.map(({ doneAtMs: _, ...deletion }) => deletion));
+  }
+
+  finishDeletion(instance: Instance, epoch: number, id: number, result: SharedDeletionResult): Promise<void> {
+    const finish = (): void => {
+      if (this.logStore.holds(instance.id, epoch)) this.logStore.finishDeletion(id, result);
     };
-    return this.call(adopt, { writes: true });
-  }
-
-  mail(instance: Instance, afterId: number, limit: number): Promise<readonly Letter[]> {
-    return this.call(() => this.logStore.mail(instance.id, afterId, limit), { writes: true });
-  }
-
-  send(to: string | null, kind: 'order' | 'answer', text: string): Promise<void> {
-    return this.call(() => this.logStore.send(to, kind, text), { writes: true });
+    return this.call(finish, { writes: true });
   }
 
   onNews(listener: (news: News) => void): void {
@@ -499,13 +534,13 @@ export class HolderStore implements QueueStore {
     const { logStore, skewMs } = this.log;
     const lost = commit.lost?.map((flight) => ({ ...flight, untilWallMs: flight.untilWallMs - skewMs }));
     logStore.rows.commit({ ...commit, ...(lost === undefined ? {} : { lost }) });
-    const letters = new Map<string, object[]>();
-    for (const { seq, source, instance, report } of commit.tell ?? []) {
-      const ends = letters.get(instance) ?? [];
-      ends.push({ seq, node: source.node, account: source.account, report });
-      letters.set(instance, ends);
+    const outcomes = new Map<string, object[]>();
+    for (const { seq, source, instance, report } of commit.outcomes ?? []) {
+      const its = outcomes.get(instance) ?? [];
+      its.push({ seq, node: source.node, account: source.account, report });
+      outcomes.set(instance, its);
     }
-    for (const [to, ends] of letters) logStore.send(to, 'ended', JSON.stringify(ends));
+    for (const [instance, its] of outcomes) logStore.storeOutcomes(instance, JSON.stringify(its));
   }
 
   #ours(rows: readonly Row[]): Row[] {

@@ -73,8 +73,8 @@ describe('the shared log on PostgreSQL', function () {
   afterEach(() => queue.end());
 
   async function ends(log: PostgresLog): Promise<number[]> {
-    const letters = await log.mail(two, 0, 10_000);
-    return letters.flatMap(({ text }) => (JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
+    const outcomes = await log.outcomes(two, [], 10_000);
+    return outcomes.flatMap(({ text }) => (JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
   }
 
   async function openWay(): Promise<FaultyWay> {
@@ -154,7 +154,11 @@ describe('the shared log on PostgreSQL', function () {
       })();
       for (const seq of seqs(1, count))
         await handIn(() =>
-          store.commit({ remove: [seq], depart: [{ post: seq, userHashes: [seq] }], tell: [ended(seq)] }),
+          store.commit({
+            remove: [seq],
+            depart: [{ post: seq, userHashes: [seq] }],
+            outcomes: [ended(seq)],
+          }),
         );
       await appends;
       done.abort();
@@ -179,15 +183,15 @@ describe('the shared log on PostgreSQL', function () {
       const { store } = await hold(far);
       way.losesAnswers = true;
       let settled = false;
-      const commit = store.commit({ remove: [1], tell: [ended(1)] }).finally(() => (settled = true));
-      await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
+      const commit = store.commit({ remove: [1], outcomes: [ended(1)] }).finally(() => (settled = true));
+      await until(async () => (await ends(near)).length === 1, 5_000, 'the outcome');
       way.refuses = true;
       way.breakClients();
       await sleep(100);
       assert.equal(settled, false);
       way.refuses = way.losesAnswers = false;
       await commit;
-      await store.commit({ remove: [2], tell: [ended(2)] });
+      await store.commit({ remove: [2], outcomes: [ended(2)] });
       assert.deepEqual(await ends(near), [1, 2]);
     });
 
@@ -198,14 +202,14 @@ describe('the shared log on PostgreSQL', function () {
       await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
       const { store } = await hold(far);
       way.holdsCalls = true;
-      const commit = store.commit({ remove: [1], tell: [ended(1)] });
+      const commit = store.commit({ remove: [1], outcomes: [ended(1)] });
       await soon(() => way.heldBytes > 0, 'a call on its way');
       way.breakClients();
       way.holdsCalls = false;
       await commit;
       way.deliver();
       await sleep(100);
-      await store.commit({ remove: [2], tell: [ended(2)] });
+      await store.commit({ remove: [2], outcomes: [ended(2)] });
       assert.deepEqual(await ends(near), [1, 2]);
     });
 
@@ -221,8 +225,8 @@ describe('the shared log on PostgreSQL', function () {
         await near.append(batchOf('two', 1, [sharedRow(1), sharedRow(2)]));
         const { store } = await hold(far);
         way.losesAnswers = true;
-        const commit = codeOf(() => store.commit({ remove: [1], tell: [ended(1)] }));
-        await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
+        const commit = codeOf(() => store.commit({ remove: [1], outcomes: [ended(1)] }));
+        await until(async () => (await ends(near)).length === 1, 5_000, 'the outcome');
         way.refuses = true;
         way.breakClients();
         await queue.pass(leaseMs + 1);
@@ -244,8 +248,8 @@ describe('the shared log on PostgreSQL', function () {
       await near.append(batchOf('two', 1, [sharedRow(1)]));
       const { epoch, store } = await hold(far);
       way.losesAnswers = true;
-      const commit = codeOf(() => store.commit({ remove: [1], tell: [ended(1)] }));
-      await until(async () => (await ends(near)).length === 1, 5_000, 'the letter');
+      const commit = codeOf(() => store.commit({ remove: [1], outcomes: [ended(1)] }));
+      await until(async () => (await ends(near)).length === 1, 5_000, 'the outcome');
       await near.release(one, epoch);
       way.losesAnswers = false;
       way.breakClients();
@@ -260,7 +264,7 @@ describe('the shared log on PostgreSQL', function () {
       await near.append(batchOf('two', 1, [sharedRow(1)]));
       const { store } = await hold(far);
       way.holdsCalls = true;
-      const commit = codeOf(() => store.commit({ remove: [1], tell: [ended(1)] }));
+      const commit = codeOf(() => store.commit({ remove: [1], outcomes: [ended(1)] }));
       await soon(() => way.heldBytes > 0, 'a call on its way');
       way.refuses = true;
       way.breakClients();
@@ -289,7 +293,7 @@ describe('the shared log on PostgreSQL', function () {
         () => log.claim(one, true, 1, leaseMs),
         () => store.commit({ remove: [1] }),
         () => store.read('add', 0, 9, 9),
-        () => log.mail(one, 0, 9),
+        () => log.outcomes(one, [], 9),
       ];
       for (const call of calls) assert.equal(await codeOf(call), 'unavailable');
       way.refuses = false;
@@ -427,7 +431,7 @@ describe('the shared log on PostgreSQL', function () {
     });
   });
 
-  it('tells many ends of one commit in several letters', async () => {
+  it('stores many outcomes of one commit in several rows', async () => {
     const log = await queue.log();
     const many = seqs(1, 2_500);
     await log.append(
@@ -438,9 +442,9 @@ describe('the shared log on PostgreSQL', function () {
       ),
     );
     const { store } = await hold(log);
-    await store.commit({ remove: many, tell: many.map(ended) });
-    const letters = await log.mail(two, 0, 10);
-    const told = letters.map(({ text }) => (JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
+    await store.commit({ remove: many, outcomes: many.map(ended) });
+    const outcomes = await log.outcomes(two, [], 10);
+    const told = outcomes.map(({ text }) => (JSON.parse(text) as { seq: number }[]).map(({ seq }) => seq));
     assert.deepEqual(
       told.map(({ length }) => length),
       [1_000, 1_000, 500],
@@ -514,15 +518,17 @@ describe('the shared log on PostgreSQL', function () {
         depart: [{ post: 1, userHashes: [1] }],
         lost: [{ post: 2, untilWallMs: 1 }],
         arrive: [3],
-        tell: [ended(1)],
+        outcomes: [{ ...ended(1), instance: 'one' }],
       });
       await store.setMeta('a', 'b');
       assert.equal(await log.meta.getMeta('a'), 'b');
-      await log.send(null, 'order', 'x');
-      const letters = await log.mail(one, 0, 9);
-      assert.equal(letters[0]?.text, 'x');
-      await log.mail(one, letters.at(-1)!.id, 9);
-      await log.adoptMail(one, epoch);
+      const [outcomes] = await log.outcomes(one, [], 9);
+      assert.deepEqual(await log.outcomes(one, [outcomes!.id], 9), []);
+      await log.setPaused(true);
+      await log.flush();
+      const id = await log.requestDeletion({ throughSeq: 1, askedMs: 2, user: { keys: ['k'], id: 'u' } });
+      await log.finishDeletion(one, epoch, id, { entries: 3, inFlight: 4 });
+      assert.deepEqual((await log.sharedDeletions())[0]?.result, { entries: 3, inFlight: 4 });
       await log.release(one, epoch);
     }
 

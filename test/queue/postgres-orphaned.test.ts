@@ -102,34 +102,45 @@ describe('shared queues that are left behind', function () {
     // More than one step of the search looks at.
     const log = await leave(50_100);
     await log.close(one);
-    const kept = (_kind: string, text: string): string => text;
+    const kept = (text: string): string => text;
     assert.equal(await eraseFrom(options(), queue.schema, [keyOf(7)], kept), 501);
     // One of this user's is a shield already.
     assert.equal(await eraseFrom(options(), queue.schema, [keyOf(1)], kept), 500);
     assert.equal((await found())?.waiting, 50_098 - 1_001);
   });
 
-  it('removes one user from letters that nobody has read, and those that are only about that one', async () => {
+  it('removes one user from outcomes that nobody has read, and erasures of that user', async () => {
     const log = await leave(10);
     const texts = Array.from({ length: 120 }, (_, at) => `${at} ${at % 3 === 0 ? 'her' : 'him'}`);
-    for (const text of texts) await log.send('gone', 'answer', text);
-    await log.send('gone', 'order', 'her');
-    const without = (kind: string, text: string, [key]: readonly string[]): string => {
-      assert.ok(['answer', 'order'].includes(kind) && key === keyOf(1));
-      return text === 'her' ? '' : text.replace('her', '-');
+    const { epoch: before, store } = await hold(log);
+    for (const text of texts)
+      await store.commit({
+        outcomes: [{ seq: 1, source: { node: 'n', account: 'a' }, instance: 'gone', report: text }],
+      });
+    await store.close();
+    const asked = { throughSeq: 9, askedMs: 1 };
+    for (const user of [1, 2])
+      await log.requestDeletion({ ...asked, user: { keys: [keyOf(user), 'x'], id: idOf(user) } });
+    await log.requestDeletion({ ...asked, user: null });
+    const without = (text: string, [key]: readonly string[]): string => {
+      assert.equal(key, keyOf(1));
+      return text.replace('her', '-');
     };
     const erase = () => eraseFrom(options(), queue.schema, [keyOf(1)], without);
     assert.equal(await codeOf(erase), 'locked');
     await log.close(one);
     await erase();
     const next = await queue.log();
-    await queue.pass(leaseMs + 1);
-    const { epoch } = await next.claim(two, true, null, leaseMs);
-    await next.adoptMail(two, epoch);
-    const letters = await next.mail(two, 0, 999);
+    await queue.pass(leaseMs + 10_000);
+    assert.equal((await next.claim(two, true, null, leaseMs)).epoch, before + 1);
+    const outcomes = await next.outcomes(two, [], 999);
     assert.deepEqual(
-      letters.map(({ text }) => text),
+      outcomes.map(({ text }) => (JSON.parse(text) as { report: string }[])[0]!.report),
       texts.map((text) => text.replace('her', '-')),
+    );
+    assert.deepEqual(
+      (await next.sharedDeletions()).map(({ user }) => user?.id ?? null),
+      [idOf(2), null],
     );
   });
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { News, SharedLog } from '../../src/queue/shared-log';
+import type { Instance, News, SharedLog } from '../../src/queue/shared-log';
 import { systemClock } from '../../src/clock';
 import { LoginCount } from '../../src/service/login/login-count';
 import { LoginTimes } from '../../src/service/login/login-times';
@@ -164,16 +164,15 @@ function contract(fresh: () => SharedQueue): void {
     await queue.pass(leaseMs + 1);
     await second.claim(two, true, null, leaseMs);
     const refused = [
-      () => store.commit({ remove: [1], arrive: [1], tell: [ended(1, 'two')] }),
+      () => store.commit({ remove: [1], arrive: [1], outcomes: [ended(1, 'two')] }),
       () => store.setMeta('logins', 'new'),
-      () => first.adoptMail(one, epoch),
       () => first.store(one, epoch).open(),
     ];
     for (const call of refused) assert.equal(await codeOf(call), 'fenced');
     const next = await rowsOf(second, two);
     assert.equal(next.rows.length, 2);
     assert.equal(await next.store.getMeta('logins'), 'old');
-    assert.deepEqual(await second.mail(two, 0, 9), []);
+    assert.deepEqual(await second.outcomes(two, [], 9), []);
     await first.release(one, epoch);
     await next.store.commit({ remove: [1] });
   });
@@ -209,94 +208,105 @@ function contract(fresh: () => SharedQueue): void {
     const append = [{ ...sharedRow(1), seq: 1, eventMonoMs: 0 }];
     assert.equal(await codeOf(() => store.commit({ append })), 'failed');
     await store.commit({ depart: [{ post: 1, userHashes: [1] }] });
-    const twice = { depart: [{ post: 1, userHashes: [1] }], tell: [ended(1, 'one')] };
+    const twice = { depart: [{ post: 1, userHashes: [1] }], outcomes: [ended(1, 'one')] };
     assert.equal(await codeOf(() => store.commit(twice)), 'failed');
-    assert.deepEqual(await first.mail(one, 0, 9), []);
+    assert.deepEqual(await first.outcomes(one, [], 9), []);
     await store.commit({});
     await store.close();
     assert.equal(await codeOf(() => store.commit({})), 'closed');
   });
 
-  it('tells each process of the ends of what it took, in order, until it has read them', async () => {
+  it('keeps the outcomes that each instance has to report, in order, until it has reported them', async () => {
     await first.append(batchOf('one', 1, [sharedRow(1)]));
     await second.append(batchOf('two', 1, [sharedRow(2), sharedRow(3)]));
     const { store } = await rowsOf(first);
-    await store.commit({ remove: [1, 2], tell: [ended(1, 'one'), ended(2, 'two')] });
-    await store.commit({ remove: [3], tell: [ended(3, 'two')] });
-    const { hasMail } = await second.claim(two, false, null, leaseMs);
-    const letters = await second.mail(two, 0, 9);
-    const wordsOf = (seq: number) =>
-      JSON.stringify([{ seq, node: 'out', account: 'account', report: `end of ${seq}` }]);
-    assert.deepEqual([hasMail, ...letters.map(({ text }) => text)], [true, wordsOf(2), wordsOf(3)]);
-    assert.deepEqual(await second.mail(two, 0, 1), letters.slice(0, 1));
-    assert.deepEqual(await second.mail(two, letters[0]!.id, 9), letters.slice(1));
-    assert.deepEqual(await second.mail(two, letters[1]!.id, 9), []);
-    assert.equal((await second.claim(two, false, null, leaseMs)).hasMail, false);
-    assert.deepEqual(
-      (await first.mail(one, 0, 9)).map(({ text }) => text),
-      [wordsOf(1)],
-    );
+    await store.commit({ remove: [1, 2], outcomes: [ended(1, 'one'), ended(2, 'two')] });
+    await store.commit({ remove: [3], outcomes: [ended(3, 'two')] });
+    const { hasOutcomes } = await second.claim(two, false, null, leaseMs);
+    const outcomes = await second.outcomes(two, [], 9);
+    assert.deepEqual([hasOutcomes, ...outcomes.map(({ text }) => text)], [true, textOf(2), textOf(3)]);
+    assert.deepEqual(await second.outcomes(two, [], 1), outcomes.slice(0, 1));
+    assert.deepEqual(await second.outcomes(two, [outcomes[0]!.id], 9), outcomes.slice(1));
+    assert.deepEqual(await second.outcomes(two, [outcomes[1]!.id], 9), []);
+    assert.equal((await second.claim(two, false, null, leaseMs)).hasOutcomes, false);
+    assert.deepEqual(await textsOf(first, one), [textOf(1)]);
   });
 
-  it('keeps letters to the holder for whoever that is, whatever it has read before', async () => {
-    await first.claim(one, true, null, leaseMs);
-    await second.send(null, 'order', 'pause');
-    assert.equal((await second.claim(two, false, null, leaseMs)).hasMail, false);
-    await second.send('two', 'answer', 'for two');
-    await second.send('two', 'answer', 'for two, later');
-    assert.equal((await first.claim(one, true, 1, leaseMs)).hasMail, true);
-    assert.deepEqual(
-      (await first.mail(one, 0, 9)).map(({ text }) => text),
-      ['pause'],
-    );
-    const read = (await second.mail(two, 0, 9)).at(-1)!.id;
-    await queue.pass(leaseMs + 1);
-    assert.equal((await second.claim(two, true, null, leaseMs)).hasMail, true);
-    const orders = await second.mail(two, read, 9);
-    assert.deepEqual(
-      orders.map(({ kind, text }) => [kind, text]),
-      [['order', 'pause']],
-    );
-    assert.deepEqual(await first.mail(one, 0, 9), []);
-    assert.deepEqual(await second.mail(two, orders[0]!.id, 9), []);
-    await first.send(null, 'order', 'resume');
-    assert.deepEqual(
-      (await second.mail(two, orders[0]!.id, 9)).map(({ text }) => text),
-      ['resume'],
-    );
-  });
-
-  it('gives the mail of processes that are gone to the holder, and none of those that live', async () => {
+  it('gives outcomes of an instance that is gone to the active one, and none of those that live', async () => {
     const third = await queue.log();
     const { epoch, store } = await rowsOf(first);
     await second.claim(two, false, null, leaseMs);
     await third.claim(three, false, null, leaseMs);
-    await store.commit({ tell: [ended(1, 'two')] });
-    await store.commit({ tell: [ended(2, 'three')] });
-    await store.commit({ tell: [ended(3, 'one'), ended(4, 'never seen')] });
-    const read = (await first.mail(one, 0, 9)).at(-1)!.id;
+    await store.commit({ outcomes: [ended(1, 'two')] });
+    await store.commit({ outcomes: [ended(2, 'three')] });
+    await store.commit({ outcomes: [ended(3, 'one'), ended(4, 'never seen')] });
+    assert.deepEqual(await textsOf(first, one), [textOf(3), textOf(4)]);
     await third.close(three);
-    const textOf = (seq: number) =>
-      JSON.stringify([{ seq, node: 'out', account: 'account', report: `end of ${seq}` }]);
-    const left = await first.mail(one, read, 9);
-    assert.deepEqual(
-      left.map(({ text }) => text),
-      [textOf(2)],
-    );
-    await first.adoptMail(one, epoch);
-    const adopted = await first.mail(one, left[0]!.id, 9);
-    assert.deepEqual(
-      adopted.map(({ text }) => text),
-      [textOf(4)],
-    );
+    assert.equal((await first.claim(one, true, epoch, leaseMs)).hasOutcomes, true);
+    assert.deepEqual(await textsOf(first, one), [textOf(2), textOf(3), textOf(4)]);
+    assert.deepEqual(await textsOf(second, two), [textOf(1)]);
     await queue.pass(70_000);
     await first.claim(one, true, epoch, leaseMs);
-    await first.adoptMail(one, epoch);
-    assert.deepEqual(
-      (await first.mail(one, adopted[0]!.id, 9)).map(({ text }) => text),
-      [textOf(1)],
-    );
-    assert.deepEqual(await second.mail(two, 0, 9), []);
+    assert.deepEqual(await textsOf(first, one), [1, 2, 3, 4].map(textOf));
+    // It was asleep and is back: what nobody has reported is its own again.
+    await second.claim(two, false, null, leaseMs);
+    assert.deepEqual(await textsOf(first, one), [2, 3, 4].map(textOf));
+    assert.deepEqual(await textsOf(second, two), [textOf(1)]);
+  });
+
+  it('counts an instance as alive that appends, though its claims do not get through', async () => {
+    const { store } = await rowsOf(first);
+    await second.append(batchOf('two', 1, [sharedRow(1)]));
+    await store.commit({ remove: [1], outcomes: [ended(1, 'two')] });
+    assert.deepEqual(await textsOf(first, one), []);
+    assert.deepEqual(await textsOf(second, two), [textOf(1)]);
+  });
+
+  it('gives outcomes of instances that are gone to nobody but the active one', async () => {
+    const { epoch, store } = await rowsOf(first);
+    await store.commit({ outcomes: [ended(1, 'gone')] });
+    assert.equal((await second.claim(two, true, null, leaseMs)).hasOutcomes, false);
+    assert.deepEqual(await textsOf(second, two), []);
+    await first.release(one, epoch);
+    assert.equal((await second.claim(two, true, null, leaseMs)).hasOutcomes, true);
+    assert.deepEqual(await textsOf(second, two), [textOf(1)]);
+    assert.deepEqual(await textsOf(first, one), []);
+  });
+
+  it('tells every instance with its claim whether the queue is paused, and how often it was flushed', async () => {
+    const controlOf = async () => (await second.claim(two, false, null, leaseMs)).control;
+    assert.deepEqual(await controlOf(), { paused: false, flushes: 0, sharedDeletions: 0 });
+    await first.setPaused(true);
+    await Promise.all([first.flush(), second.flush()]);
+    assert.deepEqual(await controlOf(), { paused: true, flushes: 2, sharedDeletions: 0 });
+    await second.setPaused(false);
+    assert.deepEqual(await controlOf(), { paused: false, flushes: 2, sharedDeletions: 0 });
+  });
+
+  it('keeps a deletion until the active instance has carried it out, and then until all have read it', async () => {
+    const { epoch } = await first.claim(one, true, null, leaseMs);
+    const versionOf = async () => (await second.claim(two, false, null, leaseMs)).control.sharedDeletions;
+    const purge = { throughSeq: 7, askedMs: 1_234.5, user: null };
+    const erasure = { throughSeq: 2 ** 50, askedMs: 0, user: { keys: ['ü"', 'k'], id: 'ü"' } };
+    const ids = [await second.requestDeletion(purge), await first.requestDeletion(erasure)];
+    assert.equal(ids[1], await versionOf());
+    const asked = [
+      { ...purge, id: ids[0], result: null },
+      { ...erasure, id: ids[1], result: null },
+    ];
+    assert.deepEqual(await first.sharedDeletions(), asked);
+    const result = { entries: 5, inFlight: 6 };
+    await second.finishDeletion(two, epoch, ids[0]!, result);
+    await first.finishDeletion(one, epoch + 1, ids[0]!, result);
+    assert.deepEqual(await second.sharedDeletions(), asked);
+    assert.equal(await versionOf(), ids[1]);
+    await first.finishDeletion(one, epoch, ids[0]!, result);
+    await first.finishDeletion(one, epoch, ids[0]!, { entries: 0, inFlight: 0 });
+    assert.equal(await versionOf(), ids[1] + 1);
+    assert.deepEqual(await second.sharedDeletions(), [{ ...asked[0], result }, asked[1]]);
+    await queue.pass(70_000);
+    await first.claim(one, true, epoch, leaseMs);
+    assert.deepEqual(await second.sharedDeletions(), asked.slice(1));
   });
 
   it('keeps small values for every process', async () => {
@@ -343,7 +353,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.equal((await counts[3]!()).kind, 'wait');
   });
 
-  it('brings news of rows, of the lease and of mail, but not of mail for others', async () => {
+  it('brings news of rows, of the lease, of control state and of outcomes, but not of outcomes of others', async () => {
     const heard: News['kind'][] = [];
     second.onNews(({ kind }) => heard.push(kind));
     await second.claim(two, false, null, leaseMs);
@@ -367,13 +377,13 @@ function contract(fresh: () => SharedQueue): void {
     const { epoch: again } = await first.claim(one, true, null, leaseMs);
     const next = first.store(one, again);
     await next.open();
-    await next.commit({ tell: [ended(1, 'three')] });
-    await first.send('three', 'answer', '');
+    await next.commit({ outcomes: [ended(1, 'three')] });
     await sleep(50);
-    assert.ok(!heard.includes('mail'));
-    await next.commit({ tell: [ended(1, 'two')] });
+    assert.ok(!heard.includes('outcomes') && !heard.includes('control'));
+    await next.commit({ outcomes: [ended(1, 'two')] });
+    await first.flush();
     await until(
-      () => Promise.resolve(heard.includes('mail')),
+      () => Promise.resolve(heard.includes('outcomes') && heard.includes('control')),
       5_000,
       () => heard.join(),
     );
@@ -445,6 +455,15 @@ function contract(fresh: () => SharedQueue): void {
 
 function ended(seq: number, instance: string) {
   return { seq, source: { node: 'out', account: 'account' }, instance, report: `end of ${seq}` };
+}
+
+function textOf(seq: number): string {
+  return JSON.stringify([{ seq, node: 'out', account: 'account', report: `end of ${seq}` }]);
+}
+
+async function textsOf(log: SharedLog, instance: Instance): Promise<string[]> {
+  const outcomes = await log.outcomes(instance, [], 99);
+  return outcomes.flatMap(({ text }) => (JSON.parse(text) as object[]).map((one) => JSON.stringify([one])));
 }
 
 /** Clocks are read to a few milliseconds. */

@@ -100,7 +100,9 @@ export class PostgresQueue implements SharedQueue {
   async pass(ms: number): Promise<void> {
     const earlier = `- interval '${ms} ms'`;
     await this.database.query(`UPDATE ${this.schema}.lease SET expires_at = expires_at ${earlier}`);
-    await this.database.query(`UPDATE ${this.schema}.instance SET seen_at = seen_at ${earlier}`);
+    for (const table of ['instance', 'stream'])
+      await this.database.query(`UPDATE ${this.schema}.${table} SET seen_at = seen_at ${earlier}`);
+    await this.database.query(`UPDATE ${this.schema}.deletion SET done_at = done_at ${earlier}`);
   }
 
   async end(): Promise<void> {

@@ -12,7 +12,7 @@ interface LeaseEvents {
   /** The log answered. */
   claimed(claim: Claim): void;
   /** This process sends now. */
-  gained(epoch: number): void;
+  gained(claim: Claim): void;
   /** Another one may. */
   lost(): void;
   /** The log did not answer. */
@@ -116,8 +116,9 @@ export class LeaseKeeper {
     this.cancelTimer = clock.after(nextMs, () => this.claim());
   }
 
-  private took({ ours, epoch }: Claim, until: typeof this.validUntil): void {
+  private took(claim: Claim, until: typeof this.validUntil): void {
     const { events } = this.options;
+    const { ours, epoch } = claim;
     if (this.epoch !== null && (!ours || epoch !== this.epoch)) {
       this.epoch = null;
       events.lost();
@@ -131,7 +132,7 @@ export class LeaseKeeper {
       return;
     }
     this.epoch = epoch;
-    events.gained(epoch);
+    events.gained(claim);
   }
 
   /** Gives the lease up, for another to have at once. Does not ask for it again until `setWants(true)`. */

@@ -21,7 +21,7 @@ import { ageMsOf, handIn, pendingMessageOf, type Caps, type HandedIn, type Submi
 import { LogTally } from '../monitor/log-tally';
 import { NodeListeners } from '../respond/node-listeners';
 import { closedCode, type Counters } from '../respond/reports';
-import type { SharedEnd } from './shared-ends';
+import type { SharedEnd } from './stored-outcomes';
 import type { LocalBuffer } from './local-buffer';
 import { closedEnd, PendingMessages, type PendingMessage, type MessageEnd } from '../pending-messages';
 import {

@@ -7,10 +7,17 @@
 
 import { HourRing } from '../../queue/hour-ring';
 import type { QueueStore } from '../../queue/store';
-import type { Claim, Instance, SharedLog } from '../../queue/shared-log';
+import type {
+  Claim,
+  SharedDeletion,
+  SharedDeletionRequest,
+  Instance,
+  SharedLog,
+} from '../../queue/shared-log';
 import { LoginTimes } from '../../service/login/login-times';
 import { within, type Clock } from '../../clock';
 import type { HeldQueue } from './member-queue';
+import { SharedDeletions } from './shared-deletions';
 import { DeletedPartly, type Deleted } from '../respond/deletions';
 import { Engine, type EngineOptions, type EngineStats } from '../engine';
 import type { Recovered } from '../respond/entry-end';
@@ -21,8 +28,8 @@ import { Logins, type Login } from '../schedule/login';
 import { Monitor } from '../monitor/monitor';
 import type { Counters } from '../respond/reports';
 import { SentLedger } from '../monitor/sent-counts';
-import { Mailbox, type Order } from './shared-mail';
-import { readEnds, sharedEnd } from './shared-ends';
+import { OutcomeReader } from './outcome-reader';
+import { sharedEnd } from './stored-outcomes';
 import { SharedProducer } from './shared-producer';
 import type { SharedView } from './shared-request';
 import { LocalBuffer } from './local-buffer';
@@ -42,11 +49,8 @@ export interface SharedQueueOptions extends Omit<EngineOptions, 'store' | 'monit
 const defaultLeaseMs = 3_000;
 /** After a login was refused here, another process may try with its own. */
 const stepAsideMs = 60_000;
-const adoptEveryMs = 10_000;
 /** A database that does not answer is not waited for any longer, twice, when the queue is closed. */
 const goodbyeMs = 2_000;
-/** Part of the store: never change it. */
-const pausedKey = 'paused';
 
 export class SharedQueue implements HeldQueue {
   readonly durable = true;
@@ -59,7 +63,8 @@ export class SharedQueue implements HeldQueue {
   private readonly producer: SharedProducer;
   private readonly localBuffer: LocalBuffer;
   private readonly lease: LeaseKeeper;
-  private readonly mailbox: Mailbox;
+  private readonly outcomes: OutcomeReader;
+  private readonly sharedDeletions: SharedDeletions;
   /** Of this process while it stands by: reads what the holder has counted. */
   private readonly othersSent: SentLedger;
   private readonly write: NonNullable<EngineOptions['log']>;
@@ -81,7 +86,6 @@ export class SharedQueue implements HeldQueue {
   private closed = false;
   private opened = false;
   private cancelReopen: (() => void) | null = null;
-  private cancelAdopt: (() => void) | null = null;
   private cancelStepAside: (() => void) | null = null;
 
   constructor(options: SharedQueueOptions) {
@@ -110,14 +114,19 @@ export class SharedQueue implements HeldQueue {
       appended: (lastSeq) => this.engine?.logReaches(lastSeq),
       write: this.write,
     });
-    this.mailbox = new Mailbox({
+    this.outcomes = new OutcomeReader({
       log: sharedLog,
       instance,
       clock,
-      ended: (text) => this.producer.ended(readEnds(text)),
-      carryOut: (order) => this.carryOut(order),
-      isHolder: () => this.engine !== null,
+      report: (outcomes) => this.producer.ended(outcomes),
       write: this.write,
+    });
+    this.sharedDeletions = new SharedDeletions({
+      log: sharedLog,
+      instance,
+      clock,
+      deleteKept: (deletion) => this.deleteKept(deletion),
+      claim: () => this.lease.claim(),
     });
     this.lease = new LeaseKeeper({
       log: sharedLog,
@@ -126,7 +135,7 @@ export class SharedQueue implements HeldQueue {
       leaseMs: options.leaseMs ?? defaultLeaseMs,
       events: {
         claimed: (claim) => this.claimed(claim),
-        gained: (epoch) => this.takeOver(epoch),
+        gained: (gained) => this.takeOver(gained),
         lost: () => this.stepDown(),
         unreachable: (error) => (this.unreachable = error),
       },
@@ -138,8 +147,8 @@ export class SharedQueue implements HeldQueue {
   start(): void {
     this.producer.start();
     this.log.onNews(({ kind }) => {
-      if (kind === 'mail') this.mailbox.look();
-      // The claim tells how far the log goes.
+      if (kind === 'outcomes') this.outcomes.read();
+      // The claim tells how far the log goes, and what operators asked for.
       else if (kind !== 'lost') this.lease.claim();
     });
     this.openLog();
@@ -152,7 +161,6 @@ export class SharedQueue implements HeldQueue {
         this.opened = true;
         this.lease.start();
         if (this.parked) this.lease.setWants(false);
-        this.adoptLater();
       },
       (error: unknown) => {
         if (this.closed) return;
@@ -176,9 +184,20 @@ export class SharedQueue implements HeldQueue {
     this.unreachable = null;
     this.producer.retryNow();
     this.engine?.logReaches(claim.lastSeq);
-    if (claim.hasMail) this.mailbox.look();
+    this.sharedDeletions.claimed(claim.control.sharedDeletions);
+    if (claim.hasOutcomes) this.outcomes.read();
+    if (before !== null) this.obey(claim, before);
     if (before?.holder?.id !== claim.holder?.id) this.tellHolder(claim);
     this.stepAside(claim);
+  }
+
+  /** What operators asked for since the claim before. */
+  private obey({ control }: Claim, { control: before }: Claim): void {
+    const { engine } = this;
+    if (engine === null) return;
+    if (control.paused && !before.paused) engine.pause();
+    if (!control.paused && before.paused) engine.resume();
+    if (control.flushes !== before.flushes) engine.flush();
   }
 
   private tellHolder({ ours, holder }: Claim): void {
@@ -199,7 +218,7 @@ export class SharedQueue implements HeldQueue {
   }
 
   /** This process sends now. */
-  private takeOver(epoch: number): void {
+  private takeOver({ epoch, control }: Claim): void {
     const { options, instance } = this;
     const engine = new Engine({
       ...options,
@@ -210,7 +229,7 @@ export class SharedQueue implements HeldQueue {
       shared: {
         instance: instance.id,
         ended: (items) => this.producer.ended(items.map(sharedEnd)),
-        opened: () => this.engineOpened(engine),
+        opened: () => this.engineOpened(engine, epoch),
         // Not under a later lease either: others may have sent meanwhile.
         mayPost: () => this.lease.mayPost(epoch),
       },
@@ -222,25 +241,17 @@ export class SharedQueue implements HeldQueue {
     for (const login of this.attached.values()) engine.attach(login);
     for (const account of this.away) engine.suspend(account);
     for (const [owner, untils] of this.holds) engine.holdSegments(owner, untils);
-    // Until it is known whether the queue is paused.
-    engine.pause();
+    if (control.paused) engine.pause();
     engine.start();
   }
 
-  /** Whether to pause is the whole queue's, not this process's. */
-  private engineOpened(engine: Engine): void {
-    this.log.meta.getMeta(pausedKey).then(
-      (paused) => {
-        if (this.engine !== engine) return;
-        if (paused !== 'yes') engine.resume();
-        engine.logReaches(this.claim?.lastSeq ?? 0);
-        this.mailbox.look();
-        this.adopt();
-      },
-      () => {
-        if (this.engine === engine) this.clock.after(500, () => this.engineOpened(engine));
-      },
-    );
+  private engineOpened(engine: Engine, epoch: number): void {
+    if (this.engine !== engine) return;
+    engine.logReaches(this.claim?.lastSeq ?? 0);
+    this.sharedDeletions.activated(epoch, ({ throughSeq, user }) => {
+      engine.logReaches(throughSeq);
+      return user === null ? engine.purge(throughSeq) : engine.erase(user.keys, user.id, throughSeq);
+    });
   }
 
   private stepDown(): void {
@@ -248,26 +259,10 @@ export class SharedQueue implements HeldQueue {
     if (engine === null) return;
     this.engine = null;
     this.lastInLog = engine.counters.waiting;
+    this.sharedDeletions.deactivated();
     this.engineClosing = engine.close().catch(() => undefined);
     if (!this.closed && !this.parked)
       this.write('info', `This Node-RED (${this.instance.name}) does not send any more.`);
-  }
-
-  private adoptLater(): void {
-    this.cancelAdopt = this.clock.after(adoptEveryMs, () => {
-      this.adopt();
-      this.adoptLater();
-    });
-  }
-
-  /** What processes that are gone were to be told is told here. */
-  private adopt(): void {
-    const { claim, engine, log, instance } = this;
-    if (engine === null || !claim?.ours) return;
-    log.adoptMail(instance, claim.epoch).then(
-      () => this.mailbox.look(),
-      () => undefined,
-    );
   }
 
   async park(maxMs: number): Promise<void> {
@@ -307,12 +302,12 @@ export class SharedQueue implements HeldQueue {
     const { clock, log, instance } = this;
     this.closed = true;
     this.cancelReopen?.();
-    this.cancelAdopt?.();
     this.cancelStepAside?.();
     // At once, so that nothing leaves any more.
     const released = this.lease.release();
     this.lease.close();
-    this.mailbox.close();
+    this.outcomes.close();
+    this.sharedDeletions.close();
     await this.producer.drain(0);
     await this.producer.close();
     await within(
@@ -420,50 +415,51 @@ export class SharedQueue implements HeldQueue {
 
   flush(): void {
     this.producer.retryNow();
-    this.ask({ kind: 'flush' });
+    this.ask(this.log.flush());
   }
 
   pause(): void {
-    this.ask({ kind: 'pause' });
+    this.ask(this.log.setPaused(true));
   }
 
   resume(): void {
-    this.ask({ kind: 'resume' });
+    this.ask(this.log.setPaused(false));
+  }
+
+  private ask(asking: Promise<void>): void {
+    asking.then(
+      () => this.lease.claim(),
+      (error: unknown) => {
+        if (!this.closed) this.write('error', asOutboxError(error).message);
+      },
+    );
   }
 
   /**
-   * Gives up what waits in the log and what this machine keeps. The others that are alive are told to give up what they
-   * keep, which is not counted; what one that is cut off keeps is handed over later. Rejects with DeletedPartly.
+   * Gives up what waits in the log and what this machine keeps. The others give up what they keep, which is not counted, as
+   * soon as they hear of it. Rejects with DeletedPartly.
    */
-  async purge(): Promise<Deleted> {
-    this.tellOthers((instance, askedMs) => ({ kind: 'purgeKept', instance, askedMs }));
-    return this.hereAndThere(this.producer.purgeKept(), (throughSeq) => ({ kind: 'purge', throughSeq }));
+  purge(): Promise<Deleted> {
+    return this.hereAndThere(this.producer.purgeKept(), null);
   }
 
   /** As `purge` does, of one user. */
   async erase(userKeys: readonly string[], userId: string): Promise<Deleted> {
     this.monitor.forget(userKeys, userId);
-    this.tellOthers((_instance, askedMs) => ({ kind: 'forget', userKeys, userId, askedMs }));
     try {
-      const orderOf = (throughSeq: number): Order => ({ kind: 'erase', userKeys, userId, throughSeq });
-      return await this.hereAndThere(this.producer.eraseKept(userKeys), orderOf);
+      return await this.hereAndThere(this.producer.eraseKept(userKeys), { keys: userKeys, id: userId });
     } finally {
       this.monitor.forget(userKeys, userId);
     }
   }
 
-  private tellOthers(orderOf: (instance: string, askedMs: number) => Order): void {
-    for (const { id } of this.claim?.instances ?? [])
-      if (id !== this.instance.id) this.mailbox.tell(id, orderOf(id, this.log.nowMs()));
-  }
-
   /** Here first: what is handed over meanwhile is in the log when it is asked how far that goes. */
   private async hereAndThere(
     givingUpKept: Promise<number>,
-    orderOf: (throughSeq: number) => Order,
+    user: SharedDeletionRequest['user'],
   ): Promise<Deleted> {
     const here = await settled(givingUpKept);
-    const there = await settled(this.logEnd().then((seq) => this.mailbox.ask(orderOf(seq))));
+    const there = await settled(this.deleteThere(user));
     if (!there.ok) {
       const deleted = { entries: here.ok ? here.value : 0, inFlight: 0 };
       throw new DeletedPartly(deleted, 'database', asOutboxError(there.error));
@@ -472,59 +468,23 @@ export class SharedQueue implements HeldQueue {
     return { entries: here.value + there.value.entries, inFlight: there.value.inFlight };
   }
 
-  /** Up to where the log goes. Rejects with an QueueError while the log cannot be reached, or opened. */
-  private async logEnd(): Promise<number> {
+  /** Rejects with an QueueError while the log cannot be reached, or opened. */
+  private async deleteThere(user: SharedDeletionRequest['user']): Promise<Deleted> {
     if (this.opened) await this.lease.refresh();
     if (this.unreachable !== null) throw asOutboxError(this.unreachable);
-    return this.claim?.lastSeq ?? 0;
+    const throughSeq = this.claim?.lastSeq ?? 0;
+    return this.sharedDeletions.ask({ throughSeq, askedMs: this.log.nowMs(), user });
   }
 
-  private ask(order: Order): void {
-    this.mailbox.ask(order).catch((error: unknown) => {
-      if (!this.closed) this.write('error', asOutboxError(error).message);
-    });
-  }
-
-  /** What any process asked for. Only the holder gets orders that are for it. */
-  private async carryOut(order: Order): Promise<Deleted> {
-    const nothing = { entries: 0, inFlight: 0 };
-    if (order.kind === 'forget' || order.kind === 'purgeKept') {
-      await this.discardBuffered(order);
-      return nothing;
-    }
-    // First, since meanwhile another may have begun to send, or this one may be looking whether it is to pause.
-    if (order.kind === 'pause' || order.kind === 'resume')
-      await this.log.meta.setMeta(pausedKey, order.kind === 'pause' ? 'yes' : 'no');
-    const { engine } = this;
-    if (engine === null) throw new Error('The queue was closed before this was done.');
-    switch (order.kind) {
-      case 'flush':
-        engine.flush();
-        return nothing;
-      case 'pause':
-        engine.pause();
-        return nothing;
-      case 'resume':
-        engine.resume();
-        return nothing;
-      case 'purge':
-        engine.logReaches(order.throughSeq);
-        return engine.purge(order.throughSeq);
-      case 'erase':
-        engine.logReaches(order.throughSeq);
-        return engine.erase(order.userKeys, order.userId, order.throughSeq);
-    }
-  }
-
-  private async discardBuffered(order: Extract<Order, { kind: 'forget' | 'purgeKept' }>): Promise<void> {
-    const aheadMs = this.clock.wallMs() - this.log.nowMs();
-    const takenUntilMs = order.askedMs + aheadMs;
-    if (order.kind === 'forget') {
-      this.monitor.forget(order.userKeys, order.userId);
-      await this.producer.eraseKept(order.userKeys, takenUntilMs);
-    } else if (order.instance === this.instance.id) {
-      await this.producer.purgeKept(takenUntilMs);
-    }
+  /** An operator asked for it, here or elsewhere. */
+  private deleteKept({ askedMs, user }: SharedDeletion): void {
+    const takenUntilMs = askedMs + this.clock.wallMs() - this.log.nowMs();
+    if (user !== null) this.monitor.forget(user.keys, user.id);
+    const deleting =
+      user === null
+        ? this.producer.purgeKept(takenUntilMs)
+        : this.producer.eraseKept(user.keys, takenUntilMs);
+    deleting.catch((error: unknown) => this.write('error', asOutboxError(error).message));
   }
 
   holdSegments(owner: string, untils: ReadonlyMap<string, number>): void {

@@ -52,9 +52,12 @@ export class RealDatabase extends Database {
       store: (...args): QueueStore => ofProcess(log.store(...args), user.time),
       meta: its.meta,
       nowMs: () => log.nowMs(),
-      adoptMail: (...args) => its.adoptMail(...args),
-      mail: (...args) => its.mail(...args),
-      send: (...args) => its.send(...args),
+      outcomes: (...args) => its.outcomes(...args),
+      setPaused: (paused) => its.setPaused(paused),
+      flush: () => its.flush(),
+      requestDeletion: (request) => its.requestDeletion(request),
+      sharedDeletions: () => its.sharedDeletions(),
+      finishDeletion: (...args) => its.finishDeletion(...args),
       onNews: (listener: (news: News) => void) => log.onNews((news) => user.time.run(() => listener(news))),
       close: async (instance) => {
         await its.close(instance);

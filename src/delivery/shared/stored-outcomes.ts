@@ -1,11 +1,10 @@
-// How an entry ended, as one process tells another that took it (the `report` of an EndedRow).
+// An outcome as the active instance stores it for the instance that appended the entry (the `report` of an OutcomeRow).
 
 import * as z from 'zod';
 
 import { entryBody, isBodyOf, parseBody } from '../../entry/serialise';
 import type { CheckedEntry } from '../../entry/entry';
-import type { EndedRow } from '../../queue/store';
-import type { Letter } from '../../queue/shared-log';
+import type { OutcomeRow } from '../../queue/store';
 import { endOf, type Ending } from '../respond/entry-end';
 import { erasedCode } from '../respond/reports';
 import type { Item } from '../pending/item';
@@ -17,16 +16,16 @@ export interface SharedEnd extends Ending {
   readonly entry: CheckedEntry | null;
 }
 
-/** What the others are to be told of these. */
-export function endedElsewhere(items: readonly Item[], instance: string): EndedRow[] {
-  const told: EndedRow[] = [];
+/** What other instances have to report of these. */
+export function outcomesOfOthers(items: readonly Item[], instance: string): OutcomeRow[] {
+  const outcomes: OutcomeRow[] = [];
   for (const item of items) {
     const { instance: its } = item.source;
     if (its === undefined || its === instance) continue;
     const { seq, source } = item;
-    told.push({ seq, source, instance: its, report: reportOf(item) });
+    outcomes.push({ seq, source, instance: its, report: reportOf(item) });
   }
-  return told;
+  return outcomes;
 }
 
 export function sharedEnd(item: Item): SharedEnd {
@@ -52,11 +51,11 @@ const reportSchema = z.object({
   warnings: z.array(z.string()).optional(),
   entry: z.string().optional(),
 });
-const letterSchema = z.array(z.object({ seq: z.number(), node: z.string(), report: z.string() }));
+const outcomesSchema = z.array(z.object({ seq: z.number(), node: z.string(), report: z.string() }));
 
-/** The ends that a letter tells. Throws when it is not one of ours. */
-export function readEnds(text: string): SharedEnd[] {
-  return letterSchema.parse(JSON.parse(text)).map(({ seq, node, report }) => {
+/** What is in a row of the outcome table. Throws when the engine did not write it. */
+export function readOutcomes(text: string): SharedEnd[] {
+  return outcomesSchema.parse(JSON.parse(text)).map(({ seq, node, report }) => {
     const read = reportSchema.parse(JSON.parse(report));
     return {
       seq,
@@ -70,30 +69,19 @@ export function readEnds(text: string): SharedEnd[] {
   });
 }
 
-/**
- * A letter without what shows one user: those ends are counted then, and told to nobody. '' for one that is only about
- * the user; as it is, when it is not about them or makes no sense.
- */
-export function letterWithout(kind: Letter['kind'], text: string, userKeys: readonly string[]): string {
+/** Outcomes without what shows one user: those are counted then, and reported to nobody. As it is when it makes no sense. */
+export function outcomesWithout(text: string, userKeys: readonly string[]): string {
   try {
-    if (kind === 'ended') return endsWithout(text, userKeys);
-    const { order } = orderOfUser.parse(JSON.parse(text));
-    return order.userKeys.some((key) => userKeys.includes(key)) ? '' : text;
+    const outcomes = JSON.parse(text) as readonly { readonly report: string }[];
+    const left = outcomes.map((outcome) => {
+      const { end, entry, rejection } = reportSchema.parse(JSON.parse(outcome.report));
+      if (entry === undefined || !isBodyOf(userKeys, entry)) return outcome;
+      // The service's words may name the user.
+      const report = { end, ...(rejection !== undefined && { rejection: { ...rejection, message: '' } }) };
+      return { ...outcome, report: JSON.stringify(report) };
+    });
+    return left.some((outcome, at) => outcome !== outcomes[at]) ? JSON.stringify(left) : text;
   } catch {
     return text;
   }
-}
-
-const orderOfUser = z.object({ order: z.object({ userKeys: z.array(z.string()) }) });
-
-function endsWithout(text: string, userKeys: readonly string[]): string {
-  const ends = JSON.parse(text) as readonly { readonly report: string }[];
-  const left = ends.map((end) => {
-    const { end: how, entry, rejection } = reportSchema.parse(JSON.parse(end.report));
-    if (entry === undefined || !isBodyOf(userKeys, entry)) return end;
-    // The service's words may name the user.
-    const report = { end: how, ...(rejection !== undefined && { rejection: { ...rejection, message: '' } }) };
-    return { ...end, report: JSON.stringify(report) };
-  });
-  return left.some((end, at) => end !== ends[at]) ? JSON.stringify(left) : text;
 }

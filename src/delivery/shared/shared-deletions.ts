@@ -1,0 +1,150 @@
+// Purges and erasures of a shared queue. Any instance asks for them by a row in the database; the active one carries them
+// out in the queue, and each instance in what its own buffer keeps.
+
+import type { Clock } from '../../clock';
+import type {
+  SharedDeletion,
+  SharedDeletionRequest,
+  SharedDeletionResult,
+  Instance,
+  SharedLog,
+} from '../../queue/shared-log';
+import type { Deleted } from '../respond/deletions';
+
+export interface SharedDeletionsParts {
+  readonly log: SharedLog;
+  readonly instance: Instance;
+  readonly clock: Clock;
+  /** Deletes from what this instance keeps in its buffer. */
+  readonly deleteKept: (deletion: SharedDeletion) => void;
+  /** Has the lease claimed now, which tells of changes. */
+  readonly claim: () => void;
+}
+
+/** Deletes from the queue what a row asks for. Rejects when this instance is not the active one any more. */
+export type Carrier = (deletion: SharedDeletion) => Promise<SharedDeletionResult>;
+
+interface Asked {
+  readonly resolve: (deleted: Deleted) => void;
+  readonly reject: (error: Error) => void;
+  readonly cancel: () => void;
+}
+
+/** An active instance may have to be found first, and a purge takes as long as there are entries to read. */
+const answerWithinMs = 120_000;
+
+export class SharedDeletions {
+  /** `Control.deletions` when they were read last, -1 when they are to be read again. */
+  private version = -1;
+  /** What was asked for up to this id is none of this instance's buffer: that was asked for before it started, or is done. */
+  private keptThrough: number | null = null;
+  private reading = false;
+  private readonly asked = new Map<number, Asked>();
+  private active: { readonly epoch: number; readonly carry: Carrier } | null = null;
+  /** By id, what the active instance has carried out or is about to; null until that is known. */
+  private readonly carried = new Map<number, SharedDeletionResult | null>();
+
+  constructor(private readonly parts: SharedDeletionsParts) {}
+
+  /** The version that a claim has found. */
+  claimed(version: number): void {
+    this.keptThrough ??= version;
+    if (version !== this.version && !this.reading) void this.read(version);
+  }
+
+  /** This instance is the active one from now on, whose queue is open. */
+  activated(epoch: number, carry: Carrier): void {
+    this.active = { epoch, carry };
+    this.carried.clear();
+    this.readAgain();
+  }
+
+  deactivated(): void {
+    this.active = null;
+  }
+
+  /** Resolves when it is carried out. Rejects when the database cannot be reached, and when nobody carries it out. */
+  async ask(request: SharedDeletionRequest): Promise<Deleted> {
+    const { log, clock } = this.parts;
+    const id = await log.requestDeletion(request);
+    return new Promise((resolve, reject) => {
+      const cancel = clock.after(answerWithinMs, () => {
+        this.asked.delete(id);
+        reject(new Error('None of the Node-REDs that share this queue has answered; try again later.'));
+      });
+      this.asked.set(id, { resolve, reject, cancel });
+      this.readAgain();
+    });
+  }
+
+  private async read(version: number): Promise<void> {
+    this.reading = true;
+    this.version = version;
+    try {
+      for (const deletion of await this.parts.log.sharedDeletions()) this.take(deletion);
+    } catch {
+      // The log tells its own trouble; the next claim has them read again.
+      this.version = -1;
+    } finally {
+      this.reading = false;
+    }
+  }
+
+  private readAgain(): void {
+    this.version = -1;
+    this.parts.claim();
+  }
+
+  private take(deletion: SharedDeletion): void {
+    const { id, result } = deletion;
+    if (id > this.keptThrough!) {
+      this.keptThrough = id;
+      this.parts.deleteKept(deletion);
+    }
+    if (result === null) {
+      this.carryOut(deletion);
+      return;
+    }
+    const asked = this.asked.get(id);
+    this.asked.delete(id);
+    asked?.cancel();
+    asked?.resolve(result);
+  }
+
+  private carryOut(deletion: SharedDeletion): void {
+    const { active, carried } = this;
+    const { id } = deletion;
+    if (active === null) return;
+    const result = carried.get(id);
+    if (result !== undefined && result !== null) this.finish(active.epoch, id, result);
+    if (carried.has(id)) return;
+    carried.set(id, null);
+    active.carry(deletion).then(
+      (done) => {
+        if (this.active !== active) return;
+        carried.set(id, done);
+        this.finish(active.epoch, id, done);
+      },
+      // The next active instance carries it out.
+      () => undefined,
+    );
+  }
+
+  private finish(epoch: number, id: number, result: SharedDeletionResult): void {
+    const { log, instance } = this.parts;
+    log.finishDeletion(instance, epoch, id, result).then(
+      () => this.readAgain(),
+      // The next claim has them read again, and brings another try.
+      () => (this.version = -1),
+    );
+  }
+
+  close(): void {
+    this.active = null;
+    for (const { reject, cancel } of this.asked.values()) {
+      cancel();
+      reject(new Error('The queue was closed before this was done.'));
+    }
+    this.asked.clear();
+  }
+}
