@@ -149,7 +149,7 @@ interface EntryRecord {
 type Run = Line['run'];
 
 const columns =
-  'seq::float8 AS seq, lane, state, "user"::float8 AS "user", born_wall, taken_wall, body, node, account, instance';
+  'seq::float8 AS seq, lane, state, "user"::float8 AS "user", event_wall, taken_wall, body, node, account, instance';
 
 function entries(schema: string): string {
   return `${schema}.entry LEFT JOIN ${schema}.source ON source.id = entry.source`;

@@ -31,11 +31,11 @@ export type Step = (schema: string) => readonly string[];
 export const steps: readonly Step[] = [
   (schema) => [
     // lane: 0 add, 1 removal; state: 0 waiting, 1 shield, 2 repeat; chars: length of body in UTF-16 units.
-    // born_wall, taken_wall: epoch ms by the database's clock.
+    // event_wall, taken_wall: epoch ms by the database's clock.
     `CREATE TABLE ${schema}.entry (
       seq bigint PRIMARY KEY,
       "user" bigint NOT NULL,
-      born_wall double precision NOT NULL,
+      event_wall double precision NOT NULL,
       taken_wall double precision NOT NULL,
       source integer NOT NULL,
       chars integer NOT NULL,

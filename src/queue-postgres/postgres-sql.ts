@@ -21,7 +21,7 @@ const alive = `seen_at >= clock_timestamp() - interval '${aliveMs + noteMs} ms'`
 const heard = `coalesce(done_at >= clock_timestamp() - interval '${aliveMs + noteMs} ms', true)`;
 
 const columns =
-  'seq::float8 AS seq, lane, state, "user"::float8 AS "user", source, born_wall, taken_wall, body';
+  'seq::float8 AS seq, lane, state, "user"::float8 AS "user", source, event_wall, taken_wall, body';
 
 /** SQL for outcomes of an instance that is gone: it has neither claimed nor appended for a while. */
 function isGone(schema: string): string {
@@ -90,10 +90,10 @@ function appendSql(schema: string, notify: Notify) {
           through = CASE WHEN excluded.through > s.through THEN excluded.through END,
           first_seq = excluded.first_seq, last_seq = excluded.last_seq, seen_at = excluded.seen_at
       ), added AS (
-        INSERT INTO ${schema}.entry (seq, lane, state, "user", source, chars, born_wall, taken_wall, body)
-        SELECT room.before + new.n, new.lane, 0, new."user", new.source, new.chars, new.born_wall, new.taken_wall, new.body
+        INSERT INTO ${schema}.entry (seq, lane, state, "user", source, chars, event_wall, taken_wall, body)
+        SELECT room.before + new.n, new.lane, 0, new."user", new.source, new.chars, new.event_wall, new.taken_wall, new.body
         FROM room, unnest($7::smallint[], $8::bigint[], $9::integer[], $10::integer[], $11::float8[], $12::float8[],
-          $13::text[]) WITH ORDINALITY AS new (lane, "user", source, chars, born_wall, taken_wall, body, n)
+          $13::text[]) WITH ORDINALITY AS new (lane, "user", source, chars, event_wall, taken_wall, body, n)
       )
       SELECT room.before::float8 AS before, total.waiting::float8 AS waiting,
         CASE WHEN room.before IS NOT NULL THEN ${notify(`'rows'`)} END AS told

@@ -40,7 +40,7 @@ export class StandAloneSandbox {
     let printed = '';
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (chunk: string) => (printed += chunk));
-    const address = (): string | undefined => /is at (http:\S+)/.exec(printed)?.[1];
+    const address = (): string | undefined => /listens at (http:\S+)/.exec(printed)?.[1];
     try {
       await until(
         () => address() !== undefined || child.exitCode !== null,

@@ -528,9 +528,9 @@ function keyOf(source: Source): string {
 
 /** Literal lanes and states, so that the partial indexes are used. */
 function prepareAll(db: DatabaseSync) {
-  const columns = 'seq, lane, state, user, source, born_wall, born_mono, taken_wall, body';
+  const columns = 'seq, lane, state, user, source, event_wall, event_mono, taken_wall, body';
   const insert =
-    'INSERT INTO entry (seq, lane, state, user, source, chars, born_wall, born_mono, taken_wall, body)';
+    'INSERT INTO entry (seq, lane, state, user, source, chars, event_wall, event_mono, taken_wall, body)';
   const values = '(?, ?, 0, ?, ?, ?, ?, ?, ?, ?)';
   const sql = logSql({
     table: (name) => name,

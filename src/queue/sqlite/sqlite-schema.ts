@@ -33,8 +33,8 @@ export const migrations: readonly Migration[] = [
         user INTEGER NOT NULL,
         source INTEGER NOT NULL,
         chars INTEGER NOT NULL,
-        born_wall REAL NOT NULL,
-        born_mono REAL NOT NULL,
+        event_wall REAL NOT NULL,
+        event_mono REAL NOT NULL,
         taken_wall REAL NOT NULL,
         body TEXT NOT NULL
       ) STRICT;
