@@ -27,7 +27,7 @@ const sender: Instance = { id: 'sender-00000000-0000-0000-0000-000000000000', na
 const other: Instance = { id: 'other-000000000-0000-0000-0000-000000000000', name: 'node-2:1880' };
 const source = { node: '8118b325bfb69f42', account: 'a68228441db758d7' };
 
-/** An entry with a device id, as the outbox keeps it. */
+/** An entry with a device id, as the store keeps it. */
 function bodyOf(number: number, segments: number): string {
   const user_id = `1ba98a6c-d1a5-49ef-ad1c-${String(number).padStart(12, '0')}`;
   const seg_block = Array.from({ length: segments }, (_, at) => ({

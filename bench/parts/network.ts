@@ -1,4 +1,4 @@
-// Users a second where the delay is the network's own, so that the ledger may earn part of it back.
+// Users a second where the delay is the network's own, so that the rate limiter may earn part of it back.
 import { steadyRate } from '../support/figures';
 import { NoLink, openLink, type Link } from '../support/namespaces';
 import { perSecond, type Row } from '../support/report';
@@ -61,7 +61,7 @@ function rowsOf(roundTripMs: number, report: Report, how: string): Row[] {
       ratio: rate / possible,
       goal: '≥ 0.99 ×',
       reached: rate >= 0.99 * possible,
-      note: `The delay is made by ${how}. The ledger earns back 0.8 of it and keeps 5 ms, so ${perSecond(most)} is the most that the design allows.`,
+      note: `The delay is made by ${how}. The rate limiter earns back 0.8 of it and keeps 5 ms, so ${perSecond(most)} is the most that the design allows.`,
     },
     {
       what: `worst second at the service, calls in flight and users lost ${over}`,

@@ -40,10 +40,10 @@ export function startEngine({ workspace }: Bench, start: WorkerStart = {}): Engi
 
 let files = 0;
 
-/** A new file for an outbox. */
+/** A new file for an store. */
 export function newFile({ workspace }: Bench): string {
   files += 1;
-  return `${workspace.folder}/outbox-${files}.sqlite`;
+  return `${workspace.folder}/store-${files}.sqlite`;
 }
 
 export const sleep = (delayMs: number): Promise<void> =>

@@ -1,4 +1,4 @@
-// Durable appends and reads: the outbox on disk, plain and sealed, and a plain file, in turns, with the same bodies.
+// Durable appends and reads: the store on disk, plain and encrypted, and a plain file, in turns, with the same bodies.
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import type { NewRow, QueueStore } from '../../src/queue/store';
 import { nowMs } from '../support/now';
@@ -48,7 +48,7 @@ export const operations = {
   async run(folder: string, commits: number, rowsPerCommit: number): Promise<Times> {
     const store = new SqliteStore(`${folder}/appends.sqlite`);
     const cipher = { isOn: true, secrets: ['a secret of the bench'] };
-    const encrypted = new SqliteStore(`${folder}/appends-sealed.sqlite`, { cipher });
+    const encrypted = new SqliteStore(`${folder}/appends-encrypted.sqlite`, { cipher });
     await store.open();
     await encrypted.open();
     const file = openSync(`${folder}/appends.log`, 'w');

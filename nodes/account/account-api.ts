@@ -29,7 +29,7 @@ export interface Account {
    * The node closes. Resolves when what was in flight has had its time, and the node's open messages have ended.
    *
    * @param returns whether the node is only being deployed: what ends meanwhile waits for it
-   * @param untold what ended without its message and was not passed on: it waits too
+   * @param unreported what ended without its message and was not passed on: it waits too
    */
   leave(node: string, returns: boolean, unreported?: readonly Recovered[]): Promise<void>;
   readonly accountName: string;

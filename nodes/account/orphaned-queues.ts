@@ -41,7 +41,7 @@ export class OrphanedQueues {
   constructor(
     private readonly userDir: string,
     private readonly engines: () => readonly EngineInfo[],
-    /** What sealed entries can be opened with. */
+    /** What encrypted entries can be opened with. */
     readonly secrets: () => readonly string[] = () => [],
     private readonly monoMs: () => number = () => performance.now(),
   ) {}

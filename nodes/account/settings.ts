@@ -29,7 +29,7 @@ interface SandboxSettings {
 
 export interface AccountSettings {
   readonly isSandbox: boolean;
-  /** Where posts go, in one spelling: by it and the member accounts share an engine and an outbox. */
+  /** Where posts go, in one spelling: by it and the member accounts share an engine and an store. */
   readonly origin: string;
   readonly member: string;
   /** Where logins go, in one spelling: by it and the user name logins are counted together. */

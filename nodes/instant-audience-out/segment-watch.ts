@@ -39,7 +39,7 @@ export interface SegmentWatchHost {
   readonly out: string;
   readonly account: Pick<AccountNode, 'id' | 'member' | 'connection'>;
   readonly engine: Pick<MemberQueue, 'meta' | 'holdSegments'>;
-  /** Whether adds to young segments are to wait. */
+  /** Whether adds to new segments are to wait. */
   readonly holds: boolean;
   /** What was found has changed. */
   readonly changed: (findings: readonly SegmentFinding[]) => void;
@@ -86,7 +86,7 @@ export class SegmentWatch {
     return this.host.account.id;
   }
 
-  /** Whether adds to young segments wait. */
+  /** Whether adds to new segments wait. */
   get holds(): boolean {
     return this.host.holds;
   }
@@ -103,12 +103,12 @@ export class SegmentWatch {
     if (segmentWatches.get(this.host.node) === this) segmentWatches.delete(this.host.node);
   }
 
-  /** What holds now: a young segment grows old by itself. */
+  /** What holds now: a new segment grows old by itself. */
   warnings(nowMs: number): readonly SegmentWarning[] {
     return this.found.filter(isWarning).filter((one) => one.kind !== 'warmUp' || one.untilMs > nowMs);
   }
 
-  /** Entries have come, and are not in the queue yet. Where adds to young segments wait, those to unknown ones do, too. */
+  /** Entries have come, and are not in the queue yet. Where adds to new segments wait, those to unknown ones do, too. */
   saw(entries: readonly CheckedEntry[]): void {
     const untilMs = Date.now() + mostUnknownMs;
     let fresh = false;

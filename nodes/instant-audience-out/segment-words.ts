@@ -6,7 +6,7 @@ import type { SegmentFinding, SegmentWarning } from '../../src/usage/segment-che
 import { short } from '../shared/queue-state';
 import type { Words } from '../shared/words';
 
-/** `holds`: whether adds to young segments wait. */
+/** `holds`: whether adds to new segments wait. */
 export function segmentSentence(words: Words, finding: SegmentFinding, holds: boolean): string {
   return words._(`segment.${segmentKey(finding, holds)}`, segmentParams(finding, Date.now()));
 }

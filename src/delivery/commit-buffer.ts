@@ -1,9 +1,9 @@
-// What the next commit of the outbox will say; kept for the one after when a commit fails.
+// What the next commit of the store will say; kept for the one after when a commit fails.
 
 import type { Commit, InFlightRecord, NewRow } from '../queue/store';
 
 /** What becomes of a row that has ended. Of several words about one row the last counts; none follows `remove`. */
-type Mark = 'remove' | 'shield' | 'repeat';
+type Mark = 'remove' | 'tombstone' | 'repeat';
 
 export class CommitBuffer {
   private append: NewRow[] = [];
@@ -12,7 +12,7 @@ export class CommitBuffer {
   private departs: InFlightRecord[] = [];
   private arrived: number[] = [];
   private lostPosts: { post: number; untilWallMs: number }[] = [];
-  private shieldFloor = 0;
+  private tombstoneFloor = 0;
 
   appended(row: NewRow): void {
     this.append.push(row);
@@ -39,23 +39,23 @@ export class CommitBuffer {
     this.lostPosts.push({ post, untilWallMs });
   }
 
-  dropShieldsThrough(seq: number): void {
-    this.shieldFloor = Math.max(this.shieldFloor, seq);
+  dropTombstonesThrough(seq: number): void {
+    this.tombstoneFloor = Math.max(this.tombstoneFloor, seq);
   }
 
   /** Everything since the last `take`, or null when there is nothing to say. */
   take(): Commit | null {
-    const marked = { shield: [] as number[], repeat: [] as number[] };
+    const marked = { tombstone: [] as number[], repeat: [] as number[] };
     this.marks.forEach((mark, seq) => marked[mark].push(seq));
     const commit: Commit = {
       ...(this.append.length > 0 && { append: this.append }),
       ...(this.removed.length > 0 && { remove: this.removed }),
-      ...(marked.shield.length > 0 && { shield: marked.shield }),
+      ...(marked.tombstone.length > 0 && { tombstone: marked.tombstone }),
       ...(marked.repeat.length > 0 && { repeat: marked.repeat }),
       ...(this.departs.length > 0 && { depart: this.departs }),
       ...(this.arrived.length > 0 && { arrive: this.arrived }),
       ...(this.lostPosts.length > 0 && { lost: this.lostPosts }),
-      ...(this.shieldFloor > 0 && { dropShieldsThrough: this.shieldFloor }),
+      ...(this.tombstoneFloor > 0 && { dropTombstonesThrough: this.tombstoneFloor }),
     };
     if (Object.keys(commit).length === 0) return null;
     this.append = [];
@@ -64,7 +64,7 @@ export class CommitBuffer {
     this.departs = [];
     this.arrived = [];
     this.lostPosts = [];
-    this.shieldFloor = 0;
+    this.tombstoneFloor = 0;
     return commit;
   }
 
@@ -73,13 +73,13 @@ export class CommitBuffer {
     const later = this.marks;
     this.marks = new Map();
     this.removed = [...(commit.remove ?? []), ...this.removed];
-    for (const mark of ['shield', 'repeat'] as const) {
+    for (const mark of ['tombstone', 'repeat'] as const) {
       for (const seq of commit[mark] ?? []) this.marks.set(seq, mark);
     }
     for (const [seq, mark] of later) this.marks.set(seq, mark);
     for (const seq of this.removed) this.marks.delete(seq);
     this.arrived = [...(commit.arrive ?? []), ...this.arrived];
     this.lostPosts = [...(commit.lost ?? []), ...this.lostPosts];
-    this.shieldFloor = Math.max(this.shieldFloor, commit.dropShieldsThrough ?? 0);
+    this.tombstoneFloor = Math.max(this.tombstoneFloor, commit.dropTombstonesThrough ?? 0);
   }
 }

@@ -1,9 +1,9 @@
-// The delivery engine of one member: takes entries, keeps them in the outbox, sends them within the quota, and
+// The delivery engine of one member: takes entries, keeps them in the store, sends them within the quota, and
 // gives every one of them exactly one end.
 //
 // All state changes happen in one turn, which runs alone: replies, pages and input only queue up until then. A
 // turn decides what is taken, what has ended and what departs; one commit makes that durable; only after it do
-// requests leave and messages end. So a crash at any moment finds an outbox that explains everything on the wire.
+// requests leave and messages end. So a crash at any moment finds an store that explains everything on the wire.
 
 import { HourRing } from '../queue/hour-ring';
 import type { Commit, Opened, QueueStore, QueueError, Row } from '../queue/store';
@@ -32,7 +32,7 @@ import type { SharedView } from './shared/shared-request';
 import { closedEnd, PendingMessages, type MessageEnd } from './pending-messages';
 import { RequestsInFlight } from './schedule/requests-in-flight';
 import type { Item } from './pending/item';
-import { asOutboxError, nothingEnd, openingEnd, storeEnd, type QueueCaps } from './respond/not-accepted';
+import { asQueueError, nothingEnd, openingEnd, storeEnd, type QueueCaps } from './respond/not-accepted';
 import { tooManyHeldText, WarmUps } from './pending/warm-ups';
 
 export type { Recovered } from './respond/entry-end';
@@ -62,7 +62,7 @@ export interface EngineOptions extends QueueCaps {
   readonly monitor?: Monitor;
   /** What the service asked for, when it is to outlive the engine. */
   readonly askedWait?: AskedWait;
-  /** When several processes append to the outbox. */
+  /** When several processes append to the store. */
   readonly shared?: SharedPart;
   /** For an operator's log: one sentence, no secrets. */
   readonly log?: (level: 'info' | 'warn' | 'error', text: string) => void;
@@ -124,7 +124,7 @@ export interface EngineStats {
 const recentUsersKey = 'recent users';
 const storeRetryMs = 1_000;
 const openRetryMs = 5_000;
-/** Messages that may wait for the outbox to be opened. */
+/** Messages that may wait for the store to be opened. */
 const mostUnopened = 50_000;
 /** When a process gives up on a request. */
 const requestTimeoutMs = 10_000;
@@ -266,7 +266,7 @@ export class Engine {
       deletions: pendingUsers.deletions,
       forgetUser: (userKeys) => outcomes.forgetCanary(userKeys),
       askTurn,
-      failed: (error) => this.storeFailed(asOutboxError(error)),
+      failed: (error) => this.storeFailed(asQueueError(error)),
     });
   }
 
@@ -285,7 +285,7 @@ export class Engine {
 
   // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Opens the outbox; keeps trying while it cannot be opened. Input is refused with the reason until then. */
+  /** Opens the store; keeps trying while it cannot be opened. Input is refused with the reason until then. */
   start(): void {
     this.open().then(
       (opened) => {
@@ -297,7 +297,7 @@ export class Engine {
       },
       (error: unknown) => {
         if (this.closed) return;
-        this.storeTrouble = asOutboxError(error);
+        this.storeTrouble = asQueueError(error);
         this.log('error', this.storeTrouble.message);
         this.askTurn();
         this.cancelRetry = this.clock.after(openRetryMs, () => this.start());
@@ -413,12 +413,12 @@ export class Engine {
     this.waiters = left;
   }
 
-  /** Small values beside the queue. They can be had while the outbox is open. */
+  /** Small values beside the queue. They can be had while the store is open. */
   get meta(): Pick<QueueStore, 'getMeta' | 'setMeta'> {
     return this.store;
   }
 
-  /** Values of the last 30 days' hours, beside the queue. They can be had while the outbox is open. */
+  /** Values of the last 30 days' hours, beside the queue. They can be had while the store is open. */
   hourRing(name: string): HourRing {
     return new HourRing(this.store, name);
   }
@@ -430,7 +430,7 @@ export class Engine {
     this.askTurn();
   }
 
-  /** Ends for good: closes the outbox and leaves no timer. Call `park` before. */
+  /** Ends for good: closes the store and leaves no timer. Call `park` before. */
   async close(): Promise<void> {
     this.closed = true;
     this.cancelWake?.();
@@ -535,7 +535,7 @@ export class Engine {
   }
 
   /**
-   * A node has closed: its open messages end. With a durable outbox their entries stay queued, else they are given up.
+   * A node has closed: its open messages end. With a durable store their entries stay queued, else they are given up.
    */
   release(node: string): void {
     this.reports.tellNow();
@@ -722,7 +722,7 @@ export class Engine {
     return this.shared === null || this.shared.mayPost();
   }
 
-  /** A failing outbox must work again before anything leaves. */
+  /** A failing store must work again before anything leaves. */
   private get mayDepart(): boolean {
     return !this.parked && !this.paused && this.storeTrouble === null;
   }
@@ -748,7 +748,7 @@ export class Engine {
     this.store.commit(outcomes.length === 0 ? commit : { ...commit, outcomes }).then(
       () => {
         this.committing = false;
-        // What waited for the outbox may go on.
+        // What waited for the store may go on.
         if (this.storeTrouble !== null) this.turnMissed = true;
         this.storeTrouble = null;
         this.readAhead.committed(this.producer.lastSeq);
@@ -756,7 +756,7 @@ export class Engine {
       },
       (error: unknown) => {
         this.committing = false;
-        this.commitFailed(commit, asOutboxError(error));
+        this.commitFailed(commit, asQueueError(error));
       },
     );
   }
@@ -781,13 +781,13 @@ export class Engine {
         this.pages.push(read);
         this.askTurn();
       },
-      (error) => this.storeFailed(asOutboxError(error)),
+      (error) => this.storeFailed(asQueueError(error)),
       this.isStuck,
     );
   }
 
   /**
-   * What is in memory waits for a search, for young segments, or for its login; what is behind it need not. Nor need what
+   * What is in memory waits for a search, for new segments, or for its login; what is behind it need not. Nor need what
    * a purge has still to end: what is read of it does not stay in memory.
    */
   private get isStuck(): boolean {
@@ -798,7 +798,7 @@ export class Engine {
     return waitsForLogin || scheduler.bisection.size > 0 || this.warmUps.any;
   }
 
-  /** What waits for young segments fills the memory, and others wait behind it: that is worse than adds without effect. */
+  /** What waits for new segments fills the memory, and others wait behind it: that is worse than adds without effect. */
   private endFullHold(): void {
     if (!this.warmUps.any || this.pendingUsers.someReady || !this.readAhead.brimful) return;
     this.log('warn', tooManyHeldText);
@@ -868,8 +868,9 @@ export class Engine {
   private takeDue(nowMs: number): void {
     this.logins.expireWaits(nowMs);
     this.warmUps.forgetOver(nowMs);
-    // Nothing is older than the first number, so this tells the outbox nothing; it only shows whether it works.
-    if (this.storeTrouble !== null && nowMs >= this.storeRetryAtMs) this.commitBuffer.dropShieldsThrough(1);
+    // Nothing is older than the first number, so this tells the store nothing; it only shows whether it works.
+    if (this.storeTrouble !== null && nowMs >= this.storeRetryAtMs)
+      this.commitBuffer.dropTombstonesThrough(1);
     if (this.flushAsked) this.endWaits(nowMs);
     this.pendingUsers.takeDue(nowMs);
     if (nowMs >= this.recoveredRequests.untilMs) this.endRecoveredRequests();

@@ -11,7 +11,7 @@ import { LocalBuffer } from './shared/local-buffer';
 const leaseMs = 30_000;
 
 /**
- * As `moveAway`. What was kept on this machine goes to the log first, since it is newer. Rejects with an QueueError,
+ * As `moveAway`. What was kept on this machine goes to the log first, since it is newer. Rejects with a QueueError,
  * `locked` while another process uses the queue.
  *
  * @param kept the store of what was kept; null for none

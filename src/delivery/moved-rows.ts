@@ -16,7 +16,7 @@ interface Message {
 
 /**
  * Takes those rows, in their order, of whose users the engine took nothing newer. Resolves to their numbers once that is
- * durable; rejects with an QueueError when it is not.
+ * durable; rejects with a QueueError when it is not.
  */
 export async function takeMoved(engine: Engine, rows: readonly Row[]): Promise<readonly number[]> {
   const messages: Message[] = [];

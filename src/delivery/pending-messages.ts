@@ -137,7 +137,7 @@ export class PendingMessage {
     if (this.ended) return;
     this.ended = true;
     const tell = this.onEnd;
-    // The book keeps ended tickets for a while; they must not keep their messages.
+    // The book keeps ended pending messages for a while; they must not keep their messages.
     this.onEnd = ignore;
     tell(end);
   }
@@ -154,14 +154,14 @@ export class PendingMessage {
   }
 }
 
-/** The open tickets, found by the number of an entry that was read back from the log. */
+/** The open pending messages, found by the number of an entry that was read back from the log. */
 export class PendingMessages {
   private spans: Span[] = [];
   private compactAt = 2_048;
-  /** How many tickets in it are open. */
+  /** How many pending messages in it are open. */
   open = 0;
 
-  /** The next so many entries of a ticket have numbers from `firstSeq` on. They come in order of their numbers. */
+  /** The next so many entries of a pending message have numbers from `firstSeq` on. They come in order of their numbers. */
   add(pendingMessage: PendingMessage, firstSeq: number, entries: number): void {
     const span = pendingMessage.numbered(firstSeq, entries);
     if (span.place === 0) this.open += 1;
@@ -171,7 +171,7 @@ export class PendingMessages {
     this.compactAt = Math.max(2_048, 2 * this.spans.length);
   }
 
-  /** Say so once when a ticket in the book has ended. */
+  /** Say so once when a pending message in the book has ended. */
   closed(): void {
     this.open -= 1;
   }
@@ -182,7 +182,7 @@ export class PendingMessages {
     return pendingMessage?.isOpen === true ? pendingMessage : null;
   }
 
-  /** Open tickets of one node. */
+  /** Open pending messages of one node. */
   ofNode(node: string): Iterable<PendingMessage> {
     const open = this.spans.filter(
       ({ pendingMessage }) => pendingMessage.isOpen && pendingMessage.node === node,

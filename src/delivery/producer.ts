@@ -90,7 +90,7 @@ export class Producer {
   private rows = 0;
   /** Of nodes that closed during the commit. */
   private readonly parking = new Set<PendingMessage>();
-  /** Of nodes that closed without a durable outbox: the last number that is given up. */
+  /** Of nodes that closed without a durable store: the last number that is given up. */
   private readonly abandoned = new Map<string, number>();
 
   constructor(
@@ -119,7 +119,7 @@ export class Producer {
     this.startedWith = takes ? lastSeq : Infinity;
     this.reports.taken(waiting);
     this.pendingUsers.queuedChars += bodyChars;
-    this.pendingUsers.shieldsMade = lastSeq > 0;
+    this.pendingUsers.tombstonesMade = lastSeq > 0;
   }
 
   /** Another process took rows up to this number. */
@@ -262,7 +262,7 @@ export class Producer {
     }
   }
 
-  /** Of a node that closed without a durable outbox. */
+  /** Of a node that closed without a durable store. */
   private isAbandoned({ seq, source }: NewRow): boolean {
     return seq <= (this.abandoned.get(source.node) ?? 0);
   }
@@ -318,9 +318,11 @@ export class Producer {
       const user = this.takeRow(row, nowMs);
       if (user !== null) touched.add(user);
     }
-    const shields = read.page.shields.map((row) => this.itemOf(row, nowMs)).filter((item) => item !== null);
+    const tombstones = read.page.tombstones
+      .map((row) => this.itemOf(row, nowMs))
+      .filter((item) => item !== null);
     this.readAhead.admitted(read);
-    this.pendingUsers.admitShields(shields, touched, nowMs);
+    this.pendingUsers.admitTombstones(tombstones, touched, nowMs);
   }
 
   private takeRow(row: Row, nowMs: number): User | null {

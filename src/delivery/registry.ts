@@ -1,6 +1,6 @@
 // The engines of this process: one per service origin and member, kept across deploys (architecture.md 6).
 //
-// A deploy closes every node and starts new ones. The engine is parked meanwhile: ledger, token and requests in
+// A deploy closes every node and starts new ones. The engine is parked meanwhile: rate limiter, token and requests in
 // flight live on, so that a deploy can neither break the quota nor lose an outcome.
 
 import { randomUUID } from 'node:crypto';
@@ -41,7 +41,7 @@ export interface LeaseRequest {
   readonly limits: Limits;
   readonly queueMaxEntries: number;
   readonly queueMaxBytes: number;
-  /** User ids at rest are sealed by what `openStore` gives; without this they are not. */
+  /** User ids at rest are encrypted by what `openStore` gives; without this they are not. */
   readonly encrypted?: boolean;
   readonly login: ServiceLogin;
   /** Where the login goes: with the user name it says which logins the service counts together. */
@@ -56,7 +56,7 @@ export interface LeaseRequest {
   readonly log: Log;
 }
 
-/** Two accounts of one member keep their queues in different places, or one of them sealed and the other not. */
+/** Two accounts of one member keep their queues in different places, or one of them encrypted and the other not. */
 export class QueueKindsDiffer extends Error {
   constructor(
     readonly otherAccountName: string,
@@ -151,7 +151,7 @@ const keepParkedMs = 10_000;
 
 export class Registry {
   private readonly held = new Map<string, Held>();
-  /** The last outbox of a key must be closed before the next may open. */
+  /** The last store of a key must be closed before the next may open. */
   private readonly closing = new Map<string, Promise<void>>();
   /** By key. Never forgotten, since an engine may be closed before it is over. */
   private readonly askedWaits = new Map<string, AskedWait>();
@@ -290,7 +290,7 @@ export class Registry {
 
   private async startAfterClosing(held: Held): Promise<void> {
     await this.closing.get(held.key);
-    // Disposed of before it began: an outbox opened now would never be closed.
+    // Disposed of before it began: an store opened now would never be closed.
     if (this.held.get(held.key) === held) held.engine.start();
   }
 

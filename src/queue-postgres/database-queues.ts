@@ -3,7 +3,7 @@
 import type { Row } from '../queue/store';
 import type { SharedLog } from '../queue/shared-log';
 
-/** Its URL stays inside. What is done rejects with OutboxErrors. */
+/** Its URL stays inside. What is done rejects with QueueErrors. */
 export interface DatabaseQueues {
   /** For people; null when the URL cannot be read. */
   readonly place: DatabasePlace | null;

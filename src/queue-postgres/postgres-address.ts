@@ -30,7 +30,7 @@ const form = 'postgres://user:password@host:5432/database';
 const passwordHint =
   ' In a user name or password each of /?#@% is percent-encoded: / is written as %2F, @ as %40, % as %25.';
 
-/** Throws an QueueError `unavailable`, which shows nothing of the URL. */
+/** Throws a QueueError `unavailable`, which shows nothing of the URL. */
 export function addressOf(url: string, tls: TlsSettings | null): Address {
   const parts = readDatabaseUrl(url);
   if (parts === null || parts.hosts.length === 0) throw malformed(passwordHint);

@@ -66,7 +66,7 @@ export class Database {
     }
   }
 
-  /** Rejects with OutboxErrors. */
+  /** Rejects with QueueErrors. */
   async run<T extends object>(line: Line, sql: string, values: Values = []): Promise<T[]> {
     if (this.isClosed) throw this.error('closed', '');
     try {

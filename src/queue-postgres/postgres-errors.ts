@@ -1,4 +1,4 @@
-// What PostgreSQL, TLS and the network say, as an QueueError with a sentence for the person who runs Node-RED.
+// What PostgreSQL, TLS and the network say, as a QueueError with a sentence for the person who runs Node-RED.
 
 import { printable } from '../entry/foreign-text';
 import { QueueError } from '../queue/store';
@@ -62,7 +62,7 @@ export function isRefusal(error: unknown): boolean {
   );
 }
 
-/** OutboxErrors pass unchanged. Nothing of the login gets into what is returned. */
+/** QueueErrors pass unchanged. Nothing of the login gets into what is returned. */
 export function toPostgresError(error: unknown, address: Address, schema: string): QueueError {
   const reason = error instanceof CallError ? error.reason : error;
   if (reason instanceof QueueError) return reason;

@@ -44,7 +44,7 @@ type ControlCall =
   | 'setPaused'
   | 'flush'
   | 'requestDeletion'
-  | 'deletions'
+  | 'sharedDeletions'
   | 'finishDeletion';
 
 /** Null in a stream's `through`: the batch had come by another connection meanwhile. */
@@ -170,7 +170,7 @@ export class PostgresLog implements SharedLog {
     await this.#control('release', [instance.id, epoch]);
   }
 
-  /** Throws an QueueError `closed` before `open`. */
+  /** Throws a QueueError `closed` before `open`. */
   store(instance: Instance, epoch: number): QueueStore {
     return new PostgresStore(this.#opened(), instance.id, epoch);
   }
@@ -215,7 +215,7 @@ export class PostgresLog implements SharedLog {
   }
 
   async sharedDeletions(): Promise<readonly SharedDeletion[]> {
-    const found = await this.#control<DeletionRecord>('deletions', []);
+    const found = await this.#control<DeletionRecord>('sharedDeletions', []);
     return found.map(({ id, through_seq, asked_wall, user_keys: keys, user_id, done, ...result }) => ({
       id,
       throughSeq: through_seq,

@@ -6,7 +6,7 @@ import { QueueError } from '../queue/store';
 
 export type MakeClient = (config: ClientConfig) => Client;
 
-/** Rejects with an QueueError `unavailable` where it is not installed. */
+/** Rejects with a QueueError `unavailable` where it is not installed. */
 export async function postgresModule(load: () => Promise<unknown> = () => import('pg')): Promise<MakeClient> {
   try {
     const { default: pg } = (await load()) as { default: { Client: new (config: ClientConfig) => Client } };

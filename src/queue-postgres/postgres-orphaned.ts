@@ -258,7 +258,7 @@ async function changeUnused(
   if (changed!.used_by !== null) throw postgresError('locked', changed!.used_by, address, schema);
 }
 
-/** A connection for the time of a call only. Rejects with OutboxErrors. */
+/** A connection for the time of a call only. Rejects with QueueErrors. */
 async function withLine<T>(
   { url, tls, clock }: LeftOptions,
   schema: string,

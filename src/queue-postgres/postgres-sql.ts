@@ -41,11 +41,11 @@ export function postgresSql(schema: string, notifies: boolean) {
   });
   const notify = (news: string): string => (notifies ? `pg_notify('${schema}', ${news})` : 'NULL');
   const page = (read: string): string => `
-    WITH page AS MATERIALIZED (${read}), shields AS (
+    WITH page AS MATERIALIZED (${read}), tombstones AS (
       SELECT * FROM ${schema}.entry
       WHERE state = 1 AND "user" IN (SELECT "user" FROM page) AND seq > (SELECT min(seq) FROM page)
     )
-    SELECT ${columns} FROM (SELECT * FROM page UNION ALL SELECT * FROM shields) AS found ORDER BY seq`;
+    SELECT ${columns} FROM (SELECT * FROM page UNION ALL SELECT * FROM tombstones) AS found ORDER BY seq`;
   return {
     readAdds: page(shared.readAdds),
     readRemovals: page(shared.readRemovals),
@@ -251,8 +251,8 @@ export interface CommitParts {
   readonly remove: readonly number[];
   /** New states of rows that stay. */
   readonly states: readonly (readonly [seq: number, state: number])[];
-  /** Shields with numbers up to it go, unless they are among `states`. */
-  readonly dropShieldsThrough: number | null;
+  /** Tombstones with numbers up to it go, unless they are among `states`. */
+  readonly dropTombstonesThrough: number | null;
   /** Posts that must not be on their way yet. */
   readonly departing: readonly number[];
   readonly depart: readonly {
@@ -311,11 +311,11 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
     );
     ended.push('SELECT count(*) FROM changed WHERE state = 0');
   }
-  if (commit.dropShieldsThrough !== null) {
+  if (commit.dropTombstonesThrough !== null) {
     const kept = at([...commit.remove, ...seqsOfStates], 'bigint[]');
     parts.push(
       `dropped AS (
-        DELETE FROM ${schema}.entry WHERE state = 1 AND seq <= ${at(commit.dropShieldsThrough, 'bigint')}
+        DELETE FROM ${schema}.entry WHERE state = 1 AND seq <= ${at(commit.dropTombstonesThrough, 'bigint')}
           AND seq <> ALL(${kept}) AND ${isHeld} RETURNING chars
       )`,
     );

@@ -72,8 +72,8 @@ export class PostgresStore implements QueueStore {
       const values = [whole(afterSeq), whole(throughSeq), whole(limit)];
       const found = await this.#rows(line, lane === 'add' ? readAdds : readRemovals, values);
       return {
-        rows: found.filter(({ state }) => state !== 'shield'),
-        shields: found.filter(({ state }) => state === 'shield'),
+        rows: found.filter(({ state }) => state !== 'tombstone'),
+        tombstones: found.filter(({ state }) => state === 'tombstone'),
       };
     });
   }
@@ -180,20 +180,20 @@ export class PostgresStore implements QueueStore {
     }>(this.database.sql.lease, [parts.departing, this.epoch]);
     if (lease?.reached === parts.commits + 1) return;
     if (lease?.epoch !== this.epoch || lease.holder !== this.holder) throw this.#fenced();
-    if (lease.reached !== parts.commits) throw this.database.error('fenced', 'its outbox was opened twice');
+    if (lease.reached !== parts.commits) throw this.database.error('fenced', 'its store was opened twice');
     if (lease.departed) throw this.database.error('failed', 'a post is on its way already');
     throw this.database.error('failed', 'nobody knows why');
   }
 
   /** Puts together what says something of the same number, as later parts of a commit count. */
   #partsOf(commit: Commit): CommitParts {
-    const through = commit.dropShieldsThrough ?? null;
+    const through = commit.dropTombstonesThrough ?? null;
     const states = new Map<number, number>();
-    for (const seq of commit.shield ?? []) states.set(seq, stateCodes.shield);
+    for (const seq of commit.tombstone ?? []) states.set(seq, stateCodes.tombstone);
     for (const seq of commit.repeat ?? []) states.set(seq, stateCodes.repeat);
     const remove = new Set(commit.remove);
     for (const [seq, state] of states) {
-      if (state === stateCodes.shield && through !== null && seq <= through) remove.add(seq);
+      if (state === stateCodes.tombstone && through !== null && seq <= through) remove.add(seq);
     }
     for (const seq of remove) states.delete(seq);
     const arrive = new Set(commit.arrive);
@@ -208,7 +208,7 @@ export class PostgresStore implements QueueStore {
       commits: this.#commits,
       remove: [...remove],
       states: [...states],
-      dropShieldsThrough: through,
+      dropTombstonesThrough: through,
       departing: [...departing],
       depart: depart
         .filter(({ post }) => !arrive.has(post))

@@ -5,11 +5,11 @@ import { QueueError, type Commit } from './store';
 /** Whether the commit would change nothing. */
 export function isEmpty(commit: Commit): boolean {
   return (
-    commit.dropShieldsThrough === undefined &&
+    commit.dropTombstonesThrough === undefined &&
     [
       commit.append,
       commit.remove,
-      commit.shield,
+      commit.tombstone,
       commit.repeat,
       commit.depart,
       commit.arrive,

@@ -18,7 +18,7 @@ export class HourRing {
     private readonly name: string,
   ) {}
 
-  /** What was kept of an hour; null when nothing was, or a later hour has taken its place. Rejects as the outbox does. */
+  /** What was kept of an hour; null when nothing was, or a later hour has taken its place. Rejects as the store does. */
   async get(hour: number): Promise<unknown> {
     const text = await this.store.getMeta(this.#key(hour));
     const kept = text === null ? null : parse(text);

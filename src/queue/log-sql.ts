@@ -7,7 +7,7 @@ export interface Dialect {
   /** Said of the entries where they are to be read by number, not by an index. */
   readonly byNumber: string;
   /** Said of the entries where this index is to be used; a database that finds it by itself says nothing. */
-  readonly byIndex: (index: 'entry_removal' | 'entry_shield') => string;
+  readonly byIndex: (index: 'entry_removal' | 'entry_tombstone') => string;
   /** A parameter by its place, from 1. */
   readonly at: (place: number) => string;
   /** Those columns of `entry` that a row is made of. */

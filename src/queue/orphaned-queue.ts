@@ -1,7 +1,7 @@
 // A queue file that no engine uses: its account is gone, or serves another member now. Looked at, saved, emptied.
 //
 // The file is held for the time of a call only. Meanwhile an engine that wants it is told that it is in use, and tries
-// again seconds later. Every call throws OutboxErrors.
+// again seconds later. Every call throws QueueErrors.
 
 import { existsSync } from 'node:fs';
 
@@ -39,7 +39,7 @@ export function lookAt(path: string): OrphanedQueue {
   });
 }
 
-/** What waits, a page at a time; the next page is read when `take` has resolved. `secrets` open what is sealed. */
+/** What waits, a page at a time; the next page is read when `take` has resolved. `secrets` open what is encrypted. */
 export async function readAll(
   path: string,
   secrets: Secrets,

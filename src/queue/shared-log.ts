@@ -107,9 +107,9 @@ export type News =
   { readonly kind: 'rows' | 'outcomes' | 'control' | 'lease' } | { readonly kind: 'connected' | 'lost' };
 
 export interface SharedLog {
-  /** Connects and brings the tables up to date. Rejects with an QueueError; may then be called again. */
+  /** Connects and brings the tables up to date. Rejects with a QueueError; may then be called again. */
   open(): Promise<void>;
-  /** Rejects with an QueueError, and may then have been carried out: hand it in again. */
+  /** Rejects with a QueueError, and may then have been carried out: hand it in again. */
   append(batch: Batch): Promise<Appended>;
   /** Number of the last batch of a stream, 0 for a new one. */
   streamThrough(stream: string): Promise<number>;

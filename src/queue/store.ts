@@ -11,12 +11,12 @@ export const lanes: readonly Lane[] = ['removal', 'add'];
 
 /**
  * - `waiting`: taken, not ended.
- * - `shield`: ended, kept because something older of the same user is still unread or unsettled: it tells whoever
+ * - `tombstone`: ended, kept because something older of the same user is still unread or unsettled: it tells whoever
  *   reads the older row that a newer one has gone ahead. Never sent, never counted again.
  * - `repeat`: ended and reported, but to be sent once more (after a lost request that may still run). Read in
  *   order like a waiting row; never counted again.
  */
-export type RowState = 'waiting' | 'shield' | 'repeat';
+export type RowState = 'waiting' | 'tombstone' | 'repeat';
 
 /** An outcome that the instance that appended the entry has to report. */
 export interface OutcomeRow {
@@ -71,14 +71,14 @@ export interface InFlightRecord {
  */
 export interface Commit {
   readonly append?: readonly NewRow[];
-  /** Ended rows to keep as shields. */
-  readonly shield?: readonly number[];
+  /** Ended rows to keep as tombstones. */
+  readonly tombstone?: readonly number[];
   /** Rows that are to be sent once more. */
   readonly repeat?: readonly number[];
   /** Ended rows to delete. Runs of successive numbers are deleted at once. */
   readonly remove?: readonly number[];
-  /** Deletes every shield with seq <= this. */
-  readonly dropShieldsThrough?: number;
+  /** Deletes every tombstone with seq <= this. */
+  readonly dropTombstonesThrough?: number;
   /** Posts about to leave. A post that is on its way already makes the commit fail. */
   readonly depart?: readonly InFlightRecord[];
   /** Posts that ended without a reply of the service's own: may run until `untilWallMs` (epoch ms). */
@@ -100,7 +100,7 @@ export interface LeftFlight {
 
 /** What a store found when it was opened. */
 export interface Opened {
-  /** Highest number ever used, 0 in a new outbox. Survives the deletion of all rows. */
+  /** Highest number ever used, 0 in a new store. Survives the deletion of all rows. */
   readonly lastSeq: number;
   /** Rows that are `waiting`. */
   readonly waiting: number;
@@ -112,16 +112,16 @@ export interface Opened {
   readonly oldestTakenWallMs: number | null;
 }
 
-/** A page of rows in order of their numbers, with the shields that any of their users have. */
+/** A page of rows in order of their numbers, with the tombstones that any of their users have. */
 export interface Page {
   readonly rows: readonly Row[];
-  /** Shields (any lane) whose userHash occurs in `rows` and whose seq is above the smallest seq in `rows`, in order. */
-  readonly shields: readonly Row[];
+  /** Tombstones (any lane) whose userHash occurs in `rows` and whose seq is above the smallest seq in `rows`, in order. */
+  readonly tombstones: readonly Row[];
 }
 
 /** Rows of some users, found by looking at every row. */
 export interface UserRows {
-  /** In order of their numbers, of any lane and state, shields too. */
+  /** In order of their numbers, of any lane and state, tombstones too. */
   readonly rows: readonly Row[];
   /** The last number that was looked at; null when nothing comes after it. */
   readonly throughSeq: number | null;
@@ -129,20 +129,20 @@ export interface UserRows {
 
 /**
  * A store. Calls are carried out in the order in which they were made, and their results arrive in that order, so
- * that a page never misses a shield whose commit resolved before it.
+ * that a page never misses a tombstone whose commit resolved before it.
  */
 export interface QueueStore {
   /** Whether what a resolved commit wrote survives kill -9. */
   readonly durable: boolean;
-  /** Rejects with an QueueError; may then be called again. Also after `close`. */
+  /** Rejects with a QueueError; may then be called again. Also after `close`. */
   open(): Promise<Opened>;
   /**
-   * Resolves when the commit is durable; rejects with an QueueError and has then changed nothing. Once the cause
+   * Resolves when the commit is durable; rejects with a QueueError and has then changed nothing. Once the cause
    * of a failure is gone the next commit works, except after `damaged`: then every call fails until `open`.
    */
   commit(commit: Commit): Promise<void>;
   /**
-   * The first `limit` rows of a lane with seq > `afterSeq` and seq <= `throughSeq`, shields excepted. Fewer than
+   * The first `limit` rows of a lane with seq > `afterSeq` and seq <= `throughSeq`, tombstones excepted. Fewer than
    * `limit` means that the lane has no more up to `throughSeq`: read on after `throughSeq`, as the rows in between
    * would be passed over again.
    */
@@ -180,6 +180,6 @@ export class QueueError extends Error {
   ) {
     // It quotes paths, databases and drivers.
     super(printable(message, 4_000), options);
-    this.name = 'OutboxError';
+    this.name = 'QueueError';
   }
 }

@@ -34,7 +34,7 @@ interface Body {
   rt_segment: { user_id: string; domain: string; seg_block: Block[] }[];
 }
 
-describe('the packer', () => {
+describe('the batch builder', () => {
   it('counts exactly the bytes it builds, stays under the limit and leaves nothing out that would fit', () => {
     fc.assert(
       fc.property(

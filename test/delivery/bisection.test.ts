@@ -22,7 +22,7 @@ describe('the search for what was refused', () => {
     assert.deepEqual(sizes(groups), [10, 10, 10, 3, null]);
   });
 
-  it('keeps to a quarter of posts and users, as its ledger counts them', () => {
+  it('keeps to a quarter of posts and users, as its rate limiter counts them', () => {
     const bisection = new Bisection(limits, 20_000, 0);
     for (let i = 0; i < 4; i += 1) bisection.push({ users: pendingUsers(4), probe: false });
     const takeNext = (): Group | null => {

@@ -314,9 +314,9 @@ class DamagedStore extends SqliteStore {
   isDamaged = (seq: number): boolean => seq === 15;
 
   override async read(lane: Lane, after: number, through: number, limit: number): Promise<Page> {
-    const { rows, shields } = await super.read(lane, after, through, limit);
+    const { rows, tombstones } = await super.read(lane, after, through, limit);
     const damaged = rows.map((row) => (this.isDamaged(row.seq) ? { ...row, body: row.body.slice(2) } : row));
-    return { rows: damaged, shields };
+    return { rows: damaged, tombstones };
   }
 }
 

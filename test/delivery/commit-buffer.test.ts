@@ -11,7 +11,7 @@ const row = {
   body: '{}',
 } as unknown as NewRow;
 
-describe('the journal', () => {
+describe('the commit buffer', () => {
   it('has nothing to say at first, and nothing twice', () => {
     const commitBuffer = new CommitBuffer();
     assert.equal(commitBuffer.take(), null);
@@ -24,29 +24,29 @@ describe('the journal', () => {
     const commitBuffer = new CommitBuffer();
     commitBuffer.appended(row);
     commitBuffer.mark(1, 'remove');
-    commitBuffer.mark(2, 'shield');
+    commitBuffer.mark(2, 'tombstone');
     commitBuffer.mark(3, 'repeat');
     commitBuffer.depart({ post: 5, userHashes: [7] });
     commitBuffer.arrive(4);
     commitBuffer.lose(3, 1234);
-    commitBuffer.dropShieldsThrough(6);
-    commitBuffer.dropShieldsThrough(2);
+    commitBuffer.dropTombstonesThrough(6);
+    commitBuffer.dropTombstonesThrough(2);
     assert.deepEqual(commitBuffer.take(), {
       append: [row],
       remove: [1],
-      shield: [2],
+      tombstone: [2],
       repeat: [3],
       depart: [{ post: 5, userHashes: [7] }],
       arrive: [4],
       lost: [{ post: 3, untilWallMs: 1234 }],
-      dropShieldsThrough: 6,
+      dropTombstonesThrough: 6,
     });
   });
 
   it('lets the last word about a row count', () => {
     const commitBuffer = new CommitBuffer();
     commitBuffer.mark(1, 'repeat');
-    commitBuffer.mark(1, 'shield');
+    commitBuffer.mark(1, 'tombstone');
     commitBuffer.mark(1, 'remove');
     assert.deepEqual(commitBuffer.take(), { remove: [1] });
   });
@@ -54,12 +54,12 @@ describe('the journal', () => {
   it('repeats after a failed commit what has ended and arrived, not what came in or was to leave', () => {
     const commitBuffer = new CommitBuffer();
     commitBuffer.appended(row);
-    commitBuffer.mark(1, 'shield');
+    commitBuffer.mark(1, 'tombstone');
     commitBuffer.mark(2, 'repeat');
     commitBuffer.depart({ post: 5, userHashes: [7] });
     commitBuffer.arrive(4);
     commitBuffer.lose(3, 1234);
-    commitBuffer.dropShieldsThrough(6);
+    commitBuffer.dropTombstonesThrough(6);
     const failed = commitBuffer.take()!;
     commitBuffer.mark(1, 'remove');
     commitBuffer.arrive(8);
@@ -69,7 +69,7 @@ describe('the journal', () => {
       repeat: [2],
       arrive: [4, 8],
       lost: [{ post: 3, untilWallMs: 1234 }],
-      dropShieldsThrough: 6,
+      dropTombstonesThrough: 6,
     });
   });
 });

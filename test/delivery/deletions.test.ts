@@ -92,7 +92,7 @@ describe('purging and erasing', function () {
     await world.clock.advance(100);
     // Both were accepted; the add is to be repeated, since a request that was lost may have undone it.
     const [added, removed] = [11, 12];
-    world.logStore.commit({ repeat: [added], shield: [removed] });
+    world.logStore.commit({ repeat: [added], tombstone: [removed] });
     world.kill();
     const erased = world.erase(device(0), 'idfa');
     await world.rest();

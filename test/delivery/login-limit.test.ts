@@ -96,7 +96,7 @@ class Machine {
               skewMs: this.skewMs,
               delayMs: () => this.databaseMs(),
             }),
-          localBuffer: () => this.files.store(`${member} spool`, process),
+          localBuffer: () => this.files.store(`${member} local buffer`, process),
           instanceName: account,
         },
       }),

@@ -86,7 +86,7 @@ describe('a message’s ticket', () => {
   });
 });
 
-describe('the book of tickets', () => {
+describe('the book of pending messages', () => {
   it('finds the open ticket of any number, and none for the others', () => {
     const lengths = fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.nat({ max: 3 }), fc.boolean()), {
       maxLength: 40,
@@ -117,7 +117,7 @@ describe('the book of tickets', () => {
     );
   });
 
-  it('forgets ended tickets in lots and keeps finding the others', () => {
+  it('forgets ended pending messages in lots and keeps finding the others', () => {
     const book = new PendingMessages();
     const pendingMessages = Array.from({ length: 5_000 }, () => messageOf(1));
     for (const [at, pendingMessage] of pendingMessages.entries()) book.add(pendingMessage, at + 1, 1);
@@ -131,7 +131,7 @@ describe('the book of tickets', () => {
       assert.equal(book.find(at + 1), at % 10 === 0 ? pendingMessage : null);
   });
 
-  it('knows the open tickets of a node', () => {
+  it('knows the open pending messages of a node', () => {
     const book = new PendingMessages();
     const [mine, ended, other] = [messageOf(2), messageOf(1), messageOf(1, [], 'other')];
     for (const [at, pendingMessage] of [mine, ended, other, mine].entries())

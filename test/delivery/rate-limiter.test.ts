@@ -1,4 +1,4 @@
-// The ledger alone: whatever happens between send and settle, no window at the service sees more than the limits.
+// The rate limiter alone: whatever happens between send and settle, no window at the service sees more than the limits.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import {
@@ -40,7 +40,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   late: fc.double({ min: 0, max: 0.9999, noNaN: true }),
 });
 
-/** Sends by the ledger's word, at the first moment it allows; returns what the service did. */
+/** Sends by the rate limiter's word, at the first moment it allows; returns what the service did. */
 function play(
   rateLimiter: RateLimiter,
   plans: readonly Plan[],
@@ -117,7 +117,7 @@ function worst(acted: readonly Acted[]): { posts: number; users: number } {
   return { posts, users };
 }
 
-describe('the quota ledger', () => {
+describe('the rate limiter', () => {
   it('keeps every one-second window at the service within the limits, also when lost posts run late', () => {
     let most = 0;
     fc.assert(

@@ -1,4 +1,4 @@
-// What is in memory and what is on disk only: nothing of a lane overtakes, and shields last as long as they are needed.
+// What is in memory and what is on disk only: nothing of a lane overtakes, and tombstones last as long as they are needed.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { hashUserKey } from '../../src/entry/keys';
@@ -119,7 +119,7 @@ class Bench {
   }
 }
 
-describe('the pager', () => {
+describe('the read-ahead', () => {
   it('brings every row of a lane to memory once, in order, however input, commits, reads and ends interleave', async () => {
     let paged = 0;
     await fc.assert(
@@ -192,11 +192,11 @@ describe('the pager', () => {
     // 1 and 2 are in memory, 3 is on disk, 4 is a removal in memory.
     assert.equal(bench.readAhead.hasUnreadBefore(2), false);
     assert.equal(bench.readAhead.hasUnreadBefore(4), true);
-    assert.equal(bench.readAhead.shieldFloor(bench.lastSeq), 2);
+    assert.equal(bench.readAhead.tombstoneFloor(bench.lastSeq), 2);
     await bench.end('add');
     await bench.read();
     assert.equal(bench.readAhead.hasUnreadBefore(4), false);
-    assert.equal(bench.readAhead.shieldFloor(bench.lastSeq), 4);
+    assert.equal(bench.readAhead.tombstoneFloor(bench.lastSeq), 4);
   });
 
   it('tries a failed read again', async () => {

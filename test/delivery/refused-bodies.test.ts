@@ -245,7 +245,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('of a lone bad entry calls no witness whose time has passed since it was added', async () => {
+  it('of a lone bad entry calls no canary whose time has passed since it was added', async () => {
     const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
     await world.clock.advance(1_100);
     world.add(device(1), [{ seg_id: 1, expiration: 2 }]);
@@ -271,7 +271,7 @@ describe('a refused body', function () {
     poison.sick = true;
     const removal = world.add(device(1), [{ seg_id: 900, expiration: -1 }]);
     await world.clock.advance(120_000);
-    assert.equal(rejections(removal).length, 0, 'there is no witness, so it may be the service');
+    assert.equal(rejections(removal).length, 0, 'there is no canary, so it may be the service');
     poison.sick = false;
     await world.rest(300_000);
     assert.equal(removal.end?.kind, 'settled');

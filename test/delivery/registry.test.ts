@@ -133,7 +133,7 @@ describe('the engines of a process', () => {
   });
   afterEach(() => setup.clock.advance(60_000));
 
-  it('keep ledger and token of an account that comes back', async () => {
+  it('keep rate limiter and token of an account that comes back', async () => {
     const { engines, clock } = setup;
     const few = { ...limits, usersPerSecond: 2 };
     const lease = engines.acquire(setup.request('a', { limits: few }));

@@ -155,7 +155,7 @@ describe('what was sent', () => {
   });
 });
 
-describe('the ledger of what was sent', () => {
+describe('counts of what was sent', () => {
   const opened = async () => {
     const store = new SqliteStore(':memory:');
     await store.open();

@@ -241,14 +241,14 @@ describe('one user', () => {
     assert.ok(user.idle);
   });
 
-  it('does not send what ended in an earlier life as a shield, and sends a repeat once more', () => {
+  it('does not send what ended in an earlier life as a tombstone, and sends a repeat once more', () => {
     const entry = entryOf(key, [{ seg_id: 1 }]);
     const source = { node: 'n', account: 'a' };
-    const shield = new Item(1, entry, source, 0, 0, 'shield', null);
+    const tombstone = new Item(1, entry, source, 0, 0, 'tombstone', null);
     const repeat = new Item(2, entry, source, 0, 0, 'repeat', null);
-    assert.ok(shield.settled && shield.open === 0);
+    assert.ok(tombstone.settled && tombstone.open === 0);
     assert.ok(!repeat.settled && repeat.open === 0 && repeat.cells[0]!.again);
-    assert.equal(userOf(shield).waits, false);
+    assert.equal(userOf(tombstone).waits, false);
     assert.equal(userOf(repeat).waits, true);
   });
 });

@@ -15,7 +15,7 @@ function has(world: World): string[] {
   return [...world.service.members.keys()].sort();
 }
 
-describe('an add to a young segment', () => {
+describe('an add to a new segment', () => {
   it('waits until the segment is old enough, and other segments and users do not', async () => {
     const world = new World({ seed: 1 });
     await world.rest(2_000);

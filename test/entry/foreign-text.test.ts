@@ -13,7 +13,7 @@ import { shorten, shortenThrown } from '../../src/entry/shorten';
 import { readEntries } from '../../src/entry/read-input';
 import { QueueError } from '../../src/queue/store';
 import { toPostgresError } from '../../src/queue-postgres/postgres-errors';
-import { toOutboxError } from '../../src/queue/sqlite/sqlite-errors';
+import { toQueueError } from '../../src/queue/sqlite/sqlite-errors';
 import { readPostReply } from '../../src/service/reply/response-classifier';
 import { verdicts } from '../../src/service/reply/verdicts';
 
@@ -145,7 +145,7 @@ describe('foreign text in a sentence is made printable', () => {
     const place = { ...address, ssl: false, plainIfRefused: false, where: text } as const;
     return [
       toPostgresError(new Error(text), place, 'schema').message,
-      toOutboxError(new Error(text), `/data/${text}.sqlite`).message,
+      toQueueError(new Error(text), `/data/${text}.sqlite`).message,
       new QueueError('failed', text).message,
     ];
   });

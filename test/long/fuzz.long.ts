@@ -4,7 +4,7 @@ import '../fuzz/million';
 import '../fuzz/admin.test';
 import '../fuzz/configurations.test';
 import '../fuzz/messages.test';
-import '../fuzz/outbox-files.test';
+import '../fuzz/store-files.test';
 import '../fuzz/replies.test';
 import '../fuzz/wire.test';
 import { casesRun } from '../fuzz/cases';

@@ -121,7 +121,7 @@ class Place {
       shared: {
         identity: 'there',
         open: () => new MemorySharedLog(log),
-        localBuffer: () => this.files.store(`${member} spool`),
+        localBuffer: () => this.files.store(`${member} local buffer`),
         instanceName: 'here',
       },
       log: (level, text) => {

@@ -83,7 +83,7 @@ const wrongAccounts: readonly Wrong[] = [
     name: 'an address with a query',
     account: { serviceUrl: 'http://127.0.0.1:9/?a=b' },
     status: 'account not usable',
-    told: /may hold host, port and path only/,
+    told: /may contain only host, port and path/,
   },
   {
     name: 'no figure',

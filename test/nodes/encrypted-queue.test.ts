@@ -113,7 +113,7 @@ describe('an account that encrypts user ids on disk', () => {
     assert.deepEqual(files(), []);
   });
 
-  it('reads what lies there after it was switched off, and seals anew after it was switched on', async () => {
+  it('reads what lies there after it was switched off, and encrypts anew after it was switched on', async () => {
     await start();
     await queue(1);
     await unload();

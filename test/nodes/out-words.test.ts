@@ -116,7 +116,7 @@ describe('the words of the out node', () => {
     for (const key of statuses) assert.equal(typeof words.status[key], 'string', key);
   });
 
-  it('exist for everything that the engine, a login, an account or the outbox may say', () => {
+  it('exist for everything that the engine, a login, an account or the store may say', () => {
     for (const code of engineCodes) assert.equal(typeof words.error[code], 'string', code);
     for (const code of queueCodes) assert.equal(typeof words.status[`outbox_${code}`], 'string', code);
     for (const key of Object.values(loginRefusals)) assert.equal(typeof words.status[key], 'string', key);

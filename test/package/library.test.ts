@@ -17,7 +17,7 @@ const tsc = path.join(root, 'node_modules', 'typescript-7', 'bin', 'tsc');
 
 /** What docs/library.md speaks of, by entry point. */
 const documented: Readonly<Record<string, readonly string[]>> = {
-  audience: ['checkEntry', 'entryBody', 'knownDomains', 'readEntries', 'sentence'],
+  entry: ['checkEntry', 'entryBody', 'knownDomains', 'readEntries', 'sentence'],
   service: [
     'DEFAULT_AUTH_URL',
     'DEFAULT_SERVICE_URL',
@@ -26,7 +26,7 @@ const documented: Readonly<Record<string, readonly string[]>> = {
     'cleanReport',
     'verdicts',
   ],
-  delivery: ['Engines', 'QueueKindsDiffer', 'SqliteOutbox', 'dryRun', 'systemClock'],
+  delivery: ['QueueKindsDiffer', 'Registry', 'SqliteStore', 'dryRun', 'systemClock'],
   sandbox: ['documentedLimits', 'startSandbox'],
 };
 

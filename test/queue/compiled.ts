@@ -1,4 +1,4 @@
-// The outbox as compiled JavaScript in a folder of its own, as dist has it: for child processes and quick threads.
+// The store as compiled JavaScript in a folder of its own, as dist has it: for child processes and quick threads.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { buildSync } from 'esbuild';
 
 import type * as sqliteStore from '../../src/queue/sqlite/sqlite-store';
 
-const sources = join(__dirname, '../../src/outbox');
+const sources = join(__dirname, '../../src/queue/sqlite');
 
 export interface Compiled {
   readonly directory: string;
@@ -17,7 +17,7 @@ export interface Compiled {
 
 export function compileStore(): Compiled {
   const directory = mkdtempSync(join(tmpdir(), 'outbox-compiled-'));
-  const entryPoints = ['sqlite-outbox', 'sqlite-log', 'sqlite-worker'].map((name) =>
+  const entryPoints = ['sqlite-store', 'sqlite-log', 'sqlite-worker'].map((name) =>
     join(sources, `${name}.ts`),
   );
   buildSync({
@@ -30,6 +30,6 @@ export function compileStore(): Compiled {
     target: 'es2023',
   });
   // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const { SqliteStore } = require(join(directory, 'sqlite-outbox.js')) as typeof sqliteStore;
+  const { SqliteStore } = require(join(directory, 'sqlite-store.js')) as typeof sqliteStore;
   return { directory, SqliteStore, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }

@@ -32,7 +32,7 @@ const entryOf = (number: number, user = number) =>
 const entries = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, at) => entryOf(first + at));
 
-describe('a sealed queue file', () => {
+describe('an encrypted queue file', () => {
   let folder: ReturnType<typeof temporaryFolder>;
   let path: string;
   let compiled: Compiled;
@@ -82,7 +82,7 @@ describe('a sealed queue file', () => {
       append: entries(1, 300),
       depart: [{ post: 1, userHashes: [hashOf(1), hashOf(2)] }],
     });
-    await store.commit({ shield: [5, 6], repeat: [7] });
+    await store.commit({ tombstone: [5, 6], repeat: [7] });
     await store.setMeta('erasures', JSON.stringify([{ hash: hashOf(9), key: keyOf(9) }]));
     // Open, with everything in the -wal; and closed, with everything in the file itself.
     assert.ok(readdirSync(folder.path).includes('queue.sqlite-wal'));
@@ -164,29 +164,29 @@ describe('a sealed queue file', () => {
     assert.equal(await codeOf(() => opened({ isOn: true, secrets: [] })), 'encrypted');
   });
 
-  it('takes over plain rows, and reads sealed ones when it is switched off: each with its shields', async () => {
+  it('takes over plain rows, and reads encrypted ones when it is switched off: each with its tombstones', async () => {
     const plain = await opened(undefined);
     await plain.store.commit({ append: [entryOf(1, 7), entryOf(2, 8)] });
     await plain.store.setMeta('note', `of ${device(9)}`);
     await plain.store.close();
     const encrypted = await opened(on);
-    await encrypted.store.commit({ append: [entryOf(4, 7), entryOf(5, 9)], shield: [4] });
-    // The shield is sealed, the row that it speaks of is not.
+    await encrypted.store.commit({ append: [entryOf(4, 7), entryOf(5, 9)], tombstone: [4] });
+    // The tombstone is encrypted, the row that it speaks of is not.
     const page = await encrypted.store.read('add', 0, Infinity, 10);
     assert.deepEqual(
-      [page.rows.map(({ seq }) => seq), page.shields.map(({ seq, userHash }) => [seq, userHash])],
+      [page.rows.map(({ seq }) => seq), page.tombstones.map(({ seq, userHash }) => [seq, userHash])],
       [[1, 2, 5], [[4, hashOf(7)]]],
     );
     assert.equal(await encrypted.store.getMeta('note'), `of ${device(9)}`);
     await encrypted.store.close();
-    // Notes are sealed at once; entries stay as they were until they have ended.
+    // Notes are encrypted at once; entries stay as they were until they have ended.
     assert.ok(!bytes().includes(device(9)));
     assert.ok(bytes().includes(device(7)));
     const { store } = await opened(off);
-    await store.commit({ append: [entryOf(7, 9)], shield: [7] });
+    await store.commit({ append: [entryOf(7, 9)], tombstone: [7] });
     const later = await store.read('add', 0, Infinity, 10);
     assert.deepEqual(
-      [later.rows.map(({ seq }) => seq), later.shields.map(({ seq }) => seq)],
+      [later.rows.map(({ seq }) => seq), later.tombstones.map(({ seq }) => seq)],
       [
         [1, 2, 5],
         [4, 7],
@@ -205,7 +205,7 @@ describe('a sealed queue file', () => {
     await store.close();
   });
 
-  it('forgets its key once it is switched off and nothing sealed is left', async () => {
+  it('forgets its key once it is switched off and nothing encrypted is left', async () => {
     const first = await opened(on);
     await first.store.commit({ append: entries(1, 3), depart: [{ post: 1, userHashes: [hashOf(1)] }] });
     await first.store.setMeta('note', 'kept');
@@ -228,7 +228,7 @@ describe('a sealed queue file', () => {
     await store.commit({ append: entries(1, 3) });
     await store.close();
     const db = new DatabaseSync(path);
-    db.exec("DELETE FROM meta WHERE key = 'seal'");
+    db.exec("DELETE FROM meta WHERE key = 'cipher'");
     db.close();
     const before = bytes();
     const error = await errorOf(() => opened(on));
@@ -279,7 +279,7 @@ describe('a sealed queue file', () => {
   });
 });
 
-describe('the seal', () => {
+describe('the cipher', () => {
   it('gives a user the same tag in one file, and another one in the next', () => {
     const [one, other] = [new Cipher(newDataKey()), new Cipher(newDataKey())];
     const hashes = [0, 1, 2 ** 53 - 1, hashOf(1)];
@@ -292,7 +292,7 @@ describe('the seal', () => {
     for (const tag of tags) assert.ok(Number.isSafeInteger(tag) && tag >= 0);
   });
 
-  it('never seals the same text in the same way, and opens only its own', () => {
+  it('never encrypts the same text in the same way, and opens only its own', () => {
     const dataKey = newDataKey();
     const [cipher, restarted] = [new Cipher(dataKey), new Cipher(dataKey)];
     const texts = [cipher.cipher('text'), cipher.cipher('text'), restarted.cipher('text')];

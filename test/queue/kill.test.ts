@@ -13,19 +13,19 @@ const rowsPerCommit = 70;
 /** Commits 70 rows at a time, deleting the 10 before them, and prints the last number of each commit made. */
 function childScript(directory: string, path: string): string {
   return `
-    const { SqliteOutbox } = require(${JSON.stringify(join(directory, 'sqlite-outbox.js'))});
+    const { SqliteStore } = require(${JSON.stringify(join(directory, 'sqlite-store.js'))});
     const { writeSync } = require('node:fs');
-    const outbox = new SqliteOutbox(${JSON.stringify(path)});
+    const store = new SqliteStore(${JSON.stringify(path)});
     const source = { node: 'out', account: 'account' };
     (async () => {
-      let { lastSeq } = await outbox.open();
+      let { lastSeq } = await store.open();
       for (;;) {
         const append = Array.from({ length: ${rowsPerCommit} }, (_, at) => ({
           seq: lastSeq + 1 + at, lane: at % 5 ? 'add' : 'removal', userHash: at, source,
-          bornWallMs: 1, bornMonoMs: 1, takenWallMs: 1, body: '{}' + ' '.repeat(at * 5),
+          eventWallMs: 1, eventMonoMs: 1, takenWallMs: 1, body: '{}' + ' '.repeat(at * 5),
         }));
         const remove = Array.from({ length: 10 }, (_, at) => lastSeq - at);
-        await outbox.commit({ append, remove });
+        await store.commit({ append, remove });
         lastSeq += ${rowsPerCommit};
         writeSync(1, lastSeq + '\\n');
       }

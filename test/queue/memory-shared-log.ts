@@ -63,7 +63,7 @@ export class MemoryLogStore {
   readonly instances = new Map<string, { readonly name: string; readonly seenAtMs: number }>();
   readonly instanceSources = new Map<number, string>();
   readonly handles = new Set<StoreLog>();
-  /** Holders' outboxes that were opened and not closed. */
+  /** Holders' stores that were opened and not closed. */
   readonly openOutboxes = new Set<QueueStore>();
   outcomeRows: OutcomesOfInstance[] = [];
   deletionRows: DeletionRow[] = [];
@@ -233,8 +233,8 @@ export abstract class StoreLog implements SharedLog {
   /** Stays open until it is known that it was carried out under the lease, or cannot be any more. */
   abstract commitOf(store: HolderStore, commit: Commit): Promise<void>;
 
-  abstract outboxOpened(store: HolderStore): void;
-  abstract outboxClosed(store: HolderStore): void;
+  abstract storeOpened(store: HolderStore): void;
+  abstract storeClosed(store: HolderStore): void;
   abstract open(): Promise<void>;
   abstract close(instance: Instance): Promise<void>;
   /** From the store. */
@@ -403,11 +403,11 @@ export class MemorySharedLog extends StoreLog {
     await this.#joined();
   }
 
-  outboxOpened(store: HolderStore): void {
+  storeOpened(store: HolderStore): void {
     this.logStore.openOutboxes.add(store);
   }
 
-  outboxClosed(store: HolderStore): void {
+  storeClosed(store: HolderStore): void {
     this.logStore.openOutboxes.delete(store);
   }
 
@@ -463,7 +463,7 @@ export class HolderStore implements QueueStore {
         return logStore.takeOver();
       };
       const { flights, oldestTakenWallMs, ...opened } = await this.log.call(takeOver, { writes: true });
-      if (!this.#isOpen) this.log.outboxOpened(this);
+      if (!this.#isOpen) this.log.storeOpened(this);
       this.#isOpen = true;
       return {
         ...opened,
@@ -486,10 +486,10 @@ export class HolderStore implements QueueStore {
 
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
     return this.#opened(async () => {
-      const { rows, shields } = await this.log.call(() =>
+      const { rows, tombstones } = await this.log.call(() =>
         this.log.logStore.rows.read(lane, afterSeq, throughSeq, limit),
       );
-      return { rows: this.#ours(rows), shields: this.#ours(shields) };
+      return { rows: this.#ours(rows), tombstones: this.#ours(tombstones) };
     });
   }
 
@@ -517,7 +517,7 @@ export class HolderStore implements QueueStore {
 
   async close(): Promise<void> {
     const end = (): void => {
-      if (this.#isOpen) this.log.outboxClosed(this);
+      if (this.#isOpen) this.log.storeClosed(this);
       this.#isOpen = false;
     };
     end();

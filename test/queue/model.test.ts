@@ -19,7 +19,7 @@ import { openLog, type SqliteLog } from '../../src/queue/sqlite/sqlite-log';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { cleanUps } from '../support/clean-up';
 import { compileStore, type Compiled } from './compiled';
-import { PlainOutbox } from './plain-outbox';
+import { PlainStore } from './plain-store';
 import { batchOf, temporaryFolder } from './rows';
 import { processNamed, TestDatabase, type PostgresQueue } from './shared-stores';
 import type { PostgresLog } from '../../src/queue-postgres/postgres-log';
@@ -77,9 +77,9 @@ const commitStep: fc.Arbitrary<Step> = fc
       arbitrary: fc.array(append, { minLength: 30, maxLength: 50 }),
     }),
     remove: optional(numbers),
-    shield: optional(numbers),
+    tombstone: optional(numbers),
     repeat: optional(numbers),
-    dropShieldsThrough: optional(seq),
+    dropTombstonesThrough: optional(seq),
     depart: optional(
       fc.array(
         fc.record({ post: fc.integer({ min: 1, max: 8 }), userHashes: fc.array(userHash, { maxLength: 4 }) }),
@@ -209,8 +209,8 @@ class HoldersView implements QueueStore {
   }
 
   async read(...args: Parameters<QueueStore['read']>): Promise<Page> {
-    const { rows, shields } = await this.#store.read(...args);
-    return { rows: rows.map(withoutInstance), shields: shields.map(withoutInstance) };
+    const { rows, tombstones } = await this.#store.read(...args);
+    return { rows: rows.map(withoutInstance), tombstones: tombstones.map(withoutInstance) };
   }
 
   async rowsOfUsers(...args: Parameters<QueueStore['rowsOfUsers']>) {
@@ -238,7 +238,7 @@ function withoutInstance({ instance, ...row }: Row): Row {
   return row;
 }
 
-describe('the outbox in a database and its model', () => {
+describe('the store in a database and its model', () => {
   const ends = cleanUps();
   let database: TestDatabase;
   before(async function () {
@@ -249,7 +249,7 @@ describe('the outbox in a database and its model', () => {
     try {
       const log = await queue.log();
       const { epoch } = await log.claim(holder, true, null, 60_000);
-      await compare(steps.flatMap(asShared), new PlainOutbox(), new HoldersView(log, epoch));
+      await compare(steps.flatMap(asShared), new PlainStore(), new HoldersView(log, epoch));
     } finally {
       await queue.end();
     }
@@ -309,7 +309,7 @@ class FileLog implements QueueStore {
   }
 }
 
-describe('the outbox in SQLite and its model', () => {
+describe('the store in SQLite and its model', () => {
   let compiled: Compiled;
   before(() => (compiled = compileStore()));
   after(() => compiled.remove());
@@ -320,7 +320,7 @@ describe('the outbox in SQLite and its model', () => {
     try {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 40 }), (steps) =>
-          compare(steps, new PlainOutbox(), open(join(folder.path, `${run++}`, 'queue.db'))),
+          compare(steps, new PlainStore(), open(join(folder.path, `${run++}`, 'queue.db'))),
         ),
         { numRuns, endOnFailure: false },
       );
@@ -338,7 +338,7 @@ describe('the outbox in SQLite and its model', () => {
   it('give the same results for the same calls, in a file', () =>
     check((path) => new FileLog(path, () => null), 60));
 
-  it('give the same results for the same calls, when the file is sealed in turns', () =>
+  it('give the same results for the same calls, when the file is encrypted in turns', () =>
     check((path) => new FileLog(path, (opened) => ({ isOn: opened % 2 === 0, secrets: ['a secret'] })), 30));
 
   it('give the same results for the same calls, in a thread of its own', () =>

@@ -231,7 +231,7 @@ describe('the shared log on PostgreSQL', function () {
         way.breakClients();
         await queue.pass(leaseMs + 1);
         const { store: next } = await hold(near, two);
-        await next.commit({ shield: [2] });
+        await next.commit({ tombstone: [2] });
         for (let taken = 1; taken < takeovers; taken++) await near.claim(two, true, null, leaseMs);
         way.refuses = way.losesAnswers = false;
         assert.equal(await commit, code);
@@ -254,7 +254,7 @@ describe('the shared log on PostgreSQL', function () {
       way.losesAnswers = false;
       way.breakClients();
       assert.equal(await commit, 'none');
-      assert.equal(await codeOf(() => store.commit({ shield: [1] })), 'fenced');
+      assert.equal(await codeOf(() => store.commit({ tombstone: [1] })), 'fenced');
     });
 
     it('says that the lease was lost while the fate of a commit was not known', async () => {
@@ -513,8 +513,8 @@ describe('the shared log on PostgreSQL', function () {
       await store.rowsOfUsers([1], 0, 9);
       await store.commit({
         remove: [1],
-        shield: [2],
-        dropShieldsThrough: 1,
+        tombstone: [2],
+        dropTombstonesThrough: 1,
         depart: [{ post: 1, userHashes: [1] }],
         lost: [{ post: 2, untilWallMs: 1 }],
         arrive: [3],

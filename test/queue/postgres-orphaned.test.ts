@@ -36,7 +36,7 @@ describe('shared queues that are left behind', function () {
     );
     await log.append(batchOf('one', 1, given));
     const { store } = await hold(log);
-    await store.commit({ shield: [1], remove: [2], depart: [{ post: 1, userHashes: [1] }] });
+    await store.commit({ tombstone: [1], remove: [2], depart: [{ post: 1, userHashes: [1] }] });
     await store.close();
     return log;
   }
@@ -104,7 +104,7 @@ describe('shared queues that are left behind', function () {
     await log.close(one);
     const kept = (text: string): string => text;
     assert.equal(await eraseFrom(options(), queue.schema, [keyOf(7)], kept), 501);
-    // One of this user's is a shield already.
+    // One of this user's is a tombstone already.
     assert.equal(await eraseFrom(options(), queue.schema, [keyOf(1)], kept), 500);
     assert.equal((await found())?.waiting, 50_098 - 1_001);
   });

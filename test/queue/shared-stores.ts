@@ -123,7 +123,7 @@ export function processNamed(id: string): Instance {
 export const leaseMs = 60_000;
 export const [one, two] = [processNamed('one'), processNamed('two')];
 
-/** Takes the lease, and opens the holder's outbox. */
+/** Takes the lease, and opens the holder's store. */
 export async function hold(log: PostgresLog, holder = one) {
   const { epoch } = await log.claim(holder, true, null, leaseMs);
   const store = log.store(holder, epoch);

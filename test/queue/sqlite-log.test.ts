@@ -7,7 +7,7 @@ import { chownSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-import { toOutboxError } from '../../src/queue/sqlite/sqlite-errors';
+import { toQueueError } from '../../src/queue/sqlite/sqlite-errors';
 import { openLog, SqliteLog } from '../../src/queue/sqlite/sqlite-log';
 import { migrations, openDatabase } from '../../src/queue/sqlite/sqlite-schema';
 import { compileStore, type Compiled } from './compiled';
@@ -60,14 +60,14 @@ describe('the queue file', () => {
     const log = openLog(path);
     log.takeOver();
     log.commit({ append: [newRow(1), newRow(2), newRow(3), newRow(4, { lane: 'removal' })] });
-    log.commit({ shield: [2], repeat: [3] });
+    log.commit({ tombstone: [2], repeat: [3] });
     const { rows } = log.rowsOfUsers([1000, 2000, 3000, 4000], 0, 10);
     log.close();
     assert.deepEqual(
       rows.map(({ lane, state }) => [lane, state]),
       [
         ['add', 'waiting'],
-        ['add', 'shield'],
+        ['add', 'tombstone'],
         ['add', 'repeat'],
         ['removal', 'waiting'],
       ],
@@ -416,7 +416,7 @@ describe('an error of SQLite or the file system', () => {
   ];
   for (const [name, fields, code] of cases) {
     it(`${name} is told as ${code}, with the file's name`, () => {
-      const error = toOutboxError(Object.assign(new Error('what it said'), fields), '/data/queue.db');
+      const error = toQueueError(Object.assign(new Error('what it said'), fields), '/data/queue.db');
       assert.equal(error.code, code);
       assert.match(error.message, /\/data\/queue\.db.*what it said/);
     });

@@ -1,6 +1,6 @@
 // What the service has accepted, by hour, account and segment: to be compared with its usage statistics later.
 //
-// Counting is a look-up and an addition for each block. Every few seconds what was counted is added to what the outbox
+// Counting is a look-up and an addition for each block. Every few seconds what was counted is added to what the store
 // keeps of the hour, so that a crash loses no more than that. No user id is ever in here.
 
 import * as z from 'zod';
@@ -10,7 +10,7 @@ import type { Clock } from '../../clock';
 
 /** Segments of one account and hour that are counted one by one; those beyond share one count. */
 export const segmentsPerHour = 500;
-/** Hours that wait to be written while the outbox fails; beyond, the oldest are given up. */
+/** Hours that wait to be written while the store fails; beyond, the oldest are given up. */
 const unsavedHours = 48;
 const saveEveryMs = 10_000;
 
@@ -73,7 +73,7 @@ export class SentLedger {
   private readonly ring: HourRing;
   /** Counted and not written yet, by hour. */
   private unsaved = new Map<number, Map<string, SentCounts>>();
-  /** The hour that was written last, as the outbox has it. */
+  /** The hour that was written last, as the store has it. */
   private kept: { readonly hour: number; readonly accounts: SentHour } | null = null;
   private saving: Promise<void> | null = null;
   private cancelTimer: (() => void) | null = null;
@@ -118,7 +118,7 @@ export class SentLedger {
 
   /**
    * What was sent in the hours from `first` to `last` of the last 30 days, those of nothing left out. Rejects as the
-   * outbox does.
+   * store does.
    */
   async read(first: number, last: number): Promise<Map<number, SentHour>> {
     await this.saving;
@@ -162,7 +162,7 @@ export class SentLedger {
         await this.ring.set(hour, plainHour(sum));
         this.kept = { hour, accounts: sum };
       } catch {
-        // The outbox tells its own trouble; counted meanwhile was perhaps more of the same hour.
+        // The store tells its own trouble; counted meanwhile was perhaps more of the same hour.
         this.unsaved.set(hour, joined(accounts, this.unsaved.get(hour) ?? new Map()));
         this.last = null;
       }

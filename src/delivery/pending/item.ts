@@ -113,7 +113,7 @@ export class Item {
   warnings: string[] | null = null;
   /** Newer ones that have ended tell all that it does; known once it is taken off. */
   covered = false;
-  /** Its user had others in memory when it came there: the pager counts it apart. */
+  /** Its user had others in memory when it came there: the read-ahead counts it apart. */
   further = false;
 
   constructor(
@@ -123,7 +123,7 @@ export class Item {
     /** Monotonic ms of the event; its age counts from here. */
     readonly eventMonoMs: number,
     readonly takenWallMs: number,
-    /** The row's state in the outbox; null once it is to be removed. */
+    /** The row's state in the store; null once it is to be removed. */
     public row: RowState | null,
     public pendingMessage: PendingMessage | null,
   ) {
@@ -136,12 +136,12 @@ export class Item {
     if (row !== 'waiting') this.markReported();
   }
 
-  /** An entry that was reported in an earlier life: a shield ends here, a repeat is sent once more uncounted. */
+  /** An entry that was reported in an earlier life: a tombstone ends here, a repeat is sent once more uncounted. */
   private markReported(): void {
     this.open = 0;
     for (const cell of this.cells) {
       cell.again = true;
-      if (this.row === 'shield') cell.state = 'ended';
+      if (this.row === 'tombstone') cell.state = 'ended';
     }
   }
 

@@ -1,7 +1,7 @@
 // Everybody with something in memory: entries come in, blocks end, and what no longer matters is forgotten.
 //
-// A row leaves the outbox only when nothing older of its user can still be sent: in memory that is the order of
-// the user's entries, on disk a shield tells it to whoever reads the older row (see store.ts).
+// A row leaves the store only when nothing older of its user can still be sent: in memory that is the order of
+// the user's entries, on disk a tombstone tells it to whoever reads the older row (see store.ts).
 
 import type { CheckedEntry } from '../../entry/entry';
 import { hashUserKey } from '../../entry/keys';
@@ -31,14 +31,14 @@ export class PendingUsers {
   readonly ready = new ReadyUsers();
   /** Sum of the body lengths of what waits, in characters. */
   queuedChars = 0;
-  /** Whether rows may be shields. */
-  shieldsMade = false;
+  /** Whether rows may be tombstones. */
+  tombstonesMade = false;
   private readonly users = new Map<string, User>();
   private readonly delayed = new DueHeap<User>();
   /** Users of lost requests, due when these can no longer run. */
   private readonly late = new DueHeap<User>();
-  private shieldsWhileReading: Item[] = [];
-  /** Shields of which some blocks were rejected, by number: the log does not say so, and they cover nothing. */
+  private tombstonesWhileReading: Item[] = [];
+  /** Tombstones of which some blocks were rejected, by number: the log does not say so, and they cover nothing. */
   private readonly partlyRejected = new Map<number, readonly boolean[]>();
 
   constructor(
@@ -71,7 +71,7 @@ export class PendingUsers {
     return user;
   }
 
-  /** Lets the pager count an entry that did not come as a new one. Call before its user has it. */
+  /** Lets the read-ahead count an entry that did not come as a new one. Call before its user has it. */
   count(item: Item): void {
     item.further = this.knows(item.entry.userKey);
     this.readAhead.loaded(laneOf(item.entry), item.further);
@@ -105,7 +105,7 @@ export class PendingUsers {
     const { item, block, sentExpired } = cell;
     const { entry, seq, source, eventMonoMs, takenWallMs } = item;
     if (this.users.get(entry.userKey)?.takesBack(cell) === false) return;
-    // The whole entry, since the log may keep it as a shield, of which this one takes the place in memory.
+    // The whole entry, since the log may keep it as a tombstone, of which this one takes the place in memory.
     const again = new Item(seq, entry, source, eventMonoMs, takenWallMs, 'repeat', null);
     const once = again.cells[cell.index]!;
     for (const other of again.cells) {
@@ -138,14 +138,15 @@ export class PendingUsers {
   }
 
   /** Rows of a page are in: their users learn of what went ahead of them. */
-  admitShields(shields: readonly Item[], touched: Set<User>, nowMs: number): void {
-    for (const shield of [...shields, ...this.shieldsWhileReading]) {
-      const user = this.users.get(shield.entry.userKey);
-      if (user === undefined || user.has(shield.seq)) continue;
-      const rejected = this.partlyRejected.get(shield.seq);
-      if (rejected !== undefined) shield.cells.forEach((cell, index) => (cell.rejected = rejected[index]!));
-      this.count(shield);
-      user.add(shield);
+  admitTombstones(tombstones: readonly Item[], touched: Set<User>, nowMs: number): void {
+    for (const tombstone of [...tombstones, ...this.tombstonesWhileReading]) {
+      const user = this.users.get(tombstone.entry.userKey);
+      if (user === undefined || user.has(tombstone.seq)) continue;
+      const rejected = this.partlyRejected.get(tombstone.seq);
+      if (rejected !== undefined)
+        tombstone.cells.forEach((cell, index) => (cell.rejected = rejected[index]!));
+      this.count(tombstone);
+      user.add(tombstone);
       touched.add(user);
     }
     for (const user of touched) {
@@ -154,15 +155,15 @@ export class PendingUsers {
     }
   }
 
-  /** No page is on its way any more; shields below everything unread have done their work. */
+  /** No page is on its way any more; tombstones below everything unread have done their work. */
   pagesDone(lastSeq: number): void {
     if (this.readAhead.readingAny) return;
-    this.shieldsWhileReading = [];
-    if (!this.shieldsMade) return;
-    const floor = this.readAhead.shieldFloor(lastSeq);
-    if (floor > 0) this.commitBuffer.dropShieldsThrough(floor);
+    this.tombstonesWhileReading = [];
+    if (!this.tombstonesMade) return;
+    const floor = this.readAhead.tombstoneFloor(lastSeq);
+    if (floor > 0) this.commitBuffer.dropTombstonesThrough(floor);
     for (const seq of this.partlyRejected.keys()) if (seq <= floor) this.partlyRejected.delete(seq);
-    if (!this.readAhead.unreadAny) this.shieldsMade = false;
+    if (!this.readAhead.unreadAny) this.tombstonesMade = false;
   }
 
   // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -298,7 +299,7 @@ export class PendingUsers {
       if (item.row === 'repeat' || item.row === null) continue;
       // Ended, but something older of this user is not: kept until that has ended too, unless the service has nothing
       // of it: then there is nothing to send once more after a crash, least of all blocks that were given up.
-      if (item.row === 'shield') this.queuedChars += bodyChars(item.entry);
+      if (item.row === 'tombstone') this.queuedChars += bodyChars(item.entry);
       const mark = item.hadNoEffect ? 'remove' : 'repeat';
       this.commitBuffer.mark(item.seq, mark);
       item.row = mark === 'remove' ? null : 'repeat';
@@ -308,7 +309,7 @@ export class PendingUsers {
 
   private retire(item: Item): void {
     this.readAhead.unloaded(laneOf(item.entry), item.further);
-    if (item.row !== 'shield') this.queuedChars -= bodyChars(item.entry);
+    if (item.row !== 'tombstone') this.queuedChars -= bodyChars(item.entry);
     if (item.row === null) return;
     const leavesNothing =
       item.covered || item.changedNothing || item.hadNoEffect || this.deletions.leavesNothing(item);
@@ -316,14 +317,14 @@ export class PendingUsers {
       this.commitBuffer.mark(item.seq, 'remove');
       return;
     }
-    this.shieldsMade = true;
+    this.tombstonesMade = true;
     if (this.partlyRejected.size < mostPartlyRejected && item.cells.some(({ rejected }) => rejected))
       this.partlyRejected.set(
         item.seq,
         item.cells.map(({ rejected }) => rejected),
       );
-    if (this.readAhead.readingAny) this.shieldsWhileReading.push(shieldOf(item));
-    if (item.row !== 'shield') this.commitBuffer.mark(item.seq, 'shield');
+    if (this.readAhead.readingAny) this.tombstonesWhileReading.push(tombstoneOf(item));
+    if (item.row !== 'tombstone') this.commitBuffer.mark(item.seq, 'tombstone');
   }
 
   /** Puts a user where it waits: to be sent, or for its backoff. One in flight or under search is elsewhere. */
@@ -435,6 +436,6 @@ export function laneOf(entry: CheckedEntry): Lane {
   return entry.removes ? 'removal' : 'add';
 }
 
-function shieldOf(item: Item): Item {
-  return new Item(item.seq, item.entry, item.source, item.eventMonoMs, item.takenWallMs, 'shield', null);
+function tombstoneOf(item: Item): Item {
+  return new Item(item.seq, item.entry, item.source, item.eventMonoMs, item.takenWallMs, 'tombstone', null);
 }

@@ -1,7 +1,7 @@
 // Which part of the log is in memory. Per lane one cursor: every row up to it was loaded, the rest is on disk only.
 //
 // While a lane has unread rows, its new entries go to disk only and are read back in order, so that nothing
-// overtakes. The lanes may overtake each other: shields tell the slower one what went ahead (see store.ts).
+// overtakes. The lanes may overtake each other: tombstones tell the slower one what went ahead (see store.ts).
 
 import { lanes, type Lane, type Opened, type QueueStore, type Page } from '../../queue/store';
 
@@ -108,8 +108,8 @@ export class ReadAhead {
     return (removal.unread && removal.cursor < seq) || (add.unread && add.cursor < seq);
   }
 
-  /** Shields up to here have nothing unread below them. */
-  shieldFloor(lastSeq: number): number {
+  /** Tombstones up to here have nothing unread below them. */
+  tombstoneFloor(lastSeq: number): number {
     let floor = lastSeq;
     for (const lane of lanes) if (this.states[lane].unread) floor = Math.min(floor, this.states[lane].cursor);
     return floor;

@@ -92,7 +92,7 @@ export class User implements ItemOwner {
     else items.splice(this.placeOf(item.seq), 0, item);
     item.owner = this;
     if (!isLast || item.open === 0) this.disturbed = true;
-    if (item.row === 'shield') this.itemClosed(item);
+    if (item.row === 'tombstone') this.itemClosed(item);
     for (const cell of item.cells) if (cell.state === 'waiting') this.count(cell, 1);
     if (this.segments !== null) this.linkAll(item);
     else if (this.items.length > 1 || item.cells.length > 1) {

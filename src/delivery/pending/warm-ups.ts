@@ -5,11 +5,11 @@ import type { Clock } from '../../clock';
 import { sentExpiration, type Cell } from './item';
 
 /** Part of the store: never change it. */
-const keptKey = 'young segments';
+const keptKey = 'new segments';
 
 /** For the log. */
 export const tooManyHeldText =
-  'Too many entries wait for young segments: they are sent without waiting any longer.';
+  'Too many entries wait for new segments: they are sent without waiting any longer.';
 
 export class WarmUps {
   /** By who asked (a node), by the block's key: epoch ms. */
@@ -65,7 +65,7 @@ export class WarmUps {
 
   // ── Across restarts ─────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Rejects as the outbox does. */
+  /** Rejects as the store does. */
   save(store: QueueStore): Promise<void> {
     const plain = [...this.asked]
       .filter(([, untils]) => untils.size > 0)

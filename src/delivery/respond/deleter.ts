@@ -4,7 +4,7 @@
 // being sent. An erasure searches the whole log for its user, a part each turn, since that user's rows may be far
 // behind. Both begin at a turn in which everything that was handed in before them has been taken and committed.
 //
-// What is under way goes on after a crash. Of erasures the outbox keeps hashes only, until nothing is left to do.
+// What is under way goes on after a crash. Of erasures the store keeps hashes only, until nothing is left to do.
 
 import { hashUserKey } from '../../entry/keys';
 import { bodyChars } from '../../entry/serialise';
@@ -15,7 +15,7 @@ import type { Producer } from '../producer';
 import type { CommitBuffer } from '../commit-buffer';
 import type { ReadAhead } from '../pending/read-ahead';
 
-/** Under this name the outbox keeps up to which number a purge goes, so that a restart goes on with it. */
+/** Under this name the store keeps up to which number a purge goes, so that a restart goes on with it. */
 const purgedThroughKey = 'purged through';
 
 /** And under this one which erasures are under way: `[hash, digest, through seq]` of each user's key. */
@@ -69,9 +69,9 @@ export class Deleter {
   /** Carried out by the turn under way; told when that is durable. */
   private done: Begun[] = [];
 
-  /** Up to where a purge goes that the outbox does not know of yet. */
+  /** Up to where a purge goes that the store does not know of yet. */
   private unmarkedSeq: number | null = null;
-  /** Whether the erasures under way are others than the outbox knows of. */
+  /** Whether the erasures under way are others than the store knows of. */
   private unmarkedErasures = false;
   /** Of an earlier process, to begin with the first turn. */
   private resumed: readonly ErasureMark[] = [];
@@ -82,7 +82,7 @@ export class Deleter {
 
   /**
    * Goes on with what an earlier process left. A purge may cover numbers whose commit failed: beyond the last that is in
-   * the outbox, they are given again, to newer entries. Rejects as the outbox does.
+   * the store, they are given again, to newer entries. Rejects as the store does.
    */
   async resume(lastSeq: number): Promise<void> {
     const { store, deletions } = this.parts;
@@ -233,7 +233,7 @@ export class Deleter {
       // Asked for again meanwhile: that search sees to it.
       if (erasure.throughSeq > throughSeq || !hashes.has(erasure.hash)) continue;
       erasure.searched = true;
-      if (!erasure.owesRepetitions) for (const seq of erasure.shields) commitBuffer.mark(seq, 'remove');
+      if (!erasure.owesRepetitions) for (const seq of erasure.tombstones) commitBuffer.mark(seq, 'remove');
     }
     this.searches.shift();
     if (request !== null) this.done.push(request);
@@ -249,8 +249,8 @@ export class Deleter {
     deletions.meet(userKey, row.userHash);
     const erasure = deletions.erasureOf(userKey);
     if (erasure === undefined || row.seq > erasure.throughSeq || pendingUsers.has(userKey, row.seq)) return;
-    if (row.state === 'shield') {
-      erasure.shields.add(row.seq);
+    if (row.state === 'tombstone') {
+      erasure.tombstones.add(row.seq);
       return;
     }
     // One that was read and is not in memory has ended since the search saw it.

@@ -12,10 +12,10 @@
 //
 // For that, the log does not say which blocks of an entry were accepted: after a crash one that is open counts as never
 // sent. So what ended by one of its blocks stays to be repeated, while something older of the user is open or may run
-// late. And an erasure leaves the repetitions in the log, and the shields above them. No other shield has anything to
+// late. And an erasure leaves the repetitions in the log, and the tombstones above them. No other tombstone has anything to
 // fear: one that something older in memory might undo is a repetition in the log before that can leave.
 //
-// One gap is left: which blocks of a shield were rejected is known in memory only. After a crash such a block hides what
+// One gap is left: which blocks of a tombstone were rejected is known in memory only. After a crash such a block hides what
 // is older of its segment, which matters where that is a repetition since an earlier crash.
 
 import { createHash } from 'node:crypto';
@@ -72,13 +72,13 @@ export interface ErasureMark {
 
 /** One user who is being erased. */
 export interface Erasure extends ErasureMark {
-  /** The log holds repetitions, which need the shields above them. */
+  /** The log holds repetitions, which need the tombstones above them. */
   owesRepetitions: boolean;
   entries: number;
-  /** Whether the log holds no unread row of the user any more, nor a shield. */
+  /** Whether the log holds no unread row of the user any more, nor a tombstone. */
   searched: boolean;
-  /** Rows that are shields, or became some during the search. */
-  readonly shields: Set<number>;
+  /** Rows that are tombstones, or became some during the search. */
+  readonly tombstones: Set<number>;
 }
 
 /** Of a user key; no key can be had from it but by trying. */
@@ -121,7 +121,7 @@ export class Deletions {
       owesRepetitions: false,
       entries: this.erasures.get(userKey)?.entries ?? 0,
       searched: false,
-      shields: new Set(),
+      tombstones: new Set(),
     });
     return throughSeq;
   }
@@ -181,8 +181,8 @@ export class Deletions {
   }
 
   /**
-   * Whether an ended row need not stay as a shield, since nothing older of its user will be sent. That is so for an
-   * erased user who is owed no repetition; a purge leaves repetitions, so it leaves shields. While the log is
+   * Whether an ended row need not stay as a tombstone, since nothing older of its user will be sent. That is so for an
+   * erased user who is owed no repetition; a purge leaves repetitions, so it leaves tombstones. While the log is
    * still being searched for an erased user it has to, as a crash would bring older rows back, and a repetition may be
    * found; then it goes with the end of the search.
    */
@@ -190,7 +190,7 @@ export class Deletions {
     if (this.erasures.size === 0) return false;
     const erasure = this.erasures.get(entry.userKey);
     if (erasure === undefined || erasure.owesRepetitions || seq > erasure.throughSeq) return false;
-    if (!erasure.searched) erasure.shields.add(seq);
+    if (!erasure.searched) erasure.tombstones.add(seq);
     return erasure.searched;
   }
 

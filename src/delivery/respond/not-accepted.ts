@@ -49,7 +49,7 @@ export function queueFullEnd(waiting: number, caps: QueueCaps): Failed {
   return { kind: 'failed', code: 'queue_full', params, message };
 }
 
-export function asOutboxError(error: unknown): QueueError {
+export function asQueueError(error: unknown): QueueError {
   if (error instanceof QueueError) return error;
   return new QueueError('failed', shortenThrown(error), { cause: error });
 }

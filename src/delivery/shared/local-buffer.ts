@@ -64,7 +64,7 @@ export class LocalBuffer {
     private readonly instance: string,
   ) {}
 
-  /** Finds what an earlier process left. Rejects with an QueueError; may then be called again. */
+  /** Finds what an earlier process left. Rejects with a QueueError; may then be called again. */
   open(): Promise<void> {
     this.opening ??= this.openOnce().catch((error: unknown) => {
       this.opening = null;
@@ -96,7 +96,7 @@ export class LocalBuffer {
     }
   }
 
-  /** Durable when it resolves. `doubt`: the rows were on their way to the log. Rejects with an QueueError. */
+  /** Durable when it resolves. `doubt`: the rows were on their way to the log. Rejects with a QueueError. */
   async keep(rows: readonly SharedRow[], doubt: Doubt | null): Promise<void> {
     await this.open();
     const { store } = this;
@@ -121,7 +121,7 @@ export class LocalBuffer {
     this.doubtNoted = doubt !== null;
   }
 
-  /** Hands the oldest over: one batch. Rejects with an QueueError of either side; nothing is lost then. */
+  /** Hands the oldest over: one batch. Rejects with a QueueError of either side; nothing is lost then. */
   handOver(caps: Pick<Batch, 'maxEntries' | 'maxChars'>): Promise<HandOver> {
     return this.turns.run(() => this.handOverOnce(caps));
   }
@@ -200,7 +200,7 @@ export class LocalBuffer {
 
   /**
    * Removes what waits here now and was taken until then; `gone` is given it, a page at a time, in order. What is in the
-   * log already, or may be, is the log's to give up, too. Rejects with an QueueError.
+   * log already, or may be, is the log's to give up, too. Rejects with a QueueError.
    */
   purge(takenUntilMs: number, gone: (rows: readonly Row[]) => void): Promise<void> {
     return this.turns.run(async () => {

@@ -4,7 +4,7 @@
 import type { Clock } from '../../clock';
 import type { Instance, SharedLog } from '../../queue/shared-log';
 import { readOutcomes, type SharedEnd } from './stored-outcomes';
-import { asOutboxError } from '../respond/not-accepted';
+import { asQueueError } from '../respond/not-accepted';
 
 export interface OutcomeReaderParts {
   readonly log: SharedLog;
@@ -64,7 +64,7 @@ export class OutcomeReader {
     try {
       report(readOutcomes(text));
     } catch (error) {
-      const why = asOutboxError(error).message;
+      const why = asQueueError(error).message;
       write('error', `Outcomes in the shared queue make no sense: ${why}`);
     }
   }

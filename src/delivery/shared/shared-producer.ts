@@ -2,10 +2,10 @@
 // arrive in order; and what comes of their entries finds its message again.
 //
 // A message that is too large for a batch is in several, one after the other, and ends when the last of them is in the
-// log or in the spool. Before the first one the queue must have room for all of them, so that all or none of it is
+// log or in the local buffer. Before the first one the queue must have room for all of them, so that all or none of it is
 // taken; the others then go in whatever other processes have appended meanwhile.
 //
-// When the log does not answer, batches go to the spool on this machine, also the one whose fate is not known; new ones
+// When the log does not answer, batches go to the local buffer on this machine, also the one whose fate is not known; new ones
 // stay behind what waits there until all of it has been handed over.
 
 import { hashUserKey } from '../../entry/keys';
@@ -25,7 +25,7 @@ import type { SharedEnd } from './stored-outcomes';
 import type { LocalBuffer } from './local-buffer';
 import { closedEnd, PendingMessages, type PendingMessage, type MessageEnd } from '../pending-messages';
 import {
-  asOutboxError,
+  asQueueError,
   nothingEnd,
   openingEnd,
   storeEnd,
@@ -68,7 +68,7 @@ interface Pending {
   readonly following: { readonly rows: number; readonly chars: number } | null;
   /** It was handed to the log, which may have it. */
   tried: boolean;
-  /** Until it is in the spool, or could not be written there. */
+  /** Until it is in the local buffer, or could not be written there. */
   keeping: Promise<void> | null;
 }
 
@@ -78,7 +78,7 @@ const retryMs = 250;
 /** Once the log has failed for so long, entries are kept on this machine. */
 const bufferAfterMs = 2_000;
 const handOverRetryMs = 1_000;
-/** Without a spool, or before it is open, so many entries may wait for the log in memory. */
+/** Without a local buffer, or before it is open, so many entries may wait for the log in memory. */
 const mostInMemory = 50_000;
 
 export class SharedProducer {
@@ -92,14 +92,14 @@ export class SharedProducer {
   private readonly tally: LogTally;
   private readonly listeners: NodeListeners;
   private waiting: HandedIn[] = [];
-  /** Of messages that are neither in the log nor in the spool. */
+  /** Of messages that are neither in the log nor in the local buffer. */
   private waitingRows = 0;
   private pending: Pending | null = null;
   /** Batches that come next, before what waits. */
   private next: Pending[] = [];
-  /** A message that is in part in the log or the spool. */
+  /** A message that is in part in the log or the local buffer. */
   private placing: PendingMessage | null = null;
-  /** Messages that are in part in the spool. */
+  /** Messages that are in part in the local buffer. */
   private readonly apart = new WeakSet<PendingMessage>();
   private lastNumber = 0;
   /** Of this process's rows in the log. */
@@ -107,14 +107,14 @@ export class SharedProducer {
   /** What an earlier process left is known: nothing is appended or kept before, or it would come out of order. */
   private readonly opened: Promise<void>;
   private begin: (() => void) | null = null;
-  /** Everything goes to the spool first. */
+  /** Everything goes to the local buffer first. */
   private buffering = false;
   private bufferFails = false;
   private keeping = 0;
   private handingOver = false;
   private pumping: Promise<void> | null = null;
   private pumpAsked = false;
-  /** Everything goes to the spool at once; the pump stands still. */
+  /** Everything goes to the local buffer at once; the pump stands still. */
   private draining = false;
   private failingSinceMs: number | null = null;
   /** Of rows whose numbers, or whose message's other numbers, are not known yet. */
@@ -135,7 +135,7 @@ export class SharedProducer {
     this.caps = { ...this.caps, ...caps };
   }
 
-  /** Finds what an earlier process left in the spool. Without a spool entries wait for the log in memory. */
+  /** Finds what an earlier process left in the local buffer. Without a local buffer entries wait for the log in memory. */
   start(): void {
     this.parts.localBuffer
       .open()
@@ -150,7 +150,7 @@ export class SharedProducer {
         },
         (error: unknown) => {
           this.bufferFails = true;
-          this.parts.write('error', asOutboxError(error).message);
+          this.parts.write('error', asQueueError(error).message);
         },
       )
       .finally(() => {
@@ -176,7 +176,7 @@ export class SharedProducer {
     return takenWallMs === Infinity ? 0 : Math.max(0, this.parts.clock.wallMs() - takenWallMs);
   }
 
-  /** Whether something is on its way to the log or the spool. */
+  /** Whether something is on its way to the log or the local buffer. */
   get busy(): boolean {
     return this.waiting.length > 0 || this.next.length > 0 || this.pending !== null;
   }
@@ -286,7 +286,7 @@ export class SharedProducer {
     pending.tried = true;
     try {
       const result = await log.append({ ...pending.batch, instance, ...this.roomFor(pending) });
-      // Given to the spool meanwhile, which hands it in again.
+      // Given to the local buffer meanwhile, which hands it in again.
       if (this.pending !== pending || pending.keeping !== null) return;
       this.answered();
       this.pending = null;
@@ -370,7 +370,7 @@ export class SharedProducer {
     );
   }
 
-  // ── To the spool ────────────────────────────────────────────────────────────────────────────────────────────
+  // ── To the local buffer ────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Once: the pump may be about to, and a drain, too. */
   private async keepPending(pending: Pending): Promise<void> {
@@ -386,7 +386,7 @@ export class SharedProducer {
       await localBuffer.keep(rows, pending.tried ? { stream, number } : null);
       this.bufferFails = false;
     } catch (error) {
-      if (!this.bufferFails) write('error', asOutboxError(error).message);
+      if (!this.bufferFails) write('error', asQueueError(error).message);
       this.bufferFails = true;
       await this.sleep(retryMs);
       return;
@@ -402,7 +402,7 @@ export class SharedProducer {
     this.tellEarly();
   }
 
-  /** Hands over what waits in the spool, until it is empty. */
+  /** Hands over what waits in the local buffer, until it is empty. */
   private handOver(): void {
     if (this.handingOver || this.closed) return;
     this.handingOver = true;
@@ -432,7 +432,7 @@ export class SharedProducer {
   }
 
   private failed(error: unknown): void {
-    const trouble = asOutboxError(error);
+    const trouble = asQueueError(error);
     // Whoever opens the log tells why it is not open. Closed here, it concerns nobody any more.
     const isNews = trouble.code !== 'closed' && this.trouble?.message !== trouble.message && !this.closed;
     if (isNews) this.parts.write('warn', trouble.message);
@@ -524,7 +524,7 @@ export class SharedProducer {
 
   /**
    * Gives up what this machine keeps and took until then, by its own clock. Resolves to how many entries that were;
-   * rejects with an QueueError.
+   * rejects with a QueueError.
    */
   purgeKept(takenUntilMs = Infinity): Promise<number> {
     return this.discard('purged', (gone) => this.parts.localBuffer.purge(takenUntilMs, gone));
@@ -548,10 +548,10 @@ export class SharedProducer {
     return entries;
   }
 
-  /** Resolves when what was handed in before is in the log or in the spool. */
+  /** Resolves when what was handed in before is in the log or in the local buffer. */
   async placed(): Promise<void> {
     const last = this.waiting.at(-1)?.submission ?? this.onTheirWay().at(-1)?.submission;
-    // Without a spool there is nothing to wait for.
+    // Without a local buffer there is nothing to wait for.
     while (last !== undefined && this.holds(last) && !this.bufferFails && !this.closed)
       await sleep(this.parts.clock, 20);
   }
@@ -563,7 +563,7 @@ export class SharedProducer {
     );
   }
 
-  /** What is in batches that are neither in the log nor in the spool. */
+  /** What is in batches that are neither in the log nor in the local buffer. */
   private onTheirWay(): Part[] {
     return [...(this.pending?.parts ?? []), ...this.next.flatMap(({ parts }) => parts)];
   }
@@ -588,7 +588,7 @@ export class SharedProducer {
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Resolves when nothing is on its way any more: what the log does not take within `maxMs` goes to the spool. */
+  /** Resolves when nothing is on its way any more: what the log does not take within `maxMs` goes to the local buffer. */
   async drain(maxMs: number): Promise<void> {
     const untilMs = this.parts.clock.monoMs() + maxMs;
     while (this.busy && this.parts.clock.monoMs() < untilMs) await sleep(this.parts.clock, 20);
@@ -596,7 +596,7 @@ export class SharedProducer {
     for (this.pending ??= this.next.shift() ?? null; this.pending !== null;) {
       const pending: Pending = this.pending;
       await this.keepPending(pending);
-      // The spool fails, too: it is tried again.
+      // The local buffer fails, too: it is tried again.
       if (this.pending === pending) break;
       this.pending ??= this.next.shift() ?? null;
     }

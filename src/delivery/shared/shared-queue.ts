@@ -34,7 +34,7 @@ import { SharedProducer } from './shared-producer';
 import type { SharedView } from './shared-request';
 import { LocalBuffer } from './local-buffer';
 import { closedEnd } from '../pending-messages';
-import { asOutboxError, type QueueCaps } from '../respond/not-accepted';
+import { asQueueError, type QueueCaps } from '../respond/not-accepted';
 
 export interface SharedQueueOptions extends Omit<EngineOptions, 'store' | 'monitor' | 'shared'> {
   readonly sharedLog: SharedLog;
@@ -171,8 +171,8 @@ export class SharedQueue implements HeldQueue {
   }
 
   private tellUnreachable(error: unknown): void {
-    const { message } = asOutboxError(error);
-    if (this.unreachable === null || asOutboxError(this.unreachable).message !== message)
+    const { message } = asQueueError(error);
+    if (this.unreachable === null || asQueueError(this.unreachable).message !== message)
       this.write('warn', message);
     this.unreachable = error;
   }
@@ -365,7 +365,7 @@ export class SharedQueue implements HeldQueue {
   stats(): EngineStats {
     const shared = this.view();
     // Why the log cannot be opened, rather than that the intake finds it closed.
-    const trouble = this.unreachable === null ? this.producer.trouble : asOutboxError(this.unreachable);
+    const trouble = this.unreachable === null ? this.producer.trouble : asQueueError(this.unreachable);
     const stats: EngineStats = this.engine?.stats() ?? {
       state: this.standbyState(),
       counters: { ...this.producer.counters },
@@ -430,7 +430,7 @@ export class SharedQueue implements HeldQueue {
     asking.then(
       () => this.lease.claim(),
       (error: unknown) => {
-        if (!this.closed) this.write('error', asOutboxError(error).message);
+        if (!this.closed) this.write('error', asQueueError(error).message);
       },
     );
   }
@@ -462,16 +462,16 @@ export class SharedQueue implements HeldQueue {
     const there = await settled(this.deleteThere(user));
     if (!there.ok) {
       const deleted = { entries: here.ok ? here.value : 0, inFlight: 0 };
-      throw new DeletedPartly(deleted, 'database', asOutboxError(there.error));
+      throw new DeletedPartly(deleted, 'database', asQueueError(there.error));
     }
-    if (!here.ok) throw new DeletedPartly(there.value, 'kept', asOutboxError(here.error));
+    if (!here.ok) throw new DeletedPartly(there.value, 'kept', asQueueError(here.error));
     return { entries: here.value + there.value.entries, inFlight: there.value.inFlight };
   }
 
-  /** Rejects with an QueueError while the log cannot be reached, or opened. */
+  /** Rejects with a QueueError while the log cannot be reached, or opened. */
   private async deleteThere(user: SharedDeletionRequest['user']): Promise<Deleted> {
     if (this.opened) await this.lease.refresh();
-    if (this.unreachable !== null) throw asOutboxError(this.unreachable);
+    if (this.unreachable !== null) throw asQueueError(this.unreachable);
     const throughSeq = this.claim?.lastSeq ?? 0;
     return this.sharedDeletions.ask({ throughSeq, askedMs: this.log.nowMs(), user });
   }
@@ -484,7 +484,7 @@ export class SharedQueue implements HeldQueue {
       user === null
         ? this.producer.purgeKept(takenUntilMs)
         : this.producer.eraseKept(user.keys, takenUntilMs);
-    deleting.catch((error: unknown) => this.write('error', asOutboxError(error).message));
+    deleting.catch((error: unknown) => this.write('error', asQueueError(error).message));
   }
 
   holdSegments(owner: string, untils: ReadonlyMap<string, number>): void {

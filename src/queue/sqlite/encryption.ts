@@ -1,10 +1,10 @@
-// User ids at rest, sealed: each row, mark and note of a queue file is encrypted, and users are told apart by tags.
+// User ids at rest, encrypted: each row, mark and note of a queue file is encrypted, and users are told apart by tags.
 //
-// A random data key seals them; it lies in the file itself, sealed under a key that is derived from a secret of the
+// A random data key encrypts them; it lies in the file itself, encrypted under a key that is derived from a secret of the
 // caller's (Node-RED's own credential secret). So a changed secret is noticed before anything is read, and a secret
-// that followed another one needs only the data key to be sealed anew, not every row.
+// that followed another one needs only the data key to be encrypted anew, not every row.
 //
-// Each text says by its first sign whether it is sealed, so that plain and sealed rows may lie side by side.
+// Each text says by its first sign whether it is encrypted, so that plain and encrypted rows may lie side by side.
 
 import {
   createCipheriv,
@@ -17,10 +17,10 @@ import {
   type KeyObject,
 } from 'node:crypto';
 
-/** Whether new rows are sealed, and by which secrets older ones may be. Only in memory, never written anywhere. */
+/** Whether new rows are encrypted, and by which secrets older ones may be. Only in memory, never written anywhere. */
 export interface EncryptionOptions {
   readonly isOn: boolean;
-  /** The one in use first; then those that it took the place of. None: nothing sealed can be read. */
+  /** The one in use first; then those that it took the place of. None: nothing encrypted can be read. */
   readonly secrets: readonly string[];
 }
 
@@ -112,7 +112,7 @@ export class Cipher {
     return this.#cipher(Buffer.from(text, 'utf8'));
   }
 
-  /** What `seal` gave; null when it was changed since, or sealed by another data key. */
+  /** What `cipher` gave; null when it was changed since, or encrypted by another data key. */
   open(encrypted: string): string | null {
     return this.#open(encrypted)?.toString('utf8') ?? null;
   }

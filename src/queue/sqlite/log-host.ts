@@ -23,7 +23,7 @@ export interface PendingCall {
 export interface LogHost {
   /** `SqliteLog.totals.commits` when the log was opened. */
   readonly commits: number;
-  /** Settles with the log's OutboxErrors; not at all when the thread dies: then its owner gets the call back. */
+  /** Settles with the log's QueueErrors; not at all when the thread dies: then its owner gets the call back. */
   call(pending: PendingCall): void;
   close(): Promise<void>;
 }
@@ -61,7 +61,7 @@ export class InlineHost implements LogHost {
   /** Resolves when no call is left. */
   #idle: Promise<void> = Promise.resolve();
 
-  /** Throws OutboxErrors. */
+  /** Throws QueueErrors. */
   constructor(
     path: string,
     cipher: EncryptionOptions | null,

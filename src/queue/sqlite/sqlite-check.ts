@@ -14,7 +14,7 @@ const mostCheckedBytes = 128 * 1024 * 1024;
 
 const countWaiting = 'SELECT count(*) AS waiting FROM entry NOT INDEXED WHERE state = 0';
 
-/** Throws an QueueError `damaged` when pages, indexes, entries and the number of those that wait do not agree. */
+/** Throws a QueueError `damaged` when pages, indexes, entries and the number of those that wait do not agree. */
 export function checkContent(db: DatabaseSync, path: string, waiting: number): void {
   if (pragma(db, 'page_count') * pragma(db, 'page_size') > mostCheckedBytes) return;
   // A quick_check takes two thirds of that, but does not compare the index of removals with its entries: of 455 bits

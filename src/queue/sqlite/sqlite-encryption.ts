@@ -1,4 +1,4 @@
-// The seal of a queue file: its data key is one of the file's notes, and is made, opened, handed on and given up here.
+// The cipher of a queue file: its data key is one of the file's notes, and is made, opened, handed on and given up here.
 
 import type { DatabaseSync } from 'node:sqlite';
 
@@ -21,14 +21,14 @@ function keptKey(db: DatabaseSync): string | null {
   );
 }
 
-/** Whether the file has a key, so that what is sealed in it can be read by whoever has the secret. */
+/** Whether the file has a key, so that what is encrypted in it can be read by whoever has the secret. */
 export function hasCipher(db: DatabaseSync): boolean {
   return keptKey(db) !== null;
 }
 
 /**
- * The seal of the file; null when it has none. A key that lay under an earlier secret is put under the one in use.
- * Throws an QueueError `sealed` when no secret fits.
+ * The cipher of the file; null when it has none. A key that lay under an earlier secret is put under the one in use.
+ * Throws a QueueError `encrypted` when no secret fits.
  */
 export function openCipher(db: DatabaseSync, path: string, { secrets }: EncryptionOptions): Cipher | null {
   const wrapped = keptKey(db);
@@ -44,7 +44,7 @@ export function openCipher(db: DatabaseSync, path: string, { secrets }: Encrypti
   throw queueError('encrypted', path, why);
 }
 
-/** A seal for a file that has none. Throws an QueueError, also when something in it was sealed by a key that is gone. */
+/** A cipher for a file that has none. Throws a QueueError, also when something in it was encrypted by a key that is gone. */
 export function newCipher(db: DatabaseSync, path: string, { secrets }: EncryptionOptions): Cipher {
   const current = currentOf(secrets, path);
   if (holdsEncrypted(db)) throw queueError('damaged', path, 'its key is missing');
@@ -70,7 +70,7 @@ function holdsEncrypted(db: DatabaseSync): boolean {
   return db.prepare(sql).get()?.found !== 0;
 }
 
-/** Notes that were written before sealing was switched on are sealed now; entries stay until they have ended. */
+/** Notes that were written before sealing was switched on are encrypted now; entries stay until they have ended. */
 export function cipherNotes(db: DatabaseSync, cipher: Cipher): void {
   rewriteNotes(db, (value) => (isEncrypted(value) ? null : cipher.cipher(value)));
 }

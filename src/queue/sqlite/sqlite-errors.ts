@@ -1,4 +1,4 @@
-// What SQLite and the file system say, as an QueueError with a sentence for the person who runs Node-RED.
+// What SQLite and the file system say, as a QueueError with a sentence for the person who runs Node-RED.
 
 import { QueueError } from '../store';
 
@@ -35,13 +35,13 @@ const byErrno: Readonly<Record<string, Code>> = {
 
 /** While a file is opened a statement fails for what the file's own tables lack, not for what was asked. */
 export function toOpenError(error: unknown, path: string): QueueError {
-  const found = toOutboxError(error, path);
+  const found = toQueueError(error, path);
   const isPlainError = error instanceof Error && 'errcode' in error && error.errcode === 1;
   return isPlainError ? queueError('damaged', path, error.message, error) : found;
 }
 
-/** OutboxErrors pass unchanged. `path` is the queue's file. */
-export function toOutboxError(error: unknown, path: string): QueueError {
+/** QueueErrors pass unchanged. `path` is the queue's file. */
+export function toQueueError(error: unknown, path: string): QueueError {
   if (error instanceof QueueError) return error;
   const detail = error instanceof Error ? error.message : String(error);
   return queueError(codeOf(error), path, detail, error);

@@ -11,7 +11,7 @@ import { logSql } from '../log-sql';
 import { laneCodes, lanesByCode, stateCodes, statesByCode } from '../row-codes';
 import { isEncrypted, type Cipher, type EncryptionOptions } from './encryption';
 import { checkContent } from './sqlite-check';
-import { queueError, toOpenError, toOutboxError } from './sqlite-errors';
+import { queueError, toOpenError, toQueueError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
 import { dropCipher, hasCipher, newCipher, openCipher, cipherNotes } from './sqlite-encryption';
 
@@ -49,7 +49,7 @@ interface EntryRecord {
   body: string;
 }
 
-/** `path` may be `inMemory`. Throws OutboxErrors. Without `seal` nothing is sealed, and nothing sealed can be read. */
+/** `path` may be `inMemory`. Throws QueueErrors. Without `cipher` nothing is encrypted, and nothing encrypted can be read. */
 export function openLog(path: string, cipher: EncryptionOptions | null = null): SqliteLog {
   return new SqliteLog(openDatabase(path), path, cipher);
 }
@@ -130,7 +130,7 @@ export class SqliteLog {
       const statement = lane === 'add' ? this.#statements.readAdds : this.#statements.readRemovals;
       const found = statement.all(afterSeq, throughSeq, Math.min(limit, Number.MAX_SAFE_INTEGER));
       const rows = found.map((record) => this.#rowOf(record));
-      return { rows, shields: this.#shieldsOf(rows) };
+      return { rows, tombstones: this.#tombstonesOf(rows) };
     });
   }
 
@@ -217,7 +217,7 @@ export class SqliteLog {
   }
 
   #failed(error: unknown): QueueError {
-    const mapped = toOutboxError(error, this.path);
+    const mapped = toQueueError(error, this.path);
     if (mapped.code === 'damaged') this.#damage = mapped;
     return mapped;
   }
@@ -274,10 +274,11 @@ export class SqliteLog {
       if (from > 0) yield;
       this.#append(append.length > rowsPerStep ? append.slice(from, from + rowsPerStep) : append, totals);
     }
-    if (commit.shield !== undefined) this.#setState(commit.shield, 'shield', totals);
+    if (commit.tombstone !== undefined) this.#setState(commit.tombstone, 'tombstone', totals);
     if (commit.repeat !== undefined) this.#setState(commit.repeat, 'repeat', totals);
     if (commit.remove !== undefined) this.#remove(commit.remove, totals);
-    if (commit.dropShieldsThrough !== undefined) this.#dropShields(commit.dropShieldsThrough, totals);
+    if (commit.dropTombstonesThrough !== undefined)
+      this.#dropTombstones(commit.dropTombstonesThrough, totals);
     for (const mark of commit.depart ?? []) this.#statements.depart.run(mark.post, this.#blobOf(mark));
     for (const { post, untilWallMs } of commit.lost ?? []) this.#statements.lost.run(untilWallMs, post);
     for (const post of commit.arrive ?? []) this.#statements.arrive.run(post);
@@ -314,7 +315,7 @@ export class SqliteLog {
     values[at + 8] = cipher?.encryptRow(row.userHash, row.body) ?? row.body;
   }
 
-  // ── The seal ────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── The cipher ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Null when new rows are plain. */
   get #sealing(): Cipher | null {
@@ -345,7 +346,7 @@ export class SqliteLog {
     return text;
   }
 
-  /** One that was changed since it was sealed stays as it is: whoever reads it finds that it is no entry. */
+  /** One that was changed since it was encrypted stays as it is: whoever reads it finds that it is no entry. */
   #openRow({ user, body }: EntryRecord): { readonly userHash: number; readonly body: string } {
     const asItIs = { userHash: user, body };
     if (!isEncrypted(body)) return asItIs;
@@ -361,7 +362,7 @@ export class SqliteLog {
 
   #blobOf({ userHashes }: InFlightRecord): Uint8Array {
     const cipher = this.#sealing;
-    // Never as long as hashes side by side are: a sealed text has one sign more than a multiple of four.
+    // Never as long as hashes side by side are: an encrypted text has one sign more than a multiple of four.
     if (cipher !== null) return Buffer.from(cipher.cipher(JSON.stringify(userHashes)), 'latin1');
     const view = new DataView(new ArrayBuffer(userHashes.length * 8));
     userHashes.forEach((hash, at) => view.setFloat64(at * 8, hash, true));
@@ -396,20 +397,20 @@ export class SqliteLog {
     }
   }
 
-  #dropShields(through: number, totals: Totals): void {
-    const sum = this.#statements.sumShields.get(through) as { count: number; chars: number };
+  #dropTombstones(through: number, totals: Totals): void {
+    const sum = this.#statements.sumTombstones.get(through) as { count: number; chars: number };
     if (sum.count === 0) return;
     totals.bodyChars -= sum.chars;
-    this.#statements.dropShields.run(through);
+    this.#statements.dropTombstones.run(through);
   }
 
-  #shieldsOf(rows: readonly Row[]): Row[] {
+  #tombstonesOf(rows: readonly Row[]): Row[] {
     const first = rows[0];
-    if (first === undefined || this.#statements.anyShield.get() === undefined) return [];
+    if (first === undefined || this.#statements.anyTombstone.get() === undefined) return [];
     const users = new Set(rows.map((row) => row.userHash));
     return [...users]
       .flatMap((user) => this.#namesOf(user))
-      .flatMap((name) => this.#statements.shieldsOf.all(name, first.seq))
+      .flatMap((name) => this.#statements.tombstonesOf.all(name, first.seq))
       .map((record) => this.#rowOf(record))
       .sort((a, b) => a.seq - b.seq);
   }
@@ -549,16 +550,16 @@ function prepareAll(db: DatabaseSync) {
       'SELECT count(*) FILTER (WHERE state = 0) AS waiting, coalesce(sum(chars), 0) AS chars FROM entry WHERE seq BETWEEN ? AND ?',
     ),
     removeRun: db.prepare('DELETE FROM entry WHERE seq BETWEEN ? AND ?'),
-    // By number, not by the index of shields: below this number hardly anything but shields is left.
-    sumShields: db.prepare(
+    // By number, not by the index of tombstones: below this number hardly anything but tombstones is left.
+    sumTombstones: db.prepare(
       'SELECT count(*) AS count, coalesce(sum(chars), 0) AS chars FROM entry NOT INDEXED WHERE seq <= ? AND state = 1',
     ),
-    dropShields: db.prepare('DELETE FROM entry NOT INDEXED WHERE seq <= ? AND state = 1'),
+    dropTombstones: db.prepare('DELETE FROM entry NOT INDEXED WHERE seq <= ? AND state = 1'),
     readAdds: db.prepare(sql.readAdds),
     readRemovals: db.prepare(sql.readRemovals),
-    anyShield: db.prepare('SELECT 1 FROM entry INDEXED BY entry_shield WHERE state = 1 LIMIT 1'),
-    shieldsOf: db.prepare(
-      `SELECT ${columns} FROM entry INDEXED BY entry_shield WHERE state = 1 AND user = ? AND seq > ?`,
+    anyTombstone: db.prepare('SELECT 1 FROM entry INDEXED BY entry_tombstone WHERE state = 1 LIMIT 1'),
+    tombstonesOf: db.prepare(
+      `SELECT ${columns} FROM entry INDEXED BY entry_tombstone WHERE state = 1 AND user = ? AND seq > ?`,
     ),
     oldest: db.prepare(sql.oldest),
     lookedAt: db.prepare(sql.lookedAt),

@@ -25,7 +25,7 @@ export type Migration = (db: DatabaseSync) => void;
 export const migrations: readonly Migration[] = [
   (db) =>
     db.exec(`
-      -- lane: 0 add, 1 removal; state: 0 waiting, 1 shield, 2 repeat; chars: length of body in UTF-16 units.
+      -- lane: 0 add, 1 removal; state: 0 waiting, 1 tombstone, 2 repeat; chars: length of body in UTF-16 units.
       CREATE TABLE entry (
         seq INTEGER PRIMARY KEY,
         lane INTEGER NOT NULL,
@@ -39,7 +39,7 @@ export const migrations: readonly Migration[] = [
         body TEXT NOT NULL
       ) STRICT;
       CREATE INDEX entry_removal ON entry (lane) WHERE lane = 1 AND state <> 1;
-      CREATE INDEX entry_shield ON entry (user) WHERE state = 1;
+      CREATE INDEX entry_tombstone ON entry (user) WHERE state = 1;
       CREATE TABLE source (
         id INTEGER PRIMARY KEY,
         node TEXT NOT NULL,
@@ -61,7 +61,7 @@ export const migrations: readonly Migration[] = [
 ];
 
 /**
- * Opens the file for this process alone, making it when there is none. Throws OutboxErrors, and has then neither
+ * Opens the file for this process alone, making it when there is none. Throws QueueErrors, and has then neither
  * changed nor kept open an existing file. A database in memory is always a new one.
  */
 export function openDatabase(path: string, steps: readonly Migration[] = migrations): DatabaseSync {

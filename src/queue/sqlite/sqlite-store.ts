@@ -1,13 +1,13 @@
-// The outbox in SQLite. The log of a file runs in a thread of its own, as a disk may keep it waiting; `:memory:` in this one.
+// The store in SQLite. The log of a file runs in a thread of its own, as a disk may keep it waiting; `:memory:` in this one.
 
 import { InlineHost } from './log-host';
 import type { LogCall, LogHost, LogMethod, LogResult, PendingCall } from './log-host';
 import type { Commit, Lane, Opened, QueueStore, QueueError, Page, UserRows } from '../store';
 import type { EncryptionOptions } from './encryption';
-import { inMemory, queueError, toOutboxError } from './sqlite-errors';
+import { inMemory, queueError, toQueueError } from './sqlite-errors';
 import { startThread } from './thread-host';
 
-/** Time as the outbox sees it; part of the engine's clock. */
+/** Time as the store sees it; part of the engine's clock. */
 export interface StoreClock {
   /** Calls once after `delayMs`; returns what cancels it. */
   after(delayMs: number, call: () => void): () => void;
@@ -19,7 +19,7 @@ export interface SqliteOutboxOptions {
   readonly clock?: StoreClock;
   /** Of a commit in this thread: so many rows, and then others have their turn. */
   readonly rowsPerStep?: number;
-  /** How user ids are sealed; as plain text, unless said. */
+  /** How user ids are encrypted; as plain text, unless said. */
   readonly cipher?: EncryptionOptions;
 }
 
@@ -148,7 +148,7 @@ export class SqliteStore implements QueueStore {
       this.#commits = host.commits;
       this.#host = host;
     } catch (error) {
-      this.#refuse(toOutboxError(error, this.path));
+      this.#refuse(toQueueError(error, this.path));
     }
     this.#opening = null;
     for (const pending of this.#waiting.splice(0)) this.#host?.call(pending);

@@ -24,7 +24,7 @@ export type ThreadReply =
 /** Takes the calls that a dead thread leaves without results, in order. The first may have been carried out. */
 export type OnDeath = (left: readonly PendingCall[]) => void;
 
-/** Resolves once the thread has opened the log; rejects with an QueueError, and the thread has then ended. */
+/** Resolves once the thread has opened the log; rejects with a QueueError, and the thread has then ended. */
 export function startThread(data: ThreadData, onDeath: OnDeath): Promise<LogHost> {
   const { path } = data;
   const worker = newWorker(data);

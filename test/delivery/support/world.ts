@@ -131,7 +131,7 @@ export class World {
   calm = false;
   /** Calls of the disk by the process that runs. */
   diskCalls = 0;
-  /** Posts that were made up: with a durable outbox one leaves only when its mark is written. */
+  /** Posts that were made up: with a durable store one leaves only when its mark is written. */
   departures = 0;
   engine!: Engine;
   processClock!: ProcessTime;

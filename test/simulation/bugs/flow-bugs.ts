@@ -101,10 +101,10 @@ export const flowBugs: readonly Bug[] = [
   breaks(
     'what went ahead while a page was read is forgotten',
     PendingUsers,
-    'admitShields',
-    function (original, shields, touched, nowMs) {
-      this.shieldsWhileReading = [];
-      original(shields, touched, nowMs);
+    'admitTombstones',
+    function (original, tombstones, touched, nowMs) {
+      this.tombstonesWhileReading = [];
+      original(tombstones, touched, nowMs);
     },
   ),
 

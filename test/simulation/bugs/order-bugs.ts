@@ -37,7 +37,7 @@ export const orderBugs: readonly Bug[] = [
     const failed = older.refusedAtMs < Infinity && newer.state === 'waiting';
     original(failed ? newer : older, failed ? older : newer, covered);
   }),
-  breaks('a tombstone is dropped early', ReadAhead, 'shieldFloor', (_original, lastSeq) => lastSeq),
+  breaks('a tombstone is dropped early', ReadAhead, 'tombstoneFloor', (_original, lastSeq) => lastSeq),
   breaks('no tombstone is kept', ReadAhead, 'hasUnreadBefore', () => false),
   breaks(
     'new entries overtake those that are on disk only',

@@ -169,11 +169,11 @@ class DatabaseLog extends StoreLog {
     return this.call(() => this.logStore.bye(instance.id), { writes: true }).then(end, end);
   }
 
-  outboxOpened(): void {
+  storeOpened(): void {
     this.database.connect(this.user.instance, 1);
   }
 
-  outboxClosed(): void {
+  storeClosed(): void {
     this.database.connect(this.user.instance, -1);
   }
 

@@ -122,7 +122,7 @@ function fill(log: SqliteLog): unknown[] {
   }
   log.commit({
     remove: [3, 4, 5, 100, 101],
-    shield: [7, 8, 50],
+    tombstone: [7, 8, 50],
     repeat: [9, 12],
     lost: [{ post: -1, untilWallMs: 1 }],
   });
@@ -148,8 +148,8 @@ function contentOf(path: string, cipher: EncryptionOptions | null): Content {
 function contentIn(log: SqliteLog): Content {
   const { waiting, lastSeq: last } = log.takeOver(true);
   const pages = (['removal', 'add'] as const).map((lane) => log.read(lane, 0, Infinity, Infinity));
-  const shields = new Map(pages.flatMap((page) => page.shields).map((row) => [row.seq, row]));
-  const rows = [...pages.flatMap((page) => page.rows), ...shields.values()];
+  const tombstones = new Map(pages.flatMap((page) => page.tombstones).map((row) => [row.seq, row]));
+  const rows = [...pages.flatMap((page) => page.rows), ...tombstones.values()];
   rows.sort((one, other) => one.seq - other.seq);
   return { rows, waiting, lastSeq: last };
 }

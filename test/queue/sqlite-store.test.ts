@@ -61,7 +61,7 @@ function expectedOrder(first: number, calls: number): string[] {
   ]);
 }
 
-describe('the outbox in SQLite', () => {
+describe('the store in SQLite', () => {
   let folder: ReturnType<typeof temporaryFolder>;
   let path: string;
   let compiled: Compiled;

@@ -13,7 +13,7 @@ import {
 } from '../../src/queue/store';
 
 /* oxlint-disable typescript/require-await -- the contract is asynchronous, the model is not */
-export class PlainOutbox implements QueueStore {
+export class PlainStore implements QueueStore {
   readonly durable = true;
   #lastSeq = 0;
   #rows: Row[] = [];
@@ -40,7 +40,7 @@ export class PlainOutbox implements QueueStore {
     this.#check(commit);
     const {
       append = [],
-      shield = [],
+      tombstone = [],
       repeat = [],
       remove = [],
       depart = [],
@@ -49,11 +49,11 @@ export class PlainOutbox implements QueueStore {
     } = commit;
     this.#rows.push(...append.map((row): Row => ({ ...row, state: 'waiting' })));
     this.#lastSeq = append.at(-1)?.seq ?? this.#lastSeq;
-    this.#setState(shield, 'shield');
+    this.#setState(tombstone, 'tombstone');
     this.#setState(repeat, 'repeat');
-    const { dropShieldsThrough = 0 } = commit;
+    const { dropTombstonesThrough = 0 } = commit;
     this.#rows = this.#rows.filter(
-      ({ seq, state }) => !remove.includes(seq) && !(state === 'shield' && seq <= dropShieldsThrough),
+      ({ seq, state }) => !remove.includes(seq) && !(state === 'tombstone' && seq <= dropTombstonesThrough),
     );
     for (const { post, userHashes } of depart)
       this.#flights.set(post, { post, userHashes, untilWallMs: null });
@@ -66,14 +66,14 @@ export class PlainOutbox implements QueueStore {
 
   async read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
     const rows = this.#rows
-      .filter((row) => row.lane === lane && row.state !== 'shield')
+      .filter((row) => row.lane === lane && row.state !== 'tombstone')
       .filter(({ seq }) => seq > afterSeq && seq <= throughSeq)
       .slice(0, limit);
     const users = rows.map(({ userHash }) => userHash);
-    const shields = this.#rows.filter(
-      ({ state, seq, userHash }) => state === 'shield' && seq > rows[0]!.seq && users.includes(userHash),
+    const tombstones = this.#rows.filter(
+      ({ state, seq, userHash }) => state === 'tombstone' && seq > rows[0]!.seq && users.includes(userHash),
     );
-    return { rows, shields: rows.length === 0 ? [] : shields };
+    return { rows, tombstones: rows.length === 0 ? [] : tombstones };
   }
 
   async rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows> {
