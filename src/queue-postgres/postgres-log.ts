@@ -44,7 +44,7 @@ type ControlCall =
   | 'setPaused'
   | 'flush'
   | 'requestDeletion'
-  | 'sharedDeletions'
+  | 'deletions'
   | 'finishDeletion';
 
 /** Null in a stream's `through`: the batch had come by another connection meanwhile. */
@@ -63,7 +63,7 @@ interface ClaimRecord {
   readonly others: Instance[];
   readonly paused: boolean;
   readonly flushes: number;
-  readonly sharedDeletions: number;
+  readonly deletions: number;
   readonly has_outcomes: boolean;
 }
 
@@ -170,7 +170,7 @@ export class PostgresLog implements SharedLog {
     await this.#control('release', [instance.id, epoch]);
   }
 
-  /** Throws a QueueError `closed` before `open`. */
+  /** Throws an QueueError `closed` before `open`. */
   store(instance: Instance, epoch: number): QueueStore {
     return new PostgresStore(this.#opened(), instance.id, epoch);
   }
@@ -214,8 +214,8 @@ export class PostgresLog implements SharedLog {
     return requested!.id;
   }
 
-  async sharedDeletions(): Promise<readonly SharedDeletion[]> {
-    const found = await this.#control<DeletionRecord>('sharedDeletions', []);
+  async deletions(): Promise<readonly SharedDeletion[]> {
+    const found = await this.#control<DeletionRecord>('deletions', []);
     return found.map(({ id, through_seq, asked_wall, user_keys: keys, user_id, done, ...result }) => ({
       id,
       throughSeq: through_seq,
@@ -310,7 +310,7 @@ function claimOf(instance: Instance, found: ClaimRecord): Claim {
     lastSeq: found.last_seq,
     waiting: found.waiting,
     instances: [instance, ...found.others],
-    control: { paused: found.paused, flushes: found.flushes, sharedDeletions: found.sharedDeletions },
+    control: { paused: found.paused, flushes: found.flushes, deletions: found.deletions },
     hasOutcomes: found.has_outcomes,
   };
 }

@@ -227,7 +227,7 @@ function controlSql(schema: string, notify: Notify) {
       INSERT INTO ${schema}.deletion (id, through_seq, asked_wall, user_keys, user_id)
       SELECT deletions, $1::bigint, $2::float8, $3::text[], $4 FROM counted
       RETURNING id::float8 AS id, ${notify(`'control'`)} AS told`,
-    sharedDeletions: `
+    deletions: `
       SELECT id::float8 AS id, through_seq::float8 AS through_seq, asked_wall, user_keys, user_id,
         done_at IS NOT NULL AS done, entries::float8 AS entries, in_flight::float8 AS in_flight
       FROM ${schema}.deletion ORDER BY deletion.id`,

@@ -66,7 +66,7 @@ export interface Control {
   /** How often a flush was asked for. */
   readonly flushes: number;
   /** Rises when a deletion is asked for and when one is carried out. */
-  readonly sharedDeletions: number;
+  readonly deletions: number;
 }
 
 /** A purge, or an erasure of one user. */
@@ -151,7 +151,7 @@ export interface SharedLog {
   /** Resolves to its id. */
   requestDeletion(request: SharedDeletionRequest): Promise<number>;
   /** All that are not carried out, and for `aliveMs` those that are. */
-  sharedDeletions(): Promise<readonly SharedDeletion[]>;
+  deletions(): Promise<readonly SharedDeletion[]>;
   /** A deletion is carried out. Does nothing once the lease is not held under this epoch any more. */
   finishDeletion(instance: Instance, epoch: number, id: number, result: SharedDeletionResult): Promise<void>;
   /** One listener. Until `close`. */

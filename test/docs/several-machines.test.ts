@@ -82,7 +82,7 @@ describe('docs/several-machines.md', function () {
       await log.setPaused(false);
       await log.flush();
       const id = await log.requestDeletion({ throughSeq: 1, askedMs: Date.now(), user: null });
-      await log.sharedDeletions();
+      await log.deletions();
       await log.finishDeletion(me, epoch, id, { entries: 0, inFlight: 0 });
       await store.close();
       await log.release(me, epoch);

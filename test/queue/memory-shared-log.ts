@@ -67,7 +67,7 @@ export class MemoryLogStore {
   readonly openOutboxes = new Set<QueueStore>();
   outcomeRows: OutcomesOfInstance[] = [];
   deletionRows: DeletionRow[] = [];
-  control: Control = { paused: false, flushes: 0, sharedDeletions: 0 };
+  control: Control = { paused: false, flushes: 0, deletions: 0 };
   readonly #streams = new Map<string, Stream>();
   #lastOutcome = 0;
 
@@ -163,9 +163,9 @@ export class MemoryLogStore {
   }
 
   requestDeletion(request: SharedDeletionRequest): number {
-    const id = this.control.sharedDeletions + 1;
+    const id = this.control.deletions + 1;
     this.deletionRows.push({ ...request, id, result: null, doneAtMs: Infinity });
-    this.setControl({ sharedDeletions: id });
+    this.setControl({ deletions: id });
     return id;
   }
 
@@ -174,7 +174,7 @@ export class MemoryLogStore {
     const at = this.deletionRows.findIndex((row) => row.id === id && row.result === null);
     if (at === -1) return;
     this.deletionRows[at] = { ...this.deletionRows[at]!, result, doneAtMs };
-    this.setControl({ sharedDeletions: this.control.sharedDeletions + 1 });
+    this.setControl({ deletions: this.control.deletions + 1 });
   }
 
   /** The process has gone: the active one reports its outcomes. */
@@ -295,7 +295,7 @@ export abstract class StoreLog implements SharedLog {
     return this.call(() => this.logStore.requestDeletion(request), { writes: true });
   }
 
-  sharedDeletions(): Promise<readonly SharedDeletion[]> {
+  deletions(): Promise<readonly SharedDeletion[]> {
     return this.call(() => this.logStore.deletionRows.map(({ doneAtMs: _, ...deletion }) => deletion));
   }
 

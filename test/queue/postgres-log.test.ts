@@ -528,7 +528,7 @@ describe('the shared log on PostgreSQL', function () {
       await log.flush();
       const id = await log.requestDeletion({ throughSeq: 1, askedMs: 2, user: { keys: ['k'], id: 'u' } });
       await log.finishDeletion(one, epoch, id, { entries: 3, inFlight: 4 });
-      assert.deepEqual((await log.sharedDeletions())[0]?.result, { entries: 3, inFlight: 4 });
+      assert.deepEqual((await log.deletions())[0]?.result, { entries: 3, inFlight: 4 });
       await log.release(one, epoch);
     }
 

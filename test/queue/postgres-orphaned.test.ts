@@ -139,7 +139,7 @@ describe('shared queues that are left behind', function () {
       texts.map((text) => text.replace('her', '-')),
     );
     assert.deepEqual(
-      (await next.sharedDeletions()).map(({ user }) => user?.id ?? null),
+      (await next.deletions()).map(({ user }) => user?.id ?? null),
       [idOf(2), null],
     );
   });

@@ -275,17 +275,17 @@ function contract(fresh: () => SharedQueue): void {
 
   it('tells every instance with its claim whether the queue is paused, and how often it was flushed', async () => {
     const controlOf = async () => (await second.claim(two, false, null, leaseMs)).control;
-    assert.deepEqual(await controlOf(), { paused: false, flushes: 0, sharedDeletions: 0 });
+    assert.deepEqual(await controlOf(), { paused: false, flushes: 0, deletions: 0 });
     await first.setPaused(true);
     await Promise.all([first.flush(), second.flush()]);
-    assert.deepEqual(await controlOf(), { paused: true, flushes: 2, sharedDeletions: 0 });
+    assert.deepEqual(await controlOf(), { paused: true, flushes: 2, deletions: 0 });
     await second.setPaused(false);
-    assert.deepEqual(await controlOf(), { paused: false, flushes: 2, sharedDeletions: 0 });
+    assert.deepEqual(await controlOf(), { paused: false, flushes: 2, deletions: 0 });
   });
 
   it('keeps a deletion until the active instance has carried it out, and then until all have read it', async () => {
     const { epoch } = await first.claim(one, true, null, leaseMs);
-    const versionOf = async () => (await second.claim(two, false, null, leaseMs)).control.sharedDeletions;
+    const versionOf = async () => (await second.claim(two, false, null, leaseMs)).control.deletions;
     const purge = { throughSeq: 7, askedMs: 1_234.5, user: null };
     const erasure = { throughSeq: 2 ** 50, askedMs: 0, user: { keys: ['ü"', 'k'], id: 'ü"' } };
     const ids = [await second.requestDeletion(purge), await first.requestDeletion(erasure)];
@@ -294,19 +294,19 @@ function contract(fresh: () => SharedQueue): void {
       { ...purge, id: ids[0], result: null },
       { ...erasure, id: ids[1], result: null },
     ];
-    assert.deepEqual(await first.sharedDeletions(), asked);
+    assert.deepEqual(await first.deletions(), asked);
     const result = { entries: 5, inFlight: 6 };
     await second.finishDeletion(two, epoch, ids[0]!, result);
     await first.finishDeletion(one, epoch + 1, ids[0]!, result);
-    assert.deepEqual(await second.sharedDeletions(), asked);
+    assert.deepEqual(await second.deletions(), asked);
     assert.equal(await versionOf(), ids[1]);
     await first.finishDeletion(one, epoch, ids[0]!, result);
     await first.finishDeletion(one, epoch, ids[0]!, { entries: 0, inFlight: 0 });
     assert.equal(await versionOf(), ids[1] + 1);
-    assert.deepEqual(await second.sharedDeletions(), [{ ...asked[0], result }, asked[1]]);
+    assert.deepEqual(await second.deletions(), [{ ...asked[0], result }, asked[1]]);
     await queue.pass(70_000);
     await first.claim(one, true, epoch, leaseMs);
-    assert.deepEqual(await second.sharedDeletions(), asked.slice(1));
+    assert.deepEqual(await second.deletions(), asked.slice(1));
   });
 
   it('keeps small values for every process', async () => {

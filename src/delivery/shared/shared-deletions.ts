@@ -81,7 +81,7 @@ export class SharedDeletions {
     this.reading = true;
     this.version = version;
     try {
-      for (const deletion of await this.parts.log.sharedDeletions()) this.take(deletion);
+      for (const deletion of await this.parts.log.deletions()) this.take(deletion);
     } catch {
       // The log tells its own trouble; the next claim has them read again.
       this.version = -1;

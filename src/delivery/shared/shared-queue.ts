@@ -64,7 +64,7 @@ export class SharedQueue implements HeldQueue {
   private readonly localBuffer: LocalBuffer;
   private readonly lease: LeaseKeeper;
   private readonly outcomes: OutcomeReader;
-  private readonly sharedDeletions: SharedDeletions;
+  private readonly deletions: SharedDeletions;
   /** Of this process while it stands by: reads what the holder has counted. */
   private readonly othersSent: SentLedger;
   private readonly write: NonNullable<EngineOptions['log']>;
@@ -121,7 +121,7 @@ export class SharedQueue implements HeldQueue {
       report: (outcomes) => this.producer.ended(outcomes),
       write: this.write,
     });
-    this.sharedDeletions = new SharedDeletions({
+    this.deletions = new SharedDeletions({
       log: sharedLog,
       instance,
       clock,
@@ -184,7 +184,7 @@ export class SharedQueue implements HeldQueue {
     this.unreachable = null;
     this.producer.retryNow();
     this.engine?.logReaches(claim.lastSeq);
-    this.sharedDeletions.claimed(claim.control.sharedDeletions);
+    this.deletions.claimed(claim.control.deletions);
     if (claim.hasOutcomes) this.outcomes.read();
     if (before !== null) this.obey(claim, before);
     if (before?.holder?.id !== claim.holder?.id) this.tellHolder(claim);
@@ -248,7 +248,7 @@ export class SharedQueue implements HeldQueue {
   private engineOpened(engine: Engine, epoch: number): void {
     if (this.engine !== engine) return;
     engine.logReaches(this.claim?.lastSeq ?? 0);
-    this.sharedDeletions.activated(epoch, ({ throughSeq, user }) => {
+    this.deletions.activated(epoch, ({ throughSeq, user }) => {
       engine.logReaches(throughSeq);
       return user === null ? engine.purge(throughSeq) : engine.erase(user.keys, user.id, throughSeq);
     });
@@ -259,7 +259,7 @@ export class SharedQueue implements HeldQueue {
     if (engine === null) return;
     this.engine = null;
     this.lastInLog = engine.counters.waiting;
-    this.sharedDeletions.deactivated();
+    this.deletions.deactivated();
     this.engineClosing = engine.close().catch(() => undefined);
     if (!this.closed && !this.parked)
       this.write('info', `This Node-RED (${this.instance.name}) does not send any more.`);
@@ -307,7 +307,7 @@ export class SharedQueue implements HeldQueue {
     const released = this.lease.release();
     this.lease.close();
     this.outcomes.close();
-    this.sharedDeletions.close();
+    this.deletions.close();
     await this.producer.drain(0);
     await this.producer.close();
     await within(
@@ -473,7 +473,7 @@ export class SharedQueue implements HeldQueue {
     if (this.opened) await this.lease.refresh();
     if (this.unreachable !== null) throw asQueueError(this.unreachable);
     const throughSeq = this.claim?.lastSeq ?? 0;
-    return this.sharedDeletions.ask({ throughSeq, askedMs: this.log.nowMs(), user });
+    return this.deletions.ask({ throughSeq, askedMs: this.log.nowMs(), user });
   }
 
   /** An operator asked for it, here or elsewhere. */

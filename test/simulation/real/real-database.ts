@@ -56,7 +56,7 @@ export class RealDatabase extends Database {
       setPaused: (paused) => its.setPaused(paused),
       flush: () => its.flush(),
       requestDeletion: (request) => its.requestDeletion(request),
-      sharedDeletions: () => its.sharedDeletions(),
+      deletions: () => its.deletions(),
       finishDeletion: (...args) => its.finishDeletion(...args),
       onNews: (listener: (news: News) => void) => log.onNews((news) => user.time.run(() => listener(news))),
       close: async (instance) => {
