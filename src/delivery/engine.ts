@@ -15,7 +15,7 @@ import { Deleter } from './respond/deleter';
 import { Scheduler } from './schedule/scheduler';
 import type { Recovered } from './respond/entry-end';
 import { CircuitBreaker, type AskedWait } from './schedule/circuit-breaker';
-import { Producer, type Submission } from './producer';
+import { Producer, type FreshRow, type Submission } from './producer';
 import { CommitBuffer } from './commit-buffer';
 import type { Limits } from './schedule/rate-limiter';
 import { LogTally } from './monitor/log-tally';
@@ -492,10 +492,12 @@ export class Engine {
 
   /** Other processes append to the log: it goes to this number now. Without effect until it is open. */
   logReaches(lastSeq: number): void {
-    if (!this.opened || lastSeq <= this.producer.lastSeq) return;
-    this.readAhead.appended(lastSeq, this.clock.wallMs());
-    this.producer.appended(lastSeq);
-    this.askTurn();
+    if (this.opened && this.producer.logReaches(lastSeq)) this.askTurn();
+  }
+
+  /** Rows that this process has appended: they need not be read back, unless others have appended before them. */
+  appended(firstSeq: number, rows: readonly FreshRow[]): void {
+    if (this.opened && this.producer.appended(firstSeq, rows)) this.askTurn();
   }
 
   /**
@@ -667,6 +669,7 @@ export class Engine {
         this.settling.push(post.number);
       }
       for (const read of this.pages.splice(0)) this.producer.takePage(read, nowMs);
+      this.producer.takeAppended(nowMs);
       this.pendingUsers.pagesDone(this.producer.lastSeq);
       this.deleter.turn(nowMs);
       this.take(nowMs);

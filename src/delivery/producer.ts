@@ -4,6 +4,7 @@ import type { CheckedEntry } from '../entry/entry';
 import { hashUserKey } from '../entry/keys';
 import { parseBody, queuedBody } from '../entry/serialise';
 import type { NewRow, Opened, Row, Source } from '../queue/store';
+import type { SharedRow } from '../queue/shared-log';
 import type { Clock } from '../clock';
 import { laneOf, type PendingUsers } from './pending/pending-users';
 import type { CommitBuffer } from './commit-buffer';
@@ -45,6 +46,12 @@ export function ageMsOf({ eventTimeMs }: CheckedEntry, { atMs, wallMs }: HandedI
   return waitedMs + (eventTimeMs === null ? 0 : Math.max(0, wallMs - eventTimeMs));
 }
 
+/** A row that this process appended to a log that several processes share. */
+export interface FreshRow extends SharedRow {
+  readonly entry: CheckedEntry;
+  readonly eventMonoMs: number;
+}
+
 export interface Caps extends QueueCaps {
   /** Messages that may wait for an outcome at a time. */
   readonly maxOpenMessages: number;
@@ -83,6 +90,8 @@ export class Producer {
   /** Who wants to know the number of the last row before a message; in order. */
   private readonly marks: { readonly afterMessages: number; readonly reached: (seq: number) => void }[] = [];
   private waiting: HandedIn[] = [];
+  /** What was appended to a log that several processes share, for the next turn; rows are null when they must be read. */
+  private readonly fresh: { readonly lastSeq: number; readonly rows: readonly FreshRow[] | null }[] = [];
   private taken: Taken[] = [];
   /** The last of them, while some of its entries have not been taken. */
   private partlyTaken: Taken | null = null;
@@ -122,10 +131,23 @@ export class Producer {
     this.pendingUsers.tombstonesMade = lastSeq > 0;
   }
 
-  /** Another process took rows up to this number. */
-  appended(lastSeq: number): void {
-    this.reports.taken(lastSeq - this.lastSeq);
-    this.lastSeq = lastSeq;
+  /** The log has rows up to this number, of which nothing is known here. False when that is no news. */
+  logReaches(lastSeq: number): boolean {
+    if (lastSeq <= this.appendedSeq) return false;
+    this.fresh.push({ lastSeq, rows: null });
+    return true;
+  }
+
+  /** Rows in the log that this process has appended. */
+  appended(firstSeq: number, rows: readonly FreshRow[]): boolean {
+    const lastSeq = firstSeq + rows.length - 1;
+    if (firstSeq !== this.appendedSeq + 1) return this.logReaches(lastSeq);
+    this.fresh.push({ lastSeq, rows });
+    return true;
+  }
+
+  private get appendedSeq(): number {
+    return this.fresh.at(-1)?.lastSeq ?? this.lastSeq;
   }
 
   /** Messages for the next turns. */
@@ -242,24 +264,40 @@ export class Producer {
   }
 
   private takeEntry(entry: CheckedEntry, taken: Taken): void {
-    const { nowMs, wallMs, pendingMessage } = taken;
-    const { source } = taken.handedIn.submission;
+    const { nowMs, pendingMessage } = taken;
     const row = rowOf(entry, taken);
     this.commitBuffer.appended(row);
     this.pendingUsers.queuedChars += row.body.length;
+    const item = this.admit(row, entry, pendingMessage, nowMs);
+    if (item === null) taken.charsOnDisk += row.body.length;
+    else taken.items.push(item);
+  }
+
+  /** A new entry into memory; null when it is to be read back later. */
+  private admit(
+    row: NewRow,
+    entry: CheckedEntry,
+    pendingMessage: PendingMessage | null,
+    nowMs: number,
+  ): Item | null {
     const further = this.pendingUsers.knows(entry.userKey);
-    if (!this.readAhead.admits(row.lane, row.seq, further, row.takenWallMs)) {
-      taken.charsOnDisk += row.body.length;
-      return;
-    }
-    const item = new Item(row.seq, entry, source, row.eventMonoMs, wallMs, 'waiting', pendingMessage);
+    if (!this.readAhead.admits(row.lane, row.seq, further, row.takenWallMs)) return null;
+    const item = new Item(
+      row.seq,
+      entry,
+      row.source,
+      row.eventMonoMs,
+      row.takenWallMs,
+      'waiting',
+      pendingMessage,
+    );
     item.further = further;
-    taken.items.push(item);
     const user = this.pendingUsers.admit(item, row.userHash, nowMs);
     if (this.isAbandoned(row)) {
       this.pendingUsers.discard(item);
       this.pendingUsers.settle(user, nowMs);
     }
+    return item;
   }
 
   /** Of a node that closed without a durable store. */
@@ -310,7 +348,19 @@ export class Producer {
     }
   }
 
-  // ── Pages ───────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Rows of the log ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What was appended since the last turn. */
+  takeAppended(nowMs: number): void {
+    for (const { lastSeq, rows } of this.fresh.splice(0)) {
+      const firstSeq = this.lastSeq + 1;
+      this.reports.taken(lastSeq - this.lastSeq);
+      this.lastSeq = lastSeq;
+      if (rows === null) this.readAhead.appended(lastSeq, this.clock.wallMs());
+      else rows.forEach((row, at) => this.admit({ ...row, seq: firstSeq + at }, row.entry, null, nowMs));
+      this.readAhead.committed(lastSeq);
+    }
+  }
 
   takePage(read: ReadPage, nowMs: number): void {
     const touched = new Set<User>();

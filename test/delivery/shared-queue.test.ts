@@ -1,6 +1,7 @@
 // Several instances with one queue, one of which sends: what each of them shows of it, and a queue that is full of what is refused.
 import { strict as assert } from 'node:assert';
 import { poisoned } from '../simulation/world/make-plan';
+import type { MessageRecord } from '../simulation/world/history';
 import { Instances } from './support/instances';
 
 describe('a shared queue that is full of what the service refuses', () => {
@@ -70,6 +71,34 @@ describe('instances of a shared queue', () => {
       flow.heardOn(sender).map((heard) => heard.split(' ')[1]),
       Array.from({ length: 5 }, () => 'accepted'),
     );
+  });
+
+  it('send what they appended themselves without reading it back, and what others appended once it is read', async () => {
+    const flow = new Instances();
+    await flow.advance(2_000);
+    const { sender, logStore } = flow;
+    let pages = 0;
+    const read = logStore.rows.read.bind(logStore.rows);
+    logStore.rows.read = (...args) => {
+      pages += 1;
+      return read(...args);
+    };
+    const own: MessageRecord[] = [];
+    for (let user = 0; user < 50; user += 1) {
+      own.push(flow.add(sender, user % 20, { expiration: user % 3 === 0 ? -1 : 0 }));
+      await flow.advance(40);
+    }
+    await flow.advance(1_000);
+    assert.ok(own.every(({ end }) => end?.kind === 'settled'));
+    // Only where a claim overtook the answer of an append; otherwise each takes two, one of each lane.
+    assert.ok(pages <= 4, `${pages} pages`);
+    pages = 0;
+    const other = flow.add(1 - sender, 30);
+    const behind = flow.add(sender, 30);
+    await flow.advance(1_000);
+    assert.ok(other.end?.kind === 'settled' && behind.end?.kind === 'settled');
+    assert.ok(pages > 0);
+    assert.deepEqual(await flow.violations(), []);
   });
 
   it('close what they had of the queue when another sends', async () => {

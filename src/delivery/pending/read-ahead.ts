@@ -77,7 +77,7 @@ export class ReadAhead {
     return false;
   }
 
-  /** Another process appended every row up to `seq`, of whichever lane, and committed them. */
+  /** Another process appended every row up to `seq`, of whichever lane. */
   appended(seq: number, takenWallMs: number): void {
     for (const lane of lanes) {
       const state = this.states[lane];
@@ -85,7 +85,6 @@ export class ReadAhead {
       state.unread = true;
       state.written = seq;
     }
-    this.committed(seq);
   }
 
   /** A commit made every row up to `seq` readable. */

@@ -12,12 +12,20 @@ import { hashUserKey } from '../../entry/keys';
 import { queuedBody, readBody } from '../../entry/serialise';
 import { batchesOf, charsOf, rowsPerBatch } from '../../queue/batches';
 import type { QueueError, Row } from '../../queue/store';
-import type { Batch, SharedLog, SharedRow } from '../../queue/shared-log';
+import type { Batch, SharedLog } from '../../queue/shared-log';
 import type { Clock } from '../../clock';
 import { laneOf } from '../pending/pending-users';
 import { deletionTexts, type Deletion } from '../respond/deletions';
 import { endOf, type Recovered } from '../respond/entry-end';
-import { ageMsOf, handIn, pendingMessageOf, type Caps, type HandedIn, type Submission } from '../producer';
+import {
+  ageMsOf,
+  handIn,
+  pendingMessageOf,
+  type Caps,
+  type FreshRow,
+  type HandedIn,
+  type Submission,
+} from '../producer';
 import { LogTally } from '../monitor/log-tally';
 import { NodeListeners } from '../respond/node-listeners';
 import { closedCode, type Counters } from '../respond/reports';
@@ -42,15 +50,15 @@ export interface SharedIntakeParts {
   readonly caps: Caps;
   /** Whether the full log takes a message, or what is handed over at once, all the same: see `Engine.takesOneMore`. */
   readonly takesOneMore: () => boolean;
-  /** Own rows are in the log up to this number. */
-  readonly appended: (lastSeq: number) => void;
+  /** Own rows are in the log, the first under this number. */
+  readonly appended: (firstSeq: number, rows: readonly FreshRow[]) => void;
   readonly write: (level: 'info' | 'warn' | 'error', text: string) => void;
 }
 
 interface Taken {
   readonly submission: Submission;
   readonly pendingMessage: PendingMessage;
-  readonly rows: readonly SharedRow[];
+  readonly rows: readonly FreshRow[];
 }
 
 /** What a batch has of a message. */
@@ -62,7 +70,7 @@ interface Part {
 }
 
 interface Pending {
-  readonly batch: Pick<Batch, 'stream' | 'number' | 'rows'>;
+  readonly batch: Pick<Batch, 'stream' | 'number'> & { readonly rows: readonly FreshRow[] };
   readonly parts: readonly Part[];
   /** What follows of its message, for which the queue must have room, too; null for what follows itself. */
   readonly following: { readonly rows: number; readonly chars: number } | null;
@@ -257,7 +265,7 @@ export class SharedProducer {
   }
 
   private pendingOf(
-    rows: readonly SharedRow[],
+    rows: readonly FreshRow[],
     parts: readonly Part[],
     following: Pending['following'],
   ): Pending {
@@ -266,18 +274,24 @@ export class SharedProducer {
     return { batch, parts, following, tried: false, keeping: null };
   }
 
-  private rowsOf(handedIn: HandedIn): SharedRow[] {
-    const { entries, source } = handedIn.submission;
+  private rowsOf(handedIn: HandedIn): FreshRow[] {
+    const { entries } = handedIn.submission;
+    const source = { ...handedIn.submission.source, instance: this.parts.instance };
     const nowMs = this.parts.clock.monoMs();
     const wallMs = this.parts.clock.wallMs();
-    return entries.map((entry) => ({
-      lane: laneOf(entry),
-      userHash: hashUserKey(entry.userKey),
-      source,
-      eventWallMs: wallMs - ageMsOf(entry, handedIn, nowMs),
-      takenWallMs: wallMs,
-      body: queuedBody(entry),
-    }));
+    return entries.map((entry) => {
+      const ageMs = ageMsOf(entry, handedIn, nowMs);
+      return {
+        entry,
+        lane: laneOf(entry),
+        userHash: hashUserKey(entry.userKey),
+        source,
+        eventWallMs: wallMs - ageMs,
+        eventMonoMs: nowMs - ageMs,
+        takenWallMs: wallMs,
+        body: queuedBody(entry),
+      };
+    });
   }
 
   private async appendPending(pending: Pending): Promise<void> {
@@ -317,7 +331,7 @@ export class SharedProducer {
     }
     this.lastSeq = lastSeq;
     this.stored(pending);
-    this.parts.appended(lastSeq);
+    this.parts.appended(firstSeq, pending.batch.rows);
   }
 
   /** They are taken, but what comes of them cannot be found by their numbers. */

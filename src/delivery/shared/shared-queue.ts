@@ -111,7 +111,7 @@ export class SharedQueue implements HeldQueue {
       clock,
       caps: { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 },
       takesOneMore: () => this.engine?.takesOneMore() ?? false,
-      appended: (lastSeq) => this.engine?.logReaches(lastSeq),
+      appended: (firstSeq, rows) => this.engine?.appended(firstSeq, rows),
       write: this.write,
     });
     this.outcomes = new OutcomeReader({
