@@ -342,5 +342,5 @@ describe('the store in SQLite and its model', () => {
     check((path) => new FileLog(path, (opened) => ({ isOn: opened % 2 === 0, secrets: ['a secret'] })), 30));
 
   it('give the same results for the same calls, in a thread of its own', () =>
-    check((path) => new compiled.SqliteStore(path), 8));
+    check((path) => new compiled.SqliteStore(path, { rowsPerStep: 20 }), 8));
 });

@@ -20,6 +20,12 @@ export interface PendingCall {
   readonly reject: (error: Error) => void;
 }
 
+/** A commit of very many rows would hold the event loop: after so many, others have their turn. */
+export interface Turns {
+  readonly rowsPerStep: number;
+  readonly endOfTurn: (call: () => void) => void;
+}
+
 export interface LogHost {
   /** `SqliteLog.totals.commits` when the log was opened. */
   readonly commits: number;
@@ -65,8 +71,7 @@ export class InlineHost implements LogHost {
   constructor(
     path: string,
     cipher: EncryptionOptions | null,
-    private readonly clock: { endOfTurn(call: () => void): void },
-    private readonly rowsPerStep: number,
+    private readonly turns: Turns,
   ) {
     this.#log = openLog(path, cipher);
     this.commits = this.#log.totals.commits;
@@ -79,7 +84,7 @@ export class InlineHost implements LogHost {
   }
 
   #goOn(done: () => void): void {
-    this.clock.endOfTurn(() => {
+    this.turns.endOfTurn(() => {
       this.#carryOut();
       if (this.#calls.length > 0) this.#goOn(done);
       else done();
@@ -93,7 +98,7 @@ export class InlineHost implements LogHost {
       try {
         if (call.method !== 'commit') resolve(carryOut(this.#log, call));
         else {
-          this.#commit ??= this.#log.commitInSteps(call.args[0], this.rowsPerStep);
+          this.#commit ??= this.#log.commitInSteps(call.args[0], this.turns.rowsPerStep);
           const { done, value } = this.#commit.next();
           if (done !== true) return;
           resolve(value);

@@ -17,7 +17,7 @@ export interface StoreClock {
 
 export interface SqliteOutboxOptions {
   readonly clock?: StoreClock;
-  /** Of a commit in this thread: so many rows, and then others have their turn. */
+  /** Of a commit: so many rows, and then others have their turn. */
   readonly rowsPerStep?: number;
   /** How user ids are encrypted; as plain text, unless said. */
   readonly cipher?: EncryptionOptions;
@@ -155,8 +155,12 @@ export class SqliteStore implements QueueStore {
   }
 
   async #start(): Promise<LogHost> {
-    if (!this.durable) return new InlineHost(this.path, this.#cipher, this.#clock, this.#rowsPerStep);
-    return startThread({ path: this.path, cipher: this.#cipher }, (left) => this.#threadDied(left));
+    const turns = {
+      rowsPerStep: this.#rowsPerStep,
+      endOfTurn: (call: () => void) => this.#clock.endOfTurn(call),
+    };
+    if (!this.durable) return new InlineHost(this.path, this.#cipher, turns);
+    return startThread({ path: this.path, cipher: this.#cipher }, turns, (left) => this.#threadDied(left));
   }
 
   #refuse(error: QueueError): void {

@@ -3,7 +3,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { carryOut } from './log-host';
-import { QueueError } from '../store';
+import { QueueError, type NewRow } from '../store';
+import { unpack } from './packed-rows';
 import { openLog, type SqliteLog } from './sqlite-log';
 import { callOf, type ThreadData, type ThreadReply, type ThreadRequest } from './thread-host';
 
@@ -16,14 +17,21 @@ function serve(port: NonNullable<typeof parentPort>, { path, cipher }: ThreadDat
     reply({ kind: 'refused', ...plain(error) });
     return;
   }
+  /** Of the commit that comes next. */
+  const before: NewRow[] = [];
   port.on('message', (request: ThreadRequest) => {
-    if (request === 'close') {
+    if (request.kind === 'close') {
       log.close();
       port.close();
       return;
     }
+    if (request.kind === 'rows') {
+      for (const row of unpack(request.append)) before.push(row);
+      return;
+    }
+    const call = callOf(request, before.splice(0));
     try {
-      reply({ kind: 'done', value: carryOut(log, callOf(request)) });
+      reply({ kind: 'done', value: carryOut(log, call) });
     } catch (error) {
       reply({ kind: 'failed', ...plain(error) });
     }

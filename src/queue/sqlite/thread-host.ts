@@ -2,8 +2,8 @@
 
 import { Worker } from 'node:worker_threads';
 
-import type { LogCall, LogHost, PendingCall } from './log-host';
-import { QueueError, type Commit } from '../store';
+import type { LogCall, LogHost, PendingCall, Turns } from './log-host';
+import { QueueError, type Commit, type NewRow } from '../store';
 import { pack, unpack, type PackedRows } from './packed-rows';
 import type { EncryptionOptions } from './encryption';
 
@@ -13,8 +13,11 @@ export interface ThreadData {
   readonly cipher: EncryptionOptions | null;
 }
 
-/** A commit's new rows travel beside it. */
-export type ThreadRequest = { readonly call: LogCall; readonly append: PackedRows | null } | 'close';
+/** A commit's new rows travel beside it; of very many rows, all but the last before it. */
+export type ThreadRequest =
+  | { readonly kind: 'rows'; readonly append: PackedRows }
+  | { readonly kind: 'call'; readonly call: LogCall; readonly append: PackedRows | null }
+  | { readonly kind: 'close' };
 export type ThreadReply =
   | { readonly kind: 'opened'; readonly commits: number }
   | { readonly kind: 'refused'; readonly code: QueueError['code']; readonly message: string }
@@ -25,7 +28,7 @@ export type ThreadReply =
 export type OnDeath = (left: readonly PendingCall[]) => void;
 
 /** Resolves once the thread has opened the log; rejects with a QueueError, and the thread has then ended. */
-export function startThread(data: ThreadData, onDeath: OnDeath): Promise<LogHost> {
+export function startThread(data: ThreadData, turns: Turns, onDeath: OnDeath): Promise<LogHost> {
   const { path } = data;
   const worker = newWorker(data);
   return new Promise((resolve, reject) => {
@@ -33,7 +36,7 @@ export function startThread(data: ThreadData, onDeath: OnDeath): Promise<LogHost
     let refusal: QueueError | null = null;
     worker.once('error', (error: Error) => (reason = error.message));
     worker.once('message', (reply: ThreadReply) => {
-      if (reply.kind === 'opened') resolve(new ThreadHost(worker, reply.commits, onDeath));
+      if (reply.kind === 'opened') resolve(new ThreadHost(worker, reply.commits, turns, onDeath));
       else if (reply.kind === 'refused') refusal = new QueueError(reply.code, reply.message);
     });
     // Without effect once it has opened.
@@ -52,29 +55,42 @@ function startFailed(path: string, reason: string): string {
   return `The thread for the queue file ${path} did not start (${reason}).`;
 }
 
-function requestOf(call: LogCall): Exclude<ThreadRequest, 'close'> {
-  if (call.method !== 'commit') return { call, append: null };
-  const { append, ...rest } = call.args[0];
-  if (append === undefined) return { call, append: null };
-  return { call: { method: 'commit', args: [rest] }, append: pack(append) };
+function* requestsOf(call: LogCall, rowsPerStep: number): Generator<ThreadRequest, void> {
+  if (call.method !== 'commit') {
+    yield { kind: 'call', call, append: null };
+    return;
+  }
+  const { append = [], ...rest } = call.args[0];
+  let at = 0;
+  for (; append.length - at > rowsPerStep; at += rowsPerStep)
+    yield { kind: 'rows', append: pack(append.slice(at, at + rowsPerStep)) };
+  const last = append.length === 0 ? null : pack(at === 0 ? append : append.slice(at));
+  yield { kind: 'call', call: { method: 'commit', args: [rest] }, append: last };
 }
 
-/** The call as it was made, in the thread. */
-export function callOf({ call, append }: Exclude<ThreadRequest, 'close'>): LogCall {
+/** The call as it was made, in the thread. `before`: rows that came before it. */
+export function callOf(
+  { call, append }: Extract<ThreadRequest, { kind: 'call' }>,
+  before: readonly NewRow[],
+): LogCall {
   if (call.method !== 'commit' || append === null) return call;
-  const commit: Commit = { ...call.args[0], append: unpack(append) };
+  const rows = unpack(append);
+  const commit: Commit = { ...call.args[0], append: before.length === 0 ? rows : [...before, ...rows] };
   return { method: 'commit', args: [commit] };
 }
 
 class ThreadHost implements LogHost {
   /** Without results yet, oldest first: results arrive in the order of the calls. */
   readonly #pending: PendingCall[] = [];
+  /** What has not been posted yet, of the first perhaps a part. */
+  readonly #unsent: Iterator<ThreadRequest, void>[] = [];
   readonly #gone: Promise<void>;
   #closing = false;
 
   constructor(
     private readonly worker: Worker,
     readonly commits: number,
+    private readonly turns: Turns,
     onDeath: OnDeath,
   ) {
     this.#gone = new Promise((resolve) => {
@@ -90,17 +106,36 @@ class ThreadHost implements LogHost {
   }
 
   call(pending: PendingCall): void {
-    const request = requestOf(pending.call);
-    this.worker.postMessage(request, request.append === null ? [] : [request.append.numbers.buffer]);
     // An idle queue does not keep a process alive, a commit on its way does.
     if (this.#pending.push(pending) === 1) this.worker.ref();
+    this.#send(requestsOf(pending.call, this.turns.rowsPerStep));
   }
 
   close(): Promise<void> {
     this.#closing = true;
     this.worker.ref();
-    this.worker.postMessage('close' satisfies ThreadRequest);
+    this.#send([{ kind: 'close' } as const].values());
     return this.#gone;
+  }
+
+  #send(requests: Iterator<ThreadRequest, void>): void {
+    if (this.#unsent.push(requests) === 1) this.#post();
+  }
+
+  #post(): void {
+    for (let requests = this.#unsent[0]; requests !== undefined; requests = this.#unsent[0]) {
+      const { value: request } = requests.next();
+      if (request === undefined) {
+        this.#unsent.shift();
+        continue;
+      }
+      const rows = request.kind === 'close' ? null : request.append;
+      this.worker.postMessage(request, rows === null ? [] : [rows.numbers.buffer]);
+      if (request.kind === 'rows') {
+        this.turns.endOfTurn(() => this.#post());
+        return;
+      }
+    }
   }
 
   #settle(reply: ThreadReply): void {
