@@ -27,6 +27,7 @@ import type { Post } from './schedule/post';
 import { SentLedger } from './monitor/sent-counts';
 import { outcomesOfOthers } from './shared/stored-outcomes';
 import { RecentUsers } from './pending/recent-users';
+import { outcomeOf, Reporter, type Outcome } from './respond/reporter';
 import { Reports, type Counters } from './respond/reports';
 import type { SharedView } from './shared/shared-request';
 import { closedEnd, PendingMessages, type MessageEnd } from './pending-messages';
@@ -76,7 +77,7 @@ export interface SharedPart {
   /** The process that it is part of. */
   readonly instance: string;
   /** Entries that this process took have ended, durably. The commit stores those of other instances (`Commit.outcomes`). */
-  readonly ended: (items: readonly Item[]) => void;
+  readonly report: (outcomes: readonly Outcome[]) => void;
   /** The log is open, and what waits in it known. */
   readonly opened: () => void;
   /** Whether the lease is held under which this engine sends. */
@@ -126,6 +127,8 @@ const storeRetryMs = 1_000;
 const openRetryMs = 5_000;
 /** Messages that may wait for the store to be opened. */
 const mostUnopened = 50_000;
+/** Messages that may wait for an outcome at a time. */
+export const defaultMaxOpenMessages = 50_000;
 /** When a process gives up on a request. */
 const requestTimeoutMs = 10_000;
 
@@ -145,7 +148,8 @@ export class Engine {
   private readonly tally: LogTally;
   private readonly warmUps: WarmUps;
   private readonly commitBuffer = new CommitBuffer();
-  private readonly pendingMessages = new PendingMessages();
+  private readonly pendingMessages: PendingMessages;
+  private readonly reporter: Reporter;
   private readonly readAhead: ReadAhead;
   private readonly reports: Reports;
   private readonly circuitBreaker: CircuitBreaker;
@@ -210,10 +214,14 @@ export class Engine {
     };
     this.log = log;
     this.readAhead = new ReadAhead(store, options.memoryMark ?? 10_000, options.pageRows ?? defaultPageRows);
-    const teller = this.shared === null ? null : (ended: readonly Item[]) => this.tellOwn(ended);
     this.tally = new LogTally(clock, log);
-    const ended = (items: readonly Item[]): void => this.monitor.ended(items);
-    this.reports = new Reports(this.pendingMessages, clock, this.tally, ended, teller);
+    this.pendingMessages = new PendingMessages(options.maxOpenMessages ?? defaultMaxOpenMessages);
+    this.reporter = new Reporter(this.pendingMessages, this.tally);
+    this.reports = new Reports(
+      clock,
+      (ended) => this.monitor.ended(ended),
+      (ended) => this.report(ended),
+    );
     this.circuitBreaker = new CircuitBreaker(random, options.askedWait);
     const { commitBuffer, readAhead, reports, logins, circuitBreaker } = this;
     this.warmUps = new WarmUps(clock);
@@ -242,11 +250,17 @@ export class Engine {
       unaccounted,
     ] as const;
     this.outcomes = new Outcomes(clock, random, lateMarginMs, ...shared);
-    const caps = { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 };
     const { pendingMessages, outcomes, tally } = this;
     const parts = [commitBuffer, readAhead, pendingUsers, pendingMessages, reports, tally] as const;
     const takesOneMore = (): boolean => this.takesOneMore();
-    this.producer = new Producer(store.durable, caps, clock, ...parts, takesOneMore, options.blocksPerSlice);
+    this.producer = new Producer(
+      store.durable,
+      options,
+      clock,
+      ...parts,
+      takesOneMore,
+      options.blocksPerSlice,
+    );
     const tokenCame = outcomes.tokenCame.bind(outcomes);
     const askTurn = (): void => this.askTurn();
     this.requestsInFlight = new RequestsInFlight(
@@ -276,7 +290,7 @@ export class Engine {
 
   /** Erased entries whose message was gone: counted as rejected, told to nobody. */
   get erasedUnreported(): number {
-    return this.reports.erasedUnreported;
+    return this.reporter.erasedUnreported;
   }
 
   get counters(): Readonly<Counters> {
@@ -510,9 +524,11 @@ export class Engine {
     return !isToBeTried && this.requestsInFlight.inFlight === 0 && this.circuitBreaker.takesOneMore();
   }
 
-  private tellOwn(ended: readonly Item[]): void {
-    const own = ended.filter(({ source }) => source.instance === this.shared?.instance);
-    if (own.length > 0) this.shared?.ended(own);
+  /** The commit has stored those of other instances. */
+  private report(ended: readonly Item[]): void {
+    const { shared, reporter } = this;
+    if (shared === null) reporter.report(ended.map(outcomeOf));
+    else shared.report(ended.filter(({ source }) => source.instance === shared.instance).map(outcomeOf));
   }
 
   /** Tells at once what has ended, before those go who are to hear it. */
@@ -522,7 +538,7 @@ export class Engine {
 
   /** Calls with what ends without its message. One listener a node. */
   onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
-    this.reports.listen(node, listener);
+    this.reporter.listen(node, listener);
   }
 
   /** A node begins to close: what waits of it in memory only is given up now, so that nothing more of it departs. */
@@ -541,16 +557,12 @@ export class Engine {
    */
   release(node: string): void {
     this.reports.tellNow();
-    this.reports.unlisten(node);
+    this.reporter.unlisten(node);
     if (this.durable) {
-      this.producer.refuse(closedEnd, node);
-      this.producer.parkNode(node);
+      this.producer.closeNode(node);
       return;
     }
-    for (const pendingMessage of this.pendingMessages.ofNode(node)) {
-      pendingMessage.endEarly(closedEnd);
-      this.pendingMessages.closed();
-    }
+    this.pendingMessages.closeNode(node, [], closedEnd);
     this.discard(node);
   }
 

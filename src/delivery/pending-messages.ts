@@ -86,7 +86,7 @@ export class PendingMessage {
     this.open = counts.entries;
   }
 
-  /** Whether any of its entries has a number, by which it is in the book. */
+  /** Whether any of its entries has a number, by which outcomes find it. */
   get isNumbered(): boolean {
     return this.spans.length > 0;
   }
@@ -123,21 +123,16 @@ export class PendingMessage {
     return true;
   }
 
-  /** Ends the message early; nothing further is reported to it. */
-  endEarly(end: Extract<MessageEnd, { kind: 'parked' | 'failed' }>): void {
-    this.end(end);
-  }
-
-  /** Ends the message as durably queued. */
   endQueued(reason: QueuedReason): void {
     this.end({ kind: 'queued', summary: this.summary(), reason });
   }
 
-  private end(end: MessageEnd): void {
+  /** Nothing further is reported to it. */
+  end(end: MessageEnd): void {
     if (this.ended) return;
     this.ended = true;
     const tell = this.onEnd;
-    // The book keeps ended pending messages for a while; they must not keep their messages.
+    // They are kept for a while; they must not keep their messages.
     this.onEnd = ignore;
     tell(end);
   }
@@ -154,14 +149,23 @@ export class PendingMessage {
   }
 }
 
-/** The open pending messages, found by the number of an entry that was read back from the log. */
+/** The pending messages, found by the number of an entry that was read back from the log. */
 export class PendingMessages {
   private spans: Span[] = [];
   private compactAt = 2_048;
-  /** How many pending messages in it are open. */
+  /** How many have a number and have not ended. */
   open = 0;
+  /** Their nodes have closed, and not all of their entries are stored yet. */
+  private readonly closing = new Set<PendingMessage>();
 
-  /** The next so many entries of a pending message have numbers from `firstSeq` on. They come in order of their numbers. */
+  /** So many may wait for an outcome; a message beyond ends once it is stored. */
+  constructor(readonly most: number) {}
+
+  get areFull(): boolean {
+    return this.open >= this.most;
+  }
+
+  /** The next so many entries of a message have numbers from `firstSeq` on. They come in order of their numbers. */
   add(pendingMessage: PendingMessage, firstSeq: number, entries: number): void {
     const span = pendingMessage.numbered(firstSeq, entries);
     if (span.place === 0) this.open += 1;
@@ -171,19 +175,52 @@ export class PendingMessages {
     this.compactAt = Math.max(2_048, 2 * this.spans.length);
   }
 
-  /** Say so once when a pending message in the book has ended. */
-  closed(): void {
-    this.open -= 1;
+  /** An outcome of one of its entries. */
+  entryEnded(message: PendingMessage, ending: Ending): void {
+    if (message.entryEnded(ending)) this.open -= 1;
   }
 
-  /** The open ticket whose entries include `seq`, or null. */
+  /** All of its entries are stored durably, or some of them `isBuffered`: then no outcome can find it. */
+  stored(message: PendingMessage, completeOn: 'accepted' | 'queued', isBuffered = false): void {
+    if (this.closing.has(message)) this.end(message, { kind: 'parked' });
+    else if (isBuffered) this.endQueued(message, 'apart');
+    else if (completeOn === 'queued') this.endQueued(message, 'asked');
+    else if (this.open > this.most) this.endQueued(message, 'tooManyOpen');
+  }
+
+  /** Ends a message early; nothing further is reported to it. */
+  end(message: PendingMessage, end: Extract<MessageEnd, { kind: 'parked' | 'failed' }>): void {
+    this.closing.delete(message);
+    this.ends(message);
+    message.end(end);
+  }
+
+  private endQueued(message: PendingMessage, reason: QueuedReason): void {
+    this.ends(message);
+    message.endQueued(reason);
+  }
+
+  private ends(message: PendingMessage): void {
+    if (message.isOpen && message.isNumbered) this.open -= 1;
+  }
+
+  /** A node closes: its messages end, those of which something is `unstored` once all is stored. */
+  closeNode(
+    node: string,
+    unstored: Iterable<PendingMessage>,
+    end: Parameters<PendingMessages['end']>[1] = { kind: 'parked' },
+  ): void {
+    for (const message of unstored) if (message.node === node) this.closing.add(message);
+    for (const message of this.ofNode(node)) if (!this.closing.has(message)) this.end(message, end);
+  }
+
+  /** The pending message whose entries include `seq`, or null. */
   find(seq: number): PendingMessage | null {
     const pendingMessage = spanOf(this.spans, seq)?.pendingMessage;
     return pendingMessage?.isOpen === true ? pendingMessage : null;
   }
 
-  /** Open pending messages of one node. */
-  ofNode(node: string): Iterable<PendingMessage> {
+  private ofNode(node: string): Iterable<PendingMessage> {
     const open = this.spans.filter(
       ({ pendingMessage }) => pendingMessage.isOpen && pendingMessage.node === node,
     );

@@ -11,7 +11,7 @@ import type { CommitBuffer } from './commit-buffer';
 import type { LogTally } from './monitor/log-tally';
 import type { ReadAhead, ReadPage } from './pending/read-ahead';
 import type { Reports } from './respond/reports';
-import { PendingMessage, type PendingMessages, type MessageEnd } from './pending-messages';
+import { closedEnd, PendingMessage, type PendingMessages, type MessageEnd } from './pending-messages';
 import { queueFullEnd, type QueueCaps } from './respond/not-accepted';
 import { Item } from './pending/item';
 import type { User } from './pending/user';
@@ -50,11 +50,6 @@ export function ageMsOf({ eventTimeMs }: CheckedEntry, { atMs, wallMs }: HandedI
 export interface FreshRow extends SharedRow {
   readonly entry: CheckedEntry;
   readonly eventMonoMs: number;
-}
-
-export interface Caps extends QueueCaps {
-  /** Messages that may wait for an outcome at a time. */
-  readonly maxOpenMessages: number;
 }
 
 /** A message whose entries are in the commit under way, or will be. */
@@ -97,14 +92,12 @@ export class Producer {
   private partlyTaken: Taken | null = null;
   /** Rows of the turn under way. */
   private rows = 0;
-  /** Of nodes that closed during the commit. */
-  private readonly parking = new Set<PendingMessage>();
   /** Of nodes that closed without a durable store: the last number that is given up. */
   private readonly abandoned = new Map<string, number>();
 
   constructor(
     private readonly durable: boolean,
-    private caps: Caps,
+    private caps: QueueCaps,
     private readonly clock: Clock,
     private readonly commitBuffer: CommitBuffer,
     private readonly readAhead: ReadAhead,
@@ -119,7 +112,7 @@ export class Producer {
 
   /** What was taken stays, also above a lower cap. */
   setQueueCaps(caps: QueueCaps): void {
-    this.caps = { ...this.caps, ...caps };
+    this.caps = caps;
   }
 
   /** `takes`: further rows are this process's own, whose monotonic clock they carry. */
@@ -213,16 +206,21 @@ export class Producer {
   }
 
   private refusalOf(submission: Submission): MessageEnd | null {
-    const { queueMaxEntries: most, queueMaxBytes, maxOpenMessages } = this.caps;
+    const { queueMaxEntries: most, queueMaxBytes } = this.caps;
     const { waiting } = this.reports.counters;
     const { length } = submission.entries;
     const isFull = waiting + length > most || this.pendingUsers.queuedChars > queueMaxBytes;
-    const isTooFull = !this.durable && this.pendingMessages.open >= maxOpenMessages;
+    const isTooFull = !this.durable && this.pendingMessages.areFull;
     if (!isFull && !isTooFull) return null;
     if (length <= most && this.takesOneMore()) return null;
     if (isFull) return queueFullEnd(waiting, this.caps);
     const message = 'Too many messages wait for their outcome.';
-    return { kind: 'failed', code: 'too_many_open_messages', params: { most: maxOpenMessages }, message };
+    return {
+      kind: 'failed',
+      code: 'too_many_open_messages',
+      params: { most: this.pendingMessages.most },
+      message,
+    };
   }
 
   /** Numbers all of its entries, so that whatever is said of what has been handed in so far is said of them, too. */
@@ -305,30 +303,19 @@ export class Producer {
     return seq <= (this.abandoned.get(source.node) ?? 0);
   }
 
-  /** Durable now: messages that asked for no more than that end, and those that would be one too many. */
+  /** Durable now. */
   committed(): void {
-    for (const { handedIn, pendingMessage } of this.taken.splice(0)) {
-      if (this.parking.delete(pendingMessage)) this.park(pendingMessage);
-      const asked = handedIn.submission.completeOn === 'queued';
-      const tooMany = this.pendingMessages.open > this.caps.maxOpenMessages;
-      if (!this.durable || !pendingMessage.isOpen || (!asked && !tooMany)) continue;
-      pendingMessage.endQueued(asked ? 'asked' : 'tooManyOpen');
-      this.pendingMessages.closed();
-    }
+    for (const { handedIn, pendingMessage } of this.taken.splice(0))
+      if (this.durable) this.pendingMessages.stored(pendingMessage, handedIn.submission.completeOn);
   }
 
-  /** A node closes: its messages end without an output, those of the commit under way once they are safe. */
-  parkNode(node: string): void {
-    const underWay = new Set(this.taken.map(({ pendingMessage }) => pendingMessage));
-    for (const pendingMessage of this.pendingMessages.ofNode(node)) {
-      if (underWay.has(pendingMessage)) this.parking.add(pendingMessage);
-      else this.park(pendingMessage);
-    }
-  }
-
-  private park(pendingMessage: PendingMessage): void {
-    pendingMessage.endEarly({ kind: 'parked' });
-    this.pendingMessages.closed();
+  /** A node has closed, whose entries stay in the queue. */
+  closeNode(node: string): void {
+    this.refuse(closedEnd, node);
+    this.pendingMessages.closeNode(
+      node,
+      this.taken.map(({ pendingMessage }) => pendingMessage),
+    );
   }
 
   /** The commit failed, or will not be made: nothing was taken, and every message of it is told why. */
@@ -342,9 +329,7 @@ export class Producer {
     for (const { handedIn, pendingMessage, charsOnDisk } of taken) {
       this.reports.notAccepted(handedIn.submission.entries.length);
       this.pendingUsers.queuedChars -= charsOnDisk;
-      this.parking.delete(pendingMessage);
-      if (pendingMessage.isOpen) this.pendingMessages.closed();
-      pendingMessage.endEarly(end);
+      this.pendingMessages.end(pendingMessage, end);
     }
   }
 

@@ -77,7 +77,7 @@ describe('a message’s ticket', () => {
     const ends: MessageEnd[] = [];
     const pendingMessage = pendingMessageOf(1, 1, ends);
     pendingMessage.endQueued('asked');
-    pendingMessage.endEarly({ kind: 'parked' });
+    pendingMessage.end({ kind: 'parked' });
     pendingMessage.entryEnded(itemOf(1, 'accepted'));
     assert.deepEqual(
       ends.map(({ kind }) => kind),
@@ -93,7 +93,7 @@ describe('the book of pending messages', () => {
     });
     fc.assert(
       fc.property(lengths, (list) => {
-        const book = new PendingMessages();
+        const book = new PendingMessages(10_000);
         const expected = new Map<number, PendingMessage>();
         let seq = 1;
         let open = 0;
@@ -102,8 +102,7 @@ describe('the book of pending messages', () => {
           const pendingMessage = messageOf(entries);
           book.add(pendingMessage, seq, entries);
           if (ends) {
-            pendingMessage.endQueued('asked');
-            book.closed();
+            book.stored(pendingMessage, 'queued');
           } else {
             open += 1;
             for (let i = 0; i < entries; i += 1) expected.set(seq + i, pendingMessage);
@@ -118,27 +117,52 @@ describe('the book of pending messages', () => {
   });
 
   it('forgets ended pending messages in lots and keeps finding the others', () => {
-    const book = new PendingMessages();
+    const book = new PendingMessages(10_000);
     const pendingMessages = Array.from({ length: 5_000 }, () => messageOf(1));
     for (const [at, pendingMessage] of pendingMessages.entries()) book.add(pendingMessage, at + 1, 1);
     for (const [at, pendingMessage] of pendingMessages.entries()) {
       if (at % 10 === 0) continue;
-      pendingMessage.endQueued('asked');
-      book.closed();
+      book.stored(pendingMessage, 'queued');
     }
     assert.equal(book.open, 500);
     for (const [at, pendingMessage] of pendingMessages.entries())
       assert.equal(book.find(at + 1), at % 10 === 0 ? pendingMessage : null);
   });
 
-  it('knows the open pending messages of a node', () => {
-    const book = new PendingMessages();
-    const [mine, ended, other] = [messageOf(2), messageOf(1), messageOf(1, [], 'other')];
-    for (const [at, pendingMessage] of [mine, ended, other, mine].entries())
+  it('ends those of a node that closes, and those of which something is not stored yet once it is', () => {
+    const book = new PendingMessages(10_000);
+    const ends: MessageEnd[] = [];
+    const [mine, ended, other, unstored] = [
+      messageOf(2, ends),
+      messageOf(1, ends),
+      messageOf(1, ends, 'other'),
+      messageOf(1, ends),
+    ];
+    for (const [at, pendingMessage] of [mine, ended, other, mine, unstored].entries())
       book.add(pendingMessage, at + 1, 1);
-    ended.endEarly({ kind: 'parked' });
-    book.closed();
-    assert.equal(book.open, 2);
-    assert.deepEqual([...book.ofNode('n')], [mine]);
+    book.entryEnded(ended, itemOf(2, 'accepted'));
+    assert.equal(book.open, 3);
+    book.closeNode('n', [unstored, other]);
+    assert.deepEqual(
+      ends.map(({ kind }) => kind),
+      ['settled', 'parked'],
+    );
+    book.stored(unstored, 'accepted');
+    book.stored(other, 'accepted');
+    assert.deepEqual([ends.length, book.open, other.isOpen], [3, 1, true]);
+  });
+
+  it('end once they are stored when more than are to wait for an outcome do', () => {
+    const book = new PendingMessages(1);
+    const messages = [messageOf(1), messageOf(1), messageOf(1)];
+    for (const [at, message] of messages.entries()) {
+      assert.equal(book.areFull, at > 0);
+      book.add(message, at + 1, 1);
+      book.stored(message, 'accepted', at === 2);
+    }
+    assert.deepEqual(
+      messages.map(({ isOpen }) => isOpen),
+      [true, false, false],
+    );
   });
 });

@@ -66,12 +66,13 @@ class Taking {
       localBuffer: this.localBuffer,
       instance: 'one',
       clock: this.clock,
-      caps: { queueMaxEntries, queueMaxBytes, maxOpenMessages: 1_000 },
+      caps: { queueMaxEntries, queueMaxBytes },
+      maxOpenMessages: 1_000,
       takesOneMore: () => false,
       appended: () => undefined,
       write: () => undefined,
     });
-    this.producer.onRecovered('n', (recovered) => this.recovered.push(...recovered));
+    this.producer.reporter.listen('n', (recovered) => this.recovered.push(...recovered));
     this.producer.start();
     // Without a delay it is open at once.
     void this.log.open();
@@ -89,7 +90,7 @@ class Taking {
     const { rows } = this.logStore.rows.read('add', this.told, Infinity, Infinity);
     this.told = rows.at(-1)?.seq ?? this.told;
     const own = rows.filter(({ seq }) => this.logStore.instanceSources.get(seq) === 'one');
-    this.producer.ended(
+    this.producer.report(
       own.map(({ seq, source, body }) => ({
         seq,
         node: source.node,

@@ -27,7 +27,8 @@ describe('what a process takes for a shared log', () => {
       localBuffer,
       instance: 'one',
       clock,
-      caps: { queueMaxEntries: 1e6, queueMaxBytes: 1e9, maxOpenMessages: 1_000 },
+      caps: { queueMaxEntries: 1e6, queueMaxBytes: 1e9 },
+      maxOpenMessages: 1_000,
       takesOneMore: () => false,
       appended: () => undefined,
       write: () => undefined,
@@ -49,13 +50,13 @@ describe('what a process takes for a shared log', () => {
   it('ends with its message, also when it has ended before the log has said its number', async () => {
     log.delayMs = () => 100;
     const lost: unknown[] = [];
-    producer.onRecovered('n', (recovered) => lost.push(...recovered));
+    producer.reporter.listen('n', (recovered) => lost.push(...recovered));
     producer.start();
     const ends = submit(1);
     await clock.advance(150);
     assert.equal(log.logStore.rows.totals.waiting, 1);
     const accepted = { rejection: null, acceptedBlocks: 1, expiredBlocks: 0, warnings: null };
-    producer.ended([{ seq: 1, node: 'n', entry, ...accepted }]);
+    producer.report([{ seq: 1, node: 'n', entry, ...accepted }]);
     assert.deepEqual(ends, []);
     await clock.advance(100);
     assert.deepEqual(

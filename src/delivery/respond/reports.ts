@@ -1,12 +1,9 @@
-// Tells messages, or the nodes of messages that are gone, what became of their entries; and keeps count.
+// Counts entries, and has their outcomes reported once they are durable.
 
 import type { Deletion } from './deletions';
 import type { Clock } from '../../clock';
-import { endOf, type EntryEnd, type Recovered } from './entry-end';
+import { endOf, type EntryEnd } from './entry-end';
 import { Fifo } from '../pending/fifo';
-import type { LogTally } from '../monitor/log-tally';
-import { NodeListeners } from './node-listeners';
-import type { PendingMessages } from '../pending-messages';
 import type { Item } from '../pending/item';
 
 /** Counts of entries since the engine was opened; the ends and `waiting` always add up to `taken`. */
@@ -27,10 +24,7 @@ export const erasedCode: Deletion = 'erased';
 const toldPerTurn = 500;
 
 export class Reports {
-  /** Erased entries whose message was gone: only counted. */
-  erasedUnreported = 0;
   readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
-  private readonly listeners: NodeListeners;
   /** Ended, to be told once that is durable. */
   private ended: Item[] = [];
   /** That is durable. */
@@ -38,27 +32,14 @@ export class Reports {
   private tellingLater = false;
 
   constructor(
-    private readonly pendingMessages: PendingMessages,
     private readonly clock: Pick<Clock, 'endOfTurn'>,
-    tally: LogTally,
-    private readonly told: (ended: readonly Item[]) => void = () => undefined,
-    /** Who tells messages and nodes instead, where several processes share the log. */
-    private readonly teller: ((ended: readonly Item[]) => void) | null = null,
-  ) {
-    this.listeners = new NodeListeners(tally);
-  }
+    private readonly durable: (ended: readonly Item[]) => void,
+    private readonly report: (ended: readonly Item[]) => void,
+  ) {}
 
   /** What the next `tell` will tell. */
   get unreported(): readonly Item[] {
     return this.ended;
-  }
-
-  listen(node: string, listener: (recovered: readonly Recovered[]) => void): void {
-    this.listeners.listen(node, listener);
-  }
-
-  unlisten(node: string): void {
-    this.listeners.unlisten(node);
   }
 
   taken(entries: number): void {
@@ -95,7 +76,7 @@ export class Reports {
     if (this.ended.length === 0) return;
     const { ended } = this;
     this.ended = [];
-    this.told(ended);
+    this.durable(ended);
     for (const item of ended) this.toTell.push(item);
     if (!this.tellingLater) this.tellSome();
   }
@@ -118,25 +99,6 @@ export class Reports {
   private tellOnly(count: number): void {
     const items: Item[] = [];
     while (items.length < count && this.toTell.size > 0) items.push(this.toTell.shift()!);
-    if (items.length === 0) return;
-    if (this.teller === null) this.tellAll(items);
-    else this.teller(items);
-  }
-
-  private tellAll(ended: readonly Item[]): void {
-    const orphans = new Map<string, Recovered[]>();
-    for (const item of ended) {
-      const { pendingMessage } = item;
-      if (pendingMessage?.isOpen === true) {
-        if (pendingMessage.entryEnded(item)) this.pendingMessages.closed();
-      } else if (item.rejection?.code === erasedCode) {
-        this.erasedUnreported += 1;
-      } else if (item.rejection?.code !== closedCode) {
-        const list = orphans.get(item.source.node) ?? [];
-        list.push({ entry: item.entry, end: endOf(item), rejection: item.rejection });
-        orphans.set(item.source.node, list);
-      }
-    }
-    for (const [node, recovered] of orphans) this.listeners.tell(node, recovered);
+    if (items.length > 0) this.report(items);
   }
 }

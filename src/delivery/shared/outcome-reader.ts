@@ -3,14 +3,15 @@
 
 import type { Clock } from '../../clock';
 import type { Instance, SharedLog } from '../../queue/shared-log';
-import { readOutcomes, type SharedEnd } from './stored-outcomes';
+import type { Outcome } from '../respond/reporter';
+import { readOutcomes } from './stored-outcomes';
 import { asQueueError } from '../respond/not-accepted';
 
 export interface OutcomeReaderParts {
   readonly log: SharedLog;
   readonly instance: Instance;
   readonly clock: Clock;
-  readonly report: (outcomes: readonly SharedEnd[]) => void;
+  readonly report: (outcomes: readonly Outcome[]) => void;
   readonly write: (level: 'error', text: string) => void;
 }
 

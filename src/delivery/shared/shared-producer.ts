@@ -16,20 +16,18 @@ import type { Batch, SharedLog } from '../../queue/shared-log';
 import type { Clock } from '../../clock';
 import { laneOf } from '../pending/pending-users';
 import { deletionTexts, type Deletion } from '../respond/deletions';
-import { endOf, type Recovered } from '../respond/entry-end';
+import { endOf } from '../respond/entry-end';
 import {
   ageMsOf,
   handIn,
   pendingMessageOf,
-  type Caps,
   type FreshRow,
   type HandedIn,
   type Submission,
 } from '../producer';
 import { LogTally } from '../monitor/log-tally';
-import { NodeListeners } from '../respond/node-listeners';
-import { closedCode, type Counters } from '../respond/reports';
-import type { SharedEnd } from './stored-outcomes';
+import { Reporter, type Outcome } from '../respond/reporter';
+import type { Counters } from '../respond/reports';
 import type { LocalBuffer } from './local-buffer';
 import { closedEnd, PendingMessages, type PendingMessage, type MessageEnd } from '../pending-messages';
 import {
@@ -47,7 +45,9 @@ export interface SharedIntakeParts {
   /** Of this process. */
   readonly instance: string;
   readonly clock: Clock;
-  readonly caps: Caps;
+  readonly caps: QueueCaps;
+  /** Messages that may wait for an outcome at a time. */
+  readonly maxOpenMessages: number;
   /** Whether the full log takes a message, or what is handed over at once, all the same: see `Engine.takesOneMore`. */
   readonly takesOneMore: () => boolean;
   /** Own rows are in the log, the first under this number. */
@@ -91,14 +91,12 @@ const mostInMemory = 50_000;
 
 export class SharedProducer {
   readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
-  /** Erased entries whose message was gone: counted as rejected, told to nobody. */
-  erasedUnreported = 0;
   /** Why the log does not answer; null while it does, as far as is known. */
   trouble: QueueError | null = null;
-  private caps: Caps;
-  private readonly pendingMessages = new PendingMessages();
+  private caps: QueueCaps;
+  private readonly pendingMessages: PendingMessages;
   private readonly tally: LogTally;
-  private readonly listeners: NodeListeners;
+  readonly reporter: Reporter;
   private waiting: HandedIn[] = [];
   /** Of messages that are neither in the log nor in the local buffer. */
   private waitingRows = 0;
@@ -126,9 +124,7 @@ export class SharedProducer {
   private draining = false;
   private failingSinceMs: number | null = null;
   /** Of rows whose numbers, or whose message's other numbers, are not known yet. */
-  private early: SharedEnd[] = [];
-  /** Of nodes that closed while their batch was on its way. */
-  private readonly parking = new Set<PendingMessage>();
+  private early: Outcome[] = [];
   private closed = false;
   private wake: (() => void) | null = null;
 
@@ -136,11 +132,12 @@ export class SharedProducer {
     this.caps = parts.caps;
     this.tally = new LogTally(parts.clock, (level, text) => parts.write(level, text));
     this.opened = new Promise((resolve) => (this.begin = resolve));
-    this.listeners = new NodeListeners(this.tally);
+    this.pendingMessages = new PendingMessages(parts.maxOpenMessages);
+    this.reporter = new Reporter(this.pendingMessages, this.tally);
   }
 
   setQueueCaps(caps: QueueCaps): void {
-    this.caps = { ...this.caps, ...caps };
+    this.caps = caps;
   }
 
   /** Finds what an earlier process left in the local buffer. Without a local buffer entries wait for the log in memory. */
@@ -345,17 +342,9 @@ export class SharedProducer {
     this.waitingRows -= batch.rows.length;
     for (const { submission, pendingMessage, isLast } of parts) {
       this.placing = isLast ? null : pendingMessage;
-      if (isLast) this.settleTaken(submission, pendingMessage);
+      const isBuffered = this.apart.has(pendingMessage);
+      if (isLast) this.pendingMessages.stored(pendingMessage, submission.completeOn, isBuffered);
     }
-  }
-
-  private settleTaken({ completeOn }: Submission, pendingMessage: PendingMessage): void {
-    if (this.parking.delete(pendingMessage)) pendingMessage.endEarly({ kind: 'parked' });
-    else if (this.apart.has(pendingMessage)) pendingMessage.endQueued('apart');
-    else if (completeOn === 'queued') pendingMessage.endQueued('asked');
-    else if (this.pendingMessages.open > this.caps.maxOpenMessages) pendingMessage.endQueued('tooManyOpen');
-    else return;
-    if (pendingMessage.isNumbered) this.pendingMessages.closed();
   }
 
   private countTaken(rows: number): void {
@@ -374,8 +363,7 @@ export class SharedProducer {
       }
       this.next = this.next.filter((one) => one.parts[0]!.pendingMessage !== pendingMessage);
       this.waitingRows -= submission.entries.length;
-      this.parking.delete(pendingMessage);
-      pendingMessage.endEarly(queueFullEnd(waiting, this.caps));
+      this.pendingMessages.end(pendingMessage, queueFullEnd(waiting, this.caps));
       return;
     }
     let at = 0;
@@ -476,48 +464,34 @@ export class SharedProducer {
 
   // ── What comes of them ──────────────────────────────────────────────────────────────────────────────────────
 
-  onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
-    this.listeners.listen(node, listener);
+  /** Entries that this process took, or a process that is gone, have ended. */
+  report(outcomes: readonly Outcome[]): void {
+    const due: Outcome[] = [];
+    for (const outcome of outcomes) (this.isEarly(outcome) ? this.early : due).push(outcome);
+    for (const outcome of due) this.countEnd(outcome);
+    this.reporter.report(due);
   }
 
-  /** Entries that this process took, or a process that is gone, have ended. */
-  ended(ends: readonly SharedEnd[]): void {
-    const orphans = new Map<string, Recovered[]>();
-    for (const end of ends) {
-      // The number of a batch that is on its way is not known yet.
-      if (this.pending !== null && end.seq > this.lastSeq) this.early.push(end);
-      else if (this.placing !== null && this.pendingMessages.find(end.seq) === this.placing)
-        this.early.push(end);
-      else this.endOne(end, orphans);
-    }
-    for (const [node, recovered] of orphans) this.listeners.tell(node, recovered);
+  private isEarly({ seq }: Outcome): boolean {
+    // The number of a batch that is on its way is not known yet.
+    if (this.pending !== null && seq > this.lastSeq) return true;
+    return this.placing !== null && this.pendingMessages.find(seq) === this.placing;
   }
 
   private tellEarly(): void {
-    if (this.placing === null && this.early.length > 0) this.ended(this.early.splice(0));
+    if (this.placing === null && this.early.length > 0) this.report(this.early.splice(0));
   }
 
-  private endOne(end: SharedEnd, orphans: Map<string, Recovered[]>): void {
-    const { counters } = this;
+  private countEnd(outcome: Omit<Outcome, 'seq'>): void {
     // Of a process that is gone: never counted as taken here.
-    if (counters.waiting === 0) this.countTaken(1);
-    counters.waiting -= 1;
-    counters[endOf(end)] += 1;
-    const pendingMessage = this.pendingMessages.find(end.seq);
-    if (pendingMessage !== null) {
-      if (pendingMessage.entryEnded(end)) this.pendingMessages.closed();
-    } else if (end.entry === null) {
-      this.erasedUnreported += 1;
-    } else if (end.rejection?.code !== closedCode) {
-      const list = orphans.get(end.node) ?? [];
-      list.push({ entry: end.entry, end: endOf(end), rejection: end.rejection });
-      orphans.set(end.node, list);
-    }
+    if (this.counters.waiting === 0) this.countTaken(1);
+    this.counters.waiting -= 1;
+    this.counters[endOf(outcome)] += 1;
   }
 
   /** A node closes: its messages end; what was taken stays queued. */
   release(node: string): void {
-    this.listeners.unlisten(node);
+    this.reporter.unlisten(node);
     const isIts = ({ submission }: HandedIn): boolean => submission.source.node === node;
     const refused = this.waiting.filter(isIts);
     this.waiting = this.waiting.filter((one) => !isIts(one));
@@ -525,13 +499,10 @@ export class SharedProducer {
       this.waitingRows -= submission.entries.length;
       submission.onEnd(closedEnd);
     }
-    for (const { pendingMessage } of this.onTheirWay())
-      if (pendingMessage.node === node) this.parking.add(pendingMessage);
-    for (const pendingMessage of this.pendingMessages.ofNode(node)) {
-      if (this.parking.has(pendingMessage)) continue;
-      pendingMessage.endEarly({ kind: 'parked' });
-      this.pendingMessages.closed();
-    }
+    this.pendingMessages.closeNode(
+      node,
+      this.onTheirWay().map(({ pendingMessage }) => pendingMessage),
+    );
   }
 
   // ── What is given up on this machine ────────────────────────────────────────────────────────────────────────
@@ -584,20 +555,15 @@ export class SharedProducer {
 
   /** Their messages have ended: those of a user who is erased are counted only, the others go to their nodes. */
   private discarded(rows: readonly Row[], why: Deletion): void {
-    const orphans = new Map<string, Recovered[]>();
-    for (const { body, source } of rows) {
-      if (this.counters.waiting === 0) this.countTaken(1);
-      this.counters.waiting -= 1;
-      this.counters.rejected += 1;
-      const entry = why === 'erased' ? null : readBody(body);
-      if (why === 'erased') this.erasedUnreported += 1;
-      if (entry === null) continue;
-      const rejection = { code: why, message: deletionTexts[why] };
-      const list = orphans.get(source.node) ?? [];
-      list.push({ entry, end: 'rejected', rejection });
-      orphans.set(source.node, list);
-    }
-    for (const [node, recovered] of orphans) this.listeners.tell(node, recovered);
+    const rejection = { code: why, message: deletionTexts[why] };
+    const common = { seq: 0, rejection, acceptedBlocks: 0, expiredBlocks: 0, warnings: null };
+    const outcomes = rows.map(({ body, source }): Outcome => ({
+      ...common,
+      node: source.node,
+      entry: why === 'erased' ? null : readBody(body),
+    }));
+    for (const outcome of outcomes) this.countEnd(outcome);
+    this.reporter.report(outcomes.filter(({ entry }) => entry !== null || why === 'erased'));
   }
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -624,8 +590,7 @@ export class SharedProducer {
     this.wake?.();
     for (const { submission } of this.waiting.splice(0)) submission.onEnd(closedEnd);
     for (const { pendingMessage } of this.onTheirWay()) {
-      if (pendingMessage.isOpen && pendingMessage.isNumbered) this.pendingMessages.closed();
-      pendingMessage.endEarly(closedEnd);
+      this.pendingMessages.end(pendingMessage, closedEnd);
     }
     this.next = [];
     this.pending = null;

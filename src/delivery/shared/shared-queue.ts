@@ -19,7 +19,7 @@ import { within, type Clock } from '../../clock';
 import type { HeldQueue } from './member-queue';
 import { SharedDeletions } from './shared-deletions';
 import { DeletedPartly, type Deleted } from '../respond/deletions';
-import { Engine, type EngineOptions, type EngineStats } from '../engine';
+import { defaultMaxOpenMessages, Engine, type EngineOptions, type EngineStats } from '../engine';
 import type { Recovered } from '../respond/entry-end';
 import type { Submission } from '../producer';
 import { LeaseKeeper } from './lease-keeper';
@@ -29,7 +29,6 @@ import { Monitor } from '../monitor/monitor';
 import type { Counters } from '../respond/reports';
 import { SentLedger } from '../monitor/sent-counts';
 import { OutcomeReader } from './outcome-reader';
-import { sharedEnd } from './stored-outcomes';
 import { SharedProducer } from './shared-producer';
 import type { SharedView } from './shared-request';
 import { LocalBuffer } from './local-buffer';
@@ -109,7 +108,8 @@ export class SharedQueue implements HeldQueue {
       localBuffer: this.localBuffer,
       instance: instance.id,
       clock,
-      caps: { ...options, maxOpenMessages: options.maxOpenMessages ?? 50_000 },
+      caps: options,
+      maxOpenMessages: options.maxOpenMessages ?? defaultMaxOpenMessages,
       takesOneMore: () => this.engine?.takesOneMore() ?? false,
       appended: (firstSeq, rows) => this.engine?.appended(firstSeq, rows),
       write: this.write,
@@ -118,7 +118,7 @@ export class SharedQueue implements HeldQueue {
       log: sharedLog,
       instance,
       clock,
-      report: (outcomes) => this.producer.ended(outcomes),
+      report: (outcomes) => this.producer.report(outcomes),
       write: this.write,
     });
     this.deletions = new SharedDeletions({
@@ -228,7 +228,7 @@ export class SharedQueue implements HeldQueue {
       monitor: this.monitor,
       shared: {
         instance: instance.id,
-        ended: (items) => this.producer.ended(items.map(sharedEnd)),
+        report: (outcomes) => this.producer.report(outcomes),
         opened: () => this.engineOpened(engine, epoch),
         // Not under a later lease either: others may have sent meanwhile.
         mayPost: () => this.lease.mayPost(epoch),
@@ -331,7 +331,7 @@ export class SharedQueue implements HeldQueue {
   }
 
   onRecovered(node: string, listener: (recovered: readonly Recovered[]) => void): void {
-    this.producer.onRecovered(node, listener);
+    this.producer.reporter.listen(node, listener);
   }
 
   closing(): void {
@@ -351,7 +351,7 @@ export class SharedQueue implements HeldQueue {
   }
 
   get erasedUnreported(): number {
-    return this.producer.erasedUnreported;
+    return this.producer.reporter.erasedUnreported;
   }
 
   get logins(): Logins {

@@ -3,18 +3,11 @@
 import * as z from 'zod';
 
 import { entryBody, isBodyOf, parseBody } from '../../entry/serialise';
-import type { CheckedEntry } from '../../entry/entry';
 import type { OutcomeRow } from '../../queue/store';
-import { endOf, type Ending } from '../respond/entry-end';
+import { endOf } from '../respond/entry-end';
+import type { Outcome } from '../respond/reporter';
 import { erasedCode } from '../respond/reports';
 import type { Item } from '../pending/item';
-
-/** An entry that this process took has ended. */
-export interface SharedEnd extends Ending {
-  readonly node: string;
-  /** Null for one that nobody is to see again. */
-  readonly entry: CheckedEntry | null;
-}
 
 /** What other instances have to report of these. */
 export function outcomesOfOthers(items: readonly Item[], instance: string): OutcomeRow[] {
@@ -26,12 +19,6 @@ export function outcomesOfOthers(items: readonly Item[], instance: string): Outc
     outcomes.push({ seq, source, instance: its, report: reportOf(item) });
   }
   return outcomes;
-}
-
-export function sharedEnd(item: Item): SharedEnd {
-  const { seq, source, entry, rejection, acceptedBlocks, expiredBlocks, warnings } = item;
-  const shown = rejection?.code === erasedCode ? null : entry;
-  return { seq, node: source.node, entry: shown, rejection, acceptedBlocks, expiredBlocks, warnings };
 }
 
 function reportOf(item: Item): string {
@@ -54,7 +41,7 @@ const reportSchema = z.object({
 const outcomesSchema = z.array(z.object({ seq: z.number(), node: z.string(), report: z.string() }));
 
 /** What is in a row of the outcome table. Throws when the engine did not write it. */
-export function readOutcomes(text: string): SharedEnd[] {
+export function readOutcomes(text: string): Outcome[] {
   return outcomesSchema.parse(JSON.parse(text)).map(({ seq, node, report }) => {
     const read = reportSchema.parse(JSON.parse(report));
     return {
