@@ -3,7 +3,7 @@
 
 import type { Clock } from '../../clock';
 import type { Instance, SharedLog } from '../../queue/shared-log';
-import type { Outcome } from '../respond/reporter';
+import type { Outcome } from '../respond/reports';
 import { readOutcomes } from './stored-outcomes';
 import { asQueueError } from '../respond/not-accepted';
 

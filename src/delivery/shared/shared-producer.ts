@@ -26,8 +26,7 @@ import {
   type Submission,
 } from '../producer';
 import { LogTally } from '../monitor/log-tally';
-import { Reporter, type Outcome } from '../respond/reporter';
-import type { Counters } from '../respond/reports';
+import { Reporter, type Counters, type Outcome } from '../respond/reports';
 import type { LocalBuffer } from './local-buffer';
 import { closedEnd, PendingMessages, type PendingMessage, type MessageEnd } from '../pending-messages';
 import {

@@ -5,7 +5,7 @@ import * as z from 'zod';
 import { entryBody, isBodyOf, parseBody } from '../../entry/serialise';
 import type { OutcomeRow } from '../../queue/store';
 import { endOf } from '../respond/entry-end';
-import type { Outcome } from '../respond/reporter';
+import type { Outcome } from '../respond/reports';
 import { erasedCode } from '../respond/reports';
 import type { Item } from '../pending/item';
 

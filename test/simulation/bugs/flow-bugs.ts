@@ -72,7 +72,7 @@ export const flowBugs: readonly Bug[] = [
     Promise.resolve(),
   ),
   breaks('a flush sends what is to wait for its segment', Engine, 'flush', function (original) {
-    this.warmUps.clear();
+    this.parts.warmUps.clear();
     original();
   }),
   breaks(

@@ -3,6 +3,7 @@ import { LateOutcomes } from '../../../src/delivery/respond/late-outcomes';
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Scheduler } from '../../../src/delivery/schedule/scheduler';
 import { Engine } from '../../../src/delivery/engine';
+import { Turns } from '../../../src/delivery/turns';
 import { Producer } from '../../../src/delivery/producer';
 import { CommitBuffer } from '../../../src/delivery/commit-buffer';
 import { Outcomes } from '../../../src/delivery/respond/outcomes';
@@ -11,26 +12,28 @@ import { PendingMessage } from '../../../src/delivery/pending-messages';
 import { breaks, bug, replaced, replacedGetter, type Bug } from './bug';
 
 export const outcomeBugs: readonly Bug[] = [
-  breaks('entries are acknowledged before the reply', Engine, 'depart', function (original, nowMs) {
+  breaks('entries are acknowledged before the reply', Turns, 'depart', function (original, nowMs) {
     original(nowMs);
     for (const { users } of this.departing)
-      for (const { cells } of users) for (const { item } of cells) this.commitBuffer.mark(item.seq, 'remove');
+      for (const { cells } of users)
+        for (const { item } of cells) this.parts.commitBuffer.mark(item.seq, 'remove');
   }),
   breaks(
     'a message ends at queued before its commit',
     Producer,
-    'takeOne',
-    function (original, handedIn, nowMs) {
-      original(handedIn, nowMs);
-      if (handedIn.submission.completeOn === 'queued') this.committed();
+    'takeSome',
+    function (original, taken, mostBlocks) {
+      const blocks = original(taken, mostBlocks);
+      if (this.partlyTaken === null && taken.handedIn.submission.completeOn === 'queued') this.committed();
+      return blocks;
     },
   ),
-  breaks('a post leaves before the commit that notes it', Engine, 'commit', function (original) {
-    for (const post of this.departing.splice(0)) this.requestsInFlight.launch(post);
+  breaks('a post leaves before the commit that notes it', Turns, 'commit', function (original) {
+    for (const post of this.departing.splice(0)) this.parts.requestsInFlight.launch(post);
     original();
   }),
-  breaks('ends are told before they are durable', Engine, 'commit', function (original) {
-    this.reports.tell();
+  breaks('ends are told before they are durable', Turns, 'commit', function (original) {
+    this.parts.reports.tell();
     original();
   }),
   breaks(

@@ -39,7 +39,7 @@ export const quotaBugs: readonly Bug[] = [
     return Number(original()) + Number(this.wall.offsetMs);
   }),
   breaks('the first second after a start counts as free', Engine, 'start', function (original) {
-    const { rateLimiter } = this.scheduler;
+    const { rateLimiter } = this.parts.scheduler;
     rateLimiter.thaw(Infinity);
     original();
   }),
@@ -56,7 +56,7 @@ export const quotaBugs: readonly Bug[] = [
   breaks('a rate limit of the service is not waited for', CircuitBreaker, 'rateLimited', () => undefined),
   breaks('every deploy has a new limiter', Registry, 'release', function (original, held, request, maxMs) {
     const released = original(held, request, maxMs);
-    const { rateLimiter } = held.engine.scheduler ?? held.engine.engine?.scheduler ?? {};
+    const { rateLimiter } = held.engine.parts?.scheduler ?? held.engine.engine?.parts.scheduler ?? {};
     rateLimiter?.thaw(Infinity);
     return released;
   }),

@@ -1,7 +1,7 @@
 // The faults that a hostile reading of the engine found, put back.
 import { Holder } from '../../../nodes/account/holder';
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
-import { Engine } from '../../../src/delivery/engine';
+import { Turns } from '../../../src/delivery/turns';
 import { LeaseKeeper } from '../../../src/delivery/shared/lease-keeper';
 import { SharedQueue } from '../../../src/delivery/shared/shared-queue';
 import { LoginCount } from '../../../src/service/login/login-count';
@@ -26,8 +26,8 @@ export const readingBugs: readonly Bug[] = [
     replaced(LeaseKeeper, 'mayPost', function () {
       return this.epoch !== null && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
     }),
-    replacedGetter(Engine, 'mayLeave', function () {
-      return this.shared === null || this.shared.mayPost();
+    replacedGetter(Turns, 'mayLeave', function () {
+      return this.parts.shared === null || this.parts.shared.mayPost();
     }),
   ]),
   breaks(

@@ -1,0 +1,30 @@
+// Requests that an earlier process left in flight. They may still run: their users' newest state is sent again (promise 2).
+
+import type { CommitBuffer } from '../commit-buffer';
+import type { LeftFlight } from '../../queue/store';
+
+export class RecoveredRequests {
+  readonly users = new Set<number>();
+  untilMs = Infinity;
+  private posts: number[] = [];
+
+  found(flights: readonly LeftFlight[], untilMs: number): void {
+    if (flights.length > 0) this.untilMs = untilMs;
+    for (const { post, userHashes } of flights) {
+      this.posts.push(post);
+      for (const hash of userHashes) this.users.add(hash);
+    }
+  }
+
+  /** The machine slept: they have as long as before. */
+  slept(forMs: number): void {
+    this.untilMs += forMs;
+  }
+
+  /** None of them can run any more. */
+  end(commitBuffer: CommitBuffer): void {
+    for (const post of this.posts.splice(0)) commitBuffer.arrive(post);
+    this.users.clear();
+    this.untilMs = Infinity;
+  }
+}

@@ -1,0 +1,368 @@
+// The turns of an engine, in which all of its state changes.
+//
+// Replies, pages and input only queue up until the next turn. It decides what is taken, what has ended and what departs;
+// one commit makes that durable; only after it do requests leave and messages end. So a crash at any moment finds a store
+// that explains everything on the wire (architecture.md 4).
+
+import type { Commit, Opened, QueueError } from '../queue/store';
+import type { EngineParts } from './engine-parts';
+import type { ReadPage } from './pending/read-ahead';
+import { tooManyHeldText } from './pending/warm-ups';
+import { closedEnd } from './pending-messages';
+import { asQueueError, storeEnd } from './respond/not-accepted';
+import type { Post } from './schedule/post';
+import { UnsettledRequests } from './schedule/unsettled-requests';
+import { WakeUp } from './schedule/wake-up';
+import { outcomesOfOthers } from './shared/stored-outcomes';
+
+const storeRetryMs = 1_000;
+/** When a process gives up on a request. */
+const requestTimeoutMs = 10_000;
+
+export class Turns {
+  opened = false;
+  closed = false;
+  parked = false;
+  /** By an operator. */
+  paused = false;
+  /** Why the store does not work. */
+  trouble: QueueError | null = null;
+  private retryAtMs = -Infinity;
+  private flushAsked = false;
+  /** Monotonic ms from which nothing leaves that still waits for its token or for a connection. */
+  private leavesUntilMs = Infinity;
+  /** Pages for the next turn. */
+  private pages: ReadPage[] = [];
+  /** Posts of this turn, which leave after its commit. */
+  private departing: Post[] = [];
+  /** A commit is under way, or a turn that goes on later. */
+  private committing = false;
+  /** Of these the turn. */
+  private taking = false;
+  private turnAsked = false;
+  /** Asked for while a commit was under way. */
+  private turnMissed = false;
+  /** `Clock.sleptMs` at the last turn. */
+  private sleptMs: number;
+  private readonly unsettled = new UnsettledRequests();
+  private readonly wakeUp: WakeUp;
+
+  constructor(private readonly parts: EngineParts) {
+    this.sleptMs = parts.clock.sleptMs();
+    this.wakeUp = new WakeUp(parts.clock, () => this.ask());
+  }
+
+  /** The store is open, and holds this. */
+  found(opened: Opened): void {
+    const { clock, lateMarginMs, shared, producer, readAhead, recoveredRequests, scheduler } = this.parts;
+    this.trouble = null;
+    this.opened = true;
+    producer.opened(opened, shared === null);
+    readAhead.opened(opened);
+    // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
+    // process that merely sleeps has not even given up on its requests yet.
+    const untilMs = clock.monoMs() + lateMarginMs + (shared === null ? 0 : requestTimeoutMs);
+    recoveredRequests.found(opened.flights, untilMs);
+    for (const { userHashes } of opened.flights) scheduler.rateLimiter.inherit(userHashes.length, untilMs);
+    shared?.opened();
+    this.ask();
+  }
+
+  notFound(error: QueueError): void {
+    this.trouble = error;
+    this.parts.log('error', error.message);
+    this.ask();
+  }
+
+  /** Nothing departs until `unpark`; what has not been written after `maxMs` stays. */
+  park(maxMs: number): void {
+    this.parked = true;
+    this.leavesUntilMs = this.parts.clock.monoMs() + maxMs;
+  }
+
+  unpark(): void {
+    this.parked = false;
+    this.leavesUntilMs = Infinity;
+    this.ask();
+  }
+
+  flush(): void {
+    this.flushAsked = true;
+    this.ask();
+  }
+
+  /** Resolves when what is on its way now has ended. */
+  settled(): Promise<void> {
+    return new Promise((done) => {
+      this.unsettled.wait(this.parts.producer.pushed, done);
+      if (!this.committing) this.tellSettled();
+    });
+  }
+
+  /** Call when no commit is under way. */
+  private tellSettled(): void {
+    const { pushed, size } = this.parts.producer;
+    this.unsettled.tell(pushed - size, this.closed);
+  }
+
+  /** No turn comes any more. */
+  close(): void {
+    const { producer, clock } = this.parts;
+    this.closed = true;
+    this.wakeUp.cancel();
+    if (this.taking) producer.uncommitted(closedEnd, clock.monoMs());
+    producer.refuse(closedEnd);
+    this.tellSettled();
+  }
+
+  warmUpsChanged(): void {
+    const { warmUps, store, pendingUsers, clock } = this.parts;
+    // Kept for the next process; should that fail, its nodes ask again soon.
+    if (this.opened) warmUps.save(store).catch(() => undefined);
+    pendingUsers.warmUpsChanged(clock.monoMs());
+    this.ask();
+  }
+
+  /** Asks for a turn. */
+  ask(): void {
+    if (this.turnAsked || this.closed) return;
+    this.turnAsked = true;
+    this.parts.clock.endOfTurn(() => {
+      this.turnAsked = false;
+      this.turn();
+    });
+  }
+
+  private turn(): void {
+    if (this.closed) return;
+    if (this.committing) {
+      this.turnMissed = true;
+    } else if (this.opened) {
+      const nowMs = this.parts.clock.monoMs();
+      this.noticeSleep(this.parts.clock.sleptMs());
+      for (const { post, outcome, atMs } of this.parts.requestsInFlight.takeReplies()) {
+        this.parts.outcomes.settle(post, outcome, atMs);
+        this.unsettled.settled(post.number);
+      }
+      for (const read of this.pages.splice(0)) this.parts.producer.takePage(read, nowMs);
+      this.parts.producer.takeAppended(nowMs);
+      this.parts.pendingUsers.pagesDone(this.parts.producer.lastSeq);
+      this.parts.deleter.turn(nowMs);
+      this.take(nowMs);
+    } else if (this.trouble !== null) {
+      this.parts.producer.refuse(storeEnd(this.trouble));
+    }
+  }
+
+  /**
+   * A message with very many entries is taken in slices. Between two of them the process does what else there is, but the
+   * turn goes on: nothing is sent, settled or committed before all of the message is taken.
+   */
+  private take(nowMs: number): void {
+    this.taking = !this.parts.producer.take(nowMs);
+    this.committing = this.taking;
+    if (!this.taking) {
+      this.endTurn();
+      return;
+    }
+    this.parts.clock.endOfTurn(() => {
+      if (!this.closed) this.take(nowMs);
+    });
+  }
+
+  private endTurn(): void {
+    const nowMs = this.parts.clock.monoMs();
+    this.noticeSleep(this.parts.clock.sleptMs());
+    this.takeDue(nowMs);
+    if (this.mayDepart) this.depart(nowMs);
+    this.askTokens();
+    this.commit();
+  }
+
+  /**
+   * What a lost request had still to go may be in this machine yet: it has as long for it as before the sleep. The timer,
+   * which stood still, is set anew.
+   */
+  private noticeSleep(sleptMs: number): void {
+    const forMs = sleptMs - this.sleptMs;
+    if (forMs === 0) return;
+    this.sleptMs = sleptMs;
+    this.parts.pendingUsers.slept(forMs);
+    for (const rateLimiter of [this.parts.scheduler.rateLimiter, this.parts.scheduler.bisection.quota])
+      rateLimiter.slept(forMs);
+    this.parts.recoveredRequests.slept(forMs);
+    this.wakeUp.cancel();
+  }
+
+  /** Asked for each request right before it is written. */
+  get mayLeave(): boolean {
+    if (this.closed || this.parts.clock.monoMs() >= this.leavesUntilMs) return false;
+    return this.parts.shared === null || this.parts.shared.mayPost();
+  }
+
+  /** A failing store must work again before anything leaves. */
+  private get mayDepart(): boolean {
+    return !this.parked && !this.paused && this.trouble === null;
+  }
+
+  private depart(nowMs: number): void {
+    this.departing = this.parts.scheduler.depart(nowMs);
+    for (const { number, users } of this.departing) {
+      this.unsettled.departed(number);
+      this.parts.commitBuffer.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });
+    }
+  }
+
+  private commit(): void {
+    const commit = this.parts.commitBuffer.take();
+    if (commit === null) {
+      this.afterCommit();
+      return;
+    }
+    this.committing = true;
+    const outcomes =
+      this.parts.shared === null
+        ? []
+        : outcomesOfOthers(this.parts.reports.unreported, this.parts.shared.instance);
+    this.parts.store.commit(outcomes.length === 0 ? commit : { ...commit, outcomes }).then(
+      () => {
+        this.committing = false;
+        // What waited for the store may go on.
+        if (this.trouble !== null) this.turnMissed = true;
+        this.trouble = null;
+        this.parts.readAhead.committed(this.parts.producer.lastSeq);
+        this.afterCommit();
+      },
+      (error: unknown) => {
+        this.committing = false;
+        this.commitFailed(commit, asQueueError(error));
+      },
+    );
+  }
+
+  private afterCommit(): void {
+    for (const post of this.departing.splice(0)) this.parts.requestsInFlight.launch(post);
+    this.parts.producer.committed();
+    this.parts.reports.tell();
+    this.parts.deleter.committed();
+    this.requestPages();
+    this.goOn();
+    this.unsettled.committed();
+    this.tellSettled();
+    this.armWake();
+  }
+
+  private requestPages(): void {
+    if (this.closed) return;
+    this.endFullHold();
+    this.parts.readAhead.request(
+      (read) => {
+        this.pages.push(read);
+        this.ask();
+      },
+      (error) => this.storeFailed(asQueueError(error)),
+      this.isStuck,
+    );
+  }
+
+  /**
+   * What is in memory waits for a search, for new segments, or for its login; what is behind it need not. Nor need what
+   * a purge has still to end: what is read of it does not stay in memory.
+   */
+  private get isStuck(): boolean {
+    const { scheduler, pendingUsers, deleter } = this.parts;
+    if (deleter.isPurging) return true;
+    if (scheduler.someSendable) return false;
+    const waitsForLogin = pendingUsers.someHeld && scheduler.someLoginReady;
+    return waitsForLogin || scheduler.bisection.size > 0 || this.parts.warmUps.any;
+  }
+
+  /** What waits for new segments fills the memory, and others wait behind it: that is worse than adds without effect. */
+  private endFullHold(): void {
+    if (!this.parts.warmUps.any || this.parts.pendingUsers.someReady || !this.parts.readAhead.brimful) return;
+    this.parts.log('warn', tooManyHeldText);
+    this.parts.warmUps.clear();
+    this.warmUpsChanged();
+  }
+
+  /** Nothing of this turn has happened: what departed comes back, what was taken is refused. */
+  private commitFailed(commit: Commit, error: QueueError): void {
+    const nowMs = this.parts.clock.monoMs();
+    this.storeFailed(error);
+    this.parts.commitBuffer.putBack(commit);
+    for (const post of this.departing.splice(0)) {
+      this.unsettled.cancelled(post.number);
+      this.parts.scheduler.cancel(post, nowMs);
+    }
+    this.parts.producer.uncommitted(storeEnd(error), nowMs);
+    // What had ended is said again by the next commit, and reported after it.
+    this.goOn();
+    this.armWake();
+  }
+
+  storeFailed(error: QueueError): void {
+    // That another process sends now is no trouble: this engine is about to be closed.
+    const isNews = error.code !== 'fenced' && this.trouble?.message !== error.message;
+    if (isNews) this.parts.log('error', error.message);
+    this.trouble = error;
+    this.retryAtMs = this.parts.clock.monoMs() + storeRetryMs;
+    this.armWake();
+  }
+
+  /** Another turn for what came up during the commit. */
+  private goOn(): void {
+    const more =
+      this.turnMissed ||
+      this.parts.producer.size > 0 ||
+      this.parts.requestsInFlight.size > 0 ||
+      this.pages.length > 0;
+    this.turnMissed = false;
+    if (more) this.ask();
+  }
+
+  private armWake(): void {
+    if (!this.closed) this.wakeUp.at(this.nextWakeMs());
+  }
+
+  /** When the next turn has something to do that no reply, page or input will announce. */
+  private nextWakeMs(): number {
+    if (!this.opened || this.committing) return Infinity;
+    const atMs = Math.min(this.parts.pendingUsers.nextLateMs(), this.parts.recoveredRequests.untilMs);
+    if (this.trouble !== null) return Math.min(atMs, this.retryAtMs);
+    if (!this.mayDepart) return atMs;
+    const departAtMs = this.parts.scheduler.nextAtMs(this.parts.clock.monoMs());
+    return Math.min(atMs, this.parts.pendingUsers.nextRetryMs(), this.parts.logins.nextAtMs(), departAtMs);
+  }
+
+  // ── What became due ─────────────────────────────────────────────────────────────────────────────────────────
+
+  private takeDue(nowMs: number): void {
+    this.parts.logins.expireWaits(nowMs);
+    this.parts.warmUps.forgetOver(nowMs);
+    // Nothing is older than the first number, so this tells the store nothing; it only shows whether it works.
+    if (this.trouble !== null && nowMs >= this.retryAtMs) this.parts.commitBuffer.dropTombstonesThrough(1);
+    if (this.flushAsked) this.endWaits(nowMs);
+    this.parts.pendingUsers.takeDue(nowMs);
+    if (nowMs >= this.parts.recoveredRequests.untilMs)
+      this.parts.recoveredRequests.end(this.parts.commitBuffer);
+  }
+
+  private endWaits(nowMs: number): void {
+    this.flushAsked = false;
+    this.parts.circuitBreaker.openNow();
+    this.parts.scheduler.endHold();
+    this.parts.logins.endWaits();
+    this.parts.pendingUsers.endWaits(nowMs);
+  }
+
+  private askTokens(): void {
+    if (this.parked) return;
+    for (const account of this.parts.logins.accounts()) {
+      const wanted =
+        this.parts.pendingUsers.ready.size(account) > 0 ||
+        this.parts.pendingUsers.someHeld ||
+        this.parts.scheduler.bisection.size > 0;
+      if (wanted) this.parts.requestsInFlight.askToken(account);
+    }
+  }
+}
