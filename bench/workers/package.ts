@@ -16,7 +16,7 @@ function load(file: string): unknown {
   return require(path.join(process.env.BENCH_PACKAGE!, 'dist', 'src', `${file}.js`));
 }
 
-export const { checkEntry } = load('audience/check') as typeof checkModule;
+export const { checkEntry } = load('entry/check') as typeof checkModule;
 export const { systemClock } = load('clock') as typeof clockModule;
 export const { Engine } = load('delivery/engine') as typeof engineModule;
 export const { SqliteStore } = load('queue/sqlite/sqlite-store') as typeof sqliteModule;
