@@ -84,9 +84,11 @@ export const orderBugs: readonly Bug[] = [
   breaks(
     'the expiration counts from when the entry was taken, not from the event',
     Producer,
-    'rowOf',
-    function (original, entry, source, _ageMs, nowMs, wallMs) {
-      return original(entry, source, 0, nowMs, wallMs);
+    'begin',
+    function (original, handedIn, nowMs) {
+      const { submission } = handedIn;
+      const entries = submission.entries.map((entry: object) => ({ ...entry, eventTimeMs: null }));
+      return original({ ...handedIn, atMs: nowMs, submission: { ...submission, entries } }, nowMs);
     },
   ),
 ];
