@@ -14,7 +14,7 @@ import { WarmUps } from './pending/warm-ups';
 import { Deleter } from './respond/deleter';
 import { asQueueError } from './respond/not-accepted';
 import { Outcomes } from './respond/outcomes';
-import { outcomeOf, Reporter, Reports } from './respond/reports';
+import { Reporter, Reports } from './respond/reports';
 import { CircuitBreaker } from './schedule/circuit-breaker';
 import { Logins } from './schedule/login';
 import { RecoveredRequests } from './schedule/recovered-requests';
@@ -50,8 +50,8 @@ export function partsOf(options: EngineOptions, turns: TurnHooks) {
   const reporter = new Reporter(pendingMessages, tally);
   /** The commit has stored those of other instances. */
   const report = (ended: readonly Item[]): void => {
-    if (shared === null) reporter.report(ended.map(outcomeOf));
-    else shared.report(ended.filter(({ source }) => source.instance === shared.instance).map(outcomeOf));
+    if (shared === null) reporter.report(ended);
+    else shared.report(ended.filter(({ source }) => source.instance === shared.instance));
   };
   const reports = new Reports(clock, (ended) => monitor.ended(ended), report);
   const circuitBreaker = new CircuitBreaker(random, options.askedWait);

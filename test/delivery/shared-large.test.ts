@@ -93,7 +93,8 @@ class Taking {
     this.producer.report(
       own.map(({ seq, source, body }) => ({
         seq,
-        node: source.node,
+        source,
+        pendingMessage: null,
         entry: parseBody(body),
         rejection: seq % 10 === 0 ? { code: 'bad', message: 'bad' } : null,
         acceptedBlocks: seq % 10 === 0 ? 0 : 1,

@@ -2,6 +2,7 @@
 // of messages that have ended.
 
 import type { CheckedEntry } from '../../entry/entry';
+import type { Source } from '../../queue/store';
 import type { LogTally } from '../monitor/log-tally';
 import type { PendingMessage, PendingMessages } from '../pending-messages';
 import { NodeListeners } from './node-listeners';
@@ -108,27 +109,13 @@ export class Reports {
   }
 }
 
+/** An ended entry, in memory or as another instance has stored it. */
 export interface Outcome extends Ending {
-  readonly node: string;
+  readonly source: Pick<Source, 'node'>;
   /** Null for one that nobody is to see again. */
   readonly entry: CheckedEntry | null;
-  /** Absent when it is to be found by the number. */
-  readonly pendingMessage?: PendingMessage | undefined;
-}
-
-export function outcomeOf(item: Item): Outcome {
-  const { seq, source, entry, rejection, acceptedBlocks, expiredBlocks, warnings, pendingMessage } = item;
-  const shown = rejection?.code === erasedCode ? null : entry;
-  return {
-    seq,
-    node: source.node,
-    entry: shown,
-    rejection,
-    acceptedBlocks,
-    expiredBlocks,
-    warnings,
-    pendingMessage: pendingMessage ?? undefined,
-  };
+  /** Without one it is looked for by the number. */
+  readonly pendingMessage: PendingMessage | null;
 }
 
 export class Reporter {
@@ -154,15 +141,16 @@ export class Reporter {
   report(outcomes: Iterable<Outcome>): void {
     const late = new Map<string, Recovered[]>();
     for (const outcome of outcomes) {
-      const { node, entry, rejection, pendingMessage = this.pendingMessages.find(outcome.seq) } = outcome;
+      const { source, entry, rejection } = outcome;
+      const pendingMessage = outcome.pendingMessage ?? this.pendingMessages.find(outcome.seq);
       if (pendingMessage?.isOpen === true) {
         this.pendingMessages.entryEnded(pendingMessage, outcome);
-      } else if (entry === null) {
+      } else if (entry === null || rejection?.code === erasedCode) {
         this.erasedUnreported += 1;
       } else if (rejection?.code !== closedCode) {
-        const ofNode = late.get(node) ?? [];
+        const ofNode = late.get(source.node) ?? [];
         ofNode.push({ entry, end: endOf(outcome), rejection });
-        late.set(node, ofNode);
+        late.set(source.node, ofNode);
       }
     }
     for (const [node, recovered] of late) this.listeners.tell(node, recovered);

@@ -555,10 +555,11 @@ export class SharedProducer {
   /** Their messages have ended: those of a user who is erased are counted only, the others go to their nodes. */
   private discarded(rows: readonly Row[], why: Deletion): void {
     const rejection = { code: why, message: deletionTexts[why] };
-    const common = { seq: 0, rejection, acceptedBlocks: 0, expiredBlocks: 0, warnings: null };
+    const ending = { seq: 0, rejection, acceptedBlocks: 0, expiredBlocks: 0, warnings: null };
     const outcomes = rows.map(({ body, source }): Outcome => ({
-      ...common,
-      node: source.node,
+      ...ending,
+      source,
+      pendingMessage: null,
       entry: why === 'erased' ? null : readBody(body),
     }));
     for (const outcome of outcomes) this.countEnd(outcome);

@@ -46,7 +46,8 @@ export function readOutcomes(text: string): Outcome[] {
     const read = reportSchema.parse(JSON.parse(report));
     return {
       seq,
-      node,
+      source: { node },
+      pendingMessage: null,
       entry: read.entry === undefined ? null : parseBody(read.entry),
       rejection: read.rejection ?? null,
       acceptedBlocks: read.end === 'accepted' ? 1 : 0,
