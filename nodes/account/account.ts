@@ -23,7 +23,13 @@ import type { Account, AccountNode } from './account-api';
 import { serveAccountForms } from './admin';
 import type { Problem } from './account-api';
 import { connectionOf } from './connection';
-import { databaseConnection, identityOf, isInClear, type DatabaseConnection } from './database';
+import {
+  databaseConnection,
+  identityOf,
+  isInClear,
+  sharedQueueKey,
+  type DatabaseConnection,
+} from './database';
 import { Holder, type Hold } from './holder';
 import type { Behind } from './orphaned-queues';
 import { instanceName } from './instance-name';
@@ -185,29 +191,39 @@ function databaseBefore(RED: NodeAPI, saved: Saved): DatabaseConnection | null {
 /** At each deploy and start; `named`: the shared queue by which the account names a database. Never rejects. */
 async function warnOfLeft(RED: NodeAPI, node: Node, named: SharedRequest | null): Promise<void> {
   const warned = leftQueuesOf(RED).behind(node.id);
-  const shared = named === null ? [] : await leftInDatabase(node, named, warned);
+  const shared = await leftInDatabases(RED, node, named, warned);
   for (const { origin, member, waiting } of [...warned, ...shared])
     node.warn(RED._('account.leftBehind', { origin, member, waiting }));
 }
 
-/** Other queues with entries of the account in the database that it names. */
-async function leftInDatabase(
+/** Other queues with entries of the account, in the database that it names and in those that it named before. */
+async function leftInDatabases(
+  RED: NodeAPI,
   node: Node,
-  { identity, queues, instanceName: own }: SharedRequest,
+  named: SharedRequest | null,
   warned: readonly Behind[],
 ): Promise<readonly Behind[]> {
-  if (queues === undefined) return [];
-  // The queue's own status says what is wrong with the database.
-  const found = await queues.list().catch(() => []);
-  const shared = engines.list().filter(({ queue }) => queue === 'shared');
-  const known = new Set([...shared, ...warned].map(schemaOf));
-  // This Node-RED counts as using a queue for a minute after it was stopped.
-  const left = found.filter(
-    ({ schema, usedBy, waiting, accounts }) =>
-      !known.has(schema) && !usedBy.some((name) => name !== own) && waiting > 0 && accounts.includes(node.id),
-  );
-  if (left.length > 0) leftDatabases.set(identity, queues);
-  return left;
+  const ways = new Map(leftDatabases);
+  if (named?.queues !== undefined) ways.set(named.identity, named.queues);
+  const own = instanceName(RED.settings.uiPort);
+  const known = new Set(warned.map(schemaOf));
+  // Two ways may lead to one database.
+  const byKey = new Map<string, Behind>();
+  for (const [identity, queues] of ways) {
+    const { place } = queues;
+    if (place === null) continue;
+    // The queue's own status says what is wrong with the database.
+    for (const found of await queues.list().catch(() => [])) {
+      const { schema, usedBy, waiting, accounts } = found;
+      if (waiting === 0 || !accounts.includes(node.id) || known.has(schema)) continue;
+      // This Node-RED counts as using a queue for a minute after it was stopped.
+      if (usedBy.some((name) => name !== own)) continue;
+      if (engines.list().some((info) => isAt(info, { ...found, queue: 'shared', database: place }))) continue;
+      leftDatabases.set(identity, queues);
+      byKey.set(sharedQueueKey(place, schema), found);
+    }
+  }
+  return [...byKey.values()];
 }
 
 function problemOf(account: string, error: unknown): Problem {

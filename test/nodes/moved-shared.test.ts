@@ -26,6 +26,7 @@ import {
   logged,
   nodesUserDir,
   restart,
+  sleep,
   unload,
   until,
   useNodeRed,
@@ -89,9 +90,11 @@ describe('entries in a shared queue that the account leaves', function () {
     return forms.queued({ id: 'account', values: { ...deployed, ...values } }).body;
   };
   const warnings = (): string[] =>
-    logged('warn').filter((line) => line.startsWith('Queued') && line.includes(new URL(sandbox.url).port));
+    logged('warn').filter(
+      (line) => line.startsWith('Entries kept in the old queue') && line.includes(new URL(sandbox.url).port),
+    );
   const warned = (waiting: number): Promise<void> =>
-    until(() => warnings().some((line) => line.includes(`: ${waiting}. They are not sent`)), 'the warning');
+    until(() => warnings().some((line) => line.includes(`: ${waiting}. The tab Audience`)), 'the warning');
   const waitingHere = (): number =>
     list().find(({ accounts }) => accounts.length > 0)!.engine.counters.waiting;
   const settled = (): Promise<void> => until(() => waitingHere() === 0, 'all is delivered');
@@ -231,6 +234,7 @@ describe('entries in a shared queue that the account leaves', function () {
     await change(onDisk);
     await flow.send({ payload: entry(2) });
     await settled();
+    await sleep(4_000);
     assert.deepEqual(warnings(), []);
     await log.close(other);
   });
