@@ -153,6 +153,7 @@ describe('entries that wait for an address that was mended', () => {
     await flow.send({ payload: [entry(1), entry(2)] });
     await deployAt(sandbox.url);
     await engines.closeIdle(`${wrongUrl()} 7`);
+    await engines.started('account', 8_000);
     const path = queueFile(nodesUserDir(), wrongUrl(), '7');
     const dies = moveAway(storeOf(path, []), 'account', async (rows) => {
       assert.equal((await engines.takeMoved('account', rows))!.length, 2);
