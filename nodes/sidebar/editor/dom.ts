@@ -17,13 +17,13 @@ export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.replaceChildren(...wrapped(text));
 }
 
-/** A text whose URLs break between their parts, and never inside a number. */
+/** A text whose URLs break between their parts: not inside a number, and not after a hyphen. */
 export function wrapped(text: string): Child[] {
   return text.split(/(https?:\/\/[^\s,()]+)/).map((part, at) => {
     if (at % 2 === 0) return part;
     const parts = part.split(/(?<=[^/:]\/)|(?<=\/\/)|(?=:\d)|(?=\.[a-z])/i);
-    const breaks = parts.flatMap((one): Child[] => [make('wbr'), one]).slice(1);
-    return make('span', { class: 'instant-audience-url' }, ...breaks);
+    const whole = parts.map((one) => make('span', {}, one));
+    return make('span', { class: 'instant-audience-url' }, ...whole);
   });
 }
 

@@ -32,7 +32,8 @@ const style = `
 .instant-audience-tab .instant-audience-body > p:last-child {
   margin-top: 12px;
 }
-.instant-audience-tab .instant-audience-url {
+.instant-audience-tab .instant-audience-url,
+.instant-audience-tab .instant-audience-url span {
   display: inline-block;
   max-width: 100%;
 }
