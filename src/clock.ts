@@ -1,26 +1,29 @@
-// Time as the package sees it; tests hand in a clock of their own.
+// Clock: time as the package reads it; tests pass their own.
 
 import { machineClock } from './machine-clock';
 
 export interface Clock {
-  /** Monotonic milliseconds, the machine's sleep included; never steps back, unaffected by the wall clock. */
+  /** Monotonic ms, including the machine's sleep; never steps back and is independent of the wall clock. */
   monoMs(): number;
-  /** The part of `monoMs` in which the machine slept: nothing of it was sent or received then, and no timer ran. */
+  /** The part of `monoMs` in which the machine slept: it sent and received nothing, and no timer ran. */
   sleptMs(): number;
-  /** Epoch milliseconds; may jump. */
+  /** Epoch ms; may jump. */
   wallMs(): number;
-  /** Calls once after `delayMs`; returns what cancels it. A timer alone does not keep the process alive. */
+  /**
+   * Calls once after `delayMs`; returns a function that cancels it. A timer alone does not keep the process
+   * alive.
+   */
   after(delayMs: number, call: () => void): () => void;
   /** Calls once at the end of this turn of the event loop. */
   endOfTurn(call: () => void): void;
 }
 
-/** For what reads times only. */
+/** For code that only reads times. */
 export type Times = Pick<Clock, 'monoMs' | 'wallMs'>;
-/** For what also waits. */
+/** For code that also waits. */
 export type Timers = Times & Pick<Clock, 'after'>;
 
-/** Resolves when `done` has ended, or after `maxMs`. */
+/** Resolves when `done` has settled, or after `maxMs`. */
 export function within(clock: Clock, maxMs: number, done: Promise<unknown>): Promise<void> {
   return new Promise((resolve) => {
     const cancel = clock.after(maxMs, resolve);

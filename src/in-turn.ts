@@ -1,4 +1,4 @@
-// Calls one after the other, results in their order; one that fails keeps none back.
+// Runs asynchronous calls one after the other; a failed call does not stop the next.
 
 export class InTurn {
   #last: Promise<unknown> = Promise.resolve();
@@ -9,7 +9,7 @@ export class InTurn {
     return result;
   }
 
-  /** Resolves when what was called before is over. */
+  /** Resolves when every earlier call has settled. */
   async over(): Promise<void> {
     await this.#last;
   }

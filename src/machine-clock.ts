@@ -1,24 +1,30 @@
-// Time as it passes outside of this machine: also while the machine sleeps. On Linux `performance.now()` stands still then, on
-// macOS and Windows it does not.
+// Machine clock: monotonic time that also counts while the machine sleeps. On Linux `performance.now()` stops
+// during sleep; on macOS and Windows it does not.
 
 import { uptime } from 'node:os';
 
-/** What the machine's clocks say, in ms. */
+/** Readings of the machine's clocks, in ms. */
 export interface Readings {
-  /** Monotonic; may stand still while the machine sleeps. */
+  /** Monotonic; may stop while the machine sleeps. */
   monoMs(): number;
   /** Epoch; may jump. */
   wallMs(): number;
-  /** Since the machine was started, with its sleep, to a second; slow, as it reads a file. */
+  /**
+   * Since the machine was started, including sleep, with a resolution of one second. Slow, because it reads a
+   * file.
+   */
   uptimeMs(): number;
 }
 
-/** The wall clock is ahead by more than this after a sleep; the uptime tells that from a clock that was set. */
+/**
+ * The wall clock jumps ahead by more than this after a sleep. The uptime tells a sleep from a clock that was
+ * set.
+ */
 const noticedMs = 500;
-/** Less than this between two clocks may be due to the uptime's whole seconds. */
+/** Differences below this may come from the uptime's resolution. */
 const coarseMs = 1_500;
 
-/** Sleep counts once there is more than 1.5 s of it. */
+/** Counts a sleep once it is longer than 1.5 s. */
 export class MachineClock {
   #sleptMs = 0;
   #wallAheadMs: number;
@@ -30,7 +36,7 @@ export class MachineClock {
     this.#uptimeAheadMs = readings.uptimeMs() - monoMs;
   }
 
-  /** Monotonic ms, with the time in which the machine slept. */
+  /** Monotonic ms, including the machine's sleep. */
   monoMs(): number {
     return this.readings.monoMs() + this.sleptMs();
   }

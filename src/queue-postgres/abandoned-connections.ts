@@ -1,20 +1,24 @@
-// Connections that a line has given up, and whose backends may live on. While one of them is at work, the line asks
-// nothing else: that would wait for the same lock or the same standby, and each try would leave one more behind. One that
-// waits for its client is ended, so that nothing that is still on its way to it is carried out later.
+// Abandoned connections, whose backends may still run. While one of them is working, the line starts no other
+// call: that would wait for the same lock or the same standby, and each try would leave one more behind. A
+// backend that waits for its client is terminated, so that statements still on their way to it are not carried
+// out later.
 
 import type { Client } from 'pg';
 
 import { CallError, isRefusal } from './postgres-errors';
 
-/** By it an administrator knows our connections, and we our own backends from others that got their number. */
+/**
+ * Lets administrators find our connections, and lets us distinguish our backends from others that reuse their
+ * number.
+ */
 export const applicationName = 'instant audience';
 
 type Ask = <T extends object>(sql: string, values: (number[] | string[])[]) => Promise<T[]>;
 
-/** A number alone is no backend: after a restart, or on another host, another one may have it. */
+/** A number alone does not identify a backend: after a restart, or on another host, another one may have it. */
 interface Backend {
   readonly pid: number;
-  /** `backendStart` of it. */
+  /** Its `backendStart`. */
   readonly started: string;
 }
 
@@ -24,13 +28,13 @@ interface Found extends Backend {
   readonly unconfirmed: boolean;
 }
 
-/** SQL for when a backend of `pg_stat_activity` began. */
+/** SQL for the start time of a backend in `pg_stat_activity`. */
 const backendStart = 'extract(epoch FROM backend_start)::text';
 
 /** SQL for `startOf`. */
 export const ownStart = `(SELECT ${backendStart} FROM pg_stat_activity WHERE pid = pg_backend_pid())`;
 
-/** When the backend of a connection began, as `ownStart` told it. */
+/** Start time of a connection's backend, as `ownStart` returned it. */
 export const startOf = new WeakMap<Client, string>();
 
 const endThem = `
@@ -44,14 +48,14 @@ export class AbandonedConnections {
   #backends: readonly Backend[] = [];
 
   add(client: Client): void {
-    // Not among the types of `pg`; a pooler makes one up, which no backend has.
+    // Missing in the types of `pg`. A pooler invents a number, which no backend has.
     const { processID } = client as { processID?: number | null };
     const started = startOf.get(client);
     if (typeof processID === 'number' && started !== undefined)
       this.#backends = [...this.#backends, { pid: processID, started }];
   }
 
-  /** Resolves when none of them is at work any more. Rejects with a CallError. */
+  /** Resolves when none of them is working any more. Rejects with a CallError. */
   async end(ask: Ask): Promise<void> {
     if (this.#backends.length === 0) return;
     const atWork = (await this.#found(ask)).filter(({ ended }) => !ended);
@@ -68,7 +72,7 @@ export class AbandonedConnections {
       const pids = this.#backends.map(({ pid }) => pid);
       return await ask<Found>(endThem, [pids, this.#backends.map(({ started }) => started)]);
     } catch (error) {
-      // Who may not look at them goes on as if there were none.
+      // Without the right to read the view, continues as if there were none.
       if (isRefusal(error instanceof CallError ? error.reason : error)) return [];
       throw error;
     }

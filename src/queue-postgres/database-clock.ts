@@ -1,9 +1,9 @@
-// What a database's clock says, as far as it is known here: measured at calls, from the middle of the way there and
-// back. Machines whose clocks differ so agree on the times that they store.
+// Database clock: estimates the database's time from calls, assuming the middle of the round trip. So instances
+// on machines with different clocks agree on the times that they store.
 
-/** A jump of either clock is known by the next measurement after so long at the latest. */
+/** A jump of either clock is detected by the next measurement, after this time at the latest. */
 const keptMs = 60_000;
-/** The database's clock is read to a microsecond, this machine's to a millisecond. */
+/** The database's clock has a resolution of a microsecond, this machine's of a millisecond. */
 const coarseMs = 1;
 
 interface Measured {
@@ -18,7 +18,7 @@ export class DatabaseClock {
 
   constructor(private readonly clock: { monoMs(): number; wallMs(): number }) {}
 
-  /** A call that left at `sentMonoMs` and is back just now read `databaseMs`. */
+  /** Adds a measurement: a call sent at `sentMonoMs`, which has just returned, read `databaseMs`. */
   measured(sentMonoMs: number, databaseMs: number): void {
     const atMonoMs = this.clock.monoMs();
     const wayMs = atMonoMs - sentMonoMs;
@@ -36,10 +36,11 @@ export class DatabaseClock {
     return databaseMs - this.#aheadMs;
   }
 
-  /** How far the database is ahead; 0 when it is no further than what a measurement can be wrong by. */
+  /** How far the database is ahead; 0 while that is within the error of the measurement. */
   get #aheadMs(): number {
     if (this.#best === null) return 0;
-    // Anything may come between two looks at the clocks: what they are apart is known no better than that.
+    // Time may pass between two readings of the clocks, so their difference is not known more precisely than
+    // that.
     const beforeMs = this.clock.monoMs();
     const wallMs = this.clock.wallMs();
     const lookMs = this.clock.monoMs() - beforeMs;

@@ -1,40 +1,43 @@
-// The queues of one database, as whoever looks after them sees them: types alone, so that nothing of `pg` comes with them.
+// Queues of one database, as an operator manages them: only types, so that `pg` is not loaded with them.
 
 import type { Row } from '../queue/store';
 import type { SharedLog } from '../queue/shared-log';
 
-/** Its URL stays inside. What is done rejects with QueueErrors. */
+/** Does not expose its URL. Actions reject with QueueErrors. */
 export interface DatabaseQueues {
   /** For people; null when the URL cannot be read. */
   readonly place: DatabasePlace | null;
-  /** Those that the user of the database may read. */
+  /** The queues that the database user may read. */
   list(): Promise<OrphanedSharedQueue[]>;
-  /** What waits in one, a page at a time, in order; the next page is read when `take` has resolved. */
+  /**
+   * Passes the pending rows of a queue to `take`, a page at a time, in order; reads the next page when `take`
+   * has resolved.
+   */
   readAll(schema: string, take: (rows: readonly Row[]) => Promise<void>): Promise<void>;
-  /** Empties one that nobody uses. Resolves to how many entries had waited. */
+  /** Purges an orphaned queue. Resolves to the number of entries that were pending. */
   purge(schema: string): Promise<number>;
-  /** Removes a user from one that nobody uses. Resolves to how many entries had waited. */
+  /** Erases a user from an orphaned queue. Resolves to the number of entries that were pending. */
   erase(schema: string, userKeys: readonly string[]): Promise<number>;
-  /** The log of one, for whoever takes part in it. */
+  /** The log of a queue, for an instance that joins it. */
   logOf(queue: Pick<OrphanedSharedQueue, 'origin' | 'member'>): SharedLog;
 }
 
 export interface DatabasePlace {
-  /** With its port; several with commas in between. */
+  /** With the port; several are separated by commas. */
   readonly host: string;
   readonly database: string;
 }
 
 export interface OrphanedSharedQueue {
-  /** Its name in the database; what the calls are given. */
+  /** Name of the schema; the argument of the calls. */
   readonly schema: string;
   readonly origin: string;
   readonly member: string;
   readonly waiting: number;
-  /** Epoch ms by the database's clock; null when nothing waits. */
+  /** Epoch ms by the database's clock; null when no entry is pending. */
   readonly oldestTakenWallMs: number | null;
-  /** Names of the processes that use it; with any it is not left behind. */
+  /** Names of the instances that use the queue; with any it is not orphaned. */
   readonly usedBy: readonly string[];
-  /** Node ids of the accounts that put something into it. */
+  /** Node ids of the accounts that appended to it. */
   readonly accounts: readonly string[];
 }

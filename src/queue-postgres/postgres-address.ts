@@ -1,4 +1,4 @@
-// Where the shared queue's database is, and how to log in there: read from its URL and Node-RED's TLS settings.
+// Address of the shared queue's database, and its login: read from the URL and Node-RED's TLS settings.
 
 import { readFileSync } from 'node:fs';
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
@@ -6,23 +6,23 @@ import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
 import { QueueError } from '../queue/store';
 import { readDatabaseUrl, sslModeOf, type Host } from './postgres-url';
 
-/** Node-RED's `tls-config`, as Node's tls has it. */
+/** Node-RED's `tls-config` in the form of Node's tls module. */
 export type TlsSettings = Pick<
   ConnectionOptions,
   'ca' | 'cert' | 'key' | 'passphrase' | 'servername' | 'rejectUnauthorized' | 'ALPNProtocols'
 >;
 
 export interface Address {
-  /** One, or several of which one takes writes at a time: a primary and its standbys. */
+  /** One host, or a primary and its standbys, of which one accepts writes at a time. */
   readonly hosts: readonly Host[];
   readonly database: string;
   readonly user: string | undefined;
-  /** Null: from the environment or the file of passwords, as psql does. */
+  /** Null: from the environment or the password file, as in psql. */
   readonly password: string | undefined;
   readonly ssl: false | ConnectionOptions;
-  /** Where the server has no TLS: go on without, as `sslmode=prefer` says. */
+  /** Whether to continue without TLS when the server has none, as `sslmode=prefer` says. */
   readonly plainIfRefused: boolean;
-  /** For people and errors: without the user and the password. */
+  /** For people and errors: without user and password. */
   readonly where: string;
 }
 
@@ -30,7 +30,7 @@ const form = 'postgres://user:password@host:5432/database';
 const passwordHint =
   ' In a user name or password each of /?#@% is percent-encoded: / is written as %2F, @ as %40, % as %25.';
 
-/** Throws a QueueError `unavailable`, which shows nothing of the URL. */
+/** Throws a QueueError `unavailable` that shows no part of the URL. */
 export function addressOf(url: string, tls: TlsSettings | null): Address {
   const parts = readDatabaseUrl(url);
   if (parts === null || parts.hosts.length === 0) throw malformed(passwordHint);
@@ -67,7 +67,10 @@ function decode(text: string): string {
   }
 }
 
-/** `sslmode` as psql has it. TLS settings of the account go before it: who gives some never talks in the open. */
+/**
+ * `sslmode` as in psql. TLS settings of the account take precedence: with them the connection is always
+ * encrypted.
+ */
 function sslOf(query: URLSearchParams, tls: TlsSettings | null): Pick<Address, 'ssl' | 'plainIfRefused'> {
   if (tls !== null) return { ssl: { ...tls, ...identityOf(tls.servername) }, plainIfRefused: false };
   const mode = sslModeOf(query);
@@ -92,7 +95,9 @@ function sslOf(query: URLSearchParams, tls: TlsSettings | null): Pick<Address, '
   }
 }
 
-/** `pg` asks for the host's own name whatever `servername` says; the certificate is checked for the right one. */
+/**
+ * `pg` checks the certificate for the host's own name whatever `servername` says; this checks the right name.
+ */
 function identityOf(servername: string | undefined): Pick<ConnectionOptions, 'checkServerIdentity'> {
   if (servername === undefined || servername === '') return {};
   return { checkServerIdentity: (_host, certificate) => checkServerIdentity(servername, certificate) };
@@ -106,7 +111,7 @@ function filesOf(query: URLSearchParams): Pick<ConnectionOptions, 'ca' | 'cert' 
     ['key', 'sslkey'],
   ] as const) {
     const path = query.get(parameter);
-    // `system`: those that Node.js trusts anyway.
+    // `system` means the certificates that Node.js trusts anyway.
     if (path === null || path === 'system') continue;
     try {
       files[name] = readFileSync(path);

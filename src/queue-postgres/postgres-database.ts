@@ -1,4 +1,4 @@
-// The database of one shared queue as its parts use it: connections, statements, clock, sources, errors.
+// Database of one shared queue, for its parts: connections, statements, clock, sources and errors.
 
 import type { QueueError, Source } from '../queue/store';
 import type { Address } from './postgres-address';
@@ -10,20 +10,20 @@ import { DatabaseClock } from './database-clock';
 import { migrate, schemaOf, type QueueName, type Step } from './postgres-schema';
 import { postgresSql } from './postgres-sql';
 
-/** Who took an entry: a node, through an account, in a process. */
+/** The source of an entry: a node, its account, and the instance that accepted the entry. */
 export interface InstanceSource extends Source {
   readonly instance: string;
 }
 
-/** What says that a database or its user has no notifications: unknown, not allowed, not supported. */
+/** SQLSTATEs without notifications: unknown function, not allowed, not supported. */
 const withoutNotify = ['42883', '42501', '0A000'];
 
 export class Database {
   readonly schema: string;
   readonly time: DatabaseClock;
-  /** Appends wait for nothing but each other. */
+  /** For appends, so that they only wait for each other. */
   readonly appends: Line;
-  /** The lease, control state, outcomes and small values. */
+  /** For the lease, control state, outcomes and small values. */
   readonly control: Line;
   readonly lineOptions: LineOptions;
   sql: ReturnType<typeof postgresSql>;
@@ -49,7 +49,7 @@ export class Database {
     return new Line(this.lineOptions);
   }
 
-  /** Brings the tables up to date, reads the clock, and learns whether there are notifications. */
+  /** Migrates the tables, reads the clock, and detects whether there are notifications. */
   async prepare(steps?: readonly Step[]): Promise<void> {
     try {
       const migrated = await migrate(this.control, this.name, steps);
@@ -80,7 +80,7 @@ export class Database {
     return postgresError(kind, detail, this.address, this.schema);
   }
 
-  /** Numbers of those who took, in their order; makes those that are new. */
+  /** Ids of the sources, in their order; inserts new ones. */
   async idsOf(line: Line, instanceSources: readonly InstanceSource[]): Promise<number[]> {
     const unknown = new Map<string, InstanceSource>();
     for (const instanceSource of instanceSources)
@@ -93,7 +93,7 @@ export class Database {
     return instanceSources.map((instanceSource) => this.#idsByKey.get(keyOf(instanceSource))!);
   }
 
-  /** Those who took, by their numbers. */
+  /** Sources by their ids. */
   async instanceSourcesOf(
     line: Line,
     ids: ReadonlySet<number>,

@@ -1,4 +1,4 @@
-// What PostgreSQL, TLS and the network say, as a QueueError with a sentence for the person who runs Node-RED.
+// Errors of PostgreSQL, TLS and the network as QueueErrors, with a sentence for the person who runs Node-RED.
 
 import { printable } from '../entry/foreign-text';
 import { QueueError } from '../queue/store';
@@ -7,14 +7,16 @@ import type { Address } from './postgres-address';
 type Sentence = 'unreachable' | 'login' | 'tls' | 'noDatabase' | 'rights' | 'standby' | Code;
 type Code = Exclude<QueueError['code'], 'unavailable' | 'readonly' | 'encrypted'>;
 
-/** Said of a database, it has a `detail`; `schema` is the queue's. */
+/** Parameters of a sentence about a database; `schema` is the queue's. */
 interface Place {
   readonly where: string;
   readonly schema: string;
   readonly database: string;
 }
 
-/** SQLSTATEs (https://www.postgresql.org/docs/current/errcodes-appendix.html) that have a meaning of their own here. */
+/**
+ * SQLSTATEs (https://www.postgresql.org/docs/current/errcodes-appendix.html) with a meaning of their own here.
+ */
 const byState: Readonly<Record<string, Sentence>> = {
   '28000': 'login',
   '28P01': 'login',
@@ -26,43 +28,43 @@ const byState: Readonly<Record<string, Sentence>> = {
   XX001: 'damaged',
   XX002: 'damaged',
 };
-/** Classes of them: connection, resources, operator intervention. */
+/** Classes of SQLSTATEs: connection, resources, operator intervention. */
 const unreachableClasses = ['08', '53', '57'];
 
 const tlsCodes =
   /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
 
-/** Why a call failed, and whether it was carried out all the same. */
+/** Why a call failed, and whether it may have been carried out. */
 export class CallError extends Error {
   constructor(
     readonly reason: unknown,
-    /** `no`: for certain not. `unknown`: it was sent, and nobody said what came of it. */
+    /** `no`: certainly not. `unknown`: it was sent, and its result was lost. */
     readonly carriedOut: 'no' | 'unknown',
   ) {
     super('a call to the database failed');
   }
 
-  /** '' when it was not the database that said so. */
+  /** '' when the error is not from the database. */
   get sqlState(): string {
     return stateOf(this.reason);
   }
 }
 
-/** Errors with which a connection ends, should their severity be in another language. */
+/** Errors that end a connection, for servers whose severity is in another language. */
 const endsConnection = /^(08|25P0[34]|57P|XX)/;
 
-/** The database itself said no, and goes on serving this connection: nothing was changed. */
+/** Whether the database refused the call and continues to serve this connection: nothing was changed. */
 export function isRefusal(error: unknown): boolean {
   const state = stateOf(error);
   if (state === '' || !(error instanceof Error && 'severity' in error)) return false;
-  // PostgreSQL says it in the language of its own log: ERROR is FEHLER, ERREUR, エラー.
+  // PostgreSQL translates the severity to the language of its log: ERROR is FEHLER, ERREUR, エラー.
   const { severity } = error;
   return (
     severity === 'ERROR' || (severity !== 'FATAL' && severity !== 'PANIC' && !endsConnection.test(state))
   );
 }
 
-/** QueueErrors pass unchanged. Nothing of the login gets into what is returned. */
+/** Returns QueueErrors unchanged. The result shows no part of the login. */
 export function toPostgresError(error: unknown, address: Address, schema: string): QueueError {
   const reason = error instanceof CallError ? error.reason : error;
   if (reason instanceof QueueError) return reason;
@@ -74,10 +76,13 @@ export function postgresError(kind: Sentence, detail: string, address: Address, 
   return new QueueError(codeOf[kind], sentences[kind]({ where, schema, database }, detail));
 }
 
-/** For a form, which has sentences of its own: told apart a little more, as `detail` is not in the reader's language. */
+/**
+ * For a form, which has its own sentences. It distinguishes more cases, because `detail` is not in the reader's
+ * language.
+ */
 export type Trouble = Sentence | 'unknownHost' | 'busy';
 
-/** Nothing of the login gets into `detail`. */
+/** `detail` shows no part of the login. */
 export function troubleOf(
   error: unknown,
   address: Address,
@@ -86,7 +91,7 @@ export function troubleOf(
   const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
   const detail = detailOf(reason, address);
   if (/^(ENOTFOUND|EAI_\w+)$/.test(code)) return { trouble: 'unknownHost', detail };
-  // No connection left; starting up or shutting down.
+  // No connection left, or starting up or shutting down.
   if (/^(53300|57P0[123])$/.test(code)) return { trouble: 'busy', detail };
   return { trouble: sentenceOf(reason), detail };
 }
@@ -100,7 +105,7 @@ function sentenceOf(reason: unknown): Sentence {
   }
   const code = 'code' in reason && typeof reason.code === 'string' ? reason.code : '';
   if (tlsCodes.test(code) || /\bSSL\b/.test(reason.message)) return 'tls';
-  // pg's own, of passwords in forms that it cannot use.
+  // An error of pg itself about a password that it cannot use.
   if (/SASL|password must be/i.test(reason.message)) return 'login';
   return 'unreachable';
 }
@@ -110,7 +115,7 @@ function stateOf(reason: unknown): string {
   return isFromServer ? String(reason.code) : '';
 }
 
-/** The first line of what was said. A password that somebody repeats in it is taken out. */
+/** First line of the message. A password that the message repeats is removed. */
 function detailOf(reason: unknown, { password }: Address): string {
   const state = stateOf(reason);
   const first = reason instanceof AggregateError ? (reason.errors as unknown[])[0] : reason;

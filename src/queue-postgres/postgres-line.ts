@@ -1,8 +1,10 @@
-// One connection to the database that is made when it is needed and replaced when it breaks. One call at a time, in
-// order, each a statement of its own and so a transaction: nothing of a session is relied on, nor left half done.
+// Line: one connection to the database, opened when needed and replaced when it breaks. One call at a time, in
+// order; each call is one statement and so one transaction, so that no session state matters and none is left
+// half done.
 //
-// A call that was given up may still be at work in the database: what waits there for a lock or for a synchronous
-// standby does not notice that its client is gone. Nothing else begins before that is over, see AbandonedConnections.
+// An abandoned call may still run in the database: a backend that waits for a lock or a synchronous standby
+// does not notice that its client has disconnected. No further call begins before that is over, see
+// AbandonedConnections.
 
 import type { Client, ClientConfig } from 'pg';
 
@@ -17,18 +19,18 @@ import type { Host } from './postgres-url';
 const connectMs = 5_000;
 export const callMs = 5_000;
 const goodbyeMs = 1_000;
-/** The database gives up before the caller does. */
+/** The database times out before the caller does. */
 const lockMs = 4_000;
 
-/** Transactions that met another one, and are to be tried again: serialization failure, deadlock. */
+/** Conflicts between transactions, which are retried: serialization failure, deadlock. */
 const metAnother = ['40001', '40P01'];
 const triesAgain = 4;
-/** A server that takes no changes: a standby, or one that was made read-only. */
+/** A server that accepts no changes: a standby, or one that was made read-only. */
 const readOnly = '25006';
 
 export type Values = readonly (string | number | boolean | null | readonly (string | number)[])[];
 
-/** Tells all lines of a log which of several hosts took writes last. */
+/** Shared by all lines of a log: the last of several hosts that accepted writes. */
 export class HostChoice {
   #first = 0;
 
@@ -63,7 +65,7 @@ export class Line {
     return this.#turns.run(() => this.#runAgain<T>(sql, values));
   }
 
-  /** Several statements on one and the same connection, with nothing in between. `work` must not call `run`. */
+  /** Runs several statements on the same connection without others in between. `work` must not call `run`. */
   together<T>(work: (run: Line['run']) => Promise<T>): Promise<T> {
     return this.#turns.run(async () => {
       const client = await this.#connected();
@@ -71,7 +73,7 @@ export class Line {
     });
   }
 
-  /** Carries out what was called before. */
+  /** Carries out earlier calls, then closes. */
   async close(): Promise<void> {
     await this.#turns.over();
     this.#closed = true;
@@ -80,7 +82,7 @@ export class Line {
     if (client !== null) await hangUp(client, this.options.clock);
   }
 
-  /** Breaks the connection: what is on its way ends in an error. */
+  /** Breaks the connection: the call in progress fails. */
   break(): void {
     this.#drop(this.#client);
   }
@@ -98,7 +100,7 @@ export class Line {
   }
 
   async #runOn<T extends object>(client: Client, sql: string, values: Values): Promise<T[]> {
-    // What follows on another connection would not be in the same transaction.
+    // Statements on another connection would not be in the same transaction.
     if (client !== this.#client) throw new CallError(new Error('the connection broke'), 'no');
     try {
       const { rows } = await inTime(this.options.clock, client.query<T>(sql, values as unknown[]), () =>
@@ -108,11 +110,11 @@ export class Line {
     } catch (error) {
       if (isRefusal(error)) {
         const refused = new CallError(error, 'no');
-        // The one that does is perhaps found by connecting again.
+        // Connecting again may find the server that accepts changes.
         if (refused.sqlState === readOnly) this.#drop(client);
         throw refused;
       }
-      // Broken: what comes next is not to try this one again, which has perhaps not heard of its end yet.
+      // The connection is broken. Drop it, so that the next call does not use it before its end is noticed.
       this.#drop(client);
       throw new CallError(error, 'unknown');
     }
@@ -146,14 +148,15 @@ export class Line {
     if (client === null) return;
     if (this.#client === client) this.#client = null;
     this.#discarded.add(client);
-    // With a call on its way this breaks the connection off.
+    // This cancels a call in progress.
     void hangUp(client, this.options.clock);
   }
 }
 
 /**
- * A database that is frozen, or cut off without a word, does not answer: `discard` is to end the connection. A process
- * that was asleep, or too busy, finds its timer due before it has read what came meanwhile: it reads that first.
+ * Limits the time of a call; `discard` has to end the connection. A frozen or disconnected database does not
+ * answer. After a sleep or under heavy load a timer may fire before replies that have arrived were read, so
+ * these are read first.
  */
 export function inTime<T>(clock: Clock, call: Promise<T>, discard: () => void): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -175,14 +178,17 @@ export function inTime<T>(clock: Clock, call: Promise<T>, discard: () => void): 
   });
 }
 
-/** Resolves when the connection has ended: by force when the other side does not answer the goodbye. Never rejects. */
+/**
+ * Resolves when the connection has ended, by force when the other side does not answer the goodbye. Never
+ * rejects.
+ */
 export async function hangUp(client: Client, clock: Clock): Promise<void> {
   const cancel = clock.after(goodbyeMs, () => client.connection.stream.destroy());
   await client.end().catch(() => undefined);
   cancel();
 }
 
-/** Only to a server that takes changes. Rejects with whatever went wrong. */
+/** Connects only to a server that accepts changes. Rejects with the error, unchanged. */
 export async function connect({ makeClient, address, clock }: LineOptions, host: Host): Promise<Client> {
   const open = (ssl: Address['ssl']) => tryConnect(makeClient, configOf(address, host, ssl), clock);
   const secure = await open(address.ssl).catch(async (error: unknown) => {
@@ -207,7 +213,7 @@ function configOf(address: Address, { host, port }: Host, ssl: Address['ssl']): 
     database,
     ...(user === undefined ? {} : { user }),
     ...(password === undefined ? {} : { password }),
-    // `pg` hides a key that it finds there from what is printed, in the object itself.
+    // `pg` hides a key that it finds there from printing, by changing the object itself.
     ssl: ssl === false ? false : { ...ssl },
     connectionTimeoutMillis: connectMs,
     keepAlive: true,
@@ -217,7 +223,7 @@ function configOf(address: Address, { host, port }: Host, ssl: Address['ssl']): 
 
 async function tryConnect(makeClient: MakeClient, config: ClientConfig, clock: Clock): Promise<Client> {
   const client = makeClient(config);
-  // Unheard, an error between two calls would end the process.
+  // Without a listener, an error between two calls would end the process.
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -228,7 +234,7 @@ async function tryConnect(makeClient: MakeClient, config: ClientConfig, clock: C
   }
 }
 
-/** Prepares the session, too. */
+/** Also prepares the session. */
 async function isReadOnly(client: Client, clock: Clock): Promise<boolean> {
   const call = client.query<{ read_only: boolean; started: string | null }>(
     `SELECT current_setting('transaction_read_only') = 'on' AS read_only, ${ownStart} AS started,

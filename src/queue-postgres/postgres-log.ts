@@ -1,5 +1,5 @@
-// One log for several processes in a PostgreSQL database: appends, the lease, control state, outcomes and news. Without it nothing of `pg`
-// is loaded.
+// Shared log in a PostgreSQL database: appends, the lease, control state, outcomes and notifications. `pg` is
+// only loaded with it.
 
 import { QueueError, type QueueStore } from '../queue/store';
 import { addressOf, type TlsSettings } from './postgres-address';
@@ -26,12 +26,12 @@ import type {
 } from '../queue/shared-log';
 
 export interface PostgresLogOptions extends QueueName {
-  /** `postgres://user:password@host:5432/database`, with `sslmode` as psql has it. */
+  /** `postgres://user:password@host:5432/database`, with `sslmode` as in psql. */
   readonly url: string;
-  /** Node-RED's `tls-config`, if the account names one. */
+  /** Node-RED's `tls-config`, if the account has one. */
   readonly tls?: TlsSettings | null;
   readonly clock?: Clock;
-  /** For tests: the formats that this version knows. */
+  /** For tests: the migrations of this version. */
   readonly steps?: readonly Step[];
 }
 
@@ -47,9 +47,9 @@ type ControlCall =
   | 'deletions'
   | 'finishDeletion';
 
-/** Null in a stream's `through`: the batch had come by another connection meanwhile. */
+/** Null in a producer's `through`: another connection appended the batch meanwhile. */
 const notNullViolation = '23502';
-/** The loser of a race for the lease sees who won when it looks again. */
+/** Tries of a claim; an instance that loses a race for the lease sees the winner at its next try. */
 const looks = 3;
 
 interface ClaimRecord {
@@ -82,9 +82,9 @@ export class PostgresLog implements SharedLog {
   #database: Database | null = null;
   #news: NewsLine | null = null;
   #listener: ((news: News) => void) | null = null;
-  /** Of this process, once it has claimed: outcomes of others are no news. */
+  /** Id of this instance, once it has claimed; notifications about outcomes of others are ignored. */
   #instance: string | null = null;
-  /** How often it was closed: an opening under way then must leave nothing behind. */
+  /** Number of closes, so that an `open` in progress leaves nothing behind. */
   #closes = 0;
 
   constructor(private readonly options: PostgresLogOptions) {}
@@ -170,7 +170,7 @@ export class PostgresLog implements SharedLog {
     await this.#control('release', [instance.id, epoch]);
   }
 
-  /** Throws an QueueError `closed` before `open`. */
+  /** Throws a QueueError `closed` before `open`. */
   store(instance: Instance, epoch: number): QueueStore {
     return new PostgresStore(this.#opened(), instance.id, epoch);
   }
@@ -244,13 +244,13 @@ export class PostgresLog implements SharedLog {
     if (database === null) return;
     this.#listener = null;
     await this.#news?.close();
-    // Without the database nobody is told; the process is gone all the same.
+    // Without the database the others are not informed; the instance is gone anyway.
     await database.run(database.control, database.sql.bye, [instance.id]).catch(() => undefined);
     this.#database = null;
     await database.close();
   }
 
-  /** Null: it was not. */
+  /** Null: it was not appended. */
   async #appendedBefore({ stream, number }: Batch): Promise<Appended | null> {
     const found = await this.#streamOf(stream);
     if (found === null || found.through < number) return null;
@@ -277,7 +277,7 @@ export class PostgresLog implements SharedLog {
       if (found === undefined) throw database.error('damaged', 'its lease or its totals are missing');
       return found;
     } catch (error) {
-      // A read-only server is another one than the one that the others use.
+      // A server that is read-only now is not the one that the other instances use.
       if (error instanceof QueueError && ['unavailable', 'readonly'].includes(error.code))
         this.#news?.doubt();
       throw error;

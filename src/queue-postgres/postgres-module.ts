@@ -1,4 +1,4 @@
-// The client for PostgreSQL, loaded when a shared log is first opened: without one nothing of it is in memory.
+// Loads the PostgreSQL client when a shared log is first opened, so that it uses no memory otherwise.
 
 import type { Client, ClientConfig } from 'pg';
 
@@ -6,7 +6,7 @@ import { QueueError } from '../queue/store';
 
 export type MakeClient = (config: ClientConfig) => Client;
 
-/** Rejects with a QueueError `unavailable` where it is not installed. */
+/** Rejects with a QueueError `unavailable` when it is not installed. */
 export async function postgresModule(load: () => Promise<unknown> = () => import('pg')): Promise<MakeClient> {
   try {
     const { default: pg } = (await load()) as { default: { Client: new (config: ClientConfig) => Client } };

@@ -1,5 +1,5 @@
-// What other processes do, as the database tells it: on a connection of its own, made again when it breaks. Where
-// there is none, or a pooler in between lets nothing through, whoever listens finds out by asking now and then.
+// Notifications of other instances, on a connection of their own that is replaced when it breaks. Without it,
+// or behind a pooler that drops notifications, the listener polls.
 
 import type { Client } from 'pg';
 
@@ -22,7 +22,7 @@ export class NewsLine {
   constructor(
     private readonly options: LineOptions,
     private readonly channel: string,
-    /** `to`: for which process, null for all. */
+    /** `to`: id of the instance that it is for, null for all. */
     private readonly take: (news: News, to: string | null) => void,
   ) {}
 
@@ -30,7 +30,7 @@ export class NewsLine {
     if (!this.#closed && this.#client === null && !this.#connecting) void this.#connect();
   }
 
-  /** Something else found the database gone: whether this connection still hears is not certain. */
+  /** Another connection failed, so this one may no longer receive notifications. */
   doubt(): void {
     this.#drop(this.#client);
   }

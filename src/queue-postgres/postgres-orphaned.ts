@@ -1,5 +1,5 @@
-// Shared queues in a database that no engine uses: their account is gone, or serves another member now. Listed, looked
-// at, saved, emptied. What is done changes nothing of a queue that some process uses.
+// Orphaned shared queues in a database: no engine uses them, because their account was deleted or serves
+// another member now. Lists, saves, purges and erases; never changes a queue that some instance uses.
 
 import { hashUserKey } from '../entry/keys';
 import { isBodyOf } from '../entry/serialise';
@@ -16,7 +16,7 @@ import { postgresSql } from './postgres-sql';
 import { lanesByCode, statesByCode } from '../queue/row-codes';
 import { aliveMs, type StoredOutcomes } from '../queue/shared-log';
 
-/** Outcomes (their text) without what shows a user: how they are written is the engine's own. */
+/** Removes the outcomes of a user from a text; only the engine knows its format. */
 export type OutcomesWithout = (text: string, userKeys: readonly string[]) => string;
 
 export interface LeftOptions {
@@ -47,12 +47,12 @@ export function placeOf({ url, tls }: LeftOptions): DatabasePlace | null {
 }
 
 const rowsPerPage = 2_000;
-/** Within the time that a call has, also where all of it has to come from the disk. */
+/** Fits into the time of a call even if all of it must be read from disk. */
 const rowsPerSearch = 50_000;
 const outcomesPerSearch = 50;
 const rowsPerDelete = 5_000;
 
-/** Those that the user of the database may read. */
+/** The queues that the database user may read. */
 export function listQueues(options: LeftOptions): Promise<OrphanedSharedQueue[]> {
   return withLine(options, '', async (run) => {
     const found = await run<{ schema: string }>(
@@ -64,13 +64,15 @@ export function listQueues(options: LeftOptions): Promise<OrphanedSharedQueue[]>
       [schemaPrefix],
     );
     const queues: OrphanedSharedQueue[] = [];
-    // Somebody else's schema may begin like ours.
+    // Schemas of others may have a similar name.
     for (const { schema } of found) if (ours.test(schema)) queues.push(await lookAt(run, schema));
     return queues;
   });
 }
 
-/** What waits, a page at a time, in order; the next page is read when `take` has resolved. */
+/**
+ * Passes the pending rows to `take`, a page at a time, in order; reads the next page when `take` has resolved.
+ */
 export function readAllOf(
   options: LeftOptions,
   schema: string,
@@ -88,8 +90,8 @@ export function readAllOf(
 }
 
 /**
- * Empties it; what else it knows (numbers, posts on their way, logins) stays. Resolves to how many entries had waited.
- * Rejects with `locked` while a process uses it.
+ * Purges a queue; numbers, in-flight records and login times stay. Resolves to the number of entries that were
+ * pending. Rejects with `locked` while an instance uses the queue.
  */
 export function purgeQueue(options: LeftOptions, schema: string): Promise<number> {
   return withLine(options, named(schema), async (run, address) => {
@@ -103,7 +105,7 @@ export function purgeQueue(options: LeftOptions, schema: string): Promise<number
 }
 
 /**
- * Removes what it holds of a user, in outcomes that nobody has read, too. Resolves to how many entries had waited.
+ * Erases a user, also from outcomes that were not read. Resolves to the number of entries that were pending.
  * Rejects as `purgeQueue` does.
  */
 export function eraseFrom(
@@ -195,7 +197,7 @@ async function lookAt(run: Run, schema: string): Promise<OrphanedSharedQueue> {
   return { schema, origin, member, waiting, oldestTakenWallMs: oldest, usedBy: used_by, accounts };
 }
 
-/** Deletes rows by their numbers, in the order in which an append locks. `which` gives the numbers. */
+/** Deletes rows by their numbers, in the order in which an append locks. `which` selects the numbers. */
 async function removeUnused(
   run: Run,
   address: Address,
@@ -241,7 +243,7 @@ async function eraseFromOutcomes(
   }
 }
 
-/** `change` has a WHERE. */
+/** `change` must have a WHERE. */
 async function changeUnused(
   run: Run,
   address: Address,
@@ -258,7 +260,7 @@ async function changeUnused(
   if (changed!.used_by !== null) throw postgresError('locked', changed!.used_by, address, schema);
 }
 
-/** A connection for the time of a call only. Rejects with QueueErrors. */
+/** Opens a connection for one call. Rejects with QueueErrors. */
 async function withLine<T>(
   { url, tls, clock }: LeftOptions,
   schema: string,
@@ -282,7 +284,7 @@ async function withLine<T>(
 
 const ours = /^instant_audience_[a-z0-9_]{1,46}$/;
 
-/** Names come from outside, and go into statements as they are. */
+/** Names come from outside, and are inserted into statements unchanged. */
 function named(schema: string): string {
   if (!ours.test(schema)) throw new TypeError('not the name of a queue');
   return schema;

@@ -1,23 +1,26 @@
-// The statements of the store on PostgreSQL, for one schema. Each is one transaction in one round trip: a client that
-// is frozen, cut off or killed leaves no transaction open. Tables are named in full, numbers come back as floats,
-// which hold them exactly and reach JavaScript as numbers.
+// SQL statements of a shared queue on PostgreSQL, for one schema. Each is one transaction in one round trip, so
+// that a client that is frozen, disconnected or killed leaves no transaction open. Table names are complete.
+// Numbers are returned as floats, which hold them exactly and reach JavaScript as numbers.
 //
-// Of a row that somebody else changes meanwhile PostgreSQL looks at the new version again, but everything else in the
-// statement sees what it saw when it began (https://www.postgresql.org/docs/current/transaction-iso.html, 13.2.1). So
-// what decides always stands in the WHERE of the row that is locked.
+// If another transaction changes a row meanwhile, PostgreSQL evaluates the WHERE again on the new version, but
+// the rest of the statement uses the snapshot of its start
+// (https://www.postgresql.org/docs/current/transaction-iso.html, 13.2.1). So every deciding condition is in the
+// WHERE of the locked row.
 
 import { logSql } from '../queue/log-sql';
 import { aliveMs } from '../queue/shared-log';
 
-/** How often it is written down that a process is alive: seldom, so that an idle one writes nothing to the disk. */
+/**
+ * Interval at which an instance records that it is alive: long, so that an idle instance rarely writes to disk.
+ */
 const noteMs = 5_000;
 
 const epochMs = 'extract(epoch FROM clock_timestamp())::float8 * 1000';
-/** Of so many epochs before this one it is known which of their commits were carried out. */
+/** Number of earlier epochs whose carried-out commits are known. */
 const basesKept = 16;
 
 const alive = `seen_at >= clock_timestamp() - interval '${aliveMs + noteMs} ms'`;
-/** Of deletions that every instance that is alive may not have read yet. */
+/** Deletions that some living instance may not have read yet. */
 const heard = `coalesce(done_at >= clock_timestamp() - interval '${aliveMs + noteMs} ms', true)`;
 
 const columns =
@@ -29,7 +32,10 @@ function isGone(schema: string): string {
   return `instance NOT IN (${living.join(' UNION ALL ')})`;
 }
 
-/** News goes by one channel of the schema's name: `rows`, `lease`, `control`, or `outcomes ID` for one instance only. */
+/**
+ * Notifications use one channel with the schema's name: `rows`, `lease`, `control`, or `outcomes ID` for one
+ * instance.
+ */
 export function postgresSql(schema: string, notifies: boolean) {
   const shared = logSql({
     table: (name) => `${schema}.${name}`,
@@ -73,8 +79,9 @@ type Notify = (news: string) => string;
 function appendSql(schema: string, notify: Notify) {
   return {
     /**
-     * 1 stream, 2 number, 3 rows, 4 chars, 5 and 6 the caps, then the columns. A batch that came meanwhile by another
-     * connection ends in a null `through`, which is refused; one that was there before is not taken up.
+     * Parameters: 1 producer, 2 batch sequence, 3 rows, 4 chars, 5 and 6 the limits, then the columns. If
+     * another connection appended the batch meanwhile, `through` is null, which the column refuses; if it was
+     * there before, nothing is appended.
      */
     append: `
       WITH room AS (
@@ -101,7 +108,7 @@ function appendSql(schema: string, notify: Notify) {
     streamOf: `
       SELECT through::float8 AS through, first_seq::float8 AS first, last_seq::float8 AS last
       FROM ${schema}.stream WHERE id = $1`,
-    /** Adds those that are new; gives all. */
+    /** Inserts the new ones; returns all. */
     addSources: `
       INSERT INTO ${schema}.source AS s (node, account, instance)
       SELECT DISTINCT node, account, instance FROM unnest($1::text[], $2::text[], $3::text[]) AS new (node, account, instance)
@@ -114,7 +121,7 @@ function appendSql(schema: string, notify: Notify) {
 function leaseSql(schema: string, notify: Notify) {
   const isRenewed = 'holder = $1 AND epoch = $4::bigint';
   return {
-    /** 1 id, 2 name, 3 whether it wants the lease, 4 its epoch, 5 for how many ms. */
+    /** Parameters: 1 id, 2 name, 3 whether it wants the lease, 4 its epoch, 5 duration in ms. */
     claim: `
       WITH noted AS (
         INSERT INTO ${schema}.instance AS i (id, name, seen_at) SELECT $1, $2, clock_timestamp()
@@ -156,8 +163,8 @@ function leaseSql(schema: string, notify: Notify) {
       )
       SELECT ${notify(`'lease'`)} AS told FROM released`,
     /**
-     * 1 posts, 2 an epoch. `reached`: the count of commits, of an epoch that is over when the next one began; null when
-     * that was too long ago.
+     * Parameters: 1 posts, 2 an epoch. `reached`: for an epoch that is over, the number of commits when the
+     * next one began; null when that is no longer known.
      */
     lease: `
       SELECT epoch::float8 AS epoch, holder,
@@ -166,7 +173,7 @@ function leaseSql(schema: string, notify: Notify) {
         EXISTS (SELECT FROM ${schema}.flight WHERE post = ANY($1::bigint[])) AS departed
       FROM ${schema}.lease WHERE id = 1`,
     now: `SELECT ${epochMs} AS now`,
-    /** The active instance finds its outcomes when it claims next. */
+    /** The active instance finds its outcomes at the next claim. */
     bye: `DELETE FROM ${schema}.instance WHERE id = $1`,
   };
 }
@@ -174,7 +181,7 @@ function leaseSql(schema: string, notify: Notify) {
 function storeSql(schema: string, notify: Notify) {
   const held = 'WHERE id = 1 AND holder = $1 AND epoch = $2::bigint';
   return {
-    /** Commits of a connection that broke, and come late, are void from here on. */
+    /** From here on, late commits of a broken connection have no effect. */
     takeOver: `
       WITH held AS (
         UPDATE ${schema}.lease SET commits = commits + 1 ${held} RETURNING commits
@@ -203,7 +210,7 @@ function storeSql(schema: string, notify: Notify) {
 function outcomeSql(schema: string) {
   const isHolder = `EXISTS (SELECT FROM ${schema}.lease WHERE id = 1 AND holder = $1)`;
   return {
-    /** 1 instance, 2 the ids of those that it has reported, 3 how many others. */
+    /** Parameters: 1 instance, 2 ids of the reported outcomes, 3 limit of others to read. */
     outcomes: `
       WITH reported AS (DELETE FROM ${schema}.outcome WHERE id = ANY($2::bigint[]))
       SELECT id::float8 AS id, text FROM ${schema}.outcome
@@ -219,7 +226,7 @@ function controlSql(schema: string, notify: Notify) {
       UPDATE ${schema}.control SET paused = $1 WHERE id = 1 RETURNING ${notify(`'control'`)} AS told`,
     flush: `
       UPDATE ${schema}.control SET flushes = flushes + 1 WHERE id = 1 RETURNING ${notify(`'control'`)} AS told`,
-    /** 1 through seq, 2 asked at, 3 keys and 4 id of the user, null for a purge. */
+    /** Parameters: 1 through seq, 2 time of the request, 3 keys and 4 id of the user, null for a purge. */
     requestDeletion: `
       WITH counted AS (
         UPDATE ${schema}.control SET deletions = deletions + 1 WHERE id = 1 RETURNING deletions
@@ -231,7 +238,7 @@ function controlSql(schema: string, notify: Notify) {
       SELECT id::float8 AS id, through_seq::float8 AS through_seq, asked_wall, user_keys, user_id,
         done_at IS NOT NULL AS done, entries::float8 AS entries, in_flight::float8 AS in_flight
       FROM ${schema}.deletion ORDER BY deletion.id`,
-    /** 1 holder, 2 epoch, 3 id, 4 entries, 5 in flight. */
+    /** Parameters: 1 holder, 2 epoch, 3 id, 4 entries, 5 in flight. */
     finishDeletion: `
       WITH held AS (${held}), finished AS (
         UPDATE ${schema}.deletion SET done_at = clock_timestamp(), entries = $4::bigint, in_flight = $5::bigint
@@ -242,18 +249,18 @@ function controlSql(schema: string, notify: Notify) {
   };
 }
 
-/** A commit made ready: no number stands in two parts, so that their order does not matter any more. */
+/** A commit in parts of which no two hold the same number, so that their order does not matter. */
 export interface CommitParts {
   readonly holder: string;
   readonly epoch: number;
-  /** The lease's count before it. */
+  /** The lease's commit count before it. */
   readonly commits: number;
   readonly remove: readonly number[];
   /** New states of rows that stay. */
   readonly states: readonly (readonly [seq: number, state: number])[];
-  /** Tombstones with numbers up to it go, unless they are among `states`. */
+  /** Deletes tombstones up to this number, except those among `states`. */
   readonly dropTombstonesThrough: number | null;
-  /** Posts that must not be on their way yet. */
+  /** Requests that must not have a record yet. */
   readonly departing: readonly number[];
   readonly depart: readonly {
     readonly post: number;
@@ -271,7 +278,10 @@ interface Statement {
   readonly values: Value[];
 }
 
-/** Only the parts that the commit has. The lease's row is locked first, and says whether anything is to be done. */
+/**
+ * Contains only the parts that the commit has. Locks the lease's row first, which decides whether the commit is
+ * carried out.
+ */
 function commitSql(schema: string, notify: Notify, commit: CommitParts): Statement {
   const values: Value[] = [];
   const at = (value: Value, type: string): string => `$${values.push(value)}::${type}`;
@@ -323,7 +333,7 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
   }
   if (commit.depart.length > 0) {
     const [posts, users] = [commit.depart.map(({ post }) => post), commit.depart.map((mark) => mark.users)];
-    // Arrays of numbers have no null here: -1 stands for it, as no time is below 0.
+    // -1 instead of null, which these number arrays cannot hold; times are never below 0.
     const untils = commit.depart.map(({ untilMs }) => untilMs ?? -1);
     parts.push(
       `departed AS (

@@ -1,4 +1,5 @@
-// The holder's side of a shared log: reads it and acknowledges, as long as the lease is held under its epoch.
+// Queue store of the lease holder: reads a shared log and acknowledges, while the lease is held under its
+// epoch.
 
 import { batchesOf } from '../queue/batches';
 import { isEmpty } from '../queue/commit-parts';
@@ -19,7 +20,7 @@ import type { Line } from './postgres-line';
 import type { CommitParts } from './postgres-sql';
 import { lanesByCode, stateCodes, statesByCode } from '../queue/row-codes';
 
-/** Between two looks at what became of a commit whose answer was lost. */
+/** Interval of tries while the result of a commit is unknown. */
 const lookAgainMs = 250;
 
 interface EntryRecord {
@@ -36,7 +37,7 @@ interface EntryRecord {
 export class PostgresStore implements QueueStore {
   readonly durable = true;
   #isOpen = false;
-  /** The lease's count of commits as far as this one knows: nobody else counts while it holds the lease. */
+  /** The lease's commit count as known here; no other instance changes it while this one holds the lease. */
   #commits = 0;
   #line: Line | null = null;
   #last: Promise<unknown> = Promise.resolve();
@@ -146,8 +147,8 @@ export class PostgresStore implements QueueStore {
   }
 
   /**
-   * Resolves once it is carried out. The lease's count lets it through once: when an answer is lost it is handed in
-   * again until there is one, and what was carried out, or comes late, does nothing then.
+   * Resolves once the commit is carried out. When its result is lost, the commit is sent again until there is
+   * one. The lease's commit count lets it through only once, so a repeated or late one has no effect.
    */
   async #carryOut(line: Line, parts: CommitParts): Promise<void> {
     const { text, values } = this.database.sql.commit(parts);
@@ -168,8 +169,8 @@ export class PostgresStore implements QueueStore {
   }
 
   /**
-   * Why a commit was not let through. Resolves when it had been before, whoever holds the lease by now. Rejects with an
-   * QueueError or a CallError.
+   * Determines why a commit was not let through. Resolves when it had been carried out before, whoever holds
+   * the lease now. Rejects with a QueueError or a CallError.
    */
   async #explain(line: Line, parts: CommitParts): Promise<void> {
     const [lease] = await line.run<{
@@ -185,7 +186,7 @@ export class PostgresStore implements QueueStore {
     throw this.database.error('failed', 'nobody knows why');
   }
 
-  /** Puts together what says something of the same number, as later parts of a commit count. */
+  /** Combines all parts of a commit about the same number; later parts take precedence. */
   #partsOf(commit: Commit): CommitParts {
     const through = commit.dropTombstonesThrough ?? null;
     const states = new Map<number, number>();
@@ -267,7 +268,7 @@ export class PostgresStore implements QueueStore {
   }
 }
 
-/** One row for each instance, or several where there are many outcomes: a reader takes many rows at once. */
+/** One row per instance, or several when there are many outcomes, since a reader reads many rows at once. */
 function outcomesOf(outcomes: readonly OutcomeRow[]): [instance: string, text: string][] {
   const byInstance = new Map<string, { readonly body: string }[]>();
   for (const { seq, source, instance, report } of outcomes) {
@@ -283,7 +284,7 @@ function outcomesOf(outcomes: readonly OutcomeRow[]): [instance: string, text: s
   );
 }
 
-/** As the database's numbers go. */
+/** The number as the database's integer types need it. */
 function whole(number: number): number {
   return Math.min(number, Number.MAX_SAFE_INTEGER);
 }

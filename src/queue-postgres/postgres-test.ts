@@ -1,4 +1,4 @@
-// Whether a database can hold a shared queue, tried for somebody who fills in a form. Nothing in it is changed.
+// Test of a database for a form: whether it can hold a shared queue. Changes nothing in it.
 
 import { shortenThrown } from '../entry/shorten';
 import { QueueError } from '../queue/store';
@@ -18,19 +18,19 @@ export type DatabaseTest =
   | {
       readonly kind: 'works';
       readonly host: string;
-      /** The tables of this queue are not there, and can be made. */
+      /** Whether the queue's tables do not exist but can be created. */
       readonly isNew: boolean;
       readonly waiting: number;
-      /** Name of the process that sends; null when none does. */
+      /** Name of the active instance; null without one. */
       readonly sender: string | null;
     }
   | ({ readonly kind: 'failed'; readonly host: string } & Failure);
 
 type Failure =
   | { readonly code: Exclude<Trouble, 'rights'>; readonly reason: string }
-  /** The URL is none; `reason` does not show it. */
+  /** The URL is invalid; `reason` does not show it. */
   | { readonly code: 'url'; readonly reason: string }
-  /** No right to make the schema, or to use the one that is there. Names as the database has them. */
+  /** No right to create the schema, or to use the existing one. Names as in the database. */
   | {
       readonly code: 'rights' | 'schemaRights';
       readonly user: string;
@@ -38,7 +38,7 @@ type Failure =
       readonly schema: string;
     };
 
-/** Never rejects. Nothing of the login is in what it tells, but for the user's name where a right is missing. */
+/** Never rejects. The result shows no part of the login, except the user's name when a right is missing. */
 export async function testDatabase(tested: TestedDatabase): Promise<DatabaseTest> {
   let address: Address;
   try {
@@ -59,7 +59,7 @@ export async function testDatabase(tested: TestedDatabase): Promise<DatabaseTest
   } catch (error) {
     const { trouble, detail } = troubleOf(error, address);
     const reason = error instanceof QueueError ? error.message : detail;
-    // A right to connect, or to look, which the database tells best.
+    // A missing right to connect or to read, which the database's own message explains best.
     return { kind: 'failed', host, code: trouble === 'rights' ? 'failed' : trouble, reason };
   }
 }
@@ -96,7 +96,7 @@ async function look(line: Line, address: Address, schema: string): Promise<Witho
   }
 }
 
-/** Of a schema that is there; an administrator may have made it with nothing in it. */
+/** Checks an existing schema; an administrator may have created it empty. */
 async function lookInto(line: Line, schema: string): Promise<WithoutHost<DatabaseTest>> {
   const version = await versionIn(line.run.bind(line), schema);
   if (version > steps.length)
@@ -106,7 +106,7 @@ async function lookInto(line: Line, schema: string): Promise<WithoutHost<Databas
       reason: `format ${version}, this version knows up to ${steps.length}`,
     };
   if (version === 0) return { kind: 'works', isNew: true, waiting: 0, sender: null };
-  // Changes nothing, but needs the right to.
+  // Changes nothing, but needs the right to update.
   await line.run(`UPDATE ${schema}.total SET waiting = waiting WHERE id = 0`);
   const [queue] = await line.run<{ waiting: number; sender: string | null }>(
     `SELECT waiting::float8 AS waiting,

@@ -1,4 +1,4 @@
-// The URL of a shared queue's database, taken apart: the same for the form and the runtime, so it needs nothing of Node.js.
+// Parser for the URL of a shared queue's database. Form and runtime share it, so it uses no module of Node.js.
 
 export interface Host {
   readonly host: string;
@@ -8,15 +8,15 @@ export interface Host {
 /** User, password and database are still percent-encoded. */
 export interface DatabaseUrl {
   readonly login: string;
-  /** One, or several of which one takes writes at a time. Empty when the URL names none. */
+  /** One host, or several of which one accepts writes at a time. Empty when the URL names none. */
   readonly hosts: readonly Host[];
   readonly database: string;
   readonly query: URLSearchParams;
 }
 
 /**
- * One `@` at most, at the end of the login: a password with an unescaped / ? # or @ in it has another one, and would
- * otherwise be taken for host, port and database, which messages name.
+ * Allows one `@` only, at the end of the login. A password with an unescaped / ? # or @ has another one; its
+ * rest would be read as host, port and database, which messages show.
  */
 const form = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^@?#]*))?(?:\?([^@#]*))?$/i;
 
@@ -27,7 +27,7 @@ export function readDatabaseUrl(url: string): DatabaseUrl | null {
   const [, login = '', named = '', database = '', queried = ''] = parts;
   const query = new URLSearchParams(queried);
   const ports = query.get('port')?.split(',') ?? [];
-  // A socket's folder stands in the parameter.
+  // For a socket, the parameter holds the folder.
   const names = (query.get('host') ?? named).split(',').filter((name) => name !== '');
   const hosts = names.map((name, at) => hostOf(name, ports[at] ?? ports[0] ?? '5432'));
   return hosts.includes(null) ? null : { login, hosts: hosts as Host[], database, query };
@@ -49,11 +49,14 @@ export function sslModeOf(query: URLSearchParams): string {
   return query.get('sslmode') ?? (query.get('ssl') === 'true' ? 'require' : 'disable');
 }
 
-/** Whether user ids may leave this machine unencrypted. `hasTls`: the account has TLS settings, which go before `sslmode`. */
+/**
+ * Whether user ids may leave this machine unencrypted. `hasTls`: the account has TLS settings, which take
+ * precedence over `sslmode`.
+ */
 export function travelsInClear(url: string, hasTls: boolean): boolean {
   const parts = readDatabaseUrl(url);
   if (hasTls || parts === null) return false;
-  // `allow` and `prefer` end without encryption where the server wants it so.
+  // `allow` and `prefer` may end without encryption if the server wants that.
   const mayBeClear = ['disable', 'allow', 'prefer'].includes(sslModeOf(parts.query));
   return mayBeClear && !parts.hosts.every(({ host }) => isOnThisMachine(host));
 }

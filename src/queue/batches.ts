@@ -1,15 +1,15 @@
-// How much goes into a shared log at once: little enough for the database to take it in well under the time
-// that a call has, however large a message is.
+// Batch size of a shared queue: small enough for the database to append a batch well within the time of a call,
+// however large the message is.
 
 export const rowsPerBatch = 1_000;
-/** UTF-16 units of their bodies. */
+/** Body length in UTF-16 units. */
 const charsPerBatch = 1_000_000;
 
 interface Sized {
   readonly body: string;
 }
 
-/** The rows in their order, in batches; a row that is too large for one is alone in its own. */
+/** Splits rows into batches, in order; a row that is too large for a batch is alone in its own. */
 export function batchesOf<R extends Sized>(rows: readonly R[]): R[][] {
   const batches: R[][] = [];
   for (let at = 0; at < rows.length;) {
@@ -20,7 +20,7 @@ export function batchesOf<R extends Sized>(rows: readonly R[]): R[][] {
   return batches;
 }
 
-/** What goes at once of the rows from `from` on. */
+/** The first batch of the rows from index `from` on. */
 export function firstBatch<R extends Sized>(rows: readonly R[], from = 0): R[] {
   let chars = 0;
   let end = from;

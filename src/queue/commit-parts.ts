@@ -1,4 +1,4 @@
-// What every store must ask of a commit before it carries it out, so that all stores refuse the same ones.
+// Checks of a commit that every store makes first, so that all stores refuse the same commits.
 
 import { QueueError, type Commit } from './store';
 
@@ -19,7 +19,7 @@ export function isEmpty(commit: Commit): boolean {
   );
 }
 
-/** Numbers must go up, or the log would no longer be in the order in which things were taken. */
+/** Sequence numbers must increase, because rows are read in their order. Throws a QueueError otherwise. */
 export function checkAppend(commit: Commit, lastSeq: number): void {
   let previous = lastSeq;
   for (const row of commit.append ?? []) {

@@ -1,4 +1,5 @@
-// A value for each of the last 30 days' hours, beside the queue: an hour takes the place of the one 30 days before it.
+// Ring of hourly values in the store: one for each hour of the last 30 days; an hour replaces the one 30 days
+// before it.
 
 import type { QueueStore } from './store';
 
@@ -6,7 +7,7 @@ export const hourMs = 3_600_000;
 /** 30 days. */
 export const keptHours = 720;
 
-/** Which hour it is: whole hours since the epoch. */
+/** Number of an hour: whole hours since the epoch. */
 export function hourOf(wallMs: number): number {
   return Math.floor(wallMs / hourMs);
 }
@@ -18,7 +19,9 @@ export class HourRing {
     private readonly name: string,
   ) {}
 
-  /** What was kept of an hour; null when nothing was, or a later hour has taken its place. Rejects as the store does. */
+  /**
+   * The value of an hour; null when there is none or a later hour has replaced it. Rejects as the store does.
+   */
   async get(hour: number): Promise<unknown> {
     const text = await this.store.getMeta(this.#key(hour));
     const kept = text === null ? null : parse(text);

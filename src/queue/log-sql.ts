@@ -1,31 +1,32 @@
-// The statements that the stores on SQLite and PostgreSQL have in common: one order by number, one meaning of states.
+// SQL statements that the stores on SQLite and PostgreSQL share, so that order and states mean the same in
+// both.
 
-/** What differs between the two. */
+/** Differences between the two databases. */
 export interface Dialect {
-  /** A table by its plain name. */
+  /** SQL name of a table. */
   readonly table: (name: 'entry' | 'meta') => string;
-  /** Said of the entries where they are to be read by number, not by an index. */
+  /** Index hint for reading entries by number. */
   readonly byNumber: string;
-  /** Said of the entries where this index is to be used; a database that finds it by itself says nothing. */
+  /** Index hint for this index; empty where the database chooses it without a hint. */
   readonly byIndex: (index: 'entry_removal' | 'entry_tombstone') => string;
-  /** A parameter by its place, from 1. */
+  /** A parameter by its position, from 1. */
   readonly at: (place: number) => string;
-  /** Those columns of `entry` that a row is made of. */
+  /** The columns of `entry` that form a row. */
   readonly columns: string;
-  /** Whether a column holds one of a list, which is the parameter at `place`. */
+  /** Condition: the column's value is in the list that is the parameter at `place`. */
   readonly isOneOf: (column: string, place: number) => string;
 }
 
-/** Literal lanes and states, so that the partial indexes are used. */
+/** Lanes and states are literals, so that the partial indexes are used. */
 export function logSql({ table, byNumber, byIndex, at, columns, isOneOf }: Dialect) {
   const entry = table('entry');
   const page = `state <> 1 AND seq > ${at(1)} AND seq <= ${at(2)} ORDER BY seq LIMIT ${at(3)}`;
   return {
-    /** Of numbers above the first, up to the second; at most so many. */
+    /** Numbers above the first parameter, up to the second; the third is the limit. */
     readAdds: `SELECT ${columns} FROM ${entry} ${byNumber} WHERE lane = 0 AND ${page}`,
     readRemovals: `SELECT ${columns} FROM ${entry} ${byIndex('entry_removal')} WHERE lane = 1 AND ${page}`,
     oldest: `SELECT taken_wall FROM ${entry} ${byNumber} WHERE state = 0 ORDER BY seq LIMIT 1`,
-    /** Where a search of so many rows above a number ends. */
+    /** The last number of a search of so many rows above a number. */
     lookedAt:
       `SELECT max(seq) AS last, count(*) AS count FROM ` +
       `(SELECT seq FROM ${entry} ${byNumber} WHERE seq > ${at(1)} ORDER BY seq LIMIT ${at(2)}) AS looked`,

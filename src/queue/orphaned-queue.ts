@@ -1,7 +1,8 @@
-// A queue file that no engine uses: its account is gone, or serves another member now. Looked at, saved, emptied.
+// Orphaned queue file: a queue that no engine uses, because its account was deleted or serves another member
+// now. Lists, saves, moves and deletes its entries.
 //
-// The file is held for the time of a call only. Meanwhile an engine that wants it is told that it is in use, and tries
-// again seconds later. Every call throws QueueErrors.
+// The file is locked only during a call. An engine that opens it meanwhile fails with `locked` and tries again
+// seconds later. Every call throws QueueErrors.
 
 import { existsSync } from 'node:fs';
 
@@ -15,15 +16,15 @@ import { SqliteStore } from './sqlite/sqlite-store';
 
 export interface OrphanedQueue {
   readonly waiting: number;
-  /** Epoch ms; null when nothing waits. */
+  /** Epoch ms; null when no entry is pending. */
   readonly oldestTakenWallMs: number | null;
-  /** Node ids of the accounts that put something into it. */
+  /** Node ids of the accounts that appended to it. */
   readonly accounts: readonly string[];
 }
 
 export interface Moved {
   readonly moved: number;
-  /** Of the account, still in the queue. */
+  /** Entries of the account that stay in the queue. */
   readonly kept: number;
 }
 
@@ -39,7 +40,10 @@ export function lookAt(path: string): OrphanedQueue {
   });
 }
 
-/** What waits, a page at a time; the next page is read when `take` has resolved. `secrets` open what is encrypted. */
+/**
+ * Passes the pending rows to `take`, a page at a time; reads the next page when `take` has resolved. `secrets`
+ * decrypt the rows.
+ */
 export async function readAll(
   path: string,
   secrets: Secrets,
@@ -62,8 +66,9 @@ export async function readAll(
 }
 
 /**
- * Hands what waits of an account to `take`, in order, which resolves to the numbers of the rows that are safe in another
- * queue: only then they go from here. A user of whom a request may still be on its way stays, with all that waits of it.
+ * Passes the pending rows of an account to `take`, in order. `take` resolves to the numbers of the rows that
+ * are durable in another queue; only those are removed here. All rows of a user with an in-flight record stay,
+ * because a request may still run.
  */
 export async function moveAway(
   queue: QueueStore,
@@ -77,7 +82,7 @@ export async function moveAway(
     for (let after = 0; after !== Infinity;) {
       const pages: (readonly Row[])[] = [];
       for (const lane of lanes) pages.push((await queue.read(lane, after, Infinity, rowsPerPage)).rows);
-      // A full page may be followed by more of its lane, below what the other lane has.
+      // A full page may be followed by rows of its lane that precede the last row of the other lane.
       const ends = pages.filter(({ length }) => length === rowsPerPage).map((rows) => rows.at(-1)!.seq);
       const through = Math.min(Infinity, ...ends);
       const rows = pages.flat().filter(({ seq }) => seq <= through);
@@ -101,13 +106,13 @@ function usersOnTheirWay(flights: readonly LeftFlight[]): ReadonlySet<number> {
   return new Set(open.flatMap(({ userHashes }) => userHashes));
 }
 
-/** The store of a file that is there, for `moveAway`. */
+/** The store of an existing file, for `moveAway`. */
 export function storeOf(path: string, secrets: Secrets): QueueStore {
   checkIsThere(path);
   return new SqliteStore(path, { cipher: { isOn: false, secrets } });
 }
 
-/** Empties it, and gives its space back. Resolves to how many entries had waited. */
+/** Purges the queue and frees its disk space. Resolves to the number of entries that were pending. */
 export async function purge(path: string): Promise<number> {
   const log = open(path);
   try {
@@ -120,7 +125,7 @@ export async function purge(path: string): Promise<number> {
   }
 }
 
-/** Removes what the file holds of a user. Resolves to how many entries had waited. */
+/** Erases a user. Resolves to the number of entries that were pending. */
 export async function erase(path: string, secrets: Secrets, userKeys: readonly string[]): Promise<number> {
   const log = open(path, secrets);
   try {
@@ -149,7 +154,7 @@ function withLog<T>(path: string, call: (log: SqliteLog) => T): T {
   }
 }
 
-/** Never makes a file. */
+/** Never creates a file. */
 function open(path: string, secrets: Secrets | null = null): SqliteLog {
   checkIsThere(path);
   return openLog(path, secrets === null ? null : { isOn: false, secrets });

@@ -1,4 +1,4 @@
-// The numbers that stand for lanes and states in every store. Part of the stores: never change them.
+// Codes of lanes and states in every store. Part of the stores: never change them.
 
 import type { Lane, RowState } from './store';
 

@@ -1,98 +1,106 @@
-// One log for several processes: its contract. Every process appends; one at a time, the holder of the lease, reads
-// and acknowledges. The engine sees the holder's side of it as an Outbox like any other.
+// Shared log: the contract of a queue with several instances (architecture.md 5). Every instance appends; only
+// the active one, which holds the lease, reads and acknowledges. Its engine uses the queue as a QueueStore like
+// any other.
 //
-// Numbers are the store's, without gaps, and become visible in their order: whoever sees row 7 sees row 6 too. So a
-// cursor never passes a row that is committed later. Times are by the store's clock, so that machines whose clocks
-// differ agree: a store converts them to and from this machine's clock.
+// The store assigns sequence numbers without gaps, and rows become visible in their order: an instance that can
+// read row 7 can read row 6 too. So a cursor never passes a row that is committed later. Times are by the
+// store's clock, so that machines with different clocks agree; the store converts them to and from this
+// machine's clock.
 
 import type { NewRow, QueueStore } from './store';
 
-/** Which process. */
+/** One Node-RED process. */
 export interface Instance {
-  /** Random, anew for each process, so that nothing of an earlier one is taken for its own. */
+  /** Random for each process, so that nothing of an earlier process is mistaken for its own. */
   readonly id: string;
-  /** For people: the machine's name, say. */
+  /** For people, such as the machine's name. */
   readonly name: string;
 }
 
-/** A row as a process hands it in; the store gives it its number. */
+/** A row as an instance appends it; the store assigns its number. */
 export type SharedRow = Omit<NewRow, 'seq' | 'eventMonoMs'>;
 
 /**
- * What one process appends in one transaction. `stream` and `number` make it safe to hand in again when nobody knows
- * whether it was committed: a stream's batches have rising numbers (any gaps), and one that is not above the last of
- * its stream is not appended again.
+ * Rows that one instance appends in one transaction. The producer id `stream` and the batch sequence `number`
+ * make a repeated append idempotent: the numbers of a producer increase (gaps are allowed), and a batch whose
+ * number is not above the last one is not appended again.
  */
 export interface Batch {
   readonly stream: string;
   readonly number: number;
-  /** The process that took them, to be told of their ends. At least one row; all or none are appended. */
+  /** Id of the instance that has to report the outcomes. At least one row; all or none are appended. */
   readonly instance: string;
   readonly rows: readonly SharedRow[];
-  /** The caps of the whole queue. */
+  /** Limits of the whole queue. */
   readonly maxEntries: number;
   readonly maxChars: number;
 }
 
 export type Appended =
-  /** The numbers of its rows, one after the other. Also when this batch was the stream's last already. */
+  /**
+   * The rows have these sequence numbers, without gaps. Also the result when this batch was already the
+   * producer's last.
+   */
   | { readonly kind: 'appended'; readonly firstSeq: number; readonly lastSeq: number }
-  /** An earlier batch of the stream than its last: its rows are in, their numbers are not known any more. */
+  /** The batch was appended before the producer's last one; the numbers of its rows are no longer known. */
   | { readonly kind: 'before' }
-  /** Over a cap: nothing was appended. */
+  /** Over a limit: nothing was appended. */
   | { readonly kind: 'full'; readonly waiting: number };
 
-/** What a claim found. */
+/** Result of a claim. */
 export interface Claim {
-  /** Rises whenever the lease goes to another holder, or to the same anew. */
+  /** Fencing token: increases whenever the lease is won, also by the same holder. */
   readonly epoch: number;
-  /** Null when nobody holds it, and it was not asked for. */
+  /** Null when nobody holds the lease and the caller did not want it. */
   readonly holder: Instance | null;
-  /** Whether the caller holds it, from the call on for `leaseMs`. */
+  /** Whether the caller holds the lease, for `leaseMs` from the call on. */
   readonly ours: boolean;
-  /** Of the whole queue. */
+  /** Last sequence number of the whole queue. */
   readonly lastSeq: number;
   readonly waiting: number;
-  /** Processes that claimed within `aliveMs`, the caller too. */
+  /** Instances that claimed within `aliveMs`, including the caller. */
   readonly instances: readonly Instance[];
   readonly control: Control;
-  /** The caller has outcomes to report: see `outcomes`. */
+  /** Whether the caller has outcomes to report: see `outcomes`. */
   readonly hasOutcomes: boolean;
 }
 
-/** What operators asked of the whole queue. */
+/** Control state: requests of operators for the whole queue. */
 export interface Control {
   readonly paused: boolean;
-  /** How often a flush was asked for. */
+  /** Number of flushes that were requested. */
   readonly flushes: number;
-  /** Rises when a deletion is asked for and when one is carried out. */
+  /** Increases when a deletion is requested and when one is carried out. */
   readonly deletions: number;
 }
 
 /** A purge, or an erasure of one user. */
 export interface SharedDeletionRequest {
-  /** It reaches rows up to this number: those that were in the queue when it was asked for. */
+  /** Last sequence number that the deletion covers: the last row when it was requested. */
   readonly throughSeq: number;
-  /** When it was asked for, in epoch ms by the store's clock: of entries in a buffer it reaches those taken until then. */
+  /** Epoch ms of the request, by the store's clock. In buffers it covers the entries accepted until then. */
   readonly askedMs: number;
   /** Null for a purge. */
   readonly user: { readonly keys: readonly string[]; readonly id: string } | null;
 }
 
 export interface SharedDeletion extends SharedDeletionRequest {
-  /** `Control.deletions` right after it was asked for. */
+  /** `Control.deletions` right after the request. */
   readonly id: number;
-  /** Null until the active instance has carried it out. */
+  /** Null until the active instance has carried out the deletion. */
   readonly result: SharedDeletionResult | null;
 }
 
-/** See `Dismissed`. */
+/** See `Deleted` in deletions.ts. */
 export interface SharedDeletionResult {
   readonly entries: number;
   readonly inFlight: number;
 }
 
-/** An instance that says nothing for so long is gone. A deletion is kept for as long once it is carried out. */
+/**
+ * An instance without a sign of life for this time is gone. A deletion is kept for the same time after it is
+ * carried out.
+ */
 export const aliveMs = 60_000;
 
 /** Outcomes of one commit that one instance has to report. */
@@ -102,43 +110,47 @@ export interface StoredOutcomes {
   readonly text: string;
 }
 
-/** What another process did. Hints: each may be missing, late or double. */
+/** Notification about another instance. Notifications are hints: each may be missing, late or duplicated. */
 export type News =
   { readonly kind: 'rows' | 'outcomes' | 'control' | 'lease' } | { readonly kind: 'connected' | 'lost' };
 
 export interface SharedLog {
-  /** Connects and brings the tables up to date. Rejects with a QueueError; may then be called again. */
+  /** Connects and migrates the tables. Rejects with a QueueError; may then be called again. */
   open(): Promise<void>;
-  /** Rejects with a QueueError, and may then have been carried out: hand it in again. */
+  /**
+   * Appends a batch. May have been carried out even if it rejects with a QueueError: append the same batch
+   * again.
+   */
   append(batch: Batch): Promise<Appended>;
-  /** Number of the last batch of a stream, 0 for a new one. */
+  /** Number of a producer's last batch; 0 for a new producer. */
   streamThrough(stream: string): Promise<number>;
   /**
-   * Says that the process is alive, and takes or renews the lease for `leaseMs` by the store's clock when it `wants` it
-   * and it is free, has run out or is its own already. `epoch` is that under which it holds it, or null: a lease that
-   * was lost in between is never renewed under its old number, but taken anew.
+   * Records that the instance is alive. If `wants`, takes or renews the lease for `leaseMs` by the store's
+   * clock when the lease is free, has run out or is held by the caller. `epoch` is the caller's fencing token,
+   * or null: a lease that was lost in between is not renewed under its old token, but won anew.
    */
   claim(instance: Instance, wants: boolean, epoch: number | null, leaseMs: number): Promise<Claim>;
-  /** Gives the lease up at once, if it is still held under this epoch; tells the others. */
+  /** Releases the lease at once if it is still held under this token, and notifies the others. */
   release(instance: Instance, epoch: number): Promise<void>;
   /**
-   * The holder's side. Its `open` reads what the holder before left; each `commit` is carried out only while the lease
-   * is held under this epoch, else it rejects with the code `fenced` and changes nothing. `append` is not for it: a
-   * commit with new rows fails. A commit whose fate is not known stays open until it is known, also when the lease is lost meanwhile: ends
-   * that only this process is to be told of depend on it. `read` gives each row
-   * its `instance`.
+   * The queue as the lease holder uses it. `open` reads the in-flight records of the previous holder. Each
+   * `commit` is carried out only while the lease is held under this token; otherwise it rejects with the code
+   * `fenced` and changes nothing. A commit with new rows fails, because rows are appended with `append`.
+   *
+   * A commit whose result is unknown stays pending until it is known, also when the lease is lost meanwhile,
+   * because this instance reports outcomes only then. `read` adds the `instance` to each row.
    */
   store(instance: Instance, epoch: number): QueueStore;
-  /** Small values beside the queue, for any process; a process without the lease only reads those of the engine. */
+  /** Small values for every instance; an instance without the lease only reads the engine's values. */
   readonly meta: Pick<QueueStore, 'getMeta' | 'setMeta'> & {
-    /** Sets the value only if it is `before` still (null: not set), and says whether it did. */
+    /** Sets the value if the current one is `before` (null: not set). Resolves to whether it did. */
     replaceMeta(key: string, before: string | null, value: string): Promise<boolean>;
   };
-  /** Epoch ms by the store's clock, as far as it is known here. */
+  /** Epoch ms by the store's clock, as last measured. */
   nowMs(): number;
   /**
-   * Deletes the outcomes with the ids in `reported`, and reads at most `limit` others that this instance has to report:
-   * those of entries that it appended, and while it holds the lease those of instances that are gone.
+   * Deletes the outcomes with the ids in `reported`, and reads up to `limit` others that this instance has to
+   * report: those of entries that it appended, and while it holds the lease those of instances that are gone.
    */
   outcomes(
     instance: Instance,
@@ -146,19 +158,19 @@ export interface SharedLog {
     limit: number,
   ): Promise<readonly StoredOutcomes[]>;
   setPaused(paused: boolean): Promise<void>;
-  /** Counts a flush. */
+  /** Requests a flush. */
   flush(): Promise<void>;
-  /** Resolves to its id. */
+  /** Resolves to the deletion's id. */
   requestDeletion(request: SharedDeletionRequest): Promise<number>;
-  /** All that are not carried out, and for `aliveMs` those that are. */
+  /** All deletions that are not carried out, and those carried out within `aliveMs`. */
   deletions(): Promise<readonly SharedDeletion[]>;
-  /** A deletion is carried out. Does nothing once the lease is not held under this epoch any more. */
+  /** Records the result of a deletion. Does nothing if the lease is no longer held under this token. */
   finishDeletion(instance: Instance, epoch: number, id: number, result: SharedDeletionResult): Promise<void>;
-  /** One listener. Until `close`. */
+  /** Sets the only listener, until `close`. */
   onNews(listener: (news: News) => void): void;
   /**
-   * Says that the process is gone (the active one reports its outcomes from then on), and closes the connections. An opening under way
-   * rejects and leaves none behind.
+   * Records that the instance is gone, so that the active one reports its outcomes from then on, and closes the
+   * connections. An `open` in progress rejects and leaves no connection.
    */
   close(instance: Instance): Promise<void>;
 }

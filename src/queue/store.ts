@@ -1,20 +1,21 @@
-// The outbox's contract: a numbered log of what was taken and is not yet settled, with one reader.
+// Queue store: the contract of a numbered log of pending entries with one reader.
 //
-// Rows are numbered in the order in which they were taken. The engine appends, reads pages in order (one cursor
-// per lane), and says in one commit what has ended. A store keeps rows until it is told; it never decides.
+// Rows are numbered in the order in which they were accepted. The engine appends, reads pages in order (one
+// cursor per lane), and acknowledges rows in commits. A store decides nothing: it keeps each row until a commit
+// removes it.
 
 import { printable } from '../entry/foreign-text';
 
-/** Rows with a removal are read ahead of the others, so that a buyer does not wait behind viewers. */
+/** Rows with a removal are read before the others, so that removals do not wait for a backlog of adds. */
 export type Lane = 'add' | 'removal';
 export const lanes: readonly Lane[] = ['removal', 'add'];
 
 /**
- * - `waiting`: taken, not ended.
- * - `tombstone`: ended, kept because something older of the same user is still unread or unsettled: it tells whoever
- *   reads the older row that a newer one has gone ahead. Never sent, never counted again.
- * - `repeat`: ended and reported, but to be sent once more (after a lost request that may still run). Read in
- *   order like a waiting row; never counted again.
+ * - `waiting`: pending.
+ * - `tombstone`: ended, and kept because an older row of the same user is unread or open: it shows that a newer one was
+ *   sent first. Never sent, never counted again.
+ * - `repeat`: ended and reported, but to be sent again (after an ambiguous request that may still run). Read in order
+ *   like a waiting row; never counted again.
  */
 export type RowState = 'waiting' | 'tombstone' | 'repeat';
 
@@ -23,143 +24,152 @@ export interface OutcomeRow {
   readonly seq: number;
   readonly source: Source;
   readonly instance: string;
-  /** JSON; the engine's own words. */
+  /** JSON; only the engine reads it. */
   readonly report: string;
 }
 
-/** Which node took an entry, through which account: both are needed to report and to send it after a restart. */
+/** The node that accepted an entry, and its account: needed to report and to send the entry after a restart. */
 export interface Source {
   readonly node: string;
   readonly account: string;
-  /** The process that took it, where several share a log. Stores do not keep it with the source: see `Row.instance`. */
+  /**
+   * The instance that accepted it, in a shared queue. Stores do not keep it with the source: see
+   * `Row.instance`.
+   */
   readonly instance?: string;
 }
 
 export interface NewRow {
-  /** Number in the log, handed out by the engine: strictly increasing, continuing after `Opened.lastSeq`. */
+  /** Sequence number, assigned by the engine: strictly increasing, continuing after `Opened.lastSeq`. */
   readonly seq: number;
   readonly lane: Lane;
-  /** 53-bit hash of the user key; equal keys have equal hashes, the reverse is checked on the body. */
+  /**
+   * 53-bit hash of the user key. Equal keys have equal hashes; different keys may share a hash, so compare the
+   * bodies.
+   */
   readonly userHash: number;
   readonly source: Source;
-  /** When the event happened, in epoch ms (used after a restart). */
+  /** Epoch ms of the event (used after a restart). */
   readonly eventWallMs: number;
   /** The same by the process's monotonic clock, in ms (used within the process). */
   readonly eventMonoMs: number;
-  /** When it was taken, in epoch ms, for the age of the oldest. */
+  /** Epoch ms when the entry was accepted, for the age of the oldest entry. */
   readonly takenWallMs: number;
-  /** The entry as JSON text (so without lone surrogates, which not every store can keep). */
+  /** The entry as JSON text (so without lone surrogates, which some stores cannot keep). */
   readonly body: string;
 }
 
 export interface Row extends NewRow {
   readonly state: RowState;
-  /** The process that took it, where several share a log (see shared-log.ts). */
+  /** The instance that accepted it, in a shared queue (see shared-log.ts). */
   readonly instance?: string;
 }
 
-/** Users whose request may have been on its way: hashes of their keys. */
+/** In-flight record: the users of a request that may be running, as hashes of their keys. */
 export interface InFlightRecord {
-  /** Number of the post within the engine's life, from 1 up; unique among open marks. */
+  /** Number of the request within the engine's life, from 1 up; unique among the records in the store. */
   readonly post: number;
   readonly userHashes: readonly number[];
 }
 
 /**
- * One transaction. Every part is optional; an empty commit does nothing. Parts take effect in the order in which
- * they stand here, so that a row may be appended and ended in one commit. Unknown numbers are ignored everywhere.
+ * One transaction. Every part is optional; an empty commit does nothing. Parts take effect in the order of this
+ * declaration, so that a row may be appended and ended in one commit. Unknown numbers are ignored everywhere.
  */
 export interface Commit {
   readonly append?: readonly NewRow[];
   /** Ended rows to keep as tombstones. */
   readonly tombstone?: readonly number[];
-  /** Rows that are to be sent once more. */
+  /** Ended rows to send again. */
   readonly repeat?: readonly number[];
   /** Ended rows to delete. Runs of successive numbers are deleted at once. */
   readonly remove?: readonly number[];
   /** Deletes every tombstone with seq <= this. */
   readonly dropTombstonesThrough?: number;
-  /** Posts about to leave. A post that is on its way already makes the commit fail. */
+  /** Requests about to be sent. The commit fails if one of them already has a record. */
   readonly depart?: readonly InFlightRecord[];
-  /** Posts that ended without a reply of the service's own: may run until `untilWallMs` (epoch ms). */
+  /** Requests that were ambiguous: each may run until `untilWallMs` (epoch ms). */
   readonly lost?: readonly { readonly post: number; readonly untilWallMs: number }[];
-  /** Posts whose outcome is known: their marks are deleted. Takes the numbers of `Opened.flights` too. */
+  /** Requests with a known outcome: their records are deleted. Accepts the numbers of `Opened.flights` too. */
   readonly arrive?: readonly number[];
-  /** What other instances have to report (see shared-log.ts). Other stores have none. */
+  /** Outcomes that other instances have to report (see shared-log.ts). Only for shared logs. */
   readonly outcomes?: readonly OutcomeRow[];
 }
 
-/** The mark of a post that an earlier process left behind. */
+/** Recovered in-flight request: the record of a request that an earlier process left. */
 export interface LeftFlight {
-  /** Below 0: `open` renumbers what it finds, so that a new process may count its posts from 1. */
+  /** Below 0: `open` renumbers the records that it finds, so that a new process may count from 1. */
   readonly post: number;
   readonly userHashes: readonly number[];
-  /** Until when it may run (epoch ms); null when nobody recorded any outcome. */
+  /** Epoch ms until which it may run; null when no outcome was recorded. */
   readonly untilWallMs: number | null;
 }
 
-/** What a store found when it was opened. */
+/** State of a store when it is opened. */
 export interface Opened {
   /** Highest number ever used, 0 in a new store. Survives the deletion of all rows. */
   readonly lastSeq: number;
-  /** Rows that are `waiting`. */
+  /** Number of `waiting` rows. */
   readonly waiting: number;
   /** Sum of the body lengths of all rows, in characters. */
   readonly bodyChars: number;
-  /** Marks left over, oldest first. Each stays until a commit says `arrive` with its number. */
+  /** Recovered in-flight requests, oldest first. Each stays until a commit settles its number. */
   readonly flights: readonly LeftFlight[];
   /** `takenWallMs` of the waiting row with the lowest number, or null. */
   readonly oldestTakenWallMs: number | null;
 }
 
-/** A page of rows in order of their numbers, with the tombstones that any of their users have. */
+/** A page of rows in order of their numbers, with the tombstones of their users. */
 export interface Page {
   readonly rows: readonly Row[];
-  /** Tombstones (any lane) whose userHash occurs in `rows` and whose seq is above the smallest seq in `rows`, in order. */
+  /**
+   * Tombstones (any lane) whose userHash occurs in `rows` and whose seq is above the smallest seq in `rows`, in
+   * order.
+   */
   readonly tombstones: readonly Row[];
 }
 
-/** Rows of some users, found by looking at every row. */
+/** Rows of some users, found by a scan of all rows. */
 export interface UserRows {
-  /** In order of their numbers, of any lane and state, tombstones too. */
+  /** In order of their numbers, of any lane and state, including tombstones. */
   readonly rows: readonly Row[];
-  /** The last number that was looked at; null when nothing comes after it. */
+  /** The last number that was scanned; null at the end of the queue. */
   readonly throughSeq: number | null;
 }
 
 /**
- * A store. Calls are carried out in the order in which they were made, and their results arrive in that order, so
+ * A store. Calls are carried out in the order in which they were made, and results arrive in that order, so
  * that a page never misses a tombstone whose commit resolved before it.
  */
 export interface QueueStore {
-  /** Whether what a resolved commit wrote survives kill -9. */
+  /** Whether the content of a resolved commit survives kill -9. */
   readonly durable: boolean;
   /** Rejects with a QueueError; may then be called again. Also after `close`. */
   open(): Promise<Opened>;
   /**
-   * Resolves when the commit is durable; rejects with a QueueError and has then changed nothing. Once the cause
+   * Resolves when the commit is durable. Rejects with a QueueError and has then changed nothing. Once the cause
    * of a failure is gone the next commit works, except after `damaged`: then every call fails until `open`.
    */
   commit(commit: Commit): Promise<void>;
   /**
-   * The first `limit` rows of a lane with seq > `afterSeq` and seq <= `throughSeq`, tombstones excepted. Fewer than
-   * `limit` means that the lane has no more up to `throughSeq`: read on after `throughSeq`, as the rows in between
-   * would be passed over again.
+   * The first `limit` rows of a lane with seq > `afterSeq` and seq <= `throughSeq`, without tombstones. Fewer
+   * than `limit` rows mean that the lane has no more up to `throughSeq`: continue after `throughSeq`, so that
+   * the rows in between are not scanned again.
    */
   read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page>;
   /**
-   * Looks at the first `limit` rows with seq > `afterSeq` for those of the users with these hashes. There is no
-   * index for it, as it is only for erasing somebody: ask again after `throughSeq` until that is null.
+   * Scans `limit` rows with seq > `afterSeq` for rows of the users with these hashes. There is no index, since
+   * only erasures need this: continue after `throughSeq` until it is null.
    */
   rowsOfUsers(userHashes: readonly number[], afterSeq: number, limit: number): Promise<UserRows>;
-  /** Small values that outlive a restart, such as authentication times. Null when never set. */
+  /** Small values that survive a restart, such as login times. Null when never set. */
   getMeta(key: string): Promise<string | null>;
   setMeta(key: string, value: string): Promise<void>;
-  /** Carries out what was called before; later calls fail with `closed`. */
+  /** Carries out earlier calls; later calls fail with `closed`. */
   close(): Promise<void>;
 }
 
-/** Why a store cannot work. `code` is stable; `message` says what, where and what to do. */
+/** Why a store does not work. `code` is stable; `message` says what is wrong, where and what to do. */
 export class QueueError extends Error {
   constructor(
     readonly code:
@@ -168,7 +178,7 @@ export class QueueError extends Error {
       | 'full'
       | 'locked'
       | 'newer_version'
-      /** Encrypted, and no secret at hand opens it. */
+      /** Encrypted, and no known secret decrypts it. */
       | 'encrypted'
       | 'unavailable'
       | 'closed'
@@ -178,7 +188,7 @@ export class QueueError extends Error {
     message: string,
     options?: ErrorOptions,
   ) {
-    // It quotes paths, databases and drivers.
+    // The message quotes paths, databases and drivers.
     super(printable(message, 4_000), options);
     this.name = 'QueueError';
   }

@@ -1,4 +1,5 @@
-// The last hour of one engine in samples: what charts draw. A few numbers every ten seconds, whoever looks or not.
+// History: samples of the last hour of one engine, for charts. A sample is taken every ten seconds, whether
+// anyone looks or not.
 
 export const sampleEveryMs = 10_000;
 const mostSamples = 360;
@@ -6,10 +7,13 @@ const mostSamples = 360;
 export interface Sample {
   /** Epoch ms. */
   readonly atMs: number;
-  /** Users accepted a second, since the sample before. */
+  /** Users accepted per second since the previous sample. */
   readonly usersPerSecond: number;
   readonly waiting: number;
-  /** From taken to accepted, of what was accepted since the sample before; null when nothing was. */
+  /**
+   * From accepted into the queue to delivered, for entries delivered since the previous sample; null without
+   * any.
+   */
   readonly medianMs: number | null;
   readonly slowMs: number | null;
 }

@@ -1,10 +1,11 @@
-// How long entries take from being taken to being accepted: counts in steps of a quarter octave, a few ns an entry.
+// Latency histogram: time from accepted into the queue to delivered, in steps of a quarter octave. Costs a few
+// ns per entry.
 
 const stepsPerOctave = 4;
-/** Up to 2^24 ms, four and a half hours; what takes longer counts there. */
+/** Up to 2^24 ms (four and a half hours); longer times count there. */
 const steps = 24 * stepsPerOctave;
 
-/** Bounds that Prometheus gets, in ms: every second octave. */
+/** Bucket bounds for Prometheus, in ms: every second octave. */
 export const latencyBoundsMs: readonly number[] = Array.from({ length: 11 }, (_, at) => 4 ** (at + 2));
 
 export class Latency {
@@ -19,7 +20,7 @@ export class Latency {
     this.sumMs += ms;
   }
 
-  /** In ms, at most a fifth too much; null when nothing was counted. */
+  /** In ms, at most a fifth too high; null when nothing was counted. */
   percentile(part: number): number | null {
     if (this.count === 0) return null;
     let left = Math.ceil(this.count * part);
@@ -30,7 +31,7 @@ export class Latency {
     return 2 ** 24;
   }
 
-  /** How many took up to `ms`, one of `latencyBoundsMs`. */
+  /** Number of entries that took up to `ms`, which is one of `latencyBoundsMs`. */
   countUpTo(ms: number): number {
     const last = Math.round(Math.log2(ms) * stepsPerOctave);
     let count = 0;

@@ -1,18 +1,18 @@
-// Log lines of which many may come at once: one of each kind, with the number.
+// Log tally: combines log lines of one kind into one line with their number.
 
 import type { Clock } from '../../clock';
 
 export interface CountedLine {
   readonly level: 'info' | 'warn' | 'error';
-  /** Of one kind the counts are added, and the first text is used. */
+  /** Lines of one kind add their counts and use the first text. */
   readonly kind: string;
   readonly count: number;
   readonly text: (count: number) => string;
 }
 
-/** What comes within this time is one line. */
+/** Lines within this time are combined. */
 const soonMs = 1_000;
-/** While more comes. */
+/** Interval while more lines follow. */
 const everyMs = 60_000;
 
 export class LogTally {
@@ -36,7 +36,7 @@ export class LogTally {
     this.logAll();
   }
 
-  /** Logs now what was not logged yet, and leaves no timer. */
+  /** Logs pending lines now and cancels the timer. */
   flush(): void {
     this.cancel?.();
     this.cancel = null;

@@ -1,4 +1,4 @@
-// What an operator sees of an engine beside its state: latency, rejections by reason, the last errors, the last hour.
+// Monitor: latency, rejections by reason, last errors and the last hour of an engine, for operators.
 
 import type { Clock } from '../../clock';
 import { endOf } from '../respond/entry-end';
@@ -11,26 +11,26 @@ import { Unaccounted } from '../respond/unaccounted';
 
 const mostErrors = 20;
 
-/** A warning or an error as it went to the log. */
+/** A warning or an error of the log. */
 export interface LoggedError {
-  /** Epoch ms, of the last time. */
+  /** Epoch ms of the last occurrence. */
   readonly atMs: number;
   readonly level: 'warn' | 'error';
   readonly text: string;
-  /** In a row. */
+  /** Number of occurrences in a row. */
   readonly times: number;
 }
 
-/** Given up by an operator or a closing node: nothing was wrong with them. */
+/** Codes of entries discarded by an operator or a closing node: nothing was wrong with them. */
 const discarded: ReadonlySet<string> = new Set(['purged', 'erased', closedCode]);
 
 export class Monitor {
-  /** Of all since the start. */
+  /** Since the start. */
   readonly latency = new Latency();
   readonly rejections = new Rejections();
   readonly history = new History();
   readonly unaccounted = new Unaccounted();
-  /** Entries that never were taken, because they were none. */
+  /** Number of invalid entries, which were not queued. */
   invalid = 0;
   /** Since the last sample. */
   private readonly lately = new Latency();
@@ -39,7 +39,7 @@ export class Monitor {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Entries have ended, for good. */
+  /** Records entries that have ended for good. */
   ended(items: readonly Item[]): void {
     const nowMs = this.clock.wallMs();
     for (const item of items) {
@@ -55,7 +55,7 @@ export class Monitor {
     }
   }
 
-  /** Entries that a node refused since they are none. */
+  /** Records invalid entries that a node refused. */
   refused(node: string, rejected: readonly Invalid[]): void {
     this.invalid += rejected.length;
     this.rejections.addInvalid(this.clock.wallMs(), node, rejected);

@@ -1,35 +1,36 @@
-// What the service has accepted, by hour, account and segment: to be compared with its usage statistics later.
+// Sent counts: what the service accepted, by hour, account and segment, to be compared with its usage
+// statistics.
 //
-// Counting is a look-up and an addition for each block. Every few seconds what was counted is added to what the store
-// keeps of the hour, so that a crash loses no more than that. No user id is ever in here.
+// Counting costs one look-up and one addition per block. Every few seconds the counts are added to those in the
+// store, so that a crash loses no more than that. Counts contain no user ids.
 
 import * as z from 'zod';
 import { HourRing, hourOf, keptHours } from '../../queue/hour-ring';
 import type { QueueStore } from '../../queue/store';
 import type { Clock } from '../../clock';
 
-/** Segments of one account and hour that are counted one by one; those beyond share one count. */
+/** Segments of one account and hour with a count of their own; further segments share one count. */
 export const segmentsPerHour = 500;
-/** Hours that wait to be written while the store fails; beyond, the oldest are given up. */
+/** Hours that wait to be written while the store fails; beyond this limit the oldest are dropped. */
 const unsavedHours = 48;
 const saveEveryMs = 10_000;
 
-/** Adds and removes. */
+/** Adds and removals. */
 export interface SentPair {
   adds: number;
   removes: number;
 }
 
-/** What one account sent in one hour and the service accepted. */
+/** What the service accepted of one account in one hour. */
 export class SentCounts {
-  /** As the service counts them: a user once in each request. */
+  /** As the service counts: a user once in each request. */
   users = 0;
-  /** Users and blocks of requests without a reply: the service may or may not have counted them. */
+  /** Users and blocks of ambiguous requests, which the service may or may not have counted. */
   lostUsers = 0;
   lostBlocks = 0;
   /** By the block's key (`i10001`, `c1661:abcd`). */
   readonly segments = new Map<string, SentPair>();
-  /** Of segments beyond the bound. */
+  /** Segments beyond the limit. */
   readonly others: SentPair = { adds: 0, removes: 0 };
 
   block(key: string, removal: boolean): void {
@@ -46,7 +47,7 @@ export class SentCounts {
     for (const [key, pair] of other.segments) addPair(this.segments.get(key) ?? this.#first(key), pair);
   }
 
-  /** All segments together. */
+  /** Sum over all segments. */
   get total(): SentPair {
     const total = { ...this.others };
     for (const pair of this.segments.values()) addPair(total, pair);
@@ -66,19 +67,19 @@ function addPair(to: SentPair, from: SentPair): void {
   to.removes += from.removes;
 }
 
-/** What was sent in one hour, by account. */
+/** Counts of one hour, by account. */
 export type SentHour = ReadonlyMap<string, SentCounts>;
 
 export class SentLedger {
   private readonly ring: HourRing;
-  /** Counted and not written yet, by hour. */
+  /** Counts that are not written yet, by hour. */
   private unsaved = new Map<number, Map<string, SentCounts>>();
-  /** The hour that was written last, as the store has it. */
+  /** The hour that was written last, as stored. */
   private kept: { readonly hour: number; readonly accounts: SentHour } | null = null;
   private saving: Promise<void> | null = null;
   private cancelTimer: (() => void) | null = null;
   private closed = false;
-  /** Where the last post was counted: the next one mostly goes there too. */
+  /** Counts of the last request, because the next one usually belongs to the same hour and account. */
   private last: { readonly hour: number; readonly account: string; readonly counts: SentCounts } | null =
     null;
 
@@ -89,7 +90,10 @@ export class SentLedger {
     this.ring = new HourRing(store, 'sent');
   }
 
-  /** Where a post counts that left at `sentMs` (monotonic): before the service can have counted it. */
+  /**
+   * Counts for a request sent at `sentMs` (monotonic): the hour of sending, because the service cannot have
+   * counted it earlier.
+   */
   of(account: string, sentMs: number): SentCounts {
     const hour = hourOf(this.clock.wallMs() - (this.clock.monoMs() - sentMs));
     if (this.last?.hour === hour && this.last.account === account) return this.last.counts;
@@ -103,12 +107,12 @@ export class SentLedger {
     return counts;
   }
 
-  /** Whether something was counted and not written. */
+  /** Whether some counts are not written yet. */
   get dirty(): boolean {
     return this.unsaved.size > 0;
   }
 
-  /** Writes what was counted. Never rejects: what cannot be written is tried again later. */
+  /** Writes the counts. Never rejects; failed writes are repeated later. */
   save(): Promise<void> {
     this.saving ??= this.saveAll().finally(() => {
       this.saving = null;
@@ -117,8 +121,8 @@ export class SentLedger {
   }
 
   /**
-   * What was sent in the hours from `first` to `last` of the last 30 days, those of nothing left out. Rejects as the
-   * store does.
+   * Reads the hours from `first` to `last` within the last 30 days, without empty hours. Rejects as the store
+   * does.
    */
   async read(first: number, last: number): Promise<Map<number, SentHour>> {
     await this.saving;
@@ -132,7 +136,7 @@ export class SentLedger {
     return hours;
   }
 
-  /** Writes what was counted and leaves no timer. */
+  /** Writes the counts and cancels the timer. */
   async close(): Promise<void> {
     this.closed = true;
     this.cancelTimer?.();
@@ -162,7 +166,7 @@ export class SentLedger {
         await this.ring.set(hour, plainHour(sum));
         this.kept = { hour, accounts: sum };
       } catch {
-        // The store tells its own trouble; counted meanwhile was perhaps more of the same hour.
+        // The store reports its errors itself. Further counts of the same hour may have been added meanwhile.
         this.unsaved.set(hour, joined(accounts, this.unsaved.get(hour) ?? new Map()));
         this.last = null;
       }
@@ -208,7 +212,7 @@ function plainHour(accounts: SentHour): z.infer<typeof keptSchema> {
   );
 }
 
-/** What makes no sense was written by nobody we know, and counts as nothing. */
+/** Reads a stored hour; malformed content counts as empty. */
 function readHour(value: unknown): Map<string, SentCounts> {
   const read = keptSchema.safeParse(value ?? {});
   const hour = new Map<string, SentCounts>();

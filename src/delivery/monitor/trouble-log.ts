@@ -1,8 +1,8 @@
-// Tells the operator's log once of trouble that keeps a login from sending, and once when it is over.
+// Trouble log: logs a problem that keeps a login from sending once, and its end once.
 
 import type { PostOutcome, TokenOutcome } from '../../service/reply/outcome';
 
-/** Failures in a row that are worth a line: a lost reply now and then is not. */
+/** Number of failures in a row that is worth a line; a single ambiguous request is not. */
 const failuresTold = 3;
 
 export class TroubleLog {
@@ -11,7 +11,7 @@ export class TroubleLog {
 
   constructor(private readonly log: (level: 'info' | 'warn', text: string) => void) {}
 
-  /** A refused login is told by the engine. */
+  /** The engine logs a refused login itself. */
   token(outcome: TokenOutcome): void {
     if (outcome.kind === 'wait') this.tell(outcome.code, outcome.message);
   }

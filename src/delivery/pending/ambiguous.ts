@@ -1,8 +1,8 @@
-// A user's requests that ended without a reply of the service's own: each may still run for a while, and undo what
-// was accepted meanwhile.
+// Ambiguous requests of one user: each ended without a reply from the service, may still run for a while, and
+// may undo newer blocks that the service accepted meanwhile.
 //
-// Of each segment and of each kind only the last request counts, and the last before it that held something else:
-// requests are noted in the order in which they end, so the last may run longest.
+// For each segment and each kind of block only two requests count: the last one, and the last one before it
+// with other content. Requests are recorded in the order in which they end, so the last may run longest.
 
 import { cellKey, orderKind, type Cell } from './item';
 
@@ -10,19 +10,19 @@ interface LastOfSegment {
   cell: Cell;
   sentExpired: boolean;
   untilMs: number;
-  /** Until when any other block of the segment may come, or this one as it was not sent last. */
+  /** Until when a request with other blocks of the segment may run, or one that sent this block differently. */
   othersUntilMs: number;
 }
 
 export class AmbiguousRequests {
-  /** Until when any of them may run; all times are monotonic ms. */
+  /** Until when any of them may run. All times are monotonic ms. */
   untilMs = -Infinity;
-  /** Until when one may run of which only the user is known. */
+  /** Until when a request may run whose blocks are unknown. */
   private unknownUntilMs = -Infinity;
   private readonly segments = new Map<string, LastOfSegment>();
   private kind: { readonly name: string; untilMs: number; readonly othersUntilMs: number } | null = null;
 
-  /** Such a request held these blocks. */
+  /** Records a request with these blocks. */
   add(cells: readonly Cell[], untilMs: number): void {
     this.untilMs = Math.max(this.untilMs, untilMs);
     for (const cell of cells) {
@@ -52,13 +52,13 @@ export class AmbiguousRequests {
     else this.kind = { name, untilMs, othersUntilMs: this.kind?.untilMs ?? -Infinity };
   }
 
-  /** Nothing is known of such a request but its user. */
+  /** Records a request whose blocks are unknown. */
   addUnknown(untilMs: number): void {
     this.unknownUntilMs = Math.max(this.unknownUntilMs, untilMs);
     this.untilMs = Math.max(this.untilMs, untilMs);
   }
 
-  /** The machine slept: all of them may run for so much longer. */
+  /** The machine slept for `forMs`: every request may run that much longer. */
   slept(forMs: number): void {
     this.untilMs += forMs;
     this.unknownUntilMs += forMs;
@@ -71,7 +71,7 @@ export class AmbiguousRequests {
     }
   }
 
-  /** Whether one of them may undo `cell`, which was sent at `sentMs` and accepted. */
+  /** Whether an ambiguous request may undo `cell`, which was sent at `sentMs` and accepted. */
   mayUndo(cell: Cell, sentMs: number): boolean {
     if (sentMs >= this.untilMs) return false;
     if (sentMs < this.unknownUntilMs) return true;

@@ -1,4 +1,4 @@
-// A first-in-first-out queue that gives memory back as it drains.
+// First-in-first-out queue; it frees memory as it drains.
 
 export class Fifo<T> {
   private items: (T | undefined)[] = [];
@@ -12,7 +12,7 @@ export class Fifo<T> {
     this.items.push(item);
   }
 
-  /** Oldest first. */
+  /** Yields the items, oldest first. */
   *[Symbol.iterator](): Generator<T> {
     for (let at = this.head; at < this.items.length; at += 1) yield this.items[at]!;
   }
@@ -36,7 +36,7 @@ export class Fifo<T> {
     return item;
   }
 
-  /** Puts back what was just shifted. */
+  /** Puts back the item that `shift` just returned. */
   unshift(item: T): void {
     if (this.head > 0) {
       this.head -= 1;

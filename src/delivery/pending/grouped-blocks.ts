@@ -1,9 +1,10 @@
-// The order in which the blocks of one entry go.
+// Order in which the blocks of one entry are sent.
 import type { Block } from '../../entry/entry';
 
 /**
- * An entry is one statement: its blocks by id go together, and so do those by code. The two kinds never share a request,
- * so in turn they would need one each. Only an add and a removal keep their order, since they may be the same segment.
+ * Groups the blocks of one entry by kind: ids together, codes together. The two kinds never share a request, so
+ * each change of kind would cost another request. An add and a removal keep their order, since they may name
+ * the same segment.
  */
 export function groupedBlocks(blocks: readonly Block[]): readonly Block[] {
   let kinds = 1;
@@ -15,7 +16,7 @@ export function groupedBlocks(blocks: readonly Block[]): readonly Block[] {
     const removes = isRemoval(blocks[from]!);
     let to = from;
     while (to < blocks.length && isRemoval(blocks[to]!) === removes) to++;
-    // What goes on with the kind that went before needs no further request.
+    // First the blocks of the previous group's kind: they need no further request.
     for (let at = from; at < to; at++) if (blocks[at]!.kind === kind) grouped.push(blocks[at]!);
     for (let at = from; at < to; at++) if (blocks[at]!.kind !== kind) grouped.push(blocks[at]!);
     kind = grouped.at(-1)!.kind;

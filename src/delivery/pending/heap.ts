@@ -1,4 +1,4 @@
-// A binary heap of things that become due.
+// Binary heap of values that become due at a time.
 
 export class DueHeap<T> {
   private readonly items: { atMs: number; value: T }[] = [];
@@ -23,7 +23,7 @@ export class DueHeap<T> {
     }
   }
 
-  /** The earliest that is due at `nowMs`, or null. */
+  /** Removes and returns the earliest value that is due at `nowMs`; null if none is due. */
   popDue(nowMs: number): T | null {
     const items = this.items;
     const first = items[0];

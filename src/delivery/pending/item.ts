@@ -1,70 +1,70 @@
-// One entry in memory, and its blocks on their way.
+// Pending entry with its blocks (cells) and their states.
 
 import type { Block, BlockKind, CheckedEntry } from '../../entry/entry';
 import type { RowState, Source } from '../../queue/store';
 import { groupedBlocks } from './grouped-blocks';
 import type { PendingMessage } from '../pending-messages';
 
-/** How a block ended. `superseded` blocks end with the block that covers them. */
+/** How a block ended. A `superseded` block ends together with the newer block that replaces it. */
 export type End = 'accepted' | 'superseded' | 'expired' | 'rejected';
 
 export type CellState = 'waiting' | 'inFlight' | 'absorbed' | 'ended';
 
-/** Keeps an entry's blocks among the others of its user, so it has to know what changes. */
+/** Owner of an entry (its user), which is notified of changes to the blocks. */
 export interface ItemOwner {
-  /** A block is in another state than `before`. */
+  /** The state of a block has changed from `before`. */
   cellChanged(cell: Cell, before: CellState): void;
-  /** A block is to be sent once more. */
+  /** A block must be sent again. */
   cellDue(cell: Cell): void;
   /** The last open block of an entry has ended. */
   itemClosed(item: Item): void;
 }
 
-/** Where a block waits. */
+/** List of waiting blocks. */
 export interface CellQueue {
-  /** One of its blocks waits no longer. */
+  /** One of its blocks has stopped waiting. */
   left(): void;
 }
 
-/** The blocks of one user that name one segment in one spelling. */
+/** Blocks of one user that name one segment in one spelling. */
 export interface SegmentCells {
   readonly key: string;
   readonly kind: string;
-  /** The newest of those that were neither absorbed nor rejected. */
+  /** The newest block that was neither absorbed nor rejected. */
   newest: Cell | null;
-  /** The one that came last: the next one's place is mostly beside it. */
+  /** The block that was linked last; the next one usually belongs beside it. */
   latest: Cell | null;
 }
 
-/** One block of one entry on its way. */
+/** One block of a pending entry. */
 export class Cell {
-  /** Ended and reported before; whatever happens now is not counted again. */
+  /** Whether the block has ended and was reported before: its next end is not counted. */
   again = false;
-  /** Older cells that share this one's end; the newest of them is the last. */
+  /** Older cells that end together with this one; the newest is the last. */
   absorbed: Cell[] | null = null;
-  /** Monotonic ms when a body with this block was first refused; Infinity never. */
+  /** Monotonic ms of the first refusal of a body with this block; Infinity if there was none. */
   refusedAtMs = Infinity;
-  /** As last sent: as a removal because its time had passed. */
+  /** Whether the last request sent this block as a removal because its expiration had passed. */
   sentExpired = false;
-  /** Ended by the service's refusal: it changed nothing there, so it covers nothing. */
+  /** The service refused this block, so it changed nothing there and replaces nothing. */
   rejected = false;
-  /** Its place among the cells of its segment, kept by its user. */
+  /** Links to the cells of the same segment, maintained by the user. */
   segment: SegmentCells | null = null;
   older: Cell | null = null;
   newer: Cell | null = null;
-  /** The queue in which it has a place, which counts while it waits. */
+  /** The list that holds the block while it waits. */
   queue: CellQueue | null = null;
   private current: CellState = 'waiting';
   private isDue = false;
 
   constructor(
     readonly item: Item,
-    /** Its place among the blocks of its entry, in the order in which they go. */
+    /** Position among the blocks of its entry, in the order in which they are sent. */
     readonly index: number,
     readonly block: Block,
   ) {}
 
-  /** Its place in its entry as it came, for whoever made that. */
+  /** Position in the entry as it was received, for error messages. */
   get place(): number {
     const { blocks } = this.item.entry;
     return blocks[this.index] === this.block ? this.index : blocks.indexOf(this.block);
@@ -84,7 +84,7 @@ export class Cell {
     item.owner?.cellChanged(this, before);
   }
 
-  /** Ended, to be sent once more when a lost request can no longer run. */
+  /** Whether this ended block must be sent again when an ambiguous request can no longer run. */
   get due(): boolean {
     return this.isDue;
   }
@@ -95,35 +95,35 @@ export class Cell {
   }
 }
 
-/** One entry in memory. */
+/** One pending entry in memory. */
 export class Item {
   readonly cells: readonly Cell[];
-  /** Cells that have not ended for the first time. */
+  /** Number of cells that have never ended. */
   open: number;
-  /** Cells in another state than `ended`. */
+  /** Number of cells whose state is not `ended`. */
   unended: number;
-  /** The user among whose entries it is. */
+  /** The user that holds this entry. */
   owner: ItemOwner | null = null;
-  /** Its blocks that were sent before their time had passed, and those that were not. */
+  /** Blocks that were sent before their expiration had passed, and blocks that were sent after it. */
   acceptedBlocks = 0;
   expiredBlocks = 0;
   rejection: { readonly code: string; readonly message: string } | null = null;
-  /** Something of it was not sent, for a purge's, an erasure's or a closed node's sake. */
+  /** A block was not sent because of a purge, an erasure or a closed node. */
   discarded = false;
   warnings: string[] | null = null;
-  /** Newer ones that have ended tell all that it does; known once it is taken off. */
+  /** Whether newer entries that have ended repeat all its effects; set when the entry is retired. */
   covered = false;
-  /** Its user had others in memory when it came there: the read-ahead counts it apart. */
+  /** Whether the user already had entries in memory: the read-ahead has a limit of its own for these. */
   further = false;
 
   constructor(
     readonly seq: number,
     readonly entry: CheckedEntry,
     readonly source: Source,
-    /** Monotonic ms of the event; its age counts from here. */
+    /** Monotonic ms of the event; the expiration counts from here. */
     readonly eventMonoMs: number,
     readonly takenWallMs: number,
-    /** The row's state in the store; null once it is to be removed. */
+    /** The row's state in the store; null once the row is removed. */
     public row: RowState | null,
     public pendingMessage: PendingMessage | null,
   ) {
@@ -136,7 +136,10 @@ export class Item {
     if (row !== 'waiting') this.markReported();
   }
 
-  /** An entry that was reported in an earlier life: a tombstone ends here, a repeat is sent once more uncounted. */
+  /**
+   * Marks an entry that an earlier process reported: a tombstone has ended; a row to repeat is sent again and
+   * not counted.
+   */
   private markReported(): void {
     this.open = 0;
     for (const cell of this.cells) {
@@ -145,7 +148,7 @@ export class Item {
     }
   }
 
-  /** One of its blocks has ended for the first time. True when it was the last. */
+  /** Counts the first end of a block. Returns whether it was the last open one. */
   blockEnded(): boolean {
     this.open -= 1;
     if (this.open > 0) return false;
@@ -153,7 +156,7 @@ export class Item {
     return true;
   }
 
-  /** Whether nothing of it is to be sent any more. */
+  /** Whether no block has to be sent any more. */
   get settled(): boolean {
     if (this.unended > 0) return false;
     for (const cell of this.cells) if (cell.due) return false;
@@ -161,22 +164,25 @@ export class Item {
   }
 
   /**
-   * Taken in this life, and the service has nothing of it: all of it was rejected, or what was not given up was covered
-   * by newer ones. An entry that was covered entirely counts in its own place, too.
+   * Whether an entry of this process had no effect at the service: every block was rejected, or was discarded
+   * or replaced by newer ones. An entry that was replaced entirely still counts on its own.
    */
   get hadNoEffect(): boolean {
     if (this.row !== 'waiting' || this.acceptedBlocks + this.expiredBlocks > 0) return false;
     return this.discarded || this.changedNothing;
   }
 
-  /** Whether the service refused all of it. */
+  /** Whether the service refused every block. */
   get changedNothing(): boolean {
     for (const cell of this.cells) if (!cell.rejected) return false;
     return true;
   }
 }
 
-/** Minutes to send: aged, -1 for what has passed, null to leave the key out. */
+/**
+ * Expiration in minutes to send, reduced by the age of the event (promise 8); -1 once it has passed; null to
+ * omit the key.
+ */
 export function sentExpiration(cell: Cell, nowMonoMs: number): number | null {
   const given = cell.block.expiration;
   if (given === null || given <= 0 || !cell.item.entry.ages) return given;
@@ -185,20 +191,23 @@ export function sentExpiration(cell: Cell, nowMonoMs: number): number | null {
   return left >= 1 ? left : -1;
 }
 
-/** By which two blocks of a user meet. */
+/** Key by which two blocks of a user coalesce. */
 export function cellKey(cell: Cell): string {
   const spelling = cell.item.entry.spelling;
   return spelling === '' ? cell.block.key : `${spelling}\n${cell.block.key}`;
 }
 
-/** Cells of different order kinds may mean the same membership without showing it. */
+/**
+ * Group of blocks that keep their order among each other. Blocks of different groups may mean the same
+ * membership although their keys differ.
+ */
 export function orderKind(cell: Cell): string {
   const kind: BlockKind = cell.block.kind;
   const spelling = cell.item.entry.spelling;
   return spelling === '' ? kind : `${kind}\n${spelling}`;
 }
 
-/** Below 0 when `a` comes before `b`. */
+/** Compares by position: below 0 when `a` precedes `b`. */
 export function inOrder(a: Cell, b: Cell): number {
   return a.item.seq - b.item.seq || a.index - b.index;
 }

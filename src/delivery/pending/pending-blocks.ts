@@ -1,31 +1,31 @@
-// Blocks of one user that wait, in order. They leave from anywhere: their places are passed over and given up in lots,
-// so that whatever one costs is a fixed number of steps, however many there were.
+// Pending blocks of one user that wait, in order. A block may leave from any position: its position is skipped,
+// and empty positions are removed in bulk, so that each operation has a constant amortised cost.
 
 import { inOrder, type Cell, type CellQueue } from './item';
 
-/** Empty places that are worth no tidying. */
+/** Number of empty positions that are not worth removing. */
 const slack = 64;
 
-/** Those that are alike for the choice of what goes next. */
+/** Properties that all blocks of one list share; the scheduler chooses by them. */
 export interface Sort {
   readonly account: string;
   readonly removes: boolean;
-  /** A body with them was refused. */
+  /** Whether a body with these blocks was refused. */
   readonly refused: boolean;
 }
 
 export class PendingBlocks implements CellQueue {
   private cells: Cell[] = [];
-  /** Before it all places are empty. */
+  /** Every position before this one is empty. */
   private head = 0;
-  /** Those that wait before `runEnd` are of this kind. */
+  /** Blocks that wait before `runEnd` are of this kind. */
   private runKind = '';
   private runEnd = 0;
   private waiting = 0;
 
   constructor(readonly sort: Sort) {}
 
-  /** A block waits, perhaps once more. */
+  /** Adds a block that waits, perhaps again. */
   add(cell: Cell): void {
     this.waiting += 1;
     const { cells } = this;
@@ -48,7 +48,7 @@ export class PendingBlocks implements CellQueue {
     if (at < this.runEnd && cell.segment!.kind !== this.runKind) this.runEnd = at;
   }
 
-  /** Index of the first place, empty or not, that is not before `cell`. */
+  /** Index of the first position, empty or not, that is not before `cell`. */
   private placeOf(cell: Cell): number {
     let low = this.head;
     let high = this.cells.length;
@@ -60,7 +60,10 @@ export class PendingBlocks implements CellQueue {
     return low;
   }
 
-  /** None waits any more. A block that is kept elsewhere, to be sent once more, would keep all others with its queue. */
+  /**
+   * Empties the list. Otherwise a block that is held elsewhere for a resend would keep all the others in
+   * memory.
+   */
   clear(): void {
     this.cells = [];
     this.head = 0;
@@ -84,7 +87,7 @@ export class PendingBlocks implements CellQueue {
     this.runEnd = 0;
   }
 
-  /** Whether the place of a block counts. */
+  /** Whether the block still waits in this list. */
   private holds(cell: Cell): boolean {
     return cell.state === 'waiting' && cell.queue === this;
   }
@@ -114,7 +117,7 @@ export class PendingBlocks implements CellQueue {
     }
   }
 
-  /** The first that is of another kind than `first`. */
+  /** The first block of another kind than `first`. */
   get firstOfAnotherKind(): Cell | null {
     const { first, cells } = this;
     if (first === null) return null;
@@ -130,7 +133,7 @@ export class PendingBlocks implements CellQueue {
     return null;
   }
 
-  /** Those before `end` (null: all), in order. */
+  /** Yields the blocks before `end` (null: all), in order. */
   *before(end: Cell | null): Iterable<Cell> {
     for (let at = this.head; at < this.cells.length; at += 1) {
       const cell = this.cells[at]!;

@@ -1,7 +1,9 @@
-// Everybody with something in memory: entries come in, blocks end, and what no longer matters is forgotten.
+// Pending users: the state of each user that has entries in memory. Admits entries, ends blocks and removes
+// users that are done.
 //
-// A row leaves the store only when nothing older of its user can still be sent: in memory that is the order of
-// the user's entries, on disk a tombstone tells it to whoever reads the older row (see store.ts).
+// A row leaves the store only when no older row of its user can still be sent. In memory the order of the
+// user's entries ensures that; on disk a tombstone does, which is read together with the older row (see
+// store.ts).
 
 import type { CheckedEntry } from '../../entry/entry';
 import { hashUserKey } from '../../entry/keys';
@@ -18,27 +20,33 @@ import { Item, sentExpiration, type Cell, type End } from './item';
 import { User, type Held } from './user';
 import type { WarmUps } from './warm-ups';
 
-/** Requests of an earlier process that may run until `untilMs` (monotonic): the hashes of their users. */
+/** Recovered in-flight requests, which may run until `untilMs` (monotonic): the hashes of their users. */
 export interface RecoveredRequests {
   readonly users: ReadonlySet<number>;
   readonly untilMs: number;
 }
 
-/** Bounds the memory they take; beyond, a rejected block hides what is older of its segment. */
+/**
+ * Limit on the memory they use. Beyond it, a rejected block of a tombstone replaces older blocks of its
+ * segment.
+ */
 const mostPartlyRejected = 10_000;
 
 export class PendingUsers {
   readonly ready = new ReadyUsers();
-  /** Sum of the body lengths of what waits, in characters. */
+  /** Sum of the body lengths of pending entries, in characters. */
   queuedChars = 0;
-  /** Whether rows may be tombstones. */
+  /** Whether the store may hold tombstones. */
   tombstonesMade = false;
   private readonly users = new Map<string, User>();
   private readonly delayed = new DueHeap<User>();
-  /** Users of lost requests, due when these can no longer run. */
+  /** Users with ambiguous requests, due when these can no longer run. */
   private readonly late = new DueHeap<User>();
   private tombstonesWhileReading: Item[] = [];
-  /** Tombstones of which some blocks were rejected, by number: the log does not say so, and they cover nothing. */
+  /**
+   * Tombstones with rejected blocks, by sequence number. The store does not record rejected blocks, and they
+   * replace nothing.
+   */
   private readonly partlyRejected = new Map<number, readonly boolean[]>();
 
   constructor(
@@ -53,16 +61,16 @@ export class PendingUsers {
 
   // ── In ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Puts an entry into its user's hands and queues the user. */
+  /** Adds an entry to its user and makes the user ready. */
   admit(item: Item, hash: number, nowMs: number): User {
     const user = this.add(item, hash);
-    // When it may go is asked of every block that waits: so one of each segment should.
+    // `enqueue` visits every waiting block, so only one of each segment should be left.
     if (this.warmUps.any) this.merge(user);
     this.enqueue(user, nowMs);
     return user;
   }
 
-  /** Puts an entry into its user's hands. */
+  /** Adds an entry to its user. */
   add(item: Item, hash: number): User {
     const user = this.userOf(item.entry.userKey, hash);
     user.add(item);
@@ -71,13 +79,13 @@ export class PendingUsers {
     return user;
   }
 
-  /** Lets the read-ahead count an entry that did not come as a new one. Call before its user has it. */
+  /** Counts an entry that was not newly appended in the read-ahead. Call before `add`. */
   count(item: Item): void {
     item.further = this.knows(item.entry.userKey);
     this.readAhead.loaded(laneOf(item.entry), item.further);
   }
 
-  /** Whether somebody has something in memory. */
+  /** Whether the user has entries in memory. */
   knows(userKey: string): boolean {
     return this.users.has(userKey);
   }
@@ -97,15 +105,16 @@ export class PendingUsers {
   }
 
   /**
-   * Sends a block that ended once more, as it was sent and without the others of its entry, which may have newer ones. Not
-   * when something newer of its user may be about the same segment, or a lost request may; nor when its time is nearly
-   * over, since an add would then go as a removal that nobody asked for.
+   * Sends an ended block once more, alone and as it was sent before. Does nothing when a newer block or an
+   * ambiguous request of the user may concern the same segment, or when an add would have to be sent as a
+   * removal because it expires within a minute.
    */
   resend(cell: Cell, nowMs: number): void {
     const { item, block, sentExpired } = cell;
     const { entry, seq, source, eventMonoMs, takenWallMs } = item;
     if (this.users.get(entry.userKey)?.takesBack(cell) === false) return;
-    // The whole entry, since the log may keep it as a tombstone, of which this one takes the place in memory.
+    // A whole entry, because the store may hold it as a tombstone; in memory this entry replaces that
+    // tombstone.
     const again = new Item(seq, entry, source, eventMonoMs, takenWallMs, 'repeat', null);
     const once = again.cells[cell.index]!;
     for (const other of again.cells) {
@@ -120,24 +129,24 @@ export class PendingUsers {
     this.admit(again, hashUserKey(entry.userKey), nowMs);
   }
 
-  /** Whether anybody could be sent now who is not under search. */
+  /** Whether any user is ready that is not in a bisection. */
   get someReady(): boolean {
     for (const account of this.ready.accounts()) if (this.ready.size(account) > 0) return true;
     return false;
   }
 
-  /** An entry of a failed commit: as if it had never come. Call for the newest first. */
+  /** Undoes `admit` for an entry whose commit failed. Call for the newest entry first. */
   untake(item: Item, nowMs: number): void {
     if (item.open === 0) this.reports.entryUnended(item);
     const user = this.users.get(item.entry.userKey);
-    // One that has ended may be gone already.
+    // An entry that has ended may already be removed.
     if (user?.untake(item) !== true) return;
     this.queuedChars -= bodyChars(item.entry);
     this.readAhead.unloaded(laneOf(item.entry), item.further);
     this.settle(user, nowMs);
   }
 
-  /** Rows of a page are in: their users learn of what went ahead of them. */
+  /** Adds the tombstones of a page that was read to their users, so that older rows do not undo newer ones. */
   admitTombstones(tombstones: readonly Item[], touched: Set<User>, nowMs: number): void {
     for (const tombstone of [...tombstones, ...this.tombstonesWhileReading]) {
       const user = this.users.get(tombstone.entry.userKey);
@@ -155,7 +164,7 @@ export class PendingUsers {
     }
   }
 
-  /** No page is on its way any more; tombstones below everything unread have done their work. */
+  /** Drops tombstones below every unread row. Does nothing while a page is being read. */
   pagesDone(lastSeq: number): void {
     if (this.readAhead.readingAny) return;
     this.tombstonesWhileReading = [];
@@ -169,12 +178,13 @@ export class PendingUsers {
   // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   merge(user: User): void {
-    // First, or what is given up would wake what went ahead of it.
+    // First, because deleted blocks would cause the newer blocks that were sent before them to be sent again.
     if (this.deletions.any) this.deleteEntry(user);
     const covered = user.merge();
     if (covered.length === 0) return;
     for (const cell of covered) this.end(cell, 'superseded', null);
-    // They are told after this turn's commit, so it must know of them, also when the user leaves for the service.
+    // Outcomes are reported after this turn's commit, so that commit must record them, also when the user is in
+    // flight next.
     this.forget(user);
   }
 
@@ -199,10 +209,11 @@ export class PendingUsers {
     if (absorbed === null) return;
     cell.absorbed = null;
     for (const older of absorbed) {
-      // One of a closed node has ended by itself.
+      // A block of a closed node has already ended by itself.
       if (older.state !== 'absorbed') continue;
       if (older.again && end === 'rejected') {
-        // It was reported before and is to be sent once more; the newer one that failed changes nothing in that.
+        // The older block was reported before and must be sent again; the newer block's rejection does not
+        // change that.
         older.state = 'waiting';
         continue;
       }
@@ -217,7 +228,7 @@ export class PendingUsers {
     this.end(cell, 'rejected', { code, message: where + message });
   }
 
-  /** The entries of a node in memory are given up, except what is in flight. */
+  /** Discards the entries of a node in memory, except those in flight. */
   discardNode(node: string, nowMs: number): void {
     for (const user of [...this.users.values()]) {
       for (const item of user.items) if (item.source.node === node) this.discard(item);
@@ -225,7 +236,7 @@ export class PendingUsers {
     }
   }
 
-  /** What is only to be sent once more has been reported; it goes with the engine's next requests. */
+  /** Discards what has not been reported. Blocks to resend were reported, so they stay and are sent later. */
   discard(item: Item): void {
     for (const cell of item.cells) {
       if (cell.again || (cell.state !== 'waiting' && cell.state !== 'absorbed')) continue;
@@ -244,17 +255,17 @@ export class PendingUsers {
     if (user !== undefined) this.settle(user, nowMs);
   }
 
-  /** Ends what waits of the entries that are given up. */
+  /** Ends the waiting blocks of deleted entries. */
   private deleteEntry(user: User): void {
     let some = false;
-    // What is absorbed shares the end of what absorbed it.
+    // An absorbed block ends together with the block that absorbed it.
     for (const cell of user.waitingThrough(this.deletions.throughSeq(user.key))) {
       const why = cell.again ? null : this.deletions.of(cell.item);
       if (why === null) continue;
       this.reject(cell, why, deletionTexts[why]);
       some = true;
     }
-    // Entries that changed nothing at the service need not be remembered beside those that will.
+    // Entries without effect at the service need not be remembered.
     if (some) for (const item of user.takeRejected()) this.retire(item);
   }
 
@@ -263,13 +274,13 @@ export class PendingUsers {
     return this.users.get(userKey)?.has(seq) ?? false;
   }
 
-  /** Whether anything of a user up to a number is in memory. */
+  /** Whether the user has entries in memory up to this sequence number. */
   hasUpTo(userKey: string, seq: number): boolean {
     const first = this.users.get(userKey)?.items[0];
     return first !== undefined && first.seq <= seq;
   }
 
-  /** Entries in memory up to a number that have not ended: of one user, or of all (null). */
+  /** Number of open entries in memory up to a sequence number: of one user, or of all users (null). */
   openUpTo(seq: number, userKey: string | null): number {
     const found = userKey === null ? undefined : this.users.get(userKey);
     const users = userKey === null ? this.users.values() : found === undefined ? [] : [found];
@@ -280,11 +291,12 @@ export class PendingUsers {
 
   // ── After a change ──────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Forgets what no longer matters and queues the user again when something waits. */
+  /** Removes entries that are done, and enqueues the user when blocks wait. */
   settle(user: User, nowMs: number): void {
     if (this.deletions.any) this.deleteEntry(user);
     this.forget(user);
-    // One under search is still held there; a second object for the same user would let it be sent twice at a time.
+    // A user in a bisection is still referenced there; a second object for the same user could be sent at the
+    // same time.
     if (user.idle && !user.isolated) {
       if (this.users.get(user.key) === user) this.users.delete(user.key);
       this.ready.forget(user);
@@ -297,8 +309,8 @@ export class PendingUsers {
     for (const item of user.takeRetired(this.readAhead.unreadAny)) this.retire(item);
     for (const item of user.takeClosed()) {
       if (item.row === 'repeat' || item.row === null) continue;
-      // Ended, but something older of this user is not: kept until that has ended too, unless the service has nothing
-      // of it: then there is nothing to send once more after a crash, least of all blocks that were given up.
+      // The entry has ended, but an older entry of this user has not, so the row stays. An entry without effect
+      // goes: a resend after a crash must not include deleted blocks.
       if (item.row === 'tombstone') this.queuedChars += bodyChars(item.entry);
       const mark = item.hadNoEffect ? 'remove' : 'repeat';
       this.commitBuffer.mark(item.seq, mark);
@@ -327,7 +339,10 @@ export class PendingUsers {
     if (item.row !== 'tombstone') this.commitBuffer.mark(item.seq, 'tombstone');
   }
 
-  /** Puts a user where it waits: to be sent, or for its backoff. One in flight or under search is elsewhere. */
+  /**
+   * Puts the user into the ready queue, or lets it wait for its backoff or for a warm-up. Skips users in flight
+   * or in a bisection.
+   */
   enqueue(user: User, nowMs: number): void {
     if (user.flight !== null || user.isolated || !user.waits) return;
     const atMs = Math.max(user.notBeforeMs, this.oldEnoughAtMs(user, nowMs));
@@ -340,22 +355,24 @@ export class PendingUsers {
     this.ready.put(user, this.accountOf(user, nowMs));
   }
 
-  /** When the first block of a user is for a segment that is old enough. */
+  /** When the first block of the user is no longer in a warm-up. */
   private oldEnoughAtMs(user: User, nowMs: number): number {
     return this.warmUps.any ? user.freeAtMs((cell) => this.warmUps.untilMs(cell, nowMs)) : -Infinity;
   }
 
-  /** Which blocks stay for their segment's sake. */
+  /** Tells which blocks wait for the warm-up of their segment; undefined when there are no warm-ups. */
   heldNow(nowMs: number): Held | undefined {
     return this.warmUps.any ? (cell) => this.warmUps.untilMs(cell, nowMs) > nowMs : undefined;
   }
 
-  /** Other segments are young now: everybody is where that puts them. */
+  /** The warm-ups have changed: enqueues every user again. */
   warmUpsChanged(nowMs: number): void {
     for (const user of this.users.values()) this.enqueue(user, nowMs);
   }
 
-  /** By which account the user may go: the first that can send now of those that its next request may take. */
+  /**
+   * Account for the user's next request: the first one that can send now, of those whose blocks may go next.
+   */
   private accountOf(user: User, nowMs: number): string {
     const accounts = user.nextAccounts(this.heldNow(nowMs));
     if (accounts.length === 1) return this.logins.serving(accounts[0]!) ?? accounts[0]!;
@@ -363,7 +380,9 @@ export class PendingUsers {
     return serving.find((account) => this.logins.isReady(account)) ?? serving[0]!;
   }
 
-  /** The accounts that can send have changed: who waits for one that cannot may go by another. */
+  /**
+   * The set of accounts that can send has changed: moves users of accounts that cannot send to others that can.
+   */
   requeueHeld(nowMs: number): void {
     for (const account of [...this.ready.accounts()]) {
       if (this.logins.isReady(account)) continue;
@@ -371,7 +390,7 @@ export class PendingUsers {
     }
   }
 
-  /** Whether somebody waits for an account that cannot send. */
+  /** Whether any user waits for an account that cannot send. */
   get someHeld(): boolean {
     for (const account of this.ready.accounts()) {
       if (this.ready.size(account) > 0 && !this.logins.isReady(account)) return true;
@@ -379,13 +398,13 @@ export class PendingUsers {
     return false;
   }
 
-  /** A request of these cells was lost and may run until `untilMs`. */
+  /** A request with these cells was ambiguous and may run until `untilMs`. */
   suspect(user: User, cells: readonly Cell[], untilMs: number): void {
     user.suspect(cells, untilMs);
     this.late.push(untilMs, user);
   }
 
-  /** The machine slept, and with it what is lost. */
+  /** The machine slept for `forMs`: ambiguous requests may run that much longer. */
   slept(forMs: number): void {
     for (const user of this.users.values()) if (user.slept(forMs)) this.late.push(user.suspectUntilMs, user);
   }
@@ -396,7 +415,7 @@ export class PendingUsers {
       this.enqueue(user, nowMs);
     }
     for (let user = this.late.popDue(nowMs); user !== null; user = this.late.popDue(nowMs)) {
-      // One in flight clears them when it comes back.
+      // For a user in flight this is done when its request ends.
       if (user.flight !== null) continue;
       user.clearSuspects(nowMs);
       this.settle(user, nowMs);
@@ -411,17 +430,17 @@ export class PendingUsers {
     }
   }
 
-  /** When a backoff ends, or Infinity. */
+  /** Monotonic ms when the next backoff ends, or Infinity. */
   nextRetryMs(): number {
     return this.delayed.nextAtMs();
   }
 
-  /** When a lost request can no longer run, or Infinity. */
+  /** Monotonic ms when the next ambiguous request can no longer run, or Infinity. */
   nextLateMs(): number {
     return this.late.nextAtMs();
   }
 
-  /** Epoch ms at which the oldest waiting entry in memory was taken, or Infinity. */
+  /** Epoch ms at which the oldest pending entry in memory was accepted, or Infinity. */
   oldestTakenWallMs(): number {
     let oldestMs = Infinity;
     for (const user of this.users.values()) {

@@ -1,22 +1,23 @@
-// Which part of the log is in memory. Per lane one cursor: every row up to it was loaded, the rest is on disk only.
+// Read-ahead: decides which part of the queue is in memory. Each lane has one cursor: every row up to it was
+// loaded, later rows are only on disk.
 //
-// While a lane has unread rows, its new entries go to disk only and are read back in order, so that nothing
-// overtakes. The lanes may overtake each other: tombstones tell the slower one what went ahead (see store.ts).
+// While a lane has unread rows, its new entries go to disk only and are read back in order, so that none
+// overtakes another. One lane may overtake the other; tombstones protect the newer rows (see store.ts).
 
 import { lanes, type Lane, type Opened, type QueueStore, type Page } from '../../queue/store';
 
 interface LaneState {
-  /** Every row of the lane with seq <= cursor has been loaded. */
+  /** Every row of the lane with seq <= cursor was loaded. */
   cursor: number;
-  /** Highest seq of the lane that went to disk only. */
+  /** Highest sequence number of the lane that went to disk only. */
   written: number;
   unread: boolean;
-  /** From the request until its page is in memory. */
+  /** From the call of `read` until its page is in memory. */
   reading: boolean;
-  /** Entries of the lane in memory: the first of each user, and further ones. */
+  /** Entries of the lane in memory: the first of each user, and further entries of users. */
   loaded: number;
   further: number;
-  /** Epoch ms before which no unread row was taken, as far as is known. */
+  /** Epoch ms; every unread row was accepted at or after it, as far as known. */
   nextTakenWallMs: number;
 }
 
@@ -28,27 +29,27 @@ export interface ReadPage {
 }
 
 /**
- * Further entries of users in memory, for each entry that the memory mark allows: they merge with what is there and
- * cost no place in the quota, so more of them are worth having.
+ * Number of further entries of users in memory per entry of the high-water mark. Further entries coalesce and
+ * need no quota of their own, so more of them are worth their memory.
  */
 const furtherPerMark = 4;
 
-/** With nothing else to send so many times the memory mark may be read. */
+/** Multiple of the high-water mark that may be read while nothing else can be sent. */
 const stuckMarks = 10;
 
 export class ReadAhead {
   private readonly states: Record<Lane, LaneState> = { add: newLane(), removal: newLane() };
-  /** Every row up to it is committed. */
+  /** Every row up to this sequence number is committed. */
   private tail = 0;
 
   constructor(
     private readonly store: QueueStore,
-    /** Entries of one lane kept in memory, further ones of the same users not counted. */
+    /** High-water mark: entries of one lane in memory, without further entries of the same users. */
     private readonly memoryMark: number,
     private readonly pageRows: number,
   ) {}
 
-  /** After opening everything is unread. */
+  /** Initialises the cursors; after opening every row is unread. */
   opened(opened: Opened): void {
     this.tail = opened.lastSeq;
     for (const lane of lanes) {
@@ -60,7 +61,7 @@ export class ReadAhead {
   }
 
   /**
-   * Decides for a new entry: true when it stays in memory, false when it goes to disk only. `further`: its user has
+   * Returns whether a new entry stays in memory; otherwise it goes to disk only. `further`: its user has
    * entries in memory.
    */
   admits(lane: Lane, seq: number, further: boolean, takenWallMs = Infinity): boolean {
@@ -77,7 +78,7 @@ export class ReadAhead {
     return false;
   }
 
-  /** Another process appended every row up to `seq`, of whichever lane. */
+  /** Another instance appended every row up to `seq`, in either lane. */
   appended(seq: number, takenWallMs: number): void {
     for (const lane of lanes) {
       const state = this.states[lane];
@@ -96,30 +97,30 @@ export class ReadAhead {
     this.states[lane][further ? 'further' : 'loaded'] += 1;
   }
 
-  /** `further` as it was when it was loaded. */
+  /** `further` as passed to `loaded`. */
   unloaded(lane: Lane, further: boolean): void {
     this.states[lane][further ? 'further' : 'loaded'] -= 1;
   }
 
-  /** Whether a row with this number, now ended, may still be older than the news of something unread. */
+  /** Whether an unread row may be older than the row with this number. */
   hasUnreadBefore(seq: number): boolean {
     const { removal, add } = this.states;
     return (removal.unread && removal.cursor < seq) || (add.unread && add.cursor < seq);
   }
 
-  /** Tombstones up to here have nothing unread below them. */
+  /** No unread row has a sequence number up to the returned one, so tombstones up to it can be dropped. */
   tombstoneFloor(lastSeq: number): number {
     let floor = lastSeq;
     for (const lane of lanes) if (this.states[lane].unread) floor = Math.min(floor, this.states[lane].cursor);
     return floor;
   }
 
-  /** Whether a row of a lane has not come into memory yet. */
+  /** Whether a row of a lane has not been loaded. */
   isUnread(lane: Lane, seq: number): boolean {
     return this.states[lane].unread && seq > this.states[lane].cursor;
   }
 
-  /** Epoch ms at or after which the unread rows were taken, Infinity when there is none. */
+  /** Epoch ms; every unread row was accepted at or after it. Infinity when no row is unread. */
   get unreadTakenWallMs(): number {
     let wallMs = Infinity;
     for (const lane of lanes)
@@ -127,7 +128,7 @@ export class ReadAhead {
     return wallMs;
   }
 
-  /** Whether as much as may be at all is in memory, and more waits on disk. */
+  /** Whether memory is full to the limit while rows are unread. */
   get brimful(): boolean {
     const most = stuckMarks * this.memoryMark;
     return lanes.some((lane) => this.states[lane].unread && this.states[lane].loaded > most);
@@ -142,9 +143,9 @@ export class ReadAhead {
   }
 
   /**
-   * Starts the reads that are due. A failed read is given to `failed` and may be tried again. `stuck` says that all
-   * that is in memory is under search for what the service refused, or waits for something that others do not wait for:
-   * that may stay for long and must not hide what lies behind it, so more is read, within bounds.
+   * Starts the reads that are due. `failed` receives the error of a failed read, which may be started again.
+   * `stuck`: every entry in memory is in a bisection or in a warm-up, which may last long and must not block
+   * later rows; then more is read, up to a limit.
    */
   request(arrived: (read: ReadPage) => void, failed: (error: unknown) => void, stuck = false): void {
     const mark = stuck ? stuckMarks * this.memoryMark : this.memoryMark / 2;
@@ -167,14 +168,14 @@ export class ReadAhead {
     }
   }
 
-  /** The rows of a page are in memory now. */
+  /** The rows of a page are in memory. */
   admitted(read: ReadPage): void {
     const state = this.states[read.lane];
     state.reading = false;
     const last = read.page.rows.at(-1);
     state.cursor = read.full && last !== undefined ? last.seq : read.throughSeq;
     if (last !== undefined) state.nextTakenWallMs = last.takenWallMs;
-    // Rows may have been written since the page was asked for.
+    // Rows may have been written since the read was started.
     state.unread = read.full || state.written > read.throughSeq;
   }
 }

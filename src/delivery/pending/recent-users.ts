@@ -1,18 +1,19 @@
-// Whose entries a queue took lately, so that an older entry from another queue never goes after a newer one.
+// Recent users of a queue: prevents that an older entry from another queue is moved behind a newer one of its
+// user.
 //
-// What is known is saved when the queue is parked, with the number that its log had reached: after a crash, or when
-// something was taken since, the numbers differ, and nothing that is older than the start may be moved.
+// The state is saved with the last sequence number when the queue is parked. After a crash, or when the queue
+// grew since, the numbers differ; then no entry older than the start may be moved.
 
 import type { CheckedEntry } from '../../entry/entry';
 import { hashUserKey } from '../../entry/keys';
 import type { Row } from '../../queue/store';
 
-/** 256 KiB, however many users there are. */
+/** 256 KiB, independent of the number of users. */
 const bitCount = 2 ** 21;
 const wordCount = bitCount / 32;
 
 interface Saved {
-  /** How far the log went. */
+  /** Last sequence number of the queue. */
   readonly lastSeq: number;
   /** Epoch ms; null for never. */
   readonly unknown: number | null;
@@ -25,25 +26,28 @@ interface Saved {
 type Moved = Pick<Row, 'userHash' | 'takenWallMs'>;
 
 /**
- * Two bits for each user. Some users share both with others that were taken, and count as taken: of 50,000 users two in a
- * thousand, of 500,000 one in seven.
+ * Bloom filter with two bits for each user. Some users share both bits with others and count as recent: two in
+ * a thousand for 50,000 recent users, one in seven for 500,000.
  */
 export class RecentUsers {
   /** Null while users are not recorded. */
   private words: Uint32Array | null = null;
-  /** Epoch ms: what the queue took until then is not known. */
+  /** Epoch ms; the users of entries accepted until then are unknown. */
   private unknownWallMs = Infinity;
-  /** Whom it took until then is not in the bits. */
+  /** Epoch ms; the users of entries accepted until then are not in the filter. */
   private recordedWallMs = -Infinity;
   private lastWallMs = -Infinity;
-  /** Rows that were moved here: not to be moved again by a later process, when they are still in their queue. */
+  /**
+   * Users of rows that were moved here. A later process must not move them again while they are still in their
+   * old queue.
+   */
   private moved: Uint32Array | null = null;
   private movedWallMs = -Infinity;
 
-  /** @param startedWallMs epoch ms: what an earlier process took, it took before */
+  /** @param startedWallMs epoch ms of the start; entries of earlier processes are older */
   constructor(private readonly startedWallMs: number) {}
 
-  /** @param saved what `text` gave an earlier process, if anything */
+  /** @param saved text that an earlier process saved, or null */
   opened(lastSeq: number, saved: string | null): void {
     const { unknown, recorded, last, users } = lastSeq === 0 ? nothingTaken : this.read(saved, lastSeq);
     this.unknownWallMs = unknown ?? -Infinity;
@@ -59,12 +63,12 @@ export class RecentUsers {
       const saved = text === null ? null : (JSON.parse(text) as Saved);
       return saved?.lastSeq === lastSeq ? saved : unknown;
     } catch {
-      // Damaged: the queue works without it.
+      // Damaged state counts as unknown; the queue works without it.
       return unknown;
     }
   }
 
-  /** From now on. */
+  /** Starts recording. */
   record(): void {
     if (this.words !== null) return;
     this.words = new Uint32Array(wordCount);
@@ -85,14 +89,14 @@ export class RecentUsers {
     }
   }
 
-  /** Whether nothing newer of the row's user can have been taken. */
+  /** Whether no newer entry of the row's user can be in the queue. */
   allows({ userHash, takenWallMs }: Moved): boolean {
     if (takenWallMs <= this.unknownWallMs) return false;
     if (takenWallMs > this.lastWallMs) return true;
     return this.words !== null && takenWallMs > this.recordedWallMs && !has(this.words, userHash);
   }
 
-  /** For the next process. */
+  /** State for the next process, as JSON. */
   text(lastSeq: number): string {
     const { words, moved } = this;
     const saved: Saved = {
@@ -125,7 +129,7 @@ function merge(words: Uint32Array, others: Uint32Array): Uint32Array {
   return words;
 }
 
-/** Of a hash of 53 bits, the lower 21 and the next. */
+/** Two bit positions from a 53-bit hash: its lowest 21 bits and the next 21. */
 function bitsOf(userHash: number): readonly [number, number] {
   return [userHash % bitCount, Math.floor(userHash / bitCount) % bitCount];
 }

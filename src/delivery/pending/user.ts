@@ -1,78 +1,80 @@
-// One user's entries in memory: merging, what may go in the next request, and what must stay known after it went.
+// Entries of one user in memory: coalesces them, selects blocks for the next request, and remembers ended
+// blocks as long as they matter.
 //
-// Pure: no clock, no queue. The rules (promises 1, 2 and 8):
-// - Per segment the newest block counts; older ones that were not sent are absorbed by it and share its end.
-// - Blocks by id and blocks by code may name the same segment, and so may two spellings of one user: such
-//   groups never share a request and go in the order in which they came. Within an entry they are grouped.
-// - An ended entry stays known while an older one of the same user has not ended, since the older one may still
-//   be sent and must not undo it.
+// Pure: no clock, no store. The rules (promises 1, 2 and 8):
+// - The newest block of each segment counts. It absorbs older blocks that were not sent, and they end with it.
+// - Blocks by id and blocks by code may name the same segment, and so may two spellings of one user. Such groups
+//   never share a request and are sent in the order of arrival. Within an entry blocks are grouped by kind.
+// - An ended entry is remembered while an older one of the same user is open, because the older one may still be
+//   sent and must not undo it.
 //
-// A user may have any number of entries, so nothing here looks through them: each block knows its neighbours of the
-// same segment, what waits is in queues of its own, and what changes is noted for the next merge.
+// A user may have any number of entries, so the usual operations do not iterate over all of them: each block links to its
+// neighbours of the same segment, waiting blocks are in lists of their own, and changes are collected for the
+// next merge.
 
 import { AmbiguousRequests } from './ambiguous';
 import { cellKey, inOrder, orderKind, sentExpiration } from './item';
 import type { Cell, CellState, Item, ItemOwner, SegmentCells } from './item';
 import { PendingBlocks } from './pending-blocks';
 
-/** One that users wait in, of an account that counts them. */
+/** Ready queue of an account, with the account's number of users. */
 export interface ReadyQueue {
   readonly account: { size: number };
 }
 
-/** What goes into one request for one user. */
+/** Blocks for one user in one request. */
 export interface Selection {
   readonly cells: readonly Cell[];
   readonly account: string;
 }
 
-/** Waiting blocks of one kind and spelling that nothing of another kind precedes. */
+/** Waiting blocks of one kind and spelling with no block of another kind before them. */
 interface Run {
-  /** Those with blocks in it, in the order of their first ones. */
+  /** The lists that hold them, in the order of their first blocks. */
   readonly queues: readonly PendingBlocks[];
-  /** The first block that is not in it. */
+  /** The first block after the run. */
   readonly end: Cell | null;
 }
 
-/** So few entries are worth no look at which of them are covered. */
+/** Below this number of entries the search for covered ones is not worth its cost. */
 const fewItems = 16;
 
-/** With more blocks than a request takes, so many times more are looked at for those that should go first. */
+/** When more blocks wait than a request takes, candidates are this many times the limit. */
 const lookAhead = 2;
 
 export class User implements ItemOwner {
-  /** In order of their numbers. */
+  /** In the order of their sequence numbers. */
   items: Item[] = empty;
   /** Cells of the request in flight, or null. */
   flight: readonly Cell[] | null = null;
-  /** Monotonic ms before which nothing of this user is sent (after a failure). */
+  /** Monotonic ms before which the user is not sent (backoff). */
   notBeforeMs = 0;
-  /** When it is looked at again, as far as that was asked for last. */
+  /** Monotonic ms of the delay that was scheduled last. */
   delayedUntilMs = -Infinity;
   /** Failures in a row. */
   failures = 0;
-  /** At most so many blocks in the next request: halved when a body of this user alone was refused. */
+  /** Limit on the blocks of the next request; halved when a body of this user alone was refused. */
   blockLimit = Infinity;
-  /** Held in a group that is being searched for what the service refused. */
+  /** Whether the user is in a bisection. */
   isolated = false;
-  /** The ready queue that holds this user; a stale place in another queue is skipped. */
+  /** The ready queue that holds this user; a stale position in another queue is skipped. */
   queue: ReadyQueue | null = null;
   private ambiguous: AmbiguousRequests | null = null;
-  /** Blocks that wait, and those of entries with a removal. */
+  /** Number of waiting blocks, and of those whose entry has a removal. */
   private waiting = 0;
   private removing = 0;
-  /** By key; null while there has been one block only, which needs no order. */
+  /** By key; null while the user has only ever had one block, which needs no order. */
   private segments: Map<string, SegmentCells> | null = null;
   private queues: PendingBlocks[] = empty;
-  /** The kind of the first block that has a place in that order, and whether others came since. */
+  /** Kind of the first linked block, and whether blocks of other kinds were linked later. */
   private kind: string | null = null;
   private mixed = false;
-  /** For the next merge: what may have neighbours that it was not compared with. */
+  /** For the next merge: blocks that may have new neighbours. */
   private changed: Cell[] = empty;
-  /** For the next merge: something older may wait than what has ended. */
+  /** For the next merge: a waiting block may be older than an ended one. */
   private disturbed = false;
   private closed: Item[] = empty;
-  /** With so many entries it is worth looking which are covered. */
+  /** Number of entries from which the search for covered ones is worth its cost. */
   private coveredFrom = fewItems;
   private dueCells: Cell[] = empty;
 
@@ -83,7 +85,7 @@ export class User implements ItemOwner {
 
   // ── Entries come and go ─────────────────────────────────────────────────────────────────────────────────────
 
-  /** Adds an entry in its place; rows read from disk may be older than what is here. */
+  /** Inserts an entry by sequence number; rows read from disk may be older than entries in memory. */
   add(item: Item): void {
     const { items } = this;
     const last = items.at(-1);
@@ -101,7 +103,7 @@ export class User implements ItemOwner {
     }
   }
 
-  /** Index of the first entry with a number above `seq`. */
+  /** Index of the first entry with a sequence number above `seq`. */
   private placeOf(seq: number): number {
     let low = 0;
     let high = this.items.length;
@@ -117,13 +119,13 @@ export class User implements ItemOwner {
     return this.items[this.placeOf(seq) - 1]?.seq === seq;
   }
 
-  /** Takes off an entry that was added last, as if it had never come. False when it is gone already. */
+  /** Removes the entry that was added last and undoes its effects. Returns false when it is already removed. */
   untake(item: Item): boolean {
     if (this.items.at(-1) !== item) return false;
     for (const cell of item.cells.toReversed()) {
       const { absorbed } = cell;
       cell.absorbed = null;
-      // No more than ended: nobody hears of it.
+      // Ends the block without a report.
       cell.rejected = true;
       cell.state = 'ended';
       const newest = absorbed?.pop();
@@ -137,8 +139,8 @@ export class User implements ItemOwner {
   }
 
   /**
-   * Takes the entries off that no longer matter: the settled ones before the first that is not. `coveredToo`: it
-   * matters which of them are covered.
+   * Removes and returns the settled entries before the first open one. `coveredToo` also determines which of
+   * them are covered.
    */
   takeRetired(coveredToo = false): readonly Item[] {
     const { items } = this;
@@ -153,7 +155,7 @@ export class User implements ItemOwner {
     return retired;
   }
 
-  /** Takes off those that newer ones cover, wherever they are. Looks for them only when there may be many. */
+  /** Removes and returns covered entries at any position. Searches only when there are many entries. */
   takeCovered(): readonly Item[] {
     if (this.items.length < this.coveredFrom) return none;
     const kept: Item[] = [];
@@ -168,7 +170,7 @@ export class User implements ItemOwner {
     return covered;
   }
 
-  /** Whether whatever a settled entry did was done again by newer ones that have ended. */
+  /** Whether newer ended blocks repeat every effect of a settled entry. */
   private covers(item: Item): boolean {
     if (this.segments === null) return false;
     for (const cell of item.cells) {
@@ -192,7 +194,7 @@ export class User implements ItemOwner {
     this.dueCells = empty;
   }
 
-  /** Takes off entries that changed nothing at the service, wherever they are. */
+  /** Removes and returns entries that changed nothing at the service, at any position. */
   takeRejected(): readonly Item[] {
     const rejected = this.items.filter((item) => item.open === 0 && item.changedNothing);
     if (rejected.length === 0) return none;
@@ -206,7 +208,7 @@ export class User implements ItemOwner {
     for (const cell of item.cells) this.unlink(cell);
   }
 
-  /** The entries that have ended since this was called last, and are still here. */
+  /** Entries that have ended since the last call and are still held. */
   takeClosed(): readonly Item[] {
     if (this.closed.length === 0) return none;
     const closed = this.closed.filter((item) => item.owner === this);
@@ -241,7 +243,7 @@ export class User implements ItemOwner {
 
   private waitsAgain(cell: Cell, before: CellState): void {
     if (this.segments === null) return;
-    // One that comes back from a request is no newer than before, and nothing newer went meanwhile.
+    // A block that returns from a request is no newer than before, and no newer block was sent meanwhile.
     if (before !== 'inFlight') this.disturbed = true;
     if (cell.segment === null) {
       this.link(cell, this.segments);
@@ -251,7 +253,7 @@ export class User implements ItemOwner {
     this.changed = withOneMore(this.changed, cell);
   }
 
-  /** What it had covered counts again. */
+  /** Blocks that a rejected block had covered count again. */
   private unlinkRejected(cell: Cell): void {
     const { older, newer } = cell;
     this.unlink(cell);
@@ -279,7 +281,7 @@ export class User implements ItemOwner {
     for (const cell of item.cells) if (!cell.rejected) this.link(cell, this.segments!);
   }
 
-  /** Puts a block among those of its segment. */
+  /** Links a block to its neighbours of the same segment. */
   private link(cell: Cell, segments: Map<string, SegmentCells>): void {
     const key = cellKey(cell);
     let segment = segments.get(key);
@@ -340,9 +342,9 @@ export class User implements ItemOwner {
   // ── Merging ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Lets newer blocks absorb older ones that wait, and wakes ended ones that an older block of the other kind
-   * would undo. Returns cells that ended by it (covered by a block that ended before they were sent). Not while a
-   * request is in flight, since what it holds may still wait again.
+   * Lets newer blocks absorb older waiting ones, and wakes ended blocks that an older block of the other kind
+   * would undo. Returns the cells that ended because a newer block had already ended. Does nothing while a
+   * request is in flight, because its blocks may have to wait again.
    */
   merge(): readonly Cell[] {
     if (this.flight !== null || (this.changed.length === 0 && !this.disturbed)) return none;
@@ -365,11 +367,11 @@ export class User implements ItemOwner {
     }
   }
 
-  /** Two blocks of one segment with nothing between them. True when only the newer one is left. */
+  /** Merges two neighbours of one segment. Returns true when only the newer one is left. */
   private meet(older: Cell | null, newer: Cell | null, covered: Cell[]): boolean {
     if (older === null || newer === null) return false;
     if (older.state === 'waiting') this.absorb(older, newer, covered);
-    // It tells nothing any more that the newer one does not.
+    // The newer block makes the older one redundant.
     else if (older.state === 'ended' && newer.state === 'ended') this.unlink(older);
     else return false;
     return true;
@@ -393,8 +395,9 @@ export class User implements ItemOwner {
   }
 
   /**
-   * An older block of another kind is about to go: what went ahead of it goes again, after it. So does what a newer block
-   * of its segment is about to replace: should that one be rejected or given up, nothing else would say it again.
+   * When an older block of another kind is about to be sent, newer blocks that were sent before it must be sent
+   * again after it. The same holds for an ended block that a newer waiting block of its segment is about to
+   * replace: if that newer block is rejected or deleted, no other block would repeat the state.
    */
   private wakeUndone(): void {
     const cells: Cell[] = [];
@@ -414,10 +417,11 @@ export class User implements ItemOwner {
   // ── The next request ────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * The blocks of the next request, removals first (of a search, those refused before last), all of one kind and spelling and of one account, at most
-   * `limit`. `login` names the account whose login serves an entry's account now, or null while there is none.
-   * Call `merge` before. Null when nothing can go. `held` blocks stay; others of their kind may go ahead of them. They go
-   * when a removal of another kind waits behind them.
+   * Selects the blocks of the next request: at most `limit`, of one kind, spelling and account, removals first;
+   * in a bisection refused blocks come last. Returns null when no block can be sent. Call `merge` before.
+   *
+   * `login` returns the account whose login currently serves an entry's account, or null. `held` blocks stay,
+   * and others of their kind may overtake them; they are sent when a removal of another kind waits behind them.
    */
   select(
     limit: number,
@@ -445,7 +449,7 @@ export class User implements ItemOwner {
     }
     if (account === null) return null;
     if (cells.length > most) {
-      // Those not refused yet go first: what stands in the way must not keep them waiting.
+      // Blocks that were not refused go first, so that a refused block does not delay them.
       const places: Cell[][] = [[], [], [], []];
       for (const cell of cells) {
         const removes = sentExpiration(cell, nowMonoMs) === -1;
@@ -456,7 +460,7 @@ export class User implements ItemOwner {
     return { cells, account };
   }
 
-  /** The accounts of the blocks that the next request may take. One in `waits` has at least one. */
+  /** Accounts of the blocks that the next request may take; at least one if the user `waits`. */
   nextAccounts(held: Held = nobody): readonly string[] {
     const only = this.onlyCell();
     if (only !== null) return [only.item.source.account];
@@ -466,7 +470,7 @@ export class User implements ItemOwner {
     return [...new Set(free.map(({ sort }) => sort.account))];
   }
 
-  /** The one block there is, for the usual case. */
+  /** The only block of the user, if there is just one (the usual case). */
   private onlyCell(): Cell | null {
     const { items } = this;
     if (items.length !== 1) return null;
@@ -474,7 +478,7 @@ export class User implements ItemOwner {
     return cells.length === 1 ? cells[0]! : null;
   }
 
-  /** The earliest of `until` over the blocks that may go next: when the first of them may. One in `waits` has some. */
+  /** Minimum of `until` over the blocks that may be sent next. Needs at least one waiting block. */
   freeAtMs(until: (cell: Cell) => number): number {
     const only = this.onlyCell();
     if (only !== null) return until(only);
@@ -508,15 +512,15 @@ export class User implements ItemOwner {
   }
 
   /**
-   * Whether a removal waits for blocks of another kind to go first. It may be from the same segment as an add that is
-   * held, so it cannot overtake that; and it must not wait as long.
+   * Whether a removal waits behind blocks of another kind. It may concern the same segment as a held add, so it
+   * cannot overtake that add, and it must not wait for the warm-up.
    */
   private removalBehind(end: Cell | null): boolean {
     if (end === null) return false;
     return this.queues.some(({ sort, last }) => sort.removes && last !== null && inOrder(last, end) >= 0);
   }
 
-  /** The blocks that wait of the entries up to a number. */
+  /** Waiting blocks of the entries up to a sequence number. */
   waitingThrough(seq: number): readonly Cell[] {
     const only = this.onlyCell();
     if (only !== null) return only.state === 'waiting' && only.item.seq <= seq ? [only] : none;
@@ -532,47 +536,49 @@ export class User implements ItemOwner {
 
   // ── Requests without a reply ────────────────────────────────────────────────────────────────────────────────
 
-  /** The request in flight ended without a reply of the service's own: it may run until `untilMs`. */
+  /** The request in flight was ambiguous: it may run until `untilMs`. */
   suspect(cells: readonly Cell[], untilMs: number): void {
     this.ambiguous ??= new AmbiguousRequests();
     this.ambiguous.add(cells, untilMs);
   }
 
-  /** The same for a request of which only the user is known. */
+  /** Records an ambiguous request whose blocks are unknown. */
   suspectAll(untilMs: number): void {
     this.ambiguous ??= new AmbiguousRequests();
     this.ambiguous.addUnknown(untilMs);
   }
 
-  /** Lost requests may run for so much longer. Whether there are any. */
+  /** Extends the time of ambiguous requests by `forMs`. Returns whether there are any. */
   slept(forMs: number): boolean {
     this.ambiguous?.slept(forMs);
     return this.ambiguous !== null;
   }
 
-  /** Monotonic ms until which a lost request may run, -Infinity when there is none. */
+  /** Monotonic ms until which an ambiguous request may run; -Infinity if there is none. */
   get suspectUntilMs(): number {
     return this.ambiguous?.untilMs ?? -Infinity;
   }
 
-  /** Whether a lost request may have run until now: `clearSuspects` forgets it. */
+  /** Whether the ambiguous requests can no longer run: `clearSuspects` removes them. */
   suspectsOver(nowMs: number): boolean {
     return this.ambiguous !== null && this.ambiguous.untilMs <= nowMs;
   }
 
-  /** Whether a lost request may still undo `cell`, which was sent at `sentMs` and accepted. */
+  /** Whether an ambiguous request may still undo `cell`, which was sent at `sentMs` and accepted. */
   mayBeUndone(cell: Cell, sentMs: number): boolean {
     return this.ambiguous?.mayUndo(cell, sentMs) ?? false;
   }
 
-  /** Whether a block that ended here may be sent once more: everything known here came later, so it goes first. */
+  /**
+   * Whether an ended block may be sent again: only when every known entry is newer, so that it is sent first.
+   */
   takesBack(cell: Cell): boolean {
     if (this.flight !== null || this.ambiguous !== null) return false;
     const [first] = this.items;
     return first === undefined || first.seq > cell.item.seq;
   }
 
-  /** The lost requests can no longer run: forgets them and wakes what is to be repeated. */
+  /** Removes ambiguous requests that can no longer run, and wakes the blocks that must be sent again. */
   clearSuspects(nowMs: number): void {
     if (this.suspectUntilMs > nowMs) return;
     this.ambiguous = null;
@@ -581,14 +587,14 @@ export class User implements ItemOwner {
     for (const cell of due) if (cell.due && cell.item.owner === this) wake(cell);
   }
 
-  /** Nothing left to know about this user. */
+  /** Whether no state of this user is left. */
   get idle(): boolean {
     return this.items.length === 0 && this.flight === null && this.ambiguous === null;
   }
 }
 
 const none: readonly never[] = [];
-/** Stands for every list that holds nothing, as nearly every user has one entry with one block. Nothing is ever put into it. */
+/** Shared empty list, because nearly every user has one entry with one block. Never add to it. */
 const empty: never[] = [];
 
 function withOneMore<T>(list: T[], one: T): T[] {
@@ -597,12 +603,12 @@ function withOneMore<T>(list: T[], one: T): T[] {
   return list;
 }
 
-/** Whether a block may not go yet though nothing of its user is in the way. */
+/** Tells whether a block must wait although no other block of its user is in the way. */
 export type Held = (cell: Cell) => boolean;
 
 const nobody: Held = () => false;
 
-/** Of a queue what may go next: not all of it when that is much, but what `most` should be chosen from. */
+/** Blocks of a list that may be sent next; at most `most * lookAhead` of them. */
 function candidates(queue: PendingBlocks, end: Cell | null, held: Held, most: number): Cell[] {
   const found: Cell[] = [];
   for (const cell of queue.before(end)) {
@@ -619,7 +625,7 @@ function wake(cell: Cell): void {
   cell.state = 'waiting';
 }
 
-/** Both lists in one, without copying the longer; the newest of all is the last. */
+/** Merges two lists without copying the longer one. The newest cell is last. */
 function joined(one: Cell[], other: Cell[]): Cell[] {
   const [long, short] = one.length < other.length ? [other, one] : [one, other];
   const newest = long.at(-1)!;

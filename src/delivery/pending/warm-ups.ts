@@ -1,4 +1,4 @@
-// Segments that are too young to be filled: adds to them wait, and nothing else does.
+// Warm-ups of new segments: adds to these segments wait; removals and other blocks do not.
 
 import type { QueueStore } from '../../queue/store';
 import type { Clock } from '../../clock';
@@ -7,14 +7,14 @@ import { sentExpiration, type Cell } from './item';
 /** Part of the store: never change it. */
 const keptKey = 'new segments';
 
-/** For the log. */
+/** Message for the log. */
 export const tooManyHeldText =
   'Too many entries wait for new segments: they are sent without waiting any longer.';
 
 export class WarmUps {
-  /** By who asked (a node), by the block's key: epoch ms. */
+  /** Epoch ms by the block's key, for each node that asked. */
   private asked = new Map<string, ReadonlyMap<string, number>>();
-  /** By the block's key: monotonic ms. */
+  /** Monotonic ms by the block's key. */
   private readonly until = new Map<string, number>();
 
   constructor(private readonly clock: Clock) {}
@@ -23,15 +23,17 @@ export class WarmUps {
     return this.until.size > 0;
   }
 
-  /** Monotonic ms before which a block may not go; -Infinity for one that may. A removal need not wait. */
+  /**
+   * Monotonic ms before which a block may not be sent; -Infinity if it may be sent now. A removal never waits.
+   */
   untilMs(cell: Cell, nowMs: number): number {
     const untilMs = this.until.get(cell.block.key) ?? -Infinity;
     return untilMs > nowMs && sentExpiration(cell, nowMs) !== -1 ? untilMs : -Infinity;
   }
 
   /**
-   * What `owner` asks for takes the place of what it asked for before, in an earlier process, too. `untils`: epoch ms by
-   * the block's key. Returns whether that changes anything.
+   * Replaces what the node `owner` asked for before, also in an earlier process. `untils`: epoch ms by the
+   * block's key. Returns whether anything has changed.
    */
   ask(owner: string, untils: ReadonlyMap<string, number>): boolean {
     const before = this.asked.get(owner);
@@ -58,7 +60,7 @@ export class WarmUps {
     }
   }
 
-  /** What is over is of no use any more. */
+  /** Removes warm-ups that have ended. */
   forgetOver(nowMs: number): void {
     for (const [key, untilMs] of this.until) if (untilMs <= nowMs) this.until.delete(key);
   }
@@ -73,7 +75,7 @@ export class WarmUps {
     return store.setMeta(keptKey, JSON.stringify(plain));
   }
 
-  /** What an earlier process was asked for holds until its nodes ask again. */
+  /** Loads the warm-ups of an earlier process; they hold until their nodes ask again. */
   async load(store: QueueStore): Promise<void> {
     const text = await store.getMeta(keptKey);
     for (const [owner, untils] of parse(text)) if (!this.asked.has(owner)) this.asked.set(owner, untils);
@@ -81,7 +83,7 @@ export class WarmUps {
   }
 }
 
-/** What makes no sense asks for nothing. */
+/** Reads the stored value; malformed content counts as empty. */
 function parse(text: string | null): [string, ReadonlyMap<string, number>][] {
   try {
     const json: unknown = text === null ? [] : JSON.parse(text);

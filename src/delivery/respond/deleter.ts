@@ -1,10 +1,10 @@
-// Carries out purges and erasures: in memory at once, in the log as it is read or searched.
+// Deleter: carries out purges and erasures, in memory at once, in the queue as rows are read or searched.
 //
-// A purge marks everything up to a number; rows on disk end as they are read, which the mark lets them do without
-// being sent. An erasure searches the whole log for its user, a part each turn, since that user's rows may be far
-// behind. Both begin at a turn in which everything that was handed in before them has been taken and committed.
+// A purge covers every row up to a sequence number; rows on disk end when they are read, without being sent. An
+// erasure searches the whole queue for its user, a part each turn, because the user's rows may be far behind.
+// Both begin in a turn in which every earlier message has been appended and committed.
 //
-// What is under way goes on after a crash. Of erasures the store keeps hashes only, until nothing is left to do.
+// Deletions continue after a crash. Of erasures the store keeps only hashes, until they are complete.
 
 import { hashUserKey } from '../../entry/keys';
 import { bodyChars } from '../../entry/serialise';
@@ -15,13 +15,13 @@ import type { Producer } from '../producer';
 import type { CommitBuffer } from '../commit-buffer';
 import type { ReadAhead } from '../pending/read-ahead';
 
-/** Under this name the store keeps up to which number a purge goes, so that a restart goes on with it. */
+/** Key in the store: the sequence number that purges cover, so that a restart continues them. */
 const purgedThroughKey = 'purged through';
 
-/** And under this one which erasures are under way: `[hash, digest, through seq]` of each user's key. */
+/** Key in the store: the erasures in progress, as `[hash, digest, through seq]` of each user key. */
 const erasuresKey = 'erasures';
 
-/** Rows that one step of the search looks at: some milliseconds. */
+/** Rows per step of a search; a step takes some milliseconds. */
 const rowsPerSearch = 5_000;
 
 interface Request {
@@ -29,22 +29,22 @@ interface Request {
   readonly userKeys: readonly string[] | null;
   readonly resolve: (deleted: Deleted) => void;
   readonly reject: (error: Error) => void;
-  /** Null until everything that was handed in before has been taken. */
+  /** Null until every earlier message has been appended. */
   throughSeq: number | null;
-  /** Entries that earlier purges had ended. */
+  /** Number of entries that earlier purges ended. */
   before: number;
 }
 
 type Begun = Request & { throughSeq: number };
 
 interface Search {
-  /** Null when an earlier process was asked. */
+  /** Null for a request of an earlier process. */
   readonly request: Begun | null;
   readonly throughSeq: number;
   readonly hashes: ReadonlySet<number>;
   afterSeq: number;
   reading: boolean;
-  /** For the next turn. */
+  /** Result for the next turn. */
   found: UserRows | null;
 }
 
@@ -55,7 +55,7 @@ export interface Parts {
   readonly pendingUsers: PendingUsers;
   readonly producer: Producer;
   readonly deletions: Deletions;
-  /** Forgets what else is remembered of a user. */
+  /** Forgets everything else that is remembered of a user. */
   readonly forgetUser: (userKeys: readonly string[]) => void;
   readonly askTurn: () => void;
   readonly failed: (error: unknown) => void;
@@ -66,23 +66,25 @@ export class Deleter {
   private asked: Request[] = [];
   private purges: Begun[] = [];
   private readonly searches: Search[] = [];
-  /** Carried out by the turn under way; told when that is durable. */
+  /** Carried out in the current turn; resolved once that is durable. */
   private done: Begun[] = [];
 
-  /** Up to where a purge goes that the store does not know of yet. */
+  /** Sequence number of a purge that the store has not recorded yet. */
   private unmarkedSeq: number | null = null;
-  /** Whether the erasures under way are others than the store knows of. */
+  /** Whether the erasures in progress differ from those in the store. */
   private unmarkedErasures = false;
-  /** Of an earlier process, to begin with the first turn. */
+  /** Erasures of an earlier process, which begin with the first turn. */
   private resumed: readonly ErasureMark[] = [];
-  /** Whether the log has been searched for these; they are forgotten once what came of it is durable. */
+  /**
+   * Whether the search for users of an earlier process is complete; they are forgotten after the next commit.
+   */
   private allMet = false;
 
   constructor(private readonly parts: Parts) {}
 
   /**
-   * Goes on with what an earlier process left. A purge may cover numbers whose commit failed: beyond the last that is in
-   * the store, they are given again, to newer entries. Rejects as the store does.
+   * Continues the deletions of an earlier process. A purge may cover numbers whose commit failed; numbers above
+   * the store's last are used again for newer entries, so the purge ends there. Rejects as the store does.
    */
   async resume(lastSeq: number): Promise<void> {
     const { store, deletions } = this.parts;
@@ -93,12 +95,15 @@ export class Deleter {
     }));
   }
 
-  /** Of what was handed in before, and in a log that others append to, of what has a number up to `mostSeq`. */
+  /**
+   * Purges all entries of earlier messages; in a shared queue up to `mostSeq`, because other instances append
+   * too.
+   */
   purge(mostSeq: number): Promise<Deleted> {
     return this.ask(null, mostSeq);
   }
 
-  /** Of the same. */
+  /** Erases all entries of a user, with the same limits as `purge`. */
   erase(userKeys: readonly string[], mostSeq: number): Promise<Deleted> {
     return this.ask(userKeys, mostSeq);
   }
@@ -113,12 +118,12 @@ export class Deleter {
     });
   }
 
-  /** Whether rows on disk are still to end by a purge. */
+  /** Whether rows on disk must still be purged. */
   get isPurging(): boolean {
     return this.purges.length > 0;
   }
 
-  /** The engine closes: what has not been carried out will not be. */
+  /** Rejects all deletions that are not complete. */
   close(): void {
     this.closed = true;
     const error = closedError();
@@ -159,7 +164,7 @@ export class Deleter {
     this.purges.push(request);
   }
 
-  /** Carried out before this turn's commit, so before anybody is told; again when it failed. */
+  /** Runs before this turn's commit, so before any promise resolves. Repeated in a later turn when it fails. */
   private markPurge(throughSeq: number): void {
     const { store, failed } = this.parts;
     this.unmarkedSeq = null;
@@ -184,7 +189,7 @@ export class Deleter {
     this.unmarkedErasures = true;
   }
 
-  /** Nothing is in memory yet: who comes there, or is found, is known then. */
+  /** No user is in memory yet; each is matched when a row of theirs is read or found. */
   private beginResumed(): void {
     const { deletions } = this.parts;
     const hashes = new Set<number>();
@@ -202,7 +207,7 @@ export class Deleter {
     this.searches.push({ request, throughSeq, hashes, afterSeq: 0, reading: false, found: null });
   }
 
-  /** As `markPurge`. */
+  /** Timing as in `markPurge`. */
   private markErasures(): void {
     const { store, deletions, failed } = this.parts;
     this.unmarkedErasures = false;
@@ -230,7 +235,7 @@ export class Deleter {
     }
     if (request === null) this.allMet = true;
     for (const [, erasure] of deletions.erasing()) {
-      // Asked for again meanwhile: that search sees to it.
+      // A newer erasure of the same user has a search of its own.
       if (erasure.throughSeq > throughSeq || !hashes.has(erasure.hash)) continue;
       erasure.searched = true;
       if (!erasure.owesRepetitions) for (const seq of erasure.tombstones) commitBuffer.mark(seq, 'remove');
@@ -239,7 +244,7 @@ export class Deleter {
     if (request !== null) this.done.push(request);
   }
 
-  /** What is in memory ends there; here what is in the log only. */
+  /** Ends a row that is only in the store. Entries in memory end there. */
   private foundRow(row: Row, nowMs: number): void {
     const { producer, pendingUsers, readAhead, deletions, commitBuffer } = this.parts;
     if (deletions.isGone(row.seq)) return;
@@ -253,10 +258,10 @@ export class Deleter {
       erasure.tombstones.add(row.seq);
       return;
     }
-    // One that was read and is not in memory has ended since the search saw it.
+    // A row that was read and is not in memory has ended since the search read it.
     if (!readAhead.isUnread(row.lane, row.seq)) return;
     if (row.state === 'repeat') {
-      // It goes when it is read, and what went ahead of it again after it.
+      // The row is sent when it is read, and newer blocks that were sent before it are sent again after it.
       erasure.owesRepetitions = true;
       return;
     }
@@ -275,11 +280,11 @@ export class Deleter {
     if (this.allMet) this.forgetUnmet();
     if (deletions.any) this.forgetErased();
     this.searchOn();
-    // What was handed in before them has been taken now.
+    // Every earlier message has been appended now.
     if (this.asked.length > 0) this.parts.askTurn();
   }
 
-  /** Those of an earlier process of whom nothing was found. */
+  /** Forgets erasures of an earlier process of whose users nothing was found. */
   private forgetUnmet(): void {
     this.allMet = false;
     this.parts.deletions.allMet();
@@ -287,7 +292,7 @@ export class Deleter {
     this.parts.askTurn();
   }
 
-  /** Those of whom nothing is left. */
+  /** Forgets erasures that are complete. */
   private forgetErased(): void {
     const { deletions, pendingUsers } = this.parts;
     for (const [key, { searched, throughSeq }] of deletions.erasing()) {
@@ -333,7 +338,7 @@ function closedError(): Error {
   return new Error('The queue was closed before this was done.');
 }
 
-/** What makes no sense was written by nobody we know. */
+/** Reads the stored marks; malformed content counts as empty. */
 function readMarks(text: string | null): ErasureMark[] {
   const marks: ErasureMark[] = [];
   const json = text === null ? [] : parse(text);

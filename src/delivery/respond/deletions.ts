@@ -1,28 +1,30 @@
-// Entries that an operator gives up: everything that waits (a purge), or all of one user (an erasure).
+// Deletions of entries by an operator: all pending entries (a purge), or all entries of one user (an erasure).
 //
-// What is on its way to the service cannot be recalled. It ends with the service's answer; when that is no answer, it
-// ends here instead of being tried again. What was reported and is only to be repeated, because a lost request may
-// still undo it, is no waiting entry: it is repeated first, since otherwise a removal might be undone.
+// A request in flight cannot be recalled. Its entries end with the service's reply, or end here if there is no
+// reply. A row to repeat, which was reported and is sent again because an ambiguous request may still undo it,
+// is no pending entry: it is sent first, since otherwise a removal might be undone.
 //
-// What holds after everything has settled, whatever crashed: the service has what these give, applied in order: all
-// blocks of the entries that were not given up, and of those that were, such blocks as had left before (some or none of
-// them; what left before a crash, too). An entry that shared the end of a newer one counts in its own place, too, should
-// that newer one be given up for the rest of it. What was given up and had not left before is never sent, but for the
-// rest of an entry that had left in part: the log keeps entries, so a repetition after a crash is of all of it.
+// The rule, which also holds after any crash: the service has the state that results from applying, in order,
+// all blocks of the entries that were not deleted, and some or none of the blocks of deleted entries that were
+// sent before the deletion or a crash. If a newer entry is deleted in part, the older entries that it had
+// replaced count on their own. A deleted block that was not sent before is never sent, with one exception: the
+// rest of an entry that was sent in part, because the store keeps whole entries and a resend after a crash
+// covers all blocks.
 //
-// For that, the log does not say which blocks of an entry were accepted: after a crash one that is open counts as never
-// sent. So what ended by one of its blocks stays to be repeated, while something older of the user is open or may run
-// late. And an erasure leaves the repetitions in the log, and the tombstones above them. No other tombstone has anything to
-// fear: one that something older in memory might undo is a repetition in the log before that can leave.
+// The store does not record which blocks of an entry were accepted: after a crash an open entry counts as never
+// sent. So an entry that ended by one of its blocks stays as a row to repeat while an older entry of the user
+// is open or may run late. An erasure leaves rows to repeat in the store, with the tombstones above them. Other
+// tombstones are not affected: a row that an older entry in memory might undo is a row to repeat before that
+// older entry can be sent.
 //
-// One gap is left: which blocks of a tombstone were rejected is known in memory only. After a crash such a block hides what
-// is older of its segment, which matters where that is a repetition since an earlier crash.
+// One gap is left: the rejected blocks of a tombstone are known only in memory. After a crash such a block
+// replaces older blocks of its segment, which matters if those are rows to repeat since an earlier crash.
 
 import { createHash } from 'node:crypto';
 import { QueueError } from '../../queue/store';
 import type { Item } from '../pending/item';
 
-/** Why an entry was given up; also the code of its rejection. */
+/** Why an entry was deleted; also the code of its rejection. */
 export type Deletion = 'purged' | 'erased';
 
 export const deletionTexts: Readonly<Record<Deletion, string>> = {
@@ -34,20 +36,20 @@ export function isDeletion(code: string): code is Deletion {
   return Object.hasOwn(deletionTexts, code);
 }
 
-/** What came of giving up. */
+/** Result of a deletion. */
 export interface Deleted {
-  /** Entries that ended by it so far. */
+  /** Number of entries that it has ended. */
   readonly entries: number;
-  /** Entries on their way to the service, which end with its answer. */
+  /** Number of entries in flight, which end with the service's reply. */
   readonly inFlight: number;
 }
 
-/** A part of a shared queue was reached, and another was not. */
+/** A deletion in a shared queue that reached the database or the local buffer, but not both. */
 export class DeletedPartly extends QueueError {
   constructor(
-    /** What was given up all the same. */
+    /** The part that was carried out. */
     readonly deleted: Deleted,
-    /** Where nothing, or not everything, was given up: in the database, or in what this machine keeps for it. */
+    /** Where entries may be left: in the database, or in this machine's store-and-forward buffer. */
     readonly missed: 'database' | 'kept',
     cause: QueueError,
   ) {
@@ -61,27 +63,27 @@ export class DeletedPartly extends QueueError {
   }
 }
 
-/** A user who is to be erased, without the key: how an erasure is kept while it is under way. */
+/** An erasure in progress as the store keeps it, without the user key. */
 export interface ErasureMark {
-  /** 53 bits, as the rows have them. */
+  /** 53-bit hash, as in the rows. */
   readonly hash: number;
-  /** Tells keys of one hash apart. */
+  /** Distinguishes keys that share a hash. */
   readonly digest: string;
   readonly throughSeq: number;
 }
 
-/** One user who is being erased. */
+/** The erasure of one user. */
 export interface Erasure extends ErasureMark {
-  /** The log holds repetitions, which need the tombstones above them. */
+  /** Whether the store holds rows to repeat, which need the tombstones above them. */
   owesRepetitions: boolean;
   entries: number;
-  /** Whether the log holds no unread row of the user any more, nor a tombstone. */
+  /** Whether the store holds neither an unread row nor a tombstone of the user. */
   searched: boolean;
-  /** Rows that are tombstones, or became some during the search. */
+  /** Rows that are tombstones, or became tombstones during the search. */
   readonly tombstones: Set<number>;
 }
 
-/** Of a user key; no key can be had from it but by trying. */
+/** Digest of a user key; the key can only be found by trying. */
 function digestOf(userKey: string): string {
   return createHash('sha256').update(userKey).digest('base64url');
 }
@@ -90,26 +92,31 @@ export class Deletions {
   private purgedThrough = 0;
   /** By user key. */
   private readonly erasures = new Map<string, Erasure>();
-  /** Of an earlier process, by digest: nothing of these users has been met yet, so their keys are not known. */
+  /**
+   * Erasures of an earlier process, by digest: no row of these users was found yet, so their keys are unknown.
+   */
   private readonly unmet = new Map<string, ErasureMark>();
   private readonly unmetHashes = new Set<number>();
-  /** Ended on disk, unread; a page that was asked for before may still bring them. */
+  /** Unread rows that have ended on disk; a page that was requested earlier may still contain them. */
   private readonly goneRows = new Set<number>();
-  /** Entries that ended by purges. */
+  /** Number of entries that purges have ended. */
   purged = 0;
 
-  /** Whether anything is to be looked for at all. */
+  /** Whether any deletion is in progress. */
   get any(): boolean {
     return this.purgedThrough > 0 || this.erasures.size > 0 || this.unmet.size > 0;
   }
 
-  /** Returns up to where all purges go: one that was asked for before may go further. */
+  /** Returns the sequence number that all purges cover; an earlier purge may cover more. */
   purgeThrough(seq: number): number {
     this.purgedThrough = Math.max(this.purgedThrough, seq);
     return this.purgedThrough;
   }
 
-  /** A second erasure of the same user begins anew. Returns up to where it goes: as far as an earlier one, at least. */
+  /**
+   * Starts an erasure, also for a user whose erasure is in progress. Returns the sequence number that it
+   * covers, at least that of the earlier erasure.
+   */
   erase(userKey: string, hash: number, asked: number): number {
     const digest = digestOf(userKey);
     const earlier = this.erasures.get(userKey) ?? this.unmet.get(digest);
@@ -128,7 +135,7 @@ export class Deletions {
 
   // ── Across restarts ─────────────────────────────────────────────────────────────────────────────────────────
 
-  /** What goes on in the next process, should this one die. */
+  /** The erasures that the next process must continue. */
   marks(): ErasureMark[] {
     return [...this.unmet.values(), ...this.erasures.values()].map(({ hash, digest, throughSeq }) => ({
       hash,
@@ -137,23 +144,23 @@ export class Deletions {
     }));
   }
 
-  /** An erasure of an earlier process goes on. */
+  /** Continues an erasure of an earlier process. */
   resume(mark: ErasureMark): void {
     this.unmet.set(mark.digest, mark);
     this.unmetHashes.add(mark.hash);
   }
 
-  /** Somebody comes into memory, or a row of theirs is found: perhaps one who is being erased. */
+  /** A row of a user was loaded or found: continues the erasure of an earlier process if it is of this user. */
   meet(userKey: string, hash: number): void {
     if (!this.unmetHashes.has(hash)) return;
     const mark = this.unmet.get(digestOf(userKey));
     if (mark === undefined) return;
     this.unmet.delete(mark.digest);
-    // Asked for again meanwhile: that one covers it.
+    // A newer erasure covers it.
     if (!this.erasures.has(userKey)) this.erase(userKey, hash, mark.throughSeq);
   }
 
-  /** The log has nothing more of them. */
+  /** The store holds no further rows of these users. */
   allMet(): void {
     this.unmet.clear();
     this.unmetHashes.clear();
@@ -161,12 +168,12 @@ export class Deletions {
 
   // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Nothing of this user with a number above it is given up. */
+  /** Sequence number up to which entries of this user are deleted. */
   throughSeq(userKey: string): number {
     return Math.max(this.purgedThrough, this.erasures.get(userKey)?.throughSeq ?? 0);
   }
 
-  /** Why an entry that has not ended is given up, or null. */
+  /** Why an open entry is deleted, or null. */
   of({ open, seq, entry }: Item): Deletion | null {
     if (open === 0) return null;
     const erasure = this.erasures.size === 0 ? undefined : this.erasures.get(entry.userKey);
@@ -174,17 +181,17 @@ export class Deletions {
     return seq <= this.purgedThrough ? 'purged' : null;
   }
 
-  /** An entry has ended for this reason. */
+  /** Counts an entry that ended for this reason. */
   ended({ entry }: Item, why: Deletion): void {
     if (why === 'purged') this.purged += 1;
     else this.erasures.get(entry.userKey)!.entries += 1;
   }
 
   /**
-   * Whether an ended row need not stay as a tombstone, since nothing older of its user will be sent. That is so for an
-   * erased user who is owed no repetition; a purge leaves repetitions, so it leaves tombstones. While the log is
-   * still being searched for an erased user it has to, as a crash would bring older rows back, and a repetition may be
-   * found; then it goes with the end of the search.
+   * Whether an ended row needs no tombstone, because no older row of its user will be sent. That holds for an
+   * erased user without rows to repeat; a purge leaves rows to repeat, so it leaves tombstones. While the
+   * search for an erased user runs, tombstones stay, because a crash would bring older rows back and a row to
+   * repeat may be found; they are removed at the end of the search.
    */
   leavesNothing({ entry, seq }: Item): boolean {
     if (this.erasures.size === 0) return false;
@@ -196,7 +203,7 @@ export class Deletions {
 
   // ── The search of the log ───────────────────────────────────────────────────────────────────────────────────
 
-  /** The users who are being erased. */
+  /** The erasures in progress. */
   erasing(): Iterable<readonly [userKey: string, erasure: Erasure]> {
     return this.erasures;
   }
@@ -205,7 +212,7 @@ export class Deletions {
     return this.erasures.get(userKey);
   }
 
-  /** Nothing of the user is in memory or in the log any more. */
+  /** Neither memory nor the store holds entries of the user any more. */
   forget(userKey: string): void {
     this.erasures.delete(userKey);
   }
@@ -214,12 +221,12 @@ export class Deletions {
     this.goneRows.add(seq);
   }
 
-  /** Whether a row that a page brings has ended already. */
+  /** Whether a row of a page has already ended. */
   isGone(seq: number): boolean {
     return this.goneRows.size > 0 && this.goneRows.has(seq);
   }
 
-  /** No page from before their end is on its way any more. */
+  /** No page that was requested before their end is outstanding. */
   forgetGoneRows(): void {
     this.goneRows.clear();
   }

@@ -1,21 +1,21 @@
-// How an entry ended.
+// End of an entry: how it ended.
 
 import type { CheckedEntry } from '../../entry/entry';
 
 export type EntryEnd = 'accepted' | 'superseded' | 'expired' | 'rejected';
 
-/** An entry that ended without its message. */
+/** A late outcome: an entry whose message had already ended. */
 export interface Recovered {
   readonly entry: CheckedEntry;
   readonly end: EntryEnd;
   readonly rejection: { readonly code: string; readonly message: string } | null;
 }
 
-/** Of an ended entry, what tells how it ended. */
+/** The fields of an ended entry that determine how it ended. */
 export interface Ending {
   readonly seq: number;
   readonly rejection: Recovered['rejection'];
-  /** Its blocks that were sent before their time had passed, and those that were not. */
+  /** Blocks that were sent before their expiration had passed, and blocks that were sent after it. */
   readonly acceptedBlocks: number;
   readonly expiredBlocks: number;
   readonly warnings: readonly string[] | null;

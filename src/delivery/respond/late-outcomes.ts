@@ -1,4 +1,4 @@
-// Nodes that are being deployed: entries that end meanwhile wait for them, so that a node misses nothing of its own.
+// Late outcomes of nodes that are being deployed: keeps them until the node is back, so that it misses none.
 
 import type { Clock } from '../../clock';
 import type { CountedLine } from '../monitor/log-tally';
@@ -7,7 +7,7 @@ import type { Recovered } from './entry-end';
 
 type Listener = (recovered: readonly Recovered[]) => void;
 
-/** What reports to nodes: the engine. */
+/** Engine as seen here: it reports outcomes to nodes. */
 export interface Reporter {
   onRecovered(node: string, listener: Listener): void;
   closing(node: string): void;
@@ -19,7 +19,7 @@ const keepMs = 20_000;
 
 interface Absent {
   readonly recovered: Recovered[];
-  /** Cancels that it is forgotten; nothing while it still closes. */
+  /** Cancels the timer that forgets the node; does nothing while the node is closing. */
   stay: () => void;
 }
 
@@ -32,7 +32,7 @@ export class LateOutcomes {
     private readonly log: (level: CountedLine['level'], text: string) => void,
   ) {}
 
-  /** The node is there (again): it gets what ended while it was away, and then what ends. */
+  /** Registers a node that has started: it receives the outcomes of its absence, then further ones. */
   listen(node: string, listener: Listener): void {
     this.reporter.onRecovered(node, listener);
     const absent = this.absent.get(node);
@@ -42,8 +42,8 @@ export class LateOutcomes {
   }
 
   /**
-   * The node begins to close, and what it would send may find nobody: what ends without its message from here on, and
-   * what it had not passed on yet, is kept. Its open messages still end as their own.
+   * The node begins to close, and messages that it sends may reach no node. From here on, late outcomes are
+   * kept, together with those in `unreported`. Its open messages still end normally.
    */
   away(node: string, unreported: readonly Recovered[]): void {
     const before = this.absent.get(node);
@@ -55,8 +55,8 @@ export class LateOutcomes {
   }
 
   /**
-   * The node, which is away, has closed: its open messages end. One that `returns` is waited for. One that is back
-   * already, because it did not close in time, stays.
+   * The node has closed: its open messages end. If it `returns`, outcomes are kept for a while. Does nothing
+   * for a node that is already back because it did not close in time.
    */
   leave(node: string, returns: boolean): void {
     const absent = this.absent.get(node);
@@ -67,7 +67,7 @@ export class LateOutcomes {
     else this.forget(node);
   }
 
-  /** It did not come back: what waits for it is logged, and what still comes is for the engine to log. */
+  /** The node did not come back: its outcomes are logged, and later ones are logged by the engine. */
   private forget(node: string): void {
     const recovered = this.absent.get(node)?.recovered ?? [];
     this.absent.delete(node);
@@ -76,7 +76,7 @@ export class LateOutcomes {
   }
 }
 
-/** There may be any number at a time. */
+/** Not `push(...entries)`, since there may be any number of entries. */
 function keepIn(recovered: Recovered[]): Listener {
   return (entries) => {
     for (const entry of entries) recovered.push(entry);

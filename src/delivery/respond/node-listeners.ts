@@ -1,4 +1,4 @@
-// Nodes that are told what ended without its message. What ends for a node that is gone is logged.
+// Listeners of nodes for late outcomes. Outcomes of a removed node are logged.
 
 import type { Recovered } from './entry-end';
 import type { CountedLine, LogTally } from '../monitor/log-tally';
@@ -10,7 +10,7 @@ export class NodeListeners {
 
   constructor(private readonly tally: LogTally) {}
 
-  /** One a node. */
+  /** Registers the only listener of a node. */
   listen(node: string, listener: Listener): void {
     this.listeners.set(node, listener);
   }
@@ -26,7 +26,7 @@ export class NodeListeners {
   }
 }
 
-/** What is logged of entries that ended for a node that is gone. */
+/** Log lines for late outcomes of a removed node. */
 export function linesOfRemoved(node: string, recovered: readonly Recovered[]): CountedLine[] {
   const lines: CountedLine[] = [];
   const rejected = recovered.filter(({ end }) => end === 'rejected');

@@ -1,10 +1,10 @@
-// How messages end that were not taken.
+// Ends of messages that were not queued.
 
 import { shortenThrown } from '../../entry/shorten';
 import { QueueError } from '../../queue/store';
 import type { MessageEnd } from '../pending-messages';
 
-/** What the queue may hold; input beyond is refused. */
+/** Limits of the queue; messages beyond them are refused. */
 export interface QueueCaps {
   readonly queueMaxEntries: number;
   readonly queueMaxBytes: number;
@@ -12,7 +12,7 @@ export interface QueueCaps {
 
 type Failed = Extract<MessageEnd, { kind: 'failed' }>;
 
-/** Of a message without entries. */
+/** End of a message without entries. */
 export const nothingEnd: MessageEnd = {
   kind: 'settled',
   summary: {
@@ -31,7 +31,7 @@ export function storeEnd(error: QueueError): Failed {
   return { kind: 'failed', code: 'outbox', message: error.message, params: { reason: error.message } };
 }
 
-/** So many wait for a queue to be opened that no more of them can be held. */
+/** Too many messages wait while the queue is being opened. */
 export const openingEnd = storeEnd(
   new QueueError(
     'unavailable',

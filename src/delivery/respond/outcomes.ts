@@ -1,4 +1,4 @@
-// What the service's answer means for the users of a post (promise 9, and service.md 3.4).
+// Response handler: what an outcome of a request means for its users (promise 9 and service.md 3.4).
 
 import type { EntryVerdict, PostOutcome, RequestCounts, TokenOutcome } from '../../service/reply/outcome';
 import { uncounted } from '../../service/reply/unaccounted';
@@ -18,10 +18,10 @@ import { mostWarnings } from '../pending-messages';
 import type { Unaccounted } from './unaccounted';
 import type { User } from '../pending/user';
 
-/** Settings that stand in the way are tried again slowly. */
+/** Interval of tries while a setting prevents delivery. */
 const configurationRetryMs = 60_000;
 
-/** Without a warning. */
+/** Accepted without a warning. */
 const plainlyAccepted: EntryVerdict = { kind: 'accepted', warnings: [] };
 
 type Accepted = Extract<PostOutcome, { kind: 'accepted' }>;
@@ -29,7 +29,7 @@ type Accepted = Extract<PostOutcome, { kind: 'accepted' }>;
 export class Outcomes {
   /** The block that was accepted last. */
   private canary: Cell | null = null;
-  /** Users accepted, by whole second, for a status. */
+  /** Users accepted by whole second, for the status. */
   private rate = { second: 0, users: 0, before: 0 };
 
   constructor(
@@ -46,7 +46,7 @@ export class Outcomes {
     private readonly unaccounted: Unaccounted,
   ) {}
 
-  /** A post settled at `atMs`. */
+  /** Handles the outcome of a request, which arrived at `atMs` (monotonic). */
   settle(post: Post, outcome: Settled, atMs: number): void {
     this.freeQuota(post, outcome, atMs);
     const outageEnded = this.circuitBreaker.settled(
@@ -60,11 +60,11 @@ export class Outcomes {
       if (user.suspectsOver(atMs)) user.clearSuspects(atMs);
       this.pendingUsers.settle(user, atMs);
     }
-    // Nobody needs to wait for a service that is back.
+    // The service is back, so no user needs to wait for it.
     if (outageEnded) this.pendingUsers.endWaits(atMs);
   }
 
-  /** A token was asked for. */
+  /** Handles the result of a token request. */
   tokenCame(account: string, outcome: TokenOutcome): void {
     switch (outcome.kind) {
       case 'token':
@@ -80,10 +80,10 @@ export class Outcomes {
     }
   }
 
-  /** Users that were accepted so far. */
+  /** Users accepted since the start. */
   usersAccepted = 0;
 
-  /** A user is erased: it is not sent once more either. */
+  /** A user was erased and must not be sent again as the canary. */
   forgetCanary(userKeys: readonly string[]): void {
     if (this.canary !== null && userKeys.includes(this.canary.item.entry.userKey)) this.canary = null;
   }
@@ -127,7 +127,7 @@ export class Outcomes {
     for (const { user } of post.users) if (user.isolated) this.searchOn(user, nowMs);
   }
 
-  /** For the messages of a post that the service did not count in full. */
+  /** Returns the remark for messages of a request that the service did not count completely, or null. */
   private remarkOf(
     post: Post,
     counts: RequestCounts,
@@ -177,15 +177,15 @@ export class Outcomes {
 
   private acceptedCell(user: User, cell: Cell, sentMs: number, warnings: readonly string[]): void {
     if (warnings.length > 0) noteWarnings(cell.item, warnings);
-    // A lost request may still run after this one: then it is sent once more.
+    // An ambiguous request may run after this one: then the block is sent again.
     if (user.mayBeUndone(cell, sentMs)) cell.due = true;
-    // Those that share its end, too: should it be given up for the rest of its entry, they count in its place.
+    // The same for blocks that end with it: if the rest of this entry is deleted, they count on their own.
     for (const older of cell.absorbed ?? []) if (user.mayBeUndone(older, sentMs)) older.due = true;
     this.pendingUsers.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
     this.canary = cell;
   }
 
-  /** The service may have counted it, and will count it again when it is sent again. */
+  /** The service may have counted the request, and counts it again when it is sent again. */
   private countLost(post: Post): void {
     const sent = this.sent.of(post.account, post.sentMs);
     sent.lostUsers += post.users.length;
@@ -211,7 +211,7 @@ export class Outcomes {
         this.bodyRefused(post, outcome, nowMs);
         return;
       case 'rateLimited':
-        // Noted when the reply came.
+        // Already handled when the reply arrived.
         break;
       case 'passing':
         this.failed(post, outcome, nowMs);
@@ -265,7 +265,10 @@ export class Outcomes {
     else this.searchUser(post.users[0]!, outcome, nowMs);
   }
 
-  /** One user alone was refused: fewer of its blocks, or the one block that is left. */
+  /**
+   * A body of one user alone was refused: tries fewer of its blocks, or rejects or probes the single block that
+   * is left.
+   */
   private searchUser(
     { user, cells }: PackedUser,
     outcome: { code: string; message: string },
@@ -290,15 +293,18 @@ export class Outcomes {
   }
 
   /**
-   * Whether a lone refused entry or the whole service is at fault shows only when something else is accepted. On
-   * an idle account nothing else comes, so what was accepted last is sent once more: it is still that user's last
-   * word, as long as nothing of that user has come since.
+   * Sends the canary. Only another accepted request shows whether a lone refused entry or the whole service is
+   * at fault. On an idle account there is none, so the last delivered entry is sent again: it is still the
+   * newest state of its user, unless a newer entry of that user was queued.
    */
   private callCanary(nowMs: number): void {
     if (this.canary !== null && !this.pendingUsers.someReady) this.pendingUsers.resend(this.canary, nowMs);
   }
 
-  /** A user under search goes on alone while some of its blocks have not been tried, else joins the others. */
+  /**
+   * A user in a bisection stays in it while some of its blocks were not tried, and then returns to the ready
+   * queue.
+   */
   private searchOn(user: User, nowMs: number): void {
     if (user.blockLimit !== Infinity && user.waits)
       this.scheduler.bisection.push({ users: [user], probe: false });
@@ -306,7 +312,7 @@ export class Outcomes {
   }
 }
 
-/** As it was sent: also what is sent once more, and as a removal what had expired. */
+/** Counts a block as it was sent: also a resend, and an expired add as a removal. */
 function countBlock(sent: SentCounts, { block, sentExpired }: Cell): void {
   sent.block(block.key, sentExpired || block.expiration === -1);
 }
@@ -315,7 +321,7 @@ function noteWarnings(item: Item, warnings: readonly string[]): void {
   item.warnings = [...new Set([...(item.warnings ?? []), ...warnings])].slice(0, mostWarnings);
 }
 
-/** Before they wait again, since it says where. */
+/** Call before the blocks wait again, since their list depends on it. */
 function noteRefused({ users }: Post, nowMs: number): void {
   for (const { cells } of users) {
     for (const cell of cells) cell.refusedAtMs = Math.min(cell.refusedAtMs, nowMs);

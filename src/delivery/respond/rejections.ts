@@ -1,4 +1,4 @@
-// What was rejected, and why: a count for each code, and the last of the entries, for an operator to look at or save.
+// Rejections: a count for each code, and the last rejected entries, for an operator to view or save.
 
 import { boundedJson } from '../../entry/bounded-json';
 import type { CheckedEntry } from '../../entry/entry';
@@ -7,30 +7,30 @@ import { entryBody } from '../../entry/serialise';
 import { safeWords } from '../../service/reply/quote';
 import { Fifo } from '../pending/fifo';
 
-/** The last so many entries are kept, and of them no more characters than this. */
+/** Limits on the kept entries, and on their characters. */
 const mostKept = 1_000;
 const mostChars = 2_000_000;
-/** Of one that is no entry. */
+/** Limit on an invalid entry. */
 const mostEntryChars = 10_000;
 
-/** One rejected entry as it is exported. */
+/** A rejected entry as it is exported. */
 export interface Rejected {
   /** Epoch ms. */
   readonly atMs: number;
   readonly node: string;
   readonly code: string;
   readonly message: string;
-  /** In the service's own form; as it came, when it was no such entry. */
+  /** In the service's format; an invalid entry as it was received. */
   readonly entry: unknown;
 }
 
-/** As it came in a message. */
+/** As received in a message. */
 export type Invalid = Pick<Rejected, 'code' | 'message' | 'entry'>;
 
 interface Kept extends Omit<Rejected, 'entry'> {
   /** JSON. */
   readonly text: string;
-  /** By which users are erased; null for what was no entry. */
+  /** Key by which erasures find it; null for an invalid entry. */
   readonly userKey: string | null;
 }
 
@@ -39,7 +39,10 @@ export class Rejections {
   private kept = new Fifo<Kept>();
   private chars = 0;
 
-  /** Rejected after it was taken: by the service, or since it was given up (which is counted, not kept). */
+  /**
+   * Adds an entry that was rejected after it was queued: by the service, or by a deletion (which is counted,
+   * not kept).
+   */
   add(
     atMs: number,
     node: string,
@@ -53,7 +56,7 @@ export class Rejections {
     this.keep({ atMs, node, code, message, text: entryBody(entry), userKey: entry.userKey });
   }
 
-  /** Rejected before they were taken: they are no entries. */
+  /** Adds invalid entries, which were rejected before they were queued. */
   addInvalid(atMs: number, node: string, rejected: readonly Invalid[]): void {
     for (const { code } of rejected) this.count(code);
     for (const { code, message, entry } of rejected.slice(-mostKept))
@@ -71,12 +74,12 @@ export class Rejections {
       this.chars -= this.kept.shift()!.text.length;
   }
 
-  /** How many, by code; of all since the start. */
+  /** Number of rejections since the start, by code. */
   byCode(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.counts);
   }
 
-  /** The last ones, oldest first. */
+  /** The last rejected entries, oldest first. */
   last(): Rejected[] {
     return [...this.kept].map(({ text, atMs, node, code, message }) => {
       return { atMs, node, code, message, entry: JSON.parse(text) as unknown };
@@ -87,7 +90,7 @@ export class Rejections {
     return this.kept.size;
   }
 
-  /** Forgets what speaks of a user, also in the words of the service. */
+  /** Removes entries and messages that mention a user. */
   forget(userKeys: readonly string[], userId: string): void {
     const named = mentions(userId);
     const before = this.kept;
@@ -102,8 +105,8 @@ export class Rejections {
 }
 
 /**
- * Whether a text names a user, as a word of its own: an id may be part of a longer one. Entries have it as JSON does, and
- * sentences as `shorten` or `safeWords` does.
+ * Returns a function that tells whether a text mentions a user id as a whole word, because an id may be part of
+ * a longer one. Entries contain ids as JSON, sentences as `shorten` or `safeWords` writes them.
  */
 export function mentions(userId: string): (text: string) => boolean {
   const json = JSON.stringify(userId).slice(1, -1);
@@ -114,7 +117,9 @@ export function mentions(userId: string): (text: string) => boolean {
   return (text) => word.test(text.toLowerCase());
 }
 
-/** Entries from a flow may hold anything; one that is too large or is not JSON is named, not kept. */
+/**
+ * Entries from a flow may hold anything; an entry that is too large or not JSON is replaced by a short text.
+ */
 function textOf(entry: unknown): string {
   try {
     return boundedJson(entry, mostEntryChars) ?? JSON.stringify(shorten(entry));

@@ -1,5 +1,4 @@
-// Counts entries, and reports their outcomes once they are durable: to pending messages, or as late outcomes to the nodes
-// of messages that have ended.
+// Reports: tells messages their outcomes, or nodes their late outcomes, and counts entries.
 
 import type { CheckedEntry } from '../../entry/entry';
 import type { Source } from '../../queue/store';
@@ -12,28 +11,28 @@ import { endOf, type Ending, type EntryEnd, type Recovered } from './entry-end';
 import { Fifo } from '../pending/fifo';
 import type { Item } from '../pending/item';
 
-/** Counts of entries since the engine was opened; the ends and `waiting` always add up to `taken`. */
+/** Counts of entries since the engine was opened; the ends and `waiting` add up to `taken`. */
 export interface Counters extends Record<EntryEnd, number> {
-  /** Includes what was found waiting at the start. */
+  /** Includes entries found pending at the start. */
   taken: number;
   /** Not ended yet. */
   waiting: number;
 }
 
-/** Given up because a node closed; its message was told already. */
+/** Discarded because its node closed; its message has already ended. */
 export const closedCode = 'closed';
 
-/** Forgotten on request: nobody gets to see such an entry again. */
+/** Erased on request: no node receives such an entry. */
 export const erasedCode: Deletion = 'erased';
 
-/** Told in one turn of the event loop: a flow does something with each, and others wait meanwhile. */
+/** Outcomes reported in one turn of the event loop: each may run a flow, and other work waits meanwhile. */
 const toldPerTurn = 500;
 
 export class Reports {
   readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
   /** Ended, to be told once that is durable. */
   private ended: Item[] = [];
-  /** That is durable. */
+  /** Durable, to be reported. */
   private readonly toTell = new Fifo<Item>();
   private tellingLater = false;
 
@@ -43,7 +42,7 @@ export class Reports {
     private readonly report: (ended: readonly Item[]) => void,
   ) {}
 
-  /** What the next `tell` will tell. */
+  /** The outcomes that the next `tell` will report. */
   get unreported(): readonly Item[] {
     return this.ended;
   }
@@ -53,7 +52,7 @@ export class Reports {
     this.counters.waiting += entries;
   }
 
-  /** They were not taken after all: their commit failed. */
+  /** Takes back `taken`, because the commit failed. */
   notAccepted(entries: number): void {
     this.taken(-entries);
   }
@@ -64,20 +63,20 @@ export class Reports {
     this.ended.push(item);
   }
 
-  /** It had ended, but was never taken. */
+  /** Takes back `entryEnded`, because the entry was never durable. */
   entryUnended(item: Item): void {
     this.counters.waiting += 1;
     this.counters[endOf(item)] -= 1;
     this.ended = this.ended.filter((other) => other !== item);
   }
 
-  /** A row that cannot be read. */
+  /** Counts a row that cannot be read as rejected. */
   setAside(): void {
     this.counters.waiting -= 1;
     this.counters.rejected += 1;
   }
 
-  /** What has ended is durable now: tells it, in this turn and the next ones. */
+  /** The ended entries are durable: reports them, in this turn and the next ones. */
   tell(): void {
     if (this.ended.length === 0) return;
     const { ended } = this;
@@ -97,7 +96,7 @@ export class Reports {
     });
   }
 
-  /** Tells what is left at once, before those go who are to hear it. */
+  /** Reports everything that is left at once, before its receivers are closed. */
   tellNow(): void {
     this.tellOnly(this.toTell.size);
   }

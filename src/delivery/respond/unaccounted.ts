@@ -1,22 +1,22 @@
-// Users and segments that the service said OK to without counting them: for messages, for an operator, and once a
-// minute for the log.
+// Unaccounted users and segments: the service said OK without counting them. For messages, for operators, and
+// once a minute for the log.
 import type { Tally } from '../../service/reply/unaccounted';
 
 const logEveryMs = 60_000;
 
 export class Unaccounted {
   private total = { users: 0, segments: 0 };
-  /** Not in the log yet. */
+  /** Not logged yet. */
   private unlogged = { users: 0, segments: 0 };
   private loggedMs = -Infinity;
 
-  /** Of all since the start. */
+  /** Since the start. */
   get counts(): Tally {
     return this.total;
   }
 
   /**
-   * A post was accepted. Returns the sentence for its messages, or null when everything was counted.
+   * Records an accepted request. Returns a sentence for its messages, or null when everything was counted.
    *
    * @param nowMs monotonic
    */

@@ -1,4 +1,5 @@
-// Assembles the body of one request from pieces that were serialised once. Its size is known before it is built.
+// Batch builder: assembles the body of one request from text that was serialised once. The size is known before
+// the body is built.
 
 import { blockText } from '../../entry/block-text';
 import { utf8Bytes } from '../../entry/bytes';
@@ -28,15 +29,12 @@ export class BatchBuilder {
     return this.users.length;
   }
 
-  /** Bytes of the body as it stands. */
+  /** Bytes of the body so far. */
   get bodyBytes(): number {
     return this.bytes;
   }
 
-  /**
-   * Adds one user with as many of the blocks as fit, and says how many those were; 0 when none fits. Removes
-   * nothing that was added before.
-   */
+  /** Adds a user with as many of the blocks as fit. Returns their number; 0 when none fits. */
   add(user: User, wanted: readonly Cell[]): number {
     const fitting = this.fit(wanted);
     if (fitting === 0) return 0;
@@ -61,7 +59,10 @@ export class BatchBuilder {
     return fitting;
   }
 
-  /** The finished body. Throws when its size is not what was counted: then a limit could be broken unseen. */
+  /**
+   * Returns the finished body. Throws when its size differs from the counted size, since a limit could be
+   * exceeded unnoticed.
+   */
   body(): string {
     const body = open + this.parts.join('') + close;
     const bytes = utf8Bytes(body);
@@ -69,7 +70,7 @@ export class BatchBuilder {
     return body;
   }
 
-  /** How many of the first cells fit into what is left. */
+  /** How many of the first cells fit into the remaining bytes. */
   private fit(cells: readonly Cell[]): number {
     let left = this.limitBytes - 1 - this.bytes - close.length - (this.users.length === 0 ? 0 : 1);
     let headBytes = 0;
@@ -83,7 +84,7 @@ export class BatchBuilder {
   }
 }
 
-/** Bytes of the expiration's slot and the brace that closes the block. */
+/** Bytes of the expiration and the brace that closes the block. */
 function slotBytes(minutes: number | null): number {
   if (minutes === null) return 1;
   return ',"expiration":}'.length + digits(minutes);

@@ -1,17 +1,17 @@
-// Searching for what the service refused: groups of users whose body came back, halved until the bad stand alone.
+// Searches a rejected batch by bisection: halves a group of users until the bad entries stand alone.
 //
-// Promise 9: within a quarter of both quotas; an entry is rejected only if something was accepted after its first
-// refusal, until then it is probed alone with backoff.
+// Promise 9: uses at most a quarter of both quotas. An entry is rejected only if the service accepted something
+// after the entry's first refusal; until then the entry is probed alone with backoff.
 
 import { Fifo } from '../pending/fifo';
 import { DueHeap } from '../pending/heap';
 import { RateLimiter, type Limits } from './rate-limiter';
 import type { User } from '../pending/user';
 
-/** Users that go in one request of their own. */
+/** Users that share a request. */
 export interface Group {
   readonly users: readonly User[];
-  /** Alone, with one block, refused before: nothing is left to halve. */
+  /** One user with one block that was refused before: there is nothing to halve. */
   readonly probe: boolean;
 }
 
@@ -35,12 +35,12 @@ export class Bisection {
     return this.groups.size + this.probes.size;
   }
 
-  /** Whether groups wait that were refused together and not yet apart. */
+  /** Whether groups wait to be halved further. */
   get searches(): boolean {
     return this.groups.size > 0;
   }
 
-  /** A refused body's users: in two halves (or more, where a half is over the quarter of the quota). */
+  /** Halves the users of a refused body (into more parts when a half exceeds the quarter of the quota). */
   split(users: readonly User[]): void {
     const half = Math.min(Math.ceil(users.length / 2), this.largest);
     for (let at = 0; at < users.length; at += half) {
@@ -48,19 +48,19 @@ export class Bisection {
     }
   }
 
-  /** A group to be sent again as it is. */
+  /** Adds a group that is sent as it is. */
   push(group: Group): void {
     for (const user of group.users) user.isolated = true;
     this.groups.push(group);
   }
 
-  /** One user whose single block was refused: tried again at `dueMs`. */
+  /** Schedules another try at `dueMs` for a user whose single block was refused. */
   probeAt(dueMs: number, user: User): void {
     user.isolated = true;
     this.probes.push(dueMs, { users: [user], probe: true });
   }
 
-  /** The next group that may go at `nowMs` within the quarter, or null. Probes only when `probesToo`. */
+  /** The next group that may be sent at `nowMs` within the quarter, or null. Probes only if `probesToo`. */
   next(nowMs: number, freeUsers: number, probesToo: boolean): Group | null {
     const free = this.rateLimiter.free(nowMs);
     if (free.posts < 1) return null;
@@ -76,8 +76,8 @@ export class Bisection {
   }
 
   /**
-   * When a further group may go, or Infinity; -Infinity when the clock does not stand in the way. `freeUsers` and
-   * `freeAtMs` are those of the whole quota, `probesFromMs` is when probes are allowed.
+   * Monotonic ms when a further group may be sent; Infinity if none waits, -Infinity if time is not the
+   * obstacle. `freeUsers` and `freeAtMs` refer to the whole quota; `probesFromMs` is when probes are allowed.
    */
   nextAtMs(nowMs: number, freeUsers: number, freeAtMs: number, probesFromMs: number): number {
     const free = this.rateLimiter.free(nowMs);
@@ -94,7 +94,7 @@ export class Bisection {
     return users > freeUsers ? freeAtMs : -Infinity;
   }
 
-  /** The share of the quarter of one post; ended as the engine's own grants are. */
+  /** Rate limiter of the quarter; its permits end like those of the whole quota. */
   get quota(): RateLimiter {
     return this.rateLimiter;
   }

@@ -1,10 +1,13 @@
-// What holds all sending back for a while: a rate limit, an outage, a fault that hits everything.
+// Circuit breaker: pauses all sending during a rate limit, an outage or a fault that affects every request.
 //
 // All times are monotonic milliseconds.
 
 import { backoffMs } from './backoff';
 
-/** Refusals in a row, nothing accepted between them, after which the fault is taken to hit everything. */
+/**
+ * Number of refusals in a row, with nothing accepted in between, after which the fault is assumed to affect
+ * everything.
+ */
 const refusalsOfEverything = 4;
 
 const failuresOfAnOutage = 2;
@@ -15,7 +18,7 @@ interface Trouble {
   readonly message: string;
 }
 
-/** Until when the service asked to send nothing for a member. It outlives the engine that was told. */
+/** Until when the service asked to pause for a member. It outlives the engine that received the reply. */
 export interface AskedWait {
   untilMs: number;
 }
@@ -24,17 +27,17 @@ export class CircuitBreaker {
   private failures = 0;
   private pausedUntilMs = -Infinity;
   private pausedAtMs = -Infinity;
-  /** A try of an outage is on its way. */
+  /** Whether a trial request of an outage is in flight. */
   private trying = false;
   private refusals = 0;
-  /** `refusals` when a full queue last took one more message. */
+  /** `refusals` when a full queue last admitted one more message. */
   private refusalsAtOneMore = 0;
   private probesAgainMs = -Infinity;
-  /** The last passing failure since something was accepted. */
+  /** The last retriable failure since something was accepted. */
   trouble: { readonly code: string; readonly message: string } | null = null;
-  /** Why the last body was refused. */
+  /** Reason of the last refused body. */
   refusal = '';
-  /** When the post left that was accepted and left last. */
+  /** Latest send time of all accepted requests. */
   acceptedSentMs = -Infinity;
 
   constructor(
@@ -42,12 +45,12 @@ export class CircuitBreaker {
     private readonly asked: AskedWait = { untilMs: -Infinity },
   ) {}
 
-  /** Before that nothing leaves; Infinity while the outcome of a try decides. */
+  /** Until when no request may be sent; Infinity while a trial request is in flight. */
   get closedUntilMs(): number {
     return this.trying ? Infinity : Math.max(this.asked.untilMs, this.pausedUntilMs);
   }
 
-  /** Posts fail one after the other: then one small post at a time shows when that is over. */
+  /** Whether requests fail in a row. Then one small request at a time shows when the outage is over. */
   get outage(): boolean {
     return this.failures >= failuresOfAnOutage;
   }
@@ -56,27 +59,30 @@ export class CircuitBreaker {
     return this.asked.untilMs;
   }
 
-  /** Whether bodies are refused and nothing has been accepted for a while. */
+  /** Whether bodies are refused in a row and nothing was accepted since. */
   get refusesEverything(): boolean {
     return this.refusals >= refusalsOfEverything;
   }
 
-  /** While everything is refused one body at a time is tried, again from then on; -Infinity when all is well. */
+  /**
+   * While everything is refused, one body is tried at a time, the next one from this time on; -Infinity
+   * otherwise.
+   */
   get triesFromMs(): number {
     return this.refusesEverything ? this.probesAgainMs : -Infinity;
   }
 
-  /** A post leaves. */
+  /** A request is about to be sent. */
   departed(): void {
     this.trying = this.outage;
   }
 
-  /** It never left after all. */
+  /** The request was not sent after all. */
   cancelled(): void {
     this.trying = false;
   }
 
-  /** A post that left at `sentMs` came to something. True when that ended an outage. */
+  /** A request sent at `sentMs` has an outcome. Returns whether it ended an outage. */
   settled(sentMs: number, failed: boolean): boolean {
     if (sentMs >= this.pausedAtMs) this.trying = false;
     const ended = this.outage && !failed;
@@ -84,7 +90,7 @@ export class CircuitBreaker {
     return ended;
   }
 
-  /** A post that left at `sentMs` was accepted. */
+  /** The service accepted a request sent at `sentMs`. */
   accepted(sentMs: number): void {
     this.acceptedSentMs = Math.max(this.acceptedSentMs, sentMs);
     this.refusals = 0;
@@ -97,14 +103,14 @@ export class CircuitBreaker {
   }
 
   /**
-   * A passing failure of a post that left at `sentMs`. Posts of one outage count once. One whose request may still
-   * run is waited for longer, since each such try holds its quota for long.
+   * A request sent at `sentMs` failed and is retriable. Failures of one outage count once. After an ambiguous
+   * failure the pause is longer, because each such try uses quota for long.
    */
   failed(trouble: Trouble, sentMs: number, nowMs: number): void {
     this.trouble = { code: trouble.code, message: trouble.message };
     if (sentMs < this.pausedAtMs) return;
     this.failures += 1;
-    // One lost reply among many is not yet an outage: its users wait, the others go on.
+    // One ambiguous request among many is no outage: its users wait, the others continue.
     if (!this.outage) return;
     this.pausedAtMs = nowMs;
     const capMs = trouble.ambiguous ? 15_000 : 5_000;
@@ -116,20 +122,20 @@ export class CircuitBreaker {
     this.refusal = message;
   }
 
-  /** A body was let through although everything is refused: the next one waits. */
+  /** A body was tried although everything is refused; the next try waits. */
   tried(nowMs: number): void {
     const over = Math.max(1, this.refusals - refusalsOfEverything);
     this.probesAgainMs = nowMs + 500 + backoffMs(over, this.random, 500, 30_000);
   }
 
-  /** While everything is refused: true once after each refusal. */
+  /** While everything is refused, returns true once after each refusal. */
   takesOneMore(): boolean {
     if (!this.refusesEverything || this.refusals === this.refusalsAtOneMore) return false;
     this.refusalsAtOneMore = this.refusals;
     return true;
   }
 
-  /** An operator wants everything tried now. A rate limit stays: it is the service's word. */
+  /** An operator asked to try everything now. A rate limit stays, because the service asked for it. */
   openNow(): void {
     this.pausedUntilMs = -Infinity;
     this.probesAgainMs = -Infinity;

@@ -1,21 +1,21 @@
-// The accounts whose logins may send for one member, and whether each can send now.
+// Logins of one member: the accounts that may send, and whether each can send now.
 
 import type { PostOutcome, TokenOutcome, LoginRefusal } from '../../service/reply/outcome';
 
-/** What the engine needs of an account: its token and a way to post. Neither ever rejects. */
+/** Login of an account as the engine uses it: its token and a way to post. Neither promise ever rejects. */
 export interface Login {
   readonly account: string;
   token(): Promise<TokenOutcome>;
-  /** A post was refused with this token. */
+  /** The service refused a request with this token. */
   refused(token: string): void;
-  /** `mayLeave` is asked right before the request is written: when it says no, nothing leaves. */
+  /** `mayLeave` is called right before the request is written; if it returns false, nothing is sent. */
   post(body: string, token: string, mayLeave: () => boolean): Promise<PostOutcome>;
-  /** The part of a round trip that is the network's own, in ms, 0 when unknown. */
+  /** Network part of a round trip, in ms; 0 when unknown. */
   networkFloorMs(): number;
 }
 
 export type LoginState =
-  /** No token was asked for yet, or the last one died. */
+  /** No token was requested yet, or the last one expired. */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'asking' }
   | { readonly kind: 'ready' }
@@ -33,7 +33,7 @@ interface Attached {
 export class Logins {
   private readonly attached = new Map<string, Attached>();
 
-  /** A new login of an account; one with changed credentials starts afresh. */
+  /** Attaches a new login of an account. A login with changed credentials starts in the state unknown. */
   attach(login: Login): void {
     this.attached.set(login.account, { login, state: { kind: 'unknown' } });
   }
@@ -50,7 +50,7 @@ export class Logins {
     return this.attached.get(account)?.state ?? null;
   }
 
-  /** One that is away stays so until it is attached again. */
+  /** An account that is away stays away until it is attached again. */
   setState(account: string, state: LoginState): void {
     const attached = this.attached.get(account);
     if (attached !== undefined && attached.state.kind !== 'away') attached.state = state;
@@ -61,8 +61,8 @@ export class Logins {
   }
 
   /**
-   * The account whose login sends an entry of `account`: its own, or, when that account is gone, any other of
-   * this member. Null when there is none.
+   * The account whose login sends entries of `account`: its own, or any other of this member when that account
+   * no longer exists. Null if there is none.
    */
   serving(account: string): string | null {
     if (this.attached.has(account)) return account;
@@ -74,13 +74,13 @@ export class Logins {
     return this.state(account)?.kind === 'ready';
   }
 
-  /** Whether there are logins, and none of them may ever send again as it is. */
+  /** Whether there are logins and all of them are refused. */
   get allRefused(): boolean {
     const states = [...this.attached.values()].map(({ state }) => state.kind);
     return states.includes('refused') && states.every((kind) => kind === 'refused' || kind === 'away');
   }
 
-  /** Lets waits that are over ask again. */
+  /** Ends waits that are over: these logins ask for a token again. */
   expireWaits(nowMs: number): void {
     for (const attached of this.attached.values()) {
       if (attached.state.kind === 'wait' && attached.state.untilMs <= nowMs)
@@ -88,7 +88,7 @@ export class Logins {
     }
   }
 
-  /** When the next wait is over, or Infinity. */
+  /** Monotonic ms when the next wait is over, or Infinity. */
   nextAtMs(): number {
     let atMs = Infinity;
     for (const { state } of this.attached.values())
@@ -96,7 +96,7 @@ export class Logins {
     return atMs;
   }
 
-  /** Ends every wait now (an operator asked). */
+  /** Ends every wait now, because an operator asked for it. */
   endWaits(): void {
     this.expireWaits(Infinity);
   }

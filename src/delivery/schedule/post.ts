@@ -1,4 +1,4 @@
-// One request on its way, and what can become of it.
+// Request in flight, and its possible outcomes.
 
 import type { PostOutcome, TokenOutcome } from '../../service/reply/outcome';
 import type { Group } from './bisection';
@@ -10,15 +10,15 @@ export interface Post {
   /** The account whose login sends it. */
   readonly account: string;
   readonly body: string;
-  /** When its body was made up, in monotonic ms. */
+  /** Monotonic ms when the body was built. */
   readonly madeMs: number;
   readonly users: readonly PackedUser[];
   readonly grant: Grant;
-  /** Of a search for what the service refused, with its share of the quarter; else null. */
+  /** The group and the permit of the quarter, for a request of a bisection; else null. */
   readonly search: { readonly group: Group; readonly grant: Grant } | null;
-  /** Monotonic ms; 0 until it left. */
+  /** Monotonic ms; 0 until it is sent. */
   sentMs: number;
 }
 
-/** A post's outcome, or that it never left because there was no token. */
+/** Outcome of a request, or the reason why there was no token to send it with. */
 export type Settled = PostOutcome | { readonly kind: 'notSent'; readonly token: TokenOutcome };

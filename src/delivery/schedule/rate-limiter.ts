@@ -1,20 +1,20 @@
-// The post quota: what may leave now, so that no one-second window at the service ever sees more than its limits.
+// Rate limiter: which requests may be sent now, so that no one-second window at the service exceeds its limits.
 //
-// A grant is freed one second after its reply *settled*. The service acts between send and settle, so two actions
-// of one slot are always at least a second apart, whatever the latency or the wall clock (promise 3).
+// A permit is freed one second after its reply *settled*. The service acts between send and reply, so two
+// actions of one permit are always at least a second apart, whatever the latency or the wall clock (promise 3).
 
 import { Fifo } from '../pending/fifo';
 import type { RequestLimits } from './request-limits';
 
-/** What is not said of a request is as documented. */
+/** Limits that are absent have their documented values. */
 export interface Limits extends Partial<RequestLimits> {
   readonly postsPerSecond: number;
   readonly usersPerSecond: number;
-  /** Calls in flight at a time. */
+  /** Maximum number of requests in flight. */
   readonly maxConcurrent: number;
 }
 
-/** One post's share of the quota. */
+/** Part of the quota that one request uses. */
 export interface Grant {
   readonly users: number;
 }
@@ -25,7 +25,7 @@ interface Cooling {
   readonly calls: number;
 }
 
-/** Added to the second after a settle, against clocks that differ in their last digits. */
+/** Added to the second after a reply, since clocks may differ in their last digits. */
 export const settleMarginMs = 5;
 
 /** All times are monotonic milliseconds. */
@@ -36,7 +36,7 @@ export class RateLimiter {
   private readonly settled = new CoolingQueue();
   private readonly lost = new CoolingQueue();
 
-  /** After a start one second counts as used: what an earlier process sent is not known. */
+  /** After a start one second counts as used, because the requests of an earlier process are unknown. */
   constructor(
     private limits: Limits,
     private readonly lateMarginMs: number,
@@ -54,7 +54,7 @@ export class RateLimiter {
     this.limits = limits;
   }
 
-  /** What may leave at `nowMs`. */
+  /** Free quota at `nowMs`. */
   free(nowMs: number): { posts: number; users: number; calls: number } {
     this.thaw(nowMs);
     return {
@@ -64,7 +64,7 @@ export class RateLimiter {
     };
   }
 
-  /** Takes one post with that many users; the caller has asked `free` before. */
+  /** Takes a permit for one request with `users` users. Call `free` before. */
   take(users: number): Grant {
     this.usedPosts += 1;
     this.usedUsers += users;
@@ -73,15 +73,18 @@ export class RateLimiter {
   }
 
   /**
-   * The service replied at `nowMs`. `floorMs` is the part of the delay that is the network's own and can be
-   * earned back (0 when unknown).
+   * The service replied at `nowMs`. `floorMs` is the network part of the delay, which can be deducted (0 when
+   * unknown).
    */
   settle(grant: Grant, nowMs: number, floorMs: number): void {
     this.calls -= 1;
     this.settled.push({ freeAtMs: nowMs + 1000 + settleMarginMs - floorMs, users: grant.users, calls: 0 }, 1);
   }
 
-  /** No reply of the service's own: the request may still run until `lateMarginMs` have passed, then a second. */
+  /**
+   * The request was ambiguous: it may run until `lateMarginMs` have passed, and uses the quota for a second
+   * more.
+   */
   lose(grant: Grant, nowMs: number): void {
     this.lost.push(
       { freeAtMs: nowMs + this.lateMarginMs + 1000 + settleMarginMs, users: grant.users, calls: 1 },
@@ -89,24 +92,24 @@ export class RateLimiter {
     );
   }
 
-  /** A request of an earlier process that may still run until `untilMs`. Call in order of that time. */
+  /** A recovered in-flight request that may run until `untilMs`. Call in the order of that time. */
   inherit(users: number, untilMs: number): void {
     this.lost.push({ freeAtMs: untilMs + 1000 + settleMarginMs, users: this.take(users).users, calls: 1 }, 1);
   }
 
-  /** The machine slept: lost requests may run for so much longer. */
+  /** The machine slept for `forMs`: ambiguous requests may run that much longer. */
   slept(forMs: number): void {
     this.lost.delay(forMs);
   }
 
-  /** The request never left. */
+  /** The request was not sent: frees its permit. */
   cancel(grant: Grant): void {
     this.usedPosts -= 1;
     this.usedUsers -= grant.users;
     this.calls -= 1;
   }
 
-  /** When the next part of the quota becomes free, or Infinity. */
+  /** Monotonic ms when the next part of the quota becomes free, or Infinity. */
   nextFreeAtMs(): number {
     return Math.min(this.settled.headMs(), this.lost.headMs());
   }
@@ -122,7 +125,7 @@ export class RateLimiter {
   }
 }
 
-/** First in, first free: times never step back, so the head is always the next. */
+/** Permits that become free later, in order: times never step back, so the first is always the next. */
 class CoolingQueue {
   private readonly items = new Fifo<Cooling & { posts: number }>();
   private lastMs = -Infinity;

@@ -1,9 +1,10 @@
-// Users that could be sent now, by account and lane. Removals go first; of every five places one is the adds'.
+// Ready queue: users that can be sent now, by account and lane. Removals go first, but every fifth slot goes to
+// an add, so that removals never starve adds.
 
 import { Fifo } from '../pending/fifo';
 import type { ReadyQueue, User } from '../pending/user';
 
-/** Of so many places in a row, removals leave the last to adds that wait. */
+/** Every slot of this number goes to a waiting add. */
 const placesPerAdd = 5;
 
 /** One lane of one account. */
@@ -12,17 +13,17 @@ class LaneQueue extends Fifo<User> implements ReadyQueue {
     super();
   }
 
-  /** The first whose place is not stale: users move to other queues. */
+  /** Drops stale positions at the front: their users have moved to other queues. */
   dropStale(): void {
     for (let head = this.peek(); head !== undefined && head.queue !== this; head = this.peek()) super.shift();
   }
 }
 
-/** The two queues of one account. */
+/** The two lanes of one account. */
 class AccountQueues {
   readonly removal = new LaneQueue(this);
   readonly add = new LaneQueue(this);
-  /** Users in both, stale places apart. */
+  /** Number of users in both lanes, without stale positions. */
   size = 0;
   private place = 0;
 
@@ -40,7 +41,7 @@ class AccountQueues {
 export class ReadyUsers {
   private readonly byAccount = new Map<string, AccountQueues>();
 
-  /** Puts a user at the end of its lane, or moves it from the adds to the removals. */
+  /** Appends a user to its lane, or moves it from the adds to the removals. */
   put(user: User, account: string): void {
     const queues = this.queues(account);
     const queue = user.removes ? queues.removal : queues.add;
@@ -51,7 +52,7 @@ export class ReadyUsers {
     queues.size += 1;
   }
 
-  /** Puts back at the front what `shift` gave and could not be used. */
+  /** Puts a user that `shift` returned back to the front. */
   putBack(user: User, account: string): void {
     const queues = this.queues(account);
     const queue = user.removes ? queues.removal : queues.add;
@@ -60,14 +61,14 @@ export class ReadyUsers {
     queues.size += 1;
   }
 
-  /** The next user of an account, or null; it is in no queue then. */
+  /** Removes and returns the next user of an account, or null. */
   shift(account: string): User | null {
     const user = this.byAccount.get(account)?.shift() ?? null;
     if (user !== null) this.forget(user);
     return user;
   }
 
-  /** Takes a user out wherever it is. */
+  /** Removes a user from its queue. */
   forget(user: User): void {
     if (user.queue === null) return;
     user.queue.account.size -= 1;
@@ -82,7 +83,7 @@ export class ReadyUsers {
     return this.byAccount.keys();
   }
 
-  /** Everybody who waits for an account, taken out (its login is gone). */
+  /** Removes and returns all users that wait for an account whose login no longer exists. */
   drain(account: string): User[] {
     const users: User[] = [];
     for (let user = this.shift(account); user !== null; user = this.shift(account)) users.push(user);

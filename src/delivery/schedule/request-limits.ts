@@ -1,10 +1,10 @@
-// What one request may hold (service.md 3.2): settings, since the service may change them.
+// Limits of one request (service.md 3.2). They are settings, because the service may change them.
 
 export interface RequestLimits {
   readonly usersPerPost: number;
-  /** More of a user are spread over several requests. */
+  /** Further blocks of a user go into further requests. */
   readonly blocksPerUser: number;
-  /** A body is smaller than this. */
+  /** A body must be smaller than this. */
   readonly maxBodyBytes: number;
 }
 
@@ -14,7 +14,7 @@ export const documentedRequestLimits: RequestLimits = {
   maxBodyBytes: 1_000_000,
 };
 
-/** What is not said is as documented. */
+/** Limits that are absent have their documented values. */
 export function requestLimitsOf({
   usersPerPost = documentedRequestLimits.usersPerPost,
   blocksPerUser = documentedRequestLimits.blocksPerUser,

@@ -1,4 +1,4 @@
-// Requests on their way and tokens asked for; what comes back waits for the next turn.
+// Requests in flight and requested tokens; replies wait here for the next turn.
 
 import type { TokenOutcome } from '../../service/reply/outcome';
 import type { Clock } from '../../clock';
@@ -14,13 +14,13 @@ export interface Reply {
 }
 
 /**
- * The body holds expirations as of when it was made up: what waits longer than this, for its mark, a token or a connection,
- * is made up anew. Each of these takes less, unless it fails.
+ * A body holds expirations as of its build time. A request that waited longer than this for its in-flight
+ * record, a token or a connection gets a new body. Normally each of these waits is shorter.
  */
 const freshMs = 10_000;
 
 export class RequestsInFlight {
-  /** Posts that have left and not settled. */
+  /** Requests that are sent and have no reply yet. */
   inFlight = 0;
   private replies: Reply[] = [];
 
@@ -30,11 +30,11 @@ export class RequestsInFlight {
     private readonly circuitBreaker: CircuitBreaker,
     private readonly tokenCame: (account: string, outcome: TokenOutcome) => void,
     private readonly askTurn: () => void,
-    /** Whether a post may leave at this moment: it may have waited for its token or for a connection. */
+    /** Whether a request may be sent at this moment; it may have waited for its token or for a connection. */
     private readonly mayLeave: () => boolean,
   ) {}
 
-  /** Replies for the next turn. */
+  /** Number of replies for the next turn. */
   get size(): number {
     return this.replies.length;
   }
@@ -49,7 +49,8 @@ export class RequestsInFlight {
     void this.send(post).then((outcome) => {
       this.inFlight -= 1;
       const atMs = this.clock.monoMs();
-      // Not in a turn: an engine that is closed has none any more, but the next one has to wait.
+      // Right now, not in a turn: a closed engine has no more turns, but the next engine must respect the rate
+      // limit.
       if (outcome.kind === 'rateLimited') this.circuitBreaker.rateLimited(atMs + outcome.retryAfterMs);
       this.replies.push({ post, outcome, atMs });
       this.askTurn();
@@ -67,13 +68,13 @@ export class RequestsInFlight {
     return outcome;
   }
 
-  /** Asks once for an account that has no token yet. */
+  /** Requests a token for an account that has none, once. */
   askToken(account: string): void {
     const login = this.logins.get(account);
     if (login === null || this.logins.state(account)?.kind !== 'unknown') return;
     this.logins.setState(account, { kind: 'asking' });
     void login.token().then((outcome) => {
-      // Attached afresh meanwhile: then it asks for itself.
+      // The account was attached again meanwhile, and the new login requests its own token.
       if (this.logins.get(account) !== login) return;
       this.tokenCame(account, outcome);
       this.askTurn();

@@ -1,4 +1,4 @@
-// Decides what leaves now: who goes into the next request, and when (promises 3, 6 and 7).
+// Scheduler: decides which users go into the next request, and when it is sent (promises 3, 6 and 7).
 
 import type { Clock } from '../../clock';
 import type { PendingUsers } from '../pending/pending-users';
@@ -12,9 +12,12 @@ import type { Post } from './post';
 import { requestLimitsOf, type RequestLimits } from './request-limits';
 import type { User } from '../pending/user';
 
-/** With less than half of the post grants free, users are gathered for at most that long. */
+/** Maximum time to linger for a fuller batch, when less than half of the permits are free. */
 const holdMs = 20;
-/** With a backlog one post takes at most this part of a second's users, so that the quota frees bit by bit. */
+/**
+ * With a backlog, one request takes at most this part of the users of a second, so that quota is freed in small
+ * parts.
+ */
 const postsPerFullQuota = 10;
 
 interface Free {
@@ -25,7 +28,7 @@ interface Free {
 export class Scheduler {
   readonly rateLimiter: RateLimiter;
   readonly bisection: Bisection;
-  /** Of one request. */
+  /** Limits of one request. */
   request: RequestLimits;
   private heldSinceMs: number | null = null;
   private nextAccount = 0;
@@ -52,12 +55,12 @@ export class Scheduler {
     this.bisection.setLimits(limits);
   }
 
-  /** Sends what is ready without gathering more. */
+  /** Sends ready users without lingering. */
   endHold(): void {
     this.heldSinceMs = -Infinity;
   }
 
-  /** Everything that may leave at `nowMs`. Their users are in flight, their quota is taken. */
+  /** Builds all requests that may be sent at `nowMs`. Their users are in flight and their permits are taken. */
   depart(nowMs: number): Post[] {
     const posts: Post[] = [];
     while (nowMs >= this.circuitBreaker.closedUntilMs) {
@@ -71,7 +74,7 @@ export class Scheduler {
     return posts;
   }
 
-  /** It never left: its users wait again, its quota is free. */
+  /** A request was not sent: its users wait again and its permit is free. */
   cancel(post: Post, nowMs: number): void {
     this.circuitBreaker.cancelled();
     this.rateLimiter.cancel(post.grant);
@@ -84,7 +87,7 @@ export class Scheduler {
     for (const { user } of post.users) this.pendingUsers.settle(user, nowMs);
   }
 
-  /** A post of a search proved nothing: the same again. */
+  /** A request of a bisection had no conclusive outcome: repeats it. */
   searchAgain(post: Post, nowMs: number): void {
     if (post.search === null) return;
     const { group } = post.search;
@@ -97,7 +100,7 @@ export class Scheduler {
     this.pendingUsers.settle(user, nowMs);
   }
 
-  /** When the clock alone lets something leave, or Infinity. */
+  /** Monotonic ms at which the passing of time alone lets a request be sent, or Infinity. */
   nextAtMs(nowMs: number): number {
     const someReady = this.someSendable;
     if (!someReady && this.bisection.size === 0) return Infinity;
@@ -127,7 +130,7 @@ export class Scheduler {
     }
   }
 
-  /** While everything is refused few tries are made: those who were not refused yet come first. */
+  /** While everything is refused there are few tries: users that were not refused yet come first. */
   private get probesFromMs(): number {
     const othersFirst = this.circuitBreaker.refusesEverything && this.someSendable;
     return othersFirst ? Infinity : this.circuitBreaker.triesFromMs;
@@ -179,20 +182,26 @@ export class Scheduler {
     return null;
   }
 
-  /** Users that one post must carry for posts not to run out before users do, as far as one may. */
+  /**
+   * Number of users that each request must carry, so that the quota of requests does not run out before that of
+   * users.
+   */
   private usersPerGrant(): number {
     const { usersPerSecond, postsPerSecond } = this.limits;
     return Math.min(this.request.usersPerPost, Math.max(1, Math.ceil(usersPerSecond / postsPerSecond)));
   }
 
   private spread(): number {
-    // One is enough to see whether everything is refused still, and leaves nothing to search.
+    // One user shows whether everything is still refused, and leaves nothing to bisect.
     if (this.circuitBreaker.refusesEverything) return 1;
     if (this.circuitBreaker.outage) return this.usersPerGrant();
     return Math.max(this.usersPerGrant(), Math.ceil(this.limits.usersPerSecond / postsPerFullQuota));
   }
 
-  /** Promise 6: at once while more than half of the post grants are free, else with enough users or in time. */
+  /**
+   * Promise 6: sends at once while more than half of the permits are free, else with enough users or after
+   * `lingerMs`.
+   */
   private holds(accounts: readonly string[], nowMs: number, free: Free): boolean {
     if (free.posts * 2 > this.limits.postsPerSecond) return false;
     let ready = 0;
@@ -224,7 +233,7 @@ export class Scheduler {
     return batchBuilder;
   }
 
-  /** It was taken under a higher limit. */
+  /** A block accepted under a higher limit does not fit into any request. */
   private rejectTooLarge(user: User, cell: Cell, nowMs: number): void {
     const { maxBodyBytes } = this.request;
     const text = `This block is too large for any request, which has less than ${maxBodyBytes} bytes.`;
@@ -237,7 +246,7 @@ export class Scheduler {
     return user.select(this.request.blocksPerUser, login, nowMs, this.pendingUsers.heldNow(nowMs));
   }
 
-  /** The account that serves an entry's, when it can send now. */
+  /** The account that sends entries of `account`, if it can send now; else null. */
   private readyLogin(account: string): string | null {
     const serving = this.logins.serving(account);
     return serving !== null && this.logins.isReady(serving) ? serving : null;
@@ -249,7 +258,7 @@ export class Scheduler {
       .filter((account) => this.logins.isReady(account) && this.pendingUsers.ready.size(account) > 0);
   }
 
-  /** Whether somebody could be sent now who is not under search. */
+  /** Whether a user that is not in a bisection can be sent now. */
   get someSendable(): boolean {
     return this.accountsReady().length > 0;
   }

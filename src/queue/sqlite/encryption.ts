@@ -1,10 +1,11 @@
-// User ids at rest, encrypted: each row, mark and note of a queue file is encrypted, and users are told apart by tags.
+// Encryption at rest: each row, in-flight record and stored value of a queue file is encrypted, and users are
+// found by a blind index.
 //
-// A random data key encrypts them; it lies in the file itself, encrypted under a key that is derived from a secret of the
-// caller's (Node-RED's own credential secret). So a changed secret is noticed before anything is read, and a secret
-// that followed another one needs only the data key to be encrypted anew, not every row.
+// A random data key encrypts them. The file holds that key, encrypted under a key that is derived from the
+// caller's secret (Node-RED's credential secret). So a changed secret is detected before anything is read, and
+// a new secret only needs the data key to be encrypted again, not every row.
 //
-// Each text says by its first sign whether it is encrypted, so that plain and encrypted rows may lie side by side.
+// The first character of each text shows whether it is encrypted, so that plain and encrypted rows may coexist.
 
 import {
   createCipheriv,
@@ -17,14 +18,16 @@ import {
   type KeyObject,
 } from 'node:crypto';
 
-/** Whether new rows are encrypted, and by which secrets older ones may be. Only in memory, never written anywhere. */
+/**
+ * Whether new rows are encrypted, and the secrets that may decrypt older ones. Only in memory, never stored.
+ */
 export interface EncryptionOptions {
   readonly isOn: boolean;
-  /** The one in use first; then those that it took the place of. None: nothing encrypted can be read. */
+  /** The current secret first, then earlier ones. Without any, nothing encrypted can be read. */
   readonly secrets: readonly string[];
 }
 
-/** No entry (JSON) and no note begins with it. */
+/** Neither an entry (JSON) nor a stored value begins with this character. */
 const mark = '~';
 const algorithm = 'aes-256-gcm';
 const keyBytes = 32;
@@ -39,12 +42,12 @@ export function isEncrypted(text: string): boolean {
   return text.startsWith(mark);
 }
 
-/** A data key of its own for a new file. */
+/** A random data key for a new file. */
 export function newDataKey(): Buffer {
   return randomBytes(keyBytes);
 }
 
-/** The data key as the file keeps it. */
+/** Encrypts the data key for the file. */
 export function wrapDataKey(dataKey: Buffer, secret: string): string {
   const [salt, nonce] = [randomBytes(saltBytes), randomBytes(nonceBytes)];
   const cipher = createCipheriv(algorithm, wrappingKey(secret, salt), nonce);
@@ -52,7 +55,7 @@ export function wrapDataKey(dataKey: Buffer, secret: string): string {
   return mark + Buffer.concat(parts).toString('base64');
 }
 
-/** The data key that the file keeps, or null when this is not the secret under which it was put there. */
+/** Decrypts the data key of the file; null when it was encrypted under another secret. */
 export function unwrapDataKey(wrapped: string, secret: string): Buffer | null {
   const bytes = Buffer.from(wrapped.slice(mark.length), 'base64');
   if (bytes.length !== saltBytes + nonceBytes + keyBytes + tagBytes) return null;
@@ -75,13 +78,13 @@ function wrappingKey(secret: string, salt: Buffer): KeyObject {
   );
 }
 
-/** Seals and opens by one data key. */
+/** Encrypts and decrypts under one data key. */
 export class Cipher {
   readonly #sessionsKey: KeyObject;
   readonly #tags: Cipheriv;
   readonly #session = randomBytes(sessionBytes);
   readonly #sessionKey: KeyObject;
-  /** Of sessions that are read. */
+  /** Session keys, by the session id in the texts that were read. */
   readonly #keys = new Map<string, KeyObject>();
   readonly #nonce = Buffer.alloc(nonceBytes);
   readonly #block = Buffer.alloc(16);
@@ -93,14 +96,14 @@ export class Cipher {
         Buffer.from(hkdfSync('sha256', dataKey, '', `instant-audience queue: ${purpose}`, keyBytes)),
       );
     this.#sessionsKey = derived('sessions');
-    // Block by block, without chaining: one block is a keyed permutation, which is all that a tag needs.
+    // ECB without chaining: one block is a keyed permutation, which is all that the blind index needs.
     this.#tags = createCipheriv('aes-256-ecb', derived('users'), null).setAutoPadding(false);
     this.#sessionKey = this.#keyOf(this.#session);
   }
 
   /**
-   * Stands for a user in the file: equal for equal hashes within the file, of no meaning without its key. A whole
-   * number from 0 to 2^53−1, as the hash is.
+   * Blind index of a user: a keyed hash, equal for equal hashes within the file and meaningless without its
+   * key. A whole number from 0 to 2^53−1, as the hash itself.
    */
   tagOf(userHash: number): number {
     this.#block.writeDoubleLE(userHash, 0);
@@ -112,12 +115,12 @@ export class Cipher {
     return this.#cipher(Buffer.from(text, 'utf8'));
   }
 
-  /** What `cipher` gave; null when it was changed since, or encrypted by another data key. */
+  /** Decrypts a text of `cipher`; null when it was changed or encrypted under another data key. */
   open(encrypted: string): string | null {
     return this.#open(encrypted)?.toString('utf8') ?? null;
   }
 
-  /** A row's user goes with its body: the tag in its place cannot be read back. */
+  /** Encrypts the user hash with the body, because the blind index cannot be reversed. */
   encryptRow(userHash: number, body: string): string {
     const bytes = Buffer.allocUnsafe(8 + Buffer.byteLength(body, 'utf8'));
     bytes.writeDoubleLE(userHash, 0);
@@ -130,7 +133,7 @@ export class Cipher {
     return bytes === null ? null : { userHash: bytes.readDoubleLE(0), body: bytes.toString('utf8', 8) };
   }
 
-  /** Each session of a process has a key of its own, in which a counter never comes twice. */
+  /** Each session of a process has its own key, so that a counter value is never used twice with one key. */
   #cipher(bytes: Buffer): string {
     const head = Buffer.allocUnsafe(headBytes);
     this.#session.copy(head);

@@ -1,19 +1,19 @@
-// Where a log runs: in this thread or in one of its own. Calls go in, results come out, in the same order.
+// Log host: runs a log in this thread or in one of its own. Results arrive in the order of the calls.
 
 import type { EncryptionOptions } from './encryption';
 import { openLog, type SqliteLog } from './sqlite-log';
 
 export type LogMethod = 'takeOver' | 'commit' | 'read' | 'rowsOfUsers' | 'getMeta' | 'setMeta' | 'tidy';
 
-/** A call as plain data, which can go to another thread. */
+/** A call as plain data that can be sent to another thread. */
 export type LogCall = {
   [M in LogMethod]: { readonly method: M; readonly args: Parameters<SqliteLog[M]> };
 }[LogMethod];
 
-/** What a call of this method gives. */
+/** Result of a call of this method. */
 export type LogResult<M extends LogMethod> = ReturnType<SqliteLog[M]>;
 
-/** A call with where its result goes. Callbacks, as promises in between would let results overtake each other. */
+/** A call with callbacks for its result. Not promises, because they would let results overtake each other. */
 export interface PendingCall {
   readonly call: LogCall;
   readonly resolve: (value: unknown) => void;
@@ -29,7 +29,9 @@ export interface Turns {
 export interface LogHost {
   /** `SqliteLog.totals.commits` when the log was opened. */
   readonly commits: number;
-  /** Settles with the log's QueueErrors; not at all when the thread dies: then its owner gets the call back. */
+  /**
+   * Settles with the log's QueueErrors. Never settles if the thread dies: then its owner gets the call back.
+   */
   call(pending: PendingCall): void;
   close(): Promise<void>;
 }
@@ -55,13 +57,13 @@ export function carryOut(log: SqliteLog, call: LogCall): unknown {
 }
 
 /**
- * In this thread: a call holds the event loop until it is done. A commit with very many rows is carried out in steps
- * between which others have their turn; calls that come meanwhile wait for it.
+ * Runs a log in this thread: a call blocks the event loop until it is done. A commit with very many rows runs
+ * in steps, with other work in between; later calls wait for it.
  */
 export class InlineHost implements LogHost {
   readonly commits: number;
   readonly #log: SqliteLog;
-  /** The first of them is being carried out. */
+  /** The first call is being carried out. */
   readonly #calls: PendingCall[] = [];
   #commit: ReturnType<SqliteLog['commitInSteps']> | null = null;
   /** Resolves when no call is left. */
@@ -91,7 +93,7 @@ export class InlineHost implements LogHost {
     });
   }
 
-  /** Until a commit is interrupted, or nothing is left. */
+  /** Carries out calls until a commit is interrupted or none is left. */
   #carryOut(): void {
     for (let pending = this.#calls[0]; pending !== undefined; pending = this.#calls[0]) {
       const { call, resolve, reject } = pending;

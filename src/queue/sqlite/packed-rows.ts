@@ -1,11 +1,11 @@
-// New rows on their way to another thread: columns instead of objects, as cloning a thousand objects costs more than
-// writing them to disk does.
+// Packed rows: new rows for another thread as columns instead of objects, because cloning a thousand objects
+// costs more than writing them to disk.
 
 import type { NewRow, Source } from '../store';
 
-/** The rows' numbers side by side, their bodies end to end. */
+/** The numbers of all rows in one array, their bodies in one string. */
 export interface PackedRows {
-  /** `numbersPerRow` of each row, in the order of `pack`. */
+  /** `numbersPerRow` numbers for each row, in the order of `pack`. */
   readonly numbers: Float64Array<ArrayBuffer>;
   readonly sources: readonly Source[];
   readonly bodies: string;
@@ -18,7 +18,7 @@ export function pack(rows: readonly NewRow[]): PackedRows {
   const sources: Source[] = [];
   let at = 0;
   for (const row of rows) {
-    // Rows of one message share one object.
+    // Rows of one message share one source object.
     if (row.source !== sources.at(-1)) sources.push(row.source);
     numbers[at++] = row.seq;
     numbers[at++] = row.lane === 'add' ? 0 : 1;
@@ -32,7 +32,7 @@ export function pack(rows: readonly NewRow[]): PackedRows {
   return { numbers, sources, bodies: rows.map(({ body }) => body).join('') };
 }
 
-/** What was packed. */
+/** Restores the rows. */
 export function unpack({ numbers, sources, bodies }: PackedRows): NewRow[] {
   const rows: NewRow[] = [];
   let start = 0;

@@ -1,4 +1,5 @@
-// The cipher of a queue file: its data key is one of the file's notes, and is made, opened, handed on and given up here.
+// Cipher of a queue file: creates, unwraps, rewraps and deletes the data key, which is one of the file's stored
+// values.
 
 import type { DatabaseSync } from 'node:sqlite';
 
@@ -21,14 +22,14 @@ function keptKey(db: DatabaseSync): string | null {
   );
 }
 
-/** Whether the file has a key, so that what is encrypted in it can be read by whoever has the secret. */
+/** Whether the file has a data key, so that its content can be decrypted with the secret. */
 export function hasCipher(db: DatabaseSync): boolean {
   return keptKey(db) !== null;
 }
 
 /**
- * The cipher of the file; null when it has none. A key that lay under an earlier secret is put under the one in use.
- * Throws a QueueError `encrypted` when no secret fits.
+ * Opens the cipher of the file; null when it has none. A data key under an earlier secret is encrypted under
+ * the current one. Throws a QueueError `encrypted` when no secret fits.
  */
 export function openCipher(db: DatabaseSync, path: string, { secrets }: EncryptionOptions): Cipher | null {
   const wrapped = keptKey(db);
@@ -44,7 +45,10 @@ export function openCipher(db: DatabaseSync, path: string, { secrets }: Encrypti
   throw queueError('encrypted', path, why);
 }
 
-/** A cipher for a file that has none. Throws a QueueError, also when something in it was encrypted by a key that is gone. */
+/**
+ * Creates a cipher for a file that has none. Throws a QueueError, also when some content was encrypted under a
+ * lost key.
+ */
 export function newCipher(db: DatabaseSync, path: string, { secrets }: EncryptionOptions): Cipher {
   const current = currentOf(secrets, path);
   if (holdsEncrypted(db)) throw queueError('damaged', path, 'its key is missing');
@@ -70,14 +74,16 @@ function holdsEncrypted(db: DatabaseSync): boolean {
   return db.prepare(sql).get()?.found !== 0;
 }
 
-/** Notes that were written before sealing was switched on are encrypted now; entries stay until they have ended. */
+/**
+ * Encrypts the stored values of before encryption was switched on; plain entries stay until they have ended.
+ */
 export function cipherNotes(db: DatabaseSync, cipher: Cipher): void {
   rewriteNotes(db, (value) => (isEncrypted(value) ? null : cipher.cipher(value)));
 }
 
 /**
- * Sealing was switched off: notes are opened for good, and the key goes as soon as nothing is left that needs it. Then
- * a later change of the secret does not matter any more. Returns whether it is gone.
+ * Encryption was switched off: decrypts the stored values, and deletes the data key once no entry needs it.
+ * Then later changes of the secret do not matter. Returns whether the key was deleted.
  */
 export function dropCipher(db: DatabaseSync, cipher: Cipher): boolean {
   rewriteNotes(db, (value) => (isEncrypted(value) ? cipher.open(value) : null));
@@ -86,7 +92,7 @@ export function dropCipher(db: DatabaseSync, cipher: Cipher): boolean {
   return true;
 }
 
-/** `rewrite` gives null for a value that stays. */
+/** `rewrite` returns null for a value that stays. */
 function rewriteNotes(db: DatabaseSync, rewrite: (value: string) => string | null): void {
   const update = db.prepare('UPDATE meta SET value = ? WHERE key = ?');
   for (const { key, value } of db.prepare('SELECT key, value FROM meta WHERE key <> ?').all(keyNote)) {

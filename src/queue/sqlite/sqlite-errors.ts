@@ -1,13 +1,13 @@
-// What SQLite and the file system say, as a QueueError with a sentence for the person who runs Node-RED.
+// SQLite and file system errors as QueueErrors, with a sentence for the person who runs Node-RED.
 
 import { QueueError } from '../store';
 
-/** SQLite's name for a database that lies in memory and ends with its handle. */
+/** SQLite's name for a database in memory, which ends with its handle. */
 export const inMemory = ':memory:';
 
 type Code = Exclude<QueueError['code'], 'fenced' | 'unavailable'>;
 
-/** SQLite's primary result codes (https://sqlite.org/rescode.html) that have a meaning of their own here. */
+/** SQLite's primary result codes (https://sqlite.org/rescode.html) with a meaning of their own here. */
 const byResultCode: Readonly<Record<number, Code>> = {
   3: 'readonly', // SQLITE_PERM
   5: 'locked', // SQLITE_BUSY
@@ -33,14 +33,17 @@ const byErrno: Readonly<Record<string, Code>> = {
   EDQUOT: 'full',
 };
 
-/** While a file is opened a statement fails for what the file's own tables lack, not for what was asked. */
+/**
+ * While a file is being opened, a failing statement means that the file's tables differ, not that the call was
+ * wrong.
+ */
 export function toOpenError(error: unknown, path: string): QueueError {
   const found = toQueueError(error, path);
   const isPlainError = error instanceof Error && 'errcode' in error && error.errcode === 1;
   return isPlainError ? queueError('damaged', path, error.message, error) : found;
 }
 
-/** QueueErrors pass unchanged. `path` is the queue's file. */
+/** Returns QueueErrors unchanged. `path` is the queue's file. */
 export function toQueueError(error: unknown, path: string): QueueError {
   if (error instanceof QueueError) return error;
   const detail = error instanceof Error ? error.message : String(error);

@@ -1,5 +1,5 @@
-// The log in SQLite, in a file or in memory, synchronous: every call is carried out before it returns. One handle, one
-// process.
+// Log in SQLite, in a file or in memory. Synchronous: every call is carried out before it returns. One handle,
+// one process.
 
 import { statSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
@@ -15,15 +15,18 @@ import { queueError, toOpenError, toQueueError } from './sqlite-errors';
 import { openDatabase, pragma } from './sqlite-schema';
 import { dropCipher, hasCipher, newCipher, openCipher, cipherNotes } from './sqlite-encryption';
 
-/** Rows per INSERT: measured, a third faster than one by one, and no faster with more. */
+/** Rows per INSERT: measured a third faster than single rows, and no faster with more. */
 const rowsPerInsert = 40;
 const columnsPerRow = 9;
-/** Free pages (of 8 KiB) that are kept for what comes next. */
+/** Free pages (8 KiB each) that are kept for later rows. */
 const sparePages = 1024;
 const largeWalBytes = 1_048_576;
-/** Pages that one `tidy` gives back: with their sync it takes about as long as a commit. */
+/** Pages that one `tidy` frees; with its sync this takes about as long as a commit. */
 const pagesPerTidy = 64;
-/** The file is cut by a checkpoint: often, as cutting hundreds of MB at once takes tens of ms. */
+/**
+ * Pages after which a checkpoint truncates the file: often, because truncating hundreds of MB at once takes
+ * tens of ms.
+ */
 const pagesPerCut = 2048;
 
 /** Work that may be interrupted. */
@@ -33,7 +36,10 @@ interface Totals {
   lastSeq: number;
   waiting: number;
   bodyChars: number;
-  /** That changed something, ever: tells after a crash of the thread whether the last one was made. */
+  /**
+   * Number of commits ever that changed something. After a crash of the thread it tells whether the last commit
+   * was made.
+   */
   commits: number;
 }
 
@@ -49,7 +55,10 @@ interface EntryRecord {
   body: string;
 }
 
-/** `path` may be `inMemory`. Throws QueueErrors. Without `cipher` nothing is encrypted, and nothing encrypted can be read. */
+/**
+ * Opens a log; `path` may be `inMemory`. Throws QueueErrors. Without `cipher` nothing is encrypted, and nothing
+ * encrypted can be read.
+ */
 export function openLog(path: string, cipher: EncryptionOptions | null = null): SqliteLog {
   return new SqliteLog(openDatabase(path), path, cipher);
 }
@@ -59,12 +68,12 @@ export class SqliteLog {
   readonly #sources: Sources;
   #totals: Totals;
   #cipher: Cipher | null;
-  /** Once the file is found damaged nothing more is read from or written to it. */
+  /** Once the file is found damaged, it is neither read nor written. */
   #damage: QueueError | null = null;
   #isOpen = true;
   #pagesToCut = 0;
 
-  /** Takes over a handle from `openDatabase`, and closes it when the content makes no sense. */
+  /** Takes over a handle from `openDatabase`, and closes it when the content is invalid. */
   constructor(
     private readonly db: DatabaseSync,
     private readonly path: string,
@@ -86,8 +95,9 @@ export class SqliteLog {
   }
 
   /**
-   * Once per process, before anything else: gives left-over flights numbers below 0. `checked` looks through the whole
-   * file first, unless it is large: nobody would miss the entries that a damaged page hides.
+   * Call once per process, before anything else: gives recovered in-flight records numbers below 0. `checked`
+   * checks the whole file first, unless it is large, because entries that a damaged page hides would not be
+   * missed.
    */
   takeOver(checked = false): Opened {
     if (checked) this.#guard(() => checkContent(this.db, this.path, this.#totals.waiting));
@@ -101,14 +111,14 @@ export class SqliteLog {
     }));
   }
 
-  /** Returns `commits` after it. On any error nothing has changed. */
+  /** Returns `commits` after the commit. On an error nothing has changed. */
   commit(commit: Commit): number {
     return allSteps(this.commitInSteps(commit, Infinity));
   }
 
   /**
-   * The same in steps that append so many rows each, at most. Everything takes effect with the last one; until then nothing
-   * else may be asked of the log.
+   * The same in steps that append at most so many rows each. Everything takes effect with the last step; call
+   * nothing else until then.
    */
   *commitInSteps(commit: Commit, rowsPerStep: number): Steps<number> {
     const totals = this.#guard(() => {
@@ -158,12 +168,12 @@ export class SqliteLog {
     this.#guard(() => this.#statements.setMeta.run(key, this.#sealing?.cipher(value) ?? value));
   }
 
-  /** Accounts by whose logins its rows go, or went. */
+  /** Accounts of the rows that were ever appended. */
   get accounts(): readonly string[] {
     return this.#sources.accounts;
   }
 
-  /** Removes every row; what else the file knows (numbers, posts on their way, authentications) stays. */
+  /** Removes every row; the last number, in-flight records and stored values stay. */
   clear(): void {
     this.#guard(() => {
       const totals = { ...this.#totals, waiting: 0, bodyChars: 0, commits: this.#totals.commits + 1 };
@@ -176,8 +186,8 @@ export class SqliteLog {
   }
 
   /**
-   * Gives free pages back to the disk, a few at a time. `idle` gives back more, and empties a large -wal file at
-   * the end. Returns whether there is more to do.
+   * Frees pages on disk, a few at a time. `idle` frees more, and empties a large -wal file at the end. Returns
+   * whether there is more to do.
    */
   tidy(idle: boolean): boolean {
     return this.#guard(() => {
@@ -191,7 +201,7 @@ export class SqliteLog {
         const pages = Math.min(surplus, pagesPerTidy);
         this.db.exec(`PRAGMA incremental_vacuum(${pages})`);
         this.#pagesToCut += pages;
-        // No fewer: somebody rebuilt the file without auto_vacuum. It works, but only grows.
+        // The count does not fall if the file was rebuilt without auto_vacuum. Then it works, but only grows.
         return pragma(this.db, 'freelist_count') < surplus + spare;
       }
       if (idle && this.#walBytes() > largeWalBytes) this.db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
@@ -248,7 +258,7 @@ export class SqliteLog {
     try {
       this.db.exec('ROLLBACK');
     } catch {
-      // SQLite rolls back by itself on some errors, and then has no transaction left.
+      // SQLite rolls back by itself on some errors, and then no transaction is open.
     }
   }
 
@@ -317,7 +327,7 @@ export class SqliteLog {
 
   // ── The cipher ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Null when new rows are plain. */
+  /** Cipher for new rows; null when they are stored as plain text. */
   get #sealing(): Cipher | null {
     if (this.encryptionOptions?.isOn !== true) return null;
     if (this.#cipher === null) throw queueError('failed', this.path, 'its key is not there yet');
@@ -334,7 +344,10 @@ export class SqliteLog {
     });
   }
 
-  /** What stands for a user in the file: of rows from before sealing was switched on or off, the other name. */
+  /**
+   * Values of the user column for a user: plain hash and blind index, since rows may be from before encryption
+   * was switched.
+   */
   #namesOf(userHash: number): number[] {
     return this.#cipher === null ? [userHash] : [userHash, this.#cipher.tagOf(userHash)];
   }
@@ -346,7 +359,9 @@ export class SqliteLog {
     return text;
   }
 
-  /** One that was changed since it was encrypted stays as it is: whoever reads it finds that it is no entry. */
+  /**
+   * A row that was changed since it was encrypted is returned as it is; its reader finds that it is no entry.
+   */
   #openRow({ user, body }: EntryRecord): { readonly userHash: number; readonly body: string } {
     const asItIs = { userHash: user, body };
     if (!isEncrypted(body)) return asItIs;
@@ -362,7 +377,8 @@ export class SqliteLog {
 
   #blobOf({ userHashes }: InFlightRecord): Uint8Array {
     const cipher = this.#sealing;
-    // Never as long as hashes side by side are: an encrypted text has one sign more than a multiple of four.
+    // Its length is never a multiple of eight, unlike that of plain hashes: an encrypted text is one character
+    // longer than a multiple of four.
     if (cipher !== null) return Buffer.from(cipher.cipher(JSON.stringify(userHashes)), 'latin1');
     const view = new DataView(new ArrayBuffer(userHashes.length * 8));
     userHashes.forEach((hash, at) => view.setFloat64(at * 8, hash, true));
@@ -464,7 +480,7 @@ function allSteps<T>(steps: Steps<T>): T {
   }
 }
 
-/** Sources by number; new ones are written in the transaction of their first row. */
+/** Sources by id; a new one is written in the transaction of its first row. */
 class Sources {
   readonly #byId = new Map<number, Source>();
   readonly #idByKey = new Map<string, number>();
@@ -494,12 +510,12 @@ class Sources {
     return id;
   }
 
-  /** After a commit. */
+  /** Call after a commit. */
   keep(): void {
     this.#added.length = 0;
   }
 
-  /** After a rollback. */
+  /** Call after a rollback. */
   forget(): void {
     for (const id of this.#added) {
       this.#idByKey.delete(keyOf(this.#byId.get(id)!));
@@ -527,7 +543,7 @@ function keyOf(source: Source): string {
   return JSON.stringify([source.node, source.account]);
 }
 
-/** Literal lanes and states, so that the partial indexes are used. */
+/** Lanes and states are literals, so that the partial indexes are used. */
 function prepareAll(db: DatabaseSync) {
   const columns = 'seq, lane, state, user, source, event_wall, event_mono, taken_wall, body';
   const insert =
@@ -550,7 +566,7 @@ function prepareAll(db: DatabaseSync) {
       'SELECT count(*) FILTER (WHERE state = 0) AS waiting, coalesce(sum(chars), 0) AS chars FROM entry WHERE seq BETWEEN ? AND ?',
     ),
     removeRun: db.prepare('DELETE FROM entry WHERE seq BETWEEN ? AND ?'),
-    // By number, not by the index of tombstones: below this number hardly anything but tombstones is left.
+    // By number, not by the index of tombstones: below this number nearly all rows are tombstones.
     sumTombstones: db.prepare(
       'SELECT count(*) AS count, coalesce(sum(chars), 0) AS chars FROM entry NOT INDEXED WHERE seq <= ? AND state = 1',
     ),

@@ -1,4 +1,5 @@
-// The queue's file: made once with its pages, rights and tables, brought up to date, never replaced.
+// Schema of a queue file: creates it with its pages, permissions and tables, and migrates it; never replaces
+// it.
 
 import {
   accessSync,
@@ -17,10 +18,10 @@ import { threadId } from 'node:worker_threads';
 
 import { inMemory, queueError, toOpenError } from './sqlite-errors';
 
-/** Marks the file as ours ("iaso"), so that some other program's database is never taken for a queue. */
+/** Application id of our files ("iaso"), so that another program's database is not mistaken for a queue. */
 const applicationId = 0x6961736f;
 
-/** What brings a file from version n to n + 1, at index n. Released ones never change. */
+/** Migrates a file from version n to n + 1, at index n. Released migrations never change. */
 export type Migration = (db: DatabaseSync) => void;
 export const migrations: readonly Migration[] = [
   (db) =>
@@ -61,8 +62,8 @@ export const migrations: readonly Migration[] = [
 ];
 
 /**
- * Opens the file for this process alone, making it when there is none. Throws QueueErrors, and has then neither
- * changed nor kept open an existing file. A database in memory is always a new one.
+ * Opens the file for this process alone, and creates it if it does not exist. Throws QueueErrors; an existing
+ * file is then neither changed nor kept open. A database in memory is always new.
  */
 export function openDatabase(path: string, steps: readonly Migration[] = migrations): DatabaseSync {
   try {
@@ -71,10 +72,10 @@ export function openDatabase(path: string, steps: readonly Migration[] = migrati
     checkAccess(path);
     return open(path, (db) => {
       checkIdentity(db, path, steps.length);
-      // FULL for every write, also those that lose nothing: what is synced is always the whole beginning of the -wal
-      // file, up to where SQLite ends its recovery after a power cut.
+      // FULL for every write, also unimportant ones: the synced part must always be the whole beginning of the
+      // -wal file, because SQLite's recovery ends at the first gap after a power cut.
       db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-      // Moderate: a checkpoint is part of the commit that reaches it, and holds the event loop as long.
+      // A moderate size, because a checkpoint is part of the commit that reaches it and blocks that long.
       db.exec('PRAGMA wal_autocheckpoint = 512; PRAGMA journal_size_limit = 8388608');
       migrate(db, steps);
     });
@@ -84,13 +85,14 @@ export function openDatabase(path: string, steps: readonly Migration[] = migrati
 }
 
 function open(path: string, prepare: (db: DatabaseSync) => void): DatabaseSync {
-  // Not imported, as that prints a warning that SQLite is experimental, also where there is no queue.
+  // Not imported, because an import prints a warning that SQLite is experimental, even without a queue.
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
   const db = new DatabaseSync(path);
   try {
-    // Exclusive: a second process is told so at its first look, instead of sending the same entries twice.
+    // Exclusive: a second process fails at its first read, instead of sending the same entries twice.
     db.exec('PRAGMA busy_timeout = 100; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -8192');
-    // What was sent or erased is not left in pages that are merely free; measured, it costs nothing.
+    // Overwrites deleted content, so that sent or erased entries do not stay in free pages; measured, it costs
+    // nothing.
     db.exec('PRAGMA secure_delete = ON');
     prepare(db);
     return db;
@@ -101,8 +103,8 @@ function open(path: string, prepare: (db: DatabaseSync) => void): DatabaseSync {
 }
 
 /**
- * Makes the whole file under another name first. So a file of the right name always was a queue: an empty one is
- * damage, and never taken for a new queue.
+ * Creates the complete file under another name first. So a file with the right name was always a queue: an
+ * empty one is damaged and not a new queue.
  */
 function create(path: string, steps: readonly Migration[]): void {
   if (existsSync(`${path}-wal`)) throw queueError('damaged', path, 'only its -wal file is left');
@@ -119,24 +121,24 @@ function create(path: string, steps: readonly Migration[]): void {
 }
 
 function make(db: DatabaseSync, steps: readonly Migration[]): void {
-  // Both only take effect before the first table.
+  // Both take effect only before the first table.
   db.exec('PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL');
   db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA application_id = ${applicationId}`);
   migrate(db, steps);
 }
 
-/** Never over a file that another process made meanwhile. */
+/** Never replaces a file that another process created meanwhile. */
 function giveName(draft: string, path: string): void {
   try {
     linkSync(draft, path);
   } catch {
-    // There already, or a disk without hard links.
+    // The file exists already, or the disk has no hard links.
     if (!existsSync(path)) renameSync(draft, path);
   }
   syncDirectory(dirname(path));
 }
 
-/** So that the name survives a power cut as the content does. Windows has no such call and needs none. */
+/** Makes the name survive a power cut like the content. Windows has no such call and needs none. */
 function syncDirectory(directory: string): void {
   if (process.platform === 'win32') return;
   const handle = openSync(directory, 'r');
@@ -148,7 +150,7 @@ function syncDirectory(directory: string): void {
 }
 
 /**
- * Looks at the file by its name only: opening and closing it here would drop the locks that SQLite holds on it
+ * Checks the file only by its name: opening and closing it here would drop the locks that SQLite holds on it
  * elsewhere in this process (https://sqlite.org/howtocorrupt.html, section 2.2).
  */
 function checkAccess(path: string): void {
@@ -163,14 +165,14 @@ function checkIdentity(db: DatabaseSync, path: string, current: number): void {
   if (pragma(db, 'application_id') !== applicationId) {
     throw queueError('damaged', path, 'it is a database of something else');
   }
-  // A file gets its name only once it has a version.
+  // A file gets its name only after it has a version.
   if (version < 1) throw queueError('damaged', path, `format ${version}`);
   if (version > current) {
     throw queueError('newer_version', path, `format ${version}, this version knows up to ${current}`);
   }
 }
 
-/** All missing steps in one transaction. */
+/** Runs all missing migrations in one transaction. */
 function migrate(db: DatabaseSync, steps: readonly Migration[]): void {
   const version = pragma(db, 'user_version');
   if (version >= steps.length) return;

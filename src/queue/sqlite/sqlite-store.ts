@@ -1,4 +1,5 @@
-// The store in SQLite. The log of a file runs in a thread of its own, as a disk may keep it waiting; `:memory:` in this one.
+// Queue store in SQLite. The log of a file runs in a thread of its own, because a disk may be slow; `:memory:`
+// runs in this one.
 
 import { InlineHost } from './log-host';
 import type { LogCall, LogHost, LogMethod, LogResult, PendingCall } from './log-host';
@@ -7,9 +8,9 @@ import type { EncryptionOptions } from './encryption';
 import { inMemory, queueError, toQueueError } from './sqlite-errors';
 import { startThread } from './thread-host';
 
-/** Time as the store sees it; part of the engine's clock. */
+/** Clock of the store; part of the engine's clock. */
 export interface StoreClock {
-  /** Calls once after `delayMs`; returns what cancels it. */
+  /** Calls once after `delayMs`; returns a function that cancels it. */
   after(delayMs: number, call: () => void): () => void;
   /** Calls once at the end of this turn of the event loop. */
   endOfTurn(call: () => void): void;
@@ -17,19 +18,19 @@ export interface StoreClock {
 
 export interface SqliteOutboxOptions {
   readonly clock?: StoreClock;
-  /** Of a commit: so many rows, and then others have their turn. */
+  /** Rows per step of a commit in this thread; other work runs between two steps. */
   readonly rowsPerStep?: number;
-  /** How user ids are encrypted; as plain text, unless said. */
+  /** How user ids are encrypted; plain text if absent. */
   readonly cipher?: EncryptionOptions;
 }
 
 type CallOf<M extends LogMethod> = Extract<LogCall, { readonly method: M }>;
 
-/** After a commit, until free space is looked at; and between two steps of giving it back. */
+/** Delay after a commit before free pages are returned, and between two steps of that. */
 const tidyAfterMs = 500;
 const tidyAgainMs = 50;
 
-/** They take some milliseconds. */
+/** A step of this size takes some milliseconds. */
 const defaultRowsPerStep = 1_000;
 
 const systemClock: StoreClock = {
@@ -42,7 +43,7 @@ const systemClock: StoreClock = {
   },
 };
 
-/** With the path `:memory:` its rows end with `close`. */
+/** With the path `:memory:` the rows end with `close`. */
 export class SqliteStore implements QueueStore {
   readonly durable: boolean;
   readonly #clock: StoreClock;
@@ -50,12 +51,12 @@ export class SqliteStore implements QueueStore {
   readonly #rowsPerStep: number;
   #isOpen = false;
   #host: LogHost | null = null;
-  /** While the log is being opened, calls wait here in order. */
+  /** Calls wait here in order while the log is being opened. */
   #opening: Promise<void> | null = null;
   #waiting: PendingCall[] = [];
-  /** What a dead thread left without results. */
+  /** Calls without results of a dead thread. */
   #left: readonly PendingCall[] = [];
-  /** Commits made in this file as far as results tell. */
+  /** Number of commits in this file, according to the results so far. */
   #commits = 0;
   #cancelTidy: (() => void) | null = null;
   #committedSinceTidy = false;
@@ -140,7 +141,7 @@ export class SqliteStore implements QueueStore {
     this.#opening ??= this.#openLog();
   }
 
-  /** Opens the log, then carries out what waits. */
+  /** Opens the log, then carries out the waiting calls. */
   async #openLog(): Promise<void> {
     try {
       const host = await this.#start();
@@ -176,7 +177,7 @@ export class SqliteStore implements QueueStore {
     this.#opening = this.#openLog();
   }
 
-  /** Only the first can have been carried out: results of those before it have arrived. */
+  /** Only the first call can have been carried out, because the results of earlier calls have arrived. */
   #settleLeft(commits: number): void {
     const left = this.#left;
     this.#left = [];
@@ -205,7 +206,7 @@ export class SqliteStore implements QueueStore {
     });
   }
 
-  /** An error here is not told: the next commit meets the same cause, and tells. */
+  /** Ignores errors: the next commit fails for the same reason and reports it. */
   async #tidy(): Promise<void> {
     const idle = !this.#committedSinceTidy;
     this.#committedSinceTidy = false;

@@ -1,4 +1,4 @@
-// The thread that runs a log: opens it, carries out what is posted to it in order, and ends when it is closed.
+// Worker thread of a log: opens it, carries out the posted calls in order, and ends when it is closed.
 
 import { parentPort, workerData } from 'node:worker_threads';
 
@@ -39,7 +39,7 @@ function serve(port: NonNullable<typeof parentPort>, { path, cipher }: ThreadDat
   reply({ kind: 'opened', commits: log.totals.commits });
 }
 
-/** Errors lose their class on the way between threads. */
+/** Errors lose their class between threads. */
 function plain(error: unknown): { code: QueueError['code']; message: string } {
   if (error instanceof QueueError) return { code: error.code, message: error.message };
   return { code: 'failed', message: error instanceof Error ? error.message : String(error) };

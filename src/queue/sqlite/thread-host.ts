@@ -1,4 +1,4 @@
-// A log in a thread of its own, seen from the thread that uses it.
+// Thread host: a log in a thread of its own, as the main thread uses it.
 
 import { Worker } from 'node:worker_threads';
 
@@ -7,7 +7,7 @@ import { QueueError, type Commit, type NewRow } from '../store';
 import { pack, unpack, type PackedRows } from './packed-rows';
 import type { EncryptionOptions } from './encryption';
 
-/** What a thread is started with. */
+/** Data that a thread starts with. */
 export interface ThreadData {
   readonly path: string;
   readonly cipher: EncryptionOptions | null;
@@ -24,7 +24,7 @@ export type ThreadReply =
   | { readonly kind: 'done'; readonly value: unknown }
   | { readonly kind: 'failed'; readonly code: QueueError['code']; readonly message: string };
 
-/** Takes the calls that a dead thread leaves without results, in order. The first may have been carried out. */
+/** Receives the calls without results when a thread dies, in order. The first may have been carried out. */
 export type OnDeath = (left: readonly PendingCall[]) => void;
 
 /** Resolves once the thread has opened the log; rejects with a QueueError, and the thread has then ended. */
@@ -39,12 +39,12 @@ export function startThread(data: ThreadData, turns: Turns, onDeath: OnDeath): P
       if (reply.kind === 'opened') resolve(new ThreadHost(worker, reply.commits, turns, onDeath));
       else if (reply.kind === 'refused') refusal = new QueueError(reply.code, reply.message);
     });
-    // Without effect once it has opened.
+    // No effect once the log is open.
     worker.once('exit', () => reject(refusal ?? new QueueError('failed', startFailed(path, reason))));
   });
 }
 
-/** From source, as tests run it, the thread needs the loader for TypeScript that its parent has. */
+/** When run from source, as in tests, the thread needs the same TypeScript loader as its parent. */
 function newWorker(workerData: ThreadData): Worker {
   const file: string = require.resolve('./sqlite-worker');
   const execArgv = file.endsWith('.ts') ? ['--require', require.resolve('tsx/cjs')] : [];
@@ -80,7 +80,7 @@ export function callOf(
 }
 
 class ThreadHost implements LogHost {
-  /** Without results yet, oldest first: results arrive in the order of the calls. */
+  /** Calls without results, oldest first: results arrive in the order of the calls. */
   readonly #pending: PendingCall[] = [];
   /** What has not been posted yet, of the first perhaps a part. */
   readonly #unsent: Iterator<ThreadRequest, void>[] = [];
@@ -99,7 +99,7 @@ class ThreadHost implements LogHost {
         resolve();
       });
     });
-    // 'exit' follows and tells the owner; unheard, this would end the process.
+    // 'exit' follows and informs the owner; without a listener this event would end the process.
     worker.on('error', () => undefined);
     worker.on('message', (reply: ThreadReply) => this.#settle(reply));
     worker.unref();
