@@ -1,4 +1,5 @@
-// Requests without a reply: whether one may undo what was accepted later, told without looking through all of them.
+// Ambiguous requests: whether one may undo a newer accepted block, answered without a search through all of
+// them.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { AmbiguousRequests } from '../../src/delivery/pending/ambiguous';
@@ -8,7 +9,7 @@ import { entryOf } from './support/world';
 
 const id = 'ab'.repeat(16);
 
-/** Blocks of two spellings of one user, of three segments by id and by code. */
+/** Blocks of two spellings of one user, for three segments by id and by code. */
 const cells: readonly Cell[] = [id, id.toUpperCase()].flatMap((user, spelling) =>
   [0, 1].flatMap((twice) => {
     const blocks = [{ seg_id: 1 }, { seg_id: 2, expiration: -1 }, { seg_code: 'x', member_id: 7 }];
@@ -32,8 +33,8 @@ function mayUndo(lost: readonly Lost[], cell: Cell, sentMs: number): boolean {
   });
 }
 
-describe('requests without a reply', () => {
-  it('may undo what is of another kind, or the same segment in another state, until the last can have run', () => {
+describe('ambiguous requests', () => {
+  it('may undo a block of another kind, or another state of the same segment, until the last one can no longer run', () => {
     const cell = fc.tuple(fc.constantFrom(...cells), fc.boolean());
     const request = fc.record({
       held: fc.uniqueArray(cell, { selector: ([one]) => one, maxLength: 4 }),
@@ -59,7 +60,7 @@ describe('requests without a reply', () => {
               held.map(([one]) => one),
               untilMs,
             );
-            // The clock counts it, so what is lost later may run later still.
+            // The clock counts the sleep, so ambiguous requests may run that much later.
             ambiguous.slept(sleptMs);
             for (const each of lost) each.untilMs += sleptMs;
             untilMs += sleptMs;
@@ -73,7 +74,7 @@ describe('requests without a reply', () => {
     );
   });
 
-  it('may undo everything when only the user of one is known', () => {
+  it('may undo every block when only the user of a request is known', () => {
     const ambiguous = new AmbiguousRequests();
     ambiguous.addUnknown(1_000);
     assert.equal(ambiguous.mayUndo(cells[0]!, 999), true);

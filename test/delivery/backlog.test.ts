@@ -1,11 +1,12 @@
-// Promise 5: 100,000 entries wait, memory holds its marks, and all of them arrive in order.
+// Promise 5: with 100,000 pending entries memory stays within its limits, and all of them are delivered in
+// order.
 import { strict as assert } from 'node:assert';
 import { retainedBy } from './support/retained';
 import { device, World } from './support/world';
 
 const entries = 100_000;
 const perMessage = 50;
-/** Ended messages are forgotten in lots. */
+/** Ended messages are removed in bulk. */
 const endedMessages = 2_100;
 const memoryMark = 2_000;
 const pageRows = 1_000;
@@ -13,7 +14,7 @@ const pageRows = 1_000;
 describe('a backlog of 100,000 entries on disk', function () {
   this.timeout(0);
 
-  it('keeps memory at its marks and arrives whole, the last state of each user winning', async () => {
+  it('keeps memory within its limits and delivers every entry, the last state of each user winning', async () => {
     const world = new World({
       seed: 1,
       memoryMark,
@@ -31,7 +32,7 @@ describe('a backlog of 100,000 entries on disk', function () {
       assert.ok(pendingMessages <= endedMessages, `${pendingMessages} messages in memory`);
     };
     for (let from = 0; from < entries; from += perMessage) {
-      // Everybody comes twice, far apart: the second value has to win.
+      // Each user appears twice, far from each other: the second value must win.
       const message = Array.from({ length: perMessage }, (_, i) => ({
         user: device((from + i) % (entries / 2)),
         blocks: [{ seg_id: 1, value: from + i }],

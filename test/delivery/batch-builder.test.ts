@@ -1,4 +1,4 @@
-// The body of one request: what was counted is what is built, nothing that fits is left out, nothing else goes in.
+// Batch builder: the counted size is the built size, every block that fits is included, and no other.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { BatchBuilder } from '../../src/delivery/schedule/batch-builder';
@@ -35,7 +35,7 @@ interface Body {
 }
 
 describe('the batch builder', () => {
-  it('counts exactly the bytes it builds, stays under the limit and leaves nothing out that would fit', () => {
+  it('counts exactly the bytes it builds, stays below the limit and omits no block that would fit', () => {
     fc.assert(
       fc.property(
         fc.array(fc.array(block, { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 8 }),
@@ -82,7 +82,7 @@ describe('the batch builder', () => {
     });
   });
 
-  it('ages the expiration by whole minutes waited, and turns what has passed into a removal', () => {
+  it('ages the expiration by whole minutes, and turns an expired add into a removal', () => {
     const cases: [given: number | undefined, waitedMs: number, sent: number | undefined][] = [
       [90, 0, 90],
       [90, minuteMs - 1, 90],
@@ -94,7 +94,7 @@ describe('the batch builder', () => {
       [0, 90 * minuteMs, 0],
       [-1, 90 * minuteMs, -1],
       [undefined, 90 * minuteMs, undefined],
-      // Born in the future: as if now.
+      // An event in the future counts as now.
       [90, -5 * minuteMs, 90],
     ];
     for (const [given, waitedMs, sent] of cases) {

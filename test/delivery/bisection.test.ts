@@ -1,10 +1,10 @@
-// The search for what was refused: halves within a quarter of the quota, lone ones with a backoff.
+// Bisection of a refused body: halves within a quarter of the quota, lone users with backoff.
 import { strict as assert } from 'node:assert';
 import { Bisection, type Group } from '../../src/delivery/schedule/bisection';
 import { User } from '../../src/delivery/pending/user';
 
 const limits = { postsPerSecond: 8, usersPerSecond: 40, maxConcurrent: 4 };
-/** Past the first second, which counts as used. */
+/** After the first second, which counts as used. */
 const nowMs = 10_000;
 
 const pendingUsers = (count: number): User[] =>
@@ -12,8 +12,8 @@ const pendingUsers = (count: number): User[] =>
 const sizes = (groups: readonly (Group | null)[]): (number | null)[] =>
   groups.map((group) => group?.users.length ?? null);
 
-describe('the search for what was refused', () => {
-  it('halves a group, and cuts what is over a quarter of the users’ quota into more', () => {
+describe('the bisection', () => {
+  it('halves a group, and splits it further where a half exceeds a quarter of the users’ quota', () => {
     const bisection = new Bisection(limits, 20_000, 0);
     bisection.split(pendingUsers(7));
     assert.deepEqual(sizes([bisection.next(nowMs, 1000, true), bisection.next(nowMs, 1000, true)]), [4, 3]);
@@ -22,7 +22,7 @@ describe('the search for what was refused', () => {
     assert.deepEqual(sizes(groups), [10, 10, 10, 3, null]);
   });
 
-  it('keeps to a quarter of posts and users, as its rate limiter counts them', () => {
+  it('uses at most a quarter of posts and users, by its own rate limiter', () => {
     const bisection = new Bisection(limits, 20_000, 0);
     for (let i = 0; i < 4; i += 1) bisection.push({ users: pendingUsers(4), probe: false });
     const takeNext = (): Group | null => {
@@ -33,7 +33,7 @@ describe('the search for what was refused', () => {
     assert.deepEqual(sizes([takeNext(), takeNext(), takeNext()]), [4, 4, null]);
   });
 
-  it('lets a group wait until the whole quota has room for it', () => {
+  it('makes a group wait until the whole quota has room for it', () => {
     const bisection = new Bisection(limits, 20_000, 0);
     bisection.push({ users: pendingUsers(6), probe: false });
     assert.equal(bisection.next(nowMs, 5, true), null);

@@ -1,5 +1,5 @@
-// Promise 3, per request: bytes, users, blocks; never one user twice, never ids and codes mixed. The fake service
-// checks each of these for every request that it gets.
+// Promise 3, per request: bytes, users, blocks; never one user twice, never ids and codes together. The fake
+// service checks each of these for every request.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { maxTextChars } from '../../src/entry/identifiers';
@@ -9,7 +9,7 @@ import { device, World, type Stated } from './support/world';
 
 const quick = { postsPerSecond: 1000, usersPerSecond: 100_000, maxConcurrent: 50 };
 
-/** Characters of one to four bytes in UTF-8, pairs of surrogates and what JSON escapes among them. */
+/** Characters of one to four bytes in UTF-8, with surrogate pairs and characters that JSON escapes. */
 const part = fc.constantFrom('a', '"\\', 'é', 'ß\n', '汉', '😀', '𝒳é', '\u0001');
 const textUpTo = (chars: number): fc.Arbitrary<string> =>
   fc
@@ -33,7 +33,7 @@ const who = fc.oneof(
 const blocks = fc.oneof(
   fc.array(fc.oneof(idBlock, codeBlock(50)), { minLength: 1, maxLength: 4 }),
   fc.array(idBlock, { minLength: 150, maxLength: 450 }),
-  // Of some users they fill a body.
+  // The blocks of some users fill a body.
   fc.array(codeBlock(maxTextChars), { minLength: 80, maxLength: 150 }),
 );
 const entry: fc.Arbitrary<Stated> = fc.tuple(who, blocks).map(([user, list]) => ({ ...user, blocks: list }));
@@ -45,7 +45,7 @@ function manyBlocks(count: number, expiration: (index: number) => number): Block
 describe('the limits of one request', function () {
   this.timeout(0);
 
-  it('hold for any text and any number of blocks, and everything arrives', async () => {
+  it('hold for any text and any number of blocks, and every entry is delivered', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(entry, { minLength: 2, maxLength: 8 }),
@@ -118,7 +118,7 @@ describe('the limits of one request', function () {
     assert.equal(Math.max(...world.service.requests.map(({ users }) => users.length)), 1000);
   });
 
-  it('keep ids and codes of one user apart, in the order in which they came', async () => {
+  it('keep ids and codes of one user in separate requests, in the order of arrival', async () => {
     const world = new World({ seed: 1 });
     const user = device(1);
     world.submit([
@@ -131,7 +131,7 @@ describe('the limits of one request', function () {
     assert.equal(world.service.members.get(`idfa:${user} 10001`)?.value, 3);
   });
 
-  it('keep two spellings of one id apart, in the order in which they came', async () => {
+  it('keep two spellings of one id in separate requests, in the order of arrival', async () => {
     const world = new World({ seed: 1 });
     const id = 'ab'.repeat(16);
     world.submit([

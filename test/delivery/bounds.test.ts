@@ -1,5 +1,5 @@
-// Promises 4 and 5: at the cap new input is refused and what was taken is unharmed; a disk that does not work is a
-// clear state, never an empty queue; memory holds no more than its marks.
+// Promises 4 and 5: at its limit the queue refuses new input and keeps its entries; a failing disk is a clear
+// state, never an empty queue; memory stays within its limits.
 import { strict as assert } from 'node:assert';
 import { QueueError, type Lane, type Page } from '../../src/queue/store';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
@@ -16,7 +16,7 @@ function refusedWith(messages: readonly Message[], code: string): number {
 const isOpen = ({ end }: Message): boolean => end === null;
 
 describe('a full queue', () => {
-  it('refuses new input, all of a message or nothing, and delivers what it has', async () => {
+  it('refuses new input, all of a message or nothing, and delivers its entries', async () => {
     const world = new World({ seed: 1, queueMaxEntries: 50 });
     const first = addMany(world, 48);
     const tooMuch = world.submit([0, 1, 2].map((i) => ({ user: device(100 + i), blocks: [{ seg_id: 1 }] })));
@@ -47,7 +47,7 @@ describe('a full queue', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('counts bytes so that they come back to nothing, whatever becomes of the entries', async () => {
+  it('counts bytes back down to zero, however the entries end', async () => {
     const world = new World({
       seed: 1,
       memoryMark: 40,
@@ -80,7 +80,7 @@ describe('a full queue', () => {
   });
 });
 
-describe('a queue that is full of what the service refuses', () => {
+describe('a queue full of entries that the service refuses', () => {
   const isBad = (_user: string, { seg_id }: { seg_id?: number }): boolean => seg_id === 13;
   const addBad = (world: World, count: number, from = 0): Message[] =>
     Array.from({ length: count }, (_, i) => world.add(device(from + i), [{ seg_id: 13 }]));
@@ -92,7 +92,7 @@ describe('a queue that is full of what the service refuses', () => {
     ['bytes', { queueMaxBytes: 250 }],
     ['open messages', { maxOpenMessages: 3, durable: false }],
   ] as const)
-    it(`takes one more message after each refusal, over its cap of ${what}, and the first good one frees it`, async () => {
+    it(`admits one more message after each refusal, over its limit of ${what}, and the first good one frees it`, async () => {
       const world = new World({ seed: 1, ...caps, poison: isBad, delayMs: () => 10 });
       const bad = addBad(world, 12);
       await world.clock.settle();
@@ -101,7 +101,7 @@ describe('a queue that is full of what the service refuses', () => {
       // Nothing was ever accepted, so the service may be at fault.
       await world.clock.advance(60_000);
       assert.deepEqual(taken.filter(isOpen), taken);
-      // This one shows nothing either.
+      // This entry proves nothing either.
       const more = addBad(world, 5, 100);
       await world.clock.settle();
       assert.equal(more.filter(isOpen).length, 1);
@@ -114,7 +114,7 @@ describe('a queue that is full of what the service refuses', () => {
       assert.deepEqual(world.violations(), []);
     });
 
-  it('takes none more while something is left to be searched, and none that would not fit into an empty one', async () => {
+  it('admits none while a bisection is in progress, and none that would not fit into an empty queue', async () => {
     const world = new World({ seed: 1, queueMaxEntries: 40, poison: isBad, delayMs: () => 300 });
     addBad(world, 40);
     await world.clock.advance(3_000);
@@ -133,8 +133,8 @@ describe('a queue that is full of what the service refuses', () => {
   });
 });
 
-describe('more open messages than may wait', () => {
-  it('end as queued when that is durable, and what comes of them is told later', async () => {
+describe('more open messages than allowed', () => {
+  it('end as queued when that is durable, and their outcomes are reported later', async () => {
     const world = new World({ seed: 1, maxOpenMessages: 10 });
     const messages = addMany(world, 30);
     await world.clock.advance(500);
@@ -159,7 +159,7 @@ describe('more open messages than may wait', () => {
 });
 
 describe('a message', () => {
-  it('that asks for no more ends when it is durably queued, not before', async () => {
+  it('with completeOn queued ends when it is durably queued, not before', async () => {
     const world = new World({ seed: 1, commitMs: 50 });
     await world.clock.advance(1_000);
     const message = world.add(device(1), [{ seg_id: 1 }], { completeOn: 'queued' });
@@ -172,14 +172,14 @@ describe('a message', () => {
     assert.equal(world.recovered.length, 1);
   });
 
-  it('that asks for no more waits for the outcome where nothing is durable', async () => {
+  it('with completeOn queued waits for the outcome when the queue is in memory', async () => {
     const world = new World({ seed: 1, durable: false });
     const message = world.add(device(1), [{ seg_id: 1 }], { completeOn: 'queued' });
     await world.rest(5_000);
     assert.equal(message.end?.kind, 'settled');
   });
 
-  it('is told how its entries ended, each in one way', async () => {
+  it('receives the end of each of its entries, and each entry ends once', async () => {
     const world = new World({ seed: 1, poison: (_, block) => block.seg_id === 13 });
     const [one, two] = [device(1), device(2)];
     const message = world.submit([
@@ -218,8 +218,8 @@ describe('a message', () => {
   });
 });
 
-describe('a disk that does not work', () => {
-  it('that takes long to open lets so many messages wait for it and no more', async () => {
+describe('a failing disk', () => {
+  it('that takes long to open lets a limited number of messages wait', async () => {
     const logStore = new SqliteStore(':memory:');
     let open = (): void => undefined;
     const opened = new Promise<void>((resolve) => (open = resolve));
@@ -235,7 +235,7 @@ describe('a disk that does not work', () => {
     assert.equal(world.engine.counters.taken, 50_000);
   });
 
-  it('when the engine starts refuses input with the reason, and is tried again', async () => {
+  it('at the start of the engine refuses input with the reason, and is tried again', async () => {
     const world = new World({ seed: 1, lockedAtFirst: true });
     const refused = addMany(world, 3);
     await world.clock.advance(100);
@@ -252,7 +252,7 @@ describe('a disk that does not work', () => {
     assert.equal(world.engine.counters.accepted, 3);
   });
 
-  it('just after the queue was opened lets it be opened once more', async () => {
+  it('just after the queue was opened makes the engine open it once more', async () => {
     const logStore = new SqliteStore(':memory:');
     const getMeta = logStore.getMeta.bind(logStore);
     let fails = true;
@@ -267,7 +267,7 @@ describe('a disk that does not work', () => {
     assert.equal(message.end?.kind, 'settled');
   });
 
-  it('in the middle refuses input with the reason, sends nothing, and goes on when it works', async () => {
+  it('during operation refuses input with the reason, sends nothing, and continues when it works', async () => {
     const world = new World({ seed: 1 });
     const before = addMany(world, 5);
     await world.clock.advance(1_500);
@@ -291,7 +291,7 @@ describe('a disk that does not work', () => {
     assert.equal(world.engine.stats().state.kind, 'idle');
   });
 
-  it('while it is read leaves the backlog where it is', async () => {
+  it('during reads leaves the backlog where it is', async () => {
     const world = new World({
       seed: 1,
       memoryMark: 10,
@@ -309,7 +309,7 @@ describe('a disk that does not work', () => {
   });
 });
 
-/** Hands out rows as a file with a flipped bit would. */
+/** Returns rows as a file with a flipped bit would. */
 class DamagedStore extends SqliteStore {
   isDamaged = (seq: number): boolean => seq === 15;
 
@@ -321,7 +321,7 @@ class DamagedStore extends SqliteStore {
 }
 
 describe('a row that cannot be read', () => {
-  it('is set aside as rejected, with a line in the log, and holds nothing up', async () => {
+  it('is counted as rejected, with a line in the log, and delays no other row', async () => {
     const store = new DamagedStore(':memory:');
     const world = new World({ seed: 1, store, durable: false, memoryMark: 10, pageRows: 4 });
     const messages = addMany(world, 30);
@@ -338,7 +338,7 @@ describe('a row that cannot be read', () => {
     );
   });
 
-  it('is logged together with the others, by their number', async () => {
+  it('is logged together with the others, with their number', async () => {
     const store = new DamagedStore(':memory:');
     store.isDamaged = (seq) => seq > 10;
     const world = new World({ seed: 1, store, durable: false, memoryMark: 10, pageRows: 4 });

@@ -1,4 +1,5 @@
-// Parking, closing, releasing, pausing: within their time, with nothing left running and every message ended.
+// Parking, closing, releasing and pausing: within their time, with nothing left running and every message
+// ended.
 import { strict as assert } from 'node:assert';
 import type { Fate } from './support/fake-service';
 import { device, World, type Message } from './support/world';
@@ -7,7 +8,7 @@ function addMany(world: World, count: number, from = 0, node = 'n'): Message[] {
   return Array.from({ length: count }, (_, i) => world.add(device(from + i), [{ seg_id: 1 }], { node }));
 }
 
-/** Whether and when a promise has resolved, on the tests' clock. */
+/** When a promise resolves, by the tests' clock; null until then. */
 function watch(world: World, promise: Promise<void>): { afterMs: number | null } {
   const fromMs = world.clock.monoMs();
   const watched = { afterMs: null as number | null };
@@ -23,14 +24,14 @@ async function warm(options: Partial<ConstructorParameters<typeof World>[0]> = {
 }
 
 describe('parking', () => {
-  it('an idle engine is done at once', async () => {
+  it('ends at once for an idle engine', async () => {
     const world = await warm();
     const parked = watch(world, world.engine.park(5_000));
     await world.clock.settle();
     assert.equal(parked.afterMs, 0);
   });
 
-  it('waits for what is on its way and lets nothing new leave', async () => {
+  it('waits for requests in flight and sends no new ones', async () => {
     const world = await warm();
     addMany(world, 5);
     await world.clock.advance(1);
@@ -43,7 +44,7 @@ describe('parking', () => {
     assert.equal(world.engine.stats().state.kind, 'parked');
   });
 
-  it('ends in time although the service hangs', async () => {
+  it('ends in time although the service does not answer', async () => {
     const world = await warm({ fateOf: () => 'dropped' });
     addMany(world, 5);
     await world.clock.advance(1);
@@ -52,7 +53,7 @@ describe('parking', () => {
     assert.equal(parked.afterMs, 2_000);
   });
 
-  it('loses nothing: unparked, the engine goes on', async () => {
+  it('loses nothing: after unparking the engine continues', async () => {
     const world = await warm();
     addMany(world, 5);
     await world.clock.advance(1);
@@ -146,7 +147,7 @@ describe('closing', () => {
     });
   }
 
-  it('refuses what comes later, and what was not taken yet, and says so', async () => {
+  it('refuses later messages and messages that were not queued yet, with the reason', async () => {
     const world = await warm({ commitMs: 30 });
     addMany(world, 1);
     await world.clock.settle();
@@ -158,7 +159,7 @@ describe('closing', () => {
     assert.deepEqual(world.complaints, []);
   });
 
-  it('leaves a queue that the next engine finds whole', async () => {
+  it('leaves a complete queue for the next engine', async () => {
     const world = await warm();
     addMany(world, 5);
     await world.clock.advance(1);
@@ -176,7 +177,7 @@ describe('closing', () => {
 });
 
 describe('a node that closes', () => {
-  it('gets an end for each open message, and later what came of them', async () => {
+  it('gets an end for each open message, and late outcomes afterwards', async () => {
     const world = await warm();
     world.engine.pause();
     const [mine, others] = [addMany(world, 5), addMany(world, 5, 100, 'other')];
@@ -194,7 +195,7 @@ describe('a node that closes', () => {
     assert.ok(world.recovered.every(({ node }) => node === 'n'));
   });
 
-  it('that does not come back has its ends logged and counted', async () => {
+  it('and does not return has its late outcomes logged and counted', async () => {
     const world = await warm();
     world.engine.pause();
     addMany(world, 5);
@@ -206,7 +207,7 @@ describe('a node that closes', () => {
     assert.ok(world.logged.some((line) => line.includes('5 queued entries of the removed node n')));
   });
 
-  it('that does not come back has its entries logged by their number when they are purged', async () => {
+  it('and does not return has its entries logged with their number when they are purged', async () => {
     const world = await warm({ memoryMark: 100, pageRows: 50 });
     world.engine.pause();
     addMany(world, 3_000);
@@ -220,7 +221,7 @@ describe('a node that closes', () => {
     ]);
   });
 
-  it('that does not come back has few lines in the log, however long its entries take', async () => {
+  it('and does not return causes few log lines, however long its entries take', async () => {
     const world = await warm({ limits: { postsPerSecond: 10, usersPerSecond: 10, maxConcurrent: 5 } });
     addMany(world, 1_000);
     await world.clock.advance(50);
@@ -234,7 +235,7 @@ describe('a node that closes', () => {
     );
   });
 
-  it('with the queue in memory gets an error for each open message, and nothing more of them is sent', async () => {
+  it('with the queue in memory gets an error for each open message, and their entries are not sent', async () => {
     const world = await warm({ durable: false });
     const inFlight = addMany(world, 3);
     await world.clock.advance(1);
@@ -257,7 +258,7 @@ describe('a node that closes', () => {
     assert.equal(world.recovered.length, 0);
   });
 
-  it('with the queue in memory is told at once what is given up, and then what came of the rest', async () => {
+  it('with the queue in memory is told at once which entries are discarded, and later the outcomes of the rest', async () => {
     const world = await warm({ durable: false });
     const inFlight = addMany(world, 3);
     await world.clock.advance(1);
@@ -283,7 +284,7 @@ describe('a node that closes', () => {
     assert.deepEqual(world.recovered, []);
   });
 
-  it('with the queue in memory sends nothing of entries that newer ones of the node had covered', async () => {
+  it('with the queue in memory sends no entry that newer entries of the node had replaced', async () => {
     const world = await warm({ durable: false });
     world.service.refusesAll = true;
     world.add(device(1), [{ seg_id: 1, value: 1 }], { node: 'gone' });
@@ -301,7 +302,7 @@ describe('a node that closes', () => {
     assert.equal(world.service.members.has(`idfa:${device(1)} 1`), false);
   });
 
-  it('in the middle of a commit that then fails is not told that its entries are safe', async () => {
+  it('during a commit that then fails is not told that its entries are durable', async () => {
     const world = await warm({ commitMs: 30 });
     world.diskFails = true;
     const [message] = addMany(world, 1);
@@ -317,7 +318,7 @@ describe('a node that closes', () => {
 });
 
 describe('pausing', () => {
-  it('lets nothing leave until the engine is resumed, and takes new input', async () => {
+  it('sends nothing until the engine is resumed, and accepts new input', async () => {
     const world = await warm();
     world.engine.pause();
     const posts = world.service.requests.length;

@@ -1,4 +1,4 @@
-// What the next commit says, and what it says again after one that failed.
+// Commit buffer: the content of the next commit, and what is repeated after a failed one.
 import { strict as assert } from 'node:assert';
 import { CommitBuffer } from '../../src/delivery/commit-buffer';
 import type { NewRow } from '../../src/queue/store';
@@ -12,7 +12,7 @@ const row = {
 } as unknown as NewRow;
 
 describe('the commit buffer', () => {
-  it('has nothing to say at first, and nothing twice', () => {
+  it('is empty at first, and repeats nothing', () => {
     const commitBuffer = new CommitBuffer();
     assert.equal(commitBuffer.take(), null);
     commitBuffer.mark(1, 'remove');
@@ -20,7 +20,7 @@ describe('the commit buffer', () => {
     assert.equal(commitBuffer.take(), null);
   });
 
-  it('says everything of one turn in one commit', () => {
+  it('combines everything of one turn in one commit', () => {
     const commitBuffer = new CommitBuffer();
     commitBuffer.appended(row);
     commitBuffer.mark(1, 'remove');
@@ -43,7 +43,7 @@ describe('the commit buffer', () => {
     });
   });
 
-  it('lets the last word about a row count', () => {
+  it('lets the last state of a row count', () => {
     const commitBuffer = new CommitBuffer();
     commitBuffer.mark(1, 'repeat');
     commitBuffer.mark(1, 'tombstone');
@@ -51,7 +51,7 @@ describe('the commit buffer', () => {
     assert.deepEqual(commitBuffer.take(), { remove: [1] });
   });
 
-  it('repeats after a failed commit what has ended and arrived, not what came in or was to leave', () => {
+  it('repeats ended rows and settled requests after a failed commit, but not new rows and new requests', () => {
     const commitBuffer = new CommitBuffer();
     commitBuffer.appended(row);
     commitBuffer.mark(1, 'tombstone');

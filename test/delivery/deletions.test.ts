@@ -1,4 +1,4 @@
-// Purging a queue and erasing a user: what was given up is never sent afterwards, and nothing of an erased user is kept.
+// Purges and erasures: a deleted entry is never sent afterwards, and nothing of an erased user is kept.
 import { strict as assert } from 'node:assert';
 import { hashUserKey, userKeyOf } from '../../src/entry/keys';
 import { device, World } from './support/world';
@@ -6,7 +6,7 @@ import { device, World } from './support/world';
 describe('purging and erasing', function () {
   this.timeout(0);
 
-  it('goes on with a purge after kill -9 in the middle of it', async () => {
+  it('continues a purge after kill -9', async () => {
     const world = new World({ seed: 1, memoryMark: 10, pageRows: 5, commitMs: 20 });
     await world.clock.advance(100);
     world.engine.pause();
@@ -25,7 +25,10 @@ describe('purging and erasing', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  /** An erasure in a process that dies at its call of the disk with this number; whether it lived to see that. */
+  /**
+   * Starts an erasure in a process that dies at its disk call with this number. Returns whether the process
+   * survived.
+   */
   async function eraseAndDie(call: number, when: 'before' | 'after', inFlight: boolean): Promise<boolean> {
     let calm = false;
     const world = new World({
@@ -73,7 +76,7 @@ describe('purging and erasing', function () {
   }
 
   for (const inFlight of [false, true])
-    it(`goes on with an erasure after kill -9 at any step of it${inFlight ? ', with the user in flight' : ''}`, async () => {
+    it(`continues an erasure after kill -9 at any step${inFlight ? ', with the user in flight' : ''}`, async () => {
       for (const when of ['before', 'after'] as const) {
         let call = 1;
         while (await eraseAndDie(call, when, inFlight)) call += 1;
@@ -81,16 +84,16 @@ describe('purging and erasing', function () {
       }
     });
 
-  it('leaves above a repetition of an erased user what went ahead of it, and hides it', async () => {
+  it('keeps tombstones above a row to repeat of an erased user, and hides them', async () => {
     const world = new World({ seed: 1, memoryMark: 2, pageRows: 2 });
     await world.clock.advance(100);
     world.engine.pause();
-    // So many others are ahead of it that it is not read when the search for the user comes by.
+    // Enough users precede it that its row is unread when the search reaches it.
     for (let number = 10; number < 20; number += 1) world.add(device(number), [{ seg_id: 2 }]);
     world.add(device(0), [{ seg_id: 1 }]);
     world.add(device(0), [{ seg_id: 1, expiration: -1 }]);
     await world.clock.advance(100);
-    // Both were accepted; the add is to be repeated, since a request that was lost may have undone it.
+    // The service accepted both. The add must be resent, because an ambiguous request may have undone it.
     const [added, removed] = [11, 12];
     world.logStore.commit({ repeat: [added], tombstone: [removed] });
     world.kill();
@@ -103,7 +106,7 @@ describe('purging and erasing', function () {
     assert.deepEqual(world.logStore.rowsOfUsers([hash], 0, Infinity).rows, []);
   });
 
-  it('carries a purge out while nothing can be sent, and says how much it was', async () => {
+  it('carries out a purge while nothing can be sent, and reports the number of entries', async () => {
     const world = new World({ seed: 1, memoryMark: 10, pageRows: 5 });
     await world.clock.advance(100);
     world.engine.pause();
@@ -128,7 +131,7 @@ describe('purging and erasing', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('carries a purge out while memory is full of what is to be sent once more', async () => {
+  it('carries out a purge while memory is full of entries to resend', async () => {
     const users = Array.from({ length: 10 }, (_, number) => device(number));
     let calm = false;
     const world = new World({
@@ -141,7 +144,7 @@ describe('purging and erasing', function () {
     world.submit(users.map((user) => ({ user, blocks: [{ seg_id: 1 }] })));
     await world.clock.advance(3000);
     calm = true;
-    // The request is lost, and may undo what is accepted after it: for 20 s more that stays, to be sent once more.
+    // The request is ambiguous and may undo newer blocks: for 20 s these stay, to be sent again.
     for (const seg_code of ['a', 'b', 'c'])
       world.submit(users.map((user) => ({ user, blocks: [{ seg_code, member_id: 1 }] })));
     await world.clock.advance(12_000);
@@ -159,7 +162,7 @@ describe('purging and erasing', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('erases what is far behind on disk, and leaves the others', async () => {
+  it('erases rows far behind on disk, and keeps the others', async () => {
     const world = new World({ seed: 1, memoryMark: 10, pageRows: 5 });
     await world.clock.advance(100);
     world.engine.pause();
@@ -174,7 +177,7 @@ describe('purging and erasing', function () {
     assert.deepEqual(world.logStore.rowsOfUsers([hash], 0, Infinity).rows, []);
   });
 
-  it('shows the age of the oldest entry also where none is in memory', async () => {
+  it('reports the age of the oldest entry also when no entry is in memory', async () => {
     const world = new World({ seed: 1, memoryMark: 2, pageRows: 2 });
     await world.clock.advance(100);
     world.engine.pause();

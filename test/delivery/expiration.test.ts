@@ -1,5 +1,6 @@
-// Promise 8: late is not longer. What is sent is the expiration less the whole minutes waited, computed again at each
-// try; what has passed goes as a removal, so that an older, longer membership does not outlive it.
+// Promise 8: delays never extend membership. The sent expiration is the given one less the whole minutes
+// waited, computed at each try; an expired add is sent as a removal, so that it ends an older, longer
+// membership.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import type { Fate } from './support/fake-service';
@@ -8,7 +9,7 @@ import { device, World, type WorldOptions } from './support/world';
 
 const minuteMs = 60_000;
 
-/** Minutes to be sent at `nowMs` for what was given at `issuedMs`. */
+/** Minutes to send at `nowMs` for an expiration given at `issuedMs`. */
 function due(given: number | undefined, issuedMs: number, nowMs: number): number | undefined {
   if (given === undefined || given <= 0) return given;
   const left = given - Math.floor(Math.max(0, nowMs - issuedMs) / minuteMs);
@@ -77,11 +78,11 @@ async function agesRightly(options: Partial<WorldOptions>): Promise<Set<string>>
 describe('the expiration', function () {
   this.timeout(0);
 
-  it('is aged by the minutes waited at every try, whatever the wall clock does, and while the machine sleeps', async () => {
+  it('is reduced by the minutes waited at every try, whatever the wall clock does, and while the machine sleeps', async () => {
     assert.deepEqual([...(await agesRightly({}))].sort(), ['aged', 'passed']);
   });
 
-  it('is aged so for entries that are on disk only', async () => {
+  it('is reduced in the same way for entries that are only on disk', async () => {
     assert.deepEqual([...(await agesRightly({ memoryMark: 1, pageRows: 2 }))].sort(), ['aged', 'passed']);
   });
 
@@ -94,7 +95,7 @@ describe('the expiration', function () {
     assert.equal(world.service.members.get(`idfa:${device(2)} 1`)?.expiration, 90);
   });
 
-  it('that has passed goes as a removal, ends a longer membership and is reported as expired', async () => {
+  it('that has passed is sent as a removal, ends a longer membership and is reported as expired', async () => {
     const world = new World({ seed: 1 });
     const user = device(1);
     world.add(user, [
@@ -111,7 +112,7 @@ describe('the expiration', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('passes while the machine sleeps with the entry ready to leave', async () => {
+  it('passes while the machine sleeps with the entry ready', async () => {
     const connectMs = [5_000];
     const world = new World({ seed: 1, connectMs: () => connectMs.shift() ?? 0 });
     world.add(device(1), [{ seg_id: 1, expiration: 90 }]);
@@ -125,7 +126,7 @@ describe('the expiration', function () {
     );
   });
 
-  it('passes while the entry, ready to leave, waits for its mark or for a connection', async () => {
+  it('passes while a ready entry waits for its in-flight record or for a connection', async () => {
     const connectMs = [25_000];
     const world = new World({ seed: 1, connectMs: () => connectMs.shift() ?? 0 });
     world.add(device(1), [{ seg_id: 1, expiration: 90 }], { agoMs: 50_000 });
@@ -138,7 +139,7 @@ describe('the expiration', function () {
     );
   });
 
-  it('counts from when the entry was handed in, though it waits for a commit and the wall clock is set', async () => {
+  it('counts from the acceptance of the entry, though it waits for a commit and the wall clock is set', async () => {
     const world = new World({ seed: 1, commitMs: 2_000 });
     await world.clock.advance(3_000);
     world.add(device(1), [{ seg_id: 1, expiration: 90 }]);
@@ -152,7 +153,7 @@ describe('the expiration', function () {
     );
   });
 
-  it('passes while the entry waits for its turn', async () => {
+  it('passes while the entry waits in the ready queue', async () => {
     const world = new World({ seed: 1 });
     const user = device(1);
     world.add(user, [{ seg_id: 1, expiration: 43_200 }]);
@@ -166,7 +167,7 @@ describe('the expiration', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('is sent as it came where the node asks for that, and never as a removal', async () => {
+  it('is sent unchanged if the node is set so, and never as a removal', async () => {
     const world = new World({ seed: 1, fates: { serverError: 0.5 } });
     const user = device(1);
     world.add(user, [{ seg_id: 1, expiration: 43_200 }]);
@@ -191,11 +192,11 @@ describe('the expiration', function () {
       [1, 2, 4].map((each) => `idfa:${user} ${each}`),
     );
     assert.equal(message.end?.kind === 'settled' && message.end.summary.accepted, 1);
-    // The choice is each entry's own.
+    // Each entry has its own setting.
     assert.equal(other.end?.kind === 'settled' && other.end.summary.expired, 1);
   });
 
-  it('is sent as it came also after a restart, and for entries that are on disk only', async () => {
+  it('is sent unchanged also after a restart, and for entries that are only on disk', async () => {
     const world = new World({ seed: 1, memoryMark: 1, pageRows: 2 });
     world.engine.pause();
     for (let i = 0; i < 6; i += 1)
@@ -210,7 +211,7 @@ describe('the expiration', function () {
     );
   });
 
-  it('lets entries go on within a minute after the wall clock was set back by a day', async () => {
+  it('lets entries continue within a minute after the wall clock was set back by a day', async () => {
     const world = new World({ seed: 1 });
     world.add(device(1), [{ seg_id: 1, expiration: 60 }]);
     await world.clock.advance(2_000);
@@ -221,7 +222,10 @@ describe('the expiration', function () {
   });
 
   describe('across a restart', () => {
-    /** What is sent of 90 minutes that were taken, then the process dies and the wall clock moves. */
+    /**
+     * Expiration that is sent for an entry of `minutes` minutes after its process died and the wall clock
+     * jumped.
+     */
     async function sentAfter(wallMovesMs: number, minutes = 90): Promise<number | undefined> {
       const world = new World({ seed: 1 });
       world.engine.pause();
@@ -241,11 +245,11 @@ describe('the expiration', function () {
       assert.equal(await sentAfter(10 * minuteMs, -1), -1);
     });
 
-    it('is never aged below nothing when the wall clock was set back', async () => {
+    it('is never negative when the wall clock was set back', async () => {
       assert.equal(await sentAfter(-10 * minuteMs), 90);
     });
 
-    it('goes on by the monotonic clock once it was read', async () => {
+    it('continues by the monotonic clock once it was read', async () => {
       const world = new World({ seed: 1 });
       world.engine.pause();
       world.add(device(1), [{ seg_id: 1, expiration: 90 }], { completeOn: 'queued' });

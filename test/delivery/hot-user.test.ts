@@ -1,4 +1,4 @@
-// One user with a long history. (What each of its entries costs, the simulation measures: test/simulation/growth.ts.)
+// One user with a long history. (The simulation measures the cost of each entry: test/simulation/growth.ts.)
 import { strict as assert } from 'node:assert';
 import type { ProcessTime } from '../simulation/world/process-time';
 import { FakeClock } from './support/fake-clock';
@@ -8,7 +8,7 @@ import type { Fate } from './support/fake-service';
 
 describe('a user with a long history', function () {
   this.timeout(300_000);
-  it('keeps nobody else waiting, with an entry that cannot be sent before all the others', async () => {
+  it('delays no other user when an entry that cannot be sent precedes all others', async () => {
     const world = new World({ seed: 1, memoryMark: 10, pageRows: 10, accounts: ['a', 'b'] });
     await world.clock.advance(2_000);
     world.service.refusedLogins.add('b');
@@ -45,11 +45,11 @@ describe('a user with a long history', function () {
 });
 
 describe('many entries that end at once', () => {
-  /** Counts what is told in one turn of the event loop. */
+  /** Counts the entries reported in one turn of the event loop. */
   class CountingClock extends FakeClock {
     most = 0;
     messages: readonly Message[] = [];
-    /** Called once, when a part of them has been told. */
+    /** Called once, after the first part was reported. */
     meanwhile: (() => void) | null = null;
 
     override process(): ProcessTime {
@@ -93,7 +93,7 @@ describe('many entries that end at once', () => {
     return { clock, world };
   }
 
-  it('are told in portions, so that others have their turns', async () => {
+  it('are reported in parts, so that other work can run', async () => {
     const { clock, world } = await ending();
     await world.rest(30_000);
     assert.deepEqual(world.violations(), []);
@@ -105,7 +105,7 @@ describe('many entries that end at once', () => {
     ['the node closes', (world: World) => world.engine.release('n')],
     ['the engine closes', (world: World) => void world.engine.close()],
   ] as const) {
-    it(`are all told before ${what}`, async () => {
+    it(`are all reported before ${what}`, async () => {
       const { clock, world } = await ending();
       clock.meanwhile = () => {
         assert.ok(clock.told < count);

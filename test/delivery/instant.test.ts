@@ -1,5 +1,5 @@
-// Promise 6: while more than half of the post grants are free everything leaves at once; below that users are
-// gathered, until a grant's share of them is there, and for 20 ms at the most.
+// Promise 6: while more than half of the permits are free, entries are sent at once. Otherwise the scheduler
+// lingers until a request's share of users is ready, 20 ms at most.
 import { strict as assert } from 'node:assert';
 import { device, World } from './support/world';
 
@@ -7,10 +7,10 @@ const wayMs = 10;
 const limits = { postsPerSecond: 10, usersPerSecond: 100, maxConcurrent: 15 };
 const usersPerGrant = 10;
 const holdMs = 20;
-/** From send until the grant is free again. */
+/** Time from sending until the permit is free again. */
 const heldForMs = 2 * wayMs + 1000 + 5;
 
-/** An engine that has a token and whose first second is over. */
+/** An engine with a token, after its first second. */
 async function warm(options: Partial<ConstructorParameters<typeof World>[0]> = {}): Promise<World> {
   const world = new World({ seed: 1, limits, delayMs: () => wayMs, ...options });
   world.add(device(900_000), [{ seg_id: 1 }]);
@@ -23,7 +23,7 @@ interface Waited {
   readonly sentMs: number;
 }
 
-/** When each entry was handed in and when it left; every entry is of a user of its own. */
+/** When each entry was submitted and sent; every entry has its own user. */
 function waits(world: World): Waited[] {
   const sent = new Map<string, number>();
   for (const { users, sentMs } of world.service.requests) for (const user of users) sent.set(user, sentMs);
@@ -33,7 +33,7 @@ function waits(world: World): Waited[] {
   }));
 }
 
-/** Grants and users that were left at that moment, after what left then. */
+/** Free permits and users at that moment, after the requests sent then. */
 function freeAt(world: World, atMs: number): { posts: number; users: number } {
   const used = world.service.requests.filter(({ sentMs }) => sentMs <= atMs && sentMs + heldForMs > atMs);
   return {
@@ -45,7 +45,7 @@ function freeAt(world: World, atMs: number): { posts: number; users: number } {
 describe('an entry', function () {
   this.timeout(0);
 
-  it('on an idle engine is on the wire in the same instant', async () => {
+  it('on an idle engine is sent in the same instant', async () => {
     const world = await warm();
     for (let i = 0; i < 20; i += 1) {
       const atMs = world.clock.monoMs();
@@ -56,7 +56,7 @@ describe('an entry', function () {
     }
   });
 
-  it('on an idle engine waits for its commit and nothing else', async () => {
+  it('on an idle engine waits only for its commit', async () => {
     const world = await warm({ commitMs: 8 });
     const atMs = world.clock.monoMs();
     world.add(device(1), [{ seg_id: 1 }]);
@@ -65,9 +65,9 @@ describe('an entry', function () {
     assert.ok(world.service.requests[1]!.sentMs > atMs);
   });
 
-  it('is gathered with others while few grants are free, so that posts do not run out before users do', async () => {
+  it('lingers with others while few permits are free, so that posts do not run out before users do', async () => {
     const world = await warm();
-    // One user every 5 ms: without gathering ten posts would be gone in 50 ms.
+    // One user every 5 ms: without lingering ten posts would be used in 50 ms.
     for (let i = 0; i < 300; i += 1) {
       world.add(device(i), [{ seg_id: 1 }]);
       await world.clock.advance(5);
@@ -81,7 +81,7 @@ describe('an entry', function () {
     assert.ok(held.some((ms) => ms === holdMs));
   });
 
-  it('leaves before its 20 ms are over once a grant’s share of users is there', async () => {
+  it('is sent before its 20 ms are over once a permit’s share of users is ready', async () => {
     const world = await warm();
     for (let i = 0; i < 5; i += 1) {
       world.add(device(i), [{ seg_id: 1 }]);
@@ -98,7 +98,7 @@ describe('an entry', function () {
     assert.equal(world.service.requests.at(-1)!.users.length, usersPerGrant);
   });
 
-  it('leaves at once when an operator says so, though it would be held', async () => {
+  it('is sent at once on a flush, without lingering', async () => {
     const world = await warm();
     for (let i = 0; i < 5; i += 1) {
       world.add(device(i), [{ seg_id: 1 }]);
@@ -111,7 +111,7 @@ describe('an entry', function () {
     assert.equal(world.service.requests.length, posts + 1);
   });
 
-  it('of a busy user costs one place in the quota however many came', async () => {
+  it('of a busy user uses the quota of one user, however many entries there are', async () => {
     const world = await warm();
     for (let i = 0; i < 500; i += 1) {
       world.add(device(1), [{ seg_id: 1, value: i }]);
@@ -119,7 +119,7 @@ describe('an entry', function () {
     }
     await world.rest(5_000);
     assert.deepEqual(world.violations(), []);
-    // One at a time: a round trip each.
+    // One at a time: each takes a round trip.
     assert.ok(world.service.requests.length < 30, String(world.service.requests.length));
     assert.equal(world.service.members.get(`idfa:${device(1)} 1`)?.value, 499);
   });

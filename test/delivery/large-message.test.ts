@@ -1,5 +1,5 @@
-// A message with more entries than are taken in one turn of the event loop: others have their turn, and all or none of it is
-// taken all the same.
+// A message with more entries than one turn of the event loop handles: other work continues, and all or none of
+// it is queued.
 import { strict as assert } from 'node:assert';
 import type { QueueStore } from '../../src/queue/store';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
@@ -8,7 +8,7 @@ import { device, World, type Message } from './support/world';
 const entries = 50;
 const slices = 10;
 
-/** A store that notes which numbers each commit appends. */
+/** A store that records which numbers each commit appends. */
 function watched(durable: boolean): QueueStore & { readonly appended: number[][] } {
   const logStore = new SqliteStore(':memory:');
   const appended: number[][] = [];
@@ -28,7 +28,7 @@ function watched(durable: boolean): QueueStore & { readonly appended: number[][]
   };
 }
 
-/** What happens in the turn between the fifth slice of a message and the next. */
+/** Calls `act` between the fifth slice of a message and the next. */
 async function meanwhile(durable: boolean, act: (world: World) => void) {
   const store = watched(durable);
   const world = new World({ seed: 1, store, blocksPerSlice: entries / slices });
@@ -49,7 +49,7 @@ async function meanwhile(durable: boolean, act: (world: World) => void) {
 const end = ({ end: its }: Message): string => (its?.kind === 'failed' ? its.code : String(its?.kind));
 
 describe('a message with very many entries', () => {
-  it('is taken in slices and in one commit, and what comes meanwhile after it', async () => {
+  it('is handled in slices and queued in one commit, and later messages follow it', async () => {
     const { world, store, turns } = await meanwhile(true, (its) => {
       its.add(device(0), [{ seg_id: 1, expiration: -1 }]);
     });
@@ -60,7 +60,7 @@ describe('a message with very many entries', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('is not taken when the queue closes before all of it is', async () => {
+  it('is not queued when the queue closes before its last slice', async () => {
     const { store, large } = await meanwhile(true, ({ engine }) => void engine.close());
     assert.equal(end(large), 'closed');
     assert.deepEqual(store.appended, []);
@@ -77,7 +77,7 @@ describe('a message with very many entries', () => {
     assert.equal(world.engine.counters.accepted, entries);
   });
 
-  it('is given up when its node closes meanwhile and its queue ends with the process', async () => {
+  it('is discarded when its node closes meanwhile and the queue is in memory', async () => {
     const { world, large } = await meanwhile(false, ({ engine }) => engine.release('n'));
     assert.equal(end(large), 'closed');
     await world.clock.advance(5_000);

@@ -1,4 +1,4 @@
-// Who may send: the lease as one process holds it, by its own monotonic clock.
+// Lease keeper: the lease as one instance holds it, by its own monotonic clock.
 import { strict as assert } from 'node:assert';
 import { LeaseKeeper } from '../../src/delivery/shared/lease-keeper';
 import type { Claim, Instance } from '../../src/queue/shared-log';
@@ -8,7 +8,7 @@ import { FakeClock } from './support/fake-clock';
 const instance: Instance = { id: 'one', name: 'machine one' };
 const leaseMs = 3_000;
 
-describe('the lease as a process holds it', () => {
+describe('the lease of an instance', () => {
   let clock: FakeClock;
   let log: MemorySharedLog;
   let told: string[];
@@ -33,7 +33,7 @@ describe('the lease as a process holds it', () => {
     });
   });
 
-  it('counts from when it asked, however late the answer comes', async () => {
+  it('counts from the request, however late the reply arrives', async () => {
     log.delayMs = () => 500;
     keeper.start();
     await clock.advance(1_000);
@@ -45,10 +45,10 @@ describe('the lease as a process holds it', () => {
     assert.equal(keeper.mayPost(1), false);
   });
 
-  it('is not believed either when only the wall clock says that it is over, until it is renewed', async () => {
+  it('is not trusted when the wall clock shows its end, until it is renewed', async () => {
     keeper.start();
     await clock.advance(10);
-    // A sleep too short for the monotonic clock to count it; or somebody has set the clock.
+    // A sleep too short for the monotonic clock to count, or a clock that was set.
     clock.jumpWall(leaseMs);
     assert.equal(keeper.mayPost(1), false);
     log.logStore.lease.expiresAtMs += leaseMs;
@@ -58,11 +58,11 @@ describe('the lease as a process holds it', () => {
     assert.equal(keeper.mayPost(1), true);
   });
 
-  it('ends and begins anew when it comes back under another epoch', async () => {
+  it('ends and begins again when it returns under another epoch', async () => {
     keeper.start();
     await clock.advance(10);
     assert.deepEqual(told, ['gained 1', 'epoch 1']);
-    // Another one had it while this one was cut off.
+    // Another instance held the lease while this one was disconnected.
     log.cut();
     await clock.advance(leaseMs + 1);
     const { logStore } = log;
@@ -72,11 +72,11 @@ describe('the lease as a process holds it', () => {
     log.join();
     await clock.advance(1_000);
     assert.deepEqual(told.slice(0, 3), ['lost', 'gained 3', 'epoch 3']);
-    // What was made ready under the first one stays.
+    // Requests built under the first token stay.
     assert.deepEqual([keeper.mayPost(1), keeper.mayPost(3)], [false, true]);
   });
 
-  it('is given up at once, and not asked for again before it is wanted', async () => {
+  it('is released at once, and not requested again before it is needed', async () => {
     keeper.start();
     await clock.advance(10);
     await keeper.release();

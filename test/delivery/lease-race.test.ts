@@ -1,12 +1,12 @@
-// A lease that is given up while its renewal is on its way, and wanted again before the renewal is answered.
+// Lease race: the lease is released during a renewal, and needed again before the reply arrives.
 import { strict as assert } from 'node:assert';
 
 import { LeaseKeeper } from '../../src/delivery/shared/lease-keeper';
 import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
 
-describe('a lease that was given up', () => {
-  it('is not held by the answer to an earlier renewal', async () => {
+describe('a released lease', () => {
+  it('is not won by the reply to an earlier renewal', async () => {
     const clock = new FakeClock();
     const log = new MemorySharedLog(new MemoryLogStore(clock));
     await log.open();

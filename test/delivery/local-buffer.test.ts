@@ -1,4 +1,4 @@
-// What waits on a machine for the shared log is handed over once, and in order, wherever a crash comes between.
+// Store-and-forward buffer: entries are handed over once and in order, wherever a crash happens.
 import { strict as assert } from 'node:assert';
 import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
 import { QueueError, type Commit, type QueueStore } from '../../src/queue/store';
@@ -9,7 +9,7 @@ import { Files } from './support/files';
 
 const caps = { maxEntries: 1_000_000, maxChars: 1e9 };
 
-/** Its process dies before what was handed over is removed. */
+/** A store whose process dies before it removes the entries handed over. */
 function withoutRemovals(store: QueueStore): QueueStore {
   return new Proxy(store, {
     get(target, name) {
@@ -24,7 +24,7 @@ function withoutRemovals(store: QueueStore): QueueStore {
   });
 }
 
-describe('what waits on a machine for the shared log', () => {
+describe('the store-and-forward buffer', () => {
   let clock: FakeClock;
   let log: MemorySharedLog;
   let files: Files;
@@ -48,7 +48,7 @@ describe('what waits on a machine for the shared log', () => {
 
   const rowsOf = (first: number, last: number) => seqs(first, last).map((user) => sharedRow(user));
 
-  it('is not handed over again when a crash came before it was removed', async () => {
+  it('is not handed over again when a crash happens before the removal', async () => {
     const before = new LocalBuffer(withoutRemovals(file()), log, 'one');
     await clock.outcome(before.keep(rowsOf(1, 3), null));
     await assert.rejects(clock.outcome(before.handOver(caps)));
@@ -60,7 +60,7 @@ describe('what waits on a machine for the shared log', () => {
     assert.equal(after.waiting, 0);
   });
 
-  it('is not handed over again when the log has had it under the number it had before', async () => {
+  it('is not handed over again when the shared log already has the same batch', async () => {
     const doubt = { stream: 'one', number: 7 };
     await log.append(batchOf('one', 7, rowsOf(1, 3)));
     const localBuffer = new LocalBuffer(file(), log, 'one');
@@ -70,7 +70,7 @@ describe('what waits on a machine for the shared log', () => {
     assert.deepEqual(usersInLog(), seqs(1, 5));
   });
 
-  it('is handed over when the log has not had it, also by a later process', async () => {
+  it('is handed over when the shared log does not have it, also by a later process', async () => {
     const before = new LocalBuffer(file(), log, 'one');
     await clock.outcome(before.keep(rowsOf(1, 3), { stream: 'one', number: 7 }));
     files.unlock();
@@ -81,7 +81,7 @@ describe('what waits on a machine for the shared log', () => {
     assert.equal(await log.streamThrough('one'), 7);
   });
 
-  it('is handed over to an empty log also where it is more at once than that may hold', async () => {
+  it('is handed over to an empty shared log even if it exceeds the log’s limits', async () => {
     const few = { maxEntries: 2, maxChars: 10 };
     await log.append(batchOf('other', 1, rowsOf(6, 6)));
     const localBuffer = new LocalBuffer(file(), log, 'one');

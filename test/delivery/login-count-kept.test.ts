@@ -1,10 +1,11 @@
-// A form's login keeper outlives the count of its user name.
+// Login count: it is shared by all holders of a user name, also when the form's holder outlives the entry in
+// the cache.
 import { strict as assert } from 'node:assert';
 import { Registry } from '../../src/delivery/registry';
 import { FakeClock } from './support/fake-clock';
 
-describe('the count of a user name', () => {
-  it('is the same for whoever holds on to it, however many other names are typed', async () => {
+describe('the login count of a user name', () => {
+  it('is the same for every holder, however many other names are typed', async () => {
     const clock = new FakeClock();
     const engines = new Registry(clock, () => 0.5);
     const held = engines.loginCount('https://auth.test', 'jo');

@@ -1,5 +1,5 @@
-// Ten logins of a user name in five minutes, counted at the service, whoever makes them: accounts that differ in how they
-// connect, members, instances of a shared queue, forms, and processes that are killed.
+// Ten logins of a user name in five minutes, counted at the service: across accounts with different
+// connections, members, instances of a shared queue, forms, and processes that are killed.
 import { strict as assert } from 'node:assert';
 import { Registry, type Lease, type LeaseRequest } from '../../src/delivery/registry';
 import type { ServiceClient } from '../../src/service/client';
@@ -12,7 +12,7 @@ import { Files } from './support/files';
 const fiveMinutesMs = 300_000;
 const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
 
-/** Gives a token for every login, and counts. */
+/** Grants a token for every login, and counts logins. */
 class Service {
   readonly given: number[] = [];
   /** How long a login takes. */
@@ -41,7 +41,7 @@ class Service {
 /** A machine: its files outlive its processes. */
 class Machine {
   private readonly files: Files;
-  /** One way to the database. */
+  /** Latency of one way to the database. */
   databaseMs = (): number => 0;
   engines!: Registry;
   process!: ProcessTime;
@@ -64,7 +64,7 @@ class Machine {
     this.leases = [];
   }
 
-  /** kill -9, and start again without any account. */
+  /** kill -9, followed by a start without accounts. */
   kill(): void {
     this.process.die();
     this.files.unlock();
@@ -112,7 +112,7 @@ class Machine {
     const client = {
       authenticate: async () => {
         const outcome = await this.service.authenticate();
-        // Nobody hears of it in a process that is gone.
+        // A dead process receives nothing.
         return process === this.process ? outcome : new Promise(() => undefined);
       },
       post: () => Promise.resolve({ kind: 'accepted', warnings: [] }),
@@ -123,7 +123,7 @@ class Machine {
   }
 }
 
-/** Every token dies at once, so everybody wants another. */
+/** Expires every token at once, so that all of them log in again. */
 async function wearOut(clock: FakeClock, machines: readonly Machine[], ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 500) {
     for (const { leases } of machines) for (const { keeper } of leases) void burn(keeper);
@@ -146,7 +146,7 @@ describe('ten logins in five minutes', function () {
     service = new Service(clock);
   });
 
-  it('hold for two accounts that differ in their calls in flight, TLS or proxy', async () => {
+  it('apply to two accounts that differ in their calls in flight, TLS or proxy', async () => {
     const machine = new Machine(clock, service);
     for (const way of ['15 calls', '10 calls', 'a proxy']) machine.acquire(way, { connection: way });
     await clock.advance(100);
@@ -157,7 +157,7 @@ describe('ten logins in five minutes', function () {
     assert.equal(service.worstIn5Minutes, 10);
   });
 
-  it('hold for several members, also when only one of them comes back after a crash', async () => {
+  it('apply to several members, also when only one of them returns after a crash', async () => {
     const machine = new Machine(clock, service);
     for (const member of ['1', '2', '3']) machine.acquire(`of ${member}`, { member });
     await clock.advance(100);
@@ -173,7 +173,7 @@ describe('ten logins in five minutes', function () {
     assert.equal(service.logins(), 10);
   });
 
-  it('count what a form tries, and what an account logs in that is deployed later', async () => {
+  it('include logins of a form, also for an account that is deployed later', async () => {
     const machine = new Machine(clock, service);
     const lease = machine.acquire('first');
     await clock.advance(100);
@@ -189,7 +189,7 @@ describe('ten logins in five minutes', function () {
     assert.notEqual(lease.keeper, machine.leases[1]!.keeper);
   });
 
-  it('hold apart for user names, and for hosts where they log in', async () => {
+  it('apply to each user name, and to each login host, separately', async () => {
     const machine = new Machine(clock, service);
     machine.acquire('one');
     machine.acquire('two', { login: { method: 'password', username: 'you', password: 'p' } });
@@ -199,7 +199,7 @@ describe('ten logins in five minutes', function () {
     assert.equal(service.logins(), 30);
   });
 
-  it('hold for three instances of a shared queue whose clocks disagree', async () => {
+  it('apply to three instances of a shared queue whose clocks differ', async () => {
     const database = new MemoryLogStore(clock);
     const skews = [0, 3_600_000, -3_600_000];
     const machines = skews.map((skewMs) => new Machine(clock, service, database, skewMs));

@@ -1,5 +1,4 @@
-// Who sends, and who has to wait: one token for all posts of an account, accounts that do not hold each other up,
-// users who always fail and do not hold anybody up.
+// Logins: one token for all posts of an account; neither an account nor a user that always fails delays others.
 import { strict as assert } from 'node:assert';
 import { userName } from '../simulation/model/names';
 import { device, World, type Message } from './support/world';
@@ -13,7 +12,7 @@ function addMany(world: World, count: number, from = 0, account = 'a'): Message[
 const ended = (messages: readonly Message[]): number => messages.filter(({ end }) => end !== null).length;
 
 describe('a token', () => {
-  it('is asked for once for any number of posts that were refused with the last one', async () => {
+  it('is requested once for any number of posts that were refused with the last one', async () => {
     const world = new World({ seed: 1, limits: quick, delayMs: () => 50 });
     addMany(world, 1, 1_000);
     for (let round = 0; round < 3; round += 1) {
@@ -21,7 +20,7 @@ describe('a token', () => {
       const before = world.service.authentications.length;
       const sent = world.service.requests.length;
       world.service.killTokens();
-      // One post each: the first is on its way before the next is handed in.
+      // One post each: the first is in flight before the next entry is submitted.
       for (let i = 0; i < 20; i += 1) {
         addMany(world, 1, 100 * round + i);
         await world.clock.advance(1);
@@ -35,7 +34,7 @@ describe('a token', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('that always dies at once costs ten authentications in five minutes at most, and loses nothing', async () => {
+  it('that always expires at once costs at most ten logins in five minutes, and loses nothing', async () => {
     let sick = true;
     const world = new World({ seed: 1, fateOf: () => (sick ? 'deadToken' : null) });
     const messages = addMany(world, 50);
@@ -53,7 +52,7 @@ describe('a token', () => {
 });
 
 describe('two accounts of one member', () => {
-  it('go on without each other when the login of one is refused, until it is mended', async () => {
+  it('continue independently when the login of one is refused, until that is fixed', async () => {
     const world = new World({ seed: 1, accounts: ['a', 'b'] });
     world.service.refusedLogins.add('b');
     const [ofA, ofB] = [addMany(world, 50, 0, 'a'), addMany(world, 50, 100, 'b')];
@@ -75,7 +74,7 @@ describe('two accounts of one member', () => {
     );
   });
 
-  it('go on without each other also when the entries of the one that is refused fill the memory', async () => {
+  it('continue independently also when the entries of the refused account fill the memory', async () => {
     const world = new World({ seed: 1, accounts: ['a', 'b'], memoryMark: 5, pageRows: 5 });
     world.service.refusedLogins.add('b');
     const [ofB, ofA] = [addMany(world, 30, 100, 'b'), addMany(world, 30, 0, 'a')];
@@ -89,7 +88,7 @@ describe('two accounts of one member', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('each send their own entries, also of one user, in order', async () => {
+  it('each send their own entries in order, also those of one user', async () => {
     const world = new World({ seed: 1, accounts: ['a', 'b'] });
     const user = device(1);
     world.add(user, [{ seg_id: 1 }], { account: 'b' });
@@ -99,7 +98,7 @@ describe('two accounts of one member', () => {
     assert.deepEqual(new Set(world.service.requests.map(({ account }) => account)), new Set(['a', 'b']));
   });
 
-  it('let a newer entry of one take the place of an older one of the other', async () => {
+  it('replace an older entry of one account by a newer entry of the other', async () => {
     const world = new World({ seed: 1, accounts: ['a', 'b'] });
     world.add(device(1), [{ seg_id: 1 }], { account: 'b' });
     world.add(device(1), [{ seg_id: 1, expiration: -1 }], { account: 'a' });
@@ -107,7 +106,7 @@ describe('two accounts of one member', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('do so when the newer one’s account is new and needs a login first', async () => {
+  it('also do so when the newer entry’s account is new and has to log in first', async () => {
     const world = new World({ seed: 1, accounts: ['b'] });
     world.add(device(2), [{ seg_id: 1 }], { account: 'b' });
     await world.clock.advance(3_000);
@@ -129,7 +128,7 @@ describe('two accounts of one member', () => {
     assert.ok(Math.abs(ofB / world.service.requests.length - 0.5) < 0.1);
   });
 
-  it('go on when settings stand in the way of one, which is tried again slowly', async () => {
+  it('continue when settings block one of them, which is tried again slowly', async () => {
     let sick = true;
     const world = new World({
       seed: 1,
@@ -147,7 +146,7 @@ describe('two accounts of one member', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('stand in for each other: what the removed one left goes with the other’s login', async () => {
+  it('send entries of a removed account with the other’s login', async () => {
     const world = new World({ seed: 1, accounts: ['a', 'b'] });
     world.engine.suspend('b');
     const ofB = addMany(world, 20, 100, 'b');
@@ -160,8 +159,8 @@ describe('two accounts of one member', () => {
   });
 });
 
-describe('entries whose account is gone', () => {
-  it('go with the login that is there when they are read', async () => {
+describe('entries of an account that no longer exists', () => {
+  it('are sent with the login that exists when they are read', async () => {
     const world = new World({ seed: 1, accounts: ['b'] });
     const messages = addMany(world, 20, 0, 'gone');
     await world.rest(5_000);
@@ -169,7 +168,7 @@ describe('entries whose account is gone', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('go with a login that comes later', async () => {
+  it('are sent with a login that is added later', async () => {
     const world = new World({ seed: 1, accounts: ['a'] });
     world.engine.pause();
     const messages = addMany(world, 20, 0, 'a');
@@ -185,11 +184,11 @@ describe('entries whose account is gone', () => {
   });
 });
 
-describe('nobody starves', function () {
+describe('no other user is delayed', function () {
   this.timeout(0);
 
   for (const fate of ['serverError', 'reset', 'dropped'] as const) {
-    it(`of a user whose posts always end in ${fate}: the others go on`, async () => {
+    it(`by a user whose posts always end in ${fate}`, async () => {
       let sick = true;
       const victim = `idfa:${device(7)}`;
       const world: World = new World({
@@ -207,7 +206,7 @@ describe('nobody starves', function () {
         others.push(...addMany(world, 2, 100 + 2 * round));
         await world.clock.advance(100);
       }
-      // Those who shared a request with the victim wait for a time-out or a backoff, no longer.
+      // Users that shared a request with the victim wait for a time-out or a backoff, no longer.
       const slow = others.filter(
         ({ atMs, endMs }) => Math.min(endMs, world.clock.monoMs()) - atMs > 15_000,
       ).length;
@@ -220,7 +219,7 @@ describe('nobody starves', function () {
     });
   }
 
-  it('under a rate limit: everybody waits as long as the service says, and no post is tried before', async () => {
+  it('under a rate limit: all users wait as long as the service says, and no post is tried earlier', async () => {
     let limited = 1;
     const world = new World({
       seed: 3,
@@ -235,7 +234,7 @@ describe('nobody starves', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('after an outage: tries get rarer, and all is delivered when it ends', async () => {
+  it('after an outage: tries become rarer, and everything is delivered when it ends', async () => {
     let down = true;
     const world = new World({ seed: 3, delayMs: () => 10, fateOf: () => (down ? 'reset' : null) });
     const messages = addMany(world, 500);

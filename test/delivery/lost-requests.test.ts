@@ -1,5 +1,5 @@
-// Promise 2 after an ambiguous outcome: what is newer goes at once, and once more when the lost request can no longer
-// run; until then nothing may make the engine forget that.
+// Promise 2 after an ambiguous request: a newer state is sent at once, and again when the ambiguous request can
+// no longer run; nothing may make the engine forget that before.
 import { strict as assert } from 'node:assert';
 import type { Fate, SentEntry } from './support/fake-service';
 import { device, World, type WorldOptions } from './support/world';
@@ -10,7 +10,7 @@ const timeoutMs = 10_000;
 const lateMarginMs = 20_000;
 const hourMs = 3_600_000;
 
-/** The first post after the warm-up is lost; the service runs it as late as it can. */
+/** The first post after the start is ambiguous; the service applies it as late as possible. */
 async function withLostAdd(
   options: Partial<WorldOptions> = {},
   fate: Fate = 'late',
@@ -30,8 +30,8 @@ async function withLostAdd(
   return world;
 }
 
-describe('after a lost request', () => {
-  it('a newer state goes at once, and once more when the lost one can no longer run', async () => {
+describe('after an ambiguous request', () => {
+  it('a newer state is sent at once, and again when the ambiguous one can no longer run', async () => {
     const world = await withLostAdd();
     const lostMs = world.clock.monoMs() + timeoutMs;
     await world.clock.advance(timeoutMs + 1);
@@ -49,7 +49,7 @@ describe('after a lost request', () => {
     assert.ok(removals[1]!.sentMs < lostMs + lateMarginMs + 1_500);
   });
 
-  it('nor is that forgotten when its node closes, though the queue is in memory', async () => {
+  it('a resend is not forgotten when its node closes, though the queue is in memory', async () => {
     const world = await withLostAdd({ durable: false });
     await world.clock.advance(timeoutMs + 1);
     const removal = world.add(user, [{ seg_id: 1, expiration: -1 }]);
@@ -57,7 +57,7 @@ describe('after a lost request', () => {
     assert.equal(removal.end?.kind, 'settled');
     world.engine.pause();
     await world.clock.advance(lateMarginMs + 1_000);
-    // It is to be sent once more now.
+    // The block is due for a resend now.
     world.engine.closing('n');
     world.engine.release('n');
     world.listen('n');
@@ -66,7 +66,7 @@ describe('after a lost request', () => {
     assert.equal(world.service.members.get(key), undefined);
   });
 
-  it('the machine’s sleep does not count: what was lost slept, too', async () => {
+  it('the machine’s sleep does not count, because the request slept, too', async () => {
     const world = await withLostAdd();
     const lostMs = world.clock.monoMs() + timeoutMs;
     await world.clock.advance(timeoutMs + 1);
@@ -81,7 +81,7 @@ describe('after a lost request', () => {
     assert.ok(removals[1]!.sentMs >= lostMs + lateMarginMs + hourMs);
   });
 
-  it('nor does it for one that an earlier process had on the wire', async () => {
+  it('the machine’s sleep does not count for a recovered in-flight request either', async () => {
     const world = await withLostAdd();
     await world.clock.advance(100);
     world.kill();
@@ -92,13 +92,13 @@ describe('after a lost request', () => {
     world.add(user, [{ seg_id: 2 }]);
     world.add(device(2), [{ seg_id: 1 }]);
     await world.clock.advance(1_000);
-    // The next process has to know of it, too.
+    // The next process must remember it, too.
     world.kill();
     await world.rest(60_000);
     assert.deepEqual(world.violations(), []);
   });
 
-  it('nor does it free its quota', async () => {
+  it('the machine’s sleep does not free its quota', async () => {
     const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 1 };
     const world = await withLostAdd({ limits });
     await world.clock.advance(timeoutMs + 1_000);
@@ -108,7 +108,7 @@ describe('after a lost request', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('others are not late after the machine’s sleep', async () => {
+  it('other requests are not late after the machine’s sleep', async () => {
     let sick = true;
     const world = await withLostAdd({}, 'late', (entries) => {
       const fails = sick && entries.some(({ user_id: id }) => id === device(2));
@@ -122,7 +122,7 @@ describe('after a lost request', () => {
     assert.equal(other.end?.kind, 'settled', 'it waits for a timer that stood still');
   });
 
-  it('what was handed in meanwhile merges and goes after the time-out, not beside it', async () => {
+  it('entries submitted meanwhile coalesce and are sent after the time-out, not in parallel', async () => {
     const world = await withLostAdd();
     await world.clock.advance(100);
     for (let value = 2; value < 20; value += 1) world.add(user, [{ seg_id: 1, value }]);
@@ -133,14 +133,14 @@ describe('after a lost request', () => {
     assert.equal(world.service.members.get(key)?.value, 19);
   });
 
-  it('the same state again is enough: it is not repeated', async () => {
+  it('the same state again is enough: it is not resent', async () => {
     const world = await withLostAdd({}, 'replyLost');
     await world.rest(60_000);
     assert.deepEqual(world.violations(), []);
     assert.equal(world.service.log.filter((one) => one.user === `idfa:${user}`).length, 2);
   });
 
-  it('a state is repeated although a newer one was refused by a full disk meanwhile', async () => {
+  it('a state is resent although a newer one was refused by a full disk meanwhile', async () => {
     const world = await withLostAdd();
     await world.clock.advance(timeoutMs + 1);
     world.add(user, [{ seg_id: 1, expiration: -1 }]);
@@ -154,7 +154,7 @@ describe('after a lost request', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('a state is repeated although a newer one was rejected by the service meanwhile', async () => {
+  it('a state is resent although a newer one was rejected by the service meanwhile', async () => {
     const world = await withLostAdd({ poison: (_, block) => block.value === 13 });
     await world.clock.advance(timeoutMs + 1);
     world.add(user, [{ seg_id: 1, expiration: -1 }]);
@@ -169,7 +169,7 @@ describe('after a lost request', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('a repetition is counted and reported no second time', async () => {
+  it('a resend is not counted or reported again', async () => {
     const world = await withLostAdd();
     await world.clock.advance(timeoutMs + 1);
     world.add(user, [{ seg_id: 1, expiration: -1 }], { completeOn: 'queued' });
@@ -180,7 +180,7 @@ describe('after a lost request', () => {
     assert.equal(world.recovered.length, 1);
   });
 
-  it('a repetition does not end an entry of which another block still waits', async () => {
+  it('a resend does not end an entry of which another block still waits', async () => {
     let sick = true;
     const isCode = (entries: readonly SentEntry[]): boolean =>
       entries.some(({ seg_block: blocks }) => blocks.some((block) => block.seg_code !== undefined));
@@ -201,7 +201,7 @@ describe('after a lost request', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('a repetition survives kill -9', async () => {
+  it('a resend survives kill -9', async () => {
     const world = await withLostAdd();
     await world.clock.advance(timeoutMs + 1);
     world.add(user, [{ seg_id: 1, expiration: -1 }], { completeOn: 'queued' });
@@ -211,7 +211,7 @@ describe('after a lost request', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('or one that failed, a newer state does not wait for the backoff', async () => {
+  it('or a failed one, a newer state does not wait for the backoff', async () => {
     let waited = 0;
     for (let seed = 1; seed <= 12; seed += 1) {
       let sick = true;
@@ -223,7 +223,7 @@ describe('after a lost request', () => {
         fateOf: (entries) => (isSick(entries) ? 'serverError' : null),
       });
       const first = world.add(user, [{ seg_id: 1 }]);
-      // Others are accepted all the time: there is no outage.
+      // Other requests are accepted all the time, so there is no outage.
       for (let i = 0; i < 200; i += 1) {
         world.add(device(100 + i), [{ seg_id: 1 }]);
         await world.clock.advance(50);

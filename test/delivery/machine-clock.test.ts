@@ -1,5 +1,5 @@
-// Time that counts while the machine sleeps: put together from a clock that stands still then, one that may be set, and
-// one that is coarse.
+// Machine clock: counts the machine's sleep, from a clock that stops during sleep, one that may be set, and one
+// with a coarse resolution.
 import { strict as assert } from 'node:assert';
 import { systemClock } from '../../src/clock';
 import { MachineClock, type Readings } from '../../src/machine-clock';
@@ -42,7 +42,7 @@ for (const [system, uptimeStepMs] of [
       clock = new MachineClock(machine);
     });
 
-    it('is the monotonic one to its last digits while the machine is awake, and looks at nothing slow', () => {
+    it('equals the monotonic clock exactly while the machine is awake, and reads no slow clock', () => {
       for (let step = 0; step < 1_000; step += 1) {
         assert.equal(clock.monoMs(), machine.awakeMs);
         machine.awakeMs += 0.75;
@@ -50,7 +50,7 @@ for (const [system, uptimeStepMs] of [
       assert.deepEqual([clock.sleptMs(), machine.looks], [0, 1]);
     });
 
-    it('counts a sleep as soon as it is over, and each of several', () => {
+    it('counts each of several sleeps as soon as it is over', () => {
       for (const sleeps of [1, 2, 3]) {
         machine.asleepMs += hourMs;
         assert.ok(Math.abs(clock.sleptMs() - sleeps * hourMs) <= uptimeStepMs);
@@ -59,7 +59,7 @@ for (const [system, uptimeStepMs] of [
       }
     });
 
-    it('is not moved by a wall clock that is set, on or back, also with a sleep between', () => {
+    it('ignores a wall clock that is set forward or back, also with a sleep in between', () => {
       for (const jumpMs of [hourMs, -hourMs, 24 * hourMs, -24 * hourMs]) {
         machine.setMs += jumpMs;
         assert.equal(clock.monoMs(), machine.awakeMs);
@@ -70,7 +70,7 @@ for (const [system, uptimeStepMs] of [
       assert.ok(Math.abs(clock.sleptMs() - hourMs) <= uptimeStepMs);
     });
 
-    it('counts short sleeps once they are more than the uptime may be wrong by', () => {
+    it('counts short sleeps once their sum exceeds the error of the uptime', () => {
       for (let naps = 1; naps <= 20; naps += 1) {
         machine.asleepMs += 400;
         machine.awakeMs += 5_000;
@@ -95,7 +95,7 @@ for (const [system, uptimeStepMs] of [
 }
 
 describe('the clock of this system', () => {
-  it('goes on, whatever it counts of sleep', async () => {
+  it('runs, whatever sleep it counts', async () => {
     const beforeMs = systemClock.monoMs();
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.ok(systemClock.monoMs() - beforeMs >= 15);

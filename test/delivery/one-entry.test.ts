@@ -1,4 +1,4 @@
-// An entry is one statement: in which order its blocks go, and in how many requests.
+// Order of the blocks of one entry, and the number of requests that they need.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { checkEntry } from '../../src/entry/check';
@@ -22,7 +22,7 @@ const inTurn = (count: number, make: (segment: number | string) => SegBlock): Se
   Array.from({ length: count }, (_, at) => make(at % 2 === 0 ? at + 1 : `code ${at}`));
 
 describe('the blocks of one entry', () => {
-  it('by id and by code in turn go in as few requests as by id first and by code then', () => {
+  it('by id and by code in turn need no more requests than grouped ones', () => {
     for (const make of [add, remove]) {
       const bodies = dryRun([checked(...inTurn(250, make))], 0) as { rt_segment: any[] }[];
       const sizes = bodies.map(({ rt_segment: [only] }) => only.seg_block.length);
@@ -30,12 +30,12 @@ describe('the blocks of one entry', () => {
     }
   });
 
-  it('keep their order, an add by one kind of name and a removal by the other', () => {
+  it('keep their order if one adds and one removes, by different kinds of name', () => {
     assert.deepEqual(keys(add(1), remove('x'), add(2)), ['i1', 'c7:x', 'i2']);
     assert.deepEqual(keys(remove('x'), add(1), remove('y')), ['c7:x', 'i1', 'c7:y']);
   });
 
-  it('are grouped between an add and a removal, with the kind first that went before', () => {
+  it('are grouped between an add and a removal, starting with the previous kind', () => {
     assert.deepEqual(keys(add(1), add('a'), add(2), remove(3), remove('b'), remove(4), add('c'), add(5)), [
       'i1',
       'i2',
@@ -53,7 +53,7 @@ describe('the blocks of one entry', () => {
     assert.equal(bodies.length, 3);
   });
 
-  it('all stay, and of one kind, or an add and a removal, none overtakes another', () => {
+  it('are complete, and blocks of one kind, or an add and a removal, keep their order', () => {
     fc.assert(
       fc.property(fc.array(block, { minLength: 1, maxLength: 30 }), (blocks) => {
         const came = checked(...blocks).blocks;

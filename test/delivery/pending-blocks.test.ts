@@ -1,4 +1,4 @@
-// The blocks of one user that wait: in order whatever comes and leaves, against a plain list.
+// Pending blocks of one user: in order whatever is added and removed, compared with a plain list.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { inOrder, Item, type Cell, type SegmentCells } from '../../src/delivery/pending/item';
@@ -8,7 +8,7 @@ import { device, entryOf } from './support/world';
 
 const sort = { account: 'a', removes: false, refused: false };
 
-/** So many blocks, in runs of one kind. */
+/** As many blocks as `kinds`, in runs of one kind. */
 function cellsOf(kinds: readonly string[]): readonly Cell[] {
   const entry = entryOf(device(1), [{ seg_id: 1 }]);
   return kinds.map((kind, at) => {
@@ -33,8 +33,8 @@ function assertHolds(queue: PendingBlocks, waiting: readonly Cell[]): void {
   );
 }
 
-describe('the blocks of a user that wait', () => {
-  it('are in order, whichever of them leave and come back', () => {
+describe('the pending blocks of a user', () => {
+  it('are in order, whichever of them leave and return', () => {
     const step = fc.tuple(fc.nat({ max: 199 }), fc.boolean());
     const kinds = fc.array(fc.constantFrom('id', 'id', 'id', 'code'), { minLength: 200, maxLength: 200 });
     fc.assert(
@@ -60,7 +60,7 @@ describe('the blocks of a user that wait', () => {
     );
   });
 
-  it('no longer count in a queue once they wait in another', () => {
+  it('do not count in a list once they wait in another', () => {
     const [one, two] = cellsOf(['id', 'id']);
     const [fresh, refused] = [new PendingBlocks(sort), new PendingBlocks({ ...sort, refused: true })];
     for (const cell of [one!, two!]) fresh.add(cell);

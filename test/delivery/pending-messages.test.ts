@@ -1,4 +1,5 @@
-// A message ends once, when the last of its entries has; entries that are read back find their message.
+// Pending messages: each ends once, when its last entry has ended; entries that are read back find their
+// message.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { PendingMessage, PendingMessages, type MessageEnd } from '../../src/delivery/pending-messages';
@@ -22,15 +23,15 @@ function pendingMessageOf(firstSeq: number, entries: number, ends: MessageEnd[] 
   return pendingMessage;
 }
 
-/** Not numbered yet. */
+/** Without a sequence number. */
 function messageOf(entries: number, ends: MessageEnd[] = [], node = 'n'): PendingMessage {
   return new PendingMessage(node, { entries, users: 1, associations: entries }, null, (end) =>
     ends.push(end),
   );
 }
 
-describe('a message’s ticket', () => {
-  it('ends when the last entry has ended, with a sum that adds up', () => {
+describe('a pending message', () => {
+  it('ends when its last entry has ended, with a summary that adds up', () => {
     const ends: MessageEnd[] = [];
     const pendingMessage = pendingMessageOf(10, 4, ends);
     pendingMessage.entryEnded(itemOf(11, 'rejected'));
@@ -56,7 +57,7 @@ describe('a message’s ticket', () => {
     ]);
   });
 
-  it('knows each entry by its number, though the numbers of its parts do not follow each other', () => {
+  it('finds each entry by its number, though its parts have gaps between their numbers', () => {
     const ends: MessageEnd[] = [];
     const pendingMessage = pendingMessageOf(10, 2, ends);
     const whole = messageOf(5, ends);
@@ -73,7 +74,7 @@ describe('a message’s ticket', () => {
     assert.deepEqual(end?.kind === 'settled' && end.rejections.map(({ index }) => index), [4, 2, 1]);
   });
 
-  it('ends only once, whatever comes after', () => {
+  it('ends only once, whatever follows', () => {
     const ends: MessageEnd[] = [];
     const pendingMessage = pendingMessageOf(1, 1, ends);
     pendingMessage.endQueued('asked');
@@ -86,8 +87,8 @@ describe('a message’s ticket', () => {
   });
 });
 
-describe('the book of pending messages', () => {
-  it('finds the open ticket of any number, and none for the others', () => {
+describe('the pending messages', () => {
+  it('find the open message of any number, and none for other numbers', () => {
     const lengths = fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.nat({ max: 3 }), fc.boolean()), {
       maxLength: 40,
     });

@@ -1,11 +1,11 @@
-// Promise 3: counted at the service, no one-second window ever sees more than the limits, whatever the event loop,
-// the clocks, the network and the operator do; and yet the limits are reached.
+// Promise 3: counted at the service, no one-second window exceeds the limits, whatever the event loop, the
+// clocks, the network and the operator do; and the limits are used.
 import { strict as assert } from 'node:assert';
 import type { Limits } from '../../src/delivery/schedule/rate-limiter';
 import type { Fate } from './support/fake-service';
 import { device, documentedLimits, World } from './support/world';
 
-/** Posts, users and calls are each the narrowest once. */
+/** Posts, users and calls are each the bottleneck once. */
 const smallLimits: readonly Limits[] = [
   { postsPerSecond: 3, usersPerSecond: 200, maxConcurrent: 15 },
   { postsPerSecond: 20, usersPerSecond: 15, maxConcurrent: 15 },
@@ -21,7 +21,7 @@ const refusals: Partial<Record<Fate, number>> = {
   garbage: 0.02,
 };
 
-/** Users a second that reach the service in the steady state of a saturated engine. */
+/** Users per second that reach the service in the steady state of a saturated engine. */
 async function throughput(limits: Limits, rttMs: number, networkFloorMs = 0): Promise<number> {
   const world = new World({
     seed: 1,
@@ -39,7 +39,7 @@ async function throughput(limits: Limits, rttMs: number, networkFloorMs = 0): Pr
   }
   await world.clock.advance(11_000);
   assert.deepEqual(world.overQuota(), []);
-  // Ten rounds from the first post: whole ones, since the quota comes in waves.
+  // Ten whole rounds from the first post, since quota is freed in waves.
   const roundMs = 1005 + rttMs - networkFloorMs;
   const fromMs = world.service.requests[0]!.actedMs!;
   const untilMs = fromMs + 9 * roundMs;
@@ -50,7 +50,7 @@ async function throughput(limits: Limits, rttMs: number, networkFloorMs = 0): Pr
 describe('the quota, counted at the service', function () {
   this.timeout(0);
 
-  it('holds for the documented limits under saturation with trouble', async () => {
+  it('holds for the documented limits under saturation with faults', async () => {
     const world: World = new World({
       seed: 5,
       fates: { ...losses, ...refusals },
@@ -72,14 +72,14 @@ describe('the quota, counted at the service', function () {
   });
 
   for (const rttMs of [5, 60, 200]) {
-    it(`is used: 0.97 of what a round trip of ${rttMs} ms leaves of the documented limit`, async () => {
+    it(`is used: 0.97 of the share of the documented limit that a round trip of ${rttMs} ms allows`, async () => {
       const usersPerSecond = await throughput(documentedLimits, rttMs);
       const reachable = documentedLimits.usersPerSecond / (1 + rttMs / 1000);
       assert.ok(usersPerSecond >= 0.97 * reachable, `${usersPerSecond} of ${reachable}`);
     });
   }
 
-  it('is used: what the network’s own delay costs is earned back', async () => {
+  it('is used: the network’s own delay is deducted', async () => {
     const usersPerSecond = await throughput(documentedLimits, 60, 48);
     assert.ok(usersPerSecond >= 0.97 * (1000 / (1 + 0.012)), String(usersPerSecond));
   });

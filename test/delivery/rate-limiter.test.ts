@@ -1,4 +1,4 @@
-// The rate limiter alone: whatever happens between send and settle, no window at the service sees more than the limits.
+// Rate limiter alone: whatever happens between send and reply, no window at the service exceeds the limits.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import {
@@ -14,20 +14,20 @@ const limits: Limits = { postsPerSecond: 4, usersPerSecond: 10, maxConcurrent: 3
 /** After the first second, which counts as used. */
 const startedMs = 1000 + settleMarginMs;
 
-/** One post as the service sees it. */
+/** One post as the service receives it. */
 interface Acted {
   readonly atMs: number;
   readonly users: number;
 }
 
 interface Plan {
-  /** Before the next post is tried. */
+  /** Pause before the next post is tried. */
   readonly pauseMs: number;
   readonly users: number;
   readonly thereMs: number;
   readonly backMs: number;
   readonly end: 'settle' | 'lose' | 'cancel';
-  /** Of a lost one: how long after it was given up it ran, in parts of the margin. */
+  /** For an ambiguous post: how long after the time-out it ran, as a part of the margin. */
   readonly late: number;
 }
 
@@ -40,7 +40,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   late: fc.double({ min: 0, max: 0.9999, noNaN: true }),
 });
 
-/** Sends by the rate limiter's word, at the first moment it allows; returns what the service did. */
+/** Sends at the first moment that the rate limiter allows; returns the service's actions. */
 function play(
   rateLimiter: RateLimiter,
   plans: readonly Plan[],
@@ -73,7 +73,7 @@ function play(
     const replyMs = nowMs + floorMs + thereMs + backMs;
     switch (end) {
       case 'settle':
-        // The floor is split between the two ways in some proportion: here it is all on the way back.
+        // The floor covers both ways in some proportion: here all of it is the way back.
         acted.push({ atMs: nowMs + thereMs, users });
         ends.push({
           atMs: replyMs,
@@ -118,7 +118,7 @@ function worst(acted: readonly Acted[]): { posts: number; users: number } {
 }
 
 describe('the rate limiter', () => {
-  it('keeps every one-second window at the service within the limits, also when lost posts run late', () => {
+  it('keeps every one-second window at the service within the limits, also when ambiguous posts run late', () => {
     let most = 0;
     fc.assert(
       fc.property(
@@ -146,7 +146,7 @@ describe('the rate limiter', () => {
     assert.equal(rateLimiter.nextFreeAtMs(), Infinity);
   });
 
-  it('frees a grant one second after its reply, and its call at once', () => {
+  it('frees a permit one second after its reply, and its call at once', () => {
     const rateLimiter = new RateLimiter(limits, lateMarginMs, 0);
     rateLimiter.free(startedMs);
     const grant = rateLimiter.take(6);
@@ -157,14 +157,14 @@ describe('the rate limiter', () => {
     assert.deepEqual(rateLimiter.free(6000 + settleMarginMs), { posts: 4, users: 10, calls: 3 });
   });
 
-  it('frees a grant earlier by the network’s own part of the delay', () => {
+  it('frees a permit earlier by the network’s own part of the delay', () => {
     const rateLimiter = new RateLimiter(limits, lateMarginMs, 0);
     rateLimiter.free(startedMs);
     rateLimiter.settle(rateLimiter.take(1), 5000, 40);
     assert.equal(rateLimiter.nextFreeAtMs(), 5960 + settleMarginMs);
   });
 
-  it('frees a lost post and its call only when it can no longer run, and a second later', () => {
+  it('frees an ambiguous post and its call only when it can no longer run, and its quota a second later', () => {
     const rateLimiter = new RateLimiter(limits, lateMarginMs, 0);
     rateLimiter.free(startedMs);
     rateLimiter.lose(rateLimiter.take(6), 5000);
@@ -176,7 +176,7 @@ describe('the rate limiter', () => {
     });
   });
 
-  it('keeps a lost post for as long as the machine slept, too, but not what the service answered', () => {
+  it('extends an ambiguous post by the machine’s sleep, but not an answered one', () => {
     const rateLimiter = new RateLimiter(limits, lateMarginMs, 0);
     rateLimiter.free(startedMs);
     rateLimiter.lose(rateLimiter.take(6), 5000);
@@ -194,7 +194,7 @@ describe('the rate limiter', () => {
     assert.deepEqual(rateLimiter.free(4000 + settleMarginMs), { posts: 4, users: 10, calls: 3 });
   });
 
-  it('gives a cancelled post back at once', () => {
+  it('returns the quota of a cancelled post at once', () => {
     const rateLimiter = new RateLimiter(limits, lateMarginMs, 0);
     rateLimiter.free(startedMs);
     rateLimiter.cancel(rateLimiter.take(6));
@@ -202,7 +202,7 @@ describe('the rate limiter', () => {
     assert.equal(rateLimiter.nextFreeAtMs(), Infinity);
   });
 
-  it('keeps counting what was used when the limits change', () => {
+  it('keeps counting used quota when the limits change', () => {
     const rateLimiter = new RateLimiter(limits, lateMarginMs, 0);
     rateLimiter.free(startedMs);
     const grants = [rateLimiter.take(4), rateLimiter.take(4)];

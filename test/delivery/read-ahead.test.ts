@@ -1,4 +1,5 @@
-// What is in memory and what is on disk only: nothing of a lane overtakes, and tombstones last as long as they are needed.
+// Read-ahead: which rows are in memory. No entry of a lane overtakes another, and tombstones last as long as
+// they are needed.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { hashUserKey } from '../../src/entry/keys';
@@ -34,7 +35,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('end' as const), lane }) },
 );
 
-/** A pager with its store; what is in memory, by lane, in the order in which it came there. */
+/** A read-ahead with its store, and the entries in memory by lane, in the order in which they were loaded. */
 class Bench {
   readonly store = new SqliteStore(':memory:');
   readonly readAhead: ReadAhead;
@@ -120,7 +121,7 @@ class Bench {
 }
 
 describe('the read-ahead', () => {
-  it('brings every row of a lane to memory once, in order, however input, commits, reads and ends interleave', async () => {
+  it('loads every row of a lane once, in order, however input, commits, reads and ends interleave', async () => {
     let paged = 0;
     await fc.assert(
       fc.asyncProperty(
@@ -163,7 +164,7 @@ describe('the read-ahead', () => {
     assert.ok(paged > 500, `${paged} steps with something on disk only`);
   });
 
-  it('finds everything unread after opening, and nothing in a new store', () => {
+  it('treats every row as unread after opening, and a new store as empty', () => {
     const opened = { lastSeq: 9, waiting: 3, bodyChars: 0, flights: [], oldestTakenWallMs: null };
     const readAhead = new ReadAhead(new SqliteStore(':memory:'), 10, 10);
     readAhead.opened(opened);
@@ -175,7 +176,7 @@ describe('the read-ahead', () => {
     assert.equal(fresh.admits('add', 1, false), true);
   });
 
-  it('keeps more of users that are in memory already, up to four times the mark', async () => {
+  it('loads more entries of users in memory, up to four times the high-water mark', async () => {
     const bench = new Bench(2, 5);
     await bench.open();
     for (let i = 0; i < 12; i += 1) bench.take('add', 7);
@@ -183,7 +184,7 @@ describe('the read-ahead', () => {
     assert.ok(bench.readAhead.unreadAny);
   });
 
-  it('knows whether something older may be unread, in either lane', async () => {
+  it('tells whether an older row may be unread, in either lane', async () => {
     const bench = new Bench(2, 5);
     await bench.open();
     for (let user = 0; user < 3; user += 1) bench.take('add', user);

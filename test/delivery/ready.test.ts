@@ -1,4 +1,4 @@
-// Who could be sent now: one place a user, removals first, a fifth of the places for adds, each account for itself.
+// Ready queue: one position per user, removals first, every fifth slot for adds, each account separately.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { ReadyUsers } from '../../src/delivery/schedule/ready';
@@ -18,8 +18,8 @@ function drained(ready: ReadyUsers, account = 'a'): User[] {
   return ready.drain(account);
 }
 
-describe('the users who are ready', () => {
-  it('come out in the order in which they came, each once', () => {
+describe('the ready queue', () => {
+  it('returns users in the order of arrival, each once', () => {
     const ready = new ReadyUsers();
     const users = [0, 1, 2].map((number) => userOf(number, false));
     for (const user of [...users, ...users]) ready.put(user, 'a');
@@ -29,7 +29,7 @@ describe('the users who are ready', () => {
     assert.equal(ready.shift('a'), null);
   });
 
-  it('come out removals first, and every fifth place is an add’s while any waits', () => {
+  it('returns removals first, and an add in every fifth slot while any waits', () => {
     const ready = new ReadyUsers();
     for (let i = 0; i < 40; i += 1) ready.put(userOf(i, i >= 20), 'a');
     const kinds = drained(ready)
@@ -38,7 +38,7 @@ describe('the users who are ready', () => {
     assert.equal(kinds, `${'rrrra'.repeat(5)}${'a'.repeat(15)}`);
   });
 
-  it('move from the adds to the removals when a removal comes, and not back', () => {
+  it('moves a user from the adds to the removals when a removal arrives, and not back', () => {
     const ready = new ReadyUsers();
     const users = [0, 1, 2].map((number) => userOf(number, false));
     for (const user of users) ready.put(user, 'a');
@@ -52,7 +52,7 @@ describe('the users who are ready', () => {
     assert.deepEqual(drained(ready), [users[2], users[0], users[1]]);
   });
 
-  it('keep their place when they could not be used', () => {
+  it('keeps the position of a user that was put back', () => {
     const ready = new ReadyUsers();
     const users = [0, 1].map((number) => userOf(number, false));
     for (const user of users) ready.put(user, 'a');
@@ -61,7 +61,7 @@ describe('the users who are ready', () => {
     assert.deepEqual(drained(ready), users);
   });
 
-  it('wait for one account at a time', () => {
+  it('returns the users of one account at a time', () => {
     const ready = new ReadyUsers();
     const user = userOf(1, false);
     ready.put(user, 'a');
@@ -71,7 +71,7 @@ describe('the users who are ready', () => {
     assert.equal(ready.shift('b'), user);
   });
 
-  it('are forgotten wherever they are, and the count is right whatever happens', () => {
+  it('forgets a user in any position, and counts correctly whatever happens', () => {
     const step = fc.tuple(
       fc.constantFrom('put', 'put', 'forget', 'shift', 'back'),
       fc.nat({ max: 7 }),

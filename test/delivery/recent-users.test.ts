@@ -1,4 +1,4 @@
-// Whose entries a queue took lately: an older entry of one of them is not moved there, one of another user is.
+// Recent users of a queue: an older entry of a recent user is not moved there; an entry of another user is.
 import { strict as assert } from 'node:assert';
 import { checkEntry } from '../../src/entry/check';
 import type { CheckedEntry } from '../../src/entry/entry';
@@ -15,8 +15,8 @@ function rowOf(number: number, takenWallMs = 2_000): { userHash: number; takenWa
   return { userHash: hashUserKey(entryOf(number).userKey), takenWallMs };
 }
 
-describe('the users that a queue took lately', () => {
-  it('let pass only who was not taken since they are recorded', () => {
+describe('the recent users of a queue', () => {
+  it('allow only users without entries since recording began', () => {
     const users = new RecentUsers(1_000);
     assert.equal(users.allows(rowOf(3)), false, 'it is not open yet');
     users.opened(7, null);
@@ -30,7 +30,7 @@ describe('the users that a queue took lately', () => {
     assert.equal(users.allows(rowOf(1, 3_001)), true, 'nothing was taken since');
   });
 
-  it('let pass what is older than the start when the queue was empty from its beginning', () => {
+  it('allow entries older than the start when the queue was empty from its beginning', () => {
     const users = new RecentUsers(1_000);
     users.opened(0, null);
     users.record();
@@ -38,7 +38,7 @@ describe('the users that a queue took lately', () => {
     assert.deepEqual([users.allows(rowOf(2, 999)), users.allows(rowOf(1, 999))], [true, false]);
   });
 
-  it('let pass only what is newer than the last entry while they are not recorded', () => {
+  it('allow only entries newer than the last one while users are not recorded', () => {
     const users = new RecentUsers(0);
     users.opened(0, null);
     users.took([entryOf(1)], 3_000);
@@ -48,7 +48,7 @@ describe('the users that a queue took lately', () => {
     assert.deepEqual([users.allows(rowOf(2, 3_000)), users.allows(rowOf(2, 3_001))], [false, true]);
   });
 
-  it('are known after a restart, when nothing was taken that was not saved', () => {
+  it('are known after a restart, when no entry was queued after the save', () => {
     const before = new RecentUsers(0);
     before.opened(0, null);
     before.record();
@@ -72,7 +72,7 @@ describe('the users that a queue took lately', () => {
     assert.deepEqual(passing(third), [2]);
   });
 
-  it('let most others pass also after 100,000 users, and none of these', () => {
+  it('allow most other users even after 100,000 users, and none of these', () => {
     const users = new RecentUsers(0);
     users.opened(0, null);
     users.record();

@@ -1,12 +1,12 @@
-// Promise 9: a refused body is searched for what is bad, within a quarter of the quota; everything else gets through;
-// a fault that hits everything rejects nothing.
+// Promise 9: a refused body is bisected within a quarter of the quota; all other entries are delivered; a fault
+// that affects everything rejects nothing.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import type { Block, Fate } from './support/fake-service';
 import { runs } from './support/runs';
 import { device, World, type Message, type Stated } from './support/world';
 
-/** Segments that the service refuses, whoever the user is, as long as `sick` is true. */
+/** Segments that the service refuses for every user, as long as `sick` is true. */
 class Poison {
   sick = true;
   readonly isBad = (_user: string, block: Block): boolean => this.sick && (block.seg_id ?? 0) >= 900;
@@ -21,7 +21,7 @@ function bad(user: number, among = 0): Stated {
   return { user: device(user), blocks };
 }
 
-/** As the client reads it. */
+/** The refusal as the client reports it. */
 const word = 'The service refused something in this request (HTTP 400, SYNTAX: "SYNTAX").';
 
 function rejections(message: Message): readonly { index: number; code: string; message: string }[] {
@@ -62,7 +62,7 @@ async function searches(fates: Partial<Record<Fate, number>>, limits?: World['li
         if (waitMs > 0) await world.clock.advance(waitMs);
       }
       world.calm = true;
-      // Somebody else is accepted now and then, or nobody would know whether the service is at fault.
+      // Another user is accepted now and then; otherwise the service itself might be at fault.
       for (let i = 0; i < 60; i += 1) {
         world.submit([good(1000 + i)]);
         await world.clock.advance(5_000);
@@ -81,15 +81,14 @@ async function searches(fates: Partial<Record<Fate, number>>, limits?: World['li
 describe('a refused body', function () {
   this.timeout(0);
 
-  it('is searched until exactly the bad entries are rejected and all the others accepted', () =>
-    searches({}));
+  it('is bisected until exactly the bad entries are rejected and all others accepted', () => searches({}));
 
-  it('is searched so whatever the network does meanwhile', () => searches(faults));
+  it('is bisected in the same way whatever the network does', () => searches(faults));
 
-  it('is searched so within a small quota', () =>
+  it('is bisected in the same way within a small quota', () =>
     searches({}, { postsPerSecond: 8, usersPerSecond: 24, maxConcurrent: 3 }));
 
-  it('names the block that is bad, in the place in which it came, with the service’s word', async () => {
+  it('names the bad block by its position in the input, with the service’s own text', async () => {
     const world = new World({ seed: 1, poison: new Poison().isBad });
     const message = world.submit([good(1), { ...bad(2, 3) }, good(3)]);
     await world.rest(60_000);
@@ -97,7 +96,7 @@ describe('a refused body', function () {
     assert.deepEqual([first!.index, first!.code, others], [1, 'SYNTAX', []]);
     assert.match(first!.message, /^seg_block\[3\]: The service refused .*SYNTAX/);
     assert.equal(message.end?.kind === 'settled' && message.end.summary.accepted, 2);
-    // Its blocks go by id first.
+    // Its blocks by id are sent first.
     const code = { seg_code: 'x', member_id: 7 };
     const inTurn = world.submit([{ user: device(4), blocks: [{ seg_id: 1 }, code, { seg_id: 900 }] }]);
     await world.rest(60_000);
@@ -105,7 +104,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('takes a quarter of the quota for the search, and the others go on', async () => {
+  it('uses a quarter of the quota for the bisection, and other users continue', async () => {
     const limits = { postsPerSecond: 40, usersPerSecond: 200, maxConcurrent: 15 };
     const world = new World({ seed: 3, limits, poison: new Poison().isBad, delayMs: () => 10 });
     await world.clock.advance(1_100);
@@ -127,7 +126,7 @@ describe('a refused body', function () {
     assert.ok(others.every(({ atMs, endMs }) => endMs - atMs < 3_000));
   });
 
-  it('keeps everything when everything is bad, and delivers it once the fault is gone', async () => {
+  it('keeps everything when everything is bad, and delivers it once the fault is over', async () => {
     const poison = new Poison();
     const world = new World({ seed: 4, poison: poison.isBad });
     const messages = Array.from({ length: 300 }, (_, i) => world.submit([bad(i)]));
@@ -141,7 +140,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('rejects nothing when a fault hits everything in the middle of a load, and hardly posts until it is gone', async () => {
+  it('rejects nothing when a fault affects everything under load, and rarely posts until it is over', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer(), fc.constantFrom(1, 40, 400), async (seed, jitterMs) => {
         const world: World = new World({ seed, delayMs: () => 1 + jitterMs * world.random() });
@@ -154,7 +153,7 @@ describe('a refused body', function () {
         await load(200);
         world.service.refusesAll = true;
         await load(200);
-        // What was under way is halved until each stands alone; then there is nothing left to find out.
+        // Requests in flight are halved until each user stands alone; then there is nothing left to halve.
         await world.clock.advance(60_000);
         const quietFrom = world.service.requests.length;
         await load(1_000);
@@ -170,8 +169,8 @@ describe('a refused body', function () {
     );
   });
 
-  it('rejects nothing because a reply that was under way already comes in late', async () => {
-    // The first post is accepted and its reply is slow; the second is refused at once, as everything is by then.
+  it('rejects nothing because of a late reply to an earlier request', async () => {
+    // The first post is accepted with a slow reply; the second is refused at once, as everything is by then.
     let posts = 0;
     const world: World = new World({
       seed: 1,
@@ -194,7 +193,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('of a lone bad entry does not hold others up, and ends it once they are accepted', async () => {
+  it('with a lone bad entry does not delay others, and rejects it once they are accepted', async () => {
     const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
     await world.clock.advance(1_100);
     const lone = world.submit([bad(1)]);
@@ -208,7 +207,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('of a lone bad entry on an account that is idle otherwise is told apart by what was accepted before', async () => {
+  it('with a lone bad entry on an idle account is decided by the canary', async () => {
     const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
     await world.clock.advance(1_100);
     world.submit([good(1)]);
@@ -219,7 +218,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('of the only user there is is told apart by what was accepted of that user before', async () => {
+  it('of the only user is decided by an accepted block of that user', async () => {
     for (const expiration of [undefined, -1]) {
       const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
       await world.clock.advance(1_100);
@@ -234,7 +233,7 @@ describe('a refused body', function () {
     }
   });
 
-  it('of a lone bad entry is told apart by an add that went as a removal because its time had passed', async () => {
+  it('with a lone bad entry is decided by an add that was sent as a removal because it had expired', async () => {
     const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
     await world.clock.advance(1_100);
     world.add(device(1), [{ seg_id: 1, expiration: 1 }], { agoMs: 120_000 });
@@ -245,7 +244,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('of a lone bad entry calls no canary whose time has passed since it was added', async () => {
+  it('with a lone bad entry uses no canary that has expired since it was added', async () => {
     const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
     await world.clock.advance(1_100);
     world.add(device(1), [{ seg_id: 1, expiration: 2 }]);
@@ -260,7 +259,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('of a lone bad entry never undoes what its user waits for in the same segment', async () => {
+  it('with a lone bad entry never undoes a pending block of its user in the same segment', async () => {
     const poison = new Poison();
     const world = new World({ seed: 6, poison: poison.isBad, delayMs: () => 10 });
     await world.clock.advance(1_100);
@@ -279,7 +278,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('of a lone bad entry never brings back what a later, expired add has ended', async () => {
+  it('with a lone bad entry never restores a membership that a later, expired add has ended', async () => {
     const world = new World({ seed: 6, poison: new Poison().isBad, delayMs: () => 10 });
     const user = device(1);
     await world.clock.advance(1_100);
@@ -297,7 +296,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('of more bad entries than memory holds does not hide the good ones behind them', async () => {
+  it('with more bad entries than memory holds does not hide the good ones behind them', async () => {
     const world = new World({
       seed: 6,
       poison: new Poison().isBad,
@@ -313,7 +312,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('keeps taking news of a user under search, which may cure it', async () => {
+  it('accepts newer entries of a user in a bisection, which may fix it', async () => {
     const world = new World({ seed: 8, poison: new Poison().isBad, delayMs: () => 10 });
     await world.clock.advance(1_100);
     const first = world.submit([bad(1)]);
@@ -326,7 +325,7 @@ describe('a refused body', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('gives an entry that was superseded by a bad one the same end', async () => {
+  it('ends an entry that was replaced by a bad one in the same way', async () => {
     const world = new World({ seed: 9, poison: new Poison().isBad, delayMs: () => 10 });
     const [older, newer] = [world.submit([bad(1)]), world.submit([bad(1)])];
     world.submit([good(2)]);
@@ -359,7 +358,7 @@ describe('a body accepted with warnings', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('sends users again that were too many for it', async () => {
+  it('sends users again that exceeded its limit', async () => {
     let once = true;
     const world = new World({
       seed: 1,
@@ -379,7 +378,7 @@ describe('a body accepted with warnings', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('hands unknown warnings on with the accepted entries', async () => {
+  it('passes unknown warnings on with the accepted entries', async () => {
     const world = new World({ seed: 1, warn: (entries) => [warning('Something new.', entries[0])] });
     const message = world.submit([good(1)]);
     await world.rest(10_000);

@@ -1,4 +1,5 @@
-// The engines of a process across deploys: what lives on, what is shared, what ends, and what is left behind.
+// Registry: the engines of a process across deploys; which engines are kept, shared, closed, and which queues
+// are orphaned.
 import { strict as assert } from 'node:assert';
 import { checkEntry } from '../../src/entry/check';
 import type { Recovered } from '../../src/delivery/engine';
@@ -15,7 +16,7 @@ import { Files } from './support/files';
 
 interface Post {
   readonly users: string[];
-  /** Which client sent it. */
+  /** The client that sent it. */
   readonly via: string;
   readonly token: string;
   readonly atMs: number;
@@ -25,7 +26,7 @@ const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
 
 const accepted: PostOutcome = { kind: 'accepted', warnings: [], counts: { users: null, segments: null } };
 
-/** Engines on the tests' clock, over a service that keeps a record. */
+/** Engines on the tests' clock, over a service that records requests. */
 class Setup {
   readonly clock = new FakeClock();
   readonly engines = new Registry(this.clock, () => 0.5);
@@ -133,7 +134,7 @@ describe('the engines of a process', () => {
   });
   afterEach(() => setup.clock.advance(60_000));
 
-  it('keep rate limiter and token of an account that comes back', async () => {
+  it('keep rate limiter and token of an account that returns', async () => {
     const { engines, clock } = setup;
     const few = { ...limits, usersPerSecond: 2 };
     const lease = engines.acquire(setup.request('a', { limits: few }));
@@ -153,7 +154,7 @@ describe('the engines of a process', () => {
     assert.equal(setup.opened, 1);
   });
 
-  /** An engine that was just told to wait for 20 s, with an entry that waits. */
+  /** An engine that must wait for 20 s, with a pending entry. */
   async function toldToWait(request: LeaseRequest): Promise<Lease> {
     const { engines, clock } = setup;
     setup.postOutcome = { kind: 'rateLimited', retryAfterMs: 20_000, message: 'slow down' };
@@ -171,7 +172,7 @@ describe('the engines of a process', () => {
     assert.ok(setup.posts[0]!.atMs >= sentMs + 17_000, `left after ${setup.posts[0]!.atMs - sentMs} ms`);
   }
 
-  it('keep to what the service asked for when a deploy has taken the lease of a shared queue away', async () => {
+  it('respect a wait of the service when a deploy has released the lease of a shared queue', async () => {
     const { engines, clock } = setup;
     const request = setup.request('a', sharedIn(setup, new MemoryLogStore(clock), 'main'));
     const lease = await toldToWait(request);
@@ -183,7 +184,7 @@ describe('the engines of a process', () => {
     await leavesAfterTheWait(toldMs);
   });
 
-  it('keep to what the service asked for when the queue is kept in another place', async () => {
+  it('respect a wait of the service when the queue is stored elsewhere', async () => {
     const { engines, clock } = setup;
     const lease = await toldToWait(setup.request('a', { queue: 'memory' }));
     const toldMs = clock.monoMs();
@@ -192,7 +193,7 @@ describe('the engines of a process', () => {
     await leavesAfterTheWait(toldMs);
   });
 
-  it('keep to what the service asked for in a reply that came after the queue was closed', async () => {
+  it('respect a wait of the service from a reply that arrived after the queue was closed', async () => {
     const { engines, clock } = setup;
     const lease = engines.acquire(setup.request('a', { queue: 'memory' }));
     const reply = new Promise<PostOutcome>((resolve) => {
@@ -224,7 +225,7 @@ describe('the engines of a process', () => {
     assert.deepEqual([setup.sent, ends.length], [['1'], 1]);
   });
 
-  it('keep what ends while a node is deployed, until it is there again', async () => {
+  it('keep outcomes while a node is deployed, until it is back', async () => {
     const { engines, clock } = setup;
     const lease = engines.acquire(setup.request('a'));
     const ends = submit(lease, 'a', '1', '2');
@@ -243,7 +244,7 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.log, []);
   });
 
-  it('keep what ends without its message while a node still closes, and what it had not passed on', async () => {
+  it('keep late outcomes while a node is closing, with those that it had not passed on', async () => {
     const { engines, clock } = setup;
     const lease = engines.acquire(setup.request('a'));
     submit(lease, 'a', '1');
@@ -257,7 +258,7 @@ describe('the engines of a process', () => {
     await clock.settle();
     close(lease, true);
     lease.listen('node', (entries) => unsent.push(...entries));
-    // The nodes behind it may be gone from here on.
+    // From here on the nodes behind it may be closed.
     lease.away('node', unsent);
     lease.engine.resume();
     await clock.advance(1_100);
@@ -270,7 +271,7 @@ describe('the engines of a process', () => {
     );
   });
 
-  it('log what ended for a node that did not come back, or was removed', async () => {
+  it('log outcomes of a node that did not return, or was removed', async () => {
     const { engines, clock } = setup;
     const lease = engines.acquire(setup.request('a'));
     submit(lease, 'a', '1', '2');
@@ -287,7 +288,7 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.log.slice(1), ['info: 1 queued entries of the removed node node were delivered.']);
   });
 
-  it('log by its number what was purged for a node that did not come back', async () => {
+  it('log the number of purged entries of a node that did not return', async () => {
     const { engines, clock } = setup;
     const lease = engines.acquire(setup.request('a'));
     lease.engine.pause();
@@ -305,7 +306,7 @@ describe('the engines of a process', () => {
     ['a', 'b'],
     ['b', 'a'],
   ]) {
-    it(`send entries of an account that went away for good through another (${order[0]} closes first)`, async () => {
+    it(`send entries of an account that was removed through another (${order[0]} closes first)`, async () => {
       const { engines, clock } = setup;
       const leases = new Map(['a', 'b'].map((name) => [name, engines.acquire(setup.request(name))]));
       submit(leases.get('a')!, 'a', '1');
@@ -324,7 +325,7 @@ describe('the engines of a process', () => {
     });
   }
 
-  it('take the caps of a deploy at once', async () => {
+  it('apply the limits of a deploy at once', async () => {
     const { engines } = setup;
     await setup.clock.outcome(engines.acquire(setup.request('a')).release(0));
     const { engine } = engines.acquire(setup.request('a', { queueMaxEntries: 1 }));
@@ -344,7 +345,7 @@ describe('the engines of a process', () => {
     );
   });
 
-  it('let the smallest limits of the accounts hold, as long as these are there', async () => {
+  it('use the smallest limits of the accounts, as long as these exist', async () => {
     const { engines, clock } = setup;
     const a = engines.acquire(setup.request('a'));
     const b = engines.acquire(setup.request('b', { limits: { ...limits, usersPerSecond: 1 } }));
@@ -357,7 +358,7 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.sent, ['1', '2', '3']);
   });
 
-  it('send for one account when another has gone, also when that one is released twice', async () => {
+  it('send for one account when another was removed, also when that one is released twice', async () => {
     const { engines, clock } = setup;
     const a = engines.acquire(setup.request('a'));
     const b = engines.acquire(setup.request('b'));
@@ -375,7 +376,7 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.sent, ['1', '2', '3']);
   });
 
-  it('keep the engine of a changed account whose hold before is released late', async () => {
+  it('keep the engine of a changed account whose earlier lease is released late', async () => {
     const { engines, clock } = setup;
     const before = engines.acquire(setup.request('a'));
     await clock.advance(2_000);
@@ -391,7 +392,7 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.sent, ['1']);
   });
 
-  it('log through an account that is still there', async () => {
+  it('log through an account that still exists', async () => {
     const { engines, clock } = setup;
     engines.acquire(setup.request('a'));
     const gone = engines.acquire(setup.request('b', { log: () => assert.fail('its node is closed') }));
@@ -405,7 +406,7 @@ describe('the engines of a process', () => {
     assert.match(setup.log[0]!, /^warn: Nobody is there/);
   });
 
-  it('let the smallest of their limits of a request hold, where one says nothing those of the service', () => {
+  it('use the smallest request limits of the accounts, and those of the service where an account sets none', () => {
     const { engines } = setup;
     engines.acquire(setup.request('a', { limits: { ...limits, usersPerPost: 5_000, blocksPerUser: 3 } }));
     engines.acquire(setup.request('b', { limits: { ...limits, maxBodyBytes: 2_000_000, blocksPerUser: 9 } }));
@@ -434,7 +435,7 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.closedClients, []);
   });
 
-  it('start a changed password afresh, and count logins on', async () => {
+  it('start a changed password with a new state, and continue its login count', async () => {
     const { engines, clock } = setup;
     setup.authOutcome = { kind: 'loginRefused', code: 'NOAUTH', message: 'refused' };
     const lease = engines.acquire(setup.request('a'));
@@ -452,7 +453,7 @@ describe('the engines of a process', () => {
     assert.deepEqual([setup.sent, setup.logins.length], [['1'], 2]);
   });
 
-  it('try a refused login again when asked to, also before anything waits for it', async () => {
+  it('try a refused login again on request, also before an entry waits for it', async () => {
     const { engines, clock } = setup;
     const memory = { queue: 'memory' } as const;
     setup.authOutcome = { kind: 'loginRefused', code: 'NOAUTH', message: 'refused' };
@@ -469,7 +470,7 @@ describe('the engines of a process', () => {
     assert.deepEqual([setup.sent, setup.logins.length], [['2'], 2]);
   });
 
-  it('count the logins that were made for a user before an account had it', async () => {
+  it('count logins made for a user before an account had it', async () => {
     const { engines, clock } = setup;
     const login: Login = { method: 'password', username: 'user of a', password: 'typed into a form' };
     const { authOrigin } = setup.request('a');
@@ -495,11 +496,11 @@ describe('the engines of a process', () => {
     );
     engines.acquire(setup.request('b', { queue: 'memory', member: '8' }));
     await setup.clock.outcome(lease.release(0));
-    // Nobody holds it any more, so nobody disagrees.
+    // No account holds it any more, so the kinds do not conflict.
     engines.acquire(setup.request('b', { queue: 'memory' }));
   });
 
-  it('leave on disk what waits there at a switch to memory, and send it after the switch back', async () => {
+  it('keep pending entries on disk at a switch to memory, and send them after the switch back', async () => {
     const { engines, clock } = setup;
     const disk = engines.acquire(setup.request('a'));
     submit(disk, 'a', '1', '2');
@@ -537,7 +538,7 @@ describe('the engines of a process', () => {
     ['memory', 'refuse what'],
     ['shared', 'refuse or keep what'],
   ] as const) {
-    it(`${what} is handed in after the release, and say so (queue: ${queue})`, async () => {
+    it(`${what} is submitted after the release, with the reason (queue: ${queue})`, async () => {
       const { engines, clock } = setup;
       const shared = sharedIn(setup, new MemoryLogStore(clock), 'there');
       const lease = engines.acquire(setup.request('a', queue === 'shared' ? shared : { queue }));
@@ -579,7 +580,7 @@ describe('the engines of a process', () => {
     });
   }
 
-  it('open the file again only when it is closed, however quickly accounts come and go', async () => {
+  it('open the file again only when it is closed, however quickly accounts close and start', async () => {
     const { engines, clock } = setup;
     for (let round = 0; round < 4; round += 1) {
       const lease = engines.acquire(setup.request('a'));
@@ -605,7 +606,7 @@ describe('the engines of a process', () => {
       ['1', '3', '4'],
     ],
   ] as const) {
-    it(`begin with a queue ${name}, when a database has vanished with a commit under way`, async () => {
+    it(`begin with a queue ${name}, when a database has vanished during a commit`, async () => {
       const { engines, clock } = setup;
       const logStore = new MemoryLogStore(clock);
       const before = engines.acquire(setup.request('a', sharedIn(setup, logStore, 'one')));
@@ -621,7 +622,7 @@ describe('the engines of a process', () => {
       };
       submit(before, 'a', '2');
       await clock.advance(1_000);
-      // Kept on this machine, for whichever database comes next.
+      // Buffered on this machine for any database that follows.
       submit(before, 'a', '3');
       await clock.advance(1_000);
       void before.release(5_000);
@@ -633,7 +634,7 @@ describe('the engines of a process', () => {
     });
   }
 
-  it('leave nothing behind when a connection cannot be made', async () => {
+  it('leave nothing behind when a connection cannot be created', async () => {
     const { engines, clock } = setup;
     const connect = (): never => {
       throw new Error('no such URL');
@@ -643,7 +644,7 @@ describe('the engines of a process', () => {
     const reader = setup.files.store('queue');
     await clock.outcome(reader.open());
     await clock.outcome(reader.close());
-    // An account that is there is not harmed.
+    // An existing account is not affected.
     const lease = engines.acquire(setup.request('b'));
     assert.throws(() => engines.acquire(setup.request('a', { connect })), /no such URL/);
     submit(lease, 'b', '1');
@@ -651,7 +652,7 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.sent, ['1']);
   });
 
-  it('tell trouble that lasts once, and its end', async () => {
+  it('log trouble that lasts once, and its end', async () => {
     const { engines, clock } = setup;
     setup.postOutcome = { kind: 'passing', ambiguous: false, code: 'refused', message: 'Nobody is there.' };
     const lease = engines.acquire(setup.request('a'));
@@ -664,7 +665,7 @@ describe('the engines of a process', () => {
     assert.deepEqual(setup.sent, ['1']);
   });
 
-  it('log through the account that came last', async () => {
+  it('log through the account that was added last', async () => {
     const { engines, clock } = setup;
     const first = engines.acquire(setup.request('a', { log: () => assert.fail('its node is closed') }));
     await clock.outcome(first.release(0));

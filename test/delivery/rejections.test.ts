@@ -1,4 +1,4 @@
-// What an operator can look at of rejected entries: the last ones, and nothing of a user who was erased.
+// Rejections for an operator: the last rejected entries, and none of a user who was erased.
 import { strict as assert } from 'node:assert';
 import { checkEntry } from '../../src/entry/check';
 import { sentence } from '../../src/entry/issues';
@@ -28,13 +28,13 @@ describe('rejected entries', () => {
     }
   });
 
-  it('of another user whose id holds this one stay', () => {
+  it('of another user whose id contains this one stay', () => {
     const named = mentions('12');
     assert.deepEqual(['user 12.', '"12"', 'user 123', '0-12-7'].map(named), [true, true, false, false]);
     assert.ok(!mentions('\u0001')('about somebody else'));
   });
 
-  it('are kept up to a thousand, the last ones', () => {
+  it('are kept up to a thousand, the newest ones', () => {
     const rejections = new Rejections();
     for (let from = 0; from < 3; from += 1) {
       const entries = Array.from({ length: 700 }, (_, at) => ({

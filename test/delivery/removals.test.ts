@@ -1,9 +1,9 @@
-// Promise 7: removals first, also past a backlog that is on disk only, and no older add ever undoes one.
+// Promise 7: removals first, even past a backlog that is only on disk, and never undone by an older add.
 import { strict as assert } from 'node:assert';
 import type { Block } from './support/fake-service';
 import { device, World, type Stated } from './support/world';
 
-/** Nearly everything is on disk only. */
+/** Nearly every entry is only on disk. */
 const onDisk = { memoryMark: 50, pageRows: 20, commitMs: 3 };
 
 function adds(count: number, from = 0): Stated[] {
@@ -21,7 +21,7 @@ function submitAll(world: World, entries: readonly Stated[]): void {
 describe('a removal', function () {
   this.timeout(0);
 
-  it('that the service refuses hides no older add that is on disk only', async () => {
+  it('that the service refuses hides no older add on disk', async () => {
     const poison = (_: string, block: Block): boolean => block.value === 9;
     const world = new World({ seed: 1, memoryMark: 5, pageRows: 5, poison });
     await world.clock.advance(2_000);
@@ -46,7 +46,8 @@ describe('a removal', function () {
         const world = new World({ seed: 1, ...options, delayMs: () => wayMs });
         submitAll(world, adds(20_000));
         await world.clock.advance(3_300);
-        // Of somebody whose add is at the very end, of one whose add is about to go, and of a stranger.
+        // Removals of a user whose add is last, of one whose add is about to be sent, and of one without an
+        // add.
         for (const number of [19_999, 2_500, 500_000]) {
           const user = device(number);
           const atMs = world.clock.monoMs();
@@ -68,7 +69,7 @@ describe('a removal', function () {
     await world.clock.advance(1_100);
     const user = device(1);
     world.add(user, [{ seg_id: 1, value: 1 }]);
-    // There has to be a token first; then the add is on its way.
+    // A token is needed first; then the add is in flight.
     await world.clock.advance(130);
     world.add(user, [{ seg_id: 1, value: 2 }]);
     submitAll(world, adds(3_000, 10));
@@ -89,7 +90,7 @@ describe('a removal', function () {
       world.add(device(9), [{ seg_id: 1 }]);
       await world.clock.advance(2_000);
       world.add(device(8), [{ seg_id: 1 }]);
-      // On disk only, until the one before it has gone.
+      // Only on disk, until the entry before it is sent.
       world.add(device(1), [{ seg_id: 1 }]);
       await world.clock.advance(waitMs);
       world.add(device(1), [{ seg_id: 1, expiration: -1 }]);
@@ -99,7 +100,7 @@ describe('a removal', function () {
     }
   });
 
-  it('does not hold back a newer add of its user, which wins', async () => {
+  it('does not delay a newer add of its user, which wins', async () => {
     const world = new World({ seed: 2, ...onDisk });
     const user = device(1);
     submitAll(world, adds(2_000, 10));
@@ -118,7 +119,7 @@ describe('a flood of removals', function () {
     ['in memory', {}],
     ['on disk', { memoryMark: 3_000, pageRows: 1_000 }],
   ] as const) {
-    it(`leaves the adds a fifth of the quota and takes the rest, ${where}`, async () => {
+    it(`leaves the adds a fifth of the quota and uses the rest, ${where}`, async () => {
       const world = new World({ seed: 1, ...options, delayMs: () => 5 });
       submitAll(world, adds(9_000));
       submitAll(
@@ -138,7 +139,7 @@ describe('a flood of removals', function () {
     });
   }
 
-  it('takes the whole quota when there are no adds, as adds do when there are no removals', async () => {
+  it('uses the whole quota when there are no adds, as adds do when there are no removals', async () => {
     for (const expiration of [-1, 60]) {
       const world = new World({ seed: 1, delayMs: () => 5 });
       submitAll(

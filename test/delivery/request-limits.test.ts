@@ -1,4 +1,4 @@
-// What one request may hold is a setting: kept to by every request, also by those of a search, and when it changes.
+// Limits of one request as settings: respected by every request, also in a bisection, and when they change.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { dryRun } from '../../src/delivery/dry-run';
@@ -13,7 +13,7 @@ const blocks = (count: number): Block[] => Array.from({ length: count }, (_, i) 
 const pendingUsers = (users: number, each: number): Stated[] =>
   Array.from({ length: users }, (_, i) => ({ user: device(i), blocks: blocks(each) }));
 
-/** The most of each that any request held. */
+/** Largest values of any request. */
 function worst(
   requests: readonly { readonly entries: readonly SentEntry[]; readonly bytes: number }[],
 ): object {
@@ -33,7 +33,7 @@ function rejections({ end }: Message): string[] {
 describe('the limits of a request', function () {
   this.timeout(0);
 
-  it('are kept to and used in full, whatever the network does', async () => {
+  it('are respected and used completely, whatever the network does', async () => {
     const world = new World({ seed: 1, limits: small, fates: { serverError: 0.1, replyLost: 0.05 } });
     world.submit(pendingUsers(60, 1));
     await world.clock.advance(5_000);
@@ -47,7 +47,7 @@ describe('the limits of a request', function () {
     });
   });
 
-  it('are kept to by a search, and by what it finds', async () => {
+  it('are respected by a bisection, and by its results', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer(), fc.integer({ min: 1, max: 60 }), async (seed, users) => {
         const world = new World({ seed, limits: small, poison: (_user, block) => block.seg_id === 999 });
@@ -70,7 +70,7 @@ describe('the limits of a request', function () {
     );
   });
 
-  it('are never waited for in vain: no post lingers for more users than one may hold', async () => {
+  it('are never waited for in vain: no post lingers for more users than it may hold', async () => {
     const limits = { postsPerSecond: 4, usersPerSecond: 1_000, maxConcurrent: 15, usersPerPost: 3 };
     const world = new World({ seed: 2, limits, delayMs: () => 1 });
     await world.clock.advance(1_100);
@@ -78,7 +78,7 @@ describe('the limits of a request', function () {
       world.submit(pendingUsers(1, 1).map((stated) => ({ ...stated, user: device(100 + i) })));
       await world.clock.advance(30);
     }
-    // Fewer than half of the posts are free now, and three users are all that one holds.
+    // Fewer than half of the posts are free now, and one request holds three users at most.
     const atMs = world.clock.monoMs();
     world.submit(pendingUsers(3, 1));
     await world.clock.advance(10);
@@ -86,7 +86,7 @@ describe('the limits of a request', function () {
     assert.ok(world.service.requests.at(-1)!.sentMs - atMs < 5);
   });
 
-  it('hold for what waits when they change: what is too large then is rejected, the rest goes on', async () => {
+  it('apply to pending entries when they change: blocks that are too large are rejected, the rest continues', async () => {
     const world = new World({ seed: 3 });
     world.engine.pause();
     const code = '汉'.repeat(250);
@@ -111,7 +111,7 @@ describe('the limits of a request', function () {
     assert.equal(world.service.members.size, 7);
   });
 
-  it('hold for what is searched when they change', async () => {
+  it('apply to a bisection when they change', async () => {
     let sick = true;
     const world = new World({ seed: 4, poison: () => sick });
     const code = '汉'.repeat(250);
@@ -131,7 +131,7 @@ describe('the limits of a request', function () {
     assert.equal(world.service.members.size, 1);
   });
 
-  it('hold in a dry run', () => {
+  it('apply to a dry run', () => {
     const many = pendingUsers(10, 10).map((stated, i) => ({ ...stated, user: device(100 + i) }));
     const entries = [...pendingUsers(20, 1), ...many].map(({ user, blocks: some }) => entryOf(user, some));
     const bodies = dryRun(entries, 0, request) as { rt_segment: SentEntry[] }[];

@@ -1,9 +1,11 @@
-// Promises 2 to 4 across kill -9: at every commit of a script, before and after it takes effect, and for requests
-// that were on their way when the process died.
+// Promises 2 to 4 across kill -9: before and after every disk call of a script, and for requests in flight when
+// the process died.
 import { strict as assert } from 'node:assert';
 import { device, World, type KillPoint, type WorldOptions } from './support/world';
 
-/** Adds, removals, merges, a lost request, a page on disk, a rejection and a deploy, one after the other. */
+/**
+ * Adds, removals, coalesced entries, an ambiguous request, a page on disk, a rejection and a deploy, in turn.
+ */
 async function script(world: World): Promise<void> {
   const [one, two, three] = [device(1), device(2), device(3)];
   world.add(one, [{ seg_id: 1 }], { completeOn: 'queued' });
@@ -33,7 +35,7 @@ function scripted(options: Partial<WorldOptions>): World {
   return new World({
     seed: 7,
     delayMs: () => 20,
-    // The second request of every run is lost and runs late.
+    // The second request of every run is ambiguous and runs late.
     fateOf: () => ((posts += 1) === 2 ? 'late' : null),
     ...options,
   });
@@ -46,7 +48,7 @@ describe('a process that is killed', function () {
     ['with everything in memory', {}],
     ['with nearly everything on disk only', { memoryMark: 1, pageRows: 1 }],
   ] as const) {
-    it(`loses nothing and undoes nothing at any call of the disk in a script, ${name}`, async () => {
+    it(`loses nothing and undoes nothing at any disk call of a script, ${name}`, async () => {
       const whole = scripted(options);
       await script(whole);
       const calls = whole.diskCalls;
@@ -67,7 +69,7 @@ describe('a process that is killed', function () {
     });
   }
 
-  it('delivers what was said to be queued, and reports each entry once', async () => {
+  it('delivers entries that were reported as queued, and reports each entry once', async () => {
     const world = new World({ seed: 1, memoryMark: 10, pageRows: 7 });
     const messages = Array.from({ length: 200 }, (_, i) =>
       world.add(device(i), [{ seg_id: 1 }], { completeOn: 'queued' }),
@@ -82,13 +84,13 @@ describe('a process that is killed', function () {
     assert.ok(world.recovered.every(({ end, node }) => end === 'accepted' && node === 'n'));
   });
 
-  it('has told each end only once it was written down, also of what was covered when others of its user left', async () => {
+  it('has reported each end only after it was durable, also for replaced entries when others of the user are sent', async () => {
     const world = new World({ seed: 1, memoryMark: 1, pageRows: 5, delayMs: () => 40 });
     const [other, user] = [device(1), device(2)];
     world.add(device(3), [{ seg_id: 1 }]);
     await world.clock.advance(2_000);
     world.add(other, [{ seg_id: 1 }]);
-    // These two are on disk only, until the other one has gone.
+    // These two are only on disk until the other entry is sent.
     const covered = world.add(user, [{ seg_id: 1 }]);
     world.add(user, [{ seg_id: 2 }]);
     await world.clock.advance(60);
@@ -100,7 +102,7 @@ describe('a process that is killed', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('sends nothing in the first second of its successor', async () => {
+  it('sends nothing in the first second of the next process', async () => {
     const world = new World({ seed: 1, delayMs: () => 10 });
     await world.clock.advance(1_100);
     for (let i = 0; i < 300; i += 1) world.add(device(i), [{ seg_id: 1 }], { completeOn: 'queued' });

@@ -1,4 +1,4 @@
-// What was sent, by hour, account and segment, is what the service has taken: whatever gets lost on the way.
+// Sent counts by hour, account and segment equal what the service received, whatever is lost in the network.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { hourMs, hourOf, HourRing, keptHours } from '../../src/queue/hour-ring';
@@ -13,13 +13,13 @@ import { FakeClock } from './support/fake-clock';
 import { runs } from './support/runs';
 import { device, World } from './support/world';
 
-/** What outlives the process. */
+/** The stored counts, which outlive the process. */
 function keptIn({ logStore, clock }: World): SentLedger {
   const getMeta = (key: string) => Promise.resolve(logStore.getMeta(key));
   return new SentLedger({ getMeta, setMeta: () => assert.fail('it is only read') }, clock);
 }
 
-/** All that was ever sent, as `hour account segment: adds removes`, and the rest as sums. */
+/** All counts as `hour account segment: adds removes`, and the others as sums. */
 async function rateLimiter(world: World) {
   const last = hourOf(world.clock.wallMs());
   const hours = await world.clock.outcome(world.engine.sent.read(last - 100, last));
@@ -48,8 +48,8 @@ const faults = {
   garbage: 0.05,
 } as const;
 
-describe('what was sent', () => {
-  it('is counted by hour, account and segment, removals apart', async () => {
+describe('the sent counts', () => {
+  it('count by hour, account and segment, adds and removals separately', async () => {
     const world = new World({ seed: 1, accounts: ['a', 'b'] });
     const start = hourOf(world.clock.wallMs());
     world.add(device(1), [{ seg_id: 1 }, { seg_id: 2, expiration: -1 }]);
@@ -70,14 +70,14 @@ describe('what was sent', () => {
     assert.deepEqual([users, lostUsers], [4, 0]);
   });
 
-  it('counts what was sent as a removal since its time had passed as a removal', async () => {
+  it('count an expired add as the removal that was sent', async () => {
     const world = new World({ seed: 1 });
     world.add(device(1), [{ seg_id: 1, expiration: 5 }], { agoMs: 6 * 60_000 });
     await world.rest(5_000);
     assert.match((await rateLimiter(world)).lines.join(), /i1: 0 1$/);
   });
 
-  it('leaves out what the service warned about', async () => {
+  it('omit blocks that the service warned about', async () => {
     const warn = (entries: readonly { user_id: string }[]) =>
       entries
         .filter(({ user_id }) => user_id === device(1))
@@ -90,7 +90,7 @@ describe('what was sent', () => {
     assert.deepEqual([users, blocks, world.engine.counters.rejected], [1, 1, 1]);
   });
 
-  it('lies between what the service answered and what it took, whatever gets lost', () =>
+  it('lie between what the service answered and what it received, whatever is lost', () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 1, max: 3 }), fc.boolean()), {
@@ -122,7 +122,7 @@ describe('what was sent', () => {
       runs(100),
     ));
 
-  it('outlives a restart, and a crash but for the last ten seconds', async () => {
+  it('survive a restart, and a crash except for the last ten seconds', async () => {
     const world = new World({ seed: 3 });
     world.add(device(1), [{ seg_id: 1 }]);
     await world.rest(12_000);
@@ -142,7 +142,7 @@ describe('what was sent', () => {
     assert.equal(sums(read).blocks, 3);
   });
 
-  it('is written when the engine is parked, since a process that stops does not close it', async () => {
+  it('are written when the engine is parked, since a stopping process does not close it', async () => {
     const world = new World({ seed: 3 });
     await world.rest(2_000);
     world.add(device(1), [{ seg_id: 1 }]);
@@ -155,14 +155,14 @@ describe('what was sent', () => {
   });
 });
 
-describe('counts of what was sent', () => {
+describe('stored sent counts', () => {
   const opened = async () => {
     const store = new SqliteStore(':memory:');
     await store.open();
     return store;
   };
 
-  it('keeps what could not be written, adds it to what came meanwhile, and tries again', async () => {
+  it('keep counts that could not be written, add later ones to them, and try again', async () => {
     const store = await opened();
     let fails = true;
     const failing = Object.assign(Object.create(store) as SqliteStore, {
@@ -183,7 +183,7 @@ describe('counts of what was sent', () => {
     assert.equal(sums(await sent.read(hour - 1, hour)).blocks, 2);
   });
 
-  it('counts a post that left before the hour changed in that hour', async () => {
+  it('count a post that was sent before the hour changed in that hour', async () => {
     const clock = new FakeClock();
     const sent = new SentLedger(await opened(), clock);
     const start = hourOf(clock.wallMs());
@@ -193,7 +193,7 @@ describe('counts of what was sent', () => {
     assert.deepEqual([...(await sent.read(start, start + 1)).keys()], [start, start + 1]);
   });
 
-  it('counts the segments beyond its bound together, and loses none', async () => {
+  it('count segments beyond the limit together, and lose none', async () => {
     const clock = new FakeClock();
     const sent = new SentLedger(await opened(), clock);
     for (let n = 0; n < segmentsPerHour + 7; n += 1) sent.of('a', clock.monoMs()).block(`i${n}`, n % 2 === 0);
@@ -206,7 +206,7 @@ describe('counts of what was sent', () => {
     assert.equal(counts.total.adds + counts.total.removes, 2 * (segmentsPerHour + 7));
   });
 
-  it('keeps 30 days in so many places, and takes no old hour for a new one', async () => {
+  it('keep 30 days in a fixed number of places, and do not mistake an old hour for a new one', async () => {
     const store = await opened();
     const ring = new HourRing(store, 'sent');
     await ring.set(1_000, 'old');

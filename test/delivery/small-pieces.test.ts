@@ -1,4 +1,4 @@
-// The queue, the heap and the backoff under everything else.
+// Small pieces: the FIFO queue, the heap and the backoff.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import { LateOutcomes } from '../../src/delivery/respond/late-outcomes';
@@ -11,7 +11,7 @@ import { runs } from './support/runs';
 import { device, entryOf } from './support/world';
 
 describe('a first-in-first-out queue', () => {
-  it('behaves as an array does', () => {
+  it('behaves like an array', () => {
     const step = fc.constantFrom('push', 'push', 'shift', 'unshift');
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
@@ -33,7 +33,7 @@ describe('a first-in-first-out queue', () => {
     );
   });
 
-  it('keeps its order over many thousands', () => {
+  it('keeps its order over many thousands of items', () => {
     const fifo = new Fifo<number>();
     let next = 0;
     for (let i = 0; i < 30_000; i += 1) {
@@ -45,8 +45,8 @@ describe('a first-in-first-out queue', () => {
   });
 });
 
-describe('the heap of what becomes due', () => {
-  it('gives what is due, earliest first, and nothing before its time', () => {
+describe('the due heap', () => {
+  it('returns due values, earliest first, and none before its time', () => {
     fc.assert(
       fc.property(fc.array(fc.nat({ max: 50 }), { maxLength: 60 }), fc.nat({ max: 60 }), (times, nowMs) => {
         const heap = new DueHeap<number>();
@@ -66,7 +66,7 @@ describe('the heap of what becomes due', () => {
 });
 
 describe('the backoff', () => {
-  it('doubles its ceiling with each failure up to the cap, and draws from all of it', () => {
+  it('doubles its ceiling with each failure up to the limit, and uses the whole range', () => {
     const ceilings = [1, 2, 3, 4, 7, 100].map((failures) => backoffMs(failures, () => 1));
     assert.deepEqual(ceilings, [500, 1000, 2000, 4000, 30_000, 30_000]);
     assert.equal(
@@ -81,7 +81,7 @@ describe('the backoff', () => {
 });
 
 describe('a node that is being deployed', () => {
-  it('gets any number of entries that ended meanwhile', () => {
+  it('gets any number of late outcomes', () => {
     let listener: (recovered: readonly Recovered[]) => void = () => undefined;
     const reporter = {
       onRecovered: (_: string, its: typeof listener) => (listener = its),

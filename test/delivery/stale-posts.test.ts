@@ -1,10 +1,10 @@
-// A post that is ready may have to wait: for the answer to its commit, for a token, for a connection. Should its engine be
-// closed meanwhile, it must not leave any more. (Should its lease be over: the simulation checks who leaves under which lease.)
+// Stale posts: a built post may wait for its commit, for a token or for a connection. If its engine is closed
+// meanwhile, it must not be sent. (The simulation checks the lease under which each post is sent.)
 import { strict as assert } from 'node:assert';
 import { device, World } from './support/world';
 
 describe('a post that waits for its connection', function () {
-  it('does not leave once its engine is closed', async () => {
+  it('is not sent after its engine was closed', async () => {
     const world = new World({ seed: 1, connectMs: () => 3_000 });
     await world.clock.advance(2_000);
     world.add(device(1), [{ seg_id: 1 }]);
@@ -14,7 +14,7 @@ describe('a post that waits for its connection', function () {
     assert.equal(world.service.requests.length, 0);
   });
 
-  it('does not leave once parking has ended without it, and leaves after that', async () => {
+  it('is not sent after parking has ended without it, but after the engine is unparked', async () => {
     const connectMs = [3_000];
     const world = new World({ seed: 1, connectMs: () => connectMs.shift() ?? 0 });
     await world.clock.advance(2_000);
@@ -29,7 +29,7 @@ describe('a post that waits for its connection', function () {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('leaves while its engine is being parked', async () => {
+  it('is sent while its engine is being parked', async () => {
     const world = new World({ seed: 1, connectMs: () => 500 });
     await world.clock.advance(2_000);
     const message = world.add(device(1), [{ seg_id: 1 }]);
@@ -49,13 +49,13 @@ describe('an engine that is closed', () => {
     void world.engine.close();
     await world.clock.advance(60_000);
     assert.equal(world.service.requests.length, 0);
-    // Whoever opens the queue next sends it, and once more, as nobody knows whether it had left.
+    // The next engine sends it twice, because the first request may have been sent.
     world.kill();
     await world.rest(60_000);
     assert.deepEqual(world.violations(), []);
   });
 
-  it('gives nothing up any more, and says so', async () => {
+  it('refuses deletions with the reason', async () => {
     const world = new World({ seed: 1 });
     await world.clock.advance(3_000);
     await world.clock.outcome(world.engine.close());
@@ -63,7 +63,7 @@ describe('an engine that is closed', () => {
     await assert.rejects(world.engine.erase(['k'], 'u'), /closed/);
   });
 
-  it('sends nothing when a token comes', async () => {
+  it('sends nothing when a token arrives', async () => {
     const world = new World({ seed: 1, delayMs: () => 50 });
     await world.clock.advance(3_000);
     let come = (): void => undefined;

@@ -1,4 +1,5 @@
-// An OK that does not count what was sent: told to messages, log and operator; an OK that counts nobody is no delivery.
+// Unaccounted users: an OK that does not count everything is reported to messages, log and operator; an OK that
+// counts no user is no delivery.
 import { strict as assert } from 'node:assert';
 import type { Block, SentEntry } from './support/fake-service';
 import { device, World, type Message } from './support/world';
@@ -17,7 +18,7 @@ function codesOf({ end }: Message): string[] {
 }
 
 describe('a reply that counts less than was sent', () => {
-  it('is told to its messages, which are accepted, and is summed up', async () => {
+  it('is reported to its messages, which are accepted, and is summed up', async () => {
     const world = new World({
       seed: 1,
       counts: (entries) => ({ users: entries.length - 1, segments: segmentsOf(entries) - 2 }),
@@ -35,9 +36,9 @@ describe('a reply that counts less than was sent', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('is in the log once a minute at most, with the sum since the last line', async () => {
+  it('is logged once a minute at most, with the sum since the last line', async () => {
     const world = new World({ seed: 2, delayMs: () => 10, counts: () => ({ users: 1, segments: 0 }) });
-    // The first second's entries would go together.
+    // Entries of the first second would share a request.
     await world.clock.advance(1_100);
     for (let i = 0; i < 65; i += 1) {
       world.add(device(i), [block]);
@@ -49,12 +50,12 @@ describe('a reply that counts less than was sent', () => {
     );
     assert.deepEqual(missed[0], ['0', '1']);
     assert.equal(lines.length, 2);
-    // The first reply came after a login, so the sixtieth after it is less than a minute later.
+    // The first reply arrived after a login, so the sixtieth after it is less than a minute later.
     assert.deepEqual(missed[1], ['0', '61']);
     assert.deepEqual(world.engine.monitor.unaccounted.counts, { users: 0, segments: 65 });
   });
 
-  it('says nothing where the warnings explain it', async () => {
+  it('is not reported where the warnings explain it', async () => {
     const world = new World({
       seed: 3,
       warn: (entries) =>
@@ -78,13 +79,13 @@ describe('a reply that counts less than was sent', () => {
   });
 });
 
-describe('an OK that counts nobody and warns of nothing', () => {
+describe('an OK that counts no user and has no warning', () => {
   const nobodyWhenBad = (entries: readonly SentEntry[]): { users: number; segments: number } =>
     entries.some(isBad)
       ? { users: 0, segments: 0 }
       : { users: entries.length, segments: segmentsOf(entries) };
 
-  it('is searched like a refused body: what causes it is rejected, all the rest is delivered', async () => {
+  it('is bisected like a refused body: the cause is rejected, everything else is delivered', async () => {
     const world = new World({
       seed: 4,
       counts: nobodyWhenBad,
@@ -102,7 +103,7 @@ describe('an OK that counts nobody and warns of nothing', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('rejects nothing while nobody is ever counted', async () => {
+  it('rejects nothing while no user is ever counted', async () => {
     let sick = true;
     const world = new World({
       seed: 5,

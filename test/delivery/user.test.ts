@@ -1,4 +1,4 @@
-// One user's entries: what absorbs what, what may share a request, and what must stay known.
+// User: which blocks coalesce, which may share a request, and which must be remembered.
 import { strict as assert } from 'node:assert';
 import { Item, type Cell } from '../../src/delivery/pending/item';
 import { User } from '../../src/delivery/pending/user';
@@ -26,7 +26,7 @@ function userOf(...items: Item[]): User {
 const own = (account: string): string => account;
 const seqs = (cells: readonly Cell[]): number[] => cells.map((cell) => cell.item.seq);
 
-/** As the engine does when a request leaves, and when it is accepted. */
+/** Acts as the engine does when a request is sent and accepted. */
 function send(user: User, limit = 100): readonly Cell[] {
   const { cells } = user.select(limit, own, 0)!;
   for (const cell of cells) cell.state = 'inFlight';
@@ -43,7 +43,7 @@ function accept(user: User, cells: readonly Cell[]): void {
 }
 
 describe('one user', () => {
-  it('sends only the newest block of each segment; older ones share its end', () => {
+  it('sends only the newest block of each segment; older ones end with it', () => {
     const user = userOf(
       item(1, [{ seg_id: 1 }, { seg_id: 2 }]),
       item(2, [{ seg_id: 1, expiration: -1 }]),
@@ -55,7 +55,7 @@ describe('one user', () => {
     assert.deepEqual(seqs(cells[1]!.absorbed!), [1, 2]);
   });
 
-  it('does not absorb what is in flight', () => {
+  it('does not absorb a block in flight', () => {
     const user = userOf(item(1, [{ seg_id: 1 }]));
     const first = send(user);
     user.add(item(2, [{ seg_id: 1, expiration: -1 }]));
@@ -73,7 +73,7 @@ describe('one user', () => {
     assert.equal(user.waits, false);
   });
 
-  it('keeps entries in the order of their numbers, however they come', () => {
+  it('keeps entries in the order of their numbers, in whatever order they are added', () => {
     const user = userOf(item(3, [{ seg_id: 3 }]), item(1, [{ seg_id: 1 }]), item(2, [{ seg_id: 2 }]));
     assert.deepEqual(
       user.items.map(({ seq }) => seq),
@@ -109,7 +109,7 @@ describe('one user', () => {
     assert.deepEqual(seqs(user.select(100, own, 0)!.cells), [2]);
   });
 
-  it('repeats what an older block of the other kind may undo', () => {
+  it('resends a block that an older block of the other kind may undo', () => {
     const removal = item(5, [{ seg_id: 1, expiration: -1 }]);
     const user = userOf(removal);
     accept(user, send(user));
@@ -119,7 +119,7 @@ describe('one user', () => {
     assert.deepEqual(seqs(user.select(100, own, 0)!.cells), [2]);
   });
 
-  it('repeats it also when a newer block that was to replace it is rejected', () => {
+  it('also resends it when a newer block that was to replace it is rejected', () => {
     const ended = item(5, [{ seg_id: 1, expiration: -1 }]);
     const user = userOf(ended);
     accept(user, send(user));
@@ -135,7 +135,7 @@ describe('one user', () => {
     assert.deepEqual(seqs(cells[0]!.absorbed ?? []), [5]);
   });
 
-  it('puts removals first when not everything fits', () => {
+  it('puts removals first when not every block fits', () => {
     const user = userOf(
       item(1, [{ seg_id: 1 }, { seg_id: 2 }, { seg_id: 3, expiration: -1 }, { seg_id: 4, expiration: 1 }]),
     );
@@ -143,13 +143,13 @@ describe('one user', () => {
     const keys = (limit: number, nowMs: number): string[] =>
       user.select(limit, own, nowMs)!.cells.map(({ block }) => block.key);
     assert.deepEqual(keys(2, 0), ['i3', 'i1']);
-    // An add whose time has passed is a removal too.
+    // An expired add is a removal too.
     assert.deepEqual(keys(2, 60_000), ['i3', 'i4']);
     user.blockLimit = 1;
     assert.deepEqual(keys(2, 0), ['i3']);
   });
 
-  it('sends entries of different accounts apart, and only those whose login works', () => {
+  it('sends entries of different accounts separately, and only those whose login works', () => {
     const user = userOf(item(1, [{ seg_id: 1 }], 'a'), item(2, [{ seg_id: 2 }], 'b'));
     user.merge();
     assert.deepEqual(user.select(100, own, 0), { account: 'a', cells: [user.items[0]!.cells[0]!] });
@@ -161,7 +161,7 @@ describe('one user', () => {
     );
   });
 
-  describe('after a lost request', () => {
+  describe('after an ambiguous request', () => {
     function lost(...blocks: Block[]): { user: User; cells: readonly Cell[] } {
       const user = userOf(item(1, blocks));
       const cells = send(user);
@@ -171,7 +171,7 @@ describe('one user', () => {
       return { user, cells };
     }
 
-    it('repeats a newer state of the same segment, and not a mere retry', () => {
+    it('resends a newer state of the same segment, and not a mere retry', () => {
       const { user, cells } = lost({ seg_id: 1 });
       assert.equal(user.mayBeUndone(cells[0]!, 500), false);
       const newer = item(2, [{ seg_id: 1, expiration: -1 }, { seg_id: 2 }]);
@@ -181,27 +181,27 @@ describe('one user', () => {
       assert.equal(user.mayBeUndone(newer.cells[0]!, 1000), false);
     });
 
-    it('repeats a retry that meanwhile became a removal', () => {
+    it('resends a retry that meanwhile became a removal', () => {
       const { user, cells } = lost({ seg_id: 1, expiration: 1 });
       cells[0]!.sentExpired = true;
       assert.equal(user.mayBeUndone(cells[0]!, 500), true);
     });
 
-    it('repeats every block of the other kind, which may be the same segment', () => {
+    it('resends every block of the other kind, which may be the same segment', () => {
       const { user } = lost({ seg_id: 1 });
       const newer = item(2, [{ seg_code: 'x', member_id: 7 }]);
       user.add(newer);
       assert.equal(user.mayBeUndone(newer.cells[0]!, 500), true);
     });
 
-    it('repeats everything when only the user of the request is known', () => {
+    it('resends every block when only the user of the request is known', () => {
       const user = userOf(item(1, [{ seg_id: 1 }]));
       user.suspectAll(1000);
       assert.equal(user.mayBeUndone(user.items[0]!.cells[0]!, 500), true);
       assert.equal(user.suspectUntilMs, 1000);
     });
 
-    it('wakes what is to be repeated only when the last lost request can no longer run', () => {
+    it('wakes blocks to resend only when the last ambiguous request can no longer run', () => {
       const { user, cells } = lost({ seg_id: 1 });
       const newer = item(2, [{ seg_id: 1, expiration: -1 }]);
       user.add(newer);
@@ -216,7 +216,7 @@ describe('one user', () => {
       assert.equal(user.suspectUntilMs, -Infinity);
     });
 
-    it('stays known until then', () => {
+    it('is not idle until then', () => {
       const { user, cells } = lost({ seg_id: 1 });
       accept(user, cells);
       assert.equal(user.takeRetired().length, 1);
@@ -226,7 +226,7 @@ describe('one user', () => {
     });
   });
 
-  it('forgets ended entries only up to the first that has not ended', () => {
+  it('forgets ended entries only up to the first open one', () => {
     const [first, second, third] = [
       item(1, [{ seg_id: 1 }]),
       item(2, [{ seg_id: 2 }]),
@@ -241,7 +241,7 @@ describe('one user', () => {
     assert.ok(user.idle);
   });
 
-  it('does not send what ended in an earlier life as a tombstone, and sends a repeat once more', () => {
+  it('does not send a tombstone of an earlier process, and sends a row to repeat once more', () => {
     const entry = entryOf(key, [{ seg_id: 1 }]);
     const source = { node: 'n', account: 'a' };
     const tombstone = new Item(1, entry, source, 0, 0, 'tombstone', null);

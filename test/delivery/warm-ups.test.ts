@@ -1,22 +1,22 @@
-// Adds to segments that are too young wait, and nothing else does.
+// Warm-ups of new segments: adds to these segments wait; removals and other blocks do not.
 import { strict as assert } from 'node:assert';
 import { device, World } from './support/world';
 
 const minuteMs = 60_000;
 
-/** Holds keys for so long from now, as an out node asks for. */
+/** Starts warm-ups of these keys for `forMs`, as an out node does. */
 function hold(world: World, keys: readonly string[], forMs: number, owner = 'n'): void {
   const untilMs = world.clock.wallMs() + forMs;
   world.engine.holdSegments(owner, new Map(keys.map((key) => [key, untilMs])));
 }
 
-/** What the service has, as `user segment`. */
+/** Memberships at the service, as `user segment`. */
 function has(world: World): string[] {
   return [...world.service.members.keys()].sort();
 }
 
 describe('an add to a new segment', () => {
-  it('waits until the segment is old enough, and other segments and users do not', async () => {
+  it('waits until the warm-up is over, and other segments and users do not', async () => {
     const world = new World({ seed: 1 });
     await world.rest(2_000);
     hold(world, ['i5'], 10 * minuteMs);
@@ -36,7 +36,7 @@ describe('an add to a new segment', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('gives way to a removal, which does not wait', async () => {
+  it('is replaced by a removal, which does not wait', async () => {
     const world = new World({ seed: 1 });
     await world.rest(2_000);
     world.add(device(1), [{ seg_id: 5 }]);
@@ -51,7 +51,7 @@ describe('an add to a new segment', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('keeps behind it what may be the same segment by a code, for that user', async () => {
+  it('delays blocks by code of that user behind it, which may be the same segment', async () => {
     const world = new World({ seed: 1 });
     await world.rest(2_000);
     hold(world, ['i10001'], 10 * minuteMs);
@@ -64,7 +64,7 @@ describe('an add to a new segment', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('is let go by a removal of what may be the same segment by a code, which goes after it at once', async () => {
+  it('is released by a removal by code, which may be the same segment and follows at once', async () => {
     const world = new World({ seed: 1 });
     await world.rest(2_000);
     hold(world, ['i10001', 'i6'], 10 * minuteMs);
@@ -85,7 +85,7 @@ describe('an add to a new segment', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('is let go when the node changes its mind, and not by flush', async () => {
+  it('is released when the node cancels the warm-up, and not by a flush', async () => {
     const world = new World({ seed: 1 });
     await world.rest(2_000);
     hold(world, ['i5'], 10 * minuteMs);
@@ -117,7 +117,7 @@ describe('an add to a new segment', () => {
     assert.deepEqual(world.violations(), []);
   });
 
-  it('does not keep others out of memory, until there are very many: then they go without waiting, and that is said', async () => {
+  it('does not keep others out of memory, until there are very many: then they are sent without waiting, and that is logged', async () => {
     const world = new World({ seed: 1, memoryMark: 20, pageRows: 5 });
     await world.rest(2_000);
     hold(world, ['i5'], 10 * minuteMs);

@@ -1,4 +1,4 @@
-// The store as compiled JavaScript in a folder of its own, as dist has it: for child processes and quick threads.
+// The store as compiled JavaScript in a folder of its own, as in dist: for child processes and fast threads.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,9 +1,11 @@
-// The database's clock against this machine's, however the process is interrupted while it looks at its own.
+// Database clock against this machine's clock, however the process is interrupted between its readings.
 import assert from 'node:assert/strict';
 import { MachineClock } from '../../src/machine-clock';
 import { DatabaseClock } from '../../src/queue-postgres/database-clock';
 
-/** Both clocks run alike; each look at the wall clock comes so much later than the one at the other before it. */
+/**
+ * Both clocks run alike; each reading of the wall clock is delayed by this much after the reading of the other.
+ */
 class InterruptedClock {
   nowMs = 1_000;
   interruptedMs = 0;
@@ -27,20 +29,20 @@ function measured(aheadMs: number): { clock: InterruptedClock; database: Databas
   return { clock, database };
 }
 
-describe('the clock of a database', () => {
-  it('is this machine’s own, as far as a measurement can tell', () => {
+describe('the database clock', () => {
+  it('equals this machine’s clock, within the error of a measurement', () => {
     const { database } = measured(1.5);
     assert.equal(database.toDatabase(5_000), 5_000);
     assert.equal(database.fromDatabase(5_000), 5_000);
   });
 
-  it('is ahead by what was measured, there and back', () => {
+  it('is ahead by the measured offset', () => {
     const { database } = measured(90_000);
     assert.equal(database.toDatabase(5_000), 95_000);
     assert.equal(database.fromDatabase(95_000), 5_000);
   });
 
-  it('stays what it is while this machine sleeps', () => {
+  it('is not affected by this machine’s sleep', () => {
     let [awakeMs, asleepMs] = [1_000, 0];
     const readings = {
       monoMs: () => awakeMs,
@@ -55,7 +57,7 @@ describe('the clock of a database', () => {
     assert.equal(database.toDatabase(5_000), 95_000);
   });
 
-  it('is not taken for another one when the process is interrupted between two looks at its own clocks', () => {
+  it('does not change when the process is interrupted between two readings of its own clocks', () => {
     const { clock, database } = measured(0);
     for (clock.interruptedMs of [3, 50, 4_000]) assert.equal(database.toDatabase(5_000), 5_000);
   });

@@ -1,4 +1,4 @@
-// User ids at rest: what lies in the files, what can be read back, and what a changed secret does.
+// Encryption at rest: the content of the files, what can be decrypted, and the effect of a changed secret.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ const hashOf = (number: number): number => hashUserKey(keyOf(number));
 const bodyOf = (number: number): string =>
   `{"user_id":"${device(number)}","domain":"idfa","seg_block":[{"seg_id":${1 + (number % 5)}}]}`;
 
-/** An entry of user `number`, with the same number in the log. */
+/** An entry of user `user` with sequence number `number`. */
 const entryOf = (number: number, user = number) =>
   newRow(number, { userHash: hashOf(user), body: bodyOf(user), lane: number % 3 === 0 ? 'removal' : 'add' });
 const entries = (first: number, last: number) =>
@@ -49,18 +49,18 @@ describe('an encrypted queue file', () => {
     return { store, found: await store.open() };
   }
 
-  /** Every byte of the folder: database, -wal, -shm, and whatever else there may be. */
+  /** Every byte of the folder: database, -wal, -shm and any other file. */
   const bytes = (): Buffer =>
     Buffer.concat(readdirSync(folder.path).map((file) => readFileSync(join(folder.path, file))));
 
-  /** A user's id, its parts, and its hash in any form that the store or a note may have it in. */
+  /** A user's id, its parts, and its hash in every form in which the store may write it. */
   function tracesOf(user: number): Buffer[] {
     const hash = hashOf(user);
     const float = Buffer.alloc(8);
     float.writeDoubleLE(hash);
     const integer = Buffer.alloc(8);
     integer.writeBigInt64BE(BigInt(hash));
-    // SQLite keeps a whole number of this size in seven or eight bytes, the highest first.
+    // SQLite stores a whole number of this size in seven or eight bytes, the highest first.
     return [
       Buffer.from(device(user)),
       Buffer.from(String(hash)),
@@ -76,7 +76,7 @@ describe('an encrypted queue file', () => {
       for (const trace of tracesOf(user)) assert.equal(all.includes(trace), false, `a trace of user ${user}`);
   }
 
-  it('holds nothing of an id', async () => {
+  it('contains nothing of an id', async () => {
     const { store } = await opened(on);
     await store.commit({
       append: entries(1, 300),
@@ -84,14 +84,14 @@ describe('an encrypted queue file', () => {
     });
     await store.commit({ tombstone: [5, 6], repeat: [7] });
     await store.setMeta('erasures', JSON.stringify([{ hash: hashOf(9), key: keyOf(9) }]));
-    // Open, with everything in the -wal; and closed, with everything in the file itself.
+    // Open, with everything in the -wal; then closed, with everything in the file itself.
     assert.ok(readdirSync(folder.path).includes('queue.sqlite-wal'));
     assertNoTrace([1, 2, 5, 7, 9, 300]);
     await store.close();
     assertNoTrace([1, 2, 5, 7, 9, 300]);
   });
 
-  it('would be caught if it did', async () => {
+  it('would fail the test above if it did', async () => {
     const { store } = await opened(undefined);
     await store.commit({ append: entries(1, 3), depart: [{ post: 1, userHashes: [hashOf(2)] }] });
     await store.setMeta('note', String(hashOf(2)));
@@ -103,7 +103,7 @@ describe('an encrypted queue file', () => {
     await store.close();
   });
 
-  it('gives everything back after a restart: rows, users, marks of posts and notes', async () => {
+  it('returns everything after a restart: rows, users, in-flight records and stored values', async () => {
     const written = entries(1, 50);
     const first = await opened(on);
     await first.store.commit({ append: written, depart: [{ post: 1, userHashes: [hashOf(1), 0] }] });
@@ -129,7 +129,7 @@ describe('an encrypted queue file', () => {
     await store.close();
   });
 
-  it('is not touched under another secret, nor without one, and says so', async () => {
+  it('is not changed under another secret or without one, and the error says so', async () => {
     const { store } = await opened(on);
     await store.commit({ append: entries(1, 20) });
     await store.close();
@@ -147,7 +147,7 @@ describe('an encrypted queue file', () => {
     await again.store.close();
   });
 
-  it('follows a secret that took the place of another, and then needs the old one no more', async () => {
+  it('accepts a new secret together with the old one, and then no longer needs the old one', async () => {
     const first = await opened(on);
     await first.store.commit({ append: entries(1, 20) });
     await first.store.close();
@@ -160,18 +160,18 @@ describe('an encrypted queue file', () => {
     assert.equal(await codeOf(() => opened(on)), 'encrypted');
   });
 
-  it('wants a secret when it is made', async () => {
+  it('needs a secret when it is created', async () => {
     assert.equal(await codeOf(() => opened({ isOn: true, secrets: [] })), 'encrypted');
   });
 
-  it('takes over plain rows, and reads encrypted ones when it is switched off: each with its tombstones', async () => {
+  it('keeps plain rows, and reads encrypted ones after it is switched off, each with its tombstones', async () => {
     const plain = await opened(undefined);
     await plain.store.commit({ append: [entryOf(1, 7), entryOf(2, 8)] });
     await plain.store.setMeta('note', `of ${device(9)}`);
     await plain.store.close();
     const encrypted = await opened(on);
     await encrypted.store.commit({ append: [entryOf(4, 7), entryOf(5, 9)], tombstone: [4] });
-    // The tombstone is encrypted, the row that it speaks of is not.
+    // The tombstone is encrypted; the row below it is not.
     const page = await encrypted.store.read('add', 0, Infinity, 10);
     assert.deepEqual(
       [page.rows.map(({ seq }) => seq), page.tombstones.map(({ seq, userHash }) => [seq, userHash])],
@@ -179,7 +179,7 @@ describe('an encrypted queue file', () => {
     );
     assert.equal(await encrypted.store.getMeta('note'), `of ${device(9)}`);
     await encrypted.store.close();
-    // Notes are encrypted at once; entries stay as they were until they have ended.
+    // Stored values are encrypted at once; entries stay as they are until they have ended.
     assert.ok(!bytes().includes(device(9)));
     assert.ok(bytes().includes(device(7)));
     const { store } = await opened(off);
@@ -205,7 +205,7 @@ describe('an encrypted queue file', () => {
     await store.close();
   });
 
-  it('forgets its key once it is switched off and nothing encrypted is left', async () => {
+  it('deletes its key once it is switched off and nothing encrypted is left', async () => {
     const first = await opened(on);
     await first.store.commit({ append: entries(1, 3), depart: [{ post: 1, userHashes: [hashOf(1)] }] });
     await first.store.setMeta('note', 'kept');
@@ -223,7 +223,7 @@ describe('an encrypted queue file', () => {
     await later.close();
   });
 
-  it('is refused as damaged when its key is gone, and gets no new one', async () => {
+  it('is refused as damaged when its key is missing, and gets no new one', async () => {
     const { store } = await opened(on);
     await store.commit({ append: entries(1, 3) });
     await store.close();
@@ -240,7 +240,7 @@ describe('an encrypted queue file', () => {
     await plain.store.close();
   });
 
-  it('gives a row that was changed in the file as it is, and the others whole', async () => {
+  it('returns a row that was changed in the file as it is, and the others complete', async () => {
     const { store } = await opened(on);
     await store.commit({ append: entries(1, 3) });
     await store.close();
@@ -258,7 +258,7 @@ describe('an encrypted queue file', () => {
     await again.store.close();
   });
 
-  it('that is left can be looked at and emptied by anybody, saved and searched with the secret', async () => {
+  it('can, when orphaned, be viewed and purged without the secret, and saved and searched with it', async () => {
     const { store } = await opened(on);
     await store.commit({ append: entries(1, 30) });
     await store.close();
@@ -280,7 +280,7 @@ describe('an encrypted queue file', () => {
 });
 
 describe('the cipher', () => {
-  it('gives a user the same tag in one file, and another one in the next', () => {
+  it('has the same blind index of a user within a file, and another one in the next', () => {
     const [one, other] = [new Cipher(newDataKey()), new Cipher(newDataKey())];
     const hashes = [0, 1, 2 ** 53 - 1, hashOf(1)];
     const tags = hashes.map((hash) => one.tagOf(hash));
@@ -292,7 +292,7 @@ describe('the cipher', () => {
     for (const tag of tags) assert.ok(Number.isSafeInteger(tag) && tag >= 0);
   });
 
-  it('never encrypts the same text in the same way, and opens only its own', () => {
+  it('never encrypts the same text in the same way, and decrypts only its own texts', () => {
     const dataKey = newDataKey();
     const [cipher, restarted] = [new Cipher(dataKey), new Cipher(dataKey)];
     const texts = [cipher.cipher('text'), cipher.cipher('text'), restarted.cipher('text')];
@@ -303,7 +303,7 @@ describe('the cipher', () => {
       assert.equal(cipher.open(broken), null, broken);
   });
 
-  it('hands its data key only to the secret that it lies under', () => {
+  it('unwraps its data key only with the secret under which it was wrapped', () => {
     const dataKey = newDataKey();
     const wrapped = wrapDataKey(dataKey, secret);
     assert.deepEqual(unwrapDataKey(wrapped, secret), dataKey);

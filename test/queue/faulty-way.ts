@@ -1,4 +1,4 @@
-// The way to a database, as a relay that can be cut, freeze, lose answers, and deliver what was on it late.
+// Faulty relay to a database: it can disconnect, freeze, lose answers, and deliver held data late.
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
@@ -7,22 +7,22 @@ const loopback = '127.0.0.1';
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
-  /** What a client sent while the way there was held. */
+  /** Bytes that a client sent while calls were held. */
   held: Buffer[];
-  /** What the database sent while the way back was held. */
+  /** Bytes that the database sent while answers were held. */
   heldAnswers: Buffer[];
 }
 
 export class FaultyWay {
   readonly #pairs = new Set<Pair>();
   #server: Server | null = null;
-  /** Nothing gets to the database; it is kept. */
+  /** Calls are held and do not reach the database. */
   holdsCalls = false;
-  /** Nothing comes back; it is kept. */
+  /** Answers are held. */
   holdsAnswers = false;
-  /** Nothing comes back; it is lost. */
+  /** Answers are lost. */
   losesAnswers = false;
-  /** What clients send vanishes, also that they hang up; nothing comes back. */
+  /** Bytes from clients are lost, including their disconnect; no answers arrive. */
   vanishes = false;
   /** New connections are refused. */
   refuses = false;
@@ -46,12 +46,12 @@ export class FaultyWay {
     return url.href;
   }
 
-  /** Clients find their connections broken; the database still has them, and gets what was held by `deliver`. */
+  /** Breaks the clients' connections; the database keeps them, and receives the held calls with `deliver`. */
   breakClients(): void {
     for (const { client } of this.#pairs) client.destroy();
   }
 
-  /** What was held gets to the database after all, over its old connections. */
+  /** Delivers held calls to the database over its old connections. */
   deliver(): void {
     for (const pair of this.#pairs) {
       for (const chunk of pair.held) pair.server.write(chunk);
@@ -59,7 +59,7 @@ export class FaultyWay {
     }
   }
 
-  /** What was held on the way back is in the clients' sockets when this returns. */
+  /** Delivers held answers: they are in the clients' sockets when this returns. */
   deliverAnswers(): void {
     for (const pair of this.#pairs) {
       for (const chunk of pair.heldAnswers) pair.client.write(chunk);

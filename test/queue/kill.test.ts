@@ -1,4 +1,5 @@
-// kill -9 of a process in the middle of its commits: what was reported is there, the rest wholly or not at all.
+// kill -9 of a process during its commits: every reported commit is complete, and each other one complete or
+// absent.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +11,7 @@ import { readAll, seqs, temporaryFolder } from './rows';
 
 const rowsPerCommit = 70;
 
-/** Commits 70 rows at a time, deleting the 10 before them, and prints the last number of each commit made. */
+/** Commits 70 rows at a time, deletes the 10 before them, and prints the last number of each commit. */
 function childScript(directory: string, path: string): string {
   return `
     const { SqliteStore } = require(${JSON.stringify(join(directory, 'sqlite-store.js'))});
@@ -44,7 +45,7 @@ async function runAndKill(script: string, afterMs: number): Promise<number> {
   return Number(whole.at(-1));
 }
 
-/** The numbers that are there after `commits` whole commits. */
+/** The sequence numbers in the queue after `commits` complete commits. */
 function expected(lastSeq: number): number[] {
   return seqs(1, lastSeq).filter((seq) => {
     const at = (seq - 1) % rowsPerCommit;
@@ -57,7 +58,7 @@ describe('kill -9 in the middle of commits', () => {
   before(() => (compiled = compileStore()));
   after(() => compiled.remove());
 
-  it('loses nothing that was reported and leaves no commit in parts, five times over', async () => {
+  it('loses no reported commit and leaves none incomplete, five times in a row', async () => {
     const folder = temporaryFolder();
     const path = join(folder.path, 'queue.db');
     try {

@@ -1,5 +1,5 @@
-// One message of 250,000 entries for a shared queue in a real PostgreSQL that is away when it comes: it is kept in a real
-// file, and handed over when the database is back, in statements that each take little.
+// One message of 250,000 entries for a shared queue in a real PostgreSQL that is away: it is buffered in a real
+// file, and handed over when the database is back, in short statements.
 import { strict as assert } from 'node:assert';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -49,7 +49,7 @@ describe(`a message of ${entries.toLocaleString('en')} entries for a shared queu
     database = await TestDatabase.find(this, ends);
   });
 
-  it('is kept while the database is away, and handed over when it is back', async () => {
+  it('is buffered while the database is away, and handed over when it is back', async () => {
     const startedMs = performance.now();
     const folder = await mkdtemp(path.join(tmpdir(), 'large-'));
     ends(() => rm(folder, { recursive: true, force: true }));

@@ -1,6 +1,6 @@
-// A log for several processes in memory: the whole contract of SharedLog, with faults that tests put in from outside.
+// Shared log in memory: the whole contract of SharedLog, with faults that tests inject.
 //
-// One `MemoryLogStore` is the database; each `MemorySharedLog` is what one process has of it.
+// One `MemoryLogStore` is the database; each `MemorySharedLog` is the handle of one instance.
 import { InTurn } from '../../src/in-turn';
 import {
   QueueError,
@@ -63,7 +63,7 @@ export class MemoryLogStore {
   readonly instances = new Map<string, { readonly name: string; readonly seenAtMs: number }>();
   readonly instanceSources = new Map<number, string>();
   readonly handles = new Set<StoreLog>();
-  /** Holders' stores that were opened and not closed. */
+  /** Lease holders' stores that were opened and not closed. */
   readonly openOutboxes = new Set<QueueStore>();
   outcomeRows: OutcomesOfInstance[] = [];
   deletionRows: DeletionRow[] = [];
@@ -71,7 +71,7 @@ export class MemoryLogStore {
   readonly #streams = new Map<string, Stream>();
   #lastOutcome = 0;
 
-  /** The database's clock; `skewMs` of a handle is the difference of its machine's. */
+  /** The database's clock; `skewMs` of a handle is the offset of its machine. */
   constructor(readonly clock: StoreClock) {}
 
   append({ stream, number, instance, rows, maxEntries, maxChars }: Batch): Appended {
@@ -140,7 +140,7 @@ export class MemoryLogStore {
       throw new QueueError('fenced', `the lease of epoch ${epoch} is not held any more`);
   }
 
-  /** Numbers what was on its way below 0, as every opening does. */
+  /** Renumbers recovered in-flight records below 0, as every opening does. */
   takeOver(): Opened {
     return this.rows.takeOver();
   }
@@ -177,7 +177,7 @@ export class MemoryLogStore {
     this.setControl({ deletions: this.control.deletions + 1 });
   }
 
-  /** The process has gone: the active one reports its outcomes. */
+  /** The instance is gone: the active one reports its outcomes. */
   bye(instance: string): void {
     this.instances.delete(instance);
   }
@@ -212,13 +212,13 @@ export class MemoryLogStore {
 export interface MemorySharedLogOptions {
   /** Machine minus database. */
   readonly skewMs?: number;
-  /** Until a call is carried out, and again until its result is there. */
+  /** Delay until a call is carried out, and again until its result arrives. */
   readonly delayMs?: () => number;
-  /** Until news is there. */
+  /** Delay of notifications. */
   readonly newsDelayMs?: () => number;
 }
 
-/** What a process has of the store; how its calls get there and back is up to `call`. */
+/** Handle of one instance; `call` decides how calls and results travel. */
 export abstract class StoreLog implements SharedLog {
   /** Machine minus database. */
   abstract readonly skewMs: number;
@@ -227,17 +227,17 @@ export abstract class StoreLog implements SharedLog {
 
   constructor(readonly logStore: MemoryLogStore) {}
 
-  /** One transaction, there and back. */
+  /** One transaction, with the way there and back. */
   abstract call<T>(work: () => T | Promise<T>, how?: { writes?: boolean; opens?: boolean }): Promise<T>;
 
-  /** Stays open until it is known that it was carried out under the lease, or cannot be any more. */
+  /** Stays pending until the commit is known to be carried out under the lease, or can no longer be. */
   abstract commitOf(store: HolderStore, commit: Commit): Promise<void>;
 
   abstract storeOpened(store: HolderStore): void;
   abstract storeClosed(store: HolderStore): void;
   abstract open(): Promise<void>;
   abstract close(instance: Instance): Promise<void>;
-  /** From the store. */
+  /** Receives a notification of the store. */
   abstract hear(news: News, to: string | null): void;
 
   append(batch: Batch): Promise<Appended> {
@@ -331,12 +331,12 @@ export class MemorySharedLog extends StoreLog {
     this.newsDelayMs = options.newsDelayMs ?? (() => 0);
   }
 
-  /** From now on every call rejects with `unavailable`, and nothing is carried out any more. */
+  /** From now on every call rejects with `unavailable` and has no effect. */
   cut(): void {
     this.#part('cut');
   }
 
-  /** From now on every call is carried out, and rejects with `unavailable` all the same. */
+  /** From now on every call is carried out, but rejects with `unavailable`. */
   cutReplies(): void {
     this.#part('replies cut');
   }
@@ -348,7 +348,7 @@ export class MemorySharedLog extends StoreLog {
     this.#say({ kind: 'connected' });
   }
 
-  /** kill -9: what has not been carried out never is; nothing settles any more. */
+  /** kill -9: pending calls have no effect, and no call settles any more. */
   kill(): void {
     this.#alive = false;
     this.logStore.handles.delete(this);
@@ -369,7 +369,7 @@ export class MemorySharedLog extends StoreLog {
       this.listener = null;
       this.logStore.handles.delete(this);
     };
-    // Without the database nobody is told; the process is gone all the same.
+    // Without the database the others are not informed; the instance is gone anyway.
     return this.call(() => this.logStore.bye(instance.id)).then(end, end);
   }
 
@@ -391,7 +391,7 @@ export class MemorySharedLog extends StoreLog {
     return result;
   }
 
-  /** Refused at once while nothing gets through. */
+  /** Rejects at once while no call gets through. */
   async commitOf(store: HolderStore, commit: Commit): Promise<void> {
     if (this.#isCut()) throw unavailable();
     await this.wait();
@@ -399,7 +399,7 @@ export class MemorySharedLog extends StoreLog {
     store.checkLease();
     store.carryOut(commit);
     await this.wait();
-    // Carried out: that is so whoever holds the lease by now.
+    // It was carried out, whoever holds the lease now.
     await this.#joined();
   }
 
@@ -418,7 +418,7 @@ export class MemorySharedLog extends StoreLog {
     if (!this.#alive) await new Promise(() => undefined);
   }
 
-  /** As calls, since the compiler does not see that what it knows of a field ends with an `await`. */
+  /** Methods, because the compiler does not see that an `await` invalidates what it has inferred of a field. */
   #isCut(): boolean {
     return this.#link === 'cut';
   }
@@ -443,7 +443,7 @@ export class MemorySharedLog extends StoreLog {
   }
 }
 
-/** Calls one after the other, results in their order. */
+/** Runs calls one after the other, with results in their order. */
 export class HolderStore implements QueueStore {
   readonly durable = true;
   #isOpen = false;
@@ -522,7 +522,7 @@ export class HolderStore implements QueueStore {
     };
     end();
     await this.#turns.over();
-    // It may have been opened meanwhile.
+    // The store may have been opened meanwhile.
     end();
   }
 

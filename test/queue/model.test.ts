@@ -1,4 +1,4 @@
-// All stores do what a plain model does, for any commits, reads and re-openings.
+// Model test: all stores behave like a plain model, for any commits, reads and re-openings.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 
@@ -25,7 +25,7 @@ import { processNamed, TestDatabase, type PostgresQueue } from './shared-stores'
 import type { PostgresLog } from '../../src/queue-postgres/postgres-log';
 
 interface Shape {
-  /** Distances between row numbers; 0 does not continue the log, so that the commit must fail. */
+  /** Distances between sequence numbers; 0 does not continue the log, so the commit must fail. */
   readonly append: readonly (Omit<NewRow, 'seq'> & { readonly step: number })[];
   readonly commit: Omit<Commit, 'append'>;
 }
@@ -125,7 +125,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Step>({ kind: 'reopen' }) },
 );
 
-/** What a call came to, errors as their codes. */
+/** Result of a call, errors as their codes. */
 async function resultOf(call: Promise<unknown>): Promise<unknown> {
   try {
     return await call;
@@ -174,7 +174,7 @@ async function compare(steps: readonly Step[], model: QueueStore, real: QueueSto
   await real.close();
 }
 
-/** A shared log numbers its rows itself, one after the other, and knows no other process's monotonic clock. */
+/** A shared log assigns its own successive numbers, and does not use another process's monotonic clock. */
 function asShared(what: Step): Step[] {
   if (what.kind !== 'commit') return [what];
   const rows = what.append.map((row) => ({ ...row, step: 1, eventMonoMs: 0 }));
@@ -184,7 +184,7 @@ function asShared(what: Step): Step[] {
   ];
 }
 
-/** The holder's side of a shared log, with appends by the other door. */
+/** The lease holder's store of a shared log; new rows are appended through the producer's side. */
 class HoldersView implements QueueStore {
   readonly durable = true;
   #store!: QueueStore;
@@ -238,7 +238,7 @@ function withoutInstance({ instance, ...row }: Row): Row {
   return row;
 }
 
-describe('the store in a database and its model', () => {
+describe('the store in a database, compared with its model', () => {
   const ends = cleanUps();
   let database: TestDatabase;
   before(async function () {
@@ -255,7 +255,7 @@ describe('the store in a database and its model', () => {
     }
   }
 
-  it('give the same results for the same calls', function () {
+  it('returns the same results for the same calls', function () {
     this.timeout(60_000);
     return fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), (steps) => compareIn(database.queue(), steps)),
@@ -264,7 +264,10 @@ describe('the store in a database and its model', () => {
   });
 });
 
-/** The log of a file without its thread, which would take most of the time. `sealOf` is asked each time that it is opened. */
+/**
+ * The log of a file without its thread, which would take most of the time. `encryptionOf` is called each time
+ * it is opened.
+ */
 class FileLog implements QueueStore {
   readonly durable = true;
   #log!: SqliteLog;
@@ -272,11 +275,11 @@ class FileLog implements QueueStore {
 
   constructor(
     private readonly path: string,
-    private readonly sealOf: (opened: number) => EncryptionOptions | null,
+    private readonly encryptionOf: (opened: number) => EncryptionOptions | null,
   ) {}
 
   open(): Promise<Opened> {
-    this.#log = openLog(this.path, this.sealOf(this.#opened++));
+    this.#log = openLog(this.path, this.encryptionOf(this.#opened++));
     return this.#result(() => this.#log.takeOver(true));
   }
 
@@ -309,7 +312,7 @@ class FileLog implements QueueStore {
   }
 }
 
-describe('the store in SQLite and its model', () => {
+describe('the store in SQLite, compared with its model', () => {
   let compiled: Compiled;
   before(() => (compiled = compileStore()));
   after(() => compiled.remove());
@@ -329,16 +332,16 @@ describe('the store in SQLite and its model', () => {
     }
   }
 
-  it('give the same results for the same calls, in memory', () =>
+  it('returns the same results for the same calls, in memory', () =>
     check(() => new SqliteStore(':memory:'), 60));
 
-  it('give the same results for the same calls, in memory, also when a commit takes several turns of the event loop', () =>
+  it('returns the same results for the same calls, in memory, also when a commit takes several turns of the event loop', () =>
     check(() => new SqliteStore(':memory:', { rowsPerStep: 3 }), 30));
 
-  it('give the same results for the same calls, in a file', () =>
+  it('returns the same results for the same calls, in a file', () =>
     check((path) => new FileLog(path, () => null), 60));
 
-  it('give the same results for the same calls, when the file is encrypted in turns', () =>
+  it('returns the same results for the same calls, when encryption is switched on and off', () =>
     check((path) => new FileLog(path, (opened) => ({ isOn: opened % 2 === 0, secrets: ['a secret'] })), 30));
 
   it('give the same results for the same calls, in a thread of its own', () =>

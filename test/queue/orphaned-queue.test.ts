@@ -1,4 +1,4 @@
-// A queue file that no engine uses.
+// Orphaned queue file: no engine uses it.
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { codeOf, newRow, temporaryFolder } from './rows';
 
 const idOf = (number: number): string => `${String(number).padStart(8, '0')}-0000-4000-8000-000000000001`;
 
-describe('a queue file that no engine uses', () => {
+describe('an orphaned queue file', () => {
   const folder = temporaryFolder();
   after(() => folder.remove());
   let files = 0;
@@ -36,7 +36,7 @@ describe('a queue file that no engine uses', () => {
     return path;
   }
 
-  it('is looked at and read without being changed', async () => {
+  it('is viewed and read without a change', async () => {
     const path = orphanedQueue(5_000);
     const seqs: number[] = [];
     const take = (rows: readonly Row[]): Promise<void> => {
@@ -48,7 +48,7 @@ describe('a queue file that no engine uses', () => {
     assert.deepEqual(lookAt(path), { waiting: 5_000, oldestTakenWallMs: 1000, accounts });
   });
 
-  it('is emptied and gives its space back, but remembers logins and what may be on its way', async () => {
+  it('is purged and frees its disk space, but keeps logins and in-flight records', async () => {
     const path = orphanedQueue(80_000);
     const size = statSync(path).size;
     assert.equal(await purge(path), 80_000);
@@ -61,7 +61,7 @@ describe('a queue file that no engine uses', () => {
     log.close();
   });
 
-  it('is moved away in order over both lanes, and keeps what was not taken and who is on the way', async () => {
+  it('is moved away in order over both lanes, and keeps rows that were refused and rows of users in flight', async () => {
     const path = orphanedQueue(9_000);
     const busy = hashUserKey(userKeyOf('idfa', idOf(3)).userKey);
     const log = openLog(path);
@@ -77,7 +77,7 @@ describe('a queue file that no engine uses', () => {
       seqs,
       seqs.toSorted((a, b) => a - b),
     );
-    // Nine of the user that is on the way were not even offered.
+    // Nine rows of the user in flight were not offered.
     assert.deepEqual([seqs.length, moved], [8_991, { moved: 8_091, kept: 909 }]);
     assert.equal(lookAt(path).waiting, 909);
     const others = await moveAway(storeOf(path, []), 'other', (rows) =>
@@ -94,7 +94,7 @@ describe('a queue file that no engine uses', () => {
     assert.equal(await erase(path, [], userKeysOf('idfa', idOf(8))), 5);
   });
 
-  it('is left alone while somebody uses it, and is never made', async () => {
+  it('is not touched while an engine uses it, and is never created', async () => {
     const path = orphanedQueue(10);
     const store = new SqliteStore(path);
     await store.open();

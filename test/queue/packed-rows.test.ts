@@ -1,4 +1,4 @@
-// Rows on their way to another thread arrive as they were.
+// Packed rows for another thread arrive unchanged.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 
@@ -17,7 +17,7 @@ const row = fc.record({
 });
 
 describe('packed rows', () => {
-  it('are what they were, also after a clone into another thread', () => {
+  it('are unchanged, also after a clone into another thread', () => {
     fc.assert(
       fc.property(
         fc.array(row, { maxLength: 50 }),

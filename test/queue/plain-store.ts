@@ -1,4 +1,5 @@
-// The outbox's contract in plain JavaScript, where every call looks at every row: what stores are compared with.
+// Plain store: the contract of QueueStore in plain JavaScript without indexes, the reference for the other
+// stores.
 import {
   QueueError,
   type Commit,
@@ -17,7 +18,7 @@ export class PlainStore implements QueueStore {
   readonly durable = true;
   #lastSeq = 0;
   #rows: Row[] = [];
-  /** By post. */
+  /** By request number. */
   #flights = new Map<number, LeftFlight>();
   readonly #meta = new Map<string, string>();
 

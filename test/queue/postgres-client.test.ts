@@ -1,4 +1,4 @@
-// What is known of a database without asking it: its errors in words, its address, and when the client is loaded.
+// PostgreSQL client without a server: error texts, the address, and when the client is loaded.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { EventEmitter } from 'node:events';
@@ -56,7 +56,10 @@ describe('an error of PostgreSQL', () => {
 });
 
 describe('a connection to the database', () => {
-  /** Of a line whose call is answered so: whether it was carried out, and how many connections two calls took. */
+  /**
+   * A line whose call gets this answer: whether the call was carried out, and how many connections two calls
+   * needed.
+   */
   async function ofAnswer(
     severity: string,
     code: string,
@@ -83,7 +86,7 @@ describe('a connection to the database', () => {
     return [(error as CallError).carriedOut, made];
   }
 
-  it('goes on after a refusal, in whatever language, and is made anew after its end', async () => {
+  it('continues after a refusal, in whatever language, and is replaced after its end', async () => {
     assert.deepEqual(await ofAnswer('ERROR', '23505'), ['no', 1]);
     assert.deepEqual(await ofAnswer('FEHLER', '53100'), ['no', 1]);
     assert.deepEqual(await ofAnswer('ERROR', '25006'), ['no', 2], 'perhaps another server takes changes');
@@ -93,7 +96,7 @@ describe('a connection to the database', () => {
 });
 
 describe('the address of a shared log', () => {
-  it('is read as psql reads it', () => {
+  it('is parsed as psql parses it', () => {
     const { ssl, ...rest } = addressOf(
       'postgresql://u%40x:p%3A%2F@[::1]:1,b:2,c/my%20db?sslmode=require',
       null,
@@ -113,7 +116,7 @@ describe('the address of a shared log', () => {
     assert.deepEqual(ssl, { rejectUnauthorized: false });
   });
 
-  it('takes the TLS settings of the account before sslmode, and sslmode as psql does', () => {
+  it('prefers the TLS settings of the account to sslmode, and treats sslmode as psql does', () => {
     const sslOf = (query: string, tls = {}) =>
       addressOf(`postgres://h/d${query}`, Object.keys(tls).length > 0 ? tls : null).ssl;
     assert.equal(sslOf(''), false);
@@ -128,8 +131,8 @@ describe('the address of a shared log', () => {
     assert.equal(verifyCa !== false && typeof verifyCa.checkServerIdentity, 'function');
   });
 
-  it('shows no piece of a password, however it is written', () => {
-    // A number may be a port, too.
+  it('shows no part of a password, however it is written', () => {
+    // A number may also be a port.
     const piece = fc.oneof(fc.integer({ min: 10_000, max: 65_535 }).map(String), fc.constant('geheim'));
     const special = fc.oneof(
       fc.string({
@@ -152,7 +155,7 @@ describe('the address of a shared log', () => {
     );
   });
 
-  it('is known to travel in clear, to another machine and without TLS', () => {
+  it('travels in clear to another machine without TLS', () => {
     const cases: [url: string, isClear: boolean][] = [
       ['postgres://db.test/d', true],
       ['postgres://me:secret@10.0.0.7/d?sslmode=disable', true],
@@ -173,7 +176,7 @@ describe('the address of a shared log', () => {
     assert.equal(travelsInClear('postgres://db.test/d', true), false);
   });
 
-  it('says which part to look at when it cannot be read', () => {
+  it('names the wrong part when it cannot be parsed', () => {
     for (const url of [
       'postgres://me:12/34@db.test/queue',
       'postgres://me:12?4@db.test',
@@ -187,7 +190,7 @@ describe('the address of a shared log', () => {
   });
 });
 
-/** What messages and forms are made of, or the message that refuses the URL. */
+/** Texts of messages and forms, or the message that refuses the URL. */
 function shownOf(url: string): string {
   try {
     const { hosts, database, user, where } = addressOf(url, null);

@@ -1,4 +1,4 @@
-// What only a shared log in a database meets: broken connections, rights, other versions, another user's processes.
+// Shared log in a real database: broken connections, rights, other versions, and another user's connections.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
@@ -19,19 +19,22 @@ import { hold, leaseMs, one, processNamed, TestDatabase, two, type PostgresQueue
 
 const secret = 'geheim%/21';
 
-/** A clock whose waits between two tries are short. Those for an answer take their time, as a busy machine needs it. */
+/**
+ * A clock with short waits between two tries. Timeouts for answers keep their length, as a busy machine needs
+ * them.
+ */
 const quickClock: Clock = {
   ...systemClock,
   after: (delayMs, call) => systemClock.after(delayMs === callMs ? delayMs : delayMs / 20, call),
 };
 
-/** One whose waits for an answer are short too. */
+/** The same with short timeouts for answers. */
 const quickerClock: Clock = {
   ...systemClock,
   after: (delayMs, call) => systemClock.after(delayMs / 20, call),
 };
 
-/** One whose waits for an answer end when the test says so. */
+/** The same with timeouts for answers that end when the test says so. */
 class WatchedClock implements Clock {
   readonly #due = new Set<() => void>();
   readonly monoMs = systemClock.monoMs.bind(systemClock);
@@ -45,7 +48,7 @@ class WatchedClock implements Clock {
     return () => this.#due.delete(call);
   }
 
-  /** Every wait for an answer has lasted too long. */
+  /** Every timeout for an answer ends. */
   answersAreLate(): void {
     for (const call of this.#due) call();
     this.#due.clear();
@@ -92,7 +95,7 @@ describe('the shared log on PostgreSQL', function () {
     return client;
   }
 
-  /** How many calls wait for a lock. */
+  /** Number of calls that wait for a lock. */
   async function waiting(): Promise<number> {
     const blocked = await database.query(
       `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
@@ -100,8 +103,8 @@ describe('the shared log on PostgreSQL', function () {
     return blocked.length;
   }
 
-  describe('with connections that break', () => {
-    it('leaves no connection behind when it is closed while it is being opened', async () => {
+  describe('with broken connections', () => {
+    it('leaves no connection behind when it is closed during its opening', async () => {
       const others = async (): Promise<number> => {
         const [found] = await database.query(
           `SELECT count(*)::int AS many FROM pg_stat_activity
@@ -117,7 +120,7 @@ describe('the shared log on PostgreSQL', function () {
       await until(async () => (await others()) === before, 5_000, 'its connections end');
     });
 
-    it('carries every commit out once, and every batch, whenever connections are ended', async () => {
+    it('carries out every commit and every batch once, whenever connections are ended', async () => {
       const [log, other] = [await queue.log(), await queue.log()];
       const count = 60;
       await other.append(
@@ -138,7 +141,7 @@ describe('the shared log on PostgreSQL', function () {
           );
         }
       })();
-      /** As the engine does: what did not reach the database is handed in again. */
+      /** Repeats a call that did not reach the database, as the engine does. */
       async function handIn<T>(call: () => Promise<T>): Promise<T> {
         for (;;) {
           try {
@@ -175,7 +178,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.deepEqual([opened.waiting, opened.lastSeq, opened.flights.length], [count, 2 * count, count]);
     });
 
-    it('keeps a commit open whose answer was lost until it knows that it was carried out', async () => {
+    it('keeps a commit with a lost answer pending until it is known to be carried out', async () => {
       const way = await openWay();
 
       const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
@@ -195,7 +198,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.deepEqual(await ends(near), [1, 2]);
     });
 
-    it('does nothing for a commit that arrives after it was handed in again', async () => {
+    it('ignores a commit that arrives after it was sent again', async () => {
       const way = await openWay();
 
       const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
@@ -218,7 +221,7 @@ describe('the shared log on PostgreSQL', function () {
       { takeovers: 16, knows: 'knows that a commit was carried out', code: 'none' },
       { takeovers: 17, knows: 'does not know any more what became of a commit', code: 'fenced' },
     ]) {
-      it(`${knows} when the lease was taken ${takeovers} times meanwhile`, async () => {
+      it(`${knows} when the lease was won ${takeovers} times meanwhile`, async () => {
         const way = await openWay();
 
         const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
@@ -241,7 +244,7 @@ describe('the shared log on PostgreSQL', function () {
       });
     }
 
-    it('knows that a commit was carried out before the lease was given up', async () => {
+    it('detects that a commit was carried out before the lease was released', async () => {
       const way = await openWay();
 
       const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
@@ -257,7 +260,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.equal(await codeOf(() => store.commit({ tombstone: [1] })), 'fenced');
     });
 
-    it('says that the lease was lost while the fate of a commit was not known', async () => {
+    it('reports that the lease was lost while the result of a commit was unknown', async () => {
       const way = await openWay();
 
       const [far, near] = [await queue.log(0, { url: way.url, clock: quickClock }), await queue.log()];
@@ -277,7 +280,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.deepEqual(await ends(near), []);
     });
 
-    it('refuses what cannot get there, and goes on when it can', async () => {
+    it('rejects calls that cannot reach the database, and continues when they can', async () => {
       const way = await openWay();
 
       const log = await queue.log(0, { url: way.url, clock: quickClock });
@@ -302,7 +305,7 @@ describe('the shared log on PostgreSQL', function () {
       await soon(isBack, 'news of the connection');
     });
 
-    it('does not try a connection again on which a call broke', async () => {
+    it('does not use a connection again after a call on it broke', async () => {
       const log = await queue.log();
       const blocking = await locked('lease');
       const claim = codeOf(() => log.claim(one, true, null, leaseMs));
@@ -317,7 +320,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.equal(await again, 'none');
     });
 
-    it('asks nothing else while the database is at work on what it gave up', async () => {
+    it('starts no other call while the database works on an abandoned one', async () => {
       const clock = new WatchedClock();
       const log = await queue.log(0, { clock });
       const append = (): Promise<string> => codeOf(() => log.append(batchOf('one', 1, [sharedRow(1)])));
@@ -342,7 +345,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.equal((await log.claim(one, false, null, leaseMs)).lastSeq, 2);
     });
 
-    it('has the database give up waiting for a lock before it does so itself', async () => {
+    it('lets the database time out on a lock before the caller does', async () => {
       const log = await queue.log();
       await locked('total');
       const error = await errorOf(() => log.append(batchOf('one', 1, [sharedRow(1)])));
@@ -351,7 +354,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.equal(await waiting(), 0);
     });
 
-    it('has nothing carried out later that it gave up, once it has asked for something else', async () => {
+    it('prevents abandoned calls from being carried out after a later call', async () => {
       const way = await openWay();
 
       const log = await queue.log(0, { url: way.url, clock: quickClock });
@@ -368,7 +371,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.equal(await log.meta.getMeta('paused'), 'no');
     });
 
-    it('gives up a database that does not answer in time', async () => {
+    it('abandons a database that does not answer in time', async () => {
       const way = await openWay();
 
       const clock = new WatchedClock();
@@ -392,7 +395,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.equal((await log.claim(one, true, 1, leaseMs)).epoch, 1);
     });
 
-    it('takes an answer that came in time, though it slept until that was over', async () => {
+    it('accepts an answer that arrived in time, though the process slept past the timeout', async () => {
       const way = await openWay();
 
       const clock = new WatchedClock();
@@ -404,14 +407,14 @@ describe('the shared log on PostgreSQL', function () {
       way.holdsAnswers = true;
       const claim = log.claim(one, true, epoch, leaseMs);
       await soon(() => way.heldAnswerBytes > 0, 'an answer');
-      // Timers come first, as when a process wakes.
+      // Timers run first, as when a process wakes up.
       await sleep(1);
       way.deliverAnswers();
       clock.answersAreLate();
       assert.equal((await claim).epoch, epoch);
     });
 
-    it('closes, though the database is gone without a word', async () => {
+    it('closes, though the database has silently disappeared', async () => {
       const way = await openWay();
 
       const log = await queue.log(0, { url: way.url, clock: quickerClock });
@@ -423,7 +426,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.equal(inTime, true);
     });
 
-    it('goes to the next of several hosts', async () => {
+    it('uses the next of several hosts', async () => {
       const url = new URL(database.url);
       const hosts = `postgres://${url.username}@127.0.0.1:9,${url.host}${url.pathname}`;
       const log = await queue.log(0, { url: hosts });
@@ -453,7 +456,7 @@ describe('the shared log on PostgreSQL', function () {
   });
 
   describe('and its schema', () => {
-    it('is made once by many that start at the same time', async () => {
+    it('is created once by many instances that start at the same time', async () => {
       const logs = await Promise.all(seqs(1, 6).map(() => queue.log()));
       const claims = await Promise.all(
         logs.map((log, at) => log.claim(processNamed(`${at}`), true, null, leaseMs)),
@@ -462,7 +465,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.equal((await database.query(`SELECT * FROM ${queue.schema}.total`)).length, 1);
     });
 
-    it('is brought up to date by one of many, with what it holds; an older version leaves it alone', async () => {
+    it('is migrated by one of many, with its content; an older version leaves it unchanged', async () => {
       const old = await queue.log();
       await old.append(batchOf('one', 1, [sharedRow(1)]));
       const newer = [...steps, (schema: string) => [`ALTER TABLE ${schema}.meta ADD COLUMN more text`]];
@@ -473,7 +476,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.match(error.message, new RegExp(`"${queue.schema}".*format 2, this version knows up to 1`));
     });
 
-    it('has a name of its own for each member and service, whatever their letters are', () => {
+    it('has a distinct name for each member and service, whatever their characters', () => {
       const names = [
         schemaOf({ origin: 'https://a', member: '1' }),
         schemaOf({ origin: 'https://b', member: '1' }),
@@ -504,7 +507,7 @@ describe('the shared log on PostgreSQL', function () {
       await database.query('GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify TO PUBLIC');
     });
 
-    /** Everything that a process does. */
+    /** Uses every function of an instance. */
     async function useAll(): Promise<void> {
       const log = await queue.log(0, { url });
       await log.append(batchOf('one', 1, [sharedRow(1), sharedRow(2)]));
@@ -544,18 +547,18 @@ describe('the shared log on PostgreSQL', function () {
       await useAll();
     });
 
-    it('needs no right in the database when it is given its schema', async () => {
+    it('needs no right in the database when its schema exists and is accessible', async () => {
       await database.query(`CREATE SCHEMA ${queue.schema} AUTHORIZATION ${role}`);
       await useAll();
     });
 
-    it('works without notifications, where the database has none', async () => {
+    it('works without notifications where the database has none', async () => {
       await database.query(`CREATE SCHEMA ${queue.schema} AUTHORIZATION ${role}`);
       await database.query('REVOKE EXECUTE ON FUNCTION pg_catalog.pg_notify FROM PUBLIC');
       await useAll();
     });
 
-    it('says that a standby, or whatever takes no changes, takes none', async () => {
+    it('reports that a standby, or any read-only server, accepts no changes', async () => {
       await queue.log();
       await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
       await database.query(`GRANT USAGE ON SCHEMA ${queue.schema} TO ${role}`);
@@ -565,7 +568,7 @@ describe('the shared log on PostgreSQL', function () {
       assert.match(error.message, /takes no changes/);
     });
 
-    it('goes on when its connections were made while nothing took changes, and something does again', async () => {
+    it('continues when the server was read-only at first and accepts changes again', async () => {
       await database.query(`CREATE SCHEMA ${queue.schema} AUTHORIZATION ${role}`);
       const log = await queue.log(0, { url });
       const news: News['kind'][] = [];
@@ -577,7 +580,7 @@ describe('the shared log on PostgreSQL', function () {
         () => log.claim(one, true, 1, leaseMs),
         () => store.commit({ remove: [1] }),
       ];
-      // Holds for the connections that are made from now on, as long as they live.
+      // Applies to connections that are created from now on, as long as they live.
       await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
       await database.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${role}'`,

@@ -1,4 +1,4 @@
-// Shared queues that nobody uses any more: listed, saved, emptied, and rid of one user.
+// Orphaned shared queues: listing, saving, moving, purging and erasing.
 import assert from 'node:assert/strict';
 
 import { hashUserKey, userKeyOf } from '../../src/entry/keys';
@@ -10,7 +10,7 @@ import { cleanUps } from '../support/clean-up';
 import { batchOf, codeOf, seqs, sharedRow } from './rows';
 import { hold, leaseMs, one, TestDatabase, two, type PostgresQueue } from './shared-stores';
 
-describe('shared queues that are left behind', function () {
+describe('orphaned shared queues', function () {
   this.timeout(60_000);
   const cleanUp = cleanUps();
   let database: TestDatabase;
@@ -44,7 +44,7 @@ describe('shared queues that are left behind', function () {
   const options = () => ({ url: database.url });
   const found = async () => (await listQueues(options())).find(({ schema }) => schema === queue.schema);
 
-  it('moves an account’s entries away in order over both lanes, once nobody uses the queue', async () => {
+  it('move an account’s entries in order over both lanes, once no instance uses the queue', async () => {
     const log = await leave(9_000);
     const move = (account: string, take: (rows: readonly Row[]) => readonly number[]): Promise<object> =>
       moveAwayShared(
@@ -69,7 +69,7 @@ describe('shared queues that are left behind', function () {
     assert.deepEqual(await move('other', (rows) => rows.map(({ seq }) => seq)), { moved: 0, kept: 0 });
   });
 
-  it('lists them, saves what waits, and empties them once nobody uses them', async () => {
+  it('are listed, saved, and purged once no instance uses them', async () => {
     const log = await leave(6_000);
     const { origin, member, schema } = queue;
     const accounts = ['account'];
@@ -98,18 +98,18 @@ describe('shared queues that are left behind', function () {
     assert.deepEqual([lastSeq, waiting, bodyChars, flights.length], [6_000, 0, 0, 1]);
   });
 
-  it('removes one user from them and keeps the others', async () => {
-    // More than one step of the search looks at.
+  it('erase one user and keep the others', async () => {
+    // More rows than one step of the search reads.
     const log = await leave(50_100);
     await log.close(one);
     const kept = (text: string): string => text;
     assert.equal(await eraseFrom(options(), queue.schema, [keyOf(7)], kept), 501);
-    // One of this user's is a tombstone already.
+    // One row of this user is a tombstone already.
     assert.equal(await eraseFrom(options(), queue.schema, [keyOf(1)], kept), 500);
     assert.equal((await found())?.waiting, 50_098 - 1_001);
   });
 
-  it('removes one user from outcomes that nobody has read, and erasures of that user', async () => {
+  it('erase one user from outcomes that were not read, and delete erasures of that user', async () => {
     const log = await leave(10);
     const texts = Array.from({ length: 120 }, (_, at) => `${at} ${at % 3 === 0 ? 'her' : 'him'}`);
     const { epoch: before, store } = await hold(log);

@@ -1,4 +1,5 @@
-// A real server: a healthy connection of another line has the number of a backend that was given up before a restart.
+// Reused backend number on a real server: a healthy connection of another line has the number that an abandoned
+// backend had before a restart.
 import { strict as assert } from 'node:assert';
 import type { Client } from 'pg';
 
@@ -9,8 +10,8 @@ import { postgresModule } from '../../src/queue-postgres/postgres-module';
 import type { MakeClient } from '../../src/queue-postgres/postgres-module';
 import { findPostgres, freshPostgresDatabase } from '../support/services';
 
-describe('a backend that was given up', () => {
-  it('is not taken for a later one of the same number', async function () {
+describe('an abandoned backend', () => {
+  it('is not mistaken for a later one with the same number', async function () {
     this.timeout(60_000);
     const server = await findPostgres();
     if (server === null) this.skip();
@@ -27,7 +28,7 @@ describe('a backend that was given up', () => {
     const pretending = ((config: never) => {
       const client = (makeClient as (config: never) => Client)(config);
       made += 1;
-      // The backend of the first connection had, before the restart, the number that the other line has now.
+      // The first connection's backend had, before the restart, the number that the other line has now.
       if (made === 1) Object.defineProperty(client, 'processID', { get: () => pid, set: () => undefined });
       return client;
     }) as unknown as MakeClient;

@@ -1,4 +1,5 @@
-// The test of a shared queue's database, at a real PostgreSQL: each answer, and that nothing is changed or told.
+// Test of a shared queue's database, on a real PostgreSQL: each result, and that nothing is changed or
+// disclosed.
 import assert from 'node:assert/strict';
 import { testDatabase, type DatabaseTest } from '../../src/queue-postgres/postgres-test';
 import { PostgresLog } from '../../src/queue-postgres/postgres-log';
@@ -48,14 +49,14 @@ describe('the test of a shared queue’s database', function () {
     return found.kind === 'failed' ? found.code : found.kind;
   };
 
-  it('tells that the tables can be made, and makes none', async () => {
+  it('reports that the tables can be created, and creates none', async () => {
     const found = await test(database.url);
     assert.ok(found.kind === 'works' && found.isNew);
     assert.equal(found.host, new URL(database.url).host);
     assert.deepEqual(await sql(`SELECT 1 FROM pg_namespace WHERE nspname = '${schema}'`), []);
   });
 
-  it('tells the names that a statement needs where the right to make the tables is missing', async () => {
+  it('reports the names needed for a statement when the right to create the tables is missing', async () => {
     const { host: _, ...found } = await test(asTester());
     assert.deepEqual(found, { kind: 'failed', code: 'rights', user, database: 'audience_form_test', schema });
     await sql(`GRANT CREATE ON DATABASE audience_form_test TO ${user}`);
@@ -63,7 +64,7 @@ describe('the test of a shared queue’s database', function () {
     await sql(`REVOKE CREATE ON DATABASE audience_form_test FROM ${user}`);
   });
 
-  it('tells how many entries wait and who sends, once there are tables', async () => {
+  it('reports pending entries and the active instance, once there are tables', async () => {
     const log = new PostgresLog({ url: database.url, ...name });
     await log.open();
     try {
@@ -89,7 +90,7 @@ describe('the test of a shared queue’s database', function () {
     }
   });
 
-  it('tells that the tables belong to somebody else', async () => {
+  it('reports that the tables belong to another user', async () => {
     assert.equal(await codeOf(asTester()), 'schemaRights');
     await sql(`GRANT USAGE ON SCHEMA ${schema} TO ${user}`);
     assert.equal(await codeOf(asTester()), 'schemaRights');
@@ -99,18 +100,18 @@ describe('the test of a shared queue’s database', function () {
     assert.equal((await test(asTester())).kind, 'works');
   });
 
-  it('tells tables of a newer version', async () => {
+  it('reports tables of a newer version', async () => {
     await sql(`UPDATE ${schema}.format SET version = 999`);
     assert.equal(await codeOf(database.url), 'newer_version');
   });
 
-  it('tells a database that takes no changes', async () => {
+  it('reports a read-only database', async () => {
     await sql(`ALTER ROLE ${user} SET default_transaction_read_only = on`);
     assert.equal(await codeOf(asTester()), 'standby');
     await sql(`ALTER ROLE ${user} RESET default_transaction_read_only`);
   });
 
-  it('tells each of what stands in the way of a connection', async () => {
+  it('reports each obstacle to a connection', async () => {
     const { host } = new URL(database.url);
     assert.equal(await codeOf(asTester((url) => (url.pathname = '/not_there'))), 'noDatabase');
     assert.equal(await codeOf('postgres://me:s3cr3t%40word@127.0.0.1:1/db'), 'unreachable');
@@ -124,7 +125,7 @@ describe('the test of a shared queue’s database', function () {
     await sql(`ALTER ROLE ${user} CONNECTION LIMIT -1`);
   });
 
-  it('told no password and no URL', () => {
+  it('disclosed no password and no URL', () => {
     assert.ok(told.length > 15);
     for (const text of told) assert.doesNotMatch(text, /s3cr3t|postgres:\/\/(?!user:password@)/);
   });

@@ -1,4 +1,4 @@
-// A power cut in the middle of any write: of what was written since the last sync, any part may be on the disk.
+// Power cut during any write: of the writes since the last sync, any part may be on disk.
 import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ const step: fc.Arbitrary<Step> = fc.oneof<fc.WeightedArbitrary<Step>[]>(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('tidy' as const), idle: fc.boolean() }) },
 );
 
-/** A row fills a page. Most are removed, so that there is space to give back to the disk. */
+/** A row fills a page. Most are removed, so that there are pages to free. */
 const body = JSON.stringify('x'.repeat(7_000));
 const firstRows = seqs(1, 1_500);
 const firstRemoved = 1_440;
@@ -46,8 +46,8 @@ const isSame = (one: Files, other: Files): boolean =>
   one.main.equals(other.main) && one.wal.equals(other.wal);
 
 /**
- * Each sector as it was, as it was to become, or noise; sectors that were never written are zeros. Bytes that were not
- * written stay as they were, as SQLite assumes of disks (https://sqlite.org/psow.html).
+ * Each sector as it was, as it was to become, or noise; sectors that were never written are zeros. Bytes that
+ * were not written stay unchanged, as SQLite assumes of disks (https://sqlite.org/psow.html).
  */
 function torn(before: Buffer, after: Buffer, dice: () => number): Buffer {
   const length = dice() < 0.5 ? before.length : after.length;
@@ -64,8 +64,9 @@ function torn(before: Buffer, after: Buffer, dice: () => number): Buffer {
 }
 
 /**
- * What is left of the writes between two syncs. SQLite itself syncs in between: the header of the -wal file before its
- * frames, all frames before a checkpoint writes them into the file, and the file before the -wal is emptied.
+ * The rest of the writes between two syncs. SQLite itself syncs in between: the header of the -wal file before
+ * its frames, all frames before a checkpoint writes them into the file, and the file before the -wal is
+ * emptied.
  */
 function afterCut(synced: Files, written: Files, dice: () => number): Files {
   const isCheckpoint = !synced.main.equals(written.main);
@@ -80,7 +81,7 @@ function afterCut(synced: Files, written: Files, dice: () => number): Files {
   return { main: synced.main, wal: torn(underHeader, written.wal, dice) };
 }
 
-/** Calls `written` after each statement that wrote, with the files as of the last sync and as they are now. */
+/** Calls `written` after each statement that wrote, with the files at the last sync and now. */
 function watch(db: DatabaseSync, path: string, written: (synced: Files, now: Files) => void): void {
   const exec = db.exec.bind(db);
   let synced = filesOf(path);
@@ -113,7 +114,7 @@ describe('a queue file after a power cut', () => {
   });
   after(() => folder.remove());
 
-  /** The numbers of its entries; damage is an error. */
+  /** Sequence numbers of the entries; throws on damage. */
   function contentAfter(cut: Files): number[] {
     const path = join(folder.path, 'cut.sqlite');
     rmSync(`${path}-wal`, { force: true });
@@ -130,7 +131,7 @@ describe('a queue file after a power cut', () => {
     }
   }
 
-  /** Carries out the steps, with a power cut in each of their writes. Returns how many there were. */
+  /** Carries out the steps, with a power cut in each of their writes. Returns the number of writes. */
   function cutEach(steps: readonly Step[], seed: number): number {
     const dice = new Dice(`cut ${seed}`).next;
     const path = join(folder.path, 'queue.sqlite');
@@ -168,7 +169,7 @@ describe('a queue file after a power cut', () => {
     return cuts;
   }
 
-  it('has every entry that was committed, and is never called damaged', function () {
+  it('contains every committed entry, and is never reported as damaged', function () {
     this.timeout(60_000);
     let cuts = 0;
     const runs = fc.property(fc.array(step, { minLength: 6, maxLength: 12 }), fc.nat(), (steps, seed) => {

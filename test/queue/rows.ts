@@ -1,4 +1,4 @@
-// Rows and folders for the outbox's tests.
+// Rows and folders for the tests of the queue.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,7 +57,7 @@ export async function readAll(store: QueueStore): Promise<Row[]> {
   return pages.flatMap((page) => page.rows).sort((a, b) => a.seq - b.seq);
 }
 
-/** The code of the QueueError that the call throws or rejects with; 'none' when it does neither. */
+/** The code of the QueueError that the call throws or rejects with; 'none' without an error. */
 export async function codeOf(call: () => unknown): Promise<QueueError['code'] | 'none'> {
   return (await errorOf(call))?.code ?? 'none';
 }

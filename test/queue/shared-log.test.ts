@@ -1,4 +1,4 @@
-// The contract of a log that several processes share, on each of its stores.
+// Contract of a shared log, tested on each of its stores.
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -25,7 +25,7 @@ function contract(fresh: () => SharedQueue): void {
   });
   afterEach(() => queue.end());
 
-  /** Of the whole queue, as the holder reads it. */
+  /** Rows of the whole queue, as the lease holder reads them. */
   async function rowsOf(log: SharedLog, holder = one) {
     const { epoch } = await log.claim(holder, true, null, leaseMs);
     const store = log.store(holder, epoch);
@@ -33,7 +33,7 @@ function contract(fresh: () => SharedQueue): void {
     return { epoch, store, rows: await readAll(store) };
   }
 
-  it('numbers rows in the order in which batches came, whoever took them', async () => {
+  it('numbers rows in the order of the appends, whichever instance appended them', async () => {
     const appended = [
       await first.append(batchOf('one', 1, [sharedRow(1), sharedRow(2, { lane: 'removal' })])),
       await second.append(batchOf('two', 1, [sharedRow(3, { source: { node: 'ü"', account: 'x' } })])),
@@ -56,7 +56,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.deepEqual([lastSeq, waiting], [4, 4]);
   });
 
-  it('appends a batch once, however often it is handed in', async () => {
+  it('appends a batch once, however often it is repeated', async () => {
     const batch = batchOf('one', 3, [sharedRow(1), sharedRow(2)]);
     const appended = { kind: 'appended', firstSeq: 1, lastSeq: 2 };
     assert.deepEqual(await first.append(batch), appended);
@@ -69,7 +69,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.equal(await first.streamThrough('new'), 0);
   });
 
-  it('appends a batch once when it is handed in by two connections at the same time', async () => {
+  it('appends a batch once when two connections append it at the same time', async () => {
     for (let number = 1; number <= 20; number++) {
       const batch = batchOf('one', number, [sharedRow(number), sharedRow(number)]);
       const appended = await Promise.all([first.append(batch), second.append(batch), first.append(batch)]);
@@ -79,7 +79,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.equal((await rowsOf(first)).rows.length, 40);
   });
 
-  it('appends nothing over a cap, and the same batch when there is room', async () => {
+  it('appends nothing over a limit, and the same batch when there is room', async () => {
     const batch = batchOf('one', 1, [sharedRow(1), sharedRow(2)], { maxEntries: 2 });
     await second.append(batchOf('two', 1, [sharedRow(3)]));
     assert.deepEqual(await first.append(batch), { kind: 'full', waiting: 1 });
@@ -93,7 +93,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.deepEqual(await first.append(batch), { kind: 'appended', firstSeq: 2, lastSeq: 3 });
   });
 
-  it('gives the lease to one of many that want it, and tells the others who has it', async () => {
+  it('gives the lease to one of many that want it, and shows its holder to the others', async () => {
     const logs = [first, second, await queue.log(), await queue.log()];
     for (let round = 0; round < 5; round++) {
       const claims = await Promise.all(
@@ -122,7 +122,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.deepEqual([lost.ours, lost.epoch, lost.holder], [false, 2, two]);
   });
 
-  it('renews a lease under its epoch when it has run out and nobody took it, and takes it anew after a gap', async () => {
+  it('renews a lease under its epoch when it has run out and nobody won it, and starts a new epoch after a gap', async () => {
     await first.claim(one, true, null, leaseMs);
     await queue.pass(leaseMs + 1);
     assert.equal((await first.claim(one, true, 1, leaseMs)).epoch, 1);
@@ -130,7 +130,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.equal((await first.claim(one, true, 1, leaseMs)).epoch, 3);
   });
 
-  it('takes a lease that was given up at once, and never that of a process that does not want it', async () => {
+  it('grants a released lease at once, and never to an instance that does not want it', async () => {
     assert.deepEqual((await first.claim(one, false, null, leaseMs)).holder, null);
     const { epoch } = await first.claim(one, true, null, leaseMs);
     await second.release(two, epoch);
@@ -140,7 +140,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.equal((await second.claim(two, true, null, leaseMs)).ours, true);
   });
 
-  it('counts processes as alive for a minute, and those that said goodbye not at all', async () => {
+  it('counts instances as alive for a minute, and those that said goodbye not at all', async () => {
     const third = await queue.log();
     await second.claim(two, false, null, leaseMs);
     await third.claim(three, false, null, leaseMs);
@@ -156,7 +156,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.deepEqual(await seen(), ['one']);
   });
 
-  it('carries out nothing of a holder that has lost the lease', async () => {
+  it('carries out nothing for a holder that has lost the lease', async () => {
     await first.append(batchOf('one', 1, [sharedRow(1), sharedRow(2)]));
     const { epoch, store } = await rowsOf(first);
     await store.commit({ depart: [{ post: 1, userHashes: [1] }] });
@@ -177,7 +177,7 @@ function contract(fresh: () => SharedQueue): void {
     await next.store.commit({ remove: [1] });
   });
 
-  it('tells a new holder what the one before had on its way, and until when', async () => {
+  it('returns the previous holder’s in-flight records to a new holder, with their times', async () => {
     const { store } = await rowsOf(first);
     const untilWallMs = Date.now() + 7_000;
     await store.commit({
@@ -203,7 +203,7 @@ function contract(fresh: () => SharedQueue): void {
     ]);
   });
 
-  it('takes new rows by append only, and refuses a post that is on its way', async () => {
+  it('accepts new rows only by append, and refuses a second record of a request in flight', async () => {
     const { store } = await rowsOf(first);
     const append = [{ ...sharedRow(1), seq: 1, eventMonoMs: 0 }];
     assert.equal(await codeOf(() => store.commit({ append })), 'failed');
@@ -248,7 +248,7 @@ function contract(fresh: () => SharedQueue): void {
     await queue.pass(70_000);
     await first.claim(one, true, epoch, leaseMs);
     assert.deepEqual(await textsOf(first, one), [1, 2, 3, 4].map(textOf));
-    // It was asleep and is back: what nobody has reported is its own again.
+    // The instance was asleep and is back: outcomes that were not reported are its own again.
     await second.claim(two, false, null, leaseMs);
     assert.deepEqual(await textsOf(first, one), [2, 3, 4].map(textOf));
     assert.deepEqual(await textsOf(second, two), [textOf(1)]);
@@ -262,7 +262,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.deepEqual(await textsOf(second, two), [textOf(1)]);
   });
 
-  it('gives outcomes of instances that are gone to nobody but the active one', async () => {
+  it('gives outcomes of instances that are gone only to the active one', async () => {
     const { epoch, store } = await rowsOf(first);
     await store.commit({ outcomes: [ended(1, 'gone')] });
     assert.equal((await second.claim(two, true, null, leaseMs)).hasOutcomes, false);
@@ -273,7 +273,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.deepEqual(await textsOf(first, one), []);
   });
 
-  it('tells every instance with its claim whether the queue is paused, and how often it was flushed', async () => {
+  it('returns with each claim whether the queue is paused, and how often it was flushed', async () => {
     const controlOf = async () => (await second.claim(two, false, null, leaseMs)).control;
     assert.deepEqual(await controlOf(), { paused: false, flushes: 0, deletions: 0 });
     await first.setPaused(true);
@@ -309,7 +309,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.deepEqual(await second.deletions(), asked.slice(1));
   });
 
-  it('keeps small values for every process', async () => {
+  it('keeps small values for every instance', async () => {
     assert.equal(await first.meta.getMeta('a'), null);
     await first.meta.setMeta('a', '{"ü":"\\u0000"}');
     assert.equal(await second.meta.getMeta('a'), '{"ü":"\\u0000"}');
@@ -318,7 +318,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.equal(await first.meta.getMeta('a'), '2');
   });
 
-  it('replaces a small value only if it is what was read, however many want to at the same time', async () => {
+  it('replaces a small value only if it is unchanged, however many try at the same time', async () => {
     const replace = (before: string | null, value: string): Promise<boolean>[] =>
       [first, second, first, second].map(({ meta }, n) => meta.replaceMeta('a', before, `${value} ${n}`));
     const winners = (done: readonly boolean[]): number => done.filter((won) => won).length;
@@ -332,7 +332,7 @@ function contract(fresh: () => SharedQueue): void {
     assert.match((await first.meta.getMeta('a'))!, /^next [0-3]$/);
   });
 
-  it('grants ten logins to processes that want them at the same time, whatever their clocks say', async () => {
+  it('grants ten logins to instances that want them at the same time, whatever their clocks say', async () => {
     const hourMs = 3_600_000;
     const skewed = [await queue.log(hourMs), await queue.log(-hourMs)];
     let given = 0;
@@ -353,11 +353,11 @@ function contract(fresh: () => SharedQueue): void {
     assert.equal((await counts[3]!()).kind, 'wait');
   });
 
-  it('brings news of rows, of the lease, of control state and of outcomes, but not of outcomes of others', async () => {
+  it('sends notifications about rows, the lease, control state and its own outcomes, but not about outcomes of others', async () => {
     const heard: News['kind'][] = [];
     second.onNews(({ kind }) => heard.push(kind));
     await second.claim(two, false, null, leaseMs);
-    // What happens before it listens it does not hear.
+    // It receives no notification from before it listens.
     let batches = 0;
     await until(
       async () => {
@@ -390,7 +390,7 @@ function contract(fresh: () => SharedQueue): void {
     await store.close();
   });
 
-  it('stores times by its own clock, so that machines whose clocks differ agree', async () => {
+  it('stores times by its own clock, so that machines with different clocks agree', async () => {
     const [fast, slow] = [await queue.log(90_000), await queue.log(-45_000)];
     for (const log of [fast, slow]) await log.claim(three, false, null, leaseMs);
     const nowMs = Date.now();
@@ -411,7 +411,7 @@ function contract(fresh: () => SharedQueue): void {
     near(opened.oldestTakenWallMs!, nowMs + 90_001);
   });
 
-  it('shows a reader every row at its turn while three others append', async () => {
+  it('shows a reader every row in order while three others append', async () => {
     const { store } = await rowsOf(first);
     const logs = [second, await queue.log(), await queue.log()];
     const batches = 40;
@@ -429,7 +429,7 @@ function contract(fresh: () => SharedQueue): void {
     for (let isDone = false; !isDone;) {
       isDone = await Promise.race([all, sleep(1, false)]);
       const { lastSeq } = await second.claim(two, false, null, leaseMs);
-      // As the engine reads: each lane on its own, up to a number that was seen, and never back.
+      // As the engine reads: each lane separately, up to a known number, and never back.
       const from = read.at(-1) ?? 0;
       const pages = [
         await store.read('add', from, lastSeq, 1e6),
@@ -438,7 +438,7 @@ function contract(fresh: () => SharedQueue): void {
       const numbers = pages.flatMap(({ rows }) => rows.map(({ seq }) => seq)).sort((a, b) => a - b);
       assert.deepEqual(numbers, seqs(from + 1, lastSeq));
       read.push(...numbers);
-      // What was read goes at once, while others append.
+      // Rows that were read are removed at once, while others append.
       await store.commit({ remove: numbers });
     }
     const { waiting, lastSeq } = await second.claim(two, false, null, leaseMs);
@@ -466,7 +466,7 @@ async function textsOf(log: SharedLog, instance: Instance): Promise<string[]> {
   return outcomes.flatMap(({ text }) => (JSON.parse(text) as object[]).map((one) => JSON.stringify([one])));
 }
 
-/** Clocks are read to a few milliseconds. */
+/** Clocks are read with an accuracy of a few milliseconds. */
 function near(actualMs: number, expectedMs: number): void {
   assert.ok(Math.abs(actualMs - expectedMs) <= 100, `${actualMs} is not about ${expectedMs}`);
 }

@@ -1,4 +1,4 @@
-// The stores that fulfil the contract of a shared log, each with a queue of its own and time that tests can pass.
+// Stores that fulfil the contract of a shared log, each with its own queue and a clock that tests can advance.
 
 import { systemClock, type Clock } from '../../src/clock';
 import { PostgresLog, type PostgresLogOptions } from '../../src/queue-postgres/postgres-log';
@@ -7,11 +7,11 @@ import type { Instance, SharedLog } from '../../src/queue/shared-log';
 import { ownPostgres, postgresAt, type Ends, type OwnDatabase } from '../support/services';
 import { MemoryLogStore, MemorySharedLog } from './memory-shared-log';
 
-/** One queue, as several processes see it. */
+/** One queue, as several instances use it. */
 export interface SharedQueue {
-  /** Another process's handle, open; its machine's clock is ahead by so much. */
+  /** The open handle of another instance; its machine's clock is ahead by `skewMs`. */
   log(skewMs?: number): Promise<SharedLog>;
-  /** The store's clock moves on, or seems to. */
+  /** Advances the store's clock, or makes it seem so. */
   pass(ms: number): Promise<void>;
   /** Closes what is still open. */
   end(): Promise<void>;
@@ -43,7 +43,7 @@ export class MemoryQueue implements SharedQueue {
   }
 }
 
-/** Queues in a database of the tests' own, on the server that the other tests use. */
+/** Queues in a separate database on the server that the other tests use. */
 export class TestDatabase {
   #queues = 0;
 
@@ -89,7 +89,7 @@ export class PostgresQueue implements SharedQueue {
     return log;
   }
 
-  /** Not open yet. */
+  /** A log that is not open yet. */
   closed(more: Partial<PostgresLogOptions> = {}): PostgresLog {
     const { origin, member, database } = this;
     const log = new PostgresLog({ url: database.url, origin, member, ...more });
@@ -123,7 +123,7 @@ export function processNamed(id: string): Instance {
 export const leaseMs = 60_000;
 export const [one, two] = [processNamed('one'), processNamed('two')];
 
-/** Takes the lease, and opens the holder's store. */
+/** Wins the lease, and opens the holder's store. */
 export async function hold(log: PostgresLog, holder = one) {
   const { epoch } = await log.claim(holder, true, null, leaseMs);
   const store = log.store(holder, epoch);

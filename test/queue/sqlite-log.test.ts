@@ -1,4 +1,4 @@
-// The queue's file in trouble: damage, rights, a full disk, a second user, other versions; and its space.
+// Queue file in trouble: damage, permissions, a full disk, a second user, other versions; and its disk space.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -34,7 +34,7 @@ describe('the queue file', () => {
     log.close();
   }
 
-  /** Opens the file in another process, as another user if need be; the code of its error, or 'none'. */
+  /** Opens the file in another process, as another user if needed; returns the code of its error, or 'none'. */
   function codeInChild(as: { uid?: number } = {}): string {
     chmodSync(compiled.directory, 0o755);
     const script = `
@@ -43,7 +43,7 @@ describe('the queue file', () => {
     return spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', cwd: '/', ...as }).stdout.trim();
   }
 
-  it('and its folder are for their owner only', () => {
+  it('and its folder are accessible only to their owner', () => {
     const log = openLog(path);
     log.commit({ append: [newRow(1)] });
     const modes = [path, `${path}-wal`, join(path, '..')].map((name) => statSync(name).mode & 0o777);
@@ -51,12 +51,12 @@ describe('the queue file', () => {
     assert.deepEqual(modes, [0o600, 0o600, 0o700]);
   });
 
-  it('leaves nothing beside it when it is closed', () => {
+  it('leaves no file beside it when it is closed', () => {
     filled(10);
     assert.deepEqual(readdirSync(join(path, '..')), ['queue.db']);
   });
 
-  it('holds lanes and states by the numbers that files of earlier versions have', () => {
+  it('stores lanes and states by the same numbers as earlier versions', () => {
     const log = openLog(path);
     log.takeOver();
     log.commit({ append: [newRow(1), newRow(2), newRow(3), newRow(4, { lane: 'removal' })] });
@@ -86,7 +86,7 @@ describe('the queue file', () => {
     );
   });
 
-  it('remembers the highest number after every row has gone', () => {
+  it('remembers the highest number after every row was removed', () => {
     const log = openLog(path);
     log.commit({ append: newRows(1, 50) });
     log.commit({ remove: seqs(1, 50) });
@@ -102,7 +102,7 @@ describe('the queue file', () => {
     again.close();
   });
 
-  it('keeps marks of posts from several processes apart until each has arrived', () => {
+  it('keeps in-flight records of several processes until each is settled', () => {
     const posts = (arrived: number[], left: number[]) => {
       const log = openLog(path);
       const { flights } = log.takeOver();
@@ -158,7 +158,7 @@ describe('the queue file', () => {
     it('by losing its second half is refused and left as it is', () =>
       isLeftAlone((bytes) => bytes.subarray(0, bytes.length / 2)));
 
-    it('by being emptied is never taken for a new queue', async () => {
+    it('by being emptied is never mistaken for a new queue', async () => {
       filled(10);
       truncateSync(path);
       const error = await errorOf(() => openLog(path));
@@ -167,7 +167,7 @@ describe('the queue file', () => {
       assert.equal(statSync(path).size, 0);
     });
 
-    it('by losing all but its -wal file is never taken for a new queue', async () => {
+    it('by losing all but its -wal file is never mistaken for a new queue', async () => {
       const log = openLog(path);
       log.commit({ append: newRows(1, 10) });
       renameSync(path, `${path}.moved`);
@@ -176,7 +176,7 @@ describe('the queue file', () => {
       log.close();
     });
 
-    it('refuses every later call, so that nothing is written over what is left', async () => {
+    it('refuses every later call, so that nothing is overwritten', async () => {
       filled(5000);
       const bytes = readFileSync(path);
       writeFileSync(path, bytes.fill(0xa5, bytes.length / 2, bytes.length / 2 + 20_000));
@@ -187,7 +187,7 @@ describe('the queue file', () => {
       assert.deepEqual(readFileSync(path), bytes);
     });
 
-    it('is what a database of another program is called, which is left as it is', async () => {
+    it('is reported for a database of another program, which is left unchanged', async () => {
       mkdirSync(join(path, '..'));
       const other = new DatabaseSync(path);
       other.exec('CREATE TABLE contacts (name TEXT)');
@@ -209,7 +209,7 @@ describe('the queue file', () => {
       assert.equal(await codeOf(() => openLog(path)), 'readonly');
     });
 
-    // Rights do not bind root, so that a test run by root asks a child that is nobody.
+    // Permissions do not restrict root, so a test run by root uses a child process of the user nobody.
     const isRoot = process.getuid?.() === 0;
     const codeAsUser = (): Promise<string> | string =>
       isRoot ? codeInChild({ uid: nobody }) : codeOf(() => openLog(path).close());
@@ -245,7 +245,7 @@ describe('the queue file', () => {
       return made.status === 0 ? at : null;
     }
 
-    /** Every commit takes the last row of the one before away, so that a failed one can be told from no commit. */
+    /** Every commit removes the last row of the one before, so that a failed commit differs from none. */
     async function fillsAndRecovers(log: SqliteLog, makeRoom: () => void): Promise<void> {
       const more = { body: JSON.stringify('x'.repeat(2000)) };
       let next = 1;
@@ -265,7 +265,7 @@ describe('the queue file', () => {
       assert.deepEqual(numbers(), [...before.slice(0, -1), ...seqs(next, next + 9)]);
     }
 
-    it('refuses the commit, changes nothing, and goes on once there is room', async () => {
+    it('refuses the commit, changes nothing, and continues once there is room', async () => {
       const db: DatabaseSync = openDatabase(path);
       db.exec('PRAGMA max_page_count = 60');
       const log = new SqliteLog(db, path);
@@ -273,7 +273,7 @@ describe('the queue file', () => {
       log.close();
     });
 
-    it('does the same where the disk itself says that it is full', async () => {
+    it('does the same when the disk itself is full', async () => {
       const disk = mountSmallDisk();
       if (disk === null) return; // Not allowed to mount; the page limit above takes the same way.
       try {
@@ -288,7 +288,7 @@ describe('the queue file', () => {
   });
 
   describe('in use', () => {
-    it('by another process is refused with a sentence, and opens once that process has gone', async () => {
+    it('by another process is refused with a sentence, and opens once that process has ended', async () => {
       filled(3);
       const script = `
         require(${JSON.stringify(join(compiled.directory, 'sqlite-log.js'))}).openLog(${JSON.stringify(path)});
@@ -321,7 +321,7 @@ describe('the queue file', () => {
       (db: DatabaseSync) => db.exec('ALTER TABLE entry ADD COLUMN tries INTEGER'),
     ];
 
-    it('that is older gets what is missing and keeps its rows', () => {
+    it('that is older is migrated and keeps its rows', () => {
       filled(7);
       const db = openDatabase(path, newer);
       assert.equal(db.prepare('SELECT count(tries) AS tries, count(*) AS rows FROM entry').get()?.rows, 7);
@@ -336,7 +336,7 @@ describe('the queue file', () => {
       assert.deepEqual(readFileSync(path), bytes);
     });
 
-    it('stays as it was when bringing it up to date fails half-way', async () => {
+    it('stays unchanged when a migration fails half-way', async () => {
       filled(7);
       const failing = [...newer, () => assert.fail('no')];
       assert.equal(await codeOf(() => openDatabase(path, failing)), 'failed');
@@ -346,7 +346,7 @@ describe('the queue file', () => {
     });
   });
 
-  it('gives the space of a large backlog back, a little at a time', () => {
+  it('returns the disk space of a large backlog, a little at a time', () => {
     const log = openLog(path);
     for (let first = 1; first < 200_000; first += 10_000)
       log.commit({ append: newRows(first, first + 9999) });
@@ -360,7 +360,7 @@ describe('the queue file', () => {
     assert.deepEqual(kept, seqs(199_991, 200_000));
   });
 
-  it('does not try for ever to give back space of a file that cannot shrink', () => {
+  it('does not try forever to return space of a file that cannot shrink', () => {
     filled(1);
     const db = new DatabaseSync(path);
     db.exec('PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM');
@@ -381,7 +381,7 @@ describe('the queue file', () => {
     log.close();
   });
 
-  it('keeps sources only of commits that were made', async () => {
+  it('keeps sources only of successful commits', async () => {
     const log = openLog(path);
     const source = { node: 'new', account: 'new' };
     assert.equal(
@@ -415,7 +415,7 @@ describe('an error of SQLite or the file system', () => {
     ['EMFILE', { code: 'EMFILE' }, 'failed'],
   ];
   for (const [name, fields, code] of cases) {
-    it(`${name} is told as ${code}, with the file's name`, () => {
+    it(`${name} is reported as ${code}, with the file's name`, () => {
       const error = toQueueError(Object.assign(new Error('what it said'), fields), '/data/queue.db');
       assert.equal(error.code, code);
       assert.match(error.message, /\/data\/queue\.db.*what it said/);

@@ -1,4 +1,4 @@
-// Where the log runs: order of results, threads that die, what is left after close, and the queue in memory.
+// SQLite store: order of results, threads that die, resources after close, and the queue in memory.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ async function errorTextOf(call: () => Promise<unknown>): Promise<string> {
   return (await errorOf(call))?.message ?? 'none';
 }
 
-/** Makes many calls at once and tells the order in which their results arrived. */
+/** Makes many calls at once and returns the order in which their results arrived. */
 async function orderOfResults(store: QueueStore, first: number, calls: number): Promise<string[]> {
   const order: string[] = [];
   const note = (call: Promise<unknown>, name: string) =>
@@ -65,7 +65,7 @@ describe('the store in SQLite', () => {
   let folder: ReturnType<typeof temporaryFolder>;
   let path: string;
   let compiled: Compiled;
-  /** Threads made by a test, to end them from outside. */
+  /** Threads created by a test, so that it can end them. */
   let threads: Worker[];
   const watchThreads = (worker: Worker) => void threads.push(worker);
   before(() => (compiled = compileStore()));
@@ -81,14 +81,14 @@ describe('the store in SQLite', () => {
     folder.remove();
   });
 
-  it('gives results in the order of the calls', async () => {
+  it('returns results in the order of the calls', async () => {
     const store = new compiled.SqliteStore(path);
     await store.open();
     assert.deepEqual(await orderOfResults(store, 1, 50), expectedOrder(1, 50));
     await store.close();
   });
 
-  it('carries out what was called before close, refuses what comes after, and opens again', async () => {
+  it('carries out calls made before close, refuses later ones, and opens again', async () => {
     const store = new compiled.SqliteStore(path);
     await store.open();
     const last = store.commit({ append: newRows(1, 100) });
@@ -157,7 +157,7 @@ describe('the store in SQLite', () => {
     await store.close();
   });
 
-  it('says when its thread cannot be started, and can be opened once it can', async () => {
+  it('reports when its thread cannot be started, and can be opened once it can', async () => {
     const broken = compileStore();
     const worker = join(broken.directory, 'sqlite-worker.js');
     const code = readFileSync(worker, 'utf8');
@@ -174,7 +174,7 @@ describe('the store in SQLite', () => {
   });
 
   describe('whose thread dies', () => {
-    it('tells each pending commit truly whether it was made, and works on', async () => {
+    it('reports for each pending commit correctly whether it was made, and continues', async () => {
       const store = new compiled.SqliteStore(path);
       await store.open();
       let next = 1;
@@ -202,7 +202,7 @@ describe('the store in SQLite', () => {
       ['before', []],
       ['after', [2]],
     ] as const) {
-      it(`${when} it carried a commit out, but without a reply, has that commit told truly`, async () => {
+      it(`${when} it carried out a commit, but without a reply, reports that commit correctly`, async () => {
         const dying = compileStore();
         const worker = join(dying.directory, 'sqlite-worker.js');
         const end = 'if (request.append?.numbers[0] === 2) process.exit();';
@@ -234,7 +234,7 @@ describe('the store in SQLite', () => {
       await store.open();
       await store.commit({ append: [newRow(1)], depart: [{ post: 1, userHashes: [5] }] });
       await threads[0]!.terminate();
-      // Its own posts keep their numbers: only `open` takes marks for those of an earlier process.
+      // Its own requests keep their numbers: only `open` treats records as those of an earlier process.
       await store.commit({ append: [newRow(2)], arrive: [1] });
       assert.equal((await readAll(store)).length, 2);
       await store.close();
@@ -243,7 +243,7 @@ describe('the store in SQLite', () => {
     });
   });
 
-  it('in memory says so, starts no thread, and is empty when it is opened again', async () => {
+  it('in memory rejects with the reason, starts no thread, and is empty when it is opened again', async () => {
     const store = new SqliteStore(':memory:');
     assert.equal(store.durable, false);
     assert.equal(
@@ -263,7 +263,7 @@ describe('the store in SQLite', () => {
     assert.equal(threads.length, 0);
   });
 
-  it('gives memory back after the commits, and stops its timer when there is no more to do', async () => {
+  it('frees disk space after the commits, and stops its timer when there is no more to do', async () => {
     const clock = handClock();
     const store = new SqliteStore(':memory:', { clock });
     await store.open();

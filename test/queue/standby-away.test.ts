@@ -1,4 +1,4 @@
-// A shared queue without its synchronous standby, for a while. The long run does it for a minute.
+// Shared queue without its synchronous standby for a short time. The long run takes a minute.
 import { describeStandbyAway } from './standby-away';
 
 describeStandbyAway(20_000);

@@ -1,5 +1,6 @@
-// The database of a shared queue is a primary whose synchronous standby is away: whatever is committed waits for it, and
-// what gives up waiting leaves a backend behind. Three share the queue, with the documented number of connections.
+// Shared queue whose database is a primary without its synchronous standby: every commit waits for the standby,
+// and each timeout leaves a backend behind. Three instances share the queue, with the documented number of
+// connections.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +15,7 @@ import { needService, postgresAt } from '../support/services';
 import { SharedProcess } from '../support/shared-process';
 import { count, since, tell } from '../process/measured';
 
-/** docs/several-machines.md: twice as many as the four of the one that sends, and the three of each other. */
+/** docs/several-machines.md: twice the four of the active instance and the three of each other. */
 const mostConnections = 2 * (4 + 3 + 3);
 const lookMs = 100;
 const drainMs = 30_000;
@@ -58,7 +59,7 @@ export function describeStandbyAway(awayMs: number): void {
 
     const told = (): string => JSON.stringify(instanceSources.map(({ lines }) => lines));
 
-    it('takes no more connections than documented, and goes on when the standby is back', async () => {
+    it('uses no more connections than documented, and continues when the standby is back', async () => {
       const startedMs = performance.now();
       load.start(...instanceSources.map(({ eventsUrl }) => eventsUrl));
       await until(
@@ -86,7 +87,7 @@ export function describeStandbyAway(awayMs: number): void {
         postsBefore = sandbox.operations().length;
       } finally {
         await watch.end();
-        // Without it nothing would ever end.
+        // Without the standby nothing would ever end.
         await pair.renew();
       }
       await until(

@@ -1,6 +1,6 @@
-// The database of a shared queue is a primary with a synchronous standby: the primary is killed under load, and the
-// standby promoted. The two that share the queue find it as installations do: one has the names of both servers, the
-// other an address that moves.
+// Failover: the database of a shared queue is a primary with a synchronous standby. The primary is killed under
+// load, and the standby promoted. The two instances find it as installations do: one has the names of both
+// servers, the other an address that moves.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,12 +19,12 @@ import { needService, postgresAt } from '../support/services';
 import { SharedProcess } from '../support/shared-process';
 import { count, since, tell } from '../process/measured';
 
-/** Longer than what is taken waits for the database before it is kept on the machine. */
+/** Longer than an entry waits for the database before it is buffered on the machine. */
 const goneMs = 2_500;
 const aroundMs = 1_500;
 const drainMs = 20_000;
 
-/** Knows up to which row the database has said that it is committed. */
+/** Records up to which row the database has confirmed the commit. */
 class WatchedLog extends PostgresLog {
   committedSeq = 0;
 
@@ -45,7 +45,7 @@ describe('a shared queue whose database fails over to a synchronous standby', fu
     clients: 16,
     pauseMs: 5,
     delivery: 'untilTaken',
-    // What two keep at the same time has no order among them.
+    // Entries that two instances buffer at the same time have no order.
     sticky: true,
   });
   let pair: PostgresPair;
@@ -100,7 +100,7 @@ describe('a shared queue whose database fails over to a synchronous standby', fu
     return JSON.stringify(instanceSources.map(({ lines }) => lines));
   }
 
-  /** What the primary holds. */
+  /** Content of the primary. */
   async function held(): Promise<{ last_seq: number; waiting: number }> {
     const client = await postgresAt(pair.primaryUrl);
     try {
@@ -114,7 +114,7 @@ describe('a shared queue whose database fails over to a synchronous standby', fu
     }
   }
 
-  it('loses nothing that was committed, and goes on', async () => {
+  it('loses no committed entry, and continues', async () => {
     const startedMs = performance.now();
     load.start(...instanceSources.map(({ eventsUrl }) => eventsUrl));
     await until(
@@ -156,7 +156,7 @@ describe('a shared queue whose database fails over to a synchronous standby', fu
     );
   });
 
-  it('never went over the quota', () => {
+  it('never exceeded the quota', () => {
     assertQuotaKept(sandbox.peaks());
   });
 });

@@ -1,10 +1,10 @@
-// What a user's history can be like whose work is counted: every form in which it might cost more than its length.
+// Growth forms: histories of one user, in every form whose cost might grow faster than its length.
 import { poisoned, unheard } from './world/make-plan';
 import type { Action, Block, Entry, QueueKind, Setup } from './world/plan';
 
 /** Before the first entry. */
 const beforeMs = 1_200;
-/** All entries are in, and what is out of order still is. */
+/** All entries are submitted, and faults are still in effect. */
 export const pendingAtMs = 4_900;
 const thenMs = pendingAtMs + 50;
 
@@ -14,18 +14,25 @@ export interface Form {
   readonly name: string;
   readonly blocks: (at: number) => readonly Named[];
   readonly user?: (at: number) => string;
-  /** Whose node; `n` of account `a` otherwise. */
+  /** The node of an entry; `n` of account `a` by default. */
   readonly node?: (at: number) => string;
-  /** All in one message, or their blocks in one entry; otherwise in many, one after the other. */
+  /**
+   * All entries in one message, or their blocks in one entry; otherwise in many messages, one after the other.
+   */
   readonly allIn?: 'one message' | 'one entry';
-  /** What ended leaves more: counts of the hour by segment, or rejections, which ended messages keep up to a bound. */
+  /**
+   * Ended entries leave more state: counts of the hour by segment, or rejections, which are kept up to a limit.
+   */
   readonly leavesMore?: boolean;
-  /** It shows only with so many times more entries. */
+  /** The growth only shows with this multiple of entries. */
   readonly times?: number;
-  /** Chosen by the seed when absent. */
+  /** Chosen by the seed by default. */
   readonly queue?: QueueKind;
   readonly setup?: Partial<Setup>;
-  /** Beside the entries, in place of a service that is away for a while (or is not, as the seed has it). */
+  /**
+   * Actions in addition to the entries, instead of a service that is away for a while (or is not, as the seed
+   * decides).
+   */
   readonly actions?: readonly Action[];
 }
 
@@ -72,7 +79,7 @@ const twoAccounts: Partial<Setup> = {
 };
 const mostlyOnDisk: Partial<Setup> = { memoryMark: 40, pageRows: 40 };
 
-/** In this order by seeds, so that a new one goes to the end. */
+/** Chosen by seeds in this order, so add new ones at the end. */
 export const forms: readonly Form[] = [
   { name: 'one segment', blocks: () => [add(10001)] },
   { name: 'several segments', blocks: (at) => [add(10001 + (at % 4))] },
@@ -257,7 +264,7 @@ export const forms: readonly Form[] = [
   },
 ];
 
-/** What becomes of the service when the form does not say it: away for a while, or nothing. */
+/** What the service does when the form does not define it: away for a while, or nothing. */
 export function actionsOf({ actions }: Form, isOutage: boolean): readonly Action[] {
   return actions ?? (isOutage ? [away] : []);
 }

@@ -1,4 +1,4 @@
-// The process in which work is counted: V8 is asked to count before any of the code is loaded.
+// Growth process: V8 starts counting here before any of the code is loaded.
 import { Session } from 'node:inspector';
 import type * as bugsModule from './bugs/bugs';
 import type * as growthModule from './growth';
@@ -7,7 +7,7 @@ const session = new Session();
 session.connect();
 session.post('Profiler.enable');
 session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
-// oxlint-disable-next-line no-require-imports -- only from here on is counted
+// oxlint-disable-next-line no-require-imports -- only code loaded from here on is counted
 const { measureGrowth } = require('./growth') as typeof growthModule;
 // oxlint-disable-next-line no-require-imports
 const { bugs } = require('./bugs/bugs') as typeof bugsModule;

@@ -1,11 +1,11 @@
-// Hands growth seeds to the process that counts, which is started for the first of them.
+// Growth runner: passes growth seeds to the process that counts, which starts with the first of them.
 import { fork, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import type { Growth } from './growth';
 
 let running: ChildProcess | null = null;
 
-/** `bug`: the name of the bug that is put in. */
+/** `bug`: the name of the bug to put in. */
 export function growthOf(seed: number, bug: string | null): Promise<Growth> {
   running ??= start();
   const its = running;
@@ -25,10 +25,10 @@ export function growthOf(seed: number, bug: string | null): Promise<Growth> {
 
 function start(): ChildProcess {
   const started = fork(path.join(__dirname, 'growth-process.ts'), [], {
-    // Optimised code does not count the calls that it has inlined, and when V8 optimises is chance.
+    // Optimised code does not count inlined calls, and V8 optimises at random times.
     execArgv: ['--no-opt', '--no-maglev', '--disable-warning=ExperimentalWarning', '--import', 'tsx'],
   });
-  // It does not keep this process from ending, and ends with it.
+  // It does not keep this process running, and ends with it.
   started.unref();
   return started;
 }

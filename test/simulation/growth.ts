@@ -1,12 +1,13 @@
-// Work and memory are bounded: what one entry costs does not grow with how many there are of its user.
+// Growth: work and memory are bounded; the cost of an entry does not grow with the number of entries of its
+// user.
 //
-// The same play is run with ever more entries, and the work is counted: how often each block of the package's code was
-// carried out, as V8 counts it. Twice the entries may cost twice the work, not four times. V8 counts only in code that it
-// compiled after it was asked to, and all calls only in code that it has not optimised, so this runs in a process of its
-// own: see growth-process.ts.
+// The same play runs with more and more entries, and work is counted: how often V8 executed each block of the
+// package's code. Twice the entries may cost twice the work, not four times. V8 only counts in code that it
+// compiled after counting began, and counts all calls only in unoptimised code, so this runs in a process of
+// its own: see growth-process.ts.
 //
-// Memory is what can be reached from the engines: fields, elements and texts, which are the same in every run. While the
-// service is away all entries are pending; when everything has settled, nothing of them is kept.
+// Memory is everything reachable from the engines: fields, elements and texts, which are the same in every run.
+// While the service is away all entries are pending; when everything has settled, none of them stays in memory.
 import type { Session } from 'node:inspector';
 import path from 'node:path';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
@@ -23,18 +24,22 @@ import { ProcessTime } from './world/process-time';
 import { World } from './world/world';
 
 const sizes = [150, 300, 600] as const;
-/** Work of the second step over that of the first, which has half as many entries: 2 is linear, 4 is quadratic. */
+/**
+ * Work of the second step divided by that of the first, which has half as many entries: 2 is linear, 4 is
+ * quadratic.
+ */
 const mostGrowth = 2.2;
-/** Beyond those of half the entries, once all have ended. */
+/** Places in memory beyond those of half the entries, once all have ended. */
 const mostKeptPlaces = 300;
 /**
- * Where each entry that ended leaves something for an operator: a rejection is the largest, with nine fields and about 300 characters, for
- * the 300 entries that the third size has more. They are bounded themselves (`Rejections`).
+ * The same where each ended entry leaves something for an operator: a rejection is the largest, with nine
+ * fields and about 300 characters, for the 300 additional entries of the third size. Rejections have a limit of
+ * their own (`Rejections`).
  */
 const mostKeptMore = mostKeptPlaces + 300 * 50;
 const counted = ['delivery', 'queue', 'entry'].map((room) => path.join('src', room) + path.sep);
 
-/** Such seeds run this in place of a plan. */
+/** These seeds run growth instead of a plan. */
 export function isGrowthSeed(seed: number): boolean {
   return seed % 50 === 0;
 }
@@ -42,12 +47,12 @@ export function isGrowthSeed(seed: number): boolean {
 export interface Growth {
   readonly form: string;
   readonly growth: number;
-  /** As `growth`, of the places in memory while all is pending; 0 where nothing was. */
+  /** The same for the places in memory while all entries are pending; 0 without any. */
   readonly pendingGrowth: number;
-  /** By how many places more is kept of twice the entries once all have ended. */
+  /** Additional places in memory with twice the entries, once all have ended. */
   readonly kept: number;
   readonly mostKept: number;
-  /** What else was wrong, with most entries. */
+  /** Other violations, with the most entries. */
   readonly violations: readonly Violation[];
   readonly log: readonly string[];
   readonly events: number;
@@ -63,7 +68,7 @@ export function measureGrowth(seed: number, session: Session): Growth {
   const log: string[] = [];
   let events = 0;
   const worldOf = (entries: number): World => new World(hotPlan(seed, form, entries, queue, isOutage));
-  // What the code remembers beyond a run, it remembers from then on: so a seed costs the same whatever ran before.
+  // Fills caches that outlive a run, so that a seed costs the same whatever ran before.
   const violations = violationsOf(worldOf(sizes[2] * times).play());
   const pending: number[] = [];
   const rest: number[] = [];
@@ -90,8 +95,8 @@ export function measureGrowth(seed: number, session: Session): Growth {
 }
 
 /**
- * Of three sizes, each twice the one before: 2 is linear. The second step over the first; or, where the first step was
- * cheap by chance, half of how the whole grew over both.
+ * Growth over three sizes, each twice the previous: 2 is linear. The second step divided by the first, or half
+ * of the growth over both where the first step was cheap by chance.
  */
 function growthOver([first, second, third]: readonly number[]): number {
   return Math.min((third! - second!) / (second! - first!), third! / first! / 2);
@@ -117,10 +122,10 @@ export function growthViolations({
   return [...found, ...violations];
 }
 
-/** What the tests play, and stores, which have bounds of their own. */
+/** The tests' own classes, and stores, which have limits of their own. */
 const outside = [ProcessTime, SimClient, Disk, Database, MemoryLogStore, SqliteStore];
 
-/** What can be reached from here: fields, elements and texts. */
+/** Number of places reachable from here: fields, elements and texts. */
 function placesIn(root: object): number {
   const seen = new Set<unknown>();
   const waiting: unknown[] = [root];
@@ -179,7 +184,7 @@ function hotPlan(seed: number, form: Form, entries: number, queue: QueueKind, is
   };
 }
 
-/** As many messages whatever the number of entries, since what has ended of messages is kept up to a bound. */
+/** The same number of messages whatever the number of entries, since ended messages are kept up to a limit. */
 function messagesOf(form: Form, count: number): { node: string; entries: Entry[] }[] {
   const entries = Array.from({ length: count }, (_, at) => entryOf(form, at));
   const { node = () => 'n', allIn } = form;
@@ -215,7 +220,7 @@ function workOf(session: Session, play: () => void): number {
   return takeCount(session);
 }
 
-/** Since it was asked last. */
+/** Count since the last call. */
 function takeCount(session: Session): number {
   let count = 0;
   session.post('Profiler.takePreciseCoverage', (error, taken) => {

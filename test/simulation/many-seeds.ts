@@ -1,4 +1,4 @@
-// Runs many seeds in this thread and adds up what they saw.
+// Runs many seeds in this thread and combines their results.
 import { runSeed } from './run-seed';
 
 export interface Summary {

@@ -1,10 +1,10 @@
-// Processes that work side by side, one for each core.
+// Process pool: one process for each core.
 import { fork, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import type { Summary } from './many-seeds';
 import type { Task } from './worker';
 
-/** Each task's answer goes to `took` as it comes; `next` gives null when there are no more. */
+/** Passes each task's answer to `took` as it arrives; `next` returns null when no task is left. */
 export async function workThrough(
   processes: number,
   next: () => Task | null,

@@ -1,4 +1,4 @@
-// One seed, from its plan to what was wrong with it. The same seed always gives the same.
+// Runs one seed, from its plan to its violations. The same seed always has the same result.
 import { createHash } from 'node:crypto';
 import { bugInPlace } from './bugs/bug';
 import { growthViolations, isGrowthSeed } from './growth';
@@ -12,7 +12,7 @@ export interface Result {
   readonly seed: number;
   readonly plan: Plan;
   readonly violations: readonly Violation[];
-  /** What happened, a line an event. */
+  /** The events, one per line. */
   readonly log: readonly string[];
   readonly events: number;
   readonly faults: ReadonlyMap<string, number>;
@@ -45,12 +45,12 @@ async function runGrowthSeed(seed: number): Promise<Result> {
   };
 }
 
-/** Plays it in a turn of the event loop of its own, where promises can be made to settle. */
+/** Plays a plan in a turn of the event loop of its own, where promises can be made to settle. */
 export function runPlan(plan: Plan): Promise<Result> {
   return new Promise((resolve) => {
     setImmediate(() => {
       const result = playAndJudge(plan);
-      // What nobody has handled is known a turn later.
+      // Unhandled rejections are known a turn later.
       setImmediate(() => {
         const found = unhandled.map((error) => ({
           promise: 'nothing goes wrong inside',

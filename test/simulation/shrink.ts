@@ -1,4 +1,4 @@
-// Makes a failing plan short: leaves out actions, in ever smaller parts, as long as the same promise breaks.
+// Shortens a failing plan: removes actions, in ever smaller parts, as long as the same promise is broken.
 import { runPlan, type Result } from './run-seed';
 import type { Action, Plan } from './world/plan';
 
@@ -31,7 +31,7 @@ export async function shrink(failed: Result): Promise<Result> {
   return best;
 }
 
-/** Fewer entries of a message. */
+/** Removes entries of a message. */
 async function shortenMessage(
   plan: Plan,
   at: number,

@@ -18,7 +18,7 @@ import { story } from './story';
 import type { Task } from './worker';
 
 const seedsPerTask = 100;
-/** Within so many seeds each bug has to be found. */
+/** Each bug must be found within this number of seeds. */
 const mostSeedsPerBug = 2_000;
 
 const { values: asked } = parseArgs({

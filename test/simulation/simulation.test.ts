@@ -1,4 +1,4 @@
-// The simulation: plans that found something once, and the first five hundred seeds.
+// Simulation: plans that once found a fault, and the first five hundred seeds.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -13,7 +13,7 @@ import { bugs } from './bugs/bugs';
 import { makePlan } from './world/make-plan';
 import type { Plan } from './world/plan';
 
-/** Shortened plans, since a seed gives another plan when plans are made in another way. */
+/** Shortened plans, because seeds give other plans when the generator changes. */
 const kept = path.join(__dirname, 'kept');
 
 describe('The simulation of the whole system', () => {
@@ -22,7 +22,7 @@ describe('The simulation of the whole system', () => {
       found: string;
       plan: Plan;
     };
-    it(`keeps every promise where it once found: ${found}`, async () => {
+    it(`keeps every promise in the plan that once found: ${found}`, async () => {
       const result = await runPlan(plan);
       assert.deepEqual(result.violations, [], story(result));
     });
@@ -36,7 +36,7 @@ describe('The simulation of the whole system', () => {
     }
   });
 
-  it('plays a plan that was read from JSON as it plays the plan', async () => {
+  it('plays a plan that was read from JSON like the plan itself', async () => {
     const plan = makePlan(7);
     const [first, second] = [
       await runPlan(plan),
@@ -66,7 +66,7 @@ describe('The simulation of the whole system', () => {
     }
   });
 
-  it('has at least thirty bugs to find, each with a name of its own', () => {
+  it('has at least thirty bugs to find, each with a unique name', () => {
     assert.ok(bugs.length >= 30);
     assert.equal(new Set(bugs.map(({ name }) => name)).size, bugs.length);
   });

@@ -1,4 +1,4 @@
-// What a failing seed tells: the promise, the flow, and what happened, with times.
+// Story of a failing seed: the promise, the flow, and the events with their times.
 import type { Result } from './run-seed';
 
 const mostLines = 60;

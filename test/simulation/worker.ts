@@ -1,4 +1,4 @@
-// A process of its own that runs the seeds it is handed, for `npm run simulate -- --seeds N` and `--bugs`.
+// Worker process that runs seeds, for `npm run simulate -- --seeds N` and `--bugs`.
 import type { Bug } from './bugs/bug';
 import { bugs } from './bugs/bugs';
 import { runSeeds, type Summary } from './many-seeds';
@@ -20,7 +20,7 @@ async function work(task: Task): Promise<unknown> {
   );
 }
 
-/** The first seed that breaks by the bug, and not without it. */
+/** The first seed that fails with the bug, and not without it. */
 async function findBug({ putIn }: Bug, { from, count }: Task): Promise<Summary> {
   for (let seed = from; ;) {
     const takeOut = putIn();

@@ -1,14 +1,14 @@
-// Virtual time that a test moves on by hand: nothing happens until then.
+// Fake clock: virtual time that a test advances by hand; nothing happens in between.
 import { ProcessTime } from '../../simulation/world/process-time';
 import { VirtualTime } from '../../simulation/world/virtual-time';
 
-/** Of a process that does not end; others of the same world are made with `process`. */
+/** The clock of a process that does not end; `process` creates others of the same world. */
 export class FakeClock extends ProcessTime {
   constructor(override readonly world = new VirtualTime()) {
     super(world, { offsetMs: 0 });
   }
 
-  /** Another one's time, which ends with that. */
+  /** The clock of another process, which ends with that process. */
   process(): ProcessTime {
     return new ProcessTime(this.world, this.wall);
   }
@@ -18,18 +18,18 @@ export class FakeClock extends ProcessTime {
     this.wall.offsetMs += byMs;
   }
 
-  /** Runs everything that is due now, promises included. */
+  /** Runs everything that is due now, including promises. */
   settle(): Promise<void> {
     return this.advance(0);
   }
 
-  /** What work comes to that needs no more than the next moment. */
+  /** Result of work that needs no more than the next moment. */
   async outcome<T>(work: Promise<T>): Promise<T> {
     await this.settle();
     return work;
   }
 
-  /** Moves on by `ms`, running what becomes due on the way, in order. */
+  /** Advances by `ms`, running everything that becomes due, in order. */
   advance(ms: number): Promise<void> {
     // In a turn of its own, where promises can be made to settle.
     return new Promise((resolve, reject) => {

@@ -1,4 +1,5 @@
-// The simulation's service for a test that says itself what becomes of each request, and looks at what was sent.
+// Fake service: the simulation's service for a test that decides the fate of each request and inspects
+// requests.
 import type { RequestCounts, Warning } from '../../../src/service/reply/outcome';
 import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/schedule/request-limits';
 import { errorReply, type Reply } from '../../../src/sandbox/reply';
@@ -10,11 +11,11 @@ import type { Fate as SimulatedFate } from '../../simulation/world/plan';
 import { SimService, type Caller } from '../../simulation/world/service';
 import type { WorldTime } from '../../simulation/world/virtual-time';
 
-/** What happens to one post. */
+/** Fate of one post. */
 export type Fate = SimulatedFate | 'well';
 export type Way = 'there' | 'back';
 
-/** A block as a test gives it. */
+/** A block as a test writes it. */
 export interface Block {
   seg_id?: number;
   seg_code?: string;
@@ -29,30 +30,33 @@ export interface SentEntry {
   readonly seg_block: readonly Block[];
 }
 
-/** One that calls in the name of an account. */
+/** A caller in the name of an account. */
 export interface AccountCaller extends Caller {
   readonly account: string;
 }
 
 export interface ServiceOptions {
-  /** By the value with which a block leaves, the one that the test gave. */
+  /** By the value with which a block is sent, the value that the test gave. */
   readonly given: ReadonlyMap<number, number | undefined>;
   readonly fate: (entries: readonly SentEntry[], account: string) => Fate;
-  /** One-way delay in ms, drawn for each way. */
+  /** Delay in ms for one way, drawn for each way. */
   readonly delayMs: (way: Way) => number;
-  /** How late a late request runs, as a part of the most; random by default. */
+  /** How late a late request runs, as a part of the maximum; random by default. */
   readonly late?: (() => number) | undefined;
-  /** Users in whose presence a body is refused. */
+  /** Users and blocks that make the service refuse a body. */
   readonly poison?: ((user: string, block: Block) => boolean) | undefined;
   /** Warnings with which a body is accepted. */
   readonly warn?: ((entries: readonly SentEntry[]) => readonly Warning[]) | undefined;
-  /** What it counts in a request; else everything. A request for which it counts nobody, without a warning, is not applied. */
+  /**
+   * What it counts in a request; everything by default. A request for which it counts no user, without a
+   * warning, is not applied.
+   */
   readonly counts?: ((entries: readonly SentEntry[]) => RequestCounts) | undefined;
-  /** Of one request; as documented when absent. */
+  /** Limits of one request; as documented when absent. */
   readonly limits?: RequestLimits | undefined;
 }
 
-/** Of one member. */
+/** Segment state of one member. */
 export interface Applied {
   readonly user: string;
   readonly segment: string;
@@ -63,7 +67,7 @@ export interface Applied {
   readonly sentMs: number;
 }
 
-/** A request as it was sent, and what became of it. Times are those of the clock of the test. */
+/** A request as it was sent, and its fate. Times are those of the test's clock. */
 export class Request {
   readonly entries: readonly SentEntry[];
   readonly users: readonly string[];
@@ -81,7 +85,7 @@ export class Request {
     return this.record.sentMs + startMs;
   }
 
-  /** When the service acted on it first. */
+  /** When the service first acted on it. */
   get actedMs(): number | null {
     const [first] = this.record.actedMs;
     return first === undefined ? null : first + startMs;
@@ -96,16 +100,16 @@ export class Request {
   }
 }
 
-/** What the clocks of tests say when the world begins. */
+/** Start time of the tests' clocks. */
 const startMs = 1_000;
 
 export class FakeService extends SimService {
   readonly requests: Request[] = [];
   readonly log: Applied[] = [];
   readonly members = new Map<string, Applied>();
-  /** Everything is refused with a 400, as with a disabled account or a changed API. */
+  /** Refuses everything with a 400, as with a disabled account or a changed API. */
   refusesAll = false;
-  /** A change of the account's own. */
+  /** A changed limit of the account. */
   limits: RequestLimits;
   private posting = '';
 
@@ -212,13 +216,13 @@ export class FakeService extends SimService {
     return entriesOf(users, this.options.given);
   }
 
-  /** Worst counts in any half-open one-second window, by when the service acted. */
+  /** Largest counts in any half-open one-second window, by the time when the service acted. */
   worstSecond(which: (request: Request) => boolean = () => true): ReturnType<typeof worstSecond> {
     return worstSecond(this.requests.filter(which).map(({ record }) => record));
   }
 }
 
-/** As the test said it. */
+/** As the test wrote it. */
 function entriesOf(users: readonly SentUser[], given: ServiceOptions['given']): SentEntry[] {
   return users.map(({ user, domain, blocks }) => ({
     user_id: user,

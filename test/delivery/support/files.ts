@@ -11,7 +11,7 @@ export class Files {
     this.#disk = new Disk(time.world, new Dice('files'), 0, null);
   }
 
-  /** Each call makes a handle of its own. The file is locked while one is open. */
+  /** Each call creates its own handle. The file is locked while one is open. */
   store(name: string, time = this.time): QueueStore {
     return this.#disk.store(name, { time, diesAt: () => false, busy: () => undefined });
   }

@@ -1,5 +1,5 @@
-// The simulation's instances with a shared queue, which a test drives by hand and looks into. What chance brings together is for
-// the simulation itself.
+// Instances of the simulation with a shared queue, which a test drives by hand and inspects. Random
+// combinations are tested by the simulation itself.
 import type { Deleted } from '../../../src/delivery/respond/deletions';
 import { userKeysOf } from '../../../src/entry/keys';
 import type { MemberQueue } from '../../../src/delivery/shared/member-queue';
@@ -13,7 +13,7 @@ import { device, documentedLimits } from './world';
 
 export interface InstancesOptions {
   readonly instances?: number;
-  /** With a node each, of the same name. */
+  /** Each has a node of the same name. */
   readonly accounts?: readonly string[];
   readonly completeOn?: 'accepted' | 'queued';
   readonly queueMaxEntries?: number;
@@ -43,7 +43,7 @@ export class Instances {
     return this.world.history;
   }
 
-  /** The shared queue as the database has it. */
+  /** The shared queue as stored in the database. */
   get logStore() {
     return this.world.database('main').logStore('1');
   }
@@ -52,7 +52,7 @@ export class Instances {
     return this.world.services.get(1)!;
   }
 
-  /** Which instance sends; -1 for none. */
+  /** The active instance; -1 for none. */
   get sender(): number {
     return this.world.instances.findIndex((_, at) => this.queue(at).stats().shared!.isSender);
   }
@@ -65,7 +65,7 @@ export class Instances {
     return this.queue(instance).stats().shared!.kept;
   }
 
-  /** Users in a segment, by the service's own word; without those with whom the flow goes on in the end. */
+  /** Members of a segment at the service, without the users of the final phase of the flow. */
   members(id = segment): string[] {
     return membersOf(this.service, this.time.nowMs)
       .filter((one) => one.segment === String(id) && one.domain !== null)
@@ -96,7 +96,7 @@ export class Instances {
     this.world.act(timed);
   }
 
-  /** The database is away from an instance until `join`. */
+  /** Disconnects an instance from the database until `join`. */
   cut(instance: number): void {
     this.act({ kind: 'database', how: 'refuses', instance, forMs: Infinity });
   }
@@ -105,7 +105,10 @@ export class Instances {
     this.world.database('main').change('well', instance);
   }
 
-  /** One entry as a message: an add to a segment, or a removal of it. Of `poisoned` the service refuses all. */
+  /**
+   * Submits one entry as a message: an add to a segment, or a removal. The service refuses every entry of
+   * `poisoned`.
+   */
   add(
     instance: number,
     user: number | typeof poisoned,
@@ -119,7 +122,7 @@ export class Instances {
     return this.history.messages.at(-1)!;
   }
 
-  /** Gives up what waits, as an instance is asked to. */
+  /** Purges the queue through an instance. */
   purge(instance: number): Promise<Deleted> {
     const done = this.queue(instance).purge();
     this.world.instances[instance]!.discard(1, null, done);
@@ -133,7 +136,7 @@ export class Instances {
     return done;
   }
 
-  /** What nodes of an instance heard late: whose entry, and how it ended. */
+  /** Late outcomes that nodes of an instance received: the user, and how the entry ended. */
   heardOn(instance: number): string[] {
     const users = new Map(
       this.history.messages.flatMap(({ entries: [entry] }) =>
@@ -146,7 +149,10 @@ export class Instances {
       .sort();
   }
 
-  /** Everything works again and comes to rest; then what the simulation's model finds. */
+  /**
+   * Ends all faults, waits until everything has settled, and returns violations found by the simulation's
+   * model.
+   */
   violations(): Promise<string[]> {
     return this.inTurn(() => {
       const ending = this.world.ending();

@@ -1,4 +1,4 @@
-// How much an engine holds in memory: its objects are walked, whatever its fields are called.
+// Retained memory of an engine: walks its objects, whatever its fields are called.
 import { types } from 'node:util';
 import type { Engine } from '../../../src/delivery/engine';
 import { PendingMessage } from '../../../src/delivery/pending-messages';
@@ -11,7 +11,10 @@ export interface Retained {
   pendingMessages: number;
 }
 
-/** Counts what can be reached from the engine without going through `except` (its store, which has its own bounds). */
+/**
+ * Counts objects that are reachable from the engine without passing through `except` (such as its store, which
+ * has limits of its own).
+ */
 export function retainedBy(engine: Engine, except: readonly object[]): Retained {
   const found: Retained = { items: 0, users: 0, pendingMessages: 0 };
   const seen = new Set<object>(except);

@@ -1,5 +1,5 @@
-// An engine on the simulation's time, disk and service, which a test drives by hand and looks into; and what must hold
-// afterwards. What chance brings together is for the simulation itself.
+// World: an engine on the simulation's time, disk and service, which a test drives by hand and inspects, with
+// checks of what must hold afterwards. Random combinations are tested by the simulation itself.
 import { checkEntry } from '../../../src/entry/check';
 import type { CheckedEntry } from '../../../src/entry/entry';
 import { userKeyOf } from '../../../src/entry/keys';
@@ -29,7 +29,7 @@ import type { AccountCaller, Block, Fate, SentEntry, Way } from './fake-service'
 
 export const documentedLimits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 } as const;
 
-/** Where a process dies: at its call of the disk with this number (from 1), before or after that has taken effect. */
+/** Where a process dies: at its disk call with this number (from 1), before or after it has taken effect. */
 export interface KillPoint {
   readonly call: number;
   readonly when: 'before' | 'after';
@@ -37,15 +37,15 @@ export interface KillPoint {
 
 export interface WorldOptions {
   readonly seed: number;
-  /** Probabilities; what is left is 'well'. */
+  /** Probabilities; the remainder is 'well'. */
   readonly fates?: Partial<Record<Fate, number>>;
-  /** Decides before `fates` does; null leaves it to them. */
+  /** Decides before `fates`; null leaves the decision to `fates`. */
   readonly fateOf?: (entries: readonly SentEntry[], account: string) => Fate | null;
-  /** One way, drawn for each way; the default is 1 to 41 ms. */
+  /** One way, drawn for each way; 1 to 41 ms by default. */
   readonly delayMs?: (way: Way) => number;
-  /** How late a late request runs, as a part of what the engine reckons with; random by default. */
+  /** How late a late request runs, as a part of the maximum that the engine assumes; random by default. */
   readonly late?: () => number;
-  /** Until a post has its connection. */
+  /** Delay until a post has its connection. */
   readonly connectMs?: () => number;
   readonly commitMs?: number;
   readonly memoryMark?: number;
@@ -59,13 +59,13 @@ export interface WorldOptions {
   readonly maxOpenMessages?: number;
   readonly blocksPerSlice?: number;
   readonly accounts?: readonly string[];
-  /** What the accounts claim of the delay as the network's own. */
+  /** Network part of the delay, as the accounts report it. */
   readonly networkFloorMs?: number;
-  /** False: the queue is in memory and nothing survives. */
+  /** False: the queue is in memory and does not survive. */
   readonly durable?: boolean;
-  /** One that the store knows too. */
+  /** The clock that the store uses too. */
   readonly clock?: FakeClock;
-  /** Another store than the one in memory that survives kills. */
+  /** Another store than the default one, which is in memory and survives kills. */
   readonly store?: QueueStore;
   /** The first process finds its file locked. */
   readonly lockedAtFirst?: boolean;
@@ -73,16 +73,16 @@ export interface WorldOptions {
   readonly killAt?: KillPoint;
 }
 
-/** What one entry of a message says. */
+/** One entry of a message. */
 export interface Stated {
   /** The id; a device id unless `domain` says otherwise. */
   readonly user: string;
   /** `idfa` when absent; null for the platform's own and mapped ids. */
   readonly domain?: string | null;
   readonly blocks: readonly Block[];
-  /** The event happened so long before it was taken; below 0: its clock is ahead. */
+  /** Age of the event in ms when it was accepted; below 0 if its clock is ahead. */
   readonly agoMs?: number;
-  /** False: of an out node that sends late adds as they came. */
+  /** False for an out node that sends late adds unchanged. */
   readonly ages?: boolean;
 }
 
@@ -92,10 +92,10 @@ export interface MessageOptions {
   readonly node?: string;
 }
 
-/** One message handed to an engine, as a test reads it. */
+/** One submitted message, as a test reads it. */
 export interface Message {
   readonly entries: readonly Stated[];
-  /** When it was handed in. */
+  /** When it was submitted. */
   readonly atMs: number;
   end: MessageEnd | null;
   endMs: number;
@@ -106,7 +106,7 @@ export interface RecoveredAt extends Recovered {
   readonly node: string;
 }
 
-/** As the client has it for a request that was not let go once there was a connection. */
+/** Outcome of the client for a request that was not let go once it had a connection. */
 const heldBack: PostOutcome = {
   kind: 'passing',
   ambiguous: false,
@@ -124,14 +124,17 @@ export class World {
   readonly recovered: RecoveredAt[] = [];
   readonly logged: string[] = [];
   readonly history: History;
-  /** By the value with which a block leaves, and by which the model knows it: the one that the test gave. */
+  /**
+   * By the value with which a block is sent, and by which the model identifies it: the value that the test
+   * gave.
+   */
   private readonly given = new Map<number, number | undefined>();
   private readonly actions: Action[] = [];
   /** The service behaves from now on. */
   calm = false;
-  /** Calls of the disk by the process that runs. */
+  /** Disk calls of the current process. */
   diskCalls = 0;
-  /** Posts that were made up: with a durable store one leaves only when its mark is written. */
+  /** Posts that were built: with a durable store one is sent only after its in-flight record is written. */
   departures = 0;
   engine!: Engine;
   processClock!: ProcessTime;
@@ -162,13 +165,13 @@ export class World {
     this.boot(options.killAt ?? null);
   }
 
-  /** Nothing can be written to the disk or read from it. */
+  /** The disk can be neither written nor read. */
   set diskFails(fails: boolean) {
     this.disk.state = fails ? 'broken' : 'well';
     this.acts({ kind: 'disk', instance: 0, how: 'broken', forMs: 0 });
   }
 
-  /** What is in the file, and stays when the process dies. */
+  /** The file's content, which stays when the process dies. */
   get logStore(): SqliteLog {
     return this.disk.file('queue').log;
   }
@@ -301,7 +304,7 @@ export class World {
     });
   }
 
-  /** kill -9 and start again. */
+  /** kill -9, followed by a start. */
   kill(): void {
     const { history, life } = this;
     const { nowMs } = this.clock.world;
@@ -315,7 +318,7 @@ export class World {
     this.boot(null);
   }
 
-  /** One entry as a message of its own. */
+  /** Submits one entry as a message of its own. */
   add(
     user: string,
     blocks: readonly Block[],
@@ -359,7 +362,7 @@ export class World {
     return message;
   }
 
-  /** As the model reads it. */
+  /** The message in the model's form. */
   private record(entries: readonly Stated[], node: string, account: string): MessageRecord {
     const durable = this.options.durable !== false;
     return {
@@ -401,7 +404,7 @@ export class World {
     return entryOf(user, blocks, rest, ages);
   }
 
-  /** Gives up everything that waits. */
+  /** Purges the queue. */
   purge(): Promise<Deleted> {
     return this.givesUp(null, () => this.engine.purge());
   }
@@ -425,7 +428,7 @@ export class World {
     return deleted;
   }
 
-  /** The wall clock is set; after a restart it is all there is to tell how old an entry is. */
+  /** The wall clock is set; after a restart only the wall clock tells the age of an entry. */
   jumpWall(byMs: number): void {
     this.clock.jumpWall(byMs);
     this.history.fault('wall clock');
@@ -438,7 +441,7 @@ export class World {
     await this.asleep('suspended', ms);
   }
 
-  /** The event loop is held: nothing of the process runs. */
+  /** The event loop is blocked: no code of the process runs. */
   stall(ms: number): Promise<void> {
     return this.asleep('frozen', ms);
   }
@@ -450,7 +453,7 @@ export class World {
     this.processClock.wake();
   }
 
-  /** Lets everything come to rest under a service that behaves. */
+  /** Waits until everything has settled, with a service that behaves. */
   async rest(ms = 400_000): Promise<void> {
     this.calm = true;
     await this.clock.advance(ms);
@@ -462,12 +465,12 @@ export class World {
     this.actions.push({ ...action, atMs: this.clock.world.nowMs });
   }
 
-  /** What the simulation's model says of all that happened, after `rest`; nothing when every promise was kept. */
+  /** Violations that the simulation's model finds, after `rest`; empty when every promise was kept. */
   violations(): string[] {
     return violationsOf(this.played()).map(({ promise, text }) => `${promise}: ${text}`);
   }
 
-  /** Where a quota was exceeded or a request holds what none may; also before everything has come to rest. */
+  /** Violations of quota and request limits; also before everything has settled. */
   overQuota(): string[] {
     return quota(this.played());
   }
@@ -494,7 +497,7 @@ export class World {
     };
   }
 
-  /** What was not planned, as it was. */
+  /** A plan in retrospect: what happened. */
   private plan(queue: 'memory' | 'disk'): Plan {
     const { options, actions } = this;
     const { seed, accounts = ['a'], queueMaxEntries = 1_000_000, maxOpenMessages = 50_000 } = options;
@@ -525,10 +528,10 @@ export class World {
 }
 
 type WithoutTime<A> = A extends unknown ? Omit<A, 'atMs'> : never;
-/** Something that a test did. */
+/** An action of a test. */
 type Unplanned = WithoutTime<Action>;
 
-/** Of its first block. */
+/** The value of its first block. */
 function parseValue(entry: CheckedEntry): { readonly value: number } {
   return (JSON.parse(entryBody(entry)) as { seg_block: [{ value: number }] }).seg_block[0];
 }

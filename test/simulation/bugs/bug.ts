@@ -1,26 +1,26 @@
-// A named bug: takes one promise away by wrapping or replacing a part, and gives it back.
+// Bug: breaks one promise by wrapping or replacing a part, and can be removed again.
 
 export interface Bug {
   readonly name: string;
-  /** Returns what takes it out again. */
+  /** Puts the bug in. Returns a function that removes it. */
   readonly putIn: () => () => void;
 }
 
 let inPlace: string | null = null;
 
-/** The name of the bug that is put in now. */
+/** The name of the bug that is currently in place. */
 export function bugInPlace(): string | null {
   return inPlace;
 }
 
 type Methods = Record<string, (...args: never[]) => unknown>;
-/** Fields that are private to the compiler; a bug knows what it breaks. */
+/** Gives access to private fields, which bugs break. */
 export type Inside = Record<string, any>;
 
-/** What stands in the place of a method: `this` of it is the object, `original` the method of that object. */
+/** Replacement of a method: `this` is the object, `original` the method of that object. */
 type Instead = (this: Inside, original: (...args: any[]) => any, ...args: any[]) => unknown;
 
-/** Puts `instead` in the place of a method. */
+/** Replaces a method by `instead`. */
 export function replaced(part: { readonly prototype: object }, method: string, instead: Instead): () => void {
   const methods = part.prototype as Methods;
   const own = Object.getOwnPropertyDescriptor(methods, method);

@@ -1,4 +1,4 @@
-// All bugs that the simulation has to find.
+// All bugs that the simulation must find.
 import type { Bug } from './bug';
 import { flowBugs } from './flow-bugs';
 import { orderBugs } from './order-bugs';

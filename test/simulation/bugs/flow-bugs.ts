@@ -1,4 +1,4 @@
-// Bugs of what leaves when, how much leaves at once, and what is kept of it.
+// Bugs in what is sent when, how much is sent at once, and what stays in memory.
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Scheduler } from '../../../src/delivery/schedule/scheduler';
 import { Engine } from '../../../src/delivery/engine';
@@ -14,7 +14,7 @@ import { Cipher } from '../../../src/queue/sqlite/encryption';
 import { TokenKeeper } from '../../../src/service/login/tokens';
 import { breaks, bug, replaced, replacedGetter, type Bug, type Inside } from './bug';
 
-/** Adds of the queue of an account come last, not in every fifth place. */
+/** Adds in the ready queue come last, not in every fifth slot. */
 function removalsOnly(this: Inside, _original: unknown, account: string): unknown {
   const queues = this.byAccount.get(account);
   queues?.removal.dropStale();
@@ -53,7 +53,7 @@ export const flowBugs: readonly Bug[] = [
     },
   ),
 
-  // What one request holds, and a dry run.
+  // Content of one request, and a dry run.
   breaks('more goes into a body than it may hold', BatchBuilder, 'fit', (_original, cells) => cells.length),
   breaks('all blocks of a user go in one request', User, 'select', function (original, _limit, ...rest) {
     return original(Infinity, ...rest);
@@ -66,7 +66,7 @@ export const flowBugs: readonly Bug[] = [
     original(item);
   }),
 
-  // Segments that are too new.
+  // Warm-ups.
   breaks('adds to a segment that is too new do not wait', WarmUps, 'untilMs', () => -Infinity),
   breaks('a segment that is too new is forgotten when its process dies', WarmUps, 'load', () =>
     Promise.resolve(),

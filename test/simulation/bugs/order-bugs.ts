@@ -1,4 +1,4 @@
-// Bugs by which something older wins, or lasts too long.
+// Bugs by which an older state wins, or a membership lasts too long.
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Producer } from '../../../src/delivery/producer';
 import { PendingBlocks } from '../../../src/delivery/pending/pending-blocks';
@@ -99,7 +99,7 @@ interface Sent {
   readonly waitedMinutes: number;
 }
 
-/** Changes the blocks of bodies as they leave. */
+/** Changes the blocks of bodies as they are sent. */
 function bodies(change: (block: Sent) => Sent): () => void {
   return replaced(RequestsInFlight, 'send', function (original, post) {
     const body = JSON.parse(post.body) as { rt_segment: { seg_block: { expiration?: number }[] }[] };

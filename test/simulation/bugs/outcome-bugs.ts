@@ -1,4 +1,4 @@
-// Bugs that lose entries, or tell what is not so.
+// Bugs that lose entries, or report a wrong outcome.
 import { LateOutcomes } from '../../../src/delivery/respond/late-outcomes';
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Scheduler } from '../../../src/delivery/schedule/scheduler';

@@ -1,4 +1,4 @@
-// Bugs that go over the quota.
+// Bugs that exceed the quota.
 import { Scheduler } from '../../../src/delivery/schedule/scheduler';
 import { Engine } from '../../../src/delivery/engine';
 import { Registry } from '../../../src/delivery/registry';

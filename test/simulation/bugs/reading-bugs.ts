@@ -1,4 +1,4 @@
-// The faults that a hostile reading of the engine found, put back.
+// Bugs that a review of the engine found, put back.
 import { Holder } from '../../../nodes/account/holder';
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Turns } from '../../../src/delivery/turns';
@@ -55,7 +55,7 @@ export const readingBugs: readonly Bug[] = [
     replaced(ProcessTime, 'monoMs', function () {
       return 1_000 + Number(this.ranMs());
     }),
-    // The wall clock, which knows of the sleep, is not asked either.
+    // The wall clock, which counts the sleep, is not read either.
     replaced(LeaseKeeper, 'mayPost', function (_original, epoch) {
       return this.epoch === epoch && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
     }),

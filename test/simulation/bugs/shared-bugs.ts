@@ -1,4 +1,4 @@
-// Bugs of the queue that several instances share.
+// Bugs of the shared queue.
 import { LeaseKeeper } from '../../../src/delivery/shared/lease-keeper';
 import { SharedProducer } from '../../../src/delivery/shared/shared-producer';
 import { SharedQueue } from '../../../src/delivery/shared/shared-queue';

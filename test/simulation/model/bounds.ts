@@ -1,4 +1,4 @@
-// Promise 5 and progress: bounded, and everything delivered in time.
+// Promise 5 and progress: memory is bounded, and everything is delivered in time.
 import type { RequestRecord } from '../world/history';
 import type { Played } from '../world/world';
 
@@ -52,7 +52,7 @@ function connections({ instances, history }: Played): string[] {
   });
 }
 
-/** One sender for each member: it has the lease when a request leaves. */
+/** One sender for each member: it holds the lease when a request is sent. */
 function senders({ history }: Played): string[] {
   const stale = history.requests.filter(({ leaseOk }) => leaseOk === false);
   return stale
@@ -60,9 +60,9 @@ function senders({ history }: Played): string[] {
     .map(({ number, instance }) => `#${number} leaves i${instance}, which has not the lease`);
 }
 
-/** A queue of this process alone holds no more than it may. */
+/** A local queue respects its limits. */
 function caps({ instances, plan, history }: Played): string[] {
-  // One that is full of what is refused takes more, one message a refusal: that shows which entries are bad.
+  // A queue full of refused entries admits one more message per refusal, which shows which entries are bad.
   if (history.requests.some(({ answer }) => answer === 'bodyRefused')) return [];
   const most = plan.setup.queueMaxEntries;
   return instances.flatMap(({ index, mostPending }) => {
@@ -73,13 +73,14 @@ function caps({ instances, plan, history }: Played): string[] {
   });
 }
 
-/** A service that is away, or refuses everything, is asked now and then: sending pauses. */
+/** A service that is away, or refuses everything, is tried rarely: sending pauses. */
 function outages({ plan, history }: Played): string[] {
   return plan.actions.flatMap((action) => {
     if (action.kind !== 'service' || action.how === 'silent') return [];
-    // From then on it is known; sooner others of its users may try.
+    // From then on the engine has detected the outage; before, other users may be tried.
     const fromMs = action.atMs + 4_000;
-    // One that begins or ends meanwhile takes its place: the service is well when the first of them ends.
+    // Another outage that begins or ends meanwhile replaces it: the service is well when the first of them
+    // ends.
     const others = plan.actions.flatMap((other) =>
       other.kind === 'service' && other !== action && other.member === action.member
         ? [other.atMs, other.atMs + other.forMs]
@@ -105,8 +106,9 @@ function outages({ plan, history }: Played): string[] {
 }
 
 /**
- * Parts of a refused body that are tried for the first time: it is halved until what is bad stands alone, once. That is the
- * same whether one entry is bad or the service refuses all, and goes on when a body comes late in such a time.
+ * Parts of a refused body that are tried for the first time: the body is halved once, until the bad entries
+ * stand alone. That is the same whether one entry is bad or the service refuses all, and continues when a body
+ * arrives late in such a time.
  */
 function halvesOfRefused(requests: readonly RequestRecord[]): ReadonlySet<RequestRecord> {
   const halves = new Set<RequestRecord>();

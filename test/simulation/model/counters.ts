@@ -1,4 +1,4 @@
-// Promise 1, last part: the counters always add up to the input, and count what nodes were told.
+// Promise 1, last part: the counters add up to the input, and equal the outcomes reported to nodes.
 import type { MessageRecord } from '../world/history';
 import type { InstanceEnd, Played } from '../world/world';
 
@@ -25,8 +25,8 @@ export function counters(played: Played): string[] {
 }
 
 /**
- * What nodes were told by an engine of a queue of its own, from its start; null where it cannot be known: an engine that was
- * opened anew counts anew, and nobody is told of who was erased, nor how entries ended whose node had closed.
+ * Outcomes reported to nodes by the engine of a local queue, since its start. Null where it cannot be known: a
+ * reopened engine counts from zero, and erased entries or entries of a closed node are not reported.
  */
 function toldOf(
   instance: number,

@@ -1,8 +1,8 @@
-// What was purged or erased, and told to be so, does not leave any more; and nothing leaves a queue that is paused.
+// Entries that were reported as purged or erased are not sent any more, and a paused queue sends nothing.
 import type { Played } from '../world/world';
 import { userName } from './names';
 
-/** A request that was made up before may have had to wait for its mark and for a token. */
+/** A request that was built before may have waited for its in-flight record and a token. */
 const slackMs = 16_000;
 
 export function discarded(played: Played): string[] {
@@ -14,7 +14,7 @@ export function discarded(played: Played): string[] {
   ];
 }
 
-/** A queue of this process alone is purged at once, whether or not it may send. */
+/** A local queue is purged at once, whether or not it may send. */
 function isDiscardedSoon({ history, plan }: Played): string[] {
   const disturbs = [
     'disk',
@@ -37,7 +37,7 @@ function isDiscardedSoon({ history, plan }: Played): string[] {
     );
 }
 
-/** Of a queue of this process alone; the whole queue's pause takes its way over the database. */
+/** Only local queues, since the pause of a shared queue takes its way through the database. */
 function pausedStays({ history, plan }: Played): string[] {
   const local = new Set(plan.setup.members.filter(({ queue }) => queue !== 'shared').map(({ id }) => id));
   const isQuiet = !plan.actions.some(
@@ -63,7 +63,7 @@ function pausedStays({ history, plan }: Played): string[] {
   return found;
 }
 
-/** What a node that closed left in memory does not leave any more. */
+/** Entries that a closed node left in memory are not sent. */
 function closedStays({ history }: Played): string[] {
   const firstMs = new Map<number, number>();
   for (const { users, sentMs } of history.requests)
@@ -95,7 +95,7 @@ function discardedStays({ history, plan }: Played): string[] {
         if (code === 'purged' || code === 'erased') tell(entries[index]!.blocks, endMs);
   for (const { value, code, atMs } of history.late)
     if (code === 'purged' || code === 'erased') tell(byFirst.get(value)?.blocks ?? [], atMs);
-  // What may be in the database already is the database's to give up: whoever asked is told when that failed.
+  // Entries that may be in the database already are deleted there; the requester was told if that failed.
   for (const { end, entries } of history.messages)
     if (end?.kind === 'queued' && end.reason === 'apart')
       for (const { blocks } of entries) for (const { value } of blocks) goneMs.delete(value);
@@ -105,9 +105,12 @@ function discardedStays({ history, plan }: Played): string[] {
       entries.flatMap(({ blocks }) => blocks.map(({ value }) => [value, blocks])),
     ),
   );
-  // An engine that is opened anew in one process reads its queue as that of another.
+  // A reopened engine reads its queue like the next process.
   const reopens = plan.actions.some(({ kind }) => kind === 'removeNode' || kind === 'accounts');
-  /** The log keeps entries: of one that had left in part, an engine that reads it anew repeats all. */
+  /**
+   * The store keeps whole entries: if an entry was sent in part, an engine that reads it again resends all of
+   * it.
+   */
   const isRest = (value: number, goneMs: number, term: string): boolean =>
     (siblings.get(value) ?? []).some((block) => {
       const left = first.get(block.value);
@@ -118,7 +121,7 @@ function discardedStays({ history, plan }: Played): string[] {
       for (const { value } of blocks) {
         if (!first.has(value)) first.set(value, { sentMs, term });
         const gone = goneMs.get(value) ?? Infinity;
-        // What had left before may have to be sent once more.
+        // A block that was sent before may have to be resent.
         if (sentMs > gone + slackMs && first.get(value)!.sentMs > gone && !isRest(value, gone, term))
           found.push(`v${value} of ${userName(user, domain)} leaves in #${number} although it was given up`);
       }

@@ -1,5 +1,5 @@
-// A dry run shows what would be sent, and sends nothing: requests that keep the limits, by which the service would hold what
-// the entries give in their order.
+// Dry run: shows what would be sent, and sends nothing. Its requests respect the limits, and would give the
+// service the state that the entries describe in their order.
 import type { DryRunRecord } from '../world/history';
 import type { Block, Limits } from '../world/plan';
 import type { Played } from '../world/world';
@@ -37,7 +37,7 @@ function isMixed(blocks: readonly Block[]): boolean {
   return new Set(blocks.map(({ seg_id: id }) => id === undefined)).size > 1;
 }
 
-/** Of each segment of a user the last one is shown last. */
+/** The last state of each segment of a user is shown last. */
 function wrongEnd({ bodies, entries }: DryRunRecord): string[] {
   const shown = new Map<string, string>();
   for (const { rt_segment: users } of bodies)

@@ -1,12 +1,12 @@
-// What nodes ask to wait does so: adds to segments that are too new. Nothing else does.
+// Warm-ups: adds to new segments wait as the nodes ask, and no other block waits.
 import type { HoldRecord } from '../world/history';
 import type { Entry, Plan } from '../world/plan';
 import type { Played } from '../world/world';
 import { segmentName, userName } from './names';
 
-/** What was decided before, and then had to wait for its mark and for a token. */
+/** A post that was decided before may have waited for its in-flight record and a token. */
 const slackMs = 16_000;
-/** With nothing wrong, and the quota hardly used. */
+/** Without faults, and with the quota hardly used. */
 const soonMs = 10_000;
 
 export function held(played: Played): string[] {
@@ -31,7 +31,7 @@ function leavesEarly({ history, plan }: Played): string[] {
   });
 }
 
-/** A node that asks again takes back what it asked for before; what was asked of a queue in memory dies with its process. */
+/** A node that asks again replaces its earlier request; requests to a queue in memory end with its process. */
 function endedHolds(holds: readonly HoldRecord[], plan: Plan): HoldRecord[] {
   const [crash] = plan.actions.filter(({ kind }) => kind === 'crash');
   const diesMs = plan.setup.members[0]!.queue === 'memory' ? (crash?.atMs ?? Infinity) : Infinity;
@@ -46,7 +46,7 @@ function endedHolds(holds: readonly HoldRecord[], plan: Plan): HoldRecord[] {
   });
 }
 
-/** A removal by code lets go what it may have to follow, as the code may be of the same segment. */
+/** A removal by code releases adds that it may have to follow, because the code may name the same segment. */
 function usersOfBothKinds(entries: readonly Entry[]): ReadonlySet<string> {
   const kinds = new Map<string, Set<boolean>>();
   for (const { user, domain, blocks } of entries) {

@@ -1,10 +1,10 @@
-// Promises 6 and 7, with nothing wrong: removals first, and not alone; entries leave at once, or are gathered for a moment.
+// Promises 6 and 7, without faults: removals first, but not alone; entries are sent at once, or linger briefly.
 import { lingerFromMs } from '../world/special-plans';
 import type { MessageRecord } from '../world/history';
 import type { Played } from '../world/world';
 
 const lingerMs = 20;
-/** Adds have a fifth of the quota; a part of each second goes by until a reply frees its quota. */
+/** Adds have a fifth of the quota; a part of each second passes until a reply frees its quota. */
 const leastShare = 0.15;
 
 export function instant(played: Played): string[] {
@@ -20,7 +20,7 @@ export function instant(played: Played): string[] {
   }
 }
 
-/** By value: when it was first sent, and when the service first had it. */
+/** By value: when it was first sent, and when it first reached the service. */
 function firstOf({ history }: Played): Map<number, { sentMs: number; actedMs: number }> {
   const first = new Map<number, { sentMs: number; actedMs: number }>();
   for (const { users, sentMs, actedMs } of history.requests)
@@ -34,7 +34,7 @@ function taken({ history }: Played): MessageRecord[] {
   return history.messages.filter(({ end }) => end?.kind !== 'failed');
 }
 
-/** Past a backlog of adds a removal is at the service within two seconds. */
+/** Past a backlog of adds a removal reaches the service within two seconds. */
 function removals(played: Played): string[] {
   const { plan, history } = played;
   const first = firstOf(played);
@@ -77,7 +77,7 @@ function lingers(played: Played): string[] {
   return series.flatMap(({ atMs, number, entries }) => {
     const tookMs = (first.get(entries[0]!.blocks[0]!.value)?.sentMs ?? Infinity) - atMs;
     history.reached('ms until an entry leaves, with quota to spare', tookMs);
-    // More than half of the posts are free: nothing was sent in the last second but this.
+    // More than half of the posts are free: no other was sent in the last second.
     const before = series.filter((other) => other.atMs < atMs && other.atMs > atMs - 1_100).length;
     const mostMs = before < postsPerSecond / 2 - 1 ? 0 : lingerMs;
     return tookMs > mostMs + 0.001

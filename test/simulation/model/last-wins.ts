@@ -1,7 +1,9 @@
-// Promise 2: when everything has settled, the service holds what the inputs give, applied in their order.
+// Promise 2: when everything has settled, the service has the state that the inputs give, applied in their
+// order.
 //
-// Not all of the order is known: messages of two instances meet in the queue, and a process that died may have taken its
-// last ones or not. So each user and segment has several inputs that may be the last; the service must hold one of them.
+// The order is not known completely: messages of two instances meet in the queue, and a process that died may
+// have queued its last ones or not. So each user and segment has several inputs that may be the last; the
+// service must have one of them.
 import { poisoned } from '../world/make-plan';
 import type { MessageRecord } from '../world/history';
 import type { Block } from '../world/plan';
@@ -12,12 +14,12 @@ import { mayBeRejected } from './outcomes';
 
 interface Input {
   readonly message: MessageRecord;
-  /** Of the entry in the message, and of the block in the entry. */
+  /** Index of the entry in the message, and of the block in the entry. */
   readonly index: number;
   readonly at: number;
   readonly block: Block;
   readonly issuedMs: number;
-  /** It may never have been taken, or was given up. */
+  /** It may not have been queued, or was deleted. */
   readonly uncertain: boolean;
 }
 
@@ -66,7 +68,7 @@ function inputsByPlace(played: Played): Map<string, Input[]> {
   const toldLate = new Set(history.late.map(({ value }) => value));
   for (const message of history.messages) {
     const { end, orphaned, discarded, member } = message;
-    // A message that was closed may have been on its way.
+    // A message that was closed may have been in flight.
     if (end?.kind === 'failed' && end.code !== 'closed') continue;
     const rejected = new Set(end?.kind === 'settled' ? end.rejected.map(({ index }) => index) : []);
     const isEarly = end?.kind === 'queued' || end?.kind === 'parked';
@@ -77,16 +79,16 @@ function inputsByPlace(played: Played): Map<string, Input[]> {
         orphaned ||
         discarded.has(index) ||
         end?.kind === 'failed' ||
-        // Some of its blocks may have been accepted. Whether it may be rejected, another promise judges.
+        // Some of its blocks may have been accepted. Another promise checks whether it may be rejected.
         rejected.has(index) ||
         rejectedLate.has(blocks[0]!.value) ||
-        // What ended for a node that is not there any more is in its instance's log only.
+        // Outcomes of a removed node are only in its instance's log.
         (isEarly && !toldLate.has(blocks[0]!.value) && mayBeRejected(entry, played)) ||
-        // An order to give up what other machines keep reaches them when they can be reached.
+        // A deletion reaches the buffers of other machines when these can be reached.
         (end?.kind === 'queued' &&
           end.reason === 'apart' &&
           history.discards.some((one) => one.member === member)) ||
-        // What waits in a queue that no account uses any more stays there.
+        // Entries pending in a queue that no account uses any more stay there.
         (switchesQueues && end?.kind !== 'settled');
       for (const [at, block] of blocks.entries()) {
         const place = `${member} ${userName(user, domain)} ${segmentName(block)}`;
@@ -101,9 +103,10 @@ function inputsByPlace(played: Played): Map<string, Input[]> {
 }
 
 /**
- * By place, what the service did last, of queues with which nobody goes on: one in memory that ended, with its process or when no
- * account used it, or any that no account uses any more. They may have been in the middle of sending a user's blocks once more, in their order, or may have
- * owed that after a lost request; the rest went with them, or waits there.
+ * The last action of the service by place, for queues that no engine continues: one in memory that ended with
+ * its process or when no account used it, or any that no account uses any more. They may have been resending a
+ * user's blocks in order, or had a resend due after an ambiguous request; the rest is lost with them, or stays
+ * pending.
  */
 function actedLast({ history, healedMs }: Played): Map<string, number> {
   const { messages, requests } = history;
@@ -134,7 +137,7 @@ function sameQueue(a: MessageRecord, b: MessageRecord): boolean {
   return a.queue === b.queue && (a.durable || a.term === b.term);
 }
 
-/** Whether `later` surely comes after `input`. */
+/** Whether `later` is certainly after `input`. */
 function comesAfter(later: Input, input: Input): boolean {
   if (later === input || later.uncertain) return false;
   const [a, b] = [input.message, later.message];
@@ -144,11 +147,14 @@ function comesAfter(later: Input, input: Input): boolean {
   if (a.queue === b.queue && a.instance === b.instance) return b.number > a.number;
   if (b.atMs <= a.endMs) return false;
   if (a.end?.kind === 'settled') return true;
-  // Of one queue it is enough that the earlier one is known to be in it.
+  // In one queue it is enough that the earlier one is known to be in it.
   return a.queue === b.queue && a.end?.kind === 'queued' && a.end.reason !== 'apart';
 }
 
-/** An entry is one statement: of a segment that it names by id and by code, only an add and a removal have an order. */
+/**
+ * An entry is one statement: between names of a segment by id and by code, only an add and a removal have an
+ * order.
+ */
 function haveOrder(one: Block, other: Block): boolean {
   const sameName = (one.seg_id === undefined) === (other.seg_id === undefined);
   return sameName || (one.expiration === -1) !== (other.expiration === -1);

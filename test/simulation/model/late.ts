@@ -1,5 +1,5 @@
-// Promise 8: delays never extend membership, nor do they shorten it by more than they took. Judged at each block that the
-// service applied.
+// Promise 8: delays never extend membership, nor do they shorten it by more than their duration. Checked for
+// each block that the service applied.
 import type { RequestRecord } from '../world/history';
 import type { Played } from '../world/world';
 
@@ -19,7 +19,7 @@ export function delays(played: Played): string[] {
     (sum, action) => sum + (action.kind === 'wallClock' ? Math.abs(action.byMs) : 0),
     0,
   );
-  // An engine that is opened anew in one process reads its queue as that of another.
+  // A reopened engine reads its queue like the next process.
   const reopens = played.plan.actions.some(({ kind }) => kind === 'removeNode' || kind === 'accounts');
   for (const request of played.history.requests) {
     for (const actedMs of request.actedMs) {
@@ -56,7 +56,7 @@ function judge(
 ): string | null {
   const wantedMs = issuedMs + given * minuteMs;
   const underWayMs = actedMs - sentMs;
-  // A body is made up, its mark is written, and a token may have to be fetched before it leaves.
+  // A body is built, its in-flight record is written, and a token may have to be requested before it is sent.
   const slackMs = 12_000 + sleptMs + clocksMs + underWayMs;
   if (sent === -1) {
     return wantedMs > actedMs + minuteMs + slackMs

@@ -1,4 +1,4 @@
-// Promise 3, last part: at most ten logins of a name in five minutes, whoever makes them.
+// Promise 3, last part: at most ten logins of a name in five minutes, whichever client makes them.
 import type { LoginRecord } from '../world/history';
 import type { Played } from '../world/world';
 
@@ -21,8 +21,8 @@ export function logins({ history, plan }: Played): string[] {
 }
 
 /**
- * With it. What a process wrote down in memory only, the next one cannot know, nor what it wrote down beside a queue that has
- * moved away since.
+ * Logins in the window before `last`, including it. The next process cannot know times that were recorded only
+ * in memory, or beside a queue that has moved away since.
  */
 function inWindowBefore(last: LoginRecord, all: readonly LoginRecord[], moves: boolean): number {
   const isKnown = ({ instance, life, durable, queue }: LoginRecord): boolean =>

@@ -1,4 +1,5 @@
-// Everything that must hold after a run, whatever happened in it. This folder shares no code with the delivery engine.
+// Model: everything that must hold after a run, whatever happened in it. This folder shares no code with the
+// delivery engine.
 import type { Played } from '../world/world';
 import { bounds } from './bounds';
 import { counters } from './counters';

@@ -1,4 +1,4 @@
-// How the service names users and segments, as its documents tell: two spellings of one are one.
+// Names of users and segments as the service's documents define them: two spellings of one name are equal.
 import type { Block } from '../world/plan';
 
 const deviceDomains = new Set(['idfa', 'aaid', 'sha1udid', 'md5udid', 'openudid']);
@@ -9,7 +9,10 @@ export function userName(user: string, domain: string | null): string {
   return `${kind}:${deviceDomains.has(kind) ? user.toLowerCase() : user}`;
 }
 
-/** Whether two spellings of such an id are one is not documented: they go neither together nor at a time. */
+/**
+ * Whether two spellings of such an id are equal is not documented: they neither share a request nor are in
+ * flight together.
+ */
 export function cautiousName(user: string, domain: string | null): string {
   const name = userName(user, domain);
   return user.length >= 32 ? name.toLowerCase() : name;

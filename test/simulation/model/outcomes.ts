@@ -1,13 +1,13 @@
-// Promises 1 and 4: one outcome for every entry, true ones, and nothing lost.
+// Promises 1 and 4: one outcome for every entry, each of them true, and no entry lost.
 import { poisoned } from '../world/make-plan';
 import type { MessageRecord } from '../world/history';
 import type { Entry, Limits } from '../world/plan';
 import type { Played } from '../world/world';
 import { segmentName, userName } from './names';
 
-/** There and back to the database. */
+/** A round trip to the database. */
 const notedMs = 200;
-/** After a fault: until a call without an answer is given up, and another one is made. */
+/** After a fault: until an unanswered call times out, and another one is made. */
 const notedAgainMs = 7_000;
 
 export function outcomes(played: Played): string[] {
@@ -26,7 +26,7 @@ export function outcomes(played: Played): string[] {
   return found;
 }
 
-/** Values of blocks that the service has taken. */
+/** Values of blocks that the service applied. */
 function appliedValues({ history }: Played): Set<number> {
   const values = new Set<number>();
   for (const { applied, users } of history.requests) {
@@ -36,7 +36,7 @@ function appliedValues({ history }: Played): Set<number> {
   return values;
 }
 
-/** Values of blocks that the service has taken, or for which it has taken one that came later. */
+/** Values of blocks that the service applied, or for which it applied a later one. */
 function reachableValues({ history }: Played, applied: ReadonlySet<number>): Set<number> {
   const reachable = new Set(applied);
   const places = new Set<string>();
@@ -85,7 +85,7 @@ function ofMessage(
 }
 
 function mayExpire({ blocks, agoMs }: MessageRecord['entries'][number], waitedMs: number): boolean {
-  // Wall clocks of plans jump by minutes or an hour; what may expire by that is let pass.
+  // Wall clocks of plans jump by minutes or an hour; entries that may expire by that are ignored.
   const most = waitedMs + agoMs + 90_000 + 70_000;
   return blocks.some(
     ({ expiration }) => expiration !== undefined && expiration > 0 && expiration * 60_000 <= most,
@@ -112,7 +112,7 @@ function limitsOf(member: number, { plan }: Played): Limits {
   return plan.setup.members.find(({ id }) => id === member)!.limits;
 }
 
-/** Some block of it goes into no request, even alone. */
+/** Whether a block of the entry fits into no request, even alone. */
 function isTooLarge({ user, domain, blocks }: Entry, { maxBodyBytes = 1_000_000 }: Limits): boolean {
   const named = { user_id: user, ...(domain !== null && { domain }) };
   return blocks.some(
@@ -121,7 +121,7 @@ function isTooLarge({ user, domain, blocks }: Entry, { maxBodyBytes = 1_000_000 
   );
 }
 
-/** The service has said so of its user. */
+/** The service reported its user as invalid. */
 function isInvalid({ user, domain }: Entry, { history }: Played): boolean {
   const name = userName(user, domain);
   return history.requests.some(({ invalid }) =>
@@ -129,10 +129,10 @@ function isInvalid({ user, domain }: Entry, { history }: Played): boolean {
   );
 }
 
-/** Something was accepted between two refusals of a body with it: more than that nobody can know. */
+/** Whether something was accepted between two refusals of a body with it: a model cannot know more. */
 export function mayBeRejected({ user, domain }: Entry, { history }: Played): boolean {
   if (user === poisoned) return true;
-  // An entry that is replaced shares the end of what replaced it.
+  // A replaced entry ends with the entry that replaced it.
   const name = userName(user, domain);
   const refused = history.requests.filter(
     ({ answer, users }) =>
@@ -146,7 +146,10 @@ export function mayBeRejected({ user, domain }: Entry, { history }: Played): boo
   );
 }
 
-/** An entry whose message ended early ends once more, later; one whose message told its end never does. */
+/**
+ * An entry whose message ended early has exactly one late outcome; an entry whose message reported its end has
+ * none.
+ */
 function lateOutcomes(
   message: MessageRecord,
   lateOf: ReadonlyMap<number, string[]>,
@@ -163,8 +166,8 @@ function lateOutcomes(
     const where = `entry ${index} of message ${message.number}`;
     if (told.length > 0 && !early && !(end?.kind === 'failed' && end.code === 'closed'))
       found.push(`${where} is told twice: by its message and late`);
-    // A process that dies may have told what its log does not know it told. What may be in the shared log and waits here
-    // is purged in both places, and told by both.
+    // A process that dies may have reported an outcome that its log does not record as reported. Entries that
+    // may be in the shared log and in the local buffer are purged in both places, and reported by both.
     const inBothPlaces = history.faults.has('purge') || history.faults.has('erase');
     if (told.length > 1 && !killed && !(inBothPlaces && end?.kind === 'queued' && end.reason === 'apart'))
       found.push(`${where} is told late ${told.length} times`);
@@ -173,8 +176,8 @@ function lateOutcomes(
 }
 
 /**
- * The database learns that an outcome was told after it was, or a crash in between would lose it. So of a process that died
- * in between another one tells it again.
+ * The database records that an outcome was reported after the report, because a crash in between would lose it
+ * otherwise. So if a process died in between, another one reports it again.
  */
 function diedBeforeItWasNoted(
   { queue, instance, life, endMs }: MessageRecord,
@@ -194,7 +197,7 @@ function diedBeforeItWasNoted(
   return diedMs <= untilMs;
 }
 
-/** Nothing that a node has to hear late is missing, where nothing came between: no crash, no queue in another place. */
+/** No late outcome is missing, unless a crash or a move of the queue came between. */
 function toldNever(played: Played, lateOf: ReadonlyMap<number, string[]>): string[] {
   const { history, plan, restedMs } = played;
   const disturbs = plan.actions.some(

@@ -1,4 +1,4 @@
-// Promise 3: never over quota, counted at the service in any second; and what no single request may hold.
+// Promise 3: never over quota, counted at the service in any second; and the limits of a single request.
 import type { History, RequestRecord } from '../world/history';
 import type { Limits } from '../world/plan';
 import type { Played } from '../world/world';
@@ -7,7 +7,7 @@ import { cautiousName, segmentName } from './names';
 export function quota(played: Played): string[] {
   return played.plan.setup.members.flatMap(({ id, limits }) => {
     const requests = played.history.requests.filter(({ member }) => member === id);
-    // Another place for the queue is a new start, which knows nothing of requests that were lost before.
+    // A queue in another place is a new start, without the ambiguous requests of before.
     const moves = played.plan.actions.some(
       (action) => action.kind === 'accounts' && ('queue' in action.change || 'database' in action.change),
     );
@@ -39,7 +39,7 @@ function time(ms: number): string {
   return `${(ms / 1000).toFixed(3)} s`;
 }
 
-/** A request that something on the way sent again counts once: it is not the sender's. */
+/** A request that the network repeated counts once: the sender is not responsible. */
 export function worstSecond(requests: readonly RequestRecord[]) {
   const acted = requests
     .filter(({ actedMs }) => actedMs.length > 0)
@@ -54,7 +54,7 @@ export function worstSecond(requests: readonly RequestRecord[]) {
     if (posts > worst.posts) Object.assign(worst, { posts, postsAtMs: acted[to]!.atMs });
     if (users > worst.users) Object.assign(worst, { users, usersAtMs: acted[to]!.atMs });
   }
-  // What came later by something on the way does not keep a call in flight.
+  // A repetition by the network does not keep a call in flight.
   const edges = requests.flatMap(({ sentMs, doneMs, actedMs }) => [
     { atMs: sentMs, by: 1 },
     { atMs: Math.min(doneMs, actedMs[0] ?? Infinity), by: -1 },
@@ -90,7 +90,7 @@ function oneRequest({ number, users, bytes }: RequestRecord, history: History, l
   return found.map((text) => `#${number} has ${text}`);
 }
 
-/** A user has at most one request in flight: of one process, which knows of its own. */
+/** A user has at most one request in flight per process; each process only knows its own. */
 function usersInFlight(requests: readonly RequestRecord[]): string[] {
   const untilMs = new Map<string, number>();
   for (const { users, sentMs, settledMs, term, number } of requests) {
@@ -104,7 +104,7 @@ function usersInFlight(requests: readonly RequestRecord[]): string[] {
   return [];
 }
 
-/** Nothing leaves before the time that the service asked for has passed. */
+/** Nothing is sent before the time that the service asked for has passed. */
 function rateLimits(requests: readonly RequestRecord[]): string[] {
   const untilMs = new Map<string, { untilMs: number; by: number }>();
   const found: string[] = [];
@@ -112,7 +112,8 @@ function rateLimits(requests: readonly RequestRecord[]): string[] {
   for (const { instance, life, settledMs, retryAfterMs, number } of told) {
     for (const later of requests) {
       const its = later.instance === instance && later.life === life;
-      // What was decided in the same moment may still leave, as may what waits for its mark to be written.
+      // A post that was decided in the same moment may still be sent, also after waiting for its in-flight
+      // record.
       if (its && later.sentMs > settledMs + 3_500 && later.sentMs < settledMs + retryAfterMs - 1)
         found.push(`#${later.number} leaves although #${number} was told to wait ${retryAfterMs} ms`);
     }

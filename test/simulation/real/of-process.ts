@@ -1,7 +1,7 @@
-// A store as one process has it: a process that is dead asks for nothing and hears nothing.
+// A store as one process uses it: a dead process makes no calls and receives no results.
 import type { ProcessTime } from '../world/process-time';
 
-/** Calls of methods that give promises; others go through as they are. */
+/** Wraps methods that return promises; other members are unchanged. */
 export function ofProcess<T extends object>(logStore: T, time: ProcessTime): T {
   return new Proxy(logStore, {
     get(target, name) {

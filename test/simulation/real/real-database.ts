@@ -1,4 +1,4 @@
-// A real PostgreSQL in the place of the contract in memory: each process has its own connections to it.
+// Real PostgreSQL instead of the contract in memory: each process has its own connections.
 import type { Pool } from 'pg';
 import { PostgresLog } from '../../../src/queue-postgres/postgres-log';
 import { schemaOf } from '../../../src/queue-postgres/postgres-schema';
@@ -9,7 +9,7 @@ import { Database, type DatabaseUser } from '../world/database';
 import type { WorldTime } from '../world/virtual-time';
 import { ofProcess } from './of-process';
 
-/** Nobody: its goodbye is no goodbye of the process that died. */
+/** An instance that does not exist: its goodbye is not that of the process that died. */
 const nobody: Instance = { id: 'nobody', name: 'nobody' };
 const lookEveryMs = 500;
 
@@ -66,7 +66,7 @@ export class RealDatabase extends Database {
     };
   }
 
-  /** Sees now and then how much waits. */
+  /** Records now and then how many entries are pending. */
   #look(member: string): void {
     const table = `${schemaOf({ origin: this.origin, member })}.total`;
     const again = (): void => void this.world.after(lookEveryMs, () => this.#look(member));
@@ -75,7 +75,7 @@ export class RealDatabase extends Database {
         this.#pending.set(member, found?.waiting ?? 0);
         again();
       },
-      // It is not made yet.
+      // It is not created yet.
       again,
     );
   }
@@ -88,7 +88,7 @@ export class RealDatabase extends Database {
     return this.#epochs.get(`${member} ${instance}`) ?? 0;
   }
 
-  /** The lease lies with the server, and a look at it would take its time. */
+  /** The server has the lease, and a query would take time. */
   override isSender(): null {
     return null;
   }

@@ -28,7 +28,7 @@ export class RealDisk extends Disk {
     return ofProcess(store, user.time);
   }
 
-  /** What was on its way is carried out, and nobody hears of it; then the file is free. */
+  /** Pending calls are carried out without a receiver; then the file is free. */
   override unlock(): void {
     for (const store of this.#open) void store.close();
     this.#open.clear();

@@ -36,7 +36,7 @@ export class RealTime implements WorldTime {
     return new Promise((resolve) => void this.after(atMs - this.nowMs, resolve));
   }
 
-  /** Nothing happens any more. */
+  /** Stops everything. */
   end(): void {
     this.#ended = true;
     for (const timer of this.#timers) clearTimeout(timer);

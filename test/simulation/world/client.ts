@@ -1,4 +1,4 @@
-// Stands where the service's HTTP client stands: its gate for calls in flight is the real one.
+// Replaces the service's HTTP client; its gate for calls in flight is the real one.
 import { CallGate } from '../../../src/service/http/call-gate';
 import type { ServiceClient } from '../../../src/service/client';
 import type { Login } from '../../../src/service/login/login';
@@ -23,7 +23,7 @@ export class SimClient {
     this.#gate = new CallGate(maxConcurrent);
   }
 
-  /** `mayLeave` is asked right before the request is written. */
+  /** `mayLeave` is called right before the request is written. */
   post(body: string, token: string, mayLeave = (): boolean => true): Promise<PostOutcome> {
     return this.#gate.run(() =>
       mayLeave() ? this.service.post(body, token, this.caller) : Promise.resolve(heldBack),
@@ -42,7 +42,7 @@ export class SimClient {
     return Promise.resolve();
   }
 
-  /** As far as engines know it. */
+  /** With the type that engines use. */
   asServiceClient(): ServiceClient {
     return this as unknown as ServiceClient;
   }

@@ -1,7 +1,8 @@
-// A PostgreSQL server as far as the queue's contract tells: one store for each member, and what a process has of it.
+// A PostgreSQL server as the queue's contract describes it: one store for each member, and the handles of
+// processes.
 //
-// The server refuses, falls silent, loses replies, takes no writes, or waits for its lost standby: then a write holds its
-// lock and is carried out when the standby is back, although its caller gave up long before.
+// The server refuses, falls silent, loses replies, is read-only, or waits for its lost standby: then a write
+// holds its lock and is carried out when the standby is back, although its caller timed out long before.
 import { MemoryLogStore, StoreLog, unavailable, type HolderStore } from '../../queue/memory-shared-log';
 import { QueueError } from '../../../src/queue/store';
 import type { Commit } from '../../../src/queue/store';
@@ -12,11 +13,11 @@ import type { WorldTime } from './virtual-time';
 
 export type DatabaseState = 'well' | 'refuses' | 'silent' | 'repliesLost' | 'readOnly' | 'standbyLost';
 
-/** A statement that is not answered is given up after it. */
+/** Timeout of a statement. */
 const callMs = 5_000;
 const lookAgainMs = 500;
 
-/** What the calls of one process need. */
+/** Parts of a process that its calls need. */
 export interface DatabaseUser {
   readonly instance: number;
   readonly time: ProcessTime;
@@ -27,12 +28,15 @@ export interface DatabaseUser {
 
 export class Database {
   state: DatabaseState = 'well';
-  /** Of the network between one instance and the server. */
+  /** State of the network between an instance and the server. */
   readonly ways = new Map<number, DatabaseState>();
   readonly stores = new Map<string, MemoryLogStore>();
-  /** Connections that are open, by instance. */
+  /** Open connections by instance. */
   readonly connections = new Map<number, number>();
-  /** By instance: the last commit that noted departures, when it was known to be carried out, and under which epoch. */
+  /**
+   * By instance: the last commit with new in-flight records, when it was known to be carried out, and its
+   * epoch.
+   */
   readonly departed = new Map<number, { readonly atMs: number; readonly epoch: number }>();
   /** Writes that wait for the standby, in order. */
   #waiting: (() => void)[] = [];
@@ -57,21 +61,22 @@ export class Database {
     return logStore;
   }
 
-  /** Entries of a member that wait in it. */
+  /** Number of pending entries of a member. */
   pending(member: string): number {
     return this.stores.get(member)?.rows.totals.waiting ?? 0;
   }
 
-  /** Under which epoch the member's queue is sent from. */
+  /** The epoch under which the member's queue is sent. */
   epoch(member: string, _instance: number): number {
     return this.logStore(member).lease.epoch;
   }
 
-  /** Whether a process has the lease, as far as the database knows; null when that cannot be told. */
+  /** Whether a process has the lease in the database; null when that cannot be determined. */
   isSender(member: string, instance: number, name: string): boolean | null {
     const { holder, expiresAtMs, epoch } = this.logStore(member).lease;
     const departed = this.departed.get(instance);
-    // What leaves at the moment when its commit is known leaves under the lease of that commit, or not at all.
+    // A request that is sent when its commit becomes known is sent under the lease of that commit, or not at
+    // all.
     const isStale = departed?.atMs === this.world.nowMs && departed.epoch !== epoch;
     return holder?.name === name && expiresAtMs > epochMs + this.world.nowMs && !isStale;
   }
@@ -113,7 +118,7 @@ export class Database {
         if (instance === null || handle.user.instance === instance) handle.say(news);
   }
 
-  /** The process is gone, and so are its connections. */
+  /** The process died, and with it its connections. */
   processDied(instance: number): void {
     this.connections.delete(instance);
     for (const { handles } of this.stores.values())
@@ -126,10 +131,10 @@ export class Database {
   }
 }
 
-/** One process's way to one queue. */
+/** Handle of one process to one queue. */
 class DatabaseLog extends StoreLog {
   #isOpen = false;
-  /** How often it was closed: an opening under way then leaves no connections. */
+  /** Number of closes: an opening in progress then leaves no connections. */
   #closes = 0;
 
   constructor(
@@ -201,7 +206,7 @@ class DatabaseLog extends StoreLog {
     );
   }
 
-  /** Rejects with Unanswered when nobody knows whether it was carried out, or will be. */
+  /** Rejects with Unanswered when it is unknown whether the work was or will be carried out. */
   attempt<T>(work: () => T | Promise<T>, writes: boolean): Promise<T> {
     const { database, user } = this;
     const { world } = database;
@@ -271,7 +276,7 @@ class DatabaseLog extends StoreLog {
   }
 }
 
-/** Nobody knows whether it was carried out. */
+/** It is unknown whether the work was carried out. */
 class Unanswered extends Error {}
 
 function isPassing(error: unknown): boolean {

@@ -1,4 +1,5 @@
-// Dice from a seed: the same throws for the same seed, and streams of their own for those who must not disturb others.
+// Dice from a seed: the same throws for the same seed, and separate streams for parts that must not affect
+// others.
 
 export class Dice {
   #state: number;
@@ -16,7 +17,7 @@ export class Dice {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
 
-  /** Both may come out. */
+  /** Both limits are possible. */
   between(least: number, most: number): number {
     return least + Math.floor(this.next() * (most - least + 1));
   }
@@ -29,7 +30,7 @@ export class Dice {
     return this.next() < probability;
   }
 
-  /** Another stream. */
+  /** A separate stream. */
   fork(name: string): Dice {
     return new Dice(`${this.seed} ${name}`);
   }

@@ -1,5 +1,5 @@
-// One machine's disk: queue files that outlive processes. It takes time, fills up and breaks, and a process may die at any
-// of its calls. What was carried out stays, as with kill -9.
+// One machine's disk: queue files that outlive processes. It takes time, fills up and fails, and a process may
+// die at any of its calls. Completed calls survive, as with kill -9.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { openLog, type SqliteLog } from '../../../src/queue/sqlite/sqlite-log';
 import { QueueError } from '../../../src/queue/store';
@@ -8,7 +8,7 @@ import type { Dice } from './dice';
 import type { ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';
 
-/** What the calls of one process need. */
+/** Parts of a process that its calls need. */
 export interface DiskUser {
   readonly time: ProcessTime;
   readonly diesAt: (port: 'disk', when: 'before' | 'after') => boolean;
@@ -31,7 +31,7 @@ export class Disk {
     readonly world: WorldTime,
     readonly dice: Dice,
     private readonly delayMs: number,
-    /** Where real files are; without it each is a database in memory. */
+    /** Folder of real files; without it each file is a database in memory. */
     private readonly filesAt: string | null,
     private readonly encrypted = false,
   ) {}
@@ -55,12 +55,12 @@ export class Disk {
     return this.dice.next() * (this.state === 'slow' ? 3_000 : this.delayMs);
   }
 
-  /** The process died: its locks are gone. */
+  /** The process died: its locks are released. */
   unlock(): void {
     for (const file of this.files.values()) file.openedBy = null;
   }
 
-  /** Which of these texts somebody who has the files can read. */
+  /** Which of these texts are readable for someone with the files. */
   readable(texts: readonly string[]): string[] {
     const bytes = [...this.files.values()]
       .flatMap(({ path }) => [path, `${path}-wal`])
@@ -69,7 +69,7 @@ export class Disk {
     return texts.filter((text) => bytes.some((its) => its.includes(text)));
   }
 
-  /** Files of an ended run. */
+  /** Deletes the files of an ended run. */
   remove(): void {
     for (const { path, log } of this.files.values()) {
       log.close();
@@ -142,7 +142,7 @@ class DiskStore implements QueueStore {
         if (!user.time.alive || user.diesAt('disk', 'before')) return;
         const result = new Promise<T>((done) => done(this.#act(writes, work)));
         result.catch(() => undefined);
-        // Whoever waits for it does so at the end of this call.
+        // The caller dies at the end of this call.
         if (user.diesAt('disk', 'after')) return;
         const back = (): void => {
           user.busy(-1);

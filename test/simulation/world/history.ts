@@ -1,7 +1,7 @@
-// What happened in a run, as the checks read it: messages, requests, logins, and a log of events in words.
+// History of a run for the checks: messages, requests, logins, and a log of events.
 import type { Block, Entry } from './plan';
 
-/** How a message's entries ended, in the words of the node's messages. */
+/** End of a message, in the terms of the node's messages. */
 export type RecordedEnd =
   | {
       readonly kind: 'settled';
@@ -21,17 +21,17 @@ export interface MessageRecord {
   readonly node: string;
   readonly account: string;
   readonly member: number;
-  /** Which queue it was handed to: those of one queue are in one order. */
+  /** Name of its queue: the messages of one queue have one order. */
   readonly queue: string;
-  /** How often that queue had been taken into use by its instance: one in memory may be another each time. */
+  /** Number of times that its instance had opened that queue: a queue in memory may be another each time. */
   readonly term: number;
   readonly durable: boolean;
-  /** When it was handed to the engine, by the world's time. */
+  /** When it was submitted to the engine, by the world's time. */
   readonly atMs: number;
   readonly entries: readonly Entry[];
   end: RecordedEnd | null;
   endMs: number;
-  /** Its process died before it said anything. */
+  /** Its process died before it reported anything. */
   orphaned: boolean;
   /** Indexes of entries that were purged or erased while they may have been pending. */
   readonly discarded: Map<number, number>;
@@ -54,7 +54,7 @@ export interface RequestRecord {
   readonly member: number;
   readonly instance: number;
   readonly life: number;
-  /** Of a queue that outlives the process. */
+  /** Whether its queue outlives the process. */
   readonly durable: boolean;
   readonly term: string;
   readonly sentMs: number;
@@ -63,20 +63,20 @@ export interface RequestRecord {
   readonly users: readonly SentUser[];
   /** When the service acted on it, perhaps more than once. */
   readonly actedMs: number[];
-  /** When the service had no more to do with it; Infinity while it has. */
+  /** When the service had finished it; Infinity while it has not. */
   doneMs: number;
   applied: boolean;
-  /** Users none of whose segments is valid, as its reply says. */
+  /** Users without a valid segment, according to its reply. */
   readonly invalid: SentUser[];
-  /** When the process knew of an outcome. */
+  /** When the process received its outcome. */
   settledMs: number;
-  /** A definite answer: what it says is so. */
+  /** A definite answer, whose content is true. */
   answer: string | null;
-  /** Epoch seconds are not needed: how long the service asked to wait, ms; 0 when it did not. */
+  /** How long the service asked to wait, in ms; 0 if it did not. */
   retryAfterMs: number;
-  /** Whose lease the database knew when it was sent; null where there is none. */
+  /** Whether the database counted its process as lease holder when it was sent; null without a lease. */
   readonly leaseOk: boolean | null;
-  /** The process had been asleep with something under way when it left. */
+  /** How long the process had slept with calls in progress when it was sent. */
   readonly sleptMs: number;
 }
 
@@ -93,7 +93,7 @@ export interface LoginRecord {
   readonly life: number;
   /** For a queue that outlives the process. */
   readonly durable: boolean;
-  /** Which queue it was for: beside it, the time is written down. */
+  /** Name of its queue: the login time is recorded beside it. */
   readonly queue: string;
 }
 
@@ -106,14 +106,14 @@ export interface DeathRecord {
 
 export interface DiscardRecord {
   readonly member: number;
-  /** Null: everybody. */
+  /** Null: every user. */
   readonly user: string | null;
   readonly askedMs: number;
-  /** Infinity: not yet, or it failed, and may still be carried out. */
+  /** Infinity: not yet, or it failed and may still be carried out. */
   doneMs: number;
 }
 
-/** A node asked for adds to these segments to wait. */
+/** A node asked for warm-ups of these segments. */
 export interface HoldRecord {
   readonly member: number;
   readonly node: string;
@@ -123,7 +123,7 @@ export interface HoldRecord {
   readonly untilMs: number;
 }
 
-/** What a node showed that it would send. */
+/** A dry run's result. */
 export interface DryRunRecord {
   readonly member: number;
   readonly entries: readonly Entry[];
@@ -155,10 +155,10 @@ export class History {
   readonly orders: OrderRecord[] = [];
   readonly holds: HoldRecord[] = [];
   readonly dryRuns: DryRunRecord[] = [];
-  /** Found while it happened. */
+  /** Violations found during the run. */
   readonly complaints: string[] = [];
   readonly faults = new Map<string, number>();
-  /** Largest values seen. */
+  /** Largest values of the run. */
   readonly worst = new Map<string, number>();
 
   constructor(private readonly nowMs: () => number) {}

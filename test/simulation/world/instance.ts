@@ -1,5 +1,5 @@
-// One Node-RED: the real registry, the real life cycle of accounts, and out nodes in miniature. It is booted, killed, and
-// deployed in whole and in part.
+// One Node-RED instance: the real registry, the real life cycle of accounts, and out nodes in miniature. It is
+// started, killed, and deployed in whole and in part.
 import { checkEntry } from '../../../src/entry/check';
 import type { CheckedEntry } from '../../../src/entry/entry';
 import { userKeysOf } from '../../../src/entry/keys';
@@ -24,7 +24,7 @@ import { epochMs, ProcessTime } from './process-time';
 import type { SimService } from './service';
 import type { WorldTime } from './virtual-time';
 
-/** What is outside of all instances. */
+/** Everything outside of the instances. */
 export interface Outside {
   readonly world: WorldTime;
   readonly history: History;
@@ -32,11 +32,11 @@ export interface Outside {
   readonly setup: Setup;
   readonly service: (member: number) => SimService;
   readonly database: (name: string) => Database;
-  /** Of an instance: the databases notice. */
+  /** Notifies the databases about an instance. */
   readonly processDied: (instance: number) => void;
 }
 
-/** An account as it is configured now. */
+/** An account with its current configuration. */
 interface AccountState {
   readonly id: string;
   readonly member: number;
@@ -52,37 +52,37 @@ interface NodeState extends NodePlan {
 }
 
 const origin = 'https://service.test';
-/** What is in flight when nodes close has so long, and a moment more for a commit and a token. */
+/** Requests in flight have this time when nodes close, and a moment more for a commit and a token. */
 const closeMs = 6_000;
 
 export class Instance {
   life = 0;
-  /** Entries in a queue of its own, as far as was looked. */
+  /** Largest number of entries seen in a local queue. */
   mostPending = 0;
   time!: ProcessTime;
   engines!: Registry;
   readonly wall: { offsetMs: number };
   readonly accountStates: Map<string, AccountState>;
   readonly nodeStates: Map<string, NodeState>;
-  /** Nodes that nobody puts back. */
+  /** Nodes that were removed. */
   readonly gone = new Set<string>();
   private readonly accounts = new Map<string, RunningAccount>();
   private readonly nodes = new Map<string, RunningNode>();
-  /** Names of the queues that nodes use, and how often each has been taken into use. */
+  /** Names of the queues that nodes use, and how often each was opened. */
   private readonly inUse = new Set<string>();
   private readonly terms = new Map<string, number>();
   private crashPlan: { port: Port; calls: number; when: 'before' | 'after'; downMs: number } | null = null;
-  /** By member: until when what leaves may be a node's that began to close. */
+  /** By member: until when a request may be one of a node that began to close. */
   private readonly heldUntilMs = new Map<number, number>();
   private closedMs = 0;
-  /** Calls of ports under way, and for how long it slept with some. */
+  /** Calls of ports in progress, and how long it slept with some. */
   private calls = 0;
   private lastSleep = { endMs: -Infinity, forMs: 0 };
   private wokeMs = -Infinity;
   private sleptAtMs: number | null = null;
-  /** A deploy is under way; the next waits for it, as in Node-RED. */
+  /** The current deploy; the next waits for it, as in Node-RED. */
   private deploying: Promise<void> = Promise.resolve();
-  /** Of this life, asked for and not over. */
+  /** Deploys of this process that are not complete. */
   private deploys = new Set<symbol>();
 
   constructor(
@@ -149,7 +149,7 @@ export class Instance {
   crashAt(port: Port, calls: number, when: 'before' | 'after', downMs: number): void {
     this.crashPlan = { port, calls, when, downMs };
     if (port === 'timer') {
-      // A timer of this process is about to fire, or has just done so.
+      // A timer of this process is about to fire, or has just fired.
       const { time } = this;
       this.outside.world.after(
         calls * 37,
@@ -162,7 +162,7 @@ export class Instance {
     this.crashPlan = null;
   }
 
-  /** Bound to the life in which it was made. */
+  /** Bound to the process in which it was created. */
   private readonly diesAt = (life: number) => (port: Port, when: 'before' | 'after') => {
     const plan = this.crashPlan;
     if (plan === null || life !== this.life || plan.port !== port || plan.when !== when) return false;
@@ -192,7 +192,10 @@ export class Instance {
     this.time.wake();
   }
 
-  /** Some node uses an account of the member, or has until a moment ago: what is under way then may still leave. */
+  /**
+   * Whether a node uses an account of the member, or did until a moment ago: requests of then may still be
+   * sent.
+   */
   private isHeld(member: number): boolean {
     return (
       [...this.nodes.values()].some(({ account }) => account?.state.member === member) ||
@@ -274,14 +277,14 @@ export class Instance {
         this.history.fault('deploy');
         apply();
         await this.close(accounts, nodes);
-        // A process that died meanwhile starts nothing, also before the next one is there.
+        // A process that died meanwhile starts nothing, also before the next process exists.
         if (lives()) this.startMissing();
         deploys.delete(deploy);
       });
     });
   }
 
-  /** What was asked for shows in the states only when it begins. */
+  /** A requested change shows in the states only when it begins. */
   get isDeploying(): boolean {
     return this.deploys.size > 0;
   }
@@ -305,7 +308,7 @@ export class Instance {
     this.closedMs = this.outside.world.nowMs;
     await new Promise<void>((resolve) => {
       const cancel = this.time.after(15_000, () => {
-        // A process that was frozen meanwhile finds all its time gone when it wakes.
+        // A process that was frozen meanwhile finds its time over when it wakes.
         if (this.wokeMs < this.closedMs)
           this.history.complain(`i${this.index}: closing took longer than Node-RED waits`);
         resolve();
@@ -405,7 +408,7 @@ export class Instance {
     });
   }
 
-  /** The engine of a member, when there is one. */
+  /** The engine of a member, if there is one. */
   queueOf(member: number): MemberQueue | null {
     return this.engines.list().find((info) => info.member === String(member))?.engine ?? null;
   }
@@ -439,12 +442,15 @@ export class Instance {
     });
   }
 
-  /** As an out node asks for segments that are too new. */
+  /** Asks for warm-ups, as an out node does. */
   hold(node: string, segments: readonly number[], forMs: number): void {
     this.time.run(() => this.nodes.get(node)?.hold(segments, forMs));
   }
 
-  /** Somebody asked to give up what the member has (of one user, or of all), and `done` tells when that is so. */
+  /**
+   * Records the request of a deletion for a member (of one user, or of all); `done` settles when it is
+   * complete.
+   */
   discard(member: number, user: string | null, done: Promise<unknown>): void {
     const { history, outside } = this;
     const askedMs = outside.world.nowMs;
@@ -464,7 +470,7 @@ export class Instance {
   }
 }
 
-/** It goes with its process. */
+/** It ends with its process. */
 function inMemory(time: ProcessTime): QueueStore {
   const store = new SqliteStore(':memory:', { clock: time });
   time.whenDead(() => void store.close());
@@ -476,7 +482,7 @@ interface RunningAccount {
   readonly holder: Holder;
 }
 
-/** Messages to one queue are in one order. */
+/** Messages to one queue have one order. */
 function queueName(
   instance: number,
   { member, queue, database }: Pick<AccountState, 'member' | 'queue' | 'database'>,
@@ -484,7 +490,7 @@ function queueName(
   return queue === 'shared' ? `${database} ${member}` : `${queue} ${instance} ${member}`;
 }
 
-/** An out node: joins its account, hands messages over, and hears what became of them. */
+/** An out node: acquires its account, submits messages, and receives their outcomes. */
 class RunningNode {
   private engine: MemberQueue | null = null;
   private problem = false;
@@ -584,7 +590,7 @@ class RunningNode {
       orphaned: false,
       discarded: new Map(),
     };
-    // An order to the sender may take its time, and may reach what came meanwhile.
+    // A deletion request to the active instance takes time, and may cover entries queued meanwhile.
     for (const { member, user, doneMs } of history.discards)
       if (member === account.member && doneMs === Infinity && account.queue === 'shared')
         entries.forEach((entry, index) => {

@@ -30,12 +30,12 @@ type Shape = (typeof shapes)[number];
 
 /** Segments that the service lists by id and by code. */
 export const segments = [10001, 10002, 10003, 10004].map((id) => ({ id, code: `code_${id}` }));
-/** A user, and a segment by code: a body with it is refused. */
+/** A user, and a segment by code: the service refuses a body with it. */
 export const poisoned = 'poison';
-/** A user of whom the service says that none of the segments is valid. */
+/** A user without a valid segment, according to the service. */
 export const unheard = 'unheard';
 
-/** Never put back. */
+/** The node or account is never added again. */
 export const forGoodMs = 1e9;
 
 export function makePlan(seed: number): Plan {
@@ -124,12 +124,12 @@ class Maker {
   }
 
   private makeQueueCap(shared: boolean): number {
-    // Drawn apart, so that other plans stay as they were before shared queues had small caps.
+    // From separate dice, so that other plans stayed as they were before shared queues had small limits.
     const dice = shared ? new Dice(`cap ${this.seed}`) : this.dice;
     return dice.chance(0.1) ? dice.between(5, 40) : 100_000;
   }
 
-  /** Drawn apart, as the cap is. */
+  /** From separate dice, like the limit. */
   private makeSlices(): Pick<Setup, 'blocksPerSlice' | 'turnMs'> {
     const dice = new Dice(`slices ${this.seed}`);
     const blocksPerSlice = dice.pick([1, 3, 20, 2_000]);
@@ -196,7 +196,7 @@ class Maker {
     const byCode = dice.chance(0.25);
     while (chosen.size < count) chosen.add(dice.between(0, segments.length - 1));
     return {
-      // The service compares device ids without case, and knows one kind under two names.
+      // The service compares device ids without case, and has two names for one kind.
       user: domain === null || dice.chance(0.7) ? user : user.toUpperCase(),
       domain: domain === 'sha1udid' && dice.chance(0.3) ? 'sh1udid' : domain,
       agoMs: dice.chance(0.15) ? dice.pick([30_000, 90_000, 600_000]) : 0,
@@ -204,7 +204,10 @@ class Maker {
     };
   }
 
-  /** Some of the blocks by the other name of their segments, and some once more by that, in any order. */
+  /**
+   * Replaces the names of some blocks by the other name of their segment, and repeats some by that name, in any
+   * order.
+   */
   private named(blocks: Entry['blocks'][number][]): Entry['blocks'] {
     const { naming } = this;
     if (naming?.chance(0.5) !== true) return blocks;
@@ -252,7 +255,7 @@ class Maker {
     });
   }
 
-  /** More adds than the quota lets through at once, and removals behind them. */
+  /** More adds than the quota allows at once, and removals behind them. */
   private backlog(): void {
     const { dice, setup } = this;
     this.lengthMs = 9_000;
@@ -388,8 +391,8 @@ class Maker {
       }
       case 'freeze':
       case 'suspend':
-        // An instance that says nothing for a minute counts as gone, and others hear what its messages came to. A machine
-        // sleeps longer than a process is frozen: only then may an entry age meanwhile.
+        // An instance without a sign of life for a minute counts as gone, and others receive its outcomes. A
+        // machine sleeps longer than a process is frozen: only then may an entry age meanwhile.
         return [
           {
             kind,
@@ -436,8 +439,8 @@ class Maker {
   }
 
   /**
-   * With one instance: the queue moves away from a database that fails with a commit under way. With several: one that
-   * sends is cut off then, and another takes over and goes.
+   * With one instance: the queue moves away from a database that fails during a commit. With several: the
+   * active instance is disconnected then, and another takes over and is removed.
    */
   private handOver(atMs: number, one: number, forMs: number): Action[] {
     const { dice, setup } = this;
@@ -493,7 +496,7 @@ class Maker {
     return [{ kind: 'database', atMs, how, instance: dice.chance(0.6) ? one : null, forMs }];
   }
 
-  /** One node of an account, while another account of the member stays. */
+  /** A node of an account may be removed while another account of the member stays. */
   private mayGo(node: string): boolean {
     const { accounts, nodes } = this.setup;
     const { account } = nodes.find(({ id }) => id === node)!;
@@ -567,7 +570,7 @@ class Maker {
   }
 }
 
-/** The same by the other name of its segment. */
+/** The same block by the other name of its segment. */
 function otherName({ seg_id: id, seg_code: code, value, expiration }: Block): Block {
   const { id: itsId, code: itsCode } = segments.find((one) => one.id === id || one.code === code)!;
   return {

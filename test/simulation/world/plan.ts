@@ -1,4 +1,4 @@
-// A plan: what the flow is, and what happens when. It is plain data, so that it can be shortened and played again.
+// A plan: the flow and its events. Plain data, so that it can be shortened and replayed.
 
 export interface Block {
   readonly seg_id?: number;
@@ -12,9 +12,9 @@ export interface Entry {
   readonly user: string;
   readonly domain: string | null;
   readonly blocks: readonly Block[];
-  /** The event happened so long before. */
+  /** Age of the event in ms. */
   readonly agoMs: number;
-  /** False: of a node that sends late adds as they came. */
+  /** False for a node that sends late adds unchanged. */
   readonly ages?: boolean;
 }
 
@@ -24,7 +24,7 @@ export interface Limits {
   readonly postsPerSecond: number;
   readonly usersPerSecond: number;
   readonly maxConcurrent: number;
-  /** Of one request; as documented when absent. */
+  /** Limits of one request; as documented when absent. */
   readonly usersPerPost?: number;
   readonly blocksPerUser?: number;
   readonly maxBodyBytes?: number;
@@ -40,7 +40,7 @@ export interface AccountPlan {
   readonly id: string;
   readonly member: number;
   readonly username: string;
-  /** Accounts with different texts have connections of their own. */
+  /** Accounts with different texts have separate connections. */
   readonly connection: string;
 }
 
@@ -48,7 +48,7 @@ export interface NodePlan {
   readonly id: string;
   readonly account: string;
   readonly completeOn: 'accepted' | 'queued';
-  /** It shows what it would send. */
+  /** Whether it is set to dry run. */
   readonly dryRun?: boolean;
 }
 
@@ -61,26 +61,26 @@ export interface Setup {
   readonly pageRows: number;
   readonly queueMaxEntries: number;
   readonly maxOpenMessages: number;
-  /** Of a message that is taken, until others have their turn; a slice of the usual size when absent. */
+  /** Slice size of a message; as usual when absent. */
   readonly blocksPerSlice?: number;
-  /** For one turn of an event loop, at most; none when absent. */
+  /** Maximum duration of one turn of the event loop; none when absent. */
   readonly turnMs?: number;
-  /** One way to the service, at least. */
+  /** Minimum latency of one way to the service. */
   readonly latencyMs: number;
   readonly jitterMs: number;
-  /** For one call of the disk, at most. */
+  /** Maximum duration of a disk call. */
   readonly diskMs: number;
-  /** One way to the database, at most. */
+  /** Maximum latency of one way to the database. */
   readonly databaseMs: number;
   /** Wall clocks of the instances minus true time. */
   readonly skewMs: readonly number[];
   /** Whether queues on disk are SQLite files; else a model of one. */
   readonly sqlite: boolean;
-  /** User ids in these files are encrypted. */
+  /** Whether user ids in these files are encrypted. */
   readonly encrypted?: boolean;
 }
 
-/** Of a request that none of the other fates meets, nothing goes wrong. */
+/** A request without one of these fates succeeds. */
 export const fates = [
   'noConnection',
   'dropped',
@@ -121,7 +121,7 @@ export type Action = { readonly atMs: number } & (
     }
   | { readonly kind: 'loginRefused'; readonly username: string; readonly forMs: number }
   | { readonly kind: 'crash'; readonly instance: number; readonly downMs: number }
-  /** At the call with this number from now on, before or after it takes effect. */
+  /** Dies at the call with this number from now on, before or after it takes effect. */
   | {
       readonly kind: 'crashAt';
       readonly instance: number;
@@ -161,7 +161,7 @@ export type Action = { readonly atMs: number } & (
       readonly member: number;
       readonly asks: 'pause' | 'resume' | 'flush' | 'purge' | 'retry';
     }
-  /** A node asks that adds to these segments (ids) wait, in the place of what it asked for before. */
+  /** A node asks for warm-ups of these segments (ids), and replaces its earlier request. */
   | {
       readonly kind: 'hold';
       readonly instance: number;
@@ -184,6 +184,6 @@ export interface Plan {
   readonly setup: Setup;
   /** In order of their times. */
   readonly actions: readonly Action[];
-  /** From then on everything works again. */
+  /** Time at which every fault ends. */
   readonly healMs: number;
 }

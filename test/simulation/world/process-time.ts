@@ -1,5 +1,5 @@
-// Time as one process sees it. It can be frozen, its machine can be suspended (its timers stand still then), its wall clock
-// can be set, and it can die: then nothing of it runs any more.
+// Time of one process. The process can be frozen, its machine can be suspended (its timers stop then), its wall
+// clock can be set, and it can die: then none of its code runs any more.
 import type { Clock } from '../../../src/clock';
 import type { WorldTime } from './virtual-time';
 
@@ -8,21 +8,21 @@ export const epochMs = 1_700_000_000_000;
 export class ProcessTime implements Clock {
   /** Timers that were set and have not fired. */
   timers = 0;
-  /** The most there were at a time. */
+  /** Largest number of timers at one time. */
   mostTimers = 0;
   #alive = true;
   #asleep: 'no' | 'frozen' | 'suspended' = 'no';
   #sinceMs = 0;
   #suspendedMs = 0;
-  /** What came while it was asleep. */
+  /** Calls that arrived while it was asleep. */
   #late: (() => void)[] = [];
   readonly #whenDead = new Set<() => void>();
 
   constructor(
     readonly world: WorldTime,
-    /** Of the wall clock, which outlives the process. */
+    /** The wall clock, which outlives the process. */
     readonly wall: { offsetMs: number },
-    /** How long a turn of the event loop takes. */
+    /** Duration of a turn of the event loop. */
     private readonly turnMs: () => number = () => 0,
   ) {}
 
@@ -38,7 +38,7 @@ export class ProcessTime implements Clock {
     return 1_000 + this.world.nowMs;
   }
 
-  /** In suspension. */
+  /** Time in suspension. */
   sleptMs(): number {
     return this.#sleptMs();
   }
@@ -47,7 +47,7 @@ export class ProcessTime implements Clock {
     return this.#suspendedMs + (this.#asleep === 'suspended' ? this.world.nowMs - this.#sinceMs : 0);
   }
 
-  /** What timers count. */
+  /** The time that timers count. */
   ranMs(): number {
     return this.world.nowMs - this.#sleptMs();
   }
@@ -83,7 +83,7 @@ export class ProcessTime implements Clock {
     this.world.after(this.turnMs(), () => this.run(call));
   }
 
-  /** Something from outside: at once, when it wakes, or never. */
+  /** A call from outside: runs at once, when the process wakes, or never. */
   run(call: () => void): void {
     if (!this.#alive) return;
     if (this.asleep) this.#late.push(call);
@@ -103,7 +103,7 @@ export class ProcessTime implements Clock {
     for (const call of this.#late.splice(0)) this.world.after(0, () => this.run(call));
   }
 
-  /** Calls when it dies, unless it is cancelled before. */
+  /** Calls when the process dies, unless it is cancelled before. */
   whenDead(call: () => void): () => void {
     this.#whenDead.add(call);
     return () => void this.#whenDead.delete(call);

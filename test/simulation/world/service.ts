@@ -1,7 +1,7 @@
-// One member's service: the sandbox's logic without sockets, behind a network that misbehaves.
+// One member's service: the sandbox's logic without sockets, behind a faulty network.
 //
-// A request that has left may be carried out late, twice or never. What the process hears of it comes through its time:
-// late when it is asleep, never when it is dead.
+// A request that was sent may be carried out late, twice or never. Its reply reaches the process through the
+// process's own time: late when it is asleep, never when it is dead.
 import { Auth } from '../../../src/sandbox/auth';
 import { Catalogue } from '../../../src/sandbox/catalogue';
 import { Faults } from '../../../src/sandbox/faults';
@@ -21,9 +21,9 @@ import { fates, type Fate, type Limits } from './plan';
 import { epochMs, type ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';
 
-/** A client gives up on a request after it. */
+/** The client's timeout of a request. */
 const timeoutMs = 10_000;
-/** A request whose reply was lost may run for so long after the client gave up (promise 2). */
+/** A request with a lost reply may run this long after the client's timeout (promise 2). */
 const mostLateMs = 20_000;
 
 export interface Weather {
@@ -35,24 +35,24 @@ export interface Caller {
   readonly instance: number;
   readonly life: number;
   readonly time: ProcessTime;
-  /** Whether the database knows it as the member's sender; null where queues are not shared. */
+  /** Whether the database counts it as the member's sender; null without shared queues. */
   readonly leaseOk: (member: number) => boolean | null;
   readonly sleptMs: () => number;
-  /** Whether an account holds the member's queue, or has until a moment ago. */
+  /** Whether an account uses the member's queue, or did until a moment ago. */
   readonly isHeld: () => boolean;
   /** Whether its queue outlives it. */
   readonly durable: boolean;
   readonly queue: string;
-  /** Names what has sent without a break: a process, and within it the time that it was the sender. */
+  /** Identifies an unbroken sender: a process, and within it the time in which it was the sender. */
   readonly term: () => string;
-  /** Dies at this call if the plan says so; true when it has. */
+  /** Dies at this call if the plan says so; returns true then. */
   readonly diesAt: (port: 'network', when: 'before' | 'after') => boolean;
 }
 
 type Answer = { readonly reply: Reply } | { readonly lost: string };
 
 export class SimService {
-  /** `away`: no connection; `silent`: no reply; `refusesBodies`: whatever is in them. */
+  /** `away`: no connection; `silent`: no reply; `refusesBodies`: refuses every body. */
   state: 'well' | 'away' | 'silent' | 'refusesBodies' = 'well';
   readonly refusedLogins = new Set<string>();
   readonly memberships = new Memberships();
@@ -82,7 +82,7 @@ export class SimService {
       last_modified: '2020-01-01 00:00:00',
     } as const;
     const listed = segments.map(({ id, code }) => ({ ...common, id, code, short_name: code }));
-    // What goes over the quota is for the checks to find: the service lets it through.
+    // The checks find requests over the quota, so the service accepts them.
     const quota = new Quota({ ...documentedLimits, ...unlimited(limits) }, clock);
     const auth = (this.#auth = new Auth({
       clock,
@@ -117,7 +117,7 @@ export class SimService {
     return this.latencyMs + this.dice.next() * this.jitterMs;
   }
 
-  /** The part of a round trip that is the network's own, as a client may reckon it. */
+  /** Network part of a round trip, as a client may measure it. */
   get floorMs(): number {
     return 0.8 * 2 * this.latencyMs;
   }
@@ -143,14 +143,14 @@ export class SimService {
     );
     const call = callOf('post', 'rt-segment', body, token);
     const act = (refusal?: Reply): Reply => {
-      // Of a queue in memory nobody knows after a crash what was on its way, so nothing is.
+      // After a crash requests of a queue in memory are unknown, so none is carried out.
       if (!caller.durable && !caller.time.alive) {
         return errorReply(500, 'SYSTEM', 'gone');
       }
       return this.act(record, call, refusal);
     };
     if (caller.diesAt('network', 'after')) {
-      // The request has left all the same.
+      // The request was sent anyway.
       this.world.after(this.dice.next() * mostLateMs, () => void act());
       return never();
     }
@@ -213,7 +213,7 @@ export class SimService {
     record.applied = true;
   }
 
-  /** What it says of it. */
+  /** The reply for a request. */
   protected said({ users, invalid }: RequestRecord, reply: Reply): Reply {
     const its = users.filter(({ user }) => user === unheard);
     if (its.length === 0 || reply.status !== 200) return reply;
@@ -243,12 +243,12 @@ export class SimService {
     return 'well';
   }
 
-  /** How long after everybody has given it up a late request runs. */
+  /** How long after the last timeout a late request runs. */
   protected lateMs(): number {
     return this.dice.next() * (mostLateMs - 1);
   }
 
-  /** Brings a request there and what comes of it back. */
+  /** Carries a request to the service and its reply back. */
   private carry(
     caller: Caller,
     fate: Fate | 'well',
@@ -270,7 +270,7 @@ export class SimService {
         world.after(this.wayMs('back'), () => caller.time.run(() => answer(given)));
       };
       const there = (call: () => void): void => void world.after(this.wayMs('there'), call);
-      // Late is counted from when nobody waits any more: from the time-out, or the end of the process.
+      // Late counts from the end of every wait: from the timeout, or the end of the process.
       const late = (call: () => void): void => {
         const lateMs = this.lateMs();
         const discarded = world.after(timeoutMs, () => {
@@ -365,7 +365,8 @@ export class SimService {
       return this.#service.act(call);
     };
     if (caller.diesAt('network', 'before')) return never();
-    // Only calls that carry a token learn that it is dead; and a login that something on the way makes twice is not the client's.
+    // Only calls with a token detect that it has expired; and a login that the network repeats is not the
+    // client's.
     const drawn = this.fateOf(null, caller);
     const fate = drawn === 'deadToken' ? 'well' : drawn === 'twice' ? 'late' : drawn;
     return this.carry(caller, fate, null, act).then((answer) =>
@@ -374,7 +375,7 @@ export class SimService {
   }
 }
 
-/** High enough for nothing to be refused, but for the limits of one request. */
+/** So high that only the limits of one request refuse anything. */
 function unlimited(_limits: Limits) {
   return { postsPerSecond: Infinity, usersPerSecond: Infinity, concurrent: Infinity } as const;
 }

@@ -1,4 +1,4 @@
-// Plans for what chance seldom brings together: one seed of twenty plays such a one, the shapes in turn.
+// Special plans for rare combinations: one seed of twenty plays one of them, the shapes in turn.
 import { Dice } from './dice';
 import { fates, type Action, type Block, type Entry, type Fate, type Limits, type Plan } from './plan';
 import type { NodePlan, QueueKind, Setup } from './plan';
@@ -6,14 +6,14 @@ import type { NodePlan, QueueKind, Setup } from './plan';
 const specialShapes = ['wide', 'hold', 'flood', 'linger', 'dryRun', 'encrypted', 'outage', 'large'] as const;
 export type SpecialShape = (typeof specialShapes)[number];
 
-/** Null for a seed whose plan is left to chance. */
+/** Null for a seed with a random plan. */
 export function specialShapeOf(seed: number): SpecialShape | null {
   return seed % 20 === 13 ? specialShapes[Math.floor(seed / 20) % specialShapes.length]! : null;
 }
 
-/** Entries that are handed in before it only see to it that there is a token, and that the first second is over. */
+/** Entries before this time only ensure that there is a token and that the first second is over. */
 export const lingerFromMs = 3_000;
-/** Not in the list of the others, which a node may ask to wait for. */
+/** Not in the list of the others, for which nodes may ask for warm-ups. */
 const wideFrom = 20_001;
 
 export function specialPlan(seed: number, shape: Exclude<SpecialShape, 'encrypted'>): Plan {
@@ -77,7 +77,7 @@ class SpecialMaker {
 
   // ── More than a request may hold ────────────────────────────────────────────────────────────────────────────
 
-  /** Entries with more blocks than a request takes of one user, and more bytes than a body. */
+  /** Entries with more blocks of one user than a request takes, and more bytes than a body. */
   private wide(): void {
     const { dice } = this;
     this.limits = {
@@ -122,7 +122,7 @@ class SpecialMaker {
 
   // ── More than is taken at once ──────────────────────────────────────────────────────────────────────────────
 
-  /** Messages with very many entries, short ones behind them, and something that happens while they are being taken. */
+  /** Messages with very many entries, short ones behind them, and an event while they are being queued. */
   private large(): void {
     const { dice } = this;
     this.limits = { postsPerSecond: 50, usersPerSecond: 400, maxConcurrent: 8 };
@@ -169,7 +169,7 @@ class SpecialMaker {
 
   // ── Segments that are too new ───────────────────────────────────────────────────────────────────────────────
 
-  /** Nodes ask for segments to wait, and change their minds. Users from 100 on never have anything to do with those. */
+  /** Nodes ask for warm-ups, and change them. Users from 100 on never use those segments. */
   private hold(): void {
     const { dice } = this;
     this.healMs = 70_000;
@@ -235,7 +235,7 @@ class SpecialMaker {
     this.message(1_501, list(dice.between(5, 35), 10_000, 60));
   }
 
-  /** More users than may be tried one by one wait for a service that answers nobody. */
+  /** More users than may be tried one by one wait for a service that does not answer. */
   private outage(): void {
     const { dice } = this;
     this.healMs = 16_000;
@@ -249,7 +249,7 @@ class SpecialMaker {
     if (dice.chance(0.5)) this.purgeMeanwhile();
   }
 
-  /** What is pending is given up long before the service is there again. */
+  /** Pending entries are purged long before the service is back. */
   private purgeMeanwhile(): void {
     this.healMs = 40_000;
     this.actions[0] = { kind: 'service', atMs: 2_000, member: 1, how: 'away', forMs: 36_000 };
@@ -258,7 +258,7 @@ class SpecialMaker {
 
   // ── At once, or gathered ────────────────────────────────────────────────────────────────────────────────────
 
-  /** One entry after the other, each of a user of its own: slowly, and faster than posts may leave. */
+  /** One entry after the other, each with its own user: slowly, and faster than posts may be sent. */
   private linger(): void {
     const { dice } = this;
     this.limits = { postsPerSecond: 100, usersPerSecond: 1_000, maxConcurrent: 15 };

@@ -1,20 +1,21 @@
-// One scheduler for the whole world: events in order of their times, all promises settled between two of them.
+// Virtual time: one scheduler for the whole world. Events run in order of their times, and all promises settle
+// between two of them.
 //
-// It runs without a real timer and without leaving the JavaScript turn in which it was started, so that nothing outside
-// can come in between: the same events give the same run.
+// It needs no real timer and does not leave the JavaScript turn in which it was started, so that nothing
+// outside interferes: the same events give the same run.
 import { setFlagsFromString } from 'node:v8';
 
-// Not from inside a promise's callback: there it does nothing.
+// Not from inside a promise's callback, where it has no effect.
 setFlagsFromString('--allow-natives-syntax');
 // oxlint-disable-next-line no-implied-eval -- the only synchronous way to let promises settle
 const settlePromises = new Function('%PerformMicrotaskCheckpoint()') as () => void;
 
-/** Time as the parts of the world see it. */
+/** Time as the parts of the world use it. */
 export interface WorldTime {
   readonly nowMs: number;
-  /** Events that were carried out. */
+  /** Number of events that ran. */
   readonly events: number;
-  /** Of calls that threw. */
+  /** Errors that calls threw. */
   readonly thrown: readonly unknown[];
   after(delayMs: number, call: () => void): () => void;
 }
@@ -25,7 +26,7 @@ interface Event {
   call: (() => void) | null;
 }
 
-/** So many events at one moment are a loop that waits for nothing. */
+/** This many events at one moment are an endless loop. */
 const mostAtOnce = 20_000;
 
 export class VirtualTime implements WorldTime {
@@ -44,7 +45,7 @@ export class VirtualTime implements WorldTime {
     };
   }
 
-  /** Until `untilMs`, or until `isDone` after an event. */
+  /** Runs until `untilMs`, or until `isDone` after an event. */
   run(untilMs: number, isDone: () => boolean = () => false): void {
     settlePromises();
     while (!isDone()) {

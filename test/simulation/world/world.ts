@@ -1,4 +1,4 @@
-// The whole system on one virtual clock: plays a plan, lets everything come to rest, and hands over what happened.
+// World: the whole system on one virtual clock. Plays a plan, lets everything settle, and returns the history.
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { threadId } from 'node:worker_threads';
@@ -13,13 +13,16 @@ import { epochMs } from './process-time';
 import { SimService, type Weather } from './service';
 import { VirtualTime, type WorldTime } from './virtual-time';
 
-/** After the last fault everything that can be delivered is delivered within it: ten logins in five minutes may hold. */
+/**
+ * Everything deliverable is delivered within this time after the last fault: the limit of ten logins in five
+ * minutes may delay it.
+ */
 const progressMs = 480_000;
-/** What a lost request may still do, and what is sent once more after it. */
+/** Time for ambiguous requests that still run, and for the resends after them. */
 const afterMs = 65_000;
 const lookEveryMs = 1_000;
 
-/** What a run came to, beside its history. */
+/** Result of a run beside its history. */
 export interface Played {
   readonly plan: Plan;
   readonly history: History;
@@ -28,7 +31,7 @@ export interface Played {
   readonly healedMs: number;
   readonly restedMs: number;
   readonly instances: readonly InstanceEnd[];
-  /** Who is in which segment at the end, by the service's own word. */
+  /** Members of segments at the end, at the service. */
   readonly members: readonly Member[];
   readonly endMs: number;
 }
@@ -55,14 +58,14 @@ export interface InstanceEnd {
     readonly kept: number;
   }[];
   readonly mostTimers: number;
-  /** Entries in a queue of its own. */
+  /** Entries in a local queue. */
   readonly mostPending: number;
   readonly timers: number;
   readonly connections: number;
   readonly sharedQueues: number;
 }
 
-/** Where the world is not the same in every run: on virtual time, or in real time with real stores. */
+/** Parts that depend on the kind of run: on virtual time, or in real time with real stores. */
 export interface Parts {
   readonly time: WorldTime;
   database(name: string, dice: Dice): Database;
@@ -94,7 +97,7 @@ export class World {
   readonly services: Map<number, SimService>;
   private readonly databases = new Map<string, Database>();
   readonly instances: Instance[];
-  /** Logins that were refused: final, until somebody changes them. */
+  /** Logins that were refused: final, until an operator changes them. */
   private readonly refused = new Set<string>();
   private fed = 0;
 
@@ -139,7 +142,7 @@ export class World {
     return database;
   }
 
-  /** Everything at once, on virtual time. */
+  /** Plays the whole plan on virtual time. */
   play(): Played {
     const { time } = this;
     if (!(time instanceof VirtualTime)) throw new Error('Real time passes by itself.');
@@ -155,7 +158,7 @@ export class World {
     }
   }
 
-  /** What a run is: yields the time (ms) until which everything goes on by itself. */
+  /** The steps of a run: yields times (ms) until which everything runs by itself. */
   *script(): Generator<number, Played, void> {
     const { plan, time } = this;
     for (const action of plan.actions) time.after(action.atMs, () => this.act(action));
@@ -163,7 +166,7 @@ export class World {
     return yield* this.ending();
   }
 
-  /** From the last fault on. */
+  /** The steps from the last fault on. */
   *ending(): Generator<number, Played, void> {
     const { time } = this;
     yield* this.heal();
@@ -173,7 +176,7 @@ export class World {
     return { ...this.ended(), healedMs, restedMs };
   }
 
-  /** Ends what a run in real time has open. */
+  /** Closes the open resources of a run in real time. */
   async end(): Promise<void> {
     for (const instance of this.instances) instance.kill(Infinity);
     await this.closeStores();
@@ -184,7 +187,7 @@ export class World {
     for (const database of this.databases.values()) await database.end();
   }
 
-  /** When nothing was pending any more. */
+  /** Returns the time when nothing was pending any more. */
   private *rest(untilMs: number): Generator<number, number, void> {
     for (let look = 0; this.time.nowMs < untilMs; look += 1) {
       if (look % 30 === 0) this.feed();
@@ -199,7 +202,7 @@ export class World {
     for (const { engines } of this.instances)
       for (const { engine } of engines.list()) {
         const { counters, postsInFlight, shared, state } = engine.stats();
-        // An instance that stands by does not hear of all that an earlier process of it had appended.
+        // A standby instance does not know all entries that an earlier process of it appended.
         const pending = shared === undefined ? counters.waiting : shared.kept;
         if (pending > 0 || postsInFlight > 0) return false;
         if (state.kind === 'starting') return false;
@@ -214,7 +217,7 @@ export class World {
     return this.plan.setup.members.some(({ id }) => this.isUsed(database, String(id)));
   }
 
-  /** Whether an account keeps this member's queue in that database now. */
+  /** Whether an account uses this database for this member's queue now. */
   private isUsed(database: string, member: string): boolean {
     return this.instances.some(({ accountStates }) =>
       [...accountStates.values()].some(
@@ -327,7 +330,7 @@ export class World {
     }
   }
 
-  /** Everything works again. What people had to do, they have done: a refused login is deployed anew. */
+  /** Ends every fault. People have done their part: a refused login is deployed again. */
   private *heal(): Generator<number, void, void> {
     const { time } = this;
     this.history.tell('everything works again');
@@ -338,7 +341,7 @@ export class World {
       service.refusedLogins.clear();
     }
     for (const [name, database] of this.databases) {
-      // One that the accounts have left since it failed may never come back.
+      // A database that the accounts have left since it failed may never recover.
       if (database.isBroken && !this.isNamed(name)) continue;
       for (const instance of database.ways.keys()) database.change('well', instance);
       database.change('well', null);
@@ -349,7 +352,7 @@ export class World {
       instance.wake();
       if (!instance.time.alive) instance.boot();
     }
-    // A deploy that waits for another has not changed yet what has to be put right.
+    // A deploy that waits for another has not applied its changes yet.
     yield* this.endDeploys();
     for (const instance of this.instances) {
       for (const [id, state] of instance.accountStates) {
@@ -360,7 +363,7 @@ export class World {
       for (const [id, node] of instance.nodeStates)
         if (!node.present && !instance.gone.has(id)) instance.setNode(id, true);
     }
-    // Once what was broken has come to itself: nothing that people ask for is to be lost on the way.
+    // After the recovery, so that no request of an operator is lost.
     yield time.nowMs + 8_000;
     yield* this.endDeploys();
     for (const instance of this.instances)
@@ -374,7 +377,7 @@ export class World {
     while (this.instances.some(({ isDeploying }) => isDeploying)) yield this.time.nowMs + lookEveryMs;
   }
 
-  /** With encryption no user id is in a file as it was given. */
+  /** With encryption no user id is readable in a file. */
   private lookAtFiles(): void {
     if (this.plan.setup.encrypted !== true) return;
     const users = new Set(this.history.messages.flatMap(({ entries }) => entries.map(({ user }) => user)));
@@ -383,7 +386,10 @@ export class World {
         this.history.complain(`the disk of i${index} shows ${user}`);
   }
 
-  /** A flow goes on. Nothing is rejected for good before something else was accepted, so there is something. */
+  /**
+   * Keeps the flow running. Nothing is rejected before something else was accepted, so there must be other
+   * entries.
+   */
   private feed(): void {
     for (const instance of this.instances)
       for (const { id } of this.plan.setup.nodes) instance.message(id, [this.newEntry()]);
