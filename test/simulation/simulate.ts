@@ -1,9 +1,9 @@
-// npm run simulate: one seed with its story, many seeds on all cores, or the bugs that it has to find.
+// npm run simulate: one seed with its story, many seeds on all cores, or the bugs that it must find.
 //
-//   --seed N            plays it twice, compares, and tells what is wrong, shortened; --log shows everything, --keep FILE
+//   --seed N            plays it twice, compares, and shows violations, shortened; --log shows all events, --keep FILE
 //                       writes the short plan for the tests
-//   --seeds N           from --from (1), on --processes (as many as there are cores)
-//   --bugs              each bug until it is found; --bug WORDS only those whose name has them
+//   --seeds N           from --from (1), on --processes (one per core)
+//   --bugs              each bug until it is found; --bug WORDS only those with WORDS in their name
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';

@@ -184,7 +184,7 @@ function joined(one: SentHour, other: SentHour): Map<string, SentCounts> {
   return all;
 }
 
-// ── As it is kept ─────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Storage ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const count = z.number().int().nonnegative();
 const pair = z.tuple([count, count]);

@@ -244,7 +244,7 @@ export class PendingUsers {
     }
   }
 
-  // ── Giving up ───────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Deletions ───────────────────────────────────────────────────────────────────────────────────────────────
 
   deleteAll(nowMs: number): void {
     for (const user of [...this.users.values()]) this.settle(user, nowMs);

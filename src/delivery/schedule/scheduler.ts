@@ -115,7 +115,7 @@ export class Scheduler {
     return Math.max(this.circuitBreaker.closedUntilMs, quotaAtMs, Math.min(freshAtMs, searchAtMs));
   }
 
-  // ── A group under search ────────────────────────────────────────────────────────────────────────────────────
+  // ── Bisection ─────────────────────────────────────────────────────────────────────────────────────────────
 
   private nextSearch(nowMs: number, freeUsers: number): Post | null {
     if (this.bisection.size === 0 || !this.someLoginReady) return null;
@@ -163,7 +163,7 @@ export class Scheduler {
     });
   }
 
-  // ── Everybody else ──────────────────────────────────────────────────────────────────────────────────────────
+  // ── Other users ─────────────────────────────────────────────────────────────────────────────────────────────
 
   private nextFresh(nowMs: number, free: Free): Post | null {
     if (nowMs < this.circuitBreaker.triesFromMs) return null;

@@ -36,16 +36,16 @@ function withoutGrace(graceMs: number): () => () => void {
 export const flowBugs: readonly Bug[] = [
   // Promises 6 and 7.
   breaks('a flood of removals leaves adds nothing', ReadyUsers, 'shift', removalsOnly),
-  bug('users are gathered for 60 ms', () => [
+  bug('the scheduler lingers for 60 ms', () => [
     withoutGrace(60)(),
     replaced(Scheduler, 'nextAtMs', function (original, nowMs) {
       const atMs = original(nowMs) as number;
       return this.heldSinceMs > 0 ? Math.max(atMs, Number(this.heldSinceMs) + 60) : atMs;
     }),
   ]),
-  bug('users are never gathered, so that posts run out', withoutGrace(0)),
+  bug('the scheduler never lingers, so that posts run out', withoutGrace(0)),
   breaks(
-    'users are gathered although most posts are free',
+    'the scheduler lingers although most posts are free',
     Scheduler,
     'holds',
     function (original, accounts, nowMs, free) {
@@ -55,13 +55,18 @@ export const flowBugs: readonly Bug[] = [
 
   // Content of one request, and a dry run.
   breaks('more goes into a body than it may hold', BatchBuilder, 'fit', (_original, cells) => cells.length),
-  breaks('all blocks of a user go in one request', User, 'select', function (original, _limit, ...rest) {
-    return original(Infinity, ...rest);
-  }),
+  breaks(
+    'all blocks of a user are sent in one request',
+    User,
+    'select',
+    function (original, _limit, ...rest) {
+      return original(Infinity, ...rest);
+    },
+  ),
   breaks('a dry run shows what newer entries cover', User, 'merge', function (original) {
     return this.items[0]?.source.account === '' ? [] : original();
   }),
-  breaks('a dry run does not shorten what is late', User, 'add', function (original, item) {
+  breaks('a dry run does not shorten a late add', User, 'add', function (original, item) {
     if (item.source.account === '') item.eventMonoMs = 0;
     original(item);
   }),
@@ -75,19 +80,14 @@ export const flowBugs: readonly Bug[] = [
     this.parts.warmUps.clear();
     original();
   }),
-  breaks(
-    'every user waits while some segment is too new',
-    WarmUps,
-    'untilMs',
-    function (_original, cell, nowMs) {
-      const latest = Math.max(...(this.until as Map<string, number>).values());
-      return latest > nowMs && cell.block.expiration !== -1 ? latest : -Infinity;
-    },
-  ),
+  breaks('every user waits during any warm-up', WarmUps, 'untilMs', function (_original, cell, nowMs) {
+    const latest = Math.max(...(this.until as Map<string, number>).values());
+    return latest > nowMs && cell.block.expiration !== -1 ? latest : -Infinity;
+  }),
 
   // The queue at rest.
   breaks(
-    'user ids are in the file as they are, in spite of encryption',
+    'user ids are in plain text in an encrypted file',
     Cipher,
     'encryptRow',
     (_original, _hash, body) => body,
@@ -96,10 +96,10 @@ export const flowBugs: readonly Bug[] = [
     let drawn = 0;
     return replaced(Cipher, 'tagOf', () => (drawn += 1));
   }),
-  breaks('the queue takes more than it may hold', Producer, 'refusalOf', () => null),
-  breaks('what is left of a closed node is sent from memory', Producer, 'abandon', () => undefined),
+  breaks('the queue admits more than its limit', Producer, 'refusalOf', () => null),
+  breaks('entries of a closed node are sent from memory', Producer, 'abandon', () => undefined),
   breaks(
-    'what went ahead while a page was read is forgotten',
+    'tombstones made during a read are forgotten',
     PendingUsers,
     'admitTombstones',
     function (original, tombstones, touched, nowMs) {
@@ -109,19 +109,19 @@ export const flowBugs: readonly Bug[] = [
   ),
 
   // Failures.
-  breaks('a dead token is used again', TokenKeeper, 'refused', () => undefined),
+  breaks('an expired token is used again', TokenKeeper, 'refused', () => undefined),
   bug('a service that is away is asked at full speed', () => [
     replacedGetter(CircuitBreaker, 'outage', () => false),
     replacedGetter(CircuitBreaker, 'closedUntilMs', function () {
       return this.rateLimitedUntilMs;
     }),
   ]),
-  bug('bodies go on at full speed while everything is refused', () =>
+  bug('bodies are sent at full speed while everything is refused', () =>
     replacedGetter(CircuitBreaker, 'refusesEverything', () => false),
   ),
-  breaks('a search asks for its turn all the time', Bisection, 'nextAtMs', () => -Infinity),
+  breaks('a bisection asks for its turn all the time', Bisection, 'nextAtMs', () => -Infinity),
   breaks(
-    'what a rejected entry took the place of counts as superseded',
+    'an entry replaced by a rejected one counts as superseded',
     PendingUsers,
     'end',
     function (original, cell, end, rejection) {
@@ -134,7 +134,7 @@ export const flowBugs: readonly Bug[] = [
 
   // Memory.
   breaks(
-    'every entry remembers all that its user had before',
+    'every entry remembers all earlier entries of its user',
     PendingUsers,
     'admit',
     function (original, item, hash, nowMs) {
@@ -143,7 +143,7 @@ export const flowBugs: readonly Bug[] = [
       return user;
     },
   ),
-  breaks('what has ended is never forgotten', Reports, 'entryEnded', function (original, item) {
+  breaks('ended entries are never forgotten', Reports, 'entryEnded', function (original, item) {
     original(item);
     (this.all ??= []).push(item);
   }),

@@ -9,20 +9,20 @@ import { RequestsInFlight } from '../../../src/delivery/schedule/requests-in-fli
 import { breaks, bug, replaced, type Bug, type Inside } from './bug';
 
 export const orderBugs: readonly Bug[] = [
-  breaks('what a lost request may undo is not sent once more', User, 'mayBeUndone', () => false),
-  breaks('a lost request counts as refused', PendingUsers, 'suspect', () => undefined),
-  breaks('nothing is sent once more after an unclean start', User, 'suspectAll', () => undefined),
+  breaks('a block that an ambiguous request may undo is not resent', User, 'mayBeUndone', () => false),
+  breaks('an ambiguous request counts as refused', PendingUsers, 'suspect', () => undefined),
+  breaks('nothing is resent after a crash', User, 'suspectAll', () => undefined),
   breaks('a user has two requests in flight', PendingUsers, 'admit', function (original, item, hash, nowMs) {
     const user = original(item, hash, nowMs);
     user.flight = null;
     this.enqueue(user, nowMs);
     return user;
   }),
-  breaks('blocks by id and by code go together', User, 'firstRun', function () {
+  breaks('blocks by id and by code share a request', User, 'firstRun', function () {
     return { queues: this.queues.filter(({ first }: Inside) => first !== null), end: null };
   }),
   breaks(
-    'of one entry, an add by id goes before an earlier removal by code',
+    'in one entry, an add by id is sent before an earlier removal by code',
     User,
     'add',
     function (original, item) {
@@ -33,10 +33,15 @@ export const orderBugs: readonly Bug[] = [
     },
   ),
   breaks('older blocks are not covered by newer ones', User, 'merge', () => []),
-  breaks('what failed goes behind what is newer', User, 'absorb', function (original, older, newer, covered) {
-    const failed = older.refusedAtMs < Infinity && newer.state === 'waiting';
-    original(failed ? newer : older, failed ? older : newer, covered);
-  }),
+  breaks(
+    'a failed block is sent after a newer one',
+    User,
+    'absorb',
+    function (original, older, newer, covered) {
+      const failed = older.refusedAtMs < Infinity && newer.state === 'waiting';
+      original(failed ? newer : older, failed ? older : newer, covered);
+    },
+  ),
   breaks('a tombstone is dropped early', ReadAhead, 'tombstoneFloor', (_original, lastSeq) => lastSeq),
   breaks('no tombstone is kept', ReadAhead, 'hasUnreadBefore', () => false),
   breaks(
@@ -49,7 +54,7 @@ export const orderBugs: readonly Bug[] = [
       return true;
     },
   ),
-  breaks('removals wait in line', ReadyUsers, 'put', function (original, user, account) {
+  breaks('removals wait behind adds', ReadyUsers, 'put', function (original, user, account) {
     const { removes } = Object.getOwnPropertyDescriptors(User.prototype);
     Object.defineProperty(User.prototype, 'removes', { configurable: true, get: () => false });
     try {
@@ -67,14 +72,14 @@ export const orderBugs: readonly Bug[] = [
   ]),
   bug('the expiration is aged twice', () => aged((left, waited) => Math.max(1, left - waited))),
   bug('the expiration does not age', () => aged((left, waited) => left + waited)),
-  bug('what has passed is sent to last for ever', () =>
+  bug('an expired add is sent to last forever', () =>
     bodies((block) => (block.expiration === -1 && block.wasAdd ? { ...block, expiration: 0 } : block)),
   ),
-  bug('what has passed lasts a minute more', () =>
+  bug('an expired add lasts another minute', () =>
     bodies((block) => (block.expiration === -1 && block.wasAdd ? { ...block, expiration: 1 } : block)),
   ),
   breaks(
-    'what is read late goes behind what is newer',
+    'a block that is read late is sent after a newer one',
     PendingBlocks,
     'addAmong',
     function (_original, cell) {
@@ -82,7 +87,7 @@ export const orderBugs: readonly Bug[] = [
     },
   ),
   breaks(
-    'the expiration counts from when the entry was taken, not from the event',
+    'the expiration counts from the acceptance of the entry, not from the event',
     Producer,
     'begin',
     function (original, handedIn, nowMs) {

@@ -44,7 +44,7 @@ export const outcomeBugs: readonly Bug[] = [
       original(rest);
     },
   ),
-  breaks('a paused queue sends on', Engine, 'pause', () => undefined),
+  breaks('a paused queue continues to send', Engine, 'pause', () => undefined),
   bug('a message that ended at queued is told once more when its entries end', () => [
     replacedGetter(PendingMessage, 'isOpen', function () {
       return this.open > 0;
@@ -58,16 +58,21 @@ export const outcomeBugs: readonly Bug[] = [
     original(item);
     if (item.cells.length > 2) (this.counters as { accepted: number }).accepted += 1;
   }),
-  breaks('what is told as accepted counts as superseded', Reports, 'entryEnded', function (original, item) {
-    const counters = this.counters as { accepted: number; superseded: number };
-    const { accepted } = counters;
-    original(item);
-    if (counters.accepted === accepted || item.cells.length < 2) return;
-    counters.accepted -= 1;
-    counters.superseded += 1;
-  }),
   breaks(
-    'an expired entry is told as accepted, and one more as superseded',
+    'an entry reported as accepted counts as superseded',
+    Reports,
+    'entryEnded',
+    function (original, item) {
+      const counters = this.counters as { accepted: number; superseded: number };
+      const { accepted } = counters;
+      original(item);
+      if (counters.accepted === accepted || item.cells.length < 2) return;
+      counters.accepted -= 1;
+      counters.superseded += 1;
+    },
+  ),
+  breaks(
+    'an expired entry is reported as accepted, and another as superseded',
     PendingMessage,
     'entryEnded',
     function (original, item) {
@@ -76,7 +81,7 @@ export const outcomeBugs: readonly Bug[] = [
     },
   ),
   breaks(
-    'what ends while a node is deployed is lost to it',
+    'late outcomes are lost during a deploy of their node',
     LateOutcomes,
     'listen',
     function (original, node, listener) {
@@ -84,7 +89,7 @@ export const outcomeBugs: readonly Bug[] = [
       original(node, listener);
     },
   ),
-  breaks('what was given up is sent all the same', PendingUsers, 'deleteEntry', () => undefined),
+  breaks('a deleted entry is sent', PendingUsers, 'deleteEntry', () => undefined),
   breaks(
     'an entry is rejected although nothing was accepted since',
     Outcomes,

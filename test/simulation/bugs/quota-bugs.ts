@@ -20,7 +20,7 @@ export const quotaBugs: readonly Bug[] = [
     },
   ),
   breaks(
-    'the quota of a lost post is free as if it had been answered',
+    'the quota of an ambiguous post is freed as if it had been answered',
     RateLimiter,
     'lose',
     function (_original, grant, nowMs) {
@@ -28,7 +28,7 @@ export const quotaBugs: readonly Bug[] = [
     },
   ),
   breaks(
-    'the network’s own part of a reply is earned back twice',
+    'the network’s own part of a reply is deducted twice',
     RateLimiter,
     'settle',
     function (original, grant, nowMs, floorMs) {
@@ -44,7 +44,7 @@ export const quotaBugs: readonly Bug[] = [
     original();
   }),
   breaks(
-    'a failed post is tried again beside the quota',
+    'a failed post is tried again without quota',
     RequestsInFlight,
     'send',
     async function (original, post) {
@@ -52,7 +52,7 @@ export const quotaBugs: readonly Bug[] = [
       return outcome.kind === 'passing' ? original(post) : outcome;
     },
   ),
-  breaks('posts of the process before do not count', RateLimiter, 'inherit', () => undefined),
+  breaks('posts of the previous process do not count', RateLimiter, 'inherit', () => undefined),
   breaks('a rate limit of the service is not waited for', CircuitBreaker, 'rateLimited', () => undefined),
   breaks('every deploy has a new limiter', Registry, 'release', function (original, held, request, maxMs) {
     const released = original(held, request, maxMs);
@@ -61,14 +61,14 @@ export const quotaBugs: readonly Bug[] = [
     return released;
   }),
   breaks(
-    'more users than the quota has go in one post',
+    'one post carries more users than the quota',
     Scheduler,
     'fill',
     function (original, account, most, nowMs) {
       return original(account, most * 3, nowMs);
     },
   ),
-  breaks('blocks of one entry go twice in a request', BatchBuilder, 'body', function (original) {
+  breaks('blocks of one entry are sent twice in a request', BatchBuilder, 'body', function (original) {
     const body = JSON.parse(original()) as { rt_segment: { seg_block: unknown[] }[] };
     for (const entry of body.rt_segment)
       if (entry.seg_block.length > 1) entry.seg_block.push(entry.seg_block[0]);

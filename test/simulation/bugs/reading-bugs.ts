@@ -10,7 +10,7 @@ import { breaks, bug, replaced, replacedGetter, type Bug } from './bug';
 
 export const readingBugs: readonly Bug[] = [
   breaks(
-    'an account that leaves parks the engine of those that stay',
+    'an account that is removed parks the engine of the others',
     Holder,
     'leave',
     async function (original, node, ...rest) {
@@ -22,7 +22,7 @@ export const readingBugs: readonly Bug[] = [
       if (!isLast) lease?.engine.unpark();
     },
   ),
-  bug('a post leaves after its engine was closed, under whatever lease there is', () => [
+  bug('a post is sent after its engine was closed, under any lease', () => [
     replaced(LeaseKeeper, 'mayPost', function () {
       return this.epoch !== null && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
     }),
@@ -31,7 +31,7 @@ export const readingBugs: readonly Bug[] = [
     }),
   ]),
   breaks(
-    'closing a queue waits for the fate of its last commit',
+    'closing a queue waits for the result of its last commit',
     SharedQueue,
     'close',
     async function (original) {
@@ -41,7 +41,7 @@ export const readingBugs: readonly Bug[] = [
     },
   ),
   breaks(
-    'every new entry of a user looks at all that the user has',
+    'every new entry of a user visits all its other entries',
     PendingUsers,
     'admit',
     function (original, item, hash, nowMs) {
@@ -61,7 +61,7 @@ export const readingBugs: readonly Bug[] = [
     }),
   ]),
   breaks(
-    'every connection counts its logins for itself',
+    'every connection counts its logins separately',
     LoginCount,
     'login',
     function (_original, authenticate) {

@@ -8,10 +8,10 @@ import { breaks, type Bug } from './bug';
 
 export const sharedBugs: readonly Bug[] = [
   breaks('the fencing token of a commit is ignored', MemoryLogStore, 'checkLease', () => undefined),
-  breaks('the lease counts from the answer on', LeaseKeeper, 'took', function (original, claim) {
+  breaks('the lease counts from the reply', LeaseKeeper, 'took', function (original, claim) {
     original(claim, this.options.clock.monoMs());
   }),
-  breaks('an engine goes on when its lease is lost', SharedQueue, 'stepDown', function () {
+  breaks('an engine continues when its lease is lost', SharedQueue, 'stepDown', function () {
     this.engine = null;
   }),
   breaks(
@@ -22,21 +22,16 @@ export const sharedBugs: readonly Bug[] = [
       return original(rows, null);
     },
   ),
+  breaks('new entries are appended before those in the buffer', SharedProducer, 'pump', async function () {
+    await this.opened;
+    while (this.busy && !this.closed && !this.draining) {
+      if (this.pending === null && this.next.length === 0) this.next = this.nextBatches();
+      this.pending ??= this.next.shift()!;
+      await this.appendPending(this.pending);
+    }
+  }),
   breaks(
-    'new entries are appended before those that are kept on the machine',
-    SharedProducer,
-    'pump',
-    async function () {
-      await this.opened;
-      while (this.busy && !this.closed && !this.draining) {
-        if (this.pending === null && this.next.length === 0) this.next = this.nextBatches();
-        this.pending ??= this.next.shift()!;
-        await this.appendPending(this.pending);
-      }
-    },
-  ),
-  breaks(
-    'an append whose answer was lost is refused',
+    'an append with a lost answer is refused',
     SharedProducer,
     'keepPending',
     function (_original, pending) {
@@ -47,17 +42,12 @@ export const sharedBugs: readonly Bug[] = [
     },
   ),
   breaks(
-    'outcomes that come before the number of their batch are overlooked',
+    'outcomes that arrive before the numbers of their batch are ignored',
     SharedProducer,
     'tellEarly',
     function () {
       this.early = [];
     },
   ),
-  breaks(
-    'outcomes of entries that another instance took are told to nobody',
-    MemoryLogStore,
-    'storeOutcomes',
-    () => undefined,
-  ),
+  breaks('outcomes for other instances are not stored', MemoryLogStore, 'storeOutcomes', () => undefined),
 ];

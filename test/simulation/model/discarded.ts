@@ -32,8 +32,7 @@ function isDiscardedSoon({ history, plan }: Played): string[] {
   return history.discards
     .filter(({ askedMs, doneMs }) => doneMs > askedMs + slackMs)
     .map(
-      ({ askedMs }) =>
-        `what was to be given up at ${(askedMs / 1000).toFixed(3)} s is not for ${slackMs / 1000} s`,
+      ({ askedMs }) => `a deletion of ${(askedMs / 1000).toFixed(3)} s takes more than ${slackMs / 1000} s`,
     );
 }
 
@@ -123,7 +122,7 @@ function discardedStays({ history, plan }: Played): string[] {
         const gone = goneMs.get(value) ?? Infinity;
         // A block that was sent before may have to be resent.
         if (sentMs > gone + slackMs && first.get(value)!.sentMs > gone && !isRest(value, gone, term))
-          found.push(`v${value} of ${userName(user, domain)} leaves in #${number} although it was given up`);
+          found.push(`v${value} of ${userName(user, domain)} is sent in #${number} although it was deleted`);
       }
     }
   }

@@ -25,9 +25,9 @@ const promises: readonly (readonly [string, (played: Played) => string[]])[] = [
   ['the last one wins', lastWins],
   ['delays never extend membership', delays],
   ['ten logins in five minutes', logins],
-  ['what was given up stays here', discarded],
+  ['deleted entries are not sent', discarded],
   ['removals first, and at once', instant],
-  ['what is to wait waits, and nothing else', held],
+  ['adds to new segments wait, and nothing else', held],
   ['a dry run shows what would be sent', dryRuns],
 ];
 

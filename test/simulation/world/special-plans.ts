@@ -120,7 +120,7 @@ class SpecialMaker {
     this.actions.push({ kind: 'weather', atMs: 0, rates, forMs: this.healMs });
   }
 
-  // ── More than is taken at once ──────────────────────────────────────────────────────────────────────────────
+  // ── Large messages ─────────────────────────────────────────────────────────────────────────────────────────
 
   /** Messages with very many entries, short ones behind them, and an event while they are being queued. */
   private large(): void {
@@ -167,7 +167,7 @@ class SpecialMaker {
     ]);
   }
 
-  // ── Segments that are too new ───────────────────────────────────────────────────────────────────────────────
+  // ── Warm-ups ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Nodes ask for warm-ups, and change them. Users from 100 on never use those segments. */
   private hold(): void {
@@ -221,7 +221,7 @@ class SpecialMaker {
     };
   }
 
-  // ── Removals first, and not alone ───────────────────────────────────────────────────────────────────────────
+  // ── Removals first ──────────────────────────────────────────────────────────────────────────────────────────
 
   private flood(): void {
     const { dice } = this;
@@ -256,7 +256,7 @@ class SpecialMaker {
     this.actions.push({ kind: 'operator', atMs: 12_500, instance: 0, member: 1, asks: 'purge' });
   }
 
-  // ── At once, or gathered ────────────────────────────────────────────────────────────────────────────────────
+  // ── At once, or lingering ───────────────────────────────────────────────────────────────────────────────────
 
   /** One entry after the other, each with its own user: slowly, and faster than posts may be sent. */
   private linger(): void {
@@ -276,7 +276,7 @@ class SpecialMaker {
     this.healMs = atMs;
   }
 
-  // ── Shown, not sent ─────────────────────────────────────────────────────────────────────────────────────────
+  // ── Dry runs ────────────────────────────────────────────────────────────────────────────────────────────────
 
   private dryRun(): void {
     const { dice } = this;
