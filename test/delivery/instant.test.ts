@@ -5,7 +5,7 @@ import { device, World } from './support/world';
 
 const wayMs = 10;
 const limits = { postsPerSecond: 10, usersPerSecond: 100, maxConcurrent: 15 };
-const usersPerGrant = 10;
+const usersPerPermit = 10;
 const holdMs = 20;
 /** Time from sending until the permit is free again. */
 const heldForMs = 2 * wayMs + 1000 + 5;
@@ -91,11 +91,11 @@ describe('an entry', function () {
     assert.equal(freeAt(world, world.clock.monoMs()).posts, 5);
     world.add(device(100), [{ seg_id: 1 }]);
     await world.clock.advance(5);
-    assert.equal(world.service.requests.length, posts, 'half of the grants are used: it is held');
-    for (let i = 1; i < usersPerGrant; i += 1) world.add(device(100 + i), [{ seg_id: 1 }]);
+    assert.equal(world.service.requests.length, posts, 'half of the permits are used: it is held');
+    for (let i = 1; i < usersPerPermit; i += 1) world.add(device(100 + i), [{ seg_id: 1 }]);
     await world.clock.settle();
     assert.equal(world.service.requests.length, posts + 1);
-    assert.equal(world.service.requests.at(-1)!.users.length, usersPerGrant);
+    assert.equal(world.service.requests.at(-1)!.users.length, usersPerPermit);
   });
 
   it('is sent at once on a flush, without lingering', async () => {

@@ -4,7 +4,7 @@ import { strict as assert } from 'node:assert';
 import {
   RateLimiter,
   settleMarginMs,
-  type Grant,
+  type Permit,
   type Limits,
 } from '../../src/delivery/schedule/rate-limiter';
 import { runs } from './support/runs';
@@ -67,7 +67,7 @@ function play(
       nowMs = Math.max(nowMs, nextMs);
       settleUntil(nowMs);
     }
-    const grant: Grant = rateLimiter.take(users);
+    const permit: Permit = rateLimiter.take(users);
     open += 1;
     calls = Math.max(calls, open);
     const replyMs = nowMs + floorMs + thereMs + backMs;
@@ -79,7 +79,7 @@ function play(
           atMs: replyMs,
           end: () => {
             open -= 1;
-            rateLimiter.settle(grant, replyMs, floorMs);
+            rateLimiter.settle(permit, replyMs, floorMs);
           },
         });
         break;
@@ -89,13 +89,13 @@ function play(
           atMs: nowMs + thereMs + 300,
           end: () => {
             open -= 1;
-            rateLimiter.lose(grant, nowMs + thereMs + 300);
+            rateLimiter.lose(permit, nowMs + thereMs + 300);
           },
         });
         break;
       case 'cancel':
         open -= 1;
-        rateLimiter.cancel(grant);
+        rateLimiter.cancel(permit);
         break;
     }
   }
@@ -149,9 +149,9 @@ describe('the rate limiter', () => {
   it('frees a permit one second after its reply, and its call at once', () => {
     const rateLimiter = new RateLimiter(limits, lateMarginMs, 0);
     rateLimiter.free(startedMs);
-    const grant = rateLimiter.take(6);
+    const permit = rateLimiter.take(6);
     assert.deepEqual(rateLimiter.free(5000), { posts: 3, users: 4, calls: 2 });
-    rateLimiter.settle(grant, 5000, 0);
+    rateLimiter.settle(permit, 5000, 0);
     assert.deepEqual(rateLimiter.free(5999), { posts: 3, users: 4, calls: 3 });
     assert.equal(rateLimiter.nextFreeAtMs(), 6000 + settleMarginMs);
     assert.deepEqual(rateLimiter.free(6000 + settleMarginMs), { posts: 4, users: 10, calls: 3 });
@@ -205,12 +205,12 @@ describe('the rate limiter', () => {
   it('keeps counting used quota when the limits change', () => {
     const rateLimiter = new RateLimiter(limits, lateMarginMs, 0);
     rateLimiter.free(startedMs);
-    const grants = [rateLimiter.take(4), rateLimiter.take(4)];
+    const permits = [rateLimiter.take(4), rateLimiter.take(4)];
     rateLimiter.setLimits({ postsPerSecond: 1, usersPerSecond: 5, maxConcurrent: 1 });
     assert.deepEqual(rateLimiter.free(startedMs), { posts: 0, users: 0, calls: 0 });
     rateLimiter.setLimits({ postsPerSecond: 10, usersPerSecond: 100, maxConcurrent: 5 });
     assert.deepEqual(rateLimiter.free(startedMs), { posts: 8, users: 92, calls: 3 });
-    for (const grant of grants) rateLimiter.settle(grant, startedMs, 0);
+    for (const permit of permits) rateLimiter.settle(permit, startedMs, 0);
     assert.deepEqual(rateLimiter.free(startedMs + 2000), { posts: 10, users: 100, calls: 5 });
   });
 });

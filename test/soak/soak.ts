@@ -61,7 +61,7 @@ const overload = 1.25;
 const clients = 12;
 const mostEvents = 20;
 /** Fewer than wait when the service is gone for long: newer events of a user take the place of older ones. */
-const usersPerGrant = 15;
+const usersPerPermit = 15;
 
 const refusedUser = '66600000000000000001';
 const lateUser = '66600000000000000002';
@@ -134,7 +134,7 @@ class Soak {
     const eventsPerMs = (limits.usersPerSecond * overload) / 1000;
     return new EventLoad({
       expected: this.expected,
-      users: Math.ceil((limits.usersPerSecond * usersPerGrant) / clients) * clients,
+      users: Math.ceil((limits.usersPerSecond * usersPerPermit) / clients) * clients,
       clients,
       pauseMs: Math.round((clients * (1 + mostEvents)) / 2 / eventsPerMs),
       mostEvents,

@@ -101,14 +101,14 @@ export class Outcomes {
       this.countLost(post);
     } else this.commitBuffer.arrive(post.number);
     const floorMs = this.logins.get(post.account)?.networkFloorMs() ?? 0;
-    for (const [rateLimiter, grant] of [
-      [this.scheduler.rateLimiter, post.grant] as const,
-      [this.scheduler.bisection.quota, post.search?.grant ?? null] as const,
+    for (const [rateLimiter, permit] of [
+      [this.scheduler.rateLimiter, post.permit] as const,
+      [this.scheduler.bisection.quota, post.search?.permit ?? null] as const,
     ]) {
-      if (grant === null) continue;
-      if (outcome.kind === 'notSent') rateLimiter.cancel(grant);
-      else if (lost) rateLimiter.lose(grant, atMs);
-      else rateLimiter.settle(grant, atMs, floorMs);
+      if (permit === null) continue;
+      if (outcome.kind === 'notSent') rateLimiter.cancel(permit);
+      else if (lost) rateLimiter.lose(permit, atMs);
+      else rateLimiter.settle(permit, atMs, floorMs);
     }
   }
 

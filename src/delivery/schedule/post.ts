@@ -2,7 +2,7 @@
 
 import type { PostOutcome, TokenOutcome } from '../../service/reply/outcome';
 import type { Group } from './bisection';
-import type { Grant } from './rate-limiter';
+import type { Permit } from './rate-limiter';
 import type { PackedUser } from './batch-builder';
 
 export interface Post {
@@ -13,9 +13,9 @@ export interface Post {
   /** Monotonic ms when the body was built. */
   readonly madeMs: number;
   readonly users: readonly PackedUser[];
-  readonly grant: Grant;
+  readonly permit: Permit;
   /** The group and the permit of the quarter, for a request of a bisection; else null. */
-  readonly search: { readonly group: Group; readonly grant: Grant } | null;
+  readonly search: { readonly group: Group; readonly permit: Permit } | null;
   /** Monotonic ms; 0 until it is sent. */
   sentMs: number;
 }

@@ -15,7 +15,7 @@ export interface Limits extends Partial<RequestLimits> {
 }
 
 /** Part of the quota that one request uses. */
-export interface Grant {
+export interface Permit {
   readonly users: number;
 }
 
@@ -65,7 +65,7 @@ export class RateLimiter {
   }
 
   /** Takes a permit for one request with `users` users. Call `free` before. */
-  take(users: number): Grant {
+  take(users: number): Permit {
     this.usedPosts += 1;
     this.usedUsers += users;
     this.calls += 1;
@@ -76,18 +76,21 @@ export class RateLimiter {
    * The service replied at `nowMs`. `floorMs` is the network part of the delay, which can be deducted (0 when
    * unknown).
    */
-  settle(grant: Grant, nowMs: number, floorMs: number): void {
+  settle(permit: Permit, nowMs: number, floorMs: number): void {
     this.calls -= 1;
-    this.settled.push({ freeAtMs: nowMs + 1000 + settleMarginMs - floorMs, users: grant.users, calls: 0 }, 1);
+    this.settled.push(
+      { freeAtMs: nowMs + 1000 + settleMarginMs - floorMs, users: permit.users, calls: 0 },
+      1,
+    );
   }
 
   /**
    * The request was ambiguous: it may run until `lateMarginMs` have passed, and uses the quota for a second
    * more.
    */
-  lose(grant: Grant, nowMs: number): void {
+  lose(permit: Permit, nowMs: number): void {
     this.lost.push(
-      { freeAtMs: nowMs + this.lateMarginMs + 1000 + settleMarginMs, users: grant.users, calls: 1 },
+      { freeAtMs: nowMs + this.lateMarginMs + 1000 + settleMarginMs, users: permit.users, calls: 1 },
       1,
     );
   }
@@ -103,9 +106,9 @@ export class RateLimiter {
   }
 
   /** The request was not sent: frees its permit. */
-  cancel(grant: Grant): void {
+  cancel(permit: Permit): void {
     this.usedPosts -= 1;
-    this.usedUsers -= grant.users;
+    this.usedUsers -= permit.users;
     this.calls -= 1;
   }
 

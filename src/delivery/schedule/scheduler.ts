@@ -77,8 +77,8 @@ export class Scheduler {
   /** A request was not sent: its users wait again and its permit is free. */
   cancel(post: Post, nowMs: number): void {
     this.circuitBreaker.cancelled();
-    this.rateLimiter.cancel(post.grant);
-    if (post.search !== null) this.bisection.quota.cancel(post.search.grant);
+    this.rateLimiter.cancel(post.permit);
+    if (post.search !== null) this.bisection.quota.cancel(post.search.permit);
     for (const { user, cells } of post.users) {
       for (const cell of cells) if (cell.state === 'inFlight') cell.state = 'waiting';
       user.flight = null;
@@ -186,7 +186,7 @@ export class Scheduler {
    * Number of users that each request must carry, so that the quota of requests does not run out before that of
    * users.
    */
-  private usersPerGrant(): number {
+  private usersPerPermit(): number {
     const { usersPerSecond, postsPerSecond } = this.limits;
     return Math.min(this.request.usersPerPost, Math.max(1, Math.ceil(usersPerSecond / postsPerSecond)));
   }
@@ -194,8 +194,8 @@ export class Scheduler {
   private spread(): number {
     // One user shows whether everything is still refused, and leaves nothing to bisect.
     if (this.circuitBreaker.refusesEverything) return 1;
-    if (this.circuitBreaker.outage) return this.usersPerGrant();
-    return Math.max(this.usersPerGrant(), Math.ceil(this.limits.usersPerSecond / postsPerFullQuota));
+    if (this.circuitBreaker.outage) return this.usersPerPermit();
+    return Math.max(this.usersPerPermit(), Math.ceil(this.limits.usersPerSecond / postsPerFullQuota));
   }
 
   /**
@@ -206,7 +206,7 @@ export class Scheduler {
     if (free.posts * 2 > this.limits.postsPerSecond) return false;
     let ready = 0;
     for (const account of accounts) ready += this.pendingUsers.ready.size(account);
-    if (Math.min(ready, free.users) >= this.usersPerGrant()) return false;
+    if (Math.min(ready, free.users) >= this.usersPerPermit()) return false;
     this.heldSinceMs ??= nowMs;
     return nowMs < this.heldSinceMs + holdMs;
   }
@@ -279,8 +279,8 @@ export class Scheduler {
       body: batchBuilder.body(),
       madeMs: batchBuilder.nowMonoMs,
       users,
-      grant: this.rateLimiter.take(users.length),
-      search: group === null ? null : { group, grant: this.bisection.quota.take(users.length) },
+      permit: this.rateLimiter.take(users.length),
+      search: group === null ? null : { group, permit: this.bisection.quota.take(users.length) },
       sentMs: 0,
     };
   }

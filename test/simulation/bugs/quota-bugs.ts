@@ -23,16 +23,16 @@ export const quotaBugs: readonly Bug[] = [
     'the quota of an ambiguous post is freed as if it had been answered',
     RateLimiter,
     'lose',
-    function (_original, grant, nowMs) {
-      this.settle(grant, nowMs, 0);
+    function (_original, permit, nowMs) {
+      this.settle(permit, nowMs, 0);
     },
   ),
   breaks(
     'the network’s own part of a reply is deducted twice',
     RateLimiter,
     'settle',
-    function (original, grant, nowMs, floorMs) {
-      original(grant, nowMs, 2 * floorMs);
+    function (original, permit, nowMs, floorMs) {
+      original(permit, nowMs, 2 * floorMs);
     },
   ),
   breaks('the wall clock counts', ProcessTime, 'monoMs', function (original) {
