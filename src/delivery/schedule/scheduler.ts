@@ -13,7 +13,7 @@ import { requestLimitsOf, type RequestLimits } from './request-limits';
 import type { User } from '../pending/user';
 
 /** Maximum time to linger for a fuller batch, when less than half of the permits are free. */
-const holdMs = 20;
+const lingerMs = 20;
 /**
  * With a backlog, one request takes at most this part of the users of a second, so that quota is freed in small
  * parts.
@@ -30,7 +30,7 @@ export class Scheduler {
   readonly bisection: Bisection;
   /** Limits of one request. */
   request: RequestLimits;
-  private heldSinceMs: number | null = null;
+  private lingerSinceMs: number | null = null;
   private nextAccount = 0;
   private lastPost = 0;
 
@@ -56,8 +56,8 @@ export class Scheduler {
   }
 
   /** Sends ready users without lingering. */
-  endHold(): void {
-    this.heldSinceMs = -Infinity;
+  endLinger(): void {
+    this.lingerSinceMs = -Infinity;
   }
 
   /** Builds all requests that may be sent at `nowMs`. Their users are in flight and their permits are taken. */
@@ -107,8 +107,9 @@ export class Scheduler {
     const free = this.rateLimiter.free(nowMs);
     const freeAtMs = this.rateLimiter.nextFreeAtMs();
     const quotaAtMs = free.posts >= 1 && free.users >= 1 && free.calls >= 1 ? -Infinity : freeAtMs;
-    const heldUntilMs = this.heldSinceMs === null ? -Infinity : Math.min(this.heldSinceMs + holdMs, freeAtMs);
-    const freshAtMs = someReady ? Math.max(heldUntilMs, this.circuitBreaker.triesFromMs) : Infinity;
+    const lingerUntilMs =
+      this.lingerSinceMs === null ? -Infinity : Math.min(this.lingerSinceMs + lingerMs, freeAtMs);
+    const freshAtMs = someReady ? Math.max(lingerUntilMs, this.circuitBreaker.triesFromMs) : Infinity;
     const searchAtMs = this.someLoginReady
       ? this.bisection.nextAtMs(nowMs, free.users, freeAtMs, this.probesFromMs)
       : Infinity;
@@ -168,17 +169,17 @@ export class Scheduler {
   private nextFresh(nowMs: number, free: Free): Post | null {
     if (nowMs < this.circuitBreaker.triesFromMs) return null;
     for (let accounts = this.accountsReady(); accounts.length > 0; accounts = this.accountsReady()) {
-      if (this.holds(accounts, nowMs, free)) return null;
+      if (this.lingers(accounts, nowMs, free)) return null;
       this.nextAccount = (this.nextAccount + 1) % accounts.length;
       const account = accounts[this.nextAccount]!;
       const most = Math.min(free.users, this.request.usersPerPost, this.spread());
       const batchBuilder = this.fill(account, most, nowMs);
       if (batchBuilder.size === 0) continue;
-      this.heldSinceMs = null;
+      this.lingerSinceMs = null;
       if (this.circuitBreaker.refusesEverything) this.circuitBreaker.tried(nowMs);
       return this.makePost(batchBuilder, account, null);
     }
-    this.heldSinceMs = null;
+    this.lingerSinceMs = null;
     return null;
   }
 
@@ -202,13 +203,13 @@ export class Scheduler {
    * Promise 6: sends at once while more than half of the permits are free, else with enough users or after
    * `lingerMs`.
    */
-  private holds(accounts: readonly string[], nowMs: number, free: Free): boolean {
+  private lingers(accounts: readonly string[], nowMs: number, free: Free): boolean {
     if (free.posts * 2 > this.limits.postsPerSecond) return false;
     let ready = 0;
     for (const account of accounts) ready += this.pendingUsers.ready.size(account);
     if (Math.min(ready, free.users) >= this.usersPerPermit()) return false;
-    this.heldSinceMs ??= nowMs;
-    return nowMs < this.heldSinceMs + holdMs;
+    this.lingerSinceMs ??= nowMs;
+    return nowMs < this.lingerSinceMs + lingerMs;
   }
 
   private fill(account: string, most: number, nowMs: number): BatchBuilder {

@@ -26,10 +26,10 @@ function removalsOnly(this: Inside, _original: unknown, account: string): unknow
 
 function withoutGrace(graceMs: number): () => () => void {
   return () =>
-    replaced(Scheduler, 'holds', function (original, accounts, nowMs, free) {
+    replaced(Scheduler, 'lingers', function (original, accounts, nowMs, free) {
       if (graceMs === 0) return false;
       if (original(accounts, nowMs, free)) return true;
-      return this.heldSinceMs !== null && nowMs - this.heldSinceMs < graceMs;
+      return this.lingerSinceMs !== null && nowMs - this.lingerSinceMs < graceMs;
     });
 }
 
@@ -40,14 +40,14 @@ export const flowBugs: readonly Bug[] = [
     withoutGrace(60)(),
     replaced(Scheduler, 'nextAtMs', function (original, nowMs) {
       const atMs = original(nowMs) as number;
-      return this.heldSinceMs > 0 ? Math.max(atMs, Number(this.heldSinceMs) + 60) : atMs;
+      return this.lingerSinceMs > 0 ? Math.max(atMs, Number(this.lingerSinceMs) + 60) : atMs;
     }),
   ]),
   bug('the scheduler never lingers, so that posts run out', withoutGrace(0)),
   breaks(
     'the scheduler lingers although most posts are free',
     Scheduler,
-    'holds',
+    'lingers',
     function (original, accounts, nowMs, free) {
       return original(accounts, nowMs, { ...free, posts: 0 });
     },
