@@ -157,9 +157,9 @@ async function settle(
   }));
   await store.commit({
     remove: ended.map(({ seq }) => seq),
-    ...(post > 0 && { arrive: [post] }),
+    ...(post > 0 && { settle: [post] }),
     ...(next.length > 0 && {
-      depart: [{ post: post + 1, userHashes: next.map(({ userHash }) => userHash) }],
+      begin: [{ post: post + 1, userHashes: next.map(({ userHash }) => userHash) }],
     }),
     ...(tells && { outcomes }),
   });

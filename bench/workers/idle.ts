@@ -92,9 +92,9 @@ async function commitOnce(store: QueueStore, number: number): Promise<number> {
     body: JSON.stringify(entryOf(number)),
   } as const;
   const startedMs = nowMs();
-  await store.commit({ append: [row], depart: [{ post: number, userHashes: [number] }] });
+  await store.commit({ append: [row], begin: [{ post: number, userHashes: [number] }] });
   const tookMs = nowMs() - startedMs;
-  await store.commit({ remove: [number], arrive: [number] });
+  await store.commit({ remove: [number], settle: [number] });
   return tookMs;
 }
 

@@ -9,9 +9,9 @@ export class CommitBuffer {
   private append: NewRow[] = [];
   private removed: number[] = [];
   private marks = new Map<number, Exclude<Mark, 'remove'>>();
-  private departs: InFlightRecord[] = [];
-  private arrived: number[] = [];
-  private lostPosts: { post: number; untilWallMs: number }[] = [];
+  private begun: InFlightRecord[] = [];
+  private settled: number[] = [];
+  private unknownPosts: { post: number; untilWallMs: number }[] = [];
   private tombstoneFloor = 0;
 
   appended(row: NewRow): void {
@@ -27,16 +27,16 @@ export class CommitBuffer {
     this.removed.push(seq);
   }
 
-  depart(mark: InFlightRecord): void {
-    this.departs.push(mark);
+  begin(mark: InFlightRecord): void {
+    this.begun.push(mark);
   }
 
-  arrive(post: number): void {
-    this.arrived.push(post);
+  settle(post: number): void {
+    this.settled.push(post);
   }
 
-  lose(post: number, untilWallMs: number): void {
-    this.lostPosts.push({ post, untilWallMs });
+  unknown(post: number, untilWallMs: number): void {
+    this.unknownPosts.push({ post, untilWallMs });
   }
 
   dropTombstonesThrough(seq: number): void {
@@ -52,18 +52,18 @@ export class CommitBuffer {
       ...(this.removed.length > 0 && { remove: this.removed }),
       ...(marked.tombstone.length > 0 && { tombstone: marked.tombstone }),
       ...(marked.repeat.length > 0 && { repeat: marked.repeat }),
-      ...(this.departs.length > 0 && { depart: this.departs }),
-      ...(this.arrived.length > 0 && { arrive: this.arrived }),
-      ...(this.lostPosts.length > 0 && { lost: this.lostPosts }),
+      ...(this.begun.length > 0 && { begin: this.begun }),
+      ...(this.settled.length > 0 && { settle: this.settled }),
+      ...(this.unknownPosts.length > 0 && { unknown: this.unknownPosts }),
       ...(this.tombstoneFloor > 0 && { dropTombstonesThrough: this.tombstoneFloor }),
     };
     if (Object.keys(commit).length === 0) return null;
     this.append = [];
     this.removed = [];
     this.marks = new Map();
-    this.departs = [];
-    this.arrived = [];
-    this.lostPosts = [];
+    this.begun = [];
+    this.settled = [];
+    this.unknownPosts = [];
     this.tombstoneFloor = 0;
     return commit;
   }
@@ -78,8 +78,8 @@ export class CommitBuffer {
     }
     for (const [seq, mark] of later) this.marks.set(seq, mark);
     for (const seq of this.removed) this.marks.delete(seq);
-    this.arrived = [...(commit.arrive ?? []), ...this.arrived];
-    this.lostPosts = [...(commit.lost ?? []), ...this.lostPosts];
+    this.settled = [...(commit.settle ?? []), ...this.settled];
+    this.unknownPosts = [...(commit.unknown ?? []), ...this.unknownPosts];
     this.tombstoneFloor = Math.max(this.tombstoneFloor, commit.dropTombstonesThrough ?? 0);
   }
 }

@@ -5,7 +5,7 @@ export type {
   Commit,
   InFlightRecord,
   Lane,
-  LeftFlight,
+  RecoveredRecord,
   NewRow,
   Opened,
   QueueStore,

@@ -195,7 +195,7 @@ function storeSql(schema: string, notify: Notify) {
     opened: `
       SELECT ${epochMs} AS now, last_seq::float8 AS last_seq, waiting::float8 AS waiting, chars::float8 AS chars
       FROM ${schema}.total WHERE id = 1`,
-    flights: `
+    inFlightRecords: `
       SELECT post::float8 AS post, array_to_json(users) AS users, until_wall FROM ${schema}.flight ORDER BY post DESC`,
     setMetaHeld: `
       WITH held AS (SELECT epoch FROM ${schema}.lease ${held} FOR SHARE), kept AS (
@@ -261,14 +261,14 @@ export interface CommitParts {
   /** Deletes tombstones up to this number, except those among `states`. */
   readonly dropTombstonesThrough: number | null;
   /** Requests that must not have a record yet. */
-  readonly departing: readonly number[];
-  readonly depart: readonly {
+  readonly mustBeNew: readonly number[];
+  readonly begin: readonly {
     readonly post: number;
     readonly users: string;
     readonly untilMs: number | null;
   }[];
-  readonly lost: readonly (readonly [post: number, untilMs: number])[];
-  readonly arrive: readonly number[];
+  readonly unknown: readonly (readonly [post: number, untilMs: number])[];
+  readonly settle: readonly number[];
   readonly outcomes: readonly (readonly [instance: string, text: string])[];
 }
 
@@ -288,12 +288,12 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
   const isHeld = 'EXISTS (SELECT FROM held)';
   const holds = `holder = ${at(commit.holder, 'text')} AND epoch = ${at(commit.epoch, 'bigint')}`;
   const isNext = `commits = ${at(commit.commits, 'bigint')}`;
-  const departing =
-    commit.departing.length === 0
+  const noneInFlight =
+    commit.mustBeNew.length === 0
       ? ''
-      : `AND NOT EXISTS (SELECT FROM ${schema}.flight WHERE post = ANY(${at(commit.departing, 'bigint[]')}))`;
+      : `AND NOT EXISTS (SELECT FROM ${schema}.flight WHERE post = ANY(${at(commit.mustBeNew, 'bigint[]')}))`;
   const parts = [
-    `held AS (UPDATE ${schema}.lease SET commits = commits + 1 WHERE id = 1 AND ${holds} AND ${isNext} ${departing} RETURNING 1 AS one)`,
+    `held AS (UPDATE ${schema}.lease SET commits = commits + 1 WHERE id = 1 AND ${holds} AND ${isNext} ${noneInFlight} RETURNING 1 AS one)`,
   ];
   const ended: string[] = [];
   const chars: string[] = [];
@@ -331,12 +331,12 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
     );
     chars.push('SELECT coalesce(sum(chars), 0) FROM dropped');
   }
-  if (commit.depart.length > 0) {
-    const [posts, users] = [commit.depart.map(({ post }) => post), commit.depart.map((mark) => mark.users)];
+  if (commit.begin.length > 0) {
+    const [posts, users] = [commit.begin.map(({ post }) => post), commit.begin.map((mark) => mark.users)];
     // -1 instead of null, which these number arrays cannot hold; times are never below 0.
-    const untils = commit.depart.map(({ untilMs }) => untilMs ?? -1);
+    const untils = commit.begin.map(({ untilMs }) => untilMs ?? -1);
     parts.push(
-      `departed AS (
+      `begun AS (
         INSERT INTO ${schema}.flight (post, users, until_wall)
         SELECT post, users::bigint[], nullif(until_wall, -1)
         FROM unnest(${at(posts, 'bigint[]')}, ${at(users, 'text[]')}, ${at(untils, 'float8[]')})
@@ -344,20 +344,20 @@ function commitSql(schema: string, notify: Notify, commit: CommitParts): Stateme
       )`,
     );
   }
-  if (commit.lost.length > 0) {
-    const posts = commit.lost.map(([post]) => post);
-    const untils = commit.lost.map(([, until]) => until);
+  if (commit.unknown.length > 0) {
+    const posts = commit.unknown.map(([post]) => post);
+    const untils = commit.unknown.map(([, until]) => until);
     parts.push(
-      `lost AS (
+      `made_unknown AS (
         UPDATE ${schema}.flight SET until_wall = new.until_wall
         FROM unnest(${at(posts, 'bigint[]')}, ${at(untils, 'float8[]')}) AS new (post, until_wall)
         WHERE flight.post = new.post AND ${isHeld}
       )`,
     );
   }
-  if (commit.arrive.length > 0) {
+  if (commit.settle.length > 0) {
     parts.push(
-      `arrived AS (DELETE FROM ${schema}.flight WHERE post = ANY(${at(commit.arrive, 'bigint[]')}) AND ${isHeld})`,
+      `settled AS (DELETE FROM ${schema}.flight WHERE post = ANY(${at(commit.settle, 'bigint[]')}) AND ${isHeld})`,
     );
   }
   const sums = [

@@ -7,7 +7,7 @@ import type {
   Commit,
   OutcomeRow,
   Lane,
-  LeftFlight,
+  RecoveredRecord,
   Opened,
   QueueStore,
   Page,
@@ -127,9 +127,9 @@ export class PostgresStore implements QueueStore {
     );
     if (totals === undefined) throw database.error('damaged', 'its totals are missing');
     database.time.measured(sentMs, totals.now);
-    const flights = await database.run<{ post: number; users: number[]; until_wall: number | null }>(
+    const records = await database.run<{ post: number; users: number[]; until_wall: number | null }>(
       line,
-      sql.flights,
+      sql.inFlightRecords,
     );
     const [oldest] = await database.run<{ taken_wall: number }>(line, sql.oldest);
     this.#commits = held.commits;
@@ -137,7 +137,7 @@ export class PostgresStore implements QueueStore {
       lastSeq: totals.last_seq,
       waiting: totals.waiting,
       bodyChars: totals.chars,
-      flights: flights.map(({ post, users, until_wall }): LeftFlight => ({
+      recovered: records.map(({ post, users, until_wall }): RecoveredRecord => ({
         post,
         userHashes: users,
         untilWallMs: until_wall === null ? null : database.time.fromDatabase(until_wall),
@@ -178,7 +178,7 @@ export class PostgresStore implements QueueStore {
       holder: string | null;
       reached: number | null;
       departed: boolean;
-    }>(this.database.sql.lease, [parts.departing, this.epoch]);
+    }>(this.database.sql.lease, [parts.mustBeNew, this.epoch]);
     if (lease?.reached === parts.commits + 1) return;
     if (lease?.epoch !== this.epoch || lease.holder !== this.holder) throw this.#fenced();
     if (lease.reached !== parts.commits) throw this.database.error('fenced', 'its store was opened twice');
@@ -197,12 +197,14 @@ export class PostgresStore implements QueueStore {
       if (state === stateCodes.tombstone && through !== null && seq <= through) remove.add(seq);
     }
     for (const seq of remove) states.delete(seq);
-    const arrive = new Set(commit.arrive);
+    const settle = new Set(commit.settle);
     const { time } = this.database;
-    const lost = new Map(commit.lost?.map(({ post, untilWallMs }) => [post, time.toDatabase(untilWallMs)]));
-    const depart = commit.depart ?? [];
-    const departing = new Set(depart.map(({ post }) => post));
-    if (departing.size < depart.length) throw this.database.error('failed', 'a post leaves twice');
+    const unknown = new Map(
+      commit.unknown?.map(({ post, untilWallMs }) => [post, time.toDatabase(untilWallMs)]),
+    );
+    const begin = commit.begin ?? [];
+    const beginning = new Set(begin.map(({ post }) => post));
+    if (beginning.size < begin.length) throw this.database.error('failed', 'a post begins twice');
     return {
       holder: this.holder,
       epoch: this.epoch,
@@ -210,16 +212,16 @@ export class PostgresStore implements QueueStore {
       remove: [...remove],
       states: [...states],
       dropTombstonesThrough: through,
-      departing: [...departing],
-      depart: depart
-        .filter(({ post }) => !arrive.has(post))
+      mustBeNew: [...beginning],
+      begin: begin
+        .filter(({ post }) => !settle.has(post))
         .map(({ post, userHashes }) => ({
           post,
           users: `{${userHashes.join(',')}}`,
-          untilMs: lost.get(post) ?? null,
+          untilMs: unknown.get(post) ?? null,
         })),
-      lost: [...lost].filter(([post]) => !departing.has(post)),
-      arrive: [...arrive].filter((post) => !departing.has(post)),
+      unknown: [...unknown].filter(([post]) => !beginning.has(post)),
+      settle: [...settle].filter((post) => !beginning.has(post)),
       outcomes: outcomesOf(commit.outcomes ?? []),
     };
   }

@@ -11,9 +11,9 @@ export function isEmpty(commit: Commit): boolean {
       commit.remove,
       commit.tombstone,
       commit.repeat,
-      commit.depart,
-      commit.arrive,
-      commit.lost,
+      commit.begin,
+      commit.settle,
+      commit.unknown,
       commit.outcomes,
     ].every((part) => part === undefined || part.length === 0)
   );

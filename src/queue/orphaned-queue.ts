@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 
 import { isBodyOf } from '../entry/serialise';
 import { hashUserKey } from '../entry/keys';
-import { lanes, type LeftFlight, type QueueStore, type Row } from './store';
+import { lanes, type RecoveredRecord, type QueueStore, type Row } from './store';
 import type { EncryptionOptions } from './sqlite/encryption';
 import { queueError } from './sqlite/sqlite-errors';
 import { openLog, type SqliteLog } from './sqlite/sqlite-log';
@@ -75,10 +75,10 @@ export async function moveAway(
   account: string,
   take: (rows: readonly Row[]) => Promise<readonly number[]>,
 ): Promise<Moved> {
-  const { flights } = await queue.open();
+  const { recovered } = await queue.open();
   const result = { moved: 0, kept: 0 };
   try {
-    const busy = usersOnTheirWay(flights);
+    const busy = usersInFlight(recovered);
     for (let after = 0; after !== Infinity;) {
       const pages: (readonly Row[])[] = [];
       for (const lane of lanes) pages.push((await queue.read(lane, after, Infinity, rowsPerPage)).rows);
@@ -100,9 +100,9 @@ export async function moveAway(
   }
 }
 
-function usersOnTheirWay(flights: readonly LeftFlight[]): ReadonlySet<number> {
+function usersInFlight(recovered: readonly RecoveredRecord[]): ReadonlySet<number> {
   const isOver = (untilWallMs: number | null): boolean => untilWallMs !== null && untilWallMs < Date.now();
-  const open = flights.filter(({ untilWallMs }) => !isOver(untilWallMs));
+  const open = recovered.filter(({ untilWallMs }) => !isOver(untilWallMs));
   return new Set(open.flatMap(({ userHashes }) => userHashes));
 }
 

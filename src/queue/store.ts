@@ -87,17 +87,17 @@ export interface Commit {
   /** Deletes every tombstone with seq <= this. */
   readonly dropTombstonesThrough?: number;
   /** Requests about to be sent. The commit fails if one of them already has a record. */
-  readonly depart?: readonly InFlightRecord[];
+  readonly begin?: readonly InFlightRecord[];
   /** Requests that were ambiguous: each may run until `untilWallMs` (epoch ms). */
-  readonly lost?: readonly { readonly post: number; readonly untilWallMs: number }[];
-  /** Requests with a known outcome: their records are deleted. Accepts the numbers of `Opened.flights` too. */
-  readonly arrive?: readonly number[];
+  readonly unknown?: readonly { readonly post: number; readonly untilWallMs: number }[];
+  /** Requests with a known outcome: their records are deleted. Accepts the numbers of `Opened.recovered` too. */
+  readonly settle?: readonly number[];
   /** Outcomes that other instances have to report (see shared-log.ts). Only for shared logs. */
   readonly outcomes?: readonly OutcomeRow[];
 }
 
 /** Recovered in-flight request: the record of a request that an earlier process left. */
-export interface LeftFlight {
+export interface RecoveredRecord {
   /** Below 0: `open` renumbers the records that it finds, so that a new process may count from 1. */
   readonly post: number;
   readonly userHashes: readonly number[];
@@ -114,7 +114,7 @@ export interface Opened {
   /** Sum of the body lengths of all rows, in characters. */
   readonly bodyChars: number;
   /** Recovered in-flight requests, oldest first. Each stays until a commit settles its number. */
-  readonly flights: readonly LeftFlight[];
+  readonly recovered: readonly RecoveredRecord[];
   /** `takenWallMs` of the waiting row with the lowest number, or null. */
   readonly oldestTakenWallMs: number | null;
 }

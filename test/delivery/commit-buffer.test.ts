@@ -26,9 +26,9 @@ describe('the commit buffer', () => {
     commitBuffer.mark(1, 'remove');
     commitBuffer.mark(2, 'tombstone');
     commitBuffer.mark(3, 'repeat');
-    commitBuffer.depart({ post: 5, userHashes: [7] });
-    commitBuffer.arrive(4);
-    commitBuffer.lose(3, 1234);
+    commitBuffer.begin({ post: 5, userHashes: [7] });
+    commitBuffer.settle(4);
+    commitBuffer.unknown(3, 1234);
     commitBuffer.dropTombstonesThrough(6);
     commitBuffer.dropTombstonesThrough(2);
     assert.deepEqual(commitBuffer.take(), {
@@ -36,9 +36,9 @@ describe('the commit buffer', () => {
       remove: [1],
       tombstone: [2],
       repeat: [3],
-      depart: [{ post: 5, userHashes: [7] }],
-      arrive: [4],
-      lost: [{ post: 3, untilWallMs: 1234 }],
+      begin: [{ post: 5, userHashes: [7] }],
+      settle: [4],
+      unknown: [{ post: 3, untilWallMs: 1234 }],
       dropTombstonesThrough: 6,
     });
   });
@@ -56,19 +56,19 @@ describe('the commit buffer', () => {
     commitBuffer.appended(row);
     commitBuffer.mark(1, 'tombstone');
     commitBuffer.mark(2, 'repeat');
-    commitBuffer.depart({ post: 5, userHashes: [7] });
-    commitBuffer.arrive(4);
-    commitBuffer.lose(3, 1234);
+    commitBuffer.begin({ post: 5, userHashes: [7] });
+    commitBuffer.settle(4);
+    commitBuffer.unknown(3, 1234);
     commitBuffer.dropTombstonesThrough(6);
     const failed = commitBuffer.take()!;
     commitBuffer.mark(1, 'remove');
-    commitBuffer.arrive(8);
+    commitBuffer.settle(8);
     commitBuffer.putBack(failed);
     assert.deepEqual(commitBuffer.take(), {
       remove: [1],
       repeat: [2],
-      arrive: [4, 8],
-      lost: [{ post: 3, untilWallMs: 1234 }],
+      settle: [4, 8],
+      unknown: [{ post: 3, untilWallMs: 1234 }],
       dropTombstonesThrough: 6,
     });
   });

@@ -617,7 +617,7 @@ describe('the engines of a process', () => {
       log!.delayMs = () => 10;
       const commit = logStore.rows.commit.bind(logStore.rows);
       logStore.rows.commit = (parts) => {
-        if ((parts.depart ?? []).length > 0) log!.cut();
+        if ((parts.begin ?? []).length > 0) log!.cut();
         return commit(parts);
       };
       submit(before, 'a', '2');

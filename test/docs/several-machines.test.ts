@@ -74,9 +74,9 @@ describe('docs/several-machines.md', function () {
       await store.open();
       const { rows } = await store.read('add', 0, Number.MAX_SAFE_INTEGER, 10);
       await store.setMeta('key', 'value');
-      await store.commit({ depart: [{ post: 1, userHashes: [1] }] });
+      await store.commit({ begin: [{ post: 1, userHashes: [1] }] });
       const outcomes = rows.map(({ seq, source }) => ({ seq, source, instance: me.id, report: '{}' }));
-      await store.commit({ remove: rows.map(({ seq }) => seq), arrive: [1], outcomes });
+      await store.commit({ remove: rows.map(({ seq }) => seq), settle: [1], outcomes });
       const [stored] = await log.outcomes(me, [], 10);
       assert.deepEqual(await log.outcomes(me, [stored!.id], 10), []);
       await log.setPaused(false);

@@ -124,7 +124,7 @@ function fill(log: SqliteLog): unknown[] {
     remove: [3, 4, 5, 100, 101],
     tombstone: [7, 8, 50],
     repeat: [9, 12],
-    lost: [{ post: -1, untilWallMs: 1 }],
+    unknown: [{ post: -1, untilWallMs: 1 }],
   });
   note();
   return states;

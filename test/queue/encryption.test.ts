@@ -80,7 +80,7 @@ describe('an encrypted queue file', () => {
     const { store } = await opened(on);
     await store.commit({
       append: entries(1, 300),
-      depart: [{ post: 1, userHashes: [hashOf(1), hashOf(2)] }],
+      begin: [{ post: 1, userHashes: [hashOf(1), hashOf(2)] }],
     });
     await store.commit({ tombstone: [5, 6], repeat: [7] });
     await store.setMeta('erasures', JSON.stringify([{ hash: hashOf(9), key: keyOf(9) }]));
@@ -93,7 +93,7 @@ describe('an encrypted queue file', () => {
 
   it('would fail the test above if it did', async () => {
     const { store } = await opened(undefined);
-    await store.commit({ append: entries(1, 3), depart: [{ post: 1, userHashes: [hashOf(2)] }] });
+    await store.commit({ append: entries(1, 3), begin: [{ post: 1, userHashes: [hashOf(2)] }] });
     await store.setMeta('note', String(hashOf(2)));
     const all = bytes();
     assert.deepEqual(
@@ -106,7 +106,7 @@ describe('an encrypted queue file', () => {
   it('returns everything after a restart: rows, users, in-flight records and stored values', async () => {
     const written = entries(1, 50);
     const first = await opened(on);
-    await first.store.commit({ append: written, depart: [{ post: 1, userHashes: [hashOf(1), 0] }] });
+    await first.store.commit({ append: written, begin: [{ post: 1, userHashes: [hashOf(1), 0] }] });
     await first.store.setMeta('authentications', '[1,2]');
     await first.store.close();
     const { store, found } = await opened(on);
@@ -115,7 +115,7 @@ describe('an encrypted queue file', () => {
       found.bodyChars,
       written.reduce((sum, { body }) => sum + body.length, 0),
     );
-    assert.deepEqual(found.flights, [{ post: -1, userHashes: [hashOf(1), 0], untilWallMs: null }]);
+    assert.deepEqual(found.recovered, [{ post: -1, userHashes: [hashOf(1), 0], untilWallMs: null }]);
     assert.deepEqual(
       await readAll(store),
       written.map((row) => ({ ...row, state: 'waiting' })),
@@ -207,11 +207,11 @@ describe('an encrypted queue file', () => {
 
   it('deletes its key once it is switched off and nothing encrypted is left', async () => {
     const first = await opened(on);
-    await first.store.commit({ append: entries(1, 3), depart: [{ post: 1, userHashes: [hashOf(1)] }] });
+    await first.store.commit({ append: entries(1, 3), begin: [{ post: 1, userHashes: [hashOf(1)] }] });
     await first.store.setMeta('note', 'kept');
     await first.store.close();
     const { store } = await opened(off);
-    await store.commit({ append: [entryOf(4)], remove: [1, 2, 3], arrive: [-1] });
+    await store.commit({ append: [entryOf(4)], remove: [1, 2, 3], settle: [-1] });
     await store.close();
     await (await opened(off)).store.close();
     const { store: later } = await opened({ isOn: false, secrets: ['another secret'] });

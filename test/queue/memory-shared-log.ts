@@ -64,7 +64,7 @@ export class MemoryLogStore {
   readonly instanceSources = new Map<number, string>();
   readonly handles = new Set<StoreLog>();
   /** Lease holders' stores that were opened and not closed. */
-  readonly openOutboxes = new Set<QueueStore>();
+  readonly openStores = new Set<QueueStore>();
   outcomeRows: OutcomesOfInstance[] = [];
   deletionRows: DeletionRow[] = [];
   control: Control = { paused: false, flushes: 0, deletions: 0 };
@@ -404,11 +404,11 @@ export class MemorySharedLog extends StoreLog {
   }
 
   storeOpened(store: HolderStore): void {
-    this.logStore.openOutboxes.add(store);
+    this.logStore.openStores.add(store);
   }
 
   storeClosed(store: HolderStore): void {
-    this.logStore.openOutboxes.delete(store);
+    this.logStore.openStores.delete(store);
   }
 
   /** Never resolves once the process is killed. */
@@ -462,13 +462,13 @@ export class HolderStore implements QueueStore {
         this.checkLease();
         return logStore.takeOver();
       };
-      const { flights, oldestTakenWallMs, ...opened } = await this.log.call(takeOver, { writes: true });
+      const { recovered, oldestTakenWallMs, ...opened } = await this.log.call(takeOver, { writes: true });
       if (!this.#isOpen) this.log.storeOpened(this);
       this.#isOpen = true;
       return {
         ...opened,
-        flights: flights.map(({ untilWallMs, ...flight }) => ({
-          ...flight,
+        recovered: recovered.map(({ untilWallMs, ...record }) => ({
+          ...record,
           untilWallMs: untilWallMs === null ? null : untilWallMs + skewMs,
         })),
         oldestTakenWallMs: oldestTakenWallMs === null ? null : oldestTakenWallMs + skewMs,
@@ -532,8 +532,8 @@ export class HolderStore implements QueueStore {
 
   carryOut(commit: Commit): void {
     const { logStore, skewMs } = this.log;
-    const lost = commit.lost?.map((flight) => ({ ...flight, untilWallMs: flight.untilWallMs - skewMs }));
-    logStore.rows.commit({ ...commit, ...(lost === undefined ? {} : { lost }) });
+    const unknown = commit.unknown?.map((record) => ({ ...record, untilWallMs: record.untilWallMs - skewMs }));
+    logStore.rows.commit({ ...commit, ...(unknown === undefined ? {} : { unknown }) });
     const outcomes = new Map<string, object[]>();
     for (const { seq, source, instance, report } of commit.outcomes ?? []) {
       const its = outcomes.get(instance) ?? [];

@@ -80,14 +80,14 @@ const commitStep: fc.Arbitrary<Step> = fc
     tombstone: optional(numbers),
     repeat: optional(numbers),
     dropTombstonesThrough: optional(seq),
-    depart: optional(
+    begin: optional(
       fc.array(
         fc.record({ post: fc.integer({ min: 1, max: 8 }), userHashes: fc.array(userHash, { maxLength: 4 }) }),
         { maxLength: 2 },
       ),
     ),
-    arrive: optional(fc.array(post, { maxLength: 3 })),
-    lost: optional(fc.array(fc.record({ post, untilWallMs: time }), { maxLength: 2 })),
+    settle: optional(fc.array(post, { maxLength: 3 })),
+    unknown: optional(fc.array(fc.record({ post, untilWallMs: time }), { maxLength: 2 })),
   })
   .map(({ append: rows, ...parts }) => {
     const commit = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));

@@ -30,7 +30,7 @@ describe('an orphaned queue file', () => {
         takenWallMs: 1000 + at,
       });
     });
-    log.commit({ append, depart: [{ post: 1, userHashes: [1] }] });
+    log.commit({ append, begin: [{ post: 1, userHashes: [1] }] });
     log.setMeta('authentications', '[1]');
     log.close();
     return path;
@@ -56,8 +56,8 @@ describe('an orphaned queue file', () => {
     assert.ok(statSync(path).size < size, `${statSync(path).size} of ${size} bytes are left`);
     assert.doesNotMatch(readFileSync(path, 'latin1'), /00000123-0000-4000/);
     const log = openLog(path);
-    const { lastSeq, flights } = log.takeOver();
-    assert.deepEqual([lastSeq, flights.length, log.getMeta('authentications')], [80_000, 1, '[1]']);
+    const { lastSeq, recovered } = log.takeOver();
+    assert.deepEqual([lastSeq, recovered.length, log.getMeta('authentications')], [80_000, 1, '[1]']);
     log.close();
   });
 
@@ -66,7 +66,7 @@ describe('an orphaned queue file', () => {
     const busy = hashUserKey(userKeyOf('idfa', idOf(3)).userKey);
     const log = openLog(path);
     log.takeOver();
-    log.commit({ depart: [{ post: 2, userHashes: [busy] }] });
+    log.commit({ begin: [{ post: 2, userHashes: [busy] }] });
     log.close();
     const seqs: number[] = [];
     const moved = await moveAway(storeOf(path, []), accounts[0]!, (rows) => {

@@ -4,7 +4,7 @@ import {
   QueueError,
   type Commit,
   type Lane,
-  type LeftFlight,
+  type RecoveredRecord,
   type Opened,
   type QueueStore,
   type Page,
@@ -19,20 +19,20 @@ export class PlainStore implements QueueStore {
   #lastSeq = 0;
   #rows: Row[] = [];
   /** By request number. */
-  #flights = new Map<number, LeftFlight>();
+  #records = new Map<number, RecoveredRecord>();
   readonly #meta = new Map<string, string>();
 
   async open(): Promise<Opened> {
-    const flights = [...this.#flights.values()].sort((a, b) => a.post - b.post);
-    let next = Math.min(0, flights[0]?.post ?? 0);
-    const left = flights.map((flight) => (flight.post > 0 ? { ...flight, post: --next } : flight));
-    this.#flights = new Map(left.map((flight) => [flight.post, flight]));
+    const recovered = [...this.#records.values()].sort((a, b) => a.post - b.post);
+    let next = Math.min(0, recovered[0]?.post ?? 0);
+    const left = recovered.map((record) => (record.post > 0 ? { ...record, post: --next } : record));
+    this.#records = new Map(left.map((record) => [record.post, record]));
     const waiting = this.#rows.filter(({ state }) => state === 'waiting');
     return {
       lastSeq: this.#lastSeq,
       waiting: waiting.length,
       bodyChars: this.#rows.reduce((sum, { body }) => sum + body.length, 0),
-      flights: left.sort((a, b) => b.post - a.post),
+      recovered: left.sort((a, b) => b.post - a.post),
       oldestTakenWallMs: waiting[0]?.takenWallMs ?? null,
     };
   }
@@ -44,9 +44,9 @@ export class PlainStore implements QueueStore {
       tombstone = [],
       repeat = [],
       remove = [],
-      depart = [],
-      lost = [],
-      arrive = [],
+      begin = [],
+      unknown = [],
+      settle = [],
     } = commit;
     this.#rows.push(...append.map((row): Row => ({ ...row, state: 'waiting' })));
     this.#lastSeq = append.at(-1)?.seq ?? this.#lastSeq;
@@ -56,13 +56,13 @@ export class PlainStore implements QueueStore {
     this.#rows = this.#rows.filter(
       ({ seq, state }) => !remove.includes(seq) && !(state === 'tombstone' && seq <= dropTombstonesThrough),
     );
-    for (const { post, userHashes } of depart)
-      this.#flights.set(post, { post, userHashes, untilWallMs: null });
-    for (const { post, untilWallMs } of lost) {
-      const flight = this.#flights.get(post);
-      if (flight !== undefined) this.#flights.set(post, { ...flight, untilWallMs });
+    for (const { post, userHashes } of begin)
+      this.#records.set(post, { post, userHashes, untilWallMs: null });
+    for (const { post, untilWallMs } of unknown) {
+      const record = this.#records.get(post);
+      if (record !== undefined) this.#records.set(post, { ...record, untilWallMs });
     }
-    for (const post of arrive) this.#flights.delete(post);
+    for (const post of settle) this.#records.delete(post);
   }
 
   async read(lane: Lane, afterSeq: number, throughSeq: number, limit: number): Promise<Page> {
@@ -95,9 +95,9 @@ export class PlainStore implements QueueStore {
     return Promise.resolve();
   }
 
-  #check({ append = [], depart = [] }: Commit): void {
+  #check({ append = [], begin = [] }: Commit): void {
     const seqs = [this.#lastSeq, ...append.map(({ seq }) => seq)];
-    const posts = [...this.#flights.keys(), ...depart.map(({ post }) => post)];
+    const posts = [...this.#records.keys(), ...begin.map(({ post }) => post)];
     const goesUp = seqs.every((seq, at) => at === 0 || seq > seqs[at - 1]!);
     if (!goesUp || new Set(posts).size < posts.length) throw new QueueError('failed', 'refused');
   }

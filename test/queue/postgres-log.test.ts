@@ -159,7 +159,7 @@ describe('the shared log on PostgreSQL', function () {
         await handIn(() =>
           store.commit({
             remove: [seq],
-            depart: [{ post: seq, userHashes: [seq] }],
+            begin: [{ post: seq, userHashes: [seq] }],
             outcomes: [ended(seq)],
           }),
         );
@@ -175,7 +175,7 @@ describe('the shared log on PostgreSQL', function () {
         rows.map(({ userHash }) => userHash),
         seqs(1, count),
       );
-      assert.deepEqual([opened.waiting, opened.lastSeq, opened.flights.length], [count, 2 * count, count]);
+      assert.deepEqual([opened.waiting, opened.lastSeq, opened.recovered.length], [count, 2 * count, count]);
     });
 
     it('keeps a commit with a lost answer pending until it is known to be carried out', async () => {
@@ -518,9 +518,9 @@ describe('the shared log on PostgreSQL', function () {
         remove: [1],
         tombstone: [2],
         dropTombstonesThrough: 1,
-        depart: [{ post: 1, userHashes: [1] }],
-        lost: [{ post: 2, untilWallMs: 1 }],
-        arrive: [3],
+        begin: [{ post: 1, userHashes: [1] }],
+        unknown: [{ post: 2, untilWallMs: 1 }],
+        settle: [3],
         outcomes: [{ ...ended(1), instance: 'one' }],
       });
       await store.setMeta('a', 'b');

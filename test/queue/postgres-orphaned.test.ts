@@ -36,7 +36,7 @@ describe('orphaned shared queues', function () {
     );
     await log.append(batchOf('one', 1, given));
     const { store } = await hold(log);
-    await store.commit({ tombstone: [1], remove: [2], depart: [{ post: 1, userHashes: [1] }] });
+    await store.commit({ tombstone: [1], remove: [2], begin: [{ post: 1, userHashes: [1] }] });
     await store.close();
     return log;
   }
@@ -94,8 +94,8 @@ describe('orphaned shared queues', function () {
     const next = await queue.log();
     await queue.pass(leaseMs + 1);
     const { epoch } = await next.claim(two, true, null, leaseMs);
-    const { lastSeq, waiting, bodyChars, flights } = await next.store(two, epoch).open();
-    assert.deepEqual([lastSeq, waiting, bodyChars, flights.length], [6_000, 0, 0, 1]);
+    const { lastSeq, waiting, bodyChars, recovered } = await next.store(two, epoch).open();
+    assert.deepEqual([lastSeq, waiting, bodyChars, recovered.length], [6_000, 0, 0, 1]);
   });
 
   it('erase one user and keep the others', async () => {

@@ -159,12 +159,12 @@ function contract(fresh: () => SharedQueue): void {
   it('carries out nothing for a holder that has lost the lease', async () => {
     await first.append(batchOf('one', 1, [sharedRow(1), sharedRow(2)]));
     const { epoch, store } = await rowsOf(first);
-    await store.commit({ depart: [{ post: 1, userHashes: [1] }] });
+    await store.commit({ begin: [{ post: 1, userHashes: [1] }] });
     await store.setMeta('logins', 'old');
     await queue.pass(leaseMs + 1);
     await second.claim(two, true, null, leaseMs);
     const refused = [
-      () => store.commit({ remove: [1], arrive: [1], outcomes: [ended(1, 'two')] }),
+      () => store.commit({ remove: [1], settle: [1], outcomes: [ended(1, 'two')] }),
       () => store.setMeta('logins', 'new'),
       () => first.store(one, epoch).open(),
     ];
@@ -181,24 +181,24 @@ function contract(fresh: () => SharedQueue): void {
     const { store } = await rowsOf(first);
     const untilWallMs = Date.now() + 7_000;
     await store.commit({
-      depart: [
+      begin: [
         { post: 1, userHashes: [1, 2 ** 53 - 1] },
         { post: 2, userHashes: [] },
       ],
-      lost: [{ post: 2, untilWallMs }],
+      unknown: [{ post: 2, untilWallMs }],
     });
     await first.release(one, 1);
     const { epoch } = await second.claim(two, true, null, leaseMs);
     const next = second.store(two, epoch);
-    const flights = [
+    const recovered = [
       { post: -1, userHashes: [1, 2 ** 53 - 1], untilWallMs: null },
       { post: -2, userHashes: [], untilWallMs },
     ];
-    assert.deepEqual((await next.open()).flights, flights);
-    await next.commit({ depart: [{ post: 1, userHashes: [5] }], arrive: [-1] });
+    assert.deepEqual((await next.open()).recovered, recovered);
+    await next.commit({ begin: [{ post: 1, userHashes: [5] }], settle: [-1] });
     await next.close();
-    assert.deepEqual((await next.open()).flights, [
-      flights[1],
+    assert.deepEqual((await next.open()).recovered, [
+      recovered[1],
       { post: -3, userHashes: [5], untilWallMs: null },
     ]);
   });
@@ -207,8 +207,8 @@ function contract(fresh: () => SharedQueue): void {
     const { store } = await rowsOf(first);
     const append = [{ ...sharedRow(1), seq: 1, eventMonoMs: 0 }];
     assert.equal(await codeOf(() => store.commit({ append })), 'failed');
-    await store.commit({ depart: [{ post: 1, userHashes: [1] }] });
-    const twice = { depart: [{ post: 1, userHashes: [1] }], outcomes: [ended(1, 'one')] };
+    await store.commit({ begin: [{ post: 1, userHashes: [1] }] });
+    const twice = { begin: [{ post: 1, userHashes: [1] }], outcomes: [ended(1, 'one')] };
     assert.equal(await codeOf(() => store.commit(twice)), 'failed');
     assert.deepEqual(await first.outcomes(one, [], 9), []);
     await store.commit({});
@@ -401,13 +401,13 @@ function contract(fresh: () => SharedQueue): void {
     near(rows[0]!.eventWallMs, nowMs - 45_000);
     near(rows[0]!.takenWallMs, nowMs - 44_999);
     await store.commit({
-      depart: [{ post: 1, userHashes: [] }],
-      lost: [{ post: 1, untilWallMs: nowMs - 45_000 + 20_000 }],
+      begin: [{ post: 1, userHashes: [] }],
+      unknown: [{ post: 1, untilWallMs: nowMs - 45_000 + 20_000 }],
     });
     await slow.release(one, 1);
     const { epoch } = await fast.claim(two, true, null, leaseMs);
     const opened = await fast.store(two, epoch).open();
-    near(opened.flights[0]!.untilWallMs!, nowMs + 110_000);
+    near(opened.recovered[0]!.untilWallMs!, nowMs + 110_000);
     near(opened.oldestTakenWallMs!, nowMs + 90_001);
   });
 
@@ -447,7 +447,7 @@ function contract(fresh: () => SharedQueue): void {
       lastSeq,
       waiting: 0,
       bodyChars: 0,
-      flights: [],
+      recovered: [],
       oldestTakenWallMs: null,
     });
   });

@@ -96,7 +96,7 @@ describe('the queue file', () => {
       lastSeq: 50,
       waiting: 0,
       bodyChars: 0,
-      flights: [],
+      recovered: [],
       oldestTakenWallMs: null,
     });
     again.close();
@@ -105,13 +105,13 @@ describe('the queue file', () => {
   it('keeps in-flight records of several processes until each is settled', () => {
     const posts = (arrived: number[], left: number[]) => {
       const log = openLog(path);
-      const { flights } = log.takeOver();
+      const { recovered } = log.takeOver();
       log.commit({
-        arrive: arrived,
-        depart: left.map((userHash, at) => ({ post: at + 1, userHashes: [userHash] })),
+        settle: arrived,
+        begin: left.map((userHash, at) => ({ post: at + 1, userHashes: [userHash] })),
       });
       log.close();
-      return flights.map((flight) => [flight.post, flight.userHashes[0]]);
+      return recovered.map((flight) => [flight.post, flight.userHashes[0]]);
     };
     posts([], [11, 12]);
     assert.deepEqual(posts([], [13]), [

@@ -232,13 +232,13 @@ describe('the store in SQLite', () => {
     it('while it is idle is opened again for the next call', async () => {
       const store = new compiled.SqliteStore(path);
       await store.open();
-      await store.commit({ append: [newRow(1)], depart: [{ post: 1, userHashes: [5] }] });
+      await store.commit({ append: [newRow(1)], begin: [{ post: 1, userHashes: [5] }] });
       await threads[0]!.terminate();
       // Its own requests keep their numbers: only `open` treats records as those of an earlier process.
-      await store.commit({ append: [newRow(2)], arrive: [1] });
+      await store.commit({ append: [newRow(2)], settle: [1] });
       assert.equal((await readAll(store)).length, 2);
       await store.close();
-      assert.deepEqual((await store.open()).flights, []);
+      assert.deepEqual((await store.open()).recovered, []);
       await store.close();
     });
   });
@@ -251,13 +251,13 @@ describe('the store in SQLite', () => {
       'The queue in memory is closed.',
     );
     await store.open();
-    await store.commit({ append: newRows(1, 3), depart: [{ post: 1, userHashes: [1] }] });
+    await store.commit({ append: newRows(1, 3), begin: [{ post: 1, userHashes: [1] }] });
     assert.match(
-      await errorTextOf(() => store.commit({ depart: [{ post: 1, userHashes: [2] }] })),
+      await errorTextOf(() => store.commit({ begin: [{ post: 1, userHashes: [2] }] })),
       /^The queue in memory could not be used \(UNIQUE/,
     );
     await store.close();
-    const nothing = { lastSeq: 0, waiting: 0, bodyChars: 0, flights: [], oldestTakenWallMs: null };
+    const nothing = { lastSeq: 0, waiting: 0, bodyChars: 0, recovered: [], oldestTakenWallMs: null };
     assert.deepEqual(await store.open(), nothing);
     await store.close();
     assert.equal(threads.length, 0);

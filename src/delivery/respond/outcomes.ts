@@ -97,9 +97,9 @@ export class Outcomes {
   private freeQuota(post: Post, outcome: Settled, atMs: number): void {
     const lost = outcome.kind === 'passing' && outcome.ambiguous;
     if (lost) {
-      this.commitBuffer.lose(post.number, this.clock.wallMs() + this.lateMarginMs);
+      this.commitBuffer.unknown(post.number, this.clock.wallMs() + this.lateMarginMs);
       this.countLost(post);
-    } else this.commitBuffer.arrive(post.number);
+    } else this.commitBuffer.settle(post.number);
     const floorMs = this.logins.get(post.account)?.networkFloorMs() ?? 0;
     for (const [rateLimiter, permit] of [
       [this.scheduler.rateLimiter, post.permit] as const,

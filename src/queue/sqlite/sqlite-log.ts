@@ -5,7 +5,7 @@ import { statSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 import { checkAppend, isEmpty, runsOf } from '../commit-parts';
-import type { Commit, InFlightRecord, Lane, LeftFlight, NewRow, Opened, QueueError } from '../store';
+import type { Commit, InFlightRecord, Lane, RecoveredRecord, NewRow, Opened, QueueError } from '../store';
 import type { Page, Row, RowState, Source, UserRows } from '../store';
 import { logSql } from '../log-sql';
 import { laneCodes, lanesByCode, stateCodes, statesByCode } from '../row-codes';
@@ -106,7 +106,7 @@ export class SqliteLog {
       lastSeq: this.#totals.lastSeq,
       waiting: this.#totals.waiting,
       bodyChars: this.#totals.bodyChars,
-      flights: this.#takeOverFlights(),
+      recovered: this.#takeOverRecords(),
       oldestTakenWallMs: (this.#statements.oldest.get()?.taken_wall as number | undefined) ?? null,
     }));
   }
@@ -289,9 +289,10 @@ export class SqliteLog {
     if (commit.remove !== undefined) this.#remove(commit.remove, totals);
     if (commit.dropTombstonesThrough !== undefined)
       this.#dropTombstones(commit.dropTombstonesThrough, totals);
-    for (const mark of commit.depart ?? []) this.#statements.depart.run(mark.post, this.#blobOf(mark));
-    for (const { post, untilWallMs } of commit.lost ?? []) this.#statements.lost.run(untilWallMs, post);
-    for (const post of commit.arrive ?? []) this.#statements.arrive.run(post);
+    for (const mark of commit.begin ?? []) this.#statements.beginRecord.run(mark.post, this.#blobOf(mark));
+    for (const { post, untilWallMs } of commit.unknown ?? [])
+      this.#statements.setRecordUnknown.run(untilWallMs, post);
+    for (const post of commit.settle ?? []) this.#statements.settleRecord.run(post);
     this.#statements.setTotals.run(totals.lastSeq, totals.waiting, totals.bodyChars, totals.commits);
   }
 
@@ -385,7 +386,7 @@ export class SqliteLog {
     return new Uint8Array(view.buffer);
   }
 
-  #flightOf(record: Record<string, unknown>): LeftFlight {
+  #flightOf(record: Record<string, unknown>): RecoveredRecord {
     const users = record.users as Uint8Array;
     const [post, untilWallMs] = [record.post as number, record.until_wall as number | null];
     if (users.byteLength % 8 !== 0) {
@@ -451,7 +452,7 @@ export class SqliteLog {
     };
   }
 
-  #takeOverFlights(): LeftFlight[] {
+  #takeOverRecords(): RecoveredRecord[] {
     const lowest = this.db.prepare('SELECT min(post) AS post FROM flight').get()?.post as number | null;
     const fresh = this.db.prepare('SELECT post FROM flight WHERE post > 0 ORDER BY post').all();
     if (fresh.length > 0) {
@@ -581,9 +582,9 @@ function prepareAll(db: DatabaseSync) {
     lookedAt: db.prepare(sql.lookedAt),
     rowsOf: db.prepare(sql.rowsOf),
     setTotals: db.prepare('UPDATE total SET last_seq = ?, waiting = ?, chars = ?, commits = ?'),
-    depart: db.prepare('INSERT INTO flight (post, users) VALUES (?, ?)'),
-    lost: db.prepare('UPDATE flight SET until_wall = ? WHERE post = ?'),
-    arrive: db.prepare('DELETE FROM flight WHERE post = ?'),
+    beginRecord: db.prepare('INSERT INTO flight (post, users) VALUES (?, ?)'),
+    setRecordUnknown: db.prepare('UPDATE flight SET until_wall = ? WHERE post = ?'),
+    settleRecord: db.prepare('DELETE FROM flight WHERE post = ?'),
     getMeta: db.prepare(sql.getMeta),
     setMeta: db.prepare(sql.setMeta),
   };

@@ -237,7 +237,7 @@ export class World {
     const commit = store.commit.bind(store);
     return Object.assign(store, {
       commit: (parts: Parameters<typeof commit>[0]): Promise<void> => {
-        this.departures += parts.depart?.length ?? 0;
+        this.departures += parts.begin?.length ?? 0;
         return commit(parts);
       },
     });

@@ -264,7 +264,7 @@ class DatabaseLog extends StoreLog {
     for (let isSent = false; ;) {
       try {
         await this.attempt(work, true);
-        if ((commit.depart ?? []).length > 0)
+        if ((commit.begin ?? []).length > 0)
           database.departed.set(user.instance, { atMs: database.world.nowMs, epoch: store.epoch });
         return;
       } catch (error) {
