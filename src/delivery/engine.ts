@@ -218,7 +218,7 @@ export class Engine {
 
   /** These were submitted: a later process does not take them again. */
   tookMoved(rows: readonly Row[]): void {
-    this.recentUsers.tookMoved(rows);
+    this.recentUsers.appendedMoved(rows);
   }
 
   /** As `submit`, for entries that waited in another queue: they are older than what is submitted. */

@@ -278,7 +278,7 @@ export class Producer {
     pendingMessage: PendingMessage | null,
     nowMs: number,
   ): Item | null {
-    const further = this.pendingUsers.knows(entry.userKey);
+    const further = this.pendingUsers.hasUser(entry.userKey);
     if (!this.readAhead.admits(row.lane, row.seq, further, row.takenWallMs)) return null;
     const item = new Item(
       row.seq,
@@ -324,7 +324,7 @@ export class Producer {
     this.partlyTaken = null;
     this.rows = 0;
     for (const { items } of taken.toReversed()) {
-      for (const item of items.toReversed()) this.pendingUsers.untake(item, nowMs);
+      for (const item of items.toReversed()) this.pendingUsers.undoAdmit(item, nowMs);
     }
     for (const { handedIn, pendingMessage, charsOnDisk } of taken) {
       this.reports.notAccepted(handedIn.submission.entries.length);
@@ -361,7 +361,7 @@ export class Producer {
   }
 
   private takeRow(row: Row, nowMs: number): User | null {
-    if (this.pendingUsers.deletions.isGone(row.seq)) return null;
+    if (this.pendingUsers.deletions.hasRowEnded(row.seq)) return null;
     const item = this.itemOf(row, nowMs);
     if (item === null) return null;
     this.pendingUsers.count(item);
@@ -384,7 +384,7 @@ export class Producer {
           `${count} entries in the queue cannot be read and were set aside. The first is number ${row.seq}: ${String(error)}`,
       });
       this.commitBuffer.mark(row.seq, 'remove');
-      if (row.state === 'waiting') this.reports.setAside();
+      if (row.state === 'waiting') this.reports.rowUnreadable();
       return null;
     }
     // The monotonic clock of another process says nothing here.

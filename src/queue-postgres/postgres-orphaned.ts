@@ -19,13 +19,13 @@ import { aliveMs, type StoredOutcomes } from '../queue/shared-log';
 /** Removes the outcomes of a user from a text; only the engine knows its format. */
 export type OutcomesWithout = (text: string, userKeys: readonly string[]) => string;
 
-export interface LeftOptions {
+export interface OrphanedOptions {
   readonly url: string;
   readonly tls?: TlsSettings | null;
   readonly clock?: Clock;
 }
 
-export function queuesOf(options: LeftOptions, outcomesWithout: OutcomesWithout): DatabaseQueues {
+export function queuesOf(options: OrphanedOptions, outcomesWithout: OutcomesWithout): DatabaseQueues {
   return {
     place: placeOf(options),
     list: () => listQueues(options),
@@ -37,7 +37,7 @@ export function queuesOf(options: LeftOptions, outcomesWithout: OutcomesWithout)
 }
 
 /** Null when the URL cannot be read. */
-export function placeOf({ url, tls }: LeftOptions): DatabasePlace | null {
+export function placeOf({ url, tls }: OrphanedOptions): DatabasePlace | null {
   try {
     const { hosts, database } = addressOf(url, tls ?? null);
     return { host: hosts.map(nameOf).join(', '), database };
@@ -53,7 +53,7 @@ const outcomesPerSearch = 50;
 const rowsPerDelete = 5_000;
 
 /** The queues that the database user may read. */
-export function listQueues(options: LeftOptions): Promise<OrphanedSharedQueue[]> {
+export function listQueues(options: OrphanedOptions): Promise<OrphanedSharedQueue[]> {
   return withLine(options, '', async (run) => {
     const found = await run<{ schema: string }>(
       `SELECT n.nspname AS schema FROM pg_catalog.pg_namespace AS n
@@ -74,7 +74,7 @@ export function listQueues(options: LeftOptions): Promise<OrphanedSharedQueue[]>
  * Passes the pending rows to `take`, a page at a time, in order; reads the next page when `take` has resolved.
  */
 export function readAllOf(
-  options: LeftOptions,
+  options: OrphanedOptions,
   schema: string,
   take: (rows: readonly Row[]) => Promise<void>,
 ): Promise<void> {
@@ -93,7 +93,7 @@ export function readAllOf(
  * Purges a queue; numbers, in-flight records and login times stay. Resolves to the number of entries that were
  * pending. Rejects with `locked` while an instance uses the queue.
  */
-export function purgeQueue(options: LeftOptions, schema: string): Promise<number> {
+export function purgeQueue(options: OrphanedOptions, schema: string): Promise<number> {
   return withLine(options, named(schema), async (run, address) => {
     for (let waiting = 0; ;) {
       const first = `SELECT seq FROM ${schema}.entry ORDER BY seq LIMIT ${rowsPerDelete}`;
@@ -109,7 +109,7 @@ export function purgeQueue(options: LeftOptions, schema: string): Promise<number
  * Rejects as `purgeQueue` does.
  */
 export function eraseFrom(
-  options: LeftOptions,
+  options: OrphanedOptions,
   schema: string,
   userKeys: readonly string[],
   outcomesWithout: OutcomesWithout,
@@ -262,7 +262,7 @@ async function changeUnused(
 
 /** Opens a connection for one call. Rejects with QueueErrors. */
 async function withLine<T>(
-  { url, tls, clock }: LeftOptions,
+  { url, tls, clock }: OrphanedOptions,
   schema: string,
   call: (run: Run, address: Address) => Promise<T>,
 ): Promise<T> {

@@ -2,7 +2,7 @@
 
 import { shortenThrown } from '../entry/shorten';
 import { hourMs, hourOf, keptHours, type HourRing } from '../queue/hour-ring';
-import type { SentHour, SentLedger } from '../delivery/monitor/sent-counts';
+import type { SentHour, SentCountStore } from '../delivery/monitor/sent-counts';
 import type { ReadFailure, ReadOutcome } from '../service/reply/outcome';
 import type { UsageHour, UsageQuery, UsageReport } from '../service/usage';
 import { cleanReport, type CleanReport } from '../service/usage-report';
@@ -20,7 +20,7 @@ import { isFinal, processedHours, UsageHistory } from './usage-history';
 /** Sources of a run: the service, the engine's counts of sent posts, and stored statistics. */
 export interface UsageSource {
   readonly read: (query: UsageQuery) => Promise<ReadOutcome<UsageReport>>;
-  readonly sent: Pick<SentLedger, 'read'>;
+  readonly sent: Pick<SentCountStore, 'read'>;
   /** The ring with the name `usageRingName`. */
   readonly ring: HourRing;
 }

@@ -44,7 +44,7 @@ describe('the bisection', () => {
     const bisection = new Bisection(limits, 20_000, 0);
     const [user] = pendingUsers(1);
     bisection.probeAt(nowMs + 500, user!);
-    assert.equal(user!.isolated, true);
+    assert.equal(user!.inBisection, true);
     assert.equal(bisection.next(nowMs, 1000, true), null);
     assert.equal(bisection.next(nowMs + 500, 1000, false), null);
     assert.deepEqual(bisection.next(nowMs + 500, 1000, true), { users: [user], probe: true });

@@ -26,7 +26,7 @@ interface Plan {
   readonly users: number;
   readonly thereMs: number;
   readonly backMs: number;
-  readonly end: 'settle' | 'lose' | 'cancel';
+  readonly end: 'settle' | 'ambiguous' | 'cancel';
   /** For an ambiguous post: how long after the time-out it ran, as a part of the margin. */
   readonly late: number;
 }
@@ -36,7 +36,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   users: fc.integer({ min: 1, max: 5 }),
   thereMs: fc.integer({ min: 0, max: 300 }),
   backMs: fc.integer({ min: 0, max: 300 }),
-  end: fc.constantFrom('settle' as const, 'settle', 'settle', 'lose', 'cancel'),
+  end: fc.constantFrom('settle' as const, 'settle', 'settle', 'ambiguous', 'cancel'),
   late: fc.double({ min: 0, max: 0.9999, noNaN: true }),
 });
 
@@ -83,13 +83,13 @@ function play(
           },
         });
         break;
-      case 'lose':
+      case 'ambiguous':
         acted.push({ atMs: nowMs + thereMs + 300 + late * lateMarginMs, users });
         ends.push({
           atMs: nowMs + thereMs + 300,
           end: () => {
             open -= 1;
-            rateLimiter.lose(permit, nowMs + thereMs + 300);
+            rateLimiter.settleAmbiguous(permit, nowMs + thereMs + 300);
           },
         });
         break;
@@ -167,7 +167,7 @@ describe('the rate limiter', () => {
   it('frees an ambiguous post and its call only when it can no longer run, and its quota a second later', () => {
     const rateLimiter = new RateLimiter(limits, lateMarginMs, 0);
     rateLimiter.free(startedMs);
-    rateLimiter.lose(rateLimiter.take(6), 5000);
+    rateLimiter.settleAmbiguous(rateLimiter.take(6), 5000);
     assert.deepEqual(rateLimiter.free(5000 + lateMarginMs + 1000), { posts: 3, users: 4, calls: 2 });
     assert.deepEqual(rateLimiter.free(5000 + lateMarginMs + 1000 + settleMarginMs), {
       posts: 4,
@@ -179,7 +179,7 @@ describe('the rate limiter', () => {
   it('extends an ambiguous post by the machine’s sleep, but not an answered one', () => {
     const rateLimiter = new RateLimiter(limits, lateMarginMs, 0);
     rateLimiter.free(startedMs);
-    rateLimiter.lose(rateLimiter.take(6), 5000);
+    rateLimiter.settleAmbiguous(rateLimiter.take(6), 5000);
     rateLimiter.settle(rateLimiter.take(1), 5000, 0);
     const freeMs = 5000 + lateMarginMs + 1000 + settleMarginMs;
     rateLimiter.slept(60_000);
@@ -189,7 +189,7 @@ describe('the rate limiter', () => {
 
   it('counts posts of an earlier process until they can no longer run', () => {
     const rateLimiter = new RateLimiter(limits, lateMarginMs, 0);
-    rateLimiter.inherit(7, 3000);
+    rateLimiter.recover(7, 3000);
     assert.deepEqual(rateLimiter.free(startedMs), { posts: 3, users: 3, calls: 2 });
     assert.deepEqual(rateLimiter.free(4000 + settleMarginMs), { posts: 4, users: 10, calls: 3 });
   });

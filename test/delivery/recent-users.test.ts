@@ -21,7 +21,7 @@ describe('the recent users of a queue', () => {
     assert.equal(users.allows(rowOf(3)), false, 'it is not open yet');
     users.opened(7, null);
     users.record();
-    users.took([entryOf(1), entryOf(2)], 3_000);
+    users.appended([entryOf(1), entryOf(2)], 3_000);
     assert.deepEqual(
       [1, 2, 3].map((number) => users.allows(rowOf(number))),
       [false, false, true],
@@ -34,17 +34,17 @@ describe('the recent users of a queue', () => {
     const users = new RecentUsers(1_000);
     users.opened(0, null);
     users.record();
-    users.took([entryOf(1)], 3_000);
+    users.appended([entryOf(1)], 3_000);
     assert.deepEqual([users.allows(rowOf(2, 999)), users.allows(rowOf(1, 999))], [true, false]);
   });
 
   it('allow only entries newer than the last one while users are not recorded', () => {
     const users = new RecentUsers(0);
     users.opened(0, null);
-    users.took([entryOf(1)], 3_000);
+    users.appended([entryOf(1)], 3_000);
     assert.deepEqual([users.allows(rowOf(2, 3_000)), users.allows(rowOf(1, 3_001))], [false, true]);
     users.record();
-    users.took([entryOf(3)], 4_000);
+    users.appended([entryOf(3)], 4_000);
     assert.deepEqual([users.allows(rowOf(2, 3_000)), users.allows(rowOf(2, 3_001))], [false, true]);
   });
 
@@ -52,8 +52,8 @@ describe('the recent users of a queue', () => {
     const before = new RecentUsers(0);
     before.opened(0, null);
     before.record();
-    before.took([entryOf(1)], 3_000);
-    before.tookMoved([rowOf(4)]);
+    before.appended([entryOf(1)], 3_000);
+    before.appendedMoved([rowOf(4)]);
     const saved = before.text(9);
     const later = (lastSeq: number, records: boolean): RecentUsers => {
       const users = new RecentUsers(5_000);
@@ -77,7 +77,7 @@ describe('the recent users of a queue', () => {
     users.opened(0, null);
     users.record();
     for (let from = 0; from < 100_000; from += 1_000)
-      users.took(
+      users.appended(
         Array.from({ length: 1_000 }, (_, index) => entryOf(from + index)),
         9_000,
       );

@@ -5,7 +5,7 @@ import { hourMs, hourOf, HourRing, keptHours } from '../../src/queue/hour-ring';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import {
   SentCounts,
-  SentLedger,
+  SentCountStore,
   segmentsPerHour,
   type SentHour,
 } from '../../src/delivery/monitor/sent-counts';
@@ -14,13 +14,13 @@ import { runs } from './support/runs';
 import { device, World } from './support/world';
 
 /** The stored counts, which outlive the process. */
-function keptIn({ logStore, clock }: World): SentLedger {
+function keptIn({ logStore, clock }: World): SentCountStore {
   const getMeta = (key: string) => Promise.resolve(logStore.getMeta(key));
-  return new SentLedger({ getMeta, setMeta: () => assert.fail('it is only read') }, clock);
+  return new SentCountStore({ getMeta, setMeta: () => assert.fail('it is only read') }, clock);
 }
 
 /** All counts as `hour account segment: adds removes`, and the others as sums. */
-async function rateLimiter(world: World) {
+async function storedCounts(world: World) {
   const last = hourOf(world.clock.wallMs());
   const hours = await world.clock.outcome(world.engine.sent.read(last - 100, last));
   return { lines: [...hours].flatMap(([hour, kept]) => linesOf(hour, kept)).sort(), ...sums(hours) };
@@ -36,7 +36,12 @@ function sums(hours: ReadonlyMap<number, SentHour>) {
   const all = new SentCounts();
   for (const kept of hours.values()) for (const counts of kept.values()) all.add(counts);
   const { adds, removes } = all.total;
-  return { users: all.users, blocks: adds + removes, lostUsers: all.lostUsers, lostBlocks: all.lostBlocks };
+  return {
+    users: all.users,
+    blocks: adds + removes,
+    lostUsers: all.ambiguousUsers,
+    lostBlocks: all.ambiguousBlocks,
+  };
 }
 
 const faults = {
@@ -59,7 +64,7 @@ describe('the sent counts', () => {
     await world.clock.advance((start + 1) * hourMs - world.clock.wallMs());
     world.add(device(1), [{ seg_id: 1, expiration: -1 }]);
     await world.rest(5_000);
-    const { lines, users, lostUsers } = await rateLimiter(world);
+    const { lines, users, lostUsers } = await storedCounts(world);
     assert.deepEqual(lines, [
       `${start} a c7:own: 1 0`,
       `${start} a i1: 1 0`,
@@ -74,7 +79,7 @@ describe('the sent counts', () => {
     const world = new World({ seed: 1 });
     world.add(device(1), [{ seg_id: 1, expiration: 5 }], { agoMs: 6 * 60_000 });
     await world.rest(5_000);
-    assert.match((await rateLimiter(world)).lines.join(), /i1: 0 1$/);
+    assert.match((await storedCounts(world)).lines.join(), /i1: 0 1$/);
   });
 
   it('omit blocks that the service warned about', async () => {
@@ -86,7 +91,7 @@ describe('the sent counts', () => {
     world.add(device(1), [{ seg_id: 1 }]);
     world.add(device(2), [{ seg_id: 1 }]);
     await world.rest(5_000);
-    const { users, blocks } = await rateLimiter(world);
+    const { users, blocks } = await storedCounts(world);
     assert.deepEqual([users, blocks, world.engine.counters.rejected], [1, 1, 1]);
   });
 
@@ -105,7 +110,7 @@ describe('the sent counts', () => {
             await world.clock.advance(world.random() * 2_000);
           }
           await world.rest();
-          const { users, blocks, lostUsers, lostBlocks } = await rateLimiter(world);
+          const { users, blocks, lostUsers, lostBlocks } = await storedCounts(world);
           const taken = { users: 0, blocks: 0 };
           for (const { applied, entries } of world.service.requests) {
             if (!applied) continue;
@@ -130,7 +135,7 @@ describe('the sent counts', () => {
     await world.rest(30_000);
     world.add(device(2), [{ seg_id: 1 }]);
     await world.rest(1_000);
-    assert.equal((await rateLimiter(world)).blocks, 2);
+    assert.equal((await storedCounts(world)).blocks, 2);
     world.add(device(3), [{ seg_id: 1 }]);
     await world.rest(1_000);
     const closed = world.engine.close();
@@ -170,7 +175,7 @@ describe('stored sent counts', () => {
       setMeta: (key: string, value: string) => store.setMeta(key, value),
     });
     const clock = new FakeClock();
-    const sent = new SentLedger(failing, clock);
+    const sent = new SentCountStore(failing, clock);
     sent.of('a', clock.monoMs()).block('i1', false);
     await clock.advance(15_000);
     sent.of('a', clock.monoMs()).block('i1', false);
@@ -185,7 +190,7 @@ describe('stored sent counts', () => {
 
   it('count a post that was sent before the hour changed in that hour', async () => {
     const clock = new FakeClock();
-    const sent = new SentLedger(await opened(), clock);
+    const sent = new SentCountStore(await opened(), clock);
     const start = hourOf(clock.wallMs());
     await clock.advance((start + 1) * hourMs - clock.wallMs() + 20);
     sent.of('a', clock.monoMs() - 40).block('i1', false);
@@ -195,7 +200,7 @@ describe('stored sent counts', () => {
 
   it('count segments beyond the limit together, and lose none', async () => {
     const clock = new FakeClock();
-    const sent = new SentLedger(await opened(), clock);
+    const sent = new SentCountStore(await opened(), clock);
     for (let n = 0; n < segmentsPerHour + 7; n += 1) sent.of('a', clock.monoMs()).block(`i${n}`, n % 2 === 0);
     await sent.save();
     for (let n = 0; n < segmentsPerHour + 7; n += 1) sent.of('a', clock.monoMs()).block(`i${n}`, false);

@@ -167,7 +167,7 @@ describe('one user', () => {
       const cells = send(user);
       user.flight = null;
       for (const cell of cells) cell.state = 'waiting';
-      user.suspect(cells, 1000);
+      user.addAmbiguous(cells, 1000);
       return { user, cells };
     }
 
@@ -196,9 +196,9 @@ describe('one user', () => {
 
     it('resends every block when only the user of the request is known', () => {
       const user = userOf(item(1, [{ seg_id: 1 }]));
-      user.suspectAll(1000);
+      user.addAmbiguousUnknown(1000);
       assert.equal(user.mayBeUndone(user.items[0]!.cells[0]!, 500), true);
-      assert.equal(user.suspectUntilMs, 1000);
+      assert.equal(user.ambiguousUntilMs, 1000);
     });
 
     it('wakes blocks to resend only when the last ambiguous request can no longer run', () => {
@@ -208,12 +208,12 @@ describe('one user', () => {
       user.merge();
       accept(user, send(user));
       newer.cells[0]!.due = true;
-      user.suspect(cells, 1500);
-      user.clearSuspects(1000);
+      user.addAmbiguous(cells, 1500);
+      user.clearAmbiguous(1000);
       assert.equal(newer.cells[0]!.state, 'ended');
-      user.clearSuspects(1500);
+      user.clearAmbiguous(1500);
       assert.equal(newer.cells[0]!.state, 'waiting');
-      assert.equal(user.suspectUntilMs, -Infinity);
+      assert.equal(user.ambiguousUntilMs, -Infinity);
     });
 
     it('is not idle until then', () => {
@@ -221,7 +221,7 @@ describe('one user', () => {
       accept(user, cells);
       assert.equal(user.takeRetired().length, 1);
       assert.equal(user.idle, false);
-      user.clearSuspects(1000);
+      user.clearAmbiguous(1000);
       assert.equal(user.idle, true);
     });
   });

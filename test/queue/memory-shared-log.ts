@@ -532,7 +532,10 @@ export class HolderStore implements QueueStore {
 
   carryOut(commit: Commit): void {
     const { logStore, skewMs } = this.log;
-    const unknown = commit.unknown?.map((record) => ({ ...record, untilWallMs: record.untilWallMs - skewMs }));
+    const unknown = commit.unknown?.map((record) => ({
+      ...record,
+      untilWallMs: record.untilWallMs - skewMs,
+    }));
     logStore.rows.commit({ ...commit, ...(unknown === undefined ? {} : { unknown }) });
     const outcomes = new Map<string, object[]>();
     for (const { seq, source, instance, report } of commit.outcomes ?? []) {

@@ -111,7 +111,7 @@ describe('the queue file', () => {
         begin: left.map((userHash, at) => ({ post: at + 1, userHashes: [userHash] })),
       });
       log.close();
-      return recovered.map((flight) => [flight.post, flight.userHashes[0]]);
+      return recovered.map((record) => [record.post, record.userHashes[0]]);
     };
     posts([], [11, 12]);
     assert.deepEqual(posts([], [13]), [

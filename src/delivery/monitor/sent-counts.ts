@@ -26,8 +26,8 @@ export class SentCounts {
   /** As the service counts: a user once in each request. */
   users = 0;
   /** Users and blocks of ambiguous requests, which the service may or may not have counted. */
-  lostUsers = 0;
-  lostBlocks = 0;
+  ambiguousUsers = 0;
+  ambiguousBlocks = 0;
   /** By the block's key (`i10001`, `c1661:abcd`). */
   readonly segments = new Map<string, SentPair>();
   /** Segments beyond the limit. */
@@ -41,8 +41,8 @@ export class SentCounts {
 
   add(other: SentCounts): void {
     this.users += other.users;
-    this.lostUsers += other.lostUsers;
-    this.lostBlocks += other.lostBlocks;
+    this.ambiguousUsers += other.ambiguousUsers;
+    this.ambiguousBlocks += other.ambiguousBlocks;
     addPair(this.others, other.others);
     for (const [key, pair] of other.segments) addPair(this.segments.get(key) ?? this.#first(key), pair);
   }
@@ -70,7 +70,7 @@ function addPair(to: SentPair, from: SentPair): void {
 /** Counts of one hour, by account. */
 export type SentHour = ReadonlyMap<string, SentCounts>;
 
-export class SentLedger {
+export class SentCountStore {
   private readonly ring: HourRing;
   /** Counts that are not written yet, by hour. */
   private unsaved = new Map<number, Map<string, SentCounts>>();
@@ -200,15 +200,19 @@ const keptSchema = z.record(
 
 function plainHour(accounts: SentHour): z.infer<typeof keptSchema> {
   return Object.fromEntries(
-    [...accounts].map(([account, { users, lostUsers, lostBlocks, others, segments }]) => [
-      account,
-      {
-        users,
-        lost: [lostUsers, lostBlocks],
-        others: [others.adds, others.removes],
-        segments: Object.fromEntries([...segments].map(([key, { adds, removes }]) => [key, [adds, removes]])),
-      },
-    ]),
+    [...accounts].map(
+      ([account, { users, ambiguousUsers: lostUsers, ambiguousBlocks: lostBlocks, others, segments }]) => [
+        account,
+        {
+          users,
+          lost: [lostUsers, lostBlocks],
+          others: [others.adds, others.removes],
+          segments: Object.fromEntries(
+            [...segments].map(([key, { adds, removes }]) => [key, [adds, removes]]),
+          ),
+        },
+      ],
+    ),
   );
 }
 
@@ -219,7 +223,7 @@ function readHour(value: unknown): Map<string, SentCounts> {
   for (const [account, kept] of Object.entries(read.success ? read.data : {})) {
     const counts = new SentCounts();
     counts.users = kept.users;
-    [counts.lostUsers, counts.lostBlocks] = kept.lost;
+    [counts.ambiguousUsers, counts.ambiguousBlocks] = kept.lost;
     [counts.others.adds, counts.others.removes] = kept.others;
     for (const [key, [adds, removes]] of Object.entries(kept.segments))
       counts.segments.set(key, { adds, removes });

@@ -3,11 +3,11 @@
 import type { PostOutcome, TokenOutcome } from '../../service/reply/outcome';
 
 /** Number of failures in a row that is worth a line; a single ambiguous request is not. */
-const failuresTold = 3;
+const failuresLogged = 3;
 
 export class TroubleLog {
   private failures = 0;
-  private told: string | null = null;
+  private logged: string | null = null;
 
   constructor(private readonly log: (level: 'info' | 'warn', text: string) => void) {}
 
@@ -19,19 +19,19 @@ export class TroubleLog {
   post(outcome: PostOutcome): void {
     if (outcome.kind === 'passing') {
       this.failures += 1;
-      if (this.failures >= failuresTold) this.tell(outcome.code, outcome.message);
+      if (this.failures >= failuresLogged) this.tell(outcome.code, outcome.message);
       return;
     }
     this.failures = 0;
     if (outcome.kind === 'configuration') this.tell(outcome.code, outcome.message);
-    if (outcome.kind !== 'accepted' || this.told === null) return;
-    this.told = null;
+    if (outcome.kind !== 'accepted' || this.logged === null) return;
+    this.logged = null;
     this.log('info', 'The service takes entries again.');
   }
 
   private tell(code: string, message: string): void {
-    if (this.told === code) return;
-    this.told = code;
+    if (this.logged === code) return;
+    this.logged = code;
     this.log('warn', `${message} Everything stays queued and is tried again.`);
   }
 }

@@ -169,11 +169,11 @@ export class Item {
    */
   get hadNoEffect(): boolean {
     if (this.row !== 'waiting' || this.acceptedBlocks + this.expiredBlocks > 0) return false;
-    return this.discarded || this.changedNothing;
+    return this.discarded || this.allRejected;
   }
 
   /** Whether the service refused every block. */
-  get changedNothing(): boolean {
+  get allRejected(): boolean {
     for (const cell of this.cells) if (!cell.rejected) return false;
     return true;
   }

@@ -81,12 +81,12 @@ export class PendingUsers {
 
   /** Counts an entry that was not newly appended in the read-ahead. Call before `add`. */
   count(item: Item): void {
-    item.further = this.knows(item.entry.userKey);
+    item.further = this.hasUser(item.entry.userKey);
     this.readAhead.loaded(laneOf(item.entry), item.further);
   }
 
   /** Whether the user has entries in memory. */
-  knows(userKey: string): boolean {
+  hasUser(userKey: string): boolean {
     return this.users.has(userKey);
   }
 
@@ -97,7 +97,7 @@ export class PendingUsers {
     this.users.set(key, user);
     const { users, untilMs } = this.recoveredRequests;
     if (users.has(hash)) {
-      user.suspectAll(untilMs);
+      user.addAmbiguousUnknown(untilMs);
       this.late.push(untilMs, user);
     }
     this.deletions.meet(key, hash);
@@ -112,7 +112,7 @@ export class PendingUsers {
   resend(cell: Cell, nowMs: number): void {
     const { item, block, sentExpired } = cell;
     const { entry, seq, source, eventMonoMs, takenWallMs } = item;
-    if (this.users.get(entry.userKey)?.takesBack(cell) === false) return;
+    if (this.users.get(entry.userKey)?.mayResend(cell) === false) return;
     // A whole entry, because the store may hold it as a tombstone; in memory this entry replaces that
     // tombstone.
     const again = new Item(seq, entry, source, eventMonoMs, takenWallMs, 'repeat', null);
@@ -136,11 +136,11 @@ export class PendingUsers {
   }
 
   /** Undoes `admit` for an entry whose commit failed. Call for the newest entry first. */
-  untake(item: Item, nowMs: number): void {
-    if (item.open === 0) this.reports.entryUnended(item);
+  undoAdmit(item: Item, nowMs: number): void {
+    if (item.open === 0) this.reports.undoEntryEnded(item);
     const user = this.users.get(item.entry.userKey);
     // An entry that has ended may already be removed.
-    if (user?.untake(item) !== true) return;
+    if (user?.undoAdd(item) !== true) return;
     this.queuedChars -= bodyChars(item.entry);
     this.readAhead.unloaded(laneOf(item.entry), item.further);
     this.settle(user, nowMs);
@@ -297,7 +297,7 @@ export class PendingUsers {
     this.forget(user);
     // A user in a bisection is still referenced there; a second object for the same user could be sent at the
     // same time.
-    if (user.idle && !user.isolated) {
+    if (user.idle && !user.inBisection) {
       if (this.users.get(user.key) === user) this.users.delete(user.key);
       this.ready.forget(user);
       return;
@@ -324,7 +324,7 @@ export class PendingUsers {
     if (item.row !== 'tombstone') this.queuedChars -= bodyChars(item.entry);
     if (item.row === null) return;
     const leavesNothing =
-      item.covered || item.changedNothing || item.hadNoEffect || this.deletions.leavesNothing(item);
+      item.covered || item.allRejected || item.hadNoEffect || this.deletions.needsNoTombstone(item);
     if (leavesNothing || !this.readAhead.hasUnreadBefore(item.seq)) {
       this.commitBuffer.mark(item.seq, 'remove');
       return;
@@ -344,7 +344,7 @@ export class PendingUsers {
    * or in a bisection.
    */
   enqueue(user: User, nowMs: number): void {
-    if (user.flight !== null || user.isolated || !user.waits) return;
+    if (user.flight !== null || user.inBisection || !user.waits) return;
     const atMs = Math.max(user.notBeforeMs, this.oldEnoughAtMs(user, nowMs));
     if (atMs > nowMs) {
       this.ready.forget(user);
@@ -399,14 +399,15 @@ export class PendingUsers {
   }
 
   /** A request with these cells was ambiguous and may run until `untilMs`. */
-  suspect(user: User, cells: readonly Cell[], untilMs: number): void {
-    user.suspect(cells, untilMs);
+  addAmbiguous(user: User, cells: readonly Cell[], untilMs: number): void {
+    user.addAmbiguous(cells, untilMs);
     this.late.push(untilMs, user);
   }
 
   /** The machine slept for `forMs`: ambiguous requests may run that much longer. */
   slept(forMs: number): void {
-    for (const user of this.users.values()) if (user.slept(forMs)) this.late.push(user.suspectUntilMs, user);
+    for (const user of this.users.values())
+      if (user.slept(forMs)) this.late.push(user.ambiguousUntilMs, user);
   }
 
   takeDue(nowMs: number): void {
@@ -417,7 +418,7 @@ export class PendingUsers {
     for (let user = this.late.popDue(nowMs); user !== null; user = this.late.popDue(nowMs)) {
       // For a user in flight this is done when its request ends.
       if (user.flight !== null) continue;
-      user.clearSuspects(nowMs);
+      user.clearAmbiguous(nowMs);
       this.settle(user, nowMs);
     }
   }

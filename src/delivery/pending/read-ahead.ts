@@ -129,7 +129,7 @@ export class ReadAhead {
   }
 
   /** Whether memory is full to the limit while rows are unread. */
-  get brimful(): boolean {
+  get isFull(): boolean {
     const most = stuckMarks * this.memoryMark;
     return lanes.some((lane) => this.states[lane].unread && this.states[lane].loaded > most);
   }

@@ -75,13 +75,13 @@ export class RecentUsers {
     this.recordedWallMs = this.lastWallMs;
   }
 
-  took(entries: readonly CheckedEntry[], wallMs: number): void {
+  appended(entries: readonly CheckedEntry[], wallMs: number): void {
     this.lastWallMs = Math.max(this.lastWallMs, wallMs);
     if (this.words === null) return;
     for (const { userKey } of entries) add(this.words, hashUserKey(userKey));
   }
 
-  tookMoved(rows: readonly Moved[]): void {
+  appendedMoved(rows: readonly Moved[]): void {
     this.moved ??= new Uint32Array(wordCount);
     for (const { userHash, takenWallMs } of rows) {
       add(this.moved, userHash);

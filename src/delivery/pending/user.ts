@@ -56,7 +56,7 @@ export class User implements ItemOwner {
   /** Limit on the blocks of the next request; halved when a body of this user alone was refused. */
   blockLimit = Infinity;
   /** Whether the user is in a bisection. */
-  isolated = false;
+  inBisection = false;
   /** The ready queue that holds this user; a stale position in another queue is skipped. */
   queue: ReadyQueue | null = null;
   private ambiguous: AmbiguousRequests | null = null;
@@ -120,7 +120,7 @@ export class User implements ItemOwner {
   }
 
   /** Removes the entry that was added last and undoes its effects. Returns false when it is already removed. */
-  untake(item: Item): boolean {
+  undoAdd(item: Item): boolean {
     if (this.items.at(-1) !== item) return false;
     for (const cell of item.cells.toReversed()) {
       const { absorbed } = cell;
@@ -196,9 +196,9 @@ export class User implements ItemOwner {
 
   /** Removes and returns entries that changed nothing at the service, at any position. */
   takeRejected(): readonly Item[] {
-    const rejected = this.items.filter((item) => item.open === 0 && item.changedNothing);
+    const rejected = this.items.filter((item) => item.open === 0 && item.allRejected);
     if (rejected.length === 0) return none;
-    this.items = this.items.filter((item) => item.open > 0 || !item.changedNothing);
+    this.items = this.items.filter((item) => item.open > 0 || !item.allRejected);
     for (const item of rejected) this.release(item);
     return rejected;
   }
@@ -537,13 +537,13 @@ export class User implements ItemOwner {
   // ── Requests without a reply ────────────────────────────────────────────────────────────────────────────────
 
   /** The request in flight was ambiguous: it may run until `untilMs`. */
-  suspect(cells: readonly Cell[], untilMs: number): void {
+  addAmbiguous(cells: readonly Cell[], untilMs: number): void {
     this.ambiguous ??= new AmbiguousRequests();
     this.ambiguous.add(cells, untilMs);
   }
 
   /** Records an ambiguous request whose blocks are unknown. */
-  suspectAll(untilMs: number): void {
+  addAmbiguousUnknown(untilMs: number): void {
     this.ambiguous ??= new AmbiguousRequests();
     this.ambiguous.addUnknown(untilMs);
   }
@@ -555,12 +555,12 @@ export class User implements ItemOwner {
   }
 
   /** Monotonic ms until which an ambiguous request may run; -Infinity if there is none. */
-  get suspectUntilMs(): number {
+  get ambiguousUntilMs(): number {
     return this.ambiguous?.untilMs ?? -Infinity;
   }
 
   /** Whether the ambiguous requests can no longer run: `clearSuspects` removes them. */
-  suspectsOver(nowMs: number): boolean {
+  ambiguousOver(nowMs: number): boolean {
     return this.ambiguous !== null && this.ambiguous.untilMs <= nowMs;
   }
 
@@ -572,15 +572,15 @@ export class User implements ItemOwner {
   /**
    * Whether an ended block may be sent again: only when every known entry is newer, so that it is sent first.
    */
-  takesBack(cell: Cell): boolean {
+  mayResend(cell: Cell): boolean {
     if (this.flight !== null || this.ambiguous !== null) return false;
     const [first] = this.items;
     return first === undefined || first.seq > cell.item.seq;
   }
 
   /** Removes ambiguous requests that can no longer run, and wakes the blocks that must be sent again. */
-  clearSuspects(nowMs: number): void {
-    if (this.suspectUntilMs > nowMs) return;
+  clearAmbiguous(nowMs: number): void {
+    if (this.ambiguousUntilMs > nowMs) return;
     this.ambiguous = null;
     const due = this.dueCells;
     this.dueCells = empty;

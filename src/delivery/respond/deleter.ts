@@ -238,7 +238,7 @@ export class Deleter {
       // A newer erasure of the same user has a search of its own.
       if (erasure.throughSeq > throughSeq || !hashes.has(erasure.hash)) continue;
       erasure.searched = true;
-      if (!erasure.owesRepetitions) for (const seq of erasure.tombstones) commitBuffer.mark(seq, 'remove');
+      if (!erasure.hasRepeats) for (const seq of erasure.tombstones) commitBuffer.mark(seq, 'remove');
     }
     this.searches.shift();
     if (request !== null) this.done.push(request);
@@ -247,7 +247,7 @@ export class Deleter {
   /** Ends a row that is only in the store. Entries in memory end there. */
   private foundRow(row: Row, nowMs: number): void {
     const { producer, pendingUsers, readAhead, deletions, commitBuffer } = this.parts;
-    if (deletions.isGone(row.seq)) return;
+    if (deletions.hasRowEnded(row.seq)) return;
     const item = producer.itemOf(row, nowMs);
     if (item === null) return;
     const { userKey } = item.entry;
@@ -262,10 +262,10 @@ export class Deleter {
     if (!readAhead.isUnread(row.lane, row.seq)) return;
     if (row.state === 'repeat') {
       // The row is sent when it is read, and newer blocks that were sent before it are sent again after it.
-      erasure.owesRepetitions = true;
+      erasure.hasRepeats = true;
       return;
     }
-    deletions.rowGone(row.seq);
+    deletions.rowEnded(row.seq);
     commitBuffer.mark(row.seq, 'remove');
     pendingUsers.queuedChars -= bodyChars(item.entry);
     for (const cell of item.cells) pendingUsers.reject(cell, 'erased', deletionTexts.erased);
@@ -275,7 +275,7 @@ export class Deleter {
 
   committed(): void {
     const { readAhead, deletions } = this.parts;
-    if (!readAhead.readingAny) deletions.forgetGoneRows();
+    if (!readAhead.readingAny) deletions.forgetEndedRows();
     for (const request of this.done.splice(0)) request.resolve(this.resultOf(request));
     if (this.allMet) this.forgetUnmet();
     if (deletions.any) this.forgetErased();

@@ -75,7 +75,7 @@ export interface ErasureMark {
 /** The erasure of one user. */
 export interface Erasure extends ErasureMark {
   /** Whether the store holds rows to repeat, which need the tombstones above them. */
-  owesRepetitions: boolean;
+  hasRepeats: boolean;
   entries: number;
   /** Whether the store holds neither an unread row nor a tombstone of the user. */
   searched: boolean;
@@ -98,7 +98,7 @@ export class Deletions {
   private readonly unmet = new Map<string, ErasureMark>();
   private readonly unmetHashes = new Set<number>();
   /** Unread rows that have ended on disk; a page that was requested earlier may still contain them. */
-  private readonly goneRows = new Set<number>();
+  private readonly endedRows = new Set<number>();
   /** Number of entries that purges have ended. */
   purged = 0;
 
@@ -125,7 +125,7 @@ export class Deletions {
       hash,
       digest,
       throughSeq,
-      owesRepetitions: false,
+      hasRepeats: false,
       entries: this.erasures.get(userKey)?.entries ?? 0,
       searched: false,
       tombstones: new Set(),
@@ -193,10 +193,10 @@ export class Deletions {
    * search for an erased user runs, tombstones stay, because a crash would bring older rows back and a row to
    * repeat may be found; they are removed at the end of the search.
    */
-  leavesNothing({ entry, seq }: Item): boolean {
+  needsNoTombstone({ entry, seq }: Item): boolean {
     if (this.erasures.size === 0) return false;
     const erasure = this.erasures.get(entry.userKey);
-    if (erasure === undefined || erasure.owesRepetitions || seq > erasure.throughSeq) return false;
+    if (erasure === undefined || erasure.hasRepeats || seq > erasure.throughSeq) return false;
     if (!erasure.searched) erasure.tombstones.add(seq);
     return erasure.searched;
   }
@@ -217,17 +217,17 @@ export class Deletions {
     this.erasures.delete(userKey);
   }
 
-  rowGone(seq: number): void {
-    this.goneRows.add(seq);
+  rowEnded(seq: number): void {
+    this.endedRows.add(seq);
   }
 
   /** Whether a row of a page has already ended. */
-  isGone(seq: number): boolean {
-    return this.goneRows.size > 0 && this.goneRows.has(seq);
+  hasRowEnded(seq: number): boolean {
+    return this.endedRows.size > 0 && this.endedRows.has(seq);
   }
 
   /** No page that was requested before their end is outstanding. */
-  forgetGoneRows(): void {
-    this.goneRows.clear();
+  forgetEndedRows(): void {
+    this.endedRows.clear();
   }
 }

@@ -12,7 +12,7 @@ import type { CommitBuffer } from '../commit-buffer';
 import type { Logins } from '../schedule/login';
 import type { PackedUser } from '../schedule/batch-builder';
 import type { Post, Settled } from '../schedule/post';
-import type { SentCounts, SentLedger } from '../monitor/sent-counts';
+import type { SentCounts, SentCountStore } from '../monitor/sent-counts';
 import type { Cell, Item } from '../pending/item';
 import { mostWarnings } from '../pending-messages';
 import type { Unaccounted } from './unaccounted';
@@ -42,7 +42,7 @@ export class Outcomes {
     private readonly logins: Logins,
     private readonly commitBuffer: CommitBuffer,
     private readonly log: (level: 'warn' | 'error', text: string) => void,
-    private readonly sent: SentLedger,
+    private readonly sent: SentCountStore,
     private readonly unaccounted: Unaccounted,
   ) {}
 
@@ -57,7 +57,7 @@ export class Outcomes {
     if (outcome.kind === 'accepted') this.accepted(post, outcome, atMs);
     else this.notAccepted(post, outcome, atMs);
     for (const { user } of post.users) {
-      if (user.suspectsOver(atMs)) user.clearSuspects(atMs);
+      if (user.ambiguousOver(atMs)) user.clearAmbiguous(atMs);
       this.pendingUsers.settle(user, atMs);
     }
     // The service is back, so no user needs to wait for it.
@@ -65,7 +65,7 @@ export class Outcomes {
   }
 
   /** Handles the result of a token request. */
-  tokenCame(account: string, outcome: TokenOutcome): void {
+  tokenReceived(account: string, outcome: TokenOutcome): void {
     switch (outcome.kind) {
       case 'token':
         this.logins.setState(account, { kind: 'ready' });
@@ -95,10 +95,10 @@ export class Outcomes {
   }
 
   private freeQuota(post: Post, outcome: Settled, atMs: number): void {
-    const lost = outcome.kind === 'passing' && outcome.ambiguous;
-    if (lost) {
+    const ambiguous = outcome.kind === 'passing' && outcome.ambiguous;
+    if (ambiguous) {
       this.commitBuffer.unknown(post.number, this.clock.wallMs() + this.lateMarginMs);
-      this.countLost(post);
+      this.countAmbiguous(post);
     } else this.commitBuffer.settle(post.number);
     const floorMs = this.logins.get(post.account)?.networkFloorMs() ?? 0;
     for (const [rateLimiter, permit] of [
@@ -107,7 +107,7 @@ export class Outcomes {
     ]) {
       if (permit === null) continue;
       if (outcome.kind === 'notSent') rateLimiter.cancel(permit);
-      else if (lost) rateLimiter.lose(permit, atMs);
+      else if (ambiguous) rateLimiter.settleAmbiguous(permit, atMs);
       else rateLimiter.settle(permit, atMs, floorMs);
     }
   }
@@ -124,7 +124,7 @@ export class Outcomes {
       const verdict = told?.[index] ?? plainlyAccepted;
       this.acceptedUser(post.users[index]!, verdict, remark, post.sentMs, sent);
     }
-    for (const { user } of post.users) if (user.isolated) this.searchOn(user, nowMs);
+    for (const { user } of post.users) if (user.inBisection) this.searchOn(user, nowMs);
   }
 
   /** Returns the remark for messages of a request that the service did not count completely, or null. */
@@ -186,10 +186,10 @@ export class Outcomes {
   }
 
   /** The service may have counted the request, and counts it again when it is sent again. */
-  private countLost(post: Post): void {
+  private countAmbiguous(post: Post): void {
     const sent = this.sent.of(post.account, post.sentMs);
-    sent.lostUsers += post.users.length;
-    for (const { cells } of post.users) sent.lostBlocks += cells.length;
+    sent.ambiguousUsers += post.users.length;
+    for (const { cells } of post.users) sent.ambiguousBlocks += cells.length;
   }
 
   private countRate(users: number, nowMs: number): void {
@@ -204,7 +204,7 @@ export class Outcomes {
   // ── Not accepted ────────────────────────────────────────────────────────────────────────────────────────────
 
   private notAccepted(post: Post, outcome: Exclude<Settled, { kind: 'accepted' }>, nowMs: number): void {
-    if (outcome.kind === 'bodyRefused') noteRefused(post, nowMs);
+    if (outcome.kind === 'bodyRefused') recordRefused(post, nowMs);
     for (const packed of post.users) waitAgain(packed);
     switch (outcome.kind) {
       case 'bodyRefused':
@@ -226,7 +226,7 @@ export class Outcomes {
         this.logins.setState(post.account, { kind: 'unknown' });
         break;
       case 'notSent':
-        this.tokenCame(post.account, outcome.token);
+        this.tokenReceived(post.account, outcome.token);
         break;
     }
     this.scheduler.searchAgain(post, nowMs);
@@ -253,7 +253,7 @@ export class Outcomes {
     for (const { user, cells } of post.users) {
       user.failures += 1;
       user.notBeforeMs = nowMs + backoffMs(user.failures, this.random);
-      if (outcome.ambiguous) this.pendingUsers.suspect(user, cells, nowMs + this.lateMarginMs);
+      if (outcome.ambiguous) this.pendingUsers.addAmbiguous(user, cells, nowMs + this.lateMarginMs);
     }
   }
 
@@ -288,7 +288,7 @@ export class Outcomes {
       user.failures += 1;
       const delayMs = 250 + backoffMs(user.failures, this.random, 500, 60_000);
       this.scheduler.bisection.probeAt(nowMs + delayMs, user);
-      this.callCanary(nowMs);
+      this.sendCanary(nowMs);
     }
   }
 
@@ -297,7 +297,7 @@ export class Outcomes {
    * at fault. On an idle account there is none, so the last delivered entry is sent again: it is still the
    * newest state of its user, unless a newer entry of that user was queued.
    */
-  private callCanary(nowMs: number): void {
+  private sendCanary(nowMs: number): void {
     if (this.canary !== null && !this.pendingUsers.someReady) this.pendingUsers.resend(this.canary, nowMs);
   }
 
@@ -322,7 +322,7 @@ function noteWarnings(item: Item, warnings: readonly string[]): void {
 }
 
 /** Call before the blocks wait again, since their list depends on it. */
-function noteRefused({ users }: Post, nowMs: number): void {
+function recordRefused({ users }: Post, nowMs: number): void {
   for (const { cells } of users) {
     for (const cell of cells) cell.refusedAtMs = Math.min(cell.refusedAtMs, nowMs);
   }

@@ -64,14 +64,14 @@ export class Reports {
   }
 
   /** Takes back `entryEnded`, because the entry was never durable. */
-  entryUnended(item: Item): void {
+  undoEntryEnded(item: Item): void {
     this.counters.waiting += 1;
     this.counters[endOf(item)] -= 1;
     this.ended = this.ended.filter((other) => other !== item);
   }
 
   /** Counts a row that cannot be read as rejected. */
-  setAside(): void {
+  rowUnreadable(): void {
     this.counters.waiting -= 1;
     this.counters.rejected += 1;
   }

@@ -73,7 +73,7 @@ export class CircuitBreaker {
   }
 
   /** A request is about to be sent. */
-  departed(): void {
+  sending(): void {
     this.trying = this.outage;
   }
 
@@ -129,7 +129,7 @@ export class CircuitBreaker {
   }
 
   /** While everything is refused, returns true once after each refusal. */
-  takesOneMore(): boolean {
+  admitsOneMore(): boolean {
     if (!this.refusesEverything || this.refusals === this.refusalsAtOneMore) return false;
     this.refusalsAtOneMore = this.refusals;
     return true;

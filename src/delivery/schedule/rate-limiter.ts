@@ -33,8 +33,8 @@ export class RateLimiter {
   private usedPosts = 0;
   private usedUsers = 0;
   private calls = 0;
-  private readonly settled = new CoolingQueue();
-  private readonly lost = new CoolingQueue();
+  private readonly settled = new FutureQuota();
+  private readonly ambiguous = new FutureQuota();
 
   /** After a start one second counts as used, because the requests of an earlier process are unknown. */
   constructor(
@@ -56,7 +56,7 @@ export class RateLimiter {
 
   /** Free quota at `nowMs`. */
   free(nowMs: number): { posts: number; users: number; calls: number } {
-    this.thaw(nowMs);
+    this.freeDue(nowMs);
     return {
       posts: Math.max(0, this.limits.postsPerSecond - this.usedPosts),
       users: Math.max(0, this.limits.usersPerSecond - this.usedUsers),
@@ -88,21 +88,24 @@ export class RateLimiter {
    * The request was ambiguous: it may run until `lateMarginMs` have passed, and uses the quota for a second
    * more.
    */
-  lose(permit: Permit, nowMs: number): void {
-    this.lost.push(
+  settleAmbiguous(permit: Permit, nowMs: number): void {
+    this.ambiguous.push(
       { freeAtMs: nowMs + this.lateMarginMs + 1000 + settleMarginMs, users: permit.users, calls: 1 },
       1,
     );
   }
 
   /** A recovered in-flight request that may run until `untilMs`. Call in the order of that time. */
-  inherit(users: number, untilMs: number): void {
-    this.lost.push({ freeAtMs: untilMs + 1000 + settleMarginMs, users: this.take(users).users, calls: 1 }, 1);
+  recover(users: number, untilMs: number): void {
+    this.ambiguous.push(
+      { freeAtMs: untilMs + 1000 + settleMarginMs, users: this.take(users).users, calls: 1 },
+      1,
+    );
   }
 
   /** The machine slept for `forMs`: ambiguous requests may run that much longer. */
   slept(forMs: number): void {
-    this.lost.delay(forMs);
+    this.ambiguous.delay(forMs);
   }
 
   /** The request was not sent: frees its permit. */
@@ -114,11 +117,11 @@ export class RateLimiter {
 
   /** Monotonic ms when the next part of the quota becomes free, or Infinity. */
   nextFreeAtMs(): number {
-    return Math.min(this.settled.headMs(), this.lost.headMs());
+    return Math.min(this.settled.headMs(), this.ambiguous.headMs());
   }
 
-  private thaw(nowMs: number): void {
-    for (const queue of [this.settled, this.lost]) {
+  private freeDue(nowMs: number): void {
+    for (const queue of [this.settled, this.ambiguous]) {
       for (let due = queue.shift(nowMs); due !== null; due = queue.shift(nowMs)) {
         this.usedPosts -= due.posts;
         this.usedUsers -= due.users;
@@ -129,7 +132,7 @@ export class RateLimiter {
 }
 
 /** Permits that become free later, in order: times never step back, so the first is always the next. */
-class CoolingQueue {
+class FutureQuota {
   private readonly items = new Fifo<Cooling & { posts: number }>();
   private lastMs = -Infinity;
 

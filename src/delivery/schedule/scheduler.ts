@@ -61,14 +61,14 @@ export class Scheduler {
   }
 
   /** Builds all requests that may be sent at `nowMs`. Their users are in flight and their permits are taken. */
-  depart(nowMs: number): Post[] {
+  nextPosts(nowMs: number): Post[] {
     const posts: Post[] = [];
     while (nowMs >= this.circuitBreaker.closedUntilMs) {
       const free = this.rateLimiter.free(nowMs);
       if (free.posts < 1 || free.users < 1 || free.calls < 1) break;
       const post = this.nextSearch(nowMs, free.users) ?? this.nextFresh(nowMs, free);
       if (post === null) break;
-      this.circuitBreaker.departed();
+      this.circuitBreaker.sending();
       posts.push(post);
     }
     return posts;
@@ -96,7 +96,7 @@ export class Scheduler {
   }
 
   leaveSearch(user: User, nowMs: number): void {
-    user.isolated = false;
+    user.inBisection = false;
     this.pendingUsers.settle(user, nowMs);
   }
 
@@ -218,7 +218,7 @@ export class Scheduler {
     while (batchBuilder.size < most) {
       const user = ready.shift(account);
       if (user === null) break;
-      if (user.flight !== null || user.isolated) continue;
+      if (user.flight !== null || user.inBisection) continue;
       this.pendingUsers.merge(user);
       const selection = this.select(user, nowMs);
       if (selection === null) this.pendingUsers.settle(user, nowMs);

@@ -27,7 +27,7 @@ import type { Limits } from '../schedule/rate-limiter';
 import { Logins, type Login } from '../schedule/login';
 import { Monitor } from '../monitor/monitor';
 import type { Counters } from '../respond/reports';
-import { SentLedger } from '../monitor/sent-counts';
+import { SentCountStore } from '../monitor/sent-counts';
 import { OutcomeReader } from './outcome-reader';
 import { SharedProducer } from './shared-producer';
 import type { SharedView } from './shared-request';
@@ -65,7 +65,7 @@ export class SharedQueue implements HeldQueue {
   private readonly outcomes: OutcomeReader;
   private readonly deletions: SharedDeletions;
   /** Of this process while it stands by: reads what the holder has counted. */
-  private readonly othersSent: SentLedger;
+  private readonly othersSent: SentCountStore;
   private readonly write: NonNullable<EngineOptions['log']>;
   private engine: Engine | null = null;
   private engineClosing: Promise<unknown> = Promise.resolve();
@@ -101,7 +101,7 @@ export class SharedQueue implements HeldQueue {
       this.monitor.logged(level, text);
       options.log?.(level, text);
     };
-    this.othersSent = new SentLedger(sharedLog.meta, clock);
+    this.othersSent = new SentCountStore(sharedLog.meta, clock);
     this.localBuffer = new LocalBuffer(options.localBuffer, sharedLog, instance.id);
     this.producer = new SharedProducer({
       log: sharedLog,
@@ -358,7 +358,7 @@ export class SharedQueue implements HeldQueue {
     return this.engine?.logins ?? this.idleLogins;
   }
 
-  get sent(): SentLedger {
+  get sent(): SentCountStore {
     return this.engine?.sent ?? this.othersSent;
   }
 

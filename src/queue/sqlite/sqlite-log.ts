@@ -101,7 +101,7 @@ export class SqliteLog {
    */
   takeOver(checked = false): Opened {
     if (checked) this.#guard(() => checkContent(this.db, this.path, this.#totals.waiting));
-    this.#guard(() => this.#settleSeal());
+    this.#guard(() => this.#settleEncryption());
     return this.#guard(() => ({
       lastSeq: this.#totals.lastSeq,
       waiting: this.#totals.waiting,
@@ -165,7 +165,7 @@ export class SqliteLog {
   }
 
   setMeta(key: string, value: string): void {
-    this.#guard(() => this.#statements.setMeta.run(key, this.#sealing?.cipher(value) ?? value));
+    this.#guard(() => this.#statements.setMeta.run(key, this.#rowCipher?.cipher(value) ?? value));
   }
 
   /** Accounts of the rows that were ever appended. */
@@ -316,7 +316,7 @@ export class SqliteLog {
   #fill(values: (number | string)[], at: number, row: NewRow): void {
     values[at] = row.seq;
     values[at + 1] = laneCodes[row.lane];
-    const cipher = this.#sealing;
+    const cipher = this.#rowCipher;
     values[at + 2] = cipher?.tagOf(row.userHash) ?? row.userHash;
     values[at + 3] = this.#sources.idOf(row.source);
     values[at + 4] = row.body.length;
@@ -329,13 +329,13 @@ export class SqliteLog {
   // ── The cipher ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Cipher for new rows; null when they are stored as plain text. */
-  get #sealing(): Cipher | null {
+  get #rowCipher(): Cipher | null {
     if (this.encryptionOptions?.isOn !== true) return null;
     if (this.#cipher === null) throw queueError('failed', this.path, 'its key is not there yet');
     return this.#cipher;
   }
 
-  #settleSeal(): void {
+  #settleEncryption(): void {
     const { encryptionOptions } = this;
     if (encryptionOptions === null || (!encryptionOptions.isOn && this.#cipher === null)) return;
     this.#transaction(() => {
@@ -354,7 +354,7 @@ export class SqliteLog {
   }
 
   #openText(encrypted: string, what: string): string {
-    this.#checkSeal();
+    this.#checkDecryptable();
     const text = this.#cipher?.open(encrypted) ?? null;
     if (text === null) throw queueError('damaged', this.path, `${what} cannot be opened`);
     return text;
@@ -366,18 +366,18 @@ export class SqliteLog {
   #openRow({ user, body }: EntryRecord): { readonly userHash: number; readonly body: string } {
     const asItIs = { userHash: user, body };
     if (!isEncrypted(body)) return asItIs;
-    this.#checkSeal();
+    this.#checkDecryptable();
     return this.#cipher?.openRow(body) ?? asItIs;
   }
 
-  #checkSeal(): void {
+  #checkDecryptable(): void {
     if (this.#cipher !== null) return;
     if (hasCipher(this.db)) throw queueError('encrypted', this.path, 'it was opened without a secret');
     throw queueError('damaged', this.path, 'its key is missing');
   }
 
   #blobOf({ userHashes }: InFlightRecord): Uint8Array {
-    const cipher = this.#sealing;
+    const cipher = this.#rowCipher;
     // Its length is never a multiple of eight, unlike that of plain hashes: an encrypted text is one character
     // longer than a multiple of four.
     if (cipher !== null) return Buffer.from(cipher.cipher(JSON.stringify(userHashes)), 'latin1');
@@ -386,7 +386,7 @@ export class SqliteLog {
     return new Uint8Array(view.buffer);
   }
 
-  #flightOf(record: Record<string, unknown>): RecoveredRecord {
+  #recordOf(record: Record<string, unknown>): RecoveredRecord {
     const users = record.users as Uint8Array;
     const [post, untilWallMs] = [record.post as number, record.until_wall as number | null];
     if (users.byteLength % 8 !== 0) {
@@ -465,7 +465,7 @@ export class SqliteLog {
     return this.db
       .prepare('SELECT post, users, until_wall FROM flight ORDER BY post DESC')
       .all()
-      .map((record) => this.#flightOf(record));
+      .map((record) => this.#recordOf(record));
   }
 
   #cut(): void {

@@ -16,7 +16,7 @@ export interface StoreClock {
   endOfTurn(call: () => void): void;
 }
 
-export interface SqliteOutboxOptions {
+export interface SqliteStoreOptions {
   readonly clock?: StoreClock;
   /** Rows per step of a commit in this thread; other work runs between two steps. */
   readonly rowsPerStep?: number;
@@ -64,7 +64,7 @@ export class SqliteStore implements QueueStore {
 
   constructor(
     private readonly path: string,
-    options: SqliteOutboxOptions = {},
+    options: SqliteStoreOptions = {},
   ) {
     this.durable = path !== inMemory;
     this.#clock = options.clock ?? systemClock;

@@ -10,8 +10,8 @@ import { breaks, bug, replaced, type Bug, type Inside } from './bug';
 
 export const orderBugs: readonly Bug[] = [
   breaks('a block that an ambiguous request may undo is not resent', User, 'mayBeUndone', () => false),
-  breaks('an ambiguous request counts as refused', PendingUsers, 'suspect', () => undefined),
-  breaks('nothing is resent after a crash', User, 'suspectAll', () => undefined),
+  breaks('an ambiguous request counts as refused', PendingUsers, 'addAmbiguous', () => undefined),
+  breaks('nothing is resent after a crash', User, 'addAmbiguousUnknown', () => undefined),
   breaks('a user has two requests in flight', PendingUsers, 'admit', function (original, item, hash, nowMs) {
     const user = original(item, hash, nowMs);
     user.flight = null;

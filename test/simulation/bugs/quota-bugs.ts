@@ -22,7 +22,7 @@ export const quotaBugs: readonly Bug[] = [
   breaks(
     'the quota of an ambiguous post is freed as if it had been answered',
     RateLimiter,
-    'lose',
+    'settleAmbiguous',
     function (_original, permit, nowMs) {
       this.settle(permit, nowMs, 0);
     },
@@ -52,7 +52,7 @@ export const quotaBugs: readonly Bug[] = [
       return outcome.kind === 'passing' ? original(post) : outcome;
     },
   ),
-  breaks('posts of the previous process do not count', RateLimiter, 'inherit', () => undefined),
+  breaks('posts of the previous process do not count', RateLimiter, 'recover', () => undefined),
   breaks('a rate limit of the service is not waited for', CircuitBreaker, 'rateLimited', () => undefined),
   breaks('every deploy has a new limiter', Registry, 'release', function (original, held, request, maxMs) {
     const released = original(held, request, maxMs);
