@@ -1,4 +1,4 @@
-// A large backlog on disk: intake, memory, a removal that passes it, and a start with all of it waiting.
+// A large backlog on disk: appends, memory, a removal that overtakes it, and a start with the whole backlog.
 import { mb, ms, perSecond, type Row } from '../support/report';
 import { documented, newFile, sleep, startEngine, startService } from '../support/setting';
 import type { Bench, Part, Service } from '../support/setting';

@@ -1,4 +1,4 @@
-// Numbers from numbers: medians, percentiles, and the rate of a burst-wise stream.
+// Statistics: medians, percentiles, and the rate of a bursty stream.
 
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);

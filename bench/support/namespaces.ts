@@ -1,4 +1,4 @@
-// Two network namespaces with a link between them whose delay is the network's own.
+// Two network namespaces, joined by a link with a real delay.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// Whether a run of the bench may be quoted: others on the machine change its figures.
+// Check whether a run of the bench may be quoted: other processes on the machine change its figures.
 
 /** @param load average of one minute when the run began */
 export function mayBeQuoted(load: number): boolean {

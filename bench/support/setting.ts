@@ -1,4 +1,4 @@
-// What every part gets, and the service that it posts to.
+// The setting of a part of the bench, and the service that it posts to.
 import type { operations as engineOperations } from '../workers/engine';
 import type { operations as serviceOperations } from '../workers/service';
 import type { PartResult } from './report';

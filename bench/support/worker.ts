@@ -1,4 +1,4 @@
-// Processes of the bench: each serves a few named operations, which another process calls.
+// Worker processes of the bench: each serves a few named operations, which another process calls.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// Where the bench runs: a copy of the built package and of the workers, so that a build meanwhile changes nothing.
+// Workspace of the bench: a copy of the built package and the workers, so that a build meanwhile changes nothing.
 //
 // It lies below node_modules/, which Git ignores, on the same disk as the repository, and from where the
 // package's own copy finds its dependencies.

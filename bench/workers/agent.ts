@@ -1,4 +1,4 @@
-// Inside Node-RED: tells the flow's source node what to send, and what it cost. Loaded by the settings file.
+// Agent inside Node-RED: starts the source node of the flow and measures its cost. Loaded by the settings file.
 import { nowMs } from '../support/now';
 import { serve } from './serve';
 

@@ -1,4 +1,4 @@
-// What one would write by hand: undici, a loop, and the same input.
+// A hand-written client: undici, a loop, and the same input.
 import { Pool } from 'undici';
 import { collect } from '../support/collect';
 import { nowMs } from '../support/now';

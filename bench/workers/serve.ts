@@ -1,4 +1,4 @@
-// A worker's side: carries out the operations that its parent calls, and ends with its parent.
+// Worker side of an operation call: carries out the parent's operations, and ends with the parent.
 
 export type Operations = Record<string, (...args: any[]) => unknown>;
 

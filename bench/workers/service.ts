@@ -1,4 +1,4 @@
-// The service as the bench needs it: takes posts, counts them in sliding windows, answers after a given delay.
+// The service for the bench: accepts posts, counts them in sliding windows, answers after a given delay.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SlidingWindow } from '../../src/sandbox/windows';

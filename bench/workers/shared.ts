@@ -1,4 +1,4 @@
-// A process that shares a queue with others, as an account node makes it, without Node-RED; or only appends to its log.
+// Process with a shared queue, as an account node makes it, without Node-RED; or only with its log.
 import { randomUUID } from 'node:crypto';
 import type { CheckedEntry } from '../../src/entry/entry';
 import type { Limits } from '../../src/delivery/schedule/rate-limiter';

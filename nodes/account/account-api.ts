@@ -1,4 +1,4 @@
-// What an account node offers to the nodes that use it.
+// The interface that an account node offers to the nodes that use it.
 
 import type { Node } from 'node-red';
 import type { MemberQueue } from '../../src/delivery/shared/member-queue';

@@ -1,4 +1,4 @@
-// The account's runtime: holds the member's engine for the nodes that use it, and shows the sandbox.
+// Runtime of the account node: owns the member's engine for its users, and starts the sandbox.
 
 import { createHash } from 'node:crypto';
 import type { Node, NodeAPI, NodeConstructor, NodeDef } from 'node-red';
@@ -16,7 +16,7 @@ import { testDatabase } from '../../src/queue-postgres/postgres-test';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import type { SandboxSettings } from '../../src/sandbox/sandbox';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
-import { toldApart, type NamedAccount } from '../shared/account-names';
+import { distinctName, type NamedAccount } from '../shared/account-names';
 import { nowDeployed } from '../shared/deployed';
 import type { Saved } from '../shared/saved';
 import type { Account, AccountNode } from './account-api';
@@ -64,7 +64,7 @@ export = (RED: NodeAPI): void => {
 };
 
 function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account {
-  const name = toldApart({ id: node.id, name: nameOf(config) }, namedAccounts(RED));
+  const name = distinctName({ id: node.id, name: nameOf(config) }, namedAccounts(RED));
   // Node-RED has put the values of `${ENV}` in place, in the credentials too.
   const saved = { ...config, ...node.credentials };
   const settings = readSettings(saved);

@@ -1,4 +1,4 @@
-// An account as its form or the deployed flows have it, read by the same code as when it runs.
+// Account settings for the admin routes, from the open form or the deployed flows, read by the code of the runtime.
 
 import type { Node, NodeAPI } from 'node-red';
 import { deployedNodes, flowId } from '../shared/deployed';

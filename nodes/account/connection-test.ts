@@ -1,4 +1,4 @@
-// Whether an account works, asked at the service itself: its login, its member and both hosts; and what stands in the way.
+// Connection test of an account: login, audience endpoint, member and segment list, with the cause of a failure.
 
 import type { ServiceClient } from '../../src/service/client';
 import type { Login } from '../../src/service/login/login';

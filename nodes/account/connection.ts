@@ -1,4 +1,4 @@
-// How an account reaches the service: addresses, TLS and proxy, from its settings and Node-RED's config nodes.
+// Connection of an account to the service: addresses, TLS and proxy, from its settings and Node-RED's config nodes.
 
 import type { NodeAPI } from 'node-red';
 import type { ServiceClientOptions, ServiceProxy, ServiceTls } from '../../src/service/client';

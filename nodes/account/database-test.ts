@@ -1,4 +1,4 @@
-// What the form says of a test of the shared queue's database.
+// Test of the shared queue's database, as a result for the form.
 
 import type { DatabaseTest, TestedDatabase } from '../../src/queue-postgres/postgres-test';
 import type { TestResult } from './connection-test';

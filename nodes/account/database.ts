@@ -1,4 +1,4 @@
-// The database of a shared queue: how it is reached, from the settings and Node-RED's `tls-config` node.
+// Database of a shared queue: its address and TLS, from the settings and Node-RED's `tls-config` node.
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';

@@ -1,5 +1,5 @@
-// The account node in the editor: its defaults, its validators, and a form that shows what its choices need.
-import { toldApart, type NamedAccount } from '../shared/account-names';
+// Editor definition of the account node: defaults, validators, and the form.
+import { distinctName, type NamedAccount } from '../shared/account-names';
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepBox, keepSelectable, keepVariable } from '../shared/editor/choices';
 import { currentValues, fieldValue } from '../shared/editor/fields';
@@ -263,7 +263,7 @@ function labelOf(account: Account): string {
   RED.nodes.eachConfig((each) => {
     if (each.type === 'xandr-account') all.push(named(each as unknown as Account));
   });
-  return toldApart(named(account), all);
+  return distinctName(named(account), all);
 }
 
 function named(account: Account): NamedAccount {

@@ -1,4 +1,4 @@
-// Holds an account's engine from its first user's join until its last user begins to leave.
+// Holder of an account's engine, from the first user's join until the last user leaves.
 
 import { systemClock, within, type Clock } from '../../src/clock';
 import type { Recovered } from '../../src/delivery/engine';

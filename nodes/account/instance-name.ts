@@ -1,4 +1,4 @@
-// What this Node-RED is called among those that share a queue: for people, who know machines and ports.
+// Name of this Node-RED instance among those that share a queue: machine and port, or a chosen name.
 
 import { hostname } from 'node:os';
 

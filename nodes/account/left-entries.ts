@@ -1,4 +1,4 @@
-// What waits where an account's queue was, when the account is given another queue: how much, and what can become of it.
+// Entries in the former queue of an account: their number, and the choices for them.
 
 import { basename } from 'node:path';
 import type { EngineInfo, QueueKind } from '../../src/delivery/registry';

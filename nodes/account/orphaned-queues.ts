@@ -1,4 +1,4 @@
-// The queue files in Node-RED's user directory that no engine uses: whose they were, and how much waits in them.
+// Orphaned queue files in Node-RED's user directory: their accounts and numbers of entries.
 
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';

@@ -1,4 +1,4 @@
-// Which proxy the environment names for an address, by the rules of Node-RED's own nodes (`http request`, `websocket`).
+// Proxy from the environment, by the rules of Node-RED's own nodes (`http request`, `websocket`).
 //
 // Node-RED keeps them in `lib/proxyHelper.js` of its core nodes, which no other package can load; a test compares.
 

@@ -1,4 +1,4 @@
-// Where the queue of a service and member lies in Node-RED's user directory.
+// Paths of queue files in Node-RED's user directory.
 
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';

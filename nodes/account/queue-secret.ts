@@ -1,4 +1,4 @@
-// The secret that a queue's key follows: the one by which Node-RED encrypts its credentials file.
+// Secret for encrypted queues: the one with which Node-RED encrypts its credentials file.
 
 import type { NodeAPI } from 'node-red';
 

@@ -1,4 +1,4 @@
-// An admin route that shows who is in which segment of the sandbox, for people who try things out.
+// Admin route that lists the members of the sandbox's segments.
 
 import type { NodeAPI } from 'node-red';
 import { shortenThrown } from '../../src/entry/shorten';

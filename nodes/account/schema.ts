@@ -1,4 +1,4 @@
-// An account's saved properties and credentials, for the form and for the runtime.
+// Schema of an account's saved properties and credentials, for the form and the runtime.
 import * as z from 'zod/mini';
 import { documentedRequestLimits } from '../../src/delivery/schedule/request-limits';
 import { readDatabaseUrl } from '../../src/queue-postgres/postgres-url';

@@ -1,4 +1,4 @@
-// The member's segments for whoever chooses one in a form: read through an account, kept for a while, searched.
+// Directory of the member's segments for the forms: read through an account, cached, searched.
 
 import type { ReadFailure, ReadOutcome } from '../../src/service/reply/outcome';
 import type { SegmentList, SegmentQuery } from '../../src/service/segments';

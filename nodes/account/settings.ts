@@ -1,4 +1,4 @@
-// An account's saved properties as the runtime reads them: whole and with defaults, or the first that is wrong.
+// Settings of an account for the runtime: all values with defaults, or the first invalid one.
 //
 // They come from the form or from a file; `schema.ts` says what they may hold.
 

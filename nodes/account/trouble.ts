@@ -1,4 +1,4 @@
-// What went wrong with a queue, as the tab tells it: a code for the editor's words, and the system's own sentence.
+// Queue errors for the tab Audience: a code for the editor's words, and the system's message.
 
 import { shortenThrown } from '../../src/entry/shorten';
 import { QueueError } from '../../src/queue/store';

@@ -1,4 +1,4 @@
-// The usage node's runtime: reads the account's usage statistics for a message or by itself, and tells what they say.
+// Runtime of the usage node: reads the account's usage statistics, for messages and every hour, and reports them.
 
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
 import { InTurn } from '../../src/in-turn';

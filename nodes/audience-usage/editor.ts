@@ -1,4 +1,4 @@
-// The usage node in the editor: its defaults, its validators, its label, and a form in words.
+// Editor definition of the usage node: defaults, validators, label and form.
 import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
 import { currentValues, fieldValue } from '../shared/editor/fields';

@@ -1,4 +1,4 @@
-// The report as it leaves the node: what the service says, the comparison with what was sent, and the findings.
+// Report message of the usage node: the service's figures, the comparison with sent entries, and the findings.
 
 import { hourMs } from '../../src/queue/hour-ring';
 import type { Range } from '../../src/usage/ranges';

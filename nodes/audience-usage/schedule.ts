@@ -1,4 +1,4 @@
-// Calls once an hour, some minutes after the hour has ended, so that the service has had time to count it.
+// Hourly schedule: a call some minutes after each hour, when the service has counted it.
 
 import { systemClock, type Timers } from '../../src/clock';
 import type { EngineState } from '../../src/delivery/engine';

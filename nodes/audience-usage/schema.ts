@@ -1,4 +1,4 @@
-// The usage node's saved properties.
+// Schema of the usage node's saved properties.
 import * as z from 'zod/mini';
 import { choice, onlyIf, plainText, Refused, text, type Saved } from '../shared/saved';
 

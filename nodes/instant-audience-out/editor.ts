@@ -1,4 +1,4 @@
-// The out node in the editor: its defaults, its validators, its label, and a form in words.
+// Editor definition of the out node: defaults, validators, label and form.
 import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepBox, keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
 import { fieldValue } from '../shared/editor/fields';
@@ -96,7 +96,7 @@ function showHints(node: OutNode, account: JQuery): void {
     $('#instant-audience-complete-hint').text(node._(hint));
   };
   completeOn.on('change', show);
-  showHintOf(node, 'youngSegments', warmUpHints, $('#instant-audience-young-hint'));
+  showHintOf(node, 'youngSegments', warmUpHints, $('#instant-audience-warm-up-hint'));
   showHintOf(node, 'lateAdds', lateHints, $('#instant-audience-late-hint'));
   // The list of accounts is replaced after another one was added, which fires `change` too.
   account.on('change', show);

@@ -1,4 +1,4 @@
-// The out node's runtime: hands a message's entries to the account's engine, and ends each message once.
+// Runtime of the out node: hands the entries of messages to the account's engine, and ends each message once.
 
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { checkEntry, maxIssues, type CheckOptions } from '../../src/entry/check';

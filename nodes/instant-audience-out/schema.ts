@@ -1,4 +1,4 @@
-// The out node's saved properties.
+// Schema of the out node's saved properties.
 import * as z from 'zod/mini';
 import { choice, flag, Refused, text } from '../shared/saved';
 

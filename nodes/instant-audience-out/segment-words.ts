@@ -1,4 +1,4 @@
-// Warnings about segments in the server's language: a sentence for the log, a few words for the status.
+// Segment warnings in the server's language: a sentence for the log, a short text for the status.
 
 import { printable } from '../../src/entry/foreign-text';
 import { maxTextChars } from '../../src/entry/identifiers';

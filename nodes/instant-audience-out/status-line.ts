@@ -1,4 +1,4 @@
-// What the out node's status says, in few words: the tab Audience says more.
+// Status line of the out node; the tab Audience has the details.
 
 import type { Node, NodeAPI } from 'node-red';
 import { systemClock } from '../../src/clock';

@@ -1,4 +1,4 @@
-// Which words of `status` tell of which problem of an account.
+// Status keys for the problems of an account.
 
 /** For a problem of an account's configuration, by its key in the account's words. */
 export function accountStatus(problemKey: string): string {

@@ -1,4 +1,4 @@
-// What the builder's open form asks of the runtime: the last message that passed, and values that only it knows.
+// Admin routes for the builder's open form: the last message of the node, and typed inputs that only the runtime can evaluate.
 
 import type { NodeAPI } from 'node-red';
 import { isObject } from '../../src/entry/check';

@@ -1,4 +1,4 @@
-// What a deployed segment builder offers to the routes of its form and to whoever erases a user.
+// Interface of a deployed segment builder, for the routes of its form and for the erasure of users.
 
 import type { Node } from 'node-red';
 import { mentions } from '../../src/delivery/respond/rejections';

@@ -1,4 +1,4 @@
-// What becomes of one message of a segment builder: what leaves which output, and that it ends with exactly one `done`.
+// Outputs of a segment builder for one message, and its single `done`.
 
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
 import type { BuildResult } from '../../src/entry/mapping/build';

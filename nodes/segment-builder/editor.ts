@@ -1,4 +1,4 @@
-// The segment builder's definition in the editor.
+// Editor definition of the segment builder.
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
 import { fieldValue } from '../shared/editor/fields';

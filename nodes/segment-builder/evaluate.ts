@@ -1,4 +1,4 @@
-// Typed inputs that only the runtime can evaluate, for the preview in the form: flow, global, env and expressions.
+// Evaluation of typed inputs for the preview in the form: flow, global, env and expressions.
 
 import type { Node, NodeAPI } from 'node-red';
 import { boundedJson } from '../../src/entry/bounded-json';

@@ -1,4 +1,4 @@
-// How many items a builder could not use since it was deployed: in its status, and with the queues that they were meant for.
+// Count of items that a builder could not use since its deploy, for its status and for the queues behind it.
 
 import type { Node, NodeAPI } from 'node-red';
 import { engines } from '../account/process-wide';

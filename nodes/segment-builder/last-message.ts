@@ -1,4 +1,4 @@
-// The last message that passed a builder, as text and in memory only, for the preview in its form.
+// Last message of a builder, as text and in memory only, for the preview in its form.
 
 import { boundedJson } from '../../src/entry/bounded-json';
 

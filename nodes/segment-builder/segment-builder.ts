@@ -1,4 +1,4 @@
-// The segment builder's runtime: reads its saved properties, hands messages to src/audience, sends what comes back.
+// Runtime of the segment builder: reads its saved properties and sends the entries that src/entry builds.
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { compileBuilder, type Builder } from '../../src/entry/mapping/build';
 import { type Issue } from '../../src/entry/issues';

@@ -1,4 +1,4 @@
-// The builder's sentences, which name fields as the form does: the checks know properties only.
+// Sentences of the builder; they name fields by the form's labels, since the checks know properties only.
 import { printable } from '../../src/entry/foreign-text';
 import type { Issue } from '../../src/entry/issues';
 import { problemText, type Problem } from '../shared/saved';

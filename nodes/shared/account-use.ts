@@ -1,4 +1,4 @@
-// How a node uses its account: finds it, joins it, leaves it, and joins whatever account has the id after a deploy.
+// A node's use of its account: finding, joining, leaving, and joining again after a deploy.
 //
 // An account that a variable names is replaced by a deploy of the changed nodes without its users: Node-RED does not
 // know that they depend on it.

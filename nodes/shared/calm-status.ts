@@ -1,4 +1,4 @@
-// A node's status, at most once a second and only when it changed; what comes in between is shown when its time comes.
+// A node's status, updated at most once a second and only on change; the last update of a second is shown at its end.
 
 import type { Node } from 'node-red';
 

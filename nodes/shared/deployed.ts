@@ -1,4 +1,4 @@
-// The directory of this package's nodes that run now.
+// Directory of this package's running nodes.
 //
 // A node in a subflow runs once for each instance, with an id of its own each time; its form and the flow file know it by
 // the id that it has in the subflow. A node on a disabled flow does not run.

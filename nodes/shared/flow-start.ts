@@ -1,4 +1,4 @@
-// Waits until the flows of a deploy have started: a message to a node that is not made yet is lost without a word.
+// Wait for the start of the flows after a deploy: a message to a node that does not exist yet is lost silently.
 
 import type { NodeAPI } from 'node-red';
 

@@ -1,4 +1,4 @@
-// Delivers results in the order in which their messages came, even when an earlier one takes longer.
+// Delivery of results in the order of their messages, even when an earlier result takes longer.
 
 /** The last of the messages that wait for one with very many entries, at whichever node; null when there is none. */
 let behindLong: Promise<void> | null = null;

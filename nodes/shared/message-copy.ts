@@ -1,4 +1,4 @@
-// A deep copy of a message, made in steps: one with very many entries takes seconds.
+// Deep copy of a message in steps: a message with very many entries takes seconds.
 
 import type { NodeAPI, NodeMessageInFlow } from 'node-red';
 import type { Steps } from '../../src/entry/slices';

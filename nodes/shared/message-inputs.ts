@@ -1,4 +1,4 @@
-// Typed inputs that need nothing but the message: the same code in the runtime and in the form's preview.
+// Typed inputs that need only the message, for the runtime and the form's preview.
 import type { CompiledInput } from '../../src/entry/mapping/typed-inputs';
 import { compilePath, type PathPart } from '../../src/entry/mapping/property-path';
 

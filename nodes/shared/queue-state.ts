@@ -1,4 +1,4 @@
-// What a queue is doing: one look and one word for a node's status, the tab Audience and the metrics.
+// State of a queue: one look and one word for a node's status, the tab Audience and the metrics.
 
 import type { EngineState } from '../../src/delivery/engine';
 import type { LoginState } from '../../src/delivery/schedule/login';
@@ -27,8 +27,8 @@ export function conditionOf(state: EngineState, login: LoginState | null, nowMs:
       return { look: 'waiting', key: 'parked' };
     case 'apart':
       return state.kept === 0
-        ? { look: 'waiting', key: 'apart' }
-        : { look: 'waiting', key: 'apartKept', params: { kept: short(state.kept) } };
+        ? { look: 'waiting', key: 'databaseAway' }
+        : { look: 'waiting', key: 'databaseAwayKept', params: { kept: short(state.kept) } };
     case 'paused':
       return { look: 'waiting', key: 'paused' };
     case 'rateLimited': {

@@ -1,4 +1,4 @@
-// Reads a node's saved properties by its schema: for the runtime, the form and the preview alike.
+// Reader of a node's saved properties by its schema, for the runtime, the form and the preview.
 //
 // They come from the form or from a flow file, so any of them may be missing or of another type. Before Node-RED makes
 // a node it puts the values of `${NAME}` in place, those of a subflow and a group included. What still reads `${NAME}`

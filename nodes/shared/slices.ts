@@ -1,4 +1,4 @@
-// Slices of this process, for messages with very many entries.
+// Time slices of this process, for messages with very many entries.
 import { SliceTurns, type Slices } from '../../src/entry/slices';
 
 /** Shorter than what somebody or something else at this process would notice. */

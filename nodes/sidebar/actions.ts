@@ -1,4 +1,4 @@
-// What the tab's buttons do: pause, resume, flush, retry, purge, export, erase. Without HTTP; none of it rejects.
+// Actions of the tab: pause, resume, flush, retry, purge, export, erase. Without HTTP; none of them rejects.
 
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';

@@ -1,4 +1,4 @@
-// The tab "Audience" in the editor's sidebar: what became of the entries, and buttons to act.
+// The tab "Audience" in the editor's sidebar: the state of the queues, and buttons to act.
 import type { SidebarRed } from '../types/red-sidebar';
 import { Connection } from './editor/connection';
 import { useTabStyle } from './editor/style';

@@ -1,4 +1,4 @@
-// Accounts of the deployed flows without an engine, and so without figures: nobody uses them, or they cannot be used.
+// Deployed accounts without an engine, and so without figures: unused or unusable ones.
 
 import type { NodeAPI } from 'node-red';
 import type { EngineInfo } from '../../src/delivery/registry';

@@ -1,4 +1,4 @@
-// Figures for operators: in Prometheus' text format, and as Node-RED's own metric events.
+// Metrics for operators: in Prometheus' text format, and as Node-RED's metric events.
 
 import type { NodeAPI } from 'node-red';
 import type { EngineInfo } from '../../src/delivery/registry';

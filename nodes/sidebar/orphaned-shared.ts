@@ -1,4 +1,4 @@
-// The shared queues that no Node-RED uses, in the databases which the accounts at work name.
+// Orphaned shared queues, in the databases that running accounts name.
 //
 // A database is asked while the tab is open only, and at most every half a minute. What is shown of it is what it said
 // last; when it does not answer nothing is.

@@ -1,4 +1,4 @@
-// What the tab "Audience" shows of each queue: plain data, the same for the editor, for metrics and for tests.
+// Overview of each queue for the tab Audience: plain data for the editor, the metrics and tests.
 
 import { systemClock } from '../../src/clock';
 import type { EngineInfo } from '../../src/delivery/registry';

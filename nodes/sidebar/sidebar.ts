@@ -1,4 +1,4 @@
-// The runtime of the tab "Audience": a Node-RED plugin. It samples the last hour, serves the tab, and emits metrics.
+// Runtime of the tab Audience, a Node-RED plugin: samples the last hour, serves the tab, and emits metrics.
 
 import type { NodeAPI } from 'node-red';
 import { printable } from '../../src/entry/foreign-text';

@@ -1,4 +1,4 @@
-// Sends the overview to the editors whose tab is open: once a second at most, over the editor's own connection.
+// Subscriptions of open tabs: they receive the overview at most once a second, over the editor's connection.
 //
 // An editor asks for a ticket over HTTP, where Node-RED checks its permission, and hands the ticket in over its
 // connection; so we know which connection may have the figures, and nobody else gets them. While no tab is open

@@ -1,4 +1,4 @@
-// What our forms use of the editor's `RED` and `@types/node-red` does not have: validators that return sentences.
+// Types of the editor's `RED` that `@types/node-red` lacks: validators that return sentences.
 import type { EditorRED } from 'node-red';
 
 /** true, or what is wrong, as the editor shows it. */

@@ -1,4 +1,4 @@
-// What our sidebar tab uses of the editor's global `RED`; declare it where it is used: `declare const RED: SidebarRed`.
+// Types of the editor's global `RED` for our sidebar tab; declare it where it is used: `declare const RED: SidebarRed`.
 
 interface Notification {
   close(): void;

@@ -1,4 +1,4 @@
-// Accounts in the editor: told apart by name, deleted under a node that uses them, with long names and wrong URLs.
+// Accounts in the editor: distinct names, deletion under a node that uses them, long names and wrong URLs.
 import { strict as assert } from 'node:assert';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { picture } from '../support/browser';

@@ -1,4 +1,4 @@
-// What a user does in the editor, with mouse and keyboard: drag nodes in, wire them, fill in forms, deploy.
+// User actions in the editor, with mouse and keyboard: drag nodes in, wire them, fill in forms, deploy.
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

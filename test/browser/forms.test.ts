@@ -222,7 +222,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
         const host = new URL(database.url).host;
         assert.equal(
           await testDatabase(),
-          `good: Works: ${host} has let this Node-RED in. The tables of this queue are made when an account with it is first deployed.`,
+          `good: Works: connected to ${host}. The tables of this queue are created when an account that uses it is first deployed.`,
         );
         await editor.done();
         assert.equal(await page.evaluate("RED.nodes.node('account').valid"), true);

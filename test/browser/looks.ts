@@ -1,4 +1,4 @@
-// How a part of the editor looks, as a test can tell: nothing cut off, no raw key, no faint text.
+// Checks of the look of the editor: nothing cut off, no raw key, no faint text.
 
 /**
  * Contrast as the accessibility guidelines reckon it (WCAG 2.2, 1.4.3 and 1.4.11): 4.5:1 for texts, 3:1 for large ones

@@ -1,4 +1,4 @@
-// From two nodes of Node-RED's own to the first accepted user, the way somebody does it who has read nothing.
+// The first accepted user, from two core nodes of Node-RED, for a person who has read nothing.
 import { strict as assert } from 'node:assert';
 import { picture } from '../support/browser';
 import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';

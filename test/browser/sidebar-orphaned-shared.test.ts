@@ -1,4 +1,4 @@
-// A queue in a shared database that nobody uses any more, in the tab "Audience" of a real editor: listed, exported, purged.
+// An orphaned shared queue in the tab "Audience" of a real editor: listed, exported, purged.
 import { strict as assert } from 'node:assert';
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';

@@ -1,4 +1,4 @@
-// The tab "Audience" in a real editor: what it shows, what its buttons do, and that it rests while nobody looks.
+// The tab "Audience" in a real editor: its figures and buttons, and its rest while it is hidden.
 import { strict as assert } from 'node:assert';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -231,7 +231,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await part.getByLabel('User id').fill('4711');
     await part.getByLabel('Kind of id').selectOption('custom');
     await part.getByRole('button', { name: 'Erase …' }).click();
-    await shows(part.getByRole('status'), 'Give the name of the custom domain.');
+    await shows(part.getByRole('status'), 'Enter the name of the custom domain.');
     assert.equal(await page.getByRole('button', { name: 'Erase the user' }).count(), 0);
     await shows(figure('loyalty', 'Queued entries'), '1');
     await part.getByLabel('Kind of id').selectOption('any');

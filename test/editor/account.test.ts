@@ -1,3 +1,4 @@
+// The account node in the editor: defaults, validators, labels.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { accountSchema, numberProperties, ranges } from '../../nodes/account/schema';

@@ -1,4 +1,4 @@
-// The words and the help in every language: as complete as in English, with the same placeholders, markup and code.
+// Words and help in every language: as complete as in English, with the same placeholders, markup and code.
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// The out node in the editor: defaults, validators, labels.
 import assert from 'node:assert/strict';
 import { outSchema } from '../../nodes/instant-audience-out/schema';
 import { readSaved } from '../../nodes/shared/saved';

@@ -1,4 +1,4 @@
-// The segment builder in the editor: what it saves, what it refuses, what it is called, and what it takes from flow files.
+// The segment builder in the editor: saved properties, refused values, labels, and flow files.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { exampleMessage } from '../../nodes/segment-builder/editor/example-message';

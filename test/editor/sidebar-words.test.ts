@@ -1,4 +1,4 @@
-// The words of the tab Audience: every one that the scripts ask for, in every language, with the same placeholders.
+// Words of the tab Audience: every key that the scripts use, in every language, with the same placeholders.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';

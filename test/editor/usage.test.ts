@@ -1,3 +1,4 @@
+// The usage node in the editor: defaults, validators, labels.
 import assert from 'node:assert/strict';
 import { usageSchema } from '../../nodes/audience-usage/schema';
 import { readSaved } from '../../nodes/shared/saved';

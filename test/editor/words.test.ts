@@ -1,3 +1,4 @@
+// Words of the forms: every key in use, complete in every language, with icons and styles that exist.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';

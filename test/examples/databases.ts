@@ -1,4 +1,4 @@
-// The two databases that the example is for.
+// The two databases of the example “database to audience”.
 import {
   findMariaDb,
   findPostgres,

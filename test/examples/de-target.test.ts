@@ -1,4 +1,4 @@
-// “de-target buyers”, fed by an HTTP client: who buys leaves at once, while viewers are still queued.
+// “de-target buyers”, fed by an HTTP client: a buyer is removed at once, while viewers are still queued.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { cleanUps } from '../support/clean-up';

@@ -1,4 +1,4 @@
-// The examples as files: sound and complete, and all of them together in both Node-REDs.
+// Examples as files: valid and complete, and all of them together in both versions of Node-RED.
 import { strict as assert } from 'node:assert';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// What the tests of the services do with one.
+// Shared run of the tests of services.
 import { strict as assert } from 'node:assert';
 import { freshPostgresDatabase, postgresAt, type Database, type Service } from '../support/services';
 

@@ -1,4 +1,4 @@
-// “two instances” in two Node-RED with one PostgreSQL, fed by an HTTP client in turn; the one that sends is killed.
+// “two instances” in two instances with one PostgreSQL, fed by an HTTP client in turn; the active instance is killed.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { cleanUps } from '../support/clean-up';

@@ -1,4 +1,4 @@
-// “what became of it”, fed by an HTTP client: the report adds up, and the findings say what had no effect.
+// “what became of it”, fed by an HTTP client: the report adds up, and the findings name entries without effect.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -61,7 +61,7 @@ describe('what became of it', function () {
       'segment 10998 may not be filled by this member: 1,000 adds had no effect',
     ]);
     assert.deepEqual(debugs(comms, 'other findings'), [
-      '100 users (10 %) not known to the platform: 300 of what was sent had no effect',
+      '100 users (10 %) not known to the platform: 300 of the sent associations had no effect',
     ]);
     report(
       'what became of it',

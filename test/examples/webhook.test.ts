@@ -1,4 +1,4 @@
-// “webhook to audience”, fed by an HTTP client in bursts: what is answered, and what the segments hold.
+// “webhook to audience”, fed by an HTTP client in bursts: the responses, and the resulting segments.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { cleanUps } from '../support/clean-up';

@@ -1,4 +1,4 @@
-// What an account's forms ask of the runtime: whether a login works, in all the ways it may not, and the segments.
+// Admin routes for the account form: the connection test with every failure, and the segments.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';

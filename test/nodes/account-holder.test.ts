@@ -1,4 +1,4 @@
-// Accounts of one member that close and start in any order, in one process: whoever is still there delivers.
+// Accounts of one member that close and start in any order, in one process: the remaining ones deliver.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Problem } from '../../nodes/account/account-api';

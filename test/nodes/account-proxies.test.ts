@@ -1,4 +1,4 @@
-// How an account finds its way out: the proxy it chose, or the one that the environment names by Node-RED's own rules.
+// Proxies of an account: the chosen one, or the environment's by Node-RED's own rules.
 import assert from 'node:assert/strict';
 import type http from 'node:http';
 import { createRequire } from 'node:module';

@@ -1,4 +1,4 @@
-// The directory of segments: what it keeps, what it asks of the service, and in which order it answers.
+// The segment directory: its cache, its requests to the service, and the order of its results.
 import assert from 'node:assert/strict';
 import { pageSize, SegmentDirectory, type SegmentSearch } from '../../nodes/account/segment-directory';
 import type { Segment } from '../../src/service/reply/schemas';

@@ -1,4 +1,4 @@
-// What the runtime makes of an account's saved properties, wherever they came from.
+// Settings that the runtime reads from an account's saved properties.
 import assert from 'node:assert/strict';
 import { readSharedQueue, readSettings, type AccountSettings } from '../../nodes/account/settings';
 import { load } from '../editor/bundle';

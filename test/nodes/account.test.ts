@@ -1,4 +1,4 @@
-// Accounts in Node-RED: what is wrong with one and how its out nodes say so, logins, sharing, and the sandbox.
+// Accounts in Node-RED: their problems in the status of out nodes, logins, sharing, and the sandbox.
 import assert from 'node:assert/strict';
 import helper from 'node-red-node-test-helper';
 import { engines, sandbox as shared } from '../../nodes/account/process-wide';

@@ -1,4 +1,4 @@
-// The schema of a builder's saved properties: what it refuses, and what it makes of a flow file.
+// The schema of a builder's saved properties: refused values, and values from flow files.
 import assert from 'node:assert/strict';
 import { builderSchema } from '../../nodes/segment-builder/schema';
 import { savedRow } from '../support/segment-row';

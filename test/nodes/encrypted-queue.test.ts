@@ -1,4 +1,4 @@
-// Accounts that encrypt user ids on disk: under which secret, what they say when it is the wrong one or none.
+// Accounts that encrypt user ids on disk: their secret, and their messages for a wrong or missing one.
 import assert from 'node:assert/strict';
 import { globSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';

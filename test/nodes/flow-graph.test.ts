@@ -1,4 +1,4 @@
-// Which builders lead to an out node, through whatever lies between.
+// Builders that lead to an out node, through wires, links and subflows.
 import assert from 'node:assert/strict';
 import { FlowGraph, type FlowConfig } from '../../nodes/shared/flow-graph';
 

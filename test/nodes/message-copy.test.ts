@@ -1,4 +1,4 @@
-// The copy of a message in steps: equal, and nothing in common but what Node-RED's own copies have in common.
+// The copy of a message in steps: equal, and sharing only what Node-RED's own copies share.
 import { util as nodeRedUtil } from '@node-red/util';
 import assert from 'node:assert/strict';
 import { createContext, runInContext } from 'node:vm';

@@ -1,4 +1,4 @@
-// The documented metrics and the dashboard speak of what there is, and of all of it.
+// Documented metrics and dashboard: exactly the metrics that exist.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// The test helper comes without types; this is what our tests use of it.
+// Types for the parts of the test helper that our tests use.
 declare module 'node-red-node-test-helper' {
   interface Helper {
     load(nodes: unknown, flow: readonly object[], credentials?: object): Promise<void>;

@@ -1,4 +1,4 @@
-// Shared queues that nobody uses, in a real PostgreSQL, and what was kept for one: listed, saved, purged, erased from.
+// Orphaned shared queues in a real PostgreSQL, and local buffers for them: listed, exported, purged, erased.
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
 import { PassThrough } from 'node:stream';

@@ -1,4 +1,4 @@
-// A flow around out nodes in a real Node-RED runtime, with the real words: what leaves, what is caught, what shows.
+// A flow around out nodes in a real Node-RED runtime, with the real words: outputs, caught errors, statuses.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-// What an out node makes of bad input: what the flow author is told, that each message ends once, that all goes on.
+// Bad input to an out node: its errors name the cause, each message ends once, and later messages work.
 import assert from 'node:assert/strict';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { customAccount, entry, Flow, idfa, load, login, unload, useNodeRed } from './out-flow';

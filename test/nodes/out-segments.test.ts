@@ -1,4 +1,4 @@
-// An out node looks up the segments of the builders before it: warnings in log and status, unless they are unwanted.
+// Segment checks of an out node for the builders before it: warnings in log and status, unless switched off.
 import assert from 'node:assert/strict';
 import { translate } from '../editor/bundle';
 import { segmentWatches } from '../../nodes/instant-audience-out/segment-watch';
@@ -56,7 +56,7 @@ describe('the segments before an out node', () => {
     await until(() => flow.status === 'segment inactive', 'the status');
     assert.equal(flow.shown.at(-1)!.fill, 'yellow');
     assert.deepEqual(warnings(), [
-      'Segment 10999 is inactive: switch it on at the service, or take it out of the flow. What the flow sends to it has no effect.',
+      'Segment 10999 is inactive, so entries for it have no effect. Activate it at the service, or remove it from the flow.',
     ]);
     assert.deepEqual(
       segmentWatches

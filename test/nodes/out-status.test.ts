@@ -1,4 +1,4 @@
-// The out node's status line: what it says of each state, in which look, and how often.
+// The status line of the out node: its text and look for each state, and its rate of updates.
 import assert from 'node:assert/strict';
 import type { Node, NodeAPI } from 'node-red';
 import type { Engine, EngineState } from '../../src/delivery/engine';

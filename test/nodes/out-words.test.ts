@@ -1,4 +1,4 @@
-// The words of the out node's and the account's runtimes: the same as the English of src/, all there, all in use.
+// Words of the out node's and the account's runtimes: the same as the English of src/, complete, and all in use.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

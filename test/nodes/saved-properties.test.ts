@@ -1,4 +1,4 @@
-// Saved properties that come from the environment or from a file: what is not clear is refused in a sentence, once.
+// Saved properties from the environment or a file: unclear values are refused with one sentence, once.
 import assert from 'node:assert/strict';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { customAccount, entry, Flow, load, logged, login, unload, until, useNodeRed } from './out-flow';
@@ -168,7 +168,7 @@ describe('saved properties of a usage node', function () {
   it('refuses a time that an hourly report cannot have, and an empty one', async () => {
     const custom = { range: 'custom', schedule: 'hourly' };
     assert.match(await errorOf({ ...custom, from: 'payload' }), /From: there is no message/);
-    assert.match(await errorOf(custom), /From: say where the range begins/);
+    assert.match(await errorOf(custom), /From: enter the start of the range/);
     assert.equal(await errorOf({ range: ' day ', from: 5, schedule: null }), '');
   });
 });

@@ -1,4 +1,4 @@
-// What the builder's open form asks of the runtime: the last message that passed, and values that only it knows.
+// Admin routes for the builder's open form: the last message, and typed inputs that only the runtime can evaluate.
 import assert from 'node:assert/strict';
 import helper from 'node-red-node-test-helper';
 import { evaluate } from '../../nodes/segment-builder/admin';

@@ -1,4 +1,4 @@
-// The builder's words: the same as the English of src/, found in Node-RED's own namespaces, and all in use.
+// Words of the builder: the same as the English of src/, found in Node-RED's namespaces, and all in use.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';

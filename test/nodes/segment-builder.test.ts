@@ -1,4 +1,4 @@
-// The segment builder in Node-RED: what leaves which output, and that every message ends exactly once.
+// The segment builder in Node-RED: its outputs, and the single end of every message.
 import assert from 'node:assert/strict';
 import { savedRow as row } from '../support/segment-row';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// When an out node's watch looks segments up: how much at a time, how often, and what waits for it meanwhile.
+// Segment look-ups of an out node: their size and rate, and the entries that wait for them.
 import assert from 'node:assert/strict';
 import { checkEntry } from '../../src/entry/check';
 import type { CheckedEntry } from '../../src/entry/entry';

@@ -1,4 +1,4 @@
-// What a shared queue is called for people, and which accounts mean the same one.
+// Names of shared queues, and accounts that mean the same one.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

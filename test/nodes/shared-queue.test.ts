@@ -1,4 +1,4 @@
-// An account whose queue is in a real PostgreSQL: what its nodes, the tab Audience and the metrics say of who sends.
+// An account whose queue is in a real PostgreSQL: sender and standby in its nodes, the tab Audience and the metrics.
 import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
 import { engines } from '../../nodes/account/process-wide';

@@ -1,4 +1,4 @@
-// The runtime of the tab Audience, without a browser: what it tells, whom, what its actions do, and the metrics.
+// The runtime of the tab Audience, without a browser: its data, permissions, actions, and the metrics.
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Findings in words, and the hour's call: without a Node-RED.
+// Findings as sentences, and the hourly call, without Node-RED.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -62,7 +62,7 @@ describe('findings in words', () => {
       'segment “theirs” of member 9 may not be filled by this member: 1 add and 2 removals had no effect',
       'segment 12 does not exist: 1 removal had no effect',
       'segment 12 is inactive: nothing was sent to it from here',
-      '1,234 users (12.5 %) not known to the platform: 2,000 of what was sent had no effect',
+      '1,234 users (12.5 %) not known to the platform: 2,000 of the sent associations had no effect',
     ]);
   });
 

@@ -1,4 +1,4 @@
-// The usage node in a Node-RED runtime, on the real sandbox: reports, findings, and what keeps it from them.
+// The usage node in a Node-RED runtime, on the real sandbox: reports, findings, and errors.
 import assert from 'node:assert/strict';
 import { systemHourlyClock } from '../../nodes/audience-usage/schedule';
 import type { AccountUser } from '../../nodes/account/account-api';
@@ -94,7 +94,7 @@ describe('the usage node', () => {
           'unknownUsers',
           undefined,
           undefined,
-          '1 user (20 %) not known to the platform: 1 of what was sent had no effect',
+          '1 user (20 %) not known to the platform: 1 of the sent associations had no effect',
         ],
       ],
     );

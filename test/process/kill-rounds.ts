@@ -1,4 +1,4 @@
-// kill −9 in the middle of a load, again and again: the service holds what was taken, in order.
+// Repeated kill −9 under load: the service ends up with every accepted entry, in order.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';

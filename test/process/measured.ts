@@ -1,4 +1,4 @@
-// What the process tests tell on one line: what went in, what is there in the end, how long it took.
+// One-line results of the process tests: entries in, memberships at the end, duration.
 import { performance } from 'node:perf_hooks';
 
 /** Prints one line under the test that runs. */

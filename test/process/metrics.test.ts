@@ -1,4 +1,4 @@
-// Metrics of a real Node-RED: what the endpoint gives against the dashboard's expressions, and the events in the log.
+// Metrics of a real Node-RED: the endpoint against the dashboard's expressions, and the events in the log.
 import { strict as assert } from 'node:assert';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// The service gone for ten seconds, and hanging for a few; the long run has two minutes and more than a time-out.
+// An outage of ten seconds, and a service that hangs for a few; the long run has two minutes and more than a time-out.
 import { outage } from './outage';
 
 describe('a Node-RED whose service is gone', function () {

@@ -1,4 +1,4 @@
-// The service is gone, or hangs, while events go on coming in: they wait, and arrive in order.
+// An outage of the service, or a hanging service, while events arrive: they wait, and are delivered in order.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-// Every admin route of ours, by who asks: nobody, readers, writers, whoever may deploy, and a page of another site.
+// Permissions of every admin route: for nobody, readers, writers, deployers, and a page of another site.
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import net from 'node:net';

@@ -1,4 +1,4 @@
-// A buyer behind a backlog of viewers: the removal overtakes them, and none of them undoes it.
+// A removal behind a backlog of adds: it overtakes them, and no add undoes it.
 import { strict as assert } from 'node:assert';
 import { performance } from 'node:perf_hooks';
 import { AudienceSite, assertNothingEscaped, audienceFlow } from '../support/audience-site';

@@ -1,4 +1,4 @@
-// No secret comes out, whoever repeats it: a service and a proxy that echo everything, and a look into all that shows.
+// Secrets stay secret: with a service and a proxy that echo everything, none appears in any output.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-// Several real Node-RED with one queue in a real PostgreSQL, under load and under everything that goes wrong.
+// Several real Node-RED instances with one queue in a real PostgreSQL, under load and failures.
 import { strict as assert } from 'node:assert';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Limits } from '../../src/delivery/schedule/rate-limiter';

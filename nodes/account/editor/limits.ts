@@ -1,4 +1,4 @@
-// What the limits of an account mean, in figures that a person can picture.
+// Explanation of the limits of an account, in users a day.
 
 /** What the service documents for a member, as the account's defaults. */
 const documentedLimits = { posts: 100, users: 1000, concurrent: 15 } as const;

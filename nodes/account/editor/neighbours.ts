@@ -1,4 +1,4 @@
-// Accounts of one member share a queue, so they have to agree where it is kept, and whether it is encrypted.
+// Agreement of accounts that share a queue: they must keep it in the same place and encrypt it alike.
 import type { EditorRed } from '../../types/red-editor';
 import { variableIn } from '../../shared/saved';
 

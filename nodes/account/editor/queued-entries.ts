@@ -1,4 +1,4 @@
-// Beside a changed address, member or queue: what waits in the old one, and what becomes of it after the deploy.
+// Choice for queued entries, shown beside a changed address, member or queue: keep, move or discard after the deploy.
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 
 declare const RED: EditorRed;

@@ -1,4 +1,4 @@
-// A button that tries what is in the form, saved or not, at its other end, and the sentence beside it.
+// Test button of the form, with the result as a sentence; tests the values in the form, saved or not.
 import type { EditorNode } from '../../types/red-editor';
 import { stepNames } from '../connection-test';
 

@@ -1,4 +1,4 @@
-// The form's choice of the kind of id: a list of real names in front of the saved domain, type and permission.
+// Form field for the kind of id: a list of names for the saved domain, type and permission.
 import { knownDomains } from '../../../src/entry/identifiers';
 import type { EditorNode } from '../../types/red-editor';
 import type { BuilderProperties } from './properties';

@@ -1,4 +1,4 @@
-// A message that fits what the form says: for a first look at what the node makes, before any event has come.
+// Example message that fits the form, for a preview before the first event.
 import type { BuilderConfig } from '../../../src/entry/mapping/builder-config';
 
 /** Sets a property of a message by its path; the editor has it. */

@@ -1,4 +1,4 @@
-// The builder as its open form describes it, saved or not.
+// Values of the open builder form, saved or not.
 import { currentValues } from '../../shared/editor/fields';
 import type { Saved } from '../../shared/saved';
 import type { EditorNode } from '../../types/red-editor';

@@ -1,4 +1,4 @@
-// The node's label in the workspace: its name, or what it does.
+// Label of the builder in the workspace: its name, or its segments.
 import type { EditorNode } from '../../types/red-editor';
 import { takesTime, wholeRow, type BuilderProperties, type NamedRow } from './properties';
 

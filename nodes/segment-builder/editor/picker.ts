@@ -1,4 +1,4 @@
-// Picks a segment from the member's own list: a field to search in and the list that it finds, by mouse or keyboard.
+// Picker for the member's segments: a search field and a list, for mouse and keyboard.
 //
 // It opens inside its row rather than over the form: nothing to cut off in a small window, and Tab goes on from there.
 import type { EditorNode, EditorRed } from '../../types/red-editor';

@@ -1,4 +1,4 @@
-// Typed inputs for the preview: what needs only the message is read here, the rest is asked of the runtime.
+// Typed inputs for the preview: message properties are read here, everything else by the runtime.
 import { Later, type ResolveProperty } from '../../../src/entry/mapping/typed-inputs';
 import { constantInput, itemInput, messageInput, type SplitPath } from '../../shared/message-inputs';
 import { variableIn } from '../../shared/saved';

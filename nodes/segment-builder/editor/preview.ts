@@ -1,4 +1,4 @@
-// The live preview: what the node makes of a message, by the code that makes it in the runtime.
+// Live preview of the node's output, by the code of the runtime.
 import { compileBuilder, type BuildResult } from '../../../src/entry/mapping/build';
 import type { BuilderConfig } from '../../../src/entry/mapping/builder-config';
 import { checkEntry } from '../../../src/entry/check';

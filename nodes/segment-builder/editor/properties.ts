@@ -1,4 +1,4 @@
-// The builder's saved properties as the editor sees them, and what a new node starts with.
+// The builder's saved properties as the editor sees them, and the defaults of a new node.
 import { plainText } from '../../shared/saved';
 import type { BuilderConfig, SegmentRow } from '../../../src/entry/mapping/builder-config';
 

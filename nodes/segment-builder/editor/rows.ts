@@ -1,4 +1,4 @@
-// The list of segments in the form: one row a segment, dragged, added and removed.
+// Segment rows of the form: one a segment, with drag, add and remove.
 import type { ExpirationUnit, SegmentRow } from '../../../src/entry/mapping/builder-config';
 import { keepSelectable, withVariable } from '../../shared/editor/choices';
 import type { EditorNode, EditorRed } from '../../types/red-editor';

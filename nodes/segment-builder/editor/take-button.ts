@@ -1,4 +1,4 @@
-// The button that takes the last message that passed the deployed node, which keeps it.
+// Button that loads the last message of the deployed node into the preview.
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import type { TakenMessage } from '../admin';
 

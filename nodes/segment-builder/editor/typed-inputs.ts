@@ -1,4 +1,4 @@
-// The types of value that the form offers; `item` is a field of an element and exists only where there are items.
+// Value types of the form; `item` is a field of an array element and exists only with arrays.
 import type { EditorWidgetTypedInputType, EditorWidgetTypedInputTypeDefinition } from 'node-red';
 import { completeTypedInput } from '../../shared/editor/accessible';
 import { withVariable, type InputTypes } from '../../shared/editor/choices';

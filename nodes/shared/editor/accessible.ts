@@ -1,4 +1,4 @@
-// What the editor's own widgets lack for keyboards and screen readers: names for typed inputs, buttons one can reach.
+// Accessibility of the editor's widgets: names for typed inputs, buttons that keyboards reach.
 import type { EditorRed } from '../../types/red-editor';
 
 declare const RED: EditorRed;

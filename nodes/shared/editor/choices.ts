@@ -1,4 +1,4 @@
-// Fields that hold `${NAME}`, or another value that they do not offer: it shows, and opening the form keeps it.
+// Fields with `${NAME}` or another value outside their list: they show it, and opening the form keeps it.
 import type { EditorWidgetTypedInputType, EditorWidgetTypedInputTypeDefinition } from 'node-red';
 import { variableIn } from '../saved';
 

@@ -1,4 +1,4 @@
-// What the fields of a form hold.
+// Values of a form's fields.
 import type { EditorNode } from '../../types/red-editor';
 import type { Saved } from '../saved';
 import { isFormOpen } from './open-form';

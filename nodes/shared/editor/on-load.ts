@@ -1,4 +1,4 @@
-// Nodes from a flow file may lack properties; the editor shows and saves them whole.
+// Defaults for nodes whose flow file lacks properties; the editor then shows and saves them whole.
 import type { EditorRed } from '../../types/red-editor';
 
 declare const RED: EditorRed;

@@ -1,4 +1,4 @@
-// Where there is one account, a node that is dragged in uses it: one thing less to choose, and nothing to guess.
+// Preselection of the only account for a node that is dragged in.
 import type { EditorRed } from '../../types/red-editor';
 
 declare const RED: EditorRed;

@@ -1,4 +1,4 @@
-// Which of our nodes have their forms open: their validators read the fields, those of all other nodes what was saved.
+// Open forms of our nodes: their validators read the fields, those of other nodes the saved properties.
 
 /** More than one, where an account is edited on top of a node that uses it. */
 const open = new Set<string>();

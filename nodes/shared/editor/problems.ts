@@ -1,4 +1,4 @@
-// What is wrong with a field, as a sentence below it: seen without pointing at anything, and read out.
+// Problems of a field, as a sentence below it that screen readers announce.
 
 /** A field, its validator, and what it holds now. */
 export interface Checked {

@@ -1,4 +1,4 @@
-// How our forms look: labels in a column, fields beside them, hints and problems below, in the colours of any theme.
+// Styles of our forms: labels in a column, fields beside them, hints and problems below, in the colours of any theme.
 
 const style = `
 /* The editor makes its tray as wide as the form's longest line, and cuts that off in a small window: add nothing. */

@@ -1,4 +1,4 @@
-// Whether the account that a node names can be used, as far as the editor knows.
+// Validity of a node's account, as far as the editor can check it.
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { variableIn } from '../saved';
 

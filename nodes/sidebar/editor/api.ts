@@ -1,4 +1,4 @@
-// Calls of the tab's admin routes, with the editor's own login; and files for the browser to save.
+// Calls of the tab's admin routes with the editor's login, and downloads in the browser.
 import type { SidebarRed } from '../../types/red-sidebar';
 
 declare const RED: SidebarRed;

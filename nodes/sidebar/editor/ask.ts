@@ -1,4 +1,4 @@
-// Questions before something that cannot be taken back, and what came of an action.
+// Confirmation before an action that cannot be undone, and the sentence about its result.
 import type { SidebarRed } from '../../types/red-sidebar';
 import type { Reply } from './api';
 import { make } from './dom';

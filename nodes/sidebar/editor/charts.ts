@@ -1,4 +1,4 @@
-// The last hour of one queue as three charts: users a second, what waits, and how long it took.
+// Three charts of the last hour of one queue: users a second, queued entries, and latency.
 import uPlot from 'uplot';
 import type { Sample } from '../../../src/delivery/monitor/history';
 import type { ShownQueue } from '../overview';

@@ -1,4 +1,4 @@
-// Asks the runtime for figures while the tab can be seen, and lets it rest otherwise.
+// Connection of the tab to the runtime, active only while the tab is visible.
 import type { ShownOrphanedQueue } from '../../account/orphaned-queues';
 import type { ShownOrphanedShared } from '../orphaned-shared';
 import type { ShownQueue } from '../overview';

@@ -1,4 +1,4 @@
-// Small helpers to build and change elements; nothing is touched that is as it should be.
+// Helpers to build and change elements; they leave unchanged elements alone.
 
 type Child = Node | string;
 

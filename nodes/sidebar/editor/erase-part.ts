@@ -1,4 +1,4 @@
-// Erasing a user from everything that is kept here, for requests under privacy law.
+// Form to erase a user from all queues and stored entries, for requests under privacy law.
 import type { SidebarRed } from '../../types/red-sidebar';
 import { call } from './api';
 import { ask, sentenceOf } from './ask';

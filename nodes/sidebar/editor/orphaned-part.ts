@@ -1,4 +1,4 @@
-// Queues that no account uses any more, on disk or in a shared database: what waits in them can be saved, or given up.
+// Orphaned queues, on disk or in a shared database: their entries can be exported, moved or discarded.
 import type { SidebarRed } from '../../types/red-sidebar';
 import type { ShownOrphanedQueue } from '../../account/orphaned-queues';
 import type { ShownOrphanedShared } from '../orphaned-shared';

@@ -1,4 +1,4 @@
-// One queue in the tab: what it does, its figures, its last hour, and the buttons that act on it.
+// Card of one queue in the tab: its state, figures, last hour, and buttons.
 import type { Sample } from '../../../src/delivery/monitor/history';
 import type { SharedView } from '../../../src/delivery/shared/shared-request';
 import type { SidebarRed } from '../../types/red-sidebar';

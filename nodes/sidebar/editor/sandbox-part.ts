@@ -1,4 +1,4 @@
-// Who is in which segment of the sandbox.
+// Members of the sandbox's segments.
 import type { ShownSegment } from '../sandbox-segments';
 import { call } from './api';
 import { Foldable, make, setShown, setText } from './dom';

@@ -1,4 +1,4 @@
-// What a queue is doing, in the words of its nodes' status.
+// State of a queue, in the words of its nodes' status.
 import type { ShownState } from '../overview';
 import { duration, outWord, troubleWords, word } from './words';
 

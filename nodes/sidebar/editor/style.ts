@@ -1,4 +1,4 @@
-// How the tab looks, in the colours of any theme.
+// Styles of the tab, in the colours of any theme.
 
 const style = `
 .instant-audience-tab {

@@ -1,4 +1,4 @@
-// The whole tab: a card for each queue, then the sandbox, queues that are left over, and erasing a user.
+// View of the whole tab: a card for each queue, then the sandbox, orphaned queues, and the erasure of a user.
 import type { IdleAccount } from '../idle-accounts';
 import type { ShownQueue } from '../overview';
 import type { Update } from './connection';
