@@ -119,7 +119,7 @@ describe('the account node in the editor', () => {
     const withCredentials = (credentials: object, queue = 'shared') =>
       errorsOf({ queue, credentials }).join();
     assert.match(withCredentials({}), /^Database URL: needed/);
-    assert.match(withCredentials({ databaseUrl: 'host' }), /^Database URL: an address that begins/);
+    assert.match(withCredentials({ databaseUrl: 'host' }), /^Database URL: enter an address that begins/);
     assert.equal(withCredentials({ has_databaseUrl: true }), '');
     assert.equal(withCredentials({ databaseUrl: 'postgres://host/db' }), '');
     assert.equal(withCredentials({}, 'disk'), '');
@@ -151,7 +151,7 @@ describe('the account node in the editor', () => {
     assert.equal(answer(pem('PRIVATE KEY')), '');
     assert.equal(answer(pem('RSA PRIVATE KEY')), '');
     assert.equal(answer('${XANDR_KEY}'), '');
-    assert.match(answer(pem('PUBLIC KEY')), /public half/);
+    assert.match(answer(pem('PUBLIC KEY')), /is the public key/);
     assert.match(answer(pem('ENCRYPTED PRIVATE KEY')), /passphrase/);
     assert.match(answer('-----BEGIN PRIVATE KEY-----\nMIIE'), /not an RSA private key/);
     assert.match(answer('ssh-rsa AAAA'), /not an RSA private key/);
@@ -164,8 +164,12 @@ describe('the account node in the editor', () => {
       [],
     );
     for (const bad of ['', 'api.appnexus.com', 'ftp://host', 'https://']) {
-      assert.match(errorsOf({ ...custom, authUrl: bad }).join(), /^Login and segments: an address/, bad);
-      assert.match(errorsOf({ ...custom, serviceUrl: bad }).join(), /^Audience posts: an address/, bad);
+      assert.match(
+        errorsOf({ ...custom, authUrl: bad }).join(),
+        /^Login and segments: enter an address/,
+        bad,
+      );
+      assert.match(errorsOf({ ...custom, serviceUrl: bad }).join(), /^Audience posts: enter an address/, bad);
       assert.deepEqual(errorsOf({ authUrl: bad, serviceUrl: bad }), []);
     }
     assert.match(

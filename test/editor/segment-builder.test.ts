@@ -50,8 +50,8 @@ describe('the segment builder in the editor', () => {
   it('asks a new user for two things: the user id and the segment', () => {
     const errors = errorsOf();
     assert.equal(errors.length, 2, errors.join('\n'));
-    assert.match(errors[0]!, /^User id: fill this in/);
-    assert.match(errors[1]!, /^Segment 1: name the segment/);
+    assert.match(errors[0]!, /^User id: enter a property/);
+    assert.match(errors[1]!, /^Segment 1: enter the segment/);
     assert.deepEqual(errorsOf(complete), []);
   });
 

@@ -59,7 +59,7 @@ describe('the usage node in the editor', () => {
 
   it('looks at from and to only where the range is theirs', () => {
     assert.equal(answer({ from: 'not a path', to: 'not a path' }), '');
-    assert.match(answer({ range: 'custom' }), /^From: say where/);
+    assert.match(answer({ range: 'custom' }), /^From: enter the start/);
     assert.match(answer({ range: 'custom', from: 'not a path' }), /^From: not a value/);
     assert.match(answer({ range: 'custom', from: 'x', fromType: 'num' }), /^From: not a value/);
     assert.match(answer({ range: 'custom', from: 'start', to: 'not a path' }), /^To: not a value/);

@@ -6,6 +6,7 @@ import { i18n } from '@node-red/util';
 import { entrySentences, inputSentences, sentence, type Issue } from '../../src/entry/issues';
 import type { QueueError } from '../../src/queue/store';
 import { issueText } from '../../nodes/shared/words';
+import { segmentKey } from '../../nodes/instant-audience-out/segment-words';
 import { accountStatus } from '../../nodes/instant-audience-out/status-words';
 import { loginRefusals, loginWait } from '../../nodes/shared/queue-state';
 import { wordsOf } from './out-flow';
@@ -41,6 +42,8 @@ const queueCodes: QueueError['code'][] = [
   'failed',
   'fenced',
 ];
+/** Of the warnings that the status shows; `segmentKey` names them. */
+const segmentKeys: ReturnType<typeof segmentKey>[] = ['unknown', 'inactive', 'otherCase', 'warmUp', 'held'];
 const loginCodes = [
   ...[
     'tls',
@@ -135,10 +138,22 @@ describe('the words of the out node', () => {
     assert.deepEqual(loginWait('tls'), { look: 'stopped', key: 'certificate' });
   });
 
+  it('exist for every warning about a segment', () => {
+    for (const key of segmentKeys) {
+      assert.equal(typeof words.segment[key], 'string', key);
+      assert.equal(typeof words.status[`segment_${key}`], 'string', key);
+    }
+  });
+
   it('are all in use', () => {
     const known = (group: 'status' | 'error', key: string): boolean =>
       new RegExp(`'(${group}\\.)?${key}'`).test(outSources) ||
-      (group === 'error' ? engineCodes.includes(key) : queueCodes.some((code) => key === `outbox_${code}`));
+      (group === 'error'
+        ? engineCodes.includes(key)
+        : [
+            ...queueCodes.map((code) => `outbox_${code}`),
+            ...segmentKeys.map((key) => `segment_${key}`),
+          ].includes(key));
     for (const group of ['status', 'error'] as const) {
       const unused = Object.keys(words[group]).filter((key) => !known(group, key));
       assert.deepEqual(unused, [], group);
