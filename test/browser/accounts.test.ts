@@ -108,7 +108,7 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     await kind.selectOption('memory');
     await place.waitFor();
     const sentence = await place.locator('p').innerText();
-    assert.match(sentence, /: 2\..* They cannot be moved, because nothing in memory survives/);
+    assert.match(sentence, /: 2\..* They cannot be moved, because a queue in memory does not survive/);
     const choices = editor.field('Queued entries');
     assert.deepEqual(await choices.locator('option').allTextContents(), ['keep in the old queue', 'discard']);
     await kind.selectOption('disk');

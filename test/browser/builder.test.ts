@@ -74,7 +74,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
 
   const search = (): Locator => page.getByRole('combobox', { name: 'Name, code or id' });
   const pick = (): Promise<void> => page.getByRole('button', { name: 'Search the member' }).click();
-  const take = (): Promise<void> => page.getByRole('button', { name: 'Take the last message' }).click();
+  const take = (): Promise<void> => page.getByRole('button', { name: 'Use the last message' }).click();
   const taken = async (): Promise<any> =>
     JSON.parse(await page.locator('#instant-audience-message').inputValue()).payload;
 
@@ -94,7 +94,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     await nodeRed.post('event', { user: '4711' });
     await editor.edit('builder');
     await take();
-    await page.getByText('Taken: the message of').waitFor();
+    await page.getByText('Using the message from').waitFor();
     assert.equal((await taken()).user, '4711');
     await editor.cancel();
   });
@@ -113,7 +113,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     await page.evaluate("RED.workspaces.show('sub')");
     await editor.edit('inner');
     await take();
-    await page.getByText('Taken: the message of').waitFor();
+    await page.getByText('Using the message from').waitFor();
     assert.equal((await taken()).user, 'inside');
     await pick();
     await page.getByText('50 of 150 segments').waitFor();

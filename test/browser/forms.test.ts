@@ -90,7 +90,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await editor.editConfig('account');
       assert.equal(await editor.field('Password').inputValue(), '__PWRD__');
       const asked = page.waitForRequest('**/instant-audience/account/test');
-      assert.match(await answer(), /^good: Works: 127\.0\.0\.1:\d+ has let me in/);
+      assert.match(await answer(), /^good: Works: me can log in at 127\.0\.0\.1:\d+/);
       assert.deepEqual(await steps(), [
         'Login: works',
         'Audience endpoint: works',
@@ -196,7 +196,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await editor.editConfig('account');
       await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
       await url.fill('host/database');
-      await problem.filter({ hasText: /^Database URL: an address that begins/ }).waitFor();
+      await problem.filter({ hasText: /^Database URL: enter an address that begins/ }).waitFor();
       assert.match(await testDatabase(), /^bad: Database URL: an address that begins/);
       await url.fill('postgres://me:s3cr3t-word@127.0.0.1:1/database');
       await problem.waitFor({ state: 'hidden' });
@@ -402,8 +402,8 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
 
     it('takes the last message that passed', async () => {
       await nodeRed.post('event', { user: '4711' });
-      await page.getByRole('button', { name: 'Take the last message' }).click();
-      await page.getByText('Taken: the message of').waitFor();
+      await page.getByRole('button', { name: 'Use the last message' }).click();
+      await page.getByText('Using the message from').waitFor();
       assert.equal(JSON.parse(await message().inputValue()).payload.user, '4711');
       await until(
         async () => (await request())?.rt_segment[0].user_id === '4711',

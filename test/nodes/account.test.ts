@@ -415,6 +415,6 @@ describe('an account from a file', () => {
     await load([], {});
     const { status, body } = await (helper as any).request().get('/instant-audience/sandbox/members');
     assert.equal(status, 404);
-    assert.match(body.error, /no account of the running flows uses it/);
+    assert.match(body.error, /no account in the running flows uses it/);
   });
 });

@@ -109,7 +109,7 @@ describe('an account that encrypts user ids on disk', () => {
     await start();
     await until(() => flow.status === 'cannot encrypt', String(flow.status));
     await flow.send({ payload: entry(1) });
-    assert.match(flow.errors.join(), /User ids: they cannot be encrypted on disk, since Node-RED does not/);
+    assert.match(flow.errors.join(), /User ids: encryption on disk needs Node-RED’s credentialSecret/);
     assert.deepEqual(files(), []);
   });
 

@@ -340,6 +340,6 @@ describe('the out node, while its account is not ready', () => {
     await sleep(10);
     await unload();
     await flow.allEnded();
-    assert.match(flow.error, /^Node-RED stopped or deployed before this message was taken/);
+    assert.match(flow.error, /^Node-RED stopped or deployed before this message was queued/);
   });
 });

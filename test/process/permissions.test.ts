@@ -165,7 +165,7 @@ describe('the admin routes', function () {
 
   it('aside, the sandbox is reached over the loopback address of its machine alone, and says what it is', async () => {
     nodeRed = await start({ uiHost: '0.0.0.0' });
-    const sandbox = /A sandbox: .*nothing reaches the service.* listens on (http:\/\/127\.0\.0\.1:(\d+))/;
+    const sandbox = /Sandbox: .*never reach the service.* listens on (http:\/\/127\.0\.0\.1:(\d+))/;
     await nodeRed.logged(sandbox);
     const [, url = '', port = ''] = sandbox.exec(nodeRed.output)!;
     assert.match(await (await fetch(url)).text(), /Nothing that is posted here reaches a real audience/);
