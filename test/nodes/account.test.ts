@@ -77,7 +77,7 @@ const wrongAccounts: readonly Wrong[] = [
     name: 'no address',
     account: { serviceUrl: 'streaming data' },
     status: 'account not usable',
-    told: /Audience posts: an address that begins with/,
+    told: /Audience posts: enter an address that begins with/,
   },
   {
     name: 'an address with a query',
@@ -366,7 +366,7 @@ describe('an account from a file', () => {
     const live = await shared.current()!;
     assert.ok(
       logged().some(
-        (line) => /^A sandbox: .* nothing reaches the service/.test(line) && line.includes(live.url),
+        (line) => /^Sandbox: .* never reach the service/.test(line) && line.includes(live.url),
       ),
     );
     await until(() => flow.status === 'ready · sandbox', 'that it is a sandbox');

@@ -198,7 +198,7 @@ describe('the segments before an out node', () => {
 
   it('that are not this member’s are told once, as information, and are nothing to look at', async () => {
     await load(nodes(['10997']), login(), flow);
-    const told = (): string[] => logged('info').filter((line) => line.includes('not this member’s'));
+    const told = (): string[] => logged('info').filter((line) => line.includes('belongs to another member'));
     await until(() => told().length > 0, 'the line');
     flow.give({ payload: entry(1, 60, 10997) });
     await until(() => flow.accepted.length === 1, 'the entry');
@@ -222,13 +222,13 @@ describe('a warning about a segment', () => {
     const words = { _: translate(wordsOf('instant-audience-out')) };
     const sentences = all.map((warning) => segmentSentence(words, warning, false));
     assert.equal(new Set(sentences).size, all.length);
-    assert.match(sentences[2]!, /^Segment Buyers is written buyers at the service/);
+    assert.match(sentences[2]!, /^The service spells segment Buyers as buyers/);
     assert.match(sentences[3]!, /4 more minutes/);
     const remarks = all.map((warning) => segmentRemark(words, [warning], false));
     assert.equal(new Set(remarks).size, all.length);
     assert.equal(segmentRemark(words, all, false), 'check 4 segments');
     const notOurs: SegmentFinding = { kind: 'notOurs', ...named };
-    assert.match(segmentSentence(words, notOurs, false), /^Segment 12 .* cannot be checked/);
+    assert.match(segmentSentence(words, notOurs, false), /^Segment 12 .* cannot check/);
     assert.equal(segmentRemark(words, [], false), null);
     assert.match(segmentSentence(words, all[3]!, true), /adds to it wait for 4 more minutes/);
     assert.equal(segmentRemark(words, [all[3]!], true), 'new segment, waiting');

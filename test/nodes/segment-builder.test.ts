@@ -442,11 +442,11 @@ describe('xandr-segment-builder', () => {
   });
 
   const misconfigured: (readonly [string, object, RegExp])[] = [
-    ['no user id', { userId: '' }, /not set up: User id: fill this in/],
+    ['no user id', { userId: '' }, /not set up: User id: enter a property/],
     ['no segments', { segments: [] }, /Segments: add at least one row/],
     ['a path that is none', { userId: 'payload..user' }, /User id: Invalid property expression/],
     ['an expression that is none', { userId: '$(', userIdType: 'jsonata' }, /User id: /],
-    ['an output that is none', { output: '' }, /Put into: fill this in/],
+    ['an output that is none', { output: '' }, /Put into: enter a property/],
     ['an output outside the message', { outputType: 'flow' }, /Put into: .* is not known/],
   ];
   for (const [what, changes, words] of misconfigured) {

@@ -138,8 +138,8 @@ describe('the usage node', () => {
       [{}, /^From is empty/],
       [{ from: 'yesterday' }, /^From cannot be used: "yesterday" is not a time/],
       [{ from: '2026-01-05T10:00' }, /^From cannot be used: .* time zone/],
-      [{ from: hour(1), to: hour(2) }, /begins after its end/],
-      [{ from: hour(-1) }, /begins in the future/],
+      [{ from: hour(1), to: hour(2) }, /From is later than To/],
+      [{ from: hour(-1) }, /From is in the future/],
       [{ from: hour(800) }, /longer than 30 days/],
       [{ from: hour(2), to: {} }, /^To cannot be used/],
     ] as const) {
