@@ -77,7 +77,7 @@ async function throughCore(bench: Bench, service: Service, url: string): Promise
   const flow = coreFlow({ url, usersPerPost: 10, joinSeconds: 0.02, postsPerSecond: 100 });
   const core = await startNodeRed(bench.workspace, 'node-red', flow);
   await service.call('set', {});
-  // Further apart than join waits, so that each message is a post of its own.
+  // Longer intervals than the linger, so that each message is a post of its own.
   const sentMs = await core.call('trickle', 1, coreSamples, 40);
   await sleep(300);
   const { headsMs } = await service.call('report');

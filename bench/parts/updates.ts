@@ -27,7 +27,7 @@ export const updates: Part = async (bench) => {
   return {
     title: 'Segment updates a second at the documented quota (disk, round trip 5 ms)',
     rows,
-    more: `Each of ${users} users gets one update a round, so the updates of one user lie far apart in the queue. The core nodes post every update as it comes, so their rate was measured once.`,
+    more: `Each of ${users} users gets one update a round, so the updates of one user are far from each other in the queue. The core nodes post every update as it comes, so their rate was measured once.`,
   };
 };
 

@@ -11,7 +11,7 @@ export interface Setting {
   readonly roundTripMs?: number;
   /** Text whose first appearance in a body is timed. */
   readonly watch?: string;
-  /** Whether to tell users apart, which costs time. */
+  /** Whether to distinguish users, which costs time. */
   readonly distinct?: boolean;
 }
 

@@ -13,39 +13,39 @@ export interface Problem {
   readonly params?: Readonly<Record<string, string | number>>;
 }
 
-/** What an account tells a node that uses it. */
+/** Callbacks of a node that uses an account. */
 export interface AccountUser {
-  /** Called with the engine, or with what is wrong (its words are in the account's file); again when that is over. */
+  /** Called with the engine, or with a problem (a key of the account's catalogue); again after each change. */
   ready(engine: MemberQueue | Problem): void;
-  /** The account closes while its user does not: it leaves, and joins what has the account's id after the deploy. */
+  /** The account closes but this node does not: the node leaves, and joins the account with the same id after the deploy. */
   closes(): void;
-  /** Entries of this node that ended without their message. */
+  /** Late outcomes of entries of this node. */
   recovered(entries: readonly Recovered[]): void;
 }
 
 export interface Account {
   join(node: string, user: AccountUser): void;
   /**
-   * The node closes. Resolves when what was in flight has had its time, and the node's open messages have ended.
+   * The node closes. Resolves when requests in flight have had their time and the node's open messages have ended.
    *
-   * @param returns whether the node is only being deployed: what ends meanwhile waits for it
-   * @param unreported what ended without its message and was not passed on: it waits too
+   * @param returns whether the node starts again after a deploy: outcomes in between wait for it
+   * @param unreported late outcomes that the node has not passed on: they wait too
    */
   leave(node: string, returns: boolean, unreported?: readonly Recovered[]): Promise<void>;
   readonly accountName: string;
-  /** Why it cannot be used; null when it can, or when that is not known yet. */
+  /** The problem of an unusable account; null if it is usable or not known yet. */
   readonly problem: Problem | null;
-  /** Whether a node uses it, or has not closed yet. */
+  /** Whether a node uses it, including nodes that are still closing. */
   readonly isUsed: boolean;
-  /** Nothing that it takes leaves this Node-RED. */
+  /** Whether its entries stay inside this Node-RED. */
   readonly isSandbox: boolean;
   /** The member's id in digits; '' while the account cannot be used. */
   readonly member: string;
-  /** The engine's own way to the service, for reads beside it; null while there is no engine. */
+  /** The engine's connection to the service, for reads; null without an engine. */
   connection(): { readonly client: ServiceClient; readonly keeper: TokenKeeper } | null;
-  /** The oldest entry may wait that long before the status says so. */
+  /** The age of the oldest entry from which the status warns. */
   readonly warnAfterMs: number;
-  /** What one of its requests may hold. */
+  /** The limits of one request. */
   readonly requestLimits: RequestLimits;
 }
 

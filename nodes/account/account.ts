@@ -102,7 +102,7 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
   };
 }
 
-/** What was chosen in the account's form is carried out after the deploy: nothing is said of it before. */
+/** The choice in the account's form is carried out after the deploy, so there is no warning before. */
 const warnLeftAfterMs = 3_000;
 
 /** All accounts of the flows, also the disabled ones. */
@@ -236,7 +236,7 @@ function problemOf(account: string, error: unknown): Problem {
 
 async function joinSandbox(RED: NodeAPI, node: Node, settings: SandboxSettings): Promise<string> {
   const { url } = await sandbox.join(settings);
-  // For each account, at each start: nobody should take it for the real thing.
+  // For each account, at each start, so that nobody mistakes it for the real service.
   node.log(RED._('account.sandboxRuns', { url }));
   return url;
 }
@@ -282,7 +282,7 @@ function requestOf(
     connect: () => new ServiceClient(connection),
     openStore: () => openStore(RED, settings),
     log: (level, text) => {
-      // It quotes the service, databases, other instances and entries.
+      // The text quotes the service, databases, other instances and entries.
       const line = printable(text, 4_000);
       if (level === 'info') node.log(line);
       else if (level === 'warn') node.warn(line);
@@ -293,7 +293,7 @@ function requestOf(
 
 function openStore(RED: NodeAPI, { queue, origin, member, encryptIds }: AccountSettings): QueueStore {
   if (queue === 'memory') return new SqliteStore(':memory:');
-  // Also when nothing new is to be encrypted: what lies there may be.
+  // Even if new entries are not encrypted: queued ones may be.
   const cipher = { isOn: encryptIds, secrets: queueSecrets(RED) };
   return new SqliteStore(queueFile(userDirOf(RED), origin, member), { cipher });
 }

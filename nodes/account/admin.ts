@@ -1,5 +1,4 @@
-// What the forms ask of the runtime about an account: whether its login and its database work, and which segments its
-// member has.
+// Admin routes for the forms: tests of an account's login and database, and the segments of its member.
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
@@ -34,7 +33,7 @@ import { SegmentDirectory, type ReadSegments } from './segment-directory';
 import { variableIn, type Saved } from '../shared/saved';
 import { readSettings, type AccountSettings } from './settings';
 
-/** What a route answers. */
+/** Answer of a route. */
 export interface Answer {
   readonly status: number;
   readonly body: unknown;
@@ -127,7 +126,7 @@ export class AccountForms {
     });
   }
 
-  /** How many entries the deployed account would leave for the queue of the form, and what can become of them. */
+  /** Number of entries in the deployed queue if the form names another one, and the choices for them. */
   queued(body: unknown): Answer {
     if (!isObject(body) || typeof body.id !== 'string' || !isObject(body.values))
       return { status: 400, body: {} };
@@ -157,7 +156,7 @@ export class AccountForms {
   /**
    * @param account its node id, or the variable that names it
    * @param query `search`, `start`, `node`: the builder that asks, and `environment=sandbox` for an account that is not
-   *   deployed yet: the sandbox has the same segments for everybody
+   *   deployed yet: the sandbox has the same segments for every account
    */
   async segments(account: string, query: Readonly<Record<string, unknown>>): Promise<Answer> {
     const id = variableIn(account) === null ? account : accountOfBuilder(query.node);

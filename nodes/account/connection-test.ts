@@ -13,14 +13,14 @@ export interface TestResult {
   readonly result: string;
   readonly level: 'good' | 'warning' | 'bad';
   readonly params: Readonly<Record<string, string | number>>;
-  /** More to say: the key of a sentence. */
+  /** The key of a further sentence. */
   readonly also?: string;
 }
 
 export interface TestSubject {
   readonly client: ServiceClient;
   readonly login: Login;
-  /** The member's number, for the question to the second host. */
+  /** The member id, for the request to the audience host. */
   readonly member: string;
   /** The addresses of login and posts. */
   readonly authUrl: string;
@@ -33,16 +33,16 @@ export interface TestSubject {
   readonly wallMs: number;
 }
 
-/** What is asked, each by itself: one that works says nothing about the others. */
+/** The independent steps of the test. */
 export const stepNames = ['login', 'endpoint', 'member', 'segments'] as const;
 type StepName = (typeof stepNames)[number];
 
-/** One question's answer; those that were not asked are left out. */
+/** The result of one step; steps that did not run are left out. */
 interface TestStep extends TestResult {
   readonly step: StepName;
 }
 
-/** The whole: what stands in the way, or that nothing does. */
+/** The overall result: the first problem, or success. */
 export interface ConnectionTest extends TestResult {
   readonly steps: readonly TestStep[];
 }
@@ -56,15 +56,15 @@ const usageRangeMs = 60 * minuteMs;
 const segmentsAsked = 100;
 
 /**
- * Logs in, takes the token to the host of the posts, asks there for the member, and reads a page of segments. What is
- * asked at the host of the posts is the usage of the last hour, which changes nothing. Never rejects.
+ * Logs in, reads the member's usage of the last hour from the audience host with the token, and reads a page of
+ * segments. It changes nothing. Never rejects.
  */
 export async function testConnection(subject: TestSubject): Promise<ConnectionTest> {
   let outcome = await logIn(subject);
   if (!isToken(outcome)) return withoutToken(subject, outcome);
   let usage = await readUsage(subject, outcome.token, subject.member);
   if (usage.kind === 'deadToken' && subject.keeper !== null) {
-    // The account's token has died, perhaps of age: it gets another, as it would for its next post.
+    // The account's token has expired: it gets a new one, as for its next post.
     subject.keeper.refused(outcome.token);
     outcome = await logIn(subject);
     if (!isToken(outcome)) return withoutToken(subject, outcome);
@@ -98,7 +98,7 @@ function good(step: StepName, params: TestResult['params']): TestStep {
   return { step, result: 'works', level: 'good', params };
 }
 
-/** What stands in the way, the first of it; else what is worth a look; else that all works. */
+/** The first problem, else the first warning, else success. */
 function worst(subject: TestSubject, steps: readonly TestStep[]): TestResult {
   const found = (level: TestResult['level']): TestStep | undefined =>
     steps.find((step) => step.level === level);
@@ -110,8 +110,8 @@ function worst(subject: TestSubject, steps: readonly TestStep[]): TestResult {
 /**
  * The service allows ten logins in five minutes (service.md 2). The running account's token is used where there is
  * one, so that the test of what is deployed costs none, or one that the account counts and keeps. A login that is not
- * deployed, and one that the account was refused or failed with, is tried afresh, and counted among the user's: what
- * fails tells more than what the account remembers of its last try.
+ * deployed, and one that the account was refused or failed with, is tried again and counted for the user: a
+ * new failure is more informative than the account's last one.
  */
 async function logIn({ client, login, keeper, logins }: TestSubject): Promise<LoginOutcome> {
   const kept = await keeper?.token();
@@ -133,7 +133,7 @@ function readUsage(
   return client.usage({ ...range, ...(member !== null && { memberId: Number(member) }) }, token);
 }
 
-/** Of the host of the posts, and of the member. Only a question that names no member tells the two apart. */
+/** Tests the audience host and the member. A request without a member shows which of the two failed. */
 async function ofUsage(
   subject: TestSubject,
   token: string,
@@ -163,12 +163,12 @@ function mayBeOfMember(failure: ReadFailure): boolean {
   );
 }
 
-/** It took the token and did not like the question. */
+/** The host accepted the token but refused the request. */
 function speaksAsService(failure: ReadFailure): boolean {
   return failure.kind === 'bodyRefused' && (failure.code === 'SYNTAX' || failure.code === 'INTEGRITY');
 }
 
-/** Posts go without it; but segments are searched and looked up in it. */
+/** Sending does not need the segment list; searching and checking segments does. */
 function ofSegments({ member }: TestSubject, read: ReadOutcome<SegmentList>): TestStep {
   const remark = (result: string, params: TestResult['params']): TestStep => ({
     step: 'segments',
@@ -193,7 +193,7 @@ function ofRefusedLogin(
   return clockResult(client, 'Refused', 'bad') ?? bad('wrongKey', { host: hostOf(authUrl) });
 }
 
-/** Null when the clock is right, or nobody knows. */
+/** Null if the clock is right, or cannot be compared. */
 function clockResult(
   client: ServiceClient,
   then: 'Works' | 'Refused',
@@ -207,10 +207,10 @@ function clockResult(
 
 type Failure = ReadFailure | Exclude<AuthOutcome, { readonly kind: 'token' }>;
 
-/** What a failed call means for whoever fills in the form; the words of the engine are for the log. */
+/** The meaning of a failed call for the user of the form; the engine's messages are for the log. */
 export function ofFailure(failure: Failure, url: string): TestResult {
   const result = failureAt(failure, hostOf(url));
-  // The host may be right, and the path wrong.
+  // The host may be right but the path wrong.
   return result.result === 'address' ? bad('address', { url }) : result;
 }
 

@@ -5,7 +5,7 @@ import type { Recovered } from '../../src/delivery/engine';
 import type { Lease } from '../../src/delivery/registry';
 import type { AccountUser, Problem } from './account-api';
 
-/** The engine, and whatever else is held with it. */
+/** The engine and the other resources of an account. */
 export interface Hold {
   readonly lease: Lease;
   /** Called once. */
@@ -14,18 +14,18 @@ export interface Hold {
 
 /** Requests in flight get so long when nodes close; Node-RED gives a node 15 s in all. */
 const closeFlightMs = 5_000;
-/** A config node closes as soon as its users *start* to: it waits for the last of them, but not for ever. */
+/** A config node closes as soon as its users *start* to close: it waits for the last of them, but not forever. */
 const closeUsersMs = 12_000;
 
 export class Holder {
   private readonly users = new Map<string, AccountUser>();
-  /** Of the users that were told of the engine. */
+  /** Users that have received the engine. */
   private readonly leases = new Map<string, Lease>();
   private hold: Promise<Hold | Problem | null> | null = null;
-  /** Of the hold before: what was in flight then. */
+  /** The requests in flight of the former hold. */
   private ending: Promise<void> = Promise.resolve();
   private leaving = 0;
-  /** Why there was nothing to hold when it was last tried. */
+  /** The problem at the last attempt. */
   problem: Problem | null = null;
   private whenUnused: () => void = () => undefined;
 
@@ -43,7 +43,7 @@ export class Holder {
     this.tellOf(this.hold, node, user);
   }
 
-  /** What stood in the way may be over: if it did, its users are told again. */
+  /** Tries again after a problem; its users are then notified again. */
   async openAgain(): Promise<void> {
     const { hold } = this;
     const opened = await hold;
@@ -62,7 +62,7 @@ export class Holder {
   private tellOf(hold: Promise<Hold | Problem | null>, node: string, user: AccountUser): void {
     hold
       .then((opened) => {
-        // It may have left meanwhile.
+        // The user may have left in the meantime.
         if (this.users.get(node) !== user) return;
         if (opened !== null) {
           this.tell(opened, node, user);

@@ -2,13 +2,13 @@
 
 import { hostname } from 'node:os';
 
-/** For names of one's own, such as a pod's; the variable counts for all accounts of the process. */
+/** For a chosen name, such as a pod's; the variable applies to all accounts of the process. */
 const nameVariable = 'INSTANCE_AUDIENCE_NAME';
 
 const mostChars = 80;
 
 /**
- * @param uiPort of Node-RED's settings, which may have any value; several Node-RED of one machine differ by it
+ * @param uiPort of Node-RED's settings, which may have any value; several Node-RED instances on one machine differ by it
  */
 export function instanceName(
   uiPort: unknown,
@@ -22,7 +22,7 @@ export function instanceName(
   return Number.isInteger(port) && port > 0 ? `${name}:${port}` : name;
 }
 
-/** It stands in statuses and lists: one line, and not a long one. */
+/** It appears in statuses and lists, so it is one short line. */
 function tidy(name: string): string {
   return name
     .replace(/[\p{C}\s]+/gu, ' ')

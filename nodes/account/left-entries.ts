@@ -7,7 +7,7 @@ import { schemaOf } from '../../src/queue-postgres/postgres-schema';
 import { databaseName, sharedQueueKey } from './database';
 import { queueFile } from './queue-file';
 
-/** Where an account's entries wait. */
+/** Place of an account's queue. */
 export interface QueuePlace {
   readonly origin: string;
   readonly member: string;
@@ -18,7 +18,7 @@ export interface QueuePlace {
 
 type Choice = 'keep' | 'move' | 'discard';
 
-/** Why there are not all choices, or what one means: sentences of the form's words. */
+/** Reasons for missing choices, or explanations: keys of the form's catalogue. */
 type Note = 'fromMemory' | 'ofSandbox' | 'toMemory' | 'toShared' | 'late';
 
 export interface Choices {
@@ -33,7 +33,7 @@ export function isAt(info: EngineInfo, { origin, member, queue, database }: Queu
   return its === null || database === null || databaseName(its) === databaseName(database);
 }
 
-/** Entries that nobody sends once the account has left the queue: not those that others who use it send. */
+/** Entries that are not sent after the account has left the queue; other users of the queue still send it. */
 export function leftBy(account: string, { engine, accounts }: EngineInfo): number {
   if (accounts.some(({ id }) => id !== account)) return 0;
   const { counters, shared } = engine.stats();
@@ -41,9 +41,9 @@ export function leftBy(account: string, { engine, accounts }: EngineInfo): numbe
   return shared.kept + (shared.instances.length > 1 ? 0 : shared.inLog);
 }
 
-/** What can become of entries that wait in one queue when the account gets another. */
+/** The choices for queued entries when the account gets another queue. */
 export function choicesOf(info: EngineInfo, to: QueuePlace): Choices {
-  // Its nodes give them up when they close.
+  // A queue in memory discards them when its nodes close.
   if (info.queue === 'memory') return { choices: [], notes: ['fromMemory'] };
   const stays = whyNotMoved(info, to);
   // For another service or member nothing newer is sent meanwhile.
@@ -57,11 +57,11 @@ export function choicesOf(info: EngineInfo, to: QueuePlace): Choices {
 function whyNotMoved(from: EngineInfo, to: QueuePlace): Note | null {
   if (from.origin === 'sandbox' || to.origin === 'sandbox') return 'ofSandbox';
   if (to.queue === 'memory') return 'toMemory';
-  // Other instances may have taken newer entries of the same users, and only they know of whom.
+  // Other instances may have accepted newer entries of the same users.
   return to.queue === 'shared' ? 'toShared' : null;
 }
 
-/** By what the tab's calls know the queue once it is left; null for one that is gone then. */
+/** The key of the orphaned queue in the tab's calls; null for a queue that does not survive. */
 export function queryOf(userDir: string, info: EngineInfo): object | null {
   const { origin, member, queue, database } = info;
   if (queue === 'disk') return { file: basename(queueFile(userDir, origin, member)) };

@@ -11,26 +11,26 @@ import { troubleOf, type Trouble } from './trouble';
 export interface ShownOrphanedQueue {
   /** Names it in every call; a file's name without its folder. */
   readonly file: string;
-  /** Where its entries were to go, as far as the name tells, and for which member. */
+  /** The service and member of its entries, as far as the file name shows them. */
   readonly origin: string;
   readonly member: string;
-  /** It holds what was kept on this machine for a shared queue. */
+  /** Whether it is the store-and-forward buffer of a shared queue. */
   readonly kept: boolean;
   readonly waiting: number;
-  /** Epoch ms; null when nothing waits. */
+  /** Epoch ms; null without queued entries. */
   readonly oldestTakenWallMs: number | null;
   /** Node ids of the accounts whose entries they are. */
   readonly accounts: readonly string[];
-  /** Why it cannot be looked at, or null. */
+  /** The error on reading it, or null. */
   readonly problem: Trouble | null;
 }
 
-/** What waits for an address or a member that an account had before. */
+/** Queued entries for a former address or member of an account. */
 export type Behind = Pick<ShownOrphanedQueue, 'origin' | 'member' | 'waiting'>;
 
 const named = /^(.+)-(\d+)-[0-9a-f]{8}(-kept)?\.sqlite$/;
 
-/** Looking opens each file, so it is done at most so often. */
+/** Shortest time between two scans, since a scan opens each file. */
 const lookEveryMs = 30_000;
 
 export class OrphanedQueues {
@@ -46,7 +46,7 @@ export class OrphanedQueues {
     private readonly monoMs: () => number = () => performance.now(),
   ) {}
 
-  /** Those with something in them, and those that cannot be looked at. */
+  /** Queues with entries, and unreadable ones. */
   list(): readonly ShownOrphanedQueue[] {
     const used = this.used();
     const text = [...used].sort().join('\n');
@@ -72,12 +72,12 @@ export class OrphanedQueues {
     return [...open, ...files].filter(({ waiting }) => waiting > 0);
   }
 
-  /** Something was done to one. */
+  /** An action has changed a queue. */
   lookAgain(): void {
     this.seenAtMs = -Infinity;
   }
 
-  /** The path of a file that is left, or null: names come from a browser. */
+  /** The path of an orphaned file, or null: names come from a browser. */
   pathOf(file: unknown): string | null {
     if (typeof file !== 'string' || basename(file) !== file || !named.test(file)) return null;
     return this.files().includes(file) && !this.used().has(file)
@@ -85,12 +85,12 @@ export class OrphanedQueues {
       : null;
   }
 
-  /** The path of what was kept on this machine for a shared queue that is left, or null. */
+  /** The path of an orphaned store-and-forward buffer, or null. */
   keptFor({ origin, member }: Pick<EngineInfo, 'origin' | 'member'>): string | null {
     return this.pathOf(basename(bufferFile(this.userDir, origin, member)));
   }
 
-  /** The engine that still has the file although no account holds it; null for none. */
+  /** The engine that still has the file open without an account; null for none. */
   heldBy(file: unknown): EngineInfo | null {
     const unheld = this.engines().filter(({ accounts, queue }) => accounts.length === 0 && queue === 'disk');
     return (

@@ -1,5 +1,4 @@
-// What all accounts of a process share: the engines, one for each service and member, the queues that none uses, and the
-// sandbox.
+// Objects that all accounts of a process share: engines (one a service and member), orphaned queues, and the sandbox.
 
 import type { NodeAPI } from 'node-red';
 import { Registry } from '../../src/delivery/registry';
@@ -16,7 +15,7 @@ export const leftDatabases = new Map<string, DatabaseQueues>();
 /** By user directory. */
 const left = new Map<string, OrphanedQueues>();
 
-/** One for all that ask: each look opens files. */
+/** One for all callers, since each scan opens files. */
 export function leftQueuesOf(RED: NodeAPI): OrphanedQueues {
   const userDir = RED.settings.userDir ?? '.';
   const known = left.get(userDir);

@@ -19,7 +19,7 @@ export function proxyFromEnvironment(address: string, env: Environment, rules: P
   return mode === 'legacy' ? legacyProxy(address, env) : strictProxy(new URL(address), env, rules);
 }
 
-/** As Node-RED was before 3.1: one proxy for everything, with exceptions that stand anywhere in the address. */
+/** As in Node-RED before 3.1: one proxy for everything, with exceptions that match anywhere in the address. */
 function legacyProxy(address: string, env: Environment): string {
   const exceptions = either(env, 'NO_PROXY', 'no_proxy');
   const isExempt = exceptions.split(',').some((exception) => address.includes(exception.trim()));
@@ -48,13 +48,13 @@ function variable(name: string, env: Environment, rules: ProxyRules): string {
   return rules.favourUpperCase === true ? either(env, upper, name) : either(env, name, upper);
 }
 
-/** An empty variable is as good as none. */
+/** An empty variable counts as unset. */
 function either(env: Environment, first: string, second: string): string {
   const value = env[first] ?? '';
   return value === '' ? (env[second] ?? '') : value;
 }
 
-/** `name`, `.name` and `*name` for all that end so, each with or without `:port`; `*` alone for everything. */
+/** `name`, `.name` and `*name` for all hosts with this ending, each with or without `:port`; `*` alone for everything. */
 function isException(hostname: string, port: number, exceptions: string): boolean {
   if (exceptions === '*') return true;
   return exceptions.split(/[,\s]/).some((exception) => {

@@ -9,9 +9,9 @@ export type ReadSegments = (query: SegmentQuery) => Promise<ReadOutcome<SegmentL
 
 interface SegmentPage {
   readonly segments: readonly Segment[];
-  /** How many fit the search in all; null when the service did not say. */
+  /** Total matches of the search; null when the service does not report it. */
   readonly total: number | null;
-  /** Where the next page starts; null when this was the last. */
+  /** Start of the next page; null after the last page. */
   readonly next: number | null;
 }
 
@@ -20,22 +20,22 @@ export type SegmentSearch = { readonly kind: 'page'; readonly page: SegmentPage 
 /** One member's segments. */
 interface Shelf {
   readonly issuedMs: number;
-  /** Of the whole list; asked first, since it says how long the list is. */
+  /** The first page of the whole list; it reports the length of the list. */
   readonly start: Promise<ReadOutcome<SegmentList>>;
-  /** The whole list, once it is here. */
+  /** The whole list, once it is loaded. */
   whole: readonly Segment[] | null;
-  /** What was asked of the service because the list is too long, or not here yet. */
+  /** Searches at the service, while the list is too long or not loaded yet. */
   readonly searches: Map<string, Promise<ReadOutcome<SegmentList>>>;
 }
 
-/** Segments of one answer. */
+/** Segments in one answer. */
 export const pageSize = 50;
 /** One page of the service (service.md 5). */
 const firstRead = 100;
 const keptMs = 5 * 60_000;
-/** A longer list stays at the service and is searched there: of the reads of a minute it would take too many. */
+/** The service searches longer lists itself: loading them would use too many reads of a minute. */
 const mostKept = 2_000;
-/** Of a search at the service: whoever does not find it among so many should type more of the name. */
+/** Most results of a search at the service; the user can narrow a longer result by typing more of the name. */
 const mostFound = 500;
 const mostShelves = 10;
 const mostSearches = 50;
@@ -58,7 +58,7 @@ export class SegmentDirectory {
     if (first.kind !== 'read') return this.#forget(key, shelf, first);
     const text = words.trim().toLowerCase();
     if (shelf.whole !== null) return pageOf(found(shelf.whole, text), start, null);
-    // A first look at a long list that is still on its way: the next pages would be in another order.
+    // The first page of a list that is still loading: the next pages would be in another order.
     if (text === '' && first.value.segments.length >= pageSize) {
       const { segments, total } = first.value;
       return { kind: 'page', page: { segments: segments.slice(0, pageSize), total, next: null } };
@@ -82,7 +82,7 @@ export class SegmentDirectory {
     return shelf;
   }
 
-  /** Goes on behind the first answer: a hundred pages take a while. */
+  /** Loads the other pages in the background: a hundred pages take a while. */
   async #fetchWhole(shelf: Shelf, read: ReadSegments): Promise<void> {
     const first = await shelf.start;
     if (first.kind !== 'read') return;
@@ -96,7 +96,7 @@ export class SegmentDirectory {
     if (all.kind === 'read') shelf.whole = all.value.segments;
   }
 
-  /** By name and code the service searches itself; digits may be an id too. */
+  /** The service searches by name and code; digits may also be an id. */
   async #searchThere(shelf: Shelf, read: ReadSegments, text: string): Promise<ReadOutcome<SegmentList>> {
     const asked = shelf.searches.get(text);
     if (asked !== undefined) return asked;
@@ -107,7 +107,7 @@ export class SegmentDirectory {
     return outcome;
   }
 
-  /** A failure is not worth keeping. */
+  /** Failures are not cached. */
   #forget(key: string, shelf: Shelf, failure: ReadFailure): ReadFailure {
     if (this.#shelves.get(key) === shelf) this.#shelves.delete(key);
     return failure;
@@ -132,13 +132,13 @@ function found(segments: readonly Segment[], text: string): readonly Segment[] {
   const words = text.split(/\s+/).filter((word) => word !== '');
   const fits = segments.filter((segment) => {
     const { id, code, name } = textsOf(segment);
-    // Digits within an id say nothing: 42 is not meant by those who look for 10042.
+    // Digits inside an id are no match: a search for 42 does not mean 10042.
     return words.every((word) => id.startsWith(word) || code.includes(word) || name.includes(word));
   });
   return ordered(fits, text);
 }
 
-/** By how well they fit, then the active ones, then by name, where 42 comes before 141. */
+/** Order: the best matches, then active ones, then by name, with 42 before 141. */
 function ordered(segments: readonly Segment[], text: string): readonly Segment[] {
   const inOrder = segments.map((segment) => ({
     segment,
@@ -160,7 +160,7 @@ const byName = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
 
 /** 0: the search is its whole id, code or name; 1: one of them begins with it; 2: code or name hold it; 3: word by word. */
 function rankOf(segment: Segment, text: string): number {
-  // Nothing is searched for: a segment without a code or a name is no better than others.
+  // An empty search: a segment without a code or a name ranks like the others.
   if (text === '') return 0;
   const texts = Object.values(textsOf(segment));
   if (texts.includes(text)) return 0;
@@ -179,7 +179,7 @@ function pageOf(hits: readonly Segment[], start: number, total: number | null): 
   return { kind: 'page', page };
 }
 
-/** The oldest goes first. */
+/** Removes the oldest first. */
 function putBounded<V>(map: Map<string, V>, key: string, value: V, most: number): void {
   if (map.size >= most) map.delete(map.keys().next().value!);
   map.set(key, value);

@@ -11,7 +11,7 @@ import { readSaved, variableUnset, type Reading, type Saved } from '../shared/sa
 import type { Problem } from './account-api';
 import { accountSchema, type AccountValues } from './schema';
 
-/** What is read beside the posts (service.md 5). */
+/** Limits of reads (service.md 5). */
 interface ReadLimits {
   /** From the host of the posts. */
   readonly readsPerSecond: number;
@@ -19,7 +19,7 @@ interface ReadLimits {
   readonly apiReadsPerMinute: number;
 }
 
-/** What the sandbox does where the documents leave it open, or where waiting would take too long to practise. */
+/** The sandbox's behaviour where the documents leave it open, or where the real delays are too long for practice. */
 interface SandboxSettings {
   /** How long adds to a new segment have no effect. */
   readonly warmUpMinutes: number;
@@ -29,7 +29,7 @@ interface SandboxSettings {
 
 export interface AccountSettings {
   readonly isSandbox: boolean;
-  /** Where posts go, in one spelling: by it and the member accounts share an engine and an store. */
+  /** Where posts go, in one spelling: by it and the member accounts share an engine and a store. */
   readonly origin: string;
   readonly member: string;
   /** Where logins go, in one spelling: by it and the user name logins are counted together. */
@@ -102,7 +102,7 @@ export function readSharedQueue(saved: Saved): SharedQueueSettings | Problem {
   return 'key' in values ? values : { ...placeOf(values), database: databaseOf(values) };
 }
 
-/** What its queue belongs to and where it is kept, whatever else is wrong with the account. */
+/** Owner and place of the queue, even if other settings are invalid. */
 export function readPlace(saved: Saved): Pick<AccountSettings, 'origin' | 'member' | 'queue'> | Problem {
   const values = valuesOr(readSaved(z.pick(accountSchema(saved), placeProperties), saved));
   return 'key' in values ? values : { ...placeOf(values), queue: values.queue };
@@ -126,7 +126,7 @@ function valuesOr<T extends object>(reading: Reading<T>): T | Problem {
   return Object.keys(named).length === 0 ? { key: `error.${code}` } : { key: `error.${code}`, params: named };
 }
 
-/** What a queue belongs to. */
+/** Owner of a queue. */
 function placeOf({
   environment,
   serviceUrl,
@@ -144,7 +144,7 @@ function databaseOf({
   return { url: databaseUrl, tls: databaseTls };
 }
 
-/** The sandbox lets anybody in. */
+/** The sandbox accepts any login. */
 function loginOf({ environment, authMethod, username, password, keyName, privateKey }: AccountValues): Login {
   if (environment === 'sandbox') return { method: 'password', username: 'sandbox', password: 'sandbox' };
   return authMethod === 'jwt'

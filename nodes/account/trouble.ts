@@ -6,9 +6,9 @@ import { QueueError } from '../../src/queue/store';
 type Code = QueueError['code'];
 
 export interface Trouble {
-  /** Its words are below `trouble` in `sidebar.json`. */
+  /** A key below `trouble` in `sidebar.json`. */
   readonly trouble: Exclude<Code, 'unavailable'> | `database_${Code}` | 'unexpected';
-  /** English, with paths; for a code that the editor has no words for, and to be read on hovering. */
+  /** English, with paths: the tooltip, and the text for codes without a sentence. */
   readonly reason: string;
 }
 

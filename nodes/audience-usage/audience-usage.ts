@@ -26,10 +26,10 @@ import { usageSchema, type UsageSettings } from './schema';
 
 type Message = NodeMessageInFlow & Record<string, unknown>;
 type Send = (messages: (NodeMessage | NodeMessage[] | null)[]) => void;
-/** Told as text: of an error object the debug sidebar shows 30 characters. */
+/** Errors are texts, since the debug sidebar shows only 30 characters of an error object. */
 type Done = (error?: string) => void;
 
-/** What keeps a report from being made; its words are below `error`. */
+/** The reason why a report fails; its sentence is below `error`. */
 class NoReport extends Error {}
 
 /** Messages that wait for a report before theirs. */
@@ -44,7 +44,7 @@ export = (RED: NodeAPI): void => {
   RED.nodes.registerType('xandr-audience-usage', Usage);
 };
 
-/** Of a node that cannot be used. */
+/** The problem of an unusable node. */
 const defaultSettings = (readSaved(usageSchema({}), {}) as { settings: UsageSettings }).settings;
 
 class UsageNode {
@@ -74,7 +74,7 @@ class UsageNode {
       ready: (engine) => this.accountReady(engine),
       missing: () => this.fail(this.settings.account !== '' ? 'account_disabled_or_missing' : 'no_account'),
       closes: () => this.accountCloses(),
-      // It hands nothing in, so nothing of it can end.
+      // This node appends no entries, so it has no late outcomes.
       recovered: () => undefined,
     });
     this.status = new CalmStatus(node);
@@ -162,11 +162,11 @@ class UsageNode {
     });
   }
 
-  /** An hour is over. */
+  /** Called after each hour. */
   private byItself(): void {
-    // What fails from here on is made up for, also when it is the first after a start.
+    // Later reports make up for a failed one, including the first after a start.
     this.doneMs ??= rangeOfFullHours('hour', Date.now(), null).fromMs;
-    // One that is under way still will be made up for by the next.
+    // The next report makes up for one that is still under way.
     if (this.waiting >= mostWaiting) return;
     this.inTurn(async () => {
       try {

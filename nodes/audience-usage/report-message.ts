@@ -8,7 +8,7 @@ import type { ToldFinding } from './finding-words';
 export interface ReportContext {
   readonly member: number;
   readonly range: Range;
-  /** Entries that wait in the queue of the member. */
+  /** Entries in the member's queue. */
   readonly queued: number;
 }
 

@@ -5,15 +5,15 @@ import type { EngineState } from '../../src/delivery/engine';
 import { hourMs, hourOf } from '../../src/queue/hour-ring';
 
 /**
- * Who makes the report of an hour: several may share a queue, and it is made once, where it is sent. While nobody
- * sends, or nobody knows who does, the hour is left to be made up for.
+ * Decides which instance makes the hourly report: of those that share a queue, the active one. Without an active
+ * instance, or while it is unknown, a later report makes up for the hour.
  */
 export function reporter(state: EngineState | null): 'here' | 'elsewhere' | 'unknown' {
   if (state?.kind === 'standby') return state.sender === null ? 'unknown' : 'elsewhere';
   return state?.kind === 'apart' ? 'unknown' : 'here';
 }
 
-/** After the hour: five minutes, and up to two more so that not everybody asks at once. */
+/** After the hour: five minutes, and up to two more so that instances do not ask at the same time. */
 const delayMs = 5 * 60_000;
 const spreadMs = 2 * 60_000;
 

@@ -40,9 +40,9 @@ import { segmentRemark, segmentSentence } from './segment-words';
 import { StatusLine } from './status-line';
 import { accountStatus } from './status-words';
 
-/** So many rejected entries of a message are told all their issues, the others the first of them. */
+/** Number of rejected entries of a message with all their issues; the others have their first issue. */
 const mostFullyTold = 100;
-/** So many findings about segments are told once each; then some may be told again. */
+/** Number of remembered segment findings; each is logged once while remembered. */
 const mostTold = 2_000;
 
 type Send = Delivery['send'];
@@ -58,12 +58,12 @@ export = (RED: NodeAPI): void => {
   RED.nodes.registerType('xandr-instant-audience-out', Out);
 };
 
-/** What a message asks of the engine, once everything before it has been asked. */
+/** A message's request to the engine, in the order of the messages. */
 type Work = (engine: MemberQueue) => void;
 
 type Incoming = Pick<Delivery, 'message' | 'send' | 'done'>;
 
-/** The entries of a message as they were checked so far. */
+/** The entries of a message, as far as they are checked. */
 interface Checked {
   readonly valid: CheckedEntry[];
   /** Of the valid ones, in the input. */
@@ -71,33 +71,33 @@ interface Checked {
   readonly rejected: Rejection[];
 }
 
-/** Of a node that cannot be used. */
+/** The problem of an unusable node. */
 const defaultSettings = (readSaved(outSchema, {}) as { settings: OutSettings }).settings;
 
 class OutNode {
   private readonly settings: OutSettings;
   private readonly use: AccountUse;
   private readonly read: CompiledInput | Error;
-  /** What the entries are read from, as a flow author writes it. */
+  /** The property with the entries, as a flow author writes it. */
   private readonly path: string;
   private readonly checkOptions: CheckOptions;
   private readonly inOrder = new InOrder();
   private readonly status: StatusLine;
   private readonly reporter: Reporter;
-  /** One object for all messages: stores know it again. */
+  /** One object for all messages, so that stores can compare it. */
   private readonly source: Source;
   private engine: MemberQueue | null = null;
   private watch: SegmentWatch | null = null;
-  /** What was said of segments. */
+  /** Segment findings already logged. */
   private readonly told = new Set<string>();
   private problem: Problem | null = null;
   private closed = false;
-  /** What ended before the flows had started; null since then. */
+  /** Late outcomes before the start of the flows; null afterwards. */
   private beforeStart: Recovered[] | null = [];
   private cancelStart = (): void => undefined;
-  /** What came before the account's engine was there. */
+  /** Messages before the account's engine was ready. */
   private readonly early: (() => void)[] = [];
-  /** Messages that the engine has not seen yet. */
+  /** Messages not yet handed to the engine. */
   private readonly notAccepted = new Set<Done>();
 
   constructor(
@@ -149,7 +149,7 @@ class OutNode {
     this.fail({ key: `error.${key}` }, key);
   }
 
-  /** What comes from here on waits for the account that has the id after the deploy. */
+  /** Later messages wait for the account with the same id after the deploy. */
   private accountCloses(): void {
     this.stopWork();
     this.engine = null;
@@ -163,7 +163,7 @@ class OutNode {
     this.watch = null;
   }
 
-  /** What ended without its message waits until the nodes behind this one are there. */
+  /** Late outcomes wait until the nodes behind this one exist. */
   private recovered(entries: readonly Recovered[]): void {
     if (this.beforeStart === null) this.reporter.recovered(entries);
     else for (const entry of entries) this.beforeStart.push(entry);
@@ -211,7 +211,7 @@ class OutNode {
 
   private watchSegments(engine: MemberQueue, account: AccountNode): void {
     const holds = this.settings.youngSegments === 'hold';
-    // What an earlier version of this node asked for is over.
+    // Holds of this node from before the deploy end.
     if (!holds) letGo(engine, this.node.id);
     if (this.settings.youngSegments === 'ignore') return;
     const { RED, node } = this;
@@ -236,7 +236,7 @@ class OutNode {
     this.watch.start();
   }
 
-  /** Once: a segment stays for hours what it is. */
+  /** Logs each finding once, since it holds for hours. */
   private tellFinding(finding: SegmentFinding, holds: boolean): void {
     const name = `${finding.kind} ${finding.key}`;
     if (this.told.has(name)) return;
@@ -247,7 +247,7 @@ class OutNode {
     else this.node.log(sentence);
   }
 
-  /** What is kept for an address or a member that the account had before. */
+  /** Entries in the queue of a former address or member of the account. */
   private leftRemark(): string | null {
     const entries = leftQueuesOf(this.RED)
       .behind(this.settings.account)
@@ -261,7 +261,7 @@ class OutNode {
     return segmentRemark(this.RED, this.watch?.warnings(Date.now()) ?? [], holds);
   }
 
-  /** Whatever the engine has seen ends through it; the rest is told that it was not taken. */
+  /** Messages in the engine end through it; the others end as not queued. */
   private async close(removed: boolean): Promise<void> {
     this.stopWork();
     if (removed && this.engine !== null) letGo(this.engine, this.node.id);
@@ -278,7 +278,7 @@ class OutNode {
 
   // ── Input ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Whatever happens, a message is done once. Told as text: of an error object the debug sidebar shows 30 characters. */
+  /** A message is done exactly once. Errors are texts, since the debug sidebar shows only 30 characters of an error object. */
   private onceOnly(done: (error?: string) => void): Done {
     let called = false;
     const once: Done = (error) => {
@@ -297,7 +297,7 @@ class OutNode {
       else if (this.problem !== null) done(new Error(this.problemText(this.problem)));
       else {
         this.notAccepted.add(done);
-        // What a message asks for comes after the entries of those before it.
+        // A control message acts after the entries of earlier messages.
         const slices = newSlices();
         const work =
           message.control === undefined
@@ -337,7 +337,7 @@ class OutNode {
     done();
   }
 
-  /** Done when nothing of the user waits any more, in memory or on disk. */
+  /** Done when no entry of the user is left, in memory or on disk. */
   private erase(engine: MemberQueue, { user_id: user, domain }: Message, done: Done): void {
     const read = readErasedUser(user, domain);
     if (!read.ok) {
@@ -372,7 +372,7 @@ class OutNode {
     return working === null ? work : working.then(() => work);
   }
 
-  /** By index, since a hole in an array is a mistake too, and not nothing. */
+  /** By index, since a hole in an array is also an invalid entry. */
   private check(entries: readonly unknown[], index: number, { valid, indexes, rejected }: Checked): void {
     const mostIssues = rejected.length < mostFullyTold ? maxIssues : 1;
     const checked = checkEntry(entries[index], { ...this.checkOptions, mostIssues });
@@ -395,7 +395,7 @@ class OutNode {
     else this.submit(engine, delivery, valid, rejected.length === 0 ? null : indexes);
   }
 
-  /** The message holds no entry at all. */
+  /** The message has no entry. */
   private takeNothing(engine: MemberQueue, value: unknown, issue: Issue, done: Done): void {
     const refused = rejection(this.RED, 'out', 0, value, [issue]);
     this.countInvalid(engine, [refused]);
@@ -435,7 +435,7 @@ function failedWork(error: unknown): Work {
   };
 }
 
-/** In a box, since a message may hold a promise, which is no entry and is not waited for. */
+/** Wrapped in an object, since a message may hold a promise, which must not be awaited. */
 async function boxed(later: Later): Promise<{ value: unknown }> {
   return { value: await settle(later) };
 }

@@ -1,5 +1,5 @@
-// Tells the flow what became of a message's entries: on which output, with what in `msg.audience`, or as an error. Messages
-// end in the order in which that is asked for, also when one of them takes its time.
+// Reporter of outcomes to the flow: on an output with `msg.audience`, or as an error. Messages end in the order of their
+// reports, even if one of them takes longer.
 
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
 import type { CheckedEntry } from '../../src/entry/entry';
@@ -19,19 +19,19 @@ import type { StatusLine } from './status-line';
 export type Message = NodeMessageInFlow & Record<string, unknown>;
 type WiredNode = Node & { readonly wires?: readonly (readonly string[])[] };
 
-/** A message on its way, and where its end is told. */
+/** A pending message and its callbacks. */
 export interface Delivery {
   readonly message: Message;
   readonly send: (messages: (NodeMessage | null)[]) => void;
   /** Counts once; later calls do nothing. */
   readonly done: (error?: Error) => void;
-  /** What was in the message, for the rejected. */
+  /** The entries of the message, for the rejected ones. */
   readonly entries: readonly unknown[];
   /** Rejected before anything was queued. */
   readonly rejected: readonly Rejection[];
 }
 
-/** What goes into `msg.audience` of the first output. */
+/** The value of `msg.audience` on the first output. */
 type Accepted = Readonly<Record<string, unknown>> & { readonly status: string };
 type Refusal = Pick<Rejection, 'code' | 'message'>;
 
@@ -49,7 +49,7 @@ export class Reporter {
     return (this.node.wires?.[1]?.length ?? 0) > 0;
   }
 
-  /** `durable`: whether what was queued outlives this process. */
+  /** `durable`: whether queued entries survive this process. */
   ended(delivery: Delivery, end: MessageEnd, durable: boolean): void {
     switch (end.kind) {
       case 'settled':
@@ -81,7 +81,7 @@ export class Reporter {
     this.tell(delivery, this.showing(delivery, entries, limits));
   }
 
-  /** Resolves when what was to be told so far is. */
+  /** Resolves when all reports so far are sent. */
   told(): Promise<void> {
     return this.inOrder.settled();
   }
@@ -95,7 +95,7 @@ export class Reporter {
     }
   }
 
-  /** Prepares in slices what tells a message its end, and carries it out in its turn. */
+  /** Prepares a message's end in slices, and carries it out in its turn. */
   private tell({ done }: Delivery, steps: Steps<() => void>): void {
     const telling = inSlices(steps, newSlices());
     const failed = (error: unknown) => () => {
@@ -127,7 +127,7 @@ export class Reporter {
     return yield* this.ending(delivery, { status: 'dry run', entries: entries.length, requests }, []);
   }
 
-  /** What went through goes on the first output, what was rejected on the second or as an error. */
+  /** Sends delivered entries to the first output, rejected ones to the second or as an error. */
   private *ending(
     delivery: Delivery,
     accepted: Accepted | null,
@@ -150,7 +150,7 @@ export class Reporter {
     };
   }
 
-  /** Entries that ended without their message: after a restart, or when the message was done at queued. */
+  /** Late outcomes: after a restart, or when the message was complete once queued. */
   recovered(recovered: readonly Recovered[]): void {
     try {
       const rejected = recovered.filter(({ end }) => end === 'rejected');
@@ -194,7 +194,7 @@ export class Reporter {
 
   // ── Words ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** What the service refused, in the server's language where the reason is known. */
+  /** Entries that the service refused, in the server's language if the reason is known. */
   private rejectionOf(index: number, entry: unknown, { code, message }: Refusal): Rejection {
     const text = textOr(this.RED, `rejection.${code}`, { message }, () => message);
     return { index, entry, code, message: text, issues: [] };
@@ -224,7 +224,7 @@ export class Reporter {
   }
 
   private failedError(end: Extract<MessageEnd, { kind: 'failed' }>, durable: boolean): Error {
-    // What a queue on disk had not taken yet is not lost with the queue: it never was in it.
+    // Entries not yet in the queue on disk are not lost with it: they never were in it.
     const key = end.code === 'closed' && durable ? 'not_taken' : end.code;
     const params = { ...end.params, account: this.accountName() };
     return new Error(textOr(this.RED, `error.${key}`, params, () => end.message));

@@ -1,5 +1,5 @@
-// Looks up the segments that the builders before an out node name, on deploy and every hour, and those of entries when
-// they are first seen.
+// Segment look-ups of an out node: segments of the builders before it on deploy and every hour, segments of entries at
+// their first use.
 
 import type { NodeAPI } from 'node-red';
 import type { CheckedEntry } from '../../src/entry/entry';
@@ -19,51 +19,51 @@ import { readWithToken } from '../../src/service/http/read-with-token';
 import type { AccountNode } from '../account/account-api';
 import { deployedFlows } from '../shared/flow-graph';
 
-/** After the deploy, so that whatever it started comes first. */
+/** Delay after the deploy, so that other work of the deploy comes first. */
 const firstAfterMs = 500;
 const everyMs = 3_600_000;
-/** After looks that failed: within so much the first time, within twice that the second. */
+/** Longest delay after the first failed look-up; it doubles with each further failure. */
 const againWithinMs = 2_000;
 const againAtMostMs = 600_000;
-/** What comes at the same time is looked up together. */
+/** Delay that gathers segments for one look-up. */
 const collectMs = 200;
-/** Between two looks at what was first seen, so that the reads of a minute last for forms, too. */
+/** Pause between look-ups of new segments, so that forms also get their reads of a minute. */
 const betweenMs = 5_000;
-/** Adds to a segment that was never looked up wait no longer for that. */
+/** Longest wait of an add for the first look-up of its segment. */
 const mostUnknownMs = 30_000;
 
 export interface SegmentWatchHost {
   readonly RED: Pick<NodeAPI, 'nodes' | 'events'>;
   readonly node: string;
-  /** Where the out node runs: see flow-graph.ts. */
+  /** The place of the out node: see flow-graph.ts. */
   readonly out: string;
   readonly account: Pick<AccountNode, 'id' | 'member' | 'connection'>;
   readonly engine: Pick<MemberQueue, 'meta' | 'holdSegments'>;
-  /** Whether adds to new segments are to wait. */
+  /** Whether adds to new segments should wait. */
   readonly holds: boolean;
-  /** What was found has changed. */
+  /** Called when the findings have changed. */
   readonly changed: (findings: readonly SegmentFinding[]) => void;
   /** The reason of a look that fails because the login does not work. */
   readonly noLogin: string;
-  /** Looks fail, for this reason first, or no longer do (null). */
+  /** Called with the reason of the first failed look-up, or with null after a success. */
   readonly failed: (reason: string | null) => void;
 }
 
-/** Watches of this process by the out node's id, for whoever shows what they found. */
+/** Watches of this process by the out node's id, for views of their findings. */
 export const segmentWatches = new Map<string, SegmentWatch>();
 
-/** Asks the engine to hold what was never looked up. */
+/** Asks the engine to hold adds to segments without a look-up. */
 function unknownOwner(node: string): string {
   return `${node} unknown`;
 }
 
-/** Nothing is held for the sake of this node any more. */
+/** Ends all holds of this node. */
 export function letGo(engine: Pick<MemberQueue, 'holdSegments'>, node: string): void {
   for (const owner of [node, unknownOwner(node)]) engine.holdSegments(owner, new Map());
 }
 
 export class SegmentWatch {
-  /** Why the last look failed; null when it did not. */
+  /** The reason why the last look-up failed, or null. */
   failure: string | null = null;
   private failures = 0;
   private found: readonly SegmentFinding[] = [];
@@ -75,7 +75,7 @@ export class SegmentWatch {
   private timer: NodeJS.Timeout | null = null;
   private soon: NodeJS.Timeout | null = null;
   private lookedAtMs = -Infinity;
-  /** The look that runs: one at a time. */
+  /** The running look-up; one at a time. */
   private looking: Promise<void> = Promise.resolve();
   private stopped = false;
 
@@ -103,7 +103,7 @@ export class SegmentWatch {
     if (segmentWatches.get(this.host.node) === this) segmentWatches.delete(this.host.node);
   }
 
-  /** What holds now: a new segment grows old by itself. */
+  /** The current findings; a warm-up ends by itself. */
   warnings(nowMs: number): readonly SegmentWarning[] {
     return this.found.filter(isWarning).filter((one) => one.kind !== 'warmUp' || one.untilMs > nowMs);
   }
@@ -124,13 +124,13 @@ export class SegmentWatch {
     this.lookSoon();
   }
 
-  /** At all of them. */
+  /** Looks up all segments. */
   private lookIn(ms: number): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = setTimeout(() => this.look(true), ms).unref();
   }
 
-  /** At what was not looked up yet; after a failure the next look at all does that. */
+  /** Looks up new segments; after a failure the next look-up of all includes them. */
   private lookSoon(): void {
     if (this.stopped || this.soon !== null || this.failures > 0) return;
     const waitMs = Math.max(collectMs, this.lookedAtMs + betweenMs - performance.now());
@@ -195,7 +195,7 @@ export class SegmentWatch {
     });
   }
 
-  /** Null, or why it could not be done. `known`: all that is found then. */
+  /** Null, or the reason of the failure. `known`: all findings so far. */
   private async check(
     wanted: readonly FixedSegment[],
     known: (found: readonly SegmentFinding[]) => readonly SegmentFinding[],
@@ -205,7 +205,7 @@ export class SegmentWatch {
     if (connection === null) return null;
     if (wanted.length > 0) {
       this.lookedAtMs = performance.now();
-      // Why not, the delivery says in the log.
+      // The engine logs the reason.
       if ((await connection.keeper.token()).kind !== 'token') return this.host.noLogin;
     }
     const outcome = await checkSegments(wanted, {

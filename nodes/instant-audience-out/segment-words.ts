@@ -16,7 +16,7 @@ export function segmentKey(finding: SegmentFinding, holds: boolean): SegmentFind
   return finding.kind === 'warmUp' && holds ? 'held' : finding.kind;
 }
 
-/** For the status, which has no room for a segment's name; null when there is nothing to say. */
+/** Short text for the status, without the segment's name; null without a warning. */
 export function segmentRemark(
   words: Words,
   warnings: readonly SegmentWarning[],
@@ -28,7 +28,7 @@ export function segmentRemark(
   return words._(`status.segment_${segmentKey(first, holds)}`);
 }
 
-/** What the sentence of a finding needs, at this time (epoch ms). */
+/** Placeholder values for a finding's sentence, at this time (epoch ms). */
 export function segmentParams(finding: SegmentFinding, nowMs: number): Record<string, string | number> {
   const { segment: raw } = finding;
   const segment = typeof raw === 'number' ? raw : printable(raw, maxTextChars);

@@ -9,12 +9,12 @@ import { CalmStatus, looks, type Shown } from '../shared/calm-status';
 import { conditionOf, short, shortTime, type Condition } from '../shared/queue-state';
 
 const everyMs = 1000;
-/** How long the status tells of something that happened to a message. */
+/** How long the status shows an event of a message. */
 const tellForMs = 10_000;
-/** How long the status tells of the last delivery. */
+/** How long the status shows the last delivery. */
 const deliveredForMs = 5_000;
 
-/** Those with which nothing is wrong: a remark takes their place, or turns them yellow. */
+/** Statuses without a problem: a remark replaces them, or turns them yellow. */
 const calmKeys: ReadonlySet<string> = new Set([
   'idle',
   'idleMemory',
@@ -46,7 +46,7 @@ export class StatusLine {
     private readonly RED: NodeAPI,
     node: Node,
     private readonly dryRun: boolean,
-    /** What else is to be said while nothing is wrong with the delivery itself; null for nothing. */
+    /** A remark to show while delivery works; null for none. */
     private readonly remark: () => string | null,
   ) {
     this.status = new CalmStatus(node);
@@ -56,7 +56,7 @@ export class StatusLine {
     this.show({ look: 'waiting', key: 'connecting' });
   }
 
-  /** Why the node cannot work: a key below `status`. */
+  /** The problem of an unusable node: a key below `status`. */
   problem(key: string): void {
     this.show({ look: 'stopped', key });
   }
@@ -67,14 +67,14 @@ export class StatusLine {
     this.interval = setInterval(() => this.refresh(), everyMs).unref();
   }
 
-  /** Something happened to a message: told for a while. `entries` are those that were invalid. */
+  /** An event of a message, shown for a while. `entries` counts the invalid ones. */
   tell(key: Told, entries = 0): void {
     const nowMs = performance.now();
     const before = this.told?.key === key && nowMs < this.told.untilMs ? this.told.entries : 0;
     this.told = { key, untilMs: nowMs + tellForMs, entries: before + entries };
   }
 
-  /** The service accepted entries of this node: told for a while, by the next look. */
+  /** Delivered entries of this node, shown for a while from the next update. */
   deliveredSome(entries: number): void {
     if (entries === 0) return;
     const nowMs = performance.now();
@@ -114,7 +114,7 @@ export class StatusLine {
     const nowMs = performance.now();
     const told = this.told !== null && this.told.untilMs > nowMs ? this.told : null;
     const full: Condition = { look: 'stopped', key: 'full' };
-    // What is kept while the database is away has its cap, too.
+    // The store-and-forward buffer has its own cap.
     if (told?.key === 'full' && state.kind === 'apart') return full;
     const condition = conditionOf(state, engine.logins.state(account), systemClock.monoMs());
     const isCalm = condition.key === 'idle' || condition.key === 'sending' || state.kind === 'standby';

@@ -6,7 +6,7 @@ import { deployedNodes } from '../shared/deployed';
 import { builderType, type BuilderNode } from './builder-node';
 import { answerAll, type Question } from './evaluate';
 
-/** What a route answers. */
+/** Answer of a route. */
 export interface Answer {
   readonly status: number;
   readonly body: unknown;
@@ -16,7 +16,7 @@ const mostQuestions = 1000;
 
 /** Registers the routes; call it once. */
 export function serveBuilderForms(RED: NodeAPI): void {
-  // Messages hold what a flow's users hold; expressions are programs. Both are for those who may deploy.
+  // Messages contain personal data, and expressions are programs: both require the permission to deploy.
   const permitted = [
     RED.auth.needsPermission('instant-audience.write'),
     RED.auth.needsPermission('flows.write'),
@@ -33,12 +33,12 @@ export function serveBuilderForms(RED: NodeAPI): void {
   });
 }
 
-/** What the button of the form takes: the message as JSON text, or a code of the form's words. */
+/** The message for the form's button, as JSON text, or a code of the form's words. */
 export type TakenMessage =
   | { readonly message: string; readonly atMs: number }
   | { readonly code: 'none' | 'notDeployed' | 'tooLarge' };
 
-/** Of the instances of a subflow, the one through which a message passed last. */
+/** In a subflow: the instance with the latest message. */
 export function lastMessage(id: string): TakenMessage {
   const builders = deployedNodes<BuilderNode>(builderType, id);
   if (builders.length === 0) return { code: 'notDeployed' };
@@ -58,7 +58,7 @@ export async function evaluate(RED: NodeAPI, id: string, body: unknown): Promise
   if (questions.length !== inputs.length || inputs.length > mostQuestions) {
     return { status: 400, body: { code: 'badRequest' } };
   }
-  // Of the instances of a subflow any: the form does not know which one is meant.
+  // Any instance of the subflow, since the form belongs to all of them.
   const [node = null] = deployedNodes<BuilderNode>(builderType, id);
   return { status: 200, body: { replies: await answerAll(RED, node, message, questions) } };
 }

@@ -13,7 +13,7 @@ export interface BuilderNode extends Node {
   readonly accountId: string;
 }
 
-/** Nothing that a builder keeps speaks of the user any more. */
+/** Deletes the user from the stored last message. */
 export function forgetLastMessagesOf(userId: string): void {
   const named = mentions(userId);
   for (const { lastMessage } of deployedNodes<BuilderNode>(builderType)) lastMessage.forget(named);

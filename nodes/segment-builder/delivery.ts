@@ -38,7 +38,7 @@ export class Delivery {
     private readonly done: Done,
   ) {}
 
-  /** What takes its time; then what ends the message, when its turn has come. */
+  /** The slow work; then the end of the message in its turn. */
   prepare(result: BuildResult, slices: Slices): (() => void) | Promise<() => void> {
     if (result.kind === 'refused') {
       const { issue } = result;
@@ -53,7 +53,7 @@ export class Delivery {
       : working.then(() => this.ending(items, rejected, slices));
   }
 
-  /** Ends it with an error, or well. */
+  /** Ends the message, with an error if there is one. */
   end(error?: string): void {
     if (error === undefined) this.done();
     else this.done(error);

@@ -6,7 +6,7 @@ import { shortenThrown } from '../../src/entry/shorten';
 import { Later } from '../../src/entry/mapping/typed-inputs';
 import { typedInputsOf } from '../shared/typed-input';
 
-/** One question of the preview. */
+/** One input of the preview. */
 export interface Question {
   readonly value: string;
   readonly type: string;
@@ -19,7 +19,7 @@ export type Reply =
   { readonly value?: unknown } | { readonly error: string } | { readonly code: 'notDeployed' | 'tooLarge' };
 
 const types: readonly string[] = ['flow', 'global', 'env', 'jsonata'];
-/** Of one answer, in characters: a preview of more helps nobody. */
+/** Longest value in characters; a longer one is no help in a preview. */
 const maxChars = 100_000;
 
 /**

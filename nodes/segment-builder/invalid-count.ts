@@ -10,7 +10,7 @@ import { textOr, type Rejection } from '../shared/words';
 export class InvalidCount {
   private count = 0;
   private readonly status: CalmStatus;
-  /** The accounts behind this node, as the flows were when they were looked for. */
+  /** The accounts behind this node at the last look-up. */
   private behind: { readonly flows: FlowGraph; readonly accounts: ReadonlySet<string> } | null = null;
 
   constructor(

@@ -9,9 +9,9 @@ export interface KeptMessage {
   readonly atMs: number;
 }
 
-/** In characters; a message that is larger cannot be looked at in a form anyway. */
+/** In characters; a form cannot show a larger message. */
 const maxChars = 200_000;
-/** After a message of so many characters comes a rest of 1 ms, so that keeping costs a flow a few per cent at most. */
+/** Characters per 1 ms of pause after a message, so that copying costs a flow a few per cent at most. */
 const charsPerRestMs = 2_000;
 
 export class LastMessage {
@@ -23,7 +23,7 @@ export class LastMessage {
     private readonly wallMs: () => number = Date.now,
   ) {}
 
-  /** As it is now: nodes behind the builder change it. Never throws. */
+  /** Copies the message, since later nodes change it. Never throws. */
   see(message: Readonly<Record<string, unknown>>): void {
     const nowMs = this.monoMs();
     if (nowMs < this.#restsUntilMs) return;

@@ -35,11 +35,11 @@ const units = ['minutes', 'hours', 'days', 'never', 'default'] as const;
 const types = choice(inputTypes, 'msg');
 const constantTypes: readonly unknown[] = ['str', 'num'];
 
-/** A field that means nothing, given the others, may hold anything. */
+/** A field without effect, given the others, may hold anything. */
 export function builderSchema(saved: Saved): Schema<BuilderSettings> {
   const items = plainText(saved.source) === 'items';
   const byEvent = plainText(saved.action) === 'property';
-  // A variable may yet say so.
+  // A variable may still choose it.
   const hasItems = items || variableIn(saved.source) !== null;
   const own = (name: string, rule: Rule, typeName = `${name}Type`): Schema<string> =>
     input({ missingType: rule.missingType ?? 'msg', hasItems, ...rule }, saved[typeName]);
@@ -98,9 +98,9 @@ function rowSchema(saved: Saved, hasItems: boolean, removes: boolean): Schema<Se
   });
 }
 
-/** How a typed input is read. */
+/** Options for reading a typed input. */
 interface Rule {
-  /** What is not saved means this text. */
+  /** Default text for a missing property. */
   readonly missing?: string;
   readonly missingType?: string;
   readonly optional?: boolean;
@@ -126,7 +126,7 @@ function input(rule: Rule, savedType: unknown): Schema<string> {
   return field<string>(read(rule.missing ?? ''), read);
 }
 
-/** A domain written into the form is the same for every message, so it is told at once. */
+/** A domain written into the form is the same for every message, so the form checks it. */
 function checkDomain(domain: string, { allowCustomDomain }: Saved): Refused | null {
   const allowed = readSaved(flag(false), allowCustomDomain);
   const found = readDomain(domain, !allowed.ok || allowed.settings);
@@ -144,7 +144,7 @@ function wholeFrom(min: number, code: string): (text: string) => Refused | null 
       : new Refused(code, { max: maxInt });
 }
 
-/** The service takes negative ones as well. */
+/** The service also accepts negative values. */
 function checkValue(written: string): Refused | null {
   const isWhole = /^-?\d+$/.test(written) && Number(written) >= minInt && Number(written) <= maxInt;
   return isWhole ? null : new Refused('value', { min: minInt, max: maxInt });
@@ -158,7 +158,7 @@ function checkTime(written: string, unit: string): Refused | null {
   return minutes > maxInt ? new Refused('expirationLong') : null;
 }
 
-/** As the builder reckons: 1.5 hours are 90 minutes. */
+/** As the builder computes it: 1.5 hours are 90 minutes. */
 function minutesOf(time: number, perUnit: number): number {
   const product = time * perUnit;
   const whole = Math.round(product);

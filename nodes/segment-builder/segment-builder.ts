@@ -40,7 +40,7 @@ export = (RED: NodeAPI): void => {
 
 type Made = { readonly builder: Builder } & Pick<Route, 'source' | 'place'>;
 
-/** The builder that the saved properties describe, or a sentence for everything that is wrong with them. */
+/** The builder for the saved properties, or a sentence with all their problems. */
 function builderOf(RED: NodeAPI, node: Node, saved: Saved): Made | readonly string[] {
   const reading = readSaved(builderSchema(saved), saved);
   if (!reading.ok) return reading.problems.map((problem) => problemSentence(RED, problem));
@@ -68,7 +68,7 @@ function placeOf(RED: NodeAPI, output: string): Route['place'] | Issue {
   return (message, value) => RED.util.setMessageProperty(message, output, value, true);
 }
 
-/** A node that is not usable says so once, in its status, and to every message. */
+/** An unusable node shows its problem in its status, and ends every message with an error. */
 function refuseEverything(RED: NodeAPI, node: BuilderNode, sentences: readonly string[]): void {
   const reasons = joinSentences(sentences);
   const text = textOr(
@@ -81,7 +81,7 @@ function refuseEverything(RED: NodeAPI, node: BuilderNode, sentences: readonly s
   node.status({ fill: 'red', shape: 'ring', text: status });
   node.error(text);
   node.on('input', (message, _send, done) => {
-    // Whoever sets it up needs the preview in its form most.
+    // The preview in the form is needed most before the node works.
     node.lastMessage.see(message);
     (done as Done)(text);
   });
@@ -101,8 +101,8 @@ function serve(RED: NodeAPI, node: BuilderNode, made: Made): void {
 }
 
 /**
- * What ends the message, once its turn has come. A message can hold objects whose getters throw; that is this message's
- * fault alone.
+ * What ends the message, once its turn has come. A message can hold objects whose getters throw; only that
+ * message fails.
  */
 function endOf(
   builder: Builder,

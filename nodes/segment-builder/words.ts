@@ -4,9 +4,9 @@ import type { Issue } from '../../src/entry/issues';
 import { problemText, type Problem } from '../shared/saved';
 import { issueText, quickText, type Rejection, type Words } from '../shared/words';
 
-/** So many characters are read at one look in the debug sidebar. */
+/** Number of characters that the debug sidebar shows at a glance. */
 const mostChars = 80;
-/** A value is not cut to less. */
+/** Shortest length of a cut value. */
 const fewestValueChars = 12;
 
 /**
@@ -78,7 +78,7 @@ export function builderRejection(
   };
 }
 
-/** Its values are cut until it fits; null when they would be cut to too little. */
+/** The sentence with values cut to fit; null if they would become too short. */
 function shortSentence(words: Words, issue: Issue, end: string): string | null {
   const params = { ...issue.params };
   for (;;) {
@@ -96,7 +96,7 @@ function longestOf(params: Readonly<Record<string, string | number>>): [string, 
   return texts.reduce((longest, one) => (one[1].length > longest[1].length ? one : longest), ['', '']);
 }
 
-/** What is wrong with a saved property. */
+/** The problem of a saved property, as a sentence. */
 export function problemSentence(words: Words, problem: Problem): string {
   const row = Number(/^segments\[(\d+)\]/.exec(problem.path)?.[1] ?? 0) + 1;
   const params = { ...problem.params, row };

@@ -5,7 +5,7 @@ export interface NamedAccount {
   readonly name: string;
 }
 
-/** The name, with the end of the id behind it when another account has the same one. */
+/** The name, followed by the end of the id if another account has the same name. */
 export function distinctName({ id, name }: NamedAccount, all: readonly NamedAccount[]): string {
   const isTwice = all.some((other) => other.id !== id && other.name === name);
   return isTwice ? `${name} (${id.slice(-4)})` : name;

@@ -10,18 +10,18 @@ import type { AccountNode, Problem } from '../account/account-api';
 import { whenFlowsStarted } from './flow-start';
 
 export interface UseOfAccount {
-  /** The account's engine is there, or what is wrong with the account; again when that changes. */
+  /** Called with the account's engine or its problem; again after each change. */
   ready(engine: MemberQueue | Problem, account: AccountNode): void;
-  /** No account has the id. */
+  /** Called if no account has the id. */
   missing(): void;
-  /** The account closes and this node does not: its engine is not to be used any more, until `ready` comes again. */
+  /** Called when the account closes but this node does not: its engine must not be used until the next `ready`. */
   closes(): void;
   recovered(entries: readonly Recovered[]): void;
 }
 
 export class AccountUse {
   account: AccountNode | null;
-  /** Whether the user was told that no account has the id. */
+  /** Whether the missing account was reported that no account has the id. */
   private isMissing = false;
   private left: Promise<void> = Promise.resolve();
   private cancel = (): void => undefined;
@@ -41,7 +41,7 @@ export class AccountUse {
     const account = this.find();
     this.account = account;
     if (account === null) {
-      // Each deploy asks again, but only the first answer is news.
+      // Each deploy looks again; only the first result is reported.
       if (!this.isMissing) user.missing();
       this.isMissing = true;
       if (this.id !== '') this.joinAfterDeploy();

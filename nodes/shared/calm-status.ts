@@ -27,7 +27,7 @@ export class CalmStatus {
 
   constructor(private readonly node: Node) {}
 
-  /** `status` is called when it is shown, so that it tells what holds then. */
+  /** `status` is called when it is shown, so that it is current. */
   show(status: () => Shown): void {
     this.next = status;
     const waitMs = this.shownAtMs + everyMs - performance.now();
@@ -52,7 +52,7 @@ export class CalmStatus {
     if (text === this.shown) return;
     this.shown = text;
     this.node.status(status);
-    // After it, since it may take its time: the second counts from when others have seen it.
+    // Afterwards, since the call may take long: the second counts from its end.
     this.shownAtMs = performance.now();
   }
 }

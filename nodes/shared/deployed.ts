@@ -1,7 +1,7 @@
 // Directory of this package's running nodes.
 //
-// A node in a subflow runs once for each instance, with an id of its own each time; its form and the flow file know it by
-// the id that it has in the subflow. A node on a disabled flow does not run.
+// A node in a subflow runs once for each instance, with an id of its own each time; its form and the flow file use the
+// id that it has in the subflow. A node on a disabled flow does not run.
 
 import type { Node } from 'node-red';
 
@@ -24,7 +24,7 @@ export function noStatusOnceRemoved(node: Node): void {
   });
 }
 
-/** Those of a type; with an id, the node of this id, or one for each instance of the subflow in which it stands. */
+/** The nodes of a type; with an id, this node, or one for each instance of its subflow. */
 export function deployedNodes<N extends Node>(type: string, id?: string): N[] {
   const isMeant = (node: Node): node is N =>
     node.type === type && (id === undefined || node.id === id || flowId(node) === id);

@@ -1,5 +1,5 @@
-// Along which ways messages go in the flows as they are deployed: through wires, links, calls of links, and into and out
-// of the instances of subflows. What is disabled, alone or with its flow or subflow, is not there.
+// Graph of the deployed flows, as messages take it: wires, links, link calls, and instances of subflows. Disabled nodes,
+// flows and subflows are left out.
 //
 // Nodes are named as Node-RED names the nodes that run: by the path of flow, instances and node.
 
@@ -19,8 +19,8 @@ interface Placed {
 }
 
 /**
- * From where a message may come to a node, by their paths. What leaves a call of a link is `path + returns`, and an
- * instance of a subflow by its output 0 `path + returns + 0`.
+ * The possible senders of a node, by path. The return of a link call is `path + returns`; output 0 of a subflow
+ * instance is `path + returns + 0`.
  */
 type Ways = ReadonlyMap<string, ReadonlySet<string>>;
 const returns = '>';
@@ -45,8 +45,8 @@ export class FlowGraph {
   }
 
   /**
-   * The builders from which a message may reach the node. Where none does, as behind a broker or a context, those that
-   * name the same account.
+   * The builders from which a message may reach the node. If there are none, as behind a broker or a context, the
+   * builders that name the same account.
    *
    * @param out its path
    */
@@ -65,7 +65,7 @@ export class FlowGraph {
       const own = `${path}/${config.id}`;
       this.placed.set(own, { path: own, config });
       const subflow = subflowOf(config);
-      // A subflow that holds itself is none that Node-RED starts.
+      // Node-RED does not start a subflow that contains itself.
       if (subflow !== null && !above.includes(subflow)) this.place(own, subflow, [...above, subflow]);
     }
   }
@@ -102,12 +102,12 @@ export class FlowGraph {
     return subflowOf(config) === null ? path : `${path}${returns}${port}`;
   }
 
-  /** A call of a link goes on with what the called flow returns. */
+  /** A link call continues with the return of the called flow. */
   private connectCalls(): void {
     const targets = new Map<string, Set<string>>();
     for (const [to, froms] of this.sources) {
       for (const from of froms) {
-        // The way of a call into the called flow is not one of its own.
+        // The edge of a link call into the called flow is no normal edge.
         if (this.placed.get(from)?.config.type === 'link call') continue;
         add(targets, from.endsWith(returns) ? from.slice(0, -returns.length) : from, to);
       }
@@ -147,7 +147,7 @@ function add(ways: Map<string, Set<string>>, key: string, other: string): void {
   else known.add(other);
 }
 
-/** They themselves among them. */
+/** Includes the given nodes. */
 function reachedFrom(paths: readonly string[], ways: Ways): Set<string> {
   const reached = new Set(paths);
   const waiting = [...paths];

@@ -9,7 +9,7 @@ const atMostMs = 5_000;
 const waiting = new Set<() => void>();
 let listening = false;
 
-/** Calls once, after the flows have started or after `mostMs`; returns what cancels it. */
+/** Calls once, after the flows have started or after `mostMs`; returns a function that cancels it. */
 export function whenFlowsStarted({ events }: NodeAPI, call: () => void, mostMs = atMostMs): () => void {
   const started = (): void => {
     cancel();

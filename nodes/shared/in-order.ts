@@ -1,13 +1,13 @@
 // Delivery of results in the order of their messages, even when an earlier result takes longer.
 
-/** The last of the messages that wait for one with very many entries, at whichever node; null when there is none. */
+/** The last message, at any node, that waits for one with very many entries; null for none. */
 let behindLong: Promise<void> | null = null;
 
 /** Of one node. */
 export class InOrder {
   private tail: Promise<void> | null = null;
 
-  /** Resolves when all that was to be delivered so far is. */
+  /** Resolves when all results so far are delivered. */
   async settled(): Promise<void> {
     await this.tail;
   }
@@ -15,7 +15,7 @@ export class InOrder {
   /**
    * Delivers at once when nothing waits and the result is there. Neither argument may throw or reject.
    *
-   * @param isLong the work has been interrupted, so that others have their turn. Messages that come meanwhile to any node
+   * @param isLong the work has been interrupted, so that others have their turn. Messages that meanwhile arrive at any node
    *   are delivered after it: a purchase at one node must not overtake the list of views at another.
    */
   deliver<T>(result: T | Promise<T>, isLong: boolean, deliver: (result: T) => void): void {

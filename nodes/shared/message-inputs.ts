@@ -2,7 +2,7 @@
 import type { CompiledInput } from '../../src/entry/mapping/typed-inputs';
 import { compilePath, type PathPart } from '../../src/entry/mapping/property-path';
 
-/** Splits a path; throws an Error that says what is wrong with it. Node-RED has this in the runtime and in the editor. */
+/** Splits a path; throws an Error with the reason. Node-RED has this in the runtime and in the editor. */
 export type SplitPath = (path: string) => readonly PathPart[];
 
 export function messageInput(path: string, split: SplitPath): CompiledInput {

@@ -47,7 +47,7 @@ export function conditionOf(state: EngineState, login: LoginState | null, nowMs:
   }
 }
 
-/** What keeps an account from sending; null when nothing does. */
+/** The login problem of an account; null for none. */
 function conditionOfLogin(state: LoginState | null): Condition | null {
   if (state?.kind === 'refused') return { look: 'stopped', key: loginRefusals[state.code] };
   return state?.kind === 'wait' ? loginWait(state.code) : null;
@@ -56,11 +56,11 @@ function conditionOfLogin(state: LoginState | null): Condition | null {
 function calmCondition(state: EngineState): Condition {
   if (state.kind !== 'standby')
     return state.kind === 'idle' ? { look: 'idle', key: 'idle' } : { look: 'working', key: 'sending' };
-  // Nothing is wrong as long as somebody sends.
+  // Standby is normal while another instance is active.
   return state.sender === null ? { look: 'waiting', key: 'standbyAlone' } : { look: 'idle', key: 'standby' };
 }
 
-/** Final until somebody acts (service.md 2). */
+/** Final until an operator acts (service.md 2). */
 export const loginRefusals: Readonly<Record<LoginRefusal, string>> = {
   NOAUTH: 'wrong_login',
   NOAUTH_EXPIRED: 'password_expired',
@@ -68,7 +68,7 @@ export const loginRefusals: Readonly<Record<LoginRefusal, string>> = {
   UNAUTH: 'not_allowed',
 };
 
-/** For an account that waits for its next try, of a login or of a post. Red where it is in vain until a setting changes. */
+/** For an account that waits for its next login or post. Red if retries are useless until a setting changes. */
 export function loginWait(code: string): Condition {
   if (networkCodes.has(code)) return { look: 'waiting', key: 'trouble' };
   const known = waits[code];
@@ -78,7 +78,7 @@ export function loginWait(code: string): Condition {
     : { look: 'waiting', key: 'login_failing' };
 }
 
-/** Forbidden, not there, a redirect, or a login in a form that the service does not know. */
+/** Forbidden, not found, a redirect, or a login that the service cannot read. */
 export function isMisconfigured(code: string): boolean {
   return /^(http_4\d\d|redirect|SYNTAX|INTEGRITY|status_not_ok)$/.test(code) && code !== 'http_408';
 }
@@ -94,7 +94,7 @@ const waits: Readonly<Record<string, Condition>> = {
   rate_limited: { look: 'waiting', key: 'login_limit' },
 };
 
-/** Nobody answered, or not in time. */
+/** No answer, or a late one. */
 const networkCodes: ReadonlySet<string> = new Set([
   'dns',
   'refused',

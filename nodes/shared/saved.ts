@@ -1,8 +1,8 @@
 // Reader of a node's saved properties by its schema, for the runtime, the form and the preview.
 //
 // They come from the form or from a flow file, so any of them may be missing or of another type. Before Node-RED makes
-// a node it puts the values of `${NAME}` in place, those of a subflow and a group included. What still reads `${NAME}`
-// names a variable that is not set; in the form, one whose value only the runtime knows.
+// a node it puts the values of `${NAME}` in place, those of a subflow and a group included. A remaining `${NAME}`
+// names an unset variable, or in the form one that only the runtime can resolve.
 import * as z from 'zod/mini';
 import { printable } from '../../src/entry/foreign-text';
 import { shorten } from '../../src/entry/shorten';
@@ -11,7 +11,7 @@ import { textOr, type Words } from './words';
 /** Properties as Node-RED hands them over. */
 export type Saved = Readonly<Record<string, unknown>>;
 
-/** What is wrong with one property. Its sentence is in the node's words, by the code. */
+/** The problem of one property; its sentence is in the node's catalogue, by the code. */
 export interface Problem {
   /** Such as `completeOn` or `segments[0].member`. */
   readonly path: string;
@@ -49,7 +49,7 @@ export function readSaved<T>(schema: Schema<T>, saved: unknown): Reading<T> {
   return { ok: false, problems };
 }
 
-/** What the form can say: a variable may have any value there. */
+/** The problems that the form can find: a variable may have any value there. */
 export function problemsInForm(schema: Schema<unknown>, values: unknown): readonly Problem[] {
   const reading = readSaved(schema, values);
   return reading.ok ? [] : reading.problems.filter(({ code }) => code !== variableUnset);
@@ -92,7 +92,7 @@ export function field<T>(missing: T | Refused, read: (value: unknown) => T | Ref
 }
 
 /**
- * A list of rows, whose fields depend on each other. What is no object has the code `row`; none, or no list, has `empty`.
+ * A list of rows whose fields depend on each other. A row that is no object has the code `row`; a missing or empty list has `empty`.
  */
 export function rows<T>(schemaOf: (row: Saved) => Schema<T>, empty: string): Schema<T[]> {
   return z.transform((value: unknown, context): T[] => {
@@ -114,7 +114,7 @@ export function rows<T>(schemaOf: (row: Saved) => Schema<T>, empty: string): Sch
   });
 }
 
-/** A field that decides nothing as the others stand: whatever it holds is `otherwise`. */
+/** A field without effect, given the others: its value is `otherwise`. */
 export function onlyIf<T>(used: boolean, schema: Schema<T>, otherwise: T): Schema<T> {
   return used ? schema : z.transform(() => otherwise);
 }

@@ -1,7 +1,7 @@
 // Time slices of this process, for messages with very many entries.
 import { SliceTurns, type Slices } from '../../src/entry/slices';
 
-/** Shorter than what somebody or something else at this process would notice. */
+/** Short enough that other work of this process does not notice it. */
 const sliceMs = 10;
 
 const turns = new SliceTurns(

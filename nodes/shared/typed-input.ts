@@ -54,7 +54,7 @@ function partsOf(RED: NodeAPI, path: string): readonly PathPart[] {
   return RED.util.normalisePropertyExpression(path);
 }
 
-/** An environment variable that is not set reads as '' in Node-RED; here it is nothing. */
+/** Node-RED reads an unset environment variable as ''; here it is undefined. */
 function environmentValue(RED: NodeAPI, node: Node, name: string): unknown {
   const value: unknown = RED.util.evaluateNodeProperty(name, 'env', node, {});
   return value === '' ? undefined : value;

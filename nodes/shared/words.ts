@@ -1,12 +1,12 @@
 // Issues in the server's language: for messages, errors and logs of the nodes.
 import { filledIn, issueSentences, type Issue } from '../../src/entry/issues';
 
-/** The part of Node-RED's API that looks up words; keys are looked up in the node set's own words file. */
+/** The part of Node-RED's API that looks up words in the node set's own catalogue. */
 export interface Words {
   _(key: string, params?: Record<string, unknown>): string;
 }
 
-/** One rejected entry, as it stands in `msg.audience.rejected`. */
+/** One rejected entry in `msg.audience.rejected`. */
 export interface Rejection {
   /** Counts from the input. */
   readonly index: number;
@@ -18,7 +18,7 @@ export interface Rejection {
   readonly issues: readonly { readonly code: string; readonly path: string; readonly message: string }[];
 }
 
-/** Issues told in one text; the rest stands in the rejection's `issues`. */
+/** Number of issues in one text; all are in the rejection's `issues`. */
 const toldIssues = 3;
 
 /**
@@ -33,10 +33,10 @@ export function issueText(words: Words, prefix: string, issue: Issue): string {
   );
 }
 
-/** To look a sentence up takes ten times as long as to fill it in, and a message may hold 100,000 bad entries. */
+/** A cache, since looking a sentence up takes ten times as long as filling it in, and a message may hold 100,000 bad entries. */
 const lookedUp = new WeakMap<Words, Map<string, string>>();
 
-/** As `textOr`, for texts that a message may need many times; the name of a placeholder has only small letters. */
+/** As `textOr`, for texts that a message may need many times; placeholder names are in lower case. */
 export function quickText(
   words: Words,
   key: string,
@@ -81,7 +81,7 @@ export function rejection(
   };
 }
 
-/** The first sentences, and how many more there are. */
+/** The first sentences, and the number of the others. */
 export function joinSentences(sentences: readonly string[]): string {
   const rest = sentences.length - toldIssues;
   const text = sentences.slice(0, toldIssues).join('; ');

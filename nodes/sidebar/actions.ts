@@ -27,12 +27,12 @@ type Simple = (typeof simple)[number];
 export type Action = Simple | 'purge' | 'purgeOrphaned' | 'moveOrphaned' | 'erase';
 export const actions: readonly Action[] = [...simple, 'purge', 'purgeOrphaned', 'moveOrphaned', 'erase'];
 
-/** A purge is asked for twice: the second time with what the first time gave. */
+/** A purge needs a confirmation: the second request carries the key from the first. */
 const confirmMs = 60_000;
-/** A request waits so long for what it asked to be done; it goes on without it. */
+/** Longest wait of a request for its action; the action then continues without it. */
 const waitMs = 20_000;
 
-/** A queue, file or database that was not reached, or only in part. */
+/** A queue, file or database that was not reached, or only partly. */
 type Missed = Trouble & Readonly<Record<string, unknown>>;
 
 interface Confirmation {
@@ -104,14 +104,14 @@ export class Actions {
     return answer(200, 'purged', { entries, inFlight: 0 });
   }
 
-  /** An engine that no account holds gives up its file at once, and not some seconds later. */
+  /** An engine without an account releases its file at once, instead of some seconds later. */
   private async freed(file: unknown): Promise<string | null> {
     const held = this.left.heldBy(file);
     if (held !== null) await this.engines.closeIdle(held.key);
     return this.left.pathOf(file);
   }
 
-  /** To the queue that the account has now: what waits of it, as far as the order of each user's entries can be kept. */
+  /** Moves the account's entries to its present queue, as far as each user's order can be kept. */
   private async moveOrphaned({ file, queue, account }: Record<string, unknown>): Promise<Answer> {
     if (typeof account !== 'string') return answer(404, 'noQueue');
     // Node-RED answers a deploy before it has started the nodes.
@@ -147,7 +147,7 @@ export class Actions {
     return answer(200, 'moved', result);
   }
 
-  /** What is done with a shared queue that no account of this process uses any more. */
+  /** Actions on an orphaned shared queue. */
   private async ofShared(key: unknown, act: (shared: FoundShared) => Promise<Answer>): Promise<Answer> {
     try {
       const used = await this.orphanedShared.look(key);
@@ -199,7 +199,7 @@ export class Actions {
 
   // ── Erase ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** From every queue that runs, from every file that is left, and from shared queues that nobody uses. */
+  /** Erases from every running queue, every orphaned file, and orphaned shared queues. */
   private async erase({ user, domain }: Record<string, unknown>): Promise<Answer> {
     const read = readErasedUser(user, domain);
     if (!read.ok) return answer(400, refusalOf(read.issue));
@@ -255,13 +255,13 @@ function refusalOf({ path, code }: Issue): string {
   return code === 'domain_empty' ? 'domainMissing' : 'domainInvalid';
 }
 
-/** Null when it is not done in time; it goes on then. */
+/** Null if the action is not done in time; it then continues. */
 async function inTime<T>(work: Promise<T>): Promise<T | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
     timer = setTimeout(() => resolve(null), waitMs).unref();
   });
-  // Nobody hears of a failure after that time.
+  // A failure after that time is not reported.
   work.catch(() => undefined);
   try {
     return await Promise.race([work, late]);
@@ -274,7 +274,7 @@ function answer(status: number, code: string, params: object = {}): Answer {
   return { status, body: { code, ...params } };
 }
 
-/** What was given up of a queue, though not all was reached, with what was not. */
+/** The discarded entries of a partly reached queue, and the unreached places. */
 function missedOf({ queue, origin, member }: EngineInfo, error: unknown): Deleted & Missed {
   const { deleted, missed, cause } =
     error instanceof DeletedPartly

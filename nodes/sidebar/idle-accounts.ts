@@ -8,7 +8,7 @@ import type { Account } from '../account/account-api';
 export interface IdleAccount {
   readonly id: string;
   readonly name: string;
-  /** Why it cannot be used: a sentence of the account's words; null when only nobody uses it. */
+  /** The problem of the account, from its catalogue; null if it is merely unused. */
   readonly problem: Account['problem'];
 }
 
@@ -20,7 +20,7 @@ export function idleAccounts(RED: NodeAPI, engines: readonly EngineInfo[]): Idle
     const account = RED.nodes.getNode(id) as unknown as Account | null | undefined;
     if (!account) return;
     const { accountName: name, problem, isUsed } = account;
-    // One that is about to work is neither.
+    // An account that is starting is neither.
     if (problem !== null || !isUsed) idle.push({ id, name, problem });
   });
   return idle;

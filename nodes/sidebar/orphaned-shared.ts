@@ -1,7 +1,7 @@
 // Orphaned shared queues, in the databases that running accounts name.
 //
-// A database is asked while the tab is open only, and at most every half a minute. What is shown of it is what it said
-// last; when it does not answer nothing is.
+// Databases are queried only while the tab is open, and at most every half a minute. The tab shows the last answer, or
+// nothing without an answer.
 
 import type { EngineInfo } from '../../src/delivery/registry';
 import type {
@@ -22,22 +22,22 @@ export type ShownOrphanedShared =
       readonly origin: string;
       readonly member: string;
       readonly waiting: number;
-      /** Epoch ms by the database's clock; null when nothing waits. */
+      /** Epoch ms by the database's clock; null without queued entries. */
       readonly oldestTakenWallMs: number | null;
       /** Node ids of the accounts whose entries they are. */
       readonly accounts: readonly string[];
     })
-  /** It could not be looked at. */
+  /** The database could not be read. */
   | (DatabasePlace & { readonly kind: 'database'; readonly problem: Trouble });
 
-/** A queue that is left, with the way to it. */
+/** An orphaned queue, with its database. */
 export interface FoundShared {
   readonly key: string;
   readonly queue: OrphanedSharedQueue;
   readonly queues: DatabaseQueues;
 }
 
-/** A way to a database: a user may see other queues than another one does. */
+/** A database and a user: another user may see other queues. */
 interface Way {
   readonly place: DatabasePlace;
   readonly queues: DatabaseQueues;
@@ -63,7 +63,7 @@ export class OrphanedShared {
     private readonly before = new Map<string, DatabaseQueues>(),
   ) {}
 
-  /** Those with something in them as they were looked at last; looks again when that is long ago. */
+  /** Queues with entries from the last query; queries again if that is long ago. */
   list(): readonly ShownOrphanedShared[] {
     const ways = this.ways();
     for (const identity of this.looks.keys()) if (!ways.has(identity)) this.looks.delete(identity);
@@ -77,12 +77,12 @@ export class OrphanedShared {
     return [...queues.map(shown), ...problems.values()];
   }
 
-  /** Something was done to one. */
+  /** An action has changed a queue. */
   lookAgain(): void {
     for (const look of this.looks.values()) look.atMs = -Infinity;
   }
 
-  /** One as it is now, whether anybody uses it or not; null when there is none: keys come from a browser. */
+  /** The present state of a queue, used or not; null if there is none: keys come from a browser. */
   async look(key: unknown): Promise<FoundShared | null> {
     for (const { place, queues } of this.ways().values()) {
       if (typeof key !== 'string' || !key.startsWith(`${databaseName(place)} `)) continue;
@@ -97,7 +97,7 @@ export class OrphanedShared {
     return this.ours(queues.place!).has(queue.schema);
   }
 
-  /** One that was listed; null when it is not left any more: keys come from a browser. */
+  /** A listed queue; null if it is no longer orphaned: keys come from a browser. */
   find(key: unknown): FoundShared | null {
     return this.found(this.ways()).find((found) => found.key === key) ?? null;
   }
@@ -141,7 +141,7 @@ export class OrphanedShared {
       this.looks.set(identity, look);
     }
     if (look.under || nowMs < look.atMs + lookEveryMs) return;
-    // The tab was closed meanwhile: what was there then may not be any more.
+    // The tab was closed in the meantime: the old result may be outdated.
     if (nowMs >= look.atMs + 2 * lookEveryMs && look.atMs !== -Infinity)
       Object.assign(look, { found: [], problem: null });
     Object.assign(look, { atMs: nowMs, under: true });

@@ -10,14 +10,14 @@ import { segmentKey, segmentParams } from '../instant-audience-out/segment-words
 import type { LoggedError } from '../../src/delivery/monitor/monitor';
 import { conditionOf, isMisconfigured, type Condition } from '../shared/queue-state';
 
-/** What a queue is doing, as the status of its nodes says it. `code` and `message` say more where there is more to say. */
+/** State of a queue, as in its nodes' status; `code` and `message` add details. */
 export interface ShownState extends Condition {
   /** For metrics. */
   readonly kind: EngineState['kind'] | 'loginRefused' | 'loginWait' | 'misconfigured';
   readonly code: string | null;
   /** In the words of the service or the system, which are English. */
   readonly message: string | null;
-  /** Until a login or a wrong setting is tried again; null when that is not known. */
+  /** Time until the next try of a login or setting; null if unknown. */
   readonly secondsLeft: number | null;
 }
 
@@ -43,9 +43,9 @@ export interface ShownQueue {
   readonly superseded: number;
   readonly expired: number;
   readonly rejected: number;
-  /** Refused before they were taken. */
+  /** Refused before they were queued. */
   readonly invalid: number;
-  /** The service said OK to them without counting them. */
+  /** Accepted by the service without being counted. */
   readonly unaccounted: { readonly users: number; readonly segments: number };
   /** Of rejected and invalid ones. */
   readonly rejectedByCode: Readonly<Record<string, number>>;
@@ -56,10 +56,10 @@ export interface ShownQueue {
   readonly drainSeconds: number | null;
   readonly oldestMs: number;
   readonly warnAfterMs: number;
-  /** The oldest waits longer than the account wants. */
+  /** Whether the oldest entry has waited longer than the account allows. */
   readonly late: boolean;
   readonly lastSample: Sample | null;
-  /** Segments that builders name and posts would have no effect for. */
+  /** Segments in use for which entries would have no effect. */
   readonly segments: readonly ShownSegmentWarning[];
 }
 
@@ -75,11 +75,11 @@ export type SegmentWarnings = (account: string) => readonly FoundWarning[];
 
 export interface FoundWarning {
   readonly warning: SegmentWarning;
-  /** Whether adds to it wait while it is young. */
+  /** Whether adds to it wait during its warm-up. */
   readonly holds: boolean;
 }
 
-/** The account's own setting, by node id; null for an account that is not there. */
+/** The account's setting, by node id; null for a missing account. */
 export type WarnAfter = (account: string) => number | null;
 
 const mostSegments = 10;
@@ -152,7 +152,7 @@ export class Overview {
       for (const { warning, holds } of this.segmentWarnings(id)) {
         const shown = { key: segmentKey(warning, holds), params: segmentParams(warning, Date.now()) };
         const name = `${warning.kind} ${warning.key}`;
-        // Of two nodes that name it, the one that waits says more.
+        // Of two nodes that name the segment, the one that delays adds is shown.
         if (holds || !found.has(name)) found.set(name, shown);
       }
     }
@@ -165,7 +165,7 @@ export class Overview {
     return all.length === 0 ? defaultWarnAfterMs : Math.min(...all);
   }
 
-  /** Entries that end in a second, of late; null at the first look. */
+  /** Recent rate of ended entries a second; null at the first sample. */
   private rate(key: string, ended: number): number | null {
     const atMs = this.monoMs();
     const before = this.rates.get(key);

@@ -1,5 +1,5 @@
-// The tab's admin routes, and the one for Prometheus. Reading needs `instant-audience.read`; whatever acts, or hands
-// out users' ids, needs `instant-audience.write`.
+// Admin routes of the tab and of Prometheus. Reading requires `instant-audience.read`; actions and exports of user ids
+// require `instant-audience.write`.
 
 import type { NodeAPI } from 'node-red';
 import { entryBody, parseBody } from '../../src/entry/serialise';
@@ -68,11 +68,11 @@ export function serveSidebar(RED: NodeAPI, served: Served): void {
 
 interface Reader {
   readonly where: 'file' | 'database';
-  /** What waits in a queue, a page at a time. */
+  /** The queued entries, a page at a time. */
   readonly read: (take: (rows: readonly Row[]) => Promise<void>) => Promise<void>;
 }
 
-/** Of a file that is left, or of a shared queue. */
+/** An orphaned file or shared queue. */
 function readerOf({ left, orphanedShared }: Served, { file, queue }: Record<string, unknown>): Reader | null {
   const shared = orphanedShared.find(queue);
   if (shared !== null) {
@@ -107,13 +107,13 @@ function writeRows(rows: readonly Row[], response: Response): Promise<void> {
   });
 }
 
-/** With when it happened, so that an expiration still counts from then. */
+/** With its event time, so that an expiration still counts from then. */
 function lineOf({ body, eventWallMs }: Row): string {
   try {
     const entry = JSON.parse(entryBody(parseBody(body))) as object;
     return `${JSON.stringify({ ...entry, event_time: Math.round(eventWallMs) })}\n`;
   } catch {
-    // Damaged: as it stands, for whoever can make sense of it.
+    // A damaged row is exported as it is, for manual repair.
     return `${JSON.stringify({ damaged: body })}\n`;
   }
 }

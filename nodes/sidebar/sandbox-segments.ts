@@ -1,4 +1,4 @@
-// How many users are in each segment of the sandbox, for the tab. Counting is for those who look, at most now and then.
+// Numbers of users in the sandbox's segments, for the tab; counted only while a tab is open, at most every 5 seconds.
 
 import type { Sandbox } from '../../src/sandbox/sandbox';
 import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';

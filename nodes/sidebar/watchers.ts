@@ -1,6 +1,6 @@
 // Subscriptions of open tabs: they receive the overview at most once a second, over the editor's connection.
 //
-// An editor asks for a ticket over HTTP, where Node-RED checks its permission, and hands the ticket in over its
+// An editor requests a ticket over HTTP, where Node-RED checks its permission, and hands the ticket in over its
 // connection; so we know which connection may have the figures, and nobody else gets them. While no tab is open
 // nothing runs.
 
@@ -16,7 +16,7 @@ const everyMs = 1_000;
 const ticketMs = 30_000;
 const mostTickets = 100;
 
-/** What is sent. */
+/** The sent data. */
 export interface Update {
   readonly queues: readonly { readonly key: string }[];
 }
@@ -28,7 +28,7 @@ export interface Source {
 }
 
 interface Watcher {
-  /** As it was sent last: the same is not sent again. */
+  /** The last sent data, to skip unchanged data. */
   text: string;
   /** Queues whose history it has. */
   readonly known: Set<string>;

@@ -1,7 +1,7 @@
 // Types of the editor's `RED` that `@types/node-red` lacks: validators that return sentences.
 import type { EditorRED } from 'node-red';
 
-/** true, or what is wrong, as the editor shows it. */
+/** true, or the problem as the editor shows it. */
 export type Verdict = true | string | string[];
 
 interface PropertyDefinition<Props, Value> {
@@ -84,10 +84,10 @@ export type EditorRed = Omit<EditorRED, 'nodes' | 'editor' | 'tabs' | 'utils' | 
     };
   };
   utils: {
-    /** true, or what is wrong with a typed input's value. */
+    /** true, or the problem of a typed input's value. */
     validateTypedProperty(value: unknown, type: string, options: { label?: string }): true | string;
     validatePropertyExpression(expression: string): boolean;
-    /** The parts of a path; throws an Error that says what is wrong with it. */
+    /** The parts of a path; throws an Error with the reason. */
     normalisePropertyExpression(expression: string): readonly PropertyPart[];
     /** Creates what is missing on the way; false when something on the way is no object. */
     setMessageProperty(message: object, expression: string, value: unknown, createMissing: boolean): boolean;

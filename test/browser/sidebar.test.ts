@@ -176,7 +176,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await shows(figure('loyalty', 'Delivered'), '50');
   });
 
-  it('purges only when it was asked twice, and says what was given up', async () => {
+  it('purges only after a confirmation, and shows the discarded entries', async () => {
     await pause('loyalty');
     await postUsers(nodeRed, 'loyalty', 100, 40);
     await shows(figure('loyalty', 'Queued entries'), '40');

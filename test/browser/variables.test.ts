@@ -25,7 +25,7 @@ const env = {
   IA_SOURCE: 'message',
   IA_TYPE: 'msg',
   IA_UNIT: 'hours',
-  IA_YOUNG: 'ignore',
+  IA_NEW_SEGMENTS: 'ignore',
 };
 const place = { z: 'tab', y: 100, account: '${IA_ACCOUNT}' };
 const flows: FlowNode[] = [
@@ -77,7 +77,7 @@ const flows: FlowNode[] = [
     x: 500,
     inputType: '${IA_TYPE}',
     completeOn: '${IA_DONE}',
-    youngSegments: '${IA_YOUNG}',
+    youngSegments: '${IA_NEW_SEGMENTS}',
     allowUnknownFields: '${IA_NO}',
     dryRun: '${IA_DRY}',
     wires: [[], []],

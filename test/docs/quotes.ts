@@ -9,7 +9,7 @@ export interface Quote {
   readonly example: boolean;
 }
 
-/** Tables are told apart by the first cell of their head. */
+/** The first cell of its head identifies a table. */
 const heads: Readonly<Record<string, Quote['kind']>> = {
   status: 'text',
   code: 'code',

@@ -120,7 +120,7 @@ for (const node of nodes) {
         }
       });
 
-      it('renders the marks of the help, also beside letters that need no spaces', async () => {
+      it('renders the marks of the help, also beside characters that need no spaces', async () => {
         const { marked } = await import('marked');
         const rendered = (await marked(help())).replace(/<(code|pre)[\s\S]*?<\/\1>/g, '');
         assert.doesNotMatch(rendered, /\*\*|`|(^|[\s>])_|_($|[\s<])/);

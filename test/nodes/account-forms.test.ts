@@ -143,7 +143,7 @@ describe("an account's forms", () => {
     /** Each question that was asked, and what it came to. */
     const stepsOf = ({ steps }: any): string[] => steps.map(({ step, result }: any) => `${step} ${result}`);
 
-    it('tells a member that is refused apart from the login and the host, which work', async () => {
+    it('reports a refused member separately from the working login and host', async () => {
       const url = await start();
       for (const fault of [
         { errorId: 'SYNTAX' },

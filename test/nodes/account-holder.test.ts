@@ -267,14 +267,14 @@ class Place {
     return found;
   }
 
-  /** Each message has one end, what is queued on disk is delivered, and what is told to be given up is not. */
+  /** Each message has one end, entries queued on disk are delivered, and discarded ones are not. */
   private wrongEnds(running: ReadonlySet<string>): string[] {
     return this.events.flatMap(({ user, node, queue, ends }) => {
       const [end] = ends;
       const told = `event ${user} of ${node} ended as ${JSON.stringify(ends)}`;
       if (ends.length !== 1) return [told];
       const isSent = this.sent.includes(user);
-      // A request that hung may have been given up before it was carried out.
+      // A hanging request may have been aborted before the service carried it out.
       if (end!.kind === 'failed') return isSent && !this.hung ? [`${told}, and was sent`] : [];
       if (isSent || (end!.kind === 'settled' && end!.rejections.length > 0)) return [];
       return end!.kind === 'settled' || running.has(queue) ? [`${told}, and was not sent`] : [];

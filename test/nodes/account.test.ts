@@ -365,9 +365,7 @@ describe('an account from a file', () => {
     await flow.send({ payload: entry(1) });
     const live = await shared.current()!;
     assert.ok(
-      logged().some(
-        (line) => /^Sandbox: .* never reach the service/.test(line) && line.includes(live.url),
-      ),
+      logged().some((line) => /^Sandbox: .* never reach the service/.test(line) && line.includes(live.url)),
     );
     await until(() => flow.status === 'ready · sandbox', 'that it is a sandbox');
     const { body } = await (helper as any).request().get('/instant-audience/sandbox/members?segment=10001');

@@ -93,8 +93,8 @@ describe('the metrics', () => {
     }
     panels.forEach(({ gridPos: a, title }, at) => {
       for (const { gridPos: b } of panels.slice(at + 1)) {
-        const apart = a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
-        assert.ok(apart, title);
+        const separate = a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
+        assert.ok(separate, title);
       }
     });
   });

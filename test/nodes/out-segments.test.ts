@@ -121,7 +121,7 @@ describe('the segments before an out node', () => {
     assert.equal(sandbox.peaks().totals.gets, 0);
   });
 
-  it('that are young make adds wait where that is wanted, and let everything else go', async () => {
+  it('in their warm-up delay adds where that is chosen, and nothing else', async () => {
     await load(nodes(['10001', '10996'], { youngSegments: 'hold' }), login(), flow);
     await until(() => flow.status === 'new segment, waiting', 'the status');
     flow.give(
@@ -230,7 +230,7 @@ describe('a warning about a segment', () => {
     const notOurs: SegmentFinding = { kind: 'notOurs', ...named };
     assert.match(segmentSentence(words, notOurs, false), /^Segment 12 .* cannot check/);
     assert.equal(segmentRemark(words, [], false), null);
-    assert.match(segmentSentence(words, all[3]!, true), /adds to it wait for 4 more minutes/);
+    assert.match(segmentSentence(words, all[3]!, true), /Adds to it wait 4 more minutes/);
     assert.equal(segmentRemark(words, [all[3]!], true), 'new segment, waiting');
   });
 });

@@ -129,7 +129,7 @@ describe('the words of the out node', () => {
     }
   });
 
-  it('tell apart what passes, and what waits for somebody to act', () => {
+  it('separate temporary problems from those that need an operator', () => {
     assert.deepEqual(loginWait('refused'), { look: 'waiting', key: 'trouble' });
     assert.deepEqual(loginWait('http_500'), { look: 'waiting', key: 'login_failing' });
     assert.deepEqual(loginWait('http_408'), { look: 'waiting', key: 'login_failing' });

@@ -94,7 +94,7 @@ describe('a message as bounded JSON', () => {
 
   it('writes big integers as text', () => assert.equal(json(12345678900987654321n), '12345678900987654321'));
 
-  it('gives up on what is too large, too deep, or throws', () => {
+  it('leaves out messages that are too large, too deep, or throw', () => {
     assert.equal(json('x'.repeat(50), 40), null);
     assert.equal(json(Buffer.alloc(1_000_000)), null);
     assert.equal(json(new Array(20_000).fill(0)), null);

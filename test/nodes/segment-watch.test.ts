@@ -122,7 +122,7 @@ describe('the watch over segments', () => {
 
   afterEach(() => watched.end());
 
-  it('looks up what comes first together, a hundred ids at a time and some seconds apart', async () => {
+  it('looks up what comes first together, a hundred ids at a time, with some seconds between', async () => {
     await watch();
     watched.saw(...ids(60));
     watched.saw(...ids(250));

@@ -63,7 +63,7 @@ describe('the runtime of the tab Audience', () => {
   const start = (changes: object = {}, password = 'secret'): Promise<void> =>
     load([customAccount(sandbox.url), ...flow.nodes(changes)], login(password), flow);
 
-  it('counts what came in by how it ended, invalid entries apart, and shows reasons', async () => {
+  it('counts entries by outcome, invalid ones separately, and shows reasons', async () => {
     sandbox.faults.set([{ kind: 'poison', userIds: [idfa(3)] }]);
     await start();
     await flow.send({ payload: [entry(1), entry(2), entry(3), { user_id: '0' }, 7] });
@@ -272,7 +272,7 @@ describe('the runtime of the tab Audience', () => {
     }
   });
 
-  it('tells an account that cannot be used from one that no node uses, and equal names apart', async () => {
+  it('separates unusable accounts from unused ones, and equal names from each other', async () => {
     const broken = customAccount(sandbox.url, { id: 'no-member', member: '' });
     const twins = ['twin-1', 'twin-2'].map((id) => ({ id, type: 'xandr-account', environment: 'sandbox' }));
     await load(

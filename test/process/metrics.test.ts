@@ -13,7 +13,7 @@ type Labels = Readonly<Record<string, string>>;
 
 const docs = path.join(__dirname, '..', '..', 'docs');
 const operations = readFileSync(path.join(docs, 'operations.md'), 'utf8');
-/** Only where several Node-RED share a queue: test/nodes/shared-queue.test.ts sees those. */
+/** Only where several Node-RED instances share a queue: test/nodes/shared-queue.test.ts sees those. */
 const ofSharedQueues = [...operations.matchAll(/^\| `(\w+)` .*\| shared queue only: /gm)].map(
   ([, name]) => name!,
 );

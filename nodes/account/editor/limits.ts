@@ -1,6 +1,6 @@
 // Explanation of the limits of an account, in users a day.
 
-/** What the service documents for a member, as the account's defaults. */
+/** The documented limits of a member: the account's defaults. */
 const documentedLimits = { posts: 100, users: 1000, concurrent: 15 } as const;
 
 export interface Limits {
@@ -9,7 +9,7 @@ export interface Limits {
   readonly concurrent: number;
 }
 
-/** The limits of one call, and of reads, as the service documents them: the account's defaults. */
+/** The documented limits of one call and of reads: the account's defaults. */
 export const documentedAdvanced = {
   usersPerPost: 1000,
   blocksPerUser: 100,
@@ -26,7 +26,7 @@ export interface Meaning {
   readonly replyMs: string;
 }
 
-/** `language` is a BCP 47 tag such as `en-US`; `usersPerCall` is the most that one call may hold. */
+/** `language` is a BCP 47 tag such as `en-US`; `usersPerCall` is the largest number of users in one call. */
 export function meaningOf(limits: Limits, usersPerCall: number, language: string): Meaning {
   const users = Math.min(limits.users, limits.posts * usersPerCall);
   const plain = new Intl.NumberFormat(language);

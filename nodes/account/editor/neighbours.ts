@@ -4,7 +4,7 @@ import { variableIn } from '../../shared/saved';
 
 declare const RED: EditorRed;
 
-/** What decides which queue an account uses, as saved or as it stands in the form. */
+/** The properties that determine the queue of an account, as saved or as in the form. */
 export interface QueueUse {
   readonly environment: string;
   readonly serviceUrl: string;
@@ -45,7 +45,7 @@ export function useOf(node: Readonly<Record<string, unknown>>): QueueUse {
   };
 }
 
-/** By which accounts share a queue; null where only the runtime knows. */
+/** The identity of the queue; null if it depends on a variable that only the runtime can read. */
 function queueKeyOf({ environment, serviceUrl, member, queue, encryptIds }: QueueUse): string | null {
   if ([environment, member, queue, encryptIds].some((text) => variableIn(text) !== null)) return null;
   if (environment === 'sandbox') return 'sandbox';

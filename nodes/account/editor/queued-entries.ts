@@ -5,17 +5,17 @@ declare const RED: EditorRed;
 
 type Choice = 'keep' | 'move' | 'discard';
 
-/** What the route says. */
+/** The answer of the route. */
 interface Queued {
   /** In the deployed queue, when the form has another; else 0. */
   readonly waiting: number;
   readonly origin: string;
   readonly member: string;
-  /** Those that can be kept. */
+  /** The possible choices. */
   readonly choices: readonly Choice[];
-  /** Why they are not all, and what one means. */
+  /** Reasons for missing choices, and explanations. */
   readonly notes: readonly string[];
-  /** By which the tab's routes know the old queue; null for one that does not outlive the deploy. */
+  /** The old queue's key in the tab's routes; null for a queue that does not survive the deploy. */
   readonly query: object | null;
 }
 
@@ -31,7 +31,7 @@ interface Chosen {
 const chosen = new Map<string, Chosen>();
 let isListening = false;
 
-/** Shows and asks while the form is open. Returns what remembers the choice when the form is saved. */
+/** Shows the choice while the form is open. Returns a function that stores the choice when the form is saved. */
 export function prepareQueuedEntries(
   account: EditorNode<object>,
   fields: JQuery,
@@ -107,7 +107,7 @@ function carryOut(words: Words): void {
   }
 }
 
-/** Discarding asks back once, since another page could not answer; the form has asked already. */
+/** The purge route asks for confirmation; the form has already asked the user. */
 function post(route: string, body: object, words: Words, again?: (confirm: unknown) => void): void {
   const ended = (reply: Readonly<Record<string, unknown>>): void => {
     if (reply.code === 'confirm' && again !== undefined) again(reply.confirm);

@@ -2,7 +2,7 @@
 import type { EditorNode } from '../../types/red-editor';
 import { stepNames } from '../connection-test';
 
-/** What the route says; the sentence is among the words of the account. */
+/** The answer of the route; its sentence is in the account's catalogue. */
 interface Said {
   readonly result: string;
   readonly level: 'good' | 'warning' | 'bad';
@@ -10,9 +10,9 @@ interface Said {
 }
 
 interface Result extends Said {
-  /** More to say, among the words of the account. */
+  /** A further sentence in the account's catalogue. */
   readonly also?: string;
-  /** Of several questions, what each came to; those that were not asked are left out. */
+  /** The result of each test step that ran. */
   readonly steps?: readonly (Said & { readonly step: string })[];
   readonly problem?: { readonly key: string; readonly params?: Record<string, string | number> };
 }
@@ -24,7 +24,7 @@ const icons = {
 } as const;
 
 export interface TestButton {
-  /** Of the button; the place of its sentence has the same with `-result`. */
+  /** The id of the button; its result has the same id with `-result`. */
   readonly id: string;
   /** Of the words' keys. */
   readonly asking: string;
@@ -41,7 +41,7 @@ export function prepareTestButton(
 ): void {
   const button = $(`#${id}`);
   const place = $(`#${id}-result`);
-  // An answer that comes after the form has changed speaks of something else.
+  // After a change of the form, the answer is outdated.
   let asked = 0;
   const show = (level: Result['level'] | '', text: string): void => {
     place.attr('data-level', level).empty();
@@ -79,7 +79,7 @@ export function prepareTestButton(
   });
 }
 
-/** A line for each question: whether it came to anything, and what is wrong where the first sentence does not say it. */
+/** One line a test step: its result, and the problem if the first sentence does not name it. */
 function stepList(account: EditorNode<object>, whole: Said, steps: NonNullable<Result['steps']>): JQuery {
   const lines = stepNames.map((name) => {
     const step = steps.find((one) => one.step === name);

@@ -29,7 +29,7 @@ function listOf(node: EditorNode<BuilderProperties>, rows: readonly NamedRow[]):
     : node._('segment-builder.label.more', { segments: text, rest: rows.length - 1 });
 }
 
-/** What the service calls it, else what was typed, with the type where that is not the segment itself. */
+/** The segment's name at the service, else the typed value, with its type unless it is the segment itself. */
 function nameOf({ name = '', segment, segmentType }: NamedRow): string {
   const path = paths.includes(segmentType)
     ? [segmentType, segment].filter((part) => part !== '').join('.')

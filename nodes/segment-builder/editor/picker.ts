@@ -20,7 +20,7 @@ interface Page {
   readonly next: number | null;
 }
 
-/** What the account's routes answer when they have no list; its words are the account's. */
+/** The account routes' answer without a list; its sentence is in the account's catalogue. */
 interface Refusal {
   readonly result: string;
   readonly params?: Record<string, string | number>;
@@ -83,7 +83,7 @@ class Picker {
   private found: Segment[] = [];
   private next: number | null = null;
   private active = -1;
-  /** Rises with every question, so that a late answer to an older one is dropped. */
+  /** Rises with every search, so that a late answer to an older search is dropped. */
   private asked = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -130,7 +130,7 @@ class Picker {
     this.panel.on('keyup change input', (event) => event.stopPropagation());
     this.search.on('input', () => {
       clearTimeout(this.timer);
-      // What is listed answers an older question: Enter must not take it.
+      // The list belongs to an older search: Enter must not choose from it.
       this.activate(-1);
       this.timer = setTimeout(() => this.ask(0), searchAfterMs);
     });
@@ -170,9 +170,9 @@ class Picker {
     const query = {
       search: String(this.search.val()),
       start,
-      // Where a variable names the account, only the deployed node knows it.
+      // If a variable names the account, only the deployed node can resolve it.
       node: this.node.id,
-      // Its segments are the same for everybody, also before the account is deployed.
+      // The sandbox has the same segments for every account, even before the deploy.
       ...(isSandbox && { environment: 'sandbox' }),
     };
     const url = `instant-audience/account/${encodeURIComponent(account)}/segments`;

@@ -21,7 +21,7 @@ const questionsPerRequest = 500;
 
 type Ask = (value: string, type: string, item?: unknown) => Later;
 
-/** For one message. What is asked of the runtime together goes in one request. */
+/** Inputs for one message; one request asks the runtime for all of them. */
 export function runtimeOf(node: EditorNode<object>, message: object): Ask {
   const waiting: Question[] = [];
   return (value, type, item) =>
@@ -40,8 +40,8 @@ export function runtimeOf(node: EditorNode<object>, message: object): Ask {
 }
 
 /**
- * The values as the runtime has them: those of variables in the place of `${NAME}`, as Node-RED puts them there. A
- * variable that is not set stays. Rejects with the reason when the runtime does not say.
+ * The values in the runtime, with variables in place of `${NAME}`. An unset variable stays as it is. Rejects with the
+ * reason if the runtime does not answer.
  */
 export async function withVariables(ask: Ask, values: unknown): Promise<unknown> {
   if (typeof values === 'string') {
@@ -74,7 +74,7 @@ export function previewInputs(ask: Ask): ResolveProperty {
   };
 }
 
-/** The runtime says at its start what cannot be read; the editor knows the same. */
+/** The runtime reports unreadable inputs at its start; the editor finds the same ones. */
 function refuseUnreadable(value: string, type: string): void {
   const valid = RED.utils.validateTypedProperty(value, type, {});
   if (valid !== true) throw new Error(valid);

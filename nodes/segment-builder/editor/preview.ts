@@ -22,12 +22,12 @@ declare const RED: EditorRed;
 
 type Builder = EditorNode<BuilderProperties>;
 
-/** What the preview shows for one message. */
+/** The preview of one message. */
 interface Shown {
   readonly says: string;
   readonly isGood: boolean;
   readonly problems: readonly string[];
-  /** What is right, and yet may not be meant. */
+  /** A valid value that is probably a mistake. */
   readonly note: string;
   /** The requests, as JSON. */
   readonly json: string;
@@ -37,7 +37,7 @@ const lookAfterMs = 120;
 const mostProblems = 20;
 const mostJsonChars = 20_000;
 
-/** What was typed into the preview of a node, until the editor is loaded again: it is nothing to save. */
+/** Messages typed into previews, by node, until the editor reloads; they are not saved. */
 const typed = new Map<string, string>();
 
 export interface Preview {
@@ -54,7 +54,7 @@ class LivePreview implements Preview {
   private readonly field = $('#instant-audience-message');
   private readonly take: TakeButton;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  /** Rises with every look, so that a slower earlier one is not shown. */
+  /** Rises with every update, so that a slower earlier one is not shown. */
   private looks = 0;
   private isExample: boolean;
 
@@ -177,7 +177,7 @@ function resultOf(node: Builder, result: BuildResult, limits: RequestLimits): Sh
   return { says, isGood: false, problems, note, json };
 }
 
-/** An id of the platform's own, or a mapped one, that looks like one of a device: its kind was probably forgotten. */
+/** A platform id or mapped id that looks like a device id: its kind was probably forgotten. */
 function isDeviceLike({ userHead }: CheckedEntry): boolean {
   const { user_id: id, domain } = JSON.parse(`${userHead}]}`) as { user_id: string; domain?: string };
   return domain === undefined && ignoresCase(id);
@@ -218,7 +218,7 @@ function show({ says, isGood, problems, note, json }: Shown): void {
   const place = $('#instant-audience-preview-says');
   const icon = isGood ? 'fa-check-circle' : 'fa-times-circle';
   place.toggleClass('instant-audience-good', isGood).toggleClass('instant-audience-bad', !isGood);
-  // Said again only when it is something else.
+  // Screen readers repeat it only when it changes.
   if (place.text().trim() !== says) {
     place
       .empty()

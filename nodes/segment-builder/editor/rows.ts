@@ -13,10 +13,10 @@ type ConstantType = 'num' | 'str';
 
 const list = '#instant-audience-segments';
 const units: readonly ExpirationUnit[] = ['minutes', 'hours', 'days', 'never', 'default'];
-/** Where a row keeps what was picked for it. */
+/** Data key of the segment picked for a row. */
 const pickedKey = 'instantAudiencePicked';
 
-/** A segment's name holds as long as the field holds what it was picked for. */
+/** The segment's name is valid while the field holds the picked value. */
 interface Named {
   readonly segment: string;
   readonly name: string;
@@ -40,12 +40,12 @@ export function prepareRows(node: Builder, changed: () => void): void {
   $(list).editableList('addItems', rows.length > 0 ? rows : [newRow()]);
 }
 
-/** The rows as they stand in the form. */
+/** The rows of the form. */
 export function readRows(): NamedRow[] {
   return rowsInForm().map(readRow);
 }
 
-/** While a row is dragged, the list also holds what marks the place where it would go. */
+/** While a row is dragged, the list also holds a placeholder for its new place. */
 function rowsInForm(): JQuery[] {
   return $(list)
     .editableList('items')
@@ -74,7 +74,7 @@ function fieldsOf(row: JQuery): [JQuery, ConstantType][] {
   ];
 }
 
-/** An id is a number, a code a text; where only the runtime knows which, the type stays. */
+/** An id is a number, a code a text; a type that depends on the runtime stays. */
 function constantOf(by: unknown, type: string): ConstantType {
   return by === 'code' || (by !== 'id' && type === 'str') ? 'str' : 'num';
 }

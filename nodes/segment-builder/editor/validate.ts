@@ -12,10 +12,10 @@ declare const RED: EditorRed;
 type Builder = EditorNode<BuilderProperties>;
 export type Property = keyof BuilderProperties;
 
-/** Their values are looked at by the schema. */
+/** The schema checks their values. */
 const withoutPath: readonly unknown[] = ['str', 'num'];
 
-/** true, or everything that is wrong with this property, given the others. */
+/** true, or all problems of this property, given the others. */
 export function verdictOn(node: Builder, property: Property, value: unknown): Verdict {
   const values: Saved = { ...builderValues(node), [property]: value };
   const wrong = problemsInForm(builderSchema(values), values).filter(
@@ -26,7 +26,7 @@ export function verdictOn(node: Builder, property: Property, value: unknown): Ve
   return all.length === 0 ? true : all;
 }
 
-/** A wrong type is told below its value. */
+/** The problem of a type is shown below its value. */
 function propertyOf({ path }: Problem): string {
   const root = /^\w+/.exec(path)?.[0] ?? '';
   return root === 'actionType' ? 'actionProperty' : root.replace(/Type$/, '');

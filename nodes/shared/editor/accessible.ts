@@ -4,9 +4,9 @@ import type { EditorRed } from '../../types/red-editor';
 declare const RED: EditorRed;
 
 /**
- * Adds to a typed input, once it is made, what the widget lacks. It puts fields of its own in front of the one that has
- * the label, so that neither a click on the label nor a screen reader finds them; and it takes over what was typed as
- * keys come up, which they don't where a text is pasted with the mouse, dropped or spoken.
+ * Adds the missing accessibility to a typed input. The widget puts its own fields in front of the labelled one, so
+ * that neither a click on the label nor a screen reader finds them. It also updates its value on key events only, so
+ * it misses text that is pasted with the mouse, dropped or dictated.
  *
  * @param typeName the name of the button that chooses the type
  */
@@ -25,8 +25,8 @@ export function completeTypedInput(field: JQuery, name: string, typeName: string
 }
 
 /**
- * Ties each field to its labels by their ids. The editor names a field that is wrong by what is wrong with it, so that
- * a screen reader would not say any more which one it is; it leaves alone what is tied so.
+ * Connects each field to its labels by id. The editor replaces the name of an invalid field by its problem, so that a
+ * screen reader no longer says which field it is; it leaves connected fields alone.
  */
 export function keepNames(form: JQuery): void {
   form.find('label[for]').each((_index, label) => {

@@ -16,13 +16,13 @@ export function keepSelectable(list: JQuery, saved: unknown): void {
 
 /**
  * The list of accounts or of other configuration nodes: a variable names one. The editor fills the list before the
- * form is prepared, and chooses none for what it does not know.
+ * form is prepared, and selects none for an unknown value.
  */
 export function keepVariable(list: JQuery, saved: unknown): void {
   if (variableIn(saved) !== null) keepSelectable(list, saved);
 }
 
-/** A box can be ticked or not; a text takes a list of true, false and itself in its place. */
+/** A box can only be ticked or not; for a text, a list of true, false and the text replaces it. */
 export function keepBox(box: JQuery, saved: unknown): void {
   if (typeof saved !== 'string' && typeof saved !== 'number') return;
   const list = $('<select>');

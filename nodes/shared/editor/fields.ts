@@ -3,7 +3,7 @@ import type { EditorNode } from '../../types/red-editor';
 import type { Saved } from '../saved';
 import { isFormOpen } from './open-form';
 
-/** What a field of the open form holds; of a box, whether it is ticked. */
+/** The value of a field in the open form; for a box, whether it is ticked. */
 export function fieldValue(field: JQuery): unknown {
   return field.is(':checkbox') ? field.prop('checked') : field.val();
 }

@@ -4,8 +4,8 @@ import type { EditorRed } from '../../types/red-editor';
 declare const RED: EditorRed;
 
 /**
- * Gives each node of the type, as it is loaded, imported or pasted, the defaults of what it lacks, before the editor
- * validates it. Nothing counts as changed: the runtime reads it the same way.
+ * Adds missing defaults to each node of the type when it is loaded, imported or pasted, before the editor validates it.
+ * The node does not count as changed, since the runtime applies the same defaults.
  */
 export function completeOnLoad(type: string): void {
   // Absent where the script is only read for its definition, as palette search does.

@@ -13,7 +13,7 @@ interface UsesAccount {
 /** Nodes of this type that were dragged in while there was no account at all. */
 const waiting = new Set<string>();
 
-/** For `onadd`. A node that was imported or pasted keeps what it has: the editor knows it by then. */
+/** For `onadd`. An imported or pasted node keeps its account: the editor already has it by then. */
 export function useOnlyAccount(node: UsesAccount): void {
   if (node.account !== '' || RED.nodes.node(node.id) !== undefined) return;
   const accounts = accountsForAll();
@@ -21,12 +21,12 @@ export function useOnlyAccount(node: UsesAccount): void {
   if (accounts.length === 0) waiting.add(node.id);
 }
 
-/** Once for each type of node: the first account that comes is used by those that were there before it. */
+/** Once for each node type: waiting nodes get the first account that is added. */
 export function awaitFirstAccount(): void {
   // Absent where the script is only read for its definition, as palette search does.
   RED.events?.on('nodes:add', (added: { readonly type?: unknown }) => {
     if (added.type !== accountType || waiting.size === 0) return;
-    // The editor is still at it: the account's own validity comes first.
+    // The editor is still adding the account: its own validation comes first.
     setTimeout(giveFirstAccount, 0);
   });
 }
@@ -36,7 +36,7 @@ function giveFirstAccount(): void {
   if (accounts.length === 0) return;
   const ids = [...waiting];
   waiting.clear();
-  // More than one came at once: nobody knows which is meant.
+  // Several accounts were added at once: the choice is left to the user.
   if (accounts.length > 1) return;
   for (const id of ids) giveAccount(id, accounts[0]!);
   RED.view.redraw();
@@ -44,7 +44,7 @@ function giveFirstAccount(): void {
 
 function giveAccount(id: string, account: string): void {
   const node = RED.nodes.node(id);
-  // Removed, or somebody was faster.
+  // The node was removed, or has an account by now.
   if (node?.account !== '') return;
   Object.assign(node, { account, changed: true, dirty: true, resize: true });
   RED.nodes.updateConfigNodeUsers(node, { action: 'add' });

@@ -1,18 +1,18 @@
 // Problems of a field, as a sentence below it that screen readers announce.
 
-/** A field, its validator, and what it holds now. */
+/** A field, its validator, and its current value. */
 export interface Checked {
-  /** The field itself, or what stands for it; the sentence goes to the end of its row. */
+  /** The field or its stand-in; the sentence goes to the end of its row. */
   readonly field: JQuery;
   /** The name of the property. */
   readonly name: string;
-  /** true, or what is wrong. */
+  /** true, or the problem. */
   readonly verdict: () => true | string | readonly string[];
 }
 
 const rowSelector = '.form-row';
 
-/** Keeps the sentences of a form true while somebody works in it. Returns what looks again at once. */
+/** Keeps the sentences of an open form up to date. Returns a function that updates them at once. */
 export function showProblems(form: JQuery, checked: readonly Checked[]): () => void {
   const look = (): void => {
     for (const one of checked) show(one);
@@ -44,7 +44,7 @@ function placeOf(field: JQuery, id: string): JQuery {
   );
 }
 
-/** A typed input hides the field that it was made of. */
+/** A typed input hides its original field. */
 function inputOf(field: JQuery): JQuery {
   const typed = field.next('.red-ui-typedInput-container').find('.red-ui-typedInput-input');
   return typed.length > 0 ? typed : field;

@@ -6,8 +6,8 @@ const style = `
   width: 0;
   min-width: 100%;
   /*
-   * Node-RED 4.1 and many themes write hints, placeholders and warnings fainter than eyes need (4.5:1); part of the
-   * theme's own text colour in them makes up for it in each.
+   * Node-RED 4.1 and many themes show hints, placeholders and warnings with too little contrast (below 4.5:1); mixing in
+   * the theme's text colour corrects it.
    */
   --instant-audience-quiet: color-mix(in srgb, var(--red-ui-secondary-text-color) 35%, var(--red-ui-primary-text-color));
   --instant-audience-placeholder: color-mix(in srgb, var(--red-ui-form-placeholder-color) 35%, var(--red-ui-form-text-color));

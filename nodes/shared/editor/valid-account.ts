@@ -24,7 +24,7 @@ export function validAccount(this: EditorNode<object>, value: unknown, _options:
   if (value === undefined || value === '' || value === '_ADD_') {
     return this._('invalid.account_missing');
   }
-  // Only the runtime knows which one it names.
+  // Only the runtime can resolve the variable.
   if (variableIn(value) !== null) {
     return true;
   }

@@ -6,7 +6,7 @@ import { number, troubleWords, word, wordOr } from './words';
 
 declare const RED: SidebarRed;
 
-/** Asks once more, naming what will be done. */
+/** Asks for confirmation of the action. */
 export function ask(question: string, doIt: string, then: () => void): void {
   const notification = RED.notify(make('div', {}, make('p', {}, question)), {
     type: 'warning',
@@ -45,7 +45,7 @@ export function sentenceOf({ status, body }: Reply): string {
   return word(`reply.${key}`, { ...figures, where: whereOf(body), reason });
 }
 
-/** What was not reached: a file, a database, a queue, or one side of a shared queue. */
+/** The unreached place: a file, a database, a queue, or one side of a shared queue. */
 function whereOf({ file, host, database, missed, origin, member }: Reply['body']): string {
   const text = (value: unknown): string => (typeof value === 'string' ? value : '');
   if (typeof file === 'string') return word('where.file', { file });
@@ -55,14 +55,14 @@ function whereOf({ file, host, database, missed, origin, member }: Reply['body']
   return missed === 'database' ? word('where.shared', queue) : word('left.name', queue);
 }
 
-/** What went wrong, in the editor's language as far as it is known; else in the system's. */
+/** The error in the editor's language if it is known; else the system's message. */
 function troubleText({ trouble, reason }: Reply['body'], status: number): string {
   const told = typeof reason === 'string' ? reason : String(status);
   return typeof trouble === 'string' ? troubleWords(trouble, told) : told;
 }
 
 export function tell(reply: Reply): void {
-  // 207: done in part.
+  // 207: partly done.
   const isGood = reply.status >= 200 && reply.status < 300 && reply.status !== 207;
   RED.notify(make('p', {}, sentenceOf(reply)), { type: isGood ? 'success' : 'error', timeout: 6000 });
 }

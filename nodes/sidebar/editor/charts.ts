@@ -4,7 +4,7 @@ import type { Sample } from '../../../src/delivery/monitor/history';
 import type { ShownQueue } from '../overview';
 import { duration, number, shortNumber, word } from './words';
 
-/** What is shown: the last hour, or less of it while there is less, so that a fresh start is no empty picture. */
+/** The shown time: the last hour, or less after a fresh start. */
 const mostSeconds = 3600;
 const fewestSeconds = 600;
 const heightPx = 84;
@@ -127,7 +127,7 @@ export class Charts {
     this.samples = samples.slice(-mostSamples);
   }
 
-  /** The figures of now; a sample that is new is kept. */
+  /** The current figures; stores a new sample. */
   update({ usersPerSecond, waiting, lastSample }: ShownQueue, nowMs: number): void {
     if (lastSample !== null && lastSample.atMs > (this.samples.at(-1)?.atMs ?? -Infinity)) {
       this.samples.push(lastSample);
@@ -138,7 +138,7 @@ export class Charts {
     this.drawIfSeen();
   }
 
-  /** Nothing is drawn that nobody sees. */
+  /** Draws only visible charts. */
   private drawIfSeen(): void {
     if (this.onScreen) drawSoon(this);
   }
@@ -170,7 +170,7 @@ export class Charts {
     const says = document.createElement('span');
     caption.append(name, says);
     const place = document.createElement('div');
-    // What it shows is in the caption; the picture adds nothing to hear.
+    // The caption has the figures, so screen readers skip the picture.
     place.setAttribute('aria-hidden', 'true');
     figure.append(caption, place);
     this.root.append(figure);
@@ -194,7 +194,7 @@ export class Charts {
       padding: [6, 20, 0, 0],
       scales: {
         x: { time: true, range: () => [this.fromSeconds(), this.nowSeconds()] },
-        // From nothing, so that a calm queue does not look like a storm.
+        // From zero, so that small changes of a calm queue look small.
         y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] },
       },
       axes: [

@@ -23,7 +23,7 @@ export interface Update {
   readonly histories: Readonly<Record<string, readonly Sample[]>>;
 }
 
-/** There is news every ten seconds at least. Without any the connection is asked for anew: it may be another one. */
+/** Updates arrive at least every ten seconds. Without any, the tab subscribes again, since the connection may have changed. */
 const silenceMs = 25_000;
 
 export class Connection {

@@ -42,7 +42,7 @@ export function button(text: string, click: () => void, className = ''): HTMLBut
   return made;
 }
 
-/** Lines with a figure at their end; made anew only when they say something else. */
+/** Lines with a figure at their end; rebuilt only on change. */
 export function setLines(
   list: HTMLElement,
   lines: readonly (readonly [text: string, figure: string])[],

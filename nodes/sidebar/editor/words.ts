@@ -25,7 +25,7 @@ export function wordOr(key: string, otherwise: string): string {
   return found === '' || found.endsWith(key) ? otherwise : found;
 }
 
-/** What is wrong with a queue, by its code; `reason` is the system's own sentence. */
+/** The problem of a queue, by its code; `reason` is the system's message. */
 export function troubleWords(code: string, reason: string): string {
   const key = `trouble.${code}`;
   const found = word(key, { reason });
@@ -37,7 +37,7 @@ export function number(figure: number): string {
   return figure.toLocaleString(RED.i18n.lang());
 }
 
-/** `1.2k`: where there is little room. */
+/** `1.2k`, for little room. */
 export function shortNumber(figure: number): string {
   if (figure < 10_000) return number(Math.round(figure));
   const [value, unit] = figure < 999_500 ? [figure / 1000, 'k'] : [figure / 1_000_000, 'M'];
