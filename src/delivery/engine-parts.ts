@@ -5,7 +5,7 @@ import { CommitBuffer } from './commit-buffer';
 import { defaultPageRows, type EngineOptions } from './engine-options';
 import { LogTally } from './monitor/log-tally';
 import { Monitor } from './monitor/monitor';
-import { SentLedger } from './monitor/sent-counts';
+import { SentCountStore } from './monitor/sent-counts';
 import { PendingMessages } from './pending-messages';
 import type { Item } from './pending/item';
 import { PendingUsers } from './pending/pending-users';
@@ -59,7 +59,7 @@ export function partsOf(options: EngineOptions, turns: TurnHooks) {
   const recoveredRequests = new RecoveredRequests();
   const pendingUsers = new PendingUsers(commitBuffer, readAhead, reports, logins, recoveredRequests, warmUps);
   const scheduler = new Scheduler(limits, lateMarginMs, clock, pendingUsers, logins, circuitBreaker);
-  const sent = new SentLedger(store, clock);
+  const sent = new SentCountStore(store, clock);
   const outcomes = new Outcomes(
     clock,
     random,
@@ -77,7 +77,7 @@ export function partsOf(options: EngineOptions, turns: TurnHooks) {
     clock,
     logins,
     circuitBreaker,
-    (account, nowMs) => outcomes.tokenCame(account, nowMs),
+    (account, nowMs) => outcomes.tokenReceived(account, nowMs),
     turns.ask,
     turns.mayLeave,
   );
@@ -87,7 +87,7 @@ export function partsOf(options: EngineOptions, turns: TurnHooks) {
    */
   const takesOneMore = (): boolean => {
     const isToBeTried = pendingUsers.someReady || readAhead.unreadAny || scheduler.bisection.searches;
-    return !isToBeTried && requestsInFlight.inFlight === 0 && circuitBreaker.takesOneMore();
+    return !isToBeTried && requestsInFlight.inFlight === 0 && circuitBreaker.admitsOneMore();
   };
   const producer = new Producer(
     store.durable,

@@ -9,7 +9,7 @@ import type { EngineOptions } from './engine-options';
 import { partsOf, type EngineParts } from './engine-parts';
 import { statsOf, type EngineStats } from './engine-stats';
 import type { Monitor } from './monitor/monitor';
-import type { SentLedger } from './monitor/sent-counts';
+import type { SentCountStore } from './monitor/sent-counts';
 import { RecentUsers } from './pending/recent-users';
 import { closedEnd, type MessageEnd } from './pending-messages';
 import type { FreshRow, Submission } from './producer';
@@ -64,7 +64,7 @@ export class Engine {
   }
 
   /** What was sent and accepted, hour by hour. */
-  get sent(): SentLedger {
+  get sent(): SentCountStore {
     return this.parts.sent;
   }
 
@@ -202,7 +202,7 @@ export class Engine {
    * parked nothing departs: a message ends as `parked` once it is durable, and is refused where it could not be.
    */
   submit(submission: Submission): void {
-    this.recentUsers.took(submission.entries, this.parts.clock.wallMs());
+    this.recentUsers.appended(submission.entries, this.parts.clock.wallMs());
     this.submitMoved(submission);
   }
 

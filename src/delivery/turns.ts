@@ -62,8 +62,8 @@ export class Turns {
     // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
     // process that merely sleeps has not even given up on its requests yet.
     const untilMs = clock.monoMs() + lateMarginMs + (shared === null ? 0 : requestTimeoutMs);
-    recoveredRequests.found(opened.flights, untilMs);
-    for (const { userHashes } of opened.flights) scheduler.rateLimiter.inherit(userHashes.length, untilMs);
+    recoveredRequests.found(opened.recovered, untilMs);
+    for (const { userHashes } of opened.recovered) scheduler.rateLimiter.recover(userHashes.length, untilMs);
     shared?.opened();
     this.ask();
   }
@@ -206,10 +206,10 @@ export class Turns {
   }
 
   private depart(nowMs: number): void {
-    this.departing = this.parts.scheduler.depart(nowMs);
+    this.departing = this.parts.scheduler.nextPosts(nowMs);
     for (const { number, users } of this.departing) {
       this.unsettled.departed(number);
-      this.parts.commitBuffer.depart({ post: number, userHashes: users.map(({ user }) => user.hash) });
+      this.parts.commitBuffer.begin({ post: number, userHashes: users.map(({ user }) => user.hash) });
     }
   }
 
@@ -254,7 +254,7 @@ export class Turns {
 
   private requestPages(): void {
     if (this.closed) return;
-    this.endFullHold();
+    this.endLingerOfFull();
     this.parts.readAhead.request(
       (read) => {
         this.pages.push(read);
@@ -278,8 +278,8 @@ export class Turns {
   }
 
   /** What waits for new segments fills the memory, and others wait behind it: that is worse than adds without effect. */
-  private endFullHold(): void {
-    if (!this.parts.warmUps.any || this.parts.pendingUsers.someReady || !this.parts.readAhead.brimful) return;
+  private endLingerOfFull(): void {
+    if (!this.parts.warmUps.any || this.parts.pendingUsers.someReady || !this.parts.readAhead.isFull) return;
     this.parts.log('warn', tooManyHeldText);
     this.parts.warmUps.clear();
     this.warmUpsChanged();
@@ -350,7 +350,7 @@ export class Turns {
   private endWaits(nowMs: number): void {
     this.flushAsked = false;
     this.parts.circuitBreaker.openNow();
-    this.parts.scheduler.endHold();
+    this.parts.scheduler.endLinger();
     this.parts.logins.endWaits();
     this.parts.pendingUsers.endWaits(nowMs);
   }

@@ -1,14 +1,14 @@
 // Requests that an earlier process left in flight. They may still run: their users' newest state is sent again (promise 2).
 
 import type { CommitBuffer } from '../commit-buffer';
-import type { LeftFlight } from '../../queue/store';
+import type { RecoveredRecord } from '../../queue/store';
 
 export class RecoveredRequests {
   readonly users = new Set<number>();
   untilMs = Infinity;
   private posts: number[] = [];
 
-  found(flights: readonly LeftFlight[], untilMs: number): void {
+  found(flights: readonly RecoveredRecord[], untilMs: number): void {
     if (flights.length > 0) this.untilMs = untilMs;
     for (const { post, userHashes } of flights) {
       this.posts.push(post);
@@ -23,7 +23,7 @@ export class RecoveredRequests {
 
   /** None of them can run any more. */
   end(commitBuffer: CommitBuffer): void {
-    for (const post of this.posts.splice(0)) commitBuffer.arrive(post);
+    for (const post of this.posts.splice(0)) commitBuffer.settle(post);
     this.users.clear();
     this.untilMs = Infinity;
   }
