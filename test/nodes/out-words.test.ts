@@ -6,7 +6,7 @@ import { i18n } from '@node-red/util';
 import { entrySentences, inputSentences, sentence, type Issue } from '../../src/entry/issues';
 import type { QueueError } from '../../src/queue/store';
 import { issueText } from '../../nodes/shared/words';
-import { segmentKey } from '../../nodes/instant-audience-out/segment-words';
+import type { segmentKey } from '../../nodes/instant-audience-out/segment-words';
 import { accountStatus } from '../../nodes/instant-audience-out/status-words';
 import { loginRefusals, loginWait } from '../../nodes/shared/queue-state';
 import { wordsOf } from './out-flow';
