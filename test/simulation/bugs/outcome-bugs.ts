@@ -32,7 +32,7 @@ export const outcomeBugs: readonly Bug[] = [
     for (const post of this.departing.splice(0)) this.parts.requestsInFlight.launch(post);
     original();
   }),
-  breaks('ends are told before they are durable', Turns, 'commit', function (original) {
+  breaks('ends are reported before they are durable', Turns, 'commit', function (original) {
     this.parts.reports.tell();
     original();
   }),
