@@ -125,11 +125,11 @@ describe('an add to a new segment', () => {
     for (let n = 200; n < 230; n += 1) world.add(device(n), [{ seg_id: 6 }]);
     await world.clock.advance(2_000);
     assert.equal(has(world).length, 30);
-    assert.equal(world.logged.filter((line) => line.includes('young')).length, 0);
+    assert.equal(world.logged.filter((line) => line.includes('wait for new segments')).length, 0);
     for (let n = 300; n < 400; n += 1) world.add(device(n), [{ seg_id: 5 }]);
     await world.clock.advance(2_000);
     assert.equal(has(world).length, 280);
-    assert.equal(world.logged.filter((line) => line.includes('young')).length, 1);
+    assert.equal(world.logged.filter((line) => line.includes('wait for new segments')).length, 1);
     await world.rest();
     assert.deepEqual(world.violations(), []);
   });
