@@ -6,13 +6,24 @@ import type { SegmentFinding, SegmentWarning } from '../../src/usage/segment-che
 import { short } from '../shared/queue-state';
 import type { Words } from '../shared/words';
 
+const remarks: Record<SegmentWarning['kind'] | 'held', string> = {
+  unknown: 'status.segment_unknown',
+  inactive: 'status.segment_inactive',
+  otherCase: 'status.segment_otherCase',
+  warmUp: 'status.segment_warmUp',
+  held: 'status.segment_held',
+};
+
 /** `holds`: whether adds to new segments wait. */
 export function segmentSentence(words: Words, finding: SegmentFinding, holds: boolean): string {
   return words._(`segment.${segmentKey(finding, holds)}`, segmentParams(finding, Date.now()));
 }
 
 /** Of the sentence, below `segment` in the words. */
-export function segmentKey(finding: SegmentFinding, holds: boolean): SegmentFinding['kind'] | 'held' {
+export function segmentKey<Finding extends SegmentFinding>(
+  finding: Finding,
+  holds: boolean,
+): Finding['kind'] | 'held' {
   return finding.kind === 'warmUp' && holds ? 'held' : finding.kind;
 }
 
@@ -25,7 +36,7 @@ export function segmentRemark(
   const [first] = warnings;
   if (first === undefined) return null;
   if (warnings.length > 1) return words._('status.segments', { number: short(warnings.length) });
-  return words._(`status.segment_${segmentKey(first, holds)}`);
+  return words._(remarks[segmentKey(first, holds)]);
 }
 
 /** Placeholder values for a finding's sentence, at this time (epoch ms). */
