@@ -17,7 +17,17 @@ import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
 import { Registry } from '../../src/delivery/registry';
 import { openLog } from '../../src/queue/sqlite/sqlite-log';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { customAccount, entry, Flow, load, login, unload, until, useNodeRed } from '../nodes/out-flow';
+import {
+  customAccount,
+  entry,
+  Flow,
+  load,
+  login,
+  unload,
+  until,
+  usedQueue,
+  useNodeRed,
+} from '../nodes/out-flow';
 import { newRows } from '../queue/rows';
 import { fuzz, fuzzAsync, timeoutMs } from './cases';
 import { mutated, wildJson, wildText } from './wild';
@@ -156,7 +166,7 @@ describe('admin requests of any form', function () {
     log.close();
     const left = new OrphanedQueues(folder, () => engines.list());
     const actions = new Actions(engines, left, new OrphanedShared(() => engines.list()), () => undefined);
-    const { key, engine } = engines.list()[0]!;
+    const { key, engine } = usedQueue();
     const usual = [
       { queue: key },
       { queue: key, confirm: 'f'.repeat(32) },

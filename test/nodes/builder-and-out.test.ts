@@ -4,7 +4,18 @@ import helper from 'node-red-node-test-helper';
 import { engines } from '../../nodes/account/process-wide';
 import { segmentWatches } from '../../nodes/instant-audience-out/segment-watch';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { customAccount, entry, Flow, load, login, sleep, unload, until, useNodeRed } from './out-flow';
+import {
+  customAccount,
+  entry,
+  Flow,
+  load,
+  login,
+  sleep,
+  unload,
+  until,
+  usedQueue,
+  useNodeRed,
+} from './out-flow';
 
 const at = { z: 'flow', x: 0, y: 0 };
 const builder = (id: string, changes: object = {}): object => ({
@@ -32,7 +43,7 @@ describe('a builder before an out node', () => {
 
   const start = (...nodes: object[]): Promise<void> =>
     load([customAccount(sandbox.url, { queue: 'memory' }), ...out.nodes(), ...nodes], login('s3cr3t'), out);
-  const invalid = (): number => engines.list()[0]?.engine.monitor.invalid ?? -1;
+  const invalid = (): number => usedQueue().engine.monitor.invalid;
   const warned = (): number => [...segmentWatches.values()][0]?.warnings(Date.now()).length ?? -1;
 
   it('counts what it could not use with the queue of the account behind it, and exports it', async () => {
@@ -43,7 +54,7 @@ describe('a builder before an out node', () => {
     await until(() => invalid() === 1, 'one invalid');
     await sleep(50);
     assert.equal(invalid(), 1, 'the one that leads nowhere is not counted');
-    const [kept] = engines.list()[0]!.engine.monitor.rejections.last();
+    const [kept] = usedQueue().engine.monitor.rejections.last();
     assert.equal(kept!.message, 'User id: 0 stands for an opted-out user; leave it out');
   });
 
@@ -75,7 +86,7 @@ describe('a builder before an out node', () => {
     );
     await out.send({ payload: entry(1) });
     const order: string[] = [];
-    const { engine } = engines.list()[0]!;
+    const { engine } = usedQueue();
     const { submit } = engine;
     engine.submit = (submission) => {
       order.push(String(submission.entries.length));
@@ -91,7 +102,7 @@ describe('a builder before an out node', () => {
     await start();
     await out.send({ payload: entry(1) });
     const order: string[] = [];
-    const { engine } = engines.list()[0]!;
+    const { engine } = usedQueue();
     const { submit, pause } = engine;
     engine.submit = (submission) => {
       order.push(String(submission.entries.length));

@@ -314,6 +314,11 @@ export async function deploy(
   await started;
 }
 
+/** The queue that an account uses; those of earlier tests may still be open. */
+export function usedQueue(): ReturnType<typeof engines.list>[number] {
+  return engines.list().find(({ accounts }) => accounts.length > 0)!;
+}
+
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -2,7 +2,18 @@
 import assert from 'node:assert/strict';
 import { engines } from '../../nodes/account/process-wide';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
-import { customAccount, entry, Flow, load, login, sleep, unload, until, useNodeRed } from './out-flow';
+import {
+  customAccount,
+  entry,
+  Flow,
+  load,
+  login,
+  sleep,
+  unload,
+  until,
+  usedQueue,
+  useNodeRed,
+} from './out-flow';
 
 const entries = 100_000;
 const bad = { user_id: '0', seg_block: [{ seg_id: 1 }] };
@@ -28,9 +39,8 @@ async function largestPart(work: () => Promise<void>): Promise<number> {
     lastMs = nowMs;
   };
   const turns = setInterval(turn, 1);
-  await work();
+  await work().finally(() => clearInterval(turns));
   turn();
-  clearInterval(turns);
   return mostMs / (lastMs - startMs);
 }
 
@@ -62,7 +72,7 @@ describe(`a message of ${entries.toLocaleString('en')} entries`, function () {
     // What is measured is not the first of its kind.
     await out.send({ payload: Array.from({ length: 3_000 }, () => entry(1)) });
     out.forget();
-    const { engine } = engines.list()[0]!;
+    const { engine } = usedQueue();
     engine.pause();
     const before = engine.counters.taken;
     const part = await largestPart(async () => {
