@@ -10,7 +10,7 @@ import { hourMs, hourOf } from '../../src/queue/hour-ring';
  */
 export function reporter(state: EngineState | null): 'here' | 'elsewhere' | 'unknown' {
   if (state?.kind === 'standby') return state.sender === null ? 'unknown' : 'elsewhere';
-  return state?.kind === 'apart' ? 'unknown' : 'here';
+  return state?.kind === 'databaseAway' ? 'unknown' : 'here';
 }
 
 /** After the hour: five minutes, and up to two more so that instances do not ask at the same time. */

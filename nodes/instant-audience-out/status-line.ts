@@ -115,7 +115,7 @@ export class StatusLine {
     const told = this.told !== null && this.told.untilMs > nowMs ? this.told : null;
     const full: Condition = { look: 'stopped', key: 'full' };
     // The store-and-forward buffer has its own cap.
-    if (told?.key === 'full' && state.kind === 'apart') return full;
+    if (told?.key === 'full' && state.kind === 'databaseAway') return full;
     const condition = conditionOf(state, engine.logins.state(account), systemClock.monoMs());
     const isCalm = condition.key === 'idle' || condition.key === 'sending' || state.kind === 'standby';
     if (!isCalm) return condition;

@@ -25,7 +25,7 @@ export function conditionOf(state: EngineState, login: LoginState | null, nowMs:
       return { look: 'stopped', key: `outbox_${state.code}` };
     case 'parked':
       return { look: 'waiting', key: 'parked' };
-    case 'apart':
+    case 'databaseAway':
       return state.kept === 0
         ? { look: 'waiting', key: 'databaseAway' }
         : { look: 'waiting', key: 'databaseAwayKept', params: { kept: short(state.kept) } };

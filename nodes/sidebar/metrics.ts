@@ -22,7 +22,7 @@ const states = [
   'starting',
   'outbox',
   'standby',
-  'apart',
+  'databaseAway',
   'parked',
   'paused',
   'rateLimited',

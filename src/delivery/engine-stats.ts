@@ -13,7 +13,7 @@ export type EngineState =
   /** Of a shared queue: another process sends, or nobody does yet. */
   | { readonly kind: 'standby'; readonly sender: string | null }
   /** Of a shared queue: its database cannot be reached, so entries are kept here and handed over later. */
-  | { readonly kind: 'apart'; readonly message: string; readonly kept: number }
+  | { readonly kind: 'databaseAway'; readonly message: string; readonly kept: number }
   | { readonly kind: 'parked' }
   /** By an operator. */
   | { readonly kind: 'paused' }

@@ -34,8 +34,8 @@ export type MessageEnd =
   /** The node closes; the entries stay in the durable queue. */
   | { readonly kind: 'parked' };
 
-/** `apart`: a shared queue's database could not be reached, so the entries wait on this machine. */
-export type QueuedReason = 'asked' | 'tooManyOpen' | 'apart';
+/** `databaseAway`: the database of a shared queue could not be reached, so the entries are in this machine's buffer. */
+export type QueuedReason = 'asked' | 'tooManyOpen' | 'databaseAway';
 
 type Params = Readonly<Record<string, string | number>>;
 
@@ -183,7 +183,7 @@ export class PendingMessages {
   /** All of its entries are stored durably, or some of them `isBuffered`: then no outcome can find it. */
   stored(message: PendingMessage, completeOn: 'accepted' | 'queued', isBuffered = false): void {
     if (this.closing.has(message)) this.end(message, { kind: 'parked' });
-    else if (isBuffered) this.endQueued(message, 'apart');
+    else if (isBuffered) this.endQueued(message, 'databaseAway');
     else if (completeOn === 'queued') this.endQueued(message, 'asked');
     else if (this.open > this.most) this.endQueued(message, 'tooManyOpen');
   }

@@ -78,8 +78,8 @@ const cases: readonly [Case, string][] = [
     { state: { kind: 'standby', sender: 'node-2' }, waiting: 9, oldestMs: 190_000 },
     'yellow ring oldest 3 min',
   ],
-  [{ state: { kind: 'apart', message: '', kept: 0 }, waiting: 5 }, 'yellow ring database away'],
-  [{ state: { kind: 'apart', message: '', kept: 1234 } }, 'yellow ring DB away · 1.2k kept'],
+  [{ state: { kind: 'databaseAway', message: '', kept: 0 }, waiting: 5 }, 'yellow ring database away'],
+  [{ state: { kind: 'databaseAway', message: '', kept: 1234 } }, 'yellow ring DB away · 1.2k kept'],
   [{ state: { kind: 'rateLimited', untilMs: 23_500 } }, 'yellow ring rate limited 24 s'],
   [
     { state: { kind: 'trouble', code: 'timeout', message: '' }, waiting: 2 },
@@ -170,7 +170,7 @@ describe('the status of the out node', () => {
   it('tells that what is kept while the database is away has come to its cap', () => {
     const watched = new Watched();
     watched.line.tell('full');
-    watched.follow({ state: { kind: 'apart', message: '', kept: 5 }, waiting: 5 });
+    watched.follow({ state: { kind: 'databaseAway', message: '', kept: 5 }, waiting: 5 });
     watched.line.stop();
     assert.deepEqual(watched.shown, ['red ring queue full']);
   });

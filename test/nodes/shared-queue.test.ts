@@ -99,7 +99,7 @@ describe('an account with its queue in a shared database', function () {
     await until(() => flow.status === 'DB away · 2 kept', `kept, not ${flow.status}`);
     assert.deepEqual([flow.shown.at(-1)!.fill, flow.shown.at(-1)!.shape], ['yellow', 'ring']);
     const { state, shared: view } = shown()!;
-    assert.equal(state.kind, 'apart');
+    assert.equal(state.kind, 'databaseAway');
     assert.match(state.message!, /cannot be reached at 127\.0\.0\.1:1/);
     assert.equal(view!.kept, 2);
     assert.ok(!JSON.stringify([shown(), flow.shown, logged()]).includes(password));

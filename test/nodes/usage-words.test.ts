@@ -82,7 +82,7 @@ describe('the report of an hour', () => {
   it('is made where it is sent, once, and made up for when nobody knows where that is', () => {
     assert.equal(reporter({ kind: 'standby', sender: 'node-2' }), 'elsewhere');
     assert.equal(reporter({ kind: 'standby', sender: null }), 'unknown');
-    assert.equal(reporter({ kind: 'apart', message: '', kept: 1 }), 'unknown');
+    assert.equal(reporter({ kind: 'databaseAway', message: '', kept: 1 }), 'unknown');
     for (const kind of ['idle', 'working', 'paused', 'starting'] as const)
       assert.equal(reporter({ kind }), 'here');
     assert.equal(reporter(null), 'here');

@@ -105,7 +105,7 @@ export class SharedProducer {
   /** A message that is in part in the log or the local buffer. */
   private placing: PendingMessage | null = null;
   /** Messages that are in part in the local buffer. */
-  private readonly apart = new WeakSet<PendingMessage>();
+  private readonly buffered = new WeakSet<PendingMessage>();
   private lastNumber = 0;
   /** Of this process's rows in the log. */
   private lastSeq = 0;
@@ -332,7 +332,7 @@ export class SharedProducer {
 
   /** They are taken, but what comes of them cannot be found by their numbers. */
   private tookUnnumbered(pending: Pending): void {
-    for (const { pendingMessage } of pending.parts) this.apart.add(pendingMessage);
+    for (const { pendingMessage } of pending.parts) this.buffered.add(pendingMessage);
     this.stored(pending);
   }
 
@@ -341,7 +341,7 @@ export class SharedProducer {
     this.waitingRows -= batch.rows.length;
     for (const { submission, pendingMessage, isLast } of parts) {
       this.placing = isLast ? null : pendingMessage;
-      const isBuffered = this.apart.has(pendingMessage);
+      const isBuffered = this.buffered.has(pendingMessage);
       if (isLast) this.pendingMessages.stored(pendingMessage, submission.completeOn, isBuffered);
     }
   }

@@ -374,7 +374,11 @@ export class SharedQueue implements HeldQueue {
       oldestMs: this.producer.oldestMs,
     };
     if (trouble === null) return { ...stats, shared };
-    return { ...stats, state: { kind: 'apart', message: trouble.message, kept: this.producer.kept }, shared };
+    return {
+      ...stats,
+      state: { kind: 'databaseAway', message: trouble.message, kept: this.producer.kept },
+      shared,
+    };
   }
 
   private standbyState(): EngineStats['state'] {

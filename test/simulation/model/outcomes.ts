@@ -169,7 +169,11 @@ function lateOutcomes(
     // A process that dies may have reported an outcome that its log does not record as reported. Entries that
     // may be in the shared log and in the local buffer are purged in both places, and reported by both.
     const inBothPlaces = history.faults.has('purge') || history.faults.has('erase');
-    if (told.length > 1 && !killed && !(inBothPlaces && end?.kind === 'queued' && end.reason === 'apart'))
+    if (
+      told.length > 1 &&
+      !killed &&
+      !(inBothPlaces && end?.kind === 'queued' && end.reason === 'databaseAway')
+    )
       found.push(`${where} is told late ${told.length} times`);
   });
   return found;
