@@ -34,7 +34,7 @@ import { Holder, type Hold } from './holder';
 import type { Behind } from './orphaned-queues';
 import { instanceName } from './instance-name';
 import { isAt, leftBy } from './left-entries';
-import { engines, leftDatabases, leftQueuesOf, sandbox } from './process-wide';
+import { engines, leftDatabases, orphanedQueuesOf, sandbox } from './process-wide';
 import { queueFile, bufferFile } from './queue-file';
 import { queueSecrets } from './queue-secret';
 import { serveSandboxMembers } from './sandbox-members';
@@ -154,7 +154,7 @@ async function openHold(
     // Before it is closed for the new one.
     const hadLeft = rememberLeft(node, settings, ofShared);
     const lease = engines.acquire(ofShared === null ? request : { ...request, shared: ofShared });
-    if (hadLeft || leftQueuesOf(RED).behind(node.id).length > 0 || before !== null) lease.recordUsers();
+    if (hadLeft || orphanedQueuesOf(RED).behind(node.id).length > 0 || before !== null) lease.recordUsers();
     const named = ofShared ?? (before === null ? null : sharedOf(RED, settings, before));
     const warning = setTimeout(() => void warnOfLeft(RED, node, named), warnLeftAfterMs).unref();
     const end = async (maxMs: number): Promise<void> => {
@@ -190,7 +190,7 @@ function databaseBefore(RED: NodeAPI, saved: Saved): DatabaseConnection | null {
 
 /** At each deploy and start; `named`: the shared queue by which the account names a database. Never rejects. */
 async function warnOfLeft(RED: NodeAPI, node: Node, named: SharedRequest | null): Promise<void> {
-  const warned = leftQueuesOf(RED).behind(node.id);
+  const warned = orphanedQueuesOf(RED).behind(node.id);
   const shared = await leftInDatabases(RED, node, named, warned);
   for (const { origin, member, waiting } of [...warned, ...shared])
     node.warn(RED._('account.leftBehind', { origin, member, waiting }));

@@ -16,7 +16,7 @@ export const leftDatabases = new Map<string, DatabaseQueues>();
 const left = new Map<string, OrphanedQueues>();
 
 /** One for all callers, since each scan opens files. */
-export function leftQueuesOf(RED: NodeAPI): OrphanedQueues {
+export function orphanedQueuesOf(RED: NodeAPI): OrphanedQueues {
   const userDir = RED.settings.userDir ?? '.';
   const known = left.get(userDir);
   if (known !== undefined) return known;

@@ -21,7 +21,7 @@ import type { MemberQueue } from '../../src/delivery/shared/member-queue';
 import type { Source } from '../../src/queue/store';
 import { isWarning, type SegmentFinding } from '../../src/usage/segment-check';
 import type { AccountNode, Problem } from '../account/account-api';
-import { leftQueuesOf } from '../account/process-wide';
+import { orphanedQueuesOf } from '../account/process-wide';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import { AccountUse } from '../shared/account-use';
 import { noStatusOnceRemoved, nowDeployed } from '../shared/deployed';
@@ -249,7 +249,7 @@ class OutNode {
 
   /** Entries in the queue of a former address or member of the account. */
   private leftRemark(): string | null {
-    const entries = leftQueuesOf(this.RED)
+    const entries = orphanedQueuesOf(this.RED)
       .behind(this.settings.account)
       .reduce((sum, { waiting }) => sum + waiting, 0);
     return entries === 0 ? null : this.RED._('status.leftBehind', { number: short(entries) });

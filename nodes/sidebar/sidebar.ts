@@ -5,7 +5,7 @@ import { printable } from '../../src/entry/foreign-text';
 import { sampleEveryMs } from '../../src/delivery/monitor/history';
 import { segmentWatches } from '../instant-audience-out/segment-watch';
 import type { Account } from '../account/account-api';
-import { engines, leftDatabases, leftQueuesOf, sandbox } from '../account/process-wide';
+import { engines, leftDatabases, orphanedQueuesOf, sandbox } from '../account/process-wide';
 import { Actions } from './actions';
 import { OrphanedShared } from './orphaned-shared';
 import { logMetrics } from './metrics';
@@ -24,7 +24,7 @@ type PluginAPI = NodeAPI & {
 export = (RED: PluginAPI): void => {
   const list = (): ReturnType<typeof engines.list> => engines.list();
   const overview = new Overview(list, (id) => warnAfterOf(RED, id), segmentWarningsOf);
-  const left = leftQueuesOf(RED);
+  const left = orphanedQueuesOf(RED);
   const orphanedShared = new OrphanedShared(list, undefined, leftDatabases);
   const watchers = new Watchers(RED, {
     update: () => ({

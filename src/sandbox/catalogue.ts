@@ -206,7 +206,7 @@ export class Catalogue {
 /** An id derived from the code, above those of samples and those that people choose. */
 function generatedId(code: string): number {
   let hash = 0;
-  for (const letter of code.toLowerCase()) hash = (Math.imul(hash, 31) + letter.codePointAt(0)!) >>> 0;
+  for (const character of code.toLowerCase()) hash = (Math.imul(hash, 31) + character.codePointAt(0)!) >>> 0;
   return 1_000_000_000 + (hash % 1_000_000_000);
 }
 

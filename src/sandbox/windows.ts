@@ -1,7 +1,7 @@
 // Sliding window: the sum of weights within the last `lengthMs`, and its peak.
 
 /**
- * The window is half open: of two events exactly `lengthMs` apart, only one is inside. `peak` is the largest sum of all
+ * The window is half open: of two events with exactly `lengthMs` between them, only one is inside. `peak` is the largest sum of all
  * windows, since the events of every window also lie within the window that ends with the last of them.
  */
 export class SlidingWindow {

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import type { NodeAPI } from 'node-red';
 import helper from 'node-red-node-test-helper';
 import { AccountForms } from '../../nodes/account/admin';
-import { engines, leftQueuesOf, sandbox as ownSandbox } from '../../nodes/account/process-wide';
+import { engines, orphanedQueuesOf, sandbox as ownSandbox } from '../../nodes/account/process-wide';
 import { queueFile } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
 import type { OrphanedQueues } from '../../nodes/account/orphaned-queues';
@@ -34,7 +34,7 @@ describe('entries that wait for an address that was mended', () => {
   let flow: Flow;
   const list = (): ReturnType<typeof engines.list> => engines.list();
   const left = (): OrphanedQueues =>
-    leftQueuesOf({ settings: { userDir: nodesUserDir() } } as unknown as NodeAPI);
+    orphanedQueuesOf({ settings: { userDir: nodesUserDir() } } as unknown as NodeAPI);
   const actions = (): Actions => new Actions(engines, left(), new OrphanedShared(list), () => undefined);
   const wrongUrl = (): string => `${sandbox.url}/no/such/place`;
   const wrongFile = (): string => basename(queueFile(nodesUserDir(), wrongUrl(), '7'));
