@@ -74,7 +74,7 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     );
   });
 
-  it('with a mended URL ask what becomes of queued entries, and move them after the deploy', async () => {
+  it('with a corrected URL offer choices for queued entries, and move them after the deploy', async () => {
     const { page } = editor;
     await editor.editConfig('account-long');
     const place = page.locator('#instant-audience-queued');
@@ -98,7 +98,7 @@ describe(`accounts in the editor of Node-RED ${nodeRedVersion}`, function () {
     await until(() => sandbox.state().length === 1, 15_000, 'the entry');
   });
 
-  it('with another kind of queue offer what can be kept, say why it is not all, and discard after the deploy', async () => {
+  it('with another kind of queue offer the possible choices, explain missing ones, and discard after the deploy', async () => {
     const { page } = editor;
     await postUsers(nodeRed, 'shop', 0, 2);
     await editor.editConfig('account-shop');

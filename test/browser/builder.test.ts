@@ -99,7 +99,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
     await editor.cancel();
   });
 
-  it('leaves nothing in the console while it is open and not deployed, and says what to do', async () => {
+  it('logs nothing to the console while it is open and not deployed, and shows the next step', async () => {
     const added = await editor.drag('xandr-segment-builder', 300, 420);
     await editor.edit(added);
     await take();

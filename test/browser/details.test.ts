@@ -132,7 +132,7 @@ describe(`the details of the forms in Node-RED ${nodeRedVersion}`, function () {
     await editor.cancel();
   });
 
-  it('say in the red triangle what is wrong, and name the node in the dialogue of the deploy', async () => {
+  it('show the problem in the red triangle, and name the node in the deploy dialogue', async () => {
     const out = await editor.drag('xandr-instant-audience-out', 500, 100);
     await page.mouse.move(5, 5);
     assert.match((await editor.complaints()).join(), /out: Account: choose one, or add one/);

@@ -229,7 +229,7 @@ for (const language of ['de', 'ja']) {
       await editor.cancel();
     });
 
-    it('accepts an event, and says so in the status', async () => {
+    it('accepts an event, and shows it in the status', async () => {
       const comms = await nodeRed.comms();
       const { status, body } = await nodeRed.post('event', { user: '4711' });
       assert.equal(status, 200, JSON.stringify(body));

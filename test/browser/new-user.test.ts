@@ -59,7 +59,7 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
     assert.equal(await editor.labelOf(builder), 'segment builder');
   });
 
-  it('reads in the triangles what is still to be done', async () => {
+  it('sees the remaining steps in the red triangles', async () => {
     const complaints = (await editor.complaints()).join('\n');
     assert.match(complaints, /segment-builder: User id: fill this in.*Segment 1: name the segment/);
     assert.match(

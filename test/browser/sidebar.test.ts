@@ -102,7 +102,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await shows(card(name).locator('.instant-audience-state'), /^paused/);
   };
 
-  it('shows what came of each account’s entries, in words and figures', async () => {
+  it('shows the outcomes of each account’s entries, in words and figures', async () => {
     await postUsers(nodeRed, 'shop', 0, 300);
     await nodeRed.post('shop', [{ user_id: '0', seg_block: [{ seg_id: 1 }] }]);
     await shows(figure('shop', 'Delivered'), '300');
@@ -166,7 +166,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     assert.ok(cut.length >= 3 && !cut.includes(true), `cut at an edge: ${String(cut)}`);
   });
 
-  it('pauses, tells how long entries wait, and resumes', async () => {
+  it('pauses, shows the age of the oldest entry, and resumes', async () => {
     await pause('loyalty');
     await postUsers(nodeRed, 'loyalty', 0, 50);
     await shows(figure('loyalty', 'Queued entries'), '50');
@@ -196,7 +196,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await press('loyalty', 'Resume');
   });
 
-  it('exports what was rejected, with its reason', async () => {
+  it('exports rejected entries, with their reasons', async () => {
     const [download] = await Promise.all([page.waitForEvent('download'), press('shop', /^Export rejected/)]);
     const [rejected] = JSON.parse(await readFile(await download.path(), 'utf8'));
     assert.deepEqual(
@@ -206,7 +206,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     assert.ok(Date.parse(rejected.time) > 0);
   });
 
-  it('erases a user from what waits and from what was rejected, after asking', async () => {
+  it('erases a user from queued and rejected entries, after a confirmation', async () => {
     await pause('loyalty');
     await postUsers(nodeRed, 'loyalty', 500, 30);
     await shows(figure('loyalty', 'Queued entries'), '30');
@@ -240,7 +240,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await press('loyalty', 'Resume');
   });
 
-  it('shows who is in which segment of the sandbox', async () => {
+  it('shows the members of the sandbox’s segments', async () => {
     await press('Sandbox: who is in which segment', 'Sandbox: who is in which segment');
     const part = card('Sandbox: who is in which segment');
     await shows(part.locator('.instant-audience-line').first(), /10001.*users: 75/);
@@ -279,7 +279,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     assert.equal(new Set(ids).size, ids.length);
   });
 
-  it('gets nothing while it is closed, at most one update a second while it is open, and goes on', async () => {
+  it('gets nothing while closed, and at most one update a second while open', async () => {
     const count = async (ms: number): Promise<number> => {
       await page.evaluate(countUpdates);
       await page.waitForTimeout(ms);
@@ -326,7 +326,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     assert.equal(await part.locator('li').getByRole('button').count(), 0);
   });
 
-  it('says that the oldest entry is late, and tries a refused login again when it is asked to', async () => {
+  it('shows a late oldest entry, and tries a refused login again on request', async () => {
     const late = card('vault').locator('p.instant-audience-late');
     await until(
       async () => (await late.textContent())?.startsWith('The oldest entry has waited for 1 min') ?? false,

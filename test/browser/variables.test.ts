@@ -106,7 +106,7 @@ describe(`forms with variables in the editor of Node-RED ${nodeRedVersion}`, fun
     await page.locator('.red-ui-flow-node-label', { hasText: 'dry run if ${IA_DRY}' }).waitFor();
   });
 
-  it('are valid, since only the runtime knows the values', async () => {
+  it('are valid, since only the runtime has the values', async () => {
     assert.deepEqual(await editor.complaints(), []);
   });
 

@@ -140,7 +140,7 @@ describe('the account node in the editor', () => {
     assert.deepEqual(errorsOf({ ...production, authMethod: 'password' }), []);
   });
 
-  it('tells a private key from what people paste instead', () => {
+  it('recognises public and encrypted keys in place of a private key', () => {
     const answer = (privateKey: string) =>
       errorsOf({
         ...production,
@@ -210,7 +210,7 @@ describe('the account node in the editor', () => {
     assert.match(errorsOf({ queue: 'tape' }).join(), /^Keep the queue: choose/);
   });
 
-  it('asks for nothing that depends on an environment which only the runtime knows', () => {
+  it('requires nothing that depends on an environment from a variable', () => {
     assert.deepEqual(errorsOf({ environment: '${STAGE}', credentials: {} }), []);
   });
 
@@ -283,7 +283,7 @@ describe('the schema that form and runtime share', () => {
 describe('the sentence below the limits', () => {
   const limits = { posts: 100, users: 1000, concurrent: 15 };
 
-  it('says what a second amounts to in a day', () => {
+  it('shows the users a day', () => {
     assert.deepEqual(meaningOf(limits, 1000, 'en-US'), {
       users: '1,000',
       day: '86 million',
@@ -302,12 +302,12 @@ describe('the sentence below the limits', () => {
     assert.equal(meaningOf({ ...limits, posts: 1, users: 5000 }, 250, 'en-US').users, '250');
   });
 
-  it('folds away what the design has as defaults', () => {
+  it('folds away default values', () => {
     for (const [name, usual] of Object.entries(documentedAdvanced))
       assert.equal(definition.defaults[name]!.value, usual, name);
   });
 
-  it('warns above what the service documents, and only there', () => {
+  it('warns above the documented limits, and only there', () => {
     assert.equal(exceedsDocumented(limits), false);
     for (const name of ['posts', 'users', 'concurrent'] as const) {
       assert.equal(exceedsDocumented({ ...limits, [name]: limits[name] + 1 }), true, name);

@@ -60,7 +60,7 @@ describe('the out node in the editor', () => {
     assert.equal(answer(undefined), '');
   });
 
-  it('knows only two ways for a message to be done', () => {
+  it('offers exactly two ways to complete a message', () => {
     const answer = (completeOn: unknown) => errorsOf({ account: 'good', completeOn }).join();
     assert.match(
       answer('delivered'),
@@ -70,19 +70,19 @@ describe('the out node in the editor', () => {
     assert.equal(answer(undefined), '');
   });
 
-  it('knows three things to do about new segments', () => {
+  it('offers exactly three choices for new segments', () => {
     const answer = (youngSegments: unknown) => errorsOf({ account: 'good', youngSegments }).join();
     assert.match(answer('later'), /^New segments: "later" is not known/);
     for (const known of ['ignore', 'warn', 'hold', undefined]) assert.equal(answer(known), '');
   });
 
-  it('knows two things to do about late adds', () => {
+  it('offers exactly two choices for late adds', () => {
     const answer = (lateAdds: unknown) => errorsOf({ account: 'good', lateAdds }).join();
     assert.match(answer('drop'), /^Late adds: "drop" is not known/);
     for (const known of ['shorten', 'asIs', undefined]) assert.equal(answer(known), '');
   });
 
-  it('knows yes and no, and nothing in between, and leaves variables to the runtime', () => {
+  it('accepts only yes and no, and leaves variables to the runtime', () => {
     const answer = (dryRun: unknown) => errorsOf({ account: 'good', dryRun }).join();
     for (const clear of [true, false, 'true', 'FALSE', '${DRY}', '$(DRY)', undefined])
       assert.equal(answer(clear), '');
@@ -93,7 +93,7 @@ describe('the out node in the editor', () => {
     );
   });
 
-  it('says on the canvas where it sends, and that a dry run sends nothing', () => {
+  it('shows account and dry run on the canvas', () => {
     const label = (properties: object) => definition.label.call(nodeWith(properties));
     assert.equal(label({}), 'audience');
     assert.equal(label({ account: 'good' }), 'audience → EU seat');

@@ -113,7 +113,7 @@ describe('the segment builder in the editor', () => {
     });
   }
 
-  it('does not judge what only the runtime knows', () => {
+  it('does not check values that need the runtime', () => {
     const variable = '${SOMETHING}';
     const rows = [
       { ...row, segment: variable, expiration: variable, value: variable, expirationUnit: variable },
@@ -188,7 +188,7 @@ describe('the segment builder in the editor', () => {
     assert.ok(refused > 100, `${refused} of 500`);
   });
 
-  it('says on the canvas what it does', () => {
+  it('describes the node on the canvas', () => {
     const label = (properties: object): string => definition.label.call(nodeWith(properties));
     const rows = (...changes: object[]): object[] => changes.map((change) => ({ ...row, ...change }));
     assert.equal(label({}), 'segment builder');
@@ -258,7 +258,7 @@ describe('the example message of the preview', () => {
       set,
     );
 
-  it('has what the form reads, of the right kind', () => {
+  it('has the properties that the form reads, of the right type', () => {
     assert.deepEqual(example({}), { payload: { user: '12345678900987654321' } });
     assert.deepEqual(example({ domain: 'idfa', eventTime: 'payload.at' }), {
       payload: { user: '1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13', at: '2026-01-31T12:00:00Z' },

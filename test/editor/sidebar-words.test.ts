@@ -158,7 +158,7 @@ describe('the words of the tab Audience', () => {
         assert.equal(new Set(texts).size, texts.length, 'each says where');
       });
 
-      it('say nothing of what is on its way or kept when there is none', () => {
+      it('leave out entries in flight or kept if there are none', () => {
         const said = (code: string, rest: number): string => {
           const text = sentenceOf({
             status: 200,

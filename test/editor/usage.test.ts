@@ -49,7 +49,7 @@ describe('the usage node in the editor', () => {
     assert.equal(answer({}), '');
   });
 
-  it('knows its choices, and leaves alone what the environment says', () => {
+  it('checks its choices, and leaves variables alone', () => {
     assert.match(answer({ schedule: 'daily' }), /^Runs: "daily" is not known; choose one of message, hourly/);
     assert.match(answer({ range: 'month' }), /^Range: "month" is not known/);
     assert.match(answer({ detail: 'none' }), /^Report: "none" is not known/);
@@ -67,14 +67,14 @@ describe('the usage node in the editor', () => {
     assert.equal(answer({ range: 'custom', from: '${FROM}' }), '');
   });
 
-  it('says that there is no message when it runs by itself', () => {
+  it('reports that an hourly report has no message', () => {
     const hourly = { schedule: 'hourly', range: 'custom', from: 'start' };
     assert.match(answer(hourly), /^From: there is no message/);
     assert.equal(answer({ ...hourly, fromType: 'flow' }), '');
     assert.match(answer({ ...hourly, fromType: 'flow', to: 'end' }), /^To: there is no message/);
   });
 
-  it('says on the canvas whose usage it reads, and names its outputs', () => {
+  it('shows its account on the canvas, and names its outputs', () => {
     const label = (properties: object) => definition.label.call(nodeWith(properties));
     assert.equal(label({}), 'audience usage');
     assert.equal(label({ account: 'good' }), 'usage of EU seat');

@@ -105,7 +105,7 @@ for (const node of ['account', 'instant-audience-out', 'segment-builder', 'audie
       }
     });
 
-    it('writes out in its script what palette search and the public catalogue read', () => {
+    it('has the strings for palette search and the public catalogue in its script', () => {
       const literal = registeredLiteral(code);
       assert.equal(literal.type, `xandr-${node}`);
       for (const name of ['category', 'color', 'icon', 'paletteLabel']) {
@@ -121,7 +121,7 @@ for (const node of ['account', 'instant-audience-out', 'segment-builder', 'audie
       }
     });
 
-    it('has an icon of its own, white on transparent, in the shape that Node-RED wants', () => {
+    it('has an icon of its own, white on transparent, in the shape that Node-RED requires', () => {
       const file = path.join(icons, definition.icon);
       assert.ok(existsSync(file), definition.icon);
       const svg = readFileSync(file, 'utf8');

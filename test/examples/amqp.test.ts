@@ -67,7 +67,7 @@ describe('amqp to audience', function () {
     );
   };
 
-  it('takes what the queue holds, and acknowledges also what can never be sent', async () => {
+  it('accepts the broker’s messages, and also acknowledges those that can never be sent', async () => {
     const startedMs = performance.now();
     const { flow, queue } = await exampleFor('as-imported');
     const events = someEvents(2_000, 600);

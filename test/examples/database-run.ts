@@ -71,7 +71,7 @@ export function databaseToAudience(kind: Kind): void {
     return { flow, connection, url: own.url };
   };
 
-  it('delivers a table page by page, goes on with what is added, and misses no late commit', async () => {
+  it('delivers a table page by page, continues with new rows, and misses no late commit', async () => {
     const startedMs = performance.now();
     const { flow, connection, url } = await prepare('audience_pages');
     const site = await ExampleSite.start(flow, { modules: [kind.module] });

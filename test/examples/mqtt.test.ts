@@ -115,7 +115,7 @@ describe('mqtt to audience', function () {
     );
   });
 
-  it('misses nothing that was committed, and nothing that came while it was down, when it is killed', async () => {
+  it('loses no committed message, and none from its downtime, when it is killed', async () => {
     const startedMs = performance.now();
     const sandbox = await StandAloneSandbox.start();
     ends(() => sandbox.kill());

@@ -92,7 +92,7 @@ describe(`the quick start on Node-RED ${nodeRedVersion}`, function () {
     for (const status of statuses()) assert.ok(status.text, 'a status has no text');
   });
 
-  it('takes the button’s event like one that came by HTTP', async () => {
+  it('handles the button’s event like one by HTTP', async () => {
     const event = JSON.parse(inject.payload as string) as Event;
     assert.ok(!(await members()).has(event.user));
     await nodeRed.text(`inject/${inject.id}`, { method: 'POST' });

@@ -27,7 +27,7 @@ describe('rejected to file and back', function () {
   const rejectedLines = async (): Promise<string[]> =>
     (await readFile(file(), 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
 
-  it('keeps what is rejected, a line each, and delivers it when it has been put right', async () => {
+  it('stores rejected entries, a line each, and delivers them after a correction', async () => {
     const startedMs = performance.now();
     const all = Array.from({ length: entries }, (_, n) => entryOf(n));
     for (let from = 0; from < entries; from += 100)
@@ -72,7 +72,7 @@ describe('rejected to file and back', function () {
     );
   });
 
-  it('lets what was rejected count from then: an expiration is not longer for having waited', async () => {
+  it('counts expirations of rejected entries from their event time', async () => {
     const user = device(77_777);
     const at = new Date(Date.now() - 10 * 60_000).toISOString();
     const entry = { user_id: user, domain: 'idfa', seg_block: [{ seg_id: 10_002, expiration: 60 }] };

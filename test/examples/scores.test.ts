@@ -33,7 +33,7 @@ describe('scores to values', function () {
     assert.equal((await site.running.post('scores', { user, idType: 'idfa', score })).status, 202);
   };
 
-  it('holds the band of each user’s last score in one segment, and nobody with a low one', async () => {
+  it('keeps the band of each user’s last score in one segment, without low scores', async () => {
     const startedMs = performance.now();
     const numbers = Array.from({ length: users }, (_, n) => n);
     await inParallel(numbers, 16, async (n) => {
@@ -55,7 +55,7 @@ describe('scores to values', function () {
     );
   });
 
-  it('builds nothing from a score that is none, and says so', async () => {
+  it('reports an invalid score, and builds nothing from it', async () => {
     const comms = await site.running.comms();
     await post(device(1), 'high');
     await post(device(1), undefined);

@@ -55,7 +55,7 @@ describe('two instances', function () {
     sites = sendsNow.test(one.log) ? [one, two] : [two, one];
   });
 
-  it('share one queue: each takes events, and what the killed one took is delivered by the other', async () => {
+  it('share one queue: both accept events, and the other one delivers the entries of a killed one', async () => {
     const startedMs = performance.now();
     const [first, second] = sites;
     const comms = await second.running.comms();

@@ -42,7 +42,7 @@ describe('webhook to audience', function () {
     headers: Record<string, string> = apiKey,
   ): Promise<{ status: number; body: any }> => site.running.post('webhook', body, headers);
 
-  it('takes a burst, answers each request with what was queued, and delivers in order', async () => {
+  it('accepts a burst, answers each request with the queued entries, and delivers in order', async () => {
     const startedMs = performance.now();
     const comms = await site.running.comms();
     const users = someUsers(600);
@@ -67,7 +67,7 @@ describe('webhook to audience', function () {
     );
   });
 
-  it('answers 400 with what was wrong', async () => {
+  it('answers 400 with the problem', async () => {
     const event: Event = { user: device(1), idType: 'idfa', action: 'add', segments: [10_001] };
     for (const [wrong, reason] of [
       [{ ...event, user: 'not an id' }, /^User id: /],
@@ -91,7 +91,7 @@ describe('webhook to audience', function () {
     assert.ok((await site.sandboxState()).every(({ user_id }) => user_id !== device(9_999)));
   });
 
-  it('lets nobody in while API_KEY is not set, answers 503 with what to do, and shows it', async () => {
+  it('refuses every request while API_KEY is not set, with 503 and the remedy, and shows it', async () => {
     const event: Event = { user: device(9_998), idType: 'idfa', action: 'add', segments: [10_001] };
     for (const env of [[], [{ name: 'API_KEY', value: '', type: 'str' }]]) {
       await site.running.deploy(withEnvironment(flow, env));
@@ -113,7 +113,7 @@ describe('webhook to audience', function () {
     assert.equal((await post(event)).status, 202);
   });
 
-  it('answers 503 when the queue is full, with what to do', async () => {
+  it('answers 503 with the remedy when the queue is full', async () => {
     await site.running.deploy(withFullQueue(flow));
     const event: Event = { user: device(1), idType: 'idfa', action: 'add', segments: [10_001] };
     assert.equal((await post(event)).status, 202);

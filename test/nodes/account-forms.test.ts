@@ -86,7 +86,7 @@ describe("an account's forms", () => {
       assert.deepEqual([result, level], ['sandboxWorks', 'good']);
     });
 
-    it('works with a right password, and names who was let in where', async () => {
+    it('works with the right password, and names user and host', async () => {
       const url = await start();
       const body = await test(valuesOf(url));
       const { host } = new URL(url);
@@ -103,7 +103,7 @@ describe("an account's forms", () => {
       });
     });
 
-    it('works with a signed key, and tells one that is refused', async () => {
+    it('works with a signed key, and reports a refused one', async () => {
       const jwt = { authMethod: 'jwt', keyName: 'k', privateKey: pem };
       assert.equal((await test(valuesOf(await start(), jwt))).result, 'works');
       await sandbox!.close();
@@ -116,7 +116,7 @@ describe("an account's forms", () => {
       assert.equal((await test(valuesOf(url, jwt))).result, 'wrongKey');
     });
 
-    it('tells a wrong password', async () => {
+    it('reports a wrong password', async () => {
       const { result, level } = await test(valuesOf(await start(), { password: 'wrong' }));
       assert.deepEqual([result, level], ['wrongPassword', 'bad']);
     });
@@ -133,7 +133,7 @@ describe("an account's forms", () => {
       });
     }
 
-    it('tells a login that the address of the posts does not allow, or does not take', async () => {
+    it('reports a login that the audience host does not allow or accept', async () => {
       const url = await start({ faults: [{ kind: 'error', errorId: 'UNAUTH', on: 'usage' }] });
       assert.equal((await test(valuesOf(url))).result, 'notAllowed');
       sandbox!.faults.set([{ kind: 'error', errorId: 'NOAUTH', on: 'usage' }]);
@@ -175,7 +175,7 @@ describe("an account's forms", () => {
       assert.ok(asked.some((each) => each.includes('rt-segment-processed?member_id=7&')));
     });
 
-    it('goes on without the list of segments, and says what that is for', async () => {
+    it('continues without the list of segments, and explains its use', async () => {
       const url = await start({ faults: [{ kind: 'error', errorId: 'UNAUTH', on: 'segments' }] });
       const refused = await test(valuesOf(url));
       assert.deepEqual([refused.result, refused.level], ['segmentsFailed', 'warning']);
@@ -189,7 +189,7 @@ describe("an account's forms", () => {
       );
     });
 
-    it('asks each question that it can, whatever the one before came to', async () => {
+    it('runs each possible step, whatever the result of the one before', async () => {
       const url = await start({ faults: [{ kind: 'error', errorId: 'NOAUTH', on: 'usage' }] });
       assert.deepEqual(stepsOf(await test(valuesOf(url))), [
         'login works',
@@ -199,7 +199,7 @@ describe("an account's forms", () => {
       assert.deepEqual(stepsOf(await test(valuesOf(url, { password: 'wrong' }))), ['login wrongPassword']);
     });
 
-    it('tells each of the two hosts that cannot be reached', async () => {
+    it('reports which of the two hosts cannot be reached', async () => {
       const url = await start();
       const closed = await listen(httpServer(() => undefined));
       await closed.close();
@@ -212,7 +212,7 @@ describe("an account's forms", () => {
       assert.deepEqual([unknown.result, unknown.params.host], ['unknownHost', 'nowhere.invalid']);
     });
 
-    it('tells a certificate for another host, and one that is not trusted', async () => {
+    it('reports a certificate for another host, and an untrusted one', async () => {
       server = await listen(httpsServer('localhost', (_seen, response) => response.end()));
       const untrusted = await test(valuesOf(`https://localhost:${server.port}`));
       assert.equal(untrusted.result, 'certificate');
@@ -222,7 +222,7 @@ describe("an account's forms", () => {
       assert.equal(ofFailure(elsewhere, 'host').result, 'certificateHost');
     });
 
-    it('tells an address that is not the service’s', async () => {
+    it('reports an address of another server', async () => {
       server = await listen(httpServer((_seen, response) => response.end('<html>welcome</html>')));
       assert.equal((await test(valuesOf(`http://127.0.0.1:${server.port}`))).result, 'address');
       await server.close();
@@ -247,7 +247,7 @@ describe("an account's forms", () => {
       return `http://127.0.0.1:${server.port}`;
     };
 
-    it('tells a clock that is off when a signed login is refused, and when it still works', async () => {
+    it('reports a wrong clock, whether a signed login is refused or works', async () => {
       const jwt = { authMethod: 'jwt', keyName: 'k', privateKey: pem };
       const behind = await test(valuesOf(await otherClock(90, false), jwt));
       assert.deepEqual([behind.result, behind.params.minutes], ['clockBehindRefused', 90]);
@@ -258,7 +258,7 @@ describe("an account's forms", () => {
       assert.equal((await test(valuesOf(await otherClock(4, true)))).result, 'works');
     });
 
-    it('tells what is missing or wrong in the form, by the form’s own sentences', async () => {
+    it('reports missing and wrong values with the form’s own sentences', async () => {
       const problem = async (changes: object): Promise<string> =>
         (await test(valuesOf('http://127.0.0.1:1', changes))).problem.key;
       assert.equal(await problem({ member: '' }), 'error.member_missing');
@@ -316,7 +316,7 @@ describe("an account's forms", () => {
       assert.ok(held.params.seconds > 300, String(held.params.seconds));
     });
 
-    it('tells that the logins are used up, and when to try again', async () => {
+    it('reports exhausted logins, and the time of the next try', async () => {
       const values = valuesOf(await start({ authLimit: 1 }));
       assert.equal((await test(values)).result, 'works');
       const { result, level, params } = await test(values);
@@ -324,7 +324,7 @@ describe("an account's forms", () => {
       assert.ok(params.seconds >= 1);
     });
 
-    it('refuses what is no question', async () => {
+    it('refuses an invalid request', async () => {
       for (const body of [null, 'x', {}, { id: 1, values: {} }, { id: 'a', values: [] }]) {
         assert.equal((await forms.test(body)).status, 400);
       }
@@ -351,7 +351,7 @@ describe("an account's forms", () => {
       found = { ...works, sender: 'node-2' };
     });
 
-    it('tells how many entries wait and who sends', async () => {
+    it('reports the number of queued entries and the active instance', async () => {
       const secure = `${databaseUrl}?sslmode=verify-full`;
       assert.deepEqual(await testDatabase({ databaseUrl: secure }), {
         result: 'database.worksSender',
@@ -398,7 +398,7 @@ describe("an account's forms", () => {
       });
     }
 
-    it('tells which right is missing, by a statement that can be run as it stands', async () => {
+    it('reports a missing permission with a statement that can be run as it is', async () => {
       const names = { user: 'me', database: 'My-"Queue', schema: 'instant_audience_7_1' };
       found = { kind: 'failed', host, code: 'rights', ...names };
       assert.deepEqual((await testDatabase({ databaseUrl })).params, {
@@ -412,7 +412,7 @@ describe("an account's forms", () => {
       });
     });
 
-    it('tells what is missing or wrong in the form, by the form’s own sentences', async () => {
+    it('reports missing and wrong values with the form’s own sentences', async () => {
       const problem = async (values: object): Promise<string> => (await testDatabase(values)).problem.key;
       assert.equal(await problem({}), 'error.database_url_missing');
       assert.equal(await problem({ databaseUrl: 'host/db' }), 'error.database_url_invalid');
@@ -440,7 +440,7 @@ describe("an account's forms", () => {
       );
     });
 
-    it('refuses what is no question', async () => {
+    it('refuses an invalid request', async () => {
       for (const body of [null, 'x', {}, { id: 1, values: {} }, { id: 'a', values: [] }]) {
         assert.equal((await forms.testDatabase(body)).status, 400);
       }
@@ -486,7 +486,7 @@ describe("an account's forms", () => {
       assert.deepEqual(await found('nothing like it'), []);
     });
 
-    it('says of an account that is not deployed that it is not', async () => {
+    it('reports an account that is not deployed', async () => {
       const { status, body } = await forms.segments('new', {});
       assert.deepEqual([status, (body as any).result], [200, 'notDeployed']);
     });
@@ -545,7 +545,7 @@ describe("an account's forms", () => {
       assert.equal(sandbox!.peaks().totals.authentications, 2);
     });
 
-    it('says why there is none, in the words of the test', async () => {
+    it('give the reason for a missing list, in the words of the test', async () => {
       const url = await start();
       await load([customAccount(url)], login('wrong'));
       const refused = await forms.segments('account', {});

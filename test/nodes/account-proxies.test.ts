@@ -53,7 +53,7 @@ describe("an account's way out", () => {
     assert.equal(asked.length, 0);
   });
 
-  it('goes through the one that the environment names, with its login', async () => {
+  it('is the one from the environment, with its login', async () => {
     process.env.HTTP_PROXY = proxyUrl('jo:w%C3%B6rd@');
     await deliver();
     // One tunnel to log in, one to post.
@@ -70,7 +70,7 @@ describe("an account's way out", () => {
     assert.equal(asked.length, 0);
   });
 
-  it('goes through the one that was chosen, whatever the environment says', async () => {
+  it('is the chosen one, despite the environment', async () => {
     process.env.http_proxy = 'http://127.0.0.1:9';
     const words = { proxy: { username: 'jo', password: 'word' } };
     await deliver({ proxy: 'proxy' }, [chosen()], words);

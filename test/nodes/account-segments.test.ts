@@ -50,7 +50,7 @@ describe('the directory of segments', () => {
     assert.equal(asked.length, 1);
   });
 
-  it('puts the exact name, code or id first, then what begins with the search, and sorts numbers as numbers', async () => {
+  it('puts exact matches first, then prefixes, and sorts numbers as numbers', async () => {
     const rig = Array.from({ length: 150 }, (_, index) => segment(9_901 + index, `Rig segment ${index + 1}`));
     const { read } = serviceWith([...rig, segment(3, 'Old rig segment 42'), segment(42, 'Rig')]);
     const one = directory();
@@ -84,7 +84,7 @@ describe('the directory of segments', () => {
     assert.deepEqual(idsOf(await directory().search('k', read, '', 0)), [1, 2, 3]);
   });
 
-  it('orders what the service found in the same way', async () => {
+  it('orders the results of the service in the same way', async () => {
     const { read } = serviceWith(
       Array.from({ length: 3_000 }, (_, at) => segment(at + 1, `Rig ${3_000 - at}`)),
     );

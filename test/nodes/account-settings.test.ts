@@ -68,7 +68,7 @@ describe('the settings of an account', () => {
     assert.equal(settings({ ...production, member: ' 7 ' }).member, '7');
   });
 
-  it('are the same with blanks around what comes from the environment', () => {
+  it('ignore blanks around values from the environment', () => {
     const key = '-----BEGIN PRIVATE KEY-----\nMIIBVAIBADANBg\n-----END PRIVATE KEY-----\n';
     const custom = { environment: 'custom', authUrl: 'http://a', serviceUrl: 'http://s/api', member: '7' };
     const numbers = { postsPerSecond: '5', usersPerSecond: '6', maxConcurrent: '7', queueMaxEntries: '8' };
@@ -184,7 +184,7 @@ describe('the settings of an account', () => {
     assert.ok(settings({ member: unset, username: unset, authUrl: unset }).isSandbox);
   });
 
-  it('say what is wrong with what cannot be', () => {
+  it('name the problem of an invalid value', () => {
     assert.equal(problem({ environment: 'moon' }), 'error.environment_unknown');
     assert.equal(problem({ ...production, member: {} }), 'error.member_missing');
     assert.equal(problem({ ...production, member: '7a' }), 'error.member_invalid');

@@ -46,7 +46,7 @@ describe('a builder before an out node', () => {
   const invalid = (): number => usedQueue().engine.monitor.invalid;
   const warned = (): number => [...segmentWatches.values()][0]?.warnings(Date.now()).length ?? -1;
 
-  it('counts what it could not use with the queue of the account behind it, and exports it', async () => {
+  it('counts invalid items with the queue of the account behind it, and exports them', async () => {
     await start(builder('builder'), builder('other', { wires: [[], ['elsewhere']] }));
     await out.send({ payload: entry(1) });
     helper.getNode('builder').receive({ payload: { user: '0' } });
@@ -78,7 +78,7 @@ describe('a builder before an out node', () => {
     assert.equal(warned(), 0);
   });
 
-  it('takes a purchase at one builder after the long list of views that came before it at another', async () => {
+  it('queues a purchase at one builder after an earlier long list of views at another', async () => {
     const wires = [['out'], []];
     await start(
       builder('views', { source: 'items', userId: 'user', userIdType: 'item', wires }),

@@ -17,7 +17,7 @@ const problems = (changes: object): string => {
 const withRow = (changes: object): object => ({ segments: [{ ...row, ...changes }] });
 
 describe("the schema of a builder's properties", () => {
-  it('gives the defaults of what is missing', () => {
+  it('uses defaults for missing properties', () => {
     const reading = read({});
     assert.deepEqual(reading.ok ? reading.settings : reading, {
       account: '',
@@ -129,7 +129,7 @@ describe("the schema of a builder's properties", () => {
   it('takes a negative value, as the service does', () =>
     assert.equal(problems(withRow({ value: '-5' })), ''));
 
-  it('does not look at what the others leave without a meaning', () => {
+  it('ignores properties without effect, given the others', () => {
     assert.equal(problems({ items: '', itemsType: '${NOPE}', actionProperty: {}, actionType: 'x' }), '');
     assert.equal(problems({ ...withRow({ member: 'x', memberType: '${NOPE}' }) }), '');
     assert.equal(
@@ -139,7 +139,7 @@ describe("the schema of a builder's properties", () => {
     assert.equal(problems(withRow({ expirationUnit: 'never', expiration: '${NOPE}' })), '');
   });
 
-  it('tells a configuration that is none', () => {
+  it('reports an invalid configuration', () => {
     assert.equal(readSaved(builderSchema({}), null).ok, false);
     assert.equal(readSaved(builderSchema({}), {}).ok, false);
   });

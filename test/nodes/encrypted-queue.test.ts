@@ -69,7 +69,7 @@ describe('an account that encrypts user ids on disk', () => {
     assert.deepEqual(users().sort(), [idfa(1), idfa(2)].sort());
   });
 
-  it('keeps what waits when the secret is another one, says so, and goes on under the right one', async () => {
+  it('keeps queued entries under a wrong secret, reports it, and continues with the right one', async () => {
     await start();
     await queue(1);
     await restart();
@@ -113,7 +113,7 @@ describe('an account that encrypts user ids on disk', () => {
     assert.deepEqual(files(), []);
   });
 
-  it('reads what lies there after it was switched off, and encrypts anew after it was switched on', async () => {
+  it('reads encrypted entries after it is switched off, and encrypts new ones after it is switched on', async () => {
     await start();
     await queue(1);
     await unload();
@@ -142,7 +142,7 @@ describe('an account that encrypts user ids on disk', () => {
     await until(() => [flow.status, other.status].includes('accounts disagree'), 'one of them is refused');
   });
 
-  it('that is gone leaves a file that the tab can save and search with the secret, and empty without', async () => {
+  it('that is deleted leaves a file that the tab can export and search with the secret, and only purge without', async () => {
     await start();
     await queue(1, 2, 3);
     await restart();

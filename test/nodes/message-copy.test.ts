@@ -33,7 +33,7 @@ describe('the copy of a message', () => {
     assert.notEqual(made.bytes, message.bytes);
   });
 
-  it('is made in steps of what a function node has made, too', () => {
+  it('also copies objects of function nodes in steps', () => {
     const payload = runInContext(
       'Array.from({ length: 100 }, (_, a) => ({ a }))',
       createContext({}),
@@ -45,7 +45,7 @@ describe('the copy of a message', () => {
     assert.notEqual(made.payload[0], payload[0]);
   });
 
-  it('keeps what is the same object in it the same, and has the request of an HTTP node in common', () => {
+  it('keeps shared references, and shares the request of an HTTP node', () => {
     const entry: any = { user: 1 };
     entry.list = [entry];
     const message = { payload: entry, again: entry, req: { socket: {} }, res: {} };

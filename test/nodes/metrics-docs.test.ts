@@ -55,7 +55,7 @@ describe('the metrics', () => {
     assert.deepEqual([...used].sort(), names.map(({ name }) => name).sort());
   });
 
-  it('have a dashboard with what an import into Grafana needs', () => {
+  it('have a dashboard that Grafana can import', () => {
     const dashboard = JSON.parse(
       readFileSync(path.join(docs, 'grafana-dashboard.json'), 'utf8'),
     ) as Dashboard;

@@ -47,7 +47,7 @@ async function purgeTwice(actions: Actions, body: object): Promise<object> {
   return (await actions.act('purgeOrphaned', { ...body, ...first.body })).body;
 }
 
-describe('a shared queue that nobody uses', function () {
+describe('an orphaned shared queue', function () {
   this.timeout(30_000);
   const ends = cleanUps();
   let database: OwnDatabase;
@@ -129,7 +129,7 @@ describe('a shared queue that nobody uses', function () {
     await used.close(other);
   });
 
-  it('is not purged once a Node-RED uses it again, and says so', async () => {
+  it('is not purged once an instance uses it again, with an error', async () => {
     const gone = { id: 'gone', name: 'gone' };
     await (await leave('10', 1)).close(gone);
     await start();
@@ -195,7 +195,7 @@ describe('a shared queue that nobody uses', function () {
   });
 });
 
-describe('the list of shared queues that nobody uses', () => {
+describe('the list of orphaned shared queues', () => {
   const place = { host: 'db:5432', database: 'audience' };
   const queue = (member: string, changes: Partial<OrphanedSharedQueue> = {}): OrphanedSharedQueue => {
     const schema = `instant_audience_${member}`;
@@ -267,7 +267,7 @@ describe('the list of shared queues that nobody uses', () => {
       assert.equal(shared.find(key), null);
   });
 
-  it('erases from all that are left, and goes on behind a database that fails', async () => {
+  it('erases from all orphaned queues, and continues after a database that fails', async () => {
     const erased: string[] = [];
     const fails = { list: () => Promise.reject(new QueueError('readonly', 'No.')) };
     const works = {

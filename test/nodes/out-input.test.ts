@@ -173,7 +173,7 @@ describe('the out node, given bad input', () => {
     assert.match(main.rejected[0].audience.rejected[0].message, /user_id is missing/);
   });
 
-  it('sends the other 999 of a thousand, and tells the one by its place, in a message of its own', async () => {
+  it('sends the other 999 of a thousand, and reports the bad one by its index, in a message of its own', async () => {
     const payload: unknown[] = Array.from({ length: 1000 }, (_, at) => entry(at));
     payload[417] = { user_id: '', seg_block: [block] };
     const message: any = { payload, topic: 'kept' };
@@ -201,7 +201,7 @@ describe('the out node, given bad input', () => {
     assert.equal(main.accepted[0].audience.entries, 1);
   });
 
-  it('tells all mistakes of the first hundred rejected entries, and the first one of the others', async () => {
+  it('reports all issues of the first hundred rejected entries, and the first issue of the others', async () => {
     await main.send({ payload: Array.from({ length: 200 }, () => ({ a: 1, b: 1 })) });
     const { rejected } = main.rejected[0].audience;
     assert.deepEqual([rejected.length, rejected[99].issues.length, rejected[100].issues.length], [200, 4, 1]);
@@ -228,7 +228,7 @@ describe('the out node, given bad input', () => {
     assert.deepEqual([segmentsOf(sandbox, '7'), segmentsOf(sandbox, '8')], [5_000, 250]);
   });
 
-  it('spreads 250 segments of one user that came in 250 messages', async () => {
+  it('spreads 250 segments of one user from 250 messages', async () => {
     const messages = Array.from({ length: 250 }, (_, at) => ({
       payload: { user_id: '9', seg_block: [{ seg_id: at + 1 }] },
     }));
@@ -245,7 +245,7 @@ describe('the out node, given bad input', () => {
     assert.equal(unwired.completed.length, 0);
   });
 
-  it('tells what the service refused, by the place of the entry', async () => {
+  it('reports entries that the service refused, by index', async () => {
     await main.send({ payload: [optedOut, entry(1), entry(1_000_002), entry(3)] });
     const [refused] = main.rejected;
     assert.deepEqual(indexes(refused), [0, 2]);
@@ -261,7 +261,7 @@ describe('the out node, given bad input', () => {
     assert.equal(elsewhere.accepted[0].payload, 'kept');
   });
 
-  it('says so at once, and for every message, when that property has no name', async () => {
+  it('reports a property without a name at once, and for every message', async () => {
     for (const [flow, told, status] of [
       [nameless, /^This node is not set up\. Entries are in: name the property/, 'not set up'],
       [misspelt, /^Entries are in: this is not the name of a property/, 'input not valid'],
@@ -276,7 +276,7 @@ describe('the out node, given bad input', () => {
     }
   });
 
-  it('takes what an expression makes of a message, and ends each message when it fails', async () => {
+  it('reads entries from an expression, and ends each message if the expression fails', async () => {
     await expression.send({ payload: { list: [entry(1), entry(2)] } });
     assert.equal(expression.accepted[0].audience.accepted, 2);
     await failing.send({ payload: 1 }, { payload: 2 });

@@ -96,7 +96,7 @@ describe(`a message of ${entries.toLocaleString('en')} entries`, function () {
     assert.equal(requests.length, entries / 1_000);
   });
 
-  it('of which half is rejected goes out on both outputs, which share no object', async () => {
+  it('with half of its entries rejected leaves on both outputs, which share no object', async () => {
     const payload = many(half).map((its) => ({ ...(its as object) }));
     await check('disk', { completeOn: 'queued' }, payload, entries / 2);
     const [[accepted], [rejected]] = [out.accepted, out.rejected];

@@ -47,7 +47,7 @@ describe('the out node', () => {
     await sandbox.close();
   });
 
-  it('holds everything back at pause, goes on at resume, and forwards neither', async () => {
+  it('stops sending at pause, continues at resume, and forwards neither', async () => {
     await load(nodes(), login(), flow);
     await flow.send({ control: 'pause', payload: entry(9) });
     flow.give({ payload: entry(1) }, { payload: entry(2) });
@@ -86,7 +86,7 @@ describe('the out node', () => {
     }
   }).timeout(60_000);
 
-  it('says once that its account is missing, and not again with each deploy of something else', async () => {
+  it('reports a missing account once, and not again with each deploy of other nodes', async () => {
     const missing = (): number => logged().filter((line) => line.includes('does not exist any more')).length;
     await load(nodes({ account: 'nowhere' }), login(), flow);
     await deploy([...nodes({ account: 'nowhere' }), ...other.nodes()], 'nodes', flow);
@@ -177,7 +177,7 @@ describe('the out node', () => {
     assert.equal(sandbox.state().length, 3 + 7);
   });
 
-  it('done at queued, tells later what came of the entries', async () => {
+  it('complete once queued, reports the outcome of its entries later', async () => {
     sandbox.faults.set([{ kind: 'poison', userIds: [idfa(2)] }]);
     await load(nodes({ completeOn: 'queued' }), login(), flow);
     await flow.send({ payload: [entry(1), entry(2), { user_id: '0' }], topic: 'kept' });
@@ -193,7 +193,7 @@ describe('the out node', () => {
     assert.match(message, /^The service refused/);
   });
 
-  it('leaves what was queued to the same node after a restart, and to the log when that is gone', async () => {
+  it('reports late outcomes at the same node after a restart, or in the log if the node was deleted', async () => {
     const two = (): object[] => [...nodes(), ...other.nodes()];
     await load(two(), login(), flow, other);
     await flow.send({ control: 'pause' });
@@ -270,7 +270,7 @@ describe('the out node', () => {
     assert.equal(sandbox.peaks().totals.rateLimited, 0);
   });
 
-  it('closes in time while the service hangs: on disk nothing leaves, in memory each message is told', async () => {
+  it('closes in time while the service hangs: with a queue on disk nothing is output, in memory each message gets an error', async () => {
     sandbox.faults.set([{ kind: 'latency', beforeMs: 60_000 }]);
     const all = [
       ...nodes(),
@@ -314,7 +314,7 @@ describe('the out node, while its account is not ready', () => {
     await unload();
   });
 
-  it('keeps messages until it is, or tells each that it was not taken', async () => {
+  it('keeps messages until it is ready, or ends each with an error', async () => {
     let ready: (engine: object) => void = () => undefined;
     const slowAccount = (RED: any): void => {
       RED.nodes.registerType('xandr-account', function (this: any, config: object) {

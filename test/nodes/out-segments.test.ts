@@ -51,7 +51,7 @@ describe('the segments before an out node', () => {
     await sandbox.close();
   });
 
-  it('are looked up on deploy; what is wrong stands in the status and once in the log', async () => {
+  it('are looked up on deploy; problems appear in the status and once in the log', async () => {
     await load(nodes(['10001', '10999']), login(), flow);
     await until(() => flow.status === 'segment inactive', 'the status');
     assert.equal(flow.shown.at(-1)!.fill, 'yellow');
@@ -94,7 +94,7 @@ describe('the segments before an out node', () => {
     }
   });
 
-  it('are counted when there are several, and gone once the builder is mended', async () => {
+  it('are counted if there are several, and disappear once the builder is corrected', async () => {
     await load(nodes(['10996', '10999']), login(), flow);
     await until(() => flow.status === 'check 2 segments', 'the status');
     assert.equal(warnings().length, 2);
@@ -196,7 +196,7 @@ describe('the segments before an out node', () => {
     await until(() => flow.accepted.length === 3, 'the one that waited');
   });
 
-  it('that are not this member’s are told once, as information, and are nothing to look at', async () => {
+  it('of other members are logged once, as information, without a warning in the status', async () => {
     await load(nodes(['10997']), login(), flow);
     const told = (): string[] => logged('info').filter((line) => line.includes('belongs to another member'));
     await until(() => told().length > 0, 'the line');

@@ -111,7 +111,7 @@ describe('the status of the out node', () => {
     });
   }
 
-  it('changes at most once a second, then to what holds, and says nothing twice', async () => {
+  it('changes at most once a second, to the current state, and never repeats itself', async () => {
     const watched = new Watched();
     watched.line.connecting();
     watched.follow({ waiting: 1 });
@@ -126,7 +126,7 @@ describe('the status of the out node', () => {
     watched.line.stop();
   });
 
-  it('tells for a while that the queue was full, or that messages were done at queued', () => {
+  it('shows for a while that the queue was full, or that messages were complete once queued', () => {
     for (const [key, expected] of [
       ['full', 'red ring queue full'],
       ['queuedOnly', 'blue dot done at queued'],
@@ -139,7 +139,7 @@ describe('the status of the out node', () => {
     }
   });
 
-  it('tells for some seconds how many entries were delivered, and is idle again', async () => {
+  it('shows the number of delivered entries for some seconds, then idle', async () => {
     const watched = new Watched();
     watched.line.deliveredSome(8);
     watched.line.deliveredSome(4);
@@ -158,7 +158,7 @@ describe('the status of the out node', () => {
     watched.line.stop();
   }).timeout(12_000);
 
-  it('tells for a while how many entries were invalid, when nothing is queued', () => {
+  it('shows the number of invalid entries for a while if nothing is queued', () => {
     const watched = new Watched();
     watched.line.tell('invalid', 3);
     watched.line.tell('invalid', 2);
@@ -167,7 +167,7 @@ describe('the status of the out node', () => {
     assert.deepEqual(watched.shown, ['yellow ring 5 invalid']);
   });
 
-  it('tells that what is kept while the database is away has come to its cap', () => {
+  it('shows that the store-and-forward buffer is full', () => {
     const watched = new Watched();
     watched.line.tell('full');
     watched.follow({ state: { kind: 'databaseAway', message: '', kept: 5 }, waiting: 5 });
@@ -175,7 +175,7 @@ describe('the status of the out node', () => {
     assert.deepEqual(watched.shown, ['red ring queue full']);
   });
 
-  it('says a remark while nothing is wrong with the delivery, and turns yellow for it', () => {
+  it('shows a remark in yellow while delivery works', () => {
     for (const [what, expected] of [
       [{}, 'yellow ring segment inactive'],
       [{ waiting: 7 }, 'yellow ring segment inactive'],
@@ -190,7 +190,7 @@ describe('the status of the out node', () => {
     }
   });
 
-  it('says of a sandbox that it is one, whatever else it says', () => {
+  it('always names a sandbox', () => {
     for (const [what, remark, expected] of [
       [{}, null, 'green dot ready · sandbox'],
       [{}, 'segment inactive', 'yellow ring segment inactive · sandbox'],

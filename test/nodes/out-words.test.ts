@@ -96,7 +96,7 @@ describe('the words of the out node', () => {
     );
   });
 
-  it('hold the English sentence of every issue of an entry and of what stands in its place', () => {
+  it('have the English sentence of every issue of an entry and of other input', () => {
     assert.deepEqual(words.out.issue, { ...entrySentences, ...inputSentences });
   });
 

@@ -106,14 +106,14 @@ describe('saved properties of an out node', function () {
     });
   }
 
-  it('reads values with blanks around them, and takes the defaults of what is missing', async () => {
+  it('reads values with blanks around them, and uses defaults for missing ones', async () => {
     withEnvironment({ IA_CHOICE: ' queued\n' });
     const flow = await start({ completeOn: '${IA_CHOICE}', dryRun: null, input: ' payload ' });
     await flow.send({ payload: entry(1) });
     assert.equal(flow.accepted[0]?.audience.status, 'queued');
   });
 
-  it('says everything that is wrong at once', async () => {
+  it('reports all problems at once', async () => {
     const flow = await start({ completeOn: 'x', dryRun: 'y' });
     await flow.send({ payload: entry(1) });
     assert.match(flow.error, /Complete message: "x" .*; Dry run: "y"/);

@@ -74,13 +74,13 @@ describe('a message as bounded JSON', () => {
     return text === null ? null : JSON.parse(text).payload;
   };
 
-  it('is what JSON.stringify gives for plain data', () => {
+  it('equals the result of JSON.stringify for plain data', () => {
     const data = { a: [1, 'x', null, true, { b: 1.5 }], d: new Date(0), u: undefined };
     assert.equal(messageJson({ data }, 10_000), JSON.stringify({ data }));
     assert.deepEqual(json(Buffer.from('ab')), { type: 'Buffer', data: [97, 98] });
   });
 
-  it('leaves out requests, functions and what refers to itself', () => {
+  it('leaves out requests, functions and circular references', () => {
     const self: Record<string, unknown> = { a: 1 };
     self.self = self;
     assert.deepEqual(json(self), { a: 1 });
@@ -148,7 +148,7 @@ describe('the routes of a builder', () => {
     assert.deepEqual(JSON.parse((await take('builder')).message).payload, { user: '8' });
   });
 
-  it('give nothing of a user who was erased since', async () => {
+  it('give nothing of a user who has been erased', async () => {
     await pass('builder', { payload: { user: 'user-77' } });
     forgetLastMessagesOf('user-7');
     assert.ok((await take('builder')).message.includes('user-77'));
@@ -197,7 +197,7 @@ describe('the routes of a builder', () => {
     return evaluate(RED(), id, { message, inputs });
   };
 
-  it('evaluate what only the runtime knows, in order', async () => {
+  it('evaluate inputs that need the runtime, in order', async () => {
     const { status, body } = await ask(
       'builder',
       { type: 'flow', value: 'list[1]' },
@@ -218,7 +218,7 @@ describe('the routes of a builder', () => {
     ]);
   });
 
-  it('answer with what JSON cannot hold as far as it can, and with nothing that is too large', async () => {
+  it('answer as far as JSON allows, and with nothing too large', async () => {
     const { flow: context } = helper.getNode('builder').context();
     const self: Record<string, unknown> = { n: 12345678901234567890n };
     self.self = self;
@@ -237,7 +237,7 @@ describe('the routes of a builder', () => {
     ]);
   });
 
-  it('say what cannot be evaluated, and why', async () => {
+  it('report failed inputs, with the reason', async () => {
     const { body } = await ask(
       'builder',
       { type: 'jsonata', value: '$uppercase(5)' },
@@ -267,7 +267,7 @@ describe('the routes of a builder', () => {
     ]);
   });
 
-  it('refuse what is no question', async () => {
+  it('refuse an invalid request', async () => {
     const bad = [null, 'x', {}, { message: {}, inputs: 'x' }, { message: {}, inputs: [{ type: 'env' }] }];
     for (const body of bad) {
       assert.equal((await evaluate(RED(), 'builder', body)).status, 400, JSON.stringify(body));

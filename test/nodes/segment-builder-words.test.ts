@@ -69,7 +69,7 @@ describe('the words of the segment builder', () => {
     for (const code of Object.keys(words['segment-builder'].issue)) assert.ok(known.includes(code), code);
   });
 
-  it('leave alone what looks like a placeholder or a reference in a value', () => {
+  it('leave values alone that look like a placeholder or a reference', () => {
     const got = '"__path__ $t(segment-builder.label.name) $& <b>"';
     const issue: Issue = { code: 'text_white_space', path: '__proto__', params: { got } };
     const text = issueText(RED, 'segment-builder', issue);

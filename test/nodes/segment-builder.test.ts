@@ -114,7 +114,7 @@ describe('xandr-segment-builder', () => {
     assert.equal(seen.completed.length, 1);
   });
 
-  it('puts the entry where it is told, deep inside the message too', async () => {
+  it('puts the entry into the chosen property, even deep inside the message', async () => {
     const seen = await start({ output: 'audience.entry' });
     await send(seen, { payload: { user: '7' } }, { payload: { user: '8' }, audience: 5 });
     assert.equal(seen.built[0].audience.entry.user_id, '7');
@@ -123,7 +123,7 @@ describe('xandr-segment-builder', () => {
     assert.match(seen.caught[0].error.message, /^Put into: a part of it is no object/);
   });
 
-  it('keeps what is in msg.audience only when it is an object of fields', async () => {
+  it('keeps msg.audience only if it is an object with properties', async () => {
     const seen = await start({ domain: 'idfa' });
     for (const audience of [Buffer.from('abc'), new String('abc'), ['abc'], 'abc'])
       await send(seen, { payload: { user: 'abc' }, audience });
@@ -149,7 +149,7 @@ describe('xandr-segment-builder', () => {
     assert.equal(seen.completed.length, 1);
   });
 
-  it('ends an invalid message with an error when nobody listens on the second output', async () => {
+  it('ends an invalid message with an error if nothing is wired to the second output', async () => {
     const seen = await start({ wires: [['built'], []] });
     await send(seen, { payload: { user: '0' } });
     assert.equal(seen.built.length, 0);
@@ -158,7 +158,7 @@ describe('xandr-segment-builder', () => {
     assert.equal(seen.caught[0].audience.rejected[0].code, 'user_id_zero', 'the details');
   });
 
-  it('makes an array of a thousand items, and tells the one that is bad', async () => {
+  it('makes an array of a thousand items, and reports the bad one', async () => {
     const seen = await start({ source: 'items', userId: 'user', userIdType: 'item' });
     const payload = Array.from({ length: 1000 }, (_, index) => ({
       user: index === 417 ? '' : String(index + 1),
@@ -250,7 +250,7 @@ describe('xandr-segment-builder', () => {
     });
   }
 
-  it('says of what is no array that it is none, and not how many of it are wrong', async () => {
+  it('reports a missing array as one problem, without a count', async () => {
     const seen = await start({ source: 'items', userId: '', userIdType: 'item', wires: [['built'], []] });
     await send(seen, { payload: 'text' });
     assert.equal(seen.caught[0].error.message, 'Items in: msg.payload is "text"; pass an array');
@@ -272,7 +272,7 @@ describe('xandr-segment-builder', () => {
     }
   });
 
-  it('counts in its status what it could not use', async () => {
+  it('counts invalid items in its status', async () => {
     const seen = await start({ source: 'items', userId: '', userIdType: 'item' });
     await send(seen, { payload: ['1', '0', '', '4'] });
     assert.deepEqual(seen.node.status.lastCall.args, [{ fill: 'yellow', shape: 'ring', text: '2 invalid' }]);
@@ -348,7 +348,7 @@ describe('xandr-segment-builder', () => {
     ]);
   });
 
-  it('tells an expression that fails, and goes on with the next message', async () => {
+  it('reports a failing expression, and continues with the next message', async () => {
     const seen = await start({ userId: '$uppercase(payload.user)', userIdType: 'jsonata' });
     await send(seen, { payload: { user: 5 } }, { payload: { user: 'a' } });
     assert.match(
@@ -394,7 +394,7 @@ describe('xandr-segment-builder', () => {
     });
   });
 
-  it('reads context with a key from the message, and tells what is not there', async () => {
+  it('reads context with a key from the message, and reports missing values', async () => {
     const seen = await start({ segments: [{ ...row, segment: 'ids[msg.topic]', segmentType: 'flow' }] });
     seen.node.context().flow.set('ids', { a: 5 });
     await send(seen, { payload: { user: '7' }, topic: 'a' }, { payload: { user: '7' }, topic: 'b' });

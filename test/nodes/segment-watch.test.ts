@@ -122,7 +122,7 @@ describe('the watch over segments', () => {
 
   afterEach(() => watched.end());
 
-  it('looks up what comes first together, a hundred ids at a time, with some seconds between', async () => {
+  it('looks up new segments together, a hundred ids at a time, with some seconds between', async () => {
     await watch();
     watched.saw(...ids(60));
     watched.saw(...ids(250));
@@ -138,7 +138,7 @@ describe('the watch over segments', () => {
     assert.equal(watched.asked.length, 6);
   });
 
-  it('looks up at most nine hundred ids and fifty codes in an hour, and forgets what comes no more', async () => {
+  it('looks up at most nine hundred ids and fifty codes in an hour, and forgets unused segments', async () => {
     await watch();
     watched.saw(...ids(2_000));
     watched.saw(...Array.from({ length: 200 }, (_, n) => ({ seg_code: `c${n}`, member_id: 1 })));
@@ -206,7 +206,7 @@ describe('the watch over segments', () => {
     assert.equal(watched.holdsAsked, holdsAsked, 'nothing more waits for looks that fail');
   });
 
-  it('holds on to what an earlier process held until that was looked up again', async () => {
+  it('keeps the holds of an earlier process until the next look-up', async () => {
     await watch(true);
     watched.segment = { code: 'Two', lastModified: new Date().toISOString().slice(0, 19) };
     watched.saw({ seg_id: 2 }, { seg_id: 4_000 });

@@ -31,7 +31,7 @@ describe('the name of an instance', () => {
 describe('the identity of a database', () => {
   const url = 'postgres://me:s3cr3t@host/db';
 
-  it('is the same for the same address and TLS only, and tells neither', () => {
+  it('is the same only for the same address and TLS, and reveals neither', () => {
     const plain = identityOf({ url, tls: null });
     assert.equal(identityOf({ url, tls: null }), plain);
     assert.notEqual(identityOf({ url: `${url}2`, tls: null }), plain);

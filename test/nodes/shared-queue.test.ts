@@ -45,7 +45,7 @@ describe('an account with its queue in a shared database', function () {
   );
   const shown = (): ShownQueue | undefined => overview.queues().find(({ origin }) => origin === sandbox.url);
 
-  it('delivers, says that it sends, and tells password and URL nowhere', async () => {
+  it('delivers, shows that it is active, and reveals neither password nor URL', async () => {
     await load([shared(), ...flow.nodes()], credentials(), flow);
     await flow.send({ payload: [entry(1), entry(2)] });
     assert.deepEqual(flow.errors, []);
@@ -66,7 +66,7 @@ describe('an account with its queue in a shared database', function () {
     assert.ok(!said.includes(password) && !said.includes('postgres://'));
   });
 
-  it('stands by while another instance sends, takes all the same, and goes on when that one ends', async () => {
+  it('is on standby while another instance is active, still accepts entries, and takes over when that one ends', async () => {
     const other = { id: 'other', name: 'node-9:1880' };
     const log = new PostgresLog({ url: databaseUrl, origin: sandbox.url, member: '7' });
     await log.open();
@@ -90,7 +90,7 @@ describe('an account with its queue in a shared database', function () {
     }
   });
 
-  it('keeps entries here and says so while its database cannot be reached', async () => {
+  it('stores entries on this machine and shows it while its database cannot be reached', async () => {
     const nowhere = `postgres://me:${password}@127.0.0.1:1/db`;
     await load([shared(), ...flow.nodes({ completeOn: 'queued' })], credentials(nowhere), flow);
     await until(() => flow.status === 'database away', `away, not ${flow.status}`);

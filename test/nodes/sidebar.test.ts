@@ -103,7 +103,7 @@ describe('the runtime of the tab Audience', () => {
     assert.equal(shown().invalid, 9);
   });
 
-  it('counts what the service said OK to without counting it', async () => {
+  it('counts entries that the service accepted without counting them', async () => {
     await start();
     await flow.send({ payload: entry(1) });
     assert.deepEqual(shown().unaccounted, { users: 0, segments: 0 });
@@ -115,7 +115,7 @@ describe('the runtime of the tab Audience', () => {
     assert.match(text, /^instant_audience_unaccounted_total\{[^}]*of="segments"\} 3$/m);
   });
 
-  it('tells that the oldest entry is late past the time that the account allows', async () => {
+  it('shows that the oldest entry is older than the account allows', async () => {
     await start();
     await flow.send({ control: 'pause' });
     flow.give({ payload: entry(1) });
@@ -130,7 +130,7 @@ describe('the runtime of the tab Audience', () => {
     assert.deepEqual([shown().late, shown().oldestMs, shown().drainSeconds], [false, 0, 0]);
   });
 
-  it('reckons the time until the queue is empty from what ended in the last seconds', async () => {
+  it('computes the time until the queue is empty from the rate of the last seconds', async () => {
     await start();
     const [info] = list().filter(({ origin }) => origin === sandbox.url);
     let nowMs = 0;
@@ -163,7 +163,7 @@ describe('the runtime of the tab Audience', () => {
     assert.equal(drain(), null, 'it stands still');
   });
 
-  it('tells each warning about a segment once, with what its sentence needs', async () => {
+  it('lists each segment warning once, with the values of its sentence', async () => {
     await start();
     await until(() => list().some(({ origin }) => origin === sandbox.url), 'the queue');
     const warmUp = {
@@ -202,7 +202,7 @@ describe('the runtime of the tab Audience', () => {
     }
   });
 
-  it('pauses, resumes, and tells of a refused login, which only a retry tries again', async () => {
+  it('pauses, resumes, and shows a refused login, which only a retry tries again', async () => {
     await start({}, 'new');
     const key = (): string => shown().key;
     flow.give({ payload: entry(1) });
@@ -223,7 +223,7 @@ describe('the runtime of the tab Audience', () => {
     assert.equal(sandbox.state().length, 1);
   });
 
-  it('says of one wrong URL the same in status, tab and log, and names it', async () => {
+  it('reports one wrong URL alike in status, tab and log, with its name', async () => {
     const wrong = `${sandbox.url}/no/such/place`;
     await load([customAccount(sandbox.url, { serviceUrl: wrong }), ...flow.nodes()], login(), flow);
     flow.give({ payload: entry(1) });
@@ -244,7 +244,7 @@ describe('the runtime of the tab Audience', () => {
     );
   });
 
-  it('tells in the status of what was delivered, and says nothing of it some seconds later', async () => {
+  it('shows deliveries in the status, for some seconds', async () => {
     await start({ completeOn: 'queued' });
     await flow.send({ payload: [entry(1), entry(2)] });
     await until(() => flow.status === '2 delivered', 'the status');
@@ -320,7 +320,7 @@ describe('the runtime of the tab Audience', () => {
     assert.ok(logged.some((text) => text === 'The queue of member 7 was purged: 2 entries.'));
   });
 
-  it('erases a user by a message, and by a call, from what waits and what was rejected', async () => {
+  it('erases a user by a message, and by a call, from queued and rejected entries', async () => {
     await start();
     await flow.send({ payload: { ...entry(1), seg_block: [] } });
     await flow.send({ control: 'pause' });
@@ -386,7 +386,7 @@ describe('the runtime of the tab Audience', () => {
     assert.match(prometheusText([quoted], list()), /account="a \\"b\\"\\\\c"/);
   });
 
-  it('tells only connections with a ticket of their own, only news, and stops with the last', async () => {
+  it('sends only to connections with a ticket, only changes, and stops with the last connection', async () => {
     const events = new EventEmitter();
     const told: { session: string; data: any }[] = [];
     events.on('comms', ({ topic, session, data }) => {
@@ -433,7 +433,7 @@ describe('the runtime of the tab Audience', () => {
     assert.equal(watchers.size, 0);
   });
 
-  it('says of a queue file that fails what is wrong with it, by a code that the editor has words for', async () => {
+  it('reports the problem of a failing queue file, by a code with a sentence in the editor', async () => {
     const file = 'gone.example-9-12345678.sqlite';
     const queueFile = path.join(folder, 'instant-audience', file);
     mkdirSync(path.dirname(queueFile), { recursive: true });

@@ -56,7 +56,7 @@ const sentences = (language: string): string[] =>
   all.map((finding) => told(wordsIn(language), finding).sentence);
 
 describe('findings in words', () => {
-  it('say in English what is wrong and how much of it', () => {
+  it('name the problem and its extent in English', () => {
     assert.deepEqual(sentences('en-US').slice(0, 5), [
       'segment 12 is inactive: 4,120 adds had no effect',
       'segment “theirs” of member 9 may not be filled by this member: 1 add and 2 removals had no effect',
@@ -73,13 +73,13 @@ describe('findings in words', () => {
     for (const language of ['en-US', 'de', 'ja']) assert.equal(new Set(sentences(language)).size, all.length);
   });
 
-  it('keep what a flow acts on', () => {
+  it('keep the properties that flows use', () => {
     assert.deepEqual({ ...told(wordsIn('en-US'), all[0]!), sentence: '' }, { ...all[0], sentence: '' });
   });
 });
 
 describe('the report of an hour', () => {
-  it('is made where it is sent, once, and made up for when nobody knows where that is', () => {
+  it('is made once, by the active instance, and made up for while that is unknown', () => {
     assert.equal(reporter({ kind: 'standby', sender: 'node-2' }), 'elsewhere');
     assert.equal(reporter({ kind: 'standby', sender: null }), 'unknown');
     assert.equal(reporter({ kind: 'databaseAway', message: '', kept: 1 }), 'unknown');
@@ -114,7 +114,7 @@ describe('the ranges of a report', () => {
   const text = ({ fromMs, toMs }: { fromMs: number; toMs: number }): string =>
     [fromMs, toMs].map((ms) => new Date(ms).toISOString().slice(5, 19)).join(' ');
 
-  it('reach until now for somebody who asks, and begin with a full hour', () => {
+  it('end now for a message, and begin with a full hour', () => {
     assert.equal(text(rangeUntilNow('hour', now)), '01-05T09:00:00 01-05T10:20:00');
     assert.equal(text(rangeUntilNow('day', now)), '01-04T10:00:00 01-05T10:20:00');
     assert.equal(text(rangeUntilNow('twoWeeks', now)), '12-22T10:00:00 01-05T10:20:00');
@@ -129,7 +129,7 @@ describe('the ranges of a report', () => {
     assert.equal(text(rangeOfFullHours('day', now, at(6))), '01-04T10:00:00 01-05T09:59:59');
   });
 
-  it('that somebody names end at now, and are none when they are turned round, to come, or too long', () => {
+  it('of a user end now at the latest, and are refused if reversed, in the future, or too long', () => {
     assert.equal(text(checkRange(now - hourMs, now + hourMs, now) as never), '01-05T09:20:00 01-05T10:20:00');
     assert.equal(checkRange(now - 1, now - 2, now), 'range_order');
     assert.equal(checkRange(now + 1, now + 2, now), 'range_future');

@@ -49,7 +49,7 @@ describe('the usage node', () => {
     if (leftMs < 10_000) await sleep(leftMs + 10);
   }
 
-  it('reports what the service says, what was sent, and what to look at, in the message that asked', async function () {
+  it('reports the service’s figures, the sent entries, and the findings, in the requesting message', async function () {
     this.timeout(40_000);
     await wellInsideAnHour();
     await start();
@@ -131,7 +131,7 @@ describe('the usage node', () => {
     assert.deepEqual(usage.rejected, []);
   });
 
-  it('says what is wrong with a range', async () => {
+  it('reports the problem of a range', async () => {
     await start({ range: 'custom', from: 'from', to: 'to' });
     const hour = (ago: number): number => Date.now() - ago * hourMs;
     for (const [message, reason] of [
@@ -149,7 +149,7 @@ describe('the usage node', () => {
     assert.deepEqual(usage.accepted, []);
   });
 
-  it('says what keeps it from an account, once at the start and to each message', async () => {
+  it('reports an unusable account once at the start and to each message', async () => {
     for (const [changes, account, reason, status] of [
       [{ account: '' }, {}, /No account is chosen/, 'no account'],
       [{ account: 'nowhere' }, {}, /disabled or does not exist/, 'no active account'],
@@ -164,7 +164,7 @@ describe('the usage node', () => {
     }
   });
 
-  it('goes on waiting for an account that closes before it was ready', async () => {
+  it('continues to wait for an account that closes before it is ready', async () => {
     const users: AccountUser[] = [];
     const slowAccount = (RED: any): void => {
       RED.nodes.registerType('xandr-account', function (this: any, config: object) {
@@ -242,7 +242,7 @@ describe('the usage node', () => {
     }
   });
 
-  it('says of a sandbox that it is one, whatever else it says, and of nothing else', async () => {
+  it('always names a sandbox, and nothing else as one', async () => {
     await load(nodes({}, { environment: 'sandbox' }), login(), out, usage);
     await until(() => usage.status === 'ready · sandbox', 'ready');
     await usage.send({});
@@ -259,7 +259,7 @@ describe('the usage node', () => {
     await until(() => usage.status === 'ready', 'ready');
   });
 
-  it('says why the statistics were not read, and reads them when they can be read again', async () => {
+  it('reports why the statistics were not read, and reads them once possible', async () => {
     await start();
     sandbox.faults.set([{ kind: 'status', status: 503, on: 'usage', count: 1 }]);
     await usage.send({});

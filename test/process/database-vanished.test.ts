@@ -97,7 +97,7 @@ describe('a shared queue whose database vanishes without a word', function () {
     await site.running.deploy(changed, 'nodes');
   }
 
-  it('delivers what comes after another database was named', async () => {
+  it('delivers new entries after another database is named', async () => {
     await vanishUnderLoad(relays[0]!);
     const startedMs = performance.now();
     await deploy(urlOf(1));
@@ -105,7 +105,7 @@ describe('a shared queue whose database vanishes without a word', function () {
     tell(`another database took over after ${since(startedMs)}`);
   });
 
-  it('delivers what comes after the queue was put on disk', async () => {
+  it('delivers new entries after the queue is put on disk', async () => {
     await vanishUnderLoad(relays[1]!);
     const startedMs = performance.now();
     await deploy();

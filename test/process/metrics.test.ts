@@ -90,7 +90,7 @@ describe('the metrics of a Node-RED', function () {
     assert.equal(accounts.size, 1, 'they share the sandbox’s queue');
   });
 
-  it('logs the documented events of each account every ten seconds, and none where nobody asks', async () => {
+  it('logs the documented events of each account every ten seconds, and none if switched off', async () => {
     const events = (nodeRed: NodeRed): { nodeid: string; event: string; value: number; msgid?: unknown }[] =>
       [...nodeRed.output.matchAll(/\[metric\] (\{.*\})/g)]
         .map(([, json]) => JSON.parse(json!))

@@ -1,7 +1,7 @@
 // An outage of ten seconds, and a service that hangs for a few; the long run has two minutes and more than a time-out.
 import { outage } from './outage';
 
-describe('a Node-RED whose service is gone', function () {
+describe('a Node-RED whose service is unreachable', function () {
   this.timeout(120_000);
   outage({ kind: 'gone', outageMs: 10_000, drainMs: 40_000 });
 });

@@ -94,7 +94,7 @@ describe('the admin routes', function () {
     }
   });
 
-  it('answer nobody who has not logged in, and whoever has by the permissions of the user', async () => {
+  it('answer only logged-in users, by their permissions', async () => {
     // "open sesame"
     const password = '$2b$04$Q3tChzJPArAQzKlCwPWLiODWTOe8cN0I6bGh92lYb/K9wO0a7/u2u';
     const known = Object.entries(users).map(([username, permissions]) => ({
@@ -155,7 +155,7 @@ describe('the admin routes', function () {
     assert.equal(erase.status, 200);
   });
 
-  it('tell who asks for metrics that are switched off, in Node-RED’s language, how to get them', async () => {
+  it('explain in Node-RED’s language how to switch metrics on', async () => {
     nodeRed = await start({ lang: 'de', instantAudience: {} });
     const reply = await nodeRed.fetch('instant-audience/metrics');
     assert.equal(reply.status, 404);
@@ -163,7 +163,7 @@ describe('the admin routes', function () {
     assert.match(await reply.text(), how);
   });
 
-  it('aside, the sandbox is reached over the loopback address of its machine alone, and says what it is', async () => {
+  it('aside, the sandbox listens only on the loopback address, and describes itself', async () => {
     nodeRed = await start({ uiHost: '0.0.0.0' });
     const sandbox = /Sandbox: .*never reach the service.* listens on (http:\/\/127\.0\.0\.1:(\d+))/;
     await nodeRed.logged(sandbox);

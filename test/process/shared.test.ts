@@ -23,7 +23,7 @@ describe('two Node-RED that share a queue', function () {
     ends(() => run.close());
   });
 
-  it('hold what was taken by either, in order, after the sender is killed', async () => {
+  it('deliver the entries of both, in order, after the sender is killed', async () => {
     const startedMs = performance.now();
     run.load.start(...run.eventUrls);
     await run.taken(300);
