@@ -188,7 +188,7 @@ export class Engine {
   async close(): Promise<void> {
     this.cancelRetry?.();
     this.turns.close();
-    this.parts.reports.tellNow();
+    this.parts.reports.reportNow();
     this.parts.tally.flush();
     await this.sent.close();
     this.parts.deleter.close();
@@ -257,7 +257,7 @@ export class Engine {
 
   /** Tells at once what has ended, before those go who are to hear it. */
   tellNow(): void {
-    this.parts.reports.tellNow();
+    this.parts.reports.reportNow();
   }
 
   /** Calls with what ends without its message. One listener a node. */
@@ -280,7 +280,7 @@ export class Engine {
    * A node has closed: its open messages end. With a durable store their entries stay queued, else they are given up.
    */
   release(node: string): void {
-    this.parts.reports.tellNow();
+    this.parts.reports.reportNow();
     this.parts.reporter.unlisten(node);
     if (this.durable) {
       this.parts.producer.closeNode(node);

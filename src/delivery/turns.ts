@@ -243,7 +243,7 @@ export class Turns {
   private afterCommit(): void {
     for (const post of this.departing.splice(0)) this.parts.requestsInFlight.launch(post);
     this.parts.producer.committed();
-    this.parts.reports.tell();
+    this.parts.reports.reportEnded();
     this.parts.deleter.committed();
     this.requestPages();
     this.goOn();

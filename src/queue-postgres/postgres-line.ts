@@ -23,7 +23,7 @@ const goodbyeMs = 1_000;
 const lockMs = 4_000;
 
 /** Conflicts between transactions, which are retried: serialization failure, deadlock. */
-const metAnother = ['40001', '40P01'];
+const conflicts = ['40001', '40P01'];
 const triesAgain = 4;
 /** A server that accepts no changes: a standby, or one that was made read-only. */
 const readOnly = '25006';
@@ -92,7 +92,7 @@ export class Line {
       try {
         return await this.#runOn<T>(await this.#connected(), sql, values);
       } catch (error) {
-        const isToRepeat = error instanceof CallError && metAnother.includes(error.sqlState);
+        const isToRepeat = error instanceof CallError && conflicts.includes(error.sqlState);
         if (!isToRepeat || failed > triesAgain) throw error;
         await new Promise<void>((resolve) => void this.options.clock.after(10 * failed, resolve));
       }

@@ -21,7 +21,7 @@ const basesKept = 16;
 
 const alive = `seen_at >= clock_timestamp() - interval '${aliveMs + noteMs} ms'`;
 /** Deletions that some living instance may not have read yet. */
-const heard = `coalesce(done_at >= clock_timestamp() - interval '${aliveMs + noteMs} ms', true)`;
+const mayBeUnread = `coalesce(done_at >= clock_timestamp() - interval '${aliveMs + noteMs} ms', true)`;
 
 const columns =
   'seq::float8 AS seq, lane, state, "user"::float8 AS "user", source, event_wall, taken_wall, body';
@@ -143,7 +143,7 @@ function leaseSql(schema: string, notify: Notify) {
       ), buried AS (
         DELETE FROM ${schema}.instance WHERE id <> $1 AND NOT ${alive} AND EXISTS (SELECT FROM taken)
       ), forgotten AS (
-        DELETE FROM ${schema}.deletion WHERE NOT ${heard} AND EXISTS (SELECT FROM taken)
+        DELETE FROM ${schema}.deletion WHERE NOT ${mayBeUnread} AND EXISTS (SELECT FROM taken)
       )
       SELECT ${epochMs} AS now, taken.epoch::float8 AS taken, lease.epoch::float8 AS epoch,
         CASE WHEN expires_at > clock_timestamp() THEN holder END AS holder, holder_name,

@@ -75,9 +75,9 @@ describe('what a machine keeps for a shared queue', function () {
     const error = await settle(flow, flow.purge(1));
     assert.ok(error instanceof DeletedPartly);
     assert.deepEqual([error.deleted, error.missed], [{ entries: 2, inFlight: 0 }, 'database']);
-    assert.match(error.message, /^What this machine had kept was given up \(2 entries\), but nothing in the/);
+    assert.match(error.message, /^Deleted 2 entries in this machine's buffer, but none in the/);
     assert.equal(flow.keptOn(1), 0);
-    assert.deepEqual(flow.heardOn(1), ends(2, 3));
+    assert.deepEqual(flow.lateOutcomesOn(1), ends(2, 3));
     assert.equal(await sent(flow), 1);
   });
 
@@ -89,7 +89,7 @@ describe('what a machine keeps for a shared queue', function () {
     await flow.advance(5_000);
     assert.equal(flow.keptOn(1), 2, 'the log is full');
     assert.deepEqual(await settle(flow, flow.purge(0)), { entries: 2, inFlight: 0 });
-    assert.deepEqual([flow.heardOn(0), flow.heardOn(1)], [ends(1, 2), ends(3, 4)]);
+    assert.deepEqual([flow.lateOutcomesOn(0), flow.lateOutcomesOn(1)], [ends(1, 2), ends(3, 4)]);
     assert.equal(await sent(flow), 0);
   });
 
@@ -146,7 +146,11 @@ describe('what a machine keeps for a shared queue', function () {
       entries: 1,
       inFlight: 0,
     });
-    assert.deepEqual([flow.heardOn(0), flow.heardOn(1)], [[], []], 'nobody is told of who was erased');
+    assert.deepEqual(
+      [flow.lateOutcomesOn(0), flow.lateOutcomesOn(1)],
+      [[], []],
+      'nobody is told of who was erased',
+    );
     assert.equal(await sent(flow), 4);
     assert.ok(!flow.members().includes(device(1)));
   });
@@ -189,7 +193,7 @@ describe('what a machine keeps for a shared queue', function () {
     assert.equal(flow.keptOn(1), 2);
     flow.join(1);
     await flow.advance(5_000);
-    assert.deepEqual(flow.heardOn(1), ends(3));
+    assert.deepEqual(flow.lateOutcomesOn(1), ends(3));
     assert.equal(await sent(flow), 1);
   });
 

@@ -68,7 +68,7 @@ describe('instances of a shared queue', () => {
     flow.act({ kind: 'crash', instance: 1 - sender, downMs: 1_000_000 });
     await flow.advance(120_000);
     assert.deepEqual(
-      flow.heardOn(sender).map((heard) => heard.split(' ')[1]),
+      flow.lateOutcomesOn(sender).map((heard) => heard.split(' ')[1]),
       Array.from({ length: 5 }, () => 'accepted'),
     );
   });

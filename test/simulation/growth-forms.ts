@@ -1,5 +1,5 @@
 // Growth forms: histories of one user, in every form whose cost might grow faster than its length.
-import { poisoned, unheard } from './world/make-plan';
+import { poisoned, invalidUser } from './world/make-plan';
 import type { Action, Block, Entry, QueueKind, Setup } from './world/plan';
 
 /** Before the first entry. */
@@ -210,14 +210,14 @@ export const forms: readonly Form[] = [
   {
     name: 'rejected by a warning',
     blocks: (at) => [add(1 + (at % 300))],
-    user: () => unheard,
+    user: () => invalidUser,
     leavesMore: true,
     actions: [away, others(1)],
   },
   {
     name: 'rejected by a warning, in one entry',
     blocks: (at) => [add(at + 1)],
-    user: () => unheard,
+    user: () => invalidUser,
     allIn: 'one entry',
     leavesMore: true,
     actions: [away, others(1)],

@@ -33,7 +33,7 @@ export class Monitor {
   /** Number of invalid entries, which were not queued. */
   invalid = 0;
   /** Since the last sample. */
-  private readonly lately = new Latency();
+  private readonly sinceSample = new Latency();
   private sampled: { atMs: number; users: number } | null = null;
   private errors: LoggedError[] = [];
 
@@ -50,7 +50,7 @@ export class Monitor {
       } else if (endOf(item) === 'accepted') {
         const ms = Math.max(0, nowMs - item.takenWallMs);
         this.latency.add(ms);
-        this.lately.add(ms);
+        this.sinceSample.add(ms);
       }
     }
   }
@@ -91,10 +91,10 @@ export class Monitor {
       atMs: this.clock.wallMs(),
       usersPerSecond: seconds <= 0 ? 0 : (usersAccepted - before!.users) / seconds,
       waiting,
-      medianMs: this.lately.percentile(0.5),
-      slowMs: this.lately.percentile(0.95),
+      medianMs: this.sinceSample.percentile(0.5),
+      slowMs: this.sinceSample.percentile(0.95),
     };
-    this.lately.clear();
+    this.sinceSample.clear();
     this.history.add(sample);
     return sample;
   }

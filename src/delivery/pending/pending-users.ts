@@ -100,7 +100,7 @@ export class PendingUsers {
       user.addAmbiguousUnknown(untilMs);
       this.late.push(untilMs, user);
     }
-    this.deletions.meet(key, hash);
+    this.deletions.match(key, hash);
     return user;
   }
 

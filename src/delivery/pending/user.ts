@@ -349,26 +349,26 @@ export class User implements ItemOwner {
   merge(): readonly Cell[] {
     if (this.flight !== null || (this.changed.length === 0 && !this.disturbed)) return none;
     const covered: Cell[] = [];
-    this.meetChanged(covered);
+    this.mergeChanged(covered);
     if (this.disturbed && this.mixed) {
       this.wakeUndone();
-      this.meetChanged(covered);
+      this.mergeChanged(covered);
     }
     this.disturbed = false;
     return covered;
   }
 
-  private meetChanged(covered: Cell[]): void {
+  private mergeChanged(covered: Cell[]): void {
     const { changed } = this;
     this.changed = empty;
     for (const cell of changed) {
-      while (this.meet(cell.older, cell, covered));
-      this.meet(cell, cell.newer, covered);
+      while (this.mergePair(cell.older, cell, covered));
+      this.mergePair(cell, cell.newer, covered);
     }
   }
 
   /** Merges two neighbours of one segment. Returns true when only the newer one is left. */
-  private meet(older: Cell | null, newer: Cell | null, covered: Cell[]): boolean {
+  private mergePair(older: Cell | null, newer: Cell | null, covered: Cell[]): boolean {
     if (older === null || newer === null) return false;
     if (older.state === 'waiting') this.absorb(older, newer, covered);
     // The newer block makes the older one redundant.

@@ -78,7 +78,7 @@ export class Deleter {
   /**
    * Whether the search for users of an earlier process is complete; they are forgotten after the next commit.
    */
-  private allMet = false;
+  private searchComplete = false;
 
   constructor(private readonly parts: Parts) {}
 
@@ -233,7 +233,7 @@ export class Deleter {
       search.afterSeq = found.throughSeq;
       return;
     }
-    if (request === null) this.allMet = true;
+    if (request === null) this.searchComplete = true;
     for (const [, erasure] of deletions.erasing()) {
       // A newer erasure of the same user has a search of its own.
       if (erasure.throughSeq > throughSeq || !hashes.has(erasure.hash)) continue;
@@ -251,7 +251,7 @@ export class Deleter {
     const item = producer.itemOf(row, nowMs);
     if (item === null) return;
     const { userKey } = item.entry;
-    deletions.meet(userKey, row.userHash);
+    deletions.match(userKey, row.userHash);
     const erasure = deletions.erasureOf(userKey);
     if (erasure === undefined || row.seq > erasure.throughSeq || pendingUsers.has(userKey, row.seq)) return;
     if (row.state === 'tombstone') {
@@ -277,7 +277,7 @@ export class Deleter {
     const { readAhead, deletions } = this.parts;
     if (!readAhead.readingAny) deletions.forgetEndedRows();
     for (const request of this.done.splice(0)) request.resolve(this.resultOf(request));
-    if (this.allMet) this.forgetUnmet();
+    if (this.searchComplete) this.forgetUnmatched();
     if (deletions.any) this.forgetErased();
     this.searchOn();
     // Every earlier message has been appended now.
@@ -285,9 +285,9 @@ export class Deleter {
   }
 
   /** Forgets erasures of an earlier process of whose users nothing was found. */
-  private forgetUnmet(): void {
-    this.allMet = false;
-    this.parts.deletions.allMet();
+  private forgetUnmatched(): void {
+    this.searchComplete = false;
+    this.parts.deletions.allMatched();
     this.unmarkedErasures = true;
     this.parts.askTurn();
   }

@@ -56,8 +56,8 @@ export class DeletedPartly extends QueueError {
     const { entries } = deleted;
     const done =
       missed === 'database'
-        ? `What this machine had kept was given up (${entries} entries), but nothing in the database.`
-        : `What was in the database was given up (${entries} entries), but not what this machine keeps.`;
+        ? `Deleted ${entries} entries in this machine's buffer, but none in the database.`
+        : `Deleted ${entries} entries in the database, but none in this machine's buffer.`;
     super(cause.code, `${done} ${cause.message}`, { cause });
     this.name = 'DeletedPartly';
   }
@@ -95,8 +95,8 @@ export class Deletions {
   /**
    * Erasures of an earlier process, by digest: no row of these users was found yet, so their keys are unknown.
    */
-  private readonly unmet = new Map<string, ErasureMark>();
-  private readonly unmetHashes = new Set<number>();
+  private readonly unmatched = new Map<string, ErasureMark>();
+  private readonly unmatchedHashes = new Set<number>();
   /** Unread rows that have ended on disk; a page that was requested earlier may still contain them. */
   private readonly endedRows = new Set<number>();
   /** Number of entries that purges have ended. */
@@ -104,7 +104,7 @@ export class Deletions {
 
   /** Whether any deletion is in progress. */
   get any(): boolean {
-    return this.purgedThrough > 0 || this.erasures.size > 0 || this.unmet.size > 0;
+    return this.purgedThrough > 0 || this.erasures.size > 0 || this.unmatched.size > 0;
   }
 
   /** Returns the sequence number that all purges cover; an earlier purge may cover more. */
@@ -119,7 +119,7 @@ export class Deletions {
    */
   erase(userKey: string, hash: number, asked: number): number {
     const digest = digestOf(userKey);
-    const earlier = this.erasures.get(userKey) ?? this.unmet.get(digest);
+    const earlier = this.erasures.get(userKey) ?? this.unmatched.get(digest);
     const throughSeq = Math.max(asked, earlier?.throughSeq ?? 0);
     this.erasures.set(userKey, {
       hash,
@@ -137,7 +137,7 @@ export class Deletions {
 
   /** The erasures that the next process must continue. */
   marks(): ErasureMark[] {
-    return [...this.unmet.values(), ...this.erasures.values()].map(({ hash, digest, throughSeq }) => ({
+    return [...this.unmatched.values(), ...this.erasures.values()].map(({ hash, digest, throughSeq }) => ({
       hash,
       digest,
       throughSeq,
@@ -146,24 +146,24 @@ export class Deletions {
 
   /** Continues an erasure of an earlier process. */
   resume(mark: ErasureMark): void {
-    this.unmet.set(mark.digest, mark);
-    this.unmetHashes.add(mark.hash);
+    this.unmatched.set(mark.digest, mark);
+    this.unmatchedHashes.add(mark.hash);
   }
 
   /** A row of a user was loaded or found: continues the erasure of an earlier process if it is of this user. */
-  meet(userKey: string, hash: number): void {
-    if (!this.unmetHashes.has(hash)) return;
-    const mark = this.unmet.get(digestOf(userKey));
+  match(userKey: string, hash: number): void {
+    if (!this.unmatchedHashes.has(hash)) return;
+    const mark = this.unmatched.get(digestOf(userKey));
     if (mark === undefined) return;
-    this.unmet.delete(mark.digest);
+    this.unmatched.delete(mark.digest);
     // A newer erasure covers it.
     if (!this.erasures.has(userKey)) this.erase(userKey, hash, mark.throughSeq);
   }
 
   /** The store holds no further rows of these users. */
-  allMet(): void {
-    this.unmet.clear();
-    this.unmetHashes.clear();
+  allMatched(): void {
+    this.unmatched.clear();
+    this.unmatchedHashes.clear();
   }
 
   // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────

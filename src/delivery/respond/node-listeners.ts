@@ -19,7 +19,7 @@ export class NodeListeners {
     this.listeners.delete(node);
   }
 
-  tell(node: string, recovered: readonly Recovered[]): void {
+  notify(node: string, recovered: readonly Recovered[]): void {
     const listener = this.listeners.get(node);
     if (listener !== undefined) listener(recovered);
     else for (const line of linesOfRemoved(node, recovered)) this.tally.add(line);

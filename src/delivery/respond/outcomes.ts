@@ -118,10 +118,10 @@ export class Outcomes {
     this.circuitBreaker.accepted(post.sentMs);
     this.countRate(post.users.length, nowMs);
     const sent = this.sent.of(post.account, post.sentMs);
-    const told = warnings.length === 0 ? null : verdicts(sentEntries(post.body), warnings);
-    const remark = this.remarkOf(post, counts, told, nowMs);
+    const found = warnings.length === 0 ? null : verdicts(sentEntries(post.body), warnings);
+    const remark = this.remarkOf(post, counts, found, nowMs);
     for (let index = 0; index < post.users.length; index += 1) {
-      const verdict = told?.[index] ?? plainlyAccepted;
+      const verdict = found?.[index] ?? plainlyAccepted;
       this.acceptedUser(post.users[index]!, verdict, remark, post.sentMs, sent);
     }
     for (const { user } of post.users) if (user.inBisection) this.searchOn(user, nowMs);
@@ -131,11 +131,11 @@ export class Outcomes {
   private remarkOf(
     post: Post,
     counts: RequestCounts,
-    told: readonly EntryVerdict[] | null,
+    found: readonly EntryVerdict[] | null,
     nowMs: number,
   ): string | null {
     const blocks = post.users.map(({ cells }) => cells.length);
-    const missing = uncounted(counts, blocks, told);
+    const missing = uncounted(counts, blocks, found);
     const sent = { users: blocks.length, segments: blocks.reduce((sum, some) => sum + some, 0) };
     return this.unaccounted.note(missing, sent, nowMs, this.log);
   }
@@ -154,8 +154,8 @@ export class Outcomes {
     const { user, cells } = packed;
     if (verdict.kind !== 'rejected') sent.users += 1;
     user.failures = 0;
-    const told = verdict.kind === 'accepted' ? verdict.warnings : [];
-    const warnings = remark === null ? told : [...told, remark];
+    const given = verdict.kind === 'accepted' ? verdict.warnings : [];
+    const warnings = remark === null ? given : [...given, remark];
     const { blocksPerUser } = this.scheduler.request;
     user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
     for (let place = 0; place < cells.length; place += 1) {

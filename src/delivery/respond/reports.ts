@@ -26,15 +26,15 @@ export const closedCode = 'closed';
 export const erasedCode: Deletion = 'erased';
 
 /** Outcomes reported in one turn of the event loop: each may run a flow, and other work waits meanwhile. */
-const toldPerTurn = 500;
+const reportsPerTurn = 500;
 
 export class Reports {
   readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
-  /** Ended, to be told once that is durable. */
+  /** Ended, to be reported once that is durable. */
   private ended: Item[] = [];
   /** Durable, to be reported. */
-  private readonly toTell = new Fifo<Item>();
-  private tellingLater = false;
+  private readonly toReport = new Fifo<Item>();
+  private reportingLater = false;
 
   constructor(
     private readonly clock: Pick<Clock, 'endOfTurn'>,
@@ -42,7 +42,7 @@ export class Reports {
     private readonly report: (ended: readonly Item[]) => void,
   ) {}
 
-  /** The outcomes that the next `tell` will report. */
+  /** The outcomes that the next `reportEnded` will report. */
   get unreported(): readonly Item[] {
     return this.ended;
   }
@@ -77,33 +77,33 @@ export class Reports {
   }
 
   /** The ended entries are durable: reports them, in this turn and the next ones. */
-  tell(): void {
+  reportEnded(): void {
     if (this.ended.length === 0) return;
     const { ended } = this;
     this.ended = [];
     this.durable(ended);
-    for (const item of ended) this.toTell.push(item);
-    if (!this.tellingLater) this.tellSome();
+    for (const item of ended) this.toReport.push(item);
+    if (!this.reportingLater) this.reportSome();
   }
 
-  private tellSome(): void {
-    this.tellOnly(toldPerTurn);
-    if (this.toTell.size === 0) return;
-    this.tellingLater = true;
+  private reportSome(): void {
+    this.reportUpTo(reportsPerTurn);
+    if (this.toReport.size === 0) return;
+    this.reportingLater = true;
     this.clock.endOfTurn(() => {
-      this.tellingLater = false;
-      this.tellSome();
+      this.reportingLater = false;
+      this.reportSome();
     });
   }
 
   /** Reports everything that is left at once, before its receivers are closed. */
-  tellNow(): void {
-    this.tellOnly(this.toTell.size);
+  reportNow(): void {
+    this.reportUpTo(this.toReport.size);
   }
 
-  private tellOnly(count: number): void {
+  private reportUpTo(count: number): void {
     const items: Item[] = [];
-    while (items.length < count && this.toTell.size > 0) items.push(this.toTell.shift()!);
+    while (items.length < count && this.toReport.size > 0) items.push(this.toReport.shift()!);
     if (items.length > 0) this.report(items);
   }
 }
@@ -152,6 +152,6 @@ export class Reporter {
         late.set(source.node, ofNode);
       }
     }
-    for (const [node, recovered] of late) this.listeners.tell(node, recovered);
+    for (const [node, recovered] of late) this.listeners.notify(node, recovered);
   }
 }

@@ -1,4 +1,5 @@
-// Requests that an earlier process left in flight. They may still run: their users' newest state is sent again (promise 2).
+// Recovered in-flight requests of an earlier process. They may still run, so the newest state of their users is
+// sent again (promise 2).
 
 import type { CommitBuffer } from '../commit-buffer';
 import type { RecoveredRecord } from '../../queue/store';
@@ -16,12 +17,12 @@ export class RecoveredRequests {
     }
   }
 
-  /** The machine slept: they have as long as before. */
+  /** The machine slept for `forMs`: the requests may run that much longer. */
   slept(forMs: number): void {
     this.untilMs += forMs;
   }
 
-  /** None of them can run any more. */
+  /** None of them can run any more: settles their records. */
   end(commitBuffer: CommitBuffer): void {
     for (const post of this.posts.splice(0)) commitBuffer.settle(post);
     this.users.clear();

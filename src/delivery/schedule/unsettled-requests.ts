@@ -1,16 +1,16 @@
-// Requests that departed and whose outcome is not durable yet, and who waits for them.
+// Unsettled requests: sent, with an outcome that is not durable yet; and the callers that wait for them.
 
 interface Waiter {
-  /** It waits for the requests up to one, and for the messages up to another. */
+  /** A caller that waits for requests up to `post`, and for messages up to a number. */
   readonly post: number;
   readonly message: number;
   readonly done: () => void;
 }
 
 export class UnsettledRequests {
-  /** The oldest first. */
+  /** Oldest first. */
   private readonly open = new Set<number>();
-  /** Their outcome is in the next commit. */
+  /** Requests whose outcome is in the next commit. */
   private settling: number[] = [];
   private last = 0;
   private waiters: Waiter[] = [];
@@ -20,7 +20,7 @@ export class UnsettledRequests {
     this.last = post;
   }
 
-  /** It did not leave after all. */
+  /** The request was not sent after all. */
   cancelled(post: number): void {
     this.open.delete(post);
   }
@@ -33,12 +33,12 @@ export class UnsettledRequests {
     for (const post of this.settling.splice(0)) this.open.delete(post);
   }
 
-  /** Calls when all that has departed is settled, and so many messages are taken. */
+  /** Calls `done` when all requests so far are settled, and the message with this number was handled. */
   wait(message: number, done: () => void): void {
     this.waiters.push({ post: this.last, message, done });
   }
 
-  /** So many messages are taken. `isOver`: nothing more will happen. */
+  /** `taken` messages were handled. `isOver`: the engine is closed, so no caller has to wait any more. */
   tell(taken: number, isOver: boolean): void {
     if (this.waiters.length === 0) return;
     const [oldest = Infinity] = this.open;

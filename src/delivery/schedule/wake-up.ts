@@ -1,4 +1,4 @@
-// One timer, for the earliest time that was asked for.
+// Wake-up: one timer for the earliest requested time.
 
 import type { Clock } from '../../clock';
 
@@ -11,7 +11,10 @@ export class WakeUp {
     private readonly call: () => void,
   ) {}
 
-  /** Monotonic ms; Infinity for never. A later time than the one that is set changes nothing. */
+  /**
+   * Requests a wake-up at `atMs` (monotonic; Infinity for never). A later time than the current one changes
+   * nothing.
+   */
   at(atMs: number): void {
     if (atMs >= this.atMs && this.cancelTimer !== null) return;
     this.cancel();

@@ -137,7 +137,7 @@ export class Instances {
   }
 
   /** Late outcomes that nodes of an instance received: the user, and how the entry ended. */
-  heardOn(instance: number): string[] {
+  lateOutcomesOn(instance: number): string[] {
     const users = new Map(
       this.history.messages.flatMap(({ entries: [entry] }) =>
         entry === undefined ? [] : [[entry.blocks[0]!.value, entry.user] as const],

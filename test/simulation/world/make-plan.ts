@@ -33,7 +33,7 @@ export const segments = [10001, 10002, 10003, 10004].map((id) => ({ id, code: `c
 /** A user, and a segment by code: the service refuses a body with it. */
 export const poisoned = 'poison';
 /** A user without a valid segment, according to the service. */
-export const unheard = 'unheard';
+export const invalidUser = 'unheard';
 
 /** The node or account is never added again. */
 export const forGoodMs = 1e9;

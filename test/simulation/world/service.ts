@@ -16,7 +16,7 @@ import { readAuthReply, readPostReply, type HttpReply } from '../../../src/servi
 import type { AuthOutcome, PostOutcome } from '../../../src/service/reply/outcome';
 import type { Dice } from './dice';
 import type { History, RequestRecord, SentUser } from './history';
-import { poisoned, segments, unheard } from './make-plan';
+import { poisoned, segments, invalidUser } from './make-plan';
 import { fates, type Fate, type Limits } from './plan';
 import { epochMs, type ProcessTime } from './process-time';
 import type { WorldTime } from './virtual-time';
@@ -215,7 +215,7 @@ export class SimService {
 
   /** The reply for a request. */
   protected said({ users, invalid }: RequestRecord, reply: Reply): Reply {
-    const its = users.filter(({ user }) => user === unheard);
+    const its = users.filter(({ user }) => user === invalidUser);
     if (its.length === 0 || reply.status !== 200) return reply;
     invalid.push(...its);
     const warnings = its.map(({ user, blocks }) => ({
