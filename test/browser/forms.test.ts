@@ -106,7 +106,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await editor.field('Password').fill('wrong');
       await page.locator('#instant-audience-test-result[data-level=""]').waitFor({ state: 'attached' });
       assert.match(await answer(), /^bad: Wrong user name or password/);
-      assert.deepEqual((await steps()).slice(0, 2), ['Login: see above', 'Audience endpoint: not asked']);
+      assert.deepEqual((await steps()).slice(0, 2), ['Login: see above', 'Audience endpoint: not tested']);
       sandbox.faults.set([{ kind: 'error', errorId: 'NOAUTH_EXPIRED', on: 'auth' }]);
       assert.match(await answer(), /^bad: Password expired/);
       sandbox.faults.clear();
@@ -197,7 +197,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await page.locator('#instant-audience-account-tabs').getByText('Queue').click();
       await url.fill('host/database');
       await problem.filter({ hasText: /^Database URL: enter an address that begins/ }).waitFor();
-      assert.match(await testDatabase(), /^bad: Database URL: an address that begins/);
+      assert.match(await testDatabase(), /^bad: Database URL: enter an address that begins/);
       await url.fill('postgres://me:s3cr3t-word@127.0.0.1:1/database');
       await problem.waitFor({ state: 'hidden' });
       assert.match(await testDatabase(), /^bad: Database not reachable: .* to 127\.0\.0\.1:1\./);
@@ -260,7 +260,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
         .filter({ hasText: /summer_sale_2019 · 10999\s*inactive/ })
         .waitFor();
       await search().fill('nothing of that name');
-      await page.getByText('No segment fits.').waitFor();
+      await page.getByText('No match.').waitFor();
     });
 
     it('closes on Escape and gives the focus back, and the form stays open', async () => {
@@ -366,7 +366,7 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
     it('doubts a platform id that looks like one of a device', async () => {
       const note = page.locator('#instant-audience-preview-note');
       await message().fill('{"payload":{"user":"1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13"}}');
-      await note.filter({ hasText: 'looks like one of a device' }).waitFor();
+      await note.filter({ hasText: 'looks like a device id' }).waitFor();
       await message().fill('{"payload":{"user":"7"}}');
       await note.waitFor({ state: 'hidden' });
     });
@@ -374,8 +374,8 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
     it('says what of the form is missing', async () => {
       await editor.field('User id').fill('');
       await says().filter({ hasText: 'The node is not set up yet' }).waitFor();
-      assert.match((await problems()).join(), /^User id: fill this in/);
-      await page.locator('#instant-audience-problem-userId', { hasText: 'User id: fill this in' }).waitFor();
+      assert.match((await problems()).join(), /^User id: enter a property/);
+      await page.locator('#instant-audience-problem-userId', { hasText: 'User id: enter a property' }).waitFor();
       await editor.field('User id').fill('payload.user');
       await says().filter({ hasText: 'This would be sent.' }).waitFor();
     });

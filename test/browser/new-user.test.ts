@@ -61,7 +61,7 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
 
   it('sees the remaining steps in the red triangles', async () => {
     const complaints = (await editor.complaints()).join('\n');
-    assert.match(complaints, /segment-builder: User id: fill this in.*Segment 1: name the segment/);
+    assert.match(complaints, /segment-builder: User id: enter a property.*Segment 1: enter the segment/);
     assert.match(
       complaints,
       /out: Account: choose one, or add one; the sandbox works with nothing filled in/,
