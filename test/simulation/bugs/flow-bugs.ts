@@ -72,11 +72,11 @@ export const flowBugs: readonly Bug[] = [
   }),
 
   // Warm-ups.
-  breaks('adds to a segment that is too new do not wait', WarmUps, 'untilMs', () => -Infinity),
-  breaks('a segment that is too new is forgotten when its process dies', WarmUps, 'load', () =>
+  breaks('adds to a new segment do not wait for its warm-up', WarmUps, 'untilMs', () => -Infinity),
+  breaks('a warm-up is forgotten when its process dies', WarmUps, 'load', () =>
     Promise.resolve(),
   ),
-  breaks('a flush sends what is to wait for its segment', Engine, 'flush', function (original) {
+  breaks('a flush sends adds in a warm-up', Engine, 'flush', function (original) {
     this.parts.warmUps.clear();
     original();
   }),

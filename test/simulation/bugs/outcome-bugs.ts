@@ -28,7 +28,7 @@ export const outcomeBugs: readonly Bug[] = [
       return blocks;
     },
   ),
-  breaks('a post leaves before the commit that notes it', Turns, 'commit', function (original) {
+  breaks('a post is sent before its in-flight record is committed', Turns, 'commit', function (original) {
     for (const post of this.departing.splice(0)) this.parts.requestsInFlight.launch(post);
     original();
   }),
