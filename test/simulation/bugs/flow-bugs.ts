@@ -73,9 +73,7 @@ export const flowBugs: readonly Bug[] = [
 
   // Warm-ups.
   breaks('adds to a new segment do not wait for its warm-up', WarmUps, 'untilMs', () => -Infinity),
-  breaks('a warm-up is forgotten when its process dies', WarmUps, 'load', () =>
-    Promise.resolve(),
-  ),
+  breaks('a warm-up is forgotten when its process dies', WarmUps, 'load', () => Promise.resolve()),
   breaks('a flush sends adds in a warm-up', Engine, 'flush', function (original) {
     this.parts.warmUps.clear();
     original();
