@@ -375,7 +375,9 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
       await editor.field('User id').fill('');
       await says().filter({ hasText: 'The node is not set up yet' }).waitFor();
       assert.match((await problems()).join(), /^User id: enter a property/);
-      await page.locator('#instant-audience-problem-userId', { hasText: 'User id: enter a property' }).waitFor();
+      await page
+        .locator('#instant-audience-problem-userId', { hasText: 'User id: enter a property' })
+        .waitFor();
       await editor.field('User id').fill('payload.user');
       await says().filter({ hasText: 'This would be sent.' }).waitFor();
     });
