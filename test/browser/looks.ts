@@ -69,7 +69,8 @@ export function looksInPage({ root, decoration }: { root: string; decoration: st
       .join('');
     if (text === '' || isField) continue;
     const isKey = /^[\w-]+(\.\w+)+$/.test(text) && !text.startsWith('msg.');
-    if (isKey && element.closest('pre, .red-ui-typedInput-container') === null) raw.push(text);
+    if (isKey && element.closest('pre, .red-ui-typedInput-container, .instant-audience-url') === null)
+      raw.push(text);
     const size = parseFloat(style.fontSize);
     const isLarge = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
     look(element, text, String(style.color), isLarge ? 3 : 4.5);

@@ -117,7 +117,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
 
   it('warns of a segment that a builder names and that is switched off', async () => {
     const warning = card('shop').locator('.instant-audience-late', { hasText: 'Segment 10999' });
-    await shows(warning, /is inactive, so entries for it have no effect/);
+    await shows(warning, /is inactive: .* What the flow sends to it has no effect\./);
   });
 
   for (const theme of ['light', 'dark'] as const) {
@@ -321,7 +321,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     const broken = path.join(nodeRed.userDir, 'instant-audience', 'broken.example-9-12345678.sqlite');
     await writeFile(broken, 'no database, and too long to be an empty one'.repeat(50));
     await page.getByRole('button', { name: 'Purge it' }).click();
-    await shows(part.locator('li p').nth(1), /^The queue file is damaged\./);
+    await shows(part.locator('li p').nth(1), /^The queue file is damaged and was left unchanged\./);
     assert.equal(await part.locator('li').count(), 1, 'the purged one is gone');
     assert.equal(await part.locator('li').getByRole('button').count(), 0);
   });
@@ -359,7 +359,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
   });
 
   for (const [language, text, damaged] of [
-    ['de', 'bereit', /^Die Warteschlangendatei ist beschädigt\..*-wal/],
+    ['de', 'bereit', /^Die Warteschlangendatei ist beschädigt und .*-wal/],
     ['ja', '準備完了', /^キューファイルが破損しています。.*-wal/],
   ] as const) {
     it(`speaks ${language}`, async () => {

@@ -43,9 +43,9 @@ describe('two members', function () {
       ({ type, account }) => type === 'xandr-instant-audience-out' && account === garden.id,
     )!;
     await until(
-      () => /queued/.test(comms.on(`status/${gardenOut.id}`).at(-1)?.text ?? ''),
+      () => comms.on(`status/${gardenOut.id}`).at(-1)?.text === 'service unreachable',
       waitMs,
-      'a status that says what waits for the garden',
+      'a status that says why the garden waits',
     );
     await relay.reopen();
     const gardenState = await settled(() => sandbox.state(), of('garden', 10_006), waitMs);
