@@ -9,7 +9,14 @@ export type Task =
   | { readonly kind: 'bug'; readonly name: string; readonly from: number; readonly count: number };
 
 process.on('message', (task: Task) => {
-  void work(task).then((answer) => process.send!(answer));
+  work(task).then(
+    (answer) => process.send!(answer),
+    (error: unknown) => {
+      // Otherwise the pool waits for an answer forever: a run may take unhandled rejections for faults of its own.
+      console.error(error);
+      process.exit(1);
+    },
+  );
 });
 
 async function work(task: Task): Promise<unknown> {
