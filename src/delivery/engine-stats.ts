@@ -12,7 +12,7 @@ export type EngineState =
   | { readonly kind: 'outbox'; readonly code: QueueError['code']; readonly message: string }
   /** Of a shared queue: another process sends, or nobody does yet. */
   | { readonly kind: 'standby'; readonly sender: string | null }
-  /** Of a shared queue: its database cannot be reached, so entries are kept here and handed over later. */
+  /** Of a shared queue: its database cannot be reached, so entries are buffered on this machine and handed over later. */
   | { readonly kind: 'databaseAway'; readonly message: string; readonly kept: number }
   | { readonly kind: 'parked' }
   /** By an operator. */

@@ -265,7 +265,7 @@ export class Engine {
     this.parts.reporter.listen(node, listener);
   }
 
-  /** A node begins to close: what waits of it in memory only is given up now, so that nothing more of it departs. */
+  /** A node begins to close: what waits of it in memory only is discarded now, so that nothing more of it is sent. */
   closing(node: string): void {
     if (!this.durable) this.discard(node);
   }
@@ -277,7 +277,7 @@ export class Engine {
   }
 
   /**
-   * A node has closed: its open messages end. With a durable store their entries stay queued, else they are given up.
+   * A node has closed: its open messages end. With a durable store their entries stay queued, otherwise they are discarded.
    */
   release(node: string): void {
     this.parts.reports.reportNow();

@@ -29,7 +29,7 @@ export type MessageEnd =
   | { readonly kind: 'settled'; readonly summary: Summary; readonly rejections: readonly Rejection[] }
   /** Durably queued; whatever comes of it leaves as `recovered`. */
   | { readonly kind: 'queued'; readonly summary: Summary; readonly reason: QueuedReason }
-  /** Not taken, or given up: `code` is stable. */
+  /** Not taken, or discarded: `code` is stable. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly params: Params }
   /** The node closes; the entries stay in the durable queue. */
   | { readonly kind: 'parked' };

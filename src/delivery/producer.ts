@@ -92,7 +92,7 @@ export class Producer {
   private partlyTaken: Taken | null = null;
   /** Rows of the turn under way. */
   private rows = 0;
-  /** Of nodes that closed without a durable store: the last number that is given up. */
+  /** Of nodes that closed without a durable store: the last number that is discarded. */
   private readonly abandoned = new Map<string, number>();
 
   constructor(
@@ -171,7 +171,7 @@ export class Producer {
     for (const { submission } of refused) submission.onEnd(end);
   }
 
-  /** A node closed: its entries are given up, now and when they are read back. */
+  /** A node closed: its entries are discarded, now and when they are read back. */
   abandon(node: string, nowMs: number): void {
     this.abandoned.set(node, this.lastSeq);
     this.pendingUsers.discardNode(node, nowMs);

@@ -60,7 +60,7 @@ export class Turns {
     producer.opened(opened, shared === null);
     readAhead.opened(opened);
     // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
-    // process that merely sleeps has not even given up on its requests yet.
+    // process that merely sleeps has not even timed out its requests.
     const untilMs = clock.monoMs() + lateMarginMs + (shared === null ? 0 : requestTimeoutMs);
     recoveredRequests.found(opened.recovered, untilMs);
     for (const { userHashes } of opened.recovered) scheduler.rateLimiter.recover(userHashes.length, untilMs);

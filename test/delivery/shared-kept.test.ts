@@ -68,7 +68,7 @@ describe('what a machine keeps for a shared queue', function () {
     return flow.members().length;
   }
 
-  it('is given up by a purge there while the database is away, which says that it did not reach that', async () => {
+  it('is discarded by a purge there while the database is away, which says that it did not reach that', async () => {
     const flow = await paused();
     await fill(flow, 1);
     await keep(flow, 1, 2, 3);
@@ -81,7 +81,7 @@ describe('what a machine keeps for a shared queue', function () {
     assert.equal(await sent(flow), 1);
   });
 
-  it('is given up by a purge on another machine, which counts only what was in the database', async () => {
+  it('is discarded by a purge on another machine, which counts only what was in the database', async () => {
     const flow = await paused({ queueMaxEntries: 2 });
     await fill(flow, 1, 2);
     await keep(flow, 1, 3, 4);
@@ -93,7 +93,7 @@ describe('what a machine keeps for a shared queue', function () {
     assert.equal(await sent(flow), 0);
   });
 
-  it('is given up at once where the sender itself is cut off, and the rest when it knows who sends', async () => {
+  it('is discarded at once where the sender itself is cut off, and the rest when it knows who sends', async () => {
     const flow = await paused();
     await fill(flow, 1);
     await keep(flow, 0, 2);
@@ -155,7 +155,7 @@ describe('what a machine keeps for a shared queue', function () {
     assert.ok(!flow.members().includes(device(1)));
   });
 
-  it('is given up, too, when it was on its way to the database as the purge was asked for', async () => {
+  it('is discarded, too, when it was on its way to the database as the purge was asked for', async () => {
     const flow = await paused();
     flow.cut(1);
     flow.add(1, 1);
@@ -181,7 +181,7 @@ describe('what a machine keeps for a shared queue', function () {
     assert.equal(await sent(flow), 3);
   });
 
-  it('is given up by a purge of which its machine hears late, as far as it was there then', async () => {
+  it('is discarded by a purge of which its machine hears late, as far as it was there then', async () => {
     const flow = await paused({ queueMaxEntries: 2, skewMs: [70_000, -50_000] });
     await fill(flow, 1, 2);
     await keep(flow, 1, 3);

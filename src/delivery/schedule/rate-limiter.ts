@@ -1,7 +1,7 @@
 // Rate limiter: which requests may be sent now, so that no one-second window at the service exceeds its limits.
 //
 // A permit is freed one second after its reply *settled*. The service acts between send and reply, so two
-// actions of one permit are always at least a second apart, whatever the latency or the wall clock (promise 3).
+// actions of one permit always have at least a second between them, whatever the latency or the wall clock (promise 3).
 
 import { Fifo } from '../pending/fifo';
 import type { RequestLimits } from './request-limits';

@@ -39,7 +39,7 @@ export class LeaseKeeper {
   private epoch: number | null = null;
   /** Until when nobody else can have it, by each clock. */
   private validUntil = { monoMs: -Infinity, wallMs: -Infinity };
-  /** The last one that was given up: an answer to an earlier renewal may still name it. */
+  /** The last lease that was released: an answer to an earlier renewal may still name it. */
   private releasedEpoch: number | null = null;
   private wants = false;
   private closed = false;

@@ -50,7 +50,7 @@ export class LocalBuffer {
   private doubt: DoubtfulRows | null = null;
   /** The store has a note of a doubtful batch, perhaps of one that was never written here. */
   private doubtNoted = false;
-  /** Resolves when nothing is being handed over or given up: one at a time, or what is given up might be on its way. */
+  /** Resolves when nothing is being handed over or discarded: one at a time, or what is discarded might be on its way. */
   private readonly turns = new InTurn();
   private opening: Promise<void> | null = null;
   /** Everything up to it was handed over; null until the log has said so. */
@@ -133,7 +133,7 @@ export class LocalBuffer {
     if (page === null) return { kind: 'empty' };
     const { stream, number, rows } = page;
     const its = { stream, number, rows: rows.map(sharedRow), instance: this.instance };
-    // More than the log may hold waits until that is empty, not for ever.
+    // More than the log may hold waits until that is empty, not forever.
     const maxEntries = Math.max(caps.maxEntries, rows.length);
     const maxChars = Math.max(caps.maxChars, charsOf(rows));
     const result = await this.log.append({ ...its, maxEntries, maxChars });
@@ -176,7 +176,7 @@ export class LocalBuffer {
       return { stream: this.stream, number: rows.at(-1)!.seq, rows };
     }
     if (doubt === null) return null;
-    // All of the doubtful ones are in the log, or given up, and gone from here.
+    // All of the doubtful ones are in the log, or discarded, and removed from this buffer.
     await this.noteDoubt(null);
     this.doubt = null;
     return this.oldest(first);
@@ -196,7 +196,7 @@ export class LocalBuffer {
     if (this.waiting === 0) this.oldestTakenWallMs = Infinity;
   }
 
-  // ── What is given up ────────────────────────────────────────────────────────────────────────────────────────
+  // ── Discarding ────────────────────────────────────────────────────────────────────────────────────────
 
   /**
    * Removes what waits here now and was taken until then; `gone` is given it, a page at a time, in order. What is in the

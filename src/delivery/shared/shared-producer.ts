@@ -504,7 +504,7 @@ export class SharedProducer {
     );
   }
 
-  // ── What is given up on this machine ────────────────────────────────────────────────────────────────────────
+  // ── Discarding on this machine ────────────────────────────────────────────────────────────────────────
 
   /**
    * Gives up what this machine keeps and took until then, by its own clock. Resolves to how many entries that were;

@@ -335,7 +335,7 @@ export class SharedQueue implements HeldQueue {
   }
 
   closing(): void {
-    // Everything that it takes is durable, so nothing is given up.
+    // Everything that it takes is durable, so nothing is discarded.
   }
 
   release(node: string): void {
