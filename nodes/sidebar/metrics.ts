@@ -118,7 +118,11 @@ function metricsOf(queues: readonly ShownQueue[], engines: readonly EngineInfo[]
     latencyOf(queues, engines),
     ofShared('sender', '1 on the instance that sends, else 0.', ({ isSender }) => (isSender ? 1 : 0)),
     ofShared('instances', 'Instances that share the queue.', ({ instances }) => instances.length),
-    ofShared('kept_entries', 'Entries in the buffer of this instance until the database can be reached.', ({ kept }) => kept),
+    ofShared(
+      'kept_entries',
+      'Entries in the buffer of this instance until the database can be reached.',
+      ({ kept }) => kept,
+    ),
   ];
 }
 
