@@ -79,13 +79,17 @@ const longest = ['nodes', 'queue', 'browser/sidebar', 'examples/database', 'proc
 /** Caches compiled code, which halves the start time of Node-RED; the tests start it dozens of times. */
 const compileCache = { NODE_COMPILE_CACHE: path.join(scratch, 'compile-cache') };
 
-/** Splits test files into parts: each file that starts Node-RED, and each folder of other files. */
+/** Splits test files into parts: each file that starts Node-RED, and each folder of other files, or a share of it. */
 function splitIntoParts(files) {
+  const seen = {};
   const partOf = (file) => {
     const [, folder, ...below] = file.replace(/\.test\.ts$/, '').split(path.sep);
-    return withNodeRed.includes(folder) ? [folder, ...below].join('/') : folder;
+    if (withNodeRed.includes(folder)) return [folder, ...below].join('/');
+    if (divided[folder] === undefined) return folder;
+    seen[folder] = (seen[folder] ?? 0) + 1;
+    return `${folder} ${(seen[folder] % divided[folder]) + 1}`;
   };
-  const parts = Map.groupBy(files, partOf);
+  const parts = Map.groupBy(files.toSorted(), partOf);
   const names = [...longest.filter((name) => parts.has(name)), ...[...parts.keys()].sort()];
   return [...new Set(names)].map((name) => ({ name, files: parts.get(name).sort() }));
 }

@@ -73,7 +73,7 @@ describe('The simulation of the whole system', () => {
 
   it('finds a bug, and shows it with fewer actions than the plan had', async function () {
     this.timeout(120_000);
-    const bug = bugs.find(({ name }) => name.startsWith('an account that leaves'))!;
+    const bug = bugs.find(({ name }) => name.startsWith('an account that is removed'))!;
     const takeOut = bug.putIn();
     try {
       const failed = await runSeed(19);
