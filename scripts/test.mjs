@@ -74,8 +74,19 @@ const longOnBoth = ['kill', 'redeploy', 'removal'].map((name) => `test/long/${na
 
 /** Number of parts that run at a time. Tests with Node-RED mostly wait, so it may exceed the number of cores. */
 const atATime = 5;
+/** Folders that take longest in one process, and into how many parts their files are divided. */
+const divided = { nodes: 3 };
 /** The longest parts, which begin first, so that none of them runs alone at the end. */
-const longest = ['nodes', 'queue', 'browser/sidebar', 'examples/database', 'process/shared', 'examples/amqp'];
+const longest = [
+  'nodes 1',
+  'nodes 2',
+  'nodes 3',
+  'queue',
+  'browser/sidebar',
+  'examples/database',
+  'process/shared',
+  'examples/amqp',
+];
 /** Caches compiled code, which halves the start time of Node-RED; the tests start it dozens of times. */
 const compileCache = { NODE_COMPILE_CACHE: path.join(scratch, 'compile-cache') };
 

@@ -117,7 +117,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
 
   it('warns of a segment that a builder names and that is switched off', async () => {
     const warning = card('shop').locator('.instant-audience-late', { hasText: 'Segment 10999' });
-    await shows(warning, /is inactive: .* What the flow sends to it has no effect\./);
+    await shows(warning, /is inactive, so entries for it have no effect\./);
   });
 
   for (const theme of ['light', 'dark'] as const) {
