@@ -148,7 +148,7 @@ export class Turns {
       this.parts.producer.takeAppended(nowMs);
       this.parts.pendingUsers.pagesDone(this.parts.producer.lastSeq);
       this.parts.deleter.turn(nowMs);
-      this.take(nowMs);
+      this.take();
     } else if (this.trouble !== null) {
       this.parts.producer.refuse(storeEnd(this.trouble));
     }
@@ -156,17 +156,18 @@ export class Turns {
 
   /**
    * A message with very many entries is taken in slices. Between two of them the process does what else there is, but the
-   * turn goes on: nothing is sent, settled or committed before all of the message is taken.
+   * turn goes on: nothing is sent, settled or committed before all of the message is taken. Each slice reads the clock: it
+   * may take messages that were handed in after the one before, and the machine may have slept in between.
    */
-  private take(nowMs: number): void {
-    this.taking = !this.parts.producer.take(nowMs);
+  private take(): void {
+    this.taking = !this.parts.producer.take(this.parts.clock.monoMs());
     this.committing = this.taking;
     if (!this.taking) {
       this.endTurn();
       return;
     }
     this.parts.clock.endOfTurn(() => {
-      if (!this.closed) this.take(nowMs);
+      if (!this.closed) this.take();
     });
   }
 
