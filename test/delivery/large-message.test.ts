@@ -60,6 +60,17 @@ describe('a message with very many entries', () => {
     assert.deepEqual(world.violations(), []);
   });
 
+  it('adds no age to a message that comes between two slices after the machine slept', async () => {
+    const { world } = await meanwhile(true, (its) => {
+      const { processClock } = its;
+      const monoMs = processClock.monoMs.bind(processClock);
+      processClock.monoMs = () => monoMs() + 90_000;
+      its.add(device(0), [{ seg_id: 2, expiration: 2 }]);
+    });
+    await world.clock.advance(5_000);
+    assert.equal(world.service.members.get(`idfa:${device(0)} 2`)?.expiration, 2);
+  });
+
   it('is not queued when the queue closes before its last slice', async () => {
     const { store, large } = await meanwhile(true, ({ engine }) => void engine.close());
     assert.equal(end(large), 'closed');
