@@ -383,17 +383,17 @@ export class SharedProducer {
     const { localBuffer, write } = this.parts;
     const { stream, number, rows } = pending.batch;
     this.keeping += 1;
-    try {
-      await localBuffer.keep(rows, pending.tried ? { stream, number } : null);
-      this.bufferFails = false;
-    } catch (error) {
-      if (!this.bufferFails) write('error', asQueueError(error).message);
+    const keep = localBuffer.keep(rows, pending.tried ? { stream, number } : null);
+    const error = await keep.then(() => null, asQueueError);
+    this.keeping -= 1;
+    if (error !== null) {
+      if (!this.bufferFails) write('error', error.message);
       this.bufferFails = true;
+      // With `keeping` set, the hand-over would read the empty buffer again and again without a pause.
       await this.sleep(retryMs);
       return;
-    } finally {
-      this.keeping -= 1;
     }
+    this.bufferFails = false;
     if (!this.buffering) {
       this.buffering = true;
       this.handOver();
