@@ -221,8 +221,10 @@ export class Editor {
   // ── Running ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   async deploy(): Promise<void> {
-    await this.page.locator('#red-ui-header-button-deploy').click();
-    await this.page.waitForFunction('!RED.nodes.dirty()');
+    await this.nodeRed.deployedBy(async () => {
+      await this.page.locator('#red-ui-header-button-deploy').click();
+      await this.page.waitForFunction('!RED.nodes.dirty()');
+    });
   }
 
   /** Node-RED 5 has a dark theme of its own; for 4.1 one that its users install is put in place. */

@@ -47,7 +47,8 @@ export async function postUsers(nodeRed: NodeRed, name: string, from: number, co
         seg_block: [{ seg_id: 10001 + (number % 4), value: number % 7, expiration: 43_200 }],
       };
     });
-    await nodeRed.post(name, entries);
+    const { status } = await nodeRed.post(name, entries);
+    if (status !== 200) throw new Error(`The events for ${name} were answered with ${status}.`);
   }
 }
 

@@ -205,11 +205,18 @@ export class NodeRed {
 
   /** Deploys; a node's `credentials` property is taken as the editor sends it. Resolves when flows have started. */
   async deploy(flows: readonly FlowNode[], type: 'full' | 'nodes' | 'flows' = 'full'): Promise<void> {
+    const headers = { 'Node-RED-API-Version': 'v2', 'Node-RED-Deployment-Type': type };
+    await this.deployedBy(async () => {
+      const reply = await this.post('flows', { flows }, headers);
+      if (reply.status !== 200) throw new Error(`The deploy was refused: ${JSON.stringify(reply)}`);
+    });
+  }
+
+  /** Deploys with `act`. Node-RED answers when nodes have stopped; this resolves when the new ones have started. */
+  async deployedBy(act: () => Promise<unknown>): Promise<void> {
     const started = (): number => this.log.split(/Started (?:modified )?(?:flows|nodes)/).length;
     const before = started();
-    const headers = { 'Node-RED-API-Version': 'v2', 'Node-RED-Deployment-Type': type };
-    const reply = await this.post('flows', { flows }, headers);
-    if (reply.status !== 200) throw new Error(`The deploy was refused: ${JSON.stringify(reply)}`);
+    await act();
     await until(
       () => started() > before,
       30_000,
