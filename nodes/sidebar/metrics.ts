@@ -58,43 +58,43 @@ function metricsOf(queues: readonly ShownQueue[], engines: readonly EngineInfo[]
     ),
   });
   return [
-    gauge('queue_entries', 'Entries that wait.', ({ waiting }) => waiting),
-    gauge(
-      'oldest_entry_age_seconds',
-      'Age of the oldest entry that waits.',
-      (queue) => queue.oldestMs / 1000,
-    ),
+    gauge('queue_entries', 'Pending entries.', ({ waiting }) => waiting),
+    gauge('oldest_entry_age_seconds', 'Age of the oldest pending entry.', (queue) => queue.oldestMs / 1000),
     gauge(
       'warn_after_seconds',
       'Age from which the oldest entry counts as late.',
       (queue) => queue.warnAfterMs / 1000,
     ),
     gauge('late', '1 while the oldest entry is late, else 0.', ({ late }) => (late ? 1 : 0)),
-    gauge('posts_in_flight', 'Calls that are not answered yet.', ({ postsInFlight }) => postsInFlight),
+    gauge('posts_in_flight', 'Calls waiting for an answer.', ({ postsInFlight }) => postsInFlight),
     gauge('users_per_second', 'Users accepted in the last whole second.', (queue) => queue.usersPerSecond),
     gauge('users_per_second_limit', 'Users that may be sent in a second.', ({ usersLimit }) => usersLimit),
     {
       name: 'instant_audience_state',
       type: 'gauge',
-      help: '1 for the state that the queue is in, else 0.',
+      help: '1 for the current state of the queue, else 0.',
       samples: queues.flatMap((queue) =>
         states.map(
           (state) => ['', { ...labelsOf(queue), state }, queue.state.kind === state ? 1 : 0] as const,
         ),
       ),
     },
-    counter('entries_taken', 'Entries taken, with those found waiting at the start.', ({ taken }) => taken),
+    counter(
+      'entries_taken',
+      'Entries accepted into the queue, including those pending at the start.',
+      ({ taken }) => taken,
+    ),
     {
       name: 'instant_audience_entries_ended_total',
       type: 'counter',
-      help: 'Entries that have ended, by how they did.',
+      help: 'Entries that have ended, by outcome.',
       samples: queues.flatMap((queue) =>
         (['accepted', 'superseded', 'expired', 'rejected'] as const).map(
           (end) => ['', { ...labelsOf(queue), end }, queue[end]] as const,
         ),
       ),
     },
-    counter('entries_invalid', 'Entries refused before they were taken.', ({ invalid }) => invalid),
+    counter('entries_invalid', 'Entries refused as invalid, and not queued.', ({ invalid }) => invalid),
     {
       name: 'instant_audience_entries_rejected_total',
       type: 'counter',
@@ -116,11 +116,11 @@ function metricsOf(queues: readonly ShownQueue[], engines: readonly EngineInfo[]
       ),
     },
     latencyOf(queues, engines),
-    ofShared('sender', '1 on the instance that sends, else 0.', ({ isSender }) => (isSender ? 1 : 0)),
+    ofShared('sender', '1 on the active instance, else 0.', ({ isSender }) => (isSender ? 1 : 0)),
     ofShared('instances', 'Instances that share the queue.', ({ instances }) => instances.length),
     ofShared(
       'kept_entries',
-      'Entries in the buffer of this instance until the database can be reached.',
+      'Entries stored on this machine until the database is reachable.',
       ({ kept }) => kept,
     ),
   ];
@@ -143,7 +143,7 @@ function latencyOf(queues: readonly ShownQueue[], engines: readonly EngineInfo[]
   return {
     name: 'instant_audience_latency_seconds',
     type: 'histogram',
-    help: 'From taken to accepted, by entry.',
+    help: 'Time of an entry from its acceptance into the queue to that by the service.',
     samples,
   };
 }

@@ -56,7 +56,7 @@ describe('what became of it', function () {
       },
     ]);
     await until(() => debugs(comms, 'other findings').length === 1, waitMs, 'findings');
-    assert.deepEqual(debugs(comms, 'segments to mend'), [
+    assert.deepEqual(debugs(comms, 'segments to correct'), [
       'segment 10999 is inactive: 1,000 adds had no effect',
       'segment 10998 may not be filled by this member: 1,000 adds had no effect',
     ]);
@@ -76,9 +76,9 @@ describe('what became of it', function () {
     await site.press(nodeOf(flow, 'inject', 'try: 1,000 viewers'));
     await site.delivered(nodeOf(flow, 'xandr-instant-audience-out'), waitMs);
     await site.press(nodeOf(flow, 'inject', 'what became of them?'));
-    await until(() => debugs(comms, 'segments to mend').length === 4, waitMs, 'findings');
+    await until(() => debugs(comms, 'segments to correct').length === 4, waitMs, 'findings');
     assert.equal(
-      debugs(comms, 'segments to mend').at(-1),
+      debugs(comms, 'segments to correct').at(-1),
       'segment 10998 may not be filled by this member: 2,000 adds had no effect',
     );
   });
