@@ -147,7 +147,7 @@ describe('mqtt to audience', function () {
       'mqtt to audience',
       `${broker.what}, killed after ${count(before.size, 'commits')}`,
       count(events.length, 'events'),
-      `${count(state.length, 'memberships')}, no committed entry missing (${lost.length} acknowledged before the commit lost)`,
+      `${count(state.length, 'memberships')}, no committed entry missing (${lost.length} lost that were acknowledged before their commit)`,
       startedMs,
     );
   });

@@ -65,7 +65,7 @@ describe('rejected to file and back', function () {
     );
     report(
       'rejected to file and back',
-      'HTTP requests, and the file that was put right',
+      'HTTP requests, and the corrected file',
       `${count(entries, 'entries')}, ${wrong} of them wrong`,
       `${count(entries - 1, 'memberships as expected')}, 1 still in the file`,
       startedMs,

@@ -89,7 +89,7 @@ describe('two instances', function () {
     assert.ok(told().some((status) => status.startsWith('standby')));
     report(
       'two instances',
-      'HTTP requests to two Node-RED in turn, the one that sent killed in the middle',
+      'HTTP requests to two Node-RED instances in turn, the active one killed',
       count(events, 'events'),
       `${count(state.length, 'memberships')} as expected, nothing missing`,
       startedMs,

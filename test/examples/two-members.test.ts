@@ -53,7 +53,7 @@ describe('two members', function () {
     comms.close();
     report(
       'two members',
-      'HTTP requests, one of two services away at first',
+      'HTTP requests, one of two services unreachable at first',
       count(visits, 'visits'),
       `${count(kitchen.length, 'memberships')} of one member and ${count(gardenState.length, 'of the other')}, as expected`,
       startedMs,

@@ -67,7 +67,7 @@ describe('what became of it', function () {
       'what became of it',
       'an HTTP request',
       count(viewers + unknown, 'viewers'),
-      `${count(state.length, 'memberships')} as expected, ${count(2 * viewers + 3 * unknown, 'pairs')} named that had no effect`,
+      `${count(state.length, 'memberships')} as expected, ${count(2 * viewers + 3 * unknown, 'pairs')} without effect reported`,
       startedMs,
     );
   });
