@@ -1,14 +1,18 @@
 // Client of the service: posts, logins, segments and usage statistics over undici. Calls resolve to outcomes, never
 // reject.
 import { Pool, ProxyAgent, type Dispatcher } from 'undici';
-import { CallGate } from './http/call-gate';
 import { systemClock, type Times } from '../clock';
-import { timingConnector } from './http/connect-timer';
-import { exchange, type ExchangeEvents, type ExchangeLimits, type ExchangeRequest } from './http/exchange';
+import {
+  CallGate,
+  exchange,
+  type ExchangeEvents,
+  type ExchangeLimits,
+  type ExchangeRequest,
+} from './http/exchange';
 import { signJwt } from './login/jwt';
 import { missingInLogin, secretsOf, type Login } from './login/login';
 import { CLOSED, isPeerAlert, readNetworkError, type NetworkFailure } from './http/network-errors';
-import { NetworkFloor } from './http/network-floor';
+import { NetworkFloor, timingConnector } from './http/network-floor';
 import type { AuthOutcome, PostOutcome, ReadOutcome } from './reply/outcome';
 import { readAuthReply, readPostReply, readReply, type HttpReply } from './reply/response-classifier';
 import { headerValues, type ReplyHeaders } from './reply/retry-after';
@@ -81,7 +85,7 @@ interface Host {
   readonly alerts: { count: number; code: string };
 }
 
-/** @throws ServiceUrlError in the function Object() { [native code] }, for a URL that is not usable; nothing else throws or rejects. */
+/** @throws ServiceUrlError in the constructor, for a URL that is not usable; nothing else throws or rejects. */
 export class ServiceClient {
   readonly #auth: Host;
   readonly #service: Host;
@@ -131,19 +135,17 @@ export class ServiceClient {
    *   free or the connect is slow. False cancels the request: the outcome is `passing` and not ambiguous.
    */
   post(body: string, token: string, mayLeave = always): Promise<PostOutcome> {
-    return outcomeOf(() => this.#post(body, token, mayLeave));
-  }
-
-  async #post(body: string, token: string, mayLeave: () => boolean): Promise<PostOutcome> {
-    const request = {
-      method: 'POST',
-      path: '/rt-segment',
-      headers: { authorization: token, 'content-type': 'application/json' },
-      body,
-    } as const;
-    const replied = (ms: number) => this.#floor.replied(ms, this.#clock.monoMs());
-    const reply = await this.#call(this.#service, request, [token], { mayLeave, replied });
-    return isFailure(reply) ? reply : readPostReply(reply, this.#clock.wallMs());
+    return outcomeOf(async () => {
+      const request = {
+        method: 'POST',
+        path: '/rt-segment',
+        headers: { authorization: token, 'content-type': 'application/json' },
+        body,
+      } as const;
+      const replied = (ms: number) => this.#floor.replied(ms, this.#clock.monoMs());
+      const reply = await this.#call(this.#service, request, [token], { mayLeave, replied });
+      return isFailure(reply) ? reply : readPostReply(reply, this.#clock.wallMs());
+    });
   }
 
   /** Logs in (service.md 2). For a login with an empty field or an unreadable key, nothing is sent. */
@@ -155,8 +157,8 @@ export class ServiceClient {
   }
 
   async #authenticate(login: Login): Promise<AuthOutcome> {
-    const missing = missingInLogin(login);
-    if (missing !== null) return { kind: 'configuration', code: 'login_incomplete', message: missing };
+    const message = missingInLogin(login);
+    if (message !== null) return { kind: 'configuration', code: 'login_incomplete', message };
     const request = authRequest(login, this.#clock.wallMs());
     if ('kind' in request) return request;
     // A signed JWT has no expiry: whoever holds it can log in as long as the key is registered.

@@ -1,6 +1,6 @@
 // Reads the list of segments page by page (service.md 5).
 import type { ReadOutcome } from './reply/outcome';
-import { segmentPageSchema, type Segment } from './reply/schemas';
+import { segmentPageSchema, type Segment, type SegmentPage } from './reply/schemas';
 
 export interface SegmentQuery {
   /** Only segments with these ids; an empty list matches none. */
@@ -21,24 +21,16 @@ export interface SegmentList {
   readonly total: number | null;
 }
 
-export interface SegmentPage {
-  readonly count: number | null;
-  readonly received: number;
-  readonly segments: readonly Segment[];
-}
-
 /** The service silently cuts larger pages to this size. */
 const PAGE_SIZE = 100;
 
 export function segmentQueryString(query: SegmentQuery, start: number, size: number): string {
-  const params = new URLSearchParams();
-  if (query.ids !== undefined) params.set('id', query.ids.join(','));
-  if (query.code !== undefined) params.set('code', query.code);
-  if (query.search !== undefined) params.set('search', query.search);
-  if (query.state !== undefined) params.set('state', query.state);
-  params.set('start_element', String(start));
-  params.set('num_elements', String(size));
-  return `?${params.toString()}`;
+  const { ids, code, search, state } = query;
+  const params = { id: ids?.join(','), code, search, state, start_element: start, num_elements: size };
+  const given = Object.entries(params).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)]],
+  );
+  return `?${new URLSearchParams(given).toString()}`;
 }
 
 /** Null for a reply that is not a list of segments. */

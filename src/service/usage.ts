@@ -1,7 +1,5 @@
 // Parses usage statistics: the query string, the hours, and their log lines (service.md 4).
-import type * as z from 'zod';
-import type { usageRecordSchema } from './reply/schemas';
-import { usageReplySchema } from './reply/schemas';
+import { usageReplySchema, type UsageRecord } from './reply/schemas';
 
 export interface UsageQuery {
   readonly memberId?: number;
@@ -90,7 +88,7 @@ export function parseUsage(json: unknown): UsageReport | null {
   return { aggregated, hours: [report].flat().map(readHour) };
 }
 
-function readHour(record: z.infer<typeof usageRecordSchema>): UsageHour {
+function readHour(record: UsageRecord): UsageHour {
   const lines = [record.error_log_lines, record.segment_log_lines].filter((one) => one !== null);
   return {
     processedHour: record.processed_hour,
@@ -124,36 +122,26 @@ function epochMsOf(hour: string | null): number | null {
 
 const dated = /^(\d{4}-\d\d-\d\d)[ T+](\d\d(?::\d\d(?::\d\d(?:\.\d{1,9})?)?)?) ?(Z|UTC|[+-]\d\d:\d\d)?$/i;
 
-/** The list that each heading of a log line belongs to, and the reader for the rest of the line. */
-const headings = {
-  'valid users': { list: 'validUsers', read: readUsers },
-  'inactive users': { list: 'inactiveUsers', read: readUsers },
-  'valid segments': { list: 'validSegments', read: readSegments },
-  'inactive segments': { list: 'inactiveSegments', read: readSegments },
-  'invalid segments': { list: 'invalidSegments', read: readSegments },
-  'unauthorized segments': { list: 'unauthorizedSegments', read: readSegments },
-  'valid additions': { list: 'additions', read: readAssociations },
-  'valid removals': { list: 'removals', read: readAssociations },
-} as const;
+/** By the heading of a log line: its list, and the reader for the rest of the line. */
+const headings = new Map<string, readonly [list: keyof UsageLog, read: (rest: string) => unknown[]]>([
+  ['valid users', ['validUsers', readUsers]],
+  ['inactive users', ['inactiveUsers', readUsers]],
+  ['valid segments', ['validSegments', readSegments]],
+  ['inactive segments', ['inactiveSegments', readSegments]],
+  ['invalid segments', ['invalidSegments', readSegments]],
+  ['unauthorized segments', ['unauthorizedSegments', readSegments]],
+  ['valid additions', ['additions', readAssociations]],
+  ['valid removals', ['removals', readAssociations]],
+]);
 
 function readLog(text: string): UsageLog {
-  const log: Record<keyof UsageLog, unknown[]> = {
-    validUsers: [],
-    inactiveUsers: [],
-    validSegments: [],
-    inactiveSegments: [],
-    invalidSegments: [],
-    unauthorizedSegments: [],
-    additions: [],
-    removals: [],
-    other: [],
+  const log = Object.fromEntries([['other', []], ...[...headings.values()].map(([list]) => [list, []])]) as {
+    [list in keyof UsageLog]: unknown[];
   };
   for (const line of text.split(/\r?\n/).filter((one) => one.trim() !== '')) {
     const { name, rest } = headed(line);
-    if (Object.hasOwn(headings, name)) {
-      const { list, read } = headings[name as keyof typeof headings];
-      for (const one of read(rest)) log[list].push(one);
-    } else log.other.push(line);
+    const [list, read] = headings.get(name) ?? ['other', () => [line]];
+    for (const one of read(rest)) log[list].push(one);
   }
   return log as unknown as UsageLog;
 }

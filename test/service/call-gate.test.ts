@@ -1,6 +1,6 @@
 // CallGate: the limit of calls in flight, and their order.
 import assert from 'node:assert/strict';
-import { CallGate } from '../../src/service/http/call-gate';
+import { CallGate } from '../../src/service/http/exchange';
 
 describe('the call gate', () => {
   it('runs at most its limit of calls, in order, and starts the next when one ends or fails', async () => {

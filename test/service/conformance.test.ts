@@ -4,10 +4,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readAuthReply, readPostReply } from '../../src/service/reply/response-classifier';
-import { uncounted } from '../../src/service/reply/unaccounted';
 import { parseSegmentPage } from '../../src/service/segments';
 import { parseUsage } from '../../src/service/usage';
-import { verdicts, type SentEntry } from '../../src/service/reply/verdicts';
+import { uncounted, verdicts, type SentEntry } from '../../src/service/reply/verdicts';
 
 const folder = join(__dirname, '..', 'cases');
 const cases = new Map(

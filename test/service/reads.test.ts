@@ -1,11 +1,7 @@
 // Reads of segments page by page, and of usage statistics with their log lines.
 import assert from 'node:assert/strict';
-import {
-  parseSegmentPage,
-  readSegments,
-  segmentQueryString,
-  type SegmentPage,
-} from '../../src/service/segments';
+import type { SegmentPage } from '../../src/service/reply/schemas';
+import { parseSegmentPage, readSegments, segmentQueryString } from '../../src/service/segments';
 import { parseUsage, usageQueryString } from '../../src/service/usage';
 
 /** A service with `total` segments and at most `maxPerPage` on each page. */

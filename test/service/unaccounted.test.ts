@@ -1,7 +1,7 @@
 // uncounted: counts in a reply below the number sent, less what its warnings refuse.
 import assert from 'node:assert/strict';
 import type { EntryVerdict } from '../../src/service/reply/outcome';
-import { uncounted } from '../../src/service/reply/unaccounted';
+import { uncounted } from '../../src/service/reply/verdicts';
 
 const accepted: EntryVerdict = { kind: 'accepted', warnings: [] };
 const rejected: EntryVerdict = { kind: 'rejected', code: 'x', message: 'x' };

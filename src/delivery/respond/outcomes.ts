@@ -1,8 +1,7 @@
 // Response handler: what an outcome of a request means for its users (promise 9 and service.md 3.4).
 
 import type { EntryVerdict, PostOutcome, RequestCounts, TokenOutcome } from '../../service/reply/outcome';
-import { uncounted } from '../../service/reply/unaccounted';
-import { verdicts, type SentEntry } from '../../service/reply/verdicts';
+import { uncounted, verdicts, type SentEntry } from '../../service/reply/verdicts';
 import { backoffMs } from '../schedule/backoff';
 import type { Clock } from '../../clock';
 import type { PendingUsers } from '../pending/pending-users';

@@ -1,6 +1,6 @@
 // Unaccounted users and segments: the service said OK without counting them. For messages, for operators, and
 // once a minute for the log.
-import type { Tally } from '../../service/reply/unaccounted';
+import type { Tally } from '../../service/reply/verdicts';
 
 const logEveryMs = 60_000;
 

@@ -1,4 +1,5 @@
-// One HTTP exchange over undici: the complete reply, or the error and whether the request may have been sent.
+// One HTTP exchange over undici: the complete reply, or the error and whether the request may have been sent. And the
+// limit of exchanges in flight.
 import type { Dispatcher } from 'undici';
 import { CLOSED, HELD_BACK, REPLY_TOO_LARGE, TIMED_OUT, type NetworkPhase } from './network-errors';
 import type { ReplyHeaders } from '../reply/retry-after';
@@ -135,5 +136,27 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     this.#chunks.length = 0;
     this.#resolve?.(result);
     this.#resolve = null;
+  }
+}
+
+/** Limits the calls in flight, of all kinds together (service.md 3.2): permits go first come, first served. */
+export class CallGate {
+  readonly #waiting: (() => void)[] = [];
+  #inFlight = 0;
+
+  constructor(private readonly max: number) {}
+
+  /** Runs `call` once a permit is free; if one is free now, without a turn of the event loop in between. */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#inFlight < this.max) this.#inFlight += 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await call();
+    } finally {
+      // The permit goes straight to the next caller in line, so that no new caller overtakes it.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#inFlight -= 1;
+      else next();
+    }
   }
 }

@@ -1,6 +1,5 @@
 // Quotes texts of the service in our sentences: short, on one line, and without anything that looks like a token.
 import { printable } from '../../entry/foreign-text';
-import { withoutSecrets } from '../login/secrets';
 
 const MAX_CHARS = 200;
 const MAX_CODE_CHARS = 40;
@@ -32,4 +31,25 @@ function masked(text: string, secrets: readonly string[]): string {
     .replace(/\b(hbapi|authn):\S+/g, '$1:…')
     .replace(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '…')
     .trim();
+}
+
+/** The secret as plain text, and as JSON, a URL or HTML would encode it. */
+function formsOf(secret: string): readonly string[] {
+  if (secret === '') return [];
+  const html = secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  return [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    // Throws for lone surrogates.
+    encodeURIComponent(secret.toWellFormed()),
+    html,
+    ...['&quot;', '&#34;'].map((mark) => html.replaceAll('"', mark)),
+  ];
+}
+
+/** The text with the secrets of a call masked: who answers may repeat the request. */
+export function withoutSecrets(text: string, secrets: readonly string[]): string {
+  // Longest first: one form may be a part of another.
+  const forms = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length);
+  return forms.reduce((rest, form) => rest.replaceAll(form, '…'), text);
 }

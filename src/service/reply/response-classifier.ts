@@ -6,11 +6,10 @@ import type {
   ReadFailure,
   ReadOutcome,
   RequestCounts,
+  Warning,
 } from './outcome';
-import { quote, quoteCode, safeWords } from './quote';
+import { quote, quoteCode, safeWords, withoutSecrets } from './quote';
 import { headerValues, retryAfterMs, type ReplyHeaders } from './retry-after';
-import { asObject, authReplySchema, parseJson, postReplySchema, unwrap, type Envelope } from './schemas';
-import { jsonWithoutSecrets, withoutSecrets } from '../login/secrets';
 
 /** A complete reply. Its content type says nothing, so the body is text until a reader parses it (service.md 2). */
 export interface HttpReply {
@@ -44,9 +43,9 @@ const RATE_SENTENCE = /rate limit exceeded\. you have exceeded your request limi
  * @param wallMs epoch ms, for a Retry-After date in a reply without a `Date`
  */
 export function readPostReply(reply: HttpReply, wallMs: number = Date.now()): PostOutcome {
-  const json = jsonOf(reply);
+  const json = parseJson(reply.body, reply.secrets);
   const envelope = unwrap(json);
-  if (isSuccess(reply.status, envelope)) return readAcceptance(json, envelope, reply.secrets);
+  if (isSuccess(reply.status, envelope)) return readAcceptance(envelope, reply.secrets);
   return readRefusal(reply, json, wallMs);
 }
 
@@ -55,8 +54,9 @@ export function readAuthReply(reply: HttpReply, wallMs: number = Date.now()): Au
   const json = parseJson(reply.body);
   const envelope = unwrap(json);
   if (!isSuccess(reply.status, envelope)) return asAuthOutcome(readRefusal(reply, json, wallMs));
-  const read = authReplySchema.safeParse(json);
-  if (read.success) return { kind: 'token', token: read.data.token };
+  const { token } = envelope;
+  // Blanks or control characters cannot stand in a header.
+  if (typeof token === 'string' && /^[\x21-\x7e]+$/.test(token)) return { kind: 'token', token };
   return passing('no_token', true, 'The service accepted the login but its reply contains no usable token.');
 }
 
@@ -66,7 +66,7 @@ export function readReply<T>(
   parse: (json: unknown) => T | null,
   wallMs: number = Date.now(),
 ): ReadOutcome<T> {
-  const json = jsonOf(reply);
+  const json = parseJson(reply.body, reply.secrets);
   const envelope = unwrap(json);
   if (!isSuccess(reply.status, envelope)) return readRefusal(reply, json, wallMs);
   const value = parse(json);
@@ -74,39 +74,26 @@ export function readReply<T>(
   return passing('unknown_reply', false, 'The service replied in a form that this version cannot read.');
 }
 
-/** The body as JSON, for calls whose only secret is the token. */
-function jsonOf({ body, secrets = [] }: HttpReply): unknown {
-  return jsonWithoutSecrets(parseJson(body), body, secrets);
-}
-
 /** A call succeeded only if its body has status OK and no `error_id`, whatever the HTTP status (service.md 2). */
 function isSuccess(status: number, envelope: Envelope | null): envelope is Envelope {
   return status >= 200 && status < 300 && envelope?.status === 'OK' && textOf(envelope, 'error_id') === null;
 }
 
-function readAcceptance(json: unknown, envelope: Envelope, secrets?: readonly string[]): PostOutcome {
-  const { warnings } = envelope;
+function readAcceptance(envelope: Envelope, secrets?: readonly string[]): PostOutcome {
   const counts = countsIn(envelope);
-  if (warnings === undefined || warnings === null || (Array.isArray(warnings) && warnings.length === 0)) {
-    if (counts.users !== 0) return { kind: 'accepted', warnings: [], counts };
+  // The status is OK, so unreadable warnings are attached to the outcome and reject no entry.
+  const warnings = Array.isArray(envelope.warnings)
+    ? envelope.warnings.map(warningOf)
+    : envelope.warnings == null
+      ? []
+      : [{ message: quote(JSON.stringify(envelope.warnings), secrets), entity: envelope.warnings }];
+  if (warnings.length === 0 && counts.users === 0) {
     const message = 'The service replied OK, but counted no user in the request and gave no warning.';
     return { kind: 'bodyRefused', code: NOTHING_COUNTED, message };
   }
-  const read = postReplySchema.safeParse(json);
-  // The status is OK, so unreadable warnings are attached to the outcome and reject no entry.
-  if (!read.success)
-    return {
-      kind: 'accepted',
-      warnings: [{ message: quote(JSON.stringify(warnings), secrets), entity: warnings }],
-      counts,
-    };
-  const list = read.data.warnings;
-  if (!list.some(({ message }) => NOTHING_VALID_WARNING.test(message.trim()))) {
-    return { kind: 'accepted', warnings: list, counts };
-  }
-  const reasons = new Set(
-    list.map(({ message }) => message.trim()).filter((one) => !NOTHING_VALID_WARNING.test(one)),
-  );
+  const texts = warnings.map(({ message }) => message.trim());
+  const reasons = new Set(texts.filter((text) => !NOTHING_VALID_WARNING.test(text)));
+  if (!texts.some((text) => NOTHING_VALID_WARNING.test(text))) return { kind: 'accepted', warnings, counts };
   const shown = [...reasons]
     .slice(0, 5)
     .map((reason) => safeWords(reason, secrets))
@@ -116,6 +103,14 @@ function readAcceptance(json: unknown, envelope: Envelope, secrets?: readonly st
     code: NOTHING_VALID,
     message: `The service found nothing valid in the request${shown === '' ? '.' : `: ${shown}`}`,
   };
+}
+
+/** A bare string, or an object without a message, is a warning too, so that none is lost. */
+function warningOf(value: unknown): Warning {
+  if (typeof value === 'string') return { message: value, entity: undefined };
+  const warning = asObject(value);
+  if (typeof warning?.message === 'string') return { message: warning.message, entity: warning.entity };
+  return { message: `A warning without a message: ${JSON.stringify(value).slice(0, 200)}`, entity: value };
 }
 
 /** The counts, with or without the `message` level (service.md 3.3). */
@@ -180,7 +175,16 @@ function isRateLimited(
   return RATE_SENTENCE.test(body) || /\bRATE_EXCEEDED\b/.test(body);
 }
 
-/** HTTP statuses that decide the outcome, whatever the body contains. */
+/** What a status means that decides the outcome, whatever the body contains. `detail` and `url` of the call. */
+const statusSentences: Readonly<Record<number, (detail: string, url: string) => string>> = {
+  403: (detail) =>
+    `Check member, permissions and the allowed addresses: the service forbids this call${detail}.`,
+  404: (detail, url) => `Correct the URL in the account: the service has no address ${url}${detail}.`,
+  405: (detail, url) =>
+    `Correct the URL in the account: the service does not allow this kind of call at ${url}${detail}.`,
+  407: (detail) => `The proxy requires a login${detail}: check the proxy's user name and password.`,
+};
+
 function readStatus({ status, url = 'this address' }: HttpReply, detail: string): ReadFailure | null {
   if (status >= 300 && status < 400) {
     return configuration(
@@ -188,30 +192,11 @@ function readStatus({ status, url = 'this address' }: HttpReply, detail: string)
       `Correct the URL in the account: ${url} answers with a redirect${detail}. Redirects are not followed, since they would send the token to another host.`,
     );
   }
-  if (status === 403)
-    return configuration(
-      'http_403',
-      `Check member, permissions and the allowed addresses: the service forbids this call${detail}.`,
-    );
-  if (status === 404)
-    return configuration(
-      'http_404',
-      `Correct the URL in the account: the service has no address ${url}${detail}.`,
-    );
-  if (status === 405)
-    return configuration(
-      'http_405',
-      `Correct the URL in the account: the service does not allow this kind of call at ${url}${detail}.`,
-    );
-  if (status === 407)
-    return configuration(
-      'http_407',
-      `The proxy requires a login${detail}: check the proxy's user name and password.`,
-    );
   // Sent by a gateway; the service may still be working on the request.
   if (status === 502 || status === 504)
     return passing(`http_${status}`, true, `A gateway got no answer from the service${detail}.`);
-  return null;
+  const message = statusSentences[status]?.(detail, url);
+  return message === undefined ? null : configuration(`http_${status}`, message);
 }
 
 function readErrorId(
@@ -304,4 +289,58 @@ function configuration(code: string, message: string) {
 
 function passing(code: string, ambiguous: boolean, message: string) {
   return { kind: 'passing', ambiguous, code, message } as const;
+}
+
+export type Envelope = Readonly<Record<string, unknown>>;
+
+/** A JSON object, or null for anything else. */
+export function asObject(value: unknown): Envelope | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Envelope) : null;
+}
+
+/** A reply without its `response` envelope, if it has one; null when the body is not a JSON object. */
+export function unwrap(json: unknown): Envelope | null {
+  const outer = asObject(json);
+  return outer === null ? null : (asObject(outer.response) ?? outer);
+}
+
+/** The service's own replies are six levels deep. Functions that read a value recurse once per level. */
+const MAX_LEVELS = 100;
+
+/**
+ * The body as JSON, with `masked` secrets in every text; undefined when it is not JSON, or has more than 100 levels.
+ * A password is never masked: it may be a word such as `OK`, which the reply needs.
+ */
+function parseJson(body: string, masked: readonly string[] = []): unknown {
+  if (isTooDeep(body)) return undefined;
+  // A backslash may escape any character of a secret.
+  const isClean = !body.includes('\\') && withoutSecrets(body, masked) === body;
+  const mask = (_key: string, value: unknown): unknown =>
+    typeof value === 'string' ? withoutSecrets(value, masked) : value;
+  try {
+    return JSON.parse(body.charCodeAt(0) === 0xfeff ? body.slice(1) : body, isClean ? undefined : mask);
+  } catch {
+    return undefined;
+  }
+}
+
+const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125];
+
+/** Counts levels in the text, since `JSON.parse` itself recurses. */
+function isTooDeep(body: string): boolean {
+  if (body.length <= MAX_LEVELS) return false;
+  let levels = 0;
+  let inText = false;
+  for (let at = 0; at < body.length; at++) {
+    const mark = body.charCodeAt(at);
+    if (inText) {
+      if (mark === BACKSLASH) at += 1;
+      else if (mark === QUOTE) inText = false;
+    } else if (mark === QUOTE) inText = true;
+    else if (mark === OPEN_LIST || mark === OPEN_OBJECT) {
+      levels += 1;
+      if (levels > MAX_LEVELS) return true;
+    } else if (mark === CLOSE_LIST || mark === CLOSE_OBJECT) levels -= 1;
+  }
+  return false;
 }

@@ -1,53 +1,6 @@
-// Schemas of the service's replies (service.md 2 to 5). Fields that are not listed are valid and ignored.
+// Schemas of the replies to reads (service.md 4 and 5). Fields that are not listed are valid and ignored.
 import * as z from 'zod';
-import type { Warning } from './outcome';
-
-export type Envelope = Readonly<Record<string, unknown>>;
-
-/** A JSON object, or null for anything else. */
-export function asObject(value: unknown): Envelope | null {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Envelope) : null;
-}
-
-/** A reply without its `response` envelope, if it has one; null when the body is not a JSON object. */
-export function unwrap(json: unknown): Envelope | null {
-  const outer = asObject(json);
-  return outer === null ? null : (asObject(outer.response) ?? outer);
-}
-
-/** The service's own replies are six levels deep. Functions that read or copy a value recurse once per level. */
-const MAX_LEVELS = 100;
-
-/** Parses the body of a reply; undefined when it is not JSON, or has more than 100 levels. */
-export function parseJson(body: string): unknown {
-  if (isTooDeep(body)) return undefined;
-  try {
-    return JSON.parse(body.charCodeAt(0) === 0xfeff ? body.slice(1) : body);
-  } catch {
-    return undefined;
-  }
-}
-
-const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [34, 92, 91, 93, 123, 125];
-
-/** Counts levels in the text, since `JSON.parse` itself recurses. */
-function isTooDeep(body: string): boolean {
-  if (body.length <= MAX_LEVELS) return false;
-  let levels = 0;
-  let inText = false;
-  for (let at = 0; at < body.length; at++) {
-    const mark = body.charCodeAt(at);
-    if (inText) {
-      if (mark === BACKSLASH) at += 1;
-      else if (mark === QUOTE) inText = false;
-    } else if (mark === QUOTE) inText = true;
-    else if (mark === OPEN_LIST || mark === OPEN_OBJECT) {
-      levels += 1;
-      if (levels > MAX_LEVELS) return true;
-    } else if (mark === CLOSE_LIST || mark === CLOSE_OBJECT) levels -= 1;
-  }
-  return false;
-}
+import { unwrap } from './response-classifier';
 
 /** A number, or its digits as text. */
 const integer = z.union([
@@ -63,31 +16,7 @@ const text = z
   .nullish()
   .transform((value) => (value === null || value === undefined ? null : String(value)));
 
-/** One warning. A bare string, or an object without a message, is a warning too, so that none is lost. */
-const warningSchema: z.ZodType<Warning> = z.unknown().transform((value): Warning => {
-  if (typeof value === 'string') return { message: value, entity: undefined };
-  const warning = asObject(value);
-  if (typeof warning?.message === 'string') return { message: warning.message, entity: warning.entity };
-  return { message: `A warning without a message: ${JSON.stringify(value).slice(0, 200)}`, entity: value };
-});
-
-/** A list of warnings; empty when missing or null. */
-const warningsSchema = z
-  .array(warningSchema)
-  .nullish()
-  .transform((list): readonly Warning[] => list ?? []);
-
 const unwrapped = <T extends z.ZodType>(schema: T) => z.preprocess((json) => unwrap(json) ?? json, schema);
-
-/** An accepted post in any of its three shapes (service.md 3.3). */
-export const postReplySchema = unwrapped(
-  z.looseObject({ status: z.literal('OK'), error_id: z.null().optional(), warnings: warningsSchema }),
-);
-
-/** A successful authentication. A token with blanks or control characters cannot stand in a header. */
-export const authReplySchema = unwrapped(
-  z.looseObject({ status: z.literal('OK'), token: z.string().regex(/^[\x21-\x7e]+$/) }),
-);
 
 /** One segment of the list (service.md 5). */
 export interface Segment {
@@ -145,8 +74,10 @@ export const segmentPageSchema = unwrapped(
     }),
 );
 
+export type SegmentPage = z.infer<typeof segmentPageSchema>;
+
 /** One hour of usage, or the sum of a range (service.md 4), with the service's own field names. */
-export const usageRecordSchema = z.looseObject({
+const usageRecordSchema = z.looseObject({
   processed_hour: text,
   member_id: nullableInteger,
   match_rate: z
@@ -164,6 +95,8 @@ export const usageRecordSchema = z.looseObject({
   error_log_lines: text,
   segment_log_lines: text,
 });
+
+export type UsageRecord = z.infer<typeof usageRecordSchema>;
 
 /** `report` is an array of hours, or one object with `agg=true`; without it the report is empty. */
 export const usageReplySchema = unwrapped(

@@ -5,9 +5,9 @@
 // best match that no warning of its kind has claimed yet: first by id, domain and blocks, then by fewer of them. Each
 // lookup continues where the last one for the same key ended, so the whole is linear in entries plus warnings.
 import type { SegBlock } from '../../entry/entry';
-import type { EntryVerdict, Warning } from './outcome';
+import type { EntryVerdict, RequestCounts, Warning } from './outcome';
 import { safeWords } from './quote';
-import { asObject, type Envelope } from './schemas';
+import { asObject, type Envelope } from './response-classifier';
 
 /** An entry of the posted body, as JSON.parse returns it. */
 export interface SentEntry {
@@ -117,11 +117,11 @@ class Reading {
   /** Assigns each warning to a block of a rejected entry first, and to a block of another entry if none is left. */
   readBlockWarnings(warnings: readonly Classified[]): void {
     if (warnings.length === 0) return;
-    const places = placesOf(this.#sent);
-    const all = new Claims(places.map(({ keys }) => keys));
-    const rejected = new Claims(places.map(({ entry, keys }) => (this.#isRejected(entry) ? keys : [])));
+    const [rejected, others] = partition(placesOf(this.#sent), ({ entry }) => this.#isRejected(entry));
+    const places = [...rejected, ...others];
+    const claims = new Claims(places.map(({ keys }) => keys));
     for (const warning of warnings) {
-      const at = claimPlace(all, rejected, warning);
+      const at = claims.claim(laneOf(warning), blockKeys(warning.entity ?? {}));
       if (at === null) {
         this.#addGeneral(warning);
         continue;
@@ -197,20 +197,6 @@ function placesOf(sent: readonly SentEntry[]): Place[] {
   );
 }
 
-function claimPlace(all: Claims, rejected: Claims, warning: Classified): number | null {
-  const lane = laneOf(warning);
-  for (const key of blockKeys(warning.entity ?? {})) {
-    const place = rejected.claim(lane, [key]);
-    if (place !== null) {
-      all.markClaimed(lane, place);
-      return place;
-    }
-    const other = all.claim(lane, [key]);
-    if (other !== null) return other;
-  }
-  return null;
-}
-
 /** Within one lane each entry is claimed once. Every known code is a lane, and every text of an unknown warning. */
 function laneOf({ code, raw }: Classified): string {
   return code === 'unknown' ? `unknown ${raw}` : code;
@@ -242,13 +228,10 @@ class Claims {
     return null;
   }
 
-  markClaimed(lane: string, item: number): void {
-    this.#claimedIn(lane).add(item);
-  }
-
   /** Claims an item for the lane, from the end of the lists with `fromEnd`; null when none is left. */
   claim(lane: string, keys: readonly string[], fromEnd = false): number | null {
-    const claimed = this.#claimedIn(lane);
+    const claimed = this.#claimed.get(lane) ?? new Set();
+    this.#claimed.set(lane, claimed);
     for (const key of keys) {
       const list = this.#lists.get(key) ?? [];
       const pointer = `${lane} ${key}`;
@@ -261,14 +244,6 @@ class Claims {
       return item;
     }
     return null;
-  }
-
-  #claimedIn(lane: string): Set<number> {
-    const found = this.#claimed.get(lane);
-    if (found !== undefined) return found;
-    const claimed = new Set<number>();
-    this.#claimed.set(lane, claimed);
-    return claimed;
   }
 }
 
@@ -353,4 +328,36 @@ function scalar(value: unknown): string | null {
 
 function key(kind: string, ...parts: readonly (string | null)[]): string {
   return kind + JSON.stringify(parts);
+}
+
+/** Numbers of users and of blocks. */
+export interface Tally {
+  readonly users: number;
+  readonly segments: number;
+}
+
+/**
+ * The users and blocks that are missing in the counts of an accepted post (service.md 3.3). The service may or may not count entries and blocks that its
+ * warnings refuse; it should count all others. A count above the number sent, or no count at all, proves nothing.
+ *
+ * @param blocks number of blocks of each entry, in the order of the request
+ * @param entryVerdicts result of each entry by the warnings; null without warnings
+ */
+export function uncounted(
+  counts: RequestCounts,
+  blocks: readonly number[],
+  entryVerdicts: readonly EntryVerdict[] | null,
+): Tally {
+  let users = blocks.length;
+  let segments = 0;
+  for (let index = 0; index < blocks.length; index += 1) {
+    const verdict = entryVerdicts?.[index];
+    const isRefused = verdict?.kind === 'rejected' || verdict?.kind === 'again';
+    if (isRefused) users -= 1;
+    else segments += blocks[index]! - (verdict?.kind === 'partly' ? verdict.blocks.size : 0);
+  }
+  return {
+    users: Math.max(0, users - (counts.users ?? Infinity)),
+    segments: Math.max(0, segments - (counts.segments ?? Infinity)),
+  };
 }

@@ -1,5 +1,5 @@
 // Replaces the service's HTTP client; its gate for calls in flight is the real one.
-import { CallGate } from '../../../src/service/http/call-gate';
+import { CallGate } from '../../../src/service/http/exchange';
 import type { ServiceClient } from '../../../src/service/client';
 import type { Login } from '../../../src/service/login/login';
 import type { AuthOutcome, PostOutcome } from '../../../src/service/reply/outcome';
