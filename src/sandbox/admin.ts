@@ -2,42 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Fault, FaultState } from './faults';
-import { isObject, parseJson } from './json';
-import type { Membership } from './memberships';
-import type { Peaks } from './quota';
-import { errorReply, jsonReply, type Reply } from './reply';
-import { readBody, send } from './wire';
-
-/** Selects segments and members; without both, only the segments with their counts are shown. */
-export interface MembersQuery {
-  /** A segment's id, `member:code`, or the code of a listed segment. */
-  readonly segment?: string;
-  /** A user id in any domain; device ids in either case. */
-  readonly user?: string;
-  /** Maximum number of members shown of each segment; 1000 by default. */
-  readonly limit?: number;
-}
-
-export interface SegmentMembers {
-  readonly segment: string;
-  /** Code and name of a listed segment, else null. */
-  readonly code: string | null;
-  readonly name: string | null;
-  /** Number of all members, including those not shown. */
-  readonly count: number;
-  readonly members?: Membership[];
-}
-
-/** The parts of a running sandbox that the admin routes show and change. */
-export interface Inspected {
-  members(query: MembersQuery): SegmentMembers[];
-  memberships(): Iterable<Membership>;
-  peaks(): Peaks;
-  reset(): void;
-  processingDelayMs: number;
-  readonly faults: { set(faults: readonly Fault[], seed?: number): void; list(): FaultState[] };
-}
+import type { Fault } from './faults';
+import type { MembersQuery, Service } from './service';
+import { errorReply, isObject, jsonReply, parseJson, readBody, type Reply, send } from './wire';
 
 const about = `This is the sandbox of @instant-audience/node-red-xandr: a local simulation of the Instant Audience
 Service, to try and test clients without an account. Nothing posted here reaches a real audience.
@@ -60,7 +27,7 @@ Service, to try and test clients without an account. Nothing posted here reaches
 const maxDelaySeconds = 86_400;
 
 export class Admin {
-  constructor(private readonly sandbox: Inspected) {}
+  constructor(private readonly service: Service) {}
 
   serves(url: URL): boolean {
     return url.pathname === '/' || url.pathname.startsWith('/sandbox/');
@@ -82,11 +49,11 @@ export class Admin {
       case 'GET /':
         return { status: 200, body: about, headers: { 'content-type': 'text/plain; charset=utf-8' } };
       case 'GET /sandbox/members':
-        return jsonReply({ segments: this.sandbox.members(readMembersQuery(query)) });
+        return jsonReply({ segments: this.service.members(readMembersQuery(query)) });
       case 'GET /sandbox/peaks':
-        return jsonReply(this.sandbox.peaks());
+        return jsonReply(this.service.peaks());
       case 'GET /sandbox/faults':
-        return jsonReply({ faults: this.sandbox.faults.list() });
+        return jsonReply({ faults: this.service.parts.faults.list() });
       case 'PUT /sandbox/faults':
         return this.#setFaults(parseJson(body));
       case 'GET /sandbox/processing':
@@ -94,7 +61,7 @@ export class Admin {
       case 'PUT /sandbox/processing':
         return this.#setProcessing(parseJson(body));
       case 'DELETE /sandbox/state':
-        this.sandbox.reset();
+        this.service.reset();
         return jsonReply({ status: 'OK' });
       default:
         return errorReply(404, 'SYNTAX', `There is no ${route} here; GET / lists the routes`);
@@ -107,15 +74,15 @@ export class Admin {
     if (seed !== undefined && !Number.isSafeInteger(seed))
       return errorReply(400, 'SYNTAX', 'seed must be an integer');
     try {
-      this.sandbox.faults.set(faults as Fault[], seed as number | undefined);
+      this.service.parts.faults.set(faults as Fault[], seed as number | undefined);
     } catch (error) {
       return errorReply(400, 'SYNTAX', error instanceof Error ? error.message : 'These are not faults');
     }
-    return jsonReply({ faults: this.sandbox.faults.list() });
+    return jsonReply({ faults: this.service.parts.faults.list() });
   }
 
   #processing(): Reply {
-    return jsonReply({ delaySeconds: this.sandbox.processingDelayMs / 1000 });
+    return jsonReply({ delaySeconds: this.service.parts.target.usage.delayMs / 1000 });
   }
 
   #setProcessing(body: unknown): Reply {
@@ -123,15 +90,18 @@ export class Admin {
     if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= maxDelaySeconds)) {
       return errorReply(400, 'SYNTAX', `delaySeconds must be a number from 0 to ${maxDelaySeconds}`);
     }
-    this.sandbox.processingDelayMs = seconds * 1000;
+    this.service.parts.target.usage.delayMs = seconds * 1000;
     return this.#processing();
   }
 
   /** Streams the memberships, since a million in one text would block the event loop. */
   #sendState(response: ServerResponse): void {
+    const { clock, target } = this.service.parts;
     response.writeHead(200, { 'content-type': 'application/json' });
     // Fails only when the client disconnects, which needs no handling.
-    pipeline(Readable.from(jsonLines(this.sandbox.memberships())), response).catch(() => undefined);
+    pipeline(Readable.from(jsonLines(target.memberships.all(clock.wallMs()))), response).catch(
+      () => undefined,
+    );
   }
 }
 

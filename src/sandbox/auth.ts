@@ -2,9 +2,8 @@
 // (service.md 2).
 import { createPublicKey, randomBytes, verify, type KeyObject } from 'node:crypto';
 import type { Times } from '../clock';
-import { isObject, parseJson } from './json';
-import { errorReply, jsonReply, type Reply } from './reply';
 import { SlidingWindow } from './windows';
+import { errorReply, isObject, jsonReply, parseJson, type Reply } from './wire';
 
 const idleMs = 2 * 3_600_000;
 const lifeMs = 24 * 3_600_000;

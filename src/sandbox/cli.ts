@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { readFaults, type Fault } from './faults';
-import { isObject, parseJson } from './json';
 import { documentedLimits, startSandbox, type Limits, type SandboxOptions } from './sandbox';
+import { isObject, parseJson } from './wire';
 
 const help = `Usage: instant-audience-sandbox [options]
 
@@ -33,18 +33,23 @@ function readOptions(args: readonly string[]): SandboxOptions | 'help' {
   const values = readArgs(args);
   if (values.help === true) return 'help';
   const { users, key, limits } = values;
-  return {
-    port: values.port === undefined ? 8080 : readInteger('--port', values.port, 65_535),
-    seed: values.seed === undefined ? 1 : readInteger('--seed', values.seed, 4_294_967_295),
+  const integer = (name: IntegerOption, max: number) => readInteger(`--${name}`, values[name], max);
+  const options = {
+    port: integer('port', 65_535) ?? 8080,
+    seed: integer('seed', 4_294_967_295) ?? 1,
+    authLimit: values['auth-limit'] === 'none' ? Infinity : integer('auth-limit', 1_000_000),
+    warmUpMinutes: integer('warm-up', 1_440),
+    defaultExpirationMinutes: integer('default-expiration', 5_256_000),
+    processingDelayMs: (integer('processing-delay', 86_400) ?? 0) * 1000,
     faults: [...readLatency(values.latency), ...readFaultList(values.faults)],
-    processingDelayMs: readInteger('--processing-delay', values['processing-delay'] ?? '0', 86_400) * 1000,
-    ...readTimes(values['warm-up'], values['default-expiration']),
-    ...(users === undefined ? {} : { users: readUsers(users) }),
-    ...(key === undefined ? {} : { keys: readKeys(key) }),
-    ...(limits === undefined ? {} : { limits: readLimits(limits) }),
-    ...readAuthLimit(values['auth-limit']),
+    users: users === undefined ? undefined : readUsers(users),
+    keys: key === undefined ? undefined : readKeys(key),
+    limits: limits === undefined ? undefined : readLimits(limits),
   };
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
+
+type IntegerOption = 'port' | 'seed' | 'auth-limit' | 'warm-up' | 'default-expiration' | 'processing-delay';
 
 function readArgs(args: readonly string[]) {
   try {
@@ -72,24 +77,11 @@ function readArgs(args: readonly string[]) {
   }
 }
 
-function readInteger(option: string, text: string, max: number): number {
+function readInteger(option: string, text: string | undefined, max: number): number | undefined {
+  if (text === undefined) return undefined;
   const value = Number(text);
   if (/^\d+$/.test(text) && value <= max) return value;
   throw new UsageError(`${option} must be a whole number from 0 to ${max}, not "${text}"`);
-}
-
-function readAuthLimit(text: string | undefined): { authLimit?: number } {
-  if (text === undefined) return {};
-  return { authLimit: text === 'none' ? Infinity : readInteger('--auth-limit', text, 1_000_000) };
-}
-
-function readTimes(warmUp: string | undefined, expiration: string | undefined): SandboxOptions {
-  return {
-    ...(warmUp === undefined ? {} : { warmUpMinutes: readInteger('--warm-up', warmUp, 1_440) }),
-    ...(expiration === undefined
-      ? {}
-      : { defaultExpirationMinutes: readInteger('--default-expiration', expiration, 5_256_000) }),
-  };
 }
 
 function readLatency(text: string | undefined): Fault[] {

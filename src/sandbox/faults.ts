@@ -1,6 +1,6 @@
 // Scripted faults of the sandbox: their kinds, their frequency, and the calls that they affect.
 import { z } from 'zod';
-import { errorIds, errorReply, rateLimitForms } from './reply';
+import { errorIds, errorReply, rateLimitForms } from './wire';
 
 /** The service's calls, by the names used in `on`. `auth` covers both kinds of authentication. */
 const routeNames = ['post', 'auth', 'usage', 'segments'] as const;

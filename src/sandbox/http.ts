@@ -1,11 +1,10 @@
 // HTTP front of the sandbox: routes requests, reads bodies, applies scripted faults and sends replies.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Admin } from './admin';
+import { Admin } from './admin';
 import { plainFailure, poisoned, type Effect, type Plan, type RouteName } from './faults';
-import { errorReply, rateLimitedReply, type Reply } from './reply';
 import { mentions, readPost } from './segments-post';
 import type { Call, Service } from './service';
-import { readBody, send, type Body } from './wire';
+import { type Body, errorReply, rateLimitedReply, readBody, type Reply, send } from './wire';
 
 const routes: ReadonlyMap<string, RouteName> = new Map([
   ['POST /auth', 'auth'],
@@ -29,38 +28,29 @@ export class HttpFront {
   /** Functions that cancel delayed replies and late applications. */
   readonly #cancels = new Set<() => void>();
 
-  constructor(
-    private readonly service: Service,
-    private readonly admin: Admin,
-  ) {}
+  readonly #admin: Admin;
+
+  constructor(private readonly service: Service) {
+    this.#admin = new Admin(service);
+  }
 
   /** The listener for node:http. */
   handle(request: IncomingMessage, response: ServerResponse): void {
     response.setHeader(markHeader, '1');
-    const refusal = refuseWebPage(request);
-    if (refusal) {
-      this.#refuse(request, response, refusal);
-      return;
-    }
     const url = readUrl(request.url);
-    if (!url) {
+    const refusal = refuseWebPage(request);
+    if (refusal !== null) this.#refuse(request, response, refusal);
+    else if (url === null)
       this.#refuse(request, response, errorReply(400, 'SYNTAX', 'The URL cannot be read'));
-      return;
-    }
-    const route = routes.get(`${request.method} ${url.pathname}`);
-    if (route !== undefined) {
-      this.#serve(route, url, request, response);
-      return;
-    }
-    if (this.admin.serves(url)) {
-      this.admin.handle(url, request, response);
-      return;
-    }
-    this.#refuse(
-      request,
-      response,
-      errorReply(404, 'SYNTAX', `There is no ${request.method} ${url.pathname} here`),
-    );
+    else this.#route(url, request, response);
+  }
+
+  #route(url: URL, request: IncomingMessage, response: ServerResponse): void {
+    const place = `${request.method} ${url.pathname}`;
+    const route = routes.get(place);
+    if (route !== undefined) this.#serve(route, url, request, response);
+    else if (this.#admin.serves(url)) this.#admin.handle(url, request, response);
+    else this.#refuse(request, response, errorReply(404, 'SYNTAX', `There is no ${place} here`));
   }
 
   /** Cancels delayed replies and late applications. */

@@ -143,13 +143,7 @@ function toMembership(segment: SegmentKey, domain: string, userId: string, held:
   };
 }
 
-export const deviceDomains: ReadonlySet<string> = new Set([
-  'idfa',
-  'aaid',
-  'sha1udid',
-  'md5udid',
-  'openudid',
-]);
+const deviceDomains: ReadonlySet<string> = new Set(['idfa', 'aaid', 'sha1udid', 'md5udid', 'openudid']);
 
 /** The domain as memberships store it: '' for null, and `sha1udid` for its older name `sh1udid`. */
 export function foldedDomain(domain: string | null | undefined): string {
@@ -159,4 +153,16 @@ export function foldedDomain(domain: string | null | undefined): string {
 /** The user id as memberships store it: device ids in lower case, since UUIDs and hex ids compare without case. */
 export function foldedUserId(foldedDomain: string, userId: string): string {
   return deviceDomains.has(foldedDomain) ? userId.toLowerCase() : userId;
+}
+
+/**
+ * Whether a user is unknown to the platform: a post accepts it without effect, and only the usage statistics show it.
+ * True for ids that are nobody's (service.md 6): opted out, no cookie, tracking limited, or of a retired kind. Also,
+ * for trials: device ids that begin with `ffffffff`, and other ids that begin with `unknown` or eight nines.
+ */
+export function isUnknown(foldedDomain: string, foldedUserId: string): boolean {
+  if (foldedDomain === 'sha1mac') return true;
+  if (deviceDomains.has(foldedDomain))
+    return foldedUserId.startsWith('ffffffff') || /^[0-]+$/.test(foldedUserId);
+  return (foldedDomain === '' && foldedUserId === '0') || /^(unknown|9{8})/.test(foldedUserId);
 }

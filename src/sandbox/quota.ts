@@ -60,14 +60,20 @@ export interface Peaks {
   };
 }
 
-interface Rate {
-  /** All calls, for the peaks. */
-  readonly tried: SlidingWindow;
-  /** Admitted calls, for the limit. */
-  readonly admitted: SlidingWindow;
-}
+/** Length of the window of each rate. */
+const windowsMs = {
+  postsPerSecond: 1000,
+  usersPerSecond: 1000,
+  getsPerSecond: 1000,
+  segmentReadsPerMinute: 60_000,
+} as const;
+type Rate = keyof typeof windowsMs;
 
-const newRate = (): Rate => ({ tried: new SlidingWindow(1000), admitted: new SlidingWindow(1000) });
+const newWindows = () => {
+  const windows = Object.entries(windowsMs).map(([rate, lengthMs]) => [rate, new SlidingWindow(lengthMs)]);
+  return Object.fromEntries(windows) as Record<Rate, SlidingWindow>;
+};
+
 const noTotals = () => ({
   posts: 0,
   users: 0,
@@ -83,17 +89,15 @@ const noWorst = () => ({
   segmentsPerUser: 0,
   bodyBytes: 0,
 });
-const minuteMs = 60_000;
 
 export class Quota {
   /** Counters, some of which other parts of the sandbox increment. */
   readonly totals = noTotals();
   readonly #worst = noWorst();
-  #posts = newRate();
-  #users = newRate();
-  #gets = newRate();
-  /** Admitted calls of `/segment`. */
-  #segmentCalls = new SlidingWindow(minuteMs);
+  /** All calls, for the peaks. */
+  #tried = newWindows();
+  /** Admitted calls, for the limits. */
+  #admitted = newWindows();
   #concurrent = 0;
   #concurrentPosts = 0;
 
@@ -122,8 +126,8 @@ export class Quota {
     const now = this.clock.monoMs();
     this.totals.posts += 1;
     this.totals.users += users;
-    this.#posts.tried.add(now, 1);
-    this.#users.tried.add(now, Math.min(users, this.limits.usersPerCall));
+    this.#tried.postsPerSecond.add(now, 1);
+    this.#tried.usersPerSecond.add(now, Math.min(users, this.limits.usersPerCall));
     this.#worst.usersPerCall = Math.max(this.#worst.usersPerCall, users);
     this.#worst.bodyBytes = Math.max(this.#worst.bodyBytes, bodyBytes);
   }
@@ -132,43 +136,33 @@ export class Quota {
     if (segmentsOfUser > this.#worst.segmentsPerUser) this.#worst.segmentsPerUser = segmentsOfUser;
   }
 
-  /** Admits a post (null) or returns the limit that it exceeds. Users beyond the limit per call are not counted. */
-  admitPost(users: number): 'posts' | 'users' | null {
-    const now = this.clock.monoMs();
-    const counted = Math.min(users, this.limits.usersPerCall);
-    if (this.#posts.admitted.sum(now) + 1 > this.limits.postsPerSecond) return 'posts';
-    if (this.#users.admitted.sum(now) + counted > this.limits.usersPerSecond) return 'users';
-    this.#posts.admitted.add(now, 1);
-    this.#users.admitted.add(now, counted);
-    return null;
-  }
-
   noteGet(): void {
     this.totals.gets += 1;
-    this.#gets.tried.add(this.clock.monoMs(), 1);
+    this.#tried.getsPerSecond.add(this.clock.monoMs(), 1);
   }
 
-  admitGet(): boolean {
-    const now = this.clock.monoMs();
-    if (this.#gets.admitted.sum(now) + 1 > this.limits.getsPerSecond) return false;
-    this.#gets.admitted.add(now, 1);
-    return true;
+  /** Admits a post (null) or returns the limit that it exceeds. Users beyond the limit per call are not counted. */
+  admitPost(users: number): Rate | null {
+    return this.admit({ postsPerSecond: 1, usersPerSecond: Math.min(users, this.limits.usersPerCall) });
   }
 
-  admitSegmentCall(): boolean {
+  /** Admits a call (null) that counts this much, or returns the first limit that it exceeds. */
+  admit(counts: Readonly<Partial<Record<Rate, number>>>): Rate | null {
     const now = this.clock.monoMs();
-    if (this.#segmentCalls.sum(now) + 1 > this.limits.segmentReadsPerMinute) return false;
-    this.#segmentCalls.add(now, 1);
-    return true;
+    const rates = Object.entries(counts) as [Rate, number][];
+    for (const [rate, count] of rates)
+      if (this.#admitted[rate].sum(now) + count > this.limits[rate]) return rate;
+    for (const [rate, count] of rates) this.#admitted[rate].add(now, count);
+    return null;
   }
 
   peaks(authentications: { readonly total: number; readonly worstIn5Minutes: number }): Peaks {
     return {
       totals: { ...this.totals, authentications: authentications.total },
       worst: {
-        postsPerSecond: this.#posts.tried.peak,
-        usersPerSecond: this.#users.tried.peak,
-        getsPerSecond: this.#gets.tried.peak,
+        postsPerSecond: this.#tried.postsPerSecond.peak,
+        usersPerSecond: this.#tried.usersPerSecond.peak,
+        getsPerSecond: this.#tried.getsPerSecond.peak,
         ...this.#worst,
         authenticationsIn5Minutes: authentications.worstIn5Minutes,
       },
@@ -180,7 +174,6 @@ export class Quota {
     Object.assign(this.totals, noTotals());
     const inFlight = { concurrent: this.#concurrent, concurrentPosts: this.#concurrentPosts };
     Object.assign(this.#worst, noWorst(), inFlight);
-    [this.#posts, this.#users, this.#gets] = [newRate(), newRate(), newRate()];
-    this.#segmentCalls = new SlidingWindow(minuteMs);
+    [this.#tried, this.#admitted] = [newWindows(), newWindows()];
   }
 }

@@ -2,33 +2,25 @@
 import { inspect } from 'node:util';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Admin, type Inspected, type MembersQuery, type SegmentMembers } from './admin';
 import { Auth } from './auth';
-import {
-  Catalogue,
-  newSample,
-  sampleSegments,
-  unknownSamples,
-  type Segment,
-  type SegmentKey,
-} from './catalogue';
+import { Catalogue, newSample, sampleSegments, unknownSamples, type Segment } from './catalogue';
 import { systemClock, type Timers } from '../clock';
 import { Faults, type Fault } from './faults';
 import { HttpFront } from './http';
 import { Memberships, type Membership } from './memberships';
 import { OperationLog, type Operation } from './operations';
 import { documentedLimits, Quota, type Limits, type Peaks } from './quota';
-import type { RateLimitStyle } from './reply';
-import { Service } from './service';
+import { Service, type MembersQuery, type SegmentMembers } from './service';
 import { Usage } from './usage';
+import type { RateLimitStyle } from './wire';
 
-export type { MembersQuery, SegmentMembers } from './admin';
 export type { Segment } from './catalogue';
 export type { Timers as SandboxClock } from '../clock';
 export type { Fault, Faults, FaultState } from './faults';
 export type { Membership } from './memberships';
 export type { Operation } from './operations';
 export { documentedLimits, type Limits, type Peaks } from './quota';
+export type { MembersQuery, SegmentMembers } from './service';
 
 const loopback = '127.0.0.1';
 /** Time for calls in flight to end when the sandbox closes. */
@@ -110,9 +102,33 @@ export interface Sandbox {
 /** Starts a sandbox. Rejects with a sentence for an invalid option or key, or a port in use. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   checkNumbers(options);
-  const running = new Running(options);
-  const port = await listen(running.server, options.port ?? 0);
-  return running.at(port);
+  const clock = options.clock ?? systemClock;
+  const service = serviceOf(options, clock);
+  const { quota, faults, target } = service.parts;
+  const front = new HttpFront(service);
+  const server = createServer((request, response) => front.handle(request, response));
+  const port = await listen(server, options.port ?? 0);
+  let closing: Promise<void> | undefined;
+  return {
+    url: `http://${loopback}:${port}`,
+    port,
+    faults,
+    state: () => [...target.memberships.all(clock.wallMs())],
+    members: (query = {}) => service.members(query),
+    made: () => target.catalogue.made,
+    peaks: () => service.peaks(),
+    operations: () => target.operations.list(),
+    setProcessingDelay: (delayMs) => {
+      target.usage.delayMs = delayMs;
+    },
+    set: ({ limits, warmUpMinutes, defaultExpirationMinutes }) => {
+      quota.limits = limits;
+      target.catalogue.warmUpMinutes = warmUpMinutes;
+      target.defaultExpirationMinutes = defaultExpirationMinutes;
+    },
+    reset: () => service.reset(),
+    close: () => (closing ??= close(server, front)),
+  };
 }
 
 const numberOptions = [
@@ -138,129 +154,23 @@ function checkNumbers(options: SandboxOptions): void {
     throw new Error(`port must be a whole number from 0 to 65535, not ${port}`);
 }
 
-/** The parts of one running sandbox. */
-class Running implements Inspected {
-  readonly server: Server;
-  readonly faults: Faults;
-  readonly #clock: Timers;
-  readonly #service: Service;
-  readonly #front: HttpFront;
-  #closing: Promise<void> | undefined;
-
-  constructor(options: SandboxOptions) {
-    const clock = (this.#clock = options.clock ?? systemClock);
-    const member = options.member ?? 1;
-    const { users, keys, authLimit = 10 } = options;
-    const auth = new Auth({ clock, member, users, keys, authLimit });
-    this.faults = new Faults(() => auth.killTokens(), options.seed ?? 1);
-    this.faults.set(options.faults ?? []);
-    const quota = new Quota({ ...documentedLimits, ...options.limits }, clock);
-    const target = {
-      catalogue: catalogueOf(options, member, clock.wallMs()),
-      memberships: new Memberships(),
-      operations: new OperationLog(options.operationLimit ?? 100_000),
-      usage: new Usage(options.processingDelayMs ?? 0),
-      quota,
-      defaultExpirationMinutes: options.defaultExpirationMinutes ?? defaultSettings.defaultExpirationMinutes,
-    };
-    target.memberships.restore(options.memberships ?? [], clock.wallMs());
-    const rateLimit: RateLimitStyle = { form: '429', retryAfterSeconds: [1, 2], ...options.rateLimit };
-    this.#service = new Service({ clock, quota, auth, faults: this.faults, target, rateLimit });
-    this.#front = new HttpFront(this.#service, new Admin(this));
-    this.server = createServer((request, response) => this.#front.handle(request, response));
-  }
-
-  at(port: number): Sandbox {
-    return {
-      url: `http://${loopback}:${port}`,
-      port,
-      faults: this.faults,
-      state: () => [...this.memberships()],
-      members: (query = {}) => this.members(query),
-      made: () => this.#service.parts.target.catalogue.made,
-      peaks: () => this.peaks(),
-      operations: () => this.#service.parts.target.operations.list(),
-      setProcessingDelay: (delayMs) => {
-        this.processingDelayMs = delayMs;
-      },
-      set: (settings) => this.#set(settings),
-      reset: () => this.reset(),
-      close: () => (this.#closing ??= this.#close()),
-    };
-  }
-
-  #set({ limits, warmUpMinutes, defaultExpirationMinutes }: SandboxSettings): void {
-    const { quota, target } = this.#service.parts;
-    quota.limits = limits;
-    target.catalogue.warmUpMinutes = warmUpMinutes;
-    target.defaultExpirationMinutes = defaultExpirationMinutes;
-  }
-
-  memberships(): Iterable<Membership> {
-    return this.#service.parts.target.memberships.all(this.#clock.wallMs());
-  }
-
-  members(query: MembersQuery): SegmentMembers[] {
-    const { catalogue, memberships } = this.#service.parts.target;
-    const nowWallMs = this.#clock.wallMs();
-    const wanted = query.segment === undefined ? null : catalogue.keyOfText(query.segment);
-    return memberships
-      .counts(nowWallMs)
-      .filter(({ segment }) => wanted === null || segment === wanted)
-      .map(({ segment, count }) => {
-        const listed = catalogue.listed(segment);
-        const shown = this.#shownMembers(segment, query, nowWallMs);
-        return {
-          segment: String(segment),
-          code: listed?.code ?? null,
-          name: listed?.short_name ?? null,
-          count,
-          ...(shown === null ? {} : { members: shown }),
-        };
-      })
-      .filter(({ members }) => query.user === undefined || (members ?? []).length > 0);
-  }
-
-  peaks(): Peaks {
-    const { quota, auth } = this.#service.parts;
-    return quota.peaks(auth.counts());
-  }
-
-  get processingDelayMs(): number {
-    return this.#service.parts.target.usage.delayMs;
-  }
-
-  set processingDelayMs(delayMs: number) {
-    this.#service.parts.target.usage.delayMs = delayMs;
-  }
-
-  reset(): void {
-    const { quota, auth, target } = this.#service.parts;
-    target.memberships.clear();
-    target.operations.clear();
-    target.usage.clear();
-    quota.reset();
-    auth.reset();
-  }
-
-  #shownMembers(segment: SegmentKey, query: MembersQuery, nowWallMs: number): Membership[] | null {
-    const { memberships } = this.#service.parts.target;
-    if (query.user !== undefined) return [...memberships.membershipsOf(segment, query.user, nowWallMs)];
-    if (query.segment === undefined) return null;
-    return memberships.firstMembers(segment, query.limit ?? 1000, nowWallMs);
-  }
-
-  async #close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    // Sockets follow real time, whatever the sandbox's clock.
-    const grace = setTimeout(() => {
-      this.#front.stop();
-      this.server.closeAllConnections();
-    }, closeGraceMs);
-    await closed;
-    clearTimeout(grace);
-    this.#front.stop();
-  }
+function serviceOf(options: SandboxOptions, clock: Timers): Service {
+  const { users, keys, authLimit = 10, member = 1 } = options;
+  const auth = new Auth({ clock, member, users, keys, authLimit });
+  const faults = new Faults(() => auth.killTokens(), options.seed ?? 1);
+  faults.set(options.faults ?? []);
+  const quota = new Quota({ ...documentedLimits, ...options.limits }, clock);
+  const target = {
+    catalogue: catalogueOf(options, member, clock.wallMs()),
+    memberships: new Memberships(),
+    operations: new OperationLog(options.operationLimit ?? 100_000),
+    usage: new Usage(options.processingDelayMs ?? 0),
+    quota,
+    defaultExpirationMinutes: options.defaultExpirationMinutes ?? defaultSettings.defaultExpirationMinutes,
+  };
+  target.memberships.restore(options.memberships ?? [], clock.wallMs());
+  const rateLimit: RateLimitStyle = { form: '429', retryAfterSeconds: [1, 2], ...options.rateLimit };
+  return new Service({ clock, quota, auth, faults, target, rateLimit });
 }
 
 function catalogueOf(options: SandboxOptions, member: number, nowWallMs: number): Catalogue {
@@ -274,6 +184,18 @@ function catalogueOf(options: SandboxOptions, member: number, nowWallMs: number)
   if (segments === undefined) catalogue.make(newSample(member, nowWallMs));
   for (const one of made) catalogue.make(one);
   return catalogue;
+}
+
+async function close(server: Server, front: HttpFront): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  // Sockets follow real time, whatever the sandbox's clock.
+  const grace = setTimeout(() => {
+    front.stop();
+    server.closeAllConnections();
+  }, closeGraceMs);
+  await closed;
+  clearTimeout(grace);
+  front.stop();
 }
 
 async function listen(server: Server, port: number): Promise<number> {

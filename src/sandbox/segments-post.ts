@@ -1,12 +1,10 @@
 // Answers `POST /rt-segment`: reads the request, applies its valid blocks and replies with warnings (service.md 3).
 import type { Catalogue, SegmentKey } from './catalogue';
-import { isObject, parseJson, type JsonObject } from './json';
-import { foldedDomain, foldedUserId, type Memberships } from './memberships';
+import { foldedDomain, foldedUserId, isUnknown, type Memberships } from './memberships';
 import type { OperationLog } from './operations';
 import type { Quota } from './quota';
-import { errorReply, type Reply } from './reply';
-import { isUnknown } from './unknown-users';
 import { sample, type Usage, type UsageHour } from './usage';
+import { errorReply, isObject, type JsonObject, parseJson, type Reply } from './wire';
 
 /** The state that posts change. */
 export interface PostTarget {
@@ -77,7 +75,7 @@ class Application {
 
   warn(message: string, entity: unknown): void {
     this.#warnings.push(JSON.stringify({ message, entity }));
-    this.#hour.otherErrors += 1;
+    this.#hour.counts.otherErrors += 1;
   }
 
   entry(entry: JsonObject): void {
@@ -136,10 +134,10 @@ class Application {
     if (this.#usersSeen.size === before) {
       this.target.quota.totals.repeatedUsers += 1;
     } else if (unknown) {
-      this.#hour.invalidUsers += 1;
+      this.#hour.counts.invalidUsers += 1;
       sample(this.#hour.samples.inactiveUsers, () => user);
     } else {
-      this.#hour.validUsers += 1;
+      this.#hour.counts.validUsers += 1;
       sample(this.#hour.samples.validUsers, () => user);
     }
   }
@@ -170,11 +168,11 @@ class Application {
     operations.record(this.post, this.nowWallMs, segment, domain, user, value, expiration);
     if (expiration === -1) {
       memberships.remove(segment, domain, user);
-      this.#hour.validRemoves += 1;
+      this.#hour.counts.validRemoves += 1;
       sample(samples.removals, form);
     } else {
       memberships.put(segment, domain, user, value, this.#expiry(segment, expiration));
-      this.#hour.validAdds += 1;
+      this.#hour.counts.validAdds += 1;
       sample(samples.additions, form);
     }
   }
@@ -185,7 +183,7 @@ class Application {
     const standing = catalogue.standing(segment, this.nowWallMs);
     const list = `${standing}Segments` as const;
     sample(this.#hour.samples[list], () => catalogue.logForm(segment));
-    if (list !== 'validSegments') this.#hour[list] += 1;
+    if (list !== 'validSegments') this.#hour.counts[list] += 1;
     return standing === 'valid';
   }
 
@@ -266,22 +264,17 @@ function findBlockProblem(blocks: unknown): string | null {
   return null;
 }
 
+const largestInt = 2_147_483_647;
+/** The smallest value of each field. */
+const integers = Object.entries({ seg_id: 1, member_id: 1, value: -largestInt - 1, expiration: -1 });
+
 function findFieldProblem(block: JsonObject): string | null {
   const code = block.seg_code;
   if (code != null && typeof code !== 'string') return '.seg_code must be a string';
-  return (
-    integerProblem(block, 'seg_id', 1) ??
-    integerProblem(block, 'member_id', 1) ??
-    integerProblem(block, 'value', -largestInt - 1) ??
-    integerProblem(block, 'expiration', -1)
-  );
-}
-
-const largestInt = 2_147_483_647;
-
-function integerProblem(block: JsonObject, field: string, min: number): string | null {
-  const value = block[field];
-  if (value == null) return null;
-  if (Number.isInteger(value) && (value as number) >= min && (value as number) <= largestInt) return null;
-  return `.${field} must be an integer from ${min} to ${largestInt}`;
+  for (const [field, min] of integers) {
+    const value = block[field];
+    const isRight = Number.isInteger(value) && (value as number) >= min && (value as number) <= largestInt;
+    if (value != null && !isRight) return `.${field} must be an integer from ${min} to ${largestInt}`;
+  }
+  return null;
 }

@@ -1,12 +1,34 @@
-// Service of the sandbox, without sockets: checks token and quota, then dispatches a call to its handler.
+// Service of the sandbox, without sockets: checks token and quota, then dispatches a call to its handler. Shows and
+// deletes the state.
 import type { Auth } from './auth';
 import type { Timers } from '../clock';
 import type { Faults, RouteName } from './faults';
-import type { Quota } from './quota';
-import { errorReply, rateLimitedReply, type RateLimitStyle, type Reply } from './reply';
-import { listSegments } from './segments-list';
-import { makeSegment } from './segments-make';
+import type { SegmentKey } from './catalogue';
+import type { Membership } from './memberships';
+import type { Peaks, Quota } from './quota';
+import { listSegments, makeSegment } from './segments';
 import { applyPost, type PostRequest, type PostTarget } from './segments-post';
+import { errorReply, rateLimitedReply, type RateLimitStyle, type Reply } from './wire';
+
+/** Selects segments and members; without both, only the segments with their counts are shown. */
+export interface MembersQuery {
+  /** A segment's id, `member:code`, or the code of a listed segment. */
+  readonly segment?: string;
+  /** A user id in any domain; device ids in either case. */
+  readonly user?: string;
+  /** Maximum number of members shown of each segment; 1000 by default. */
+  readonly limit?: number;
+}
+
+export interface SegmentMembers {
+  readonly segment: string;
+  /** Code and name of a listed segment, else null. */
+  readonly code: string | null;
+  readonly name: string | null;
+  /** Number of all members, including those not shown. */
+  readonly count: number;
+  readonly members?: Membership[];
+}
 
 export interface ServiceParts {
   readonly clock: Timers;
@@ -65,30 +87,15 @@ export class Service {
     if (call.bodyBytes > max) return errorReply(413, 'SYNTAX', `The body is larger than ${max} bytes`);
     if (call.route === 'auth') return null;
     if (!auth.check(call.token)) return errorReply(401, 'NOAUTH', 'Authentication failed - not logged in');
-    return call.route === 'post' ? this.#checkPost(call) : this.#checkRead(call);
-  }
-
-  #checkPost(call: Call): Reply | null {
-    const { quota } = this.parts;
-    const exceeded = quota.admitPost(call.post?.entries.length ?? 0);
+    const exceeded =
+      call.route === 'post'
+        ? quota.admitPost(call.post?.entries.length ?? 0)
+        : quota.admit({ [call.route === 'segments' ? 'segmentReadsPerMinute' : 'getsPerSecond']: 1 });
     if (exceeded === null) return null;
-    if (exceeded === 'posts') return this.#rateLimited(quota.limits.postsPerSecond, 'writes', call);
-    return this.#rateLimited(quota.limits.usersPerSecond, 'users', call);
-  }
-
-  #checkRead(call: Call): Reply | null {
-    const { quota } = this.parts;
-    if (call.route === 'segments') {
-      const { segmentReadsPerMinute: max } = quota.limits;
-      if (quota.admitSegmentCall()) return null;
-      return this.#rateLimited(max, call.method === 'GET' ? 'reads' : 'writes', call, 60);
-    }
-    return quota.admitGet() ? null : this.#rateLimited(quota.limits.getsPerSecond, 'reads', call);
-  }
-
-  #rateLimited(limit: number, what: string, call: Call, perSeconds = 1): Reply {
-    this.parts.quota.totals.rateLimited += 1;
-    return rateLimitedReply(this.parts.rateLimit, limit, what, call.resource, perSeconds);
+    quota.totals.rateLimited += 1;
+    const what = exceeded === 'usersPerSecond' ? 'users' : call.method === 'GET' ? 'reads' : 'writes';
+    const perSeconds = call.route === 'segments' ? 60 : 1;
+    return rateLimitedReply(this.parts.rateLimit, quota.limits[exceeded], what, call.resource, perSeconds);
   }
 
   #serve(call: Call): Reply {
@@ -106,5 +113,38 @@ export class Service {
           ? listSegments(target.catalogue, call.query)
           : makeSegment(target.catalogue, call.query, call.body, clock.wallMs());
     }
+  }
+
+  members(query: MembersQuery): SegmentMembers[] {
+    const { catalogue, memberships } = this.parts.target;
+    const nowWallMs = this.parts.clock.wallMs();
+    const wanted = query.segment === undefined ? null : catalogue.keyOfText(query.segment);
+    return memberships
+      .counts(nowWallMs)
+      .filter(({ segment }) => wanted === null || segment === wanted)
+      .map(({ segment, count }) => {
+        const { code = null, short_name: name = null } = catalogue.listed(segment) ?? {};
+        const shown = this.#shownMembers(segment, query, nowWallMs);
+        return { segment: String(segment), code, name, count, ...(shown === null ? {} : { members: shown }) };
+      })
+      .filter(({ members }) => query.user === undefined || (members ?? []).length > 0);
+  }
+
+  #shownMembers(segment: SegmentKey, query: MembersQuery, nowWallMs: number): Membership[] | null {
+    const { memberships } = this.parts.target;
+    if (query.user !== undefined) return [...memberships.membershipsOf(segment, query.user, nowWallMs)];
+    if (query.segment === undefined) return null;
+    return memberships.firstMembers(segment, query.limit ?? 1000, nowWallMs);
+  }
+
+  peaks(): Peaks {
+    return this.parts.quota.peaks(this.parts.auth.counts());
+  }
+
+  reset(): void {
+    const { quota, auth, target } = this.parts;
+    for (const part of [target.memberships, target.operations, target.usage]) part.clear();
+    quota.reset();
+    auth.reset();
   }
 }

@@ -3,7 +3,7 @@
 // The service processes a post minutes to 24 hours after accepting it (service.md 4). The post counts from then on, in
 // the hour of its processing.
 import { serviceTime } from './catalogue';
-import { errorReply, jsonReply, type Reply } from './reply';
+import { errorReply, jsonReply, type Reply } from './wire';
 
 const hourMs = 3_600_000;
 const twoWeeksMs = 14 * 24 * hourMs;
@@ -12,28 +12,57 @@ const maxSamples = 200;
 /** Posts that await processing are summed up in 60 slices of the delay, which bounds memory. */
 const slices = 60;
 
+/** The counts, by their names in the reply. */
+const countFields = {
+  validUsers: 'num_valid_users',
+  validAdds: 'num_valid_adds',
+  validRemoves: 'num_valid_removes',
+  invalidUsers: 'num_invalid_users',
+  unauthorizedSegments: 'num_unauth_segments',
+  inactiveSegments: 'num_inactive_segments',
+  invalidSegments: 'num_invalid_segments',
+  otherErrors: 'num_other_errors',
+} as const;
+const countNames = Object.keys(countFields) as (keyof typeof countFields)[];
+
+const segmentForm = '(id, code, segment owner member id)';
+const changeForm = '(user id, segment id, expiration)';
+/** The two log fields of the reply: the samples of each, by their headings. */
+const logFields = {
+  error_log_lines: {
+    inactiveUsers: 'Inactive users',
+    inactiveSegments: `Inactive segments ${segmentForm}`,
+    invalidSegments: `Invalid segments ${segmentForm}`,
+    unauthorizedSegments: `Unauthorized segments ${segmentForm}`,
+  },
+  segment_log_lines: {
+    validUsers: 'Valid users',
+    validSegments: `Valid segments ${segmentForm}`,
+    additions: `Valid additions ${changeForm}`,
+    removals: `Valid removals ${changeForm}`,
+  },
+} as const;
+type SampleName = {
+  [Field in keyof typeof logFields]: keyof (typeof logFields)[Field];
+}[keyof typeof logFields];
+const sampleNames = Object.values(logFields).flatMap((field) => Object.keys(field) as SampleName[]);
+
+function recordOf<Name extends string, T>(names: readonly Name[], make: () => T): Record<Name, T> {
+  return Object.fromEntries(names.map((name) => [name, make()])) as Record<Name, T>;
+}
+
 /** Counts and samples of one hour, which the handler of posts increments. */
 export class UsageHour {
-  validUsers = 0;
-  invalidUsers = 0;
-  validAdds = 0;
-  validRemoves = 0;
-  unauthorizedSegments = 0;
-  inactiveSegments = 0;
-  invalidSegments = 0;
-  otherErrors = 0;
-  readonly samples = {
-    validUsers: new Set<string>(),
-    validSegments: new Set<string>(),
-    additions: new Set<string>(),
-    removals: new Set<string>(),
-    inactiveUsers: new Set<string>(),
-    inactiveSegments: new Set<string>(),
-    invalidSegments: new Set<string>(),
-    unauthorizedSegments: new Set<string>(),
-  };
+  readonly counts = recordOf(countNames, () => 0);
+  readonly samples = recordOf(sampleNames, () => new Set<string>());
 
   constructor(readonly startWallMs: number) {}
+
+  add(hour: UsageHour): void {
+    for (const name of countNames) this.counts[name] += hour.counts[name];
+    for (const name of sampleNames)
+      for (const text of hour.samples[name]) sample(this.samples[name], () => text);
+  }
 }
 
 interface Pending {
@@ -76,7 +105,7 @@ export class Usage {
     const due = this.#pending.filter(({ dueWallMs }) => dueWallMs <= nowWallMs);
     if (due.length === 0) return;
     this.#pending = this.#pending.filter(({ dueWallMs }) => dueWallMs > nowWallMs);
-    for (const { dueWallMs, counts } of due) addTo(this.#hour(dueWallMs), counts);
+    for (const { dueWallMs, counts } of due) this.#hour(dueWallMs).add(counts);
   }
 
   /** The hour of a time; drops hours older than two weeks. */
@@ -113,75 +142,36 @@ export class Usage {
     const member = Number(memberText);
     const report =
       query.get('agg') === 'true'
-        ? { ...counts(sum(hours, end), member), error_log_lines: null, segment_log_lines: null }
-        : hours.map((hour) => ({ ...counts(hour, member), ...logLines(hour) }));
+        ? { ...record(sum(hours, end), member), error_log_lines: null, segment_log_lines: null }
+        : hours.map((hour) => ({ ...record(hour, member), ...logLines(hour) }));
     return jsonReply({ response: { status: 'OK', report } });
   }
 }
 
-function counts(hour: UsageHour, member: number): Record<string, unknown> {
-  const users = hour.validUsers + hour.invalidUsers;
+function record({ startWallMs, counts }: UsageHour, member: number): Record<string, unknown> {
+  const users = counts.validUsers + counts.invalidUsers;
   return {
-    processed_hour: serviceTime(hour.startWallMs),
+    processed_hour: serviceTime(startWallMs),
     member_id: member,
-    match_rate: users === 0 ? 0 : Math.round((hour.validUsers / users) * 1000) / 10,
-    num_valid_users: hour.validUsers,
-    num_valid_adds: hour.validAdds,
-    num_valid_removes: hour.validRemoves,
-    num_invalid_users: hour.invalidUsers,
-    num_unauth_segments: hour.unauthorizedSegments,
-    num_inactive_segments: hour.inactiveSegments,
-    num_invalid_segments: hour.invalidSegments,
-    num_other_errors: hour.otherErrors,
+    match_rate: users === 0 ? 0 : Math.round((counts.validUsers / users) * 1000) / 10,
+    ...Object.fromEntries(countNames.map((name) => [countFields[name], counts[name]])),
   };
 }
 
 /** The sum of hours, with the date of the last one, as in the documented sample. */
 function sum(hours: readonly UsageHour[], endWallMs: number): UsageHour {
   const total = new UsageHour(hours.at(-1)?.startWallMs ?? Math.floor(endWallMs / hourMs) * hourMs);
-  for (const hour of hours) addTo(total, hour);
+  for (const hour of hours) total.add(hour);
   return total;
 }
 
-function addTo(total: UsageHour, hour: UsageHour): void {
-  total.validUsers += hour.validUsers;
-  total.invalidUsers += hour.invalidUsers;
-  total.validAdds += hour.validAdds;
-  total.validRemoves += hour.validRemoves;
-  total.unauthorizedSegments += hour.unauthorizedSegments;
-  total.inactiveSegments += hour.inactiveSegments;
-  total.invalidSegments += hour.invalidSegments;
-  total.otherErrors += hour.otherErrors;
-  for (const kind of Object.keys(hour.samples) as (keyof UsageHour['samples'])[]) {
-    for (const text of hour.samples[kind]) sample(total.samples[kind], () => text);
-  }
-}
-
-function logLines({ samples }: UsageHour): { error_log_lines: string; segment_log_lines: string } {
-  const segment = '(id, code, segment owner member id)';
-  const change = '(user id, segment id, expiration)';
-  return {
-    error_log_lines: lines([
-      ['Inactive users', samples.inactiveUsers],
-      [`Inactive segments ${segment}`, samples.inactiveSegments],
-      [`Invalid segments ${segment}`, samples.invalidSegments],
-      [`Unauthorized segments ${segment}`, samples.unauthorizedSegments],
-    ]),
-    segment_log_lines: lines([
-      ['Valid users', samples.validUsers],
-      [`Valid segments ${segment}`, samples.validSegments],
-      [`Valid additions ${change}`, samples.additions],
-      [`Valid removals ${change}`, samples.removals],
-    ]),
-  };
-}
-
-function lines(kinds: readonly (readonly [string, Iterable<string>])[]): string {
-  return kinds
-    .map(([title, samples]) => [title, [...samples].join(', ')])
-    .filter(([, text]) => text !== '')
-    .map(([title, text]) => `${title}: ${text}`)
-    .join('\n');
+function logLines({ samples }: UsageHour): Record<string, string> {
+  const linesOf = (headings: Readonly<Partial<Record<SampleName, string>>>): string =>
+    (Object.entries(headings) as [SampleName, string][])
+      .filter(([name]) => samples[name].size > 0)
+      .map(([name, heading]) => `${heading}: ${[...samples[name]].join(', ')}`)
+      .join('\n');
+  return Object.fromEntries(Object.entries(logFields).map(([field, headings]) => [field, linesOf(headings)]));
 }
 
 /** Epoch ms of `2015-11-01+01:00:00` (a `+` in a query is a space); null for any other form. */

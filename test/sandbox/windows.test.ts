@@ -63,7 +63,8 @@ describe('sliding windows', () => {
           const now = clock.monoMs();
           const inside = admitted.filter(({ at }) => at > now - 1000);
           const users = inside.reduce((sum, one) => sum + one.weight, 0);
-          const expected = inside.length + 1 > 5 ? 'posts' : users + weight > 60 ? 'users' : null;
+          const expected =
+            inside.length + 1 > 5 ? 'postsPerSecond' : users + weight > 60 ? 'usersPerSecond' : null;
           assert.equal(quota.admitPost(weight), expected);
           if (expected === null) admitted.push({ at: now, weight });
         }

@@ -2,7 +2,7 @@
 // requests.
 import type { RequestCounts, Warning } from '../../../src/service/reply/outcome';
 import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/schedule/request-limits';
-import { errorReply, type Reply } from '../../../src/sandbox/reply';
+import { errorReply, type Reply } from '../../../src/sandbox/wire';
 import { segmentName, userName } from '../../simulation/model/names';
 import { worstSecond } from '../../simulation/model/quota';
 import type { Dice } from '../../simulation/world/dice';

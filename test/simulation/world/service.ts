@@ -8,7 +8,7 @@ import { Faults } from '../../../src/sandbox/faults';
 import { Memberships } from '../../../src/sandbox/memberships';
 import { OperationLog } from '../../../src/sandbox/operations';
 import { documentedLimits, Quota } from '../../../src/sandbox/quota';
-import { errorReply, type Reply } from '../../../src/sandbox/reply';
+import { errorReply, type Reply } from '../../../src/sandbox/wire';
 import { readPost } from '../../../src/sandbox/segments-post';
 import { Service, type Call } from '../../../src/sandbox/service';
 import { Usage } from '../../../src/sandbox/usage';
