@@ -1,7 +1,7 @@
 // Findings as sentences in the server's language.
 
 import { printable } from '../../src/entry/foreign-text';
-import { maxTextChars } from '../../src/entry/identifiers';
+import { maxTextChars } from '../../src/entry/keys';
 import type { Finding, SegmentFinding } from '../../src/usage/findings';
 import type { Words } from '../shared/words';
 

@@ -3,7 +3,7 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { checkEntry, maxIssues, type CheckOptions } from '../../src/entry/check';
 import type { CheckedEntry } from '../../src/entry/entry';
-import { readErasedUser } from '../../src/entry/erased-user';
+import { readErasedUser } from '../../src/entry/keys';
 import type { Issue } from '../../src/entry/issues';
 import { shorten, shortenThrown } from '../../src/entry/shorten';
 import { readEntries } from '../../src/entry/read-input';

@@ -1,7 +1,7 @@
 // Segment warnings in the server's language: a sentence for the log, a short text for the status.
 
 import { printable } from '../../src/entry/foreign-text';
-import { maxTextChars } from '../../src/entry/identifiers';
+import { maxTextChars } from '../../src/entry/keys';
 import type { SegmentFinding, SegmentWarning } from '../../src/usage/segment-check';
 import { short } from '../shared/queue-state';
 import type { Words } from '../shared/words';

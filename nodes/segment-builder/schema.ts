@@ -7,7 +7,7 @@ import {
   type SegmentRow,
 } from '../../src/entry/mapping/builder-config';
 import { maxInt, minInt } from '../../src/entry/check';
-import { readDomain } from '../../src/entry/identifiers';
+import { readDomain } from '../../src/entry/keys';
 import { shorten } from '../../src/entry/shorten';
 import {
   choice,

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
-import { readErasedUser } from '../../src/entry/erased-user';
+import { readErasedUser } from '../../src/entry/keys';
 import type { Issue } from '../../src/entry/issues';
 import { DeletedPartly, type Deleted } from '../../src/delivery/respond/deletions';
 import { engineKey, type EngineInfo, type Registry } from '../../src/delivery/registry';

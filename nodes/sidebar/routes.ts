@@ -2,7 +2,8 @@
 // require `instant-audience.write`.
 
 import type { NodeAPI } from 'node-red';
-import { entryBody, parseBody } from '../../src/entry/serialise';
+import { parseBody } from '../../src/entry/check';
+import { entryBody } from '../../src/entry/serialise';
 import type { EngineInfo } from '../../src/delivery/registry';
 import { readAll } from '../../src/queue/orphaned-queue';
 import type { Row } from '../../src/queue/store';

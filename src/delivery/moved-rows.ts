@@ -1,7 +1,7 @@
 // Rows of another queue, taken into the queue of an account whose address or member was mended.
 
 import type { CheckedEntry } from '../entry/entry';
-import { readBody } from '../entry/serialise';
+import { readBody } from '../entry/check';
 import { QueueError, type Row, type Source } from '../queue/store';
 import type { Engine } from './engine';
 import type { MessageEnd } from './pending-messages';

@@ -2,7 +2,8 @@
 
 import type { CheckedEntry } from '../entry/entry';
 import { hashUserKey } from '../entry/keys';
-import { parseBody, queuedBody } from '../entry/serialise';
+import { parseBody } from '../entry/check';
+import { queuedBody } from '../entry/serialise';
 import type { NewRow, Opened, Row, Source } from '../queue/store';
 import type { SharedRow } from '../queue/shared-log';
 import type { Clock } from '../clock';

@@ -1,13 +1,13 @@
-// Serialises checked entries for the queue, and reads them back.
-import { checkEntry } from './check';
-import type { CheckedEntry } from './entry';
-import { sentence } from './issues';
+// JSON text of blocks and entries, for batch and queue. Each block is made once, since a flow adds thousands of users to
+// the same few segments.
+import type { Block, CheckedEntry } from './entry';
+import { isPlain } from './keys';
 
 /** JSON after the blocks of a user. */
 const userTail = ']}';
 
 /** Prefix of the body of an entry that does not age. Saved in queues: never change it. */
-const notAgingPrefix = 'as it came ';
+export const notAgingPrefix = 'as it came ';
 
 /** The entry as JSON in the service's own form, with the expirations as given. */
 export function entryBody(entry: CheckedEntry): string {
@@ -32,36 +32,81 @@ export function bodyChars(entry: CheckedEntry): number {
   return chars;
 }
 
+const encoder = new TextEncoder();
+
+/** Number of UTF-8 bytes; 3 for a lone surrogate, which the encoding replaces. The editor has no Buffer. */
+export const utf8Bytes: (text: string) => number =
+  typeof Buffer === 'undefined' ? (text) => encoder.encode(text).length : (text) => Buffer.byteLength(text);
+
+/** A block: its head, followed by the expiration in minutes; null leaves the key out. */
+export function blockText(head: string, expiration: number | null): string {
+  return expiration === null ? `${head}}` : `${head},"expiration":${expiration}}`;
+}
+
+interface Known {
+  readonly member: number | null;
+  readonly value: number | null;
+  readonly block: Block;
+}
+
+const maxSegments = 2048;
+const maxPerSegment = 8;
+
+/** Cached blocks by segment. Emptied when full, so that a stream of new segments does not fill the memory. */
+const knownBlocks = new Map<number | string, Known[]>();
+
 /**
- * Reads a body of `queuedBody` back. The result equals the original, except that `eventTimeMs` is null.
+ * The block of a segment, named by id or by code and member. Entries share blocks: never change one.
  *
- * @throws Error with a sentence for a damaged body
+ * @param expiration minutes; null leaves the key out
+ * @param unknown unknown fields as JSON, each after a comma; blocks with such fields are not cached
  */
-export function parseBody(body: string): CheckedEntry {
-  const ages = !body.startsWith(notAgingPrefix);
-  let input: unknown;
-  try {
-    input = JSON.parse(ages ? body : body.slice(notAgingPrefix.length));
-  } catch {
-    throw new Error('A queued entry is damaged: it is not JSON any more');
+export function blockOf(
+  segment: number | string,
+  member: number | null,
+  value: number | null,
+  expiration: number | null,
+  unknown = '',
+): Block {
+  if (unknown !== '') return makeBlock(segment, member, value, expiration, unknown);
+  const known = knownBlocks.get(segment);
+  if (known !== undefined) {
+    for (const each of known) {
+      if (each.value === value && each.block.expiration === expiration && each.member === member)
+        return each.block;
+    }
   }
-  // These options were checked when the entry was appended.
-  const result = checkEntry(input, { allowCustomDomain: true, allowUnknownFields: true, ages });
-  if (!result.ok) throw new Error(`A queued entry is damaged: ${result.issues.map(sentence).join('; ')}`);
-  return result.entry;
+  const block = makeBlock(segment, member, value, expiration, '');
+  remember(segment, { member, value, block }, known);
+  return block;
 }
 
-/** Like `parseBody`, but null for a damaged body. */
-export function readBody(body: string): CheckedEntry | null {
-  try {
-    return parseBody(body);
-  } catch {
-    return null;
+function remember(segment: number | string, entry: Known, known: Known[] | undefined): void {
+  if (known === undefined) {
+    if (knownBlocks.size >= maxSegments) knownBlocks.clear();
+    knownBlocks.set(segment, [entry]);
+    return;
   }
+  if (known.length >= maxPerSegment) known.shift();
+  known.push(entry);
 }
 
-/** Whether a body belongs to one of these users; false for a damaged body. */
-export function isBodyOf(userKeys: readonly string[], body: string): boolean {
-  const entry = readBody(body);
-  return entry !== null && userKeys.includes(entry.userKey);
+function makeBlock(
+  segment: number | string,
+  member: number | null,
+  value: number | null,
+  expiration: number | null,
+  unknown: string,
+): Block {
+  const rest = (value === null ? '' : `,"value":${value}`) + unknown;
+  if (typeof segment === 'number') {
+    const head = `{"seg_id":${segment}${rest}`;
+    const headBytes = unknown === '' ? head.length : utf8Bytes(head);
+    const text = blockText(head, expiration);
+    return { key: `i${segment}`, kind: 'id', head, headBytes, expiration, text };
+  }
+  const head = `{"seg_code":${JSON.stringify(segment)},"member_id":${member}${rest}`;
+  const headBytes = isPlain(segment) && unknown === '' ? head.length : utf8Bytes(head);
+  const text = blockText(head, expiration);
+  return { key: `c${member}:${segment.toLowerCase()}`, kind: 'code', head, headBytes, expiration, text };
 }

@@ -2,7 +2,7 @@
 // another member now. Lists, saves, purges and erases; never changes a queue that some instance uses.
 
 import { hashUserKey } from '../entry/keys';
-import { isBodyOf } from '../entry/serialise';
+import { isBodyOf } from '../entry/check';
 import type { DatabasePlace, DatabaseQueues, OrphanedSharedQueue } from './database-queues';
 import type { Row } from '../queue/store';
 import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';

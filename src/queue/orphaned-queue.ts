@@ -6,7 +6,7 @@
 
 import { existsSync } from 'node:fs';
 
-import { isBodyOf } from '../entry/serialise';
+import { isBodyOf } from '../entry/check';
 import { hashUserKey } from '../entry/keys';
 import { lanes, type RecoveredRecord, type QueueStore, type Row } from './store';
 import type { EncryptionOptions } from './sqlite/encryption';

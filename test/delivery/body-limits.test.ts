@@ -2,7 +2,7 @@
 // service checks each of these for every request.
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
-import { maxTextChars } from '../../src/entry/identifiers';
+import { maxTextChars } from '../../src/entry/keys';
 import type { Block } from './support/fake-service';
 import { runs } from './support/runs';
 import { device, World, type Stated } from './support/world';

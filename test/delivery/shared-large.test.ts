@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { strict as assert } from 'node:assert';
 import type { CheckedEntry } from '../../src/entry/entry';
-import { parseBody } from '../../src/entry/serialise';
+import { parseBody } from '../../src/entry/check';
 import type { Recovered } from '../../src/delivery/respond/entry-end';
 import { SharedProducer } from '../../src/delivery/shared/shared-producer';
 import { LocalBuffer } from '../../src/delivery/shared/local-buffer';

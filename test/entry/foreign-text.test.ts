@@ -6,7 +6,7 @@ import { readSaved } from '../../nodes/shared/saved';
 import { compileBuilder } from '../../src/entry/mapping/build';
 import type { BuilderConfig } from '../../src/entry/mapping/builder-config';
 import { checkEntry } from '../../src/entry/check';
-import { readErasedUser } from '../../src/entry/erased-user';
+import { readErasedUser } from '../../src/entry/keys';
 import { printable } from '../../src/entry/foreign-text';
 import { sentence } from '../../src/entry/issues';
 import { shorten, shortenThrown } from '../../src/entry/shorten';

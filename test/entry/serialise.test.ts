@@ -1,9 +1,8 @@
 // Entries as text in the queue.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { blockText } from '../../src/entry/block-text';
-import { checkEntry } from '../../src/entry/check';
-import { bodyChars, entryBody, isBodyOf, parseBody, queuedBody } from '../../src/entry/serialise';
+import { blockText, bodyChars, entryBody, queuedBody } from '../../src/entry/serialise';
+import { checkEntry, isBodyOf, parseBody } from '../../src/entry/check';
 import { entry } from './arbitraries';
 
 describe('parseBody', () => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { readSettings } from '../../nodes/account/settings';
 import { checkEntry } from '../../src/entry/check';
-import { textProblem, userIdProblem } from '../../src/entry/identifiers';
+import { textProblem, userIdProblem } from '../../src/entry/keys';
 import { readEntries } from '../../src/entry/read-input';
 import { mentions } from '../../src/delivery/respond/rejections';
 import { signJwt } from '../../src/service/login/jwt';

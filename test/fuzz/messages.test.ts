@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 
 import { engines } from '../../nodes/account/process-wide';
-import { checkEntry, type CheckOptions } from '../../src/entry/check';
+import { checkEntry, type CheckOptions, parseBody } from '../../src/entry/check';
 import type { Entry } from '../../src/entry/entry';
 import { sentence, type Issue } from '../../src/entry/issues';
 import { shortenThrown } from '../../src/entry/shorten';
 import { readEntries } from '../../src/entry/read-input';
-import { parseBody, queuedBody } from '../../src/entry/serialise';
+import { queuedBody } from '../../src/entry/serialise';
 import { entry as validEntry } from '../entry/arbitraries';
 import {
   customAccount,

@@ -3,7 +3,7 @@ import { compileBuilder, type BuildResult } from '../../../src/entry/mapping/bui
 import type { BuilderConfig } from '../../../src/entry/mapping/builder-config';
 import { checkEntry } from '../../../src/entry/check';
 import type { CheckedEntry } from '../../../src/entry/entry';
-import { ignoresCase } from '../../../src/entry/identifiers';
+import { ignoresCase } from '../../../src/entry/keys';
 import type { Issue } from '../../../src/entry/issues';
 import { dryRun } from '../../../src/delivery/dry-run';
 import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/schedule/request-limits';

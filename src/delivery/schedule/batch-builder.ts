@@ -1,8 +1,7 @@
 // Batch builder: assembles the body of one request from text that was serialised once. The size is known before
 // the body is built.
 
-import { blockText } from '../../entry/block-text';
-import { utf8Bytes } from '../../entry/bytes';
+import { blockText, utf8Bytes } from '../../entry/serialise';
 import { documentedRequestLimits } from './request-limits';
 import { sentExpiration, type Cell } from '../pending/item';
 import type { User } from '../pending/user';

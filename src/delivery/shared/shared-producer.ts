@@ -9,7 +9,8 @@
 // stay behind what waits there until all of it has been handed over.
 
 import { hashUserKey } from '../../entry/keys';
-import { queuedBody, readBody } from '../../entry/serialise';
+import { readBody } from '../../entry/check';
+import { queuedBody } from '../../entry/serialise';
 import { batchesOf, charsOf, rowsPerBatch } from '../../queue/batches';
 import type { QueueError, Row } from '../../queue/store';
 import type { Batch, SharedLog } from '../../queue/shared-log';

@@ -2,11 +2,11 @@
 
 import * as z from 'zod';
 
-import { entryBody, isBodyOf, parseBody } from '../../entry/serialise';
+import { isBodyOf, parseBody } from '../../entry/check';
+import { entryBody } from '../../entry/serialise';
 import type { OutcomeRow } from '../../queue/store';
 import { endOf } from '../respond/entry-end';
-import type { Outcome } from '../respond/reports';
-import { erasedCode } from '../respond/reports';
+import { type Outcome, erasedCode } from '../respond/reports';
 import type { Item } from '../pending/item';
 
 /** What other instances have to report of these. */

@@ -3,7 +3,7 @@ import { minutesPerUnit, type BuilderConfig, type SegmentRow } from './builder-c
 import { maxBlocks, maxInt, maxWordChars } from '../check';
 import type { SegBlock } from '../entry';
 import { readEventTime } from '../event-time';
-import { knownDomains } from '../identifiers';
+import { knownDomains } from '../keys';
 import { type Issue } from '../issues';
 import { shorten } from '../shorten';
 import { Failed, failedIssue, issueOf, type Input, type Inputs } from './typed-inputs';
