@@ -9,9 +9,14 @@ const rooms = {
   delivery: ['entry', 'service', 'queue', 'queue-postgres'],
   usage: ['entry', 'service', 'queue', 'delivery'],
   sandbox: [],
+  /** The package's entry points for other programs. */
+  library: ['entry', 'service', 'queue', 'delivery'],
 };
 /** Time, and calls in turn: files for every room. */
 const common = '^src/((machine-)?clock|in-turn)[.]ts$';
+
+/** Files of rooms that need Node.js, which themselves run in a browser: editor scripts import them by name. */
+const inBrowser = '^src/(delivery/(dry-run|schedule/request-limits)|queue-postgres/postgres-url)[.]ts$';
 
 const usual = [
   'src/(clock|in-turn)[.]ts',
@@ -22,7 +27,7 @@ const usual = [
   'src/delivery',
   'nodes/shared',
 ];
-const sandbox = 'src/sandbox/(sandbox|shared-sandbox)[.]ts';
+const sandbox = 'src/sandbox/index[.]ts';
 /** What an account and a segment builder offer other nodes. */
 const account = 'nodes/account/(account-api|process-wide)[.]ts';
 const builder = 'nodes/segment-builder/builder-node[.]ts';
@@ -76,11 +81,19 @@ module.exports = {
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg'], dependencyTypesNot: ['type-only'] },
     },
     {
-      name: 'face-for-programs',
-      comment: 'The index.ts of a room is for other programs; here a file is imported by its name.',
+      name: 'rooms-through-index',
+      comment:
+        'The index.ts of a room names what nodes use of it. What its index.ts would drag into a browser is listed.',
       severity: 'error',
-      from: { path: '^(src|nodes)/' },
-      to: { path: '^src/[^/]+/index[.]ts$' },
+      from: { path: '^nodes/' },
+      to: { path: '^src/', pathNot: ['^src/[^/]+/index[.]ts$', common, inBrowser] },
+    },
+    {
+      name: 'index-for-nodes',
+      comment: 'Inside src/ a file is imported by its name.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^src/([^/]+/index[.]ts$|library/)' },
     },
     ...Object.entries(rooms).map(([room, others]) =>
       only(
@@ -96,7 +109,7 @@ module.exports = {
         `node-${node}`,
         `^nodes/${node}/`,
         [`nodes/${node}`, 'nodes/types', ...others].map((path) => `^${path}(/|$)`),
-        'What a node may import is listed above; of the sandbox its two faces only.',
+        'What a node may import is listed above.',
       ),
     ),
     {

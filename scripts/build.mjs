@@ -35,27 +35,44 @@ async function readPackage() {
 const insideScript = (code) => code.replaceAll(/<\/script/gi, (tag) => tag.replace('/', '\\/'));
 
 /**
+ * Bundles the editor script of a node or plugin. The package is CommonJS, so the bundler would wrap each module of a
+ * script that exports nothing, and keep parts of modules that nobody uses.
+ */
+async function bundleEditor(name, options) {
+  const file = path.join(sources, name, 'editor.ts');
+  const result = await bundle({
+    stdin: {
+      contents: `${await readFile(file, 'utf8')}\nexport {};\n`,
+      resolveDir: path.dirname(file),
+      sourcefile: file,
+      loader: 'ts',
+    },
+    bundle: true,
+    write: false,
+    format: 'iife',
+    target: 'es2020',
+    charset: 'utf8',
+    logLevel: 'silent',
+    absWorkingDir: root,
+    ...options,
+  });
+  return result.outputFiles[0].text;
+}
+
+/**
  * Bundles the editor script of a node. Palette search and the public catalogue find the call that registers the type as
  * text in single quotes, and read the values in it. So the script is minified only in names and blanks, and the
  * bundler's double quotes are replaced, with a check that it worked.
  */
 async function editorScript(name, type) {
-  const result = await bundle({
-    entryPoints: [path.join(sources, name, 'editor.ts')],
-    bundle: true,
-    write: false,
+  const bundled = await bundleEditor(name, {
     minifyWhitespace: true,
     minifyIdentifiers: true,
-    format: 'iife',
-    target: 'es2020',
-    charset: 'utf8',
     legalComments: 'none',
     // Every form validates with zod, so its licence is in the bundle.
     banner: { js: await noticeOf('zod') },
-    logLevel: 'silent',
-    absWorkingDir: root,
   });
-  const code = result.outputFiles[0].text.replaceAll(
+  const code = bundled.replaceAll(
     /RED\.nodes\.registerType\(\s*"([^"]+)",\s*\{/g,
     "RED.nodes.registerType('$1', {",
   );
@@ -73,20 +90,12 @@ async function editorScript(name, type) {
  * licence.
  */
 async function writePlugin(name) {
-  const result = await bundle({
-    entryPoints: [path.join(sources, name, 'editor.ts')],
-    bundle: true,
-    write: false,
+  const bundled = await bundleEditor(name, {
     minify: true,
-    format: 'iife',
-    target: 'es2020',
-    charset: 'utf8',
     legalComments: 'eof',
     banner: { js: await noticeOf('uplot') },
-    logLevel: 'silent',
-    absWorkingDir: root,
   });
-  const script = insideScript(result.outputFiles[0].text).trimEnd();
+  const script = insideScript(bundled).trimEnd();
   const target = path.join(dist, 'nodes', name);
   await copyCatalogues(name);
   await writeFile(

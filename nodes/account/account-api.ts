@@ -1,11 +1,8 @@
 // The interface that an account node offers to the nodes that use it.
 
 import type { Node } from 'node-red';
-import type { MemberQueue } from '../../src/delivery/shared/member-queue';
-import type { Recovered } from '../../src/delivery/engine';
-import type { RequestLimits } from '../../src/delivery/schedule/request-limits';
-import type { ServiceClient } from '../../src/service/client';
-import type { TokenKeeper } from '../../src/service/login/tokens';
+import type { MemberQueue, Recovered, RequestLimits } from '../../src/delivery/index';
+import type { ServiceClient, TokenKeeper } from '../../src/service/index';
 
 /** A sentence of `locales/<lang>/account.json`, and the values of its placeholders. */
 export interface Problem {

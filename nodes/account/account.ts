@@ -2,20 +2,18 @@
 
 import { createHash } from 'node:crypto';
 import type { Node, NodeAPI, NodeConstructor, NodeDef } from 'node-red';
-import { printable } from '../../src/entry/foreign-text';
-import { shortenThrown } from '../../src/entry/shorten';
-import { QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/registry';
-import { outcomesWithout } from '../../src/delivery/shared/stored-outcomes';
-import { documentedRequestLimits } from '../../src/delivery/schedule/request-limits';
-import type { SharedRequest } from '../../src/delivery/shared/shared-request';
-import type { QueueStore } from '../../src/queue/store';
-import { queuesOf } from '../../src/queue-postgres/postgres-orphaned';
-import { PostgresLog } from '../../src/queue-postgres/postgres-log';
-import { schemaOf } from '../../src/queue-postgres/postgres-schema';
-import { testDatabase } from '../../src/queue-postgres/postgres-test';
-import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
-import type { SandboxSettings } from '../../src/sandbox/sandbox';
-import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
+import { printable, shortenThrown } from '../../src/entry/index';
+import {
+  QueueKindsDiffer,
+  type LeaseRequest,
+  outcomesWithout,
+  documentedRequestLimits,
+  type SharedRequest,
+} from '../../src/delivery/index';
+import { type QueueStore, SqliteStore } from '../../src/queue/index';
+import { queuesOf, PostgresLog, schemaOf, testDatabase } from '../../src/queue-postgres/index';
+import type { SandboxSettings } from '../../src/sandbox/index';
+import { ServiceClient, type ServiceClientOptions } from '../../src/service/index';
 import { distinctName, type NamedAccount } from '../shared/account-names';
 import { nowDeployed } from '../shared/deployed';
 import type { Saved } from '../shared/saved';

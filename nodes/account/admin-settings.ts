@@ -3,7 +3,7 @@
 import type { Node, NodeAPI } from 'node-red';
 import { deployedNodes, flowId } from '../shared/deployed';
 import { variableIn, type Saved } from '../shared/saved';
-import { placeOf } from '../../src/queue-postgres/postgres-orphaned';
+import { placeOf } from '../../src/queue-postgres/index';
 import type { Problem } from './account-api';
 import type { QueuePlace } from './left-entries';
 import {

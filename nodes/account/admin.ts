@@ -2,18 +2,23 @@
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
-import { isObject } from '../../src/entry/check';
-import { shortenThrown } from '../../src/entry/shorten';
-import type { Registry } from '../../src/delivery/registry';
-import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
-import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
+import { isObject, shortenThrown } from '../../src/entry/index';
+import type { Registry } from '../../src/delivery/index';
+import type { SharedSandbox } from '../../src/sandbox/index';
+import {
+  ServiceClient,
+  type ServiceClientOptions,
+  sameLogin,
+  type Login,
+  type LoginCount,
+  type AuthOutcome,
+  type ReadOutcome,
+  readWithToken,
+  type SegmentList,
+  type SegmentQuery,
+  TokenKeeper,
+} from '../../src/service/index';
 import { systemClock } from '../../src/clock';
-import { sameLogin, type Login } from '../../src/service/login/login';
-import type { LoginCount } from '../../src/service/login/login-count';
-import type { AuthOutcome, ReadOutcome } from '../../src/service/reply/outcome';
-import { readWithToken } from '../../src/service/http/read-with-token';
-import type { SegmentList, SegmentQuery } from '../../src/service/segments';
-import { TokenKeeper } from '../../src/service/login/tokens';
 import {
   deployedNode,
   deployedSettings,

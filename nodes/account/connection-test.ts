@@ -1,12 +1,16 @@
 // Connection test of an account: login, audience endpoint, member and segment list, with the cause of a failure.
 
-import type { ServiceClient } from '../../src/service/client';
-import type { Login } from '../../src/service/login/login';
-import type { LoginCount } from '../../src/service/login/login-count';
-import type { AuthOutcome, ReadFailure, ReadOutcome } from '../../src/service/reply/outcome';
-import type { SegmentList } from '../../src/service/segments';
-import type { TokenKeeper } from '../../src/service/login/tokens';
-import type { UsageReport } from '../../src/service/usage';
+import type {
+  ServiceClient,
+  Login,
+  LoginCount,
+  AuthOutcome,
+  ReadFailure,
+  ReadOutcome,
+  SegmentList,
+  TokenKeeper,
+  UsageReport,
+} from '../../src/service/index';
 
 /** The sentence is `test.<result>` of the account's words. */
 export interface TestResult {

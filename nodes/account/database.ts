@@ -2,9 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
-import type { DatabasePlace } from '../../src/queue-postgres/database-queues';
-import { travelsInClear } from '../../src/queue-postgres/postgres-url';
-import type { ServiceTls } from '../../src/service/client';
+import { type DatabasePlace, travelsInClear } from '../../src/queue-postgres/index';
+import type { ServiceTls } from '../../src/service/index';
 import type { Problem } from './account-api';
 import { tlsOf } from './connection';
 import type { DatabaseSettings } from './settings';

@@ -1,8 +1,7 @@
 // Holder of an account's engine, from the first user's join until the last user leaves.
 
 import { systemClock, within, type Clock } from '../../src/clock';
-import type { Recovered } from '../../src/delivery/engine';
-import type { Lease } from '../../src/delivery/registry';
+import type { Recovered, Lease } from '../../src/delivery/index';
 import type { AccountUser, Problem } from './account-api';
 
 /** The engine and the other resources of an account. */

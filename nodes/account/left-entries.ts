@@ -1,9 +1,8 @@
 // Entries in the former queue of an account: their number, and the choices for them.
 
 import { basename } from 'node:path';
-import type { EngineInfo, QueueKind } from '../../src/delivery/registry';
-import type { DatabasePlace } from '../../src/queue-postgres/database-queues';
-import { schemaOf } from '../../src/queue-postgres/postgres-schema';
+import type { EngineInfo, QueueKind } from '../../src/delivery/index';
+import { type DatabasePlace, schemaOf } from '../../src/queue-postgres/index';
 import { databaseName, sharedQueueKey } from './database';
 import { queueFile } from './queue-file';
 

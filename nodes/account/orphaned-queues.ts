@@ -2,8 +2,8 @@
 
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { EngineInfo } from '../../src/delivery/registry';
-import { lookAt } from '../../src/queue/orphaned-queue';
+import type { EngineInfo } from '../../src/delivery/index';
+import { lookAt } from '../../src/queue/index';
 import { leftBy } from './left-entries';
 import { originIn, queueFile, queueFolder, bufferFile } from './queue-file';
 import { troubleOf, type Trouble } from './trouble';

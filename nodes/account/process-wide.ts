@@ -1,9 +1,9 @@
 // Objects that all accounts of a process share: engines (one a service and member), orphaned queues, and the sandbox.
 
 import type { NodeAPI } from 'node-red';
-import { Registry } from '../../src/delivery/registry';
-import type { DatabaseQueues } from '../../src/queue-postgres/database-queues';
-import { SharedSandbox } from '../../src/sandbox/shared-sandbox';
+import { Registry } from '../../src/delivery/index';
+import type { DatabaseQueues } from '../../src/queue-postgres/index';
+import { SharedSandbox } from '../../src/sandbox/index';
 import { OrphanedQueues } from './orphaned-queues';
 import { queueSecrets } from './queue-secret';
 

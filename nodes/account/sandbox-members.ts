@@ -1,9 +1,8 @@
 // Admin route that lists the members of the sandbox's segments.
 
 import type { NodeAPI } from 'node-red';
-import { shortenThrown } from '../../src/entry/shorten';
-import type { MembersQuery, Sandbox } from '../../src/sandbox/sandbox';
-import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
+import { shortenThrown } from '../../src/entry/index';
+import type { MembersQuery, Sandbox, SharedSandbox } from '../../src/sandbox/index';
 
 /** `?segment=` lists the members of one segment, `?user=` the segments of one user; neither only counts. */
 export function serveSandboxMembers(RED: NodeAPI, sandbox: SharedSandbox): void {

@@ -1,8 +1,6 @@
 // Directory of the member's segments for the forms: read through an account, cached, searched.
 
-import type { ReadFailure, ReadOutcome } from '../../src/service/reply/outcome';
-import type { SegmentList, SegmentQuery } from '../../src/service/segments';
-import type { Segment } from '../../src/service/reply/schemas';
+import type { ReadFailure, ReadOutcome, SegmentList, SegmentQuery, Segment } from '../../src/service/index';
 
 /** Reads segments of one member; never rejects. */
 export type ReadSegments = (query: SegmentQuery) => Promise<ReadOutcome<SegmentList>>;

@@ -3,10 +3,8 @@
 // They come from the form or from a file; `schema.ts` says what they may hold.
 
 import * as z from 'zod/mini';
-import type { QueueKind } from '../../src/delivery/registry';
-import type { Limits } from '../../src/delivery/schedule/rate-limiter';
-import type { RequestLimits } from '../../src/delivery/schedule/request-limits';
-import type { Login } from '../../src/service/login/login';
+import type { QueueKind, Limits, RequestLimits } from '../../src/delivery/index';
+import type { Login } from '../../src/service/index';
 import { readSaved, variableUnset, type Reading, type Saved } from '../shared/saved';
 import type { Problem } from './account-api';
 import { accountSchema, type AccountValues } from './schema';

@@ -2,15 +2,26 @@
 
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
 import { InTurn } from '../../src/in-turn';
-import { readEventTime } from '../../src/entry/event-time';
-import { shorten, shortenThrown } from '../../src/entry/shorten';
-import { evaluateInput, Failed, settle, type CompiledInput } from '../../src/entry/mapping/typed-inputs';
-import type { MemberQueue } from '../../src/delivery/shared/member-queue';
-import { checkRange, rangeOfFullHours, rangeUntilNow, type Range } from '../../src/usage/ranges';
-import { usageRingName } from '../../src/usage/usage-history';
-import { runUsage, type UsageRun } from '../../src/usage/usage-run';
-import type { ReadFailure } from '../../src/service/reply/outcome';
-import { readWithToken } from '../../src/service/http/read-with-token';
+import {
+  readEventTime,
+  shorten,
+  shortenThrown,
+  evaluateInput,
+  Failed,
+  settle,
+  type CompiledInput,
+} from '../../src/entry/index';
+import type { MemberQueue } from '../../src/delivery/index';
+import {
+  checkRange,
+  rangeOfFullHours,
+  rangeUntilNow,
+  type Range,
+  usageRingName,
+  runUsage,
+  type UsageRun,
+} from '../../src/usage/index';
+import { type ReadFailure, readWithToken } from '../../src/service/index';
 import type { Problem } from '../account/account-api';
 import { AccountUse } from '../shared/account-use';
 import { CalmStatus, looks, type Look } from '../shared/calm-status';

@@ -1,8 +1,7 @@
 // Findings as sentences in the server's language.
 
-import { printable } from '../../src/entry/foreign-text';
-import { maxTextChars } from '../../src/entry/keys';
-import type { Finding, SegmentFinding } from '../../src/usage/findings';
+import { printable, maxTextChars } from '../../src/entry/index';
+import type { Finding, NoEffectFinding } from '../../src/usage/index';
 import type { Words } from '../shared/words';
 
 /** A finding as it leaves the node. */
@@ -44,12 +43,12 @@ function sentenceOf(words: Words, finding: Finding): string {
   }
 }
 
-function segmentText(words: Words, { segment, member }: SegmentFinding): string {
+function segmentText(words: Words, { segment, member }: NoEffectFinding): string {
   if (typeof segment === 'number') return String(segment);
   return words._('finding.code', { code: printable(segment, maxTextChars), member });
 }
 
-function whatText(words: Words, { adds, removes }: SegmentFinding): string {
+function whatText(words: Words, { adds, removes }: NoEffectFinding): string {
   const some = (kind: 'add' | 'remove', number: number): string => amount(words, kind, number);
   if (adds === 0 && removes === 0) return words._('amount.nothing');
   if (removes === 0) return words._('amount.lost', { what: some('add', adds) });

@@ -1,8 +1,7 @@
 // Report message of the usage node: the service's figures, the comparison with sent entries, and the findings.
 
-import { hourMs } from '../../src/queue/hour-ring';
-import type { Range } from '../../src/usage/ranges';
-import type { UsageRun } from '../../src/usage/usage-run';
+import { hourMs } from '../../src/queue/index';
+import type { Range, UsageRun } from '../../src/usage/index';
 import type { ToldFinding } from './finding-words';
 
 export interface ReportContext {

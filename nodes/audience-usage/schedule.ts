@@ -1,8 +1,8 @@
 // Hourly schedule: a call some minutes after each hour, when the service has counted it.
 
 import { systemClock, type Timers } from '../../src/clock';
-import type { EngineState } from '../../src/delivery/engine';
-import { hourMs, hourOf } from '../../src/queue/hour-ring';
+import type { EngineState } from '../../src/delivery/index';
+import { hourMs, hourOf } from '../../src/queue/index';
 
 /**
  * Decides which instance makes the hourly report: of those that share a queue, the active one. Without an active

@@ -1,25 +1,27 @@
 // Runtime of the out node: hands the entries of messages to the account's engine, and ends each message once.
 
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { checkEntry, maxIssues, type CheckOptions } from '../../src/entry/check';
-import type { CheckedEntry } from '../../src/entry/entry';
-import { readErasedUser } from '../../src/entry/keys';
-import type { Issue } from '../../src/entry/issues';
-import { shorten, shortenThrown } from '../../src/entry/shorten';
-import { readEntries } from '../../src/entry/read-input';
-import { eachInSlices, type Slices } from '../../src/entry/slices';
 import {
+  checkEntry,
+  maxIssues,
+  type CheckOptions,
+  type CheckedEntry,
+  readErasedUser,
+  type Issue,
+  shorten,
+  shortenThrown,
+  readEntries,
+  eachInSlices,
+  type Slices,
   evaluateInput,
   Failed,
   Later,
   settle,
   type CompiledInput,
-} from '../../src/entry/mapping/typed-inputs';
-import type { Recovered } from '../../src/delivery/engine';
-import { documentedRequestLimits } from '../../src/delivery/schedule/request-limits';
-import type { MemberQueue } from '../../src/delivery/shared/member-queue';
-import type { Source } from '../../src/queue/store';
-import { isWarning, type SegmentFinding } from '../../src/usage/segment-check';
+} from '../../src/entry/index';
+import { type Recovered, documentedRequestLimits, type MemberQueue } from '../../src/delivery/index';
+import type { Source } from '../../src/queue/index';
+import { isWarning, type SegmentFinding } from '../../src/usage/index';
 import type { AccountNode, Problem } from '../account/account-api';
 import { orphanedQueuesOf } from '../account/process-wide';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';

@@ -2,14 +2,14 @@
 // reports, even if one of them takes longer.
 
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
-import type { CheckedEntry } from '../../src/entry/entry';
-import { shortenThrown } from '../../src/entry/shorten';
-import { entryBody } from '../../src/entry/serialise';
-import { inSlices, type Steps } from '../../src/entry/slices';
-import { dryRunSteps } from '../../src/delivery/dry-run';
-import type { Recovered } from '../../src/delivery/engine';
-import type { RequestLimits } from '../../src/delivery/schedule/request-limits';
-import type { Summary, MessageEnd } from '../../src/delivery/pending-messages';
+import { type CheckedEntry, shortenThrown, entryBody, inSlices, type Steps } from '../../src/entry/index';
+import {
+  dryRunSteps,
+  type Recovered,
+  type RequestLimits,
+  type Summary,
+  type MessageEnd,
+} from '../../src/delivery/index';
 import { InOrder } from '../shared/in-order';
 import { copyOf } from '../shared/message-copy';
 import { newSlices } from '../shared/slices';

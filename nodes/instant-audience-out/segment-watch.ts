@@ -2,20 +2,17 @@
 // their first use.
 
 import type { NodeAPI } from 'node-red';
-import type { CheckedEntry } from '../../src/entry/entry';
-import { fixedSegments, type FixedSegment } from '../../src/entry/mapping/fixed-segments';
-import { shortenThrown } from '../../src/entry/shorten';
-import { backoffMs } from '../../src/delivery/schedule/backoff';
-import type { MemberQueue } from '../../src/delivery/shared/member-queue';
-import { SeenSegments } from '../../src/usage/seen-segments';
+import { type CheckedEntry, fixedSegments, type FixedSegment, shortenThrown } from '../../src/entry/index';
+import { backoffMs, type MemberQueue } from '../../src/delivery/index';
 import {
+  SeenSegments,
   checkSegments,
   isWarning,
   recentlySeen,
   type SegmentFinding,
   type SegmentWarning,
-} from '../../src/usage/segment-check';
-import { readWithToken } from '../../src/service/http/read-with-token';
+} from '../../src/usage/index';
+import { readWithToken } from '../../src/service/index';
 import type { AccountNode } from '../account/account-api';
 import { deployedFlows } from '../shared/flow-graph';
 

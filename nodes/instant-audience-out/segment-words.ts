@@ -1,8 +1,7 @@
 // Segment warnings in the server's language: a sentence for the log, a short text for the status.
 
-import { printable } from '../../src/entry/foreign-text';
-import { maxTextChars } from '../../src/entry/keys';
-import type { SegmentFinding, SegmentWarning } from '../../src/usage/segment-check';
+import { printable, maxTextChars } from '../../src/entry/index';
+import type { SegmentFinding, SegmentWarning } from '../../src/usage/index';
 import { short } from '../shared/queue-state';
 import type { Words } from '../shared/words';
 

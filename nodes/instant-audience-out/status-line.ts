@@ -2,8 +2,7 @@
 
 import type { Node, NodeAPI } from 'node-red';
 import { systemClock } from '../../src/clock';
-import type { MemberQueue } from '../../src/delivery/shared/member-queue';
-import type { EngineStats } from '../../src/delivery/engine';
+import type { MemberQueue, EngineStats } from '../../src/delivery/index';
 import type { AccountNode } from '../account/account-api';
 import { CalmStatus, looks, type Shown } from '../shared/calm-status';
 import { conditionOf, short, shortTime, type Condition } from '../shared/queue-state';

@@ -1,7 +1,7 @@
 // Admin routes for the builder's open form: the last message of the node, and typed inputs that only the runtime can evaluate.
 
 import type { NodeAPI } from 'node-red';
-import { isObject } from '../../src/entry/check';
+import { isObject } from '../../src/entry/index';
 import { deployedNodes } from '../shared/deployed';
 import { builderType, type BuilderNode } from './builder-node';
 import { answerAll, type Question } from './evaluate';

@@ -1,7 +1,7 @@
 // Interface of a deployed segment builder, for the routes of its form and for the erasure of users.
 
 import type { Node } from 'node-red';
-import { mentions } from '../../src/delivery/respond/rejections';
+import { mentions } from '../../src/delivery/index';
 import { deployedNodes } from '../shared/deployed';
 import type { LastMessage } from './last-message';
 

@@ -1,10 +1,14 @@
 // Outputs of a segment builder for one message, and its single `done`.
 
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
-import type { BuildResult } from '../../src/entry/mapping/build';
-import { isObject } from '../../src/entry/check';
-import { shortenThrown } from '../../src/entry/shorten';
-import { eachInSlices, inSlices, type Slices } from '../../src/entry/slices';
+import {
+  type BuildResult,
+  isObject,
+  shortenThrown,
+  eachInSlices,
+  inSlices,
+  type Slices,
+} from '../../src/entry/index';
 import { copyOf } from '../shared/message-copy';
 import { textOr, type Rejection } from '../shared/words';
 import type { InvalidCount } from './invalid-count';

@@ -1,9 +1,7 @@
 // Evaluation of typed inputs for the preview in the form: flow, global, env and expressions.
 
 import type { Node, NodeAPI } from 'node-red';
-import { boundedJson } from '../../src/entry/bounded-json';
-import { shortenThrown } from '../../src/entry/shorten';
-import { Later } from '../../src/entry/mapping/typed-inputs';
+import { boundedJson, shortenThrown, Later } from '../../src/entry/index';
 import { typedInputsOf } from '../shared/typed-input';
 
 /** One input of the preview. */

@@ -1,6 +1,6 @@
 // Last message of a builder, as text and in memory only, for the preview in its form.
 
-import { boundedJson } from '../../src/entry/bounded-json';
+import { boundedJson } from '../../src/entry/index';
 
 export interface KeptMessage {
   /** JSON; null for a message that is too large. */

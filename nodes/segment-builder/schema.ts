@@ -5,10 +5,11 @@ import {
   minutesPerUnit,
   type BuilderConfig,
   type SegmentRow,
-} from '../../src/entry/mapping/builder-config';
-import { maxInt, minInt } from '../../src/entry/check';
-import { readDomain } from '../../src/entry/keys';
-import { shorten } from '../../src/entry/shorten';
+  maxInt,
+  minInt,
+  readDomain,
+  shorten,
+} from '../../src/entry/index';
 import {
   choice,
   field,

@@ -1,12 +1,9 @@
 // Runtime of the segment builder: reads its saved properties and sends the entries that src/entry builds.
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { compileBuilder, type Builder } from '../../src/entry/mapping/build';
-import { type Issue } from '../../src/entry/issues';
-import { shortenThrown } from '../../src/entry/shorten';
+import { compileBuilder, type Builder, type Issue, shortenThrown, type Slices } from '../../src/entry/index';
 import { noStatusOnceRemoved, nowDeployed } from '../shared/deployed';
 import { InOrder } from '../shared/in-order';
 import { plainText, readSaved, type Saved } from '../shared/saved';
-import type { Slices } from '../../src/entry/slices';
 import { newSlices } from '../shared/slices';
 import { typedInputsOf } from '../shared/typed-input';
 import { joinSentences, textOr } from '../shared/words';

@@ -1,6 +1,5 @@
 // Sentences of the builder; they name fields by the form's labels, since the checks know properties only.
-import { printable } from '../../src/entry/foreign-text';
-import type { Issue } from '../../src/entry/issues';
+import { printable, type Issue } from '../../src/entry/index';
 import { problemText, type Problem } from '../shared/saved';
 import { issueText, quickText, type Rejection, type Words } from '../shared/words';
 

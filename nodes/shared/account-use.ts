@@ -4,8 +4,7 @@
 // know that they depend on it.
 
 import type { NodeAPI } from 'node-red';
-import type { Recovered } from '../../src/delivery/engine';
-import type { MemberQueue } from '../../src/delivery/shared/member-queue';
+import type { Recovered, MemberQueue } from '../../src/delivery/index';
 import type { AccountNode, Problem } from '../account/account-api';
 import { whenFlowsStarted } from './flow-start';
 

@@ -1,7 +1,7 @@
 // Deep copy of a message in steps: a message with very many entries takes seconds.
 
 import type { NodeAPI, NodeMessageInFlow } from 'node-red';
-import type { Steps } from '../../src/entry/slices';
+import type { Steps } from '../../src/entry/index';
 
 type Message = NodeMessageInFlow & Record<string, unknown>;
 type Container = Record<string, unknown> | unknown[];

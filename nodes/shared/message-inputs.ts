@@ -1,6 +1,5 @@
 // Typed inputs that need only the message, for the runtime and the form's preview.
-import type { CompiledInput } from '../../src/entry/mapping/typed-inputs';
-import { compilePath, type PathPart } from '../../src/entry/mapping/property-path';
+import { type CompiledInput, compilePath, type PathPart } from '../../src/entry/index';
 
 /** Splits a path; throws an Error with the reason. Node-RED has this in the runtime and in the editor. */
 export type SplitPath = (path: string) => readonly PathPart[];

@@ -1,8 +1,7 @@
 // State of a queue: one look and one word for a node's status, the tab Audience and the metrics.
 
-import type { EngineState } from '../../src/delivery/engine';
-import type { LoginState } from '../../src/delivery/schedule/login';
-import type { LoginRefusal } from '../../src/service/reply/outcome';
+import type { EngineState, LoginState } from '../../src/delivery/index';
+import type { LoginRefusal } from '../../src/service/index';
 import type { Look } from './calm-status';
 
 export interface Condition {

@@ -4,8 +4,7 @@
 // a node it puts the values of `${NAME}` in place, those of a subflow and a group included. A remaining `${NAME}`
 // names an unset variable, or in the form one that only the runtime can resolve.
 import * as z from 'zod/mini';
-import { printable } from '../../src/entry/foreign-text';
-import { shorten } from '../../src/entry/shorten';
+import { printable, shorten } from '../../src/entry/index';
 import { textOr, type Words } from './words';
 
 /** Properties as Node-RED hands them over. */

@@ -1,5 +1,5 @@
 // Time slices of this process, for messages with very many entries.
-import { SliceTurns, type Slices } from '../../src/entry/slices';
+import { SliceTurns, type Slices } from '../../src/entry/index';
 
 /** Short enough that other work of this process does not notice it. */
 const sliceMs = 10;

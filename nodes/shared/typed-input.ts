@@ -5,8 +5,9 @@ import {
   type BuildContext,
   type CompiledInput,
   type ResolveProperty,
-} from '../../src/entry/mapping/build';
-import { compilePath, type PathPart } from '../../src/entry/mapping/property-path';
+  compilePath,
+  type PathPart,
+} from '../../src/entry/index';
 import { constantInput, itemInput, messageInput } from './message-inputs';
 
 /** What `@types/node-red` lacks of `RED.util`: expressions are evaluated with a callback only. */

@@ -1,5 +1,5 @@
 // Issues in the server's language: for messages, errors and logs of the nodes.
-import { filledIn, issueSentences, type Issue } from '../../src/entry/issues';
+import { filledIn, issueSentences, type Issue } from '../../src/entry/index';
 
 /** The part of Node-RED's API that looks up words in the node set's own catalogue. */
 export interface Words {

@@ -3,14 +3,17 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
-import { readErasedUser } from '../../src/entry/keys';
-import type { Issue } from '../../src/entry/issues';
-import { DeletedPartly, type Deleted } from '../../src/delivery/respond/deletions';
-import { engineKey, type EngineInfo, type Registry } from '../../src/delivery/registry';
-import { moveAwayShared } from '../../src/delivery/left-shared-queue';
-import type { Rejected } from '../../src/delivery/respond/rejections';
-import { erase, lookAt, moveAway, purge, storeOf, type Moved } from '../../src/queue/orphaned-queue';
-import type { Row } from '../../src/queue/store';
+import { readErasedUser, type Issue } from '../../src/entry/index';
+import {
+  DeletedPartly,
+  type Deleted,
+  engineKey,
+  type EngineInfo,
+  type Registry,
+  moveAwayShared,
+  type Rejected,
+} from '../../src/delivery/index';
+import { erase, lookAt, moveAway, purge, storeOf, type Moved, type Row } from '../../src/queue/index';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import type { OrphanedQueues } from '../account/orphaned-queues';
 import type { FoundShared, OrphanedShared } from './orphaned-shared';

@@ -1,7 +1,7 @@
 // Deployed accounts without an engine, and so without figures: unused or unusable ones.
 
 import type { NodeAPI } from 'node-red';
-import type { EngineInfo } from '../../src/delivery/registry';
+import type { EngineInfo } from '../../src/delivery/index';
 import { accountType } from '../account/admin-settings';
 import type { Account } from '../account/account-api';
 

@@ -1,9 +1,7 @@
 // Metrics for operators: in Prometheus' text format, and as Node-RED's metric events.
 
 import type { NodeAPI } from 'node-red';
-import type { EngineInfo } from '../../src/delivery/registry';
-import { latencyBoundsMs } from '../../src/delivery/monitor/latency';
-import type { SharedView } from '../../src/delivery/shared/shared-request';
+import { type EngineInfo, latencyBoundsMs, type SharedView } from '../../src/delivery/index';
 import type { ShownQueue } from './overview';
 
 /** One metric of the text format. */

@@ -3,13 +3,13 @@
 // Databases are queried only while the tab is open, and at most every half a minute. The tab shows the last answer, or
 // nothing without an answer.
 
-import type { EngineInfo } from '../../src/delivery/registry';
-import type {
-  DatabasePlace,
-  DatabaseQueues,
-  OrphanedSharedQueue,
-} from '../../src/queue-postgres/database-queues';
-import { schemaOf } from '../../src/queue-postgres/postgres-schema';
+import type { EngineInfo } from '../../src/delivery/index';
+import {
+  type DatabasePlace,
+  type DatabaseQueues,
+  type OrphanedSharedQueue,
+  schemaOf,
+} from '../../src/queue-postgres/index';
 import { databaseName, sharedQueueKey } from '../account/database';
 import { troubleOf, type Trouble } from '../account/trouble';
 

@@ -1,13 +1,9 @@
 // Overview of each queue for the tab Audience: plain data for the editor, the metrics and tests.
 
 import { systemClock } from '../../src/clock';
-import type { EngineInfo } from '../../src/delivery/registry';
-import type { EngineState } from '../../src/delivery/engine';
-import type { SharedView } from '../../src/delivery/shared/shared-request';
-import type { Sample } from '../../src/delivery/monitor/history';
-import type { SegmentWarning } from '../../src/usage/segment-check';
+import type { EngineInfo, EngineState, SharedView, Sample, LoggedError } from '../../src/delivery/index';
+import type { SegmentWarning } from '../../src/usage/index';
 import { segmentKey, segmentParams } from '../instant-audience-out/segment-words';
-import type { LoggedError } from '../../src/delivery/monitor/monitor';
 import { conditionOf, isMisconfigured, type Condition } from '../shared/queue-state';
 
 /** State of a queue, as in its nodes' status; `code` and `message` add details. */

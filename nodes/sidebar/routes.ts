@@ -2,11 +2,9 @@
 // require `instant-audience.write`.
 
 import type { NodeAPI } from 'node-red';
-import { parseBody } from '../../src/entry/check';
-import { entryBody } from '../../src/entry/serialise';
-import type { EngineInfo } from '../../src/delivery/registry';
-import { readAll } from '../../src/queue/orphaned-queue';
-import type { Row } from '../../src/queue/store';
+import { entryBody, parseBody } from '../../src/entry/index';
+import type { EngineInfo } from '../../src/delivery/index';
+import { readAll, type Row } from '../../src/queue/index';
 import { actions, type Actions } from './actions';
 import type { OrphanedQueues } from '../account/orphaned-queues';
 import type { OrphanedShared } from './orphaned-shared';

@@ -1,7 +1,6 @@
 // Numbers of users in the sandbox's segments, for the tab; counted only while a tab is open, at most every 5 seconds.
 
-import type { Sandbox } from '../../src/sandbox/sandbox';
-import type { SharedSandbox } from '../../src/sandbox/shared-sandbox';
+import type { Sandbox, SharedSandbox } from '../../src/sandbox/index';
 
 export interface ShownSegment {
   readonly segment: string;

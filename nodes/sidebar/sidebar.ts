@@ -1,8 +1,8 @@
 // Runtime of the tab Audience, a Node-RED plugin: samples the last hour, serves the tab, and emits metrics.
 
 import type { NodeAPI } from 'node-red';
-import { printable } from '../../src/entry/foreign-text';
-import { sampleEveryMs } from '../../src/delivery/monitor/history';
+import { printable } from '../../src/entry/index';
+import { sampleEveryMs } from '../../src/delivery/index';
 import { segmentWatches } from '../instant-audience-out/segment-watch';
 import type { Account } from '../account/account-api';
 import { engines, leftDatabases, orphanedQueuesOf, sandbox } from '../account/process-wide';

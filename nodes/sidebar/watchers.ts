@@ -6,7 +6,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
-import type { Sample } from '../../src/delivery/monitor/history';
+import type { Sample } from '../../src/delivery/index';
 
 export const watchTopic = 'instant-audience/watch';
 export const unwatchTopic = 'instant-audience/unwatch';

@@ -1,27 +1,27 @@
-// The public face of `delivery`: engines, with the stores that they queue in (package entry `./delivery`).
+// What nodes use of `delivery`.
 
-export { QueueError } from '../queue/store';
-export type {
-  Commit,
-  InFlightRecord,
-  Lane,
-  RecoveredRecord,
-  NewRow,
-  Opened,
-  QueueStore,
-  Page,
-  Row,
-  RowState,
-  Source,
-  UserRows,
-} from '../queue/store';
-export { SqliteStore } from '../queue/sqlite/sqlite-store';
-export { systemClock, type Clock } from '../clock';
-export { dryRun } from './dry-run';
-export type { MemberQueue } from './shared/member-queue';
-export { Engine, type EngineOptions, type EngineState, type EngineStats } from './engine';
-export type { Counters, QueueCaps, Recovered, Submission } from './engine';
-export { Registry, QueueKindsDiffer, type Lease, type LeaseRequest, type QueueKind } from './registry';
+export { dryRunSteps } from './dry-run';
+export type { EngineState, EngineStats, Recovered } from './engine';
+export { moveAwayShared } from './left-shared-queue';
+export { type Sample, sampleEveryMs } from './monitor/history';
+export { latencyBoundsMs } from './monitor/latency';
+export type { LoggedError } from './monitor/monitor';
+export type { MessageEnd, Summary } from './pending-messages';
+export {
+  type EngineInfo,
+  engineKey,
+  type Lease,
+  type LeaseRequest,
+  type QueueKind,
+  QueueKindsDiffer,
+  Registry,
+} from './registry';
+export { type Deleted, DeletedPartly } from './respond/deletions';
+export { mentions, type Rejected } from './respond/rejections';
+export { backoffMs } from './schedule/backoff';
+export type { LoginState } from './schedule/login';
 export type { Limits } from './schedule/rate-limiter';
+export { documentedRequestLimits, type RequestLimits } from './schedule/request-limits';
+export type { MemberQueue } from './shared/member-queue';
 export type { SharedRequest, SharedView } from './shared/shared-request';
-export type { Rejection, Summary, MessageEnd } from './pending-messages';
+export { outcomesWithout } from './shared/stored-outcomes';

@@ -1,8 +1,32 @@
-// Public exports of the package entry `./entry`: reads and checks entries.
+// What nodes use of `entry`; editor scripts too.
 
-export { checkEntry, type CheckOptions, type CheckResult } from './check';
-export type { Block, CheckedEntry, Entry, SegBlock } from './entry';
-export { knownDomains } from './keys';
-export { sentence, type Issue } from './issues';
-export { readEntries, type ReadResult } from './read-input';
+export { boundedJson } from './bounded-json';
+export { checkEntry, type CheckOptions, isObject, maxInt, maxIssues, minInt, parseBody } from './check';
+export type { CheckedEntry } from './entry';
+export { readEventTime } from './event-time';
+export { printable } from './foreign-text';
+export { filledIn, type Issue, issueSentences } from './issues';
+export { type Builder, type BuildResult, compileBuilder } from './mapping/build';
+export {
+  type BuilderConfig,
+  type ExpirationUnit,
+  inputTypes,
+  minutesPerUnit,
+  type SegmentRow,
+} from './mapping/builder-config';
+export { type FixedSegment, fixedSegments } from './mapping/fixed-segments';
+export { compilePath, type PathPart } from './mapping/property-path';
+export {
+  type BuildContext,
+  type CompiledInput,
+  evaluateInput,
+  Failed,
+  Later,
+  type ResolveProperty,
+  settle,
+} from './mapping/typed-inputs';
+export { ignoresCase, knownDomains, maxTextChars, readDomain, readErasedUser } from './keys';
+export { readEntries } from './read-input';
 export { entryBody } from './serialise';
+export { shorten, shortenThrown } from './shorten';
+export { eachInSlices, inSlices, type Slices, SliceTurns, type Steps } from './slices';

@@ -5,7 +5,7 @@ import type { LoggedSegment } from '../service/usage';
 import { isOld, sumAmounts, type Amount, type Flow, type ProcessedHour } from './reconcile';
 
 /** A segment whose posts had no effect. `segment` is its id, or its code if the service reports no id. */
-export interface SegmentFinding {
+export interface NoEffectFinding {
   readonly kind: 'inactiveSegment' | 'unauthorizedSegment' | 'unknownSegment';
   readonly segment: number | string;
   readonly code: string | null;
@@ -43,7 +43,7 @@ interface ErrorsFinding {
   readonly errors: number;
 }
 
-export type Finding = SegmentFinding | UnknownUsersFinding | WaitingFinding | ErrorsFinding;
+export type Finding = NoEffectFinding | UnknownUsersFinding | WaitingFinding | ErrorsFinding;
 
 const maxSample = 10;
 /** Up to this age, an unprocessed hour is normal. */
@@ -63,12 +63,12 @@ function inRange({ input: { processed, firstHour, lastHour } }: Flow): Processed
   return processed.filter(({ hour }) => hour >= firstHour && hour <= lastHour);
 }
 
-function segmentFindings(flow: Flow): SegmentFinding[] {
+function segmentFindings(flow: Flow): NoEffectFinding[] {
   const hours = inRange(flow);
   const listed = (list: (hour: ProcessedHour) => readonly LoggedSegment[]): LoggedSegment[] => [
     ...new Map(hours.flatMap(list).map((one) => [`${one.id} ${one.memberId} ${one.code}`, one])).values(),
   ];
-  const of = (kind: SegmentFinding['kind'], segments: readonly LoggedSegment[]): SegmentFinding[] =>
+  const of = (kind: NoEffectFinding['kind'], segments: readonly LoggedSegment[]): NoEffectFinding[] =>
     segments.map((segment) => ({
       kind,
       segment: segment.id === 0 ? segment.code : segment.id,

@@ -2,17 +2,12 @@
 import assert from 'node:assert/strict';
 import { savedRow as row } from '../support/segment-row';
 import fc from 'fast-check';
-import {
-  compileBuilder,
-  Later,
-  type Builder,
-  type BuildResult,
-  type ResolveProperty,
-} from '../../src/entry/mapping/build';
+import { compileBuilder, type Builder, type BuildResult } from '../../src/entry/mapping/build';
 import type { BuilderConfig, SegmentRow } from '../../src/entry/mapping/builder-config';
 import { checkEntry } from '../../src/entry/check';
 import { sentence } from '../../src/entry/issues';
 import { compilePath } from '../../src/entry/mapping/property-path';
+import { Later, type ResolveProperty } from '../../src/entry/mapping/typed-inputs';
 
 /** Replaces Node-RED's evaluation: dotted paths, constants, and `jsonata` as an asynchronous path. */
 const resolve: ResolveProperty = (value, type) => {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { told } from '../../nodes/audience-usage/finding-words';
 import { everyHour, reporter } from '../../nodes/audience-usage/schedule';
 import { hourMs } from '../../src/queue/hour-ring';
-import type { Finding, SegmentFinding } from '../../src/usage/findings';
+import type { Finding, NoEffectFinding } from '../../src/usage/findings';
 import { checkRange, rangeOfFullHours, rangeUntilNow } from '../../src/usage/ranges';
 import { FakeClock } from '../delivery/support/fake-clock';
 
@@ -33,7 +33,7 @@ function wordsIn(language: string) {
   };
 }
 
-const segment = (changes: Partial<SegmentFinding>): SegmentFinding => ({
+const segment = (changes: Partial<NoEffectFinding>): NoEffectFinding => ({
   kind: 'inactiveSegment',
   segment: 12,
   code: 'sale',

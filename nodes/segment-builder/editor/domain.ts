@@ -1,5 +1,5 @@
 // Form field for the kind of id: a list of names for the saved domain, type and permission.
-import { knownDomains } from '../../../src/entry/keys';
+import { knownDomains } from '../../../src/entry/index';
 import type { EditorNode } from '../../types/red-editor';
 import type { BuilderProperties } from './properties';
 import { keepBox, withVariable } from '../../shared/editor/choices';

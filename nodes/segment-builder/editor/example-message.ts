@@ -1,5 +1,5 @@
 // Example message that fits the form, for a preview before the first event.
-import type { BuilderConfig } from '../../../src/entry/mapping/builder-config';
+import type { BuilderConfig } from '../../../src/entry/index';
 
 /** Sets a property of a message by its path; the editor has it. */
 export type SetProperty = (message: object, path: string, value: unknown) => void;

@@ -1,5 +1,5 @@
 // Typed inputs for the preview: message properties are read here, everything else by the runtime.
-import { Later, type ResolveProperty } from '../../../src/entry/mapping/typed-inputs';
+import { Later, type ResolveProperty } from '../../../src/entry/index';
 import { constantInput, itemInput, messageInput, type SplitPath } from '../../shared/message-inputs';
 import { variableIn } from '../../shared/saved';
 import type { EditorNode, EditorRed } from '../../types/red-editor';

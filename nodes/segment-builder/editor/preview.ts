@@ -1,10 +1,13 @@
 // Live preview of the node's output, by the code of the runtime.
-import { compileBuilder, type BuildResult } from '../../../src/entry/mapping/build';
-import type { BuilderConfig } from '../../../src/entry/mapping/builder-config';
-import { checkEntry } from '../../../src/entry/check';
-import type { CheckedEntry } from '../../../src/entry/entry';
-import { ignoresCase } from '../../../src/entry/keys';
-import type { Issue } from '../../../src/entry/issues';
+import {
+  compileBuilder,
+  type BuildResult,
+  type BuilderConfig,
+  checkEntry,
+  type CheckedEntry,
+  ignoresCase,
+  type Issue,
+} from '../../../src/entry/index';
 import { dryRun } from '../../../src/delivery/dry-run';
 import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/schedule/request-limits';
 import { accountOf } from '../../shared/editor/valid-account';

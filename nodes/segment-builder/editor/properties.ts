@@ -1,6 +1,6 @@
 // The builder's saved properties as the editor sees them, and the defaults of a new node.
 import { plainText } from '../../shared/saved';
-import type { BuilderConfig, SegmentRow } from '../../../src/entry/mapping/builder-config';
+import type { BuilderConfig, SegmentRow } from '../../../src/entry/index';
 
 /** A row as the form saves it; `name` is the segment's at the service, for the label, when it was picked. */
 export interface NamedRow extends SegmentRow {

@@ -1,5 +1,5 @@
 // Segment rows of the form: one a segment, with drag, add and remove.
-import type { ExpirationUnit, SegmentRow } from '../../../src/entry/mapping/builder-config';
+import type { ExpirationUnit, SegmentRow } from '../../../src/entry/index';
 import { keepSelectable, withVariable } from '../../shared/editor/choices';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { makePicker, type Picked } from './picker';

@@ -1,6 +1,6 @@
 // Three charts of the last hour of one queue: users a second, queued entries, and latency.
 import uPlot from 'uplot';
-import type { Sample } from '../../../src/delivery/monitor/history';
+import type { Sample } from '../../../src/delivery/index';
 import type { ShownQueue } from '../overview';
 import { duration, number, shortNumber, word } from './words';
 

@@ -4,7 +4,7 @@ import type { ShownOrphanedShared } from '../orphaned-shared';
 import type { ShownQueue } from '../overview';
 import type { ShownSegment } from '../sandbox-segments';
 import type { IdleAccount } from '../idle-accounts';
-import type { Sample } from '../../../src/delivery/monitor/history';
+import type { Sample } from '../../../src/delivery/index';
 import type { SidebarRed } from '../../types/red-sidebar';
 import { call } from './api';
 

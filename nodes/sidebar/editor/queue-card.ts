@@ -1,6 +1,5 @@
 // Card of one queue in the tab: its state, figures, last hour, and buttons.
-import type { Sample } from '../../../src/delivery/monitor/history';
-import type { SharedView } from '../../../src/delivery/shared/shared-request';
+import type { Sample, SharedView } from '../../../src/delivery/index';
 import type { SidebarRed } from '../../types/red-sidebar';
 import type { ShownQueue } from '../overview';
 import { call, saveAs, text } from './api';

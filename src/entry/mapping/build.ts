@@ -20,8 +20,6 @@ import {
   type ResolveProperty,
 } from './typed-inputs';
 
-export { Later, type BuildContext, type CompiledInput, type ResolveProperty } from './typed-inputs';
-
 type BuiltItem =
   | { readonly ok: true; readonly entry: Entry }
   /** `item` is the element of the list, or without a list the entry that failed its check. */
