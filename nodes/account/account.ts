@@ -11,7 +11,7 @@ import {
   type SharedRequest,
 } from '../../src/delivery/index';
 import { type QueueStore, SqliteStore } from '../../src/queue/index';
-import { queuesOf, PostgresLog, schemaOf, testDatabase } from '../../src/queue-postgres/index';
+import { queuesOf, PostgresLog, testDatabase } from '../../src/queue-postgres/index';
 import type { SandboxSettings } from '../../src/sandbox/index';
 import { ServiceClient, type ServiceClientOptions } from '../../src/service/index';
 import { distinctName, type NamedAccount } from '../shared/account-names';
@@ -189,7 +189,7 @@ function databaseBefore(RED: NodeAPI, saved: Saved): DatabaseConnection | null {
 /** At each deploy and start; `named`: the shared queue by which the account names a database. Never rejects. */
 async function warnOfLeft(RED: NodeAPI, node: Node, named: SharedRequest | null): Promise<void> {
   const warned = orphanedQueuesOf(RED).behind(node.id);
-  const shared = await leftInDatabases(RED, node, named, warned);
+  const shared = await leftInDatabases(RED, node, named);
   for (const { origin, member, waiting } of [...warned, ...shared])
     node.warn(RED._('account.leftBehind', { origin, member, waiting }));
 }
@@ -199,12 +199,11 @@ async function leftInDatabases(
   RED: NodeAPI,
   node: Node,
   named: SharedRequest | null,
-  warned: readonly Behind[],
 ): Promise<readonly Behind[]> {
   const ways = new Map(leftDatabases);
   if (named?.queues !== undefined) ways.set(named.identity, named.queues);
   const own = instanceName(RED.settings.uiPort);
-  const known = new Set(warned.map(schemaOf));
+  const open = engines.list();
   // Two ways may lead to one database.
   const byKey = new Map<string, Behind>();
   for (const [identity, queues] of ways) {
@@ -213,10 +212,10 @@ async function leftInDatabases(
     // The queue's own status says what is wrong with the database.
     for (const found of await queues.list().catch(() => [])) {
       const { schema, usedBy, waiting, accounts } = found;
-      if (waiting === 0 || !accounts.includes(node.id) || known.has(schema)) continue;
+      if (waiting === 0 || !accounts.includes(node.id)) continue;
       // This Node-RED counts as using a queue for a minute after it was stopped.
       if (usedBy.some((name) => name !== own)) continue;
-      if (engines.list().some((info) => isAt(info, { ...found, queue: 'shared', database: place }))) continue;
+      if (open.some((info) => isAt(info, { ...found, queue: 'shared', database: place }))) continue;
       leftDatabases.set(identity, queues);
       byKey.set(sharedQueueKey(place, schema), found);
     }

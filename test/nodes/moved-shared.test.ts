@@ -106,6 +106,26 @@ describe('entries in a shared queue that the account leaves', function () {
       .flatMap((left) =>
         left.kind === 'queue' && left.origin.startsWith(sandbox.url) ? [[left.waiting, left.accounts]] : [],
       );
+  /** Puts a removal into the store-and-forward buffer of this machine. */
+  const keepHere = async (body: object): Promise<void> => {
+    const buffer = new SqliteStore(bufferFile(nodesUserDir(), sandbox.url, '7'));
+    const { lastSeq } = await buffer.open();
+    const checked = checkEntry(body);
+    assert.ok(checked.ok);
+    const takenWallMs = Date.now();
+    const row = {
+      seq: lastSeq + 1,
+      lane: 'removal' as const,
+      userHash: hashUserKey(checked.entry.userKey),
+      source: { node: 'out', account: 'account' },
+      eventWallMs: takenWallMs,
+      eventMonoMs: 0,
+      takenWallMs,
+      body: queuedBody(checked.entry),
+    };
+    await buffer.commit({ append: [row] });
+    await buffer.close();
+  };
   const purgeTwice = async (query: object): Promise<object> => {
     const same = acting();
     const { body } = await same.act('purgeOrphaned', query);
@@ -189,31 +209,25 @@ describe('entries in a shared queue that the account leaves', function () {
     const { query } = form(onDisk);
     await change(onDisk);
     await engines.closeIdle('');
-    const kept = new SqliteStore(bufferFile(nodesUserDir(), sandbox.url, '7'));
     await until(
       () => list().every(({ engine }) => engine.stats().state.kind === 'idle'),
       'the old one is closed',
     );
-    const { lastSeq } = await kept.open();
-    const removal = checkEntry(entry(1, -1));
-    assert.ok(removal.ok);
-    const takenWallMs = Date.now();
-    const row = {
-      seq: lastSeq + 1,
-      lane: 'removal' as const,
-      userHash: hashUserKey(removal.entry.userKey),
-      source: { node: 'out', account: 'account' },
-      eventWallMs: takenWallMs,
-      eventMonoMs: 0,
-      takenWallMs,
-      body: queuedBody(removal.entry),
-    };
-    await kept.commit({ append: [row] });
-    await kept.close();
+    await keepHere(entry(1, -1));
     const moved = await acting().act('moveOrphaned', { ...query, account: 'account' });
     assert.deepEqual(moved.body, { code: 'moved', moved: 3, kept: 0 });
     await settled();
     assert.deepEqual(members(), [idfa(2)]);
+  });
+
+  it('are warned of beside what this machine kept for them', async () => {
+    await start({ serviceUrl: sandbox.url });
+    await flow.send({ control: 'pause' });
+    await flow.send({ payload: [entry(1), entry(2)] });
+    await restart();
+    await keepHere(entry(3, -1));
+    await start({ serviceUrl: sandbox.url, queue: 'disk' });
+    await Promise.all([warned(2), warned(1)]);
   });
 
   it('are not asked about while another Node-RED uses the queue, which sends them', async () => {
