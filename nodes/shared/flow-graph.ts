@@ -76,23 +76,22 @@ export class FlowGraph {
     const definition = subflow === null ? undefined : this.byId.get(subflow);
     if (definition === undefined) {
       const from = config.type === 'link call' ? path + returns : path;
-      for (const to of idsIn(config.wires)) this.requestsInFlight(from, flow + to);
+      for (const to of idsIn(config.wires)) this.wire(from, flow + to);
     } else {
-      for (const { id } of portsOf(definition.in).flat()) this.requestsInFlight(path, `${path}/${id}`);
+      for (const { id } of portsOf(definition.in).flat()) this.wire(path, `${path}/${id}`);
       portsOf(definition.out).forEach((ends, port) => {
         const exit = `${path}${returns}${port}`;
         // An input that is wired to an output goes straight through.
         for (const end of ends)
-          this.requestsInFlight(end.id === subflow ? path : this.exitOf(`${path}/${end.id}`, end.port), exit);
-        for (const to of idsIn((config.wires as unknown[] | undefined)?.[port]))
-          this.requestsInFlight(exit, flow + to);
+          this.wire(end.id === subflow ? path : this.exitOf(`${path}/${end.id}`, end.port), exit);
+        for (const to of idsIn((config.wires as unknown[] | undefined)?.[port])) this.wire(exit, flow + to);
       });
     }
     // Either end of a link may name the other, also one in another flow.
     for (const other of config.type.startsWith('link ') ? idsIn(config.links) : [])
       for (const there of this.linkPaths(flow, other))
-        if (config.type === 'link in') this.requestsInFlight(there, path);
-        else this.requestsInFlight(path, there);
+        if (config.type === 'link in') this.wire(there, path);
+        else this.wire(path, there);
   }
 
   private exitOf(path: string, port: number): string {
@@ -122,9 +121,9 @@ export class FlowGraph {
         config.linkType === 'dynamic'
           ? anyLinkIn
           : idsIn(config.links).flatMap((id) => this.linkPaths(flow, id));
-      for (const end of called) this.requestsInFlight(path, end);
+      for (const end of called) this.wire(path, end);
       for (const end of reachedFrom(called, targets))
-        if (this.placed.get(end)?.config.mode === 'return') this.requestsInFlight(end, path + returns);
+        if (this.placed.get(end)?.config.mode === 'return') this.wire(end, path + returns);
     }
   }
 
@@ -136,7 +135,7 @@ export class FlowGraph {
     );
   }
 
-  private requestsInFlight(from: string, to: string): void {
+  private wire(from: string, to: string): void {
     add(this.sources, to, from);
   }
 }
@@ -176,8 +175,8 @@ function portsOf(ports: unknown): { readonly id: string; readonly port: number }
   return ports.map((place: unknown) => {
     const { wires } = (place ?? {}) as { wires?: unknown };
     if (!Array.isArray(wires)) return [];
-    return wires.flatMap((requestsInFlight: unknown) => {
-      const { id, port = 0 } = (requestsInFlight ?? {}) as { id?: unknown; port?: unknown };
+    return wires.flatMap((wire: unknown) => {
+      const { id, port = 0 } = (wire ?? {}) as { id?: unknown; port?: unknown };
       return typeof id === 'string' ? [{ id, port: Number(port) }] : [];
     });
   });

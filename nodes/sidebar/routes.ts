@@ -30,7 +30,7 @@ export function serveSidebar(RED: NodeAPI, served: Served): void {
   const mayRead = RED.auth.needsPermission('instant-audience.read');
   const mayAct = RED.auth.needsPermission('instant-audience.write');
   RED.httpAdmin.post('/instant-audience/tab/watch', mayRead, (_request, response) => {
-    response.json({ pendingMessage: served.watchers.pendingMessage() });
+    response.json({ ticket: served.watchers.ticket() });
   });
   for (const action of actions) {
     RED.httpAdmin.post(`/instant-audience/tab/${action}`, mayAct, (request, response) => {

@@ -40,7 +40,7 @@ interface Said {
 }
 
 export class Watchers {
-  private readonly pendingMessages = new Map<string, number>();
+  private readonly tickets = new Map<string, number>();
   private readonly watchers = new Map<string, Watcher>();
   private interval: NodeJS.Timeout | null = null;
 
@@ -55,15 +55,13 @@ export class Watchers {
   }
 
   /** For one connection, once, soon. */
-  pendingMessage(): string {
+  ticket(): string {
     const nowMs = this.monoMs();
-    for (const [pendingMessage, untilMs] of this.pendingMessages)
-      if (untilMs < nowMs) this.pendingMessages.delete(pendingMessage);
-    if (this.pendingMessages.size >= mostTickets)
-      this.pendingMessages.delete(this.pendingMessages.keys().next().value!);
-    const pendingMessage = randomBytes(16).toString('hex');
-    this.pendingMessages.set(pendingMessage, nowMs + ticketMs);
-    return pendingMessage;
+    for (const [ticket, untilMs] of this.tickets) if (untilMs < nowMs) this.tickets.delete(ticket);
+    if (this.tickets.size >= mostTickets) this.tickets.delete(this.tickets.keys().next().value!);
+    const ticket = randomBytes(16).toString('hex');
+    this.tickets.set(ticket, nowMs + ticketMs);
+    return ticket;
   }
 
   get size(): number {
@@ -71,10 +69,10 @@ export class Watchers {
   }
 
   private watch({ session, data }: Said): void {
-    const pendingMessage = (data as { pendingMessage?: unknown } | null | undefined)?.pendingMessage;
-    if (typeof session !== 'string' || typeof pendingMessage !== 'string') return;
-    const untilMs = this.pendingMessages.get(pendingMessage) ?? -Infinity;
-    this.pendingMessages.delete(pendingMessage);
+    const ticket = (data as { ticket?: unknown } | null | undefined)?.ticket;
+    if (typeof session !== 'string' || typeof ticket !== 'string') return;
+    const untilMs = this.tickets.get(ticket) ?? -Infinity;
+    this.tickets.delete(ticket);
     if (untilMs < this.monoMs()) return;
     this.watchers.set(session, { text: '', known: new Set() });
     this.interval ??= setInterval(() => this.tell(), everyMs).unref();

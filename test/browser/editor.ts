@@ -114,7 +114,7 @@ export class Editor {
   }
 
   /** Draws a wire from an output (from 0) to an input. */
-  async requestsInFlight(from: string, output: number, to: string): Promise<void> {
+  async wire(from: string, output: number, to: string): Promise<void> {
     const start = await middleOf(this.nodeOnCanvas(from).locator('.red-ui-flow-port-output').nth(output));
     const end = await middleOf(this.nodeOnCanvas(to).locator('.red-ui-flow-port-input'));
     await this.page.mouse.move(start.x, start.y);

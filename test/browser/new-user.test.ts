@@ -53,7 +53,7 @@ describe(`a new user of Node-RED ${nodeRedVersion}`, function () {
       [builder, out],
       [out, 'debug'],
     ] as const) {
-      await editor.requestsInFlight(from, 0, to);
+      await editor.wire(from, 0, to);
       did('draws a wire');
     }
     assert.equal(await editor.labelOf(builder), 'segment builder');

@@ -404,15 +404,15 @@ describe('the runtime of the tab Audience', () => {
       history: () => [],
     };
     const watchers = new Watchers({ events }, source, () => nowMs);
-    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { pendingMessage: 'guessed' } });
+    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { ticket: 'guessed' } });
     events.emit(`comms:message:${watchTopic}`, { session: 'a', data: null });
     assert.deepEqual([watchers.size, updates], [0, 0]);
-    const pendingMessage = watchers.pendingMessage();
-    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { pendingMessage } });
-    events.emit(`comms:message:${watchTopic}`, { session: 'b', data: { pendingMessage } });
-    const late = watchers.pendingMessage();
+    const ticket = watchers.ticket();
+    events.emit(`comms:message:${watchTopic}`, { session: 'a', data: { ticket } });
+    events.emit(`comms:message:${watchTopic}`, { session: 'b', data: { ticket } });
+    const late = watchers.ticket();
     nowMs = 60_000;
-    events.emit(`comms:message:${watchTopic}`, { session: 'c', data: { pendingMessage: late } });
+    events.emit(`comms:message:${watchTopic}`, { session: 'c', data: { ticket: late } });
     assert.deepEqual([watchers.size, told.map(({ session }) => session)], [1, ['a']]);
     assert.deepEqual(Object.keys(told[0]!.data.histories), ['q']);
     await sleep(2200);
@@ -427,7 +427,7 @@ describe('the runtime of the tab Audience', () => {
     assert.deepEqual([watchers.size, updates], [0, before]);
     events.emit(`comms:message:${watchTopic}`, {
       session: 'a',
-      data: { pendingMessage: watchers.pendingMessage() },
+      data: { ticket: watchers.ticket() },
     });
     events.emit('comms:connection-removed', { session: 'a' });
     assert.equal(watchers.size, 0);

@@ -204,8 +204,8 @@ describe('secrets', function () {
 
   /** Through every window that there is. */
   async function look(): Promise<void> {
-    const { pendingMessage } = (await nodeRed.post('instant-audience/tab/watch', {})).body as {
-      pendingMessage: string;
+    const { ticket } = (await nodeRed.post('instant-audience/tab/watch', {})).body as {
+      ticket: string;
     };
     const socket = new WebSocket(new URL('comms', nodeRed.url).href.replace('http', 'ws'));
     let queues: readonly { key: string }[] = [];
@@ -215,7 +215,7 @@ describe('secrets', function () {
         if (topic === 'instant-audience/overview') queues = said.queues;
     });
     await new Promise((resolve) => socket.addEventListener('open', resolve));
-    socket.send(JSON.stringify({ topic: 'instant-audience/watch', data: { pendingMessage } }));
+    socket.send(JSON.stringify({ topic: 'instant-audience/watch', data: { ticket } }));
     await until(() => queues.length >= accounts.length, 10_000, 'the figures of the tab');
     const get = async (where: string): Promise<void> => {
       const reply = await nodeRed.fetch(where, { headers: { accept: 'application/json' } });

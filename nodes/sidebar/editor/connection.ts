@@ -69,8 +69,7 @@ export class Connection {
   private async watch(): Promise<void> {
     this.heardAtMs = Date.now();
     const reply = await call('POST', 'tab/watch', {});
-    const { pendingMessage } = reply.body;
-    if (typeof pendingMessage === 'string' && this.watching)
-      RED.comms.send('instant-audience/watch', { pendingMessage });
+    const { ticket } = reply.body;
+    if (typeof ticket === 'string' && this.watching) RED.comms.send('instant-audience/watch', { ticket });
   }
 }
