@@ -22,14 +22,12 @@ import {
   type UsageRun,
 } from '../../src/usage/index';
 import { type ReadFailure, readWithToken } from '../../src/service/index';
-import type { Problem } from '../account/account-api';
 import { AccountUse } from '../shared/account-use';
 import { CalmStatus, looks, type Look } from '../shared/calm-status';
 import { noStatusOnceRemoved } from '../shared/deployed';
 import { short } from '../shared/queue-state';
-import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
+import { problemsText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
-import { joinSentences, textOr } from '../shared/words';
 import { figureIn, told } from './finding-words';
 import { reportOf } from './report-message';
 import { everyHour, reporter, systemHourlyClock } from './schedule';
@@ -83,7 +81,7 @@ class UsageNode {
     this.settings = reading.ok ? reading.settings : defaultSettings;
     this.use = new AccountUse(RED, node.id, this.settings.account, {
       ready: (engine) => this.accountReady(engine),
-      missing: () => this.fail(this.settings.account !== '' ? 'account_disabled_or_missing' : 'no_account'),
+      failed: ({ key, params }) => this.fail(key, params),
       closes: () => this.accountCloses(),
       // This node appends no entries, so it has no late outcomes.
       recovered: () => undefined,
@@ -97,8 +95,7 @@ class UsageNode {
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
     noStatusOnceRemoved(node);
     if (!reading.ok) {
-      const sentences = reading.problems.map((problem) => problemText(this.RED, 'invalid', problem));
-      this.fail('misconfigured', { reasons: joinSentences(sentences) });
+      this.fail('misconfigured', { reasons: problemsText(this.RED, reading.problems) });
       return;
     }
     this.show('waiting', 'connecting');
@@ -120,13 +117,7 @@ class UsageNode {
     this.show('waiting', 'connecting');
   }
 
-  private accountReady(engine: MemberQueue | Problem): void {
-    if ('key' in engine) {
-      // The account's words are in the account's own file.
-      const key = `@instant-audience/node-red-xandr/xandr-account:${engine.key}`;
-      this.fail('account', { reason: textOr(this.RED, key, { ...engine.params }, () => engine.key) });
-      return;
-    }
+  private accountReady(engine: MemberQueue): void {
     this.engine = engine;
     this.problem = null;
     this.show('idle', 'idle');

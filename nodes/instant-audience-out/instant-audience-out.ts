@@ -1,60 +1,49 @@
 // Runtime of the out node: hands the entries of messages to the account's engine, and ends each message once.
 
 import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { documentedRequestLimits, type MemberQueue } from '../../src/delivery/index';
 import {
   checkEntry,
-  maxIssues,
-  type CheckOptions,
   type CheckedEntry,
-  readErasedUser,
-  type Issue,
-  shorten,
-  shortenThrown,
-  readEntries,
+  type CompiledInput,
   eachInSlices,
-  type Slices,
   evaluateInput,
   Failed,
   Later,
+  maxIssues,
+  readEntries,
+  readErasedUser,
   settle,
-  type CompiledInput,
+  shorten,
+  shortenThrown,
+  type Slices,
 } from '../../src/entry/index';
-import { type Recovered, documentedRequestLimits, type MemberQueue } from '../../src/delivery/index';
 import type { Source } from '../../src/queue/index';
-import { isWarning, type SegmentFinding } from '../../src/usage/index';
-import type { AccountNode, Problem } from '../account/account-api';
+import type { AccountNode } from '../account/account-api';
 import { orphanedQueuesOf } from '../account/process-wide';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import { AccountUse } from '../shared/account-use';
 import { noStatusOnceRemoved, nowDeployed } from '../shared/deployed';
-import { pathOf } from '../shared/flow-graph';
-import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
 import { short } from '../shared/queue-state';
-import { problemText, readSaved, type Reading, type Saved } from '../shared/saved';
+import { problemsText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { newSlices } from '../shared/slices';
 import { toError, typedInputsOf } from '../shared/typed-input';
-import { issueText, joinSentences, rejection, textOr, type Rejection } from '../shared/words';
+import { issueText, rejection, type Rejection } from '../shared/words';
 import { Reporter, type Delivery, type Message } from './reporter';
 import { outSchema, type OutSettings } from './schema';
-import { letGo, SegmentWatch } from './segment-watch';
-import { segmentRemark, segmentSentence } from './segment-words';
-import { StatusLine } from './status-line';
-import { accountStatus } from './status-words';
+import { letGo } from './segment-watch';
+import { SegmentWarnings } from './segment-words';
+import { accountStatus, StatusLine } from './status-line';
 
-/** Number of rejected entries of a message with all their issues; the others have their first issue. */
-const mostFullyTold = 100;
-/** Number of remembered segment findings; each is logged once while remembered. */
-const mostTold = 2_000;
-
-type Send = Delivery['send'];
 type Done = Delivery['done'];
 
 export = (RED: NodeAPI): void => {
   function Out(this: Node, config: NodeDef & Saved): void {
     RED.nodes.createNode(this, config);
     nowDeployed(this);
-    new OutNode(RED, this, readSaved(outSchema, config)).start();
+    const reading = readSaved(outSchema, config);
+    new OutNode(RED, this, reading.ok ? reading.settings : defaultSettings).start(reading);
   }
 
   RED.nodes.registerType('xandr-instant-audience-out', Out);
@@ -65,38 +54,22 @@ type Work = (engine: MemberQueue) => void;
 
 type Incoming = Pick<Delivery, 'message' | 'send' | 'done'>;
 
-/** The entries of a message, as far as they are checked. */
-interface Checked {
-  readonly valid: CheckedEntry[];
-  /** Of the valid ones, in the input. */
-  readonly indexes: number[];
-  readonly rejected: Rejection[];
-}
-
-/** The problem of an unusable node. */
+/** Of an unusable node. */
 const defaultSettings = (readSaved(outSchema, {}) as { settings: OutSettings }).settings;
 
 class OutNode {
-  private readonly settings: OutSettings;
   private readonly use: AccountUse;
-  private readonly read: CompiledInput | Error;
-  /** The property with the entries, as a flow author writes it. */
-  private readonly path: string;
-  private readonly checkOptions: CheckOptions;
+  private readonly reader: EntryReader | Error;
   private readonly inOrder = new InOrder();
+  private readonly segments: SegmentWarnings;
   private readonly status: StatusLine;
   private readonly reporter: Reporter;
   /** One object for all messages, so that stores can compare it. */
   private readonly source: Source;
   private engine: MemberQueue | null = null;
-  private watch: SegmentWatch | null = null;
-  /** Segment findings already logged. */
-  private readonly told = new Set<string>();
-  private problem: Problem | null = null;
+  /** Why messages fail, in words; null while they need not. */
+  private problem: string | null = null;
   private closed = false;
-  /** Late outcomes before the start of the flows; null afterwards. */
-  private beforeStart: Recovered[] | null = [];
-  private cancelStart = (): void => undefined;
   /** Messages before the account's engine was ready. */
   private readonly early: (() => void)[] = [];
   /** Messages not yet handed to the engine. */
@@ -105,50 +78,41 @@ class OutNode {
   constructor(
     private readonly RED: NodeAPI,
     private readonly node: Node,
-    private readonly reading: Reading<OutSettings>,
+    private readonly settings: OutSettings,
   ) {
-    this.settings = reading.ok ? reading.settings : defaultSettings;
-    const { input, inputType, account, allowUnknownFields, lateAdds, dryRun } = this.settings;
-    this.path = `${inputType}.${input}`;
-    this.read = this.compileInput(input, inputType);
+    const { account, dryRun, youngSegments } = settings;
+    this.reader = entryReader(RED, node, settings);
     this.use = new AccountUse(RED, node.id, account, {
-      ready: (engine, its) => ('key' in engine ? this.accountFailed(engine) : this.ready(engine, its)),
-      missing: () => this.accountMissing(),
+      ready: (engine, its) => this.ready(engine, its),
+      failed: ({ key, params, problem }) =>
+        this.fail(RED._(`error.${key}`, { ...params }), problem === undefined ? key : accountStatus(problem)),
       closes: () => this.accountCloses(),
-      recovered: (entries) => this.recovered(entries),
+      recovered: (entries) => this.reporter.recovered(entries),
     });
     Object.assign(node, { accountId: account });
-    this.checkOptions = { allowUnknownFields, ages: lateAdds !== 'asIs' };
     this.source = { node: node.id, account };
-    this.status = new StatusLine(RED, node, dryRun, () => this.leftRemark() ?? this.segmentRemark());
+    this.segments = new SegmentWarnings(RED, node, youngSegments, () => this.status.refresh());
+    this.status = new StatusLine(RED, node, dryRun, () => this.leftRemark() ?? this.segments.remark());
     this.reporter = new Reporter(RED, node, () => this.use.account?.accountName ?? '', this.status);
   }
 
-  start(): void {
-    const { node, read, reading } = this;
+  start(reading: Reading<OutSettings>): void {
+    const { RED, node, reader } = this;
     node.on('input', (message, send, done) =>
-      this.input(message, send, this.onceOnly(done as (error?: string) => void)),
+      this.input({ message, send, done: this.onceOnly(done as (error?: string) => void) }),
     );
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
     noStatusOnceRemoved(node);
     if (!reading.ok) {
-      const sentences = reading.problems.map((problem) => problemText(this.RED, 'invalid', problem));
-      this.fail(
-        { key: 'error.misconfigured', params: { reasons: joinSentences(sentences) } },
-        'misconfigured',
-      );
-    } else if (read instanceof Error) {
-      this.fail({ key: 'error.input_invalid', params: { reason: shortenThrown(read) } }, 'input_invalid');
+      const reasons = problemsText(RED, reading.problems);
+      this.fail(RED._('error.misconfigured', { reasons }), 'misconfigured');
+    } else if (reader instanceof Error) {
+      this.fail(RED._('error.input_invalid', { reason: shortenThrown(reader) }), 'input_invalid');
     } else {
       this.status.connecting();
-      this.cancelStart = whenFlowsStarted(this.RED, () => this.flowsStarted());
+      this.reporter.start();
       this.use.join();
     }
-  }
-
-  private accountMissing(): void {
-    const key = this.settings.account !== '' ? 'account_disabled_or_missing' : 'no_account';
-    this.fail({ key: `error.${key}` }, key);
   }
 
   /** Later messages wait for the account with the same id after the deploy. */
@@ -161,92 +125,22 @@ class OutNode {
 
   private stopWork(): void {
     this.status.stop();
-    this.watch?.stop();
-    this.watch = null;
+    this.segments.stop();
   }
 
-  /** Late outcomes wait until the nodes behind this one exist. */
-  private recovered(entries: readonly Recovered[]): void {
-    if (this.beforeStart === null) this.reporter.recovered(entries);
-    else for (const entry of entries) this.beforeStart.push(entry);
-  }
-
-  private flowsStarted(): void {
-    const entries = this.beforeStart ?? [];
-    this.beforeStart = null;
-    if (entries.length > 0) this.reporter.recovered(entries);
-  }
-
-  private compileInput(input: string, type: string): CompiledInput | Error {
-    try {
-      return typedInputsOf(this.RED, this.node)(input, type);
-    } catch (error) {
-      return toError(error);
-    }
-  }
-
-  private accountFailed(problem: Problem): void {
-    // The account's words are in the account's own file.
-    const key = `@instant-audience/node-red-xandr/xandr-account:${problem.key}`;
-    const reason = textOr(this.RED, key, { ...problem.params }, () => problem.key);
-    this.fail({ key: 'error.account', params: { reason } }, accountStatus(problem.key));
-  }
-
-  private fail(problem: Problem, status: string): void {
+  private fail(problem: string, status: string): void {
     this.problem = problem;
     this.status.problem(status);
-    this.node.error(this.problemText(problem));
+    this.node.error(problem);
     for (const call of this.early.splice(0)) call();
-  }
-
-  private problemText({ key, params }: Problem): string {
-    return this.RED._(key, { ...params });
   }
 
   private ready(engine: MemberQueue, account: AccountNode): void {
     this.engine = engine;
     this.problem = null;
     this.status.follow(engine, account);
-    this.watchSegments(engine, account);
+    this.segments.start(engine, account);
     for (const call of this.early.splice(0)) call();
-  }
-
-  private watchSegments(engine: MemberQueue, account: AccountNode): void {
-    const holds = this.settings.youngSegments === 'hold';
-    // Holds of this node from before the deploy end.
-    if (!holds) letGo(engine, this.node.id);
-    if (this.settings.youngSegments === 'ignore') return;
-    const { RED, node } = this;
-    const out = pathOf(node);
-    this.watch = new SegmentWatch({
-      RED,
-      node: node.id,
-      out,
-      account,
-      engine,
-      holds,
-      changed: (findings) => {
-        for (const finding of findings) this.tellFinding(finding, holds);
-        this.status.refresh();
-      },
-      noLogin: RED._('segment.noLogin'),
-      failed: (reason) => {
-        if (reason !== null) node.warn(RED._('segment.failed', { reason }));
-        this.status.refresh();
-      },
-    });
-    this.watch.start();
-  }
-
-  /** Logs each finding once, since it holds for hours. */
-  private tellFinding(finding: SegmentFinding, holds: boolean): void {
-    const name = `${finding.kind} ${finding.key}`;
-    if (this.told.has(name)) return;
-    if (this.told.size >= mostTold) this.told.clear();
-    this.told.add(name);
-    const sentence = segmentSentence(this.RED, finding, holds);
-    if (isWarning(finding)) this.node.warn(sentence);
-    else this.node.log(sentence);
   }
 
   /** Entries in the queue of a former address or member of the account. */
@@ -257,18 +151,11 @@ class OutNode {
     return entries === 0 ? null : this.RED._('status.leftBehind', { number: short(entries) });
   }
 
-  private segmentRemark(): string | null {
-    if (this.watch !== null && this.watch.failure !== null) return this.RED._('status.segments_failed');
-    const holds = this.settings.youngSegments === 'hold';
-    return segmentRemark(this.RED, this.watch?.warnings(Date.now()) ?? [], holds);
-  }
-
   /** Messages in the engine end through it; the others end as not queued. */
   private async close(removed: boolean): Promise<void> {
     this.stopWork();
     if (removed && this.engine !== null) letGo(this.engine, this.node.id);
-    this.cancelStart();
-    await this.use.leave(!removed, this.beforeStart ?? []);
+    await this.use.leave(!removed, this.reporter.stop());
     this.closed = true;
     await this.reporter.told();
     for (const done of this.notAccepted) done(this.notTaken());
@@ -293,28 +180,32 @@ class OutNode {
     return once;
   }
 
-  private input(message: Message, send: Send, done: Done): void {
+  private input(incoming: Incoming): void {
+    const { message, done } = incoming;
+    this.whenUsable(done, () => {
+      this.notAccepted.add(done);
+      const slices = newSlices();
+      // A control message acts after the entries of earlier messages.
+      const work =
+        message.control === undefined
+          ? this.workOf(incoming, slices)
+          : (engine: MemberQueue) => this.control(engine, message, done);
+      this.inOrder.deliver(work, slices.paused, (its) => this.whenReady(done, its));
+    });
+  }
+
+  /** Acts, or ends the message with the reason why the node cannot. */
+  private whenUsable(done: Done, act: () => void): void {
     this.reporter.guarded(done, () => {
       if (this.closed) done(this.notTaken());
-      else if (this.problem !== null) done(new Error(this.problemText(this.problem)));
-      else {
-        this.notAccepted.add(done);
-        // A control message acts after the entries of earlier messages.
-        const slices = newSlices();
-        const work =
-          message.control === undefined
-            ? this.readMessage({ message, send, done }, slices)
-            : (engine: MemberQueue) => this.control(engine, message, done);
-        this.inOrder.deliver(work, slices.paused, (its) => this.whenReady(done, its));
-      }
+      else if (this.problem !== null) done(new Error(this.problem));
+      else act();
     });
   }
 
   private whenReady(done: Done, work: Work): void {
-    this.reporter.guarded(done, () => {
-      if (this.closed) done(this.notTaken());
-      else if (this.problem !== null) done(new Error(this.problemText(this.problem)));
-      else if (this.engine === null) this.early.push(() => this.whenReady(done, work));
+    this.whenUsable(done, () => {
+      if (this.engine === null) this.early.push(() => this.whenReady(done, work));
       else {
         this.notAccepted.delete(done);
         work(this.engine);
@@ -353,65 +244,39 @@ class OutNode {
     engine.erase(read.keys, read.id).then(() => done(), failed);
   }
 
-  private readMessage(incoming: Incoming, slices: Slices): Work | Promise<Work> {
-    const input = { path: this.path, source: this.path, get: this.read as CompiledInput };
-    const value = evaluateInput(input, { message: incoming.message, item: undefined });
-    const read = (found: unknown): Work | Promise<Work> => this.readValue(found, slices, incoming);
-    const work = value instanceof Later ? boxed(value).then((box) => read(box.value)) : read(value);
-    return work instanceof Promise ? work.catch(failedWork) : work;
+  private workOf(incoming: Incoming, slices: Slices): Work | Promise<Work> {
+    const read = (this.reader as EntryReader).read(incoming.message, slices);
+    const workOn =
+      (entries: MessageEntries): Work =>
+      (engine) =>
+        this.take(engine, incoming, entries);
+    return read instanceof Promise ? read.then(workOn).catch(failedWork) : workOn(read);
   }
 
-  private readValue(value: unknown, slices: Slices, message: Incoming): Work | Promise<Work> {
-    const fail = (text: string) => () => message.done(new Error(text));
-    if (value instanceof Failed)
-      return fail(this.RED._('error.input_failed', { path: this.path, reason: value.reason }));
-    const read = readEntries(value, this.path);
-    if (!read.ok) return (engine) => this.takeNothing(engine, value, read.issue, message.done);
-    const { entries } = read;
-    const checked: Checked = { valid: [], indexes: [], rejected: [] };
-    const working = eachInSlices(entries.length, slices, (index) => this.check(entries, index, checked));
-    const work: Work = (engine) => this.takeChecked(engine, { ...message, entries }, checked);
-    return working === null ? work : working.then(() => work);
-  }
-
-  /** By index, since a hole in an array is also an invalid entry. */
-  private check(entries: readonly unknown[], index: number, { valid, indexes, rejected }: Checked): void {
-    const mostIssues = rejected.length < mostFullyTold ? maxIssues : 1;
-    const checked = checkEntry(entries[index], { ...this.checkOptions, mostIssues });
-    if (checked.ok) {
-      valid.push(checked.entry);
-      indexes.push(index);
-    } else rejected.push(rejection(this.RED, 'out', index, entries[index], checked.issues));
-  }
-
-  private takeChecked(
-    engine: MemberQueue,
-    message: Omit<Delivery, 'rejected'>,
-    { valid, indexes, rejected }: Checked,
-  ): void {
+  private take(engine: MemberQueue, incoming: Incoming, read: MessageEntries): void {
+    if (read.kind === 'unread') {
+      incoming.done(new Error(read.reason));
+      return;
+    }
+    if (read.kind === 'noEntries') {
+      this.countInvalid(engine, [read.rejected]);
+      incoming.done(new Error(read.rejected.message));
+      return;
+    }
+    const { entries, valid, indexes, rejected } = read;
     if (rejected.length > 0) this.countInvalid(engine, rejected);
-    const delivery: Delivery = { ...message, rejected };
-    this.watch?.saw(valid);
+    const delivery: Delivery = { ...incoming, entries, rejected };
+    this.segments.saw(valid);
     if (valid.length === 0) this.reporter.rejected(delivery);
-    else if (this.settings.dryRun) this.showDryRun(delivery, valid);
-    else this.submit(engine, delivery, valid, rejected.length === 0 ? null : indexes);
-  }
-
-  /** The message has no entry. */
-  private takeNothing(engine: MemberQueue, value: unknown, issue: Issue, done: Done): void {
-    const refused = rejection(this.RED, 'out', 0, value, [issue]);
-    this.countInvalid(engine, [refused]);
-    done(new Error(refused.message));
+    else if (this.settings.dryRun) {
+      const limits = this.use.account?.requestLimits ?? documentedRequestLimits;
+      this.reporter.dryRun(delivery, valid, limits);
+    } else this.submit(engine, delivery, valid, rejected.length === 0 ? null : indexes);
   }
 
   private countInvalid(engine: MemberQueue, rejected: readonly Rejection[]): void {
     engine.monitor.refused(this.node.id, rejected);
     this.status.tell('invalid', rejected.length);
-  }
-
-  private showDryRun(delivery: Delivery, entries: readonly CheckedEntry[]): void {
-    const requestLimits = this.use.account?.requestLimits ?? documentedRequestLimits;
-    this.reporter.dryRun(delivery, entries, requestLimits);
   }
 
   private submit(
@@ -435,6 +300,82 @@ function failedWork(error: unknown): Work {
   return () => {
     throw error;
   };
+}
+
+function entryReader(RED: NodeAPI, node: Node, settings: OutSettings): EntryReader | Error {
+  try {
+    return new EntryReader(RED, node, settings);
+  } catch (error) {
+    return toError(error);
+  }
+}
+
+// ── The entries of a message ────────────────────────────────────────────────────────────────────────────────────────
+
+/** Number of rejected entries of a message with all their issues; the others have their first issue. */
+const mostFullyTold = 100;
+
+interface Checked {
+  /** As they are in the message. */
+  readonly entries: readonly unknown[];
+  readonly valid: CheckedEntry[];
+  /** Of the valid ones, in the input. */
+  readonly indexes: number[];
+  readonly rejected: Rejection[];
+}
+
+type MessageEntries =
+  | ({ readonly kind: 'checked' } & Checked)
+  | { readonly kind: 'noEntries'; readonly rejected: Rejection }
+  /** The input could not be read. */
+  | { readonly kind: 'unread'; readonly reason: string };
+
+class EntryReader {
+  /** The property with the entries, as a flow author writes it. */
+  private readonly path: string;
+  private readonly get: CompiledInput;
+
+  /** Throws where the typed input is invalid. */
+  constructor(
+    private readonly RED: NodeAPI,
+    node: Node,
+    private readonly settings: OutSettings,
+  ) {
+    const { input, inputType } = settings;
+    this.path = `${inputType}.${input}`;
+    this.get = typedInputsOf(RED, node)(input, inputType);
+  }
+
+  read(message: Record<string, unknown>, slices: Slices): MessageEntries | Promise<MessageEntries> {
+    const { path, get } = this;
+    const value = evaluateInput({ path, source: path, get }, { message, item: undefined });
+    if (!(value instanceof Later)) return this.entriesIn(value, slices);
+    return boxed(value).then((box) => this.entriesIn(box.value, slices));
+  }
+
+  private entriesIn(value: unknown, slices: Slices): MessageEntries | Promise<MessageEntries> {
+    const { RED, path } = this;
+    if (value instanceof Failed)
+      return { kind: 'unread', reason: RED._('error.input_failed', { path, reason: value.reason }) };
+    const read = readEntries(value, path);
+    if (!read.ok) return { kind: 'noEntries', rejected: rejection(RED, 'out', 0, value, [read.issue]) };
+    const { entries } = read;
+    const checked: Checked = { entries, valid: [], indexes: [], rejected: [] };
+    const working = eachInSlices(entries.length, slices, (index) => this.check(index, checked));
+    const done: MessageEntries = { kind: 'checked', ...checked };
+    return working === null ? done : working.then(() => done);
+  }
+
+  /** By index, since a hole in an array is also an invalid entry. */
+  private check(index: number, { entries, valid, indexes, rejected }: Checked): void {
+    const { allowUnknownFields, lateAdds } = this.settings;
+    const mostIssues = rejected.length < mostFullyTold ? maxIssues : 1;
+    const checked = checkEntry(entries[index], { allowUnknownFields, ages: lateAdds !== 'asIs', mostIssues });
+    if (checked.ok) {
+      valid.push(checked.entry);
+      indexes.push(index);
+    } else rejected.push(rejection(this.RED, 'out', index, entries[index], checked.issues));
+  }
 }
 
 /** Wrapped in an object, since a message may hold a promise, which must not be awaited. */

@@ -10,6 +10,7 @@ import {
   type Summary,
   type MessageEnd,
 } from '../../src/delivery/index';
+import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
 import { copyOf } from '../shared/message-copy';
 import { newSlices } from '../shared/slices';
@@ -37,6 +38,9 @@ type Refusal = Pick<Rejection, 'code' | 'message'>;
 
 export class Reporter {
   private readonly inOrder = new InOrder();
+  /** Late outcomes before the start of the flows; null afterwards. */
+  private beforeStart: Recovered[] | null = [];
+  private cancelStart = (): void => undefined;
 
   constructor(
     private readonly RED: NodeAPI,
@@ -44,6 +48,21 @@ export class Reporter {
     private readonly accountName: () => string,
     private readonly status: StatusLine,
   ) {}
+
+  /** Late outcomes wait until the nodes behind this one exist. */
+  start(): void {
+    this.cancelStart = whenFlowsStarted(this.RED, () => {
+      const entries = this.beforeStart ?? [];
+      this.beforeStart = null;
+      if (entries.length > 0) this.recovered(entries);
+    });
+  }
+
+  /** Returns the late outcomes that still wait. */
+  stop(): readonly Recovered[] {
+    this.cancelStart();
+    return this.beforeStart ?? [];
+  }
 
   private get rejectedIsWired(): boolean {
     return (this.node.wires?.[1]?.length ?? 0) > 0;
@@ -152,6 +171,10 @@ export class Reporter {
 
   /** Late outcomes: after a restart, or when the message was complete once queued. */
   recovered(recovered: readonly Recovered[]): void {
+    if (this.beforeStart !== null) {
+      for (const entry of recovered) this.beforeStart.push(entry);
+      return;
+    }
     try {
       const rejected = recovered.filter(({ end }) => end === 'rejected');
       const accepted = recovered.filter(({ end }) => end !== 'rejected');

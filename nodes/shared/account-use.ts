@@ -7,12 +7,20 @@ import type { NodeAPI } from 'node-red';
 import type { Recovered, MemberQueue } from '../../src/delivery/index';
 import type { AccountNode, Problem } from '../account/account-api';
 import { whenFlowsStarted } from './flow-start';
+import { textOr } from './words';
+
+/** Why there is no engine: keys of the node's words, below `error` and `status`. */
+export interface NoEngine {
+  readonly key: 'account' | 'account_disabled_or_missing' | 'no_account';
+  /** Of an account that cannot be used: its problem, and that in words. */
+  readonly problem?: string;
+  readonly params?: { readonly reason: string };
+}
 
 export interface UseOfAccount {
-  /** Called with the account's engine or its problem; again after each change. */
-  ready(engine: MemberQueue | Problem, account: AccountNode): void;
-  /** Called if no account has the id. */
-  missing(): void;
+  /** Called with the account's engine; again after each change, as is `failed`. */
+  ready(engine: MemberQueue, account: AccountNode): void;
+  failed(why: NoEngine): void;
   /** Called when the account closes but this node does not: its engine must not be used until the next `ready`. */
   closes(): void;
   recovered(entries: readonly Recovered[]): void;
@@ -41,14 +49,18 @@ export class AccountUse {
     this.account = account;
     if (account === null) {
       // Each deploy looks again; only the first result is reported.
-      if (!this.isMissing) user.missing();
+      if (!this.isMissing)
+        user.failed({ key: this.id === '' ? 'no_account' : 'account_disabled_or_missing' });
       this.isMissing = true;
       if (this.id !== '') this.joinAfterDeploy();
       return;
     }
     this.isMissing = false;
     account.join(this.node, {
-      ready: (engine) => user.ready(engine, account),
+      ready: (engine) => {
+        if ('key' in engine) user.failed(this.unusable(engine));
+        else user.ready(engine, account);
+      },
       closes: () => {
         user.closes();
         this.left = account.leave(this.node, true);
@@ -62,6 +74,16 @@ export class AccountUse {
   async leave(returns: boolean, unreported: readonly Recovered[] = []): Promise<void> {
     this.cancel();
     await Promise.all([this.left, this.account?.leave(this.node, returns, unreported)]);
+  }
+
+  private unusable({ key, params }: Problem): NoEngine {
+    // The account's words are in the account's own file.
+    const word = `@instant-audience/node-red-xandr/xandr-account:${key}`;
+    return {
+      key: 'account',
+      problem: key,
+      params: { reason: textOr(this.RED, word, { ...params }, () => key) },
+    };
   }
 
   private find(): AccountNode | null {

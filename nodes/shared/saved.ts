@@ -5,7 +5,7 @@
 // names an unset variable, or in the form one that only the runtime can resolve.
 import * as z from 'zod/mini';
 import { printable, shorten } from '../../src/entry/index';
-import { textOr, type Words } from './words';
+import { joinSentences, textOr, type Words } from './words';
 
 /** Properties as Node-RED hands them over. */
 export type Saved = Readonly<Record<string, unknown>>;
@@ -64,6 +64,11 @@ export function problemText(
   // The type of a typed input is no field of its own.
   const named = { ...params, field: label(path.replace(/Type$/, '')) };
   return textOr(words, `${prefix}.${code}`, named, () => `${named.field}: ${code}`);
+}
+
+/** All problems in one text, of the node's words below `invalid`. */
+export function problemsText(words: Words, problems: readonly Problem[]): string {
+  return joinSentences(problems.map((problem) => problemText(words, 'invalid', problem)));
 }
 
 /** The name, where the value is nothing but `${NAME}` or `$(NAME)`; else null. */

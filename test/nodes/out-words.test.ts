@@ -7,7 +7,7 @@ import { entrySentences, inputSentences, sentence, type Issue } from '../../src/
 import type { QueueError } from '../../src/queue/store';
 import { issueText } from '../../nodes/shared/words';
 import type { segmentKey } from '../../nodes/instant-audience-out/segment-words';
-import { accountStatus } from '../../nodes/instant-audience-out/status-words';
+import { accountStatus } from '../../nodes/instant-audience-out/status-line';
 import { loginRefusals, loginWait } from '../../nodes/shared/queue-state';
 import { wordsOf } from './out-flow';
 
@@ -18,8 +18,8 @@ const outSources = sources(
   'instant-audience-out/instant-audience-out.ts',
   'instant-audience-out/reporter.ts',
   'instant-audience-out/status-line.ts',
-  'instant-audience-out/status-words.ts',
   'instant-audience-out/segment-words.ts',
+  'shared/account-use.ts',
   'shared/queue-state.ts',
 );
 const words = wordsOf('instant-audience-out');
