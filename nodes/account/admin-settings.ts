@@ -6,13 +6,7 @@ import { variableIn, type Saved } from '../shared/saved';
 import { placeOf } from '../../src/queue-postgres/index';
 import type { Problem } from './account-api';
 import type { QueuePlace } from './left-entries';
-import {
-  readPlace,
-  readSharedQueue,
-  readSettings,
-  type AccountSettings,
-  type SharedQueueSettings,
-} from './settings';
+import { readPlace, readSharedQueue, readSettings, type AccountSettings } from './settings';
 
 export const accountType = 'xandr-account';
 
@@ -31,19 +25,8 @@ export function deployedSettings(RED: NodeAPI, id: string): AccountSettings | Pr
   return readSettings({ ...withEnvironment(RED, node, saved), ...node.credentials });
 }
 
-/** The settings that the open form describes. */
-export function formSettings(RED: NodeAPI, id: string, values: Saved): AccountSettings | Problem {
-  return readSettings(formValues(RED, id, values));
-}
-
-/** The shared queue that the open form describes, also while the login is not filled in yet. */
-export function formSharedQueue(RED: NodeAPI, id: string, values: Saved): SharedQueueSettings | Problem {
-  return readSharedQueue(formValues(RED, id, values));
-}
-
-/** Where the account of the open form would keep its queue. */
-export function formQueuePlace(RED: NodeAPI, id: string, values: Saved): QueuePlace | Problem {
-  const meant = formValues(RED, id, values);
+/** Where the account of an open form would keep its queue. */
+export function queuePlace(meant: Saved): QueuePlace | Problem {
   const place = readPlace(meant);
   if ('key' in place) return place;
   const shared = place.queue === 'shared' ? readSharedQueue(meant) : null;
@@ -57,7 +40,7 @@ export function formQueuePlace(RED: NodeAPI, id: string, values: Saved): QueuePl
  *
  * @param values properties and credentials as the fields hold them; anything that is no text is left out
  */
-function formValues(RED: NodeAPI, id: string, values: Saved): Saved {
+export function formValues(RED: NodeAPI, id: string, values: Saved): Saved {
   const node = deployedNode(id);
   const stored = node?.credentials ?? {};
   const texts = Object.entries(values).filter(([, value]) => typeof value === 'string');

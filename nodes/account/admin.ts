@@ -11,7 +11,6 @@ import {
   sameLogin,
   type Login,
   type LoginCount,
-  type AuthOutcome,
   type ReadOutcome,
   readWithToken,
   type SegmentList,
@@ -19,13 +18,7 @@ import {
   TokenKeeper,
 } from '../../src/service/index';
 import { systemClock } from '../../src/clock';
-import {
-  deployedNode,
-  deployedSettings,
-  formQueuePlace,
-  formSharedQueue,
-  formSettings,
-} from './admin-settings';
+import { deployedNode, deployedSettings, formValues, queuePlace } from './admin-settings';
 import type { Problem } from './account-api';
 import { connectionOf } from './connection';
 import { ofFailure, testConnection, type TestResult } from './connection-test';
@@ -36,7 +29,7 @@ import { builderType, type BuilderNode } from '../segment-builder/builder-node';
 import { choicesOf, isAt, leftBy, queryOf } from './left-entries';
 import { SegmentDirectory, type ReadSegments } from './segment-directory';
 import { variableIn, type Saved } from '../shared/saved';
-import { readSettings, type AccountSettings } from './settings';
+import { readSettings, readSharedQueue, type AccountSettings } from './settings';
 
 /** Answer of a route. */
 export interface Answer {
@@ -44,11 +37,10 @@ export interface Answer {
   readonly body: unknown;
 }
 
-/** A way to the service for a form's questions; `end` closes what was opened for it. */
+/** A client for a form's questions. */
 interface Way {
   readonly connection: ServiceClientOptions;
   readonly client: ServiceClient;
-  end(): void;
 }
 
 /** A login of a deployed account that no out node uses, with the token that the picker got for it. */
@@ -74,22 +66,19 @@ export function serveAccountForms(
     RED.auth.needsPermission('instant-audience.write'),
     RED.auth.needsPermission('flows.write'),
   ];
-  RED.httpAdmin.post('/instant-audience/account/test', ...mayTest, (request, response) => {
-    void forms.test(jsonIn(request)).then((answer) => response.status(answer.status).json(answer.body));
-  });
-  RED.httpAdmin.post('/instant-audience/account/test-database', ...mayTest, (request, response) => {
-    void forms
-      .testDatabase(jsonIn(request))
-      .then((answer) => response.status(answer.status).json(answer.body));
-  });
-  RED.httpAdmin.post('/instant-audience/account/queued', ...mayTest, (request, response) => {
-    const answer = forms.queued(jsonIn(request));
-    response.status(answer.status).json(answer.body);
-  });
+  const post = (route: string, answerTo: (body: unknown) => Answer | Promise<Answer>): void => {
+    RED.httpAdmin.post(`/instant-audience/account/${route}`, ...mayTest, (request, response) => {
+      const answer = Promise.resolve(answerTo(jsonIn(request)));
+      void answer.then(({ status, body }) => response.status(status).json(body));
+    });
+  };
+  post('test', (body) => forms.test(body));
+  post('test-database', (body) => forms.testDatabase(body));
+  post('queued', (body) => forms.queued(body));
   const mayRead = RED.auth.needsPermission('instant-audience.read');
   RED.httpAdmin.get('/instant-audience/account/:id/segments', mayRead, (request, response) => {
     const { id } = request.params as { id: string };
-    void forms.segments(id, request.query).then((answer) => response.status(answer.status).json(answer.body));
+    void forms.segments(id, request.query).then(({ status, body }) => response.status(status).json(body));
   });
 }
 
@@ -112,16 +101,16 @@ export class AccountForms {
 
   /** @param body `{id, values}`: the account's node id, and what the fields of its form hold */
   test(body: unknown): Promise<Answer> {
-    return this.#answer(body, async (id, values) => {
-      const settings = formSettings(this.RED, id, values);
+    return this.#answer(body, async (saved, id) => {
+      const settings = readSettings(saved);
       return 'key' in settings ? incomplete(settings) : this.#test(id, settings);
     });
   }
 
   /** The same for the database of a shared queue, whatever login is in the form. */
   testDatabase(body: unknown): Promise<Answer> {
-    return this.#answer(body, async (id, values) => {
-      const queue = formSharedQueue(this.RED, id, values);
+    return this.#answer(body, async (saved) => {
+      const queue = readSharedQueue(saved);
       if ('key' in queue) return incomplete(queue);
       const { origin, member, database } = queue;
       const connection = databaseConnection(this.RED, database);
@@ -133,11 +122,11 @@ export class AccountForms {
 
   /** Number of entries in the deployed queue if the form names another one, and the choices for them. */
   queued(body: unknown): Answer {
-    if (!isObject(body) || typeof body.id !== 'string' || !isObject(body.values))
-      return { status: 400, body: {} };
-    const { id, values } = body as { id: string; values: Saved };
+    const form = this.#formIn(body);
+    if (form === null) return { status: 400, body: {} };
+    const { id, saved } = form;
     const info = this.engines.list().find(({ accounts }) => accounts.some((account) => account.id === id));
-    const place = formQueuePlace(this.RED, id, values);
+    const place = queuePlace(saved);
     if (info === undefined || 'key' in place || isAt(info, place))
       return { status: 200, body: { waiting: 0 } };
     const { origin, member } = info;
@@ -146,16 +135,19 @@ export class AccountForms {
     return { status: 200, body: { waiting, origin, member, query, ...choicesOf(info, place) } };
   }
 
-  async #answer(body: unknown, ask: (id: string, values: Saved) => Promise<TestResult>): Promise<Answer> {
-    if (!isObject(body) || typeof body.id !== 'string' || !isObject(body.values)) {
-      return { status: 400, body: { result: 'badRequest', level: 'bad', params: {} } };
-    }
-    const { id, values } = body as { id: string; values: Saved };
+  async #answer(body: unknown, ask: (saved: Saved, id: string) => Promise<TestResult>): Promise<Answer> {
     try {
-      return { status: 200, body: await ask(id, values) };
+      const form = this.#formIn(body);
+      if (form === null) return { status: 400, body: { result: 'badRequest', level: 'bad', params: {} } };
+      return { status: 200, body: await ask(form.saved, form.id) };
     } catch (error) {
       return { status: 200, body: unexpected(error) };
     }
+  }
+
+  #formIn(body: unknown): { readonly id: string; readonly saved: Saved } | null {
+    if (!isObject(body) || typeof body.id !== 'string' || !isObject(body.values)) return null;
+    return { id: body.id, saved: formValues(this.RED, body.id, body.values) };
   }
 
   /**
@@ -178,22 +170,16 @@ export class AccountForms {
     }
   }
 
-  async #test(id: string, settings: AccountSettings): Promise<TestResult> {
-    const way = await this.#wayTo(settings);
-    if ('result' in way) return way;
-    try {
+  #test(id: string, settings: AccountSettings): Promise<TestResult> {
+    return this.#withClient(settings, async (way) => {
       const { authUrl, serviceUrl } = way.connection;
       const { login, member } = settings;
-      const running = this.#running(id, settings);
-      const client = running?.client ?? way.client;
-      const keeper = running?.keeper ?? null;
+      const { client, keeper = null } = this.#running(id, settings) ?? way;
       const logins = this.#loginCount(settings);
       const subject = { client, login, member, authUrl, serviceUrl, keeper, logins, wallMs: Date.now() };
       const tested = await testConnection(subject);
       return settings.isSandbox && tested.result === 'works' ? { ...tested, result: 'sandboxWorks' } : tested;
-    } finally {
-      way.end();
-    }
+    });
   }
 
   async #search(id: string, settings: AccountSettings, search: string, start: number): Promise<Answer> {
@@ -205,17 +191,12 @@ export class AccountForms {
 
   /** One read with a token of the running account, or one that is kept for the forms. */
   async #read(id: string, settings: AccountSettings, query: SegmentQuery): Promise<ReadOutcome<SegmentList>> {
-    const way = await this.#wayTo(settings);
-    if ('result' in way) return { kind: 'configuration', code: way.result, message: '' };
-    try {
-      const running = this.#running(id, settings);
+    const outcome = await this.#withClient(settings, (way) => {
       // The running account's client counts this among the member's calls in flight.
-      const client = running?.client ?? way.client;
-      const keeper = running?.keeper ?? this.#ownLogin(settings, way);
-      return await readWithToken(keeper, (token) => client.segments(query, token));
-    } finally {
-      way.end();
-    }
+      const { client, keeper = this.#ownLogin(settings, way) } = this.#running(id, settings) ?? way;
+      return readWithToken(keeper, (token) => client.segments(query, token));
+    }).catch(unexpected);
+    return 'result' in outcome ? { kind: 'configuration', code: outcome.result, message: '' } : outcome;
   }
 
   /** The engine's connection, when the settings are those with which the account runs. */
@@ -227,86 +208,63 @@ export class AccountForms {
     return isSame ? running : null;
   }
 
-  /** For reads: a token of the login that is deployed now. */
-  #ownLogin(settings: AccountSettings, way: Way): TokenKeeper {
-    const keeper = this.#ownKeeper(settings, way);
-    // A keeper takes this for a sign that a refusal may be over, so only for another login.
-    const own = this.#ownLogins.get(userKeyOf(settings))!;
-    if (!sameLogin(own.login, settings.login)) keeper.replaceLogin(settings.login);
-    own.login = settings.login;
-    return keeper;
-  }
-
   /** With the logins of running accounts that have the same user name, whatever their password. */
   #loginCount({ authOrigin, login }: AccountSettings): LoginCount {
     return this.engines.loginCount(authOrigin, login.username);
   }
 
-  #ownKeeper(settings: AccountSettings, { connection }: Way): TokenKeeper {
+  /** For reads: a token of the login that is deployed now. */
+  #ownLogin(settings: AccountSettings, { connection }: Way): TokenKeeper {
     const { login } = settings;
     const key = userKeyOf(settings);
-    const kept = this.#ownLogins.get(key);
-    if (kept !== undefined) {
-      kept.connection = connection;
-      return kept.keeper;
-    }
+    const own = this.#ownLogins.get(key) ?? this.#newLogin(settings, connection);
+    // A keeper takes this for a sign that a refusal may be over, so only for another login.
+    if (!sameLogin(own.login, login)) own.keeper.replaceLogin(login);
+    Object.assign(own, { login, connection });
+    if (!this.#ownLogins.has(key) && this.#ownLogins.size >= mostOwnLogins)
+      this.#ownLogins.delete(this.#ownLogins.keys().next().value!);
+    this.#ownLogins.set(key, own);
+    return own.keeper;
+  }
+
+  #newLogin(settings: AccountSettings, connection: ServiceClientOptions): OwnLogin {
+    const { login } = settings;
     const keeper = new TokenKeeper({
       login,
-      authenticate: (its) => authenticateOnce(own.connection, its),
+      authenticate: (its) => withClient(own.connection, (client) => client.authenticate(its)),
       clock: systemClock,
       random: Math.random,
       logins: this.#loginCount(settings),
       loginStore: null,
     });
     const own: OwnLogin = { login, keeper, connection };
-    if (this.#ownLogins.size >= mostOwnLogins) this.#ownLogins.delete(this.#ownLogins.keys().next().value!);
-    this.#ownLogins.set(key, own);
-    return keeper;
+    return own;
   }
 
-  /** Joins the sandbox where it is meant. */
-  async #wayTo(settings: AccountSettings): Promise<Way | TestResult> {
-    if (!settings.isSandbox) return this.#wayBy(settings, null, () => undefined);
-    let url: string;
+  /** Joins the sandbox where it is meant, and leaves it afterwards. */
+  async #withClient<T>(
+    settings: AccountSettings,
+    ask: (way: Way & { readonly keeper?: undefined }) => Promise<T>,
+  ): Promise<T | TestResult> {
+    const { sandbox } = this;
+    const url = settings.isSandbox ? (await sandbox.join()).url : null;
     try {
-      ({ url } = await this.sandbox.join());
-    } catch (error) {
-      return unexpected(error);
-    }
-    return this.#wayBy(settings, url, () => this.sandbox.leave());
-  }
-
-  #wayBy(settings: AccountSettings, sandboxUrl: string | null, leave: () => void): Way | TestResult {
-    try {
-      const connection = connectionOf(this.RED, settings, sandboxUrl);
-      if ('key' in connection) {
-        leave();
-        return incomplete(connection);
-      }
-      return wayOver(connection, leave);
-    } catch (error) {
-      leave();
-      return unexpected(error);
+      const connection = connectionOf(this.RED, settings, url);
+      if ('key' in connection) return incomplete(connection);
+      return await withClient(connection, (client) => ask({ connection, client }));
+    } finally {
+      if (url !== null) sandbox.leave();
     }
   }
 }
 
-function wayOver(connection: ServiceClientOptions, leave: () => void): Way {
-  const client = new ServiceClient(connection);
-  return {
-    connection,
-    client,
-    end: () => {
-      void client.close().catch(() => undefined);
-      leave();
-    },
-  };
-}
-
-async function authenticateOnce(connection: ServiceClientOptions, login: Login): Promise<AuthOutcome> {
+async function withClient<T>(
+  connection: ServiceClientOptions,
+  ask: (client: ServiceClient) => Promise<T>,
+): Promise<T> {
   const client = new ServiceClient(connection);
   try {
-    return await client.authenticate(login);
+    return await ask(client);
   } finally {
     void client.close().catch(() => undefined);
   }

@@ -10,59 +10,23 @@ import { useStyle } from '../shared/editor/style';
 import { travelsInClear } from '../../src/queue-postgres/postgres-url';
 import { plainText, problemsInForm, variableIn, type Saved } from '../shared/saved';
 import type { EditorNode, EditorRed } from '../types/red-editor';
-import { accountSchema, numberProperties } from './schema';
-import {
-  documentedAdvanced,
-  documentedWords,
-  exceedsDocumented,
-  meaningOf,
-  type Limits,
-} from './editor/limits';
+import { accountSchema, numberProperties, numbers, type AccountValues } from './schema';
+import { documentedWords, exceedsDocumented, meaningOf, type Limits } from './editor/limits';
 import { disagreeing, useOf } from './editor/neighbours';
 import { prepareQueuedEntries } from './editor/queued-entries';
 import { prepareTestButton } from './editor/test-button';
 
 declare const RED: EditorRed;
 
-/** Saved properties; figures are text where they are `${ENV}`. */
-interface AccountProperties {
-  name: string;
-  environment: string;
-  authUrl: string;
-  serviceUrl: string;
-  member: string;
-  authMethod: string;
-  keyName: string;
-  postsPerSecond: number | string;
-  usersPerSecond: number | string;
-  maxConcurrent: number | string;
-  usersPerPost: number | string;
-  blocksPerUser: number | string;
-  maxBodyBytes: number | string;
-  readsPerSecond: number | string;
-  apiReadsPerMinute: number | string;
-  sandboxWarmUpMinutes: number | string;
-  sandboxDefaultExpirationMinutes: number | string;
-  queue: string;
-  databaseTls: string;
-  queueMaxEntries: number | string;
-  queueMaxMb: number | string;
-  warnAfterMinutes: number | string;
-  encryptIds: boolean | string;
-  tls: string;
-  proxy: string;
-}
+const credentialNames = ['username', 'password', 'privateKey', 'databaseUrl'] as const;
+type AccountCredentials = Record<(typeof credentialNames)[number], string>;
 
-interface AccountCredentials {
-  username: string;
-  password: string;
-  privateKey: string;
-  databaseUrl: string;
-}
+/** Saved properties; figures, and a yes or no, are text where they are `${ENV}`. */
+type AccountProperties = { name: string } & {
+  [Name in Exclude<keyof AccountValues, keyof AccountCredentials>]: AccountValues[Name] | string;
+};
 
 type Account = EditorNode<AccountProperties>;
-
-const credentialNames = ['username', 'password', 'privateKey', 'databaseUrl'] as const;
 
 function field(property: string): JQuery {
   return $(`#node-config-input-${property}`);
@@ -192,9 +156,17 @@ function showWhatLimitsMean(account: Account): void {
     .toggle(exceedsDocumented(readLimits()));
 }
 
+const advanced = [
+  'usersPerPost',
+  'blocksPerUser',
+  'maxBodyBytes',
+  'readsPerSecond',
+  'apiReadsPerMinute',
+] as const;
+
 /** What somebody has changed, or what is wrong, is not hidden. */
 function unfoldAdvanced(): void {
-  const changed = Object.entries(documentedAdvanced).some(([name, usual]) => value(name) !== String(usual));
+  const changed = advanced.some((name) => value(name) !== String(numbers[name].usual));
   $('#instant-audience-advanced').prop('open', changed);
 }
 

@@ -14,41 +14,27 @@ import {
   type Schema,
 } from '../shared/saved';
 
-/** Smallest and largest accepted value; every one is a whole number. */
-export const ranges = {
-  postsPerSecond: { min: 1, max: 10_000 },
-  usersPerSecond: { min: 1, max: 1_000_000 },
-  maxConcurrent: { min: 1, max: 1_000 },
-  usersPerPost: { min: 1, max: 100_000 },
-  blocksPerUser: { min: 1, max: 10_000 },
+/** Smallest, largest and usual value; every one is a whole number. */
+export const numbers = {
+  postsPerSecond: { min: 1, max: 10_000, usual: 100 },
+  usersPerSecond: { min: 1, max: 1_000_000, usual: 1000 },
+  maxConcurrent: { min: 1, max: 1_000, usual: 15 },
+  usersPerPost: { min: 1, max: 100_000, usual: documentedRequestLimits.usersPerPost },
+  blocksPerUser: { min: 1, max: 10_000, usual: documentedRequestLimits.blocksPerUser },
   // The largest entry of one segment, as a check lets it pass, has less than the least.
-  maxBodyBytes: { min: 20_000, max: 100_000_000 },
-  readsPerSecond: { min: 1, max: 100_000 },
-  apiReadsPerMinute: { min: 1, max: 1_000_000 },
-  sandboxWarmUpMinutes: { min: 0, max: 1_440 },
+  maxBodyBytes: { min: 20_000, max: 100_000_000, usual: documentedRequestLimits.maxBodyBytes },
+  readsPerSecond: { min: 1, max: 100_000, usual: 1000 },
+  apiReadsPerMinute: { min: 1, max: 1_000_000, usual: 100 },
+  sandboxWarmUpMinutes: { min: 0, max: 1_440, usual: 20 },
   // 0 never expires, as in a block.
-  sandboxDefaultExpirationMinutes: { min: 0, max: 5_256_000 },
-  queueMaxEntries: { min: 1, max: 1_000_000_000 },
-  queueMaxMb: { min: 1, max: 1_048_576 },
-  warnAfterMinutes: { min: 1, max: 10_080 },
+  sandboxDefaultExpirationMinutes: { min: 0, max: 5_256_000, usual: 43_200 },
+  queueMaxEntries: { min: 1, max: 1_000_000_000, usual: 5_000_000 },
+  queueMaxMb: { min: 1, max: 1_048_576, usual: 2_048 },
+  warnAfterMinutes: { min: 1, max: 10_080, usual: 2 },
 } as const;
 
-export type NumberProperty = keyof typeof ranges;
-export const numberProperties = Object.keys(ranges) as NumberProperty[];
-
-const defaults: Record<NumberProperty, number> = {
-  postsPerSecond: 100,
-  usersPerSecond: 1000,
-  maxConcurrent: 15,
-  ...documentedRequestLimits,
-  readsPerSecond: 1000,
-  apiReadsPerMinute: 100,
-  sandboxWarmUpMinutes: 20,
-  sandboxDefaultExpirationMinutes: 43_200,
-  queueMaxEntries: 5_000_000,
-  queueMaxMb: 2_048,
-  warnAfterMinutes: 2,
-};
+type NumberProperty = keyof typeof numbers;
+export const numberProperties = Object.keys(numbers) as NumberProperty[];
 
 const defaultAuthUrl = 'https://api.appnexus.com';
 const defaultServiceUrl = 'https://streaming-data.appnexus.com';
@@ -67,10 +53,12 @@ export function accountSchema(saved: Saved) {
   const method = plainText(saved.authMethod) ?? 'password';
   const usesKey = needsLogin && method === 'jwt';
   const isShared = plainText(saved.queue) === 'shared';
-  const number = (property: NumberProperty): Schema<number> =>
-    whole(ranges[property], defaults[property], `${property}_range`);
-  const ofSandbox = (property: NumberProperty): Schema<number> =>
-    onlyIf(isSandbox, number(property), defaults[property]);
+  const number = (property: NumberProperty): Schema<number> => {
+    const { min, max, usual } = numbers[property];
+    const isUsed = isSandbox || !property.startsWith('sandbox');
+    return onlyIf(isUsed, whole({ min, max }, usual, `${property}_range`), usual);
+  };
+  const ofNumbers = numberProperties.map((property) => [property, number(property)] as const);
   return z.object({
     environment: choice(['sandbox', 'production', 'custom'], 'sandbox', 'environment_unknown'),
     authUrl: onlyIf(isCustom, address(defaultAuthUrl, 'auth_url'), defaultAuthUrl),
@@ -83,19 +71,7 @@ export function accountSchema(saved: Saved) {
     privateKey: onlyIf(usesKey, secret('key_missing', checkKey), ''),
     queue: choice(['disk', 'memory', 'shared'], 'disk', 'queue_unknown'),
     databaseUrl: onlyIf(isShared, needed('database_url_missing', checkDatabaseUrl), ''),
-    postsPerSecond: number('postsPerSecond'),
-    usersPerSecond: number('usersPerSecond'),
-    maxConcurrent: number('maxConcurrent'),
-    usersPerPost: number('usersPerPost'),
-    blocksPerUser: number('blocksPerUser'),
-    maxBodyBytes: number('maxBodyBytes'),
-    readsPerSecond: number('readsPerSecond'),
-    apiReadsPerMinute: number('apiReadsPerMinute'),
-    sandboxWarmUpMinutes: ofSandbox('sandboxWarmUpMinutes'),
-    sandboxDefaultExpirationMinutes: ofSandbox('sandboxDefaultExpirationMinutes'),
-    queueMaxEntries: number('queueMaxEntries'),
-    queueMaxMb: number('queueMaxMb'),
-    warnAfterMinutes: number('warnAfterMinutes'),
+    ...(Object.fromEntries(ofNumbers) as Record<NumberProperty, Schema<number>>),
     encryptIds: flag(false, 'encrypt_unknown', isShared ? new Refused('encrypt_shared') : null),
     tls: optional('', 'tls_missing'),
     proxy: optional('', 'proxy_missing'),

@@ -4,56 +4,37 @@
 
 import * as z from 'zod/mini';
 import type { QueueKind, Limits, RequestLimits } from '../../src/delivery/index';
+import type { SandboxSettings } from '../../src/sandbox/index';
 import type { Login } from '../../src/service/index';
 import { readSaved, variableUnset, type Reading, type Saved } from '../shared/saved';
 import type { Problem } from './account-api';
 import { accountSchema, type AccountValues } from './schema';
 
-/** Limits of reads (service.md 5). */
-interface ReadLimits {
-  /** From the host of the posts. */
-  readonly readsPerSecond: number;
-  /** From the host of the login. */
-  readonly apiReadsPerMinute: number;
-}
-
-/** The sandbox's behaviour where the documents leave it open, or where the real delays are too long for practice. */
-interface SandboxSettings {
-  /** How long adds to a new segment have no effect. */
-  readonly warmUpMinutes: number;
-  /** Of a block without an expiration whose segment has none either; 0 never expires. */
-  readonly defaultExpirationMinutes: number;
-}
-
-export interface AccountSettings {
+export interface AccountSettings
+  extends
+    QueuePlace,
+    Pick<AccountValues, 'authUrl' | 'serviceUrl' | 'queueMaxEntries' | 'encryptIds' | 'tls' | 'proxy'> {
   readonly isSandbox: boolean;
+  /** Where logins go, in one spelling: by it and the user name logins are counted together. */
+  readonly authOrigin: string;
+  readonly login: Login;
+  readonly limits: Limits & RequestLimits;
+  readonly readLimits: Pick<AccountValues, 'readsPerSecond' | 'apiReadsPerMinute'>;
+  /** The sandbox's behaviour where the documents leave it open, or where the real delays are too long for practice. */
+  readonly sandbox: Pick<SandboxSettings, 'warmUpMinutes' | 'defaultExpirationMinutes'>;
+  /** Where the queue is shared; else null. */
+  readonly database: DatabaseSettings | null;
+  readonly queueMaxBytes: number;
+  readonly warnAfterMs: number;
+}
+
+/** Owner and kind of a queue. */
+interface QueuePlace {
   /** Where posts go, in one spelling: by it and the member accounts share an engine and a store. */
   readonly origin: string;
   readonly member: string;
-  /** Where logins go, in one spelling: by it and the user name logins are counted together. */
-  readonly authOrigin: string;
-  readonly authUrl: string;
-  readonly serviceUrl: string;
-  readonly login: Login;
-  readonly limits: Limits & RequestLimits;
-  readonly readLimits: ReadLimits;
-  readonly sandbox: SandboxSettings;
   readonly queue: QueueKind;
-  /** Where the queue is shared; else null. */
-  readonly database: DatabaseSettings | null;
-  readonly queueMaxEntries: number;
-  readonly queueMaxBytes: number;
-  readonly warnAfterMs: number;
-  /** User ids on disk. */
-  readonly encryptIds: boolean;
-  /** Ids of Node-RED's own `tls-config` and `http proxy` nodes; '' for none. */
-  readonly tls: string;
-  readonly proxy: string;
 }
-
-export type SharedQueueSettings = Pick<AccountSettings, 'origin' | 'member'> & {
-  readonly database: DatabaseSettings;
-};
 
 export interface DatabaseSettings {
   /** With user name and password in it. */
@@ -94,27 +75,23 @@ export function readSettings(saved: Saved): AccountSettings | Problem {
 }
 
 /** The queue in the database alone, whatever else is wrong with the account: for a test of it. */
-export function readSharedQueue(saved: Saved): SharedQueueSettings | Problem {
+export function readSharedQueue(
+  saved: Saved,
+): (Omit<QueuePlace, 'queue'> & { readonly database: DatabaseSettings }) | Problem {
   const shared = { ...saved, queue: 'shared' };
   const values = valuesOr(readSaved(z.pick(accountSchema(shared), queueProperties), shared));
   return 'key' in values ? values : { ...placeOf(values), database: databaseOf(values) };
 }
 
-/** Owner and place of the queue, even if other settings are invalid. */
-export function readPlace(saved: Saved): Pick<AccountSettings, 'origin' | 'member' | 'queue'> | Problem {
+/** Owner and kind of the queue, even if other settings are invalid. */
+export function readPlace(saved: Saved): QueuePlace | Problem {
   const values = valuesOr(readSaved(z.pick(accountSchema(saved), placeProperties), saved));
   return 'key' in values ? values : { ...placeOf(values), queue: values.queue };
 }
 
-const placeProperties = { environment: true, serviceUrl: true, member: true, queue: true } as const;
-
-const queueProperties = {
-  environment: true,
-  serviceUrl: true,
-  member: true,
-  databaseUrl: true,
-  databaseTls: true,
-} as const;
+const ownerProperties = { environment: true, serviceUrl: true, member: true } as const;
+const placeProperties = { ...ownerProperties, queue: true } as const;
+const queueProperties = { ...ownerProperties, databaseUrl: true, databaseTls: true } as const;
 
 /** The values, or the first problem. */
 function valuesOr<T extends object>(reading: Reading<T>): T | Problem {
@@ -124,22 +101,15 @@ function valuesOr<T extends object>(reading: Reading<T>): T | Problem {
   return Object.keys(named).length === 0 ? { key: `error.${code}` } : { key: `error.${code}`, params: named };
 }
 
-/** Owner of a queue. */
-function placeOf({
-  environment,
-  serviceUrl,
-  member,
-}: Pick<AccountValues, 'environment' | 'serviceUrl' | 'member'>): Pick<AccountSettings, 'origin' | 'member'> {
+function placeOf(values: Pick<AccountValues, keyof typeof ownerProperties>): Omit<QueuePlace, 'queue'> {
+  const { environment, serviceUrl, member } = values;
   return environment === 'sandbox'
     ? { origin: 'sandbox', member: '1' }
     : { origin: originOf(serviceUrl), member };
 }
 
-function databaseOf({
-  databaseUrl,
-  databaseTls,
-}: Pick<AccountValues, 'databaseUrl' | 'databaseTls'>): DatabaseSettings {
-  return { url: databaseUrl, tls: databaseTls };
+function databaseOf(values: Pick<AccountValues, 'databaseUrl' | 'databaseTls'>): DatabaseSettings {
+  return { url: values.databaseUrl, tls: values.databaseTls };
 }
 
 /** The sandbox accepts any login. */

@@ -1,22 +1,19 @@
 // Explanation of the limits of an account, in users a day.
 
-/** The documented limits of a member: the account's defaults. */
-const documentedLimits = { posts: 100, users: 1000, concurrent: 15 } as const;
+import { numbers } from '../schema';
+
+/** Of a member, as documented. */
+const documented: Limits = {
+  posts: numbers.postsPerSecond.usual,
+  users: numbers.usersPerSecond.usual,
+  concurrent: numbers.maxConcurrent.usual,
+};
 
 export interface Limits {
   readonly posts: number;
   readonly users: number;
   readonly concurrent: number;
 }
-
-/** The documented limits of one call and of reads: the account's defaults. */
-export const documentedAdvanced = {
-  usersPerPost: 1000,
-  blocksPerUser: 100,
-  maxBodyBytes: 1_000_000,
-  readsPerSecond: 1000,
-  apiReadsPerMinute: 100,
-} as const;
 
 /** The values of the sentence's placeholders, written for the reader's language. */
 export interface Meaning {
@@ -47,16 +44,16 @@ export function meaningOf(limits: Limits, usersPerCall: number, language: string
 export function documentedWords(language: string): Record<keyof Limits, string> {
   const plain = new Intl.NumberFormat(language);
   return {
-    posts: plain.format(documentedLimits.posts),
-    users: plain.format(documentedLimits.users),
-    concurrent: plain.format(documentedLimits.concurrent),
+    posts: plain.format(documented.posts),
+    users: plain.format(documented.users),
+    concurrent: plain.format(documented.concurrent),
   };
 }
 
 export function exceedsDocumented(limits: Limits): boolean {
   return (
-    limits.posts > documentedLimits.posts ||
-    limits.users > documentedLimits.users ||
-    limits.concurrent > documentedLimits.concurrent
+    limits.posts > documented.posts ||
+    limits.users > documented.users ||
+    limits.concurrent > documented.concurrent
   );
 }
