@@ -18,7 +18,6 @@ export type ShownOrphanedShared =
       readonly kind: 'queue';
       /** Names it in every call. */
       readonly key: string;
-      readonly schema: string;
       readonly origin: string;
       readonly member: string;
       readonly waiting: number;
@@ -95,11 +94,6 @@ export class OrphanedShared {
   /** Whether an account of this process uses it, or did some seconds ago. */
   isOurs({ queue, queues }: FoundShared): boolean {
     return this.ours(queues.place!).has(queue.schema);
-  }
-
-  /** A listed queue; null if it is no longer orphaned: keys come from a browser. */
-  find(key: unknown): FoundShared | null {
-    return this.found(this.ways()).find((found) => found.key === key) ?? null;
   }
 
   /** Removes a user from all of them, whether listed or not. Never rejects. */
@@ -188,7 +182,7 @@ export class OrphanedShared {
 }
 
 function shown({ key, queue, queues }: FoundShared): ShownOrphanedShared {
-  const { schema, origin, member, waiting, oldestTakenWallMs, accounts } = queue;
-  const its = { schema, origin, member, waiting, oldestTakenWallMs, accounts };
+  const { origin, member, waiting, oldestTakenWallMs, accounts } = queue;
+  const its = { origin, member, waiting, oldestTakenWallMs, accounts };
   return { kind: 'queue', key, ...its, ...queues.place! };
 }

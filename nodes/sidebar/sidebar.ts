@@ -44,8 +44,6 @@ export = (RED: PluginAPI): void => {
       RED.log.info(`[instant-audience] ${printable(text, 4_000)}`),
     ),
     watchers,
-    left,
-    orphanedShared,
     queues: () => overview.queues(),
     engines: list,
     metricsOn: metricsWanted(RED),

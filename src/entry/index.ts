@@ -1,7 +1,7 @@
 // What nodes use of `entry`; editor scripts too.
 
 export { boundedJson } from './bounded-json';
-export { checkEntry, isObject, maxInt, maxIssues, minInt, parseBody } from './check';
+export { checkEntry, isObject, maxInt, maxIssues, minInt } from './check';
 export type { CheckedEntry } from './entry';
 export { readEventTime } from './event-time';
 export { printable } from './foreign-text';

@@ -1,6 +1,5 @@
 // Queues of one database, as an operator manages them: only types, so that `pg` is not loaded with them.
 
-import type { Row } from '../queue/store';
 import type { SharedLog } from '../queue/shared-log';
 
 /** Does not expose its URL. Actions reject with QueueErrors. */
@@ -9,11 +8,6 @@ export interface DatabaseQueues {
   readonly place: DatabasePlace | null;
   /** The queues that the database user may read. */
   list(): Promise<OrphanedSharedQueue[]>;
-  /**
-   * Passes the pending rows of a queue to `take`, a page at a time, in order; reads the next page when `take`
-   * has resolved.
-   */
-  readAll(schema: string, take: (rows: readonly Row[]) => Promise<void>): Promise<void>;
   /** Purges an orphaned queue. Resolves to the number of entries that were pending. */
   purge(schema: string): Promise<number>;
   /** Erases a user from an orphaned queue. Resolves to the number of entries that were pending. */

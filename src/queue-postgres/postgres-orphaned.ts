@@ -1,10 +1,9 @@
 // Orphaned shared queues in a database: no engine uses them, because their account was deleted or serves
-// another member now. Lists, saves, purges and erases; never changes a queue that some instance uses.
+// another member now. Lists, purges and erases; never changes a queue that some instance uses.
 
 import { hashUserKey } from '../entry/keys';
 import { isBodyOf } from '../entry/check';
 import type { DatabasePlace, DatabaseQueues, OrphanedSharedQueue } from './database-queues';
-import type { Row } from '../queue/store';
 import { addressOf, nameOf, type Address, type TlsSettings } from './postgres-address';
 import { postgresError, toPostgresError } from './postgres-errors';
 import { systemClock, type Clock } from '../clock';
@@ -13,7 +12,6 @@ import { PostgresLog } from './postgres-log';
 import { postgresModule } from './postgres-module';
 import { schemaPrefix, type QueueName } from './postgres-schema';
 import { postgresSql } from './postgres-sql';
-import { lanesByCode, statesByCode } from '../queue/row-codes';
 import { aliveMs, type StoredOutcomes } from '../queue/shared-log';
 
 /** Removes the outcomes of a user from a text; only the engine knows its format. */
@@ -29,7 +27,6 @@ export function queuesOf(options: OrphanedOptions, outcomesWithout: OutcomesWith
   return {
     place: placeOf(options),
     list: () => listQueues(options),
-    readAll: (schema, take) => readAllOf(options, schema, take),
     purge: (schema) => purgeQueue(options, schema),
     erase: (schema, userKeys) => eraseFrom(options, schema, userKeys, outcomesWithout),
     logOf: ({ origin, member }) => new PostgresLog({ ...options, origin, member }),
@@ -46,7 +43,6 @@ export function placeOf({ url, tls }: OrphanedOptions): DatabasePlace | null {
   }
 }
 
-const rowsPerPage = 2_000;
 /** Fits into the time of a call even if all of it must be read from disk. */
 const rowsPerSearch = 50_000;
 const outcomesPerSearch = 50;
@@ -67,25 +63,6 @@ export function listQueues(options: OrphanedOptions): Promise<OrphanedSharedQueu
     // Schemas of others may have a similar name.
     for (const { schema } of found) if (ours.test(schema)) queues.push(await lookAt(run, schema));
     return queues;
-  });
-}
-
-/**
- * Passes the pending rows to `take`, a page at a time, in order; reads the next page when `take` has resolved.
- */
-export function readAllOf(
-  options: OrphanedOptions,
-  schema: string,
-  take: (rows: readonly Row[]) => Promise<void>,
-): Promise<void> {
-  return withLine(options, named(schema), async (run) => {
-    for (let after = 0; ;) {
-      const rows = (await run<EntryRecord>(pageOf(schema), [after, rowsPerPage])).map(rowOf);
-      await take(rows.filter(({ state }) => state === 'waiting'));
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < rowsPerPage) return;
-      after = last.seq;
-    }
   });
 }
 
@@ -135,46 +112,7 @@ export function eraseFrom(
   });
 }
 
-interface EntryRecord {
-  readonly seq: number;
-  readonly lane: number;
-  readonly state: number;
-  readonly user: number;
-  readonly event_wall: number;
-  readonly taken_wall: number;
-  readonly body: string;
-  readonly node: string;
-  readonly account: string;
-  readonly instance: string;
-}
-
 type Run = Line['run'];
-
-const columns =
-  'seq::float8 AS seq, lane, state, "user"::float8 AS "user", event_wall, taken_wall, body, node, account, instance';
-
-function entries(schema: string): string {
-  return `${schema}.entry LEFT JOIN ${schema}.source ON source.id = entry.source`;
-}
-
-function pageOf(schema: string): string {
-  return `SELECT ${columns} FROM ${entries(schema)} WHERE seq > $1 ORDER BY entry.seq LIMIT $2`;
-}
-
-function rowOf(entry: EntryRecord): Row {
-  return {
-    seq: entry.seq,
-    lane: lanesByCode[entry.lane] ?? 'add',
-    state: statesByCode[entry.state] ?? 'waiting',
-    userHash: entry.user,
-    source: { node: entry.node, account: entry.account },
-    instance: entry.instance,
-    eventWallMs: entry.event_wall,
-    eventMonoMs: 0,
-    takenWallMs: entry.taken_wall,
-    body: entry.body,
-  };
-}
 
 const living = `seen_at >= clock_timestamp() - interval '${aliveMs} ms'`;
 

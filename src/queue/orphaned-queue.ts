@@ -1,5 +1,5 @@
 // Orphaned queue file: a queue that no engine uses, because its account was deleted or serves another member
-// now. Lists, saves, moves and deletes its entries.
+// now. Counts, moves and deletes its entries.
 //
 // The file is locked only during a call. An engine that opens it meanwhile fails with `locked` and tries again
 // seconds later. Every call throws QueueErrors.
@@ -38,31 +38,6 @@ export function lookAt(path: string): OrphanedQueue {
     const { waiting, oldestTakenWallMs } = log.takeOver();
     return { waiting, oldestTakenWallMs, accounts: log.accounts };
   });
-}
-
-/**
- * Passes the pending rows to `take`, a page at a time; reads the next page when `take` has resolved. `secrets`
- * decrypt the rows.
- */
-export async function readAll(
-  path: string,
-  secrets: Secrets,
-  take: (rows: readonly Row[]) => Promise<void>,
-): Promise<void> {
-  const log = open(path, secrets);
-  try {
-    for (const lane of lanes) {
-      for (let after = 0; ;) {
-        const { rows } = log.read(lane, after, Infinity, rowsPerPage);
-        await take(rows.filter(({ state }) => state === 'waiting'));
-        const last = rows.at(-1);
-        if (last === undefined || rows.length < rowsPerPage) break;
-        after = last.seq;
-      }
-    }
-  } finally {
-    log.close();
-  }
 }
 
 /**

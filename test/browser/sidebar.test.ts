@@ -298,7 +298,7 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await shows(figure('shop', 'Queued entries'), '0');
   });
 
-  it('lists the queue of an account that changed its member, to be exported and purged', async () => {
+  it('lists the queue of an account that changed its member, to be moved or purged', async () => {
     const part = card('Queues that no account uses');
     await until(() => part.isVisible(), 40_000, 'the queue that is left');
     // Also while it is closed.
@@ -307,15 +307,6 @@ describe(`the tab Audience in the editor of Node-RED ${nodeRedVersion}`, functio
     await shows(part.locator('li p').nth(0), /^loyalty: member \d+ at http:/);
     await shows(part.locator('li p').nth(1), /^Queued entries: 5,/);
     assert.equal(await part.getByRole('button', { name: /^Move to loyalty/ }).count(), 1);
-    const [download] = await Promise.all([
-      page.waitForEvent('download'),
-      part.getByRole('button', { name: /^Export/ }).click(),
-    ]);
-    const lines = (await readFile(await download.path(), 'utf8')).trim().split('\n');
-    assert.equal(lines.length, 5);
-    const entry = JSON.parse(lines[0]!);
-    assert.equal(entry.user_id, deviceId(900));
-    assert.ok(Math.abs(entry.event_time - Date.now()) < 120_000);
     await part.getByRole('button', { name: /^Purge/ }).click();
     // The tab looks again when something was done to one of them.
     const broken = path.join(nodeRed.userDir, 'instant-audience', 'broken.example-9-12345678.sqlite');

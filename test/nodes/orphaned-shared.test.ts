@@ -1,12 +1,10 @@
-// Orphaned shared queues in a real PostgreSQL, and local buffers for them: listed, exported, purged, erased.
+// Orphaned shared queues in a real PostgreSQL, and local buffers for them: listed, purged, erased.
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { engines } from '../../nodes/account/process-wide';
 import { Actions } from '../../nodes/sidebar/actions';
 import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
 import { OrphanedShared, type ShownOrphanedShared } from '../../nodes/sidebar/orphaned-shared';
-import { serveSidebar, type Served } from '../../nodes/sidebar/routes';
 import type { EngineInfo } from '../../src/delivery/registry';
 import { QueueError } from '../../src/queue/store';
 import type { DatabaseQueues, OrphanedSharedQueue } from '../../src/queue-postgres/database-queues';
@@ -19,27 +17,6 @@ import { customAccount, entry, Flow, idfa, load, nodesUserDir, unload, until, us
 
 const password = 's3cr3t-word';
 const list = (): EngineInfo[] => engines.list();
-
-type Handler = (request: object, response: object) => void;
-
-/** What the tab's routes answer, without HTTP. */
-async function saved(left: OrphanedQueues, orphanedShared: OrphanedShared, query: object): Promise<unknown> {
-  const handlers = new Map<string, Handler>();
-  const route = (path: string, _permission: unknown, handler: Handler): unknown =>
-    handlers.set(path, handler);
-  const RED = { auth: { needsPermission: () => undefined }, httpAdmin: { get: route, post: route } };
-  serveSidebar(RED as never, { left, orphanedShared } as unknown as Served);
-  const stream = new PassThrough();
-  const response = Object.assign(stream, {
-    headersSent: false,
-    type: () => (response.headersSent = true),
-    status: () => response,
-    json: (body: object) => stream.end(`${JSON.stringify(body)}\n`),
-  });
-  handlers.get('/instant-audience/tab/left')!({ query }, response);
-  const lines = (await stream.setEncoding('utf8').toArray()).join('').trim().split('\n');
-  return lines.map((line) => JSON.parse(line));
-}
 
 async function purgeTwice(actions: Actions, body: object): Promise<object> {
   const first = await actions.act('purgeOrphaned', body);
@@ -89,7 +66,7 @@ describe('an orphaned shared queue', function () {
     return shared.list();
   }
 
-  it('is listed by member, host and database, saved, purged when asked twice, and erased from', async () => {
+  it('is listed by member, host and database, purged when asked twice, and erased from', async () => {
     const gone = { id: 'gone', name: 'gone' };
     await (await leave('8', 1, 2, 2)).close(gone);
     const used = await leave('9', 2);
@@ -104,19 +81,14 @@ describe('an orphaned shared queue', function () {
     assert.equal(found.length, 1, 'not those that this Node-RED, or another one, uses');
     const [one] = found as (ShownOrphanedShared & { kind: 'queue' })[];
     const { hostname, port, pathname } = new URL(database.url);
-    const { host, database: name, origin, member, waiting, schema, key } = one!;
+    const { host, database: name, origin, member, waiting, key } = one!;
     assert.deepEqual(
       [host, name, origin, member, waiting],
       [`${hostname}:${port || '5432'}`, pathname.slice(1), leftOrigin, '8', 3],
     );
-    assert.match(schema, /^instant_audience_8_/);
+    assert.match(key, / instant_audience_8_\w+$/);
     const known = JSON.stringify([found, list().map(({ database }) => database)]);
     assert.ok(!known.includes(password) && !known.includes('postgres://'));
-    const lines = (await saved(leftFiles(), shared, { queue: key })) as any[];
-    assert.deepEqual(
-      lines.map(({ user_id, event_time }) => user_id !== undefined && event_time > 0),
-      [true, true, true],
-    );
     const actions = actionsOf(shared);
     const erased = await actions.act('erase', { user: idfa(2), domain: 'idfa' });
     // Of the one left here two, and the one that waits in the account's own.
@@ -124,7 +96,10 @@ describe('an orphaned shared queue', function () {
     assert.equal((await actions.act('purgeOrphaned', { queue: key, confirm: 'guessed' })).status, 409);
     assert.deepEqual(await purgeTwice(actions, { queue: key }), { code: 'purged', entries: 1, inFlight: 0 });
     await until(() => shared.list().length === 0, 'nothing waits there');
-    assert.match(logged.join('\n'), new RegExp(`${schema}, which nobody uses, was purged: 1 entries`));
+    assert.match(
+      logged.join('\n'),
+      /shared queue instant_audience_8_\w+, which nobody uses, was purged: 1 entries/,
+    );
     assert.ok(!logged.join('\n').includes(password) && !logged.join('\n').includes(idfa(2)));
     await used.close(other);
   });
@@ -146,7 +121,7 @@ describe('an orphaned shared queue', function () {
     await log.close({ id: 'back', name: 'node-3' });
   });
 
-  it('leaves what was kept for it on this machine in a file that is listed, saved, purged and erased from', async () => {
+  it('leaves what was kept for it on this machine in a file that is listed, purged and erased from', async () => {
     const nowhere = `postgres://me:${password}@127.0.0.1:1/db`;
     await start(nowhere, { completeOn: 'queued' });
     await flow.send({ payload: [entry(1), entry(2), entry(3)] });
@@ -177,7 +152,6 @@ describe('an orphaned shared queue', function () {
       .find(({ kept }) => kept)!;
     assert.deepEqual([left.waiting, left.member, left.problem], [2, '7', null]);
     assert.match(left.file, /-kept\.sqlite$/);
-    assert.equal(((await saved(leftFiles(), shared, { file: left.file })) as any[]).length, 2);
     const erased = await actionsOf(shared).act('erase', { user: idfa(2), domain: 'idfa' });
     assert.deepEqual(erased, { status: 200, body: { code: 'erased', entries: 1, inFlight: 0 } });
     // An account takes up what is left.
@@ -262,9 +236,6 @@ describe('the list of orphaned shared queues', () => {
     shared.list();
     await turn();
     assert.deepEqual(members(shared), ['5', '6']);
-    assert.equal(shared.find('db:5432/audience instant_audience_6')!.queue.member, '6');
-    for (const key of [undefined, null, '', 7, 'db:5432/audience instant_audience_7'])
-      assert.equal(shared.find(key), null);
   });
 
   it('erases from all orphaned queues, and continues after a database that fails', async () => {

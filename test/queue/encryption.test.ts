@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 import { hashUserKey, userKeyOf, userKeysOf } from '../../src/entry/keys';
-import { erase, lookAt, purge, readAll as readLeft } from '../../src/queue/orphaned-queue';
-import type { Row } from '../../src/queue/store';
+import { erase, lookAt, purge, storeOf } from '../../src/queue/orphaned-queue';
 import {
   Cipher,
   newDataKey,
@@ -258,21 +257,17 @@ describe('an encrypted queue file', () => {
     await again.store.close();
   });
 
-  it('can, when orphaned, be viewed and purged without the secret, and saved and searched with it', async () => {
+  it('can, when orphaned, be viewed and purged without the secret, and searched with it', async () => {
     const { store } = await opened(on);
     await store.commit({ append: entries(1, 30) });
     await store.close();
     assert.equal(lookAt(path).waiting, 30);
-    const bodies: string[] = [];
-    const take = (rows: readonly Row[]): Promise<void> => {
-      bodies.push(...rows.map((row) => row.body));
-      return Promise.resolve();
-    };
-    assert.equal(await codeOf(() => readLeft(path, [], take)), 'encrypted');
     assert.equal(await codeOf(() => erase(path, ['wrong'], userKeysOf('idfa', device(4)))), 'encrypted');
-    assert.equal(bodies.length, 0);
     assert.equal(await erase(path, [secret], userKeysOf(undefined, device(4).toUpperCase())), 1);
-    await readLeft(path, [secret], take);
+    const later = storeOf(path, [secret]);
+    await later.open();
+    const bodies = (await readAll(later)).map(({ body }) => body);
+    await later.close();
     assert.equal(bodies.length, 29);
     assert.ok(!bodies.includes(bodyOf(4)) && bodies.includes(bodyOf(5)));
     assert.equal(await purge(path), 29);

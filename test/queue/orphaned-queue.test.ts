@@ -4,8 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { hashUserKey, userKeyOf, userKeysOf } from '../../src/entry/keys';
-import { erase, lookAt, moveAway, purge, readAll, storeOf } from '../../src/queue/orphaned-queue';
-import type { Row } from '../../src/queue/store';
+import { erase, lookAt, moveAway, purge, storeOf } from '../../src/queue/orphaned-queue';
 import { openLog } from '../../src/queue/sqlite/sqlite-log';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { codeOf, newRow, temporaryFolder } from './rows';
@@ -36,16 +35,10 @@ describe('an orphaned queue file', () => {
     return path;
   }
 
-  it('is viewed and read without a change', async () => {
+  it('is viewed without a change', () => {
     const path = orphanedQueue(5_000);
-    const seqs: number[] = [];
-    const take = (rows: readonly Row[]): Promise<void> => {
-      seqs.push(...rows.map(({ seq }) => seq));
-      return Promise.resolve();
-    };
-    await readAll(path, [], take);
-    assert.equal(new Set(seqs).size, 5_000);
-    assert.deepEqual(lookAt(path), { waiting: 5_000, oldestTakenWallMs: 1000, accounts });
+    for (const _time of [1, 2])
+      assert.deepEqual(lookAt(path), { waiting: 5_000, oldestTakenWallMs: 1000, accounts });
   });
 
   it('is purged and frees its disk space, but keeps logins and in-flight records', async () => {

@@ -1,9 +1,9 @@
-// Orphaned queues, on disk or in a shared database: their entries can be exported, moved or discarded.
+// Orphaned queues, on disk or in a shared database: their entries can be moved or discarded.
 import type { SidebarRed } from '../../types/red-sidebar';
 import type { ShownOrphanedQueue } from '../../account/orphaned-queues';
 import type { ShownOrphanedShared } from '../orphaned-shared';
 import type { NamedAccount } from '../../shared/account-names';
-import { call, saveAs, text } from './api';
+import { call } from './api';
 import { ask, tell } from './ask';
 import { button, Foldable, make, setShown, setText, wrapped } from './dom';
 import { number, shortNumber, time, troubleWords, word } from './words';
@@ -16,8 +16,6 @@ interface Named {
   /** Null for one in a database. */
   readonly file: string | null;
   readonly query: { readonly file: string } | { readonly queue: string };
-  /** For the file that it is saved in, without the ending. */
-  readonly saveAs: string;
   /** Accounts whose entries it holds, and which have another queue now. */
   readonly targets: readonly NamedAccount[];
   readonly waiting: number;
@@ -69,22 +67,20 @@ export class LeftPart {
     const name = nameOf(left, names);
     if (problem !== null) return problemRow(name, problem, file);
     const targets = kept ? [] : targetsOf(left, atWork);
-    const saveAs = file.replace(/\.sqlite$/, '');
-    return row({ name, file, query: { file }, saveAs, targets, waiting, oldestTakenWallMs });
+    return row({ name, file, query: { file }, targets, waiting, oldestTakenWallMs });
   }
 
   private sharedRow(left: ShownOrphanedShared, atWork: readonly NamedAccount[]): HTMLElement {
     const { host, database } = left;
     if (left.kind === 'database')
       return problemRow(word('left.notLooked', { host, database }), left.problem, null);
-    const { key, schema, origin, member, waiting, oldestTakenWallMs } = left;
+    const { key, origin, member, waiting, oldestTakenWallMs } = left;
     const name = word('left.nameShared', { origin, member, host, database });
     const targets = targetsOf(left, atWork);
     return row({
       name,
       file: null,
       query: { queue: key },
-      saveAs: schema,
       targets,
       waiting,
       oldestTakenWallMs,
@@ -134,7 +130,6 @@ function row(left: Named): HTMLElement {
     many: number(waiting),
     time: oldestTakenWallMs === null ? '–' : time(oldestTakenWallMs),
   });
-  const save = button(word('button.exportLeft'), () => void exportLeft(left));
   const purge = button(
     word('button.purge'),
     () => void purgeOrphaned(left),
@@ -143,23 +138,17 @@ function row(left: Named): HTMLElement {
   const moves = left.targets.map((target) =>
     button(word('button.moveOrphaned', { name: target.name }), () => void moveOrphaned(left, target)),
   );
-  for (const each of [...moves, save, purge]) {
+  for (const each of [...moves, purge]) {
     each.setAttribute('aria-label', `${each.textContent} ${name}`);
     each.disabled = !RED.user.hasPermission('instant-audience.write');
     if (each.disabled) each.title = word('tip.notPermitted');
   }
-  const buttons = make('div', { class: 'instant-audience-buttons' }, ...moves, save, purge);
+  const buttons = make('div', { class: 'instant-audience-buttons' }, ...moves, purge);
   return make('li', {}, title(name), make('p', {}, figures), ...fileLine(file), buttons);
 }
 
 async function moveOrphaned({ query }: Named, { id }: NamedAccount): Promise<void> {
   tell(await call('POST', 'tab/moveOrphaned', { ...query, account: id }));
-}
-
-async function exportLeft({ query, saveAs: name }: Named): Promise<void> {
-  const found = await text(`tab/left?${new URLSearchParams(query).toString()}`);
-  if (found === null) tell({ status: 500, body: { code: 'exportFailed' } });
-  else saveAs(`${name}.ndjson`, found, 'application/x-ndjson');
 }
 
 async function purgeOrphaned({ name, query }: Named): Promise<void> {
