@@ -61,9 +61,9 @@ function whyNotMoved(from: EngineInfo, to: QueuePlace): Note | null {
 }
 
 /** The key of the orphaned queue in the tab's calls; null for a queue that does not survive. */
-export function queryOf(userDir: string, info: EngineInfo): object | null {
+export function queryOf(userDir: string, info: EngineInfo): { readonly queue: string } | null {
   const { origin, member, queue, database } = info;
-  if (queue === 'disk') return { file: basename(queueFile(userDir, origin, member)) };
+  if (queue === 'disk') return { queue: basename(queueFile(userDir, origin, member)) };
   const place = database?.queues.place ?? null;
   return place === null ? null : { queue: sharedQueueKey(place, schemaOf({ origin, member })) };
 }

@@ -4,18 +4,20 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { EngineInfo } from '../../src/delivery/index';
 import { lookAt } from '../../src/queue/index';
+import type { DatabasePlace } from '../../src/queue-postgres/index';
 import { leftBy } from './left-entries';
 import { originIn, queueFile, queueFolder, bufferFile } from './queue-file';
 import { troubleOf, type Trouble } from './trouble';
 
-export interface ShownOrphanedQueue {
-  /** Names it in every call; a file's name without its folder. */
-  readonly file: string;
-  /** The service and member of its entries, as far as the file name shows them. */
+/** A queue that no account uses, or a database that could not be searched for such queues. */
+export interface ShownOrphaned extends Partial<DatabasePlace> {
+  /** Names it in every call: its file without the folder, or its database and schema. */
+  readonly key: string;
+  /** `buffer` is the store-and-forward buffer of a shared queue. */
+  readonly kind: 'disk' | 'buffer' | 'shared' | 'database';
+  /** The service and member of its entries, as far as a file's name shows them. */
   readonly origin: string;
   readonly member: string;
-  /** Whether it is the store-and-forward buffer of a shared queue. */
-  readonly kept: boolean;
   readonly waiting: number;
   /** Epoch ms; null without queued entries. */
   readonly oldestTakenWallMs: number | null;
@@ -26,7 +28,7 @@ export interface ShownOrphanedQueue {
 }
 
 /** Queued entries for a former address or member of an account. */
-export type Behind = Pick<ShownOrphanedQueue, 'origin' | 'member' | 'waiting'>;
+export type Behind = Pick<ShownOrphaned, 'origin' | 'member' | 'waiting'>;
 
 const named = /^(.+)-(\d+)-[0-9a-f]{8}(-kept)?\.sqlite$/;
 
@@ -34,7 +36,7 @@ const named = /^(.+)-(\d+)-[0-9a-f]{8}(-kept)?\.sqlite$/;
 const lookEveryMs = 30_000;
 
 export class OrphanedQueues {
-  private seen: readonly ShownOrphanedQueue[] = [];
+  private seen: readonly ShownOrphaned[] = [];
   private seenAtMs = -Infinity;
   private seenUsed = '';
 
@@ -47,7 +49,7 @@ export class OrphanedQueues {
   ) {}
 
   /** Queues with entries, and unreadable ones. */
-  list(): readonly ShownOrphanedQueue[] {
+  list(): readonly ShownOrphaned[] {
     const used = this.used();
     const text = [...used].sort().join('\n');
     if (this.monoMs() < this.seenAtMs + lookEveryMs && text === this.seenUsed) return this.seen;
@@ -92,10 +94,8 @@ export class OrphanedQueues {
 
   /** The engine that still has the file open without an account; null for none. */
   heldBy(file: unknown): EngineInfo | null {
-    const unheld = this.engines().filter(({ accounts, queue }) => accounts.length === 0 && queue === 'disk');
-    return (
-      unheld.find(({ origin, member }) => basename(queueFile(this.userDir, origin, member)) === file) ?? null
-    );
+    const held = this.engines().find((info) => info.queue === 'disk' && this.fileOf(info) === file);
+    return held?.accounts.length === 0 ? held : null;
   }
 
   /** The paths of all of them. */
@@ -115,20 +115,21 @@ export class OrphanedQueues {
     }
   }
 
-  private used(): ReadonlySet<string> {
-    const files = this.engines().flatMap(({ queue, origin, member }) => {
-      if (queue === 'memory') return [];
-      const fileOf = queue === 'disk' ? queueFile : bufferFile;
-      return [basename(fileOf(this.userDir, origin, member))];
-    });
-    return new Set(files);
+  private used(): ReadonlySet<string | null> {
+    return new Set(this.engines().map((info) => this.fileOf(info)));
   }
 
-  private look(file: string): ShownOrphanedQueue {
-    const [, readable = '', member = '', kept = ''] = named.exec(file) ?? [];
-    const shown = { file, origin: originIn(readable), member, kept: kept !== '' };
+  private fileOf({ queue, origin, member }: EngineInfo): string | null {
+    if (queue === 'memory') return null;
+    return basename((queue === 'disk' ? queueFile : bufferFile)(this.userDir, origin, member));
+  }
+
+  private look(key: string): ShownOrphaned {
+    const [, readable = '', member = '', kept] = named.exec(key) ?? [];
+    const kind = kept === undefined ? 'disk' : 'buffer';
+    const shown = { key, kind, origin: originIn(readable), member } as const;
     try {
-      return { ...shown, ...lookAt(join(queueFolder(this.userDir), file)), problem: null };
+      return { ...shown, ...lookAt(join(queueFolder(this.userDir), key)), problem: null };
     } catch (error) {
       return { ...shown, waiting: 0, oldestTakenWallMs: null, accounts: [], problem: troubleOf(error) };
     }

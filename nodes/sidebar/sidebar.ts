@@ -7,7 +7,7 @@ import { segmentWatches } from '../instant-audience-out/segment-watch';
 import type { Account } from '../account/account-api';
 import { engines, leftDatabases, orphanedQueuesOf, sandbox } from '../account/process-wide';
 import { Actions } from './actions';
-import { OrphanedShared } from './orphaned-shared';
+import { Orphaned } from './orphaned';
 import { logMetrics } from './metrics';
 import { Overview, type FoundWarning } from './overview';
 import { serveSidebar } from './routes';
@@ -24,14 +24,12 @@ type PluginAPI = NodeAPI & {
 export = (RED: PluginAPI): void => {
   const list = (): ReturnType<typeof engines.list> => engines.list();
   const overview = new Overview(list, (id) => warnAfterOf(RED, id), segmentWarningsOf);
-  const left = orphanedQueuesOf(RED);
-  const orphanedShared = new OrphanedShared(list, undefined, leftDatabases);
+  const orphaned = new Orphaned(engines, orphanedQueuesOf(RED), leftDatabases);
   const watchers = new Watchers(RED, {
     update: () => ({
       queues: overview.queues(),
       idle: idleAccounts(RED, list()),
-      left: left.list(),
-      orphanedShared: orphanedShared.list(),
+      orphaned: orphaned.list(),
       sandbox: segmentsOf(sandbox),
     }),
     history: (key) =>
@@ -40,7 +38,7 @@ export = (RED: PluginAPI): void => {
         ?.engine.monitor.history.list() ?? [],
   });
   serveSidebar(RED, {
-    actions: new Actions(engines, left, orphanedShared, (text) =>
+    actions: new Actions(engines, orphaned, (text) =>
       RED.log.info(`[instant-audience] ${printable(text, 4_000)}`),
     ),
     watchers,

@@ -13,7 +13,7 @@ import { queueFile, queueFolder } from '../../nodes/account/queue-file';
 import { evaluate, lastMessage } from '../../nodes/segment-builder/admin';
 import { Actions, actions as actionNames } from '../../nodes/sidebar/actions';
 import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
-import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
+import { Orphaned } from '../../nodes/sidebar/orphaned';
 import { Registry } from '../../src/delivery/registry';
 import { openLog } from '../../src/queue/sqlite/sqlite-log';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
@@ -165,14 +165,14 @@ describe('admin requests of any form', function () {
     log.commit({ append: newRows(1, 5) });
     log.close();
     const left = new OrphanedQueues(folder, () => engines.list());
-    const actions = new Actions(engines, left, new OrphanedShared(() => engines.list()), () => undefined);
+    const actions = new Actions(engines, new Orphaned(engines, left), () => undefined);
     const { key, engine } = usedQueue();
     const usual = [
       { queue: key },
       { queue: key, confirm: 'f'.repeat(32) },
-      { file: path.basename(file), confirm: '' },
+      { queue: path.basename(file), confirm: '' },
       { user: 'nobody', domain: 'idfa' },
-      { file: `../${path.basename(file)}` },
+      { queue: `../${path.basename(file)}` },
     ];
     await fuzzAsync(
       fc.tuple(fc.constantFrom(...actionNames), mutated(usual, wildJson)),

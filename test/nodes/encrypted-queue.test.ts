@@ -6,7 +6,7 @@ import { engines } from '../../nodes/account/process-wide';
 import { queueSecrets } from '../../nodes/account/queue-secret';
 import { Actions } from '../../nodes/sidebar/actions';
 import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
-import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
+import { Orphaned } from '../../nodes/sidebar/orphaned';
 import { storeOf } from '../../src/queue/orphaned-queue';
 import { readAll } from '../queue/rows';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
@@ -154,11 +154,11 @@ describe('an account that encrypts user ids on disk', () => {
         () => queueSecrets({ settings }),
       );
     const settings = { get: (name: string) => keptSettings.get(name) };
-    const { file } = left().list()[0]!;
-    const actions = new Actions(engines, left(), new OrphanedShared(() => []), () => undefined);
+    const { key } = left().list()[0]!;
+    const actions = new Actions(engines, new Orphaned(engines, left()), () => undefined);
     const erased = await actions.act('erase', { user: idfa(2) });
     assert.deepEqual([erased.status, (erased.body as { entries: number }).entries], [200, 1]);
-    const store = storeOf(left().pathOf(file)!, left().secrets());
+    const store = storeOf(left().pathOf(key)!, left().secrets());
     await store.open();
     const bodies = (await readAll(store)).map(({ body }) => body);
     await store.close();
@@ -167,8 +167,8 @@ describe('an account that encrypts user ids on disk', () => {
     keptSettings.set('credentialSecret', 'the second secret');
     const partly = await actions.act('erase', { user: idfa(1) });
     assert.deepEqual([partly.status, (partly.body as { trouble: string }).trouble], [207, 'encrypted']);
-    const asked = await actions.act('purgeOrphaned', { file });
-    const done = await actions.act('purgeOrphaned', { file, ...asked.body });
+    const asked = await actions.act('purgeOrphaned', { queue: key });
+    const done = await actions.act('purgeOrphaned', { queue: key, ...asked.body });
     assert.deepEqual([done.status, (done.body as { entries: number }).entries], [200, 2]);
   });
 });

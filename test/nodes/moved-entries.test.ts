@@ -8,7 +8,7 @@ import { engines, orphanedQueuesOf, sandbox as ownSandbox } from '../../nodes/ac
 import { queueFile } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
 import type { OrphanedQueues } from '../../nodes/account/orphaned-queues';
-import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
+import { Orphaned } from '../../nodes/sidebar/orphaned';
 import { moveAway, storeOf } from '../../src/queue/orphaned-queue';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {
@@ -35,7 +35,7 @@ describe('entries that wait for an address that was mended', () => {
   const list = (): ReturnType<typeof engines.list> => engines.list();
   const left = (): OrphanedQueues =>
     orphanedQueuesOf({ settings: { userDir: nodesUserDir() } } as unknown as NodeAPI);
-  const actions = (): Actions => new Actions(engines, left(), new OrphanedShared(list), () => undefined);
+  const actions = (): Actions => new Actions(engines, new Orphaned(engines, left()), () => undefined);
   const wrongUrl = (): string => `${sandbox.url}/no/such/place`;
   const wrongFile = (): string => basename(queueFile(nodesUserDir(), wrongUrl(), '7'));
   const at = (serviceUrl: string): object[] => [
@@ -43,7 +43,7 @@ describe('entries that wait for an address that was mended', () => {
     ...flow.nodes({ completeOn: 'queued' }),
   ];
   const move = (): Promise<{ status: number; body: any }> =>
-    actions().act('moveOrphaned', { file: wrongFile(), account: 'account' });
+    actions().act('moveOrphaned', { queue: wrongFile(), account: 'account' });
   /** What the form of the account says when it holds this. */
   const form = (values: object): any => {
     const red = Object.create((helper as any)._RED, { settings: { value: { userDir: nodesUserDir() } } });
@@ -131,7 +131,7 @@ describe('entries that wait for an address that was mended', () => {
     assert.deepEqual(members(), [idfa(1)]);
     const [found] = left()
       .list()
-      .filter(({ file }) => file === wrongFile());
+      .filter(({ key }) => key === wrongFile());
     assert.deepEqual([found!.waiting, found!.accounts], [1, ['account']]);
   });
 
@@ -181,12 +181,12 @@ describe('entries that wait for an address that was mended', () => {
     await flow.send({ payload: entry(5) });
     await deployAt(sandbox.url);
     const file = basename(queueFile(nodesUserDir(), 'sandbox', '1'));
-    const refused = await actions().act('moveOrphaned', { file, account: 'account' });
+    const refused = await actions().act('moveOrphaned', { queue: file, account: 'account' });
     assert.deepEqual(refused, { status: 409, body: { code: 'sandboxStays' } });
     const acting = actions();
-    const { body } = (await acting.act('purgeOrphaned', { file: wrongFile() })) as { body: any };
+    const { body } = (await acting.act('purgeOrphaned', { queue: wrongFile() })) as { body: any };
     assert.deepEqual([body.code, body.waiting], ['confirm', 1]);
-    const done = await acting.act('purgeOrphaned', { file: wrongFile(), confirm: body.confirm });
+    const done = await acting.act('purgeOrphaned', { queue: wrongFile(), confirm: body.confirm });
     assert.deepEqual(done.body, { code: 'purged', entries: 1, inFlight: 0 });
     assert.deepEqual(members(), []);
   });

@@ -7,7 +7,7 @@ import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
 import { engines, leftDatabases, sandbox as ownSandbox } from '../../nodes/account/process-wide';
 import { queueFile, bufferFile } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
-import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
+import { Orphaned } from '../../nodes/sidebar/orphaned';
 import { PostgresLog } from '../../src/queue-postgres/postgres-log';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { queuedBody } from '../../src/entry/serialise';
@@ -39,6 +39,7 @@ describe('entries in a shared queue that the account leaves', function () {
   let second: OwnDatabase;
   let sandbox: Sandbox;
   let flow: Flow;
+  let orphaned: Orphaned;
 
   useNodeRed();
   before(async function () {
@@ -48,6 +49,7 @@ describe('entries in a shared queue that the account leaves', function () {
   beforeEach(async () => {
     sandbox = await startSandbox({ users: { me: 'secret' }, member: 7 });
     flow = new Flow();
+    orphaned = new Orphaned(engines, new OrphanedQueues(nodesUserDir(), list), leftDatabases);
   });
   afterEach(async () => {
     await unload();
@@ -57,9 +59,7 @@ describe('entries in a shared queue that the account leaves', function () {
   });
 
   const list = (): ReturnType<typeof engines.list> => engines.list();
-  const orphanedShared = new OrphanedShared(list, undefined, leftDatabases);
-  const acting = (): Actions =>
-    new Actions(engines, new OrphanedQueues(nodesUserDir(), list), orphanedShared, () => undefined);
+  const acting = (): Actions => new Actions(engines, orphaned, () => undefined);
   const wrongUrl = (): string => `${sandbox.url}/no/such/place`;
   const flows = (account: object, databaseUrl = database.url): object[] => [
     {
@@ -101,10 +101,10 @@ describe('entries in a shared queue that the account leaves', function () {
   const members = (): string[] => sandbox.state().map(({ user_id: id }) => id);
   /** What the tab lists; what earlier tests left there is for other addresses. */
   const listed = (): unknown[] =>
-    orphanedShared
+    orphaned
       .list()
       .flatMap((left) =>
-        left.kind === 'queue' && left.origin.startsWith(sandbox.url) ? [[left.waiting, left.accounts]] : [],
+        left.kind === 'shared' && left.origin.startsWith(sandbox.url) ? [[left.waiting, left.accounts]] : [],
       );
   /** Puts a removal into the store-and-forward buffer of this machine. */
   const keepHere = async (body: object): Promise<void> => {
@@ -269,7 +269,7 @@ describe('entries in a shared queue that the account leaves', function () {
     const { query, ...shown } = form({ databaseUrl: database.url });
     const common = { waiting: 2, origin: wrongUrl(), member: '7' };
     assert.deepEqual(shown, { ...common, choices: ['keep', 'discard'], notes: ['toShared', 'late'] });
-    assert.deepEqual(query, { file: basename(queueFile(nodesUserDir(), wrongUrl(), '7')) });
+    assert.deepEqual(query, { queue: basename(queueFile(nodesUserDir(), wrongUrl(), '7')) });
     await change({});
     await warned(2);
     const refused = await acting().act('moveOrphaned', { ...query, account: 'account' });

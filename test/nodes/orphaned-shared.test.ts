@@ -1,10 +1,9 @@
 // Orphaned shared queues in a real PostgreSQL, and local buffers for them: listed, purged, erased.
 import assert from 'node:assert/strict';
-import { basename } from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
 import { Actions } from '../../nodes/sidebar/actions';
-import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
-import { OrphanedShared, type ShownOrphanedShared } from '../../nodes/sidebar/orphaned-shared';
+import { OrphanedQueues, type ShownOrphaned } from '../../nodes/account/orphaned-queues';
+import { Orphaned } from '../../nodes/sidebar/orphaned';
 import type { EngineInfo } from '../../src/delivery/registry';
 import { QueueError } from '../../src/queue/store';
 import type { DatabaseQueues, OrphanedSharedQueue } from '../../src/queue-postgres/database-queues';
@@ -54,16 +53,19 @@ describe('an orphaned shared queue', function () {
     return load([account, ...flow.nodes(out)], credentials, flow);
   };
   const leftFiles = (): OrphanedQueues => new OrphanedQueues(nodesUserDir(), list);
-  const actionsOf = (shared: OrphanedShared): Actions =>
-    new Actions(engines, leftFiles(), shared, (text) => logged.push(text));
+  const orphanedQueues = (): Orphaned => new Orphaned(engines, leftFiles());
+  const actionsOf = (orphaned: Orphaned): Actions =>
+    new Actions(engines, orphaned, (text) => logged.push(text));
+  const sharedIn = (orphaned: Orphaned): readonly ShownOrphaned[] =>
+    orphaned.list().filter(({ kind }) => kind === 'shared' || kind === 'database');
 
   const leave = (member: string, ...users: number[]): Promise<PostgresLog> =>
     takeForMember(databaseUrl(), member, users.map(idfa));
 
   /** As the tab would show it soon. */
-  async function shown(shared: OrphanedShared): Promise<readonly ShownOrphanedShared[]> {
-    await until(() => shared.list().length > 0, 'something is found');
-    return shared.list();
+  async function shown(orphaned: Orphaned): Promise<readonly ShownOrphaned[]> {
+    await until(() => sharedIn(orphaned).length > 0, 'something is found');
+    return sharedIn(orphaned);
   }
 
   it('is listed by member, host and database, purged when asked twice, and erased from', async () => {
@@ -76,10 +78,10 @@ describe('an orphaned shared queue', function () {
     await flow.send({ payload: entry(2) });
     await flow.send({ control: 'pause' });
     flow.give({ payload: entry(2) });
-    const shared = new OrphanedShared(list);
+    const shared = orphanedQueues();
     const found = await shown(shared);
     assert.equal(found.length, 1, 'not those that this Node-RED, or another one, uses');
-    const [one] = found as (ShownOrphanedShared & { kind: 'queue' })[];
+    const [one] = found;
     const { hostname, port, pathname } = new URL(database.url);
     const { host, database: name, origin, member, waiting, key } = one!;
     assert.deepEqual(
@@ -95,10 +97,10 @@ describe('an orphaned shared queue', function () {
     assert.deepEqual(erased, { status: 200, body: { code: 'erased', entries: 3, inFlight: 0 } });
     assert.equal((await actions.act('purgeOrphaned', { queue: key, confirm: 'guessed' })).status, 409);
     assert.deepEqual(await purgeTwice(actions, { queue: key }), { code: 'purged', entries: 1, inFlight: 0 });
-    await until(() => shared.list().length === 0, 'nothing waits there');
+    await until(() => sharedIn(shared).length === 0, 'nothing waits there');
     assert.match(
       logged.join('\n'),
-      /shared queue instant_audience_8_\w+, which nobody uses, was purged: 1 entries/,
+      /shared queue instant_audience_8_\w+, which no account uses, was purged: 1 entries/,
     );
     assert.ok(!logged.join('\n').includes(password) && !logged.join('\n').includes(idfa(2)));
     await used.close(other);
@@ -108,8 +110,8 @@ describe('an orphaned shared queue', function () {
     const gone = { id: 'gone', name: 'gone' };
     await (await leave('10', 1)).close(gone);
     await start();
-    const shared = new OrphanedShared(list);
-    const [one] = (await shown(shared)) as (ShownOrphanedShared & { kind: 'queue' })[];
+    const shared = orphanedQueues();
+    const [one] = await shown(shared);
     const actions = actionsOf(shared);
     const first = await actions.act('purgeOrphaned', { queue: one!.key });
     const log = new PostgresLog({ url: databaseUrl(), origin: leftOrigin, member: '10' });
@@ -125,17 +127,17 @@ describe('an orphaned shared queue', function () {
     const nowhere = `postgres://me:${password}@127.0.0.1:1/db`;
     await start(nowhere, { completeOn: 'queued' });
     await flow.send({ payload: [entry(1), entry(2), entry(3)] });
-    const shared = new OrphanedShared(list);
+    const shared = orphanedQueues();
     const [problem] = await shown(shared);
     assert.ok(problem?.kind === 'database');
     assert.deepEqual([problem.host, problem.database], ['127.0.0.1:1', 'db']);
-    assert.equal(problem.problem.trouble, 'database_unavailable');
+    assert.equal(problem.problem?.trouble, 'database_unavailable');
     assert.ok(!JSON.stringify(problem).includes(password));
     const own = list().find(({ origin }) => origin === sandbox.url)!;
     assert.ok(
       !leftFiles()
         .list()
-        .some(({ member, kept }) => kept && member === own.member),
+        .some(({ member, kind }) => kind === 'buffer' && member === own.member),
       'it is in use',
     );
     const partly = await actionsOf(shared).act('erase', { user: idfa(1), domain: 'idfa' });
@@ -146,12 +148,12 @@ describe('an orphaned shared queue', function () {
     );
     await unload();
     await engines.closeParked();
-    assert.deepEqual(shared.list(), [], 'no account names the database any more');
+    assert.deepEqual(sharedIn(shared), [], 'no account names the database any more');
     const left = leftFiles()
       .list()
-      .find(({ kept }) => kept)!;
+      .find(({ kind }) => kind === 'buffer')!;
     assert.deepEqual([left.waiting, left.member, left.problem], [2, '7', null]);
-    assert.match(left.file, /-kept\.sqlite$/);
+    assert.match(left.key, /-kept\.sqlite$/);
     const erased = await actionsOf(shared).act('erase', { user: idfa(2), domain: 'idfa' });
     assert.deepEqual(erased, { status: 200, body: { code: 'erased', entries: 1, inFlight: 0 } });
     // An account takes up what is left.
@@ -159,12 +161,12 @@ describe('an orphaned shared queue', function () {
     await until(() => list().some(({ engine }) => engine.stats().shared?.kept === 1), 'one is kept still');
     await unload();
     await engines.closeParked();
-    const purged = await purgeTwice(actionsOf(shared), { file: basename(left.file) });
+    const purged = await purgeTwice(actionsOf(shared), { queue: left.key });
     assert.deepEqual(purged, { code: 'purged', entries: 1, inFlight: 0 });
     assert.ok(
       !leftFiles()
         .list()
-        .some(({ kept }) => kept),
+        .some(({ kind }) => kind === 'buffer'),
     );
   });
 });
@@ -179,14 +181,18 @@ describe('the list of orphaned shared queues', () => {
   const engine = (queues: Partial<DatabaseQueues>, identity = 'x'): EngineInfo =>
     ({ origin: 'o', member: '1', database: { identity, queues: { place, ...queues } } }) as EngineInfo;
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-  const members = (shared: OrphanedShared): string[] =>
-    shared.list().map((one) => (one.kind === 'queue' ? one.member : one.problem.trouble));
+  const orphanedOf = (list: () => EngineInfo[], monoMs?: () => number): Orphaned => {
+    const files = new OrphanedQueues('/nowhere', list);
+    return new Orphaned({ list, closeIdle: () => Promise.resolve() }, files, undefined, monoMs);
+  };
+  const members = (orphaned: Orphaned): string[] =>
+    orphaned.list().map(({ member, problem }) => problem?.trouble ?? member);
 
   it('asks a database when it is asked itself, every half a minute, once for all accounts that name it', async () => {
     let asked = 0;
     let nowMs = 0;
     const queues = { list: () => Promise.resolve([queue(String((asked += 1)))]) };
-    const shared = new OrphanedShared(
+    const shared = orphanedOf(
       () => [engine(queues), engine(queues)],
       () => nowMs,
     );
@@ -210,7 +216,7 @@ describe('the list of orphaned shared queues', () => {
         return new Promise<OrphanedSharedQueue[]>((resolve) => (answer = resolve));
       },
     };
-    const shared = new OrphanedShared(
+    const shared = orphanedOf(
       () => [engine(queues)],
       () => nowMs,
     );
@@ -232,7 +238,7 @@ describe('the list of orphaned shared queues', () => {
   it('takes two users of one database for two ways to it, and shows a queue once', async () => {
     const first = { list: () => Promise.resolve([queue('5')]) };
     const second = { list: () => Promise.resolve([queue('5'), queue('6')]) };
-    const shared = new OrphanedShared(() => [engine(first), engine(second, 'y')]);
+    const shared = orphanedOf(() => [engine(first), engine(second, 'y')]);
     shared.list();
     await turn();
     assert.deepEqual(members(shared), ['5', '6']);
@@ -248,7 +254,7 @@ describe('the list of orphaned shared queues', () => {
         return Promise.resolve(2);
       },
     };
-    const shared = new OrphanedShared(() => [engine(fails), engine(works, 'y')]);
+    const shared = orphanedOf(() => [engine(fails), engine(works, 'y')]);
     const { entries, problems } = await shared.erase(['idfa a']);
     assert.deepEqual([entries, erased], [2, ['instant_audience_5 idfa a']]);
     assert.deepEqual(problems, [{ trouble: 'database_readonly', reason: 'No.', ...place }]);

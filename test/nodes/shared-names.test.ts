@@ -55,7 +55,7 @@ describe('what is kept while the database of a shared queue is away', () => {
     for (const file of [disk, kept]) writeFileSync(file, 'no queue, so that it is listed with its problem');
     const left = (...kinds: QueueKind[]): string[] => {
       const engines = kinds.map((queue) => ({ queue, origin, member: '7' }) as EngineInfo);
-      return new OrphanedQueues(userDir, () => engines).list().map(({ file }) => file);
+      return new OrphanedQueues(userDir, () => engines).list().map(({ key }) => key);
     };
     assert.deepEqual(left('shared'), [path.basename(disk)]);
     assert.deepEqual(left('disk'), [path.basename(kept)]);

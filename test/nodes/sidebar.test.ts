@@ -9,7 +9,7 @@ import { queueFolder } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
 import { idleAccounts } from '../../nodes/sidebar/idle-accounts';
 import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
-import { OrphanedShared } from '../../nodes/sidebar/orphaned-shared';
+import { Orphaned } from '../../nodes/sidebar/orphaned';
 import { prometheusText } from '../../nodes/sidebar/metrics';
 import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';
 import { overviewTopic, unwatchTopic, Watchers, watchTopic } from '../../nodes/sidebar/watchers';
@@ -44,7 +44,7 @@ describe('the runtime of the tab Audience', () => {
   const shown = (): ShownQueue => overview.queues().find(({ origin }) => origin === sandbox.url)!;
   const left = (): OrphanedQueues => new OrphanedQueues(folder, list);
   const actions = (): Actions =>
-    new Actions(engines, left(), new OrphanedShared(list), (text) => logged.push(text));
+    new Actions(engines, new Orphaned(engines, left()), (text) => logged.push(text));
 
   before(() => (folder = mkdtempSync(path.join(tmpdir(), 'instant-audience-tab-'))));
   after(() => rmSync(folder, { recursive: true, force: true }));
@@ -443,11 +443,11 @@ describe('the runtime of the tab Audience', () => {
     );
     try {
       const [shownLeft] = left().list();
-      assert.deepEqual([shownLeft!.file, shownLeft!.problem!.trouble], [file, 'damaged']);
+      assert.deepEqual([shownLeft!.key, shownLeft!.problem!.trouble], [file, 'damaged']);
       assert.ok(shownLeft!.problem!.reason.includes(queueFile));
       const acting = actions();
-      const { body } = await acting.act('purgeOrphaned', { file });
-      const purged = await acting.act('purgeOrphaned', { file, ...body });
+      const { body } = await acting.act('purgeOrphaned', { queue: file });
+      const purged = await acting.act('purgeOrphaned', { queue: file, ...body });
       assert.deepEqual(
         [purged.status, (purged.body as any).code, (purged.body as any).trouble],
         [500, 'failed', 'damaged'],

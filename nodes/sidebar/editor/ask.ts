@@ -1,6 +1,6 @@
 // Confirmation before an action that cannot be undone, and the sentence about its result.
 import type { SidebarRed } from '../../types/red-sidebar';
-import type { Reply } from './api';
+import { call, type Reply } from './api';
 import { make } from './dom';
 import { number, troubleWords, word, wordOr } from './words';
 
@@ -23,6 +23,19 @@ export function ask(question: string, doIt: string, then: () => void): void {
         },
       },
     ],
+  });
+}
+
+/** Purges a queue after a confirmation: the second request carries the key from the first reply. */
+export async function purge(action: 'purge' | 'purgeOrphaned', queue: string, name: string): Promise<void> {
+  const reply = await call('POST', `tab/${action}`, { queue });
+  const { confirm, waiting } = reply.body;
+  if (reply.status !== 409 || typeof confirm !== 'string') {
+    tell(reply);
+    return;
+  }
+  ask(word('ask.purge', { name, many: number(Number(waiting)) }), word('button.purgeNow'), () => {
+    void call('POST', `tab/${action}`, { queue, confirm }).then(tell);
   });
 }
 
@@ -52,7 +65,7 @@ function whereOf({ file, host, database, missed, origin, member }: Reply['body']
   if (typeof host === 'string') return word('where.database', { host, database: text(database) });
   const queue = { origin: text(origin), member: text(member) };
   if (missed === 'kept') return word('where.kept', queue);
-  return missed === 'database' ? word('where.shared', queue) : word('left.name', queue);
+  return missed === 'database' ? word('where.shared', queue) : word('left.name_disk', queue);
 }
 
 /** The error in the editor's language if it is known; else the system's message. */

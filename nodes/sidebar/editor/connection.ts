@@ -1,6 +1,5 @@
 // Connection of the tab to the runtime, active only while the tab is visible.
-import type { ShownOrphanedQueue } from '../../account/orphaned-queues';
-import type { ShownOrphanedShared } from '../orphaned-shared';
+import type { ShownOrphaned } from '../../account/orphaned-queues';
 import type { ShownQueue } from '../overview';
 import type { ShownSegment } from '../sandbox-segments';
 import type { IdleAccount } from '../idle-accounts';
@@ -13,8 +12,7 @@ declare const RED: SidebarRed;
 export interface Update {
   readonly queues: readonly ShownQueue[];
   readonly idle: readonly IdleAccount[];
-  readonly left: readonly ShownOrphanedQueue[];
-  readonly orphanedShared: readonly ShownOrphanedShared[];
+  readonly orphaned: readonly ShownOrphaned[];
   /** Null when no sandbox runs. */
   readonly sandbox: readonly ShownSegment[] | null;
   /** Epoch ms, by the runtime's clock. */

@@ -3,7 +3,7 @@ import type { Sample, SharedView } from '../../../src/delivery/index';
 import type { SidebarRed } from '../../types/red-sidebar';
 import type { ShownQueue } from '../overview';
 import { call, saveAs, text } from './api';
-import { ask, tell } from './ask';
+import { purge, tell } from './ask';
 import { Charts } from './charts';
 import { button, Foldable, make, setAttribute, setLines, setShown, setText } from './dom';
 import { detailOf, stateText } from './state-words';
@@ -61,7 +61,11 @@ export class QueueCard {
       flush: button(word('button.flush'), act('flush')),
       retry: button(word('button.retry'), act('retry')),
       export: button(word('button.export'), () => void this.export()),
-      purge: button(word('button.purge'), () => void this.purge(), 'instant-audience-button-danger'),
+      purge: button(
+        word('button.purge'),
+        () => void purge('purge', this.key, nameOf(this.shown!.queue)),
+        'instant-audience-button-danger',
+      ),
     };
     for (const name of ['flush', 'retry', 'purge'] as const) this.buttons[name].title = word(`tip.${name}`);
     this.fold.head.parentElement!.after(this.late, this.segments);
@@ -192,20 +196,6 @@ export class QueueCard {
   private async act(action: string): Promise<void> {
     const reply = await call('POST', `tab/${action}`, { queue: this.key });
     if (reply.status !== 200) tell(reply);
-  }
-
-  private async purge(): Promise<void> {
-    const { queue } = this.shown!;
-    const reply = await call('POST', 'tab/purge', { queue: queue.key });
-    const { confirm, waiting } = reply.body;
-    if (reply.status !== 409 || typeof confirm !== 'string') {
-      tell(reply);
-      return;
-    }
-    const question = word('ask.purge', { name: nameOf(queue), many: number(Number(waiting)) });
-    ask(question, word('button.purgeNow'), () => {
-      void call('POST', 'tab/purge', { queue: queue.key, confirm }).then(tell);
-    });
   }
 
   private async export(): Promise<void> {

@@ -4,7 +4,7 @@ import type { ShownQueue } from '../overview';
 import type { Update } from './connection';
 import { make, setLines, setShown, setText } from './dom';
 import { ErasePart } from './erase-part';
-import { LeftPart } from './orphaned-part';
+import { OrphanedPart } from './orphaned-part';
 import { QueueCard } from './queue-card';
 import { SandboxPart } from './sandbox-part';
 import { accountWord, word } from './words';
@@ -24,7 +24,7 @@ export class TabView {
   private readonly broken = make('ul');
   private readonly cards = new Map<string, QueueCard>();
   private readonly sandbox = new SandboxPart();
-  private readonly left = new LeftPart();
+  private readonly orphaned = new OrphanedPart();
   private isFirst = true;
 
   constructor() {
@@ -33,15 +33,15 @@ export class TabView {
       this.queues,
       this.broken,
       this.unused,
-      this.left.root,
+      this.orphaned.root,
       this.sandbox.root,
       new ErasePart().root,
     );
-    this.sandbox.root.hidden = this.left.root.hidden = true;
+    this.sandbox.root.hidden = this.orphaned.root.hidden = true;
   }
 
   show(update: Update): void {
-    const { queues, idle, left, orphanedShared, sandbox, histories, atMs } = update;
+    const { queues, idle, orphaned, sandbox, histories, atMs } = update;
     setShown(this.nothing, queues.length === 0);
     const keys = new Set(queues.map(({ key }) => key));
     for (const [key, card] of this.cards) {
@@ -62,9 +62,8 @@ export class TabView {
       ({ origin, shared, durable }) => origin !== 'sandbox' && shared === null && durable,
     );
     const used = queues.flatMap(({ accounts }) => accounts);
-    this.left.show(
-      left,
-      orphanedShared,
+    this.orphaned.show(
+      orphaned,
       atWork.flatMap(({ accounts }) => accounts),
       [...used, ...idle],
     );
