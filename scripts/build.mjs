@@ -86,8 +86,8 @@ async function editorScript(name, type) {
 }
 
 /**
- * Bundles the script of a plugin, fully minified, since no tool reads it as text. It includes a library with its
- * licence.
+ * Bundles the script of a plugin, fully minified, since no tool reads it as text. It includes a library with its style
+ * and licence.
  */
 async function writePlugin(name) {
   const bundled = await bundleEditor(name, {
@@ -96,11 +96,12 @@ async function writePlugin(name) {
     banner: { js: await noticeOf('uplot') },
   });
   const script = insideScript(bundled).trimEnd();
+  const style = await readFile(path.join(root, 'node_modules/uplot/dist/uPlot.min.css'), 'utf8');
   const target = path.join(dist, 'nodes', name);
   await copyCatalogues(name);
   await writeFile(
     path.join(target, `${name}.html`),
-    `<script type="text/javascript">\n${script}\n</script>\n`,
+    `<style>\n${style.trim()}\n</style>\n<script type="text/javascript">\n${script}\n</script>\n`,
   );
 }
 

@@ -1,17 +1,21 @@
 // Metrics for operators: in Prometheus' text format, and as Node-RED's metric events.
 
 import type { NodeAPI } from 'node-red';
-import { type EngineInfo, latencyBoundsMs, type SharedView } from '../../src/delivery/index';
+import { type EngineInfo, latencyBoundsMs } from '../../src/delivery/index';
 import type { ShownQueue } from './overview';
 
-/** One metric of the text format. */
-interface Metric {
-  readonly name: string;
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly help: string;
-  readonly samples: readonly (readonly [suffix: string, labels: Labels, value: number])[];
-}
 type Labels = Readonly<Record<string, string>>;
+/** Of one queue: a figure; several, by the value of one more label; or none. */
+type Figures = number | Readonly<Record<string, number>> | null;
+
+/** One metric of the text format; names and units are listed in docs/operations.md and stay. */
+interface Metric {
+  readonly type: 'counter' | 'gauge';
+  readonly name: string;
+  readonly help: string;
+  readonly of: (queue: ShownQueue) => Figures;
+  readonly label?: string;
+}
 
 /** https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format */
 export const prometheusType = 'text/plain; version=0.0.4; charset=utf-8';
@@ -33,129 +37,116 @@ const states = [
   'idle',
 ] as const;
 
-/** Every queue that runs; names and units are listed in docs/operations.md and stay. */
+const gauge = (name: string, help: string, of: Metric['of'], label?: string): Metric => ({
+  type: 'gauge',
+  name: `instant_audience_${name}`,
+  help,
+  of,
+  ...(label !== undefined && { label }),
+});
+
+const counter = (name: string, help: string, of: Metric['of'], label?: string): Metric => ({
+  ...gauge(`${name}_total`, help, of, label),
+  type: 'counter',
+});
+
+const metrics: readonly Metric[] = [
+  gauge('queue_entries', 'Entries that wait.', ({ waiting }) => waiting),
+  gauge('oldest_entry_age_seconds', 'Age of the oldest entry that waits.', ({ oldestMs }) => oldestMs / 1000),
+  gauge(
+    'warn_after_seconds',
+    'Age from which the oldest entry counts as late.',
+    ({ warnAfterMs }) => warnAfterMs / 1000,
+  ),
+  gauge('late', '1 while the oldest entry is late, else 0.', ({ late }) => Number(late)),
+  gauge('posts_in_flight', 'Calls that are not answered yet.', ({ postsInFlight }) => postsInFlight),
+  gauge('users_per_second', 'Users accepted in the last whole second.', (queue) => queue.usersPerSecond),
+  gauge('users_per_second_limit', 'Users that may be sent in a second.', ({ usersLimit }) => usersLimit),
+  gauge(
+    'state',
+    '1 for the state that the queue is in, else 0.',
+    ({ state: { kind } }) => Object.fromEntries(states.map((state) => [state, Number(kind === state)])),
+    'state',
+  ),
+  counter('entries_taken', 'Entries taken, with those found waiting at the start.', ({ taken }) => taken),
+  counter(
+    'entries_ended',
+    'Entries that have ended, by how they did.',
+    ({ accepted, superseded, expired, rejected }) => ({ accepted, superseded, expired, rejected }),
+    'end',
+  ),
+  counter('entries_invalid', 'Entries refused before they were taken.', ({ invalid }) => invalid),
+  counter(
+    'entries_rejected',
+    'Entries rejected or invalid, by code.',
+    ({ rejectedByCode }) => rejectedByCode,
+    'code',
+  ),
+  counter(
+    'unaccounted',
+    'Users and segments of accepted requests that the service did not count.',
+    ({ unaccounted: { users, segments } }) => ({ users, segments }),
+    'of',
+  ),
+];
+
+const ofShared: readonly Metric[] = [
+  gauge('sender', '1 on the instance that sends, else 0.', ({ shared }) =>
+    shared === null ? null : Number(shared.isSender),
+  ),
+  gauge('instances', 'Instances that share the queue.', ({ shared }) => shared?.instances.length ?? null),
+  gauge(
+    'kept_entries',
+    'Entries in the buffer of this instance until the database can be reached.',
+    ({ shared }) => shared?.kept ?? null,
+  ),
+];
+
+/** Every queue that runs. */
 export function prometheusText(queues: readonly ShownQueue[], engines: readonly EngineInfo[]): string {
-  return metricsOf(queues, engines).map(textOf).join('');
+  const text = (metric: Metric): string => textOf(metric, queues);
+  return [...metrics.map(text), latencyText(queues, engines), ...ofShared.map(text)].join('');
 }
 
-function metricsOf(queues: readonly ShownQueue[], engines: readonly EngineInfo[]): Metric[] {
-  const gauge = (name: string, help: string, figure: (queue: ShownQueue) => number): Metric => ({
-    name: `instant_audience_${name}`,
-    type: 'gauge',
-    help,
-    samples: queues.map((queue) => ['', labelsOf(queue), figure(queue)]),
+function textOf({ name, type, help, of, label = '' }: Metric, queues: readonly ShownQueue[]): string {
+  const lines = queues.flatMap((queue) => {
+    const figures = of(queue);
+    if (figures === null) return [];
+    const labels = labelsOf(queue);
+    if (typeof figures === 'number') return [line(name, labels, figures)];
+    return Object.entries(figures).map(([key, figure]) => line(name, { ...labels, [label]: key }, figure));
   });
-  const counter = (name: string, help: string, figure: (queue: ShownQueue) => number): Metric => ({
-    ...gauge(`${name}_total`, help, figure),
-    type: 'counter',
-  });
-  const ofShared = (name: string, help: string, figure: (shared: SharedView) => number): Metric => ({
-    ...gauge(name, help, () => 0),
-    samples: queues.flatMap((queue) =>
-      queue.shared === null ? [] : [['', labelsOf(queue), figure(queue.shared)] as const],
-    ),
-  });
-  return [
-    gauge('queue_entries', 'Pending entries.', ({ waiting }) => waiting),
-    gauge('oldest_entry_age_seconds', 'Age of the oldest pending entry.', (queue) => queue.oldestMs / 1000),
-    gauge(
-      'warn_after_seconds',
-      'Age from which the oldest entry counts as late.',
-      (queue) => queue.warnAfterMs / 1000,
-    ),
-    gauge('late', '1 while the oldest entry is late, else 0.', ({ late }) => (late ? 1 : 0)),
-    gauge('posts_in_flight', 'Calls waiting for an answer.', ({ postsInFlight }) => postsInFlight),
-    gauge('users_per_second', 'Users accepted in the last whole second.', (queue) => queue.usersPerSecond),
-    gauge('users_per_second_limit', 'Users that may be sent in a second.', ({ usersLimit }) => usersLimit),
-    {
-      name: 'instant_audience_state',
-      type: 'gauge',
-      help: '1 for the current state of the queue, else 0.',
-      samples: queues.flatMap((queue) =>
-        states.map(
-          (state) => ['', { ...labelsOf(queue), state }, queue.state.kind === state ? 1 : 0] as const,
-        ),
-      ),
-    },
-    counter(
-      'entries_taken',
-      'Entries accepted into the queue, including those pending at the start.',
-      ({ taken }) => taken,
-    ),
-    {
-      name: 'instant_audience_entries_ended_total',
-      type: 'counter',
-      help: 'Entries that have ended, by outcome.',
-      samples: queues.flatMap((queue) =>
-        (['accepted', 'superseded', 'expired', 'rejected'] as const).map(
-          (end) => ['', { ...labelsOf(queue), end }, queue[end]] as const,
-        ),
-      ),
-    },
-    counter('entries_invalid', 'Entries refused as invalid, and not queued.', ({ invalid }) => invalid),
-    {
-      name: 'instant_audience_entries_rejected_total',
-      type: 'counter',
-      help: 'Entries rejected or invalid, by code.',
-      samples: queues.flatMap((queue) =>
-        Object.entries(queue.rejectedByCode).map(
-          ([code, count]) => ['', { ...labelsOf(queue), code }, count] as const,
-        ),
-      ),
-    },
-    {
-      name: 'instant_audience_unaccounted_total',
-      type: 'counter',
-      help: 'Users and segments of accepted requests that the service did not count.',
-      samples: queues.flatMap((queue) =>
-        (['users', 'segments'] as const).map(
-          (of) => ['', { ...labelsOf(queue), of }, queue.unaccounted[of]] as const,
-        ),
-      ),
-    },
-    latencyOf(queues, engines),
-    ofShared('sender', '1 on the active instance, else 0.', ({ isSender }) => (isSender ? 1 : 0)),
-    ofShared('instances', 'Instances that share the queue.', ({ instances }) => instances.length),
-    ofShared(
-      'kept_entries',
-      'Entries stored on this machine until the database is reachable.',
-      ({ kept }) => kept,
-    ),
-  ];
+  return headOf(name, type, help) + lines.join('');
 }
 
-function latencyOf(queues: readonly ShownQueue[], engines: readonly EngineInfo[]): Metric {
-  const samples = queues.flatMap((queue) => {
+function latencyText(queues: readonly ShownQueue[], engines: readonly EngineInfo[]): string {
+  const name = 'instant_audience_latency_seconds';
+  const lines = queues.flatMap((queue) => {
     const latency = engines.find(({ key }) => key === queue.key)?.engine.monitor.latency;
     if (latency === undefined) return [];
     const labels = labelsOf(queue);
+    const bucket = (le: string, count: number): string => line(`${name}_bucket`, { ...labels, le }, count);
     return [
-      ...latencyBoundsMs.map(
-        (ms) => ['_bucket', { ...labels, le: String(ms / 1000) }, latency.countUpTo(ms)] as const,
-      ),
-      ['_bucket', { ...labels, le: '+Inf' }, latency.count] as const,
-      ['_sum', labels, latency.sumMs / 1000] as const,
-      ['_count', labels, latency.count] as const,
+      ...latencyBoundsMs.map((ms) => bucket(String(ms / 1000), latency.countUpTo(ms))),
+      bucket('+Inf', latency.count),
+      line(`${name}_sum`, labels, latency.sumMs / 1000),
+      line(`${name}_count`, labels, latency.count),
     ];
   });
-  return {
-    name: 'instant_audience_latency_seconds',
-    type: 'histogram',
-    help: 'Time of an entry from its acceptance into the queue to that by the service.',
-    samples,
-  };
+  return headOf(name, 'histogram', 'From taken to accepted, by entry.') + lines.join('');
 }
 
 function labelsOf({ accounts, origin, member }: ShownQueue): Labels {
   return { account: accounts.map(({ name }) => name).join(', '), service: origin, member };
 }
 
-function textOf({ name, type, help, samples }: Metric): string {
-  const lines = samples.map(([suffix, labels, value]) => {
-    const text = Object.entries(labels).map(([label, of]) => `${label}="${escaped(of)}"`);
-    return `${name}${suffix}{${text.join(',')}} ${value}\n`;
-  });
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
+function headOf(name: string, type: string, help: string): string {
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+}
+
+function line(name: string, labels: Labels, value: number): string {
+  const text = Object.entries(labels).map(([label, of]) => `${label}="${escaped(of)}"`);
+  return `${name}{${text.join(',')}} ${value}\n`;
 }
 
 function escaped(text: string): string {

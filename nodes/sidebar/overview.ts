@@ -1,9 +1,21 @@
-// Overview of each queue for the tab Audience: plain data for the editor, the metrics and tests.
+// Overview of each queue, and of accounts without one, for the tab Audience: plain data for the editor, the metrics and tests.
 
 import { systemClock } from '../../src/clock';
-import type { EngineInfo, EngineState, SharedView, Sample, LoggedError } from '../../src/delivery/index';
+import type { NodeAPI } from 'node-red';
+import type {
+  EngineInfo,
+  EngineStats,
+  Counters,
+  EngineState,
+  SharedView,
+  Sample,
+  LoggedError,
+} from '../../src/delivery/index';
+import type { SharedSandbox } from '../../src/sandbox/index';
 import type { SegmentWarning } from '../../src/usage/index';
 import { segmentKey, segmentParams } from '../instant-audience-out/segment-words';
+import { accountType } from '../account/admin-settings';
+import type { Account } from '../account/account-api';
 import { conditionOf, isMisconfigured, type Condition } from '../shared/queue-state';
 
 /** State of a queue, as in its nodes' status; `code` and `message` add details. */
@@ -17,28 +29,17 @@ export interface ShownState extends Condition {
   readonly secondsLeft: number | null;
 }
 
-export interface ShownQueue {
-  /** Names it in every call. */
-  readonly key: string;
-  readonly accounts: readonly { readonly id: string; readonly name: string }[];
-  readonly origin: string;
-  readonly member: string;
+export interface ShownQueue
+  extends
+    Pick<EngineInfo, 'key' | 'accounts' | 'origin' | 'member' | 'sinceWallMs'>,
+    Pick<EngineStats, 'postsInFlight' | 'usersPerSecond' | 'oldestMs'>,
+    Readonly<Counters> {
   readonly durable: boolean;
-  /** Epoch ms from which its figures count: when it was opened. */
-  readonly sinceWallMs: number;
   /** Of a queue that several processes share; else null. */
   readonly shared: SharedView | null;
   readonly state: ShownState;
-  readonly waiting: number;
-  readonly postsInFlight: number;
-  readonly usersPerSecond: number;
   readonly usersLimit: number;
   readonly postsLimit: number;
-  readonly taken: number;
-  readonly accepted: number;
-  readonly superseded: number;
-  readonly expired: number;
-  readonly rejected: number;
   /** Refused before they were queued. */
   readonly invalid: number;
   /** Accepted by the service without being counted. */
@@ -50,7 +51,6 @@ export interface ShownQueue {
   readonly errors: readonly LoggedError[];
   /** At the rate of the last seconds; null while nothing ends. */
   readonly drainSeconds: number | null;
-  readonly oldestMs: number;
   readonly warnAfterMs: number;
   /** Whether the oldest entry has waited longer than the account allows. */
   readonly late: boolean;
@@ -66,17 +66,11 @@ export interface ShownSegmentWarning {
   readonly params: Readonly<Record<string, string | number>>;
 }
 
-/** What was found about the segments of an account's flows, by the account's node id. */
-export type SegmentWarnings = (account: string) => readonly FoundWarning[];
-
 export interface FoundWarning {
   readonly warning: SegmentWarning;
   /** Whether adds to it wait during its warm-up. */
   readonly holds: boolean;
 }
-
-/** The account's setting, by node id; null for a missing account. */
-export type WarnAfter = (account: string) => number | null;
 
 const mostSegments = 10;
 const defaultWarnAfterMs = 120_000;
@@ -89,8 +83,10 @@ export class Overview {
 
   constructor(
     private readonly engines: () => readonly EngineInfo[],
-    private readonly warnAfter: WarnAfter,
-    private readonly segmentWarnings: SegmentWarnings = () => [],
+    /** The account's setting, by node id; null for a missing account. */
+    private readonly warnAfter: (account: string) => number | null,
+    /** What was found about the segments of an account's flows, by its node id. */
+    private readonly segmentWarnings: (account: string) => readonly FoundWarning[] = () => [],
     private readonly monoMs: () => number = () => systemClock.monoMs(),
   ) {}
 
@@ -105,7 +101,7 @@ export class Overview {
     const { key, accounts, origin, member, engine, sinceWallMs, limits } = info;
     const { counters, oldestMs, postsInFlight, usersPerSecond, state, shared = null } = engine.stats();
     const { monitor } = engine;
-    const { waiting, taken, accepted, superseded, expired, rejected } = counters;
+    const { waiting, accepted, superseded, expired, rejected } = counters;
     const perSecond = this.rate(key, accepted + superseded + expired + rejected) ?? usersPerSecond;
     const warnAfterMs = this.warnAfterMs(info);
     return {
@@ -117,16 +113,11 @@ export class Overview {
       sinceWallMs,
       shared,
       state: this.stateOf(info, state),
-      waiting,
       postsInFlight,
       usersPerSecond,
       usersLimit: limits.usersPerSecond,
       postsLimit: limits.postsPerSecond,
-      taken,
-      accepted,
-      superseded,
-      expired,
-      rejected,
+      ...counters,
       invalid: monitor.invalid,
       unaccounted: monitor.unaccounted.counts,
       rejectedByCode: monitor.rejections.byCode(),
@@ -196,16 +187,59 @@ export class Overview {
   }
 }
 
-function nameOf({ accounts, key }: ShownQueue): string {
-  return accounts[0]?.name ?? key;
-}
-
 /** Those that accounts use come first: one that an account has just left is about to go. */
 function byUse(a: ShownQueue, b: ShownQueue): number {
   const isLeft = ({ accounts }: ShownQueue): number => (accounts.length === 0 ? 1 : 0);
-  return isLeft(a) - isLeft(b) || compare(nameOf(a), nameOf(b));
+  const nameOf = ({ accounts, key }: ShownQueue): string => accounts[0]?.name ?? key;
+  return isLeft(a) - isLeft(b) || (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : 0);
 }
 
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/** A deployed account without an engine, and so without figures: an unused or unusable one. */
+export interface IdleAccount {
+  readonly id: string;
+  readonly name: string;
+  /** The problem of the account, from its catalogue; null if it is merely unused. */
+  readonly problem: Account['problem'];
+}
+
+export function idleAccounts(RED: NodeAPI, engines: readonly EngineInfo[]): IdleAccount[] {
+  const atWork = new Set(engines.flatMap(({ accounts }) => accounts.map(({ id }) => id)));
+  const idle: IdleAccount[] = [];
+  RED.nodes.eachNode(({ id, type }) => {
+    if (type !== accountType || atWork.has(id)) return;
+    const account = RED.nodes.getNode(id) as unknown as Account | null | undefined;
+    if (!account) return;
+    const { accountName: name, problem, isUsed } = account;
+    // An account that is starting is neither.
+    if (problem !== null || !isUsed) idle.push({ id, name, problem });
+  });
+  return idle;
+}
+
+export interface ShownSegment {
+  readonly segment: string;
+  readonly name: string | null;
+  readonly count: number;
+}
+
+const countEveryMs = 5_000;
+let counted: { atMs: number; segments: readonly ShownSegment[] } = { atMs: -Infinity, segments: [] };
+
+/** Numbers of users in the sandbox's segments, counted again only while a tab is open; null when no sandbox runs. */
+export function sandboxSegments(sandbox: SharedSandbox): readonly ShownSegment[] | null {
+  const running = sandbox.current();
+  const nowMs = performance.now();
+  if (running === null) {
+    counted = { atMs: -Infinity, segments: [] };
+    return null;
+  }
+  if (nowMs >= counted.atMs + countEveryMs) {
+    counted.atMs = nowMs;
+    const count = ({ segment, name, count }: ShownSegment): ShownSegment => ({ segment, name, count });
+    void running.then(
+      (live) => (counted.segments = live.members().map(count)),
+      () => undefined,
+    );
+  }
+  return counted.segments;
 }

@@ -25,3 +25,4 @@ export { documentedRequestLimits, type RequestLimits } from './schedule/request-
 export type { MemberQueue } from './shared/member-queue';
 export type { SharedRequest, SharedView } from './shared/shared-request';
 export { outcomesWithout } from './shared/stored-outcomes';
+export type { Counters } from './respond/reports';

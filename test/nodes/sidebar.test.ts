@@ -7,11 +7,10 @@ import path from 'node:path';
 import { engines } from '../../nodes/account/process-wide';
 import { queueFolder } from '../../nodes/account/queue-file';
 import { Actions } from '../../nodes/sidebar/actions';
-import { idleAccounts } from '../../nodes/sidebar/idle-accounts';
 import { OrphanedQueues } from '../../nodes/account/orphaned-queues';
 import { Orphaned } from '../../nodes/sidebar/orphaned';
 import { prometheusText } from '../../nodes/sidebar/metrics';
-import { Overview, type ShownQueue } from '../../nodes/sidebar/overview';
+import { idleAccounts, Overview, type ShownQueue } from '../../nodes/sidebar/overview';
 import { overviewTopic, unwatchTopic, Watchers, watchTopic } from '../../nodes/sidebar/watchers';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import {

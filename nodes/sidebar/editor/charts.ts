@@ -2,6 +2,7 @@
 import uPlot from 'uplot';
 import type { Sample } from '../../../src/delivery/index';
 import type { ShownQueue } from '../overview';
+import { make, setText } from './dom';
 import { duration, number, shortNumber, word } from './words';
 
 /** The shown time: the last hour, or less after a fresh start. */
@@ -15,8 +16,7 @@ type Figures = (number | null)[];
 interface Line {
   /** A variable of the editor's theme. */
   readonly colour: string;
-  readonly fills: boolean;
-  readonly dashed: boolean;
+  readonly look: 'filled' | 'plain' | 'dashed';
   readonly of: (sample: Sample) => number | null;
 }
 
@@ -29,49 +29,41 @@ interface Kind {
   readonly says: (figures: Figures) => string;
 }
 
-const line = (colour: string, of: Line['of'], fills: boolean, dashed = false): Line => {
-  return { colour, of, fills, dashed };
-};
+const inSeconds = (ms: number | null): number | null => (ms === null ? null : ms / 1000);
 
 const kinds: readonly Kind[] = [
   {
     name: 'rate',
-    lines: [line('--red-ui-text-color-success', ({ usersPerSecond }) => usersPerSecond, true)],
+    lines: [{ colour: '--red-ui-text-color-success', look: 'filled', of: (sample) => sample.usersPerSecond }],
     axis: wholeNumber,
     says: ([rate]) => word('chart.rateSays', { rate: number(Math.round(rate ?? 0)) }),
   },
   {
     name: 'queue',
-    lines: [line('--red-ui-node-status-colors-blue', ({ waiting }) => waiting, true)],
+    lines: [{ colour: '--red-ui-node-status-colors-blue', look: 'filled', of: ({ waiting }) => waiting }],
     axis: wholeNumber,
     says: ([waiting]) => word('chart.queueSays', { waiting: number(waiting ?? 0) }),
   },
   {
     name: 'latency',
     lines: [
-      line('--red-ui-text-color-warning', ({ medianMs }) => inSeconds(medianMs), false),
-      line('--red-ui-text-color-warning', ({ slowMs }) => inSeconds(slowMs), false, true),
+      { colour: '--red-ui-text-color-warning', look: 'plain', of: ({ medianMs }) => inSeconds(medianMs) },
+      { colour: '--red-ui-text-color-warning', look: 'dashed', of: ({ slowMs }) => inSeconds(slowMs) },
     ],
-    axis: (seconds) =>
-      seconds < 1
-        ? `${Math.round(seconds * 1000)} ms`
-        : `${seconds < 10 ? number(seconds) : shortNumber(seconds)} s`,
-    says: ([median, slow]) =>
-      median === null || median === undefined
-        ? word('chart.latencyNone')
-        : word('chart.latencySays', {
-            median: duration(median * 1000),
-            slow: duration((slow ?? median) * 1000),
-          }),
+    axis: (seconds) => {
+      if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+      return `${seconds < 10 ? number(seconds) : shortNumber(seconds)} s`;
+    },
+    says: ([median, slow]) => {
+      if (median === null || median === undefined) return word('chart.latencyNone');
+      const [half, most] = [duration(median * 1000), duration((slow ?? median) * 1000)];
+      return word('chart.latencySays', { median: half, slow: most });
+    },
   },
 ];
 
 function wholeNumber(figure: number): string {
   return Number.isInteger(figure) ? shortNumber(figure) : '';
-}
-
-function inSeconds(ms: number | null): number | null {
-  return ms === null ? null : ms / 1000;
 }
 
 interface Drawn {
@@ -82,27 +74,22 @@ interface Drawn {
 
 /** Those to be drawn: one queue's in a frame, so that with many queues no frame is long. */
 const toDraw = new Set<Charts>();
-let isNextAsked = false;
 
 function drawSoon(charts: Charts): void {
   toDraw.add(charts);
-  askForNext();
+  if (toDraw.size === 1) requestAnimationFrame(drawNext);
 }
 
-function askForNext(): void {
-  if (isNextAsked || toDraw.size === 0) return;
-  isNextAsked = true;
-  requestAnimationFrame(() => {
-    isNextAsked = false;
-    const [next] = toDraw;
-    if (next !== undefined) toDraw.delete(next);
-    next?.draw();
-    askForNext();
-  });
+function drawNext(): void {
+  const [next] = toDraw;
+  if (next === undefined) return;
+  toDraw.delete(next);
+  if (toDraw.size > 0) requestAnimationFrame(drawNext);
+  next.draw();
 }
 
 export class Charts {
-  readonly root = document.createElement('div');
+  readonly root = make('div', { class: 'instant-audience-charts' });
   private samples: Sample[] = [];
   private drawn: Drawn[] = [];
   private live: Sample | null = null;
@@ -118,7 +105,6 @@ export class Charts {
 
   constructor() {
     this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ['class'] });
-    this.root.className = 'instant-audience-charts';
     this.sizes.observe(this.root);
     this.sights.observe(this.root);
   }
@@ -158,22 +144,15 @@ export class Charts {
   }
 
   private say(kind: Kind, says: HTMLElement, index: number, columns: readonly Figures[]): void {
-    const text = kind.says(columns.map((column) => column[index] ?? null));
-    if (says.textContent !== text) says.textContent = text;
+    setText(says, kind.says(columns.map((column) => column[index] ?? null)));
   }
 
   private make(kind: Kind): Drawn {
-    const figure = document.createElement('figure');
-    const caption = document.createElement('figcaption');
-    const name = document.createElement('span');
-    name.textContent = word(`chart.${kind.name}`);
-    const says = document.createElement('span');
-    caption.append(name, says);
-    const place = document.createElement('div');
+    const says = make('span');
     // The caption has the figures, so screen readers skip the picture.
-    place.setAttribute('aria-hidden', 'true');
-    figure.append(caption, place);
-    this.root.append(figure);
+    const place = make('div', { 'aria-hidden': 'true' });
+    const caption = make('figcaption', {}, make('span', {}, word(`chart.${kind.name}`)), says);
+    this.root.append(make('figure', {}, caption, place));
     const plot = new uPlot(this.options(kind, says), [[], ...kind.lines.map(() => [])], place);
     return { kind, plot, says };
   }
@@ -193,7 +172,7 @@ export class Charts {
       // Half of a time stands right of the last one.
       padding: [6, 20, 0, 0],
       scales: {
-        x: { time: true, range: () => [this.fromSeconds(), this.nowSeconds()] },
+        x: { time: true, range: () => this.rangeSeconds() },
         // From zero, so that small changes of a calm queue look small.
         y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] },
       },
@@ -203,13 +182,13 @@ export class Charts {
       ],
       series: [
         {},
-        ...kind.lines.map(({ colour: name, fills, dashed }) => ({
+        ...kind.lines.map(({ colour: name, look }) => ({
           stroke: () => colour(name),
           width: 1.5,
           spanGaps: false,
           points: { show: false },
-          ...(fills && { fill: () => faint(colour(name)) }),
-          ...(dashed && { dash: [4, 3] }),
+          ...(look === 'filled' && { fill: () => `color-mix(in srgb, ${colour(name)} 16%, transparent)` }),
+          ...(look === 'dashed' && { dash: [4, 3] }),
         })),
       ],
       hooks: {
@@ -225,14 +204,10 @@ export class Charts {
   }
 
   /** By the runtime's clock. */
-  private nowSeconds(): number {
-    return (this.live?.atMs ?? Date.now()) / 1000;
-  }
-
-  private fromSeconds(): number {
-    const now = this.nowSeconds();
+  private rangeSeconds(): [number, number] {
+    const now = (this.live?.atMs ?? Date.now()) / 1000;
     const seconds = now - (this.samples[0]?.atMs ?? now * 1000) / 1000;
-    return now - Math.min(mostSeconds, Math.max(fewestSeconds, seconds));
+    return [now - Math.min(mostSeconds, Math.max(fewestSeconds, seconds)), now];
   }
 
   private fit(): void {
@@ -273,8 +248,4 @@ function clock(seconds: number): string {
 /** Of the theme as it is now: read at every drawing, since it may change. */
 function colour(variable: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
-}
-
-function faint(of: string): string {
-  return `color-mix(in srgb, ${of} 16%, transparent)`;
 }

@@ -1,11 +1,9 @@
 // Connection of the tab to the runtime, active only while the tab is visible.
 import type { ShownOrphaned } from '../../account/orphaned-queues';
-import type { ShownQueue } from '../overview';
-import type { ShownSegment } from '../sandbox-segments';
-import type { IdleAccount } from '../idle-accounts';
+import type { IdleAccount, ShownQueue, ShownSegment } from '../overview';
 import type { Sample } from '../../../src/delivery/index';
 import type { SidebarRed } from '../../types/red-sidebar';
-import { call } from './api';
+import { call } from './calls';
 
 declare const RED: SidebarRed;
 

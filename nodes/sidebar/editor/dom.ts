@@ -1,4 +1,8 @@
 // Helpers to build and change elements; they leave unchanged elements alone.
+import type { SidebarRed } from '../../types/red-sidebar';
+import { word } from './words';
+
+declare const RED: SidebarRed;
 
 type Child = Node | string;
 
@@ -35,10 +39,18 @@ export function setAttribute(element: HTMLElement, name: string, value: string):
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
+/** Whether the user may press the tab's buttons. */
+export function mayAct(): boolean {
+  return RED.user.hasPermission('instant-audience.write');
+}
+
 /** A real button, which a keyboard reaches and a screen reader names. */
-export function button(text: string, click: () => void, className = ''): HTMLButtonElement {
-  const made = make('button', { type: 'button', class: `red-ui-button ${className}`.trim() }, text);
+export function button(text: string, click: () => void, isDangerous = false): HTMLButtonElement {
+  const look = isDangerous ? 'red-ui-button instant-audience-button-danger' : 'red-ui-button';
+  const made = make('button', { type: 'button', class: look }, text);
   made.addEventListener('click', click);
+  made.disabled = !mayAct();
+  if (made.disabled) made.title = word('tip.notPermitted');
   return made;
 }
 
@@ -65,14 +77,18 @@ export function setLines(
 /** A section that a button opens and closes. */
 export class Foldable {
   readonly root = make('section');
+  readonly name: HTMLElement;
+  readonly sum = make('span', { class: 'instant-audience-sum' });
   readonly body: HTMLElement;
   readonly head: HTMLButtonElement;
   private static count = 0;
 
   constructor(
-    heading: readonly Child[],
+    name: string,
+    more: readonly Child[] = [],
     private readonly onOpen: () => void = () => undefined,
   ) {
+    this.name = make('span', { class: 'instant-audience-name' }, name);
     const id = `instant-audience-part-${(Foldable.count += 1)}`;
     this.body = make('div', { class: 'instant-audience-body', id });
     this.body.hidden = true;
@@ -80,7 +96,9 @@ export class Foldable {
       'button',
       { type: 'button', class: 'instant-audience-head', 'aria-expanded': 'false', 'aria-controls': id },
       make('i', { class: 'fa fa-caret-right', 'aria-hidden': 'true' }),
-      ...heading,
+      this.name,
+      this.sum,
+      ...more,
     );
     this.head.addEventListener('click', () => this.open(!this.isOpen));
     this.root.append(make('h3', {}, this.head), this.body);

@@ -1,31 +1,17 @@
 // Form to erase a user from all queues and stored entries, for requests under privacy law.
-import type { SidebarRed } from '../../types/red-sidebar';
-import { call } from './api';
-import { ask, sentenceOf } from './ask';
+import { ask, call, sentenceOf } from './calls';
 import { button, Foldable, make, setText } from './dom';
 import { word } from './words';
-
-declare const RED: SidebarRed;
 
 /** `any` of the listed kinds, `null` the platform's own and mapped ids. */
 const kinds = ['any', 'null', 'idfa', 'aaid', 'sha1udid', 'md5udid', 'openudid', 'custom'] as const;
 
 export class ErasePart {
-  private readonly fold = new Foldable([
-    make('span', { class: 'instant-audience-name' }, word('part.erase')),
-    make('span'),
-  ]);
-  private readonly user = make('input', {
-    type: 'text',
-    id: 'instant-audience-erase-user',
-    autocomplete: 'off',
-  });
+  private readonly fold = new Foldable(word('part.erase'));
+  readonly root = this.fold.root;
+  private readonly user = textInput('instant-audience-erase-user');
   private readonly kind = make('select', { id: 'instant-audience-erase-kind' });
-  private readonly custom = make('input', {
-    type: 'text',
-    id: 'instant-audience-erase-custom',
-    autocomplete: 'off',
-  });
+  private readonly custom = textInput('instant-audience-erase-custom');
   private readonly customRow = field(this.custom, 'erase.custom');
   private readonly result = make('p', { role: 'status', 'aria-live': 'polite' });
 
@@ -37,9 +23,7 @@ export class ErasePart {
     }
     this.customRow.hidden = true;
     this.kind.addEventListener('change', () => (this.customRow.hidden = this.kind.value !== 'custom'));
-    const erase = button(word('button.erase'), () => this.ask(), 'instant-audience-button-danger');
-    erase.disabled = !RED.user.hasPermission('instant-audience.write');
-    if (erase.disabled) erase.title = word('tip.notPermitted');
+    const erase = button(word('button.erase'), () => this.ask(), true);
     this.fold.body.append(
       make('p', {}, word('erase.about')),
       field(this.user, 'erase.user'),
@@ -48,10 +32,6 @@ export class ErasePart {
       make('div', { class: 'instant-audience-buttons' }, erase),
       this.result,
     );
-  }
-
-  get root(): HTMLElement {
-    return this.fold.root;
   }
 
   private ask(): void {
@@ -83,6 +63,10 @@ export class ErasePart {
     setText(this.result, sentenceOf(reply));
     if (reply.status === 200) this.user.value = '';
   }
+}
+
+function textInput(id: string): HTMLInputElement {
+  return make('input', { type: 'text', id, autocomplete: 'off' });
 }
 
 function field(input: HTMLElement, key: string): HTMLElement {

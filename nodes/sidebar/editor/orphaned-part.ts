@@ -1,29 +1,18 @@
 // Orphaned queues, on disk or in a shared database: their entries can be moved or discarded.
-import type { SidebarRed } from '../../types/red-sidebar';
 import type { ShownOrphaned } from '../../account/orphaned-queues';
 import type { NamedAccount } from '../../shared/account-names';
-import { call } from './api';
-import { purge, tell } from './ask';
+import { call, purge, tell } from './calls';
 import { button, Foldable, make, setShown, setText, wrapped } from './dom';
 import { number, shortNumber, time, troubleWords, word } from './words';
 
-declare const RED: SidebarRed;
-
 export class OrphanedPart {
-  private readonly sum = make('span', { class: 'instant-audience-sum' });
-  private readonly fold = new Foldable([
-    make('span', { class: 'instant-audience-name' }, word('part.left')),
-    this.sum,
-  ]);
+  private readonly fold = new Foldable(word('part.left'));
+  readonly root = this.fold.root;
   private readonly list = make('ul');
   private told = '';
 
   constructor() {
     this.fold.body.append(make('p', {}, word('left.about')), this.list);
-  }
-
-  get root(): HTMLElement {
-    return this.fold.root;
   }
 
   /** @param atWork accounts to which entries can be moved */
@@ -37,7 +26,7 @@ export class OrphanedPart {
     if (told === this.told) return;
     this.told = told;
     const waiting = orphaned.reduce((sum, one) => sum + one.waiting, 0);
-    setText(this.sum, waiting === 0 ? '' : word('left.sum', { waiting: shortNumber(waiting) }));
+    setText(this.fold.sum, waiting === 0 ? '' : word('left.sum', { waiting: shortNumber(waiting) }));
     this.list.replaceChildren(...orphaned.map((one) => rowOf(one, atWork, named)));
   }
 }
@@ -82,11 +71,7 @@ function buttonsOf(one: ShownOrphaned, name: string, atWork: readonly NamedAccou
     }),
   );
   const discard = (): void => void purge('purgeOrphaned', key, name);
-  const buttons = [...moves, button(word('button.purge'), discard, 'instant-audience-button-danger')];
-  for (const each of buttons) {
-    each.setAttribute('aria-label', `${each.textContent} ${name}`);
-    each.disabled = !RED.user.hasPermission('instant-audience.write');
-    if (each.disabled) each.title = word('tip.notPermitted');
-  }
+  const buttons = [...moves, button(word('button.purge'), discard, true)];
+  for (const each of buttons) each.setAttribute('aria-label', `${each.textContent} ${name}`);
   return make('div', { class: 'instant-audience-buttons' }, ...buttons);
 }

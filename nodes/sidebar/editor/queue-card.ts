@@ -1,34 +1,32 @@
 // Card of one queue in the tab: its state, figures, last hour, and buttons.
-import type { Sample, SharedView } from '../../../src/delivery/index';
-import type { SidebarRed } from '../../types/red-sidebar';
+import type { SharedView } from '../../../src/delivery/index';
 import type { ShownQueue } from '../overview';
-import { call, saveAs, text } from './api';
-import { purge, tell } from './ask';
+import { call, purge, tell } from './calls';
 import { Charts } from './charts';
-import { button, Foldable, make, setAttribute, setLines, setShown, setText } from './dom';
-import { detailOf, stateText } from './state-words';
-import { duration, number, outWord, shortNumber, time, word, wordOr } from './words';
+import { button, Foldable, make, mayAct, setAttribute, setLines, setShown, setText } from './dom';
+import { detailOf, duration, number, outWord, shortNumber, stateText, time, word, wordOr } from './words';
 
-declare const RED: SidebarRed;
-
-const figures = [
-  'queue',
-  'inFlight',
-  'rate',
-  'drain',
-  'oldest',
-  'accepted',
-  'superseded',
-  'expired',
-  'rejected',
-  'invalid',
-  'unaccounted',
-] as const;
-type Figure = (typeof figures)[number];
+/** By the keys of their words, in the order in which they stand. */
+const figures: Readonly<Record<string, (queue: ShownQueue) => string>> = {
+  queue: ({ waiting }) => number(waiting),
+  inFlight: ({ postsInFlight }) => number(postsInFlight),
+  rate: ({ usersPerSecond, usersLimit }) =>
+    word('figure.rateOf', { rate: number(usersPerSecond), limit: number(usersLimit) }),
+  drain: ({ waiting, drainSeconds }) => {
+    if (waiting === 0) return '–';
+    return drainSeconds === null ? word('figure.drainUnknown') : duration(drainSeconds * 1000);
+  },
+  oldest: ({ waiting, oldestMs }) => (waiting === 0 ? '–' : duration(oldestMs)),
+  accepted: ({ accepted }) => number(accepted),
+  superseded: ({ superseded }) => number(superseded),
+  expired: ({ expired }) => number(expired),
+  rejected: ({ rejected }) => number(rejected),
+  invalid: ({ invalid }) => number(invalid),
+  unaccounted: ({ unaccounted: { users, segments } }) =>
+    word('figure.unaccountedOf', { users: number(users), segments: number(segments) }),
+};
 
 export class QueueCard {
-  private readonly name = make('span', { class: 'instant-audience-name' });
-  private readonly sum = make('span', { class: 'instant-audience-sum' });
   private readonly stateWords = make('span');
   private readonly state = make(
     'span',
@@ -36,38 +34,31 @@ export class QueueCard {
     make('i', { class: 'fa fa-circle', 'aria-hidden': 'true' }),
     this.stateWords,
   );
+  readonly fold = new Foldable('', [this.state], () => this.showBody());
+  readonly charts = new Charts();
   private readonly late = make('p', { class: 'instant-audience-late', role: 'status' });
   private readonly segments = make('ul');
   private readonly about = make('p');
   private readonly sharers = make('p');
   private readonly detail = make('p');
-  private readonly figures = new Map<Figure, HTMLElement>();
+  private readonly figures = new Map<(queue: ShownQueue) => string, HTMLElement>();
   private readonly rejected = make('ul');
   private readonly rejectedPart = make('div', {}, make('h4', {}, word('part.rejected')), this.rejected);
   private readonly errors = make('ul');
   private readonly errorsPart = make('div', {}, make('h4', {}, word('part.errors')), this.errors);
-  private readonly charts = new Charts();
-  private readonly fold = new Foldable([this.name, this.sum, this.state], () => this.showLast());
-  private readonly buttons: Readonly<
-    Record<'pause' | 'resume' | 'flush' | 'retry' | 'export' | 'purge', HTMLButtonElement>
-  >;
-  private shown: { queue: ShownQueue; atMs: number } | null = null;
+  private readonly buttons = {
+    pause: button(word('button.pause'), () => void this.act('pause')),
+    resume: button(word('button.resume'), () => void this.act('resume')),
+    flush: button(word('button.flush'), () => void this.act('flush')),
+    retry: button(word('button.retry'), () => void this.act('retry')),
+    export: button(word('button.export'), () => void this.export()),
+    purge: button(word('button.purge'), () => void this.purge(), true),
+  };
+  private queue: ShownQueue | null = null;
 
   constructor() {
-    const act = (action: string) => () => void this.act(action);
-    this.buttons = {
-      pause: button(word('button.pause'), act('pause')),
-      resume: button(word('button.resume'), act('resume')),
-      flush: button(word('button.flush'), act('flush')),
-      retry: button(word('button.retry'), act('retry')),
-      export: button(word('button.export'), () => void this.export()),
-      purge: button(
-        word('button.purge'),
-        () => void purge('purge', this.key, nameOf(this.shown!.queue)),
-        'instant-audience-button-danger',
-      ),
-    };
-    for (const name of ['flush', 'retry', 'purge'] as const) this.buttons[name].title = word(`tip.${name}`);
+    if (mayAct())
+      for (const name of ['flush', 'retry', 'purge'] as const) this.buttons[name].title = word(`tip.${name}`);
     this.fold.head.parentElement!.after(this.late, this.segments);
     this.fold.body.append(
       this.detail,
@@ -81,28 +72,16 @@ export class QueueCard {
     );
   }
 
-  get root(): HTMLElement {
-    return this.fold.root;
-  }
-
-  open(): void {
-    this.fold.open(true);
-  }
-
-  setHistory(samples: readonly Sample[]): void {
-    this.charts.setHistory(samples);
-  }
-
   remove(): void {
     this.charts.destroy();
-    this.root.remove();
+    this.fold.root.remove();
   }
 
   private makeFigures(): HTMLElement {
     const list = make('dl');
-    for (const name of figures) {
+    for (const [name, figure] of Object.entries(figures)) {
       const value = make('dd');
-      this.figures.set(name, value);
+      this.figures.set(figure, value);
       const term = make('dt', {}, word(`figure.${name}`));
       const tip = wordOr(`tip.${name}`, '');
       if (tip !== '') term.title = tip;
@@ -112,13 +91,13 @@ export class QueueCard {
   }
 
   show(queue: ShownQueue, atMs: number): void {
-    this.shown = { queue, atMs };
+    this.queue = queue;
     const name = nameOf(queue);
-    setText(this.name, name);
-    setAttribute(this.name, 'title', name);
+    setText(this.fold.name, name);
+    setAttribute(this.fold.name, 'title', name);
     setAttribute(this.state, 'data-look', queue.state.look);
     setText(this.stateWords, stateText(queue.state));
-    setText(this.sum, sumOf(queue));
+    setText(this.fold.sum, sumOf(queue));
     setShown(this.late, queue.late);
     if (queue.late) {
       // A figure that changed every second would be read out every second.
@@ -130,7 +109,7 @@ export class QueueCard {
     }
     this.showSegments(queue);
     this.charts.update(queue, atMs);
-    if (this.fold.isOpen) this.showBody(queue);
+    if (this.fold.isOpen) this.showBody();
   }
 
   private showSegments({ segments }: ShownQueue): void {
@@ -141,17 +120,14 @@ export class QueueCard {
     this.segments.replaceChildren(...lines);
   }
 
-  private showLast(): void {
-    if (this.shown !== null) this.showBody(this.shown.queue);
-  }
-
-  private showBody(queue: ShownQueue): void {
+  private showBody(): void {
+    const { queue } = this;
+    if (queue === null) return;
     const { state } = queue;
     setShown(this.detail, state.message !== null);
     setText(this.detail, detailOf(state));
     setAttribute(this.detail, 'title', state.message ?? '');
-    const said = figuresOf(queue);
-    for (const [name, element] of this.figures) setText(element, said[name]);
+    for (const [figure, element] of this.figures) setText(element, figure(queue));
     const codes = Object.entries(queue.rejectedByCode).sort(([, a], [, b]) => b - a);
     setShown(this.rejectedPart, codes.length > 0);
     setLines(
@@ -173,37 +149,38 @@ export class QueueCard {
   }
 
   private showButtons({ state, waiting, rejectedKept }: ShownQueue): void {
-    const mayAct = RED.user.hasPermission('instant-audience.write');
+    const { pause, resume, export: save, purge: discard } = this.buttons;
     const isPaused = state.kind === 'paused';
-    const { buttons } = this;
-    setShown(buttons.pause, !isPaused);
-    setShown(buttons.resume, isPaused);
-    for (const each of Object.values(buttons)) {
-      each.disabled = !mayAct;
-      if (!mayAct) each.title = word('tip.notPermitted');
-    }
-    buttons.export.disabled ||= rejectedKept === 0;
-    buttons.purge.disabled ||= waiting === 0;
-    setText(buttons.export, word('button.export', { many: number(rejectedKept) }));
+    setShown(pause, !isPaused);
+    setShown(resume, isPaused);
+    save.disabled = !mayAct() || rejectedKept === 0;
+    discard.disabled = !mayAct() || waiting === 0;
+    setText(save, word('button.export', { many: number(rejectedKept) }));
   }
 
   // ── Buttons ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private get key(): string {
-    return this.shown?.queue.key ?? '';
-  }
-
   private async act(action: string): Promise<void> {
-    const reply = await call('POST', `tab/${action}`, { queue: this.key });
+    const reply = await call('POST', `tab/${action}`, { queue: this.queue?.key });
     if (reply.status !== 200) tell(reply);
   }
 
-  private async export(): Promise<void> {
-    const { queue } = this.shown!;
-    const found = await text(`tab/rejected?queue=${encodeURIComponent(queue.key)}`);
-    if (found === null) tell({ status: 500, body: { code: 'exportFailed' } });
-    else saveAs(`rejected-${queue.member}.json`, found, 'application/json');
+  private purge(): Promise<void> {
+    return purge('purge', this.queue!.key, nameOf(this.queue!));
   }
+
+  private async export(): Promise<void> {
+    const { key, member } = this.queue!;
+    const { status, text = '' } = await call('GET', `tab/rejected?queue=${encodeURIComponent(key)}`);
+    if (status === 200) saveAs(`rejected-${member}.json`, text);
+    else tell({ status: 500, body: { code: 'exportFailed' } });
+  }
+}
+
+function saveAs(name: string, content: string): void {
+  const url = URL.createObjectURL(new Blob([content], { type: 'application/json' }));
+  make('a', { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 function nameOf({ accounts, origin, member }: ShownQueue): string {
@@ -233,29 +210,4 @@ function sharersOf({ sender, instances, kept }: SharedView): string {
     kept === 0 ? '' : word('shared.kept', { kept: number(kept) }),
   ];
   return sentences.filter((sentence) => sentence !== '').join(' ');
-}
-
-function figuresOf(queue: ShownQueue): Record<Figure, string> {
-  const { drainSeconds, waiting, oldestMs } = queue;
-  return {
-    queue: number(waiting),
-    inFlight: number(queue.postsInFlight),
-    rate: word('figure.rateOf', { rate: number(queue.usersPerSecond), limit: number(queue.usersLimit) }),
-    drain:
-      waiting === 0
-        ? '–'
-        : drainSeconds === null
-          ? word('figure.drainUnknown')
-          : duration(drainSeconds * 1000),
-    oldest: waiting === 0 ? '–' : duration(oldestMs),
-    accepted: number(queue.accepted),
-    superseded: number(queue.superseded),
-    expired: number(queue.expired),
-    rejected: number(queue.rejected),
-    invalid: number(queue.invalid),
-    unaccounted: word('figure.unaccountedOf', {
-      users: number(queue.unaccounted.users),
-      segments: number(queue.unaccounted.segments),
-    }),
-  };
 }

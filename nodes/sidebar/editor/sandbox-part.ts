@@ -1,6 +1,6 @@
 // Members of the sandbox's segments.
-import type { ShownSegment } from '../sandbox-segments';
-import { call } from './api';
+import type { ShownSegment } from '../overview';
+import { call } from './calls';
 import { Foldable, make, setShown, setText } from './dom';
 import { number, time, word } from './words';
 
@@ -20,20 +20,14 @@ interface Row {
 }
 
 export class SandboxPart {
-  private readonly fold = new Foldable([
-    make('span', { class: 'instant-audience-name' }, word('part.sandbox')),
-    make('span'),
-  ]);
+  private readonly fold = new Foldable(word('part.sandbox'));
+  readonly root = this.fold.root;
   private readonly list = make('ul');
   private readonly empty = make('p', {}, word('sandbox.empty'));
   private readonly rows = new Map<string, Row>();
 
   constructor() {
     this.fold.body.append(make('p', {}, word('sandbox.about')), this.empty, this.list);
-  }
-
-  get root(): HTMLElement {
-    return this.fold.root;
   }
 
   show(segments: readonly ShownSegment[] | null): void {

@@ -1,6 +1,6 @@
-// Styles of the tab, in the colours of any theme.
+// Styles of the tab, in the colours of any theme. The build adds those of the charts' library.
 
-const style = `
+export const tabStyle = `
 .instant-audience-tab {
   position: absolute;
   inset: 0;
@@ -196,51 +196,15 @@ const style = `
 .instant-audience-tab figcaption > :first-child {
   font-weight: 600;
 }
-.instant-audience-tab .uplot .u-wrap {
-  position: relative;
-  user-select: none;
-}
-.instant-audience-tab .uplot .u-over,
-.instant-audience-tab .uplot .u-under,
-.instant-audience-tab .uplot .u-axis {
-  position: absolute;
-}
-.instant-audience-tab .uplot .u-under {
-  overflow: hidden;
-}
-.instant-audience-tab .uplot canvas {
-  display: block;
-  position: relative;
-  width: 100%;
-  height: 100%;
-}
 .instant-audience-tab .uplot .u-cursor-x {
-  position: absolute;
-  top: 0;
-  left: 0;
-  height: 100%;
-  border-right: 1px dashed var(--red-ui-secondary-text-color);
-  pointer-events: none;
-}
-.instant-audience-tab .uplot .u-cursor-pt {
-  position: absolute;
-  top: 0;
-  left: 0;
-  border-radius: 50%;
-  pointer-events: none;
-}
-.instant-audience-tab .uplot .u-off,
-.instant-audience-tab .uplot .u-select {
-  display: none;
+  border-right-color: var(--red-ui-secondary-text-color);
 }
 `;
-
-export const tabStyle = style;
 
 /** Once for the page. */
 export function useTabStyle(): void {
   const element = document.createElement('style');
   element.id = 'instant-audience-tab-style';
-  element.textContent = style;
+  element.textContent = tabStyle;
   document.head.append(element);
 }

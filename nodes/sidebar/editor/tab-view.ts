@@ -1,13 +1,12 @@
 // View of the whole tab: a card for each queue, then the sandbox, orphaned queues, and the erasure of a user.
-import type { IdleAccount } from '../idle-accounts';
-import type { ShownQueue } from '../overview';
+import type { IdleAccount, ShownQueue } from '../overview';
 import type { Update } from './connection';
 import { make, setLines, setShown, setText } from './dom';
 import { ErasePart } from './erase-part';
 import { OrphanedPart } from './orphaned-part';
 import { QueueCard } from './queue-card';
 import { SandboxPart } from './sandbox-part';
-import { accountWord, word } from './words';
+import { word } from './words';
 
 /** With more queues than this all begin closed. */
 const mostOpen = 2;
@@ -52,8 +51,8 @@ export class TabView {
     queues.forEach((queue, at) => {
       const card = this.cardOf(queue, queues.length, histories);
       // Moving an element takes the focus away, so only one that is elsewhere is.
-      if (this.queues.children[at] !== card.root)
-        this.queues.insertBefore(card.root, this.queues.children[at] ?? null);
+      if (this.queues.children[at] !== card.fold.root)
+        this.queues.insertBefore(card.fold.root, this.queues.children[at] ?? null);
       card.show(queue, atMs);
     });
     if (queues.length > 0) this.isFirst = false;
@@ -85,14 +84,15 @@ export class TabView {
     if (card === undefined) {
       card = new QueueCard();
       this.cards.set(key, card);
-      if (this.isFirst && count <= mostOpen) card.open();
+      if (this.isFirst && count <= mostOpen) card.fold.open(true);
     }
     const history = histories[key];
-    if (history !== undefined) card.setHistory(history);
+    if (history !== undefined) card.charts.setHistory(history);
     return card;
   }
 }
 
 function brokenText(name: string, { key, params }: NonNullable<IdleAccount['problem']>): string {
-  return word('queue.broken', { name, reason: accountWord(key, { ...params }) });
+  const reason = word(key, params, 'xandr-account');
+  return word('queue.broken', { name, reason });
 }

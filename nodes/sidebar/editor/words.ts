@@ -1,35 +1,43 @@
 // Words, numbers and times as the tab shows them, in the editor's language.
 import type { SidebarRed } from '../../types/red-sidebar';
+import type { ShownState } from '../overview';
 
 declare const RED: SidebarRed;
 
-const namespace = '@instant-audience/node-red-xandr/instant-audience-sidebar';
+type Params = Readonly<Record<string, string | number>>;
 
-export function word(key: string, params: Readonly<Record<string, string | number>> = {}): string {
-  return RED._(`${namespace}:${key}`, params);
+/** @param of whose word it is */
+export function word(key: string, params: Params = {}, of = 'instant-audience-sidebar'): string {
+  return RED._(`@instant-audience/node-red-xandr/${of}:${key}`, params);
 }
 
 /** A word of the out node. */
-export function outWord(key: string, params: Readonly<Record<string, string | number>>): string {
-  return RED._(`@instant-audience/node-red-xandr/xandr-instant-audience-out:${key}`, params);
-}
-
-/** A word of the account. */
-export function accountWord(key: string, params: Readonly<Record<string, string | number>>): string {
-  return RED._(`@instant-audience/node-red-xandr/xandr-account:${key}`, params);
+export function outWord(key: string, params: Params = {}): string {
+  return word(key, params, 'xandr-instant-audience-out');
 }
 
 /** A word, or another text where there is none for this key. */
-export function wordOr(key: string, otherwise: string): string {
-  const found = word(key);
+export function wordOr(key: string, otherwise: string, params: Params = {}): string {
+  const found = word(key, params);
   return found === '' || found.endsWith(key) ? otherwise : found;
 }
 
 /** The problem of a queue, by its code; `reason` is the system's message. */
 export function troubleWords(code: string, reason: string): string {
-  const key = `trouble.${code}`;
-  const found = word(key, { reason });
-  return found === '' || found.endsWith(key) ? reason : found;
+  return wordOr(`trouble.${code}`, reason, { reason });
+}
+
+/** More of a state: of a queue file in the editor's words, of service and network in their own, which are English. */
+export function detailOf({ kind, code, message }: ShownState): string {
+  if (message === null) return '';
+  return kind === 'outbox' && code !== null ? troubleWords(code, message) : message;
+}
+
+/** State of a queue, in the words of its nodes' status. */
+export function stateText({ key, params, secondsLeft }: ShownState): string {
+  const text = outWord(`status.${key}`, params);
+  const again = secondsLeft === null ? [] : [word('state.again', { time: duration(secondsLeft * 1000) })];
+  return [text, ...again].join(' · ');
 }
 
 /** `1,234`, as the language writes it. */

@@ -1,10 +1,38 @@
-// Confirmation before an action that cannot be undone, and the sentence about its result.
+// Calls of the tab's admin routes, their confirmations, and the sentences about their results.
 import type { SidebarRed } from '../../types/red-sidebar';
-import { call, type Reply } from './api';
 import { make } from './dom';
 import { number, troubleWords, word, wordOr } from './words';
 
 declare const RED: SidebarRed;
+
+export interface Reply {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Of the whole body. */
+  readonly text?: string;
+}
+
+/** With the editor's login, relative to its own address, wherever that is. Never rejects; status 0 when nobody answered. */
+export function call(method: 'GET' | 'POST', path: string, body?: object): Promise<Reply> {
+  return new Promise((resolve) => {
+    void $.ajax({
+      method,
+      url: `${RED.settings.apiRootUrl ?? ''}instant-audience/${path}`,
+      ...(body !== undefined && { contentType: 'application/json', data: JSON.stringify(body) }),
+      complete: ({ status, responseText }) =>
+        resolve({ status, body: parsed(responseText), text: responseText }),
+    });
+  });
+}
+
+function parsed(answer: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(answer);
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
+}
 
 /** Asks for confirmation of the action. */
 export function ask(question: string, doIt: string, then: () => void): void {
