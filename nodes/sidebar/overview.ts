@@ -223,23 +223,15 @@ export interface ShownSegment {
 }
 
 const countEveryMs = 5_000;
-let counted: { atMs: number; segments: readonly ShownSegment[] } = { atMs: -Infinity, segments: [] };
+let counted: { readonly atMs: number; readonly segments: readonly ShownSegment[] } | null = null;
 
-/** Numbers of users in the sandbox's segments, counted again only while a tab is open; null when no sandbox runs. */
-export function sandboxSegments(sandbox: SharedSandbox): readonly ShownSegment[] | null {
-  const running = sandbox.current();
+/** Numbers of users in the sandbox's segments, counted only while a tab is open; null when no sandbox runs. */
+export function sandboxSegments({ live }: SharedSandbox): readonly ShownSegment[] | null {
+  if (live === null) return null;
   const nowMs = performance.now();
-  if (running === null) {
-    counted = { atMs: -Infinity, segments: [] };
-    return null;
-  }
-  if (nowMs >= counted.atMs + countEveryMs) {
-    counted.atMs = nowMs;
-    const count = ({ segment, name, count }: ShownSegment): ShownSegment => ({ segment, name, count });
-    void running.then(
-      (live) => (counted.segments = live.members().map(count)),
-      () => undefined,
-    );
+  if (counted === null || nowMs >= counted.atMs + countEveryMs) {
+    const segments = live.members().map(({ segment, name, count }) => ({ segment, name, count }));
+    counted = { atMs: nowMs, segments };
   }
   return counted.segments;
 }

@@ -12,6 +12,8 @@ import {
 const keepUnusedMs = 5_000;
 
 export class SharedSandbox {
+  /** The running sandbox, once it has started; else null. */
+  live: Sandbox | null = null;
   private running: Promise<Sandbox> | null = null;
   /** State of the previous sandbox, once it has closed; the next one starts after that. */
   private previousState: Promise<Pick<SandboxOptions, 'memberships' | 'made'>> = Promise.resolve({});
@@ -38,6 +40,7 @@ export class SharedSandbox {
     const running = (this.running ??= this.start());
     try {
       const sandbox = await running;
+      this.live = sandbox;
       sandbox.set(this.largest());
       return sandbox;
     } catch (error) {
@@ -68,7 +71,7 @@ export class SharedSandbox {
     const { running } = this;
     if (this.users > 0 || running === null) return;
     this.cancelStop();
-    this.running = null;
+    this.running = this.live = null;
     this.previousState = running.then(async (sandbox) => {
       await sandbox.close();
       return { memberships: sandbox.state(), made: sandbox.made() };
