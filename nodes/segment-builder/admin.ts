@@ -1,10 +1,10 @@
 // Admin routes for the builder's open form: the last message of the node, and typed inputs that only the runtime can evaluate.
 
-import type { NodeAPI } from 'node-red';
-import { isObject } from '../../src/entry/index';
+import type { Node, NodeAPI } from 'node-red';
+import { boundedJson, isObject, Later, shortenThrown } from '../../src/entry/index';
 import { deployedNodes } from '../shared/deployed';
+import { typedInputsOf } from '../shared/typed-input';
 import { builderType, type BuilderNode } from './builder-node';
-import { answerAll, type Question } from './evaluate';
 
 /** Answer of a route. */
 export interface Answer {
@@ -53,16 +53,74 @@ export async function evaluate(RED: NodeAPI, id: string, body: unknown): Promise
   if (!isObject(body) || !isObject(body.message) || !Array.isArray(body.inputs)) {
     return { status: 400, body: { code: 'badRequest' } };
   }
-  const { message, inputs } = body;
-  const questions = (inputs as unknown[]).filter(isQuestion);
-  if (questions.length !== inputs.length || inputs.length > mostQuestions) {
+  const { message } = body;
+  const inputs = body.inputs as unknown[];
+  if (!inputs.every(isQuestion) || inputs.length > mostQuestions)
     return { status: 400, body: { code: 'badRequest' } };
-  }
   // Any instance of the subflow, since the form belongs to all of them.
   const [node = null] = deployedNodes<BuilderNode>(builderType, id);
-  return { status: 200, body: { replies: await answerAll(RED, node, message, questions) } };
+  const replies = await Promise.all(inputs.map((question) => answer(RED, node, message, question)));
+  return { status: 200, body: { replies } };
 }
 
 function isQuestion(value: unknown): value is Question {
   return isObject(value) && typeof value.value === 'string' && typeof value.type === 'string';
+}
+
+/** One input of the preview. */
+interface Question {
+  readonly value: string;
+  readonly type: string;
+  /** The element of the list, when the builder makes an entry of each. */
+  readonly item?: unknown;
+}
+
+/** `value` is absent when the input gives nothing; `code` stands for a sentence of the form's own. */
+type Reply =
+  { readonly value?: unknown } | { readonly error: string } | { readonly code: 'notDeployed' | 'tooLarge' };
+
+const types: readonly string[] = ['flow', 'global', 'env', 'jsonata'];
+/** Longest value in characters; a longer one is no help in a preview. */
+const maxChars = 100_000;
+
+/**
+ * An expression needs no deployed node unless it reads context or environment; all the rest does, since flow and
+ * environment are those of the node's own tab.
+ *
+ * @param node the deployed builder, or null
+ */
+async function answer(
+  RED: NodeAPI,
+  node: Node | null,
+  message: Readonly<Record<string, unknown>>,
+  { value, type, item }: Question,
+): Promise<Reply> {
+  if (!types.includes(type)) return { error: `${type} is evaluated in the form` };
+  if (node === null && type !== 'jsonata') return { code: 'notDeployed' };
+  try {
+    const found = typedInputsOf(RED, node ?? strangerOf())(value, type)({ message, item });
+    return replyOf(found instanceof Later ? await found.value : found);
+  } catch (error) {
+    if (error instanceof NotDeployed) return { code: 'notDeployed' };
+    return { error: shortenThrown(error) };
+  }
+}
+
+/** Only what JSON holds reaches the form. */
+function replyOf(value: unknown): Reply {
+  if (value === undefined) return {};
+  const text = boundedJson(value, maxChars);
+  return text === null ? { code: 'tooLarge' } : { value: JSON.parse(text) };
+}
+
+class NotDeployed extends Error {}
+
+/** A node that is not deployed has no context. */
+function strangerOf(): Node {
+  const stranger = {
+    context: (): never => {
+      throw new NotDeployed();
+    },
+  };
+  return stranger as unknown as Node;
 }

@@ -9,9 +9,8 @@ import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
 import { offerDomainTypes, prepareDomain } from './editor/domain';
-import { labelOf } from './editor/label';
-import { preparePreview, type Preview } from './editor/preview';
-import { newRow, type BuilderProperties } from './editor/properties';
+import { Preview } from './editor/preview';
+import { labelOf, newRow, type BuilderProperties } from './editor/properties';
 import { prepareRows, readRows, updateRows } from './editor/rows';
 import { nameInput, offerTypes, typesFor } from './editor/typed-inputs';
 import { verdictOn, type Property } from './editor/validate';
@@ -110,7 +109,7 @@ function prepareForm(node: Builder): void {
   // From here on there are fields to read.
   formOpened(node);
   look = showProblems(form, checkedFields(node));
-  preview = preparePreview(node);
+  preview = new Preview(node);
   form.on('change keyup input', () => preview?.changed());
 }
 
@@ -138,15 +137,15 @@ function connectForm(node: Builder): void {
   const source = $('#node-input-source');
   const action = $('#node-input-action');
   const show = (moved: boolean): void => {
-    const items = source.val() === 'items';
-    $('#instant-audience-items').toggle(items);
+    const from = { items: source.val() === 'items', moved };
+    $('#instant-audience-items').toggle(from.items);
     $('#instant-audience-removes').toggle(action.val() === 'remove');
     $('#instant-audience-action-property').toggle(action.val() === 'property');
-    offerTypes($('#node-input-userId'), typesFor(node, items, ['str']), moved ? items : null);
-    offerTypes($('#node-input-actionProperty'), typesFor(node, items), moved ? items : null);
-    offerTypes($('#node-input-eventTime'), typesFor(node, items), moved ? items : null);
-    offerDomainTypes(node, items, moved);
-    updateRows(node, items, action.val() === 'remove', moved);
+    offerTypes(node, $('#node-input-userId'), from, ['str']);
+    offerTypes(node, $('#node-input-actionProperty'), from);
+    offerTypes(node, $('#node-input-eventTime'), from);
+    offerDomainTypes(node, from);
+    updateRows(node, from, action.val() === 'remove');
   };
   // The editor may trigger a change that is none.
   let shown = source.val();
@@ -161,25 +160,12 @@ function connectForm(node: Builder): void {
 
 /** The fields whose problems are told below them; those that the form does not show have none. */
 function checkedFields(node: Builder): Parameters<typeof showProblems>[1] {
-  const fields: Property[] = [
-    'source',
-    'items',
-    'userId',
-    'domain',
-    'allowCustomDomain',
-    'action',
-    'actionProperty',
-    'eventTime',
-    'output',
-  ];
-  const checked = fields.map((name) => ({
-    name,
-    field: $(`#node-input-${name}`),
-    verdict: () => verdictOn(node, name, fieldValue($(`#node-input-${name}`))),
-  }));
-  const rows = $('#instant-audience-segments');
-  return [
-    ...checked,
-    { name: 'segments', field: rows, verdict: () => verdictOn(node, 'segments', readRows()) },
-  ];
+  const { defaults } = RED.nodes.getType('xandr-segment-builder');
+  const names = Object.keys(defaults).filter((name) => defaults[name]!.validate !== undefined);
+  return (names as Property[]).map((name) => {
+    const isList = name === 'segments';
+    const field = $(isList ? '#instant-audience-segments' : `#node-input-${name}`);
+    const verdict = (): Verdict => verdictOn(node, name, isList ? readRows() : fieldValue(field));
+    return { name, field, verdict };
+  });
 }

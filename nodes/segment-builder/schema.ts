@@ -32,6 +32,11 @@ export interface BuilderSettings extends BuilderConfig {
   readonly outputType: 'msg';
 }
 
+/** Whether a row's time is a number of these units. */
+export function takesTime(unit: unknown): boolean {
+  return unit !== 'never' && unit !== 'default';
+}
+
 const units = ['minutes', 'hours', 'days', 'never', 'default'] as const;
 const types = choice(inputTypes, 'msg');
 const constantTypes: readonly unknown[] = ['str', 'num'];
@@ -73,7 +78,7 @@ function rowSchema(saved: Saved, hasItems: boolean, removes: boolean): Schema<Se
   const byCode = plainText(saved.by) === 'code';
   const byId = (plainText(saved.by) ?? 'id') === 'id';
   const unit = plainText(saved.expirationUnit) ?? 'days';
-  const takesTime = !removes && unit !== 'never' && unit !== 'default';
+  const isTimed = !removes && takesTime(unit);
   const own = (name: string, rule: Rule): Schema<string> =>
     input({ missingType: 'num', hasItems, ...rule }, saved[`${name}Type`]);
   const rowTypes = choice(inputTypes, 'num');
@@ -87,14 +92,15 @@ function rowSchema(saved: Saved, hasItems: boolean, removes: boolean): Schema<Se
     segmentType: choice(inputTypes, byCode ? 'str' : 'num'),
     member: onlyIf(byCode, own('member', { empty: 'member', constant: wholeFrom(1, 'member') }), ''),
     memberType: onlyIf(byCode, rowTypes, 'num'),
-    value: onlyIf(!removes, own('value', { optional: true, constant: checkValue }), ''),
+    // The service also accepts negative values.
+    value: onlyIf(!removes, own('value', { optional: true, constant: wholeFrom(minInt, 'value') }), ''),
     valueType: onlyIf(!removes, rowTypes, 'num'),
     expiration: onlyIf(
-      takesTime,
+      isTimed,
       own('expiration', { missing: '30', empty: 'expiration', constant: (time) => checkTime(time, unit) }),
       '',
     ),
-    expirationType: onlyIf(takesTime, rowTypes, 'num'),
+    expirationType: onlyIf(isTimed, rowTypes, 'num'),
     expirationUnit: onlyIf(!removes, choice(units, 'days'), 'default'),
   });
 }
@@ -140,15 +146,9 @@ function checkDomain(domain: string, { allowCustomDomain }: Saved): Refused | nu
 
 function wholeFrom(min: number, code: string): (text: string) => Refused | null {
   return (written) =>
-    /^\d+$/.test(written) && Number(written) >= min && Number(written) <= maxInt
+    /^-?\d+$/.test(written) && Number(written) >= min && Number(written) <= maxInt
       ? null
-      : new Refused(code, { max: maxInt });
-}
-
-/** The service also accepts negative values. */
-function checkValue(written: string): Refused | null {
-  const isWhole = /^-?\d+$/.test(written) && Number(written) >= minInt && Number(written) <= maxInt;
-  return isWhole ? null : new Refused('value', { min: minInt, max: maxInt });
+      : new Refused(code, { min, max: maxInt });
 }
 
 function checkTime(written: string, unit: string): Refused | null {

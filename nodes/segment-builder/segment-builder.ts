@@ -8,10 +8,9 @@ import { newSlices } from '../shared/slices';
 import { typedInputsOf } from '../shared/typed-input';
 import { joinSentences, textOr } from '../shared/words';
 import { serveBuilderForms } from './admin';
-import { builderType, type BuilderNode } from './builder-node';
+import { builderType, LastMessage, type BuilderNode } from './builder-node';
 import { Delivery, type Done, type Message, type Route } from './delivery';
 import { InvalidCount } from './invalid-count';
-import { LastMessage } from './last-message';
 import { builderSchema } from './schema';
 import { formSentence, problemSentence } from './words';
 

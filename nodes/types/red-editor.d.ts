@@ -65,7 +65,9 @@ export type EditorRed = Omit<EditorRED, 'nodes' | 'editor' | 'tabs' | 'utils' | 
       definition: EditorDefinition<Props, Credentials>,
     ): void;
     /** What a type was registered with. */
-    getType(type: string): { readonly defaults: Readonly<Record<string, { readonly value: unknown }>> };
+    getType(type: string): {
+      readonly defaults: Readonly<Record<string, { readonly value: unknown; readonly validate?: unknown }>>;
+    };
     /** A node of the workspace with its saved properties. */
     node(id: string): Readonly<Record<string, unknown>> | undefined;
     /** Every configuration node of the workspace. */

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import helper from 'node-red-node-test-helper';
 import { evaluate } from '../../nodes/segment-builder/admin';
-import { forgetLastMessagesOf } from '../../nodes/segment-builder/builder-node';
-import { LastMessage, messageJson } from '../../nodes/segment-builder/last-message';
+import { forgetLastMessagesOf, LastMessage, messageJson } from '../../nodes/segment-builder/builder-node';
 import segmentBuilder from '../../nodes/segment-builder/segment-builder';
 
 const flow = [

@@ -3,18 +3,16 @@ import { knownDomains } from '../../../src/entry/index';
 import type { EditorNode } from '../../types/red-editor';
 import type { BuilderProperties } from './properties';
 import { keepBox, withVariable } from '../../shared/editor/choices';
-import { nameInput, offerTypes, typesFor } from './typed-inputs';
+import { nameInput, offerTypes, setInput, typesFor, type Source } from './typed-inputs';
 
+/** What the user ids of a kind look like; else as the kind is called. */
 const exampleOf: Readonly<Record<string, string>> = {
-  platform: 'platform',
   idfa: 'uuid',
   aaid: 'uuid',
   sha1udid: 'hex40',
   sh1udid: 'hex40',
   openudid: 'hex40',
   md5udid: 'hex32',
-  custom: 'custom',
-  property: 'property',
 };
 
 /** What the list shows for saved properties. */
@@ -34,18 +32,13 @@ export function prepareDomain(node: EditorNode<BuilderProperties>): void {
   const start = kindOf(node.domain, node.domainType);
   kind.val(start);
   showKind(node, start);
-  kind.on('change', () => {
-    const chosen = String(kind.val());
-    applyKind(node, chosen);
-    showKind(node, chosen);
-  });
+  kind.on('change', () => applyKind(node, String(kind.val())));
 }
 
 /** The list of types changes with the source. */
-export function offerDomainTypes(node: EditorNode<BuilderProperties>, items: boolean, moved: boolean): void {
-  if ($('#instant-audience-domain-kind').val() === 'property') {
-    offerTypes($('#node-input-domain'), typesFor(node, items), moved ? items : null);
-  }
+export function offerDomainTypes(node: EditorNode<BuilderProperties>, source: Source): void {
+  if ($('#instant-audience-domain-kind').val() === 'property')
+    offerTypes(node, $('#node-input-domain'), source);
 }
 
 function applyKind(node: EditorNode<BuilderProperties>, kind: string): void {
@@ -53,16 +46,15 @@ function applyKind(node: EditorNode<BuilderProperties>, kind: string): void {
   const items = $('#node-input-source').val() === 'items';
   if (kind === 'property') {
     value.typedInput('types', typesFor(node, items));
-    value.typedInput('type', items ? 'item' : 'msg');
-    value.typedInput('value', items ? 'domain' : 'payload.domain');
+    setInput(value, items ? 'item' : 'msg', items ? 'domain' : 'payload.domain');
   } else {
     value.typedInput('types', ['str']);
-    value.typedInput('type', 'str');
-    value.typedInput('value', knownDomains.includes(kind) ? kind : '');
+    setInput(value, 'str', knownDomains.includes(kind) ? kind : '');
   }
   const allow = $('#node-input-allowCustomDomain');
   if (allow.is(':checkbox')) allow.prop('checked', kind === 'custom');
   else allow.val(String(kind === 'custom'));
+  showKind(node, kind);
 }
 
 function showKind(node: EditorNode<BuilderProperties>, kind: string): void {
@@ -72,5 +64,5 @@ function showKind(node: EditorNode<BuilderProperties>, kind: string): void {
   $('#instant-audience-custom-domain').toggle(
     kind === 'property' || !$('#node-input-allowCustomDomain').is(':checkbox'),
   );
-  $('#instant-audience-example').text(node._(`segment-builder.example.${exampleOf[kind] ?? 'custom'}`));
+  $('#instant-audience-example').text(node._(`segment-builder.example.${exampleOf[kind] ?? kind}`));
 }

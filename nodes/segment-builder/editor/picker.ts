@@ -2,6 +2,7 @@
 //
 // It opens inside its row rather than over the form: nothing to cut off in a small window, and Tab goes on from there.
 import type { EditorNode, EditorRed } from '../../types/red-editor';
+import { whyNoReply } from './preview-inputs';
 
 declare const RED: EditorRed;
 
@@ -183,7 +184,7 @@ class Picker {
         else this.show(answer, start);
       },
       (reply: unknown) => {
-        if (mine === this.asked) this.refuse(this.refusal(reply as JQuery.jqXHR));
+        if (mine === this.asked) this.refuse(this.refusal(reply));
       },
     );
   }
@@ -194,9 +195,10 @@ class Picker {
     if (start !== null) this.ask(start);
   }
 
-  private refusal({ status, responseJSON }: JQuery.jqXHR): string {
-    if (status === 401 || status === 403) return this.word('notPermitted');
-    return responseJSON === undefined ? this.word('noAnswer') : this.sentenceOf(responseJSON as Refusal);
+  private refusal(reply: unknown): string {
+    const { responseJSON: refusal } = reply as { readonly responseJSON?: Refusal };
+    const why = whyNoReply(reply);
+    return why === 'notPermitted' || refusal === undefined ? this.word(why) : this.sentenceOf(refusal);
   }
 
   private sentenceOf({ result, params, problem }: Refusal): string {
@@ -209,24 +211,26 @@ class Picker {
   // ── Showing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   private show({ segments, total, next }: Page, start: number): void {
-    if (start === 0) {
-      this.found = [];
-      this.list.empty().scrollTop(0);
-    }
-    for (const segment of segments) {
-      this.list.append(this.option(segment, this.found.length));
-      this.found.push(segment);
-    }
+    if (start === 0) this.empty();
+    for (const segment of segments) this.list.append(this.option(segment, this.found.push(segment) - 1));
     this.next = next;
-    this.says.text(this.summary(total));
-    if (start === 0) this.activate(this.found.length > 0 ? 0 : -1);
+    const shown = this.found.length;
+    const all = total ?? shown;
+    if (shown === 0) this.says.text(this.word('none'));
+    else this.says.text(this.word(all > shown ? 'some' : 'all', { shown, total: all }));
+    if (start === 0 && shown > 0) this.activate(0);
   }
 
-  private summary(total: number | null): string {
-    const shown = this.found.length;
-    if (shown === 0) return this.word('none');
-    const all = total ?? shown;
-    return all > shown ? this.word('some', { shown, total: all }) : this.word('all', { total: all });
+  private refuse(sentence: string): void {
+    this.empty();
+    this.says.text(sentence);
+  }
+
+  private empty(): void {
+    this.found = [];
+    this.next = null;
+    this.list.empty().scrollTop(0);
+    this.activate(-1);
   }
 
   private option({ id, code, shortName, state }: Segment, index: number): JQuery {
@@ -246,14 +250,6 @@ class Picker {
     return place.addClass('instant-audience-off').prepend(icon, ' ');
   }
 
-  private refuse(sentence: string): void {
-    this.found = [];
-    this.next = null;
-    this.list.empty();
-    this.activate(-1);
-    this.says.text(sentence);
-  }
-
   private move(step: number): void {
     if (this.found.length === 0) return;
     const last = this.found.length - 1;
@@ -264,14 +260,9 @@ class Picker {
   private activate(index: number): void {
     this.active = index;
     this.list.children().attr('aria-selected', 'false');
-    const item = this.list.children().eq(index);
-    if (index < 0 || item.length === 0) {
-      this.search.removeAttr('aria-activedescendant');
-      return;
-    }
-    item.attr('aria-selected', 'true');
-    item[0]!.scrollIntoView({ block: 'nearest' });
-    this.search.attr('aria-activedescendant', this.optionId(index));
+    const item = index < 0 ? null : this.list.children().eq(index).attr('aria-selected', 'true');
+    item?.[0]?.scrollIntoView({ block: 'nearest' });
+    this.search.attr('aria-activedescendant', item === null ? null : this.optionId(index));
   }
 
   private choose(index: number): void {

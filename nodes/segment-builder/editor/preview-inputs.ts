@@ -91,11 +91,16 @@ function send(node: EditorNode<object>, message: object, questions: readonly Que
     ({ replies }: { replies: readonly Reply[] }) =>
       questions.forEach((question, index) => settle(node, question, replies[index]!)),
     (reply: unknown) => {
-      const { status } = reply as JQuery.jqXHR;
-      const code = status === 401 || status === 403 ? 'notPermitted' : 'noAnswer';
+      const code = whyNoReply(reply);
       questions.forEach((question) => settle(node, question, { code }));
     },
   );
+}
+
+/** For a request to the runtime that failed: a key of the form's words. */
+export function whyNoReply(reply: unknown): 'notPermitted' | 'noAnswer' {
+  const { status } = reply as JQuery.jqXHR;
+  return status === 401 || status === 403 ? 'notPermitted' : 'noAnswer';
 }
 
 function settle(node: EditorNode<object>, { resolve, reject }: Question, reply: Reply): void {

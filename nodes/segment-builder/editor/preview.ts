@@ -14,12 +14,12 @@ import { accountOf } from '../../shared/editor/valid-account';
 import { readSaved, type Saved } from '../../shared/saved';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { builderSchema } from '../schema';
+import type { TakenMessage } from '../admin';
 import { formSentence, problemSentence } from '../words';
 import { exampleMessage } from './example-message';
-import { builderValues } from './form-values';
-import { previewInputs, runtimeOf, withVariables } from './preview-inputs';
+import { previewInputs, runtimeOf, whyNoReply, withVariables } from './preview-inputs';
 import type { BuilderProperties } from './properties';
-import { TakeButton } from './take-button';
+import { builderValues } from './validate';
 
 declare const RED: EditorRed;
 
@@ -43,43 +43,35 @@ const mostJsonChars = 20_000;
 /** Messages typed into previews, by node, until the editor reloads; they are not saved. */
 const typed = new Map<string, string>();
 
-export interface Preview {
-  /** Something in the form has changed. */
-  changed(): void;
-  close(): void;
-}
-
-export function preparePreview(node: Builder): Preview {
-  return new LivePreview(node);
-}
-
-class LivePreview implements Preview {
+export class Preview {
   private readonly field = $('#instant-audience-message');
-  private readonly take: TakeButton;
+  /** What became of the button that takes the node's last message. */
+  private readonly taken = $('#instant-audience-taken');
   private timer: ReturnType<typeof setTimeout> | undefined;
   /** Rises with every update, so that a slower earlier one is not shown. */
   private looks = 0;
+  private isClosed = false;
   private isExample: boolean;
 
   constructor(private readonly node: Builder) {
     const kept = typed.get(node.id);
     this.isExample = kept === undefined;
     if (kept !== undefined) this.field.val(kept);
-    this.take = new TakeButton(node, (text) => this.use(text));
     this.field.on('input', (event) => {
       event.stopPropagation();
       this.keep(String(this.field.val()));
-      this.changed();
     });
+    $('#instant-audience-take').on('click', () => this.take());
     $('#instant-audience-make').on('click', () => {
       this.isExample = true;
       typed.delete(node.id);
-      this.take.forget();
+      this.taken.text('');
       this.changed();
     });
     this.changed();
   }
 
+  /** Something in the form has changed. */
   changed(): void {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.look(), lookAfterMs);
@@ -88,18 +80,43 @@ class LivePreview implements Preview {
   close(): void {
     clearTimeout(this.timer);
     this.looks += 1;
-    this.take.close();
-  }
-
-  private use(text: string): void {
-    this.field.val(text);
-    this.keep(text);
-    this.changed();
+    this.isClosed = true;
   }
 
   private keep(text: string): void {
     this.isExample = false;
     typed.set(this.node.id, text);
+    this.changed();
+  }
+
+  private take(): void {
+    $.ajax({
+      url: `instant-audience/builder/${encodeURIComponent(this.node.id)}/last-message`,
+      method: 'POST',
+      dataType: 'json',
+    }).then(
+      (taken: TakenMessage) => {
+        if (!this.isClosed) this.took(taken);
+      },
+      (reply: unknown) => {
+        if (!this.isClosed) this.say(whyNoReply(reply));
+      },
+    );
+  }
+
+  private took(taken: TakenMessage): void {
+    if ('code' in taken) {
+      this.say(taken.code);
+      return;
+    }
+    this.say('taken', { time: new Date(taken.atMs).toLocaleTimeString(RED.i18n.lang()) });
+    const text = JSON.stringify(JSON.parse(taken.message), null, 2);
+    this.field.val(text);
+    this.keep(text);
+  }
+
+  private say(name: string, params?: Record<string, unknown>): void {
+    this.taken.text(this.node._(`segment-builder.take.${name}`, params));
   }
 
   private async look(): Promise<void> {

@@ -1,6 +1,8 @@
-// The builder's saved properties as the editor sees them, and the defaults of a new node.
+// The builder's saved properties as the editor sees them, the defaults of a new node, and its label in the workspace.
 import { plainText } from '../../shared/saved';
 import type { BuilderConfig, SegmentRow } from '../../../src/entry/index';
+import type { EditorNode } from '../../types/red-editor';
+import { takesTime } from '../schema';
 
 /** A row as the form saves it; `name` is the segment's at the service, for the label, when it was picked. */
 export interface NamedRow extends SegmentRow {
@@ -43,7 +45,45 @@ export function wholeRow(saved: unknown): NamedRow {
   return Object.assign(row, Object.fromEntries(texts));
 }
 
-/** Whether a row's time is a number of units; `never` and `default` are not. */
-export function takesTime(row: SegmentRow): boolean {
-  return row.expirationUnit !== 'never' && row.expirationUnit !== 'default';
+const shortUnits: Readonly<Record<string, string>> = { minutes: 'min', hours: 'h', days: 'd' };
+const paths: readonly string[] = ['msg', 'flow', 'global', 'item'];
+/** A label is read at a glance. */
+const longestName = 36;
+
+/** Its name, or its segments. */
+export function labelOf(node: EditorNode<BuilderProperties>): string {
+  if (node.name) return node.name;
+  const rows = Array.isArray(node.segments) ? node.segments.map(wholeRow).filter(namesSegment) : [];
+  if (rows.length === 0) return node._('segment-builder.paletteLabel');
+  const segments = listOf(node, rows);
+  if (node.action === 'remove') return node._('segment-builder.label.remove', { segments });
+  return node.action === 'property' ? node._('segment-builder.label.depends', { segments }) : segments;
+}
+
+function namesSegment(row: NamedRow): boolean {
+  return row.segment !== '' || row.segmentType === 'item';
+}
+
+function listOf(node: EditorNode<BuilderProperties>, rows: readonly NamedRow[]): string {
+  const first = rows[0]!;
+  const time = node.action === 'add' ? timeOf(node, first) : '';
+  const text = time === '' ? nameOf(first) : `${nameOf(first)} · ${time}`;
+  return rows.length === 1
+    ? text
+    : node._('segment-builder.label.more', { segments: text, rest: rows.length - 1 });
+}
+
+/** The segment's name at the service, else the typed value, with its type unless it is the segment itself. */
+function nameOf({ name = '', segment, segmentType }: NamedRow): string {
+  const path = paths.includes(segmentType)
+    ? [segmentType, segment].filter((part) => part !== '').join('.')
+    : segment;
+  const text = name === '' ? path : name;
+  return text.length <= longestName ? text : `${text.slice(0, longestName - 1).trimEnd()}…`;
+}
+
+function timeOf(node: EditorNode<BuilderProperties>, row: NamedRow): string {
+  if (row.expirationUnit === 'never') return node._('segment-builder.option.never');
+  if (!takesTime(row.expirationUnit) || row.expirationType !== 'num') return '';
+  return `${row.expiration} ${shortUnits[row.expirationUnit] ?? ''}`;
 }

@@ -2,9 +2,10 @@
 import type { ExpirationUnit, SegmentRow } from '../../../src/entry/index';
 import { keepSelectable, withVariable } from '../../shared/editor/choices';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
+import { takesTime } from '../schema';
 import { makePicker, type Picked } from './picker';
-import { newRow, takesTime, wholeRow, type BuilderProperties, type NamedRow } from './properties';
-import { nameInput, offerTypes, typesFor } from './typed-inputs';
+import { newRow, wholeRow, type BuilderProperties, type NamedRow } from './properties';
+import { nameInput, offerTypes, setInput, typesFor, type Source } from './typed-inputs';
 
 declare const RED: EditorRed;
 
@@ -12,15 +13,11 @@ type Builder = EditorNode<BuilderProperties>;
 type ConstantType = 'num' | 'str';
 
 const list = '#instant-audience-segments';
+/** The typed inputs of a row. */
+const inputs = ['segment', 'member', 'value', 'expiration'] as const;
 const units: readonly ExpirationUnit[] = ['minutes', 'hours', 'days', 'never', 'default'];
 /** Data key of the segment picked for a row. */
 const pickedKey = 'instantAudiencePicked';
-
-/** The segment's name is valid while the field holds the picked value. */
-interface Named {
-  readonly segment: string;
-  readonly name: string;
-}
 
 /** @param changed called when the list has changed by itself, not by a field in it */
 export function prepareRows(node: Builder, changed: () => void): void {
@@ -55,23 +52,20 @@ function rowsInForm(): JQuery[] {
 }
 
 /** Offers the types that fit the source, and hides what a removal does not have. */
-export function updateRows(node: Builder, items: boolean, removes: boolean, moved: boolean): void {
+export function updateRows(node: Builder, source: Source, removes: boolean): void {
   for (const row of rowsInForm()) {
     row.find('.instant-audience-time').toggle(!removes);
-    for (const [field, constant] of fieldsOf(row)) {
-      offerTypes(field, typesFor(node, items, [constant]), moved ? items : null);
+    for (const name of inputs) {
+      const field = inputOf(row, name);
+      const by = row.find('.instant-audience-by').val();
+      const constant = name === 'segment' ? constantOf(by, field.typedInput('type')) : 'num';
+      offerTypes(node, field, source, [constant]);
     }
   }
 }
 
-function fieldsOf(row: JQuery): [JQuery, ConstantType][] {
-  const segment = row.find('.instant-audience-of-segment');
-  return [
-    [segment, constantOf(row.find('.instant-audience-by').val(), segment.typedInput('type'))],
-    [row.find('.instant-audience-of-member'), 'num'],
-    [row.find('.instant-audience-of-value'), 'num'],
-    [row.find('.instant-audience-of-expiration'), 'num'],
-  ];
+function inputOf(row: JQuery, name: (typeof inputs)[number]): JQuery {
+  return row.find(`.instant-audience-of-${name}`);
 }
 
 /** An id is a number, a code a text; a type that depends on the runtime stays. */
@@ -84,30 +78,21 @@ let rowsMade = 0;
 
 function addRow(node: Builder, container: JQuery, row: NamedRow, changed: () => void): void {
   const made = new RowMaker(node, container, row, ++rowsMade);
-  const identity = made.line();
-  const by = made.choice(['id', 'code'], row.by, 'by').addClass('instant-audience-by');
-  identity.append(made.label('by', 'by', 'by'), by);
-  made.input(identity, 'segment', row.segment, row.segmentType);
+  const identity = made.line('by');
+  const by = made.choice(['id', 'code'], row.by, 'by').addClass('instant-audience-by').appendTo(identity);
+  made.input(identity, 'segment');
   const picked = $('<div>', { class: 'instant-audience-picked' });
   const place = $('<div>');
   container.append(picked, place);
-
-  const member = made.line('instant-audience-member-line');
-  member.append(made.label('member', 'member', 'member'));
-  made.input(member, 'member', row.member, row.memberType);
-
-  const time = made.line('instant-audience-time');
-  time.append(made.label('expiration', 'expiration', 'expiration'));
-  made.input(time, 'expiration', row.expiration, row.expirationType);
+  made.input(made.line('member', 'instant-audience-member-line'), 'member');
+  const time = made.line('expiration', 'instant-audience-time');
+  made.input(time, 'expiration');
   const unit = made.choice(units, row.expirationUnit, 'unit').addClass('instant-audience-unit');
-  time.append(unit.attr('aria-label', node._('segment-builder.label.expirationUnit')));
-
-  const value = made.line('instant-audience-time');
-  value.append(made.label('value', 'value', 'value'));
-  made.input(value, 'value', row.value, row.valueType);
+  unit.attr('aria-label', node._('segment-builder.label.expirationUnit')).appendTo(time);
+  made.input(made.line('value', 'instant-audience-time'), 'value');
 
   connectRow(node, container, by, unit);
-  rememberName(container, { segment: row.segment, name: row.name ?? '' });
+  rememberName(container, row.segment, row.name ?? '');
   const pick = (segment: Picked): void => {
     takePicked(container, segment);
     showPicked(container);
@@ -131,14 +116,13 @@ class RowMaker {
     container.addClass('instant-audience-segment');
   }
 
-  line(name = ''): JQuery {
-    return $('<div>', { class: `instant-audience-line ${name}` }).appendTo(this.container);
-  }
-
-  /** `tip` is the service's own word, explained. */
-  label(word: string, target: string, tip: string): JQuery {
-    const label = $('<label>', { for: this.id(target) }).text(this.node._(`segment-builder.label.${word}`));
-    return label.attr('title', this.node._(`segment-builder.tip.${tip}`));
+  /** With a label for the field `name`, which tells the service's own word for it. */
+  line(name: string, look = ''): JQuery {
+    const label = $('<label>', { for: this.id(name) }).text(this.node._(`segment-builder.label.${name}`));
+    label.attr('title', this.node._(`segment-builder.tip.${name}`));
+    return $('<div>', { class: `instant-audience-line ${look}` })
+      .append(label)
+      .appendTo(this.container);
   }
 
   choice(values: readonly string[], chosen: string, name: string): JQuery {
@@ -152,13 +136,9 @@ class RowMaker {
     return list;
   }
 
-  input(
-    line: JQuery,
-    name: 'segment' | 'member' | 'value' | 'expiration',
-    value: string,
-    type: string,
-  ): void {
-    const { node, row, items } = this;
+  input(line: JQuery, name: (typeof inputs)[number]): void {
+    const { node, row } = this;
+    const type = row[`${name}Type`];
     const wide = $('<div>', { class: 'instant-audience-value-of' }).appendTo(line);
     const input = $('<input>', {
       type: 'text',
@@ -168,9 +148,11 @@ class RowMaker {
       'aria-description': node._(`segment-builder.tip.${name}`),
     }).appendTo(wide);
     const constant = name === 'segment' ? constantOf(row.by, type) : 'num';
-    input.typedInput({ default: constant, types: withVariable(typesFor(node, items, [constant]), type) });
-    input.typedInput('type', type === 'str' ? constant : type);
-    input.typedInput('value', value);
+    input.typedInput({
+      default: constant,
+      types: withVariable(typesFor(node, this.items, [constant]), type),
+    });
+    setInput(input, type === 'str' ? constant : type, row[name]);
     nameInput(node, input, name);
   }
 
@@ -184,8 +166,8 @@ function connectRow(node: Builder, row: JQuery, by: JQuery, unit: JQuery): void 
   const show = (): void => {
     row.find('.instant-audience-member-line').toggle(by.val() !== 'id');
     row.find('.instant-audience-time').toggle($('#node-input-action').val() !== 'remove');
-    const expiration = row.find('.instant-audience-of-expiration').closest('.instant-audience-value-of');
-    expiration.toggle(takesTime({ ...newRow(), expirationUnit: unit.val() as ExpirationUnit }));
+    const expiration = inputOf(row, 'expiration').closest('.instant-audience-value-of');
+    expiration.toggle(takesTime(unit.val()));
   };
   by.on('change', () => {
     renameSegment(node, row, by.val() === 'code');
@@ -197,15 +179,14 @@ function connectRow(node: Builder, row: JQuery, by: JQuery, unit: JQuery): void 
 
 /** An id written into the form is a number, a code a text; the account's member owns its codes unless told otherwise. */
 function renameSegment(node: Builder, row: JQuery, byCode: boolean): void {
-  const segment = row.find('.instant-audience-of-segment');
+  const segment = inputOf(row, 'segment');
   const constant: ConstantType = byCode ? 'str' : 'num';
   const was = segment.typedInput('type');
   const value = segment.typedInput('value');
   const types = typesFor(node, $('#node-input-source').val() === 'items', [constant]);
   segment.typedInput('types', withVariable(types, was));
-  segment.typedInput('type', was === 'num' || was === 'str' ? constant : was);
-  segment.typedInput('value', value);
-  const member = row.find('.instant-audience-of-member');
+  setInput(segment, was === 'num' || was === 'str' ? constant : was, value);
+  const member = inputOf(row, 'member');
   if (byCode && member.typedInput('value') === '') member.typedInput('value', memberOfAccount());
 }
 
@@ -223,29 +204,24 @@ function takePicked(row: JQuery, { id, code, name, member }: Picked): void {
   // A segment without a code has its id only.
   if (code === null && by.val() === 'code') by.val('id').trigger('change');
   const byCode = by.val() === 'code';
-  const segment = row.find('.instant-audience-of-segment');
   const value = byCode ? (code ?? '') : String(id);
-  segment.typedInput('type', byCode ? 'str' : 'num');
-  segment.typedInput('value', value);
-  rememberName(row, { segment: value, name: name ?? code ?? '' });
-  if (byCode && member !== null) {
-    const owner = row.find('.instant-audience-of-member');
-    owner.typedInput('type', 'num');
-    owner.typedInput('value', String(member));
-  }
+  setInput(inputOf(row, 'segment'), byCode ? 'str' : 'num', value);
+  rememberName(row, value, name ?? code ?? '');
+  if (byCode && member !== null) setInput(inputOf(row, 'member'), 'num', String(member));
 }
 
-function rememberName(row: JQuery, named: Named): void {
-  row.data(pickedKey, named);
+/** It is valid while the field holds this segment. */
+function rememberName(row: JQuery, segment: string, name: string): void {
+  row.data(pickedKey, { segment, name });
 }
 
 function nameOf(row: JQuery, segment: string): string {
-  const named = row.data(pickedKey) as Named | undefined;
+  const named = row.data(pickedKey) as { segment: string; name: string } | undefined;
   return named?.segment === segment ? named.name : '';
 }
 
 function showPicked(row: JQuery): void {
-  const name = nameOf(row, row.find('.instant-audience-of-segment').typedInput('value'));
+  const name = nameOf(row, inputOf(row, 'segment').typedInput('value'));
   row
     .find('.instant-audience-picked')
     .text(name)
@@ -253,26 +229,22 @@ function showPicked(row: JQuery): void {
 }
 
 function readRow(row: JQuery): NamedRow {
-  const read = (name: string): readonly [string, string] => {
-    const input = row.find(`.instant-audience-of-${name}`);
-    return [input.typedInput('value'), input.typedInput('type')];
-  };
-  const [segment, segmentType] = read('segment');
-  const [member, memberType] = read('member');
-  const [value, valueType] = read('value');
-  const [expiration, expirationType] = read('expiration');
+  const read = inputs.flatMap((name) => {
+    const input = inputOf(row, name);
+    return [[name, input.typedInput('value')] as const, [`${name}Type`, input.typedInput('type')] as const];
+  });
+  const { segment, segmentType, ...others } = Object.fromEntries(read) as Omit<
+    NamedRow,
+    'by' | 'expirationUnit'
+  >;
   const name = nameOf(row, segment);
+  // In the order of earlier versions, so that the editor sees no change where there is none.
   return {
     by: row.find('.instant-audience-by').val() as SegmentRow['by'],
     segment,
     segmentType,
     ...(name === '' ? {} : { name }),
-    member,
-    memberType,
-    value,
-    valueType,
-    expiration,
-    expirationType,
+    ...others,
     expirationUnit: row.find('.instant-audience-unit').val() as ExpirationUnit,
   };
 }

@@ -20,24 +20,34 @@ export function typesFor(
   return [...constants, ...(items ? [item] : []), ...sources];
 }
 
-/**
- * Offers other types. When the source has just changed (`items` is not null) a property of the payload becomes the
- * same field of the item, or the other way round, since `payload` is then the array.
- */
-export function offerTypes(field: JQuery, types: InputTypes, items: boolean | null): void {
-  const type = field.typedInput('type');
-  const value = field.typedInput('value');
-  field.typedInput('types', withVariable(types, type));
-  if (items === true && type === 'msg' && value.startsWith(payload)) {
-    setInput(field, 'item', value.slice(payload.length));
-  } else if (items === false && type === 'item') {
-    setInput(field, 'msg', value === '' ? 'payload' : payload + value);
-  }
-}
-
 const payload = 'payload.';
 
-function setInput(field: JQuery, type: string, value: string): void {
+/** Where entries come from in the open form, and whether that has just changed. */
+export interface Source {
+  readonly items: boolean;
+  readonly moved: boolean;
+}
+
+/**
+ * Offers the types that fit the source. When that has just changed, a property of the payload becomes the same field
+ * of the item, or the other way round, since `payload` is then the array.
+ */
+export function offerTypes(
+  node: EditorNode<BuilderProperties>,
+  field: JQuery,
+  { items, moved }: Source,
+  constants: readonly EditorWidgetTypedInputType[] = [],
+): void {
+  const type = field.typedInput('type');
+  const value = field.typedInput('value');
+  field.typedInput('types', withVariable(typesFor(node, items, constants), type));
+  if (moved && items && type === 'msg' && value.startsWith(payload))
+    setInput(field, 'item', value.slice(payload.length));
+  else if (moved && !items && type === 'item')
+    setInput(field, 'msg', value === '' ? 'payload' : payload + value);
+}
+
+export function setInput(field: JQuery, type: string, value: string): void {
   field.typedInput('type', type);
   field.typedInput('value', value);
 }

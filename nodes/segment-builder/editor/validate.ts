@@ -2,10 +2,11 @@
 // it by, and by the editor for paths and expressions.
 import { problemsInForm, variableIn, type Problem, type Saved } from '../../shared/saved';
 import type { EditorNode, EditorRed, Verdict } from '../../types/red-editor';
-import { builderSchema } from '../schema';
+import { builderSchema, takesTime } from '../schema';
 import { fieldName, problemSentence } from '../words';
-import { builderValues } from './form-values';
+import { currentValues } from '../../shared/editor/fields';
 import type { BuilderProperties } from './properties';
+import { readRows } from './rows';
 
 declare const RED: EditorRed;
 
@@ -14,6 +15,12 @@ export type Property = keyof BuilderProperties;
 
 /** The schema checks their values. */
 const withoutPath: readonly unknown[] = ['str', 'num'];
+
+/** The properties as they stand in the open form, else as saved. */
+export function builderValues(node: Builder): Saved {
+  const values = currentValues(node, Object.keys(RED.nodes.getType('xandr-segment-builder').defaults));
+  return values === (node as unknown) ? values : { ...values, segments: readRows() };
+}
 
 /** true, or all problems of this property, given the others. */
 export function verdictOn(node: Builder, property: Property, value: unknown): Verdict {
@@ -49,8 +56,7 @@ function unreadable(node: Builder, property: Property, values: Saved): string[] 
 }
 
 function usedInRow({ by, expirationUnit: unit }: Saved, { action }: Saved): string[] {
-  const time =
-    action === 'remove' ? [] : unit === 'never' || unit === 'default' ? ['value'] : ['value', 'expiration'];
+  const time = action === 'remove' ? [] : ['value', ...(takesTime(unit) ? ['expiration'] : [])];
   return ['segment', ...(by === 'code' ? ['member'] : []), ...time];
 }
 
