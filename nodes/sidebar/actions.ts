@@ -1,6 +1,5 @@
 // Actions of the tab: pause, resume, flush, retry, purge, export, erase. Without HTTP; none of them rejects.
 
-import { randomBytes } from 'node:crypto';
 import { readErasedUser, type Issue } from '../../src/entry/index';
 import {
   DeletedPartly,
@@ -11,6 +10,7 @@ import {
 } from '../../src/delivery/index';
 import { forgetLastMessagesOf } from '../segment-builder/builder-node';
 import { troubleOf } from '../account/trouble';
+import { Tickets } from './tickets';
 import { isShared, type FreeQueue, type Missed, type Orphaned } from './orphaned';
 
 /** What a route answers; `code` is stable, its words are in `sidebar.json`. */
@@ -29,21 +29,18 @@ const confirmMs = 60_000;
 /** Longest wait of a request for its action; the action then continues without it. */
 const waitMs = 20_000;
 
-interface Confirmation {
-  readonly subject: string;
-  readonly untilMs: number;
-}
-
 export class Actions {
-  private readonly confirmations = new Map<string, Confirmation>();
+  private readonly confirmations: Tickets;
 
   constructor(
     private readonly engines: Registry,
     private readonly orphaned: Orphaned,
     /** Who did what, for Node-RED's log; names no user. */
     private readonly log: (text: string) => void,
-    private readonly monoMs: () => number = () => performance.now(),
-  ) {}
+    monoMs?: () => number,
+  ) {
+    this.confirmations = new Tickets(confirmMs, monoMs);
+  }
 
   async act(action: Action, body: unknown): Promise<Answer> {
     const asked = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
@@ -76,7 +73,7 @@ export class Actions {
 
   private async purge(info: EngineInfo, asked: Record<string, unknown>): Promise<Answer> {
     const { key, engine, member } = info;
-    if (!this.confirmed(key, asked.confirm)) return this.askAgain(key, engine.counters.waiting);
+    if (!this.confirmations.take(asked.confirm, key)) return this.askAgain(key, engine.counters.waiting);
     const deleted = await inTime(engine.purge().catch((error: unknown) => missedOf(info, error)));
     const entries = deleted?.entries ?? 0;
     this.log(`The queue of member ${member} was purged: ${entries} entries.`);
@@ -86,7 +83,7 @@ export class Actions {
 
   private purgeOrphaned({ queue: key, confirm }: Record<string, unknown>): Promise<Answer> {
     return this.onOrphaned(key, async (queue) => {
-      if (!this.confirmed(String(key), confirm)) return this.askAgain(String(key), queue.waiting);
+      if (!this.confirmations.take(confirm, String(key))) return this.askAgain(String(key), queue.waiting);
       const entries = await inTime(queue.purge());
       if (entries === null) return answer(202, 'goesOn');
       this.log(`The ${queue.title}, which no account uses, was purged: ${entries} entries.`);
@@ -122,20 +119,8 @@ export class Actions {
     }
   }
 
-  private confirmed(subject: string, token: unknown): boolean {
-    if (typeof token !== 'string') return false;
-    const found = this.confirmations.get(token);
-    this.confirmations.delete(token);
-    return found?.subject === subject && found.untilMs >= this.monoMs();
-  }
-
   private askAgain(subject: string, waiting: number): Answer {
-    const nowMs = this.monoMs();
-    for (const [token, { untilMs }] of this.confirmations)
-      if (untilMs < nowMs) this.confirmations.delete(token);
-    const confirm = randomBytes(16).toString('hex');
-    this.confirmations.set(confirm, { subject, untilMs: nowMs + confirmMs });
-    return answer(409, 'confirm', { confirm, waiting });
+    return answer(409, 'confirm', { confirm: this.confirmations.give(subject), waiting });
   }
 
   // ── Erase ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,8 +4,8 @@
 // connection; so we know which connection may have the figures, and nobody else gets them. While no tab is open
 // nothing runs.
 
-import { randomBytes } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
+import { Tickets } from './tickets';
 import type { Sample } from '../../src/delivery/index';
 
 export const watchTopic = 'instant-audience/watch';
@@ -14,7 +14,6 @@ export const overviewTopic = 'instant-audience/overview';
 
 const everyMs = 1_000;
 const ticketMs = 30_000;
-const mostTickets = 100;
 
 /** The sent data. */
 export interface Update {
@@ -40,15 +39,16 @@ interface Said {
 }
 
 export class Watchers {
-  private readonly tickets = new Map<string, number>();
+  private readonly tickets: Tickets;
   private readonly watchers = new Map<string, Watcher>();
   private interval: NodeJS.Timeout | null = null;
 
   constructor(
     private readonly RED: Pick<NodeAPI, 'events'>,
     private readonly source: Source,
-    private readonly monoMs: () => number = () => performance.now(),
+    monoMs?: () => number,
   ) {
+    this.tickets = new Tickets(ticketMs, monoMs);
     RED.events.on(`comms:message:${watchTopic}`, (said: Said) => this.watch(said));
     RED.events.on(`comms:message:${unwatchTopic}`, (said: Said) => this.unwatch(said));
     RED.events.on('comms:connection-removed', (said: Said) => this.unwatch(said));
@@ -56,12 +56,7 @@ export class Watchers {
 
   /** For one connection, once, soon. */
   ticket(): string {
-    const nowMs = this.monoMs();
-    for (const [ticket, untilMs] of this.tickets) if (untilMs < nowMs) this.tickets.delete(ticket);
-    if (this.tickets.size >= mostTickets) this.tickets.delete(this.tickets.keys().next().value!);
-    const ticket = randomBytes(16).toString('hex');
-    this.tickets.set(ticket, nowMs + ticketMs);
-    return ticket;
+    return this.tickets.give('watch');
   }
 
   get size(): number {
@@ -69,11 +64,8 @@ export class Watchers {
   }
 
   private watch({ session, data }: Said): void {
-    const ticket = (data as { ticket?: unknown } | null | undefined)?.ticket;
-    if (typeof session !== 'string' || typeof ticket !== 'string') return;
-    const untilMs = this.tickets.get(ticket) ?? -Infinity;
-    this.tickets.delete(ticket);
-    if (untilMs < this.monoMs()) return;
+    const { ticket } = (data ?? {}) as { readonly ticket?: unknown };
+    if (typeof session !== 'string' || !this.tickets.take(ticket, 'watch')) return;
     this.watchers.set(session, { text: '', known: new Set() });
     this.interval ??= setInterval(() => this.tell(), everyMs).unref();
     this.tell();

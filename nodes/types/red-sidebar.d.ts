@@ -8,7 +8,6 @@ export interface SidebarRed {
   readonly settings: { readonly apiRootUrl?: string };
   readonly i18n: { lang(): string };
   readonly user: { hasPermission(permission: string): boolean };
-  readonly events: { on(event: string, listener: () => void): void };
   readonly actions: { add(name: string, call: () => void): void };
   readonly plugins: {
     registerPlugin(id: string, definition: { type: string; onadd(): void }): void;

@@ -12,8 +12,6 @@ interface Question {
   readonly value: string;
   readonly type: string;
   readonly item: unknown;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (reason: Error) => void;
 }
 
 /** More in one request would be slow to no purpose. */
@@ -21,22 +19,22 @@ const questionsPerRequest = 500;
 
 type Ask = (value: string, type: string, item?: unknown) => Later;
 
-/** Inputs for one message; one request asks the runtime for all of them. */
+/** Inputs for one message; one request asks the runtime for all that are asked in one turn. */
 export function runtimeOf(node: EditorNode<object>, message: object): Ask {
-  const waiting: Question[] = [];
-  return (value, type, item) =>
-    new Later(
-      new Promise((resolve, reject) => {
-        waiting.push({ value, type, item, resolve, reject });
-        if (waiting.length > 1) return;
-        queueMicrotask(() => {
-          const questions = waiting.splice(0);
-          for (let start = 0; start < questions.length; start += questionsPerRequest) {
-            send(node, message, questions.slice(start, start + questionsPerRequest));
-          }
-        });
-      }),
-    );
+  let questions: Question[] = [];
+  let replies: Promise<readonly Reply[]> = Promise.resolve([]);
+  return (value, type, item) => {
+    if (questions.length === 0 || questions.length === questionsPerRequest) {
+      const mine: Question[] = [];
+      questions = mine;
+      replies = Promise.resolve().then(() => {
+        if (questions === mine) questions = [];
+        return send(node, message, mine);
+      });
+    }
+    const index = questions.push({ value, type, item }) - 1;
+    return new Later(replies.then((all) => valueOf(node, all[index]!)));
+  };
 }
 
 /**
@@ -80,21 +78,20 @@ function refuseUnreadable(value: string, type: string): void {
   if (valid !== true) throw new Error(valid);
 }
 
-function send(node: EditorNode<object>, message: object, questions: readonly Question[]): void {
-  const inputs = questions.map(({ value, type, item }) => ({ value, type, item }));
-  $.ajax({
-    url: `instant-audience/builder/${encodeURIComponent(node.id)}/evaluate`,
-    method: 'POST',
-    contentType: 'application/json',
-    data: JSON.stringify({ message, inputs }),
-  }).then(
-    ({ replies }: { replies: readonly Reply[] }) =>
-      questions.forEach((question, index) => settle(node, question, replies[index]!)),
-    (reply: unknown) => {
-      const code = whyNoReply(reply);
-      questions.forEach((question) => settle(node, question, { code }));
-    },
-  );
+/** Never rejects. */
+async function send(
+  node: EditorNode<object>,
+  message: object,
+  inputs: readonly Question[],
+): Promise<readonly Reply[]> {
+  const url = `instant-audience/builder/${encodeURIComponent(node.id)}/evaluate`;
+  const data = JSON.stringify({ message, inputs });
+  try {
+    const answer: unknown = await $.ajax({ url, method: 'POST', contentType: 'application/json', data });
+    return (answer as { readonly replies: readonly Reply[] }).replies;
+  } catch (reply) {
+    return inputs.map(() => ({ code: whyNoReply(reply) }));
+  }
 }
 
 /** For a request to the runtime that failed: a key of the form's words. */
@@ -103,8 +100,8 @@ export function whyNoReply(reply: unknown): 'notPermitted' | 'noAnswer' {
   return status === 401 || status === 403 ? 'notPermitted' : 'noAnswer';
 }
 
-function settle(node: EditorNode<object>, { resolve, reject }: Question, reply: Reply): void {
-  if ('error' in reply) reject(new Error(reply.error));
-  else if ('code' in reply) reject(new Error(node._(`segment-builder.reason.${reply.code}`)));
-  else resolve(reply.value);
+function valueOf(node: EditorNode<object>, reply: Reply): unknown {
+  if ('error' in reply) throw new Error(reply.error);
+  if ('code' in reply) throw new Error(node._(`segment-builder.reason.${reply.code}`));
+  return reply.value;
 }

@@ -26,7 +26,6 @@ export class Connection {
   private watching = false;
   private onScreen = false;
   private heardAtMs = 0;
-  private timer: number | null = null;
 
   constructor(
     private readonly root: HTMLElement,
@@ -44,22 +43,17 @@ export class Connection {
       this.look();
     }).observe(this.root);
     document.addEventListener('visibilitychange', () => this.look());
+    window.setInterval(() => {
+      if (this.watching && Date.now() > this.heardAtMs + silenceMs) void this.watch();
+    }, silenceMs);
   }
 
   private look(): void {
     const wanted = this.onScreen && !document.hidden;
     if (wanted === this.watching) return;
     this.watching = wanted;
-    if (wanted) {
-      void this.watch();
-      this.timer = window.setInterval(() => {
-        if (Date.now() > this.heardAtMs + silenceMs) void this.watch();
-      }, silenceMs);
-    } else {
-      RED.comms.send('instant-audience/unwatch', {});
-      if (this.timer !== null) window.clearInterval(this.timer);
-      this.timer = null;
-    }
+    if (wanted) void this.watch();
+    else RED.comms.send('instant-audience/unwatch', {});
   }
 
   private async watch(): Promise<void> {
