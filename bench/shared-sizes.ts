@@ -4,9 +4,7 @@
 //     node --import tsx bench/shared-sizes.ts [entries]
 //
 // On a PostgreSQL of its own, so that nobody else writes. That one does not sync, which changes no size.
-import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { checkEntry } from '../src/entry/check';
 import { systemClock } from '../src/clock';
@@ -17,6 +15,9 @@ import { schemaOf } from '../src/queue-postgres/postgres-schema';
 import type { Instance, SharedRow } from '../src/queue/shared-log';
 import { SqliteStore } from '../src/queue/sqlite/sqlite-store';
 import { findPostgres, postgresAt } from '../test/support/services';
+import { cpuMsOf } from './support/database';
+import { median } from './support/figures';
+import { cpuUs, sleep } from './support/process';
 
 const entries = Number(process.argv[2] ?? 200_000);
 const leaseMs = 3_600_000;
@@ -56,7 +57,6 @@ interface Reading {
   readonly wallMs: number;
 }
 
-const ticksPerSecond = 100;
 let admin: Client;
 
 /** CPU of the connections that a log has, as the system counts it. */
@@ -64,20 +64,15 @@ async function read(): Promise<Reading> {
   const { rows } = await admin.query<{ pid: number }>(
     `SELECT pid FROM pg_stat_activity WHERE application_name = 'instant audience'`,
   );
-  const ticks = rows.map(({ pid }) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-    return Number(fields[11]) + Number(fields[12]);
-  });
   const [wal] = (
     await admin.query<{ lsn: number }>(
       `SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 AS lsn`,
     )
   ).rows;
-  const { user, system } = process.cpuUsage();
   return {
     lsn: wal!.lsn,
-    databaseMs: (ticks.reduce((sum, each) => sum + each, 0) * 1000) / ticksPerSecond,
-    nodeMs: (user + system) / 1000,
+    databaseMs: rows.reduce((sum, { pid }) => sum + cpuMsOf(pid), 0),
+    nodeMs: cpuUs() / 1000,
     wallMs: performance.now(),
   };
 }
@@ -190,9 +185,10 @@ function instanceOf(url: string, name: string, member: string): SharedQueue {
     token: () => Promise.resolve({ kind: 'token', token: 'bench' }),
     refused: () => undefined,
     networkFloorMs: () => 0,
-    post: () => {
+    post: async () => {
       postedMs = performance.now();
-      return sleep(5, { kind: 'accepted', warnings: [], counts: { users: null, segments: null } });
+      await sleep(5);
+      return { kind: 'accepted', warnings: [], counts: { users: null, segments: null } };
     },
   });
   queueOf.onRecovered(source.node, () => undefined);
@@ -218,9 +214,8 @@ async function idleLatency(what: string, to: SharedQueue): Promise<void> {
     tookMs.push(postedMs - startedMs);
     await sleep(40);
   }
-  tookMs.sort((a, b) => a - b);
   console.log(
-    `${what}: input to post, median ${tookMs[50]!.toFixed(1)} ms, worst ${tookMs[99]!.toFixed(1)} ms`,
+    `${what}: input to post, median ${median(tookMs).toFixed(1)} ms, worst ${Math.max(...tookMs).toFixed(1)} ms`,
   );
 }
 

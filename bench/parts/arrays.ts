@@ -1,7 +1,8 @@
 // CPU per user with arrays of 1,000 and the quota lifted: a raw undici loop, the engine in memory, and on disk.
 import { median } from '../support/figures';
+import { sleep } from '../support/process';
 import { us, type Row } from '../support/report';
-import { lifted, newFile, sleep, startEngine, startService, type Part } from '../support/setting';
+import { lifted, newFile, startEngine, startService, type Part } from '../support/setting';
 import { startWorker } from '../support/worker';
 import type { operations } from '../workers/raw';
 
@@ -25,7 +26,7 @@ export const arrays: Part = async (bench) => {
     const feed = { first: 1 + round * users, users, rounds: 1, perMessage };
     const options = { ...feed, completeOn: 'accepted', outstanding, prepared: true } as const;
     const cost = {
-      raw: (await raw.call('post', url, feed, lifted.maxConcurrent)).cpuUs,
+      raw: await raw.call('post', url, feed, lifted.maxConcurrent),
       memory: (await memory.call('feed', options)).cpuUs,
       disk: (await disk.call('feed', options)).cpuUs,
     };

@@ -1,8 +1,8 @@
 // A large backlog on disk: appends, memory, a removal that overtakes it, and a start with the whole backlog.
 import { mb, ms, perSecond, type Row } from '../support/report';
-import { documented, newFile, sleep, startEngine, startService } from '../support/setting';
+import { documented, newFile, startEngine, startService } from '../support/setting';
 import type { Bench, Part, Service } from '../support/setting';
-import { nowMs } from '../support/now';
+import { nowMs, sleep } from '../support/process';
 import { userId } from '../workers/entries';
 
 const sizes = [10_000, 100_000, 1_000_000];

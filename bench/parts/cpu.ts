@@ -2,8 +2,9 @@
 import { median } from '../support/figures';
 import { bareFlow, coreFlow, ourFlow } from '../support/flows';
 import { startNodeRed, type NodeRed } from '../support/node-red';
+import { sleep } from '../support/process';
 import { us, type Row } from '../support/report';
-import { answered, sleep, startService, type Part, type Service } from '../support/setting';
+import { answered, startService, type Part, type Service } from '../support/setting';
 
 const users = 40_000;
 const rounds = 4;

@@ -1,9 +1,9 @@
 // How long nothing is sent when the process that sends for a shared queue is killed, or put to sleep.
 import type { BenchDatabase } from '../support/database';
 import { median } from '../support/figures';
-import { nowMs } from '../support/now';
+import { nowMs, sleep } from '../support/process';
 import { ms, type Row } from '../support/report';
-import { documented, sleep, startService, type Bench, type Part, type Service } from '../support/setting';
+import { documented, startService, type Bench, type Part, type Service } from '../support/setting';
 import { startSharing, withDatabase, type SharingProcess } from './shared';
 
 const rounds = 20;

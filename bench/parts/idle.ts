@@ -1,9 +1,8 @@
 // From input to the request at the service, one at a time on an idle system.
 import { percentile } from '../support/figures';
-import { coreFlow } from '../support/flows';
-import { startNodeRed } from '../support/node-red';
 import { ms, type Row } from '../support/report';
-import { sleep, startService, type Bench, type Part, type Service } from '../support/setting';
+import { sleep } from '../support/process';
+import { startCore, startService, type Bench, type Part, type Service } from '../support/setting';
 import { startWorker } from '../support/worker';
 import type { operations, Sample } from '../workers/idle';
 
@@ -74,8 +73,7 @@ export const idle: Part = async (bench) => {
 };
 
 async function throughCore(bench: Bench, service: Service, url: string): Promise<number[]> {
-  const flow = coreFlow({ url, usersPerPost: 10, joinSeconds: 0.02, postsPerSecond: 100 });
-  const core = await startNodeRed(bench.workspace, 'node-red', flow);
+  const core = await startCore(bench, url);
   await service.call('set', {});
   // Longer intervals than the linger, so that each message is a post of its own.
   const sentMs = await core.call('trickle', 1, coreSamples, 40);

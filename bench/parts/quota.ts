@@ -1,10 +1,9 @@
 // Users a second at the documented quota, at three round trips whose time the service spends.
 import { steadyRate } from '../support/figures';
-import { coreFlow } from '../support/flows';
-import { startNodeRed, type NodeRed } from '../support/node-red';
+import type { NodeRed } from '../support/node-red';
 import { perSecond, type Row } from '../support/report';
-import { answered, documented, newFile, startEngine, startService } from '../support/setting';
-import type { Bench, Part, Service } from '../support/setting';
+import { answered, startCore, startService, throughEngine, withinLimits } from '../support/setting';
+import type { Part, Service } from '../support/setting';
 import type { Report } from '../workers/service';
 
 const roundTripsMs = [5, 60, 200];
@@ -12,43 +11,17 @@ const users = 7000;
 const timeoutMs = 30_000;
 
 export const quota: Part = async (bench) => {
-  const { service, url } = await startService(bench);
-  const core = await startNodeRed(
-    bench.workspace,
-    'node-red',
-    coreFlow({ url, usersPerPost: 10, joinSeconds: 0.02, postsPerSecond: 100 }),
-  );
+  const started = await startService(bench);
+  const core = await startCore(bench, started.url);
   const rows: Row[] = [];
   for (const roundTripMs of roundTripsMs) {
-    const ours = await throughEngine(bench, service, url, roundTripMs);
-    const theirs = await throughCore(core, service, roundTripMs);
+    const ours = await throughEngine(bench, started, users, roundTripMs);
+    const theirs = await throughCore(core, started.service, roundTripMs);
     rows.push(...rowsOf(roundTripMs, ours, theirs));
     bench.shared.coreUsersPerSecond = steadyRate(theirs.arrivals, 10, 'users');
   }
   return { title: 'Users a second at the documented quota (disk)', rows };
 };
-
-async function throughEngine(
-  bench: Bench,
-  service: Service,
-  url: string,
-  roundTripMs: number,
-): Promise<Report> {
-  await service.call('set', { roundTripMs, distinct: true });
-  const engine = startEngine(bench);
-  await engine.call('open', { url, file: newFile(bench), limits: documented });
-  const feed = {
-    first: 1,
-    users,
-    rounds: 1,
-    perMessage: 1,
-    completeOn: 'accepted',
-    outstanding: 50_000,
-  } as const;
-  await engine.call('feed', feed);
-  await engine.stop();
-  return service.call('report');
-}
 
 async function throughCore(core: NodeRed, service: Service, roundTripMs: number): Promise<Report> {
   await service.call('set', { roundTripMs, distinct: true });
@@ -62,7 +35,6 @@ function rowsOf(roundTripMs: number, ours: Report, theirs: Report): Row[] {
   const possible = 1000 / (1 + roundTripMs / 1000);
   const coreRate = steadyRate(theirs.arrivals, 10, 'users');
   const at = `at a round trip of ${roundTripMs} ms`;
-  const within = ours.worstPosts <= 100 && ours.worstUsers <= 1000 && ours.mostInFlight <= 15;
   return [
     {
       what: `users/s ${at}`,
@@ -83,7 +55,7 @@ function rowsOf(roundTripMs: number, ours: Report, theirs: Report): Row[] {
       figure: worst(ours),
       against: `limit 100, 1000; 15 (core nodes ${worst(theirs)})`,
       goal: '≤ limit',
-      reached: within,
+      reached: withinLimits(ours),
     },
     {
       what: `users lost ${at}`,

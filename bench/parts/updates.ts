@@ -1,9 +1,8 @@
 // Segment updates a second when several wait for each user: ours merge, a flow of core nodes does not.
 import { steadyRate } from '../support/figures';
-import { coreFlow } from '../support/flows';
-import { startNodeRed } from '../support/node-red';
 import { perSecond, type Row } from '../support/report';
-import { answered, documented, newFile, sleep, startEngine, startService } from '../support/setting';
+import { sleep } from '../support/process';
+import { answered, documented, newFile, startCore, startEngine, startService } from '../support/setting';
 import type { Bench, Part, Service } from '../support/setting';
 
 const perUser = [1, 10, 100];
@@ -47,8 +46,7 @@ async function throughEngine(bench: Bench, service: Service, url: string, rounds
 }
 
 async function throughCore(bench: Bench, service: Service, url: string): Promise<number> {
-  const flow = coreFlow({ url, usersPerPost: 10, joinSeconds: 0.02, postsPerSecond: 100 });
-  const core = await startNodeRed(bench.workspace, 'node-red', flow);
+  const core = await startCore(bench, url);
   await service.call('set', { roundTripMs });
   await core.call('send', 1, coreUpdates, 100);
   await answered(service, coreUpdates, 20_000);

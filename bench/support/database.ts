@@ -51,7 +51,8 @@ export async function openDatabase(): Promise<BenchDatabase | null> {
 
 const msPerTick = 10;
 
-function cpuMsOf(pid: number): number {
+/** CPU of a process as the system counts it; NaN where that is not Linux. */
+export function cpuMsOf(pid: number): number {
   if (process.platform !== 'linux') return NaN;
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) * msPerTick;

@@ -1,7 +1,10 @@
 // The setting of a part of the bench, and the service that it posts to.
 import type { operations as engineOperations } from '../workers/engine';
-import type { operations as serviceOperations } from '../workers/service';
+import type { operations as serviceOperations, Report } from '../workers/service';
+import { coreFlow } from './flows';
+import { startNodeRed, type NodeRed } from './node-red';
 import type { PartResult } from './report';
+import { sleep } from './process';
 import { startWorker, type Worker, type WorkerStart } from './worker';
 import type { Workspace } from './workspace';
 
@@ -38,6 +41,38 @@ export function startEngine({ workspace }: Bench, start: WorkerStart = {}): Engi
   return startWorker<typeof engineOperations>(workspace, 'engine', start);
 }
 
+/** What the service saw of `users` messages of one user each, through an engine on disk at the documented quota. */
+export async function throughEngine(
+  bench: Bench,
+  { service, url }: { readonly service: Service; readonly url: string },
+  users: number,
+  roundTripMs = 0,
+  start: WorkerStart = {},
+): Promise<Report> {
+  await service.call('set', { roundTripMs, distinct: true });
+  const engine = startEngine(bench, start);
+  await engine.call('open', { url, file: newFile(bench), limits: documented });
+  const feed = { first: 1, users, rounds: 1, perMessage: 1, completeOn: 'accepted' } as const;
+  await engine.call('feed', { ...feed, outstanding: 50_000 });
+  await engine.stop();
+  return service.call('report');
+}
+
+/** Whether posts, users and calls in flight kept to the limits of the service. */
+export function withinLimits({ worstPosts, worstUsers, mostInFlight }: Report): boolean {
+  return (
+    worstPosts <= documented.postsPerSecond &&
+    worstUsers <= documented.usersPerSecond &&
+    mostInFlight <= documented.maxConcurrent
+  );
+}
+
+/** A flow of core nodes that keeps to the quota. */
+export function startCore({ workspace }: Bench, url: string): Promise<NodeRed> {
+  const flow = coreFlow({ url, usersPerPost: 10, joinSeconds: 0.02, postsPerSecond: 100 });
+  return startNodeRed(workspace, 'node-red', flow);
+}
+
 let files = 0;
 
 /** A new file for an store. */
@@ -45,9 +80,6 @@ export function newFile({ workspace }: Bench): string {
   files += 1;
   return `${workspace.folder}/store-${files}.sqlite`;
 }
-
-export const sleep = (delayMs: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, delayMs));
 
 /** Waits until the service has answered so many users; false when it does not in time. */
 export async function answered(service: Service, users: number, timeoutMs: number): Promise<boolean> {

@@ -1,5 +1,5 @@
 // Agent inside Node-RED: starts the source node of the flow and measures its cost. Loaded by the settings file.
-import { nowMs } from '../support/now';
+import { cpuUs, nowMs, sleep, turn } from '../support/process';
 import { serve } from './serve';
 
 type Source = (first: number, count: number) => void;
@@ -16,9 +16,6 @@ export const forFlow = {
     counted += messages;
   },
 };
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
 
 export const operations = {
   ready: () => source !== null,
@@ -40,10 +37,6 @@ export const operations = {
     return sentMs;
   },
   counted: () => counted,
-  cpuUs(): number {
-    const { user, system } = process.cpuUsage();
-    return user + system;
-  },
-  rssBytes: () => process.memoryUsage.rss(),
+  cpuUs,
 };
 serve(operations);

@@ -1,24 +1,14 @@
 // Durable appends and reads: the store on disk, plain and encrypted, and a plain file, in turns, with the same bodies.
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import type { NewRow, QueueStore } from '../../src/queue/store';
-import { nowMs } from '../support/now';
-import { entryOf } from './entries';
+import { nowMs } from '../support/process';
+import { rowOf } from './entries';
 import { SqliteStore } from './package';
 import { serve } from './serve';
 
-const source = { node: 'bench', account: 'bench' };
-
 function rowsFrom(first: number, count: number): NewRow[] {
-  return Array.from({ length: count }, (_, at) => ({
-    seq: first + at,
-    lane: 'add',
-    userHash: ((first + at) * 2_654_435_761) % 2 ** 53,
-    source,
-    eventWallMs: 1_700_000_000_000.5,
-    eventMonoMs: 12_345.678,
-    takenWallMs: 1_700_000_000_000,
-    body: JSON.stringify(entryOf(first + at)),
-  }));
+  const row = (at: number) => ({ ...rowOf(first + at), seq: first + at, eventMonoMs: 12_345.678 });
+  return Array.from({ length: count }, (_, at) => row(at));
 }
 
 interface Times {

@@ -1,12 +1,10 @@
 // A process with one engine, as an account node makes it, without Node-RED.
-import type { CheckedEntry } from '../../src/entry/entry';
-import type { Engine as EngineType, EngineStats } from '../../src/delivery/engine';
+import type { Engine } from '../../src/delivery/engine';
 import type { Limits } from '../../src/delivery/schedule/rate-limiter';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
-import { collect } from '../support/collect';
-import { nowMs } from '../support/now';
-import { entryOf, messagesOf, type Feed, type PlainEntry } from './entries';
-import { checkEntry, Engine, ServiceClient, SqliteStore, systemClock } from './package';
+import { collect, cpuUs, nowMs, sleep, turn } from '../support/process';
+import { entryOf, messagesOf, source, type Feed, type PlainEntry } from './entries';
+import { checked, openEngine, SqliteStore } from './package';
 import { serve } from './serve';
 
 export interface Opening {
@@ -27,60 +25,22 @@ export interface FeedOptions extends Feed {
 export interface Fed {
   readonly tookMs: number;
   readonly cpuUs: number;
-  /** Entries that ended with their message. */
-  readonly accepted: number;
   readonly failed: string | null;
 }
 
-let engine: EngineType;
-const source = { node: 'bench', account: 'bench' };
-
-/** As the out node does it. */
-function checked(entries: readonly PlainEntry[]): CheckedEntry[] {
-  return entries.map((entry) => {
-    const result = checkEntry(entry);
-    if (!result.ok) throw new Error(`An entry of the bench is refused: ${JSON.stringify(result.issues)}`);
-    return result.entry;
-  });
-}
+let engine: Engine;
 
 function submit(
   entries: readonly PlainEntry[],
   completeOn: 'accepted' | 'queued',
   onEnd: (end: MessageEnd) => void,
 ): void {
-  engine.submit({ source, entries: checked(entries), indexes: null, completeOn, onEnd });
+  engine.submit({ source, entries: entries.map(checked), indexes: null, completeOn, onEnd });
 }
-
-function cpuUs(): number {
-  const { user, system } = process.cpuUsage();
-  return user + system;
-}
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
 
 export const operations = {
   async open({ url, file, limits }: Opening): Promise<void> {
-    const client = new ServiceClient({ authUrl: url, serviceUrl: url, maxConcurrent: limits.maxConcurrent });
-    engine = new Engine({
-      store: new SqliteStore(file ?? ':memory:'),
-      clock: systemClock,
-      random: Math.random,
-      limits,
-      queueMaxEntries: 5_000_000,
-      queueMaxBytes: 2_048_000_000,
-    });
-    engine.attach({
-      account: 'bench',
-      token: () => Promise.resolve({ kind: 'token', token: 'bench' }),
-      refused: () => undefined,
-      post: (body, token, mayLeave) => client.post(body, token, mayLeave),
-      networkFloorMs: () => client.networkFloorMs(systemClock.monoMs()),
-    });
-    engine.onRecovered('bench', () => undefined);
-    engine.start();
-    while (engine.stats().state.kind === 'starting') await turn();
+    engine = await openEngine(url, new SqliteStore(file ?? ':memory:'), limits);
   },
 
   /** Hands everything over; resolves when every message has ended. */
@@ -88,12 +48,10 @@ export const operations = {
     const { completeOn, outstanding, perMessage, prepared = false } = options;
     const messages = prepared ? [...messagesOf(options)] : messagesOf(options);
     let open = 0;
-    let accepted = 0;
     let failed: string | null = null;
     const ended = (end: MessageEnd): void => {
       open -= 1;
-      if (end.kind === 'settled') accepted += end.summary.accepted + end.summary.superseded;
-      else if (end.kind === 'failed') failed = end.message;
+      if (end.kind === 'failed') failed = end.message;
     };
     if (prepared) collect();
     const startedMs = nowMs();
@@ -110,7 +68,7 @@ export const operations = {
       while (open >= outstanding) await sleep(1);
     }
     while (open > 0) await sleep(1);
-    return { tookMs: nowMs() - startedMs, cpuUs: cpuUs() - startedUs, accepted, failed };
+    return { tookMs: nowMs() - startedMs, cpuUs: cpuUs() - startedUs, failed };
   },
 
   /** Removes one user; resolves with the time of the input, once the removal is accepted. */
@@ -122,11 +80,6 @@ export const operations = {
 
   pause: () => engine.pause(),
   resume: () => engine.resume(),
-  stats: (): EngineStats => engine.stats(),
   rssBytes: () => process.memoryUsage.rss(),
-  async close(): Promise<void> {
-    await engine.park(5000);
-    await engine.close();
-  },
 };
 serve(operations);

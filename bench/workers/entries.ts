@@ -10,6 +10,9 @@ export interface PlainEntry {
   }[];
 }
 
+/** The node that hands entries over, and its account. */
+export const source = { node: 'bench', account: 'bench' };
+
 /** As long as the platform's own ids. */
 export function userId(number: number): string {
   return `1${String(number).padStart(18, '0')}`;
@@ -19,6 +22,18 @@ export function userId(number: number): string {
 export function entryOf(number: number, round = 0, remove = false): PlainEntry {
   const block = { seg_id: 10_001 + round, value: 1, expiration: remove ? -1 : 1440 };
   return { user_id: userId(number), domain: null, seg_block: [block] };
+}
+
+/** The same as a row of a queue. */
+export function rowOf(number: number) {
+  return {
+    lane: 'add' as const,
+    userHash: (number * 2_654_435_761) % 2 ** 53,
+    source,
+    eventWallMs: 1_700_000_000_000,
+    takenWallMs: 1_700_000_000_000,
+    body: JSON.stringify(entryOf(number)),
+  };
 }
 
 export interface Feed {

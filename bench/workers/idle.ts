@@ -2,15 +2,14 @@
 // in turns, so that whatever else the machine does hits all of them alike.
 import { subscribe } from 'node:diagnostics_channel';
 import { Pool } from 'undici';
-import type { Engine as EngineType } from '../../src/delivery/engine';
+import type { Engine } from '../../src/delivery/engine';
 import type { QueueStore } from '../../src/queue/store';
-import { nowMs } from '../support/now';
-import { entryOf } from './entries';
-import { checkEntry, Engine, ServiceClient, SqliteStore, systemClock } from './package';
+import { nowMs, sleep } from '../support/process';
+import { entryOf, rowOf, source } from './entries';
+import { checked, openEngine, SqliteStore } from './package';
 import { serve } from './serve';
 
 const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
-const source = { node: 'bench', account: 'bench' };
 
 /** When undici was last about to write a request. */
 let writtenMs = NaN;
@@ -33,34 +32,10 @@ export interface IdleSamples {
   readonly commitMs: number[];
 }
 
-async function startEngine(url: string, store: QueueStore): Promise<EngineType> {
-  const client = new ServiceClient({ authUrl: url, serviceUrl: url, maxConcurrent: limits.maxConcurrent });
-  const engine = new Engine({
-    store,
-    clock: systemClock,
-    random: Math.random,
-    limits,
-    queueMaxEntries: 5_000_000,
-    queueMaxBytes: 2_048_000_000,
-  });
-  engine.attach({
-    account: 'bench',
-    token: () => Promise.resolve({ kind: 'token', token: 'bench' }),
-    refused: () => undefined,
-    post: (body, token, mayLeave) => client.post(body, token, mayLeave),
-    networkFloorMs: () => 0,
-  });
-  engine.start();
-  while (engine.stats().state.kind === 'starting') await sleep(1);
-  return engine;
-}
-
-async function throughEngine(engine: EngineType, number: number): Promise<Sample> {
+async function throughEngine(engine: Engine, number: number): Promise<Sample> {
   const input = entryOf(number);
   const inputMs = nowMs();
-  const result = checkEntry(input);
-  if (!result.ok) throw new Error('An entry of the bench is refused.');
-  const entries = [result.entry];
+  const entries = [checked(input)];
   await new Promise<void>((resolve) =>
     engine.submit({ source, entries, indexes: null, completeOn: 'accepted', onEnd: () => resolve() }),
   );
@@ -81,30 +56,19 @@ async function throughPool(pool: Pool, number: number): Promise<Sample> {
 }
 
 async function commitOnce(store: QueueStore, number: number): Promise<number> {
-  const row = {
-    seq: number,
-    lane: 'add',
-    userHash: number,
-    source,
-    eventWallMs: 1,
-    eventMonoMs: 1,
-    takenWallMs: 1,
-    body: JSON.stringify(entryOf(number)),
-  } as const;
+  const row = { ...rowOf(number), seq: number, eventMonoMs: 1 };
   const startedMs = nowMs();
-  await store.commit({ append: [row], begin: [{ post: number, userHashes: [number] }] });
+  await store.commit({ append: [row], begin: [{ post: number, userHashes: [row.userHash] }] });
   const tookMs = nowMs() - startedMs;
   await store.commit({ remove: [number], settle: [number] });
   return tookMs;
 }
 
-const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
-
 export const operations = {
   async run(url: string, folder: string, cycles: number, gapMs: number): Promise<IdleSamples> {
     const pool = new Pool(url, { connections: 15, pipelining: 1 });
-    const memory = await startEngine(url, new SqliteStore(':memory:'));
-    const disk = await startEngine(url, new SqliteStore(`${folder}/idle.sqlite`));
+    const memory = await openEngine(url, new SqliteStore(':memory:'), limits);
+    const disk = await openEngine(url, new SqliteStore(`${folder}/idle.sqlite`), limits);
     const bare = new SqliteStore(`${folder}/bare.sqlite`);
     await bare.open();
     await sleep(1200);

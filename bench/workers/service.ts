@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { SlidingWindow } from '../../src/sandbox/windows';
 import type { Arrival } from '../support/figures';
-import { nowMs } from '../support/now';
+import { nowMs } from '../support/process';
 import { serve } from './serve';
 
 export interface Setting {

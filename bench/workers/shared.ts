@@ -1,13 +1,11 @@
 // Process with a shared queue, as an account node makes it, without Node-RED; or only with its log.
 import { randomUUID } from 'node:crypto';
-import type { CheckedEntry } from '../../src/entry/entry';
 import type { Limits } from '../../src/delivery/schedule/rate-limiter';
 import type { SharedQueue as SharedQueueType } from '../../src/delivery/shared/shared-queue';
-import type { MessageEnd } from '../../src/delivery/pending-messages';
 import type { SharedRow } from '../../src/queue/shared-log';
-import { nowMs } from '../support/now';
-import { entryOf } from './entries';
-import { checkEntry, PostgresLog, ServiceClient, SharedQueue, SqliteStore, systemClock } from './package';
+import { cpuUs, nowMs, sleep, turn } from '../support/process';
+import { entryOf, rowOf, source } from './entries';
+import { accountAt, caps, checked, PostgresLog, SharedQueue, SqliteStore, systemClock } from './package';
 import { serve } from './serve';
 
 export interface Sharing {
@@ -21,49 +19,19 @@ export interface Sharing {
 }
 
 const origin = 'https://bench.test';
-const source = { node: 'bench', account: 'bench' };
-const caps = { queueMaxEntries: 5_000_000, queueMaxBytes: 2_048_000_000 };
 
 let queue: SharedQueueType;
 let nextUser = 0;
 let trickling: NodeJS.Timeout | undefined;
 
-function submit(
-  numbers: readonly number[],
-  completeOn: 'accepted' | 'queued',
-  onEnd: (end: MessageEnd) => void,
-): void {
-  const entries = numbers.map((number): CheckedEntry => {
-    const result = checkEntry(entryOf(number));
-    if (!result.ok) throw new Error('An entry of the bench is refused.');
-    return result.entry;
-  });
+function submit(numbers: readonly number[], completeOn: 'accepted' | 'queued', onEnd: () => void): void {
+  const entries = numbers.map((number) => checked(entryOf(number)));
   queue.submit({ source, entries, indexes: null, completeOn, onEnd });
 }
-
-function rowsFrom(first: number, count: number): SharedRow[] {
-  return Array.from({ length: count }, (_, at) => ({
-    lane: 'add',
-    userHash: ((first + at) * 2_654_435_761) % 2 ** 53,
-    source,
-    eventWallMs: 1_700_000_000_000,
-    takenWallMs: 1_700_000_000_000,
-    body: JSON.stringify(entryOf(first + at)),
-  }));
-}
-
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
-
-const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
 
 export const operations = {
   /** Resolves when it knows who sends. */
   async open({ databaseUrl, member, serviceUrl, name, limits }: Sharing): Promise<void> {
-    const { maxConcurrent } = limits;
-    const client = new ServiceClient({ authUrl: serviceUrl, serviceUrl, maxConcurrent });
     queue = new SharedQueue({
       ...caps,
       sharedLog: new PostgresLog({ url: databaseUrl, origin, member }),
@@ -73,19 +41,11 @@ export const operations = {
       random: Math.random,
       limits,
     });
-    queue.attach({
-      account: 'bench',
-      token: () => Promise.resolve({ kind: 'token', token: name }),
-      refused: () => undefined,
-      post: (body, token, mayLeave) => client.post(body, token, mayLeave),
-      networkFloorMs: () => client.networkFloorMs(systemClock.monoMs()),
-    });
+    queue.attach(accountAt(serviceUrl, limits.maxConcurrent, name));
     queue.onRecovered('bench', () => undefined);
     queue.start();
     while (queue.stats().shared?.sender == null) await sleep(5);
   },
-
-  sender: (): string | null => queue.stats().shared?.sender ?? null,
 
   /** Ten new users every 50 ms, from `first` on. */
   trickle(first: number): void {
@@ -102,12 +62,12 @@ export const operations = {
     const ended = (): void => void (open -= 1);
     for (let user = 0; user < users; user += 1) {
       submit([first + user], 'accepted', ended);
-      if (user % 1000 === 999) await new Promise((resolve) => setImmediate(resolve));
+      if (user % 1000 === 999) await turn();
     }
     while (open > 0) await sleep(5);
   },
 
-  cpuMs,
+  cpuMs: () => cpuUs() / 1000,
 
   async close(): Promise<void> {
     clearInterval(trickling);
@@ -127,7 +87,7 @@ export const operations = {
     const inserts = plain ? await plainTable(databaseUrl) : null;
     const [appendMs, plainMs]: [number[], number[]] = [[], []];
     for (let batch = 1; batch <= batches; batch += 1) {
-      const rows = rowsFrom(batch * rowsPerBatch, rowsPerBatch);
+      const rows = Array.from({ length: rowsPerBatch }, (_, at) => rowOf(batch * rowsPerBatch + at));
       const startedMs = nowMs();
       await log.append({
         stream: name,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { mayBeQuoted } from '../../bench/support/quotable';
+import { mayBeQuoted } from '../../bench/support/report';
 import { defaultPageRows } from '../../src/delivery/engine';
 
 const root = path.join(__dirname, '..', '..');
