@@ -90,14 +90,22 @@ export const noCounts: UsageCounts = {
   otherErrors: 0,
 };
 
-export function addCounts(one: UsageCounts, other: UsageCounts): UsageCounts {
-  const names = Object.keys(noCounts) as (keyof UsageCounts)[];
-  return Object.fromEntries(names.map((name) => [name, one[name] + other[name]])) as unknown as UsageCounts;
+/** The sum of each of these fields. */
+export function sumOf<Name extends string>(
+  names: readonly Name[],
+  all: readonly Readonly<Record<Name, number>>[],
+): Record<Name, number> {
+  const sums = names.map((name) => [name, all.reduce((sum, one) => sum + one[name], 0)] as const);
+  return Object.fromEntries(sums) as Record<Name, number>;
+}
+
+export function sumCounts(all: readonly UsageCounts[]): UsageCounts {
+  return sumOf(Object.keys(noCounts) as (keyof UsageCounts)[], all);
 }
 
 /** With the match rate by the service's own formula: valid ÷ (valid + invalid users) × 100, rounded to a tenth. */
 function totalOf(hours: readonly UsageHour[]): CleanReport['total'] {
-  const counts = hours.map(countsOf).reduce(addCounts, noCounts);
+  const counts = sumCounts(hours.map(countsOf));
   const users = counts.validUsers + counts.invalidUsers;
   return { ...counts, matchRate: users === 0 ? null : Math.round((counts.validUsers / users) * 1000) / 10 };
 }

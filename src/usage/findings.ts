@@ -2,7 +2,7 @@
 
 import { hourMs } from '../queue/hour-ring';
 import type { LoggedSegment } from '../service/usage';
-import { isOld, sumAmounts, type Amount, type Flow, type ProcessedHour } from './reconcile';
+import { sumAmounts, type Flow, type PendingHour, type ProcessedHour } from './reconcile';
 
 /** A segment whose posts had no effect. `segment` is its id, or its code if the service reports no id. */
 export interface NoEffectFinding {
@@ -63,33 +63,26 @@ function inRange({ input: { processed, firstHour, lastHour } }: Flow): Processed
   return processed.filter(({ hour }) => hour >= firstHour && hour <= lastHour);
 }
 
+/** The list of an hour that each finding comes from. */
+const lists = {
+  inactiveSegment: 'inactive',
+  unauthorizedSegment: 'unauthorized',
+  unknownSegment: 'invalid',
+} as const;
+
 function segmentFindings(flow: Flow): NoEffectFinding[] {
   const hours = inRange(flow);
-  const listed = (list: (hour: ProcessedHour) => readonly LoggedSegment[]): LoggedSegment[] => [
-    ...new Map(hours.flatMap(list).map((one) => [`${one.id} ${one.memberId} ${one.code}`, one])).values(),
-  ];
-  const of = (kind: NoEffectFinding['kind'], segments: readonly LoggedSegment[]): NoEffectFinding[] =>
-    segments.map((segment) => ({
+  return (Object.keys(lists) as NoEffectFinding['kind'][]).flatMap((kind) => {
+    const listed = hours.flatMap((hour) => hour[lists[kind]]);
+    const distinct = new Map(listed.map((one) => [`${one.id} ${one.memberId} ${one.code}`, one]));
+    return [...distinct.values()].map((segment) => ({
       kind,
       segment: segment.id === 0 ? segment.code : segment.id,
       code: segment.code === '' ? null : segment.code,
       member: segment.memberId,
       ...flow.sentTo(keysOf(segment)),
     }));
-  return [
-    ...of(
-      'inactiveSegment',
-      listed(({ inactive }) => inactive),
-    ),
-    ...of(
-      'unauthorizedSegment',
-      listed(({ unauthorized }) => unauthorized),
-    ),
-    ...of(
-      'unknownSegment',
-      listed(({ invalid }) => invalid),
-    ),
-  ];
+  });
 }
 
 /** The keys of blocks that may name the segment. The service logs an unknown id as 0 with the code `segment_<id>`. */
@@ -102,8 +95,7 @@ function keysOf({ id, code, memberId }: LoggedSegment): string[] {
 }
 
 function userFindings(flow: Flow, sample: readonly string[]): UnknownUsersFinding[] {
-  const { firstHour, lastHour } = flow.input;
-  const { users, associations } = flow.differences(firstHour, lastHour).unknownUsers;
+  const { users, associations } = flow.differences().unknownUsers;
   if (users === 0) return [];
   const all = inRange(flow).reduce((sum, { counts }) => sum + counts.validUsers + counts.invalidUsers, 0);
   const percent = Math.round((users / all) * 1000) / 10;
@@ -112,20 +104,16 @@ function userFindings(flow: Flow, sample: readonly string[]): UnknownUsersFindin
 
 /** Includes hours before the range, since the longest waits matter most. */
 function waitingFindings(flow: Flow): WaitingFinding[] {
-  const { nowHour } = flow.input;
   const pending = flow.pending();
-  const late = pending.filter(({ hour }) => !isOld(hour, nowHour) && nowHour - hour > lateAfterHours);
-  const old = pending.filter(({ hour }) => isOld(hour, nowHour));
+  const late = pending.filter(({ hour, isOld }) => !isOld && flow.input.nowHour - hour > lateAfterHours);
+  const old = pending.filter(({ isOld }) => isOld);
   return [...waiting('notProcessed', late), ...waiting('unconfirmed', old)];
 }
 
-function waiting(
-  kind: WaitingFinding['kind'],
-  hours: readonly { readonly hour: number; readonly notProcessed: Amount }[],
-): WaitingFinding[] {
+function waiting(kind: WaitingFinding['kind'], hours: readonly PendingHour[]): WaitingFinding[] {
   if (hours.length === 0) return [];
   const since = new Date(Math.min(...hours.map(({ hour }) => hour)) * hourMs).toISOString();
-  return [{ kind, ...sumAmounts(hours.map(({ notProcessed }) => notProcessed)), since }];
+  return [{ kind, ...sumAmounts(hours), since }];
 }
 
 function errorFindings(flow: Flow): ErrorsFinding[] {

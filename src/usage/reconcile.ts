@@ -5,7 +5,7 @@
 // oldest hour with users still not counted. Figures are exact if every hour was processed wholly within the requested
 // range or wholly outside. Of an hour processed in part, a proportional part of its blocks is estimated.
 
-import { addCounts, noCounts, type UsageCounts } from '../service/usage-report';
+import { noCounts, sumCounts, sumOf, type UsageCounts } from '../service/usage-report';
 import type { LoggedSegment } from '../service/usage';
 import type { SentPair } from '../delivery/monitor/sent-counts';
 
@@ -105,21 +105,30 @@ export interface ReconcileInput {
 const processedWithinHours = 24;
 
 export function reconcile(flow: Flow): Reconciliation {
-  const { firstHour, lastHour, nowHour } = flow.input;
-  const hours: ReconciledHour[] = [];
-  for (let hour = firstHour; hour <= lastHour; hour += 1) hours.push(flow.hour(hour));
+  const { firstHour, lastHour } = flow.input;
+  const hours = hoursFrom(firstHour, lastHour).map((hour) => flow.hour(hour));
   const pending = flow.pending();
-  const old = pending.filter(({ hour }) => isOld(hour, nowHour));
   return {
     sent: sumSent(hours.map(({ sent }) => sent)),
     processed: sumSent(hours.map(({ processed }) => processed)),
-    accountedFor: flow.accountedFor(firstHour, lastHour),
-    differences: flow.differences(firstHour, lastHour),
-    notProcessed: sumAmounts(pending.map(({ notProcessed }) => notProcessed)),
-    unconfirmed: sumAmounts(old.map(({ notProcessed }) => notProcessed)),
-    exact: flow.isExact(firstHour, lastHour),
+    accountedFor: flow.accountedFor(),
+    differences: flow.differences(),
+    notProcessed: sumAmounts(pending),
+    unconfirmed: sumAmounts(pending.filter(({ isOld }) => isOld)),
+    exact: flow.isExact(),
     hours,
   };
+}
+
+function hoursFrom(first: number, last: number): number[] {
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, at) => first + at);
+}
+
+/** An hour with users that are sent and not counted, and their amount. */
+export interface PendingHour extends Amount {
+  readonly hour: number;
+  /** Sent more than a day ago. */
+  readonly isOld: boolean;
 }
 
 /** Assigns the users that the service counted in each hour to the hours in which they were sent. */
@@ -142,7 +151,7 @@ export class Flow {
   private assignAll(first: number, last: number): void {
     const waiting: WaitingHour[] = [];
     let unassigned = 0;
-    for (let hour = first; hour <= last; hour += 1) {
+    for (const hour of hoursFrom(first, last)) {
       const { users = 0 } = this.sent.get(hour) ?? {};
       if (users > 0) waiting.push({ hour, users });
       // The service's clock may be behind ours, so users counted in the hour before may have been sent in this one.
@@ -173,7 +182,11 @@ export class Flow {
   }
 
   /** The part (0 … 1) of the users sent in an hour that the service counted from hour `first` to `last`. */
-  partOf({ hour, users }: SentOfHour, first: number, last: number): number {
+  private partOf(
+    { hour, users }: SentOfHour,
+    first = this.input.firstHour,
+    last = this.input.lastHour,
+  ): number {
     let counted = 0;
     for (const [when, some] of this.counted.get(hour) ?? [])
       if (when >= first && when <= last) counted += some;
@@ -186,7 +199,7 @@ export class Flow {
   sentTo(keys: readonly string[]): SentPair {
     const pair = { adds: 0, removes: 0 };
     for (const sent of this.input.sent) {
-      const part = this.partOf(sent, this.input.firstHour, this.input.lastHour);
+      const part = this.partOf(sent);
       for (const key of keys) {
         pair.adds += part * (sent.segments.get(key)?.adds ?? 0);
         pair.removes += part * (sent.segments.get(key)?.removes ?? 0);
@@ -195,23 +208,19 @@ export class Flow {
     return { adds: Math.round(pair.adds), removes: Math.round(pair.removes) };
   }
 
-  isExact(first: number, last: number): boolean {
-    const parts = [...this.sent.values()].map((sent) => this.partOf(sent, first, last));
-    return parts.every((part) => part === 0 || part === 1);
+  isExact(): boolean {
+    return [...this.sent.values()].map((sent) => this.partOf(sent)).every((part) => part === 0 || part === 1);
   }
 
-  accountedFor(first: number, last: number): Amount {
-    const parts = [...this.sent.values()].map((sent) => partly(sent, this.partOf(sent, first, last)));
-    return sumAmounts(parts);
+  accountedFor(first?: number, last?: number): Amount {
+    return sumAmounts([...this.sent.values()].map((sent) => partly(sent, this.partOf(sent, first, last))));
   }
 
-  differences(first: number, last: number): Differences {
-    let counts = noCounts;
-    let surplusUsers = 0;
-    for (let hour = first; hour <= last; hour += 1) {
-      counts = addCounts(counts, this.processed.get(hour)?.counts ?? noCounts);
-      surplusUsers += this.surplus.get(hour) ?? 0;
-    }
+  /** Of the whole range, or of these hours. */
+  differences(first = this.input.firstHour, last = this.input.lastHour): Differences {
+    const hours = hoursFrom(first, last);
+    const counts = sumCounts(hours.map((hour) => this.processed.get(hour)?.counts ?? noCounts));
+    const surplusUsers = hours.reduce((sum, hour) => sum + (this.surplus.get(hour) ?? 0), 0);
     const { adds, removes, inactiveSegments, unauthorizedSegments, invalidSegments, invalidUsers } = counts;
     const seen = adds + removes + inactiveSegments + unauthorizedSegments + invalidSegments;
     const rest = this.accountedFor(first, last).associations - seen;
@@ -226,11 +235,14 @@ export class Flow {
     };
   }
 
-  /** The hours with users that are sent and not counted. */
-  pending(): { readonly hour: number; readonly notProcessed: Amount }[] {
+  pending(): PendingHour[] {
     return [...this.sent.values()]
-      .map((sent) => ({ hour: sent.hour, notProcessed: this.notProcessedOf(sent) }))
-      .filter(({ notProcessed }) => notProcessed.users > 0);
+      .map((sent) => ({ hour: sent.hour, isOld: this.isOld(sent.hour), ...this.notProcessedOf(sent) }))
+      .filter(({ users }) => users > 0);
+  }
+
+  private isOld(hour: number): boolean {
+    return this.input.nowHour - hour > processedWithinHours;
   }
 
   private notProcessedOf(sent: SentOfHour): Amount {
@@ -249,8 +261,7 @@ export class Flow {
       hour,
       sent: sent === undefined ? noSent : { users: sent.users, adds: sent.adds, removes: sent.removes },
       accounts: sent?.accounts ?? {},
-      state:
-        notProcessed.users === 0 ? 'processed' : isOld(hour, this.input.nowHour) ? 'unconfirmed' : 'accepted',
+      state: notProcessed.users === 0 ? 'processed' : this.isOld(hour) ? 'unconfirmed' : 'accepted',
       notProcessed,
       processed: { users: counts.validUsers, adds: counts.adds, removes: counts.removes },
       differences: this.differences(hour, hour),
@@ -267,10 +278,6 @@ interface WaitingHour {
 const noAmount: Amount = { users: 0, associations: 0 };
 const noSent: Sent = { users: 0, adds: 0, removes: 0 };
 
-export function isOld(hour: number, nowHour: number): boolean {
-  return nowHour - hour > processedWithinHours;
-}
-
 function usersOf(processed: ProcessedHour | undefined): number {
   return processed === undefined ? 0 : processed.counts.validUsers + processed.counts.invalidUsers;
 }
@@ -280,20 +287,9 @@ function partly({ users, adds, removes }: Sent, part: number): Amount {
 }
 
 export function sumAmounts(amounts: readonly Amount[]): Amount {
-  let [users, associations] = [0, 0];
-  for (const amount of amounts) {
-    users += amount.users;
-    associations += amount.associations;
-  }
-  return { users, associations };
+  return sumOf(['users', 'associations'], amounts);
 }
 
-function sumSent(all: readonly Sent[]): Sent {
-  let [users, adds, removes] = [0, 0, 0];
-  for (const sent of all) {
-    users += sent.users;
-    adds += sent.adds;
-    removes += sent.removes;
-  }
-  return { users, adds, removes };
+export function sumSent(all: readonly Sent[]): Sent {
+  return sumOf(['users', 'adds', 'removes'], all);
 }

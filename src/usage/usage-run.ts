@@ -2,7 +2,7 @@
 
 import { shortenThrown } from '../entry/shorten';
 import { hourMs, hourOf, keptHours, type HourRing } from '../queue/hour-ring';
-import type { SentHour, SentCountStore } from '../delivery/monitor/sent-counts';
+import type { SentCountStore, SentHour, SentPair } from '../delivery/monitor/sent-counts';
 import type { ReadFailure, ReadOutcome } from '../service/reply/outcome';
 import type { UsageHour, UsageQuery, UsageReport } from '../service/usage';
 import { cleanReport, type CleanReport } from '../service/usage-report';
@@ -10,6 +10,7 @@ import { findings, type Finding } from './findings';
 import {
   Flow,
   reconcile,
+  sumSent,
   type ProcessedHour,
   type Reconciliation,
   type Sent,
@@ -94,7 +95,7 @@ async function readStored(
 ): Promise<Stored | { readonly error: string }> {
   try {
     const sentHours = await sent.read(first - lookBackHours, last);
-    const hours = [...sentHours].map(([hour, accounts]) => sumOf(hour, accounts));
+    const hours = [...sentHours].map(([hour, accounts]) => sentOf(hour, accounts));
     const history = new UsageHistory(ring);
     const processed = new Map<number, ProcessedHour>();
     let readFrom = first;
@@ -155,22 +156,17 @@ async function readHours(
   return { kind: 'read', value: hours };
 }
 
-function sumOf(hour: number, accounts: SentHour): SentOfHour {
-  const sum = { users: 0, adds: 0, removes: 0 };
+function sentOf(hour: number, accounts: SentHour): SentOfHour {
   const byAccount: Record<string, Sent> = {};
-  const segments = new Map<string, { adds: number; removes: number }>();
-  for (const [account, counts] of accounts) {
-    const { adds, removes } = counts.total;
-    byAccount[account] = { users: counts.users, adds, removes };
-    sum.users += counts.users;
-    sum.adds += adds;
-    sum.removes += removes;
-    for (const [key, pair] of counts.segments) {
+  const segments = new Map<string, SentPair>();
+  for (const [account, { users, total, segments: its }] of accounts) {
+    byAccount[account] = { users, adds: total.adds, removes: total.removes };
+    for (const [key, { adds, removes }] of its) {
       const before = segments.get(key) ?? { adds: 0, removes: 0 };
-      segments.set(key, { adds: before.adds + pair.adds, removes: before.removes + pair.removes });
+      segments.set(key, { adds: before.adds + adds, removes: before.removes + removes });
     }
   }
-  return { hour, ...sum, segments, accounts: byAccount };
+  return { hour, ...sumSent(Object.values(byAccount)), segments, accounts: byAccount };
 }
 
 function unknownUsersOf(hours: readonly UsageHour[]): string[] {
