@@ -1,4 +1,5 @@
 // Throttles all reads of this process to the service's limits per host and member (service.md 3.2 and 5).
+import pThrottle from 'p-throttle';
 import type { ReadOutcome } from '../reply/outcome';
 
 /**
@@ -23,14 +24,16 @@ export function readThrottleOf(host: string, member: string, intervalMs: number)
   return throttle;
 }
 
-type Throttled = <T>(limit: number, call: () => Promise<T>) => Promise<T>;
-
 export class ReadThrottle {
-  #throttled: Promise<Throttled> | null = null;
+  readonly #throttled: (limit: number, call: () => Promise<unknown>) => Promise<unknown>;
   /** End of the wait that the service asked for; monotonic ms. */
   #pausedUntilMs = -Infinity;
 
-  constructor(private readonly intervalMs: number) {}
+  constructor(intervalMs: number) {
+    const weight = (limit: number): number => Math.floor(units / limit);
+    const throttle = pThrottle({ limit: units, interval: intervalMs + slowestMs, strict: true, weight });
+    this.#throttled = throttle((_limit: number, call: () => Promise<unknown>) => call());
+  }
 
   /**
    * Makes the call when the throttle allows. After a `rateLimited` outcome no call is made until `retryAfterMs` is
@@ -39,8 +42,8 @@ export class ReadThrottle {
    * @param limit calls per interval; a caller with a smaller limit takes a larger share for each call
    */
   async run<T>(limit: number, call: () => Promise<ReadOutcome<T>>): Promise<ReadOutcome<T>> {
-    const throttled = await (this.#throttled ??= loadThrottle(this.intervalMs + slowestMs));
-    return this.#limited() ?? throttled(limit, async () => this.#limited() ?? this.#note(await call()));
+    const throttled = async (): Promise<ReadOutcome<T>> => this.#limited() ?? this.#note(await call());
+    return this.#limited() ?? (this.#throttled(limit, throttled) as Promise<ReadOutcome<T>>);
   }
 
   #note<T>(outcome: ReadOutcome<T>): ReadOutcome<T> {
@@ -55,13 +58,4 @@ export class ReadThrottle {
     const message = `The service limits the rate of reads; next try in ${Math.ceil(retryAfterMs / 1000)} s.`;
     return { kind: 'rateLimited', retryAfterMs, message };
   }
-}
-
-/** Imported dynamically, since p-throttle is an ES module and this package is CommonJS. */
-async function loadThrottle(interval: number): Promise<Throttled> {
-  const { default: pThrottle } = await import('p-throttle');
-  const weight = (limit: number): number => Math.floor(units / limit);
-  const throttle = pThrottle({ limit: units, interval, strict: true, weight });
-  const throttled = throttle((_limit: number, call: () => Promise<unknown>) => call());
-  return (limit, call) => throttled(limit, call) as ReturnType<typeof call>;
 }
