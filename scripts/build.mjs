@@ -31,14 +31,11 @@ async function readPackage() {
   return { types, plugins, bins: Object.values(bin), exports };
 }
 
-/** Escapes `</script`, which would end the script element; `<\/script` is equal in strings and regular expressions. */
-const insideScript = (code) => code.replaceAll(/<\/script/gi, (tag) => tag.replace('/', '\\/'));
-
 /**
- * Bundles the editor script of a node or plugin. The package is CommonJS, so the bundler would wrap each module of a
- * script that exports nothing, and keep parts of modules that nobody uses.
+ * Bundles the editor script of a node or plugin, with the licence of the library in it. The package is CommonJS, so the
+ * bundler would wrap each module of a script that exports nothing, and keep parts of modules that nobody uses.
  */
-async function bundleEditor(name, options) {
+async function bundled(name, library, options) {
   const file = path.join(sources, name, 'editor.ts');
   const result = await bundle({
     stdin: {
@@ -52,11 +49,18 @@ async function bundleEditor(name, options) {
     format: 'iife',
     target: 'es2020',
     charset: 'utf8',
+    banner: { js: await noticeOf(library) },
     logLevel: 'silent',
     absWorkingDir: root,
     ...options,
   });
   return result.outputFiles[0].text;
+}
+
+/** A script element with the code, in which an escaped `<\/script` is equal in strings and regular expressions. */
+function scriptElement(code) {
+  const inside = code.replaceAll(/<\/script/gi, (tag) => tag.replace('/', '\\/')).trimEnd();
+  return `<script type="text/javascript">\n${inside}\n</script>\n`;
 }
 
 /**
@@ -65,14 +69,9 @@ async function bundleEditor(name, options) {
  * bundler's double quotes are replaced, with a check that it worked.
  */
 async function editorScript(name, type) {
-  const bundled = await bundleEditor(name, {
-    minifyWhitespace: true,
-    minifyIdentifiers: true,
-    legalComments: 'none',
-    // Every form validates with zod, so its licence is in the bundle.
-    banner: { js: await noticeOf('zod') },
-  });
-  const code = bundled.replaceAll(
+  // Every form validates with zod.
+  const options = { minifyWhitespace: true, minifyIdentifiers: true, legalComments: 'none' };
+  const code = (await bundled(name, 'zod', options)).replaceAll(
     /RED\.nodes\.registerType\(\s*"([^"]+)",\s*\{/g,
     "RED.nodes.registerType('$1', {",
   );
@@ -82,26 +81,17 @@ async function editorScript(name, type) {
         `definition, which the palette's search and the public catalogue read.`,
     );
   }
-  return insideScript(code);
+  return scriptElement(code);
 }
 
-/**
- * Bundles the script of a plugin, fully minified, since no tool reads it as text. It includes a library with its style
- * and licence.
- */
+/** Writes the script of a plugin, fully minified, since no tool reads it as text, with the style of its library. */
 async function writePlugin(name) {
-  const bundled = await bundleEditor(name, {
-    minify: true,
-    legalComments: 'eof',
-    banner: { js: await noticeOf('uplot') },
-  });
-  const script = insideScript(bundled).trimEnd();
+  const script = scriptElement(await bundled(name, 'uplot', { minify: true, legalComments: 'eof' }));
   const style = await readFile(path.join(root, 'node_modules/uplot/dist/uPlot.min.css'), 'utf8');
-  const target = path.join(dist, 'nodes', name);
   await copyCatalogues(name);
   await writeFile(
-    path.join(target, `${name}.html`),
-    `<style>\n${style.trim()}\n</style>\n<script type="text/javascript">\n${script}\n</script>\n`,
+    path.join(dist, 'nodes', name, `${name}.html`),
+    `<style>\n${style.trim()}\n</style>\n${script}`,
   );
 }
 
@@ -128,8 +118,7 @@ async function writeTemplate(name, type) {
   ]);
   await writeFile(
     path.join(dist, 'nodes', name, `${name}.html`),
-    `<script type="text/javascript">\n${script.trimEnd()}\n</script>\n` +
-      `<script type="text/html" data-template-name="${type}">\n${form.trimEnd()}\n</script>\n`,
+    `${script}<script type="text/html" data-template-name="${type}">\n${form.trimEnd()}\n</script>\n`,
   );
 }
 
