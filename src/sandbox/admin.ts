@@ -26,83 +26,74 @@ Service, to try and test clients without an account. Nothing posted here reaches
 /** One day, the longest documented delay (service.md 4). */
 const maxDelaySeconds = 86_400;
 
-export class Admin {
-  constructor(private readonly service: Service) {}
+/** Answers of the admin routes; `body` is undefined for text that is not JSON. */
+const routes: Readonly<Record<string, (service: Service, query: URLSearchParams, body: unknown) => Reply>> = {
+  'GET /': () => ({ status: 200, body: about, headers: { 'content-type': 'text/plain; charset=utf-8' } }),
+  'GET /sandbox/members': (service, query) =>
+    jsonReply({ segments: service.members(readMembersQuery(query)) }),
+  'GET /sandbox/peaks': (service) => jsonReply(service.peaks()),
+  'GET /sandbox/faults': ({ parts }) => jsonReply({ faults: parts.faults.list() }),
+  'PUT /sandbox/faults': (service, _query, body) => setFaults(service, body),
+  'GET /sandbox/processing': processing,
+  'PUT /sandbox/processing': (service, _query, body) => setProcessing(service, body),
+  'DELETE /sandbox/state': (service) => {
+    service.reset();
+    return jsonReply({ status: 'OK' });
+  },
+};
 
-  serves(url: URL): boolean {
-    return url.pathname === '/' || url.pathname.startsWith('/sandbox/');
-  }
+export function isAdmin({ pathname }: URL): boolean {
+  return pathname === '/' || pathname.startsWith('/sandbox/');
+}
 
-  handle(url: URL, request: IncomingMessage, response: ServerResponse): void {
-    readBody(request, 1_000_000, (body) => {
-      if (body === null) return;
-      if (`${request.method} ${url.pathname}` === 'GET /sandbox/state') {
-        this.#sendState(response);
-        return;
-      }
-      send(response, this.#answer(`${request.method} ${url.pathname}`, url.searchParams, body.text));
-    });
-  }
+export function serveAdmin(
+  service: Service,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const route = `${request.method} ${url.pathname}`;
+  readBody(request, 1_000_000, (body) => {
+    if (body === null) return;
+    if (route === 'GET /sandbox/state') sendState(service, response);
+    else if (!Object.hasOwn(routes, route))
+      send(response, errorReply(404, 'SYNTAX', `There is no ${route} here; GET / lists the routes`));
+    else send(response, routes[route]!(service, url.searchParams, parseJson(body.text)));
+  });
+}
 
-  #answer(route: string, query: URLSearchParams, body: string): Reply {
-    switch (route) {
-      case 'GET /':
-        return { status: 200, body: about, headers: { 'content-type': 'text/plain; charset=utf-8' } };
-      case 'GET /sandbox/members':
-        return jsonReply({ segments: this.service.members(readMembersQuery(query)) });
-      case 'GET /sandbox/peaks':
-        return jsonReply(this.service.peaks());
-      case 'GET /sandbox/faults':
-        return jsonReply({ faults: this.service.parts.faults.list() });
-      case 'PUT /sandbox/faults':
-        return this.#setFaults(parseJson(body));
-      case 'GET /sandbox/processing':
-        return this.#processing();
-      case 'PUT /sandbox/processing':
-        return this.#setProcessing(parseJson(body));
-      case 'DELETE /sandbox/state':
-        this.service.reset();
-        return jsonReply({ status: 'OK' });
-      default:
-        return errorReply(404, 'SYNTAX', `There is no ${route} here; GET / lists the routes`);
-    }
+/** Accepts `[faults…]` or `{"seed":1,"faults":[…]}`. */
+function setFaults({ parts }: Service, body: unknown): Reply {
+  const { faults, seed } = isObject(body) ? body : { faults: body, seed: undefined };
+  if (seed !== undefined && !Number.isSafeInteger(seed))
+    return errorReply(400, 'SYNTAX', 'seed must be an integer');
+  try {
+    parts.faults.set(faults as Fault[], seed as number | undefined);
+  } catch (error) {
+    return errorReply(400, 'SYNTAX', error instanceof Error ? error.message : 'These are not faults');
   }
+  return jsonReply({ faults: parts.faults.list() });
+}
 
-  /** Accepts `[faults…]` or `{"seed":1,"faults":[…]}`. */
-  #setFaults(body: unknown): Reply {
-    const { faults, seed } = isObject(body) ? body : { faults: body, seed: undefined };
-    if (seed !== undefined && !Number.isSafeInteger(seed))
-      return errorReply(400, 'SYNTAX', 'seed must be an integer');
-    try {
-      this.service.parts.faults.set(faults as Fault[], seed as number | undefined);
-    } catch (error) {
-      return errorReply(400, 'SYNTAX', error instanceof Error ? error.message : 'These are not faults');
-    }
-    return jsonReply({ faults: this.service.parts.faults.list() });
-  }
+function processing({ parts }: Service): Reply {
+  return jsonReply({ delaySeconds: parts.target.usage.delayMs / 1000 });
+}
 
-  #processing(): Reply {
-    return jsonReply({ delaySeconds: this.service.parts.target.usage.delayMs / 1000 });
+function setProcessing(service: Service, body: unknown): Reply {
+  const seconds = isObject(body) ? body.delaySeconds : undefined;
+  if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= maxDelaySeconds)) {
+    return errorReply(400, 'SYNTAX', `delaySeconds must be a number from 0 to ${maxDelaySeconds}`);
   }
+  service.parts.target.usage.delayMs = seconds * 1000;
+  return processing(service);
+}
 
-  #setProcessing(body: unknown): Reply {
-    const seconds = isObject(body) ? body.delaySeconds : undefined;
-    if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= maxDelaySeconds)) {
-      return errorReply(400, 'SYNTAX', `delaySeconds must be a number from 0 to ${maxDelaySeconds}`);
-    }
-    this.service.parts.target.usage.delayMs = seconds * 1000;
-    return this.#processing();
-  }
-
-  /** Streams the memberships, since a million in one text would block the event loop. */
-  #sendState(response: ServerResponse): void {
-    const { clock, target } = this.service.parts;
-    response.writeHead(200, { 'content-type': 'application/json' });
-    // Fails only when the client disconnects, which needs no handling.
-    pipeline(Readable.from(jsonLines(target.memberships.all(clock.wallMs()))), response).catch(
-      () => undefined,
-    );
-  }
+/** Streams the memberships, since a million in one text would block the event loop. */
+function sendState({ parts: { clock, target } }: Service, response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  const rows = Readable.from(jsonLines(target.memberships.all(clock.wallMs())));
+  // Fails only when the client disconnects, which needs no handling.
+  pipeline(rows, response).catch(() => undefined);
 }
 
 function readMembersQuery(query: URLSearchParams): MembersQuery {

@@ -1,6 +1,6 @@
 // HTTP front of the sandbox: routes requests, reads bodies, applies scripted faults and sends replies.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Admin } from './admin';
+import { isAdmin, serveAdmin } from './admin';
 import { plainFailure, poisoned, type Effect, type Plan, type RouteName } from './faults';
 import { mentions, readPost } from './segments-post';
 import type { Call, Service } from './service';
@@ -28,11 +28,7 @@ export class HttpFront {
   /** Functions that cancel delayed replies and late applications. */
   readonly #cancels = new Set<() => void>();
 
-  readonly #admin: Admin;
-
-  constructor(private readonly service: Service) {
-    this.#admin = new Admin(service);
-  }
+  constructor(private readonly service: Service) {}
 
   /** The listener for node:http. */
   handle(request: IncomingMessage, response: ServerResponse): void {
@@ -49,7 +45,7 @@ export class HttpFront {
     const place = `${request.method} ${url.pathname}`;
     const route = routes.get(place);
     if (route !== undefined) this.#serve(route, url, request, response);
-    else if (this.#admin.serves(url)) this.#admin.handle(url, request, response);
+    else if (isAdmin(url)) serveAdmin(this.service, url, request, response);
     else this.#refuse(request, response, errorReply(404, 'SYNTAX', `There is no ${place} here`));
   }
 
