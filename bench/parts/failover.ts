@@ -49,39 +49,26 @@ function rowOf(what: string, tookMs: readonly number[]): Row {
 }
 
 /** Two processes that share a queue and always have something to send. */
-class Pair {
-  readonly processes: SharingProcess[] = [];
-  #started = 0;
-
-  constructor(
-    private readonly bench: Bench,
-    private readonly database: BenchDatabase,
-    private readonly url: string,
-    private readonly member: string,
-  ) {}
-
+interface Pair {
+  readonly processes: SharingProcess[];
   /** Each has a name of its own, also the one that comes after another. */
-  readonly names: string[] = [];
+  readonly names: string[];
+  start(at: number): Promise<void>;
+}
 
-  async start(at: number): Promise<void> {
-    const process = startSharing(this.bench);
-    this.#started += 1;
-    const name = `${this.member}-${this.#started}`;
-    await process.call('open', {
-      databaseUrl: this.database.url,
-      member: this.member,
-      serviceUrl: this.url,
-      name,
-      limits: documented,
-    });
-    await process.call('trickle', this.#started * 1_000_000);
-    this.processes[at] = process;
-    this.names[at] = name;
-  }
-
-  async stop(): Promise<void> {
-    for (const process of this.processes) await process.call('close');
-  }
+function pairOf(bench: Bench, databaseUrl: string, serviceUrl: string, member: string): Pair {
+  let started = 0;
+  const [processes, names]: [SharingProcess[], string[]] = [[], []];
+  const start = async (at: number): Promise<void> => {
+    const process = startSharing(bench);
+    started += 1;
+    const name = `${member}-${started}`;
+    await process.call('open', { databaseUrl, member, serviceUrl, name, limits: documented });
+    await process.call('trickle', started * 1_000_000);
+    processes[at] = process;
+    names[at] = name;
+  };
+  return { processes, names, start };
 }
 
 async function measure(
@@ -91,7 +78,7 @@ async function measure(
   fail: (pair: Pair, sender: number) => Promise<() => Promise<void>>,
 ): Promise<number[]> {
   const { service, url } = await startService(bench);
-  const pair = new Pair(bench, database, url, member);
+  const pair = pairOf(bench, database.url, url, member);
   await pair.start(0);
   await pair.start(1);
   const tookMs: number[] = [];
@@ -106,7 +93,7 @@ async function measure(
     await mend();
     sender = next;
   }
-  await pair.stop();
+  for (const process of pair.processes) await process.call('close');
   return tookMs;
 }
 

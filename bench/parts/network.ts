@@ -15,7 +15,7 @@ export const network: Part = async (bench) => {
     try {
       const link = await openLink(roundTripMs);
       try {
-        rows.push(...rowsOf(roundTripMs, await overLink(bench, link), link.how));
+        rows.push(...rowsOf(roundTripMs, await overLink(bench, link)));
       } finally {
         await link.close();
       }
@@ -35,7 +35,7 @@ async function overLink(bench: Bench, link: Link): Promise<Report> {
   return report;
 }
 
-function rowsOf(roundTripMs: number, report: Report, how: string): Row[] {
+function rowsOf(roundTripMs: number, report: Report): Row[] {
   const rate = steadyRate(report.arrivals, 1000, 'users');
   const { worstPosts, worstUsers, mostInFlight, distinctUsers } = report;
   const most = 1000 / (1.005 + (0.2 * roundTripMs) / 1000);
@@ -48,7 +48,7 @@ function rowsOf(roundTripMs: number, report: Report, how: string): Row[] {
       ratio: rate / possible,
       goal: '≥ 0.99 ×',
       reached: rate >= 0.99 * possible,
-      note: `The delay is made by ${how}. The rate limiter earns back 0.8 of it and keeps 5 ms, so ${perSecond(most)} is the most that the design allows.`,
+      note: `The delay is made by a user-space packet relay between two TUN devices. The rate limiter earns back 0.8 of it and keeps 5 ms, so ${perSecond(most)} is the most that the design allows.`,
     },
     {
       what: `worst second at the service, calls in flight and users lost ${over}`,

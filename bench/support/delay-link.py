@@ -1,4 +1,4 @@
-"""A link between two network namespaces that delays every packet: for machines whose kernel has no netem.
+"""A link between two network namespaces that delays every packet.
 
 usage: delay-link.py NAMESPACE_A NAMESPACE_B DELAY_MS    (each way; 10.77.0.1 and 10.77.0.2; ends with its stdin)
 """
