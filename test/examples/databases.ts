@@ -13,7 +13,7 @@ export const postgres: Omit<Kind, 'killAt'> = {
   example: 'database to audience',
   name: 'PostgreSQL',
   module: 'pg',
-  find: findPostgres,
+  find: () => findPostgres(),
   fresh: freshPostgresDatabase,
   begin: 'BEGIN',
   connect: async (url) => {
@@ -26,7 +26,7 @@ export const mariaDb: Omit<Kind, 'killAt'> = {
   example: 'database to audience (MariaDB)',
   name: 'MariaDB',
   module: 'mysql2',
-  find: findMariaDb,
+  find: () => findMariaDb(),
   fresh: freshMariaDbDatabase,
   begin: 'START TRANSACTION',
   connect: async (url) => {

@@ -1,6 +1,4 @@
-// A real Node-RED that runs out of something: disk, handles, time on the processor, or that is handed far too much.
-//
-// STOPPED_SECONDS=3600   how long the process is put to sleep; a minute unless said
+// A real Node-RED that runs out of disk or handles, or that is handed far too much.
 import { strict as assert } from 'node:assert';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, statfsSync } from 'node:fs';
@@ -17,7 +15,6 @@ import { Relay } from '../support/relay';
 import { StandAloneSandbox, type SandboxStart } from '../support/stand-alone-sandbox';
 import { count, tell } from '../process/measured';
 
-const stoppedMs = Number(process.env.STOPPED_SECONDS ?? 60) * 1000;
 const isRoot = process.getuid?.() === 0;
 const drainMs = 120_000;
 const deliveredMs = 240_000;
@@ -252,62 +249,12 @@ describe('a Node-RED that may open no more files', function () {
   });
 });
 
-describe('a Node-RED that is put to sleep', function () {
-  this.timeout(600_000 + stoppedMs);
-  const ends = cleanUps();
-  const setting = new Setting();
-  before(() => setting.begin(ends));
-
-  it(`delivers everything in order after ${stoppedMs / 1000} s`, async () => {
-    const { site, load, relay } = setting;
-    load.start(site.eventsUrl);
-    await sleep(3_000);
-    // A backlog, and requests on their way.
-    await relay.close();
-    await sleep(5_000);
-    await relay.reopen();
-    await sleep(1_000);
-    await load.stop();
-    site.signal('SIGSTOP');
-    await sleep(stoppedMs);
-    site.signal('SIGCONT');
-    load.start(site.eventsUrl);
-    await sleep(3_000);
-    tell(count(load.counts.taken, 'events taken'), await setting.reckon());
-  });
-});
-
 const inTab = (node: FlowNode, ...wires: string[][]): FlowNode => ({
   z: nodeIds.tab,
   x: 100,
   y: 400,
   ...node,
   wires,
-});
-
-describe('a Node-RED whose processor a function node takes', function () {
-  this.timeout(600_000);
-  const ends = cleanUps();
-  const setting = new Setting();
-  const busy = `
-    const until = Date.now() + 900;
-    while (Date.now() < until);
-    return null;`;
-  const moreNodes = [
-    inTab({ id: 'tick', type: 'inject', repeat: '1', once: true, onceDelay: 1, props: [] }, ['busy']),
-    inTab({ id: 'busy', type: 'function', func: busy, outputs: 1 }, []),
-  ];
-  before(() => setting.begin(ends, { moreNodes }));
-
-  it('still takes, keeps the quota, and delivers in order', async () => {
-    const { site, load } = setting;
-    load.start(site.eventsUrl);
-    await sleep(60_000);
-    tell(
-      count(load.counts.taken, 'events taken in a minute with 0.9 s of each second taken'),
-      await setting.reckon(),
-    );
-  });
 });
 
 describe('a Node-RED that is handed a message of 300 MB', function () {

@@ -1,22 +1,12 @@
 // Several real Node-RED instances with one queue in a real PostgreSQL, under load and failures.
 import { strict as assert } from 'node:assert';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Limits } from '../../src/delivery/schedule/rate-limiter';
 import { schemaOf } from '../../src/queue-postgres/postgres-schema';
 import type { Fault } from '../../src/sandbox/sandbox';
-import {
-  AudienceSite,
-  assertNothingEscaped,
-  audienceFlow,
-  nodeIds,
-  type SiteOptions,
-} from '../support/audience-site';
+import { AudienceSite, assertNothingEscaped } from '../support/audience-site';
 import { EventLoad, type LoadOptions } from '../support/event-load';
 import { ExpectedAudience } from '../support/expected-audience';
 import { until, type NodeRedVersion } from '../support/node-red';
-import type { OwnNetwork } from '../support/own-network';
-import { assertQuotaKept } from '../support/quota';
-import { Relay } from '../support/relay';
 import { postgresAt } from '../support/services';
 import { StandAloneSandbox } from '../support/stand-alone-sandbox';
 
@@ -25,15 +15,9 @@ export interface SharedSites {
   readonly databaseUrl: string;
   /** Where the test itself asks, which is that unless said. */
   readonly askedUrl?: string;
-  readonly users?: number;
-  readonly clients?: number;
-  readonly pauseMs?: number;
-  readonly limits?: Limits;
   readonly faults?: readonly Fault[];
   readonly delivery?: LoadOptions['delivery'];
   readonly sticky?: boolean;
-  /** The last of them runs in it. */
-  readonly network?: OwnNetwork | null;
 }
 
 /** What is in the database, as an operator would ask it. */
@@ -47,23 +31,20 @@ export interface SharedState {
 export class SharedRun {
   readonly expected = new ExpectedAudience();
   readonly load: EventLoad;
-  askedUrl: string;
+  private readonly askedUrl: string;
 
   private constructor(
     readonly sandbox: StandAloneSandbox,
-    /** Where the service is, for all of them. */
-    private readonly serviceUrl: string,
     readonly sites: readonly AudienceSite[],
-    private readonly options: SharedSites,
-    private readonly relays: readonly Relay[],
+    options: SharedSites,
   ) {
-    const { users = 240, clients = 16, pauseMs = 5, delivery = 'once', sticky = false } = options;
+    const { delivery = 'once', sticky = false } = options;
     this.askedUrl = options.askedUrl ?? options.databaseUrl;
     this.load = new EventLoad({
       expected: this.expected,
-      users,
-      clients,
-      pauseMs,
+      users: 240,
+      clients: 16,
+      pauseMs: 5,
       answerMs: 15_000,
       delivery,
       sticky,
@@ -72,23 +53,17 @@ export class SharedRun {
 
   /** Each runs, and knows who sends. */
   static async start(options: SharedSites): Promise<SharedRun> {
-    const { versions, limits, faults = [], network = null } = options;
+    const { versions, faults = [] } = options;
     const sandbox = await StandAloneSandbox.start({ faults });
-    const relays = network === null ? [] : [await Relay.open(sandbox.url, network.outside)];
-    const serviceUrl = relays[0]?.url ?? sandbox.url;
     const sites: AudienceSite[] = [];
-    const run = new SharedRun(sandbox, serviceUrl, sites, options, relays);
+    const run = new SharedRun(sandbox, sites, options);
     try {
       for (const [index, version] of versions.entries()) {
-        const isInside = network !== null && index === versions.length - 1;
         const site = await AudienceSite.make({
           version,
-          serviceUrl,
+          serviceUrl: sandbox.url,
           databaseUrl: options.databaseUrl,
           name: `node-${index + 1}`,
-          settings: { instantAudience: { metrics: true } },
-          ...(limits !== undefined && { limits }),
-          ...(isInside && (await insideOf(network, options.databaseUrl, relays))),
         });
         sites.push(site);
         await site.start();
@@ -106,7 +81,7 @@ export class SharedRun {
   }
 
   async state(): Promise<SharedState> {
-    const schema = schemaOf({ origin: new URL(this.serviceUrl).origin, member: '1' });
+    const schema = schemaOf({ origin: new URL(this.sandbox.url).origin, member: '1' });
     const client = await postgresAt(this.askedUrl);
     try {
       const { rows } = await client.query(`
@@ -131,31 +106,6 @@ export class SharedRun {
       () => `somebody other than ${not} who sends; logs:\n${this.logs()}`,
     );
     return this.sites.findIndex((_, index) => `node-${index + 1}` === sender);
-  }
-
-  /** Entries that each that runs keeps on its machine. */
-  async kept(): Promise<number[]> {
-    const texts = this.sites
-      .filter(({ isRunning }) => isRunning)
-      .map(({ running }) => running.text('instant-audience/metrics'));
-    return (await Promise.all(texts)).map((text) =>
-      Number(/^\w+_kept_entries\{.*\} (\d+)$/m.exec(text)?.[1]),
-    );
-  }
-
-  /** Each restarts what a deploy of this type has changed: everything, the account, or the out node. */
-  async deployAll(deploy: number): Promise<void> {
-    const { type, id } = deploys[deploy % deploys.length]!;
-    const { limits, databaseUrl } = this.options;
-    for (const site of this.sites) {
-      const flow = audienceFlow({
-        serviceUrl: this.serviceUrl,
-        databaseUrl,
-        ...(limits !== undefined && { limits }),
-      });
-      const changed = flow.map((node) => (node.id === id ? { ...node, info: `deploy ${deploy}` } : node));
-      await site.running.deploy(changed, type);
-    }
   }
 
   /** Resolves when nothing has waited in the database for so long that no machine keeps anything back either. */
@@ -190,15 +140,6 @@ export class SharedRun {
     return state.length;
   }
 
-  async assertQuota(): Promise<void> {
-    const { limits } = this.options;
-    const changed =
-      limits === undefined
-        ? {}
-        : { postsPerSecond: limits.postsPerSecond, usersPerSecond: limits.usersPerSecond };
-    assertQuotaKept(await this.sandbox.peaks(), changed);
-  }
-
   assertNothingEscaped(): void {
     for (const { log } of this.sites) assertNothingEscaped(log);
   }
@@ -217,29 +158,8 @@ export class SharedRun {
       }
       await site.close();
     }
-    for (const relay of this.relays) await relay.close();
     await this.sandbox.kill();
   }
-}
-
-const deploys = [
-  { type: 'full', id: nodeIds.tab },
-  { type: 'nodes', id: nodeIds.account },
-  { type: 'nodes', id: nodeIds.out },
-] as const;
-
-/** It has a way of its own to the database. */
-async function insideOf(
-  network: OwnNetwork,
-  databaseUrl: string,
-  relays: Relay[],
-): Promise<Partial<SiteOptions>> {
-  const relay = await Relay.open(databaseUrl, network.databaseHost);
-  relays.push(relay);
-  const far = new URL(databaseUrl);
-  far.host = new URL(relay.url).host;
-  const settings = { instantAudience: { metrics: true }, uiHost: network.inside };
-  return { databaseUrl: far.href, through: network.through, settings };
 }
 
 /** What a machine keeps is handed over a second after the database is back, at the latest. */

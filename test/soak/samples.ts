@@ -121,45 +121,23 @@ export function missing({ taken, waiting, ended }: Counters): number {
 
 /** How a figure ran over time. */
 export interface Run {
-  readonly points: number;
   readonly least: number;
   readonly most: number;
   /** Medians of the first and the last third. */
   readonly before: number;
   readonly after: number;
-  /** Of the straight line through all points (least squares), and how uncertain it is (one standard error). */
-  readonly perHour: number;
-  readonly errorPerHour: number;
 }
 
 /** Null for fewer than nine points: three a third. */
-export function runOf(points: readonly (readonly [atMs: number, value: number])[]): Run | null {
-  if (points.length < 9) return null;
-  const values = points.map(([, value]) => value);
-  const third = Math.floor(points.length / 3);
-  const { slope, error } = straightLine(points.map(([atMs, value]) => [atMs / 3_600_000, value]));
+export function runOf(values: readonly number[]): Run | null {
+  if (values.length < 9) return null;
+  const third = Math.floor(values.length / 3);
   return {
-    points: points.length,
     least: Math.min(...values),
     most: Math.max(...values),
     before: median(values.slice(0, third)),
     after: median(values.slice(-third)),
-    perHour: slope,
-    errorPerHour: error,
   };
-}
-
-function straightLine(points: readonly (readonly [x: number, y: number])[]): {
-  slope: number;
-  error: number;
-} {
-  const mean = (of: (point: readonly [number, number]) => number): number =>
-    points.reduce((sum, point) => sum + of(point), 0) / points.length;
-  const [x0, y0] = [mean(([x]) => x), mean(([, y]) => y)];
-  const sxx = points.reduce((sum, [x]) => sum + (x - x0) ** 2, 0);
-  const slope = points.reduce((sum, [x, y]) => sum + (x - x0) * (y - y0), 0) / sxx;
-  const rest = points.reduce((sum, [x, y]) => sum + (y - y0 - slope * (x - x0)) ** 2, 0);
-  return { slope, error: Math.sqrt(rest / (points.length - 2) / sxx) };
 }
 
 function median(values: readonly number[]): number {

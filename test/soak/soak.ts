@@ -4,7 +4,7 @@
 // SOAK_SEED=1        the dice of the troubles and of the load; printed at the start
 // SOAK_POSTS=20 SOAK_USERS=200   the account's limits a second; the load always fills them
 // SOAK_ONLY='deploy,503'         only these troubles
-// SOAK_FOLDER=.test/soak         where soak.csv, soak.svg and summary.md go
+// SOAK_FOLDER=.test/soak         where summary.md goes
 //
 // In the first quarter the process is killed and stopped too. Then one process lives to the end, and its memory and
 // handles are measured after a warm-up. At checkpoints the load rests, everything is delivered, and the sandbox must
@@ -25,7 +25,6 @@ import '../support/local-hosts-direct';
 import { assertQuotaKept } from '../support/quota';
 import { Relay } from '../support/relay';
 import { StandAloneSandbox } from '../support/stand-alone-sandbox';
-import { curve } from './curve';
 import { look, missing, readCounters, runOf, type Counters, type Run, type Sample } from './samples';
 import { flowOf, troubles, type Scene, type Trouble } from './troubles';
 
@@ -121,7 +120,6 @@ class Soak {
       await this.soak();
     } finally {
       this.working = false;
-      await this.write();
       sandbox.goOn();
       await load?.discard();
       await site?.close();
@@ -272,12 +270,7 @@ class Soak {
 
   private runs(): Readonly<Record<string, Run | null>> {
     const of = (figure: (sample: Sample) => number | null): Run | null =>
-      runOf(
-        this.measured.flatMap((sample) => {
-          const value = figure(sample);
-          return value === null ? [] : [[sample.atMs, value] as const];
-        }),
-      );
+      runOf(this.measured.map(figure).filter((value) => value !== null));
     return {
       'resident memory, MB': of(({ rssMb }) => rssMb),
       'heap after a full collection, MB': of(({ heapMb }) => heapMb),
@@ -326,60 +319,22 @@ class Soak {
       '',
       `The last process from minute ${(fromMs / 60_000).toFixed(0)} on, ${((this.nowMs - fromMs) / 60_000).toFixed(0)} minutes:`,
       '',
-      '| figure | first third (median) | last third | least … most | slope an hour |',
-      '| --- | ---: | ---: | ---: | ---: |',
+      '| figure | first third (median) | last third | least … most |',
+      '| --- | ---: | ---: | ---: |',
       ...Object.entries(this.runs()).map(([name, run]) =>
         run === null
-          ? `| ${name} | too short to say | | | |`
-          : `| ${name} | ${number(run.before)} | ${number(run.after)} | ${number(run.least)} … ${number(run.most)} | ${number(run.perHour)} ± ${number(run.errorPerHour)} |`,
+          ? `| ${name} | too short to say | | |`
+          : `| ${name} | ${number(run.before)} | ${number(run.after)} | ${number(run.least)} … ${number(run.most)} |`,
       ),
       '',
     ];
     console.log(lines.join('\n'));
     await writeFile(path.join(folder, 'summary.md'), lines.join('\n'));
   }
-
-  /** Also of a soak that failed. */
-  private async write(): Promise<void> {
-    if (this.samples.length < 2) return;
-    const fromMs = this.measured[0]?.atMs ?? this.nowMs;
-    const title = `A soak of ${minutes} minutes at full quota (${limits.usersPerSecond} users a second), seed ${seed}`;
-    await Promise.all([
-      writeFile(path.join(folder, 'soak.csv'), csv(this.samples)),
-      writeFile(path.join(folder, 'soak.svg'), curve(this.samples, title, fromMs)),
-    ]);
-    say(`Written to ${folder}`);
-  }
 }
 
 function limitsOf(): { postsPerSecond: number; usersPerSecond: number } {
   return { postsPerSecond: limits.postsPerSecond, usersPerSecond: limits.usersPerSecond };
-}
-
-function csv(samples: readonly Sample[]): string {
-  const head =
-    'seconds,life,trouble,rss_mb,handles,heap_mb,resources,waiting,users_per_second,taken,accepted,superseded,expired,rejected';
-  const rows = samples.map(({ atMs, life, trouble, rssMb, handles, heapMb, resources, counters }) => {
-    const ended = counters?.ended;
-    const figures = [
-      (atMs / 1000).toFixed(1),
-      life,
-      trouble.replaceAll(',', ';'),
-      rssMb.toFixed(1),
-      handles,
-      heapMb?.toFixed(1),
-      resources,
-      counters?.waiting,
-      counters?.usersPerSecond,
-      counters?.taken,
-      ended?.accepted,
-      ended?.superseded,
-      ended?.expired,
-      ended?.rejected,
-    ];
-    return figures.map((figure) => figure ?? '').join(',');
-  });
-  return `${[head, ...rows].join('\n')}\n`;
 }
 
 function clockOf(ms: number): string {

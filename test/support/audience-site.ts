@@ -29,7 +29,6 @@ export interface SiteOptions {
   readonly moreNodes?: readonly FlowNode[];
   /** Beside what is needed. */
   readonly settings?: Start['settings'];
-  readonly through?: Start['through'];
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -145,7 +144,7 @@ export class AudienceSite {
   /** Starts Node-RED; `changed` holds from now on. */
   async start(changed: Partial<SiteOptions> = {}): Promise<void> {
     this.options = { ...this.options, ...changed };
-    const { version, databaseUrl, name, settings, through, env } = this.options;
+    const { version, databaseUrl, name, settings, env } = this.options;
     this.nodeRed = await NodeRed.start({
       ...(version !== undefined && { version }),
       userDir: this.userDir,
@@ -158,13 +157,8 @@ export class AudienceSite {
         },
       },
       ...(settings !== undefined && { settings }),
-      ...(through !== undefined && { through }),
       env: { ...env, ...(name !== undefined && { INSTANCE_AUDIENCE_NAME: name }) },
     });
-  }
-
-  get isRunning(): boolean {
-    return this.nodeRed !== null;
   }
 
   get running(): NodeRed {

@@ -42,8 +42,6 @@ export interface Start {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** A directory that an earlier start left; its flows are used unless `flows` is given. Kept at stop. */
   readonly userDir?: string;
-  /** A program, with its arguments, that runs it in its place. */
-  readonly through?: readonly string[];
 }
 
 export interface Stopped {
@@ -122,16 +120,9 @@ export class NodeRed {
     const version = start.version ?? nodeRedVersion;
     const userDir = start.userDir ?? (await freshUserDir());
     await writeUserFiles(userDir, start);
-    const [program, ...args] = [
-      ...(start.through ?? []),
-      await nodeJs(start.node ?? versions[version].node),
-      versions[version].program,
-      '--userDir',
-      userDir,
-      '--settings',
-      path.join(userDir, 'settings.js'),
-    ];
-    const child = spawn(program, args, {
+    const settings = path.join(userDir, 'settings.js');
+    const args = [versions[version].program, '--userDir', userDir, '--settings', settings];
+    const child = spawn(await nodeJs(start.node ?? versions[version].node), args, {
       cwd: userDir,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_OPTIONS: '', LANG: 'en_US.UTF-8', LC_ALL: '', ...start.env },

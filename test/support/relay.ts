@@ -16,12 +16,11 @@ export class Relay {
   private constructor(
     private targetPort: number,
     private port: number,
-    private readonly host: string,
   ) {}
 
-  /** Opens a relay to what listens at `targetUrl`, on a port of its own. `host`: this machine's address. */
-  static async open(targetUrl: string, host = loopback): Promise<Relay> {
-    const relay = new Relay(Number(new URL(targetUrl).port), 0, host);
+  /** Opens a relay to what listens at `targetUrl`, on a port of its own. */
+  static async open(targetUrl: string): Promise<Relay> {
+    const relay = new Relay(Number(new URL(targetUrl).port), 0);
     for (let tries = 1; ; tries += 1) {
       relay.port = ports.first + Math.floor(Math.random() * ports.count);
       try {
@@ -34,7 +33,7 @@ export class Relay {
   }
 
   get url(): string {
-    return `http://${this.host}:${this.port}`;
+    return `http://${loopback}:${this.port}`;
   }
 
   /** Breaks every connection and takes no more: who connects is refused. */
@@ -61,7 +60,7 @@ export class Relay {
   /** Listens again, on the same port. */
   async reopen(): Promise<void> {
     const server = createServer((client) => this.join(client, connect(this.targetPort, loopback)));
-    server.listen(this.port, this.host);
+    server.listen(this.port, loopback);
     await once(server, 'listening');
     this.server = server;
   }

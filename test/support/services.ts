@@ -47,50 +47,37 @@ export interface OwnDatabase {
   readonly drop: () => Promise<void>;
 }
 
-/** Where to look; the tests of this file leave some out. */
-export interface Search {
-  readonly port?: number;
-  readonly installed?: boolean;
-}
-
 /** An MQTT broker that lets anybody in. */
-export async function findBroker({ port = 1883, installed = true }: Search = {}): Promise<Broker | null> {
+export async function findBroker(port = 1883): Promise<Broker | null> {
   if (await answers(port)) return { what: 'broker that runs here', port, stop: nothing };
-  const program = installed ? findProgram('mosquitto') : null;
+  const program = findProgram('mosquitto');
   return program === null ? embeddedBroker() : startMosquitto(program);
 }
 
 /** A PostgreSQL that lets `postgres` in without a password. */
-export async function findPostgres({ port = 5432, installed = true }: Search = {}): Promise<Database | null> {
+export async function findPostgres(port = 5432): Promise<Database | null> {
   const url = postgresUrl(port);
   if ((await answers(port)) && (await letsIn(() => postgresAt(url))))
     return { what: 'PostgreSQL that runs here', url, concurrent: true, stop: nothing };
-  const programs = installed ? { initdb: findProgram('initdb'), postgres: findProgram('postgres') } : null;
-  return programs?.initdb && programs.postgres
-    ? startPostgres(programs.initdb, programs.postgres)
-    : embeddedPostgres();
+  const [initdb, program] = [findProgram('initdb'), findProgram('postgres')];
+  return initdb !== null && program !== null ? startPostgres(initdb, program) : embeddedPostgres();
 }
 
 /** A MariaDB that lets `root` in without a password; there is none in npm. */
-export async function findMariaDb({ port = 3306, installed = true }: Search = {}): Promise<Database | null> {
+export async function findMariaDb(port = 3306): Promise<Database | null> {
   const url = mariaDbUrl(port);
   if ((await answers(port)) && (await letsIn(() => mariaDbAt(url))))
     return { what: 'MariaDB that runs here', url, concurrent: true, stop: nothing };
-  const [make, program] = installed
-    ? [findProgram('mariadb-install-db'), findProgram('mariadbd')]
-    : [null, null];
+  const [make, program] = [findProgram('mariadb-install-db'), findProgram('mariadbd')];
   return make !== null && program !== null ? startMariaDb(make, program) : null;
 }
 
 /** A RabbitMQ that lets `guest` in from this machine; there is none in npm. */
-export async function findRabbitMq({
-  port = 5672,
-  installed = true,
-}: Search = {}): Promise<MessageQueue | null> {
+export async function findRabbitMq(port = 5672): Promise<MessageQueue | null> {
   const url = amqpUrl(port);
   if ((await answers(port)) && (await letsIn(() => amqpAt(url))))
     return { what: 'RabbitMQ that runs here', url, stop: nothing };
-  const program = installed ? findProgram('rabbitmq-server', '/usr/lib/rabbitmq/bin') : null;
+  const program = findProgram('rabbitmq-server', '/usr/lib/rabbitmq/bin');
   return program === null ? null : startRabbitMq(program);
 }
 
@@ -128,36 +115,33 @@ export async function ownPostgres(context: Mocha.Context, ends: Ends, name: stri
 
 /** A database of its own in the server, dropped at the end. A server with one for all has it emptied instead. */
 export async function freshPostgresDatabase(server: Database, name: string): Promise<OwnDatabase> {
-  const admin = async (sql: string): Promise<void> => {
+  if (server.concurrent) return freshDatabase(server, name, postgresAt, ' WITH (FORCE)');
+  const empty = async (): Promise<void> => {
     const client = await postgresAt(server.url);
-    try {
-      await client.query(sql);
-    } finally {
-      await client.end();
-    }
+    await client.query('DROP TABLE IF EXISTS audience_changes, audience_position');
+    await client.end();
   };
-  if (!server.concurrent) {
-    const empty = (): Promise<void> => admin('DROP TABLE IF EXISTS audience_changes, audience_position');
-    await empty();
-    return { url: server.url, drop: empty };
-  }
-  const drop = (): Promise<void> => admin(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-  await drop();
-  await admin(`CREATE DATABASE ${name}`);
-  return { url: withDatabase(server.url, name), drop };
+  await empty();
+  return { url: server.url, drop: empty };
 }
 
 /** The same for MariaDB. */
-export async function freshMariaDbDatabase(server: Database, name: string): Promise<OwnDatabase> {
+export function freshMariaDbDatabase(server: Database, name: string): Promise<OwnDatabase> {
+  return freshDatabase(server, name, mariaDbAt);
+}
+
+async function freshDatabase(
+  server: Database,
+  name: string,
+  at: (url: string) => Promise<{ query(sql: string): Promise<unknown>; end(): Promise<void> }>,
+  force = '',
+): Promise<OwnDatabase> {
   const admin = async (sql: string): Promise<void> => {
-    const client = await mariaDbAt(server.url);
-    try {
-      await client.query(sql);
-    } finally {
-      await client.end();
-    }
+    const client = await at(server.url);
+    await client.query(sql);
+    await client.end();
   };
-  const drop = (): Promise<void> => admin(`DROP DATABASE IF EXISTS ${name}`);
+  const drop = (): Promise<void> => admin(`DROP DATABASE IF EXISTS ${name}${force}`);
   await drop();
   await admin(`CREATE DATABASE ${name}`);
   return { url: withDatabase(server.url, name), drop };
