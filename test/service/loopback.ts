@@ -5,6 +5,8 @@ import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { ServiceClient, type ServiceClientOptions } from '../../src/service/client';
+import { cleanUps } from '../support/clean-up';
 
 export const fixture = (name: string) => readFileSync(join(__dirname, 'fixtures', name), 'utf8');
 
@@ -88,4 +90,34 @@ export function proxyServer(connects: http.IncomingHttpHeaders[], refuse: () => 
     client.on('error', end).on('close', end);
   });
   return server;
+}
+
+/** Call in a suite: servers, and clients of them, closed after each test. */
+export function clients() {
+  const ends = cleanUps(afterEach);
+
+  async function running(server: net.Server, host = '127.0.0.1'): Promise<Running> {
+    const one = await listen(server, host);
+    ends(() => one.close());
+    return one;
+  }
+
+  function clientFor(url: string, more: Partial<ServiceClientOptions> = {}): ServiceClient {
+    const client = new ServiceClient({ authUrl: url, serviceUrl: url, requestTimeoutMs: 5000, ...more });
+    ends(() => client.close());
+    return client;
+  }
+
+  /** A client of a server that answers like this, and what the server saw. */
+  async function withServer(answer: Answer, more: Partial<ServiceClientOptions> = {}) {
+    const seen: Seen[] = [];
+    const server = httpServer((one, response) => {
+      seen.push(one);
+      answer(one, response);
+    });
+    const { port } = await running(server);
+    return { seen, client: clientFor(`http://127.0.0.1:${port}`, more) };
+  }
+
+  return { ends, running, clientFor, withServer };
 }

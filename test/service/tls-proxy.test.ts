@@ -4,11 +4,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
-import type net from 'node:net';
 import path from 'node:path';
-import { ServiceClient, type ServiceClientOptions, type ServiceProxy } from '../../src/service/client';
+import type { ServiceClientOptions, ServiceProxy } from '../../src/service/client';
 import type { PostOutcome } from '../../src/service/reply/outcome';
-import { fixture, listen, proxyServer, type Running } from './loopback';
+import { clients, fixture, listen, proxyServer } from './loopback';
 
 const OK = '{"response":{"status":"OK","warnings":[]}}';
 const BODY = '{"rt_segment":[]}';
@@ -17,16 +16,7 @@ const ca = fixture('ca-cert.pem');
 const passphrase = 'geheim-42';
 
 describe('TLS and proxies', () => {
-  const cleanups: (() => Promise<void>)[] = [];
-  afterEach(async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-  });
-
-  async function running(server: net.Server, host = '127.0.0.1'): Promise<Running> {
-    const one = await listen(server, host);
-    cleanups.push(() => one.close());
-    return one;
-  }
+  const { ends, running, clientFor } = clients();
 
   const server = (name: string, more: https.ServerOptions = {}): https.Server =>
     https.createServer(
@@ -35,12 +25,6 @@ describe('TLS and proxies', () => {
     );
   const plainServer = (): http.Server =>
     http.createServer((request, response) => request.resume().on('end', () => response.end(OK)));
-
-  function clientFor(url: string, more: Partial<ServiceClientOptions>): ServiceClient {
-    const client = new ServiceClient({ authUrl: url, serviceUrl: url, requestTimeoutMs: 5000, ...more });
-    cleanups.push(() => client.close());
-    return client;
-  }
 
   /**
    * A server that names the reason for refusing a certificate, which Node.js does not; null if `openssl` is missing.
@@ -58,7 +42,7 @@ describe('TLS and proxies', () => {
     const keys = ['-cert', file('signed-cert'), '-key', file('signed-key'), '-CAfile', file('ca-cert')];
     const child = spawn('openssl', [...args, ...keys, '-Verify', '1', '-verify_return_error']);
     const ended = once(child, 'exit');
-    cleanups.push(async () => {
+    ends(async () => {
       child.kill();
       await ended;
     });
@@ -109,9 +93,21 @@ describe('TLS and proxies', () => {
       assertRefused(outcome, 'tls', sentence);
     });
 
-    it('is refused when it is for another host', async () => {
-      const outcome = await post(server('elsewhere'), { ca: fixture('elsewhere-cert.pem') });
-      assertRefused(outcome, 'tls', /^Check the URL in the account, .* is for another host name/);
+    it('is refused when it is for another host, unless that is named or nothing is verified', async () => {
+      const its = { ca: fixture('elsewhere-cert.pem') };
+      const outcome = await post(server('elsewhere'), its);
+      const sentence =
+        /^Check the URL in the account, .*certificate of 127\.0\.0\.1:\d+ is for another host name/;
+      assertRefused(outcome, 'tls', sentence);
+      const named = { ...its, servername: 'elsewhere.example' };
+      for (const tls of [named, { rejectUnauthorized: false }])
+        assert.equal((await post(server('elsewhere'), tls)).kind, 'accepted');
+    });
+
+    it('is missed where the server has no TLS', async () => {
+      const { port } = await running(plainServer());
+      const outcome = await clientFor(`https://127.0.0.1:${port}`, { tls: { ca } }).post(BODY, TOKEN);
+      assertRefused(outcome, 'tls', /No TLS connection with/);
     });
   });
 
@@ -148,6 +144,8 @@ describe('TLS and proxies', () => {
       const wrong = await post(server('signed', asking), { ...own, key, passphrase: `${passphrase}!` });
       assertRefused(wrong, 'tls', sentence);
       assertRefused(await post(server('signed', asking), { ...own, key }), 'tls', /cannot be read/);
+      const none = { ca, cert: 'no PEM', key: 'no PEM' };
+      assertRefused(await post(server('signed', asking), none), 'tls', /cannot be read/);
     });
   });
 
@@ -204,6 +202,20 @@ describe('TLS and proxies', () => {
         assert.doesNotMatch(JSON.stringify(outcome), /someone|s3cr3t/);
       });
     }
+
+    it('distinguishes one that refuses from one that fails, and leaves the network’s own part unknown', async () => {
+      const { port: target } = await running(plainServer());
+      const through = async (status: number | null) => {
+        const { port } = await running(proxyServer([], () => status));
+        return clientFor(`http://127.0.0.1:${target}`, { serviceProxy: { uri: `http://127.0.0.1:${port}` } });
+      };
+      assertRefused(await (await through(403)).post(BODY, TOKEN), 'proxy', /./);
+      const failing = await (await through(503)).post(BODY, TOKEN);
+      assert.ok(failing.kind === 'passing' && failing.code === 'proxy' && failing.ambiguous === false);
+      const client = await through(null);
+      for (let n = 0; n < 6; n += 1) assert.equal((await client.post(BODY, TOKEN)).kind, 'accepted');
+      assert.equal(client.networkFloorMs(performance.now()), 0);
+    });
 
     it('whose login contains an invalid percent sign gives a sentence', async () => {
       const { port } = await proxyFor(null);
