@@ -35,12 +35,6 @@ describe('the out node in the editor', () => {
     assert.deepEqual(readSaved(outSchema, saved), readSaved(outSchema, {}));
   });
 
-  it('gives Node-RED validators of two parameters, without which a sentence counts as valid', () => {
-    for (const [name, { validate }] of Object.entries(definition.defaults)) {
-      assert.ok(validate === undefined || validate.length === 2, name);
-    }
-  });
-
   it('needs an account that exists, is enabled and is complete', () => {
     assert.match(errorsOf().join(), /^Account: choose one/);
     assert.match(errorsOf({ account: '_ADD_' }).join(), /^Account: choose one/);

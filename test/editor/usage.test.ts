@@ -35,12 +35,6 @@ describe('the usage node in the editor', () => {
     assert.deepEqual(readSaved(usageSchema(saved), saved), readSaved(usageSchema({}), {}));
   });
 
-  it('gives Node-RED validators of two parameters, without which a sentence counts as valid', () => {
-    for (const [name, { validate }] of Object.entries(definition.defaults)) {
-      assert.ok(validate === undefined || validate.length === 2, name);
-    }
-  });
-
   it('needs an account that exists, is enabled and is complete', () => {
     assert.match(errorsOf().join(), /^Account: choose one/);
     assert.match(errorsOf({ account: 'deleted' }).join(), /^Account: .*no longer exists/);

@@ -309,7 +309,7 @@ type Step =
   | { readonly do: 'add'; readonly node: string }
   | { readonly do: 'events'; readonly nodes: readonly string[] }
   | { readonly do: 'wait'; readonly ms: number }
-  | { readonly do: 'hang' | 'wake' | 'disagree' }
+  | { readonly do: 'hang' | 'wake' }
   | { readonly do: 'open slowly'; readonly ms: number };
 
 const allNodes = accounts.flatMap((account) => nodesOf[account]);
@@ -371,61 +371,15 @@ async function play(place: Place, steps: readonly Step[]): Promise<void> {
       case 'wake':
         place.wake();
         break;
-      case 'disagree':
-        await place.deploy({ ...nothing, changed: { a: 'memory' } });
-        break;
       case 'open slowly':
         place.openMs = one.ms;
     }
   }
 }
 
-const nothing: Deploy = {
-  changed: {},
-  removed: [],
-  restarted: [],
-  order: 'nodes first',
-  closesFirst: true,
-};
-
-const deploys: readonly (readonly [name: string, Partial<Deploy>, before?: Step])[] = [
-  ['the only node of one is removed', { removed: ['c1'] }],
-  ['all nodes of one are removed', { removed: ['a1', 'a2'] }],
-  ['one of two nodes is removed', { removed: ['a1'] }],
-  ['one of two nodes restarts', { restarted: ['a2'] }],
-  ['the only node of one restarts', { restarted: ['c1'] }],
-  ['the settings of one become wrong', { changed: { a: 'wrong' } }],
-  ['one is disabled', { changed: { a: 'disabled' } }],
-  ['one moves to another member', { changed: { a: 'elsewhere' } }],
-  ['one is given another kind of queue', { changed: { a: 'memory' } }],
-  ['all of them restart', { changed: { a: 'right', b: 'right', c: 'right' } }],
-  ['all of them move to another kind of queue', { changed: { a: 'memory', b: 'memory', c: 'memory' } }],
-  ['two of them become wrong', { changed: { a: 'wrong', c: 'wrong' } }],
-  ['one restarts while the last node of another goes', { changed: { a: 'right' }, removed: ['c1'] }],
-  ['one goes while the service hangs', { removed: ['c1'] }, { do: 'hang' }],
-  ['one is removed with which another disagrees', { removed: ['b1', 'b2', 'c1'] }, { do: 'disagree' }],
-  ['one goes before it has opened', { removed: ['c1'] }, { do: 'open slowly', ms: 3_000 }],
-];
-
 for (const queue of ['disk', 'shared'] as const) {
   describe(`accounts of one member (queue ${queue})`, function () {
     this.timeout(0);
-
-    for (const [name, change, before] of deploys) {
-      for (const order of ['nodes first', 'accounts first'] as const) {
-        it(`deliver, pause, resume and retry after a deploy where ${name} (${order} closed)`, async () => {
-          const place = new Place(queue);
-          await place.clock.advance(2_000);
-          if (before?.do === 'open slowly') {
-            await play(place, [before, { do: 'deploy', ...nothing, changed: { c: 'right' } }]);
-          } else if (before !== undefined) {
-            await play(place, [before, { do: 'events', nodes: allNodes }, { do: 'wait', ms: 50 }]);
-          }
-          await place.deploy({ ...nothing, order, ...change });
-          assert.deepEqual(await place.violations(), []);
-        });
-      }
-    }
 
     it('deliver at once while another closes: it waits for what is in flight, and stops nobody', async () => {
       const place = new Place(queue);

@@ -154,11 +154,12 @@ describe('the settings of an account', () => {
   });
 
   it('encrypt user ids only on a disk of this machine, and only for a clear yes', () => {
-    for (const yes of [true, 'true', 'TRUE', 'yes', '1'])
+    for (const yes of [true, 'true', ' True\n', 'TRUE', 'yes', 'on', '1'])
       assert.equal(settings({ encryptIds: yes }).encryptIds, true);
-    for (const no of [false, 'false', 'No', 0]) assert.equal(settings({ encryptIds: no }).encryptIds, false);
+    for (const no of [false, 'false', 'No', 'off', 0, '0'])
+      assert.equal(settings({ encryptIds: no }).encryptIds, false);
     assert.equal(settings({ encryptIds: true, queue: 'memory' }).encryptIds, false);
-    for (const neither of ['', 'maybe', 2, {}])
+    for (const neither of ['', 'maybe', 'ture', 2, '2', [], {}])
       assert.equal(problem({ encryptIds: neither }), 'error.encrypt_unknown');
     const databaseUrl = 'postgres://u:p@host/db';
     assert.equal(problem({ encryptIds: true, queue: 'shared', databaseUrl }), 'error.encrypt_shared');

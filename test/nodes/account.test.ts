@@ -55,18 +55,6 @@ const wrongAccounts: readonly Wrong[] = [
   { name: 'no member', account: { member: '' }, status: 'member missing', told: /Member id: needed/ },
   { name: 'no user', credentials: {}, status: 'login missing', told: /User name: needed/ },
   {
-    name: 'no password',
-    credentials: { username: 'me', password: '' },
-    status: 'login missing',
-    told: /Password: needed/,
-  },
-  {
-    name: 'no key',
-    account: { authMethod: 'jwt', keyName: 'k' },
-    status: 'login missing',
-    told: /Private key: needed/,
-  },
-  {
     name: 'no key at all in the key',
     account: { authMethod: 'jwt', keyName: 'k' },
     credentials: { username: 'me', privateKey: 'hello' },
@@ -78,44 +66,6 @@ const wrongAccounts: readonly Wrong[] = [
     account: { serviceUrl: 'streaming data' },
     status: 'account not usable',
     told: /Audience posts: enter an address that begins with/,
-  },
-  {
-    name: 'an address with a query',
-    account: { serviceUrl: 'http://127.0.0.1:9/?a=b' },
-    status: 'account not usable',
-    told: /may contain only host, port and path/,
-  },
-  {
-    name: 'no figure',
-    account: { postsPerSecond: 'many' },
-    status: 'account not usable',
-    told: /Calls per second: a whole number from 1 to/,
-  },
-  {
-    name: 'unknown environment',
-    account: { environment: 'moon' },
-    status: 'account not usable',
-    told: /Environment: choose/,
-  },
-  {
-    name: 'a shared queue without the name of its database',
-    account: { queue: 'shared' },
-    credentials: { ...(login() as any).account, databaseUrl: 'postgres://there' },
-    status: 'account not usable',
-    told: /Database URL: the name of the database is missing/,
-  },
-  {
-    name: 'no password, in an environment with a blank behind it',
-    account: { environment: 'production ', member: '7' },
-    credentials: { username: 'me', password: '' },
-    status: 'login missing',
-    told: /Password: needed/,
-  },
-  {
-    name: 'no address, in an environment with a blank behind it',
-    account: { environment: 'custom ', authUrl: 'no address' },
-    status: 'account not usable',
-    told: /an address that begins with/,
   },
   {
     name: 'encryption with a shared queue, with a blank behind it',

@@ -106,18 +106,6 @@ describe('the out node', () => {
     await until(() => flow.status === 'dry run', 'dry run');
   });
 
-  it('takes a dry run from the environment, also with a blank behind it', async () => {
-    process.env.IA_DRY_RUN = 'true ';
-    try {
-      await load(nodes({ dryRun: '${IA_DRY_RUN}' }), login(), flow);
-      await flow.send({ payload: entry(1) });
-      assert.equal(flow.accepted[0].audience.status, 'dry run');
-      assert.equal(sandbox.peaks().totals.posts, 0);
-    } finally {
-      delete process.env.IA_DRY_RUN;
-    }
-  });
-
   for (const lateAdds of ['shorten', 'asIs'] as const) {
     it(`sends an add that is an hour late ${lateAdds === 'asIs' ? 'as it came' : 'shortened, or as a removal'}`, async () => {
       await load(nodes({ lateAdds }), login(), flow);
