@@ -211,7 +211,7 @@ describe('TLS and proxies', () => {
       };
       assertRefused(await (await through(403)).post(BODY, TOKEN), 'proxy', /./);
       const failing = await (await through(503)).post(BODY, TOKEN);
-      assert.ok(failing.kind === 'passing' && failing.code === 'proxy' && failing.ambiguous === false);
+      assert.ok(failing.kind === 'passing' && failing.code === 'proxy' && !failing.ambiguous);
       const client = await through(null);
       for (let n = 0; n < 6; n += 1) assert.equal((await client.post(BODY, TOKEN)).kind, 'accepted');
       assert.equal(client.networkFloorMs(performance.now()), 0);
