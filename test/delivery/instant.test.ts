@@ -6,7 +6,6 @@ import { device, World } from './support/world';
 const wayMs = 10;
 const limits = { postsPerSecond: 10, usersPerSecond: 100, maxConcurrent: 15 };
 const usersPerPermit = 10;
-const holdMs = 20;
 /** Time from sending until the permit is free again. */
 const heldForMs = 2 * wayMs + 1000 + 5;
 
@@ -16,21 +15,6 @@ async function warm(options: Partial<ConstructorParameters<typeof World>[0]> = {
   world.add(device(900_000), [{ seg_id: 1 }]);
   await world.clock.advance(3_000);
   return world;
-}
-
-interface Waited {
-  readonly atMs: number;
-  readonly sentMs: number;
-}
-
-/** When each entry was submitted and sent; every entry has its own user. */
-function waits(world: World): Waited[] {
-  const sent = new Map<string, number>();
-  for (const { users, sentMs } of world.service.requests) for (const user of users) sent.set(user, sentMs);
-  return world.messages.map(({ entries: [entry], atMs }) => ({
-    atMs,
-    sentMs: sent.get(`idfa:${entry!.user}`)!,
-  }));
 }
 
 /** Free permits and users at that moment, after the requests sent then. */
@@ -44,42 +28,6 @@ function freeAt(world: World, atMs: number): { posts: number; users: number } {
 
 describe('an entry', function () {
   this.timeout(0);
-
-  it('on an idle engine is sent in the same instant', async () => {
-    const world = await warm();
-    for (let i = 0; i < 20; i += 1) {
-      const atMs = world.clock.monoMs();
-      world.add(device(i), [{ seg_id: 1 }]);
-      await world.clock.settle();
-      assert.equal(world.service.requests.at(-1)!.sentMs, atMs);
-      await world.clock.advance(300);
-    }
-  });
-
-  it('on an idle engine waits only for its commit', async () => {
-    const world = await warm({ commitMs: 8 });
-    const atMs = world.clock.monoMs();
-    world.add(device(1), [{ seg_id: 1 }]);
-    await world.clock.advance(16);
-    assert.equal(world.service.requests.length, 2);
-    assert.ok(world.service.requests[1]!.sentMs > atMs);
-  });
-
-  it('lingers with others while few permits are free, so that posts do not run out before users do', async () => {
-    const world = await warm();
-    // One user every 5 ms: without lingering ten posts would be used in 50 ms.
-    for (let i = 0; i < 300; i += 1) {
-      world.add(device(i), [{ seg_id: 1 }]);
-      await world.clock.advance(5);
-    }
-    await world.rest(10_000);
-    assert.deepEqual(world.violations(), []);
-    const held = waits(world)
-      .slice(1)
-      .map(({ atMs, sentMs }) => sentMs - atMs);
-    assert.ok(held.slice(0, 5).every((ms) => ms === 0));
-    assert.ok(held.some((ms) => ms === holdMs));
-  });
 
   it('is sent before its 20 ms are over once a permit’s share of users is ready', async () => {
     const world = await warm();

@@ -146,17 +146,6 @@ describe('ten logins in five minutes', function () {
     service = new Service(clock);
   });
 
-  it('apply to two accounts that differ in their calls in flight, TLS or proxy', async () => {
-    const machine = new Machine(clock, service);
-    for (const way of ['15 calls', '10 calls', 'a proxy']) machine.acquire(way, { connection: way });
-    await clock.advance(100);
-    await wearOut(clock, [machine], 120_000);
-    assert.equal(service.logins(), 10);
-    await wearOut(clock, [machine], 600_000);
-    assert.ok(service.logins() >= 20, 'they go on in the next five minutes');
-    assert.equal(service.worstIn5Minutes, 10);
-  });
-
   it('apply to several members, also when only one of them returns after a crash', async () => {
     const machine = new Machine(clock, service);
     for (const member of ['1', '2', '3']) machine.acquire(`of ${member}`, { member });
@@ -197,19 +186,6 @@ describe('ten logins in five minutes', function () {
     await clock.advance(100);
     await wearOut(clock, [machine], 120_000);
     assert.equal(service.logins(), 30);
-  });
-
-  it('apply to three instances of a shared queue whose clocks differ', async () => {
-    const database = new MemoryLogStore(clock);
-    const skews = [0, 3_600_000, -3_600_000];
-    const machines = skews.map((skewMs) => new Machine(clock, service, database, skewMs));
-    for (const [index, machine] of machines.entries()) machine.acquire(`instance ${index}`);
-    await clock.advance(2_000);
-    await wearOut(clock, machines, 120_000);
-    assert.equal(service.logins(), 10);
-    await wearOut(clock, machines, 900_000);
-    assert.ok(service.logins() >= 30, 'they go on in the next five minutes');
-    assert.equal(service.worstIn5Minutes, 10);
   });
 
   it('do not wait for a queue of another member that cannot be reached', async () => {

@@ -3,77 +3,13 @@ import { strict as assert } from 'node:assert';
 import { userName } from '../simulation/model/names';
 import { device, World, type Message } from './support/world';
 
-const quick = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 50 };
-
 function addMany(world: World, count: number, from = 0, account = 'a'): Message[] {
   return Array.from({ length: count }, (_, i) => world.add(device(from + i), [{ seg_id: 1 }], { account }));
 }
 
 const ended = (messages: readonly Message[]): number => messages.filter(({ end }) => end !== null).length;
 
-describe('a token', () => {
-  it('is requested once for any number of posts that were refused with the last one', async () => {
-    const world = new World({ seed: 1, limits: quick, delayMs: () => 50 });
-    addMany(world, 1, 1_000);
-    for (let round = 0; round < 3; round += 1) {
-      await world.clock.advance(2_500);
-      const before = world.service.authentications.length;
-      const sent = world.service.requests.length;
-      world.service.killTokens();
-      // One post each: the first is in flight before the next entry is submitted.
-      for (let i = 0; i < 20; i += 1) {
-        addMany(world, 1, 100 * round + i);
-        await world.clock.advance(1);
-      }
-      await world.clock.advance(2_000);
-      assert.equal(world.service.authentications.length - before, 1);
-      const refused = world.service.requests.slice(sent).filter(({ applied }) => !applied).length;
-      assert.equal(refused, 20);
-    }
-    await world.rest(10_000);
-    assert.deepEqual(world.violations(), []);
-  });
-
-  it('that always expires at once costs at most ten logins in five minutes, and loses nothing', async () => {
-    let sick = true;
-    const world = new World({ seed: 1, fateOf: () => (sick ? 'deadToken' : null) });
-    const messages = addMany(world, 50);
-    await world.clock.advance(1_200_000);
-    const times = world.service.authentications.map(({ atMs }) => atMs);
-    for (const fromMs of times) {
-      const inWindow = times.filter((atMs) => atMs >= fromMs && atMs < fromMs + 300_000).length;
-      assert.ok(inWindow <= 10, `${inWindow} authentications in five minutes`);
-    }
-    assert.equal(ended(messages), 0);
-    sick = false;
-    await world.rest(400_000);
-    assert.deepEqual(world.violations(), []);
-  });
-});
-
 describe('two accounts of one member', () => {
-  it('continue independently when the login of one is refused, until that is fixed', async () => {
-    const world = new World({ seed: 1, accounts: ['a', 'b'] });
-    world.service.refusedLogins.add('b');
-    const [ofA, ofB] = [addMany(world, 50, 0, 'a'), addMany(world, 50, 100, 'b')];
-    await world.clock.advance(60_000);
-    assert.equal(ended(ofA), 50);
-    assert.equal(ended(ofB), 0);
-    const state = world.engine.stats().state;
-    assert.ok(state.kind === 'login' && state.account === 'b' && state.final && state.code === 'NOAUTH');
-    world.service.refusedLogins.delete('b');
-    world.keepers.get('b')!.replaceLogin({ method: 'password', username: 'b', password: 'another' });
-    world.attach('b');
-    await world.rest(5_000);
-    assert.equal(ended(ofB), 50);
-    assert.deepEqual(world.violations(), []);
-    assert.ok(
-      world.service.requests.every(
-        ({ account, users }) => (account === 'b') === users[0]! > `idfa:${device(99)}`,
-      ),
-    );
-  });
-
   it('continue independently also when the entries of the refused account fill the memory', async () => {
     const world = new World({ seed: 1, accounts: ['a', 'b'], memoryMark: 5, pageRows: 5 });
     world.service.refusedLogins.add('b');
@@ -85,35 +21,6 @@ describe('two accounts of one member', () => {
     world.attach('b');
     await world.rest(60_000);
     assert.equal(ended(ofB), 30);
-    assert.deepEqual(world.violations(), []);
-  });
-
-  it('each send their own entries in order, also those of one user', async () => {
-    const world = new World({ seed: 1, accounts: ['a', 'b'] });
-    const user = device(1);
-    world.add(user, [{ seg_id: 1 }], { account: 'b' });
-    world.add(user, [{ seg_id: 2 }], { account: 'a' });
-    await world.rest(5_000);
-    assert.deepEqual(world.violations(), []);
-    assert.deepEqual(new Set(world.service.requests.map(({ account }) => account)), new Set(['a', 'b']));
-  });
-
-  it('replace an older entry of one account by a newer entry of the other', async () => {
-    const world = new World({ seed: 1, accounts: ['a', 'b'] });
-    world.add(device(1), [{ seg_id: 1 }], { account: 'b' });
-    world.add(device(1), [{ seg_id: 1, expiration: -1 }], { account: 'a' });
-    await world.rest(5_000);
-    assert.deepEqual(world.violations(), []);
-  });
-
-  it('also do so when the newer entry’s account is new and has to log in first', async () => {
-    const world = new World({ seed: 1, accounts: ['b'] });
-    world.add(device(2), [{ seg_id: 1 }], { account: 'b' });
-    await world.clock.advance(3_000);
-    world.attach('a');
-    world.add(device(1), [{ seg_id: 1 }], { account: 'b' });
-    world.add(device(1), [{ seg_id: 1, expiration: -1 }], { account: 'a' });
-    await world.rest(5_000);
     assert.deepEqual(world.violations(), []);
   });
 
@@ -218,34 +125,4 @@ describe('no other user is delayed', function () {
       assert.deepEqual(world.violations(), []);
     });
   }
-
-  it('under a rate limit: all users wait as long as the service says, and no post is tried earlier', async () => {
-    let limited = 1;
-    const world = new World({
-      seed: 3,
-      delayMs: () => 10,
-      fateOf: () => (limited-- > 0 ? 'rateLimited' : null),
-    });
-    const messages = addMany(world, 30);
-    await world.rest(30_000);
-    const [first, second] = world.service.requests;
-    assert.ok(second!.sentMs - first!.actedMs! >= 1_000);
-    assert.equal(ended(messages), 30);
-    assert.deepEqual(world.violations(), []);
-  });
-
-  it('after an outage: tries become rarer, and everything is delivered when it ends', async () => {
-    let down = true;
-    const world = new World({ seed: 3, delayMs: () => 10, fateOf: () => (down ? 'reset' : null) });
-    const messages = addMany(world, 500);
-    await world.clock.advance(600_000);
-    const tries = world.service.requests.length;
-    assert.ok(tries < 300, `${tries} posts in ten minutes of outage`);
-    const state = world.engine.stats().state;
-    assert.equal(state.kind, 'trouble');
-    down = false;
-    await world.rest(200_000);
-    assert.equal(ended(messages), 500);
-    assert.deepEqual(world.violations(), []);
-  });
 });

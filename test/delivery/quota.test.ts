@@ -2,7 +2,6 @@
 // clocks, the network and the operator do; and the limits are used.
 import { strict as assert } from 'node:assert';
 import type { Limits } from '../../src/delivery/schedule/rate-limiter';
-import type { Fate } from './support/fake-service';
 import { device, documentedLimits, World } from './support/world';
 
 /** Posts, users and calls are each the bottleneck once. */
@@ -12,14 +11,6 @@ const smallLimits: readonly Limits[] = [
   { postsPerSecond: 10, usersPerSecond: 60, maxConcurrent: 2 },
   { postsPerSecond: 1, usersPerSecond: 1, maxConcurrent: 1 },
 ];
-
-const losses: Partial<Record<Fate, number>> = { dropped: 0.01, replyLost: 0.02, late: 0.03, reset: 0.03 };
-const refusals: Partial<Record<Fate, number>> = {
-  rateLimited: 0.02,
-  serverError: 0.02,
-  deadToken: 0.02,
-  garbage: 0.02,
-};
 
 /** Users per second that reach the service in the steady state of a saturated engine. */
 async function throughput(limits: Limits, rttMs: number, networkFloorMs = 0): Promise<number> {
@@ -49,27 +40,6 @@ async function throughput(limits: Limits, rttMs: number, networkFloorMs = 0): Pr
 
 describe('the quota, counted at the service', function () {
   this.timeout(0);
-
-  it('holds for the documented limits under saturation with faults', async () => {
-    const world: World = new World({
-      seed: 5,
-      fates: { ...losses, ...refusals },
-      delayMs: () => 1 + 60 * world.random(),
-    });
-    for (let round = 0; round < 12; round += 1) {
-      const entries = Array.from({ length: 900 }, (_, i) => ({
-        user: device(900 * round + i),
-        blocks: [{ seg_id: 1 }],
-      }));
-      world.submit(entries);
-      await world.clock.advance(950);
-      await world.stall(40);
-      if (round === 6) world.kill();
-    }
-    await world.clock.advance(60_000);
-    assert.deepEqual(world.overQuota(), []);
-    assert.ok(world.service.worstSecond().users > 800, `${world.service.worstSecond().users} users a second`);
-  });
 
   for (const rttMs of [5, 60, 200]) {
     it(`is used: 0.97 of the share of the documented limit that a round trip of ${rttMs} ms allows`, async () => {

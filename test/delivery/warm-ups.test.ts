@@ -16,41 +16,6 @@ function has(world: World): string[] {
 }
 
 describe('an add to a new segment', () => {
-  it('waits until the warm-up is over, and other segments and users do not', async () => {
-    const world = new World({ seed: 1 });
-    await world.rest(2_000);
-    hold(world, ['i5'], 10 * minuteMs);
-    const both = world.add(device(1), [{ seg_id: 5 }, { seg_id: 6 }]);
-    world.add(device(1), [{ seg_id: 7 }]);
-    const warmUps = world.add(device(2), [{ seg_id: 5 }]);
-    world.add(device(3), [{ seg_id: 6 }]);
-    await world.clock.advance(1_000);
-    const of = (user: number, segment: number): string => `idfa:${device(user)} ${segment}`;
-    assert.deepEqual(has(world), [of(1, 6), of(1, 7), of(3, 6)]);
-    assert.deepEqual([both.end, warmUps.end], [null, null]);
-    await world.clock.advance(10 * minuteMs - 1_500);
-    assert.equal(has(world).length, 3);
-    await world.clock.advance(1_000);
-    assert.equal(has(world).length, 5);
-    assert.equal(warmUps.end?.kind, 'settled');
-    assert.deepEqual(world.violations(), []);
-  });
-
-  it('is replaced by a removal, which does not wait', async () => {
-    const world = new World({ seed: 1 });
-    await world.rest(2_000);
-    world.add(device(1), [{ seg_id: 5 }]);
-    await world.clock.advance(1_000);
-    hold(world, ['i5'], 10 * minuteMs);
-    world.add(device(1), [{ seg_id: 5, value: 2 }]);
-    await world.clock.advance(minuteMs);
-    const removal = world.add(device(1), [{ seg_id: 5, expiration: -1 }]);
-    await world.clock.advance(1_000);
-    assert.deepEqual([has(world), removal.end?.kind], [[], 'settled']);
-    await world.rest(20 * minuteMs);
-    assert.deepEqual(world.violations(), []);
-  });
-
   it('delays blocks by code of that user behind it, which may be the same segment', async () => {
     const world = new World({ seed: 1 });
     await world.rest(2_000);
@@ -100,21 +65,6 @@ describe('an add to a new segment', () => {
     hold(world, [], 0);
     await world.clock.advance(1_000);
     assert.deepEqual(has(world), [`idfa:${device(1)} 5`]);
-  });
-
-  it('waits after a restart, too', async () => {
-    const world = new World({ seed: 1 });
-    await world.rest(2_000);
-    hold(world, ['i5'], 10 * minuteMs);
-    world.add(device(1), [{ seg_id: 5 }]);
-    world.add(device(2), [{ seg_id: 6 }]);
-    await world.clock.advance(1_000);
-    world.kill();
-    await world.clock.advance(5 * minuteMs);
-    assert.deepEqual(has(world), [`idfa:${device(2)} 6`]);
-    await world.rest(6 * minuteMs);
-    assert.equal(has(world).length, 2);
-    assert.deepEqual(world.violations(), []);
   });
 
   it('does not keep others out of memory, until there are very many: then they are sent without waiting, and that is logged', async () => {
