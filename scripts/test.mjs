@@ -69,8 +69,6 @@ async function makePackage() {
 
 /** Folders in test/ whose tests start Node-RED as a process, and so also run on 4.1. */
 const withNodeRed = ['process', 'examples', 'browser'];
-/** Long tests that also run on 4.1. */
-const longOnBoth = ['kill', 'redeploy', 'removal'].map((name) => `test/long/${name}.long.ts`);
 
 /** Number of parts that run at a time. Tests with Node-RED mostly wait, so it may exceed the number of cores. */
 const atATime = 5;
@@ -183,9 +181,7 @@ async function runPart(args, files) {
 }
 
 async function runLong(args) {
-  const results = [await runMocha([...args, 'test/long/**/*.ts'], 0, {}, null)];
-  results.push(await runMocha([...args, ...longOnBoth], 0, { NODE_RED_VERSION: '4.1' }, null));
-  return { results };
+  return { results: [await runMocha([...args, 'test/long/**/*.ts'], 0, {}, null)] };
 }
 
 function runChosen(args) {

@@ -4,7 +4,7 @@ import type { Recovered } from '../../src/delivery/engine';
 import type { Lease, LeaseRequest } from '../../src/delivery/registry';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
 import type { PostOutcome } from '../../src/service/reply/outcome';
-import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
+import { MemoryLogStore, type MemorySharedLog } from '../queue/memory-shared-log';
 import { accepted, close, Setup, sharedIn, submit } from './support/registry-setup';
 
 describe('the engines of a process', () => {

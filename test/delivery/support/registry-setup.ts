@@ -7,7 +7,7 @@ import { SqliteStore } from '../../../src/queue/sqlite/sqlite-store';
 import type { ServiceClient } from '../../../src/service/client';
 import type { Login } from '../../../src/service/login/login';
 import type { AuthOutcome, PostOutcome } from '../../../src/service/reply/outcome';
-import { MemoryLogStore, MemorySharedLog } from '../../queue/memory-shared-log';
+import { MemorySharedLog, type MemoryLogStore } from '../../queue/memory-shared-log';
 import { FakeClock } from './fake-clock';
 import { Files } from './files';
 
