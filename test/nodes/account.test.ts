@@ -157,19 +157,6 @@ describe('accounts of one member', () => {
     assert.equal(other.accepted.length, 1);
   });
 
-  it('with queues in different places agree as soon as one of them is gone', async () => {
-    await load(both({}, { queue: 'memory' }), logins, one, other);
-    await other.send({ payload: entry(1) });
-    await until(() => other.status === 'accounts disagree', 'accounts disagree');
-    const gone = one.nodes().map((node) => (node as { id: string }).id);
-    const left = both({}, { queue: 'memory' }).filter((node) => !gone.includes((node as { id: string }).id));
-    await deploy(left, 'nodes', other);
-    await engines.closeParked();
-    await until(() => other.status?.includes('in memory') === true, 'in memory');
-    await other.send({ payload: entry(1) });
-    assert.equal(other.accepted.length, 1);
-  });
-
   it('in the sandbox, are let through by it as far as they are set', async () => {
     const account = { type: 'xandr-account', environment: 'sandbox', usersPerPost: 2 };
     await load([{ ...account, id: 'first' }, ...one.nodes({ account: 'first' })], {}, one);
@@ -184,20 +171,6 @@ describe('accounts of one member', () => {
     shared.reset();
     await unload();
     await sharedSandbox.stopUnused();
-  });
-
-  it('share one engine, one token and the smallest limits', async () => {
-    await load(both({ usersPerSecond: '30' }, { usersPerSecond: 800 }), logins, one, other);
-    const entries = (from: number): object => ({
-      payload: Array.from({ length: 30 }, (_, at) => entry(from + at)),
-    });
-    one.give(entries(0));
-    other.give(entries(30));
-    await Promise.all([one.allEnded(), other.allEnded()]);
-    const { totals, worst } = sandbox.peaks();
-    assert.equal(totals.users, 60);
-    assert.equal(worst.usersPerSecond, 30);
-    assert.equal(totals.authentications, 1);
   });
 });
 

@@ -97,33 +97,4 @@ describe('a builder before an out node', () => {
     await until(() => order.length === 2, 'both');
     assert.deepEqual(order, ['20000', '1']);
   });
-
-  it('lets other work go on while a long message is checked, and keeps the order of messages', async () => {
-    await start();
-    await out.send({ payload: entry(1) });
-    const order: string[] = [];
-    const { engine } = usedQueue();
-    const { submit, pause } = engine;
-    engine.submit = (submission) => {
-      order.push(String(submission.entries.length));
-      submit.call(engine, submission);
-    };
-    engine.pause = () => {
-      order.push('pause');
-      pause.call(engine);
-    };
-    let turns = 0;
-    const turn = setInterval(() => (turns += 1), 0);
-    out.give(
-      { payload: Array.from({ length: 100_000 }, (_, at) => entry(1 + (at % 10))) },
-      { payload: entry(2) },
-      { control: 'pause' },
-    );
-    await until(() => order.length === 3, 'all of them');
-    clearInterval(turn);
-    assert.deepEqual(order, ['100000', '1', 'pause']);
-    assert.ok(turns >= 3, `${turns} turns for others`);
-    engine.resume();
-    await out.allEnded();
-  });
 });

@@ -162,14 +162,6 @@ describe('the out node, given bad input', () => {
     assert.deepEqual([segmentsOf(sandbox, '7'), segmentsOf(sandbox, '8')], [5_000, 250]);
   });
 
-  it('spreads 250 segments of one user from 250 messages', async () => {
-    const messages = Array.from({ length: 250 }, (_, at) => ({
-      payload: { user_id: '9', seg_block: [{ seg_id: at + 1 }] },
-    }));
-    await main.send(...messages);
-    assert.equal(segmentsOf(sandbox, '9'), 250);
-  });
-
   it('makes rejections errors when the second output is not wired', async () => {
     await unwired.send({ payload: optedOut });
     assert.match(unwired.error, /^user_id is 0/);

@@ -22,8 +22,6 @@ import {
   useNodeRed,
 } from './out-flow';
 
-const values = (sandbox: Sandbox): Map<string, number | null> =>
-  new Map(sandbox.state().map(({ user_id, value }) => [user_id, value]));
 const entriesIn = (flow: Pick<Flow, 'accepted'>): number =>
   flow.accepted.reduce((sum: number, { audience }) => sum + Number(audience.entries), 0);
 
@@ -199,63 +197,6 @@ describe('the out node', () => {
     await until(() => logged().includes(told), told);
     assert.equal(sandbox.state().length, 5);
     await flow.send({ payload: entry(6) });
-  });
-
-  it('loses nothing and keeps the order when out node, account or everything is deployed under load', async () => {
-    sandbox.faults.set([{ kind: 'latency', beforeMs: [1, 20], afterMs: [1, 20] }]);
-    await load([...nodes(), ...other.nodes()], login(), flow, other);
-    const given: { user: number; value: number; message: any }[] = [];
-    let running = true;
-    const feed = async (): Promise<void> => {
-      for (let value = 1; running; value += 1) {
-        const into = value % 2 === 0 ? flow : other;
-        // Each node has users of its own: between two nodes there is no order.
-        const user = (value % 2) * 100 + (value % 14);
-        if (into.isThere) {
-          const payload = entry(user, value % 5 === 0 ? -1 : 60);
-          payload.seg_block[0].value = value;
-          const message = { payload };
-          given.push({ user, value: value % 5 === 0 ? -1 : value, message });
-          into.give(message);
-        }
-        if (value % 3 === 0) await sleep(1);
-      }
-    };
-    const fed = feed();
-    await sleep(1_100);
-    await deploy([...nodes({ name: 'changed' }), ...other.nodes()], 'nodes', flow, other);
-    await sleep(50);
-    await deploy(
-      [...nodes({ name: 'changed' }, { warnAfterMinutes: 3 }), ...other.nodes()],
-      'nodes',
-      flow,
-      other,
-    );
-    await sleep(50);
-    await deploy([...nodes(), ...other.nodes()], 'full', flow, other);
-    await sleep(50);
-    running = false;
-    await fed;
-    await Promise.all([flow.allEnded(), other.allEnded()]);
-    assert.deepEqual([flow.errors, other.errors], [[], []]);
-    // What settles while its node closes may find the nodes after it closed; the message itself has the outcome.
-    const told = [...flow.completed, ...other.completed].filter(
-      ({ audience }) => audience !== undefined,
-    ).length;
-    const recovered = (): number =>
-      entriesIn({
-        accepted: [...flow.accepted, ...other.accepted].filter(({ audience }) => audience.recovered),
-      });
-    await until(() => told + recovered() === given.length, 'every entry is told');
-    assert.ok(told > 0 && recovered() > 0);
-    const expected = new Map<string, number>();
-    for (const { user, value } of given) {
-      if (value === -1) expected.delete(idfa(user));
-      else expected.set(idfa(user), value);
-    }
-    assert.deepEqual([...values(sandbox)].sort(), [...expected].sort());
-    assert.equal(sandbox.peaks().totals.authentications, 1);
-    assert.equal(sandbox.peaks().totals.rateLimited, 0);
   });
 
   it('closes in time while the service hangs: with a queue on disk nothing is output, in memory each message gets an error', async () => {

@@ -67,17 +67,12 @@ describe('the last message of a builder', () => {
   });
 });
 
+/** What cannot be JSON: test/entry/wide-input.test.ts. */
 describe('a message as bounded JSON', () => {
   const json = (payload: unknown, most = 10_000): unknown => {
     const text = messageJson({ payload }, most);
     return text === null ? null : JSON.parse(text).payload;
   };
-
-  it('equals the result of JSON.stringify for plain data', () => {
-    const data = { a: [1, 'x', null, true, { b: 1.5 }], d: new Date(0), u: undefined };
-    assert.equal(messageJson({ data }, 10_000), JSON.stringify({ data }));
-    assert.deepEqual(json(Buffer.from('ab')), { type: 'Buffer', data: [97, 98] });
-  });
 
   it('leaves out requests, functions and circular references', () => {
     const self: Record<string, unknown> = { a: 1 };
@@ -91,22 +86,10 @@ describe('a message as bounded JSON', () => {
     assert.deepEqual(json([twice, twice]), [{ n: 1 }, { n: 1 }], 'the same object twice is no circle');
   });
 
-  it('writes big integers as text', () => assert.equal(json(12345678900987654321n), '12345678900987654321'));
-
-  it('leaves out messages that are too large, too deep, or throw', () => {
+  it('leaves out messages that are too large', () => {
     assert.equal(json('x'.repeat(50), 40), null);
     assert.equal(json(Buffer.alloc(1_000_000)), null);
     assert.equal(json(new Array(20_000).fill(0)), null);
-    let deep: unknown = 1;
-    for (let level = 0; level < 50_000; level++) deep = [deep];
-    assert.equal(messageJson({ deep }, 1_000_000), null);
-    const bad = Object.defineProperty({}, 'x', {
-      enumerable: true,
-      get: () => {
-        throw new Error('gone');
-      },
-    });
-    assert.equal(json(bad), null);
   });
 });
 

@@ -199,12 +199,6 @@ describe('xandr-segment-builder', () => {
     }
   });
 
-  it('makes a block for each segment of an array, 250 of them too', async () => {
-    const flow = await start({ segments: [{ ...row, segment: 'payload.list', segmentType: 'msg' }] });
-    await flow.send({ payload: { user: '7', list: Array.from({ length: 250 }, (_, index) => index + 1) } });
-    assert.equal(flow.accepted[0].payload.seg_block.length, 250);
-  });
-
   it('evaluates expressions, with the item and the message in reach', async () => {
     const flow = await start({
       source: 'items',
