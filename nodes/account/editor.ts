@@ -2,10 +2,9 @@
 import { distinctName, type NamedAccount } from '../shared/account-names';
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepBox, keepSelectable, keepVariable } from '../shared/editor/choices';
-import { currentValues, fieldValue } from '../shared/editor/fields';
+import { currentValues, formClosed, formOpened, isFormOpen } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
-import { formClosed, formOpened, isFormOpen } from '../shared/editor/open-form';
-import { showProblems } from '../shared/editor/problems';
+import { checkedFields, showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import { travelsInClear } from '../../src/queue-postgres/postgres-url';
 import { plainText, problemsInForm, variableIn, type Saved } from '../shared/saved';
@@ -244,16 +243,10 @@ function named(account: Account): NamedAccount {
 
 /** What is wrong is said below the field, also in a tab that is not open yet. */
 function showAccountProblems(account: Account, form: JQuery): void {
-  const checked = checkedProperties.map((name) => ({
-    name,
-    field: field(name),
-    verdict: () => {
-      const own = { queue: validQueue, encryptIds: validEncryption } as const;
-      const check = name === 'queue' || name === 'encryptIds' ? own[name] : valid(name);
-      return check.call(account, fieldValue(field(name)), {});
-    },
-  }));
-  showProblems(form, checked);
+  const own: Record<string, typeof validQueue> = { queue: validQueue, encryptIds: validEncryption };
+  const verdictOn = (name: string, value: unknown): true | string =>
+    (own[name] ?? valid(name)).call(account, value, {});
+  showProblems(form, checkedFields(checkedProperties, verdictOn, 'node-config-input'));
 }
 
 const loginFields = [

@@ -1,13 +1,11 @@
 // Editor definition of the usage node: defaults, validators, label and form.
-import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/editor/accessible';
-import { keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
-import { currentValues, fieldValue } from '../shared/editor/fields';
+import { keepNames, reachConfigButtons, typedInput } from '../shared/editor/accessible';
+import { awaitFirstAccount, labelOf, useOnlyAccount, validAccount } from '../shared/editor/account';
+import { keepSelectable, keepVariable, showHint } from '../shared/editor/choices';
+import { currentValues, formClosed, formOpened } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
-import { awaitFirstAccount, useOnlyAccount } from '../shared/editor/only-account';
-import { formClosed, formOpened } from '../shared/editor/open-form';
-import { showProblems } from '../shared/editor/problems';
+import { checkedFields, showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
-import { accountLabel, accountOf, validAccount } from '../shared/editor/valid-account';
 import { problemsInForm, problemText, variableIn } from '../shared/saved';
 import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
 import { usageSchema } from './schema';
@@ -65,9 +63,13 @@ const hints: Record<Choice, Record<string, string>> = {
 function prepareForm(node: UsageNode): void {
   useStyle();
   formOpened(node);
-  for (const choice of ['schedule', 'range', 'detail'] as const) prepareChoice(node, choice);
-  prepareTime(node, 'from', 'label.from');
-  prepareTime(node, 'to', 'label.to');
+  for (const choice of ['schedule', 'range', 'detail'] as const) {
+    const list = $(`#node-input-${choice}`);
+    keepSelectable(list, node[choice]);
+    showHint(node, list, $(`#instant-audience-${choice}-hint`), hints[choice], 'schedule.otherHint');
+  }
+  for (const time of ['from', 'to'] as const)
+    typedInput(node, time, ['msg', 'flow', 'global', 'str', 'num', 'jsonata', 'env']);
   const account = $('#node-input-account');
   keepVariable(account, node.account);
   reachConfigButtons(account, 'xandr-account');
@@ -78,33 +80,10 @@ function prepareForm(node: UsageNode): void {
   showTimes();
   showProblems($('.instant-audience-usage'), [
     { name: 'account', field: account, verdict: () => validAccount.call(node, account.val(), {}) },
-    ...(['schedule', 'range', 'from', 'to', 'detail'] as const).map((name) => {
-      const field = $(`#node-input-${name}`);
-      return { name, field, verdict: () => valid(name).call(node, fieldValue(field), {}) };
-    }),
+    ...checkedFields(['schedule', 'range', 'from', 'to', 'detail'] as const, (name, value) =>
+      valid(name).call(node, value, {}),
+    ),
   ]);
-}
-
-function prepareChoice(node: UsageNode, choice: Choice): void {
-  const list = $(`#node-input-${choice}`);
-  keepSelectable(list, node[choice]);
-  const show = (): void => {
-    const hint = hints[choice][String(list.val())] ?? 'schedule.otherHint';
-    $(`#instant-audience-${choice}-hint`).text(node._(hint));
-  };
-  list.on('change', show);
-  show();
-}
-
-function prepareTime(node: UsageNode, which: 'from' | 'to', word: string): void {
-  const field = $(`#node-input-${which}`);
-  const label = node._(word);
-  field.typedInput({
-    default: 'msg',
-    types: withVariable(['msg', 'flow', 'global', 'str', 'num', 'jsonata', 'env'], node[`${which}Type`]),
-    typeField: `#node-input-${which}Type`,
-  });
-  completeTypedInput(field, label, node._('label.typeOf', { field: label }));
 }
 
 RED.nodes.registerType<UsageProperties>('xandr-audience-usage', {
@@ -129,12 +108,7 @@ RED.nodes.registerType<UsageProperties>('xandr-audience-usage', {
     return this._(index === 0 ? 'outputs.report' : 'outputs.findings');
   },
   label: function () {
-    const account = accountOf(this.account);
-    const of =
-      account === null
-        ? this._('name.plain')
-        : this._('name.of', { account: accountLabel(this.account, account) });
-    return this.name || of;
+    return labelOf(this, 'of');
   },
   labelStyle: function () {
     return this.name ? 'node_label_italic' : '';

@@ -1,12 +1,17 @@
 // Editor definition of the out node: defaults, validators, label and form.
-import { completeTypedInput, keepNames, reachConfigButtons } from '../shared/editor/accessible';
-import { keepBox, keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
-import { fieldValue } from '../shared/editor/fields';
+import { keepNames, reachConfigButtons, typedInput } from '../shared/editor/accessible';
+import {
+  accountOf,
+  awaitFirstAccount,
+  labelOf,
+  useOnlyAccount,
+  validAccount,
+  type SavedAccount,
+} from '../shared/editor/account';
+import { keepBox, keepSelectable, keepVariable, showHint } from '../shared/editor/choices';
 import { completeOnLoad } from '../shared/editor/on-load';
-import { awaitFirstAccount, useOnlyAccount } from '../shared/editor/only-account';
-import { showProblems } from '../shared/editor/problems';
+import { checkedFields, showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
-import { accountLabel, accountOf, validAccount, type SavedAccount } from '../shared/editor/valid-account';
 import { problemsInForm, problemText, readSaved, variableIn } from '../shared/saved';
 import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';
 import { outSchema } from './schema';
@@ -61,7 +66,6 @@ function completeOnHint(chosen: unknown, account: SavedAccount | null): string {
 const checked = ['input', 'completeOn', 'youngSegments', 'lateAdds', 'allowUnknownFields', 'dryRun'] as const;
 
 function prepareForm(node: OutNode): void {
-  const input = $('#node-input-input');
   const account = $('#node-input-account');
   useStyle();
   keepSelectable($('#node-input-completeOn'), node.completeOn);
@@ -70,22 +74,13 @@ function prepareForm(node: OutNode): void {
   keepBox($('#node-input-allowUnknownFields'), node.allowUnknownFields);
   keepBox($('#node-input-dryRun'), node.dryRun);
   keepVariable(account, node.account);
-  input.typedInput({
-    default: 'msg',
-    types: withVariable(['msg'], node.inputType),
-    typeField: '#node-input-inputType',
-  });
-  const label = node._('label.input');
-  completeTypedInput(input, label, node._('label.typeOf', { field: label }));
+  typedInput(node, 'input', ['msg']);
   reachConfigButtons(account, 'xandr-account');
   keepNames($('.instant-audience-out'));
   showHints(node, account);
   showProblems($('.instant-audience-out'), [
     { name: 'account', field: account, verdict: () => validAccount.call(node, account.val(), {}) },
-    ...checked.map((name) => {
-      const field = $(`#node-input-${name}`);
-      return { name, field, verdict: () => valid(name).call(node, fieldValue(field), {}) };
-    }),
+    ...checkedFields(checked, (name, value) => valid(name).call(node, value, {})),
   ]);
 }
 
@@ -96,18 +91,12 @@ function showHints(node: OutNode, account: JQuery): void {
     $('#instant-audience-complete-hint').text(node._(hint));
   };
   completeOn.on('change', show);
-  showHintOf(node, 'youngSegments', warmUpHints, $('#instant-audience-warm-up-hint'));
-  showHintOf(node, 'lateAdds', lateHints, $('#instant-audience-late-hint'));
+  const otherwise = 'completeOn.otherHint';
+  const warmUp = $('#instant-audience-warm-up-hint');
+  showHint(node, $('#node-input-youngSegments'), warmUp, warmUpHints, otherwise);
+  showHint(node, $('#node-input-lateAdds'), $('#instant-audience-late-hint'), lateHints, otherwise);
   // The list of accounts is replaced after another one was added, which fires `change` too.
   account.on('change', show);
-  show();
-}
-
-/** Below a choice, what the chosen value means. */
-function showHintOf(node: OutNode, property: string, hints: Record<string, string>, place: JQuery): void {
-  const choice = $(`#node-input-${property}`);
-  const show = (): void => void place.text(node._(hints[String(choice.val())] ?? 'completeOn.otherHint'));
-  choice.on('change', show);
   show();
 }
 
@@ -139,12 +128,7 @@ RED.nodes.registerType<OutProperties>('xandr-instant-audience-out', {
     return this._(index === 0 ? 'outputs.accepted' : 'outputs.rejected');
   },
   label: function () {
-    const account = accountOf(this.account);
-    const to =
-      account === null
-        ? this._('name.plain')
-        : this._('name.to', { account: accountLabel(this.account, account) });
-    const label = this.name || to;
+    const label = labelOf(this, 'to');
     if (variableIn(this.dryRun) !== null) return this._('name.dryRunBy', { label, variable: this.dryRun });
     return isDryRun(this) ? this._('name.dryRun', { label }) : label;
   },

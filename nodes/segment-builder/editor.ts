@@ -1,10 +1,9 @@
 // Editor definition of the segment builder.
 import { keepNames, reachConfigButtons } from '../shared/editor/accessible';
 import { keepSelectable, keepVariable, withVariable } from '../shared/editor/choices';
-import { fieldValue } from '../shared/editor/fields';
+import { fieldValue, formClosed, formOpened } from '../shared/editor/fields';
 import { completeOnLoad } from '../shared/editor/on-load';
-import { awaitFirstAccount, useOnlyAccount } from '../shared/editor/only-account';
-import { formClosed, formOpened } from '../shared/editor/open-form';
+import { awaitFirstAccount, useOnlyAccount } from '../shared/editor/account';
 import { showProblems } from '../shared/editor/problems';
 import { useStyle } from '../shared/editor/style';
 import type { EditorNode, EditorRed, Verdict } from '../types/red-editor';

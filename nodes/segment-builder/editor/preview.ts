@@ -10,7 +10,7 @@ import {
 } from '../../../src/entry/index';
 import { dryRun } from '../../../src/delivery/dry-run';
 import { documentedRequestLimits, type RequestLimits } from '../../../src/delivery/schedule/request-limits';
-import { accountOf } from '../../shared/editor/valid-account';
+import { accountOf } from '../../shared/editor/account';
 import { readSaved, type Saved } from '../../shared/saved';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { builderSchema } from '../schema';

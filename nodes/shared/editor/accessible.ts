@@ -1,5 +1,6 @@
 // Accessibility of the editor's widgets: names for typed inputs, buttons that keyboards reach.
-import type { EditorRed } from '../../types/red-editor';
+import type { EditorNode, EditorRed } from '../../types/red-editor';
+import { withVariable, type InputTypes } from './choices';
 
 declare const RED: EditorRed;
 
@@ -22,6 +23,20 @@ export function completeTypedInput(field: JQuery, name: string, typeName: string
   container.find('.red-ui-typedInput-type-select').attr('aria-label', typeName);
   const id = field.attr('id');
   if (id !== undefined) $(`label[for="${id}"]`).on('click', () => void input.trigger('focus'));
+}
+
+/** Makes the field of a property a typed input; the property with its type has the same name and `Type`. */
+export function typedInput(node: EditorNode<object>, property: string, types: InputTypes): void {
+  const field = $(`#node-input-${property}`);
+  const typeField = `${property}Type`;
+  const saved = (node as unknown as Readonly<Record<string, unknown>>)[typeField];
+  field.typedInput({
+    default: 'msg',
+    types: withVariable(types, saved),
+    typeField: `#node-input-${typeField}`,
+  });
+  const label = node._(`label.${property}`);
+  completeTypedInput(field, label, node._('label.typeOf', { field: label }));
 }
 
 /**

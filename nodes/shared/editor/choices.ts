@@ -1,5 +1,6 @@
 // Fields with `${NAME}` or another value outside their list: they show it, and opening the form keeps it.
 import type { EditorWidgetTypedInputType, EditorWidgetTypedInputTypeDefinition } from 'node-red';
+import type { EditorNode } from '../../types/red-editor';
 import { variableIn } from '../saved';
 
 export type InputTypes = (EditorWidgetTypedInputType | EditorWidgetTypedInputTypeDefinition)[];
@@ -38,4 +39,17 @@ export function withVariable(types: InputTypes, saved: unknown): InputTypes {
   return typeof saved === 'string' && variableIn(saved) !== null
     ? [...types, { value: saved, label: saved, hasValue: true }]
     : types;
+}
+
+/** Below a list, what the chosen value means; `otherwise` is the word for a value that has none. */
+export function showHint(
+  node: EditorNode<object>,
+  list: JQuery,
+  hint: JQuery,
+  words: Readonly<Record<string, string>>,
+  otherwise: string,
+): void {
+  const show = (): void => void hint.text(node._(words[String(list.val())] ?? otherwise));
+  list.on('change', show);
+  show();
 }

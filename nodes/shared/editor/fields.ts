@@ -1,7 +1,26 @@
-// Values of a form's fields.
+// Values of a form's fields. Our validators read the fields of an open form, and of other nodes the saved properties.
 import type { EditorNode } from '../../types/red-editor';
 import type { Saved } from '../saved';
-import { isFormOpen } from './open-form';
+
+/** More than one, where an account is edited on top of a node that uses it. */
+const open = new Set<string>();
+
+interface Identified {
+  readonly id: string;
+}
+
+export function formOpened(node: Identified): void {
+  open.add(node.id);
+}
+
+export function formClosed(node: Identified): void {
+  open.delete(node.id);
+}
+
+/** By id: the editor hands out the same node in several wrappings. */
+export function isFormOpen(node: Identified): boolean {
+  return open.has(node.id);
+}
 
 /** The value of a field in the open form; for a box, whether it is ticked. */
 export function fieldValue(field: JQuery): unknown {

@@ -1,4 +1,5 @@
 // Problems of a field, as a sentence below it that screen readers announce.
+import { fieldValue } from './fields';
 
 /** A field, its validator, and its current value. */
 export interface Checked {
@@ -10,7 +11,17 @@ export interface Checked {
   readonly verdict: () => true | string | readonly string[];
 }
 
-const rowSelector = '.form-row';
+/** Of these fields of the form, by their names. */
+export function checkedFields<Name extends string>(
+  names: readonly Name[],
+  verdictOn: (name: Name, value: unknown) => ReturnType<Checked['verdict']>,
+  prefix = 'node-input',
+): Checked[] {
+  return names.map((name) => {
+    const field = $(`#${prefix}-${name}`);
+    return { name, field, verdict: () => verdictOn(name, fieldValue(field)) };
+  });
+}
 
 /** Keeps the sentences of an open form up to date. Returns a function that updates them at once. */
 export function showProblems(form: JQuery, checked: readonly Checked[]): () => void {
@@ -40,7 +51,7 @@ function placeOf(field: JQuery, id: string): JQuery {
   const found = $(`#${id}`);
   if (found.length > 0) return found;
   return $('<div>', { id, class: 'instant-audience-problem', 'aria-live': 'polite' }).appendTo(
-    field.closest(rowSelector),
+    field.closest('.form-row'),
   );
 }
 
