@@ -11,7 +11,7 @@ import { plainText, problemsInForm, variableIn, type Saved } from '../shared/sav
 import type { EditorNode, EditorRed } from '../types/red-editor';
 import { accountSchema, numberProperties, numbers, type AccountValues } from './schema';
 import { documentedWords, exceedsDocumented, meaningOf, type Limits } from './editor/limits';
-import { disagreeing, useOf } from './editor/neighbours';
+import { disagreeing } from './editor/neighbours';
 import { prepareQueuedEntries } from './editor/queued-entries';
 import { prepareTestButton } from './editor/test-button';
 
@@ -87,7 +87,7 @@ function value(property: string): string {
 function validQueue(this: Account, value: unknown, options: unknown): true | string {
   const chosen = validStore.call(this, value, options);
   if (chosen !== true) return chosen;
-  const other = disagreeing(this.id, useOf({ ...valuesOf(this), queue: value }), 'queue');
+  const other = disagreeing(this.id, { ...valuesOf(this), queue: value }, 'queue');
   return other === null ? true : this._('error.queue_kinds_differ', { account: labelOf(this), other });
 }
 
@@ -95,8 +95,7 @@ function validQueue(this: Account, value: unknown, options: unknown): true | str
 function validEncryption(this: Account, value: unknown, options: unknown): true | string {
   const chosen = valid('encryptIds').call(this, value, options);
   if (chosen !== true) return chosen;
-  const use = useOf({ ...valuesOf(this), encryptIds: value });
-  const other = use.queue === 'disk' ? disagreeing(this.id, use, 'encryptIds') : null;
+  const other = disagreeing(this.id, { ...valuesOf(this), encryptIds: value }, 'encryptIds');
   return other === null ? true : this._('error.queue_encryption_differs', { account: labelOf(this), other });
 }
 

@@ -9,6 +9,7 @@ import {
   onlyIf,
   plainText,
   Refused,
+  text,
   whole,
   type Saved,
   type Schema,
@@ -66,53 +67,38 @@ export function accountSchema(saved: Saved) {
     member: onlyIf(needsLogin, needed('member_missing', checkMember), ''),
     authMethod: choice(['password', 'jwt'], 'password', 'auth_method_unknown'),
     username: onlyIf(needsLogin, needed('username_missing'), ''),
-    password: onlyIf(needsLogin && method === 'password', secret('password_missing'), ''),
+    password: onlyIf(needsLogin && method === 'password', needed('password_missing', undefined, true), ''),
     keyName: onlyIf(usesKey, needed('key_name_missing'), ''),
-    privateKey: onlyIf(usesKey, secret('key_missing', checkKey), ''),
+    privateKey: onlyIf(usesKey, needed('key_missing', checkKey, true), ''),
     queue: choice(['disk', 'memory', 'shared'], 'disk', 'queue_unknown'),
     databaseUrl: onlyIf(isShared, needed('database_url_missing', checkDatabaseUrl), ''),
     ...(Object.fromEntries(ofNumbers) as Record<NumberProperty, Schema<number>>),
     encryptIds: flag(false, 'encrypt_unknown', isShared ? new Refused('encrypt_shared') : null),
-    tls: optional('', 'tls_missing'),
-    proxy: optional('', 'proxy_missing'),
-    databaseTls: optional('', 'database_tls_missing'),
+    tls: text('', undefined, 'tls_missing'),
+    proxy: text('', undefined, 'proxy_missing'),
+    databaseTls: text('', undefined, 'database_tls_missing'),
   });
 }
 
 type Check = (text: string) => Refused | null;
 
 /** Without it there is no account. */
-function needed(missing: string, check: Check = () => null): Schema<string> {
+function needed(missing: string, check: Check = () => null, isSecret = false): Schema<string> {
   const refused = new Refused(missing);
   return field<string>(refused, (value) => {
     const found = plainText(value) ?? '';
-    return found === '' ? refused : (check(found) ?? found);
-  });
-}
-
-/** @param wrong the code of what is no text */
-function optional(missing: string, wrong: string, check: Check = () => null): Schema<string> {
-  return field<string>(missing, (value) => {
-    const found = plainText(value);
-    return found === null ? new Refused(wrong) : (check(found) ?? found);
-  });
-}
-
-/** Blanks are part of it. */
-function secret(missing: string, check: Check = () => null): Schema<string> {
-  const refused = new Refused(missing);
-  return field<string>(refused, (value) => {
-    const found = plainText(value) ?? '';
-    return found === '' ? refused : (check(found) ?? (typeof value === 'string' ? value : found));
+    // Blanks are part of a secret.
+    return found === '' ? refused : (check(found) ?? (isSecret && typeof value === 'string' ? value : found));
   });
 }
 
 function address(missing: string, name: 'auth_url' | 'service_url'): Schema<string> {
-  return optional(missing, `${name}_invalid`, (found) => {
+  const check: Check = (found) => {
     const url = URL.canParse(found) ? new URL(found) : null;
     if (url === null || !/^https?:$/.test(url.protocol)) return new Refused(`${name}_invalid`);
     return url.username !== '' || url.password !== '' ? new Refused(`${name}_login`) : null;
-  });
+  };
+  return text(missing, check, `${name}_invalid`);
 }
 
 const checkMember: Check = (member) => (/^[1-9]\d{0,9}$/.test(member) ? null : new Refused('member_invalid'));

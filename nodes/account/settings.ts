@@ -11,9 +11,7 @@ import type { Problem } from './account-api';
 import { accountSchema, type AccountValues } from './schema';
 
 export interface AccountSettings
-  extends
-    QueuePlace,
-    Pick<AccountValues, 'authUrl' | 'serviceUrl' | 'queueMaxEntries' | 'encryptIds' | 'tls' | 'proxy'> {
+  extends QueuePlace, Pick<AccountValues, 'authUrl' | 'serviceUrl' | 'queueMaxEntries' | 'tls' | 'proxy'> {
   readonly isSandbox: boolean;
   /** Where logins go, in one spelling: by it and the user name logins are counted together. */
   readonly authOrigin: string;
@@ -28,12 +26,16 @@ export interface AccountSettings
   readonly warnAfterMs: number;
 }
 
-/** Owner and kind of a queue. */
-interface QueuePlace {
+/** Owner of a queue. */
+interface Owner {
   /** Where posts go, in one spelling: by it and the member accounts share an engine and a store. */
   readonly origin: string;
   readonly member: string;
+}
+
+interface QueuePlace extends Owner {
   readonly queue: QueueKind;
+  readonly encryptIds: boolean;
 }
 
 export interface DatabaseSettings {
@@ -75,22 +77,22 @@ export function readSettings(saved: Saved): AccountSettings | Problem {
 }
 
 /** The queue in the database alone, whatever else is wrong with the account: for a test of it. */
-export function readSharedQueue(
-  saved: Saved,
-): (Omit<QueuePlace, 'queue'> & { readonly database: DatabaseSettings }) | Problem {
+export function readSharedQueue(saved: Saved): (Owner & { readonly database: DatabaseSettings }) | Problem {
   const shared = { ...saved, queue: 'shared' };
   const values = valuesOr(readSaved(z.pick(accountSchema(shared), queueProperties), shared));
   return 'key' in values ? values : { ...placeOf(values), database: databaseOf(values) };
 }
 
-/** Owner and kind of the queue, even if other settings are invalid. */
+/** The queue, even if other settings are invalid. */
 export function readPlace(saved: Saved): QueuePlace | Problem {
   const values = valuesOr(readSaved(z.pick(accountSchema(saved), placeProperties), saved));
-  return 'key' in values ? values : { ...placeOf(values), queue: values.queue };
+  if ('key' in values) return values;
+  const { queue, encryptIds } = values;
+  return { ...placeOf(values), queue, encryptIds };
 }
 
 const ownerProperties = { environment: true, serviceUrl: true, member: true } as const;
-const placeProperties = { ...ownerProperties, queue: true } as const;
+const placeProperties = { ...ownerProperties, queue: true, encryptIds: true } as const;
 const queueProperties = { ...ownerProperties, databaseUrl: true, databaseTls: true } as const;
 
 /** The values, or the first problem. */
@@ -101,7 +103,7 @@ function valuesOr<T extends object>(reading: Reading<T>): T | Problem {
   return Object.keys(named).length === 0 ? { key: `error.${code}` } : { key: `error.${code}`, params: named };
 }
 
-function placeOf(values: Pick<AccountValues, keyof typeof ownerProperties>): Omit<QueuePlace, 'queue'> {
+function placeOf(values: Pick<AccountValues, keyof typeof ownerProperties>): Owner {
   const { environment, serviceUrl, member } = values;
   return environment === 'sandbox'
     ? { origin: 'sandbox', member: '1' }

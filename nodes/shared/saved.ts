@@ -165,10 +165,11 @@ export function whole(
 export function text(
   missing: string | Refused,
   check: (text: string) => Refused | null = () => null,
+  code = 'text',
 ): Schema<string> {
   return field<string>(missing, (value) => {
     const found = plainText(value);
-    return found === null ? new Refused('text', { got: shorten(value) }) : (check(found) ?? found);
+    return found === null ? new Refused(code, { got: shorten(value) }) : (check(found) ?? found);
   });
 }
 
