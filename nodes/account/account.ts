@@ -35,7 +35,6 @@ import { isAt, leftBy } from './left-entries';
 import { engines, leftDatabases, orphanedQueuesOf, sandbox } from './process-wide';
 import { queueFile, bufferFile } from './queue-file';
 import { queueSecrets } from './queue-secret';
-import { serveSandboxMembers } from './sandbox-members';
 import { readSettings, readSharedQueue, type AccountSettings } from './settings';
 
 type AccountDef = NodeDef & Saved;
@@ -57,11 +56,14 @@ export = (RED: NodeAPI): void => {
     },
   });
 
-  serveSandboxMembers(RED, sandbox);
   serveAccountForms(RED, engines, sandbox, testDatabase);
 };
 
-function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account {
+function accountOf(
+  RED: NodeAPI,
+  node: AccountNode,
+  config: AccountDef,
+): Account & { readonly settings: AccountSettings | Problem } {
   const name = distinctName({ id: node.id, name: nameOf(config) }, namedAccounts(RED));
   // Node-RED has put the values of `${ENV}` in place, in the credentials too.
   const saved = { ...config, ...node.credentials };
@@ -86,6 +88,7 @@ function accountOf(RED: NodeAPI, node: AccountNode, config: AccountDef): Account
     join: (user, listener) => holder.join(user, listener),
     leave: (user, returns, unreported) => holder.leave(user, returns, unreported),
     accountName: name,
+    settings,
     get problem() {
       return 'key' in settings ? settings : holder.problem;
     },

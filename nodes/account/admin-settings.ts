@@ -1,12 +1,12 @@
-// Account settings for the admin routes, from the open form or the deployed flows, read by the code of the runtime.
+// Accounts for the admin routes: the deployed one, and what an open form means.
 
 import type { Node, NodeAPI } from 'node-red';
-import { deployedNodes, flowId } from '../shared/deployed';
+import { deployedNodes } from '../shared/deployed';
 import { variableIn, type Saved } from '../shared/saved';
 import { placeOf } from '../../src/queue-postgres/index';
 import type { Problem } from './account-api';
 import type { QueuePlace } from './left-entries';
-import { readPlace, readSharedQueue, readSettings, type AccountSettings } from './settings';
+import { readPlace, readSharedQueue, type AccountSettings } from './settings';
 
 export const accountType = 'xandr-account';
 
@@ -15,15 +15,10 @@ const storedPassword = '__PWRD__';
 const secrets = ['password', 'privateKey', 'databaseUrl'];
 
 /** What our routes need of a deployed account. */
-type DeployedNode = Node & { readonly credentials?: Saved };
-
-/** The settings of a deployed account; null when no such account is deployed (or it is disabled). */
-export function deployedSettings(RED: NodeAPI, id: string): AccountSettings | Problem | null {
-  const node = deployedNode(id);
-  const saved = node === null ? null : savedProperties(RED, flowId(node));
-  if (node === null || saved === null) return null;
-  return readSettings({ ...withEnvironment(RED, node, saved), ...node.credentials });
-}
+type DeployedNode = Node & {
+  readonly credentials?: Saved;
+  readonly settings: AccountSettings | Problem;
+};
 
 /** Where the account of an open form would keep its queue. */
 export function queuePlace(meant: Saved): QueuePlace | Problem {
@@ -53,15 +48,6 @@ export function formValues(RED: NodeAPI, id: string, values: Saved): Saved {
 /** Of the instances of a subflow any: they have the same login, unless the environment decides. */
 export function deployedNode(id: string): DeployedNode | null {
   return deployedNodes<DeployedNode>(accountType, id)[0] ?? null;
-}
-
-/** As they stand in the flow file. */
-function savedProperties(RED: NodeAPI, id: string): Saved | null {
-  const found: Saved[] = [];
-  RED.nodes.eachNode((node) => {
-    if (node.id === id) found.push(node as unknown as Saved);
-  });
-  return found[0] ?? null;
 }
 
 /** Node-RED does this with what it deploys: a property that is nothing but `${NAME}` becomes the variable's value. */

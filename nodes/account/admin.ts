@@ -1,10 +1,11 @@
-// Admin routes for the forms: tests of an account's login and database, and the segments of its member.
+// Admin routes for the forms: tests of an account's login and database, and the segments of its member; and the members
+// of the sandbox's segments.
 
 import { createHash } from 'node:crypto';
 import type { NodeAPI } from 'node-red';
 import { isObject, shortenThrown } from '../../src/entry/index';
 import type { Registry } from '../../src/delivery/index';
-import type { SharedSandbox } from '../../src/sandbox/index';
+import type { MembersQuery, Sandbox, SharedSandbox } from '../../src/sandbox/index';
 import {
   ServiceClient,
   type ServiceClientOptions,
@@ -18,7 +19,7 @@ import {
   TokenKeeper,
 } from '../../src/service/index';
 import { systemClock } from '../../src/clock';
-import { deployedNode, deployedSettings, formValues, queuePlace } from './admin-settings';
+import { deployedNode, formValues, queuePlace } from './admin-settings';
 import type { Problem } from './account-api';
 import { connectionOf } from './connection';
 import { ofFailure, testConnection, type TestResult } from './connection-test';
@@ -80,6 +81,31 @@ export function serveAccountForms(
     const { id } = request.params as { id: string };
     void forms.segments(id, request.query).then(({ status, body }) => response.status(status).json(body));
   });
+  serveSandboxMembers(RED, sandbox);
+}
+
+/** `?segment=` lists the members of one segment, `?user=` the segments of one user; neither only counts. */
+function serveSandboxMembers(RED: NodeAPI, sandbox: SharedSandbox): void {
+  const mayRead = RED.auth.needsPermission('instant-audience.read');
+  RED.httpAdmin.get('/instant-audience/sandbox/members', mayRead, (request, response) => {
+    const running = sandbox.current();
+    if (running === null) {
+      response.status(404).json({ error: RED._('account.sandboxStopped') });
+      return;
+    }
+    const answer = (live: Sandbox): void => void response.json(live.members(membersQuery(request.query)));
+    running.then(answer).catch((error: unknown) => {
+      response.status(503).json({ error: shortenThrown(error) });
+    });
+  });
+}
+
+function membersQuery(query: Readonly<Record<string, unknown>>): MembersQuery {
+  const { segment, user } = query;
+  return {
+    ...(typeof segment === 'string' && segment !== '' && { segment }),
+    ...(typeof user === 'string' && user !== '' && { user }),
+  };
 }
 
 /** A form of another site could send text, but not JSON, without the browser asking first. */
@@ -157,7 +183,7 @@ export class AccountForms {
    */
   async segments(account: string, query: Readonly<Record<string, unknown>>): Promise<Answer> {
     const id = variableIn(account) === null ? account : accountOfBuilder(query.node);
-    const asked = query.environment === 'sandbox' ? readSettings({}) : deployedSettings(this.RED, id);
+    const asked = query.environment === 'sandbox' ? readSettings({}) : (deployedNode(id)?.settings ?? null);
     // Not 404: the browser would report an error for what the form says in a sentence.
     if (asked === null) return { status: 200, body: { result: 'notDeployed', level: 'bad', params: {} } };
     if ('key' in asked) return { status: 409, body: incomplete(asked) };
@@ -201,9 +227,10 @@ export class AccountForms {
 
   /** The engine's connection, when the settings are those with which the account runs. */
   #running(id: string, settings: AccountSettings): { client: ServiceClient; keeper: TokenKeeper } | null {
-    const running = this.engines.connectionOf(deployedNode(id)?.id ?? id);
-    const deployed = running === null ? null : deployedSettings(this.RED, id);
-    if (running === null || deployed === null || 'key' in deployed) return null;
+    const node = deployedNode(id);
+    const running = node === null ? null : this.engines.connectionOf(node.id);
+    if (node === null || running === null || 'key' in node.settings) return null;
+    const deployed = node.settings;
     const isSame = keyOf(deployed) === keyOf(settings) && sameLogin(running.login, settings.login);
     return isSame ? running : null;
   }

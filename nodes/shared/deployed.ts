@@ -32,6 +32,6 @@ export function deployedNodes<N extends Node>(type: string, id?: string): N[] {
 }
 
 /** The node's id in the flow file. */
-export function flowId(node: Node): string {
+function flowId(node: Node): string {
   return (node as Instance)._alias ?? node.id;
 }
