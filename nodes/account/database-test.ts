@@ -32,29 +32,22 @@ function ofFailure(test: DatabaseTest & { kind: 'failed' }): TestResult {
       ? bad('database.rights', { database: database!, user: user! })
       : bad('database.schemaRights', { schema: schema!, user: user! });
   }
-  switch (test.code) {
-    case 'unknownHost':
-      return bad('database.unknownHost', { host });
-    case 'unreachable':
-      return bad('database.unreachable', { host });
-    case 'login':
-      return bad('database.login', { host });
-    case 'noDatabase':
-      return bad('database.noDatabase', { host });
-    case 'tls':
-      return bad('database.tls', { host, reason: test.reason });
-    case 'standby':
-      return bad('database.standby', { host });
-    case 'newer_version':
-      return bad('database.newer', {});
-    case 'busy':
-      return { ...bad('database.busy', { host }), level: 'warning' };
-    case 'url':
-      return bad('database.url', { reason: test.reason });
-    default:
-      return bad('database.failed', { host, reason: test.reason });
-  }
+  const result = bad(`database.${failures[test.code] ?? 'failed'}`, { host, reason: test.reason });
+  return test.code === 'busy' ? { ...result, level: 'warning' } : result;
 }
+
+/** Sentences of their own, by the code. */
+const failures: Readonly<Record<string, string>> = {
+  unknownHost: 'unknownHost',
+  unreachable: 'unreachable',
+  login: 'login',
+  noDatabase: 'noDatabase',
+  tls: 'tls',
+  standby: 'standby',
+  newer_version: 'newer',
+  busy: 'busy',
+  url: 'url',
+};
 
 /** A name in SQL: what needs no quotes is easier to read without. */
 function quoted(name: string): string {

@@ -28,8 +28,7 @@ import { noStatusOnceRemoved } from '../shared/deployed';
 import { short } from '../shared/queue-state';
 import { problemsText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
-import { figureIn, told } from './finding-words';
-import { reportOf } from './report-message';
+import { figureIn, reportOf, told } from './report';
 import { everyHour, reporter, systemHourlyClock } from './schedule';
 import { usageSchema, type UsageSettings } from './schema';
 

@@ -109,7 +109,7 @@ class OutNode {
     } else if (reader instanceof Error) {
       this.fail(RED._('error.input_invalid', { reason: shortenThrown(reader) }), 'input_invalid');
     } else {
-      this.status.connecting();
+      this.status.show('waiting', 'connecting');
       this.reporter.start();
       this.use.join();
     }
@@ -120,7 +120,7 @@ class OutNode {
     this.stopWork();
     this.engine = null;
     this.problem = null;
-    this.status.connecting();
+    this.status.show('waiting', 'connecting');
   }
 
   private stopWork(): void {
@@ -130,7 +130,7 @@ class OutNode {
 
   private fail(problem: string, status: string): void {
     this.problem = problem;
-    this.status.problem(status);
+    this.status.show('stopped', status);
     this.node.error(problem);
     for (const call of this.early.splice(0)) call();
   }

@@ -3,13 +3,7 @@
 
 import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
 import { type CheckedEntry, shortenThrown, entryBody, inSlices, type Steps } from '../../src/entry/index';
-import {
-  dryRunSteps,
-  type Recovered,
-  type RequestLimits,
-  type Summary,
-  type MessageEnd,
-} from '../../src/delivery/index';
+import { dryRunSteps, type Recovered, type RequestLimits, type MessageEnd } from '../../src/delivery/index';
 import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
 import { copyOf } from '../shared/message-copy';
@@ -77,7 +71,7 @@ export class Reporter {
         return;
       case 'queued':
         if (end.reason === 'tooManyOpen') this.status.tell('queuedOnly');
-        this.tell(delivery, this.ending(delivery, acceptedOf(end.summary, 'queued'), []));
+        this.tell(delivery, this.ending(delivery, { ...end.summary, status: 'queued' }, []));
         return;
       case 'parked':
         // Nothing leaves a node that closes, but what was refused before it was queued must not vanish.
@@ -134,7 +128,7 @@ export class Reporter {
       yield;
     }
     const succeeded = summary.accepted + summary.superseded + summary.expired > 0;
-    return yield* this.ending(delivery, succeeded ? acceptedOf(summary, 'accepted') : null, rejected);
+    return yield* this.ending(delivery, succeeded ? { ...summary, status: 'accepted' } : null, rejected);
   }
 
   private *showing(
@@ -252,10 +246,6 @@ export class Reporter {
     const params = { ...end.params, account: this.accountName() };
     return new Error(textOr(this.RED, `error.${key}`, params, () => end.message));
   }
-}
-
-function acceptedOf(summary: Summary, status: string): Accepted {
-  return { ...summary, status };
 }
 
 function plainEntry({ entry }: Recovered): unknown {

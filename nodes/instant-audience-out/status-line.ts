@@ -4,7 +4,7 @@ import type { Node, NodeAPI } from 'node-red';
 import { systemClock } from '../../src/clock';
 import type { MemberQueue, EngineStats } from '../../src/delivery/index';
 import type { AccountNode } from '../account/account-api';
-import { CalmStatus, looks, type Shown } from '../shared/calm-status';
+import { CalmStatus, looks, type Look, type Shown } from '../shared/calm-status';
 import { conditionOf, short, shortTime, type Condition } from '../shared/queue-state';
 
 const everyMs = 1000;
@@ -24,13 +24,9 @@ const calmKeys: ReadonlySet<string> = new Set([
 ]);
 type Told = 'queuedOnly' | 'full' | 'invalid';
 
-export type FollowedAccount = Pick<AccountNode, 'id' | 'warnAfterMs' | 'isSandbox'>;
-
 interface Followed {
   readonly engine: MemberQueue;
-  readonly account: string;
-  readonly warnAfterMs: number;
-  readonly isSandbox: boolean;
+  readonly account: Pick<AccountNode, 'id' | 'warnAfterMs' | 'isSandbox'>;
 }
 
 export class StatusLine {
@@ -51,17 +47,13 @@ export class StatusLine {
     this.status = new CalmStatus(node);
   }
 
-  connecting(): void {
-    this.show({ look: 'waiting', key: 'connecting' });
+  /** Without an engine; a key below `status`. */
+  show(look: Look, key: string): void {
+    this.status.show(() => this.shown({ look, key }));
   }
 
-  /** The problem of an unusable node: a key below `status`. */
-  problem(key: string): void {
-    this.show({ look: 'stopped', key });
-  }
-
-  follow(engine: MemberQueue, { id, warnAfterMs, isSandbox }: FollowedAccount): void {
-    this.followed = { engine, account: id, warnAfterMs, isSandbox };
+  follow(engine: MemberQueue, account: Followed['account']): void {
+    this.followed = { engine, account };
     this.refresh();
     this.interval = setInterval(() => this.refresh(), everyMs).unref();
   }
@@ -92,20 +84,17 @@ export class StatusLine {
     this.interval = this.followed = null;
   }
 
-  private show(line: Condition): void {
-    this.status.show(() => this.shown(line));
-  }
-
   private shown({ look: own, key, params }: Condition): Shown {
     const remark = calmKeys.has(key) ? this.remark() : null;
     const look = remark === null ? own : 'waiting';
     const status =
       remark === null || key === 'delivered' ? this.RED._(`status.${key}`, { ...params }) : remark;
-    const text = this.followed?.isSandbox === true ? this.RED._('status.sandbox', { status }) : status;
+    const text =
+      this.followed?.account.isSandbox === true ? this.RED._('status.sandbox', { status }) : status;
     return { ...looks[look], text };
   }
 
-  private lineOf({ engine, account, warnAfterMs }: Followed): Condition {
+  private lineOf({ engine, account: { id, warnAfterMs } }: Followed): Condition {
     if (this.dryRun) return { look: 'idle', key: 'dryRun' };
     const stats = engine.stats();
     const { waiting } = stats.counters;
@@ -115,7 +104,7 @@ export class StatusLine {
     const full: Condition = { look: 'stopped', key: 'full' };
     // The store-and-forward buffer has its own cap.
     if (told?.key === 'full' && state.kind === 'databaseAway') return full;
-    const condition = conditionOf(state, engine.logins.state(account), systemClock.monoMs());
+    const condition = conditionOf(state, engine.logins.state(id), systemClock.monoMs());
     const isCalm = condition.key === 'idle' || condition.key === 'sending' || state.kind === 'standby';
     if (!isCalm) return condition;
     if (told?.key === 'full') return full;

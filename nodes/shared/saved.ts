@@ -41,7 +41,7 @@ export function readSaved<T>(schema: Schema<T>, saved: unknown): Reading<T> {
   const { data, error } = z.safeParse(schema, saved, { jitless: true });
   if (error === undefined) return { ok: true, settings: data };
   const problems = error.issues.map((issue) => ({
-    path: pathText(issue.path),
+    path: z.core.toDotPath(issue.path),
     code: issue.message,
     params: issue.code === 'custom' ? ((issue.params ?? {}) as Problem['params']) : {},
   }));
@@ -177,16 +177,4 @@ export function text(
 export function plainText(value: unknown): string | null {
   if (typeof value === 'string') return value.trim();
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : null;
-}
-
-function pathText(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (whole, part) =>
-      typeof part === 'number'
-        ? `${whole}[${part}]`
-        : whole === ''
-          ? String(part)
-          : `${whole}.${String(part)}`,
-    '',
-  );
 }

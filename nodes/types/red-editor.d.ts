@@ -42,7 +42,6 @@ interface EditorDefinition<Props, Credentials = Record<string, never>> {
   paletteLabel?: string | ((this: EditorNode<Props>) => string);
   label?: string | ((this: EditorNode<Props>) => string);
   labelStyle?: string | ((this: EditorNode<Props>) => string);
-  inputLabels?: string | ((this: EditorNode<Props>) => string);
   outputLabels?: string[] | ((this: EditorNode<Props>, index: number) => string);
   /** A node was dragged in (before the editor knows it), or imported. */
   onadd?: (this: EditorNode<Props>) => void;
@@ -50,7 +49,6 @@ interface EditorDefinition<Props, Credentials = Record<string, never>> {
   oneditsave?: (this: EditorNode<Props>) => void;
   oneditcancel?: (this: EditorNode<Props>) => void;
   oneditdelete?: (this: EditorNode<Props>) => void;
-  oneditresize?: (this: EditorNode<Props>, size: { width: number; height: number }) => void;
 }
 
 /** The editor's global `RED`; declare it where it is used: `declare const RED: EditorRed`. */

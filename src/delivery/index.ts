@@ -6,7 +6,7 @@ export { moveAwayShared } from './left-shared-queue';
 export { type Sample, sampleEveryMs } from './monitor/history';
 export { latencyBoundsMs } from './monitor/latency';
 export type { LoggedError } from './monitor/monitor';
-export type { MessageEnd, Summary } from './pending-messages';
+export type { MessageEnd } from './pending-messages';
 export {
   type EngineInfo,
   engineKey,

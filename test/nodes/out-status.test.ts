@@ -113,7 +113,7 @@ describe('the status of the out node', () => {
 
   it('changes at most once a second, to the current state, and never repeats itself', async () => {
     const watched = new Watched();
-    watched.line.connecting();
+    watched.line.show('waiting', 'connecting');
     watched.follow({ waiting: 1 });
     for (let waiting = 2; waiting < 40; waiting += 1) {
       watched.now = { waiting };

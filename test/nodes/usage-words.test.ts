@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { told } from '../../nodes/audience-usage/finding-words';
+import { told } from '../../nodes/audience-usage/report';
 import { everyHour, reporter } from '../../nodes/audience-usage/schedule';
 import { hourMs } from '../../src/queue/hour-ring';
 import type { Finding, NoEffectFinding } from '../../src/usage/findings';

@@ -3,11 +3,11 @@
 import { numbers } from '../schema';
 
 /** Of a member, as documented. */
-const documented: Limits = {
+const documented = {
   posts: numbers.postsPerSecond.usual,
   users: numbers.usersPerSecond.usual,
   concurrent: numbers.maxConcurrent.usual,
-};
+} satisfies Limits;
 
 export interface Limits {
   readonly posts: number;
@@ -41,13 +41,9 @@ export function meaningOf(limits: Limits, usersPerCall: number, language: string
 }
 
 /** The documented limits, written for the reader's language. */
-export function documentedWords(language: string): Record<keyof Limits, string> {
+export function documentedWords(language: string): Record<string, string> {
   const plain = new Intl.NumberFormat(language);
-  return {
-    posts: plain.format(documented.posts),
-    users: plain.format(documented.users),
-    concurrent: plain.format(documented.concurrent),
-  };
+  return Object.fromEntries(Object.entries(documented).map(([name, value]) => [name, plain.format(value)]));
 }
 
 export function exceedsDocumented(limits: Limits): boolean {

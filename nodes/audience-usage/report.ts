@@ -1,11 +1,12 @@
-// Findings as sentences in the server's language.
+// Report of the usage node: the service's figures, the comparison with sent entries, and the findings as sentences.
 
 import { printable, maxTextChars } from '../../src/entry/index';
-import type { Finding, NoEffectFinding } from '../../src/usage/index';
+import { hourMs } from '../../src/queue/index';
+import type { Finding, NoEffectFinding, Range, UsageRun } from '../../src/usage/index';
 import type { Words } from '../shared/words';
 
 /** A finding as it leaves the node. */
-export type ToldFinding = Finding & { readonly sentence: string };
+type ToldFinding = Finding & { readonly sentence: string };
 
 export function told(words: Words, finding: Finding): ToldFinding {
   return { ...finding, sentence: sentenceOf(words, finding) };
@@ -66,4 +67,47 @@ function amount(words: Words, kind: 'add' | 'remove' | 'user', number: number): 
 export function figureIn(words: Words): (value: number) => string {
   const format = new Intl.NumberFormat(words._('language'), { maximumFractionDigits: 1 });
   return (value) => format.format(value);
+}
+
+// ── The message ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface ReportContext {
+  readonly member: number;
+  readonly range: Range;
+  /** Entries in the member's queue. */
+  readonly queued: number;
+}
+
+export function reportOf(
+  { report, reconciliation, reconciliationError }: UsageRun,
+  { member, range, queued }: ReportContext,
+  findings: readonly ToldFinding[],
+) {
+  return {
+    member,
+    from: new Date(range.fromMs).toISOString(),
+    to: new Date(range.toMs).toISOString(),
+    ...report,
+    reconciliation: reconciliation === null ? null : withTimes(reconciliation, queued),
+    ...(reconciliationError !== null && { reconciliationError }),
+    findings,
+  };
+}
+
+function withTimes(reconciliation: NonNullable<UsageRun['reconciliation']>, queued: number) {
+  const { accountedFor, notProcessed, unconfirmed } = reconciliation;
+  return {
+    ...reconciliation,
+    /** Entries that wait here; users (once a request) from then on. */
+    states: {
+      queued,
+      accepted: notProcessed.users - unconfirmed.users,
+      processed: accountedFor.users,
+      unconfirmed: unconfirmed.users,
+    },
+    hours: reconciliation.hours.map(({ hour, ...rest }) => ({
+      hour: new Date(hour * hourMs).toISOString(),
+      ...rest,
+    })),
+  };
 }
