@@ -192,6 +192,7 @@ export class Turns {
     for (const rateLimiter of [this.parts.scheduler.rateLimiter, this.parts.scheduler.bisection.quota])
       rateLimiter.slept(forMs);
     this.parts.recoveredRequests.slept(forMs);
+    this.parts.outcomes.slept(forMs);
     this.wakeUp.cancel();
   }
 
@@ -328,11 +329,12 @@ export class Turns {
   /** When the next turn has something to do that no reply, page or input will announce. */
   private nextWakeMs(): number {
     if (!this.opened || this.committing) return Infinity;
-    const atMs = Math.min(this.parts.pendingUsers.nextLateMs(), this.parts.recoveredRequests.untilMs);
+    const { pendingUsers, recoveredRequests, outcomes } = this.parts;
+    const atMs = Math.min(pendingUsers.nextLateMs(), recoveredRequests.untilMs, outcomes.ambiguousUntilMs);
     if (this.trouble !== null) return Math.min(atMs, this.retryAtMs);
     if (!this.mayDepart) return atMs;
     const departAtMs = this.parts.scheduler.nextAtMs(this.parts.clock.monoMs());
-    return Math.min(atMs, this.parts.pendingUsers.nextRetryMs(), this.parts.logins.nextAtMs(), departAtMs);
+    return Math.min(atMs, pendingUsers.nextRetryMs(), this.parts.logins.nextAtMs(), departAtMs);
   }
 
   // ── What became due ─────────────────────────────────────────────────────────────────────────────────────────
@@ -344,6 +346,7 @@ export class Turns {
     if (this.trouble !== null && nowMs >= this.retryAtMs) this.parts.commitBuffer.dropTombstonesThrough(1);
     if (this.flushAsked) this.endWaits(nowMs);
     this.parts.pendingUsers.takeDue(nowMs);
+    this.parts.outcomes.endAmbiguous(nowMs);
     if (nowMs >= this.parts.recoveredRequests.untilMs)
       this.parts.recoveredRequests.end(this.parts.commitBuffer);
   }

@@ -1,6 +1,7 @@
 // Promise 2 after an ambiguous request: a newer state is sent at once, and again when the ambiguous request can
 // no longer run; nothing may make the engine forget that before.
 import { strict as assert } from 'node:assert';
+import type { DatabaseSync } from 'node:sqlite';
 import type { Fate, SentEntry } from './support/fake-service';
 import { device, World, type WorldOptions } from './support/world';
 
@@ -94,6 +95,20 @@ describe('after an ambiguous request', () => {
     await world.clock.advance(1_000);
     // The next process must remember it, too.
     world.kill();
+    await world.rest(60_000);
+    assert.deepEqual(world.violations(), []);
+  });
+
+  it('its in-flight record stays exactly until it can no longer run, however long the machine sleeps', async () => {
+    const world = await withLostAdd();
+    const { db } = world.logStore as unknown as { readonly db: DatabaseSync };
+    const records = (): unknown => db.prepare('SELECT count(*) AS n FROM flight').get()!.n;
+    await world.clock.advance(timeoutMs + 1);
+    await world.suspend(hourMs);
+    await world.clock.advance(lateMarginMs - 500);
+    assert.equal(records(), 1);
+    await world.clock.advance(1_000);
+    assert.equal(records(), 0);
     await world.rest(60_000);
     assert.deepEqual(world.violations(), []);
   });

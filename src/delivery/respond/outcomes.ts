@@ -30,6 +30,8 @@ export class Outcomes {
   private canary: Cell | null = null;
   /** Users accepted by whole second, for the status. */
   private rate = { second: 0, users: 0, before: 0 };
+  /** Ambiguous requests in the order in which they ended, and until when each may run (monotonic ms). */
+  private ambiguous: { readonly post: number; readonly untilMs: number }[] = [];
 
   constructor(
     private readonly clock: Clock,
@@ -97,6 +99,7 @@ export class Outcomes {
     const ambiguous = outcome.kind === 'passing' && outcome.ambiguous;
     if (ambiguous) {
       this.commitBuffer.unknown(post.number, this.clock.wallMs() + this.lateMarginMs);
+      this.ambiguous.push({ post: post.number, untilMs: atMs + this.lateMarginMs });
       this.countAmbiguous(post);
     } else this.commitBuffer.settle(post.number);
     const floorMs = this.logins.get(post.account)?.networkFloorMs() ?? 0;
@@ -109,6 +112,21 @@ export class Outcomes {
       else if (ambiguous) rateLimiter.settleAmbiguous(permit, atMs);
       else rateLimiter.settle(permit, atMs, floorMs);
     }
+  }
+
+  /** Monotonic ms at which an ambiguous request can no longer run; Infinity without any. */
+  get ambiguousUntilMs(): number {
+    return this.ambiguous[0]?.untilMs ?? Infinity;
+  }
+
+  /** Settles the records of ambiguous requests that can no longer run. */
+  endAmbiguous(nowMs: number): void {
+    while (this.ambiguousUntilMs <= nowMs) this.commitBuffer.settle(this.ambiguous.shift()!.post);
+  }
+
+  /** The machine slept for `forMs`: every ambiguous request may run that much longer. */
+  slept(forMs: number): void {
+    this.ambiguous = this.ambiguous.map(({ post, untilMs }) => ({ post, untilMs: untilMs + forMs }));
   }
 
   // ── Accepted ────────────────────────────────────────────────────────────────────────────────────────────────
