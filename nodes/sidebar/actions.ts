@@ -101,7 +101,7 @@ export class Actions {
       if ((await this.engines.takeMoved(account, [])) === null) return answer(409, 'noTarget');
       const result = await queue.move(
         account,
-        async (rows) => (await this.engines.takeMoved(account, rows)) ?? [],
+        async (rows) => (await this.engines.takeMoved(account, rows)) ?? { moved: [], refused: null },
       );
       this.log(`Of the ${queue.title}, ${result.moved} entries were moved to another queue.`);
       return answer(200, 'moved', result);

@@ -6,7 +6,7 @@
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { engineKey, moveAwayShared, type Registry } from '../../src/delivery/index';
-import { erase, lookAt, moveAway, type Moved, purge, type Row, storeOf } from '../../src/queue/index';
+import { erase, lookAt, moveAway, type Moved, purge, storeOf, type TakeMoved } from '../../src/queue/index';
 import {
   type DatabasePlace,
   type DatabaseQueues,
@@ -29,7 +29,7 @@ export interface FreeQueue {
   /** Resolves to the number of entries that were pending. */
   purge(): Promise<number>;
   /** As `moveAway`. */
-  move(account: string, take: (rows: readonly Row[]) => Promise<readonly number[]>): Promise<Moved>;
+  move(account: string, take: TakeMoved): Promise<Moved>;
 }
 
 /** A database and a user: another user may see other queues. */

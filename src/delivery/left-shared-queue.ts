@@ -2,8 +2,8 @@
 
 import { randomUUID } from 'node:crypto';
 
-import { moveAway, type Moved } from '../queue/orphaned-queue';
-import { QueueError, type QueueStore, type Row } from '../queue/store';
+import { moveAway, type Moved, type TakeMoved } from '../queue/orphaned-queue';
+import { QueueError, type QueueStore } from '../queue/store';
 import type { SharedLog } from '../queue/shared-log';
 import { LocalBuffer } from './shared/local-buffer';
 
@@ -22,7 +22,7 @@ export async function moveAwayShared(
   kept: QueueStore | null,
   name: string,
   account: string,
-  take: (rows: readonly Row[]) => Promise<readonly number[]>,
+  take: TakeMoved,
 ): Promise<Moved> {
   const instance = { id: randomUUID(), name };
   await log.open();

@@ -2,48 +2,58 @@
 
 import type { CheckedEntry } from '../entry/entry';
 import { readBody } from '../entry/check';
-import { QueueError, type Row, type Source } from '../queue/store';
+import type { MovedRows } from '../queue/orphaned-queue';
+import { QueueError, type Row } from '../queue/store';
 import type { Engine } from './engine';
 import type { MessageEnd } from './pending-messages';
 
 /** A message at a time. */
 const mostEntries = 1_000;
 
-interface Message {
-  readonly source: Source;
-  readonly rows: { readonly row: Row; readonly entry: CheckedEntry }[];
+/**
+ * Takes those rows, in their order, of whose users the engine took nothing newer: as messages of one node, each of which is
+ * taken as a whole or not at all. Ends with the first one that is refused, or later rows would overtake its rows.
+ */
+export async function takeMoved(engine: Engine, rows: readonly Row[]): Promise<MovedRows> {
+  const moved: number[] = [];
+  for (let at = 0; at < rows.length;) {
+    const message = messageFrom(rows, at);
+    at += message.length;
+    const end = await handIn(engine, message, moved);
+    // One of a queue that is parked ends when it is durable too.
+    if (end?.kind === 'failed') return { moved, refused: new QueueError('failed', end.message) };
+  }
+  return { moved, refused: null };
 }
 
-/**
- * Takes those rows, in their order, of whose users the engine took nothing newer. Resolves to their numbers once that is
- * durable; rejects with a QueueError when it is not.
- */
-export async function takeMoved(engine: Engine, rows: readonly Row[]): Promise<readonly number[]> {
-  const messages: Message[] = [];
+function messageFrom(rows: readonly Row[], first: number): readonly Row[] {
+  const { node } = rows[first]!.source;
+  let end = first;
+  while (end < rows.length && end - first < mostEntries && rows[end]!.source.node === node) end += 1;
+  return rows.slice(first, end);
+}
+
+/** Asks only now what is newer: that may have come while the message before was on its way. Null: there is nothing to take. */
+function handIn(engine: Engine, rows: readonly Row[], moved: number[]): Promise<MessageEnd | null> {
+  const taken: Row[] = [];
+  const entries: CheckedEntry[] = [];
   for (const row of rows) {
     const entry = engine.takesMoved(row) ? readBody(row.body) : null;
     if (entry === null) continue;
-    const { source, eventWallMs } = row;
-    let last = messages.at(-1);
-    if (last?.source.node !== source.node || last.rows.length >= mostEntries)
-      messages.push((last = { source, rows: [] }));
+    taken.push(row);
     // It ages from its event on, wherever it waits.
-    last.rows.push({ row, entry: { ...entry, eventTimeMs: Math.round(eventWallMs) } });
+    entries.push({ ...entry, eventTimeMs: Math.round(row.eventWallMs) });
   }
-  const taken = messages.flatMap((message) => message.rows.map(({ row }) => row));
-  engine.tookMoved(taken);
-  // All are handed in before anything newer can be.
-  const ends = await Promise.all(messages.map((message) => handIn(engine, message)));
-  for (const end of ends) {
-    // One of a queue that is parked ends when it is durable too.
-    if (end.kind === 'failed') throw new QueueError('failed', end.message);
-  }
-  return taken.map(({ seq }) => seq);
-}
-
-function handIn(engine: Engine, { source, rows }: Message): Promise<MessageEnd> {
-  const entries = rows.map(({ entry }) => entry);
-  return new Promise((onEnd) =>
-    engine.submitMoved({ source, entries, indexes: null, completeOn: 'queued', onEnd }),
-  );
+  if (taken.length === 0) return Promise.resolve(null);
+  const { source } = taken[0]!;
+  return new Promise((resolve) => {
+    const onEnd = (end: MessageEnd): void => {
+      if (end.kind !== 'failed') {
+        engine.tookMoved(taken);
+        for (const { seq } of taken) moved.push(seq);
+      }
+      resolve(end);
+    };
+    engine.submitMoved({ source, entries, indexes: null, completeOn: 'queued', onEnd });
+  });
 }

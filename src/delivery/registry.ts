@@ -22,6 +22,7 @@ import { requestLimitsOf, type RequestLimits } from './schedule/request-limits';
 import { SharedQueue } from './shared/shared-queue';
 import type { SharedRequest } from './shared/shared-request';
 import { takeMoved } from './moved-rows';
+import type { MovedRows } from '../queue/orphaned-queue';
 import type { Row } from '../queue/store';
 import { TroubleLog } from './monitor/trouble-log';
 
@@ -321,10 +322,10 @@ export class Registry {
   }
 
   /**
-   * Takes rows of another queue on disk into that of the account: those whose order can be kept. Resolves to their numbers
-   * once they are durable; null when the account has no queue on disk at work, or one of a sandbox.
+   * Takes rows of another queue on disk into that of the account: those whose order can be kept. Resolves once they are
+   * durable; to null when the account has no queue on disk at work, or one of a sandbox.
    */
-  async takeMoved(account: string, rows: readonly Row[]): Promise<readonly number[] | null> {
+  async takeMoved(account: string, rows: readonly Row[]): Promise<MovedRows | null> {
     const held = [...this.held.values()].find(({ accounts }) => accounts.has(account));
     const { engine } = held ?? {};
     const takes = held?.queue === 'disk' && held.origin !== 'sandbox' && engine?.durable === true;

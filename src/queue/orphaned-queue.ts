@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 
 import { isBodyOf } from '../entry/check';
 import { hashUserKey } from '../entry/keys';
-import { lanes, type RecoveredRecord, type QueueStore, type Row } from './store';
+import { lanes, type QueueError, type QueueStore, type RecoveredRecord, type Row } from './store';
 import type { EncryptionOptions } from './sqlite/encryption';
 import { queueError } from './sqlite/sqlite-errors';
 import { openLog, type SqliteLog } from './sqlite/sqlite-log';
@@ -28,6 +28,17 @@ export interface Moved {
   readonly kept: number;
 }
 
+/** Rows that were handed over to another queue. */
+export interface MovedRows {
+  /** Numbers of those that are durable there. */
+  readonly moved: readonly number[];
+  /** Why it took no more of them; null when it took all that it may take. */
+  readonly refused: QueueError | null;
+}
+
+/** Hands rows over, in order. */
+export type TakeMoved = (rows: readonly Row[]) => Promise<MovedRows>;
+
 type Secrets = EncryptionOptions['secrets'];
 
 const rowsPerPage = 2_000;
@@ -41,15 +52,12 @@ export function lookAt(path: string): OrphanedQueue {
 }
 
 /**
- * Passes the pending rows of an account to `take`, in order. `take` resolves to the numbers of the rows that
- * are durable in another queue; only those are removed here. All rows of a user with an in-flight record stay,
+/**
+ * Passes the pending rows of an account to `take`, in order. Only those that are durable in another queue are
+ * removed here; rejects when that refused further ones. All rows of a user with an in-flight record stay,
  * because a request may still run.
  */
-export async function moveAway(
-  queue: QueueStore,
-  account: string,
-  take: (rows: readonly Row[]) => Promise<readonly number[]>,
-): Promise<Moved> {
+export async function moveAway(queue: QueueStore, account: string, take: TakeMoved): Promise<Moved> {
   const { recovered } = await queue.open();
   const result = { moved: 0, kept: 0 };
   try {
@@ -63,8 +71,9 @@ export async function moveAway(
       const rows = pages.flat().filter(({ seq }) => seq <= through);
       const its = rows.filter(({ state, source }) => state === 'waiting' && source.account === account);
       its.sort((a, b) => a.seq - b.seq);
-      const moved = await take(its.filter(({ userHash }) => !busy.has(userHash)));
+      const { moved, refused } = await take(its.filter(({ userHash }) => !busy.has(userHash)));
       if (moved.length > 0) await queue.commit({ remove: moved });
+      if (refused !== null) throw refused;
       result.moved += moved.length;
       result.kept += its.length - moved.length;
       after = through;

@@ -156,7 +156,7 @@ describe('entries that wait for an address that was mended', () => {
     await engines.started('account', 8_000);
     const path = queueFile(nodesUserDir(), wrongUrl(), '7');
     const dies = moveAway(storeOf(path, []), 'account', async (rows) => {
-      assert.equal((await engines.takeMoved('account', rows))!.length, 2);
+      assert.equal((await engines.takeMoved('account', rows))!.moved.length, 2);
       throw new Error('killed');
     });
     await assert.rejects(dies, /killed/);

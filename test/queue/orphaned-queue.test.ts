@@ -4,7 +4,8 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { hashUserKey, userKeyOf, userKeysOf } from '../../src/entry/keys';
-import { erase, lookAt, moveAway, purge, storeOf } from '../../src/queue/orphaned-queue';
+import { erase, lookAt, moveAway, purge, storeOf, type TakeMoved } from '../../src/queue/orphaned-queue';
+import { QueueError } from '../../src/queue/store';
 import { openLog } from '../../src/queue/sqlite/sqlite-log';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { codeOf, newRow, temporaryFolder } from './rows';
@@ -64,7 +65,8 @@ describe('an orphaned queue file', () => {
     const seqs: number[] = [];
     const moved = await moveAway(storeOf(path, []), accounts[0]!, (rows) => {
       seqs.push(...rows.map(({ seq }) => seq));
-      return Promise.resolve(rows.filter(({ seq }) => seq % 10 !== 0).map(({ seq }) => seq));
+      const taken = rows.filter(({ seq }) => seq % 10 !== 0);
+      return Promise.resolve({ moved: taken.map(({ seq }) => seq), refused: null });
     });
     assert.deepEqual(
       seqs,
@@ -74,9 +76,17 @@ describe('an orphaned queue file', () => {
     assert.deepEqual([seqs.length, moved], [8_991, { moved: 8_091, kept: 909 }]);
     assert.equal(lookAt(path).waiting, 909);
     const others = await moveAway(storeOf(path, []), 'other', (rows) =>
-      Promise.resolve(rows.map(({ seq }) => seq)),
+      Promise.resolve({ moved: rows.map(({ seq }) => seq), refused: null }),
     );
     assert.deepEqual(others, { moved: 0, kept: 0 });
+  });
+
+  it('loses what was moved when the rest is refused', async () => {
+    const path = orphanedQueue(9_000);
+    const refused = new QueueError('failed', 'The queue is full.');
+    const take: TakeMoved = (rows) => Promise.resolve({ moved: [rows[0]!.seq, rows[1]!.seq], refused });
+    await assert.rejects(moveAway(storeOf(path, []), accounts[0]!, take), refused);
+    assert.equal(lookAt(path).waiting, 8_998);
   });
 
   it('loses one user and keeps the others', async () => {

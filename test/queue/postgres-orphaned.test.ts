@@ -52,7 +52,7 @@ describe('orphaned shared queues', function () {
         null,
         'mover',
         account,
-        (rows) => Promise.resolve(take(rows)),
+        (rows) => Promise.resolve({ moved: take(rows), refused: null }),
       );
     assert.equal(await codeOf(() => move('account', () => [])), 'locked');
     await log.close(one);
