@@ -8,7 +8,7 @@ import { loadavg } from 'node:os';
 import type { Client } from 'pg';
 import { checkEntry } from '../src/entry/check';
 import { systemClock } from '../src/clock';
-import { SharedQueue } from '../src/delivery/shared/shared-queue';
+import { Engine } from '../src/delivery/engine';
 import type { OutcomeRow, QueueStore, Row } from '../src/queue/store';
 import { PostgresLog } from '../src/queue-postgres/postgres-log';
 import { schemaOf } from '../src/queue-postgres/postgres-schema';
@@ -169,11 +169,13 @@ async function readOutcomes(log: PostgresLog): Promise<void> {
 let postedMs = 0;
 
 /** An instance as an account makes it; a post takes 5 ms, and all of it is accepted. */
-function instanceOf(url: string, name: string, member: string): SharedQueue {
-  const queueOf = new SharedQueue({
-    sharedLog: new PostgresLog({ url, origin: queue.origin, member }),
-    localBuffer: new SqliteStore(':memory:'),
-    instance: { id: `${name}-00000000-0000-0000-0000-000000000000`, name },
+function instanceOf(url: string, name: string, member: string): Engine {
+  const queueOf = new Engine({
+    shared: {
+      log: new PostgresLog({ url, origin: queue.origin, member }),
+      localBuffer: new SqliteStore(':memory:'),
+      instance: { id: `${name}-00000000-0000-0000-0000-000000000000`, name },
+    },
     clock: systemClock,
     random: Math.random,
     limits: { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 },
@@ -197,7 +199,7 @@ function instanceOf(url: string, name: string, member: string): SharedQueue {
 }
 
 /** A message of one entry. */
-function submit(to: SharedQueue, number: number): void {
+function submit(to: Engine, number: number): void {
   const checked = checkEntry(JSON.parse(bodyOf(number, 1)));
   if (!checked.ok) throw new Error('the entry is refused');
   const one = { source, entries: [checked.entry], indexes: null, completeOn: 'queued' as const };
@@ -205,7 +207,7 @@ function submit(to: SharedQueue, number: number): void {
 }
 
 /** Median time from an input to its post, one after the other. */
-async function idleLatency(what: string, to: SharedQueue): Promise<void> {
+async function idleLatency(what: string, to: Engine): Promise<void> {
   const tookMs: number[] = [];
   for (let number = 0; number < 100; number += 1) {
     const startedMs = performance.now();
@@ -220,7 +222,7 @@ async function idleLatency(what: string, to: SharedQueue): Promise<void> {
 }
 
 /** Messages of one entry each, by turns to each instance, for so many seconds. */
-async function feed(those: readonly SharedQueue[], perSecond: number, seconds: number): Promise<void> {
+async function feed(those: readonly Engine[], perSecond: number, seconds: number): Promise<void> {
   const startedMs = performance.now();
   for (let sent = 0; sent < perSecond * seconds;) {
     const due = Math.min(perSecond * seconds, ((performance.now() - startedMs) / 1000) * perSecond);

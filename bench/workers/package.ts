@@ -10,7 +10,6 @@ import type { PlainEntry } from './entries';
 import type * as checkModule from '../../src/entry/check';
 import type * as clockModule from '../../src/clock';
 import type * as engineModule from '../../src/delivery/engine';
-import type * as sharedModule from '../../src/delivery/shared/shared-queue';
 import type * as postgresModule from '../../src/queue-postgres/postgres-log';
 import type * as sqliteModule from '../../src/queue/sqlite/sqlite-store';
 import type * as clientModule from '../../src/service/client';
@@ -23,11 +22,10 @@ function load(file: string): unknown {
 
 const { checkEntry } = load('entry/check') as typeof checkModule;
 export const { systemClock } = load('clock') as typeof clockModule;
-const { Engine } = load('delivery/engine') as typeof engineModule;
+export const { Engine } = load('delivery/engine') as typeof engineModule;
 export const { SqliteStore } = load('queue/sqlite/sqlite-store') as typeof sqliteModule;
 const { ServiceClient } = load('service/client') as typeof clientModule;
 export const { PostgresLog } = load('queue-postgres/postgres-log') as typeof postgresModule;
-export const { SharedQueue } = load('delivery/shared/shared-queue') as typeof sharedModule;
 
 export const caps = { queueMaxEntries: 5_000_000, queueMaxBytes: 2_048_000_000 };
 

@@ -1,11 +1,11 @@
 // Process with a shared queue, as an account node makes it, without Node-RED; or only with its log.
 import { randomUUID } from 'node:crypto';
 import type { Limits } from '../../src/delivery/schedule/rate-limiter';
-import type { SharedQueue as SharedQueueType } from '../../src/delivery/shared/shared-queue';
+import type { Engine as EngineType } from '../../src/delivery/engine';
 import type { SharedRow } from '../../src/queue/shared-log';
 import { cpuUs, nowMs, sleep, turn } from '../support/process';
 import { entryOf, rowOf, source } from './entries';
-import { accountAt, caps, checked, PostgresLog, SharedQueue, SqliteStore, systemClock } from './package';
+import { accountAt, caps, checked, Engine, PostgresLog, SqliteStore, systemClock } from './package';
 import { serve } from './serve';
 
 export interface Sharing {
@@ -20,7 +20,7 @@ export interface Sharing {
 
 const origin = 'https://bench.test';
 
-let queue: SharedQueueType;
+let queue: EngineType;
 let nextUser = 0;
 let trickling: NodeJS.Timeout | undefined;
 
@@ -32,11 +32,13 @@ function submit(numbers: readonly number[], completeOn: 'accepted' | 'queued', o
 export const operations = {
   /** Resolves when it knows who sends. */
   async open({ databaseUrl, member, serviceUrl, name, limits }: Sharing): Promise<void> {
-    queue = new SharedQueue({
+    queue = new Engine({
       ...caps,
-      sharedLog: new PostgresLog({ url: databaseUrl, origin, member }),
-      localBuffer: new SqliteStore(':memory:'),
-      instance: { id: randomUUID(), name },
+      shared: {
+        log: new PostgresLog({ url: databaseUrl, origin, member }),
+        localBuffer: new SqliteStore(':memory:'),
+        instance: { id: randomUUID(), name },
+      },
       clock: systemClock,
       random: Math.random,
       limits,

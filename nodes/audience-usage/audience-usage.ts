@@ -12,6 +12,7 @@ import {
   type CompiledInput,
 } from '../../src/entry/index';
 import type { MemberQueue } from '../../src/delivery/index';
+import { HourRing } from '../../src/queue/index';
 import {
   checkRange,
   rangeOfFullHours,
@@ -218,7 +219,7 @@ class UsageNode {
       {
         read: (query) => readWithToken(keeper, (token) => client.usage(query, token)),
         sent: engine.sent,
-        ring: engine.hourRing(usageRingName),
+        ring: new HourRing(engine.meta, usageRingName),
       },
       { memberId: member, ...range, nowMs: Date.now(), aggregate: this.settings.detail === 'aggregated' },
     );

@@ -1,7 +1,7 @@
 // What nodes use of `delivery`.
 
 export { dryRunSteps } from './dry-run';
-export type { EngineState, EngineStats, Recovered } from './engine';
+export type { EngineState, EngineStats, MemberQueue, Recovered } from './engine';
 export { moveAwayShared } from './left-shared-queue';
 export { type Sample, sampleEveryMs } from './monitor/history';
 export { latencyBoundsMs } from './monitor/latency';
@@ -22,7 +22,7 @@ export { backoffMs } from './schedule/backoff';
 export type { LoginState } from './schedule/login';
 export type { Limits } from './schedule/rate-limiter';
 export { documentedRequestLimits, type RequestLimits } from './schedule/request-limits';
-export type { MemberQueue } from './shared/member-queue';
+
 export type { SharedRequest, SharedView } from './shared/shared-request';
 export { outcomesWithout } from './shared/stored-outcomes';
 export type { Counters } from './respond/reports';

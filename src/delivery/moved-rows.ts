@@ -38,7 +38,7 @@ function handIn(engine: Engine, rows: readonly Row[], moved: number[]): Promise<
   const taken: Row[] = [];
   const entries: CheckedEntry[] = [];
   for (const row of rows) {
-    const entry = engine.takesMoved(row) ? readBody(row.body) : null;
+    const entry = engine.recentUsers.allows(row) ? readBody(row.body) : null;
     if (entry === null) continue;
     taken.push(row);
     // It ages from its event on, wherever it waits.
@@ -49,11 +49,11 @@ function handIn(engine: Engine, rows: readonly Row[], moved: number[]): Promise<
   return new Promise((resolve) => {
     const onEnd = (end: MessageEnd): void => {
       if (end.kind !== 'failed') {
-        engine.tookMoved(taken);
+        engine.recentUsers.appendedMoved(taken);
         for (const { seq } of taken) moved.push(seq);
       }
       resolve(end);
     };
-    engine.submitMoved({ source, entries, indexes: null, completeOn: 'queued', onEnd });
+    engine.submit({ source, entries, indexes: null, completeOn: 'queued', onEnd }, true);
   });
 }

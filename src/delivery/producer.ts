@@ -98,7 +98,7 @@ export class Producer {
 
   constructor(
     private readonly durable: boolean,
-    private caps: QueueCaps,
+    private readonly caps: () => QueueCaps,
     private readonly clock: Clock,
     private readonly commitBuffer: CommitBuffer,
     private readonly readAhead: ReadAhead,
@@ -106,15 +106,10 @@ export class Producer {
     private readonly pendingMessages: PendingMessages,
     private readonly reports: Reports,
     private readonly tally: LogTally,
-    /** See `Engine.takesOneMore`. */
+    /** See `partsOf`. */
     private readonly takesOneMore: () => boolean,
     private readonly blocksPerSlice = defaultBlocksPerSlice,
   ) {}
-
-  /** What was taken stays, also above a lower cap. */
-  setQueueCaps(caps: QueueCaps): void {
-    this.caps = caps;
-  }
 
   /** `takes`: further rows are this process's own, whose monotonic clock they carry. */
   opened({ lastSeq, waiting, bodyChars }: Opened, takes = true): void {
@@ -207,14 +202,15 @@ export class Producer {
   }
 
   private refusalOf(submission: Submission): MessageEnd | null {
-    const { queueMaxEntries: most, queueMaxBytes } = this.caps;
+    const caps = this.caps();
+    const { queueMaxEntries: most, queueMaxBytes } = caps;
     const { waiting } = this.reports.counters;
     const { length } = submission.entries;
     const isFull = waiting + length > most || this.pendingUsers.queuedChars > queueMaxBytes;
     const isTooFull = !this.durable && this.pendingMessages.areFull;
     if (!isFull && !isTooFull) return null;
     if (length <= most && this.takesOneMore()) return null;
-    if (isFull) return queueFullEnd(waiting, this.caps);
+    if (isFull) return queueFullEnd(waiting, caps);
     const message = 'Too many messages wait for their outcome.';
     return {
       kind: 'failed',

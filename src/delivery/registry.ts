@@ -13,13 +13,11 @@ import { LoginCount, type LoginStore } from '../service/login/login-count';
 import { TokenKeeper } from '../service/login/tokens';
 import { LateOutcomes } from './respond/late-outcomes';
 import { systemClock, type Clock } from '../clock';
-import type { HeldQueue, MemberQueue } from './shared/member-queue';
-import { Engine, type EngineOptions, type Recovered } from './engine';
+import { Engine, type EngineOptions, type MemberQueue, type Recovered } from './engine';
 import type { AskedWait } from './schedule/circuit-breaker';
 import type { Limits } from './schedule/rate-limiter';
 import type { Login } from './schedule/login';
 import { requestLimitsOf, type RequestLimits } from './schedule/request-limits';
-import { SharedQueue } from './shared/shared-queue';
 import type { SharedRequest } from './shared/shared-request';
 import { takeMoved } from './moved-rows';
 import type { MovedRows } from '../queue/orphaned-queue';
@@ -126,7 +124,7 @@ interface Held {
   readonly origin: string;
   readonly member: string;
   /** Parked exactly while no account holds it. */
-  readonly engine: HeldQueue;
+  readonly engine: Engine;
   readonly sinceWallMs: number;
   limits: Limits;
   readonly lateOutcomes: LateOutcomes;
@@ -187,7 +185,7 @@ export class Registry {
       away: (node, unreported) => lateOutcomes.away(node, unreported),
       leave: (node, returns) => lateOutcomes.leave(node, returns),
       recordUsers: () => {
-        if (engine instanceof Engine) engine.recordUsers();
+        if (request.queue !== 'shared') engine.recentUsers.record();
       },
       release: (maxMs) => this.release(held, request, maxMs),
     };
@@ -272,7 +270,7 @@ export class Registry {
     return found;
   }
 
-  private open(key: string, request: LeaseRequest, log: Log): HeldQueue {
+  private open(key: string, request: LeaseRequest, log: Log): Engine {
     const askedWait = this.askedWait(key);
     const { limits, queueMaxEntries, queueMaxBytes, queue, shared } = request;
     const { clock, random } = this;
@@ -281,11 +279,9 @@ export class Registry {
     if (queue !== 'shared' || shared === undefined)
       return new Engine({ ...options, store: request.openStore() });
     const instance = { id: randomUUID(), name: shared.instanceName };
-    return new SharedQueue({
+    return new Engine({
       ...options,
-      instance,
-      sharedLog: shared.open(instance),
-      localBuffer: shared.localBuffer(),
+      shared: { instance, log: shared.open(instance), localBuffer: shared.localBuffer() },
     });
   }
 
@@ -327,9 +323,8 @@ export class Registry {
    */
   async takeMoved(account: string, rows: readonly Row[]): Promise<MovedRows | null> {
     const held = [...this.held.values()].find(({ accounts }) => accounts.has(account));
-    const { engine } = held ?? {};
-    const takes = held?.queue === 'disk' && held.origin !== 'sandbox' && engine?.durable === true;
-    return takes && engine instanceof Engine ? takeMoved(engine, rows) : null;
+    const takes = held?.queue === 'disk' && held.origin !== 'sandbox' && held.engine.durable;
+    return takes ? takeMoved(held.engine, rows) : null;
   }
 
   /** Resolves when the engine of the account is at work, or could not begin; or after `maxMs`. */

@@ -54,17 +54,18 @@ export class Turns {
 
   /** The store is open, and holds this. */
   found(opened: Opened): void {
-    const { clock, lateMarginMs, shared, producer, readAhead, recoveredRequests, scheduler } = this.parts;
+    const { clock, lateMarginMs, lease, producer, readAhead, recoveredRequests, scheduler } = this.parts;
     this.trouble = null;
     this.opened = true;
-    producer.opened(opened, shared === null);
+    const isShared = lease.instance !== undefined;
+    producer.opened(opened, !isShared);
     readAhead.opened(opened);
     // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
     // process that merely sleeps has not even timed out its requests.
-    const untilMs = clock.monoMs() + lateMarginMs + (shared === null ? 0 : requestTimeoutMs);
+    const untilMs = clock.monoMs() + lateMarginMs + (isShared ? requestTimeoutMs : 0);
     recoveredRequests.found(opened.recovered, untilMs);
     for (const { userHashes } of opened.recovered) scheduler.rateLimiter.recover(userHashes.length, untilMs);
-    shared?.opened();
+    lease.opened();
     this.ask();
   }
 
@@ -199,7 +200,7 @@ export class Turns {
   /** Asked for each request right before it is written. */
   get mayLeave(): boolean {
     if (this.closed || this.parts.clock.monoMs() >= this.leavesUntilMs) return false;
-    return this.parts.shared === null || this.parts.shared.mayPost();
+    return this.parts.lease.mayPost();
   }
 
   /** A failing store must work again before anything leaves. */
@@ -222,10 +223,7 @@ export class Turns {
       return;
     }
     this.committing = true;
-    const outcomes =
-      this.parts.shared === null
-        ? []
-        : outcomesOfOthers(this.parts.reports.unreported, this.parts.shared.instance);
+    const outcomes = outcomesOfOthers(this.parts.reports.unreported, this.parts.lease.instance);
     this.parts.store.commit(outcomes.length === 0 ? commit : { ...commit, outcomes }).then(
       () => {
         this.committing = false;

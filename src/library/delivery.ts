@@ -18,9 +18,8 @@ export type {
 export { SqliteStore } from '../queue/sqlite/sqlite-store';
 export { systemClock, type Clock } from '../clock';
 export { dryRun } from '../delivery/dry-run';
-export type { MemberQueue } from '../delivery/shared/member-queue';
 export { Engine, type EngineOptions, type EngineState, type EngineStats } from '../delivery/engine';
-export type { Counters, QueueCaps, Recovered, Submission } from '../delivery/engine';
+export type { Counters, MemberQueue, QueueCaps, Recovered, Submission } from '../delivery/engine';
 export {
   Registry,
   QueueKindsDiffer,

@@ -31,7 +31,7 @@ const seqsThrough = (last: number): number[] => Array.from({ length: last }, (_,
 
 async function pausedWorld(): Promise<World> {
   const world = new World({ seed: 1, queueMaxEntries: mostEntries });
-  world.engine.recordUsers();
+  world.engine.recentUsers.record();
   world.engine.pause();
   await world.clock.advance(1_500);
   return world;

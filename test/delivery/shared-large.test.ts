@@ -5,6 +5,7 @@ import { strict as assert } from 'node:assert';
 import type { CheckedEntry } from '../../src/entry/entry';
 import { parseBody } from '../../src/entry/check';
 import type { Recovered } from '../../src/delivery/respond/entry-end';
+import { commonOf } from '../../src/delivery/engine-parts';
 import { SharedProducer } from '../../src/delivery/shared/shared-producer';
 import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
@@ -15,7 +16,7 @@ import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
 import { batchOf, seqs, sharedRow } from '../queue/rows';
 import { FakeClock } from './support/fake-clock';
 import { runs } from './support/runs';
-import { device, entryOf } from './support/world';
+import { device, documentedLimits, entryOf } from './support/world';
 
 const mostRows = 1_000;
 const mostChars = 1_000_000;
@@ -61,18 +62,17 @@ class Taking {
   private told = 0;
 
   constructor(queueMaxEntries = 1_000_000, queueMaxBytes = 1e9) {
+    const settings = { clock: this.clock, random: () => 0, limits: documentedLimits, maxOpenMessages: 1_000 };
+    const common = commonOf({ ...settings, queueMaxEntries, queueMaxBytes });
     this.producer = new SharedProducer({
+      common,
       log: this.log,
       localBuffer: this.localBuffer,
       instance: 'one',
-      clock: this.clock,
-      caps: { queueMaxEntries, queueMaxBytes },
-      maxOpenMessages: 1_000,
       takesOneMore: () => false,
       appended: () => undefined,
-      write: () => undefined,
     });
-    this.producer.reporter.listen('n', (recovered) => this.recovered.push(...recovered));
+    common.reporter.listen('n', (recovered) => this.recovered.push(...recovered));
     this.producer.start();
     // Without a delay it is open at once.
     void this.log.open();
@@ -255,7 +255,7 @@ describe('a large message for a shared log', () => {
     taking.log.delayMs = () => 50;
     const ends = taking.submit(entriesOf(1, 2_500));
     await taking.clock.advance(150);
-    taking.producer.release('n');
+    taking.producer.closeNode('n');
     assert.deepEqual(ends, []);
     await taking.clock.advance(1_000);
     assert.deepEqual(ends, [{ kind: 'parked' }]);

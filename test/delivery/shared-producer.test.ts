@@ -1,20 +1,23 @@
 // What comes of entries that a process took for a shared log finds its message, however it crosses the answer of the log; and
 // what is taken before the log and the file on this machine are open waits for both.
 import { strict as assert } from 'node:assert';
+import { commonOf, type Common } from '../../src/delivery/engine-parts';
 import { SharedProducer } from '../../src/delivery/shared/shared-producer';
 import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import { MemoryLogStore, MemorySharedLog } from '../queue/memory-shared-log';
 import { FakeClock } from './support/fake-clock';
-import { device, entryOf } from './support/world';
+import { device, documentedLimits as limits, entryOf } from './support/world';
 
+const random = (): number => 0;
 const entry = entryOf(device(1), [{ seg_id: 1 }]);
 
 describe('what a process takes for a shared log', () => {
   let clock: FakeClock;
   let log: MemorySharedLog;
   let localBuffer: LocalBuffer;
+  let common: Common;
   let producer: SharedProducer;
 
   beforeEach(async () => {
@@ -22,16 +25,14 @@ describe('what a process takes for a shared log', () => {
     log = new MemorySharedLog(new MemoryLogStore(clock));
     await log.open();
     localBuffer = new LocalBuffer(new SqliteStore(':memory:', { clock }), log, 'one');
+    common = commonOf({ clock, random, limits, queueMaxEntries: 1e6, queueMaxBytes: 1e9 });
     producer = new SharedProducer({
+      common,
       log,
       localBuffer,
       instance: 'one',
-      clock,
-      caps: { queueMaxEntries: 1e6, queueMaxBytes: 1e9 },
-      maxOpenMessages: 1_000,
       takesOneMore: () => false,
       appended: () => undefined,
-      write: () => undefined,
     });
   });
 
@@ -50,7 +51,7 @@ describe('what a process takes for a shared log', () => {
   it('ends with its message, also when it has ended before the log has said its number', async () => {
     log.delayMs = () => 100;
     const lost: unknown[] = [];
-    producer.reporter.listen('n', (recovered) => lost.push(...recovered));
+    common.reporter.listen('n', (recovered) => lost.push(...recovered));
     producer.start();
     const ends = submit(1);
     await clock.advance(150);

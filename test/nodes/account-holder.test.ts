@@ -5,7 +5,7 @@ import type { Problem } from '../../nodes/account/account-api';
 import { Holder, type Hold } from '../../nodes/account/holder';
 import { checkEntry } from '../../src/entry/check';
 import { Registry, QueueKindsDiffer, type LeaseRequest } from '../../src/delivery/registry';
-import type { MemberQueue } from '../../src/delivery/shared/member-queue';
+import type { MemberQueue } from '../../src/delivery/engine';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
 import type { ServiceClient } from '../../src/service/client';

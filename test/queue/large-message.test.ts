@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { checkEntry } from '../../src/entry/check';
 import type { CheckedEntry } from '../../src/entry/entry';
 import { systemClock } from '../../src/clock';
+import { commonOf } from '../../src/delivery/engine-parts';
 import { SharedProducer } from '../../src/delivery/shared/shared-producer';
 import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
 import type { MessageEnd } from '../../src/delivery/pending-messages';
@@ -62,16 +63,15 @@ describe(`a message of ${entries.toLocaleString('en')} entries for a shared queu
     await log.open();
     ends(() => log.close(me));
     const localBuffer = new LocalBuffer(new SqliteStore(path.join(folder, 'kept.sqlite'), {}), log, me.id);
+    const limits = { postsPerSecond: 100, usersPerSecond: 1000, maxConcurrent: 15 };
+    const caps = { queueMaxEntries: 5_000_000, queueMaxBytes: 2_048_000_000 };
     const producer = new SharedProducer({
+      common: commonOf({ clock: systemClock, random: Math.random, limits, ...caps }),
       log,
       localBuffer,
       instance: me.id,
-      clock: systemClock,
-      caps: { queueMaxEntries: 5_000_000, queueMaxBytes: 2_048_000_000 },
-      maxOpenMessages: 50_000,
       takesOneMore: () => false,
       appended: () => undefined,
-      write: () => undefined,
     });
     ends(() => producer.close());
     producer.start();

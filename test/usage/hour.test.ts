@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { checkEntry } from '../../src/entry/check';
 import { Engine } from '../../src/delivery/engine';
-import { hourMs } from '../../src/queue/hour-ring';
+import { hourMs, HourRing } from '../../src/queue/hour-ring';
 import { usageRingName } from '../../src/usage/usage-history';
 import { runUsage, type UsageRun } from '../../src/usage/usage-run';
 import { ServiceClient } from '../../src/service/client';
@@ -128,7 +128,7 @@ class Site {
     const source = {
       read: (query: object) => readWithToken(this.keeper, (token) => this.client.usage(query, token)),
       sent: this.engine.sent,
-      ring: this.engine.hourRing(usageRingName),
+      ring: new HourRing(this.engine.meta, usageRingName),
     };
     const request = { memberId: 1, fromMs, toMs, nowMs: this.clock.wallMs(), aggregate };
     const outcome = await this.outcome(runUsage(source, request));

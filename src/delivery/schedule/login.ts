@@ -42,6 +42,11 @@ export class Logins {
     this.attached.delete(account);
   }
 
+  /** Nothing is known any more, except which accounts are away. */
+  forgetStates(): void {
+    for (const account of this.attached.keys()) this.setState(account, { kind: 'unknown' });
+  }
+
   get(account: string): Login | null {
     return this.attached.get(account)?.login ?? null;
   }

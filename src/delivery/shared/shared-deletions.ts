@@ -1,7 +1,6 @@
 // Purges and erasures of a shared queue. Any instance asks for them by a row in the database; the active one carries them
 // out in the queue, and each instance in what its own buffer keeps.
 
-import type { Clock } from '../../clock';
 import type {
   SharedDeletion,
   SharedDeletionRequest,
@@ -9,17 +8,23 @@ import type {
   Instance,
   SharedLog,
 } from '../../queue/shared-log';
-import type { Deleted } from '../respond/deletions';
+import type { Common } from '../engine-parts';
+import { DeletedPartly, type Deleted } from '../respond/deletions';
+import { asQueueError } from '../respond/not-accepted';
+import type { SharedProducer } from './shared-producer';
 
 export interface SharedDeletionsParts {
+  readonly common: Common;
   readonly log: SharedLog;
   readonly instance: Instance;
-  readonly clock: Clock;
-  /** Deletes from what this instance keeps in its buffer. */
-  readonly deleteKept: (deletion: SharedDeletion) => void;
+  readonly producer: SharedProducer;
   /** Has the lease claimed now, which tells of changes. */
   readonly claim: () => void;
+  /** The number of the last row. Rejects with a QueueError while the log cannot be reached. */
+  readonly newestSeq: () => Promise<number>;
 }
+
+type User = SharedDeletionRequest['user'];
 
 /** Deletes from the queue what a row asks for. Rejects when this instance is not the active one any more. */
 export type Carrier = (deletion: SharedDeletion) => Promise<SharedDeletionResult>;
@@ -63,12 +68,39 @@ export class SharedDeletions {
     this.active = null;
   }
 
+  /**
+   * Deletes what waits in the log and what this machine keeps. The others delete what they keep, which is not counted, as
+   * soon as they read the row. Rejects with DeletedPartly.
+   */
+  async delete(user: User): Promise<Deleted> {
+    // Here first: what is handed over meanwhile is in the log when it is asked how far that goes.
+    const [here] = await Promise.allSettled([this.deleteKept(user)]);
+    const [there] = await Promise.allSettled([this.deleteThere(user)]);
+    this.forget(user);
+    if (there.status === 'rejected') {
+      const deleted = { entries: here.status === 'fulfilled' ? here.value : 0, inFlight: 0 };
+      throw new DeletedPartly(deleted, 'database', asQueueError(there.reason));
+    }
+    if (here.status === 'rejected') throw new DeletedPartly(there.value, 'kept', asQueueError(here.reason));
+    return { entries: here.value + there.value.entries, inFlight: there.value.inFlight };
+  }
+
+  private deleteKept(user: User, takenUntilMs?: number): Promise<number> {
+    this.forget(user);
+    return this.parts.producer.deleteKept(user?.keys ?? null, takenUntilMs);
+  }
+
+  private forget(user: User): void {
+    if (user !== null) this.parts.common.monitor.forget(user.keys, user.id);
+  }
+
   /** Resolves when it is carried out. Rejects when the database cannot be reached, and when nobody carries it out. */
-  async ask(request: SharedDeletionRequest): Promise<Deleted> {
-    const { log, clock } = this.parts;
-    const id = await log.requestDeletion(request);
+  private async deleteThere(user: User): Promise<Deleted> {
+    const { log, common, newestSeq } = this.parts;
+    const throughSeq = await newestSeq();
+    const id = await log.requestDeletion({ throughSeq, askedMs: log.nowMs(), user });
     return new Promise((resolve, reject) => {
-      const cancel = clock.after(answerWithinMs, () => {
+      const cancel = common.settings.clock.after(answerWithinMs, () => {
         this.asked.delete(id);
         reject(new Error('None of the Node-REDs that share this queue has answered; try again later.'));
       });
@@ -99,7 +131,7 @@ export class SharedDeletions {
     const { id, result } = deletion;
     if (id > this.keptThrough!) {
       this.keptThrough = id;
-      this.parts.deleteKept(deletion);
+      this.deleteHere(deletion);
     }
     if (result === null) {
       this.carryOut(deletion);
@@ -109,6 +141,15 @@ export class SharedDeletions {
     this.asked.delete(id);
     asked?.cancel();
     asked?.resolve(result);
+  }
+
+  /** An operator asked for it, here or elsewhere. */
+  private deleteHere({ askedMs, user }: SharedDeletion): void {
+    const { common, log } = this.parts;
+    const takenUntilMs = askedMs + common.settings.clock.wallMs() - log.nowMs();
+    this.deleteKept(user, takenUntilMs).catch((error: unknown) =>
+      common.log('error', asQueueError(error).message),
+    );
   }
 
   private carryOut(deletion: SharedDeletion): void {

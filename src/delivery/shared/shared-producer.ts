@@ -26,10 +26,10 @@ import {
   type HandedIn,
   type Submission,
 } from '../producer';
-import { LogTally } from '../monitor/log-tally';
-import { Reporter, type Counters, type Outcome } from '../respond/reports';
+import type { Common } from '../engine-parts';
+import type { Counters, Outcome } from '../respond/reports';
 import type { LocalBuffer } from './local-buffer';
-import { closedEnd, PendingMessages, type PendingMessage, type MessageEnd } from '../pending-messages';
+import { closedEnd, type PendingMessages, type PendingMessage, type MessageEnd } from '../pending-messages';
 import {
   asQueueError,
   nothingEnd,
@@ -39,20 +39,16 @@ import {
   type QueueCaps,
 } from '../respond/not-accepted';
 
-export interface SharedIntakeParts {
+export interface SharedProducerParts {
+  readonly common: Pick<Common, 'settings' | 'caps' | 'log' | 'tally' | 'pendingMessages' | 'reporter'>;
   readonly log: SharedLog;
   readonly localBuffer: LocalBuffer;
   /** Of this process. */
   readonly instance: string;
-  readonly clock: Clock;
-  readonly caps: QueueCaps;
-  /** Messages that may wait for an outcome at a time. */
-  readonly maxOpenMessages: number;
-  /** Whether the full log takes a message, or what is handed over at once, all the same: see `Engine.takesOneMore`. */
+  /** Whether the full log takes a message, or what is handed over at once, all the same: see `partsOf`. */
   readonly takesOneMore: () => boolean;
   /** Own rows are in the log, the first under this number. */
   readonly appended: (firstSeq: number, rows: readonly FreshRow[]) => void;
-  readonly write: (level: 'info' | 'warn' | 'error', text: string) => void;
 }
 
 interface Taken {
@@ -93,10 +89,8 @@ export class SharedProducer {
   readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
   /** Why the log does not answer; null while it does, as far as is known. */
   trouble: QueueError | null = null;
-  private caps: QueueCaps;
+  private readonly clock: Clock;
   private readonly pendingMessages: PendingMessages;
-  private readonly tally: LogTally;
-  readonly reporter: Reporter;
   private waiting: HandedIn[] = [];
   /** Of messages that are neither in the log nor in the local buffer. */
   private waitingRows = 0;
@@ -128,16 +122,14 @@ export class SharedProducer {
   private closed = false;
   private wake: (() => void) | null = null;
 
-  constructor(private readonly parts: SharedIntakeParts) {
-    this.caps = parts.caps;
-    this.tally = new LogTally(parts.clock, (level, text) => parts.write(level, text));
+  constructor(private readonly parts: SharedProducerParts) {
+    this.clock = parts.common.settings.clock;
+    this.pendingMessages = parts.common.pendingMessages;
     this.opened = new Promise((resolve) => (this.begin = resolve));
-    this.pendingMessages = new PendingMessages(parts.maxOpenMessages);
-    this.reporter = new Reporter(this.pendingMessages, this.tally);
   }
 
-  setQueueCaps(caps: QueueCaps): void {
-    this.caps = caps;
+  private get caps(): QueueCaps {
+    return this.parts.common.caps;
   }
 
   /** Finds what an earlier process left in the local buffer. Without a local buffer entries wait for the log in memory. */
@@ -155,7 +147,7 @@ export class SharedProducer {
         },
         (error: unknown) => {
           this.bufferFails = true;
-          this.parts.write('error', asQueueError(error).message);
+          this.parts.common.log('error', asQueueError(error).message);
         },
       )
       .finally(() => {
@@ -178,7 +170,7 @@ export class SharedProducer {
   get oldestMs(): number {
     const rows = this.pending?.batch.rows ?? [];
     const takenWallMs = Math.min(this.parts.localBuffer.oldestTakenWallMs, rows[0]?.takenWallMs ?? Infinity);
-    return takenWallMs === Infinity ? 0 : Math.max(0, this.parts.clock.wallMs() - takenWallMs);
+    return takenWallMs === Infinity ? 0 : Math.max(0, this.clock.wallMs() - takenWallMs);
   }
 
   /** Whether something is on its way to the log or the local buffer. */
@@ -189,10 +181,10 @@ export class SharedProducer {
   submit(submission: Submission): void {
     const refusal = this.refusalOf(submission);
     if (refusal !== null) {
-      this.parts.clock.endOfTurn(() => submission.onEnd(refusal));
+      this.clock.endOfTurn(() => submission.onEnd(refusal));
       return;
     }
-    this.waiting.push(handIn(submission, this.parts.clock));
+    this.waiting.push(handIn(submission, this.clock));
     this.waitingRows += submission.entries.length;
     this.askPump();
   }
@@ -215,7 +207,7 @@ export class SharedProducer {
     if (this.pumping !== null || this.pumpAsked) return;
     this.pumpAsked = true;
     // Everything of one turn of the event loop travels together.
-    this.parts.clock.endOfTurn(() => {
+    this.clock.endOfTurn(() => {
       this.pumpAsked = false;
       this.pumping ??= this.pump().finally(() => {
         this.pumping = null;
@@ -274,8 +266,8 @@ export class SharedProducer {
   private rowsOf(handedIn: HandedIn): FreshRow[] {
     const { entries } = handedIn.submission;
     const source = { ...handedIn.submission.source, instance: this.parts.instance };
-    const nowMs = this.parts.clock.monoMs();
-    const wallMs = this.parts.clock.wallMs();
+    const nowMs = this.clock.monoMs();
+    const wallMs = this.clock.wallMs();
     return entries.map((entry) => {
       const ageMs = ageMsOf(entry, handedIn, nowMs);
       return {
@@ -292,8 +284,8 @@ export class SharedProducer {
   }
 
   private async appendPending(pending: Pending): Promise<void> {
-    const { log, instance, clock } = this.parts;
-    const startedMs = clock.monoMs();
+    const { log, instance } = this.parts;
+    const startedMs = this.clock.monoMs();
     pending.tried = true;
     try {
       const result = await log.append({ ...pending.batch, instance, ...this.roomFor(pending) });
@@ -309,7 +301,7 @@ export class SharedProducer {
       if (this.pending !== pending || pending.keeping !== null) return;
       this.failed(error);
       this.failingSinceMs ??= startedMs;
-      if (clock.monoMs() - this.failingSinceMs >= bufferAfterMs) await this.keepPending(pending);
+      if (this.clock.monoMs() - this.failingSinceMs >= bufferAfterMs) await this.keepPending(pending);
       if (this.pending === pending) await this.sleep(retryMs);
     }
   }
@@ -381,14 +373,14 @@ export class SharedProducer {
   }
 
   private async keepOnce(pending: Pending): Promise<void> {
-    const { localBuffer, write } = this.parts;
+    const { localBuffer, common } = this.parts;
     const { stream, number, rows } = pending.batch;
     this.keeping += 1;
     const keep = localBuffer.keep(rows, pending.tried ? { stream, number } : null);
     const error = await keep.then(() => null, asQueueError);
     this.keeping -= 1;
     if (error !== null) {
-      if (!this.bufferFails) write('error', error.message);
+      if (!this.bufferFails) common.log('error', error.message);
       this.bufferFails = true;
       // With `keeping` set, the hand-over would read the empty buffer again and again without a pause.
       await this.sleep(retryMs);
@@ -414,7 +406,7 @@ export class SharedProducer {
   }
 
   private async handOverAll(): Promise<void> {
-    const { localBuffer, clock } = this.parts;
+    const { localBuffer } = this.parts;
     let oneMore = false;
     while (!this.closed && this.buffering) {
       const { queueMaxEntries, queueMaxBytes } = this.caps;
@@ -425,10 +417,10 @@ export class SharedProducer {
         // Whoever keeps something now comes after what was found empty.
         if (result.kind === 'empty' && this.keeping === 0) this.buffering = false;
         oneMore = result.kind === 'full' && this.parts.takesOneMore();
-        if (result.kind === 'full' && !oneMore) await sleep(clock, handOverRetryMs);
+        if (result.kind === 'full' && !oneMore) await sleep(this.clock, handOverRetryMs);
       } catch (error) {
         this.failed(error);
-        await sleep(clock, handOverRetryMs);
+        await sleep(this.clock, handOverRetryMs);
       }
     }
   }
@@ -437,12 +429,12 @@ export class SharedProducer {
     const trouble = asQueueError(error);
     // Whoever opens the log tells why it is not open. Closed here, it concerns nobody any more.
     const isNews = trouble.code !== 'closed' && this.trouble?.message !== trouble.message && !this.closed;
-    if (isNews) this.parts.write('warn', trouble.message);
+    if (isNews) this.parts.common.log('warn', trouble.message);
     this.trouble = trouble;
   }
 
   private answered(): void {
-    if (this.trouble !== null) this.parts.write('info', 'The shared queue can be reached again.');
+    if (this.trouble !== null) this.parts.common.log('info', 'The shared queue can be reached again.');
     this.trouble = null;
     this.failingSinceMs = null;
   }
@@ -450,7 +442,7 @@ export class SharedProducer {
   /** Ends early when something is to be done at once. */
   private sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.parts.clock.after(ms, () => {
+      const cancel = this.clock.after(ms, () => {
         this.wake = null;
         resolve();
       });
@@ -469,7 +461,7 @@ export class SharedProducer {
     const due: Outcome[] = [];
     for (const outcome of outcomes) (this.isEarly(outcome) ? this.early : due).push(outcome);
     for (const outcome of due) this.countEnd(outcome);
-    this.reporter.report(due);
+    this.parts.common.reporter.report(due);
   }
 
   private isEarly({ seq }: Outcome): boolean {
@@ -490,8 +482,7 @@ export class SharedProducer {
   }
 
   /** A node closes: its messages end; what was taken stays queued. */
-  release(node: string): void {
-    this.reporter.unlisten(node);
+  closeNode(node: string): void {
     const isIts = ({ submission }: HandedIn): boolean => submission.source.node === node;
     const refused = this.waiting.filter(isIts);
     this.waiting = this.waiting.filter((one) => !isIts(one));
@@ -508,28 +499,19 @@ export class SharedProducer {
   // ── Discarding on this machine ────────────────────────────────────────────────────────────────────────
 
   /**
-   * Gives up what this machine keeps and took until then, by its own clock. Resolves to how many entries that were;
-   * rejects with a QueueError.
+   * Deletes what this machine keeps, of a user or of all (null), and took until then, by its own clock. Resolves to how many
+   * entries that were; rejects with a QueueError.
    */
-  purgeKept(takenUntilMs = Infinity): Promise<number> {
-    return this.discard('purged', (gone) => this.parts.localBuffer.purge(takenUntilMs, gone));
-  }
-
-  /** Gives up what this machine keeps of a user, as `purgeKept` does. */
-  eraseKept(userKeys: readonly string[], takenUntilMs = Infinity): Promise<number> {
-    return this.discard('erased', (gone) => this.parts.localBuffer.erase(userKeys, takenUntilMs, gone));
-  }
-
-  private async discard(
-    why: Deletion,
-    from: (gone: (rows: readonly Row[]) => void) => Promise<void>,
-  ): Promise<number> {
+  async deleteKept(userKeys: readonly string[] | null, takenUntilMs = Infinity): Promise<number> {
+    const { localBuffer } = this.parts;
     await this.placed();
     let entries = 0;
-    await from((rows) => {
+    const gone = (rows: readonly Row[]): void => {
       entries += rows.length;
-      this.discarded(rows, why);
-    });
+      this.discarded(rows, userKeys === null ? 'purged' : 'erased');
+    };
+    if (userKeys === null) await localBuffer.purge(takenUntilMs, gone);
+    else await localBuffer.erase(userKeys, takenUntilMs, gone);
     return entries;
   }
 
@@ -538,7 +520,7 @@ export class SharedProducer {
     const last = this.waiting.at(-1)?.submission ?? this.onTheirWay().at(-1)?.submission;
     // Without a local buffer there is nothing to wait for.
     while (last !== undefined && this.holds(last) && !this.bufferFails && !this.closed)
-      await sleep(this.parts.clock, 20);
+      await sleep(this.clock, 20);
   }
 
   private holds(submission: Submission): boolean {
@@ -564,15 +546,15 @@ export class SharedProducer {
       entry: why === 'erased' ? null : readBody(body),
     }));
     for (const outcome of outcomes) this.countEnd(outcome);
-    this.reporter.report(outcomes.filter(({ entry }) => entry !== null || why === 'erased'));
+    this.parts.common.reporter.report(outcomes.filter(({ entry }) => entry !== null || why === 'erased'));
   }
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Resolves when nothing is on its way any more: what the log does not take within `maxMs` goes to the local buffer. */
   async drain(maxMs: number): Promise<void> {
-    const untilMs = this.parts.clock.monoMs() + maxMs;
-    while (this.busy && this.parts.clock.monoMs() < untilMs) await sleep(this.parts.clock, 20);
+    const untilMs = this.clock.monoMs() + maxMs;
+    while (this.busy && this.clock.monoMs() < untilMs) await sleep(this.clock, 20);
     this.draining = true;
     for (this.pending ??= this.next.shift() ?? null; this.pending !== null;) {
       const pending: Pending = this.pending;
@@ -583,7 +565,7 @@ export class SharedProducer {
     }
     this.draining = false;
     if (this.busy && !this.closed) this.askPump();
-    this.tally.flush();
+    this.parts.common.tally.flush();
   }
 
   async close(): Promise<void> {
@@ -597,7 +579,7 @@ export class SharedProducer {
     this.pending = null;
     this.placing = null;
     this.tellEarly();
-    this.tally.flush();
+    this.parts.common.tally.flush();
     await this.parts.localBuffer.close().catch(() => undefined);
   }
 }

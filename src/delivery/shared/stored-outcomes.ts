@@ -9,8 +9,8 @@ import { endOf } from '../respond/entry-end';
 import { type Outcome, erasedCode } from '../respond/reports';
 import type { Item } from '../pending/item';
 
-/** What other instances have to report of these. */
-export function outcomesOfOthers(items: readonly Item[], instance: string): OutcomeRow[] {
+/** What other instances have to report of these. Of a queue that is not shared there are none. */
+export function outcomesOfOthers(items: readonly Item[], instance: string | undefined): OutcomeRow[] {
   const outcomes: OutcomeRow[] = [];
   for (const item of items) {
     const { instance: its } = item.source;

@@ -2,7 +2,7 @@
 // combinations are tested by the simulation itself.
 import type { Deleted } from '../../../src/delivery/respond/deletions';
 import { userKeysOf } from '../../../src/entry/keys';
-import type { MemberQueue } from '../../../src/delivery/shared/member-queue';
+import type { MemberQueue } from '../../../src/delivery/engine';
 import { violationsOf } from '../../simulation/model/model';
 import { poisoned } from '../../simulation/world/make-plan';
 import type { Action, Plan } from '../../simulation/world/plan';

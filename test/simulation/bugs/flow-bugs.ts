@@ -1,7 +1,7 @@
 // Bugs in what is sent when, how much is sent at once, and what stays in memory.
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Scheduler } from '../../../src/delivery/schedule/scheduler';
-import { Engine } from '../../../src/delivery/engine';
+import { Sender } from '../../../src/delivery/sender';
 import { CircuitBreaker } from '../../../src/delivery/schedule/circuit-breaker';
 import { Producer } from '../../../src/delivery/producer';
 import { Bisection } from '../../../src/delivery/schedule/bisection';
@@ -74,7 +74,7 @@ export const flowBugs: readonly Bug[] = [
   // Warm-ups.
   breaks('adds to a new segment do not wait for its warm-up', WarmUps, 'untilMs', () => -Infinity),
   breaks('a warm-up is forgotten when its process dies', WarmUps, 'load', () => Promise.resolve()),
-  breaks('a flush sends adds in a warm-up', Engine, 'flush', function (original) {
+  breaks('a flush sends adds in a warm-up', Sender, 'flush', function (original) {
     this.parts.warmUps.clear();
     original();
   }),

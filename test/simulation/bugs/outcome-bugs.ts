@@ -2,7 +2,7 @@
 import { LateOutcomes } from '../../../src/delivery/respond/late-outcomes';
 import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Scheduler } from '../../../src/delivery/schedule/scheduler';
-import { Engine } from '../../../src/delivery/engine';
+import { Sender } from '../../../src/delivery/sender';
 import { Turns } from '../../../src/delivery/turns';
 import { Producer } from '../../../src/delivery/producer';
 import { CommitBuffer } from '../../../src/delivery/commit-buffer';
@@ -33,7 +33,7 @@ export const outcomeBugs: readonly Bug[] = [
     original();
   }),
   breaks('ends are reported before they are durable', Turns, 'commit', function (original) {
-    this.parts.reports.tell();
+    this.parts.reports.reportEnded();
     original();
   }),
   breaks(
@@ -44,7 +44,7 @@ export const outcomeBugs: readonly Bug[] = [
       original(rest);
     },
   ),
-  breaks('a paused queue continues to send', Engine, 'pause', () => undefined),
+  breaks('a paused queue continues to send', Sender, 'pause', () => undefined),
   bug('a message that ended at queued is told once more when its entries end', () => [
     replacedGetter(PendingMessage, 'isOpen', function () {
       return this.open > 0;

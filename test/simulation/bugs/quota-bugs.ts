@@ -1,6 +1,6 @@
 // Bugs that exceed the quota.
 import { Scheduler } from '../../../src/delivery/schedule/scheduler';
-import { Engine } from '../../../src/delivery/engine';
+import { Sender } from '../../../src/delivery/sender';
 import { Registry } from '../../../src/delivery/registry';
 import { CircuitBreaker } from '../../../src/delivery/schedule/circuit-breaker';
 import { RateLimiter } from '../../../src/delivery/schedule/rate-limiter';
@@ -38,7 +38,7 @@ export const quotaBugs: readonly Bug[] = [
   breaks('the wall clock counts', ProcessTime, 'monoMs', function (original) {
     return Number(original()) + Number(this.wall.offsetMs);
   }),
-  breaks('the first second after a start counts as free', Engine, 'start', function (original) {
+  breaks('the first second after a start counts as free', Sender, 'start', function (original) {
     const { rateLimiter } = this.parts.scheduler;
     rateLimiter.thaw(Infinity);
     original();
@@ -56,8 +56,7 @@ export const quotaBugs: readonly Bug[] = [
   breaks('a rate limit of the service is not waited for', CircuitBreaker, 'rateLimited', () => undefined),
   breaks('every deploy has a new limiter', Registry, 'release', function (original, held, request, maxMs) {
     const released = original(held, request, maxMs);
-    const { rateLimiter } = held.engine.parts?.scheduler ?? held.engine.engine?.parts.scheduler ?? {};
-    rateLimiter?.thaw(Infinity);
+    held.engine.sender?.parts.scheduler.rateLimiter.thaw(Infinity);
     return released;
   }),
   breaks(

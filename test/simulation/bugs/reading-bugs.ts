@@ -27,7 +27,7 @@ export const readingBugs: readonly Bug[] = [
       return this.epoch !== null && this.options.clock.monoMs() < this.validUntil.monoMs - 250;
     }),
     replacedGetter(Turns, 'mayLeave', function () {
-      return this.parts.shared === null || this.parts.shared.mayPost();
+      return this.parts.lease.mayPost();
     }),
   ]),
   breaks(
@@ -36,7 +36,7 @@ export const readingBugs: readonly Bug[] = [
     'close',
     async function (original) {
       await this.lease.release();
-      await this.engineClosing;
+      await this.senderClosing;
       await original();
     },
   ),

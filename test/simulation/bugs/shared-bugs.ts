@@ -12,7 +12,7 @@ export const sharedBugs: readonly Bug[] = [
     original(claim, this.options.clock.monoMs());
   }),
   breaks('an engine continues when its lease is lost', SharedQueue, 'stepDown', function () {
-    this.engine = null;
+    this.sender = null;
   }),
   breaks(
     'a batch that may be in the queue is appended again under a new number',

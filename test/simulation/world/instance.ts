@@ -6,7 +6,7 @@ import { userKeysOf } from '../../../src/entry/keys';
 import { entryBody } from '../../../src/entry/serialise';
 import { dryRun } from '../../../src/delivery/dry-run';
 import { Registry, QueueKindsDiffer, type LeaseRequest } from '../../../src/delivery/registry';
-import type { MemberQueue } from '../../../src/delivery/shared/member-queue';
+import type { MemberQueue } from '../../../src/delivery/engine';
 import { requestLimitsOf } from '../../../src/delivery/schedule/request-limits';
 import type { MessageEnd } from '../../../src/delivery/pending-messages';
 import type { Recovered } from '../../../src/delivery/respond/entry-end';

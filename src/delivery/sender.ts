@@ -1,0 +1,265 @@
+// The sender: reads the queue, sends within the quota, and acknowledges, under one lease. Its turns (turns.ts) do the work.
+// Of a queue of this process alone the lease is always held; of a shared one each lease has a sender of its own, and to take
+// over is what a start after a crash is.
+
+import type { Opened, QueueStore } from '../queue/store';
+import type { SharedDeletionRequest } from '../queue/shared-log';
+import { within } from '../clock';
+import { LoginTimes } from '../service/login/login-times';
+import { partsOf, type Common, type EngineParts, type SenderLease } from './engine-parts';
+import { statsOf, type EngineStats } from './engine-stats';
+import type { SentCountStore } from './monitor/sent-counts';
+import type { RecentUsers } from './pending/recent-users';
+import { closedEnd, type MessageEnd } from './pending-messages';
+import type { FreshRow, Submission } from './producer';
+import type { Deleted } from './respond/deletions';
+import { asQueueError, nothingEnd, openingEnd } from './respond/not-accepted';
+import type { Counters } from './respond/reports';
+import type { Limits } from './schedule/rate-limiter';
+import { Turns } from './turns';
+
+/** Part of the store: never change it. */
+const recentUsersKey = 'recent users';
+const openRetryMs = 5_000;
+/** Messages that may wait for the store to be opened. */
+const mostUnopened = 50_000;
+
+/** The lease of a queue of this process alone. */
+export function alwaysHeld({ reporter }: Common): SenderLease {
+  return {
+    instance: undefined,
+    report: (outcomes) => reporter.report(outcomes),
+    opened: () => undefined,
+    mayPost: () => true,
+  };
+}
+
+export class Sender {
+  readonly loginTimes: LoginTimes;
+  private readonly parts: EngineParts;
+  private readonly turns: Turns;
+  private cancelRetry: (() => void) | null = null;
+
+  /** @param recentUsers null where other processes append, too */
+  constructor(
+    private readonly common: Common,
+    store: QueueStore,
+    lease: SenderLease,
+    private readonly recentUsers: RecentUsers | null = null,
+  ) {
+    const { clock } = common.settings;
+    this.loginTimes = new LoginTimes(store, () => clock.wallMs());
+    this.parts = partsOf(common, store, lease, {
+      ask: () => this.turns.ask(),
+      mayLeave: () => this.turns.mayLeave,
+      storeFailed: (error) => this.turns.storeFailed(error),
+      isClosed: () => this.turns.closed,
+    });
+    this.turns = new Turns(this.parts);
+    for (const [owner, untils] of common.holds) this.holdSegments(owner, untils);
+  }
+
+  get durable(): boolean {
+    return this.parts.store.durable;
+  }
+
+  get meta(): Pick<QueueStore, 'getMeta' | 'setMeta'> {
+    return this.parts.store;
+  }
+
+  get sent(): SentCountStore {
+    return this.parts.sent;
+  }
+
+  get counters(): Readonly<Counters> {
+    return this.parts.reports.counters;
+  }
+
+  get waiting(): number {
+    return this.counters.waiting;
+  }
+
+  /** Since it began. */
+  get usersAccepted(): number {
+    return this.parts.outcomes.usersAccepted;
+  }
+
+  stats(): EngineStats {
+    return statsOf(this.parts, this.turns);
+  }
+
+  // ── Life ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Opens the store; keeps trying while it cannot be opened. */
+  start(): void {
+    this.open().then(
+      (opened) => {
+        if (!this.turns.closed) this.turns.found(opened);
+      },
+      (error: unknown) => {
+        if (this.turns.closed) return;
+        this.turns.notFound(asQueueError(error));
+        this.cancelRetry = this.parts.clock.after(openRetryMs, () => this.start());
+      },
+    );
+  }
+
+  private async open(): Promise<Opened> {
+    const { store, deleter, warmUps } = this.parts;
+    const opened = await store.open();
+    try {
+      await deleter.resume(opened.lastSeq);
+      await warmUps.load(store);
+      this.recentUsers?.opened(opened.lastSeq, await store.getMeta(recentUsersKey));
+    } catch (error) {
+      // One that is open already cannot be opened when this is tried again.
+      await store.close().catch(() => undefined);
+      throw error;
+    }
+    return opened;
+  }
+
+  async park(maxMs: number): Promise<void> {
+    this.turns.park(maxMs);
+    // A process that stops does not close its engines.
+    const saved = this.turns
+      .settled()
+      .then(() => this.sent.save())
+      .then(() => this.saveRecentUsers());
+    await within(this.parts.clock, maxMs, saved);
+    this.common.tally.flush();
+  }
+
+  /** A process that cannot write them knows less when it starts again. */
+  private async saveRecentUsers(): Promise<void> {
+    if (!this.turns.opened || this.turns.closed || this.recentUsers === null) return;
+    const text = this.recentUsers.text(this.parts.producer.lastSeq);
+    await this.parts.store.setMeta(recentUsersKey, text).catch(() => undefined);
+  }
+
+  settled(maxMs: number): Promise<void> {
+    return within(this.parts.clock, maxMs, this.turns.settled());
+  }
+
+  unpark(): void {
+    this.turns.unpark();
+  }
+
+  async close(): Promise<void> {
+    this.cancelRetry?.();
+    this.turns.close();
+    this.reportNow();
+    this.common.tally.flush();
+    await this.sent.close();
+    this.parts.deleter.close();
+    await this.parts.store.close();
+  }
+
+  // ── Messages and rows ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** Of a queue of this process alone. */
+  submit(submission: Submission): void {
+    const end = this.endAtOnce(submission);
+    if (end !== null) {
+      this.parts.clock.endOfTurn(() => submission.onEnd(end));
+      return;
+    }
+    this.parts.producer.push(this.turns.parked ? parkedOf(submission) : submission);
+    this.turns.ask();
+  }
+
+  private endAtOnce({ entries }: Submission): MessageEnd | null {
+    const { opened, trouble, closed, parked } = this.turns;
+    if (closed || (parked && !this.durable)) return closedEnd;
+    if (entries.length === 0) return nothingEnd;
+    const isTooFull = !opened && trouble === null && this.parts.producer.size >= mostUnopened;
+    return isTooFull ? openingEnd : null;
+  }
+
+  /** Other processes append to the log: it goes to this number now. Without effect until it is open. */
+  logReaches(lastSeq: number): void {
+    if (this.turns.opened && this.parts.producer.logReaches(lastSeq)) this.turns.ask();
+  }
+
+  /** Rows that this process has appended: they need not be read back, unless others have appended before them. */
+  appended(firstSeq: number, rows: readonly FreshRow[]): void {
+    if (this.turns.opened && this.parts.producer.appended(firstSeq, rows)) this.turns.ask();
+  }
+
+  /** See `partsOf`. */
+  takesOneMore(): boolean {
+    return this.parts.takesOneMore();
+  }
+
+  /** Reports at once what has ended durably. */
+  reportNow(): void {
+    this.parts.reports.reportNow();
+  }
+
+  closeNode(node: string): void {
+    if (this.durable) {
+      this.parts.producer.closeNode(node);
+      return;
+    }
+    this.parts.pendingMessages.closeNode(node, [], closedEnd);
+    this.discard(node);
+  }
+
+  /** Discards what waits of a node. */
+  discard(node: string): void {
+    this.parts.producer.refuse(closedEnd, node);
+    this.parts.producer.abandon(node, this.parts.clock.monoMs());
+    this.turns.ask();
+  }
+
+  // ── What is asked for ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** A login came or went. */
+  loginsChanged(): void {
+    this.parts.pendingUsers.requeueHeld(this.parts.clock.monoMs());
+    this.turns.ask();
+  }
+
+  setLimits(limits: Limits): void {
+    this.parts.scheduler.setLimits(limits);
+    this.turns.ask();
+  }
+
+  holdSegments(owner: string, untils: ReadonlyMap<string, number>): void {
+    if (this.parts.warmUps.ask(owner, untils)) this.turns.warmUpsChanged();
+  }
+
+  flush(): void {
+    this.turns.flush();
+  }
+
+  pause(): void {
+    this.turns.paused = true;
+  }
+
+  resume(): void {
+    this.turns.paused = false;
+    this.turns.ask();
+  }
+
+  /** `Engine.purge` (null) and `Engine.erase`, of rows up to `mostSeq`. */
+  async delete(user: SharedDeletionRequest['user'], mostSeq = Infinity): Promise<Deleted> {
+    const { deleter } = this.parts;
+    if (user === null) return deleter.purge(mostSeq);
+    const { monitor } = this.common;
+    monitor.forget(user.keys, user.id);
+    const deleted = await deleter.erase(user.keys, mostSeq);
+    // What was rejected or logged meanwhile.
+    monitor.forget(user.keys, user.id);
+    return deleted;
+  }
+}
+
+function parkedOf(submission: Submission): Submission {
+  const { onEnd } = submission;
+  return {
+    ...submission,
+    completeOn: 'queued',
+    onEnd: (end) => onEnd(end.kind === 'queued' ? { kind: 'parked' } : end),
+  };
+}
