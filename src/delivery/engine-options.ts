@@ -1,10 +1,15 @@
-// What an engine is made with.
+// What an engine is made with, and what its senders have in common.
 
 import type { Clock } from '../clock';
 import type { Instance, SharedLog } from '../queue/shared-log';
 import type { QueueStore } from '../queue/store';
+import { LogTally } from './monitor/log-tally';
+import { Monitor } from './monitor/monitor';
+import { PendingMessages } from './pending-messages';
 import type { QueueCaps } from './respond/not-accepted';
+import { Reporter, type Outcome } from './respond/reports';
 import type { AskedWait } from './schedule/circuit-breaker';
+import { Logins } from './schedule/login';
 import type { Limits } from './schedule/rate-limiter';
 
 /** Read from the queue at a time. */
@@ -46,3 +51,60 @@ export type EngineOptions = EngineSettings &
     | { readonly store: QueueStore; readonly shared?: undefined }
     | { readonly shared: SharedQueueOptions; readonly store?: undefined }
   );
+
+/** Messages that may wait for an outcome at a time. */
+const defaultMaxOpenMessages = 50_000;
+
+export type Log = NonNullable<EngineSettings['log']>;
+
+/** What the senders of an engine have in common: with a shared queue it has one after the other. */
+export interface Common {
+  readonly settings: EngineSettings;
+  readonly monitor: Monitor;
+  readonly log: Log;
+  readonly tally: LogTally;
+  readonly logins: Logins;
+  readonly pendingMessages: PendingMessages;
+  readonly reporter: Reporter;
+  /** See `Engine.holdSegments`; by owner. */
+  readonly holds: Map<string, ReadonlyMap<string, number>>;
+  limits: Limits;
+  caps: QueueCaps;
+}
+
+export function commonOf(settings: EngineSettings): Common {
+  const { clock, maxOpenMessages = defaultMaxOpenMessages, limits } = settings;
+  const monitor = new Monitor(clock);
+  const log: Log = (level, text) => {
+    monitor.logged(level, text);
+    settings.log?.(level, text);
+  };
+  const tally = new LogTally(clock, log);
+  const pendingMessages = new PendingMessages(maxOpenMessages);
+  return {
+    settings,
+    monitor,
+    log,
+    tally,
+    logins: new Logins(),
+    pendingMessages,
+    reporter: new Reporter(pendingMessages, tally),
+    holds: new Map(),
+    limits,
+    caps: settings,
+  };
+}
+
+/** The lease under which a sender works. */
+export interface SenderLease {
+  /** Of a shared queue: the instance that this process is. */
+  readonly instance: string | undefined;
+  /**
+   * Entries that this process took have ended, durably. Of a shared queue the commit has stored those of other instances
+   * (`Commit.outcomes`).
+   */
+  readonly report: (outcomes: readonly Outcome[]) => void;
+  /** The queue is open, and what waits in it known. */
+  readonly opened: () => void;
+  readonly mayPost: () => boolean;
+}

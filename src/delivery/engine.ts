@@ -5,8 +5,7 @@
 
 import type { QueueStore } from '../queue/store';
 import type { LoginTimes } from '../service/login/login-times';
-import type { EngineOptions } from './engine-options';
-import { commonOf, type Common } from './engine-parts';
+import { commonOf, type Common, type EngineOptions } from './engine-options';
 import type { EngineStats } from './engine-stats';
 import type { Monitor } from './monitor/monitor';
 import type { SentCountStore } from './monitor/sent-counts';

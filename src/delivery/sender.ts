@@ -6,12 +6,14 @@ import type { Opened, QueueStore } from '../queue/store';
 import type { SharedDeletionRequest } from '../queue/shared-log';
 import { within } from '../clock';
 import { LoginTimes } from '../service/login/login-times';
-import { partsOf, type Common, type EngineParts, type SenderLease } from './engine-parts';
+import type { Common, SenderLease } from './engine-options';
+import { partsOf, type EngineParts } from './engine-parts';
 import { statsOf, type EngineStats } from './engine-stats';
 import type { SentCountStore } from './monitor/sent-counts';
 import type { RecentUsers } from './pending/recent-users';
 import { closedEnd, type MessageEnd } from './pending-messages';
-import type { FreshRow, Submission } from './producer';
+import type { FreshRow } from './loader';
+import type { Submission } from './producer';
 import type { Deleted } from './respond/deletions';
 import { asQueueError, nothingEnd, openingEnd } from './respond/not-accepted';
 import type { Counters } from './respond/reports';
@@ -133,7 +135,7 @@ export class Sender {
   /** A process that cannot write them knows less when it starts again. */
   private async saveRecentUsers(): Promise<void> {
     if (!this.turns.opened || this.turns.closed || this.recentUsers === null) return;
-    const text = this.recentUsers.text(this.parts.producer.lastSeq);
+    const text = this.recentUsers.text(this.parts.loader.lastSeq);
     await this.parts.store.setMeta(recentUsersKey, text).catch(() => undefined);
   }
 
@@ -178,12 +180,12 @@ export class Sender {
 
   /** Other processes append to the log: it goes to this number now. Without effect until it is open. */
   logReaches(lastSeq: number): void {
-    if (this.turns.opened && this.parts.producer.logReaches(lastSeq)) this.turns.ask();
+    if (this.turns.opened && this.parts.loader.logReaches(lastSeq)) this.turns.ask();
   }
 
   /** Rows that this process has appended: they need not be read back, unless others have appended before them. */
   appended(firstSeq: number, rows: readonly FreshRow[]): void {
-    if (this.turns.opened && this.parts.producer.appended(firstSeq, rows)) this.turns.ask();
+    if (this.turns.opened && this.parts.loader.appended(firstSeq, rows)) this.turns.ask();
   }
 
   /** See `partsOf`. */
@@ -208,7 +210,7 @@ export class Sender {
   /** Discards what waits of a node. */
   discard(node: string): void {
     this.parts.producer.refuse(closedEnd, node);
-    this.parts.producer.abandon(node, this.parts.clock.monoMs());
+    this.parts.loader.abandon(node, this.parts.clock.monoMs());
     this.turns.ask();
   }
 

@@ -8,7 +8,7 @@ import type { Commit, Opened, QueueError } from '../queue/store';
 import type { EngineParts } from './engine-parts';
 import type { ReadPage } from './pending/read-ahead';
 import { tooManyHeldText } from './pending/warm-ups';
-import { closedEnd } from './pending-messages';
+import { closedEnd, type MessageEnd } from './pending-messages';
 import { asQueueError, storeEnd } from './respond/not-accepted';
 import type { Post } from './schedule/post';
 import { UnsettledRequests } from './schedule/unsettled-requests';
@@ -54,11 +54,11 @@ export class Turns {
 
   /** The store is open, and holds this. */
   found(opened: Opened): void {
-    const { clock, lateMarginMs, lease, producer, readAhead, recoveredRequests, scheduler } = this.parts;
+    const { clock, lateMarginMs, lease, loader, readAhead, recoveredRequests, scheduler } = this.parts;
     this.trouble = null;
     this.opened = true;
     const isShared = lease.instance !== undefined;
-    producer.opened(opened, !isShared);
+    loader.opened(opened, !isShared);
     readAhead.opened(opened);
     // Until when one may run was noted by a wall clock that may have been set since: each gets the whole margin. A
     // process that merely sleeps has not even timed out its requests.
@@ -102,17 +102,15 @@ export class Turns {
 
   /** Call when no commit is under way. */
   private tellSettled(): void {
-    const { pushed, size } = this.parts.producer;
-    this.unsettled.tell(pushed - size, this.closed);
+    this.unsettled.tell(this.parts.producer.storedThrough, this.closed);
   }
 
   /** No turn comes any more. */
   close(): void {
-    const { producer, clock } = this.parts;
     this.closed = true;
     this.wakeUp.cancel();
-    if (this.taking) producer.uncommitted(closedEnd, clock.monoMs());
-    producer.refuse(closedEnd);
+    if (this.taking) this.noneStored(closedEnd);
+    this.parts.producer.refuse(closedEnd);
     this.tellSettled();
   }
 
@@ -145,9 +143,9 @@ export class Turns {
         this.parts.outcomes.settle(post, outcome, atMs);
         this.unsettled.settled(post.number);
       }
-      for (const read of this.pages.splice(0)) this.parts.producer.takePage(read, nowMs);
-      this.parts.producer.takeAppended(nowMs);
-      this.parts.pendingUsers.pagesDone(this.parts.producer.lastSeq);
+      for (const read of this.pages.splice(0)) this.parts.loader.takePage(read, nowMs);
+      this.parts.loader.takeAppended(nowMs);
+      this.parts.pendingUsers.pagesDone(this.parts.loader.lastSeq);
       this.parts.deleter.turn(nowMs);
       this.take();
     } else if (this.trouble !== null) {
@@ -230,7 +228,7 @@ export class Turns {
         // What waited for the store may go on.
         if (this.trouble !== null) this.turnMissed = true;
         this.trouble = null;
-        this.parts.readAhead.committed(this.parts.producer.lastSeq);
+        this.parts.readAhead.committed(this.parts.loader.lastSeq);
         this.afterCommit();
       },
       (error: unknown) => {
@@ -242,7 +240,7 @@ export class Turns {
 
   private afterCommit(): void {
     for (const post of this.departing.splice(0)) this.parts.requestsInFlight.launch(post);
-    this.parts.producer.committed();
+    this.parts.producer.allStored();
     this.parts.reports.reportEnded();
     this.parts.deleter.committed();
     this.requestPages();
@@ -294,10 +292,17 @@ export class Turns {
       this.unsettled.cancelled(post.number);
       this.parts.scheduler.cancel(post, nowMs);
     }
-    this.parts.producer.uncommitted(storeEnd(error), nowMs);
+    this.noneStored(storeEnd(error));
     // What had ended is said again by the next commit, and reported after it.
     this.goOn();
     this.armWake();
+  }
+
+  /** Nothing that this turn has taken is stored. */
+  private noneStored(end: Extract<MessageEnd, { kind: 'failed' }>): void {
+    const { loader, producer, clock } = this.parts;
+    loader.undo(producer.taken, clock.monoMs());
+    producer.noneStored(end);
   }
 
   storeFailed(error: QueueError): void {

@@ -5,10 +5,10 @@ import { strict as assert } from 'node:assert';
 import type { CheckedEntry } from '../../src/entry/entry';
 import { parseBody } from '../../src/entry/check';
 import type { Recovered } from '../../src/delivery/respond/entry-end';
-import { commonOf } from '../../src/delivery/engine-parts';
+import { commonOf } from '../../src/delivery/engine-options';
 import { SharedProducer } from '../../src/delivery/shared/shared-producer';
 import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
-import type { MessageEnd } from '../../src/delivery/pending-messages';
+import { closedEnd, type MessageEnd } from '../../src/delivery/pending-messages';
 import type { Commit } from '../../src/queue/store';
 import type { Appended, Batch } from '../../src/queue/shared-log';
 import { SqliteStore } from '../../src/queue/sqlite/sqlite-store';
@@ -61,9 +61,10 @@ class Taking {
   readonly recovered: Recovered[] = [];
   private told = 0;
 
-  constructor(queueMaxEntries = 1_000_000, queueMaxBytes = 1e9) {
+  constructor(queueMaxEntries = 1_000_000, queueMaxBytes = 1e9, blocksPerSlice?: number) {
     const settings = { clock: this.clock, random: () => 0, limits: documentedLimits, maxOpenMessages: 1_000 };
-    const common = commonOf({ ...settings, queueMaxEntries, queueMaxBytes });
+    const sizes = { queueMaxEntries, queueMaxBytes, ...(blocksPerSlice !== undefined && { blocksPerSlice }) };
+    const common = commonOf({ ...settings, ...sizes });
     this.producer = new SharedProducer({
       common,
       log: this.log,
@@ -248,6 +249,45 @@ describe('a large message for a shared log', () => {
       assert.deepEqual([ends.length, taking.producer.counters.waiting], [1, 0]);
       taking.addUp();
     }
+  });
+
+  it('becomes rows a slice at a time, and later messages follow it', async () => {
+    const taking = new Taking(1_000_000, 1e9, 100);
+    const { clock } = taking;
+    await clock.settle();
+    const endOfTurn = clock.endOfTurn.bind(clock);
+    let turns = 0;
+    let later: MessageEnd[] = [];
+    clock.endOfTurn = (call) => {
+      turns += 1;
+      if (turns === 10) later = taking.submit(entriesOf(2_501, 2_501), 'queued');
+      endOfTurn(call);
+    };
+    const ends = taking.submit(entriesOf(1, 2_500), 'queued');
+    await clock.advance(1_000);
+    assert.ok(turns >= 25, `${turns} turns`);
+    assert.deepEqual([ends.length, later.length], [1, 1]);
+    assert.deepEqual(
+      taking.users(),
+      entriesOf(1, 2_501).map(({ userKey }) => userKey),
+    );
+  });
+
+  it('is not taken when the queue closes between two slices of it', async () => {
+    const taking = new Taking(1_000_000, 1e9, 100);
+    const { clock } = taking;
+    await clock.settle();
+    const ends = taking.submit(entriesOf(1, 2_500));
+    let turns = 0;
+    const endOfTurn = clock.endOfTurn.bind(clock);
+    clock.endOfTurn = (call) => {
+      turns += 1;
+      if (turns === 5) void taking.producer.close();
+      endOfTurn(call);
+    };
+    await clock.advance(1_000);
+    assert.deepEqual(ends, [closedEnd]);
+    assert.deepEqual(taking.users(), []);
   });
 
   it('ends without an output when its node closes, and not before all of it is safe', async () => {

@@ -1,7 +1,7 @@
 // What comes of entries that a process took for a shared log finds its message, however it crosses the answer of the log; and
 // what is taken before the log and the file on this machine are open waits for both.
 import { strict as assert } from 'node:assert';
-import { commonOf, type Common } from '../../src/delivery/engine-parts';
+import { commonOf, type Common } from '../../src/delivery/engine-options';
 import { SharedProducer } from '../../src/delivery/shared/shared-producer';
 import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
 import type { MessageEnd } from '../../src/delivery/pending-messages';

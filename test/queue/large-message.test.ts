@@ -8,7 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { checkEntry } from '../../src/entry/check';
 import type { CheckedEntry } from '../../src/entry/entry';
 import { systemClock } from '../../src/clock';
-import { commonOf } from '../../src/delivery/engine-parts';
+import { commonOf } from '../../src/delivery/engine-options';
 import { SharedProducer } from '../../src/delivery/shared/shared-producer';
 import { LocalBuffer } from '../../src/delivery/shared/local-buffer';
 import type { MessageEnd } from '../../src/delivery/pending-messages';

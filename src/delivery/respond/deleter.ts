@@ -11,6 +11,7 @@ import { bodyChars } from '../../entry/serialise';
 import type { QueueStore, Row, UserRows } from '../../queue/store';
 import type { PendingUsers } from '../pending/pending-users';
 import { deletionTexts, type Deletions, type Deleted, type ErasureMark } from './deletions';
+import type { Loader } from '../loader';
 import type { Producer } from '../producer';
 import type { CommitBuffer } from '../commit-buffer';
 import type { ReadAhead } from '../pending/read-ahead';
@@ -53,7 +54,8 @@ export interface Parts {
   readonly commitBuffer: CommitBuffer;
   readonly readAhead: ReadAhead;
   readonly pendingUsers: PendingUsers;
-  readonly producer: Producer;
+  readonly producer: Pick<Producer<unknown>, 'mark'>;
+  readonly loader: Loader;
   readonly deletions: Deletions;
   /** Forgets everything else that is remembered of a user. */
   readonly forgetUser: (userKeys: readonly string[]) => void;
@@ -113,7 +115,8 @@ export class Deleter {
     return new Promise((resolve, reject) => {
       const request: Request = { userKeys, resolve, reject, throughSeq: null, before: 0 };
       this.asked.push(request);
-      this.parts.producer.mark((seq) => (request.throughSeq = Math.min(seq, mostSeq)));
+      const { producer, loader } = this.parts;
+      producer.mark(() => (request.throughSeq = Math.min(loader.lastSeq, mostSeq)));
       this.parts.askTurn();
     });
   }
@@ -246,9 +249,9 @@ export class Deleter {
 
   /** Ends a row that is only in the store. Entries in memory end there. */
   private foundRow(row: Row, nowMs: number): void {
-    const { producer, pendingUsers, readAhead, deletions, commitBuffer } = this.parts;
+    const { loader, pendingUsers, readAhead, deletions, commitBuffer } = this.parts;
     if (deletions.hasRowEnded(row.seq)) return;
-    const item = producer.itemOf(row, nowMs);
+    const item = loader.itemOf(row, nowMs);
     if (item === null) return;
     const { userKey } = item.entry;
     deletions.match(userKey, row.userHash);

@@ -8,7 +8,7 @@ import type {
   Instance,
   SharedLog,
 } from '../../queue/shared-log';
-import type { Common } from '../engine-parts';
+import type { Common } from '../engine-options';
 import { DeletedPartly, type Deleted } from '../respond/deletions';
 import { asQueueError } from '../respond/not-accepted';
 import type { SharedProducer } from './shared-producer';

@@ -1,72 +1,45 @@
-// What this process takes for a shared log: messages become batches, one of them on its way at a time, so that they
-// arrive in order; and what comes of their entries finds its message again.
+// What this process takes for a shared log: the rows of its messages become batches, one of them on its way at a time, so
+// that they arrive in order; and what comes of their entries finds its message again.
 //
 // A message that is too large for a batch is in several, one after the other, and ends when the last of them is in the
 // log or in the local buffer. Before the first one the queue must have room for all of them, so that all or none of it is
 // taken; the others then go in whatever other processes have appended meanwhile.
-//
-// When the log does not answer, batches go to the local buffer on this machine, also the one whose fate is not known; new ones
-// stay behind what waits there until all of it has been handed over.
 
-import { hashUserKey } from '../../entry/keys';
+import type { CheckedEntry } from '../../entry/entry';
 import { readBody } from '../../entry/check';
-import { queuedBody } from '../../entry/serialise';
-import { batchesOf, charsOf, rowsPerBatch } from '../../queue/batches';
-import type { QueueError, Row } from '../../queue/store';
-import type { Batch, SharedLog } from '../../queue/shared-log';
+import { batchesOf, charsOf } from '../../queue/batches';
+import type { NewRow, QueueError, Row } from '../../queue/store';
+import type { Batch } from '../../queue/shared-log';
 import type { Clock } from '../../clock';
-import { laneOf } from '../pending/pending-users';
+import type { Common } from '../engine-options';
+import type { FreshRow } from '../loader';
+import { closedEnd, type MessageEnd } from '../pending-messages';
+import { Producer, type Appender, type Submission, type Taken as TakenMessage } from '../producer';
 import { deletionTexts, type Deletion } from '../respond/deletions';
 import { endOf } from '../respond/entry-end';
-import {
-  ageMsOf,
-  handIn,
-  pendingMessageOf,
-  type FreshRow,
-  type HandedIn,
-  type Submission,
-} from '../producer';
-import type { Common } from '../engine-parts';
+import { nothingEnd, openingEnd, queueFullEnd, storeEnd } from '../respond/not-accepted';
 import type { Counters, Outcome } from '../respond/reports';
-import type { LocalBuffer } from './local-buffer';
-import { closedEnd, type PendingMessages, type PendingMessage, type MessageEnd } from '../pending-messages';
-import {
-  asQueueError,
-  nothingEnd,
-  openingEnd,
-  storeEnd,
-  queueFullEnd,
-  type QueueCaps,
-} from '../respond/not-accepted';
+import { sleep, StoreAndForward, unbounded, type StoreAndForwardParts } from './store-and-forward';
 
-export interface SharedProducerParts {
+export interface SharedProducerParts extends StoreAndForwardParts {
   readonly common: Pick<Common, 'settings' | 'caps' | 'log' | 'tally' | 'pendingMessages' | 'reporter'>;
-  readonly log: SharedLog;
-  readonly localBuffer: LocalBuffer;
   /** Of this process. */
   readonly instance: string;
-  /** Whether the full log takes a message, or what is handed over at once, all the same: see `partsOf`. */
-  readonly takesOneMore: () => boolean;
   /** Own rows are in the log, the first under this number. */
   readonly appended: (firstSeq: number, rows: readonly FreshRow[]) => void;
 }
 
-interface Taken {
-  readonly submission: Submission;
-  readonly pendingMessage: PendingMessage;
-  readonly rows: readonly FreshRow[];
-}
+/** A message with its rows. */
+type Taken = TakenMessage<FreshRow[]>;
 
 /** What a batch has of a message. */
 interface Part {
-  readonly submission: Submission;
-  readonly pendingMessage: PendingMessage;
+  readonly taken: Taken;
   readonly entries: number;
-  readonly isLast: boolean;
 }
 
 interface Pending {
-  readonly batch: Pick<Batch, 'stream' | 'number'> & { readonly rows: readonly FreshRow[] };
+  readonly batch: Pick<Batch, 'stream' | 'number' | 'instance'> & { readonly rows: readonly FreshRow[] };
   readonly parts: readonly Part[];
   /** What follows of its message, for which the queue must have room, too; null for what follows itself. */
   readonly following: { readonly rows: number; readonly chars: number } | null;
@@ -77,88 +50,50 @@ interface Pending {
 }
 
 const nothing = { rows: 0, chars: 0 };
-const unbounded = { maxEntries: Infinity, maxChars: Infinity };
-const retryMs = 250;
-/** Once the log has failed for so long, entries are kept on this machine. */
-const bufferAfterMs = 2_000;
-const handOverRetryMs = 1_000;
 /** Without a local buffer, or before it is open, so many entries may wait for the log in memory. */
 const mostInMemory = 50_000;
 
 export class SharedProducer {
   readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
-  /** Why the log does not answer; null while it does, as far as is known. */
-  trouble: QueueError | null = null;
   private readonly clock: Clock;
-  private readonly pendingMessages: PendingMessages;
-  private waiting: HandedIn[] = [];
-  /** Of messages that are neither in the log nor in the local buffer. */
-  private waitingRows = 0;
+  private readonly producer: Producer<FreshRow[]>;
+  private readonly way: StoreAndForward;
   private pending: Pending | null = null;
   /** Batches that come next, before what waits. */
   private next: Pending[] = [];
-  /** A message that is in part in the log or the local buffer. */
-  private placing: PendingMessage | null = null;
-  /** Messages that are in part in the local buffer. */
-  private readonly buffered = new WeakSet<PendingMessage>();
   private lastNumber = 0;
   /** Of this process's rows in the log. */
   private lastSeq = 0;
   /** What an earlier process left is known: nothing is appended or kept before, or it would come out of order. */
-  private readonly opened: Promise<void>;
-  private begin: (() => void) | null = null;
-  /** Everything goes to the local buffer first. */
-  private buffering = false;
-  private bufferFails = false;
-  private keeping = 0;
-  private handingOver = false;
+  private isOpen = false;
   private pumping: Promise<void> | null = null;
-  private pumpAsked = false;
   /** Everything goes to the local buffer at once; the pump stands still. */
   private draining = false;
-  private failingSinceMs: number | null = null;
   /** Of rows whose numbers, or whose message's other numbers, are not known yet. */
   private early: Outcome[] = [];
   private closed = false;
-  private wake: (() => void) | null = null;
 
   constructor(private readonly parts: SharedProducerParts) {
     this.clock = parts.common.settings.clock;
-    this.pendingMessages = parts.common.pendingMessages;
-    this.opened = new Promise((resolve) => (this.begin = resolve));
-  }
-
-  private get caps(): QueueCaps {
-    return this.parts.common.caps;
+    this.producer = new Producer(parts.common, appender);
+    this.way = new StoreAndForward(parts);
   }
 
   /** Finds what an earlier process left in the local buffer. Without a local buffer entries wait for the log in memory. */
   start(): void {
-    this.parts.localBuffer
-      .open()
-      .then(
-        () => {
-          const { waiting } = this.parts.localBuffer;
-          if (waiting === 0) return;
-          this.counters.taken += waiting;
-          this.counters.waiting += waiting;
-          this.buffering = true;
-          this.handOver();
-        },
-        (error: unknown) => {
-          this.bufferFails = true;
-          this.parts.common.log('error', asQueueError(error).message);
-        },
-      )
-      .finally(() => {
-        this.begin?.();
-        this.begin = null;
-      });
+    void this.way.open().then((entries) => {
+      this.countTaken(entries);
+      this.isOpen = true;
+      this.askPump();
+    });
   }
 
-  /** The log answers somebody: what waits for a next try need not. */
   retryNow(): void {
-    if (this.trouble !== null) this.wake?.();
+    this.way.retryNow();
+  }
+
+  get trouble(): QueueError | null {
+    return this.way.trouble;
   }
 
   /** Entries that wait on this machine, durably. */
@@ -173,84 +108,80 @@ export class SharedProducer {
     return takenWallMs === Infinity ? 0 : Math.max(0, this.clock.wallMs() - takenWallMs);
   }
 
-  /** Whether something is on its way to the log or the local buffer. */
-  get busy(): boolean {
-    return this.waiting.length > 0 || this.next.length > 0 || this.pending !== null;
-  }
-
   submit(submission: Submission): void {
     const refusal = this.refusalOf(submission);
     if (refusal !== null) {
       this.clock.endOfTurn(() => submission.onEnd(refusal));
       return;
     }
-    this.waiting.push(handIn(submission, this.clock));
-    this.waitingRows += submission.entries.length;
+    this.producer.push({ ...submission, source: { ...submission.source, instance: this.parts.instance } });
     this.askPump();
   }
 
   private refusalOf({ entries }: Submission): MessageEnd | null {
     if (this.closed) return closedEnd;
     if (entries.length === 0) return nothingEnd;
-    const { queueMaxEntries: most } = this.caps;
-    const here = this.waitingRows + this.kept + entries.length;
-    if (here > most || this.parts.localBuffer.bodyChars > this.caps.queueMaxBytes)
-      return queueFullEnd(this.kept, this.caps);
-    if (this.waitingRows <= mostInMemory) return null;
-    if (this.begin !== null) return openingEnd;
-    return this.trouble !== null && this.bufferFails ? storeEnd(this.trouble) : null;
+    const { way } = this;
+    const { caps } = this.parts.common;
+    const { unstored } = this.producer;
+    const isFull = unstored + this.kept + entries.length > caps.queueMaxEntries;
+    if (isFull || this.parts.localBuffer.bodyChars > caps.queueMaxBytes) return queueFullEnd(this.kept, caps);
+    if (unstored <= mostInMemory) return null;
+    if (!this.isOpen) return openingEnd;
+    return way.trouble !== null && way.bufferFails ? storeEnd(way.trouble) : null;
   }
 
   // ── To the log ──────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Whether something is on its way to the log or the local buffer. */
+  private get busy(): boolean {
+    return this.producer.storedThrough < this.producer.pushed;
+  }
+
   private askPump(): void {
-    if (this.pumping !== null || this.pumpAsked) return;
-    this.pumpAsked = true;
-    // Everything of one turn of the event loop travels together.
-    this.clock.endOfTurn(() => {
-      this.pumpAsked = false;
-      this.pumping ??= this.pump().finally(() => {
-        this.pumping = null;
-        if (this.busy && !this.closed && !this.draining) this.askPump();
-      });
+    if (!this.isOpen || this.pumping !== null || !this.busy || this.closed || this.draining) return;
+    this.pumping = this.pump().finally(() => {
+      this.pumping = null;
+      this.askPump();
     });
   }
 
   private async pump(): Promise<void> {
-    await this.opened;
+    // Everything of one turn of the event loop travels together.
+    await this.endOfTurn();
     while (this.busy && !this.closed && !this.draining) {
-      if (this.pending === null && this.next.length === 0) this.next = this.nextBatches();
-      this.pending ??= this.next.shift()!;
-      if (this.buffering) await this.keepPending(this.pending);
+      if (this.pending === null && this.next.length === 0) {
+        if (this.producer.take(this.clock.monoMs())) this.next = this.nextBatches();
+        else await this.endOfTurn();
+      }
+      this.pending ??= this.next.shift() ?? null;
+      if (this.pending === null) continue;
+      if (this.way.buffering) await this.keepPending(this.pending);
       else await this.appendPending(this.pending);
     }
   }
 
+  private endOfTurn(): Promise<void> {
+    return new Promise((resolve) => this.clock.endOfTurn(resolve));
+  }
+
   private nextBatches(): Pending[] {
-    const taken: Taken[] = [];
-    let entries = 0;
-    for (const handedIn of this.waiting) {
-      const { submission } = handedIn;
-      entries += submission.entries.length;
-      if (entries > rowsPerBatch && taken.length > 0) break;
-      taken.push({ submission, pendingMessage: pendingMessageOf(submission), rows: this.rowsOf(handedIn) });
-    }
-    this.waiting.splice(0, taken.length);
-    const rows = taken.flatMap((one) => one.rows);
+    const { taken } = this.producer;
+    const rows = taken.flatMap(({ state }) => state);
+    if (rows.length === 0) return [];
     if (batchesOf(rows).length > 1) return taken.flatMap((one) => this.batchesOf(one));
-    const parts = taken.map((one): Part => ({ ...one, entries: one.rows.length, isLast: true }));
+    const parts = taken.map((one): Part => ({ taken: one, entries: one.rows }));
     return [this.pendingOf(rows, parts, nothing)];
   }
 
   /** A message by itself, in as many batches as it takes. */
-  private batchesOf({ submission, pendingMessage, rows }: Taken): Pending[] {
-    const batches = batchesOf(rows);
-    const after = rows.slice(batches[0]!.length);
+  private batchesOf(taken: Taken): Pending[] {
+    const batches = batchesOf(taken.state);
+    const after = taken.state.slice(batches[0]!.length);
     const following = { rows: after.length, chars: charsOf(after) };
-    return batches.map((batch, at) => {
-      const part = { submission, pendingMessage, entries: batch.length, isLast: at === batches.length - 1 };
-      return this.pendingOf(batch, [part], at === 0 ? following : null);
-    });
+    return batches.map((batch, at) =>
+      this.pendingOf(batch, [{ taken, entries: batch.length }], at === 0 ? following : null),
+    );
   }
 
   private pendingOf(
@@ -259,63 +190,38 @@ export class SharedProducer {
     following: Pending['following'],
   ): Pending {
     this.lastNumber += 1;
-    const batch = { stream: this.parts.instance, number: this.lastNumber, rows };
+    const { instance } = this.parts;
+    const batch = { stream: instance, number: this.lastNumber, instance, rows };
     return { batch, parts, following, tried: false, keeping: null };
   }
 
-  private rowsOf(handedIn: HandedIn): FreshRow[] {
-    const { entries } = handedIn.submission;
-    const source = { ...handedIn.submission.source, instance: this.parts.instance };
-    const nowMs = this.clock.monoMs();
-    const wallMs = this.clock.wallMs();
-    return entries.map((entry) => {
-      const ageMs = ageMsOf(entry, handedIn, nowMs);
-      return {
-        entry,
-        lane: laneOf(entry),
-        userHash: hashUserKey(entry.userKey),
-        source,
-        eventWallMs: wallMs - ageMs,
-        eventMonoMs: nowMs - ageMs,
-        takenWallMs: wallMs,
-        body: queuedBody(entry),
-      };
-    });
-  }
-
   private async appendPending(pending: Pending): Promise<void> {
-    const { log, instance } = this.parts;
-    const startedMs = this.clock.monoMs();
     pending.tried = true;
-    try {
-      const result = await log.append({ ...pending.batch, instance, ...this.roomFor(pending) });
-      // Given to the local buffer meanwhile, which hands it in again.
-      if (this.pending !== pending || pending.keeping !== null) return;
-      this.answered();
-      this.pending = null;
-      if (result.kind === 'appended') this.took(pending, result.firstSeq, result.lastSeq);
-      else if (result.kind === 'full') this.refuseFull(pending, result.waiting);
-      else this.tookUnnumbered(pending);
-      this.tellEarly();
-    } catch (error) {
-      if (this.pending !== pending || pending.keeping !== null) return;
-      this.failed(error);
-      this.failingSinceMs ??= startedMs;
-      if (this.clock.monoMs() - this.failingSinceMs >= bufferAfterMs) await this.keepPending(pending);
-      if (this.pending === pending) await this.sleep(retryMs);
+    const result = await this.way.append({ ...pending.batch, ...this.roomFor(pending) });
+    // Given to the local buffer meanwhile, which hands it in again.
+    if (this.pending !== pending || pending.keeping !== null) return;
+    if (result === null) {
+      if (this.way.isAway) await this.keepPending(pending);
+      if (this.pending === pending) await this.way.pause();
+      return;
     }
+    this.pending = null;
+    if (result.kind === 'appended') this.took(pending, result.firstSeq, result.lastSeq);
+    else if (result.kind === 'full') this.refuseFull(pending, result.waiting);
+    else this.tookUnnumbered(pending);
+    this.tellEarly();
   }
 
   private roomFor({ following }: Pending): Pick<Batch, 'maxEntries' | 'maxChars'> {
     if (following === null) return unbounded;
-    const { queueMaxEntries, queueMaxBytes } = this.caps;
+    const { queueMaxEntries, queueMaxBytes } = this.parts.common.caps;
     return { maxEntries: queueMaxEntries - following.rows, maxChars: queueMaxBytes - following.chars };
   }
 
   private took(pending: Pending, firstSeq: number, lastSeq: number): void {
     let next = firstSeq;
-    for (const { pendingMessage, entries } of pending.parts) {
-      this.pendingMessages.add(pendingMessage, next, entries);
+    for (const { taken, entries } of pending.parts) {
+      this.parts.common.pendingMessages.add(taken.pendingMessage, next, entries);
       next += entries;
     }
     this.lastSeq = lastSeq;
@@ -325,18 +231,13 @@ export class SharedProducer {
 
   /** They are taken, but what comes of them cannot be found by their numbers. */
   private tookUnnumbered(pending: Pending): void {
-    for (const { pendingMessage } of pending.parts) this.buffered.add(pendingMessage);
+    for (const { taken } of pending.parts) taken.isBuffered = true;
     this.stored(pending);
   }
 
   private stored({ batch, parts }: Pending): void {
     this.countTaken(batch.rows.length);
-    this.waitingRows -= batch.rows.length;
-    for (const { submission, pendingMessage, isLast } of parts) {
-      this.placing = isLast ? null : pendingMessage;
-      const isBuffered = this.buffered.has(pendingMessage);
-      if (isLast) this.pendingMessages.stored(pendingMessage, submission.completeOn, isBuffered);
-    }
+    for (const { taken, entries } of parts) this.producer.stored(taken, entries);
   }
 
   private countTaken(rows: number): void {
@@ -346,112 +247,33 @@ export class SharedProducer {
 
   /** The queue has no room for all of it: its messages are tried one by one. */
   private refuseFull(pending: Pending, waiting: number): void {
-    const { batch, parts } = pending;
-    if (parts.length === 1) {
-      const { submission, pendingMessage } = parts[0]!;
-      if (submission.entries.length <= this.caps.queueMaxEntries && this.parts.takesOneMore()) {
-        this.next.unshift({ ...pending, following: null });
-        return;
-      }
-      this.next = this.next.filter((one) => one.parts[0]!.pendingMessage !== pendingMessage);
-      this.waitingRows -= submission.entries.length;
-      this.pendingMessages.end(pendingMessage, queueFullEnd(waiting, this.caps));
+    const { parts } = pending;
+    if (parts.length > 1) {
+      this.next = parts.flatMap(({ taken }) => this.batchesOf(taken));
       return;
     }
-    let at = 0;
-    this.next = parts.flatMap((part) =>
-      this.batchesOf({ ...part, rows: batch.rows.slice(at, (at += part.entries)) }),
-    );
+    const { caps } = this.parts.common;
+    const { taken } = parts[0]!;
+    if (taken.rows <= caps.queueMaxEntries && this.parts.takesOneMore()) {
+      this.next.unshift({ ...pending, following: null });
+      return;
+    }
+    this.next = this.next.filter((one) => one.parts[0]!.taken !== taken);
+    this.producer.notStored(taken, queueFullEnd(waiting, caps));
   }
 
-  // ── To the local buffer ────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Once: the pump may be about to, and a drain, too. */
+  /** To the local buffer, once: the pump may be about to, and a drain, too. */
   private async keepPending(pending: Pending): Promise<void> {
     pending.keeping ??= this.keepOnce(pending).finally(() => (pending.keeping = null));
     await pending.keeping;
   }
 
   private async keepOnce(pending: Pending): Promise<void> {
-    const { localBuffer, common } = this.parts;
-    const { stream, number, rows } = pending.batch;
-    this.keeping += 1;
-    const keep = localBuffer.keep(rows, pending.tried ? { stream, number } : null);
-    const error = await keep.then(() => null, asQueueError);
-    this.keeping -= 1;
-    if (error !== null) {
-      if (!this.bufferFails) common.log('error', error.message);
-      this.bufferFails = true;
-      // With `keeping` set, the hand-over would read the empty buffer again and again without a pause.
-      await this.sleep(retryMs);
-      return;
-    }
-    this.bufferFails = false;
-    if (!this.buffering) {
-      this.buffering = true;
-      this.handOver();
-    }
+    const { rows, stream, number } = pending.batch;
+    if (!(await this.way.keep(rows, pending.tried ? { stream, number } : null))) return;
     this.pending = null;
     this.tookUnnumbered(pending);
     this.tellEarly();
-  }
-
-  /** Hands over what waits in the local buffer, until it is empty. */
-  private handOver(): void {
-    if (this.handingOver || this.closed) return;
-    this.handingOver = true;
-    void this.handOverAll().finally(() => {
-      this.handingOver = false;
-    });
-  }
-
-  private async handOverAll(): Promise<void> {
-    const { localBuffer } = this.parts;
-    let oneMore = false;
-    while (!this.closed && this.buffering) {
-      const { queueMaxEntries, queueMaxBytes } = this.caps;
-      const caps = { maxEntries: queueMaxEntries, maxChars: queueMaxBytes };
-      try {
-        const result = await localBuffer.handOver(oneMore ? unbounded : caps);
-        this.answered();
-        // Whoever keeps something now comes after what was found empty.
-        if (result.kind === 'empty' && this.keeping === 0) this.buffering = false;
-        oneMore = result.kind === 'full' && this.parts.takesOneMore();
-        if (result.kind === 'full' && !oneMore) await sleep(this.clock, handOverRetryMs);
-      } catch (error) {
-        this.failed(error);
-        await sleep(this.clock, handOverRetryMs);
-      }
-    }
-  }
-
-  private failed(error: unknown): void {
-    const trouble = asQueueError(error);
-    // Whoever opens the log tells why it is not open. Closed here, it concerns nobody any more.
-    const isNews = trouble.code !== 'closed' && this.trouble?.message !== trouble.message && !this.closed;
-    if (isNews) this.parts.common.log('warn', trouble.message);
-    this.trouble = trouble;
-  }
-
-  private answered(): void {
-    if (this.trouble !== null) this.parts.common.log('info', 'The shared queue can be reached again.');
-    this.trouble = null;
-    this.failingSinceMs = null;
-  }
-
-  /** Ends early when something is to be done at once. */
-  private sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.clock.after(ms, () => {
-        this.wake = null;
-        resolve();
-      });
-      this.wake = () => {
-        cancel();
-        this.wake = null;
-        resolve();
-      };
-    });
   }
 
   // ── What comes of them ──────────────────────────────────────────────────────────────────────────────────────
@@ -467,7 +289,14 @@ export class SharedProducer {
   private isEarly({ seq }: Outcome): boolean {
     // The number of a batch that is on its way is not known yet.
     if (this.pending !== null && seq > this.lastSeq) return true;
-    return this.placing !== null && this.pendingMessages.find(seq) === this.placing;
+    const { placing } = this;
+    return placing !== null && this.parts.common.pendingMessages.find(seq) === placing.pendingMessage;
+  }
+
+  /** A message that is in part in the log or the local buffer. */
+  private get placing(): Taken | null {
+    const [first] = this.producer.taken;
+    return first !== undefined && first.stored > 0 ? first : null;
   }
 
   private tellEarly(): void {
@@ -483,20 +312,10 @@ export class SharedProducer {
 
   /** A node closes: its messages end; what was taken stays queued. */
   closeNode(node: string): void {
-    const isIts = ({ submission }: HandedIn): boolean => submission.source.node === node;
-    const refused = this.waiting.filter(isIts);
-    this.waiting = this.waiting.filter((one) => !isIts(one));
-    for (const { submission } of refused) {
-      this.waitingRows -= submission.entries.length;
-      submission.onEnd(closedEnd);
-    }
-    this.pendingMessages.closeNode(
-      node,
-      this.onTheirWay().map(({ pendingMessage }) => pendingMessage),
-    );
+    this.producer.closeNode(node);
   }
 
-  // ── Discarding on this machine ────────────────────────────────────────────────────────────────────────
+  // ── Deletions on this machine ───────────────────────────────────────────────────────────────────────────────
 
   /**
    * Deletes what this machine keeps, of a user or of all (null), and took until then, by its own clock. Resolves to how many
@@ -517,22 +336,10 @@ export class SharedProducer {
 
   /** Resolves when what was handed in before is in the log or in the local buffer. */
   async placed(): Promise<void> {
-    const last = this.waiting.at(-1)?.submission ?? this.onTheirWay().at(-1)?.submission;
+    const last = this.producer.pushed;
     // Without a local buffer there is nothing to wait for.
-    while (last !== undefined && this.holds(last) && !this.bufferFails && !this.closed)
+    while (this.producer.storedThrough < last && !this.way.bufferFails && !this.closed)
       await sleep(this.clock, 20);
-  }
-
-  private holds(submission: Submission): boolean {
-    return (
-      this.waiting.some((one) => one.submission === submission) ||
-      this.onTheirWay().some((part) => part.submission === submission)
-    );
-  }
-
-  /** What is in batches that are neither in the log nor in the local buffer. */
-  private onTheirWay(): Part[] {
-    return [...(this.pending?.parts ?? []), ...this.next.flatMap(({ parts }) => parts)];
   }
 
   /** Their messages have ended: those of a user who is erased are counted only, the others go to their nodes. */
@@ -564,26 +371,28 @@ export class SharedProducer {
       this.pending ??= this.next.shift() ?? null;
     }
     this.draining = false;
-    if (this.busy && !this.closed) this.askPump();
+    this.askPump();
     this.parts.common.tally.flush();
   }
 
   async close(): Promise<void> {
     this.closed = true;
-    this.wake?.();
-    for (const { submission } of this.waiting.splice(0)) submission.onEnd(closedEnd);
-    for (const { pendingMessage } of this.onTheirWay()) {
-      this.pendingMessages.end(pendingMessage, closedEnd);
-    }
+    this.producer.refuse(closedEnd);
+    this.producer.noneStored(closedEnd);
     this.next = [];
     this.pending = null;
-    this.placing = null;
     this.tellEarly();
     this.parts.common.tally.flush();
-    await this.parts.localBuffer.close().catch(() => undefined);
+    await this.way.close();
   }
 }
 
-function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => void clock.after(ms, resolve));
-}
+/** Keeps the rows of a message until they are in batches. What is refused is refused before, or by the log. */
+const appender: Appender<FreshRow[]> = {
+  durable: true,
+  refusalOf: () => null,
+  begin: () => ({ firstSeq: 0, state: [] }),
+  append: (row: NewRow, entry: CheckedEntry, { state }: Taken) => {
+    state.push({ ...row, entry });
+  },
+};

@@ -8,8 +8,7 @@
 import type { Claim, SharedDeletionRequest } from '../../queue/shared-log';
 import { LoginTimes } from '../../service/login/login-times';
 import { within } from '../../clock';
-import type { SharedQueueOptions } from '../engine-options';
-import type { Common } from '../engine-parts';
+import type { Common, SharedQueueOptions } from '../engine-options';
 import type { EngineStats } from '../engine-stats';
 import { SentCountStore } from '../monitor/sent-counts';
 import { closedEnd } from '../pending-messages';

@@ -3,7 +3,7 @@ import { PendingUsers } from '../../../src/delivery/pending/pending-users';
 import { Scheduler } from '../../../src/delivery/schedule/scheduler';
 import { Sender } from '../../../src/delivery/sender';
 import { CircuitBreaker } from '../../../src/delivery/schedule/circuit-breaker';
-import { Producer } from '../../../src/delivery/producer';
+import { Loader } from '../../../src/delivery/loader';
 import { Bisection } from '../../../src/delivery/schedule/bisection';
 import { BatchBuilder } from '../../../src/delivery/schedule/batch-builder';
 import { ReadyUsers } from '../../../src/delivery/schedule/ready';
@@ -94,8 +94,8 @@ export const flowBugs: readonly Bug[] = [
     let drawn = 0;
     return replaced(Cipher, 'tagOf', () => (drawn += 1));
   }),
-  breaks('the queue admits more than its limit', Producer, 'refusalOf', () => null),
-  breaks('entries of a closed node are sent from memory', Producer, 'abandon', () => undefined),
+  breaks('the queue admits more than its limit', Loader, 'refusalOf', () => null),
+  breaks('entries of a closed node are sent from memory', Loader, 'abandon', () => undefined),
   breaks(
     'tombstones made during a read are forgotten',
     PendingUsers,

@@ -24,7 +24,8 @@ export const outcomeBugs: readonly Bug[] = [
     'takeSome',
     function (original, taken, mostBlocks) {
       const blocks = original(taken, mostBlocks);
-      if (this.partlyTaken === null && taken.handedIn.submission.completeOn === 'queued') this.committed();
+      if (this.partlyTaken === null && taken.handedIn.submission.completeOn === 'queued')
+        this.common.pendingMessages.stored(taken.pendingMessage, 'queued');
       return blocks;
     },
   ),

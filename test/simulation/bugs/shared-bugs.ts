@@ -22,13 +22,13 @@ export const sharedBugs: readonly Bug[] = [
       return original(rows, null);
     },
   ),
-  breaks('new entries are appended before those in the buffer', SharedProducer, 'pump', async function () {
-    await this.opened;
-    while (this.busy && !this.closed && !this.draining) {
-      if (this.pending === null && this.next.length === 0) this.next = this.nextBatches();
-      this.pending ??= this.next.shift()!;
-      await this.appendPending(this.pending);
-    }
+  breaks('new entries are appended before those in the buffer', SharedProducer, 'pump', function (original) {
+    Object.defineProperty(this.way, 'buffering', {
+      get: () => false,
+      set: () => undefined,
+      configurable: true,
+    });
+    return original();
   }),
   breaks(
     'an append with a lost answer is refused',
@@ -36,8 +36,8 @@ export const sharedBugs: readonly Bug[] = [
     'keepPending',
     function (_original, pending) {
       this.pending = null;
-      for (const { pendingMessage } of pending.parts)
-        pendingMessage.endEarly({ kind: 'failed', code: 'outbox', message: '', params: {} });
+      for (const { taken } of pending.parts)
+        this.producer.notStored(taken, { kind: 'failed', code: 'outbox', message: '', params: {} });
       return Promise.resolve();
     },
   ),

@@ -1,0 +1,237 @@
+// The loader: brings entries into memory, from the messages of a turn and from the rows of the queue.
+
+import type { CheckedEntry } from '../entry/entry';
+import { parseBody } from '../entry/check';
+import type { NewRow, Opened, Row } from '../queue/store';
+import type { SharedRow } from '../queue/shared-log';
+import type { CommitBuffer } from './commit-buffer';
+import type { Common } from './engine-options';
+import { Item } from './pending/item';
+import type { PendingUsers } from './pending/pending-users';
+import type { ReadAhead, ReadPage } from './pending/read-ahead';
+import type { User } from './pending/user';
+import type { MessageEnd, PendingMessage } from './pending-messages';
+import type { Appender, Submission, Taken } from './producer';
+import { queueFullEnd } from './respond/not-accepted';
+import type { Reports } from './respond/reports';
+
+/** A row that this process appended to a log that several processes share. */
+export interface FreshRow extends SharedRow {
+  readonly entry: CheckedEntry;
+  readonly eventMonoMs: number;
+}
+
+/** Of a message in the commit under way. */
+export interface InCommit {
+  /** Entries that stay in memory. */
+  readonly items: Item[];
+  /** Characters of those that are on disk only. */
+  charsOnDisk: number;
+}
+
+export interface LoaderParts {
+  readonly common: Common;
+  readonly durable: boolean;
+  readonly commitBuffer: CommitBuffer;
+  readonly readAhead: ReadAhead;
+  readonly pendingUsers: PendingUsers;
+  readonly reports: Reports;
+  /** See `partsOf`. */
+  readonly takesOneMore: () => boolean;
+}
+
+export class Loader implements Appender<InCommit> {
+  /** Number of the last row. */
+  lastSeq = 0;
+  /** Numbers above it were taken by this process. */
+  private startedWith = 0;
+  /** What was appended to a log that several processes share, for the next turn; rows are null when they must be read. */
+  private readonly fresh: { readonly lastSeq: number; readonly rows: readonly FreshRow[] | null }[] = [];
+  /** Of nodes that closed without a durable store: the last number that is discarded. */
+  private readonly abandoned = new Map<string, number>();
+
+  constructor(private readonly parts: LoaderParts) {}
+
+  get durable(): boolean {
+    return this.parts.durable;
+  }
+
+  /** `takes`: further rows are this process's own, whose monotonic clock they carry. */
+  opened({ lastSeq, waiting, bodyChars }: Opened, takes = true): void {
+    this.lastSeq = lastSeq;
+    this.startedWith = takes ? lastSeq : Infinity;
+    this.parts.reports.taken(waiting);
+    this.parts.pendingUsers.queuedChars += bodyChars;
+    this.parts.pendingUsers.tombstonesMade = lastSeq > 0;
+  }
+
+  /** The log has rows up to this number, of which nothing is known here. False when that is no news. */
+  logReaches(lastSeq: number): boolean {
+    if (lastSeq <= this.appendedSeq) return false;
+    this.fresh.push({ lastSeq, rows: null });
+    return true;
+  }
+
+  /** Rows in the log that this process has appended. */
+  appended(firstSeq: number, rows: readonly FreshRow[]): boolean {
+    const lastSeq = firstSeq + rows.length - 1;
+    if (firstSeq !== this.appendedSeq + 1) return this.logReaches(lastSeq);
+    this.fresh.push({ lastSeq, rows });
+    return true;
+  }
+
+  private get appendedSeq(): number {
+    return this.fresh.at(-1)?.lastSeq ?? this.lastSeq;
+  }
+
+  /** A node closed: its entries are discarded, now and when they are read back. */
+  abandon(node: string, nowMs: number): void {
+    this.abandoned.set(node, this.lastSeq);
+    this.parts.pendingUsers.discardNode(node, nowMs);
+  }
+
+  // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  refusalOf({ entries: { length } }: Submission): MessageEnd | null {
+    const { caps, pendingMessages } = this.parts.common;
+    const { waiting } = this.parts.reports.counters;
+    const most = caps.queueMaxEntries;
+    const isFull = waiting + length > most || this.parts.pendingUsers.queuedChars > caps.queueMaxBytes;
+    const isTooFull = !this.parts.durable && pendingMessages.areFull;
+    if (!isFull && !isTooFull) return null;
+    if (length <= most && this.parts.takesOneMore()) return null;
+    if (isFull) return queueFullEnd(waiting, caps);
+    const message = 'Too many messages wait for their outcome.';
+    return {
+      kind: 'failed',
+      code: 'too_many_open_messages',
+      params: { most: pendingMessages.most },
+      message,
+    };
+  }
+
+  begin(
+    { entries: { length } }: Submission,
+    pendingMessage: PendingMessage,
+  ): ReturnType<Appender<InCommit>['begin']> {
+    const firstSeq = this.lastSeq + 1;
+    this.lastSeq += length;
+    this.parts.common.pendingMessages.add(pendingMessage, firstSeq, length);
+    this.parts.reports.taken(length);
+    return { firstSeq, state: { items: [], charsOnDisk: 0 } };
+  }
+
+  append(row: NewRow, entry: CheckedEntry, { state, pendingMessage, nowMs }: Taken<InCommit>): void {
+    this.parts.commitBuffer.appended(row);
+    this.parts.pendingUsers.queuedChars += row.body.length;
+    const item = this.admit(row, entry, pendingMessage, nowMs);
+    if (item === null) state.charsOnDisk += row.body.length;
+    else state.items.push(item);
+  }
+
+  /** The commit of these failed, or will not be made. */
+  undo(taken: readonly Taken<InCommit>[], nowMs: number): void {
+    for (const { state } of taken.toReversed()) {
+      for (const item of state.items.toReversed()) this.parts.pendingUsers.undoAdmit(item, nowMs);
+    }
+    for (const { state, handedIn } of taken) {
+      this.parts.reports.notAccepted(handedIn.submission.entries.length);
+      this.parts.pendingUsers.queuedChars -= state.charsOnDisk;
+    }
+  }
+
+  /** A new entry into memory; null when it is to be read back later. */
+  private admit(
+    row: NewRow,
+    entry: CheckedEntry,
+    pendingMessage: PendingMessage | null,
+    nowMs: number,
+  ): Item | null {
+    const further = this.parts.pendingUsers.hasUser(entry.userKey);
+    if (!this.parts.readAhead.admits(row.lane, row.seq, further, row.takenWallMs)) return null;
+    const item = new Item(
+      row.seq,
+      entry,
+      row.source,
+      row.eventMonoMs,
+      row.takenWallMs,
+      'waiting',
+      pendingMessage,
+    );
+    item.further = further;
+    const user = this.parts.pendingUsers.admit(item, row.userHash, nowMs);
+    if (this.isAbandoned(row)) {
+      this.parts.pendingUsers.discard(item);
+      this.parts.pendingUsers.settle(user, nowMs);
+    }
+    return item;
+  }
+
+  /** Of a node that closed without a durable store. */
+  private isAbandoned({ seq, source }: NewRow): boolean {
+    return seq <= (this.abandoned.get(source.node) ?? 0);
+  }
+
+  // ── Rows of the log ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What was appended since the last turn. */
+  takeAppended(nowMs: number): void {
+    for (const { lastSeq, rows } of this.fresh.splice(0)) {
+      const firstSeq = this.lastSeq + 1;
+      this.parts.reports.taken(lastSeq - this.lastSeq);
+      this.lastSeq = lastSeq;
+      if (rows === null) this.parts.readAhead.appended(lastSeq, this.parts.common.settings.clock.wallMs());
+      else rows.forEach((row, at) => this.admit({ ...row, seq: firstSeq + at }, row.entry, null, nowMs));
+      this.parts.readAhead.committed(lastSeq);
+    }
+  }
+
+  takePage(read: ReadPage, nowMs: number): void {
+    const touched = new Set<User>();
+    for (const row of read.page.rows) {
+      const user = this.takeRow(row, nowMs);
+      if (user !== null) touched.add(user);
+    }
+    const tombstones = read.page.tombstones
+      .map((row) => this.itemOf(row, nowMs))
+      .filter((item) => item !== null);
+    this.parts.readAhead.admitted(read);
+    this.parts.pendingUsers.admitTombstones(tombstones, touched, nowMs);
+  }
+
+  private takeRow(row: Row, nowMs: number): User | null {
+    if (this.parts.pendingUsers.deletions.hasRowEnded(row.seq)) return null;
+    const item = this.itemOf(row, nowMs);
+    if (item === null) return null;
+    this.parts.pendingUsers.count(item);
+    const user = this.parts.pendingUsers.add(item, row.userHash);
+    if (this.isAbandoned(row)) this.parts.pendingUsers.discard(item);
+    return user;
+  }
+
+  /** An entry as it was taken, read back from its row. A damaged row is set aside as rejected. */
+  itemOf(row: Row, nowMs: number): Item | null {
+    let entry: CheckedEntry;
+    try {
+      entry = parseBody(row.body);
+    } catch (error) {
+      this.parts.common.tally.add({
+        level: 'error',
+        kind: 'set aside',
+        count: 1,
+        text: (count) =>
+          `${count} entries in the queue cannot be read and were set aside. The first is number ${row.seq}: ${String(error)}`,
+      });
+      this.parts.commitBuffer.mark(row.seq, 'remove');
+      if (row.state === 'waiting') this.parts.reports.rowUnreadable();
+      return null;
+    }
+    // The monotonic clock of another process says nothing here.
+    const ofThisProcess = row.seq > this.startedWith;
+    const agedMs = Math.max(0, this.parts.common.settings.clock.wallMs() - row.eventWallMs);
+    const eventMonoMs = ofThisProcess ? row.eventMonoMs : nowMs - agedMs;
+    const pendingMessage = this.parts.common.pendingMessages.find(row.seq);
+    const source = row.instance === undefined ? row.source : { ...row.source, instance: row.instance };
+    return new Item(row.seq, entry, source, eventMonoMs, row.takenWallMs, row.state, pendingMessage);
+  }
+}
