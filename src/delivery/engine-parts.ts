@@ -49,7 +49,7 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
   const pendingUsers = new PendingUsers(commitBuffer, readAhead, reports, logins, recoveredRequests, warmUps);
   const scheduler = new Scheduler(limits, lateMarginMs, clock, pendingUsers, logins, circuitBreaker);
   const sent = new SentCountStore(store, clock);
-  const outcomes = new Outcomes(
+  const outcomes = new Outcomes({
     clock,
     random,
     lateMarginMs,
@@ -60,8 +60,8 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
     commitBuffer,
     log,
     sent,
-    monitor.unaccounted,
-  );
+    unaccounted: monitor.unaccounted,
+  });
   const requestsInFlight = new RequestsInFlight(
     clock,
     logins,

@@ -12,7 +12,7 @@ import type { SentCountStore } from './monitor/sent-counts';
 import { RecentUsers } from './pending/recent-users';
 import type { Submission } from './producer';
 import type { Deleted } from './respond/deletions';
-import type { Recovered } from './respond/entry-end';
+import type { Recovered } from './pending-messages';
 import type { QueueCaps } from './respond/not-accepted';
 import type { Counters } from './respond/reports';
 import type { Login, Logins } from './schedule/login';
@@ -22,7 +22,7 @@ import { SharedQueue } from './shared/shared-queue';
 
 export { defaultPageRows, type EngineOptions } from './engine-options';
 export type { EngineState, EngineStats } from './engine-stats';
-export type { Recovered } from './respond/entry-end';
+export type { Recovered } from './pending-messages';
 export type { Submission } from './producer';
 export type { Counters } from './respond/reports';
 export type { QueueCaps } from './respond/not-accepted';

@@ -5,7 +5,7 @@ import { LateOutcomes } from '../../src/delivery/respond/late-outcomes';
 import { backoffMs } from '../../src/delivery/schedule/backoff';
 import { Fifo } from '../../src/delivery/pending/fifo';
 import { DueHeap } from '../../src/delivery/pending/heap';
-import type { Recovered } from '../../src/delivery/respond/entry-end';
+import type { Recovered } from '../../src/delivery/pending-messages';
 import { FakeClock } from './support/fake-clock';
 import { runs } from './support/runs';
 import { device, entryOf } from './support/world';

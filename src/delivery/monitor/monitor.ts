@@ -1,7 +1,7 @@
 // Monitor: latency, rejections by reason, last errors and the last hour of an engine, for operators.
 
 import type { Clock } from '../../clock';
-import { endOf } from '../respond/entry-end';
+import { endOf } from '../pending-messages';
 import { History, type Sample } from './history';
 import { Latency } from './latency';
 import { mentions, Rejections, type Invalid } from '../respond/rejections';

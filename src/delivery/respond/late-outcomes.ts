@@ -3,7 +3,7 @@
 import type { Clock } from '../../clock';
 import type { CountedLine } from '../monitor/log-tally';
 import { linesOfRemoved } from './node-listeners';
-import type { Recovered } from './entry-end';
+import type { Recovered } from '../pending-messages';
 
 type Listener = (recovered: readonly Recovered[]) => void;
 

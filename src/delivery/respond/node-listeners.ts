@@ -1,6 +1,6 @@
 // Listeners of nodes for late outcomes. Outcomes of a removed node are logged.
 
-import type { Recovered } from './entry-end';
+import type { Recovered } from '../pending-messages';
 import type { CountedLine, LogTally } from '../monitor/log-tally';
 
 type Listener = (recovered: readonly Recovered[]) => void;

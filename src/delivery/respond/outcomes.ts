@@ -25,6 +25,20 @@ const plainlyAccepted: EntryVerdict = { kind: 'accepted', warnings: [] };
 
 type Accepted = Extract<PostOutcome, { kind: 'accepted' }>;
 
+export interface OutcomesParts {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly lateMarginMs: number;
+  readonly pendingUsers: PendingUsers;
+  readonly scheduler: Scheduler;
+  readonly circuitBreaker: CircuitBreaker;
+  readonly logins: Logins;
+  readonly commitBuffer: CommitBuffer;
+  readonly log: (level: 'warn' | 'error', text: string) => void;
+  readonly sent: SentCountStore;
+  readonly unaccounted: Unaccounted;
+}
+
 export class Outcomes {
   /** The block that was accepted last. */
   private canary: Cell | null = null;
@@ -33,24 +47,12 @@ export class Outcomes {
   /** Ambiguous requests in the order in which they ended, and until when each may run (monotonic ms). */
   private ambiguous: { readonly post: number; readonly untilMs: number }[] = [];
 
-  constructor(
-    private readonly clock: Clock,
-    private readonly random: () => number,
-    private readonly lateMarginMs: number,
-    private readonly pendingUsers: PendingUsers,
-    private readonly scheduler: Scheduler,
-    private readonly circuitBreaker: CircuitBreaker,
-    private readonly logins: Logins,
-    private readonly commitBuffer: CommitBuffer,
-    private readonly log: (level: 'warn' | 'error', text: string) => void,
-    private readonly sent: SentCountStore,
-    private readonly unaccounted: Unaccounted,
-  ) {}
+  constructor(private readonly parts: OutcomesParts) {}
 
   /** Handles the outcome of a request, which arrived at `atMs` (monotonic). */
   settle(post: Post, outcome: Settled, atMs: number): void {
     this.freeQuota(post, outcome, atMs);
-    const outageEnded = this.circuitBreaker.settled(
+    const outageEnded = this.parts.circuitBreaker.settled(
       post.sentMs,
       outcome.kind === 'passing' || outcome.kind === 'notSent',
     );
@@ -59,18 +61,18 @@ export class Outcomes {
     else this.notAccepted(post, outcome, atMs);
     for (const { user } of post.users) {
       if (user.ambiguousOver(atMs)) user.clearAmbiguous(atMs);
-      this.pendingUsers.settle(user, atMs);
+      this.parts.pendingUsers.settle(user, atMs);
     }
     // The service is back, so no user needs to wait for it.
-    if (outageEnded) this.pendingUsers.endWaits(atMs);
+    if (outageEnded) this.parts.pendingUsers.endWaits(atMs);
   }
 
   /** Handles the result of a token request. */
   tokenReceived(account: string, outcome: TokenOutcome): void {
     switch (outcome.kind) {
       case 'token':
-        this.logins.setState(account, { kind: 'ready' });
-        this.pendingUsers.requeueHeld(this.clock.monoMs());
+        this.parts.logins.setState(account, { kind: 'ready' });
+        this.parts.pendingUsers.requeueHeld(this.parts.clock.monoMs());
         break;
       case 'wait':
         this.loginWaits(account, outcome.retryAfterMs, outcome);
@@ -98,14 +100,14 @@ export class Outcomes {
   private freeQuota(post: Post, outcome: Settled, atMs: number): void {
     const ambiguous = outcome.kind === 'passing' && outcome.ambiguous;
     if (ambiguous) {
-      this.commitBuffer.unknown(post.number, this.clock.wallMs() + this.lateMarginMs);
-      this.ambiguous.push({ post: post.number, untilMs: atMs + this.lateMarginMs });
+      this.parts.commitBuffer.unknown(post.number, this.parts.clock.wallMs() + this.parts.lateMarginMs);
+      this.ambiguous.push({ post: post.number, untilMs: atMs + this.parts.lateMarginMs });
       this.countAmbiguous(post);
-    } else this.commitBuffer.settle(post.number);
-    const floorMs = this.logins.get(post.account)?.networkFloorMs() ?? 0;
+    } else this.parts.commitBuffer.settle(post.number);
+    const floorMs = this.parts.logins.get(post.account)?.networkFloorMs() ?? 0;
     for (const [rateLimiter, permit] of [
-      [this.scheduler.rateLimiter, post.permit] as const,
-      [this.scheduler.bisection.quota, post.search?.permit ?? null] as const,
+      [this.parts.scheduler.rateLimiter, post.permit] as const,
+      [this.parts.scheduler.bisection.quota, post.search?.permit ?? null] as const,
     ]) {
       if (permit === null) continue;
       if (outcome.kind === 'notSent') rateLimiter.cancel(permit);
@@ -121,7 +123,7 @@ export class Outcomes {
 
   /** Settles the records of ambiguous requests that can no longer run. */
   endAmbiguous(nowMs: number): void {
-    while (this.ambiguousUntilMs <= nowMs) this.commitBuffer.settle(this.ambiguous.shift()!.post);
+    while (this.ambiguousUntilMs <= nowMs) this.parts.commitBuffer.settle(this.ambiguous.shift()!.post);
   }
 
   /** The machine slept for `forMs`: every ambiguous request may run that much longer. */
@@ -132,9 +134,9 @@ export class Outcomes {
   // ── Accepted ────────────────────────────────────────────────────────────────────────────────────────────────
 
   private accepted(post: Post, { warnings, counts }: Accepted, nowMs: number): void {
-    this.circuitBreaker.accepted(post.sentMs);
+    this.parts.circuitBreaker.accepted(post.sentMs);
     this.countRate(post.users.length, nowMs);
-    const sent = this.sent.of(post.account, post.sentMs);
+    const sent = this.parts.sent.of(post.account, post.sentMs);
     const found = warnings.length === 0 ? null : verdicts(sentEntries(post.body), warnings);
     const remark = this.remarkOf(post, counts, found, nowMs);
     for (let index = 0; index < post.users.length; index += 1) {
@@ -154,7 +156,7 @@ export class Outcomes {
     const blocks = post.users.map(({ cells }) => cells.length);
     const missing = uncounted(counts, blocks, found);
     const sent = { users: blocks.length, segments: blocks.reduce((sum, some) => sum + some, 0) };
-    return this.unaccounted.note(missing, sent, nowMs, this.log);
+    return this.parts.unaccounted.note(missing, sent, nowMs, this.parts.log);
   }
 
   private acceptedUser(
@@ -173,7 +175,7 @@ export class Outcomes {
     user.failures = 0;
     const given = verdict.kind === 'accepted' ? verdict.warnings : [];
     const warnings = remark === null ? given : [...given, remark];
-    const { blocksPerUser } = this.scheduler.request;
+    const { blocksPerUser } = this.parts.scheduler.request;
     user.blockLimit = user.blockLimit >= blocksPerUser / 2 ? Infinity : user.blockLimit * 2;
     for (let place = 0; place < cells.length; place += 1) {
       const cell = cells[place]!;
@@ -184,7 +186,7 @@ export class Outcomes {
             ? verdict.blocks.get(place)
             : undefined;
       if (refusal !== undefined) {
-        this.pendingUsers.reject(cell, refusal.code, refusal.message);
+        this.parts.pendingUsers.reject(cell, refusal.code, refusal.message);
         continue;
       }
       countBlock(sent, cell);
@@ -198,13 +200,13 @@ export class Outcomes {
     if (user.mayBeUndone(cell, sentMs)) cell.due = true;
     // The same for blocks that end with it: if the rest of this entry is deleted, they count on their own.
     for (const older of cell.absorbed ?? []) if (user.mayBeUndone(older, sentMs)) older.due = true;
-    this.pendingUsers.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
+    this.parts.pendingUsers.end(cell, cell.sentExpired ? 'expired' : 'accepted', null);
     this.canary = cell;
   }
 
   /** The service may have counted the request, and counts it again when it is sent again. */
   private countAmbiguous(post: Post): void {
-    const sent = this.sent.of(post.account, post.sentMs);
+    const sent = this.parts.sent.of(post.account, post.sentMs);
     sent.ambiguousUsers += post.users.length;
     for (const { cells } of post.users) sent.ambiguousBlocks += cells.length;
   }
@@ -234,19 +236,19 @@ export class Outcomes {
         this.failed(post, outcome, nowMs);
         break;
       case 'configuration':
-        this.loginWaits(post.account, configurationRetryMs * (0.5 + this.random() / 2), outcome);
+        this.loginWaits(post.account, configurationRetryMs * (0.5 + this.parts.random() / 2), outcome);
         break;
       case 'loginRefused':
         this.loginRefused(post.account, outcome);
         break;
       case 'deadToken':
-        this.logins.setState(post.account, { kind: 'unknown' });
+        this.parts.logins.setState(post.account, { kind: 'unknown' });
         break;
       case 'notSent':
         this.tokenReceived(post.account, outcome.token);
         break;
     }
-    this.scheduler.searchAgain(post, nowMs);
+    this.parts.scheduler.searchAgain(post, nowMs);
   }
 
   private loginWaits(
@@ -254,31 +256,37 @@ export class Outcomes {
     waitMs: number,
     { code, message }: { code: string; message: string },
   ): void {
-    this.logins.setState(account, { kind: 'wait', untilMs: this.clock.monoMs() + waitMs, code, message });
+    this.parts.logins.setState(account, {
+      kind: 'wait',
+      untilMs: this.parts.clock.monoMs() + waitMs,
+      code,
+      message,
+    });
   }
 
   private loginRefused(
     account: string,
     { code, message }: Extract<PostOutcome, { kind: 'loginRefused' }>,
   ): void {
-    this.logins.setState(account, { kind: 'refused', code, message });
-    this.log('error', message);
+    this.parts.logins.setState(account, { kind: 'refused', code, message });
+    this.parts.log('error', message);
   }
 
   private failed(post: Post, outcome: Extract<PostOutcome, { kind: 'passing' }>, nowMs: number): void {
-    this.circuitBreaker.failed(outcome, post.sentMs, nowMs);
+    this.parts.circuitBreaker.failed(outcome, post.sentMs, nowMs);
     for (const { user, cells } of post.users) {
       user.failures += 1;
-      user.notBeforeMs = nowMs + backoffMs(user.failures, this.random);
-      if (outcome.ambiguous) this.pendingUsers.addAmbiguous(user, cells, nowMs + this.lateMarginMs);
+      user.notBeforeMs = nowMs + backoffMs(user.failures, this.parts.random);
+      if (outcome.ambiguous)
+        this.parts.pendingUsers.addAmbiguous(user, cells, nowMs + this.parts.lateMarginMs);
     }
   }
 
   // ── Refused bodies ──────────────────────────────────────────────────────────────────────────────────────────
 
   private bodyRefused(post: Post, outcome: { code: string; message: string }, nowMs: number): void {
-    this.circuitBreaker.refused(outcome.message);
-    if (post.users.length > 1) this.scheduler.bisection.split(post.users.map(({ user }) => user));
+    this.parts.circuitBreaker.refused(outcome.message);
+    if (post.users.length > 1) this.parts.scheduler.bisection.split(post.users.map(({ user }) => user));
     else this.searchUser(post.users[0]!, outcome, nowMs);
   }
 
@@ -294,17 +302,17 @@ export class Outcomes {
     const only = cells[0]!;
     if (cells.length > 1) {
       user.blockLimit = Math.ceil(cells.length / 2);
-      this.scheduler.bisection.push({ users: [user], probe: false });
-    } else if (this.circuitBreaker.acceptedSentMs >= only.refusedAtMs) {
+      this.parts.scheduler.bisection.push({ users: [user], probe: false });
+    } else if (this.parts.circuitBreaker.acceptedSentMs >= only.refusedAtMs) {
       user.blockLimit = 1;
       user.failures = 0;
-      this.pendingUsers.reject(only, outcome.code, outcome.message);
+      this.parts.pendingUsers.reject(only, outcome.code, outcome.message);
       this.searchOn(user, nowMs);
     } else {
       user.blockLimit = 1;
       user.failures += 1;
-      const delayMs = 250 + backoffMs(user.failures, this.random, 500, 60_000);
-      this.scheduler.bisection.probeAt(nowMs + delayMs, user);
+      const delayMs = 250 + backoffMs(user.failures, this.parts.random, 500, 60_000);
+      this.parts.scheduler.bisection.probeAt(nowMs + delayMs, user);
       this.sendCanary(nowMs);
     }
   }
@@ -315,7 +323,8 @@ export class Outcomes {
    * newest state of its user, unless a newer entry of that user was queued.
    */
   private sendCanary(nowMs: number): void {
-    if (this.canary !== null && !this.pendingUsers.someReady) this.pendingUsers.resend(this.canary, nowMs);
+    if (this.canary !== null && !this.parts.pendingUsers.someReady)
+      this.parts.pendingUsers.resend(this.canary, nowMs);
   }
 
   /**
@@ -324,8 +333,8 @@ export class Outcomes {
    */
   private searchOn(user: User, nowMs: number): void {
     if (user.blockLimit !== Infinity && user.waits)
-      this.scheduler.bisection.push({ users: [user], probe: false });
-    else this.scheduler.leaveSearch(user, nowMs);
+      this.parts.scheduler.bisection.push({ users: [user], probe: false });
+    else this.parts.scheduler.leaveSearch(user, nowMs);
   }
 }
 

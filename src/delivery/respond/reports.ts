@@ -3,11 +3,17 @@
 import type { CheckedEntry } from '../../entry/entry';
 import type { Source } from '../../queue/store';
 import type { LogTally } from '../monitor/log-tally';
-import type { PendingMessage, PendingMessages } from '../pending-messages';
+import {
+  type Ending,
+  endOf,
+  type EntryEnd,
+  type PendingMessage,
+  type PendingMessages,
+  type Recovered,
+} from '../pending-messages';
 import { NodeListeners } from './node-listeners';
 import type { Deletion } from './deletions';
 import type { Clock } from '../../clock';
-import { endOf, type Ending, type EntryEnd, type Recovered } from './entry-end';
 import { Fifo } from '../pending/fifo';
 import type { Item } from '../pending/item';
 

@@ -5,8 +5,9 @@ import * as z from 'zod';
 import { isBodyOf, parseBody } from '../../entry/check';
 import { entryBody } from '../../entry/serialise';
 import type { OutcomeRow } from '../../queue/store';
-import { endOf } from '../respond/entry-end';
-import { type Outcome, erasedCode } from '../respond/reports';
+import { endOf } from '../pending-messages';
+import type { Outcome } from '../respond/reports';
+import { erasedCode } from '../respond/reports';
 import type { Item } from '../pending/item';
 
 /** What other instances have to report of these. Of a queue that is not shared there are none. */

@@ -96,7 +96,7 @@ export const outcomeBugs: readonly Bug[] = [
     Outcomes,
     'searchUser',
     function (original, packed, outcome, nowMs) {
-      this.circuitBreaker.acceptedSentMs = Infinity;
+      this.parts.circuitBreaker.acceptedSentMs = Infinity;
       original(packed, outcome, nowMs);
     },
   ),
@@ -107,7 +107,7 @@ export const outcomeBugs: readonly Bug[] = [
     function (_original, post, outcome) {
       for (const { cells } of post.users)
         for (const cell of cells)
-          if (cell.state === 'waiting') this.pendingUsers.reject(cell, outcome.code, outcome.message);
+          if (cell.state === 'waiting') this.parts.pendingUsers.reject(cell, outcome.code, outcome.message);
     },
   ),
   breaks('one refused login holds back all accounts', Scheduler, 'accountsReady', function (original) {
