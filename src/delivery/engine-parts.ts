@@ -78,6 +78,17 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
     const isToBeTried = pendingUsers.someReady || readAhead.unreadAny || scheduler.bisection.searches;
     return !isToBeTried && requestsInFlight.inFlight === 0 && circuitBreaker.admitsOneMore();
   };
+  /**
+   * What is in memory waits for a bisection, for new segments, or for its login; what is behind it need not. Nor need what
+   * a purge has still to end: what is read of it does not stay in memory.
+   */
+  const isStuck = (): boolean => {
+    if (deleter.isPurging) return true;
+    if (scheduler.someSendable) return false;
+    const waitsForLogin = pendingUsers.someHeld && scheduler.someLoginReady;
+    return waitsForLogin || scheduler.bisection.size > 0 || warmUps.any;
+  };
+  const storeFailed = (error: unknown): void => turns.storeFailed(asQueueError(error));
   const { durable } = store;
   const loader = new Loader({
     common,
@@ -87,9 +98,12 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
     pendingUsers,
     reports,
     takesOneMore,
+    isStuck,
+    askTurn: turns.ask,
+    failed: storeFailed,
   });
   const producer = new Producer(common, loader);
-  const deleter = new Deleter({
+  const deleter: Deleter = new Deleter({
     store,
     commitBuffer,
     readAhead,
@@ -99,7 +113,7 @@ export function partsOf(common: Common, store: QueueStore, lease: SenderLease, t
     deletions: pendingUsers.deletions,
     forgetUser: (userKeys) => outcomes.forgetCanary(userKeys),
     askTurn: turns.ask,
-    failed: (error) => turns.storeFailed(asQueueError(error)),
+    failed: storeFailed,
   });
   return {
     store,

@@ -159,7 +159,7 @@ export class Engine {
    */
   release(node: string): void {
     // Before those go who are to hear it.
-    this.sender?.reportNow();
+    this.sender?.parts.reports.reportNow();
     this.common.reporter.unlisten(node);
     this.queue.closeNode(node);
   }
@@ -229,6 +229,6 @@ export class Engine {
 
   /** Adds to the last hour's samples; call it every `sampleEveryMs`. */
   sample(): void {
-    this.monitor.sample(this.sender?.usersAccepted ?? 0, this.queue.waiting);
+    this.monitor.sample(this.sender?.parts.outcomes.usersAccepted ?? 0, this.queue.waiting);
   }
 }

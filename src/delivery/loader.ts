@@ -38,6 +38,9 @@ export interface LoaderParts {
   readonly reports: Reports;
   /** See `partsOf`. */
   readonly takesOneMore: () => boolean;
+  readonly isStuck: () => boolean;
+  readonly askTurn: () => void;
+  readonly failed: (error: unknown) => void;
 }
 
 export class Loader implements Appender<InCommit> {
@@ -47,6 +50,8 @@ export class Loader implements Appender<InCommit> {
   private startedWith = 0;
   /** What was appended to a log that several processes share, for the next turn; rows are null when they must be read. */
   private readonly fresh: { readonly lastSeq: number; readonly rows: readonly FreshRow[] | null }[] = [];
+  /** Pages for the next turn. */
+  private pages: ReadPage[] = [];
   /** Of nodes that closed without a durable store: the last number that is discarded. */
   private readonly abandoned = new Map<string, number>();
 
@@ -129,7 +134,6 @@ export class Loader implements Appender<InCommit> {
     else state.items.push(item);
   }
 
-  /** The commit of these failed, or will not be made. */
   undo(taken: readonly Taken<InCommit>[], nowMs: number): void {
     for (const { state } of taken.toReversed()) {
       for (const item of state.items.toReversed()) this.parts.pendingUsers.undoAdmit(item, nowMs);
@@ -174,8 +178,28 @@ export class Loader implements Appender<InCommit> {
 
   // ── Rows of the log ─────────────────────────────────────────────────────────────────────────────────────────
 
-  /** What was appended since the last turn. */
-  takeAppended(nowMs: number): void {
+  /** Requests the pages that are due. */
+  requestRows(): void {
+    const { readAhead, askTurn, failed, isStuck } = this.parts;
+    const arrived = (read: ReadPage): void => {
+      this.pages.push(read);
+      askTurn();
+    };
+    readAhead.request(arrived, failed, isStuck());
+  }
+
+  /** Whether pages have arrived since the last turn. */
+  get hasRows(): boolean {
+    return this.pages.length > 0;
+  }
+
+  /** What has arrived and what was appended since the last turn. */
+  takeRows(nowMs: number): void {
+    for (const read of this.pages.splice(0)) this.takePage(read, nowMs);
+    this.takeAppended(nowMs);
+  }
+
+  private takeAppended(nowMs: number): void {
     for (const { lastSeq, rows } of this.fresh.splice(0)) {
       const firstSeq = this.lastSeq + 1;
       this.parts.reports.taken(lastSeq - this.lastSeq);
@@ -186,7 +210,7 @@ export class Loader implements Appender<InCommit> {
     }
   }
 
-  takePage(read: ReadPage, nowMs: number): void {
+  private takePage(read: ReadPage, nowMs: number): void {
     const touched = new Set<User>();
     for (const row of read.page.rows) {
       const user = this.takeRow(row, nowMs);

@@ -61,6 +61,8 @@ export interface Appender<State> {
   begin(submission: Submission, pendingMessage: PendingMessage): Pick<Taken<State>, 'firstSeq' | 'state'>;
   /** A row of its next entry, which has its number. */
   append(row: NewRow, entry: CheckedEntry, taken: Taken<State>): void;
+  /** The rows of these messages are not stored after all. */
+  undo(taken: readonly Taken<State>[], nowMs: number): void;
 }
 
 /** What one turn takes; more waits for the next, unless it is of the same message. */
@@ -235,6 +237,7 @@ export class Producer<State> {
   noneStored(end: Extract<MessageEnd, { kind: 'failed' }>): void {
     this.partlyTaken = null;
     this.rows = 0;
+    this.appender.undo(this.taken, this.clock.monoMs());
     for (const taken of [...this.taken]) this.notStored(taken, end);
   }
 

@@ -38,7 +38,9 @@ export function alwaysHeld({ reporter }: Common): SenderLease {
 
 export class Sender {
   readonly loginTimes: LoginTimes;
-  private readonly parts: EngineParts;
+  readonly durable: boolean;
+  readonly meta: Pick<QueueStore, 'getMeta' | 'setMeta'>;
+  readonly parts: EngineParts;
   private readonly turns: Turns;
   private cancelRetry: (() => void) | null = null;
 
@@ -50,6 +52,8 @@ export class Sender {
     private readonly recentUsers: RecentUsers | null = null,
   ) {
     const { clock } = common.settings;
+    this.durable = store.durable;
+    this.meta = store;
     this.loginTimes = new LoginTimes(store, () => clock.wallMs());
     this.parts = partsOf(common, store, lease, {
       ask: () => this.turns.ask(),
@@ -59,14 +63,6 @@ export class Sender {
     });
     this.turns = new Turns(this.parts);
     for (const [owner, untils] of common.holds) this.holdSegments(owner, untils);
-  }
-
-  get durable(): boolean {
-    return this.parts.store.durable;
-  }
-
-  get meta(): Pick<QueueStore, 'getMeta' | 'setMeta'> {
-    return this.parts.store;
   }
 
   get sent(): SentCountStore {
@@ -79,11 +75,6 @@ export class Sender {
 
   get waiting(): number {
     return this.counters.waiting;
-  }
-
-  /** Since it began. */
-  get usersAccepted(): number {
-    return this.parts.outcomes.usersAccepted;
   }
 
   stats(): EngineStats {
@@ -122,7 +113,7 @@ export class Sender {
   }
 
   async park(maxMs: number): Promise<void> {
-    this.turns.park(maxMs);
+    this.turns.park(this.parts.clock.monoMs() + maxMs);
     // A process that stops does not close its engines.
     const saved = this.turns
       .settled()
@@ -144,13 +135,13 @@ export class Sender {
   }
 
   unpark(): void {
-    this.turns.unpark();
+    this.turns.park(Infinity);
   }
 
   async close(): Promise<void> {
     this.cancelRetry?.();
     this.turns.close();
-    this.reportNow();
+    this.parts.reports.reportNow();
     this.common.tally.flush();
     await this.sent.close();
     this.parts.deleter.close();
@@ -186,16 +177,6 @@ export class Sender {
   /** Rows that this process has appended: they need not be read back, unless others have appended before them. */
   appended(firstSeq: number, rows: readonly FreshRow[]): void {
     if (this.turns.opened && this.parts.loader.appended(firstSeq, rows)) this.turns.ask();
-  }
-
-  /** See `partsOf`. */
-  takesOneMore(): boolean {
-    return this.parts.takesOneMore();
-  }
-
-  /** Reports at once what has ended durably. */
-  reportNow(): void {
-    this.parts.reports.reportNow();
   }
 
   closeNode(node: string): void {

@@ -6,9 +6,8 @@
 
 import type { Commit, Opened, QueueError } from '../queue/store';
 import type { EngineParts } from './engine-parts';
-import type { ReadPage } from './pending/read-ahead';
 import { tooManyHeldText } from './pending/warm-ups';
-import { closedEnd, type MessageEnd } from './pending-messages';
+import { closedEnd } from './pending-messages';
 import { asQueueError, storeEnd } from './respond/not-accepted';
 import type { Post } from './schedule/post';
 import { UnsettledRequests } from './schedule/unsettled-requests';
@@ -22,33 +21,25 @@ const requestTimeoutMs = 10_000;
 export class Turns {
   opened = false;
   closed = false;
-  parked = false;
   /** By an operator. */
   paused = false;
   /** Why the store does not work. */
   trouble: QueueError | null = null;
   private retryAtMs = -Infinity;
   private flushAsked = false;
-  /** Monotonic ms from which nothing leaves that still waits for its token or for a connection. */
+  /** While it is parked: monotonic ms from which nothing leaves that still waits for its token or for a connection. */
   private leavesUntilMs = Infinity;
-  /** Pages for the next turn. */
-  private pages: ReadPage[] = [];
   /** Posts of this turn, which leave after its commit. */
   private departing: Post[] = [];
-  /** A commit is under way, or a turn that goes on later. */
-  private committing = false;
-  /** Of these the turn. */
-  private taking = false;
+  /** `taking`: the turn goes on later. */
+  private phase: 'idle' | 'taking' | 'committing' = 'idle';
   private turnAsked = false;
-  /** Asked for while a commit was under way. */
+  /** Asked for while a turn or a commit was under way. */
   private turnMissed = false;
-  /** `Clock.sleptMs` at the last turn. */
-  private sleptMs: number;
   private readonly unsettled = new UnsettledRequests();
   private readonly wakeUp: WakeUp;
 
   constructor(private readonly parts: EngineParts) {
-    this.sleptMs = parts.clock.sleptMs();
     this.wakeUp = new WakeUp(parts.clock, () => this.ask());
   }
 
@@ -75,16 +66,14 @@ export class Turns {
     this.ask();
   }
 
-  /** Nothing departs until `unpark`; what has not been written after `maxMs` stays. */
-  park(maxMs: number): void {
-    this.parked = true;
-    this.leavesUntilMs = this.parts.clock.monoMs() + maxMs;
+  /** Nothing departs any more, and what has not been written by then (monotonic ms) stays; Infinity ends that. */
+  park(leavesUntilMs: number): void {
+    this.leavesUntilMs = leavesUntilMs;
+    this.ask();
   }
 
-  unpark(): void {
-    this.parked = false;
-    this.leavesUntilMs = Infinity;
-    this.ask();
+  get parked(): boolean {
+    return this.leavesUntilMs < Infinity;
   }
 
   flush(): void {
@@ -96,7 +85,7 @@ export class Turns {
   settled(): Promise<void> {
     return new Promise((done) => {
       this.unsettled.wait(this.parts.producer.pushed, done);
-      if (!this.committing) this.tellSettled();
+      if (this.phase === 'idle') this.tellSettled();
     });
   }
 
@@ -109,7 +98,7 @@ export class Turns {
   close(): void {
     this.closed = true;
     this.wakeUp.cancel();
-    if (this.taking) this.noneStored(closedEnd);
+    if (this.phase === 'taking') this.parts.producer.noneStored(closedEnd);
     this.parts.producer.refuse(closedEnd);
     this.tellSettled();
   }
@@ -134,17 +123,16 @@ export class Turns {
 
   private turn(): void {
     if (this.closed) return;
-    if (this.committing) {
+    if (this.phase !== 'idle') {
       this.turnMissed = true;
     } else if (this.opened) {
       const nowMs = this.parts.clock.monoMs();
-      this.noticeSleep(this.parts.clock.sleptMs());
+      this.noticeSleep();
       for (const { post, outcome, atMs } of this.parts.requestsInFlight.takeReplies()) {
         this.parts.outcomes.settle(post, outcome, atMs);
         this.unsettled.settled(post.number);
       }
-      for (const read of this.pages.splice(0)) this.parts.loader.takePage(read, nowMs);
-      this.parts.loader.takeAppended(nowMs);
+      this.parts.loader.takeRows(nowMs);
       this.parts.pendingUsers.pagesDone(this.parts.loader.lastSeq);
       this.parts.deleter.turn(nowMs);
       this.take();
@@ -159,9 +147,8 @@ export class Turns {
    * may take messages that were handed in after the one before, and the machine may have slept in between.
    */
   private take(): void {
-    this.taking = !this.parts.producer.take(this.parts.clock.monoMs());
-    this.committing = this.taking;
-    if (!this.taking) {
+    this.phase = this.parts.producer.take(this.parts.clock.monoMs()) ? 'idle' : 'taking';
+    if (this.phase === 'idle') {
       this.endTurn();
       return;
     }
@@ -172,10 +159,10 @@ export class Turns {
 
   private endTurn(): void {
     const nowMs = this.parts.clock.monoMs();
-    this.noticeSleep(this.parts.clock.sleptMs());
+    this.noticeSleep();
     this.takeDue(nowMs);
     if (this.mayDepart) this.depart(nowMs);
-    this.askTokens();
+    if (!this.parked) this.parts.requestsInFlight.askTokens(this.parts.scheduler.wantsToken);
     this.commit();
   }
 
@@ -183,16 +170,14 @@ export class Turns {
    * What a lost request had still to go may be in this machine yet: it has as long for it as before the sleep. The timer,
    * which stood still, is set anew.
    */
-  private noticeSleep(sleptMs: number): void {
-    const forMs = sleptMs - this.sleptMs;
+  private noticeSleep(): void {
+    const forMs = this.wakeUp.sleptMs();
     if (forMs === 0) return;
-    this.sleptMs = sleptMs;
     this.parts.pendingUsers.slept(forMs);
     for (const rateLimiter of [this.parts.scheduler.rateLimiter, this.parts.scheduler.bisection.quota])
       rateLimiter.slept(forMs);
     this.parts.recoveredRequests.slept(forMs);
     this.parts.outcomes.slept(forMs);
-    this.wakeUp.cancel();
   }
 
   /** Asked for each request right before it is written. */
@@ -220,11 +205,11 @@ export class Turns {
       this.afterCommit();
       return;
     }
-    this.committing = true;
+    this.phase = 'committing';
     const outcomes = outcomesOfOthers(this.parts.reports.unreported, this.parts.lease.instance);
     this.parts.store.commit(outcomes.length === 0 ? commit : { ...commit, outcomes }).then(
       () => {
-        this.committing = false;
+        this.phase = 'idle';
         // What waited for the store may go on.
         if (this.trouble !== null) this.turnMissed = true;
         this.trouble = null;
@@ -232,7 +217,7 @@ export class Turns {
         this.afterCommit();
       },
       (error: unknown) => {
-        this.committing = false;
+        this.phase = 'idle';
         this.commitFailed(commit, asQueueError(error));
       },
     );
@@ -243,36 +228,13 @@ export class Turns {
     this.parts.producer.allStored();
     this.parts.reports.reportEnded();
     this.parts.deleter.committed();
-    this.requestPages();
+    if (!this.closed) {
+      this.endLingerOfFull();
+      this.parts.loader.requestRows();
+    }
     this.goOn();
     this.unsettled.committed();
     this.tellSettled();
-    this.armWake();
-  }
-
-  private requestPages(): void {
-    if (this.closed) return;
-    this.endLingerOfFull();
-    this.parts.readAhead.request(
-      (read) => {
-        this.pages.push(read);
-        this.ask();
-      },
-      (error) => this.storeFailed(asQueueError(error)),
-      this.isStuck,
-    );
-  }
-
-  /**
-   * What is in memory waits for a search, for new segments, or for its login; what is behind it need not. Nor need what
-   * a purge has still to end: what is read of it does not stay in memory.
-   */
-  private get isStuck(): boolean {
-    const { scheduler, pendingUsers, deleter } = this.parts;
-    if (deleter.isPurging) return true;
-    if (scheduler.someSendable) return false;
-    const waitsForLogin = pendingUsers.someHeld && scheduler.someLoginReady;
-    return waitsForLogin || scheduler.bisection.size > 0 || this.parts.warmUps.any;
   }
 
   /** What waits for new segments fills the memory, and others wait behind it: that is worse than adds without effect. */
@@ -292,17 +254,9 @@ export class Turns {
       this.unsettled.cancelled(post.number);
       this.parts.scheduler.cancel(post, nowMs);
     }
-    this.noneStored(storeEnd(error));
+    this.parts.producer.noneStored(storeEnd(error));
     // What had ended is said again by the next commit, and reported after it.
     this.goOn();
-    this.armWake();
-  }
-
-  /** Nothing that this turn has taken is stored. */
-  private noneStored(end: Extract<MessageEnd, { kind: 'failed' }>): void {
-    const { loader, producer, clock } = this.parts;
-    loader.undo(producer.taken, clock.monoMs());
-    producer.noneStored(end);
   }
 
   storeFailed(error: QueueError): void {
@@ -311,7 +265,7 @@ export class Turns {
     if (isNews) this.parts.log('error', error.message);
     this.trouble = error;
     this.retryAtMs = this.parts.clock.monoMs() + storeRetryMs;
-    this.armWake();
+    this.wakeUp.at(this.nextWakeMs());
   }
 
   /** Another turn for what came up during the commit. */
@@ -320,18 +274,15 @@ export class Turns {
       this.turnMissed ||
       this.parts.producer.size > 0 ||
       this.parts.requestsInFlight.size > 0 ||
-      this.pages.length > 0;
+      this.parts.loader.hasRows;
     this.turnMissed = false;
     if (more) this.ask();
-  }
-
-  private armWake(): void {
-    if (!this.closed) this.wakeUp.at(this.nextWakeMs());
+    this.wakeUp.at(this.nextWakeMs());
   }
 
   /** When the next turn has something to do that no reply, page or input will announce. */
   private nextWakeMs(): number {
-    if (!this.opened || this.committing) return Infinity;
+    if (!this.opened || this.closed || this.phase !== 'idle') return Infinity;
     const { pendingUsers, recoveredRequests, outcomes } = this.parts;
     const atMs = Math.min(pendingUsers.nextLateMs(), recoveredRequests.untilMs, outcomes.ambiguousUntilMs);
     if (this.trouble !== null) return Math.min(atMs, this.retryAtMs);
@@ -347,29 +298,16 @@ export class Turns {
     this.parts.warmUps.forgetOver(nowMs);
     // Nothing is older than the first number, so this tells the store nothing; it only shows whether it works.
     if (this.trouble !== null && nowMs >= this.retryAtMs) this.parts.commitBuffer.dropTombstonesThrough(1);
-    if (this.flushAsked) this.endWaits(nowMs);
+    if (this.flushAsked) {
+      this.flushAsked = false;
+      this.parts.circuitBreaker.openNow();
+      this.parts.scheduler.endLinger();
+      this.parts.logins.endWaits();
+      this.parts.pendingUsers.endWaits(nowMs);
+    }
     this.parts.pendingUsers.takeDue(nowMs);
     this.parts.outcomes.endAmbiguous(nowMs);
     if (nowMs >= this.parts.recoveredRequests.untilMs)
       this.parts.recoveredRequests.end(this.parts.commitBuffer);
-  }
-
-  private endWaits(nowMs: number): void {
-    this.flushAsked = false;
-    this.parts.circuitBreaker.openNow();
-    this.parts.scheduler.endLinger();
-    this.parts.logins.endWaits();
-    this.parts.pendingUsers.endWaits(nowMs);
-  }
-
-  private askTokens(): void {
-    if (this.parked) return;
-    for (const account of this.parts.logins.accounts()) {
-      const wanted =
-        this.parts.pendingUsers.ready.size(account) > 0 ||
-        this.parts.pendingUsers.someHeld ||
-        this.parts.scheduler.bisection.size > 0;
-      if (wanted) this.parts.requestsInFlight.askToken(account);
-    }
   }
 }

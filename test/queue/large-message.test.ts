@@ -95,7 +95,7 @@ describe(`a message of ${entries.toLocaleString('en')} entries for a shared queu
     await until(
       () => Promise.resolve(producer.kept === 0),
       60_000,
-      () => `an empty file; ${producer.kept} are kept; ${producer.trouble?.message}`,
+      () => `an empty file; ${producer.kept} are kept; ${producer.way.trouble?.message}`,
     );
     const [found] = await database.query<{ rows: number; ordered: number }>(
       `SELECT count(*)::int AS rows,

@@ -68,8 +68,12 @@ export class RequestsInFlight {
     return outcome;
   }
 
-  /** Requests a token for an account that has none, once. */
-  askToken(account: string): void {
+  /** Requests a token for each account that has none and wants one, once. */
+  askTokens(isWanted: (account: string) => boolean): void {
+    for (const account of this.logins.accounts()) if (isWanted(account)) this.askToken(account);
+  }
+
+  private askToken(account: string): void {
     const login = this.logins.get(account);
     if (login === null || this.logins.state(account)?.kind !== 'unknown') return;
     this.logins.setState(account, { kind: 'asking' });

@@ -259,6 +259,10 @@ export class Scheduler {
       .filter((account) => this.logins.isReady(account) && this.pendingUsers.ready.size(account) > 0);
   }
 
+  /** Whether something may be sent with the login of this account once it has a token. */
+  readonly wantsToken = (account: string): boolean =>
+    this.pendingUsers.ready.size(account) > 0 || this.pendingUsers.someHeld || this.bisection.size > 0;
+
   /** Whether a user that is not in a bisection can be sent now. */
   get someSendable(): boolean {
     return this.accountsReady().length > 0;

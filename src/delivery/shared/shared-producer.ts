@@ -8,7 +8,7 @@
 import type { CheckedEntry } from '../../entry/entry';
 import { readBody } from '../../entry/check';
 import { batchesOf, charsOf } from '../../queue/batches';
-import type { NewRow, QueueError, Row } from '../../queue/store';
+import type { NewRow, Row } from '../../queue/store';
 import type { Batch } from '../../queue/shared-log';
 import type { Clock } from '../../clock';
 import type { Common } from '../engine-options';
@@ -56,7 +56,7 @@ export class SharedProducer {
   readonly counters: Counters = { taken: 0, accepted: 0, superseded: 0, expired: 0, rejected: 0, waiting: 0 };
   private readonly clock: Clock;
   private readonly producer: Producer<FreshRow[]>;
-  private readonly way: StoreAndForward;
+  readonly way: StoreAndForward;
   private pending: Pending | null = null;
   /** Batches that come next, before what waits. */
   private next: Pending[] = [];
@@ -85,14 +85,6 @@ export class SharedProducer {
       this.isOpen = true;
       this.askPump();
     });
-  }
-
-  retryNow(): void {
-    this.way.retryNow();
-  }
-
-  get trouble(): QueueError | null {
-    return this.way.trouble;
   }
 
   /** Entries that wait on this machine, durably. */
@@ -394,4 +386,5 @@ const appender: Appender<FreshRow[]> = {
   append: (row: NewRow, entry: CheckedEntry, { state }: Taken) => {
     state.push({ ...row, entry });
   },
+  undo: () => undefined,
 };

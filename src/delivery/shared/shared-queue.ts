@@ -67,7 +67,7 @@ export class SharedQueue {
       log,
       localBuffer: new LocalBuffer(localBuffer, log, instance.id),
       instance: instance.id,
-      takesOneMore: () => this.sender?.takesOneMore() ?? false,
+      takesOneMore: () => this.sender?.parts.takesOneMore() ?? false,
       appended: (firstSeq, rows) => this.sender?.appended(firstSeq, rows),
     });
     this.outcomes = new OutcomeReader({
@@ -143,7 +143,7 @@ export class SharedQueue {
     this.claim = claim;
     this.lastInLog = claim.waiting;
     this.unreachable = null;
-    this.producer.retryNow();
+    this.producer.way.retryNow();
     this.sender?.logReaches(claim.lastSeq);
     this.deletions.claimed(claim.control.deletions);
     if (claim.hasOutcomes) this.outcomes.read();
@@ -306,7 +306,7 @@ export class SharedQueue {
   stats(): EngineStats {
     const shared = this.view();
     // Why the log cannot be opened, rather than that the producer finds it closed.
-    const trouble = this.unreachable === null ? this.producer.trouble : asQueueError(this.unreachable);
+    const trouble = this.unreachable === null ? this.producer.way.trouble : asQueueError(this.unreachable);
     const stats: EngineStats = this.sender?.stats() ?? {
       state: this.standbyState(),
       counters: { ...this.producer.counters },
@@ -344,7 +344,7 @@ export class SharedQueue {
   // ── What an operator asks ───────────────────────────────────────────────────────────────────────────────────
 
   flush(): void {
-    this.producer.retryNow();
+    this.producer.way.retryNow();
     this.ask(this.options.log.flush());
   }
 
