@@ -5,71 +5,24 @@
 
 import { randomUUID } from 'node:crypto';
 
-import type { QueueStore } from '../queue/store';
 import type { DatabaseQueues } from '../queue-postgres/database-queues';
 import type { ServiceClient } from '../service/client';
-import { sameLogin, type Login as ServiceLogin } from '../service/login/login';
 import { LoginCount, type LoginStore } from '../service/login/login-count';
-import { TokenKeeper } from '../service/login/tokens';
+import type { TokenKeeper } from '../service/login/tokens';
 import { LateOutcomes } from './respond/late-outcomes';
 import { systemClock, type Clock } from '../clock';
+import { Connections, type Connection } from './connections';
+import type { Log } from './engine-options';
+import { QueueKindsDiffer, type LeaseRequest, type QueueKind } from './lease-request';
 import { Engine, type EngineOptions, type MemberQueue, type Recovered } from './engine';
 import type { AskedWait } from './schedule/circuit-breaker';
 import type { Limits } from './schedule/rate-limiter';
-import type { Login } from './schedule/login';
 import { requestLimitsOf, type RequestLimits } from './schedule/request-limits';
-import type { SharedRequest } from './shared/shared-request';
 import { takeMoved } from './moved-rows';
 import type { MovedRows } from '../queue/orphaned-queue';
 import type { Row } from '../queue/store';
-import { TroubleLog } from './monitor/trouble-log';
 
-export type QueueKind = 'disk' | 'memory' | 'shared';
-type Log = NonNullable<EngineOptions['log']>;
-
-/** What an account asks for. */
-export interface LeaseRequest {
-  /** Node id of the account. */
-  readonly account: string;
-  /** For messages. */
-  readonly accountName: string;
-  /** Where the posts go: the service's address in one spelling, or `sandbox`. */
-  readonly origin: string;
-  readonly member: string;
-  readonly queue: QueueKind;
-  readonly limits: Limits;
-  readonly queueMaxEntries: number;
-  readonly queueMaxBytes: number;
-  /** User ids at rest are encrypted by what `openStore` gives; without this they are not. */
-  readonly encrypted?: boolean;
-  readonly login: ServiceLogin;
-  /** Where the login goes: with the user name it says which logins the service counts together. */
-  readonly authOrigin: string;
-  /** Two requests with the same text may share a client; it names everything that makes a connection. */
-  readonly connection: string;
-  readonly connect: () => ServiceClient;
-  /** Called only when there is no engine yet. */
-  readonly openStore: () => QueueStore;
-  /** Where the queue is shared; `openStore` is not for it. */
-  readonly shared?: SharedRequest;
-  readonly log: Log;
-}
-
-/** Two accounts of one member keep their queues in different places, or one of them encrypted and the other not. */
-export class QueueKindsDiffer extends Error {
-  constructor(
-    readonly otherAccountName: string,
-    readonly onlyEncryption: boolean,
-    /** Calls once when the engine in the way is closed, because nobody uses it any more. */
-    readonly whenOver: (call: () => void) => void,
-  ) {
-    const how = onlyEncryption
-      ? 'differs in whether user ids are encrypted'
-      : 'keeps its queue in another place';
-    super(`The account ${otherAccountName} serves the same member, but ${how}.`);
-    this.name = 'QueueKindsDiffer';
-  }
-}
+export { QueueKindsDiffer, type LeaseRequest, type QueueKind } from './lease-request';
 
 /** An account's hold on its engine. */
 export interface Lease {
@@ -108,16 +61,6 @@ export interface EngineInfo {
   readonly database: { readonly identity: string; readonly queues: DatabaseQueues } | null;
 }
 
-/** A way to the service and a login for it, used by every account that has the same. */
-interface Connection {
-  readonly text: string;
-  readonly login: ServiceLogin;
-  readonly loginCount: LoginCount;
-  readonly client: ServiceClient;
-  readonly keeper: TokenKeeper;
-  readonly trouble: TroubleLog;
-}
-
 /** An engine with those that use it, or will again. */
 interface Held {
   readonly key: string;
@@ -135,7 +78,7 @@ interface Held {
   readonly queues: DatabaseQueues | null;
   /** Accounts that hold it now. */
   readonly accounts: Map<string, LeaseRequest>;
-  readonly connections: Map<string, Connection>;
+  readonly connections: Connections;
   /** Accounts that may come back: cancels that they are forgotten. */
   readonly away: Map<string, () => void>;
   readonly log: { write: Log };
@@ -175,7 +118,7 @@ export class Registry {
     const { client, keeper } = connection;
     this.stay(held, request);
     limit(held);
-    engine.attach(this.loginOf(request.account, connection));
+    engine.attach(held.connections.loginOf(request.account, connection));
     engine.unpark();
     return {
       engine,
@@ -188,25 +131,6 @@ export class Registry {
         if (request.queue !== 'shared') engine.recentUsers.record();
       },
       release: (maxMs) => this.release(held, request, maxMs),
-    };
-  }
-
-  private loginOf(account: string, { client, keeper, trouble }: Connection): Login {
-    return {
-      account,
-      token: async () => {
-        const outcome = await keeper.token();
-        trouble.token(outcome);
-        return outcome;
-      },
-      refused: (token) => keeper.refused(token),
-      post: async (body, token, mayLeave) => {
-        const outcome = await client.post(body, token, mayLeave);
-        if (outcome.kind === 'accepted') keeper.accepted(token);
-        trouble.post(outcome);
-        return outcome;
-      },
-      networkFloorMs: () => client.networkFloorMs(this.clock.monoMs()),
     };
   }
 
@@ -242,21 +166,23 @@ export class Registry {
     const { origin, member, queue, limits } = request;
     const log = { write: request.log };
     const write: Log = (level, text) => log.write(level, text);
+    const { clock, random } = this;
     const engine = this.open(key, request, write);
+    const loginCount = this.loginCount.bind(this);
     return {
       key,
       origin,
       member,
       engine,
-      sinceWallMs: this.clock.wallMs(),
+      sinceWallMs: clock.wallMs(),
       limits,
-      lateOutcomes: new LateOutcomes(engine, this.clock, write),
+      lateOutcomes: new LateOutcomes(engine, clock, write),
       queue,
       encrypted: isEncrypted(request),
       database: databaseOf(request),
       queues: request.shared?.queues ?? null,
       accounts: new Map(),
-      connections: new Map(),
+      connections: new Connections({ engine, clock, random, log: write, loginCount }),
       away: new Map(),
       log,
       whenClosed: [],
@@ -295,24 +221,12 @@ export class Registry {
 
   list(): EngineInfo[] {
     return [...this.held.values()].map((held) => {
-      const { key, origin, member, queue, engine, sinceWallMs, limits } = held;
-      const accounts = [...held.accounts.values()].map(({ account, accountName }) => ({
-        id: account,
-        name: accountName,
-      }));
-      const { database: identity, queues } = held;
-      const database = identity === null || queues === null ? null : { identity, queues };
+      const { key, origin, member, queue, engine, sinceWallMs, limits, database: identity, queues } = held;
       return {
-        key,
-        origin,
-        member,
-        queue,
-        engine,
-        sinceWallMs,
-        accounts,
+        ...{ key, origin, member, queue, engine, sinceWallMs, limits },
+        accounts: [...held.accounts.values()].map(({ account: id, accountName: name }) => ({ id, name })),
         left: [...held.away.keys()],
-        limits,
-        database,
+        database: identity === null || queues === null ? null : { identity, queues },
       };
     });
   }
@@ -348,12 +262,13 @@ export class Registry {
     const held = this.held.get(key);
     if (held === undefined) return;
     for (const account of held.accounts.keys()) {
-      const connection = held.connections.get(account);
-      if (connection === undefined) continue;
+      const connection = held.connections.of(account);
+      if (connection === null) continue;
       // Also when the account has not asked for its token yet: it would hear of the refusal before.
       connection.keeper.tryAgain();
       const state = held.engine.logins.state(account)?.kind;
-      if (state === 'refused' || state === 'wait') held.engine.attach(this.loginOf(account, connection));
+      if (state === 'refused' || state === 'wait')
+        held.engine.attach(held.connections.loginOf(account, connection));
     }
     held.engine.flush();
   }
@@ -363,7 +278,7 @@ export class Registry {
   /** How an account that holds an engine now reaches the service, or null: for calls beside the engine's own. */
   connectionOf(account: string): Pick<Connection, 'login' | 'client' | 'keeper'> | null {
     for (const held of this.held.values()) {
-      if (held.accounts.has(account)) return held.connections.get(account) ?? null;
+      if (held.accounts.has(account)) return held.connections.of(account);
     }
     return null;
   }
@@ -381,62 +296,18 @@ export class Registry {
 
   /** Beside every queue of an account that has this user name. */
   private loginStores(count: LoginCount): LoginStore[] {
-    const uses = ({ connections }: Held): boolean =>
-      [...connections.values()].some(({ loginCount }) => loginCount === count);
+    const uses = ({ connections }: Held): boolean => connections.count(count);
     return [...this.held.values()].filter(uses).map(({ engine }) => engine.loginTimes);
   }
 
-  /** The same login over the same connection keeps its client, its token and its count of authentications. */
-  private connect(held: Held, request: LeaseRequest): Connection {
-    const same = [...held.connections.values()].find(
-      ({ text, login }) => text === request.connection && sameLogin(login, request.login),
-    );
-    const connection = same ?? this.openConnection(held, request);
-    // For the keeper, a deploy is a sign that a refusal may be over.
-    same?.keeper.replaceLogin(request.login);
-    const before = held.connections.get(request.account);
-    held.connections.set(request.account, connection);
-    this.closeUnused(held, before);
-    return connection;
-  }
-
-  private openConnection(held: Held, request: LeaseRequest): Connection {
-    const { login, authOrigin, connection, connect } = request;
-    const client = this.clientOrDispose(held, connect);
-    const loginCount = this.loginCount(authOrigin, login.username);
-    const keeper = new TokenKeeper({
-      login,
-      authenticate: (its) => client.authenticate(its),
-      clock: this.clock,
-      random: this.random,
-      logins: loginCount,
-      loginStore: held.engine.loginTimes,
-    });
-    const trouble = new TroubleLog((level, text) => {
-      held.engine.monitor.logged(level, text);
-      held.log.write(level, text);
-    });
-    return { text: connection, login, loginCount, client, keeper, trouble };
-  }
-
   /** An engine that was made for an account whose connection cannot be made is of no use. */
-  private clientOrDispose(held: Held, connect: () => ServiceClient): ServiceClient {
+  private connect(held: Held, request: LeaseRequest): Connection {
     try {
-      return connect();
+      return held.connections.connect(request);
     } catch (error) {
       if (held.accounts.size === 0 && held.cancelDispose === null) this.dispose(held);
       throw error;
     }
-  }
-
-  private closeUnused(held: Held, connection: Connection | undefined): void {
-    if (connection === undefined || [...held.connections.values()].includes(connection)) return;
-    this.closeLater(connection.client);
-  }
-
-  /** Requests that are on their way may still end. */
-  private closeLater(client: ServiceClient): void {
-    this.clock.after(keepParkedMs, () => void client.close().catch(() => undefined));
   }
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -467,9 +338,7 @@ export class Registry {
   private forget(held: Held, account: string): void {
     held.away.delete(account);
     held.engine.detach(account);
-    const connection = held.connections.get(account);
-    held.connections.delete(account);
-    this.closeUnused(held, connection);
+    held.connections.forget(account);
   }
 
   private dispose(held: Held): void {
@@ -479,7 +348,7 @@ export class Registry {
     // One that had not released it yet has nothing to release any more.
     accounts.clear();
     this.held.delete(key);
-    for (const { client } of new Set(connections.values())) this.closeLater(client);
+    connections.closeAll();
     const closed = Promise.all([this.closing.get(key), engine.close().catch(() => undefined)]).then(() => {
       if (this.closing.get(key) === closed) this.closing.delete(key);
     });
