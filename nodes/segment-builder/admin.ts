@@ -98,10 +98,10 @@ async function answer(
   if (!types.includes(type)) return { error: `${type} is evaluated in the form` };
   if (node === null && type !== 'jsonata') return { code: 'notDeployed' };
   try {
-    const found = typedInputsOf(RED, node ?? strangerOf())(value, type)({ message, item });
+    const found = typedInputsOf(RED, node ?? stranger)(value, type)({ message, item });
     return replyOf(found instanceof Later ? await found.value : found);
   } catch (error) {
-    if (error instanceof NotDeployed) return { code: 'notDeployed' };
+    if (error === notDeployed) return { code: 'notDeployed' };
     return { error: shortenThrown(error) };
   }
 }
@@ -113,14 +113,10 @@ function replyOf(value: unknown): Reply {
   return text === null ? { code: 'tooLarge' } : { value: JSON.parse(text) };
 }
 
-class NotDeployed extends Error {}
-
 /** A node that is not deployed has no context. */
-function strangerOf(): Node {
-  const stranger = {
-    context: (): never => {
-      throw new NotDeployed();
-    },
-  };
-  return stranger as unknown as Node;
-}
+const notDeployed = new Error('not deployed');
+const stranger = {
+  context: (): never => {
+    throw notDeployed;
+  },
+} as unknown as Node;

@@ -14,7 +14,8 @@ interface Metric {
   readonly name: string;
   readonly help: string;
   readonly of: (queue: ShownQueue) => Figures;
-  readonly label?: string;
+  /** Of several figures. */
+  readonly label: string;
 }
 
 /** https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format */
@@ -37,15 +38,15 @@ const states = [
   'idle',
 ] as const;
 
-const gauge = (name: string, help: string, of: Metric['of'], label?: string): Metric => ({
+const gauge = (name: string, help: string, of: Metric['of'], label = ''): Metric => ({
   type: 'gauge',
   name: `instant_audience_${name}`,
   help,
   of,
-  ...(label !== undefined && { label }),
+  label,
 });
 
-const counter = (name: string, help: string, of: Metric['of'], label?: string): Metric => ({
+const counter = (name: string, help: string, of: Metric['of'], label = ''): Metric => ({
   ...gauge(`${name}_total`, help, of, label),
   type: 'counter',
 });
@@ -108,7 +109,7 @@ export function prometheusText(queues: readonly ShownQueue[], engines: readonly 
   return [...metrics.map(text), latencyText(queues, engines), ...ofShared.map(text)].join('');
 }
 
-function textOf({ name, type, help, of, label = '' }: Metric, queues: readonly ShownQueue[]): string {
+function textOf({ name, type, help, of, label }: Metric, queues: readonly ShownQueue[]): string {
   const lines = queues.flatMap((queue) => {
     const figures = of(queue);
     if (figures === null) return [];

@@ -39,7 +39,6 @@ export interface ShownQueue
   readonly shared: SharedView | null;
   readonly state: ShownState;
   readonly usersLimit: number;
-  readonly postsLimit: number;
   /** Refused before they were queued. */
   readonly invalid: number;
   /** Accepted by the service without being counted. */
@@ -116,7 +115,6 @@ export class Overview {
       postsInFlight,
       usersPerSecond,
       usersLimit: limits.usersPerSecond,
-      postsLimit: limits.postsPerSecond,
       ...counters,
       invalid: monitor.invalid,
       unaccounted: monitor.unaccounted.counts,

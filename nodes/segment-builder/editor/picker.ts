@@ -7,7 +7,7 @@ import { whyNoReply } from './preview-inputs';
 declare const RED: EditorRed;
 
 /** A segment of the list, as the runtime gives it. */
-interface Segment {
+export interface Segment {
   readonly id: number;
   readonly code: string | null;
   readonly shortName: string | null;
@@ -28,13 +28,6 @@ interface Refusal {
   readonly problem?: { readonly key: string; readonly params?: Record<string, string | number> };
 }
 
-export interface Picked {
-  readonly id: number;
-  readonly code: string | null;
-  readonly name: string | null;
-  readonly member: number | null;
-}
-
 const accountWords = '@instant-audience/node-red-xandr/xandr-account:';
 const searchAfterMs = 200;
 /** The next page is fetched this many pixels before the end is in sight. */
@@ -45,7 +38,7 @@ export function makePicker(
   node: EditorNode<object>,
   place: JQuery,
   number: number,
-  pick: (segment: Picked) => void,
+  pick: (segment: Segment) => void,
 ): JQuery {
   const word = node._('segment-builder.picker.open');
   const button = $('<button>', {
@@ -93,7 +86,7 @@ class Picker {
     private readonly node: EditorNode<object>,
     place: JQuery,
     private readonly number: number,
-    private readonly end: (segment: Picked | null) => void,
+    private readonly end: (segment: Segment | null) => void,
   ) {
     const listId = `instant-audience-found-${number}`;
     // As attributes: jQuery UI takes some of these names for widgets.
@@ -117,7 +110,7 @@ class Picker {
     this.panel.append(this.search, this.list, this.says).appendTo(place);
     this.listen();
     this.search.trigger('focus');
-    this.ask(0);
+    void this.ask(0);
   }
 
   remove(): void {
@@ -133,7 +126,7 @@ class Picker {
       clearTimeout(this.timer);
       // The list belongs to an older search: Enter must not choose from it.
       this.activate(-1);
-      this.timer = setTimeout(() => this.ask(0), searchAfterMs);
+      this.timer = setTimeout(() => void this.ask(0), searchAfterMs);
     });
     this.panel.on('keydown', (event) => this.key(event.key, event));
     this.list.on('scroll', () => {
@@ -159,7 +152,7 @@ class Picker {
 
   // ── Asking ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private ask(start: number): void {
+  private async ask(start: number): Promise<void> {
     const mine = ++this.asked;
     const account = String($('#node-input-account').val() ?? '');
     if (account === '' || account === '_ADD_') {
@@ -177,22 +170,19 @@ class Picker {
       ...(isSandbox && { environment: 'sandbox' }),
     };
     const url = `instant-audience/account/${encodeURIComponent(account)}/segments`;
-    $.ajax({ url, data: query, dataType: 'json' }).then(
-      (answer: Page | Refusal) => {
-        if (mine !== this.asked) return;
-        if ('result' in answer) this.refuse(this.sentenceOf(answer));
-        else this.show(answer, start);
-      },
-      (reply: unknown) => {
-        if (mine === this.asked) this.refuse(this.refusal(reply));
-      },
+    const answer = await $.ajax({ url, data: query, dataType: 'json' }).then(
+      (found: Page | Refusal) => ('result' in found ? this.sentenceOf(found) : found),
+      (reply: unknown) => this.refusal(reply),
     );
+    if (mine !== this.asked) return;
+    if (typeof answer === 'string') this.refuse(answer);
+    else this.show(answer, start);
   }
 
   private more(): void {
     const start = this.next;
     this.next = null;
-    if (start !== null) this.ask(start);
+    if (start !== null) void this.ask(start);
   }
 
   private refusal(reply: unknown): string {
@@ -267,9 +257,7 @@ class Picker {
 
   private choose(index: number): void {
     const segment = this.found[index];
-    if (segment === undefined) return;
-    const { id, code, shortName, memberId } = segment;
-    this.end({ id, code, name: shortName, member: memberId });
+    if (segment !== undefined) this.end(segment);
   }
 
   private optionId(index: number): string {

@@ -78,24 +78,35 @@ function refuseUnreadable(value: string, type: string): void {
   if (valid !== true) throw new Error(valid);
 }
 
-/** Never rejects. */
 async function send(
   node: EditorNode<object>,
   message: object,
   inputs: readonly Question[],
 ): Promise<readonly Reply[]> {
-  const url = `instant-audience/builder/${encodeURIComponent(node.id)}/evaluate`;
-  const data = JSON.stringify({ message, inputs });
+  const body = { message, inputs };
+  const answer = await askRuntime<{ readonly replies: readonly Reply[] }>(node, 'evaluate', body);
+  return 'code' in answer ? inputs.map(() => answer) : answer.replies;
+}
+
+type NoReply = 'notPermitted' | 'noAnswer';
+
+/** A route of the deployed builder; a key of the form's words where it does not answer. Never rejects. */
+export async function askRuntime<T>(
+  { id }: EditorNode<object>,
+  route: 'evaluate' | 'last-message',
+  body: object,
+): Promise<T | { readonly code: NoReply }> {
+  const url = `instant-audience/builder/${encodeURIComponent(id)}/${route}`;
+  const data = JSON.stringify(body);
   try {
-    const answer: unknown = await $.ajax({ url, method: 'POST', contentType: 'application/json', data });
-    return (answer as { readonly replies: readonly Reply[] }).replies;
+    return (await $.ajax({ url, method: 'POST', contentType: 'application/json', data })) as T;
   } catch (reply) {
-    return inputs.map(() => ({ code: whyNoReply(reply) }));
+    return { code: whyNoReply(reply) };
   }
 }
 
 /** For a request to the runtime that failed: a key of the form's words. */
-export function whyNoReply(reply: unknown): 'notPermitted' | 'noAnswer' {
+export function whyNoReply(reply: unknown): NoReply {
   const { status } = reply as JQuery.jqXHR;
   return status === 401 || status === 403 ? 'notPermitted' : 'noAnswer';
 }

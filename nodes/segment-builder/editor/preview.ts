@@ -17,7 +17,7 @@ import { builderSchema } from '../schema';
 import type { TakenMessage } from '../admin';
 import { formSentence, problemSentence } from '../words';
 import { exampleMessage } from './example-message';
-import { previewInputs, runtimeOf, whyNoReply, withVariables } from './preview-inputs';
+import { askRuntime, previewInputs, runtimeOf, withVariables } from './preview-inputs';
 import type { BuilderProperties } from './properties';
 import { builderValues } from './validate';
 
@@ -28,12 +28,12 @@ type Builder = EditorNode<BuilderProperties>;
 /** The preview of one message. */
 interface Shown {
   readonly says: string;
-  readonly isGood: boolean;
-  readonly problems: readonly string[];
+  readonly isGood?: boolean;
+  readonly problems?: readonly string[];
   /** A valid value that is probably a mistake. */
-  readonly note: string;
+  readonly note?: string;
   /** The requests, as JSON. */
-  readonly json: string;
+  readonly json?: string;
 }
 
 const lookAfterMs = 120;
@@ -61,7 +61,7 @@ export class Preview {
       event.stopPropagation();
       this.keep(String(this.field.val()));
     });
-    $('#instant-audience-take').on('click', () => this.take());
+    $('#instant-audience-take').on('click', () => void this.take());
     $('#instant-audience-make').on('click', () => {
       this.isExample = true;
       typed.delete(node.id);
@@ -89,22 +89,9 @@ export class Preview {
     this.changed();
   }
 
-  private take(): void {
-    $.ajax({
-      url: `instant-audience/builder/${encodeURIComponent(this.node.id)}/last-message`,
-      method: 'POST',
-      dataType: 'json',
-    }).then(
-      (taken: TakenMessage) => {
-        if (!this.isClosed) this.took(taken);
-      },
-      (reply: unknown) => {
-        if (!this.isClosed) this.say(whyNoReply(reply));
-      },
-    );
-  }
-
-  private took(taken: TakenMessage): void {
+  private async take(): Promise<void> {
+    const taken = await askRuntime<TakenMessage>(this.node, 'last-message', {});
+    if (this.isClosed) return;
     if ('code' in taken) {
       this.say(taken.code);
       return;
@@ -138,21 +125,21 @@ function exampleText(config: BuilderConfig): string {
 /** Never rejects. */
 async function previewOf(node: Builder, values: Saved, text: string, limits: RequestLimits): Promise<Shown> {
   const message = readMessage(node, text);
-  if (typeof message === 'string') return nothing(message, []);
+  if (typeof message === 'string') return { says: message };
   const ask = runtimeOf(node, message);
   let saved: Saved;
   try {
     saved = (await withVariables(ask, values)) as Saved;
   } catch (error) {
-    return nothing(word(node, 'variables', { reason: (error as Error).message }), []);
+    return { says: word(node, 'variables', { reason: (error as Error).message }) };
   }
   const reading = readSaved(builderSchema(saved), saved);
   if (!reading.ok) {
     const told = reading.problems.map((problem) => problemSentence(node, problem));
-    return nothing(word(node, 'notSetUp'), told);
+    return { says: word(node, 'notSetUp'), problems: told };
   }
   const compiled = compileBuilder(reading.settings, previewInputs(ask));
-  if (!compiled.ok) return nothing(word(node, 'notSetUp'), sentences(node, compiled.issues));
+  if (!compiled.ok) return { says: word(node, 'notSetUp'), problems: sentences(node, compiled.issues) };
   return resultOf(node, await compiled.builder.build(message as Record<string, unknown>), limits);
 }
 
@@ -180,31 +167,32 @@ function readMessage(node: Builder, text: string): object | string {
 }
 
 function resultOf(node: Builder, result: BuildResult, limits: RequestLimits): Shown {
-  if (result.kind === 'refused') return nothing(word(node, 'refused'), [formSentence(node, result.issue)]);
+  if (result.kind === 'refused')
+    return { says: word(node, 'refused'), problems: sentences(node, [result.issue]) };
   const entries: CheckedEntry[] = [];
   const problems: string[] = [];
   const total = result.items.length;
+  if (total === 0) return { says: word(node, 'noItems'), isGood: true };
   result.items.forEach((item, index) => {
     const checked = item.ok ? checkEntry(item.entry) : item;
-    if (checked.ok) entries.push(checked.entry);
-    else problems.push(...ofItem(node, total, index, sentences(node, checked.issues)));
+    if (checked.ok) {
+      entries.push(checked.entry);
+      return;
+    }
+    const told = sentences(node, checked.issues);
+    problems.push(...(total === 1 ? told : told.map((sentence) => word(node, 'item', { index, sentence }))));
   });
-  if (total === 0) return { ...nothing(word(node, 'noItems'), []), isGood: true };
-  const json = requestsText(entries, limits);
+  const isGood = problems.length === 0;
+  const partly = total === 1 ? word(node, 'refused') : word(node, 'partly', { good: entries.length, total });
   const note = entries.some(isDeviceLike) ? word(node, 'deviceLike') : '';
-  if (problems.length === 0) return { says: madeOf(node, entries), isGood: true, problems, note, json };
-  const says = total === 1 ? word(node, 'refused') : word(node, 'partly', { good: entries.length, total });
-  return { says, isGood: false, problems, note, json };
+  const says = isGood ? madeOf(node, entries) : partly;
+  return { says, isGood, problems, note, json: requestsText(entries, limits) };
 }
 
 /** A platform id or mapped id that looks like a device id: its kind was probably forgotten. */
 function isDeviceLike({ userHead }: CheckedEntry): boolean {
   const { user_id: id, domain } = JSON.parse(`${userHead}]}`) as { user_id: string; domain?: string };
   return domain === undefined && ignoresCase(id);
-}
-
-function ofItem(node: Builder, total: number, index: number, told: readonly string[]): string[] {
-  return total === 1 ? [...told] : told.map((sentence) => word(node, 'item', { index, sentence }));
 }
 
 function madeOf(node: Builder, entries: readonly CheckedEntry[]): string {
@@ -226,15 +214,11 @@ function sentences(node: Builder, issues: readonly Issue[]): string[] {
   return issues.map((issue) => formSentence(node, issue));
 }
 
-function nothing(says: string, problems: readonly string[]): Shown {
-  return { says, isGood: false, problems, note: '', json: '' };
-}
-
 function word(node: Builder, name: string, params?: Record<string, unknown>): string {
   return node._(`segment-builder.preview.${name}`, params);
 }
 
-function show({ says, isGood, problems, note, json }: Shown): void {
+function show({ says, isGood = false, problems = [], note = '', json = '' }: Shown): void {
   const place = $('#instant-audience-preview-says');
   const icon = isGood ? 'fa-check-circle' : 'fa-times-circle';
   place.toggleClass('instant-audience-good', isGood).toggleClass('instant-audience-bad', !isGood);

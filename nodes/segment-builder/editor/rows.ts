@@ -3,7 +3,7 @@ import type { ExpirationUnit, SegmentRow } from '../../../src/entry/index';
 import { keepSelectable, withVariable } from '../../shared/editor/choices';
 import type { EditorNode, EditorRed } from '../../types/red-editor';
 import { takesTime } from '../schema';
-import { makePicker, type Picked } from './picker';
+import { makePicker, type Segment } from './picker';
 import { newRow, wholeRow, type BuilderProperties, type NamedRow } from './properties';
 import { nameInput, offerTypes, setInput, typesFor, type Source } from './typed-inputs';
 
@@ -93,7 +93,7 @@ function addRow(node: Builder, container: JQuery, row: NamedRow, changed: () => 
 
   connectRow(node, container, by, unit);
   rememberName(container, row.segment, row.name ?? '');
-  const pick = (segment: Picked): void => {
+  const pick = (segment: Segment): void => {
     takePicked(container, segment);
     showPicked(container);
     changed();
@@ -199,15 +199,15 @@ function memberOfAccount(): string {
 
 // ── A segment that was picked from the member's list ────────────────────────────────────────────────────────────
 
-function takePicked(row: JQuery, { id, code, name, member }: Picked): void {
+function takePicked(row: JQuery, { id, code, shortName, memberId }: Segment): void {
   const by = row.find('.instant-audience-by');
   // A segment without a code has its id only.
   if (code === null && by.val() === 'code') by.val('id').trigger('change');
   const byCode = by.val() === 'code';
   const value = byCode ? (code ?? '') : String(id);
   setInput(inputOf(row, 'segment'), byCode ? 'str' : 'num', value);
-  rememberName(row, value, name ?? code ?? '');
-  if (byCode && member !== null) setInput(inputOf(row, 'member'), 'num', String(member));
+  rememberName(row, value, shortName ?? code ?? '');
+  if (byCode && memberId !== null) setInput(inputOf(row, 'member'), 'num', String(memberId));
 }
 
 /** It is valid while the field holds this segment. */

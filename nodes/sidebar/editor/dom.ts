@@ -31,6 +31,12 @@ export function wrapped(text: string): Child[] {
   });
 }
 
+/** Hidden for null. */
+export function showText(element: HTMLElement, text: string | null): void {
+  setShown(element, text !== null);
+  setText(element, text ?? '');
+}
+
 export function setShown(element: HTMLElement, shown: boolean): void {
   if (element.hidden === shown) element.hidden = !shown;
 }
@@ -54,24 +60,30 @@ export function button(text: string, click: () => void, isDangerous = false): HT
   return made;
 }
 
-/** Lines with a figure at their end; rebuilt only on change. */
-export function setLines(
-  list: HTMLElement,
-  lines: readonly (readonly [text: string, figure: string])[],
-): void {
-  const told = JSON.stringify(lines);
-  if (list.dataset.told === told) return;
-  list.dataset.told = told;
-  list.replaceChildren(
-    ...lines.map(([text, figure]) =>
-      make(
-        'li',
-        { class: 'instant-audience-line' },
-        make('span', {}, ...wrapped(text)),
-        make('span', {}, figure),
-      ),
-    ),
-  );
+/** Lines with a figure at their end, below a heading; rebuilt only on change, hidden where there are none. */
+export class Lines {
+  readonly root = make('div');
+  private readonly list = make('ul');
+  private told = '';
+
+  constructor(heading?: string) {
+    if (heading !== undefined) this.root.append(make('h4', {}, heading));
+    this.root.append(this.list);
+  }
+
+  show(lines: readonly (readonly [text: string, figure: string])[]): void {
+    setShown(this.root, lines.length > 0);
+    const told = JSON.stringify(lines);
+    if (told === this.told) return;
+    this.told = told;
+    const texts = lines.map(([text, figure]) => [
+      make('span', {}, ...wrapped(text)),
+      make('span', {}, figure),
+    ]);
+    this.list.replaceChildren(
+      ...texts.map((spans) => make('li', { class: 'instant-audience-line' }, ...spans)),
+    );
+  }
 }
 
 /** A section that a button opens and closes. */

@@ -3,7 +3,7 @@ import type { SharedView } from '../../../src/delivery/index';
 import type { ShownQueue } from '../overview';
 import { call, purge, tell } from './calls';
 import { Charts } from './charts';
-import { button, Foldable, make, mayAct, setAttribute, setLines, setShown, setText } from './dom';
+import { button, Foldable, Lines, make, mayAct, setAttribute, setShown, setText, showText } from './dom';
 import { detailOf, duration, number, outWord, shortNumber, stateText, time, word, wordOr } from './words';
 
 /** By the keys of their words, in the order in which they stand. */
@@ -42,10 +42,8 @@ export class QueueCard {
   private readonly sharers = make('p');
   private readonly detail = make('p');
   private readonly figures = new Map<(queue: ShownQueue) => string, HTMLElement>();
-  private readonly rejected = make('ul');
-  private readonly rejectedPart = make('div', {}, make('h4', {}, word('part.rejected')), this.rejected);
-  private readonly errors = make('ul');
-  private readonly errorsPart = make('div', {}, make('h4', {}, word('part.errors')), this.errors);
+  private readonly rejected = new Lines(word('part.rejected'));
+  private readonly errors = new Lines(word('part.errors'));
   private readonly buttons = {
     pause: button(word('button.pause'), () => void this.act('pause')),
     resume: button(word('button.resume'), () => void this.act('resume')),
@@ -66,8 +64,8 @@ export class QueueCard {
       this.charts.root,
       this.makeFigures(),
       make('div', { class: 'instant-audience-buttons' }, ...Object.values(this.buttons)),
-      this.rejectedPart,
-      this.errorsPart,
+      this.rejected.root,
+      this.errors.root,
       this.about,
     );
   }
@@ -98,15 +96,7 @@ export class QueueCard {
     setAttribute(this.state, 'data-look', queue.state.look);
     setText(this.stateWords, stateText(queue.state));
     setText(this.fold.sum, sumOf(queue));
-    setShown(this.late, queue.late);
-    if (queue.late) {
-      // A figure that changed every second would be read out every second.
-      const params = {
-        oldest: duration(Math.floor(queue.oldestMs / 60_000) * 60_000),
-        limit: duration(queue.warnAfterMs),
-      };
-      setText(this.late, word('late', params));
-    }
+    showText(this.late, lateOf(queue));
     this.showSegments(queue);
     this.charts.update(queue, atMs);
     if (this.fold.isOpen) this.showBody();
@@ -124,27 +114,21 @@ export class QueueCard {
     const { queue } = this;
     if (queue === null) return;
     const { state } = queue;
-    setShown(this.detail, state.message !== null);
-    setText(this.detail, detailOf(state));
+    showText(this.detail, detailOf(state));
     setAttribute(this.detail, 'title', state.message ?? '');
     for (const [figure, element] of this.figures) setText(element, figure(queue));
     const codes = Object.entries(queue.rejectedByCode).sort(([, a], [, b]) => b - a);
-    setShown(this.rejectedPart, codes.length > 0);
-    setLines(
-      this.rejected,
+    this.rejected.show(
       codes.map(([code, count]) => [wordOr(`code.${code}`, word('code.other', { code })), number(count)]),
     );
-    setShown(this.errorsPart, queue.errors.length > 0);
-    setLines(
-      this.errors,
+    this.errors.show(
       queue.errors.map(({ text: words, times, atMs }) => [
         times > 1 ? `${words} (×${number(times)})` : words,
         time(atMs),
       ]),
     );
     setText(this.about, aboutOf(queue));
-    setShown(this.sharers, queue.shared !== null);
-    if (queue.shared !== null) setText(this.sharers, sharersOf(queue.shared));
+    showText(this.sharers, queue.shared === null ? null : sharersOf(queue.shared));
     this.showButtons(queue);
   }
 
@@ -197,6 +181,12 @@ function aboutOf({ origin, member, durable, shared, sinceWallMs }: ShownQueue): 
     shared === null ? word(durable ? 'queue.onDisk' : 'queue.inMemory') : word('queue.inDatabase');
   const service = origin === 'sandbox' ? word('queue.sandbox') : origin;
   return word('queue.about', { service, member, place, time: time(sinceWallMs) });
+}
+
+function lateOf({ late, oldestMs, warnAfterMs }: ShownQueue): string | null {
+  // A figure that changed every second would be read out every second.
+  const oldest = duration(Math.floor(oldestMs / 60_000) * 60_000);
+  return late ? word('late', { oldest, limit: duration(warnAfterMs) }) : null;
 }
 
 /** `2 instances share it. Sends: node-2. The others: node-1.` */

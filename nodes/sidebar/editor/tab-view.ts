@@ -1,7 +1,7 @@
 // View of the whole tab: a card for each queue, then the sandbox, orphaned queues, and the erasure of a user.
 import type { IdleAccount, ShownQueue } from '../overview';
 import type { Update } from './connection';
-import { make, setLines, setShown, setText } from './dom';
+import { Lines, make, setShown, showText } from './dom';
 import { ErasePart } from './erase-part';
 import { OrphanedPart } from './orphaned-part';
 import { QueueCard } from './queue-card';
@@ -20,7 +20,7 @@ export class TabView {
   private readonly queues = make('div');
   private readonly nothing = make('p', {}, word('queue.none'));
   private readonly unused = make('p');
-  private readonly broken = make('ul');
+  private readonly broken = new Lines();
   private readonly cards = new Map<string, QueueCard>();
   private readonly sandbox = new SandboxPart();
   private readonly orphaned = new OrphanedPart();
@@ -30,7 +30,7 @@ export class TabView {
     this.root.append(
       this.nothing,
       this.queues,
-      this.broken,
+      this.broken.root,
       this.unused,
       this.orphaned.root,
       this.sandbox.root,
@@ -71,10 +71,8 @@ export class TabView {
 
   private showIdle(idle: Update['idle']): void {
     const unused = idle.filter(({ problem }) => problem === null).map(({ name }) => name);
-    setShown(this.unused, unused.length > 0);
-    setText(this.unused, word('queue.unused', { names: unused.join(', ') }));
-    setLines(
-      this.broken,
+    showText(this.unused, unused.length > 0 ? word('queue.unused', { names: unused.join(', ') }) : null);
+    this.broken.show(
       idle.flatMap(({ name, problem }) => (problem === null ? [] : [[brokenText(name, problem), '']])),
     );
   }

@@ -28,8 +28,8 @@ export function troubleWords(code: string, reason: string): string {
 }
 
 /** More of a state: of a queue file in the editor's words, of service and network in their own, which are English. */
-export function detailOf({ kind, code, message }: ShownState): string {
-  if (message === null) return '';
+export function detailOf({ kind, code, message }: ShownState): string | null {
+  if (message === null) return null;
   return kind === 'outbox' && code !== null ? troubleWords(code, message) : message;
 }
 
