@@ -1,34 +1,17 @@
-// Types of the editor's global `RED` for our sidebar tab; declare it where it is used: `declare const RED: SidebarRed`.
+// Types of the editor's `RED` that `@types/node-red` lacks, for our sidebar tab.
+import type { EditorRED } from 'node-red';
 
 interface Notification {
   close(): void;
 }
 
-export interface SidebarRed {
+/** The editor's global `RED`; declare it where it is used: `declare const RED: SidebarRed`. */
+export type SidebarRed = Pick<EditorRED, 'actions' | 'i18n' | 'sidebar' | 'user'> & {
   readonly settings: { readonly apiRootUrl?: string };
-  readonly i18n: { lang(): string };
-  readonly user: { hasPermission(permission: string): boolean };
-  readonly actions: { add(name: string, call: () => void): void };
   readonly plugins: {
     registerPlugin(id: string, definition: { type: string; onadd(): void }): void;
   };
-  readonly sidebar: {
-    addTab(tab: {
-      id: string;
-      label: string;
-      name: string;
-      iconClass: string;
-      content: HTMLElement;
-      action?: string;
-      /** The tab stays usable while a form is open. */
-      enableOnEdit?: boolean;
-    }): void;
-    show(id: string): void;
-  };
-  readonly comms: {
-    subscribe(topic: string, listener: (topic: string, data: unknown) => void): void;
-    send(topic: string, data: unknown): void;
-  };
+  readonly comms: Pick<EditorRED['comms'], 'subscribe'> & { send(topic: string, data: unknown): void };
   _(key: string, params?: Readonly<Record<string, string | number>>): string;
   notify(
     message: HTMLElement,
@@ -40,4 +23,4 @@ export interface SidebarRed {
       buttons?: readonly { text: string; class?: string; click(): void }[];
     },
   ): Notification;
-}
+};
