@@ -14,7 +14,7 @@ export interface Problem {
 export interface AccountUser {
   /** Called with the engine, or with a problem (a key of the account's catalogue); again after each change. */
   ready(engine: MemberQueue | Problem): void;
-  /** The account closes but this node does not: the node leaves, and joins the account with the same id after the deploy. */
+  /** The account closes but this node does not: it leaves, and joins the one with the same id after the deploy. */
   closes(): void;
   /** Late outcomes of entries of this node. */
   recovered(entries: readonly Recovered[]): void;

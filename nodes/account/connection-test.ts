@@ -64,18 +64,17 @@ const segmentsAsked = 100;
  * segments. It changes nothing. Never rejects.
  */
 export async function testConnection(subject: TestSubject): Promise<ConnectionTest> {
-  let outcome = await logIn(subject);
-  if (!isToken(outcome)) return withoutToken(subject, outcome);
-  let usage = await readUsage(subject, outcome.token, subject.member);
-  if (usage.kind === 'deadToken' && subject.keeper !== null) {
+  const { client, keeper, login, member, authUrl } = subject;
+  let token = await logIn(subject);
+  if (typeof token !== 'string') return withoutLogin(token);
+  let usage = await readUsage(subject, token, member);
+  if (usage.kind === 'deadToken' && keeper !== null) {
     // The account's token has expired: it gets a new one, as for its next post.
-    subject.keeper.refused(outcome.token);
-    outcome = await logIn(subject);
-    if (!isToken(outcome)) return withoutToken(subject, outcome);
-    usage = await readUsage(subject, outcome.token, subject.member);
+    keeper.refused(token);
+    token = await logIn(subject);
+    if (typeof token !== 'string') return withoutLogin(token);
+    usage = await readUsage(subject, token, member);
   }
-  const { token } = outcome;
-  const { login, authUrl, client } = subject;
   const steps: TestStep[] = [
     good('login', { username: login.username, host: hostOf(authUrl) }),
     ...(await ofUsage(subject, token, usage)),
@@ -84,17 +83,7 @@ export async function testConnection(subject: TestSubject): Promise<ConnectionTe
   return { ...worst(subject, steps), steps };
 }
 
-type LoginOutcome = AuthOutcome | TestResult;
-
-function isToken(outcome: LoginOutcome): outcome is Extract<AuthOutcome, { kind: 'token' }> {
-  return 'kind' in outcome && outcome.kind === 'token';
-}
-
-function withoutToken(
-  subject: TestSubject,
-  outcome: Exclude<LoginOutcome, { readonly kind: 'token' }>,
-): ConnectionTest {
-  const refused = 'result' in outcome ? outcome : ofRefusedLogin(subject, outcome);
+function withoutLogin(refused: TestResult): ConnectionTest {
   return { ...refused, steps: [{ step: 'login', ...refused }] };
 }
 
@@ -117,15 +106,17 @@ function worst(subject: TestSubject, steps: readonly TestStep[]): TestResult {
  * deployed, and one that the account was refused or failed with, is tried again and counted for the user: a
  * new failure is more informative than the account's last one.
  */
-async function logIn({ client, login, keeper, logins }: TestSubject): Promise<LoginOutcome> {
+async function logIn(subject: TestSubject): Promise<string | TestResult> {
+  const { client, login, keeper, logins } = subject;
   const kept = await keeper?.token();
-  if (kept?.kind === 'token') return kept;
+  if (kept?.kind === 'token') return kept.token;
   if (kept?.kind === 'wait' && kept.code === 'authentication_limit') return loginLimit(kept.retryAfterMs);
   const tried = await logins.login(() => client.authenticate(login), null);
-  if (tried.kind !== 'wait') return tried;
+  if (tried.kind === 'token') return tried.token;
+  if (tried.kind !== 'wait') return ofRefusedLogin(subject, tried);
   const { code, message, retryAfterMs } = tried;
   if (code === 'authentication_limit') return loginLimit(retryAfterMs);
-  return { kind: 'passing', ambiguous: false, code, message };
+  return ofRefusedLogin(subject, { kind: 'passing', ambiguous: false, code, message });
 }
 
 function readUsage(
@@ -191,8 +182,7 @@ function ofRefusedLogin(
   { client, login, authUrl }: TestSubject,
   outcome: Exclude<AuthOutcome, { readonly kind: 'token' }>,
 ): TestResult {
-  if (outcome.kind !== 'loginRefused') return ofFailure(outcome, authUrl);
-  if (outcome.code !== 'NOAUTH') return ofFailure(outcome, authUrl);
+  if (outcome.kind !== 'loginRefused' || outcome.code !== 'NOAUTH') return ofFailure(outcome, authUrl);
   if (login.method === 'password') return bad('wrongPassword', { host: hostOf(authUrl) });
   return clockResult(client, 'Refused', 'bad') ?? bad('wrongKey', { host: hostOf(authUrl) });
 }

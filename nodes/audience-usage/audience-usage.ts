@@ -47,17 +47,17 @@ const mostWaiting = 100;
 export = (RED: NodeAPI): void => {
   function Usage(this: Node, config: NodeDef & Saved): void {
     RED.nodes.createNode(this, config);
-    new UsageNode(RED, this, readSaved(usageSchema(config), config)).start();
+    const reading = readSaved(usageSchema(config), config);
+    new UsageNode(RED, this, reading.ok ? reading.settings : defaultSettings).start(reading);
   }
 
   RED.nodes.registerType('xandr-audience-usage', Usage);
 };
 
-/** The problem of an unusable node. */
+/** Of an unusable node. */
 const defaultSettings = (readSaved(usageSchema({}), {}) as { settings: UsageSettings }).settings;
 
 class UsageNode {
-  private readonly settings: UsageSettings;
   private readonly use: AccountUse;
   private readonly status: CalmStatus;
   private engine: MemberQueue | null = null;
@@ -76,10 +76,9 @@ class UsageNode {
   constructor(
     private readonly RED: NodeAPI,
     private readonly node: Node,
-    private readonly reading: Reading<UsageSettings>,
+    private readonly settings: UsageSettings,
   ) {
-    this.settings = reading.ok ? reading.settings : defaultSettings;
-    this.use = new AccountUse(RED, node.id, this.settings.account, {
+    this.use = new AccountUse(RED, node.id, settings.account, {
       ready: (engine) => this.accountReady(engine),
       failed: ({ key, params }) => this.fail(key, params),
       closes: () => this.accountCloses(),
@@ -89,8 +88,8 @@ class UsageNode {
     this.status = new CalmStatus(node);
   }
 
-  start(): void {
-    const { node, reading, settings } = this;
+  start(reading: Reading<UsageSettings>): void {
+    const { node, settings } = this;
     node.on('input', (message, send, done) => this.input(message, send, done as Done));
     node.on('close', (removed: boolean, done: () => void) => void this.close(removed).then(done, done));
     noStatusOnceRemoved(node);

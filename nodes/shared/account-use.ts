@@ -5,7 +5,7 @@
 
 import type { NodeAPI } from 'node-red';
 import type { Recovered, MemberQueue } from '../../src/delivery/index';
-import type { AccountNode, Problem } from '../account/account-api';
+import type { AccountNode, AccountUser, Problem } from '../account/account-api';
 import { whenFlowsStarted } from './flow-start';
 import { textOr } from './words';
 
@@ -17,13 +17,10 @@ export interface NoEngine {
   readonly params?: { readonly reason: string };
 }
 
-export interface UseOfAccount {
+export interface UseOfAccount extends Pick<AccountUser, 'closes' | 'recovered'> {
   /** Called with the account's engine; again after each change, as is `failed`. */
   ready(engine: MemberQueue, account: AccountNode): void;
   failed(why: NoEngine): void;
-  /** Called when the account closes but this node does not: its engine must not be used until the next `ready`. */
-  closes(): void;
-  recovered(entries: readonly Recovered[]): void;
 }
 
 export class AccountUse {

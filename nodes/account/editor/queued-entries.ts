@@ -1,5 +1,6 @@
 // Choice for queued entries, shown beside a changed address, member or queue: keep, move or discard after the deploy.
 import type { EditorNode, EditorRed } from '../../types/red-editor';
+import { post } from './test-button';
 
 declare const RED: EditorRed;
 
@@ -45,12 +46,7 @@ export function prepareQueuedEntries(
   let asked = 0;
   const look = (): void => {
     const mine = ++asked;
-    $.ajax({
-      url: 'instant-audience/account/queued',
-      method: 'POST',
-      contentType: 'application/json',
-      data: JSON.stringify({ id: account.id, values: read() }),
-    }).then(
+    post('account/queued', { id: account.id, values: read() }).then(
       (queued: Queued) => {
         if (mine === asked) show(queued);
       },
@@ -97,33 +93,33 @@ export function prepareQueuedEntries(
 }
 
 type Words = (key: string, params?: Record<string, unknown>) => string;
+type Reply = Readonly<Record<string, unknown>>;
 
 function carryOut(words: Words): void {
-  for (const [account, { choice, query }] of chosen) {
+  for (const [account, one] of chosen) {
     chosen.delete(account);
-    if (choice === 'move') post('moveOrphaned', { ...query, account }, words);
-    else
-      post('purgeOrphaned', query, words, (confirm) => post('purgeOrphaned', { ...query, confirm }, words));
+    void act(account, one).then((reply) => tell(words, reply));
   }
 }
 
 /** The purge route asks for confirmation; the form has already asked the user. */
-function post(route: string, body: object, words: Words, again?: (confirm: unknown) => void): void {
-  const ended = (reply: Readonly<Record<string, unknown>>): void => {
-    if (reply.code === 'confirm' && again !== undefined) again(reply.confirm);
-    else {
-      const code = reply.code === 'moved' && reply.kept === 0 ? 'movedAll' : String(reply.code);
-      const key = `queued.${['moved', 'movedAll', 'purged'].includes(code) ? code : 'failed'}`;
-      RED.notify(words(key, { reason: '', ...reply }), key === 'queued.failed' ? 'error' : 'success');
-    }
-  };
-  $.ajax({
-    url: `instant-audience/tab/${route}`,
-    method: 'POST',
-    contentType: 'application/json',
-    data: JSON.stringify(body),
-  }).then(ended, (reply: unknown) => {
-    const { responseJSON: answer } = reply as { readonly responseJSON?: Readonly<Record<string, unknown>> };
-    ended(answer ?? {});
-  });
+async function act(account: string, { choice, query }: Chosen): Promise<Reply> {
+  if (choice === 'move') return answerOf('moveOrphaned', { ...query, account });
+  const reply = await answerOf('purgeOrphaned', query);
+  return reply.code === 'confirm' ? answerOf('purgeOrphaned', { ...query, confirm: reply.confirm }) : reply;
+}
+
+/** Also of a call that is refused. */
+async function answerOf(route: string, body: object): Promise<Reply> {
+  try {
+    return (await post(`tab/${route}`, body)) as Reply;
+  } catch (error) {
+    return (error as { readonly responseJSON?: Reply }).responseJSON ?? {};
+  }
+}
+
+function tell(words: Words, reply: Reply): void {
+  const code = reply.code === 'moved' && reply.kept === 0 ? 'movedAll' : String(reply.code);
+  const key = `queued.${['moved', 'movedAll', 'purged'].includes(code) ? code : 'failed'}`;
+  RED.notify(words(key, { reason: '', ...reply }), key === 'queued.failed' ? 'error' : 'success');
 }

@@ -62,12 +62,7 @@ export function prepareTestButton(
       show(result.level, sentenceOf(account, result));
       if (result.steps !== undefined) place.append(stepList(account, result, result.steps));
     };
-    $.ajax({
-      url: `instant-audience/account/${route}`,
-      method: 'POST',
-      contentType: 'application/json',
-      data: JSON.stringify({ id: account.id, values: read() }),
-    }).then(
+    post(`account/${route}`, { id: account.id, values: read() }).then(
       (result: Result) => answered(result),
       (reply: unknown) => answered(ofFailedCall((reply as JQuery.jqXHR).status)),
     );
@@ -76,6 +71,16 @@ export function prepareTestButton(
     asked += 1;
     enable(true);
     show('', '');
+  });
+}
+
+/** To one of our routes. */
+export function post(route: string, body: object): JQuery.jqXHR {
+  return $.ajax({
+    url: `instant-audience/${route}`,
+    method: 'POST',
+    contentType: 'application/json',
+    data: JSON.stringify(body),
   });
 }
 
