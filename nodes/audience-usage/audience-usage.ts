@@ -1,6 +1,6 @@
 // Runtime of the usage node: reads the account's usage statistics, for messages and every hour, and reports them.
 
-import type { Node, NodeAPI, NodeDef, NodeMessage, NodeMessageInFlow } from 'node-red';
+import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import { InTurn } from '../../src/in-turn';
 import {
   readEventTime,
@@ -26,6 +26,7 @@ import { type ReadFailure, readWithToken } from '../../src/service/index';
 import { AccountUse } from '../shared/account-use';
 import { CalmStatus, looks, type Look } from '../shared/calm-status';
 import { noStatusOnceRemoved } from '../shared/deployed';
+import type { Message } from '../shared/message-copy';
 import { short } from '../shared/queue-state';
 import { problemsText, readSaved, type Reading, type Saved } from '../shared/saved';
 import { typedInputsOf } from '../shared/typed-input';
@@ -33,7 +34,6 @@ import { figureIn, reportOf, told } from './report';
 import { everyHour, reporter, systemHourlyClock } from './schedule';
 import { usageSchema, type UsageSettings } from './schema';
 
-type Message = NodeMessageInFlow & Record<string, unknown>;
 type Send = (messages: (NodeMessage | NodeMessage[] | null)[]) => void;
 /** Errors are texts, since the debug sidebar shows only 30 characters of an error object. */
 type Done = (error?: string) => void;

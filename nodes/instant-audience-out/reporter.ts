@@ -1,18 +1,16 @@
 // Reporter of outcomes to the flow: on an output with `msg.audience`, or as an error. Messages end in the order of their
 // reports, even if one of them takes longer.
 
-import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
+import type { Node, NodeAPI, NodeMessage } from 'node-red';
 import { type CheckedEntry, shortenThrown, entryBody, inSlices, type Steps } from '../../src/entry/index';
 import { dryRunSteps, type Recovered, type RequestLimits, type MessageEnd } from '../../src/delivery/index';
+import { isWired } from '../shared/deployed';
 import { whenFlowsStarted } from '../shared/flow-start';
 import { InOrder } from '../shared/in-order';
-import { copyOf } from '../shared/message-copy';
+import { copyOf, type Message } from '../shared/message-copy';
 import { newSlices } from '../shared/slices';
 import { textOr, type Rejection } from '../shared/words';
 import type { StatusLine } from './status-line';
-
-export type Message = NodeMessageInFlow & Record<string, unknown>;
-type WiredNode = Node & { readonly wires?: readonly (readonly string[])[] };
 
 /** A pending message and its callbacks. */
 export interface Delivery {
@@ -38,7 +36,7 @@ export class Reporter {
 
   constructor(
     private readonly RED: NodeAPI,
-    private readonly node: WiredNode,
+    private readonly node: Node,
     private readonly accountName: () => string,
     private readonly status: StatusLine,
   ) {}
@@ -59,7 +57,7 @@ export class Reporter {
   }
 
   private get rejectedIsWired(): boolean {
-    return (this.node.wires?.[1]?.length ?? 0) > 0;
+    return isWired(this.node, 1);
   }
 
   /** `durable`: whether queued entries survive this process. */

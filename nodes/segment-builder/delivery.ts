@@ -1,6 +1,6 @@
 // Outputs of a segment builder for one message, and its single `done`.
 
-import type { Node, NodeAPI, NodeMessage, NodeMessageInFlow } from 'node-red';
+import type { Node, NodeAPI, NodeMessage } from 'node-red';
 import {
   type BuildResult,
   isObject,
@@ -9,23 +9,20 @@ import {
   inSlices,
   type Slices,
 } from '../../src/entry/index';
-import { copyOf } from '../shared/message-copy';
+import { isWired } from '../shared/deployed';
+import { copyOf, type Message } from '../shared/message-copy';
 import { textOr, type Rejection } from '../shared/words';
 import type { InvalidCount } from './invalid-count';
 import { builderRejection } from './words';
 
-export type Message = NodeMessageInFlow & Record<string, unknown>;
 export type Send = (messages: (NodeMessage | null)[]) => void;
 /** A text: the debug sidebar cuts the sentence of an Error. */
 export type Done = (error?: string) => void;
 
-/** Node-RED gives every node its wires; `@types/node-red` does not say so. */
-type WiredNode = Node & { readonly wires?: readonly (readonly string[])[] };
-
 /** Of a node, for all its messages. */
 export interface Route {
   readonly RED: NodeAPI;
-  readonly node: WiredNode;
+  readonly node: Node;
   readonly source: 'message' | 'items';
   /** Puts the built entries into the message; false when the place cannot be made. */
   readonly place: (message: Message, value: unknown) => boolean;
@@ -90,7 +87,8 @@ export class Delivery {
     const entries = items.flatMap((item) => (item.ok ? [item.entry] : []));
     if (rejected.length === 0) return () => this.sendBuilt(entries) && this.end();
     if (entries.length === 0) return () => this.reject(this.message, rejected);
-    if (!this.rejectsWired) return () => this.sendBuilt(entries) && this.reject(this.message, rejected);
+    if (!isWired(this.route.node, 1))
+      return () => this.sendBuilt(entries) && this.reject(this.message, rejected);
     // No two outputs share an object.
     const audience = audienceOf(this.message, rejected);
     const copy = inSlices(copyOf(this.route.RED, { ...this.message, audience }), slices);
@@ -122,17 +120,13 @@ export class Delivery {
   private reject(message: Message, rejected: readonly Rejection[]): void {
     this.route.invalid.add(rejected);
     message.audience = audienceOf(message, rejected);
-    if (this.rejectsWired) {
+    if (isWired(this.route.node, 1)) {
       this.send([null, message]);
       this.end();
       return;
     }
     const more = rejected.length > 1 ? ` (+${rejected.length - 1})` : '';
     this.end(rejected[0]!.message + more);
-  }
-
-  private get rejectsWired(): boolean {
-    return (this.route.node.wires?.[1]?.length ?? 0) > 0;
   }
 }
 

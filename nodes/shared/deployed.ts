@@ -35,3 +35,9 @@ export function deployedNodes<N extends Node>(type: string, id?: string): N[] {
 function flowId(node: Node): string {
   return (node as Instance)._alias ?? node.id;
 }
+
+/** Whether something is behind an output; `@types/node-red` lacks the wires of a node. */
+export function isWired(node: Node, output: number): boolean {
+  const { wires } = node as Node & { readonly wires?: readonly (readonly string[])[] };
+  return (wires?.[output]?.length ?? 0) > 0;
+}

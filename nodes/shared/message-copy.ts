@@ -3,7 +3,7 @@
 import type { NodeAPI, NodeMessageInFlow } from 'node-red';
 import type { Steps } from '../../src/entry/index';
 
-type Message = NodeMessageInFlow & Record<string, unknown>;
+export type Message = NodeMessageInFlow & Record<string, unknown>;
 type Container = Record<string, unknown> | unknown[];
 
 /** As Node-RED copies messages: `req` and `res` are the same objects in both. */
