@@ -139,14 +139,14 @@ async function ofUsage(
   if (usage.kind === 'read') {
     const other = usage.value.hours.find((hour) => (hour.memberId ?? Number(member)) !== Number(member));
     const isOther = other !== undefined;
-    const wrong = bad('memberOther', { member, other: other?.memberId ?? '' });
+    const wrong = resultOf('memberOther', { member, other: other?.memberId ?? '' });
     return [good('endpoint', host), isOther ? { step: 'member', ...wrong } : good('member', { member })];
   }
   if (!mayBeOfMember(usage)) return [{ step: 'endpoint', ...ofFailure(usage, serviceUrl) }];
   const without = await readUsage(subject, token, null);
   if (without.kind !== 'read' && !speaksAsService(without))
     return [{ step: 'endpoint', ...ofFailure(without, serviceUrl) }];
-  return [good('endpoint', host), { step: 'member', ...bad('memberRefused', { member, ...host }) }];
+  return [good('endpoint', host), { step: 'member', ...resultOf('memberRefused', { member, ...host }) }];
 }
 
 function mayBeOfMember(failure: ReadFailure): boolean {
@@ -167,9 +167,7 @@ function speaksAsService(failure: ReadFailure): boolean {
 function ofSegments({ member }: TestSubject, read: ReadOutcome<SegmentList>): TestStep {
   const remark = (result: string, params: TestResult['params']): TestStep => ({
     step: 'segments',
-    result,
-    level: 'warning',
-    params,
+    ...resultOf(result, params, 'warning'),
   });
   if (read.kind !== 'read') return remark('segmentsFailed', { code: 'code' in read ? read.code : read.kind });
   const { segments } = read.value;
@@ -183,8 +181,8 @@ function ofRefusedLogin(
   outcome: Exclude<AuthOutcome, { readonly kind: 'token' }>,
 ): TestResult {
   if (outcome.kind !== 'loginRefused' || outcome.code !== 'NOAUTH') return ofFailure(outcome, authUrl);
-  if (login.method === 'password') return bad('wrongPassword', { host: hostOf(authUrl) });
-  return clockResult(client, 'Refused', 'bad') ?? bad('wrongKey', { host: hostOf(authUrl) });
+  if (login.method === 'password') return resultOf('wrongPassword', { host: hostOf(authUrl) });
+  return clockResult(client, 'Refused', 'bad') ?? resultOf('wrongKey', { host: hostOf(authUrl) });
 }
 
 /** Null if the clock is right, or cannot be compared. */
@@ -196,7 +194,7 @@ function clockResult(
   const skewMs = client.clockSkewMs ?? 0;
   if (Math.abs(skewMs) <= toleratedSkewMs) return null;
   const minutes = Math.round(Math.abs(skewMs) / minuteMs);
-  return { result: `clock${skewMs > 0 ? 'Ahead' : 'Behind'}${then}`, level, params: { minutes } };
+  return resultOf(`clock${skewMs > 0 ? 'Ahead' : 'Behind'}${then}`, { minutes }, level);
 }
 
 type Failure = ReadFailure | Exclude<AuthOutcome, { readonly kind: 'token' }>;
@@ -205,23 +203,23 @@ type Failure = ReadFailure | Exclude<AuthOutcome, { readonly kind: 'token' }>;
 export function ofFailure(failure: Failure, url: string): TestResult {
   const result = failureAt(failure, hostOf(url));
   // The host may be right but the path wrong.
-  return result.result === 'address' ? bad('address', { url }) : result;
+  return result.result === 'address' ? resultOf('address', { url }) : result;
 }
 
 function failureAt(failure: Failure, host: string): TestResult {
   switch (failure.kind) {
     case 'loginRefused':
-      return bad(refusals[failure.code] ?? 'notAllowed', { host });
+      return resultOf(refusals[failure.code] ?? 'notAllowed', { host });
     case 'deadToken':
-      return bad('tokenRefused', { host });
+      return resultOf('tokenRefused', { host });
     case 'rateLimited':
       return loginLimit(failure.retryAfterMs);
     case 'configuration':
       return ofConfiguration(failure.code, failure.message, host);
     case 'passing':
-      return bad(troubles[failure.code] ?? 'trouble', { host, code: failure.code });
+      return resultOf(troubles[failure.code] ?? 'trouble', { host, code: failure.code });
     case 'bodyRefused':
-      return bad('address', { host });
+      return resultOf('address', { host });
   }
 }
 
@@ -253,32 +251,32 @@ function ofConfiguration(code: string, message: string, host: string): TestResul
     case 'tls':
       return ofCertificate(message, host);
     case 'http_403':
-      return bad('notAllowed', { host });
+      return resultOf('notAllowed', { host });
     case 'http_407':
-      return bad('proxyLogin', { host });
+      return resultOf('proxyLogin', { host });
     case 'proxy':
-      return bad('proxy', { host });
+      return resultOf('proxy', { host });
     case 'private_key':
-      return bad('privateKey', {});
+      return resultOf('privateKey', {});
     default:
-      return bad('address', { host });
+      return resultOf('address', { host });
   }
 }
 
 /** The client's sentence names OpenSSL's code, except where the certificate is for another host. */
 function ofCertificate(message: string, host: string): TestResult {
   const code = /\(([A-Z][A-Z0-9_]+)\)/.exec(message)?.[1];
-  return code === undefined ? bad('certificateHost', { host }) : bad('certificate', { host, code });
+  return code === undefined ? resultOf('certificateHost', { host }) : resultOf('certificate', { host, code });
 }
 
 function loginLimit(retryAfterMs: number): TestResult {
-  return {
-    result: 'loginLimit',
-    level: 'warning',
-    params: { seconds: Math.max(1, Math.ceil(retryAfterMs / 1000)) },
-  };
+  return resultOf('loginLimit', { seconds: Math.max(1, Math.ceil(retryAfterMs / 1000)) }, 'warning');
 }
 
-function bad(result: string, params: TestResult['params']): TestResult {
-  return { result, level: 'bad', params };
+export function resultOf(
+  result: string,
+  params: TestResult['params'],
+  level: TestResult['level'] = 'bad',
+): TestResult {
+  return { result, level, params };
 }

@@ -1,7 +1,7 @@
 // Test of the shared queue's database, as a result for the form.
 
 import type { DatabaseTest, TestedDatabase } from '../../src/queue-postgres/index';
-import type { TestResult } from './connection-test';
+import { resultOf, type TestResult } from './connection-test';
 
 export type TestDatabase = (tested: TestedDatabase) => Promise<DatabaseTest>;
 
@@ -29,11 +29,12 @@ function ofFailure(test: DatabaseTest & { kind: 'failed' }): TestResult {
   if ('user' in test) {
     const [user, database, schema] = [test.user, test.database, test.schema].map(quoted);
     return test.code === 'rights'
-      ? bad('database.rights', { database: database!, user: user! })
-      : bad('database.schemaRights', { schema: schema!, user: user! });
+      ? resultOf('database.rights', { database: database!, user: user! })
+      : resultOf('database.schemaRights', { schema: schema!, user: user! });
   }
-  const result = bad(`database.${failures[test.code] ?? 'failed'}`, { host, reason: test.reason });
-  return test.code === 'busy' ? { ...result, level: 'warning' } : result;
+  const { code, reason } = test;
+  const level = code === 'busy' ? 'warning' : 'bad';
+  return resultOf(`database.${failures[code] ?? 'failed'}`, { host, reason }, level);
 }
 
 /** Sentences of their own, by the code. */
@@ -52,8 +53,4 @@ const failures: Readonly<Record<string, string>> = {
 /** A name in SQL: what needs no quotes is easier to read without. */
 function quoted(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
-}
-
-function bad(result: string, params: TestResult['params']): TestResult {
-  return { result, level: 'bad', params };
 }

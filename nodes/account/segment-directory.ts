@@ -138,20 +138,18 @@ function found(segments: readonly Segment[], text: string): readonly Segment[] {
 
 /** Order: the best matches, then active ones, then by name, with 42 before 141. */
 function ordered(segments: readonly Segment[], text: string): readonly Segment[] {
-  const inOrder = segments.map((segment) => ({
-    segment,
-    rank: rankOf(segment, text),
-    inactive: Number(segment.state === 'inactive'),
-    name: segment.shortName ?? segment.code ?? '',
-  }));
-  inOrder.sort(
+  const ranks = new Map(segments.map((segment) => [segment, rankOf(segment, text)]));
+  return [...segments].sort(
     (a, b) =>
-      a.rank - b.rank ||
-      a.inactive - b.inactive ||
-      byName.compare(a.name, b.name) ||
-      a.segment.id - b.segment.id,
+      ranks.get(a)! - ranks.get(b)! ||
+      Number(a.state === 'inactive') - Number(b.state === 'inactive') ||
+      byName.compare(nameOf(a), nameOf(b)) ||
+      a.id - b.id,
   );
-  return inOrder.map(({ segment }) => segment);
+}
+
+function nameOf({ shortName, code }: Segment): string {
+  return shortName ?? code ?? '';
 }
 
 const byName = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
