@@ -48,16 +48,7 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
   const failed: string[] = [];
 
   before(async function () {
-    const segments = Array.from({ length: 150 }, (_, at) => ({
-      id: 9_901 + at,
-      code: `rig_${at + 1}`,
-      short_name: `Rig segment ${at + 1}`,
-      state: 'active',
-      member_id: 7,
-      expire_minutes: 0,
-      last_modified: '2026-01-01 00:00:00',
-    }));
-    sandbox = await startSandbox({ member: 7, users: { me: password }, segments } as never);
+    sandbox = await startSandbox({ member: 7, users: { me: password } });
     suite.ends(() => sandbox.close());
     const login = { username: 'me', password };
     const credentials = { account: login, 'inner account': login };
@@ -72,93 +63,294 @@ describe(`a segment builder in the editor of Node-RED ${nodeRedVersion}`, functi
   });
   afterEach(() => assert.deepEqual(failed.splice(0), []));
 
-  const search = (): Locator => page.getByRole('combobox', { name: 'Name, code or id' });
+  const says = (): Locator => page.locator('#instant-audience-preview-says');
   const pick = (): Promise<void> => page.getByRole('button', { name: 'Search the member' }).click();
   const take = (): Promise<void> => page.getByRole('button', { name: 'Use the last message' }).click();
   const taken = async (): Promise<any> =>
     JSON.parse(await page.locator('#instant-audience-message').inputValue()).payload;
 
-  it('takes the segment whose exact name was typed', async () => {
-    await editor.edit('builder');
-    await pick();
-    await page.getByText('50 of 150 segments').waitFor();
-    await search().fill('Rig segment 42');
-    await page.getByRole('option', { selected: true }).filter({ hasText: 'Rig segment' }).waitFor();
-    await page.keyboard.press('Enter');
-    await search().waitFor({ state: 'detached' });
-    assert.equal(await editor.field('Segment').inputValue(), '9942');
-    await editor.cancel();
-  });
+  describe('the segment picker', () => {
+    const search = (): Locator => page.getByRole('combobox', { name: 'Name, code or id' });
+    const chosen = (): Locator => page.getByRole('option', { selected: true });
 
-  it('gives its form the last message that passed, also one that passed before it was opened', async () => {
-    await nodeRed.post('event', { user: '4711' });
-    await editor.edit('builder');
-    await take();
-    await page.getByText('Using the message from').waitFor();
-    assert.equal((await taken()).user, '4711');
-    await editor.cancel();
-  });
+    it('is searched by name, code and id, and marks what is inactive', async () => {
+      await editor.edit('builder');
+      await pick();
+      await page.getByText('Segments: 15.').waitFor();
+      for (const [words, found] of [
+        ['garden', 'Garden: viewed a product'],
+        ['cart_leavers', 'Left a filled cart'],
+        ['10005', 'Loyalty programme'],
+      ] as const) {
+        await search().fill(words);
+        await chosen().filter({ hasText: found }).waitFor();
+      }
+      await search().fill('summer');
+      await chosen()
+        .filter({ hasText: /summer_sale_2019 · 10999\s*inactive/ })
+        .waitFor();
+      await search().fill('nothing of that name');
+      await page.getByText('No match.').waitFor();
+    });
 
-  it('logs nothing to the console while it is open and not deployed, and shows the next step', async () => {
-    const added = await editor.drag('xandr-segment-builder', 300, 420);
-    await editor.edit(added);
-    await take();
-    await page.getByText('No message can pass yet').waitFor();
-    await editor.cancel();
-    await page.evaluate('RED.history.pop()');
-  });
-
-  it('finds in a subflow the nodes and the login of its instances', async () => {
-    await nodeRed.post('through', { user: 'inside' });
-    await page.evaluate("RED.workspaces.show('sub')");
-    await editor.edit('inner');
-    await take();
-    await page.getByText('Using the message from').waitFor();
-    assert.equal((await taken()).user, 'inside');
-    await pick();
-    await page.getByText('50 of 150 segments').waitFor();
-    await page.keyboard.press('Escape');
-    await editor.cancel();
-    await page.evaluate("RED.editor.editConfig('', 'xandr-account', 'inner account')");
-    await page.getByRole('button', { name: 'Test connection' }).click();
-    const result = page.locator('#instant-audience-test-result[data-level]:not([data-level=""])');
-    await result.waitFor();
-    assert.equal(await result.getAttribute('data-level'), 'good', await result.innerText());
-    await page.locator('#node-config-dialog-cancel').click();
-    await page.evaluate("RED.workspaces.show('tab')");
-  });
-
-  it('shows its failures in its status, whole in the debug sidebar, and with the queue', async () => {
-    await page.evaluate("RED.sidebar.show('debug')");
-    await nodeRed.post('event', { user: '0' });
-    const status = editor.nodeOnCanvas('builder').locator('.red-ui-flow-node-status-label');
-    await status.filter({ hasText: '1 invalid' }).waitFor();
-    const message = page.locator('.red-ui-debug-msg').last();
-    const sentence = 'User id: 0 stands for an opted-out user; leave it out';
-    await until(
-      async () => (await message.innerText()).includes(sentence),
-      10_000,
-      'the whole sentence in the debug sidebar',
-    );
-    await page.evaluate("RED.sidebar.show('instant-audience')");
-    const figure = page.locator('.instant-audience-tab dt:text-is("Invalid") + dd').first();
-    await until(async () => (await figure.textContent()) === '1', 15_000, 'one invalid in the tab');
-  });
-
-  it('shows no status any more on a flow that is disabled', async () => {
-    for (const enabled of [false, true]) {
-      await page.evaluate(`RED.workspaces.${enabled ? 'enable' : 'disable'}('tab')`);
-      await editor.deploy();
-      const status = editor.nodeOnCanvas('out').locator('.red-ui-flow-node-status-label');
-      await until(
-        async () => ((await status.textContent()) ?? '') === (enabled ? 'ready' : ''),
-        10_000,
-        () => (enabled ? 'the status' : 'no status'),
-      );
+    it('closes on Escape and gives the focus back, and the form stays open', async () => {
+      await page.keyboard.press('Escape');
+      await search().waitFor({ state: 'detached' });
       assert.equal(
-        (await editor.nodeOnCanvas('builder').locator('.red-ui-flow-node-status-label').textContent()) ?? '',
-        '',
+        await page.evaluate('document.activeElement.className.includes("instant-audience-search")'),
+        true,
       );
-    }
+      assert.equal(await editor.field('Segment').inputValue(), '10001');
+    });
+
+    it('works by keyboard alone, for an id and for a code with its member', async () => {
+      await page.keyboard.press('Enter');
+      await page.getByText('Segments: 15.').waitFor();
+      await page.keyboard.type('kitchen');
+      // Each key takes the choice away; it comes back with the answer to the last one.
+      await chosen().filter({ hasText: 'Kitchen' }).waitFor();
+      await page.getByText('Segments: 2.').waitFor();
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('Enter');
+      await search().waitFor({ state: 'detached' });
+      assert.equal(await editor.field('Segment').inputValue(), '10001');
+      await page.locator('.instant-audience-picked', { hasText: 'Kitchen: viewed a product' }).waitFor();
+      await editor.field('Segment by').selectOption('code');
+      await pick();
+      await search().fill('buyers');
+      await chosen().filter({ hasText: 'Bought something' }).waitFor();
+      await page.keyboard.press('Enter');
+      assert.equal(await editor.field('Segment').inputValue(), 'buyers');
+      assert.equal(await editor.field('Member').inputValue(), '7');
+    });
+
+    it('still takes a typed value, and forgets the name of what was picked before', async () => {
+      await editor.field('Segment').fill('own_code');
+      await page.locator('.instant-audience-picked').waitFor({ state: 'hidden' });
+      await editor.cancel();
+    });
+
+    it('says what to do without an account, and for one that is not deployed', async () => {
+      const added = await editor.drag('xandr-segment-builder', 300, 300);
+      await editor.edit(added);
+      await page.getByLabel('Account', { exact: true }).selectOption('_ADD_');
+      await pick();
+      await page.getByText('Choose an account above').waitFor();
+      await page.keyboard.press('Escape');
+      await page.evaluate(addConfig, { id: 'fresh', environment: 'production', member: '8' });
+      await page.evaluate(addConfig, { id: 'play', environment: 'sandbox', member: '' });
+      await page.evaluate(chooseAccount, 'fresh');
+      await pick();
+      await page.getByText('Deploy the account first, or type the id.').waitFor();
+      await page.keyboard.press('Escape');
+      await page.evaluate(chooseAccount, 'play');
+      await pick();
+      await page.getByText('Segments: 15.').waitFor();
+      await editor.cancel();
+      await page.evaluate("RED.history.pop(); RED.nodes.remove('fresh'); RED.nodes.remove('play')");
+    });
+  });
+
+  describe('the preview', () => {
+    const message = (): Locator => page.locator('#instant-audience-message');
+    const problems = async (): Promise<string[]> =>
+      page.locator('#instant-audience-preview-problems li').allInnerTexts();
+    const request = async (): Promise<any> => {
+      const text = (await page.locator('#instant-audience-preview-json').textContent()) ?? '';
+      return text === '' ? null : JSON.parse(text);
+    };
+
+    it('starts with an example that fits the form, and follows the form', async () => {
+      await editor.edit('builder');
+      await says().filter({ hasText: 'This would be sent.' }).waitFor();
+      assert.deepEqual((await request()).rt_segment[0], {
+        user_id: '12345678900987654321',
+        seg_block: [{ seg_id: 10001, expiration: 43200 }],
+      });
+      await editor.field('Stays for').fill('2');
+      await editor.field('Unit').selectOption('hours');
+      await until(
+        async () => (await request())?.rt_segment[0].seg_block[0].expiration === 120,
+        5000,
+        'two hours in the preview',
+      );
+    });
+
+    it('says which field of a message is wrong, and why, while it is typed', async () => {
+      await message().fill('{"payload":{"user":12345678900987654321}}');
+      await says().filter({ hasText: 'This would not be sent' }).waitFor();
+      assert.match((await problems()).join(), /^User id: .* has lost its last digits; pass a string/);
+      await message().fill('{"payload":{}}');
+      await until(
+        async () =>
+          (await problems()).some((one) => one.startsWith('User id: msg.payload.user gives nothing')),
+        5000,
+        'what the user id lacks',
+      );
+      await message().fill('{"payload":');
+      await says().filter({ hasText: 'This is not JSON' }).waitFor();
+      await message().fill('{"payload":{"user":"7"}}');
+      await says().filter({ hasText: 'This would be sent.' }).waitFor();
+    });
+
+    it('doubts a platform id that looks like one of a device', async () => {
+      const note = page.locator('#instant-audience-preview-note');
+      await message().fill('{"payload":{"user":"1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13"}}');
+      await note.filter({ hasText: 'looks like a device id' }).waitFor();
+      await message().fill('{"payload":{"user":"7"}}');
+      await note.waitFor({ state: 'hidden' });
+    });
+
+    it('says what of the form is missing', async () => {
+      await editor.field('User id').fill('');
+      await says().filter({ hasText: 'The node is not set up yet' }).waitFor();
+      assert.match((await problems()).join(), /^User id: enter a property/);
+      await page
+        .locator('#instant-audience-problem-userId', { hasText: 'User id: enter a property' })
+        .waitFor();
+      await editor.field('User id').fill('payload.user');
+      await says().filter({ hasText: 'This would be sent.' }).waitFor();
+    });
+
+    it('asks the runtime for what only the runtime knows', async () => {
+      await page.evaluate(
+        "$('#node-input-userId').typedInput('type','jsonata').typedInput('value','payload.user & \"-x\"')",
+      );
+      await until(
+        async () => (await request())?.rt_segment[0].user_id === '7-x',
+        5000,
+        'the value of the expression',
+      );
+      await page.evaluate("$('#node-input-userId').typedInput('type','flow').typedInput('value','nobody')");
+      await until(
+        async () => (await problems()).join().includes('flow.nobody gives nothing'),
+        5000,
+        'a flow variable that is not there',
+      );
+      await page.evaluate(
+        "$('#node-input-userId').typedInput('type','msg').typedInput('value','payload.user')",
+      );
+    });
+
+    it('shows of a list which items are wrong, and sends the others', async () => {
+      await editor.cancel();
+      await editor.edit('builder');
+      await editor.field('Build').selectOption('items');
+      await message().fill('{"payload":[{"user":"1"},{"user":"0"},{}]}');
+      await says().filter({ hasText: '1 of 3 items would be sent; these would not:' }).waitFor();
+      const told = await problems();
+      assert.match(told[0]!, /^Item 1: User id: 0 stands for/);
+      assert.match(told[1]!, /^Item 2: User id: item\.user gives nothing/);
+      await editor.cancel();
+    });
+  });
+
+  describe('the preview of several users', () => {
+    it('packs calls by the limits of the chosen account', async () => {
+      await editor.edit('builder');
+      await editor.field('Build').selectOption('items');
+      const json = page.locator('#instant-audience-preview-json');
+      const calls = async (): Promise<number> =>
+        ((await json.textContent()) ?? '').split('rt_segment').length - 1;
+      await page.locator('#instant-audience-message').fill('{"payload":[{"user":"1"},{"user":"2"}]}');
+      await says().filter({ hasText: 'This would be sent' }).waitFor();
+      await until(async () => (await calls()) === 1, 5000, 'both in one call');
+      await page.evaluate("RED.nodes.node('account').usersPerPost = 1");
+      await page.locator('#instant-audience-message').fill('{"payload":[{"user":"1"},{"user":"3"}]}');
+      await until(async () => (await calls()) === 2, 5000, 'a call for each');
+      await page.evaluate("RED.nodes.node('account').usersPerPost = 1000");
+      await editor.cancel();
+    });
+  });
+
+  // After the preview, which starts with an example while no message was used.
+  describe('messages and failures', () => {
+    it('gives its form the last message that passed, also one that passed before it was opened', async () => {
+      await nodeRed.post('event', { user: '4711' });
+      await editor.edit('builder');
+      await take();
+      await page.getByText('Using the message from').waitFor();
+      assert.equal((await taken()).user, '4711');
+      await editor.cancel();
+    });
+
+    it('logs nothing to the console while it is open and not deployed, and shows the next step', async () => {
+      const added = await editor.drag('xandr-segment-builder', 300, 420);
+      await editor.edit(added);
+      await take();
+      await page.getByText('No message can pass yet').waitFor();
+      await editor.cancel();
+      await page.evaluate('RED.history.pop()');
+    });
+
+    it('finds in a subflow the nodes and the login of its instances', async () => {
+      await nodeRed.post('through', { user: 'inside' });
+      await page.evaluate("RED.workspaces.show('sub')");
+      await editor.edit('inner');
+      await take();
+      await page.getByText('Using the message from').waitFor();
+      assert.equal((await taken()).user, 'inside');
+      await pick();
+      await page.getByText('Segments: 15.').waitFor();
+      await page.keyboard.press('Escape');
+      await editor.cancel();
+      await page.evaluate("RED.editor.editConfig('', 'xandr-account', 'inner account')");
+      await page.getByRole('button', { name: 'Test connection' }).click();
+      const result = page.locator('#instant-audience-test-result[data-level]:not([data-level=""])');
+      await result.waitFor();
+      assert.equal(await result.getAttribute('data-level'), 'good', await result.innerText());
+      await page.locator('#node-config-dialog-cancel').click();
+      await page.evaluate("RED.workspaces.show('tab')");
+    });
+
+    it('shows its failures in its status, whole in the debug sidebar, and with the queue', async () => {
+      await page.evaluate("RED.sidebar.show('debug')");
+      await nodeRed.post('event', { user: '0' });
+      const status = editor.nodeOnCanvas('builder').locator('.red-ui-flow-node-status-label');
+      await status.filter({ hasText: '1 invalid' }).waitFor();
+      const message = page.locator('.red-ui-debug-msg').last();
+      const sentence = 'User id: 0 stands for an opted-out user; leave it out';
+      await until(
+        async () => (await message.innerText()).includes(sentence),
+        10_000,
+        'the whole sentence in the debug sidebar',
+      );
+      await page.evaluate("RED.sidebar.show('instant-audience')");
+      const figure = page.locator('.instant-audience-tab dt:text-is("Invalid") + dd').first();
+      await until(async () => (await figure.textContent()) === '1', 15_000, 'one invalid in the tab');
+    });
+
+    it('shows no status any more on a flow that is disabled', async () => {
+      for (const enabled of [false, true]) {
+        await page.evaluate(`RED.workspaces.${enabled ? 'enable' : 'disable'}('tab')`);
+        await editor.deploy();
+        const status = editor.nodeOnCanvas('out').locator('.red-ui-flow-node-status-label');
+        await until(
+          async () => ((await status.textContent()) ?? '') === (enabled ? 'ready' : ''),
+          10_000,
+          () => (enabled ? 'the status' : 'no status'),
+        );
+        assert.equal(
+          (await editor.nodeOnCanvas('builder').locator('.red-ui-flow-node-status-label').textContent()) ??
+            '',
+          '',
+        );
+      }
+    });
   });
 });
+
+// ── In the page ───────────────────────────────────────────────────────────────────────────────────────────────
+
+function addConfig({ id, environment, member }: { id: string; environment: string; member: string }): void {
+  const { RED } = globalThis as any;
+  const type = 'xandr-account';
+  RED.nodes.import([{ id, type, environment, member, name: id }], { generateIds: false });
+}
+
+/** The list of accounts was made before these were there. */
+function chooseAccount(id: string): void {
+  const { $ } = globalThis as any;
+  const list = $('#node-input-account');
+  list.append($('<option>').val(id).text(id)).val(id).trigger('change');
+}

@@ -1,11 +1,12 @@
-// The three forms in a real editor: what they answer, show and refuse, in light and dark, by keyboard, in a small window.
+// The forms in a real editor: what the account's answers, shows and refuses; all of them in light and dark, by keyboard, in a
+// small window. The builder's picker and preview: builder.test.ts.
 import { strict as assert } from 'node:assert';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox';
 import { picture } from '../support/browser';
-import { nodeRedVersion, until, type FlowNode, type NodeRed } from '../support/node-red';
+import { nodeRedVersion, type FlowNode, type NodeRed } from '../support/node-red';
 import { findPostgres, freshPostgresDatabase, needService } from '../support/services';
 import { editorSuite, type Editor, type Theme } from './editor';
 import { looksInPage } from './looks';
@@ -40,17 +41,6 @@ function flowsFor(url: string): FlowNode[] {
       wires: [['out'], []],
     },
     { ...place, id: 'out', type: 'xandr-instant-audience-out', x: 500, account: 'account', wires: [[], []] },
-    {
-      ...place,
-      id: 'event',
-      type: 'http in',
-      x: 60,
-      y: 200,
-      url: '/event',
-      method: 'post',
-      wires: [['builder', 'ok']],
-    },
-    { ...place, id: 'ok', type: 'http response', x: 300, y: 200, statusCode: '', headers: {} },
   ];
 }
 
@@ -238,213 +228,6 @@ describe(`the forms in the editor of Node-RED ${nodeRedVersion}`, function () {
     });
   });
 
-  describe('the segment picker', () => {
-    const search = (): Locator => page.getByRole('combobox', { name: 'Name, code or id' });
-    const open = (): Promise<void> => page.getByRole('button', { name: 'Search the member' }).click();
-    const chosen = (): Locator => page.getByRole('option', { selected: true });
-
-    it('is searched by name, code and id, and marks what is inactive', async () => {
-      await editor.edit('builder');
-      await open();
-      await page.getByText('Segments: 15.').waitFor();
-      for (const [words, found] of [
-        ['garden', 'Garden: viewed a product'],
-        ['cart_leavers', 'Left a filled cart'],
-        ['10005', 'Loyalty programme'],
-      ] as const) {
-        await search().fill(words);
-        await chosen().filter({ hasText: found }).waitFor();
-      }
-      await search().fill('summer');
-      await chosen()
-        .filter({ hasText: /summer_sale_2019 · 10999\s*inactive/ })
-        .waitFor();
-      await search().fill('nothing of that name');
-      await page.getByText('No match.').waitFor();
-    });
-
-    it('closes on Escape and gives the focus back, and the form stays open', async () => {
-      await page.keyboard.press('Escape');
-      await search().waitFor({ state: 'detached' });
-      assert.equal(
-        await page.evaluate('document.activeElement.className.includes("instant-audience-search")'),
-        true,
-      );
-      assert.equal(await editor.field('Segment').inputValue(), '10001');
-    });
-
-    it('works by keyboard alone, for an id and for a code with its member', async () => {
-      await page.keyboard.press('Enter');
-      await page.getByText('Segments: 15.').waitFor();
-      await page.keyboard.type('kitchen');
-      // Each key takes the choice away; it comes back with the answer to the last one.
-      await chosen().filter({ hasText: 'Kitchen' }).waitFor();
-      await page.getByText('Segments: 2.').waitFor();
-      await page.keyboard.press('ArrowDown');
-      await page.keyboard.press('Enter');
-      await search().waitFor({ state: 'detached' });
-      assert.equal(await editor.field('Segment').inputValue(), '10001');
-      await page.locator('.instant-audience-picked', { hasText: 'Kitchen: viewed a product' }).waitFor();
-      await editor.field('Segment by').selectOption('code');
-      await open();
-      await search().fill('buyers');
-      await chosen().filter({ hasText: 'Bought something' }).waitFor();
-      await page.keyboard.press('Enter');
-      assert.equal(await editor.field('Segment').inputValue(), 'buyers');
-      assert.equal(await editor.field('Member').inputValue(), '7');
-    });
-
-    it('still takes a typed value, and forgets the name of what was picked before', async () => {
-      await editor.field('Segment').fill('own_code');
-      await page.locator('.instant-audience-picked').waitFor({ state: 'hidden' });
-      await editor.cancel();
-    });
-
-    it('says what to do without an account, and for one that is not deployed', async () => {
-      const added = await editor.drag('xandr-segment-builder', 300, 300);
-      await editor.edit(added);
-      await page.getByLabel('Account', { exact: true }).selectOption('_ADD_');
-      await open();
-      await page.getByText('Choose an account above').waitFor();
-      await page.keyboard.press('Escape');
-      await page.evaluate(addConfig, { id: 'fresh', environment: 'production', member: '8' });
-      await page.evaluate(addConfig, { id: 'play', environment: 'sandbox', member: '' });
-      await page.evaluate(chooseAccount, 'fresh');
-      await open();
-      await page.getByText('Deploy the account first, or type the id.').waitFor();
-      await page.keyboard.press('Escape');
-      await page.evaluate(chooseAccount, 'play');
-      await open();
-      await page.getByText('Segments: 15.').waitFor();
-      await editor.cancel();
-      await page.evaluate("RED.history.pop(); RED.nodes.remove('fresh'); RED.nodes.remove('play')");
-    });
-  });
-
-  describe('the preview', () => {
-    const message = (): Locator => page.locator('#instant-audience-message');
-    const problems = async (): Promise<string[]> =>
-      page.locator('#instant-audience-preview-problems li').allInnerTexts();
-    const request = async (): Promise<any> => {
-      const text = (await page.locator('#instant-audience-preview-json').textContent()) ?? '';
-      return text === '' ? null : JSON.parse(text);
-    };
-
-    it('starts with an example that fits the form, and follows the form', async () => {
-      await editor.edit('builder');
-      await says().filter({ hasText: 'This would be sent.' }).waitFor();
-      assert.deepEqual((await request()).rt_segment[0], {
-        user_id: '12345678900987654321',
-        seg_block: [{ seg_id: 10001, expiration: 43200 }],
-      });
-      await editor.field('Stays for').fill('2');
-      await editor.field('Unit').selectOption('hours');
-      await until(
-        async () => (await request())?.rt_segment[0].seg_block[0].expiration === 120,
-        5000,
-        'two hours in the preview',
-      );
-    });
-
-    it('says which field of a message is wrong, and why, while it is typed', async () => {
-      await message().fill('{"payload":{"user":12345678900987654321}}');
-      await says().filter({ hasText: 'This would not be sent' }).waitFor();
-      assert.match((await problems()).join(), /^User id: .* has lost its last digits; pass a string/);
-      await message().fill('{"payload":{}}');
-      await until(
-        async () =>
-          (await problems()).some((one) => one.startsWith('User id: msg.payload.user gives nothing')),
-        5000,
-        'what the user id lacks',
-      );
-      await message().fill('{"payload":');
-      await says().filter({ hasText: 'This is not JSON' }).waitFor();
-      await message().fill('{"payload":{"user":"7"}}');
-      await says().filter({ hasText: 'This would be sent.' }).waitFor();
-    });
-
-    it('doubts a platform id that looks like one of a device', async () => {
-      const note = page.locator('#instant-audience-preview-note');
-      await message().fill('{"payload":{"user":"1ba98a6c-d1a5-49ef-ad1c-2d9230ebcd13"}}');
-      await note.filter({ hasText: 'looks like a device id' }).waitFor();
-      await message().fill('{"payload":{"user":"7"}}');
-      await note.waitFor({ state: 'hidden' });
-    });
-
-    it('says what of the form is missing', async () => {
-      await editor.field('User id').fill('');
-      await says().filter({ hasText: 'The node is not set up yet' }).waitFor();
-      assert.match((await problems()).join(), /^User id: enter a property/);
-      await page
-        .locator('#instant-audience-problem-userId', { hasText: 'User id: enter a property' })
-        .waitFor();
-      await editor.field('User id').fill('payload.user');
-      await says().filter({ hasText: 'This would be sent.' }).waitFor();
-    });
-
-    it('asks the runtime for what only the runtime knows', async () => {
-      await page.evaluate(
-        "$('#node-input-userId').typedInput('type','jsonata').typedInput('value','payload.user & \"-x\"')",
-      );
-      await until(
-        async () => (await request())?.rt_segment[0].user_id === '7-x',
-        5000,
-        'the value of the expression',
-      );
-      await page.evaluate("$('#node-input-userId').typedInput('type','flow').typedInput('value','nobody')");
-      await until(
-        async () => (await problems()).join().includes('flow.nobody gives nothing'),
-        5000,
-        'a flow variable that is not there',
-      );
-      await page.evaluate(
-        "$('#node-input-userId').typedInput('type','msg').typedInput('value','payload.user')",
-      );
-    });
-
-    it('takes the last message that passed', async () => {
-      await nodeRed.post('event', { user: '4711' });
-      await page.getByRole('button', { name: 'Use the last message' }).click();
-      await page.getByText('Using the message from').waitFor();
-      assert.equal(JSON.parse(await message().inputValue()).payload.user, '4711');
-      await until(
-        async () => (await request())?.rt_segment[0].user_id === '4711',
-        5000,
-        'the user of the message in the preview',
-      );
-      await editor.cancel();
-    });
-
-    it('shows of a list which items are wrong, and sends the others', async () => {
-      await editor.edit('builder');
-      await editor.field('Build').selectOption('items');
-      await message().fill('{"payload":[{"user":"1"},{"user":"0"},{}]}');
-      await says().filter({ hasText: '1 of 3 items would be sent; these would not:' }).waitFor();
-      const told = await problems();
-      assert.match(told[0]!, /^Item 1: User id: 0 stands for/);
-      assert.match(told[1]!, /^Item 2: User id: item\.user gives nothing/);
-      await editor.cancel();
-    });
-  });
-
-  describe('the preview of several users', () => {
-    it('packs calls by the limits of the chosen account', async () => {
-      await editor.edit('builder');
-      await editor.field('Build').selectOption('items');
-      const json = page.locator('#instant-audience-preview-json');
-      const calls = async (): Promise<number> =>
-        ((await json.textContent()) ?? '').split('rt_segment').length - 1;
-      await page.locator('#instant-audience-message').fill('{"payload":[{"user":"1"},{"user":"2"}]}');
-      await says().filter({ hasText: 'This would be sent' }).waitFor();
-      await until(async () => (await calls()) === 1, 5000, 'both in one call');
-      await page.evaluate("RED.nodes.node('account').usersPerPost = 1");
-      await page.locator('#instant-audience-message').fill('{"payload":[{"user":"1"},{"user":"3"}]}');
-      await until(async () => (await calls()) === 2, 5000, 'a call for each');
-      await page.evaluate("RED.nodes.node('account').usersPerPost = 1000");
-      await editor.cancel();
-    });
-  });
-
   describe('the out node', () => {
     it('says what its choices about late adds and unknown fields mean, and keeps them', async () => {
       await openForm(editor, 'out');
@@ -574,19 +357,6 @@ async function checkForm(page: Page, theme: Theme, name: string): Promise<void> 
 }
 
 // ── In the page ───────────────────────────────────────────────────────────────────────────────────────────────
-
-function addConfig({ id, environment, member }: { id: string; environment: string; member: string }): void {
-  const { RED } = globalThis as any;
-  const type = 'xandr-account';
-  RED.nodes.import([{ id, type, environment, member, name: id }], { generateIds: false });
-}
-
-/** The list of accounts was made before these were there. */
-function chooseAccount(id: string): void {
-  const { $ } = globalThis as any;
-  const list = $('#node-input-account');
-  list.append($('<option>').val(id).text(id)).val(id).trigger('change');
-}
 
 /** As from the clipboard, without the mouse that would place it. */
 function importInPage(flow: object[]): void {
