@@ -3,6 +3,7 @@
 // They come from the form or from a flow file, so any of them may be missing or of another type. Before Node-RED makes
 // a node it puts the values of `${NAME}` in place, those of a subflow and a group included. A remaining `${NAME}`
 // names an unset variable, or in the form one that only the runtime can resolve.
+import { toDotPath } from 'zod/v4/core';
 import * as z from 'zod/mini';
 import { printable, shorten } from '../../src/entry/index';
 import { joinSentences, textOr, type Words } from './words';
@@ -41,7 +42,7 @@ export function readSaved<T>(schema: Schema<T>, saved: unknown): Reading<T> {
   const { data, error } = z.safeParse(schema, saved, { jitless: true });
   if (error === undefined) return { ok: true, settings: data };
   const problems = error.issues.map((issue) => ({
-    path: z.core.toDotPath(issue.path),
+    path: toDotPath(issue.path),
     code: issue.message,
     params: issue.code === 'custom' ? ((issue.params ?? {}) as Problem['params']) : {},
   }));
